@@ -1,0 +1,324 @@
+//! **The op table.** Every elementwise op is one row here and one function in `lower`.
+//!
+//! From a row come the variant of [`Op`], its name in text, its `Expr` method, its type rule, its
+//! node in the e-graph, its meaning in the reference interpreter, its tests and its documentation.
+//! Ops that compose others without loss (gelu, mish, ...) are no rows: they are functions in
+//! [`derived`](crate::derived).
+
+use crate::dtype::DType;
+use crate::scalar;
+
+/// How operand types make the result type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Typing {
+    /// Floats of one type give that type.
+    Float,
+    /// Floats of one type give `bool`.
+    Compare,
+    /// Bools give `bool`.
+    Logic,
+    /// A bool and two operands of one type give that type.
+    Select,
+    /// Anything gives this type.
+    Cast(DType),
+}
+
+/// The scalar meaning of an op, evaluated in `f64`; a bool is 1 or 0.
+#[derive(Clone, Copy, Debug)]
+pub enum Reference {
+    /// One operand.
+    Unary(fn(f64) -> f64),
+    /// Two operands.
+    Binary(fn(f64, f64) -> f64),
+    /// Three operands.
+    Ternary(fn(f64, f64, f64) -> f64),
+}
+
+/// Algebraic properties of an op. They hold for the bits of every implementation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flags(u8);
+
+impl Flags {
+    /// No property.
+    pub const NONE: Flags = Flags(0);
+    /// `f(a, b) = f(b, a)`.
+    pub const COMMUTATIVE: Flags = Flags(1);
+    /// `f(-a) = -f(a)`.
+    pub const ODD: Flags = Flags(2);
+    /// `f(-a) = f(a)`.
+    pub const EVEN: Flags = Flags(4);
+    /// `a <= b` implies `f(a) <= f(b)`, up to the error bound.
+    pub const MONOTONE: Flags = Flags(8);
+
+    /// Whether every property of `other` holds.
+    pub fn contains(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    const fn union(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+}
+
+/// A row of the op table.
+#[derive(Clone, Copy, Debug)]
+pub struct OpInfo {
+    /// The op.
+    pub op: Op,
+    /// Its name in text.
+    pub name: &'static str,
+    /// Its type rule.
+    pub typing: Typing,
+    /// Maximum error in units in the last place of the result, for `f32` and for `f64`;
+    /// 0.5 is correctly rounded, 0 is exact.
+    pub max_ulp: [f64; 2],
+    /// Algebraic properties.
+    pub flags: Flags,
+    /// Bounds of the result where it is not NaN.
+    pub range: (f64, f64),
+    /// The scalar meaning.
+    pub reference: Reference,
+    /// One line of documentation.
+    pub doc: &'static str,
+}
+
+/// Calls `$callback!` with every row of the op table.
+///
+/// A row is `Variant name Typing [f32 ulp, f64 ulp] {flags} (range) = reference, "doc";`. Rows of
+/// `operators` have no `Expr` method of their own: the operator is the method.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! for_each_op {
+    ($callback:ident) => {
+        $callback! {
+            operators {
+                Neg neg Unary Float [0.0, 0.0] {ODD} (NEG_INF, INF) = |a| -a, "`-a`: the sign flipped, of NaN too";
+                Not not Unary Logic [0.0, 0.0] {} (0.0, 1.0) = |a| truth(a == 0.0), "`!a`: logical not";
+                Add add Binary Float [0.5, 0.5] {COMMUTATIVE} (NEG_INF, INF) = |a, b| a + b, "`a + b`";
+                Sub sub Binary Float [0.5, 0.5] {} (NEG_INF, INF) = |a, b| a - b, "`a - b`";
+                Mul mul Binary Float [0.5, 0.5] {COMMUTATIVE} (NEG_INF, INF) = |a, b| a * b, "`a * b`";
+                Div div Binary Float [0.5, 0.5] {} (NEG_INF, INF) = |a, b| a / b, "`a / b`";
+                Rem rem Binary Float [0.0, 0.0] {} (NEG_INF, INF) = libm::fmod, "`a % b`: the remainder of the quotient rounded toward zero, exact, with the sign of `a` (as Rust and C)";
+                And and Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != 0.0 && b != 0.0), "`a & b`: logical and";
+                Or or Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != 0.0 || b != 0.0), "`a | b`: logical or";
+            }
+            methods {
+                Abs abs Unary Float [0.0, 0.0] {EVEN} (0.0, INF) = f64::abs, "The magnitude: the sign bit cleared";
+                Sign sign Unary Float [0.0, 0.0] {ODD | MONOTONE} (-1.0, 1.0) = scalar::sign, "-1, 1, or the zero or NaN given";
+                Floor floor Unary Float [0.0, 0.0] {MONOTONE} (NEG_INF, INF) = f64::floor, "The largest integer not above";
+                Ceil ceil Unary Float [0.0, 0.0] {MONOTONE} (NEG_INF, INF) = f64::ceil, "The smallest integer not below";
+                Round round Unary Float [0.0, 0.0] {ODD | MONOTONE} (NEG_INF, INF) = f64::round_ties_even, "The nearest integer, ties to even (as NumPy)";
+                Trunc trunc Unary Float [0.0, 0.0] {ODD | MONOTONE} (NEG_INF, INF) = f64::trunc, "The integer part";
+                Sqrt sqrt Unary Float [0.5, 0.5] {MONOTONE} (-0.0, INF) = f64::sqrt, "The square root; NaN below zero, -0 of -0";
+                Rsqrt rsqrt Unary Float [1.5, 1.5] {} (NEG_INF, INF) = |a| 1.0 / a.sqrt(), "`1 / sqrt(a)`";
+                Cbrt cbrt Unary Float [1.0, 1.0] {ODD | MONOTONE} (NEG_INF, INF) = libm::cbrt, "The cube root";
+                Recip recip Unary Float [0.5, 0.5] {ODD} (NEG_INF, INF) = |a| 1.0 / a, "`1 / a`";
+                Exp exp Unary Float [1.0, 1.0] {MONOTONE} (0.0, INF) = libm::exp, "`e^a`";
+                Exp2 exp2 Unary Float [1.0, 1.0] {MONOTONE} (0.0, INF) = libm::exp2, "`2^a`";
+                Expm1 expm1 Unary Float [2.0, 2.0] {MONOTONE} (-1.0, INF) = libm::expm1, "`e^a - 1`, accurate near 0";
+                Log log Unary Float [1.0, 1.0] {MONOTONE} (NEG_INF, INF) = libm::log, "The natural logarithm";
+                Log2 log2 Unary Float [1.5, 1.5] {MONOTONE} (NEG_INF, INF) = libm::log2, "The logarithm to base 2";
+                Log10 log10 Unary Float [2.0, 2.0] {MONOTONE} (NEG_INF, INF) = libm::log10, "The logarithm to base 10";
+                Log1p log1p Unary Float [1.0, 1.5] {MONOTONE} (NEG_INF, INF) = libm::log1p, "`log(1 + a)`, accurate near 0";
+                Sin sin Unary Float [2.0, 2.0] {ODD} (-1.0, 1.0) = libm::sin, "The sine of radians";
+                Cos cos Unary Float [2.0, 2.0] {EVEN} (-1.0, 1.0) = libm::cos, "The cosine of radians";
+                Tan tan Unary Float [2.5, 2.5] {ODD} (NEG_INF, INF) = libm::tan, "The tangent of radians";
+                Asin asin Unary Float [1.0, 1.5] {ODD | MONOTONE} (-1.58, 1.58) = libm::asin, "The inverse sine in radians; NaN outside [-1, 1]";
+                Acos acos Unary Float [1.5, 1.5] {} (0.0, 3.15) = libm::acos, "The inverse cosine in radians; NaN outside [-1, 1]";
+                Atan atan Unary Float [2.0, 2.0] {ODD | MONOTONE} (-1.58, 1.58) = libm::atan, "The inverse tangent in radians";
+                Sinh sinh Unary Float [2.0, 2.5] {ODD | MONOTONE} (NEG_INF, INF) = libm::sinh, "The hyperbolic sine";
+                Cosh cosh Unary Float [2.0, 2.0] {EVEN} (1.0, INF) = libm::cosh, "The hyperbolic cosine";
+                Tanh tanh Unary Float [1.0, 1.5] {ODD | MONOTONE} (-1.0, 1.0) = libm::tanh, "The hyperbolic tangent";
+                Asinh asinh Unary Float [2.0, 2.5] {ODD | MONOTONE} (NEG_INF, INF) = libm::asinh, "The inverse hyperbolic sine";
+                Acosh acosh Unary Float [2.5, 2.5] {MONOTONE} (0.0, INF) = libm::acosh, "The inverse hyperbolic cosine; NaN below 1";
+                Atanh atanh Unary Float [2.0, 2.5] {ODD | MONOTONE} (NEG_INF, INF) = libm::atanh, "The inverse hyperbolic tangent; NaN outside [-1, 1]";
+                Sigmoid sigmoid Unary Float [2.5, 2.5] {MONOTONE} (0.0, 1.0) = scalar::sigmoid, "`1 / (1 + exp(-a))`, accurate in both tails";
+                Erf erf Unary Float [1.5, 1.5] {ODD | MONOTONE} (-1.0, 1.0) = libm::erf, "The error function";
+                Erfc erfc Unary Float [4.0, 5.0] {} (0.0, 2.0) = libm::erfc, "`1 - erf(a)`, accurate in the tail";
+                ToF32 f32 Unary Cast(DType::F32) [0.5, 0.5] {ODD | MONOTONE} (NEG_INF, INF) = |a| f64::from(a as f32), "Converted to `f32`, rounded to nearest even; a bool is 1 or 0";
+                ToF64 f64 Unary Cast(DType::F64) [0.0, 0.0] {ODD | MONOTONE} (NEG_INF, INF) = |a| a, "Converted to `f64`, exact; a bool is 1 or 0";
+                ToBool bool Unary Cast(DType::Bool) [0.0, 0.0] {EVEN} (0.0, 1.0) = |a| truth(a != 0.0), "Whether it is not zero (true for NaN, as NumPy)";
+                Min min Binary Float [0.0, 0.0] {COMMUTATIVE} (NEG_INF, INF) = scalar::minimum, "The smaller; NaN if either is, -0 below +0 (IEEE 754 `minimum`)";
+                Max max Binary Float [0.0, 0.0] {COMMUTATIVE} (NEG_INF, INF) = scalar::maximum, "The larger; NaN if either is, -0 below +0 (IEEE 754 `maximum`)";
+                Pow pow Binary Float [2.0, 4.0] {} (NEG_INF, INF) = libm::pow, "`a` to the power of `b`, special cases as IEEE 754";
+                Atan2 atan2 Binary Float [2.5, 2.5] {} (-3.15, 3.15) = libm::atan2, "The angle of the point (b, a) in radians, over all four quadrants";
+                Hypot hypot Binary Float [2.0, 2.0] {COMMUTATIVE} (0.0, INF) = libm::hypot, "`sqrt(a*a + b*b)` without overflow; infinite if either is";
+                CopySign copysign Binary Float [0.0, 0.0] {} (NEG_INF, INF) = f64::copysign, "The magnitude of `a` with the sign of `b`";
+                Lt lt Binary Compare [0.0, 0.0] {} (0.0, 1.0) = |a, b| truth(a < b), "`a < b`; false on NaN";
+                Le le Binary Compare [0.0, 0.0] {} (0.0, 1.0) = |a, b| truth(a <= b), "`a <= b`; false on NaN";
+                Gt gt Binary Compare [0.0, 0.0] {} (0.0, 1.0) = |a, b| truth(a > b), "`a > b`; false on NaN";
+                Ge ge Binary Compare [0.0, 0.0] {} (0.0, 1.0) = |a, b| truth(a >= b), "`a >= b`; false on NaN";
+                Eq eq Binary Compare [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a == b), "`a == b`; false on NaN";
+                Ne ne Binary Compare [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != b), "`a != b`; true on NaN";
+                Select select Ternary Select [0.0, 0.0] {} (NEG_INF, INF) = |m, a, b| if m != 0.0 { a } else { b }, "The second operand where the first is true, else the third";
+                Fma fma Ternary Float [0.5, 0.5] {} (NEG_INF, INF) = f64::mul_add, "`a*b + c`, rounded once";
+                Clamp clamp Ternary Float [0.0, 0.0] {} (NEG_INF, INF) = |a, lo, hi| scalar::minimum(scalar::maximum(a, lo), hi), "`min(max(a, lo), hi)`; NaN if any is";
+            }
+        }
+    };
+}
+
+const INF: f64 = f64::INFINITY;
+const NEG_INF: f64 = f64::NEG_INFINITY;
+
+fn truth(value: bool) -> f64 {
+    f64::from(value)
+}
+
+macro_rules! define_ops {
+    ($($group:ident { $(
+        $variant:ident $name:ident $arity:ident $typing:ident $(($target:expr))? [$ulp32:expr, $ulp64:expr]
+        {$($flag:ident)|*} ($lo:expr, $hi:expr) = $reference:expr, $doc:literal;
+    )* })*) => {
+        /// An elementwise op. The rows of the table say all there is to say about each.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Op {
+            $($(#[doc = $doc] $variant,)*)*
+        }
+
+        impl Op {
+            /// Every op, in table order.
+            pub const ALL: &'static [Op] = &[$($(Op::$variant),*),*];
+        }
+
+        static TABLE: &[OpInfo] = &[$($(OpInfo {
+            op: Op::$variant,
+            name: stringify!($name),
+            typing: Typing::$typing $(($target))?,
+            max_ulp: [$ulp32, $ulp64],
+            flags: Flags::NONE $(.union(Flags::$flag))*,
+            range: ($lo, $hi),
+            reference: Reference::$arity($reference),
+            doc: $doc,
+        }),*),*];
+    };
+}
+
+for_each_op!(define_ops);
+
+impl Op {
+    /// Its row in the table.
+    pub fn info(self) -> &'static OpInfo {
+        &TABLE[self as usize]
+    }
+
+    /// Its name in text.
+    pub fn name(self) -> &'static str {
+        self.info().name
+    }
+
+    /// The op with this name.
+    pub fn from_name(name: &str) -> Option<Op> {
+        TABLE.iter().find(|row| row.name == name).map(|row| row.op)
+    }
+
+    /// Its number of operands: 1, 2 or 3.
+    pub fn arity(self) -> usize {
+        match self.info().reference {
+            Reference::Unary(_) => 1,
+            Reference::Binary(_) => 2,
+            Reference::Ternary(_) => 3,
+        }
+    }
+
+    /// Its maximum error in ULP for a result of type `dtype`.
+    pub fn max_ulp(self, dtype: DType) -> f64 {
+        match dtype {
+            DType::Bool => 0.0,
+            DType::F32 => self.info().max_ulp[0],
+            DType::F64 => self.info().max_ulp[1],
+        }
+    }
+
+    /// Whether every property in `flags` holds.
+    pub fn has(self, flags: Flags) -> bool {
+        self.info().flags.contains(flags)
+    }
+
+    /// The result type for operands of these types, or `None` where they do not fit.
+    pub fn result_type(self, operands: &[DType]) -> Option<DType> {
+        if operands.len() != self.arity() {
+            return None;
+        }
+        let same = operands.windows(2).all(|pair| pair[0] == pair[1]);
+        match self.info().typing {
+            Typing::Float => (same && operands[0].is_float()).then_some(operands[0]),
+            Typing::Compare => (same && operands[0].is_float()).then_some(DType::Bool),
+            Typing::Logic => (same && operands[0] == DType::Bool).then_some(DType::Bool),
+            Typing::Select => {
+                (operands[0] == DType::Bool && operands[1] == operands[2]).then_some(operands[1])
+            }
+            Typing::Cast(to) => Some(to),
+        }
+    }
+
+    /// The scalar definition in `dtype` (the type of the operands that are computed with).
+    ///
+    /// Evaluated in `f64` and rounded once, which for `f32` is within 0.5000001 ULP of exact; for
+    /// `f64` it is as accurate as the `libm` crate. Booleans are 1 and 0.
+    ///
+    /// # Panics
+    ///
+    /// If the number of operands is not the arity.
+    pub fn eval(self, dtype: DType, operands: &[f64]) -> f64 {
+        // Rounding a fused product in f64 first would round twice.
+        if self == Op::Fma && dtype == DType::F32 {
+            let [a, b, c] = [operands[0] as f32, operands[1] as f32, operands[2] as f32];
+            return f64::from(a.mul_add(b, c));
+        }
+        let exact = match (self.info().reference, operands) {
+            (Reference::Unary(f), &[a]) => f(a),
+            (Reference::Binary(f), &[a, b]) => f(a, b),
+            (Reference::Ternary(f), &[a, b, c]) => f(a, b, c),
+            _ => panic!("{} takes {} operands, got {}", self.name(), self.arity(), operands.len()),
+        };
+        match self.info().typing {
+            Typing::Float | Typing::Select => dtype.round(exact),
+            Typing::Compare | Typing::Logic | Typing::Cast(_) => exact,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Flags, Op, TABLE};
+    use crate::dtype::DType;
+
+    #[test]
+    fn rows_are_in_the_order_of_the_enum() {
+        for (index, row) in TABLE.iter().enumerate() {
+            assert_eq!(row.op as usize, index);
+            assert_eq!(Op::from_name(row.name), Some(row.op));
+        }
+        assert_eq!(Op::ALL.len(), TABLE.len());
+    }
+
+    #[test]
+    fn flags_hold_for_the_reference() {
+        let points = [0.0, 0.25, 0.5, 1.0, 1.5, 2.5, 7.0, 80.0];
+        for &op in Op::ALL {
+            for a in points {
+                let at = |x: f64| op.eval(DType::F64, &[x]);
+                if op.has(Flags::ODD) {
+                    assert!(at(-a) == -at(a) || at(a).is_nan(), "{} at {a}", op.name());
+                }
+                if op.has(Flags::EVEN) {
+                    assert_eq!(at(-a), at(a), "{} at {a}", op.name());
+                }
+                if op.has(Flags::COMMUTATIVE) {
+                    let (left, right) =
+                        (op.eval(DType::F64, &[a, 3.0]), op.eval(DType::F64, &[3.0, a]));
+                    assert_eq!(left, right, "{} at {a}", op.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fma_rounds_once_in_f32() {
+        let (a, c) = (1.0 + f64::from(f32::EPSILON), -1.0 - 2.0 * f64::from(f32::EPSILON));
+        let eps2 = f64::from(f32::EPSILON) * f64::from(f32::EPSILON);
+        assert_eq!(Op::Fma.eval(DType::F32, &[a, a, c]), eps2);
+    }
+}

@@ -1,0 +1,4 @@
+//! Kiln.
+
+pub mod lower;
+pub mod vir;

@@ -1,0 +1,130 @@
+//! From a fused body to a vector program: every op expanded into primitives.
+//!
+//! The expansion of an op *is* its definition on the machine. There is one function per op, in
+//! [`math`] where it takes an algorithm; the `match` below has no `_` arm, so a new row of the op
+//! table does not compile until it is lowered.
+
+pub(crate) mod math;
+
+use crate::vir::{Builder, Program, Storage, Type, Value};
+use kiln_ir::{DType, Op};
+
+/// How an element of this type lies in memory.
+pub fn storage(dtype: DType) -> Storage {
+    match dtype {
+        DType::Bool => Storage::Bool,
+        DType::F32 => Storage::F32,
+        DType::F64 => Storage::F64,
+    }
+}
+
+/// The program of a single op on operands of type `dtype` (for accuracy and emitter tests).
+///
+/// Logical operands are `bool` whatever `dtype` says.
+pub fn op_program(op: Op, dtype: DType) -> Program {
+    use kiln_ir::Typing;
+    let mut b = Builder::new();
+    let mut operands = Vec::new();
+    for index in 0..op.arity() {
+        let ty = match op.info().typing {
+            Typing::Logic => DType::Bool,
+            Typing::Select if index == 0 => DType::Bool,
+            _ => dtype,
+        };
+        operands.push(b.input(storage(ty)));
+    }
+    let result = lower_op(&mut b, op, &operands);
+    let stored = match b.ty(result) {
+        Type::F32 => Storage::F32,
+        Type::F64 => Storage::F64,
+        _ => Storage::Bool,
+    };
+    b.output(result, stored);
+    b.finish()
+}
+
+/// Expands one op. A bool is a mask of 32-bit lanes ([`Type::M32`]) between ops.
+pub(crate) fn lower_op(b: &mut Builder, op: Op, operands: &[Value]) -> Value {
+    let x = operands[0];
+    let y = operands.get(1).copied().unwrap_or(x);
+    let z = operands.get(2).copied().unwrap_or(x);
+    match op {
+        Op::Neg => b.neg(x),
+        Op::Not => b.not(x),
+        Op::Add => b.add(x, y),
+        Op::Sub => b.sub(x, y),
+        Op::Mul => b.mul(x, y),
+        Op::Div => b.div(x, y),
+        Op::Rem => math::rem::rem(b, x, y),
+        Op::And => b.and(x, y),
+        Op::Or => b.or(x, y),
+        Op::Abs => b.abs(x),
+        Op::Sign => math::basic::sign(b, x),
+        Op::Floor => b.floor(x),
+        Op::Ceil => b.ceil(x),
+        Op::Round => b.nearest(x),
+        Op::Trunc => b.trunc(x),
+        Op::Sqrt => b.sqrt(x),
+        Op::Rsqrt => math::root::rsqrt(b, x),
+        Op::Cbrt => math::root::cbrt(b, x),
+        Op::Recip => math::basic::recip(b, x),
+        Op::Exp => math::exp::exp(b, x),
+        Op::Exp2 => math::exp::exp2(b, x),
+        Op::Expm1 => math::exp::expm1(b, x),
+        Op::Log => math::log::log(b, x),
+        Op::Log2 => math::log::log2(b, x),
+        Op::Log10 => math::log::log10(b, x),
+        Op::Log1p => math::log::log1p(b, x),
+        Op::Sin => math::trig::sin(b, x),
+        Op::Cos => math::trig::cos(b, x),
+        Op::Tan => math::trig::tan(b, x),
+        Op::Asin => math::inverse_trig::asin(b, x),
+        Op::Acos => math::inverse_trig::acos(b, x),
+        Op::Atan => math::inverse_trig::atan(b, x),
+        Op::Sinh => math::hyperbolic::sinh(b, x),
+        Op::Cosh => math::hyperbolic::cosh(b, x),
+        Op::Tanh => math::hyperbolic::tanh(b, x),
+        Op::Asinh => math::inverse_hyperbolic::asinh(b, x),
+        Op::Acosh => math::inverse_hyperbolic::acosh(b, x),
+        Op::Atanh => math::inverse_hyperbolic::atanh(b, x),
+        Op::Sigmoid => math::hyperbolic::sigmoid(b, x),
+        Op::Erf => math::erf::erf(b, x),
+        Op::Erfc => math::erf::erfc(b, x),
+        Op::ToF32 => math::basic::to_float(b, x, Type::F32),
+        Op::ToF64 => math::basic::to_float(b, x, Type::F64),
+        Op::ToBool => math::basic::to_bool(b, x),
+        Op::Min => math::basic::minimum(b, x, y),
+        Op::Max => math::basic::maximum(b, x, y),
+        Op::Pow => math::pow::pow(b, x, y),
+        Op::Atan2 => math::inverse_trig::atan2(b, x, y),
+        Op::Hypot => math::root::hypot(b, x, y),
+        Op::CopySign => b.copysign(x, y),
+        Op::Lt => compared(b, Builder::lt, x, y),
+        Op::Le => compared(b, Builder::le, x, y),
+        Op::Gt => compared(b, Builder::gt, x, y),
+        Op::Ge => compared(b, Builder::ge, x, y),
+        Op::Eq => compared(b, Builder::eq, x, y),
+        Op::Ne => compared(b, Builder::ne, x, y),
+        Op::Select => {
+            let lanes = b.ty(y);
+            let mask = b.resize_mask(x, lanes);
+            b.select(mask, y, z)
+        }
+        Op::Fma => b.fma(x, y, z),
+        Op::Clamp => {
+            let raised = math::basic::maximum(b, x, y);
+            math::basic::minimum(b, raised, z)
+        }
+    }
+}
+
+/// A comparison, its mask brought to the width of a bool.
+fn compared(
+    b: &mut Builder,
+    compare: impl Fn(&mut Builder, Value, Value) -> Value,
+    x: Value,
+    y: Value,
+) -> Value {
+    let mask = compare(b, x, y);
+    b.resize_mask(mask, Type::M32)
+}

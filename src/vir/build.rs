@@ -1,0 +1,261 @@
+//! The builder of vector programs: typed, hash-consed, free of algebra.
+
+use super::{
+    BinaryOp, Cold, Inst, Output, Predicate, Program, ShiftOp, Storage, Table, Type, UnaryOp, Value,
+};
+use std::collections::HashMap;
+
+/// Builds a [`Program`] one primitive at a time.
+///
+/// Equal instructions become one value (so `exp(x)` and `expm1(x)` share their range reduction),
+/// but nothing is simplified: error-free transformations such as `(a + b) - a` must survive.
+///
+/// # Panics
+///
+/// Methods panic where operand types do not fit: that is a bug in `lower`, never in user input.
+#[derive(Default)]
+pub struct Builder {
+    program: Program,
+    known: HashMap<Inst, Value>,
+    in_cold: bool,
+}
+
+/// `Builder` methods that forward to a primitive of one, two or three operands.
+macro_rules! forward {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident),+) => $make:expr;)+) => {$(
+        $(#[$doc])*
+        pub fn $name(&mut self, $($arg: Value),+) -> Value {
+            let inst = ($make)($($arg),+);
+            self.push(inst)
+        }
+    )+};
+}
+
+fn unary(op: UnaryOp) -> impl Fn(Value) -> Inst {
+    move |a| Inst::Unary { op, a }
+}
+
+fn binary(op: BinaryOp) -> impl Fn(Value, Value) -> Inst {
+    move |a, b| Inst::Binary { op, a, b }
+}
+
+fn compare(pred: Predicate) -> impl Fn(Value, Value) -> Inst {
+    move |a, b| Inst::Compare { pred, a, b }
+}
+
+impl Builder {
+    /// An empty program.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// Declares the next input and loads its element.
+    pub fn input(&mut self, storage: Storage) -> Value {
+        let slot = self.program.inputs.len() as u32;
+        self.program.inputs.push(storage);
+        self.push(Inst::Load { slot })
+    }
+
+    /// Stores `value` as the next output.
+    pub fn output(&mut self, value: Value, storage: Storage) {
+        assert_eq!(self.ty(value), storage.lane(), "an output has its storage's lane type");
+        self.program.outputs.push(Output { value, storage });
+    }
+
+    /// The finished program, verified.
+    pub fn finish(self) -> Program {
+        if let Err(fault) = super::verify(&self.program) {
+            panic!("lower built an invalid program: {fault}\n{}", self.program);
+        }
+        self.program
+    }
+
+    /// The lane type of a value.
+    pub fn ty(&self, value: Value) -> Type {
+        self.program.ty(value)
+    }
+
+    /// The value of a float constant.
+    pub fn constant(&self, value: Value) -> Option<f64> {
+        match *self.program.inst(value) {
+            Inst::Const { ty: Type::F32, bits } => Some(f64::from(f32::from_bits(bits as u32))),
+            Inst::Const { ty: Type::F64, bits } => Some(f64::from_bits(bits)),
+            _ => None,
+        }
+    }
+
+    /// An `f32` constant.
+    pub fn f32(&mut self, value: f32) -> Value {
+        self.push(Inst::Const { ty: Type::F32, bits: u64::from(value.to_bits()) })
+    }
+
+    /// An `f64` constant.
+    pub fn f64(&mut self, value: f64) -> Value {
+        self.push(Inst::Const { ty: Type::F64, bits: value.to_bits() })
+    }
+
+    /// A constant of float type `ty`, rounded to it.
+    pub fn float(&mut self, ty: Type, value: f64) -> Value {
+        match ty {
+            Type::F32 => self.f32(value as f32),
+            Type::F64 => self.f64(value),
+            _ => panic!("{ty:?} is no float type"),
+        }
+    }
+
+    /// A constant of integer type `ty`, cut to its width.
+    pub fn int(&mut self, ty: Type, value: i64) -> Value {
+        match ty {
+            Type::I32 => self.push(Inst::Const { ty, bits: u64::from(value as u32) }),
+            Type::I64 => self.push(Inst::Const { ty, bits: value as u64 }),
+            _ => panic!("{ty:?} is no integer type"),
+        }
+    }
+
+    /// A constant mask.
+    pub fn mask(&mut self, ty: Type, value: bool) -> Value {
+        assert!(ty.is_mask(), "{ty:?} is no mask type");
+        let ones = if ty.bits() == 32 { u64::from(u32::MAX) } else { u64::MAX };
+        self.push(Inst::Const { ty, bits: if value { ones } else { 0 } })
+    }
+
+    forward! {
+        /// The sign bit flipped.
+        neg(a) => unary(UnaryOp::Neg);
+        /// The sign bit cleared.
+        abs(a) => unary(UnaryOp::Abs);
+        /// The square root, correctly rounded.
+        sqrt(a) => unary(UnaryOp::Sqrt);
+        /// The largest integral value not above.
+        floor(a) => unary(UnaryOp::Floor);
+        /// The smallest integral value not below.
+        ceil(a) => unary(UnaryOp::Ceil);
+        /// Rounded toward zero.
+        trunc(a) => unary(UnaryOp::Trunc);
+        /// Rounded to nearest, ties to even.
+        nearest(a) => unary(UnaryOp::Nearest);
+        /// Every bit flipped (integers and masks).
+        not(a) => unary(UnaryOp::Not);
+        /// `f32` to `f64`, exact.
+        promote(a) => unary(UnaryOp::Promote);
+        /// `f64` to `f32`, rounded to nearest even.
+        demote(a) => unary(UnaryOp::Demote);
+        /// The sum (wrapping for integers).
+        add(a, b) => binary(BinaryOp::Add);
+        /// The difference (wrapping for integers).
+        sub(a, b) => binary(BinaryOp::Sub);
+        /// The product.
+        mul(a, b) => binary(BinaryOp::Mul);
+        /// The quotient.
+        div(a, b) => binary(BinaryOp::Div);
+        /// `a < b ? a : b`.
+        min(a, b) => binary(BinaryOp::Min);
+        /// `b < a ? a : b`.
+        max(a, b) => binary(BinaryOp::Max);
+        /// Magnitude of `a`, sign of `b`.
+        copysign(a, b) => binary(BinaryOp::CopySign);
+        /// Bitwise and (integers and masks).
+        and(a, b) => binary(BinaryOp::And);
+        /// Bitwise or (integers and masks).
+        or(a, b) => binary(BinaryOp::Or);
+        /// Bitwise exclusive or (integers and masks).
+        xor(a, b) => binary(BinaryOp::Xor);
+        /// `a*b + c`, rounded once.
+        fma(a, b, c) => |a, b, c| Inst::Fma { a, b, c };
+        /// `a` where `mask` is set, else `b`.
+        select(mask, a, b) => |mask, a, b| Inst::Select { mask, a, b };
+        /// Equal; false on NaN.
+        eq(a, b) => compare(Predicate::Eq);
+        /// Not equal; true on NaN.
+        ne(a, b) => compare(Predicate::Ne);
+        /// Below; false on NaN.
+        lt(a, b) => compare(Predicate::Lt);
+        /// Below or equal; false on NaN.
+        le(a, b) => compare(Predicate::Le);
+        /// Above; false on NaN.
+        gt(a, b) => |a, b| Inst::Compare { pred: Predicate::Lt, a: b, b: a };
+        /// Above or equal; false on NaN.
+        ge(a, b) => |a, b| Inst::Compare { pred: Predicate::Le, a: b, b: a };
+    }
+
+    /// A mask at the width of `ty`: `widen`, `narrow`, or nothing where it is so already.
+    pub fn resize_mask(&mut self, mask: Value, ty: Type) -> Value {
+        if self.ty(mask) == ty.mask() {
+            return mask;
+        }
+        // Widening what was just narrowed gives back the wide mask.
+        if let Inst::Unary { op: UnaryOp::Widen | UnaryOp::Narrow, a } = *self.program.inst(mask) {
+            return a;
+        }
+        let op = if ty.bits() == 64 { UnaryOp::Widen } else { UnaryOp::Narrow };
+        self.push(Inst::Unary { op, a: mask })
+    }
+
+    /// The same bits as another type of the same width.
+    pub fn bitcast(&mut self, a: Value, ty: Type) -> Value {
+        if self.ty(a) == ty { a } else { self.push(Inst::Unary { op: UnaryOp::Bitcast(ty), a }) }
+    }
+
+    /// `a << by`.
+    pub fn shl(&mut self, a: Value, by: u8) -> Value {
+        self.push(Inst::Shift { op: ShiftOp::Shl, a, by })
+    }
+
+    /// `a >> by`, zeros shifted in.
+    pub fn shr(&mut self, a: Value, by: u8) -> Value {
+        self.push(Inst::Shift { op: ShiftOp::Shr, a, by })
+    }
+
+    /// `a >> by`, the sign shifted in.
+    pub fn sar(&mut self, a: Value, by: u8) -> Value {
+        self.push(Inst::Shift { op: ShiftOp::Sar, a, by })
+    }
+
+    /// Entry `index` of a constant table of floats or integers, the index clamped to the table.
+    pub fn table(&mut self, ty: Type, entries: &[u64], index: Value) -> Value {
+        let position = self.program.tables.iter().position(|t| t.ty == ty && t.entries == entries);
+        let table = position.unwrap_or_else(|| {
+            self.program.tables.push(Table { ty, entries: entries.to_vec() });
+            self.program.tables.len() - 1
+        });
+        self.push(Inst::Table { table: table as u32, index })
+    }
+
+    /// `fast` where `mask` is clear, what `slow` builds where it is set.
+    ///
+    /// Emitters skip the slow part when no lane needs it. Inside another cold region the slow
+    /// part simply joins that region.
+    pub fn cold<const N: usize>(
+        &mut self,
+        mask: Value,
+        fast: [Value; N],
+        slow: impl FnOnce(&mut Builder) -> [Value; N],
+    ) -> [Value; N] {
+        let start = self.program.insts.len() as u32;
+        let outermost = !std::mem::replace(&mut self.in_cold, true);
+        let slow = slow(self);
+        if outermost {
+            self.in_cold = false;
+            let end = self.program.insts.len() as u32;
+            // Values from inside may not be found again outside.
+            self.known.retain(|_, value| value.0 < start);
+            if start < end {
+                self.program.cold.push(Cold { mask, start, end });
+            }
+        }
+        std::array::from_fn(|i| self.select(mask, slow[i], fast[i]))
+    }
+
+    fn push(&mut self, inst: Inst) -> Value {
+        if let Some(&value) = self.known.get(&inst) {
+            return value;
+        }
+        let ty = super::verify::result_type(&self.program, &inst)
+            .unwrap_or_else(|fault| panic!("lower built an invalid instruction {inst:?}: {fault}"));
+        let value = Value(self.program.insts.len() as u32);
+        self.program.insts.push(inst);
+        self.program.types.push(ty);
+        self.known.insert(inst, value);
+        value
+    }
+}

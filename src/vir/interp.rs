@@ -1,0 +1,181 @@
+//! The interpreter: the meaning of every primitive, in plain scalar Rust.
+//!
+//! It is the oracle that emitters are compared with bit for bit, and the emitter of last resort.
+
+use super::{BinaryOp, Inst, Predicate, Program, ShiftOp, Type, UnaryOp};
+
+/// Runs `program` on `lanes` lanes.
+///
+/// `inputs[slot][lane]` are element bits, zero-extended to 64 (a bool is 0 or non-zero); the
+/// result is `[output][lane]` in the same form (a bool is 0 or 1).
+///
+/// # Panics
+///
+/// If an input has fewer than `lanes` elements, or their number is not that of the program.
+pub fn run(program: &Program, inputs: &[&[u64]], lanes: usize) -> Vec<Vec<u64>> {
+    assert_eq!(inputs.len(), program.inputs.len(), "one slice per input");
+    let mut values: Vec<Vec<u64>> = Vec::with_capacity(program.insts.len());
+    for (index, inst) in program.insts.iter().enumerate() {
+        let ty = program.types[index];
+        let lane_of = |lane: usize| eval(program, inst, ty, inputs, &values, lane);
+        let result: Vec<u64> = (0..lanes).map(lane_of).collect();
+        values.push(result);
+    }
+    let store = |output: &super::Output| -> Vec<u64> {
+        let value = &values[output.value.index()];
+        match output.storage {
+            super::Storage::Bool => value.iter().map(|&m| u64::from(m != 0)).collect(),
+            _ => value.clone(),
+        }
+    };
+    program.outputs.iter().map(store).collect()
+}
+
+fn eval(
+    program: &Program,
+    inst: &Inst,
+    ty: Type,
+    inputs: &[&[u64]],
+    values: &[Vec<u64>],
+    lane: usize,
+) -> u64 {
+    let at = |v: super::Value| values[v.index()][lane];
+    let operand_type = inst.operands().next().map(|v| program.ty(v));
+    match *inst {
+        Inst::Load { slot } => match ty {
+            Type::M32 => truth(ty, inputs[slot as usize][lane] != 0),
+            _ => inputs[slot as usize][lane],
+        },
+        Inst::Const { bits, .. } => bits,
+        Inst::Unary { op, a } => unary(op, operand_type.unwrap_or(ty), at(a)),
+        Inst::Binary { op, a, b } => binary(op, ty, at(a), at(b)),
+        Inst::Fma { a, b, c } => match ty {
+            Type::F32 => f32_bits(f32_of(at(a)).mul_add(f32_of(at(b)), f32_of(at(c)))),
+            _ => f64_of(at(a)).mul_add(f64_of(at(b)), f64_of(at(c))).to_bits(),
+        },
+        Inst::Compare { pred, a, b } => {
+            truth(ty, compare(pred, operand_type.unwrap_or(ty), at(a), at(b)))
+        }
+        Inst::Select { mask, a, b } => {
+            if at(mask) != 0 {
+                at(a)
+            } else {
+                at(b)
+            }
+        }
+        Inst::Shift { op, a, by } => shift(op, ty, at(a), by),
+        Inst::Table { table, index } => {
+            let table = &program.tables[table as usize];
+            let last = table.entries.len() as i64 - 1;
+            table.entries[signed(ty, at(index)).clamp(0, last) as usize]
+        }
+    }
+}
+
+fn unary(op: UnaryOp, from: Type, a: u64) -> u64 {
+    let float = |f: fn(f32) -> f32, d: fn(f64) -> f64| match from {
+        Type::F32 => f32_bits(f(f32_of(a))),
+        _ => d(f64_of(a)).to_bits(),
+    };
+    match op {
+        UnaryOp::Neg => a ^ sign_bit(from),
+        UnaryOp::Abs => a & !sign_bit(from),
+        UnaryOp::Sqrt => float(f32::sqrt, f64::sqrt),
+        UnaryOp::Floor => float(f32::floor, f64::floor),
+        UnaryOp::Ceil => float(f32::ceil, f64::ceil),
+        UnaryOp::Trunc => float(f32::trunc, f64::trunc),
+        UnaryOp::Nearest => float(f32::round_ties_even, f64::round_ties_even),
+        UnaryOp::Not => !a & ones(from),
+        UnaryOp::Bitcast(_) => a,
+        UnaryOp::Promote => f64::from(f32_of(a)).to_bits(),
+        UnaryOp::Demote => f32_bits(f64_of(a) as f32),
+        UnaryOp::Widen => truth(Type::M64, a != 0),
+        UnaryOp::Narrow => truth(Type::M32, a != 0),
+    }
+}
+
+fn binary(op: BinaryOp, ty: Type, a: u64, b: u64) -> u64 {
+    let float = |f: fn(f32, f32) -> f32, d: fn(f64, f64) -> f64| match ty {
+        Type::F32 => f32_bits(f(f32_of(a), f32_of(b))),
+        _ => d(f64_of(a), f64_of(b)).to_bits(),
+    };
+    match op {
+        BinaryOp::Add if ty.is_int() => a.wrapping_add(b) & ones(ty),
+        BinaryOp::Sub if ty.is_int() => a.wrapping_sub(b) & ones(ty),
+        BinaryOp::Add => float(|a, b| a + b, |a, b| a + b),
+        BinaryOp::Sub => float(|a, b| a - b, |a, b| a - b),
+        BinaryOp::Mul => float(|a, b| a * b, |a, b| a * b),
+        BinaryOp::Div => float(|a, b| a / b, |a, b| a / b),
+        BinaryOp::Min => {
+            if compare(Predicate::Lt, ty, a, b) {
+                a
+            } else {
+                b
+            }
+        }
+        BinaryOp::Max => {
+            if compare(Predicate::Lt, ty, b, a) {
+                a
+            } else {
+                b
+            }
+        }
+        BinaryOp::CopySign => (a & !sign_bit(ty)) | (b & sign_bit(ty)),
+        BinaryOp::And => a & b,
+        BinaryOp::Or => a | b,
+        BinaryOp::Xor => a ^ b,
+    }
+}
+
+fn compare(pred: Predicate, ty: Type, a: u64, b: u64) -> bool {
+    fn holds<T: PartialOrd>(pred: Predicate, a: T, b: T) -> bool {
+        match pred {
+            Predicate::Eq => a == b,
+            Predicate::Ne => a != b,
+            Predicate::Lt => a < b,
+            Predicate::Le => a <= b,
+        }
+    }
+    match ty {
+        Type::F32 => holds(pred, f32_of(a), f32_of(b)),
+        Type::F64 => holds(pred, f64_of(a), f64_of(b)),
+        _ => holds(pred, signed(ty, a), signed(ty, b)),
+    }
+}
+
+fn shift(op: ShiftOp, ty: Type, a: u64, by: u8) -> u64 {
+    let shifted = match op {
+        ShiftOp::Shl => a << by,
+        ShiftOp::Shr => a >> by,
+        ShiftOp::Sar => (signed(ty, a) >> by) as u64,
+    };
+    shifted & ones(ty)
+}
+
+fn f32_of(bits: u64) -> f32 {
+    f32::from_bits(bits as u32)
+}
+
+fn f32_bits(value: f32) -> u64 {
+    u64::from(value.to_bits())
+}
+
+fn f64_of(bits: u64) -> f64 {
+    f64::from_bits(bits)
+}
+
+fn ones(ty: Type) -> u64 {
+    u64::MAX >> (64 - ty.bits())
+}
+
+fn sign_bit(ty: Type) -> u64 {
+    1 << (ty.bits() - 1)
+}
+
+fn truth(ty: Type, value: bool) -> u64 {
+    if value { ones(ty) } else { 0 }
+}
+
+fn signed(ty: Type, bits: u64) -> i64 {
+    if ty.bits() == 32 { i64::from(bits as u32 as i32) } else { bits as i64 }
+}

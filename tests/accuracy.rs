@@ -1,0 +1,316 @@
+//! Every op of the table, expanded and interpreted, against correctly rounded results.
+//!
+//! Unary f32 is sampled by stride over all 2^32 bit patterns and on every special value; binary
+//! ops and f64 on random bits, on random values of ordinary size, and on all tuples of special
+//! values. The bound is the op table's own. `KILN_ACCURACY_STRIDE` makes the sweep denser (1 tries
+//! every f32).
+
+use kiln::lower::op_program;
+use kiln::vir::interp;
+use kiln_ir::{DType, Op};
+
+/// Correctly rounded results in f32, where they are not those of one f64 operation.
+fn exact_f64(op: Op, x: &[f64]) -> f64 {
+    use core_math as cr;
+    match op {
+        Op::Cbrt => cr::cbrt(x[0]),
+        Op::Exp => cr::exp(x[0]),
+        Op::Exp2 => cr::exp2(x[0]),
+        Op::Expm1 => cr::expm1(x[0]),
+        Op::Log => cr::log(x[0]),
+        Op::Log2 => cr::log2(x[0]),
+        Op::Log10 => cr::log10(x[0]),
+        Op::Log1p => cr::log1p(x[0]),
+        Op::Sin => cr::sin(x[0]),
+        Op::Cos => cr::cos(x[0]),
+        Op::Tan => cr::tan(x[0]),
+        Op::Asin => cr::asin(x[0]),
+        Op::Acos => cr::acos(x[0]),
+        Op::Atan => cr::atan(x[0]),
+        Op::Sinh => cr::sinh(x[0]),
+        Op::Cosh => cr::cosh(x[0]),
+        Op::Tanh => cr::tanh(x[0]),
+        Op::Asinh => cr::asinh(x[0]),
+        Op::Acosh => cr::acosh(x[0]),
+        Op::Atanh => cr::atanh(x[0]),
+        Op::Erf => cr::erf(x[0]),
+        Op::Erfc => cr::erfc(x[0]),
+        Op::Rsqrt if x[0] > 0.0 => cr::rsqrt(x[0]),
+        Op::Pow => cr::pow(x[0], x[1]),
+        Op::Atan2 => cr::atan2(x[0], x[1]),
+        Op::Hypot => cr::hypot(x[0], x[1]),
+        // Exact and correctly rounded ops, and sigmoid from a correctly rounded exp.
+        Op::Sigmoid => {
+            let e = cr::exp(-x[0].abs());
+            if x[0] < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
+        }
+        _ => op.eval(DType::F64, x),
+    }
+}
+
+/// How far the f64 reference itself may be from exact, in ULP of f64.
+fn reference_ulp(op: Op) -> f64 {
+    match op {
+        Op::Sigmoid => 1.5,
+        // rsqrt(inf) and the like are exact; sums, products, quotients round once.
+        _ => 0.5,
+    }
+}
+
+/// Distance of `got` from the exact result, in units in the last place of `dtype`.
+///
+/// Infinite where one is NaN or infinite and the other is not, or where zeros differ in sign.
+fn ulp_error(dtype: DType, got: f64, exact: f64) -> f64 {
+    if got.is_nan() || exact.is_nan() {
+        return if got.is_nan() == exact.is_nan() { 0.0 } else { f64::INFINITY };
+    }
+    let rounded = dtype.round(exact);
+    if got == rounded {
+        let signs_differ = got == 0.0 && got.is_sign_negative() != exact.is_sign_negative();
+        if signs_differ {
+            return f64::INFINITY;
+        }
+        return if got.is_infinite() { 0.0 } else { (got - exact).abs() / ulp(dtype, exact) };
+    }
+    // An overflow is judged as if the exponent range had one more step.
+    let finite = |v: f64| if v.is_infinite() { overflow(dtype).copysign(v) } else { v };
+    if dtype == DType::F64 && (got.is_infinite() || exact.is_infinite()) {
+        let near = |v: f64| v.is_infinite() || v.abs() == f64::MAX;
+        return if near(got) && near(exact) { 1.0 } else { f64::INFINITY };
+    }
+    (finite(got) - finite(exact)).abs() / ulp(dtype, finite(exact))
+}
+
+fn overflow(dtype: DType) -> f64 {
+    if dtype == DType::F32 { 2f64.powi(128) } else { f64::INFINITY }
+}
+
+fn ulp(dtype: DType, value: f64) -> f64 {
+    let (digits, least) = if dtype == DType::F32 { (23, -149) } else { (52, -1074) };
+    let exponent = if value == 0.0 { -1074 } else { libm_exponent(value) };
+    let exponent = (exponent - digits).max(least);
+    if exponent < -1022 { f64::from_bits(1 << (exponent + 1074)) } else { 2f64.powi(exponent) }
+}
+
+fn libm_exponent(value: f64) -> i32 {
+    let biased = (value.to_bits() >> 52 & 0x7ff) as i32;
+    if biased == 0 { -1023 } else { biased - 1023 }
+}
+
+/// SplitMix64, so that every run tries the same inputs.
+struct Random(u64);
+
+impl Random {
+    fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn unit(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Random bits, or a value of ordinary size, in turn.
+    fn value(&mut self, dtype: DType) -> f64 {
+        let (kind, sign) = (self.bits() % 4, if self.bits() & 1 == 0 { 1.0 } else { -1.0 });
+        let value = match kind {
+            0 if dtype == DType::F32 => f64::from(f32::from_bits(self.bits() as u32)),
+            0 => f64::from_bits(self.bits()),
+            1 => sign * self.unit() * 4.0,
+            2 => sign * (self.unit() * 16.0 - 8.0).exp2(),
+            _ => sign * (self.unit() * 140.0 - 70.0).exp2(),
+        };
+        dtype.round(value)
+    }
+}
+
+fn specials(dtype: DType) -> Vec<f64> {
+    let (min_sub, max_sub, min_normal, max, eps) = match dtype {
+        DType::F32 => (
+            f64::from(f32::from_bits(1)),
+            f64::from(f32::from_bits(0x007f_ffff)),
+            f64::from(f32::MIN_POSITIVE),
+            f64::from(f32::MAX),
+            f64::from(f32::EPSILON),
+        ),
+        _ => (
+            f64::from_bits(1),
+            f64::from_bits((1 << 52) - 1),
+            f64::MIN_POSITIVE,
+            f64::MAX,
+            f64::EPSILON,
+        ),
+    };
+    let mut list = vec![0.0, min_sub, max_sub, min_normal, max, f64::INFINITY];
+    list.extend([0.25, 0.5, 1.0, 1.0 + eps, 1.0 - eps / 2.0, 2.0, 3.0, 4.0, 5.0, 0.1, 1.5, 10.0]);
+    list.extend([
+        1e-5,
+        1e-10,
+        100.0,
+        1e5,
+        1e10,
+        1e15,
+        1e30,
+        2f64.powi(23),
+        2f64.powi(24),
+        2f64.powi(53),
+    ]);
+    // Thresholds where exponentials overflow, become subnormal, or vanish, and half of them.
+    for edge in [
+        88.722_84,
+        87.336_55,
+        103.972_08,
+        709.782_712_893_384,
+        708.396_418,
+        745.133_2,
+        127.0,
+        128.0,
+        126.0,
+        149.0,
+        150.0,
+        1023.0,
+        1024.0,
+        1022.0,
+        1074.0,
+        1075.0,
+        16.6,
+        17.3,
+        36.7,
+        9.19,
+        10.06,
+        26.54,
+        27.23,
+        3.92,
+        5.92,
+    ] {
+        list.extend([edge, edge / 2.0, edge * (1.0 + eps), edge * (1.0 - eps)]);
+    }
+    for k in 1..=16 {
+        list.push(std::f64::consts::FRAC_PI_4 * f64::from(k));
+    }
+    let mut both: Vec<f64> = list.iter().map(|&v| dtype.round(v)).flat_map(|v| [v, -v]).collect();
+    both.push(f64::NAN);
+    both
+}
+
+fn stride() -> u64 {
+    let set = std::env::var("KILN_ACCURACY_STRIDE").ok().and_then(|s| s.parse().ok());
+    // Prime, so that every low bit pattern comes up.
+    set.unwrap_or(40_009)
+}
+
+fn inputs(op: Op, dtype: DType) -> Vec<Vec<f64>> {
+    let special = specials(dtype);
+    let mut random = Random(op as u64);
+    let mut cases: Vec<Vec<f64>> = Vec::new();
+    match op.arity() {
+        1 => {
+            cases.extend(special.iter().map(|&v| vec![v]));
+            if dtype == DType::F32 {
+                let all = (0..1u64 << 32).step_by(stride() as usize);
+                cases.extend(all.map(|bits| vec![f64::from(f32::from_bits(bits as u32))]));
+            }
+            cases.extend((0..60_000).map(|_| vec![random.value(dtype)]));
+        }
+        2 => {
+            cases.extend(special.iter().flat_map(|&a| special.iter().map(move |&b| vec![a, b])));
+            cases.extend((0..60_000).map(|_| vec![random.value(dtype), random.value(dtype)]));
+        }
+        _ => {
+            let few: Vec<f64> = special.iter().copied().step_by(7).collect();
+            for &a in &few {
+                for &b in &few {
+                    cases.extend(few.iter().map(|&c| vec![a, b, c]));
+                }
+            }
+            let mut three = || vec![random.value(dtype), random.value(dtype), random.value(dtype)];
+            cases.extend((0..20_000).map(|_| three()));
+        }
+    }
+    cases
+}
+
+fn to_bits(dtype: DType, value: f64) -> u64 {
+    match dtype {
+        DType::F32 => u64::from((value as f32).to_bits()),
+        DType::F64 => value.to_bits(),
+        DType::Bool => u64::from(value != 0.0),
+    }
+}
+
+fn from_bits(dtype: DType, bits: u64) -> f64 {
+    match dtype {
+        DType::F32 => f64::from(f32::from_bits(bits as u32)),
+        DType::F64 => f64::from_bits(bits),
+        DType::Bool => bits as f64,
+    }
+}
+
+/// The largest error of `op` on the sampled inputs, and the input that has it.
+fn worst(op: Op, dtype: DType) -> (f64, Vec<f64>, f64, f64) {
+    use kiln_ir::Typing;
+    let program = op_program(op, dtype);
+    let result = match op.info().typing {
+        Typing::Compare | Typing::Logic => DType::Bool,
+        Typing::Cast(to) => to,
+        _ => dtype,
+    };
+    let operand = |index: usize| match op.info().typing {
+        Typing::Logic => DType::Bool,
+        Typing::Select if index == 0 => DType::Bool,
+        _ => dtype,
+    };
+    let mut worst = (0.0, vec![], 0.0, 0.0);
+    for chunk in inputs(op, dtype).chunks(4096) {
+        let columns: Vec<Vec<u64>> = (0..op.arity())
+            .map(|i| chunk.iter().map(|case| to_bits(operand(i), case[i])).collect())
+            .collect();
+        let slices: Vec<&[u64]> = columns.iter().map(Vec::as_slice).collect();
+        let got = &interp::run(&program, &slices, chunk.len())[0];
+        for (case, &bits) in chunk.iter().zip(got) {
+            let case: Vec<f64> =
+                case.iter().enumerate().map(|(i, &v)| operand(i).round(v)).collect();
+            let exact = if op == Op::Fma { op.eval(dtype, &case) } else { exact_f64(op, &case) };
+            let got = from_bits(result, bits);
+            let mut error = ulp_error(result, got, exact);
+            if result == DType::F64 && error.is_finite() {
+                error = (error - reference_ulp(op)).max(0.0);
+            }
+            if error > worst.0 {
+                worst = (error, case, got, exact);
+            }
+        }
+    }
+    worst
+}
+
+fn check(op: Op) {
+    for dtype in [DType::F32, DType::F64] {
+        let (error, at, got, exact) = worst(op, dtype);
+        let bound = op.max_ulp(dtype);
+        println!(
+            "{:9} {dtype} {error:.3} ULP (bound {bound}) at {at:?}: {got:e}, exact {exact:e}",
+            op.name()
+        );
+        assert!(
+            error <= bound + 1e-6,
+            "{} in {dtype}: {error:.3} ULP at {at:?}, bound {bound}: got {got:e}, exact {exact:e}",
+            op.name()
+        );
+    }
+}
+
+macro_rules! accuracy_tests {
+    ($($group:ident { $($variant:ident $name:ident $arity:ident $typing:ident $(($target:expr))? [$a:expr, $b:expr] {$($flag:ident)|*} ($lo:expr, $hi:expr) = $reference:expr, $doc:literal;)* })*) => {
+        $($(
+            #[test]
+            fn $name() {
+                check(Op::$variant);
+            }
+        )*)*
+    };
+}
+
+kiln_ir::for_each_op!(accuracy_tests);
