@@ -1,8 +1,21 @@
-//! The tensor IR of Kiln.
+//! The tensor IR of Kiln: the op table, expressions, graphs.
+//!
+//! Ops come in three tiers. *Derived* ops are plain functions over [`Expr`] (`derived`); *ops* are
+//! rows of the table in `ops.rs`; *primitives* are what emitters see, in `kiln::vir`.
 
+mod build;
 mod dtype;
+mod error;
+mod expr;
+mod graph;
 mod ops;
 mod scalar;
+mod shape;
 
+pub use build::{build, build_with_inputs, parse_declaration};
 pub use dtype::DType;
+pub use error::{Fault, GraphError, Origin};
+pub use expr::Expr;
+pub use graph::{Args, Graph, Input, MAX_NODES, Node, NodeId};
 pub use ops::{Flags, Op, OpInfo, Reference, Typing};
+pub use shape::{BroadcastError, Dim, Shape};
