@@ -1,5 +1,6 @@
 //! From expressions to a graph: typing of numbers, promotion, hash-consing.
 
+use crate::declaration::parse_declaration;
 use crate::dtype::DType;
 use crate::error::{Fault, GraphError};
 use crate::expr::{Expr, Kind};
@@ -23,7 +24,8 @@ pub fn build(name: &str, outputs: &[Expr]) -> Result<Graph, GraphError> {
 
 /// Builds a graph whose first inputs are given, in this order, used or not.
 ///
-/// A name in `inputs` gives its type to every bare use of that name.
+/// A name in `inputs` gives its type to every bare use of that name. Nodes are in the order of
+/// [`Graph::normalized`].
 pub fn build_with_inputs(
     name: &str,
     inputs: &[Input],
@@ -42,7 +44,7 @@ pub fn build_with_inputs(
             builder.materialize(value, DEFAULT_FLOAT).map_err(|f| f.at(Some(expr.origin())))?;
         builder.graph.output(id);
     }
-    Ok(builder.graph)
+    Ok(builder.graph.normalized())
 }
 
 /// What an expression came to.
@@ -68,7 +70,7 @@ impl GraphBuilder {
             }
             let operands = expr.kind().operands();
             if operands_done || operands.is_empty() {
-                let built = self.combine(expr).map_err(|fault| fault.at(Some(expr.origin())))?;
+                let built = self.combine(expr).map_err(|error| error.or_at(expr.origin()))?;
                 self.built.insert(expr.address(), built);
             } else {
                 stack.push((expr, true));
@@ -78,22 +80,29 @@ impl GraphBuilder {
         Ok(self.built[&root.address()])
     }
 
-    fn combine(&mut self, expr: &Expr) -> Result<Built, Fault> {
+    fn combine(&mut self, expr: &Expr) -> Result<Built, GraphError> {
         let operands = expr.kind().operands();
         let operands: Vec<Built> = operands.iter().map(|e| self.built[&e.address()]).collect();
-        match expr.kind() {
+        if let Kind::Fused { parameters, body, .. } = expr.kind() {
+            return self.fused(parameters, &operands, body);
+        }
+        self.node(expr.kind(), &operands).map_err(|fault| fault.at(None))
+    }
+
+    fn node(&mut self, kind: &Kind, operands: &[Built]) -> Result<Built, Fault> {
+        match kind {
             Kind::Input(declaration) => self.input(declaration).map(Built::Node),
             Kind::Number(value) => Ok(Built::Number(*value)),
             Kind::Typed(dtype, value) => self.graph.constant(*dtype, *value).map(Built::Node),
-            Kind::Op(op, _) => self.op(*op, &operands),
+            Kind::Op(op, _) => self.op(*op, operands),
             Kind::Matmul(..) => {
-                let dtype = self.common_float(&operands);
+                let dtype = self.common_float(operands);
                 let a = self.materialize(operands[0], dtype)?;
                 let b = self.materialize(operands[1], dtype)?;
                 let (a, b) = (self.convert(a, dtype)?, self.convert(b, dtype)?);
                 self.graph.matmul(a, b).map(Built::Node)
             }
-            Kind::Fused { parameters, body, .. } => self.fused(parameters, &operands, body),
+            Kind::Fused { .. } => unreachable!("combined above, where it keeps its body's origin"),
             Kind::Item(_, index) => match operands[0] {
                 Built::Node(of) => self.graph.item(of, *index).map(Built::Node),
                 Built::Number(_) => Err(Fault::NoOutputs),
@@ -157,7 +166,7 @@ impl GraphBuilder {
         parameters: &[String],
         args: &[Built],
         body: &[Expr],
-    ) -> Result<Built, Fault> {
+    ) -> Result<Built, GraphError> {
         let mut nodes = Vec::new();
         let mut inputs = Vec::new();
         for (name, &arg) in parameters.iter().zip(args) {
@@ -166,8 +175,8 @@ impl GraphBuilder {
             inputs.push(Input { name: name.clone(), dtype: self.graph.dtype(node), dims });
             nodes.push(node);
         }
-        let body = build_with_inputs("body", &inputs, body).map_err(|error| error.fault)?;
-        self.graph.fused(Arc::new(body), nodes).map(Built::Node)
+        let body = build_with_inputs("body", &inputs, body)?;
+        Ok(Built::Node(self.graph.fused(Arc::new(body), nodes)?))
     }
 
     /// The type that operands of arithmetic promote to.
@@ -208,51 +217,9 @@ impl GraphBuilder {
     }
 }
 
-/// Reads `x`, `x: f64`, `x: f32[n, 3]`, `x: f32[..]`.
-///
-/// Without a type it is `f32[..]`; without brackets, any rank.
-pub fn parse_declaration(text: &str) -> Result<Input, Fault> {
-    let fail = |reason: &str| Fault::Declaration { text: text.into(), reason: reason.into() };
-    let (name, rest) = text.split_once(':').map_or((text, "f32"), |(name, rest)| (name, rest));
-    let name = name.trim();
-    if !is_name(name) {
-        return Err(fail("the name is not a word of letters, digits and _"));
-    }
-    let (dtype, dims) = match rest.trim().split_once('[') {
-        None => (rest, None),
-        Some((dtype, dims)) => {
-            let dims = dims.strip_suffix(']').ok_or_else(|| fail("a ] is missing"))?;
-            (dtype, Some(dims.trim()))
-        }
-    };
-    let dtype = DType::from_name(dtype.trim())
-        .ok_or_else(|| fail("the element type is not f32, f64 or bool"))?;
-    let dims = match dims {
-        None | Some("..") => None,
-        Some("") => Some(Vec::new()),
-        Some(list) => {
-            let dim = |part: &str| match part.trim() {
-                word if is_name(word) => Ok(Dim::Symbol(word.into())),
-                digits => digits
-                    .parse()
-                    .map(Dim::Size)
-                    .map_err(|_| fail("an axis is neither a name nor a size")),
-            };
-            Some(list.split(',').map(dim).collect::<Result<_, _>>()?)
-        }
-    };
-    Ok(Input { name: name.into(), dtype, dims })
-}
-
-fn is_name(word: &str) -> bool {
-    let mut chars = word.chars();
-    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{build, parse_declaration};
+    use super::build;
     use crate::dtype::DType;
     use crate::expr::Expr;
     use crate::graph::Node;
@@ -310,15 +277,5 @@ mod tests {
             x = x + 1.0;
         }
         assert!(build("k", &[x]).unwrap_err().to_string().contains("20000 nodes"));
-    }
-
-    #[test]
-    fn declarations() {
-        assert_eq!(parse_declaration(" x ").unwrap().to_string(), "x: f32[..]");
-        assert_eq!(parse_declaration("w:f64[n,3]").unwrap().to_string(), "w: f64[n, 3]");
-        assert_eq!(parse_declaration("s: bool[]").unwrap().to_string(), "s: bool[]");
-        for bad in ["", "3x", "x: i32", "x: f32[n", "x: f32[n,]", "x: f32[-1]"] {
-            assert!(parse_declaration(bad).is_err(), "{bad}");
-        }
     }
 }

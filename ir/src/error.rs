@@ -93,12 +93,30 @@ pub enum Fault {
         /// The limit.
         limit: usize,
     },
+    /// More inputs than a graph may have.
+    TooManyInputs {
+        /// The limit.
+        limit: usize,
+    },
 }
 
 impl Fault {
     /// This fault, written at `origin`.
     pub fn at(self, origin: Option<Origin>) -> GraphError {
         GraphError { fault: self, origin }
+    }
+}
+
+impl GraphError {
+    /// This error, written at `origin` if no closer place is known.
+    pub(crate) fn or_at(self, origin: Origin) -> GraphError {
+        GraphError { origin: self.origin.or(Some(origin)), ..self }
+    }
+}
+
+impl From<Fault> for GraphError {
+    fn from(fault: Fault) -> GraphError {
+        fault.at(None)
     }
 }
 
@@ -136,6 +154,9 @@ impl fmt::Display for Fault {
             }
             Fault::TooLarge { limit } => {
                 write!(f, "the kernel has more than {limit} nodes; split it into several kernels")
+            }
+            Fault::TooManyInputs { limit } => {
+                write!(f, "the kernel has more than {limit} inputs; stack them into fewer arrays")
             }
         }
     }

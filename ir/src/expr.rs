@@ -13,6 +13,7 @@ use crate::dtype::DType;
 use crate::error::Origin;
 use crate::for_each_op;
 use crate::ops::Op;
+use std::collections::HashMap;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -110,6 +111,40 @@ impl Expr {
         Arc::as_ptr(&self.0).addr()
     }
 
+    /// This expression with every node above `operands` written at `origin`: what a function made
+    /// of its operands was written where the function was called.
+    pub(crate) fn relocated(&self, origin: Origin, operands: &[Expr]) -> Expr {
+        let mut moved = operands.iter().map(|e| (e.address(), e.clone())).collect();
+        self.relocated_into(origin, &mut moved)
+    }
+
+    /// Recursive, for the few levels that a function adds.
+    fn relocated_into(&self, origin: Origin, moved: &mut HashMap<usize, Expr>) -> Expr {
+        if let Some(known) = moved.get(&self.address()) {
+            return known.clone();
+        }
+        let mut each = |operands: &[Expr]| -> Vec<Expr> {
+            operands.iter().map(|e| e.relocated_into(origin, moved)).collect()
+        };
+        let kind = match self.kind() {
+            Kind::Input(declaration) => Kind::Input(declaration.clone()),
+            Kind::Number(value) => Kind::Number(*value),
+            Kind::Typed(dtype, value) => Kind::Typed(*dtype, *value),
+            Kind::Op(op, operands) => Kind::Op(*op, each(operands)),
+            Kind::Matmul(a, b) => {
+                Kind::Matmul(a.relocated_into(origin, moved), b.relocated_into(origin, moved))
+            }
+            Kind::Fused { parameters, args, body } => {
+                let (parameters, body) = (parameters.clone(), body.clone());
+                Kind::Fused { parameters, args: each(args), body }
+            }
+            Kind::Item(of, index) => Kind::Item(of.relocated_into(origin, moved), *index),
+        };
+        let expr = Expr::new(kind, origin);
+        moved.insert(self.address(), expr.clone());
+        expr
+    }
+
     /// An input array: a name such as `"x"` (any rank, `f32`), or a name and a type such as
     /// `"x: f64"`, `"x: f32[n, d]"`, `"w: f32[d]"`, `"m: bool[..]"`.
     #[track_caller]
@@ -157,7 +192,8 @@ impl Expr {
     pub fn powi(&self, exponent: i32) -> Expr {
         let mul = |a: &Expr, b: &Expr| Expr::apply(Op::Mul, vec![a.clone(), b.clone()]);
         let square = |a: &Expr| mul(a, a);
-        match exponent {
+        let here = Origin::Code(Location::caller());
+        let power = match exponent {
             1 => self.clone(),
             2 => square(self),
             3 => mul(&square(self), self),
@@ -168,7 +204,8 @@ impl Expr {
             8 => square(&square(&square(self))),
             -1 => self.recip(),
             n => self.pow(f64::from(n)),
-        }
+        };
+        power.relocated(here, std::slice::from_ref(self))
     }
 }
 

@@ -15,6 +15,11 @@ use std::sync::Arc;
 /// memory or time.
 pub const MAX_NODES: usize = 20_000;
 
+/// The number of inputs that a graph may have.
+///
+/// An open shape lists the inputs that it broadcasts over, so many inputs make every node large.
+pub const MAX_INPUTS: usize = 1_000;
+
 /// A node of a [`Graph`], by index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(u32);
@@ -132,10 +137,16 @@ pub struct Graph {
     known: HashMap<(Node, DType), NodeId>,
 }
 
+/// Names of graphs do not count; names of inputs do.
 impl PartialEq for Graph {
     fn eq(&self, other: &Graph) -> bool {
-        let key = |g: &Graph| (g.inputs.clone(), g.nodes.clone(), g.outputs.clone());
-        key(self) == key(other)
+        let dtypes =
+            |graph: &Graph| graph.types.iter().map(|(dtype, _)| *dtype).collect::<Vec<_>>();
+        self.inputs == other.inputs
+            && self.nodes == other.nodes
+            && self.outputs == other.outputs
+            // Constants of two types may have the same bits.
+            && dtypes(self) == dtypes(other)
     }
 }
 
@@ -218,6 +229,9 @@ impl Graph {
                 });
             }
             return Ok(self.known[&(Node::Input(index as u32), input.dtype)]);
+        }
+        if self.inputs.len() >= MAX_INPUTS {
+            return Err(Fault::TooManyInputs { limit: MAX_INPUTS });
         }
         let index = self.inputs.len() as u32;
         let shape = input.dims.clone().map_or_else(|| Shape::open(index), Shape::new);
@@ -313,6 +327,55 @@ impl Graph {
     /// Adds an output.
     pub fn output(&mut self, id: NodeId) {
         self.outputs.push(id);
+    }
+
+    /// The same graph in canonical order: all inputs, then what the outputs need, depth first.
+    ///
+    /// Nodes that no output needs are gone. Two graphs that print alike are equal in this order,
+    /// and it is the order in which [`build`](crate::build) and the parser number nodes.
+    ///
+    /// # Panics
+    ///
+    /// If the graph is not valid (see [`verify`](crate::verify)).
+    pub fn normalized(&self) -> Graph {
+        let mut graph = Graph::new(&self.name);
+        for input in &self.inputs {
+            graph.input(input.clone()).expect("names of inputs are distinct");
+        }
+        let mut new_ids: HashMap<NodeId, NodeId> = HashMap::new();
+        let mut stack: Vec<_> = self.outputs.iter().rev().map(|&id| (id, false)).collect();
+        while let Some((id, operands_done)) = stack.pop() {
+            if new_ids.contains_key(&id) {
+                continue;
+            }
+            let operands = self.node(id).operands();
+            if operands_done || operands.is_empty() {
+                let operands: Vec<NodeId> = operands.iter().map(|old| new_ids[old]).collect();
+                let copied = graph.copy(self.node(id), self.dtype(id), &operands);
+                new_ids.insert(id, copied.expect("the graph is valid"));
+            } else {
+                stack.push((id, true));
+                stack.extend(operands.into_iter().rev().map(|operand| (operand, false)));
+            }
+        }
+        graph.outputs = self.outputs.iter().map(|old| new_ids[old]).collect();
+        graph
+    }
+
+    /// A node of another graph with the same inputs, reading `operands` of this one.
+    fn copy(&mut self, node: &Node, dtype: DType, operands: &[NodeId]) -> Result<NodeId, Fault> {
+        match node {
+            Node::Input(index) => self.input(self.inputs[*index as usize].clone()),
+            Node::Const(bits) => self.constant(dtype, f64::from_bits(*bits)),
+            Node::Op(op, _) => self.op(*op, operands),
+            Node::Matmul(..) => self.matmul(operands[0], operands[1]),
+            Node::Fused { body, .. } => {
+                let normalized = body.normalized();
+                let body = if normalized == **body { body.clone() } else { normalized.into() };
+                self.fused(body, operands.to_vec())
+            }
+            Node::Item { index, .. } => self.item(operands[0], *index as usize),
+        }
     }
 
     fn push(&mut self, node: Node, dtype: DType, shape: Shape) -> Result<NodeId, Fault> {

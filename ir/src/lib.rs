@@ -4,6 +4,8 @@
 //! rows of the table in `ops.rs`; *primitives* are what emitters see, in `kiln::vir`.
 
 mod build;
+mod declaration;
+pub mod derived;
 mod dtype;
 mod error;
 mod expr;
@@ -11,11 +13,15 @@ mod graph;
 mod ops;
 mod scalar;
 mod shape;
+pub mod text;
 
-pub use build::{build, build_with_inputs, parse_declaration};
+pub use build::{build, build_with_inputs};
+pub use declaration::{ArrayType, parse_declaration};
+pub use derived::{DERIVED, Derived, Parameter};
 pub use dtype::DType;
 pub use error::{Fault, GraphError, Origin};
 pub use expr::Expr;
-pub use graph::{Args, Graph, Input, MAX_NODES, Node, NodeId};
+pub use graph::{Args, Graph, Input, MAX_INPUTS, MAX_NODES, Node, NodeId};
 pub use ops::{Flags, Op, OpInfo, Reference, Typing};
-pub use shape::{BroadcastError, Dim, Shape};
+pub use shape::{BroadcastError, Dim, MAX_RANK, Shape};
+pub use text::{FreeInput, MAX_DEPTH, MAX_TEXT, TextError, free_inputs, parse, parse_with};

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// The number of axes that an array may have; NumPy's limit.
+pub const MAX_RANK: usize = 64;
+
 /// The size of an axis: known, or a name that is bound when the kernel is called.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dim {
