@@ -296,9 +296,6 @@ mod tests {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
         let error = "llvm".parse::<EmitterKind>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "unknown emitter `llvm`: choose auto, interp or cranelift"
-        );
+        assert_eq!(error.to_string(), "unknown emitter `llvm`: choose auto, interp or cranelift");
     }
 }
