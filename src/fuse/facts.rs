@@ -199,6 +199,13 @@ fn fold(mode: Mode, op: Op, operands: &[&Facts]) -> Option<f64> {
     (!value.is_nan()).then_some(value)
 }
 
+/// The facts of an `f32` that has one known value, as a number or as a variable.
+#[cfg(test)]
+pub(crate) fn facts_of(value: f64, is_number: bool) -> Facts {
+    let facts = constant(DType::F32, 0, value);
+    if is_number { facts } else { Facts { constant: None, ..facts } }
+}
+
 fn anything(dtype: DType, shape: u32) -> Facts {
     Facts {
         dtype,

@@ -15,6 +15,8 @@ mod facts;
 mod inline;
 mod regions;
 mod rules;
+#[cfg(test)]
+mod soundness;
 mod term;
 
 pub use algebra::AlgebraReport;
