@@ -30,6 +30,14 @@ impl fmt::Display for Graph {
     }
 }
 
+impl Graph {
+    /// The body alone, on one line: what a bare body would be written as.
+    pub fn expression(&self) -> String {
+        let body = Printer::new(self, String::new()).body();
+        body.split_whitespace().collect::<Vec<&str>>().join(" ")
+    }
+}
+
 /// The name as a word. Rust code may name a kernel as it likes.
 fn kernel_name(name: &str) -> String {
     let word = name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', "_");

@@ -1,0 +1,52 @@
+//! What the processor can do, found out in one place.
+//!
+//! Code that chooses by feature takes a [`Cpu`] value, so a test (or a user) can take features
+//! away: `Cpu { fma: false, ..Cpu::host() }`. Nothing can add a feature that the host lacks: the
+//! loader of machine code only accepts what fits in [`Cpu::host`].
+
+use std::sync::OnceLock;
+
+/// The instruction sets that Kiln chooses by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Cpu {
+    /// Fused multiply-add in vector registers.
+    pub fma: bool,
+    /// 256-bit vectors (AVX2 with FMA).
+    pub avx2: bool,
+    /// 512-bit vectors with masks (AVX-512 F, BW, DQ and VL).
+    pub avx512: bool,
+}
+
+impl Cpu {
+    /// No feature beyond the architecture's base line.
+    pub const BASE: Cpu = Cpu { fma: false, avx2: false, avx512: false };
+
+    /// The processor that this process runs on. Detected once.
+    pub fn host() -> Cpu {
+        static HOST: OnceLock<Cpu> = OnceLock::new();
+        *HOST.get_or_init(detect)
+    }
+
+    /// Whether every feature of `self` is also one of `other`.
+    pub fn fits_in(self, other: Cpu) -> bool {
+        self.fma <= other.fma && self.avx2 <= other.avx2 && self.avx512 <= other.avx512
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect() -> Cpu {
+    let fma = is_x86_feature_detected!("avx") && is_x86_feature_detected!("fma");
+    let avx2 = fma && is_x86_feature_detected!("avx2");
+    let avx512 = avx2
+        && is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl");
+    Cpu { fma, avx2, avx512 }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detect() -> Cpu {
+    // The vector units of AArch64 and RISC-V V have FMA from the start.
+    Cpu { fma: true, ..Cpu::BASE }
+}

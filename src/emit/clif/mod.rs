@@ -1,0 +1,143 @@
+//! Machine code with 128-bit vectors through Cranelift, for any machine that it knows.
+//!
+//! [`translate`] writes the loop in Cranelift's IR; here are the instruction sets, the compiler's
+//! settings and the loading.
+//!
+//! Cranelift's optimiser stays off (`opt_level = none`): a vector program is hash-consed and free
+//! of dead code already, the optimiser would move every constant out of the loop, where sixteen
+//! registers cannot hold them, and it takes more than half of the compile time.
+
+mod pool;
+mod translate;
+
+use super::{Body, Code, EmitError, EmitterKind, Routine, memory};
+use crate::cpu::Cpu;
+use crate::vir::Program;
+use cranelift_codegen::isa::{self, OwnedTargetIsa, TargetIsa};
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_codegen::{CompiledCode, Context, control::ControlPlane};
+use std::sync::OnceLock;
+
+/// Bits of the vectors.
+const BITS: u32 = 128;
+
+/// Compiles for this machine.
+pub(super) fn compile(program: &Program, cpu: Cpu) -> Result<Code, EmitError> {
+    if super::uses_fma(program) && !(cpu.fma && Cpu::host().fma) {
+        return Err(EmitError::NoFma { emitter: EmitterKind::Cranelift });
+    }
+    let (compiled, pool) = generate(program, host()?, false)?;
+    let code = memory::CodeMemory::new(compiled.code_buffer())?;
+    // SAFETY: the memory holds a function of this ABI, generated for this machine.
+    let routine = unsafe { std::mem::transmute::<*const u8, Routine>(code.entry()) };
+    Ok(Code {
+        body: Body::Native { routine, code, pool },
+        emitter: EmitterKind::Cranelift,
+        bits: BITS,
+        lanes: translate::lanes(program),
+        inputs: program.inputs.clone(),
+        outputs: program.outputs.iter().map(|output| output.storage).collect(),
+    })
+}
+
+/// What Cranelift makes of a program.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// The loop in Cranelift's IR.
+    pub clif: String,
+    /// The machine instructions, by Cranelift's names for them.
+    pub assembly: String,
+    /// The machine code.
+    pub bytes: Vec<u8>,
+}
+
+/// Compiles for a target such as `aarch64` or `x86_64`, or for this machine, to be looked at.
+///
+/// An x86-64 target means one with AVX2 and FMA.
+pub fn listing(program: &Program, target: Option<&str>) -> Result<Listing, EmitError> {
+    let named;
+    let isa = match target {
+        None => host()?,
+        Some(name) => {
+            named = target_isa(name)?;
+            &*named
+        }
+    };
+    let (function, _) = translate::translate(program, isa);
+    let (compiled, _) = generate(program, isa, true)?;
+    Ok(Listing {
+        clif: function.display().to_string(),
+        assembly: compiled.vcode.clone().unwrap_or_default(),
+        bytes: compiled.code_buffer().to_vec(),
+    })
+}
+
+/// Machine code and constants of `program`.
+fn generate(
+    program: &Program,
+    isa: &dyn TargetIsa,
+    disassemble: bool,
+) -> Result<(CompiledCode, Box<[u128]>), EmitError> {
+    let (function, pool) = translate::translate(program, isa);
+    let mut context = Context::for_function(function);
+    context.set_disasm(disassemble);
+    let failed = |what: String| EmitError::Codegen(format!("{what}\n{program}"));
+    context
+        .compile(isa, &mut ControlPlane::default())
+        .map_err(|error| failed(format!("{:?}", error.inner)))?;
+    let compiled = context.take_compiled_code().ok_or_else(|| failed("no code".into()))?;
+    if !compiled.buffer.relocs().is_empty() {
+        return Err(failed("a kernel may not call or refer to anything outside".into()));
+    }
+    Ok((compiled, pool))
+}
+
+/// The instruction set of this machine, with all its features. Made once.
+fn host() -> Result<&'static dyn TargetIsa, EmitError> {
+    static HOST: OnceLock<Result<OwnedTargetIsa, String>> = OnceLock::new();
+    let host = HOST.get_or_init(|| {
+        let builder = cranelift_native::builder().map_err(str::to_string)?;
+        builder.finish(flags()?).map_err(|error| error.to_string())
+    });
+    match host {
+        Ok(isa) => Ok(&**isa),
+        Err(reason) => Err(EmitError::UnsupportedTarget {
+            target: format!("this machine ({})", std::env::consts::ARCH),
+            reason: reason.clone(),
+        }),
+    }
+}
+
+/// The instruction set with this name.
+fn target_isa(target: &str) -> Result<OwnedTargetIsa, EmitError> {
+    let unsupported =
+        |reason: String| EmitError::UnsupportedTarget { target: target.into(), reason };
+    let mut builder =
+        isa::lookup_by_name(target).map_err(|error| unsupported(error.to_string()))?;
+    let features: &[&str] = match builder.triple().architecture.to_string().as_str() {
+        "x86_64" => &["haswell"],
+        "riscv64gc" | "riscv64" => &["has_v"],
+        _ => &[],
+    };
+    for feature in features {
+        builder.enable(feature).map_err(|error| unsupported(error.to_string()))?;
+    }
+    let flags = flags().map_err(unsupported)?;
+    builder.finish(flags).map_err(|error| unsupported(error.to_string()))
+}
+
+/// Settings common to every target.
+fn flags() -> Result<settings::Flags, String> {
+    let mut flags = settings::builder();
+    let choices = [
+        ("opt_level", "none"),
+        ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
+        // Kernels call nothing and nothing unwinds through them.
+        ("unwind_info", "false"),
+        ("enable_probestack", "false"),
+    ];
+    for (name, value) in choices {
+        flags.set(name, value).map_err(|error| error.to_string())?;
+    }
+    Ok(settings::Flags::new(flags))
+}

@@ -1,0 +1,565 @@
+//! From a vector program to a loop in Cranelift's IR.
+//!
+//! ```text
+//! entry(n, inputs, steps, outputs, pool):   pointers and steps into registers
+//! loop(input.., i):                         one vector: loads, body, stores
+//!   (a cold region: brif any(mask) -> cold, join; the rest of the body goes on in join)
+//!   input += step ..; i += lanes; brif i < n -> loop, exit
+//! ```
+//!
+//! A value of 32-bit lanes is one 128-bit vector; a value of 64-bit lanes is one where the program
+//! has 64-bit lanes only, else two ([`lanes`] is then 4).
+
+use super::pool::{Pool, repeat};
+use crate::vir::{
+    BinaryOp, Cold, Inst, Predicate, Program, ShiftOp, Storage, Type, UnaryOp, Value,
+};
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::{
+    self, AbiParam, BlockArg, ConstantData, Endianness, InstBuilder, MemFlagsData, types,
+};
+use cranelift_codegen::isa::TargetIsa;
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+
+/// Elements that one turn of the loop handles.
+pub(super) fn lanes(program: &Program) -> usize {
+    let narrow = program.types.iter().any(|ty| ty.bits() == 32);
+    if narrow { 4 } else { 2 }
+}
+
+/// The kernel function of `program`, and its constants.
+pub(super) fn translate(program: &Program, isa: &dyn TargetIsa) -> (ir::Function, Box<[u128]>) {
+    let config = isa.frontend_config();
+    let mut function = ir::Function::new();
+    function.signature.call_conv = config.default_call_conv;
+    let pointer = AbiParam::new(config.pointer_type());
+    function.signature.params.extend([pointer; 5]);
+
+    let mut context = FunctionBuilderContext::new();
+    let builder = FunctionBuilder::new(&mut function, &mut context);
+    let translator = Translator {
+        program,
+        builder,
+        pointer: config.pointer_type(),
+        lanes: lanes(program),
+        live: live(program),
+        values: vec![None; program.insts.len()],
+        cursors: Vec::new(),
+        pool: Pool::default(),
+        pool_base: None,
+        table_at: Vec::new(),
+        // x86 computes with constants straight from memory; others load them once, before the loop.
+        hoist: !matches!(isa.triple().architecture.to_string().as_str(), "x86_64"),
+    };
+    let pool = translator.kernel(config);
+    (function, pool)
+}
+
+/// A value as one or two vectors; where there is one, the second is the same.
+type Parts = [ir::Value; 2];
+
+struct Translator<'a> {
+    program: &'a Program,
+    builder: FunctionBuilder<'a>,
+    pointer: ir::Type,
+    lanes: usize,
+    /// Which values an output depends on.
+    live: Vec<bool>,
+    values: Vec<Option<Parts>>,
+    /// The current address of each input.
+    cursors: Vec<ir::Value>,
+    pool: Pool,
+    pool_base: Option<ir::Value>,
+    /// Where each table begins in the pool.
+    table_at: Vec<i32>,
+    hoist: bool,
+}
+
+/// Any address, no trap.
+fn unaligned() -> MemFlagsData {
+    MemFlagsData::new().with_notrap()
+}
+
+/// The pool: aligned, and never written.
+fn constant() -> MemFlagsData {
+    MemFlagsData::trusted().with_readonly()
+}
+
+/// Lane order of bitcasts between vectors of different lanes.
+fn little() -> MemFlagsData {
+    MemFlagsData::new().with_endianness(Endianness::Little)
+}
+
+/// The vector of a lane type.
+fn vector(ty: Type) -> ir::Type {
+    match ty {
+        Type::F32 => types::F32X4,
+        Type::F64 => types::F64X2,
+        Type::I32 | Type::M32 => types::I32X4,
+        Type::I64 | Type::M64 => types::I64X2,
+    }
+}
+
+/// What [`Inst::Fma`] reads in place of `value`: the operand of a negation is folded into it.
+fn negated(program: &Program, value: Value) -> Option<Value> {
+    match *program.inst(value) {
+        Inst::Unary { op: UnaryOp::Neg, a } => Some(a),
+        _ => None,
+    }
+}
+
+/// Marks the values that outputs depend on.
+fn live(program: &Program) -> Vec<bool> {
+    let mut live = vec![false; program.insts.len()];
+    let outputs = program.outputs.iter().map(|output| output.value);
+    for root in outputs.chain(program.cold.iter().map(|cold| cold.mask)) {
+        live[root.index()] = true;
+    }
+    for index in (0..program.insts.len()).rev() {
+        if !live[index] {
+            continue;
+        }
+        let inst = program.insts[index];
+        for operand in inst.operands() {
+            let folded = match inst {
+                Inst::Fma { .. } => negated(program, operand),
+                _ => None,
+            };
+            live[folded.unwrap_or(operand).index()] = true;
+        }
+    }
+    live
+}
+
+impl Translator<'_> {
+    fn kernel(mut self, config: cranelift_codegen::isa::TargetFrontendConfig) -> Box<[u128]> {
+        let entry = self.builder.create_block();
+        let body = self.builder.create_block();
+        let exit = self.builder.create_block();
+        self.builder.append_block_params_for_function_params(entry);
+        self.builder.switch_to_block(entry);
+        let &[n, inputs, steps, outputs, pool] = self.builder.block_params(entry) else {
+            unreachable!("the kernel ABI has five parameters")
+        };
+        self.pool_base = Some(pool);
+        self.table_at = self.program.tables.iter().map(|table| self.pool.table(table)).collect();
+
+        let bases = self.load_pointers(inputs, self.program.inputs.len());
+        let steps = self.load_pointers(steps, self.program.inputs.len());
+        let outputs = self.load_pointers(outputs, self.program.outputs.len());
+        if self.hoist {
+            self.hoist_constants();
+        }
+        let zero = self.builder.ins().iconst(self.pointer, 0);
+        let start: Vec<BlockArg> = bases.into_iter().chain([zero]).map(BlockArg::from).collect();
+        self.builder.ins().brif(n, body, &start, exit, &[]);
+
+        self.cursors =
+            steps.iter().map(|_| self.builder.append_block_param(body, self.pointer)).collect();
+        let index = self.builder.append_block_param(body, self.pointer);
+        self.builder.switch_to_block(body);
+        self.body();
+        self.store_outputs(&outputs, index);
+
+        let mut next: Vec<BlockArg> = Vec::with_capacity(steps.len() + 1);
+        for (&cursor, &step) in self.cursors.clone().iter().zip(&steps) {
+            next.push(self.builder.ins().iadd(cursor, step).into());
+        }
+        let index = self.builder.ins().iadd_imm_s(index, self.lanes as i64);
+        next.push(index.into());
+        let more = self.builder.ins().icmp(IntCC::UnsignedLessThan, index, n);
+        self.builder.ins().brif(more, body, &next, exit, &[]);
+
+        self.builder.switch_to_block(exit);
+        self.builder.ins().return_(&[]);
+        self.builder.seal_all_blocks();
+        self.builder.finalize(config);
+        self.pool.finish()
+    }
+
+    /// The `count` pointer-sized words at `array`.
+    fn load_pointers(&mut self, array: ir::Value, count: usize) -> Vec<ir::Value> {
+        let size = self.pointer.bytes() as i32;
+        let flags = MemFlagsData::trusted();
+        let load = |i| self.builder.ins().load(self.pointer, flags, array, i as i32 * size);
+        (0..count).map(load).collect()
+    }
+
+    fn hoist_constants(&mut self) {
+        for index in 0..self.program.insts.len() {
+            if let (true, Inst::Const { ty, bits }) = (self.live[index], self.program.insts[index])
+            {
+                let value = self.constant(ty, bits);
+                self.values[index] = Some([value; 2]);
+            }
+        }
+    }
+
+    /// Every live instruction, cold regions branched around.
+    fn body(&mut self) {
+        let program = self.program;
+        let mut at = 0;
+        for cold in &program.cold {
+            self.straight(at, cold.start as usize);
+            self.cold(cold);
+            at = cold.end as usize;
+        }
+        self.straight(at, program.insts.len());
+    }
+
+    /// Instructions `start..end`.
+    fn straight(&mut self, start: usize, end: usize) {
+        for index in start..end {
+            let inst = self.program.insts[index];
+            // A constant is made where it is used: see the pool.
+            if self.live[index] && !matches!(inst, Inst::Const { .. }) {
+                self.values[index] = Some(self.inst(&inst, self.program.types[index]));
+            }
+        }
+    }
+
+    /// A region that is skipped where no lane needs it. What escapes from it becomes parameters
+    /// of the block after; a skip passes the mask in their stead, any value being good enough.
+    fn cold(&mut self, cold: &Cold) {
+        let program = self.program;
+        let inside = cold.start as usize..cold.end as usize;
+        let after = program.insts.iter().enumerate().skip(inside.end);
+        let mut escapes: Vec<Value> = after
+            .filter(|&(index, _)| self.live[index])
+            .flat_map(|(_, inst)| inst.operands())
+            .filter(|value| inside.contains(&value.index()))
+            .filter(|&value| !matches!(program.inst(value), Inst::Const { .. }))
+            .collect();
+        escapes.sort_unstable();
+        escapes.dedup();
+
+        let slow = self.builder.create_block();
+        let join = self.builder.create_block();
+        self.builder.set_cold_block(slow);
+        let mask_type = program.ty(cold.mask);
+        let masks = self.parts(cold.mask);
+        let count = self.count(mask_type);
+        let mut any = masks[0];
+        if count == 2 {
+            any = self.builder.ins().bor(any, masks[1]);
+        }
+        let any = self.builder.ins().vany_true(any);
+        let mut skipped: Vec<BlockArg> = Vec::new();
+        let mut params = Vec::new();
+        for &value in &escapes {
+            let ty = vector(program.ty(value));
+            for &mask in &masks[..count] {
+                skipped.push(self.cast(ty, mask).into());
+                params.push(self.builder.append_block_param(join, ty));
+            }
+        }
+        self.builder.ins().brif(any, slow, &[], join, &skipped);
+
+        self.builder.switch_to_block(slow);
+        self.straight(inside.start, inside.end);
+        let mut results: Vec<BlockArg> = Vec::new();
+        for &value in &escapes {
+            let parts = self.parts(value);
+            results.extend(parts[..count].iter().map(|&part| BlockArg::from(part)));
+        }
+        self.builder.ins().jump(join, &results);
+
+        self.builder.switch_to_block(join);
+        for (&value, params) in escapes.iter().zip(params.chunks(count)) {
+            self.values[value.index()] = Some([params[0], params[count - 1]]);
+        }
+    }
+
+    fn store_outputs(&mut self, outputs: &[ir::Value], index: ir::Value) {
+        for (output, &base) in self.program.outputs.iter().zip(outputs) {
+            let parts = self.parts(output.value);
+            let shift = output.storage.size().ilog2();
+            let at = match shift {
+                0 => index,
+                _ => self.builder.ins().ishl_imm_u(index, i64::from(shift)),
+            };
+            let at = self.builder.ins().iadd(base, at);
+            if output.storage == Storage::Bool {
+                self.store_bools(parts[0], at);
+                continue;
+            }
+            for (part, &value) in parts.iter().enumerate().take(self.count(output.storage.lane())) {
+                self.builder.ins().store(unaligned(), value, at, part as i32 * 16);
+            }
+        }
+    }
+
+    /// Four bytes, 0 or 1, from a mask.
+    fn store_bools(&mut self, mask: ir::Value, at: ir::Value) {
+        let halves = self.builder.ins().snarrow(mask, mask);
+        let bytes = self.builder.ins().snarrow(halves, halves);
+        let words = self.builder.ins().bitcast(types::I32X4, little(), bytes);
+        let word = self.builder.ins().extractlane(words, 0);
+        let word = self.builder.ins().band_imm_u(word, 0x0101_0101);
+        self.builder.ins().store(unaligned(), word, at, 0);
+    }
+
+    /// A mask from four bytes.
+    fn load_bools(&mut self, at: ir::Value) -> ir::Value {
+        let word = self.builder.ins().load(types::I32, unaligned(), at, 0);
+        let words = self.builder.ins().scalar_to_vector(types::I32X4, word);
+        let bytes = self.builder.ins().bitcast(types::I8X16, little(), words);
+        let halves = self.builder.ins().uwiden_low(bytes);
+        let lanes = self.builder.ins().uwiden_low(halves);
+        let zero = self.vconst(types::I32X4, 0);
+        self.builder.ins().icmp(IntCC::SignedGreaterThan, lanes, zero)
+    }
+
+    /// How many vectors a value of this type is.
+    fn count(&self, ty: Type) -> usize {
+        self.lanes * ty.bits() as usize / 128
+    }
+
+    /// The vectors of a value; a constant is made anew.
+    fn parts(&mut self, value: Value) -> Parts {
+        match (self.values[value.index()], *self.program.inst(value)) {
+            (Some(parts), _) => parts,
+            // One load for each use, so that it can become that use's memory operand.
+            (None, Inst::Const { ty, bits }) => self.each(ty, |t, _| t.constant(ty, bits)),
+            (None, inst) => unreachable!("{value} = {inst:?} is used, so it is live and defined"),
+        }
+    }
+
+    /// A vector of a constant: from the pool, or built where that takes one instruction.
+    fn constant(&mut self, ty: Type, bits: u64) -> ir::Value {
+        let word = repeat(ty, bits);
+        if word == 0 || word == u128::MAX {
+            return self.vconst(vector(ty), word);
+        }
+        self.pooled(vector(ty), ty, bits)
+    }
+
+    fn pooled(&mut self, vector: ir::Type, ty: Type, bits: u64) -> ir::Value {
+        let at = self.pool.splat(ty, bits);
+        let base = self.pool_base.expect("set in the entry block");
+        self.builder.ins().load(vector, constant(), base, at)
+    }
+
+    fn vconst(&mut self, ty: ir::Type, word: u128) -> ir::Value {
+        let data = ConstantData::from(word.to_le_bytes().as_slice());
+        let handle = self.builder.func.dfg.constants.insert(data);
+        self.builder.ins().vconst(ty, handle)
+    }
+
+    fn cast(&mut self, ty: ir::Type, value: ir::Value) -> ir::Value {
+        match self.builder.func.dfg.value_type(value) == ty {
+            true => value,
+            false => self.builder.ins().bitcast(ty, little(), value),
+        }
+    }
+
+    fn inst(&mut self, inst: &Inst, ty: Type) -> Parts {
+        match *inst {
+            Inst::Load { slot } => self.load(slot as usize, ty),
+            Inst::Table { table, index } => {
+                let index = self.parts(index);
+                self.each(ty, |t, part| t.table(table as usize, index[part]))
+            }
+            Inst::Unary { op: UnaryOp::Promote, a } => {
+                let a = self.parts(a)[0];
+                let high = self.high_half(a);
+                [a, high].map(|half| self.builder.ins().fvpromote_low(half))
+            }
+            Inst::Unary { op: UnaryOp::Demote, a } => {
+                let a = self.parts(a).map(|part| self.builder.ins().fvdemote(part));
+                [self.shuffle32(types::F32X4, a, [0, 1, 4, 5]); 2]
+            }
+            Inst::Unary { op: UnaryOp::Widen, a } => {
+                let a = self.parts(a)[0];
+                [self.builder.ins().swiden_low(a), self.builder.ins().swiden_high(a)]
+            }
+            Inst::Unary { op: UnaryOp::Narrow, a } => {
+                let a = self.parts(a);
+                [self.shuffle32(types::I32X4, a, [0, 2, 4, 6]); 2]
+            }
+            Inst::Unary { op, a } => {
+                let from = self.program.ty(a);
+                let a = self.parts(a);
+                self.each(ty, |t, part| t.unary(op, from, a[part]))
+            }
+            Inst::Binary { op, a, b } => {
+                let (a, b) = (self.parts(a), self.parts(b));
+                self.each(ty, |t, part| t.binary(op, ty, a[part], b[part]))
+            }
+            Inst::Fma { a, b, c } => {
+                let [a, b, c] = [a, b, c].map(|operand| self.fma_operand(operand));
+                self.each(ty, |t, part| t.builder.ins().fma(a[part], b[part], c[part]))
+            }
+            Inst::Compare { pred, a, b } => {
+                let float = self.program.ty(a).is_float();
+                let (a, b) = (self.parts(a), self.parts(b));
+                self.each(ty, |t, part| t.compare(pred, float, a[part], b[part]))
+            }
+            Inst::Select { mask, a, b } => {
+                let (mask, a, b) = (self.parts(mask), self.parts(a), self.parts(b));
+                self.each(ty, |t, part| {
+                    let mask = t.cast(vector(ty), mask[part]);
+                    t.builder.ins().bitselect(mask, a[part], b[part])
+                })
+            }
+            Inst::Shift { op, a, by } => {
+                let a = self.parts(a);
+                let by = self.builder.ins().iconst(types::I32, i64::from(by));
+                self.each(ty, |t, part| match op {
+                    ShiftOp::Shl => t.builder.ins().ishl(a[part], by),
+                    ShiftOp::Shr => t.builder.ins().ushr(a[part], by),
+                    ShiftOp::Sar => t.builder.ins().sshr(a[part], by),
+                })
+            }
+            Inst::Const { .. } => unreachable!("constants are made where they are used"),
+        }
+    }
+
+    /// Makes every vector of a value of type `ty`.
+    fn each(&mut self, ty: Type, mut make: impl FnMut(&mut Self, usize) -> ir::Value) -> Parts {
+        let first = make(self, 0);
+        let second = if self.count(ty) == 2 { make(self, 1) } else { first };
+        [first, second]
+    }
+
+    fn load(&mut self, slot: usize, ty: Type) -> Parts {
+        let at = self.cursors[slot];
+        if self.program.inputs[slot] == Storage::Bool {
+            return [self.load_bools(at); 2];
+        }
+        self.each(ty, |t, part| t.builder.ins().load(vector(ty), unaligned(), at, part as i32 * 16))
+    }
+
+    /// An operand of an fma. A negation is written anew for it, where Cranelift folds it into
+    /// `fnmadd` and the like; other uses of the same negation flip the sign by a constant.
+    fn fma_operand(&mut self, value: Value) -> Parts {
+        let Some(a) = negated(self.program, value) else { return self.parts(value) };
+        let (ty, a) = (self.program.ty(a), self.parts(a));
+        self.each(ty, |t, part| t.builder.ins().fneg(a[part]))
+    }
+
+    fn unary(&mut self, op: UnaryOp, from: Type, a: ir::Value) -> ir::Value {
+        match op {
+            UnaryOp::Neg => self.flip(BinaryOp::Xor, from, a, sign_bit(from)),
+            UnaryOp::Abs => self.flip(BinaryOp::And, from, a, sign_bit(from) - 1),
+            UnaryOp::Sqrt => self.builder.ins().sqrt(a),
+            UnaryOp::Floor => self.builder.ins().floor(a),
+            UnaryOp::Ceil => self.builder.ins().ceil(a),
+            UnaryOp::Trunc => self.builder.ins().trunc(a),
+            UnaryOp::Nearest => self.builder.ins().nearest(a),
+            UnaryOp::Not => self.builder.ins().bnot(a),
+            UnaryOp::Bitcast(to) => self.cast(vector(to), a),
+            UnaryOp::Promote | UnaryOp::Demote | UnaryOp::Widen | UnaryOp::Narrow => {
+                unreachable!("conversions are handled with both their vectors")
+            }
+        }
+    }
+
+    /// A float combined bit by bit with a constant.
+    fn flip(&mut self, op: BinaryOp, ty: Type, a: ir::Value, bits: u64) -> ir::Value {
+        let mask = self.pooled(vector(ty), ty, bits);
+        self.binary(op, ty, a, mask)
+    }
+
+    fn binary(&mut self, op: BinaryOp, ty: Type, a: ir::Value, b: ir::Value) -> ir::Value {
+        let float = ty.is_float();
+        match op {
+            BinaryOp::Min => self.choose(ty, a, b, a, b),
+            BinaryOp::Max => self.choose(ty, b, a, a, b),
+            BinaryOp::CopySign => {
+                let magnitude = self.flip(BinaryOp::And, ty, a, sign_bit(ty) - 1);
+                let sign = self.flip(BinaryOp::And, ty, b, sign_bit(ty));
+                self.builder.ins().bor(magnitude, sign)
+            }
+            BinaryOp::Add if float => self.builder.ins().fadd(a, b),
+            BinaryOp::Sub if float => self.builder.ins().fsub(a, b),
+            BinaryOp::Add => self.builder.ins().iadd(a, b),
+            BinaryOp::Sub => self.builder.ins().isub(a, b),
+            BinaryOp::Mul => self.builder.ins().fmul(a, b),
+            BinaryOp::Div => self.builder.ins().fdiv(a, b),
+            BinaryOp::And => self.builder.ins().band(a, b),
+            BinaryOp::Or => self.builder.ins().bor(a, b),
+            BinaryOp::Xor => self.builder.ins().bxor(a, b),
+        }
+    }
+
+    /// `left < right ? a : b`, which Cranelift makes `minps` or `maxps` of.
+    fn choose(
+        &mut self,
+        ty: Type,
+        left: ir::Value,
+        right: ir::Value,
+        a: ir::Value,
+        b: ir::Value,
+    ) -> ir::Value {
+        let less = self.builder.ins().fcmp(FloatCC::LessThan, left, right);
+        let less = self.builder.ins().bitcast(vector(ty), little(), less);
+        self.builder.ins().bitselect(less, a, b)
+    }
+
+    fn compare(&mut self, pred: Predicate, float: bool, a: ir::Value, b: ir::Value) -> ir::Value {
+        let (float_cc, int_cc) = match pred {
+            Predicate::Eq => (FloatCC::Equal, IntCC::Equal),
+            Predicate::Ne => (FloatCC::NotEqual, IntCC::NotEqual),
+            Predicate::Lt => (FloatCC::LessThan, IntCC::SignedLessThan),
+            Predicate::Le => (FloatCC::LessThanOrEqual, IntCC::SignedLessThanOrEqual),
+        };
+        match float {
+            true => self.builder.ins().fcmp(float_cc, a, b),
+            false => self.builder.ins().icmp(int_cc, a, b),
+        }
+    }
+
+    /// The entries of a table at one vector of indices, clamped to it.
+    fn table(&mut self, table: usize, index: ir::Value) -> ir::Value {
+        let (ty, last) = {
+            let table = &self.program.tables[table];
+            (table.ty, table.entries.len() as u64 - 1)
+        };
+        let zero = self.vconst(vector(ty.int()), 0);
+        let last = self.constant(ty.int(), last);
+        let above = self.builder.ins().icmp(IntCC::SignedGreaterThan, index, last);
+        let index = self.builder.ins().bitselect(above, last, index);
+        let below = self.builder.ins().icmp(IntCC::SignedGreaterThan, zero, index);
+        let index = self.builder.ins().bitselect(below, zero, index);
+
+        let lane = vector(ty).lane_type();
+        let shift = i64::from(lane.bytes().ilog2());
+        let base = self.pool_base.expect("set in the entry block");
+        let mut entries = None;
+        for i in 0..vector(ty).lane_count() as u8 {
+            let mut at = self.builder.ins().extractlane(index, i);
+            if ty.bits() < self.pointer.bits() {
+                at = self.builder.ins().uextend(self.pointer, at);
+            }
+            let at = self.builder.ins().ishl_imm_u(at, shift);
+            let at = self.builder.ins().iadd(base, at);
+            let entry = self.builder.ins().load(lane, constant(), at, self.table_at[table]);
+            entries = Some(match entries {
+                None => self.builder.ins().scalar_to_vector(vector(ty), entry),
+                Some(vector) => self.builder.ins().insertlane(vector, entry, i),
+            });
+        }
+        entries.expect("a vector has lanes")
+    }
+
+    /// The upper two of four lanes, moved down.
+    fn high_half(&mut self, a: ir::Value) -> ir::Value {
+        let ty = self.builder.func.dfg.value_type(a);
+        self.shuffle32(ty, [a, a], [2, 3, 2, 3])
+    }
+
+    /// Picks 32-bit lanes, 0 to 3 of the first vector and 4 to 7 of the second.
+    fn shuffle32(&mut self, ty: ir::Type, [a, b]: Parts, picks: [u8; 4]) -> ir::Value {
+        let bytes: Vec<u8> =
+            picks.iter().flat_map(|&lane| (0..4).map(move |byte| lane * 4 + byte)).collect();
+        let picks = self.builder.func.dfg.immediates.push(ConstantData::from(bytes));
+        let (a, b) = (self.cast(types::I8X16, a), self.cast(types::I8X16, b));
+        let picked = self.builder.ins().shuffle(a, b, picks);
+        self.cast(ty, picked)
+    }
+}
+
+fn sign_bit(ty: Type) -> u64 {
+    1 << (ty.bits() - 1)
+}

@@ -1,0 +1,92 @@
+//! The interpreter behind the kernel ABI: the emitter of last resort, with vectors of one element.
+
+use super::{Body, Code, EmitterKind};
+use crate::vir::{self, Program, Storage};
+
+/// Elements interpreted at once, which amortises the interpreter's allocations.
+const CHUNK: usize = 256;
+
+/// A program to interpret.
+#[derive(Debug)]
+pub(super) struct Interp {
+    program: Program,
+}
+
+/// Wraps `program`.
+pub(super) fn compile(program: &Program) -> Code {
+    Code {
+        body: Body::Interp(Interp { program: program.clone() }),
+        emitter: EmitterKind::Interp,
+        bits: 64,
+        lanes: 1,
+        inputs: program.inputs.clone(),
+        outputs: program.outputs.iter().map(|output| output.storage).collect(),
+    }
+}
+
+impl Interp {
+    /// Runs on memory.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Code::call`].
+    pub(super) unsafe fn call(
+        &self,
+        n: usize,
+        inputs: &[*const u8],
+        steps: &[usize],
+        outputs: &[*mut u8],
+    ) {
+        let program = &self.program;
+        for start in (0..n).step_by(CHUNK) {
+            let len = CHUNK.min(n - start);
+            let mut elements = Vec::with_capacity(inputs.len());
+            for ((&base, &step), &storage) in inputs.iter().zip(steps).zip(&program.inputs) {
+                // SAFETY: element `i < n` of an input is readable at `base + i * step`.
+                let element = |i| unsafe { read(base.add((start + i) * step), storage) };
+                elements.push((0..len).map(element).collect::<Vec<u64>>());
+            }
+            let slices: Vec<&[u64]> = elements.iter().map(Vec::as_slice).collect();
+            let results = vir::interp::run(program, &slices, len);
+            for ((values, output), &base) in results.iter().zip(&program.outputs).zip(outputs) {
+                for (i, &bits) in values.iter().enumerate() {
+                    let size = output.storage.size();
+                    // SAFETY: `n` elements of an output are writable from `base`.
+                    unsafe { write(base.add((start + i) * size), output.storage, bits) };
+                }
+            }
+        }
+    }
+}
+
+/// The bits of an element.
+///
+/// # Safety
+///
+/// `at` must be readable for an element of `storage`.
+unsafe fn read(at: *const u8, storage: Storage) -> u64 {
+    // SAFETY: required of the caller.
+    unsafe {
+        match storage {
+            Storage::F32 => u64::from(at.cast::<u32>().read_unaligned()),
+            Storage::F64 => at.cast::<u64>().read_unaligned(),
+            Storage::Bool => u64::from(at.read()),
+        }
+    }
+}
+
+/// Stores the bits of an element.
+///
+/// # Safety
+///
+/// `at` must be writable for an element of `storage`.
+unsafe fn write(at: *mut u8, storage: Storage, bits: u64) {
+    // SAFETY: required of the caller.
+    unsafe {
+        match storage {
+            Storage::F32 => at.cast::<u32>().write_unaligned(bits as u32),
+            Storage::F64 => at.cast::<u64>().write_unaligned(bits),
+            Storage::Bool => at.write(bits as u8),
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! From a vector program to something that runs: [`compile`] gives a [`Code`].
+//!
+//! In: a verified [`Program`]. Out: a routine with the kernel ABI below, its results equal to
+//! those of [`vir::interp`](crate::vir::interp) in every bit (a NaN's payload excepted).
+//!
+//! # The kernel ABI
+//!
+//! A kernel routine is `extern "C" fn(n, inputs, steps, outputs, pool)`:
+//!
+//! | argument | type | meaning |
+//! |---|---|---|
+//! | `n` | `usize` | number of elements, a multiple of [`Code::lanes`]; may be 0 |
+//! | `inputs` | `*const *const u8` | one base pointer per program input |
+//! | `steps` | `*const usize` | per input, bytes from one *vector* to the next |
+//! | `outputs` | `*const *mut u8` | one base pointer per program output, contiguous |
+//! | `pool` | `*const u8` | the routine's constants, [`Code`]'s own |
+//!
+//! An input that is an array has the step `lanes * size`; an input that is one repeated element (a
+//! *splat*) has the step 0 and points at a single vector, `lanes` copies of that element. So one
+//! routine serves both. No pointer needs to be aligned. A vector's inputs are all read before its
+//! outputs are written, so an output may be exactly an input's memory.
+//!
+//! Elements lie as [`Storage`] says; a `bool` is one byte, read as "not zero", written as 0 or 1.
+
+pub mod clif;
+mod interp;
+mod memory;
+
+use crate::cpu::Cpu;
+use crate::vir::{Inst, Program, Storage};
+use std::fmt;
+use std::str::FromStr;
+
+/// Which emitter to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EmitterKind {
+    /// The fastest one that this machine can run.
+    #[default]
+    Auto,
+    /// The interpreter: slow, and right everywhere.
+    Interp,
+    /// Cranelift: machine code with 128-bit vectors.
+    Cranelift,
+}
+
+impl EmitterKind {
+    /// Every choice.
+    pub const ALL: [EmitterKind; 3] =
+        [EmitterKind::Auto, EmitterKind::Interp, EmitterKind::Cranelift];
+
+    /// The name in text: `auto`, `interp`, `cranelift`.
+    pub fn name(self) -> &'static str {
+        match self {
+            EmitterKind::Auto => "auto",
+            EmitterKind::Interp => "interp",
+            EmitterKind::Cranelift => "cranelift",
+        }
+    }
+}
+
+impl fmt::Display for EmitterKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that is no emitter's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown emitter `{0}`: choose auto, interp or cranelift")]
+pub struct UnknownEmitter(String);
+
+impl FromStr for EmitterKind {
+    type Err = UnknownEmitter;
+
+    fn from_str(name: &str) -> Result<EmitterKind, UnknownEmitter> {
+        let kind = EmitterKind::ALL.into_iter().find(|kind| kind.name() == name);
+        kind.ok_or_else(|| UnknownEmitter(name.to_string()))
+    }
+}
+
+/// Why no code was made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmitError {
+    /// The program needs FMA, and code without it would give other bits.
+    #[error(
+        "this machine has no fused multiply-add (FMA), which the {emitter} emitter needs for this \
+         kernel: use the interpreter (emitter `interp`), it gives the same bits"
+    )]
+    NoFma {
+        /// The emitter that refused.
+        emitter: EmitterKind,
+    },
+    /// Cranelift generates no code for this machine.
+    #[error("the cranelift emitter cannot generate code for {target}: {reason}")]
+    UnsupportedTarget {
+        /// The target's name.
+        target: String,
+        /// What Cranelift says.
+        reason: String,
+    },
+    /// The code generator failed. A bug of Kiln's.
+    #[error("the code generator failed, which is a bug in Kiln: {0}")]
+    Codegen(String),
+    /// The system gave no executable memory.
+    #[error("cannot get executable memory")]
+    Memory(#[from] std::io::Error),
+}
+
+/// Makes `program` callable. `cpu` is [`Cpu::host`], or less to rule instruction sets out.
+///
+/// [`EmitterKind::Auto`] takes the interpreter where no machine code can be had.
+pub fn compile(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<Code, EmitError> {
+    match kind {
+        EmitterKind::Interp => Ok(interp::compile(program)),
+        EmitterKind::Cranelift => clif::compile(program, cpu),
+        EmitterKind::Auto => match clif::compile(program, cpu) {
+            Err(EmitError::NoFma { .. } | EmitError::UnsupportedTarget { .. }) => {
+                Ok(interp::compile(program))
+            }
+            made => made,
+        },
+    }
+}
+
+/// A native kernel routine. See the module table.
+type Routine = unsafe extern "C" fn(
+    n: usize,
+    inputs: *const *const u8,
+    steps: *const usize,
+    outputs: *const *mut u8,
+    pool: *const u8,
+);
+
+/// A compiled program. It owns its machine code and frees it on drop.
+#[derive(Debug)]
+pub struct Code {
+    body: Body,
+    emitter: EmitterKind,
+    bits: u32,
+    lanes: usize,
+    inputs: Vec<Storage>,
+    outputs: Vec<Storage>,
+}
+
+#[derive(Debug)]
+enum Body {
+    Native {
+        routine: Routine,
+        /// Holds the code that `routine` points at.
+        code: memory::CodeMemory,
+        /// Constants and tables; 16-byte aligned.
+        pool: Box<[u128]>,
+    },
+    Interp(interp::Interp),
+}
+
+/// An input of [`Code::apply`].
+#[derive(Clone, Copy, Debug)]
+pub enum Operand<'a> {
+    /// An array, at least as many elements as are asked for.
+    Array(&'a [u8]),
+    /// One vector, [`Code::lanes`] copies of a repeated element.
+    Splat(&'a [u8]),
+}
+
+impl Code {
+    /// The emitter that made it; never [`EmitterKind::Auto`].
+    pub fn emitter(&self) -> EmitterKind {
+        self.emitter
+    }
+
+    /// The width in bits of the vectors that it computes with.
+    pub fn bits(&self) -> u32 {
+        self.bits
+    }
+
+    /// The number of elements of a vector: calls handle a multiple of it.
+    pub fn lanes(&self) -> usize {
+        self.lanes
+    }
+
+    /// Storage of each input.
+    pub fn inputs(&self) -> &[Storage] {
+        &self.inputs
+    }
+
+    /// Storage of each output.
+    pub fn outputs(&self) -> &[Storage] {
+        &self.outputs
+    }
+
+    /// The machine code; empty for the interpreter.
+    pub fn machine_code(&self) -> &[u8] {
+        match &self.body {
+            Body::Native { code, .. } => code.bytes(),
+            Body::Interp(_) => &[],
+        }
+    }
+
+    /// Runs on memory. See the module table.
+    ///
+    /// # Panics
+    ///
+    /// If a slice's length is not the program's number of inputs or outputs, or `n` is no multiple
+    /// of [`Code::lanes`].
+    ///
+    /// # Safety
+    ///
+    /// With `v = n / lanes` vectors, and for each operand of element size `s`:
+    /// - input `i` must be readable in `lanes * s` bytes from `inputs[i] + k * steps[i]`, `k < v`;
+    /// - output `j` must be writable in `n * s` bytes from `outputs[j]`;
+    /// - nothing else may write the inputs or touch the outputs during the call;
+    /// - an output may overlap an input only if both are the same memory, element for element, and
+    ///   overlaps no other output.
+    pub unsafe fn call(
+        &self,
+        n: usize,
+        inputs: &[*const u8],
+        steps: &[usize],
+        outputs: &[*mut u8],
+    ) {
+        assert_eq!(inputs.len(), self.inputs.len(), "one pointer per input");
+        assert_eq!(steps.len(), self.inputs.len(), "one step per input");
+        assert_eq!(outputs.len(), self.outputs.len(), "one pointer per output");
+        assert!(n.is_multiple_of(self.lanes), "{n} is no multiple of {} lanes", self.lanes);
+        match &self.body {
+            Body::Native { routine, pool, .. } => {
+                // SAFETY: the routine was compiled for this machine with this ABI and pool and
+                // lives as long as `self`; the slices have one entry per operand; the caller vouches
+                // for the memory.
+                unsafe {
+                    routine(
+                        n,
+                        inputs.as_ptr(),
+                        steps.as_ptr(),
+                        outputs.as_ptr(),
+                        pool.as_ptr().cast(),
+                    );
+                }
+            }
+            // SAFETY: the caller vouches for the memory.
+            Body::Interp(interp) => unsafe { interp.call(n, inputs, steps, outputs) },
+        }
+    }
+
+    /// Runs on `n` elements of slices.
+    ///
+    /// # Panics
+    ///
+    /// Where [`Code::call`] does, or if a slice is too short for `n` elements.
+    pub fn apply(&self, n: usize, inputs: &[Operand<'_>], outputs: &mut [&mut [u8]]) {
+        let mut pointers = Vec::with_capacity(inputs.len());
+        let mut steps = Vec::with_capacity(inputs.len());
+        for (operand, storage) in inputs.iter().zip(&self.inputs) {
+            let vector = self.lanes * storage.size();
+            let (bytes, need, step) = match *operand {
+                Operand::Array(bytes) => (bytes, n * storage.size(), vector),
+                Operand::Splat(bytes) => (bytes, vector, 0),
+            };
+            assert!(bytes.len() >= need, "an input of {} bytes, not {need}", bytes.len());
+            pointers.push(bytes.as_ptr());
+            steps.push(step);
+        }
+        let mut targets = Vec::with_capacity(outputs.len());
+        for (bytes, storage) in outputs.iter_mut().zip(&self.outputs) {
+            let need = n * storage.size();
+            assert!(bytes.len() >= need, "an output of {} bytes, not {need}", bytes.len());
+            targets.push(bytes.as_mut_ptr());
+        }
+        // SAFETY: every slice was checked to hold what `n` elements need, and the borrows keep
+        // inputs unchanged and outputs disjoint from everything.
+        unsafe { self.call(n, &pointers, &steps, &targets) }
+    }
+}
+
+/// Whether a program contains a fused multiply-add.
+fn uses_fma(program: &Program) -> bool {
+    program.insts.iter().any(|inst| matches!(inst, Inst::Fma { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, EmitterKind};
+
+    #[test]
+    fn code_can_be_shared_between_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Code>();
+    }
+
+    #[test]
+    fn names_of_emitters_read_back() {
+        for kind in EmitterKind::ALL {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        let error = "llvm".parse::<EmitterKind>().unwrap_err();
+        assert_eq!(error.to_string(), "unknown emitter `llvm`: choose auto, interp or cranelift");
+    }
+}

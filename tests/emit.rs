@@ -1,0 +1,366 @@
+//! Every emitter against the interpreter, bit for bit.
+
+mod common;
+
+use common::{Rng, differs, random_program};
+use kiln::cpu::Cpu;
+use kiln::emit::{self, Code, EmitError, EmitterKind, Operand};
+use kiln::lower::op_program;
+use kiln::vir::{Builder, Program, Storage, Type, Value, interp};
+use kiln_ir::{DType, Op};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The emitters to test on this machine. The interpreter is one: its ABI is under test.
+fn emitters(program: &Program) -> Vec<Code> {
+    [EmitterKind::Interp, EmitterKind::Cranelift]
+        .into_iter()
+        .map(|kind| emit::compile(program, kind, Cpu::host()).unwrap())
+        .collect()
+}
+
+/// Bytes of elements, `offset` bytes in, so that nothing is aligned.
+fn bytes(storage: Storage, elements: &[u64], offset: usize) -> Vec<u8> {
+    let mut bytes = vec![0xa5; offset];
+    for element in elements {
+        bytes.extend_from_slice(&element.to_le_bytes()[..storage.size()]);
+    }
+    bytes
+}
+
+fn elements(storage: Storage, bytes: &[u8]) -> Vec<u64> {
+    let wide = |chunk: &[u8]| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u64::from_le_bytes(word)
+    };
+    bytes.chunks(storage.size()).map(wide).collect()
+}
+
+/// Runs `code` on `n` random elements, offset by some bytes, some inputs repeated; compares with
+/// the interpreter and checks that nothing around the outputs is touched.
+fn check(program: &Program, code: &Code, n: usize, splats: usize, rng: &mut Rng) {
+    let n = n - n % code.lanes();
+    let mut raw = Vec::new();
+    let mut inputs = Vec::new();
+    let is_splat = |slot: usize| splats >> slot & 1 == 1;
+    for (slot, &storage) in program.inputs.iter().enumerate() {
+        let first = rng.element(storage);
+        let values: Vec<u64> = (0..n.max(code.lanes()))
+            .map(|_| if is_splat(slot) { first } else { rng.element(storage) })
+            .collect();
+        let offset = rng.below(17);
+        let stored = if is_splat(slot) { code.lanes() } else { n };
+        raw.push((bytes(storage, &values[..stored], offset), offset));
+        inputs.push(values);
+    }
+    let operands: Vec<Operand> = raw
+        .iter()
+        .enumerate()
+        .map(|(slot, (bytes, offset))| match is_splat(slot) {
+            true => Operand::Splat(&bytes[*offset..]),
+            false => Operand::Array(&bytes[*offset..]),
+        })
+        .collect();
+    const GUARD: usize = 24;
+    let offset = rng.below(17);
+    let mut results: Vec<Vec<u8>> = program
+        .outputs
+        .iter()
+        .map(|output| vec![0xa5; offset + n * output.storage.size() + GUARD])
+        .collect();
+    let mut targets: Vec<&mut [u8]> = results
+        .iter_mut()
+        .map(|bytes| {
+            let end = bytes.len() - GUARD;
+            &mut bytes[offset..end]
+        })
+        .collect();
+    code.apply(n, &operands, &mut targets);
+
+    let slices: Vec<&[u64]> = inputs.iter().map(Vec::as_slice).collect();
+    let expected = interp::run(program, &slices, n);
+    for (j, output) in program.outputs.iter().enumerate() {
+        let (before, rest) = results[j].split_at(offset);
+        let (inside, after) = rest.split_at(n * output.storage.size());
+        assert!(before.iter().chain(after).all(|&byte| byte == 0xa5), "wrote out of bounds");
+        for (i, (got, &want)) in
+            elements(output.storage, inside).into_iter().zip(&expected[j]).enumerate()
+        {
+            let operands: Vec<String> = inputs.iter().map(|x| format!("{:#x}", x[i])).collect();
+            assert!(
+                !differs(output.storage, got, want),
+                "{} output {j} element {i} of {n}: got {got:#x}, the interpreter gives {want:#x}, \
+                 for {operands:?}\n{program}",
+                code.emitter(),
+            );
+        }
+    }
+}
+
+fn check_all(program: &Program, rng: &mut Rng) {
+    for code in emitters(program) {
+        for n in 0..=67 {
+            check(program, &code, n, 0, rng);
+        }
+        for splats in 0..1 << program.inputs.len() {
+            check(program, &code, 64, splats, rng);
+        }
+        check(program, &code, 4096, 0, rng);
+    }
+}
+
+#[test]
+fn every_op_has_the_bits_of_the_interpreter() {
+    let mut rng = Rng::new(1);
+    let mut missing = Vec::new();
+    for &op in Op::ALL {
+        for dtype in [DType::F32, DType::F64] {
+            // Expansions that are not written yet panic.
+            let Ok(program) = catch_unwind(AssertUnwindSafe(|| op_program(op, dtype))) else {
+                missing.push(format!("{} {dtype}", op.name()));
+                continue;
+            };
+            check_all(&program, &mut rng);
+        }
+    }
+    eprintln!("not lowered: {missing:?}");
+}
+
+/// A program of one primitive on the inputs that it takes.
+fn single(inputs: &[Type], build: impl Fn(&mut Builder, &[Value]) -> Value) -> Program {
+    let mut b = Builder::new();
+    let operands: Vec<Value> = inputs
+        .iter()
+        .map(|&ty| {
+            let storage = if ty.bits() == 32 { Storage::F32 } else { Storage::F64 };
+            let float = b.input(storage);
+            match ty {
+                Type::F32 | Type::F64 => float,
+                Type::I32 | Type::I64 => b.bitcast(float, ty),
+                Type::M32 | Type::M64 => {
+                    let zero = b.float(ty.float(), 0.0);
+                    b.lt(float, zero)
+                }
+            }
+        })
+        .collect();
+    let result = build(&mut b, &operands);
+    let ty = b.ty(result);
+    let (value, storage) = match ty {
+        Type::M32 | Type::M64 => (b.resize_mask(result, Type::M32), Storage::Bool),
+        Type::I32 | Type::F32 => (b.bitcast(result, Type::F32), Storage::F32),
+        Type::I64 | Type::F64 => (b.bitcast(result, Type::F64), Storage::F64),
+    };
+    b.output(value, storage);
+    b.finish()
+}
+
+#[test]
+fn every_primitive_has_the_bits_of_the_interpreter() {
+    let mut rng = Rng::new(2);
+    let mut programs = Vec::new();
+    for ty in [Type::F32, Type::F64] {
+        let unary = [
+            Builder::neg,
+            Builder::abs,
+            Builder::sqrt,
+            Builder::floor,
+            Builder::ceil,
+            Builder::trunc,
+            Builder::nearest,
+        ];
+        programs.extend(unary.map(|op| single(&[ty], |b, x| op(b, x[0]))));
+        let binary = [
+            Builder::add,
+            Builder::sub,
+            Builder::mul,
+            Builder::div,
+            Builder::min,
+            Builder::max,
+            Builder::copysign,
+        ];
+        programs.extend(binary.map(|op| single(&[ty, ty], |b, x| op(b, x[0], x[1]))));
+        programs.push(single(&[ty, ty, ty], |b, x| b.fma(x[0], x[1], x[2])));
+        for signs in 1..8 {
+            programs.push(single(&[ty, ty, ty], |b, x| {
+                let flip = |b: &mut Builder, i: usize| {
+                    if signs >> i & 1 == 1 { b.neg(x[i]) } else { x[i] }
+                };
+                let (p, q, r) = (flip(b, 0), flip(b, 1), flip(b, 2));
+                b.fma(p, q, r)
+            }));
+        }
+        let mask = ty.mask();
+        programs.push(single(&[mask, ty, ty], |b, x| b.select(x[0], x[1], x[2])));
+        // A number used as bits, too, whatever it is a mask of.
+        programs.push(single(&[ty, ty], |b, x| b.min(x[0], x[0])));
+    }
+    for ty in [Type::F32, Type::F64, Type::I32, Type::I64] {
+        let compare =
+            [Builder::eq, Builder::ne, Builder::lt, Builder::le, Builder::gt, Builder::ge];
+        programs.extend(compare.map(|op| single(&[ty, ty], |b, x| op(b, x[0], x[1]))));
+    }
+    for ty in [Type::I32, Type::I64] {
+        let binary = [Builder::add, Builder::sub, Builder::and, Builder::or, Builder::xor];
+        programs.extend(binary.map(|op| single(&[ty, ty], |b, x| op(b, x[0], x[1]))));
+        programs.push(single(&[ty], |b, x| b.not(x[0])));
+        for by in 0..ty.bits() as u8 {
+            for op in [Builder::shl, Builder::shr, Builder::sar] {
+                programs.push(single(&[ty], |b, x| op(b, x[0], by)));
+            }
+        }
+        for entries in [1, 2, 3, 4, 5, 64] {
+            let table: Vec<u64> = (1..=entries).collect();
+            programs.push(single(&[ty], |b, x| b.table(ty, &table, x[0])));
+            // Indices that are mostly inside.
+            programs.push(single(&[ty], |b, x| {
+                let bits = b.int(ty, 127);
+                let index = b.and(x[0], bits);
+                b.table(ty.float(), &table, index)
+            }));
+        }
+        programs.push(single(&[ty.mask()], |b, x| b.bitcast(x[0], ty)));
+    }
+    for ty in [Type::M32, Type::M64] {
+        let binary = [Builder::and, Builder::or, Builder::xor];
+        programs.extend(binary.map(|op| single(&[ty, ty], |b, x| op(b, x[0], x[1]))));
+        programs.push(single(&[ty], |b, x| b.not(x[0])));
+        programs.push(single(&[ty, ty, ty], |b, x| b.select(x[0], x[1], x[2])));
+        programs.push(single(&[ty], |b, x| {
+            let other = if ty == Type::M32 { Type::M64 } else { Type::M32 };
+            b.resize_mask(x[0], other)
+        }));
+        for set in [false, true] {
+            programs.push(single(&[ty, ty.float()], |b, x| {
+                let (mask, zero) = (b.mask(ty, set), b.float(ty.float(), 0.0));
+                let mask = b.xor(mask, x[0]);
+                b.select(mask, x[1], zero)
+            }));
+        }
+    }
+    programs.push(single(&[Type::F32], |b, x| b.promote(x[0])));
+    programs.push(single(&[Type::F64], |b, x| b.demote(x[0])));
+    for program in &programs {
+        check_all(program, &mut rng);
+    }
+}
+
+#[test]
+fn random_programs_have_the_bits_of_the_interpreter() {
+    for seed in 0..400 {
+        let mut rng = Rng::new(seed);
+        let size = 1 + rng.below(60);
+        let program = random_program(&mut rng, size, seed % 4 == 0);
+        for code in emitters(&program) {
+            let splats = rng.below(1 << program.inputs.len());
+            check(&program, &code, 67, splats, &mut rng);
+            check(&program, &code, 400, 0, &mut rng);
+        }
+    }
+}
+
+#[test]
+fn cold_regions_run_where_a_lane_needs_them() {
+    // Both vectors of a 64-bit value count, and what escapes has its lanes in order.
+    let mut b = Builder::new();
+    let x = b.input(Storage::F64);
+    let narrow = b.input(Storage::F32);
+    let bound = b.f64(10.0);
+    let large = b.gt(x, bound);
+    let [y, z] = b.cold(large, [x, bound], |b| {
+        let square = b.mul(x, x);
+        [b.sqrt(square), b.div(bound, x)]
+    });
+    let sum = b.add(y, z);
+    b.output(sum, Storage::F64);
+    b.output(narrow, Storage::F32);
+    let program = b.finish();
+    let mut rng = Rng::new(7);
+    check_all(&program, &mut rng);
+}
+
+#[test]
+fn an_output_may_be_an_input() {
+    let program = op_program(Op::Add, DType::F32);
+    for code in emitters(&program) {
+        let (a, mut b) = (vec![1.5f32; 64], (0..64).map(|i| i as f32).collect::<Vec<_>>());
+        let steps = [code.lanes() * 4; 2];
+        let pointers = [a.as_ptr().cast(), b.as_ptr().cast()];
+        let target: *mut u8 = b.as_mut_ptr().cast();
+        // SAFETY: 64 elements each, and the output is exactly the second input.
+        unsafe { code.call(64, &pointers, &steps, &[target]) };
+        assert!((0..64).all(|i| b[i] == i as f32 + 1.5));
+    }
+}
+
+#[test]
+fn without_fma_auto_interprets() {
+    let program = op_program(Op::Fma, DType::F32);
+    let error = emit::compile(&program, EmitterKind::Cranelift, Cpu::BASE).unwrap_err();
+    assert!(matches!(error, EmitError::NoFma { .. }));
+    assert_eq!(
+        error.to_string(),
+        "this machine has no fused multiply-add (FMA), which the cranelift emitter needs for this \
+         kernel: use the interpreter (emitter `interp`), it gives the same bits"
+    );
+    let code = emit::compile(&program, EmitterKind::Auto, Cpu::BASE).unwrap();
+    assert_eq!((code.emitter(), code.lanes()), (EmitterKind::Interp, 1));
+
+    let program = op_program(Op::Add, DType::F32);
+    let code = emit::compile(&program, EmitterKind::Auto, Cpu::BASE).unwrap();
+    assert_eq!((code.emitter(), code.bits()), (EmitterKind::Cranelift, 128));
+}
+
+#[test]
+fn dropped_code_frees_its_memory() {
+    // Executable memory that belongs to no file.
+    let mappings = || {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        let anonymous = |line: &&str| line.split_whitespace().count() == 5;
+        let lines = maps.lines().filter(anonymous);
+        assert!(
+            !lines.clone().any(|line| line.contains("rwx")),
+            "memory both written and executed"
+        );
+        lines.filter(|line| line.contains("r-xp")).count()
+    };
+    let program = op_program(Op::Add, DType::F64);
+    let before = mappings();
+    for _ in 0..1500 {
+        drop(emit::compile(&program, EmitterKind::Cranelift, Cpu::host()).unwrap());
+    }
+    // Other tests run meanwhile and hold some.
+    let after = mappings();
+    assert!(after < before + 100, "mappings of code grew from {before} to {after}");
+}
+
+#[test]
+fn listings_show_every_stage() {
+    let program = op_program(Op::Fma, DType::F32);
+    let listing = emit::clif::listing(&program, None).unwrap();
+    assert!(listing.clif.contains("fma "), "{}", listing.clif);
+    assert!(!listing.assembly.is_empty());
+    let code = emit::compile(&program, EmitterKind::Cranelift, Cpu::host()).unwrap();
+    assert_eq!(listing.bytes, code.machine_code());
+}
+
+#[test]
+fn an_unknown_target_is_refused() {
+    let program = op_program(Op::Add, DType::F32);
+    let error = emit::clif::listing(&program, Some("mips")).unwrap_err();
+    assert!(error.to_string().starts_with("the cranelift emitter cannot generate code for mips"));
+}
+
+/// Instruction sets that this machine cannot run: everything must at least lower.
+#[test]
+#[cfg(feature = "all-arch")]
+fn other_targets_lower_every_primitive() {
+    for target in ["x86_64", "aarch64"] {
+        for seed in 0..200 {
+            let mut rng = Rng::new(seed);
+            let program = random_program(&mut rng, 40, seed % 4 == 0);
+            let listing = emit::clif::listing(&program, Some(target)).unwrap();
+            assert!(!listing.bytes.is_empty());
+        }
+    }
+}
