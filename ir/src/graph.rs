@@ -394,8 +394,19 @@ impl Graph {
     }
 }
 
+/// The parts of a graph, to be broken by tests of the verifier.
+#[cfg(test)]
+impl Graph {
+    #[expect(clippy::type_complexity, reason = "for tests alone")]
+    pub(crate) fn parts_mut(
+        &mut self,
+    ) -> (&mut Vec<Input>, &mut Vec<Node>, &mut Vec<(DType, Shape)>, &mut Vec<NodeId>) {
+        (&mut self.inputs, &mut self.nodes, &mut self.types, &mut self.outputs)
+    }
+}
+
 /// The shape of a product; open where a rank is unknown.
-fn matmul_shape(left: &Shape, right: &Shape, key: u32) -> Result<Shape, Fault> {
+pub(crate) fn matmul_shape(left: &Shape, right: &Shape, key: u32) -> Result<Shape, Fault> {
     let fail = |reason: String| Fault::Matmul { left: left.clone(), right: right.clone(), reason };
     let (Some(a), Some(b)) = (left.dims(), right.dims()) else { return Ok(Shape::open(key)) };
     if a.is_empty() || b.is_empty() {

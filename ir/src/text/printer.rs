@@ -274,9 +274,9 @@ impl<'g> Printer<'g> {
         match self.graph.constant_value(exponent) {
             None => true,
             Some(value) => {
-                let product = value == -1.0 || (1.0..=8.0).contains(&value);
-                let minus_zero = value == 0.0 && value.is_sign_negative();
-                !(value.fract() == 0.0 && product) && !minus_zero
+                let small = value == -1.0 || (1.0..=8.0).contains(&value);
+                let minus_zero = value.to_bits() == (-0f64).to_bits();
+                !(small && value.fract() == 0.0 || minus_zero)
             }
         }
     }
