@@ -2,5 +2,7 @@
 
 pub mod cpu;
 pub mod emit;
+pub mod error;
 pub mod lower;
+pub mod run;
 pub mod vir;

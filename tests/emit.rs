@@ -196,14 +196,8 @@ fn every_primitive_has_the_bits_of_the_interpreter() {
         programs.push(single(&[ty, ty], |b, x| b.min(x[0], x[0])));
     }
     for ty in [Type::F32, Type::F64, Type::I32, Type::I64] {
-        let compare = [
-            Builder::eq,
-            Builder::ne,
-            Builder::lt,
-            Builder::le,
-            Builder::gt,
-            Builder::ge,
-        ];
+        let compare =
+            [Builder::eq, Builder::ne, Builder::lt, Builder::le, Builder::gt, Builder::ge];
         programs.extend(compare.map(|op| single(&[ty, ty], |b, x| op(b, x[0], x[1]))));
     }
     for ty in [Type::I32, Type::I64] {
@@ -324,7 +318,10 @@ fn dropped_code_frees_its_memory() {
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
         let anonymous = |line: &&str| line.split_whitespace().count() == 5;
         let lines = maps.lines().filter(anonymous);
-        assert!(!lines.clone().any(|line| line.contains("rwx")), "memory both written and executed");
+        assert!(
+            !lines.clone().any(|line| line.contains("rwx")),
+            "memory both written and executed"
+        );
         lines.filter(|line| line.contains("r-xp")).count()
     };
     let program = op_program(Op::Add, DType::F64);

@@ -26,8 +26,10 @@ pub mod clif;
 mod interp;
 mod memory;
 
+pub use crate::vir::Storage;
+
 use crate::cpu::Cpu;
-use crate::vir::{Inst, Program, Storage};
+use crate::vir::{Inst, Program};
 use std::fmt;
 use std::str::FromStr;
 
@@ -296,9 +298,6 @@ mod tests {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
         let error = "llvm".parse::<EmitterKind>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "unknown emitter `llvm`: choose auto, interp or cranelift"
-        );
+        assert_eq!(error.to_string(), "unknown emitter `llvm`: choose auto, interp or cranelift");
     }
 }

@@ -110,8 +110,10 @@ fn host() -> Result<&'static dyn TargetIsa, EmitError> {
 
 /// The instruction set with this name.
 fn target_isa(target: &str) -> Result<OwnedTargetIsa, EmitError> {
-    let unsupported = |reason: String| EmitError::UnsupportedTarget { target: target.into(), reason };
-    let mut builder = isa::lookup_by_name(target).map_err(|error| unsupported(error.to_string()))?;
+    let unsupported =
+        |reason: String| EmitError::UnsupportedTarget { target: target.into(), reason };
+    let mut builder =
+        isa::lookup_by_name(target).map_err(|error| unsupported(error.to_string()))?;
     let features: &[&str] = match builder.triple().architecture.to_string().as_str() {
         "x86_64" => &["haswell"],
         "riscv64gc" | "riscv64" => &["has_v"],

@@ -187,7 +187,8 @@ impl Translator<'_> {
 
     fn hoist_constants(&mut self) {
         for index in 0..self.program.insts.len() {
-            if let (true, Inst::Const { ty, bits }) = (self.live[index], self.program.insts[index]) {
+            if let (true, Inst::Const { ty, bits }) = (self.live[index], self.program.insts[index])
+            {
                 let value = self.constant(ty, bits);
                 self.values[index] = Some([value; 2]);
             }
@@ -426,9 +427,7 @@ impl Translator<'_> {
         if self.program.inputs[slot] == Storage::Bool {
             return [self.load_bools(at); 2];
         }
-        self.each(ty, |t, part| {
-            t.builder.ins().load(vector(ty), unaligned(), at, part as i32 * 16)
-        })
+        self.each(ty, |t, part| t.builder.ins().load(vector(ty), unaligned(), at, part as i32 * 16))
     }
 
     /// An operand of an fma. A negation is written anew for it, where Cranelift folds it into
