@@ -2,6 +2,8 @@
 
 pub mod cpu;
 pub mod emit;
+pub mod error;
 pub mod fuse;
 pub mod lower;
+pub mod run;
 pub mod vir;
