@@ -21,6 +21,18 @@ const LOG_32: &[f64] = &[
     0.1290909,
     -0.07623978,
 ];
+/// `log(1 + f) = f + f^2 P(f)` for `f` in [-1/4, 1/2]; -27.6.
+const LOG1P_32: &[f64] = &[
+    -0.5,
+    0.333334535,
+    -0.250001162,
+    0.199907184,
+    -0.166464478,
+    0.14478527,
+    -0.131693885,
+    0.104798824,
+    -0.04517996,
+];
 /// `log2(1 + f) = f P(f)`; -26.0.
 const LOG2_32: &[f64] = &[
     1.442695,
@@ -61,7 +73,7 @@ const LOG_64: &[f64] = &[
 /// The natural logarithm. Error 1.0 ULP (f32), 0.8 (f64).
 pub(crate) fn log(b: &mut Builder, x: Value) -> Value {
     let (k, f) = split(b, x);
-    log_of_parts(b, k, f)
+    log_of_parts(b, k, f, LOG_32)
 }
 
 /// The logarithm to base 2. Error 1.3 ULP (f32), 1.5 (f64); exact for powers of two.
@@ -119,7 +131,7 @@ pub(crate) fn log1p_unsigned(b: &mut Builder, x: Value) -> Value {
     let one = b.float(ty, 1.0);
     let sum = b.add(x, one);
     let (k, f) = split_sum(b, sum, x);
-    let result = log_of_parts(b, k, f);
+    let result = log_of_parts(b, k, f, LOG1P_32);
     let bits = b.bitcast(sum, ty.int());
     let first = by_type(ty, 0x0080_0000, 1 << 52);
     let end = by_type(ty, 0x7e80_0000, 0x7fd << 52);
@@ -153,7 +165,7 @@ fn split(b: &mut Builder, x: Value) -> (Value, Value) {
         let bias = b.select(valid, bias, nan);
         [b.bitcast(scaled, int), bias]
     });
-    let (exponent, moved) = move_interval(b, ty, bits);
+    let (exponent, moved) = move_interval(b, bits, sqrt_half_bits(ty));
     let k = b.sub(exponent, bias);
     let mantissa_mask = b.int(int, by_type(ty, (1 << 23) - 1, (1 << 52) - 1));
     let least = b.int(int, sqrt_half_bits(ty));
@@ -169,7 +181,9 @@ fn split_sum(b: &mut Builder, sum: Value, x: Value) -> (Value, Value) {
     let ty = b.ty(x);
     let int = ty.int();
     let bits = b.bitcast(sum, int);
-    let (exponent, moved) = move_interval(b, ty, bits);
+    // From 3/4 in f32: f is exact then for every sum below 1.5.
+    let least = by_type(ty, 0x3f40_0000, sqrt_half_bits(ty));
+    let (exponent, moved) = move_interval(b, bits, least);
     let bias = b.float(ty, integer_magic(ty) + by_type(ty, 127.0, 1023.0));
     let k = b.sub(exponent, bias);
     let exponent_mask = b.int(int, by_type(ty, -1 << 23, -1 << 52));
@@ -183,12 +197,13 @@ fn split_sum(b: &mut Builder, sum: Value, x: Value) -> (Value, Value) {
     (k, b.fma(power, x, power_minus_one))
 }
 
-/// The bits moved so that the exponent steps at sqrt 1/2, not at 1, and that exponent (biased) as
-/// a float above [`integer_magic`].
-fn move_interval(b: &mut Builder, ty: Type, bits: Value) -> (Value, Value) {
-    let int = ty.int();
+/// The bits moved so that the exponent steps at the float of bits `least`, not at 1, and that
+/// exponent (biased) as a float above [`integer_magic`].
+fn move_interval(b: &mut Builder, bits: Value, least: i64) -> (Value, Value) {
+    let int = b.ty(bits);
+    let ty = int.float();
     let one = by_type(ty, 127 << 23, 1023 << 52);
-    let offset = b.int(int, one - sqrt_half_bits(ty));
+    let offset = b.int(int, one - least);
     let moved = b.add(bits, offset);
     let exponent = b.shr(moved, by_type(ty, 23, 52));
     let magic = b.int(int, by_type(ty, 0x4b00_0000, 0x433 << 52));
@@ -217,11 +232,13 @@ fn outside(b: &mut Builder, bits: Value, first: i64, end: i64) -> Value {
 }
 
 /// `k ln 2 + log(1 + f)`.
-fn log_of_parts(b: &mut Builder, k: Value, f: Value) -> Value {
+///
+/// In f32 by a polynomial for the interval of `f`, in f64 (where it would be long) by a quotient.
+fn log_of_parts(b: &mut Builder, k: Value, f: Value, polynomial_32: &[f64]) -> Value {
     let ty = b.ty(f);
     let ln2 = b.float(ty, LN_2);
     if ty == Type::F32 {
-        let p = horner(b, f, LOG_32);
+        let p = horner(b, f, polynomial_32);
         let square = b.mul(f, f);
         let mantissa = b.fma(square, p, f);
         return b.fma(k, ln2, mantissa);
