@@ -408,10 +408,10 @@ impl Graph {
 /// The shape of a product; open where a rank is unknown.
 pub(crate) fn matmul_shape(left: &Shape, right: &Shape, key: u32) -> Result<Shape, Fault> {
     let fail = |reason: String| Fault::Matmul { left: left.clone(), right: right.clone(), reason };
-    let (Some(a), Some(b)) = (left.dims(), right.dims()) else { return Ok(Shape::open(key)) };
-    if a.is_empty() || b.is_empty() {
+    if left.is_scalar() || right.is_scalar() {
         return Err(fail("each needs at least one axis; multiply by a number with `*`".into()));
     }
+    let (Some(a), Some(b)) = (left.dims(), right.dims()) else { return Ok(Shape::open(key)) };
     let inner_a = &a[a.len() - 1];
     let inner_b = if b.len() == 1 { &b[0] } else { &b[b.len() - 2] };
     if inner_a != inner_b {

@@ -30,12 +30,12 @@ pub struct TextError {
 
 impl TextError {
     pub(super) fn new(text: &str, mistake: Mistake) -> TextError {
-        let start = mistake.span.start;
+        let start = mistake.0.span.start;
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
         let line = text[line_start..line_end].trim_end_matches('\r');
         let line_end = line_start + line.len();
-        let end = mistake.span.end.min(line_end).max(start.min(line_end));
+        let end = mistake.0.span.end.min(line_end).max(start.min(line_end));
         let start = start.min(line_end);
         TextError {
             line: text[..line_start].matches('\n').count() + 1,
@@ -47,7 +47,7 @@ impl TextError {
 
     /// The bytes at fault.
     pub fn span(&self) -> Range<usize> {
-        self.mistake.span.clone()
+        self.mistake.0.span.clone()
     }
 
     /// The line where the bytes at fault begin, from 1.
@@ -62,18 +62,18 @@ impl TextError {
 
     /// What is wrong, in a line.
     pub fn message(&self) -> &str {
-        &self.mistake.message
+        &self.mistake.0.message
     }
 
     /// What to do about it, where that can be told.
     pub fn hint(&self) -> Option<&str> {
-        self.mistake.hint.as_deref()
+        self.mistake.0.hint.as_deref()
     }
 
     /// What is wrong with the graph, where the text is well-formed but its types or shapes do not
     /// fit.
     pub fn fault(&self) -> Option<&Fault> {
-        self.mistake.fault.as_ref()
+        self.mistake.0.fault.as_ref()
     }
 }
 
@@ -100,8 +100,12 @@ fn excerpt(line: &str, span: Range<usize>) -> [String; 2] {
     const BEFORE: usize = 60;
     const AFTER: usize = 60;
     let before: Vec<char> = line[..span.start].chars().collect();
-    let at: Vec<char> = line[span.clone()].chars().collect();
-    let after: Vec<char> = line[span.end..].chars().collect();
+    let mut at: Vec<char> = line[span.clone()].chars().collect();
+    let mut after: Vec<char> = line[span.end..].chars().collect();
+    if at.is_empty() {
+        // What is missing is missing before the next character, or before the end of the line.
+        at.push(if after.is_empty() { ' ' } else { after.remove(0) });
+    }
     let (mut source, mut underline) = (String::new(), String::new());
     let mut put = |shown: char, mark: char| {
         source.push(shown);
@@ -116,10 +120,8 @@ fn excerpt(line: &str, span: Range<usize>) -> [String; 2] {
         put(plain(c), ' ');
     }
     for c in at.iter().take(AFTER) {
-        put(plain(c), '^');
-    }
-    if at.is_empty() {
-        put(' ', '^');
+        // What cannot be seen could not be underlined.
+        put(if width(*c) == 0 { '\u{fffd}' } else { plain(c) }, '^');
     }
     for c in after.iter().take(AFTER.saturating_sub(at.len())) {
         put(plain(c), ' ');
@@ -143,8 +145,13 @@ fn width(c: char) -> usize {
 }
 
 /// A mistake before it is located in the text.
+///
+/// Boxed: results of the parser, which recurses, stay small, and so does its stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mistake {
+pub(super) struct Mistake(Box<Parts>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Parts {
     span: Range<usize>,
     message: String,
     hint: Option<String>,
@@ -153,15 +160,28 @@ pub(super) struct Mistake {
 
 impl Mistake {
     pub(super) fn new(span: Range<usize>, message: impl Into<String>) -> Mistake {
-        Mistake { span, message: message.into(), hint: None, fault: None }
+        Mistake(Box::new(Parts { span, message: message.into(), hint: None, fault: None }))
     }
 
-    pub(super) fn hint(self, hint: impl Into<String>) -> Mistake {
-        Mistake { hint: Some(hint.into()), ..self }
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Mistake {
+        self.0.hint = Some(hint.into());
+        self
     }
 
-    /// A fault of the graph that the text describes.
+    /// A fault of the graph that the text describes; faults say `what is wrong; what to do`.
     pub(super) fn fault(span: Range<usize>, fault: Fault) -> Mistake {
-        Mistake { fault: Some(fault.clone()), ..Mistake::new(span, fault.to_string()) }
+        let text = fault.to_string();
+        let mut mistake = match text.split_once("; ") {
+            Some((message, hint)) => Mistake::new(span, message).hint(hint),
+            None => Mistake::new(span, text),
+        };
+        mistake.0.fault = Some(fault);
+        mistake
     }
+}
+
+/// `1 result`, `2 results`.
+pub(super) fn plural(count: usize, noun: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{s}")
 }

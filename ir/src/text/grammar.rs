@@ -23,8 +23,6 @@ pub(super) enum Level {
 }
 
 impl Level {
-    pub(super) const LOOSEST: Level = Level::Or;
-
     /// The next tighter level.
     pub(super) fn tighter(self) -> Level {
         match self {

@@ -65,7 +65,9 @@
 //! ([`MAX_TEXT`], [`MAX_DEPTH`], [`MAX_NODES`](crate::MAX_NODES)), and no text makes the parser
 //! panic.
 
+mod cursor;
 mod error;
+mod expression;
 mod grammar;
 mod lexer;
 mod parser;
@@ -80,7 +82,7 @@ use crate::dtype::DType;
 use crate::error::{GraphError, Origin};
 use crate::graph::{Graph, Input};
 use crate::shape::Shape;
-use error::Mistake;
+use error::{Mistake, plural};
 use parser::{Kernel, Parser};
 use std::str::FromStr;
 
@@ -170,8 +172,8 @@ fn build(kernel: Kernel, type_of: &dyn Fn(&str) -> Option<ArrayType>) -> Result<
 /// Whether outputs are what the text declares.
 fn check_results(graph: &Graph, declared: &[ArrayType]) -> Result<(), String> {
     if graph.outputs().len() != declared.len() {
-        let (types, results) = (declared.len(), graph.outputs().len());
-        return Err(format!("the kernel has {results} results, but {types} types are declared"));
+        let (types, results) = (declared.len(), plural(graph.outputs().len(), "result"));
+        return Err(format!("the kernel has {results}, but {types} types are declared"));
     }
     for (&output, (dtype, dims)) in graph.outputs().iter().zip(declared) {
         let (actual, shape) = (graph.dtype(output), graph.shape(output));

@@ -9,7 +9,7 @@ use crate::declaration::{RESERVED, is_name};
 use crate::dtype::DType;
 use crate::graph::{Graph, Node, NodeId};
 use crate::ops::{Op, Typing};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// The longest text of an operand, in bytes; what is longer gets a name.
@@ -86,6 +86,8 @@ struct Printer<'g> {
     /// How often each node is read by what outputs need.
     uses: Vec<usize>,
     rendered: Vec<Rendered>,
+    /// What fused kernels call the nodes that they load.
+    wanted_names: HashMap<NodeId, &'g str>,
     /// Names that a `let` cannot have.
     taken: HashSet<String>,
     next_name: usize,
@@ -101,6 +103,7 @@ impl<'g> Printer<'g> {
             indent,
             uses: uses(graph),
             rendered: vec![Rendered::default(); graph.nodes().len()],
+            wanted_names: parameter_names(graph),
             taken: inputs.chain(reserved).collect(),
             next_name: 0,
             lines: String::new(),
@@ -160,14 +163,15 @@ impl<'g> Printer<'g> {
         self.lines.push('\n');
     }
 
-    fn new_name(&mut self) -> String {
-        loop {
-            let name = format!("t{}", self.next_name);
+    /// The name of its parameter, if a fused kernel loads it, else the next of `t0`, `t1`, ...
+    fn new_name(&mut self, id: NodeId) -> String {
+        let wanted = self.wanted_names.get(&id).map(|name| name.to_string());
+        let mut name = wanted.unwrap_or_else(|| format!("t{}", self.next_name));
+        while !self.taken.insert(name.clone()) {
+            name = format!("t{}", self.next_name);
             self.next_name += 1;
-            if !self.taken.contains(&name) {
-                return name;
-            }
         }
+        name
     }
 
     /// Gives a node its text, and a name if it is used more than once.
@@ -188,7 +192,7 @@ impl<'g> Printer<'g> {
     }
 
     fn name(&mut self, id: NodeId) {
-        let name = self.new_name();
+        let name = self.new_name(id);
         self.line(&format!("let {name} = {};", self.rendered[id.index()].text));
         self.rendered[id.index()] = Rendered::atom(name);
     }
@@ -196,20 +200,31 @@ impl<'g> Printer<'g> {
     fn fused_binding(&mut self, id: NodeId, body: &Graph, args: &[NodeId]) {
         let text = self.fused(body, args);
         if body.outputs().len() == 1 {
-            let name = self.new_name();
+            let name = self.new_name(id);
             self.line(&format!("let {name} = {text};"));
             self.rendered[id.index()] = Rendered::atom(name);
             return;
         }
-        let names: Vec<String> = body.outputs().iter().map(|_| self.new_name()).collect();
-        self.line(&format!("let ({}) = {text};", names.join(", ")));
-        for (item, node) in self.graph.iter() {
-            if let Node::Item { of, index } = node
-                && *of == id
-            {
-                self.rendered[item.index()] = Rendered::atom(names[*index as usize].clone());
+        let mut names = Vec::new();
+        for index in 0..body.outputs().len() {
+            let item = self.item(id, index);
+            // An output that nobody reads needs a name too.
+            let name = self.new_name(item.unwrap_or(id));
+            if let Some(item) = item {
+                self.rendered[item.index()] = Rendered::atom(name.clone());
             }
+            names.push(name);
         }
+        self.line(&format!("let ({}) = {text};", names.join(", ")));
+    }
+
+    fn item(&self, kernel: NodeId, place: usize) -> Option<NodeId> {
+        let mut after = self.graph.iter().skip(kernel.index());
+        let is = |node: &Node| match node {
+            Node::Item { of, index } => *of == kernel && *index as usize == place,
+            _ => false,
+        };
+        after.find(|(_, node)| is(node)).map(|(id, _)| id)
     }
 
     /// `fused(x, w = t0) { .. }`.
@@ -309,6 +324,19 @@ impl<'g> Printer<'g> {
 /// Whether a constant here would not take its type from the default.
 fn is_f64(graph: &Graph, id: NodeId) -> bool {
     graph.dtype(id) == DType::F64
+}
+
+/// The first parameter name of each node that a fused kernel loads.
+fn parameter_names(graph: &Graph) -> HashMap<NodeId, &str> {
+    let mut names = HashMap::new();
+    for node in graph.nodes() {
+        if let Node::Fused { body, args } = node {
+            for (input, &arg) in body.inputs().iter().zip(args) {
+                names.entry(arg).or_insert(&*input.name);
+            }
+        }
+    }
+    names
 }
 
 /// How often each node is read by what outputs need.

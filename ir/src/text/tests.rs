@@ -68,15 +68,15 @@ fn fused_kernels() {
         }"
     ), @r"
     kernel mlp(x: f32[n, k], w: f32[k, d], b: f32[d]) -> (f32[n, d], bool[n, d], f32[n, d]) {
-        let t0 = fused(y = x @ w, b) {
+        let h = fused(y = x @ w, b) {
             let t0 = y + b;
             t0 * sigmoid(t0)
         };
-        let (t1, t2) = fused(h = t0, two = 2f64) {
+        let (t0, t1) = fused(h, two = 2f64) {
             let t0 = exp(h);
             (t0, f64(t0) > two)
         };
-        (t1, t2, t0)
+        (t0, t1, h)
     }
     ");
     insta::assert_snapshot!(printed("fused(x) { (x + 1, x * x) }"), @r"
