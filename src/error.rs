@@ -33,6 +33,48 @@ pub enum RunError {
         /// Those given.
         found: usize,
     },
+    /// Another number of inputs than the kernel has, whose declarations are listed.
+    #[error(
+        "the kernel takes {} input{} ({}), found {found}; give one array for each, in this order",
+        .names.len(), if .names.len() == 1 { "" } else { "s" }, .names.join(", ")
+    )]
+    Inputs {
+        /// The kernel's, as declared.
+        names: Vec<String>,
+        /// How many were given.
+        found: usize,
+    },
+    /// An input of another element type.
+    #[error(
+        "input {name} is {found}, the kernel takes {expected}; convert it, or declare {name}: {found}"
+    )]
+    InputDType {
+        /// Its name.
+        name: String,
+        /// The kernel's.
+        expected: DType,
+        /// The one given.
+        found: DType,
+    },
+    /// An input of another shape than declared.
+    #[error("input {input} got shape {found:?}: {reason}")]
+    InputShape {
+        /// As declared.
+        input: String,
+        /// The shape given.
+        found: Vec<usize>,
+        /// What does not fit.
+        reason: String,
+    },
+    /// Operands of a fused kernel whose shapes do not broadcast.
+    #[error(
+        "shapes do not broadcast: {}; aligned at their last axes, sizes must be equal, or 1",
+        .operands.join(", ")
+    )]
+    Shapes {
+        /// Each operand's name and shape.
+        operands: Vec<String>,
+    },
     /// Another number of outputs than the kernel has.
     #[error("the kernel has {expected} outputs, not {found}")]
     OutputCount {

@@ -97,6 +97,43 @@ fn libm_exponent(value: f64) -> i32 {
     if biased == 0 { -1023 } else { biased - 1023 }
 }
 
+/// As many random cases more as the sweep is denser.
+fn random_cases() -> u64 {
+    60_000 * 40_009 / stride().clamp(100, 40_009)
+}
+
+/// Arguments that are known to be hard.
+fn hard_unary(op: Op) -> Vec<f64> {
+    match op {
+        // Next to multiples of π/2: the nearest f32 and f64 of all, famous ones, and the nearest
+        // of each exponent below the limits of the fast reductions.
+        Op::Sin | Op::Cos | Op::Tan => {
+            let mut list = vec![
+                6_381_956_970_095_103.0 * 2f64.powi(797),
+                5_319_372_648_326_541.0 * 2f64.powi(793),
+                f64::from(16_367_173u32) * 2f64.powi(72),
+                f64::from(10_884_085u32) * 2f64.powi(92),
+                1e22,
+                2f64.powi(120),
+                355.0,
+                710.0,
+                5_419_351.0,
+                10_838_702.0,
+                1_068_966_896.0,
+                2_137_933_792.0,
+                131_071.99,
+                131_072.0,
+                1_073_741_823.999_999_9,
+                1_073_741_824.0,
+            ];
+            let multiple = |k: u32| f64::from(k) * std::f64::consts::FRAC_PI_2;
+            list.extend((1..4000).chain((1..4000).map(|k| k * 170_003)).map(multiple));
+            list.iter().flat_map(|&v| [v, -v]).collect()
+        }
+        _ => vec![],
+    }
+}
+
 /// SplitMix64, so that every run tries the same inputs.
 struct Random(u64);
 
@@ -123,6 +160,39 @@ impl Random {
             _ => sign * (self.unit() * 140.0 - 70.0).exp2(),
         };
         dtype.round(value)
+    }
+}
+
+impl Random {
+    /// Two operands that are hard for a binary op, where random ones seldom are.
+    fn hard_pair(&mut self, op: Op, dtype: DType) -> Vec<f64> {
+        let x = self.value(dtype);
+        let spread = if dtype == DType::F32 { 250.0 } else { 2090.0 };
+        let digits = if dtype == DType::F32 { 24.0 } else { 53.0 };
+        let near = |random: &mut Random, scale: f64| (random.unit() - 0.5) * scale;
+        let pair = match op {
+            // A result in range, from bases of any size, next to 1, or small with a whole exponent.
+            Op::Pow => {
+                let base = match self.bits() % 3 {
+                    0 => x.abs(),
+                    1 => {
+                        let scale = (-digits * self.unit()).exp2();
+                        1.0 + near(self, scale)
+                    }
+                    _ => return vec![dtype.round(near(self, 8.0)), near(self, 300.0).round()],
+                };
+                let base = dtype.round(base);
+                vec![base, near(self, spread) / base.log2()]
+            }
+            // Quotients of every size.
+            Op::Rem => {
+                let y = x / (self.unit() * spread).exp2();
+                vec![x, if y == 0.0 { from_bits(dtype, self.bits() & 0xff) } else { y }]
+            }
+            // Magnitudes of the same order, and as far apart as matters.
+            _ => vec![x, x * near(self, 4.0 * digits).exp2()],
+        };
+        pair.into_iter().map(|v| dtype.round(v)).collect()
     }
 }
 
@@ -212,11 +282,15 @@ fn inputs(op: Op, dtype: DType) -> Vec<Vec<f64>> {
                 let all = (0..1u64 << 32).step_by(stride() as usize);
                 cases.extend(all.map(|bits| vec![f64::from(f32::from_bits(bits as u32))]));
             }
-            cases.extend((0..60_000).map(|_| vec![random.value(dtype)]));
+            cases.extend(hard_unary(op).iter().map(|&v| vec![dtype.round(v)]));
+            cases.extend((0..random_cases()).map(|_| vec![random.value(dtype)]));
         }
         2 => {
             cases.extend(special.iter().flat_map(|&a| special.iter().map(move |&b| vec![a, b])));
-            cases.extend((0..60_000).map(|_| vec![random.value(dtype), random.value(dtype)]));
+            cases.extend(
+                (0..random_cases()).map(|_| vec![random.value(dtype), random.value(dtype)]),
+            );
+            cases.extend((0..random_cases()).map(|_| random.hard_pair(op, dtype)));
         }
         _ => {
             let few: Vec<f64> = special.iter().copied().step_by(7).collect();

@@ -10,7 +10,9 @@ use kiln::lower::op_program;
 use kiln::run::{Tensor, View, ViewMut, Work, broadcast_shape, execute, matmul, matmul_shape};
 use kiln::vir::{Builder, Program, Storage, interp};
 use kiln_ir::{DType, Op};
-use ndarray::{Array, Array1, Array2, ArrayD, ArrayViewD, Axis, Dimension, IxDyn, Slice, arr0, array, s};
+use ndarray::{
+    Array, Array1, Array2, ArrayD, ArrayViewD, Axis, Dimension, IxDyn, Slice, arr0, array, s,
+};
 
 const ONE_THREAD: Work = Work { threads: Some(1), cost: 1.0 };
 /// So dear that two elements are worth a thread.

@@ -7,7 +7,7 @@
 pub(crate) mod math;
 
 use crate::vir::{Builder, Program, Storage, Type, Value};
-use kiln_ir::{DType, Op};
+use kiln_ir::{DType, Graph, Node, Op, Typing};
 
 /// How an element of this type lies in memory.
 pub fn storage(dtype: DType) -> Storage {
@@ -18,11 +18,44 @@ pub fn storage(dtype: DType) -> Storage {
     }
 }
 
+/// The program of a fused body: elementwise ops only.
+///
+/// # Panics
+///
+/// If the body holds anything else: `fuse` never builds such a body.
+pub fn lower(body: &Graph) -> Program {
+    let mut b = Builder::new();
+    let inputs: Vec<Value> = body.inputs().iter().map(|i| b.input(storage(i.dtype))).collect();
+    let mut values: Vec<Value> = Vec::with_capacity(body.nodes().len());
+    for (id, node) in body.iter() {
+        values.push(match node {
+            Node::Input(index) => inputs[*index as usize],
+            Node::Const(bits) => constant(&mut b, body.dtype(id), f64::from_bits(*bits)),
+            Node::Op(op, args) => {
+                let operands: Vec<Value> = args.iter().map(|arg| values[arg.index()]).collect();
+                lower_op(&mut b, *op, &operands)
+            }
+            _ => panic!("a fused body holds elementwise ops only"),
+        });
+    }
+    for &output in body.outputs() {
+        b.output(values[output.index()], storage(body.dtype(output)));
+    }
+    b.finish()
+}
+
+fn constant(b: &mut Builder, dtype: DType, value: f64) -> Value {
+    match dtype {
+        DType::Bool => b.mask(Type::M32, value != 0.0),
+        DType::F32 => b.f32(value as f32),
+        DType::F64 => b.f64(value),
+    }
+}
+
 /// The program of a single op on operands of type `dtype` (for accuracy and emitter tests).
 ///
 /// Logical operands are `bool` whatever `dtype` says.
 pub fn op_program(op: Op, dtype: DType) -> Program {
-    use kiln_ir::Typing;
     let mut b = Builder::new();
     let mut operands = Vec::new();
     for index in 0..op.arity() {

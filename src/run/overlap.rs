@@ -45,7 +45,7 @@ fn range(layout: &Layout) -> (usize, usize) {
 }
 
 /// The same elements in the same order. Dimensions of size 1 do not matter.
-fn same(a: &Layout, b: &Layout) -> bool {
+pub(super) fn same(a: &Layout, b: &Layout) -> bool {
     a.base == b.base && a.dtype == b.dtype && steps(a).eq(steps(b))
 }
 

@@ -166,6 +166,15 @@ impl<'a> ViewMut<'a> {
         ViewMut { layout: self.layout.clone(), lifetime: PhantomData }
     }
 
+    /// The same array once more, to be written.
+    ///
+    /// # Safety
+    ///
+    /// While one of the two is used to write, the other may not be used at all.
+    pub(super) unsafe fn write_again(&self) -> ViewMut<'_> {
+        ViewMut { layout: self.layout.clone(), lifetime: PhantomData }
+    }
+
     /// The same array, read-only for as long as `self` is borrowed.
     pub fn view(&self) -> View<'_> {
         View { layout: self.layout.clone(), lifetime: PhantomData }

@@ -1,0 +1,175 @@
+//! What can be wrong with a graph, told with the op, both shapes and a hint.
+
+use crate::dtype::DType;
+use crate::shape::{BroadcastError, Shape};
+use std::fmt;
+use std::panic::Location;
+
+/// Where the user wrote the faulty expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// A line of Rust.
+    Code(&'static Location<'static>),
+    /// A byte range of kernel text.
+    Text {
+        /// First byte.
+        start: usize,
+        /// One past the last byte.
+        end: usize,
+    },
+}
+
+/// A graph that cannot be built: what is wrong, and where it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GraphError {
+    /// What is wrong.
+    pub fault: Fault,
+    /// Where it was written, if known.
+    pub origin: Option<Origin>,
+}
+
+/// What is wrong with a graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Operand shapes do not broadcast.
+    Broadcast {
+        /// The op's name.
+        op: &'static str,
+        /// Shape of the left operand.
+        left: Shape,
+        /// Shape of the right operand.
+        right: Shape,
+        /// The axis that differs.
+        axis: BroadcastError,
+    },
+    /// Matmul operands do not fit.
+    Matmul {
+        /// Shape of the left operand.
+        left: Shape,
+        /// Shape of the right operand.
+        right: Shape,
+        /// What does not fit, and a hint.
+        reason: String,
+    },
+    /// Operand types do not fit the op.
+    Types {
+        /// The op's name.
+        op: &'static str,
+        /// The operand types.
+        operands: Vec<DType>,
+        /// What the op takes.
+        hint: &'static str,
+    },
+    /// The op got the wrong number of operands.
+    Arity {
+        /// The op's name.
+        op: String,
+        /// How many it takes.
+        expected: usize,
+        /// How many it got.
+        found: usize,
+    },
+    /// One input name with two types or shapes.
+    InputTwice {
+        /// The name.
+        name: String,
+        /// First declaration.
+        first: String,
+        /// Second declaration.
+        second: String,
+    },
+    /// An input declaration that cannot be read.
+    Declaration {
+        /// The text.
+        text: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A kernel without outputs.
+    NoOutputs,
+    /// More nodes than a graph may have.
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// More inputs than a graph may have.
+    TooManyInputs {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl Fault {
+    /// This fault, written at `origin`.
+    pub fn at(self, origin: Option<Origin>) -> GraphError {
+        GraphError { fault: self, origin }
+    }
+}
+
+impl GraphError {
+    /// This error, written at `origin` if no closer place is known.
+    pub(crate) fn or_at(self, origin: Origin) -> GraphError {
+        GraphError { origin: self.origin.or(Some(origin)), ..self }
+    }
+}
+
+impl From<Fault> for GraphError {
+    fn from(fault: Fault) -> GraphError {
+        fault.at(None)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Broadcast { op, left, right, axis } => write!(
+                f,
+                "{op}: shapes {left} and {right} do not broadcast: axis -{} is {} on the left and \
+                 {} on the right; sizes must be equal, or one of them 1",
+                axis.axis_from_end, axis.left, axis.right
+            ),
+            Fault::Matmul { left, right, reason } => {
+                write!(f, "matmul: shapes {left} and {right} do not fit: {reason}")
+            }
+            Fault::Types { op, operands, hint } => {
+                let names: Vec<&str> = operands.iter().map(|d| d.name()).collect();
+                write!(f, "{op}: operands are {}; {hint}", names.join(" and "))
+            }
+            Fault::Arity { op, expected, found } => {
+                let s = if *expected == 1 { "" } else { "s" };
+                write!(f, "{op}: takes {expected} operand{s}, found {found}")
+            }
+            Fault::InputTwice { name, first, second } => write!(
+                f,
+                "input {name} is declared twice, as {first} and as {second}; use one declaration"
+            ),
+            Fault::Declaration { text, reason } => write!(
+                f,
+                "cannot read the input declaration {text:?}: {reason}; write a name such as \
+                 \"x\", or a name and a type such as \"x: f32[n, 3]\""
+            ),
+            Fault::NoOutputs => {
+                f.write_str("the kernel has no output; give at least one expression")
+            }
+            Fault::TooLarge { limit } => {
+                write!(f, "the kernel has more than {limit} nodes; split it into several kernels")
+            }
+            Fault::TooManyInputs { limit } => {
+                write!(f, "the kernel has more than {limit} inputs; stack them into fewer arrays")
+            }
+        }
+    }
+}
+
+impl fmt::Display for GraphError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.fault)?;
+        match self.origin {
+            Some(Origin::Code(location)) => write!(f, " (written at {location})"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for GraphError {}

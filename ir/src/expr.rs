@@ -1,0 +1,325 @@
+//! Expressions in Rust code: ordinary operators over a cheap handle.
+//!
+//! ```
+//! use kiln_ir::Expr;
+//!
+//! let x = Expr::input("x");
+//! let silu = &x / (1.0 + (-&x).exp());
+//! let graph = kiln_ir::build("silu", &[silu]).unwrap();
+//! assert_eq!(graph.inputs()[0].name, "x");
+//! ```
+
+use crate::dtype::DType;
+use crate::error::Origin;
+use crate::for_each_op;
+use crate::ops::Op;
+use std::collections::HashMap;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// An expression over arrays.
+///
+/// A handle: cloning copies a pointer, and operators take expressions by value or by reference,
+/// with numbers on either side. Building never fails; what is wrong with an expression is told
+/// when it is compiled, with the line it was written on. Numbers are weakly typed: they take the
+/// type of what they meet, and arithmetic among numbers alone is done in `f64` first.
+#[derive(Clone, Debug)]
+pub struct Expr(Arc<ExprNode>);
+
+#[derive(Debug)]
+pub(crate) struct ExprNode {
+    pub(crate) kind: Kind,
+    pub(crate) origin: Origin,
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// A declaration: `x`, `x: f64`, `x: f32[n, 3]`.
+    Input(String),
+    /// A weakly typed number.
+    Number(f64),
+    /// A number of a given type.
+    Typed(DType, f64),
+    Op(Op, Vec<Expr>),
+    Matmul(Expr, Expr),
+    /// A fused kernel, as text has it: parameter names, arguments, body.
+    Fused {
+        parameters: Vec<String>,
+        args: Vec<Expr>,
+        body: Vec<Expr>,
+    },
+    /// One output of a fused kernel.
+    Item(Expr, usize),
+}
+
+impl Kind {
+    /// The expressions that this one reads (a fused body reads none of the outer graph).
+    pub(crate) fn operands(&self) -> Vec<&Expr> {
+        match self {
+            Kind::Input(_) | Kind::Number(_) | Kind::Typed(..) => Vec::new(),
+            Kind::Op(_, operands) => operands.iter().collect(),
+            Kind::Matmul(a, b) => vec![a, b],
+            Kind::Fused { args, .. } => args.iter().collect(),
+            Kind::Item(of, _) => vec![of],
+        }
+    }
+}
+
+/// Long chains are taken apart in a loop: dropping them recursively would overflow the stack.
+impl Drop for ExprNode {
+    fn drop(&mut self) {
+        let mut pending = Vec::new();
+        let take = |kind: &mut Kind, pending: &mut Vec<Expr>| match std::mem::replace(
+            kind,
+            Kind::Number(0.0),
+        ) {
+            Kind::Op(_, operands) => pending.extend(operands),
+            Kind::Matmul(a, b) => pending.extend([a, b]),
+            Kind::Fused { args, body, .. } => pending.extend(args.into_iter().chain(body)),
+            Kind::Item(of, _) => pending.push(of),
+            Kind::Input(_) | Kind::Number(_) | Kind::Typed(..) => {}
+        };
+        take(&mut self.kind, &mut pending);
+        while let Some(Expr(node)) = pending.pop() {
+            if let Some(mut node) = Arc::into_inner(node) {
+                take(&mut node.kind, &mut pending);
+            }
+        }
+    }
+}
+
+impl Expr {
+    pub(crate) fn new(kind: Kind, origin: Origin) -> Expr {
+        Expr(Arc::new(ExprNode { kind, origin }))
+    }
+
+    #[track_caller]
+    fn here(kind: Kind) -> Expr {
+        Expr::new(kind, Origin::Code(Location::caller()))
+    }
+
+    pub(crate) fn kind(&self) -> &Kind {
+        &self.0.kind
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        self.0.origin
+    }
+
+    /// Tells handles of one node from others.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
+    /// This expression with every node above `operands` written at `origin`: what a function made
+    /// of its operands was written where the function was called.
+    pub(crate) fn relocated(&self, origin: Origin, operands: &[Expr]) -> Expr {
+        let mut moved = operands.iter().map(|e| (e.address(), e.clone())).collect();
+        self.relocated_into(origin, &mut moved)
+    }
+
+    /// Recursive, for the few levels that a function adds.
+    fn relocated_into(&self, origin: Origin, moved: &mut HashMap<usize, Expr>) -> Expr {
+        if let Some(known) = moved.get(&self.address()) {
+            return known.clone();
+        }
+        let mut each = |operands: &[Expr]| -> Vec<Expr> {
+            operands.iter().map(|e| e.relocated_into(origin, moved)).collect()
+        };
+        let kind = match self.kind() {
+            Kind::Input(declaration) => Kind::Input(declaration.clone()),
+            Kind::Number(value) => Kind::Number(*value),
+            Kind::Typed(dtype, value) => Kind::Typed(*dtype, *value),
+            Kind::Op(op, operands) => Kind::Op(*op, each(operands)),
+            Kind::Matmul(a, b) => {
+                Kind::Matmul(a.relocated_into(origin, moved), b.relocated_into(origin, moved))
+            }
+            Kind::Fused { parameters, args, body } => {
+                let (parameters, body) = (parameters.clone(), body.clone());
+                Kind::Fused { parameters, args: each(args), body }
+            }
+            Kind::Item(of, index) => Kind::Item(of.relocated_into(origin, moved), *index),
+        };
+        let expr = Expr::new(kind, origin);
+        moved.insert(self.address(), expr.clone());
+        expr
+    }
+
+    /// An input array: a name such as `"x"` (any rank, `f32`), or a name and a type such as
+    /// `"x: f64"`, `"x: f32[n, d]"`, `"w: f32[d]"`, `"m: bool[..]"`.
+    #[track_caller]
+    pub fn input(declaration: impl Into<String>) -> Expr {
+        Expr::here(Kind::Input(declaration.into()))
+    }
+
+    /// A number. Operators take numbers as they are; this is for functions of an `Expr`.
+    #[track_caller]
+    pub fn number(value: f64) -> Expr {
+        Expr::here(Kind::Number(value))
+    }
+
+    /// An elementwise op on operands, for code that is generic over ops.
+    ///
+    /// The number of operands is checked when the expression is compiled.
+    #[track_caller]
+    pub fn apply(op: Op, operands: Vec<Expr>) -> Expr {
+        Expr::here(Kind::Op(op, operands))
+    }
+
+    /// The matrix product, as NumPy's `matmul`: the last two axes multiply, those before
+    /// broadcast; a 1-d operand is a row on the left, a column on the right.
+    #[track_caller]
+    pub fn matmul(&self, other: impl Into<Expr>) -> Expr {
+        Expr::here(Kind::Matmul(self.clone(), other.into()))
+    }
+
+    /// Converted to `dtype`.
+    #[track_caller]
+    pub fn cast(&self, dtype: DType) -> Expr {
+        let op = match dtype {
+            DType::Bool => Op::ToBool,
+            DType::F32 => Op::ToF32,
+            DType::F64 => Op::ToF64,
+        };
+        Expr::apply(op, vec![self.clone()])
+    }
+
+    /// `self` to an integer power.
+    ///
+    /// Exponents 1 to 8 are products by repeated squaring (at most `|n|/2` ULP), -1 is the
+    /// reciprocal, and all others are [`pow`](Expr::pow).
+    #[track_caller]
+    pub fn powi(&self, exponent: i32) -> Expr {
+        let mul = |a: &Expr, b: &Expr| Expr::apply(Op::Mul, vec![a.clone(), b.clone()]);
+        let square = |a: &Expr| mul(a, a);
+        let here = Origin::Code(Location::caller());
+        let power = match exponent {
+            1 => self.clone(),
+            2 => square(self),
+            3 => mul(&square(self), self),
+            4 => square(&square(self)),
+            5 => mul(&square(&square(self)), self),
+            6 => mul(&square(&square(self)), &square(self)),
+            7 => mul(&mul(&square(&square(self)), &square(self)), self),
+            8 => square(&square(&square(self))),
+            -1 => self.recip(),
+            n => self.pow(f64::from(n)),
+        };
+        power.relocated(here, std::slice::from_ref(self))
+    }
+}
+
+/// Methods of the rows of the op table that are not operators.
+macro_rules! define_methods {
+    (operators { $($operator_rows:tt)* } methods { $(
+        $variant:ident $name:ident $arity:ident $typing:ident $(($target:expr))? [$a:expr, $b:expr]
+        {$($flag:ident)|*} ($lo:expr, $hi:expr) = $reference:expr, $doc:literal;
+    )* }) => {
+        impl Expr {
+            $(define_methods!(@$arity $variant $name $doc);)*
+        }
+    };
+    (@Unary $variant:ident $name:ident $doc:literal) => {
+        #[doc = $doc]
+        #[track_caller]
+        pub fn $name(&self) -> Expr {
+            Expr::apply(Op::$variant, vec![self.clone()])
+        }
+    };
+    (@Binary $variant:ident $name:ident $doc:literal) => {
+        #[doc = $doc]
+        ///
+        /// `a` is `self`.
+        #[track_caller]
+        pub fn $name(&self, b: impl Into<Expr>) -> Expr {
+            Expr::apply(Op::$variant, vec![self.clone(), b.into()])
+        }
+    };
+    (@Ternary $variant:ident $name:ident $doc:literal) => {
+        #[doc = $doc]
+        ///
+        /// The first operand is `self`.
+        #[track_caller]
+        pub fn $name(&self, b: impl Into<Expr>, c: impl Into<Expr>) -> Expr {
+            Expr::apply(Op::$variant, vec![self.clone(), b.into(), c.into()])
+        }
+    };
+}
+
+for_each_op!(define_methods);
+
+impl From<f64> for Expr {
+    #[track_caller]
+    fn from(value: f64) -> Expr {
+        Expr::number(value)
+    }
+}
+
+impl From<&Expr> for Expr {
+    fn from(expr: &Expr) -> Expr {
+        expr.clone()
+    }
+}
+
+/// `impl Trait<R> for L`, all ways round: by value, by reference, a number on either side.
+macro_rules! define_operator {
+    ($($trait:ident $method:ident;)*) => {$(
+        define_operator!(@one $trait $method Expr, Expr);
+        define_operator!(@one $trait $method Expr, &Expr);
+        define_operator!(@one $trait $method &Expr, Expr);
+        define_operator!(@one $trait $method &Expr, &Expr);
+        define_operator!(@one $trait $method Expr, f64);
+        define_operator!(@one $trait $method &Expr, f64);
+        define_operator!(@one $trait $method f64, Expr);
+        define_operator!(@one $trait $method f64, &Expr);
+    )*};
+    (@one $trait:ident $method:ident $left:ty, $right:ty) => {
+        impl std::ops::$trait<$right> for $left {
+            type Output = Expr;
+
+            #[track_caller]
+            fn $method(self, right: $right) -> Expr {
+                Expr::apply(Op::$trait, vec![self.into(), right.into()])
+            }
+        }
+    };
+}
+
+define_operator! { Add add; Sub sub; Mul mul; Div div; Rem rem; }
+
+/// Logic on bools: `&a & &b`, `a | b`, `!a`.
+macro_rules! define_logic {
+    ($($trait:ident $method:ident $op:ident;)*) => {$(
+        define_logic!(@one $trait $method $op Expr, Expr);
+        define_logic!(@one $trait $method $op Expr, &Expr);
+        define_logic!(@one $trait $method $op &Expr, Expr);
+        define_logic!(@one $trait $method $op &Expr, &Expr);
+    )*};
+    (@one $trait:ident $method:ident $op:ident $left:ty, $right:ty) => {
+        impl std::ops::$trait<$right> for $left {
+            type Output = Expr;
+
+            #[track_caller]
+            fn $method(self, right: $right) -> Expr {
+                Expr::apply(Op::$op, vec![self.into(), right.into()])
+            }
+        }
+    };
+}
+
+define_logic! { BitAnd bitand And; BitOr bitor Or; }
+
+macro_rules! define_unary_operator {
+    ($($trait:ident $method:ident for $($operand:ty),+;)*) => {$($(
+        impl std::ops::$trait for $operand {
+            type Output = Expr;
+
+            #[track_caller]
+            fn $method(self) -> Expr {
+                Expr::apply(Op::$trait, vec![self.into()])
+            }
+        }
+    )+)*};
+}
+
+define_unary_operator! { Neg neg for Expr, &Expr; Not not for Expr, &Expr; }

@@ -1,0 +1,436 @@
+//! The graph: a hash-consed arena of nodes in topological order.
+
+use crate::dtype::DType;
+use crate::error::Fault;
+use crate::ops::{Op, Typing};
+use crate::shape::{Dim, Shape};
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// The number of nodes that a graph may have.
+///
+/// Far above any kernel that a person writes, and low enough that hostile text cannot exhaust
+/// memory or time.
+pub const MAX_NODES: usize = 20_000;
+
+/// The number of inputs that a graph may have.
+///
+/// An open shape lists the inputs that it broadcasts over, so many inputs make every node large.
+pub const MAX_INPUTS: usize = 1_000;
+
+/// A node of a [`Graph`], by index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(u32);
+
+impl NodeId {
+    /// The node at this index.
+    pub fn new(index: usize) -> NodeId {
+        NodeId(u32::try_from(index).expect("a graph has at most MAX_NODES nodes"))
+    }
+
+    /// Its index in [`Graph::nodes`].
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The one to three operands of an op.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Args {
+    len: u8,
+    ids: [NodeId; 3],
+}
+
+impl Args {
+    /// # Panics
+    ///
+    /// If there are none or more than three: no op has so many.
+    pub fn new(ids: &[NodeId]) -> Args {
+        let mut all = [ids[0]; 3];
+        all[..ids.len()].copy_from_slice(ids);
+        Args { len: ids.len() as u8, ids: all }
+    }
+}
+
+impl Deref for Args {
+    type Target = [NodeId];
+
+    fn deref(&self) -> &[NodeId] {
+        &self.ids[..self.len as usize]
+    }
+}
+
+/// What a node computes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Node {
+    /// An input, by index.
+    Input(u32),
+    /// A number, by the bits of its `f64` value (which its type can represent exactly).
+    Const(u64),
+    /// An elementwise op; operands broadcast.
+    Op(Op, Args),
+    /// A matrix product, as NumPy's `matmul`.
+    Matmul(NodeId, NodeId),
+    /// A fused kernel: one pass over memory that loads `args`, evaluates `body` and stores each of
+    /// its outputs. With one output the node is its value; with several, `Item` picks one.
+    Fused {
+        /// Elementwise ops only; input `i` is bound to `args[i]`.
+        body: Arc<Graph>,
+        /// What is loaded.
+        args: Box<[NodeId]>,
+    },
+    /// Output `index` of a fused kernel that has several.
+    Item {
+        /// The kernel.
+        of: NodeId,
+        /// Which output.
+        index: u32,
+    },
+}
+
+impl Node {
+    /// The nodes that this one reads, in order.
+    pub fn operands(&self) -> Vec<NodeId> {
+        match self {
+            Node::Input(_) | Node::Const(_) => Vec::new(),
+            Node::Op(_, args) => args.to_vec(),
+            Node::Matmul(a, b) => vec![*a, *b],
+            Node::Fused { args, .. } => args.to_vec(),
+            Node::Item { of, .. } => vec![*of],
+        }
+    }
+}
+
+/// An input of a graph.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Input {
+    /// Its name.
+    pub name: String,
+    /// Its element type.
+    pub dtype: DType,
+    /// Its axes; `None` is any rank (`[..]`).
+    pub dims: Option<Vec<Dim>>,
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.dtype)?;
+        match &self.dims {
+            None => f.write_str("[..]"),
+            Some(dims) => write!(f, "{}", Shape::new(dims.clone())),
+        }
+    }
+}
+
+/// A tensor program: inputs, nodes in topological order, outputs.
+///
+/// Equal nodes are one node, constants compared by bits. Every node has a type and a shape.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    name: String,
+    inputs: Vec<Input>,
+    nodes: Vec<Node>,
+    types: Vec<(DType, Shape)>,
+    outputs: Vec<NodeId>,
+    known: HashMap<(Node, DType), NodeId>,
+}
+
+/// Names of graphs do not count; names of inputs do.
+impl PartialEq for Graph {
+    fn eq(&self, other: &Graph) -> bool {
+        let dtypes =
+            |graph: &Graph| graph.types.iter().map(|(dtype, _)| *dtype).collect::<Vec<_>>();
+        self.inputs == other.inputs
+            && self.nodes == other.nodes
+            && self.outputs == other.outputs
+            // Constants of two types may have the same bits.
+            && dtypes(self) == dtypes(other)
+    }
+}
+
+impl Eq for Graph {}
+
+impl std::hash::Hash for Graph {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (&self.inputs, &self.nodes, &self.outputs).hash(state);
+    }
+}
+
+impl Graph {
+    /// An empty graph; `name` appears in text.
+    pub fn new(name: impl Into<String>) -> Graph {
+        Graph { name: name.into(), ..Graph::default() }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its inputs, in the order of a call.
+    pub fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    /// Its nodes; operands come before their users.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Every node with its id.
+    pub fn iter(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.nodes.iter().enumerate().map(|(index, node)| (NodeId(index as u32), node))
+    }
+
+    /// A node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// A node's element type; for a fused kernel of several outputs, the first one's.
+    pub fn dtype(&self, id: NodeId) -> DType {
+        self.types[id.index()].0
+    }
+
+    /// A node's shape; for a fused kernel, the shape of its iteration domain.
+    pub fn shape(&self, id: NodeId) -> &Shape {
+        &self.types[id.index()].1
+    }
+
+    /// The outputs.
+    pub fn outputs(&self) -> &[NodeId] {
+        &self.outputs
+    }
+
+    /// The value of a constant node.
+    pub fn constant_value(&self, id: NodeId) -> Option<f64> {
+        match self.nodes[id.index()] {
+            Node::Const(bits) => Some(f64::from_bits(bits)),
+            _ => None,
+        }
+    }
+
+    /// How many nodes are elementwise ops (outside of fused bodies).
+    pub fn op_count(&self) -> usize {
+        self.nodes.iter().filter(|node| matches!(node, Node::Op(..))).count()
+    }
+
+    /// Declares an input; the same name again must have the same type and shape.
+    pub fn input(&mut self, input: Input) -> Result<NodeId, Fault> {
+        if let Some(index) = self.inputs.iter().position(|known| known.name == input.name) {
+            let first = &self.inputs[index];
+            if *first != input {
+                return Err(Fault::InputTwice {
+                    name: input.name.clone(),
+                    first: first.to_string(),
+                    second: input.to_string(),
+                });
+            }
+            return Ok(self.known[&(Node::Input(index as u32), input.dtype)]);
+        }
+        if self.inputs.len() >= MAX_INPUTS {
+            return Err(Fault::TooManyInputs { limit: MAX_INPUTS });
+        }
+        let index = self.inputs.len() as u32;
+        let shape = input.dims.clone().map_or_else(|| Shape::open(index), Shape::new);
+        let dtype = input.dtype;
+        self.inputs.push(input);
+        self.push(Node::Input(index), dtype, shape)
+    }
+
+    /// A constant, rounded to `dtype`.
+    pub fn constant(&mut self, dtype: DType, value: f64) -> Result<NodeId, Fault> {
+        self.push(Node::Const(dtype.round(value).to_bits()), dtype, Shape::scalar())
+    }
+
+    /// An elementwise op on operands whose types fit as they are.
+    pub fn op(&mut self, op: Op, operands: &[NodeId]) -> Result<NodeId, Fault> {
+        if operands.len() != op.arity() {
+            let (expected, found) = (op.arity(), operands.len());
+            return Err(Fault::Arity { op: op.name().into(), expected, found });
+        }
+        let dtypes: Vec<DType> = operands.iter().map(|&id| self.dtype(id)).collect();
+        let Some(dtype) = op.result_type(&dtypes) else {
+            let hint = match op.info().typing {
+                Typing::Logic => "it takes bools; make them by a comparison or by bool(x)",
+                Typing::Select => "it takes a bool, then two operands of one type",
+                _ => "it takes floats of one type; convert with f32(x) or f64(x)",
+            };
+            return Err(Fault::Types { op: op.name(), operands: dtypes, hint });
+        };
+        let mut shape = self.shape(operands[0]).clone();
+        for &id in &operands[1..] {
+            shape = shape.broadcast(self.shape(id)).map_err(|axis| Fault::Broadcast {
+                op: op.name(),
+                left: shape.clone(),
+                right: self.shape(id).clone(),
+                axis,
+            })?;
+        }
+        self.push(Node::Op(op, Args::new(operands)), dtype, shape)
+    }
+
+    /// A matrix product of two floats of one type, as NumPy's `matmul`.
+    pub fn matmul(&mut self, a: NodeId, b: NodeId) -> Result<NodeId, Fault> {
+        let dtypes = vec![self.dtype(a), self.dtype(b)];
+        if dtypes[0] != dtypes[1] || !dtypes[0].is_float() {
+            let hint = "it takes floats of one type; convert with f32(x) or f64(x)";
+            return Err(Fault::Types { op: "matmul", operands: dtypes, hint });
+        }
+        let key = u32::MAX - self.nodes.len() as u32;
+        let shape = matmul_shape(self.shape(a), self.shape(b), key)?;
+        self.push(Node::Matmul(a, b), dtypes[0], shape)
+    }
+
+    /// A fused kernel. Its body's inputs have the types of `args`.
+    pub fn fused(&mut self, body: Arc<Graph>, args: Vec<NodeId>) -> Result<NodeId, Fault> {
+        if body.inputs.len() != args.len() {
+            let (expected, found) = (body.inputs.len(), args.len());
+            return Err(Fault::Arity { op: "fused".into(), expected, found });
+        }
+        let Some(&first) = body.outputs.first() else { return Err(Fault::NoOutputs) };
+        let dtype = body.dtype(first);
+        let mut shape = Shape::scalar();
+        for (input, &id) in body.inputs.iter().zip(&args) {
+            if input.dtype != self.dtype(id) {
+                let operands = vec![input.dtype, self.dtype(id)];
+                let hint = "a fused body's parameter has the type of its argument";
+                return Err(Fault::Types { op: "fused", operands, hint });
+            }
+            shape = shape.broadcast(self.shape(id)).map_err(|axis| Fault::Broadcast {
+                op: "fused",
+                left: shape.clone(),
+                right: self.shape(id).clone(),
+                axis,
+            })?;
+        }
+        self.push(Node::Fused { body, args: args.into() }, dtype, shape)
+    }
+
+    /// Output `index` of a fused kernel; the kernel itself where it has just one.
+    ///
+    /// # Panics
+    ///
+    /// If `of` is no fused kernel or has no such output.
+    pub fn item(&mut self, of: NodeId, index: usize) -> Result<NodeId, Fault> {
+        let Node::Fused { body, .. } = self.node(of) else { panic!("item of no fused kernel") };
+        if body.outputs.len() == 1 {
+            return Ok(of);
+        }
+        let dtype = body.dtype(body.outputs[index]);
+        let shape = self.shape(of).clone();
+        self.push(Node::Item { of, index: index as u32 }, dtype, shape)
+    }
+
+    /// Adds an output.
+    pub fn output(&mut self, id: NodeId) {
+        self.outputs.push(id);
+    }
+
+    /// The same graph in canonical order: all inputs, then what the outputs need, depth first.
+    ///
+    /// Nodes that no output needs are gone. Two graphs that print alike are equal in this order,
+    /// and it is the order in which [`build`](crate::build) and the parser number nodes.
+    ///
+    /// # Panics
+    ///
+    /// If the graph is not valid (see [`verify`](crate::verify)).
+    pub fn normalized(&self) -> Graph {
+        let mut graph = Graph::new(&self.name);
+        for input in &self.inputs {
+            graph.input(input.clone()).expect("names of inputs are distinct");
+        }
+        let mut new_ids: HashMap<NodeId, NodeId> = HashMap::new();
+        let mut stack: Vec<_> = self.outputs.iter().rev().map(|&id| (id, false)).collect();
+        while let Some((id, operands_done)) = stack.pop() {
+            if new_ids.contains_key(&id) {
+                continue;
+            }
+            let operands = self.node(id).operands();
+            if operands_done || operands.is_empty() {
+                let operands: Vec<NodeId> = operands.iter().map(|old| new_ids[old]).collect();
+                let copied = graph.copy(self.node(id), self.dtype(id), &operands);
+                new_ids.insert(id, copied.expect("the graph is valid"));
+            } else {
+                stack.push((id, true));
+                stack.extend(operands.into_iter().rev().map(|operand| (operand, false)));
+            }
+        }
+        graph.outputs = self.outputs.iter().map(|old| new_ids[old]).collect();
+        graph
+    }
+
+    /// A node of another graph with the same inputs, reading `operands` of this one.
+    fn copy(&mut self, node: &Node, dtype: DType, operands: &[NodeId]) -> Result<NodeId, Fault> {
+        match node {
+            Node::Input(index) => self.input(self.inputs[*index as usize].clone()),
+            Node::Const(bits) => self.constant(dtype, f64::from_bits(*bits)),
+            Node::Op(op, _) => self.op(*op, operands),
+            Node::Matmul(..) => self.matmul(operands[0], operands[1]),
+            Node::Fused { body, .. } => {
+                let normalized = body.normalized();
+                let body = if normalized == **body { body.clone() } else { normalized.into() };
+                self.fused(body, operands.to_vec())
+            }
+            Node::Item { index, .. } => self.item(operands[0], *index as usize),
+        }
+    }
+
+    fn push(&mut self, node: Node, dtype: DType, shape: Shape) -> Result<NodeId, Fault> {
+        let key = (node, dtype);
+        if let Some(&id) = self.known.get(&key) {
+            return Ok(id);
+        }
+        if self.nodes.len() >= MAX_NODES {
+            return Err(Fault::TooLarge { limit: MAX_NODES });
+        }
+        let id = NodeId(self.nodes.len() as u32);
+        self.nodes.push(key.0.clone());
+        self.types.push((dtype, shape));
+        self.known.insert(key, id);
+        Ok(id)
+    }
+}
+
+/// The parts of a graph, to be broken by tests of the verifier.
+#[cfg(test)]
+impl Graph {
+    #[expect(clippy::type_complexity, reason = "for tests alone")]
+    pub(crate) fn parts_mut(
+        &mut self,
+    ) -> (&mut Vec<Input>, &mut Vec<Node>, &mut Vec<(DType, Shape)>, &mut Vec<NodeId>) {
+        (&mut self.inputs, &mut self.nodes, &mut self.types, &mut self.outputs)
+    }
+}
+
+/// The shape of a product; open where a rank is unknown.
+pub(crate) fn matmul_shape(left: &Shape, right: &Shape, key: u32) -> Result<Shape, Fault> {
+    let fail = |reason: String| Fault::Matmul { left: left.clone(), right: right.clone(), reason };
+    if left.is_scalar() || right.is_scalar() {
+        return Err(fail("each needs at least one axis; multiply by a number with `*`".into()));
+    }
+    let (Some(a), Some(b)) = (left.dims(), right.dims()) else { return Ok(Shape::open(key)) };
+    let inner_a = &a[a.len() - 1];
+    let inner_b = if b.len() == 1 { &b[0] } else { &b[b.len() - 2] };
+    if inner_a != inner_b {
+        return Err(fail(format!(
+            "the last axis of the left is {inner_a}, but the {} axis of the right is {inner_b}; \
+             they must be equal (is an operand transposed?)",
+            if b.len() == 1 { "only" } else { "second-last" }
+        )));
+    }
+    let batch = |dims: &[Dim]| Shape::new(dims[..dims.len().saturating_sub(2)].to_vec());
+    let common = batch(a).broadcast(&batch(b)).map_err(|axis| {
+        fail(format!("the batch axes do not broadcast: {} against {}", axis.left, axis.right))
+    })?;
+    let mut dims = common.dims().unwrap_or_default().to_vec();
+    if a.len() > 1 {
+        dims.push(a[a.len() - 2].clone());
+    }
+    if b.len() > 1 {
+        dims.push(b[b.len() - 1].clone());
+    }
+    Ok(Shape::new(dims))
+}

@@ -1,0 +1,191 @@
+//! Kernels as text: one grammar, parsed and printed.
+//!
+//! What `Display` of a [`Graph`] prints, [`FromStr`] reads back as an equal graph.
+//!
+//! ```
+//! use kiln_ir::Graph;
+//!
+//! let text = "\
+//! kernel bias_gelu(x: f32[n, d], w: f32[d], b: f32[d]) -> f32[n, d] {
+//!     let t0 = x * w + b;
+//!     0.5 * t0 * (1 + tanh(0.7978846 * (t0 + 0.044715 * (t0 * t0 * t0))))
+//! }
+//! ";
+//! let graph: Graph = text.parse().unwrap();
+//! assert_eq!(graph.to_string(), text);
+//! ```
+//!
+//! # Grammar
+//!
+//! ```text
+//! text       = kernel | body
+//! kernel     = "kernel" name "(" [ parameter { "," parameter } ] ")" [ "->" results ] "{" body "}"
+//! parameter  = name [ ":" type ]
+//! results    = type | "(" type { "," type } ")"
+//! type       = ("f32" | "f64" | "bool") [ "[" ".." "]" | "[" [ dim { "," dim } ] "]" ]
+//! dim        = name | digits
+//! body       = { binding } outputs
+//! binding    = "let" name "=" expr ";"
+//!            | "let" "(" name { "," name } ")" "=" fused ";"
+//! outputs    = expr | "(" expr { "," expr } ")" | fused
+//! expr       = expr "|" expr | expr "&" expr
+//!            | expr ("<" | "<=" | ">" | ">=" | "==" | "!=") expr
+//!            | expr ("+" | "-") expr | expr ("*" | "/" | "%" | "@") expr
+//!            | ("-" | "!") expr | expr "^" expr | primary
+//! primary    = number | "true" | "false" | "inf" | "nan" | "pi" | bits
+//!            | name | call | fused | "(" expr ")"
+//! number     = digits [ "." digits ] [ "e" [ "+" | "-" ] digits ] [ "f32" | "f64" ]
+//! bits       = ("bits32" | "bits64") "(" "0x" hexdigits ")"
+//! call       = name "(" [ expr { "," expr } ] ")"
+//! fused      = "fused" "(" [ argument { "," argument } ] ")" "{" body "}"
+//! argument   = name [ "=" expr ]
+//! ```
+//!
+//! Operators are listed from the loosest to the tightest. All group to the left, but for `^`,
+//! which groups to the right and binds more tightly than a sign (`-x^2` is `-(x^2)`), and
+//! comparisons, which do not chain. `@` is the matrix product. Comments run from `#` or `//` to
+//! the end of the line. A comma may follow the last item of a list.
+//!
+//! - **A bare body** is a kernel named `kernel` whose unknown names are its inputs, in order of
+//!   first appearance: `0.5*x*(1+erf(x/sqrt(2)))` has the input `x: f32[..]`. [`parse_with`] gives
+//!   them other types. In a kernel with a head, unknown names are errors.
+//! - **Constants.** `inf` and `nan` are numbers, never names. `pi` is π unless it is declared, bound
+//!   by `let`, or typed by the caller of [`parse_with`]. There is no `e`, a likely name of an
+//!   input: write `exp(x)`.
+//! - **Numbers** are weakly typed unless they have a suffix, as in Rust code. `bits32(0x7fc00001)`
+//!   is a number by its bits, for NaNs of every kind.
+//! - **Functions** are the ops by their names, the [derived](crate::derived) ops, and `matmul`.
+//!   `f32(x)`, `f64(x)` and `bool(x)` convert.
+//! - **`x^n`** with an integer literal `n` is [`Expr::powi`](crate::Expr::powi), else it is
+//!   [`Expr::pow`](crate::Expr::pow).
+//! - **`fused(x, w = u * 2) { .. }`** is a fused kernel: its body sees its parameters only, and is
+//!   elementwise. A parameter named like what it is bound to is written once.
+//!
+//! Text may come from strangers: its length, its nesting and the size of the graph are bounded
+//! ([`MAX_TEXT`], [`MAX_DEPTH`], [`MAX_NODES`](crate::MAX_NODES)), and no text makes the parser
+//! panic.
+
+mod cursor;
+mod error;
+mod expression;
+mod grammar;
+mod lexer;
+mod parser;
+mod printer;
+mod suggest;
+#[cfg(test)]
+mod tests;
+
+use crate::build::build_with_inputs;
+use crate::declaration::ArrayType;
+use crate::dtype::DType;
+use crate::error::{GraphError, Origin};
+use crate::graph::{Graph, Input};
+use crate::shape::Shape;
+use error::{Mistake, plural};
+use parser::{Kernel, Parser};
+use std::str::FromStr;
+
+pub use error::TextError;
+pub use grammar::{MAX_DEPTH, MAX_TEXT};
+pub use parser::FreeInput;
+
+/// Reads a kernel; inputs without a type are `f32[..]`.
+///
+/// ```
+/// let graph = kiln_ir::parse("0.5*x*(1+erf(x/sqrt(2)))").unwrap();
+/// assert_eq!(graph.inputs()[0].to_string(), "x: f32[..]");
+/// ```
+pub fn parse(text: &str) -> Result<Graph, TextError> {
+    parse_with(text, |_| None)
+}
+
+/// Reads a kernel, with the caller's types for inputs that the text does not type.
+///
+/// Where `type_of` knows `pi`, that is an input too.
+///
+/// ```
+/// use kiln_ir::{DType, parse_with};
+///
+/// let graph = parse_with("a * x + b", |name| (name == "x").then_some((DType::F64, None))).unwrap();
+/// let inputs: Vec<String> = graph.inputs().iter().map(|input| input.to_string()).collect();
+/// assert_eq!(inputs, ["a: f32[..]", "x: f64[..]", "b: f32[..]"]);
+/// ```
+pub fn parse_with(
+    text: &str,
+    type_of: impl Fn(&str) -> Option<ArrayType>,
+) -> Result<Graph, TextError> {
+    let is_input = |name: &str| type_of(name).is_some();
+    read(text, &is_input).and_then(|kernel| build(kernel, &type_of)).map_err(|m| locate(text, m))
+}
+
+/// The inputs of a text, in order, without a look at types.
+///
+/// ```
+/// let inputs = kiln_ir::free_inputs("kernel f(x, y: bool) { select(y, x, 0) }").unwrap();
+/// assert_eq!(inputs[0].name, "x");
+/// assert_eq!(inputs[0].declared, None);
+/// assert_eq!(inputs[1].declared, Some((kiln_ir::DType::Bool, None)));
+/// ```
+pub fn free_inputs(text: &str) -> Result<Vec<FreeInput>, TextError> {
+    read(text, &|_| false).map(|kernel| kernel.inputs).map_err(|mistake| locate(text, mistake))
+}
+
+impl FromStr for Graph {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Graph, TextError> {
+        parse(text)
+    }
+}
+
+fn read(text: &str, is_input: &dyn Fn(&str) -> bool) -> Result<Kernel, Mistake> {
+    if text.len() > MAX_TEXT {
+        let message = format!("the text is {} bytes long, over {MAX_TEXT}", text.len());
+        return Err(Mistake::new(0..0, message));
+    }
+    Parser::new(lexer::tokens(text)?, is_input).kernel()
+}
+
+fn build(kernel: Kernel, type_of: &dyn Fn(&str) -> Option<ArrayType>) -> Result<Graph, Mistake> {
+    let typed = |input: FreeInput| {
+        let declared = input.declared.or_else(|| type_of(&input.name));
+        let (dtype, dims) = declared.unwrap_or((DType::F32, None));
+        Input { name: input.name, dtype, dims }
+    };
+    let inputs: Vec<Input> = kernel.inputs.into_iter().map(typed).collect();
+    let graph = build_with_inputs(&kernel.name, &inputs, &kernel.outputs).map_err(|error| {
+        let GraphError { fault, origin } = error;
+        match origin {
+            Some(Origin::Text { start, end }) => Mistake::fault(start..end, fault),
+            _ => Mistake::fault(0..0, fault),
+        }
+    })?;
+    if let Some((declared, span)) = kernel.results {
+        check_results(&graph, &declared).map_err(|message| {
+            Mistake::new(span, message).hint("the result type may be left out")
+        })?;
+    }
+    Ok(graph)
+}
+
+/// Whether outputs are what the text declares.
+fn check_results(graph: &Graph, declared: &[ArrayType]) -> Result<(), String> {
+    if graph.outputs().len() != declared.len() {
+        let (types, results) = (declared.len(), plural(graph.outputs().len(), "result"));
+        return Err(format!("the kernel has {results}, but {types} types are declared"));
+    }
+    for (&output, (dtype, dims)) in graph.outputs().iter().zip(declared) {
+        let (actual, shape) = (graph.dtype(output), graph.shape(output));
+        let fits = dims.is_none() || dims.as_deref() == shape.dims();
+        if *dtype != actual || !fits {
+            let dims = dims.clone().map_or("[..]".to_string(), |d| Shape::new(d).to_string());
+            return Err(format!("the result is {actual}{shape}, but {dtype}{dims} is declared"));
+        }
+    }
+    Ok(())
+}
+
+fn locate(text: &str, mistake: Mistake) -> TextError {
+    TextError::new(text, mistake)
+}

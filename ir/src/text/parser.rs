@@ -1,0 +1,329 @@
+//! Kernels: heads, bindings, results and fused kernels, by recursive descent.
+//!
+//! Every function of the parser reads what its name says and leaves the cursor after it.
+//! Expressions carry their place in the text, so that what is wrong with their types and shapes
+//! can be shown there too.
+
+use super::cursor::{Cursor, Parsed, origin};
+use super::error::{Mistake, plural};
+use super::grammar::MAX_DEPTH;
+use super::lexer::{Token, TokenKind};
+use crate::declaration::{ArrayType, RESERVED, parse_declaration, parse_type};
+use crate::error::Fault;
+use crate::expr::{Expr, Kind};
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// What a text says, before types and shapes are checked.
+pub(super) struct Kernel {
+    pub(super) name: String,
+    pub(super) inputs: Vec<FreeInput>,
+    pub(super) outputs: Vec<Expr>,
+    /// The types of the outputs and where they stand, if given.
+    pub(super) results: Option<(Vec<ArrayType>, Range<usize>)>,
+}
+
+/// An input of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FreeInput {
+    /// Its name.
+    pub name: String,
+    /// Its type, where the text declares it.
+    pub declared: Option<ArrayType>,
+}
+
+/// What names mean where the parser is.
+#[derive(Default)]
+pub(super) struct Scope<'t> {
+    pub(super) names: HashMap<&'t str, Expr>,
+    /// Inputs, in order; those of a bare expression are found on the way.
+    inputs: Vec<FreeInput>,
+    /// Whether unknown names are inputs.
+    pub(super) bare: bool,
+    /// Whether this is the body of a fused kernel.
+    pub(super) fused: bool,
+}
+
+pub(super) struct Parser<'t> {
+    pub(super) cursor: Cursor<'t>,
+    depth: usize,
+    pub(super) scope: Scope<'t>,
+    /// Whether a name is an input even where it could be a constant.
+    pub(super) is_input: &'t dyn Fn(&str) -> bool,
+}
+
+impl<'t> Parser<'t> {
+    pub(super) fn new(tokens: Vec<Token<'t>>, is_input: &'t dyn Fn(&str) -> bool) -> Parser<'t> {
+        let cursor = Cursor::new(tokens);
+        Parser { cursor, depth: 0, scope: Scope::default(), is_input }
+    }
+
+    /// A whole text: a kernel with a head, or a bare body.
+    pub(super) fn kernel(mut self) -> Parsed<Kernel> {
+        let mut name = "kernel".to_string();
+        let mut results = None;
+        let outputs;
+        if self.cursor.eat_word("kernel") {
+            name = self.cursor.any_word("the name of the kernel")?.to_string();
+            self.parameters()?;
+            if self.cursor.eat("->") {
+                results = Some(self.result_types()?);
+            }
+            outputs = self.block()?;
+        } else {
+            self.scope.bare = true;
+            outputs = self.body()?;
+        }
+        if !self.cursor.at_end() {
+            return Err(self.cursor.expected("the end of the text"));
+        }
+        Ok(Kernel { name, inputs: self.scope.inputs, outputs, results })
+    }
+
+    /// `(x: f32[n, d], y)`.
+    fn parameters(&mut self) -> Parsed<()> {
+        self.list(|parser| {
+            let first = parser.cursor.token().clone();
+            let declaration = parser.declaration_text();
+            let span = first.span.start..parser.cursor.previous_end().max(first.span.start);
+            let input = parse_declaration(&declaration)
+                .map_err(|fault| Mistake::new(span.clone(), reason(&fault)))?;
+            let declared = declaration.contains(':').then_some((input.dtype, input.dims));
+            // A declaration begins with its name.
+            parser.bind_input(first.text, declared, span)
+        })
+    }
+
+    pub(super) fn bind_input(
+        &mut self,
+        name: &'t str,
+        declared: Option<ArrayType>,
+        span: Range<usize>,
+    ) -> Parsed<()> {
+        let expr = Expr::new(Kind::Input(name.into()), origin(&span));
+        if self.scope.names.insert(name, expr).is_some() {
+            return Err(Mistake::new(span, format!("`{name}` is declared twice")));
+        }
+        self.scope.inputs.push(FreeInput { name: name.into(), declared });
+        Ok(())
+    }
+
+    /// The tokens up to the comma or parenthesis that ends a declaration.
+    fn declaration_text(&mut self) -> String {
+        let mut text = String::new();
+        let mut in_brackets = false;
+        while !self.cursor.at_end() {
+            let token = self.cursor.token();
+            let ends = token.is(")") || token.is("{") || (token.is(",") && !in_brackets);
+            if ends {
+                break;
+            }
+            in_brackets = (in_brackets || token.is("[")) && !token.is("]");
+            text.push_str(token.text);
+            text.push(' ');
+            self.cursor.advance();
+        }
+        text
+    }
+
+    /// `f32[n]`, or `(f32[n], bool[n])`.
+    fn result_types(&mut self) -> Parsed<(Vec<ArrayType>, Range<usize>)> {
+        let start = self.cursor.token().span.start;
+        let mut types = Vec::new();
+        let mut one = |parser: &mut Parser<'t>| {
+            let start = parser.cursor.token().span.start;
+            let text = parser.declaration_text();
+            let span = start..parser.cursor.previous_end().max(start);
+            types.push(parse_type(&text).map_err(|reason| Mistake::new(span, reason))?);
+            Ok(())
+        };
+        if self.cursor.token().is("(") {
+            self.list(one)?
+        } else {
+            one(self)?
+        }
+        Ok((types, start..self.cursor.previous_end()))
+    }
+
+    /// `{ body }`.
+    fn block(&mut self) -> Parsed<Vec<Expr>> {
+        let open = self.cursor.position();
+        self.cursor.expect("{")?;
+        let outputs = self.body()?;
+        self.cursor.expect_closing("}", open)?;
+        Ok(outputs)
+    }
+
+    /// Bindings, then the outputs.
+    fn body(&mut self) -> Parsed<Vec<Expr>> {
+        while self.cursor.eat_word("let") {
+            self.binding()?;
+        }
+        if self.cursor.at_end() || self.cursor.token().is("}") {
+            return Err(self.cursor.expected("an expression, the result"));
+        }
+        let outputs = if self.cursor.is_last("(") && self.cursor.has_comma() {
+            self.list_of(|parser| parser.expression())?
+        } else if self.cursor.is_last("fused") {
+            self.fused()?
+        } else {
+            vec![self.expression()?]
+        };
+        match self.cursor.token().is(";") {
+            true => Err(self.cursor.expected("the end").hint("no `;` follows the result")),
+            false => Ok(outputs),
+        }
+    }
+
+    /// `name = expression;` or `(a, b) = fused(..) {..};`, after `let`.
+    fn binding(&mut self) -> Parsed<()> {
+        let names = match self.cursor.token().is("(") {
+            true => self.list_of(|parser| parser.new_name())?,
+            false => vec![self.new_name()?],
+        };
+        let equals = self.cursor.token().span.clone();
+        self.cursor.expect("=")?;
+        let values = match names.len() {
+            1 => vec![self.expression()?],
+            _ if self.cursor.is_word("fused") => self.fused()?,
+            _ => {
+                let hint = "only a fused kernel has several values; write one `let` for each name";
+                return Err(self.cursor.expected("`fused`").hint(hint));
+            }
+        };
+        if values.len() != names.len() {
+            let (names, values) = (plural(names.len(), "name"), plural(values.len(), "result"));
+            let message = format!("{names} for a fused kernel of {values}");
+            return Err(Mistake::new(equals, message));
+        }
+        for ((name, span), value) in names.into_iter().zip(values) {
+            if self.scope.names.contains_key(name) {
+                let message = format!("`{name}` has a meaning already");
+                return Err(Mistake::new(span, message).hint("choose another name"));
+            }
+            self.scope.names.insert(name, value);
+        }
+        self.cursor.expect(";")
+    }
+
+    fn new_name(&mut self) -> Parsed<(&'t str, Range<usize>)> {
+        let span = self.cursor.token().span.clone();
+        match self.cursor.token().kind {
+            TokenKind::Word(word) if !RESERVED.contains(&word) => {
+                self.cursor.advance();
+                Ok((word, span))
+            }
+            TokenKind::Word(word) => {
+                let hint = format!("`{word}` is a word of the text format");
+                Err(self.cursor.expected("a name").hint(hint))
+            }
+            _ => Err(self.cursor.expected("a name")),
+        }
+    }
+
+    /// A fused kernel where one value is wanted.
+    pub(super) fn single_fused(&mut self) -> Parsed<Expr> {
+        let start = self.cursor.token().span.start;
+        let mut values = self.fused()?;
+        if values.len() == 1 {
+            return Ok(values.remove(0));
+        }
+        let names: Vec<String> = (0..values.len()).map(|i| format!("t{i}")).collect();
+        let span = start..self.cursor.previous_end();
+        let mistake = Mistake::new(span, format!("this fused kernel has {} results", values.len()));
+        Err(mistake.hint(format!("name them: `let ({}) = fused(..) {{..}};`", names.join(", "))))
+    }
+
+    /// `fused(x, w = expression) { body }`: its values.
+    pub(super) fn fused(&mut self) -> Parsed<Vec<Expr>> {
+        let start = self.cursor.token().span.start;
+        self.cursor.advance();
+        if self.scope.fused {
+            return Err(self.not_elementwise(start, "a fused kernel"));
+        }
+        let mut parameters = Vec::new();
+        let mut args = Vec::new();
+        let mut names = HashMap::new();
+        self.list(|parser| {
+            let (name, span) = parser.new_name()?;
+            let arg = match parser.cursor.eat("=") {
+                true => parser.expression()?,
+                false => parser.name(name, span.clone())?,
+            };
+            let parameter = Expr::new(Kind::Input(name.into()), origin(&span));
+            if names.insert(name, parameter).is_some() {
+                return Err(Mistake::new(span, format!("parameter `{name}` is given twice")));
+            }
+            parameters.push(name.to_string());
+            args.push(arg);
+            Ok(())
+        })?;
+        let inner = Scope { names, fused: true, ..Scope::default() };
+        let outer = std::mem::replace(&mut self.scope, inner);
+        let body = self.nested(Parser::block)?;
+        self.scope = outer;
+        let count = body.len();
+        let origin = self.cursor.origin_from(start);
+        let kernel = Expr::new(Kind::Fused { parameters, args, body }, origin);
+        Ok(match count {
+            1 => vec![kernel],
+            _ => (0..count).map(|i| Expr::new(Kind::Item(kernel.clone(), i), origin)).collect(),
+        })
+    }
+
+    pub(super) fn not_elementwise(&self, start: usize, what: &str) -> Mistake {
+        let message = format!("{what} cannot stand in a fused body");
+        Mistake::new(start..self.cursor.previous_end(), message)
+            .hint("a fused body has elementwise ops only; compute it outside and pass it in")
+    }
+
+    // Lists.
+
+    /// `(item, item)`; a comma may follow the last one.
+    fn list(&mut self, mut item: impl FnMut(&mut Parser<'t>) -> Parsed<()>) -> Parsed<()> {
+        let open = self.cursor.position();
+        self.cursor.expect("(")?;
+        while !self.cursor.token().is(")") {
+            item(self)?;
+            if !self.cursor.eat(",") {
+                break;
+            }
+        }
+        self.cursor.expect_closing(")", open)
+    }
+
+    pub(super) fn list_of<T>(
+        &mut self,
+        mut item: impl FnMut(&mut Parser<'t>) -> Parsed<T>,
+    ) -> Parsed<Vec<T>> {
+        let mut items = Vec::new();
+        self.list(|parser| {
+            items.push(item(parser)?);
+            Ok(())
+        })?;
+        Ok(items)
+    }
+
+    /// Runs `inner` one level deeper, if that is not too deep.
+    pub(super) fn nested<T>(
+        &mut self,
+        inner: impl FnOnce(&mut Parser<'t>) -> Parsed<T>,
+    ) -> Parsed<T> {
+        if self.depth == MAX_DEPTH {
+            let message = format!("this is nested more than {MAX_DEPTH} deep");
+            return Err(self.cursor.unexpected(&message).hint("name inner parts with `let`"));
+        }
+        self.depth += 1;
+        let result = inner(self);
+        self.depth -= 1;
+        result
+    }
+}
+
+/// Of a faulty declaration, the reason alone: the caret shows the rest.
+fn reason(fault: &Fault) -> String {
+    match fault {
+        Fault::Declaration { reason, .. } => reason.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,264 @@
+//! Checks that a graph is what every stage takes it for.
+
+use crate::declaration::{RESERVED, is_name};
+use crate::graph::{Graph, Node, NodeId, matmul_shape};
+use crate::shape::Shape;
+use std::collections::HashSet;
+
+/// Checks the invariants of a graph; the error tells which node breaks which.
+///
+/// Graphs made through the methods of [`Graph`] keep most of them by construction. It runs between
+/// stages in tests and debug builds: a failure is a mistake of the compiler, not of its user.
+///
+/// - Inputs have distinct names that text can write; a node comes after those that it reads, and
+///   no node exists twice.
+/// - Types are those of the op table, shapes those of broadcasting, constants values of their type.
+/// - The body of a fused kernel is elementwise, and its inputs have the types of the arguments.
+/// - A fused kernel of several outputs is read through items only, and items exist.
+pub fn verify(graph: &Graph) -> Result<(), String> {
+    inputs(graph)?;
+    let mut seen = HashSet::new();
+    for (id, node) in graph.iter() {
+        let fail = |reason: String| Err(format!("node {} ({node:?}): {reason}", id.index()));
+        if let Some(late) = node.operands().iter().find(|operand| **operand >= id) {
+            return fail(format!("reads node {}, which does not come before it", late.index()));
+        }
+        if !matches!(node, Node::Item { .. })
+            && let Some(kernel) = node.operands().iter().find(|&&id| has_several(graph, id))
+        {
+            return fail(format!("reads kernel {} without an item", kernel.index()));
+        }
+        if !seen.insert((node, graph.dtype(id))) {
+            return fail("exists twice".into());
+        }
+        if let Err(reason) = one(graph, id, node) {
+            return fail(reason);
+        }
+    }
+    if graph.outputs().is_empty() {
+        return Err("the graph has no output".into());
+    }
+    for output in graph.outputs() {
+        if output.index() >= graph.nodes().len() {
+            return Err(format!("output {} is no node", output.index()));
+        }
+        if has_several(graph, *output) {
+            return Err(format!("output {} is a kernel without an item", output.index()));
+        }
+    }
+    Ok(())
+}
+
+fn inputs(graph: &Graph) -> Result<(), String> {
+    let mut names = HashSet::new();
+    for input in graph.inputs() {
+        if !is_name(&input.name) || RESERVED.contains(&&*input.name) {
+            return Err(format!("input {:?}: text cannot write this name", input.name));
+        }
+        if !names.insert(&input.name) {
+            return Err(format!("input {}: the name exists twice", input.name));
+        }
+    }
+    Ok(())
+}
+
+/// Whether this is a fused kernel of several outputs.
+fn has_several(graph: &Graph, id: NodeId) -> bool {
+    matches!(graph.node(id), Node::Fused { body, .. } if body.outputs().len() > 1)
+}
+
+/// Checks the type and shape of one node, whose operands are checked.
+fn one(graph: &Graph, id: NodeId, node: &Node) -> Result<(), String> {
+    let (dtype, shape) = match node {
+        Node::Input(index) => {
+            let index = *index;
+            let input = graph.inputs().get(index as usize).ok_or("there is no such input")?;
+            (input.dtype, input.dims.clone().map_or_else(|| Shape::open(index), Shape::new))
+        }
+        Node::Const(bits) => {
+            let dtype = graph.dtype(id);
+            if dtype.round(f64::from_bits(*bits)).to_bits() != *bits {
+                return Err(format!("{} is no value of {dtype}", f64::from_bits(*bits)));
+            }
+            (dtype, Shape::scalar())
+        }
+        Node::Op(op, args) => {
+            let dtypes: Vec<_> = args.iter().map(|&id| graph.dtype(id)).collect();
+            let dtype = op.result_type(&dtypes);
+            (dtype.ok_or(format!("operands are {dtypes:?}"))?, broadcast(graph, args)?)
+        }
+        Node::Matmul(a, b) => {
+            let (left, right) = (graph.dtype(*a), graph.dtype(*b));
+            if left != right || !left.is_float() {
+                return Err(format!("operands are {left} and {right}"));
+            }
+            let shape = matmul_shape(graph.shape(*a), graph.shape(*b), 0);
+            let shape = shape.map_err(|fault| fault.to_string())?;
+            // An open shape has a key of its own.
+            let open = shape.dims().is_none() && graph.shape(id).dims().is_none();
+            (left, if open { graph.shape(id).clone() } else { shape })
+        }
+        Node::Fused { body, args } => {
+            fused(graph, body, args)?;
+            (body.dtype(body.outputs()[0]), broadcast(graph, args)?)
+        }
+        Node::Item { of, index } => {
+            let Node::Fused { body, .. } = graph.node(*of) else {
+                return Err("is an item of no kernel".into());
+            };
+            let output = body.outputs().get(*index as usize).ok_or("there is no such item")?;
+            if body.outputs().len() == 1 {
+                return Err("is an item of a kernel that has one output".into());
+            }
+            (body.dtype(*output), graph.shape(*of).clone())
+        }
+    };
+    if graph.dtype(id) != dtype || *graph.shape(id) != shape {
+        let (found, found_shape) = (graph.dtype(id), graph.shape(id));
+        return Err(format!("is {found}{found_shape}, but should be {dtype}{shape}"));
+    }
+    Ok(())
+}
+
+fn fused(graph: &Graph, body: &Graph, args: &[NodeId]) -> Result<(), String> {
+    let elementwise = |node: &Node| matches!(node, Node::Input(_) | Node::Const(_) | Node::Op(..));
+    if let Some(node) = body.nodes().iter().find(|node| !elementwise(node)) {
+        return Err(format!("its body has {node:?}, which is not elementwise"));
+    }
+    verify(body).map_err(|reason| format!("its body: {reason}"))?;
+    let parameters: Vec<_> = body.inputs().iter().map(|input| input.dtype).collect();
+    let args: Vec<_> = args.iter().map(|&id| graph.dtype(id)).collect();
+    if parameters != args {
+        return Err(format!("parameters are {parameters:?}, arguments are {args:?}"));
+    }
+    Ok(())
+}
+
+fn broadcast(graph: &Graph, operands: &[NodeId]) -> Result<Shape, String> {
+    let mut common = Shape::scalar();
+    for &operand in operands {
+        let shape = graph.shape(operand);
+        common = common
+            .broadcast(shape)
+            .map_err(|_| format!("shapes {common} and {shape} do not broadcast"))?;
+    }
+    Ok(common)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::verify;
+    use crate::dtype::DType;
+    use crate::graph::{Args, Graph, Node, NodeId};
+    use crate::ops::Op;
+    use crate::shape::Shape;
+    use crate::text::parse;
+    use std::sync::Arc;
+
+    const TEXT: &str = "kernel f(x: f32[n, k], w: f32[k, d]) {
+        let (a, b) = fused(h = x @ w, two = 2) { (exp(h) * two, h > 1) };
+        (a, b, select(b, a, 3))
+    }";
+
+    #[test]
+    fn built_graphs_pass() {
+        for text in [TEXT, "x + y", "fused(x) { x * 2 }", "1", "(a @ b) + f64(c)"] {
+            let graph = parse(text).unwrap();
+            assert_eq!(verify(&graph), Ok(()), "{graph}");
+        }
+    }
+
+    /// The first node that `is` holds for.
+    fn find(graph: &Graph, is: impl Fn(&Node) -> bool) -> NodeId {
+        graph.iter().find(|(_, node)| is(node)).map(|(id, _)| id).expect("there is one")
+    }
+
+    /// What is said of `TEXT` after `corrupt`.
+    #[track_caller]
+    fn fails(reason: &str, corrupt: impl Fn(&mut Graph)) {
+        let mut graph = parse(TEXT).unwrap();
+        corrupt(&mut graph);
+        let error = verify(&graph).unwrap_err();
+        assert!(error.contains(reason), "{error}");
+    }
+
+    fn set(graph: &mut Graph, id: NodeId, node: Node) {
+        graph.parts_mut().1[id.index()] = node;
+    }
+
+    #[test]
+    fn corrupt_graphs_fail() {
+        let fused = |graph: &Graph| find(graph, |node| matches!(node, Node::Fused { .. }));
+        let item = |graph: &Graph| find(graph, |node| matches!(node, Node::Item { .. }));
+        let select = |graph: &Graph| find(graph, |node| matches!(node, Node::Op(..)));
+        let with_body = |graph: &mut Graph, body: Graph| {
+            let id = fused(graph);
+            let args = graph.node(id).operands().into();
+            set(graph, id, Node::Fused { body: Arc::new(body), args });
+        };
+        fails("the name exists twice", |g| g.parts_mut().0[1].name = "x".into());
+        fails("cannot write this name", |g| g.parts_mut().0[1].name = "two words".into());
+        fails("cannot write this name", |g| g.parts_mut().0[1].name = "let".into());
+        fails("does not come before it", |g| {
+            let id = select(g);
+            set(g, id, Node::Op(Op::Exp, Args::new(&[id])));
+        });
+        fails("exists twice", |g| {
+            let (id, node) = (item(g), Node::Input(0));
+            set(g, id, node);
+        });
+        fails("no such input", |g| set(g, NodeId::new(0), Node::Input(7)));
+        fails("should be f32[n, k]", |g| g.parts_mut().2[0].0 = DType::F64);
+        fails("should be f32[n, k]", |g| g.parts_mut().2[0].1 = Shape::open(0));
+        fails("should be f32[n, d]", |g| {
+            let id = select(g);
+            g.parts_mut().2[id.index()].1 = Shape::scalar();
+        });
+        fails("is no value of f32", |g| {
+            let id = find(g, |node| matches!(node, Node::Const(_)));
+            set(g, id, Node::Const(0.1f64.to_bits()));
+        });
+        fails("operands are [Bool]", |g| {
+            let id = select(g);
+            let mask = g.node(id).operands()[0];
+            set(g, id, Node::Op(Op::Exp, Args::new(&[mask])));
+        });
+        fails("do not fit", |g| {
+            let id = find(g, |node| matches!(node, Node::Matmul(..)));
+            set(g, id, Node::Matmul(NodeId::new(0), NodeId::new(0)));
+        });
+        fails("do not broadcast", |g| {
+            let id = select(g);
+            let (mask, x) = (g.node(id).operands()[0], NodeId::new(0));
+            set(g, id, Node::Op(Op::Select, Args::new(&[mask, x, x])));
+        });
+        fails("without an item", |g| {
+            let (id, kernel) = (select(g), fused(g));
+            set(g, id, Node::Op(Op::Exp, Args::new(&[kernel])));
+        });
+        fails("without an item", |g| {
+            let kernel = fused(g);
+            g.parts_mut().3.push(kernel);
+        });
+        fails("no such item", |g| {
+            let (id, of) = (item(g), fused(g));
+            set(g, id, Node::Item { of, index: 2 });
+        });
+        fails("item of no kernel", |g| {
+            let id = item(g);
+            set(g, id, Node::Item { of: NodeId::new(0), index: 0 });
+        });
+        fails("item of a kernel that has one output", |g| {
+            with_body(g, parse("kernel f(h, two) { h * two }").unwrap());
+        });
+        fails("not elementwise", |g| {
+            with_body(g, parse("kernel f(h, two) { (h @ two, h) }").unwrap());
+        });
+        fails("arguments are [F32, F32]", |g| {
+            with_body(g, parse("kernel f(h, two: f64) { (h, h > two) }").unwrap());
+        });
+        fails("its body: the graph has no output", |g| with_body(g, Graph::new("empty")));
+        fails("no output", |g| g.parts_mut().3.clear());
+        fails("is no node", |g| g.parts_mut().3.push(NodeId::new(99)));
+    }
+}

@@ -1,0 +1,278 @@
+//! Phase A: algebra. Saturates the rules of a mode over a graph and extracts the cheapest program.
+
+use super::Mode;
+use super::cost::term_cost;
+use super::extract::{Alternative, Choice, NONE, Problem, mix};
+use super::facts::FactAnalysis;
+use super::rules::{Floats, rewrites};
+use super::term::{Head, Term};
+use egg::{EGraph, Id, Language, Runner, SimpleScheduler, StopReason};
+use kiln_ir::{DType, Flags, Graph, Node, NodeId, Op};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Far above what kernels need (10 iterations, some 300 nodes); what stops a run that explodes.
+const MAX_ITERATIONS: usize = 24;
+const MAX_NODES: usize = 6_000;
+/// Bigger graphs are rewritten for fewer rounds, within a share of the same budget.
+const BIG_GRAPH: usize = 300;
+const BIG_GRAPH_ITERATIONS: usize = 4;
+/// More than any program costs: a form that is to be avoided is chosen only if there is no other.
+const AVOIDED: u64 = 1 << 40;
+
+/// What phase A did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlgebraReport {
+    /// Whether no rule had anything left to add.
+    pub saturated: bool,
+    /// Rounds of rewriting.
+    pub iterations: usize,
+    /// E-nodes at the end.
+    pub nodes: usize,
+    /// Estimated cost of an element as written, in tenths of an `add`.
+    pub cost_before: u64,
+    /// Estimated cost of an element as extracted.
+    pub cost_after: u64,
+}
+
+/// A saturated e-graph and the classes of the graph's nodes in it.
+pub(super) struct Saturated {
+    pub(super) egraph: EGraph<Term, FactAnalysis>,
+    /// The class of each node of the graph.
+    pub(super) ids: Vec<Id>,
+    pub(super) saturated: bool,
+    pub(super) iterations: usize,
+}
+
+/// Rewrites `graph` (which has no fused nodes) into the cheapest equal program.
+pub(super) fn simplify(graph: &Graph, mode: Mode) -> (Graph, AlgebraReport) {
+    let run = saturate(graph, mode, false);
+    extract(graph, &run)
+}
+
+/// Runs the rules of `mode` until nothing changes or a limit is reached.
+pub(super) fn saturate(graph: &Graph, mode: Mode, explain: bool) -> Saturated {
+    // egg reads a clock, whose first use in a process calibrates for up to 200 ms, and which no
+    // result may depend on: it gets one that stands still.
+    let (clock, _) = quanta::Clock::mock();
+    quanta::with_clock(&clock, || {
+        let inputs = graph.iter().filter(|(_, node)| matches!(node, Node::Input(_)));
+        let inputs = inputs.map(|(id, _)| (graph.dtype(id), graph.shape(id).clone())).collect();
+        let mut egraph = EGraph::new(FactAnalysis::new(mode, inputs));
+        if explain {
+            egraph = egraph.with_explanations_enabled();
+        }
+        let mut ids = Vec::with_capacity(graph.nodes().len());
+        for (id, node) in graph.iter() {
+            let term = term_of(graph, id, node, &ids);
+            // Uncanonical ids keep the user's own term for the proof.
+            ids.push(egraph.add_uncanonical(term));
+        }
+        egraph.rebuild();
+        let iterations = if ids.len() > BIG_GRAPH { BIG_GRAPH_ITERATIONS } else { MAX_ITERATIONS };
+        let runner: Runner<Term, FactAnalysis> = Runner::new(FactAnalysis::new(mode, vec![]))
+            .with_egraph(egraph)
+            .with_iter_limit(iterations)
+            .with_node_limit(MAX_NODES.max(4 * ids.len()))
+            .with_time_limit(Duration::MAX)
+            .with_scheduler(SimpleScheduler)
+            .run(rewrites(mode, floats(graph)));
+        Saturated {
+            saturated: matches!(runner.stop_reason, Some(StopReason::Saturated)),
+            iterations: runner.iterations.len(),
+            egraph: runner.egraph,
+            ids,
+        }
+    })
+}
+
+fn floats(graph: &Graph) -> Floats {
+    let has = |dtype| graph.iter().any(|(id, _)| graph.dtype(id) == dtype);
+    Floats { f32: has(DType::F32), f64: has(DType::F64) }
+}
+
+fn term_of(graph: &Graph, id: NodeId, node: &Node, ids: &[Id]) -> Term {
+    match node {
+        Node::Input(index) => Term::new(Head::Input(*index), &[]),
+        Node::Const(bits) => Term::new(Head::Const(graph.dtype(id), *bits), &[]),
+        Node::Op(op, args) => {
+            let children: Vec<Id> = args.iter().map(|arg| ids[arg.index()]).collect();
+            Term::new(Head::Op(*op), &children)
+        }
+        Node::Matmul(a, b) => Term::new(Head::Matmul, &[ids[a.index()], ids[b.index()]]),
+        Node::Fused { .. } | Node::Item { .. } => panic!("fused nodes are inlined before phase A"),
+    }
+}
+
+/// The e-graph as an extraction problem; class `i` of the problem is `classes[i]` of the e-graph.
+struct Indexed {
+    problem: Problem,
+    /// The terms behind each class's alternatives.
+    terms: Vec<Vec<Term>>,
+    index: HashMap<Id, usize>,
+    /// What the input program chooses.
+    input: Choice,
+}
+
+fn index(graph: &Graph, run: &Saturated) -> Indexed {
+    let egraph = &run.egraph;
+    let mut ids: Vec<Id> = egraph.classes().map(|class| class.id).collect();
+    ids.sort_unstable();
+    let index: HashMap<Id, usize> = ids.iter().enumerate().map(|(i, &id)| (id, i)).collect();
+    let mut avoided: Vec<(Id, Op)> = Vec::new();
+    avoided.extend(egraph.analysis.avoided().iter().map(|&(id, op)| (egraph.find(id), op)));
+    let mut terms: Vec<Vec<Term>> = Vec::with_capacity(ids.len());
+    let mut classes = Vec::with_capacity(ids.len());
+    for &id in &ids {
+        let nodes = egraph[id].nodes.clone();
+        let alternatives = nodes.iter().map(|term| {
+            let avoid = matches!(term.head(), Head::Op(op) if avoided.contains(&(id, op)));
+            Alternative {
+                cost: term_cost(term) + if avoid { AVOIDED } else { 0 },
+                label: label(term),
+                commutes: term.commutes(),
+                children: term.children().iter().map(|&c| index[&egraph.find(c)]).collect(),
+            }
+        });
+        classes.push(alternatives.collect());
+        terms.push(nodes);
+    }
+    let mut input = vec![NONE; ids.len()];
+    for (id, node) in graph.iter() {
+        let class = index[&egraph.find(run.ids[id.index()])];
+        let term = term_of(graph, id, node, &run.ids).map_children(|child| egraph.find(child));
+        if let Some(position) = terms[class].iter().position(|known| *known == term) {
+            input[class] = position as u32;
+        } else if !terms[class].is_empty() {
+            // Pruned: the class is a number.
+            input[class] = 0;
+        }
+    }
+    let roots = graph.outputs().iter().map(|o| index[&egraph.find(run.ids[o.index()])]).collect();
+    Indexed { problem: Problem { classes, roots }, terms, index, input }
+}
+
+/// A hash of what a term is, without its children. The same in every process.
+fn label(term: &Term) -> u64 {
+    let seed = match term.head() {
+        Head::Input(index) => mix(1) ^ u64::from(index),
+        Head::Const(dtype, bits) => mix(2 + dtype as u64) ^ bits,
+        Head::Op(op) => mix(10) ^ op as u64,
+        Head::Matmul => mix(11),
+    };
+    mix(seed)
+}
+
+/// Extracts from a saturated e-graph.
+fn extract(graph: &Graph, run: &Saturated) -> (Graph, AlgebraReport) {
+    let indexed = index(graph, run);
+    let choice = choose(run, &indexed);
+    let cost = |choice: &Choice| indexed.problem.cost(choice).unwrap_or(u64::MAX) % AVOIDED;
+    let report = AlgebraReport {
+        saturated: run.saturated,
+        iterations: run.iterations,
+        nodes: run.egraph.total_size(),
+        cost_before: cost(&indexed.input),
+        cost_after: cost(&choice),
+    };
+    (rebuild(graph, &indexed, &choice), report)
+}
+
+fn choose(run: &Saturated, indexed: &Indexed) -> Choice {
+    let cost = |choice: &Choice| indexed.problem.cost(choice).unwrap_or(u64::MAX);
+    let choice = indexed.problem.extract(&indexed.input);
+    // A contradiction among facts means an unsound rule: nothing of this run can be trusted.
+    let distrusted = run.egraph.analysis.contradiction;
+    if distrusted || cost(&choice) > cost(&indexed.input) { indexed.input.clone() } else { choice }
+}
+
+/// The chosen program as terms whose children are positions in the list, and its outputs.
+pub(super) fn chosen_terms(graph: &Graph, run: &Saturated) -> (Vec<Term>, Vec<usize>) {
+    let indexed = index(graph, run);
+    let choice = choose(run, &indexed);
+    let order = indexed.problem.order(&choice).expect("extraction yields an acyclic choice");
+    let mut positions = HashMap::new();
+    let mut terms = Vec::with_capacity(order.len());
+    for class in order {
+        let term = indexed.terms[class][choice[class] as usize].clone();
+        let position = |child: Id| Id::from(positions[&indexed.index[&run.egraph.find(child)]]);
+        let term = term.map_children(position);
+        positions.insert(class, terms.len());
+        terms.push(term);
+    }
+    let roots = indexed.problem.roots.iter().map(|root| positions[root]).collect();
+    (terms, roots)
+}
+
+/// The chosen program as a graph: the same inputs, operands of commutative ops in a fixed order.
+fn rebuild(graph: &Graph, indexed: &Indexed, choice: &Choice) -> Graph {
+    let order = indexed.problem.order(choice).expect("extraction yields an acyclic choice");
+    let mut result = Graph::new(graph.name());
+    for input in graph.inputs() {
+        result.input(input.clone()).expect("inputs were valid before");
+    }
+    let mut nodes: HashMap<usize, NodeId> = HashMap::new();
+    let mut ranks: HashMap<NodeId, Rank> = HashMap::new();
+    for class in order {
+        let term = &indexed.terms[class][choice[class] as usize];
+        let child = |index: usize| {
+            let id = indexed.problem.classes[class][choice[class] as usize].children[index];
+            nodes[&id]
+        };
+        let mut children: Vec<NodeId> = (0..term.len()).map(child).collect();
+        if let Head::Op(op) = term.head() {
+            order_operands(op, &mut children, &ranks);
+        }
+        let id = match term.head() {
+            Head::Input(index) => result.input(graph.inputs()[index as usize].clone()),
+            Head::Const(dtype, bits) => result.constant(dtype, f64::from_bits(bits)),
+            Head::Op(op) => result.op(op, &children),
+            Head::Matmul => result.matmul(children[0], children[1]),
+        };
+        let id = id.unwrap_or_else(|fault| panic!("extraction broke {term}: {fault}"));
+        let hash = children.iter().fold(label(term), |h, child| mix(h ^ ranks[child].hash));
+        let kind = match term.head() {
+            Head::Const(..) => 0,
+            Head::Input(_) => 1,
+            _ => 2,
+        };
+        let size = children.iter().fold(1u64, |sum, child| sum.saturating_add(ranks[child].size));
+        ranks.insert(id, Rank { kind, input: input_index(term), size, hash });
+        nodes.insert(class, id);
+    }
+    for &root in &indexed.problem.roots {
+        result.output(nodes[&root]);
+    }
+    result
+}
+
+/// The order of operands in text: numbers, then inputs, then ops, small ones first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    kind: u8,
+    input: u32,
+    /// Nodes as a tree.
+    size: u64,
+    hash: u64,
+}
+
+fn input_index(term: &Term) -> u32 {
+    match term.head() {
+        Head::Input(index) => index,
+        _ => 0,
+    }
+}
+
+/// Puts operands that may be swapped into the order of their ranks; in a sum the number goes last.
+fn order_operands(op: Op, children: &mut [NodeId], ranks: &HashMap<NodeId, Rank>) {
+    let swaps = op == Op::Fma || (op.has(Flags::COMMUTATIVE) && children.len() == 2);
+    if !swaps {
+        return;
+    }
+    let pair = &mut children[..2];
+    pair.sort_by_key(|id| ranks[id]);
+    let number_last = matches!(op, Op::Add | Op::Max | Op::Min) && ranks[&pair[0]].kind == 0;
+    if number_last {
+        pair.swap(0, 1);
+    }
+}

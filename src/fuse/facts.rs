@@ -1,0 +1,325 @@
+//! The analysis of the algebra e-graph: type, shape, constant, and what a value can be.
+//!
+//! Facts only ever get stronger, and their lattice has finite height (interval ends are snapped
+//! to [`THRESHOLDS`]): otherwise an equality such as `s = s * 0.99999994` would shrink an interval
+//! by one ulp a step and `rebuild` would not end.
+
+use super::Mode;
+use super::term::{Head, Term};
+use egg::{Analysis, DidMerge, EGraph, Id};
+use kiln_ir::{DType, Op, Shape};
+use std::collections::HashMap;
+
+/// Where intervals may end, besides their negatives and infinities.
+const THRESHOLDS: [f64; 9] = [0.0, 1.2e-38, 6e-8, 0.5, 1.0, 2.0, 16.0, 88.0, 1e18];
+
+/// What is known of an e-class.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Facts {
+    pub(crate) dtype: DType,
+    /// Index into the analysis's shapes.
+    shape: u32,
+    /// Its value, where it is a number.
+    pub(crate) constant: Option<f64>,
+    /// Below every value that is not NaN.
+    pub(crate) low: f64,
+    /// Above every value that is not NaN.
+    pub(crate) high: f64,
+    pub(crate) may_be_nan: bool,
+    pub(crate) may_be_minus_zero: bool,
+}
+
+impl Facts {
+    /// Whether no value is negative, -0 included.
+    pub(crate) fn never_negative(&self) -> bool {
+        self.low >= 0.0 && !self.may_be_minus_zero
+    }
+
+    /// Whether both e-classes have one type and one iteration domain.
+    pub(crate) fn same_domain(&self, other: &Facts) -> bool {
+        self.dtype == other.dtype && self.shape == other.shape
+    }
+}
+
+/// The analysis: input types, interned shapes, and the mode (it licences folding).
+pub(crate) struct FactAnalysis {
+    mode: Mode,
+    inputs: Vec<(DType, Shape)>,
+    shapes: Vec<Shape>,
+    shape_ids: HashMap<Shape, u32>,
+    /// Classes, and the op by which they should not be computed: it loses digits there.
+    avoided: Vec<(Id, Op)>,
+    /// An interval came out empty: a rule is unsound. The run is thrown away.
+    pub(crate) contradiction: bool,
+}
+
+impl FactAnalysis {
+    pub(crate) fn new(mode: Mode, inputs: Vec<(DType, Shape)>) -> FactAnalysis {
+        FactAnalysis {
+            mode,
+            inputs,
+            shapes: Vec::new(),
+            shape_ids: HashMap::new(),
+            avoided: Vec::new(),
+            contradiction: false,
+        }
+    }
+
+    /// Notes that `class` should be computed otherwise than by `op`.
+    pub(crate) fn avoid(&mut self, class: Id, op: Op) {
+        if !self.avoided.contains(&(class, op)) {
+            self.avoided.push((class, op));
+        }
+    }
+
+    /// What [`avoid`](FactAnalysis::avoid) noted.
+    pub(crate) fn avoided(&self) -> &[(Id, Op)] {
+        &self.avoided
+    }
+
+    fn intern(&mut self, shape: Shape) -> u32 {
+        let next = self.shapes.len() as u32;
+        let id = *self.shape_ids.entry(shape.clone()).or_insert(next);
+        if id == next {
+            self.shapes.push(shape);
+        }
+        id
+    }
+
+    /// The common shape of operands that are known to broadcast.
+    fn broadcast(&mut self, operands: &[&Facts]) -> u32 {
+        let first = operands[0].shape;
+        if operands.iter().all(|facts| facts.shape == first) {
+            return first;
+        }
+        let shapes = operands.iter().map(|facts| &self.shapes[facts.shape as usize]);
+        let common = shapes.fold(Shape::scalar(), |sum, shape| {
+            sum.broadcast(shape).unwrap_or_else(|_| panic!("rules keep shapes compatible"))
+        });
+        self.intern(common)
+    }
+}
+
+impl Analysis<Term> for FactAnalysis {
+    type Data = Facts;
+
+    fn make(egraph: &mut EGraph<Term, Self>, term: &Term, id: Id) -> Facts {
+        match term.head() {
+            Head::Input(index) => {
+                let (dtype, shape) = egraph.analysis.inputs[index as usize].clone();
+                let shape = egraph.analysis.intern(shape);
+                anything(dtype, shape)
+            }
+            Head::Const(dtype, bits) => {
+                let value = f64::from_bits(bits);
+                let shape = egraph.analysis.intern(Shape::scalar());
+                constant(dtype, shape, value)
+            }
+            Head::Matmul => {
+                // Its shape is its own: the class id tells it from other products.
+                let dtype = operand_facts(egraph, term)[0].dtype;
+                let key = u32::MAX - usize::from(id) as u32;
+                let shape = egraph.analysis.intern(Shape::open(key));
+                anything(dtype, shape)
+            }
+            Head::Op(op) => {
+                let operands: Vec<Facts> =
+                    operand_facts(egraph, term).into_iter().cloned().collect();
+                let refs: Vec<&Facts> = operands.iter().collect();
+                let shape = egraph.analysis.broadcast(&refs);
+                let dtypes: Vec<DType> = refs.iter().map(|facts| facts.dtype).collect();
+                let dtype = op.result_type(&dtypes).unwrap_or_else(|| {
+                    panic!("a rule built {} of {dtypes:?}", op.name());
+                });
+                let squares = term.children_are_one();
+                let mut facts = transfer(op, dtype, shape, &refs, squares);
+                if let Some(value) = fold(egraph.analysis.mode, op, &refs) {
+                    facts = constant(dtype, shape, value);
+                }
+                facts
+            }
+        }
+    }
+
+    fn merge(&mut self, a: &mut Facts, b: Facts) -> DidMerge {
+        assert_eq!((a.dtype, a.shape), (b.dtype, b.shape), "a union changed a type or a shape");
+        let before = a.clone();
+        a.constant = a.constant.or(b.constant);
+        a.low = a.low.max(b.low);
+        a.high = a.high.min(b.high);
+        a.may_be_nan &= b.may_be_nan;
+        a.may_be_minus_zero &= b.may_be_minus_zero;
+        if a.low > a.high && !a.may_be_nan {
+            self.contradiction = true;
+        }
+        DidMerge(*a != before, *a != b)
+    }
+
+    /// A class of a known value needs no node but the number: pruning stops families such as
+    /// `x = (2x)/2 = (4x)/4 = ...` from growing.
+    fn modify(egraph: &mut EGraph<Term, Self>, id: Id) {
+        let facts = &egraph[id].data;
+        let Some(value) = facts.constant else { return };
+        if !egraph.analysis.shapes[facts.shape as usize].is_scalar() {
+            return;
+        }
+        let number = egraph.add(Term::constant(facts.dtype, value));
+        if egraph.are_explanations_enabled() {
+            egraph.union_trusted(id, number, "fold-constants");
+        } else {
+            egraph.union(id, number);
+        }
+        let id = egraph.find(id);
+        egraph[id].nodes.retain(egg::Language::is_leaf);
+    }
+}
+
+impl Term {
+    fn children_are_one(&self) -> bool {
+        egg::Language::children(self).windows(2).all(|pair| pair[0] == pair[1])
+    }
+}
+
+fn operand_facts<'a>(egraph: &'a EGraph<Term, FactAnalysis>, term: &Term) -> Vec<&'a Facts> {
+    egg::Language::children(term).iter().map(|&child| &egraph[child].data).collect()
+}
+
+/// The value of an op on numbers, where the mode allows to compute it now.
+///
+/// Correctly rounded ops give the bits that the kernel would. The others are computed more
+/// accurately than the kernel would, which only `Strict` forbids.
+fn fold(mode: Mode, op: Op, operands: &[&Facts]) -> Option<f64> {
+    let values: Vec<f64> = operands.iter().map(|facts| facts.constant).collect::<Option<_>>()?;
+    let dtype = operands.last()?.dtype;
+    if mode == Mode::Strict && op.max_ulp(dtype) > 0.5 {
+        return None;
+    }
+    let value = op.eval(dtype, &values);
+    // A NaN has a payload, which only the kernel's own arithmetic can tell.
+    (!value.is_nan()).then_some(value)
+}
+
+/// The facts of an `f32` that has one known value, as a number or as a variable.
+#[cfg(test)]
+pub(crate) fn facts_of(value: f64, is_number: bool) -> Facts {
+    let facts = constant(DType::F32, 0, value);
+    if is_number { facts } else { Facts { constant: None, ..facts } }
+}
+
+fn anything(dtype: DType, shape: u32) -> Facts {
+    Facts {
+        dtype,
+        shape,
+        constant: None,
+        low: f64::NEG_INFINITY,
+        high: f64::INFINITY,
+        may_be_nan: dtype.is_float(),
+        may_be_minus_zero: dtype.is_float(),
+    }
+}
+
+fn constant(dtype: DType, shape: u32, value: f64) -> Facts {
+    let (low, high) = if value.is_nan() {
+        (f64::NEG_INFINITY, f64::INFINITY)
+    } else {
+        (snap_down(value), snap_up(value))
+    };
+    Facts {
+        dtype,
+        shape,
+        constant: Some(value),
+        low,
+        high,
+        may_be_nan: value.is_nan(),
+        may_be_minus_zero: value == 0.0 && value.is_sign_negative(),
+    }
+}
+
+/// What an op's result can be, given its operands. Where nothing is said, anything in its range.
+fn transfer(op: Op, dtype: DType, shape: u32, operands: &[&Facts], all_one: bool) -> Facts {
+    let (low, high) = op.info().range;
+    let any_nan = operands.iter().any(|facts| facts.may_be_nan);
+    let mut facts = Facts { low, high, ..anything(dtype, shape) };
+    let a = operands[0];
+    let b = operands.get(1).copied().unwrap_or(a);
+    match op {
+        Op::Abs => {
+            (facts.may_be_nan, facts.may_be_minus_zero) = (any_nan, false);
+            facts.high = a.high.max(-a.low);
+        }
+        Op::Exp | Op::Exp2 | Op::Sigmoid | Op::Cosh | Op::Erfc => {
+            (facts.may_be_nan, facts.may_be_minus_zero) = (any_nan, false);
+            if op != Op::Sigmoid && op != Op::Erfc && a.high <= 0.0 {
+                facts.high = 1.0;
+            }
+        }
+        Op::Tanh | Op::Erf | Op::Asinh | Op::Atan | Op::Expm1 => facts.may_be_nan = any_nan,
+        Op::Neg => {
+            (facts.low, facts.high) = (-a.high, -a.low);
+            facts.may_be_nan = any_nan;
+        }
+        Op::Sqrt => facts.may_be_nan = any_nan || a.low < 0.0,
+        Op::Mul if all_one => {
+            (facts.low, facts.may_be_nan, facts.may_be_minus_zero) = (0.0, any_nan, false);
+        }
+        Op::Add => {
+            (facts.low, facts.high) = (a.low + b.low, a.high + b.high);
+            let cancels =
+                |x: &Facts, y: &Facts| x.high == f64::INFINITY && y.low == f64::NEG_INFINITY;
+            facts.may_be_nan = any_nan || cancels(a, b) || cancels(b, a);
+            facts.may_be_minus_zero = a.may_be_minus_zero && b.may_be_minus_zero;
+        }
+        Op::Max => {
+            (facts.low, facts.high) = (a.low.max(b.low), a.high.max(b.high));
+            facts.may_be_nan = any_nan;
+        }
+        Op::Min => {
+            (facts.low, facts.high) = (a.low.min(b.low), a.high.min(b.high));
+            facts.may_be_nan = any_nan;
+        }
+        Op::Select => {
+            let c = operands[2];
+            (facts.low, facts.high) = (b.low.min(c.low), b.high.max(c.high));
+            facts.may_be_nan = b.may_be_nan || c.may_be_nan;
+            facts.may_be_minus_zero = b.may_be_minus_zero || c.may_be_minus_zero;
+        }
+        _ => {}
+    }
+    if !dtype.is_float() {
+        (facts.may_be_nan, facts.may_be_minus_zero) = (false, false);
+    }
+    // inf - inf among interval ends says nothing.
+    if facts.low.is_nan() || facts.high.is_nan() {
+        (facts.low, facts.high) = (f64::NEG_INFINITY, f64::INFINITY);
+    }
+    (facts.low, facts.high) = (snap_down(facts.low), snap_up(facts.high));
+    facts
+}
+
+/// The largest threshold not above `value`.
+fn snap_down(value: f64) -> f64 {
+    if value >= 0.0 {
+        THRESHOLDS.into_iter().rev().find(|&t| t <= value).unwrap_or(0.0)
+    } else {
+        THRESHOLDS.into_iter().find(|&t| -t <= value).map_or(f64::NEG_INFINITY, |t| -t)
+    }
+}
+
+/// The smallest threshold not below `value`.
+fn snap_up(value: f64) -> f64 {
+    -snap_down(-value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{snap_down, snap_up};
+
+    #[test]
+    fn intervals_snap_outward() {
+        assert_eq!((snap_down(0.7), snap_up(0.7)), (0.5, 1.0));
+        assert_eq!((snap_down(-0.7), snap_up(-0.7)), (-1.0, -0.5));
+        assert_eq!((snap_down(0.0), snap_up(0.0)), (0.0, -0.0));
+        assert_eq!((snap_down(1e30), snap_up(1e30)), (1e18, f64::INFINITY));
+        assert_eq!((snap_down(-1e30), snap_up(-1e30)), (f64::NEG_INFINITY, -1e18));
+    }
+}

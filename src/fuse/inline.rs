@@ -1,0 +1,53 @@
+//! Takes fused kernels apart again, so that fusion can start from any graph, fused text included.
+
+use kiln_ir::{Graph, Node, NodeId};
+use std::collections::HashMap;
+
+/// The same program without fused nodes.
+pub(super) fn inline(graph: &Graph) -> Graph {
+    let mut result = Graph::new(graph.name());
+    for input in graph.inputs() {
+        result.input(input.clone()).expect("inputs were valid before");
+    }
+    let mut values: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
+    for (id, _) in graph.iter() {
+        let built = copy(graph, id, &values, &mut result);
+        values.insert(id, built);
+    }
+    for output in graph.outputs() {
+        result.output(values[output][0]);
+    }
+    result
+}
+
+/// Copies one node; a fused kernel becomes the values of its outputs.
+fn copy(
+    graph: &Graph,
+    id: NodeId,
+    values: &HashMap<NodeId, Vec<NodeId>>,
+    result: &mut Graph,
+) -> Vec<NodeId> {
+    let at = |id: &NodeId| values[id][0];
+    let copied = match graph.node(id) {
+        Node::Input(index) => result.input(graph.inputs()[*index as usize].clone()),
+        Node::Const(bits) => result.constant(graph.dtype(id), f64::from_bits(*bits)),
+        Node::Op(op, args) => {
+            let operands: Vec<NodeId> = args.iter().map(at).collect();
+            result.op(*op, &operands)
+        }
+        Node::Matmul(a, b) => result.matmul(at(a), at(b)),
+        Node::Item { of, index } => Ok(values[of][*index as usize]),
+        Node::Fused { body, args } => {
+            let mut inner: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
+            for (node_id, node) in body.iter() {
+                let built = match node {
+                    Node::Input(index) => vec![at(&args[*index as usize])],
+                    _ => copy(body, node_id, &inner, result),
+                };
+                inner.insert(node_id, built);
+            }
+            return body.outputs().iter().map(|output| inner[output][0]).collect();
+        }
+    };
+    vec![copied.unwrap_or_else(|fault| panic!("inlining broke a valid graph: {fault}"))]
+}

@@ -1,0 +1,101 @@
+//! Fusion by saturation, in two small e-graphs: `kiln_ir::Graph` to `Graph` with `Fused` nodes.
+//!
+//! Phase A ([`algebra`]) rewrites the elementwise ops of the whole graph within a licence and
+//! extracts the cheapest program. Phase B ([`regions`]) merges the one-op kernels of that program
+//! until nothing more can be absorbed. After it, every elementwise op is inside a `Fused` node.
+//!
+//! Algebra and partition are saturated one after the other because every algebraic variant would
+//! multiply with every partition; each e-graph by itself stays small and can be explained.
+
+mod algebra;
+mod cost;
+mod explain;
+mod extract;
+mod facts;
+mod inline;
+mod regions;
+mod rules;
+#[cfg(test)]
+mod soundness;
+mod term;
+
+pub use algebra::AlgebraReport;
+pub use explain::{Proof, Step, prove};
+pub use rules::Licence;
+
+use kiln_ir::{Graph, Node};
+use std::fmt;
+use std::str::FromStr;
+
+/// How much a rewrite may change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mode {
+    /// Only bit-exact rewrites: fused bits equal unfused bits.
+    Strict,
+    /// Rewrites that keep special values and whose error is no worse than that of what was
+    /// written: contraction to `fma`, stable forms of logistic functions.
+    #[default]
+    Precise,
+    /// Every real-number identity.
+    Fast,
+}
+
+impl Mode {
+    /// Every mode, from the most careful.
+    pub const ALL: [Mode; 3] = [Mode::Strict, Mode::Precise, Mode::Fast];
+
+    fn name(self) -> &'static str {
+        match self {
+            Mode::Strict => "strict",
+            Mode::Precise => "precise",
+            Mode::Fast => "fast",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Mode, String> {
+        let found = Mode::ALL.into_iter().find(|mode| mode.name() == text);
+        found.ok_or_else(|| format!("unknown mode {text:?}; use strict, precise or fast"))
+    }
+}
+
+/// A fused graph, and how it came about.
+#[derive(Clone, Debug)]
+pub struct Fusion {
+    /// Inputs, fused kernels and matmuls.
+    pub graph: Graph,
+    /// The same program before kernels were merged: the result of the algebra.
+    pub simplified: Graph,
+    /// What the algebra did.
+    pub algebra: AlgebraReport,
+}
+
+/// Simplifies `graph` within `mode` and merges its ops into as few kernels as pay.
+pub fn fuse(graph: &Graph, mode: Mode) -> Fusion {
+    let (simplified, algebra) = algebra::simplify(&inline::inline(graph), mode);
+    let graph = regions::merge(&simplified);
+    Fusion { graph, simplified, algebra }
+}
+
+/// The same program with one kernel for each op, as written: what fusion is compared with.
+pub fn unfused(graph: &Graph) -> Graph {
+    regions::split(&inline::inline(graph))
+}
+
+/// The estimated cost of a fused body on one element, in adds.
+pub fn cost_in_adds(body: &Graph) -> f64 {
+    let cost = |node: &Node| match node {
+        Node::Op(op, _) => cost::op_cost(*op),
+        _ => 0,
+    };
+    body.nodes().iter().map(cost).sum::<u64>() as f64 / 10.0
+}

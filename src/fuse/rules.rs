@@ -1,0 +1,466 @@
+//! The rule table of the algebra e-graph, and its compilation to egg rewrites.
+//!
+//! A rule is a row: name, licence, left side, right side, conditions. Both sides are kernel text,
+//! so the table reads like algebra, and the tests evaluate both sides with the reference
+//! interpreter: the same rows drive the rewrites *and* their soundness tests.
+//!
+//! Variables: `a b c d` stand for anything, `k l m` for numbers, `p q` for bools. What is computed
+//! from numbers alone on a right side is folded. Rules are directional, there is no general
+//! associativity, and no right side is worse than its left side within its licence.
+
+use super::Mode;
+use super::facts::{FactAnalysis, Facts};
+use super::term::{Head, Term};
+use egg::{
+    Applier, EGraph, ENodeOrVar, Id, Language, Pattern, PatternAst, Rewrite, Subst, Symbol, Var,
+};
+use kiln_ir::{DType, Flags, Graph, Node, Op, parse_with};
+use std::sync::OnceLock;
+
+/// What a rule may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Licence {
+    /// Nothing: the bits are those of what was written, for every input (a NaN stays a NaN).
+    Exact,
+    /// Rounding, for the better: the error is no worse than that of what was written (or within
+    /// the rule's budget in ULP), a NaN appears only where one was, and infinities and signed
+    /// zeros are kept unless they were artefacts of rounding or overflow in between.
+    Precise,
+    /// Anything that holds for real numbers.
+    Fast,
+}
+
+/// A condition on what a variable matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// A power of two (or minus one), its reciprocal normal too.
+    Pow2(&'static str),
+    /// A number of magnitude at least 1.
+    AtLeastOne(&'static str),
+    /// A number above 0.
+    Positive(&'static str),
+    /// A number of magnitude 1e-12 to 1e12: products of three neither overflow nor underflow.
+    Moderate(&'static str),
+    /// Not a number.
+    NotConst(&'static str),
+    /// No product: contracting `a*b - c*d` would break its symmetry (`x*x - x*x` is 0).
+    NotProduct(&'static str),
+    /// Never below +0, nor -0.
+    NeverNegative(&'static str),
+    /// Never -0.
+    NeverMinusZero(&'static str),
+    /// The first is never below the second, which is a number, nor equal to it as -0 to +0.
+    NeverBelow(&'static str, &'static str),
+    /// May be above zero.
+    MayBePositive(&'static str),
+}
+
+/// A row of the rule table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rule {
+    pub(crate) name: &'static str,
+    pub(crate) licence: Licence,
+    pub(crate) left: &'static str,
+    pub(crate) right: &'static str,
+    pub(crate) when: &'static [When],
+    /// Prefer the right side whatever it costs: the left loses digits or overflows.
+    pub(crate) repairs: bool,
+}
+
+use Licence::{Exact, Fast, Precise};
+use When::{
+    AtLeastOne, MayBePositive, Moderate, NeverBelow, NeverMinusZero, NeverNegative, NotConst,
+    NotProduct, Positive, Pow2,
+};
+
+const fn rule(
+    name: &'static str,
+    licence: Licence,
+    left: &'static str,
+    right: &'static str,
+    when: &'static [When],
+) -> Rule {
+    Rule { name, licence, left, right, when, repairs: false }
+}
+
+/// A rule whose left side is badly conditioned: where it matches, the left side is avoided.
+const fn repair(
+    name: &'static str,
+    left: &'static str,
+    right: &'static str,
+    when: &'static [When],
+) -> Rule {
+    Rule { name, licence: Precise, left, right, when, repairs: true }
+}
+
+/// The table.
+#[rustfmt::skip]
+pub(crate) const RULES: &[Rule] = &[
+    // Order of operands.
+    rule("commute-add",     Exact,   "a + b",                     "b + a",                          &[]),
+    rule("commute-mul",     Exact,   "a * b",                     "b * a",                          &[]),
+    rule("commute-max",     Exact,   "max(a, b)",                 "max(b, a)",                      &[]),
+    rule("commute-min",     Exact,   "min(a, b)",                 "min(b, a)",                      &[]),
+    rule("commute-fma",     Exact,   "fma(a, b, c)",              "fma(b, a, c)",                   &[]),
+    rule("flip-gt",         Exact,   "a > b",                     "b < a",                          &[]),
+    rule("flip-ge",         Exact,   "a >= b",                    "b <= a",                         &[]),
+    // Signs.
+    rule("neg-neg",         Exact,   "-(-a)",                     "a",                              &[]),
+    rule("sub-neg",         Exact,   "a - -b",                    "a + b",                          &[]),
+    rule("add-neg",         Exact,   "a + -b",                    "a - b",                          &[]),
+    rule("mul-minus-one",   Exact,   "a * -1",                    "-a",                             &[]),
+    rule("neg-mul",         Exact,   "(-a) * b",                  "-(a * b)",                       &[]),
+    rule("neg-into-number", Exact,   "-(a * k)",                  "a * -k",                         &[]),
+    rule("neg-div",         Exact,   "(-a) / b",                  "-(a / b)",                       &[]),
+    rule("div-neg",         Exact,   "a / -b",                    "-(a / b)",                       &[]),
+    rule("abs-neg",         Exact,   "abs(-a)",                   "abs(a)",                         &[]),
+    rule("abs-abs",         Exact,   "abs(abs(a))",               "abs(a)",                         &[]),
+    rule("abs-square",      Exact,   "abs(a) * abs(a)",           "a * a",                          &[]),
+    rule("abs-known",       Exact,   "abs(a)",                    "a",                              &[NeverNegative("a")]),
+    // Neutral elements.
+    rule("mul-one",         Exact,   "a * 1",                     "a",                              &[]),
+    rule("div-one",         Exact,   "a / 1",                     "a",                              &[]),
+    rule("sub-zero",        Exact,   "a - 0",                     "a",                              &[]),
+    rule("add-minus-zero",  Exact,   "a + -0.0",                  "a",                              &[]),
+    rule("add-zero",        Exact,   "a + 0",                     "a",                              &[NeverMinusZero("a")]),
+    rule("max-same",        Exact,   "max(a, a)",                 "a",                              &[]),
+    rule("min-same",        Exact,   "min(a, a)",                 "a",                              &[]),
+    rule("max-known",       Exact,   "max(a, k)",                 "a",                              &[NeverBelow("a", "k")]),
+    rule("not-not",         Exact,   "!(!p)",                     "p",                              &[]),
+    rule("select-same",     Exact,   "select(p, a, a)",           "a",                              &[]),
+    // One spelling for what is one thing.
+    rule("double",          Exact,   "a + a",                     "2 * a",                          &[]),
+    rule("div-pow2",        Exact,   "a / k",                     "a * (1 / k)",                    &[Pow2("k")]),
+    rule("merge-pow2",      Exact,   "(a * k) * l",               "a * (k * l)",                    &[Pow2("k"), Pow2("l"), AtLeastOne("k"), AtLeastOne("l")]),
+    rule("recip",           Exact,   "1 / a",                     "recip(a)",                       &[]),
+    rule("div-recip",       Exact,   "recip(a)",                  "1 / a",                          &[]),
+    rule("rsqrt",           Exact,   "1 / sqrt(a)",               "rsqrt(a)",                       &[]),
+    rule("clamp",           Exact,   "min(max(a, b), c)",         "clamp(a, b, c)",                 &[]),
+    // One rounding for two.
+    rule("contract-add",    Precise, "a * b + c",                 "fma(a, b, c)",                   &[NotProduct("c")]),
+    rule("contract-sub",    Precise, "a * b - c",                 "fma(a, b, -c)",                  &[NotProduct("c")]),
+    rule("contract-rsub",   Precise, "c - a * b",                 "fma(-a, b, c)",                  &[NotProduct("c")]),
+    rule("merge-numbers",   Precise, "k * (l * a)",               "(k * l) * a",                    &[Moderate("k"), Moderate("l")]),
+    rule("pow-2",           Precise, "pow(a, 2)",                 "a * a",                          &[]),
+    rule("pow-3",           Precise, "pow(a, 3)",                 "(a * a) * a",                    &[]),
+    rule("pow-4",           Precise, "pow(a, 4)",                 "(a * a) * (a * a)",              &[]),
+    rule("pow-half",        Precise, "pow(abs(a), 0.5)",          "sqrt(abs(a))",                   &[]),
+    // Cubic monomials k*a^3: one order that neither overflows nor underflows before the result.
+    rule("cube-outer",      Precise, "k * ((a * a) * a)",         "(a * a) * (k * a)",              &[Moderate("k")]),
+    rule("cube-inner",      Precise, "((k * a) * a) * a",         "(a * a) * (k * a)",              &[Moderate("k")]),
+    rule("cube-middle",     Precise, "(k * (a * a)) * a",         "(a * a) * (k * a)",              &[Moderate("k")]),
+    // Odd cubics a*(l + k*a^2), without cancellation because k and l are positive.
+    rule("cubic-sum",       Precise, "a + (a * a) * (k * a)",     "a * fma(k, a * a, 1)",           &[Moderate("k"), Positive("k")]),
+    rule("cubic-fma",       Precise, "fma(a * a, k * a, a)",      "a * fma(k, a * a, 1)",           &[Moderate("k"), Positive("k")]),
+    rule("cubic-horner",    Precise, "a * (l + (k * a) * a)",     "a * fma(k, a * a, l)",           &[Moderate("k"), Positive("k"), Moderate("l"), Positive("l")]),
+    rule("cubic-horner-in", Precise, "(m * a) * (l + (k * a) * a)", "a * fma(m * k, a * a, m * l)", &[Moderate("k"), Positive("k"), Moderate("l"), Positive("l"), Moderate("m")]),
+    rule("cubic-scale",     Precise, "m * (a * fma(k, a * a, l))", "a * fma(m * k, a * a, m * l)",  &[Moderate("k"), Positive("k"), Moderate("l"), Positive("l"), Moderate("m")]),
+    rule("cubic-scale-in",  Precise, "(m * a) * fma(k, a * a, l)", "a * fma(m * k, a * a, m * l)",  &[Moderate("k"), Positive("k"), Moderate("l"), Positive("l"), Moderate("m")]),
+    // The logistic function, however it is written. (1 + tanh b)/2 = sigmoid 2b. What is written
+    // with exp overflows, and so loses a tail.
+    rule("tanh-plus-one",   Precise, "1 + tanh(a)",               "2 * sigmoid(2 * a)",             &[]),
+    rule("half-tanh",       Precise, "0.5 * (1 + tanh(a))",       "sigmoid(2 * a)",                 &[]),
+    rule("half-plus-tanh",  Precise, "0.5 + 0.5 * tanh(a)",       "sigmoid(2 * a)",                 &[]),
+    rule("gelu-gate",       Precise, "(0.5 * a) * (1 + tanh(b))", "a * sigmoid(2 * b)",             &[]),
+    rule("gelu-gate-outer", Precise, "0.5 * (a * (1 + tanh(b)))", "a * sigmoid(2 * b)",             &[]),
+    rule("gelu-gate-sum",   Precise, "0.5 * (a + a * tanh(b))",   "a * sigmoid(2 * b)",             &[]),
+    rule("gelu-gate-split", Precise, "0.5 * a + (0.5 * a) * tanh(b)", "a * sigmoid(2 * b)",         &[]),
+    rule("half-twice",      Precise, "(0.5 * a) * (2 * b)",       "a * b",                          &[]),
+    rule("half-twice-in",   Precise, "0.5 * (a * (2 * b))",       "a * b",                          &[]),
+    repair("sigmoid",                "1 / (1 + exp(a))",           "sigmoid(-a)",                    &[]),
+    repair("sigmoid-ratio",          "exp(a) / (1 + exp(a))",      "sigmoid(a)",                     &[]),
+    repair("gate",                   "a / (1 + exp(b))",           "a * sigmoid(-b)",                &[]),
+    repair("gate-ratio",             "(a * exp(b)) / (1 + exp(b))", "a * sigmoid(b)",                 &[]),
+    repair("gate-recip",             "a * (exp(b) / (1 + exp(b)))", "a * sigmoid(b)",                 &[]),
+    rule("sigmoid-rest",    Precise, "1 - sigmoid(a)",            "sigmoid(-a)",                    &[]),
+    // Where what was written cancels or overflows, the stable form is better at any cost.
+    repair("log1p",                  "log(1 + a)",                "log1p(a)",                       &[NotConst("a")]),
+    repair("expm1",                  "exp(a) - 1",                "expm1(a)",                       &[]),
+    repair("softplus",               "log1p(exp(a))",             "max(a, 0) + log1p(exp(-abs(a)))", &[MayBePositive("a")]),
+    repair("softplus-shift",         "a + log1p(exp(-a))",        "max(a, 0) + log1p(exp(-abs(a)))", &[]),
+    repair("log-sigmoid",            "log(sigmoid(a))",           "min(a, 0) - log1p(exp(-abs(a)))", &[]),
+    // Real-number identities.
+    rule("add-zero-fast",   Fast,    "a + 0",                     "a",                              &[]),
+    rule("zero-sub",        Fast,    "0 - a",                     "-a",                             &[]),
+    rule("neg-sub",         Fast,    "-(a - b)",                  "b - a",                          &[]),
+    rule("div-number",      Fast,    "a / k",                     "a * (1 / k)",                    &[Moderate("k")]),
+    rule("hoist-number",    Fast,    "(k * a) * b",               "k * (a * b)",                    &[NotConst("a"), NotConst("b")]),
+    rule("factor",          Fast,    "a * b + a * c",             "a * (b + c)",                    &[]),
+    rule("factor-one",      Fast,    "a + a * b",                 "a * (1 + b)",                    &[NotConst("a")]),
+    rule("contract-both",   Fast,    "a * b + c * d",             "fma(a, b, c * d)",               &[]),
+    rule("cancel-sub",      Fast,    "(a + b) - b",               "a",                              &[NotConst("b")]),
+    rule("div-sqrt",        Fast,    "a / sqrt(b)",               "a * rsqrt(b)",                   &[]),
+    rule("sqrt-pow",        Fast,    "pow(a, 0.5)",               "sqrt(a)",                        &[]),
+    rule("exp-sum",         Fast,    "exp(a) * exp(b)",           "exp(a + b)",                     &[]),
+    rule("exp-difference",  Fast,    "exp(a) / exp(b)",           "exp(a - b)",                     &[]),
+    rule("exp-recip",       Fast,    "1 / exp(a)",                "exp(-a)",                        &[]),
+    rule("log-exp",         Fast,    "log(exp(a))",               "a",                              &[]),
+    rule("number-into-fma", Fast,    "m * fma(k, a, l)",          "fma(m * k, a, m * l)",           &[Moderate("k"), Moderate("l"), Moderate("m")]),
+    // tanh(softplus a) = n/(n+2) with n = e(e+2), e = exp a; it is 1 from a = 20 on.
+    rule("mish-gate",       Fast,    "tanh(max(a, 0) + log1p(exp(-abs(a))))", "exp(min(a, 20)) * (exp(min(a, 20)) + 2) / (exp(min(a, 20)) * (exp(min(a, 20)) + 2) + 2)", &[]),
+];
+
+/// A rewrite of the algebra e-graph.
+pub(crate) type TermRewrite = Rewrite<Term, FactAnalysis>;
+
+/// The float types that the values of a graph have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Floats {
+    pub(crate) f32: bool,
+    pub(crate) f64: bool,
+}
+
+/// The rewrites that a mode licences for graphs of these types, in table order. Made once.
+pub(crate) fn rewrites(mode: Mode, floats: Floats) -> &'static [TermRewrite] {
+    static MADE: [[OnceLock<Vec<TermRewrite>>; 4]; 3] =
+        [const { [const { OnceLock::new() }; 4] }; 3];
+    let (row, licence) = match mode {
+        Mode::Strict => (0, Licence::Exact),
+        Mode::Precise => (1, Licence::Precise),
+        Mode::Fast => (2, Licence::Fast),
+    };
+    let column = usize::from(floats.f32) + 2 * usize::from(floats.f64);
+    MADE[row][column].get_or_init(|| compile(licence, floats))
+}
+
+fn compile(licence: Licence, floats: Floats) -> Vec<TermRewrite> {
+    let table = RULES.iter().filter(|rule| rule.licence <= licence);
+    let mut rewrites: Vec<TermRewrite> =
+        table.flat_map(|rule| compile_rule(rule, floats)).collect();
+    rewrites.extend(symmetries());
+    rewrites
+}
+
+/// One rewrite for each float type that the numbers in the rule can have; one in all without any.
+fn compile_rule(rule: &Rule, floats: Floats) -> Vec<TermRewrite> {
+    let sides = |dtype| (side(rule.left, dtype), side(rule.right, dtype));
+    let (left, right) = sides(DType::F32);
+    let has_numbers = [&left, &right]
+        .iter()
+        .any(|side| side.nodes().iter().any(|node| matches!(node, Node::Const(_))));
+    let dtypes: &[DType] = match (has_numbers, floats) {
+        (false, _) => &[DType::F32],
+        (true, Floats { f32: true, f64: true }) => &[DType::F32, DType::F64],
+        (true, Floats { f64: true, .. }) => &[DType::F64],
+        (true, _) => &[DType::F32],
+    };
+    dtypes
+        .iter()
+        .map(|&dtype| {
+            let (left, right) = sides(dtype);
+            let left_ast = pattern(&left);
+            let Some(ENodeOrVar::ENode(root)) = left_ast.last() else {
+                panic!("rule {} has a bare variable on its left", rule.name)
+            };
+            let Head::Op(root) = root.head() else {
+                panic!("rule {} has no op on its left", rule.name)
+            };
+            let applier = GuardedApplier {
+                right: pattern(&right),
+                numbers: variables(&left)
+                    .into_iter()
+                    .filter(|name| is_number(name))
+                    .map(variable)
+                    .collect(),
+                when: rule.when.to_vec(),
+                dtype: has_numbers.then_some(dtype),
+                floats: variables(&left)
+                    .into_iter()
+                    .filter(|name| !is_bool(name))
+                    .map(variable)
+                    .collect(),
+                avoid: rule.repairs.then_some(root),
+            };
+            // egg wants names to differ; a proof names the rule, without the type.
+            let name =
+                if dtypes.len() > 1 { format!("{}/{dtype}", rule.name) } else { rule.name.into() };
+            Rewrite::new(name, Pattern::new(left_ast), applier)
+                .unwrap_or_else(|fault| panic!("rule {}: {fault}", rule.name))
+        })
+        .collect()
+}
+
+/// `f(-a) = -f(a)` and `f(-a) = f(a)` for every op that the op table calls odd or even.
+fn symmetries() -> Vec<TermRewrite> {
+    let symmetric = |op: &&Op| op.arity() == 1 && (op.has(Flags::ODD) || op.has(Flags::EVEN));
+    let casts = [Op::Neg, Op::Abs, Op::ToF32, Op::ToF64, Op::ToBool];
+    let ops = Op::ALL.iter().filter(symmetric).filter(|op| !casts.contains(op));
+    ops.map(|op| {
+        let (left, right) = symmetry(*op);
+        let name = format!("{}-{}", if op.has(Flags::ODD) { "odd" } else { "even" }, op.name());
+        let (left, right) = (pattern(&side(&left, DType::F32)), pattern(&side(&right, DType::F32)));
+        Rewrite::new(name, Pattern::new(left), GuardedApplier::plain(right))
+            .unwrap_or_else(|fault| panic!("symmetry of {}: {fault}", op.name()))
+    })
+    .collect()
+}
+
+/// The two sides of an op's symmetry, as text.
+pub(crate) fn symmetry(op: Op) -> (String, String) {
+    let name = op.name();
+    let sign = if op.has(Flags::ODD) { "-" } else { "" };
+    (format!("{name}(-a)"), format!("{sign}{name}(a)"))
+}
+
+/// A side of a rule as a graph, its float variables of type `dtype`.
+pub(crate) fn side(text: &str, dtype: DType) -> Graph {
+    let typed = |name: &str| Some((if is_bool(name) { DType::Bool } else { dtype }, None));
+    parse_with(text, typed).unwrap_or_else(|fault| panic!("rule side {text:?}: {fault}"))
+}
+
+fn is_number(name: &str) -> bool {
+    matches!(name, "k" | "l" | "m")
+}
+
+fn is_bool(name: &str) -> bool {
+    matches!(name, "p" | "q")
+}
+
+fn variables(side: &Graph) -> Vec<&str> {
+    side.inputs().iter().map(|input| input.name.as_str()).collect()
+}
+
+fn variable(name: &str) -> Var {
+    format!("?{name}").parse().expect("a name is a variable")
+}
+
+fn pattern(side: &Graph) -> PatternAst<Term> {
+    let mut ast = PatternAst::default();
+    let mut ids: Vec<Id> = Vec::new();
+    for (id, node) in side.iter() {
+        let at = |node: &kiln_ir::NodeId| ids[node.index()];
+        let added = match node {
+            Node::Input(index) => ENodeOrVar::Var(variable(&side.inputs()[*index as usize].name)),
+            Node::Const(bits) => {
+                ENodeOrVar::ENode(Term::new(Head::Const(side.dtype(id), *bits), &[]))
+            }
+            Node::Op(op, args) => {
+                let children: Vec<Id> = args.iter().map(at).collect();
+                ENodeOrVar::ENode(Term::new(Head::Op(*op), &children))
+            }
+            _ => panic!("rules are about elementwise ops"),
+        };
+        ids.push(ast.add(added));
+    }
+    // The root of a pattern is its last node.
+    if let Some(&root) = side.outputs().first()
+        && root.index() + 1 != side.nodes().len()
+    {
+        let bare = ast[ids[root.index()]].clone();
+        ast.add(bare);
+    }
+    ast
+}
+
+/// Builds the right side where the conditions hold and the type and shape stay what they are.
+struct GuardedApplier {
+    right: PatternAst<Term>,
+    numbers: Vec<Var>,
+    when: Vec<When>,
+    /// The type that the rule's own numbers have, and so the variables must.
+    dtype: Option<DType>,
+    floats: Vec<Var>,
+    /// The root op of a left side that is to be avoided.
+    avoid: Option<Op>,
+}
+
+impl GuardedApplier {
+    fn plain(right: PatternAst<Term>) -> GuardedApplier {
+        GuardedApplier {
+            right,
+            numbers: vec![],
+            when: vec![],
+            dtype: None,
+            floats: vec![],
+            avoid: None,
+        }
+    }
+
+    fn holds(&self, egraph: &EGraph<Term, FactAnalysis>, subst: &Subst) -> bool {
+        let typed =
+            |var: &Var| self.dtype.is_none_or(|dtype| egraph[subst[*var]].data.dtype == dtype);
+        self.floats.first().is_none_or(typed)
+            && self.numbers.iter().all(|var| egraph[subst[*var]].data.constant.is_some())
+            && self.when.iter().all(|when| when.holds(egraph, subst))
+    }
+}
+
+impl Applier<Term, FactAnalysis> for GuardedApplier {
+    fn apply_one(
+        &self,
+        egraph: &mut EGraph<Term, FactAnalysis>,
+        class: Id,
+        subst: &Subst,
+        left: Option<&PatternAst<Term>>,
+        name: Symbol,
+    ) -> Vec<Id> {
+        if !self.holds(egraph, subst) {
+            return Vec::new();
+        }
+        let right = egraph.add_instantiation(&self.right, subst);
+        // `select(p, a, a) => a` drops an operand, and with it perhaps an axis.
+        if !egraph[right].data.same_domain(&egraph[class].data) {
+            return Vec::new();
+        }
+        if let Some(op) = self.avoid {
+            egraph.analysis.avoid(class, op);
+        }
+        let changed = match left {
+            Some(left) => egraph.union_instantiations(left, &self.right, subst, name).1,
+            None => egraph.union(class, right),
+        };
+        if changed { vec![class] } else { Vec::new() }
+    }
+
+    fn vars(&self) -> Vec<Var> {
+        let vars = self.right.iter().filter_map(|node| match node {
+            ENodeOrVar::Var(var) => Some(*var),
+            ENodeOrVar::ENode(_) => None,
+        });
+        vars.collect()
+    }
+}
+
+impl When {
+    fn holds(self, egraph: &EGraph<Term, FactAnalysis>, subst: &Subst) -> bool {
+        let class = |name: &str| &egraph[subst[variable(name)]];
+        match self {
+            When::NotProduct(name) => {
+                !class(name).nodes.iter().any(|term| term.head() == Head::Op(Op::Mul))
+            }
+            _ => self.holds_for(&|name| class(name).data.clone()),
+        }
+    }
+
+    /// Whether the condition holds, given the facts of each variable.
+    pub(crate) fn holds_for(self, facts: &dyn Fn(&str) -> Facts) -> bool {
+        let number = |name: &str| facts(name).constant.unwrap_or(f64::NAN);
+        match self {
+            When::Pow2(name) => {
+                let value = number(name).abs();
+                // Reciprocals of these are exact and normal in f32 too.
+                let exponent = value.log2();
+                exponent.fract() == 0.0 && exponent.abs() <= 120.0
+            }
+            When::AtLeastOne(name) => number(name).abs() >= 1.0,
+            When::Positive(name) => number(name) > 0.0,
+            When::Moderate(name) => (1e-12..=1e12).contains(&number(name).abs()),
+            When::NotConst(name) => facts(name).constant.is_none(),
+            When::NotProduct(_) => true,
+            When::NeverNegative(name) => facts(name).never_negative(),
+            When::NeverMinusZero(name) => !facts(name).may_be_minus_zero,
+            When::NeverBelow(name, bound) => {
+                let (a, bound) = (facts(name), number(bound));
+                a.low > bound || (a.low == bound && (bound != 0.0 || !a.may_be_minus_zero))
+            }
+            When::MayBePositive(name) => facts(name).high > 0.0,
+        }
+    }
+}
+
+impl Term {
+    /// Whether the order of children is immaterial.
+    pub(crate) fn commutes(&self) -> bool {
+        matches!(self.head(), Head::Op(op) if op.has(Flags::COMMUTATIVE) && self.len() == 2)
+    }
+}

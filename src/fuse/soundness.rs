@@ -1,0 +1,262 @@
+//! Every row of the rule table, tested within its licence.
+//!
+//! Both sides of a rule are lowered and interpreted, so what is compared is what kernels compute.
+//! *Exact* rules must give equal bits on every tuple of special values and at random. *Precise*
+//! rules must keep special values and may not be less accurate than what was written, measured
+//! against the right side in `f64`. *Fast* rules must agree where the left side is well behaved.
+//! Known-wrong rules must fail, or the harness proves nothing.
+
+use super::facts::{Facts, facts_of};
+use super::rules::{Licence, RULES, Rule, When, side, symmetry};
+use crate::lower::lower;
+use crate::vir::interp;
+use kiln_ir::{DType, Flags, Graph, Node, Op};
+
+/// Error that any right side may have, in ULP: that of its own ops, whatever the left side's was.
+const BUDGET: f64 = 4.0;
+const RANDOM_CASES: usize = 20_000;
+
+const SPECIAL: &[f32] = &[
+    0.0,
+    -0.0,
+    1e-45,
+    -1e-45,
+    1.1754942e-38,
+    1.1754944e-38,
+    -1.1754944e-38,
+    1e-20,
+    0.25,
+    -0.5,
+    0.5,
+    1.0,
+    -1.0,
+    1.0000001,
+    2.0,
+    -2.0,
+    3.0,
+    10.0,
+    -10.0,
+    20.0,
+    -30.0,
+    88.0,
+    -88.0,
+    89.0,
+    -104.0,
+    1e10,
+    -1e10,
+    1.7e38,
+    3.4028235e38,
+    -3.4028235e38,
+    f32::INFINITY,
+    f32::NEG_INFINITY,
+    f32::NAN,
+];
+
+struct Random(u64);
+
+impl Random {
+    fn bits(&mut self) -> u64 {
+        self.0 = super::extract::mix(self.0);
+        self.0
+    }
+
+    fn pick(&mut self, list: &[f32]) -> f32 {
+        list[(self.bits() % list.len() as u64) as usize]
+    }
+
+    /// A special value, random bits, or a value of ordinary size.
+    fn value(&mut self) -> f32 {
+        let unit = (self.bits() >> 40) as f32 / (1 << 24) as f32;
+        match self.bits() % 8 {
+            0 => self.pick(SPECIAL),
+            1 => f32::from_bits(self.bits() as u32),
+            2..=4 => (unit - 0.5) * 8.0,
+            5 => (unit - 0.5) * 100.0,
+            _ => ((unit - 0.5) * 60.0).exp2() * if self.bits() & 1 == 0 { 1.0 } else { -1.0 },
+        }
+    }
+
+    /// A value for a variable: numbers are drawn from those that rules are about.
+    fn variable(&mut self, name: &str) -> f32 {
+        match name {
+            "k" | "l" | "m" => match self.bits() % 3 {
+                0 => self.pick(&[0.5, 2.0, 4.0, -2.0, 1.0, -1.0, 0.0, 0.25, 0.044715]),
+                _ => self.value(),
+            },
+            "p" | "q" => (self.bits() & 1) as f32,
+            _ => self.value(),
+        }
+    }
+}
+
+/// Results of a side for many assignments, as kernels compute them.
+fn run(side: &Graph, names: &[String], cases: &[Vec<f32>]) -> Vec<f64> {
+    let program = lower(side);
+    let column = |input: &kiln_ir::Input| -> Vec<u64> {
+        let index = names.iter().position(|name| *name == input.name).expect("bound on the left");
+        cases
+            .iter()
+            .map(|case| match input.dtype {
+                DType::Bool => u64::from(case[index] != 0.0),
+                _ => u64::from(case[index].to_bits()),
+            })
+            .collect()
+    };
+    let columns: Vec<Vec<u64>> = side.inputs().iter().map(column).collect();
+    let slices: Vec<&[u64]> = columns.iter().map(Vec::as_slice).collect();
+    let result = interp::run(&program, &slices, cases.len()).remove(0);
+    let dtype = side.dtype(side.outputs()[0]);
+    let value = |bits: u64| {
+        if dtype == DType::Bool { bits as f64 } else { f64::from(f32::from_bits(bits as u32)) }
+    };
+    result.into_iter().map(value).collect()
+}
+
+/// The value of a side in `f64`, and the largest magnitude met on the way (infinite where one is
+/// so small that `f64` itself has no digits for it).
+fn exact(side: &Graph, names: &[String], case: &[f32]) -> (f64, f64) {
+    let mut values: Vec<f64> = Vec::new();
+    for (_, node) in side.iter() {
+        values.push(match node {
+            Node::Input(index) => {
+                let name = &side.inputs()[*index as usize].name;
+                f64::from(case[names.iter().position(|n| n == name).expect("bound on the left")])
+            }
+            Node::Const(bits) => f64::from_bits(*bits),
+            Node::Op(op, args) => {
+                let operands: Vec<f64> = args.iter().map(|arg| values[arg.index()]).collect();
+                op.eval(DType::F64, &operands)
+            }
+            _ => panic!("rules are about elementwise ops"),
+        });
+    }
+    let magnitude = |v: &f64| if *v != 0.0 && v.abs() < 1e-290 { f64::INFINITY } else { v.abs() };
+    let largest = values.iter().map(magnitude).fold(0.0, f64::max);
+    (values[side.outputs()[0].index()], largest)
+}
+
+/// Whether two values are one real number, but for rounding in `f64` at magnitude `scale`.
+fn same_number(a: f64, b: f64, scale: f64) -> bool {
+    !a.is_finite() || !b.is_finite() || !scale.is_finite() || (a - b).abs() <= 1e-9 * scale
+}
+
+fn same_bits(a: f64, b: f64) -> bool {
+    (a.is_nan() && b.is_nan()) || a.to_bits() == b.to_bits()
+}
+
+/// Distance in ULP of f32; infinite between a number and a NaN or an infinity.
+fn ulp(got: f64, exact: f64) -> f64 {
+    let rounded = f64::from(exact as f32);
+    if same_bits(got, rounded) {
+        return 0.0;
+    }
+    if !got.is_finite() || !rounded.is_finite() {
+        return f64::INFINITY;
+    }
+    let exponent = (exact.abs().log2().floor()).clamp(-126.0, 127.0);
+    (got - exact).abs() / (exponent - 23.0).exp2()
+}
+
+/// What a rule does wrong, if anything.
+fn fault(licence: Licence, left: &str, right: &str, when: &[When]) -> Option<String> {
+    let (left, right) = (side(left, DType::F32), side(right, DType::F32));
+    let names: Vec<String> = left.inputs().iter().map(|input| input.name.clone()).collect();
+    let mut random = Random(names.len() as u64);
+    let mut cases: Vec<Vec<f32>> = Vec::new();
+    if names.len() <= 2 {
+        let second = if names.len() == 2 { SPECIAL } else { &[0.0][..] };
+        for &a in SPECIAL {
+            cases.extend(second.iter().map(|&b| [a, b][..names.len()].to_vec()));
+        }
+    }
+    cases.extend(
+        (0..RANDOM_CASES)
+            .map(|_| names.iter().map(|name| random.variable(name)).collect::<Vec<f32>>()),
+    );
+    cases.retain(|case| {
+        when.iter().all(|when| {
+            when.holds_for(&|name| {
+                let index =
+                    names.iter().position(|n| n == name).expect("conditions are about the left");
+                facts_at(name, case[index])
+            })
+        })
+    });
+    assert!(cases.len() > 50, "the conditions leave too little to test: {}", cases.len());
+    let (lefts, rights) = (run(&left, &names, &cases), run(&right, &names, &cases));
+    for (index, case) in cases.iter().enumerate() {
+        let (l, r) = (lefts[index], rights[index]);
+        let ((el, scale), (er, _)) = (exact(&left, &names, case), exact(&right, &names, case));
+        let wrong = match licence {
+            Licence::Exact => !same_bits(l, r),
+            Licence::Precise => {
+                // A NaN may vanish, never appear; the right side is the more stable reference.
+                let appears = r.is_nan() && !l.is_nan();
+                let worse = !l.is_nan() && ulp(r, er) > ulp(l, er).max(BUDGET);
+                appears || worse || !same_number(el, er, scale)
+            }
+            // Far from overflow and the edges of domains, both sides are one real number.
+            Licence::Fast => {
+                let tame = case.iter().all(|v| (0.03..30.0).contains(&v.abs()));
+                tame && (!same_number(el, er, scale) || (!l.is_nan() && r.is_nan()))
+            }
+        };
+        if wrong {
+            return Some(format!(
+                "at {names:?} = {case:?}: left {l:e} (exact {el:e}), right {r:e} (exact {er:e})"
+            ));
+        }
+    }
+    None
+}
+
+/// The facts that a rule sees of a variable with this value.
+fn facts_at(name: &str, value: f32) -> Facts {
+    facts_of(f64::from(value), matches!(name, "k" | "l" | "m"))
+}
+
+#[test]
+fn every_rule_keeps_its_licence() {
+    let faults: Vec<String> = RULES
+        .iter()
+        .filter_map(|Rule { name, licence, left, right, when, .. }| {
+            fault(*licence, left, right, when).map(|fault| format!("{name}: {fault}"))
+        })
+        .collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn symmetries_are_exact() {
+    for &op in Op::ALL {
+        let symmetric = op.has(Flags::ODD) || op.has(Flags::EVEN);
+        let cast = matches!(op, Op::ToF32 | Op::ToF64 | Op::ToBool);
+        if symmetric && op.arity() == 1 && !cast {
+            let (left, right) = symmetry(op);
+            assert_eq!(fault(Licence::Exact, &left, &right, &[]), None, "{}", op.name());
+        }
+    }
+}
+
+/// The harness sees what is wrong with rules that are wrong.
+#[test]
+fn wrong_rules_fail() {
+    let wrong: &[(Licence, &str, &str)] = &[
+        (Licence::Exact, "a + 0", "a"),
+        (Licence::Exact, "a * 0", "0 * abs(a)"),
+        (Licence::Exact, "a - a", "0 * a"),
+        (Licence::Exact, "(a + b) + c", "a + (b + c)"),
+        (Licence::Exact, "a * b + c", "fma(a, b, c)"),
+        (Licence::Exact, "a / 3", "a * (1 / 3)"),
+        (Licence::Precise, "log(a) + log(b)", "log(a * b)"),
+        (Licence::Precise, "sigmoid(a)", "0.5 * (1 + tanh(0.5 * a))"),
+        (Licence::Precise, "max(a, 0)", "select(a > 0, a, 0) + 1"),
+        (Licence::Fast, "exp(a) * exp(b)", "exp(a * b)"),
+    ];
+    for (licence, left, right) in wrong {
+        assert!(
+            fault(*licence, left, right, &[]).is_some(),
+            "{left} => {right} passed as {licence:?}"
+        );
+    }
+}

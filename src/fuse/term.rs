@@ -1,0 +1,90 @@
+//! The language of the algebra e-graph: one node type, generic over the op table.
+//!
+//! A pointwise tensor op *is* its scalar op here, so rewrites see across op borders. Inputs go by
+//! index and constants by bits, so that nothing depends on names or on hash order.
+
+use egg::{Id, Language};
+use kiln_ir::{DType, Op};
+use std::fmt;
+
+/// What a [`Term`] is, apart from its children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Head {
+    /// An input of the graph, by index.
+    Input(u32),
+    /// A number: its type and the bits of its `f64` value.
+    Const(DType, u64),
+    /// An op of the table.
+    Op(Op),
+    /// A matrix product; no rule looks through it.
+    Matmul,
+}
+
+/// An e-node. 32 bytes, no heap: they are cloned a lot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Term {
+    head: Head,
+    len: u8,
+    children: [Id; 3],
+}
+
+impl Term {
+    pub(crate) fn new(head: Head, children: &[Id]) -> Term {
+        let mut all = [Id::from(0); 3];
+        all[..children.len()].copy_from_slice(children);
+        Term { head, len: children.len() as u8, children: all }
+    }
+
+    pub(crate) fn constant(dtype: DType, value: f64) -> Term {
+        Term::new(Head::Const(dtype, dtype.round(value).to_bits()), &[])
+    }
+
+    pub(crate) fn head(&self) -> Head {
+        self.head
+    }
+}
+
+/// Groups terms for matching: all constants are one group, and so are all inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Group {
+    Input,
+    Const,
+    Op(Op),
+    Matmul,
+}
+
+impl Language for Term {
+    type Discriminant = Group;
+
+    fn discriminant(&self) -> Group {
+        match self.head {
+            Head::Input(_) => Group::Input,
+            Head::Const(..) => Group::Const,
+            Head::Op(op) => Group::Op(op),
+            Head::Matmul => Group::Matmul,
+        }
+    }
+
+    fn matches(&self, other: &Term) -> bool {
+        self.head == other.head && self.len == other.len
+    }
+
+    fn children(&self) -> &[Id] {
+        &self.children[..self.len as usize]
+    }
+
+    fn children_mut(&mut self) -> &mut [Id] {
+        &mut self.children[..self.len as usize]
+    }
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.head {
+            Head::Input(index) => write!(f, "in{index}"),
+            Head::Const(_, bits) => write!(f, "{:?}", f64::from_bits(bits)),
+            Head::Op(op) => f.write_str(op.name()),
+            Head::Matmul => f.write_str("matmul"),
+        }
+    }
+}
