@@ -1,6 +1,6 @@
 //! Random graphs: fused against unfused, machine code against the interpreter.
 
-mod common;
+mod graphs;
 
 use kiln::{CompileOptions, DType, EmitterKind, Graph, Kernel, Mode, Tensor, View, compile_with};
 use kiln_ir::{Node, Op};
@@ -11,7 +11,7 @@ use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 const LENGTH: usize = 53;
 
 fn input(dtype: DType, salt: u64) -> Tensor {
-    let values = Array1::from(common::values(LENGTH, salt));
+    let values = Array1::from(graphs::values(LENGTH, salt));
     match dtype {
         DType::F32 => values.mapv(|v| v as f32).into(),
         _ => values.into(),
@@ -48,9 +48,9 @@ proptest! {
 
     /// The bits of strict fused machine code are those of one interpreted kernel per op.
     #[test]
-    fn strict_fusion_changes_no_bit(steps in common::steps(24), double: bool) {
+    fn strict_fusion_changes_no_bit(steps in graphs::steps(24), double: bool) {
         let dtype = if double { DType::F64 } else { DType::F32 };
-        let graph = common::graph(dtype, Op::ALL, &steps);
+        let graph = graphs::graph(dtype, Op::ALL, &steps);
         let (fused, unfused) = (fused(&graph, Mode::Strict), interpreted(&graph));
         for (index, (a, b)) in run(&fused, dtype).iter().zip(&run(&unfused, dtype)).enumerate() {
             prop_assert_eq!(bits(a), bits(b), "output {} of\n{}\n{}", index, graph, fused.graph());
@@ -59,8 +59,8 @@ proptest! {
 
     /// Whatever the mode, every emitter computes the same bits of the fused kernel.
     #[test]
-    fn emitters_agree_in_every_mode(steps in common::steps(24)) {
-        let graph = common::graph(DType::F32, Op::ALL, &steps);
+    fn emitters_agree_in_every_mode(steps in graphs::steps(24)) {
+        let graph = graphs::graph(DType::F32, Op::ALL, &steps);
         for mode in Mode::ALL {
             let native = fused(&graph, mode);
             let options = CompileOptions::new().mode(mode).emitter(EmitterKind::Interp);
@@ -73,13 +73,13 @@ proptest! {
 
     /// Any elementwise graph over one domain is one kernel.
     #[test]
-    fn elementwise_graphs_are_one_kernel(steps in common::steps(100)) {
-        let mut graph = common::graph(DType::F32, Op::ALL, &steps);
+    fn elementwise_graphs_are_one_kernel(steps in graphs::steps(100)) {
+        let mut graph = graphs::graph(DType::F32, Op::ALL, &steps);
         // Outputs may be over different inputs, and so domains: keep one.
         let first = graph.outputs()[0];
         graph = single_output(&graph, first);
         for mode in Mode::ALL {
-            let fusion = kiln::fuse::fuse(&graph, mode);
+            let fusion = kiln::pipeline::fuse(&graph, mode);
             let kernels = fusion.graph.nodes().iter().filter(|n| matches!(n, Node::Fused { .. }));
             prop_assert_eq!(kernels.count(), 1, "{} {}", mode, fusion.graph);
             prop_assert!(fusion.algebra.cost_after <= fusion.algebra.cost_before);

@@ -1,115 +1,353 @@
-//! Random graphs and inputs, shared by the tests that compare stages.
+//! Random inputs and programs, shared by tests.
 
-use kiln::{DType, Graph};
-use kiln_ir::{Input, NodeId, Op, Typing};
-use proptest::prelude::{Strategy, any, prop};
+#![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part")]
 
-/// A step of a graph under construction: an op, and which earlier nodes it reads.
-pub type Step = (usize, usize, usize, usize);
+use kiln::vir::{Builder, Program, Storage, Type, Value};
 
-/// Up to `most` steps; shrinking drops and simplifies them.
-pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
-    let index = any::<u16>().prop_map(usize::from);
-    prop::collection::vec((index.clone(), index.clone(), index.clone(), index), 1..=most)
-}
+/// SplitMix64: small, seeded, the same on every machine.
+pub struct Rng(u64);
 
-/// Numbers that graphs contain, special values among them.
-const NUMBERS: &[f64] = &[
-    0.5,
-    1.0,
-    2.0,
-    -1.0,
-    0.0,
-    -0.0,
-    0.044715,
-    -2.0,
-    0.25,
-    3.0,
-    1e-3,
-    1e30,
-    f64::INFINITY,
-    f64::NAN,
-];
-
-/// Builds an elementwise graph from steps over the inputs `x`, `y` and `z` of type `dtype`; the
-/// last node is the output. Steps whose operands cannot fit are skipped.
-pub fn graph(dtype: DType, ops: &[Op], steps: &[Step]) -> Graph {
-    let mut graph = Graph::new("random");
-    let mut floats: Vec<NodeId> = Vec::new();
-    let mut bools: Vec<NodeId> = Vec::new();
-    for name in ["x", "y", "z"] {
-        let input = Input { name: name.into(), dtype, dims: None };
-        floats.push(graph.input(input).unwrap());
+impl Rng {
+    pub fn new(seed: u64) -> Rng {
+        Rng(seed)
     }
-    for &(op, a, b, c) in steps {
-        let op = ops[op % ops.len()];
-        let float = |index: usize, graph: &mut Graph, floats: &[NodeId]| {
-            // Now and then a number; else recent nodes more often than old ones.
-            if index % 7 == 6 {
-                graph.constant(dtype, NUMBERS[index / 7 % NUMBERS.len()]).unwrap()
-            } else {
-                floats[floats.len() - 1 - index % floats.len()]
-            }
-        };
-        let bool = |index: usize| (!bools.is_empty()).then(|| bools[index % bools.len()]);
-        let operands = match (op.info().typing, op.arity()) {
-            (Typing::Logic, 1) => bool(a).map(|a| vec![a]),
-            (Typing::Logic, _) => bool(a).zip(bool(b)).map(|(a, b)| vec![a, b]),
-            (Typing::Select, _) => bool(a).map(|mask| {
-                vec![mask, float(b, &mut graph, &floats), float(c, &mut graph, &floats)]
-            }),
-            (Typing::Cast(_), _) => None,
-            (_, arity) => {
-                let picks = [a, b, c];
-                Some(picks[..arity].iter().map(|&p| float(p, &mut graph, &floats)).collect())
-            }
-        };
-        let Some(operands) = operands else { continue };
-        let id = graph.op(op, &operands).unwrap();
-        match graph.dtype(id) {
-            DType::Bool => bools.push(id),
-            _ => floats.push(id),
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+
+    /// The bits of an element: ordinary, special or arbitrary.
+    pub fn element(&mut self, storage: Storage) -> u64 {
+        match storage {
+            Storage::Bool => self.pick(&[0, 0, 1, 1, 2, 0x80, 0xff]),
+            Storage::F32 => match self.below(4) {
+                0 => u64::from((self.pick(&SPECIAL) as f32).to_bits()),
+                1 => self.next() & 0xffff_ffff,
+                _ => u64::from((self.ordinary() as f32).to_bits()),
+            },
+            Storage::F64 => match self.below(4) {
+                0 => self.pick(&SPECIAL).to_bits(),
+                1 => self.next(),
+                _ => self.ordinary().to_bits(),
+            },
         }
     }
-    graph.output(*floats.last().unwrap());
-    if let Some(&mask) = bools.last() {
-        graph.output(mask);
+
+    /// A number of everyday size.
+    pub fn ordinary(&mut self) -> f64 {
+        let unit = self.next() as f64 / u64::MAX as f64 * 2.0 - 1.0;
+        unit * self.pick(&[1.0, 10.0, 1e-3, 1e3, 1e6])
     }
-    graph
 }
 
-/// Values that try every corner, then ordinary ones; `salt` makes columns differ.
-pub fn values(count: usize, salt: u64) -> Vec<f64> {
-    const CORNERS: &[f64] = &[
-        0.0,
-        -0.0,
-        1.0,
-        -1.0,
-        0.5,
-        1e-40,
-        -1e-40,
-        1e-20,
-        88.0,
-        -88.0,
-        104.0,
-        1e10,
-        -1e30,
-        3e38,
-        f64::INFINITY,
-        f64::NEG_INFINITY,
-        f64::NAN,
-        20.0,
-        -20.0,
-        2.5,
-    ];
-    let mut state = salt;
-    let mut next = move || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        state >> 33
+/// Numbers where things go wrong.
+pub const SPECIAL: [f64; 22] = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    -0.5,
+    1.5,
+    2.5,
+    -2.5,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    f64::NAN,
+    f64::MAX,
+    f64::MIN,
+    f32::MAX as f64,
+    f64::MIN_POSITIVE,
+    f32::MIN_POSITIVE as f64,
+    1e-45,
+    4503599627370497.5,
+    8388609.0,
+    2147483648.0,
+    -2147483648.0,
+];
+
+/// Where the bits of two results differ, two NaN counting as equal.
+pub fn differs(storage: Storage, a: u64, b: u64) -> bool {
+    let both_nan = match storage {
+        Storage::F32 => f32::from_bits(a as u32).is_nan() && f32::from_bits(b as u32).is_nan(),
+        Storage::F64 => f64::from_bits(a).is_nan() && f64::from_bits(b).is_nan(),
+        Storage::Bool => false,
     };
-    let value = |index: usize, random: u64| match index % 3 {
-        0 => CORNERS[random as usize % CORNERS.len()],
-        _ => (random as f64 / f64::from(1u32 << 31) - 0.5) * 12.0,
-    };
-    (0..count).map(|index| value(index, next())).collect()
+    a != b && !both_nan
+}
+
+/// Draws programs over every primitive.
+pub struct Draw<'a> {
+    pub rng: &'a mut Rng,
+    pub b: Builder,
+    pool: Vec<Value>,
+}
+
+const TYPES: [Type; 6] = [Type::F32, Type::F64, Type::I32, Type::I64, Type::M32, Type::M64];
+
+/// A random program of about `size` instructions; of 64-bit lanes only if `wide`.
+pub fn random_program(rng: &mut Rng, size: usize, wide: bool) -> Program {
+    let mut draw = Draw { rng, b: Builder::new(), pool: Vec::new() };
+    for _ in 0..1 + draw.rng.below(4) {
+        let storage = match wide {
+            true => Storage::F64,
+            false => draw.rng.pick(&[Storage::F32, Storage::F32, Storage::F64, Storage::Bool]),
+        };
+        let input = draw.b.input(storage);
+        draw.pool.push(input);
+    }
+    for _ in 0..size {
+        match draw.rng.below(12) {
+            0 => draw.cold(wide),
+            _ => {
+                draw.step(wide);
+            }
+        }
+    }
+    for _ in 0..1 + draw.rng.below(3) {
+        let storage = match wide {
+            true => Storage::F64,
+            false => draw.rng.pick(&[Storage::F32, Storage::F64, Storage::Bool]),
+        };
+        let value = draw.value(storage.lane());
+        draw.b.output(value, storage);
+    }
+    draw.b.finish()
+}
+
+impl Draw<'_> {
+    /// A value of type `ty`: one that there is, or a new one.
+    fn value(&mut self, ty: Type) -> Value {
+        let b = &self.b;
+        let fitting: Vec<Value> = self.pool.iter().copied().filter(|&v| b.ty(v) == ty).collect();
+        if !fitting.is_empty() && self.rng.below(8) > 0 {
+            // Mostly recent ones, so that chains grow deep.
+            let back = self.rng.below(fitting.len().min(6));
+            return fitting[fitting.len() - 1 - back];
+        }
+        let made = match ty {
+            Type::F32 | Type::F64 => {
+                let value = match self.rng.below(2) {
+                    0 => self.rng.pick(&SPECIAL),
+                    _ => self.rng.ordinary(),
+                };
+                self.b.float(ty, value)
+            }
+            Type::I32 | Type::I64 => {
+                let value = self.rng.pick(&[0, 1, -1, 127, 23, 1 << 20, i64::MAX, i64::MIN]);
+                self.b.int(ty, value)
+            }
+            Type::M32 | Type::M64 => match self.rng.below(4) {
+                0 => {
+                    let set = self.rng.below(2) == 0;
+                    self.b.mask(ty, set)
+                }
+                _ => {
+                    let number = if self.rng.below(2) == 0 { ty.float() } else { ty.int() };
+                    self.compare(number)
+                }
+            },
+        };
+        self.pool.push(made);
+        made
+    }
+
+    /// A float whose NaN, if it is one, has known bits: what comes out of arithmetic has not.
+    fn clean(&mut self, ty: Type) -> Value {
+        let value = self.value(ty);
+        let ordered = self.b.eq(value, value);
+        let nan = self.b.float(ty, f64::NAN);
+        self.b.select(ordered, value, nan)
+    }
+
+    fn compare(&mut self, ty: Type) -> Value {
+        let (x, y) = (self.value(ty), self.value(ty));
+        match self.rng.below(6) {
+            0 => self.b.eq(x, y),
+            1 => self.b.ne(x, y),
+            2 => self.b.lt(x, y),
+            3 => self.b.le(x, y),
+            4 => self.b.gt(x, y),
+            _ => self.b.ge(x, y),
+        }
+    }
+
+    /// One more value.
+    fn step(&mut self, wide: bool) -> Value {
+        let types: Vec<Type> = TYPES.into_iter().filter(|ty| !wide || ty.bits() == 64).collect();
+        let ty = self.rng.pick(&types);
+        let made = if ty.is_float() {
+            self.float_op(ty, wide)
+        } else if ty.is_int() {
+            self.int_op(ty)
+        } else {
+            self.mask_op(ty, wide)
+        };
+        self.pool.push(made);
+        made
+    }
+
+    fn float_op(&mut self, ty: Type, wide: bool) -> Value {
+        let x = self.value(ty);
+        match self.rng.below(24) {
+            0 => self.b.neg(x),
+            1 => self.b.abs(x),
+            2 => self.b.sqrt(x),
+            3 => self.b.floor(x),
+            4 => self.b.ceil(x),
+            5 => self.b.trunc(x),
+            6 => self.b.nearest(x),
+            7 => {
+                let sign = self.clean(ty);
+                self.b.copysign(x, sign)
+            }
+            8 | 9 => {
+                let int = self.value(ty.int());
+                self.b.bitcast(int, ty)
+            }
+            10 if !wide => match ty {
+                Type::F64 => {
+                    let narrow = self.value(Type::F32);
+                    self.b.promote(narrow)
+                }
+                _ => {
+                    let double = self.value(Type::F64);
+                    self.b.demote(double)
+                }
+            },
+            11 => {
+                let entries: Vec<u64> = (0..1 + self.rng.below(20))
+                    .map(|i| match ty {
+                        Type::F32 => u64::from((i as f32 * 1.25).to_bits()),
+                        _ => (i as f64 * -1.25).to_bits(),
+                    })
+                    .collect();
+                let index = self.value(ty.int());
+                self.b.table(ty, &entries, index)
+            }
+            op => {
+                let y = self.value(ty);
+                match op {
+                    12 => self.b.min(x, y),
+                    13 => self.b.max(x, y),
+                    14 | 15 => self.b.add(x, y),
+                    16 => self.b.sub(x, y),
+                    17 | 18 => self.b.mul(x, y),
+                    19 => self.b.div(x, y),
+                    20 => {
+                        let mask = self.value(ty.mask());
+                        self.b.select(mask, x, y)
+                    }
+                    _ => {
+                        let mut operands = [x, y, self.value(ty)];
+                        for operand in &mut operands {
+                            if self.rng.below(4) == 0 {
+                                *operand = self.b.neg(*operand);
+                            }
+                        }
+                        let [x, y, z] = operands;
+                        self.b.fma(x, y, z)
+                    }
+                }
+            }
+        }
+    }
+
+    fn int_op(&mut self, ty: Type) -> Value {
+        let (x, y) = (self.value(ty), self.value(ty));
+        let by = self.rng.below(ty.bits() as usize) as u8;
+        match self.rng.below(13) {
+            0 => self.b.add(x, y),
+            1 => self.b.sub(x, y),
+            2 => self.b.and(x, y),
+            3 => self.b.or(x, y),
+            4 => self.b.xor(x, y),
+            5 => self.b.not(x),
+            6 => self.b.shl(x, by),
+            7 => self.b.shr(x, by),
+            8 => self.b.sar(x, by),
+            9 => {
+                let mask = self.value(ty.mask());
+                self.b.select(mask, x, y)
+            }
+            10 => {
+                let mask = self.value(ty.mask());
+                self.b.bitcast(mask, ty)
+            }
+            11 => {
+                let entries: Vec<u64> = (0..1 + self.rng.below(9) as u64).map(|i| i * 77).collect();
+                self.b.table(ty, &entries, x)
+            }
+            _ => {
+                let float = self.clean(ty.float());
+                self.b.bitcast(float, ty)
+            }
+        }
+    }
+
+    fn mask_op(&mut self, ty: Type, wide: bool) -> Value {
+        let (x, y) = (self.value(ty), self.value(ty));
+        match self.rng.below(9) {
+            0 => self.b.and(x, y),
+            1 => self.b.or(x, y),
+            2 => self.b.xor(x, y),
+            3 => self.b.not(x),
+            4 => {
+                let mask = self.value(ty);
+                self.b.select(mask, x, y)
+            }
+            5 if !wide => {
+                let other = if ty == Type::M32 { Type::M64 } else { Type::M32 };
+                let mask = self.value(other);
+                self.b.resize_mask(mask, ty)
+            }
+            6 | 7 => self.compare(ty.int()),
+            _ => self.compare(ty.float()),
+        }
+    }
+
+    fn cold(&mut self, wide: bool) {
+        let ty = match wide {
+            true => self.rng.pick(&[Type::F64, Type::I64]),
+            false => self.rng.pick(&[Type::F32, Type::F64, Type::I32, Type::I64]),
+        };
+        let mask = match self.rng.below(3) {
+            // Seldom set, as large arguments are.
+            0 if ty.is_float() => {
+                let x = self.value(ty);
+                let (x, bound) = (self.b.abs(x), self.b.float(ty, 1e5));
+                self.b.gt(x, bound)
+            }
+            _ => self.value(ty.mask()),
+        };
+        let fast = [self.value(ty), self.value(ty)];
+        let before = self.pool.clone();
+        let size = self.rng.below(12);
+        // The builder is lent to the closure, and from there to a drawer of its own.
+        let mut b = std::mem::take(&mut self.b);
+        let rng = &mut *self.rng;
+        let results = b.cold(mask, fast, |inner| {
+            let mut draw = Draw { rng, b: std::mem::take(inner), pool: before.clone() };
+            for _ in 0..size {
+                draw.step(wide);
+            }
+            let results = [draw.value(ty), draw.value(ty)];
+            *inner = draw.b;
+            results
+        });
+        self.b = b;
+        self.pool.extend(results);
+    }
 }
