@@ -1,12 +1,12 @@
 //! Every message that text can give its user, as it looks.
 
-use kiln_ir::parse;
+use kiln_ir::{Fault, parse};
 
-/// What is said of these texts, each with a line above that shows it.
+/// What is said of these texts.
 fn errors(texts: &[&str]) -> String {
     let one = |text: &&str| match parse(text) {
         Ok(graph) => panic!("{text:?} is a kernel:\n{graph}"),
-        Err(error) => format!("{error}"),
+        Err(error) => error.to_string(),
     };
     texts.iter().map(one).collect::<Vec<_>>().join("\n\n")
 }
@@ -86,7 +86,7 @@ fn numbers() {
       |
     1 | 2x + 1
       | ^^
-      = hint: a suffix is f32 or f64; a product is `2 * x`
+      = hint: a suffix is f32 or f64; a product is written `2 * x`
 
     1:1: this number is too large for f64
       |
@@ -792,4 +792,15 @@ fn places() {
     1 | /* x */ x
       | ^
     ");
+}
+
+#[test]
+fn faults_are_typed() {
+    let text = "kernel f(x: f32[2], y: f32[3]) {\n    exp(x + y)\n}";
+    let error = parse(text).unwrap_err();
+    assert!(matches!(error.fault(), Some(Fault::Broadcast { op: "add", .. })), "{error}");
+    assert_eq!(&text[error.span()], "x + y");
+    assert_eq!((error.line(), error.column()), (2, 9));
+    assert_eq!(error.hint(), Some("sizes must be equal, or one of them 1"));
+    assert_eq!(parse("x +").unwrap_err().fault(), None);
 }
