@@ -1,7 +1,17 @@
-//! Kiln.
+//! Kiln: a kernel-fusion expression compiler.
 
 pub mod cpu;
 pub mod emit;
+pub mod error;
 pub mod fuse;
 pub mod lower;
+pub mod pipeline;
+pub mod run;
 pub mod vir;
+
+pub use emit::EmitterKind;
+pub use error::RunError;
+pub use fuse::Mode;
+pub use kiln_ir::{self as ir, DType, Expr, Graph, GraphError, TextError, derived};
+pub use pipeline::{CompileError, CompileOptions, Stage, compile, compile_text, compile_with};
+pub use run::{Element, Kernel, Tensor, View, ViewMut};

@@ -26,8 +26,10 @@ pub mod clif;
 mod interp;
 mod memory;
 
+pub use crate::vir::Storage;
+
 use crate::cpu::Cpu;
-use crate::vir::{Inst, Program, Storage};
+use crate::vir::{Inst, Program};
 use std::fmt;
 use std::str::FromStr;
 

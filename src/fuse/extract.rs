@@ -187,10 +187,10 @@ impl Problem {
                         }
                         _ => None,
                     };
-                    if let Some(candidate) = candidate {
-                        if candidate < best.map_or(score, |b| b.0) {
-                            best = Some((candidate, class, index));
-                        }
+                    if let Some(candidate) = candidate
+                        && candidate < best.map_or(score, |b| b.0)
+                    {
+                        best = Some((candidate, class, index));
                     }
                 }
                 choice[class] = chosen;

@@ -23,7 +23,7 @@ pub use algebra::AlgebraReport;
 pub use explain::{Proof, Step, prove};
 pub use rules::Licence;
 
-use kiln_ir::Graph;
+use kiln_ir::{Graph, Node};
 use std::fmt;
 use std::str::FromStr;
 
@@ -89,4 +89,13 @@ pub fn fuse(graph: &Graph, mode: Mode) -> Fusion {
 /// The same program with one kernel for each op, as written: what fusion is compared with.
 pub fn unfused(graph: &Graph) -> Graph {
     regions::split(&inline::inline(graph))
+}
+
+/// The estimated cost of a fused body on one element, in adds.
+pub fn cost_in_adds(body: &Graph) -> f64 {
+    let cost = |node: &Node| match node {
+        Node::Op(op, _) => cost::op_cost(*op),
+        _ => 0,
+    };
+    body.nodes().iter().map(cost).sum::<u64>() as f64 / 10.0
 }

@@ -1,19 +1,275 @@
-//! log: to be written.
+//! log, log2, log10, log1p.
+//!
+//! All of them write `x = 2^k (1 + f)` with `1 + f` in [sqrt 1/2, sqrt 2), by integer arithmetic on
+//! the bits, and add `k log 2` to an approximation of `log(1 + f)`. The interval has 1 inside, so
+//! nothing cancels next to it. Coefficients: `tools/coefficients/minimax.sollya`.
 
-use crate::vir::{Builder, Value};
+use super::exp::with_sign_of;
+use super::{by_type, horner};
+use crate::vir::{Builder, Type, Value};
+use std::f64::consts::{LN_2, LOG2_E, LOG10_E};
 
-pub(crate) fn log(_b: &mut Builder, _x: Value) -> Value {
-    unimplemented!()
+/// `log(1 + f) = f + f^2 P(f)`; log2 of the relative error is -27.8.
+const LOG_32: &[f64] = &[
+    -0.49999988,
+    0.33333325,
+    -0.250016,
+    0.20002003,
+    -0.16608766,
+    0.14181134,
+    -0.13244562,
+    0.1290909,
+    -0.07623978,
+];
+/// `log(1 + f) = f + f^2 P(f)` for `f` in [-1/4, 1/2]; -27.6.
+const LOG1P_32: &[f64] = &[
+    -0.5,
+    0.333334535,
+    -0.250001162,
+    0.199907184,
+    -0.166464478,
+    0.14478527,
+    -0.131693885,
+    0.104798824,
+    -0.04517996,
+];
+/// `log2(1 + f) = f P(f)`; -26.0.
+const LOG2_32: &[f64] = &[
+    1.442695,
+    -0.72134733,
+    0.48090082,
+    -0.36069906,
+    0.28847256,
+    -0.2395059,
+    0.20591472,
+    -0.19302265,
+    0.17998157,
+    -0.098795526,
+];
+/// `log10(1 + f) = f P(f)`; -25.3.
+const LOG10_32: &[f64] = &[
+    0.4342945,
+    -0.21714719,
+    0.14476341,
+    -0.10858012,
+    0.086919315,
+    -0.07217546,
+    0.06085737,
+    -0.056550276,
+    0.059571348,
+    -0.03914678,
+];
+/// `log((1 + s) / (1 - s)) = 2 s + s^3 P(s^2)` for `|s| <= 0.1716`; -51.0 for `P` alone.
+const LOG_64: &[f64] = &[
+    0.666666666666667,
+    0.39999999999899827,
+    0.28571428625939216,
+    0.22222211134087164,
+    0.18182889402937885,
+    0.15331708423735266,
+    0.14616639771083692,
+];
+
+/// The natural logarithm. Error 1.0 ULP (f32), 0.8 (f64).
+pub(crate) fn log(b: &mut Builder, x: Value) -> Value {
+    let (k, f) = split(b, x);
+    log_of_parts(b, k, f, LOG_32)
 }
 
-pub(crate) fn log2(_b: &mut Builder, _x: Value) -> Value {
-    unimplemented!()
+/// The logarithm to base 2. Error 1.3 ULP (f32), 1.5 (f64); exact for powers of two.
+pub(crate) fn log2(b: &mut Builder, x: Value) -> Value {
+    let ty = b.ty(x);
+    let (k, f) = split(b, x);
+    match ty {
+        Type::F32 => {
+            let p = horner(b, f, LOG2_32);
+            b.fma(f, p, k)
+        }
+        _ => {
+            let natural = log_of_mantissa_64(b, f);
+            let log2_e = b.float(ty, LOG2_E);
+            b.fma(natural, log2_e, k)
+        }
+    }
 }
 
-pub(crate) fn log10(_b: &mut Builder, _x: Value) -> Value {
-    unimplemented!()
+/// The logarithm to base 10. Error 1.4 ULP (f32), 1.5 (f64).
+pub(crate) fn log10(b: &mut Builder, x: Value) -> Value {
+    let ty = b.ty(x);
+    let (k, f) = split(b, x);
+    // log10 2 as a sum of two floats, both positive: an infinite `k` must not make a NaN of them.
+    let high = b.float(ty, by_type(ty, 0.30102998, 0.30102999566398114));
+    let low = b.float(ty, by_type(ty, 1.54813335e-08, 5.270742310347266e-17));
+    let low = b.mul(k, low);
+    let mantissa = match ty {
+        Type::F32 => {
+            let p = horner(b, f, LOG10_32);
+            b.fma(f, p, low)
+        }
+        _ => {
+            let natural = log_of_mantissa_64(b, f);
+            let log10_e = b.float(ty, LOG10_E);
+            b.fma(natural, log10_e, low)
+        }
+    };
+    b.fma(k, high, mantissa)
 }
 
-pub(crate) fn log1p(_b: &mut Builder, _x: Value) -> Value {
-    unimplemented!()
+/// `log(1 + x)`. Error 1.0 ULP (f32), 1.3 (f64), next to 0 too; -0 stays -0.
+pub(crate) fn log1p(b: &mut Builder, x: Value) -> Value {
+    let result = log1p_unsigned(b, x);
+    with_sign_of(b, result, x)
+}
+
+/// [`log1p`], but +0 of -0.
+///
+/// `k` comes from the rounded sum, `f = 2^-k x + (2^-k - 1)` from `x` itself: one rounding, and
+/// `f = x` where `k` is 0. Where `1 + x` is not positive, finite and below 2^126 (2^-k must be
+/// normal), it is itself what to take the logarithm of.
+pub(crate) fn log1p_unsigned(b: &mut Builder, x: Value) -> Value {
+    let ty = b.ty(x);
+    let one = b.float(ty, 1.0);
+    let sum = b.add(x, one);
+    let (k, f) = split_sum(b, sum, x);
+    let result = log_of_parts(b, k, f, LOG1P_32);
+    let bits = b.bitcast(sum, ty.int());
+    let first = by_type(ty, 0x0080_0000, 1 << 52);
+    let end = by_type(ty, 0x7e80_0000, 0x7fd << 52);
+    let unusual = outside(b, bits, first, end);
+    let [result] = b.cold(unusual, [result], |b| [log(b, sum)]);
+    result
+}
+
+/// `x = 2^k (1 + f)`. Where the logarithm is infinite or NaN, so is `k`, and `f` is finite.
+fn split(b: &mut Builder, x: Value) -> (Value, Value) {
+    let ty = b.ty(x);
+    let int = ty.int();
+    let bits = b.bitcast(x, int);
+    let first_normal = by_type(ty, 0x0080_0000, 1 << 52);
+    let infinity = by_type(ty, 0x7f80_0000, 0x7ff << 52);
+    let unusual = outside(b, bits, first_normal, infinity);
+    let bias = b.float(ty, integer_magic(ty) + by_type(ty, 127.0, 1023.0));
+    let [bits, bias] = b.cold(unusual, [bits, bias], |b| {
+        // A subnormal is scaled to be normal; the others get the `k` that gives their result.
+        let shift = by_type(ty, 23, 52);
+        let scale = b.float(ty, f64::from(shift).exp2());
+        let scaled = b.mul(x, scale);
+        let zero = b.float(ty, 0.0);
+        let subnormal_bias = b.float(ty, integer_magic(ty) + by_type(ty, 150.0, 1075.0));
+        let (up, down) = (b.float(ty, f64::INFINITY), b.float(ty, f64::NEG_INFINITY));
+        let nan = b.float(ty, f64::NAN);
+        let (is_zero, is_infinite) = (b.eq(x, zero), b.eq(x, up));
+        let valid = b.le(zero, x);
+        let bias = b.select(is_zero, up, subnormal_bias);
+        let bias = b.select(is_infinite, down, bias);
+        let bias = b.select(valid, bias, nan);
+        [b.bitcast(scaled, int), bias]
+    });
+    let (exponent, moved) = move_interval(b, bits, sqrt_half_bits(ty));
+    let k = b.sub(exponent, bias);
+    let mantissa_mask = b.int(int, by_type(ty, (1 << 23) - 1, (1 << 52) - 1));
+    let least = b.int(int, sqrt_half_bits(ty));
+    let mantissa = b.and(moved, mantissa_mask);
+    let mantissa = b.add(mantissa, least);
+    let mantissa = b.bitcast(mantissa, ty);
+    let minus_one = b.float(ty, -1.0);
+    (k, b.add(mantissa, minus_one))
+}
+
+/// `1 + x = 2^k (1 + f)` for an ordinary `sum`, which is `1 + x` rounded.
+fn split_sum(b: &mut Builder, sum: Value, x: Value) -> (Value, Value) {
+    let ty = b.ty(x);
+    let int = ty.int();
+    let bits = b.bitcast(sum, int);
+    // From 3/4 in f32: f is exact then for every sum below 1.5.
+    let least = by_type(ty, 0x3f40_0000, sqrt_half_bits(ty));
+    let (exponent, moved) = move_interval(b, bits, least);
+    let bias = b.float(ty, integer_magic(ty) + by_type(ty, 127.0, 1023.0));
+    let k = b.sub(exponent, bias);
+    let exponent_mask = b.int(int, by_type(ty, -1 << 23, -1 << 52));
+    let exponent_bits = b.and(moved, exponent_mask);
+    // Twice the exponent bias less an exponent is that of the reciprocal.
+    let twice = b.int(int, by_type(ty, 254 << 23, 2046 << 52));
+    let power = b.sub(twice, exponent_bits);
+    let power = b.bitcast(power, ty);
+    let minus_one = b.float(ty, -1.0);
+    let power_minus_one = b.add(power, minus_one);
+    (k, b.fma(power, x, power_minus_one))
+}
+
+/// The bits moved so that the exponent steps at the float of bits `least`, not at 1, and that
+/// exponent (biased) as a float above [`integer_magic`].
+fn move_interval(b: &mut Builder, bits: Value, least: i64) -> (Value, Value) {
+    let int = b.ty(bits);
+    let ty = int.float();
+    let one = by_type(ty, 127 << 23, 1023 << 52);
+    let offset = b.int(int, one - least);
+    let moved = b.add(bits, offset);
+    let exponent = b.shr(moved, by_type(ty, 23, 52));
+    let magic = b.int(int, by_type(ty, 0x4b00_0000, 0x433 << 52));
+    let exponent = b.or(exponent, magic);
+    (b.bitcast(exponent, ty), moved)
+}
+
+fn sqrt_half_bits(ty: Type) -> i64 {
+    by_type(ty, 0x3f35_04f3, 0x3fe6_a09e_667f_3bcd)
+}
+
+/// 2^23 (2^52): an integer in the low bits of a float of this exponent is its value, less this.
+fn integer_magic(ty: Type) -> f64 {
+    by_type(ty, (1u64 << 23) as f64, (1u64 << 52) as f64)
+}
+
+/// Whether `bits`, taken as unsigned, lie outside `first..end`.
+fn outside(b: &mut Builder, bits: Value, first: i64, end: i64) -> Value {
+    let int = b.ty(bits);
+    // Signed comparison of numbers moved by half the range compares them as unsigned.
+    let half = if int == Type::I32 { i64::from(i32::MIN) } else { i64::MIN };
+    let offset = b.int(int, half.wrapping_sub(first));
+    let limit = b.int(int, half.wrapping_add(end - first));
+    let moved = b.add(bits, offset);
+    b.ge(moved, limit)
+}
+
+/// `k ln 2 + log(1 + f)`.
+///
+/// In f32 by a polynomial for the interval of `f`, in f64 (where it would be long) by a quotient.
+fn log_of_parts(b: &mut Builder, k: Value, f: Value, polynomial_32: &[f64]) -> Value {
+    let ty = b.ty(f);
+    let ln2 = b.float(ty, LN_2);
+    if ty == Type::F32 {
+        let p = horner(b, f, polynomial_32);
+        let square = b.mul(f, f);
+        let mantissa = b.fma(square, p, f);
+        return b.fma(k, ln2, mantissa);
+    }
+    let low = b.float(ty, 2.319_046_813_846_3e-17);
+    let low = b.mul(k, low);
+    let mantissa = log_of_mantissa_plus_64(b, f, Some(low));
+    b.fma(k, ln2, mantissa)
+}
+
+/// `log(1 + f)` in f64.
+fn log_of_mantissa_64(b: &mut Builder, f: Value) -> Value {
+    log_of_mantissa_plus_64(b, f, None)
+}
+
+/// `log(1 + f)` plus a small term, in f64: as fdlibm, `f - (f^2/2 - s (f^2/2 + s^2 P(s^2)))` with
+/// `s = f / (2 + f)`, so that all but the first term are small against it.
+fn log_of_mantissa_plus_64(b: &mut Builder, f: Value, small: Option<Value>) -> Value {
+    let ty = b.ty(f);
+    let (two, half) = (b.float(ty, 2.0), b.float(ty, 0.5));
+    let denominator = b.add(f, two);
+    let s = b.div(f, denominator);
+    let square = b.mul(s, s);
+    let p = horner(b, square, LOG_64);
+    let half_f = b.mul(f, half);
+    let half_square = b.mul(half_f, f);
+    let sum = b.fma(square, p, half_square);
+    let product = match small {
+        Some(small) => b.fma(s, sum, small),
+        None => b.mul(s, sum),
+    };
+    let correction = b.sub(half_square, product);
+    b.sub(f, correction)
 }

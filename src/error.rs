@@ -1,0 +1,184 @@
+//! What can go wrong when a kernel runs.
+
+use kiln_ir::DType;
+use std::fmt;
+
+/// An operand in an error message: `input 0`, `output 1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// An input, by position.
+    Input(usize),
+    /// An output, by position.
+    Output(usize),
+}
+
+impl fmt::Display for Operand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Operand::Input(index) => write!(f, "input {index}"),
+            Operand::Output(index) => write!(f, "output {index}"),
+        }
+    }
+}
+
+/// Why a kernel did not run. Nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// Another number of inputs than the kernel has.
+    #[error("the kernel takes {expected} inputs, not {found}")]
+    InputCount {
+        /// The kernel's.
+        expected: usize,
+        /// Those given.
+        found: usize,
+    },
+    /// Another number of inputs than the kernel has, whose declarations are listed.
+    #[error(
+        "the kernel takes {} input{} ({}), found {found}; give one array for each, in this order",
+        .names.len(), if .names.len() == 1 { "" } else { "s" }, .names.join(", ")
+    )]
+    Inputs {
+        /// The kernel's, as declared.
+        names: Vec<String>,
+        /// How many were given.
+        found: usize,
+    },
+    /// An input of another element type.
+    #[error(
+        "input {name} is {found}, the kernel takes {expected}; convert it, or declare {name}: {found}"
+    )]
+    InputDType {
+        /// Its name.
+        name: String,
+        /// The kernel's.
+        expected: DType,
+        /// The one given.
+        found: DType,
+    },
+    /// An input of another shape than declared.
+    #[error("input {input} got shape {found:?}: {reason}")]
+    InputShape {
+        /// As declared.
+        input: String,
+        /// The shape given.
+        found: Vec<usize>,
+        /// What does not fit.
+        reason: String,
+    },
+    /// Operands of a fused kernel whose shapes do not broadcast.
+    #[error(
+        "shapes do not broadcast: {}; aligned at their last axes, sizes must be equal, or 1",
+        .operands.join(", ")
+    )]
+    Shapes {
+        /// Each operand's name and shape.
+        operands: Vec<String>,
+    },
+    /// Another number of outputs than the kernel has.
+    #[error("the kernel has {expected} outputs, not {found}")]
+    OutputCount {
+        /// The kernel's.
+        expected: usize,
+        /// Those given.
+        found: usize,
+    },
+    /// An operand of another element type.
+    #[error(
+        "{operand} is {found}, the kernel wants {expected}: convert it, or compile for {found}"
+    )]
+    DType {
+        /// Which.
+        operand: Operand,
+        /// The kernel's.
+        expected: DType,
+        /// The one given.
+        found: DType,
+    },
+    /// A tensor of another element type than was asked for.
+    #[error("the tensor is {found}, not {expected}: take it with `into_{found}`")]
+    TensorDType {
+        /// The one asked for.
+        expected: DType,
+        /// The tensor's.
+        found: DType,
+    },
+    /// Inputs whose shapes do not broadcast together.
+    #[error(
+        "{operand} of shape {shape:?} does not broadcast with shape {other:?}: sizes \
+         {} and {} meet in dimension {axis} from the end; they must be equal, or one of them 1",
+        from_end(.shape, *.axis), from_end(.other, *.axis)
+    )]
+    Broadcast {
+        /// Which.
+        operand: Operand,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// The shape that the operands before it broadcast to.
+        other: Vec<usize>,
+        /// The first dimension that fails, counted from the last, which is 1.
+        axis: usize,
+    },
+    /// An output of another shape than the result.
+    #[error("output {index} has shape {found:?}, the result has shape {expected:?}")]
+    OutputShape {
+        /// Which output.
+        index: usize,
+        /// The result's.
+        expected: Vec<usize>,
+        /// The output's.
+        found: Vec<usize>,
+    },
+    /// An output that shares memory with another operand, other than as the same array.
+    #[error(
+        "{output} overlaps {other} in memory: an output may be exactly an input (same place, \
+         shape and strides), or must lie elsewhere; copy {other} first"
+    )]
+    Overlap {
+        /// The output.
+        output: Operand,
+        /// What it overlaps.
+        other: Operand,
+    },
+    /// An output of which several elements share memory.
+    #[error("elements of {output} overlap each other in memory (shape {shape:?})")]
+    SelfOverlap {
+        /// The output.
+        output: Operand,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+    /// An array that no address space holds.
+    #[error("an array of shape {shape:?} and type {dtype} has more bytes than can be addressed")]
+    TooLarge {
+        /// Its shape.
+        shape: Vec<usize>,
+        /// Its element type.
+        dtype: DType,
+    },
+    /// The allocator gave no memory.
+    #[error("out of memory: {bytes} bytes for an array of shape {shape:?} and type {dtype}")]
+    OutOfMemory {
+        /// Bytes asked for.
+        bytes: usize,
+        /// Shape of the array.
+        shape: Vec<usize>,
+        /// Its element type.
+        dtype: DType,
+    },
+    /// Operands that cannot be multiplied.
+    #[error("matmul of shapes {left:?} and {right:?}: {reason}")]
+    Matmul {
+        /// Left operand's shape.
+        left: Vec<usize>,
+        /// Right operand's shape.
+        right: Vec<usize>,
+        /// What does not fit, and a hint.
+        reason: String,
+    },
+}
+
+/// The size of dimension `axis`, counted from the last, which is 1.
+fn from_end(shape: &[usize], axis: usize) -> usize {
+    shape.len().checked_sub(axis).map_or(1, |index| shape[index])
+}

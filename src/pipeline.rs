@@ -1,0 +1,240 @@
+//! The pipeline: every stage in order, from a graph to a kernel. The only file that sees them all.
+//!
+//! ```text
+//! Graph ── verify ── fuse ── verify ── lower ── verify ── emit ── Kernel
+//! ```
+
+use crate::cpu::Cpu;
+use crate::emit::{self, Code, EmitError, EmitterKind};
+use crate::fuse::{self, Fusion, Mode};
+use crate::lower::lower;
+use crate::run::Kernel;
+use crate::vir;
+use kiln_ir::{Expr, Graph, GraphError, Node, TextError};
+use std::fmt::Write as _;
+
+/// How to compile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompileOptions {
+    mode: Mode,
+    emitter: EmitterKind,
+    threads: Option<usize>,
+    fuse: bool,
+}
+
+impl Default for CompileOptions {
+    fn default() -> CompileOptions {
+        CompileOptions {
+            mode: Mode::Precise,
+            emitter: EmitterKind::Auto,
+            threads: None,
+            fuse: true,
+        }
+    }
+}
+
+impl CompileOptions {
+    /// [`Mode::Precise`], the fastest emitter, all threads of the pool, fused.
+    pub fn new() -> CompileOptions {
+        CompileOptions::default()
+    }
+
+    /// One kernel for each op, as written, with a real temporary for each result: what fused code
+    /// is compared with. The mode does not matter, for nothing is rewritten.
+    pub fn unfused() -> CompileOptions {
+        CompileOptions { fuse: false, ..CompileOptions::default() }
+    }
+
+    /// How much rewrites may change.
+    pub fn mode(self, mode: Mode) -> CompileOptions {
+        CompileOptions { mode, ..self }
+    }
+
+    /// Which emitter makes the code.
+    pub fn emitter(self, emitter: EmitterKind) -> CompileOptions {
+        CompileOptions { emitter, ..self }
+    }
+
+    /// At most so many threads of the rayon pool that a call is made from; 1 stays on the caller's.
+    pub fn threads(self, threads: usize) -> CompileOptions {
+        CompileOptions { threads: Some(threads.max(1)), ..self }
+    }
+}
+
+/// Why a kernel was not compiled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// The expression is wrong: shapes, types, declarations.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The text cannot be read, or says something wrong.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// No code can be made on this machine.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+}
+
+/// Compiles expressions, one output each, into a kernel, with default options.
+///
+/// ```
+/// use kiln::{Expr, compile};
+/// use ndarray::array;
+///
+/// let x = Expr::input("x");
+/// let kernel = compile(&[&x / (1.0 + (-&x).exp())])?;
+/// let outputs = kernel.run(&[(&array![0f32, 1.0, -1.0]).into()])?;
+/// assert_eq!(outputs[0].shape(), [3]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn compile(outputs: &[Expr]) -> Result<Kernel, CompileError> {
+    compile_with(&kiln_ir::build("kernel", outputs)?, CompileOptions::default())
+}
+
+/// Compiles kernel text with default options.
+///
+/// ```
+/// let kernel = kiln::compile_text("0.5*x*(1+erf(x/sqrt(2)))")?;
+/// assert_eq!(kernel.inputs()[0].name, "x");
+/// # Ok::<(), kiln::CompileError>(())
+/// ```
+pub fn compile_text(text: &str) -> Result<Kernel, CompileError> {
+    compile_with(&kiln_ir::parse(text)?, CompileOptions::default())
+}
+
+/// Compiles a graph.
+pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, CompileError> {
+    verify(graph, "build");
+    let fused = match options.fuse {
+        true => fuse::fuse(graph, options.mode).graph,
+        false => fuse::unfused(graph),
+    };
+    verify(&fused, "fuse");
+    let compile_body = |body: &Graph| -> Result<(Code, f64), EmitError> {
+        let program = lower(body);
+        let code = emit::compile(&program, options.emitter, Cpu::host())?;
+        Ok((code, fuse::cost_in_adds(body)))
+    };
+    Ok(Kernel::new(fused, options.threads, compile_body)?)
+}
+
+/// A stage's output is wrong only through a bug of Kiln's: it panics, with the graph.
+fn verify(graph: &Graph, stage: &str) {
+    if cfg!(debug_assertions)
+        && let Err(fault) = kiln_ir::verify(graph)
+    {
+        panic!("{stage} made an invalid graph: {fault}\n{graph}");
+    }
+}
+
+/// A stage whose output can be shown as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The graph as written.
+    Ir,
+    /// The fused graph.
+    Fused,
+    /// The vector program of each fused kernel.
+    Vir,
+    /// The Cranelift IR of each fused kernel.
+    Clif,
+    /// The rewrites from what was written to what runs.
+    Proof,
+}
+
+/// The text of a stage.
+pub fn explain(graph: &Graph, mode: Mode, stage: Stage) -> Result<String, CompileError> {
+    Ok(match stage {
+        Stage::Ir => graph.to_string(),
+        Stage::Fused => fuse::fuse(graph, mode).graph.to_string(),
+        Stage::Vir => programs(graph, mode).map(|program| program.to_string()).collect(),
+        Stage::Clif => {
+            let mut text = String::new();
+            for program in programs(graph, mode) {
+                text += &emit::clif::listing(&program, None)?.clif;
+            }
+            text
+        }
+        Stage::Proof => match fuse::prove(graph, mode) {
+            Some(proof) => proof.to_string(),
+            None => "the program is too large a tree to prove; use the fused stage\n".to_string(),
+        },
+    })
+}
+
+fn programs(graph: &Graph, mode: Mode) -> impl Iterator<Item = vir::Program> {
+    let fused = fuse::fuse(graph, mode).graph;
+    let bodies: Vec<_> = fused
+        .nodes()
+        .iter()
+        .filter_map(|node| match node {
+            Node::Fused { body, .. } => Some(lower(body)),
+            _ => None,
+        })
+        .collect();
+    bodies.into_iter()
+}
+
+/// A short tour of all stages, with counts of ops and of bytes moved before and after.
+pub fn tour(graph: &Graph, mode: Mode) -> Result<String, CompileError> {
+    let Fusion { graph: fused, algebra, .. } = fuse::fuse(graph, mode);
+    let unfused = fuse::unfused(graph);
+    let mut text = String::new();
+    let mut section = |title: &str, body: &str| {
+        let _ = writeln!(text, "── {title}\n{}\n", body.trim_end());
+    };
+    section("as written", &graph.to_string());
+    section("proof", &explain(graph, mode, Stage::Proof)?);
+    section(&format!("fused ({mode})"), &fused.to_string());
+    for program in programs(graph, mode) {
+        let primitives = program.insts.len();
+        section(&format!("vector program ({primitives} values)"), &program.to_string());
+    }
+    let (before, after) = (bytes_per_element(&unfused), bytes_per_element(&fused));
+    let counts = format!(
+        "             unfused    fused\n\
+         passes      {:>8} {:>8}\n\
+         ops         {:>8} {:>8}\n\
+         bytes/elem  {:>8} {:>8}\n\
+         cost/elem   {:>8.1} {:>8.1}  (in adds, estimated)",
+        passes(&unfused),
+        passes(&fused),
+        ops(&unfused),
+        ops(&fused),
+        before,
+        after,
+        algebra.cost_before as f64 / 10.0,
+        algebra.cost_after as f64 / 10.0,
+    );
+    section("before and after", &counts);
+    Ok(text)
+}
+
+fn passes(graph: &Graph) -> usize {
+    let pass = |node: &&Node| matches!(node, Node::Fused { .. } | Node::Matmul(..));
+    graph.nodes().iter().filter(pass).count()
+}
+
+fn ops(graph: &Graph) -> usize {
+    let count = |node: &Node| match node {
+        Node::Fused { body, .. } => body.op_count(),
+        Node::Matmul(..) => 1,
+        _ => 0,
+    };
+    graph.nodes().iter().map(count).sum()
+}
+
+/// Bytes that the fused kernels of `graph` load and store for an element, if every operand is a
+/// full array.
+pub fn bytes_per_element(graph: &Graph) -> usize {
+    let bytes = |node: &Node| match node {
+        Node::Fused { body, .. } => {
+            let loads: usize = body.inputs().iter().map(|input| input.dtype.size()).sum();
+            let stores: usize = body.outputs().iter().map(|&o| body.dtype(o).size()).sum();
+            loads + stores
+        }
+        _ => 0,
+    };
+    graph.nodes().iter().map(bytes).sum()
+}

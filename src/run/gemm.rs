@@ -1,0 +1,287 @@
+//! Matrix products over views: NumPy's `matmul` through the crate `gemm`.
+//!
+//! Transposed, strided and broadcast operands are multiplied where they lie. The result does not
+//! depend on the number of threads; its last bits may depend on the layout of the operands, for
+//! the order of summation does.
+
+use super::layout::broadcast_shape;
+use super::overlap;
+use super::view::{Layout, View, ViewMut};
+use crate::error::{Operand, RunError};
+use gemm::Parallelism;
+use kiln_ir::DType;
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+
+/// Products of fewer multiplications stay on the caller's thread.
+const WORTH_THREADS: usize = 1 << 21;
+
+/// The shape of a product, by NumPy's rules: vectors are promoted to matrices and the dimension
+/// added is dropped again; dimensions before the last two broadcast.
+pub fn matmul_shape(left: &[usize], right: &[usize]) -> Result<Vec<usize>, RunError> {
+    Ok(Product::new(left, right)?.shape)
+}
+
+/// Writes the product of `left` and `right` to `output`, on at most `threads` threads.
+pub fn matmul(
+    left: &View<'_>,
+    right: &View<'_>,
+    output: &mut ViewMut<'_>,
+    threads: Option<usize>,
+) -> Result<(), RunError> {
+    let product = Product::new(left.shape(), right.shape())?;
+    let dtype = left.dtype();
+    if !dtype.is_float() {
+        return Err(product.refuse(format!("the operands are {dtype}, not f32 or f64")));
+    }
+    for (operand, found) in
+        [(Operand::Input(1), right.dtype()), (Operand::Output(0), output.dtype())]
+    {
+        if found != dtype {
+            return Err(RunError::DType { operand, expected: dtype, found });
+        }
+    }
+    if output.shape() != product.shape {
+        let found = output.shape().to_vec();
+        return Err(RunError::OutputShape { index: 0, expected: product.shape, found });
+    }
+    overlap::check(&[], std::slice::from_ref(output))?;
+    for (name, input) in [("left", left), ("right", right)] {
+        if overlap::overlap(&output.layout, &input.layout) {
+            return Err(product.refuse(format!("the output overlaps the {name} operand in memory")));
+        }
+    }
+    if product.shape.contains(&0) {
+        return Ok(());
+    }
+    let operands = [&left.layout, &right.layout, &output.layout];
+    match dtype {
+        DType::F32 => product.run::<f32>(operands, threads),
+        _ => product.run::<f64>(operands, threads),
+    }
+    Ok(())
+}
+
+/// Sizes of a batch of matrix products.
+struct Product {
+    left: Vec<usize>,
+    right: Vec<usize>,
+    /// The result's shape.
+    shape: Vec<usize>,
+    /// Its dimensions before the last two.
+    batch: Vec<usize>,
+    m: usize,
+    k: usize,
+    n: usize,
+}
+
+impl Product {
+    fn new(left: &[usize], right: &[usize]) -> Result<Product, RunError> {
+        let mut product = Product {
+            left: left.to_vec(),
+            right: right.to_vec(),
+            shape: Vec::new(),
+            batch: Vec::new(),
+            m: 1,
+            k: 0,
+            n: 1,
+        };
+        let (left_batch, left_matrix) = left.split_at(left.len().saturating_sub(2));
+        let (right_batch, right_matrix) = right.split_at(right.len().saturating_sub(2));
+        let (m, k) = match *left_matrix {
+            [m, k] => (Some(m), k),
+            [k] => (None, k),
+            _ => return Err(product.refuse("the left operand is a scalar: use `*`".into())),
+        };
+        let (right_k, n) = match *right_matrix {
+            [k, n] => (k, Some(n)),
+            [k] => (k, None),
+            _ => return Err(product.refuse("the right operand is a scalar: use `*`".into())),
+        };
+        if k != right_k {
+            return Err(product.refuse(product.mismatch(k, right_k)));
+        }
+        let Ok(batch) = broadcast_shape(&[left_batch, right_batch]) else {
+            return Err(product.refuse(format!(
+                "batch dimensions {left_batch:?} and {right_batch:?} do not broadcast: sizes must \
+                 be equal, or one of them 1"
+            )));
+        };
+        product.shape = batch.iter().copied().chain(m).chain(n).collect();
+        product.batch = batch;
+        (product.m, product.k, product.n) = (m.unwrap_or(1), k, n.unwrap_or(1));
+        Ok(product)
+    }
+
+    fn refuse(&self, reason: String) -> RunError {
+        RunError::Matmul { left: self.left.clone(), right: self.right.clone(), reason }
+    }
+
+    /// What to say where the inner sizes differ.
+    fn mismatch(&self, k: usize, right_k: usize) -> String {
+        let left_axis = self.left.len() - 1;
+        let right_axis = self.right.len().saturating_sub(2);
+        let mut reason = format!(
+            "dimension {left_axis} of the left operand is {k}, dimension {right_axis} of the right \
+             operand is {right_k}; they must be equal"
+        );
+        let transposed = |shape: &[usize]| shape.len() >= 2;
+        if transposed(&self.right) && self.right.last() == Some(&k) {
+            reason += " (transpose the right operand?)";
+        } else if transposed(&self.left) && self.left[left_axis - 1] == right_k {
+            reason += " (transpose the left operand?)";
+        }
+        reason
+    }
+
+    /// Every matrix product of the batch.
+    fn run<T: Number>(&self, operands: [&Layout; 3], threads: Option<usize>) {
+        let [left, right, output] = operands;
+        // Rows and columns: a vector is a row on the left and a column on the right.
+        let [left_rows, left_columns] = steps(left, [None, Some(0)]);
+        let [right_rows, right_columns] = steps(right, [Some(0), None]);
+        let (vector_left, vector_right) = (self.left.len() == 1, self.right.len() == 1);
+        let kept: [Option<usize>; 2] = match (vector_left, vector_right) {
+            (false, false) => [Some(1), Some(0)],
+            (true, false) => [None, Some(0)],
+            (false, true) => [Some(0), None],
+            (true, true) => [None, None],
+        };
+        let [output_rows, output_columns] = kept.map(|back| from_end(output, back));
+
+        let one = |index: usize, parallelism: Parallelism| {
+            let batch = |operand: &Layout, rank: usize| self.place(index, operand, rank);
+            let left_at = batch(left, self.left.len().saturating_sub(2));
+            let right_at = batch(right, self.right.len().saturating_sub(2));
+            let output_at = batch(output, self.batch.len());
+            // SAFETY: the matrices lie within their views, as shapes and steps say; the output
+            // overlaps nothing, and the batch's outputs are distinct.
+            unsafe {
+                T::gemm(
+                    [self.m, self.n, self.k],
+                    (output_at.cast(), output_columns, output_rows),
+                    (left_at.cast(), left_columns, left_rows),
+                    (right_at.cast(), right_columns, right_rows),
+                    parallelism,
+                );
+            }
+        };
+        let one = Shared(one);
+        let count: usize = self.batch.iter().product();
+        let each = self.m.saturating_mul(self.n).saturating_mul(self.k);
+        let most = threads.unwrap_or(usize::MAX);
+        if most < 2 || each.saturating_mul(count) < WORTH_THREADS {
+            (0..count).for_each(|index| one.call(index, Parallelism::None));
+            return;
+        }
+        let threads = most.min(rayon::current_num_threads());
+        if each < WORTH_THREADS {
+            // Small matrices: one thread for each part of the batch.
+            let part = count.div_ceil(threads);
+            (0..threads).into_par_iter().with_max_len(1).for_each(|thread| {
+                let part = thread * part..count.min((thread + 1) * part);
+                part.for_each(|index| one.call(index, Parallelism::None));
+            });
+        } else {
+            (0..count).for_each(|index| one.call(index, Parallelism::Rayon(threads)));
+        }
+    }
+
+    /// Where matrix `index` of the batch begins in an operand, whose first `own_batch` dimensions
+    /// are those of its batch.
+    fn place(&self, mut index: usize, operand: &Layout, own_batch: usize) -> *mut u8 {
+        let mut at = operand.base;
+        for (axis, &size) in self.batch.iter().enumerate().rev() {
+            let position = index % size;
+            index /= size;
+            let own = (axis + own_batch).checked_sub(self.batch.len());
+            if let Some(own) = own.filter(|&own| operand.shape[own] != 1) {
+                at = at.wrapping_offset(position as isize * operand.strides[own]);
+            }
+        }
+        at
+    }
+}
+
+/// Element steps of rows and columns of an operand; `vector` says which of them the only dimension
+/// of a vector is.
+fn steps(operand: &Layout, vector: [Option<usize>; 2]) -> [isize; 2] {
+    match operand.shape.len() {
+        1 => vector.map(|back| from_end(operand, back)),
+        _ => [Some(1), Some(0)].map(|back| from_end(operand, back)),
+    }
+}
+
+/// Step in elements of a dimension counted from the last, which is 0; of none, 1.
+fn from_end(operand: &Layout, back: Option<usize>) -> isize {
+    let size = operand.dtype.size() as isize;
+    back.map_or(1, |back| operand.strides[operand.strides.len() - 1 - back] / size)
+}
+
+/// A closure over raw pointers that threads may share.
+struct Shared<F>(F);
+
+// SAFETY: the closure reads the inputs and writes a distinct matrix for every index.
+unsafe impl<F> Sync for Shared<F> {}
+
+impl<F: Fn(usize, Parallelism)> Shared<F> {
+    fn call(&self, index: usize, parallelism: Parallelism) {
+        (self.0)(index, parallelism);
+    }
+}
+
+/// A matrix: first element, and steps between columns and between rows.
+type Matrix<P> = (P, isize, isize);
+
+/// An element type that `gemm` multiplies.
+trait Number: Copy + 'static {
+    const ZERO: Self;
+    const ONE: Self;
+
+    /// `output = left * right`, for sizes `[m, n, k]`.
+    ///
+    /// # Safety
+    ///
+    /// Every matrix must be good for its size, and the output overlap nothing.
+    unsafe fn gemm(
+        [m, n, k]: [usize; 3],
+        (output, output_columns, output_rows): Matrix<*mut Self>,
+        (left, left_columns, left_rows): Matrix<*const Self>,
+        (right, right_columns, right_rows): Matrix<*const Self>,
+        parallelism: Parallelism,
+    ) {
+        // SAFETY: required of the caller.
+        unsafe {
+            gemm::gemm(
+                m,
+                n,
+                k,
+                output,
+                output_columns,
+                output_rows,
+                false,
+                left,
+                left_columns,
+                left_rows,
+                right,
+                right_columns,
+                right_rows,
+                Self::ZERO,
+                Self::ONE,
+                false,
+                false,
+                false,
+                parallelism,
+            );
+        }
+    }
+}
+
+impl Number for f32 {
+    const ZERO: f32 = 0.0;
+    const ONE: f32 = 1.0;
+}
+
+impl Number for f64 {
+    const ZERO: f64 = 0.0;
+    const ONE: f64 = 1.0;
+}

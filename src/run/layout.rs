@@ -1,0 +1,240 @@
+//! Iteration spaces: operands of any shape and strides as few nested loops over one index.
+//!
+//! In: views that broadcast to the shape of the outputs. Out: a [`Space`], its dimensions ordered
+//! so that the last has the smallest step in the first output, steps of that output positive, and
+//! dimensions merged wherever every operand allows it. All contiguous arrays become one dimension.
+
+use super::view::{Layout, RANK};
+use crate::error::{Operand, RunError};
+use smallvec::SmallVec;
+
+/// Operands up to this many need no allocation.
+pub(super) const OPERANDS: usize = 8;
+
+/// The shape that `shapes` broadcast to, by NumPy's rules.
+pub fn broadcast_shape(shapes: &[&[usize]]) -> Result<Vec<usize>, RunError> {
+    let rank = shapes.iter().map(|shape| shape.len()).max().unwrap_or(0);
+    let mut result = vec![1; rank];
+    let mut so_far = 0;
+    for (index, shape) in shapes.iter().enumerate() {
+        so_far = shape.len().max(so_far);
+        for (axis, &size) in shape.iter().rev().enumerate() {
+            let known = &mut result[rank - 1 - axis];
+            match (*known, size) {
+                (_, 1) => {}
+                (1, _) => *known = size,
+                (known, size) if known == size => {}
+                _ => {
+                    return Err(RunError::Broadcast {
+                        operand: Operand::Input(index),
+                        shape: shape.to_vec(),
+                        other: result[rank - so_far..].to_vec(),
+                        axis: axis + 1,
+                    });
+                }
+            }
+        }
+    }
+    Ok(result)
+}
+
+/// Whether an array of `shape` can be read as one of `target`.
+pub(super) fn broadcasts_to(shape: &[usize], target: &[usize]) -> bool {
+    let fits = |(&size, &wanted): (&usize, &usize)| size == wanted || size == 1;
+    shape.len() <= target.len() && shape.iter().rev().zip(target.iter().rev()).all(fits)
+}
+
+/// How an operand lies along a dimension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inner {
+    /// Element after element.
+    Contiguous,
+    /// One repeated element.
+    Splat,
+    /// Anything else.
+    Strided,
+}
+
+/// Nested loops over operands. Operands are the inputs, then the outputs.
+#[derive(Debug)]
+pub(super) struct Space {
+    /// Size of each dimension, outermost first; none for a single element. Never 0.
+    pub(super) extents: SmallVec<[usize; RANK]>,
+    /// `strides[dim * operands + operand]`, in bytes.
+    strides: SmallVec<[isize; RANK * OPERANDS]>,
+    /// First element of each operand.
+    pub(super) bases: SmallVec<[*mut u8; OPERANDS]>,
+    /// Element size of each operand.
+    pub(super) sizes: SmallVec<[usize; OPERANDS]>,
+}
+
+impl Space {
+    /// The space of `operands` broadcast to `shape`, which has no size of 0; dimensions are ordered
+    /// by the operand `lead`.
+    pub(super) fn new<'a>(
+        shape: &[usize],
+        operands: impl Iterator<Item = &'a Layout> + Clone,
+        lead: usize,
+    ) -> Space {
+        let bases: SmallVec<[*mut u8; OPERANDS]> = operands.clone().map(|op| op.base).collect();
+        let sizes = operands.clone().map(|op| op.dtype.size()).collect();
+        let count = bases.len();
+        let mut space = Space { extents: SmallVec::new(), strides: SmallVec::new(), bases, sizes };
+        for (dim, &extent) in shape.iter().enumerate() {
+            if extent == 1 {
+                continue;
+            }
+            space.extents.push(extent);
+            for operand in operands.clone() {
+                // Shapes align at the end; what is missing or of size 1 repeats.
+                let own = (dim + operand.shape.len()).checked_sub(shape.len());
+                let own = own.filter(|&own| operand.shape[own] != 1);
+                space.strides.push(own.map_or(0, |own| operand.strides[own]));
+            }
+        }
+        if space.extents.len() > 1 {
+            space.sort(lead, count);
+        }
+        space.face_forward(lead, count);
+        space.merge(count);
+        space
+    }
+
+    /// Number of operands.
+    pub(super) fn operands(&self) -> usize {
+        self.bases.len()
+    }
+
+    /// Number of elements.
+    pub(super) fn len(&self) -> usize {
+        self.extents.iter().product()
+    }
+
+    /// Size of the innermost dimension.
+    pub(super) fn inner(&self) -> usize {
+        self.extents.last().copied().unwrap_or(1)
+    }
+
+    /// Step of an operand along a dimension, in bytes.
+    pub(super) fn stride(&self, dim: usize, operand: usize) -> isize {
+        self.strides[dim * self.operands() + operand]
+    }
+
+    /// Step of an operand along the innermost dimension, in bytes.
+    pub(super) fn inner_stride(&self, operand: usize) -> isize {
+        match self.extents.len() {
+            0 => self.sizes[operand] as isize,
+            rank => self.stride(rank - 1, operand),
+        }
+    }
+
+    /// How an operand lies along the innermost dimension.
+    pub(super) fn inner_class(&self, operand: usize) -> Inner {
+        match self.inner_stride(operand) {
+            0 => Inner::Splat,
+            stride if stride == self.sizes[operand] as isize => Inner::Contiguous,
+            _ => Inner::Strided,
+        }
+    }
+
+    /// Whether an operand is one contiguous array over the whole space.
+    pub(super) fn is_flat(&self, operand: usize) -> bool {
+        let mut expected = self.sizes[operand] as isize;
+        for dim in (0..self.extents.len()).rev() {
+            if self.stride(dim, operand) != expected {
+                return false;
+            }
+            expected *= self.extents[dim] as isize;
+        }
+        true
+    }
+
+    /// Whether every row, that is, every run of the innermost dimension, is the same memory.
+    pub(super) fn repeats_rows(&self, operand: usize) -> bool {
+        (0..self.extents.len().saturating_sub(1)).all(|dim| self.stride(dim, operand) == 0)
+    }
+
+    /// Distance in bytes of row `row` from the first, for an operand.
+    pub(super) fn row_offset(&self, mut row: usize, operand: usize) -> isize {
+        let mut offset = 0;
+        for dim in (0..self.extents.len().saturating_sub(1)).rev() {
+            // The outermost index needs no division.
+            let index = if dim == 0 { row } else { row % self.extents[dim] };
+            row = if dim == 0 { 0 } else { row / self.extents[dim] };
+            offset += index as isize * self.stride(dim, operand);
+        }
+        offset
+    }
+
+    /// The largest steps of `lead` outermost; equal ones stay in order.
+    fn sort(&mut self, lead: usize, count: usize) {
+        for end in 1..self.extents.len() {
+            let mut dim = end;
+            let step = |space: &Space, dim| space.stride(dim, lead).unsigned_abs();
+            while dim > 0 && step(self, dim - 1) < step(self, dim) {
+                self.extents.swap(dim - 1, dim);
+                for operand in 0..count {
+                    self.strides.swap((dim - 1) * count + operand, dim * count + operand);
+                }
+                dim -= 1;
+            }
+        }
+    }
+
+    /// Walks every dimension in the direction of growing addresses of `lead`.
+    fn face_forward(&mut self, lead: usize, count: usize) {
+        for dim in 0..self.extents.len() {
+            if self.stride(dim, lead) >= 0 {
+                continue;
+            }
+            for operand in 0..count {
+                let stride = &mut self.strides[dim * count + operand];
+                let last = *stride * (self.extents[dim] as isize - 1);
+                *stride = -*stride;
+                self.bases[operand] = self.bases[operand].wrapping_offset(last);
+            }
+        }
+    }
+
+    /// Merges neighbours that are one run for every operand.
+    fn merge(&mut self, count: usize) {
+        let mut kept = 0;
+        for dim in 1..self.extents.len() {
+            let outer = kept * count..(kept + 1) * count;
+            let inner = dim * count;
+            let one_run = outer.clone().zip(inner..).all(|(outer, inner)| {
+                self.strides[outer] == self.strides[inner] * self.extents[dim] as isize
+            });
+            if one_run {
+                self.extents[kept] *= self.extents[dim];
+            } else {
+                kept += 1;
+                self.extents[kept] = self.extents[dim];
+            }
+            for operand in 0..count {
+                self.strides[kept * count + operand] = self.strides[inner + operand];
+            }
+        }
+        let rank = self.extents.len().min(kept + 1);
+        self.extents.truncate(rank);
+        self.strides.truncate(rank * count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::broadcast_shape;
+
+    #[test]
+    fn shapes_broadcast_as_in_numpy() {
+        assert_eq!(broadcast_shape(&[&[3, 1], &[4], &[]]).unwrap(), [3, 4]);
+        assert_eq!(broadcast_shape(&[&[0, 1], &[1, 5]]).unwrap(), [0, 5]);
+        assert_eq!(broadcast_shape(&[]).unwrap(), []);
+        let error = broadcast_shape(&[&[2, 3, 4], &[3, 1], &[5]]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "input 2 of shape [5] does not broadcast with shape [2, 3, 4]: sizes 5 and 4 meet in \
+             dimension 1 from the end; they must be equal, or one of them 1"
+        );
+    }
+}

@@ -1,0 +1,21 @@
+//! Running kernels over arrays: views, layouts, threads, matrix products.
+//!
+//! In: compiled [`Code`](crate::emit::Code) and [`View`]s of arrays. Out: filled [`ViewMut`]s. The
+//! results have the same bits whatever the layout, the position and the number of threads.
+
+mod arena;
+mod exec;
+mod gemm;
+mod kernel;
+mod layout;
+mod overlap;
+mod pack;
+mod tensor;
+mod view;
+
+pub use exec::{Work, execute};
+pub use gemm::{matmul, matmul_shape};
+pub use kernel::Kernel;
+pub use layout::broadcast_shape;
+pub use tensor::Tensor;
+pub use view::{Element, View, ViewMut};

@@ -1,0 +1,232 @@
+//! Views: arrays with their element type erased.
+
+use kiln_ir::DType;
+use ndarray::{ArrayBase, ArrayRef, ArrayView, ArrayViewMut, Data, DataMut, Dimension};
+use smallvec::SmallVec;
+use std::marker::PhantomData;
+
+/// Ranks up to this need no allocation.
+pub(super) const RANK: usize = 6;
+
+/// A Rust type that is an element type of Kiln's.
+pub trait Element: sealed::Sealed + Copy + Default + Send + Sync + 'static {
+    /// The element type.
+    const DTYPE: DType;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+    impl Sealed for bool {}
+}
+
+impl Element for f32 {
+    const DTYPE: DType = DType::F32;
+}
+
+impl Element for f64 {
+    const DTYPE: DType = DType::F64;
+}
+
+impl Element for bool {
+    const DTYPE: DType = DType::Bool;
+}
+
+/// Where the elements of an array lie.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    /// The element at index 0.
+    pub(super) base: *mut u8,
+    pub(super) dtype: DType,
+    pub(super) shape: SmallVec<[usize; RANK]>,
+    /// In bytes; they may be zero or negative.
+    pub(super) strides: SmallVec<[isize; RANK]>,
+}
+
+impl Layout {
+    fn of<T: Element>(base: *mut T, shape: &[usize], strides: &[isize]) -> Layout {
+        let size = size_of::<T>() as isize;
+        Layout {
+            base: base.cast(),
+            dtype: T::DTYPE,
+            shape: shape.into(),
+            strides: strides.iter().map(|stride| stride * size).collect(),
+        }
+    }
+}
+
+/// A read-only view of an array of any element type, shape and strides.
+///
+/// Made from `ndarray`'s arrays and views by `From`.
+#[derive(Clone, Debug)]
+pub struct View<'a> {
+    pub(super) layout: Layout,
+    lifetime: PhantomData<&'a u8>,
+}
+
+/// A view of an array that can be written.
+#[derive(Debug)]
+pub struct ViewMut<'a> {
+    pub(super) layout: Layout,
+    lifetime: PhantomData<&'a mut u8>,
+}
+
+// SAFETY: a `View` gives what `&[T]` gives, to elements that are `Sync`.
+unsafe impl Send for View<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for View<'_> {}
+// SAFETY: a `ViewMut` gives what `&mut [T]` gives, to elements that are `Send` and `Sync`.
+unsafe impl Send for ViewMut<'_> {}
+// SAFETY: as above; nothing is written through a shared `ViewMut`.
+unsafe impl Sync for ViewMut<'_> {}
+
+impl<'a> View<'a> {
+    /// A view of raw memory; `strides` are in bytes.
+    ///
+    /// # Safety
+    ///
+    /// Every element that `shape` and `strides` reach from `base` must be a valid `dtype` and
+    /// readable for `'a`, and may be written meanwhile only by a kernel that this view is an input
+    /// of, under the rules of [`execute`](super::execute).
+    pub unsafe fn from_raw(
+        base: *const u8,
+        dtype: DType,
+        shape: &[usize],
+        strides: &[isize],
+    ) -> View<'a> {
+        assert_eq!(shape.len(), strides.len(), "one stride per dimension");
+        let (shape, strides) = (shape.into(), strides.into());
+        let layout = Layout { base: base.cast_mut(), dtype, shape, strides };
+        View { layout, lifetime: PhantomData }
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        self.layout.dtype
+    }
+
+    /// The size of each dimension.
+    pub fn shape(&self) -> &[usize] {
+        &self.layout.shape
+    }
+
+    /// The step of each dimension in bytes.
+    pub fn strides(&self) -> &[isize] {
+        &self.layout.strides
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape().iter().product()
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.shape().contains(&0)
+    }
+}
+
+impl<'a> ViewMut<'a> {
+    /// A view of raw memory; `strides` are in bytes.
+    ///
+    /// # Safety
+    ///
+    /// Every element that `shape` and `strides` reach from `base` must be a valid `dtype`, readable
+    /// and writable for `'a`, and be used meanwhile only by a kernel that this view is an output
+    /// of, under the rules of [`execute`](super::execute).
+    pub unsafe fn from_raw(
+        base: *mut u8,
+        dtype: DType,
+        shape: &[usize],
+        strides: &[isize],
+    ) -> ViewMut<'a> {
+        assert_eq!(shape.len(), strides.len(), "one stride per dimension");
+        let layout = Layout { base, dtype, shape: shape.into(), strides: strides.into() };
+        ViewMut { layout, lifetime: PhantomData }
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        self.layout.dtype
+    }
+
+    /// The size of each dimension.
+    pub fn shape(&self) -> &[usize] {
+        &self.layout.shape
+    }
+
+    /// The step of each dimension in bytes.
+    pub fn strides(&self) -> &[isize] {
+        &self.layout.strides
+    }
+
+    /// The same view for a shorter time.
+    pub fn reborrow(&mut self) -> ViewMut<'_> {
+        ViewMut { layout: self.layout.clone(), lifetime: PhantomData }
+    }
+
+    /// The same array once more, to be written.
+    ///
+    /// # Safety
+    ///
+    /// While one of the two is used to write, the other may not be used at all.
+    pub(super) unsafe fn write_again(&self) -> ViewMut<'_> {
+        ViewMut { layout: self.layout.clone(), lifetime: PhantomData }
+    }
+
+    /// The same array, read-only for as long as `self` is borrowed.
+    pub fn view(&self) -> View<'_> {
+        View { layout: self.layout.clone(), lifetime: PhantomData }
+    }
+}
+
+impl<'a, T: Element, S: Data<Elem = T>, D: Dimension> From<&'a ArrayBase<S, D>> for View<'a> {
+    fn from(array: &'a ArrayBase<S, D>) -> View<'a> {
+        let layout = Layout::of(array.as_ptr().cast_mut(), array.shape(), array.strides());
+        View { layout, lifetime: PhantomData }
+    }
+}
+
+impl<'a, T: Element, D: Dimension> From<&'a ArrayRef<T, D>> for View<'a> {
+    fn from(array: &'a ArrayRef<T, D>) -> View<'a> {
+        let layout = Layout::of(array.as_ptr().cast_mut(), array.shape(), array.strides());
+        View { layout, lifetime: PhantomData }
+    }
+}
+
+impl<'a, T: Element, D: Dimension> From<ArrayView<'a, T, D>> for View<'a> {
+    fn from(array: ArrayView<'a, T, D>) -> View<'a> {
+        let layout = Layout::of(array.as_ptr().cast_mut(), array.shape(), array.strides());
+        View { layout, lifetime: PhantomData }
+    }
+}
+
+impl<'a, T, S, D> From<&'a mut ArrayBase<S, D>> for ViewMut<'a>
+where
+    T: Element,
+    S: DataMut<Elem = T>,
+    D: Dimension,
+{
+    fn from(array: &'a mut ArrayBase<S, D>) -> ViewMut<'a> {
+        let base = array.as_mut_ptr();
+        let layout = Layout::of(base, array.shape(), array.strides());
+        ViewMut { layout, lifetime: PhantomData }
+    }
+}
+
+impl<'a, T: Element, D: Dimension> From<&'a mut ArrayRef<T, D>> for ViewMut<'a> {
+    fn from(array: &'a mut ArrayRef<T, D>) -> ViewMut<'a> {
+        let base = array.as_mut_ptr();
+        let layout = Layout::of(base, array.shape(), array.strides());
+        ViewMut { layout, lifetime: PhantomData }
+    }
+}
+
+impl<'a, T: Element, D: Dimension> From<ArrayViewMut<'a, T, D>> for ViewMut<'a> {
+    fn from(mut array: ArrayViewMut<'a, T, D>) -> ViewMut<'a> {
+        let base = array.as_mut_ptr();
+        let layout = Layout::of(base, array.shape(), array.strides());
+        ViewMut { layout, lifetime: PhantomData }
+    }
+}
