@@ -115,6 +115,11 @@ impl Space {
         self.extents.last().copied().unwrap_or(1)
     }
 
+    /// Number of rows, that is, of runs of the innermost dimension.
+    pub(super) fn rows(&self) -> usize {
+        self.extents.iter().rev().skip(1).product()
+    }
+
     /// Step of an operand along a dimension, in bytes.
     pub(super) fn stride(&self, dim: usize, operand: usize) -> isize {
         self.strides[dim * self.operands() + operand]

@@ -12,6 +12,7 @@ mod overlap;
 mod pack;
 mod tensor;
 mod view;
+mod walk;
 
 pub use exec::{Work, execute};
 pub use gemm::{matmul, matmul_shape};

@@ -1,7 +1,6 @@
 //! Moving elements between arrays and the scratch that kernels read and write.
 
 use super::layout::{OPERANDS, Space};
-use super::view::RANK;
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -43,11 +42,13 @@ impl Scratch {
     pub(super) fn of(&self, operand: usize) -> *mut u8 {
         self.base.wrapping_add(self.starts[operand]).cast()
     }
+}
 
-    /// An operand's room.
-    pub(super) fn bytes(&self, operand: usize) -> usize {
-        (self.starts[operand + 1] - self.starts[operand]) * size_of::<Vector>()
-    }
+/// Some rows and columns of a space; columns are along its innermost dimension.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    pub(super) rows: Range<usize>,
+    pub(super) columns: Range<usize>,
 }
 
 /// Calls a function with the unsigned integer type of `$size` bytes.
@@ -62,128 +63,105 @@ macro_rules! by_size {
     };
 }
 
-/// Copies `n` elements that lie `stride` bytes apart to where they lie side by side.
+/// Packs a block of an operand, row after row.
 ///
 /// # Safety
 ///
-/// Both places must hold what is read and written there, and not overlap.
-pub(super) unsafe fn gather(to: *mut u8, from: *const u8, stride: isize, n: usize, size: usize) {
-    // SAFETY: required of the caller.
-    unsafe { by_size!(size, gather_as(to.cast(), from, stride, n)) }
+/// The block must be one of the space, and `to` hold as many elements.
+pub(super) unsafe fn gather(to: *mut u8, space: &Space, operand: usize, block: &Block) {
+    for_each_run(space, operand, block, |packed, array, [rows, columns], steps| {
+        let (size, to) = (space.sizes[operand], to.wrapping_add(packed));
+        let packed_steps = [(columns * size) as isize, size as isize];
+        let sizes = [rows, columns];
+        // SAFETY: required of the caller.
+        unsafe { by_size!(size, copy_as(to, packed_steps, array, steps, sizes)) }
+    });
 }
 
-/// Copies `n` elements that lie side by side to where they lie `stride` bytes apart.
+/// Unpacks a block of an operand, row after row.
 ///
 /// # Safety
 ///
-/// As for [`gather`].
-pub(super) unsafe fn scatter(to: *mut u8, stride: isize, from: *const u8, n: usize, size: usize) {
-    // SAFETY: required of the caller.
-    unsafe { by_size!(size, scatter_as(to, stride, from.cast(), n)) }
+/// The block must be one of the space, and `from` hold as many elements.
+pub(super) unsafe fn scatter(space: &Space, operand: usize, block: &Block, from: *const u8) {
+    for_each_run(space, operand, block, |packed, array, [rows, columns], steps| {
+        let (size, from) = (space.sizes[operand], from.wrapping_add(packed));
+        let packed_steps = [(columns * size) as isize, size as isize];
+        let sizes = [rows, columns];
+        // SAFETY: required of the caller.
+        unsafe { by_size!(size, copy_as(array, steps, from, packed_steps, sizes)) }
+    });
 }
 
-/// Packs rows of an operand, one after the other.
+/// Repeats the element at `from` `n` times.
 ///
 /// # Safety
 ///
-/// The rows must be rows of the space, and `to` hold as many.
-pub(super) unsafe fn gather_rows(to: *mut u8, space: &Space, operand: usize, rows: Range<usize>) {
+/// `from` must hold an element of `size` bytes, `to` hold `n`.
+pub(super) unsafe fn fill(to: *mut u8, from: *const u8, n: usize, size: usize) {
+    let size_step = size as isize;
     // SAFETY: required of the caller.
-    unsafe { by_size!(space.sizes[operand], gather_rows_as(to.cast(), space, operand, rows)) }
+    unsafe { by_size!(size, copy_as(to, [0, size_step], from, [0, 0], [1, n])) }
 }
 
-/// Unpacks rows of an operand, one after the other.
-///
-/// # Safety
-///
-/// The rows must be rows of the space, and `from` hold as many.
-pub(super) unsafe fn scatter_rows(
+/// Cuts a block into runs along the next to innermost dimension, within which rows are evenly
+/// apart. `visit` gets a run's place in the packed block in bytes, its place in the array, its
+/// rows and columns, and the steps of both in the array.
+fn for_each_run(
     space: &Space,
     operand: usize,
-    rows: Range<usize>,
+    block: &Block,
+    mut visit: impl FnMut(usize, *mut u8, [usize; 2], [isize; 2]),
+) {
+    let rank = space.extents.len();
+    let (run, row_step) = match rank {
+        0 | 1 => (1, 0),
+        _ => (space.extents[rank - 2], space.stride(rank - 2, operand)),
+    };
+    let column_step = space.inner_stride(operand);
+    let columns = block.columns.len();
+    let base = space.bases[operand].wrapping_offset(block.columns.start as isize * column_step);
+    let mut row = block.rows.start;
+    while row < block.rows.end {
+        let rows = (run - row % run).min(block.rows.end - row);
+        let packed = (row - block.rows.start) * columns * space.sizes[operand];
+        let array = base.wrapping_offset(space.row_offset(row, operand));
+        visit(packed, array, [rows, columns], [row_step, column_step]);
+        row += rows;
+    }
+}
+
+/// Copies rows and columns of elements; steps, of rows and of columns, are in bytes.
+unsafe fn copy_as<T: Copy>(
+    to: *mut u8,
+    to_steps: [isize; 2],
     from: *const u8,
+    from_steps: [isize; 2],
+    sizes: [usize; 2],
 ) {
+    let size = size_of::<T>() as isize;
+    let [rows, columns] = sizes;
     // SAFETY: required of the caller.
-    unsafe { by_size!(space.sizes[operand], scatter_rows_as(space, operand, rows, from.cast())) }
-}
-
-unsafe fn gather_as<T: Copy>(to: *mut T, from: *const u8, stride: isize, n: usize) {
-    // SAFETY: required of the caller of `gather`.
     unsafe {
-        if stride == size_of::<T>() as isize {
-            return from.copy_to_nonoverlapping(to.cast(), n * size_of::<T>());
-        }
-        for i in 0..n {
-            let element = from.offset(i as isize * stride).cast::<T>().read_unaligned();
-            to.add(i).write_unaligned(element);
-        }
-    }
-}
-
-unsafe fn scatter_as<T: Copy>(to: *mut u8, stride: isize, from: *const T, n: usize) {
-    // SAFETY: required of the caller of `scatter`.
-    unsafe {
-        if stride == size_of::<T>() as isize {
-            return to.copy_from_nonoverlapping(from.cast(), n * size_of::<T>());
-        }
-        for i in 0..n {
-            let element = from.add(i).read_unaligned();
-            to.offset(i as isize * stride).cast::<T>().write_unaligned(element);
-        }
-    }
-}
-
-unsafe fn gather_rows_as<T: Copy>(to: *mut T, space: &Space, operand: usize, rows: Range<usize>) {
-    let (row, stride) = (space.inner(), space.inner_stride(operand));
-    let base = space.bases[operand];
-    // SAFETY: required of the caller of `gather_rows`.
-    let copy = |i: usize, offset| unsafe {
-        gather_as(to.add(i * row), base.wrapping_offset(offset), stride, row);
-    };
-    each_row(space, operand, rows, copy);
-}
-
-unsafe fn scatter_rows_as<T: Copy>(
-    space: &Space,
-    operand: usize,
-    rows: Range<usize>,
-    from: *const T,
-) {
-    let (row, stride) = (space.inner(), space.inner_stride(operand));
-    let base = space.bases[operand];
-    // SAFETY: required of the caller of `scatter_rows`.
-    let copy = |i: usize, offset| unsafe {
-        scatter_as(base.wrapping_offset(offset), stride, from.add(i * row), row);
-    };
-    each_row(space, operand, rows, copy);
-}
-
-/// Calls `visit` with the number and the offset in bytes of each row, counting indices up rather
-/// than dividing.
-fn each_row(
-    space: &Space,
-    operand: usize,
-    rows: Range<usize>,
-    mut visit: impl FnMut(usize, isize),
-) {
-    let outer = space.extents.len() - 1;
-    let mut index: SmallVec<[usize; RANK]> = SmallVec::from_elem(0, outer);
-    let mut rest = rows.start;
-    for dim in (0..outer).rev() {
-        index[dim] = rest % space.extents[dim];
-        rest /= space.extents[dim];
-    }
-    let mut offset = space.row_offset(rows.start, operand);
-    for i in 0..rows.len() {
-        visit(i, offset);
-        for dim in (0..outer).rev() {
-            index[dim] += 1;
-            offset += space.stride(dim, operand);
-            if index[dim] < space.extents[dim] {
-                break;
+        if to_steps[1] == size && from_steps[1] == size && columns >= 16 {
+            for row in 0..rows as isize {
+                let (to, from) = (to.offset(row * to_steps[0]), from.offset(row * from_steps[0]));
+                to.copy_from_nonoverlapping(from, columns * size_of::<T>());
             }
-            offset -= space.stride(dim, operand) * space.extents[dim] as isize;
-            index[dim] = 0;
+            return;
+        }
+        // The longer loop inside if rows are short, else the one of the smaller steps in the array.
+        let reach =
+            |axis: usize| to_steps[axis].unsigned_abs().max(from_steps[axis].unsigned_abs());
+        let down = if columns < 16 { rows > columns } else { reach(0) < reach(1) };
+        let (outer, inner) = if down { (1, 0) } else { (0, 1) };
+        for i in 0..sizes[outer] as isize {
+            let to = to.offset(i * to_steps[outer]);
+            let from = from.offset(i * from_steps[outer]);
+            for j in 0..sizes[inner] as isize {
+                let element = from.offset(j * from_steps[inner]).cast::<T>().read_unaligned();
+                to.offset(j * to_steps[inner]).cast::<T>().write_unaligned(element);
+            }
         }
     }
 }
