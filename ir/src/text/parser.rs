@@ -160,7 +160,7 @@ impl<'t> Parser<'t> {
             self.binding()?;
         }
         if self.cursor.at_end() || self.cursor.token().is("}") {
-            return Err(self.cursor.expected("an expression, the result"));
+            return Err(self.cursor.expected("an expression as the result"));
         }
         let outputs = if self.cursor.is_last("(") && self.cursor.has_comma() {
             self.list_of(|parser| parser.expression())?

@@ -146,12 +146,12 @@ fn missing_parts() {
         "let",
         "kernel",
     ]), @r"
-    1:1: expected an expression, the result, found the end of the text
+    1:1: expected an expression as the result, found the end of the text
       |
     1 | 
       | ^
 
-    1:1: expected an expression, the result, found the end of the text
+    1:1: expected an expression as the result, found the end of the text
       |
     1 | # only a comment
       | ^
@@ -258,7 +258,7 @@ fn bindings() {
       |               ^
       = hint: a product is written `a * b`
 
-    1:11: expected an expression, the result, found the end of the text
+    1:11: expected an expression as the result, found the end of the text
       |
     1 | let u = x;
       |           ^
