@@ -1,8 +1,7 @@
 //! Random graphs and random texts, and every message.
 
-mod errors;
-mod faults;
 mod fuzz;
 mod meaning;
+mod messages;
 mod random;
 mod roundtrip;
