@@ -3,8 +3,8 @@
 //!
 //! `cargo run --release --example custom_activation`
 
-use kiln::fuse::{Mode, prove};
-use kiln::{CompileOptions, Expr, View, compile_with};
+use kiln::pipeline::prove;
+use kiln::{CompileOptions, Expr, Mode, View, compile_with};
 use ndarray::array;
 
 /// A swish whose gate leaks: a little of the input always passes.

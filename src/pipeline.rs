@@ -6,12 +6,13 @@
 
 use crate::cpu::Cpu;
 use crate::emit::{self, Code, EmitError, EmitterKind};
-use crate::fuse::{self, Fusion, Mode};
-use crate::lower::lower;
+use crate::fuse::{self, Fusion, Mode, OpCosts, Proof};
+use crate::lower::{lower, op_program};
 use crate::run::Kernel;
-use crate::vir;
-use kiln_ir::{Expr, Graph, GraphError, Node, TextError};
+use crate::vir::{self, BinaryOp, Inst, UnaryOp};
+use kiln_ir::{DType, Expr, Graph, GraphError, Node, TextError};
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 /// How to compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,16 +108,56 @@ pub fn compile_text(text: &str) -> Result<Kernel, CompileError> {
 pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, CompileError> {
     verify(graph, "build");
     let fused = match options.fuse {
-        true => fuse::fuse(graph, options.mode).graph,
-        false => fuse::unfused(graph),
+        true => fuse(graph, options.mode).graph,
+        false => unfuse(graph),
     };
     verify(&fused, "fuse");
     let compile_body = |body: &Graph| -> Result<(Code, f64), EmitError> {
         let program = lower(body);
         let code = emit::compile(&program, options.emitter, Cpu::host())?;
-        Ok((code, fuse::cost_in_adds(body)))
+        Ok((code, COSTS.of_graph(body) as f64 / 10.0))
     };
-    Ok(Kernel::new(fused, options.threads, compile_body)?)
+    Ok(Kernel::new(fused, options.threads, options.fuse, compile_body)?)
+}
+
+/// What each op costs, from its own expansion: a primitive is one, a division or a square root
+/// five. Cold regions are skipped as good as always.
+static COSTS: LazyLock<OpCosts> = LazyLock::new(|| {
+    OpCosts::from_fn(|op| {
+        let program = op_program(op, DType::F32);
+        let cold = |at: usize| {
+            program.cold.iter().any(|cold| (cold.start..cold.end).contains(&(at as u32)))
+        };
+        let hot = program.insts.iter().enumerate().filter(|(at, _)| !cold(*at));
+        hot.map(|(_, inst)| primitive_cost(inst)).sum()
+    })
+});
+
+/// In tenths of an `add`.
+fn primitive_cost(inst: &Inst) -> u64 {
+    match inst {
+        Inst::Load { .. } | Inst::Const { .. } => 0,
+        Inst::Unary { op: UnaryOp::Bitcast(_), .. } => 0,
+        // Less than an add, so that `-a` is preferred to `0 - a`.
+        Inst::Unary { op: UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Not, .. } => 8,
+        Inst::Unary { op: UnaryOp::Sqrt, .. } | Inst::Binary { op: BinaryOp::Div, .. } => 50,
+        _ => 10,
+    }
+}
+
+/// Rewrites and merges, within `mode`: [`fuse::fuse`] with the costs of this build's expansions.
+pub fn fuse(graph: &Graph, mode: Mode) -> Fusion {
+    fuse::fuse(graph, mode, &COSTS)
+}
+
+/// One kernel for each op: [`fuse::unfused`].
+pub fn unfuse(graph: &Graph) -> Graph {
+    fuse::unfused(graph, &COSTS)
+}
+
+/// The rewrites that [`fuse`] makes; `None` where the program is too large a tree.
+pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
+    fuse::prove(graph, mode, &COSTS)
 }
 
 /// A stage's output is wrong only through a bug of Kiln's: it panics, with the graph.
@@ -147,7 +188,7 @@ pub enum Stage {
 pub fn explain(graph: &Graph, mode: Mode, stage: Stage) -> Result<String, CompileError> {
     Ok(match stage {
         Stage::Ir => graph.to_string(),
-        Stage::Fused => fuse::fuse(graph, mode).graph.to_string(),
+        Stage::Fused => fuse(graph, mode).graph.to_string(),
         Stage::Vir => programs(graph, mode).map(|program| program.to_string()).collect(),
         Stage::Clif => {
             let mut text = String::new();
@@ -156,7 +197,7 @@ pub fn explain(graph: &Graph, mode: Mode, stage: Stage) -> Result<String, Compil
             }
             text
         }
-        Stage::Proof => match fuse::prove(graph, mode) {
+        Stage::Proof => match prove(graph, mode) {
             Some(proof) => proof.to_string(),
             None => "the program is too large a tree to prove; use the fused stage\n".to_string(),
         },
@@ -164,7 +205,7 @@ pub fn explain(graph: &Graph, mode: Mode, stage: Stage) -> Result<String, Compil
 }
 
 fn programs(graph: &Graph, mode: Mode) -> impl Iterator<Item = vir::Program> {
-    let fused = fuse::fuse(graph, mode).graph;
+    let fused = fuse(graph, mode).graph;
     let bodies: Vec<_> = fused
         .nodes()
         .iter()
@@ -178,8 +219,8 @@ fn programs(graph: &Graph, mode: Mode) -> impl Iterator<Item = vir::Program> {
 
 /// A short tour of all stages, with counts of ops and of bytes moved before and after.
 pub fn tour(graph: &Graph, mode: Mode) -> Result<String, CompileError> {
-    let Fusion { graph: fused, algebra, .. } = fuse::fuse(graph, mode);
-    let unfused = fuse::unfused(graph);
+    let Fusion { graph: fused, algebra, .. } = fuse(graph, mode);
+    let unfused = unfuse(graph);
     let mut text = String::new();
     let mut section = |title: &str, body: &str| {
         let _ = writeln!(text, "── {title}\n{}\n", body.trim_end());

@@ -99,33 +99,37 @@ fn libm_exponent(value: f64) -> i32 {
 
 /// As many random cases more as the sweep is denser.
 fn random_cases() -> u64 {
-    60_000 * 40_009 / stride().clamp(100, 40_009)
+    60_000 * 40_009 / stride().clamp(997, 40_009)
 }
+
+// The arguments nearest to multiples of π/2, from tools/coefficients/hard_trig.py.
+#[rustfmt::skip]
+const HARD_TRIG_F64: [u64; 25] = [
+    0x4149_eb71_48f3_54d6, 0x43fa_7f3b_c5a7_ed9e, 0x469d_99e1_681e_ada0, 0x495b_930d_6803_74c2,
+    0x4c10_090a_775f_3363, 0x4ebd_f2a1_602b_3cb8, 0x5177_fe9a_7dd5_da32, 0x5421_a8b9_4e0e_8d12,
+    0x56d6_4b41_3dd6_4fcb, 0x598e_3ca9_b6c6_55cb, 0x5c31_bc28_5fdf_5532, 0x5ebd_9016_9d24_0838,
+    0x6181_fab4_1ebe_9846, 0x6434_c96c_1113_4d36, 0x66c3_dfd0_68a4_8750, 0x69ae_7e16_d0c9_6f8a,
+    0x6c40_1b5d_89b9_1aea, 0x6ef1_b21e_0114_2fb4, 0x71a6_e8d7_78c9_4d66, 0x7466_bb62_833e_ac47,
+    0x7703_d6cc_82a3_f3ca, 0x79bc_3092_1598_8102, 0x7c71_63dc_d0e3_814d, 0x7ef3_6bf9_a50c_0440,
+    0x7506_ac5b_262c_a1ff,
+];
+#[rustfmt::skip]
+const HARD_TRIG_F32: [u32; 18] = [
+    0x450b_e628, 0x4882_665e, 0x4c23_32e9, 0x4f0f_fd14, 0x5223_e87f, 0x54b1_46a6,
+    0x5790_3500, 0x5c07_bcd0, 0x6064_112c, 0x642e_0733, 0x6589_8498, 0x6a19_76f1,
+    0x6c55_da58, 0x7079_be45, 0x72bf_a09a, 0x756f_a1dc, 0x7940_7f54, 0x7b16_75c0,
+];
 
 /// Arguments that are known to be hard.
 fn hard_unary(op: Op) -> Vec<f64> {
     match op {
-        // Next to multiples of π/2: the nearest f32 and f64 of all, famous ones, and the nearest
-        // of each exponent below the limits of the fast reductions.
+        // Next to multiples of π/2: the nearest of many exponents, small ones, and the nearest f64s
+        // up to the limits of the fast reductions.
         Op::Sin | Op::Cos | Op::Tan => {
-            let mut list = vec![
-                6_381_956_970_095_103.0 * 2f64.powi(797),
-                5_319_372_648_326_541.0 * 2f64.powi(793),
-                f64::from(16_367_173u32) * 2f64.powi(72),
-                f64::from(10_884_085u32) * 2f64.powi(92),
-                1e22,
-                2f64.powi(120),
-                355.0,
-                710.0,
-                5_419_351.0,
-                10_838_702.0,
-                1_068_966_896.0,
-                2_137_933_792.0,
-                131_071.99,
-                131_072.0,
-                1_073_741_823.999_999_9,
-                1_073_741_824.0,
-            ];
+            let mut list: Vec<f64> = HARD_TRIG_F64.map(f64::from_bits).to_vec();
+            list.extend(HARD_TRIG_F32.map(|bits| f64::from(f32::from_bits(bits))));
+            list.extend([1e22, 355.0, 710.0, 131_071.99, 131_072.0, 131_072.01]);
+            list.extend([2f64.powi(30) - 1e-6, 2f64.powi(30), 2f64.powi(30) + 1e-6]);
             let multiple = |k: u32| f64::from(k) * std::f64::consts::FRAC_PI_2;
             list.extend((1..4000).chain((1..4000).map(|k| k * 170_003)).map(multiple));
             list.iter().flat_map(|&v| [v, -v]).collect()
@@ -348,6 +352,8 @@ fn worst(op: Op, dtype: DType) -> (f64, Vec<f64>, f64, f64) {
                 case.iter().enumerate().map(|(i, &v)| operand(i).round(v)).collect();
             let exact = if op == Op::Fma { op.eval(dtype, &case) } else { exact_f64(op, &case) };
             let got = from_bits(result, bits);
+            let (low, high) = op.info().range;
+            assert!(got.is_nan() || (low..=high).contains(&got), "{}{case:?} = {got:e}", op.name());
             let mut error = ulp_error(result, got, exact);
             if result == DType::F64 && error.is_finite() {
                 error = (error - reference_ulp(op)).max(0.0);
@@ -360,8 +366,40 @@ fn worst(op: Op, dtype: DType) -> (f64, Vec<f64>, f64, f64) {
     worst
 }
 
+/// Odd and even functions are so by bits, and operands commute by bits (NaN aside).
+fn check_symmetry(op: Op, dtype: DType) {
+    use kiln_ir::Flags;
+    let (odd, even, commutes) =
+        (op.has(Flags::ODD), op.has(Flags::EVEN), op.has(Flags::COMMUTATIVE));
+    let float = op.result_type(&vec![dtype; op.arity()]) == Some(dtype);
+    if !float || !(odd || even || commutes) {
+        return;
+    }
+    let program = op_program(op, dtype);
+    let mut cases = inputs(op, dtype);
+    cases.truncate(100_000);
+    let columns: Vec<Vec<u64>> = (0..op.arity())
+        .map(|i| cases.iter().map(|case| to_bits(dtype, case[i])).collect())
+        .collect();
+    let minus = |v: &u64| to_bits(dtype, -from_bits(dtype, *v));
+    let mirrored: Vec<Vec<u64>> = match commutes {
+        true => columns.iter().rev().cloned().collect(),
+        false => columns.iter().map(|column| column.iter().map(minus).collect()).collect(),
+    };
+    let run = |columns: &[Vec<u64>]| {
+        let slices: Vec<&[u64]> = columns.iter().map(Vec::as_slice).collect();
+        interp::run(&program, &slices, cases.len()).swap_remove(0)
+    };
+    for ((case, left), right) in cases.iter().zip(run(&columns)).zip(run(&mirrored)) {
+        let right = if odd { minus(&right) } else { right };
+        let both_nan = from_bits(dtype, left).is_nan() && from_bits(dtype, right).is_nan();
+        assert!(left == right || both_nan, "{} in {dtype} breaks symmetry at {case:?}", op.name());
+    }
+}
+
 fn check(op: Op) {
     for dtype in [DType::F32, DType::F64] {
+        check_symmetry(op, dtype);
         let (error, at, got, exact) = worst(op, dtype);
         let bound = op.max_ulp(dtype);
         println!(

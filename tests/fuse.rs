@@ -1,6 +1,7 @@
 //! Fusion: any spelling of a function ends as the same kernel, and elementwise code as one kernel.
 
-use kiln::fuse::{Mode, fuse, prove, unfused};
+use kiln::Mode;
+use kiln::pipeline::{fuse, prove, unfuse};
 use kiln_ir::{DERIVED, Derived, Expr, Graph, Node, build, parse};
 
 const GELU_TANH: &[&str] = &[
@@ -93,7 +94,7 @@ fn derived_ops_are_one_kernel_each_and_saturate() {
 #[test]
 fn unfused_is_one_kernel_for_each_op() {
     let graph = parse(GELU_TANH[0]).unwrap();
-    let split = unfused(&graph);
+    let split = unfuse(&graph);
     assert_eq!(count_fused(&split), graph.op_count());
 }
 

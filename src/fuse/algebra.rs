@@ -1,7 +1,7 @@
 //! Phase A: algebra. Saturates the rules of a mode over a graph and extracts the cheapest program.
 
 use super::Mode;
-use super::cost::term_cost;
+use super::cost::OpCosts;
 use super::extract::{Alternative, Choice, NONE, Problem, mix};
 use super::facts::FactAnalysis;
 use super::rules::{Floats, rewrites};
@@ -45,9 +45,9 @@ pub(super) struct Saturated {
 }
 
 /// Rewrites `graph` (which has no fused nodes) into the cheapest equal program.
-pub(super) fn simplify(graph: &Graph, mode: Mode) -> (Graph, AlgebraReport) {
+pub(super) fn simplify(graph: &Graph, mode: Mode, costs: &OpCosts) -> (Graph, AlgebraReport) {
     let run = saturate(graph, mode, false);
-    extract(graph, &run)
+    extract(graph, &run, costs)
 }
 
 /// Runs the rules of `mode` until nothing changes or a limit is reached.
@@ -114,7 +114,7 @@ struct Indexed {
     input: Choice,
 }
 
-fn index(graph: &Graph, run: &Saturated) -> Indexed {
+fn index(graph: &Graph, run: &Saturated, costs: &OpCosts) -> Indexed {
     let egraph = &run.egraph;
     let mut ids: Vec<Id> = egraph.classes().map(|class| class.id).collect();
     ids.sort_unstable();
@@ -128,7 +128,7 @@ fn index(graph: &Graph, run: &Saturated) -> Indexed {
         let alternatives = nodes.iter().map(|term| {
             let avoid = matches!(term.head(), Head::Op(op) if avoided.contains(&(id, op)));
             Alternative {
-                cost: term_cost(term) + if avoid { AVOIDED } else { 0 },
+                cost: costs.of_term(term) + if avoid { AVOIDED } else { 0 },
                 label: label(term),
                 commutes: term.commutes(),
                 children: term.children().iter().map(|&c| index[&egraph.find(c)]).collect(),
@@ -164,8 +164,8 @@ fn label(term: &Term) -> u64 {
 }
 
 /// Extracts from a saturated e-graph.
-fn extract(graph: &Graph, run: &Saturated) -> (Graph, AlgebraReport) {
-    let indexed = index(graph, run);
+fn extract(graph: &Graph, run: &Saturated, costs: &OpCosts) -> (Graph, AlgebraReport) {
+    let indexed = index(graph, run, costs);
     let choice = choose(run, &indexed);
     let cost = |choice: &Choice| indexed.problem.cost(choice).unwrap_or(u64::MAX) % AVOIDED;
     let report = AlgebraReport {
@@ -187,8 +187,12 @@ fn choose(run: &Saturated, indexed: &Indexed) -> Choice {
 }
 
 /// The chosen program as terms whose children are positions in the list, and its outputs.
-pub(super) fn chosen_terms(graph: &Graph, run: &Saturated) -> (Vec<Term>, Vec<usize>) {
-    let indexed = index(graph, run);
+pub(super) fn chosen_terms(
+    graph: &Graph,
+    run: &Saturated,
+    costs: &OpCosts,
+) -> (Vec<Term>, Vec<usize>) {
+    let indexed = index(graph, run, costs);
     let choice = choose(run, &indexed);
     let order = indexed.problem.order(&choice).expect("extraction yields an acyclic choice");
     let mut positions = HashMap::new();

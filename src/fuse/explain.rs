@@ -2,6 +2,7 @@
 
 use super::Mode;
 use super::algebra::{Saturated, chosen_terms, saturate};
+use super::cost::OpCosts;
 use super::inline::inline;
 use super::term::{Head, Term};
 use egg::{FlatTerm, Id, Language};
@@ -55,13 +56,13 @@ impl fmt::Display for Proof {
 }
 
 /// Proves what phase A does to `graph` in `mode`; `None` where the program is too large a tree.
-pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
+pub fn prove(graph: &Graph, mode: Mode, costs: &OpCosts) -> Option<Proof> {
     let graph = inline(graph);
     if tree_size(&graph) > MAX_TREE {
         return None;
     }
     let mut run = saturate(&graph, mode, true);
-    let (terms, roots) = chosen_terms(&graph, &run);
+    let (terms, roots) = chosen_terms(&graph, &run, costs);
     let mut ids: Vec<Id> = Vec::with_capacity(terms.len());
     for term in terms {
         let term = term.map_children(|child| ids[usize::from(child)]);

@@ -20,10 +20,11 @@ mod soundness;
 mod term;
 
 pub use algebra::AlgebraReport;
+pub use cost::OpCosts;
 pub use explain::{Proof, Step, prove};
 pub use rules::Licence;
 
-use kiln_ir::{Graph, Node};
+use kiln_ir::Graph;
 use std::fmt;
 use std::str::FromStr;
 
@@ -80,22 +81,13 @@ pub struct Fusion {
 }
 
 /// Simplifies `graph` within `mode` and merges its ops into as few kernels as pay.
-pub fn fuse(graph: &Graph, mode: Mode) -> Fusion {
-    let (simplified, algebra) = algebra::simplify(&inline::inline(graph), mode);
-    let graph = regions::merge(&simplified);
+pub fn fuse(graph: &Graph, mode: Mode, costs: &OpCosts) -> Fusion {
+    let (simplified, algebra) = algebra::simplify(&inline::inline(graph), mode, costs);
+    let graph = regions::merge(&simplified, costs);
     Fusion { graph, simplified, algebra }
 }
 
 /// The same program with one kernel for each op, as written: what fusion is compared with.
-pub fn unfused(graph: &Graph) -> Graph {
-    regions::split(&inline::inline(graph))
-}
-
-/// The estimated cost of a fused body on one element, in adds.
-pub fn cost_in_adds(body: &Graph) -> f64 {
-    let cost = |node: &Node| match node {
-        Node::Op(op, _) => cost::op_cost(*op),
-        _ => 0,
-    };
-    body.nodes().iter().map(cost).sum::<u64>() as f64 / 10.0
+pub fn unfused(graph: &Graph, costs: &OpCosts) -> Graph {
+    regions::split(&inline::inline(graph), costs)
 }

@@ -11,7 +11,7 @@
 //! are shared. A pure elementwise graph thus ends as one region by construction, and extraction
 //! decides by bytes moved, passes and recomputation where that is not the best.
 
-use super::cost::op_cost;
+use super::cost::OpCosts;
 use super::extract::{Alternative, Choice, NONE, Problem, mix};
 use egg::{
     Analysis, Applier, DidMerge, EGraph, Id, Language, PatternAst, Rewrite, Runner, SearchMatches,
@@ -24,7 +24,7 @@ use std::time::Duration;
 
 /// Ops in one kernel, at most: beyond it, compile time and spills cost more than memory traffic.
 const MAX_REGION: usize = 512;
-/// A byte moved between memory and registers, in the unit of `op_cost` (tenths of an `add`): a
+/// A byte moved between memory and registers, in the unit of [`OpCosts`] (tenths of an `add`): a
 /// store and a load of an `f32` cost about as much as eight vector ops.
 const BYTE_COST: u64 = 10;
 /// Starting a pass over memory, in the same unit: about a microsecond.
@@ -40,16 +40,16 @@ const MAX_SIZE: u64 = 1 << 32;
 const HOIST_COST: u64 = 200;
 
 /// Merges ops into kernels. The result has inputs, matmuls, fused kernels and their items only.
-pub(super) fn merge(graph: &Graph) -> Graph {
+pub(super) fn merge(graph: &Graph, costs: &OpCosts) -> Graph {
     let (clock, _) = quanta::Clock::mock();
     quanta::with_clock(&clock, || {
-        let (mut egraph, ids) = seed(graph);
+        let (mut egraph, ids) = seed(graph, costs);
         let rules = Policy::ALL.map(|policy| {
             let rule = FuseMap { policy };
             Rewrite::new(policy.rule_name(), AnyKernel, rule).expect("the rule has no variables")
         });
-        let runner: Runner<Region, Regions> = Runner::new(Regions::new(graph))
-            .with_egraph(std::mem::replace(&mut egraph, EGraph::new(Regions::new(graph))))
+        let runner: Runner<Region, Regions> = Runner::new(Regions::new(graph, costs))
+            .with_egraph(std::mem::replace(&mut egraph, EGraph::new(Regions::new(graph, costs))))
             .with_iter_limit(graph.nodes().len() + 2)
             .with_node_limit(usize::MAX)
             .with_time_limit(Duration::MAX)
@@ -65,8 +65,8 @@ pub(super) fn merge(graph: &Graph) -> Graph {
 }
 
 /// One kernel for each op.
-pub(super) fn split(graph: &Graph) -> Graph {
-    let (egraph, ids) = seed(graph);
+pub(super) fn split(graph: &Graph, costs: &OpCosts) -> Graph {
+    let (egraph, ids) = seed(graph, costs);
     let indexed = index(graph, &egraph, &ids, &[]);
     build(graph, &egraph, &indexed, &vec![0; indexed.problem.classes.len()])
 }
@@ -97,21 +97,14 @@ impl Kernel {
     }
 
     /// Bytes moved, passes and ops, each weighted by the size of what it is done for.
-    fn cost(&self, graph: &Graph) -> u64 {
+    fn cost(&self, graph: &Graph, costs: &OpCosts) -> u64 {
         let domain = self.outputs.iter().map(|&id| size(graph.shape(id))).max().unwrap_or(1);
-        let ops: u64 = self.ops.iter().map(|&op| cost_of(graph, op)).sum();
+        let ops: u64 = self.ops.iter().map(|&op| costs.of_node(graph.node(op))).sum();
         let traffic =
             |id: NodeId| BYTE_COST * graph.dtype(id).size() as u64 * size(graph.shape(id));
         let loads: u64 = self.operands(graph).into_iter().map(traffic).sum();
         let stores: u64 = self.outputs.iter().copied().map(traffic).sum();
         PASS_COST + loads + stores + ops * domain
-    }
-}
-
-fn cost_of(graph: &Graph, id: NodeId) -> u64 {
-    match graph.node(id) {
-        Node::Op(op, _) => op_cost(*op),
-        _ => 0,
     }
 }
 
@@ -166,6 +159,7 @@ impl Language for Region {
 /// The analysis: interned kernels, and what each policy has absorbed for each class so far.
 struct Regions {
     graph: Arc<Graph>,
+    costs: OpCosts,
     kernels: Vec<Kernel>,
     kernel_ids: HashMap<Kernel, u32>,
     /// The e-class of each node of the graph.
@@ -177,9 +171,10 @@ struct Regions {
 }
 
 impl Regions {
-    fn new(graph: &Graph) -> Regions {
+    fn new(graph: &Graph, costs: &OpCosts) -> Regions {
         Regions {
             graph: Arc::new(graph.clone()),
+            costs: costs.clone(),
             kernels: Vec::new(),
             kernel_ids: HashMap::new(),
             classes: Vec::new(),
@@ -232,8 +227,8 @@ fn materialized(graph: &Graph) -> BTreeSet<NodeId> {
 }
 
 /// Every op as a region of its own, and the class of each node of the graph.
-fn seed(graph: &Graph) -> (EGraph<Region, Regions>, Vec<Id>) {
-    let mut egraph = EGraph::new(Regions::new(graph));
+fn seed(graph: &Graph, costs: &OpCosts) -> (EGraph<Region, Regions>, Vec<Id>) {
+    let mut egraph = EGraph::new(Regions::new(graph, costs));
     let mut ids: Vec<Id> = Vec::with_capacity(graph.nodes().len());
     for (id, node) in graph.iter() {
         let class = match node {
@@ -298,7 +293,7 @@ impl Policy {
         let hoists = matches!(self, Policy::Hoist | Policy::HoistAndLoadStored);
         let smaller = 16 * size(graph.shape(producer)) <= size(graph.shape(consumer));
         let ops = &regions.absorbed[&(self, producer)];
-        let cost: u64 = ops.iter().map(|&op| cost_of(graph, op)).sum();
+        let cost: u64 = ops.iter().map(|&op| regions.costs.of_node(graph.node(op))).sum();
         !(hoists && smaller && cost >= HOIST_COST)
     }
 }
@@ -457,7 +452,7 @@ fn index(
                     let kernel = &egraph.analysis.kernels[kernel as usize];
                     let hash = |h, id: &NodeId| mix(h ^ id.index() as u64);
                     let label = kernel.ops.iter().chain(&kernel.outputs).fold(1 << 42, hash);
-                    (kernel.cost(graph), label)
+                    (kernel.cost(graph, &egraph.analysis.costs), label)
                 }
             };
             let children = region.children.iter().map(|&c| index[&egraph.find(c)]).collect();

@@ -48,7 +48,7 @@ struct Step {
 enum Action {
     /// Compiled code over every element; `names` are those of its operands.
     Map {
-        code: Code,
+        code: Box<Code>,
         names: Vec<String>,
         nanoseconds: f64,
     },
@@ -72,10 +72,11 @@ struct Target {
 
 impl Kernel {
     /// Plans a fused graph; `compile` makes the code of a fused body and estimates its cost for an
-    /// element, in adds.
+    /// element, in adds. Unless `reuse`, every intermediate has memory of its own.
     pub(crate) fn new<E>(
         graph: Graph,
         threads: Option<usize>,
+        reuse: bool,
         mut compile: impl FnMut(&Graph) -> Result<(Code, f64), E>,
     ) -> Result<Kernel, E> {
         let mut planner = Planner::new(&graph);
@@ -85,7 +86,11 @@ impl Kernel {
                 Node::Fused { body, .. } => {
                     let (code, adds) = compile(body)?;
                     let names = body.inputs().iter().map(|input| input.name.clone()).collect();
-                    Action::Map { code, names, nanoseconds: adds * NANOSECONDS_PER_ADD }
+                    Action::Map {
+                        code: Box::new(code),
+                        names,
+                        nanoseconds: adds * NANOSECONDS_PER_ADD,
+                    }
                 }
                 Node::Matmul(..) => Action::Matmul,
                 Node::Input(_) | Node::Item { .. } => continue,
@@ -108,7 +113,8 @@ impl Kernel {
         let mut read = vec![0; graph.inputs().len()];
         for (source, step) in last_use {
             match source {
-                Source::Slot(slot) => steps[step].dead.push(slot),
+                Source::Slot(slot) if reuse => steps[step].dead.push(slot),
+                Source::Slot(_) => {}
                 Source::Input(input) => read[input] = step,
                 Source::Output(_) => {}
             }
@@ -151,7 +157,7 @@ impl Kernel {
     /// The compiled code of each fused kernel, in the order they run.
     pub fn codes(&self) -> impl Iterator<Item = &Code> {
         self.steps.iter().filter_map(|step| match &step.action {
-            Action::Map { code, .. } => Some(code),
+            Action::Map { code, .. } => Some(&**code),
             Action::Matmul => None,
         })
     }
@@ -275,6 +281,7 @@ impl Kernel {
                 }
             }
         }
+        slots.into_values().for_each(|buffer| arena.give(buffer));
         Ok(())
     }
 

@@ -1,11 +1,13 @@
 //! asin, acos, atan, atan2.
+//!
+//! Errors are the largest measured, in f32 and f64.
 
 use super::double_word::fast_two_sum;
 use super::{by_type, flip_sign, horner};
 use crate::vir::{Builder, Value};
 use std::f64::consts::{FRAC_PI_2, PI};
 
-/// asin, 0.8 ULP (f32 and f64): a polynomial up to 1/2, `π/2 - 2 asin(sqrt((1 - |x|) / 2))` above.
+/// asin, 0.72 and 0.64 ULP: a polynomial up to 1/2, `π/2 - 2 asin(sqrt((1 - |x|) / 2))` above.
 /// NaN beyond ±1, the zero given for zeros.
 pub(crate) fn asin(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
@@ -28,7 +30,7 @@ pub(crate) fn asin(b: &mut Builder, x: Value) -> Value {
     b.copysign(angle, x)
 }
 
-/// acos, 1.2 ULP (f32 and f64): the same polynomial, from `2 asin(sqrt((1 - x) / 2))` where `x` is
+/// acos, 1.15 and 1.06 ULP: the same polynomial, from `2 asin(sqrt((1 - x) / 2))` where `x` is
 /// above 1/2, `π/2 - asin(x)` between, and π less the former below -1/2. NaN beyond ±1.
 pub(crate) fn acos(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
@@ -85,7 +87,7 @@ impl Folded {
     }
 }
 
-/// atan, 0.9 ULP (f32 and f64): a polynomial up to 1, `π/2 - atan(1/|x|)` above. The zero given
+/// atan, 1.19 and 1.07 ULP: a polynomial up to 1, `π/2 - atan(1/|x|)` above. The zero given
 /// for zeros, ±π/2 for infinities.
 pub(crate) fn atan(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
@@ -102,7 +104,7 @@ pub(crate) fn atan(b: &mut Builder, x: Value) -> Value {
     b.copysign(angle, x)
 }
 
-/// The angle of the point (x, y), 1.5 ULP (f32 and f64), special cases as IEEE 754: atan of the
+/// The angle of the point (x, y), 1.50 and 1.41 ULP, special cases as IEEE 754: atan of the
 /// smaller magnitude over the larger, added to the multiple of π/2 that the point is near.
 pub(crate) fn atan2(b: &mut Builder, y: Value, x: Value) -> Value {
     let ty = b.ty(x);

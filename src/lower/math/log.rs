@@ -122,21 +122,31 @@ pub(crate) fn log1p(b: &mut Builder, x: Value) -> Value {
 }
 
 /// [`log1p`], but +0 of -0.
+pub(crate) fn log1p_unsigned(b: &mut Builder, x: Value) -> Value {
+    log1p_times_power(b, x, None)
+}
+
+/// `log(2^more (1 + x))`, +0 of -0.
 ///
 /// `k` comes from the rounded sum, `f = 2^-k x + (2^-k - 1)` from `x` itself: one rounding, and
 /// `f = x` where `k` is 0. Where `1 + x` is not positive, finite and below 2^126 (2^-k must be
 /// normal), it is itself what to take the logarithm of.
-pub(crate) fn log1p_unsigned(b: &mut Builder, x: Value) -> Value {
+pub(crate) fn log1p_times_power(b: &mut Builder, x: Value, more: Option<Value>) -> Value {
     let ty = b.ty(x);
     let one = b.float(ty, 1.0);
     let sum = b.add(x, one);
     let (k, f) = split_sum(b, sum, x);
+    let k = more.map_or(k, |more| b.add(k, more));
     let result = log_of_parts(b, k, f, LOG1P_32);
     let bits = b.bitcast(sum, ty.int());
     let first = by_type(ty, 0x0080_0000, 1 << 52);
     let end = by_type(ty, 0x7e80_0000, 0x7fd << 52);
     let unusual = outside(b, bits, first, end);
-    let [result] = b.cold(unusual, [result], |b| [log(b, sum)]);
+    let [result] = b.cold(unusual, [result], |b| {
+        let (k, f) = split(b, sum);
+        let k = more.map_or(k, |more| b.add(k, more));
+        [log_of_parts(b, k, f, LOG_32)]
+    });
     result
 }
 

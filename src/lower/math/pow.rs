@@ -3,50 +3,87 @@
 use super::double_word::{fast_two_sum, two_prod};
 use super::{flip_sign, horner};
 use crate::vir::{Builder, Type, Value};
-use std::f64::consts::SQRT_2;
+use std::f64::consts::{LN_2, SQRT_2};
 
-/// `x^y`, f32 0.6 ULP, f64 1 ULP; special cases as IEEE 754: 1 for `y = 0` and for `x = 1` whatever
-/// the other is, NaN for finite `x < 0` and fractional `y`, and the sign of `x` for odd `y`.
+/// `x^y`, 0.54 ULP measured in f32, 0.95 in f64. Special cases as IEEE 754: 1 for `y = 0` and for
+/// `x = 1` whatever the other is, NaN for finite `x < 0` and fractional `y`, the sign of `x` for
+/// odd `y`.
 ///
 /// `2^(y log2 |x|)`, with more digits between than the result has: f32 computes in f64, f64 in
 /// double words.
+///
+/// Next to a constant exponent the special cases that it rules out are left out.
 pub(crate) fn pow(b: &mut Builder, x: Value, y: Value) -> Value {
     let ty = b.ty(x);
-    let (zero, half, one) = (b.float(ty, 0.0), b.float(ty, 0.5), b.float(ty, 1.0));
+    let known = b.constant(y);
+    let one = b.float(ty, 1.0);
+    if known == Some(0.0) {
+        return one;
+    }
     let a = b.abs(x);
-    let (unit, constant) = (b.eq(a, one), b.eq(y, zero));
-    // -1 too: its other powers are made NaN below.
-    let trivial = b.or(unit, constant);
+    let trivial = match known {
+        Some(exponent) if exponent.is_finite() => None,
+        _ => {
+            let zero = b.float(ty, 0.0);
+            // The base -1 too: its other powers are made NaN below.
+            let (unit, constant) = (b.eq(a, one), b.eq(y, zero));
+            Some(b.or(unit, constant))
+        }
+    };
     let magnitude = match ty {
         Type::F32 => {
             let (wide_a, wide_y) = (b.promote(a), b.promote(y));
-            let trivial = b.resize_mask(trivial, Type::F64);
+            let trivial = trivial.map(|mask| b.resize_mask(mask, Type::F64));
             let magnitude = pow_f32(b, wide_a, wide_y, trivial);
             b.demote(magnitude)
         }
         _ => pow_f64(b, a, y, trivial),
     };
+    let signed = with_sign(b, magnitude, x, y);
+    without_fractional_powers(b, signed, x, y)
+}
 
+/// `power` with the sign of `x` where `y` is odd.
+fn with_sign(b: &mut Builder, power: Value, x: Value, y: Value) -> Value {
+    let ty = b.ty(x);
+    let sign = b.bitcast(x, ty.int());
+    if let Some(exponent) = b.constant(y) {
+        let odd = (exponent % 2.0).abs() == 1.0;
+        return if odd { flip_sign(b, power, sign) } else { power };
+    }
+    let half = b.float(ty, 0.5);
     let whole_part = b.trunc(y);
     let whole = b.eq(y, whole_part);
     let halved = b.mul(y, half);
     let half_part = b.trunc(halved);
     let uneven = b.ne(halved, half_part);
     let odd = b.and(whole, uneven);
-    let (odd, sign) = (b.bitcast(odd, ty.int()), b.bitcast(x, ty.int()));
+    let odd = b.bitcast(odd, ty.int());
     let sign = b.and(sign, odd);
-    let signed = flip_sign(b, magnitude, sign);
+    flip_sign(b, power, sign)
+}
 
-    let (minus_infinity, nan) = (b.float(ty, f64::NEG_INFINITY), b.float(ty, f64::NAN));
+/// `power`, but NaN where `x` is negative and finite and `y` no integer.
+fn without_fractional_powers(b: &mut Builder, power: Value, x: Value, y: Value) -> Value {
+    let ty = b.ty(x);
+    let known = b.constant(y);
+    if known.is_some_and(|exponent| exponent.trunc() == exponent) {
+        return power;
+    }
+    let (zero, minus_infinity) = (b.float(ty, 0.0), b.float(ty, f64::NEG_INFINITY));
+    let nan = b.float(ty, f64::NAN);
     let (below, finite) = (b.lt(x, zero), b.lt(minus_infinity, x));
-    let negative = b.and(below, finite);
-    let fractional = b.not(whole);
-    let undefined = b.and(negative, fractional);
-    b.select(undefined, nan, signed)
+    let mut undefined = b.and(below, finite);
+    if known.is_none() {
+        let whole_part = b.trunc(y);
+        let fractional = b.ne(y, whole_part);
+        undefined = b.and(undefined, fractional);
+    }
+    b.select(undefined, nan, power)
 }
 
 /// `a^y` of f32 values in f64 lanes, to about 2^-29. 1 where `trivial`.
-fn pow_f32(b: &mut Builder, a: Value, y: Value, trivial: Value) -> Value {
+fn pow_f32(b: &mut Builder, a: Value, y: Value, trivial: Option<Value>) -> Value {
     let (zero, one) = (b.f64(0.0), b.f64(1.0));
     let (k, m) = split(b, a);
     let f = b.sub(m, one);
@@ -58,7 +95,7 @@ fn pow_f32(b: &mut Builder, a: Value, y: Value, trivial: Value) -> Value {
     let log = log_of_extremes(b, log, a);
 
     let exponent = b.mul(y, log);
-    let exponent = b.select(trivial, zero, exponent);
+    let exponent = trivial.map_or(exponent, |mask| b.select(mask, zero, exponent));
     let (low, high) = (b.f64(-200.0), b.f64(200.0));
     let exponent = b.max(low, exponent);
     let exponent = b.min(high, exponent);
@@ -79,7 +116,7 @@ fn pow_f32(b: &mut Builder, a: Value, y: Value, trivial: Value) -> Value {
 ///
 /// The logarithm is `k + 2/ln2 atanh((m-1) / (m+1))` to about 2^-66 of it: the quotient, its first
 /// two terms and the sum are double words, the rest of the series is 1/6000 of it.
-fn pow_f64(b: &mut Builder, a: Value, y: Value, trivial: Value) -> Value {
+fn pow_f64(b: &mut Builder, a: Value, y: Value, trivial: Option<Value>) -> Value {
     let (zero, half, one) = (b.f64(0.0), b.f64(0.5), b.f64(1.0));
     let (least, up) = (b.f64(f64::MIN_POSITIVE), b.f64(2f64.powi(54)));
     let subnormal = b.lt(a, least);
@@ -125,7 +162,7 @@ fn pow_f64(b: &mut Builder, a: Value, y: Value, trivial: Value) -> Value {
     let (magnitude, bound) = (b.abs(exponent), b.f64(1100.0));
     let moderate = b.lt(magnitude, bound);
     let exponent_low = b.select(moderate, exponent_low, zero);
-    let exponent = b.select(trivial, zero, exponent);
+    let exponent = trivial.map_or(exponent, |mask| b.select(mask, zero, exponent));
     let minus_bound = b.f64(-1100.0);
     let exponent = b.max(minus_bound, exponent);
     let exponent = b.min(bound, exponent);
@@ -211,7 +248,7 @@ const EXP2_SHORT: [f64; 6] = [
     0.00015353153713493458,
 ];
 const EXP2_LONG: [f64; 11] = [
-    0.6931471805599453,
+    LN_2,
     0.24022650695910136,
     0.055504108664822305,
     0.00961812910759243,
@@ -223,3 +260,32 @@ const EXP2_LONG: [f64; 11] = [
     7.073939988166978e-09,
     4.4510194005443355e-10,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::pow;
+    use crate::vir::{Builder, Storage, interp};
+
+    #[test]
+    fn constant_exponents_give_the_same_bits() {
+        let specials = [0.0, 5e-324, 0.3, 1.0, 1.5, 2.0, 3.0, 1e10, 1e300, f64::INFINITY, f64::NAN];
+        let bases: Vec<u64> = specials.iter().flat_map(|v| [v.to_bits(), (-v).to_bits()]).collect();
+        for exponent in specials.into_iter().flat_map(|v| [v, -v]) {
+            let program = |constant: bool| {
+                let mut b = Builder::new();
+                let (x, y) = (b.input(Storage::F64), b.input(Storage::F64));
+                let y = if constant { b.f64(exponent) } else { y };
+                let power = pow(&mut b, x, y);
+                b.output(power, Storage::F64);
+                b.finish()
+            };
+            let exponents = vec![exponent.to_bits(); bases.len()];
+            let run = |constant| {
+                let results = interp::run(&program(constant), &[&bases, &exponents], bases.len());
+                let nan_to_one = |v: &u64| if f64::from_bits(*v).is_nan() { 1 } else { *v };
+                results[0].iter().map(nan_to_one).collect::<Vec<u64>>()
+            };
+            assert_eq!(run(true), run(false), "exponent {exponent}");
+        }
+    }
+}

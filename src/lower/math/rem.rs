@@ -12,7 +12,8 @@ pub(crate) fn rem(b: &mut Builder, x: Value, y: Value) -> Value {
     let (a, d) = (b.abs(x), b.abs(y));
     let quotient = b.div(a, d);
     let whole = b.trunc(quotient);
-    let rest = subtract_multiple(b, a, whole, d);
+    let minus_whole = b.neg(whole);
+    let rest = b.fma(minus_whole, d, a);
     let rest = raise_negative(b, rest, d);
 
     let limit = b.float(ty, by_type(ty, 2f64.powi(24), 2f64.powi(53)));
@@ -33,12 +34,6 @@ pub(crate) fn rem(b: &mut Builder, x: Value, y: Value) -> Value {
     b.copysign(rest, x)
 }
 
-/// `a - count * d`.
-fn subtract_multiple(b: &mut Builder, a: Value, count: Value, d: Value) -> Value {
-    let minus = b.neg(count);
-    b.fma(minus, d, a)
-}
-
 /// `rest`, or `rest + d` where that is negative.
 fn raise_negative(b: &mut Builder, rest: Value, d: Value) -> Value {
     let zero = b.float(b.ty(rest), 0.0);
@@ -52,14 +47,14 @@ fn raise_negative(b: &mut Builder, rest: Value, d: Value) -> Value {
 /// exact: a multiple of the last place of `a` or `d`, and no longer than either.
 fn long_division_f32(b: &mut Builder, a: Value, d: Value) -> Value {
     let (mut rest, d) = (b.promote(a), b.promote(d));
-    let one = b.f64(1.0);
-    let inverse = b.div(one, d);
+    let minus_one = b.f64(-1.0);
+    let inverse = b.div(minus_one, d);
     for k in [240, 192, 144, 96, 48, 0] {
         let (up, down) = (b.f64(2f64.powi(k)), b.f64(2f64.powi(-k)));
         let (divisor, inverse) = (b.mul(d, up), b.mul(inverse, down));
         let count = b.mul(rest, inverse);
         let count = b.nearest(count);
-        rest = subtract_multiple(b, rest, count, divisor);
+        rest = b.fma(count, divisor, rest);
     }
     let rest = raise_negative(b, rest, d);
     b.demote(rest)
@@ -111,17 +106,18 @@ fn long_division_f64(b: &mut Builder, a: Value, d: Value) -> Value {
         let digits = b.or(digits, one_bits);
         b.bitcast(digits, Type::F64)
     });
-    let inverse = b.div(one, v);
+    let minus_one = b.f64(-1.0);
+    let inverse = b.div(minus_one, v);
     let inverse_step = b.mul(inverse, step);
     let start = b.mul(m, first);
     let count = b.mul(start, inverse);
     let count = b.nearest(count);
-    let mut rest = subtract_multiple(b, start, count, v);
+    let mut rest = b.fma(count, v, start);
     for done in 0..LARGEST / STEP {
         let raised = b.mul(rest, step);
         let count = b.mul(rest, inverse_step);
         let count = b.nearest(count);
-        let reduced = subtract_multiple(b, raised, count, v);
+        let reduced = b.fma(count, v, raised);
         let done = b.f64(f64::from(done));
         let more = b.lt(done, steps);
         rest = b.select(more, reduced, rest);

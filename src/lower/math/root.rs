@@ -12,7 +12,7 @@ pub(crate) fn rsqrt(b: &mut Builder, x: Value) -> Value {
     b.div(one, root)
 }
 
-/// cbrt, 0.7 ULP (f32 and f64), without a division. The zero or infinity given.
+/// cbrt, 0.75 ULP measured in f32, 0.73 in f64, without a division. The zero or infinity given.
 ///
 /// An estimate of `x^(-1/3)` by arithmetic on the exponent and leading bits (10% off in the cube),
 /// sharpened by a series in `e = 1 - x y^3`, makes `c = x y^2`; then one Newton step from the
@@ -65,8 +65,8 @@ pub(crate) fn cbrt(b: &mut Builder, x: Value) -> Value {
 /// a float of last place 1, its lowest bits cut off.
 fn inverse_cbrt_estimate(b: &mut Builder, a: Value) -> Value {
     let ty = b.ty(a);
-    // Of C = 169.265 - 127 * 4/3 + bias * 4/3 exponent steps, the least largest error.
-    let (digits, cut, c) = by_type(ty, (23, 9, 2_773_238.0), (52, 12, 1_499_658_726_991_899.0));
+    // From tools/coefficients/cbrt_estimate.py.
+    let (digits, cut, c) = by_type(ty, (23, 9, 2_773_243.0), (52, 12, 1_499_659_093_495_775.0));
     let carrier = 2f64.powi(digits);
     let (exponent, minus_third) = (b.float(ty, carrier), b.float(ty, -1.0 / 3.0));
     let exponent = b.bitcast(exponent, ty.int());
@@ -81,7 +81,7 @@ fn inverse_cbrt_estimate(b: &mut Builder, a: Value) -> Value {
     b.bitcast(estimate, ty)
 }
 
-/// hypot, 1 ULP (f32 and f64): the root of the sum of squares of operands scaled by the exponent
+/// hypot, 0.94 ULP measured in f32, 0.93 in f64: the root of the sum of squares of operands scaled by the exponent
 /// of the larger. Infinite where either is, NaN or not.
 pub(crate) fn hypot(b: &mut Builder, x: Value, y: Value) -> Value {
     let ty = b.ty(x);

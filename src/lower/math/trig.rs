@@ -2,13 +2,15 @@
 //!
 //! All three reduce `|x|` to `r = |x| - k π/2` in two words, evaluate sine and cosine of `r`, and
 //! pick by the low bits of `k`. They work on `|x|` so that parity holds by bits and -0 survives.
+//!
+//! Errors are the largest measured, in f32 and f64.
 
 use super::double_word::fast_two_sum;
 use super::payne_hanek::payne_hanek;
 use super::{by_type, flip_sign, horner};
 use crate::vir::{Builder, Type, Value};
 
-/// sin, 0.8 ULP (f32 and f64). NaN for infinities, the zero given for zeros, never beyond ±1.
+/// sin, 0.87 and 0.85 ULP. NaN for infinities, the zero given for zeros, never beyond ±1.
 pub(crate) fn sin(b: &mut Builder, x: Value) -> Value {
     let a = b.abs(x);
     let reduced = Reduced::new(b, a);
@@ -21,7 +23,7 @@ pub(crate) fn sin(b: &mut Builder, x: Value) -> Value {
     flip_sign(b, magnitude, sign)
 }
 
-/// cos, 0.8 ULP (f32 and f64). NaN for infinities, 1 for zeros, never beyond ±1.
+/// cos, 0.88 and 0.89 ULP. NaN for infinities, 1 for zeros, never beyond ±1.
 pub(crate) fn cos(b: &mut Builder, x: Value) -> Value {
     let a = b.abs(x);
     let reduced = Reduced::new(b, a);
@@ -33,19 +35,20 @@ pub(crate) fn cos(b: &mut Builder, x: Value) -> Value {
     flip_sign(b, magnitude, turn)
 }
 
-/// tan, 0.6 ULP (f32 and f64): the quotient of sine and cosine, each with its rounding error, so
-/// that one division is corrected for all of them. NaN for infinities, the zero given for zeros.
+/// tan, 1.17 and 1.05 ULP: the quotient of sine and cosine, each with its rounding error, so that
+/// one division is corrected for all of them. NaN for infinities, the zero given for zeros.
 pub(crate) fn tan(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let a = b.abs(x);
     let reduced = Reduced::new(b, a);
     let one = b.float(ty, 1.0);
-    let correction = reduced.sin_correction(b);
-    let (sine, sine_low) = fast_two_sum(b, reduced.high, correction);
     let slope = reduced.cos_slope(b);
     let cosine = b.fma(reduced.high, slope, one);
     let lost = b.sub(one, cosine);
     let cosine_low = b.fma(reduced.high, slope, lost);
+    let low = b.mul(reduced.low, cosine);
+    let correction = reduced.sin_correction(b, low);
+    let (sine, sine_low) = fast_two_sum(b, reduced.high, correction);
 
     let even = reduced.even_quadrant(b);
     let above = b.select(even, sine, cosine);
@@ -138,16 +141,16 @@ impl Reduced {
         b.shl(turned, int.bits() as u8 - 2)
     }
 
-    /// `sin r - high`.
-    fn sin_correction(&self, b: &mut Builder) -> Value {
+    /// `sin r - high`; `low` stands for `low * cos r`, or all of it.
+    fn sin_correction(&self, b: &mut Builder, low: Value) -> Value {
         let square = b.mul(self.high, self.high);
         let polynomial = horner(b, square, by_type(b.ty(square), &SIN_F32[..], &SIN_F64));
         let cube = b.mul(square, self.high);
-        b.fma(cube, polynomial, self.low)
+        b.fma(cube, polynomial, low)
     }
 
     fn sin(&self, b: &mut Builder) -> Value {
-        let correction = self.sin_correction(b);
+        let correction = self.sin_correction(b, self.low);
         b.add(self.high, correction)
     }
 

@@ -1,0 +1,108 @@
+//! Random graphs: fused against unfused, machine code against the interpreter.
+
+mod graphs;
+
+use kiln::{CompileOptions, DType, EmitterKind, Graph, Kernel, Mode, Tensor, View, compile_with};
+use kiln_ir::{Node, Op};
+use ndarray::Array1;
+use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
+
+/// Odd, so that every kernel has a tail.
+const LENGTH: usize = 53;
+
+fn input(dtype: DType, salt: u64) -> Tensor {
+    let values = Array1::from(graphs::values(LENGTH, salt));
+    match dtype {
+        DType::F32 => values.mapv(|v| v as f32).into(),
+        _ => values.into(),
+    }
+}
+
+fn run(kernel: &Kernel, dtype: DType) -> Vec<Tensor> {
+    let inputs = [1, 2, 3].map(|salt| input(dtype, salt));
+    let views: Vec<View<'_>> = inputs.iter().map(Tensor::view).collect();
+    kernel.run(&views).unwrap()
+}
+
+/// Bits of every element, any NaN as one NaN.
+fn bits(tensor: &Tensor) -> Vec<u64> {
+    match tensor {
+        Tensor::F32(a) => {
+            a.iter().map(|v| if v.is_nan() { 1 } else { u64::from(v.to_bits()) }).collect()
+        }
+        Tensor::F64(a) => a.iter().map(|v| if v.is_nan() { 1 } else { v.to_bits() }).collect(),
+        Tensor::Bool(a) => a.iter().map(|v| u64::from(*v)).collect(),
+    }
+}
+
+fn fused(graph: &Graph, mode: Mode) -> Kernel {
+    compile_with(graph, CompileOptions::new().mode(mode)).unwrap()
+}
+
+fn interpreted(graph: &Graph) -> Kernel {
+    compile_with(graph, CompileOptions::unfused().emitter(EmitterKind::Interp)).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_500))]
+
+    /// The bits of strict fused machine code are those of one interpreted kernel per op.
+    #[test]
+    fn strict_fusion_changes_no_bit(steps in graphs::steps(24), double: bool) {
+        let dtype = if double { DType::F64 } else { DType::F32 };
+        let graph = graphs::graph(dtype, Op::ALL, &steps);
+        let (fused, unfused) = (fused(&graph, Mode::Strict), interpreted(&graph));
+        for (index, (a, b)) in run(&fused, dtype).iter().zip(&run(&unfused, dtype)).enumerate() {
+            prop_assert_eq!(bits(a), bits(b), "output {} of\n{}\n{}", index, graph, fused.graph());
+        }
+    }
+
+    /// Whatever the mode, every emitter computes the same bits of the fused kernel.
+    #[test]
+    fn emitters_agree_in_every_mode(steps in graphs::steps(24)) {
+        let graph = graphs::graph(DType::F32, Op::ALL, &steps);
+        for mode in Mode::ALL {
+            let native = fused(&graph, mode);
+            let options = CompileOptions::new().mode(mode).emitter(EmitterKind::Interp);
+            let interpreted = compile_with(&graph, options).unwrap();
+            for (a, b) in run(&native, DType::F32).iter().zip(&run(&interpreted, DType::F32)) {
+                prop_assert_eq!(bits(a), bits(b), "{} {}", mode, native.graph());
+            }
+        }
+    }
+
+    /// Any elementwise graph over one domain is one kernel.
+    #[test]
+    fn elementwise_graphs_are_one_kernel(steps in graphs::steps(100)) {
+        let mut graph = graphs::graph(DType::F32, Op::ALL, &steps);
+        // Outputs may be over different inputs, and so domains: keep one.
+        let first = graph.outputs()[0];
+        graph = single_output(&graph, first);
+        for mode in Mode::ALL {
+            let fusion = kiln::pipeline::fuse(&graph, mode);
+            let kernels = fusion.graph.nodes().iter().filter(|n| matches!(n, Node::Fused { .. }));
+            prop_assert_eq!(kernels.count(), 1, "{} {}", mode, fusion.graph);
+            prop_assert!(fusion.algebra.cost_after <= fusion.algebra.cost_before);
+        }
+    }
+}
+
+fn single_output(graph: &Graph, output: kiln_ir::NodeId) -> Graph {
+    let mut single = Graph::new(graph.name());
+    let mut ids = Vec::new();
+    for (id, node) in graph.iter() {
+        let copied = match node {
+            Node::Input(index) => single.input(graph.inputs()[*index as usize].clone()),
+            Node::Const(bits) => single.constant(graph.dtype(id), f64::from_bits(*bits)),
+            Node::Op(op, args) => {
+                let args: Vec<_> =
+                    args.iter().map(|arg: &kiln_ir::NodeId| ids[arg.index()]).collect();
+                single.op(*op, &args)
+            }
+            _ => panic!("random graphs are elementwise"),
+        };
+        ids.push(copied.unwrap());
+    }
+    single.output(ids[output.index()]);
+    single
+}
