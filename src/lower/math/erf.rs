@@ -1,7 +1,8 @@
 //! The error function and its complement.
 //! Coefficients: `tools/coefficients/minimax.sollya`.
 
-use super::exp::{exp_slope, exp2_parts, exponent_bias, magic, or_sign, power_of_two, split_sign};
+use super::bits::{exponent_bias, magic, or_sign, power_of_two, split_sign};
+use super::exp::{exp_slope, exp2_parts};
 use super::{by_type, horner};
 use crate::vir::{Builder, Type, Value};
 use std::f64::consts::{LN_2, LOG2_E};

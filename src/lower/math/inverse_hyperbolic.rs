@@ -1,8 +1,8 @@
 //! asinh, acosh, atanh: `log(1 + y)` of a `y` that is small where the result is, so that nothing
 //! cancels next to their zeros.
 
+use super::bits::{or_sign, split_sign};
 use super::by_type;
-use super::exp::{or_sign, split_sign};
 use super::log::{log1p_times_power, log1p_unsigned};
 use crate::vir::{Builder, Value};
 

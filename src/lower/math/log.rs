@@ -4,7 +4,7 @@
 //! the bits, and add `k log 2` to an approximation of `log(1 + f)`. The interval has 1 inside, so
 //! nothing cancels next to it. Coefficients: `tools/coefficients/minimax.sollya`.
 
-use super::exp::with_sign_of;
+use super::bits::with_sign_of;
 use super::{by_type, horner};
 use crate::vir::{Builder, Type, Value};
 use std::f64::consts::{LN_2, LOG2_E, LOG10_E};
@@ -34,6 +34,7 @@ const LOG1P_32: &[f64] = &[
     -0.04517996,
 ];
 /// `log2(1 + f) = f P(f)`; -26.0.
+#[expect(clippy::approx_constant, reason = "a coefficient, not the constant")]
 const LOG2_32: &[f64] = &[
     1.442695,
     -0.72134733,
@@ -47,6 +48,7 @@ const LOG2_32: &[f64] = &[
     -0.098795526,
 ];
 /// `log10(1 + f) = f P(f)`; -25.3.
+#[expect(clippy::approx_constant, reason = "a coefficient, not the constant")]
 const LOG10_32: &[f64] = &[
     0.4342945,
     -0.21714719,

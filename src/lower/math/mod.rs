@@ -5,6 +5,7 @@
 //! Sources and measurements behind them: `tools/` and the accuracy tests.
 
 pub(crate) mod basic;
+pub(crate) mod bits;
 pub(crate) mod erf;
 pub(crate) mod exp;
 pub(crate) mod hyperbolic;
