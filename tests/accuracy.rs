@@ -6,8 +6,8 @@
 //! every f32).
 
 use kiln::lower::op_program;
-use kiln::vir::interp;
-use kiln_ir::{DType, Op};
+use kiln::vir::{Storage, interp};
+use kiln_ir::{DType, Flags, Op};
 
 /// Correctly rounded results in f32, where they are not those of one f64 operation.
 fn exact_f64(op: Op, x: &[f64]) -> f64 {
@@ -274,6 +274,9 @@ fn worst(op: Op, dtype: DType) -> (f64, Vec<f64>, f64, f64) {
                 case.iter().enumerate().map(|(i, &v)| operand(i).round(v)).collect();
             let exact = if op == Op::Fma { op.eval(dtype, &case) } else { exact_f64(op, &case) };
             let got = from_bits(result, bits);
+            let (least, most) = op.info().range;
+            let in_range = got.is_nan() || (least <= got && got <= most);
+            assert!(in_range, "{} in {dtype} at {case:?} leaves its range: {got:e}", op.name());
             let mut error = ulp_error(result, got, exact);
             if result == DType::F64 && error.is_finite() {
                 error = (error - reference_ulp(op)).max(0.0);
@@ -286,8 +289,39 @@ fn worst(op: Op, dtype: DType) -> (f64, Vec<f64>, f64, f64) {
     worst
 }
 
+/// Odd ops are odd, and even ops even, in every bit.
+fn check_symmetry(op: Op, dtype: DType) {
+    if op.arity() != 1 || !(op.has(Flags::ODD) || op.has(Flags::EVEN)) {
+        return;
+    }
+    let program = op_program(op, dtype);
+    let of = |values: &[f64]| {
+        let bits: Vec<u64> = values.iter().map(|&v| to_bits(dtype, v)).collect();
+        interp::run(&program, &[&bits], bits.len()).remove(0)
+    };
+    let mut random = Random(1);
+    let mut values = specials(dtype);
+    values.extend((0..20_000).map(|_| random.value(dtype)));
+    let negated: Vec<f64> = values.iter().map(|v| -v).collect();
+    let result = program.outputs[0].storage;
+    let sign = if result.lane().is_float() { 1 << (8 * result.size() - 1) } else { 0 };
+    for ((value, bits), mirrored) in values.iter().zip(of(&values)).zip(of(&negated)) {
+        let expected = if op.has(Flags::ODD) { bits ^ sign } else { bits };
+        let exempt = value.is_nan() || (sign != 0 && is_nan(result, bits));
+        assert!(exempt || mirrored == expected, "{} in {dtype} at {value:e}", op.name());
+    }
+}
+
+fn is_nan(storage: Storage, bits: u64) -> bool {
+    match storage {
+        Storage::F32 => f32::from_bits(bits as u32).is_nan(),
+        _ => f64::from_bits(bits).is_nan(),
+    }
+}
+
 fn check(op: Op) {
     for dtype in [DType::F32, DType::F64] {
+        check_symmetry(op, dtype);
         let (error, at, got, exact) = worst(op, dtype);
         let bound = op.max_ulp(dtype);
         println!(
