@@ -60,7 +60,7 @@ const EXPM1_64: &[f64] = &[
     2.0889445941277942e-09,
 ];
 
-/// `e^x`. Error 0.87 ULP (f32), 0.85 (f64).
+/// `e^x`. Error 0.89 ULP (f32), 0.86 (f64).
 ///
 /// Clamping turns infinities into the overflow and underflow that they should be. The power of two
 /// is applied as two factors because it may lie outside the exponent range where the result does
@@ -74,7 +74,7 @@ pub(crate) fn exp(b: &mut Builder, x: Value) -> Value {
     scale(b, p, k)
 }
 
-/// `2^x`. Error 0.85 ULP (f32), 0.8 (f64); exact for integers.
+/// `2^x`. Error 0.87 ULP (f32), 0.87 (f64); exact for integers.
 pub(crate) fn exp2(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (least, most) = by_type(ty, (-151.0, 129.0), (-1076.0, 1025.0));
@@ -95,7 +95,7 @@ pub(crate) fn exp2_parts(b: &mut Builder, x: Value, bias: f64) -> (Value, Value)
     (biased, b.fma(p, r, one))
 }
 
-/// `e^x - 1`. Error 1.7 ULP (f32), 1.8 (f64).
+/// `e^x - 1`. Error 1.52 ULP (f32), 1.81 (f64).
 ///
 /// `2^k (e^r - 1) + (2^k - 1)`, at half scale since `2^k` may overflow where the result does not.
 /// -1 below the clamp; the sign of `x` is put back because the sums lose it at -0.

@@ -39,7 +39,7 @@ const SINH_64: &[f64] = &[
     4.448995073979302e-15,
 ];
 
-/// The hyperbolic sine. Error 1.6 ULP (f32), 1.9 (f64).
+/// The hyperbolic sine. Error 1.62 ULP (f32), 1.64 (f64).
 ///
 /// `e^a / 2 - 1 / (2 e^a)` of the magnitude `a`; a polynomial below 1.
 pub(crate) fn sinh(b: &mut Builder, x: Value) -> Value {
@@ -53,7 +53,7 @@ pub(crate) fn sinh(b: &mut Builder, x: Value) -> Value {
     or_sign(b, result, sign)
 }
 
-/// The hyperbolic cosine, `e^a / 2 + 1 / (2 e^a)`. Error 1.4 ULP (f32), 1.5 (f64).
+/// The hyperbolic cosine, `e^a / 2 + 1 / (2 e^a)`. Error 1.34 ULP (f32), 1.35 (f64).
 pub(crate) fn cosh(b: &mut Builder, x: Value) -> Value {
     let a = b.abs(x);
     exp_sum(b, a, 1.0)
@@ -75,7 +75,7 @@ fn exp_sum(b: &mut Builder, a: Value, sign: f64) -> Value {
     b.fma(quarter, two, decayed)
 }
 
-/// The hyperbolic tangent. Error 1.0 ULP (f32), 1.45 (f64); exactly odd, within [-1, 1].
+/// The hyperbolic tangent. Error 1.03 ULP (f32), 1.49 (f64); exactly odd, within [-1, 1].
 ///
 /// `1 - 2 / (e^(2a) + 1)` of the magnitude `a`, whose relative error shrinks as `a` grows (hence
 /// one piece of ln 2 is enough); a polynomial where the difference would cancel.
@@ -98,7 +98,7 @@ pub(crate) fn tanh(b: &mut Builder, x: Value) -> Value {
     or_sign(b, result, sign)
 }
 
-/// `1 / (1 + e^-x)`. Error 2.45 ULP (f32), 2.3 (f64) in both tails, subnormal results included.
+/// `1 / (1 + e^-x)`. Error 2.47 ULP (f32), 2.42 (f64) in both tails, subnormal results included.
 ///
 /// With `x = k ln 2 + r` it is `2^k / (2^k + e^-r)`: nothing cancels, nothing overflows, and no lane
 /// needs a choice. Both terms are scaled up so that `2^k` stays normal.

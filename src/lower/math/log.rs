@@ -72,13 +72,13 @@ const LOG_64: &[f64] = &[
     0.14616639771083692,
 ];
 
-/// The natural logarithm. Error 1.0 ULP (f32), 0.8 (f64).
+/// The natural logarithm. Error 0.92 ULP (f32), 0.83 (f64).
 pub(crate) fn log(b: &mut Builder, x: Value) -> Value {
     let (k, f) = split(b, x);
     log_of_parts(b, k, f, LOG_32)
 }
 
-/// The logarithm to base 2. Error 1.3 ULP (f32), 1.5 (f64); exact for powers of two.
+/// The logarithm to base 2. Error 1.51 ULP (f32), 1.67 (f64); exact for powers of two.
 pub(crate) fn log2(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (k, f) = split(b, x);
@@ -95,7 +95,7 @@ pub(crate) fn log2(b: &mut Builder, x: Value) -> Value {
     }
 }
 
-/// The logarithm to base 10. Error 1.4 ULP (f32), 1.5 (f64).
+/// The logarithm to base 10. Error 1.47 ULP (f32), 1.77 (f64).
 pub(crate) fn log10(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (k, f) = split(b, x);
@@ -117,7 +117,7 @@ pub(crate) fn log10(b: &mut Builder, x: Value) -> Value {
     b.fma(k, high, mantissa)
 }
 
-/// `log(1 + x)`. Error 1.0 ULP (f32), 1.3 (f64), next to 0 too; -0 stays -0.
+/// `log(1 + x)`. Error 0.93 ULP (f32), 1.36 (f64), next to 0 too; -0 stays -0.
 pub(crate) fn log1p(b: &mut Builder, x: Value) -> Value {
     let result = log1p_unsigned(b, x);
     with_sign_of(b, result, x)
