@@ -130,11 +130,11 @@ macro_rules! for_each_op {
                 Cosh cosh Unary Float [1.4, 1.45] {EVEN} (1.0, INF) = libm::cosh, "The hyperbolic cosine";
                 Tanh tanh Unary Float [1.05, 1.6] {ODD | MONOTONE} (-1.0, 1.0) = libm::tanh, "The hyperbolic tangent";
                 Asinh asinh Unary Float [2.05, 1.9] {ODD | MONOTONE} (NEG_INF, INF) = libm::asinh, "The inverse hyperbolic sine";
-                Acosh acosh Unary Float [2.4, 2.1] {MONOTONE} (0.0, INF) = libm::acosh, "The inverse hyperbolic cosine; NaN below 1";
+                Acosh acosh Unary Float [2.4, 2.3] {MONOTONE} (0.0, INF) = libm::acosh, "The inverse hyperbolic cosine; NaN below 1";
                 Atanh atanh Unary Float [2.1, 2.2] {ODD | MONOTONE} (NEG_INF, INF) = libm::atanh, "The inverse hyperbolic tangent; NaN outside [-1, 1]";
                 Sigmoid sigmoid Unary Float [2.55, 2.55] {MONOTONE} (0.0, 1.0) = scalar::sigmoid, "`1 / (1 + exp(-a))`, accurate in both tails";
                 Erf erf Unary Float [1.05, 1.3] {ODD | MONOTONE} (-1.0, 1.0) = libm::erf, "The error function";
-                Erfc erfc Unary Float [3.5, 4.0] {} (0.0, 2.0) = libm::erfc, "`1 - erf(a)`, accurate in the tail";
+                Erfc erfc Unary Float [3.5, 4.5] {} (0.0, 2.0) = libm::erfc, "`1 - erf(a)`, accurate in the tail";
                 ToF32 f32 Unary Cast(DType::F32) [0.5, 0.5] {ODD | MONOTONE} (NEG_INF, INF) = |a| f64::from(a as f32), "Converted to `f32`, rounded to nearest even; a bool is 1 or 0";
                 ToF64 f64 Unary Cast(DType::F64) [0.0, 0.0] {ODD | MONOTONE} (NEG_INF, INF) = |a| a, "Converted to `f64`, exact; a bool is 1 or 0";
                 ToBool bool Unary Cast(DType::Bool) [0.0, 0.0] {EVEN} (0.0, 1.0) = |a| truth(a != 0.0), "Whether it is not zero (true for NaN, as NumPy)";

@@ -147,7 +147,7 @@ pub(crate) fn erf(b: &mut Builder, x: Value) -> Value {
     or_sign(b, result, sign)
 }
 
-/// `1 - erf x`. Error 3.3 ULP (f32), 3.6 (f64), in the tail and for subnormal results too.
+/// `1 - erf x`. Error 3.3 ULP (f32), 4.1 (f64), in the tail and for subnormal results too.
 ///
 /// For the magnitude `a` it is `e^(-a^2) t P(t)` with `t = 1 / (a + c)`, which maps all that does
 /// not round to zero to a short interval; `2 -` that for negative `x`. The reduction of the exponent
