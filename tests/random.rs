@@ -43,7 +43,7 @@ fn fused(graph: &Graph, mode: Mode) -> Kernel {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 500, ..ProptestConfig::with_cases(2_000) })]
+    #![proptest_config(config(2_000))]
 
     /// The bits of a strictly fused kernel are those of one kernel per op.
     #[test]
@@ -63,7 +63,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 500, ..ProptestConfig::with_cases(150) })]
+    #![proptest_config(config(150))]
 
     /// Whatever the mode, every emitter computes the same bits of the fused kernel.
     #[test]
@@ -92,6 +92,16 @@ proptest! {
             prop_assert_eq!(kernels.count(), 1, "{} {}", mode, fusion.graph);
             prop_assert!(fusion.algebra.cost_after <= fusion.algebra.cost_before);
         }
+    }
+}
+
+/// The same cases in every run would find nothing new; a failure prints its graph.
+fn config(cases: u32) -> ProptestConfig {
+    let failure_persistence = None;
+    ProptestConfig {
+        max_shrink_iters: 500,
+        failure_persistence,
+        ..ProptestConfig::with_cases(cases)
     }
 }
 

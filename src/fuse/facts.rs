@@ -15,7 +15,7 @@ use std::collections::HashMap;
 const THRESHOLDS: [f64; 9] = [0.0, 1.2e-38, 6e-8, 0.5, 1.0, 2.0, 16.0, 88.0, 1e18];
 
 /// What is known of an e-class.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) dtype: DType,
     /// Index into the analysis's shapes.
@@ -34,6 +34,14 @@ impl Facts {
     /// Whether no value is negative, -0 included.
     pub(crate) fn never_negative(&self) -> bool {
         self.low >= 0.0 && !self.may_be_minus_zero
+    }
+
+    /// Whether all facts are equal, numbers compared by bits (NaN equals itself).
+    fn same(&self, other: &Facts) -> bool {
+        let bits = |facts: &Facts| facts.constant.map(f64::to_bits);
+        let rest =
+            |facts: &Facts| (facts.low, facts.high, facts.may_be_nan, facts.may_be_minus_zero);
+        bits(self) == bits(other) && rest(self) == rest(other)
     }
 
     /// Whether both e-classes have one type and one iteration domain.
@@ -155,7 +163,7 @@ impl Analysis<Term> for FactAnalysis {
         if a.low > a.high && !a.may_be_nan {
             self.contradiction = true;
         }
-        DidMerge(*a != before, *a != b)
+        DidMerge(!a.same(&before), !a.same(&b))
     }
 
     /// A class of a known value needs no node but the number: pruning stops families such as
@@ -187,12 +195,10 @@ fn operand_facts<'a>(egraph: &'a EGraph<Term, FactAnalysis>, term: &Term) -> Vec
     egg::Language::children(term).iter().map(|&child| &egraph[child].data).collect()
 }
 
-/// The value of an op on numbers.
+/// The value of an op on numbers. Which NaN it is, where it is one, is nowhere specified.
 fn fold(compute: fn(Op, DType, &[f64]) -> f64, op: Op, operands: &[&Facts]) -> Option<f64> {
     let values: Vec<f64> = operands.iter().map(|facts| facts.constant).collect::<Option<_>>()?;
-    let value = compute(op, operands.last()?.dtype, &values);
-    // A NaN has a payload, which only the kernel's own arithmetic can tell.
-    (!value.is_nan()).then_some(value)
+    Some(compute(op, operands.last()?.dtype, &values))
 }
 
 /// The facts of an `f32` that has one known value, as a number or as a variable.
