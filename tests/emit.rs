@@ -11,10 +11,14 @@ use kiln_ir::{DType, Op};
 
 /// The emitters to test on this machine. The interpreter is one: its ABI is under test.
 fn emitters(program: &Program) -> Vec<Code> {
-    [EmitterKind::Interp, EmitterKind::Cranelift]
-        .into_iter()
-        .map(|kind| emit::compile(program, kind, Cpu::host()).unwrap())
-        .collect()
+    let cpu = Cpu::host();
+    let kinds = EmitterKind::ALL.into_iter().filter(|kind| match kind {
+        EmitterKind::Auto => false,
+        EmitterKind::Avx512 => cpu.avx512,
+        EmitterKind::Avx2 => cpu.avx2,
+        _ => true,
+    });
+    kinds.map(|kind| emit::compile(program, kind, cpu).unwrap()).collect()
 }
 
 /// Bytes of elements, `offset` bytes in, so that nothing is aligned.

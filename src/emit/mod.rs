@@ -24,7 +24,10 @@
 
 pub mod clif;
 mod interp;
+mod live;
 mod memory;
+mod pool;
+pub mod x86;
 
 pub use crate::vir::Storage;
 
@@ -44,19 +47,30 @@ pub enum EmitterKind {
     Interp,
     /// Cranelift: machine code with 128-bit vectors.
     Cranelift,
+    /// x86-64 machine code with 256-bit vectors: AVX2 and FMA.
+    Avx2,
+    /// x86-64 machine code with 512-bit vectors: AVX-512.
+    Avx512,
 }
 
 impl EmitterKind {
     /// Every choice.
-    pub const ALL: [EmitterKind; 3] =
-        [EmitterKind::Auto, EmitterKind::Interp, EmitterKind::Cranelift];
+    pub const ALL: [EmitterKind; 5] = [
+        EmitterKind::Auto,
+        EmitterKind::Avx512,
+        EmitterKind::Avx2,
+        EmitterKind::Cranelift,
+        EmitterKind::Interp,
+    ];
 
-    /// The name in text: `auto`, `interp`, `cranelift`.
+    /// The name in text: `auto`, `avx512`, `avx2`, `cranelift`, `interp`.
     pub fn name(self) -> &'static str {
         match self {
             EmitterKind::Auto => "auto",
             EmitterKind::Interp => "interp",
             EmitterKind::Cranelift => "cranelift",
+            EmitterKind::Avx2 => "avx2",
+            EmitterKind::Avx512 => "avx512",
         }
     }
 }
@@ -69,7 +83,7 @@ impl fmt::Display for EmitterKind {
 
 /// A name that is no emitter's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown emitter `{0}`: choose auto, interp or cranelift")]
+#[error("unknown emitter `{0}`: choose auto, avx512, avx2, cranelift or interp")]
 pub struct UnknownEmitter(String);
 
 impl FromStr for EmitterKind {
@@ -94,6 +108,14 @@ pub enum EmitError {
         /// The emitter that refused.
         emitter: EmitterKind,
     },
+    /// This machine cannot run what the emitter makes.
+    #[error("the {emitter} emitter cannot be used: {reason} (emitter `auto` takes what there is)")]
+    Unavailable {
+        /// The emitter that refused.
+        emitter: EmitterKind,
+        /// What is missing.
+        reason: &'static str,
+    },
     /// Cranelift generates no code for this machine.
     #[error("the cranelift emitter cannot generate code for {target}: {reason}")]
     UnsupportedTarget {
@@ -117,12 +139,20 @@ pub fn compile(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<Code, E
     match kind {
         EmitterKind::Interp => Ok(interp::compile(program)),
         EmitterKind::Cranelift => clif::compile(program, cpu),
-        EmitterKind::Auto => match clif::compile(program, cpu) {
-            Err(EmitError::NoFma { .. } | EmitError::UnsupportedTarget { .. }) => {
-                Ok(interp::compile(program))
+        EmitterKind::Avx2 | EmitterKind::Avx512 => x86::compile(program, kind, cpu),
+        EmitterKind::Auto => {
+            for kind in [EmitterKind::Avx512, EmitterKind::Avx2, EmitterKind::Cranelift] {
+                match compile(program, kind, cpu) {
+                    Err(
+                        EmitError::NoFma { .. }
+                        | EmitError::Unavailable { .. }
+                        | EmitError::UnsupportedTarget { .. },
+                    ) => {}
+                    made => return made,
+                }
             }
-            made => made,
-        },
+            Ok(interp::compile(program))
+        }
     }
 }
 
@@ -152,8 +182,8 @@ enum Body {
         routine: Routine,
         /// Holds the code that `routine` points at.
         code: memory::CodeMemory,
-        /// Constants and tables; 16-byte aligned.
-        pool: Box<[u128]>,
+        /// Constants and tables.
+        pool: Box<[pool::Line]>,
     },
     Interp(interp::Interp),
 }
@@ -298,6 +328,9 @@ mod tests {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
         let error = "llvm".parse::<EmitterKind>().unwrap_err();
-        assert_eq!(error.to_string(), "unknown emitter `llvm`: choose auto, interp or cranelift");
+        assert_eq!(
+            error.to_string(),
+            "unknown emitter `llvm`: choose auto, avx512, avx2, cranelift or interp"
+        );
     }
 }

@@ -31,9 +31,7 @@ impl fmt::Display for Program {
             }
             let inside = self.cold.iter().any(|c| (c.start..c.end).contains(&at));
             let indent = if inside { "  " } else { "" };
-            write!(f, "{indent}v{index}: {} = ", self.types[index])?;
-            write_inst(f, inst)?;
-            writeln!(f)?;
+            writeln!(f, "{indent}{}", Line(index, self.types[index], inst))?;
             if self.cold.iter().any(|c| c.end == at + 1) {
                 writeln!(f, "}}")?;
             }
@@ -42,6 +40,24 @@ impl fmt::Display for Program {
             writeln!(f, "store {index} {}", output.value)?;
         }
         Ok(())
+    }
+}
+
+impl Program {
+    /// The text of the instruction that defines `value`.
+    pub fn line(&self, value: Value) -> impl fmt::Display {
+        Line(value.index(), self.ty(value), self.inst(value))
+    }
+}
+
+/// An instruction with its index and type.
+struct Line<'a>(usize, Type, &'a Inst);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Line(index, ty, inst) = self;
+        write!(f, "v{index}: {ty} = ")?;
+        write_inst(f, inst)
     }
 }
 

@@ -7,9 +7,9 @@
 //! of dead code already, the optimiser would move every constant out of the loop, where sixteen
 //! registers cannot hold them, and it takes more than half of the compile time.
 
-mod pool;
 mod translate;
 
+use super::pool::Line;
 use super::{Body, Code, EmitError, EmitterKind, Routine, memory};
 use crate::cpu::Cpu;
 use crate::vir::Program;
@@ -78,7 +78,7 @@ fn generate(
     program: &Program,
     isa: &dyn TargetIsa,
     disassemble: bool,
-) -> Result<(CompiledCode, Box<[u128]>), EmitError> {
+) -> Result<(CompiledCode, Box<[Line]>), EmitError> {
     if isa.endianness() != Endianness::Little {
         let reason = "its vectors are big-endian".to_string();
         return Err(EmitError::UnsupportedTarget { target: isa.triple().to_string(), reason });

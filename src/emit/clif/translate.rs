@@ -10,7 +10,8 @@
 //! A value of 32-bit lanes is one 128-bit vector; a value of 64-bit lanes is one where the program
 //! has 64-bit lanes only, else two ([`lanes`] is then 4).
 
-use super::pool::{Pool, repeat};
+use super::super::live::{live, negated};
+use super::super::pool::{Line, Pool};
 use crate::vir::{
     BinaryOp, Cold, Inst, Predicate, Program, ShiftOp, Storage, Type, UnaryOp, Value,
 };
@@ -28,7 +29,7 @@ pub(super) fn lanes(program: &Program) -> usize {
 }
 
 /// The kernel function of `program`, and its constants.
-pub(super) fn translate(program: &Program, isa: &dyn TargetIsa) -> (ir::Function, Box<[u128]>) {
+pub(super) fn translate(program: &Program, isa: &dyn TargetIsa) -> (ir::Function, Box<[Line]>) {
     let config = isa.frontend_config();
     let mut function = ir::Function::new();
     function.signature.call_conv = config.default_call_conv;
@@ -45,7 +46,7 @@ pub(super) fn translate(program: &Program, isa: &dyn TargetIsa) -> (ir::Function
         live: live(program),
         values: vec![None; program.insts.len()],
         cursors: Vec::new(),
-        pool: Pool::default(),
+        pool: Pool::of_vectors(16),
         pool_base: None,
         table_at: Vec::new(),
         // x86 computes with constants straight from memory; others load them once, before the loop.
@@ -100,39 +101,8 @@ fn vector(ty: Type) -> ir::Type {
     }
 }
 
-/// What [`Inst::Fma`] reads in place of `value`: the operand of a negation is folded into it.
-fn negated(program: &Program, value: Value) -> Option<Value> {
-    match *program.inst(value) {
-        Inst::Unary { op: UnaryOp::Neg, a } => Some(a),
-        _ => None,
-    }
-}
-
-/// Marks the values that outputs depend on.
-fn live(program: &Program) -> Vec<bool> {
-    let mut live = vec![false; program.insts.len()];
-    let outputs = program.outputs.iter().map(|output| output.value);
-    for root in outputs.chain(program.cold.iter().map(|cold| cold.mask)) {
-        live[root.index()] = true;
-    }
-    for index in (0..program.insts.len()).rev() {
-        if !live[index] {
-            continue;
-        }
-        let inst = program.insts[index];
-        for operand in inst.operands() {
-            let folded = match inst {
-                Inst::Fma { .. } => negated(program, operand),
-                _ => None,
-            };
-            live[folded.unwrap_or(operand).index()] = true;
-        }
-    }
-    live
-}
-
 impl Translator<'_> {
-    fn kernel(mut self, config: cranelift_codegen::isa::TargetFrontendConfig) -> Box<[u128]> {
+    fn kernel(mut self, config: cranelift_codegen::isa::TargetFrontendConfig) -> Box<[Line]> {
         let entry = self.builder.create_block();
         let body = self.builder.create_block();
         let exit = self.builder.create_block();
@@ -562,4 +532,11 @@ impl Translator<'_> {
 
 fn sign_bit(ty: Type) -> u64 {
     1 << (ty.bits() - 1)
+}
+
+/// `bits` in every lane of a vector.
+fn repeat(ty: Type, bits: u64) -> u128 {
+    let lane = u128::from(bits);
+    let pair = if ty.bits() == 32 { lane | lane << 32 } else { lane };
+    pair | pair << 64
 }

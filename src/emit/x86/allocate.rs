@@ -1,0 +1,491 @@
+//! Register allocation, in one walk over the straight line.
+//!
+//! When a register is needed and none is free, the value whose next use is furthest away gives up
+//! its own (Belady's rule, which is the best there is without branches). A value never changes, so
+//! it is written to the stack once at most.
+//!
+//! A cold region starts from the registers as they are and must end with them so: what it pushed
+//! out is loaded again at its end. Its results leave through the stack, and a skip leaves whatever
+//! the stack holds, which a `select` then ignores. So the hot path pays for neither.
+
+use super::machine::{Class, Form, Function, Inst, Isa, Reg, Source, move_code, spill_code};
+use iced_x86::Code;
+
+/// An operand with a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    None,
+    Vector(u8),
+    Mask(u8),
+    Memory(Address),
+}
+
+/// A memory operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    Pool {
+        at: i32,
+        repeated: bool,
+    },
+    Input {
+        slot: u32,
+        at: i32,
+    },
+    Output {
+        output: u32,
+        at: i32,
+    },
+    /// A place of the stack frame, as large as a vector.
+    Stack(u32),
+    Gather {
+        index: u8,
+        at: i32,
+        scale: u8,
+    },
+}
+
+/// An instruction with every operand in place, the result first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    pub(super) code: Code,
+    pub(super) operands: [Place; 4],
+    pub(super) halved: [u8; 4],
+    /// The predicate; 0 for none.
+    pub(super) mask: u8,
+    pub(super) zeroing: bool,
+    pub(super) imm: Option<u8>,
+    pub(super) origin: u32,
+}
+
+/// The placed program.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Item {
+    Inst(Placed),
+    /// The cold region that follows runs unless the flags say "zero".
+    ColdStart,
+    ColdEnd,
+}
+
+/// What the encoder needs.
+#[derive(Debug)]
+pub(super) struct Allocation {
+    pub(super) items: Vec<Item>,
+    /// Places of the stack frame.
+    pub(super) slots: u32,
+}
+
+/// Gives every register of `function` a place.
+pub(super) fn allocate(function: &Function) -> Allocation {
+    let mut allocator = Allocator::new(function);
+    for (at, inst) in function.insts.iter().enumerate() {
+        allocator.origin = inst.origin;
+        match inst.form {
+            Form::ColdEnd => allocator.cold_end(),
+            _ => allocator.inst(at as u32, inst),
+        }
+    }
+    Allocation { items: allocator.items, slots: allocator.slots }
+}
+
+/// Where a value is at the moment.
+#[derive(Clone, Copy, Debug, Default)]
+struct Home {
+    register: Option<u8>,
+    /// Its place in the stack frame.
+    slot: Option<u32>,
+    /// Whether it is there, too.
+    stored: bool,
+}
+
+/// Who lives in each register of a class.
+type File = Vec<Option<Reg>>;
+
+/// The registers at the start of a cold region.
+struct Snapshot {
+    files: [File; 2],
+    /// Values in registers that were in the stack, too.
+    stored: Vec<Reg>,
+    /// The first value defined inside.
+    first_inside: u32,
+}
+
+struct Allocator<'a> {
+    isa: Isa,
+    classes: &'a [Class],
+    /// Positions of uses, ascending, of all values one after the other.
+    uses: Vec<u32>,
+    /// Per value, its uses to come, as a range of `uses`.
+    pending: Vec<(u32, u32)>,
+    homes: Vec<Home>,
+    files: [File; 2],
+    free_slots: Vec<u32>,
+    slots: u32,
+    cold: Option<Snapshot>,
+    /// Values so far.
+    defined: u32,
+    items: Vec<Item>,
+    origin: u32,
+}
+
+fn registers(inst: &Inst) -> impl Iterator<Item = Reg> + use<> {
+    let of = |source: Source| match source {
+        Source::Reg(reg) | Source::Gather { index: reg, .. } => Some(reg),
+        _ => None,
+    };
+    inst.sources.into_iter().filter_map(of).chain(inst.mask)
+}
+
+impl<'a> Allocator<'a> {
+    fn new(function: &'a Function) -> Allocator<'a> {
+        let count = function.classes.len();
+        let mut pending = vec![(0, 0); count];
+        for reg in function.insts.iter().flat_map(registers) {
+            pending[reg.0 as usize].1 += 1;
+        }
+        let mut total = 0;
+        for range in &mut pending {
+            let uses = range.1;
+            *range = (total, total);
+            total += uses;
+        }
+        let mut uses = vec![0; total as usize];
+        for (at, inst) in function.insts.iter().enumerate() {
+            for reg in registers(inst) {
+                let end = &mut pending[reg.0 as usize].1;
+                uses[*end as usize] = at as u32;
+                *end += 1;
+            }
+        }
+        let isa = function.isa;
+        Allocator {
+            isa,
+            classes: &function.classes,
+            uses,
+            pending,
+            homes: vec![Home::default(); count],
+            files: [Class::Vector, Class::Mask]
+                .map(|class| vec![None; isa.registers(class).0 as usize]),
+            free_slots: Vec::new(),
+            slots: 0,
+            cold: None,
+            defined: 0,
+            items: Vec::with_capacity(function.insts.len() * 2),
+            origin: 0,
+        }
+    }
+
+    fn class(&self, reg: Reg) -> Class {
+        self.classes[reg.0 as usize]
+    }
+
+    fn home(&mut self, reg: Reg) -> &mut Home {
+        &mut self.homes[reg.0 as usize]
+    }
+
+    /// Where a value is used next; `u32::MAX` if nowhere.
+    fn next_use(&self, reg: Reg) -> u32 {
+        let (start, end) = self.pending[reg.0 as usize];
+        if start < end { self.uses[start as usize] } else { u32::MAX }
+    }
+
+    fn is_dead(&self, reg: Reg) -> bool {
+        self.next_use(reg) == u32::MAX
+    }
+
+    fn place(&self, reg: Reg) -> Place {
+        let register = self.homes[reg.0 as usize].register.expect("a pinned value has a register");
+        self.register(self.class(reg), register)
+    }
+
+    fn register(&self, class: Class, index: u8) -> Place {
+        let number = self.isa.registers(class).1 + index;
+        match class {
+            Class::Vector => Place::Vector(number),
+            Class::Mask => Place::Mask(number),
+        }
+    }
+
+    fn number(&self, reg: Reg) -> u8 {
+        match self.place(reg) {
+            Place::Vector(number) | Place::Mask(number) => number,
+            Place::None | Place::Memory(_) => unreachable!("a value is in a register"),
+        }
+    }
+
+    fn emit(&mut self, code: Code, operands: [Place; 2]) {
+        let [a, b] = operands;
+        self.items.push(Item::Inst(Placed {
+            code,
+            operands: [a, b, Place::None, Place::None],
+            halved: [0; 4],
+            mask: 0,
+            zeroing: false,
+            imm: None,
+            origin: self.origin,
+        }));
+    }
+
+    /// Moves a value into a register of its own.
+    fn settle(&mut self, reg: Reg, pinned: &[Reg]) {
+        let class = self.class(reg);
+        let file = &self.files[class as usize];
+        let index = match file.iter().position(Option::is_none) {
+            Some(free) => free as u8,
+            None => self.evict(class, pinned),
+        };
+        self.files[class as usize][usize::from(index)] = Some(reg);
+        self.home(reg).register = Some(index);
+    }
+
+    /// Frees the register whose value is needed last.
+    fn evict(&mut self, class: Class, pinned: &[Reg]) -> u8 {
+        let file = &self.files[class as usize];
+        let candidates = file.iter().enumerate().filter_map(|(i, reg)| Some((i, (*reg)?)));
+        let (index, victim) = candidates
+            .filter(|(_, reg)| !pinned.contains(reg))
+            .max_by_key(|&(_, reg)| self.next_use(reg))
+            .expect("an instruction has fewer operands than there are registers");
+        self.spill(victim);
+        self.home(victim).register = None;
+        self.files[class as usize][index] = None;
+        index as u8
+    }
+
+    /// Sees to it that a value is in the stack.
+    fn spill(&mut self, reg: Reg) {
+        if self.home(reg).stored {
+            return;
+        }
+        let slot = match self.home(reg).slot.or_else(|| self.free_slots.pop()) {
+            Some(slot) => slot,
+            None => {
+                self.slots += 1;
+                self.slots - 1
+            }
+        };
+        let code = spill_code(self.isa, self.class(reg));
+        self.emit(code, [Place::Memory(Address::Stack(slot)), self.place(reg)]);
+        let home = self.home(reg);
+        home.slot = Some(slot);
+        home.stored = true;
+    }
+
+    /// Loads a value from the stack into its register.
+    fn reload(&mut self, reg: Reg) {
+        let slot = self.home(reg).slot.expect("a value is in a register or in the stack");
+        let code = match self.class(reg) {
+            Class::Vector => super::opcode::Op::Load.code(self.isa, 32),
+            Class::Mask => move_code(self.isa, Class::Mask),
+        };
+        self.emit(code, [self.place(reg), Place::Memory(Address::Stack(slot))]);
+    }
+
+    /// Forgets a value that is needed no more.
+    fn release(&mut self, reg: Reg) {
+        let home = std::mem::take(self.home(reg));
+        if let Some(register) = home.register {
+            let class = self.class(reg);
+            self.files[class as usize][usize::from(register)] = None;
+        }
+        self.free_slots.extend(home.slot);
+    }
+
+    fn inst(&mut self, at: u32, inst: &Inst) {
+        let pinned: Vec<Reg> = registers(inst).collect();
+        let in_memory = self.from_stack(inst);
+        for &reg in &pinned {
+            if self.home(reg).register.is_none() && Some(reg) != in_memory {
+                self.settle(reg, &pinned);
+                self.reload(reg);
+            }
+            while self.next_use(reg) <= at {
+                self.pending[reg.0 as usize].0 += 1;
+            }
+        }
+        let mut operands = [Place::None; 4];
+        for (place, source) in operands[1..].iter_mut().zip(inst.sources) {
+            *place = match source {
+                Source::None => Place::None,
+                Source::Reg(reg) if Some(reg) == in_memory => {
+                    let slot = self.home(reg).slot.expect("it was chosen for being there");
+                    Place::Memory(Address::Stack(slot))
+                }
+                Source::Reg(reg) => self.place(reg),
+                Source::Pool { at, repeated } => Place::Memory(Address::Pool { at, repeated }),
+                Source::Input { slot, at } => Place::Memory(Address::Input { slot, at }),
+                Source::Gather { index, at, scale } => {
+                    Place::Memory(Address::Gather { index: self.number(index), at, scale })
+                }
+            };
+        }
+        let mut placed = Placed {
+            code: inst.code,
+            operands,
+            halved: inst.halved,
+            mask: inst.mask.map_or(0, |mask| self.number(mask)),
+            zeroing: inst.zeroing,
+            imm: inst.imm,
+            origin: inst.origin,
+        };
+        match inst.form {
+            Form::Plain => {
+                // The result may take over a register, but what is read from the stack stays
+                // there until it is read.
+                let (kept, read): (Vec<_>, Vec<_>) =
+                    pinned.iter().partition(|&&reg| Some(reg) == in_memory);
+                self.release_dead(&read);
+                placed.operands[0] = self.define(inst, &pinned);
+                self.release_dead(&kept);
+            }
+            Form::Apart => {
+                placed.operands[0] = self.define(inst, &pinned);
+                self.release_dead(&pinned);
+            }
+            Form::Idiom => {
+                let def = self.define(inst, &pinned);
+                placed.operands[..3].fill(def);
+            }
+            Form::Tied => {
+                let [.., second, third] = placed.operands;
+                let def = self.define_tied(inst, 0, &pinned);
+                placed.operands = [def, second, third, Place::None];
+                self.release_dead(&pinned);
+            }
+            Form::MultiplyAdd(forms) => {
+                let tied = self.tied_operand(inst);
+                let def = self.define_tied(inst, tied, &pinned);
+                (placed.code, placed.operands) = multiply_add(forms, tied, def, placed.operands);
+                self.release_dead(&pinned);
+            }
+            Form::Store { output, at } => {
+                placed.operands[0] = Place::Memory(Address::Output { output, at });
+                self.release_dead(&pinned);
+            }
+            Form::ColdStart => {
+                placed.operands.rotate_left(1);
+                self.release_dead(&pinned);
+            }
+            Form::ColdEnd => unreachable!("it is no instruction"),
+        }
+        self.items.push(Item::Inst(placed));
+        if inst.form == Form::ColdStart {
+            self.cold_start();
+        }
+        if let Some(def) = inst.def.filter(|&def| self.is_dead(def)) {
+            self.release(def);
+        }
+    }
+
+    /// A source that is used as it lies in the stack: its last use, where memory may be read.
+    fn from_stack(&self, inst: &Inst) -> Option<Reg> {
+        let Source::Reg(reg) = inst.sources[usize::from(inst.memory?)] else { return None };
+        let home = self.homes[reg.0 as usize];
+        let (start, end) = self.pending[reg.0 as usize];
+        (home.register.is_none() && end - start == 1).then_some(reg)
+    }
+
+    /// Gives the result a register.
+    fn define(&mut self, inst: &Inst, pinned: &[Reg]) -> Place {
+        let Some(def) = inst.def else { return Place::None };
+        self.defined = self.defined.max(def.0 + 1);
+        self.settle(def, pinned);
+        self.place(def)
+    }
+
+    /// Gives the result the register of source `tied`, or a copy of it.
+    fn define_tied(&mut self, inst: &Inst, tied: usize, pinned: &[Reg]) -> Place {
+        let def = inst.def.expect("a tied instruction has a result");
+        let Source::Reg(source) = inst.sources[tied] else { unreachable!("a tied register") };
+        if !self.is_dead(source) {
+            let result = self.define(inst, pinned);
+            let from = self.place(source);
+            self.emit(move_code(self.isa, self.class(def)), [result, from]);
+            return result;
+        }
+        self.defined = self.defined.max(def.0 + 1);
+        let register = self.home(source).register.take().expect("a source is in a register");
+        let class = self.class(def);
+        self.files[class as usize][usize::from(register)] = Some(def);
+        self.home(def).register = Some(register);
+        self.place(def)
+    }
+
+    /// Which operand of a multiply-add its result replaces: one that is needed no more, if any.
+    fn tied_operand(&self, inst: &Inst) -> usize {
+        let is_register = |&i: &usize| matches!(inst.sources[i], Source::Reg(_));
+        let dies = |&i: &usize| match inst.sources[i] {
+            Source::Reg(reg) => self.is_dead(reg),
+            _ => false,
+        };
+        let order = [2, 0, 1];
+        let tied = order.into_iter().find(dies).or_else(|| order.into_iter().find(is_register));
+        tied.expect("at most one operand is memory")
+    }
+
+    fn release_dead(&mut self, regs: &[Reg]) {
+        for (i, &reg) in regs.iter().enumerate() {
+            if self.is_dead(reg) && !regs[..i].contains(&reg) {
+                self.release(reg);
+            }
+        }
+    }
+
+    fn cold_start(&mut self) {
+        let inhabitants = self.files.iter().flatten().copied().flatten();
+        let stored = inhabitants.filter(|reg| self.homes[reg.0 as usize].stored).collect();
+        self.cold =
+            Some(Snapshot { files: self.files.clone(), stored, first_inside: self.defined });
+        self.items.push(Item::ColdStart);
+    }
+
+    fn cold_end(&mut self) {
+        let snapshot = self.cold.take().expect("a region ends after its start");
+        let inhabitants: Vec<Reg> = self.files.iter().flatten().copied().flatten().collect();
+        for &reg in &inhabitants {
+            if reg.0 >= snapshot.first_inside {
+                self.spill(reg);
+            }
+        }
+        // Whatever left its register inside was stored, so it can be loaded back in any order.
+        let before: Vec<Option<u8>> = self.homes.iter().map(|home| home.register).collect();
+        for reg in inhabitants {
+            self.home(reg).register = None;
+        }
+        for class in [Class::Vector, Class::Mask] {
+            for (index, inhabitant) in snapshot.files[class as usize].iter().enumerate() {
+                let inhabitant = inhabitant.filter(|&reg| !self.is_dead(reg));
+                self.files[class as usize][index] = inhabitant;
+                let Some(reg) = inhabitant else { continue };
+                self.home(reg).register = Some(index as u8);
+                if before[reg.0 as usize] != Some(index as u8) {
+                    self.reload(reg);
+                }
+                self.home(reg).stored = snapshot.stored.contains(&reg);
+            }
+        }
+        self.items.push(Item::ColdEnd);
+    }
+}
+
+/// The form of a multiply-add whose result replaces operand `tied`, and its operands in order.
+///
+/// `x1, x2, x3` become `x1*x3 + x2` (132), `x2*x1 + x3` (213) or `x2*x3 + x1` (231); only the
+/// third may be memory.
+fn multiply_add(
+    [f132, f213, f231]: [Code; 3],
+    tied: usize,
+    result: Place,
+    operands: [Place; 4],
+) -> (Code, [Place; 4]) {
+    let [_, a, b, c] = operands;
+    let is_memory = |place: Place| matches!(place, Place::Memory(_));
+    let (code, second, third) = match tied {
+        2 if is_memory(a) => (f231, b, a),
+        2 => (f231, a, b),
+        tied => {
+            let factor = if tied == 0 { b } else { a };
+            if is_memory(factor) { (f132, c, factor) } else { (f213, factor, c) }
+        }
+    };
+    (code, [result, second, third, Place::None])
+}

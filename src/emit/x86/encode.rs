@@ -1,0 +1,338 @@
+//! From a placed program to bytes: the loop around it, the frame, the addresses.
+//!
+//! General registers (System V):
+//!
+//! | register | holds |
+//! |---|---|
+//! | `rdi` | `n` |
+//! | `rdx` | `steps` |
+//! | `rcx` | `outputs` |
+//! | `r8` | the pool |
+//! | `r9` | the index of the turn's first element |
+//! | `rax` | an address, for one instruction |
+//! | `r10 r11 rsi rbx r12 r13 r14 r15` | the inputs' current addresses, then the outputs' |
+//! | `rsp` | the frame, aligned to a vector: spilled values, then inputs' addresses that found no register |
+//! | `rbp` | the caller's frame, where there is a frame |
+//!
+//! Cold regions lie after the loop, so that the hot path is a straight line.
+
+use super::allocate::{Address, Allocation, Item, Place, Placed};
+use super::machine::Isa;
+use crate::vir::Program;
+use iced_x86::{Code, Encoder, IcedError, Instruction, MemoryOperand, OpKind, Register};
+
+/// Registers for addresses; those from `SAVED` on belong to the caller.
+const CURSORS: [Register; 8] = [
+    Register::R10,
+    Register::R11,
+    Register::RSI,
+    Register::RBX,
+    Register::R12,
+    Register::R13,
+    Register::R14,
+    Register::R15,
+];
+const SAVED: usize = 3;
+/// The system notices a stack that grows if no page is skipped.
+const PAGE: i64 = 4096;
+
+/// Machine code, and where each instruction came from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Encoded {
+    pub(super) bytes: Vec<u8>,
+    /// Offsets of instructions of the body, with the vector instruction that each serves.
+    pub(super) origins: Vec<(u32, u32)>,
+}
+
+/// Encodes the kernel routine of `program`, `lanes` elements a turn.
+pub(super) fn encode(
+    program: &Program,
+    allocation: &Allocation,
+    isa: Isa,
+    lanes: usize,
+) -> Result<Encoded, IcedError> {
+    let writer = Writer {
+        isa,
+        encoder: Encoder::try_with_capacity(64, allocation.items.len() * 10 + 256)?,
+        at: 0,
+        inputs: program.inputs.len(),
+        outputs: program.outputs.iter().map(|output| output.storage.size() as u32).collect(),
+        slots: allocation.slots,
+        origins: Vec::with_capacity(allocation.items.len()),
+    };
+    writer.routine(allocation, lanes)
+}
+
+struct Writer {
+    isa: Isa,
+    encoder: Encoder,
+    at: u64,
+    inputs: usize,
+    /// Per output, the size of an element.
+    outputs: Vec<u32>,
+    slots: u32,
+    origins: Vec<(u32, u32)>,
+}
+
+type Done = Result<(), IcedError>;
+
+impl Writer {
+    fn emit(&mut self, instruction: Result<Instruction, IcedError>) -> Done {
+        self.at += self.encoder.encode(&instruction?, self.at)? as u64;
+        Ok(())
+    }
+
+    /// A jump whose target is not known yet: where its four bytes of distance will be.
+    fn jump(&mut self, code: Code) -> Result<usize, IcedError> {
+        let here = self.at;
+        self.emit(Instruction::with_branch(code, here))?;
+        Ok(self.at as usize - 4)
+    }
+
+    fn routine(mut self, allocation: &Allocation, lanes: usize) -> Result<Encoded, IcedError> {
+        let saved = self.saved();
+        self.emit(Instruction::with2(Code::Test_rm64_r64, Register::RDI, Register::RDI))?;
+        let empty = self.jump(Code::Je_rel32_64)?;
+        self.enter(saved)?;
+        self.load_cursors()?;
+        // A loop that starts in the middle of a line costs one fetch more a turn.
+        while !self.at.is_multiple_of(64) {
+            self.emit(Ok(Instruction::with(Code::Nopd)))?;
+        }
+        let top = self.at;
+        let mut cold: Vec<(usize, &[Item])> = Vec::new();
+        let mut joins = Vec::new();
+        let mut items = allocation.items.as_slice();
+        while let Some((item, rest)) = items.split_first() {
+            items = rest;
+            match item {
+                Item::Inst(placed) => self.placed(placed)?,
+                Item::ColdStart => {
+                    let len = items.iter().position(|item| matches!(item, Item::ColdEnd));
+                    let len = len.expect("a region ends");
+                    let (region, after) = items.split_at(len);
+                    cold.push((self.jump(Code::Jne_rel32_64)?, region));
+                    joins.push(self.at);
+                    items = &after[1..];
+                }
+                Item::ColdEnd => unreachable!("handled with its start"),
+            }
+        }
+        self.advance(lanes, top)?;
+        self.leave(saved)?;
+        let mut patches = vec![(empty, self.at)];
+        self.emit(Ok(Instruction::with(Code::Retnq)))?;
+        for ((jump, region), join) in cold.into_iter().zip(joins) {
+            patches.push((jump, self.at));
+            for item in region {
+                if let Item::Inst(placed) = item {
+                    self.placed(placed)?;
+                }
+            }
+            self.emit(Instruction::with_branch(Code::Jmp_rel32_64, join))?;
+        }
+        let mut bytes = self.encoder.take_buffer();
+        for (at, target) in patches {
+            let distance = target as i32 - (at as i32 + 4);
+            bytes[at..at + 4].copy_from_slice(&distance.to_le_bytes());
+        }
+        Ok(Encoded { bytes, origins: self.origins })
+    }
+
+    /// How many registers of the caller's are used.
+    fn saved(&self) -> usize {
+        (self.inputs + self.outputs.len()).min(CURSORS.len()).saturating_sub(SAVED)
+    }
+
+    /// Bytes of the frame.
+    fn frame(&self) -> i64 {
+        let vectors = i64::from(self.slots) * self.isa.bytes() as i64;
+        let pointers = self.inputs.saturating_sub(CURSORS.len()) as i64 * 8;
+        vectors + pointers
+    }
+
+    fn enter(&mut self, saved: usize) -> Done {
+        let frame = self.frame();
+        if saved == 0 && frame == 0 {
+            return Ok(());
+        }
+        self.emit(Instruction::with1(Code::Push_r64, Register::RBP))?;
+        self.emit(Instruction::with2(Code::Mov_r64_rm64, Register::RBP, Register::RSP))?;
+        for register in &CURSORS[SAVED..SAVED + saved] {
+            self.emit(Instruction::with1(Code::Push_r64, *register))?;
+        }
+        if frame == 0 {
+            return Ok(());
+        }
+        let mut left = frame;
+        while left > 0 {
+            let step = left.min(PAGE) as i32;
+            self.emit(Instruction::with2(Code::Sub_rm64_imm32, Register::RSP, step))?;
+            let top = MemoryOperand::with_base(Register::RSP);
+            self.emit(Instruction::with2(Code::Mov_rm64_r64, top, Register::RAX))?;
+            left -= i64::from(step);
+        }
+        let align = -(self.isa.bytes() as i32);
+        self.emit(Instruction::with2(Code::And_rm64_imm8, Register::RSP, align))
+    }
+
+    fn leave(&mut self, saved: usize) -> Done {
+        if saved > 0 || self.frame() > 0 {
+            let pushed = MemoryOperand::with_base_displ(Register::RBP, -8 * saved as i64);
+            self.emit(Instruction::with2(Code::Lea_r64_m, Register::RSP, pushed))?;
+            for register in CURSORS[SAVED..SAVED + saved].iter().rev() {
+                self.emit(Instruction::with1(Code::Pop_r64, *register))?;
+            }
+            self.emit(Instruction::with1(Code::Pop_r64, Register::RBP))?;
+        }
+        self.emit(Ok(Instruction::with(Code::VEX_Vzeroupper)))
+    }
+
+    /// Reads the operands' addresses; `rsi` is one of the registers that take them.
+    fn load_cursors(&mut self) -> Done {
+        self.emit(Instruction::with2(Code::Mov_r64_rm64, Register::RAX, Register::RSI))?;
+        for slot in 0..self.inputs {
+            let base = word(Register::RAX, slot);
+            match CURSORS.get(slot) {
+                Some(&register) => self.load_word(register, base)?,
+                None => {
+                    self.load_word(Register::R9, base)?;
+                    let kept = self.kept_cursor(slot);
+                    self.emit(Instruction::with2(Code::Mov_rm64_r64, kept, Register::R9))?;
+                }
+            }
+        }
+        for output in 0..self.outputs.len() {
+            if let Some(&register) = CURSORS.get(self.inputs + output) {
+                self.load_word(register, word(Register::RCX, output))?;
+            }
+        }
+        self.emit(Instruction::with2(Code::Xor_r32_rm32, Register::R9D, Register::R9D))
+    }
+
+    fn load_word(&mut self, into: Register, from: MemoryOperand) -> Done {
+        self.emit(Instruction::with2(Code::Mov_r64_rm64, into, from))
+    }
+
+    /// Where the address of an input is that found no register.
+    fn kept_cursor(&self, slot: usize) -> MemoryOperand {
+        let vectors = i64::from(self.slots) * self.isa.bytes() as i64;
+        let at = vectors + (slot - CURSORS.len()) as i64 * 8;
+        MemoryOperand::with_base_displ(Register::RSP, at)
+    }
+
+    /// The end of a turn: on to the next vector.
+    fn advance(&mut self, lanes: usize, top: u64) -> Done {
+        for slot in 0..self.inputs {
+            let step = word(Register::RDX, slot);
+            match CURSORS.get(slot) {
+                Some(&register) => {
+                    self.emit(Instruction::with2(Code::Add_r64_rm64, register, step))?;
+                }
+                None => {
+                    self.load_word(Register::RAX, step)?;
+                    let kept = self.kept_cursor(slot);
+                    self.emit(Instruction::with2(Code::Add_rm64_r64, kept, Register::RAX))?;
+                }
+            }
+        }
+        self.emit(Instruction::with2(Code::Add_rm64_imm8, Register::R9, lanes as i32))?;
+        self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
+        self.emit(Instruction::with_branch(Code::Jb_rel32_64, top))
+    }
+
+    fn placed(&mut self, placed: &Placed) -> Done {
+        self.origins.push((self.at as u32, placed.origin));
+        let mut made = Instruction::new();
+        made.set_code(placed.code);
+        let mut count = 0;
+        for (place, halved) in placed.operands.into_iter().zip(placed.halved) {
+            let kind = match place {
+                Place::None => break,
+                Place::Memory(address) => {
+                    let memory = self.memory(address)?;
+                    made.set_memory_base(memory.base);
+                    made.set_memory_index(memory.index);
+                    made.set_memory_index_scale(memory.scale);
+                    made.set_memory_displacement64(memory.displacement as u64);
+                    // Its shortest encoding that fits.
+                    made.set_memory_displ_size(u32::from(memory.displacement != 0));
+                    made.set_is_broadcast(memory.is_broadcast);
+                    OpKind::Memory
+                }
+                Place::Vector(number) => {
+                    made.set_op_register(count, self.vector(number, halved));
+                    OpKind::Register
+                }
+                Place::Mask(number) => {
+                    made.set_op_register(count, Register::K0 + u32::from(number));
+                    OpKind::Register
+                }
+            };
+            made.set_op_kind(count, kind);
+            count += 1;
+        }
+        if let Some(imm) = placed.imm {
+            made.set_op_kind(count, OpKind::Immediate8);
+            made.set_immediate8(imm);
+        }
+        if placed.mask > 0 {
+            made.set_op_mask(Register::K0 + u32::from(placed.mask));
+            made.set_zeroing_masking(placed.zeroing);
+        }
+        self.emit(Ok(made))
+    }
+
+    fn vector(&self, number: u8, halved: u8) -> Register {
+        let widths = [Register::ZMM0, Register::YMM0, Register::XMM0];
+        let widest = usize::from(self.isa == Isa::Avx2);
+        widths[widest + usize::from(halved)] + u32::from(number)
+    }
+
+    /// The operand of an address, which may have to be read first.
+    fn memory(&mut self, address: Address) -> Result<MemoryOperand, IcedError> {
+        Ok(match address {
+            Address::Pool { at, repeated } => MemoryOperand {
+                is_broadcast: repeated && self.isa == Isa::Avx512,
+                ..MemoryOperand::with_base_displ(Register::R8, i64::from(at))
+            },
+            Address::Stack(slot) => {
+                let at = i64::from(slot) * self.isa.bytes() as i64;
+                MemoryOperand::with_base_displ(Register::RSP, at)
+            }
+            Address::Input { slot, at } => {
+                let base = match CURSORS.get(slot as usize) {
+                    Some(&register) => register,
+                    None => {
+                        let kept = self.kept_cursor(slot as usize);
+                        self.load_word(Register::RAX, kept)?;
+                        Register::RAX
+                    }
+                };
+                MemoryOperand::with_base_displ(base, i64::from(at))
+            }
+            Address::Output { output, at } => {
+                let base = match CURSORS.get(self.inputs + output as usize) {
+                    Some(&register) => register,
+                    None => {
+                        self.load_word(Register::RAX, word(Register::RCX, output as usize))?;
+                        Register::RAX
+                    }
+                };
+                let scale = self.outputs[output as usize];
+                let at = i64::from(at);
+                MemoryOperand::with_base_index_scale_displ_size(base, Register::R9, scale, at, 1)
+            }
+            Address::Gather { index, at, scale } => {
+                let index = self.vector(index, 0);
+                let (scale, at) = (u32::from(scale), i64::from(at));
+                MemoryOperand::with_base_index_scale_displ_size(Register::R8, index, scale, at, 1)
+            }
+        })
+    }
+}
+
+/// Word `index` of the array that `base` points at.
+fn word(base: Register, index: usize) -> MemoryOperand {
+    MemoryOperand::with_base_displ(base, index as i64 * 8)
+}

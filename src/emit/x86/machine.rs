@@ -1,0 +1,193 @@
+//! The machine program: instructions of the processor over registers without number.
+//!
+//! `select` writes it, `allocate` gives each register a place. It is a straight line, cold regions
+//! marked, and in SSA form as the vector program is: each register is defined once.
+
+use super::opcode::Op;
+use iced_x86::Code;
+
+/// The instruction sets that are written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Isa {
+    /// 512-bit vectors; masks in registers of their own.
+    Avx512,
+    /// 256-bit vectors; a mask is a vector, all bits of a lane set or clear.
+    Avx2,
+}
+
+impl Isa {
+    /// Bytes of a vector.
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Isa::Avx512 => 64,
+            Isa::Avx2 => 32,
+        }
+    }
+
+    /// How many registers of a class there are to be allocated, and the number of the first.
+    pub(super) fn registers(self, class: Class) -> (u8, u8) {
+        match (self, class) {
+            (Isa::Avx512, Class::Vector) => (32, 0),
+            (Isa::Avx2, Class::Vector) => (16, 0),
+            // As a predicate, k0 means "no mask".
+            (_, Class::Mask) => (7, 1),
+        }
+    }
+}
+
+/// Which registers a value may live in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// `ymm` or `zmm`.
+    Vector,
+    /// `k`; AVX-512 only.
+    Mask,
+}
+
+/// A register without number, by its index in [`Function::classes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Reg(pub(super) u32);
+
+/// Where a source comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Nowhere: the instruction has fewer.
+    None,
+    /// A register.
+    Reg(Reg),
+    /// The pool, at a byte offset: a whole vector, or a scalar that the instruction repeats.
+    Pool { at: i32, repeated: bool },
+    /// An input's current vector, at a byte offset.
+    Input { slot: u32, at: i32 },
+    /// One element of the pool for each lane of `index`.
+    Gather { index: Reg, at: i32, scale: u8 },
+}
+
+/// How operands and registers go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// The result, then the sources.
+    Plain,
+    /// The result replaces the first source.
+    Tied,
+    /// `sources[0] * sources[1] + sources[2]`, by whichever of the forms 132, 213 and 231 fits.
+    MultiplyAdd([Code; 3]),
+    /// The result may share no register with a source.
+    Apart,
+    /// Every operand is the result's register, whose old value does not matter.
+    Idiom,
+    /// `sources[0]` goes to an output's current vector, at a byte offset.
+    Store { output: u32, at: i32 },
+    /// A test of `sources`; the cold region up to the matching [`Form::ColdEnd`] runs unless
+    /// it says "zero".
+    ColdStart,
+    /// The end of a cold region. No machine instruction.
+    ColdEnd,
+}
+
+/// A machine instruction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inst {
+    /// The encoder's name of it.
+    pub(super) code: Code,
+    /// How its operands go together.
+    pub(super) form: Form,
+    /// What it defines.
+    pub(super) def: Option<Reg>,
+    /// What it reads.
+    pub(super) sources: [Source; 3],
+    /// The source that may be read from memory.
+    pub(super) memory: Option<u8>,
+    /// Its predicate.
+    pub(super) mask: Option<Reg>,
+    /// Whether lanes without the predicate become zero.
+    pub(super) zeroing: bool,
+    /// Its immediate operand.
+    pub(super) imm: Option<u8>,
+    /// For each operand, the result first: how often its register is halved (`zmm` to `ymm` to
+    /// `xmm`).
+    pub(super) halved: [u8; 4],
+    /// The vector program's instruction that it came from.
+    pub(super) origin: u32,
+}
+
+impl Inst {
+    /// An instruction that defines `def` from `sources`.
+    pub(super) fn new(code: Code, def: impl Into<Option<Reg>>, sources: &[Source]) -> Inst {
+        debug_assert_ne!(code, Code::INVALID, "the instruction set has no such instruction");
+        let mut all = [Source::None; 3];
+        all[..sources.len()].copy_from_slice(sources);
+        Inst {
+            code,
+            form: Form::Plain,
+            def: def.into(),
+            sources: all,
+            memory: None,
+            mask: None,
+            zeroing: false,
+            imm: None,
+            halved: [0; 4],
+            origin: 0,
+        }
+    }
+
+    pub(super) fn form(self, form: Form) -> Inst {
+        Inst { form, ..self }
+    }
+
+    pub(super) fn imm(self, imm: u8) -> Inst {
+        Inst { imm: Some(imm), ..self }
+    }
+
+    /// Source `index` may be read from memory.
+    pub(super) fn memory(self, index: u8) -> Inst {
+        Inst { memory: Some(index), ..self }
+    }
+
+    pub(super) fn mask(self, mask: Reg) -> Inst {
+        Inst { mask: Some(mask), ..self }
+    }
+
+    pub(super) fn zeroing(self, mask: Reg) -> Inst {
+        Inst { mask: Some(mask), zeroing: true, ..self }
+    }
+
+    pub(super) fn halved(self, halved: [u8; 4]) -> Inst {
+        Inst { halved, ..self }
+    }
+}
+
+/// A machine program.
+#[derive(Debug)]
+pub(super) struct Function {
+    /// What it is written for.
+    pub(super) isa: Isa,
+    /// The instructions of one turn of the loop.
+    pub(super) insts: Vec<Inst>,
+    /// The class of each register.
+    pub(super) classes: Vec<Class>,
+}
+
+impl Function {
+    /// A new register.
+    pub(super) fn reg(&mut self, class: Class) -> Reg {
+        self.classes.push(class);
+        Reg(self.classes.len() as u32 - 1)
+    }
+}
+
+/// Moves between registers, and to and from the stack.
+pub(super) fn move_code(isa: Isa, class: Class) -> Code {
+    match class {
+        Class::Vector => Op::Move.code(isa, 32),
+        Class::Mask => Code::VEX_Kmovw_kr_km16,
+    }
+}
+
+/// Stores to the stack.
+pub(super) fn spill_code(isa: Isa, class: Class) -> Code {
+    match class {
+        Class::Vector => Op::Store.code(isa, 32),
+        Class::Mask => Code::VEX_Kmovw_m16_kr,
+    }
+}

@@ -1,0 +1,315 @@
+//! Masks. With AVX-512 they live in `k` registers, one bit a lane: bits beyond a value's lanes
+//! mean nothing. With AVX2 they are vectors, every bit of a lane set or clear.
+
+use super::machine::{Class, Form, Inst, Isa, Reg, Source};
+use super::opcode::Op;
+use super::select::{Parts, Selector};
+use crate::vir::{BinaryOp, Predicate, Type, Value};
+use iced_x86::Code;
+
+impl Selector<'_> {
+    /// Appends what `make` builds around a new mask register.
+    fn mask(&mut self, make: impl FnOnce(Reg) -> Inst) -> Reg {
+        let class = match self.isa {
+            Isa::Avx512 => Class::Mask,
+            Isa::Avx2 => Class::Vector,
+        };
+        let def = self.function.reg(class);
+        self.push(make(def));
+        def
+    }
+
+    fn wide(&self) -> bool {
+        self.isa == Isa::Avx512
+    }
+
+    /// All lanes set, or none.
+    pub(super) fn constant_mask(&mut self, set: bool) -> Reg {
+        let code = match (self.wide(), set) {
+            (true, true) => Code::VEX_Kxnorw_kr_kr_kr,
+            (true, false) => Code::VEX_Kxorw_kr_kr_kr,
+            (false, true) => Op::IntEqual.code(self.isa, 32),
+            (false, false) => Op::Xor.code(self.isa, 32),
+        };
+        self.mask(|def| Inst::new(code, def, &[]).form(Form::Idiom))
+    }
+
+    /// The start of a region that is skipped where `mask` is clear in all lanes.
+    pub(super) fn cold_start(&mut self, mask: Value) {
+        let ty = self.program.ty(mask);
+        let parts = [0, 1].map(|part| self.mask_part(mask, part));
+        let (code, tested) = if self.wide() {
+            match ty {
+                Type::M32 => (Code::VEX_Kortestw_kr_kr, parts),
+                _ => (Code::VEX_Kortestb_kr_kr, parts),
+            }
+        } else {
+            let any = match self.count(ty) {
+                2 => self.two(Op::Or, ty, parts[0], Source::Reg(parts[1])),
+                _ => parts[0],
+            };
+            (Code::VEX_Vptest_ymm_ymmm256, [any; 2])
+        };
+        self.push(Inst::new(code, None, &tested.map(Source::Reg)).form(Form::ColdStart));
+    }
+
+    fn mask_part(&mut self, mask: Value, part: usize) -> Reg {
+        self.reg(mask, part.min(self.count(self.program.ty(mask)) - 1))
+    }
+
+    /// The bits of a mask as integers.
+    pub(super) fn mask_bits(&mut self, ty: Type, mask: Value) -> Parts {
+        self.each(ty, |s, part| {
+            let mask = s.reg(mask, part);
+            if !s.wide() {
+                return mask;
+            }
+            let code = Op::MaskBits.code(s.isa, ty.bits());
+            s.vector(|def| Inst::new(code, def, &[Source::Reg(mask)]))
+        })
+    }
+
+    pub(super) fn mask_not(&mut self, ty: Type, mask: Value) -> Parts {
+        self.each(ty, |s, part| {
+            let mask = s.reg(mask, part);
+            if s.wide() {
+                return s.mask(|def| Inst::new(Code::VEX_Knotw_kr_kr, def, &[Source::Reg(mask)]));
+            }
+            let ones = s.pooled(ty, u64::MAX >> (64 - ty.bits()));
+            s.two(Op::Xor, ty, mask, ones)
+        })
+    }
+
+    pub(super) fn mask_binary(&mut self, op: BinaryOp, ty: Type, a: Value, b: Value) -> Parts {
+        let (k, vector) = match op {
+            BinaryOp::And => (Code::VEX_Kandw_kr_kr_kr, Op::And),
+            BinaryOp::Or => (Code::VEX_Korw_kr_kr_kr, Op::Or),
+            BinaryOp::Xor => (Code::VEX_Kxorw_kr_kr_kr, Op::Xor),
+            _ => unreachable!("the verifier allows no other primitive on masks"),
+        };
+        self.each(ty, |s, part| {
+            let (a, b) = (s.reg(a, part), Source::Reg(s.reg(b, part)));
+            if s.wide() {
+                return s.mask(|def| Inst::new(k, def, &[Source::Reg(a), b]));
+            }
+            s.two(vector, ty, a, b)
+        })
+    }
+
+    /// A compare. A constant on the left changes places, for only the right may be memory.
+    pub(super) fn compare(&mut self, pred: Predicate, a: Value, b: Value) -> Parts {
+        let ty = self.program.ty(a);
+        let swapped = self.constant(a).is_some() && self.constant(b).is_none();
+        let (left, right) = if swapped { (b, a) } else { (a, b) };
+        if !self.wide() && ty.is_int() {
+            return self.int_compare(pred, swapped, left, right);
+        }
+        let float = ty.is_float();
+        // Immediates of `vcmpps` (quiet) and of `vpcmpd`.
+        let imm = match (pred, swapped) {
+            (Predicate::Eq, _) => 0,
+            (Predicate::Ne, _) => 4,
+            (Predicate::Lt, false) => {
+                if float {
+                    0x11
+                } else {
+                    1
+                }
+            }
+            (Predicate::Le, false) => {
+                if float {
+                    0x12
+                } else {
+                    2
+                }
+            }
+            (Predicate::Lt, true) => {
+                if float {
+                    0x1e
+                } else {
+                    6
+                }
+            }
+            (Predicate::Le, true) => {
+                if float {
+                    0x1d
+                } else {
+                    5
+                }
+            }
+        };
+        let op = if float { Op::FloatCompare } else { Op::IntCompare };
+        let code = op.code(self.isa, ty.bits());
+        self.each(ty, |s, part| {
+            let (left, right) = (s.reg(left, part), s.source(right, part));
+            s.mask(|def| Inst::new(code, def, &[Source::Reg(left), right]).memory(1).imm(imm))
+        })
+    }
+
+    /// AVX2 has only "equal" and "greater": `left` and `right` have been swapped if `swapped`.
+    fn int_compare(&mut self, pred: Predicate, swapped: bool, left: Value, right: Value) -> Parts {
+        let ty = self.program.ty(left);
+        self.each(ty, |s, part| {
+            let negated = matches!(pred, Predicate::Ne | Predicate::Le);
+            let made = match (pred, swapped) {
+                (Predicate::Eq | Predicate::Ne, _) => {
+                    let (left, right) = (s.reg(left, part), s.source(right, part));
+                    s.two(Op::IntEqual, ty, left, right)
+                }
+                // `a < b` is `b > a`, and `a <= b` is not `a > b`.
+                (Predicate::Lt, true) | (Predicate::Le, false) => {
+                    let (left, right) = (s.reg(left, part), s.source(right, part));
+                    s.two(Op::IntGreater, ty, left, right)
+                }
+                (Predicate::Lt, false) | (Predicate::Le, true) => {
+                    let (left, right) = (s.source(left, part), s.reg(right, part));
+                    s.two(Op::IntGreater, ty, right, left)
+                }
+            };
+            if !negated {
+                return made;
+            }
+            let ones = s.pooled(ty, u64::MAX >> (64 - ty.bits()));
+            s.two(Op::Xor, ty, made, ones)
+        })
+    }
+
+    pub(super) fn select(&mut self, ty: Type, mask: Value, a: Value, b: Value) -> Parts {
+        if ty.is_mask() && self.wide() {
+            return self.each(ty, |s, part| {
+                let [mask, a, b] = [mask, a, b].map(|value| Source::Reg(s.reg(value, part)));
+                let set = s.mask(|def| Inst::new(Code::VEX_Kandw_kr_kr_kr, def, &[mask, a]));
+                let clear = s.mask(|def| Inst::new(Code::VEX_Kandnw_kr_kr_kr, def, &[mask, b]));
+                let both = [Source::Reg(set), Source::Reg(clear)];
+                s.mask(|def| Inst::new(Code::VEX_Korw_kr_kr_kr, def, &both))
+            });
+        }
+        let or_zero = self.constant(b) == Some(0);
+        let blend = Op::Blend.code(self.isa, ty.bits());
+        self.each(ty, |s, part| {
+            let mask = s.reg(mask, part);
+            let a = match ty.is_mask() {
+                true => Source::Reg(s.reg(a, part)),
+                false => s.source(a, part),
+            };
+            match (s.wide(), or_zero) {
+                (true, true) => {
+                    let code = match a {
+                        Source::Pool { .. } => Op::Constant,
+                        _ => Op::Move,
+                    };
+                    let a = match a {
+                        Source::Pool { at, .. } => Source::Pool { at, repeated: false },
+                        other => other,
+                    };
+                    let code = code.code(s.isa, ty.bits());
+                    s.vector(|def| Inst::new(code, def, &[a]).zeroing(mask))
+                }
+                (true, false) => {
+                    let b = Source::Reg(s.reg(b, part));
+                    s.vector(|def| Inst::new(blend, def, &[b, a]).memory(1).mask(mask))
+                }
+                (false, true) => s.two(Op::FloatAnd, ty, mask, a),
+                (false, false) => {
+                    let sources = [Source::Reg(s.reg(b, part)), a, Source::Reg(mask)];
+                    s.vector(|def| Inst::new(blend, def, &sources).memory(1))
+                }
+            }
+        })
+    }
+
+    /// The two 64-bit masks of a 32-bit one.
+    pub(super) fn widen(&mut self, mask: Value) -> Parts {
+        let mask = self.reg(mask, 0);
+        if self.wide() {
+            // The lower eight bits are the first: the register as it is.
+            let code = Code::VEX_Kshiftrw_kr_kr_imm8;
+            let upper = self.mask(|def| Inst::new(code, def, &[Source::Reg(mask)]).imm(8));
+            return [mask, upper];
+        }
+        let upper = self.upper_half(mask);
+        [mask, upper].map(|half| {
+            let code = Code::VEX_Vpmovsxdq_ymm_xmmm128;
+            self.vector(|def| Inst::new(code, def, &[Source::Reg(half)]).halved([0, 1, 0, 0]))
+        })
+    }
+
+    /// The 32-bit mask of two 64-bit ones.
+    pub(super) fn narrow(&mut self, mask: Value) -> Parts {
+        let [lower, upper] = [0, 1].map(|part| Source::Reg(self.reg(mask, part)));
+        let joined = if self.wide() {
+            let code = Code::VEX_Kunpckbw_kr_kr_kr;
+            self.mask(|def| Inst::new(code, def, &[upper, lower]))
+        } else {
+            // Even 32-bit lanes of both, in each 128-bit half; then the halves in order.
+            let code = Code::VEX_Vshufps_ymm_ymm_ymmm256_imm8;
+            let mixed = self.vector(|def| Inst::new(code, def, &[lower, upper]).imm(0x88));
+            let code = Code::VEX_Vpermq_ymm_ymmm256_imm8;
+            self.vector(|def| Inst::new(code, def, &[Source::Reg(mixed)]).imm(0xd8))
+        };
+        [joined; 2]
+    }
+
+    /// A mask from one byte a lane.
+    pub(super) fn load_bools(&mut self, slot: u32) -> Reg {
+        let (isa, from) = (self.isa, Source::Input { slot, at: 0 });
+        let bytes = self.vector(|def| Inst::new(Op::LoadBytes.code(isa, 32), def, &[from]));
+        if self.wide() {
+            let code = Code::EVEX_Vptestmd_kr_k1_zmm_zmmm512b32;
+            return self.mask(|def| Inst::new(code, def, &[Source::Reg(bytes); 2]));
+        }
+        let zero = self.pooled(Type::I32, 0);
+        self.two(Op::IntGreater, Type::I32, bytes, zero)
+    }
+
+    /// One byte a lane, 0 or 1, from a mask.
+    pub(super) fn store_bools(&mut self, output: u32, mask: Reg) {
+        let bytes = if self.wide() {
+            let from = self.byte_ones();
+            let code = Code::EVEX_Vmovdqu8_xmm_k1z_xmmm128;
+            self.vector(|def| Inst::new(code, def, &[from]).zeroing(mask).halved([2, 0, 0, 0]))
+        } else {
+            let upper = self.upper_half(mask);
+            let both = [Source::Reg(mask), Source::Reg(upper)];
+            let code = Code::VEX_Vpackssdw_xmm_xmm_xmmm128;
+            let words = self.vector(|def| Inst::new(code, def, &both).halved([1, 1, 1, 0]));
+            let code = Code::VEX_Vpacksswb_xmm_xmm_xmmm128;
+            let both = [Source::Reg(words); 2];
+            let bytes = self.vector(|def| Inst::new(code, def, &both).halved([1, 1, 1, 0]));
+            let from = self.byte_ones();
+            self.two(Op::And, Type::I32, bytes, from)
+        };
+        let halved = if self.wide() { [2, 2, 0, 0] } else { [1, 1, 0, 0] };
+        let code = Op::StoreBytes.code(self.isa, 32);
+        let form = Form::Store { output, at: 0 };
+        self.push(Inst::new(code, None, &[Source::Reg(bytes)]).form(form).halved(halved));
+    }
+
+    /// Sixteen bytes of 1, or more.
+    fn byte_ones(&mut self) -> Source {
+        Source::Pool { at: self.pool.bytes_of_one(), repeated: false }
+    }
+
+    /// Loads from a table: every lane, so the predicate is all ones.
+    pub(super) fn gather(&mut self, ty: Type, from: Source) -> Reg {
+        let all = self.constant_mask(true);
+        let code = Op::Gather.code(self.isa, ty.bits());
+        if self.wide() {
+            return self.vector(|def| Inst::new(code, def, &[from]).form(Form::Apart).mask(all));
+        }
+        self.vector(|def| Inst::new(code, def, &[from, Source::Reg(all)]).form(Form::Apart))
+    }
+
+    /// `index` clamped to `0..=last` where the machine has no minimum of 64-bit integers.
+    pub(super) fn wide_clamp(&mut self, index: Reg, last: u64) -> Reg {
+        let ty = Type::I64;
+        let (zero, last) = (self.pooled(ty, 0), self.splat(ty, last));
+        let above = self.two(Op::IntGreater, ty, index, Source::Reg(last));
+        let blend = Op::Blend.code(self.isa, 64);
+        let sources = [index, last, above].map(Source::Reg);
+        let index = self.vector(|def| Inst::new(blend, def, &sources));
+        // Negative lanes carry their own mask: the sign is what `vblendvpd` looks at.
+        let sources = [Source::Reg(index), zero, Source::Reg(index)];
+        self.vector(|def| Inst::new(blend, def, &sources))
+    }
+}

@@ -1,0 +1,407 @@
+//! Instruction selection: from a vector program to a machine program.
+//!
+//! A value of 32-bit lanes is one register; a value of 64-bit lanes is one where the program has
+//! 64-bit lanes only, else two ("parts"). Constants are no registers: they are made where they are
+//! used, as memory operands if they can be. What masks are is the business of [`mask`](super::mask).
+
+use super::super::live::{live, negated};
+use super::super::pool::{Line, Pool};
+use super::machine::{Class, Form, Function, Inst, Isa, Reg, Source};
+use super::opcode::{Op, multiply_add};
+use crate::vir::{self, BinaryOp, Program, ShiftOp, Storage, Type, UnaryOp, Value};
+
+/// Elements that one turn of the loop handles.
+pub(super) fn lanes(program: &Program, isa: Isa) -> usize {
+    let narrow = program.types.iter().any(|ty| ty.bits() == 32);
+    isa.bytes() / if narrow { 4 } else { 8 }
+}
+
+/// The machine program of `program`, and its constants.
+pub(super) fn select(program: &Program, isa: Isa) -> (Function, Box<[Line]>) {
+    let mut pool = match isa {
+        Isa::Avx512 => Pool::of_scalars(),
+        Isa::Avx2 => Pool::of_vectors(isa.bytes()),
+    };
+    let tables = program.tables.iter().map(|table| pool.table(table)).collect();
+    let mut selector = Selector {
+        program,
+        isa,
+        lanes: lanes(program, isa),
+        live: live(program),
+        values: vec![None; program.insts.len()],
+        function: Function { isa, insts: Vec::new(), classes: Vec::new() },
+        pool,
+        tables,
+        origin: 0,
+    };
+    selector.body();
+    (selector.function, selector.pool.finish())
+}
+
+/// What a value is.
+#[derive(Clone, Copy, Debug)]
+enum Held {
+    /// Its registers; where there is one, the second is the same.
+    Parts(Parts),
+    /// A constant, by its bits.
+    Constant(u64),
+}
+
+/// A value as one or two registers; where there is one, the second is the same.
+pub(super) type Parts = [Reg; 2];
+
+pub(super) struct Selector<'a> {
+    pub(super) program: &'a Program,
+    pub(super) isa: Isa,
+    lanes: usize,
+    /// Which values an output depends on.
+    live: Vec<bool>,
+    values: Vec<Option<Held>>,
+    pub(super) function: Function,
+    pub(super) pool: Pool,
+    /// Where each table begins in the pool.
+    tables: Vec<i32>,
+    /// The vector instruction that is being selected for.
+    origin: u32,
+}
+
+impl Selector<'_> {
+    fn body(&mut self) {
+        let program = self.program;
+        let mut at = 0;
+        for cold in &program.cold {
+            self.straight(at, cold.start as usize);
+            self.origin = cold.mask.0;
+            self.cold_start(cold.mask);
+            self.straight(cold.start as usize, cold.end as usize);
+            self.push(Inst::new(iced_x86::Code::Nopd, None, &[]).form(Form::ColdEnd));
+            at = cold.end as usize;
+        }
+        self.straight(at, program.insts.len());
+        for (index, output) in program.outputs.iter().enumerate() {
+            self.origin = output.value.0;
+            self.store(index as u32, output);
+        }
+    }
+
+    /// Instructions `start..end`.
+    fn straight(&mut self, start: usize, end: usize) {
+        for index in start..end {
+            if self.live[index] {
+                self.origin = index as u32;
+                let held = self.inst(&self.program.insts[index], self.program.types[index]);
+                self.values[index] = Some(held);
+            }
+        }
+    }
+
+    fn inst(&mut self, inst: &vir::Inst, ty: Type) -> Held {
+        let parts = match *inst {
+            vir::Inst::Const { bits, .. } => return Held::Constant(bits),
+            vir::Inst::Unary { op: UnaryOp::Bitcast(_), a } if !self.program.ty(a).is_mask() => {
+                return self.held(a);
+            }
+            vir::Inst::Load { slot } => self.load(slot, ty),
+            vir::Inst::Unary { op, a } => self.unary(op, ty, a),
+            vir::Inst::Binary { op, a, b } => self.binary(op, ty, a, b),
+            vir::Inst::Fma { a, b, c } => self.fma(ty, [a, b, c]),
+            vir::Inst::Compare { pred, a, b } => self.compare(pred, a, b),
+            vir::Inst::Select { mask, a, b } => self.select(ty, mask, a, b),
+            vir::Inst::Shift { op, a, by } => self.shift(op, ty, a, by),
+            vir::Inst::Table { table, index } => self.table(table as usize, index),
+        };
+        Held::Parts(parts)
+    }
+
+    pub(super) fn push(&mut self, inst: Inst) {
+        self.function.insts.push(Inst { origin: self.origin, ..inst });
+    }
+
+    /// Appends what `make` builds around a new vector register.
+    pub(super) fn vector(&mut self, make: impl FnOnce(Reg) -> Inst) -> Reg {
+        let def = self.function.reg(Class::Vector);
+        self.push(make(def));
+        def
+    }
+
+    /// How many registers a value of this type is.
+    pub(super) fn count(&self, ty: Type) -> usize {
+        self.lanes * ty.bits() as usize / 8 / self.isa.bytes()
+    }
+
+    /// Makes every part of a value of type `ty`.
+    pub(super) fn each(
+        &mut self,
+        ty: Type,
+        mut make: impl FnMut(&mut Self, usize) -> Reg,
+    ) -> Parts {
+        let first = make(self, 0);
+        let second = if self.count(ty) == 2 { make(self, 1) } else { first };
+        [first, second]
+    }
+
+    fn held(&self, value: Value) -> Held {
+        self.values[value.index()].expect("a value that is used is live and defined before")
+    }
+
+    pub(super) fn constant(&self, value: Value) -> Option<u64> {
+        match self.held(value) {
+            Held::Constant(bits) => Some(bits),
+            Held::Parts(_) => None,
+        }
+    }
+
+    /// One part of a value, in a register.
+    pub(super) fn reg(&mut self, value: Value, part: usize) -> Reg {
+        let ty = self.program.ty(value);
+        match self.held(value) {
+            Held::Parts(parts) => parts[part],
+            Held::Constant(bits) if ty.is_mask() => self.constant_mask(bits != 0),
+            Held::Constant(bits) => self.splat(ty, bits),
+        }
+    }
+
+    /// A constant in a register.
+    pub(super) fn splat(&mut self, ty: Type, bits: u64) -> Reg {
+        let isa = self.isa;
+        if bits == 0 {
+            let code = Op::Xor.code(isa, 32);
+            return self.vector(|def| Inst::new(code, def, &[]).form(Form::Idiom));
+        }
+        let at = self.pool.splat(ty, bits);
+        let from = Source::Pool { at, repeated: false };
+        self.vector(|def| Inst::new(Op::Constant.code(isa, ty.bits()), def, &[from]))
+    }
+
+    /// One part of a value where memory will do.
+    pub(super) fn source(&mut self, value: Value, part: usize) -> Source {
+        match self.held(value) {
+            Held::Parts(parts) => Source::Reg(parts[part]),
+            Held::Constant(bits) => self.pooled(self.program.ty(value), bits),
+        }
+    }
+
+    /// A constant as a memory operand.
+    pub(super) fn pooled(&mut self, ty: Type, bits: u64) -> Source {
+        Source::Pool { at: self.pool.splat(ty, bits), repeated: self.isa == Isa::Avx512 }
+    }
+
+    /// `op` of a register and something.
+    pub(super) fn two(&mut self, op: Op, ty: Type, a: Reg, b: Source) -> Reg {
+        let code = op.code(self.isa, ty.bits());
+        self.vector(|def| Inst::new(code, def, &[Source::Reg(a), b]).memory(1))
+    }
+
+    fn load(&mut self, slot: u32, ty: Type) -> Parts {
+        if self.program.inputs[slot as usize] == Storage::Bool {
+            let mask = self.load_bools(slot);
+            return [mask; 2];
+        }
+        let (isa, step) = (self.isa, self.isa.bytes() as i32);
+        self.each(ty, |s, part| {
+            let from = Source::Input { slot, at: part as i32 * step };
+            s.vector(|def| Inst::new(Op::Load.code(isa, ty.bits()), def, &[from]))
+        })
+    }
+
+    fn store(&mut self, index: u32, output: &vir::Output) {
+        if output.storage == Storage::Bool {
+            let mask = self.reg(output.value, 0);
+            return self.store_bools(index, mask);
+        }
+        let (ty, step) = (output.storage.lane(), self.isa.bytes() as i32);
+        for part in 0..self.count(ty) {
+            let from = Source::Reg(self.reg(output.value, part));
+            let form = Form::Store { output: index, at: part as i32 * step };
+            self.push(Inst::new(Op::Store.code(self.isa, ty.bits()), None, &[from]).form(form));
+        }
+    }
+
+    fn unary(&mut self, op: UnaryOp, ty: Type, a: Value) -> Parts {
+        let from = self.program.ty(a);
+        let sign = 1 << (from.bits() - 1);
+        match op {
+            UnaryOp::Neg => self.with_constant(Op::FloatXor, from, a, sign),
+            UnaryOp::Abs => self.with_constant(Op::FloatAnd, from, a, sign - 1),
+            UnaryOp::Not if from.is_mask() => self.mask_not(from, a),
+            UnaryOp::Not => self.with_constant(Op::Xor, from, a, u64::MAX >> (64 - from.bits())),
+            UnaryOp::Sqrt => self.each(ty, |s, part| {
+                let (code, a) = (Op::Sqrt.code(s.isa, ty.bits()), s.source(a, part));
+                s.vector(|def| Inst::new(code, def, &[a]).memory(0))
+            }),
+            UnaryOp::Nearest => self.round(ty, a, 0),
+            UnaryOp::Floor => self.round(ty, a, 1),
+            UnaryOp::Ceil => self.round(ty, a, 2),
+            UnaryOp::Trunc => self.round(ty, a, 3),
+            UnaryOp::Bitcast(_) => self.mask_bits(ty, a),
+            UnaryOp::Promote => self.promote(a),
+            UnaryOp::Demote => self.demote(a),
+            UnaryOp::Widen => self.widen(a),
+            UnaryOp::Narrow => self.narrow(a),
+        }
+    }
+
+    fn with_constant(&mut self, op: Op, ty: Type, a: Value, bits: u64) -> Parts {
+        self.each(ty, |s, part| {
+            let (a, b) = (s.reg(a, part), s.pooled(ty, bits));
+            s.two(op, ty, a, b)
+        })
+    }
+
+    /// To an integral value; no exception for "inexact" (bit 3).
+    fn round(&mut self, ty: Type, a: Value, mode: u8) -> Parts {
+        self.each(ty, |s, part| {
+            let (code, a) = (Op::Round.code(s.isa, ty.bits()), s.source(a, part));
+            s.vector(|def| Inst::new(code, def, &[a]).memory(0).imm(mode | 8))
+        })
+    }
+
+    fn promote(&mut self, a: Value) -> Parts {
+        let (isa, a) = (self.isa, self.reg(a, 0));
+        let upper = self.upper_half(a);
+        [a, upper].map(|half| {
+            let code = Op::Promote.code(isa, 32);
+            self.vector(|def| Inst::new(code, def, &[Source::Reg(half)]).halved([0, 1, 0, 0]))
+        })
+    }
+
+    fn demote(&mut self, a: Value) -> Parts {
+        let isa = self.isa;
+        let halves = [0, 1].map(|part| {
+            let from = Source::Reg(self.reg(a, part));
+            let code = Op::Demote.code(isa, 64);
+            self.vector(|def| Inst::new(code, def, &[from]).halved([1, 0, 0, 0]))
+        });
+        let code = Op::JoinHalves.code(isa, 32);
+        let halves = halves.map(Source::Reg);
+        let joined = self.vector(|def| Inst::new(code, def, &halves).halved([0, 0, 1, 0]).imm(1));
+        [joined; 2]
+    }
+
+    /// The upper half of a vector, moved down.
+    pub(super) fn upper_half(&mut self, a: Reg) -> Reg {
+        let code = Op::UpperHalf.code(self.isa, 32);
+        self.vector(|def| Inst::new(code, def, &[Source::Reg(a)]).halved([1, 0, 0, 0]).imm(1))
+    }
+
+    fn binary(&mut self, op: BinaryOp, ty: Type, a: Value, b: Value) -> Parts {
+        if ty.is_mask() {
+            return self.mask_binary(op, ty, a, b);
+        }
+        let op = match op {
+            BinaryOp::CopySign => return self.copysign(ty, a, b),
+            BinaryOp::Add if ty.is_float() => Op::Add,
+            BinaryOp::Sub if ty.is_float() => Op::Sub,
+            BinaryOp::Add => Op::IntAdd,
+            BinaryOp::Sub => Op::IntSub,
+            BinaryOp::Mul => Op::Mul,
+            BinaryOp::Div => Op::Div,
+            BinaryOp::Min => Op::Min,
+            BinaryOp::Max => Op::Max,
+            BinaryOp::And => Op::And,
+            BinaryOp::Or => Op::Or,
+            BinaryOp::Xor => Op::Xor,
+        };
+        // The second operand may be memory. Of two NaN the first is kept, but which is free.
+        let commutes = matches!(op, Op::Add | Op::Mul | Op::IntAdd | Op::And | Op::Or | Op::Xor);
+        let (a, b) = match self.constant(a) {
+            Some(_) if commutes => (b, a),
+            _ => (a, b),
+        };
+        self.each(ty, |s, part| {
+            let (a, b) = (s.reg(a, part), s.source(b, part));
+            s.two(op, ty, a, b)
+        })
+    }
+
+    fn copysign(&mut self, ty: Type, a: Value, b: Value) -> Parts {
+        let sign = 1 << (ty.bits() - 1);
+        self.each(ty, |s, part| {
+            let (a, b) = (s.reg(a, part), s.reg(b, part));
+            if s.isa == Isa::Avx512 {
+                // The third operand chooses, bit by bit, between the second and the first.
+                const CHOOSE: u8 = 0b1101_1000;
+                let code = Op::Ternary.code(s.isa, ty.bits());
+                let sources = [Source::Reg(a), Source::Reg(b), s.pooled(ty, sign)];
+                return s.vector(|def| Inst::new(code, def, &sources).form(Form::Tied).imm(CHOOSE));
+            }
+            let (magnitude, sign) = (s.pooled(ty, sign - 1), s.pooled(ty, sign));
+            let magnitude = s.two(Op::FloatAnd, ty, a, magnitude);
+            let sign = s.two(Op::FloatAnd, ty, b, sign);
+            s.two(Op::FloatOr, ty, magnitude, Source::Reg(sign))
+        })
+    }
+
+    fn fma(&mut self, ty: Type, operands: [Value; 3]) -> Parts {
+        let [a, b, c] = operands.map(|value| match negated(self.program, value) {
+            Some(positive) => (positive, true),
+            None => (value, false),
+        });
+        let forms = multiply_add(a.1 != b.1, c.1).map(|op| op.code(self.isa, ty.bits()));
+        self.each(ty, |s, part| {
+            // One constant may be memory, the last: the addends of polynomials differ.
+            let last = [a.0, b.0, c.0].into_iter().rposition(|v| s.constant(v).is_some());
+            let mut sources = [Source::None; 3];
+            for (i, (value, _)) in [a, b, c].into_iter().enumerate() {
+                sources[i] = match last == Some(i) {
+                    true => s.source(value, part),
+                    false => Source::Reg(s.reg(value, part)),
+                };
+            }
+            s.vector(|def| Inst::new(forms[0], def, &sources).form(Form::MultiplyAdd(forms)))
+        })
+    }
+
+    fn shift(&mut self, op: ShiftOp, ty: Type, a: Value, by: u8) -> Parts {
+        if op == ShiftOp::Sar && ty == Type::I64 && self.isa == Isa::Avx2 {
+            return self.wide_sar(a, by);
+        }
+        let op = match op {
+            ShiftOp::Shl => Op::Shl,
+            ShiftOp::Shr => Op::Shr,
+            ShiftOp::Sar => Op::Sar,
+        };
+        self.each(ty, |s, part| {
+            let a = s.reg(a, part);
+            s.shift_reg(op, ty, a, by)
+        })
+    }
+
+    fn shift_reg(&mut self, op: Op, ty: Type, a: Reg, by: u8) -> Reg {
+        let code = op.code(self.isa, ty.bits());
+        self.vector(|def| Inst::new(code, def, &[Source::Reg(a)]).imm(by))
+    }
+
+    /// `a >> by` by the identity `((a >>> by) ^ m) - m`, where `m` is the sign bit shifted along.
+    fn wide_sar(&mut self, a: Value, by: u8) -> Parts {
+        let ty = Type::I64;
+        self.each(ty, |s, part| {
+            let (a, m) = (s.reg(a, part), s.pooled(ty, 1 << (63 - by)));
+            let shifted = s.shift_reg(Op::Shr, ty, a, by);
+            let flipped = s.two(Op::Xor, ty, shifted, m);
+            s.two(Op::IntSub, ty, flipped, m)
+        })
+    }
+
+    /// The entries of a table, the index clamped to it.
+    fn table(&mut self, table: usize, index: Value) -> Parts {
+        let entries = &self.program.tables[table];
+        let (ty, last) = (entries.ty.int(), entries.entries.len() as u64 - 1);
+        let at = self.tables[table];
+        self.each(ty, |s, part| {
+            let index = s.reg(index, part);
+            let index = s.clamp(ty, index, last);
+            let from = Source::Gather { index, at, scale: (ty.bits() / 8) as u8 };
+            s.gather(ty, from)
+        })
+    }
+
+    fn clamp(&mut self, ty: Type, index: Reg, last: u64) -> Reg {
+        if self.isa == Isa::Avx2 && ty == Type::I64 {
+            return self.wide_clamp(index, last);
+        }
+        let (zero, last) = (self.pooled(ty, 0), self.pooled(ty, last));
+        let index = self.two(Op::IntMax, ty, index, zero);
+        self.two(Op::IntMin, ty, index, last)
+    }
+}
