@@ -2,24 +2,12 @@
 
 mod common;
 
-use common::{Rng, differs, random_program};
+use common::{Rng, differs, emitters, random_program};
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitError, EmitterKind, Operand};
 use kiln::lower::op_program;
 use kiln::vir::{Builder, Program, Storage, Type, Value, interp};
 use kiln_ir::{DType, Op};
-
-/// The emitters to test on this machine. The interpreter is one: its ABI is under test.
-fn emitters(program: &Program) -> Vec<Code> {
-    let cpu = Cpu::host();
-    let kinds = EmitterKind::ALL.into_iter().filter(|kind| match kind {
-        EmitterKind::Auto => false,
-        EmitterKind::Avx512 => cpu.avx512,
-        EmitterKind::Avx2 => cpu.avx2,
-        _ => true,
-    });
-    kinds.map(|kind| emit::compile(program, kind, cpu).unwrap()).collect()
-}
 
 /// Bytes of elements, `offset` bytes in, so that nothing is aligned.
 fn bytes(storage: Storage, elements: &[u64], offset: usize) -> Vec<u8> {
@@ -251,6 +239,96 @@ fn random_programs_have_the_bits_of_the_interpreter() {
             let splats = rng.below(1 << program.inputs.len());
             check(&program, &code, 67, splats, &mut rng);
             check(&program, &code, 400, 0, &mut rng);
+        }
+    }
+}
+
+/// Many values that are all needed at the end, around cold regions: more than any machine has
+/// registers for.
+fn crowded(rng: &mut Rng, values: usize, storage: Storage, other: Storage) -> Program {
+    let mut b = Builder::new();
+    let (x, y) = (b.input(storage), b.input(other));
+    let ty = b.ty(x);
+    let mut numbers = vec![x];
+    let mut masks = Vec::new();
+    let mut others = vec![y];
+    for i in 0..values {
+        let recent = numbers[numbers.len() - 1 - rng.below(numbers.len().min(4))];
+        let factor = b.float(ty, 1.0 + i as f64 * 0.01);
+        let next = match i % 3 {
+            0 => b.fma(recent, factor, x),
+            1 => b.fma(factor, x, recent),
+            _ => b.fma(recent, x, recent),
+        };
+        numbers.push(next);
+        let bound = b.float(ty, i as f64 * 0.1);
+        masks.push(b.lt(next, bound));
+        let double = b.add(others[others.len() - 1], y);
+        others.push(double);
+        if i % 40 == 20 {
+            let kept = numbers.clone();
+            let mask = masks[masks.len() / 2];
+            let results = b.cold(mask, [next, recent], |b| {
+                let mut inside = Vec::new();
+                for pair in kept.windows(2) {
+                    let product = b.mul(pair[0], pair[1]);
+                    inside.push(product);
+                }
+                let sum = inside.iter().fold(next, |sum, &value| b.add(value, sum));
+                [sum, inside[inside.len() / 2]]
+            });
+            numbers.extend(results);
+        }
+    }
+    // Everything is used again, the oldest last.
+    let mut sum = numbers[0];
+    for (&number, &mask) in numbers.iter().rev().zip(masks.iter().cycle()) {
+        let chosen = b.select(mask, number, sum);
+        sum = b.fma(chosen, x, number);
+    }
+    let rest = others.iter().rev().fold(y, |rest, &value| b.min(value, rest));
+    let parity = masks.iter().rev().fold(masks[0], |parity, &mask| b.xor(parity, mask));
+    let sum = b.select(parity, sum, x);
+    b.output(sum, storage);
+    b.output(rest, other);
+    b.finish()
+}
+
+#[test]
+fn more_values_than_registers_have_the_bits_of_the_interpreter() {
+    let mut rng = Rng::new(11);
+    for values in [20, 60, 200] {
+        for (storage, other) in [
+            (Storage::F32, Storage::F32),
+            (Storage::F64, Storage::F64),
+            (Storage::F32, Storage::F64),
+            (Storage::F64, Storage::F32),
+        ] {
+            let program = crowded(&mut rng, values, storage, other);
+            for code in emitters(&program) {
+                for n in [0, 16, 64, 160] {
+                    check(&program, &code, n, 0, &mut rng);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn many_operands_find_their_addresses() {
+    for (inputs, outputs) in [(1, 9), (7, 1), (8, 1), (9, 1), (12, 12), (30, 5)] {
+        let mut rng = Rng::new(inputs as u64);
+        let mut b = Builder::new();
+        let storages = [Storage::F32, Storage::Bool, Storage::F64];
+        let values: Vec<Value> = (0..inputs).map(|i| b.input(storages[i % 3])).collect();
+        for i in 0..outputs {
+            b.output(values[(i + 5) % inputs], storages[(i + 5) % inputs % 3]);
+        }
+        let program = b.finish();
+        for code in emitters(&program) {
+            for splats in [0, 0b1010_1010, 0x1249_2492] {
+                check(&program, &code, 160, splats, &mut rng);
+            }
         }
     }
 }
