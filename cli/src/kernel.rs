@@ -49,15 +49,18 @@ impl Source {
     }
 }
 
-/// A call of an op by its name: `gelu_tanh(x)`, `prelu(x, weight)`.
+/// A kernel that calls an op: `kernel prelu(x, weight) { prelu(x, weight) }`.
 fn call(name: &str) -> Result<String, Failure> {
+    let kernel = |inputs: &[&str]| {
+        let inputs = inputs.join(", ");
+        Ok(format!("kernel {name}({inputs}) {{ {name}({inputs}) }}"))
+    };
     if let Some(op) = Derived::from_name(name) {
         let inputs = op.parameters.iter().filter(|parameter| parameter.default.is_none());
-        let inputs: Vec<&str> = inputs.map(|parameter| parameter.name).collect();
-        return Ok(format!("{name}({})", inputs.join(", ")));
+        return kernel(&inputs.map(|parameter| parameter.name).collect::<Vec<_>>());
     }
     if let Some(op) = Op::from_name(name) {
-        return Ok(format!("{name}({})", ["x", "y", "z"][..op.arity()].join(", ")));
+        return kernel(&["x", "y", "z"][..op.arity()]);
     }
     // The parser knows the near names.
     let hint = match free_inputs(&format!("{name}(x)")) {

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 /// Kiln makes one native SIMD loop of an elementwise expression.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true, after_help = AFTER_HELP)]
+#[command(name = "kiln", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
