@@ -5,6 +5,7 @@
 //! by one ulp a step and `rebuild` would not end.
 
 use super::Mode;
+use super::machine::Machine;
 use super::term::{Head, Term};
 use egg::{Analysis, DidMerge, EGraph, Id};
 use kiln_ir::{DType, Op, Shape};
@@ -41,9 +42,9 @@ impl Facts {
     }
 }
 
-/// The analysis: input types, interned shapes, and the mode (it licences folding).
+/// The analysis: input types, interned shapes, and how numbers are folded.
 pub(crate) struct FactAnalysis {
-    mode: Mode,
+    fold: fn(Op, DType, &[f64]) -> f64,
     inputs: Vec<(DType, Shape)>,
     shapes: Vec<Shape>,
     shape_ids: HashMap<Shape, u32>,
@@ -54,9 +55,11 @@ pub(crate) struct FactAnalysis {
 }
 
 impl FactAnalysis {
-    pub(crate) fn new(mode: Mode, inputs: Vec<(DType, Shape)>) -> FactAnalysis {
+    pub(crate) fn new(mode: Mode, machine: &Machine, inputs: Vec<(DType, Shape)>) -> FactAnalysis {
+        // Strict: the bits that the kernel would compute. Else: more accurately than it would.
+        let fold = if mode == Mode::Strict { machine.compute } else { Op::eval };
         FactAnalysis {
-            mode,
+            fold,
             inputs,
             shapes: Vec::new(),
             shape_ids: HashMap::new(),
@@ -133,7 +136,7 @@ impl Analysis<Term> for FactAnalysis {
                 });
                 let squares = term.children_are_one();
                 let mut facts = transfer(op, dtype, shape, &refs, squares);
-                if let Some(value) = fold(egraph.analysis.mode, op, &refs) {
+                if let Some(value) = fold(egraph.analysis.fold, op, &refs) {
                     facts = constant(dtype, shape, value);
                 }
                 facts
@@ -184,17 +187,10 @@ fn operand_facts<'a>(egraph: &'a EGraph<Term, FactAnalysis>, term: &Term) -> Vec
     egg::Language::children(term).iter().map(|&child| &egraph[child].data).collect()
 }
 
-/// The value of an op on numbers, where the mode allows to compute it now.
-///
-/// Correctly rounded ops give the bits that the kernel would. The others are computed more
-/// accurately than the kernel would, which only `Strict` forbids.
-fn fold(mode: Mode, op: Op, operands: &[&Facts]) -> Option<f64> {
+/// The value of an op on numbers.
+fn fold(compute: fn(Op, DType, &[f64]) -> f64, op: Op, operands: &[&Facts]) -> Option<f64> {
     let values: Vec<f64> = operands.iter().map(|facts| facts.constant).collect::<Option<_>>()?;
-    let dtype = operands.last()?.dtype;
-    if mode == Mode::Strict && op.max_ulp(dtype) > 0.5 {
-        return None;
-    }
-    let value = op.eval(dtype, &values);
+    let value = compute(op, operands.last()?.dtype, &values);
     // A NaN has a payload, which only the kernel's own arithmetic can tell.
     (!value.is_nan()).then_some(value)
 }

@@ -13,6 +13,7 @@ mod translate;
 use super::{Body, Code, EmitError, EmitterKind, Routine, memory};
 use crate::cpu::Cpu;
 use crate::vir::Program;
+use cranelift_codegen::ir::Endianness;
 use cranelift_codegen::isa::{self, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CompiledCode, Context, control::ControlPlane};
@@ -78,6 +79,10 @@ fn generate(
     isa: &dyn TargetIsa,
     disassemble: bool,
 ) -> Result<(CompiledCode, Box<[u128]>), EmitError> {
+    if isa.endianness() != Endianness::Little {
+        let reason = "its vectors are big-endian".to_string();
+        return Err(EmitError::UnsupportedTarget { target: isa.triple().to_string(), reason });
+    }
     let (function, pool) = translate::translate(program, isa);
     let mut context = Context::for_function(function);
     context.set_disasm(disassemble);
