@@ -50,18 +50,19 @@ impl NpyFile {
         if shape.len() > MAX_RANK {
             return Err(fail(format!("it has {} axes, over {MAX_RANK}", shape.len())));
         }
-        let data = shape.iter().fold(dtype.size() as u128, |n, &size| n.saturating_mul(size as _));
-        if let Some(held) = fs::metadata(path).ok().filter(fs::Metadata::is_file) {
-            let held = u128::from(held.len().saturating_sub(bytes.len() as u64));
-            if held != data {
-                let (what, do_) = match held < data {
-                    true => ("truncated", "write it again"),
-                    false => ("longer than its array", "save one array in a file"),
-                };
-                return Err(fail(format!(
-                    "the file is {what}: {dtype}{shape:?} takes {data} bytes, {held} bytes follow \
-                     the header; {do_}"
-                )));
+        let bytes_of = |sum: u64, &size: &usize| sum.checked_mul(size as u64);
+        let Some(data) = shape.iter().try_fold(dtype.size() as u64, bytes_of) else {
+            return Err(fail(format!("{dtype}{shape:?} has more bytes than can be addressed")));
+        };
+        if let Some(held) = rest.metadata().ok().filter(fs::Metadata::is_file) {
+            let held = held.len().saturating_sub(bytes.len() as u64);
+            let sizes =
+                format!("{dtype}{shape:?} takes {data} bytes, {held} bytes follow the header");
+            if held < data {
+                return Err(fail(format!("the file is truncated: {sizes}")));
+            }
+            if held > data {
+                return Err(fail(format!("the file is longer than its array: {sizes}")));
             }
         }
         let fortran = header.layout.is_fortran();
@@ -117,6 +118,9 @@ fn header_bytes(file: &mut impl Read) -> io::Result<Vec<u8>> {
     if !bytes.starts_with(b"\x93NUMPY") {
         return Err(invalid("it does not begin as one"));
     }
+    if !(1..=3).contains(&bytes[6]) {
+        return Err(invalid(&format!("its format version is {}.{}", bytes[6], bytes[7])));
+    }
     let mut length = [0; 4];
     let width = if bytes[6] == 1 { 2 } else { 4 };
     file.read_exact(&mut length[..width])?;
@@ -134,16 +138,18 @@ fn header_bytes(file: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What to do about an element type that kernels do not take.
+/// That kernels do not take this element type, and how to convert it.
 fn unknown_dtype(descriptor: &str, path: &Path) -> String {
-    let to = match descriptor.trim_matches('\'') {
-        ">f8" | "<i4" | ">i4" | "<u4" | ">u4" | "<i8" | ">i8" | "<u8" | ">u8" => "float64",
-        _ => "float32",
+    let taken = "kernels take little-endian f32 ('<f4') and f64 ('<f8'), and bool ('|b1')";
+    let word = descriptor.trim_matches('\'').trim_start_matches(['<', '>', '|']);
+    let to = match word {
+        "f2" | "f4" | "i1" | "i2" | "u1" | "u2" => "float32",
+        "f8" | "f16" | "i4" | "i8" | "u4" | "u8" => "float64",
+        _ => return format!("its dtype is {descriptor}; {taken}"),
     };
     let path = path.display();
     format!(
-        "its dtype is {descriptor}; kernels take little-endian f32 ('<f4') and f64 ('<f8'), and \
-         bool ('|b1'): convert it in Python with\n  \
+        "its dtype is {descriptor}; {taken}: convert it in Python with\n  \
          np.save(\"{path}\", np.load(\"{path}\").astype(np.{to}))"
     )
 }

@@ -44,7 +44,6 @@ fn flags() {
         &["explain", "x", "--stage", "asm"],
         &["explain", "x", "--dtype", "f16"],
     ]);
-    // Emitters come and go with the library.
     insta::assert_snapshot!("flags", transcript);
 }
 
@@ -62,6 +61,7 @@ fn runs() {
         &["run", "(x, 2 * x)", "-i", "x=x.npy", "-o", "y.npy", "-o", "y.npy"],
         &["run", "x", "-i", "x=absent.npy", "-o", "y.npy"],
         &["run", "x", "-i", "x=x.npy", "-o", "absent/y.npy"],
+        &["run", "(x, 2 * x)", "-i", "x=x.npy", "-o", "y.npy", "-o", "absent/z.npy"],
         &["run", "x", "-i", "x=x.npy", "-o", "."],
         &["run", "scale.kiln", "-i", "x=x.npy", "-i", "w=x64.npy", "-o", "y.npy"],
         &["run", "scale.kiln", "-i", "x=x.npy", "-i", "w=x.npy", "-o", "y.npy"],
