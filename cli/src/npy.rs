@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use kiln::ir::MAX_RANK;
 use kiln::{DType, Tensor};
 use ndarray_npy::WriteNpyExt;
-use ndarray_npy::npy::header::Header;
+use ndarray_npy::npy::header::{Header, ParseHeaderError, ReadHeaderError};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -38,8 +38,12 @@ impl NpyFile {
             ErrorKind::InvalidData => fail(format!("not an .npy file: {error}")),
             _ => cannot("read", path, &error),
         })?;
-        let header = Header::from_reader(&mut &bytes[..])
-            .map_err(|error| fail(format!("not an .npy file: {error}")))?;
+        let header = Header::from_reader(&mut &bytes[..]).map_err(|error| match error {
+            ReadHeaderError::Parse(ParseHeaderError::DictParse(_)) => {
+                fail("not an .npy file: its header is no Python literal".into())
+            }
+            _ => fail(format!("not an .npy file: {error}")),
+        })?;
         let dtype = match header.type_descriptor.as_string().map(String::as_str) {
             Some("<f4") => DType::F32,
             Some("<f8") => DType::F64,
