@@ -7,7 +7,8 @@ use clap::Args;
 use kiln::ir::{Dim, Input, Node};
 use kiln::run::{broadcast_shape, matmul_shape};
 use kiln::{DType, Graph, Kernel, RunError, Tensor, View, ViewMut, compile_with};
-use rayon::prelude::*;
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
+use rayon::slice::{ParallelSlice, ParallelSliceMut};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
