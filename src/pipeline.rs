@@ -6,11 +6,11 @@
 
 use crate::cpu::Cpu;
 use crate::emit::{self, Code, EmitError, EmitterKind};
-use crate::fuse::{self, Fusion, Mode, OpCosts, Proof};
-use crate::lower::{lower, op_program};
+use crate::fuse::{self, Fusion, Machine, Mode, Proof};
+use crate::lower::{self, lower, op_program};
 use crate::run::Kernel;
 use crate::vir::{self, BinaryOp, Inst, UnaryOp};
-use kiln_ir::{DType, Expr, Graph, GraphError, Node, TextError};
+use kiln_ir::{DType, Expr, Graph, GraphError, Node, Op, TextError};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
@@ -115,23 +115,22 @@ pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, Co
     let compile_body = |body: &Graph| -> Result<(Code, f64), EmitError> {
         let program = lower(body);
         let code = emit::compile(&program, options.emitter, Cpu::host())?;
-        Ok((code, COSTS.of_graph(body) as f64 / 10.0))
+        Ok((code, MACHINE.cost_of_graph(body) as f64 / 10.0))
     };
     Ok(Kernel::new(fused, options.threads, options.fuse, compile_body)?)
 }
 
-/// What each op costs, from its own expansion: a primitive is one, a division or a square root
-/// five. Cold regions are skipped as good as always.
-static COSTS: LazyLock<OpCosts> = LazyLock::new(|| {
-    OpCosts::from_fn(|op| {
-        let program = op_program(op, DType::F32);
-        let cold = |at: usize| {
-            program.cold.iter().any(|cold| (cold.start..cold.end).contains(&(at as u32)))
-        };
-        let hot = program.insts.iter().enumerate().filter(|(at, _)| !cold(*at));
-        hot.map(|(_, inst)| primitive_cost(inst)).sum()
-    })
-});
+/// What fusion must know of the code that `lower` makes: its cost and its bits.
+static MACHINE: LazyLock<Machine> = LazyLock::new(|| Machine::new(op_cost, lower::compute));
+
+/// What an op costs, from its own expansion. Cold regions are skipped as good as always.
+fn op_cost(op: Op) -> u64 {
+    let program = op_program(op, DType::F32);
+    let cold =
+        |at: usize| program.cold.iter().any(|cold| (cold.start..cold.end).contains(&(at as u32)));
+    let hot = program.insts.iter().enumerate().filter(|(at, _)| !cold(*at));
+    hot.map(|(_, inst)| primitive_cost(inst)).sum()
+}
 
 /// In tenths of an `add`.
 fn primitive_cost(inst: &Inst) -> u64 {
@@ -145,19 +144,19 @@ fn primitive_cost(inst: &Inst) -> u64 {
     }
 }
 
-/// Rewrites and merges, within `mode`: [`fuse::fuse`] with the costs of this build's expansions.
+/// Rewrites and merges, within `mode`: [`fuse::fuse`] for the code that this build makes.
 pub fn fuse(graph: &Graph, mode: Mode) -> Fusion {
-    fuse::fuse(graph, mode, &COSTS)
+    fuse::fuse(graph, mode, &MACHINE)
 }
 
 /// One kernel for each op: [`fuse::unfused`].
 pub fn unfuse(graph: &Graph) -> Graph {
-    fuse::unfused(graph, &COSTS)
+    fuse::unfused(graph, &MACHINE)
 }
 
 /// The rewrites that [`fuse`] makes; `None` where the program is too large a tree.
 pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
-    fuse::prove(graph, mode, &COSTS)
+    fuse::prove(graph, mode, &MACHINE)
 }
 
 /// A stage's output is wrong only through a bug of Kiln's: it panics, with the graph.

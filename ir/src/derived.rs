@@ -15,8 +15,10 @@
 //! assert_eq!(graph, "leaky_relu(x)".parse().unwrap());
 //! ```
 
+use crate::build::build;
 use crate::error::Origin;
 use crate::expr::{Expr, Kind};
+use crate::graph::Graph;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -29,8 +31,8 @@ pub struct Derived {
     pub name: &'static str,
     /// Its parameters, those with defaults last.
     pub parameters: &'static [Parameter],
-    /// Its documentation.
-    pub doc: &'static str,
+    /// Its documentation, as written above the row.
+    doc: &'static str,
     function: fn(&[Expr]) -> Expr,
 }
 
@@ -47,6 +49,24 @@ impl Derived {
     /// The derived op with this name.
     pub fn from_name(name: &str) -> Option<&'static Derived> {
         DERIVED.iter().find(|row| row.name == name)
+    }
+
+    /// What it computes, in a line or a few.
+    pub fn doc(&self) -> String {
+        let lines: Vec<&str> = self.doc.lines().map(str::trim).collect();
+        lines.join("\n")
+    }
+
+    /// The kernel of this op alone: its inputs are the parameters without defaults.
+    ///
+    /// ```
+    /// let prelu = kiln_ir::Derived::from_name("prelu").unwrap();
+    /// assert_eq!(prelu.graph(), "kernel prelu(x, weight) { prelu(x, weight) }".parse().unwrap());
+    /// ```
+    pub fn graph(&self) -> Graph {
+        let required = &self.parameters[..*self.arity().start()];
+        let inputs: Vec<Expr> = required.iter().map(|p| Expr::input(p.name)).collect();
+        build(self.name, &[self.apply(&inputs)]).expect("a derived op takes arrays of any shape")
     }
 
     /// How many arguments it takes.
@@ -225,4 +245,125 @@ fn scaled(factor: &Expr, x: &Expr) -> Expr {
 
 fn is_one(expr: &Expr) -> bool {
     matches!(expr.kind(), Kind::Number(value) if *value == 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DERIVED, Derived};
+    use crate::build::build;
+    use crate::dtype::DType;
+    use crate::eval::eval_scalar;
+    use crate::expr::Expr;
+    use crate::text::parse;
+
+    /// The value in f64, as text has it.
+    fn value(text: &str, x: f64) -> f64 {
+        let graph = parse(&format!("kernel f(x: f64) {{ {text} }}")).unwrap();
+        eval_scalar(&graph, &[x])[0]
+    }
+
+    #[test]
+    fn values_are_those_of_the_formulas() {
+        type Formula = fn(f64) -> f64;
+        let formulas: &[(&str, Formula)] = &[
+            ("relu(x)", |x| if x > 0.0 { x } else { 0.0 }),
+            ("relu6(x)", |x| x.clamp(0.0, 6.0)),
+            ("leaky_relu(x)", |x| if x > 0.0 { x } else { 0.01 * x }),
+            ("leaky_relu(x, 0.2)", |x| if x > 0.0 { x } else { 0.2 * x }),
+            ("prelu(x, 3)", |x| if x > 0.0 { x } else { 3.0 * x }),
+            ("elu(x)", |x| if x > 0.0 { x } else { x.exp() - 1.0 }),
+            ("elu(x, 2)", |x| if x > 0.0 { x } else { 2.0 * (x.exp() - 1.0) }),
+            ("selu(x)", |x| {
+                let negative = 1.6732632423543772 * (x.exp() - 1.0);
+                1.0507009873554805 * if x > 0.0 { x } else { negative }
+            }),
+            ("celu(x)", |x| if x > 0.0 { x } else { x.exp() - 1.0 }),
+            ("celu(x, 2)", |x| if x > 0.0 { x } else { 2.0 * ((x / 2.0).exp() - 1.0) }),
+            ("gelu(x)", |x| x * 0.5 * libm::erfc(-x / 2f64.sqrt())),
+            ("gelu_tanh(x)", |x| {
+                let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
+                x / (1.0 + (-2.0 * inner).exp())
+            }),
+            ("quick_gelu(x)", |x| x / (1.0 + (-1.702 * x).exp())),
+            ("silu(x)", |x| x / (1.0 + (-x).exp())),
+            ("mish(x)", |x| x * (1.0 + x.exp()).ln().tanh()),
+            ("softplus(x)", |x| (1.0 + x.exp()).ln()),
+            ("softplus(x, 2)", |x| (1.0 + (2.0 * x).exp()).ln() / 2.0),
+            ("logsigmoid(x)", |x| -(1.0 + (-x).exp()).ln()),
+            ("softsign(x)", |x| x / (1.0 + x.abs())),
+            ("hardsigmoid(x)", |x| (x / 6.0 + 0.5).clamp(0.0, 1.0)),
+            ("hardswish(x)", |x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
+            ("hardtanh(x)", |x| x.clamp(-1.0, 1.0)),
+            ("hardtanh(x, -2, 3)", |x| x.clamp(-2.0, 3.0)),
+            ("hardshrink(x)", |x| if x.abs() > 0.5 { x } else { 0.0 }),
+            ("softshrink(x)", |x| x.signum() * (x.abs() - 0.5).max(0.0)),
+            ("softshrink(x, 2)", |x| x.signum() * (x.abs() - 2.0).max(0.0)),
+            ("tanhshrink(x)", |x| x - x.tanh()),
+            ("threshold(x, 1, 20)", |x| if x > 1.0 { x } else { 20.0 }),
+        ];
+        for (text, formula) in formulas {
+            for step in -80..=80 {
+                let x = f64::from(step) / 10.0;
+                let (found, expected) = (value(text, x), formula(x));
+                assert!((found - expected).abs() < 1e-12, "{text} at {x}: {found}, {expected}");
+            }
+        }
+        let tested = |row: &Derived| {
+            formulas.iter().any(|(text, _)| text.split('(').next() == Some(row.name))
+        };
+        assert!(DERIVED.iter().all(tested));
+    }
+
+    #[test]
+    fn nan_comes_out_as_nan() {
+        for row in DERIVED {
+            let graph = row.graph();
+            let mut inputs = vec![1.0; graph.inputs().len()];
+            inputs[0] = f64::NAN;
+            assert!(eval_scalar(&graph, &inputs)[0].is_nan(), "{row}");
+        }
+    }
+
+    #[test]
+    fn nothing_overflows_on_the_way() {
+        for (text, low, high) in [
+            ("softplus(x)", 0.0, 1000.0),
+            ("logsigmoid(x)", -1000.0, 0.0),
+            ("mish(x)", 0.0, 1000.0),
+            ("silu(x)", 0.0, 1000.0),
+            ("elu(x)", -1.0, 1000.0),
+            ("celu(x, 2)", -2.0, 1000.0),
+            ("gelu(x)", 0.0, 1000.0),
+            ("gelu_tanh(x)", 0.0, 1000.0),
+            ("quick_gelu(x)", 0.0, 1000.0),
+        ] {
+            assert_eq!((value(text, -1000.0), value(text, 1000.0)), (low, high), "{text}");
+        }
+    }
+
+    #[test]
+    fn small_values_keep_their_digits() {
+        assert_eq!(value("elu(x)", -1e-20), -1e-20);
+        assert_eq!(value("softplus(x)", -50.0), (-50f64).exp());
+        assert_eq!(value("logsigmoid(x)", 50.0), -(-50f64).exp());
+    }
+
+    #[test]
+    fn faults_name_the_line_of_the_user() {
+        let sum = (Expr::input("x: f32[2]") + 1.0).prelu(Expr::input("w: f32[3]"));
+        let line = line!() - 1;
+        let error = build("f", &[sum]).unwrap_err().to_string();
+        assert!(error.contains(&format!("derived.rs:{line}:")), "{error}");
+    }
+
+    #[test]
+    fn signatures_and_docs() {
+        let row = Derived::from_name("hardtanh").unwrap();
+        assert_eq!(row.to_string(), "hardtanh(x, low = -1, high = 1)");
+        assert_eq!(row.doc(), "`min(max(x, low), high)`.");
+        assert_eq!(row.arity(), 1..=3);
+        assert!(DERIVED.iter().all(|row| crate::Op::from_name(row.name).is_none()));
+        let typed = parse("kernel f(x: f64[n]) { gelu(x) }").unwrap();
+        assert_eq!(typed.dtype(typed.outputs()[0]), DType::F64);
+    }
 }

@@ -1,7 +1,31 @@
-//! The tensor IR of Kiln: the op table, expressions, graphs.
+//! The tensor IR of Kiln: the op table, expressions, graphs, text and the reference interpreter.
 //!
-//! Ops come in three tiers. *Derived* ops are plain functions over [`Expr`] (`derived`); *ops* are
-//! rows of the table in `ops.rs`; *primitives* are what emitters see, in `kiln::vir`.
+//! A kernel begins as expressions in Rust ([`Expr`]) or as text ([`parse`]) and becomes a
+//! [`Graph`]: typed, shaped, hash-consed, each fault told with the place where it was written.
+//!
+//! ```
+//! use kiln_ir::{Array, DType, Expr, build, eval, parse};
+//!
+//! let (x, w) = (Expr::input("x: f32[n, d]"), Expr::input("w: f32[d]"));
+//! let graph = build("swiglu", &[x.silu() * w]).unwrap();
+//! assert_eq!(graph.to_string(), "\
+//! kernel swiglu(x: f32[n, d], w: f32[d]) -> f32[n, d] {
+//!     x * sigmoid(x) * w
+//! }
+//! ");
+//! assert_eq!(graph, parse(&graph.to_string()).unwrap());
+//!
+//! let x = Array::new(DType::F32, vec![1, 2], vec![0.0, f64::INFINITY]).unwrap();
+//! let w = Array::new(DType::F32, vec![2], vec![1.0, 2.0]).unwrap();
+//! assert_eq!(eval(&graph, &[x, w]).unwrap()[0].data(), [0.0, f64::INFINITY]);
+//! ```
+//!
+//! Ops come in three tiers. *Derived* ops are plain functions over [`Expr`] ([`derived`]): adding
+//! one takes one function. *Ops* are rows of the table in `ops.rs` ([`Op`]). *Primitives* are what
+//! emitters see, in `kiln::vir`.
+//!
+//! [`verify()`] checks a graph's invariants between the stages of the compiler, and [`eval()`] is the
+//! reference that those stages are tested against.
 
 mod build;
 mod declaration;

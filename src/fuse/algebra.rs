@@ -1,9 +1,9 @@
 //! Phase A: algebra. Saturates the rules of a mode over a graph and extracts the cheapest program.
 
 use super::Mode;
-use super::cost::OpCosts;
 use super::extract::{Alternative, Choice, NONE, Problem, mix};
 use super::facts::FactAnalysis;
+use super::machine::Machine;
 use super::rules::{Floats, rewrites};
 use super::term::{Head, Term};
 use egg::{EGraph, Id, Language, Runner, SimpleScheduler, StopReason};
@@ -45,20 +45,20 @@ pub(super) struct Saturated {
 }
 
 /// Rewrites `graph` (which has no fused nodes) into the cheapest equal program.
-pub(super) fn simplify(graph: &Graph, mode: Mode, costs: &OpCosts) -> (Graph, AlgebraReport) {
-    let run = saturate(graph, mode, false);
-    extract(graph, &run, costs)
+pub(super) fn simplify(graph: &Graph, mode: Mode, machine: &Machine) -> (Graph, AlgebraReport) {
+    let run = saturate(graph, mode, machine, false);
+    extract(graph, &run, machine)
 }
 
 /// Runs the rules of `mode` until nothing changes or a limit is reached.
-pub(super) fn saturate(graph: &Graph, mode: Mode, explain: bool) -> Saturated {
+pub(super) fn saturate(graph: &Graph, mode: Mode, machine: &Machine, explain: bool) -> Saturated {
     // egg reads a clock, whose first use in a process calibrates for up to 200 ms, and which no
     // result may depend on: it gets one that stands still.
     let (clock, _) = quanta::Clock::mock();
     quanta::with_clock(&clock, || {
         let inputs = graph.iter().filter(|(_, node)| matches!(node, Node::Input(_)));
         let inputs = inputs.map(|(id, _)| (graph.dtype(id), graph.shape(id).clone())).collect();
-        let mut egraph = EGraph::new(FactAnalysis::new(mode, inputs));
+        let mut egraph = EGraph::new(FactAnalysis::new(mode, machine, inputs));
         if explain {
             egraph = egraph.with_explanations_enabled();
         }
@@ -70,13 +70,14 @@ pub(super) fn saturate(graph: &Graph, mode: Mode, explain: bool) -> Saturated {
         }
         egraph.rebuild();
         let iterations = if ids.len() > BIG_GRAPH { BIG_GRAPH_ITERATIONS } else { MAX_ITERATIONS };
-        let runner: Runner<Term, FactAnalysis> = Runner::new(FactAnalysis::new(mode, vec![]))
-            .with_egraph(egraph)
-            .with_iter_limit(iterations)
-            .with_node_limit(MAX_NODES.max(4 * ids.len()))
-            .with_time_limit(Duration::MAX)
-            .with_scheduler(SimpleScheduler)
-            .run(rewrites(mode, floats(graph)));
+        let runner: Runner<Term, FactAnalysis> =
+            Runner::new(FactAnalysis::new(mode, machine, vec![]))
+                .with_egraph(egraph)
+                .with_iter_limit(iterations)
+                .with_node_limit(MAX_NODES.max(4 * ids.len()))
+                .with_time_limit(Duration::MAX)
+                .with_scheduler(SimpleScheduler)
+                .run(rewrites(mode, floats(graph)));
         Saturated {
             saturated: matches!(runner.stop_reason, Some(StopReason::Saturated)),
             iterations: runner.iterations.len(),
@@ -114,7 +115,7 @@ struct Indexed {
     input: Choice,
 }
 
-fn index(graph: &Graph, run: &Saturated, costs: &OpCosts) -> Indexed {
+fn index(graph: &Graph, run: &Saturated, machine: &Machine) -> Indexed {
     let egraph = &run.egraph;
     let mut ids: Vec<Id> = egraph.classes().map(|class| class.id).collect();
     ids.sort_unstable();
@@ -128,7 +129,7 @@ fn index(graph: &Graph, run: &Saturated, costs: &OpCosts) -> Indexed {
         let alternatives = nodes.iter().map(|term| {
             let avoid = matches!(term.head(), Head::Op(op) if avoided.contains(&(id, op)));
             Alternative {
-                cost: costs.of_term(term) + if avoid { AVOIDED } else { 0 },
+                cost: machine.cost_of_term(term) + if avoid { AVOIDED } else { 0 },
                 label: label(term),
                 commutes: term.commutes(),
                 children: term.children().iter().map(|&c| index[&egraph.find(c)]).collect(),
@@ -164,8 +165,8 @@ fn label(term: &Term) -> u64 {
 }
 
 /// Extracts from a saturated e-graph.
-fn extract(graph: &Graph, run: &Saturated, costs: &OpCosts) -> (Graph, AlgebraReport) {
-    let indexed = index(graph, run, costs);
+fn extract(graph: &Graph, run: &Saturated, machine: &Machine) -> (Graph, AlgebraReport) {
+    let indexed = index(graph, run, machine);
     let choice = choose(run, &indexed);
     let cost = |choice: &Choice| indexed.problem.cost(choice).unwrap_or(u64::MAX) % AVOIDED;
     let report = AlgebraReport {
@@ -190,9 +191,9 @@ fn choose(run: &Saturated, indexed: &Indexed) -> Choice {
 pub(super) fn chosen_terms(
     graph: &Graph,
     run: &Saturated,
-    costs: &OpCosts,
+    machine: &Machine,
 ) -> (Vec<Term>, Vec<usize>) {
-    let indexed = index(graph, run, costs);
+    let indexed = index(graph, run, machine);
     let choice = choose(run, &indexed);
     let order = indexed.problem.order(&choice).expect("extraction yields an acyclic choice");
     let mut positions = HashMap::new();

@@ -2,8 +2,8 @@
 
 use super::Mode;
 use super::algebra::{Saturated, chosen_terms, saturate};
-use super::cost::OpCosts;
 use super::inline::inline;
+use super::machine::Machine;
 use super::term::{Head, Term};
 use egg::{FlatTerm, Id, Language};
 use kiln_ir::{Graph, NodeId};
@@ -56,13 +56,13 @@ impl fmt::Display for Proof {
 }
 
 /// Proves what phase A does to `graph` in `mode`; `None` where the program is too large a tree.
-pub fn prove(graph: &Graph, mode: Mode, costs: &OpCosts) -> Option<Proof> {
+pub fn prove(graph: &Graph, mode: Mode, machine: &Machine) -> Option<Proof> {
     let graph = inline(graph);
     if tree_size(&graph) > MAX_TREE {
         return None;
     }
-    let mut run = saturate(&graph, mode, true);
-    let (terms, roots) = chosen_terms(&graph, &run, costs);
+    let mut run = saturate(&graph, mode, machine, true);
+    let (terms, roots) = chosen_terms(&graph, &run, machine);
     let mut ids: Vec<Id> = Vec::with_capacity(terms.len());
     for term in terms {
         let term = term.map_children(|child| ids[usize::from(child)]);

@@ -5,6 +5,7 @@
 //! by one ulp a step and `rebuild` would not end.
 
 use super::Mode;
+use super::machine::Machine;
 use super::term::{Head, Term};
 use egg::{Analysis, DidMerge, EGraph, Id};
 use kiln_ir::{DType, Op, Shape};
@@ -14,7 +15,7 @@ use std::collections::HashMap;
 const THRESHOLDS: [f64; 9] = [0.0, 1.2e-38, 6e-8, 0.5, 1.0, 2.0, 16.0, 88.0, 1e18];
 
 /// What is known of an e-class.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) dtype: DType,
     /// Index into the analysis's shapes.
@@ -35,15 +36,23 @@ impl Facts {
         self.low >= 0.0 && !self.may_be_minus_zero
     }
 
+    /// Whether all facts are equal, numbers compared by bits (NaN equals itself).
+    fn same(&self, other: &Facts) -> bool {
+        let bits = |facts: &Facts| facts.constant.map(f64::to_bits);
+        let rest =
+            |facts: &Facts| (facts.low, facts.high, facts.may_be_nan, facts.may_be_minus_zero);
+        bits(self) == bits(other) && rest(self) == rest(other)
+    }
+
     /// Whether both e-classes have one type and one iteration domain.
     pub(crate) fn same_domain(&self, other: &Facts) -> bool {
         self.dtype == other.dtype && self.shape == other.shape
     }
 }
 
-/// The analysis: input types, interned shapes, and the mode (it licences folding).
+/// The analysis: input types, interned shapes, and how numbers are folded.
 pub(crate) struct FactAnalysis {
-    mode: Mode,
+    fold: fn(Op, DType, &[f64]) -> f64,
     inputs: Vec<(DType, Shape)>,
     shapes: Vec<Shape>,
     shape_ids: HashMap<Shape, u32>,
@@ -54,9 +63,11 @@ pub(crate) struct FactAnalysis {
 }
 
 impl FactAnalysis {
-    pub(crate) fn new(mode: Mode, inputs: Vec<(DType, Shape)>) -> FactAnalysis {
+    pub(crate) fn new(mode: Mode, machine: &Machine, inputs: Vec<(DType, Shape)>) -> FactAnalysis {
+        // Strict: the bits that the kernel would compute. Else: more accurately than it would.
+        let fold = if mode == Mode::Strict { machine.compute } else { Op::eval };
         FactAnalysis {
-            mode,
+            fold,
             inputs,
             shapes: Vec::new(),
             shape_ids: HashMap::new(),
@@ -133,7 +144,7 @@ impl Analysis<Term> for FactAnalysis {
                 });
                 let squares = term.children_are_one();
                 let mut facts = transfer(op, dtype, shape, &refs, squares);
-                if let Some(value) = fold(egraph.analysis.mode, op, &refs) {
+                if let Some(value) = fold(egraph.analysis.fold, op, &refs) {
                     facts = constant(dtype, shape, value);
                 }
                 facts
@@ -152,7 +163,7 @@ impl Analysis<Term> for FactAnalysis {
         if a.low > a.high && !a.may_be_nan {
             self.contradiction = true;
         }
-        DidMerge(*a != before, *a != b)
+        DidMerge(!a.same(&before), !a.same(&b))
     }
 
     /// A class of a known value needs no node but the number: pruning stops families such as
@@ -184,19 +195,10 @@ fn operand_facts<'a>(egraph: &'a EGraph<Term, FactAnalysis>, term: &Term) -> Vec
     egg::Language::children(term).iter().map(|&child| &egraph[child].data).collect()
 }
 
-/// The value of an op on numbers, where the mode allows to compute it now.
-///
-/// Correctly rounded ops give the bits that the kernel would. The others are computed more
-/// accurately than the kernel would, which only `Strict` forbids.
-fn fold(mode: Mode, op: Op, operands: &[&Facts]) -> Option<f64> {
+/// The value of an op on numbers. Which NaN it is, where it is one, is nowhere specified.
+fn fold(compute: fn(Op, DType, &[f64]) -> f64, op: Op, operands: &[&Facts]) -> Option<f64> {
     let values: Vec<f64> = operands.iter().map(|facts| facts.constant).collect::<Option<_>>()?;
-    let dtype = operands.last()?.dtype;
-    if mode == Mode::Strict && op.max_ulp(dtype) > 0.5 {
-        return None;
-    }
-    let value = op.eval(dtype, &values);
-    // A NaN has a payload, which only the kernel's own arithmetic can tell.
-    (!value.is_nan()).then_some(value)
+    Some(compute(op, operands.last()?.dtype, &values))
 }
 
 /// The facts of an `f32` that has one known value, as a number or as a variable.

@@ -8,11 +8,11 @@
 //! multiply with every partition; each e-graph by itself stays small and can be explained.
 
 mod algebra;
-mod cost;
 mod explain;
 mod extract;
 mod facts;
 mod inline;
+mod machine;
 mod regions;
 mod rules;
 #[cfg(test)]
@@ -20,8 +20,8 @@ mod soundness;
 mod term;
 
 pub use algebra::AlgebraReport;
-pub use cost::OpCosts;
 pub use explain::{Proof, Step, prove};
+pub use machine::Machine;
 pub use rules::Licence;
 
 use kiln_ir::Graph;
@@ -81,13 +81,13 @@ pub struct Fusion {
 }
 
 /// Simplifies `graph` within `mode` and merges its ops into as few kernels as pay.
-pub fn fuse(graph: &Graph, mode: Mode, costs: &OpCosts) -> Fusion {
-    let (simplified, algebra) = algebra::simplify(&inline::inline(graph), mode, costs);
-    let graph = regions::merge(&simplified, costs);
+pub fn fuse(graph: &Graph, mode: Mode, machine: &Machine) -> Fusion {
+    let (simplified, algebra) = algebra::simplify(&inline::inline(graph), mode, machine);
+    let graph = regions::merge(&simplified, machine);
     Fusion { graph, simplified, algebra }
 }
 
 /// The same program with one kernel for each op, as written: what fusion is compared with.
-pub fn unfused(graph: &Graph, costs: &OpCosts) -> Graph {
-    regions::split(&inline::inline(graph), costs)
+pub fn unfused(graph: &Graph, machine: &Machine) -> Graph {
+    regions::split(&inline::inline(graph), machine)
 }

@@ -11,8 +11,8 @@
 //! are shared. A pure elementwise graph thus ends as one region by construction, and extraction
 //! decides by bytes moved, passes and recomputation where that is not the best.
 
-use super::cost::OpCosts;
 use super::extract::{Alternative, Choice, NONE, Problem, mix};
+use super::machine::Machine;
 use egg::{
     Analysis, Applier, DidMerge, EGraph, Id, Language, PatternAst, Rewrite, Runner, SearchMatches,
     Searcher, SimpleScheduler, Subst, Symbol, Var,
@@ -24,7 +24,7 @@ use std::time::Duration;
 
 /// Ops in one kernel, at most: beyond it, compile time and spills cost more than memory traffic.
 const MAX_REGION: usize = 512;
-/// A byte moved between memory and registers, in the unit of [`OpCosts`] (tenths of an `add`): a
+/// A byte moved between memory and registers, in the unit of [`Machine`] (tenths of an `add`): a
 /// store and a load of an `f32` cost about as much as eight vector ops.
 const BYTE_COST: u64 = 10;
 /// Starting a pass over memory, in the same unit: about a microsecond.
@@ -35,21 +35,21 @@ const SYMBOL_SIZE: u64 = 1 << 10;
 const OPEN_SIZE: u64 = 1 << 20;
 /// The largest size that enters a cost, so that sums of products fit.
 const MAX_SIZE: u64 = 1 << 32;
-/// A producer over a smaller domain is worth a pass of its own from this cost an element on (one
+/// A producer over a smaller domain is worth a pass of its own from this cost an element on (half a
 /// transcendental function): below, computing it again for every element is hidden behind memory.
-const HOIST_COST: u64 = 200;
+const HOIST_COST: u64 = 100;
 
 /// Merges ops into kernels. The result has inputs, matmuls, fused kernels and their items only.
-pub(super) fn merge(graph: &Graph, costs: &OpCosts) -> Graph {
+pub(super) fn merge(graph: &Graph, machine: &Machine) -> Graph {
     let (clock, _) = quanta::Clock::mock();
     quanta::with_clock(&clock, || {
-        let (mut egraph, ids) = seed(graph, costs);
+        let (mut egraph, ids) = seed(graph, machine);
         let rules = Policy::ALL.map(|policy| {
             let rule = FuseMap { policy };
             Rewrite::new(policy.rule_name(), AnyKernel, rule).expect("the rule has no variables")
         });
-        let runner: Runner<Region, Regions> = Runner::new(Regions::new(graph, costs))
-            .with_egraph(std::mem::replace(&mut egraph, EGraph::new(Regions::new(graph, costs))))
+        let runner: Runner<Region, Regions> = Runner::new(Regions::new(graph, machine))
+            .with_egraph(std::mem::replace(&mut egraph, EGraph::new(Regions::new(graph, machine))))
             .with_iter_limit(graph.nodes().len() + 2)
             .with_node_limit(usize::MAX)
             .with_time_limit(Duration::MAX)
@@ -65,8 +65,8 @@ pub(super) fn merge(graph: &Graph, costs: &OpCosts) -> Graph {
 }
 
 /// One kernel for each op.
-pub(super) fn split(graph: &Graph, costs: &OpCosts) -> Graph {
-    let (egraph, ids) = seed(graph, costs);
+pub(super) fn split(graph: &Graph, machine: &Machine) -> Graph {
+    let (egraph, ids) = seed(graph, machine);
     let indexed = index(graph, &egraph, &ids, &[]);
     build(graph, &egraph, &indexed, &vec![0; indexed.problem.classes.len()])
 }
@@ -97,9 +97,9 @@ impl Kernel {
     }
 
     /// Bytes moved, passes and ops, each weighted by the size of what it is done for.
-    fn cost(&self, graph: &Graph, costs: &OpCosts) -> u64 {
+    fn cost(&self, graph: &Graph, machine: &Machine) -> u64 {
         let domain = self.outputs.iter().map(|&id| size(graph.shape(id))).max().unwrap_or(1);
-        let ops: u64 = self.ops.iter().map(|&op| costs.of_node(graph.node(op))).sum();
+        let ops: u64 = self.ops.iter().map(|&op| machine.cost_of_node(graph.node(op))).sum();
         let traffic =
             |id: NodeId| BYTE_COST * graph.dtype(id).size() as u64 * size(graph.shape(id));
         let loads: u64 = self.operands(graph).into_iter().map(traffic).sum();
@@ -159,7 +159,7 @@ impl Language for Region {
 /// The analysis: interned kernels, and what each policy has absorbed for each class so far.
 struct Regions {
     graph: Arc<Graph>,
-    costs: OpCosts,
+    machine: Machine,
     kernels: Vec<Kernel>,
     kernel_ids: HashMap<Kernel, u32>,
     /// The e-class of each node of the graph.
@@ -171,10 +171,10 @@ struct Regions {
 }
 
 impl Regions {
-    fn new(graph: &Graph, costs: &OpCosts) -> Regions {
+    fn new(graph: &Graph, machine: &Machine) -> Regions {
         Regions {
             graph: Arc::new(graph.clone()),
-            costs: costs.clone(),
+            machine: machine.clone(),
             kernels: Vec::new(),
             kernel_ids: HashMap::new(),
             classes: Vec::new(),
@@ -227,8 +227,8 @@ fn materialized(graph: &Graph) -> BTreeSet<NodeId> {
 }
 
 /// Every op as a region of its own, and the class of each node of the graph.
-fn seed(graph: &Graph, costs: &OpCosts) -> (EGraph<Region, Regions>, Vec<Id>) {
-    let mut egraph = EGraph::new(Regions::new(graph, costs));
+fn seed(graph: &Graph, machine: &Machine) -> (EGraph<Region, Regions>, Vec<Id>) {
+    let mut egraph = EGraph::new(Regions::new(graph, machine));
     let mut ids: Vec<Id> = Vec::with_capacity(graph.nodes().len());
     for (id, node) in graph.iter() {
         let class = match node {
@@ -238,6 +238,10 @@ fn seed(graph: &Graph, costs: &OpCosts) -> (EGraph<Region, Regions>, Vec<Id>) {
             }
             Node::Op(..) => {
                 add_kernel(&mut egraph, &ids, Kernel { ops: vec![id], outputs: vec![id] })
+            }
+            // A number that must be in memory is filled in by a kernel of no ops.
+            Node::Const(_) if egraph.analysis.materialized.contains(&id) => {
+                add_kernel(&mut egraph, &ids, Kernel { ops: vec![], outputs: vec![id] })
             }
             _ => egraph.add(Region { head: Head::Leaf(id), children: [].into() }),
         };
@@ -293,7 +297,7 @@ impl Policy {
         let hoists = matches!(self, Policy::Hoist | Policy::HoistAndLoadStored);
         let smaller = 16 * size(graph.shape(producer)) <= size(graph.shape(consumer));
         let ops = &regions.absorbed[&(self, producer)];
-        let cost: u64 = ops.iter().map(|&op| regions.costs.of_node(graph.node(op))).sum();
+        let cost: u64 = ops.iter().map(|&op| regions.machine.cost_of_node(graph.node(op))).sum();
         !(hoists && smaller && cost >= HOIST_COST)
     }
 }
@@ -350,6 +354,9 @@ impl Applier<Region, Regions> for FuseMap {
     ) -> Vec<Id> {
         let Some(node) = egraph[class].data else { return Vec::new() };
         let regions = &egraph.analysis;
+        if !matches!(regions.graph.node(node), Node::Op(..)) {
+            return Vec::new();
+        }
         let mut ops = BTreeSet::from([node]);
         for producer in regions.graph.node(node).operands() {
             if !matches!(regions.graph.node(producer), Node::Op(..)) {
@@ -452,7 +459,7 @@ fn index(
                     let kernel = &egraph.analysis.kernels[kernel as usize];
                     let hash = |h, id: &NodeId| mix(h ^ id.index() as u64);
                     let label = kernel.ops.iter().chain(&kernel.outputs).fold(1 << 42, hash);
-                    (kernel.cost(graph, &egraph.analysis.costs), label)
+                    (kernel.cost(graph, &egraph.analysis.machine), label)
                 }
             };
             let children = region.children.iter().map(|&c| index[&egraph.find(c)]).collect();
@@ -507,11 +514,10 @@ fn build(
     }
     for &output in graph.outputs() {
         let mut id = built[&indexed.of_node[output.index()]];
-        // What is computed nowhere is copied or filled by a kernel of no ops.
-        if matches!(graph.node(output), Node::Input(_) | Node::Const(_)) {
+        // An input that is an output is copied by a kernel of no ops.
+        if matches!(graph.node(output), Node::Input(_)) {
             let kernel = Kernel { ops: vec![], outputs: vec![output] };
-            let args = if matches!(graph.node(output), Node::Input(_)) { vec![id] } else { vec![] };
-            id = add_fused(graph, &kernel, args, &mut result);
+            id = add_fused(graph, &kernel, vec![id], &mut result);
         }
         result.output(id);
     }
@@ -562,7 +568,7 @@ fn add_fused(graph: &Graph, kernel: &Kernel, args: Vec<NodeId>, result: &mut Gra
 /// A name for an intermediate that a kernel loads, unlike the name of any input.
 fn parameter_name(graph: &Graph, position: usize) -> String {
     let taken = |name: &str| graph.inputs().iter().any(|input| input.name == name);
-    let mut name = format!("t{position}");
+    let mut name = format!("v{position}");
     while taken(&name) {
         name.push('_');
     }

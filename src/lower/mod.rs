@@ -6,7 +6,7 @@
 
 pub(crate) mod math;
 
-use crate::vir::{Builder, Program, Storage, Type, Value};
+use crate::vir::{Builder, Program, Storage, Type, Value, interp};
 use kiln_ir::{DType, Graph, Node, Op, Typing};
 
 /// How an element of this type lies in memory.
@@ -74,6 +74,25 @@ pub fn op_program(op: Op, dtype: DType) -> Program {
     };
     b.output(result, stored);
     b.finish()
+}
+
+/// An op on numbers of type `dtype`, with the bits that a kernel would compute. A bool is 1 or 0.
+pub fn compute(op: Op, dtype: DType, operands: &[f64]) -> f64 {
+    let program = op_program(op, dtype);
+    let bits = |(value, storage): (&f64, &Storage)| match storage {
+        Storage::Bool => u64::from(*value != 0.0),
+        Storage::F32 => u64::from((*value as f32).to_bits()),
+        Storage::F64 => value.to_bits(),
+    };
+    let columns: Vec<[u64; 1]> =
+        operands.iter().zip(&program.inputs).map(bits).map(|bits| [bits]).collect();
+    let slices: Vec<&[u64]> = columns.iter().map(|column| &column[..]).collect();
+    let result = interp::run(&program, &slices, 1)[0][0];
+    match program.outputs[0].storage {
+        Storage::Bool => result as f64,
+        Storage::F32 => f64::from(f32::from_bits(result as u32)),
+        Storage::F64 => f64::from_bits(result),
+    }
 }
 
 /// Expands one op. A bool is a mask of 32-bit lanes ([`Type::M32`]) between ops.

@@ -3,7 +3,7 @@
 use super::cursor::{Parsed, origin};
 use super::error::{Mistake, plural};
 use super::grammar::{Level, Operator, operator_of_symbol};
-use super::lexer::TokenKind;
+use super::lexer::{TokenKind, quoted};
 use super::parser::Parser;
 use super::suggest;
 use crate::derived::Derived;
@@ -185,7 +185,7 @@ impl<'t> Parser<'t> {
             self.bind_input(name, None, span)?;
             return Ok(self.scope.names[name].clone());
         }
-        let mistake = Mistake::new(span, format!("unknown name `{name}`"));
+        let mistake = Mistake::new(span, format!("unknown name {}", quoted(name)));
         Err(if let Some(near) = suggest::nearest(name, self.names()) {
             mistake.hint(format!("did you mean `{near}`?"))
         } else if suggest::is_function(name) {
@@ -214,11 +214,11 @@ impl<'t> Parser<'t> {
         let op = Op::from_name(name);
         let derived = Derived::from_name(name);
         if op.is_none() && derived.is_none() && name != "matmul" {
-            let mistake = Mistake::new(span, format!("unknown function `{name}`"));
+            let mistake = Mistake::new(span, format!("unknown function {}", quoted(name)));
             return Err(if let Some(near) = suggest::function(name) {
                 mistake.hint(format!("did you mean `{near}`?"))
             } else if self.scope.names.contains_key(name) {
-                mistake.hint(format!("`{name}` is an array; a product is `{name} * (..)`"))
+                mistake.hint(format!("{} is an array; a product is `{name} * (..)`", quoted(name)))
             } else {
                 mistake
             });

@@ -3,7 +3,7 @@
 use crate::ops::Op;
 
 /// The longest text that is parsed, in bytes: room for a graph of `MAX_NODES` nodes.
-pub const MAX_TEXT: usize = 1 << 22;
+pub const MAX_TEXT: usize = 1 << 21;
 
 /// The deepest nesting that is parsed; parsing recurses, so this bounds its stack.
 pub const MAX_DEPTH: usize = 200;

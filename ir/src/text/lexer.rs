@@ -38,13 +38,19 @@ impl Token<'_> {
 /// As messages name it.
 impl fmt::Display for Token<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LONGEST: usize = 40;
         match self.kind {
             TokenKind::End => f.write_str("the end of the text"),
-            // Words, numbers and symbols are ASCII.
-            _ if self.text.len() > LONGEST => write!(f, "`{}…`", &self.text[..LONGEST]),
-            _ => write!(f, "`{}`", self.text),
+            _ => f.write_str(&quoted(self.text)),
         }
+    }
+}
+
+/// A token's text in a message, shortened: words may be as long as the text. Tokens are ASCII.
+pub(super) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 40;
+    match text.len() {
+        0..=LONGEST => format!("`{text}`"),
+        _ => format!("`{}…`", &text[..LONGEST]),
     }
 }
 
@@ -134,9 +140,9 @@ fn number(rest: &str, at: usize) -> Result<(TokenKind<'_>, usize), Mistake> {
         "f32" => Some(DType::F32),
         "f64" => Some(DType::F64),
         _ => {
-            let mistake = Mistake::new(span, format!("unknown number suffix `{suffix}`"));
-            let product = format!("{} * {suffix}", &rest[..len]);
-            return Err(mistake.hint(format!("a suffix is f32 or f64; a product is `{product}`")));
+            let message = format!("unknown number suffix {}", quoted(suffix));
+            let hint = "a suffix is f32 or f64; a product is written `2 * x`";
+            return Err(Mistake::new(span, message).hint(hint));
         }
     };
     let too_large = |_| Mistake::new(span.clone(), "this is no number");

@@ -60,6 +60,8 @@
 //!   [`Expr::pow`](crate::Expr::pow).
 //! - **`fused(x, w = u * 2) { .. }`** is a fused kernel: its body sees its parameters only, and is
 //!   elementwise. A parameter named like what it is bound to is written once.
+//! - **A binding that no result needs** is read, but its types and shapes are not checked, and it
+//!   is not part of the graph.
 //!
 //! Text may come from strangers: its length, its nesting and the size of the graph are bounded
 //! ([`MAX_TEXT`], [`MAX_DEPTH`], [`MAX_NODES`](crate::MAX_NODES)), and no text makes the parser

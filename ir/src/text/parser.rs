@@ -7,7 +7,7 @@
 use super::cursor::{Cursor, Parsed, origin};
 use super::error::{Mistake, plural};
 use super::grammar::MAX_DEPTH;
-use super::lexer::{Token, TokenKind};
+use super::lexer::{Token, TokenKind, quoted};
 use crate::declaration::{ArrayType, RESERVED, parse_declaration, parse_type};
 use crate::error::Fault;
 use crate::expr::{Expr, Kind};
@@ -102,7 +102,7 @@ impl<'t> Parser<'t> {
     ) -> Parsed<()> {
         let expr = Expr::new(Kind::Input(name.into()), origin(&span));
         if self.scope.names.insert(name, expr).is_some() {
-            return Err(Mistake::new(span, format!("`{name}` is declared twice")));
+            return Err(Mistake::new(span, format!("{} is declared twice", quoted(name))));
         }
         self.scope.inputs.push(FreeInput { name: name.into(), declared });
         Ok(())
@@ -160,7 +160,7 @@ impl<'t> Parser<'t> {
             self.binding()?;
         }
         if self.cursor.at_end() || self.cursor.token().is("}") {
-            return Err(self.cursor.expected("an expression, the result"));
+            return Err(self.cursor.expected("an expression as the result"));
         }
         let outputs = if self.cursor.is_last("(") && self.cursor.has_comma() {
             self.list_of(|parser| parser.expression())?
@@ -198,7 +198,7 @@ impl<'t> Parser<'t> {
         }
         for ((name, span), value) in names.into_iter().zip(values) {
             if self.scope.names.contains_key(name) {
-                let message = format!("`{name}` has a meaning already");
+                let message = format!("{} has a meaning already", quoted(name));
                 return Err(Mistake::new(span, message).hint("choose another name"));
             }
             self.scope.names.insert(name, value);
@@ -252,7 +252,10 @@ impl<'t> Parser<'t> {
             };
             let parameter = Expr::new(Kind::Input(name.into()), origin(&span));
             if names.insert(name, parameter).is_some() {
-                return Err(Mistake::new(span, format!("parameter `{name}` is given twice")));
+                return Err(Mistake::new(
+                    span,
+                    format!("parameter {} is given twice", quoted(name)),
+                ));
             }
             parameters.push(name.to_string());
             args.push(arg);

@@ -56,15 +56,15 @@ fn tuple(mut items: Vec<String>) -> String {
 }
 
 /// Text of a node, and how tightly it binds.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Rendered {
     text: String,
-    level: Option<Level>,
+    level: Level,
 }
 
 impl Rendered {
     fn new(level: Level, text: String) -> Rendered {
-        Rendered { text, level: Some(level) }
+        Rendered { text, level }
     }
 
     fn atom(text: String) -> Rendered {
@@ -73,9 +73,9 @@ impl Rendered {
 
     /// In a place for operands that bind at least as tightly as `loosest`.
     fn at(&self, loosest: Level) -> String {
-        match self.level {
-            Some(level) if level < loosest => format!("({})", self.text),
-            _ => self.text.clone(),
+        match self.level < loosest {
+            true => format!("({})", self.text),
+            false => self.text.clone(),
         }
     }
 }
@@ -102,7 +102,7 @@ impl<'g> Printer<'g> {
             graph,
             indent,
             uses: uses(graph),
-            rendered: vec![Rendered::default(); graph.nodes().len()],
+            rendered: vec![Rendered::atom(String::new()); graph.nodes().len()],
             wanted_names: parameter_names(graph),
             taken: inputs.chain(reserved).collect(),
             next_name: 0,
@@ -345,8 +345,8 @@ fn uses(graph: &Graph) -> Vec<usize> {
     for output in graph.outputs() {
         uses[output.index()] += 1;
     }
-    for (id, node) in graph.iter().collect::<Vec<_>>().into_iter().rev() {
-        if uses[id.index()] > 0 {
+    for (index, node) in graph.nodes().iter().enumerate().rev() {
+        if uses[index] > 0 {
             node.operands().iter().for_each(|operand| uses[operand.index()] += 1);
         }
     }

@@ -2,9 +2,8 @@
 //! need no double scaling, and a short odd polynomial where differences would cancel.
 //! Coefficients: `tools/coefficients/minimax.sollya`.
 
-use super::exp::{
-    clamp, exp_of_reduced, exponent_bias, or_sign, power_of_two, reduce, reduce_roughly, split_sign,
-};
+use super::bits::{clamp, exponent_bias, or_sign, power_of_two, split_sign};
+use super::exp::{exp_of_reduced, reduce, reduce_roughly};
 use super::{by_type, horner};
 use crate::vir::{Builder, Value};
 
@@ -40,15 +39,13 @@ const SINH_64: &[f64] = &[
     4.448995073979302e-15,
 ];
 
-/// The hyperbolic sine. Error 1.6 ULP (f32), 1.9 (f64).
+/// The hyperbolic sine. Error 1.62 ULP (f32), 1.64 (f64).
 ///
 /// `e^a / 2 - 1 / (2 e^a)` of the magnitude `a`; a polynomial below 1.
 pub(crate) fn sinh(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (sign, a) = split_sign(b, x);
-    let (grown, decayed) = quarter_exp(b, a);
-    let (two, decayed) = (b.float(ty, 2.0), b.neg(decayed));
-    let large = b.fma(grown, two, decayed);
+    let large = exp_sum(b, a, -1.0);
     let small = odd_polynomial(b, a, by_type(ty, SINH_32, SINH_64));
     let one = b.float(ty, 1.0);
     let is_small = b.lt(a, one);
@@ -56,31 +53,29 @@ pub(crate) fn sinh(b: &mut Builder, x: Value) -> Value {
     or_sign(b, result, sign)
 }
 
-/// The hyperbolic cosine, `e^a / 2 + 1 / (2 e^a)`. Error 1.4 ULP (f32), 1.5 (f64).
+/// The hyperbolic cosine, `e^a / 2 + 1 / (2 e^a)`. Error 1.34 ULP (f32), 1.35 (f64).
 pub(crate) fn cosh(b: &mut Builder, x: Value) -> Value {
-    let ty = b.ty(x);
     let a = b.abs(x);
-    let (grown, decayed) = quarter_exp(b, a);
-    let two = b.float(ty, 2.0);
-    b.fma(grown, two, decayed)
+    exp_sum(b, a, 1.0)
 }
 
-/// `e^a / 4` and `1 / (2 e^a)` for `a >= 0`.
+/// `e^a / 2 + sign / (2 e^a)` for `a >= 0`.
 ///
-/// At a quarter of its size `e^a` is finite wherever `e^a / 2` is, and the last sum overflows
-/// exactly where the result does.
-fn quarter_exp(b: &mut Builder, a: Value) -> (Value, Value) {
+/// From a quarter of `e^a`, which is finite wherever a half is: the last sum overflows exactly where
+/// the result does.
+fn exp_sum(b: &mut Builder, a: Value, sign: f64) -> Value {
     let ty = b.ty(a);
     let most = b.float(ty, by_type(ty, 89.5, 710.5));
     let a = b.min(most, a);
     let (k, r) = reduce(b, a, 1.0, exponent_bias(ty) - 2.0);
     let (p, power) = (exp_of_reduced(b, r, 1.0), power_of_two(b, k));
-    let grown = b.mul(p, power);
-    let eighth = b.float(ty, 0.125);
-    (grown, b.div(eighth, grown))
+    let quarter = b.mul(p, power);
+    let (two, eighth) = (b.float(ty, 2.0), b.float(ty, sign / 8.0));
+    let decayed = b.div(eighth, quarter);
+    b.fma(quarter, two, decayed)
 }
 
-/// The hyperbolic tangent. Error 1.0 ULP (f32), 1.45 (f64); exactly odd, within [-1, 1].
+/// The hyperbolic tangent. Error 1.03 ULP (f32), 1.49 (f64); exactly odd, within [-1, 1].
 ///
 /// `1 - 2 / (e^(2a) + 1)` of the magnitude `a`, whose relative error shrinks as `a` grows (hence
 /// one piece of ln 2 is enough); a polynomial where the difference would cancel.
@@ -103,7 +98,7 @@ pub(crate) fn tanh(b: &mut Builder, x: Value) -> Value {
     or_sign(b, result, sign)
 }
 
-/// `1 / (1 + e^-x)`. Error 2.45 ULP (f32), 2.3 (f64) in both tails, subnormal results included.
+/// `1 / (1 + e^-x)`. Error 2.47 ULP (f32), 2.42 (f64) in both tails, subnormal results included.
 ///
 /// With `x = k ln 2 + r` it is `2^k / (2^k + e^-r)`: nothing cancels, nothing overflows, and no lane
 /// needs a choice. Both terms are scaled up so that `2^k` stays normal.

@@ -1,12 +1,12 @@
 //! asinh, acosh, atanh: `log(1 + y)` of a `y` that is small where the result is, so that nothing
 //! cancels next to their zeros.
 
+use super::bits::{or_sign, split_sign};
 use super::by_type;
-use super::exp::{or_sign, split_sign};
 use super::log::{log1p_times_power, log1p_unsigned};
 use crate::vir::{Builder, Value};
 
-/// The inverse hyperbolic sine. Error 2.0 ULP (f32), 2.0 (f64); exactly odd.
+/// The inverse hyperbolic sine. Error 1.95 ULP (f32), 1.75 (f64); exactly odd.
 ///
 /// `log(1 + a + a^2 / (1 + sqrt(a^2 + 1)))` of the magnitude `a`, `log(2 a)` where 1 is lost
 /// against `a` (and before its square overflows).
@@ -24,7 +24,7 @@ pub(crate) fn asinh(b: &mut Builder, x: Value) -> Value {
     or_sign(b, result, sign)
 }
 
-/// The inverse hyperbolic cosine. Error 2.0 ULP (f32), 2.0 (f64); NaN below 1.
+/// The inverse hyperbolic cosine. Error 2.27 ULP (f32), 2.17 (f64); NaN below 1.
 ///
 /// With `t = x - 1` it is `log(1 + t + sqrt(t (t + 2)))`, `log(2 x)` for large `x`.
 pub(crate) fn acosh(b: &mut Builder, x: Value) -> Value {
@@ -52,7 +52,7 @@ fn log1p_or_log_of_double(b: &mut Builder, a: Value, y: Value) -> Value {
 }
 
 /// The inverse hyperbolic tangent, `log(1 + 2 a / (1 - a)) / 2` of the magnitude `a`.
-/// Error 2.0 ULP (f32), 2.0 (f64); exactly odd, NaN outside [-1, 1].
+/// Error 2.0 ULP (f32), 2.1 (f64); exactly odd, NaN outside [-1, 1].
 pub(crate) fn atanh(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (sign, a) = split_sign(b, x);

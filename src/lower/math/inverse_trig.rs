@@ -2,8 +2,9 @@
 //!
 //! Errors are the largest measured, in f32 and f64.
 
+use super::bits::flip_sign;
 use super::double_word::fast_two_sum;
-use super::{by_type, flip_sign, horner};
+use super::{by_type, horner};
 use crate::vir::{Builder, Value};
 use std::f64::consts::{FRAC_PI_2, PI};
 

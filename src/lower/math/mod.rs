@@ -5,6 +5,7 @@
 //! Sources and measurements behind them: `tools/` and the accuracy tests.
 
 pub(crate) mod basic;
+pub(crate) mod bits;
 pub(crate) mod double_word;
 pub(crate) mod erf;
 pub(crate) mod exp;
@@ -42,19 +43,4 @@ pub(crate) fn by_type<T>(ty: Type, f32: T, f64: T) -> T {
         Type::F64 => f64,
         _ => panic!("{ty} is no float type"),
     }
-}
-
-/// The sign bit of a lane of integer type `int`.
-pub(crate) fn sign_bit(b: &mut Builder, int: Type) -> Value {
-    b.int(int, if int.bits() == 32 { i64::from(i32::MIN) } else { i64::MIN })
-}
-
-/// `x` with its sign flipped where the sign bit of the integer `sign` is set.
-pub(crate) fn flip_sign(b: &mut Builder, x: Value, sign: Value) -> Value {
-    let (ty, int) = (b.ty(x), b.ty(sign));
-    let mask = sign_bit(b, int);
-    let flip = b.and(sign, mask);
-    let bits = b.bitcast(x, int);
-    let bits = b.xor(bits, flip);
-    b.bitcast(bits, ty)
 }

@@ -1,7 +1,8 @@
 //! pow.
 
+use super::bits::flip_sign;
 use super::double_word::{fast_two_sum, two_prod};
-use super::{flip_sign, horner};
+use super::horner;
 use crate::vir::{Builder, Type, Value};
 use std::f64::consts::{LN_2, SQRT_2};
 

@@ -5,9 +5,10 @@
 //!
 //! Errors are the largest measured, in f32 and f64.
 
+use super::bits::flip_sign;
 use super::double_word::fast_two_sum;
 use super::payne_hanek::payne_hanek;
-use super::{by_type, flip_sign, horner};
+use super::{by_type, horner};
 use crate::vir::{Builder, Type, Value};
 
 /// sin, 0.87 and 0.85 ULP. NaN for infinities, the zero given for zeros, never beyond ±1.

@@ -138,10 +138,11 @@ fn sizes_are_bounded() {
         message(format!("kernel f(x: f32[{}n]) {{ x }}", "n,".repeat(100_000))),
         "it has over 64 axes"
     );
-    assert_eq!(message(" ".repeat(5_000_000)), "the text is 5000000 bytes long, over 4194304");
+    assert_eq!(message(" ".repeat(5_000_000)), "the text is 5000000 bytes long, over 2097152");
     assert_eq!(message("9".repeat(1_000_000) + "f32"), "this number is too large for f32");
     assert_eq!(message(format!("x + 0.{}", "1".repeat(1_000_000))), "3 nodes");
-    assert_eq!(message("x".repeat(1_000_000) + "(1)").len(), 1_000_019);
+    let long = format!("unknown function `{}…`", "x".repeat(40));
+    assert_eq!(message("x".repeat(1_000_000) + "(1)"), long);
     assert_eq!(message("(x, ".repeat(100_000)), "expected `)`, found `,`");
     assert_eq!(message("fused(x){".repeat(100_000)), "a fused kernel cannot stand in a fused body");
 }

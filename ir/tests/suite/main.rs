@@ -1,0 +1,7 @@
+//! Random graphs and random texts, and every message.
+
+mod fuzz;
+mod meaning;
+mod messages;
+mod random;
+mod roundtrip;

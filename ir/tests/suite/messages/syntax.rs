@@ -1,0 +1,331 @@
+//! Texts that are not well-formed.
+
+use super::errors;
+
+#[test]
+fn stray_characters() {
+    insta::assert_snapshot!(errors(&[
+        "x ? y",
+        "2 × x",
+        "x²",
+        "π * x",
+        "x.exp()",
+        "größe * 2",
+        "x $ y",
+        "'x'",
+    ]), @r"
+    1:3: unexpected '?'
+      |
+    1 | x ? y
+      |   ^
+
+    1:3: unexpected '×'
+      |
+    1 | 2 × x
+      |   ^
+      = hint: a product is written `*`
+
+    1:2: unexpected '²'
+      |
+    1 | x²
+      |  ^
+      = hint: a power is written `x^2`
+
+    1:1: unexpected 'π'
+      |
+    1 | π * x
+      | ^
+      = hint: it is written `pi`
+
+    1:2: unexpected '.'
+      |
+    1 | x.exp()
+      |  ^
+      = hint: an op is called as a function: `exp(x)`
+
+    1:3: unexpected 'ö'
+      |
+    1 | größe * 2
+      |   ^
+      = hint: names are ASCII letters, digits and _
+
+    1:3: unexpected '$'
+      |
+    1 | x $ y
+      |   ^
+
+    1:1: unexpected '\''
+      |
+    1 | 'x'
+      | ^
+      = hint: text has no strings
+    ");
+}
+
+#[test]
+fn numbers() {
+    insta::assert_snapshot!(errors(&[
+        "2x + 1",
+        "1e400",
+        "1e39f32",
+        "0xfg",
+        "x * 0x10",
+        "3 4",
+        "1.5.2",
+    ]), @r"
+    1:1: unknown number suffix `x`
+      |
+    1 | 2x + 1
+      | ^^
+      = hint: a suffix is f32 or f64; a product is written `2 * x`
+
+    1:1: this number is too large for f64
+      |
+    1 | 1e400
+      | ^^^^^
+      = hint: infinity is written `inf`
+
+    1:1: this number is too large for f32
+      |
+    1 | 1e39f32
+      | ^^^^^^^
+      = hint: infinity is written `inf`
+
+    1:1: this is no hexadecimal number of 64 bits
+      |
+    1 | 0xfg
+      | ^^^^
+
+    1:5: expected an expression, found `0x10`
+      |
+    1 | x * 0x10
+      |     ^^^^
+      = hint: write it in decimals, or the bits of a number as bits32(0x7fc00001)
+
+    1:3: expected the end of the text, found `4`
+      |
+    1 | 3 4
+      |   ^
+      = hint: a product is written `a * b`
+
+    1:4: expected the end of the text, found `.2`
+      |
+    1 | 1.5.2
+      |    ^^
+      = hint: a product is written `a * b`
+    ");
+}
+
+#[test]
+fn missing_parts() {
+    insta::assert_snapshot!(errors(&[
+        "",
+        "# only a comment\n",
+        "x +",
+        "exp(x",
+        "(x + 1",
+        "x + 1)",
+        "* x",
+        "x ** 2",
+        "exp x",
+        "2 (x + 1)",
+        "x y",
+        "x && y",
+        "x = y",
+        "()",
+        "exp(,)",
+        "let",
+        "kernel",
+    ]), @r"
+    1:1: expected an expression as the result, found the end of the text
+      |
+    1 | 
+      | ^
+
+    1:1: expected an expression as the result, found the end of the text
+      |
+    1 | # only a comment
+      | ^
+
+    1:4: expected an expression, found the end of the text
+      |
+    1 | x +
+      |    ^
+
+    1:4: this `(` is never closed
+      |
+    1 | exp(x
+      |    ^
+
+    1:1: this `(` is never closed
+      |
+    1 | (x + 1
+      | ^
+
+    1:6: expected the end of the text, found `)`
+      |
+    1 | x + 1)
+      |      ^
+      = hint: no `(` is open here
+
+    1:1: expected an expression, found `*`
+      |
+    1 | * x
+      | ^
+
+    1:4: expected an expression, found `*`
+      |
+    1 | x ** 2
+      |    ^
+      = hint: a power is written `x^2`
+
+    1:5: expected the end of the text, found `x`
+      |
+    1 | exp x
+      |     ^
+      = hint: arguments stand in parentheses: `exp(..)`
+
+    1:3: expected the end of the text, found `(`
+      |
+    1 | 2 (x + 1)
+      |   ^
+      = hint: a product is written `a * b`
+
+    1:3: expected the end of the text, found `y`
+      |
+    1 | x y
+      |   ^
+      = hint: a product is written `a * b`
+
+    1:4: expected an expression, found `&`
+      |
+    1 | x && y
+      |    ^
+      = hint: logic is written `a & b`, `a | b`
+
+    1:3: expected the end of the text, found `=`
+      |
+    1 | x = y
+      |   ^
+      = hint: equality is `==`; a name is `let u = ..;`
+
+    1:2: expected an expression, found `)`
+      |
+    1 | ()
+      |  ^
+
+    1:5: expected an expression, found `,`
+      |
+    1 | exp(,)
+      |     ^
+
+    1:4: expected a name, found the end of the text
+      |
+    1 | let
+      |    ^
+
+    1:7: expected the name of the kernel, found the end of the text
+      |
+    1 | kernel
+      |       ^
+    ");
+}
+
+#[test]
+fn bindings() {
+    insta::assert_snapshot!(errors(&[
+        "let u = x * 2 u",
+        "let u = x;",
+        "let 2 = x; x",
+        "let exp2 = x; let exp2 = y; exp2",
+        "let inf = x; x",
+        "let u = x; u + 1;",
+        "let (a, b) = (x, y); a",
+        "let (a, b) = fused(x) { x }; a",
+    ]), @r"
+    1:15: expected `;`, found `u`
+      |
+    1 | let u = x * 2 u
+      |               ^
+      = hint: a product is written `a * b`
+
+    1:11: expected an expression as the result, found the end of the text
+      |
+    1 | let u = x;
+      |           ^
+
+    1:5: expected a name, found `2`
+      |
+    1 | let 2 = x; x
+      |     ^
+
+    1:19: `exp2` has a meaning already
+      |
+    1 | let exp2 = x; let exp2 = y; exp2
+      |                   ^^^^
+      = hint: choose another name
+
+    1:5: expected a name, found `inf`
+      |
+    1 | let inf = x; x
+      |     ^^^
+      = hint: `inf` is a word of the text format
+
+    1:17: expected the end, found `;`
+      |
+    1 | let u = x; u + 1;
+      |                 ^
+      = hint: no `;` follows the result
+
+    1:14: expected `fused`, found `(`
+      |
+    1 | let (a, b) = (x, y); a
+      |              ^
+      = hint: only a fused kernel has several values; write one `let` for each name
+
+    1:12: 2 names for a fused kernel of 1 result
+      |
+    1 | let (a, b) = fused(x) { x }; a
+      |            ^
+    ");
+}
+
+#[test]
+fn comparisons() {
+    insta::assert_snapshot!(errors(&[
+        "a < b < c",
+        "a == b != c",
+    ]), @r"
+    1:7: comparisons do not chain
+      |
+    1 | a < b < c
+      |       ^
+      = hint: write `(a < b) & (b < c)`
+
+    1:8: comparisons do not chain
+      |
+    1 | a == b != c
+      |        ^^
+      = hint: write `(a < b) & (b < c)`
+    ");
+}
+
+#[test]
+fn tuples() {
+    insta::assert_snapshot!(errors(&[
+        "(a, b) + 1",
+        "exp((a, b))",
+    ]), @r"
+    1:3: expected `)`, found `,`
+      |
+    1 | (a, b) + 1
+      |   ^
+      = hint: a tuple stands only at the end of a kernel
+
+    1:7: expected `)`, found `,`
+      |
+    1 | exp((a, b))
+      |       ^
+      = hint: a tuple stands only at the end of a kernel
+    ");
+}
