@@ -3,9 +3,10 @@
 //! [`translate`] writes the loop in Cranelift's IR; here are the instruction sets, the compiler's
 //! settings and the loading.
 //!
-//! Cranelift's optimiser stays off (`opt_level = none`): a vector program is hash-consed and free
-//! of dead code already, the optimiser would move every constant out of the loop, where sixteen
-//! registers cannot hold them, and it takes more than half of the compile time.
+//! Cranelift's optimiser stays off (`opt_level = none`). A vector program is hash-consed and free
+//! of dead code already, and the optimiser moves every constant's load out of its use, to where
+//! sixteen registers cannot hold them all. Measured on Zen 5 with it on: log1p in f32 1.38 ns per
+//! element instead of 0.78, erf 1.44 instead of 0.95, nothing faster, and twice the compile time.
 
 mod pool;
 mod translate;
