@@ -383,16 +383,19 @@ impl Kernel {
                 }
             }
             let mapped = matches!(self.steps[step].action, Action::Map { .. });
-            for (other, input) in inputs.iter().enumerate() {
+            for (other_index, input) in inputs.iter().enumerate() {
                 // In place is fine in the pass that reads an input last, if both are the same
                 // array. A matmul reads its operands again and again.
-                let last = self.read[other] < step || (self.read[other] == step && mapped);
-                let in_place = last && overlap::same(&output.layout, &input.layout);
-                if !in_place && overlap::overlap(&output.layout, &input.layout) {
-                    return Err(RunError::Overlap {
-                        output: operand,
-                        other: Operand::Input(other),
-                    });
+                if !overlap::overlap(&output.layout, &input.layout) {
+                    continue;
+                }
+                let other = Operand::Input(other_index);
+                if !overlap::same(&output.layout, &input.layout) {
+                    return Err(RunError::Overlap { output: operand, other });
+                }
+                let read = self.read[other_index];
+                if read > step || (read == step && !mapped) {
+                    return Err(RunError::InPlace { output: operand, other });
                 }
             }
         }
