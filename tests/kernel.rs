@@ -263,3 +263,17 @@ fn mutated_texts_end_as_errors_or_kernels() {
     }
     assert!(compiled > 300, "the mutations are too wild: {compiled} kernels");
 }
+
+/// With open shapes, a dear part of small operands alone is computed once a call, not once an
+/// element, and the bits are the same.
+#[test]
+fn small_operands_have_passes_of_their_own() {
+    let kernel = text_kernel("x * exp(sin(w)) + b");
+    assert_eq!(kernel.pass_count(), 1);
+    let x = Array2::from_shape_fn((64, 33), |(i, j)| i as f32 - j as f32);
+    let (w, b) = (Array1::linspace(-2.0f32, 2.0, 33), array![0.5f32]);
+    let full = w.broadcast((64, 33)).unwrap().to_owned();
+    let same_sizes = run_f32(&kernel, &[View::from(&x), View::from(&full), View::from(&b)]);
+    let small = run_f32(&kernel, &[View::from(&x), View::from(&w), View::from(&b)]);
+    assert_eq!(small, same_sizes);
+}

@@ -90,7 +90,9 @@ proptest! {
             let fusion = kiln::pipeline::fuse(&graph, mode);
             let kernels = fusion.graph.nodes().iter().filter(|n| matches!(n, Node::Fused { .. }));
             prop_assert_eq!(kernels.count(), 1, "{} {}", mode, fusion.graph);
-            prop_assert!(fusion.algebra.cost_after <= fusion.algebra.cost_before);
+            // Elsewhere a repair may cost something: accuracy comes first.
+            let dearer = fusion.algebra.cost_after > fusion.algebra.cost_before;
+            prop_assert!(mode != Mode::Strict || !dearer, "{}", fusion.graph);
         }
     }
 }
