@@ -5,12 +5,15 @@ use kiln_ir::{Op, Typing};
 
 /// Ops whose results are not always exact or correctly rounded, with their bounds.
 fn accuracy_table() -> String {
-    let mut table = String::from("| op | f32 | f64 | op | f32 | f64 |\n|---|---|---|---|---|---|\n");
+    let mut table =
+        String::from("| op | f32 | f64 | op | f32 | f64 |\n|---|---|---|---|---|---|\n");
     let inexact = |op: &&Op| op.info().typing == Typing::Float && op.max_ulp(DType::F32) > 0.5;
     let cells: Vec<String> = Op::ALL
         .iter()
         .filter(inexact)
-        .map(|op| format!("{} | {} | {}", op.name(), op.max_ulp(DType::F32), op.max_ulp(DType::F64)))
+        .map(|op| {
+            format!("{} | {} | {}", op.name(), op.max_ulp(DType::F32), op.max_ulp(DType::F64))
+        })
         .collect();
     let half = cells.len().div_ceil(2);
     for row in 0..half {
