@@ -140,6 +140,17 @@ pub enum RunError {
         /// What it overlaps.
         other: Operand,
     },
+    /// An output that is exactly an input, which is still read after the output is written.
+    #[error(
+        "{output} is the memory of {other}, which a later pass, or the same matmul, reads again: \
+         this kernel cannot run in place; give another output"
+    )]
+    InPlace {
+        /// The output.
+        output: Operand,
+        /// The input.
+        other: Operand,
+    },
     /// An output of which several elements share memory.
     #[error("elements of {output} overlap each other in memory (shape {shape:?})")]
     SelfOverlap {

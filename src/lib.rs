@@ -1,4 +1,4 @@
-//! Kiln: a kernel-fusion expression compiler.
+#![doc = include_str!("../README.md")]
 
 pub mod cpu;
 pub mod emit;

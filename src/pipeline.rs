@@ -5,10 +5,10 @@
 //! ```
 
 use crate::cpu::Cpu;
-use crate::emit::{self, Code, EmitError, EmitterKind};
+use crate::emit::{self, EmitError, EmitterKind};
 use crate::fuse::{self, Fusion, Machine, Mode, Proof};
 use crate::lower::{self, lower, op_program};
-use crate::run::Kernel;
+use crate::run::{Kernel, Plan};
 use crate::vir::{self, BinaryOp, Inst, UnaryOp};
 use kiln_ir::{DType, Expr, Graph, GraphError, Node, Op, TextError};
 use std::fmt::Write as _;
@@ -107,17 +107,31 @@ pub fn compile_text(text: &str) -> Result<Kernel, CompileError> {
 /// Compiles a graph.
 pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, CompileError> {
     verify(graph, "build");
-    let fused = match options.fuse {
-        true => fuse(graph, options.mode).graph,
-        false => unfuse(graph),
-    };
-    verify(&fused, "fuse");
-    let compile_body = |body: &Graph| -> Result<(Code, f64), EmitError> {
+    if !options.fuse {
+        let split = unfuse(graph);
+        let plan = plan(&split, options)?;
+        return Ok(Kernel::new(split, plan, options.threads));
+    }
+    let Fusion { graph: fused, simplified, .. } = fuse(graph, options.mode);
+    let kernel = Kernel::new(fused.clone(), plan(&fused, options)?, options.threads);
+    if !fuse::sizes_matter(&simplified, &MACHINE) {
+        return Ok(kernel);
+    }
+    Ok(kernel.with_variants(Box::new(move |small| {
+        let merged = fuse::merge_for_sizes(&simplified, small, &MACHINE);
+        // The usual plan does as well where the merge is the same, or no other code can be made.
+        if passes(&merged) == passes(&fused) { None } else { plan(&merged, options).ok() }
+    })))
+}
+
+/// Lowers and emits every fused body of a graph, and plans its steps.
+fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan, EmitError> {
+    verify(graph, "fuse");
+    Plan::new(graph, options.fuse, |body| {
         let program = lower(body);
         let code = emit::compile(&program, options.emitter, Cpu::host())?;
         Ok((code, MACHINE.cost_of_graph(body) as f64 / 10.0))
-    };
-    Ok(Kernel::new(fused, options.threads, options.fuse, compile_body)?)
+    })
 }
 
 /// What fusion must know of the code that `lower` makes: its cost and its bits.

@@ -16,6 +16,7 @@ fn exact_f64(op: Op, x: &[f64]) -> f64 {
         Op::Cbrt => cr::cbrt(x[0]),
         Op::Exp => cr::exp(x[0]),
         Op::Exp2 => cr::exp2(x[0]),
+        Op::Exp10 => cr::exp10(x[0]),
         Op::Expm1 => cr::expm1(x[0]),
         Op::Log => cr::log(x[0]),
         Op::Log2 => cr::log2(x[0]),

@@ -163,6 +163,9 @@ define_derived! {
     /// `min(max(x, 0), 6)`.
     relu6(x) => x.clamp(0.0, 6.0);
 
+    /// `(x + sqrt(x*x + b)) / 2`: relu with a rounded corner, without a transcendental function.
+    squareplus(x, b = 4.0) => 0.5 * (x + (x * x + b).sqrt());
+
     /// `x` where positive, else `slope * x`.
     leaky_relu(x, slope = 0.01) => x.gt(0.0).select(x, slope * x);
 
@@ -268,6 +271,7 @@ mod tests {
         let formulas: &[(&str, Formula)] = &[
             ("relu(x)", |x| if x > 0.0 { x } else { 0.0 }),
             ("relu6(x)", |x| x.clamp(0.0, 6.0)),
+            ("squareplus(x)", |x| 0.5 * (x + x.hypot(2.0))),
             ("leaky_relu(x)", |x| if x > 0.0 { x } else { 0.01 * x }),
             ("leaky_relu(x, 0.2)", |x| if x > 0.0 { x } else { 0.2 * x }),
             ("prelu(x, 3)", |x| if x > 0.0 { x } else { 3.0 * x }),

@@ -115,6 +115,7 @@ macro_rules! for_each_op {
                 Recip recip Unary Float [0.5, 0.5] {ODD} (NEG_INF, INF) = |a| 1.0 / a, "`1 / a`";
                 Exp exp Unary Float [0.9, 0.95] {MONOTONE} (0.0, INF) = libm::exp, "`e^a`";
                 Exp2 exp2 Unary Float [0.9, 0.9] {MONOTONE} (0.0, INF) = libm::exp2, "`2^a`";
+                Exp10 exp10 Unary Float [1.25, 1.5] {MONOTONE} (0.0, INF) = libm::exp10, "`10^a`";
                 Expm1 expm1 Unary Float [1.6, 1.9] {MONOTONE} (-1.0, INF) = libm::expm1, "`e^a - 1`, accurate near 0";
                 Log log Unary Float [0.95, 0.9] {MONOTONE} (NEG_INF, INF) = libm::log, "The natural logarithm";
                 Log2 log2 Unary Float [1.6, 1.8] {MONOTONE} (NEG_INF, INF) = libm::log2, "The logarithm to base 2";

@@ -1,17 +1,22 @@
 //! Takes fused kernels apart again, so that fusion can start from any graph, fused text included.
 
-use kiln_ir::{Graph, Node, NodeId};
+use kiln_ir::{Graph, Input, Node, NodeId};
 use std::collections::HashMap;
 
 /// The same program without fused nodes.
 pub(super) fn inline(graph: &Graph) -> Graph {
+    with_inputs(graph, graph.inputs())
+}
+
+/// The same program without fused nodes, over inputs of other shapes.
+pub(super) fn with_inputs(graph: &Graph, inputs: &[Input]) -> Graph {
     let mut result = Graph::new(graph.name());
-    for input in graph.inputs() {
+    for input in inputs {
         result.input(input.clone()).expect("inputs were valid before");
     }
     let mut values: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
     for (id, _) in graph.iter() {
-        let built = copy(graph, id, &values, &mut result);
+        let built = copy(graph, inputs, id, &values, &mut result);
         values.insert(id, built);
     }
     for output in graph.outputs() {
@@ -23,13 +28,14 @@ pub(super) fn inline(graph: &Graph) -> Graph {
 /// Copies one node; a fused kernel becomes the values of its outputs.
 fn copy(
     graph: &Graph,
+    inputs: &[Input],
     id: NodeId,
     values: &HashMap<NodeId, Vec<NodeId>>,
     result: &mut Graph,
 ) -> Vec<NodeId> {
     let at = |id: &NodeId| values[id][0];
     let copied = match graph.node(id) {
-        Node::Input(index) => result.input(graph.inputs()[*index as usize].clone()),
+        Node::Input(index) => result.input(inputs[*index as usize].clone()),
         Node::Const(bits) => result.constant(graph.dtype(id), f64::from_bits(*bits)),
         Node::Op(op, args) => {
             let operands: Vec<NodeId> = args.iter().map(at).collect();
@@ -42,7 +48,7 @@ fn copy(
             for (node_id, node) in body.iter() {
                 let built = match node {
                     Node::Input(index) => vec![at(&args[*index as usize])],
-                    _ => copy(body, node_id, &inner, result),
+                    _ => copy(body, inputs, node_id, &inner, result),
                 };
                 inner.insert(node_id, built);
             }

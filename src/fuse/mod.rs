@@ -15,6 +15,7 @@ mod inline;
 mod machine;
 mod regions;
 mod rules;
+mod sizes;
 #[cfg(test)]
 mod soundness;
 mod term;
@@ -23,6 +24,7 @@ pub use algebra::AlgebraReport;
 pub use explain::{Proof, Step, prove};
 pub use machine::Machine;
 pub use rules::Licence;
+pub use sizes::{merge_for_sizes, sizes_matter};
 
 use kiln_ir::Graph;
 use std::fmt;

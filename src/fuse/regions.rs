@@ -37,7 +37,7 @@ const OPEN_SIZE: u64 = 1 << 20;
 const MAX_SIZE: u64 = 1 << 32;
 /// A producer over a smaller domain is worth a pass of its own from this cost an element on (half a
 /// transcendental function): below, computing it again for every element is hidden behind memory.
-const HOIST_COST: u64 = 100;
+pub(super) const HOIST_COST: u64 = 100;
 
 /// Merges ops into kernels. The result has inputs, matmuls, fused kernels and their items only.
 pub(super) fn merge(graph: &Graph, machine: &Machine) -> Graph {

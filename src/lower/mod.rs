@@ -122,6 +122,7 @@ pub(crate) fn lower_op(b: &mut Builder, op: Op, operands: &[Value]) -> Value {
         Op::Recip => math::basic::recip(b, x),
         Op::Exp => math::exp::exp(b, x),
         Op::Exp2 => math::exp::exp2(b, x),
+        Op::Exp10 => math::exp::exp10(b, x),
         Op::Expm1 => math::exp::expm1(b, x),
         Op::Log => math::log::log(b, x),
         Op::Log2 => math::log::log2(b, x),

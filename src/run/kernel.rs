@@ -2,127 +2,60 @@
 
 use super::arena::{Arena, Buffer};
 use super::exec::{Work, execute};
-use super::gemm::{matmul, matmul_shape};
-use super::layout::broadcast_shape;
+use super::gemm::matmul;
 use super::overlap;
+use super::plan::{Action, Plan, Source};
 use super::tensor::Tensor;
 use super::view::{View, ViewMut};
 use crate::emit::{Code, EmitterKind};
 use crate::error::{Operand, RunError};
-use kiln_ir::{DType, Dim, Graph, Input, Node, NodeId};
+use kiln_ir::{DType, Dim, Graph, Input};
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Nanoseconds that an op costing as much as an `add` takes on one element, about.
-///
-/// Measured: tanh-GELU, some 30 adds by the cost table, takes 0.8 ns at 128 bits.
-const NANOSECONDS_PER_ADD: f64 = 0.025;
+/// An input with so many times fewer elements than the largest is small: what is computed from
+/// small inputs alone may be worth a pass of its own.
+const SMALL: usize = 16;
 
 /// A compiled expression, ready to run on arrays. It can be shared between threads.
 #[derive(Debug)]
 pub struct Kernel {
     graph: Graph,
-    steps: Vec<Step>,
-    /// For each output, the step that writes it.
-    written: Vec<usize>,
-    /// For each input, the last step that reads it.
-    read: Vec<usize>,
+    plan: Plan,
+    /// Other plans, where it can pay to compute small operands apart.
+    variants: Option<Variants>,
     threads: Option<usize>,
     /// Buffers of intermediates, kept between calls.
     arena: Mutex<Arena>,
 }
 
-/// One pass over memory.
-#[derive(Debug)]
-struct Step {
-    action: Action,
-    /// What it reads.
-    args: Vec<Source>,
-    /// Where its results go.
-    results: Vec<Target>,
-    /// Slots whose values nobody reads after this step.
-    dead: Vec<usize>,
+/// Makes the plan for calls in which these inputs are much smaller than the largest, if it differs.
+pub(crate) type MakePlan = Box<dyn Fn(&[bool]) -> Option<Plan> + Send + Sync>;
+
+/// Plans for inputs of very different sizes, each made when it is first needed.
+struct Variants {
+    make: MakePlan,
+    made: Mutex<HashMap<Vec<bool>, Option<Arc<Plan>>>>,
 }
 
-#[derive(Debug)]
-enum Action {
-    /// Compiled code over every element; `names` are those of its operands.
-    Map {
-        code: Box<Code>,
-        names: Vec<String>,
-        nanoseconds: f64,
-    },
-    Matmul,
-}
-
-/// Where a value is read from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Source {
-    Input(usize),
-    Output(usize),
-    Slot(usize),
-}
-
-/// Where a value is written: an output or a slot.
-#[derive(Clone, Copy, Debug)]
-struct Target {
-    place: Source,
-    dtype: DType,
+impl fmt::Debug for Variants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Variants").finish_non_exhaustive()
+    }
 }
 
 impl Kernel {
-    /// Plans a fused graph; `compile` makes the code of a fused body and estimates its cost for an
-    /// element, in adds. Unless `reuse`, every intermediate has memory of its own.
-    pub(crate) fn new<E>(
-        graph: Graph,
-        threads: Option<usize>,
-        reuse: bool,
-        mut compile: impl FnMut(&Graph) -> Result<(Code, f64), E>,
-    ) -> Result<Kernel, E> {
-        let mut planner = Planner::new(&graph);
-        let mut steps = Vec::new();
-        for (id, node) in graph.iter() {
-            let action = match node {
-                Node::Fused { body, .. } => {
-                    let (code, adds) = compile(body)?;
-                    let names = body.inputs().iter().map(|input| input.name.clone()).collect();
-                    Action::Map {
-                        code: Box::new(code),
-                        names,
-                        nanoseconds: adds * NANOSECONDS_PER_ADD,
-                    }
-                }
-                Node::Matmul(..) => Action::Matmul,
-                Node::Input(_) | Node::Item { .. } => continue,
-                Node::Const(_) | Node::Op(..) => panic!("a fused graph has no bare ops: {graph}"),
-            };
-            let args = node.operands().into_iter().map(|arg| planner.places[&arg]).collect();
-            steps.push(Step { action, args, results: planner.results(id), dead: Vec::new() });
-        }
-        let mut last_use: HashMap<Source, usize> = HashMap::new();
-        let mut written = vec![0; graph.outputs().len()];
-        for (index, step) in steps.iter().enumerate() {
-            for result in &step.results {
-                last_use.insert(result.place, index);
-                if let Source::Output(output) = result.place {
-                    written[output] = index;
-                }
-            }
-            last_use.extend(step.args.iter().map(|&arg| (arg, index)));
-        }
-        let mut read = vec![0; graph.inputs().len()];
-        for (source, step) in last_use {
-            match source {
-                Source::Slot(slot) if reuse => steps[step].dead.push(slot),
-                Source::Slot(_) => {}
-                Source::Input(input) => read[input] = step,
-                Source::Output(_) => {}
-            }
-        }
-        for step in &mut steps {
-            step.dead.sort_unstable();
-        }
-        Ok(Kernel { graph, steps, written, read, threads, arena: Mutex::default() })
+    /// A kernel that runs `plan`, the plan of `graph`.
+    pub(crate) fn new(graph: Graph, plan: Plan, threads: Option<usize>) -> Kernel {
+        let arena = Mutex::default();
+        Kernel { graph, plan, threads, variants: None, arena }
+    }
+
+    /// The same kernel, with plans of its own for calls whose inputs differ much in size.
+    pub(crate) fn with_variants(self, make: MakePlan) -> Kernel {
+        let variants = Some(Variants { make, made: Mutex::default() });
+        Kernel { variants, ..self }
     }
 
     /// The fused graph: what runs, as readable text by `Display`.
@@ -151,12 +84,12 @@ impl Kernel {
 
     /// Passes over memory that a call makes: fused kernels and matmuls.
     pub fn pass_count(&self) -> usize {
-        self.steps.len()
+        self.plan.steps.len()
     }
 
     /// The compiled code of each fused kernel, in the order they run.
     pub fn codes(&self) -> impl Iterator<Item = &Code> {
-        self.steps.iter().filter_map(|step| match &step.action {
+        self.plan.steps.iter().filter_map(|step| match &step.action {
             Action::Map { code, .. } => Some(&**code),
             Action::Matmul => None,
         })
@@ -188,8 +121,8 @@ impl Kernel {
     /// The shape of each output for these inputs. Fails where [`run`](Kernel::run) does.
     pub fn output_shapes(&self, inputs: &[View<'_>]) -> Result<Vec<Vec<usize>>, RunError> {
         self.check_inputs(inputs)?;
-        let shapes = self.step_shapes(inputs)?;
-        Ok(self.written.iter().map(|&step| shapes[step].clone()).collect())
+        let shapes = self.plan.step_shapes(inputs)?;
+        Ok(self.plan.written.iter().map(|&step| shapes[step].clone()).collect())
     }
 
     /// Runs on `inputs` and writes into the caller's arrays.
@@ -203,12 +136,14 @@ impl Kernel {
         outputs: &mut [ViewMut<'_>],
     ) -> Result<(), RunError> {
         self.check_inputs(inputs)?;
-        let shapes = self.step_shapes(inputs)?;
-        self.check_outputs(inputs, outputs, &shapes)?;
+        let variant = self.variant(inputs);
+        let plan = variant.as_deref().unwrap_or(&self.plan);
+        let shapes = plan.step_shapes(inputs)?;
+        self.check_outputs(plan, inputs, outputs, &shapes)?;
         // Two calls at once do not wait for each other: the second one starts with no buffers.
         let kept = self.arena.try_lock().map(|mut kept| std::mem::take(&mut *kept));
         let mut arena = kept.unwrap_or_default();
-        let done = self.run_steps(inputs, outputs, &shapes, &mut arena);
+        let done = self.run_steps(plan, inputs, outputs, &shapes, &mut arena);
         if let Ok(mut kept) = self.arena.try_lock() {
             *kept = arena;
         }
@@ -233,15 +168,29 @@ impl Kernel {
         self.run_into(&inputs, &mut [output])
     }
 
+    /// The plan for inputs of these sizes, where it is not the usual one.
+    fn variant(&self, inputs: &[View<'_>]) -> Option<Arc<Plan>> {
+        let variants = self.variants.as_ref()?;
+        let largest = inputs.iter().map(View::len).max()?;
+        let small: Vec<bool> = inputs.iter().map(|view| SMALL * view.len() <= largest).collect();
+        if !small.contains(&true) {
+            return None;
+        }
+        let mut made = variants.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || (variants.make)(&small).map(Arc::new);
+        made.entry(small.clone()).or_insert_with(make).clone()
+    }
+
     fn run_steps(
         &self,
+        plan: &Plan,
         inputs: &[View<'_>],
         outputs: &mut [ViewMut<'_>],
         shapes: &[Vec<usize>],
         arena: &mut Arena,
     ) -> Result<(), RunError> {
         let mut slots: HashMap<usize, Buffer> = HashMap::new();
-        for (step, shape) in self.steps.iter().zip(shapes) {
+        for (step, shape) in plan.steps.iter().zip(shapes) {
             for result in &step.results {
                 if let Source::Slot(slot) = result.place {
                     slots.insert(slot, arena.take(result.dtype, shape)?);
@@ -327,34 +276,10 @@ impl Kernel {
         Ok(())
     }
 
-    /// The shape of what each step computes.
-    fn step_shapes(&self, inputs: &[View<'_>]) -> Result<Vec<Vec<usize>>, RunError> {
-        let mut shapes: Vec<Vec<usize>> = Vec::with_capacity(self.steps.len());
-        let mut computed_by: HashMap<Source, usize> = HashMap::new();
-        for (index, step) in self.steps.iter().enumerate() {
-            let shape_of = |source: &Source| match source {
-                Source::Input(input) => inputs[*input].shape(),
-                computed => &shapes[computed_by[computed]],
-            };
-            let args: Vec<&[usize]> = step.args.iter().map(shape_of).collect();
-            let shape = match &step.action {
-                Action::Matmul => matmul_shape(args[0], args[1])?,
-                Action::Map { names, .. } => broadcast_shape(&args).map_err(|_| {
-                    let named = names.iter().zip(&args);
-                    RunError::Shapes {
-                        operands: named.map(|(name, shape)| format!("{name} {shape:?}")).collect(),
-                    }
-                })?,
-            };
-            computed_by.extend(step.results.iter().map(|result| (result.place, index)));
-            shapes.push(shape);
-        }
-        Ok(shapes)
-    }
-
     /// Checks outputs before anything is written: number, types, shapes and overlaps.
     fn check_outputs(
         &self,
+        plan: &Plan,
         inputs: &[View<'_>],
         outputs: &[ViewMut<'_>],
         shapes: &[Vec<usize>],
@@ -369,7 +294,7 @@ impl Kernel {
             if expected != found {
                 return Err(RunError::DType { operand, expected, found });
             }
-            let step = self.written[index];
+            let step = plan.written[index];
             if shapes[step] != output.shape() {
                 let (expected, found) = (shapes[step].clone(), output.shape().to_vec());
                 return Err(RunError::OutputShape { index, expected, found });
@@ -382,70 +307,23 @@ impl Kernel {
                     });
                 }
             }
-            let mapped = matches!(self.steps[step].action, Action::Map { .. });
-            for (other, input) in inputs.iter().enumerate() {
+            let mapped = matches!(plan.steps[step].action, Action::Map { .. });
+            for (other_index, input) in inputs.iter().enumerate() {
                 // In place is fine in the pass that reads an input last, if both are the same
                 // array. A matmul reads its operands again and again.
-                let last = self.read[other] < step || (self.read[other] == step && mapped);
-                let in_place = last && overlap::same(&output.layout, &input.layout);
-                if !in_place && overlap::overlap(&output.layout, &input.layout) {
-                    return Err(RunError::Overlap {
-                        output: operand,
-                        other: Operand::Input(other),
-                    });
+                if !overlap::overlap(&output.layout, &input.layout) {
+                    continue;
+                }
+                let other = Operand::Input(other_index);
+                if !overlap::same(&output.layout, &input.layout) {
+                    return Err(RunError::Overlap { output: operand, other });
+                }
+                let read = plan.read[other_index];
+                if read > step || (read == step && !mapped) {
+                    return Err(RunError::InPlace { output: operand, other });
                 }
             }
         }
         Ok(())
-    }
-}
-
-/// Assigns every value of a graph a place.
-struct Planner<'g> {
-    graph: &'g Graph,
-    next_slot: usize,
-    places: HashMap<NodeId, Source>,
-}
-
-impl<'g> Planner<'g> {
-    fn new(graph: &'g Graph) -> Planner<'g> {
-        let mut places = HashMap::new();
-        for (id, node) in graph.iter() {
-            if let Node::Input(index) = node {
-                places.insert(id, Source::Input(*index as usize));
-            }
-        }
-        Planner { graph, next_slot: 0, places }
-    }
-
-    /// Places for the values that a fused kernel or a matmul computes.
-    fn results(&mut self, id: NodeId) -> Vec<Target> {
-        let values: Vec<(Option<NodeId>, DType)> = match self.graph.node(id) {
-            Node::Fused { body, .. } if body.outputs().len() > 1 => {
-                let outputs = body.outputs().iter().enumerate();
-                outputs.map(|(item, output)| (self.item(id, item), body.dtype(*output))).collect()
-            }
-            _ => vec![(Some(id), self.graph.dtype(id))],
-        };
-        values
-            .into_iter()
-            .map(|(value, dtype)| Target { place: self.place(value), dtype })
-            .collect()
-    }
-
-    /// An output's place where the value is one, else a new slot.
-    fn place(&mut self, value: Option<NodeId>) -> Source {
-        let outputs = self.graph.outputs();
-        let output = value.and_then(|value| outputs.iter().position(|output| *output == value));
-        let place = output.map_or(Source::Slot(self.next_slot), Source::Output);
-        self.next_slot += 1;
-        self.places.extend(value.map(|value| (value, place)));
-        place
-    }
-
-    /// The node of one output of a fused kernel, where anything reads it.
-    fn item(&self, of: NodeId, item: usize) -> Option<NodeId> {
-        let node = Node::Item { of, index: item as u32 };
-        self.graph.iter().find(|(_, known)| **known == node).map(|(id, _)| id)
     }
 }

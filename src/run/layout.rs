@@ -120,6 +120,16 @@ impl Space {
         self.extents.iter().rev().skip(1).product()
     }
 
+    /// Rows that are evenly apart: the size of the next to innermost dimension.
+    pub(super) fn run(&self) -> usize {
+        self.extents.iter().rev().nth(1).copied().unwrap_or(1)
+    }
+
+    /// Step of an operand from row to row of a run, in bytes.
+    pub(super) fn row_step(&self, operand: usize) -> isize {
+        self.extents.len().checked_sub(2).map_or(0, |dim| self.stride(dim, operand))
+    }
+
     /// Step of an operand along a dimension, in bytes.
     pub(super) fn stride(&self, dim: usize, operand: usize) -> isize {
         self.strides[dim * self.operands() + operand]

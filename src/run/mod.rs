@@ -10,6 +10,7 @@ mod kernel;
 mod layout;
 mod overlap;
 mod pack;
+mod plan;
 mod tensor;
 mod view;
 mod walk;
@@ -17,6 +18,8 @@ mod walk;
 pub use exec::{Work, execute};
 pub use gemm::{matmul, matmul_shape};
 pub use kernel::Kernel;
+
 pub use layout::broadcast_shape;
+pub(crate) use plan::Plan;
 pub use tensor::Tensor;
 pub use view::{Element, View, ViewMut};

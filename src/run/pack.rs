@@ -113,11 +113,7 @@ fn for_each_run(
     block: &Block,
     mut visit: impl FnMut(usize, *mut u8, [usize; 2], [isize; 2]),
 ) {
-    let rank = space.extents.len();
-    let (run, row_step) = match rank {
-        0 | 1 => (1, 0),
-        _ => (space.extents[rank - 2], space.stride(rank - 2, operand)),
-    };
+    let (run, row_step) = (space.run(), space.row_step(operand));
     let column_step = space.inner_stride(operand);
     let columns = block.columns.len();
     let base = space.bases[operand].wrapping_offset(block.columns.start as isize * column_step);

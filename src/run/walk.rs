@@ -107,6 +107,12 @@ impl<'a> Job<'a> {
         self.space.rows().div_ceil(rows) * self.space.inner().div_ceil(columns)
     }
 
+    /// Where an operand's array has the first column of a block in `row`.
+    fn array(&self, op: usize, block: &Block, row: usize) -> *mut u8 {
+        let column = block.columns.start as isize * self.space.inner_stride(op);
+        self.space.bases[op].wrapping_offset(self.space.row_offset(row, op) + column)
+    }
+
     /// Block `index`: the blocks of the same rows follow one another.
     fn block(&self, index: usize) -> Block {
         let [rows, columns] = self.block;
@@ -122,10 +128,12 @@ impl<'a> Job<'a> {
 /// Runs blocks of a job on one thread.
 pub(super) struct Worker<'a> {
     job: &'a Job<'a>,
-    /// Where each operand's part at hand is, in its array or its scratch; a splat is in its pad.
-    at: SmallVec<[*mut u8; OPERANDS]>,
+    /// Where each input's part at hand is: in its array, its scratch or its pad.
+    sources: SmallVec<[*const u8; OPERANDS]>,
     /// Bytes from vector to vector of each input.
     steps: SmallVec<[usize; OPERANDS]>,
+    /// Where each output's part at hand goes: its array or its scratch.
+    targets: SmallVec<[*mut u8; OPERANDS]>,
     /// One vector per operand, for splats and tails.
     pads: SmallVec<[Vector; OPERANDS]>,
     /// A block per packed operand.
@@ -144,10 +152,12 @@ impl<'a> Worker<'a> {
             Access::Packed | Access::Repeat => rows * columns * space.sizes[op],
             _ => 0,
         };
+        let (sources, targets) = space.bases.split_at(job.inputs);
         let mut worker = Worker {
             job,
-            at: space.bases.clone(),
+            sources: sources.iter().map(|source| source.cast_const()).collect(),
             steps: (0..job.inputs).map(step).collect(),
+            targets: targets.into(),
             pads: SmallVec::new(),
             scratch: Scratch::new((0..space.operands()).map(packed)),
         };
@@ -155,29 +165,33 @@ impl<'a> Worker<'a> {
         if has_splats || space.extents.len() > 1 || !space.len().is_multiple_of(lanes) {
             worker.pads.resize(space.operands(), Vector::ZERO);
         }
-        for op in 0..job.inputs {
-            match job.access[op] {
-                Access::Constant => worker.splat(op, space.bases[op]),
-                Access::Repeat => {
-                    worker.at[op] = worker.scratch.of(op);
-                    let block = Block { rows: 0..rows, columns: 0..columns };
-                    // SAFETY: a block of the space, and a scratch of its size.
-                    unsafe { pack::gather(worker.at[op], space, op, &block) };
-                }
-                _ => {}
-            }
-        }
         worker
     }
 
     /// Blocks `range` of the job.
     pub(super) fn blocks(&mut self, range: Range<usize>) {
+        let job = self.job;
+        // From here on the pads are used through this pointer only.
+        let pads = Pads(self.pads.as_mut_ptr());
+        for op in 0..job.inputs {
+            match job.access[op] {
+                Access::Constant => self.splat(pads, op, job.space.bases[op]),
+                Access::Repeat => {
+                    let [rows, columns] = job.block.map(|size| 0..size);
+                    let scratch = self.scratch.of(op);
+                    // SAFETY: a block of the space, and a scratch of its size.
+                    unsafe { pack::gather(scratch, &job.space, op, &Block { rows, columns }) };
+                    self.sources[op] = scratch;
+                }
+                _ => {}
+            }
+        }
         for index in range {
-            self.block(&self.job.block(index));
+            self.block(pads, &job.block(index));
         }
     }
 
-    fn block(&mut self, block: &Block) {
+    fn block(&mut self, pads: Pads, block: &Block) {
         let job = self.job;
         let space = &job.space;
         let packed = |op: &usize| job.access[*op] == Access::Packed;
@@ -185,14 +199,20 @@ impl<'a> Worker<'a> {
             // SAFETY: a block of the space, and a scratch of its size.
             unsafe { pack::gather(self.scratch.of(op), space, op, block) };
         }
-        let columns = block.columns.len();
+        let (first, columns) = (block.rows.start, block.columns.len());
         if job.joined {
-            self.row(block, block.rows.start, 0);
-            self.call(block.rows.len() * columns);
+            self.point(pads, block, first);
+            self.call(pads, block.rows.len() * columns);
         } else {
-            for (i, row) in block.rows.clone().enumerate() {
-                self.row(block, row, i * columns);
-                self.call(columns);
+            let run = space.run();
+            for row in block.rows.clone() {
+                // Within a run of the next to innermost dimension rows are evenly apart.
+                if row == first || row % run == 0 {
+                    self.point(pads, block, row);
+                } else {
+                    self.advance(pads, block, row);
+                }
+                self.call(pads, columns);
             }
         }
         for op in (job.inputs..space.operands()).filter(packed) {
@@ -201,80 +221,107 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Points at what a block has of `row`, which is in a scratch from element `packed` on.
-    fn row(&mut self, block: &Block, row: usize, packed: usize) {
+    /// Points at what a block has of `row`.
+    fn point(&mut self, pads: Pads, block: &Block, row: usize) {
         let job = self.job;
-        let space = &job.space;
-        for op in 0..space.operands() {
-            let access = job.access[op];
-            if let Access::Direct | Access::Splat = access {
-                let column = block.columns.start as isize * space.inner_stride(op);
-                let here = space.bases[op].wrapping_offset(space.row_offset(row, op) + column);
-                match access {
-                    Access::Direct => self.at[op] = here,
-                    _ => self.splat(op, here),
+        for op in 0..job.space.operands() {
+            match job.access[op] {
+                Access::Direct => self.set(op, job.array(op, block, row)),
+                Access::Splat => self.splat(pads, op, job.array(op, block, row)),
+                Access::Packed => {
+                    let before = (row - block.rows.start) * block.columns.len();
+                    let here = self.scratch.of(op).wrapping_add(before * job.space.sizes[op]);
+                    self.set(op, here);
                 }
-            } else if access == Access::Packed {
-                self.at[op] = self.scratch.of(op).wrapping_add(packed * space.sizes[op]);
+                Access::Constant | Access::Repeat => {}
             }
         }
     }
 
-    /// Fills an operand's pad with the element at `source`.
-    fn splat(&mut self, op: usize, source: *const u8) {
-        let (size, lanes) = (self.job.space.sizes[op], self.job.code.lanes());
-        let pad = self.pads.as_mut_ptr().wrapping_add(op).cast();
-        // SAFETY: an element of the array, and a vector of elements.
-        unsafe { pack::fill(pad, source, lanes, size) };
+    /// Points at what a block has of `row`, from the row before.
+    fn advance(&mut self, pads: Pads, block: &Block, row: usize) {
+        let job = self.job;
+        for op in 0..job.space.operands() {
+            let step = match job.access[op] {
+                Access::Direct => job.space.row_step(op),
+                Access::Packed => (block.columns.len() * job.space.sizes[op]) as isize,
+                Access::Splat => {
+                    self.splat(pads, op, job.array(op, block, row));
+                    continue;
+                }
+                Access::Constant | Access::Repeat => continue,
+            };
+            match op.checked_sub(job.inputs) {
+                None => self.sources[op] = self.sources[op].wrapping_offset(step),
+                Some(output) => self.targets[output] = self.targets[output].wrapping_offset(step),
+            }
+        }
     }
 
-    /// Runs the kernel on `n` elements that lie at `self.at`.
-    fn call(&mut self, n: usize) {
-        let (job, inputs) = (self.job, self.job.inputs);
+    fn set(&mut self, op: usize, here: *mut u8) {
+        match op.checked_sub(self.job.inputs) {
+            None => self.sources[op] = here,
+            Some(output) => self.targets[output] = here,
+        }
+    }
+
+    /// Points an input at a vector of the element at `source`.
+    fn splat(&mut self, pads: Pads, op: usize, source: *const u8) {
+        let (size, lanes) = (self.job.space.sizes[op], self.job.code.lanes());
+        // SAFETY: an element of the array, and a vector of elements.
+        unsafe { pack::fill(pads.of(op), source, lanes, size) };
+        self.sources[op] = pads.of(op);
+    }
+
+    /// Runs the kernel on `n` elements.
+    fn call(&self, pads: Pads, n: usize) {
+        let job = self.job;
         let tail = n % job.code.lanes();
         let whole = n - tail;
         if whole > 0 {
-            let pads = self.pads.as_mut_ptr();
-            let source = |op: usize| match job.access[op].is_splat() {
-                true => pads.wrapping_add(op).cast::<u8>().cast_const(),
-                false => self.at[op].cast_const(),
-            };
-            let sources: SmallVec<[*const u8; OPERANDS]> = (0..inputs).map(source).collect();
             // SAFETY: every operand has `n` elements where it lies, is a splat's vector, or has a
             // scratch of a block; overlaps were checked.
-            unsafe { job.code.call(whole, &sources, &self.steps, &self.at[inputs..]) };
+            unsafe { job.code.call(whole, &self.sources, &self.steps, &self.targets) };
         }
         if tail > 0 {
-            self.tail(whole, tail);
+            self.tail(pads, whole, tail);
         }
     }
 
     /// The last elements, too few for a vector: through padded vectors.
-    fn tail(&mut self, start: usize, count: usize) {
-        let (job, inputs) = (self.job, self.job.inputs);
-        let (space, lanes) = (&job.space, job.code.lanes());
-        let pads = self.pads.as_mut_ptr();
-        let pads: SmallVec<[*mut u8; OPERANDS]> =
-            (0..space.operands()).map(|op| pads.wrapping_add(op).cast()).collect();
-        for op in (0..inputs).filter(|&op| !job.access[op].is_splat()) {
-            let size = space.sizes[op];
-            let from = self.at[op].wrapping_add(start * size);
+    fn tail(&self, pads: Pads, start: usize, count: usize) {
+        let (job, lanes) = (self.job, self.job.code.lanes());
+        let sizes = &job.space.sizes;
+        for op in (0..job.inputs).filter(|&op| !job.access[op].is_splat()) {
+            let (size, from) = (sizes[op], self.sources[op].wrapping_add(start * sizes[op]));
             // SAFETY: `count` elements are left at `from`; the pad holds `lanes`. What is left of
             // it repeats an element, which takes no path that the others don't.
             unsafe {
-                pack::fill(pads[op], from, lanes, size);
-                pads[op].copy_from_nonoverlapping(from, count * size);
+                pack::fill(pads.of(op), from, lanes, size);
+                pads.of(op).copy_from_nonoverlapping(from, count * size);
             }
         }
+        let pad = |op: usize| pads.of(op);
         let sources: SmallVec<[*const u8; OPERANDS]> =
-            pads[..inputs].iter().map(|pad| pad.cast_const()).collect();
+            (0..job.inputs).map(|op| pad(op).cast_const()).collect();
+        let targets: SmallVec<[*mut u8; OPERANDS]> = (job.inputs..sizes.len()).map(pad).collect();
         // SAFETY: one vector of every operand.
-        unsafe { job.code.call(lanes, &sources, &self.steps, &pads[inputs..]) };
-        for op in inputs..space.operands() {
-            let size = space.sizes[op];
-            let to = self.at[op].wrapping_add(start * size);
+        unsafe { job.code.call(lanes, &sources, &self.steps, &targets) };
+        for (output, &target) in self.targets.iter().enumerate() {
+            let size = sizes[job.inputs + output];
+            let to = target.wrapping_add(start * size);
             // SAFETY: `count` elements are left at `to`.
-            unsafe { to.copy_from_nonoverlapping(pads[op], count * size) };
+            unsafe { to.copy_from_nonoverlapping(targets[output], count * size) };
         }
+    }
+}
+
+/// The padded vectors, one per operand.
+#[derive(Clone, Copy)]
+struct Pads(*mut Vector);
+
+impl Pads {
+    fn of(self, op: usize) -> *mut u8 {
+        self.0.wrapping_add(op).cast()
     }
 }

@@ -17,6 +17,8 @@ use std::collections::HashMap;
 pub struct Builder {
     program: Program,
     known: HashMap<Inst, Value>,
+    /// What was known inside cold regions, by their masks.
+    cold_known: HashMap<Value, HashMap<Inst, Value>>,
     in_cold: bool,
 }
 
@@ -224,26 +226,62 @@ impl Builder {
     /// `fast` where `mask` is clear, what `slow` builds where it is set.
     ///
     /// Emitters skip the slow part when no lane needs it. Inside another cold region the slow
-    /// part simply joins that region.
+    /// part simply joins that region; the same region asked for again is the one there is.
     pub fn cold<const N: usize>(
         &mut self,
         mask: Value,
         fast: [Value; N],
-        slow: impl FnOnce(&mut Builder) -> [Value; N],
+        slow: impl Fn(&mut Builder) -> [Value; N],
+    ) -> [Value; N] {
+        let results = if self.in_cold {
+            slow(self)
+        } else {
+            match self.cold_again(mask, &slow) {
+                Some(results) => results,
+                None => self.cold_region(mask, &slow),
+            }
+        };
+        std::array::from_fn(|i| self.select(mask, results[i], fast[i]))
+    }
+
+    /// The results of `slow` from an earlier region under this mask, if it adds nothing to it.
+    fn cold_again<const N: usize>(
+        &mut self,
+        mask: Value,
+        slow: &impl Fn(&mut Builder) -> [Value; N],
+    ) -> Option<[Value; N]> {
+        let inside = self.cold_known.get(&mask)?.clone();
+        let outside = self.known.clone();
+        let start = self.program.insts.len();
+        self.known.extend(inside);
+        self.in_cold = true;
+        let results = slow(self);
+        self.in_cold = false;
+        self.known = outside;
+        let unchanged = self.program.insts.len() == start;
+        self.program.insts.truncate(start);
+        self.program.types.truncate(start);
+        unchanged.then_some(results)
+    }
+
+    fn cold_region<const N: usize>(
+        &mut self,
+        mask: Value,
+        slow: &impl Fn(&mut Builder) -> [Value; N],
     ) -> [Value; N] {
         let start = self.program.insts.len() as u32;
-        let outermost = !std::mem::replace(&mut self.in_cold, true);
-        let slow = slow(self);
-        if outermost {
-            self.in_cold = false;
-            let end = self.program.insts.len() as u32;
-            // Values from inside may not be found again outside.
-            self.known.retain(|_, value| value.0 < start);
-            if start < end {
-                self.program.cold.push(Cold { mask, start, end });
-            }
+        let outside = self.known.clone();
+        self.in_cold = true;
+        let results = slow(self);
+        self.in_cold = false;
+        let end = self.program.insts.len() as u32;
+        // Values from inside may not be found again outside.
+        let inside = std::mem::replace(&mut self.known, outside);
+        self.cold_known.entry(mask).or_default().extend(inside);
+        if start < end {
+            self.program.cold.push(Cold { mask, start, end });
         }
-        std::array::from_fn(|i| self.select(mask, slow[i], fast[i]))
+        results
     }
 
     fn push(&mut self, inst: Inst) -> Value {
@@ -257,5 +295,29 @@ impl Builder {
         self.program.types.push(ty);
         self.known.insert(inst, value);
         value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Builder, Storage};
+
+    #[test]
+    fn a_cold_region_is_built_once() {
+        let mut b = Builder::new();
+        let x = b.input(Storage::F32);
+        let large = b.f32(1e6);
+        let mask = b.lt(large, x);
+        let slow = |b: &mut Builder| [b.sqrt(x)];
+        let [first] = b.cold(mask, [x], slow);
+        let [second] = b.cold(mask, [x], slow);
+        assert_eq!(first, second);
+        let [other] = b.cold(mask, [x], |b| {
+            let root = b.sqrt(x);
+            [b.mul(root, root)]
+        });
+        b.output(first, Storage::F32);
+        b.output(other, Storage::F32);
+        assert_eq!(b.finish().cold.len(), 2);
     }
 }

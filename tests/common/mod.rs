@@ -352,8 +352,10 @@ impl Draw<'_> {
         let size = self.rng.below(12);
         // The builder is lent to the closure, and from there to a drawer of its own.
         let mut b = std::mem::take(&mut self.b);
-        let rng = &mut *self.rng;
+        // Every call of the closure builds the same.
+        let seed = self.rng.next();
         let results = b.cold(mask, fast, |inner| {
+            let rng = &mut Rng::new(seed);
             let mut draw = Draw { rng, b: std::mem::take(inner), pool: before.clone() };
             for _ in 0..size {
                 draw.step(wide);

@@ -1,0 +1,76 @@
+//! Finding KERNEL: a file, a named op or an expression.
+
+use crate::failure::Failure;
+use kiln::ir::{ArrayType, Derived, FreeInput, Op, free_inputs, parse_with};
+use kiln::{DType, Graph, TextError};
+use std::fs;
+
+/// The text of a kernel, and where it is from.
+pub(crate) struct Source {
+    text: String,
+    origin: String,
+}
+
+impl Source {
+    /// The kernel that the command line names.
+    pub(crate) fn find(kernel: &str) -> Result<Source, Failure> {
+        if let Some(name) = kernel.strip_prefix('@') {
+            return Ok(Source { text: call(name)?, origin: kernel.into() });
+        }
+        if kernel.ends_with(".kiln") {
+            let text = fs::read_to_string(kernel)
+                .map_err(|error| Failure::Failed(format!("cannot read {kernel}: {error}")))?;
+            return Ok(Source { text, origin: kernel.into() });
+        }
+        Ok(Source { text: kernel.into(), origin: "KERNEL".into() })
+    }
+
+    /// The names that it takes, and the types of those that it declares.
+    pub(crate) fn inputs(&self) -> Result<Vec<FreeInput>, Failure> {
+        free_inputs(&self.text).map_err(|error| self.wrong(error))
+    }
+
+    /// The graph; `type_of` types the inputs that the text does not.
+    pub(crate) fn graph(
+        &self,
+        type_of: impl Fn(&str) -> Option<ArrayType>,
+    ) -> Result<Graph, Failure> {
+        parse_with(&self.text, type_of).map_err(|error| self.wrong(error))
+    }
+
+    /// The graph; inputs that the text does not type are arrays of `dtype`.
+    pub(crate) fn graph_of(&self, dtype: DType) -> Result<Graph, Failure> {
+        // A type for `pi` would make it an input.
+        self.graph(|name| (name != "pi").then_some((dtype, None)))
+    }
+
+    fn wrong(&self, error: TextError) -> Failure {
+        Failure::Usage(format!("{}:{error}", self.origin))
+    }
+}
+
+/// A kernel that calls an op: `kernel prelu(x, weight) { prelu(x, weight) }`.
+fn call(name: &str) -> Result<String, Failure> {
+    let kernel = |inputs: &[&str]| {
+        let inputs = inputs.join(", ");
+        Ok(format!("kernel {name}({inputs}) {{ {name}({inputs}) }}"))
+    };
+    if let Some(op) = Derived::from_name(name) {
+        let inputs = op.parameters.iter().filter(|parameter| parameter.default.is_none());
+        return kernel(&inputs.map(|parameter| parameter.name).collect::<Vec<_>>());
+    }
+    if let Some(op) = Op::from_name(name) {
+        return kernel(&["x", "y", "z"][..op.arity()]);
+    }
+    // The parser knows the near names.
+    let hint = match free_inputs(&format!("{name}(x)")) {
+        Err(error) => error.hint().map(|hint| format!("; {hint}")),
+        Ok(_) => None,
+    };
+    let names: Vec<&str> = kiln::derived::DERIVED.iter().map(|op| op.name).collect();
+    Err(Failure::Usage(format!(
+        "no op is named `{name}`{}\n  derived ops: {}",
+        hint.unwrap_or_default(),
+        names.join(", ")
+    )))
+}

@@ -1,0 +1,63 @@
+//! Flags that several commands share.
+
+use crate::failure::Failure;
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use kiln::{CompileOptions, DType, EmitterKind, Mode};
+
+/// How to compile and run.
+#[derive(Args)]
+pub(crate) struct Execution {
+    /// How much rewrites may change: nothing (strict), no special value and no accuracy (precise),
+    /// or whatever real numbers allow (fast)
+    #[arg(long, default_value = "precise", value_parser = modes())]
+    pub(crate) mode: Mode,
+    /// What makes the machine code
+    #[arg(long, default_value = "auto", value_parser = emitters())]
+    pub(crate) emitter: EmitterKind,
+    /// Use so many threads [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+}
+
+impl Execution {
+    /// Options to compile with, fused or not.
+    pub(crate) fn options(&self, fused: bool) -> CompileOptions {
+        let options = if fused { CompileOptions::new() } else { CompileOptions::unfused() };
+        let options = options.mode(self.mode).emitter(self.emitter);
+        match self.threads {
+            Some(threads) => options.threads(threads as usize),
+            None => options,
+        }
+    }
+
+    /// Calls `work` in a pool of as many threads as asked for.
+    pub(crate) fn in_pool<T: Send>(
+        &self,
+        work: impl FnOnce() -> Result<T, Failure> + Send,
+    ) -> Result<T, Failure> {
+        let Some(threads) = self.threads else { return work() };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads as usize).build();
+        let pool = pool
+            .map_err(|error| Failure::Failed(format!("cannot start {threads} threads: {error}")))?;
+        pool.install(work)
+    }
+}
+
+/// Reads `--mode`.
+pub(crate) fn modes() -> impl TypedValueParser<Value = Mode> {
+    PossibleValuesParser::new(["strict", "precise", "fast"]).try_map(|name| name.parse::<Mode>())
+}
+
+fn emitters() -> impl TypedValueParser<Value = EmitterKind> {
+    let names = EmitterKind::ALL.map(EmitterKind::name);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<EmitterKind>())
+}
+
+/// Reads `--dtype`.
+pub(crate) fn dtypes() -> impl TypedValueParser<Value = DType> {
+    PossibleValuesParser::new(["f32", "f64"]).map(|name| match name.as_str() {
+        "f64" => DType::F64,
+        _ => DType::F32,
+    })
+}

@@ -1,0 +1,79 @@
+//! `kiln bench`. Nothing is asserted of times.
+
+use super::Desk;
+use std::collections::BTreeMap;
+
+/// A flat JSON object of numbers, words, `null` and lists of numbers.
+fn flat_object(text: &str) -> BTreeMap<&str, &str> {
+    let body = text.strip_prefix('{').and_then(|text| text.strip_suffix("}\n"));
+    let fields = body.unwrap_or_else(|| panic!("no object: {text}")).split(", \"");
+    fields
+        .map(|field| {
+            let (name, value) = field.split_once("\": ").unwrap_or_else(|| panic!("{field}"));
+            let word = value.starts_with('"') && value.ends_with('"');
+            let list = value.starts_with('[') && value.ends_with(']');
+            let number = value.parse::<f64>().is_ok_and(f64::is_finite);
+            assert!(word || list || number || value == "null", "{field}");
+            (name.trim_start_matches('"'), value.trim_matches('"'))
+        })
+        .collect()
+}
+
+#[test]
+fn json_has_every_field() {
+    let json =
+        Desk::new().ok(&["bench", "@gelu_tanh", "--shape", "n=1000", "--json", "--threads", "1"]);
+    let object = flat_object(&json);
+    for name in [
+        "fused_ns_per_element",
+        "unfused_ns_per_element",
+        "copy_ns_per_element",
+        "max_abs_diff",
+        "max_ulp_diff",
+        "compile_ms",
+        "width",
+        "rounds",
+    ] {
+        assert!(object[name].parse::<f64>().is_ok(), "{name}: {json}");
+    }
+    let expected = [
+        ("n", "1000"),
+        ("shape", "[1000]"),
+        ("mode", "precise"),
+        ("threads", "1"),
+        ("kernels_fused", "1"),
+        ("kernels_unfused", "9"),
+        ("bytes_fused", "8000"),
+        ("bytes_unfused", "84000"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(object[name], value, "{name}: {json}");
+    }
+    assert!(object["max_abs_diff"].parse::<f64>().unwrap() < 1e-6, "{json}");
+}
+
+#[test]
+fn strict_fused_bits_are_unfused_bits() {
+    let bench = ["bench", "@gelu_tanh", "--shape", "n=999", "--json", "--mode", "strict"];
+    for more in [&["--dtype", "f64"][..], &["--emitter", "interp"], &["--threads", "2"]] {
+        let json = Desk::new().ok(&[&bench[..], more].concat());
+        let object = flat_object(&json);
+        assert_eq!((object["max_abs_diff"], object["max_ulp_diff"]), ("0e0", "0"), "{json}");
+    }
+}
+
+#[test]
+fn table_of_declared_shapes() {
+    let desk = Desk::new();
+    desk.write("scale.kiln", "kernel scale(x: f32[n, d], w: f32[d]) { (x * w + 1, x > w) }");
+    let table = desk.ok(&["bench", "scale.kiln", "--shape", "n=30,d=20", "--emitter", "interp"]);
+    assert!(
+        table.starts_with("scale(x: f32[n, d], w: f32[d]) -> [30, 20]: precise, interp "),
+        "{table}"
+    );
+    for label in ["fused", "unfused", "copy", "ns/element", "GB/s", "ULP"] {
+        assert!(table.contains(label), "{label} is missing:\n{table}");
+    }
+    desk.ok(&["bench", "x @ y + 1", "--shape", "n=16,d=16"]);
+    desk.ok(&["bench", "log(x)", "--shape", "n=100"]); // NaN in both
+}

@@ -1,0 +1,113 @@
+//! Files that are no arrays, or none that kernels take: each is an error, and nothing is touched.
+
+use super::Desk;
+use std::process::{Command, Stdio};
+
+/// A file of format version 1.0.
+fn npy(header: &str, data: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(header.len() + 1).expect("a short header");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend(length.to_le_bytes());
+    bytes.extend(header.bytes());
+    bytes.push(b'\n');
+    bytes.extend(data);
+    bytes
+}
+
+fn array(descriptor: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+    let header = format!("{{'descr': {descriptor}, 'fortran_order': False, 'shape': {shape}, }}");
+    npy(&header, data)
+}
+
+#[test]
+fn bad_files() {
+    let desk = Desk::new();
+    let mut endless = b"\x93NUMPY\x02\x00".to_vec();
+    endless.extend([0xff; 4]);
+    let mut version = array("'<f4'", "(1,)", &[0; 4]);
+    version[6] = 9;
+    let many_axes = format!("({})", "1, ".repeat(65));
+    let files: Vec<(&str, Vec<u8>)> = vec![
+        ("empty", vec![]),
+        ("text", b"1.0, 2.0, 3.0\n".to_vec()),
+        ("magic-only", b"\x93NUMPY\x01\x00".to_vec()),
+        ("cut-header", array("'<f4'", "(1,)", &[])[..30].to_vec()),
+        ("endless-header", endless),
+        ("version-9", version),
+        ("no-dict", npy("[1, 2]", &[])),
+        ("not-python", npy("{'descr': ", &[])),
+        ("deep", npy(&"[".repeat(60_000), &[])),
+        ("no-shape", npy("{'descr': '<f4', 'fortran_order': False}", &[])),
+        ("negative", array("'<f4'", "(-1,)", &[])),
+        ("huge", array("'<f4'", "(1099511627776,)", &[0; 4])),
+        ("overflow", array("'<f8'", "(9223372036854775807, 9223372036854775807, 16)", &[])),
+        ("huge-but-empty", array("'<f4'", "(9223372036854775807, 9, 0)", &[])),
+        ("over-64-bits", array("'<f4'", "(99999999999999999999999,)", &[])),
+        ("many-axes", array("'<f4'", &many_axes, &[0; 4])),
+        ("truncated", array("'<f4'", "(2, 3)", &[0; 20])),
+        ("longer", array("'<f4'", "(2, 3)", &[0; 25])),
+        ("int32", array("'<i4'", "(1,)", &[0; 4])),
+        ("int64", array("'<i8'", "(1,)", &[0; 8])),
+        ("big-endian", array("'>f4'", "(1,)", &[0; 4])),
+        ("half", array("'<f2'", "(2,)", &[0; 4])),
+        ("complex", array("'<c8'", "(1,)", &[0; 8])),
+        ("empty-dtype", array("''", "(1,)", &[0; 8])),
+        ("number-dtype", array("4", "(1,)", &[0; 8])),
+        ("object", array("'|O'", "(1,)", &[0; 8])),
+        ("record", array("[('a', '<f4'), ('b', '<i4')]", "(1,)", &[0; 8])),
+        ("no-bool", array("'|b1'", "(3,)", &[0, 1, 2])),
+    ];
+    desk.write("y.npy", "precious");
+    let mut transcript = String::new();
+    for (name, bytes) in files {
+        let file = format!("{name}.npy");
+        desk.write(&file, bytes);
+        let input = format!("x={file}");
+        transcript += &desk.transcript(&[&["run", "x", "-i", &input, "-o", "y.npy"]]);
+        std::fs::remove_file(desk.path(&file)).unwrap();
+    }
+    insta::assert_snapshot!("bad_files", transcript);
+    assert_eq!(std::fs::read(desk.path("y.npy")).unwrap(), b"precious");
+    assert_eq!(desk.names(), ["y.npy"]);
+}
+
+/// What is not on a disk has no length to check.
+#[cfg(unix)]
+#[test]
+fn pipes() {
+    let desk = Desk::new();
+    let run = |bytes: &[u8]| {
+        desk.write("x.npy", bytes);
+        let file = std::fs::File::open(desk.path("x.npy")).unwrap();
+        let mut cat = Command::new("cat").stdin(file).stdout(Stdio::piped()).spawn().unwrap();
+        let mut command = desk.command(&["run", "x + 1", "-i", "x=/dev/stdin", "-o", "y.npy"]);
+        let output = command.stdin(cat.stdout.take().unwrap()).output().unwrap();
+        cat.wait().unwrap();
+        output
+    };
+    assert!(run(&array("'<f4'", "(2,)", &[0; 8])).status.success());
+    assert_eq!(desk.load::<f32>("y.npy"), ndarray::array![1.0, 1.0].into_dyn());
+    let output = run(&array("'<f4'", "(3,)", &[0; 8]));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(message, "error: /dev/stdin: the file is truncated\n");
+}
+
+/// A sparse file can hold more than memory does.
+#[cfg(target_os = "linux")]
+#[test]
+fn more_than_memory_is_an_error() {
+    let overcommit = std::fs::read_to_string("/proc/sys/vm/overcommit_memory");
+    if !overcommit.is_ok_and(|policy| policy.trim() != "1") {
+        return; // This system promises memory that it does not have.
+    }
+    let desk = Desk::new();
+    let elements = 1u64 << 40;
+    let header = array("'<f4'", &format!("({elements},)"), &[]);
+    desk.write("x.npy", &header);
+    let file = std::fs::File::options().write(true).open(desk.path("x.npy")).unwrap();
+    if file.set_len(header.len() as u64 + 4 * elements).is_err() {
+        return; // The file system has no files so long.
+    }
+    let transcript = desk.transcript(&[&["run", "2 * x", "-i", "x=x.npy", "-o", "y.npy"]]);
+    insta::assert_snapshot!("more_than_memory", transcript);
+}

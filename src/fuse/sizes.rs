@@ -1,0 +1,47 @@
+//! Fusion for the sizes of a call, where the text leaves shapes open.
+//!
+//! `x * exp(w)` is one kernel when nothing is known of shapes. Called with a small `w`, that kernel
+//! computes `exp(w)` once for every element of `x`, which can be slower than two kernels. So a
+//! graph in which that could happen is merged anew for the sizes that a call brings.
+
+use super::inline::with_inputs;
+use super::machine::Machine;
+use super::regions::{HOIST_COST, merge};
+use kiln_ir::{Dim, Graph, Input, Node, NodeId};
+use std::collections::BTreeSet;
+
+/// Whether sizes could change how the ops of `graph` are best merged: some dear part of it depends
+/// on some of the inputs only, and no shape is declared.
+pub fn sizes_matter(graph: &Graph, machine: &Machine) -> bool {
+    let open = graph.inputs().iter().all(|input| input.dims.is_none());
+    let mapped = !graph.nodes().iter().any(|node| matches!(node, Node::Matmul(..)));
+    let part = |(id, _): (NodeId, &Node)| {
+        let whole = graph.outputs().iter().any(|&output| graph.shape(output) == graph.shape(id));
+        !whole && cost_below(graph, id, machine) >= HOIST_COST
+    };
+    open && mapped && graph.iter().any(part)
+}
+
+/// The cost of a node and of all that it reads.
+fn cost_below(graph: &Graph, id: NodeId, machine: &Machine) -> u64 {
+    let mut seen = BTreeSet::from([id]);
+    let mut pending = vec![id];
+    let mut cost = 0;
+    while let Some(id) = pending.pop() {
+        cost += machine.cost_of_node(graph.node(id));
+        pending
+            .extend(graph.node(id).operands().into_iter().filter(|&operand| seen.insert(operand)));
+    }
+    cost
+}
+
+/// Merges a simplified graph for calls in which the inputs marked `small` are much smaller than
+/// the others. Shapes in the result are stand-ins.
+pub fn merge_for_sizes(graph: &Graph, small: &[bool], machine: &Machine) -> Graph {
+    let sized = |(input, &small): (&Input, &bool)| {
+        let dims = if small { vec![] } else { vec![Dim::Symbol("large".into())] };
+        Input { dims: Some(dims), ..input.clone() }
+    };
+    let inputs: Vec<Input> = graph.inputs().iter().zip(small).map(sized).collect();
+    merge(&with_inputs(graph, &inputs), machine)
+}
