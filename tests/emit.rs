@@ -30,6 +30,9 @@ fn elements(storage: Storage, bytes: &[u8]) -> Vec<u64> {
 /// Runs `code` on `n` random elements, offset by some bytes, some inputs repeated; compares with
 /// the interpreter and checks that nothing around the outputs is touched.
 fn check(program: &Program, code: &Code, n: usize, splats: usize, rng: &mut Rng) {
+    let widest = program.inputs.iter().chain(program.outputs.iter().map(|o| &o.storage));
+    let vector = code.lanes() * widest.map(|storage| storage.size()).max().unwrap_or(0);
+    assert!(vector <= emit::MAX_VECTOR, "a vector of {vector} bytes");
     let n = n - n % code.lanes();
     let mut raw = Vec::new();
     let mut inputs = Vec::new();

@@ -185,6 +185,10 @@ type Routine = unsafe extern "C" fn(
     pool: *const u8,
 );
 
+/// The most bytes that an operand's vector takes, [`Code::lanes`] elements: whoever calls with less
+/// than a vector needs so much room.
+pub const MAX_VECTOR: usize = 256;
+
 /// A compiled program. It owns its machine code and frees it on drop.
 #[derive(Debug)]
 pub struct Code {

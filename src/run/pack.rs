@@ -1,18 +1,19 @@
 //! Moving elements between arrays and the scratch that kernels read and write.
 
 use super::layout::{OPERANDS, Space};
+use crate::emit::MAX_VECTOR;
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// Room for one vector of any emitter: 16 lanes of 8 bytes.
+/// Room for one vector of any emitter.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 pub(super) struct Vector(
-    #[expect(dead_code, reason = "read and written through pointers only")] [u8; 128],
+    #[expect(dead_code, reason = "read and written through pointers only")] [u8; MAX_VECTOR],
 );
 
 impl Vector {
-    pub(super) const ZERO: Vector = Vector([0; 128]);
+    pub(super) const ZERO: Vector = Vector([0; MAX_VECTOR]);
 }
 
 /// A tile per operand that needs one.

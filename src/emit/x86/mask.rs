@@ -37,24 +37,31 @@ impl Selector<'_> {
     /// The start of a region that is skipped where `mask` is clear in all lanes.
     pub(super) fn cold_start(&mut self, mask: Value) {
         let ty = self.program.ty(mask);
-        let parts = [0, 1].map(|part| self.mask_part(mask, part));
-        let (code, tested) = if self.wide() {
-            match ty {
-                Type::M32 => (Code::VEX_Kortestw_kr_kr, parts),
-                _ => (Code::VEX_Kortestb_kr_kr, parts),
+        let mut any = self.reg(mask, 0);
+        let mut last = any;
+        for part in 1..self.count(ty) {
+            // The test itself joins two `k` registers.
+            any = if part == 1 { any } else { self.either(ty, any, last) };
+            last = self.reg(mask, part);
+        }
+        let (code, tested) = match (self.isa, ty) {
+            (Isa::Avx512, Type::M32) => (Code::VEX_Kortestw_kr_kr, [any, last]),
+            (Isa::Avx512, _) => (Code::VEX_Kortestb_kr_kr, [any, last]),
+            (Isa::Avx2, _) => {
+                any = if any == last { any } else { self.either(ty, any, last) };
+                (Code::VEX_Vptest_ymm_ymmm256, [any; 2])
             }
-        } else {
-            let any = match self.count(ty) {
-                2 => self.two(Op::Or, ty, parts[0], Source::Reg(parts[1])),
-                _ => parts[0],
-            };
-            (Code::VEX_Vptest_ymm_ymmm256, [any; 2])
         };
         self.push(Inst::new(code, None, &tested.map(Source::Reg)).form(Form::ColdStart));
     }
 
-    fn mask_part(&mut self, mask: Value, part: usize) -> Reg {
-        self.reg(mask, part.min(self.count(self.program.ty(mask)) - 1))
+    /// Set where `a` or `b` is.
+    fn either(&mut self, ty: Type, a: Reg, b: Reg) -> Reg {
+        if !self.wide() {
+            return self.two(Op::Or, ty, a, Source::Reg(b));
+        }
+        let both = [a, b].map(Source::Reg);
+        self.mask(|def| Inst::new(Code::VEX_Korw_kr_kr_kr, def, &both))
     }
 
     /// The bits of a mask as integers.
@@ -218,71 +225,90 @@ impl Selector<'_> {
         })
     }
 
-    /// The two 64-bit masks of a 32-bit one.
+    /// Two 64-bit masks of each 32-bit one.
     pub(super) fn widen(&mut self, mask: Value) -> Parts {
-        let mask = self.reg(mask, 0);
-        if self.wide() {
-            // The lower eight bits are the first: the register as it is.
-            let code = Code::VEX_Kshiftrw_kr_kr_imm8;
-            let upper = self.mask(|def| Inst::new(code, def, &[Source::Reg(mask)]).imm(8));
-            return [mask, upper];
-        }
-        let upper = self.upper_half(mask);
-        [mask, upper].map(|half| {
+        if !self.wide() {
             let code = Code::VEX_Vpmovsxdq_ymm_xmmm128;
-            self.vector(|def| Inst::new(code, def, &[Source::Reg(half)]).halved([0, 1, 0, 0]))
+            return self.halves(mask, |s, half| {
+                s.vector(|def| Inst::new(code, def, &[Source::Reg(half)]).halved([0, 1, 0, 0]))
+            });
+        }
+        let mut parts = Parts::new();
+        for part in 0..self.count(Type::M32) {
+            // The lower eight bits are the first: the register as it is.
+            let lower = self.reg(mask, part);
+            let code = Code::VEX_Kshiftrw_kr_kr_imm8;
+            let upper = self.mask(|def| Inst::new(code, def, &[Source::Reg(lower)]).imm(8));
+            parts.extend([lower, upper]);
+        }
+        parts
+    }
+
+    /// One 32-bit mask of every two 64-bit ones.
+    pub(super) fn narrow(&mut self, mask: Value) -> Parts {
+        self.each(Type::M32, |s, part| {
+            let [lower, upper] =
+                [2 * part, 2 * part + 1].map(|part| Source::Reg(s.reg(mask, part)));
+            if s.wide() {
+                let code = Code::VEX_Kunpckbw_kr_kr_kr;
+                return s.mask(|def| Inst::new(code, def, &[upper, lower]));
+            }
+            // Even 32-bit lanes of both, in each 128-bit half; then the halves in order.
+            let code = Code::VEX_Vshufps_ymm_ymm_ymmm256_imm8;
+            let mixed = s.vector(|def| Inst::new(code, def, &[lower, upper]).imm(0x88));
+            let code = Code::VEX_Vpermq_ymm_ymmm256_imm8;
+            s.vector(|def| Inst::new(code, def, &[Source::Reg(mixed)]).imm(0xd8))
         })
     }
 
-    /// The 32-bit mask of two 64-bit ones.
-    pub(super) fn narrow(&mut self, mask: Value) -> Parts {
-        let [lower, upper] = [0, 1].map(|part| Source::Reg(self.reg(mask, part)));
-        let joined = if self.wide() {
-            let code = Code::VEX_Kunpckbw_kr_kr_kr;
-            self.mask(|def| Inst::new(code, def, &[upper, lower]))
-        } else {
-            // Even 32-bit lanes of both, in each 128-bit half; then the halves in order.
-            let code = Code::VEX_Vshufps_ymm_ymm_ymmm256_imm8;
-            let mixed = self.vector(|def| Inst::new(code, def, &[lower, upper]).imm(0x88));
-            let code = Code::VEX_Vpermq_ymm_ymmm256_imm8;
-            self.vector(|def| Inst::new(code, def, &[Source::Reg(mixed)]).imm(0xd8))
-        };
-        [joined; 2]
+    /// Bytes that the bools of one register take in memory.
+    fn bool_bytes(&self) -> i32 {
+        self.isa.bytes() as i32 / 4
     }
 
     /// A mask from one byte a lane.
-    pub(super) fn load_bools(&mut self, slot: u32) -> Reg {
-        let (isa, from) = (self.isa, Source::Input { slot, at: 0 });
-        let bytes = self.vector(|def| Inst::new(Op::LoadBytes.code(isa, 32), def, &[from]));
-        if self.wide() {
-            let code = Code::EVEX_Vptestmd_kr_k1_zmm_zmmm512b32;
-            return self.mask(|def| Inst::new(code, def, &[Source::Reg(bytes); 2]));
-        }
-        let zero = self.pooled(Type::I32, 0);
-        self.two(Op::IntGreater, Type::I32, bytes, zero)
+    pub(super) fn load_bools(&mut self, slot: u32) -> Parts {
+        self.each(Type::M32, |s, part| {
+            let from = Source::Input { slot, at: part as i32 * s.bool_bytes() };
+            let code = Op::LoadBytes.code(s.isa, 32);
+            let bytes = s.vector(|def| Inst::new(code, def, &[from]));
+            if s.wide() {
+                let code = Code::EVEX_Vptestmd_kr_k1_zmm_zmmm512b32;
+                return s.mask(|def| Inst::new(code, def, &[Source::Reg(bytes); 2]));
+            }
+            let zero = s.pooled(Type::I32, 0);
+            s.two(Op::IntGreater, Type::I32, bytes, zero)
+        })
     }
 
     /// One byte a lane, 0 or 1, from a mask.
-    pub(super) fn store_bools(&mut self, output: u32, mask: Reg) {
-        let bytes = if self.wide() {
-            let from = self.byte_ones();
+    pub(super) fn store_bools(&mut self, output: u32, mask: Value) {
+        for part in 0..self.count(Type::M32) {
+            let bytes = self.bytes(mask, part);
+            let halved = if self.wide() { [2, 2, 0, 0] } else { [1, 1, 0, 0] };
+            let code = Op::StoreBytes.code(self.isa, 32);
+            let form = Form::Store { output, at: part as i32 * self.bool_bytes() };
+            self.push(Inst::new(code, None, &[Source::Reg(bytes)]).form(form).halved(halved));
+        }
+    }
+
+    /// One part of a mask as bytes, in the lowest part of a vector.
+    fn bytes(&mut self, mask: Value, part: usize) -> Reg {
+        let mask = self.reg(mask, part);
+        let ones = self.byte_ones();
+        if self.wide() {
             let code = Code::EVEX_Vmovdqu8_xmm_k1z_xmmm128;
-            self.vector(|def| Inst::new(code, def, &[from]).zeroing(mask).halved([2, 0, 0, 0]))
-        } else {
-            let upper = self.upper_half(mask);
-            let both = [Source::Reg(mask), Source::Reg(upper)];
-            let code = Code::VEX_Vpackssdw_xmm_xmm_xmmm128;
-            let words = self.vector(|def| Inst::new(code, def, &both).halved([1, 1, 1, 0]));
-            let code = Code::VEX_Vpacksswb_xmm_xmm_xmmm128;
-            let both = [Source::Reg(words); 2];
-            let bytes = self.vector(|def| Inst::new(code, def, &both).halved([1, 1, 1, 0]));
-            let from = self.byte_ones();
-            self.two(Op::And, Type::I32, bytes, from)
-        };
-        let halved = if self.wide() { [2, 2, 0, 0] } else { [1, 1, 0, 0] };
-        let code = Op::StoreBytes.code(self.isa, 32);
-        let form = Form::Store { output, at: 0 };
-        self.push(Inst::new(code, None, &[Source::Reg(bytes)]).form(form).halved(halved));
+            return self
+                .vector(|def| Inst::new(code, def, &[ones]).zeroing(mask).halved([2, 0, 0, 0]));
+        }
+        let upper = self.upper_half(mask);
+        let both = [mask, upper].map(Source::Reg);
+        let code = Code::VEX_Vpackssdw_xmm_xmm_xmmm128;
+        let words = self.vector(|def| Inst::new(code, def, &both).halved([1, 1, 1, 0]));
+        let both = [Source::Reg(words); 2];
+        let code = Code::VEX_Vpacksswb_xmm_xmm_xmmm128;
+        let bytes = self.vector(|def| Inst::new(code, def, &both).halved([1, 1, 1, 0]));
+        self.two(Op::And, Type::I32, bytes, ones)
     }
 
     /// Sixteen bytes of 1, or more.
