@@ -193,6 +193,8 @@ pub enum Stage {
     Vir,
     /// The Cranelift IR of each fused kernel.
     Clif,
+    /// The machine code of each fused kernel, as this emitter makes it.
+    Asm(EmitterKind),
     /// The rewrites from what was written to what runs.
     Proof,
 }
@@ -207,6 +209,13 @@ pub fn explain(graph: &Graph, mode: Mode, stage: Stage) -> Result<String, Compil
             let mut text = String::new();
             for program in programs(graph, mode) {
                 text += &emit::clif::listing(&program, None)?.clif;
+            }
+            text
+        }
+        Stage::Asm(kind) => {
+            let mut text = String::new();
+            for program in programs(graph, mode) {
+                text += &emit::assembly(&program, kind, Cpu::host())?;
             }
             text
         }

@@ -402,6 +402,7 @@ fn dropped_code_frees_its_memory() {
     let before = mappings();
     for _ in 0..1500 {
         drop(emit::compile(&program, EmitterKind::Cranelift, Cpu::host()).unwrap());
+        drop(emit::compile(&program, EmitterKind::Auto, Cpu::host()).unwrap());
     }
     // Other tests run meanwhile and hold some.
     let after = mappings();
@@ -416,6 +417,55 @@ fn listings_show_every_stage() {
     assert!(!listing.assembly.is_empty());
     let code = emit::compile(&program, EmitterKind::Cranelift, Cpu::host()).unwrap();
     assert_eq!(listing.bytes, code.machine_code());
+}
+
+#[test]
+fn assembly_names_the_primitive_of_each_instruction() {
+    let program = op_program(Op::Fma, DType::F32);
+    let text = emit::assembly(&program, EmitterKind::Avx512, Cpu::BASE).unwrap();
+    let line = text.lines().find(|line| line.contains("vfmadd")).unwrap();
+    assert!(line.contains("zmm") && line.ends_with("; v3: f32 = fma v0 v1 v2"), "{line}");
+    let text = emit::assembly(&program, EmitterKind::Avx2, Cpu::BASE).unwrap();
+    assert!(text.lines().any(|line| line.contains("vfmadd") && line.contains("ymm")), "{text}");
+    for seed in 0..100 {
+        let mut rng = Rng::new(seed);
+        let program = random_program(&mut rng, 40, seed % 4 == 0);
+        for kind in [EmitterKind::Avx512, EmitterKind::Avx2] {
+            let text = emit::assembly(&program, kind, Cpu::BASE).unwrap();
+            assert!(!text.contains("(bad)"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn the_widest_is_taken_and_what_is_missing_is_said() {
+    let program = op_program(Op::Add, DType::F32);
+    let host = Cpu::host();
+    let narrower = Cpu { avx512: false, ..host };
+    for (cpu, missing, name) in [
+        (narrower, EmitterKind::Avx512, "AVX-512 (F, BW, DQ and VL)"),
+        (Cpu { avx2: false, ..narrower }, EmitterKind::Avx2, "AVX2 with FMA"),
+    ] {
+        let error = emit::compile(&program, missing, cpu).unwrap_err();
+        if cfg!(all(target_arch = "x86_64", not(windows))) {
+            let says = format!(
+                "the {missing} emitter cannot be used: this machine has no {name} (emitter `auto` \
+                 takes what there is)"
+            );
+            assert_eq!(error.to_string(), says);
+        }
+        let taken = emit::compile(&program, EmitterKind::Auto, cpu).unwrap();
+        assert_ne!(taken.emitter(), missing);
+    }
+    let widest = emit::compile(&program, EmitterKind::Auto, host).unwrap();
+    let expected = match host {
+        Cpu { avx512: true, .. } => (EmitterKind::Avx512, 512, 16),
+        Cpu { avx2: true, .. } => (EmitterKind::Avx2, 256, 8),
+        _ => (EmitterKind::Cranelift, 128, 4),
+    };
+    if cfg!(not(windows)) {
+        assert_eq!((widest.emitter(), widest.bits(), widest.lanes()), expected);
+    }
 }
 
 #[test]

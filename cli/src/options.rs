@@ -49,7 +49,8 @@ pub(crate) fn modes() -> impl TypedValueParser<Value = Mode> {
     PossibleValuesParser::new(["strict", "precise", "fast"]).try_map(|name| name.parse::<Mode>())
 }
 
-fn emitters() -> impl TypedValueParser<Value = EmitterKind> {
+/// Reads `--emitter`.
+pub(crate) fn emitters() -> impl TypedValueParser<Value = EmitterKind> {
     let names = EmitterKind::ALL.map(EmitterKind::name);
     PossibleValuesParser::new(names).try_map(|name| name.parse::<EmitterKind>())
 }

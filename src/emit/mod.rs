@@ -27,7 +27,7 @@ mod interp;
 mod live;
 mod memory;
 mod pool;
-pub mod x86;
+mod x86;
 
 pub use crate::vir::Storage;
 
@@ -141,7 +141,7 @@ pub fn compile(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<Code, E
         EmitterKind::Cranelift => clif::compile(program, cpu),
         EmitterKind::Avx2 | EmitterKind::Avx512 => x86::compile(program, kind, cpu),
         EmitterKind::Auto => {
-            for kind in [EmitterKind::Avx512, EmitterKind::Avx2, EmitterKind::Cranelift] {
+            for kind in FASTEST_FIRST {
                 match compile(program, kind, cpu) {
                     Err(
                         EmitError::NoFma { .. }
@@ -154,6 +154,26 @@ pub fn compile(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<Code, E
             Ok(interp::compile(program))
         }
     }
+}
+
+/// What [`EmitterKind::Auto`] tries before the interpreter.
+const FASTEST_FIRST: [EmitterKind; 3] =
+    [EmitterKind::Avx512, EmitterKind::Avx2, EmitterKind::Cranelift];
+
+/// The machine code that `kind` makes of `program`, as text. The x86 emitters say which primitive
+/// each instruction came from, and show their code on any machine.
+pub fn assembly(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<String, EmitError> {
+    let kind = match kind {
+        EmitterKind::Auto => compile(program, kind, cpu)?.emitter(),
+        kind => kind,
+    };
+    let header = format!("; {kind}\n");
+    Ok(header
+        + &match kind {
+            EmitterKind::Avx512 | EmitterKind::Avx2 => x86::listing(program, kind)?,
+            EmitterKind::Cranelift => clif::listing(program, None)?.assembly,
+            EmitterKind::Auto | EmitterKind::Interp => "; no machine code\n".to_string(),
+        })
 }
 
 /// A native kernel routine. See the module table.

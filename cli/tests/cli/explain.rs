@@ -11,6 +11,8 @@ fn stages_of_gelu_tanh() {
     }
     let clif = desk.ok(&["explain", "@gelu_tanh", "--stage", "clif"]);
     assert!(clif.contains("function"), "{clif}");
+    let asm = desk.ok(&["explain", "@gelu_tanh", "--stage", "asm", "--emitter", "avx512"]);
+    assert!(asm.contains("{1to16}") && asm.contains("= fma v"), "{asm}");
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn flags() {
         &["run", "x", "-i", "x.npy", "-o", "y.npy"],
         &["run", "x", "-i", "x=x.npy", "-o", "y.npy", "--mode", "exact"],
         &["run", "x", "-i", "x=x.npy", "-o", "y.npy", "--threads", "0"],
-        &["explain", "x", "--stage", "asm"],
+        &["explain", "x", "--stage", "llvm"],
         &["explain", "x", "--dtype", "f16"],
     ]);
     insta::assert_snapshot!("flags", transcript);

@@ -292,7 +292,7 @@ impl<'a> Allocator<'a> {
 
     fn inst(&mut self, at: u32, inst: &Inst) {
         let pinned: Vec<Reg> = registers(inst).collect();
-        let in_memory = self.from_stack(inst);
+        let in_memory = self.read_in_place(inst);
         for &reg in &pinned {
             if self.home(reg).register.is_none() && Some(reg) != in_memory {
                 self.settle(reg, &pinned);
@@ -377,7 +377,7 @@ impl<'a> Allocator<'a> {
     }
 
     /// A source that is used as it lies in the stack: its last use, where memory may be read.
-    fn from_stack(&self, inst: &Inst) -> Option<Reg> {
+    fn read_in_place(&self, inst: &Inst) -> Option<Reg> {
         let Source::Reg(reg) = inst.sources[usize::from(inst.memory?)] else { return None };
         let home = self.homes[reg.0 as usize];
         let (start, end) = self.pending[reg.0 as usize];

@@ -96,9 +96,7 @@ impl Writer {
         self.enter(saved)?;
         self.load_cursors()?;
         // A loop that starts in the middle of a line costs one fetch more a turn.
-        while !self.at.is_multiple_of(64) {
-            self.emit(Ok(Instruction::with(Code::Nopd)))?;
-        }
+        self.pad_to(64)?;
         let top = self.at;
         let mut cold: Vec<(usize, &[Item])> = Vec::new();
         let mut joins = Vec::new();
@@ -137,6 +135,30 @@ impl Writer {
             bytes[at..at + 4].copy_from_slice(&distance.to_le_bytes());
         }
         Ok(Encoded { bytes, origins: self.origins })
+    }
+
+    /// Instructions that do nothing, as long as there are, up to a multiple of `line` bytes.
+    fn pad_to(&mut self, line: u64) -> Done {
+        while !self.at.is_multiple_of(line) {
+            let left = self.at.next_multiple_of(line) - self.at;
+            let nop = match left {
+                8.. => {
+                    // Displacement size 8 stands for four bytes, sign-extended.
+                    let far = MemoryOperand::with_base_index_scale_displ_size(
+                        Register::RAX,
+                        Register::RAX,
+                        1,
+                        0,
+                        8,
+                    );
+                    Instruction::with1(Code::Nop_rm32, far)
+                }
+                3.. => Instruction::with1(Code::Nop_rm32, MemoryOperand::with_base(Register::RAX)),
+                _ => Ok(Instruction::with(Code::Nopd)),
+            };
+            self.emit(nop)?;
+        }
+        Ok(())
     }
 
     /// How many registers of the caller's are used.

@@ -6,7 +6,7 @@ use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter};
 use std::fmt::Write as _;
 
 /// Disassembles what the emitter `kind` (`avx512` or `avx2`) makes of `program`, on any machine.
-pub fn listing(program: &Program, kind: EmitterKind) -> Result<String, EmitError> {
+pub(in crate::emit) fn listing(program: &Program, kind: EmitterKind) -> Result<String, EmitError> {
     let (encoded, _) = generate(program, isa(kind))?;
     let mut formatter = NasmFormatter::new();
     let mut origins = encoded.origins.iter().copied().peekable();
@@ -21,10 +21,18 @@ pub fn listing(program: &Program, kind: EmitterKind) -> Result<String, EmitError
         let at = instruction.ip();
         let _ = match origins.next_if(|&(start, _)| u64::from(start) == at) {
             Some((_, origin)) => {
-                writeln!(text, "{at:5x}  {line:<56} ; {}", program.line(Value(origin)))
+                writeln!(text, "{at:5x}  {line:<56} ; {}", primitive(program, origin as usize))
             }
             None => writeln!(text, "{at:5x}  {line}"),
         };
     }
     Ok(text)
+}
+
+/// The line of the vector program that an instruction serves.
+fn primitive(program: &Program, origin: usize) -> String {
+    match origin.checked_sub(program.insts.len()) {
+        None => program.line(Value(origin as u32)).to_string(),
+        Some(index) => format!("store {index} {}", program.outputs[index].value),
+    }
 }

@@ -107,7 +107,7 @@ pub(super) struct Inst {
     /// For each operand, the result first: how often its register is halved (`zmm` to `ymm` to
     /// `xmm`).
     pub(super) halved: [u8; 4],
-    /// The vector program's instruction that it came from.
+    /// The vector program's instruction that it came from; its outputs count after those.
     pub(super) origin: u32,
 }
 

@@ -17,7 +17,7 @@ mod mask;
 mod opcode;
 mod select;
 
-pub use listing::listing;
+pub(super) use listing::listing;
 
 use super::pool::Line;
 use super::{Body, Code, EmitError, EmitterKind, Routine, memory};

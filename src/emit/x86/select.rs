@@ -79,7 +79,7 @@ impl Selector<'_> {
         }
         self.straight(at, program.insts.len());
         for (index, output) in program.outputs.iter().enumerate() {
-            self.origin = output.value.0;
+            self.origin = (program.insts.len() + index) as u32;
             self.store(index as u32, output);
         }
     }
