@@ -9,6 +9,7 @@ use kiln::{CompileOptions, DType, EmitterKind, Graph, Kernel, Mode, Tensor, View
 use kiln_ir::{Node, Op};
 use ndarray::Array1;
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
+use proptest::test_runner::RngSeed;
 
 /// Odd, so that every kernel has a tail.
 const LENGTH: usize = 53;
@@ -183,6 +184,10 @@ proptest! {
             for (lane, &got) in got.iter().enumerate() {
                 let point: Vec<f64> = columns.iter().map(|column| f64::from(column[lane])).collect();
                 let Some((exact, spread)) = exact_and_spread(&graph, &point) else { continue };
+                // Of cos(1e21) rounding leaves nothing that could be kept.
+                if spread > 1e-3 * exact.abs() {
+                    continue;
+                }
                 let got = f64::from(got);
                 let allowed = factor * spread + 1e-6 * exact.abs() + 1e-30;
                 prop_assert!(
@@ -194,12 +199,15 @@ proptest! {
     }
 }
 
-/// The same cases in every run would find nothing new; a failure prints its graph.
+/// The same cases in every run, so that a failure is a change's own; `PROPTEST_RNG_SEED` tries others.
 fn config(cases: u32) -> ProptestConfig {
     let failure_persistence = None;
+    let seed = std::env::var("PROPTEST_RNG_SEED").ok().and_then(|seed| seed.parse().ok());
+    let rng_seed = RngSeed::Fixed(seed.unwrap_or(1));
     ProptestConfig {
         max_shrink_iters: 500,
         failure_persistence,
+        rng_seed,
         ..ProptestConfig::with_cases(cases)
     }
 }

@@ -81,9 +81,9 @@ impl Bench {
             }
             if !any_shape && !has(name) {
                 let inputs: Vec<String> = graph.inputs().iter().map(Input::to_string).collect();
+                let takes = if inputs.is_empty() { "no input".into() } else { inputs.join(", ") };
                 return Err(Failure::Usage(format!(
-                    "no input has an axis {name}; the kernel takes {}",
-                    inputs.join(", ")
+                    "no input has an axis {name}; the kernel takes {takes}"
                 )));
             }
         }

@@ -242,7 +242,12 @@ fn rebuild(graph: &Graph, indexed: &Indexed, choice: &Choice) -> Graph {
             _ => 2,
         };
         let size = children.iter().fold(1u64, |sum, child| sum.saturating_add(ranks[child].size));
-        ranks.insert(id, Rank { kind, input: input_index(term), size, hash });
+        let below = children.iter().map(|child| ranks[child].input).min();
+        let input = match term.head() {
+            Head::Input(index) => index,
+            _ => below.unwrap_or(u32::MAX),
+        };
+        ranks.insert(id, Rank { kind, size, input, hash });
         nodes.insert(class, id);
     }
     for &root in &indexed.problem.roots {
@@ -255,17 +260,11 @@ fn rebuild(graph: &Graph, indexed: &Indexed, choice: &Choice) -> Graph {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     kind: u8,
-    input: u32,
     /// Nodes as a tree.
     size: u64,
+    /// The first input that it reads.
+    input: u32,
     hash: u64,
-}
-
-fn input_index(term: &Term) -> u32 {
-    match term.head() {
-        Head::Input(index) => index,
-        _ => 0,
-    }
 }
 
 /// Puts operands that may be swapped into the order of their ranks; in a sum the number goes last.

@@ -22,9 +22,9 @@ use std::sync::OnceLock;
 pub enum Licence {
     /// Nothing: the bits are those of what was written, for every input (a NaN stays a NaN).
     Exact,
-    /// Rounding, for the better: the error is no worse than that of what was written (or within
-    /// the rule's budget in ULP), a NaN appears only where one was, and infinities and signed
-    /// zeros are kept unless they were artefacts of rounding or overflow in between.
+    /// Rounding: at every input the error is within 2.5 ULP, or no worse than that of what was
+    /// written; a NaN appears only where one was, and infinities and signed zeros are kept unless
+    /// they were artefacts of rounding or overflow in between.
     Precise,
     /// Anything that holds for real numbers.
     Fast,

@@ -12,8 +12,9 @@ use crate::lower::lower;
 use crate::vir::interp;
 use kiln_ir::{DType, Flags, Graph, Node, Op};
 
-/// Error that any right side may have, in ULP: that of its own ops, whatever the left side's was.
-const BUDGET: f64 = 4.0;
+/// Error that any right side may have, in ULP, whatever the left side's was at that point: a few
+/// roundings of its own. The largest measured is 2.48, of `(m*a) * (l + (k*a)*a)`.
+const BUDGET: f64 = 2.5;
 const RANDOM_CASES: usize = 20_000;
 
 const SPECIAL: &[f32] = &[

@@ -3,13 +3,15 @@
 use super::arena::{Arena, Buffer};
 use super::exec::{Work, execute};
 use super::gemm::matmul;
+use super::layout::OPERANDS;
 use super::overlap;
-use super::plan::{Action, Plan, Source};
+use super::plan::{Action, Dims, Plan, Source};
 use super::tensor::Tensor;
 use super::view::{View, ViewMut};
 use crate::emit::{Code, EmitterKind};
 use crate::error::{Operand, RunError};
 use kiln_ir::{DType, Dim, Graph, Input};
+use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -122,7 +124,7 @@ impl Kernel {
     pub fn output_shapes(&self, inputs: &[View<'_>]) -> Result<Vec<Vec<usize>>, RunError> {
         self.check_inputs(inputs)?;
         let shapes = self.plan.step_shapes(inputs)?;
-        Ok(self.plan.written.iter().map(|&step| shapes[step].clone()).collect())
+        Ok(self.plan.written.iter().map(|&step| shapes[step].to_vec()).collect())
     }
 
     /// Runs on `inputs` and writes into the caller's arrays.
@@ -140,6 +142,9 @@ impl Kernel {
         let plan = variant.as_deref().unwrap_or(&self.plan);
         let shapes = plan.step_shapes(inputs)?;
         self.check_outputs(plan, inputs, outputs, &shapes)?;
+        if !plan.has_slots() {
+            return self.run_steps(plan, inputs, outputs, &shapes, &mut Arena::default());
+        }
         // Two calls at once do not wait for each other: the second one starts with no buffers.
         let kept = self.arena.try_lock().map(|mut kept| std::mem::take(&mut *kept));
         let mut arena = kept.unwrap_or_default();
@@ -172,10 +177,11 @@ impl Kernel {
     fn variant(&self, inputs: &[View<'_>]) -> Option<Arc<Plan>> {
         let variants = self.variants.as_ref()?;
         let largest = inputs.iter().map(View::len).max()?;
-        let small: Vec<bool> = inputs.iter().map(|view| SMALL * view.len() <= largest).collect();
-        if !small.contains(&true) {
+        let is_small = |view: &View<'_>| SMALL * view.len() <= largest;
+        if !inputs.iter().any(is_small) {
             return None;
         }
+        let small: Vec<bool> = inputs.iter().map(is_small).collect();
         let mut made = variants.made.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || (variants.make)(&small).map(Arc::new);
         made.entry(small.clone()).or_insert_with(make).clone()
@@ -186,7 +192,7 @@ impl Kernel {
         plan: &Plan,
         inputs: &[View<'_>],
         outputs: &mut [ViewMut<'_>],
-        shapes: &[Vec<usize>],
+        shapes: &[Dims],
         arena: &mut Arena,
     ) -> Result<(), RunError> {
         let mut slots: HashMap<usize, Buffer> = HashMap::new();
@@ -196,7 +202,7 @@ impl Kernel {
                     slots.insert(slot, arena.take(result.dtype, shape)?);
                 }
             }
-            let args: Vec<View<'_>> = step
+            let args: SmallVec<[View<'_>; OPERANDS]> = step
                 .args
                 .iter()
                 .map(|arg| match arg {
@@ -205,7 +211,7 @@ impl Kernel {
                     Source::Slot(slot) => slots[slot].view(),
                 })
                 .collect();
-            let mut results: Vec<ViewMut<'_>> = step
+            let mut results: SmallVec<[ViewMut<'_>; OPERANDS]> = step
                 .results
                 .iter()
                 .map(|result| match result.place {
@@ -224,6 +230,7 @@ impl Kernel {
                 }
                 Action::Matmul => matmul(&args[0], &args[1], &mut results[0], self.threads)?,
             }
+            drop((args, results));
             for slot in &step.dead {
                 if let Some(buffer) = slots.remove(slot) {
                     arena.give(buffer);
@@ -282,7 +289,7 @@ impl Kernel {
         plan: &Plan,
         inputs: &[View<'_>],
         outputs: &[ViewMut<'_>],
-        shapes: &[Vec<usize>],
+        shapes: &[Dims],
     ) -> Result<(), RunError> {
         let (expected, found) = (self.output_count(), outputs.len());
         if expected != found {
@@ -295,8 +302,8 @@ impl Kernel {
                 return Err(RunError::DType { operand, expected, found });
             }
             let step = plan.written[index];
-            if shapes[step] != output.shape() {
-                let (expected, found) = (shapes[step].clone(), output.shape().to_vec());
+            if shapes[step][..] != *output.shape() {
+                let (expected, found) = (shapes[step].to_vec(), output.shape().to_vec());
                 return Err(RunError::OutputShape { index, expected, found });
             }
             for (other, earlier) in outputs[..index].iter().enumerate() {

@@ -1,11 +1,12 @@
 //! The plan: the steps of a fused graph, and where every value lives.
 
 use super::gemm::matmul_shape;
-use super::layout::broadcast_shape;
-use super::view::View;
+use super::layout::{OPERANDS, broadcast_shape};
+use super::view::{RANK, View};
 use crate::emit::Code;
 use crate::error::RunError;
 use kiln_ir::{DType, Graph, Node, NodeId};
+use smallvec::SmallVec;
 use std::collections::HashMap;
 
 /// Nanoseconds that an op costing as much as an `add` takes on one element, about.
@@ -21,7 +22,12 @@ pub(crate) struct Plan {
     pub(super) written: Vec<usize>,
     /// For each input, the last step that reads it.
     pub(super) read: Vec<usize>,
+    /// For each slot, the step that writes it.
+    slots: Vec<usize>,
 }
+
+/// The shape of an array, without an allocation for common ranks.
+pub(super) type Dims = SmallVec<[usize; RANK]>;
 
 /// One pass over memory.
 #[derive(Debug)]
@@ -112,32 +118,52 @@ impl Plan {
         for step in &mut steps {
             step.dead.sort_unstable();
         }
-        Ok(Plan { steps, written, read })
+        let mut slots = vec![0; planner.next_slot];
+        for (index, step) in steps.iter().enumerate() {
+            for result in &step.results {
+                if let Source::Slot(slot) = result.place {
+                    slots[slot] = index;
+                }
+            }
+        }
+        Ok(Plan { steps, written, read, slots })
     }
 
     /// The shape of what each step computes.
-    pub(super) fn step_shapes(&self, inputs: &[View<'_>]) -> Result<Vec<Vec<usize>>, RunError> {
-        let mut shapes: Vec<Vec<usize>> = Vec::with_capacity(self.steps.len());
-        let mut computed_by: HashMap<Source, usize> = HashMap::new();
-        for (index, step) in self.steps.iter().enumerate() {
-            let shape_of = |source: &Source| match source {
-                Source::Input(input) => inputs[*input].shape(),
-                computed => &shapes[computed_by[computed]],
+    pub(super) fn step_shapes(&self, inputs: &[View<'_>]) -> Result<SmallVec<[Dims; 2]>, RunError> {
+        let mut shapes: SmallVec<[Dims; 2]> = SmallVec::new();
+        for step in &self.steps {
+            let shape_of = |source: &Source| match *source {
+                Source::Input(input) => inputs[input].shape(),
+                Source::Output(output) => &shapes[self.written[output]],
+                Source::Slot(slot) => &shapes[self.slots[slot]],
             };
-            let args: Vec<&[usize]> = step.args.iter().map(shape_of).collect();
+            let args: SmallVec<[&[usize]; OPERANDS]> = step.args.iter().map(shape_of).collect();
             let shape = match &step.action {
-                Action::Matmul => matmul_shape(args[0], args[1])?,
-                Action::Map { names, .. } => broadcast_shape(&args).map_err(|_| {
-                    let named = names.iter().zip(&args);
-                    RunError::Shapes {
-                        operands: named.map(|(name, shape)| format!("{name} {shape:?}")).collect(),
-                    }
-                })?,
+                Action::Matmul => Dims::from_vec(matmul_shape(args[0], args[1])?),
+                Action::Map { names, .. } => common_shape(names, &args)?,
             };
-            computed_by.extend(step.results.iter().map(|result| (result.place, index)));
+            drop(args);
             shapes.push(shape);
         }
         Ok(shapes)
+    }
+
+    /// Whether any intermediate needs memory.
+    pub(super) fn has_slots(&self) -> bool {
+        !self.slots.is_empty()
+    }
+}
+
+/// The shape that operands of a fused kernel broadcast to.
+fn common_shape(names: &[String], args: &[&[usize]]) -> Result<Dims, RunError> {
+    match args {
+        [first, rest @ ..] if rest.iter().all(|shape| shape == first) => Ok((*first).into()),
+        _ => broadcast_shape(args).map(Dims::from_vec).map_err(|_| {
+            let named = names.iter().zip(args);
+            let operands = named.map(|(name, shape)| format!("{name} {shape:?}")).collect();
+            RunError::Shapes { operands }
+        }),
     }
 }
 
@@ -178,8 +204,13 @@ impl<'g> Planner<'g> {
     fn place(&mut self, value: Option<NodeId>) -> Source {
         let outputs = self.graph.outputs();
         let output = value.and_then(|value| outputs.iter().position(|output| *output == value));
-        let place = output.map_or(Source::Slot(self.next_slot), Source::Output);
-        self.next_slot += 1;
+        let place = match output {
+            Some(output) => Source::Output(output),
+            None => {
+                self.next_slot += 1;
+                Source::Slot(self.next_slot - 1)
+            }
+        };
         self.places.extend(value.map(|value| (value, place)));
         place
     }
