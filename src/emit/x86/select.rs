@@ -32,11 +32,10 @@ pub(super) fn lanes(program: &Program, isa: Isa) -> usize {
     };
     let length = program.insts.iter().enumerate().filter(hot).count();
     let side_by_side = match length {
-        0..=SHORT => 1,
         // With lanes of both widths, the wider ones are two vectors already.
         _ if narrow && wide => 1 + usize::from(length > LONG),
-        ..=LONG => 2,
-        _ if isa == Isa::Avx2 => 2,
+        ..=SHORT => 1,
+        _ if length <= LONG || isa == Isa::Avx2 => 2,
         _ => 4,
     };
     side_by_side * isa.bytes() / if narrow { 4 } else { 8 }
@@ -58,6 +57,7 @@ pub(super) fn select(program: &Program, isa: Isa) -> (Function, Box<[Line]>) {
         function: Function { isa, insts: Vec::new(), classes: Vec::new() },
         pool,
         tables,
+        shared: SmallVec::new(),
         origin: 0,
     };
     selector.body();
@@ -87,6 +87,8 @@ pub(super) struct Selector<'a> {
     pub(super) pool: Pool,
     /// Where each table begins in the pool.
     tables: Vec<i32>,
+    /// Constants in registers, for all parts of the instruction that is being selected for.
+    shared: SmallVec<[(Value, Reg); 4]>,
     /// The vector instruction that is being selected for.
     origin: u32,
 }
@@ -105,6 +107,7 @@ impl Selector<'_> {
         }
         self.straight(at, program.insts.len());
         for (index, output) in program.outputs.iter().enumerate() {
+            self.shared.clear();
             self.origin = (program.insts.len() + index) as u32;
             self.store(index as u32, output);
         }
@@ -115,6 +118,7 @@ impl Selector<'_> {
         for index in start..end {
             if self.live[index] {
                 self.origin = index as u32;
+                self.shared.clear();
                 let held = self.inst(&self.program.insts[index], self.program.types[index]);
                 self.values[index] = Some(held);
             }
@@ -183,7 +187,14 @@ impl Selector<'_> {
         match *self.held(value) {
             Held::Parts(ref parts) => parts[part],
             Held::Constant(bits) if ty.is_mask() => self.constant_mask(bits != 0),
-            Held::Constant(bits) => self.splat(ty, bits),
+            Held::Constant(bits) => {
+                if let Some(&(_, reg)) = self.shared.iter().find(|(known, _)| *known == value) {
+                    return reg;
+                }
+                let reg = self.splat(ty, bits);
+                self.shared.push((value, reg));
+                reg
+            }
         }
     }
 
