@@ -168,7 +168,7 @@ pub fn unfuse(graph: &Graph) -> Graph {
     fuse::unfused(graph, &MACHINE)
 }
 
-/// The rewrites that [`fuse`] makes; `None` where the program is too large a tree.
+/// The rewrites that [`fuse`](fuse()) makes; `None` where the program is too large a tree.
 pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
     fuse::prove(graph, mode, &MACHINE)
 }

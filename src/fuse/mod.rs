@@ -1,7 +1,7 @@
 //! Fusion by saturation, in two small e-graphs: `kiln_ir::Graph` to `Graph` with `Fused` nodes.
 //!
-//! Phase A ([`algebra`]) rewrites the elementwise ops of the whole graph within a licence and
-//! extracts the cheapest program. Phase B ([`regions`]) merges the one-op kernels of that program
+//! Phase A (`algebra`) rewrites the elementwise ops of the whole graph within a licence and
+//! extracts the cheapest program. Phase B (`regions`) merges the one-op kernels of that program
 //! until nothing more can be absorbed. After it, every elementwise op is inside a `Fused` node.
 //!
 //! Algebra and partition are saturated one after the other because every algebraic variant would

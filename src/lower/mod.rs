@@ -1,7 +1,7 @@
 //! From a fused body to a vector program: every op expanded into primitives.
 //!
 //! The expansion of an op *is* its definition on the machine. There is one function per op, in
-//! [`math`] where it takes an algorithm; the `match` below has no `_` arm, so a new row of the op
+//! `math` where it takes an algorithm; the `match` below has no `_` arm, so a new row of the op
 //! table does not compile until it is lowered.
 
 pub(crate) mod math;

@@ -1,6 +1,6 @@
 //! Machine code with 128-bit vectors through Cranelift, for any machine that it knows.
 //!
-//! [`translate`] writes the loop in Cranelift's IR; here are the instruction sets, the compiler's
+//! `translate` writes the loop in Cranelift's IR; here are the instruction sets, the compiler's
 //! settings and the loading.
 //!
 //! Cranelift's optimiser stays off (`opt_level = none`). A vector program is hash-consed and free
