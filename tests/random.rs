@@ -39,6 +39,11 @@ fn bits(tensor: &Tensor) -> Vec<u64> {
     }
 }
 
+/// All ops but copysign: it alone sees the sign of a NaN, which no arithmetic specifies.
+fn compared_ops() -> Vec<Op> {
+    Op::ALL.iter().copied().filter(|op| *op != Op::CopySign).collect()
+}
+
 fn fused(graph: &Graph, mode: Mode) -> Kernel {
     compile_with(graph, CompileOptions::new().mode(mode)).unwrap()
 }
@@ -50,7 +55,7 @@ proptest! {
     #[test]
     fn strict_fusion_changes_no_bit(steps in graphs::steps(16), double: bool) {
         let dtype = if double { DType::F64 } else { DType::F32 };
-        let graph = graphs::graph(dtype, Op::ALL, &steps);
+        let graph = graphs::graph(dtype, &compared_ops(), &steps);
         let interp = |options: CompileOptions| {
             compile_with(&graph, options.emitter(EmitterKind::Interp)).unwrap()
         };
@@ -69,7 +74,7 @@ proptest! {
     /// Whatever the mode, every emitter computes the same bits of the fused kernel.
     #[test]
     fn emitters_agree_in_every_mode(steps in graphs::steps(24)) {
-        let graph = graphs::graph(DType::F32, Op::ALL, &steps);
+        let graph = graphs::graph(DType::F32, &compared_ops(), &steps);
         for mode in Mode::ALL {
             let native = fused(&graph, mode);
             let options = CompileOptions::new().mode(mode).emitter(EmitterKind::Interp);

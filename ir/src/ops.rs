@@ -144,7 +144,7 @@ macro_rules! for_each_op {
                 Pow pow Binary Float [0.6, 1.1] {} (NEG_INF, INF) = libm::pow, "`a` to the power of `b`, special cases as IEEE 754";
                 Atan2 atan2 Binary Float [1.7, 1.7] {} (-3.15, 3.15) = libm::atan2, "The angle of the point (b, a) in radians, over all four quadrants";
                 Hypot hypot Binary Float [1.0, 1.0] {COMMUTATIVE} (0.0, INF) = libm::hypot, "`sqrt(a*a + b*b)` without overflow; infinite if either is";
-                CopySign copysign Binary Float [0.0, 0.0] {} (NEG_INF, INF) = f64::copysign, "The magnitude of `a` with the sign of `b`";
+                CopySign copysign Binary Float [0.0, 0.0] {} (NEG_INF, INF) = f64::copysign, "The magnitude of `a` with the sign of `b`; the sign of a NaN that arithmetic made is unspecified";
                 Lt lt Binary Compare [0.0, 0.0] {} (0.0, 1.0) = |a, b| truth(a < b), "`a < b`; false on NaN";
                 Le le Binary Compare [0.0, 0.0] {} (0.0, 1.0) = |a, b| truth(a <= b), "`a <= b`; false on NaN";
                 Gt gt Binary Compare [0.0, 0.0] {} (0.0, 1.0) = |a, b| truth(a > b), "`a > b`; false on NaN";

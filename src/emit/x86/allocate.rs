@@ -8,7 +8,8 @@
 //! out is loaded again at its end. Its results leave through the stack, and a skip leaves whatever
 //! the stack holds, which a `select` then ignores. So the hot path pays for neither.
 
-use super::machine::{Class, Form, Function, Inst, Isa, Reg, Source, move_code, spill_code};
+use super::isa::{Class, Isa};
+use super::machine::{Form, Function, Inst, Reg, Source, move_code, spill_code};
 use iced_x86::Code;
 
 /// An operand with a place.

@@ -17,7 +17,7 @@
 //! Cold regions lie after the loop, so that the hot path is a straight line.
 
 use super::allocate::{Address, Allocation, Item, Place, Placed};
-use super::machine::Isa;
+use super::isa::Isa;
 use crate::vir::Program;
 use iced_x86::{Code, Encoder, IcedError, Instruction, MemoryOperand, OpKind, Register};
 

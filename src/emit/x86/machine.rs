@@ -3,46 +3,9 @@
 //! `select` writes it, `allocate` gives each register a place. It is a straight line, cold regions
 //! marked, and in SSA form as the vector program is: each register is defined once.
 
+use super::isa::{Class, Isa};
 use super::opcode::Op;
 use iced_x86::Code;
-
-/// The instruction sets that are written for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Isa {
-    /// 512-bit vectors; masks in registers of their own.
-    Avx512,
-    /// 256-bit vectors; a mask is a vector, all bits of a lane set or clear.
-    Avx2,
-}
-
-impl Isa {
-    /// Bytes of a vector.
-    pub(super) fn bytes(self) -> usize {
-        match self {
-            Isa::Avx512 => 64,
-            Isa::Avx2 => 32,
-        }
-    }
-
-    /// How many registers of a class there are to be allocated, and the number of the first.
-    pub(super) fn registers(self, class: Class) -> (u8, u8) {
-        match (self, class) {
-            (Isa::Avx512, Class::Vector) => (32, 0),
-            (Isa::Avx2, Class::Vector) => (16, 0),
-            // As a predicate, k0 means "no mask".
-            (_, Class::Mask) => (7, 1),
-        }
-    }
-}
-
-/// Which registers a value may live in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
-    /// `ymm` or `zmm`.
-    Vector,
-    /// `k`; AVX-512 only.
-    Mask,
-}
 
 /// A register without number, by its index in [`Function::classes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

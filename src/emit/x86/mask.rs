@@ -1,7 +1,8 @@
 //! Masks. With AVX-512 they live in `k` registers, one bit a lane: bits beyond a value's lanes
 //! mean nothing. With AVX2 they are vectors, every bit of a lane set or clear.
 
-use super::machine::{Class, Form, Inst, Isa, Reg, Source};
+use super::isa::{Class, Isa};
+use super::machine::{Form, Inst, Reg, Source};
 use super::opcode::Op;
 use super::select::{Parts, Selector};
 use crate::vir::{BinaryOp, Predicate, Type, Value};

@@ -11,6 +11,7 @@
 
 mod allocate;
 mod encode;
+mod isa;
 mod listing;
 mod machine;
 mod mask;
@@ -23,7 +24,7 @@ use super::pool::Line;
 use super::{Body, Code, EmitError, EmitterKind, Routine, memory};
 use crate::cpu::Cpu;
 use crate::vir::Program;
-use machine::Isa;
+use isa::Isa;
 
 /// Compiles for this machine. `kind` is one of the two emitters that are here.
 pub(super) fn compile(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<Code, EmitError> {

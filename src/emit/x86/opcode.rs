@@ -1,6 +1,6 @@
 //! The machine instruction of each operation, by instruction set and lane width: one row each.
 
-use super::machine::Isa;
+use super::isa::Isa;
 use iced_x86::Code;
 
 macro_rules! opcodes {

@@ -6,7 +6,8 @@
 
 use super::super::live::{live, negated};
 use super::super::pool::{Line, Pool};
-use super::machine::{Class, Form, Function, Inst, Isa, Reg, Source};
+use super::isa::{Class, Isa};
+use super::machine::{Form, Function, Inst, Reg, Source};
 use super::opcode::{Op, multiply_add};
 use crate::vir::{self, BinaryOp, Program, ShiftOp, Storage, Type, UnaryOp, Value};
 use smallvec::SmallVec;
