@@ -1,0 +1,181 @@
+//! Kiln beside other code: by hand with intrinsics, and `ndarray` with the standard library.
+
+use crate::Suite;
+use crate::kernels::{call, copy, random, text};
+use crate::race::{Cell, Race, Table};
+use kiln::{CompileOptions, DType, Tensor};
+use ndarray::{ArrayD, Zip};
+use std::hint::black_box;
+
+/// Three instruction sets by hand, and the emitter for each.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn intrinsics(suite: Suite) {
+    use crate::by_hand::{NAMES, STEP, avx2, avx512, sse};
+    use kiln::EmitterKind::{Avx2, Avx512, Cranelift};
+    use kiln::cpu::Cpu;
+    use kiln::emit::Operand;
+
+    let note = "f32 on one thread, ns/element. By hand: the best of so many vectors side by \
+                side (1, 2, 4), the same bits. Code: Kiln's machine code alone; call: run_into";
+    let columns = [
+        "",
+        "size",
+        "bits",
+        "vectors",
+        "by hand",
+        "code",
+        "call",
+        "code/hand",
+        "call/hand",
+        "copy",
+    ];
+    let table = Table::new("intrinsics", note, 9, &columns);
+    let cpu = Cpu::host();
+    let sets = [
+        (cpu.avx512, Avx512, 512, avx512::KERNELS),
+        (cpu.avx2, Avx2, 256, avx2::KERNELS),
+        (cpu.fma, Cranelift, 128, sse::KERNELS),
+    ];
+    for size in suite.sizes(&[4 << 10, 256 << 10, 4 << 20]) {
+        assert!(size % STEP == 0);
+        let inputs = [random(DType::F32, &[size], 1)];
+        let x = inputs[0].clone().into_f32().expect("it was made so").into_raw_vec_and_offset().0;
+        for (function, name) in NAMES.iter().enumerate() {
+            // All of a size and function race together: the emitters compare as well.
+            let sets: Vec<_> = sets.iter().filter(|(available, ..)| *available).collect();
+            let options = |emitter| CompileOptions::new().emitter(emitter);
+            let compiled: Vec<_> =
+                sets.iter().map(|set| text(&format!("{name}(x)"), options(set.1))).collect();
+            let mut race = Race::default();
+            race.add(copy(8 * size));
+            for ((.., by_hand), kernel) in sets.iter().zip(&compiled) {
+                let expected = kernel.run(&[inputs[0].view()]).expect("one input").remove(0);
+                let expected = expected.into_f32().expect("its type");
+                for hand in by_hand[function] {
+                    let (x, mut y) = (&x, vec![0f32; size]);
+                    // SAFETY: the processor has the instruction set.
+                    unsafe { hand(x, &mut y) };
+                    let same = y.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits());
+                    assert!(same, "{name} by hand and by Kiln differ");
+                    race.add(move || {
+                        // SAFETY: as above.
+                        unsafe { hand(x, &mut y) };
+                        black_box(&mut y);
+                    });
+                }
+                let code = kernel.codes().next().expect("one pass");
+                let (x, mut y) = (bytes(&x), vec![0u8; 4 * size]);
+                race.add(move || code.apply(size, &[Operand::Array(x)], &mut [black_box(&mut y)]));
+                race.add(call(kernel, &inputs));
+            }
+            let times = race.run(suite.budget(4));
+            let ns = |candidate| Cell::Time(times.median(candidate) / size as f64);
+            for (at, (_, _, bits, _)) in sets.iter().enumerate() {
+                let (first, code, call) = (1 + 5 * at, 4 + 5 * at, 5 + 5 * at);
+                let hand = times.fastest(first..code);
+                table.row(&[
+                    Cell::Text(name.to_string()),
+                    Cell::Size(size),
+                    Cell::Text(bits.to_string()),
+                    Cell::Text((1 << (hand - first)).to_string()),
+                    ns(hand),
+                    ns(code),
+                    ns(call),
+                    Cell::Ratio(times.ratio(code, hand)),
+                    Cell::Ratio(times.ratio(call, hand)),
+                    ns(0),
+                ]);
+            }
+        }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn intrinsics(_: Suite) {
+    println!("\n== intrinsics: only written for x86-64");
+}
+
+#[cfg(target_arch = "x86_64")]
+fn bytes(floats: &[f32]) -> &[u8] {
+    // SAFETY: any byte of a float is a byte; the length is that of the memory.
+    unsafe { std::slice::from_raw_parts(floats.as_ptr().cast(), size_of_val(floats)) }
+}
+
+type Array = ArrayD<f32>;
+type Compute = fn(&[Array]) -> Array;
+
+fn gelu(x: f32) -> f32 {
+    0.5 * x * (1.0 + (0.797_884_6 * (x + 0.044_715 * x * x * x)).tanh())
+}
+
+/// `mapv` and `Zip` with `f32`'s methods: what one writes without Kiln.
+pub(crate) fn with_ndarray(suite: Suite) {
+    let note = "f32 on one thread, ns/element, against ndarray with std's functions. Stepwise: an \
+                array for each operation; one closure: fused by hand, scalar";
+    let columns =
+        ["", "size", "kiln", "stepwise", "closure", "stepwise/kiln", "closure/kiln", "copy"];
+    let table = Table::new("ndarray", note, 30, &columns);
+    // Text for Kiln, an array for each operation, one closure.
+    let rows: [(&str, Compute, Compute); 5] = [
+        (
+            "gelu_tanh(x)",
+            |a| {
+                let x = &a[0];
+                let inner = (x + 0.044_715 * (x * x * x)) * 0.797_884_6;
+                0.5 * x * (1.0 + inner.mapv(f32::tanh))
+            },
+            |a| a[0].mapv(gelu),
+        ),
+        (
+            "silu(x)",
+            |a| &a[0] / (1.0 + (-&a[0]).mapv(f32::exp)),
+            |a| a[0].mapv(|x| x / (1.0 + (-x).exp())),
+        ),
+        (
+            "softplus(x)",
+            |a| a[0].mapv(f32::exp).mapv(f32::ln_1p),
+            |a| a[0].mapv(|x| x.max(0.0) + (-x.abs()).exp().ln_1p()),
+        ),
+        (
+            "x*w+b",
+            |a| &a[0] * &a[1] + &a[2],
+            |a| Zip::from(&a[0]).and(&a[1]).and(&a[2]).map_collect(|x, w, b| x * w + b),
+        ),
+        (
+            "gelu_tanh(x*w+b)",
+            |a| {
+                let x = &a[0] * &a[1] + &a[2];
+                let inner = (&x + 0.044_715 * (&x * &x * &x)) * 0.797_884_6;
+                0.5 * x * (1.0 + inner.mapv(f32::tanh))
+            },
+            |a| Zip::from(&a[0]).and(&a[1]).and(&a[2]).map_collect(|x, w, b| gelu(x * w + b)),
+        ),
+    ];
+    for (expression, stepwise, closure) in rows {
+        let kernel = text(expression, CompileOptions::new());
+        for size in suite.sizes(&[4 << 10, 256 << 10, 4 << 20]) {
+            let count = kernel.inputs().len();
+            let inputs: Vec<Tensor> =
+                (1..).take(count).map(|seed| random(DType::F32, &[size], seed)).collect();
+            let arrays: Vec<Array> =
+                inputs.iter().map(|x| x.clone().into_f32().expect("it was made so")).collect();
+            let mut race = Race::default();
+            race.add(call(&kernel, &inputs));
+            race.add(|| _ = black_box(stepwise(black_box(&arrays))));
+            race.add(|| _ = black_box(closure(black_box(&arrays))));
+            race.add(copy(4 * (count + 1) * size));
+            let times = race.run(suite.budget(4));
+            let ns = |candidate| Cell::Time(times.median(candidate) / size as f64);
+            table.row(&[
+                Cell::Text(expression.into()),
+                Cell::Size(size),
+                ns(0),
+                ns(1),
+                ns(2),
+                Cell::Ratio(times.ratio(1, 0)),
+                Cell::Ratio(times.ratio(2, 0)),
+                ns(3),
+            ]);
+        }
+    }
+}
