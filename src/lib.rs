@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod cache;
 pub mod cpu;
 pub mod emit;
 pub mod error;
@@ -9,6 +10,7 @@ pub mod pipeline;
 pub mod run;
 pub mod vir;
 
+pub use cache::KernelCache;
 pub use emit::EmitterKind;
 pub use error::RunError;
 pub use fuse::Mode;

@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// They put the stages together, and may import all of them.
-const ASSEMBLERS: &[&str] = &["pipeline", "lib"];
+const ASSEMBLERS: &[&str] = &["pipeline", "cache", "lib"];
 
 /// The soundness tests of rules run both sides as kernels would.
 const TEST_ONLY: &[&str] = &["src/fuse/soundness.rs"];

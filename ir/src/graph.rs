@@ -140,13 +140,12 @@ pub struct Graph {
 /// Names of graphs do not count; names of inputs do.
 impl PartialEq for Graph {
     fn eq(&self, other: &Graph) -> bool {
-        let dtypes =
-            |graph: &Graph| graph.types.iter().map(|(dtype, _)| *dtype).collect::<Vec<_>>();
+        // Constants of two types may have the same bits.
+        let dtypes = self.types.iter().map(|(dtype, _)| dtype);
         self.inputs == other.inputs
             && self.nodes == other.nodes
             && self.outputs == other.outputs
-            // Constants of two types may have the same bits.
-            && dtypes(self) == dtypes(other)
+            && dtypes.eq(other.types.iter().map(|(dtype, _)| dtype))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Memory of intermediates: buffers that steps reuse, within a call and from call to call.
 
-use super::view::{View, ViewMut};
+use super::view::Layout;
 use crate::error::RunError;
 use kiln_ir::DType;
+use smallvec::SmallVec;
 
 /// Free buffers.
 #[derive(Debug, Default)]
@@ -13,19 +14,16 @@ pub(super) struct Arena {
 /// Memory for one intermediate array, row-major.
 #[derive(Debug)]
 pub(super) struct Buffer {
-    /// Owns the memory; read and written through `base` only.
+    /// Owns the memory; read and written through `layout` only. Initialised; a bool in it is 0, or
+    /// what the step that filled it wrote, 0 or 1.
     words: Vec<u64>,
-    base: *mut u8,
-    dtype: DType,
-    shape: Vec<usize>,
-    /// In bytes.
-    strides: Vec<isize>,
+    pub(super) layout: Layout,
 }
 
 impl Arena {
     /// A buffer for an array: the smallest free one that is large enough, or a new one.
     pub(super) fn take(&mut self, dtype: DType, shape: &[usize]) -> Result<Buffer, RunError> {
-        let mut strides = vec![0; shape.len()];
+        let mut strides = SmallVec::from_elem(0, shape.len());
         let mut bytes = dtype.size();
         for (stride, &size) in strides.iter_mut().zip(shape).rev() {
             *stride = bytes as isize;
@@ -50,31 +48,14 @@ impl Arena {
                 words
             }
         };
-        let base = words.as_mut_ptr().cast();
-        Ok(Buffer { words, base, dtype, shape: shape.to_vec(), strides })
+        let layout =
+            Layout { base: words.as_mut_ptr().cast(), dtype, shape: shape.into(), strides };
+        Ok(Buffer { words, layout })
     }
 
-    /// Takes a buffer back.
-    pub(super) fn give(&mut self, buffer: Buffer) {
-        self.free.push(buffer.words);
-    }
-}
-
-impl Buffer {
-    /// Its elements, read.
-    pub(super) fn view(&self) -> View<'_> {
-        // SAFETY: the buffer holds an array of this type and shape, initialised; a bool in it is
-        // 0, or what the step that filled it wrote, 0 or 1.
-        unsafe { View::from_raw(self.base, self.dtype, &self.shape, &self.strides) }
-    }
-
-    /// Its elements, written.
-    ///
-    /// # Safety
-    ///
-    /// No other view of the buffer may be used while this one is.
-    pub(super) unsafe fn view_mut(&self) -> ViewMut<'_> {
-        // SAFETY: as in `view`; the caller vouches that it is the only one.
-        unsafe { ViewMut::from_raw(self.base, self.dtype, &self.shape, &self.strides) }
+    /// Takes buffers back.
+    pub(super) fn give_all(&mut self, buffers: &mut [Option<Buffer>]) {
+        let words = buffers.iter_mut().filter_map(Option::take).map(|buffer| buffer.words);
+        self.free.extend(words);
     }
 }

@@ -1,14 +1,16 @@
 //! Executing one elementwise kernel over arrays of any layout: what is checked, and on how many
 //! threads it runs. How the arrays are walked is in [`walk`](super::walk).
 
-use super::layout::{Space, broadcast_shape, broadcasts_to};
+use super::dense;
+use super::layout::{OPERANDS, Space, broadcast_shape, broadcasts_to};
 use super::overlap;
-use super::view::{View, ViewMut};
+use super::view::{Layout, View, ViewMut};
 use super::walk::{Job, Worker};
 use crate::emit::{Code, Storage};
 use crate::error::{Operand, RunError};
 use kiln_ir::DType;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use smallvec::SmallVec;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a thread must have to do, in nanoseconds, to be worth waking: waking a pool costs 17 µs.
@@ -42,21 +44,40 @@ pub fn execute(
     work: Work,
 ) -> Result<(), RunError> {
     check_types(code, inputs, outputs)?;
-    let Some(first) = outputs.first() else { return Ok(()) };
-    check_shapes(inputs, outputs)?;
-    overlap::check(inputs, outputs)?;
-    if first.shape().contains(&0) {
+    if outputs.is_empty() {
         return Ok(());
     }
+    check_shapes(inputs, outputs)?;
+    overlap::check(inputs, outputs)?;
     let layouts = inputs.iter().map(|v| &v.layout).chain(outputs.iter().map(|v| &v.layout));
-    let space = Space::new(first.shape(), layouts, inputs.len());
-    let threads = threads(&space, work);
-    let job = Job::new(code, space);
+    // SAFETY: the views vouch for their memory; types, shapes and overlaps were just checked.
+    unsafe { execute_checked(code, &layouts.collect::<SmallVec<[&Layout; OPERANDS]>>(), work) };
+    Ok(())
+}
+
+/// [`execute`] where its checks are known to hold; `operands` are the inputs, then the outputs, of
+/// which there is one at least.
+///
+/// # Safety
+///
+/// Operands must have the types of `code`. Inputs must be readable and broadcast to the one shape
+/// of the outputs, which must be writable and overlap nothing, but may be exactly an input.
+pub(super) unsafe fn execute_checked(code: &Code, operands: &[&Layout], work: Work) {
+    let inputs = code.inputs().len();
+    let shape = &operands[inputs].shape[..];
+    if shape.contains(&0) {
+        return;
+    }
+    let threads = threads(shape, operands, work);
+    // SAFETY: required of the caller.
+    if threads == 1 && unsafe { dense::run(code, operands) } {
+        return;
+    }
+    let job = Job::new(code, Space::new(shape, operands, inputs));
     match threads {
         1 => Worker::new(&job).blocks(0..job.blocks()),
         _ => parallel(&job, threads),
     }
-    Ok(())
 }
 
 fn check_types(code: &Code, inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), RunError> {
@@ -107,11 +128,12 @@ fn check_shapes(inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), RunE
 }
 
 /// How many threads the work is worth.
-fn threads(space: &Space, work: Work) -> usize {
+fn threads(shape: &[usize], operands: &[&Layout], work: Work) -> usize {
     let most = work.threads.unwrap_or(usize::MAX);
-    let bytes: usize = space.sizes.iter().sum();
+    let bytes: usize = operands.iter().map(|operand| operand.dtype.size()).sum();
     let cost = work.cost.max(bytes as f64 * PER_BYTE);
-    let worth = (space.len() as f64 * cost / WORTH_A_THREAD) as usize;
+    let elements: usize = shape.iter().product();
+    let worth = (elements as f64 * cost / WORTH_A_THREAD) as usize;
     // The pool is asked last: asking starts it.
     if most.min(worth) < 2 { 1 } else { most.min(worth).min(rayon::current_num_threads()) }
 }

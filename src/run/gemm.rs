@@ -28,32 +28,45 @@ pub fn matmul(
     output: &mut ViewMut<'_>,
     threads: Option<usize>,
 ) -> Result<(), RunError> {
-    let product = Product::new(left.shape(), right.shape())?;
-    let dtype = left.dtype();
+    // SAFETY: the views vouch for their memory, and `output` is borrowed mutably.
+    unsafe { multiply(&left.layout, &right.layout, &output.layout, threads) }
+}
+
+/// [`matmul`] where arrays lie.
+///
+/// # Safety
+///
+/// The operands must be readable, and `output` writable and used by nobody else.
+pub(super) unsafe fn multiply(
+    left: &Layout,
+    right: &Layout,
+    output: &Layout,
+    threads: Option<usize>,
+) -> Result<(), RunError> {
+    let product = Product::new(&left.shape, &right.shape)?;
+    let dtype = left.dtype;
     if !dtype.is_float() {
         return Err(product.refuse(format!("the operands are {dtype}, not f32 or f64")));
     }
-    for (operand, found) in
-        [(Operand::Input(1), right.dtype()), (Operand::Output(0), output.dtype())]
-    {
+    for (operand, found) in [(Operand::Input(1), right.dtype), (Operand::Output(0), output.dtype)] {
         if found != dtype {
             return Err(RunError::DType { operand, expected: dtype, found });
         }
     }
-    if output.shape() != product.shape {
-        let found = output.shape().to_vec();
+    if output.shape[..] != product.shape {
+        let found = output.shape.to_vec();
         return Err(RunError::OutputShape { index: 0, expected: product.shape, found });
     }
-    overlap::check(&[], std::slice::from_ref(output))?;
+    overlap::check_itself(0, output)?;
     for (name, input) in [("left", left), ("right", right)] {
-        if overlap::overlap(&output.layout, &input.layout) {
+        if overlap::overlap(output, input) {
             return Err(product.refuse(format!("the output overlaps the {name} operand in memory")));
         }
     }
     if product.shape.contains(&0) {
         return Ok(());
     }
-    let operands = [&left.layout, &right.layout, &output.layout];
+    let operands = [left, right, output];
     match dtype {
         DType::F32 => product.run::<f32>(operands, threads),
         _ => product.run::<f64>(operands, threads),

@@ -1,13 +1,13 @@
 //! The kernel: a fused graph with its code, planned into steps over arrays.
 
 use super::arena::{Arena, Buffer};
-use super::exec::{Work, execute};
-use super::gemm::matmul;
-use super::layout::OPERANDS;
+use super::exec::{Work, execute_checked};
+use super::gemm::multiply;
+use super::layout::{Dims, OPERANDS};
 use super::overlap;
-use super::plan::{Action, Dims, Plan, Source};
+use super::plan::{Action, Plan, Source};
 use super::tensor::Tensor;
-use super::view::{View, ViewMut};
+use super::view::{Layout, View, ViewMut};
 use crate::emit::{Code, EmitterKind};
 use crate::error::{Operand, RunError};
 use kiln_ir::{DType, Dim, Graph, Input};
@@ -131,7 +131,8 @@ impl Kernel {
     ///
     /// An output may be exactly an input's memory where nothing reads that input later (always so
     /// for a kernel of one pass); any other overlap of an output is an error. Nothing is written
-    /// where the arrays do not fit.
+    /// where the arrays do not fit. Once warm, elementwise kernels of up to 8 operands, and arrays of
+    /// up to 6 axes, need no allocation.
     pub fn run_into(
         &self,
         inputs: &[View<'_>],
@@ -142,7 +143,7 @@ impl Kernel {
         let plan = variant.as_deref().unwrap_or(&self.plan);
         let shapes = plan.step_shapes(inputs)?;
         self.check_outputs(plan, inputs, outputs, &shapes)?;
-        if !plan.has_slots() {
+        if plan.slot_count() == 0 {
             return self.run_steps(plan, inputs, outputs, &shapes, &mut Arena::default());
         }
         // Two calls at once do not wait for each other: the second one starts with no buffers.
@@ -181,63 +182,63 @@ impl Kernel {
         if !inputs.iter().any(is_small) {
             return None;
         }
-        let small: Vec<bool> = inputs.iter().map(is_small).collect();
+        let small: SmallVec<[bool; OPERANDS]> = inputs.iter().map(is_small).collect();
         let mut made = variants.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || (variants.make)(&small).map(Arc::new);
-        made.entry(small.clone()).or_insert_with(make).clone()
+        if let Some(plan) = made.get(&small[..]) {
+            return plan.clone();
+        }
+        let plan = (variants.make)(&small).map(Arc::new);
+        made.insert(small.to_vec(), plan.clone());
+        plan
     }
 
     fn run_steps(
         &self,
         plan: &Plan,
         inputs: &[View<'_>],
-        outputs: &mut [ViewMut<'_>],
+        outputs: &[ViewMut<'_>],
         shapes: &[Dims],
         arena: &mut Arena,
     ) -> Result<(), RunError> {
-        let mut slots: HashMap<usize, Buffer> = HashMap::new();
+        let mut slots: SmallVec<[Option<Buffer>; 2]> = SmallVec::new();
+        slots.resize_with(plan.slot_count(), || None);
         for (step, shape) in plan.steps.iter().zip(shapes) {
             for result in &step.results {
                 if let Source::Slot(slot) = result.place {
-                    slots.insert(slot, arena.take(result.dtype, shape)?);
+                    slots[slot] = Some(arena.take(result.dtype, shape)?);
                 }
             }
-            let args: SmallVec<[View<'_>; OPERANDS]> = step
-                .args
-                .iter()
-                .map(|arg| match arg {
-                    Source::Input(index) => inputs[*index].clone(),
-                    Source::Output(index) => outputs[*index].view(),
-                    Source::Slot(slot) => slots[slot].view(),
-                })
-                .collect();
-            let mut results: SmallVec<[ViewMut<'_>; OPERANDS]> = step
-                .results
-                .iter()
-                .map(|result| match result.place {
-                    // SAFETY: a step's results are distinct outputs and slots, and it reads none
-                    // of them: the graph is acyclic. What it reads is not used after the step.
-                    Source::Output(index) => unsafe { outputs[index].write_again() },
-                    // SAFETY: as above.
-                    Source::Slot(slot) => unsafe { slots[&slot].view_mut() },
-                    Source::Input(_) => panic!("no step writes an input"),
-                })
-                .collect();
+            let layout = |place: Source| match place {
+                Source::Input(index) => &inputs[index].layout,
+                Source::Output(index) => &outputs[index].layout,
+                Source::Slot(slot) => {
+                    &slots[slot].as_ref().expect("a slot is filled before it is read").layout
+                }
+            };
+            let places = step.args.iter().copied().chain(step.results.iter().map(|r| r.place));
+            let operands: SmallVec<[&Layout; OPERANDS]> = places.map(layout).collect();
             match &step.action {
                 Action::Map { code, nanoseconds, .. } => {
                     let work = Work { threads: self.threads, cost: *nanoseconds };
-                    execute(code, &args, &mut results, work)?;
+                    // SAFETY: types fit by construction; shapes and overlaps were checked, and
+                    // `outputs` are borrowed mutably. A step's results are distinct outputs and
+                    // slots, and it reads none of them: the graph is acyclic.
+                    unsafe { execute_checked(code, &operands, work) };
                 }
-                Action::Matmul => matmul(&args[0], &args[1], &mut results[0], self.threads)?,
+                Action::Matmul => {
+                    let [left, right, output] = operands[..] else {
+                        panic!("a product has two operands and a result");
+                    };
+                    // SAFETY: as above.
+                    unsafe { multiply(left, right, output, self.threads)? };
+                }
             }
-            drop((args, results));
-            for slot in &step.dead {
-                if let Some(buffer) = slots.remove(slot) {
-                    arena.give(buffer);
-                }
+            drop(operands);
+            for &slot in &step.dead {
+                arena.give_all(&mut slots[slot..=slot]);
             }
         }
-        slots.into_values().for_each(|buffer| arena.give(buffer));
+        arena.give_all(&mut slots);
         Ok(())
     }
 
@@ -248,8 +249,8 @@ impl Kernel {
             let names = inputs.iter().map(Input::to_string).collect();
             return Err(RunError::Inputs { found: views.len(), names });
         }
-        // The size of each symbolic axis, and the input that bound it.
-        let mut sizes: HashMap<&str, (usize, &str)> = HashMap::new();
+        // Each symbolic axis, its size, and the input that bound it.
+        let mut sizes: SmallVec<[(&str, usize, &str); OPERANDS]> = SmallVec::new();
         for (input, view) in inputs.iter().zip(views) {
             if view.dtype() != input.dtype {
                 let (expected, found) = (input.dtype, view.dtype());
@@ -271,7 +272,11 @@ impl Kernel {
                     }
                     Dim::Size(_) => {}
                     Dim::Symbol(symbol) => {
-                        let (bound, by) = *sizes.entry(symbol).or_insert((size, &input.name));
+                        let known = sizes.iter().find(|(name, ..)| *name == &**symbol);
+                        let Some(&(_, bound, by)) = known else {
+                            sizes.push((symbol, size, &input.name));
+                            continue;
+                        };
                         if bound != size {
                             let reason = format!("axis {axis}, {symbol}, is {bound} in input {by}");
                             return Err(mismatch(reason));
@@ -306,6 +311,7 @@ impl Kernel {
                 let (expected, found) = (shapes[step].to_vec(), output.shape().to_vec());
                 return Err(RunError::OutputShape { index, expected, found });
             }
+            overlap::check_itself(index, &output.layout)?;
             for (other, earlier) in outputs[..index].iter().enumerate() {
                 if overlap::overlap(&output.layout, &earlier.layout) {
                     return Err(RunError::Overlap {

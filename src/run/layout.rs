@@ -11,10 +11,18 @@ use smallvec::SmallVec;
 /// Operands up to this many need no allocation.
 pub(super) const OPERANDS: usize = 8;
 
+/// The shape of an array, without an allocation for common ranks.
+pub(super) type Dims = SmallVec<[usize; RANK]>;
+
 /// The shape that `shapes` broadcast to, by NumPy's rules.
 pub fn broadcast_shape(shapes: &[&[usize]]) -> Result<Vec<usize>, RunError> {
+    broadcast_dims(shapes).map(Dims::into_vec)
+}
+
+/// [`broadcast_shape`], without an allocation for common ranks.
+pub(super) fn broadcast_dims(shapes: &[&[usize]]) -> Result<Dims, RunError> {
     let rank = shapes.iter().map(|shape| shape.len()).max().unwrap_or(0);
-    let mut result = vec![1; rank];
+    let mut result = Dims::from_elem(1, rank);
     let mut so_far = 0;
     for (index, shape) in shapes.iter().enumerate() {
         so_far = shape.len().max(so_far);
@@ -71,13 +79,9 @@ pub(super) struct Space {
 impl Space {
     /// The space of `operands` broadcast to `shape`, which has no size of 0; dimensions are ordered
     /// by the operand `lead`.
-    pub(super) fn new<'a>(
-        shape: &[usize],
-        operands: impl Iterator<Item = &'a Layout> + Clone,
-        lead: usize,
-    ) -> Space {
-        let bases: SmallVec<[*mut u8; OPERANDS]> = operands.clone().map(|op| op.base).collect();
-        let sizes = operands.clone().map(|op| op.dtype.size()).collect();
+    pub(super) fn new(shape: &[usize], operands: &[&Layout], lead: usize) -> Space {
+        let bases: SmallVec<[*mut u8; OPERANDS]> = operands.iter().map(|op| op.base).collect();
+        let sizes = operands.iter().map(|op| op.dtype.size()).collect();
         let count = bases.len();
         let mut space = Space { extents: SmallVec::new(), strides: SmallVec::new(), bases, sizes };
         for (dim, &extent) in shape.iter().enumerate() {
@@ -85,7 +89,7 @@ impl Space {
                 continue;
             }
             space.extents.push(extent);
-            for operand in operands.clone() {
+            for operand in operands {
                 // Shapes align at the end; what is missing or of size 1 repeats.
                 let own = (dim + operand.shape.len()).checked_sub(shape.len());
                 let own = own.filter(|&own| operand.shape[own] != 1);

@@ -4,6 +4,7 @@
 //! results have the same bits whatever the layout, the position and the number of threads.
 
 mod arena;
+mod dense;
 mod exec;
 mod gemm;
 mod kernel;

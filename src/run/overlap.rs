@@ -8,9 +8,7 @@ use crate::error::{Operand, RunError};
 pub(super) fn check(inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), RunError> {
     for (j, output) in outputs.iter().enumerate() {
         let (named, output) = (Operand::Output(j), &output.layout);
-        if overlaps_itself(output) {
-            return Err(RunError::SelfOverlap { output: named, shape: output.shape.to_vec() });
-        }
+        check_itself(j, output)?;
         for (i, other) in outputs[..j].iter().enumerate() {
             if overlap(output, &other.layout) {
                 return Err(RunError::Overlap { output: named, other: Operand::Output(i) });
@@ -21,6 +19,15 @@ pub(super) fn check(inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), 
                 return Err(RunError::Overlap { output: named, other: Operand::Input(i) });
             }
         }
+    }
+    Ok(())
+}
+
+/// Refuses output `index` if two of its elements share memory.
+pub(super) fn check_itself(index: usize, output: &Layout) -> Result<(), RunError> {
+    if overlaps_itself(output) {
+        let shape = output.shape.to_vec();
+        return Err(RunError::SelfOverlap { output: Operand::Output(index), shape });
     }
     Ok(())
 }
@@ -72,7 +79,7 @@ pub(super) fn overlap(a: &Layout, b: &Layout) -> bool {
 
 /// Whether two elements of an array may share a byte.
 fn overlaps_itself(layout: &Layout) -> bool {
-    if layout.shape.contains(&0) {
+    if layout.shape.contains(&0) || layout.is_row_major() {
         return false;
     }
     // From the smallest step up, each must go past everything that the smaller ones reach.

@@ -3,6 +3,7 @@
 use super::layout::{OPERANDS, Space};
 use crate::emit::MAX_VECTOR;
 use smallvec::SmallVec;
+use std::cell::Cell;
 use std::ops::Range;
 
 /// Room for one vector of any emitter.
@@ -19,14 +20,15 @@ impl Vector {
 /// A tile per operand that needs one.
 pub(super) struct Scratch {
     /// Owns the memory; used through `base` only, so that pointers into it stay good.
-    _lines: Vec<Vector>,
+    lines: Vec<Vector>,
     base: *mut Vector,
     /// First line of each operand, and the end.
     starts: SmallVec<[usize; OPERANDS]>,
 }
 
 impl Scratch {
-    /// Room for so many bytes per operand. Allocates nothing where all are 0.
+    /// Room for so many bytes per operand. Allocates nothing where the last one of this thread was
+    /// as large.
     pub(super) fn new(bytes: impl Iterator<Item = usize>) -> Scratch {
         let mut end = 0;
         let mut starts = SmallVec::new();
@@ -35,13 +37,33 @@ impl Scratch {
             end += bytes.div_ceil(size_of::<Vector>());
             starts.push(end);
         }
-        let mut lines = vec![Vector::ZERO; end];
-        Scratch { base: lines.as_mut_ptr(), _lines: lines, starts }
+        let mut lines = match end {
+            0 => Vec::new(),
+            _ => KEPT.try_with(Cell::take).unwrap_or_default(),
+        };
+        if lines.len() < end {
+            lines.resize(end, Vector::ZERO);
+        }
+        Scratch { base: lines.as_mut_ptr(), lines, starts }
     }
 
     /// An operand's first byte.
     pub(super) fn of(&self, operand: usize) -> *mut u8 {
         self.base.wrapping_add(self.starts[operand]).cast()
+    }
+}
+
+thread_local! {
+    /// The lines of the last scratch of this thread, at most a tile per operand.
+    static KEPT: Cell<Vec<Vector>> = const { Cell::new(Vec::new()) };
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !self.lines.is_empty() {
+            // Gone where the thread ends.
+            let _ = KEPT.try_with(|kept| kept.set(std::mem::take(&mut self.lines)));
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The plan: the steps of a fused graph, and where every value lives.
 
 use super::gemm::matmul_shape;
-use super::layout::{OPERANDS, broadcast_shape};
-use super::view::{RANK, View};
+use super::layout::{Dims, OPERANDS, broadcast_dims};
+use super::view::View;
 use crate::emit::Code;
 use crate::error::RunError;
 use kiln_ir::{DType, Graph, Node, NodeId};
@@ -26,9 +26,6 @@ pub(crate) struct Plan {
     /// For each slot, the step that writes it.
     slots: Vec<usize>,
 }
-
-/// The shape of an array, without an allocation for common ranks.
-pub(super) type Dims = SmallVec<[usize; RANK]>;
 
 /// One pass over memory.
 #[derive(Debug)]
@@ -147,9 +144,9 @@ impl Plan {
         Ok(shapes)
     }
 
-    /// Whether any intermediate needs memory.
-    pub(super) fn has_slots(&self) -> bool {
-        !self.slots.is_empty()
+    /// The number of slots: of intermediates that need memory.
+    pub(super) fn slot_count(&self) -> usize {
+        self.slots.len()
     }
 }
 
@@ -157,7 +154,7 @@ impl Plan {
 fn common_shape(names: &[String], args: &[&[usize]]) -> Result<Dims, RunError> {
     match args {
         [first, rest @ ..] if rest.iter().all(|shape| shape == first) => Ok((*first).into()),
-        _ => broadcast_shape(args).map(Dims::from_vec).map_err(|_| {
+        _ => broadcast_dims(args).map_err(|_| {
             let named = names.iter().zip(args);
             let operands = named.map(|(name, shape)| format!("{name} {shape:?}")).collect();
             RunError::Shapes { operands }

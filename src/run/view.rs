@@ -54,6 +54,18 @@ impl Layout {
             strides: strides.iter().map(|stride| stride * size).collect(),
         }
     }
+
+    /// Whether element lies after element, the last dimension fastest.
+    pub(super) fn is_row_major(&self) -> bool {
+        let mut expected = self.dtype.size() as isize;
+        for (&size, &stride) in self.shape.iter().zip(&self.strides).rev() {
+            if size != 1 && stride != expected {
+                return false;
+            }
+            expected = expected.wrapping_mul(size as isize);
+        }
+        true
+    }
 }
 
 /// A read-only view of an array of any element type, shape and strides.

@@ -276,52 +276,69 @@ impl<'a> Worker<'a> {
     /// Runs the kernel on `n` elements.
     fn call(&self, pads: Pads, n: usize) {
         let job = self.job;
-        let tail = n % job.code.lanes();
-        let whole = n - tail;
-        if whole > 0 {
-            // SAFETY: every operand has `n` elements where it lies, is a splat's vector, or has a
-            // scratch of a block; overlaps were checked.
-            unsafe { job.code.call(whole, &self.sources, &self.steps, &self.targets) };
-        }
-        if tail > 0 {
-            self.tail(pads, whole, tail);
+        // SAFETY: every operand has `n` elements where it lies, is a splat's vector, or has a
+        // scratch of a block; overlaps were checked.
+        unsafe {
+            let (sources, targets) = (&self.sources, &self.targets);
+            call(job.code, &job.space.sizes, sources, &self.steps, targets, pads, n);
         }
     }
+}
 
-    /// The last elements, too few for a vector: through padded vectors.
-    fn tail(&self, pads: Pads, start: usize, count: usize) {
-        let (job, lanes) = (self.job, self.job.code.lanes());
-        let sizes = &job.space.sizes;
-        for op in (0..job.inputs).filter(|&op| !job.access[op].is_splat()) {
-            let (size, from) = (sizes[op], self.sources[op].wrapping_add(start * sizes[op]));
-            // SAFETY: `count` elements are left at `from`; the pad holds `lanes`. What is left of
-            // it repeats an element, which takes no path that the others don't.
-            unsafe {
-                pack::fill(pads.of(op), from, lanes, size);
-                pads.of(op).copy_from_nonoverlapping(from, count * size);
-            }
+/// Runs the kernel on `n` elements of each operand; `sizes` are those of elements. Whole vectors
+/// are computed where they lie, what is left over in padded ones.
+///
+/// # Safety
+///
+/// As for [`Code::call`], but `n` may be anything, and a splat's vector must be its pad.
+pub(super) unsafe fn call(
+    code: &Code,
+    sizes: &[usize],
+    sources: &[*const u8],
+    steps: &[usize],
+    targets: &[*mut u8],
+    pads: Pads,
+    n: usize,
+) {
+    let (inputs, lanes) = (sources.len(), code.lanes());
+    let tail = n % lanes;
+    let whole = n - tail;
+    if whole > 0 {
+        // SAFETY: required of the caller.
+        unsafe { code.call(whole, sources, steps, targets) };
+    }
+    if tail == 0 {
+        return;
+    }
+    for op in (0..inputs).filter(|&op| steps[op] != 0) {
+        let (size, from) = (sizes[op], sources[op].wrapping_add(whole * sizes[op]));
+        // SAFETY: `tail` elements are left at `from`; the pad holds `lanes`. What is left of it
+        // repeats an element, which takes no path that the others don't.
+        unsafe {
+            pack::fill(pads.of(op), from, lanes, size);
+            pads.of(op).copy_from_nonoverlapping(from, tail * size);
         }
-        let pad = |op: usize| pads.of(op);
-        let sources: SmallVec<[*const u8; OPERANDS]> =
-            (0..job.inputs).map(|op| pad(op).cast_const()).collect();
-        let targets: SmallVec<[*mut u8; OPERANDS]> = (job.inputs..sizes.len()).map(pad).collect();
-        // SAFETY: one vector of every operand.
-        unsafe { job.code.call(lanes, &sources, &self.steps, &targets) };
-        for (output, &target) in self.targets.iter().enumerate() {
-            let size = sizes[job.inputs + output];
-            let to = target.wrapping_add(start * size);
-            // SAFETY: `count` elements are left at `to`.
-            unsafe { to.copy_from_nonoverlapping(targets[output], count * size) };
+    }
+    let pad = |op: usize| pads.of(op);
+    let padded: SmallVec<[*const u8; OPERANDS]> =
+        (0..inputs).map(|op| pad(op).cast_const()).collect();
+    let results: SmallVec<[*mut u8; OPERANDS]> = (inputs..sizes.len()).map(pad).collect();
+    // SAFETY: one vector of every operand.
+    unsafe { code.call(lanes, &padded, steps, &results) };
+    for ((&target, &result), &size) in targets.iter().zip(&results).zip(&sizes[inputs..]) {
+        // SAFETY: `tail` elements are left of the output.
+        unsafe {
+            target.wrapping_add(whole * size).copy_from_nonoverlapping(result, tail * size);
         }
     }
 }
 
 /// The padded vectors, one per operand.
 #[derive(Clone, Copy)]
-struct Pads(*mut Vector);
+pub(super) struct Pads(pub(super) *mut Vector);
 
 impl Pads {
-    fn of(self, op: usize) -> *mut u8 {
+    pub(super) fn of(self, op: usize) -> *mut u8 {
         self.0.wrapping_add(op).cast()
     }
 }
