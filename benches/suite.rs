@@ -1,8 +1,8 @@
 //! The benchmark suite: whatever is compared takes turns in one run, and ratios are what counts.
 //!
 //! ```sh
-//! cargo bench --bench suite                                  # everything: half an hour
-//! cargo bench --bench suite -- --quick                       # 4 Ki and 256 Ki: two minutes
+//! cargo bench --bench suite                                  # everything: some ten minutes, 6 GB
+//! cargo bench --bench suite -- --quick                       # 4 Ki and 256 Ki: a quarter minute
 //! cargo bench --bench suite -- intrinsics emitters --quick   # these sections
 //! ```
 //!

@@ -21,10 +21,15 @@ as the fused kernel does.
 
 Examples
   kiln bench @gelu_tanh --shape n=4194304 --threads 1
-  kiln bench bias_gelu.kiln --shape n=1024,d=4096 --json")]
+  kiln bench bias_gelu.kiln --shape n=1024,d=4096 --json
+  kiln bench --suite --shape n=262144 --threads 1")]
 pub(crate) struct Bench {
     /// A file ending in .kiln, an expression, or @name for an op
-    kernel: String,
+    #[arg(required_unless_present = "suite", conflicts_with = "suite")]
+    kernel: Option<String>,
+    /// Measure every derived op instead: one table, in about a minute
+    #[arg(long)]
+    suite: bool,
     /// The size of each axis; an input without a declared shape has all of them, in this order
     #[arg(
         long,
@@ -39,7 +44,7 @@ pub(crate) struct Bench {
     dtype: DType,
     #[command(flatten)]
     execution: Execution,
-    /// Print one JSON object
+    /// Print one JSON object, or one a line with --suite
     #[arg(long)]
     json: bool,
 }
@@ -62,12 +67,26 @@ fn axis(text: &str) -> Result<Axis, String> {
 
 impl Bench {
     pub(crate) fn execute(&self) -> Result<String, Failure> {
-        let graph = Source::find(&self.kernel)?.graph_of(self.dtype)?;
+        if let Some(kernel) = &self.kernel {
+            let report = self.report(kernel)?;
+            return Ok(if self.json { report.json() } else { report.table() });
+        }
+        let ops = kiln::derived::DERIVED.iter();
+        let reports: Vec<Report> =
+            ops.map(|op| self.report(&format!("@{}", op.name))).collect::<Result<_, _>>()?;
+        Ok(if self.json {
+            reports.iter().map(Report::json).collect()
+        } else {
+            suite_table(&reports)
+        })
+    }
+
+    fn report(&self, kernel: &str) -> Result<Report, Failure> {
+        let graph = Source::find(kernel)?.graph_of(self.dtype)?;
         self.check_axes(&graph)?;
         let shapes: Vec<Vec<usize>> =
             graph.inputs().iter().map(|input| self.shape_of(input)).collect::<Result<_, _>>()?;
-        let report = self.execution.in_pool(|| self.measure(&graph, &shapes))?;
-        Ok(if self.json { report.json() } else { report.table() })
+        self.execution.in_pool(|| self.measure(&graph, &shapes))
     }
 
     /// Checks that each axis is named once, and meant for some input.
@@ -451,6 +470,28 @@ impl Report {
         let fields = fields.map(|(name, value)| format!("\"{name}\": {value}"));
         format!("{{{}}}\n", fields.join(", "))
     }
+}
+
+/// A row for each op, with the number of its kernels unfused; all have the same shape, mode, emitter and threads.
+fn suite_table(reports: &[Report]) -> String {
+    let Some(Report { shape, mode, threads, .. }) = reports.first() else { return String::new() };
+    let s = if *threads == 1 { "" } else { "s" };
+    let mut text = format!(
+        "every derived op, {shape:?}: {mode}, {threads} thread{s}; ns/element\n\n\
+         {:<14} {:>8} {:>9} {:>9} {:>9} {:>14} {:>11}\n",
+        "", "kernels", "fused", "unfused", "copy", "unfused/fused", "fused/copy"
+    );
+    for report in reports {
+        let [fused, unfused, copy] = report.per_element();
+        text += &format!(
+            "{:<14} {:>8} {fused:>9.4} {unfused:>9.4} {copy:>9.4} {:>13.2}x {:>10.2}x\n",
+            report.name,
+            report.kernels[1],
+            unfused / fused,
+            fused / copy,
+        );
+    }
+    text
 }
 
 #[cfg(test)]

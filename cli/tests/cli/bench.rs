@@ -77,3 +77,12 @@ fn table_of_declared_shapes() {
     desk.ok(&["bench", "x @ y + 1", "--shape", "n=16,d=16"]);
     desk.ok(&["bench", "log(x)", "--shape", "n=100"]); // NaN in both
 }
+
+#[test]
+fn the_suite_has_a_row_for_every_derived_op() {
+    let bench = ["bench", "--suite", "--shape", "n=16", "--threads", "1"];
+    let table = Desk::new().ok(&bench);
+    let rows: Vec<&str> = table.lines().skip(3).collect();
+    let names = rows.iter().map(|row| row.split_whitespace().next());
+    assert!(names.eq(kiln::derived::DERIVED.iter().map(|op| Some(op.name))), "{table}");
+}
