@@ -43,13 +43,15 @@ pub(super) const HOIST_COST: u64 = 100;
 pub(super) fn merge(graph: &Graph, machine: &Machine) -> Graph {
     let (clock, _) = quanta::Clock::mock();
     quanta::with_clock(&clock, || {
-        let (mut egraph, ids) = seed(graph, machine);
+        let (egraph, ids) = seed(graph, machine);
         let rules = Policy::ALL.map(|policy| {
             let rule = FuseMap { policy };
             Rewrite::new(policy.rule_name(), AnyKernel, rule).expect("the rule has no variables")
         });
-        let runner: Runner<Region, Regions> = Runner::new(Regions::new(graph, machine))
-            .with_egraph(std::mem::replace(&mut egraph, EGraph::new(Regions::new(graph, machine))))
+        // The runner's own e-graph is replaced at once; it gets nothing to hold.
+        let nothing = Regions::new(&Graph::default(), machine);
+        let runner: Runner<Region, Regions> = Runner::new(nothing)
+            .with_egraph(egraph)
             .with_iter_limit(graph.nodes().len() + 2)
             .with_node_limit(usize::MAX)
             .with_time_limit(Duration::MAX)
@@ -229,32 +231,31 @@ fn materialized(graph: &Graph) -> BTreeSet<NodeId> {
 /// Every op as a region of its own, and the class of each node of the graph.
 fn seed(graph: &Graph, machine: &Machine) -> (EGraph<Region, Regions>, Vec<Id>) {
     let mut egraph = EGraph::new(Regions::new(graph, machine));
-    let mut ids: Vec<Id> = Vec::with_capacity(graph.nodes().len());
     for (id, node) in graph.iter() {
         let class = match node {
             Node::Matmul(a, b) => {
-                let children = [ids[a.index()], ids[b.index()]].into();
+                let classes = &egraph.analysis.classes;
+                let children = [classes[a.index()], classes[b.index()]].into();
                 egraph.add(Region { head: Head::Matmul, children })
             }
-            Node::Op(..) => {
-                add_kernel(&mut egraph, &ids, Kernel { ops: vec![id], outputs: vec![id] })
-            }
+            Node::Op(..) => add_kernel(&mut egraph, Kernel { ops: vec![id], outputs: vec![id] }),
             // A number that must be in memory is filled in by a kernel of no ops.
             Node::Const(_) if egraph.analysis.materialized.contains(&id) => {
-                add_kernel(&mut egraph, &ids, Kernel { ops: vec![], outputs: vec![id] })
+                add_kernel(&mut egraph, Kernel { ops: vec![], outputs: vec![id] })
             }
             _ => egraph.add(Region { head: Head::Leaf(id), children: [].into() }),
         };
-        ids.push(class);
+        egraph.analysis.classes.push(class);
     }
-    egraph.analysis.classes.clone_from(&ids);
     egraph.rebuild();
-    (egraph, ids)
+    let classes = egraph.analysis.classes.clone();
+    (egraph, classes)
 }
 
-fn add_kernel(egraph: &mut EGraph<Region, Regions>, ids: &[Id], kernel: Kernel) -> Id {
+fn add_kernel(egraph: &mut EGraph<Region, Regions>, kernel: Kernel) -> Id {
     let operands = kernel.operands(&egraph.analysis.graph);
-    let children = operands.iter().map(|id| ids[id.index()]).collect();
+    let classes = &egraph.analysis.classes;
+    let children = operands.iter().map(|id| classes[id.index()]).collect();
     let head = Head::Kernel(egraph.analysis.intern(kernel));
     egraph.add(Region { head, children })
 }
@@ -370,8 +371,7 @@ impl Applier<Region, Regions> for FuseMap {
         }
         let ops: Vec<NodeId> = ops.into_iter().collect();
         egraph.analysis.absorbed.insert((self.policy, node), Arc::new(ops.clone()));
-        let ids = egraph.analysis.classes.clone();
-        let fused = add_kernel(egraph, &ids, Kernel { ops, outputs: vec![node] });
+        let fused = add_kernel(egraph, Kernel { ops, outputs: vec![node] });
         if egraph.union(class, fused) { vec![class] } else { Vec::new() }
     }
 }
@@ -404,7 +404,7 @@ fn fuse_siblings(
                 continue;
             }
             let kernel = Kernel { ops: ops.into_iter().collect(), outputs: group.clone() };
-            let joint = add_kernel(egraph, ids, kernel);
+            let joint = add_kernel(egraph, kernel);
             for (index, &id) in group.iter().enumerate() {
                 let item = Region { head: Head::Item(index as u32), children: [joint].into() };
                 let class = egraph.add(item.clone());
