@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::kernel::Source;
 use crate::options::{Execution, dtypes};
 use clap::Args;
+use half::{bf16, f16};
 use kiln::ir::{Dim, Input, Node};
 use kiln::run::{broadcast_shape, matmul_shape};
 use kiln::{DType, Graph, Kernel, RunError, Tensor, View, ViewMut, compile_with};
@@ -209,6 +210,8 @@ fn random(dtype: DType, shape: &[usize], seed: u64) -> Result<Tensor, RunError> 
     let number = |bits: u64| bits as f64 / (1u64 << 53) as f64 * 6.0 - 3.0;
     let mut tensor = Tensor::zeros(dtype, shape)?;
     match &mut tensor {
+        Tensor::F16(array) => array.mapv_inplace(|_| f16::from_f64(number(next()))),
+        Tensor::BF16(array) => array.mapv_inplace(|_| bf16::from_f64(number(next()))),
         Tensor::F32(array) => array.mapv_inplace(|_| number(next()) as f32),
         Tensor::F64(array) => array.mapv_inplace(|_| number(next())),
         Tensor::Bool(array) => array.mapv_inplace(|_| next() % 2 == 0),
@@ -331,6 +334,16 @@ struct Difference {
 impl Difference {
     fn of(a: &Tensor, b: &Tensor) -> Difference {
         match (a, b) {
+            (Tensor::F16(a), Tensor::F16(b)) => Difference::over(a, b, |a, b| {
+                let steps =
+                    ordered(a.to_bits().into(), 15).abs_diff(ordered(b.to_bits().into(), 15));
+                Difference::between(a.into(), b.into(), steps)
+            }),
+            (Tensor::BF16(a), Tensor::BF16(b)) => Difference::over(a, b, |a, b| {
+                let steps =
+                    ordered(a.to_bits().into(), 15).abs_diff(ordered(b.to_bits().into(), 15));
+                Difference::between(a.into(), b.into(), steps)
+            }),
             (Tensor::F32(a), Tensor::F32(b)) => Difference::over(a, b, |a, b| {
                 let steps =
                     ordered(a.to_bits().into(), 31).abs_diff(ordered(b.to_bits().into(), 31));
