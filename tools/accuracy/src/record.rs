@@ -64,13 +64,19 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn add(&mut self, verdict: Verdict, operands: &[f64]) {
-        let at: Vec<u64> = operands.iter().map(|v| v.to_bits()).collect();
         match verdict {
             Verdict::Ulp { error, subnormal } => {
                 let worst = if subnormal { &mut self.subnormal } else { &mut self.normal };
+                if error < worst.ulp {
+                    return;
+                }
+                let at = operands.iter().map(|v| v.to_bits()).collect();
                 worst.meet(Worst { ulp: error, at });
             }
-            Verdict::Failure(failure) => self.fail(failure, Failed { count: 1, at }),
+            Verdict::Failure(failure) => {
+                let at = operands.iter().map(|v| v.to_bits()).collect();
+                self.fail(failure, Failed { count: 1, at });
+            }
         }
     }
 

@@ -68,6 +68,15 @@ pub(crate) fn faults(function: &Function, dtype: DType, program: &Program) -> Ve
     faults
 }
 
+/// Whether an op is not as its row says. Composites have no row, but must have the same bits on
+/// every emitter.
+pub(crate) fn breaks_contract(function: &Function, dtype: DType, record: &Record) -> bool {
+    record.programs.iter().any(|program| match function.op() {
+        Some(_) => !faults(function, dtype, program).is_empty(),
+        None => !program.tally.emitters_agree(),
+    })
+}
+
 /// Whether an odd or even function is so by its bits, on all inputs; `None` of others.
 fn symmetry(function: &Function, tally: &Tally) -> Option<bool> {
     let symmetric = function.has(Flags::ODD) || function.has(Flags::EVEN);
