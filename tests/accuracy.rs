@@ -8,56 +8,8 @@
 
 use kiln::lower::op_program;
 use kiln::vir::interp;
+use kiln_accuracy::correctly_rounded;
 use kiln_ir::{DType, Op};
-
-/// Correctly rounded results in f32, where they are not those of one f64 operation.
-fn exact_f64(op: Op, x: &[f64]) -> f64 {
-    use core_math as cr;
-    match op {
-        Op::Cbrt => cr::cbrt(x[0]),
-        Op::Exp => cr::exp(x[0]),
-        Op::Exp2 => cr::exp2(x[0]),
-        Op::Exp10 => cr::exp10(x[0]),
-        Op::Expm1 => cr::expm1(x[0]),
-        Op::Log => cr::log(x[0]),
-        Op::Log2 => cr::log2(x[0]),
-        Op::Log10 => cr::log10(x[0]),
-        Op::Log1p => cr::log1p(x[0]),
-        Op::Sin => cr::sin(x[0]),
-        Op::Cos => cr::cos(x[0]),
-        Op::Tan => cr::tan(x[0]),
-        Op::Asin => cr::asin(x[0]),
-        Op::Acos => cr::acos(x[0]),
-        Op::Atan => cr::atan(x[0]),
-        Op::Sinh => cr::sinh(x[0]),
-        Op::Cosh => cr::cosh(x[0]),
-        Op::Tanh => cr::tanh(x[0]),
-        Op::Asinh => cr::asinh(x[0]),
-        Op::Acosh => cr::acosh(x[0]),
-        Op::Atanh => cr::atanh(x[0]),
-        Op::Erf => cr::erf(x[0]),
-        Op::Erfc => cr::erfc(x[0]),
-        Op::Rsqrt if x[0] > 0.0 => cr::rsqrt(x[0]),
-        Op::Pow => cr::pow(x[0], x[1]),
-        Op::Atan2 => cr::atan2(x[0], x[1]),
-        Op::Hypot => cr::hypot(x[0], x[1]),
-        // Exact and correctly rounded ops, and sigmoid from a correctly rounded exp.
-        Op::Sigmoid => {
-            let e = cr::exp(-x[0].abs());
-            if x[0] < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
-        }
-        _ => op.eval(DType::F64, x),
-    }
-}
-
-/// How far the f64 reference itself may be from exact, in ULP of f64.
-fn reference_ulp(op: Op) -> f64 {
-    match op {
-        Op::Sigmoid => 1.5,
-        // rsqrt(inf) and the like are exact; sums, products, quotients round once.
-        _ => 0.5,
-    }
-}
 
 /// Distance of `got` from the exact result, in units in the last place of `dtype`.
 ///
@@ -356,14 +308,15 @@ fn worst(op: Op, dtype: DType) -> (f64, Vec<f64>, f64, f64) {
         for (case, &bits) in chunk.iter().zip(got) {
             let case: Vec<f64> =
                 case.iter().enumerate().map(|(i, &v)| operand(i).round(v)).collect();
-            let exact = if op == Op::Fma { op.eval(dtype, &case) } else { exact_f64(op, &case) };
+            let exact =
+                if op == Op::Fma { op.eval(dtype, &case) } else { correctly_rounded(op, &case) };
             let got = from_bits(result, bits);
             let (low, high) = op.info().range;
             assert!(got.is_nan() || (low..=high).contains(&got), "{}{case:?} = {got:e}", op.name());
             let mut error = ulp_error(result, got, exact);
             if result == DType::F64 && error.is_finite() {
                 // Fractions of an ULP, where they can matter.
-                let slack = reference_ulp(op);
+                let slack = kiln_accuracy::slack(op);
                 let matters = error > 0.0 && op.max_ulp(result) > 0.5 && error + slack > worst.0;
                 let precise = || kiln_accuracy::error(op, result, &case, got);
                 error = matters.then(precise).flatten().unwrap_or((error - slack).max(0.0));

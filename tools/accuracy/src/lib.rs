@@ -29,6 +29,7 @@ mod sweep;
 mod ulp;
 
 pub use cli::Cli;
+pub use real::{correctly_rounded, slack};
 
 use function::Function;
 use kiln::DType;

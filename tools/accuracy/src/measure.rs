@@ -153,7 +153,84 @@ fn date(days: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::date;
+    use super::{Measure, Settings, date};
+    use crate::function::Function;
+    use crate::record::{Record, State};
+    use crate::report::{breaks_contract, faults};
+    use crate::ulp::Failure;
+    use indicatif::ProgressBar;
+    use kiln::{DType, Mode};
+    use std::path::{Path, PathBuf};
+
+    fn settings(stride: u64) -> Settings {
+        Settings { stride, random: 2_000, composite: 500, speed: false, fresh: false }
+    }
+
+    /// Measures `name` with the state in a file of its own.
+    fn measure(name: &str, dtype: DType, state: &mut State, path: &Path) -> Record {
+        let all = Function::all();
+        let function = all.iter().find(|function| function.name() == name).unwrap();
+        let measure = Measure { function, dtype, modes: &Mode::ALL, settings: settings(8192) };
+        measure.run(state, path, &ProgressBar::hidden()).unwrap();
+        state.records[&State::key(name, dtype)].clone()
+    }
+
+    fn file(name: &str) -> PathBuf {
+        let path =
+            std::env::temp_dir().join(format!("kiln-accuracy-{name}-{}.json", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        path
+    }
+
+    #[test]
+    fn a_broken_off_run_goes_on_where_it_was() {
+        let path = file("resume");
+        let mut state = State::default();
+        let whole = measure("exp", DType::F32, &mut state, &path);
+        assert!(whole.is_complete() && State::load(&path).unwrap().records["f32 exp"] == whole);
+        // As if the last three ranges had not been reached: their part is measured again.
+        let key = State::key("exp", DType::F32);
+        let kept = state.records.get_mut(&key).unwrap();
+        kept.done.truncate(13);
+        let tally = &mut kept.programs[0].tally;
+        let before = tally.inputs;
+        let again = measure("exp", DType::F32, &mut state, &path);
+        assert!(again.is_complete() && again.programs[0].tally.inputs > before);
+        // And nothing is measured a third time.
+        assert_eq!(measure("exp", DType::F32, &mut State::load(&path).unwrap(), &path), again);
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn sound_ops_keep_their_contract() {
+        let path = file("contract");
+        let all = Function::all();
+        for (name, dtype) in [("tanh", DType::F32), ("exp", DType::F64), ("rem", DType::F32)] {
+            let record = measure(name, dtype, &mut State::default(), &path);
+            let function = all.iter().find(|function| function.name() == name).unwrap();
+            assert!(!breaks_contract(function, dtype, &record), "{record:?}");
+            assert_eq!(record.programs.len(), 1);
+            assert!(record.programs[0].tally.interpreted > 0);
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    /// `exp(x) - 1` as written has no digits and the wrong zeros near 0; the default mode repairs
+    /// it. If either were not seen, the measurement would be worth nothing.
+    #[test]
+    fn known_errors_are_found() {
+        let path = file("known");
+        let record = measure("naive expm1", DType::F32, &mut State::default(), &path);
+        let [strict, precise] = &record.programs[..] else { panic!("{record:?}") };
+        assert_eq!((strict.modes.len(), precise.modes.len()), (1, 2));
+        assert!(strict.tally.worst().ulp > 1e6);
+        assert!(strict.tally.failures.contains_key(&Failure::Sign));
+        assert!(precise.tally.worst().ulp < 2.0 && precise.tally.failures.is_empty());
+        let all = Function::all();
+        let function = all.iter().find(|function| function.name() == "naive expm1").unwrap();
+        assert!(faults(function, DType::F32, strict)[0].contains("Sign"));
+        std::fs::remove_file(&path).unwrap();
+    }
 
     #[test]
     fn dates_are_gregorian() {

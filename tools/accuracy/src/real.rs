@@ -83,7 +83,7 @@ impl Real for Expr {
 /// The `f64` nearest to the exact result: by `core-math` where it has the function, by one
 /// operation of the processor where that rounds once. Only `sigmoid` is neither; its `f64` is
 /// within 1.5 ULP of exact.
-pub(crate) fn correctly_rounded(op: Op, x: &[f64]) -> f64 {
+pub fn correctly_rounded(op: Op, x: &[f64]) -> f64 {
     use core_math as cr;
     match op {
         Op::Cbrt => cr::cbrt(x[0]),
@@ -123,7 +123,7 @@ pub(crate) fn correctly_rounded(op: Op, x: &[f64]) -> f64 {
 }
 
 /// How far [`correctly_rounded`] may be from exact, in ULP of `f64`.
-pub(crate) fn slack(op: Op) -> f64 {
+pub fn slack(op: Op) -> f64 {
     if op == Op::Sigmoid { 2.0 } else { 0.5 }
 }
 
