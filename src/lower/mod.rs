@@ -43,8 +43,9 @@ pub fn lower(body: &Graph) -> Program {
     }
     for &output in body.outputs() {
         let value = match body.node(output) {
-            // The store rounds.
+            // The store does the rest.
             Node::Op(Op::ToF16, args) => math::half::before_f16(&mut b, values[args[0].index()]),
+            Node::Op(Op::ToBF16, args) => math::half::before_bf16(&mut b, values[args[0].index()]),
             _ => values[output.index()],
         };
         b.output(value, storage(body.dtype(output)));
