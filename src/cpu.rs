@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 pub struct Cpu {
     /// Fused multiply-add in vector registers.
     pub fma: bool,
-    /// 256-bit vectors (AVX2 with FMA).
+    /// 256-bit vectors (AVX2 with FMA and F16C).
     pub avx2: bool,
     /// 512-bit vectors with masks (AVX-512 F, BW, DQ and VL).
     pub avx512: bool,
@@ -36,7 +36,8 @@ impl Cpu {
 #[cfg(target_arch = "x86_64")]
 fn detect() -> Cpu {
     let fma = is_x86_feature_detected!("avx") && is_x86_feature_detected!("fma");
-    let avx2 = fma && is_x86_feature_detected!("avx2");
+    // No processor has one of the two alone.
+    let avx2 = fma && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c");
     let avx512 = avx2
         && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")

@@ -5,11 +5,11 @@
 //! ```
 
 use crate::cpu::Cpu;
-use crate::emit::{self, EmitError, EmitterKind};
+use crate::emit::{self, EmitError, EmitterKind, cost};
 use crate::fuse::{self, Fusion, Machine, Mode, Proof};
 use crate::lower::{self, lower, op_program};
 use crate::run::{Kernel, Plan};
-use crate::vir::{self, BinaryOp, Inst, UnaryOp};
+use crate::vir;
 use kiln_ir::{DType, Expr, Graph, GraphError, Node, Op, TextError};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -130,32 +130,17 @@ fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan, EmitError> {
     Plan::new(graph, options.fuse, |body| {
         let program = lower(body);
         let code = emit::compile(&program, options.emitter, Cpu::host())?;
-        Ok((code, MACHINE.cost_of_graph(body) as f64 / 10.0))
+        let nanoseconds = cost::nanoseconds(&program, code.emitter());
+        Ok((code, nanoseconds))
     })
 }
 
 /// What fusion must know of the code that `lower` makes: its cost and its bits.
 static MACHINE: LazyLock<Machine> = LazyLock::new(|| Machine::new(op_cost, lower::compute));
 
-/// What an op costs, from its own expansion. Cold regions are skipped as good as always.
+/// What an op costs, from its own expansion.
 fn op_cost(op: Op) -> u64 {
-    let program = op_program(op, DType::F32);
-    let cold =
-        |at: usize| program.cold.iter().any(|cold| (cold.start..cold.end).contains(&(at as u32)));
-    let hot = program.insts.iter().enumerate().filter(|(at, _)| !cold(*at));
-    hot.map(|(_, inst)| primitive_cost(inst)).sum()
-}
-
-/// In tenths of an `add`.
-fn primitive_cost(inst: &Inst) -> u64 {
-    match inst {
-        Inst::Load { .. } | Inst::Const { .. } => 0,
-        Inst::Unary { op: UnaryOp::Bitcast(_), .. } => 0,
-        // Less than an add, so that `-a` is preferred to `0 - a`.
-        Inst::Unary { op: UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Not, .. } => 8,
-        Inst::Unary { op: UnaryOp::Sqrt, .. } | Inst::Binary { op: BinaryOp::Div, .. } => 50,
-        _ => 10,
-    }
+    cost::weight(&op_program(op, DType::F32))
 }
 
 /// Rewrites and merges, within `mode`: [`fuse::fuse`] for the code that this build makes.

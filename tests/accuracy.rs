@@ -313,6 +313,8 @@ fn inputs(op: Op, dtype: DType) -> Vec<Vec<f64>> {
 
 fn to_bits(dtype: DType, value: f64) -> u64 {
     match dtype {
+        DType::F16 => half::f16::from_f64(value).to_bits().into(),
+        DType::BF16 => half::bf16::from_f64(value).to_bits().into(),
         DType::F32 => u64::from((value as f32).to_bits()),
         DType::F64 => value.to_bits(),
         DType::Bool => u64::from(value != 0.0),
@@ -321,6 +323,8 @@ fn to_bits(dtype: DType, value: f64) -> u64 {
 
 fn from_bits(dtype: DType, bits: u64) -> f64 {
     match dtype {
+        DType::F16 => half::f16::from_bits(bits as u16).to_f64(),
+        DType::BF16 => half::bf16::from_bits(bits as u16).to_f64(),
         DType::F32 => f64::from(f32::from_bits(bits as u32)),
         DType::F64 => f64::from_bits(bits),
         DType::Bool => bits as f64,

@@ -145,6 +145,8 @@ impl Placed {
 
 fn dtype(storage: Storage) -> DType {
     match storage {
+        Storage::F16 => DType::F16,
+        Storage::BF16 => DType::BF16,
         Storage::F32 => DType::F32,
         Storage::F64 => DType::F64,
         Storage::Bool => DType::Bool,
@@ -416,6 +418,16 @@ fn casts_of_bool() {
     let is_cast = |op: &&Op| matches!(op.info().typing, Typing::Cast(_));
     let program = |op: &Op| (format!("{} of bool", op.name()), op_program(*op, DType::Bool));
     check_all(Op::ALL.iter().filter(is_cast).map(program));
+}
+
+#[test]
+fn ops_of_f16() {
+    check_all(ops(DType::F16));
+}
+
+#[test]
+fn ops_of_bf16() {
+    check_all(ops(DType::BF16));
 }
 
 #[test]

@@ -48,6 +48,8 @@ impl Drop for Guarded {
 
 fn dtype(storage: Storage) -> DType {
     match storage {
+        Storage::F16 => DType::F16,
+        Storage::BF16 => DType::BF16,
         Storage::F32 => DType::F32,
         Storage::F64 => DType::F64,
         Storage::Bool => DType::Bool,

@@ -36,6 +36,12 @@ fn bits(tensor: &Tensor) -> Vec<u64> {
         }
         Tensor::F64(a) => a.iter().map(|v| if v.is_nan() { 1 } else { v.to_bits() }).collect(),
         Tensor::Bool(a) => a.iter().map(|v| u64::from(*v)).collect(),
+        Tensor::F16(a) => {
+            a.iter().map(|v| if v.is_nan() { 1 } else { v.to_bits().into() }).collect()
+        }
+        Tensor::BF16(a) => {
+            a.iter().map(|v| if v.is_nan() { 1 } else { v.to_bits().into() }).collect()
+        }
     }
 }
 

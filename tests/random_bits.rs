@@ -9,6 +9,7 @@ mod graphs;
 
 use common::{differs, emitters};
 use graphs::Step;
+use half::{bf16, f16};
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitterKind};
 use kiln::lower::lower;
@@ -50,7 +51,12 @@ fn cases() -> impl Strategy<Value = Case> {
         2 => (graphs::steps(80), Just(false)),
         2 => (graphs::steps(40), Just(true)),
     ];
-    let dtypes = prop_oneof![2 => Just(DType::F32), 1 => Just(DType::F64)];
+    let dtypes = prop_oneof![
+        5 => Just(DType::F32),
+        3 => Just(DType::F64),
+        1 => Just(DType::F16),
+        1 => Just(DType::BF16),
+    ];
     (shapes, dtypes, any::<u8>()).prop_map(|((steps, crowded), dtype, mode)| {
         let mode = Mode::ALL[usize::from(mode) % Mode::ALL.len()];
         Case { steps, crowded, dtype, mode }
@@ -149,6 +155,8 @@ fn compare(code: &Code, columns: &[Tensor], expected: &[Vec<u64>]) -> Result<(),
 fn column(storage: Storage, salt: u64) -> Tensor {
     let values = Array1::from(graphs::values(LENGTH, salt));
     match storage {
+        Storage::F16 => values.mapv(f16::from_f64).into(),
+        Storage::BF16 => values.mapv(bf16::from_f64).into(),
         Storage::F32 => values.mapv(|value| value as f32).into(),
         Storage::F64 => values.into(),
         Storage::Bool => values.mapv(|value| value > 0.0).into(),
@@ -157,6 +165,8 @@ fn column(storage: Storage, salt: u64) -> Tensor {
 
 fn bits(tensor: &Tensor) -> Vec<u64> {
     match tensor {
+        Tensor::F16(array) => array.iter().map(|value| u64::from(value.to_bits())).collect(),
+        Tensor::BF16(array) => array.iter().map(|value| u64::from(value.to_bits())).collect(),
         Tensor::F32(array) => array.iter().map(|value| u64::from(value.to_bits())).collect(),
         Tensor::F64(array) => array.iter().map(|value| value.to_bits()).collect(),
         Tensor::Bool(array) => array.iter().map(|value| u64::from(*value)).collect(),

@@ -132,6 +132,8 @@ pub(crate) fn broadcast(suite: Suite) {
 
 fn transposed(tensor: &Tensor) -> View<'_> {
     match tensor {
+        Tensor::F16(array) => View::from(array.t()),
+        Tensor::BF16(array) => View::from(array.t()),
         Tensor::F32(array) => View::from(array.t()),
         Tensor::F64(array) => View::from(array.t()),
         Tensor::Bool(array) => View::from(array.t()),

@@ -23,6 +23,7 @@
 //! Elements lie as [`Storage`] says; a `bool` is one byte, read as "not zero", written as 0 or 1.
 
 pub mod clif;
+pub mod cost;
 mod interp;
 mod live;
 mod memory;

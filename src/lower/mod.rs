@@ -7,12 +7,15 @@
 pub(crate) mod math;
 
 use crate::vir::{Builder, Program, Storage, Type, Value, interp};
+use half::{bf16, f16};
 use kiln_ir::{DType, Graph, Node, Op, Typing};
 
 /// How an element of this type lies in memory.
 pub fn storage(dtype: DType) -> Storage {
     match dtype {
         DType::Bool => Storage::Bool,
+        DType::F16 => Storage::F16,
+        DType::BF16 => Storage::BF16,
         DType::F32 => Storage::F32,
         DType::F64 => Storage::F64,
     }
@@ -39,7 +42,12 @@ pub fn lower(body: &Graph) -> Program {
         });
     }
     for &output in body.outputs() {
-        b.output(values[output.index()], storage(body.dtype(output)));
+        let value = match body.node(output) {
+            // The store rounds.
+            Node::Op(Op::ToF16, args) => math::half::before_f16(&mut b, values[args[0].index()]),
+            _ => values[output.index()],
+        };
+        b.output(value, storage(body.dtype(output)));
     }
     b.finish()
 }
@@ -47,7 +55,7 @@ pub fn lower(body: &Graph) -> Program {
 fn constant(b: &mut Builder, dtype: DType, value: f64) -> Value {
     match dtype {
         DType::Bool => b.mask(Type::M32, value != 0.0),
-        DType::F32 => b.f32(value as f32),
+        DType::F16 | DType::BF16 | DType::F32 => b.f32(value as f32),
         DType::F64 => b.f64(value),
     }
 }
@@ -67,9 +75,10 @@ pub fn op_program(op: Op, dtype: DType) -> Program {
         operands.push(b.input(storage(ty)));
     }
     let result = lower_op(&mut b, op, &operands);
-    let stored = match b.ty(result) {
-        Type::F32 => Storage::F32,
-        Type::F64 => Storage::F64,
+    let stored = match (op.info().typing, b.ty(result)) {
+        (Typing::Cast(dtype), _) => storage(dtype),
+        (_, Type::F32) => Storage::F32,
+        (_, Type::F64) => Storage::F64,
         _ => Storage::Bool,
     };
     b.output(result, stored);
@@ -81,6 +90,8 @@ pub fn compute(op: Op, dtype: DType, operands: &[f64]) -> f64 {
     let program = op_program(op, dtype);
     let bits = |(value, storage): (&f64, &Storage)| match storage {
         Storage::Bool => u64::from(*value != 0.0),
+        Storage::F16 => f16::from_f64(*value).to_bits().into(),
+        Storage::BF16 => bf16::from_f64(*value).to_bits().into(),
         Storage::F32 => u64::from((*value as f32).to_bits()),
         Storage::F64 => value.to_bits(),
     };
@@ -90,6 +101,8 @@ pub fn compute(op: Op, dtype: DType, operands: &[f64]) -> f64 {
     let result = interp::run(&program, &slices, 1)[0][0];
     match program.outputs[0].storage {
         Storage::Bool => result as f64,
+        Storage::F16 => f16::from_bits(result as u16).to_f64(),
+        Storage::BF16 => bf16::from_bits(result as u16).to_f64(),
         Storage::F32 => f64::from(f32::from_bits(result as u32)),
         Storage::F64 => f64::from_bits(result),
     }
@@ -143,6 +156,8 @@ pub(crate) fn lower_op(b: &mut Builder, op: Op, operands: &[Value]) -> Value {
         Op::Sigmoid => math::hyperbolic::sigmoid(b, x),
         Op::Erf => math::erf::erf(b, x),
         Op::Erfc => math::erf::erfc(b, x),
+        Op::ToF16 => math::half::to_f16(b, x),
+        Op::ToBF16 => math::half::to_bf16(b, x),
         Op::ToF32 => math::basic::to_float(b, x, Type::F32),
         Op::ToF64 => math::basic::to_float(b, x, Type::F64),
         Op::ToBool => math::basic::to_bool(b, x),

@@ -90,6 +90,8 @@ fn check_types(code: &Code, inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Res
         return Err(RunError::OutputCount { expected, found });
     }
     let dtype = |storage: &Storage| match storage {
+        Storage::F16 => DType::F16,
+        Storage::BF16 => DType::BF16,
         Storage::F32 => DType::F32,
         Storage::F64 => DType::F64,
         Storage::Bool => DType::Bool,

@@ -78,6 +78,7 @@ pub(super) struct Block {
 macro_rules! by_size {
     ($size:expr, $function:ident($($argument:expr),*)) => {
         match $size {
+            2 => $function::<u16>($($argument),*),
             1 => $function::<u8>($($argument),*),
             4 => $function::<u32>($($argument),*),
             8 => $function::<u64>($($argument),*),

@@ -2,6 +2,7 @@
 
 use super::view::{Element, View, ViewMut};
 use crate::error::RunError;
+use half::{bf16, f16};
 use kiln_ir::DType;
 use ndarray::{Array, ArrayD, Dimension, IxDyn};
 use std::alloc::{Layout, alloc_zeroed};
@@ -9,6 +10,10 @@ use std::alloc::{Layout, alloc_zeroed};
 /// An owned array of any element type.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tensor {
+    /// Of `f16`.
+    F16(ArrayD<f16>),
+    /// Of `bf16`.
+    BF16(ArrayD<bf16>),
     /// Of `f32`.
     F32(ArrayD<f32>),
     /// Of `f64`.
@@ -21,6 +26,8 @@ pub enum Tensor {
 macro_rules! with_array {
     ($tensor:expr, $array:ident => $body:expr) => {
         match $tensor {
+            Tensor::F16($array) => $body,
+            Tensor::BF16($array) => $body,
             Tensor::F32($array) => $body,
             Tensor::F64($array) => $body,
             Tensor::Bool($array) => $body,
@@ -32,6 +39,8 @@ impl Tensor {
     /// Zeros (or false), in row-major order.
     pub fn zeros(dtype: DType, shape: &[usize]) -> Result<Tensor, RunError> {
         Ok(match dtype {
+            DType::F16 => Tensor::F16(zeros(shape)?),
+            DType::BF16 => Tensor::BF16(zeros(shape)?),
             DType::F32 => Tensor::F32(zeros(shape)?),
             DType::F64 => Tensor::F64(zeros(shape)?),
             DType::Bool => Tensor::Bool(zeros(shape)?),
@@ -41,6 +50,8 @@ impl Tensor {
     /// The element type.
     pub fn dtype(&self) -> DType {
         match self {
+            Tensor::F16(_) => DType::F16,
+            Tensor::BF16(_) => DType::BF16,
             Tensor::F32(_) => DType::F32,
             Tensor::F64(_) => DType::F64,
             Tensor::Bool(_) => DType::Bool,
@@ -60,6 +71,22 @@ impl Tensor {
     /// A view to write through.
     pub fn view_mut(&mut self) -> ViewMut<'_> {
         with_array!(self, array => ViewMut::from(array))
+    }
+
+    /// The array of `f16`.
+    pub fn into_f16(self) -> Result<ArrayD<f16>, RunError> {
+        match self {
+            Tensor::F16(array) => Ok(array),
+            other => Err(other.is_not(DType::F16)),
+        }
+    }
+
+    /// The array of `bf16`.
+    pub fn into_bf16(self) -> Result<ArrayD<bf16>, RunError> {
+        match self {
+            Tensor::BF16(array) => Ok(array),
+            other => Err(other.is_not(DType::BF16)),
+        }
     }
 
     /// The array of `f32`.
@@ -88,6 +115,18 @@ impl Tensor {
 
     fn is_not(&self, expected: DType) -> RunError {
         RunError::TensorDType { expected, found: self.dtype() }
+    }
+}
+
+impl<D: Dimension> From<Array<f16, D>> for Tensor {
+    fn from(array: Array<f16, D>) -> Tensor {
+        Tensor::F16(array.into_dyn())
+    }
+}
+
+impl<D: Dimension> From<Array<bf16, D>> for Tensor {
+    fn from(array: Array<bf16, D>) -> Tensor {
+        Tensor::BF16(array.into_dyn())
     }
 }
 

@@ -35,13 +35,12 @@ const NUMBERS: &[f64] = &[
 
 /// Builds an elementwise graph from steps over the inputs `x`, `y` and `z` of type `dtype`; the
 /// last node is the output. Steps whose operands cannot fit are skipped. Casts lead to numbers of
-/// the other type, which other steps take up.
+/// other types: steps take up those that arithmetic is done in, one of the others is an output.
 pub fn graph(dtype: DType, ops: &[Op], steps: &[Step]) -> Graph {
     let mut drawing = Drawing::new(dtype, ops, steps);
     let last = *drawing.numbers(dtype).last().unwrap();
-    drawing.graph.output(last);
-    if let Some(&mask) = drawing.bools.last() {
-        drawing.graph.output(mask);
+    for output in [Some(last), drawing.bools.last().copied(), drawing.half].into_iter().flatten() {
+        drawing.graph.output(output);
     }
     drawing.graph
 }
@@ -69,28 +68,48 @@ struct Drawing {
     /// Of `f32` and of `f64`.
     floats: [Vec<NodeId>; 2],
     bools: Vec<NodeId>,
+    /// The last number that was rounded to 16 bits.
+    half: Option<NodeId>,
 }
 
 impl Drawing {
     fn new(dtype: DType, ops: &[Op], steps: &[Step]) -> Drawing {
         let graph = Graph::new("random");
-        let mut drawing = Drawing { graph, floats: Default::default(), bools: Vec::new() };
+        let mut drawing =
+            Drawing { graph, floats: Default::default(), bools: Vec::new(), half: None };
         for name in ["x", "y", "z"] {
             let input = Input { name: name.into(), dtype, dims: None };
             let input = drawing.graph.input(input).unwrap();
-            drawing.numbers(dtype).push(input);
+            drawing.push(input);
         }
+        let (usual, other) = match dtype {
+            DType::F64 => (DType::F64, DType::F32),
+            _ => (DType::F32, DType::F64),
+        };
         for &(op, a, b, c) in steps {
-            let other = if dtype == DType::F32 { DType::F64 } else { DType::F32 };
             let both = !drawing.numbers(other).is_empty();
-            let dtype = if both && c % 3 == 2 { other } else { dtype };
+            let dtype = if both && c % 3 == 2 { other } else { usual };
             drawing.step(dtype, ops[op % ops.len()], [a, b, c]);
         }
         drawing
     }
 
+    /// The numbers that are computed with as `dtype` is.
     fn numbers(&mut self, dtype: DType) -> &mut Vec<NodeId> {
         &mut self.floats[usize::from(dtype == DType::F64)]
+    }
+
+    /// Offers a value to later steps.
+    fn push(&mut self, id: NodeId) {
+        match self.graph.dtype(id) {
+            DType::Bool => self.bools.push(id),
+            DType::F16 | DType::BF16 => {
+                self.half = Some(id);
+                let wide = self.graph.op(Op::ToF32, &[id]).unwrap();
+                self.numbers(DType::F32).push(wide);
+            }
+            dtype => self.numbers(dtype).push(id),
+        }
     }
 
     /// Applies `op` to numbers of type `dtype`, or to bools, where there are some.
@@ -110,10 +129,7 @@ impl Drawing {
         };
         let Some(operands) = operands else { return };
         let id = self.graph.op(op, &operands).unwrap();
-        match self.graph.dtype(id) {
-            DType::Bool => self.bools.push(id),
-            dtype => self.numbers(dtype).push(id),
-        }
+        self.push(id);
     }
 
     /// Now and then a constant; else recent nodes more often than old ones.

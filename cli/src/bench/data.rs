@@ -1,6 +1,7 @@
 //! What a benchmark computes on: arrays, how many bytes a graph moves, and the copy of as many.
 
 use crate::failure::Failure;
+use half::{bf16, f16};
 use kiln::ir::Node;
 use kiln::run::{broadcast_shape, matmul_shape};
 use kiln::{DType, Graph, Kernel, RunError, Tensor};
@@ -28,6 +29,8 @@ pub(super) fn random(dtype: DType, shape: &[usize], seed: u64) -> Result<Tensor,
     let number = |bits: u64| bits as f64 / (1u64 << 53) as f64 * 6.0 - 3.0;
     let mut tensor = Tensor::zeros(dtype, shape)?;
     match &mut tensor {
+        Tensor::F16(array) => array.mapv_inplace(|_| f16::from_f64(number(next()))),
+        Tensor::BF16(array) => array.mapv_inplace(|_| bf16::from_f64(number(next()))),
         Tensor::F32(array) => array.mapv_inplace(|_| number(next()) as f32),
         Tensor::F64(array) => array.mapv_inplace(|_| number(next())),
         Tensor::Bool(array) => array.mapv_inplace(|_| next() % 2 == 0),

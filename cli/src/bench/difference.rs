@@ -13,6 +13,16 @@ pub(super) struct Difference {
 impl Difference {
     pub(super) fn of(a: &Tensor, b: &Tensor) -> Difference {
         match (a, b) {
+            (Tensor::F16(a), Tensor::F16(b)) => Difference::over(a, b, |a, b| {
+                let steps =
+                    ordered(a.to_bits().into(), 15).abs_diff(ordered(b.to_bits().into(), 15));
+                Difference::between(a.into(), b.into(), steps)
+            }),
+            (Tensor::BF16(a), Tensor::BF16(b)) => Difference::over(a, b, |a, b| {
+                let steps =
+                    ordered(a.to_bits().into(), 15).abs_diff(ordered(b.to_bits().into(), 15));
+                Difference::between(a.into(), b.into(), steps)
+            }),
             (Tensor::F32(a), Tensor::F32(b)) => Difference::over(a, b, |a, b| {
                 let steps =
                     ordered(a.to_bits().into(), 31).abs_diff(ordered(b.to_bits().into(), 31));

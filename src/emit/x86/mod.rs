@@ -11,6 +11,7 @@
 
 mod allocate;
 mod encode;
+mod half;
 mod isa;
 mod listing;
 mod machine;
