@@ -66,6 +66,14 @@ struct Buffers {
     references: Vec<f64>,
 }
 
+/// Consecutive inputs, what the fastest emitter makes of them, and what it should.
+struct Block<'a> {
+    number: u64,
+    inputs: &'a [f32],
+    results: &'a [f32],
+    references: &'a [f64],
+}
+
 impl<'a> Exhaustive<'a> {
     pub(crate) fn new(
         function: &'a Function,
@@ -110,9 +118,9 @@ impl<'a> Exhaustive<'a> {
         mix(block % (BLOCKS / 2)).is_multiple_of(self.stride)
     }
 
-    fn block(&self, block: u64, buffers: &mut Buffers, tallies: &mut [Tally]) {
+    fn block(&self, number: u64, buffers: &mut Buffers, tallies: &mut [Tally]) {
         let Buffers { inputs, results, others, references } = buffers;
-        let first = block as u32 * BLOCK as u32;
+        let first = number as u32 * BLOCK as u32;
         for (place, input) in inputs.iter_mut().enumerate() {
             *input = f32::from_bits(first + place as u32);
         }
@@ -126,79 +134,46 @@ impl<'a> Exhaustive<'a> {
             falls: negative,
         };
         for (index, (program, tally)) in self.programs.iter().zip(tallies).enumerate() {
-            let mut best = None;
-            for (emitter, kernel) in &program.kernels {
-                let target: &mut [f32] = if best.is_none() { results } else { others };
-                run(kernel, &[&*inputs], target);
-                let hash = match best {
-                    None => {
-                        let found = scan(results, references, expected);
-                        self.judge_block(index, found, inputs, results, references, tally);
-                        best = Some(found.hash);
-                        found.hash
-                    }
-                    Some(_) => hash(others, expected.flip),
-                };
-                self.note(tally, emitter, hash, best, block, inputs, (results, others));
+            let (fastest, rest) = program.kernels.split_first().expect("some emitter works");
+            run(&fastest.1, &[&*inputs], results);
+            let found = scan(results, references, expected);
+            let block = Block { number, inputs, results, references };
+            add_hash(tally, fastest.0, found.hash, number);
+            for (emitter, kernel) in rest {
+                run(kernel, &[&*inputs], others);
+                let hash = hash(others, expected.flip);
+                add_hash(tally, *emitter, hash, number);
+                if hash != found.hash {
+                    differ(tally, *emitter, &block, others);
+                }
             }
-            tally.inputs += BLOCK as u64;
-            if mix(!block).is_multiple_of((INTERPRETED / self.stride).max(1)) {
+            if mix(!number).is_multiple_of((INTERPRETED / self.stride).max(1)) {
                 run(&program.interpreter, &[&*inputs], others);
-                if best.is_some_and(|best| best != hash(others, expected.flip)) {
-                    differ(tally, &EmitterKind::Interp, inputs, results, others);
+                if hash(others, expected.flip) != found.hash {
+                    differ(tally, EmitterKind::Interp, &block, others);
                 }
                 tally.interpreted += BLOCK as u64;
             }
-            self.sample(index, block, inputs, results, references, tally);
+            tally.inputs += BLOCK as u64;
+            tally.turns += found.turns;
+            self.judge_block(index, found, &block, tally);
+            self.sample(index, &block, tally);
         }
-    }
-
-    /// Adds an emitter's hash of a block to those of its half, whatever the order of blocks.
-    #[allow(clippy::too_many_arguments, reason = "one call, of what a block consists of")]
-    fn note(
-        &self,
-        tally: &mut Tally,
-        emitter: &EmitterKind,
-        hash: u64,
-        best: Option<u64>,
-        block: u64,
-        inputs: &[f32],
-        (results, others): (&[f32], &[f32]),
-    ) {
-        if best.is_some_and(|best| best != hash) {
-            differ(tally, emitter, inputs, results, others);
-        }
-        let half = BLOCKS / 2;
-        let Hashes(sums) = tally.hashes.entry(emitter_name(*emitter)).or_default();
-        let sum = &mut sums[(block / half) as usize];
-        *sum = sum.wrapping_add(mix(hash ^ mix(block % half)));
     }
 
     /// Judges what the fast reference finds worth it.
-    fn judge_block(
-        &self,
-        index: usize,
-        found: Scan,
-        inputs: &[f32],
-        results: &[f32],
-        references: &[f64],
-        tally: &mut Tally,
-    ) {
-        tally.turns += found.turns;
-        let known = &self.known[index];
-        let least = [0, 1].map(|regime| {
-            let known: &AtomicU64 = &known[regime];
-            (f64::from_bits(known.load(Ordering::Relaxed)) - MARGIN).max(0.0)
-        });
+    fn judge_block(&self, index: usize, found: Scan, block: &Block<'_>, tally: &mut Tally) {
+        let least = self.known[index]
+            .each_ref()
+            .map(|known| (f64::from_bits(known.load(Ordering::Relaxed)) - MARGIN).max(0.0));
         let interesting = |regime: usize| found.worst[regime] > least[regime].to_bits();
         if !found.odd && !interesting(0) && !interesting(1) {
             return;
         }
         let (low, high) = self.function.range();
-        for ((&input, &got), &reference) in inputs.iter().zip(results).zip(references) {
-            let got = f64::from(got);
-            // Composites may make a NaN of an infinity (-inf * 0): they promise nothing there.
-            if input.is_infinite() && self.function.op().is_none() {
+        for (place, &reference) in block.references.iter().enumerate() {
+            let (input, got) = (block.inputs[place], f64::from(block.results[place]));
+            if self.promises_nothing(input) {
                 continue;
             }
             tally.outside += u64::from(got < low || got > high);
@@ -218,6 +193,11 @@ impl<'a> Exhaustive<'a> {
         }
     }
 
+    /// Composites may make a NaN of an infinity (-inf * 0).
+    fn promises_nothing(&self, input: f32) -> bool {
+        input.is_infinite() && self.function.op().is_none()
+    }
+
     /// Judges one result by the precise reference.
     fn judge_one(&self, index: usize, input: f32, got: f64, tally: &mut Tally) {
         let input = f64::from(input);
@@ -230,19 +210,11 @@ impl<'a> Exhaustive<'a> {
     }
 
     /// Judges a few results by the precise reference, and the fast reference too.
-    fn sample(
-        &self,
-        index: usize,
-        block: u64,
-        inputs: &[f32],
-        results: &[f32],
-        references: &[f64],
-        tally: &mut Tally,
-    ) {
-        let from = mix(block ^ index as u64) as usize % SAMPLE;
+    fn sample(&self, index: usize, block: &Block<'_>, tally: &mut Tally) {
+        let from = mix(block.number ^ index as u64) as usize % SAMPLE;
         for place in (from..BLOCK).step_by(SAMPLE) {
-            let (input, reference) = (inputs[place], references[place]);
-            if input.is_infinite() && self.function.op().is_none() {
+            let (input, reference) = (block.inputs[place], block.references[place]);
+            if self.promises_nothing(input) {
                 continue;
             }
             let exact = self.function.float(&[f64::from(input)]);
@@ -254,7 +226,7 @@ impl<'a> Exhaustive<'a> {
                 tally.reference_gap = f64::MAX;
             }
             tally.checked += 1;
-            let verdict = judge(DType::F32, f64::from(results[place]), exact);
+            let verdict = judge(DType::F32, f64::from(block.results[place]), exact);
             if matches!(verdict, Verdict::Ulp { .. }) {
                 tally.add(verdict, &[f64::from(input)]);
             }
@@ -262,13 +234,21 @@ impl<'a> Exhaustive<'a> {
     }
 }
 
-/// Notes the first input of a block at which results differ.
-fn differ(tally: &mut Tally, emitter: &EmitterKind, inputs: &[f32], left: &[f32], right: &[f32]) {
+/// Adds an emitter's hash of a block to those of its half, whatever the order of blocks.
+fn add_hash(tally: &mut Tally, emitter: EmitterKind, hash: u64, number: u64) {
+    let half = BLOCKS / 2;
+    let Hashes(sums) = tally.hashes.entry(emitter_name(emitter)).or_default();
+    let sum = &mut sums[(number / half) as usize];
+    *sum = sum.wrapping_add(mix(hash ^ mix(number % half)));
+}
+
+/// Notes the first input of a block at which another emitter's results differ.
+fn differ(tally: &mut Tally, emitter: EmitterKind, block: &Block<'_>, others: &[f32]) {
     let same = |a: f32, b: f32| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
-    let first = (0..inputs.len()).find(|&place| !same(left[place], right[place]));
+    let first = (0..BLOCK).find(|&place| !same(block.results[place], others[place]));
     if let Some(place) = first {
-        let at = vec![f64::from(inputs[place]).to_bits()];
-        let known = tally.differs.entry(emitter_name(*emitter)).or_insert_with(|| at.clone());
+        let at = vec![f64::from(block.inputs[place]).to_bits()];
+        let known = tally.differs.entry(emitter_name(emitter)).or_insert_with(|| at.clone());
         *known = at.min(known.clone());
     }
 }

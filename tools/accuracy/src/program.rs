@@ -8,7 +8,8 @@ use kiln::{
 };
 use ndarray::{ArrayView1, ArrayViewMut1};
 
-/// One program, compiled for each emitter that this machine has, the fastest first.
+/// One program, compiled for each emitter that this machine has, the fastest first;
+/// without any, the interpreter.
 pub(crate) struct Program {
     pub(crate) modes: Vec<Mode>,
     pub(crate) kernels: Vec<(EmitterKind, Kernel)>,
@@ -45,11 +46,14 @@ pub(crate) fn programs(
             continue;
         }
         // An emitter that this machine cannot run is left out.
-        let kernels = EMITTERS
+        let mut kernels: Vec<(EmitterKind, Kernel)> = EMITTERS
             .into_iter()
             .filter_map(|kind| compile(&graph, mode, kind).ok().map(|kernel| (kind, kernel)))
             .collect();
         let interpreter = compile(&graph, mode, EmitterKind::Interp)?;
+        if kernels.is_empty() {
+            kernels.push((EmitterKind::Interp, compile(&graph, mode, EmitterKind::Interp)?));
+        }
         programs.push(Program { modes: vec![mode], kernels, interpreter, text });
     }
     Ok(programs)
