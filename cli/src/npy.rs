@@ -10,6 +10,7 @@ use ndarray_npy::WriteNpyExt;
 use ndarray_npy::npy::header::{Header, ParseHeaderError, ReadHeaderError};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Read};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 /// The longest header text; NumPy itself reads 10 000 bytes.
@@ -105,12 +106,14 @@ impl NpyFile {
             ErrorKind::InvalidData => fail("a bool in the file is neither 0 nor 1".into()),
             _ => cannot("read", &self.path, &error),
         })?;
-        Ok(match (self.fortran, tensor) {
-            (false, tensor) => tensor,
-            (true, Tensor::F32(array)) => Tensor::F32(array.reversed_axes()),
-            (true, Tensor::F64(array)) => Tensor::F64(array.reversed_axes()),
-            (true, Tensor::Bool(array)) => Tensor::Bool(array.reversed_axes()),
-        })
+        if self.fortran {
+            match &mut tensor {
+                Tensor::F32(array) => *array = mem::take(array).reversed_axes(),
+                Tensor::F64(array) => *array = mem::take(array).reversed_axes(),
+                Tensor::Bool(array) => *array = mem::take(array).reversed_axes(),
+            }
+        }
+        Ok(tensor)
     }
 }
 
