@@ -8,7 +8,7 @@ mod common;
 use Class::{Column, Contiguous, Reversed, Row, Splat, Strided, Transposed};
 use common::{Rng, differs, emitters};
 use kiln::emit::{Code, EmitterKind};
-use kiln::lower::{lower, op_program};
+use kiln::lower::{Tier, lower, op_program};
 use kiln::run::{View, ViewMut, Work, execute};
 use kiln::vir::{Program, Storage, interp};
 use kiln::{Mode, pipeline};
@@ -300,7 +300,7 @@ impl Subject {
                     })
                     .collect();
                 // So dear that two elements are worth a thread.
-                let work = Work { threads: Some(threads), cost: 1e6 };
+                let work = Work { threads: Some(threads), cost: 1e6, ..Work::default() };
                 execute(code, &views, &mut targets, work).unwrap();
                 for (at, (result, image)) in results.iter_mut().zip(&images).enumerate() {
                     if *result != image.bytes {
@@ -389,7 +389,9 @@ fn derived(dtype: DType) -> impl Iterator<Item = (String, Program)> {
         for mode in Mode::ALL {
             let fused = pipeline::fuse(&graph, mode).graph;
             let bodies = fused.nodes().iter().filter_map(|node| match node {
-                Node::Fused { body, .. } => Some(lower(body)),
+                Node::Fused { body, .. } => {
+                    Some(lower(body, if mode == Mode::Fast { Tier::Fast } else { Tier::Default }))
+                }
                 _ => None,
             });
             for program in bodies {

@@ -12,7 +12,7 @@ use graphs::Step;
 use half::{bf16, f16};
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitterKind};
-use kiln::lower::lower;
+use kiln::lower::{Tier, lower};
 use kiln::run::{Tensor, View, ViewMut, Work, execute};
 use kiln::vir::{Program, Storage, interp};
 use kiln::{DType, Graph, Mode, pipeline};
@@ -103,7 +103,8 @@ fn check(case: &Case, tried: &mut Tried) -> Result<(), TestCaseError> {
     let fused = pipeline::fuse(&graph, case.mode).graph;
     for node in fused.nodes() {
         let Node::Fused { body, .. } = node else { continue };
-        let program = lower(body);
+        let tier = if case.mode == Mode::Fast { Tier::Fast } else { Tier::Default };
+        let program = lower(body, tier);
         tried.programs += 1;
         for (kind, count) in
             [EmitterKind::Avx2, EmitterKind::Avx512].into_iter().zip(&mut tried.spilled)
@@ -134,7 +135,7 @@ fn compare(code: &Code, columns: &[Tensor], expected: &[Vec<u64>]) -> Result<(),
         code.outputs().iter().map(|&storage| column(storage, 0)).collect();
     let views: Vec<View<'_>> = columns.iter().map(Tensor::view).collect();
     let mut targets: Vec<ViewMut<'_>> = outputs.iter_mut().map(Tensor::view_mut).collect();
-    execute(code, &views, &mut targets, Work { threads: Some(1), cost: 1.0 })
+    execute(code, &views, &mut targets, Work { threads: Some(1), ..Work::default() })
         .map_err(|error| error.to_string())?;
     drop(targets);
     for (at, (output, expected)) in outputs.iter().zip(expected).enumerate() {
