@@ -439,3 +439,20 @@ fn derived_ops_of_f32() {
 fn derived_ops_of_f64() {
     check_all(derived(DType::F64));
 }
+
+/// Arrays that no cache holds are written past the caches, by whole cache lines where these are
+/// whole: neither shows in the bits.
+#[test]
+fn arrays_larger_than_caches() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    let mut rng = Rng::new(2);
+    let gelu = derived(DType::F32).find(|(name, _)| name.starts_with("gelu_tanh")).unwrap();
+    let ops = [(Op::Add, DType::F32), (Op::Lt, DType::F64)];
+    let ops = ops.map(|(op, dtype)| (op.name().to_string(), op_program(op, dtype)));
+    for (name, program) in ops.into_iter().chain([gelu]) {
+        let subject = Subject::new(name, program, &mut rng);
+        let inputs = vec![Contiguous; subject.program.inputs.len()];
+        let arrangement = subject.arrangement(inputs, Contiguous, None, (0, 1));
+        pool.install(|| subject.check(&arrangement, [1, 12_000_003]));
+    }
+}
