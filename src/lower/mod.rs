@@ -10,6 +10,31 @@ use crate::vir::{Builder, Program, Storage, Type, Value, interp};
 use half::{bf16, f16};
 use kiln_ir::{DType, Graph, Node, Op, Typing};
 
+/// How accurate the expansions of a program are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Tier {
+    /// Every op within the bound in its row of the op table.
+    #[default]
+    Default,
+    /// Ops for which that is at least a fifth faster within [`Tier::FAST_ULP`], the others as by
+    /// default.
+    Fast,
+}
+
+impl Tier {
+    /// The largest error of an op in the fast tier, in units in the last place.
+    pub const FAST_ULP: f64 = 4.0;
+
+    /// The largest error of `op` in units in the last place of `dtype`.
+    pub fn max_ulp(self, op: Op, dtype: DType) -> f64 {
+        let bound = op.max_ulp(dtype);
+        match self {
+            Tier::Fast if bound > 0.5 => Tier::FAST_ULP,
+            _ => bound,
+        }
+    }
+}
+
 /// How an element of this type lies in memory.
 pub fn storage(dtype: DType) -> Storage {
     match dtype {
@@ -26,7 +51,7 @@ pub fn storage(dtype: DType) -> Storage {
 /// # Panics
 ///
 /// If the body holds anything else: `fuse` never builds such a body.
-pub fn lower(body: &Graph) -> Program {
+pub fn lower(body: &Graph, tier: Tier) -> Program {
     let mut b = Builder::new();
     let inputs: Vec<Value> = body.inputs().iter().map(|i| b.input(storage(i.dtype))).collect();
     let mut values: Vec<Value> = Vec::with_capacity(body.nodes().len());
@@ -36,15 +61,16 @@ pub fn lower(body: &Graph) -> Program {
             Node::Const(bits) => constant(&mut b, body.dtype(id), f64::from_bits(*bits)),
             Node::Op(op, args) => {
                 let operands: Vec<Value> = args.iter().map(|arg| values[arg.index()]).collect();
-                lower_op(&mut b, *op, &operands)
+                lower_op(&mut b, tier, *op, &operands)
             }
             _ => panic!("a fused body holds elementwise ops only"),
         });
     }
     for &output in body.outputs() {
         let value = match body.node(output) {
-            // The store rounds.
+            // The store does the rest.
             Node::Op(Op::ToF16, args) => math::half::before_f16(&mut b, values[args[0].index()]),
+            Node::Op(Op::ToBF16, args) => math::half::before_bf16(&mut b, values[args[0].index()]),
             _ => values[output.index()],
         };
         b.output(value, storage(body.dtype(output)));
@@ -64,6 +90,11 @@ fn constant(b: &mut Builder, dtype: DType, value: f64) -> Value {
 ///
 /// Logical operands are `bool` whatever `dtype` says.
 pub fn op_program(op: Op, dtype: DType) -> Program {
+    op_program_in(Tier::Default, op, dtype)
+}
+
+/// [`op_program`] in a tier.
+pub fn op_program_in(tier: Tier, op: Op, dtype: DType) -> Program {
     let mut b = Builder::new();
     let mut operands = Vec::new();
     for index in 0..op.arity() {
@@ -74,7 +105,7 @@ pub fn op_program(op: Op, dtype: DType) -> Program {
         };
         operands.push(b.input(storage(ty)));
     }
-    let result = lower_op(&mut b, op, &operands);
+    let result = lower_op(&mut b, tier, op, &operands);
     let stored = match (op.info().typing, b.ty(result)) {
         (Typing::Cast(dtype), _) => storage(dtype),
         (_, Type::F32) => Storage::F32,
@@ -109,7 +140,7 @@ pub fn compute(op: Op, dtype: DType, operands: &[f64]) -> f64 {
 }
 
 /// Expands one op. A bool is a mask of 32-bit lanes ([`Type::M32`]) between ops.
-pub(crate) fn lower_op(b: &mut Builder, op: Op, operands: &[Value]) -> Value {
+pub(crate) fn lower_op(b: &mut Builder, tier: Tier, op: Op, operands: &[Value]) -> Value {
     let x = operands[0];
     let y = operands.get(1).copied().unwrap_or(x);
     let z = operands.get(2).copied().unwrap_or(x);
@@ -154,7 +185,7 @@ pub(crate) fn lower_op(b: &mut Builder, op: Op, operands: &[Value]) -> Value {
         Op::Acosh => math::inverse_hyperbolic::acosh(b, x),
         Op::Atanh => math::inverse_hyperbolic::atanh(b, x),
         Op::Sigmoid => math::hyperbolic::sigmoid(b, x),
-        Op::Erf => math::erf::erf(b, x),
+        Op::Erf => math::erf::erf(b, tier, x),
         Op::Erfc => math::erf::erfc(b, x),
         Op::ToF16 => math::half::to_f16(b, x),
         Op::ToBF16 => math::half::to_bf16(b, x),
