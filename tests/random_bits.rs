@@ -12,11 +12,10 @@ use graphs::Step;
 use half::{bf16, f16};
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitterKind};
-use kiln::lower::{Tier, lower};
 use kiln::run::{Tensor, View, ViewMut, Work, execute};
 use kiln::vir::{Program, Storage, interp};
 use kiln::{DType, Graph, Mode, pipeline};
-use kiln_ir::{Node, Op};
+use kiln_ir::Op;
 use ndarray::Array1;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
@@ -100,11 +99,7 @@ fn chunk(number: u64) {
 
 fn check(case: &Case, tried: &mut Tried) -> Result<(), TestCaseError> {
     let graph = case.graph();
-    let fused = pipeline::fuse(&graph, case.mode).graph;
-    for node in fused.nodes() {
-        let Node::Fused { body, .. } = node else { continue };
-        let tier = if case.mode == Mode::Fast { Tier::Fast } else { Tier::Default };
-        let program = lower(body, tier);
+    for program in pipeline::programs(&graph, case.mode) {
         tried.programs += 1;
         for (kind, count) in
             [EmitterKind::Avx2, EmitterKind::Avx512].into_iter().zip(&mut tried.spilled)
@@ -120,7 +115,7 @@ fn check(case: &Case, tried: &mut Tried) -> Result<(), TestCaseError> {
             compare(&code, &columns, &expected).map_err(|difference| {
                 let Case { mode, .. } = case;
                 TestCaseError::fail(format!(
-                    "{} {mode}: {difference}, for\n{graph}\nfused to\n{fused}\n{program}",
+                    "{} {mode}: {difference}, for\n{graph}\n{program}",
                     code.emitter()
                 ))
             })?;
