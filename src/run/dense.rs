@@ -34,8 +34,8 @@ pub(super) unsafe fn run(code: &Code, operands: &[&Layout]) -> bool {
             (bases[op], steps[op]) = (operand.base, lanes * sizes[op]);
         } else if op < inputs && operand.shape.iter().all(|&size| size == 1) {
             bases[op] = pads.of(op);
-            // SAFETY: the one element of an array, and a vector of elements.
-            unsafe { pack::fill(bases[op], operand.base, lanes, sizes[op]) };
+            // SAFETY: the one element of an array, and a pad, which holds so many.
+            unsafe { pack::fill(bases[op], operand.base, code.copies(), sizes[op]) };
         } else {
             return false;
         }
