@@ -101,11 +101,12 @@ impl Call<'_> {
     }
 }
 
-/// Elements before the first that begins a vector in memory, in an output of numbers.
+/// Elements before the first that begins a vector in memory, in an output that
+/// streams: fewer than a vector has.
 fn head(code: &Code, targets: &[*mut u8]) -> usize {
     let vector = code.bits() as usize / 8;
-    let mut numbers =
-        targets.iter().zip(code.outputs()).filter(|(_, storage)| **storage != Storage::Bool);
+    let streams = |storage: &Storage| matches!(storage, Storage::F32 | Storage::F64);
+    let mut numbers = targets.iter().zip(code.outputs()).filter(|(_, storage)| streams(storage));
     numbers.next().map_or(0, |(target, storage)| {
         let before = target.addr().next_multiple_of(vector) - target.addr();
         // Where elements are not aligned to their size, none begins one, and nothing streams.

@@ -185,8 +185,8 @@ impl<'a> Dense<'a> {
                 Along::Direct => {}
                 Along::Constant => {
                     (steps[op], moves[op], starts[op]) = (0, 0, pads.of(op));
-                    // SAFETY: the one element of an array, and a vector of elements.
-                    unsafe { pack::fill(starts[op], base, lanes, size) };
+                    // SAFETY: the one element of an array, and a pad, which holds so many.
+                    unsafe { pack::fill(starts[op], base, self.code.copies(), size) };
                 }
                 Along::Periodic(own) if own <= WRITTEN_OUT => {
                     let length = longest + if whole { 0 } else { own };

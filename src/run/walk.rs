@@ -4,7 +4,7 @@
 //! long, some columns of them. An operand reaches the kernel
 //!
 //! - where it lies, if its rows are contiguous;
-//! - as one vector and step 0, if its rows repeat one element;
+//! - as copies and step 0, if its rows repeat one element;
 //! - packed into a scratch that stays in L1, otherwise.
 //!
 //! Long rows take one call each. Short rows would pay for it, so a block of them is *joined*: what
@@ -273,9 +273,9 @@ impl<'a> Worker<'a> {
 
     /// Points an input at a vector of the element at `source`.
     fn splat(&mut self, pads: Pads, op: usize, source: *const u8) {
-        let (size, lanes) = (self.job.space.sizes[op], self.job.code.lanes());
-        // SAFETY: an element of the array, and a vector of elements.
-        unsafe { pack::fill(pads.of(op), source, lanes, size) };
+        let (size, copies) = (self.job.space.sizes[op], self.job.code.copies());
+        // SAFETY: an element of the array, and a pad, which holds so many.
+        unsafe { pack::fill(pads.of(op), source, copies, size) };
         self.sources[op] = pads.of(op);
     }
 

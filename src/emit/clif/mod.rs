@@ -38,6 +38,7 @@ pub(super) fn compile(program: &Program, cpu: Cpu) -> Result<Code, EmitError> {
         emitter: EmitterKind::Cranelift,
         bits: BITS,
         lanes: translate::lanes(program),
+        copies: translate::lanes(program),
         inputs: program.inputs.clone(),
         outputs: program.outputs.iter().map(|output| output.storage).collect(),
     })
