@@ -226,7 +226,8 @@ pub fn explain(graph: &Graph, mode: Mode, stage: Stage) -> Result<String, Compil
     })
 }
 
-fn programs(graph: &Graph, mode: Mode) -> impl Iterator<Item = vir::Program> {
+/// The vector program of each fused kernel, in the order they run.
+pub fn programs(graph: &Graph, mode: Mode) -> impl Iterator<Item = vir::Program> {
     let fused = fuse(graph, mode).graph;
     let bodies: Vec<_> = fused
         .nodes()

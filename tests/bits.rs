@@ -8,11 +8,11 @@ mod common;
 use Class::{Column, Contiguous, Reversed, Row, Splat, Strided, Transposed};
 use common::{Rng, differs, emitters};
 use kiln::emit::{Code, EmitterKind};
-use kiln::lower::{lower, op_program};
+use kiln::lower::{Tier, op_program, op_program_in};
 use kiln::run::{View, ViewMut, Work, execute};
 use kiln::vir::{Program, Storage, interp};
 use kiln::{Mode, pipeline};
-use kiln_ir::{DType, Derived, Node, Op, Typing};
+use kiln_ir::{DType, Derived, Op, Typing};
 
 /// The longest of the short rows: two AVX-512 vectors of every unrolling, and a tail.
 const LONGEST: usize = 131;
@@ -300,7 +300,7 @@ impl Subject {
                     })
                     .collect();
                 // So dear that two elements are worth a thread.
-                let work = Work { threads: Some(threads), cost: 1e6 };
+                let work = Work { threads: Some(threads), cost: 1e6, ..Work::default() };
                 execute(code, &views, &mut targets, work).unwrap();
                 for (at, (result, image)) in results.iter_mut().zip(&images).enumerate() {
                     if *result != image.bytes {
@@ -370,10 +370,14 @@ fn check_all(subjects: impl Iterator<Item = (String, Program)>) {
     }
 }
 
-/// The ops of the table, one at a time.
+/// The ops of the table, one at a time, in each tier that makes a difference.
 fn ops(dtype: DType) -> impl Iterator<Item = (String, Program)> {
-    let program = move |&op: &Op| (format!("{} of {dtype}", op.name()), op_program(op, dtype));
-    Op::ALL.iter().map(program)
+    Op::ALL.iter().flat_map(move |&op| {
+        let usual = (format!("{} of {dtype}", op.name()), op_program(op, dtype));
+        let fast = (format!("fast {}", usual.0), op_program_in(Tier::Fast, op, dtype));
+        let differs = fast.1.to_string() != usual.1.to_string();
+        [usual].into_iter().chain(differs.then_some(fast))
+    })
 }
 
 /// The derived ops, rewritten in each mode where that makes a difference.
@@ -387,12 +391,7 @@ fn derived(dtype: DType) -> impl Iterator<Item = (String, Program)> {
         let graph = kiln::ir::parse(&text).unwrap();
         let mut programs: Vec<(String, Program)> = Vec::new();
         for mode in Mode::ALL {
-            let fused = pipeline::fuse(&graph, mode).graph;
-            let bodies = fused.nodes().iter().filter_map(|node| match node {
-                Node::Fused { body, .. } => Some(lower(body)),
-                _ => None,
-            });
-            for program in bodies {
+            for program in pipeline::programs(&graph, mode) {
                 if programs.iter().all(|(_, other)| other.to_string() != program.to_string()) {
                     programs.push((format!("{} of {dtype}, {mode}", op.name), program));
                 }
@@ -438,4 +437,21 @@ fn derived_ops_of_f32() {
 #[test]
 fn derived_ops_of_f64() {
     check_all(derived(DType::F64));
+}
+
+/// Arrays that no cache holds are written past the caches, by whole cache lines where these are
+/// whole: neither shows in the bits.
+#[test]
+fn arrays_larger_than_caches() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    let mut rng = Rng::new(2);
+    let gelu = derived(DType::F32).find(|(name, _)| name.starts_with("gelu_tanh")).unwrap();
+    let ops = [(Op::Add, DType::F32), (Op::Lt, DType::F64)];
+    let ops = ops.map(|(op, dtype)| (op.name().to_string(), op_program(op, dtype)));
+    for (name, program) in ops.into_iter().chain([gelu]) {
+        let subject = Subject::new(name, program, &mut rng);
+        let inputs = vec![Contiguous; subject.program.inputs.len()];
+        let arrangement = subject.arrangement(inputs, Contiguous, None, (0, 1));
+        pool.install(|| subject.check(&arrangement, [1, 12_000_003]));
+    }
 }

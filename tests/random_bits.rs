@@ -12,11 +12,10 @@ use graphs::Step;
 use half::{bf16, f16};
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitterKind};
-use kiln::lower::lower;
 use kiln::run::{Tensor, View, ViewMut, Work, execute};
 use kiln::vir::{Program, Storage, interp};
 use kiln::{DType, Graph, Mode, pipeline};
-use kiln_ir::{Node, Op};
+use kiln_ir::Op;
 use ndarray::Array1;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
@@ -100,10 +99,7 @@ fn chunk(number: u64) {
 
 fn check(case: &Case, tried: &mut Tried) -> Result<(), TestCaseError> {
     let graph = case.graph();
-    let fused = pipeline::fuse(&graph, case.mode).graph;
-    for node in fused.nodes() {
-        let Node::Fused { body, .. } = node else { continue };
-        let program = lower(body);
+    for program in pipeline::programs(&graph, case.mode) {
         tried.programs += 1;
         for (kind, count) in
             [EmitterKind::Avx2, EmitterKind::Avx512].into_iter().zip(&mut tried.spilled)
@@ -119,7 +115,7 @@ fn check(case: &Case, tried: &mut Tried) -> Result<(), TestCaseError> {
             compare(&code, &columns, &expected).map_err(|difference| {
                 let Case { mode, .. } = case;
                 TestCaseError::fail(format!(
-                    "{} {mode}: {difference}, for\n{graph}\nfused to\n{fused}\n{program}",
+                    "{} {mode}: {difference}, for\n{graph}\n{program}",
                     code.emitter()
                 ))
             })?;
@@ -134,7 +130,7 @@ fn compare(code: &Code, columns: &[Tensor], expected: &[Vec<u64>]) -> Result<(),
         code.outputs().iter().map(|&storage| column(storage, 0)).collect();
     let views: Vec<View<'_>> = columns.iter().map(Tensor::view).collect();
     let mut targets: Vec<ViewMut<'_>> = outputs.iter_mut().map(Tensor::view_mut).collect();
-    execute(code, &views, &mut targets, Work { threads: Some(1), cost: 1.0 })
+    execute(code, &views, &mut targets, Work { threads: Some(1), ..Work::default() })
         .map_err(|error| error.to_string())?;
     drop(targets);
     for (at, (output, expected)) in outputs.iter().zip(expected).enumerate() {
