@@ -302,3 +302,48 @@ pub fn bytes_per_element(graph: &Graph) -> usize {
     };
     graph.nodes().iter().map(bytes).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{CompileOptions, compile_with};
+    use crate::run::View;
+    use ndarray::Array1;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+    use std::sync::{Arc, Mutex};
+    use std::thread;
+
+    /// A plan for small operands is made once, and calls that do not need it do not wait for it.
+    #[test]
+    fn plans_are_made_apart() {
+        let graph = kiln_ir::parse("x*w+b").unwrap();
+        let kernel = compile_with(&graph, CompileOptions::new()).unwrap();
+        let made = Arc::new(AtomicUsize::new(0));
+        let (begun, has_begun) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let (counted, released) = (made.clone(), Mutex::new(released));
+        let kernel = kernel.with_variants(Box::new(move |small| {
+            if small == [false, true, true] {
+                counted.fetch_add(1, Ordering::SeqCst);
+                begun.send(()).unwrap();
+                released.lock().unwrap().recv().unwrap();
+            }
+            None
+        }));
+        let (x, one) = (Array1::from_elem(64, 2f32), Array1::from_elem(1, 3f32));
+        let run = |w: &Array1<f32>, b: &Array1<f32>| {
+            let outputs = kernel.run(&[View::from(&x), View::from(w), View::from(b)]).unwrap();
+            outputs.into_iter().next().unwrap().into_f32().unwrap()[[5]]
+        };
+        thread::scope(|scope| {
+            let calls = [0; 3].map(|_| scope.spawn(|| run(&one, &one)));
+            has_begun.recv().unwrap();
+            // Meanwhile, other sizes.
+            assert_eq!(run(&x, &one), 7.0);
+            assert_eq!(run(&x, &x), 6.0);
+            release.send(()).unwrap();
+            assert!(calls.into_iter().all(|call| call.join().unwrap() == 9.0));
+        });
+        assert_eq!(made.load(Ordering::SeqCst), 1);
+    }
+}

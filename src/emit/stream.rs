@@ -5,7 +5,9 @@
 //! not. `vmovups` and `vmovntps` differ in one byte, so no emitter has to know of this: the twin is
 //! made from the finished code, when it is first called.
 //!
-//! Measured (`cargo bench --bench suite -- memory`).
+//! Measured at 64 Mi `f32` on two threads of a Zen 5, as multiples of a streaming copy: tanh-GELU
+//! 1.11 against 1.40 by ordinary stores; 1.06 by way of a tile of 256 elements in L1, but 1.61 by
+//! one of 1024, and worse on one thread.
 
 use super::Routine;
 use super::memory::CodeMemory;

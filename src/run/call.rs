@@ -46,10 +46,8 @@ impl Call<'_> {
                 self.padded(0, head);
             }
             if head > 0 && whole > 0 {
-                let sources: SmallVec<[*const u8; OPERANDS]> =
-                    (0..self.sources.len()).map(|op| self.source(op, head)).collect();
-                let targets: SmallVec<[*mut u8; OPERANDS]> =
-                    (0..self.targets.len()).map(|output| self.target(output, head)).collect();
+                let sources = pointers(self.sources.len(), |op| self.source(op, head));
+                let targets = pointers(self.targets.len(), |output| self.target(output, head));
                 self.code.call_streaming(whole, &sources, self.steps, &targets);
             } else if whole > 0 && self.streams {
                 self.code.call_streaming(whole, self.sources, self.steps, self.targets);
@@ -74,10 +72,8 @@ impl Call<'_> {
                 pads.of(op).copy_from_nonoverlapping(from, count * size);
             }
         }
-        let sources: SmallVec<[*const u8; OPERANDS]> =
-            (0..inputs).map(|op| pads.of(op).cast_const()).collect();
-        let results: SmallVec<[*mut u8; OPERANDS]> =
-            (inputs..self.sizes.len()).map(|op| pads.of(op)).collect();
+        let sources = pointers(inputs, |op| pads.of(op).cast_const());
+        let results = pointers(self.targets.len(), |output| pads.of(inputs + output));
         // SAFETY: one vector of every operand.
         unsafe { self.code.call(lanes, &sources, self.steps, &results) };
         for (output, &result) in results.iter().enumerate() {
@@ -99,6 +95,13 @@ impl Call<'_> {
     fn target(&self, output: usize, at: usize) -> *mut u8 {
         self.targets[output].wrapping_add(at * self.sizes[self.sources.len() + output])
     }
+}
+
+/// So many pointers. `collect` of a `SmallVec` checks for room at each.
+fn pointers<P: Copy>(count: usize, pointer: impl Fn(usize) -> P) -> SmallVec<[P; OPERANDS]> {
+    let mut all = SmallVec::from_elem(pointer(0), count);
+    (1..count).for_each(|at| all[at] = pointer(at));
+    all
 }
 
 /// Elements before the first that begins a vector in memory, in an output that

@@ -7,7 +7,6 @@
 use super::call::{Call, Pads};
 use super::layout::{OPERANDS, Space};
 use super::pack::{self, Scratch, Vector};
-use super::team::Queue;
 use super::view::Layout;
 use crate::emit::Code;
 use std::mem::MaybeUninit;
@@ -57,50 +56,56 @@ unsafe impl Sync for Dense<'_> {}
 impl<'a> Dense<'a> {
     /// The space of `operands`, the inputs and then the outputs, where it is a dense one. It has an
     /// element at least.
+    // Inlined for small calls: it is large, and moving it took a fifth of a call on 16 elements.
+    #[inline(always)]
     pub(super) fn new(code: &'a Code, operands: &[&Layout]) -> Option<Dense<'a>> {
         let shape = &operands.get(code.inputs().len())?.shape;
         Dense::of(code, operands.len(), shape, |op| {
             let operand = operands[op];
-            let missing = shape.len() - operand.shape.len();
-            let stride = move |dim: usize| match dim.checked_sub(missing) {
-                Some(own) if operand.shape[own] != 1 => operand.strides[own],
-                _ => 0,
+            let along = if operand.shape == *shape && operand.is_row_major() {
+                Some(Along::Direct)
+            } else {
+                let missing = shape.len() - operand.shape.len();
+                along(shape, operand.dtype.size(), |dim| match dim.checked_sub(missing) {
+                    Some(own) if operand.shape[own] != 1 => operand.strides[own],
+                    _ => 0,
+                })
             };
-            (operand.base, operand.dtype.size(), stride)
+            (operand.base, operand.dtype.size(), along)
         })
     }
 
     /// The same where dimensions have been ordered and merged.
     pub(super) fn of_space(code: &'a Code, space: &Space) -> Option<Dense<'a>> {
         Dense::of(code, space.operands(), &space.extents, |op| {
-            (space.bases[op], space.sizes[op], move |dim| space.stride(dim, op))
+            let along = along(&space.extents, space.sizes[op], |dim| space.stride(dim, op));
+            (space.bases[op], space.sizes[op], along)
         })
     }
 
-    /// `operand` gives an operand's base, element size, and stride in a dimension.
-    fn of<S: Fn(usize) -> isize>(
+    /// `operand` gives an operand's base, element size, and how it lies, if it is a run.
+    #[inline(always)]
+    fn of(
         code: &'a Code,
         count: usize,
         shape: &[usize],
-        operand: impl Fn(usize) -> (*mut u8, usize, S),
+        operand: impl Fn(usize) -> (*mut u8, usize, Option<Along>),
     ) -> Option<Dense<'a>> {
         if count > OPERANDS {
             return None;
         }
-        let n = shape.iter().product();
+        let (inputs, n) = (code.inputs().len(), shape.iter().product());
         let (mut bases, mut sizes) = ([ptr::null_mut(); OPERANDS], [0; OPERANDS]);
         let mut alongs = [Along::Direct; OPERANDS];
         for op in 0..count {
-            let (base, size, stride) = operand(op);
-            (bases[op], sizes[op]) = (base, size);
-            alongs[op] = along(shape, size, stride)?;
-            if op >= code.inputs().len() && n > 1 && alongs[op] != Along::Direct {
+            let (base, size, along) = operand(op);
+            (bases[op], sizes[op], alongs[op]) = (base, size, along?);
+            if op >= inputs && alongs[op] != Along::Direct {
                 return None;
             }
         }
-        let output = code.inputs().len();
-        let line = bases[output].addr().next_multiple_of(LINE) - bases[output].addr();
-        let head = (line / sizes[output]).min(n);
+        let line = bases[inputs].addr().next_multiple_of(LINE) - bases[inputs].addr();
+        let head = (line / sizes[inputs]).min(n);
         Some(Dense { code, n, count, bases, sizes, along: alongs, block: n, head, streams: false })
     }
 
@@ -151,32 +156,20 @@ impl<'a> Dense<'a> {
         (0..self.count).map(|op| elements(op) * self.sizes[op]).sum()
     }
 
-    /// Does what the queue has.
+    /// Does the blocks that `take` gives, until there are none.
     ///
     /// # Safety
     ///
     /// As for [`execute_checked`](super::exec::execute_checked).
-    pub(super) unsafe fn work(&self, queue: &Queue) {
-        let Some(mut blocks) = queue.take() else { return };
+    pub(super) unsafe fn work(&self, mut take: impl FnMut() -> Option<Range<usize>>) {
+        let Some(first) = take() else { return };
         let (inputs, lanes) = (self.code.inputs().len(), self.code.lanes());
         let mut vectors = MaybeUninit::<[Vector; OPERANDS]>::uninit();
         let pads = Pads(vectors.as_mut_ptr().cast());
-        // The first block may be longer by its head. All of a period may lie before a block's part.
-        let longest = (self.head + self.block).min(self.n);
-        let whole = longest == self.n;
-        let scratch = match self.written_out().next() {
-            None => Scratch::new([].into_iter()),
-            Some(_) => Scratch::new((0..self.count).map(|op| match self.along[op] {
-                Along::Periodic(period) if period <= WRITTEN_OUT => {
-                    (longest + if whole { 0 } else { period }) * self.sizes[op]
-                }
-                _ => 0,
-            })),
-        };
+        let scratch = self.written_out().next().map(|_| Scratch::new(self.scratch_sizes()));
         let mut steps = [0; OPERANDS];
         let mut starts = self.bases;
-        // Bytes of an operand from element to element; 0 where it is not where it lies.
-        let mut moves = self.sizes;
+        // Blocks end where a long period does.
         let mut period = usize::MAX;
         for op in 0..inputs {
             let (base, size) = (self.bases[op], self.sizes[op]);
@@ -184,60 +177,88 @@ impl<'a> Dense<'a> {
             match self.along[op] {
                 Along::Direct => {}
                 Along::Constant => {
-                    (steps[op], moves[op], starts[op]) = (0, 0, pads.of(op));
+                    (steps[op], starts[op]) = (0, pads.of(op));
                     // SAFETY: the one element of an array, and a pad, which holds so many.
                     unsafe { pack::fill(starts[op], base, self.code.copies(), size) };
                 }
-                Along::Periodic(own) if own <= WRITTEN_OUT => {
-                    let length = longest + if whole { 0 } else { own };
-                    starts[op] = scratch.of(op);
-                    // SAFETY: the array has `own` elements, the scratch has room for `length`.
-                    unsafe { pack::repeat(starts[op], base, own * size, length * size) };
-                }
-                Along::Periodic(own) => period = period.min(own),
+                Along::Periodic(own) => match &scratch {
+                    Some(scratch) if own <= WRITTEN_OUT => {
+                        let length = self.written_length(own);
+                        starts[op] = scratch.of(op);
+                        // SAFETY: the array has `own` elements, the scratch room for `length`.
+                        unsafe { pack::repeat(starts[op], base, own * size, length * size) };
+                    }
+                    _ => period = period.min(own),
+                },
             }
         }
-        let call = |from: usize, n: usize| {
-            let at = |op: usize| match self.along[op] {
-                Along::Periodic(own) => starts[op].wrapping_add(from % own * moves[op]),
-                _ => starts[op].wrapping_add(from * moves[op]),
-            };
-            let sources: [*const u8; OPERANDS] = std::array::from_fn(|op| match op < inputs {
-                true => at(op).cast_const(),
-                false => ptr::null(),
-            });
-            let targets: [*mut u8; OPERANDS] = std::array::from_fn(|output| {
-                if inputs + output < self.count { at(inputs + output) } else { ptr::null_mut() }
-            });
-            let call = Call {
-                code: self.code,
-                sizes: &self.sizes[..self.count],
-                sources: &sources[..inputs],
-                steps: &steps[..inputs],
-                targets: &targets[..self.count - inputs],
-                pads,
-                streams: self.streams,
-            };
-            // SAFETY: every operand has `n` elements in a row from `from` on, in its array or
-            // written out, or is a vector of one in its pad; the caller vouches for the rest.
-            unsafe { call.run(n) };
+        for block in std::iter::once(first).chain(std::iter::from_fn(take)).flatten() {
+            let mut elements = self.elements(block);
+            while !elements.is_empty() {
+                // Long periods divide one another, so the shortest ends whenever another does.
+                let end = match period {
+                    usize::MAX => elements.end,
+                    _ => elements.end.min(elements.start + period - elements.start % period),
+                };
+                // SAFETY: the elements are of the space, and lie in one of each long period.
+                unsafe { self.call(elements.start..end, &starts, &steps[..inputs], pads) };
+                elements.start = end;
+            }
+        }
+    }
+
+    /// Runs the kernel on some elements; `starts` is where operands begin, in their arrays, written
+    /// out or in a pad.
+    unsafe fn call(
+        &self,
+        elements: Range<usize>,
+        starts: &[*mut u8; OPERANDS],
+        steps: &[usize],
+        pads: Pads,
+    ) {
+        let (inputs, first) = (steps.len(), elements.start);
+        let at = |op: usize| match self.along[op] {
+            Along::Direct => starts[op].wrapping_add(first * self.sizes[op]),
+            Along::Constant => starts[op],
+            Along::Periodic(own) => starts[op].wrapping_add(first % own * self.sizes[op]),
         };
-        loop {
-            for block in blocks {
-                let mut elements = self.elements(block);
-                while !elements.is_empty() {
-                    // Long periods divide one another.
-                    let until = elements.start.saturating_add(period - elements.start % period);
-                    let end = elements.end.min(until);
-                    call(elements.start, end - elements.start);
-                    elements.start = end;
-                }
-            }
-            match queue.take() {
-                Some(more) => blocks = more,
-                None => return,
-            }
+        let mut sources = [ptr::null(); OPERANDS];
+        let mut targets = [ptr::null_mut(); OPERANDS];
+        for (op, source) in sources[..inputs].iter_mut().enumerate() {
+            *source = at(op).cast_const();
         }
+        for (op, target) in (inputs..self.count).zip(&mut targets) {
+            *target = starts[op].wrapping_add(first * self.sizes[op]);
+        }
+        let call = Call {
+            code: self.code,
+            sizes: &self.sizes[..self.count],
+            sources: &sources[..inputs],
+            steps,
+            targets: &targets[..self.count - inputs],
+            pads,
+            streams: self.streams,
+        };
+        // SAFETY: every operand has the elements in a row, in its array or written out, or is a
+        // vector of one in its pad; the caller vouches for the rest.
+        unsafe { call.run(elements.len()) };
+    }
+
+    /// Elements to which an operand is written out: a block may begin anywhere in a period, and
+    /// the first may be longer by its head.
+    fn written_length(&self, period: usize) -> usize {
+        let longest = self.head + self.block;
+        if longest >= self.n { self.n } else { longest + period }
+    }
+
+    /// Bytes to which each operand is written out.
+    fn scratch_sizes(&self) -> impl Iterator<Item = usize> {
+        (0..self.count).map(|op| match self.along[op] {
+            Along::Periodic(period) if period <= WRITTEN_OUT => {
+                self.written_length(period) * self.sizes[op]
+            }
+            _ => 0,
+        })
     }
 }
 

@@ -12,11 +12,19 @@ use crate::emit::{Code, Storage};
 use crate::error::{Operand, RunError};
 use kiln_ir::DType;
 use smallvec::SmallVec;
+use std::ops::Range;
 
-/// What a thread must have to do, in nanoseconds, to be worth waking: waking a pool costs 17 µs.
-const WORTH_A_THREAD: f64 = 40_000.0;
+/// What a thread must have to do, in nanoseconds, to be worth calling. Measured with a helper that
+/// had fallen asleep ([`team`](super::team)): two threads break even at 35 µs of work in all, and
+/// 80 µs take 58. `cargo bench --bench suite -- threads` shows every power of two.
+const WORTH_A_THREAD: f64 = 20_000.0;
 /// Nanoseconds per byte moved, a lower bound of any kernel's cost.
 const PER_BYTE: f64 = 0.02;
+
+/// Past so many last-level caches of bytes read and written, outputs go past the caches. Measured
+/// with a copy on two threads (32 MiB of cache), ns per element, streaming and not: 32 MiB 0.10
+/// and 0.07, 64 MiB 0.10 and 0.14, 512 MiB 0.13 and 0.17.
+pub const STREAM_ABOVE: f64 = 1.5;
 
 /// How much there is to do for an element, and how many threads may do it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,8 +33,8 @@ pub struct Work {
     pub threads: Option<usize>,
     /// Estimated nanoseconds per element on one thread.
     pub cost: f64,
-    /// Where a call reads and writes more bytes than this, outputs go past the caches; `None`
-    /// takes one and a half times the last cache.
+    /// Where a call reads and writes more bytes than this, outputs that are dense go past the
+    /// caches; `None` takes [`STREAM_ABOVE`] last-level caches.
     pub stream_above: Option<usize>,
 }
 
@@ -89,29 +97,48 @@ pub(super) unsafe fn execute_checked(code: &Code, operands: &[&Layout], work: Wo
         return unsafe { run_dense(dense, threads, work) };
     }
     let job = Job::new(code, space);
-    share_blocks(job.blocks(), threads, |queue| job.work(queue));
+    let blocks = job.blocks();
+    match threads {
+        1 => job.work(once(blocks)),
+        _ => {
+            let queue = queue(blocks, threads);
+            share(threads, &|| job.work(|| queue.take()));
+        }
+    }
 }
 
 /// # Safety
 ///
 /// As for [`execute_checked`].
+#[inline(always)]
 unsafe fn run_dense(mut dense: Dense<'_>, threads: usize, work: Work) {
     dense.cut(threads);
-    let above = || work.stream_above.unwrap_or_else(|| last_level_cache() * 3 / 2);
+    let above =
+        || work.stream_above.unwrap_or_else(|| (last_level_cache() as f64 * STREAM_ABOVE) as usize);
     dense.streams = dense.bytes() > above() && !dense.is_in_place();
+    let blocks = dense.blocks();
     // SAFETY: required of the caller.
-    share_blocks(dense.blocks(), threads, |queue| unsafe { dense.work(queue) });
+    unsafe {
+        match threads {
+            1 => dense.work(once(blocks)),
+            _ => {
+                let queue = queue(blocks, threads);
+                share(threads, &|| dense.work(|| queue.take()));
+            }
+        }
+    }
 }
 
-/// Has so many threads work on a queue of blocks.
-fn share_blocks(blocks: usize, threads: usize, work: impl Fn(&Queue) + Sync) {
-    /// Portions for each thread, so that one which others keep busy holds nobody up.
+/// All blocks at once.
+fn once(blocks: usize) -> impl FnMut() -> Option<Range<usize>> {
+    let mut all = Some(0..blocks);
+    move || all.take()
+}
+
+/// Blocks in portions that are small enough for a thread which others keep busy to hold nobody up.
+fn queue(blocks: usize, threads: usize) -> Queue {
     const PORTIONS: usize = 8;
-    if threads == 1 {
-        return work(&Queue::new(blocks, blocks));
-    }
-    let queue = Queue::new(blocks, blocks.div_ceil(threads * PORTIONS));
-    share(threads, &|| work(&queue));
+    Queue::new(blocks, blocks.div_ceil(threads * PORTIONS))
 }
 
 fn check_types(code: &Code, inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), RunError> {

@@ -14,7 +14,7 @@ use kiln_ir::{DType, Dim, Graph, Input};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 /// An input with so many times fewer elements than the largest is small: what is computed from
 /// small inputs alone may be worth a pass of its own.
@@ -35,10 +35,28 @@ pub struct Kernel {
 /// Makes the plan for calls in which these inputs are much smaller than the largest, if it differs.
 pub(crate) type MakePlan = Box<dyn Fn(&[bool]) -> Option<Plan> + Send + Sync>;
 
+/// A plan once it is made; none where the usual one does as well.
+type MadePlan = OnceLock<Option<Plan>>;
+
 /// Plans for inputs of very different sizes, each made when it is first needed.
 struct Variants {
     make: MakePlan,
-    made: Mutex<HashMap<Vec<bool>, Option<Arc<Plan>>>>,
+    /// By which inputs are small. Locked to find a cell only: who needs a plan that is being made
+    /// waits for that plan, and nobody else waits.
+    made: RwLock<HashMap<Vec<bool>, Arc<MadePlan>>>,
+}
+
+impl Variants {
+    /// The cell of the plan for calls with these inputs small.
+    fn cell(&self, small: &[bool]) -> Arc<MadePlan> {
+        let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cell) = made.get(small) {
+            return cell.clone();
+        }
+        drop(made);
+        let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
+        made.entry(small.to_vec()).or_default().clone()
+    }
 }
 
 impl fmt::Debug for Variants {
@@ -56,7 +74,7 @@ impl Kernel {
 
     /// The same kernel, with plans of its own for calls whose inputs differ much in size.
     pub(crate) fn with_variants(self, make: MakePlan) -> Kernel {
-        let variants = Some(Variants { make, made: Mutex::default() });
+        let variants = Some(Variants { make, made: RwLock::default() });
         Kernel { variants, ..self }
     }
 
@@ -133,7 +151,7 @@ impl Kernel {
     /// An output may be exactly an input's memory where nothing reads that input later (always so
     /// for a kernel of one pass); any other overlap of an output is an error. Nothing is written
     /// where the arrays do not fit. Once warm, elementwise kernels of up to 8 operands, and arrays of
-    /// up to 6 axes, need no allocation.
+    /// up to 6 axes, need no allocation but that of a message to each helping thread.
     pub fn run_into(
         &self,
         inputs: &[View<'_>],
@@ -141,7 +159,8 @@ impl Kernel {
     ) -> Result<(), RunError> {
         self.check_inputs(inputs)?;
         let variant = self.variant(inputs);
-        let plan = variant.as_deref().unwrap_or(&self.plan);
+        let variant = variant.as_ref().and_then(|made| made.get()?.as_ref());
+        let plan = variant.unwrap_or(&self.plan);
         let shapes = plan.step_shapes(inputs)?;
         self.check_outputs(plan, inputs, outputs, &shapes)?;
         if plan.slot_count() == 0 {
@@ -175,8 +194,8 @@ impl Kernel {
         self.run_into(&inputs, &mut [output])
     }
 
-    /// The plan for inputs of these sizes, where it is not the usual one.
-    fn variant(&self, inputs: &[View<'_>]) -> Option<Arc<Plan>> {
+    /// The plan for inputs of these sizes; none in it means the usual one.
+    fn variant(&self, inputs: &[View<'_>]) -> Option<Arc<MadePlan>> {
         let variants = self.variants.as_ref()?;
         let largest = inputs.iter().map(View::len).max()?;
         let is_small = |view: &View<'_>| SMALL * view.len() <= largest;
@@ -184,13 +203,9 @@ impl Kernel {
             return None;
         }
         let small: SmallVec<[bool; OPERANDS]> = inputs.iter().map(is_small).collect();
-        let mut made = variants.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(plan) = made.get(&small[..]) {
-            return plan.clone();
-        }
-        let plan = (variants.make)(&small).map(Arc::new);
-        made.insert(small.to_vec(), plan.clone());
-        plan
+        let cell = variants.cell(&small);
+        cell.get_or_init(|| (variants.make)(&small));
+        Some(cell)
     }
 
     fn run_steps(

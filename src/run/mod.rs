@@ -16,11 +16,12 @@ mod pack;
 mod plan;
 mod team;
 mod tensor;
+mod turn;
 mod view;
 mod walk;
 
 pub use buffers::release_memory;
-pub use exec::{Work, execute};
+pub use exec::{STREAM_ABOVE, Work, execute};
 pub use gemm::{matmul, matmul_shape};
 pub use kernel::Kernel;
 
