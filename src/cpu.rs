@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 pub struct Cpu {
     /// Fused multiply-add in vector registers.
     pub fma: bool,
-    /// 256-bit vectors (AVX2 with FMA).
+    /// 256-bit vectors (AVX2 with FMA and F16C).
     pub avx2: bool,
     /// 512-bit vectors with masks (AVX-512 F, BW, DQ and VL).
     pub avx512: bool,
@@ -33,10 +33,32 @@ impl Cpu {
     }
 }
 
+/// Bytes of the cache that is the last before memory; a guess where the processor does not say.
+pub fn last_level_cache() -> usize {
+    static BYTES: OnceLock<usize> = OnceLock::new();
+    *BYTES.get_or_init(|| detect_cache().unwrap_or(32 << 20))
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect_cache() -> Option<usize> {
+    let caches = raw_cpuid::CpuId::new().get_cache_parameters()?;
+    let bytes = |cache: raw_cpuid::CacheParameter| {
+        let lines = cache.sets() * cache.associativity() * cache.physical_line_partitions();
+        lines * cache.coherency_line_size()
+    };
+    caches.map(bytes).max().filter(|&bytes| bytes > 0)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detect_cache() -> Option<usize> {
+    None
+}
+
 #[cfg(target_arch = "x86_64")]
 fn detect() -> Cpu {
     let fma = is_x86_feature_detected!("avx") && is_x86_feature_detected!("fma");
-    let avx2 = fma && is_x86_feature_detected!("avx2");
+    // No processor has one of the two alone.
+    let avx2 = fma && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c");
     let avx512 = avx2
         && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")

@@ -5,11 +5,11 @@
 //! ```
 
 use crate::cpu::Cpu;
-use crate::emit::{self, EmitError, EmitterKind};
+use crate::emit::{self, EmitError, EmitterKind, cost};
 use crate::fuse::{self, Fusion, Machine, Mode, Proof};
-use crate::lower::{self, lower, op_program};
+use crate::lower::{self, Tier, lower, op_program_in};
 use crate::run::{Kernel, Plan};
-use crate::vir::{self, BinaryOp, Inst, UnaryOp};
+use crate::vir;
 use kiln_ir::{DType, Expr, Graph, GraphError, Node, Op, TextError};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -114,11 +114,12 @@ pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, Co
     }
     let Fusion { graph: fused, simplified, .. } = fuse(graph, options.mode);
     let kernel = Kernel::new(fused.clone(), plan(&fused, options)?, options.threads);
-    if !fuse::sizes_matter(&simplified, &MACHINE) {
+    let machine = machine(options.mode);
+    if !fuse::sizes_matter(&simplified, machine) {
         return Ok(kernel);
     }
     Ok(kernel.with_variants(Box::new(move |small| {
-        let merged = fuse::merge_for_sizes(&simplified, small, &MACHINE);
+        let merged = fuse::merge_for_sizes(&simplified, small, machine);
         // The usual plan does as well where the merge is the same, or no other code can be made.
         if passes(&merged) == passes(&fused) { None } else { plan(&merged, options).ok() }
     })))
@@ -128,49 +129,48 @@ pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, Co
 fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan, EmitError> {
     verify(graph, "fuse");
     Plan::new(graph, options.fuse, |body| {
-        let program = lower(body);
+        let program = lower(body, tier(options.mode));
         let code = emit::compile(&program, options.emitter, Cpu::host())?;
-        Ok((code, MACHINE.cost_of_graph(body) as f64 / 10.0))
+        let nanoseconds = cost::nanoseconds(&program, code.emitter());
+        Ok((code, nanoseconds))
     })
 }
 
-/// What fusion must know of the code that `lower` makes: its cost and its bits.
-static MACHINE: LazyLock<Machine> = LazyLock::new(|| Machine::new(op_cost, lower::compute));
-
-/// What an op costs, from its own expansion. Cold regions are skipped as good as always.
-fn op_cost(op: Op) -> u64 {
-    let program = op_program(op, DType::F32);
-    let cold =
-        |at: usize| program.cold.iter().any(|cold| (cold.start..cold.end).contains(&(at as u32)));
-    let hot = program.insts.iter().enumerate().filter(|(at, _)| !cold(*at));
-    hot.map(|(_, inst)| primitive_cost(inst)).sum()
+/// Only Fast mode may trade accuracy of an op for its speed.
+fn tier(mode: Mode) -> Tier {
+    if mode == Mode::Fast { Tier::Fast } else { Tier::Default }
 }
 
-/// In tenths of an `add`.
-fn primitive_cost(inst: &Inst) -> u64 {
-    match inst {
-        Inst::Load { .. } | Inst::Const { .. } => 0,
-        Inst::Unary { op: UnaryOp::Bitcast(_), .. } => 0,
-        // Less than an add, so that `-a` is preferred to `0 - a`.
-        Inst::Unary { op: UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Not, .. } => 8,
-        Inst::Unary { op: UnaryOp::Sqrt, .. } | Inst::Binary { op: BinaryOp::Div, .. } => 50,
-        _ => 10,
+/// What fusion must know of the code that `lower` makes: its cost and its bits.
+fn machine(mode: Mode) -> &'static Machine {
+    static DEFAULT: LazyLock<Machine> =
+        LazyLock::new(|| Machine::new(|op| op_cost(Tier::Default, op), lower::compute));
+    static FAST: LazyLock<Machine> =
+        LazyLock::new(|| Machine::new(|op| op_cost(Tier::Fast, op), lower::compute));
+    match tier(mode) {
+        Tier::Default => &DEFAULT,
+        Tier::Fast => &FAST,
     }
+}
+
+/// What an op costs, from its own expansion.
+fn op_cost(tier: Tier, op: Op) -> u64 {
+    cost::weight(&op_program_in(tier, op, DType::F32))
 }
 
 /// Rewrites and merges, within `mode`: [`fuse::fuse`] for the code that this build makes.
 pub fn fuse(graph: &Graph, mode: Mode) -> Fusion {
-    fuse::fuse(graph, mode, &MACHINE)
+    fuse::fuse(graph, mode, machine(mode))
 }
 
 /// One kernel for each op: [`fuse::unfused`].
 pub fn unfuse(graph: &Graph) -> Graph {
-    fuse::unfused(graph, &MACHINE)
+    fuse::unfused(graph, machine(Mode::Strict))
 }
 
 /// The rewrites that [`fuse`](fuse()) makes; `None` where the program is too large a tree.
 pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
-    fuse::prove(graph, mode, &MACHINE)
+    fuse::prove(graph, mode, machine(mode))
 }
 
 /// A stage's output is wrong only through a bug of Kiln's: it panics, with the graph.
@@ -226,13 +226,14 @@ pub fn explain(graph: &Graph, mode: Mode, stage: Stage) -> Result<String, Compil
     })
 }
 
-fn programs(graph: &Graph, mode: Mode) -> impl Iterator<Item = vir::Program> {
+/// The vector program of each fused kernel, in the order they run.
+pub fn programs(graph: &Graph, mode: Mode) -> impl Iterator<Item = vir::Program> {
     let fused = fuse(graph, mode).graph;
     let bodies: Vec<_> = fused
         .nodes()
         .iter()
         .filter_map(|node| match node {
-            Node::Fused { body, .. } => Some(lower(body)),
+            Node::Fused { body, .. } => Some(lower(body, tier(mode))),
             _ => None,
         })
         .collect();

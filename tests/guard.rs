@@ -48,6 +48,8 @@ impl Drop for Guarded {
 
 fn dtype(storage: Storage) -> DType {
     match storage {
+        Storage::F16 => DType::F16,
+        Storage::BF16 => DType::BF16,
         Storage::F32 => DType::F32,
         Storage::F64 => DType::F64,
         Storage::Bool => DType::Bool,
@@ -122,7 +124,7 @@ fn check(code: &Code, memory: &[Guarded], rng: &mut Rng) {
                     ViewMut::from_raw(*base, *dtype, shape, strides)
                 })
                 .collect();
-            let work = Work { threads: Some(1), cost: 1.0 };
+            let work = Work::new(Some(1), 1.0);
             execute(code, &views, &mut targets, work).unwrap();
         }
     }

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Rng, random_program};
+use half::{bf16, f16};
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitterKind};
 use kiln::error::{Operand, RunError};
@@ -14,9 +15,9 @@ use ndarray::{
     Array, Array1, Array2, ArrayD, ArrayViewD, Axis, Dimension, IxDyn, Slice, arr0, array, s,
 };
 
-const ONE_THREAD: Work = Work { threads: Some(1), cost: 1.0 };
+const ONE_THREAD: Work = Work::new(Some(1), 1.0);
 /// So dear that two elements are worth a thread.
-const MANY_THREADS: Work = Work { threads: Some(3), cost: 1e6 };
+const MANY_THREADS: Work = Work::new(Some(3), 1e6);
 
 fn compile(program: &Program) -> Code {
     emit::compile(program, EmitterKind::Auto, Cpu::host()).unwrap()
@@ -146,14 +147,15 @@ fn random_programs_over_arrays_have_the_bits_of_the_interpreter() {
         };
         let columns: Vec<Vec<u64>> =
             program.inputs.iter().map(|&storage| draw(&mut rng, storage, n)).collect();
-        let tensor = |storage, bits: &[u64]| match storage {
-            Storage::F32 => {
-                Tensor::from(bits.iter().map(|&b| f32::from_bits(b as u32)).collect::<Array1<_>>())
+        let tensor = |storage, bits: &[u64]| {
+            let bits = Array1::from_iter(bits.iter().copied());
+            match storage {
+                Storage::F16 => Tensor::from(bits.mapv(|b| f16::from_bits(b as u16))),
+                Storage::BF16 => Tensor::from(bits.mapv(|b| bf16::from_bits(b as u16))),
+                Storage::F32 => Tensor::from(bits.mapv(|b| f32::from_bits(b as u32))),
+                Storage::F64 => Tensor::from(bits.mapv(f64::from_bits)),
+                Storage::Bool => Tensor::from(bits.mapv(|b| b != 0)),
             }
-            Storage::F64 => {
-                Tensor::from(bits.iter().map(|&b| f64::from_bits(b)).collect::<Array1<_>>())
-            }
-            Storage::Bool => Tensor::from(bits.iter().map(|&b| b != 0).collect::<Array1<_>>()),
         };
         let inputs: Vec<Tensor> =
             program.inputs.iter().zip(&columns).map(|(&storage, c)| tensor(storage, c)).collect();
@@ -165,6 +167,8 @@ fn random_programs_over_arrays_have_the_bits_of_the_interpreter() {
         let slices: Vec<&[u64]> = columns.iter().map(Vec::as_slice).collect();
         for (j, expected) in interp::run(&program, &slices, n).iter().enumerate() {
             let got: Vec<u64> = match &outputs[j] {
+                Tensor::F16(a) => a.iter().map(|x| u64::from(x.to_bits())).collect(),
+                Tensor::BF16(a) => a.iter().map(|x| u64::from(x.to_bits())).collect(),
                 Tensor::F32(a) => a.iter().map(|x| u64::from(x.to_bits())).collect(),
                 Tensor::F64(a) => a.iter().map(|x| x.to_bits()).collect(),
                 Tensor::Bool(a) => a.iter().map(|&x| u64::from(x)).collect(),

@@ -1,5 +1,6 @@
 //! Kernels, their arrays and the plain copy: what every section measures.
 
+use half::{bf16, f16};
 use kiln::ir::Derived;
 use kiln::{CompileOptions, DType, Graph, Kernel, Tensor, View, compile_with};
 use std::hint::black_box;
@@ -10,8 +11,13 @@ pub(crate) fn compile(graph: &Graph, options: CompileOptions) -> Kernel {
 
 /// The kernel of some text, on one thread.
 pub(crate) fn text(text: &str, options: CompileOptions) -> Kernel {
+    text_on(1, text, options)
+}
+
+/// The kernel of some text, on so many threads.
+pub(crate) fn text_on(threads: usize, text: &str, options: CompileOptions) -> Kernel {
     let graph = kiln::ir::parse(text).expect("the suite's kernels are well written");
-    compile(&graph, options.threads(1))
+    compile(&graph, options.threads(threads))
 }
 
 /// The kernel of a derived op alone.
@@ -60,6 +66,8 @@ pub(crate) fn random(dtype: DType, shape: &[usize], seed: u64) -> Tensor {
     };
     let mut tensor = Tensor::zeros(dtype, shape).expect("memory suffices");
     match &mut tensor {
+        Tensor::F16(array) => array.mapv_inplace(|_| f16::from_f64(next())),
+        Tensor::BF16(array) => array.mapv_inplace(|_| bf16::from_f64(next())),
         Tensor::F32(array) => array.mapv_inplace(|_| next() as f32),
         Tensor::F64(array) => array.mapv_inplace(|_| next()),
         Tensor::Bool(array) => array.mapv_inplace(|_| next() < 0.0),

@@ -4,12 +4,15 @@
 //! hold, and what cannot be allocated is an error.
 
 use crate::failure::Failure;
+use half::f16;
 use kiln::ir::MAX_RANK;
 use kiln::{DType, Tensor};
-use ndarray_npy::WriteNpyExt;
-use ndarray_npy::npy::header::{Header, ParseHeaderError, ReadHeaderError};
+use ndarray::ArrayD;
+use ndarray_npy::npy::header::{Header, Layout, ParseHeaderError, ReadHeaderError};
+use ndarray_npy::{WriteNpyError, WriteNpyExt};
 use std::fs::{self, File};
-use std::io::{self, BufWriter, ErrorKind, Read};
+use std::io::{self, BufWriter, ErrorKind, Read, Write};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 /// The longest header text; NumPy itself reads 10 000 bytes.
@@ -45,6 +48,7 @@ impl NpyFile {
             _ => fail(format!("not an .npy file: {error}")),
         })?;
         let dtype = match header.type_descriptor.as_string().map(String::as_str) {
+            Some("<f2") => DType::F16,
             Some("<f4") => DType::F32,
             Some("<f8") => DType::F64,
             Some("|b1" | "?") => DType::Bool,
@@ -90,6 +94,10 @@ impl NpyFile {
         let mut tensor = Tensor::zeros(self.dtype, &self.shape).map_err(|e| fail(e.to_string()))?;
         let rest = &mut self.rest;
         let done = match &mut tensor {
+            Tensor::F16(array) => {
+                fill(array.as_slice_mut(), rest, |bytes| Some(f16::from_le_bytes(bytes)))
+            }
+            Tensor::BF16(_) => unreachable!("no header says bf16"),
             Tensor::F32(array) => {
                 fill(array.as_slice_mut(), rest, |bytes| Some(f32::from_le_bytes(bytes)))
             }
@@ -105,12 +113,16 @@ impl NpyFile {
             ErrorKind::InvalidData => fail("a bool in the file is neither 0 nor 1".into()),
             _ => cannot("read", &self.path, &error),
         })?;
-        Ok(match (self.fortran, tensor) {
-            (false, tensor) => tensor,
-            (true, Tensor::F32(array)) => Tensor::F32(array.reversed_axes()),
-            (true, Tensor::F64(array)) => Tensor::F64(array.reversed_axes()),
-            (true, Tensor::Bool(array)) => Tensor::Bool(array.reversed_axes()),
-        })
+        if self.fortran {
+            match &mut tensor {
+                Tensor::F16(array) => *array = mem::take(array).reversed_axes(),
+                Tensor::BF16(array) => *array = mem::take(array).reversed_axes(),
+                Tensor::F32(array) => *array = mem::take(array).reversed_axes(),
+                Tensor::F64(array) => *array = mem::take(array).reversed_axes(),
+                Tensor::Bool(array) => *array = mem::take(array).reversed_axes(),
+            }
+        }
+        Ok(tensor)
     }
 }
 
@@ -144,10 +156,11 @@ fn header_bytes(file: &mut impl Read) -> io::Result<Vec<u8>> {
 
 /// That kernels do not take this element type, and how to convert it.
 fn unknown_dtype(descriptor: &str, path: &Path) -> String {
-    let taken = "kernels take little-endian f32 ('<f4') and f64 ('<f8'), and bool ('|b1')";
+    let taken =
+        "kernels take little-endian f16 ('<f2'), f32 ('<f4') and f64 ('<f8'), and bool ('|b1')";
     let word = descriptor.trim_matches('\'').trim_start_matches(['<', '>', '|']);
     let to = match word {
-        "f2" | "f4" | "i1" | "i2" | "u1" | "u2" => "float32",
+        "f4" | "i1" | "i2" | "u1" | "u2" => "float32",
         "f8" | "f16" | "i4" | "i8" | "u4" | "u8" => "float64",
         _ => return format!("its dtype is {descriptor}; {taken}"),
     };
@@ -226,8 +239,14 @@ fn stage(path: &Path, tensor: &Tensor) -> Result<Staged, Failure> {
     };
     let file = file.map_err(fail)?;
     let staged = Staged { written, place };
-    let writer = BufWriter::new(&file);
+    let mut writer = BufWriter::new(&file);
     match tensor {
+        Tensor::F16(array) => write_halves(array, &mut writer),
+        Tensor::BF16(_) => {
+            let reason =
+                "NumPy has no bf16; store it as f32, which holds it exactly: f32(bf16(..))";
+            return Err(Failure::Failed(format!("cannot write {}: {reason}", path.display())));
+        }
         Tensor::F32(array) => array.write_npy(writer),
         Tensor::F64(array) => array.write_npy(writer),
         Tensor::Bool(array) => array.write_npy(writer),
@@ -237,6 +256,21 @@ fn stage(path: &Path, tensor: &Tensor) -> Result<Staged, Failure> {
         file.set_permissions(known.permissions()).map_err(fail)?;
     }
     Ok(staged)
+}
+
+/// Writes an array of `f16`, which `ndarray-npy` does not know.
+fn write_halves(array: &ArrayD<f16>, writer: &mut impl Write) -> Result<(), WriteNpyError> {
+    let header = Header {
+        type_descriptor: "'<f2'".parse().expect("a Python literal"),
+        layout: Layout::Standard,
+        shape: array.shape().to_vec(),
+    };
+    header.write(&mut *writer)?;
+    for element in array {
+        writer.write_all(&element.to_le_bytes())?;
+    }
+    writer.flush()?;
+    Ok(())
 }
 
 fn cannot(action: &str, path: &Path, error: &io::Error) -> Failure {

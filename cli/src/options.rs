@@ -57,8 +57,7 @@ pub(crate) fn emitters() -> impl TypedValueParser<Value = EmitterKind> {
 
 /// Reads `--dtype`.
 pub(crate) fn dtypes() -> impl TypedValueParser<Value = DType> {
-    PossibleValuesParser::new(["f32", "f64"]).map(|name| match name.as_str() {
-        "f64" => DType::F64,
-        _ => DType::F32,
-    })
+    let floats = DType::ALL.into_iter().filter(|dtype| dtype.is_float());
+    PossibleValuesParser::new(floats.map(DType::name))
+        .map(|name| DType::from_name(&name).expect("one of the possible values"))
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Run a kernel on .npy files
 #[derive(Args)]
 #[command(after_help = "\
-Files hold f32, f64 or bool, in C or Fortran order. A name without a type takes that of its file.
+Files hold f16, f32, f64 or bool, in C or Fortran order. A name without a type takes that of its file.
 An output may be an input's file. No file is touched unless the whole run succeeds.
 
 Examples
@@ -132,7 +132,7 @@ impl Run {
         let line = |FreeInput { name, declared }: &FreeInput| {
             let declaration = match declared.clone() {
                 Some((dtype, dims)) => Input { name: name.clone(), dtype, dims }.to_string(),
-                None => format!("{name}: f32, f64 or bool, any shape"),
+                None => format!("{name}: f16, f32, f64 or bool, any shape"),
             };
             let state = match self.is_given(name) {
                 true => "given".to_string(),

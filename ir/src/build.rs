@@ -182,7 +182,7 @@ impl GraphBuilder {
     /// The type that operands of arithmetic promote to.
     fn common_float(&self, operands: &[Built]) -> DType {
         let common = self.common_type(operands);
-        if common.is_float() { common } else { DEFAULT_FLOAT }
+        if common.is_arithmetic() { common } else { DEFAULT_FLOAT }
     }
 
     /// The highest type among operands; a number counts as a float of the lowest type.
@@ -205,14 +205,9 @@ impl GraphBuilder {
         if self.graph.dtype(id) == dtype {
             return Ok(id);
         }
-        let op = match dtype {
-            DType::Bool => Op::ToBool,
-            DType::F32 => Op::ToF32,
-            DType::F64 => Op::ToF64,
-        };
         match self.graph.constant_value(id) {
             Some(value) => self.graph.constant(dtype, value),
-            None => self.graph.op(op, &[id]),
+            None => self.graph.op(Op::cast_to(dtype), &[id]),
         }
     }
 }

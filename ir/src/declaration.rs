@@ -41,7 +41,8 @@ pub(crate) fn parse_type(text: &str) -> Result<ArrayType, &'static str> {
             (dtype, Some(dims.strip_suffix(']').ok_or("a ] is missing")?.trim()))
         }
     };
-    let dtype = DType::from_name(dtype.trim()).ok_or("the element type is not f32, f64 or bool")?;
+    let dtype = DType::from_name(dtype.trim())
+        .ok_or("the element type is not f16, bf16, f32, f64 or bool")?;
     let dims = match dims {
         None | Some("..") => None,
         Some("") => Some(Vec::new()),

@@ -6,10 +6,18 @@ use std::fmt;
 ///
 /// Mixed operands promote as in NumPy: `bool` < `f32` < `f64`. Number literals are weakly typed:
 /// they take the type of what they meet.
+///
+/// `f16` and `bf16` are storage types. They halve what is moved through memory; arithmetic on them
+/// is `f32`'s, on values that it holds exactly, and gives `f32`. An output is stored in one of them
+/// by converting it last, `f16(x * y)`, which rounds once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DType {
     /// A truth value, stored as one byte, 0 or 1.
     Bool,
+    /// IEEE 754 binary16: 11 bits of precision, up to 65504.
+    F16,
+    /// The upper half of a binary32 (bfloat16): 8 bits of precision.
+    BF16,
     /// IEEE 754 binary32.
     F32,
     /// IEEE 754 binary64.
@@ -18,12 +26,14 @@ pub enum DType {
 
 impl DType {
     /// Every element type, in order of promotion.
-    pub const ALL: [DType; 3] = [DType::Bool, DType::F32, DType::F64];
+    pub const ALL: [DType; 5] = [DType::Bool, DType::F16, DType::BF16, DType::F32, DType::F64];
 
-    /// The name in text: `bool`, `f32`, `f64`.
+    /// The name in text: `bool`, `f16`, `bf16`, `f32`, `f64`.
     pub fn name(self) -> &'static str {
         match self {
             DType::Bool => "bool",
+            DType::F16 => "f16",
+            DType::BF16 => "bf16",
             DType::F32 => "f32",
             DType::F64 => "f64",
         }
@@ -38,6 +48,7 @@ impl DType {
     pub fn size(self) -> usize {
         match self {
             DType::Bool => 1,
+            DType::F16 | DType::BF16 => 2,
             DType::F32 => 4,
             DType::F64 => 8,
         }
@@ -48,18 +59,64 @@ impl DType {
         self != DType::Bool
     }
 
-    /// A number rounded to this type: `f32` rounds to nearest even, `bool` is "not zero".
+    /// Whether arithmetic is done in this type: `f32` or `f64`.
+    pub fn is_arithmetic(self) -> bool {
+        matches!(self, DType::F32 | DType::F64)
+    }
+
+    /// A number rounded to this type, once, to nearest even; `bool` is "not zero".
     pub fn round(self, value: f64) -> f64 {
         match self {
             DType::Bool => f64::from(value != 0.0),
+            DType::F16 => round_to(value, 11, -14, 65504.0),
+            DType::BF16 => round_to(value, 8, -126, BF16_MAX),
             DType::F32 => f64::from(value as f32),
             DType::F64 => value,
         }
     }
 }
 
+/// The largest finite `bf16`.
+const BF16_MAX: f64 = 3.389_531_389_251_535_5e38;
+
+/// `value` rounded to nearest even among floats of so many bits of precision, whose smallest normal
+/// number is `2^min_exponent` and whose largest number is `max`. Scaling by powers of two is exact.
+fn round_to(value: f64, precision: i32, min_exponent: i32, max: f64) -> f64 {
+    if value.is_nan() {
+        return f64::NAN;
+    }
+    if value == 0.0 || value.is_infinite() {
+        return value;
+    }
+    let exponent = ((value.to_bits() >> 52) & 0x7ff) as i32 - 1023;
+    let last_place = 2f64.powi(exponent.max(min_exponent) - precision + 1);
+    let rounded = (value / last_place).round_ties_even() * last_place;
+    if rounded.abs() > max { f64::INFINITY.copysign(value) } else { rounded }
+}
+
 impl fmt::Display for DType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DType;
+
+    #[test]
+    fn halves_round_once_to_nearest_even() {
+        let f16 = |value| DType::F16.round(value);
+        assert_eq!(f16(1.0 + 2f64.powi(-11)), 1.0);
+        assert_eq!(f16(1.0 + 3.0 * 2f64.powi(-11)), 1.0 + 2f64.powi(-9));
+        // By way of f32 this would be a tie, and round down.
+        assert_eq!(f16(1.0 + 2f64.powi(-11) + 2f64.powi(-40)), 1.0 + 2f64.powi(-10));
+        assert_eq!((f16(65519.9), f16(65520.0)), (65504.0, f64::INFINITY));
+        assert_eq!((f16(2f64.powi(-25)), f16(3.0 * 2f64.powi(-26))), (0.0, 2f64.powi(-24)));
+        assert!(f16(-1e-30).is_sign_negative() && f16(f64::NAN).is_nan());
+        let bf16 = |value| DType::BF16.round(value);
+        assert_eq!(bf16(1.0 + 2f64.powi(-8)), 1.0);
+        assert_eq!(bf16(-3.4e38), f64::NEG_INFINITY);
+        assert_eq!(bf16(2f64.powi(-133)), 2f64.powi(-133));
     }
 }

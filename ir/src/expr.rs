@@ -176,12 +176,7 @@ impl Expr {
     /// Converted to `dtype`.
     #[track_caller]
     pub fn cast(&self, dtype: DType) -> Expr {
-        let op = match dtype {
-            DType::Bool => Op::ToBool,
-            DType::F32 => Op::ToF32,
-            DType::F64 => Op::ToF64,
-        };
-        Expr::apply(op, vec![self.clone()])
+        Expr::apply(Op::cast_to(dtype), vec![self.clone()])
     }
 
     /// `self` to an integer power.

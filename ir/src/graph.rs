@@ -274,7 +274,7 @@ impl Graph {
     /// A matrix product of two floats of one type, as NumPy's `matmul`.
     pub fn matmul(&mut self, a: NodeId, b: NodeId) -> Result<NodeId, Fault> {
         let dtypes = vec![self.dtype(a), self.dtype(b)];
-        if dtypes[0] != dtypes[1] || !dtypes[0].is_float() {
+        if dtypes[0] != dtypes[1] || !dtypes[0].is_arithmetic() {
             let hint = "it takes floats of one type; convert with f32(x) or f64(x)";
             return Err(Fault::Types { op: "matmul", operands: dtypes, hint });
         }

@@ -134,8 +134,10 @@ macro_rules! for_each_op {
                 Acosh acosh Unary Float [2.4, 2.3] {MONOTONE} (0.0, INF) = libm::acosh, "The inverse hyperbolic cosine; NaN below 1";
                 Atanh atanh Unary Float [2.1, 2.2] {ODD | MONOTONE} (NEG_INF, INF) = libm::atanh, "The inverse hyperbolic tangent; NaN outside [-1, 1]";
                 Sigmoid sigmoid Unary Float [2.55, 2.55] {MONOTONE} (0.0, 1.0) = scalar::sigmoid, "`1 / (1 + exp(-a))`, accurate in both tails";
-                Erf erf Unary Float [1.05, 1.3] {ODD | MONOTONE} (-1.0, 1.0) = libm::erf, "The error function";
+                Erf erf Unary Float [0.97, 1.2] {ODD | MONOTONE} (-1.0, 1.0) = libm::erf, "The error function";
                 Erfc erfc Unary Float [3.5, 4.5] {} (0.0, 2.0) = libm::erfc, "`1 - erf(a)`, accurate in the tail";
+                ToF16 f16 Unary Cast(DType::F16) [0.5, 0.5] {ODD | MONOTONE} (NEG_INF, INF) = |a| DType::F16.round(a), "Converted to `f16`, rounded to nearest even; a bool is 1 or 0";
+                ToBF16 bf16 Unary Cast(DType::BF16) [0.5, 0.5] {ODD | MONOTONE} (NEG_INF, INF) = |a| DType::BF16.round(a), "Converted to `bf16`, rounded to nearest even; a bool is 1 or 0";
                 ToF32 f32 Unary Cast(DType::F32) [0.5, 0.5] {ODD | MONOTONE} (NEG_INF, INF) = |a| f64::from(a as f32), "Converted to `f32`, rounded to nearest even; a bool is 1 or 0";
                 ToF64 f64 Unary Cast(DType::F64) [0.0, 0.0] {ODD | MONOTONE} (NEG_INF, INF) = |a| a, "Converted to `f64`, exact; a bool is 1 or 0";
                 ToBool bool Unary Cast(DType::Bool) [0.0, 0.0] {EVEN} (0.0, 1.0) = |a| truth(a != 0.0), "Whether it is not zero (true for NaN, as NumPy)";
@@ -214,6 +216,12 @@ impl Op {
         TABLE.iter().find(|row| row.name == name).map(|row| row.op)
     }
 
+    /// The op that converts to `dtype`.
+    pub fn cast_to(dtype: DType) -> Op {
+        let row = TABLE.iter().find(|row| row.typing == Typing::Cast(dtype));
+        row.expect("every type has a row that converts to it").op
+    }
+
     /// Its number of operands: 1, 2 or 3.
     pub fn arity(self) -> usize {
         match self.info().reference {
@@ -227,7 +235,7 @@ impl Op {
     pub fn max_ulp(self, dtype: DType) -> f64 {
         match dtype {
             DType::Bool => 0.0,
-            DType::F32 => self.info().max_ulp[0],
+            DType::F16 | DType::BF16 | DType::F32 => self.info().max_ulp[0],
             DType::F64 => self.info().max_ulp[1],
         }
     }
@@ -244,8 +252,8 @@ impl Op {
         }
         let same = operands.windows(2).all(|pair| pair[0] == pair[1]);
         match self.info().typing {
-            Typing::Float => (same && operands[0].is_float()).then_some(operands[0]),
-            Typing::Compare => (same && operands[0].is_float()).then_some(DType::Bool),
+            Typing::Float => (same && operands[0].is_arithmetic()).then_some(operands[0]),
+            Typing::Compare => (same && operands[0].is_arithmetic()).then_some(DType::Bool),
             Typing::Logic => (same && operands[0] == DType::Bool).then_some(DType::Bool),
             Typing::Select => {
                 (operands[0] == DType::Bool && operands[1] == operands[2]).then_some(operands[1])
@@ -313,6 +321,13 @@ mod tests {
                     assert_eq!(left, right, "{} at {a}", op.name());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn every_type_can_be_converted_to() {
+        for dtype in DType::ALL {
+            assert_eq!(Op::cast_to(dtype).result_type(&[DType::F32]), Some(dtype));
         }
     }
 

@@ -89,7 +89,7 @@ fn one(graph: &Graph, id: NodeId, node: &Node) -> Result<(), String> {
         }
         Node::Matmul(a, b) => {
             let (left, right) = (graph.dtype(*a), graph.dtype(*b));
-            if left != right || !left.is_float() {
+            if left != right || !left.is_arithmetic() {
                 return Err(format!("operands are {left} and {right}"));
             }
             let shape = matmul_shape(graph.shape(*a), graph.shape(*b), 0);

@@ -69,6 +69,7 @@ unsafe fn read(at: *const u8, storage: Storage) -> u64 {
     // SAFETY: required of the caller.
     unsafe {
         match storage {
+            Storage::F16 | Storage::BF16 => u64::from(at.cast::<u16>().read_unaligned()),
             Storage::F32 => u64::from(at.cast::<u32>().read_unaligned()),
             Storage::F64 => at.cast::<u64>().read_unaligned(),
             Storage::Bool => u64::from(at.read()),
@@ -85,6 +86,7 @@ unsafe fn write(at: *mut u8, storage: Storage, bits: u64) {
     // SAFETY: required of the caller.
     unsafe {
         match storage {
+            Storage::F16 | Storage::BF16 => at.cast::<u16>().write_unaligned(bits as u16),
             Storage::F32 => at.cast::<u32>().write_unaligned(bits as u32),
             Storage::F64 => at.cast::<u64>().write_unaligned(bits),
             Storage::Bool => at.write(bits as u8),

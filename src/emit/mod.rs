@@ -24,10 +24,12 @@
 //! Elements lie as [`Storage`] says; a `bool` is one byte, read as "not zero", written as 0 or 1.
 
 pub mod clif;
+pub mod cost;
 mod interp;
 mod live;
 mod memory;
 mod pool;
+mod stream;
 mod x86;
 
 pub use crate::vir::Storage;
@@ -36,6 +38,7 @@ use crate::cpu::Cpu;
 use crate::vir::{Inst, Program};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 /// Which emitter to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -210,8 +213,16 @@ enum Body {
         code: memory::CodeMemory,
         /// Constants and tables.
         pool: Box<[pool::Line]>,
+        /// The same code, its stores past the caches. Made when it is first called.
+        streaming: OnceLock<Option<stream::Streaming>>,
     },
     Interp(interp::Interp),
+}
+
+impl Body {
+    fn native(routine: Routine, code: memory::CodeMemory, pool: Box<[pool::Line]>) -> Body {
+        Body::Native { routine, code, pool, streaming: OnceLock::new() }
+    }
 }
 
 /// An input of [`Code::apply`].
@@ -286,28 +297,62 @@ impl Code {
         steps: &[usize],
         outputs: &[*mut u8],
     ) {
-        assert_eq!(inputs.len(), self.inputs.len(), "one pointer per input");
-        assert_eq!(steps.len(), self.inputs.len(), "one step per input");
-        assert_eq!(outputs.len(), self.outputs.len(), "one pointer per output");
-        assert!(n.is_multiple_of(self.lanes), "{n} is no multiple of {} lanes", self.lanes);
+        self.check(n, inputs, steps, outputs);
         match &self.body {
             Body::Native { routine, pool, .. } => {
+                let (inputs, steps, outputs) = (inputs.as_ptr(), steps.as_ptr(), outputs.as_ptr());
                 // SAFETY: the routine was compiled for this machine with this ABI and pool and
                 // lives as long as `self`; the slices have one entry per operand; the caller vouches
                 // for the memory.
-                unsafe {
-                    routine(
-                        n,
-                        inputs.as_ptr(),
-                        steps.as_ptr(),
-                        outputs.as_ptr(),
-                        pool.as_ptr().cast(),
-                    );
-                }
+                unsafe { routine(n, inputs, steps, outputs, pool.as_ptr().cast()) };
             }
             // SAFETY: the caller vouches for the memory.
             Body::Interp(interp) => unsafe { interp.call(n, inputs, steps, outputs) },
         }
+    }
+
+    /// [`call`](Code::call), with stores that go past the caches to outputs of numbers, where
+    /// there is such code and these outputs are aligned to a vector of [`Code::bits`]. Pays for
+    /// outputs larger than the caches.
+    ///
+    /// # Panics
+    ///
+    /// Where [`call`](Code::call) does.
+    ///
+    /// # Safety
+    ///
+    /// As for [`call`](Code::call).
+    pub unsafe fn call_streaming(
+        &self,
+        n: usize,
+        inputs: &[*const u8],
+        steps: &[usize],
+        outputs: &[*mut u8],
+    ) {
+        self.check(n, inputs, steps, outputs);
+        let vector = self.bits as usize / 8;
+        let aligned = |(target, storage): (&*mut u8, &Storage)| {
+            *storage == Storage::Bool || target.addr().is_multiple_of(vector)
+        };
+        if let Body::Native { code, pool, streaming, .. } = &self.body
+            && outputs.iter().zip(&self.outputs).all(aligned)
+            && let Some(streaming) = streaming.get_or_init(|| stream::Streaming::new(code.bytes()))
+        {
+            let (inputs, steps, outputs) = (inputs.as_ptr(), steps.as_ptr(), outputs.as_ptr());
+            // SAFETY: as in `call`; vectors are aligned, for each is a whole number of vectors
+            // from an aligned one.
+            unsafe { streaming.call(n, inputs, steps, outputs, pool.as_ptr().cast()) };
+        } else {
+            // SAFETY: required of the caller.
+            unsafe { self.call(n, inputs, steps, outputs) };
+        }
+    }
+
+    fn check(&self, n: usize, inputs: &[*const u8], steps: &[usize], outputs: &[*mut u8]) {
+        assert_eq!(inputs.len(), self.inputs.len(), "one pointer per input");
+        assert_eq!(steps.len(), self.inputs.len(), "one step per input");
+        assert_eq!(outputs.len(), self.outputs.len(), "one pointer per output");
+        assert!(n.is_multiple_of(self.lanes), "{n} is no multiple of {} lanes", self.lanes);
     }
 
     /// Runs on `n` elements of slices.

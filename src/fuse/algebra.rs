@@ -153,12 +153,14 @@ fn index(graph: &Graph, run: &Saturated, machine: &Machine) -> Indexed {
     Indexed { problem: Problem { classes, roots }, terms, index, input }
 }
 
-/// A hash of what a term is, without its children. The same in every process.
+/// A hash of what a term is, without its children. The same in every process, and by names: a new
+/// row of the op table breaks no tie otherwise than before.
 fn label(term: &Term) -> u64 {
+    let named = |name: &str| name.bytes().fold(0, |hash, byte| mix(hash ^ u64::from(byte)));
     let seed = match term.head() {
         Head::Input(index) => mix(1) ^ u64::from(index),
-        Head::Const(dtype, bits) => mix(2 + dtype as u64) ^ bits,
-        Head::Op(op) => mix(10) ^ op as u64,
+        Head::Const(dtype, bits) => mix(2) ^ named(dtype.name()) ^ bits,
+        Head::Op(op) => mix(10) ^ named(op.name()),
         Head::Matmul => mix(11),
     };
     mix(seed)

@@ -4,7 +4,7 @@
 //! it can be lowered. Costs are integers: extraction never depends on rounding.
 
 use super::term::{Head, Term};
-use kiln_ir::{DType, Graph, Node, Op};
+use kiln_ir::{DType, Node, Op};
 
 /// The cost of each op on one element, in tenths of an `add`, and the arithmetic of kernels.
 #[derive(Clone, Debug)]
@@ -18,11 +18,6 @@ impl Machine {
     /// A machine from the cost of each op and from its arithmetic.
     pub fn new(cost: impl Fn(Op) -> u64, compute: fn(Op, DType, &[f64]) -> f64) -> Machine {
         Machine { costs: Op::ALL.iter().map(|&op| cost(op)).collect(), compute }
-    }
-
-    /// The cost of all ops of a graph, outside of fused bodies.
-    pub fn cost_of_graph(&self, graph: &Graph) -> u64 {
-        graph.nodes().iter().map(|node| self.cost_of_node(node)).sum()
     }
 
     /// The cost of a node by itself.

@@ -14,7 +14,7 @@ use super::term::{Head, Term};
 use egg::{
     Applier, EGraph, ENodeOrVar, Id, Language, Pattern, PatternAst, Rewrite, Subst, Symbol, Var,
 };
-use kiln_ir::{DType, Flags, Graph, Node, Op, parse_with};
+use kiln_ir::{DType, Flags, Graph, Node, Op, Typing, parse_with};
 use std::sync::OnceLock;
 
 /// What a rule may change.
@@ -283,8 +283,9 @@ fn compile_rule(rule: &Rule, floats: Floats) -> Vec<TermRewrite> {
 /// `f(-a) = -f(a)` and `f(-a) = f(a)` for every op that the op table calls odd or even.
 fn symmetries() -> Vec<TermRewrite> {
     let symmetric = |op: &&Op| op.arity() == 1 && (op.has(Flags::ODD) || op.has(Flags::EVEN));
-    let casts = [Op::Neg, Op::Abs, Op::ToF32, Op::ToF64, Op::ToBool];
-    let ops = Op::ALL.iter().filter(symmetric).filter(|op| !casts.contains(op));
+    let is_cast = |op: Op| matches!(op.info().typing, Typing::Cast(_));
+    let excluded = |op: &&Op| matches!(op, Op::Neg | Op::Abs) || is_cast(**op);
+    let ops = Op::ALL.iter().filter(symmetric).filter(|op| !excluded(op));
     ops.map(|op| {
         let (left, right) = symmetry(*op);
         let name = format!("{}-{}", if op.has(Flags::ODD) { "odd" } else { "even" }, op.name());

@@ -7,12 +7,40 @@
 pub(crate) mod math;
 
 use crate::vir::{Builder, Program, Storage, Type, Value, interp};
+use half::{bf16, f16};
 use kiln_ir::{DType, Graph, Node, Op, Typing};
+
+/// How accurate the expansions of a program are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Tier {
+    /// Every op within the bound in its row of the op table.
+    #[default]
+    Default,
+    /// Ops for which that is at least a fifth faster within [`Tier::FAST_ULP`], the others as by
+    /// default.
+    Fast,
+}
+
+impl Tier {
+    /// The largest error of an op in the fast tier, in units in the last place.
+    pub const FAST_ULP: f64 = 4.0;
+
+    /// The largest error of `op` in units in the last place of `dtype`.
+    pub fn max_ulp(self, op: Op, dtype: DType) -> f64 {
+        let bound = op.max_ulp(dtype);
+        match self {
+            Tier::Fast if bound > 0.5 => Tier::FAST_ULP,
+            _ => bound,
+        }
+    }
+}
 
 /// How an element of this type lies in memory.
 pub fn storage(dtype: DType) -> Storage {
     match dtype {
         DType::Bool => Storage::Bool,
+        DType::F16 => Storage::F16,
+        DType::BF16 => Storage::BF16,
         DType::F32 => Storage::F32,
         DType::F64 => Storage::F64,
     }
@@ -23,7 +51,7 @@ pub fn storage(dtype: DType) -> Storage {
 /// # Panics
 ///
 /// If the body holds anything else: `fuse` never builds such a body.
-pub fn lower(body: &Graph) -> Program {
+pub fn lower(body: &Graph, tier: Tier) -> Program {
     let mut b = Builder::new();
     let inputs: Vec<Value> = body.inputs().iter().map(|i| b.input(storage(i.dtype))).collect();
     let mut values: Vec<Value> = Vec::with_capacity(body.nodes().len());
@@ -33,13 +61,19 @@ pub fn lower(body: &Graph) -> Program {
             Node::Const(bits) => constant(&mut b, body.dtype(id), f64::from_bits(*bits)),
             Node::Op(op, args) => {
                 let operands: Vec<Value> = args.iter().map(|arg| values[arg.index()]).collect();
-                lower_op(&mut b, *op, &operands)
+                lower_op(&mut b, tier, *op, &operands)
             }
             _ => panic!("a fused body holds elementwise ops only"),
         });
     }
     for &output in body.outputs() {
-        b.output(values[output.index()], storage(body.dtype(output)));
+        let value = match body.node(output) {
+            // The store does the rest.
+            Node::Op(Op::ToF16, args) => math::half::before_f16(&mut b, values[args[0].index()]),
+            Node::Op(Op::ToBF16, args) => math::half::before_bf16(&mut b, values[args[0].index()]),
+            _ => values[output.index()],
+        };
+        b.output(value, storage(body.dtype(output)));
     }
     b.finish()
 }
@@ -47,7 +81,7 @@ pub fn lower(body: &Graph) -> Program {
 fn constant(b: &mut Builder, dtype: DType, value: f64) -> Value {
     match dtype {
         DType::Bool => b.mask(Type::M32, value != 0.0),
-        DType::F32 => b.f32(value as f32),
+        DType::F16 | DType::BF16 | DType::F32 => b.f32(value as f32),
         DType::F64 => b.f64(value),
     }
 }
@@ -56,6 +90,11 @@ fn constant(b: &mut Builder, dtype: DType, value: f64) -> Value {
 ///
 /// Logical operands are `bool` whatever `dtype` says.
 pub fn op_program(op: Op, dtype: DType) -> Program {
+    op_program_in(Tier::Default, op, dtype)
+}
+
+/// [`op_program`] in a tier.
+pub fn op_program_in(tier: Tier, op: Op, dtype: DType) -> Program {
     let mut b = Builder::new();
     let mut operands = Vec::new();
     for index in 0..op.arity() {
@@ -66,10 +105,11 @@ pub fn op_program(op: Op, dtype: DType) -> Program {
         };
         operands.push(b.input(storage(ty)));
     }
-    let result = lower_op(&mut b, op, &operands);
-    let stored = match b.ty(result) {
-        Type::F32 => Storage::F32,
-        Type::F64 => Storage::F64,
+    let result = lower_op(&mut b, tier, op, &operands);
+    let stored = match (op.info().typing, b.ty(result)) {
+        (Typing::Cast(dtype), _) => storage(dtype),
+        (_, Type::F32) => Storage::F32,
+        (_, Type::F64) => Storage::F64,
         _ => Storage::Bool,
     };
     b.output(result, stored);
@@ -81,6 +121,8 @@ pub fn compute(op: Op, dtype: DType, operands: &[f64]) -> f64 {
     let program = op_program(op, dtype);
     let bits = |(value, storage): (&f64, &Storage)| match storage {
         Storage::Bool => u64::from(*value != 0.0),
+        Storage::F16 => f16::from_f64(*value).to_bits().into(),
+        Storage::BF16 => bf16::from_f64(*value).to_bits().into(),
         Storage::F32 => u64::from((*value as f32).to_bits()),
         Storage::F64 => value.to_bits(),
     };
@@ -90,13 +132,15 @@ pub fn compute(op: Op, dtype: DType, operands: &[f64]) -> f64 {
     let result = interp::run(&program, &slices, 1)[0][0];
     match program.outputs[0].storage {
         Storage::Bool => result as f64,
+        Storage::F16 => f16::from_bits(result as u16).to_f64(),
+        Storage::BF16 => bf16::from_bits(result as u16).to_f64(),
         Storage::F32 => f64::from(f32::from_bits(result as u32)),
         Storage::F64 => f64::from_bits(result),
     }
 }
 
 /// Expands one op. A bool is a mask of 32-bit lanes ([`Type::M32`]) between ops.
-pub(crate) fn lower_op(b: &mut Builder, op: Op, operands: &[Value]) -> Value {
+pub(crate) fn lower_op(b: &mut Builder, tier: Tier, op: Op, operands: &[Value]) -> Value {
     let x = operands[0];
     let y = operands.get(1).copied().unwrap_or(x);
     let z = operands.get(2).copied().unwrap_or(x);
@@ -141,8 +185,10 @@ pub(crate) fn lower_op(b: &mut Builder, op: Op, operands: &[Value]) -> Value {
         Op::Acosh => math::inverse_hyperbolic::acosh(b, x),
         Op::Atanh => math::inverse_hyperbolic::atanh(b, x),
         Op::Sigmoid => math::hyperbolic::sigmoid(b, x),
-        Op::Erf => math::erf::erf(b, x),
+        Op::Erf => math::erf::erf(b, tier, x),
         Op::Erfc => math::erf::erfc(b, x),
+        Op::ToF16 => math::half::to_f16(b, x),
+        Op::ToBF16 => math::half::to_bf16(b, x),
         Op::ToF32 => math::basic::to_float(b, x, Type::F32),
         Op::ToF64 => math::basic::to_float(b, x, Type::F64),
         Op::ToBool => math::basic::to_bool(b, x),

@@ -1,17 +1,17 @@
 //! Executing one elementwise kernel over arrays of any layout: what is checked, and on how many
 //! threads it runs. How the arrays are walked is in [`walk`](super::walk).
 
-use super::dense;
+use super::dense::Dense;
 use super::layout::{OPERANDS, Space, broadcast_shape, broadcasts_to};
 use super::overlap;
+use super::team::{Queue, share};
 use super::view::{Layout, View, ViewMut};
-use super::walk::{Job, Worker};
+use super::walk::Job;
+use crate::cpu::last_level_cache;
 use crate::emit::{Code, Storage};
 use crate::error::{Operand, RunError};
 use kiln_ir::DType;
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use smallvec::SmallVec;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a thread must have to do, in nanoseconds, to be worth waking: waking a pool costs 17 µs.
 const WORTH_A_THREAD: f64 = 40_000.0;
@@ -25,11 +25,21 @@ pub struct Work {
     pub threads: Option<usize>,
     /// Estimated nanoseconds per element on one thread.
     pub cost: f64,
+    /// Where a call reads and writes more bytes than this, outputs go past the caches; `None`
+    /// takes one and a half times the last cache.
+    pub stream_above: Option<usize>,
+}
+
+impl Work {
+    /// At most so many threads for elements of this cost.
+    pub const fn new(threads: Option<usize>, cost: f64) -> Work {
+        Work { threads, cost, stream_above: None }
+    }
 }
 
 impl Default for Work {
     fn default() -> Work {
-        Work { threads: None, cost: 0.5 }
+        Work::new(None, 0.5)
     }
 }
 
@@ -69,15 +79,39 @@ pub(super) unsafe fn execute_checked(code: &Code, operands: &[&Layout], work: Wo
         return;
     }
     let threads = threads(shape, operands, work);
+    if let Some(dense) = Dense::new(code, operands) {
+        // SAFETY: required of the caller.
+        return unsafe { run_dense(dense, threads, work) };
+    }
+    let space = Space::new(shape, operands, inputs);
+    if let Some(dense) = Dense::of_space(code, &space) {
+        // SAFETY: required of the caller.
+        return unsafe { run_dense(dense, threads, work) };
+    }
+    let job = Job::new(code, space);
+    share_blocks(job.blocks(), threads, |queue| job.work(queue));
+}
+
+/// # Safety
+///
+/// As for [`execute_checked`].
+unsafe fn run_dense(mut dense: Dense<'_>, threads: usize, work: Work) {
+    dense.cut(threads);
+    let above = || work.stream_above.unwrap_or_else(|| last_level_cache() * 3 / 2);
+    dense.streams = dense.bytes() > above() && !dense.is_in_place();
     // SAFETY: required of the caller.
-    if threads == 1 && unsafe { dense::run(code, operands) } {
-        return;
+    share_blocks(dense.blocks(), threads, |queue| unsafe { dense.work(queue) });
+}
+
+/// Has so many threads work on a queue of blocks.
+fn share_blocks(blocks: usize, threads: usize, work: impl Fn(&Queue) + Sync) {
+    /// Portions for each thread, so that one which others keep busy holds nobody up.
+    const PORTIONS: usize = 8;
+    if threads == 1 {
+        return work(&Queue::new(blocks, blocks));
     }
-    let job = Job::new(code, Space::new(shape, operands, inputs));
-    match threads {
-        1 => Worker::new(&job).blocks(0..job.blocks()),
-        _ => parallel(&job, threads),
-    }
+    let queue = Queue::new(blocks, blocks.div_ceil(threads * PORTIONS));
+    share(threads, &|| work(&queue));
 }
 
 fn check_types(code: &Code, inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), RunError> {
@@ -90,6 +124,8 @@ fn check_types(code: &Code, inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Res
         return Err(RunError::OutputCount { expected, found });
     }
     let dtype = |storage: &Storage| match storage {
+        Storage::F16 => DType::F16,
+        Storage::BF16 => DType::BF16,
         Storage::F32 => DType::F32,
         Storage::F64 => DType::F64,
         Storage::Bool => DType::Bool,
@@ -136,21 +172,4 @@ fn threads(shape: &[usize], operands: &[&Layout], work: Work) -> usize {
     let worth = (elements as f64 * cost / WORTH_A_THREAD) as usize;
     // The pool is asked last: asking starts it.
     if most.min(worth) < 2 { 1 } else { most.min(worth).min(rayon::current_num_threads()) }
-}
-
-fn parallel(job: &Job<'_>, threads: usize) {
-    let blocks = job.blocks();
-    // More chunks than threads, for threads that others keep busy.
-    let chunk = blocks.div_ceil(threads * 4);
-    let next = AtomicUsize::new(0);
-    (0..threads).into_par_iter().with_max_len(1).for_each(|_| {
-        let mut worker = Worker::new(job);
-        loop {
-            let start = next.fetch_add(1, Ordering::Relaxed) * chunk;
-            if start >= blocks {
-                break;
-            }
-            worker.blocks(start..blocks.min(start + chunk));
-        }
-    });
 }

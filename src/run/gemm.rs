@@ -45,7 +45,7 @@ pub(super) unsafe fn multiply(
 ) -> Result<(), RunError> {
     let product = Product::new(&left.shape, &right.shape)?;
     let dtype = left.dtype;
-    if !dtype.is_float() {
+    if !dtype.is_arithmetic() {
         return Err(product.refuse(format!("the operands are {dtype}, not f32 or f64")));
     }
     for (operand, found) in [(Operand::Input(1), right.dtype), (Operand::Output(0), output.dtype)] {

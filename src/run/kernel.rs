@@ -6,7 +6,7 @@ use super::gemm::multiply;
 use super::layout::{Dims, OPERANDS};
 use super::overlap;
 use super::plan::{Action, Plan, Source};
-use super::tensor::Tensor;
+use super::tensor::{Tensor, Unfilled};
 use super::view::{Layout, View, ViewMut};
 use crate::emit::{Code, EmitterKind};
 use crate::error::{Operand, RunError};
@@ -110,14 +110,15 @@ impl Kernel {
     /// the shapes of the inputs are wrong, or memory cannot be had.
     pub fn run(&self, inputs: &[View<'_>]) -> Result<Vec<Tensor>, RunError> {
         let shapes = self.output_shapes(inputs)?;
-        let zeros =
-            |(index, shape): (usize, &Vec<usize>)| Tensor::zeros(self.output_dtype(index), shape);
-        let mut outputs: Vec<Tensor> =
-            shapes.iter().enumerate().map(zeros).collect::<Result<_, _>>()?;
-        let mut views: Vec<ViewMut<'_>> = outputs.iter_mut().map(Tensor::view_mut).collect();
+        let room =
+            |(index, shape): (usize, &Vec<usize>)| Unfilled::new(self.output_dtype(index), shape);
+        let mut outputs: Vec<Unfilled> =
+            shapes.iter().enumerate().map(room).collect::<Result<_, _>>()?;
+        let mut views: Vec<ViewMut<'_>> = outputs.iter_mut().map(Unfilled::view_mut).collect();
         self.run_into(inputs, &mut views)?;
         drop(views);
-        Ok(outputs)
+        // SAFETY: a call that succeeds writes every element of every output.
+        Ok(outputs.into_iter().map(|output| unsafe { output.filled() }).collect())
     }
 
     /// The shape of each output for these inputs. Fails where [`run`](Kernel::run) does.
@@ -219,7 +220,7 @@ impl Kernel {
             let operands: SmallVec<[&Layout; OPERANDS]> = places.map(layout).collect();
             match &step.action {
                 Action::Map { code, nanoseconds, .. } => {
-                    let work = Work { threads: self.threads, cost: *nanoseconds };
+                    let work = Work::new(self.threads, *nanoseconds);
                     // SAFETY: types fit by construction; shapes and overlaps were checked, and
                     // `outputs` are borrowed mutably. A step's results are distinct outputs and
                     // slots, and it reads none of them: the graph is acyclic.

@@ -78,6 +78,7 @@ pub(super) struct Block {
 macro_rules! by_size {
     ($size:expr, $function:ident($($argument:expr),*)) => {
         match $size {
+            2 => $function::<u16>($($argument),*),
             1 => $function::<u8>($($argument),*),
             4 => $function::<u32>($($argument),*),
             8 => $function::<u64>($($argument),*),
@@ -122,9 +123,33 @@ pub(super) unsafe fn scatter(space: &Space, operand: usize, block: &Block, from:
 ///
 /// `from` must hold an element of `size` bytes, `to` hold `n`.
 pub(super) unsafe fn fill(to: *mut u8, from: *const u8, n: usize, size: usize) {
-    let size_step = size as isize;
+    unsafe fn fill_as<T: Copy>(to: *mut u8, from: *const u8, n: usize) {
+        // SAFETY: required of the caller.
+        unsafe {
+            let element = from.cast::<T>().read_unaligned();
+            (0..n).for_each(|i| to.cast::<T>().add(i).write_unaligned(element));
+        }
+    }
     // SAFETY: required of the caller.
-    unsafe { by_size!(size, copy_as(to, [0, size_step], from, [0, 0], [1, n])) }
+    unsafe { by_size!(size, fill_as(to, from, n)) }
+}
+
+/// Repeats the `period` bytes at `from` to fill `bytes`.
+///
+/// # Safety
+///
+/// `from` must hold `period` bytes, `to` hold `bytes`.
+pub(super) unsafe fn repeat(to: *mut u8, from: *const u8, period: usize, bytes: usize) {
+    let mut done = period.min(bytes);
+    // SAFETY: required of the caller; what is done is a whole number of periods, but the last time.
+    unsafe {
+        to.copy_from_nonoverlapping(from, done);
+        while done < bytes {
+            let more = done.min(bytes - done);
+            to.add(done).copy_from_nonoverlapping(to, more);
+            done += more;
+        }
+    }
 }
 
 /// Cuts a block into runs along the next to innermost dimension, within which rows are evenly

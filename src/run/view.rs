@@ -16,9 +16,19 @@ pub trait Element: sealed::Sealed + Copy + Default + Send + Sync + 'static {
 
 mod sealed {
     pub trait Sealed {}
+    impl Sealed for half::f16 {}
+    impl Sealed for half::bf16 {}
     impl Sealed for f32 {}
     impl Sealed for f64 {}
     impl Sealed for bool {}
+}
+
+impl Element for half::f16 {
+    const DTYPE: DType = DType::F16;
+}
+
+impl Element for half::bf16 {
+    const DTYPE: DType = DType::BF16;
 }
 
 impl Element for f32 {

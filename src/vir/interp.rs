@@ -2,7 +2,8 @@
 //!
 //! It is the oracle that emitters are compared with bit for bit, and the emitter of last resort.
 
-use super::{BinaryOp, Inst, Predicate, Program, ShiftOp, Type, UnaryOp};
+use super::{BinaryOp, Inst, Predicate, Program, ShiftOp, Storage, Type, UnaryOp};
+use half::f16;
 
 /// Runs `program` on `lanes` lanes.
 ///
@@ -24,8 +25,12 @@ pub fn run(program: &Program, inputs: &[&[u64]], lanes: usize) -> Vec<Vec<u64>> 
     let store = |output: &super::Output| -> Vec<u64> {
         let value = &values[output.value.index()];
         match output.storage {
-            super::Storage::Bool => value.iter().map(|&m| u64::from(m != 0)).collect(),
-            _ => value.clone(),
+            Storage::Bool => value.iter().map(|&m| u64::from(m != 0)).collect(),
+            Storage::F16 => {
+                value.iter().map(|&v| f16::from_f32(f32_of(v)).to_bits().into()).collect()
+            }
+            Storage::BF16 => value.iter().map(|&v| v >> 16).collect(),
+            Storage::F32 | Storage::F64 => value.clone(),
         }
     };
     program.outputs.iter().map(store).collect()
@@ -42,10 +47,15 @@ fn eval(
     let at = |v: super::Value| values[v.index()][lane];
     let operand_type = inst.operands().next().map(|v| program.ty(v));
     match *inst {
-        Inst::Load { slot } => match ty {
-            Type::M32 => truth(ty, inputs[slot as usize][lane] != 0),
-            _ => inputs[slot as usize][lane],
-        },
+        Inst::Load { slot } => {
+            let bits = inputs[slot as usize][lane];
+            match program.inputs[slot as usize] {
+                Storage::Bool => truth(ty, bits != 0),
+                Storage::F16 => f32_bits(f16::from_bits(bits as u16).to_f32()),
+                Storage::BF16 => bits << 16,
+                Storage::F32 | Storage::F64 => bits,
+            }
+        }
         Inst::Const { bits, .. } => bits,
         Inst::Unary { op, a } => unary(op, operand_type.unwrap_or(ty), at(a)),
         Inst::Binary { op, a, b } => binary(op, ty, at(a), at(b)),

@@ -107,6 +107,11 @@ impl Type {
 /// How an array element lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Storage {
+    /// A 2-byte float (binary16), loaded as [`Type::F32`], stored rounded to nearest even.
+    F16,
+    /// The upper half of a 4-byte float, loaded as [`Type::F32`], stored without its lower half:
+    /// `lower` has rounded it.
+    BF16,
     /// A 4-byte float, loaded as [`Type::F32`].
     F32,
     /// An 8-byte float, loaded as [`Type::F64`].
@@ -119,6 +124,7 @@ impl Storage {
     /// Size of an element in bytes.
     pub fn size(self) -> usize {
         match self {
+            Storage::F16 | Storage::BF16 => 2,
             Storage::F32 => 4,
             Storage::F64 => 8,
             Storage::Bool => 1,
@@ -128,7 +134,7 @@ impl Storage {
     /// The lane type that a load gives and a store takes.
     pub fn lane(self) -> Type {
         match self {
-            Storage::F32 => Type::F32,
+            Storage::F16 | Storage::BF16 | Storage::F32 => Type::F32,
             Storage::F64 => Type::F64,
             Storage::Bool => Type::M32,
         }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part")]
 
+use half::{bf16, f16};
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitterKind};
 use kiln::vir::{Builder, Program, Storage, Type, Value};
@@ -47,6 +48,11 @@ impl Rng {
     pub fn element(&mut self, storage: Storage) -> u64 {
         match storage {
             Storage::Bool => self.pick(&[0, 0, 1, 1, 2, 0x80, 0xff]),
+            Storage::F16 => match self.below(2) {
+                0 => self.next() & 0xffff,
+                _ => f16::from_f64(self.ordinary()).to_bits().into(),
+            },
+            Storage::BF16 => self.element(Storage::F32) >> 16,
             Storage::F32 => match self.below(4) {
                 0 => u64::from((self.pick(&SPECIAL) as f32).to_bits()),
                 1 => self.next() & 0xffff_ffff,
@@ -96,6 +102,8 @@ pub const SPECIAL: [f64; 22] = [
 /// Where the bits of two results differ, two NaN counting as equal.
 pub fn differs(storage: Storage, a: u64, b: u64) -> bool {
     let both_nan = match storage {
+        Storage::F16 => f16::from_bits(a as u16).is_nan() && f16::from_bits(b as u16).is_nan(),
+        Storage::BF16 => bf16::from_bits(a as u16).is_nan() && bf16::from_bits(b as u16).is_nan(),
         Storage::F32 => f32::from_bits(a as u32).is_nan() && f32::from_bits(b as u32).is_nan(),
         Storage::F64 => f64::from_bits(a).is_nan() && f64::from_bits(b).is_nan(),
         Storage::Bool => false,
@@ -118,7 +126,14 @@ pub fn random_program(rng: &mut Rng, size: usize, wide: bool) -> Program {
     for _ in 0..1 + draw.rng.below(4) {
         let storage = match wide {
             true => Storage::F64,
-            false => draw.rng.pick(&[Storage::F32, Storage::F32, Storage::F64, Storage::Bool]),
+            false => draw.rng.pick(&[
+                Storage::F32,
+                Storage::F32,
+                Storage::F64,
+                Storage::Bool,
+                Storage::F16,
+                Storage::BF16,
+            ]),
         };
         let input = draw.b.input(storage);
         draw.pool.push(input);
@@ -134,7 +149,7 @@ pub fn random_program(rng: &mut Rng, size: usize, wide: bool) -> Program {
     for _ in 0..1 + draw.rng.below(3) {
         let storage = match wide {
             true => Storage::F64,
-            false => draw.rng.pick(&[Storage::F32, Storage::F64, Storage::Bool]),
+            false => draw.rng.pick(&[Storage::F32, Storage::F64, Storage::Bool, Storage::F16]),
         };
         let value = draw.value(storage.lane());
         draw.b.output(value, storage);

@@ -49,7 +49,7 @@ fn bad_files() {
         ("int32", array("'<i4'", "(1,)", &[0; 4])),
         ("int64", array("'<i8'", "(1,)", &[0; 8])),
         ("big-endian", array("'>f4'", "(1,)", &[0; 4])),
-        ("half", array("'<f2'", "(2,)", &[0; 4])),
+        ("brain", array("'|V2'", "(2,)", &[0; 4])),
         ("complex", array("'<c8'", "(1,)", &[0; 8])),
         ("empty-dtype", array("''", "(1,)", &[0; 8])),
         ("number-dtype", array("4", "(1,)", &[0; 8])),
@@ -69,6 +69,28 @@ fn bad_files() {
     insta::assert_snapshot!("bad_files", transcript);
     assert_eq!(std::fs::read(desk.path("y.npy")).unwrap(), b"precious");
     assert_eq!(desk.names(), ["y.npy"]);
+}
+
+/// Half-precision files are read and written, byte for byte as NumPy does.
+#[test]
+fn halves() {
+    let desk = Desk::new();
+    let bytes = |bits: [u16; 3]| bits.map(u16::to_le_bytes).concat();
+    // 1, -1.5 and the smallest subnormal; their squares.
+    desk.write("x.npy", array("'<f2'", "(3,)", &bytes([0x3c00, 0xbe00, 0x0001])));
+    let output = desk.command(&["run", "f16(x * x)", "-i", "x=x.npy", "-o", "y.npy"]).output();
+    assert!(output.unwrap().status.success());
+    let written = std::fs::read(desk.path("y.npy")).unwrap();
+    assert!(written.starts_with(b"\x93NUMPY"));
+    let header = String::from_utf8_lossy(&written);
+    assert!(header.contains("'descr': '<f2'") && header.contains("'shape': (3,)"), "{header}");
+    assert!(written.ends_with(&bytes([0x3c00, 0x4080, 0x0000])));
+
+    let args = ["run", "bf16(x)", "-i", "x=x.npy", "-o", "z.npy"];
+    let output = desk.command(&args).output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("NumPy has no bf16"), "{message}");
+    assert_eq!(desk.names(), ["x.npy", "y.npy"]);
 }
 
 /// What is not on a disk has no length to check.

@@ -42,7 +42,7 @@ fn flags() {
         &["run", "x", "-i", "x=x.npy", "-o", "y.npy", "--mode", "exact"],
         &["run", "x", "-i", "x=x.npy", "-o", "y.npy", "--threads", "0"],
         &["explain", "x", "--stage", "llvm"],
-        &["explain", "x", "--dtype", "f16"],
+        &["explain", "x", "--dtype", "i32"],
     ]);
     insta::assert_snapshot!("flags", transcript);
 }
@@ -84,6 +84,10 @@ fn benches() {
         &["bench", "x", "--shape", "n=9223372036854775807,m=2"],
         &["bench", "x @ y", "--shape", "n=2,m=3"],
         &["bench", "kernel f(x: f32[0]) { x }", "--shape", "n=3"],
+        &["bench"],
+        &["bench", "--sweep", "--suite"],
+        &["bench", "--report", "@relu"],
+        &["bench", "x", "--up-to", "8"],
     ]);
     insta::assert_snapshot!("benches", transcript);
 }

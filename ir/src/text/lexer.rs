@@ -135,13 +135,12 @@ fn number(rest: &str, at: usize) -> Result<(TokenKind<'_>, usize), Mistake> {
     }
     let suffix = &rest[len..len + word_len(&rest[len..])];
     let span = at..at + len + suffix.len();
-    let dtype = match suffix {
-        "" => None,
-        "f32" => Some(DType::F32),
-        "f64" => Some(DType::F64),
+    let dtype = match (suffix, DType::from_name(suffix)) {
+        ("", _) => None,
+        (_, Some(dtype)) if dtype.is_float() => Some(dtype),
         _ => {
             let message = format!("unknown number suffix {}", quoted(suffix));
-            let hint = "a suffix is f32 or f64; a product is written `2 * x`";
+            let hint = "a suffix is f32, f64, f16 or bf16; a product is written `2 * x`";
             return Err(Mistake::new(span, message).hint(hint));
         }
     };
@@ -151,9 +150,9 @@ fn number(rest: &str, at: usize) -> Result<(TokenKind<'_>, usize), Mistake> {
         Some(DType::F32) => rest[..len].parse::<f32>().map(f64::from).map_err(too_large)?,
         _ => rest[..len].parse::<f64>().map_err(too_large)?,
     };
-    if value.is_infinite() {
-        let dtype = dtype.unwrap_or(DType::F64);
-        let mistake = Mistake::new(span, format!("this number is too large for {dtype}"));
+    let holder = dtype.unwrap_or(DType::F64);
+    if holder.round(value).is_infinite() {
+        let mistake = Mistake::new(span, format!("this number is too large for {holder}"));
         return Err(mistake.hint("infinity is written `inf`"));
     }
     Ok((TokenKind::Number { value, dtype }, len + suffix.len()))

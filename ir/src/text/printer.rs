@@ -355,6 +355,8 @@ fn uses(graph: &Graph) -> Vec<usize> {
 
 /// The shortest text that reads back as these bits.
 fn constant(dtype: DType, value: f64, strong: bool) -> Rendered {
+    // No number takes a storage type from what it meets.
+    let strong = strong || matches!(dtype, DType::F16 | DType::BF16);
     let suffix = if strong { dtype.name() } else { "" };
     let canonical_nan = match dtype {
         DType::F32 => (value as f32).to_bits() == f32::NAN.to_bits(),

@@ -30,7 +30,8 @@ pub(crate) fn graph(choices: &mut Choices, nodes: usize) -> Graph {
     let mut graph = Graph::new(["k", "two words", "kernel", "7"][choices.below(4)]);
     let mut values = Vec::new();
     for name in &names[..choices.below(6)] {
-        let dtype = choices.of(&[DType::F32, DType::F32, DType::F64, DType::Bool]);
+        let dtype =
+            choices.of(&[DType::F32, DType::F32, DType::F64, DType::Bool, DType::F16, DType::BF16]);
         let dims = match choices.of(&shapes) {
             ".." => None,
             "" => Some(vec![]),

@@ -84,9 +84,9 @@ pub(super) fn translate(program: &Program, isa: &dyn TargetIsa) -> (ir::Function
 /// The vectors of a value.
 type Parts = SmallVec<[ir::Value; 4]>;
 
-struct Translator<'a> {
+pub(super) struct Translator<'a> {
     program: &'a Program,
-    builder: FunctionBuilder<'a>,
+    pub(super) builder: FunctionBuilder<'a>,
     pointer: ir::Type,
     lanes: usize,
     /// Which values an output depends on.
@@ -102,7 +102,7 @@ struct Translator<'a> {
 }
 
 /// Any address, no trap.
-fn unaligned() -> MemFlagsData {
+pub(super) fn unaligned() -> MemFlagsData {
     MemFlagsData::new().with_notrap()
 }
 
@@ -276,7 +276,10 @@ impl Translator<'_> {
             for (part, &value) in parts.iter().enumerate() {
                 match output.storage {
                     Storage::Bool => self.store_bools(value, at, part as i32 * 4),
-                    _ => {
+                    storage @ (Storage::F16 | Storage::BF16) => {
+                        self.store_halves(storage, value, at, part as i32 * 8);
+                    }
+                    Storage::F32 | Storage::F64 => {
                         self.builder.ins().store(unaligned(), value, at, part as i32 * 16);
                     }
                 }
@@ -321,7 +324,7 @@ impl Translator<'_> {
     }
 
     /// A vector of a constant: from the pool, or built where that takes one instruction.
-    fn constant(&mut self, ty: Type, bits: u64) -> ir::Value {
+    pub(super) fn constant(&mut self, ty: Type, bits: u64) -> ir::Value {
         let word = repeat(ty, bits);
         if word == 0 || word == u128::MAX {
             return self.vconst(vector(ty), word);
@@ -341,7 +344,7 @@ impl Translator<'_> {
         self.builder.ins().vconst(ty, handle)
     }
 
-    fn cast(&mut self, ty: ir::Type, value: ir::Value) -> ir::Value {
+    pub(super) fn cast(&mut self, ty: ir::Type, value: ir::Value) -> ir::Value {
         match self.builder.func.dfg.value_type(value) == ty {
             true => value,
             false => self.builder.ins().bitcast(ty, little(), value),
@@ -422,10 +425,17 @@ impl Translator<'_> {
 
     fn load(&mut self, slot: usize, ty: Type) -> Parts {
         let at = self.cursors[slot];
-        if self.program.inputs[slot] == Storage::Bool {
-            return self.each(ty, |t, part| t.load_bools(at, part as i32 * 4));
-        }
-        self.each(ty, |t, part| t.builder.ins().load(vector(ty), unaligned(), at, part as i32 * 16))
+        let storage = self.program.inputs[slot];
+        self.each(ty, |t, part| {
+            let part = part as i32;
+            match storage {
+                Storage::Bool => t.load_bools(at, part * 4),
+                Storage::F16 | Storage::BF16 => t.load_halves(storage, at, part * 8),
+                Storage::F32 | Storage::F64 => {
+                    t.builder.ins().load(vector(ty), unaligned(), at, part * 16)
+                }
+            }
+        })
     }
 
     /// An operand of an fma. A negation is written anew for it, where Cranelift folds it into

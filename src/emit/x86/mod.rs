@@ -12,6 +12,7 @@
 
 mod allocate;
 mod encode;
+mod half;
 mod hoist;
 mod interleave;
 mod isa;
@@ -40,7 +41,7 @@ pub(super) fn compile(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<
     // has the instructions and the calling convention.
     let routine = unsafe { std::mem::transmute::<*const u8, Routine>(code.entry()) };
     Ok(Code {
-        body: Body::Native { routine, code, pool },
+        body: Body::native(routine, code, pool),
         emitter: kind,
         bits: isa.bytes() as u32 * 8,
         lanes,

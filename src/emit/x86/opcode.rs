@@ -72,6 +72,10 @@ opcodes! {
     UpperHalf:     EVEX_Vextractf32x8_ymmm256_k1z_zmm_imm8      INVALID                                      VEX_Vextractf128_xmmm128_ymm_imm8    INVALID;
     JoinHalves:    EVEX_Vinsertf32x8_zmm_k1z_zmm_ymmm256_imm8   INVALID                                      VEX_Vinsertf128_ymm_ymm_xmmm128_imm8 INVALID;
     LoadBytes:     EVEX_Vpmovzxbd_zmm_k1z_xmmm128               INVALID                                      VEX_Vpmovzxbd_ymm_xmmm64             INVALID;
+    LoadF16:       EVEX_Vcvtph2ps_zmm_k1z_ymmm256_sae           INVALID                                      VEX_Vcvtph2ps_ymm_xmmm128            INVALID;
+    StoreF16:      EVEX_Vcvtps2ph_ymmm256_k1z_zmm_imm8_sae      INVALID                                      VEX_Vcvtps2ph_xmmm128_ymm_imm8       INVALID;
+    LoadWords:     EVEX_Vpmovzxwd_zmm_k1z_ymmm256               INVALID                                      VEX_Vpmovzxwd_ymm_xmmm128            INVALID;
+    StoreWords:    EVEX_Vpmovdw_ymmm256_k1z_zmm                 INVALID                                      VEX_Vmovdqu_xmmm128_xmm              INVALID;
     StoreBytes:    EVEX_Vmovdqu8_xmmm128_k1z_xmm                INVALID                                      VEX_Vmovq_xmmm64_xmm                 INVALID;
 }
 

@@ -228,8 +228,10 @@ impl Selector<'_> {
     }
 
     fn load(&mut self, slot: u32, ty: Type) -> Parts {
-        if self.program.inputs[slot as usize] == Storage::Bool {
-            return self.load_bools(slot);
+        match self.program.inputs[slot as usize] {
+            Storage::Bool => return self.load_bools(slot),
+            storage @ (Storage::F16 | Storage::BF16) => return self.load_halves(slot, storage),
+            Storage::F32 | Storage::F64 => {}
         }
         let (isa, step) = (self.isa, self.isa.bytes() as i32);
         self.each(ty, |s, part| {
@@ -239,8 +241,12 @@ impl Selector<'_> {
     }
 
     fn store(&mut self, index: u32, output: &vir::Output) {
-        if output.storage == Storage::Bool {
-            return self.store_bools(index, output.value);
+        match output.storage {
+            Storage::Bool => return self.store_bools(index, output.value),
+            storage @ (Storage::F16 | Storage::BF16) => {
+                return self.store_halves(index, output.value, storage);
+            }
+            Storage::F32 | Storage::F64 => {}
         }
         let (ty, step) = (output.storage.lane(), self.isa.bytes() as i32);
         for part in 0..self.count(ty) {
@@ -416,7 +422,7 @@ impl Selector<'_> {
         })
     }
 
-    fn shift_reg(&mut self, op: Op, ty: Type, a: Reg, by: u8) -> Reg {
+    pub(super) fn shift_reg(&mut self, op: Op, ty: Type, a: Reg, by: u8) -> Reg {
         let code = op.code(self.isa, ty.bits());
         self.vector(|def| Inst::new(code, def, &[Source::Reg(a)]).imm(by))
     }

@@ -22,7 +22,7 @@ fn messages() {
     insta::assert_snapshot!(fault(&[x() + input("x: f64")]), @"input x is declared twice, as x: f32[..] and as x: f64[..]; use one declaration");
     insta::assert_snapshot!(fault(&[input("two words")]), @r#"cannot read the input declaration "two words": the name is not a word of letters, digits and _; write a name such as "x", or a name and a type such as "x: f32[n, 3]""#);
     insta::assert_snapshot!(fault(&[input("inf")]), @r#"cannot read the input declaration "inf": inf is a word of the text format; write a name such as "x", or a name and a type such as "x: f32[n, 3]""#);
-    insta::assert_snapshot!(fault(&[input("x: i32")]), @r#"cannot read the input declaration "x: i32": the element type is not f32, f64 or bool; write a name such as "x", or a name and a type such as "x: f32[n, 3]""#);
+    insta::assert_snapshot!(fault(&[input("x: i32")]), @r#"cannot read the input declaration "x: i32": the element type is not f16, bf16, f32, f64 or bool; write a name such as "x", or a name and a type such as "x: f32[n, 3]""#);
     insta::assert_snapshot!(fault(&[]), @"the kernel has no output; give at least one expression");
     insta::assert_snapshot!(fault(&[(0..30_000).fold(x(), |sum, _| sum + 1.0)]), @"the kernel has more than 20000 nodes; split it into several kernels");
     insta::assert_snapshot!(fault(&[(0..2_000).fold(x(), |sum, i| sum + input(&format!("x{i}")))]), @"the kernel has more than 1000 inputs; stack them into fewer arrays");

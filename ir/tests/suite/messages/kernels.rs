@@ -189,7 +189,7 @@ fn heads() {
     1 | kernel f(x { x }
       |            ^
 
-    1:10: the element type is not f32, f64 or bool
+    1:10: the element type is not f16, bf16, f32, f64 or bool
       |
     1 | kernel f(x: i32) { x }
       |          ^^^^^^
@@ -204,7 +204,7 @@ fn heads() {
     1 | kernel f(x: f32[n,]) { x }
       |          ^^^^^^^^^^
 
-    1:10: the element type is not f32, f64 or bool
+    1:10: the element type is not f16, bf16, f32, f64 or bool
       |
     1 | kernel f(x:) { x }
       |          ^^
@@ -269,7 +269,7 @@ fn results() {
       |                ^^^^^^
       = hint: the result type may be left out
 
-    1:16: the element type is not f32, f64 or bool
+    1:16: the element type is not f16, bf16, f32, f64 or bool
       |
     1 | kernel f(x) -> int { x }
       |                ^^^

@@ -68,6 +68,7 @@ fn numbers() {
         "2x + 1",
         "1e400",
         "1e39f32",
+        "7e4f16",
         "0xfg",
         "x * 0x10",
         "3 4",
@@ -77,7 +78,7 @@ fn numbers() {
       |
     1 | 2x + 1
       | ^^
-      = hint: a suffix is f32 or f64; a product is written `2 * x`
+      = hint: a suffix is f32, f64, f16 or bf16; a product is written `2 * x`
 
     1:1: this number is too large for f64
       |
@@ -89,6 +90,12 @@ fn numbers() {
       |
     1 | 1e39f32
       | ^^^^^^^
+      = hint: infinity is written `inf`
+
+    1:1: this number is too large for f16
+      |
+    1 | 7e4f16
+      | ^^^^^^
       = hint: infinity is written `inf`
 
     1:1: this is no hexadecimal number of 64 bits

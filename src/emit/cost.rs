@@ -1,0 +1,191 @@
+//! What vector programs cost: the measured throughput of each primitive.
+//!
+//! `cargo bench --bench costs` measures every [`Primitive`] on every emitter and prints
+//! `cost/table.rs`. Two questions are answered from it:
+//!
+//! - [`nanoseconds`]: how long does this code take on this emitter? (how many threads is it worth?)
+//! - [`weight`]: which of two programs is cheaper? (which one does extraction choose?)
+//!
+//! The second answer is the same for all emitters, and so is the kernel: a choice per emitter would
+//! compute other bits on other machines.
+
+mod table;
+
+use super::EmitterKind;
+use crate::vir::{BinaryOp, Inst, Program, ShiftOp, Type, UnaryOp};
+use table::PICOSECONDS;
+
+/// Primitives that cost alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Primitive {
+    /// `neg abs not and or xor`, of masks too.
+    Logic,
+    /// `copysign`
+    CopySign,
+    /// `add sub` of floats
+    Add,
+    /// `add sub` of integers
+    IntAdd,
+    /// `mul`
+    Mul,
+    /// `fma`
+    Fma,
+    /// `div`
+    Div,
+    /// `sqrt`
+    Sqrt,
+    /// `floor ceil trunc nearest`
+    Round,
+    /// `min max`
+    Min,
+    /// `eq ne lt le`
+    Compare,
+    /// `select`
+    Select,
+    /// `shl shr`
+    Shift,
+    /// `sar`
+    SignedShift,
+    /// `promote demote widen narrow`
+    Convert,
+    /// `table`
+    Table,
+}
+
+impl Primitive {
+    /// All of them, in the order of the table's rows.
+    pub const ALL: [Primitive; 16] = [
+        Primitive::Logic,
+        Primitive::CopySign,
+        Primitive::Add,
+        Primitive::IntAdd,
+        Primitive::Mul,
+        Primitive::Fma,
+        Primitive::Div,
+        Primitive::Sqrt,
+        Primitive::Round,
+        Primitive::Min,
+        Primitive::Compare,
+        Primitive::Select,
+        Primitive::Shift,
+        Primitive::SignedShift,
+        Primitive::Convert,
+        Primitive::Table,
+    ];
+
+    /// What an instruction is, if it is work at all: loads and stores are counted by the byte.
+    fn of(inst: &Inst, ty: Type) -> Option<Primitive> {
+        Some(match inst {
+            Inst::Load { .. } | Inst::Const { .. } => return None,
+            Inst::Unary { op, .. } => match op {
+                UnaryOp::Bitcast(_) => return None,
+                UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Not => Primitive::Logic,
+                UnaryOp::Sqrt => Primitive::Sqrt,
+                UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Trunc | UnaryOp::Nearest => {
+                    Primitive::Round
+                }
+                UnaryOp::Promote | UnaryOp::Demote | UnaryOp::Widen | UnaryOp::Narrow => {
+                    Primitive::Convert
+                }
+            },
+            Inst::Binary { op, .. } => match op {
+                BinaryOp::Add | BinaryOp::Sub if ty.is_int() => Primitive::IntAdd,
+                BinaryOp::Add | BinaryOp::Sub => Primitive::Add,
+                BinaryOp::Mul => Primitive::Mul,
+                BinaryOp::Div => Primitive::Div,
+                BinaryOp::Min | BinaryOp::Max => Primitive::Min,
+                BinaryOp::CopySign => Primitive::CopySign,
+                BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => Primitive::Logic,
+            },
+            Inst::Fma { .. } => Primitive::Fma,
+            Inst::Compare { .. } => Primitive::Compare,
+            Inst::Select { .. } => Primitive::Select,
+            Inst::Shift { op: ShiftOp::Sar, .. } => Primitive::SignedShift,
+            Inst::Shift { .. } => Primitive::Shift,
+            Inst::Table { .. } => Primitive::Table,
+        })
+    }
+}
+
+/// The emitters of the table's columns; each has one for 32-bit lanes and one for 64-bit lanes.
+pub const COLUMNS: [EmitterKind; 4] =
+    [EmitterKind::Avx512, EmitterKind::Avx2, EmitterKind::Cranelift, EmitterKind::Interp];
+
+/// The work of a program that runs always: cold regions are skipped as good as always.
+fn work(program: &Program) -> impl Iterator<Item = (Primitive, Type)> {
+    let cold =
+        |at: usize| program.cold.iter().any(|cold| (cold.start..cold.end).contains(&(at as u32)));
+    let hot =
+        program.insts.iter().zip(&program.types).enumerate().filter(move |(at, _)| !cold(*at));
+    hot.filter_map(|(_, (inst, &ty))| {
+        // A comparison is as wide as what it compares, a conversion counts by its result.
+        Some((Primitive::of(inst, ty)?, ty))
+    })
+}
+
+/// How long an element takes on one thread where memory is no limit, in nanoseconds.
+pub fn nanoseconds(program: &Program, emitter: EmitterKind) -> f64 {
+    let column = COLUMNS.iter().position(|&kind| kind == emitter).unwrap_or(0);
+    let time = |(primitive, ty): (Primitive, Type)| {
+        PICOSECONDS[primitive as usize][column][usize::from(ty.bits() == 64)]
+    };
+    f64::from(work(program).map(time).sum::<u32>()) / 1000.0
+}
+
+/// What an element costs, in tenths of an `add`: the mean over the emitters of machine code, each
+/// by its own `add`.
+pub fn weight(program: &Program) -> u64 {
+    work(program).map(|(primitive, ty)| weight_of(primitive, ty)).sum()
+}
+
+fn weight_of(primitive: Primitive, ty: Type) -> u64 {
+    let wide = usize::from(ty.bits() == 64);
+    let machine = COLUMNS.iter().enumerate().filter(|(_, kind)| **kind != EmitterKind::Interp);
+    let (sum, count) = machine.fold((0, 0), |(sum, count), (column, _)| {
+        let time = |primitive: Primitive| u64::from(PICOSECONDS[primitive as usize][column][wide]);
+        (sum + 100 * time(primitive) / time(Primitive::Add), count + 1)
+    });
+    (sum / (count * 10)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COLUMNS, PICOSECONDS, Primitive, nanoseconds, weight, weight_of};
+    use crate::vir::{Builder, Storage, Type};
+
+    #[test]
+    fn rows_are_in_the_order_of_the_primitives() {
+        for (row, primitive) in Primitive::ALL.into_iter().enumerate() {
+            assert_eq!(primitive as usize, row);
+        }
+    }
+
+    #[test]
+    fn wider_vectors_take_no_longer_and_wider_lanes_no_less() {
+        for (row, primitive) in PICOSECONDS.iter().zip(Primitive::ALL) {
+            // Widths of vectors fall from left to right; a tenth is what measuring may be off.
+            for pair in row[..3].windows(2) {
+                assert!(pair[0][0] * 9 <= pair[1][0] * 10, "{primitive:?}: {row:?}");
+            }
+            for [narrow, wide] in &row[..3] {
+                assert!(wide * 10 >= narrow * 9, "{primitive:?}: {row:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn weights_count_what_always_runs() {
+        let mut b = Builder::new();
+        let x = b.input(Storage::F32);
+        let zero = b.f32(0.0);
+        let negative = b.lt(x, zero);
+        let root = b.sqrt(x);
+        let [y] = b.cold(negative, [root], |b| [b.div(x, x)]);
+        b.output(y, Storage::F32);
+        let program = b.finish();
+        let hot = [Primitive::Compare, Primitive::Sqrt, Primitive::Select];
+        let expected: u64 = hot.into_iter().map(|primitive| weight_of(primitive, Type::F32)).sum();
+        assert_eq!(weight(&program), expected);
+        assert!(nanoseconds(&program, COLUMNS[0]) < nanoseconds(&program, COLUMNS[2]));
+    }
+}

@@ -1,0 +1,268 @@
+//! A function of one `f32`, on all 2^32 of them.
+//!
+//! Inputs are taken in blocks of consecutive bit patterns, at a few nanoseconds an input:
+//!
+//! 1. each program runs on the block, as compiled by every emitter; outputs are hashed, and
+//!    compared with those of the fastest emitter;
+//! 2. a *fast reference* is computed: the formula of the function in `f64`, itself compiled by
+//!    Kiln, good to a few ULP of `f64`, which is a hundred-millionth of an ULP of `f32`;
+//! 3. one vector loop ([`scan`]) gives the block's largest error against it.
+//!
+//! The fast reference shares code with what is measured, so it decides nothing alone. Whatever
+//! comes within [`MARGIN`] of the largest error known, and whatever looks wrong in kind, is judged
+//! by the *precise reference*: `core-math`'s correctly rounded function of the same argument in
+//! `f64`, or the formula in such functions. And 8 inputs of each block of 2048, at places that
+//! differ from block to block, are judged by the precise reference whatever the fast one says;
+//! [`Tally::reference_gap`] is the largest difference between the two, and a gap above
+//! [`MARGIN`] fails the measurement. To go unseen, an error would have to be in both `f64` and
+//! `f32` code, and be confined to a few hundred neighbouring numbers.
+
+use crate::function::Function;
+use crate::program::{Program, compile, run};
+use crate::record::{Hashes, Tally, emitter_name};
+use crate::scan::{BLOCK, Expected, Scan, hash, mix, scan};
+use crate::ulp::{Verdict, judge};
+use kiln::ir::Flags;
+use kiln::{CompileError, DType, EmitterKind, Kernel, Mode};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Blocks of all bit patterns.
+pub(crate) const BLOCKS: u64 = (1 << 32) / BLOCK as u64;
+
+/// How near to the largest error, in ULP, an input is judged precisely; more than the fast
+/// references are wrong by.
+pub(crate) const MARGIN: f64 = 1e-3;
+
+/// One input in so many is judged precisely in any case.
+const SAMPLE: usize = 256;
+
+/// The interpreter runs on one block in so many.
+const INTERPRETED: u64 = 1024;
+
+/// Blocks that a thread takes at a time.
+const TASK: u64 = 256;
+
+/// So many results that are wrong in kind are judged precisely; the fast reference counts more.
+const CONFIRMED: u64 = 10_000;
+
+/// A measurement that is ready to run.
+pub(crate) struct Exhaustive<'a> {
+    function: &'a Function,
+    programs: &'a [Program],
+    reference: Kernel,
+    /// Every `stride`-th block only.
+    stride: u64,
+    /// The largest errors so far, of all threads, to be passed: `[program][normal, subnormal]`.
+    known: Vec<[AtomicU64; 2]>,
+}
+
+/// A thread's buffers.
+struct Buffers {
+    inputs: Vec<f32>,
+    results: Vec<f32>,
+    others: Vec<f32>,
+    references: Vec<f64>,
+}
+
+impl<'a> Exhaustive<'a> {
+    pub(crate) fn new(
+        function: &'a Function,
+        programs: &'a [Program],
+        stride: u64,
+    ) -> Result<Exhaustive<'a>, CompileError> {
+        let reference = compile(&function.reference_graph(), Mode::Strict, EmitterKind::Auto)?;
+        let known = programs.iter().map(|_| Default::default()).collect();
+        Ok(Exhaustive { function, programs, reference, stride, known })
+    }
+
+    /// Measures a range of blocks on all threads: one tally for each program. `step` is called with
+    /// the number of blocks of each finished task.
+    pub(crate) fn measure(&self, blocks: Range<u64>, step: impl Fn(u64) + Sync) -> Vec<Tally> {
+        let tasks = (blocks.end - blocks.start).div_ceil(TASK);
+        let none = || vec![Tally::default(); self.programs.len()];
+        (0..tasks)
+            .into_par_iter()
+            .map(|task| {
+                let start = blocks.start + task * TASK;
+                let end = (start + TASK).min(blocks.end);
+                let mut buffers = Buffers {
+                    inputs: vec![0.0; BLOCK],
+                    results: vec![0.0; BLOCK],
+                    others: vec![0.0; BLOCK],
+                    references: vec![0.0; BLOCK],
+                };
+                let mut tallies = none();
+                for block in (start..end).filter(|block| mix(*block).is_multiple_of(self.stride)) {
+                    self.block(block, &mut buffers, &mut tallies);
+                }
+                step(end - start);
+                tallies
+            })
+            .reduce(none, |left, right| {
+                left.into_iter().zip(right).map(|(a, b)| a.merge(b)).collect()
+            })
+    }
+
+    fn block(&self, block: u64, buffers: &mut Buffers, tallies: &mut [Tally]) {
+        let Buffers { inputs, results, others, references } = buffers;
+        let first = block as u32 * BLOCK as u32;
+        for (place, input) in inputs.iter_mut().enumerate() {
+            *input = f32::from_bits(first + place as u32);
+        }
+        run(&self.reference, &[&*inputs], references);
+        let negative = first >> 31 != 0;
+        let odd = negative && self.function.has(Flags::ODD);
+        let (low, high) = self.function.range();
+        let expected = Expected {
+            range: (low as f32, high as f32),
+            flip: if odd { 1 << 31 } else { 0 },
+            falls: negative,
+        };
+        for (index, (program, tally)) in self.programs.iter().zip(tallies).enumerate() {
+            let mut best = None;
+            for (emitter, kernel) in &program.kernels {
+                let target: &mut [f32] = if best.is_none() { results } else { others };
+                run(kernel, &[&*inputs], target);
+                let hash = match best {
+                    None => {
+                        let found = scan(results, references, expected);
+                        self.judge_block(index, found, inputs, results, references, tally);
+                        best = Some(found.hash);
+                        found.hash
+                    }
+                    Some(_) => hash(others, expected.flip),
+                };
+                self.note(tally, emitter, hash, best, block, inputs, (results, others));
+            }
+            tally.inputs += BLOCK as u64;
+            if block % INTERPRETED == mix(block / INTERPRETED) % INTERPRETED {
+                run(&program.interpreter, &[&*inputs], others);
+                if best.is_some_and(|best| best != hash(others, expected.flip)) {
+                    differ(tally, &EmitterKind::Interp, inputs, results, others);
+                }
+                tally.interpreted += BLOCK as u64;
+            }
+            self.sample(index, block, inputs, results, references, tally);
+        }
+    }
+
+    /// Adds an emitter's hash of a block to those of its half, whatever the order of blocks.
+    #[allow(clippy::too_many_arguments, reason = "one call, of what a block consists of")]
+    fn note(
+        &self,
+        tally: &mut Tally,
+        emitter: &EmitterKind,
+        hash: u64,
+        best: Option<u64>,
+        block: u64,
+        inputs: &[f32],
+        (results, others): (&[f32], &[f32]),
+    ) {
+        if best.is_some_and(|best| best != hash) {
+            differ(tally, emitter, inputs, results, others);
+        }
+        let half = BLOCKS / 2;
+        let Hashes(sums) = tally.hashes.entry(emitter_name(*emitter)).or_default();
+        let sum = &mut sums[(block / half) as usize];
+        *sum = sum.wrapping_add(mix(hash ^ mix(block % half)));
+    }
+
+    /// Judges what the fast reference finds worth it.
+    fn judge_block(
+        &self,
+        index: usize,
+        found: Scan,
+        inputs: &[f32],
+        results: &[f32],
+        references: &[f64],
+        tally: &mut Tally,
+    ) {
+        tally.turns += found.turns;
+        let known = &self.known[index];
+        let least = [0, 1].map(|regime| {
+            let known: &AtomicU64 = &known[regime];
+            (f64::from_bits(known.load(Ordering::Relaxed)) - MARGIN).max(0.0)
+        });
+        let interesting = |regime: usize| found.worst[regime] > least[regime].to_bits();
+        if !found.odd && !interesting(0) && !interesting(1) {
+            return;
+        }
+        let (low, high) = self.function.range();
+        for ((&input, &got), &reference) in inputs.iter().zip(results).zip(references) {
+            let got = f64::from(got);
+            // Composites may make a NaN of an infinity (-inf * 0): they promise nothing there.
+            if input.is_infinite() && self.function.op().is_none() {
+                continue;
+            }
+            tally.outside += u64::from(got < low || got > high);
+            let doubtful = match judge(DType::F32, got, reference) {
+                Verdict::Ulp { error, subnormal } => error > least[usize::from(subnormal)],
+                Verdict::Failure(failure) => {
+                    let seen = tally.failures.get(&failure).map_or(0, |failed| failed.count);
+                    if seen >= CONFIRMED {
+                        tally.add(Verdict::Failure(failure), &[f64::from(input)]);
+                    }
+                    seen < CONFIRMED
+                }
+            };
+            if doubtful {
+                self.judge_one(index, input, got, tally);
+            }
+        }
+    }
+
+    /// Judges one result by the precise reference.
+    fn judge_one(&self, index: usize, input: f32, got: f64, tally: &mut Tally) {
+        let input = f64::from(input);
+        let verdict = judge(DType::F32, got, self.function.float(&[input]));
+        tally.add(verdict, &[input]);
+        if let Verdict::Ulp { error, subnormal } = verdict {
+            // Bits of numbers that are not negative are in the order of the numbers.
+            self.known[index][usize::from(subnormal)].fetch_max(error.to_bits(), Ordering::Relaxed);
+        }
+    }
+
+    /// Judges a few results by the precise reference, and the fast reference too.
+    fn sample(
+        &self,
+        index: usize,
+        block: u64,
+        inputs: &[f32],
+        results: &[f32],
+        references: &[f64],
+        tally: &mut Tally,
+    ) {
+        let from = mix(block ^ index as u64) as usize % SAMPLE;
+        for place in (from..BLOCK).step_by(SAMPLE) {
+            let (input, reference) = (inputs[place], references[place]);
+            if input.is_infinite() && self.function.op().is_none() {
+                continue;
+            }
+            let exact = self.function.float(&[f64::from(input)]);
+            // A failure of both stays unseen here, and is one of `judge_block`'s.
+            if let Verdict::Ulp { error, .. } = judge(DType::F32, reference, exact) {
+                tally.reference_gap = tally.reference_gap.max(error);
+            } else if DType::F32.round(reference).to_bits() != DType::F32.round(exact).to_bits() {
+                tally.reference_gap = f64::INFINITY;
+            }
+            tally.checked += 1;
+            let verdict = judge(DType::F32, f64::from(results[place]), exact);
+            if matches!(verdict, Verdict::Ulp { .. }) {
+                tally.add(verdict, &[f64::from(input)]);
+            }
+        }
+    }
+}
+
+/// Notes the first input of a block at which results differ.
+fn differ(tally: &mut Tally, emitter: &EmitterKind, inputs: &[f32], left: &[f32], right: &[f32]) {
+    let same = |a: f32, b: f32| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+    let first = (0..inputs.len()).find(|&place| !same(left[place], right[place]));
+    if let Some(place) = first {
+        let at = vec![f64::from(inputs[place]).to_bits()];
+        let known = tally.differs.entry(emitter_name(*emitter)).or_insert_with(|| at.clone());
+        *known = at.min(known.clone());
+    }
+}
