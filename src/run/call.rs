@@ -16,7 +16,7 @@ impl Pads {
     }
 }
 
-/// Where the operands of a call are. As for [`Code::call`], but that a splat's vector must be its
+/// Where the operands of a call are. As for [`Code::call`], but that a splat's copies must be in its
 /// pad.
 pub(super) struct Call<'a> {
     pub(super) code: &'a Code,
@@ -113,6 +113,9 @@ fn head(code: &Code, targets: &[*mut u8]) -> usize {
     numbers.next().map_or(0, |(target, storage)| {
         let before = target.addr().next_multiple_of(vector) - target.addr();
         // Where elements are not aligned to their size, none begins one, and nothing streams.
-        if before.is_multiple_of(storage.size()) { before / storage.size() } else { 0 }
+        // Nor where a vector of memory is several of lanes.
+        let elements = before / storage.size();
+        let fits = before.is_multiple_of(storage.size()) && elements <= code.lanes();
+        if fits { elements } else { 0 }
     })
 }
