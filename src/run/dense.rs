@@ -56,7 +56,7 @@ unsafe impl Sync for Dense<'_> {}
 impl<'a> Dense<'a> {
     /// The space of `operands`, the inputs and then the outputs, where it is a dense one. It has an
     /// element at least.
-    // Inlined for small calls: it is large, and moving it took a fifth of a call on 16 elements.
+    // Inlined, with what it calls, so that it is built in place: 149 to 137 ns for `relu` of 16.
     #[inline(always)]
     pub(super) fn new(code: &'a Code, operands: &[&Layout]) -> Option<Dense<'a>> {
         let shape = &operands.get(code.inputs().len())?.shape;
