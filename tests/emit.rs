@@ -5,7 +5,7 @@ mod common;
 use common::{Rng, differs, emitters, random_program};
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitError, EmitterKind, Operand};
-use kiln::lower::op_program;
+use kiln::lower::{Tier, op_program, op_program_in};
 use kiln::vir::{Builder, Program, Storage, Type, Value, interp};
 use kiln_ir::{DType, Op};
 
@@ -108,7 +108,11 @@ fn every_op_has_the_bits_of_the_interpreter() {
     let mut rng = Rng::new(1);
     for &op in Op::ALL {
         for dtype in [DType::F32, DType::F64] {
-            check_all(&op_program(op, dtype), &mut rng);
+            let (default, fast) = (op_program(op, dtype), op_program_in(Tier::Fast, op, dtype));
+            check_all(&default, &mut rng);
+            if fast != default {
+                check_all(&fast, &mut rng);
+            }
         }
     }
 }

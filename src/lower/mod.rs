@@ -5,10 +5,12 @@
 //! table does not compile until it is lowered.
 
 pub(crate) mod math;
+mod range;
 
 use crate::vir::{Builder, Program, Storage, Type, Value, interp};
 use half::{bf16, f16};
 use kiln_ir::{DType, Graph, Node, Op, Typing};
+use range::{Range, ranges};
 
 /// How accurate the expansions of a program are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -54,6 +56,7 @@ pub fn storage(dtype: DType) -> Storage {
 pub fn lower(body: &Graph, tier: Tier) -> Program {
     let mut b = Builder::new();
     let inputs: Vec<Value> = body.inputs().iter().map(|i| b.input(storage(i.dtype))).collect();
+    let ranges = ranges(body);
     let mut values: Vec<Value> = Vec::with_capacity(body.nodes().len());
     for (id, node) in body.iter() {
         values.push(match node {
@@ -61,7 +64,7 @@ pub fn lower(body: &Graph, tier: Tier) -> Program {
             Node::Const(bits) => constant(&mut b, body.dtype(id), f64::from_bits(*bits)),
             Node::Op(op, args) => {
                 let operands: Vec<Value> = args.iter().map(|arg| values[arg.index()]).collect();
-                lower_op(&mut b, tier, *op, &operands)
+                lower_op(&mut b, tier, *op, &operands, ranges[args[0].index()])
             }
             _ => panic!("a fused body holds elementwise ops only"),
         });
@@ -105,7 +108,7 @@ pub fn op_program_in(tier: Tier, op: Op, dtype: DType) -> Program {
         };
         operands.push(b.input(storage(ty)));
     }
-    let result = lower_op(&mut b, tier, op, &operands);
+    let result = lower_op(&mut b, tier, op, &operands, Range::ANY);
     let stored = match (op.info().typing, b.ty(result)) {
         (Typing::Cast(dtype), _) => storage(dtype),
         (_, Type::F32) => Storage::F32,
@@ -139,8 +142,9 @@ pub fn compute(op: Op, dtype: DType, operands: &[f64]) -> f64 {
     }
 }
 
-/// Expands one op. A bool is a mask of 32-bit lanes ([`Type::M32`]) between ops.
-pub(crate) fn lower_op(b: &mut Builder, tier: Tier, op: Op, operands: &[Value]) -> Value {
+/// Expands one op whose first operand is known to be `within`. A bool is a mask of 32-bit lanes
+/// ([`Type::M32`]) between ops.
+fn lower_op(b: &mut Builder, tier: Tier, op: Op, operands: &[Value], within: Range) -> Value {
     let x = operands[0];
     let y = operands.get(1).copied().unwrap_or(x);
     let z = operands.get(2).copied().unwrap_or(x);
@@ -164,14 +168,14 @@ pub(crate) fn lower_op(b: &mut Builder, tier: Tier, op: Op, operands: &[Value]) 
         Op::Rsqrt => math::root::rsqrt(b, x),
         Op::Cbrt => math::root::cbrt(b, x),
         Op::Recip => math::basic::recip(b, x),
-        Op::Exp => math::exp::exp(b, x),
-        Op::Exp2 => math::exp::exp2(b, x),
-        Op::Exp10 => math::exp::exp10(b, x),
-        Op::Expm1 => math::exp::expm1(b, x),
-        Op::Log => math::log::log(b, x),
+        Op::Exp => math::exp::exp(b, x, within),
+        Op::Exp2 => math::exp::exp2(b, x, within),
+        Op::Exp10 => math::exp::exp10(b, x, within),
+        Op::Expm1 => math::exp::expm1(b, x, within),
+        Op::Log => math::log::log(b, x, within),
         Op::Log2 => math::log::log2(b, x),
         Op::Log10 => math::log::log10(b, x),
-        Op::Log1p => math::log::log1p(b, x),
+        Op::Log1p => math::log::log1p(b, x, within),
         Op::Sin => math::trig::sin(b, x),
         Op::Cos => math::trig::cos(b, x),
         Op::Tan => math::trig::tan(b, x),
@@ -184,7 +188,7 @@ pub(crate) fn lower_op(b: &mut Builder, tier: Tier, op: Op, operands: &[Value]) 
         Op::Asinh => math::inverse_hyperbolic::asinh(b, x),
         Op::Acosh => math::inverse_hyperbolic::acosh(b, x),
         Op::Atanh => math::inverse_hyperbolic::atanh(b, x),
-        Op::Sigmoid => math::hyperbolic::sigmoid(b, x),
+        Op::Sigmoid => math::hyperbolic::sigmoid(b, x, within),
         Op::Erf => math::erf::erf(b, tier, x),
         Op::Erfc => math::erf::erfc(b, x),
         Op::ToF16 => math::half::to_f16(b, x),

@@ -1,14 +1,22 @@
 //! Sign bits and exponents: what functions do to the bits of a float.
 
 use super::by_type;
+use crate::lower::range::Range;
 use crate::vir::{Builder, Type, Value};
 
-/// `min(max(x, least), most)`, NaN kept.
-pub(crate) fn clamp(b: &mut Builder, x: Value, least: f64, most: f64) -> Value {
+/// `min(max(x, least), most)` of an `x` that is `within`, NaN kept.
+pub(crate) fn clamp(b: &mut Builder, x: Value, within: Range, least: f64, most: f64) -> Value {
     let ty = b.ty(x);
-    let (least, most) = (b.float(ty, least), b.float(ty, most));
-    let x = b.min(most, x);
-    b.max(least, x)
+    let mut x = x;
+    if within.high > most {
+        let most = b.float(ty, most);
+        x = b.min(most, x);
+    }
+    if within.low < least {
+        let least = b.float(ty, least);
+        x = b.max(least, x);
+    }
+    x
 }
 
 /// The bias of the float exponent.

@@ -7,6 +7,7 @@
 
 use super::bits::{clamp, exponent_bias, exponent_bits, magic, power_of_two, with_sign_of};
 use super::{by_type, horner};
+use crate::lower::range::Range;
 use crate::vir::{Builder, Value};
 
 /// `e^r = 1 + r + r^2 P(r)`; log2 of the relative error is -28.2.
@@ -43,9 +44,7 @@ const EXP2_64: &[f64] = &[
     7.0738941805687345e-09,
     4.451517988099611e-10,
 ];
-/// `e^r - 1 = r + r^2 P(r)`; -26.1.
-const EXPM1_32: &[f64] = &[0.49999997, 0.16666543, 0.041667502, 0.008366536, 0.0013864543];
-/// The same for f64: -61.5.
+/// `e^r - 1 = r + r^2 P(r)` for f64; -61.5. In f32 `EXP_32` is as good.
 const EXPM1_64: &[f64] = &[
     0.5,
     0.16666666666666677,
@@ -65,20 +64,38 @@ const EXPM1_64: &[f64] = &[
 /// Clamping turns infinities into the overflow and underflow that they should be. The power of two
 /// is applied as two factors because it may lie outside the exponent range where the result does
 /// not, and because a subnormal result must round only once.
-pub(crate) fn exp(b: &mut Builder, x: Value) -> Value {
+pub(crate) fn exp(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
     let (least, most) = by_type(ty, (-104.0, 89.0), (-746.0, 710.0));
-    let x = clamp(b, x, least, most);
-    let (k, r) = reduce(b, x, 1.0, 2.0 * exponent_bias(ty));
+    let x = clamp(b, x, within, least, most);
+    // One factor is enough where the result is normal, and for a decaying exponential one that is
+    // lifted to be normal.
+    let (first, last) = by_type(ty, (-86.0, 88.0), (-707.0, 709.0));
+    let lift = match () {
+        _ if within.inside(first, last) => 0.0,
+        _ if within.high <= 0.0 => by_type(ty, 64.0, 512.0),
+        _ => {
+            let (k, r) = reduce(b, x, 1.0, 2.0 * exponent_bias(ty));
+            let p = exp_of_reduced(b, r, 1.0);
+            return scale(b, p, k);
+        }
+    };
+    let (k, r) = reduce(b, x, 1.0, exponent_bias(ty) + lift);
     let p = exp_of_reduced(b, r, 1.0);
-    scale(b, p, k)
+    let power = power_of_two(b, k);
+    let lifted = b.mul(p, power);
+    if lift == 0.0 {
+        return lifted;
+    }
+    let lower = b.float(ty, (-lift).exp2());
+    b.mul(lifted, lower)
 }
 
 /// `2^x`. Error 0.87 ULP (f32), 0.87 (f64); exact for integers.
-pub(crate) fn exp2(b: &mut Builder, x: Value) -> Value {
+pub(crate) fn exp2(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
     let (least, most) = by_type(ty, (-151.0, 129.0), (-1076.0, 1025.0));
-    let x = clamp(b, x, least, most);
+    let x = clamp(b, x, within, least, most);
     let (k, p) = exp2_parts(b, x, 2.0 * exponent_bias(ty));
     scale(b, p, k)
 }
@@ -99,10 +116,10 @@ pub(crate) fn exp2_parts(b: &mut Builder, x: Value, bias: f64) -> (Value, Value)
 ///
 /// `k = round(x log2 10)` and `r = x - k log10 2`, the logarithm as a sum of two floats; then
 /// `e^(r ln 10)`, whose argument is at most `ln 2 / 2` and so adds half of its own rounding.
-pub(crate) fn exp10(b: &mut Builder, x: Value) -> Value {
+pub(crate) fn exp10(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
     let (least, most) = by_type(ty, (-46.0, 39.0), (-324.0, 309.0));
-    let x = clamp(b, x, least, most);
+    let x = clamp(b, x, within, least, most);
     let magic = b.float(ty, magic(ty) + 2.0 * exponent_bias(ty));
     let log2_10 = b.float(ty, std::f64::consts::LOG2_10);
     let biased = b.fma(x, log2_10, magic);
@@ -118,20 +135,23 @@ pub(crate) fn exp10(b: &mut Builder, x: Value) -> Value {
     scale(b, p, biased)
 }
 
-/// `e^x - 1`. Error 1.52 ULP (f32), 1.81 (f64).
+/// `e^x - 1`. Error 1.30 ULP (f32), 1.41 (f64).
 ///
 /// `2^k (e^r - 1) + (2^k - 1)`, at half scale since `2^k` may overflow where the result does not.
 /// -1 below the clamp; the sign of `x` is put back because the sums lose it at -0.
-pub(crate) fn expm1(b: &mut Builder, x: Value) -> Value {
+pub(crate) fn expm1(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
     let (least, most) = by_type(ty, (-18.0, 89.0), (-38.0, 710.0));
-    let clamped = clamp(b, x, least, most);
+    let clamped = clamp(b, x, within, least, most);
     let (k, r) = reduce(b, clamped, 1.0, exponent_bias(ty) - 1.0);
     let half_power = power_of_two(b, k);
-    let q = expm1_of_reduced(b, r);
     let half = b.float(ty, -0.5);
     let half_power_minus = b.add(half_power, half);
-    let half_result = b.fma(half_power, q, half_power_minus);
+    let line = b.fma(half_power, r, half_power_minus);
+    let p = horner(b, r, by_type(ty, EXP_32, EXPM1_64));
+    let square = b.mul(r, r);
+    let curve = b.mul(square, p);
+    let half_result = b.fma(half_power, curve, line);
     let result = b.add(half_result, half_result);
     with_sign_of(b, result, x)
 }
@@ -170,28 +190,20 @@ fn quotient(b: &mut Builder, x: Value, scale: f64, bias: f64) -> (Value, Value) 
 /// Horner down to the last 1 is the most accurate order.
 pub(crate) fn exp_of_reduced(b: &mut Builder, r: Value, scale: f64) -> Value {
     let ty = b.ty(r);
-    let slope = exp_slope(b, r, scale);
+    let slope = exp_slope(b, r, scale, 1.0);
     let one = b.float(ty, 1.0);
     b.fma(slope, r, one)
 }
 
-/// `(e^(scale r) - 1) / r`: [`exp_of_reduced`] without its last step, for sums that take that step
-/// and another one in a single rounding.
-pub(crate) fn exp_slope(b: &mut Builder, r: Value, scale: f64) -> Value {
+/// `factor (e^(scale r) - 1) / r`, `factor` a power of two: [`exp_of_reduced`] without its last step,
+/// for sums that take that step and another one in a single rounding.
+pub(crate) fn exp_slope(b: &mut Builder, r: Value, scale: f64, factor: f64) -> Value {
     let ty = b.ty(r);
     let coefficients = by_type(ty, EXP_32, EXP_64);
-    let scaled = coefficients.iter().zip(2..).map(|(c, degree)| c * scale.powi(degree));
+    let scaled = coefficients.iter().zip(2..).map(|(c, degree)| factor * c * scale.powi(degree));
     let p = horner(b, r, &scaled.collect::<Vec<_>>());
-    let first = b.float(ty, scale);
+    let first = b.float(ty, factor * scale);
     b.fma(p, r, first)
-}
-
-/// `e^r - 1` for `|r| <= ln 2 / 2`.
-pub(crate) fn expm1_of_reduced(b: &mut Builder, r: Value) -> Value {
-    let ty = b.ty(r);
-    let p = horner(b, r, by_type(ty, EXPM1_32, EXPM1_64));
-    let square = b.mul(r, r);
-    b.fma(square, p, r)
 }
 
 /// `p 2^k`, overflow and subnormals included, from the float whose low bits are `k` plus twice the

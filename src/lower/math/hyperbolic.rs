@@ -3,13 +3,14 @@
 //! Coefficients: `tools/coefficients/minimax.sollya`.
 
 use super::bits::{clamp, exponent_bias, or_sign, power_of_two, split_sign};
-use super::exp::{exp_of_reduced, reduce, reduce_roughly};
+use super::exp::{exp_slope, reduce, reduce_roughly};
 use super::{by_type, horner};
+use crate::lower::range::Range;
 use crate::vir::{Builder, Value};
 
-/// `tanh x = x + x^3 P(x^2)` for `|x| <= 0.85`; log2 of the relative error is -26.9.
+/// `tanh x = x + x^3 P(x^2)` for `|x| <= 0.885`; log2 of the relative error is -26.2.
 const TANH_32: &[f64] =
-    &[-0.333332658, 0.133314788, -0.0537964106, 0.0211209338, -0.00714262063, 0.00144008046];
+    &[-0.3333323, 0.13330726, -0.053745374, 0.020971084, -0.0069443393, 0.0013430889];
 /// The same for f64 and `|x| <= 0.626`: -61.1.
 const TANH_64: &[f64] = &[
     -0.33333333333333315,
@@ -39,7 +40,7 @@ const SINH_64: &[f64] = &[
     4.448995073979302e-15,
 ];
 
-/// The hyperbolic sine. Error 1.62 ULP (f32), 1.64 (f64).
+/// The hyperbolic sine. Error 1.13 ULP (f32), 1.11 (f64).
 ///
 /// `e^a / 2 - 1 / (2 e^a)` of the magnitude `a`; a polynomial below 1.
 pub(crate) fn sinh(b: &mut Builder, x: Value) -> Value {
@@ -53,7 +54,7 @@ pub(crate) fn sinh(b: &mut Builder, x: Value) -> Value {
     or_sign(b, result, sign)
 }
 
-/// The hyperbolic cosine, `e^a / 2 + 1 / (2 e^a)`. Error 1.34 ULP (f32), 1.35 (f64).
+/// The hyperbolic cosine, `e^a / 2 + 1 / (2 e^a)`. Error 1.13 ULP (f32), 1.10 (f64).
 pub(crate) fn cosh(b: &mut Builder, x: Value) -> Value {
     let a = b.abs(x);
     exp_sum(b, a, 1.0)
@@ -61,21 +62,25 @@ pub(crate) fn cosh(b: &mut Builder, x: Value) -> Value {
 
 /// `e^a / 2 + sign / (2 e^a)` for `a >= 0`.
 ///
-/// From a quarter of `e^a`, which is finite wherever a half is: the last sum overflows exactly where
-/// the result does.
+/// As twice the same of a quarter of `e^a`, which is finite wherever the result is: the last sum
+/// overflows exactly where that does.
 fn exp_sum(b: &mut Builder, a: Value, sign: f64) -> Value {
     let ty = b.ty(a);
     let most = b.float(ty, by_type(ty, 89.5, 710.5));
     let a = b.min(most, a);
     let (k, r) = reduce(b, a, 1.0, exponent_bias(ty) - 2.0);
-    let (p, power) = (exp_of_reduced(b, r, 1.0), power_of_two(b, k));
-    let quarter = b.mul(p, power);
-    let (two, eighth) = (b.float(ty, 2.0), b.float(ty, sign / 8.0));
-    let decayed = b.div(eighth, quarter);
-    b.fma(quarter, two, decayed)
+    let (slope, power) = (exp_slope(b, r, 1.0, 1.0), power_of_two(b, k));
+    let slope = b.mul(slope, power);
+    let quarter = b.fma(slope, r, power);
+    let part = b.float(ty, sign / 16.0);
+    let decayed = b.div(part, quarter);
+    // The exact power of two comes last, so that the sum before it rounds at a smaller scale.
+    let rest = b.fma(slope, r, decayed);
+    let half = b.add(power, rest);
+    b.add(half, half)
 }
 
-/// The hyperbolic tangent. Error 1.03 ULP (f32), 1.49 (f64); exactly odd, within [-1, 1].
+/// The hyperbolic tangent. Error 1.00 ULP (f32), 1.28 (f64); exactly odd, within [-1, 1].
 ///
 /// `1 - 2 / (e^(2a) + 1)` of the magnitude `a`, whose relative error shrinks as `a` grows (hence
 /// one piece of ln 2 is enough); a polynomial where the difference would cancel.
@@ -86,32 +91,41 @@ pub(crate) fn tanh(b: &mut Builder, x: Value) -> Value {
     let most = b.float(ty, by_type(ty, 9.02, 19.1));
     let a = b.min(most, a);
     let (k, r) = reduce_roughly(b, a, 2.0, exponent_bias(ty));
-    let (p, power) = (exp_of_reduced(b, r, 2.0), power_of_two(b, k));
+    let (slope, power) = (exp_slope(b, r, 2.0, 1.0), power_of_two(b, k));
     let (one, two) = (b.float(ty, 1.0), b.float(ty, 2.0));
-    let denominator = b.fma(p, power, one);
+    // e^2a + 1 with one rounding: the sum of the other two terms is exact where it matters.
+    let power_plus_one = b.add(power, one);
+    let slope = b.mul(slope, power);
+    let denominator = b.fma(slope, r, power_plus_one);
     let complement = b.div(two, denominator);
     let large = b.sub(one, complement);
     let small = odd_polynomial(b, a, by_type(ty, TANH_32, TANH_64));
-    let limit = b.float(ty, by_type(ty, 0.84, 0.625));
+    let limit = b.float(ty, by_type(ty, 0.884, 0.625));
     let is_small = b.lt(a, limit);
     let result = b.select(is_small, small, large);
     or_sign(b, result, sign)
 }
 
-/// `1 / (1 + e^-x)`. Error 2.47 ULP (f32), 2.42 (f64) in both tails, subnormal results included.
+/// `1 / (1 + e^-x)`. Error 2.0 ULP (f32), 2.0 (f64) in both tails, subnormal results included.
 ///
 /// With `x = k ln 2 + r` it is `2^k / (2^k + e^-r)`: nothing cancels, nothing overflows, and no lane
-/// needs a choice. Both terms are scaled up so that `2^k` stays normal.
-pub(crate) fn sigmoid(b: &mut Builder, x: Value) -> Value {
+/// needs a choice. Both terms are scaled up so that `2^k` stays normal. To correct the quotient by
+/// what the denominator and it lost to rounding gives 1.06 ULP for 24 operations in place of 14: it
+/// would make `x * sigmoid(x)` 35% slower (0.221 for 0.163 ns per element, AVX-512).
+pub(crate) fn sigmoid(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
     // Above, everything rounds to 1; below, to 0.
     let (least, most) = by_type(ty, (-104.0, 18.0), (-746.0, 38.0));
-    let scale = by_type(ty, 60, 500);
-    let x = clamp(b, x, least, most);
-    let (k, r) = reduce(b, x, 1.0, exponent_bias(ty) + f64::from(scale));
-    let (p, power) = (exp_of_reduced(b, r, -1.0), power_of_two(b, k));
-    let scale = b.float(ty, f64::from(scale).exp2());
-    let denominator = b.fma(p, scale, power);
+    let lift = by_type(ty, 60, 500);
+    let x = clamp(b, x, within, least, most);
+    let (k, r) = reduce(b, x, 1.0, exponent_bias(ty) + f64::from(lift));
+    let power = power_of_two(b, k);
+    let lift = f64::from(lift).exp2();
+    let slope = exp_slope(b, r, -1.0, lift);
+    // The small terms first: in the lower tail, where the sum is 1, they round at their own scale.
+    let rest = b.fma(slope, r, power);
+    let lift = b.float(ty, lift);
+    let denominator = b.add(rest, lift);
     b.div(power, denominator)
 }
 

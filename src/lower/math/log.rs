@@ -4,8 +4,9 @@
 //! the bits, and add `k log 2` to an approximation of `log(1 + f)`. The interval has 1 inside, so
 //! nothing cancels next to it. Coefficients: `tools/coefficients/minimax.sollya`.
 
-use super::bits::with_sign_of;
+use super::bits::{exponent_bias, with_sign_of};
 use super::{by_type, horner};
+use crate::lower::range::Range;
 use crate::vir::{Builder, Type, Value};
 use std::f64::consts::{LN_2, LOG2_E, LOG10_E};
 
@@ -33,33 +34,31 @@ const LOG1P_32: &[f64] = &[
     0.104798824,
     -0.04517996,
 ];
-/// `log2(1 + f) = f P(f)`; -26.0.
-#[expect(clippy::approx_constant, reason = "a coefficient, not the constant")]
+/// `log2(1 + f) = f (LOG2_E + P(f))`, the constant rounded; -27.7.
 const LOG2_32: &[f64] = &[
-    1.442695,
+    1.925963e-08,
     -0.72134733,
-    0.48090082,
-    -0.36069906,
-    0.28847256,
-    -0.2395059,
-    0.20591472,
-    -0.19302265,
-    0.17998157,
-    -0.098795526,
+    0.4808982,
+    -0.36069787,
+    0.28857023,
+    -0.23959638,
+    0.20454124,
+    -0.19115237,
+    0.1865504,
+    -0.11020583,
 ];
-/// `log10(1 + f) = f P(f)`; -25.3.
-#[expect(clippy::approx_constant, reason = "a coefficient, not the constant")]
+/// `log10(1 + f) = f (LOG10_E + P(f))`, the constant rounded; -27.7.
 const LOG10_32: &[f64] = &[
-    0.4342945,
+    -1.010305e-08,
     -0.21714719,
-    0.14476341,
-    -0.10858012,
-    0.086919315,
-    -0.07217546,
-    0.06085737,
-    -0.056550276,
-    0.059571348,
-    -0.03914678,
+    0.1447648,
+    -0.10858075,
+    0.08686754,
+    -0.072127596,
+    0.06158693,
+    -0.057543024,
+    0.05607742,
+    -0.033078484,
 ];
 /// `log((1 + s) / (1 - s)) = 2 s + s^3 P(s^2)` for `|s| <= 0.1716`; -51.0 for `P` alone.
 const LOG_64: &[f64] = &[
@@ -73,29 +72,34 @@ const LOG_64: &[f64] = &[
 ];
 
 /// The natural logarithm. Error 0.92 ULP (f32), 0.83 (f64).
-pub(crate) fn log(b: &mut Builder, x: Value) -> Value {
-    let (k, f) = split(b, x);
-    log_of_parts(b, k, f, LOG_32)
-}
-
-/// The logarithm to base 2. Error 1.51 ULP (f32), 1.67 (f64); exact for powers of two.
-pub(crate) fn log2(b: &mut Builder, x: Value) -> Value {
+pub(crate) fn log(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
-    let (k, f) = split(b, x);
-    match ty {
-        Type::F32 => {
-            let p = horner(b, f, LOG2_32);
-            b.fma(f, p, k)
-        }
-        _ => {
-            let natural = log_of_mantissa_64(b, f);
-            let log2_e = b.float(ty, LOG2_E);
-            b.fma(natural, log2_e, k)
-        }
-    }
+    let (least, most) = by_type(
+        ty,
+        (f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX)),
+        (f64::MIN_POSITIVE, f64::MAX),
+    );
+    let (k, f) = if within.inside(least, most) {
+        let bits = b.bitcast(x, ty.int());
+        let bias = b.float(ty, integer_magic(ty) + exponent_bias(ty));
+        let (k, f) = split_normal(b, bits, bias);
+        // For NaN only.
+        let zero = b.float(ty, 0.0);
+        (b.fma(x, zero, k), f)
+    } else {
+        split(b, x)
+    };
+    log_of_parts(b, k, f, None, LOG_32)
 }
 
-/// The logarithm to base 10. Error 1.47 ULP (f32), 1.77 (f64).
+/// The logarithm to base 2. Error 0.96 ULP (f32), 0.91 (f64); exact for powers of two.
+pub(crate) fn log2(b: &mut Builder, x: Value) -> Value {
+    let (k, f) = split(b, x);
+    let mantissa = log_of_mantissa_times(b, f, LOG2_E, 2.035_527_374_093_103_3e-17, LOG2_32, None);
+    b.add(k, mantissa)
+}
+
+/// The logarithm to base 10. Error 0.93 ULP (f32), 0.85 (f64).
 pub(crate) fn log10(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (k, f) = split(b, x);
@@ -103,43 +107,85 @@ pub(crate) fn log10(b: &mut Builder, x: Value) -> Value {
     let high = b.float(ty, by_type(ty, 0.30102998, 0.30102999566398114));
     let low = b.float(ty, by_type(ty, 1.54813335e-08, 5.270742310347266e-17));
     let low = b.mul(k, low);
-    let mantissa = match ty {
-        Type::F32 => {
-            let p = horner(b, f, LOG10_32);
-            b.fma(f, p, low)
-        }
-        _ => {
-            let natural = log_of_mantissa_64(b, f);
-            let log10_e = b.float(ty, LOG10_E);
-            b.fma(natural, log10_e, low)
-        }
-    };
+    let mantissa =
+        log_of_mantissa_times(b, f, LOG10_E, 1.098_319_650_216_765e-17, LOG10_32, Some(low));
     b.fma(k, high, mantissa)
 }
 
-/// `log(1 + x)`. Error 0.93 ULP (f32), 1.36 (f64), next to 0 too; -0 stays -0.
-pub(crate) fn log1p(b: &mut Builder, x: Value) -> Value {
-    let result = log1p_unsigned(b, x);
+/// `factor log(1 + f)`, plus a small term; `factor_low` is what the factor lacks in f64. The product
+/// with the factor is the last to round, so all other roundings are small against it.
+fn log_of_mantissa_times(
+    b: &mut Builder,
+    f: Value,
+    factor: f64,
+    factor_low: f64,
+    polynomial_32: &[f64],
+    small: Option<Value>,
+) -> Value {
+    let ty = b.ty(f);
+    let factor = b.float(ty, factor);
+    if ty == Type::F32 {
+        let p = horner(b, f, polynomial_32);
+        let rest = match small {
+            Some(small) => b.fma(f, p, small),
+            None => b.mul(f, p),
+        };
+        return b.fma(f, factor, rest);
+    }
+    let correction = mantissa_correction_64(b, f, None);
+    let high = b.sub(f, correction);
+    let kept = b.sub(f, high);
+    let low = b.sub(kept, correction);
+    let rest = match small {
+        Some(small) => b.fma(low, factor, small),
+        None => b.mul(low, factor),
+    };
+    let factor_low = b.float(ty, factor_low);
+    let rest = b.fma(high, factor_low, rest);
+    b.fma(high, factor, rest)
+}
+
+/// `log(1 + x)`. Error 0.93 ULP (f32), 1.40 (f64), next to 0 too; -0 stays -0.
+pub(crate) fn log1p(b: &mut Builder, x: Value, within: Range) -> Value {
+    let ty = b.ty(x);
+    let result = if within.inside(0.0, 1.01) {
+        let (k, f) = split_small_sum(b, x);
+        log_of_parts(b, k, f, None, LOG1P_32)
+    } else if within.inside(-0.99, by_type(ty, 120f64, 1020.0).exp2()) {
+        let one = b.float(ty, 1.0);
+        let sum = b.add(x, one);
+        let (k, _, f) = split_sum(b, sum, x);
+        log_of_parts(b, k, f, None, LOG1P_32)
+    } else {
+        log1p_of_sum(b, x, None, None)
+    };
     with_sign_of(b, result, x)
 }
 
-/// [`log1p`], but +0 of -0.
-pub(crate) fn log1p_unsigned(b: &mut Builder, x: Value) -> Value {
-    log1p_times_power(b, x, None)
-}
-
-/// `log(2^more (1 + x))`, +0 of -0.
+/// `log(2^more (1 + x + low))`, +0 of -0, for a `low` of the size of a rounding error.
 ///
 /// `k` comes from the rounded sum, `f = 2^-k x + (2^-k - 1)` from `x` itself: one rounding, and
 /// `f = x` where `k` is 0. Where `1 + x` is not positive, finite and below 2^126 (2^-k must be
 /// normal), it is itself what to take the logarithm of.
-pub(crate) fn log1p_times_power(b: &mut Builder, x: Value, more: Option<Value>) -> Value {
+pub(crate) fn log1p_of_sum(
+    b: &mut Builder,
+    x: Value,
+    low: Option<Value>,
+    more: Option<Value>,
+) -> Value {
     let ty = b.ty(x);
     let one = b.float(ty, 1.0);
     let sum = b.add(x, one);
-    let (k, f) = split_sum(b, sum, x);
+    let (k, power, f) = split_sum(b, sum, x);
     let k = more.map_or(k, |more| b.add(k, more));
-    let result = log_of_parts(b, k, f, LOG1P_32);
+    let small = low.map(|low| {
+        // low / (1 + x), for which a line will do: 1 - 0.8 f is 1 / (1 + f), 10% off.
+        let slope = b.float(ty, -0.8);
+        let reciprocal = b.fma(f, slope, one);
+        let scaled = b.mul(low, power);
+        b.mul(scaled, reciprocal)
+    });
+    let result = log_of_parts(b, k, f, small, LOG1P_32);
     let bits = b.bitcast(sum, ty.int());
     let first = by_type(ty, 0x0080_0000, 1 << 52);
     let end = by_type(ty, 0x7e80_0000, 0x7fd << 52);
@@ -147,7 +193,7 @@ pub(crate) fn log1p_times_power(b: &mut Builder, x: Value, more: Option<Value>) 
     let [result] = b.cold(unusual, [result], |b| {
         let (k, f) = split(b, sum);
         let k = more.map_or(k, |more| b.add(k, more));
-        [log_of_parts(b, k, f, LOG_32)]
+        [log_of_parts(b, k, f, None, LOG_32)]
     });
     result
 }
@@ -160,7 +206,7 @@ fn split(b: &mut Builder, x: Value) -> (Value, Value) {
     let first_normal = by_type(ty, 0x0080_0000, 1 << 52);
     let infinity = by_type(ty, 0x7f80_0000, 0x7ff << 52);
     let unusual = outside(b, bits, first_normal, infinity);
-    let bias = b.float(ty, integer_magic(ty) + by_type(ty, 127.0, 1023.0));
+    let bias = b.float(ty, integer_magic(ty) + exponent_bias(ty));
     let [bits, bias] = b.cold(unusual, [bits, bias], |b| {
         // A subnormal is scaled to be normal; the others get the `k` that gives their result.
         let shift = by_type(ty, 23, 52);
@@ -177,6 +223,13 @@ fn split(b: &mut Builder, x: Value) -> (Value, Value) {
         let bias = b.select(valid, bias, nan);
         [b.bitcast(scaled, int), bias]
     });
+    split_normal(b, bits, bias)
+}
+
+/// `k` and `f` of the bits of a normal positive float; `bias` is that of `k`.
+fn split_normal(b: &mut Builder, bits: Value, bias: Value) -> (Value, Value) {
+    let int = b.ty(bits);
+    let ty = int.float();
     let (exponent, moved) = move_interval(b, bits, sqrt_half_bits(ty));
     let k = b.sub(exponent, bias);
     let mantissa_mask = b.int(int, by_type(ty, (1 << 23) - 1, (1 << 52) - 1));
@@ -188,15 +241,15 @@ fn split(b: &mut Builder, x: Value) -> (Value, Value) {
     (k, b.add(mantissa, minus_one))
 }
 
-/// `1 + x = 2^k (1 + f)` for an ordinary `sum`, which is `1 + x` rounded.
-fn split_sum(b: &mut Builder, sum: Value, x: Value) -> (Value, Value) {
+/// `1 + x = 2^k (1 + f)` for an ordinary `sum`, which is `1 + x` rounded: `k`, `2^-k`, `f`.
+fn split_sum(b: &mut Builder, sum: Value, x: Value) -> (Value, Value, Value) {
     let ty = b.ty(x);
     let int = ty.int();
     let bits = b.bitcast(sum, int);
     // From 3/4 in f32: f is exact then for every sum below 1.5.
     let least = by_type(ty, 0x3f40_0000, sqrt_half_bits(ty));
     let (exponent, moved) = move_interval(b, bits, least);
-    let bias = b.float(ty, integer_magic(ty) + by_type(ty, 127.0, 1023.0));
+    let bias = b.float(ty, integer_magic(ty) + exponent_bias(ty));
     let k = b.sub(exponent, bias);
     let exponent_mask = b.int(int, by_type(ty, -1 << 23, -1 << 52));
     let exponent_bits = b.and(moved, exponent_mask);
@@ -206,7 +259,19 @@ fn split_sum(b: &mut Builder, sum: Value, x: Value) -> (Value, Value) {
     let power = b.bitcast(power, ty);
     let minus_one = b.float(ty, -1.0);
     let power_minus_one = b.add(power, minus_one);
-    (k, b.fma(power, x, power_minus_one))
+    (k, power, b.fma(power, x, power_minus_one))
+}
+
+/// The `k`, 0 or 1, and `f` of [`split_sum`] for `x` from 0 to 1.
+fn split_small_sum(b: &mut Builder, x: Value) -> (Value, Value) {
+    let ty = b.ty(x);
+    let (zero, one) = (b.float(ty, 0.0), b.float(ty, 1.0));
+    let sum = b.add(x, one);
+    let limit = b.float(ty, by_type(ty, 1.5, f64::from_bits(sqrt_half_bits(ty) as u64) * 2.0));
+    let is_large = b.le(limit, sum);
+    let (half, minus_half) = (b.float(ty, 0.5), b.float(ty, -0.5));
+    let halved = b.fma(x, half, minus_half);
+    (b.select(is_large, one, zero), b.select(is_large, halved, x))
 }
 
 /// The bits moved so that the exponent steps at the float of bits `least`, not at 1, and that
@@ -243,32 +308,43 @@ fn outside(b: &mut Builder, bits: Value, first: i64, end: i64) -> Value {
     b.ge(moved, limit)
 }
 
-/// `k ln 2 + log(1 + f)`.
+/// `k ln 2 + log(1 + f)`, plus a small term.
 ///
 /// In f32 by a polynomial for the interval of `f`, in f64 (where it would be long) by a quotient.
-fn log_of_parts(b: &mut Builder, k: Value, f: Value, polynomial_32: &[f64]) -> Value {
+fn log_of_parts(
+    b: &mut Builder,
+    k: Value,
+    f: Value,
+    small: Option<Value>,
+    polynomial_32: &[f64],
+) -> Value {
     let ty = b.ty(f);
     let ln2 = b.float(ty, LN_2);
     if ty == Type::F32 {
         let p = horner(b, f, polynomial_32);
         let square = b.mul(f, f);
-        let mantissa = b.fma(square, p, f);
+        let mantissa = match small {
+            Some(small) => {
+                let rest = b.fma(square, p, small);
+                b.add(f, rest)
+            }
+            None => b.fma(square, p, f),
+        };
         return b.fma(k, ln2, mantissa);
     }
     let low = b.float(ty, 2.319_046_813_846_3e-17);
-    let low = b.mul(k, low);
-    let mantissa = log_of_mantissa_plus_64(b, f, Some(low));
+    let low = match small {
+        Some(small) => b.fma(k, low, small),
+        None => b.mul(k, low),
+    };
+    let correction = mantissa_correction_64(b, f, Some(low));
+    let mantissa = b.sub(f, correction);
     b.fma(k, ln2, mantissa)
 }
 
-/// `log(1 + f)` in f64.
-fn log_of_mantissa_64(b: &mut Builder, f: Value) -> Value {
-    log_of_mantissa_plus_64(b, f, None)
-}
-
-/// `log(1 + f)` plus a small term, in f64: as fdlibm, `f - (f^2/2 - s (f^2/2 + s^2 P(s^2)))` with
-/// `s = f / (2 + f)`, so that all but the first term are small against it.
-fn log_of_mantissa_plus_64(b: &mut Builder, f: Value, small: Option<Value>) -> Value {
+/// `f - log(1 + f)`, less a small term, in f64: as fdlibm, `f^2/2 - s (f^2/2 + s^2 P(s^2))` with
+/// `s = f / (2 + f)`, so that it is small against `f`.
+fn mantissa_correction_64(b: &mut Builder, f: Value, small: Option<Value>) -> Value {
     let ty = b.ty(f);
     let (two, half) = (b.float(ty, 2.0), b.float(ty, 0.5));
     let denominator = b.add(f, two);
@@ -282,6 +358,5 @@ fn log_of_mantissa_plus_64(b: &mut Builder, f: Value, small: Option<Value>) -> V
         Some(small) => b.fma(s, sum, small),
         None => b.mul(s, sum),
     };
-    let correction = b.sub(half_square, product);
-    b.sub(f, correction)
+    b.sub(half_square, product)
 }
