@@ -197,7 +197,7 @@ fn outputs(kernel: &Kernel, shapes: &[Vec<usize>]) -> Result<Vec<Tensor>, RunErr
     shapes.iter().enumerate().map(zeros).collect()
 }
 
-/// Numbers from -3 to 3, or bools; the same ones for the same seed.
+/// Numbers from -3 to 3, any integers, or bools; the same ones for the same seed.
 fn random(dtype: DType, shape: &[usize], seed: u64) -> Result<Tensor, RunError> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     // SplitMix64.
@@ -215,6 +215,10 @@ fn random(dtype: DType, shape: &[usize], seed: u64) -> Result<Tensor, RunError> 
         Tensor::F32(array) => array.mapv_inplace(|_| number(next()) as f32),
         Tensor::F64(array) => array.mapv_inplace(|_| number(next())),
         Tensor::Bool(array) => array.mapv_inplace(|_| next() % 2 == 0),
+        Tensor::U8(array) => array.mapv_inplace(|_| next() as u8),
+        Tensor::I32(array) => array.mapv_inplace(|_| next() as i32),
+        // Of 53 random bits.
+        Tensor::I64(array) => array.mapv_inplace(|_| (next() << 11) as i64),
     }
     Ok(tensor)
 }
@@ -353,6 +357,13 @@ impl Difference {
                 let steps = ordered(a.to_bits(), 63).abs_diff(ordered(b.to_bits(), 63));
                 Difference::between(a, b, steps)
             }),
+            (Tensor::U8(a), Tensor::U8(b)) => {
+                Difference::over(a, b, |a, b| Difference::of_integers(a.into(), b.into()))
+            }
+            (Tensor::I32(a), Tensor::I32(b)) => {
+                Difference::over(a, b, |a, b| Difference::of_integers(a.into(), b.into()))
+            }
+            (Tensor::I64(a), Tensor::I64(b)) => Difference::over(a, b, Difference::of_integers),
             (Tensor::Bool(a), Tensor::Bool(b)) => Difference::over(a, b, |a, b| Difference {
                 abs: f64::from(u8::from(a != b)),
                 ulp: u64::from(a != b),
@@ -370,6 +381,10 @@ impl Difference {
             .zip(b)
             .map(|(&a, &b)| difference(a, b))
             .fold(Difference::default(), Difference::max)
+    }
+
+    fn of_integers(a: i64, b: i64) -> Difference {
+        Difference { abs: a.abs_diff(b) as f64, ulp: a.abs_diff(b) }
     }
 
     /// Equal numbers and two NaNs do not differ; a NaN and a number differ in everything.

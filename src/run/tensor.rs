@@ -20,6 +20,12 @@ pub enum Tensor {
     F64(ArrayD<f64>),
     /// Of `bool`.
     Bool(ArrayD<bool>),
+    /// Of `u8`.
+    U8(ArrayD<u8>),
+    /// Of `i32`.
+    I32(ArrayD<i32>),
+    /// Of `i64`.
+    I64(ArrayD<i64>),
 }
 
 /// Evaluates `$body` with `$array` bound to the array, whatever its type.
@@ -31,6 +37,9 @@ macro_rules! with_array {
             Tensor::F32($array) => $body,
             Tensor::F64($array) => $body,
             Tensor::Bool($array) => $body,
+            Tensor::U8($array) => $body,
+            Tensor::I32($array) => $body,
+            Tensor::I64($array) => $body,
         }
     };
 }
@@ -44,6 +53,9 @@ impl Tensor {
             DType::F32 => Tensor::F32(zeros(shape)?),
             DType::F64 => Tensor::F64(zeros(shape)?),
             DType::Bool => Tensor::Bool(zeros(shape)?),
+            DType::U8 => Tensor::U8(zeros(shape)?),
+            DType::I32 => Tensor::I32(zeros(shape)?),
+            DType::I64 => Tensor::I64(zeros(shape)?),
         })
     }
 
@@ -55,6 +67,9 @@ impl Tensor {
             Tensor::F32(_) => DType::F32,
             Tensor::F64(_) => DType::F64,
             Tensor::Bool(_) => DType::Bool,
+            Tensor::U8(_) => DType::U8,
+            Tensor::I32(_) => DType::I32,
+            Tensor::I64(_) => DType::I64,
         }
     }
 
@@ -113,6 +128,30 @@ impl Tensor {
         }
     }
 
+    /// The array of `u8`.
+    pub fn into_u8(self) -> Result<ArrayD<u8>, RunError> {
+        match self {
+            Tensor::U8(array) => Ok(array),
+            other => Err(other.is_not(DType::U8)),
+        }
+    }
+
+    /// The array of `i32`.
+    pub fn into_i32(self) -> Result<ArrayD<i32>, RunError> {
+        match self {
+            Tensor::I32(array) => Ok(array),
+            other => Err(other.is_not(DType::I32)),
+        }
+    }
+
+    /// The array of `i64`.
+    pub fn into_i64(self) -> Result<ArrayD<i64>, RunError> {
+        match self {
+            Tensor::I64(array) => Ok(array),
+            other => Err(other.is_not(DType::I64)),
+        }
+    }
+
     fn is_not(&self, expected: DType) -> RunError {
         RunError::TensorDType { expected, found: self.dtype() }
     }
@@ -145,6 +184,24 @@ impl<D: Dimension> From<Array<f64, D>> for Tensor {
 impl<D: Dimension> From<Array<bool, D>> for Tensor {
     fn from(array: Array<bool, D>) -> Tensor {
         Tensor::Bool(array.into_dyn())
+    }
+}
+
+impl<D: Dimension> From<Array<u8, D>> for Tensor {
+    fn from(array: Array<u8, D>) -> Tensor {
+        Tensor::U8(array.into_dyn())
+    }
+}
+
+impl<D: Dimension> From<Array<i32, D>> for Tensor {
+    fn from(array: Array<i32, D>) -> Tensor {
+        Tensor::I32(array.into_dyn())
+    }
+}
+
+impl<D: Dimension> From<Array<i64, D>> for Tensor {
+    fn from(array: Array<i64, D>) -> Tensor {
+        Tensor::I64(array.into_dyn())
     }
 }
 

@@ -60,7 +60,7 @@ pub fn graph(dtype: DType, ops: &[Op], steps: &[Step]) -> Graph {
             (Typing::Select, _) => bool(a).map(|mask| {
                 vec![mask, float(b, &mut graph, &floats), float(c, &mut graph, &floats)]
             }),
-            (Typing::Cast(_), _) => None,
+            (Typing::Cast(_) | Typing::Integer, _) => None,
             (_, arity) => {
                 let picks = [a, b, c];
                 Some(picks[..arity].iter().map(|&p| float(p, &mut graph, &floats)).collect())

@@ -12,6 +12,7 @@
 mod allocate;
 mod encode;
 mod half;
+mod integer;
 mod isa;
 mod listing;
 mod machine;
