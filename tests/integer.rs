@@ -494,6 +494,40 @@ fn random_graphs_have_one_meaning() {
     }
 }
 
+/// What is algebra of floats is wrong for integers, which wrap around, or has no meaning for them.
+#[test]
+fn rules_leave_integers_alone() {
+    let (x, y): (Vec<i64>, Vec<i64>) = pairs(0);
+    for body in [
+        "sign(-x)",
+        "x * y + y",
+        "(-x) / y",
+        "x / -y",
+        "abs(-x) + abs(abs(x))",
+        "x / 4 + x * 1 + (x + x)",
+        "(x * 4) / 4",
+        "max(abs(x), 0)",
+        "-(-x) + min(max(x, y), 7)",
+        "x * y + x * 3 - (x + y - y)",
+        "select(x < y, x, x) + !(!x)",
+        "xor(x & y, x | y) - -y",
+    ] {
+        for dtype in INTEGERS {
+            let graph =
+                parse(&format!("kernel k(x: {dtype}[n], y: {dtype}[n]) {{ {body} }}")).unwrap();
+            let (a, b) = (tensor(dtype, &x), tensor(dtype, &y));
+            let arrays = [&a, &b].map(|t| Array::new(dtype, vec![x.len()], elements(t)).unwrap());
+            let expected = reference(&eval(&graph, &arrays).unwrap()[0]);
+            for mode in Mode::ALL {
+                let kernel = compile_with(&graph, CompileOptions::new().mode(mode)).unwrap();
+                let got = kernel.run(&[a.view(), b.view()]).unwrap().remove(0);
+                assert!(elements(&got) == expected, "{mode} {graph}{}", kernel.graph());
+                assert!(kiln::pipeline::prove(&graph, mode).unwrap().steps.is_empty());
+            }
+        }
+    }
+}
+
 #[test]
 fn integers_meet_numbers_and_each_other() {
     let dtype = |text: &str| {
