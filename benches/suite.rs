@@ -20,6 +20,8 @@ mod ops;
 mod peers;
 #[path = "suite/race.rs"]
 mod race;
+#[path = "suite/running.rs"]
+mod running;
 
 use std::time::Duration;
 
@@ -44,12 +46,15 @@ impl Suite {
 
 type Section = (&'static str, fn(Suite));
 
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 10] = [
     ("intrinsics", peers::intrinsics),
     ("emitters", ops::emitters_compared),
     ("ndarray", peers::with_ndarray),
     ("broadcast", ops::broadcast),
     ("overhead", ops::overhead),
+    ("memory", running::memory),
+    ("layout", running::layout),
+    ("threads", running::threads),
     ("compile", ops::compile_time),
     ("derived", ops::derived),
 ];

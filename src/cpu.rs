@@ -33,6 +33,27 @@ impl Cpu {
     }
 }
 
+/// Bytes of the cache that is the last before memory; a guess where the processor does not say.
+pub fn last_level_cache() -> usize {
+    static BYTES: OnceLock<usize> = OnceLock::new();
+    *BYTES.get_or_init(|| detect_cache().unwrap_or(32 << 20))
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect_cache() -> Option<usize> {
+    let caches = raw_cpuid::CpuId::new().get_cache_parameters()?;
+    let bytes = |cache: raw_cpuid::CacheParameter| {
+        let lines = cache.sets() * cache.associativity() * cache.physical_line_partitions();
+        lines * cache.coherency_line_size()
+    };
+    caches.map(bytes).max().filter(|&bytes| bytes > 0)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detect_cache() -> Option<usize> {
+    None
+}
+
 #[cfg(target_arch = "x86_64")]
 fn detect() -> Cpu {
     let fma = is_x86_feature_detected!("avx") && is_x86_feature_detected!("fma");

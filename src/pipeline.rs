@@ -7,7 +7,7 @@
 use crate::cpu::Cpu;
 use crate::emit::{self, EmitError, EmitterKind, cost};
 use crate::fuse::{self, Fusion, Machine, Mode, Proof};
-use crate::lower::{self, lower, op_program};
+use crate::lower::{self, Tier, lower, op_program_in};
 use crate::run::{Kernel, Plan};
 use crate::vir;
 use kiln_ir::{DType, Expr, Graph, GraphError, Node, Op, TextError};
@@ -114,11 +114,12 @@ pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, Co
     }
     let Fusion { graph: fused, simplified, .. } = fuse(graph, options.mode);
     let kernel = Kernel::new(fused.clone(), plan(&fused, options)?, options.threads);
-    if !fuse::sizes_matter(&simplified, &MACHINE) {
+    let machine = machine(options.mode);
+    if !fuse::sizes_matter(&simplified, machine) {
         return Ok(kernel);
     }
     Ok(kernel.with_variants(Box::new(move |small| {
-        let merged = fuse::merge_for_sizes(&simplified, small, &MACHINE);
+        let merged = fuse::merge_for_sizes(&simplified, small, machine);
         // The usual plan does as well where the merge is the same, or no other code can be made.
         if passes(&merged) == passes(&fused) { None } else { plan(&merged, options).ok() }
     })))
@@ -128,34 +129,48 @@ pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, Co
 fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan, EmitError> {
     verify(graph, "fuse");
     Plan::new(graph, options.fuse, |body| {
-        let program = lower(body);
+        let program = lower(body, tier(options.mode));
         let code = emit::compile(&program, options.emitter, Cpu::host())?;
         let nanoseconds = cost::nanoseconds(&program, code.emitter());
         Ok((code, nanoseconds))
     })
 }
 
+/// Only Fast mode may trade accuracy of an op for its speed.
+fn tier(mode: Mode) -> Tier {
+    if mode == Mode::Fast { Tier::Fast } else { Tier::Default }
+}
+
 /// What fusion must know of the code that `lower` makes: its cost and its bits.
-static MACHINE: LazyLock<Machine> = LazyLock::new(|| Machine::new(op_cost, lower::compute));
+fn machine(mode: Mode) -> &'static Machine {
+    static DEFAULT: LazyLock<Machine> =
+        LazyLock::new(|| Machine::new(|op| op_cost(Tier::Default, op), lower::compute));
+    static FAST: LazyLock<Machine> =
+        LazyLock::new(|| Machine::new(|op| op_cost(Tier::Fast, op), lower::compute));
+    match tier(mode) {
+        Tier::Default => &DEFAULT,
+        Tier::Fast => &FAST,
+    }
+}
 
 /// What an op costs, from its own expansion.
-fn op_cost(op: Op) -> u64 {
-    cost::weight(&op_program(op, DType::F32))
+fn op_cost(tier: Tier, op: Op) -> u64 {
+    cost::weight(&op_program_in(tier, op, DType::F32))
 }
 
 /// Rewrites and merges, within `mode`: [`fuse::fuse`] for the code that this build makes.
 pub fn fuse(graph: &Graph, mode: Mode) -> Fusion {
-    fuse::fuse(graph, mode, &MACHINE)
+    fuse::fuse(graph, mode, machine(mode))
 }
 
 /// One kernel for each op: [`fuse::unfused`].
 pub fn unfuse(graph: &Graph) -> Graph {
-    fuse::unfused(graph, &MACHINE)
+    fuse::unfused(graph, machine(Mode::Strict))
 }
 
 /// The rewrites that [`fuse`](fuse()) makes; `None` where the program is too large a tree.
 pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
-    fuse::prove(graph, mode, &MACHINE)
+    fuse::prove(graph, mode, machine(mode))
 }
 
 /// A stage's output is wrong only through a bug of Kiln's: it panics, with the graph.
@@ -211,13 +226,14 @@ pub fn explain(graph: &Graph, mode: Mode, stage: Stage) -> Result<String, Compil
     })
 }
 
-fn programs(graph: &Graph, mode: Mode) -> impl Iterator<Item = vir::Program> {
+/// The vector program of each fused kernel, in the order they run.
+pub fn programs(graph: &Graph, mode: Mode) -> impl Iterator<Item = vir::Program> {
     let fused = fuse(graph, mode).graph;
     let bodies: Vec<_> = fused
         .nodes()
         .iter()
         .filter_map(|node| match node {
-            Node::Fused { body, .. } => Some(lower(body)),
+            Node::Fused { body, .. } => Some(lower(body, tier(mode))),
             _ => None,
         })
         .collect();
@@ -285,4 +301,49 @@ pub fn bytes_per_element(graph: &Graph) -> usize {
         _ => 0,
     };
     graph.nodes().iter().map(bytes).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CompileOptions, compile_with};
+    use crate::run::View;
+    use ndarray::Array1;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+    use std::sync::{Arc, Mutex};
+    use std::thread;
+
+    /// A plan for small operands is made once, and calls that do not need it do not wait for it.
+    #[test]
+    fn plans_are_made_apart() {
+        let graph = kiln_ir::parse("x*w+b").unwrap();
+        let kernel = compile_with(&graph, CompileOptions::new()).unwrap();
+        let made = Arc::new(AtomicUsize::new(0));
+        let (begun, has_begun) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let (counted, released) = (made.clone(), Mutex::new(released));
+        let kernel = kernel.with_variants(Box::new(move |small| {
+            if small == [false, true, true] {
+                counted.fetch_add(1, Ordering::SeqCst);
+                begun.send(()).unwrap();
+                released.lock().unwrap().recv().unwrap();
+            }
+            None
+        }));
+        let (x, one) = (Array1::from_elem(64, 2f32), Array1::from_elem(1, 3f32));
+        let run = |w: &Array1<f32>, b: &Array1<f32>| {
+            let outputs = kernel.run(&[View::from(&x), View::from(w), View::from(b)]).unwrap();
+            outputs.into_iter().next().unwrap().into_f32().unwrap()[[5]]
+        };
+        thread::scope(|scope| {
+            let calls = [0; 3].map(|_| scope.spawn(|| run(&one, &one)));
+            has_begun.recv().unwrap();
+            // Meanwhile, other sizes.
+            assert_eq!(run(&x, &one), 7.0);
+            assert_eq!(run(&x, &x), 6.0);
+            release.send(()).unwrap();
+            assert!(calls.into_iter().all(|call| call.join().unwrap() == 9.0));
+        });
+        assert_eq!(made.load(Ordering::SeqCst), 1);
+    }
 }

@@ -1,6 +1,9 @@
-//! A warm `run_into` allocates nothing.
+//! A warm `run_into` allocates nothing; kernels that are dropped leave nothing behind.
 
-use kiln::{View, ViewMut, compile_text};
+use kiln::cpu::Cpu;
+use kiln::{
+    CompileOptions, EmitterKind, KernelCache, View, ViewMut, compile_text, compile_with, ir,
+};
 use ndarray::{Array1, Array2, ArrayD};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -10,17 +13,21 @@ struct Counting;
 
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
+    /// Bytes that it holds: less than none where it frees what another one asked for.
+    static HELD: Cell<isize> = const { Cell::new(0) };
 }
 
 // SAFETY: the system's allocator does the work; the count does not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
+        HELD.set(HELD.get() + layout.size() as isize);
         // SAFETY: required of the caller.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        HELD.set(HELD.get() - layout.size() as isize);
         // SAFETY: required of the caller.
         unsafe { System.dealloc(memory, layout) }
     }
@@ -67,4 +74,60 @@ fn warm_calls_allocate_nothing() {
         let small = [View::from(&x), View::from(&w), View::from(&b)];
         assert_eq!(allocations("x * exp(sin(w)) + b", &small), 0, "two passes");
     }
+}
+
+/// Mappings of memory, and bytes of them that are resident; `None` where the system does not tell.
+fn mapped() -> Option<(usize, usize)> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let resident: usize = pages.split_whitespace().nth(1)?.parse().ok()?;
+    Some((maps.lines().count(), resident * 4096))
+}
+
+/// Calls `cycle` until it is warm, and many times more: memory must be what it was.
+fn stays_flat(mut cycle: impl FnMut(usize)) {
+    (0..200).for_each(&mut cycle);
+    let (held, mapped_before) = (HELD.get(), mapped());
+    (200..2200).for_each(&mut cycle);
+    assert_eq!(HELD.get(), held, "bytes held");
+    if let (Some((maps, resident)), Some((maps_after, resident_after))) = (mapped_before, mapped())
+    {
+        // Other tests run meanwhile; a leak of a page a cycle would be 2000 mappings and 8 MB.
+        assert!(maps_after < maps + 100, "mappings grew from {maps} to {maps_after}");
+        let grown = resident_after.saturating_sub(resident);
+        assert!(grown < 4 << 20, "resident memory grew by {grown} bytes");
+    }
+}
+
+#[test]
+fn compiling_and_dropping_leaves_memory_flat() {
+    let cpu = Cpu::host();
+    let kinds = [
+        (EmitterKind::Interp, true),
+        (EmitterKind::Cranelift, cpu.fma),
+        (EmitterKind::Avx2, cpu.avx2),
+        (EmitterKind::Avx512, cpu.avx512),
+    ];
+    let kinds: Vec<EmitterKind> =
+        kinds.into_iter().filter(|kind| kind.1).map(|kind| kind.0).collect();
+    let graphs = ["x * 2 + 1", "silu(x)", "x * exp(w) > b"].map(|text| ir::parse(text).unwrap());
+    let x = Array1::<f32>::ones(100);
+    stays_flat(|cycle| {
+        let options = CompileOptions::new().emitter(kinds[cycle % kinds.len()]);
+        let kernel = compile_with(&graphs[cycle % graphs.len()], options).unwrap();
+        let inputs = vec![View::from(&x); kernel.inputs().len()];
+        assert_eq!(kernel.run(&inputs).unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn a_cache_that_is_full_leaves_memory_flat() {
+    let cache = KernelCache::new(4);
+    let graphs: Vec<_> = (1..=9).map(|n| ir::parse(&format!("x * {n}.5 + 1")).unwrap()).collect();
+    stays_flat(|cycle| {
+        let graph = &graphs[cycle % graphs.len()];
+        cache.get_or_compile(graph, CompileOptions::new()).unwrap();
+        assert!(cache.len() <= 4);
+    });
+    assert_eq!(cache.compile_count(), 2200);
 }

@@ -31,7 +31,7 @@ fn elements(storage: Storage, bytes: &[u8]) -> Vec<u64> {
 /// the interpreter and checks that nothing around the outputs is touched.
 fn check(program: &Program, code: &Code, n: usize, splats: usize, rng: &mut Rng) {
     let widest = program.inputs.iter().chain(program.outputs.iter().map(|o| &o.storage));
-    let vector = code.lanes() * widest.map(|storage| storage.size()).max().unwrap_or(0);
+    let vector = code.copies() * widest.map(|storage| storage.size()).max().unwrap_or(0);
     assert!(vector <= emit::MAX_VECTOR, "a vector of {vector} bytes");
     let n = n - n % code.lanes();
     let mut raw = Vec::new();
@@ -39,11 +39,11 @@ fn check(program: &Program, code: &Code, n: usize, splats: usize, rng: &mut Rng)
     let is_splat = |slot: usize| splats >> slot & 1 == 1;
     for (slot, &storage) in program.inputs.iter().enumerate() {
         let first = rng.element(storage);
-        let values: Vec<u64> = (0..n.max(code.lanes()))
+        let values: Vec<u64> = (0..n.max(code.copies()))
             .map(|_| if is_splat(slot) { first } else { rng.element(storage) })
             .collect();
         let offset = rng.below(17);
-        let stored = if is_splat(slot) { code.lanes() } else { n };
+        let stored = if is_splat(slot) { code.copies() } else { n };
         raw.push((bytes(storage, &values[..stored], offset), offset));
         inputs.push(values);
     }
@@ -372,6 +372,51 @@ fn an_output_may_be_an_input() {
         // SAFETY: 64 elements each, and the output is exactly the second input.
         unsafe { code.call(64, &pointers, &steps, &[target]) };
         assert!((0..64).all(|i| b[i] == i as f32 + 1.5));
+    }
+}
+
+#[test]
+fn outputs_shift_along_their_inputs() {
+    // More inputs than registers, all needed again: what is loaded again must be so in time.
+    let mut b = Builder::new();
+    let values: Vec<Value> = (0..40).map(|_| b.input(Storage::F32)).collect();
+    let there = values.iter().fold(values[0], |sum, &x| b.fma(sum, x, x));
+    let sum = values.iter().rev().fold(there, |sum, &x| b.fma(sum, x, x));
+    for &value in [sum].iter().chain(&values[..7]) {
+        b.output(value, Storage::F32);
+    }
+    let program = b.finish();
+    const N: usize = 16 * 13;
+    let mut rng = Rng::new(3);
+    let inputs: Vec<Vec<u64>> =
+        values.iter().map(|_| (0..N).map(|_| rng.element(Storage::F32)).collect()).collect();
+    let slices: Vec<&[u64]> = inputs.iter().map(Vec::as_slice).collect();
+    let expected = interp::run(&program, &slices, N);
+    for code in emitters(&program) {
+        let mut memory: Vec<Vec<u8>> =
+            inputs.iter().map(|input| bytes(Storage::F32, input, 0)).collect();
+        let targets: Vec<*mut u8> = memory.iter_mut().map(|bytes| bytes.as_mut_ptr()).collect();
+        let sources: Vec<*const u8> = targets.iter().map(|target| target.cast_const()).collect();
+        // SAFETY: `N` elements each; output `j` is exactly input `j`.
+        unsafe { code.call(N, &sources, &[code.lanes() * 4; 40], &targets[..8]) };
+        for (bytes, expected) in memory.iter().zip(&expected) {
+            let got = elements(Storage::F32, bytes);
+            let same = got.iter().zip(expected).all(|(&a, &b)| !differs(Storage::F32, a, b));
+            assert!(same, "{:?}", code.emitter());
+        }
+    }
+}
+
+#[test]
+fn constants_are_loaded_before_the_loop() {
+    let program = op_program(Op::Tanh, DType::F32);
+    for (kind, load) in
+        [(EmitterKind::Avx512, "vbroadcastss zmm"), (EmitterKind::Avx2, "vmovups ymm")]
+    {
+        let text = emit::assembly(&program, kind, Cpu::BASE).unwrap();
+        let (before, _) = text.split_once("[r10]").unwrap();
+        let hoisted = before.lines().filter(|line| line.contains(load) && line.contains("; v"));
+        assert!(hoisted.count() > 1, "{text}");
     }
 }
 

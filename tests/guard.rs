@@ -127,7 +127,7 @@ fn check(code: &Code, memory: &[Guarded], rng: &mut Rng) {
                     ViewMut::from_raw(*base, *dtype, shape, strides)
                 })
                 .collect();
-            let work = Work { threads: Some(1), cost: 1.0 };
+            let work = Work::new(Some(1), 1.0);
             execute(code, &views, &mut targets, work).unwrap();
         }
     }

@@ -15,9 +15,9 @@ use ndarray::{
     Array, Array1, Array2, ArrayD, ArrayViewD, Axis, Dimension, IxDyn, Slice, arr0, array, s,
 };
 
-const ONE_THREAD: Work = Work { threads: Some(1), cost: 1.0 };
+const ONE_THREAD: Work = Work::new(Some(1), 1.0);
 /// So dear that two elements are worth a thread.
-const MANY_THREADS: Work = Work { threads: Some(3), cost: 1e6 };
+const MANY_THREADS: Work = Work::new(Some(3), 1e6);
 
 fn compile(program: &Program) -> Code {
     emit::compile(program, EmitterKind::Auto, Cpu::host()).unwrap()

@@ -11,8 +11,13 @@ pub(crate) fn compile(graph: &Graph, options: CompileOptions) -> Kernel {
 
 /// The kernel of some text, on one thread.
 pub(crate) fn text(text: &str, options: CompileOptions) -> Kernel {
+    text_on(1, text, options)
+}
+
+/// The kernel of some text, on so many threads.
+pub(crate) fn text_on(threads: usize, text: &str, options: CompileOptions) -> Kernel {
     let graph = kiln::ir::parse(text).expect("the suite's kernels are well written");
-    compile(&graph, options.threads(1))
+    compile(&graph, options.threads(threads))
 }
 
 /// The kernel of a derived op alone.

@@ -19,7 +19,16 @@ impl<'a> Race<'a> {
     }
 
     /// Calls all in turn, round by round, for about so long.
-    pub(crate) fn run(mut self, budget: Duration) -> Times {
+    pub(crate) fn run(self, budget: Duration) -> Times {
+        self.run_with(budget, None)
+    }
+
+    /// The same, one call at a time, after a pause of so many microseconds without sleep.
+    pub(crate) fn run_apart(self, budget: Duration, pause: u64) -> Times {
+        self.run_with(budget, Some(Duration::from_micros(pause)))
+    }
+
+    fn run_with(mut self, budget: Duration, pause: Option<Duration>) -> Times {
         /// Long enough for the clock.
         const SAMPLE: Duration = Duration::from_micros(50);
         const ROUNDS: std::ops::RangeInclusive<usize> = 3..=301;
@@ -28,7 +37,8 @@ impl<'a> Race<'a> {
             call(); // touches every page
             let once = Instant::now();
             call();
-            (SAMPLE.as_nanos() / once.elapsed().as_nanos().max(1)).clamp(1, 10_000)
+            let fitting = SAMPLE.as_nanos() / once.elapsed().as_nanos().max(1);
+            if pause.is_some() { 1 } else { fitting.clamp(1, 10_000) }
         });
         let repeats: Vec<u128> = repeats.collect();
         let mut samples = vec![Vec::new(); self.calls.len()];
@@ -36,6 +46,10 @@ impl<'a> Race<'a> {
         while rounds < *ROUNDS.start() || (rounds < *ROUNDS.end() && start.elapsed() < budget) {
             for ((call, &repeats), samples) in self.calls.iter_mut().zip(&repeats).zip(&mut samples)
             {
+                let paused = Instant::now();
+                while pause.is_some_and(|pause| paused.elapsed() < pause) {
+                    std::hint::spin_loop();
+                }
                 let once = Instant::now();
                 for _ in 0..repeats {
                     call();

@@ -12,6 +12,7 @@ use ndarray_npy::npy::header::{Header, Layout, ParseHeaderError, ReadHeaderError
 use ndarray_npy::{WriteNpyError, WriteNpyExt};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 /// The longest header text; NumPy itself reads 10 000 bytes.
@@ -122,17 +123,19 @@ impl NpyFile {
             ErrorKind::InvalidData => fail("a bool in the file is neither 0 nor 1".into()),
             _ => cannot("read", &self.path, &error),
         })?;
-        Ok(match (self.fortran, tensor) {
-            (false, tensor) => tensor,
-            (true, Tensor::F16(array)) => Tensor::F16(array.reversed_axes()),
-            (true, Tensor::BF16(array)) => Tensor::BF16(array.reversed_axes()),
-            (true, Tensor::F32(array)) => Tensor::F32(array.reversed_axes()),
-            (true, Tensor::F64(array)) => Tensor::F64(array.reversed_axes()),
-            (true, Tensor::Bool(array)) => Tensor::Bool(array.reversed_axes()),
-            (true, Tensor::U8(array)) => Tensor::U8(array.reversed_axes()),
-            (true, Tensor::I32(array)) => Tensor::I32(array.reversed_axes()),
-            (true, Tensor::I64(array)) => Tensor::I64(array.reversed_axes()),
-        })
+        if self.fortran {
+            match &mut tensor {
+                Tensor::F16(array) => *array = mem::take(array).reversed_axes(),
+                Tensor::BF16(array) => *array = mem::take(array).reversed_axes(),
+                Tensor::F32(array) => *array = mem::take(array).reversed_axes(),
+                Tensor::F64(array) => *array = mem::take(array).reversed_axes(),
+                Tensor::Bool(array) => *array = mem::take(array).reversed_axes(),
+                Tensor::U8(array) => *array = mem::take(array).reversed_axes(),
+                Tensor::I32(array) => *array = mem::take(array).reversed_axes(),
+                Tensor::I64(array) => *array = mem::take(array).reversed_axes(),
+            }
+        }
+        Ok(tensor)
     }
 }
 

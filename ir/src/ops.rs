@@ -157,7 +157,7 @@ macro_rules! for_each_op {
                 Acosh acosh Unary Float [2.4, 2.3] {MONOTONE} (0.0, INF) = libm::acosh, "The inverse hyperbolic cosine; NaN below 1";
                 Atanh atanh Unary Float [2.1, 2.2] {ODD | MONOTONE} (NEG_INF, INF) = libm::atanh, "The inverse hyperbolic tangent; NaN outside [-1, 1]";
                 Sigmoid sigmoid Unary Float [2.55, 2.55] {MONOTONE} (0.0, 1.0) = scalar::sigmoid, "`1 / (1 + exp(-a))`, accurate in both tails";
-                Erf erf Unary Float [1.05, 1.3] {ODD | MONOTONE} (-1.0, 1.0) = libm::erf, "The error function";
+                Erf erf Unary Float [0.97, 1.2] {ODD | MONOTONE} (-1.0, 1.0) = libm::erf, "The error function";
                 Erfc erfc Unary Float [3.5, 4.5] {} (0.0, 2.0) = libm::erfc, "`1 - erf(a)`, accurate in the tail";
                 ToU8 u8 Unary Cast(DType::U8) [0.0, 0.0] {} (NEG_INF, INF) = |a| DType::U8.round(a), "Converted to `u8`: cut toward zero, saturating, 0 for NaN; a bool is 1 or 0";
                 ToI32 i32 Unary Cast(DType::I32) [0.0, 0.0] {} (NEG_INF, INF) = |a| DType::I32.round(a), "Converted to `i32`: cut toward zero, saturating, 0 for NaN; a bool is 1 or 0";

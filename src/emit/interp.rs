@@ -19,6 +19,7 @@ pub(super) fn compile(program: &Program) -> Code {
         emitter: EmitterKind::Interp,
         bits: 64,
         lanes: 1,
+        copies: 1,
         inputs: program.inputs.clone(),
         outputs: program.outputs.iter().map(|output| output.storage).collect(),
     }

@@ -11,14 +11,15 @@
 //! |---|---|---|
 //! | `n` | `usize` | number of elements, a multiple of [`Code::lanes`]; may be 0 |
 //! | `inputs` | `*const *const u8` | one base pointer per program input |
-//! | `steps` | `*const usize` | per input, bytes from one *vector* to the next |
+//! | `steps` | `*const usize` | per input, bytes from one *vector* (`lanes` elements) to the next |
 //! | `outputs` | `*const *mut u8` | one base pointer per program output, contiguous |
 //! | `pool` | `*const u8` | the routine's constants, [`Code`]'s own |
 //!
 //! An input that is an array has the step `lanes * size`; an input that is one repeated element (a
-//! *splat*) has the step 0 and points at a single vector, `lanes` copies of that element. So one
-//! routine serves both. No pointer needs to be aligned. A vector's inputs are all read before its
-//! outputs are written, so an output may be exactly an input's memory.
+//! *splat*) has the step 0 and points at [`Code::copies`] copies of that element: a routine handles
+//! several vectors side by side where there are enough, and reads as many from a splat. So one
+//! routine serves both. No pointer needs to be aligned. The inputs of an element are all read
+//! before its outputs are written, so an output may be exactly an input's memory.
 //!
 //! Elements lie as [`Storage`] says; a `bool` is one byte, read as "not zero", written as 0 or 1.
 
@@ -28,6 +29,7 @@ mod interp;
 mod live;
 mod memory;
 mod pool;
+mod stream;
 mod x86;
 
 pub use crate::vir::Storage;
@@ -36,6 +38,7 @@ use crate::cpu::Cpu;
 use crate::vir::{Inst, Program};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 /// Which emitter to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -186,9 +189,9 @@ type Routine = unsafe extern "C" fn(
     pool: *const u8,
 );
 
-/// The most bytes that an operand's vector takes, [`Code::lanes`] elements: whoever calls with less
-/// than a vector needs so much room.
-pub const MAX_VECTOR: usize = 256;
+/// The most bytes that [`Code::copies`] elements of an operand take: whoever calls with a splat, or
+/// with less than a vector, needs so much room.
+pub const MAX_VECTOR: usize = 512;
 
 /// A compiled program. It owns its machine code and frees it on drop.
 #[derive(Debug)]
@@ -197,6 +200,7 @@ pub struct Code {
     emitter: EmitterKind,
     bits: u32,
     lanes: usize,
+    copies: usize,
     inputs: Vec<Storage>,
     outputs: Vec<Storage>,
 }
@@ -209,8 +213,16 @@ enum Body {
         code: memory::CodeMemory,
         /// Constants and tables.
         pool: Box<[pool::Line]>,
+        /// The same code, its stores past the caches. Made when it is first called.
+        streaming: OnceLock<Option<stream::Streaming>>,
     },
     Interp(interp::Interp),
+}
+
+impl Body {
+    fn native(routine: Routine, code: memory::CodeMemory, pool: Box<[pool::Line]>) -> Body {
+        Body::Native { routine, code, pool, streaming: OnceLock::new() }
+    }
 }
 
 /// An input of [`Code::apply`].
@@ -218,7 +230,7 @@ enum Body {
 pub enum Operand<'a> {
     /// An array, at least as many elements as are asked for.
     Array(&'a [u8]),
-    /// One vector, [`Code::lanes`] copies of a repeated element.
+    /// [`Code::copies`] copies of a repeated element.
     Splat(&'a [u8]),
 }
 
@@ -236,6 +248,11 @@ impl Code {
     /// The number of elements of a vector: calls handle a multiple of it.
     pub fn lanes(&self) -> usize {
         self.lanes
+    }
+
+    /// How many copies of its element a splat points at: a multiple of [`Code::lanes`].
+    pub fn copies(&self) -> usize {
+        self.copies
     }
 
     /// Storage of each input.
@@ -266,7 +283,9 @@ impl Code {
     /// # Safety
     ///
     /// With `v = n / lanes` vectors, and for each operand of element size `s`:
-    /// - input `i` must be readable in `lanes * s` bytes from `inputs[i] + k * steps[i]`, `k < v`;
+    /// - input `i` must be readable in `lanes * s` bytes from `inputs[i] + k * steps[i]`, `k < v`,
+    ///   where `steps[i]` is `lanes * s`; or `steps[i]` is 0, and it is readable in `copies * s`
+    ///   bytes from `inputs[i]`;
     /// - output `j` must be writable in `n * s` bytes from `outputs[j]`;
     /// - nothing else may write the inputs or touch the outputs during the call;
     /// - an output may overlap an input only if both are the same memory, element for element, and
@@ -278,28 +297,63 @@ impl Code {
         steps: &[usize],
         outputs: &[*mut u8],
     ) {
-        assert_eq!(inputs.len(), self.inputs.len(), "one pointer per input");
-        assert_eq!(steps.len(), self.inputs.len(), "one step per input");
-        assert_eq!(outputs.len(), self.outputs.len(), "one pointer per output");
-        assert!(n.is_multiple_of(self.lanes), "{n} is no multiple of {} lanes", self.lanes);
+        self.check(n, inputs, steps, outputs);
         match &self.body {
             Body::Native { routine, pool, .. } => {
+                let (inputs, steps, outputs) = (inputs.as_ptr(), steps.as_ptr(), outputs.as_ptr());
                 // SAFETY: the routine was compiled for this machine with this ABI and pool and
                 // lives as long as `self`; the slices have one entry per operand; the caller vouches
                 // for the memory.
-                unsafe {
-                    routine(
-                        n,
-                        inputs.as_ptr(),
-                        steps.as_ptr(),
-                        outputs.as_ptr(),
-                        pool.as_ptr().cast(),
-                    );
-                }
+                unsafe { routine(n, inputs, steps, outputs, pool.as_ptr().cast()) };
             }
             // SAFETY: the caller vouches for the memory.
             Body::Interp(interp) => unsafe { interp.call(n, inputs, steps, outputs) },
         }
+    }
+
+    /// [`call`](Code::call), with stores that go past the caches to outputs of `f32` and `f64`,
+    /// where there is such code and these outputs are aligned to a vector of [`Code::bits`]. Pays for
+    /// outputs larger than the caches.
+    ///
+    /// # Panics
+    ///
+    /// Where [`call`](Code::call) does.
+    ///
+    /// # Safety
+    ///
+    /// As for [`call`](Code::call).
+    pub unsafe fn call_streaming(
+        &self,
+        n: usize,
+        inputs: &[*const u8],
+        steps: &[usize],
+        outputs: &[*mut u8],
+    ) {
+        self.check(n, inputs, steps, outputs);
+        let vector = self.bits as usize / 8;
+        let aligned = |(target, storage): (&*mut u8, &Storage)| {
+            let streams = matches!(storage, Storage::F32 | Storage::F64);
+            !streams || target.addr().is_multiple_of(vector)
+        };
+        if let Body::Native { code, pool, streaming, .. } = &self.body
+            && outputs.iter().zip(&self.outputs).all(aligned)
+            && let Some(streaming) = streaming.get_or_init(|| stream::Streaming::new(code.bytes()))
+        {
+            let (inputs, steps, outputs) = (inputs.as_ptr(), steps.as_ptr(), outputs.as_ptr());
+            // SAFETY: as in `call`; vectors are aligned, for each is a whole number of vectors
+            // from an aligned one.
+            unsafe { streaming.call(n, inputs, steps, outputs, pool.as_ptr().cast()) };
+        } else {
+            // SAFETY: required of the caller.
+            unsafe { self.call(n, inputs, steps, outputs) };
+        }
+    }
+
+    fn check(&self, n: usize, inputs: &[*const u8], steps: &[usize], outputs: &[*mut u8]) {
+        assert_eq!(inputs.len(), self.inputs.len(), "one pointer per input");
+        assert_eq!(steps.len(), self.inputs.len(), "one step per input");
+        assert_eq!(outputs.len(), self.outputs.len(), "one pointer per output");
+        assert!(n.is_multiple_of(self.lanes), "{n} is no multiple of {} lanes", self.lanes);
     }
 
     /// Runs on `n` elements of slices.
@@ -311,10 +365,10 @@ impl Code {
         let mut pointers = Vec::with_capacity(inputs.len());
         let mut steps = Vec::with_capacity(inputs.len());
         for (operand, storage) in inputs.iter().zip(&self.inputs) {
-            let vector = self.lanes * storage.size();
+            let size = storage.size();
             let (bytes, need, step) = match *operand {
-                Operand::Array(bytes) => (bytes, n * storage.size(), vector),
-                Operand::Splat(bytes) => (bytes, vector, 0),
+                Operand::Array(bytes) => (bytes, n * size, self.lanes * size),
+                Operand::Splat(bytes) => (bytes, self.copies * size, 0),
             };
             assert!(bytes.len() >= need, "an input of {} bytes, not {need}", bytes.len());
             pointers.push(bytes.as_ptr());

@@ -1,8 +1,8 @@
 //! The pool: a kernel's constants, then its tables.
 //!
-//! Constants are memory operands of the loop (`vfmadd213ps xmm0, xmm1, [pool + 0x40]`): they cost
-//! no register and no instruction, where building them in the loop would cost both. Where the
-//! machine repeats a scalar as it reads it (AVX-512), the pool holds the scalar only.
+//! Constants are memory operands of the loop (`vfmadd213ps xmm0, xmm1, [pool + 0x40]`), or loaded
+//! into registers before it: building them in the loop would cost instructions. Where the machine
+//! repeats a scalar as it reads it (AVX-512), the pool holds the scalar only.
 
 use crate::vir::{Table, Type};
 use std::collections::HashMap;

@@ -8,7 +8,7 @@
 
 use super::facts::{Facts, facts_of};
 use super::rules::{Licence, RULES, Rule, When, side, symmetry};
-use crate::lower::lower;
+use crate::lower::{Tier, lower};
 use crate::vir::interp;
 use kiln_ir::{DType, Flags, Graph, Node, Op, Typing};
 
@@ -92,7 +92,7 @@ impl Random {
 
 /// Results of a side for many assignments, as kernels compute them.
 fn run(side: &Graph, names: &[String], cases: &[Vec<f32>]) -> Vec<f64> {
-    let program = lower(side);
+    let program = lower(side, Tier::Default);
     let column = |input: &kiln_ir::Input| -> Vec<u64> {
         let index = names.iter().position(|name| *name == input.name).expect("bound on the left");
         cases

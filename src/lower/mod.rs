@@ -10,6 +10,31 @@ use crate::vir::{Builder, Program, Storage, Type, Value, interp};
 use half::{bf16, f16};
 use kiln_ir::{DType, Graph, Node, Op, Scalar, Typing};
 
+/// How accurate the expansions of a program are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Tier {
+    /// Every op within the bound in its row of the op table.
+    #[default]
+    Default,
+    /// Ops for which that is at least a fifth faster within [`Tier::FAST_ULP`], the others as by
+    /// default.
+    Fast,
+}
+
+impl Tier {
+    /// The largest error of an op in the fast tier, in units in the last place.
+    pub const FAST_ULP: f64 = 4.0;
+
+    /// The largest error of `op` in units in the last place of `dtype`.
+    pub fn max_ulp(self, op: Op, dtype: DType) -> f64 {
+        let bound = op.max_ulp(dtype);
+        match self {
+            Tier::Fast if bound > 0.5 => Tier::FAST_ULP,
+            _ => bound,
+        }
+    }
+}
+
 /// How an element of this type lies in memory.
 pub fn storage(dtype: DType) -> Storage {
     match dtype {
@@ -29,7 +54,7 @@ pub fn storage(dtype: DType) -> Storage {
 /// # Panics
 ///
 /// If the body holds anything else: `fuse` never builds such a body.
-pub fn lower(body: &Graph) -> Program {
+pub fn lower(body: &Graph, tier: Tier) -> Program {
     let mut b = Builder::new();
     let inputs: Vec<Value> = body.inputs().iter().map(|i| b.input(storage(i.dtype))).collect();
     let mut values: Vec<Value> = Vec::with_capacity(body.nodes().len());
@@ -42,17 +67,22 @@ pub fn lower(body: &Graph) -> Program {
             }
             Node::Op(op, args) => {
                 let operands: Vec<Value> = args.iter().map(|arg| values[arg.index()]).collect();
-                lower_op(&mut b, *op, body.dtype(args[args.len() - 1]), &operands)
+                lower_op(&mut b, tier, *op, body.dtype(args[args.len() - 1]), &operands)
             }
             _ => panic!("a fused body holds elementwise ops only"),
         });
     }
     for &output in body.outputs() {
         let value = match body.node(output) {
-            // The store rounds.
+            // The store does the rest.
             Node::Op(Op::ToF16, args) => {
                 let x = values[args[0].index()];
                 math::integer_casts::before_half(&mut b, x, body.dtype(args[0]))
+            }
+            Node::Op(Op::ToBF16, args) => {
+                let x = values[args[0].index()];
+                let x = math::integer_casts::before_half(&mut b, x, body.dtype(args[0]));
+                math::half::before_bf16(&mut b, x)
             }
             _ => values[output.index()],
         };
@@ -78,6 +108,11 @@ fn constant(b: &mut Builder, dtype: DType, value: Scalar) -> Value {
 ///
 /// If the op does not take operands of type `dtype`.
 pub fn op_program(op: Op, dtype: DType) -> Program {
+    op_program_in(Tier::Default, op, dtype)
+}
+
+/// [`op_program`] in a tier.
+pub fn op_program_in(tier: Tier, op: Op, dtype: DType) -> Program {
     let mut b = Builder::new();
     let operand = |index: usize| match op.info().typing {
         Typing::Logic if !dtype.is_integer() => DType::Bool,
@@ -86,10 +121,12 @@ pub fn op_program(op: Op, dtype: DType) -> Program {
         _ => dtype,
     };
     let dtypes: Vec<DType> = (0..op.arity()).map(operand).collect();
-    let result_type = op.result_type(&dtypes);
+    // Halves are computed with as `f32`.
+    let computed = |&dtype: &DType| if dtype.is_float() { dtype.max(DType::F32) } else { dtype };
+    let result_type = op.result_type(&dtypes.iter().map(computed).collect::<Vec<DType>>());
     let result_type = result_type.unwrap_or_else(|| panic!("{} takes no {dtype}", op.name()));
     let operands: Vec<Value> = dtypes.iter().map(|&dtype| b.input(storage(dtype))).collect();
-    let result = lower_op(&mut b, op, dtypes[dtypes.len() - 1], &operands);
+    let result = lower_op(&mut b, tier, op, dtypes[dtypes.len() - 1], &operands);
     b.output(result, storage(result_type));
     b.finish()
 }
@@ -124,7 +161,13 @@ pub fn compute(op: Op, dtype: DType, operands: &[f64]) -> f64 {
 
 /// Expands one op, whose last operand is of type `dtype`. Between ops a bool is a mask of 32-bit
 /// lanes ([`Type::M32`]), and a `u8` is 0 to 255 in such a lane.
-pub(crate) fn lower_op(b: &mut Builder, op: Op, dtype: DType, operands: &[Value]) -> Value {
+pub(crate) fn lower_op(
+    b: &mut Builder,
+    tier: Tier,
+    op: Op,
+    dtype: DType,
+    operands: &[Value],
+) -> Value {
     use math::integer_casts;
     if dtype.is_integer() && op.info().integers.is_some() {
         return math::integer::integer_op(b, op, dtype, operands);
@@ -175,7 +218,7 @@ pub(crate) fn lower_op(b: &mut Builder, op: Op, dtype: DType, operands: &[Value]
         Op::Acosh => math::inverse_hyperbolic::acosh(b, x),
         Op::Atanh => math::inverse_hyperbolic::atanh(b, x),
         Op::Sigmoid => math::hyperbolic::sigmoid(b, x),
-        Op::Erf => math::erf::erf(b, x),
+        Op::Erf => math::erf::erf(b, tier, x),
         Op::Erfc => math::erf::erfc(b, x),
         Op::ToU8 => integer_casts::to_integer(b, x, dtype, DType::U8),
         Op::ToI32 => integer_casts::to_integer(b, x, dtype, DType::I32),

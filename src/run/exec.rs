@@ -1,22 +1,30 @@
 //! Executing one elementwise kernel over arrays of any layout: what is checked, and on how many
 //! threads it runs. How the arrays are walked is in [`walk`](super::walk).
 
-use super::dense;
+use super::dense::Dense;
 use super::layout::{OPERANDS, Space, broadcast_shape, broadcasts_to};
 use super::overlap;
+use super::team::{Queue, share};
 use super::view::{Layout, View, ViewMut};
-use super::walk::{Job, Worker};
+use super::walk::Job;
+use crate::cpu::last_level_cache;
 use crate::emit::{Code, Storage};
 use crate::error::{Operand, RunError};
 use kiln_ir::DType;
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use smallvec::SmallVec;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ops::Range;
 
-/// What a thread must have to do, in nanoseconds, to be worth waking: waking a pool costs 17 µs.
-const WORTH_A_THREAD: f64 = 40_000.0;
+/// What a thread must have to do, in nanoseconds, to be worth calling. Measured with a helper that
+/// had fallen asleep ([`team`](super::team)): two threads break even at 35 µs of work in all, and
+/// 80 µs take 58. `cargo bench --bench suite -- threads` shows every power of two.
+const WORTH_A_THREAD: f64 = 20_000.0;
 /// Nanoseconds per byte moved, a lower bound of any kernel's cost.
 const PER_BYTE: f64 = 0.02;
+
+/// Past so many last-level caches of bytes read and written, outputs go past the caches. Measured
+/// with a copy on two threads (32 MiB of cache), ns per element, streaming and not: 32 MiB 0.10
+/// and 0.07, 64 MiB 0.10 and 0.14, 512 MiB 0.13 and 0.17.
+pub const STREAM_ABOVE: f64 = 1.5;
 
 /// How much there is to do for an element, and how many threads may do it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,11 +33,21 @@ pub struct Work {
     pub threads: Option<usize>,
     /// Estimated nanoseconds per element on one thread.
     pub cost: f64,
+    /// Where a call reads and writes more bytes than this, outputs that are dense go past the
+    /// caches; `None` takes [`STREAM_ABOVE`] last-level caches.
+    pub stream_above: Option<usize>,
+}
+
+impl Work {
+    /// At most so many threads for elements of this cost.
+    pub const fn new(threads: Option<usize>, cost: f64) -> Work {
+        Work { threads, cost, stream_above: None }
+    }
 }
 
 impl Default for Work {
     fn default() -> Work {
-        Work { threads: None, cost: 0.5 }
+        Work::new(None, 0.5)
     }
 }
 
@@ -69,15 +87,58 @@ pub(super) unsafe fn execute_checked(code: &Code, operands: &[&Layout], work: Wo
         return;
     }
     let threads = threads(shape, operands, work);
-    // SAFETY: required of the caller.
-    if threads == 1 && unsafe { dense::run(code, operands) } {
-        return;
+    if let Some(dense) = Dense::new(code, operands) {
+        // SAFETY: required of the caller.
+        return unsafe { run_dense(dense, threads, work) };
     }
-    let job = Job::new(code, Space::new(shape, operands, inputs));
+    let space = Space::new(shape, operands, inputs);
+    if let Some(dense) = Dense::of_space(code, &space) {
+        // SAFETY: required of the caller.
+        return unsafe { run_dense(dense, threads, work) };
+    }
+    let job = Job::new(code, space);
+    let blocks = job.blocks();
     match threads {
-        1 => Worker::new(&job).blocks(0..job.blocks()),
-        _ => parallel(&job, threads),
+        1 => job.work(once(blocks)),
+        _ => {
+            let queue = queue(blocks, threads);
+            share(threads, &|| job.work(|| queue.take()));
+        }
     }
+}
+
+/// # Safety
+///
+/// As for [`execute_checked`].
+#[inline(always)]
+unsafe fn run_dense(mut dense: Dense<'_>, threads: usize, work: Work) {
+    dense.cut(threads);
+    let above =
+        || work.stream_above.unwrap_or_else(|| (last_level_cache() as f64 * STREAM_ABOVE) as usize);
+    dense.streams = dense.bytes() > above() && !dense.is_in_place();
+    let blocks = dense.blocks();
+    // SAFETY: required of the caller.
+    unsafe {
+        match threads {
+            1 => dense.work(once(blocks)),
+            _ => {
+                let queue = queue(blocks, threads);
+                share(threads, &|| dense.work(|| queue.take()));
+            }
+        }
+    }
+}
+
+/// All blocks at once.
+fn once(blocks: usize) -> impl FnMut() -> Option<Range<usize>> {
+    let mut all = Some(0..blocks);
+    move || all.take()
+}
+
+/// Blocks in portions that are small enough for a thread which others keep busy to hold nobody up.
+fn queue(blocks: usize, threads: usize) -> Queue {
+    const PORTIONS: usize = 8;
+    Queue::new(blocks, blocks.div_ceil(threads * PORTIONS))
 }
 
 fn check_types(code: &Code, inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), RunError> {
@@ -141,21 +202,4 @@ fn threads(shape: &[usize], operands: &[&Layout], work: Work) -> usize {
     let worth = (elements as f64 * cost / WORTH_A_THREAD) as usize;
     // The pool is asked last: asking starts it.
     if most.min(worth) < 2 { 1 } else { most.min(worth).min(rayon::current_num_threads()) }
-}
-
-fn parallel(job: &Job<'_>, threads: usize) {
-    let blocks = job.blocks();
-    // More chunks than threads, for threads that others keep busy.
-    let chunk = blocks.div_ceil(threads * 4);
-    let next = AtomicUsize::new(0);
-    (0..threads).into_par_iter().with_max_len(1).for_each(|_| {
-        let mut worker = Worker::new(job);
-        loop {
-            let start = next.fetch_add(1, Ordering::Relaxed) * chunk;
-            if start >= blocks {
-                break;
-            }
-            worker.blocks(start..blocks.min(start + chunk));
-        }
-    });
 }

@@ -6,7 +6,7 @@ use super::gemm::multiply;
 use super::layout::{Dims, OPERANDS};
 use super::overlap;
 use super::plan::{Action, Plan, Source};
-use super::tensor::Tensor;
+use super::tensor::{Tensor, Unfilled};
 use super::view::{Layout, View, ViewMut};
 use crate::emit::{Code, EmitterKind};
 use crate::error::{Operand, RunError};
@@ -14,7 +14,7 @@ use kiln_ir::{DType, Dim, Graph, Input};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 /// An input with so many times fewer elements than the largest is small: what is computed from
 /// small inputs alone may be worth a pass of its own.
@@ -35,10 +35,28 @@ pub struct Kernel {
 /// Makes the plan for calls in which these inputs are much smaller than the largest, if it differs.
 pub(crate) type MakePlan = Box<dyn Fn(&[bool]) -> Option<Plan> + Send + Sync>;
 
+/// A plan once it is made; none where the usual one does as well.
+type MadePlan = OnceLock<Option<Plan>>;
+
 /// Plans for inputs of very different sizes, each made when it is first needed.
 struct Variants {
     make: MakePlan,
-    made: Mutex<HashMap<Vec<bool>, Option<Arc<Plan>>>>,
+    /// By which inputs are small. Locked to find a cell only: who needs a plan that is being made
+    /// waits for that plan, and nobody else waits.
+    made: RwLock<HashMap<Vec<bool>, Arc<MadePlan>>>,
+}
+
+impl Variants {
+    /// The cell of the plan for calls with these inputs small.
+    fn cell(&self, small: &[bool]) -> Arc<MadePlan> {
+        let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cell) = made.get(small) {
+            return cell.clone();
+        }
+        drop(made);
+        let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
+        made.entry(small.to_vec()).or_default().clone()
+    }
 }
 
 impl fmt::Debug for Variants {
@@ -56,7 +74,7 @@ impl Kernel {
 
     /// The same kernel, with plans of its own for calls whose inputs differ much in size.
     pub(crate) fn with_variants(self, make: MakePlan) -> Kernel {
-        let variants = Some(Variants { make, made: Mutex::default() });
+        let variants = Some(Variants { make, made: RwLock::default() });
         Kernel { variants, ..self }
     }
 
@@ -110,14 +128,15 @@ impl Kernel {
     /// the shapes of the inputs are wrong, or memory cannot be had.
     pub fn run(&self, inputs: &[View<'_>]) -> Result<Vec<Tensor>, RunError> {
         let shapes = self.output_shapes(inputs)?;
-        let zeros =
-            |(index, shape): (usize, &Vec<usize>)| Tensor::zeros(self.output_dtype(index), shape);
-        let mut outputs: Vec<Tensor> =
-            shapes.iter().enumerate().map(zeros).collect::<Result<_, _>>()?;
-        let mut views: Vec<ViewMut<'_>> = outputs.iter_mut().map(Tensor::view_mut).collect();
+        let room =
+            |(index, shape): (usize, &Vec<usize>)| Unfilled::new(self.output_dtype(index), shape);
+        let mut outputs: Vec<Unfilled> =
+            shapes.iter().enumerate().map(room).collect::<Result<_, _>>()?;
+        let mut views: Vec<ViewMut<'_>> = outputs.iter_mut().map(Unfilled::view_mut).collect();
         self.run_into(inputs, &mut views)?;
         drop(views);
-        Ok(outputs)
+        // SAFETY: a call that succeeds writes every element of every output.
+        Ok(outputs.into_iter().map(|output| unsafe { output.filled() }).collect())
     }
 
     /// The shape of each output for these inputs. Fails where [`run`](Kernel::run) does.
@@ -132,7 +151,7 @@ impl Kernel {
     /// An output may be exactly an input's memory where nothing reads that input later (always so
     /// for a kernel of one pass); any other overlap of an output is an error. Nothing is written
     /// where the arrays do not fit. Once warm, elementwise kernels of up to 8 operands, and arrays of
-    /// up to 6 axes, need no allocation.
+    /// up to 6 axes, need no allocation but that of a message to each helping thread.
     pub fn run_into(
         &self,
         inputs: &[View<'_>],
@@ -140,7 +159,8 @@ impl Kernel {
     ) -> Result<(), RunError> {
         self.check_inputs(inputs)?;
         let variant = self.variant(inputs);
-        let plan = variant.as_deref().unwrap_or(&self.plan);
+        let variant = variant.as_ref().and_then(|made| made.get()?.as_ref());
+        let plan = variant.unwrap_or(&self.plan);
         let shapes = plan.step_shapes(inputs)?;
         self.check_outputs(plan, inputs, outputs, &shapes)?;
         if plan.slot_count() == 0 {
@@ -174,8 +194,8 @@ impl Kernel {
         self.run_into(&inputs, &mut [output])
     }
 
-    /// The plan for inputs of these sizes, where it is not the usual one.
-    fn variant(&self, inputs: &[View<'_>]) -> Option<Arc<Plan>> {
+    /// The plan for inputs of these sizes; none in it means the usual one.
+    fn variant(&self, inputs: &[View<'_>]) -> Option<Arc<MadePlan>> {
         let variants = self.variants.as_ref()?;
         let largest = inputs.iter().map(View::len).max()?;
         let is_small = |view: &View<'_>| SMALL * view.len() <= largest;
@@ -183,13 +203,9 @@ impl Kernel {
             return None;
         }
         let small: SmallVec<[bool; OPERANDS]> = inputs.iter().map(is_small).collect();
-        let mut made = variants.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(plan) = made.get(&small[..]) {
-            return plan.clone();
-        }
-        let plan = (variants.make)(&small).map(Arc::new);
-        made.insert(small.to_vec(), plan.clone());
-        plan
+        let cell = variants.cell(&small);
+        cell.get_or_init(|| (variants.make)(&small));
+        Some(cell)
     }
 
     fn run_steps(
@@ -219,7 +235,7 @@ impl Kernel {
             let operands: SmallVec<[&Layout; OPERANDS]> = places.map(layout).collect();
             match &step.action {
                 Action::Map { code, nanoseconds, .. } => {
-                    let work = Work { threads: self.threads, cost: *nanoseconds };
+                    let work = Work::new(self.threads, *nanoseconds);
                     // SAFETY: types fit by construction; shapes and overlaps were checked, and
                     // `outputs` are borrowed mutably. A step's results are distinct outputs and
                     // slots, and it reads none of them: the graph is acyclic.

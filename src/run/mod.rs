@@ -4,6 +4,8 @@
 //! results have the same bits whatever the layout, the position and the number of threads.
 
 mod arena;
+mod buffers;
+mod call;
 mod dense;
 mod exec;
 mod gemm;
@@ -12,11 +14,14 @@ mod layout;
 mod overlap;
 mod pack;
 mod plan;
+mod team;
 mod tensor;
+mod turn;
 mod view;
 mod walk;
 
-pub use exec::{Work, execute};
+pub use buffers::release_memory;
+pub use exec::{STREAM_ABOVE, Work, execute};
 pub use gemm::{matmul, matmul_shape};
 pub use kernel::Kernel;
 

@@ -1,6 +1,7 @@
 //! Moving elements between arrays and the scratch that kernels read and write.
 
 use super::layout::{OPERANDS, Space};
+use super::turn;
 use crate::emit::MAX_VECTOR;
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -123,9 +124,33 @@ pub(super) unsafe fn scatter(space: &Space, operand: usize, block: &Block, from:
 ///
 /// `from` must hold an element of `size` bytes, `to` hold `n`.
 pub(super) unsafe fn fill(to: *mut u8, from: *const u8, n: usize, size: usize) {
-    let size_step = size as isize;
+    unsafe fn fill_as<T: Copy>(to: *mut u8, from: *const u8, n: usize) {
+        // SAFETY: required of the caller.
+        unsafe {
+            let element = from.cast::<T>().read_unaligned();
+            (0..n).for_each(|i| to.cast::<T>().add(i).write_unaligned(element));
+        }
+    }
     // SAFETY: required of the caller.
-    unsafe { by_size!(size, copy_as(to, [0, size_step], from, [0, 0], [1, n])) }
+    unsafe { by_size!(size, fill_as(to, from, n)) }
+}
+
+/// Repeats the `period` bytes at `from` to fill `bytes`.
+///
+/// # Safety
+///
+/// `from` must hold `period` bytes, `to` hold `bytes`.
+pub(super) unsafe fn repeat(to: *mut u8, from: *const u8, period: usize, bytes: usize) {
+    let mut done = period.min(bytes);
+    // SAFETY: required of the caller; what is done is a whole number of periods, but the last time.
+    unsafe {
+        to.copy_from_nonoverlapping(from, done);
+        while done < bytes {
+            let more = done.min(bytes - done);
+            to.add(done).copy_from_nonoverlapping(to, more);
+            done += more;
+        }
+    }
 }
 
 /// Cuts a block into runs along the next to innermost dimension, within which rows are evenly
@@ -163,11 +188,20 @@ unsafe fn copy_as<T: Copy>(
     let [rows, columns] = sizes;
     // SAFETY: required of the caller.
     unsafe {
-        if to_steps[1] == size && from_steps[1] == size && columns >= 16 {
-            for row in 0..rows as isize {
-                let (to, from) = (to.offset(row * to_steps[0]), from.offset(row * from_steps[0]));
-                to.copy_from_nonoverlapping(from, columns * size_of::<T>());
-            }
+        if to_steps[1] == size && columns >= 16 {
+            let row = |row: isize| (to.offset(row * to_steps[0]), from.offset(row * from_steps[0]));
+            let copy_row = match from_steps[1] / size {
+                1 => copy_run::<T, 1>,
+                2 => copy_run::<T, 2>,
+                -1 => copy_run::<T, -1>,
+                _ if from_steps[0] == size => {
+                    return turn::turn::<T>([to_steps[0], from_steps[1]], to, from, sizes);
+                }
+                _ => copy_any::<T>,
+            };
+            (0..rows as isize)
+                .map(row)
+                .for_each(|(to, from)| copy_row(to, from, columns, from_steps[1]));
             return;
         }
         // The longer loop inside if rows are short, else the one of the smaller steps in the array.
@@ -182,6 +216,29 @@ unsafe fn copy_as<T: Copy>(
                 let element = from.offset(j * from_steps[inner]).cast::<T>().read_unaligned();
                 to.offset(j * to_steps[inner]).cast::<T>().write_unaligned(element);
             }
+        }
+    }
+}
+
+/// Copies elements that are `STEP` elements apart to where they lie side by side. The step is a
+/// constant for the compiler to make vector code.
+unsafe fn copy_run<T: Copy, const STEP: isize>(to: *mut u8, from: *const u8, n: usize, _: isize) {
+    let (to, from) = (to.cast::<T>(), from.cast::<T>());
+    // SAFETY: required of the caller.
+    unsafe {
+        for i in 0..n as isize {
+            to.offset(i).write_unaligned(from.offset(i * STEP).read_unaligned());
+        }
+    }
+}
+
+/// The same for any step in bytes.
+unsafe fn copy_any<T: Copy>(to: *mut u8, from: *const u8, n: usize, step: isize) {
+    // SAFETY: required of the caller.
+    unsafe {
+        for i in 0..n as isize {
+            let element = from.offset(i * step).cast::<T>().read_unaligned();
+            to.cast::<T>().offset(i).write_unaligned(element);
         }
     }
 }

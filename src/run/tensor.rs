@@ -1,13 +1,21 @@
 //! Owned arrays with their element type erased, allocated without aborting.
 
+use super::buffers;
+use super::layout::Dims;
 use super::view::{Element, View, ViewMut};
 use crate::error::RunError;
 use half::{bf16, f16};
 use kiln_ir::DType;
 use ndarray::{Array, ArrayD, Dimension, IxDyn};
+use smallvec::SmallVec;
 use std::alloc::{Layout, alloc_zeroed};
+use std::mem;
 
 /// An owned array of any element type.
+///
+/// The memory of a large one that is dropped is kept for results of later calls; see
+/// [`release_memory`](super::release_memory). An array taken out of it is the allocator's: to have
+/// its memory kept as well, drop it as `Tensor::from(array)`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tensor {
     /// Of `f16`.
@@ -89,65 +97,65 @@ impl Tensor {
     }
 
     /// The array of `f16`.
-    pub fn into_f16(self) -> Result<ArrayD<f16>, RunError> {
-        match self {
-            Tensor::F16(array) => Ok(array),
+    pub fn into_f16(mut self) -> Result<ArrayD<f16>, RunError> {
+        match &mut self {
+            Tensor::F16(array) => Ok(mem::take(array)),
             other => Err(other.is_not(DType::F16)),
         }
     }
 
     /// The array of `bf16`.
-    pub fn into_bf16(self) -> Result<ArrayD<bf16>, RunError> {
-        match self {
-            Tensor::BF16(array) => Ok(array),
+    pub fn into_bf16(mut self) -> Result<ArrayD<bf16>, RunError> {
+        match &mut self {
+            Tensor::BF16(array) => Ok(mem::take(array)),
             other => Err(other.is_not(DType::BF16)),
         }
     }
 
     /// The array of `f32`.
-    pub fn into_f32(self) -> Result<ArrayD<f32>, RunError> {
-        match self {
-            Tensor::F32(array) => Ok(array),
+    pub fn into_f32(mut self) -> Result<ArrayD<f32>, RunError> {
+        match &mut self {
+            Tensor::F32(array) => Ok(mem::take(array)),
             other => Err(other.is_not(DType::F32)),
         }
     }
 
     /// The array of `f64`.
-    pub fn into_f64(self) -> Result<ArrayD<f64>, RunError> {
-        match self {
-            Tensor::F64(array) => Ok(array),
+    pub fn into_f64(mut self) -> Result<ArrayD<f64>, RunError> {
+        match &mut self {
+            Tensor::F64(array) => Ok(mem::take(array)),
             other => Err(other.is_not(DType::F64)),
         }
     }
 
     /// The array of `bool`.
-    pub fn into_bool(self) -> Result<ArrayD<bool>, RunError> {
-        match self {
-            Tensor::Bool(array) => Ok(array),
+    pub fn into_bool(mut self) -> Result<ArrayD<bool>, RunError> {
+        match &mut self {
+            Tensor::Bool(array) => Ok(mem::take(array)),
             other => Err(other.is_not(DType::Bool)),
         }
     }
 
     /// The array of `u8`.
-    pub fn into_u8(self) -> Result<ArrayD<u8>, RunError> {
-        match self {
-            Tensor::U8(array) => Ok(array),
+    pub fn into_u8(mut self) -> Result<ArrayD<u8>, RunError> {
+        match &mut self {
+            Tensor::U8(array) => Ok(mem::take(array)),
             other => Err(other.is_not(DType::U8)),
         }
     }
 
     /// The array of `i32`.
-    pub fn into_i32(self) -> Result<ArrayD<i32>, RunError> {
-        match self {
-            Tensor::I32(array) => Ok(array),
+    pub fn into_i32(mut self) -> Result<ArrayD<i32>, RunError> {
+        match &mut self {
+            Tensor::I32(array) => Ok(mem::take(array)),
             other => Err(other.is_not(DType::I32)),
         }
     }
 
     /// The array of `i64`.
-    pub fn into_i64(self) -> Result<ArrayD<i64>, RunError> {
-        match self {
-            Tensor::I64(array) => Ok(array),
+    pub fn into_i64(mut self) -> Result<ArrayD<i64>, RunError> {
+        match &mut self {
+            Tensor::I64(array) => Ok(mem::take(array)),
             other => Err(other.is_not(DType::I64)),
         }
     }
@@ -203,6 +211,122 @@ impl<D: Dimension> From<Array<i64, D>> for Tensor {
     fn from(array: Array<i64, D>) -> Tensor {
         Tensor::I64(array.into_dyn())
     }
+}
+
+impl Drop for Tensor {
+    fn drop(&mut self) {
+        with_array!(self, array => {
+            if !array.is_empty() {
+                buffers::give(mem::take(array).into_raw_vec_and_offset().0);
+            }
+        });
+    }
+}
+
+/// A tensor whose elements are yet to be written.
+#[derive(Debug)]
+pub(super) struct Unfilled {
+    room: Room,
+    shape: Dims,
+}
+
+#[derive(Debug)]
+enum Room {
+    F16(Vec<f16>),
+    BF16(Vec<bf16>),
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+    Bool(Vec<bool>),
+    U8(Vec<u8>),
+    I32(Vec<i32>),
+    I64(Vec<i64>),
+}
+
+/// Evaluates `$body` with `$elements` bound to the vector, whatever its type.
+macro_rules! with_room {
+    ($room:expr, $elements:ident => $body:expr) => {
+        match $room {
+            Room::F16($elements) => $body,
+            Room::BF16($elements) => $body,
+            Room::F32($elements) => $body,
+            Room::F64($elements) => $body,
+            Room::Bool($elements) => $body,
+            Room::U8($elements) => $body,
+            Room::I32($elements) => $body,
+            Room::I64($elements) => $body,
+        }
+    };
+}
+
+impl Unfilled {
+    /// Room for an array in row-major order.
+    pub(super) fn new(dtype: DType, shape: &[usize]) -> Result<Unfilled, RunError> {
+        let room = match dtype {
+            DType::F16 => Room::F16(room(shape)?),
+            DType::BF16 => Room::BF16(room(shape)?),
+            DType::F32 => Room::F32(room(shape)?),
+            DType::F64 => Room::F64(room(shape)?),
+            DType::Bool => Room::Bool(room(shape)?),
+            DType::U8 => Room::U8(room(shape)?),
+            DType::I32 => Room::I32(room(shape)?),
+            DType::I64 => Room::I64(room(shape)?),
+        };
+        Ok(Unfilled { room, shape: shape.into() })
+    }
+
+    /// What is to be written.
+    pub(super) fn view_mut(&mut self) -> ViewMut<'_> {
+        fn view<'a, T: Element>(elements: &'a mut Vec<T>, shape: &[usize]) -> ViewMut<'a> {
+            let mut strides = Dims::from_elem(0, shape.len());
+            let mut step = size_of::<T>();
+            for (stride, &size) in strides.iter_mut().zip(shape).rev() {
+                *stride = step;
+                step *= size.max(1);
+            }
+            let strides: SmallVec<[isize; 6]> = strides.iter().map(|&step| step as isize).collect();
+            // SAFETY: the vector has room for the shape, and is borrowed. It is only written.
+            unsafe { ViewMut::from_raw(elements.as_mut_ptr().cast(), T::DTYPE, shape, &strides) }
+        }
+        with_room!(&mut self.room, elements => view(elements, &self.shape))
+    }
+
+    /// The tensor.
+    ///
+    /// # Safety
+    ///
+    /// Every element of the view must have been written.
+    pub(super) unsafe fn filled(self) -> Tensor {
+        unsafe fn array<T: Element>(mut elements: Vec<T>, shape: &[usize]) -> ArrayD<T> {
+            // SAFETY: required of the caller.
+            unsafe { elements.set_len(shape.iter().product()) };
+            Array::from_shape_vec(IxDyn(shape), elements).expect("as many elements as it has room")
+        }
+        let shape = &self.shape;
+        // SAFETY: required of the caller.
+        unsafe {
+            match self.room {
+                Room::F16(elements) => Tensor::F16(array(elements, shape)),
+                Room::BF16(elements) => Tensor::BF16(array(elements, shape)),
+                Room::F32(elements) => Tensor::F32(array(elements, shape)),
+                Room::F64(elements) => Tensor::F64(array(elements, shape)),
+                Room::Bool(elements) => Tensor::Bool(array(elements, shape)),
+                Room::U8(elements) => Tensor::U8(array(elements, shape)),
+                Room::I32(elements) => Tensor::I32(array(elements, shape)),
+                Room::I64(elements) => Tensor::I64(array(elements, shape)),
+            }
+        }
+    }
+}
+
+/// An empty vector with room for all elements of an array.
+fn room<T: Element>(shape: &[usize]) -> Result<Vec<T>, RunError> {
+    let bytes = byte_count(T::DTYPE, shape)
+        .ok_or_else(|| RunError::TooLarge { shape: shape.to_vec(), dtype: T::DTYPE })?;
+    buffers::take(shape.iter().product()).ok_or_else(|| RunError::OutOfMemory {
+        bytes,
+        shape: shape.to_vec(),
+        dtype: T::DTYPE,
+    })
 }
 
 /// Number of bytes of an array, if it can be addressed. Sizes 0 count as 1, as in `ndarray`, so

@@ -1,6 +1,6 @@
 //! Random graphs and inputs, shared by the tests that compare stages.
 
-#![expect(unreachable_pub, reason = "a module of test binaries")]
+#![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part")]
 
 use kiln::{DType, Graph};
 use kiln_ir::{Input, NodeId, Op, Typing};
@@ -34,50 +34,114 @@ const NUMBERS: &[f64] = &[
 ];
 
 /// Builds an elementwise graph from steps over the inputs `x`, `y` and `z` of type `dtype`; the
-/// last node is the output. Steps whose operands cannot fit are skipped.
+/// last node is the output. Steps whose operands cannot fit are skipped. Casts lead to numbers of
+/// other types: steps take up those that arithmetic is done in, one of the others is an output.
 pub fn graph(dtype: DType, ops: &[Op], steps: &[Step]) -> Graph {
-    let mut graph = Graph::new("random");
-    let mut floats: Vec<NodeId> = Vec::new();
-    let mut bools: Vec<NodeId> = Vec::new();
-    for name in ["x", "y", "z"] {
-        let input = Input { name: name.into(), dtype, dims: None };
-        floats.push(graph.input(input).unwrap());
+    let mut drawing = Drawing::new(dtype, ops, steps);
+    let last = *drawing.numbers(dtype).last().unwrap();
+    for output in [Some(last), drawing.bools.last().copied(), drawing.half].into_iter().flatten() {
+        drawing.graph.output(output);
     }
-    for &(op, a, b, c) in steps {
-        let op = ops[op % ops.len()];
-        let float = |index: usize, graph: &mut Graph, floats: &[NodeId]| {
-            // Now and then a number; else recent nodes more often than old ones.
-            if index % 7 == 6 {
-                graph.constant(dtype, NUMBERS[index / 7 % NUMBERS.len()]).unwrap()
-            } else {
-                floats[floats.len() - 1 - index % floats.len()]
-            }
+    drawing.graph
+}
+
+/// The same steps, but every value lives to the end, the oldest longest: where there are many, no
+/// machine has registers for them.
+pub fn crowded(dtype: DType, ops: &[Op], steps: &[Step]) -> Graph {
+    let mut drawing = Drawing::new(dtype, ops, steps);
+    let numbers = drawing.numbers(dtype).clone();
+    let graph = &mut drawing.graph;
+    let mut end = *numbers.last().unwrap();
+    for (&number, op) in numbers.iter().rev().zip([Op::Sub, Op::Add, Op::Mul].into_iter().cycle()) {
+        end = graph.op(op, &[end, number]).unwrap();
+    }
+    for &mask in drawing.bools.iter().rev() {
+        end = graph.op(Op::Select, &[mask, end, numbers[0]]).unwrap();
+    }
+    graph.output(end);
+    drawing.graph
+}
+
+/// A graph under construction, and what later steps may read.
+struct Drawing {
+    graph: Graph,
+    /// Of `f32` and of `f64`.
+    floats: [Vec<NodeId>; 2],
+    bools: Vec<NodeId>,
+    /// The last number that was rounded to 16 bits.
+    half: Option<NodeId>,
+}
+
+impl Drawing {
+    fn new(dtype: DType, ops: &[Op], steps: &[Step]) -> Drawing {
+        let graph = Graph::new("random");
+        let mut drawing =
+            Drawing { graph, floats: Default::default(), bools: Vec::new(), half: None };
+        for name in ["x", "y", "z"] {
+            let input = Input { name: name.into(), dtype, dims: None };
+            let input = drawing.graph.input(input).unwrap();
+            drawing.push(input);
+        }
+        let (usual, other) = match dtype {
+            DType::F64 => (DType::F64, DType::F32),
+            _ => (DType::F32, DType::F64),
         };
-        let bool = |index: usize| (!bools.is_empty()).then(|| bools[index % bools.len()]);
+        for &(op, a, b, c) in steps {
+            let both = !drawing.numbers(other).is_empty();
+            let dtype = if both && c % 3 == 2 { other } else { usual };
+            drawing.step(dtype, ops[op % ops.len()], [a, b, c]);
+        }
+        drawing
+    }
+
+    /// The numbers that are computed with as `dtype` is.
+    fn numbers(&mut self, dtype: DType) -> &mut Vec<NodeId> {
+        &mut self.floats[usize::from(dtype == DType::F64)]
+    }
+
+    /// Offers a value to later steps.
+    fn push(&mut self, id: NodeId) {
+        match self.graph.dtype(id) {
+            DType::Bool => self.bools.push(id),
+            DType::F16 | DType::BF16 => {
+                self.half = Some(id);
+                let wide = self.graph.op(Op::ToF32, &[id]).unwrap();
+                self.numbers(DType::F32).push(wide);
+            }
+            dtype => self.numbers(dtype).push(id),
+        }
+    }
+
+    /// Applies `op` to numbers of type `dtype`, or to bools, where there are some.
+    fn step(&mut self, dtype: DType, op: Op, picks: [usize; 3]) {
+        let [a, b, c] = picks;
+        let bool =
+            |index: usize| (!self.bools.is_empty()).then(|| self.bools[index % self.bools.len()]);
         let operands = match (op.info().typing, op.arity()) {
             (Typing::Logic, 1) => bool(a).map(|a| vec![a]),
             (Typing::Logic, _) => bool(a).zip(bool(b)).map(|(a, b)| vec![a, b]),
-            (Typing::Select, _) => bool(a).map(|mask| {
-                vec![mask, float(b, &mut graph, &floats), float(c, &mut graph, &floats)]
-            }),
-            (Typing::Cast(_) | Typing::Integer, _) => None,
-            (_, arity) => {
-                let picks = [a, b, c];
-                Some(picks[..arity].iter().map(|&p| float(p, &mut graph, &floats)).collect())
+            (Typing::Select, _) => {
+                let mask = bool(a);
+                mask.map(|mask| vec![mask, self.number(dtype, b), self.number(dtype, c)])
             }
+            (Typing::Integer, _) => None,
+            (Typing::Cast(to), _) if to.is_integer() => None,
+            (Typing::Cast(_), _) if b % 4 == 0 => bool(a).map(|a| vec![a]),
+            (_, arity) => Some(picks[..arity].iter().map(|&p| self.number(dtype, p)).collect()),
         };
-        let Some(operands) = operands else { continue };
-        let id = graph.op(op, &operands).unwrap();
-        match graph.dtype(id) {
-            DType::Bool => bools.push(id),
-            _ => floats.push(id),
+        let Some(operands) = operands else { return };
+        let id = self.graph.op(op, &operands).unwrap();
+        self.push(id);
+    }
+
+    /// Now and then a constant; else recent nodes more often than old ones.
+    fn number(&mut self, dtype: DType, index: usize) -> NodeId {
+        if index % 7 == 6 {
+            return self.graph.constant(dtype, NUMBERS[index / 7 % NUMBERS.len()]).unwrap();
         }
+        let numbers = self.numbers(dtype);
+        numbers[numbers.len() - 1 - index % numbers.len()]
     }
-    graph.output(*floats.last().unwrap());
-    if let Some(&mask) = bools.last() {
-        graph.output(mask);
-    }
-    graph
 }
 
 /// Values that try every corner, then ordinary ones; `salt` makes columns differ.

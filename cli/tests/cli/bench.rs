@@ -86,3 +86,50 @@ fn the_suite_has_a_row_for_every_derived_op() {
     let names = rows.iter().map(|row| row.split_whitespace().next());
     assert!(names.eq(kiln::derived::DERIVED.iter().map(|op| Some(op.name))), "{table}");
 }
+
+#[test]
+fn a_sweep_has_a_line_for_every_size_and_a_verdict() {
+    let bench = ["bench", "--sweep", "--quick", "--up-to", "64", "@relu", "x*y+1"];
+    let text = Desk::new().ok(&bench);
+    let sizes = ["1", "4", "16", "64"];
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .filter(|row: &Vec<&str>| row.len() == 9 && row[2].parse::<f64>().is_ok())
+        .collect();
+    let expected = ["relu", "x*y+1"].iter().flat_map(|name| sizes.map(|size| (*name, size)));
+    assert!(rows.iter().map(|row| (row[0], row[1])).eq(expected), "{text}");
+    let verdict = text.lines().any(|line| {
+        line.contains("8 cases") && (line.starts_with("never slower") || line.starts_with("slower"))
+    });
+    assert!(verdict, "{text}");
+}
+
+/// What is left of a section of figures without its figures.
+fn form(section: &str) -> Vec<String> {
+    let cell = |cell: &str| {
+        let bare = cell.trim().trim_matches('*');
+        if bare.chars().all(|c| c.is_ascii_digit() || ".-: ".contains(c)) {
+            return "#".to_string();
+        }
+        // Sizes are others, too.
+        bare.trim_start_matches(|c: char| c.is_ascii_digit()).to_string()
+    };
+    let line = |line: &str| match line.split_once(" on: ") {
+        Some((measured, _)) => measured.to_string(),
+        None if line.starts_with('|') => line.split('|').map(cell).collect::<Vec<_>>().join("|"),
+        None => line.to_string(),
+    };
+    section.trim().lines().map(line).collect()
+}
+
+#[test]
+fn the_readme_has_the_form_of_the_report() {
+    let readme = include_str!("../../../README.md");
+    let (_, section) = readme.split_once("<!-- measured: by scripts/measure -->\n").unwrap();
+    let (section, _) = section.split_once("<!-- /measured -->\n").unwrap();
+    let report = Desk::new().ok(&["bench", "--report", "--quick"]);
+    let (written, made) = (form(section), form(&report));
+    assert_eq!(written, made, "run scripts/measure");
+    assert!(made.iter().filter(|line| line.contains("|#|")).count() > 20, "{report}");
+}

@@ -84,6 +84,10 @@ fn benches() {
         &["bench", "x", "--shape", "n=9223372036854775807,m=2"],
         &["bench", "x @ y", "--shape", "n=2,m=3"],
         &["bench", "kernel f(x: f32[0]) { x }", "--shape", "n=3"],
+        &["bench"],
+        &["bench", "--sweep", "--suite"],
+        &["bench", "--report", "@relu"],
+        &["bench", "x", "--up-to", "8"],
     ]);
     insta::assert_snapshot!("benches", transcript);
 }

@@ -34,10 +34,11 @@ pub(super) fn compile(program: &Program, cpu: Cpu) -> Result<Code, EmitError> {
     // SAFETY: the memory holds a function of this ABI, generated for this machine.
     let routine = unsafe { std::mem::transmute::<*const u8, Routine>(code.entry()) };
     Ok(Code {
-        body: Body::Native { routine, code, pool },
+        body: Body::native(routine, code, pool),
         emitter: EmitterKind::Cranelift,
         bits: BITS,
         lanes: translate::lanes(program),
+        copies: translate::lanes(program),
         inputs: program.inputs.clone(),
         outputs: program.outputs.iter().map(|output| output.storage).collect(),
     })

@@ -2,7 +2,7 @@
 //!
 //! When a register is needed and none is free, the value whose next use is furthest away gives up
 //! its own (Belady's rule, which is the best there is without branches). A value never changes, so
-//! it is written to the stack once at most.
+//! it is written to the stack once at most; an input's is in memory already.
 //!
 //! A cold region starts from the registers as they are and must end with them so: what it pushed
 //! out is loaded again at its end. Its results leave through the stack, and a skip leaves whatever
@@ -10,6 +10,7 @@
 
 use super::isa::{Class, Isa};
 use super::machine::{Form, Function, Inst, Reg, Source, move_code, spill_code};
+use super::opcode::Op;
 use iced_x86::Code;
 
 /// An operand with a place.
@@ -70,6 +71,10 @@ pub(super) enum Item {
 /// What the encoder needs.
 #[derive(Debug)]
 pub(super) struct Allocation {
+    /// Elements that one turn of the loop handles.
+    pub(super) lanes: usize,
+    /// What runs once, before the loop.
+    pub(super) prologue: Vec<Item>,
     pub(super) items: Vec<Item>,
     /// Places of the stack frame.
     pub(super) slots: u32,
@@ -78,6 +83,8 @@ pub(super) struct Allocation {
 /// Gives every register of `function` a place.
 pub(super) fn allocate(function: &Function) -> Allocation {
     let mut allocator = Allocator::new(function);
+    allocator.prologue(&function.prologue);
+    let prologue = std::mem::take(&mut allocator.items);
     for (at, inst) in function.insts.iter().enumerate() {
         allocator.origin = inst.origin;
         match inst.form {
@@ -85,18 +92,21 @@ pub(super) fn allocate(function: &Function) -> Allocation {
             _ => allocator.inst(at as u32, inst),
         }
     }
-    Allocation { items: allocator.items, slots: allocator.slots }
+    Allocation { lanes: function.lanes, prologue, items: allocator.items, slots: allocator.slots }
 }
 
 /// Where a value is at the moment.
 #[derive(Clone, Copy, Debug, Default)]
 struct Home {
     register: Option<u8>,
-    /// Its place in the stack frame.
-    slot: Option<u32>,
+    /// Its place in memory: a slot of the stack frame, or where it was loaded from.
+    memory: Option<Address>,
     /// Whether it is there, too.
     stored: bool,
 }
+
+/// A position after all others.
+const NEVER: u32 = u32::MAX - 1;
 
 /// Who lives in each register of a class.
 type File = Vec<Option<Reg>>;
@@ -119,6 +129,8 @@ struct Allocator<'a> {
     pending: Vec<(u32, u32)>,
     homes: Vec<Home>,
     files: [File; 2],
+    /// Where the first output is written.
+    first_store: u32,
     free_slots: Vec<u32>,
     slots: u32,
     cold: Option<Snapshot>,
@@ -128,19 +140,11 @@ struct Allocator<'a> {
     origin: u32,
 }
 
-fn registers(inst: &Inst) -> impl Iterator<Item = Reg> + use<> {
-    let of = |source: Source| match source {
-        Source::Reg(reg) | Source::Gather { index: reg, .. } => Some(reg),
-        _ => None,
-    };
-    inst.sources.into_iter().filter_map(of).chain(inst.mask)
-}
-
 impl<'a> Allocator<'a> {
     fn new(function: &'a Function) -> Allocator<'a> {
         let count = function.classes.len();
         let mut pending = vec![(0, 0); count];
-        for reg in function.insts.iter().flat_map(registers) {
+        for reg in function.insts.iter().flat_map(Inst::reads) {
             pending[reg.0 as usize].1 += 1;
         }
         let mut total = 0;
@@ -151,7 +155,7 @@ impl<'a> Allocator<'a> {
         }
         let mut uses = vec![0; total as usize];
         for (at, inst) in function.insts.iter().enumerate() {
-            for reg in registers(inst) {
+            for reg in inst.reads() {
                 let end = &mut pending[reg.0 as usize].1;
                 uses[*end as usize] = at as u32;
                 *end += 1;
@@ -164,8 +168,9 @@ impl<'a> Allocator<'a> {
             uses,
             pending,
             homes: vec![Home::default(); count],
-            files: [Class::Vector, Class::Mask]
-                .map(|class| vec![None; isa.registers(class).0 as usize]),
+            files: [(Class::Vector, function.prologue.len()), (Class::Mask, 0)]
+                .map(|(class, taken)| vec![None; isa.registers(class).0 as usize - taken]),
+            first_store: function.first_store(),
             free_slots: Vec::new(),
             slots: 0,
             cold: None,
@@ -173,6 +178,23 @@ impl<'a> Allocator<'a> {
             items: Vec::with_capacity(function.insts.len() * 2),
             origin: 0,
         }
+    }
+
+    /// Gives what is defined before the loop the registers beyond the files, where nothing that
+    /// happens in the loop can move them.
+    fn prologue(&mut self, insts: &[Inst]) {
+        let first = self.files[Class::Vector as usize].len() as u8;
+        for (index, inst) in (first..).zip(insts) {
+            let def = inst.def.expect("a prologue defines registers");
+            // A use that never comes: it is never dead.
+            self.pending[def.0 as usize] = (self.uses.len() as u32, self.uses.len() as u32 + 1);
+            self.home(def).register = Some(index);
+            self.origin = inst.origin;
+            let Source::Constant { at, .. } = inst.sources[0] else { unreachable!("a splat") };
+            let from = Address::Pool { at, repeated: false };
+            self.emit(inst.code, [self.place(def), Place::Memory(from)]);
+        }
+        self.uses.push(NEVER);
     }
 
     fn class(&self, reg: Reg) -> Class {
@@ -187,6 +209,12 @@ impl<'a> Allocator<'a> {
     fn next_use(&self, reg: Reg) -> u32 {
         let (start, end) = self.pending[reg.0 as usize];
         if start < end { self.uses[start as usize] } else { u32::MAX }
+    }
+
+    /// Where a value is used last; 0 if nowhere.
+    fn last_use(&self, reg: Reg) -> u32 {
+        let (start, end) = self.pending[reg.0 as usize];
+        self.uses[start as usize..end as usize].last().copied().unwrap_or(0)
     }
 
     fn is_dead(&self, reg: Reg) -> bool {
@@ -257,28 +285,28 @@ impl<'a> Allocator<'a> {
         if self.home(reg).stored {
             return;
         }
-        let slot = match self.home(reg).slot.or_else(|| self.free_slots.pop()) {
-            Some(slot) => slot,
-            None => {
+        let memory = self.home(reg).memory.unwrap_or_else(|| {
+            let slot = self.free_slots.pop().unwrap_or_else(|| {
                 self.slots += 1;
                 self.slots - 1
-            }
-        };
+            });
+            Address::Stack(slot)
+        });
         let code = spill_code(self.isa, self.class(reg));
-        self.emit(code, [Place::Memory(Address::Stack(slot)), self.place(reg)]);
+        self.emit(code, [Place::Memory(memory), self.place(reg)]);
         let home = self.home(reg);
-        home.slot = Some(slot);
+        home.memory = Some(memory);
         home.stored = true;
     }
 
-    /// Loads a value from the stack into its register.
+    /// Loads a value from memory into its register.
     fn reload(&mut self, reg: Reg) {
-        let slot = self.home(reg).slot.expect("a value is in a register or in the stack");
+        let memory = self.home(reg).memory.expect("a value is in a register or in memory");
         let code = match self.class(reg) {
-            Class::Vector => super::opcode::Op::Load.code(self.isa, 32),
+            Class::Vector => Op::Load.code(self.isa, 32),
             Class::Mask => move_code(self.isa, Class::Mask),
         };
-        self.emit(code, [self.place(reg), Place::Memory(Address::Stack(slot))]);
+        self.emit(code, [self.place(reg), Place::Memory(memory)]);
     }
 
     /// Forgets a value that is needed no more.
@@ -288,11 +316,13 @@ impl<'a> Allocator<'a> {
             let class = self.class(reg);
             self.files[class as usize][usize::from(register)] = None;
         }
-        self.free_slots.extend(home.slot);
+        if let Some(Address::Stack(slot)) = home.memory {
+            self.free_slots.push(slot);
+        }
     }
 
     fn inst(&mut self, at: u32, inst: &Inst) {
-        let pinned: Vec<Reg> = registers(inst).collect();
+        let pinned: Vec<Reg> = inst.reads().collect();
         let in_memory = self.read_in_place(inst);
         for &reg in &pinned {
             if self.home(reg).register.is_none() && Some(reg) != in_memory {
@@ -308,11 +338,15 @@ impl<'a> Allocator<'a> {
             *place = match source {
                 Source::None => Place::None,
                 Source::Reg(reg) if Some(reg) == in_memory => {
-                    let slot = self.home(reg).slot.expect("it was chosen for being there");
-                    Place::Memory(Address::Stack(slot))
+                    Place::Memory(self.home(reg).memory.expect("it was chosen for being there"))
                 }
                 Source::Reg(reg) => self.place(reg),
-                Source::Pool { at, repeated } => Place::Memory(Address::Pool { at, repeated }),
+                Source::Pool { at } => Place::Memory(Address::Pool { at, repeated: false }),
+                Source::Constant { at, .. } => {
+                    // What makes a splat repeats a scalar by itself.
+                    let repeated = inst.form != Form::Splat && self.isa == Isa::Avx512;
+                    Place::Memory(Address::Pool { at, repeated })
+                }
                 Source::Input { slot, at } => Place::Memory(Address::Input { slot, at }),
                 Source::Gather { index, at, scale } => {
                     Place::Memory(Address::Gather { index: self.number(index), at, scale })
@@ -329,9 +363,9 @@ impl<'a> Allocator<'a> {
             origin: inst.origin,
         };
         match inst.form {
-            Form::Plain => {
-                // The result may take over a register, but what is read from the stack stays
-                // there until it is read.
+            Form::Plain | Form::Splat => {
+                // The result may take over a register, but what is read from memory stays there
+                // until it is read.
                 let (kept, read): (Vec<_>, Vec<_>) =
                     pinned.iter().partition(|&&reg| Some(reg) == in_memory);
                 self.release_dead(&read);
@@ -353,7 +387,7 @@ impl<'a> Allocator<'a> {
                 self.release_dead(&pinned);
             }
             Form::MultiplyAdd(forms) => {
-                let tied = self.tied_operand(inst);
+                let tied = self.tied_operand(inst, &placed.operands[1..]);
                 let def = self.define_tied(inst, tied, &pinned);
                 (placed.code, placed.operands) = multiply_add(forms, tied, def, placed.operands);
                 self.release_dead(&pinned);
@@ -369,6 +403,7 @@ impl<'a> Allocator<'a> {
             Form::ColdEnd => unreachable!("it is no instruction"),
         }
         self.items.push(Item::Inst(placed));
+        self.remember_load(inst);
         if inst.form == Form::ColdStart {
             self.cold_start();
         }
@@ -377,12 +412,35 @@ impl<'a> Allocator<'a> {
         }
     }
 
-    /// A source that is used as it lies in the stack: its last use, where memory may be read.
+    /// A source that is used as it lies in memory: its last use, where memory may be read.
     fn read_in_place(&self, inst: &Inst) -> Option<Reg> {
-        let Source::Reg(reg) = inst.sources[usize::from(inst.memory?)] else { return None };
-        let home = self.homes[reg.0 as usize];
-        let (start, end) = self.pending[reg.0 as usize];
-        (home.register.is_none() && end - start == 1).then_some(reg)
+        let in_place = |source: &Source| match *source {
+            Source::Reg(reg) => {
+                let (start, end) = self.pending[reg.0 as usize];
+                (self.homes[reg.0 as usize].register.is_none() && end - start == 1).then_some(reg)
+            }
+            _ => None,
+        };
+        match inst.form {
+            // Any one of the three, if none is memory yet.
+            Form::MultiplyAdd(_) => {
+                let registers = inst.sources.iter().all(|s| matches!(s, Source::Reg(_)));
+                inst.sources.iter().find_map(in_place).filter(|_| registers)
+            }
+            _ => in_place(&inst.sources[usize::from(inst.memory?)]),
+        }
+    }
+
+    /// What was loaded from an input can be again, until outputs are written: they may be the same
+    /// memory.
+    fn remember_load(&mut self, inst: &Inst) {
+        if let (Some(def), Source::Input { slot, at }) = (inst.def, inst.sources[0])
+            && [32, 64].map(|bits| Op::Load.code(self.isa, bits)).contains(&inst.code)
+            && self.last_use(def) < self.first_store
+        {
+            let home = self.home(def);
+            (home.memory, home.stored) = (Some(Address::Input { slot, at }), true);
+        }
     }
 
     /// Gives the result a register.
@@ -412,10 +470,10 @@ impl<'a> Allocator<'a> {
     }
 
     /// Which operand of a multiply-add its result replaces: one that is needed no more, if any.
-    fn tied_operand(&self, inst: &Inst) -> usize {
-        let is_register = |&i: &usize| matches!(inst.sources[i], Source::Reg(_));
+    fn tied_operand(&self, inst: &Inst, places: &[Place]) -> usize {
+        let is_register = |&i: &usize| matches!(places[i], Place::Vector(_));
         let dies = |&i: &usize| match inst.sources[i] {
-            Source::Reg(reg) => self.is_dead(reg),
+            Source::Reg(reg) => is_register(&i) && self.is_dead(reg),
             _ => false,
         };
         let order = [2, 0, 1];

@@ -4,7 +4,7 @@
 //!
 //! | register | holds |
 //! |---|---|
-//! | `rdi` | `n` |
+//! | `rdi` | `n`; in a loop, the last index at which there are elements enough for a turn |
 //! | `rdx` | `steps` |
 //! | `rcx` | `outputs` |
 //! | `r8` | the pool |
@@ -44,23 +44,24 @@ pub(super) struct Encoded {
     pub(super) origins: Vec<(u32, u32)>,
 }
 
-/// Encodes the kernel routine of `program`, `lanes` elements a turn.
+/// Encodes the kernel routine of `program`: one loop after the other, each as long as there are
+/// elements enough for a turn. The last one's turn is a vector.
 pub(super) fn encode(
     program: &Program,
-    allocation: &Allocation,
+    loops: &[Allocation],
     isa: Isa,
-    lanes: usize,
 ) -> Result<Encoded, IcedError> {
+    let items: usize = loops.iter().map(|each| each.prologue.len() + each.items.len()).sum();
     let writer = Writer {
         isa,
-        encoder: Encoder::try_with_capacity(64, allocation.items.len() * 10 + 256)?,
+        encoder: Encoder::try_with_capacity(64, items * 10 + 256)?,
         at: 0,
         inputs: program.inputs.len(),
         outputs: program.outputs.iter().map(|output| output.storage.size() as u32).collect(),
-        slots: allocation.slots,
-        origins: Vec::with_capacity(allocation.items.len()),
+        slots: loops.iter().map(|each| each.slots).max().unwrap_or(0),
+        origins: Vec::with_capacity(items),
     };
-    writer.routine(allocation, lanes)
+    writer.routine(loops)
 }
 
 struct Writer {
@@ -72,6 +73,15 @@ struct Writer {
     outputs: Vec<u32>,
     slots: u32,
     origins: Vec<(u32, u32)>,
+}
+
+/// A region to be written after the loops.
+struct ColdRegion<'a> {
+    /// The jump to it.
+    jump: usize,
+    items: &'a [Item],
+    /// Where the hot path goes on.
+    join: u64,
 }
 
 type Done = Result<(), IcedError>;
@@ -89,44 +99,24 @@ impl Writer {
         Ok(self.at as usize - 4)
     }
 
-    fn routine(mut self, allocation: &Allocation, lanes: usize) -> Result<Encoded, IcedError> {
+    fn routine(mut self, loops: &[Allocation]) -> Result<Encoded, IcedError> {
         let saved = self.saved();
-        self.emit(Instruction::with2(Code::Test_rm64_r64, Register::RDI, Register::RDI))?;
-        let empty = self.jump(Code::Je_rel32_64)?;
         self.enter(saved)?;
         self.load_cursors()?;
-        // A loop that starts in the middle of a line costs one fetch more a turn.
-        self.pad_to(64)?;
-        let top = self.at;
-        let mut cold: Vec<(usize, &[Item])> = Vec::new();
-        let mut joins = Vec::new();
-        let mut items = allocation.items.as_slice();
-        while let Some((item, rest)) = items.split_first() {
-            items = rest;
-            match item {
-                Item::Inst(placed) => self.placed(placed)?,
-                Item::ColdStart => {
-                    let len = items.iter().position(|item| matches!(item, Item::ColdEnd));
-                    let len = len.expect("a region ends");
-                    let (region, after) = items.split_at(len);
-                    cold.push((self.jump(Code::Jne_rel32_64)?, region));
-                    joins.push(self.at);
-                    items = &after[1..];
-                }
-                Item::ColdEnd => unreachable!("handled with its start"),
-            }
+        let vector = loops.last().map_or(1, |each| each.lanes);
+        let mut patches = Vec::new();
+        let mut cold = Vec::new();
+        for each in loops {
+            let skip = self.turns(each, each.lanes / vector, &mut cold)?;
+            patches.push((skip, self.at));
+            // The limit was the last index at which a turn has elements enough.
+            self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::RDI, each.lanes as i32))?;
         }
-        self.advance(lanes, top)?;
         self.leave(saved)?;
-        let mut patches = vec![(empty, self.at)];
         self.emit(Ok(Instruction::with(Code::Retnq)))?;
-        for ((jump, region), join) in cold.into_iter().zip(joins) {
+        for ColdRegion { jump, items, join } in cold {
             patches.push((jump, self.at));
-            for item in region {
-                if let Item::Inst(placed) = item {
-                    self.placed(placed)?;
-                }
-            }
+            self.straight(items)?;
             self.emit(Instruction::with_branch(Code::Jmp_rel32_64, join))?;
         }
         let mut bytes = self.encoder.take_buffer();
@@ -135,6 +125,47 @@ impl Writer {
             bytes[at..at + 4].copy_from_slice(&distance.to_le_bytes());
         }
         Ok(Encoded { bytes, origins: self.origins })
+    }
+
+    /// A loop of turns of so many vectors, and what comes before it. Returns the jump over it,
+    /// which is taken where there are too few elements for a turn.
+    fn turns<'a>(
+        &mut self,
+        each: &'a Allocation,
+        vectors: usize,
+        cold: &mut Vec<ColdRegion<'a>>,
+    ) -> Result<usize, IcedError> {
+        let lanes = each.lanes as i32;
+        self.emit(Instruction::with2(Code::Sub_rm64_imm32, Register::RDI, lanes))?;
+        self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
+        let skip = self.jump(Code::Jg_rel32_64)?;
+        self.straight(&each.prologue)?;
+        // A loop that starts in the middle of a line costs one fetch more a turn.
+        self.pad_to(64)?;
+        let top = self.at;
+        let mut items = each.items.as_slice();
+        while let Some(start) = items.iter().position(|item| matches!(item, Item::ColdStart)) {
+            self.straight(&items[..start])?;
+            let inside = &items[start + 1..];
+            let len = inside.iter().position(|item| matches!(item, Item::ColdEnd));
+            let (region, after) = inside.split_at(len.expect("a region ends"));
+            let jump = self.jump(Code::Jne_rel32_64)?;
+            cold.push(ColdRegion { jump, items: region, join: self.at });
+            items = &after[1..];
+        }
+        self.straight(items)?;
+        self.advance(vectors)?;
+        self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::R9, lanes))?;
+        self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
+        self.emit(Instruction::with_branch(Code::Jle_rel32_64, top))?;
+        Ok(skip)
+    }
+
+    fn straight(&mut self, items: &[Item]) -> Done {
+        items.iter().try_for_each(|item| match item {
+            Item::Inst(placed) => self.placed(placed),
+            Item::ColdStart | Item::ColdEnd => unreachable!("cold regions are no straight line"),
+        })
     }
 
     /// Instructions that do nothing, as long as there are, up to a multiple of `line` bytes.
@@ -243,24 +274,33 @@ impl Writer {
         MemoryOperand::with_base_displ(Register::RSP, at)
     }
 
-    /// The end of a turn: on to the next vector.
-    fn advance(&mut self, lanes: usize, top: u64) -> Done {
+    /// The end of a turn: so many vectors on.
+    fn advance(&mut self, vectors: usize) -> Done {
         for slot in 0..self.inputs {
             let step = word(Register::RDX, slot);
-            match CURSORS.get(slot) {
-                Some(&register) => {
+            let cursor = CURSORS.get(slot);
+            match (cursor, vectors) {
+                (Some(&register), 1) => {
                     self.emit(Instruction::with2(Code::Add_r64_rm64, register, step))?;
+                    continue;
+                }
+                (None, 1) => self.load_word(Register::RAX, step)?,
+                _ => {
+                    let (code, vectors) = (Code::Imul_r64_rm64_imm8, vectors as i32);
+                    self.emit(Instruction::with3(code, Register::RAX, step, vectors))?;
+                }
+            }
+            match cursor {
+                Some(&register) => {
+                    self.emit(Instruction::with2(Code::Add_r64_rm64, register, Register::RAX))?;
                 }
                 None => {
-                    self.load_word(Register::RAX, step)?;
                     let kept = self.kept_cursor(slot);
                     self.emit(Instruction::with2(Code::Add_rm64_r64, kept, Register::RAX))?;
                 }
             }
         }
-        self.emit(Instruction::with2(Code::Add_rm64_imm8, Register::R9, lanes as i32))?;
-        self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
-        self.emit(Instruction::with_branch(Code::Jb_rel32_64, top))
+        Ok(())
     }
 
     fn placed(&mut self, placed: &Placed) -> Done {
@@ -315,7 +355,7 @@ impl Writer {
     fn memory(&mut self, address: Address) -> Result<MemoryOperand, IcedError> {
         Ok(match address {
             Address::Pool { at, repeated } => MemoryOperand {
-                is_broadcast: repeated && self.isa == Isa::Avx512,
+                is_broadcast: repeated,
                 ..MemoryOperand::with_base_displ(Register::R8, i64::from(at))
             },
             Address::Stack(slot) => {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 /// Disassembles what the emitter `kind` (`avx512` or `avx2`) makes of `program`, on any machine.
 pub(in crate::emit) fn listing(program: &Program, kind: EmitterKind) -> Result<String, EmitError> {
-    let (encoded, _) = generate(program, isa(kind))?;
+    let encoded = generate(program, isa(kind))?.encoded;
     let mut formatter = NasmFormatter::new();
     let mut origins = encoded.origins.iter().copied().peekable();
     let mut text = String::new();

@@ -18,8 +18,10 @@ pub(super) enum Source {
     None,
     /// A register.
     Reg(Reg),
-    /// The pool, at a byte offset: a whole vector, or a scalar that the instruction repeats.
-    Pool { at: i32, repeated: bool },
+    /// Bytes of the pool, at an offset.
+    Pool { at: i32 },
+    /// A constant in every lane: a vector of the pool, or a scalar that the instruction repeats.
+    Constant { at: i32, bits: u32 },
     /// An input's current vector, at a byte offset.
     Input { slot: u32, at: i32 },
     /// One element of the pool for each lane of `index`.
@@ -39,6 +41,8 @@ pub(super) enum Form {
     Apart,
     /// Every operand is the result's register, whose old value does not matter.
     Idiom,
+    /// The result is `sources[0]`, a constant; zero where a predicate says so.
+    Splat,
     /// `sources[0]` goes to an output's current vector, at a byte offset.
     Store { output: u32, at: i32 },
     /// A test of `sources`; the cold region up to the matching [`Form::ColdEnd`] runs unless
@@ -94,6 +98,15 @@ impl Inst {
         }
     }
 
+    /// The registers that it reads.
+    pub(super) fn reads(&self) -> impl Iterator<Item = Reg> + use<> {
+        let of = |source: Source| match source {
+            Source::Reg(reg) | Source::Gather { index: reg, .. } => Some(reg),
+            _ => None,
+        };
+        self.sources.into_iter().filter_map(of).chain(self.mask)
+    }
+
     pub(super) fn form(self, form: Form) -> Inst {
         Inst { form, ..self }
     }
@@ -125,6 +138,10 @@ impl Inst {
 pub(super) struct Function {
     /// What it is written for.
     pub(super) isa: Isa,
+    /// Elements that one turn of the loop handles.
+    pub(super) lanes: usize,
+    /// Instructions before the loop: each defines a register that is never given up.
+    pub(super) prologue: Vec<Inst>,
     /// The instructions of one turn of the loop.
     pub(super) insts: Vec<Inst>,
     /// The class of each register.
@@ -132,6 +149,18 @@ pub(super) struct Function {
 }
 
 impl Function {
+    /// Whether `inst` loads an input, which can be loaded again until outputs are written: they may
+    /// be the same memory.
+    pub(super) fn reloads(&self, inst: &Inst) -> bool {
+        [32, 64].iter().any(|&bits| inst.code == Op::Load.code(self.isa, bits))
+    }
+
+    /// Where the first output is written, as an index of an instruction.
+    pub(super) fn first_store(&self) -> u32 {
+        let is_store = |inst: &Inst| matches!(inst.form, Form::Store { .. });
+        self.insts.iter().position(is_store).unwrap_or(self.insts.len()) as u32
+    }
+
     /// A new register.
     pub(super) fn reg(&mut self, class: Class) -> Reg {
         self.classes.push(class);

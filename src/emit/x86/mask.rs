@@ -202,16 +202,12 @@ impl Selector<'_> {
             };
             match (s.wide(), or_zero) {
                 (true, true) => {
-                    let code = match a {
-                        Source::Pool { .. } => Op::Constant,
-                        _ => Op::Move,
+                    let (op, form) = match a {
+                        Source::Constant { .. } => (Op::Constant, Form::Splat),
+                        _ => (Op::Move, Form::Plain),
                     };
-                    let a = match a {
-                        Source::Pool { at, .. } => Source::Pool { at, repeated: false },
-                        other => other,
-                    };
-                    let code = code.code(s.isa, ty.bits());
-                    s.vector(|def| Inst::new(code, def, &[a]).zeroing(mask))
+                    let code = op.code(s.isa, ty.bits());
+                    s.vector(|def| Inst::new(code, def, &[a]).form(form).zeroing(mask))
                 }
                 (true, false) => {
                     let b = Source::Reg(s.reg(b, part));
@@ -314,7 +310,7 @@ impl Selector<'_> {
 
     /// Sixteen bytes of 1, or more.
     fn byte_ones(&mut self) -> Source {
-        Source::Pool { at: self.pool.bytes_of_one(), repeated: false }
+        Source::Pool { at: self.pool.bytes_of_one() }
     }
 
     /// Loads from a table: every lane, so the predicate is all ones.

@@ -1,9 +1,10 @@
 //! Instruction selection: from a vector program to a machine program.
 //!
-//! A value is a number of registers ("parts"), twice as many for 64-bit lanes as for 32-bit ones; see
-//! [`lanes`]. They are computed side by side, instruction by instruction. Constants are no
-//! registers: they are made where they are used, as memory operands if they can be. What masks are
-//! is the business of [`mask`](super::mask).
+//! A value is a number of registers ("parts"), one for each vector that goes
+//! [side by side](super::interleave), and twice as many for 64-bit lanes among 32-bit ones. They are
+//! computed instruction by instruction. Constants are made where they are used, as memory operands
+//! if they can be; [`hoist`](super::hoist) finds registers for them. What masks are is the business
+//! of [`mask`](super::mask).
 
 use super::super::live::{live, negated};
 use super::super::pool::{Line, Pool};
@@ -13,61 +14,56 @@ use super::opcode::{Op, multiply_add};
 use crate::vir::{self, BinaryOp, Program, ShiftOp, Storage, Type, UnaryOp, Value};
 use smallvec::SmallVec;
 
-/// Bodies of up to so many instructions run one vector at a time,
-const SHORT: usize = 8;
-/// up to so many two, and longer ones four where there are registers for it.
-const LONG: usize = 32;
-/// The same with the 16 registers of AVX2, where four vectors spill: mish (91 instructions) still
-/// gains, 1.91 to 1.33 ns per element, and softplus (57), 1.05 to 0.78.
-const VERY_LONG: usize = 48;
-
-/// Elements that one turn of the loop handles.
-///
-/// A body is one long chain of dependent instructions, and of a long one too few turns fit into the
-/// processor's window to keep it busy; so several vectors go side by side. Measured on a Zen 5
-/// core in L1, with one, two and four, ns per element: tanh-GELU (24 instructions) 0.20, 0.175,
-/// 0.18 with AVX-512 and 0.36, 0.34, 0.33 with AVX2; `asinh` 0.42, 0.38, 0.33; `pow` of f64 2.2,
-/// 1.85, 1.4; `pow` of f32, half of it in f64, 0.73, 0.67, 0.64. With the
-/// 16 registers of AVX2 four make `sin` of f64 spill: 1.1, 1.0, 1.3.
-pub(super) fn lanes(program: &Program, isa: Isa) -> usize {
-    let narrow = program.types.iter().any(|ty| ty.bits() == 32);
-    let wide = program.types.iter().any(|ty| ty.bits() == 64);
-    let cold = |at: u32| program.cold.iter().any(|cold| (cold.start..cold.end).contains(&at));
-    let hot = |(at, inst): &(usize, &vir::Inst)| {
-        !cold(*at as u32) && !matches!(inst, vir::Inst::Const { .. } | vir::Inst::Load { .. })
-    };
-    let length = program.insts.iter().enumerate().filter(hot).count();
-    let side_by_side = match length {
-        // With lanes of both widths, the wider ones are two vectors already.
-        _ if narrow && wide => 1 + usize::from(length > LONG),
-        ..=SHORT => 1,
-        _ if length <= LONG || (isa == Isa::Avx2 && length <= VERY_LONG) => 2,
-        _ => 4,
-    };
-    side_by_side * isa.bytes() / if narrow { 4 } else { 8 }
+/// What all loops of a routine read: constants, then tables.
+pub(super) struct Constants {
+    pool: Pool,
+    /// Where each table begins.
+    tables: Vec<i32>,
 }
 
-/// The machine program of `program`, and its constants.
-pub(super) fn select(program: &Program, isa: Isa) -> (Function, Box<[Line]>) {
-    let mut pool = match isa {
-        Isa::Avx512 => Pool::of_scalars(),
-        Isa::Avx2 => Pool::of_vectors(isa.bytes()),
-    };
-    let tables = program.tables.iter().map(|table| pool.table(table)).collect();
+impl Constants {
+    pub(super) fn new(program: &Program, isa: Isa) -> Constants {
+        let mut pool = match isa {
+            Isa::Avx512 => Pool::of_scalars(),
+            Isa::Avx2 => Pool::of_vectors(isa.bytes()),
+        };
+        let tables = program.tables.iter().map(|table| pool.table(table)).collect();
+        Constants { pool, tables }
+    }
+
+    pub(super) fn finish(self) -> Box<[Line]> {
+        self.pool.finish()
+    }
+}
+
+/// The machine program of `program` with so many vectors side by side.
+pub(super) fn select(
+    program: &Program,
+    isa: Isa,
+    side_by_side: usize,
+    constants: &mut Constants,
+) -> Function {
+    let narrow = program.types.iter().any(|ty| ty.bits() == 32);
+    let lanes = side_by_side * isa.bytes() / if narrow { 4 } else { 8 };
     let mut selector = Selector {
         program,
         isa,
-        lanes: lanes(program, isa),
         live: live(program),
         values: vec![None; program.insts.len()],
-        function: Function { isa, insts: Vec::new(), classes: Vec::new() },
-        pool,
-        tables,
+        function: Function {
+            isa,
+            lanes,
+            prologue: Vec::new(),
+            insts: Vec::new(),
+            classes: Vec::new(),
+        },
+        pool: &mut constants.pool,
+        tables: &constants.tables,
         shared: SmallVec::new(),
         origin: 0,
     };
     selector.body();
-    (selector.function, selector.pool.finish())
+    selector.function
 }
 
 /// What a value is.
@@ -85,14 +81,12 @@ pub(super) type Parts = SmallVec<[Reg; 4]>;
 pub(super) struct Selector<'a> {
     pub(super) program: &'a Program,
     pub(super) isa: Isa,
-    lanes: usize,
     /// Which values an output depends on.
     live: Vec<bool>,
     values: Vec<Option<Held>>,
     pub(super) function: Function,
-    pub(super) pool: Pool,
-    /// Where each table begins in the pool.
-    tables: Vec<i32>,
+    pub(super) pool: &'a mut Pool,
+    tables: &'a [i32],
     /// Constants in registers, for all parts of the instruction that is being selected for.
     shared: SmallVec<[(Value, Reg); 4]>,
     /// The vector instruction that is being selected for.
@@ -162,7 +156,7 @@ impl Selector<'_> {
 
     /// How many registers a value of this type is.
     pub(super) fn count(&self, ty: Type) -> usize {
-        self.lanes * ty.bits() as usize / 8 / self.isa.bytes()
+        self.function.lanes * ty.bits() as usize / 8 / self.isa.bytes()
     }
 
     /// Makes every part of a value of type `ty`.
@@ -206,14 +200,12 @@ impl Selector<'_> {
 
     /// A constant in a register.
     pub(super) fn splat(&mut self, ty: Type, bits: u64) -> Reg {
-        let isa = self.isa;
         if bits == 0 {
-            let code = Op::Xor.code(isa, 32);
+            let code = Op::Xor.code(self.isa, 32);
             return self.vector(|def| Inst::new(code, def, &[]).form(Form::Idiom));
         }
-        let at = self.pool.splat(ty, bits);
-        let from = Source::Pool { at, repeated: false };
-        self.vector(|def| Inst::new(Op::Constant.code(isa, ty.bits()), def, &[from]))
+        let (code, from) = (Op::Constant.code(self.isa, ty.bits()), self.pooled(ty, bits));
+        self.vector(|def| Inst::new(code, def, &[from]).form(Form::Splat))
     }
 
     /// One part of a value where memory will do.
@@ -226,7 +218,7 @@ impl Selector<'_> {
 
     /// A constant as a memory operand.
     pub(super) fn pooled(&mut self, ty: Type, bits: u64) -> Source {
-        Source::Pool { at: self.pool.splat(ty, bits), repeated: self.isa == Isa::Avx512 }
+        Source::Constant { at: self.pool.splat(ty, bits), bits: ty.bits() }
     }
 
     /// `op` of a register and something.
@@ -374,9 +366,11 @@ impl Selector<'_> {
         // The second operand may be memory. Of two NaN the first is kept, but which is free.
         let commutes =
             matches!(op, Op::Add | Op::Mul | Op::IntAdd | Op::IntMul | Op::And | Op::Or | Op::Xor);
+        // So a constant goes there, or what was made long ago and may have lost its register.
         let (a, b) = match self.constant(a) {
-            Some(_) if commutes => (b, a),
-            _ => (a, b),
+            _ if !commutes || self.constant(b).is_some() => (a, b),
+            None if b < a => (a, b),
+            _ => (b, a),
         };
         self.each(ty, |s, part| {
             let (a, b) = (s.reg(a, part), s.source(b, part));

@@ -10,7 +10,9 @@ pub(crate) fn to_f16(b: &mut Builder, x: Value) -> Value {
     let magnitude = b.abs(x);
 
     // Normal: 13 bits fewer. A carry out of the fraction goes into the exponent, as it should.
-    let rounded = drop_bits(b, bits, 13);
+    let raised = raise_for(b, bits, 13);
+    let kept = b.int(Type::I32, -1 << 13);
+    let rounded = b.and(raised, kept);
     let rounded = b.bitcast(rounded, Type::F32);
     // From 65520 on that is 65536, and means infinity.
     let (too_large, infinity) = (b.f32(65520.0), b.f32(f32::INFINITY));
@@ -40,27 +42,34 @@ pub(crate) fn before_f16(b: &mut Builder, x: Value) -> Value {
 
 /// `x` rounded to `bf16`, once, to nearest even; a bool is 1 or 0.
 pub(crate) fn to_bf16(b: &mut Builder, x: Value) -> Value {
+    let raised = before_bf16(b, x);
+    let bits = b.bitcast(raised, Type::I32);
+    let kept = b.int(Type::I32, -1 << 16);
+    let rounded = b.and(bits, kept);
+    b.bitcast(rounded, Type::F32)
+}
+
+/// An `f32` whose upper half is `x` rounded to `bf16`: what a store keeps.
+pub(crate) fn before_bf16(b: &mut Builder, x: Value) -> Value {
     let x = before_f16(b, x);
     let bits = b.bitcast(x, Type::I32);
-    let rounded = drop_bits(b, bits, 16);
-    let rounded = b.bitcast(rounded, Type::F32);
+    let raised = raise_for(b, bits, 16);
+    let raised = b.bitcast(raised, Type::F32);
     // A NaN must not lose the bits that make it one.
     let quiet = b.int(Type::I32, 0x40_0000);
     let quieted = b.or(bits, quiet);
     let quieted = b.bitcast(quieted, Type::F32);
     let is_nan = b.ne(x, x);
-    b.select(is_nan, quieted, rounded)
+    b.select(is_nan, quieted, raised)
 }
 
-/// The lower `count` bits rounded away, to nearest even.
-fn drop_bits(b: &mut Builder, bits: Value, count: u8) -> Value {
+/// `bits` raised so that dropping the lower `count` rounds to nearest even.
+fn raise_for(b: &mut Builder, bits: Value, count: u8) -> Value {
     let (one, below_half) = (b.int(Type::I32, 1), b.int(Type::I32, (1 << (count - 1)) - 1));
     let kept = b.shr(bits, count);
     let odd = b.and(kept, one);
     let raised = b.add(bits, below_half);
-    let raised = b.add(raised, odd);
-    let mask = b.int(Type::I32, -1 << count);
-    b.and(raised, mask)
+    b.add(raised, odd)
 }
 
 /// `f64` to `f32` so that rounding again, to at least two bits fewer, rounds as if once: what is not

@@ -1,0 +1,122 @@
+//! One kernel fused, unfused and beside a copy: what was measured, as a table, as JSON and as a row.
+
+use super::difference::Difference;
+use std::time::Duration;
+
+/// What one comparison found.
+pub(super) struct Comparison {
+    pub(super) name: String,
+    pub(super) inputs: Vec<String>,
+    pub(super) shape: Vec<usize>,
+    pub(super) n: usize,
+    pub(super) mode: String,
+    pub(super) emitter: Option<(String, u32)>,
+    pub(super) threads: usize,
+    /// Of the fused and of the unfused program.
+    pub(super) kernels: [usize; 2],
+    pub(super) bytes: [usize; 2],
+    /// Nanoseconds of a call: fused, unfused, copy.
+    pub(super) times: [f64; 3],
+    pub(super) rounds: usize,
+    pub(super) difference: Difference,
+    pub(super) compile: Duration,
+}
+
+impl Comparison {
+    fn per_element(&self) -> [f64; 3] {
+        self.times.map(|time| time / self.n as f64)
+    }
+
+    pub(super) fn table(&self) -> String {
+        let Comparison { name, inputs, shape, mode, threads, rounds, .. } = self;
+        let emitter = self.emitter.as_ref();
+        let emitter = emitter.map_or("matmul".into(), |(name, bits)| format!("{name} {bits}-bit"));
+        let s = if *threads == 1 { "" } else { "s" };
+        let mut text = format!(
+            "{name}({}) -> {shape:?}: {mode}, {emitter}, {threads} thread{s}, compiled in {:.3?}\n\n\
+             {:<8} {:>7} {:>11} {:>9} {:>10} {:>9}\n",
+            inputs.join(", "),
+            self.compile,
+            "",
+            "kernels",
+            "ns/element",
+            "GB/s",
+            "MB moved",
+            "time"
+        );
+        let per_element = self.per_element();
+        let bytes = [self.bytes[0], self.bytes[1], self.bytes[0]];
+        let kernels = [self.kernels[0].to_string(), self.kernels[1].to_string(), "-".into()];
+        for (index, label) in ["fused", "unfused", "copy"].into_iter().enumerate() {
+            text += &format!(
+                "{label:<8} {:>7} {:>11.4} {:>9.2} {:>10.3} {:>8.2}x\n",
+                kernels[index],
+                per_element[index],
+                bytes[index] as f64 / self.times[index],
+                bytes[index] as f64 / 1e6,
+                self.times[index] / self.times[0],
+            );
+        }
+        let Difference { abs, ulp } = self.difference;
+        text + &format!(
+            "\nmedians of {rounds} interleaved rounds; time is relative to fused\n\
+             fused and unfused results differ by at most {abs:.3e}, {ulp} ULP\n"
+        )
+    }
+
+    pub(super) fn json(&self) -> String {
+        let [fused, unfused, copy] = self.per_element();
+        let emitter = self.emitter.as_ref();
+        // Names of modes and emitters are plain words; JSON knows no infinity.
+        let (emitter, width) = emitter.map_or(("null".into(), "null".into()), |(name, bits)| {
+            (format!("\"{name}\""), bits.to_string())
+        });
+        let Difference { abs, ulp } = self.difference;
+        let abs = if abs.is_finite() { format!("{abs:e}") } else { "null".into() };
+        let fields = [
+            ("n", self.n.to_string()),
+            ("shape", format!("{:?}", self.shape)),
+            ("mode", format!("\"{}\"", self.mode)),
+            ("emitter", emitter),
+            ("width", width),
+            ("threads", self.threads.to_string()),
+            ("fused_ns_per_element", fused.to_string()),
+            ("unfused_ns_per_element", unfused.to_string()),
+            ("copy_ns_per_element", copy.to_string()),
+            ("kernels_fused", self.kernels[0].to_string()),
+            ("kernels_unfused", self.kernels[1].to_string()),
+            ("bytes_fused", self.bytes[0].to_string()),
+            ("bytes_unfused", self.bytes[1].to_string()),
+            ("max_abs_diff", abs),
+            ("max_ulp_diff", ulp.to_string()),
+            ("compile_ms", (self.compile.as_secs_f64() * 1e3).to_string()),
+            ("rounds", self.rounds.to_string()),
+        ];
+        let fields = fields.map(|(name, value)| format!("\"{name}\": {value}"));
+        format!("{{{}}}\n", fields.join(", "))
+    }
+}
+
+/// A row for each op, with the number of its kernels unfused; all have the same shape, mode, emitter and threads.
+pub(super) fn suite_table(comparisons: &[Comparison]) -> String {
+    let Some(Comparison { shape, mode, threads, .. }) = comparisons.first() else {
+        return String::new();
+    };
+    let s = if *threads == 1 { "" } else { "s" };
+    let mut text = format!(
+        "every derived op, {shape:?}: {mode}, {threads} thread{s}; ns/element\n\n\
+         {:<14} {:>8} {:>9} {:>9} {:>9} {:>14} {:>11}\n",
+        "", "kernels", "fused", "unfused", "copy", "unfused/fused", "fused/copy"
+    );
+    for comparison in comparisons {
+        let [fused, unfused, copy] = comparison.per_element();
+        text += &format!(
+            "{:<14} {:>8} {fused:>9.4} {unfused:>9.4} {copy:>9.4} {:>13.2}x {:>10.2}x\n",
+            comparison.name,
+            comparison.kernels[1],
+            unfused / fused,
+            fused / copy,
+        );
+    }
+    text
+}

@@ -1,0 +1,139 @@
+//! What a benchmark computes on: arrays, how many bytes a graph moves, and the copy of as many.
+
+use crate::failure::Failure;
+use half::{bf16, f16};
+use kiln::ir::Node;
+use kiln::run::{broadcast_shape, matmul_shape};
+use kiln::{DType, Graph, Kernel, RunError, Tensor};
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
+use rayon::slice::{ParallelSlice, ParallelSliceMut};
+use std::hint::black_box;
+
+/// Arrays of zeros for the outputs of a kernel.
+pub(super) fn outputs(kernel: &Kernel, shapes: &[Vec<usize>]) -> Result<Vec<Tensor>, RunError> {
+    let zeros =
+        |(index, shape): (usize, &Vec<usize>)| Tensor::zeros(kernel.output_dtype(index), shape);
+    shapes.iter().enumerate().map(zeros).collect()
+}
+
+/// Numbers from -3 to 3, any integers, or bools; the same ones for the same seed.
+pub(super) fn random(dtype: DType, shape: &[usize], seed: u64) -> Result<Tensor, RunError> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    // SplitMix64.
+    let mut next = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) >> 11
+    };
+    let number = |bits: u64| bits as f64 / (1u64 << 53) as f64 * 6.0 - 3.0;
+    let mut tensor = Tensor::zeros(dtype, shape)?;
+    match &mut tensor {
+        Tensor::F16(array) => array.mapv_inplace(|_| f16::from_f64(number(next()))),
+        Tensor::BF16(array) => array.mapv_inplace(|_| bf16::from_f64(number(next()))),
+        Tensor::F32(array) => array.mapv_inplace(|_| number(next()) as f32),
+        Tensor::F64(array) => array.mapv_inplace(|_| number(next())),
+        Tensor::Bool(array) => array.mapv_inplace(|_| next() % 2 == 0),
+        Tensor::U8(array) => array.mapv_inplace(|_| next() as u8),
+        Tensor::I32(array) => array.mapv_inplace(|_| next() as i32),
+        // Of 53 random bits.
+        Tensor::I64(array) => array.mapv_inplace(|_| (next() << 11) as i64),
+    }
+    Ok(tensor)
+}
+
+/// Bytes that the passes of a fused graph load and store.
+pub(super) fn bytes_moved(graph: &Graph, inputs: &[Vec<usize>]) -> Result<usize, RunError> {
+    let mut shapes: Vec<Vec<usize>> = Vec::new();
+    let mut total = 0;
+    for (id, node) in graph.iter() {
+        let operands = node.operands();
+        let args: Vec<&[usize]> = operands.iter().map(|arg| &shapes[arg.index()][..]).collect();
+        let (shape, stored) = match node {
+            Node::Input(index) => (inputs[*index as usize].clone(), None),
+            Node::Matmul(..) => (matmul_shape(args[0], args[1])?, Some(graph.dtype(id).size())),
+            Node::Fused { body, .. } => {
+                let sizes = body.outputs().iter().map(|&output| body.dtype(output).size());
+                (broadcast_shape(&args)?, Some(sizes.sum()))
+            }
+            Node::Item { .. } | Node::Const(_) | Node::Op(..) => (broadcast_shape(&args)?, None),
+        };
+        if let Some(stored) = stored {
+            let loads = operands.iter().zip(&args);
+            let loads = loads.map(|(&arg, shape)| count(shape) * graph.dtype(arg).size());
+            total += loads.sum::<usize>() + count(&shape) * stored;
+        }
+        shapes.push(shape);
+    }
+    Ok(total)
+}
+
+fn count(shape: &[usize]) -> usize {
+    shape.iter().product()
+}
+
+/// The copy that kernels are compared with: half of the bytes are read, half are written.
+pub(super) struct Copy {
+    copy: fn(&mut [u8], &[u8]),
+    from: Vec<u8>,
+    to: Vec<u8>,
+    /// Bytes for each thread.
+    share: usize,
+}
+
+impl Copy {
+    /// Smaller copies are faster on one thread.
+    const SHARED_FROM: usize = 1 << 20;
+
+    pub(super) fn new(bytes: usize, threads: usize) -> Result<Copy, Failure> {
+        let half = (bytes / 2).max(1);
+        let touched = |value: u8| {
+            let mut buffer = Vec::new();
+            let reserved = buffer.try_reserve_exact(half);
+            reserved
+                .map_err(|_| Failure::Failed(format!("out of memory: {half} bytes to copy")))?;
+            buffer.resize(half, value);
+            Ok::<_, Failure>(buffer)
+        };
+        let share = if half < Copy::SHARED_FROM { half } else { half.div_ceil(threads) };
+        Ok(Copy { copy: <[u8]>::copy_from_slice, from: touched(1)?, to: touched(2)?, share })
+    }
+
+    /// The same past the caches.
+    pub(super) fn streaming(self) -> Copy {
+        Copy { copy: stream, ..self }
+    }
+
+    pub(super) fn run(&mut self) {
+        if self.share == self.from.len() {
+            (self.copy)(&mut self.to, &self.from);
+        } else {
+            let to = self.to.par_chunks_mut(self.share);
+            to.zip(self.from.par_chunks(self.share)).for_each(|(to, from)| (self.copy)(to, from));
+        }
+        black_box(&mut self.to);
+    }
+}
+
+/// A copy whose stores do not go through the caches.
+#[cfg(target_arch = "x86_64")]
+fn stream(to: &mut [u8], from: &[u8]) {
+    use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_sfence, _mm_stream_si128};
+    // SAFETY: bytes make a vector, whatever they are.
+    let (head, vectors, tail) = unsafe { to.align_to_mut::<__m128i>() };
+    let (first, rest) = from.split_at(head.len());
+    let (middle, last) = rest.split_at(size_of_val(vectors));
+    head.copy_from_slice(first);
+    for (to, from) in vectors.iter_mut().zip(middle.chunks_exact(size_of::<__m128i>())) {
+        // SAFETY: x86-64 has SSE2; `to` is aligned, `from` has as many bytes.
+        unsafe { _mm_stream_si128(to, _mm_loadu_si128(from.as_ptr().cast())) };
+    }
+    // SAFETY: as above. Later reads see what was stored.
+    unsafe { _mm_sfence() };
+    tail.copy_from_slice(last);
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn stream(to: &mut [u8], from: &[u8]) {
+    to.copy_from_slice(from);
+}

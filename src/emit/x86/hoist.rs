@@ -1,0 +1,99 @@
+//! Constants that stay in registers.
+//!
+//! A constant is read from memory by each instruction that needs it, and a core reads two vectors
+//! a cycle, while it computes two more: polynomials are all constants. So what registers the loop
+//! leaves over hold constants, loaded once before it, those first that are read most often.
+
+use super::isa::Class;
+use super::machine::{Form, Function, Inst, Reg, Source};
+use super::opcode::Op;
+use super::pressure::{hot, pressure};
+use std::collections::HashMap;
+
+/// Registers that any loop keeps: pressure leaves cold regions out, and an instruction has up to
+/// four operands.
+const LEAST: usize = 6;
+
+/// Moves constants out of the loop, as many as its registers leave room for.
+pub(super) fn hoist(function: &mut Function) {
+    let registers = function.isa.registers(Class::Vector).0 as usize;
+    let spare = registers.saturating_sub(pressure(function).max(LEAST));
+    let chosen = most_read(function, spare);
+    if chosen.is_empty() {
+        return;
+    }
+    let mut resident: HashMap<i32, Reg> = HashMap::new();
+    for constant in chosen {
+        let def = function.reg(Class::Vector);
+        let code = Op::Constant.code(function.isa, constant.bits);
+        let from = Source::Constant { at: constant.at, bits: constant.bits };
+        let load = Inst::new(code, def, &[from]).form(Form::Splat);
+        function.prologue.push(Inst { origin: constant.origin, ..load });
+        resident.insert(constant.at, def);
+    }
+    rewrite(function, &resident);
+}
+
+/// Reads registers in place of the constants that are `resident`.
+fn rewrite(function: &mut Function, resident: &HashMap<i32, Reg>) {
+    let isa = function.isa;
+    let mut renamed: Vec<Reg> = (0..function.classes.len() as u32).map(Reg).collect();
+    function.insts.retain_mut(|inst| {
+        if let (Form::Splat, Some(def), None) = (inst.form, inst.def, inst.mask)
+            && let Some(&reg) = constant(inst.sources[0]).and_then(|(at, _)| resident.get(&at))
+        {
+            renamed[def.0 as usize] = reg;
+            return false;
+        }
+        for source in &mut inst.sources {
+            match source {
+                Source::Reg(reg) | Source::Gather { index: reg, .. } => {
+                    *reg = renamed[reg.0 as usize];
+                }
+                Source::Constant { at, bits } => {
+                    let Some(&reg) = resident.get(at) else { continue };
+                    if inst.form == Form::Splat {
+                        (inst.form, inst.code) = (Form::Plain, Op::Move.code(isa, *bits));
+                    }
+                    *source = Source::Reg(reg);
+                }
+                Source::None | Source::Pool { .. } | Source::Input { .. } => {}
+            }
+        }
+        true
+    });
+}
+
+/// A constant, and how often a turn of the loop reads it.
+struct Constant {
+    at: i32,
+    bits: u32,
+    reads: u32,
+    /// What it is first read for.
+    origin: u32,
+}
+
+/// The `count` constants that are read most often; the earlier one of two.
+fn most_read(function: &Function, count: usize) -> Vec<Constant> {
+    let mut constants: Vec<Constant> = Vec::new();
+    let mut known: HashMap<i32, usize> = HashMap::new();
+    for inst in hot(function) {
+        for (at, bits) in inst.sources.into_iter().filter_map(constant) {
+            let index = *known.entry(at).or_insert_with(|| {
+                constants.push(Constant { at, bits, reads: 0, origin: inst.origin });
+                constants.len() - 1
+            });
+            constants[index].reads += 1;
+        }
+    }
+    constants.sort_by_key(|constant| std::cmp::Reverse(constant.reads));
+    constants.truncate(count);
+    constants
+}
+
+fn constant(source: Source) -> Option<(i32, u32)> {
+    match source {
+        Source::Constant { at, bits } => Some((at, bits)),
+        _ => None,
+    }
+}

@@ -1,0 +1,170 @@
+//! Work shared with helpers from rayon's pool that may come late, or not at all.
+//!
+//! A sleeping worker takes 15 to 50 µs to wake, and a thread that sleeps until all work is done
+//! takes as long again. So the caller works too, does not wait for a helper that has not begun, and
+//! for one that has, it spins. Measured on two cores (Zen 5, KVM) for 40 µs of work in 8 pieces, one
+//! call every 100 µs: 38 µs, against 91 by a parallel iterator; back to back: 22 against 44; for 5
+//! µs of work 13 against 25 and 3.7 against 26. To call a sleeping helper takes the caller 7 µs.
+
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use std::hint;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+/// Blocks of work, handed out some at a time.
+#[derive(Debug)]
+pub(super) struct Queue {
+    next: AtomicUsize,
+    blocks: usize,
+    chunk: usize,
+}
+
+impl Queue {
+    /// All of `blocks`, in portions of `chunk`.
+    pub(super) fn new(blocks: usize, chunk: usize) -> Queue {
+        Queue { next: AtomicUsize::new(0), blocks, chunk }
+    }
+
+    /// Blocks that nobody else gets.
+    pub(super) fn take(&self) -> Option<Range<usize>> {
+        let start = self.next.fetch_add(self.chunk, Ordering::Relaxed);
+        (start < self.blocks).then(|| start..self.blocks.min(start + self.chunk))
+    }
+}
+
+/// Calls `work` on this thread and on up to `threads - 1` of the current pool at the same time;
+/// returns when all calls have. One call must be enough to do all there is to do.
+pub(super) fn share(threads: usize, work: &(dyn Fn() + Sync)) {
+    if rayon::current_thread_index().is_some() {
+        // In the pool, rayon has no thread to wake for the caller, and takes back what nobody stole.
+        (0..threads).into_par_iter().with_max_len(1).for_each(|_| work());
+        return;
+    }
+    // SAFETY: the lifetime is made longer than it is. Helpers use `work` while they are members
+    // only, and `close`, on every path out of here, waits until there are none.
+    let work =
+        unsafe { std::mem::transmute::<&(dyn Fn() + Sync), &'static (dyn Fn() + Sync)>(work) };
+    let team = Arc::new(Team {
+        work,
+        size: threads,
+        members: AtomicUsize::new(0),
+        failed: AtomicBool::new(false),
+    });
+    let open = Open(&team);
+    call_helpers(&team, 0);
+    work();
+    drop(open);
+    assert!(!team.failed.load(Ordering::Relaxed), "a kernel panicked on another thread");
+}
+
+struct Team {
+    work: &'static (dyn Fn() + Sync),
+    /// Members at most, the caller among them.
+    size: usize,
+    /// Helpers at work, and whether nobody may begin any more.
+    members: AtomicUsize,
+    failed: AtomicBool,
+}
+
+const CLOSED: usize = 1 << (usize::BITS - 1);
+
+/// Each helper calls two more, so that the caller need not wake all of them.
+fn call_helpers(team: &Arc<Team>, member: usize) {
+    for helper in [2 * member + 1, 2 * member + 2] {
+        if helper < team.size {
+            let team = team.clone();
+            rayon::spawn(move || {
+                let Some(member) = Member::join(&team) else { return };
+                call_helpers(&team, helper);
+                (team.work)();
+                drop(member);
+            });
+        }
+    }
+}
+
+/// A helper at work.
+struct Member<'a>(&'a Team);
+
+impl Member<'_> {
+    fn join(team: &Team) -> Option<Member<'_>> {
+        let before = team.members.fetch_add(1, Ordering::Acquire);
+        let member = Member(team);
+        (before & CLOSED == 0).then_some(member)
+    }
+}
+
+impl Drop for Member<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.failed.store(true, Ordering::Relaxed);
+        }
+        self.0.members.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// Closes the team, and waits for its members.
+struct Open<'a>(&'a Team);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        /// Turns before the processor is offered to others, some tens of µs.
+        const SPINS: usize = 2000;
+        let members = &self.0.members;
+        members.fetch_or(CLOSED, Ordering::AcqRel);
+        let mut turns = 0;
+        while members.load(Ordering::Acquire) != CLOSED {
+            match turns < SPINS {
+                true => hint::spin_loop(),
+                false => thread::yield_now(),
+            }
+            turns += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Queue, share};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn all_work_is_done_once() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        for round in 0..3000 {
+            let (blocks, chunk) = (round % 17, 1 + round % 3);
+            let queue = Queue::new(blocks, chunk);
+            let done: Vec<AtomicUsize> = (0..blocks).map(|_| AtomicUsize::new(0)).collect();
+            let work = || {
+                while let Some(range) = queue.take() {
+                    range.for_each(|block| _ = done[block].fetch_add(1, Ordering::Relaxed));
+                }
+            };
+            match round % 2 {
+                0 => share(1 + round % 7, &work),
+                _ => pool.install(|| share(1 + round % 7, &work)),
+            }
+            assert!(done.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+        }
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_after_all_have_left() {
+        let at_work = AtomicUsize::new(0);
+        let caller = std::thread::current().id();
+        let shared = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            share(3, &|| {
+                at_work.fetch_add(1, Ordering::SeqCst);
+                if std::thread::current().id() == caller {
+                    panic!("here");
+                }
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                at_work.fetch_sub(1, Ordering::SeqCst);
+            });
+        }));
+        assert!(shared.is_err());
+        assert_eq!(at_work.load(Ordering::SeqCst), 1, "helpers are done");
+    }
+}

@@ -1,0 +1,243 @@
+//! One measurement: a function in one element type, from its programs to its record.
+
+use crate::exhaustive::{BLOCKS, Exhaustive};
+use crate::function::Function;
+use crate::program::{Program, programs};
+use crate::record::{self, Record, State, Tally, mode_names};
+use crate::scan::mix;
+use crate::speed::speed;
+use crate::sweep::Sweep;
+use indicatif::ProgressBar;
+use kiln::{DType, Mode};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Ranges of all f32, after each of which the state is saved.
+const RANGES: u32 = 16;
+
+/// How much to try.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) stride: u64,
+    pub(crate) random: u64,
+    pub(crate) composite: u64,
+    pub(crate) speed: bool,
+    pub(crate) fresh: bool,
+}
+
+/// What to measure, and how.
+pub(crate) struct Measure<'a> {
+    pub(crate) function: &'a Function,
+    pub(crate) dtype: DType,
+    pub(crate) modes: &'a [Mode],
+    pub(crate) settings: Settings,
+}
+
+impl Measure<'_> {
+    /// Measures what `state` does not have yet, and keeps it there and in `path`.
+    pub(crate) fn run(
+        &self,
+        state: &mut State,
+        path: &Path,
+        bar: &ProgressBar,
+    ) -> Result<(), Box<dyn Error>> {
+        let programs = programs(self.function, self.dtype, self.modes)?;
+        let key = State::key(self.function.name(), self.dtype);
+        let fingerprint = self.fingerprint(&programs);
+        let current = |record: &Record| record.fingerprint == fingerprint && !self.settings.fresh;
+        let mut record = match state.records.remove(&key) {
+            Some(record) if current(&record) => record,
+            _ => self.empty(&programs, fingerprint),
+        };
+        if self.settings.speed && record.speed.is_empty() && self.dtype == DType::F32 {
+            bar.set_message("throughput");
+            record.speed = speed(self.function, &programs[0]);
+        }
+        let exhaustive = match self.is_exhaustive() {
+            true => Some(Exhaustive::new(self.function, &programs, self.settings.stride)?),
+            false => None,
+        };
+        let sweep = Sweep::new(self.function, self.dtype, &programs);
+        let blocks = BLOCKS / u64::from(RANGES);
+        if exhaustive.is_some() {
+            bar.set_length(BLOCKS);
+            bar.set_position(record.done.len() as u64 * blocks);
+        } else {
+            bar.set_length(self.random());
+        }
+        let open = (0..record.ranges).filter(|range| !record.done.contains(range));
+        for range in open.collect::<Vec<_>>() {
+            let step = |count| bar.inc(count);
+            let tallies = match &exhaustive {
+                Some(exhaustive) => {
+                    let first = u64::from(range) * blocks;
+                    exhaustive.measure(first..first + blocks, step)
+                }
+                None => sweep.measure(self.random(), step),
+            };
+            for (program, tally) in record.programs.iter_mut().zip(tallies) {
+                program.tally = std::mem::take(&mut program.tally).merge(tally);
+            }
+            record.done.push(range);
+            record.date = today();
+            if let Some(worst) =
+                record.programs.iter().map(|p| p.tally.worst().ulp).reduce(f64::max)
+            {
+                bar.set_message(format!("{worst:.4} ULP"));
+            }
+            state.records.insert(key.clone(), record.clone());
+            state.save(path)?;
+        }
+        state.records.insert(key, record);
+        state.save(path)?;
+        Ok(())
+    }
+
+    fn is_exhaustive(&self) -> bool {
+        self.dtype == DType::F32 && self.function.arity() == 1
+    }
+
+    fn random(&self) -> u64 {
+        match (self.function.op(), self.function.arity()) {
+            (None, _) => self.settings.composite,
+            (_, 1) => self.settings.random,
+            _ => 2 * self.settings.random,
+        }
+    }
+
+    fn empty(&self, programs: &[Program], fingerprint: u64) -> Record {
+        let unmeasured = |program: &Program| record::Program {
+            modes: mode_names(&program.modes),
+            tally: Tally::default(),
+        };
+        Record {
+            name: self.function.name().to_string(),
+            dtype: self.dtype.to_string(),
+            fingerprint,
+            date: String::new(),
+            done: Vec::new(),
+            ranges: if self.is_exhaustive() { RANGES } else { 1 },
+            programs: programs.iter().map(unmeasured).collect(),
+            speed: BTreeMap::new(),
+        }
+    }
+
+    /// A hash of the programs and of how much is tried: a record with another one is out of date.
+    fn fingerprint(&self, programs: &[Program]) -> u64 {
+        let amount = if self.is_exhaustive() { self.settings.stride } else { self.random() };
+        let texts = programs.iter().flat_map(|program| program.text.bytes());
+        texts.fold(mix(amount), |hash, byte| mix(hash ^ u64::from(byte)))
+    }
+}
+
+/// The date in UTC, as `2026-11-23`.
+fn today() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    date(since.as_secs() / 86_400)
+}
+
+/// The Gregorian date so many days after 1970-01-01. Years begin in March, eras of 400 years in
+/// year 0 (Hinnant, *chrono-Compatible Low-Level Date Algorithms*, `civil_from_days`).
+fn date(days: u64) -> String {
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    format!("{}-{month:02}-{day:02}", era * 400 + year + next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Measure, Settings, date};
+    use crate::function::Function;
+    use crate::record::{Record, State};
+    use crate::report::{breaks_contract, faults};
+    use crate::ulp::Failure;
+    use indicatif::ProgressBar;
+    use kiln::{DType, Mode};
+    use std::path::{Path, PathBuf};
+
+    fn settings(stride: u64) -> Settings {
+        Settings { stride, random: 2_000, composite: 500, speed: false, fresh: false }
+    }
+
+    /// Measures `name` with the state in a file of its own.
+    fn measure(name: &str, dtype: DType, state: &mut State, path: &Path) -> Record {
+        let all = Function::all();
+        let function = all.iter().find(|function| function.name() == name).unwrap();
+        let measure = Measure { function, dtype, modes: &Mode::ALL, settings: settings(8192) };
+        measure.run(state, path, &ProgressBar::hidden()).unwrap();
+        state.records[&State::key(name, dtype)].clone()
+    }
+
+    fn file(name: &str) -> PathBuf {
+        let path =
+            std::env::temp_dir().join(format!("kiln-accuracy-{name}-{}.json", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        path
+    }
+
+    #[test]
+    fn a_broken_off_run_goes_on_where_it_was() {
+        let path = file("resume");
+        let mut state = State::default();
+        let whole = measure("exp", DType::F32, &mut state, &path);
+        assert!(whole.is_complete() && State::load(&path).unwrap().records["f32 exp"] == whole);
+        // As if the last three ranges had not been reached: their part is measured again.
+        let key = State::key("exp", DType::F32);
+        let kept = state.records.get_mut(&key).unwrap();
+        kept.done.truncate(13);
+        let tally = &mut kept.programs[0].tally;
+        let before = tally.inputs;
+        let again = measure("exp", DType::F32, &mut state, &path);
+        assert!(again.is_complete() && again.programs[0].tally.inputs > before);
+        // And nothing is measured a third time.
+        assert_eq!(measure("exp", DType::F32, &mut State::load(&path).unwrap(), &path), again);
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn sound_ops_keep_their_contract() {
+        let path = file("contract");
+        let all = Function::all();
+        for (name, dtype) in [("tanh", DType::F32), ("exp", DType::F64), ("rem", DType::F32)] {
+            let record = measure(name, dtype, &mut State::default(), &path);
+            let function = all.iter().find(|function| function.name() == name).unwrap();
+            assert!(!breaks_contract(function, dtype, &record), "{record:?}");
+            assert_eq!(record.programs.len(), 1);
+            assert!(record.programs[0].tally.interpreted > 0);
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    /// `exp(x) - 1` as written has no digits and the wrong zeros near 0; the default mode repairs
+    /// it. If either were not seen, the measurement would be worth nothing.
+    #[test]
+    fn known_errors_are_found() {
+        let path = file("known");
+        let record = measure("naive expm1", DType::F32, &mut State::default(), &path);
+        let [strict, precise] = &record.programs[..] else { panic!("{record:?}") };
+        assert_eq!((strict.modes.len(), precise.modes.len()), (1, 2));
+        assert!(strict.tally.worst().ulp > 1e6);
+        assert!(strict.tally.failures.contains_key(&Failure::Sign));
+        assert!(precise.tally.worst().ulp < 2.0 && precise.tally.failures.is_empty());
+        let all = Function::all();
+        let function = all.iter().find(|function| function.name() == "naive expm1").unwrap();
+        assert!(faults(function, DType::F32, strict)[0].contains("Sign"));
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn dates_are_gregorian() {
+        let known =
+            [(0, "1970-01-01"), (58, "1970-02-28"), (11_016, "2000-02-29"), (20_780, "2026-11-23")];
+        for (days, expected) in known {
+            assert_eq!(date(days), expected);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Numbers that a reference formula can be evaluated in.
+//!
+//! One formula serves three times: in [`f64`] with `core-math`'s correctly rounded functions, as
+//! an [`Expr`] that Kiln compiles to a fast `f64` kernel, and in [`Big`], with 200 bits.
+
+use crate::big::Big;
+use kiln::Expr;
+use kiln::ir::Op;
+use std::f64::consts::PI;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+/// What a formula may do with its numbers.
+pub(crate) trait Real:
+    Clone
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+{
+    /// A number, exactly.
+    fn number(value: f64) -> Self;
+
+    /// The circle's.
+    fn pi() -> Self;
+
+    /// A function of the op table, as mathematics has it.
+    fn apply(op: Op, operands: &[Self]) -> Self;
+
+    /// One of two values, by whether `self` is above `bound` or NaN; the other need not be
+    /// evaluated.
+    fn above(&self, bound: f64, yes: impl FnOnce() -> Self, no: impl FnOnce() -> Self) -> Self;
+
+    /// Below this, `x - tanh(x)` is better by its series: the difference loses `2 log2(1/x)` bits,
+    /// four terms of the series are good to `-8 log2(x)`.
+    const CANCELS: f64;
+
+    fn of(&self, op: Op) -> Self {
+        Self::apply(op, std::slice::from_ref(self))
+    }
+}
+
+impl Real for f64 {
+    const CANCELS: f64 = 1.0 / 32.0;
+
+    fn number(value: f64) -> f64 {
+        value
+    }
+
+    fn pi() -> f64 {
+        PI
+    }
+
+    fn apply(op: Op, operands: &[f64]) -> f64 {
+        correctly_rounded(op, operands)
+    }
+
+    fn above(&self, bound: f64, yes: impl FnOnce() -> f64, no: impl FnOnce() -> f64) -> f64 {
+        if *self <= bound { no() } else { yes() }
+    }
+}
+
+impl Real for Expr {
+    const CANCELS: f64 = 1.0 / 32.0;
+
+    fn number(value: f64) -> Expr {
+        Expr::number(value)
+    }
+
+    fn pi() -> Expr {
+        Expr::number(PI)
+    }
+
+    fn apply(op: Op, operands: &[Expr]) -> Expr {
+        Expr::apply(op, operands.to_vec())
+    }
+
+    fn above(&self, bound: f64, yes: impl FnOnce() -> Expr, no: impl FnOnce() -> Expr) -> Expr {
+        self.le(bound).select(no(), yes())
+    }
+}
+
+/// The `f64` nearest to the exact result: by `core-math` where it has the function, by one
+/// operation of the processor where that rounds once. Only `sigmoid` is neither; its `f64` is
+/// within 1.5 ULP of exact.
+pub fn correctly_rounded(op: Op, x: &[f64]) -> f64 {
+    use core_math as cr;
+    match op {
+        Op::Cbrt => cr::cbrt(x[0]),
+        Op::Exp => cr::exp(x[0]),
+        Op::Exp2 => cr::exp2(x[0]),
+        Op::Exp10 => cr::exp10(x[0]),
+        Op::Expm1 => cr::expm1(x[0]),
+        Op::Log => cr::log(x[0]),
+        Op::Log2 => cr::log2(x[0]),
+        Op::Log10 => cr::log10(x[0]),
+        Op::Log1p => cr::log1p(x[0]),
+        Op::Sin => cr::sin(x[0]),
+        Op::Cos => cr::cos(x[0]),
+        Op::Tan => cr::tan(x[0]),
+        Op::Asin => cr::asin(x[0]),
+        Op::Acos => cr::acos(x[0]),
+        Op::Atan => cr::atan(x[0]),
+        Op::Sinh => cr::sinh(x[0]),
+        Op::Cosh => cr::cosh(x[0]),
+        Op::Tanh => cr::tanh(x[0]),
+        Op::Asinh => cr::asinh(x[0]),
+        Op::Acosh => cr::acosh(x[0]),
+        Op::Atanh => cr::atanh(x[0]),
+        Op::Erf => cr::erf(x[0]),
+        Op::Erfc => cr::erfc(x[0]),
+        Op::Rsqrt if x[0] > 0.0 => cr::rsqrt(x[0]),
+        Op::Pow => cr::pow(x[0], x[1]),
+        Op::Atan2 => cr::atan2(x[0], x[1]),
+        Op::Hypot => cr::hypot(x[0], x[1]),
+        Op::Sigmoid => {
+            let e = cr::exp(-x[0].abs());
+            if x[0] < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
+        }
+        // One operation of the processor, or exact.
+        _ => op.eval(kiln::DType::F64, x),
+    }
+}
+
+/// How far [`correctly_rounded`] may be from exact, in ULP of `f64`.
+pub fn slack(op: Op) -> f64 {
+    if op == Op::Sigmoid { 2.0 } else { 0.5 }
+}
+
+impl Real for Big {
+    const CANCELS: f64 = 1.0 / (1u64 << 20) as f64;
+
+    fn number(value: f64) -> Big {
+        Big::from_f64(value)
+    }
+
+    fn pi() -> Big {
+        Big::pi()
+    }
+
+    fn apply(op: Op, operands: &[Big]) -> Big {
+        crate::big::apply(op, operands)
+    }
+
+    fn above(&self, bound: f64, yes: impl FnOnce() -> Big, no: impl FnOnce() -> Big) -> Big {
+        if *self > Big::from_f64(bound) { yes() } else { no() }
+    }
+}
