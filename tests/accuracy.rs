@@ -364,7 +364,10 @@ fn check_symmetry(program: &Program, op: Op, dtype: DType) {
 /// Monotone functions are so up to one unit in the last place, neighbours among the pairs.
 fn check_order(program: &Program, op: Op, dtype: DType) {
     use kiln_ir::{Flags, Typing};
-    if op.arity() != 1 || op.info().typing != Typing::Float || !op.has(Flags::MONOTONE) {
+    if op.arity() != 1
+        || !matches!(op.info().typing, Typing::Float | Typing::Number)
+        || !op.has(Flags::MONOTONE)
+    {
         return;
     }
     let next = |x: f64| match dtype {
