@@ -271,6 +271,7 @@ fn to_bits(dtype: DType, value: f64) -> u64 {
         DType::F32 => u64::from((value as f32).to_bits()),
         DType::F64 => value.to_bits(),
         DType::Bool => u64::from(value != 0.0),
+        DType::U8 | DType::I32 | DType::I64 => unreachable!("see tests/integer.rs"),
     }
 }
 
@@ -280,7 +281,9 @@ fn from_bits(dtype: DType, bits: u64) -> f64 {
         DType::BF16 => half::bf16::from_bits(bits as u16).to_f64(),
         DType::F32 => f64::from(f32::from_bits(bits as u32)),
         DType::F64 => f64::from_bits(bits),
-        DType::Bool => bits as f64,
+        DType::Bool | DType::U8 => bits as f64,
+        DType::I32 => f64::from(bits as i32),
+        DType::I64 => bits as i64 as f64,
     }
 }
 
@@ -361,7 +364,10 @@ fn check_symmetry(program: &Program, op: Op, dtype: DType) {
 /// Monotone functions are so up to one unit in the last place, neighbours among the pairs.
 fn check_order(program: &Program, op: Op, dtype: DType) {
     use kiln_ir::{Flags, Typing};
-    if op.arity() != 1 || op.info().typing != Typing::Float || !op.has(Flags::MONOTONE) {
+    if op.arity() != 1
+        || !matches!(op.info().typing, Typing::Float | Typing::Number)
+        || !op.has(Flags::MONOTONE)
+    {
         return;
     }
     let next = |x: f64| match dtype {
@@ -382,6 +388,9 @@ fn check_order(program: &Program, op: Op, dtype: DType) {
 }
 
 fn check(op: Op) {
+    if op.info().typing == kiln_ir::Typing::Integer {
+        return; // see tests/integer.rs
+    }
     for dtype in [DType::F32, DType::F64] {
         let program = op_program(op, dtype);
         check_program(&program, Tier::Default, op, dtype);
@@ -409,7 +418,7 @@ fn check_program(program: &Program, tier: Tier, op: Op, dtype: DType) {
 }
 
 macro_rules! accuracy_tests {
-    ($($group:ident { $($variant:ident $name:ident $arity:ident $typing:ident $(($target:expr))? [$a:expr, $b:expr] {$($flag:ident)|*} ($lo:expr, $hi:expr) = $reference:expr, $doc:literal;)* })*) => {
+    ($($group:ident { $($variant:ident $name:ident $arity:ident $typing:ident $(($target:expr))? [$a:expr, $b:expr] {$($flag:ident)|*} ($lo:expr, $hi:expr) = $reference:expr $(; $integers:expr)?, $doc:literal;)* })*) => {
         $($(
             #[test]
             fn $name() {

@@ -192,9 +192,14 @@ fn every_primitive_has_the_bits_of_the_interpreter() {
         programs.extend(compare.map(|op| single(&[ty, ty], |b, x| op(b, x[0], x[1]))));
     }
     for ty in [Type::I32, Type::I64] {
-        let binary = [Builder::add, Builder::sub, Builder::and, Builder::or, Builder::xor];
+        let binary =
+            [Builder::add, Builder::sub, Builder::mul, Builder::and, Builder::or, Builder::xor];
         programs.extend(binary.map(|op| single(&[ty, ty], |b, x| op(b, x[0], x[1]))));
         programs.push(single(&[ty], |b, x| b.not(x[0])));
+        programs.push(single(&[ty], |b, x| {
+            let other = if ty == Type::I32 { Type::I64 } else { Type::I32 };
+            b.resize_int(x[0], other)
+        }));
         for by in 0..ty.bits() as u8 {
             for op in [Builder::shl, Builder::shr, Builder::sar] {
                 programs.push(single(&[ty], |b, x| op(b, x[0], by)));

@@ -53,6 +53,9 @@ fn dtype(storage: Storage) -> DType {
         Storage::F32 => DType::F32,
         Storage::F64 => DType::F64,
         Storage::Bool => DType::Bool,
+        Storage::U8 => DType::U8,
+        Storage::I32 => DType::I32,
+        Storage::I64 => DType::I64,
     }
 }
 

@@ -206,7 +206,7 @@ fn errors_read_well() {
     let logic = known.gt(0.0) + known.lt(1.0);
     say("arithmetic on bools", compile_error(&[logic]));
     say("a name with two types", compile_error(&[Expr::input("x: f32") + Expr::input("x: f64")]));
-    say("a bad declaration", compile_error(&[Expr::input("x: i32[n]")]));
+    say("a bad declaration", compile_error(&[Expr::input("x: i16[n]")]));
     say("an unknown function", compile_text("tahn(x)").unwrap_err().to_string());
     say("a tensor of another type", Tensor::from(w.clone()).into_f64().unwrap_err().to_string());
     insta::assert_snapshot!("errors", without_positions(&messages));

@@ -156,6 +156,9 @@ fn column(storage: Storage, salt: u64) -> Tensor {
         Storage::F32 => values.mapv(|value| value as f32).into(),
         Storage::F64 => values.into(),
         Storage::Bool => values.mapv(|value| value > 0.0).into(),
+        Storage::U8 => values.mapv(|value| value as u8).into(),
+        Storage::I32 => values.mapv(|value| (value * 1e3) as i32).into(),
+        Storage::I64 => values.mapv(|value| (value * 1e9) as i64).into(),
     }
 }
 
@@ -166,6 +169,9 @@ fn bits(tensor: &Tensor) -> Vec<u64> {
         Tensor::F32(array) => array.iter().map(|value| u64::from(value.to_bits())).collect(),
         Tensor::F64(array) => array.iter().map(|value| value.to_bits()).collect(),
         Tensor::Bool(array) => array.iter().map(|value| u64::from(*value)).collect(),
+        Tensor::U8(array) => array.iter().map(|value| u64::from(*value)).collect(),
+        Tensor::I32(array) => array.iter().map(|value| *value as u64).collect(),
+        Tensor::I64(array) => array.iter().map(|value| *value as u64).collect(),
     }
 }
 

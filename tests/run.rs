@@ -155,6 +155,9 @@ fn random_programs_over_arrays_have_the_bits_of_the_interpreter() {
                 Storage::F32 => Tensor::from(bits.mapv(|b| f32::from_bits(b as u32))),
                 Storage::F64 => Tensor::from(bits.mapv(f64::from_bits)),
                 Storage::Bool => Tensor::from(bits.mapv(|b| b != 0)),
+                Storage::U8 => Tensor::from(bits.mapv(|b| b as u8)),
+                Storage::I32 => Tensor::from(bits.mapv(|b| b as i32)),
+                Storage::I64 => Tensor::from(bits.mapv(|b| b as i64)),
             }
         };
         let inputs: Vec<Tensor> =
@@ -172,6 +175,9 @@ fn random_programs_over_arrays_have_the_bits_of_the_interpreter() {
                 Tensor::F32(a) => a.iter().map(|x| u64::from(x.to_bits())).collect(),
                 Tensor::F64(a) => a.iter().map(|x| x.to_bits()).collect(),
                 Tensor::Bool(a) => a.iter().map(|&x| u64::from(x)).collect(),
+                Tensor::U8(a) => a.iter().map(|&x| x.into()).collect(),
+                Tensor::I32(a) => a.iter().map(|&x| u64::from(x as u32)).collect(),
+                Tensor::I64(a) => a.iter().map(|&x| x as u64).collect(),
             };
             let storage = program.outputs[j].storage;
             let same = |(a, b): (&u64, &u64)| !common::differs(storage, *a, *b);

@@ -71,6 +71,9 @@ pub(crate) fn random(dtype: DType, shape: &[usize], seed: u64) -> Tensor {
         Tensor::F32(array) => array.mapv_inplace(|_| next() as f32),
         Tensor::F64(array) => array.mapv_inplace(|_| next()),
         Tensor::Bool(array) => array.mapv_inplace(|_| next() < 0.0),
+        Tensor::U8(array) => array.mapv_inplace(|_| (next() * 1e6) as i64 as u8),
+        Tensor::I32(array) => array.mapv_inplace(|_| (next() * 1e8) as i32),
+        Tensor::I64(array) => array.mapv_inplace(|_| (next() * 1e18) as i64),
     }
     tensor
 }

@@ -137,6 +137,9 @@ fn transposed(tensor: &Tensor) -> View<'_> {
         Tensor::F32(array) => View::from(array.t()),
         Tensor::F64(array) => View::from(array.t()),
         Tensor::Bool(array) => View::from(array.t()),
+        Tensor::U8(array) => View::from(array.t()),
+        Tensor::I32(array) => View::from(array.t()),
+        Tensor::I64(array) => View::from(array.t()),
     }
 }
 

@@ -194,6 +194,9 @@ fn turned(tensor: &Tensor) -> View<'_> {
         Tensor::F32(array) => View::from(array.t()),
         Tensor::F64(array) => View::from(array.t()),
         Tensor::Bool(array) => View::from(array.t()),
+        Tensor::U8(array) => View::from(array.t()),
+        Tensor::I32(array) => View::from(array.t()),
+        Tensor::I64(array) => View::from(array.t()),
     }
 }
 
@@ -208,6 +211,9 @@ fn sliced(tensor: &Tensor, step: isize) -> View<'_> {
         Tensor::F32(array) => of(array, step),
         Tensor::F64(array) => of(array, step),
         Tensor::Bool(array) => of(array, step),
+        Tensor::U8(array) => of(array, step),
+        Tensor::I32(array) => of(array, step),
+        Tensor::I64(array) => of(array, step),
     }
 }
 

@@ -52,6 +52,9 @@ impl NpyFile {
             Some("<f4") => DType::F32,
             Some("<f8") => DType::F64,
             Some("|b1" | "?") => DType::Bool,
+            Some("|u1") => DType::U8,
+            Some("<i4") => DType::I32,
+            Some("<i8") => DType::I64,
             _ => return Err(fail(unknown_dtype(&header.type_descriptor.to_string(), path))),
         };
         let shape = header.shape;
@@ -107,6 +110,13 @@ impl NpyFile {
             Tensor::Bool(array) => {
                 fill(array.as_slice_mut(), rest, |[byte]| (byte <= 1).then_some(byte == 1))
             }
+            Tensor::U8(array) => fill(array.as_slice_mut(), rest, |[byte]| Some(byte)),
+            Tensor::I32(array) => {
+                fill(array.as_slice_mut(), rest, |bytes| Some(i32::from_le_bytes(bytes)))
+            }
+            Tensor::I64(array) => {
+                fill(array.as_slice_mut(), rest, |bytes| Some(i64::from_le_bytes(bytes)))
+            }
         };
         done.map_err(|error| match error.kind() {
             ErrorKind::UnexpectedEof => fail("the file is truncated".into()),
@@ -120,6 +130,9 @@ impl NpyFile {
                 Tensor::F32(array) => *array = mem::take(array).reversed_axes(),
                 Tensor::F64(array) => *array = mem::take(array).reversed_axes(),
                 Tensor::Bool(array) => *array = mem::take(array).reversed_axes(),
+                Tensor::U8(array) => *array = mem::take(array).reversed_axes(),
+                Tensor::I32(array) => *array = mem::take(array).reversed_axes(),
+                Tensor::I64(array) => *array = mem::take(array).reversed_axes(),
             }
         }
         Ok(tensor)
@@ -156,12 +169,14 @@ fn header_bytes(file: &mut impl Read) -> io::Result<Vec<u8>> {
 
 /// That kernels do not take this element type, and how to convert it.
 fn unknown_dtype(descriptor: &str, path: &Path) -> String {
-    let taken =
-        "kernels take little-endian f16 ('<f2'), f32 ('<f4') and f64 ('<f8'), and bool ('|b1')";
+    let taken = "kernels take little-endian f16 ('<f2'), f32 ('<f4'), f64 ('<f8'), i32 ('<i4') and \
+                 i64 ('<i8'), u8 ('|u1') and bool ('|b1')";
     let word = descriptor.trim_matches('\'').trim_start_matches(['<', '>', '|']);
     let to = match word {
-        "f4" | "i1" | "i2" | "u1" | "u2" => "float32",
-        "f8" | "f16" | "i4" | "i8" | "u4" | "u8" => "float64",
+        "f4" => "float32",
+        "f8" | "f16" | "u8" => "float64",
+        "i1" | "i2" | "i4" | "u2" => "int32",
+        "i8" | "u4" => "int64",
         _ => return format!("its dtype is {descriptor}; {taken}"),
     };
     let path = path.display();
@@ -250,6 +265,9 @@ fn stage(path: &Path, tensor: &Tensor) -> Result<Staged, Failure> {
         Tensor::F32(array) => array.write_npy(writer),
         Tensor::F64(array) => array.write_npy(writer),
         Tensor::Bool(array) => array.write_npy(writer),
+        Tensor::U8(array) => array.write_npy(writer),
+        Tensor::I32(array) => array.write_npy(writer),
+        Tensor::I64(array) => array.write_npy(writer),
     }
     .map_err(|error| Failure::Failed(format!("cannot write {}: {error}", path.display())))?;
     if let Some(known) = known.filter(|_| !direct) {

@@ -57,7 +57,7 @@ pub(crate) fn emitters() -> impl TypedValueParser<Value = EmitterKind> {
 
 /// Reads `--dtype`.
 pub(crate) fn dtypes() -> impl TypedValueParser<Value = DType> {
-    let floats = DType::ALL.into_iter().filter(|dtype| dtype.is_float());
-    PossibleValuesParser::new(floats.map(DType::name))
+    let numbers = DType::ALL.into_iter().filter(|dtype| *dtype != DType::Bool);
+    PossibleValuesParser::new(numbers.map(DType::name))
         .map(|name| DType::from_name(&name).expect("one of the possible values"))
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Run a kernel on .npy files
 #[derive(Args)]
 #[command(after_help = "\
-Files hold f16, f32, f64 or bool, in C or Fortran order. A name without a type takes that of its file.
+Files hold f16, f32, f64, u8, i32, i64 or bool, in C or Fortran order. A name without a type takes that of its file.
 An output may be an input's file. No file is touched unless the whole run succeeds.
 
 Examples

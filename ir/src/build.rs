@@ -5,6 +5,7 @@ use crate::dtype::DType;
 use crate::error::{Fault, GraphError};
 use crate::expr::{Expr, Kind};
 use crate::graph::{Graph, Input, NodeId};
+use crate::number::Number;
 use crate::ops::{Op, Typing};
 use crate::shape::Dim;
 use std::collections::HashMap;
@@ -51,7 +52,7 @@ pub fn build_with_inputs(
 #[derive(Clone, Copy)]
 enum Built {
     /// A number that has no type yet.
-    Number(f64),
+    Number(Number),
     Node(NodeId),
 }
 
@@ -96,11 +97,9 @@ impl GraphBuilder {
             Kind::Typed(dtype, value) => self.graph.constant(*dtype, *value).map(Built::Node),
             Kind::Op(op, _) => self.op(*op, operands),
             Kind::Matmul(..) => {
-                let dtype = self.common_float(operands);
-                let a = self.materialize(operands[0], dtype)?;
-                let b = self.materialize(operands[1], dtype)?;
-                let (a, b) = (self.convert(a, dtype)?, self.convert(b, dtype)?);
-                self.graph.matmul(a, b).map(Built::Node)
+                let dtype = self.common_number(operands);
+                let nodes = self.promoted(operands, dtype)?;
+                self.graph.matmul(nodes[0], nodes[1]).map(Built::Node)
             }
             Kind::Fused { .. } => unreachable!("combined above, where it keeps its body's origin"),
             Kind::Item(_, index) => match operands[0] {
@@ -125,39 +124,46 @@ impl GraphBuilder {
             return Err(Fault::Arity { op: op.name().into(), expected, found });
         }
         let typing = op.info().typing;
-        let numbers: Option<Vec<f64>> = operands
+        let numbers: Option<Vec<Number>> = operands
             .iter()
             .map(|built| match built {
                 Built::Number(value) => Some(*value),
                 Built::Node(_) => None,
             })
             .collect();
+        if let (Some(&[number]), Op::Neg) = (numbers.as_deref(), op) {
+            return Ok(Built::Number(-number));
+        }
         // Among numbers alone: computed now, in f64, as a programming language would.
-        if let (Some(values), Typing::Float) = (&numbers, typing) {
-            return Ok(Built::Number(op.eval(DType::F64, values)));
+        if let (Some(values), Typing::Float | Typing::Number) = (&numbers, typing) {
+            let values: Vec<f64> = values.iter().map(|number| number.value).collect();
+            return Ok(Built::Number(op.eval(DType::F64, &values).into()));
         }
         if let (Some(values), Typing::Cast(to)) = (&numbers, typing) {
-            return self.graph.constant(to, values[0]).map(Built::Node);
+            return self.graph.constant(to, values[0].cast(to)).map(Built::Node);
         }
-        let mut nodes = Vec::with_capacity(operands.len());
         let (mask, values) = operands.split_at(usize::from(typing == Typing::Select));
+        let mut nodes = Vec::with_capacity(operands.len());
         for &operand in mask {
             nodes.push(self.materialize(operand, DType::Bool)?);
         }
+        let common = self.common_type(values);
         let dtype = match typing {
-            Typing::Float | Typing::Compare => self.common_float(values),
-            Typing::Select => self.common_type(values),
-            Typing::Logic => DType::Bool,
-            Typing::Cast(_) => self.common_type(values),
+            Typing::Float | Typing::Number | Typing::Compare => self.common_number(values),
+            Typing::Logic if !common.is_integer() => DType::Bool,
+            Typing::Integer | Typing::Logic | Typing::Select | Typing::Cast(_) => common,
         };
-        // Bools alone do no arithmetic: the graph tells the user so.
-        let only_bools = self.common_type(values) == DType::Bool;
-        for &operand in values {
-            let node = self.materialize(operand, dtype)?;
-            let promotes = matches!(typing, Typing::Float | Typing::Compare | Typing::Select);
-            let promotes = promotes && !(only_bools && typing != Typing::Select);
-            nodes.push(if promotes { self.convert(node, dtype)? } else { node });
-        }
+        let promotes = match typing {
+            Typing::Cast(_) => false,
+            Typing::Logic => dtype.is_integer(),
+            Typing::Select => true,
+            // Bools alone do no arithmetic: the graph tells the user so.
+            _ => common != DType::Bool,
+        };
+        nodes.extend(match promotes {
+            true => self.promoted(values, dtype)?,
+            false => self.materialized(values, dtype)?,
+        });
         self.graph.op(op, &nodes).map(Built::Node)
     }
 
@@ -180,32 +186,60 @@ impl GraphBuilder {
     }
 
     /// The type that operands of arithmetic promote to.
-    fn common_float(&self, operands: &[Built]) -> DType {
+    fn common_number(&self, operands: &[Built]) -> DType {
         let common = self.common_type(operands);
-        if common.is_arithmetic() { common } else { DEFAULT_FLOAT }
+        if common.is_arithmetic() || common.is_integer() { common } else { DEFAULT_FLOAT }
     }
 
-    /// The highest type among operands; a number counts as a float of the lowest type.
+    /// The highest type among operands. A number takes an integer type that it meets, and counts
+    /// as a float of the lowest type else.
     fn common_type(&self, operands: &[Built]) -> DType {
-        let one = |built: &Built| match built {
-            Built::Number(_) => DEFAULT_FLOAT,
-            Built::Node(id) => self.graph.dtype(*id),
+        let dtype = |built: &Built| match built {
+            Built::Number(_) => None,
+            Built::Node(id) => Some(self.graph.dtype(*id)),
         };
-        operands.iter().map(one).max().unwrap_or(DEFAULT_FLOAT)
+        let highest = operands.iter().filter_map(dtype).max();
+        match highest {
+            Some(dtype) if dtype.is_integer() => dtype,
+            _ if operands.iter().any(|built| dtype(built).is_none()) => {
+                highest.map_or(DEFAULT_FLOAT, |dtype| dtype.max(DEFAULT_FLOAT))
+            }
+            _ => highest.unwrap_or(DEFAULT_FLOAT),
+        }
     }
 
     fn materialize(&mut self, built: Built, dtype: DType) -> Result<NodeId, Fault> {
         match built {
             Built::Node(id) => Ok(id),
-            Built::Number(value) => self.graph.constant(dtype, value),
+            Built::Number(number) => {
+                let misfit = || Fault::Number { value: number.value.to_string(), dtype };
+                self.graph.constant(dtype, number.of(dtype).ok_or_else(misfit)?)
+            }
         }
+    }
+
+    fn materialized(&mut self, operands: &[Built], dtype: DType) -> Result<Vec<NodeId>, Fault> {
+        operands.iter().map(|&operand| self.materialize(operand, dtype)).collect()
+    }
+
+    /// Operands as nodes of type `dtype`. An integer never becomes a float by itself: where they
+    /// meet, both stay what they are, and the graph tells the user so.
+    fn promoted(&mut self, operands: &[Built], dtype: DType) -> Result<Vec<NodeId>, Fault> {
+        let mut nodes = self.materialized(operands, dtype)?;
+        let has_integer = nodes.iter().any(|&id| self.graph.dtype(id).is_integer());
+        if dtype.is_integer() || !has_integer {
+            for id in &mut nodes {
+                *id = self.convert(*id, dtype)?;
+            }
+        }
+        Ok(nodes)
     }
 
     fn convert(&mut self, id: NodeId, dtype: DType) -> Result<NodeId, Fault> {
         if self.graph.dtype(id) == dtype {
             return Ok(id);
         }
-        match self.graph.constant_value(id) {
+        match self.graph.scalar(id) {
             Some(value) => self.graph.constant(dtype, value),
             None => self.graph.op(Op::cast_to(dtype), &[id]),
         }

@@ -42,7 +42,7 @@ pub(crate) fn parse_type(text: &str) -> Result<ArrayType, &'static str> {
         }
     };
     let dtype = DType::from_name(dtype.trim())
-        .ok_or("the element type is not f16, bf16, f32, f64 or bool")?;
+        .ok_or("the element type is not u8, i32, i64, f16, bf16, f32, f64 or bool")?;
     let dims = match dims {
         None | Some("..") => None,
         Some("") => Some(Vec::new()),
@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(parse_declaration("w:f64[n,3]").unwrap().to_string(), "w: f64[n, 3]");
         assert_eq!(parse_declaration("s: bool[]").unwrap().to_string(), "s: bool[]");
         let long = format!("x: f32[{}]", "1,".repeat(64) + "1");
-        for bad in ["", "3x", "x: i32", "x: f32[n", "x: f32[n,]", "x: f32[-1]", "inf", &long] {
+        for bad in ["", "3x", "x: i16", "x: f32[n", "x: f32[n,]", "x: f32[-1]", "inf", &long] {
             assert!(parse_declaration(bad).is_err(), "{bad}");
         }
     }

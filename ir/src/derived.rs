@@ -247,7 +247,7 @@ fn scaled(factor: &Expr, x: &Expr) -> Expr {
 }
 
 fn is_one(expr: &Expr) -> bool {
-    matches!(expr.kind(), Kind::Number(value) if *value == 1.0)
+    matches!(expr.kind(), Kind::Number(number) if number.value == 1.0)
 }
 
 #[cfg(test)]

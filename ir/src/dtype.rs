@@ -4,8 +4,12 @@ use std::fmt;
 
 /// The element type of an array.
 ///
-/// Mixed operands promote as in NumPy: `bool` < `f32` < `f64`. Number literals are weakly typed:
-/// they take the type of what they meet.
+/// Mixed operands promote: `bool` < `u8` < `i32` < `i64`, and `bool` < `f16` < `bf16` < `f32` <
+/// `f64`. An integer and a float do not mix; one of them is converted by name, as in `f32(x)`.
+/// Number literals are weakly typed: they take the type of what they meet.
+///
+/// Integers wrap around as Rust's `wrapping_add` and its like; division and remainder by zero give
+/// 0, and shifts are by the amount modulo the width. Conversions to integers saturate.
 ///
 /// `f16` and `bf16` are storage types. They halve what is moved through memory; arithmetic on them
 /// is `f32`'s, on values that it holds exactly, and gives `f32`. An output is stored in one of them
@@ -14,6 +18,12 @@ use std::fmt;
 pub enum DType {
     /// A truth value, stored as one byte, 0 or 1.
     Bool,
+    /// An unsigned integer of 8 bits.
+    U8,
+    /// A signed integer of 32 bits.
+    I32,
+    /// A signed integer of 64 bits.
+    I64,
     /// IEEE 754 binary16: 11 bits of precision, up to 65504.
     F16,
     /// The upper half of a binary32 (bfloat16): 8 bits of precision.
@@ -26,12 +36,24 @@ pub enum DType {
 
 impl DType {
     /// Every element type, in order of promotion.
-    pub const ALL: [DType; 5] = [DType::Bool, DType::F16, DType::BF16, DType::F32, DType::F64];
+    pub const ALL: [DType; 8] = [
+        DType::Bool,
+        DType::U8,
+        DType::I32,
+        DType::I64,
+        DType::F16,
+        DType::BF16,
+        DType::F32,
+        DType::F64,
+    ];
 
-    /// The name in text: `bool`, `f16`, `bf16`, `f32`, `f64`.
+    /// The name in text: `bool`, `u8`, `i32`, `i64`, `f16`, `bf16`, `f32`, `f64`.
     pub fn name(self) -> &'static str {
         match self {
             DType::Bool => "bool",
+            DType::U8 => "u8",
+            DType::I32 => "i32",
+            DType::I64 => "i64",
             DType::F16 => "f16",
             DType::BF16 => "bf16",
             DType::F32 => "f32",
@@ -47,27 +69,55 @@ impl DType {
     /// Size of an element in bytes.
     pub fn size(self) -> usize {
         match self {
-            DType::Bool => 1,
+            DType::Bool | DType::U8 => 1,
             DType::F16 | DType::BF16 => 2,
-            DType::F32 => 4,
-            DType::F64 => 8,
+            DType::I32 | DType::F32 => 4,
+            DType::I64 | DType::F64 => 8,
         }
     }
 
     /// Whether elements are floating-point numbers.
     pub fn is_float(self) -> bool {
-        self != DType::Bool
+        matches!(self, DType::F16 | DType::BF16 | DType::F32 | DType::F64)
     }
 
-    /// Whether arithmetic is done in this type: `f32` or `f64`.
+    /// Whether elements are integers.
+    pub fn is_integer(self) -> bool {
+        self.integer_range().is_some()
+    }
+
+    /// The least and the largest integer of an integer type.
+    pub fn integer_range(self) -> Option<(i64, i64)> {
+        match self {
+            DType::U8 => Some((0, u8::MAX.into())),
+            DType::I32 => Some((i32::MIN.into(), i32::MAX.into())),
+            DType::I64 => Some((i64::MIN, i64::MAX)),
+            _ => None,
+        }
+    }
+
+    /// The integer of an integer type that equals `value` modulo 2 to the power of its width.
+    pub(crate) fn wrap(self, value: i64) -> i64 {
+        match self {
+            DType::U8 => (value as u8).into(),
+            DType::I32 => (value as i32).into(),
+            _ => value,
+        }
+    }
+
+    /// Whether float arithmetic is done in this type: `f32` or `f64`.
     pub fn is_arithmetic(self) -> bool {
         matches!(self, DType::F32 | DType::F64)
     }
 
-    /// A number rounded to this type, once, to nearest even; `bool` is "not zero".
+    /// A number rounded to this type, once, to nearest even; `bool` is "not zero", and integers
+    /// are cut toward zero and saturate (the largest `i64` being 2^63 here).
     pub fn round(self, value: f64) -> f64 {
         match self {
             DType::Bool => f64::from(value != 0.0),
+            DType::U8 => f64::from(value as u8),
+            DType::I32 => f64::from(value as i32),
+            DType::I64 => value as i64 as f64,
             DType::F16 => round_to(value, 11, -14, 65504.0),
             DType::BF16 => round_to(value, 8, -126, BF16_MAX),
             DType::F32 => f64::from(value as f32),

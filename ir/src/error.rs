@@ -61,6 +61,13 @@ pub enum Fault {
         /// What the op takes.
         hint: &'static str,
     },
+    /// A number meets integers of a type that does not have it.
+    Number {
+        /// The number.
+        value: String,
+        /// The integer type.
+        dtype: DType,
+    },
     /// The op got the wrong number of operands.
     Arity {
         /// The op's name.
@@ -135,6 +142,14 @@ impl fmt::Display for Fault {
             Fault::Types { op, operands, hint } => {
                 let names: Vec<&str> = operands.iter().map(|d| d.name()).collect();
                 write!(f, "{op}: operands are {}; {hint}", names.join(" and "))
+            }
+            Fault::Number { value, dtype } => {
+                let (least, most) = dtype.integer_range().unwrap_or_default();
+                write!(
+                    f,
+                    "the number {value} is no {dtype}; write an integer from {least} to {most}, or \
+                     convert what it meets, as in f32(x)"
+                )
             }
             Fault::Arity { op, expected, found } => {
                 let s = if *expected == 1 { "" } else { "s" };

@@ -1,11 +1,12 @@
 //! The reference interpreter: what a graph means, op by op.
 //!
 //! Every op is the scalar function of its row in the op table, rounded to the type of its node.
-//! Arrays are held as `f64`, in row-major order. Simple and slow; other stages are tested
+//! Arrays are held as `f64`, those of integers as `i64`, in row-major order. Simple and slow; other stages are tested
 //! against it.
 
 use crate::dtype::DType;
 use crate::graph::{Graph, Input, Node, NodeId};
+use crate::number::Scalar;
 use crate::ops::Op;
 use crate::shape::{Dim, Shape};
 use std::collections::HashMap;
@@ -18,22 +19,55 @@ const MAX_ELEMENTS: usize = 1 << 27;
 pub struct Array {
     dtype: DType,
     shape: Vec<usize>,
-    data: Vec<f64>,
+    data: Data,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Data {
+    /// Floats and bools.
+    Floats(Vec<f64>),
+    Integers(Vec<i64>),
+}
+
+impl Data {
+    /// Of values that have the type.
+    fn collect(dtype: DType, values: impl Iterator<Item = Scalar>) -> Data {
+        let integer = |value| match value {
+            Scalar::Integer(value) => value,
+            Scalar::Float(_) => panic!("an op on integers gave a float"),
+        };
+        match dtype.is_integer() {
+            true => Data::Integers(values.map(integer).collect()),
+            false => Data::Floats(values.map(Scalar::to_f64).collect()),
+        }
+    }
+
+    fn at(&self, index: usize) -> Scalar {
+        match self {
+            Data::Floats(data) => Scalar::Float(data[index]),
+            Data::Integers(data) => Scalar::Integer(data[index]),
+        }
+    }
 }
 
 impl Array {
-    /// An array of `data` in row-major order, rounded to `dtype`.
-    pub fn new(dtype: DType, shape: Vec<usize>, mut data: Vec<f64>) -> Result<Array, EvalError> {
+    /// An array of `data` in row-major order, each an `f64` or an `i64`, converted to `dtype`.
+    pub fn new<T: Into<Scalar>>(
+        dtype: DType,
+        shape: Vec<usize>,
+        data: Vec<T>,
+    ) -> Result<Array, EvalError> {
         if element_count(&shape)? != data.len() {
             return Err(EvalError::Length { shape, length: data.len() });
         }
-        data.iter_mut().for_each(|value| *value = dtype.round(*value));
+        let data = Data::collect(dtype, data.into_iter().map(|value| value.into().cast(dtype)));
         Ok(Array { dtype, shape, data })
     }
 
     /// A single number.
-    pub fn scalar(dtype: DType, value: f64) -> Array {
-        Array { dtype, shape: Vec::new(), data: vec![dtype.round(value)] }
+    pub fn scalar(dtype: DType, value: impl Into<Scalar>) -> Array {
+        let data = Data::collect(dtype, std::iter::once(value.into().cast(dtype)));
+        Array { dtype, shape: Vec::new(), data }
     }
 
     /// The element type.
@@ -47,13 +81,33 @@ impl Array {
     }
 
     /// The elements in row-major order; a bool is 1 or 0.
+    ///
+    /// # Panics
+    ///
+    /// If they are integers: those are [`integers`](Array::integers).
     pub fn data(&self) -> &[f64] {
-        &self.data
+        match &self.data {
+            Data::Floats(data) => data,
+            Data::Integers(_) => panic!("an array of {} has no floats", self.dtype),
+        }
+    }
+
+    /// The elements in row-major order.
+    ///
+    /// # Panics
+    ///
+    /// If they are no integers: those are [`data`](Array::data).
+    pub fn integers(&self) -> &[i64] {
+        match &self.data {
+            Data::Integers(data) => data,
+            Data::Floats(_) => panic!("an array of {} has no integers", self.dtype),
+        }
     }
 
     /// Repeated along new axes and axes of size 1.
     fn broadcast_to(&self, shape: &[usize]) -> Array {
-        let data = Walk::new(&self.shape, shape).map(|index| self.data[index]).collect();
+        let values = Walk::new(&self.shape, shape).map(|index| self.data.at(index));
+        let data = Data::collect(self.dtype, values);
         Array { dtype: self.dtype, shape: shape.to_vec(), data }
     }
 }
@@ -193,7 +247,10 @@ fn eval_nodes(graph: &Graph, inputs: &[Array]) -> Result<Vec<Array>, EvalError> 
         let value = |id: &NodeId| &values[id.index()][0];
         let result = match node {
             Node::Input(index) => vec![inputs[*index as usize].clone()],
-            Node::Const(bits) => vec![Array::scalar(graph.dtype(id), f64::from_bits(*bits))],
+            Node::Const(bits) => {
+                let dtype = graph.dtype(id);
+                vec![Array::scalar(dtype, Scalar::from_bits(dtype, *bits))]
+            }
             Node::Op(op, args) => {
                 let operands: Vec<&Array> = args.iter().map(value).collect();
                 vec![elementwise(*op, graph.dtype(id), &operands)?]
@@ -216,15 +273,14 @@ fn elementwise(op: Op, dtype: DType, operands: &[&Array]) -> Result<Array, EvalE
     let shape = common_shape(op.name(), operands)?;
     let computed_in = operands[operands.len() - 1].dtype;
     let mut walks: Vec<Walk> = operands.iter().map(|a| Walk::new(&a.shape, &shape)).collect();
-    let mut values = [0.0; 3];
-    let data = (0..element_count(&shape)?)
-        .map(|_| {
-            for ((value, operand), walk) in values.iter_mut().zip(operands).zip(&mut walks) {
-                *value = walk.next().map_or(f64::NAN, |index| operand.data[index]);
-            }
-            op.eval(computed_in, &values[..operands.len()])
-        })
-        .collect();
+    let mut values = [Scalar::Float(0.0); 3];
+    let results = (0..element_count(&shape)?).map(|_| {
+        for ((value, operand), walk) in values.iter_mut().zip(operands).zip(&mut walks) {
+            *value = walk.next().map_or(*value, |index| operand.data.at(index));
+        }
+        op.eval_scalars(computed_in, &values[..operands.len()])
+    });
+    let data = Data::collect(dtype, results);
     Ok(Array { dtype, shape, data })
 }
 
@@ -323,6 +379,7 @@ fn matmul(a: &Array, b: &Array) -> Result<Array, EvalError> {
     if inner != b_inner {
         return Err(misfit());
     }
+    let (left, right) = (a.data(), b.data());
     let batch = broadcast(a_batch, b_batch).ok_or_else(misfit)?;
     let mut shape = batch.clone();
     shape.extend((a.shape.len() > 1).then_some(rows));
@@ -332,45 +389,52 @@ fn matmul(a: &Array, b: &Array) -> Result<Array, EvalError> {
         for row in 0..rows {
             for column in 0..columns {
                 let product = |k| {
-                    a.data[(a_at * rows + row) * inner + k]
-                        * b.data[(b_at * inner + k) * columns + column]
+                    left[(a_at * rows + row) * inner + k]
+                        * right[(b_at * inner + k) * columns + column]
                 };
                 data.push(a.dtype.round((0..inner).map(product).fold(0.0, |sum, term| sum + term)));
             }
         }
     }
-    Ok(Array { dtype: a.dtype, shape, data })
+    Ok(Array { dtype: a.dtype, shape, data: Data::Floats(data) })
 }
 
-/// The outputs of an elementwise graph for single numbers, rounded to the types of its inputs.
+/// The outputs of an elementwise graph for single numbers, converted to the types of its inputs.
 ///
 /// ```
 /// let graph = kiln_ir::parse("x * x + y").unwrap();
 /// assert_eq!(kiln_ir::eval_scalar(&graph, &[3.0, 1.0]), [10.0]);
 /// ```
 ///
+/// An integer comes out as `f64`, rounded.
+///
 /// # Panics
 ///
 /// If the number of inputs is wrong, or the graph has a matrix product.
 pub fn eval_scalar(graph: &Graph, inputs: &[f64]) -> Vec<f64> {
     assert_eq!(graph.inputs().len(), inputs.len(), "inputs of {}", graph.name());
+    let inputs: Vec<Scalar> = inputs.iter().map(|&value| value.into()).collect();
+    scalars(graph, &inputs).into_iter().map(Scalar::to_f64).collect()
+}
+
+fn scalars(graph: &Graph, inputs: &[Scalar]) -> Vec<Scalar> {
     let mut values = Vec::with_capacity(graph.nodes().len());
     // The outputs of fused kernels of several.
-    let mut items: HashMap<NodeId, Vec<f64>> = HashMap::new();
+    let mut items: HashMap<NodeId, Vec<Scalar>> = HashMap::new();
     for (id, node) in graph.iter() {
         let value = |id: &NodeId| values[id.index()];
         let result = match node {
-            Node::Input(index) => graph.dtype(id).round(inputs[*index as usize]),
-            Node::Const(bits) => f64::from_bits(*bits),
+            Node::Input(index) => inputs[*index as usize].cast(graph.dtype(id)),
+            Node::Const(bits) => Scalar::from_bits(graph.dtype(id), *bits),
             Node::Op(op, args) => {
-                let mut operands = [0.0; 3];
+                let mut operands = [Scalar::Float(0.0); 3];
                 operands.iter_mut().zip(args.iter()).for_each(|(to, id)| *to = value(id));
-                op.eval(graph.dtype(args[args.len() - 1]), &operands[..args.len()])
+                op.eval_scalars(graph.dtype(args[args.len() - 1]), &operands[..args.len()])
             }
             Node::Matmul(..) => panic!("{} is not elementwise", graph.name()),
             Node::Fused { body, args } => {
-                let args: Vec<f64> = args.iter().map(value).collect();
-                let outputs = eval_scalar(body, &args);
+                let args: Vec<Scalar> = args.iter().map(value).collect();
+                let outputs = scalars(body, &args);
                 let first = outputs[0];
                 items.insert(id, outputs);
                 first
@@ -471,7 +535,7 @@ mod tests {
             error("x + y", &[huge, row]),
             "an array of shape [16384, 16384] is too large for the reference interpreter"
         );
-        let overflow = Array::new(DType::F32, vec![usize::MAX, 3], vec![]).unwrap_err();
+        let overflow = Array::new(DType::F32, vec![usize::MAX, 3], Vec::<f64>::new()).unwrap_err();
         assert!(overflow.to_string().contains("too large"), "{overflow}");
         let short = Array::new(DType::F32, vec![2, 2], vec![1.0]).unwrap_err();
         assert_eq!(short.to_string(), "the shape [2, 2] does not have 1 elements");

@@ -12,6 +12,7 @@
 use crate::dtype::DType;
 use crate::error::Origin;
 use crate::for_each_op;
+use crate::number::{Number, Scalar};
 use crate::ops::Op;
 use std::collections::HashMap;
 use std::panic::Location;
@@ -37,9 +38,9 @@ pub(crate) enum Kind {
     /// A declaration: `x`, `x: f64`, `x: f32[n, 3]`.
     Input(String),
     /// A weakly typed number.
-    Number(f64),
+    Number(Number),
     /// A number of a given type.
-    Typed(DType, f64),
+    Typed(DType, Scalar),
     Op(Op, Vec<Expr>),
     Matmul(Expr, Expr),
     /// A fused kernel, as text has it: parameter names, arguments, body.
@@ -71,7 +72,7 @@ impl Drop for ExprNode {
         let mut pending = Vec::new();
         let take = |kind: &mut Kind, pending: &mut Vec<Expr>| match std::mem::replace(
             kind,
-            Kind::Number(0.0),
+            Kind::Number(Number { value: 0.0, integer: None }),
         ) {
             Kind::Op(_, operands) => pending.extend(operands),
             Kind::Matmul(a, b) => pending.extend([a, b]),
@@ -155,7 +156,7 @@ impl Expr {
     /// A number. Operators take numbers as they are; this is for functions of an `Expr`.
     #[track_caller]
     pub fn number(value: f64) -> Expr {
-        Expr::here(Kind::Number(value))
+        Expr::here(Kind::Number(value.into()))
     }
 
     /// An elementwise op on operands, for code that is generic over ops.
@@ -208,7 +209,7 @@ impl Expr {
 macro_rules! define_methods {
     (operators { $($operator_rows:tt)* } methods { $(
         $variant:ident $name:ident $arity:ident $typing:ident $(($target:expr))? [$a:expr, $b:expr]
-        {$($flag:ident)|*} ($lo:expr, $hi:expr) = $reference:expr, $doc:literal;
+        {$($flag:ident)|*} ($lo:expr, $hi:expr) = $reference:expr $(; $integers:expr)?, $doc:literal;
     )* }) => {
         impl Expr {
             $(define_methods!(@$arity $variant $name $doc);)*
@@ -250,6 +251,14 @@ impl From<f64> for Expr {
     }
 }
 
+/// An integer that `f64` may not hold; it is exact where it meets `i64`.
+impl From<i64> for Expr {
+    #[track_caller]
+    fn from(value: i64) -> Expr {
+        Expr::here(Kind::Number(value.into()))
+    }
+}
+
 impl From<&Expr> for Expr {
     fn from(expr: &Expr) -> Expr {
         expr.clone()
@@ -267,6 +276,10 @@ macro_rules! define_operator {
         define_operator!(@one $trait $method &Expr, f64);
         define_operator!(@one $trait $method f64, Expr);
         define_operator!(@one $trait $method f64, &Expr);
+        define_operator!(@one $trait $method Expr, i64);
+        define_operator!(@one $trait $method &Expr, i64);
+        define_operator!(@one $trait $method i64, Expr);
+        define_operator!(@one $trait $method i64, &Expr);
     )*};
     (@one $trait:ident $method:ident $left:ty, $right:ty) => {
         impl std::ops::$trait<$right> for $left {
@@ -280,9 +293,9 @@ macro_rules! define_operator {
     };
 }
 
-define_operator! { Add add; Sub sub; Mul mul; Div div; Rem rem; }
+define_operator! { Add add; Sub sub; Mul mul; Div div; Rem rem; Shl shl; Shr shr; }
 
-/// Logic on bools: `&a & &b`, `a | b`, `!a`.
+/// Logic on bools and bits of integers: `&a & &b`, `a | b`, `a ^ b`, `!a`.
 macro_rules! define_logic {
     ($($trait:ident $method:ident $op:ident;)*) => {$(
         define_logic!(@one $trait $method $op Expr, Expr);
@@ -302,7 +315,7 @@ macro_rules! define_logic {
     };
 }
 
-define_logic! { BitAnd bitand And; BitOr bitor Or; }
+define_logic! { BitAnd bitand And; BitOr bitor Or; BitXor bitxor Xor; }
 
 macro_rules! define_unary_operator {
     ($($trait:ident $method:ident for $($operand:ty),+;)*) => {$($(

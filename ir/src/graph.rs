@@ -2,6 +2,7 @@
 
 use crate::dtype::DType;
 use crate::error::Fault;
+use crate::number::Scalar;
 use crate::ops::{Op, Typing};
 use crate::shape::{Dim, Shape};
 use std::collections::HashMap;
@@ -67,7 +68,7 @@ impl Deref for Args {
 pub enum Node {
     /// An input, by index.
     Input(u32),
-    /// A number, by the bits of its `f64` value (which its type can represent exactly).
+    /// A number that its type has, by [`Scalar::bits`]: those of its `f64` value, or of an integer.
     Const(u64),
     /// An elementwise op; operands broadcast.
     Op(Op, Args),
@@ -204,10 +205,18 @@ impl Graph {
     }
 
     /// The value of a constant node.
-    pub fn constant_value(&self, id: NodeId) -> Option<f64> {
+    pub fn scalar(&self, id: NodeId) -> Option<Scalar> {
         match self.nodes[id.index()] {
-            Node::Const(bits) => Some(f64::from_bits(bits)),
+            Node::Const(bits) => Some(Scalar::from_bits(self.dtype(id), bits)),
             _ => None,
+        }
+    }
+
+    /// The value of a constant node of a float type or `bool`.
+    pub fn constant_value(&self, id: NodeId) -> Option<f64> {
+        match self.scalar(id)? {
+            Scalar::Float(value) => Some(value),
+            Scalar::Integer(_) => None,
         }
     }
 
@@ -239,9 +248,10 @@ impl Graph {
         self.push(Node::Input(index), dtype, shape)
     }
 
-    /// A constant, rounded to `dtype`.
-    pub fn constant(&mut self, dtype: DType, value: f64) -> Result<NodeId, Fault> {
-        self.push(Node::Const(dtype.round(value).to_bits()), dtype, Shape::scalar())
+    /// A constant, an `f64` or an `i64` converted to `dtype` as by [`Scalar::cast`].
+    pub fn constant(&mut self, dtype: DType, value: impl Into<Scalar>) -> Result<NodeId, Fault> {
+        let value = value.into().cast(dtype);
+        self.push(Node::Const(value.bits()), dtype, Shape::scalar())
     }
 
     /// An elementwise op on operands whose types fit as they are.
@@ -252,11 +262,7 @@ impl Graph {
         }
         let dtypes: Vec<DType> = operands.iter().map(|&id| self.dtype(id)).collect();
         let Some(dtype) = op.result_type(&dtypes) else {
-            let hint = match op.info().typing {
-                Typing::Logic => "it takes bools; make them by a comparison or by bool(x)",
-                Typing::Select => "it takes a bool, then two operands of one type",
-                _ => "it takes floats of one type; convert with f32(x) or f64(x)",
-            };
+            let hint = what_it_takes(op, &dtypes);
             return Err(Fault::Types { op: op.name(), operands: dtypes, hint });
         };
         let mut shape = self.shape(operands[0]).clone();
@@ -365,7 +371,7 @@ impl Graph {
     fn copy(&mut self, node: &Node, dtype: DType, operands: &[NodeId]) -> Result<NodeId, Fault> {
         match node {
             Node::Input(index) => self.input(self.inputs[*index as usize].clone()),
-            Node::Const(bits) => self.constant(dtype, f64::from_bits(*bits)),
+            Node::Const(bits) => self.constant(dtype, Scalar::from_bits(dtype, *bits)),
             Node::Op(op, _) => self.op(*op, operands),
             Node::Matmul(..) => self.matmul(operands[0], operands[1]),
             Node::Fused { body, .. } => {
@@ -401,6 +407,29 @@ impl Graph {
         &mut self,
     ) -> (&mut Vec<Input>, &mut Vec<Node>, &mut Vec<(DType, Shape)>, &mut Vec<NodeId>) {
         (&mut self.inputs, &mut self.nodes, &mut self.types, &mut self.outputs)
+    }
+}
+
+/// What an op takes that does not take these.
+fn what_it_takes(op: Op, dtypes: &[DType]) -> &'static str {
+    let has = |is: fn(DType) -> bool| dtypes.iter().any(|&dtype| is(dtype));
+    match op.info().typing {
+        Typing::Number | Typing::Compare | Typing::Select
+            if has(DType::is_integer) && has(DType::is_float) =>
+        {
+            "integers and floats do not mix; convert one of them, as in f32(x) or i32(x)"
+        }
+        Typing::Logic => {
+            "it takes bools, or integers of one type; make bools by a comparison or by bool(x)"
+        }
+        Typing::Integer => "it takes integers of one type; convert with i32(x) or i64(x)",
+        Typing::Select => "it takes a bool, then two operands of one type",
+        Typing::Number | Typing::Compare => {
+            "it takes numbers of one type; convert with f32(x) or i32(x)"
+        }
+        Typing::Float | Typing::Cast(_) => {
+            "it takes floats of one type; convert with f32(x) or f64(x)"
+        }
     }
 }
 

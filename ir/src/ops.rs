@@ -6,6 +6,7 @@
 //! [`derived`](crate::derived).
 
 use crate::dtype::DType;
+use crate::number::Scalar;
 use crate::scalar;
 
 /// How operand types make the result type.
@@ -13,9 +14,13 @@ use crate::scalar;
 pub enum Typing {
     /// Floats of one type give that type.
     Float,
-    /// Floats of one type give `bool`.
+    /// Floats or integers of one type give that type.
+    Number,
+    /// Integers of one type give that type.
+    Integer,
+    /// Floats or integers of one type give `bool`.
     Compare,
-    /// Bools give `bool`.
+    /// Bools give `bool`; integers of one type give that type.
     Logic,
     /// A bool and two operands of one type give that type.
     Select,
@@ -34,7 +39,19 @@ pub enum Reference {
     Ternary(fn(f64, f64, f64) -> f64),
 }
 
-/// Algebraic properties of an op. They hold for the bits of every implementation.
+/// The meaning of an op on integers, in `i64`. What comes out is cut to the width of their type.
+#[derive(Clone, Copy, Debug)]
+pub enum IntegerReference {
+    /// One operand.
+    Unary(fn(i64) -> i64),
+    /// Two operands; of a shift, the second is below the width.
+    Binary(fn(i64, i64) -> i64),
+    /// Three operands.
+    Ternary(fn(i64, i64, i64) -> i64),
+}
+
+/// Algebraic properties of an op on floats. They hold for the bits of every implementation;
+/// [`COMMUTATIVE`](Flags::COMMUTATIVE) holds for integers too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flags(u8);
 
@@ -74,17 +91,20 @@ pub struct OpInfo {
     pub max_ulp: [f64; 2],
     /// Algebraic properties.
     pub flags: Flags,
-    /// Bounds of the result where it is not NaN.
+    /// Bounds of a float result where it is not NaN.
     pub range: (f64, f64),
-    /// The scalar meaning.
+    /// The scalar meaning; of an op on integers alone, on numbers so small that nothing wraps.
     pub reference: Reference,
+    /// The meaning on integers, where it takes them and is no comparison, choice or conversion.
+    pub integers: Option<IntegerReference>,
     /// One line of documentation.
     pub doc: &'static str,
 }
 
 /// Calls `$callback!` with every row of the op table.
 ///
-/// A row is `Variant name Typing [f32 ulp, f64 ulp] {flags} (range) = reference, "doc";`. Rows of
+/// A row is `Variant name Typing [f32 ulp, f64 ulp] {flags} (range) = reference, "doc";`, with
+/// `; meaning on integers` after the reference of an op that takes them. Rows of
 /// `operators` have no `Expr` method of their own: the operator is the method.
 #[macro_export]
 #[doc(hidden)]
@@ -92,19 +112,22 @@ macro_rules! for_each_op {
     ($callback:ident) => {
         $callback! {
             operators {
-                Neg neg Unary Float [0.0, 0.0] {ODD} (NEG_INF, INF) = |a| -a, "`-a`: the sign flipped, of NaN too";
-                Not not Unary Logic [0.0, 0.0] {} (0.0, 1.0) = |a| truth(a == 0.0), "`!a`: logical not";
-                Add add Binary Float [0.5, 0.5] {COMMUTATIVE} (NEG_INF, INF) = |a, b| a + b, "`a + b`";
-                Sub sub Binary Float [0.5, 0.5] {} (NEG_INF, INF) = |a, b| a - b, "`a - b`";
-                Mul mul Binary Float [0.5, 0.5] {COMMUTATIVE} (NEG_INF, INF) = |a, b| a * b, "`a * b`";
-                Div div Binary Float [0.5, 0.5] {} (NEG_INF, INF) = |a, b| a / b, "`a / b`";
-                Rem rem Binary Float [0.0, 0.0] {} (NEG_INF, INF) = libm::fmod, "`a % b`: the remainder of the quotient rounded toward zero, exact, with the sign of `a` (as Rust and C)";
-                And and Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != 0.0 && b != 0.0), "`a & b`: logical and";
-                Or or Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != 0.0 || b != 0.0), "`a | b`: logical or";
+                Neg neg Unary Number [0.0, 0.0] {ODD} (NEG_INF, INF) = |a| -a; i64::wrapping_neg, "`-a`: the sign flipped, of NaN too";
+                Not not Unary Logic [0.0, 0.0] {} (0.0, 1.0) = |a| truth(a == 0.0); |a| !a, "`!a`: logical not; of integers, every bit flipped";
+                Add add Binary Number [0.5, 0.5] {COMMUTATIVE} (NEG_INF, INF) = |a, b| a + b; i64::wrapping_add, "`a + b`";
+                Sub sub Binary Number [0.5, 0.5] {} (NEG_INF, INF) = |a, b| a - b; i64::wrapping_sub, "`a - b`";
+                Mul mul Binary Number [0.5, 0.5] {COMMUTATIVE} (NEG_INF, INF) = |a, b| a * b; i64::wrapping_mul, "`a * b`";
+                Div div Binary Number [0.5, 0.5] {} (NEG_INF, INF) = |a, b| a / b; scalar::integer_quotient, "`a / b`; of integers the quotient rounded toward zero, 0 where `b` is 0";
+                Rem rem Binary Number [0.0, 0.0] {} (NEG_INF, INF) = libm::fmod; scalar::integer_remainder, "`a % b`: the remainder of the quotient rounded toward zero, exact, with the sign of `a` (as Rust and C); of integers 0 where `b` is 0";
+                And and Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != 0.0 && b != 0.0); |a, b| a & b, "`a & b`: logical and; of integers bit by bit";
+                Or or Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != 0.0 || b != 0.0); |a, b| a | b, "`a | b`: logical or; of integers bit by bit";
+                Xor xor Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != b); |a, b| a ^ b, "Exclusive or, `a ^ b` in Rust; of integers bit by bit";
+                Shl shl Binary Integer [0.0, 0.0] {} (NEG_INF, INF) = |a, b| a * b.exp2(); |a, by| a << by, "The integer `a` shifted left, `a << b` in Rust, by `b` modulo its width";
+                Shr shr Binary Integer [0.0, 0.0] {} (NEG_INF, INF) = |a, b| (a / b.exp2()).floor(); |a, by| a >> by, "The integer `a` shifted right, `a >> b` in Rust, its sign kept, by `b` modulo its width";
             }
             methods {
-                Abs abs Unary Float [0.0, 0.0] {EVEN} (0.0, INF) = f64::abs, "The magnitude: the sign bit cleared";
-                Sign sign Unary Float [0.0, 0.0] {ODD | MONOTONE} (-1.0, 1.0) = scalar::sign, "-1, 1, or the zero or NaN given";
+                Abs abs Unary Number [0.0, 0.0] {EVEN} (0.0, INF) = f64::abs; i64::wrapping_abs, "The magnitude: the sign bit cleared";
+                Sign sign Unary Number [0.0, 0.0] {ODD | MONOTONE} (-1.0, 1.0) = scalar::sign; i64::signum, "-1, 1, or the zero or NaN given";
                 Floor floor Unary Float [0.0, 0.0] {MONOTONE} (NEG_INF, INF) = f64::floor, "The largest integer not above";
                 Ceil ceil Unary Float [0.0, 0.0] {MONOTONE} (NEG_INF, INF) = f64::ceil, "The smallest integer not below";
                 Round round Unary Float [0.0, 0.0] {ODD | MONOTONE} (NEG_INF, INF) = f64::round_ties_even, "The nearest integer, ties to even (as NumPy)";
@@ -136,13 +159,16 @@ macro_rules! for_each_op {
                 Sigmoid sigmoid Unary Float [2.0, 2.0] {MONOTONE} (0.0, 1.0) = scalar::sigmoid, "`1 / (1 + exp(-a))`, accurate in both tails";
                 Erf erf Unary Float [0.97, 1.2] {ODD | MONOTONE} (-1.0, 1.0) = libm::erf, "The error function";
                 Erfc erfc Unary Float [2.1, 2.0] {} (0.0, 2.0) = libm::erfc, "`1 - erf(a)`, accurate in the tail";
+                ToU8 u8 Unary Cast(DType::U8) [0.0, 0.0] {} (NEG_INF, INF) = |a| DType::U8.round(a), "Converted to `u8`: cut toward zero, saturating, 0 for NaN; a bool is 1 or 0";
+                ToI32 i32 Unary Cast(DType::I32) [0.0, 0.0] {} (NEG_INF, INF) = |a| DType::I32.round(a), "Converted to `i32`: cut toward zero, saturating, 0 for NaN; a bool is 1 or 0";
+                ToI64 i64 Unary Cast(DType::I64) [0.0, 0.0] {} (NEG_INF, INF) = |a| DType::I64.round(a), "Converted to `i64`: cut toward zero, saturating, 0 for NaN; a bool is 1 or 0";
                 ToF16 f16 Unary Cast(DType::F16) [0.5, 0.5] {ODD | MONOTONE} (NEG_INF, INF) = |a| DType::F16.round(a), "Converted to `f16`, rounded to nearest even; a bool is 1 or 0";
                 ToBF16 bf16 Unary Cast(DType::BF16) [0.5, 0.5] {ODD | MONOTONE} (NEG_INF, INF) = |a| DType::BF16.round(a), "Converted to `bf16`, rounded to nearest even; a bool is 1 or 0";
                 ToF32 f32 Unary Cast(DType::F32) [0.5, 0.5] {ODD | MONOTONE} (NEG_INF, INF) = |a| f64::from(a as f32), "Converted to `f32`, rounded to nearest even; a bool is 1 or 0";
-                ToF64 f64 Unary Cast(DType::F64) [0.0, 0.0] {ODD | MONOTONE} (NEG_INF, INF) = |a| a, "Converted to `f64`, exact; a bool is 1 or 0";
+                ToF64 f64 Unary Cast(DType::F64) [0.0, 0.0] {ODD | MONOTONE} (NEG_INF, INF) = |a| a, "Converted to `f64`, exact but for large `i64`, which are rounded to nearest even; a bool is 1 or 0";
                 ToBool bool Unary Cast(DType::Bool) [0.0, 0.0] {EVEN} (0.0, 1.0) = |a| truth(a != 0.0), "Whether it is not zero (true for NaN, as NumPy)";
-                Min min Binary Float [0.0, 0.0] {COMMUTATIVE} (NEG_INF, INF) = scalar::minimum, "The smaller; NaN if either is, -0 below +0 (IEEE 754 `minimum`)";
-                Max max Binary Float [0.0, 0.0] {COMMUTATIVE} (NEG_INF, INF) = scalar::maximum, "The larger; NaN if either is, -0 below +0 (IEEE 754 `maximum`)";
+                Min min Binary Number [0.0, 0.0] {COMMUTATIVE} (NEG_INF, INF) = scalar::minimum; i64::min, "The smaller; NaN if either is, -0 below +0 (IEEE 754 `minimum`)";
+                Max max Binary Number [0.0, 0.0] {COMMUTATIVE} (NEG_INF, INF) = scalar::maximum; i64::max, "The larger; NaN if either is, -0 below +0 (IEEE 754 `maximum`)";
                 Pow pow Binary Float [0.6, 1.1] {} (NEG_INF, INF) = libm::pow, "`a` to the power of `b`, special cases as IEEE 754";
                 Atan2 atan2 Binary Float [1.6, 1.6] {} (-3.15, 3.15) = libm::atan2, "The angle of the point (b, a) in radians, over all four quadrants";
                 Hypot hypot Binary Float [1.0, 1.0] {COMMUTATIVE} (0.0, INF) = libm::hypot, "`sqrt(a*a + b*b)` without overflow; infinite if either is";
@@ -155,7 +181,7 @@ macro_rules! for_each_op {
                 Ne ne Binary Compare [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != b), "`a != b`; true on NaN";
                 Select select Ternary Select [0.0, 0.0] {} (NEG_INF, INF) = |m, a, b| if m != 0.0 { a } else { b }, "The second operand where the first is true, else the third";
                 Fma fma Ternary Float [0.5, 0.5] {} (NEG_INF, INF) = f64::mul_add, "`a*b + c`, rounded once";
-                Clamp clamp Ternary Float [0.0, 0.0] {} (NEG_INF, INF) = |a, lo, hi| scalar::minimum(scalar::maximum(a, lo), hi), "`min(max(a, lo), hi)`; NaN if any is";
+                Clamp clamp Ternary Number [0.0, 0.0] {} (NEG_INF, INF) = |a, lo, hi| scalar::minimum(scalar::maximum(a, lo), hi); |a, lo, hi| a.max(lo).min(hi), "`min(max(a, lo), hi)`; NaN if any is";
             }
         }
     };
@@ -171,7 +197,7 @@ fn truth(value: bool) -> f64 {
 macro_rules! define_ops {
     ($($group:ident { $(
         $variant:ident $name:ident $arity:ident $typing:ident $(($target:expr))? [$ulp32:expr, $ulp64:expr]
-        {$($flag:ident)|*} ($lo:expr, $hi:expr) = $reference:expr, $doc:literal;
+        {$($flag:ident)|*} ($lo:expr, $hi:expr) = $reference:expr $(; $integers:expr)?, $doc:literal;
     )* })*) => {
         /// An elementwise op. The rows of the table say all there is to say about each.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -193,9 +219,12 @@ macro_rules! define_ops {
             flags: Flags::NONE $(.union(Flags::$flag))*,
             range: ($lo, $hi),
             reference: Reference::$arity($reference),
+            integers: define_ops!(@integers $arity $($integers)?),
             doc: $doc,
         }),*),*];
     };
+    (@integers $arity:ident) => { None };
+    (@integers $arity:ident $integers:expr) => { Some(IntegerReference::$arity($integers)) };
 }
 
 for_each_op!(define_ops);
@@ -234,7 +263,7 @@ impl Op {
     /// Its maximum error in ULP for a result of type `dtype`.
     pub fn max_ulp(self, dtype: DType) -> f64 {
         match dtype {
-            DType::Bool => 0.0,
+            DType::Bool | DType::U8 | DType::I32 | DType::I64 => 0.0,
             DType::F16 | DType::BF16 | DType::F32 => self.info().max_ulp[0],
             DType::F64 => self.info().max_ulp[1],
         }
@@ -251,10 +280,14 @@ impl Op {
             return None;
         }
         let same = operands.windows(2).all(|pair| pair[0] == pair[1]);
+        let (first, integer) = (operands[0], operands[0].is_integer());
+        let number = integer || first.is_arithmetic();
         match self.info().typing {
-            Typing::Float => (same && operands[0].is_arithmetic()).then_some(operands[0]),
-            Typing::Compare => (same && operands[0].is_arithmetic()).then_some(DType::Bool),
-            Typing::Logic => (same && operands[0] == DType::Bool).then_some(DType::Bool),
+            Typing::Float => (same && first.is_arithmetic()).then_some(first),
+            Typing::Number => (same && number).then_some(first),
+            Typing::Integer => (same && integer).then_some(first),
+            Typing::Compare => (same && number).then_some(DType::Bool),
+            Typing::Logic => (same && (integer || first == DType::Bool)).then_some(first),
             Typing::Select => {
                 (operands[0] == DType::Bool && operands[1] == operands[2]).then_some(operands[1])
             }
@@ -283,16 +316,65 @@ impl Op {
             _ => panic!("{} takes {} operands, got {}", self.name(), self.arity(), operands.len()),
         };
         match self.info().typing {
-            Typing::Float | Typing::Select => dtype.round(exact),
-            Typing::Compare | Typing::Logic | Typing::Cast(_) => exact,
+            Typing::Float | Typing::Number | Typing::Select => dtype.round(exact),
+            Typing::Integer | Typing::Compare | Typing::Logic | Typing::Cast(_) => exact,
         }
+    }
+
+    /// The meaning on integers of type `dtype`; `None` for an op that gives no integer for them.
+    ///
+    /// Everything wraps around: the exact result modulo 2 to the power of the width.
+    pub fn eval_integers(self, dtype: DType, operands: &[i64]) -> Option<i64> {
+        let value = match (self.info().integers?, operands) {
+            (IntegerReference::Unary(f), &[a]) => f(a),
+            (IntegerReference::Binary(f), &[a, b]) if self.info().typing == Typing::Integer => {
+                f(a, b & (dtype.size() as i64 * 8 - 1))
+            }
+            (IntegerReference::Binary(f), &[a, b]) => f(a, b),
+            (IntegerReference::Ternary(f), &[a, b, c]) => f(a, b, c),
+            _ => return None,
+        };
+        Some(dtype.wrap(value))
+    }
+
+    /// The scalar definition for operands of any type that it takes; `dtype` is that of the last.
+    ///
+    /// # Panics
+    ///
+    /// If the operands do not fit the op.
+    pub fn eval_scalars(self, dtype: DType, operands: &[Scalar]) -> Scalar {
+        match self.info().typing {
+            Typing::Cast(to) => return operands[0].cast(to),
+            Typing::Select => return operands[if operands[0].is_true() { 1 } else { 2 }],
+            _ => {}
+        }
+        let mut floats = [0.0; 3];
+        let mut integers = [0; 3];
+        for (index, operand) in operands.iter().enumerate() {
+            match *operand {
+                Scalar::Float(value) => floats[index] = value,
+                Scalar::Integer(value) => integers[index] = value,
+            }
+        }
+        let integers = &integers[..operands.len()];
+        if !dtype.is_integer() {
+            return Scalar::Float(self.eval(dtype, &floats[..operands.len()]));
+        }
+        if let Some(value) = self.eval_integers(dtype, integers) {
+            return Scalar::Integer(value);
+        }
+        // Of two integers their order is that of their difference's sign.
+        let &[a, b] = integers else { panic!("{} takes no integers", self.name()) };
+        let order = i64::from(a > b) - i64::from(a < b);
+        Scalar::Float(self.eval(DType::F64, &[order as f64, 0.0]))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Flags, Op, TABLE};
+    use super::{Flags, Op, TABLE, Typing};
     use crate::dtype::DType;
+    use crate::number::Scalar;
 
     #[test]
     fn rows_are_in_the_order_of_the_enum() {
@@ -329,6 +411,41 @@ mod tests {
         for dtype in DType::ALL {
             assert_eq!(Op::cast_to(dtype).result_type(&[DType::F32]), Some(dtype));
         }
+    }
+
+    #[test]
+    fn ops_on_integers_have_a_meaning_for_them() {
+        for row in TABLE {
+            let expected = matches!(row.typing, Typing::Number | Typing::Integer | Typing::Logic);
+            assert_eq!(row.integers.is_some(), expected, "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn integers_wrap_around() {
+        let at = |op: Op, dtype, operands: &[i64]| op.eval_integers(dtype, operands).unwrap();
+        let (least, large) = (i64::from(i32::MIN), i64::from(i32::MAX));
+        assert_eq!(at(Op::Add, DType::I32, &[large, 1]), least);
+        assert_eq!(at(Op::Div, DType::I32, &[least, -1]), least);
+        assert_eq!(at(Op::Div, DType::I64, &[i64::MIN, -1]), i64::MIN);
+        assert_eq!(at(Op::Rem, DType::I64, &[i64::MIN, -1]), 0);
+        assert_eq!(at(Op::Div, DType::I64, &[7, 0]), 0);
+        assert_eq!(at(Op::Rem, DType::U8, &[7, 0]), 0);
+        assert_eq!(at(Op::Sub, DType::U8, &[3, 5]), 254);
+        assert_eq!(at(Op::Neg, DType::U8, &[1]), 255);
+        assert_eq!(at(Op::Not, DType::U8, &[1]), 254);
+        assert_eq!(at(Op::Abs, DType::I32, &[least]), least);
+        assert_eq!(at(Op::Shl, DType::U8, &[0x81, 9]), 2);
+        assert_eq!(at(Op::Shr, DType::I32, &[-8, 33]), -4);
+        assert_eq!(at(Op::Shr, DType::I64, &[-8, -63]), -4);
+        let compared = |op: Op, a: i64, b: i64| {
+            op.eval_scalars(DType::I64, &[a, b].map(Scalar::Integer)) == Scalar::Float(1.0)
+        };
+        // As f64 these are one number.
+        assert!(
+            compared(Op::Lt, i64::MAX - 1, i64::MAX) && compared(Op::Ne, i64::MAX - 1, i64::MAX)
+        );
+        assert!(compared(Op::Ge, i64::MAX, i64::MIN) && !compared(Op::Eq, i64::MAX, i64::MAX - 1));
     }
 
     #[test]

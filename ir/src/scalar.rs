@@ -21,6 +21,16 @@ pub(crate) fn maximum(a: f64, b: f64) -> f64 {
     -minimum(-a, -b)
 }
 
+/// The quotient rounded toward zero; 0 for a zero divisor.
+pub(crate) fn integer_quotient(a: i64, b: i64) -> i64 {
+    if b == 0 { 0 } else { a.wrapping_div(b) }
+}
+
+/// The remainder of [`integer_quotient`], with the sign of `a`; 0 for a zero divisor.
+pub(crate) fn integer_remainder(a: i64, b: i64) -> i64 {
+    if b == 0 { 0 } else { a.wrapping_rem(b) }
+}
+
 /// The logistic function without cancellation: `exp(-|a|)` never overflows.
 pub(crate) fn sigmoid(a: f64) -> f64 {
     let e = libm::exp(-a.abs());

@@ -2,6 +2,7 @@
 
 use crate::declaration::{RESERVED, is_name};
 use crate::graph::{Graph, Node, NodeId, matmul_shape};
+use crate::number::Scalar;
 use crate::shape::Shape;
 use std::collections::HashSet;
 
@@ -77,8 +78,9 @@ fn one(graph: &Graph, id: NodeId, node: &Node) -> Result<(), String> {
         }
         Node::Const(bits) => {
             let dtype = graph.dtype(id);
-            if dtype.round(f64::from_bits(*bits)).to_bits() != *bits {
-                return Err(format!("{} is no value of {dtype}", f64::from_bits(*bits)));
+            let value = Scalar::from_bits(dtype, *bits);
+            if value.cast(dtype).bits() != *bits {
+                return Err(format!("{value:?} is no value of {dtype}"));
             }
             (dtype, Shape::scalar())
         }

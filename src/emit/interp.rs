@@ -70,9 +70,9 @@ unsafe fn read(at: *const u8, storage: Storage) -> u64 {
     unsafe {
         match storage {
             Storage::F16 | Storage::BF16 => u64::from(at.cast::<u16>().read_unaligned()),
-            Storage::F32 => u64::from(at.cast::<u32>().read_unaligned()),
-            Storage::F64 => at.cast::<u64>().read_unaligned(),
-            Storage::Bool => u64::from(at.read()),
+            Storage::F32 | Storage::I32 => u64::from(at.cast::<u32>().read_unaligned()),
+            Storage::F64 | Storage::I64 => at.cast::<u64>().read_unaligned(),
+            Storage::Bool | Storage::U8 => u64::from(at.read()),
         }
     }
 }
@@ -87,9 +87,9 @@ unsafe fn write(at: *mut u8, storage: Storage, bits: u64) {
     unsafe {
         match storage {
             Storage::F16 | Storage::BF16 => at.cast::<u16>().write_unaligned(bits as u16),
-            Storage::F32 => at.cast::<u32>().write_unaligned(bits as u32),
-            Storage::F64 => at.cast::<u64>().write_unaligned(bits),
-            Storage::Bool => at.write(bits as u8),
+            Storage::F32 | Storage::I32 => at.cast::<u32>().write_unaligned(bits as u32),
+            Storage::F64 | Storage::I64 => at.cast::<u64>().write_unaligned(bits),
+            Storage::Bool | Storage::U8 => at.write(bits as u8),
         }
     }
 }

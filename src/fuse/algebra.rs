@@ -7,7 +7,7 @@ use super::machine::Machine;
 use super::rules::{Floats, rewrites};
 use super::term::{Head, Term};
 use egg::{EGraph, Id, Language, Runner, SimpleScheduler, StopReason};
-use kiln_ir::{DType, Flags, Graph, Node, NodeId, Op};
+use kiln_ir::{DType, Flags, Graph, Node, NodeId, Op, Scalar};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -232,7 +232,7 @@ fn rebuild(graph: &Graph, indexed: &Indexed, choice: &Choice) -> Graph {
         }
         let id = match term.head() {
             Head::Input(index) => result.input(graph.inputs()[index as usize].clone()),
-            Head::Const(dtype, bits) => result.constant(dtype, f64::from_bits(bits)),
+            Head::Const(dtype, bits) => result.constant(dtype, Scalar::from_bits(dtype, bits)),
             Head::Op(op) => result.op(op, &children),
             Head::Matmul => result.matmul(children[0], children[1]),
         };

@@ -6,7 +6,7 @@ use super::inline::inline;
 use super::machine::Machine;
 use super::term::{Head, Term};
 use egg::{FlatTerm, Id, Language};
-use kiln_ir::{Graph, NodeId};
+use kiln_ir::{Graph, NodeId, Scalar};
 use std::fmt;
 
 /// The largest program, written out as a tree, that is proved: proofs are about trees, and what is
@@ -120,7 +120,7 @@ fn copy_term(graph: &Graph, term: &FlatTerm<Term>, result: &mut Graph) -> NodeId
         term.children.iter().map(|child| copy_term(graph, child, result)).collect();
     let copied = match term.node.head() {
         Head::Input(index) => result.input(graph.inputs()[index as usize].clone()),
-        Head::Const(dtype, bits) => result.constant(dtype, f64::from_bits(bits)),
+        Head::Const(dtype, bits) => result.constant(dtype, Scalar::from_bits(dtype, bits)),
         Head::Op(op) => result.op(op, &children),
         Head::Matmul => result.matmul(children[0], children[1]),
     };

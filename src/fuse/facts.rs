@@ -3,12 +3,15 @@
 //! Facts only ever get stronger, and their lattice has finite height (interval ends are snapped
 //! to [`THRESHOLDS`]): otherwise an equality such as `s = s * 0.99999994` would shrink an interval
 //! by one ulp a step and `rebuild` would not end.
+//!
+//! They are facts about floats and bools. Of integers nothing is known but type and shape: no number
+//! is folded, and no rule matches them.
 
 use super::Mode;
 use super::machine::Machine;
 use super::term::{Head, Term};
 use egg::{Analysis, DidMerge, EGraph, Id};
-use kiln_ir::{DType, Op, Shape};
+use kiln_ir::{DType, Op, Scalar, Shape};
 use std::collections::HashMap;
 
 /// Where intervals may end, besides their negatives and infinities.
@@ -122,9 +125,11 @@ impl Analysis<Term> for FactAnalysis {
                 anything(dtype, shape)
             }
             Head::Const(dtype, bits) => {
-                let value = f64::from_bits(bits);
                 let shape = egraph.analysis.intern(Shape::scalar());
-                constant(dtype, shape, value)
+                match Scalar::from_bits(dtype, bits) {
+                    Scalar::Float(value) => constant(dtype, shape, value),
+                    Scalar::Integer(_) => anything(dtype, shape),
+                }
             }
             Head::Matmul => {
                 // Its shape is its own: the class id tells it from other products.
@@ -142,6 +147,9 @@ impl Analysis<Term> for FactAnalysis {
                 let dtype = op.result_type(&dtypes).unwrap_or_else(|| {
                     panic!("a rule built {} of {dtypes:?}", op.name());
                 });
+                if dtype.is_integer() {
+                    return anything(dtype, shape);
+                }
                 let squares = term.children_are_one();
                 let mut facts = transfer(op, dtype, shape, &refs, squares);
                 if let Some(value) = fold(egraph.analysis.fold, op, &refs) {

@@ -1,6 +1,6 @@
 //! Takes fused kernels apart again, so that fusion can start from any graph, fused text included.
 
-use kiln_ir::{Graph, Input, Node, NodeId};
+use kiln_ir::{Graph, Input, Node, NodeId, Scalar};
 use std::collections::HashMap;
 
 /// The same program without fused nodes.
@@ -36,7 +36,10 @@ fn copy(
     let at = |id: &NodeId| values[id][0];
     let copied = match graph.node(id) {
         Node::Input(index) => result.input(inputs[*index as usize].clone()),
-        Node::Const(bits) => result.constant(graph.dtype(id), f64::from_bits(*bits)),
+        Node::Const(bits) => {
+            let dtype = graph.dtype(id);
+            result.constant(dtype, Scalar::from_bits(dtype, *bits))
+        }
         Node::Op(op, args) => {
             let operands: Vec<NodeId> = args.iter().map(at).collect();
             result.op(*op, &operands)

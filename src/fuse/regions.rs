@@ -17,7 +17,7 @@ use egg::{
     Analysis, Applier, DidMerge, EGraph, Id, Language, PatternAst, Rewrite, Runner, SearchMatches,
     Searcher, SimpleScheduler, Subst, Symbol, Var,
 };
-use kiln_ir::{Dim, Graph, Input, Node, NodeId, Shape};
+use kiln_ir::{Dim, Graph, Input, Node, NodeId, Scalar, Shape};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -527,7 +527,10 @@ fn build(
 fn copy_leaf(graph: &Graph, id: NodeId, result: &mut Graph) -> NodeId {
     let copied = match graph.node(id) {
         Node::Input(index) => result.input(graph.inputs()[*index as usize].clone()),
-        Node::Const(bits) => result.constant(graph.dtype(id), f64::from_bits(*bits)),
+        Node::Const(bits) => {
+            let dtype = graph.dtype(id);
+            result.constant(dtype, Scalar::from_bits(dtype, *bits))
+        }
         _ => panic!("only inputs and numbers are leaves"),
     };
     copied.expect("leaves were valid before")

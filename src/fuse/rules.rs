@@ -5,7 +5,8 @@
 //! interpreter: the same rows drive the rewrites *and* their soundness tests.
 //!
 //! Variables: `a b c d` stand for anything, `k l m` for numbers, `p q` for bools. What is computed
-//! from numbers alone on a right side is folded. Rules are directional, there is no general
+//! from numbers alone on a right side is folded. No variable stands for integers, whose algebra is
+//! another one. Rules are directional, there is no general
 //! associativity, and no right side is worse than its left side within its licence.
 
 use super::Mode;
@@ -269,6 +270,7 @@ fn compile_rule(rule: &Rule, floats: Floats) -> Vec<TermRewrite> {
                     .filter(|name| !is_bool(name))
                     .map(variable)
                     .collect(),
+                variables: variables(&left).into_iter().map(variable).collect(),
                 avoid: rule.repairs.then_some(root),
             };
             // egg wants names to differ; a proof names the rule, without the type.
@@ -290,7 +292,7 @@ fn symmetries() -> Vec<TermRewrite> {
         let (left, right) = symmetry(*op);
         let name = format!("{}-{}", if op.has(Flags::ODD) { "odd" } else { "even" }, op.name());
         let (left, right) = (pattern(&side(&left, DType::F32)), pattern(&side(&right, DType::F32)));
-        Rewrite::new(name, Pattern::new(left), GuardedApplier::plain(right))
+        Rewrite::new(name, Pattern::new(left), GuardedApplier::plain(right, variable("a")))
             .unwrap_or_else(|fault| panic!("symmetry of {}: {fault}", op.name()))
     })
     .collect()
@@ -361,18 +363,22 @@ struct GuardedApplier {
     /// The type that the rule's own numbers have, and so the variables must.
     dtype: Option<DType>,
     floats: Vec<Var>,
+    /// All variables of the left side.
+    variables: Vec<Var>,
     /// The root op of a left side that is to be avoided.
     avoid: Option<Op>,
 }
 
 impl GuardedApplier {
-    fn plain(right: PatternAst<Term>) -> GuardedApplier {
+    /// Of a rule about one variable.
+    fn plain(right: PatternAst<Term>, variable: Var) -> GuardedApplier {
         GuardedApplier {
             right,
             numbers: vec![],
             when: vec![],
             dtype: None,
             floats: vec![],
+            variables: vec![variable],
             avoid: None,
         }
     }
@@ -380,7 +386,9 @@ impl GuardedApplier {
     fn holds(&self, egraph: &EGraph<Term, FactAnalysis>, subst: &Subst) -> bool {
         let typed =
             |var: &Var| self.dtype.is_none_or(|dtype| egraph[subst[*var]].data.dtype == dtype);
+        let no_integer = |var: &Var| !egraph[subst[*var]].data.dtype.is_integer();
         self.floats.first().is_none_or(typed)
+            && self.variables.iter().all(no_integer)
             && self.numbers.iter().all(|var| egraph[subst[*var]].data.constant.is_some())
             && self.when.iter().all(|when| when.holds(egraph, subst))
     }

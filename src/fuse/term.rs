@@ -4,7 +4,7 @@
 //! index and constants by bits, so that nothing depends on names or on hash order.
 
 use egg::{Id, Language};
-use kiln_ir::{DType, Op};
+use kiln_ir::{DType, Op, Scalar};
 use std::fmt;
 
 /// What a [`Term`] is, apart from its children.
@@ -12,7 +12,7 @@ use std::fmt;
 pub(crate) enum Head {
     /// An input of the graph, by index.
     Input(u32),
-    /// A number: its type and the bits of its `f64` value.
+    /// A number: its type and its bits, as [`Scalar::bits`].
     Const(DType, u64),
     /// An op of the table.
     Op(Op),
@@ -82,7 +82,10 @@ impl fmt::Display for Term {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.head {
             Head::Input(index) => write!(f, "in{index}"),
-            Head::Const(_, bits) => write!(f, "{:?}", f64::from_bits(bits)),
+            Head::Const(dtype, bits) => match Scalar::from_bits(dtype, bits) {
+                Scalar::Float(value) => write!(f, "{value:?}"),
+                Scalar::Integer(value) => write!(f, "{value}"),
+            },
             Head::Op(op) => f.write_str(op.name()),
             Head::Matmul => f.write_str("matmul"),
         }

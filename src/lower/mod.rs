@@ -9,7 +9,7 @@ mod range;
 
 use crate::vir::{Builder, Program, Storage, Type, Value, interp};
 use half::{bf16, f16};
-use kiln_ir::{DType, Graph, Node, Op, Typing};
+use kiln_ir::{DType, Graph, Node, Op, Scalar, Typing};
 use range::{Range, ranges};
 
 /// How accurate the expansions of a program are.
@@ -41,6 +41,9 @@ impl Tier {
 pub fn storage(dtype: DType) -> Storage {
     match dtype {
         DType::Bool => Storage::Bool,
+        DType::U8 => Storage::U8,
+        DType::I32 => Storage::I32,
+        DType::I64 => Storage::I64,
         DType::F16 => Storage::F16,
         DType::BF16 => Storage::BF16,
         DType::F32 => Storage::F32,
@@ -61,10 +64,14 @@ pub fn lower(body: &Graph, tier: Tier) -> Program {
     for (id, node) in body.iter() {
         values.push(match node {
             Node::Input(index) => inputs[*index as usize],
-            Node::Const(bits) => constant(&mut b, body.dtype(id), f64::from_bits(*bits)),
+            Node::Const(bits) => {
+                let dtype = body.dtype(id);
+                constant(&mut b, dtype, Scalar::from_bits(dtype, *bits))
+            }
             Node::Op(op, args) => {
                 let operands: Vec<Value> = args.iter().map(|arg| values[arg.index()]).collect();
-                lower_op(&mut b, tier, *op, &operands, ranges[args[0].index()])
+                let dtype = body.dtype(args[args.len() - 1]);
+                lower_op(&mut b, tier, *op, dtype, &operands, ranges[args[0].index()])
             }
             _ => panic!("a fused body holds elementwise ops only"),
         });
@@ -72,8 +79,15 @@ pub fn lower(body: &Graph, tier: Tier) -> Program {
     for &output in body.outputs() {
         let value = match body.node(output) {
             // The store does the rest.
-            Node::Op(Op::ToF16, args) => math::half::before_f16(&mut b, values[args[0].index()]),
-            Node::Op(Op::ToBF16, args) => math::half::before_bf16(&mut b, values[args[0].index()]),
+            Node::Op(Op::ToF16, args) => {
+                let x = values[args[0].index()];
+                math::integer_casts::before_half(&mut b, x, body.dtype(args[0]))
+            }
+            Node::Op(Op::ToBF16, args) => {
+                let x = values[args[0].index()];
+                let x = math::integer_casts::before_half(&mut b, x, body.dtype(args[0]));
+                math::half::before_bf16(&mut b, x)
+            }
             _ => values[output.index()],
         };
         b.output(value, storage(body.dtype(output)));
@@ -81,17 +95,22 @@ pub fn lower(body: &Graph, tier: Tier) -> Program {
     b.finish()
 }
 
-fn constant(b: &mut Builder, dtype: DType, value: f64) -> Value {
-    match dtype {
-        DType::Bool => b.mask(Type::M32, value != 0.0),
-        DType::F16 | DType::BF16 | DType::F32 => b.f32(value as f32),
-        DType::F64 => b.f64(value),
+fn constant(b: &mut Builder, dtype: DType, value: Scalar) -> Value {
+    match (value, storage(dtype).lane()) {
+        (_, Type::M32) => b.mask(Type::M32, value.is_true()),
+        (Scalar::Float(value), lane) => b.float(lane, value),
+        (Scalar::Integer(value), lane) => b.int(lane, value),
     }
 }
 
 /// The program of a single op on operands of type `dtype` (for accuracy and emitter tests).
 ///
-/// Logical operands are `bool` whatever `dtype` says.
+/// Where `dtype` is a float type, logical operands are `bool`, and those that must be integers are
+/// `i32`.
+///
+/// # Panics
+///
+/// If the op does not take operands of type `dtype`.
 pub fn op_program(op: Op, dtype: DType) -> Program {
     op_program_in(Tier::Default, op, dtype)
 }
@@ -99,23 +118,20 @@ pub fn op_program(op: Op, dtype: DType) -> Program {
 /// [`op_program`] in a tier.
 pub fn op_program_in(tier: Tier, op: Op, dtype: DType) -> Program {
     let mut b = Builder::new();
-    let mut operands = Vec::new();
-    for index in 0..op.arity() {
-        let ty = match op.info().typing {
-            Typing::Logic => DType::Bool,
-            Typing::Select if index == 0 => DType::Bool,
-            _ => dtype,
-        };
-        operands.push(b.input(storage(ty)));
-    }
-    let result = lower_op(&mut b, tier, op, &operands, Range::ANY);
-    let stored = match (op.info().typing, b.ty(result)) {
-        (Typing::Cast(dtype), _) => storage(dtype),
-        (_, Type::F32) => Storage::F32,
-        (_, Type::F64) => Storage::F64,
-        _ => Storage::Bool,
+    let operand = |index: usize| match op.info().typing {
+        Typing::Logic if !dtype.is_integer() => DType::Bool,
+        Typing::Integer if !dtype.is_integer() => DType::I32,
+        Typing::Select if index == 0 => DType::Bool,
+        _ => dtype,
     };
-    b.output(result, stored);
+    let dtypes: Vec<DType> = (0..op.arity()).map(operand).collect();
+    // Halves are computed with as `f32`.
+    let computed = |&dtype: &DType| if dtype.is_float() { dtype.max(DType::F32) } else { dtype };
+    let result_type = op.result_type(&dtypes.iter().map(computed).collect::<Vec<DType>>());
+    let result_type = result_type.unwrap_or_else(|| panic!("{} takes no {dtype}", op.name()));
+    let operands: Vec<Value> = dtypes.iter().map(|&dtype| b.input(storage(dtype))).collect();
+    let result = lower_op(&mut b, tier, op, dtypes[dtypes.len() - 1], &operands, Range::ANY);
+    b.output(result, storage(result_type));
     b.finish()
 }
 
@@ -124,6 +140,9 @@ pub fn compute(op: Op, dtype: DType, operands: &[f64]) -> f64 {
     let program = op_program(op, dtype);
     let bits = |(value, storage): (&f64, &Storage)| match storage {
         Storage::Bool => u64::from(*value != 0.0),
+        Storage::U8 => u64::from(*value as u8),
+        Storage::I32 => u64::from(*value as i32 as u32),
+        Storage::I64 => *value as i64 as u64,
         Storage::F16 => f16::from_f64(*value).to_bits().into(),
         Storage::BF16 => bf16::from_f64(*value).to_bits().into(),
         Storage::F32 => u64::from((*value as f32).to_bits()),
@@ -134,7 +153,9 @@ pub fn compute(op: Op, dtype: DType, operands: &[f64]) -> f64 {
     let slices: Vec<&[u64]> = columns.iter().map(|column| &column[..]).collect();
     let result = interp::run(&program, &slices, 1)[0][0];
     match program.outputs[0].storage {
-        Storage::Bool => result as f64,
+        Storage::Bool | Storage::U8 => result as f64,
+        Storage::I32 => f64::from(result as i32),
+        Storage::I64 => result as i64 as f64,
         Storage::F16 => f16::from_bits(result as u16).to_f64(),
         Storage::BF16 => bf16::from_bits(result as u16).to_f64(),
         Storage::F32 => f64::from(f32::from_bits(result as u32)),
@@ -142,9 +163,21 @@ pub fn compute(op: Op, dtype: DType, operands: &[f64]) -> f64 {
     }
 }
 
-/// Expands one op whose first operand is known to be `within`. A bool is a mask of 32-bit lanes
-/// ([`Type::M32`]) between ops.
-fn lower_op(b: &mut Builder, tier: Tier, op: Op, operands: &[Value], within: Range) -> Value {
+/// Expands one op, whose last operand is of type `dtype` and whose first is known to be `within`.
+/// Between ops a bool is a mask of 32-bit lanes ([`Type::M32`]), and a `u8` is 0 to 255 in such a
+/// lane.
+fn lower_op(
+    b: &mut Builder,
+    tier: Tier,
+    op: Op,
+    dtype: DType,
+    operands: &[Value],
+    within: Range,
+) -> Value {
+    use math::integer_casts;
+    if dtype.is_integer() && op.info().integers.is_some() {
+        return math::integer::integer_op(b, op, dtype, operands);
+    }
     let x = operands[0];
     let y = operands.get(1).copied().unwrap_or(x);
     let z = operands.get(2).copied().unwrap_or(x);
@@ -158,6 +191,8 @@ fn lower_op(b: &mut Builder, tier: Tier, op: Op, operands: &[Value], within: Ran
         Op::Rem => math::rem::rem(b, x, y),
         Op::And => b.and(x, y),
         Op::Or => b.or(x, y),
+        Op::Xor => b.xor(x, y),
+        Op::Shl | Op::Shr => unreachable!("{} takes integers alone", op.name()),
         Op::Abs => b.abs(x),
         Op::Sign => math::basic::sign(b, x),
         Op::Floor => b.floor(x),
@@ -191,11 +226,20 @@ fn lower_op(b: &mut Builder, tier: Tier, op: Op, operands: &[Value], within: Ran
         Op::Sigmoid => math::hyperbolic::sigmoid(b, x, within),
         Op::Erf => math::erf::erf(b, tier, x),
         Op::Erfc => math::erf::erfc(b, x),
-        Op::ToF16 => math::half::to_f16(b, x),
-        Op::ToBF16 => math::half::to_bf16(b, x),
-        Op::ToF32 => math::basic::to_float(b, x, Type::F32),
-        Op::ToF64 => math::basic::to_float(b, x, Type::F64),
-        Op::ToBool => math::basic::to_bool(b, x),
+        Op::ToU8 => integer_casts::to_integer(b, x, dtype, DType::U8),
+        Op::ToI32 => integer_casts::to_integer(b, x, dtype, DType::I32),
+        Op::ToI64 => integer_casts::to_integer(b, x, dtype, DType::I64),
+        Op::ToF16 => {
+            let x = integer_casts::before_half(b, x, dtype);
+            math::half::to_f16(b, x)
+        }
+        Op::ToBF16 => {
+            let x = integer_casts::before_half(b, x, dtype);
+            math::half::to_bf16(b, x)
+        }
+        Op::ToF32 => integer_casts::to_float(b, x, dtype, Type::F32),
+        Op::ToF64 => integer_casts::to_float(b, x, dtype, Type::F64),
+        Op::ToBool => integer_casts::to_bool(b, x),
         Op::Min => math::basic::minimum(b, x, y),
         Op::Max => math::basic::maximum(b, x, y),
         Op::Pow => math::pow::pow(b, x, y),

@@ -156,6 +156,9 @@ fn check_types(code: &Code, inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Res
         Storage::F32 => DType::F32,
         Storage::F64 => DType::F64,
         Storage::Bool => DType::Bool,
+        Storage::U8 => DType::U8,
+        Storage::I32 => DType::I32,
+        Storage::I64 => DType::I64,
     };
     for (i, (view, storage)) in inputs.iter().zip(code.inputs()).enumerate() {
         let (expected, found) = (dtype(storage), view.dtype());

@@ -28,6 +28,12 @@ pub enum Tensor {
     F64(ArrayD<f64>),
     /// Of `bool`.
     Bool(ArrayD<bool>),
+    /// Of `u8`.
+    U8(ArrayD<u8>),
+    /// Of `i32`.
+    I32(ArrayD<i32>),
+    /// Of `i64`.
+    I64(ArrayD<i64>),
 }
 
 /// Evaluates `$body` with `$array` bound to the array, whatever its type.
@@ -39,6 +45,9 @@ macro_rules! with_array {
             Tensor::F32($array) => $body,
             Tensor::F64($array) => $body,
             Tensor::Bool($array) => $body,
+            Tensor::U8($array) => $body,
+            Tensor::I32($array) => $body,
+            Tensor::I64($array) => $body,
         }
     };
 }
@@ -52,6 +61,9 @@ impl Tensor {
             DType::F32 => Tensor::F32(zeros(shape)?),
             DType::F64 => Tensor::F64(zeros(shape)?),
             DType::Bool => Tensor::Bool(zeros(shape)?),
+            DType::U8 => Tensor::U8(zeros(shape)?),
+            DType::I32 => Tensor::I32(zeros(shape)?),
+            DType::I64 => Tensor::I64(zeros(shape)?),
         })
     }
 
@@ -63,6 +75,9 @@ impl Tensor {
             Tensor::F32(_) => DType::F32,
             Tensor::F64(_) => DType::F64,
             Tensor::Bool(_) => DType::Bool,
+            Tensor::U8(_) => DType::U8,
+            Tensor::I32(_) => DType::I32,
+            Tensor::I64(_) => DType::I64,
         }
     }
 
@@ -121,6 +136,30 @@ impl Tensor {
         }
     }
 
+    /// The array of `u8`.
+    pub fn into_u8(mut self) -> Result<ArrayD<u8>, RunError> {
+        match &mut self {
+            Tensor::U8(array) => Ok(mem::take(array)),
+            other => Err(other.is_not(DType::U8)),
+        }
+    }
+
+    /// The array of `i32`.
+    pub fn into_i32(mut self) -> Result<ArrayD<i32>, RunError> {
+        match &mut self {
+            Tensor::I32(array) => Ok(mem::take(array)),
+            other => Err(other.is_not(DType::I32)),
+        }
+    }
+
+    /// The array of `i64`.
+    pub fn into_i64(mut self) -> Result<ArrayD<i64>, RunError> {
+        match &mut self {
+            Tensor::I64(array) => Ok(mem::take(array)),
+            other => Err(other.is_not(DType::I64)),
+        }
+    }
+
     fn is_not(&self, expected: DType) -> RunError {
         RunError::TensorDType { expected, found: self.dtype() }
     }
@@ -156,6 +195,24 @@ impl<D: Dimension> From<Array<bool, D>> for Tensor {
     }
 }
 
+impl<D: Dimension> From<Array<u8, D>> for Tensor {
+    fn from(array: Array<u8, D>) -> Tensor {
+        Tensor::U8(array.into_dyn())
+    }
+}
+
+impl<D: Dimension> From<Array<i32, D>> for Tensor {
+    fn from(array: Array<i32, D>) -> Tensor {
+        Tensor::I32(array.into_dyn())
+    }
+}
+
+impl<D: Dimension> From<Array<i64, D>> for Tensor {
+    fn from(array: Array<i64, D>) -> Tensor {
+        Tensor::I64(array.into_dyn())
+    }
+}
+
 impl Drop for Tensor {
     fn drop(&mut self) {
         with_array!(self, array => {
@@ -180,6 +237,9 @@ enum Room {
     F32(Vec<f32>),
     F64(Vec<f64>),
     Bool(Vec<bool>),
+    U8(Vec<u8>),
+    I32(Vec<i32>),
+    I64(Vec<i64>),
 }
 
 /// Evaluates `$body` with `$elements` bound to the vector, whatever its type.
@@ -191,6 +251,9 @@ macro_rules! with_room {
             Room::F32($elements) => $body,
             Room::F64($elements) => $body,
             Room::Bool($elements) => $body,
+            Room::U8($elements) => $body,
+            Room::I32($elements) => $body,
+            Room::I64($elements) => $body,
         }
     };
 }
@@ -204,6 +267,9 @@ impl Unfilled {
             DType::F32 => Room::F32(room(shape)?),
             DType::F64 => Room::F64(room(shape)?),
             DType::Bool => Room::Bool(room(shape)?),
+            DType::U8 => Room::U8(room(shape)?),
+            DType::I32 => Room::I32(room(shape)?),
+            DType::I64 => Room::I64(room(shape)?),
         };
         Ok(Unfilled { room, shape: shape.into() })
     }
@@ -244,6 +310,9 @@ impl Unfilled {
                 Room::F32(elements) => Tensor::F32(array(elements, shape)),
                 Room::F64(elements) => Tensor::F64(array(elements, shape)),
                 Room::Bool(elements) => Tensor::Bool(array(elements, shape)),
+                Room::U8(elements) => Tensor::U8(array(elements, shape)),
+                Room::I32(elements) => Tensor::I32(array(elements, shape)),
+                Room::I64(elements) => Tensor::I64(array(elements, shape)),
             }
         }
     }

@@ -21,6 +21,9 @@ mod sealed {
     impl Sealed for f32 {}
     impl Sealed for f64 {}
     impl Sealed for bool {}
+    impl Sealed for u8 {}
+    impl Sealed for i32 {}
+    impl Sealed for i64 {}
 }
 
 impl Element for half::f16 {
@@ -41,6 +44,18 @@ impl Element for f64 {
 
 impl Element for bool {
     const DTYPE: DType = DType::Bool;
+}
+
+impl Element for u8 {
+    const DTYPE: DType = DType::U8;
+}
+
+impl Element for i32 {
+    const DTYPE: DType = DType::I32;
+}
+
+impl Element for i64 {
+    const DTYPE: DType = DType::I64;
 }
 
 /// Where the elements of an array lie.

@@ -86,6 +86,15 @@ impl Builder {
         }
     }
 
+    /// The value of an integer constant.
+    pub fn int_constant(&self, value: Value) -> Option<i64> {
+        match *self.program.inst(value) {
+            Inst::Const { ty: Type::I32, bits } => Some(i64::from(bits as i32)),
+            Inst::Const { ty: Type::I64, bits } => Some(bits as i64),
+            _ => None,
+        }
+    }
+
     /// An `f32` constant.
     pub fn f32(&mut self, value: f32) -> Value {
         self.push(Inst::Const { ty: Type::F32, bits: u64::from(value.to_bits()) })
@@ -146,7 +155,7 @@ impl Builder {
         add(a, b) => binary(BinaryOp::Add);
         /// The difference (wrapping for integers).
         sub(a, b) => binary(BinaryOp::Sub);
-        /// The product.
+        /// The product (wrapping for integers).
         mul(a, b) => binary(BinaryOp::Mul);
         /// The quotient.
         div(a, b) => binary(BinaryOp::Div);
@@ -191,6 +200,15 @@ impl Builder {
         }
         let op = if ty.bits() == 64 { UnaryOp::Widen } else { UnaryOp::Narrow };
         self.push(Inst::Unary { op, a: mask })
+    }
+
+    /// An integer at the width of `ty`: `widen`, `narrow`, or nothing where it is so already.
+    pub fn resize_int(&mut self, a: Value, ty: Type) -> Value {
+        match (self.ty(a), ty) {
+            (Type::I32, Type::I64) => self.push(Inst::Unary { op: UnaryOp::Widen, a }),
+            (Type::I64, Type::I32) => self.push(Inst::Unary { op: UnaryOp::Narrow, a }),
+            _ => a,
+        }
     }
 
     /// The same bits as another type of the same width.

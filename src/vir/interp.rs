@@ -30,7 +30,8 @@ pub fn run(program: &Program, inputs: &[&[u64]], lanes: usize) -> Vec<Vec<u64>> 
                 value.iter().map(|&v| f16::from_f32(f32_of(v)).to_bits().into()).collect()
             }
             Storage::BF16 => value.iter().map(|&v| v >> 16).collect(),
-            Storage::F32 | Storage::F64 => value.clone(),
+            Storage::U8 => value.iter().map(|&v| v & 0xff).collect(),
+            Storage::F32 | Storage::F64 | Storage::I32 | Storage::I64 => value.clone(),
         }
     };
     program.outputs.iter().map(store).collect()
@@ -53,7 +54,7 @@ fn eval(
                 Storage::Bool => truth(ty, bits != 0),
                 Storage::F16 => f32_bits(f16::from_bits(bits as u16).to_f32()),
                 Storage::BF16 => bits << 16,
-                Storage::F32 | Storage::F64 => bits,
+                _ => bits,
             }
         }
         Inst::Const { bits, .. } => bits,
@@ -99,6 +100,8 @@ fn unary(op: UnaryOp, from: Type, a: u64) -> u64 {
         UnaryOp::Bitcast(_) => a,
         UnaryOp::Promote => f64::from(f32_of(a)).to_bits(),
         UnaryOp::Demote => f32_bits(f64_of(a) as f32),
+        UnaryOp::Widen if from.is_int() => signed(from, a) as u64,
+        UnaryOp::Narrow if from.is_int() => a & ones(Type::I32),
         UnaryOp::Widen => truth(Type::M64, a != 0),
         UnaryOp::Narrow => truth(Type::M32, a != 0),
     }
@@ -112,6 +115,7 @@ fn binary(op: BinaryOp, ty: Type, a: u64, b: u64) -> u64 {
     match op {
         BinaryOp::Add if ty.is_int() => a.wrapping_add(b) & ones(ty),
         BinaryOp::Sub if ty.is_int() => a.wrapping_sub(b) & ones(ty),
+        BinaryOp::Mul if ty.is_int() => a.wrapping_mul(b) & ones(ty),
         BinaryOp::Add => float(|a, b| a + b, |a, b| a + b),
         BinaryOp::Sub => float(|a, b| a - b, |a, b| a - b),
         BinaryOp::Mul => float(|a, b| a * b, |a, b| a * b),

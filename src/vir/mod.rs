@@ -19,13 +19,14 @@
 //! | `copysign a b` | f | magnitude of `a`, sign of `b` |
 //! | `eq lt le` | f i | a mask; false where a float operand is NaN; integers are signed |
 //! | `ne` | f i | a mask; true where a float operand is NaN |
-//! | `add sub` | i | wrapping |
+//! | `add sub mul` | i | wrapping |
 //! | `and or xor not` | i m | bitwise |
 //! | `shl shr sar` | i | by a constant below the lane width; `sar` keeps the sign |
 //! | `select m a b` | any | `a` where `m` is set, else `b`; the mask is as wide as the lanes |
 //! | `bitcast` | f ↔ i, m → i | the same bits (a set mask lane is all ones) |
 //! | `promote demote` | f32 ↔ f64 | exact; rounded to nearest even |
 //! | `widen narrow` | m32 ↔ m64 | the same truth value |
+//! | `widen narrow` | i32 ↔ i64 | the sign extended; the lower half |
 //! | `table t[i]` | i → f i | entry `i` of a constant table; the index is clamped to the table |
 //!
 //! Which NaN comes out of an arithmetic primitive (payload and sign) is unspecified, as it is on
@@ -118,6 +119,13 @@ pub enum Storage {
     F64,
     /// One byte, 0 or 1, loaded as [`Type::M32`] (any non-zero byte is true).
     Bool,
+    /// One byte, loaded as [`Type::I32`], 0 to 255; the lowest byte is stored, and `lower` has
+    /// cleared the others.
+    U8,
+    /// A 4-byte integer, loaded as [`Type::I32`].
+    I32,
+    /// An 8-byte integer, loaded as [`Type::I64`].
+    I64,
 }
 
 impl Storage {
@@ -125,9 +133,9 @@ impl Storage {
     pub fn size(self) -> usize {
         match self {
             Storage::F16 | Storage::BF16 => 2,
-            Storage::F32 => 4,
-            Storage::F64 => 8,
-            Storage::Bool => 1,
+            Storage::F32 | Storage::I32 => 4,
+            Storage::F64 | Storage::I64 => 8,
+            Storage::Bool | Storage::U8 => 1,
         }
     }
 
@@ -137,6 +145,8 @@ impl Storage {
             Storage::F16 | Storage::BF16 | Storage::F32 => Type::F32,
             Storage::F64 => Type::F64,
             Storage::Bool => Type::M32,
+            Storage::U8 | Storage::I32 => Type::I32,
+            Storage::I64 => Type::I64,
         }
     }
 }

@@ -82,6 +82,8 @@ pub(super) fn result_type(program: &Program, inst: &Inst) -> Result<Type, String
                 UnaryOp::Bitcast(to) => (from.bits() == to.bits() && !to.is_mask(), to),
                 UnaryOp::Promote => (from == Type::F32, Type::F64),
                 UnaryOp::Demote => (from == Type::F64, Type::F32),
+                UnaryOp::Widen if from.is_int() => (from == Type::I32, Type::I64),
+                UnaryOp::Narrow if from.is_int() => (from == Type::I64, Type::I32),
                 UnaryOp::Widen => (from == Type::M32, Type::M64),
                 UnaryOp::Narrow => (from == Type::M64, Type::M32),
             };
@@ -92,7 +94,7 @@ pub(super) fn result_type(program: &Program, inst: &Inst) -> Result<Type, String
             let (left, right) = (ty(a)?, ty(b)?);
             need(left == right, "operands differ in type")?;
             let ok = match op {
-                BinaryOp::Add | BinaryOp::Sub => left.is_float() || left.is_int(),
+                BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul => left.is_float() || left.is_int(),
                 BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => !left.is_float(),
                 _ => left.is_float(),
             };

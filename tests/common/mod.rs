@@ -58,6 +58,15 @@ impl Rng {
                 1 => self.next() & 0xffff_ffff,
                 _ => u64::from((self.ordinary() as f32).to_bits()),
             },
+            Storage::U8 => self.next() & 0xff,
+            Storage::I32 => match self.below(3) {
+                0 => self.pick(&[0, 1, -1, i32::MIN, i32::MAX, 255]) as u32 as u64,
+                _ => self.next() & 0xffff_ffff,
+            },
+            Storage::I64 => match self.below(3) {
+                0 => self.pick(&[0, 1, -1, i64::MIN, i64::MAX, 1 << 53]) as u64,
+                _ => self.next(),
+            },
             Storage::F64 => match self.below(4) {
                 0 => self.pick(&SPECIAL).to_bits(),
                 1 => self.next(),
@@ -106,7 +115,7 @@ pub fn differs(storage: Storage, a: u64, b: u64) -> bool {
         Storage::BF16 => bf16::from_bits(a as u16).is_nan() && bf16::from_bits(b as u16).is_nan(),
         Storage::F32 => f32::from_bits(a as u32).is_nan() && f32::from_bits(b as u32).is_nan(),
         Storage::F64 => f64::from_bits(a).is_nan() && f64::from_bits(b).is_nan(),
-        Storage::Bool => false,
+        Storage::Bool | Storage::U8 | Storage::I32 | Storage::I64 => false,
     };
     a != b && !both_nan
 }
@@ -125,7 +134,7 @@ pub fn random_program(rng: &mut Rng, size: usize, wide: bool) -> Program {
     let mut draw = Draw { rng, b: Builder::new(), pool: Vec::new() };
     for _ in 0..1 + draw.rng.below(4) {
         let storage = match wide {
-            true => Storage::F64,
+            true => draw.rng.pick(&[Storage::F64, Storage::F64, Storage::I64]),
             false => draw.rng.pick(&[
                 Storage::F32,
                 Storage::F32,
@@ -133,6 +142,9 @@ pub fn random_program(rng: &mut Rng, size: usize, wide: bool) -> Program {
                 Storage::Bool,
                 Storage::F16,
                 Storage::BF16,
+                Storage::U8,
+                Storage::I32,
+                Storage::I64,
             ]),
         };
         let input = draw.b.input(storage);
@@ -149,9 +161,21 @@ pub fn random_program(rng: &mut Rng, size: usize, wide: bool) -> Program {
     for _ in 0..1 + draw.rng.below(3) {
         let storage = match wide {
             true => Storage::F64,
-            false => draw.rng.pick(&[Storage::F32, Storage::F64, Storage::Bool, Storage::F16]),
+            false => draw.rng.pick(&[
+                Storage::F32,
+                Storage::F64,
+                Storage::Bool,
+                Storage::F16,
+                Storage::I32,
+                Storage::I64,
+                Storage::U8,
+            ]),
         };
-        let value = draw.value(storage.lane());
+        let mut value = draw.value(storage.lane());
+        if storage == Storage::U8 {
+            let byte = draw.b.int(Type::I32, 0xff);
+            value = draw.b.and(value, byte);
+        }
         draw.b.output(value, storage);
     }
     draw.b.finish()
@@ -221,7 +245,7 @@ impl Draw<'_> {
         let made = if ty.is_float() {
             self.float_op(ty, wide)
         } else if ty.is_int() {
-            self.int_op(ty)
+            self.int_op(ty, wide)
         } else {
             self.mask_op(ty, wide)
         };
@@ -295,10 +319,16 @@ impl Draw<'_> {
         }
     }
 
-    fn int_op(&mut self, ty: Type) -> Value {
+    fn int_op(&mut self, ty: Type, wide: bool) -> Value {
         let (x, y) = (self.value(ty), self.value(ty));
         let by = self.rng.below(ty.bits() as usize) as u8;
-        match self.rng.below(13) {
+        match self.rng.below(15) {
+            13 => self.b.mul(x, y),
+            14 if !wide => {
+                let other = if ty == Type::I32 { Type::I64 } else { Type::I32 };
+                let value = self.value(other);
+                self.b.resize_int(value, ty)
+            }
             0 => self.b.add(x, y),
             1 => self.b.sub(x, y),
             2 => self.b.and(x, y),

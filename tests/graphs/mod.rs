@@ -124,6 +124,8 @@ impl Drawing {
                 let mask = bool(a);
                 mask.map(|mask| vec![mask, self.number(dtype, b), self.number(dtype, c)])
             }
+            (Typing::Integer, _) => None,
+            (Typing::Cast(to), _) if to.is_integer() => None,
             (Typing::Cast(_), _) if b % 4 == 0 => bool(a).map(|a| vec![a]),
             (_, arity) => Some(picks[..arity].iter().map(|&p| self.number(dtype, p)).collect()),
         };

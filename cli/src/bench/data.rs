@@ -16,7 +16,7 @@ pub(super) fn outputs(kernel: &Kernel, shapes: &[Vec<usize>]) -> Result<Vec<Tens
     shapes.iter().enumerate().map(zeros).collect()
 }
 
-/// Numbers from -3 to 3, or bools; the same ones for the same seed.
+/// Numbers from -3 to 3, any integers, or bools; the same ones for the same seed.
 pub(super) fn random(dtype: DType, shape: &[usize], seed: u64) -> Result<Tensor, RunError> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     // SplitMix64.
@@ -34,6 +34,10 @@ pub(super) fn random(dtype: DType, shape: &[usize], seed: u64) -> Result<Tensor,
         Tensor::F32(array) => array.mapv_inplace(|_| number(next()) as f32),
         Tensor::F64(array) => array.mapv_inplace(|_| number(next())),
         Tensor::Bool(array) => array.mapv_inplace(|_| next() % 2 == 0),
+        Tensor::U8(array) => array.mapv_inplace(|_| next() as u8),
+        Tensor::I32(array) => array.mapv_inplace(|_| next() as i32),
+        // Of 53 random bits.
+        Tensor::I64(array) => array.mapv_inplace(|_| (next() << 11) as i64),
     }
     Ok(tensor)
 }

@@ -32,6 +32,13 @@ impl Difference {
                 let steps = ordered(a.to_bits(), 63).abs_diff(ordered(b.to_bits(), 63));
                 Difference::between(a, b, steps)
             }),
+            (Tensor::U8(a), Tensor::U8(b)) => {
+                Difference::over(a, b, |a, b| Difference::of_integers(a.into(), b.into()))
+            }
+            (Tensor::I32(a), Tensor::I32(b)) => {
+                Difference::over(a, b, |a, b| Difference::of_integers(a.into(), b.into()))
+            }
+            (Tensor::I64(a), Tensor::I64(b)) => Difference::over(a, b, Difference::of_integers),
             (Tensor::Bool(a), Tensor::Bool(b)) => Difference::over(a, b, |a, b| Difference {
                 abs: f64::from(u8::from(a != b)),
                 ulp: u64::from(a != b),
@@ -49,6 +56,10 @@ impl Difference {
             .zip(b)
             .map(|(&a, &b)| difference(a, b))
             .fold(Difference::default(), Difference::max)
+    }
+
+    fn of_integers(a: i64, b: i64) -> Difference {
+        Difference { abs: a.abs_diff(b) as f64, ulp: a.abs_diff(b) }
     }
 
     /// Equal numbers and two NaNs do not differ; a NaN and a number differ in everything.

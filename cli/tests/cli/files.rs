@@ -46,8 +46,8 @@ fn bad_files() {
         ("many-axes", array("'<f4'", &many_axes, &[0; 4])),
         ("truncated", array("'<f4'", "(2, 3)", &[0; 20])),
         ("longer", array("'<f4'", "(2, 3)", &[0; 25])),
-        ("int32", array("'<i4'", "(1,)", &[0; 4])),
-        ("int64", array("'<i8'", "(1,)", &[0; 8])),
+        ("int16", array("'<i2'", "(1,)", &[0; 2])),
+        ("uint64", array("'<u8'", "(1,)", &[0; 8])),
         ("big-endian", array("'>f4'", "(1,)", &[0; 4])),
         ("brain", array("'|V2'", "(2,)", &[0; 4])),
         ("complex", array("'<c8'", "(1,)", &[0; 8])),
@@ -91,6 +91,29 @@ fn halves() {
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(message.contains("NumPy has no bf16"), "{message}");
     assert_eq!(desk.names(), ["x.npy", "y.npy"]);
+}
+
+/// Files of integers are read and written, byte for byte as NumPy does.
+#[test]
+fn integers() {
+    let desk = Desk::new();
+    desk.write("a.npy", array("'|u1'", "(3,)", &[1, 200, 255]));
+    desk.write(
+        "b.npy",
+        array("'<i4'", "(3,)", &[1i32, -7, i32::MAX].map(i32::to_le_bytes).concat()),
+    );
+    let large = [1i64, -(1 << 40), i64::MAX];
+    desk.write("c.npy", array("'<i8'", "(3,)", &large.map(i64::to_le_bytes).concat()));
+    let inputs = ["-i", "a=a.npy", "-i", "b=b.npy", "-i", "c=c.npy"];
+    let outputs = ["-o", "x.npy", "-o", "y.npy", "-o", "z.npy"];
+    let args = [&["run", "(a + 1, b * i32(a), c + b)"][..], &inputs, &outputs].concat();
+    let output = desk.command(&args).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(desk.load::<u8>("x.npy"), ndarray::array![2, 201, 0].into_dyn());
+    let products = ndarray::array![1, -1400, i32::MAX.wrapping_mul(255)];
+    assert_eq!(desk.load::<i32>("y.npy"), products.into_dyn());
+    let sums = ndarray::array![2, -(1 << 40) - 7, i64::MAX.wrapping_add(i32::MAX.into())];
+    assert_eq!(desk.load::<i64>("z.npy"), sums.into_dyn());
 }
 
 /// What is not on a disk has no length to check.

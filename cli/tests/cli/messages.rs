@@ -42,7 +42,7 @@ fn flags() {
         &["run", "x", "-i", "x=x.npy", "-o", "y.npy", "--mode", "exact"],
         &["run", "x", "-i", "x=x.npy", "-o", "y.npy", "--threads", "0"],
         &["explain", "x", "--stage", "llvm"],
-        &["explain", "x", "--dtype", "i32"],
+        &["explain", "x", "--dtype", "i16"],
     ]);
     insta::assert_snapshot!("flags", transcript);
 }

@@ -9,6 +9,7 @@ use super::suggest;
 use crate::derived::Derived;
 use crate::dtype::DType;
 use crate::expr::{Expr, Kind};
+use crate::number::{Number, Scalar};
 use crate::ops::Op;
 use std::ops::Range;
 
@@ -73,7 +74,7 @@ impl<'t> Parser<'t> {
         }
         let mut expr = match signs.last() {
             // `-2f32` is a number, not the negation of one.
-            Some((Op::Neg, start)) => match self.negative_number(*start) {
+            Some((Op::Neg, start)) => match self.negative_number(*start)? {
                 Some(number) => {
                     signs.pop();
                     number
@@ -89,15 +90,16 @@ impl<'t> Parser<'t> {
     }
 
     /// A number after a minus, unless it is the base of a power.
-    fn negative_number(&mut self, start: usize) -> Option<Expr> {
-        let TokenKind::Number { value, dtype: Some(dtype) } = self.cursor.token().kind else {
-            return None;
+    fn negative_number(&mut self, start: usize) -> Parsed<Option<Expr>> {
+        let TokenKind::Number { number, dtype: Some(dtype) } = self.cursor.token().kind else {
+            return Ok(None);
         };
         if self.cursor.ahead(1).is("^") {
-            return None;
+            return Ok(None);
         }
+        let span = start..self.cursor.token().span.end;
         self.cursor.advance();
-        Some(Expr::new(Kind::Typed(dtype, -value), self.cursor.origin_from(start)))
+        typed_number(dtype, -number, span).map(Some)
     }
 
     fn power(&mut self) -> Parsed<Expr> {
@@ -133,9 +135,12 @@ impl<'t> Parser<'t> {
         let token = self.cursor.token().clone();
         let written_here = |kind| Expr::new(kind, origin(&token.span));
         match token.kind {
-            TokenKind::Number { value, dtype } => {
+            TokenKind::Number { number, dtype } => {
                 self.cursor.advance();
-                Ok(written_here(dtype.map_or(Kind::Number(value), |d| Kind::Typed(d, value))))
+                match dtype {
+                    None => Ok(written_here(Kind::Number(number))),
+                    Some(dtype) => typed_number(dtype, number, token.span),
+                }
             }
             TokenKind::Symbol("(") => {
                 let open = self.cursor.position();
@@ -152,9 +157,9 @@ impl<'t> Parser<'t> {
                 "inf" | "nan" | "true" | "false" => {
                     self.cursor.advance();
                     Ok(written_here(match word {
-                        "inf" => Kind::Number(f64::INFINITY),
-                        "nan" => Kind::Number(f64::NAN),
-                        _ => Kind::Typed(DType::Bool, f64::from(word == "true")),
+                        "inf" => Kind::Number(f64::INFINITY.into()),
+                        "nan" => Kind::Number(f64::NAN.into()),
+                        _ => Kind::Typed(DType::Bool, f64::from(word == "true").into()),
                     }))
                 }
                 "fused" => self.single_fused(),
@@ -179,7 +184,7 @@ impl<'t> Parser<'t> {
             return Ok(known.clone());
         }
         if name == "pi" && !(self.scope.bare && (self.is_input)(name)) {
-            return Ok(Expr::new(Kind::Number(std::f64::consts::PI), origin(&span)));
+            return Ok(Expr::new(Kind::Number(std::f64::consts::PI.into()), origin(&span)));
         }
         if self.scope.bare {
             self.bind_input(name, None, span)?;
@@ -259,9 +264,11 @@ impl<'t> Parser<'t> {
     fn bits(&mut self, name: &str, start: usize) -> Parsed<Expr> {
         self.cursor.expect("(")?;
         let kind = match (self.cursor.token().kind, name) {
-            (TokenKind::Bits(bits), "bits64") => Kind::Typed(DType::F64, f64::from_bits(bits)),
+            (TokenKind::Bits(bits), "bits64") => {
+                Kind::Typed(DType::F64, Scalar::Float(f64::from_bits(bits)))
+            }
             (TokenKind::Bits(bits), _) => match u32::try_from(bits) {
-                Ok(bits) => Kind::Typed(DType::F32, f64::from(f32::from_bits(bits))),
+                Ok(bits) => Kind::Typed(DType::F32, Scalar::Float(f64::from(f32::from_bits(bits)))),
                 Err(_) => return Err(self.cursor.unexpected("these bits are more than 32")),
             },
             _ => {
@@ -272,5 +279,19 @@ impl<'t> Parser<'t> {
         self.cursor.advance();
         self.cursor.expect(")")?;
         Ok(Expr::new(kind, self.cursor.origin_from(start)))
+    }
+}
+
+/// `2f64`, `-5i32`.
+fn typed_number(dtype: DType, number: Number, span: Range<usize>) -> Parsed<Expr> {
+    match (number.of(dtype), dtype.integer_range()) {
+        (None, Some((least, most))) => {
+            let message = format!("this number is out of the range of {dtype}");
+            Err(Mistake::new(span, message).hint(format!("that is from {least} to {most}")))
+        }
+        (value, _) => {
+            let value = value.unwrap_or(Scalar::Float(number.value));
+            Ok(Expr::new(Kind::Typed(dtype, value), origin(&span)))
+        }
     }
 }

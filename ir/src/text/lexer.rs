@@ -2,6 +2,7 @@
 
 use super::error::Mistake;
 use crate::dtype::DType;
+use crate::number::Number;
 use std::fmt;
 use std::ops::Range;
 
@@ -11,7 +12,7 @@ pub(super) enum TokenKind<'t> {
     Word(&'t str),
     /// `1`, `1.5e-3`, `0.1f32`.
     Number {
-        value: f64,
+        number: Number,
         dtype: Option<DType>,
     },
     /// `0x7fc00001`.
@@ -137,10 +138,10 @@ fn number(rest: &str, at: usize) -> Result<(TokenKind<'_>, usize), Mistake> {
     let span = at..at + len + suffix.len();
     let dtype = match (suffix, DType::from_name(suffix)) {
         ("", _) => None,
-        (_, Some(dtype)) if dtype.is_float() => Some(dtype),
+        (_, Some(dtype)) if dtype != DType::Bool => Some(dtype),
         _ => {
             let message = format!("unknown number suffix {}", quoted(suffix));
-            let hint = "a suffix is f32, f64, f16 or bf16; a product is written `2 * x`";
+            let hint = "a suffix is a type, as in `2f64` or `2i32`; a product is written `2 * x`";
             return Err(Mistake::new(span, message).hint(hint));
         }
     };
@@ -150,12 +151,19 @@ fn number(rest: &str, at: usize) -> Result<(TokenKind<'_>, usize), Mistake> {
         Some(DType::F32) => rest[..len].parse::<f32>().map(f64::from).map_err(too_large)?,
         _ => rest[..len].parse::<f64>().map_err(too_large)?,
     };
-    let holder = dtype.unwrap_or(DType::F64);
+    if let Some(integer) = dtype.filter(|dtype| dtype.is_integer())
+        && !rest[..len].bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return Err(Mistake::new(span, format!("a number of type {integer} is written in digits")));
+    }
+    let holder = dtype.filter(|dtype| dtype.is_float()).unwrap_or(DType::F64);
     if holder.round(value).is_infinite() {
         let mistake = Mistake::new(span, format!("this number is too large for {holder}"));
         return Err(mistake.hint("infinity is written `inf`"));
     }
-    Ok((TokenKind::Number { value, dtype }, len + suffix.len()))
+    // Beyond 2^53 only digits say which integer it is.
+    let number = rest[..len].parse::<i64>().map_or(Number::from(value), Number::from);
+    Ok((TokenKind::Number { number, dtype }, len + suffix.len()))
 }
 
 fn stray(first: char, rest: &str, at: usize) -> Mistake {

@@ -22,7 +22,8 @@
 //! kernel     = "kernel" name "(" [ parameter { "," parameter } ] ")" [ "->" results ] "{" body "}"
 //! parameter  = name [ ":" type ]
 //! results    = type | "(" type { "," type } ")"
-//! type       = ("f32" | "f64" | "bool") [ "[" ".." "]" | "[" [ dim { "," dim } ] "]" ]
+//! type       = dtype [ "[" ".." "]" | "[" [ dim { "," dim } ] "]" ]
+//! dtype      = "f32" | "f64" | "f16" | "bf16" | "u8" | "i32" | "i64" | "bool"
 //! dim        = name | digits
 //! body       = { binding } outputs
 //! binding    = "let" name "=" expr ";"
@@ -34,7 +35,7 @@
 //!            | ("-" | "!") expr | expr "^" expr | primary
 //! primary    = number | "true" | "false" | "inf" | "nan" | "pi" | bits
 //!            | name | call | fused | "(" expr ")"
-//! number     = digits [ "." digits ] [ "e" [ "+" | "-" ] digits ] [ "f32" | "f64" ]
+//! number     = digits [ "." digits ] [ "e" [ "+" | "-" ] digits ] [ dtype ]
 //! bits       = ("bits32" | "bits64") "(" "0x" hexdigits ")"
 //! call       = name "(" [ expr { "," expr } ] ")"
 //! fused      = "fused" "(" [ argument { "," argument } ] ")" "{" body "}"
@@ -52,10 +53,11 @@
 //! - **Constants.** `inf` and `nan` are numbers, never names. `pi` is π unless it is declared, bound
 //!   by `let`, or typed by the caller of [`parse_with`]. There is no `e`, a likely name of an
 //!   input: write `exp(x)`.
-//! - **Numbers** are weakly typed unless they have a suffix, as in Rust code. `bits32(0x7fc00001)`
-//!   is a number by its bits, for NaNs of every kind.
+//! - **Numbers** are weakly typed unless they have a suffix, as in Rust code: `2f64`, `255u8`.
+//!   `bits32(0x7fc00001)` is a number by its bits, for NaNs of every kind.
 //! - **Functions** are the ops by their names, the [derived](crate::derived) ops, and `matmul`.
-//!   `f32(x)`, `f64(x)` and `bool(x)` convert.
+//!   `f32(x)`, `i32(x)`, `bool(x)` and their like convert. `xor(a, b)`, `shl(a, b)` and
+//!   `shr(a, b)` are functions here, for `^` is a power.
 //! - **`x^n`** with an integer literal `n` is [`Expr::powi`](crate::Expr::powi), else it is
 //!   [`Expr::pow`](crate::Expr::pow).
 //! - **`fused(x, w = u * 2) { .. }`** is a fused kernel: its body sees its parameters only, and is

@@ -8,6 +8,7 @@ use super::grammar::{Level, MATMUL, Operator, operator_of_op};
 use crate::declaration::{RESERVED, is_name};
 use crate::dtype::DType;
 use crate::graph::{Graph, Node, NodeId};
+use crate::number::Scalar;
 use crate::ops::{Op, Typing};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -126,11 +127,11 @@ impl<'g> Printer<'g> {
         let result = match (whole.map(|id| self.graph.node(id)), self.graph.outputs()) {
             (Some(Node::Fused { body, args }), _) => self.fused(body, args),
             // A result stands on a line of its own: it may be long.
-            (_, &[output]) if self.graph.constant_value(output).is_none() => {
+            (_, &[output]) if self.graph.scalar(output).is_none() => {
                 std::mem::take(&mut self.rendered[output.index()].text)
             }
             (_, outputs) => {
-                let strong = |id| is_f64(self.graph, id);
+                let strong = |id| is_no_default(self.graph, id);
                 tuple(outputs.iter().map(|&id| self.operand(id, strong(id)).text).collect())
             }
         };
@@ -231,7 +232,7 @@ impl<'g> Printer<'g> {
     fn fused(&mut self, body: &Graph, args: &[NodeId]) -> String {
         let mut parameters = Vec::new();
         for (input, &arg) in body.inputs().iter().zip(args) {
-            let arg = self.operand(arg, is_f64(self.graph, arg)).text;
+            let arg = self.operand(arg, is_no_default(self.graph, arg)).text;
             parameters.push(match arg == input.name {
                 true => arg,
                 false => format!("{} = {arg}", input.name),
@@ -246,7 +247,7 @@ impl<'g> Printer<'g> {
         if let (Some(operator), &[a, b]) = (operator_of_op(op), args) {
             return self.binary(operator, a, b, strong);
         }
-        let constant = self.graph.constant_value(args[0]).is_some();
+        let constant = self.graph.scalar(args[0]).is_some();
         match op {
             // The minus of a number is part of the number.
             Op::Neg if !constant => self.sign("-", args[0]),
@@ -302,15 +303,20 @@ impl<'g> Printer<'g> {
         let typing = op.map(|op| op.info().typing);
         let first = usize::from(typing == Some(Typing::Select));
         let values = &args[first..];
-        let all_numbers = values.iter().all(|&id| self.graph.constant_value(id).is_some());
-        let folds = matches!(typing, Some(Typing::Float | Typing::Cast(_)));
-        (all_numbers && (folds || is_f64(self.graph, values[0]))).then_some(first)
+        let all_numbers = values.iter().all(|&id| self.graph.scalar(id).is_some());
+        let folds = matches!(typing, Some(Typing::Float | Typing::Number | Typing::Cast(_)));
+        (all_numbers && (folds || is_no_default(self.graph, values[0]))).then_some(first)
     }
 
     /// A node as an operand. Constants show their type if `strong`; long text gets a name.
     fn operand(&mut self, id: NodeId, strong: bool) -> Rendered {
-        if let Some(value) = self.graph.constant_value(id) {
-            return constant(self.graph.dtype(id), value, strong);
+        match self.graph.scalar(id) {
+            Some(Scalar::Float(value)) => return constant(self.graph.dtype(id), value, strong),
+            Some(Scalar::Integer(value)) => {
+                let suffix = if strong { self.graph.dtype(id).name() } else { "" };
+                return number(format!("{value}{suffix}"));
+            }
+            None => {}
         }
         if self.rendered[id.index()].text.len() > LONGEST_OPERAND
             && !matches!(self.graph.node(id), Node::Input(_))
@@ -322,8 +328,8 @@ impl<'g> Printer<'g> {
 }
 
 /// Whether a constant here would not take its type from the default.
-fn is_f64(graph: &Graph, id: NodeId) -> bool {
-    graph.dtype(id) == DType::F64
+fn is_no_default(graph: &Graph, id: NodeId) -> bool {
+    graph.dtype(id) == DType::F64 || graph.dtype(id).is_integer()
 }
 
 /// The first parameter name of each node that a fused kernel loads.
@@ -380,6 +386,11 @@ fn constant(dtype: DType, value: f64, strong: bool) -> Rendered {
         }
         (dtype, value) => format!("{}{suffix}", shortest_decimal(dtype, value)),
     };
+    number(word)
+}
+
+/// A number, whose minus is part of it.
+fn number(word: String) -> Rendered {
     match word.starts_with('-') {
         true => Rendered::new(Level::Unary, word),
         false => Rendered::atom(word),

@@ -38,8 +38,12 @@ proptest! {
             let scalars = eval_scalar(&graph, values);
             let outputs = eval(&graph, &arrays(&graph, values)).unwrap();
             for (output, scalar) in outputs.iter().zip(&scalars) {
-                prop_assert_eq!(output.data().iter().map(bits).min(), Some(bits(scalar)));
-                prop_assert_eq!(output.data().iter().map(bits).max(), Some(bits(scalar)));
+                let elements: Vec<u64> = match output.dtype().is_integer() {
+                    true => output.integers().iter().map(|&value| bits(&(value as f64))).collect(),
+                    false => output.data().iter().map(bits).collect(),
+                };
+                prop_assert_eq!(elements.iter().copied().min(), Some(bits(scalar)));
+                prop_assert_eq!(elements.iter().copied().max(), Some(bits(scalar)));
             }
             let again = eval_scalar(&parse(&graph.to_string()).unwrap(), values);
             let all_bits = |values: &[f64]| values.iter().map(bits).collect::<Vec<u64>>();

@@ -30,8 +30,10 @@ pub(crate) fn graph(choices: &mut Choices, nodes: usize) -> Graph {
     let mut graph = Graph::new(["k", "two words", "kernel", "7"][choices.below(4)]);
     let mut values = Vec::new();
     for name in &names[..choices.below(6)] {
-        let dtype =
-            choices.of(&[DType::F32, DType::F32, DType::F64, DType::Bool, DType::F16, DType::BF16]);
+        let dtype = match choices.below(3) {
+            0 => DType::F32,
+            _ => choices.of(&DType::ALL),
+        };
         let dims = match choices.of(&shapes) {
             ".." => None,
             "" => Some(vec![]),
@@ -66,6 +68,14 @@ fn draw(choices: &mut Choices, graph: &mut Graph, values: &[NodeId]) -> NodeId {
     let place = choices.below(12);
     if values.is_empty() || place >= 10 {
         let dtype = choices.of(&DType::ALL);
+        if dtype.is_integer() {
+            let special = [0, 1, -1, 2, 7, 8, 31, 33, 255, i32::MIN.into(), i64::MIN, i64::MAX];
+            let value = match choices.below(3) {
+                0 => (choices.below(1 << 31) as i64).wrapping_mul(0x1_2345_6789),
+                _ => choices.of(&special),
+            };
+            return graph.constant(dtype, value).unwrap();
+        }
         let special = [0.0, -0.0, 1.0, -1.0, 2.0, 3.0, 8.0, 9.0, 0.1, 1e-30, 1e16, -2.5, 1e300];
         let value = match choices.below(20) {
             bits @ 0..=2 => f64::from_bits(0x7ff8_0000_2000_0000 + ((bits as u64) << 63)),

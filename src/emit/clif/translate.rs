@@ -276,10 +276,11 @@ impl Translator<'_> {
             for (part, &value) in parts.iter().enumerate() {
                 match output.storage {
                     Storage::Bool => self.store_bools(value, at, part as i32 * 4),
+                    Storage::U8 => self.store_bytes(value, at, part as i32 * 4),
                     storage @ (Storage::F16 | Storage::BF16) => {
                         self.store_halves(storage, value, at, part as i32 * 8);
                     }
-                    Storage::F32 | Storage::F64 => {
+                    Storage::F32 | Storage::F64 | Storage::I32 | Storage::I64 => {
                         self.builder.ins().store(unaligned(), value, at, part as i32 * 16);
                     }
                 }
@@ -297,15 +298,29 @@ impl Translator<'_> {
         self.builder.ins().store(unaligned(), word, at, offset);
     }
 
+    /// Four bytes, the lowest of each lane.
+    fn store_bytes(&mut self, lanes: ir::Value, at: ir::Value, offset: i32) {
+        let halves = self.builder.ins().unarrow(lanes, lanes);
+        let bytes = self.builder.ins().unarrow(halves, halves);
+        let words = self.builder.ins().bitcast(types::I32X4, little(), bytes);
+        let word = self.builder.ins().extractlane(words, 0);
+        self.builder.ins().store(unaligned(), word, at, offset);
+    }
+
     /// A mask from four bytes.
     fn load_bools(&mut self, at: ir::Value, offset: i32) -> ir::Value {
+        let lanes = self.load_bytes(at, offset);
+        let zero = self.vconst(types::I32X4, 0);
+        self.builder.ins().icmp(IntCC::SignedGreaterThan, lanes, zero)
+    }
+
+    /// Lanes from four bytes, zero-extended.
+    fn load_bytes(&mut self, at: ir::Value, offset: i32) -> ir::Value {
         let word = self.builder.ins().load(types::I32, unaligned(), at, offset);
         let words = self.builder.ins().scalar_to_vector(types::I32X4, word);
         let bytes = self.builder.ins().bitcast(types::I8X16, little(), words);
         let halves = self.builder.ins().uwiden_low(bytes);
-        let lanes = self.builder.ins().uwiden_low(halves);
-        let zero = self.vconst(types::I32X4, 0);
-        self.builder.ins().icmp(IntCC::SignedGreaterThan, lanes, zero)
+        self.builder.ins().uwiden_low(halves)
     }
 
     /// How many vectors a value of this type is.
@@ -430,8 +445,9 @@ impl Translator<'_> {
             let part = part as i32;
             match storage {
                 Storage::Bool => t.load_bools(at, part * 4),
+                Storage::U8 => t.load_bytes(at, part * 4),
                 Storage::F16 | Storage::BF16 => t.load_halves(storage, at, part * 8),
-                Storage::F32 | Storage::F64 => {
+                Storage::F32 | Storage::F64 | Storage::I32 | Storage::I64 => {
                     t.builder.ins().load(vector(ty), unaligned(), at, part * 16)
                 }
             }
@@ -483,7 +499,8 @@ impl Translator<'_> {
             BinaryOp::Sub if float => self.builder.ins().fsub(a, b),
             BinaryOp::Add => self.builder.ins().iadd(a, b),
             BinaryOp::Sub => self.builder.ins().isub(a, b),
-            BinaryOp::Mul => self.builder.ins().fmul(a, b),
+            BinaryOp::Mul if float => self.builder.ins().fmul(a, b),
+            BinaryOp::Mul => self.builder.ins().imul(a, b),
             BinaryOp::Div => self.builder.ins().fdiv(a, b),
             BinaryOp::And => self.builder.ins().band(a, b),
             BinaryOp::Or => self.builder.ins().bor(a, b),

@@ -14,6 +14,7 @@ mod allocate;
 mod encode;
 mod half;
 mod hoist;
+mod integer;
 mod interleave;
 mod isa;
 mod listing;

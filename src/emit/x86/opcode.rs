@@ -47,6 +47,8 @@ opcodes! {
     Fnmsub231:     EVEX_Vfnmsub231ps_zmm_k1z_zmm_zmmm512b32_er  EVEX_Vfnmsub231pd_zmm_k1z_zmm_zmmm512b64_er  VEX_Vfnmsub231ps_ymm_ymm_ymmm256     VEX_Vfnmsub231pd_ymm_ymm_ymmm256;
     IntAdd:        EVEX_Vpaddd_zmm_k1z_zmm_zmmm512b32           EVEX_Vpaddq_zmm_k1z_zmm_zmmm512b64           VEX_Vpaddd_ymm_ymm_ymmm256           VEX_Vpaddq_ymm_ymm_ymmm256;
     IntSub:        EVEX_Vpsubd_zmm_k1z_zmm_zmmm512b32           EVEX_Vpsubq_zmm_k1z_zmm_zmmm512b64           VEX_Vpsubd_ymm_ymm_ymmm256           VEX_Vpsubq_ymm_ymm_ymmm256;
+    IntMul:        EVEX_Vpmulld_zmm_k1z_zmm_zmmm512b32          EVEX_Vpmullq_zmm_k1z_zmm_zmmm512b64          VEX_Vpmulld_ymm_ymm_ymmm256          INVALID;
+    HalfMul:       INVALID                                      INVALID                                      INVALID                              VEX_Vpmuludq_ymm_ymm_ymmm256;
     And:           EVEX_Vpandd_zmm_k1z_zmm_zmmm512b32           EVEX_Vpandq_zmm_k1z_zmm_zmmm512b64           VEX_Vpand_ymm_ymm_ymmm256            VEX_Vpand_ymm_ymm_ymmm256;
     Or:            EVEX_Vpord_zmm_k1z_zmm_zmmm512b32            EVEX_Vporq_zmm_k1z_zmm_zmmm512b64            VEX_Vpor_ymm_ymm_ymmm256             VEX_Vpor_ymm_ymm_ymmm256;
     Xor:           EVEX_Vpxord_zmm_k1z_zmm_zmmm512b32           EVEX_Vpxorq_zmm_k1z_zmm_zmmm512b64           VEX_Vpxor_ymm_ymm_ymmm256            VEX_Vpxor_ymm_ymm_ymmm256;

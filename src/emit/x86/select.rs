@@ -230,8 +230,9 @@ impl Selector<'_> {
     fn load(&mut self, slot: u32, ty: Type) -> Parts {
         match self.program.inputs[slot as usize] {
             Storage::Bool => return self.load_bools(slot),
+            Storage::U8 => return self.load_bytes(slot),
             storage @ (Storage::F16 | Storage::BF16) => return self.load_halves(slot, storage),
-            Storage::F32 | Storage::F64 => {}
+            Storage::F32 | Storage::F64 | Storage::I32 | Storage::I64 => {}
         }
         let (isa, step) = (self.isa, self.isa.bytes() as i32);
         self.each(ty, |s, part| {
@@ -243,10 +244,11 @@ impl Selector<'_> {
     fn store(&mut self, index: u32, output: &vir::Output) {
         match output.storage {
             Storage::Bool => return self.store_bools(index, output.value),
+            Storage::U8 => return self.store_bytes(index, output.value),
             storage @ (Storage::F16 | Storage::BF16) => {
                 return self.store_halves(index, output.value, storage);
             }
-            Storage::F32 | Storage::F64 => {}
+            Storage::F32 | Storage::F64 | Storage::I32 | Storage::I64 => {}
         }
         let (ty, step) = (output.storage.lane(), self.isa.bytes() as i32);
         for part in 0..self.count(ty) {
@@ -275,6 +277,8 @@ impl Selector<'_> {
             UnaryOp::Bitcast(_) => self.mask_bits(ty, a),
             UnaryOp::Promote => self.promote(a),
             UnaryOp::Demote => self.demote(a),
+            UnaryOp::Widen if from.is_int() => self.widen_int(a),
+            UnaryOp::Narrow if from.is_int() => self.narrow_int(a),
             UnaryOp::Widen => self.widen(a),
             UnaryOp::Narrow => self.narrow(a),
         }
@@ -345,6 +349,10 @@ impl Selector<'_> {
             BinaryOp::CopySign => return self.copysign(ty, a, b),
             BinaryOp::Add if ty.is_float() => Op::Add,
             BinaryOp::Sub if ty.is_float() => Op::Sub,
+            BinaryOp::Mul if ty == Type::I64 && self.isa == Isa::Avx2 => {
+                return self.wide_mul(a, b);
+            }
+            BinaryOp::Mul if ty.is_int() => Op::IntMul,
             BinaryOp::Add => Op::IntAdd,
             BinaryOp::Sub => Op::IntSub,
             BinaryOp::Mul => Op::Mul,
@@ -356,7 +364,8 @@ impl Selector<'_> {
             BinaryOp::Xor => Op::Xor,
         };
         // The second operand may be memory. Of two NaN the first is kept, but which is free.
-        let commutes = matches!(op, Op::Add | Op::Mul | Op::IntAdd | Op::And | Op::Or | Op::Xor);
+        let commutes =
+            matches!(op, Op::Add | Op::Mul | Op::IntAdd | Op::IntMul | Op::And | Op::Or | Op::Xor);
         // So a constant goes there, or what was made long ago and may have lost its register.
         let (a, b) = match self.constant(a) {
             _ if !commutes || self.constant(b).is_some() => (a, b),

@@ -11,6 +11,8 @@ pub(crate) mod erf;
 pub(crate) mod exp;
 pub(crate) mod half;
 pub(crate) mod hyperbolic;
+pub(crate) mod integer;
+pub(crate) mod integer_casts;
 pub(crate) mod inverse_hyperbolic;
 pub(crate) mod inverse_trig;
 pub(crate) mod log;

@@ -17,7 +17,7 @@ impl Function {
     /// Everything with a result of its operands' type: comparisons, logic, `select` and casts are
     /// exact, and tested to be so.
     pub(crate) fn all() -> Vec<Function> {
-        let float = |op: &&Op| op.info().typing == Typing::Float;
+        let float = |op: &&Op| matches!(op.info().typing, Typing::Float | Typing::Number);
         let ops = Op::ALL.iter().filter(float).map(|&op| Function::Op(op));
         ops.chain(COMPOSITES.iter().map(Function::Composite)).collect()
     }

@@ -16,13 +16,13 @@ fn messages() {
     insta::assert_snapshot!(fault(&[input("a: f32[2, n, k]").matmul(input("b: f32[3, k, d]"))]), @"matmul: shapes [2, n, k] and [3, k, d] do not fit: the batch axes do not broadcast: 2 against 3");
     insta::assert_snapshot!(fault(&[x().matmul(2.0)]), @"matmul: shapes [..] and [] do not fit: each needs at least one axis; multiply by a number with `*`");
     insta::assert_snapshot!(fault(&[x().gt(0.0).exp()]), @"exp: operands are bool; it takes floats of one type; convert with f32(x) or f64(x)");
-    insta::assert_snapshot!(fault(&[x() & x().gt(0.0)]), @"and: operands are f32 and bool; it takes bools; make them by a comparison or by bool(x)");
+    insta::assert_snapshot!(fault(&[x() & x().gt(0.0)]), @"and: operands are f32 and bool; it takes bools, or integers of one type; make bools by a comparison or by bool(x)");
     insta::assert_snapshot!(fault(&[x().select(x(), 0.0)]), @"select: operands are f32 and f32 and f32; it takes a bool, then two operands of one type");
     insta::assert_snapshot!(fault(&[Expr::apply(Op::Pow, vec![x()])]), @"pow: takes 2 operands, found 1");
     insta::assert_snapshot!(fault(&[x() + input("x: f64")]), @"input x is declared twice, as x: f32[..] and as x: f64[..]; use one declaration");
     insta::assert_snapshot!(fault(&[input("two words")]), @r#"cannot read the input declaration "two words": the name is not a word of letters, digits and _; write a name such as "x", or a name and a type such as "x: f32[n, 3]""#);
     insta::assert_snapshot!(fault(&[input("inf")]), @r#"cannot read the input declaration "inf": inf is a word of the text format; write a name such as "x", or a name and a type such as "x: f32[n, 3]""#);
-    insta::assert_snapshot!(fault(&[input("x: i32")]), @r#"cannot read the input declaration "x: i32": the element type is not f16, bf16, f32, f64 or bool; write a name such as "x", or a name and a type such as "x: f32[n, 3]""#);
+    insta::assert_snapshot!(fault(&[input("x: i16")]), @r#"cannot read the input declaration "x: i16": the element type is not u8, i32, i64, f16, bf16, f32, f64 or bool; write a name such as "x", or a name and a type such as "x: f32[n, 3]""#);
     insta::assert_snapshot!(fault(&[]), @"the kernel has no output; give at least one expression");
     insta::assert_snapshot!(fault(&[(0..30_000).fold(x(), |sum, _| sum + 1.0)]), @"the kernel has more than 20000 nodes; split it into several kernels");
     insta::assert_snapshot!(fault(&[(0..2_000).fold(x(), |sum, i| sum + input(&format!("x{i}")))]), @"the kernel has more than 1000 inputs; stack them into fewer arrays");

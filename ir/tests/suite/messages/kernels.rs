@@ -169,7 +169,7 @@ fn heads() {
     insta::assert_snapshot!(errors(&[
         "kernel f",
         "kernel f(x { x }",
-        "kernel f(x: i32) { x }",
+        "kernel f(x: i16) { x }",
         "kernel f(x: f32[n { x }",
         "kernel f(x: f32[n,]) { x }",
         "kernel f(x:) { x }",
@@ -189,9 +189,9 @@ fn heads() {
     1 | kernel f(x { x }
       |            ^
 
-    1:10: the element type is not f16, bf16, f32, f64 or bool
+    1:10: the element type is not u8, i32, i64, f16, bf16, f32, f64 or bool
       |
-    1 | kernel f(x: i32) { x }
+    1 | kernel f(x: i16) { x }
       |          ^^^^^^
 
     1:10: a ] is missing
@@ -204,7 +204,7 @@ fn heads() {
     1 | kernel f(x: f32[n,]) { x }
       |          ^^^^^^^^^^
 
-    1:10: the element type is not f16, bf16, f32, f64 or bool
+    1:10: the element type is not u8, i32, i64, f16, bf16, f32, f64 or bool
       |
     1 | kernel f(x:) { x }
       |          ^^
@@ -269,7 +269,7 @@ fn results() {
       |                ^^^^^^
       = hint: the result type may be left out
 
-    1:16: the element type is not f16, bf16, f32, f64 or bool
+    1:16: the element type is not u8, i32, i64, f16, bf16, f32, f64 or bool
       |
     1 | kernel f(x) -> int { x }
       |                ^^^
@@ -359,7 +359,7 @@ fn graphs() {
       |
     1 | (x > 0) + (y > 0)
       | ^^^^^^^^^^^^^^^^^
-      = hint: it takes floats of one type; convert with f32(x) or f64(x)
+      = hint: it takes numbers of one type; convert with f32(x) or i32(x)
 
     1:1: exp: operands are bool
       |
@@ -371,7 +371,7 @@ fn graphs() {
       |
     1 | x & y
       | ^^^^^
-      = hint: it takes bools; make them by a comparison or by bool(x)
+      = hint: it takes bools, or integers of one type; make bools by a comparison or by bool(x)
 
     1:1: matmul: shapes [..] and [] do not fit: each needs at least one axis
       |
@@ -395,7 +395,7 @@ fn graphs() {
       |
     1 | true & x
       | ^^^^^^^^
-      = hint: it takes bools; make them by a comparison or by bool(x)
+      = hint: it takes bools, or integers of one type; make bools by a comparison or by bool(x)
 
     1:22: matmul: shapes [] and [] do not fit: each needs at least one axis
       |

@@ -78,7 +78,7 @@ fn numbers() {
       |
     1 | 2x + 1
       | ^^
-      = hint: a suffix is f32, f64, f16 or bf16; a product is written `2 * x`
+      = hint: a suffix is a type, as in `2f64` or `2i32`; a product is written `2 * x`
 
     1:1: this number is too large for f64
       |
