@@ -152,9 +152,7 @@ pub(crate) fn log1p(b: &mut Builder, x: Value, within: Range) -> Value {
         let (k, f) = split_small_sum(b, x);
         log_of_parts(b, k, f, None, LOG1P_32)
     } else if within.inside(-0.99, by_type(ty, 120f64, 1020.0).exp2()) {
-        let one = b.float(ty, 1.0);
-        let sum = b.add(x, one);
-        let (k, _, f) = split_sum(b, sum, x);
+        let (k, _, f) = split_sum(b, x);
         log_of_parts(b, k, f, None, LOG1P_32)
     } else {
         log1p_of_sum(b, x, None, None)
@@ -176,7 +174,7 @@ pub(crate) fn log1p_of_sum(
     let ty = b.ty(x);
     let one = b.float(ty, 1.0);
     let sum = b.add(x, one);
-    let (k, power, f) = split_sum(b, sum, x);
+    let (k, power, f) = split_sum(b, x);
     let k = more.map_or(k, |more| b.add(k, more));
     let small = low.map(|low| {
         // low / (1 + x), for which a line will do: 1 - 0.8 f is 1 / (1 + f), 10% off.
@@ -241,12 +239,20 @@ fn split_normal(b: &mut Builder, bits: Value, bias: Value) -> (Value, Value) {
     (k, b.add(mantissa, minus_one))
 }
 
-/// `1 + x = 2^k (1 + f)` for an ordinary `sum`, which is `1 + x` rounded: `k`, `2^-k`, `f`.
-fn split_sum(b: &mut Builder, sum: Value, x: Value) -> (Value, Value, Value) {
+/// `1 + x = 2^k (1 + f)` for an ordinary `1 + x`: `k`, `2^-k`, `f`.
+fn split_sum(b: &mut Builder, x: Value) -> (Value, Value, Value) {
     let ty = b.ty(x);
     let int = ty.int();
+    let one = b.float(ty, 1.0);
+    let mut sum = b.add(x, one);
+    // From 3/4 in f32: f is exact then for every x from -1/2 to 1/2. But just below 1/2 the sum
+    // rounds to 3/2; so above 0 it is lowered by what it may have been raised.
+    if ty == Type::F32 {
+        let (zero, slope) = (b.f32(0.0), b.f32(-2.0 * f32::EPSILON));
+        let positive = b.max(zero, x);
+        sum = b.fma(positive, slope, sum);
+    }
     let bits = b.bitcast(sum, int);
-    // From 3/4 in f32: f is exact then for every sum below 1.5.
     let least = by_type(ty, 0x3f40_0000, sqrt_half_bits(ty));
     let (exponent, moved) = move_interval(b, bits, least);
     let bias = b.float(ty, integer_magic(ty) + exponent_bias(ty));
@@ -266,9 +272,18 @@ fn split_sum(b: &mut Builder, sum: Value, x: Value) -> (Value, Value, Value) {
 fn split_small_sum(b: &mut Builder, x: Value) -> (Value, Value) {
     let ty = b.ty(x);
     let (zero, one) = (b.float(ty, 0.0), b.float(ty, 1.0));
-    let sum = b.add(x, one);
-    let limit = b.float(ty, by_type(ty, 1.5, f64::from_bits(sqrt_half_bits(ty) as u64) * 2.0));
-    let is_large = b.le(limit, sum);
+    let is_large = match ty {
+        Type::F32 => {
+            // The last one whose lowered sum is below 3/2.
+            let last = b.f32(0.5 + f32::EPSILON / 2.0);
+            b.lt(last, x)
+        }
+        _ => {
+            let sum = b.add(x, one);
+            let limit = b.f64(f64::from_bits(sqrt_half_bits(ty) as u64) * 2.0);
+            b.le(limit, sum)
+        }
+    };
     let (half, minus_half) = (b.float(ty, 0.5), b.float(ty, -0.5));
     let halved = b.fma(x, half, minus_half);
     (b.select(is_large, one, zero), b.select(is_large, halved, x))
