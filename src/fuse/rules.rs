@@ -188,6 +188,8 @@ pub(crate) const RULES: &[Rule] = &[
     rule("hoist-number",    Fast,    "(k * a) * b",               "k * (a * b)",                    &[NotConst("a"), NotConst("b")]),
     rule("factor",          Fast,    "a * b + a * c",             "a * (b + c)",                    &[]),
     rule("factor-one",      Fast,    "a + a * b",                 "a * (1 + b)",                    &[NotConst("a")]),
+    // One rounding less; of an infinite a it makes NaN where b is negative.
+    rule("contract-one",    Fast,    "a * (b + 1)",               "fma(a, b, a)",                   &[NotConst("a")]),
     rule("contract-both",   Fast,    "a * b + c * d",             "fma(a, b, c * d)",               &[]),
     rule("cancel-sub",      Fast,    "(a + b) - b",               "a",                              &[NotConst("b")]),
     rule("div-sqrt",        Fast,    "a / sqrt(b)",               "a * rsqrt(b)",                   &[]),
