@@ -5,9 +5,10 @@ mod common;
 
 use common::emitters;
 use kiln::emit::Code;
+use kiln::ir::parse;
 use kiln::run::{Tensor, View, ViewMut, Work, execute, release_memory};
 use kiln::vir::{Builder, Program, Storage};
-use kiln::{DType, Expr, compile, compile_text};
+use kiln::{DType, Expr, Mode, compile, compile_text, pipeline};
 use ndarray::{Array1, Array2, ArrayD, Axis, s};
 
 /// `x * w + y` and `x < w`: an output of numbers and one of bools.
@@ -88,6 +89,44 @@ fn every_alignment() {
                 for work in ways() {
                     check(&code, 201, 201, offset, work);
                     check(&code, 300, 3, offset, work);
+                }
+            }
+        }
+    }
+}
+
+/// Whatever is stored by whole vectors streams: integers, too. A vector that is not aligned faults.
+#[test]
+fn every_alignment_of_every_type() {
+    for dtype in DType::ALL {
+        let sum = match dtype {
+            DType::Bool => "x | x".to_string(),
+            dtype => format!("{dtype}(x + x)"),
+        };
+        let graph = parse(&format!("kernel k(x: {dtype}[n]) {{ {sum} }}")).unwrap();
+        let program = pipeline::programs(&graph, Mode::Precise).next().unwrap();
+        let n = 203;
+        let size = dtype.size();
+        let x: Vec<u8> = (0..n * size).map(|i| (i % size == 0) as u8).collect();
+        // SAFETY: so many elements, and bytes 0 and 1 are values of every type.
+        let x = unsafe { View::from_raw(x.as_ptr(), dtype, &[n], &[size as isize]) };
+        let run = |code: &Code, offset: usize, work: Work| {
+            let mut bytes = vec![0xaa; n * size + 192];
+            let start = bytes.as_ptr().align_offset(64) + offset;
+            let target = bytes[start..].as_mut_ptr();
+            // SAFETY: there is room for so many, which is borrowed.
+            let output = unsafe { ViewMut::from_raw(target, dtype, &[n], &[size as isize]) };
+            execute(code, std::slice::from_ref(&x), &mut [output], work).unwrap();
+            let end = start + n * size;
+            assert!(bytes[..start].iter().chain(&bytes[end..]).all(|&byte| byte == 0xaa));
+            bytes[start..end].to_vec()
+        };
+        for code in emitters(&program) {
+            let expected = run(&code, 0, Work::new(Some(1), 1.0));
+            for offset in (0..64).step_by(size) {
+                for work in ways() {
+                    let what = format!("{} of {dtype} at {offset}: {work:?}", code.emitter());
+                    assert_eq!(run(&code, offset, work), expected, "{what}");
                 }
             }
         }

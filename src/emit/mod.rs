@@ -311,9 +311,9 @@ impl Code {
         }
     }
 
-    /// [`call`](Code::call), with stores that go past the caches to outputs of `f32` and `f64`,
-    /// where there is such code and these outputs are aligned to a vector of [`Code::bits`]. Pays for
-    /// outputs larger than the caches.
+    /// [`call`](Code::call), with stores that go past the caches to outputs of elements as wide
+    /// as lanes, where there is such code and these outputs are aligned to a vector of
+    /// [`Code::bits`]. Pays for outputs larger than the caches.
     ///
     /// # Panics
     ///
@@ -332,8 +332,7 @@ impl Code {
         self.check(n, inputs, steps, outputs);
         let vector = self.bits as usize / 8;
         let aligned = |(target, storage): (&*mut u8, &Storage)| {
-            let streams = matches!(storage, Storage::F32 | Storage::F64);
-            !streams || target.addr().is_multiple_of(vector)
+            !storage.fills_lane() || target.addr().is_multiple_of(vector)
         };
         if let Body::Native { code, pool, streaming, .. } = &self.body
             && outputs.iter().zip(&self.outputs).all(aligned)

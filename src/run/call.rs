@@ -3,7 +3,7 @@
 
 use super::layout::OPERANDS;
 use super::pack::{self, Vector};
-use crate::emit::{Code, Storage};
+use crate::emit::Code;
 use smallvec::SmallVec;
 
 /// The padded vectors, one per operand.
@@ -104,13 +104,13 @@ fn pointers<P: Copy>(count: usize, pointer: impl Fn(usize) -> P) -> SmallVec<[P;
     all
 }
 
-/// Elements before the first that begins a vector in memory, in an output that
-/// streams: fewer than a vector has.
+/// Elements before the first that begins a vector in memory, in an output that streams: fewer than
+/// a vector has.
 fn head(code: &Code, targets: &[*mut u8]) -> usize {
     let vector = code.bits() as usize / 8;
-    let streams = |storage: &Storage| matches!(storage, Storage::F32 | Storage::F64);
-    let mut numbers = targets.iter().zip(code.outputs()).filter(|(_, storage)| streams(storage));
-    numbers.next().map_or(0, |(target, storage)| {
+    let mut streams =
+        targets.iter().zip(code.outputs()).filter(|(_, storage)| storage.fills_lane());
+    streams.next().map_or(0, |(target, storage)| {
         let before = target.addr().next_multiple_of(vector) - target.addr();
         // Where elements are not aligned to their size, none begins one, and nothing streams.
         // Nor where a vector of memory is several of lanes.

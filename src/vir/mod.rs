@@ -139,6 +139,11 @@ impl Storage {
         }
     }
 
+    /// Whether an element is as wide as its lane, so that a vector is stored as it is.
+    pub fn fills_lane(self) -> bool {
+        self.size() * 8 == self.lane().bits() as usize
+    }
+
     /// The lane type that a load gives and a store takes.
     pub fn lane(self) -> Type {
         match self {
