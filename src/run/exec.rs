@@ -141,6 +141,20 @@ fn queue(blocks: usize, threads: usize) -> Queue {
     Queue::new(blocks, blocks.div_ceil(threads * PORTIONS))
 }
 
+/// The element type of what lies in memory as `storage`.
+pub fn dtype(storage: Storage) -> DType {
+    match storage {
+        Storage::F16 => DType::F16,
+        Storage::BF16 => DType::BF16,
+        Storage::F32 => DType::F32,
+        Storage::F64 => DType::F64,
+        Storage::Bool => DType::Bool,
+        Storage::U8 => DType::U8,
+        Storage::I32 => DType::I32,
+        Storage::I64 => DType::I64,
+    }
+}
+
 fn check_types(code: &Code, inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), RunError> {
     let (expected, found) = (code.inputs().len(), inputs.len());
     if expected != found {
@@ -150,24 +164,14 @@ fn check_types(code: &Code, inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Res
     if expected != found {
         return Err(RunError::OutputCount { expected, found });
     }
-    let dtype = |storage: &Storage| match storage {
-        Storage::F16 => DType::F16,
-        Storage::BF16 => DType::BF16,
-        Storage::F32 => DType::F32,
-        Storage::F64 => DType::F64,
-        Storage::Bool => DType::Bool,
-        Storage::U8 => DType::U8,
-        Storage::I32 => DType::I32,
-        Storage::I64 => DType::I64,
-    };
     for (i, (view, storage)) in inputs.iter().zip(code.inputs()).enumerate() {
-        let (expected, found) = (dtype(storage), view.dtype());
+        let (expected, found) = (dtype(*storage), view.dtype());
         if expected != found {
             return Err(RunError::DType { operand: Operand::Input(i), expected, found });
         }
     }
     for (i, (view, storage)) in outputs.iter().zip(code.outputs()).enumerate() {
-        let (expected, found) = (dtype(storage), view.dtype());
+        let (expected, found) = (dtype(*storage), view.dtype());
         if expected != found {
             return Err(RunError::DType { operand: Operand::Output(i), expected, found });
         }
