@@ -96,7 +96,7 @@ pub(super) unsafe fn execute_checked(code: &Code, operands: &[&Layout], work: Wo
         // SAFETY: required of the caller.
         return unsafe { run_dense(dense, threads, work) };
     }
-    let job = Job::new(code, space);
+    let job = Job::new(code, space, threads);
     let blocks = job.blocks();
     match threads {
         1 => job.work(once(blocks)),
