@@ -2,6 +2,7 @@
 
 use crate::function::Function;
 use crate::scan::mix;
+use crate::worst::worst_cases;
 use kiln::DType;
 use kiln::ir::Op;
 use kiln::lower::op_program;
@@ -96,7 +97,7 @@ pub(crate) fn special(function: &Function, dtype: DType) -> Vec<f64> {
     list.extend((1..64).map(|k| f64::from(k) * LN_2 / 2.0));
     if let Some(op) = function.op() {
         list.extend(constants(op, dtype));
-        list.extend(worst_known(op));
+        list.extend(known(op));
     }
     list.iter().flat_map(|&v| [v, -v]).map(|v| dtype.round(v)).collect()
 }
@@ -115,29 +116,9 @@ fn constants(op: Op, dtype: DType) -> Vec<f64> {
     found.flat_map(|c| [c, c.abs().sqrt(), c * c]).collect()
 }
 
-/// The `f64`s nearest to multiples of π/2, from `tools/coefficients/hard_trig.py`.
-#[rustfmt::skip]
-const HARD_TRIG: [u64; 25] = [
-    0x4149_eb71_48f3_54d6, 0x43fa_7f3b_c5a7_ed9e, 0x469d_99e1_681e_ada0, 0x495b_930d_6803_74c2,
-    0x4c10_090a_775f_3363, 0x4ebd_f2a1_602b_3cb8, 0x5177_fe9a_7dd5_da32, 0x5421_a8b9_4e0e_8d12,
-    0x56d6_4b41_3dd6_4fcb, 0x598e_3ca9_b6c6_55cb, 0x5c31_bc28_5fdf_5532, 0x5ebd_9016_9d24_0838,
-    0x6181_fab4_1ebe_9846, 0x6434_c96c_1113_4d36, 0x66c3_dfd0_68a4_8750, 0x69ae_7e16_d0c9_6f8a,
-    0x6c40_1b5d_89b9_1aea, 0x6ef1_b21e_0114_2fb4, 0x71a6_e8d7_78c9_4d66, 0x7466_bb62_833e_ac47,
-    0x7703_d6cc_82a3_f3ca, 0x79bc_3092_1598_8102, 0x7c71_63dc_d0e3_814d, 0x7ef3_6bf9_a50c_0440,
-    0x7506_ac5b_262c_a1ff,
-];
-
-/// Inputs at which other libraries were found to be wrong, or that are hard by nature.
-fn worst_known(op: Op) -> Vec<f64> {
-    let hex = |bits: &[u64]| bits.iter().map(|&b| f64::from_bits(b)).collect();
-    match op {
-        // The nearest of all doubles to a multiple of π/2 is 6381956970095103 * 2^797 (Kahan;
-        // Muller, Elementary Functions, 11.3).
-        Op::Sin | Op::Cos | Op::Tan => {
-            let mut list: Vec<f64> = hex(&HARD_TRIG);
-            list.push(6_381_956_970_095_103.0 * 2f64.powi(797));
-            list
-        }
+/// Inputs at which others were found to be wrong and that are in no list, then the published ones.
+fn known(op: Op) -> Vec<f64> {
+    let mut list = match op {
         // SLEEF's sinh and cosh overflow early (shibatch/sleef#460, pocl#2320).
         Op::Sinh | Op::Cosh => vec![88.821_573, 709.8, 710.4],
         // The tail dropped where k is not 0 (jax-ml/jax#39707).
@@ -145,7 +126,11 @@ fn worst_known(op: Op) -> Vec<f64> {
         // Above 1 in older XLA.
         Op::Erf => vec![3.9, 3.92, 5.92],
         _ => vec![],
+    };
+    if op.arity() == 1 {
+        list.extend(worst_cases(op).into_iter().flatten());
     }
+    list
 }
 
 /// The special inputs with their neighbours, near and ever farther off. All of them, or all pairs
