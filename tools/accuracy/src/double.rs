@@ -151,7 +151,7 @@ fn sinh_cosh(x: f64) -> (Pair, Pair) {
     ((m + inverse) * 0.5f64.copysign(x), (m - inverse).scaled(-1) + 1.0)
 }
 
-/// `(sin x, cos x)` of `|x| < 2^27`.
+/// `(sin x, cos x)` of `|x| < 2^45`.
 fn sin_cos(x: f64) -> (Pair, Pair) {
     let k = (x * std::f64::consts::FRAC_2_PI).round();
     let reduced = HALF_PI[..3].iter().fold(Pair::from(x), |r, &part| r - two_product(k, part));
@@ -282,10 +282,10 @@ fn left_over(op: Op, x: &[f64], nearest: f64) -> Option<f64> {
             log1p_tiny(past_one(a.into(), exp_parts(LN_10 * -y))) * std::f64::consts::LOG10_E
         }
         Op::Log1p => log1p_tiny(past_one(two_sum(1.0, a), exp_parts((-y).into()))),
-        Op::Sin => sin_cos(below(2f64.powi(27), a)?).0.beyond(y),
-        Op::Cos => sin_cos(below(2f64.powi(27), a)?).1.beyond(y),
+        Op::Sin => sin_cos(below(2f64.powi(45), a)?).0.beyond(y),
+        Op::Cos => sin_cos(below(2f64.powi(45), a)?).1.beyond(y),
         Op::Tan => {
-            let (sin, cos) = sin_cos(below(2f64.powi(27), a)?);
+            let (sin, cos) = sin_cos(below(2f64.powi(45), a)?);
             (sin / cos).beyond(y)
         }
         Op::Asin => {

@@ -31,30 +31,48 @@ mod ulp;
 mod worst;
 
 pub use cli::Cli;
+pub use points::neighbour;
 pub use real::correctly_rounded;
 pub use worst::worst_cases;
 
 use function::Function;
 use kiln::DType;
 use kiln::ir::Op;
+use points::{few_special_points, random_point};
+use ulp::{Verdict, judge};
 
-/// The error of `got`, a finite result of type `dtype`, in ULP of the exact value, good to a millionth
-/// of an ULP.
-///
-/// `None` where an `f64` can hold the exact result (it is exact, zero, infinite or NaN).
+/// The error of `got` as the result of `op` on `operands`, values of `dtype`, in ULP of the exact value,
+/// good to a millionth. Infinite where it is wrong in kind: NaN or infinite or of another sign, that
+/// of zero included. A correctly rounded `f64` counts as 0.5, where it is not always exact.
 ///
 /// ```
 /// use kiln::{DType, ir::Op};
 ///
-/// let error = kiln_accuracy::error(Op::Exp, DType::F64, &[1.0], std::f64::consts::E).unwrap();
-/// assert!(error < 0.5);
+/// let next = std::f64::consts::E.next_up();
+/// let error = kiln_accuracy::error(Op::Exp, DType::F64, &[1.0], next);
+/// assert!((0.5..1.5).contains(&error));
+/// assert_eq!(kiln_accuracy::error(Op::Sin, DType::F32, &[-0.0], 0.0), f64::INFINITY);
 /// ```
-pub fn error(op: Op, dtype: DType, operands: &[f64], got: f64) -> Option<f64> {
+pub fn error(op: Op, dtype: DType, operands: &[f64], got: f64) -> f64 {
+    let nearest = correctly_rounded(op, operands);
+    let Verdict::Ulp { error, .. } = judge(dtype, got, nearest) else { return f64::INFINITY };
     let function = Function::Op(op);
-    if !got.is_finite() || function.is_exact() {
-        return None;
+    if dtype == DType::F32 || function.is_exact() || !nearest.is_finite() || nearest == 0.0 {
+        return error;
     }
-    let near = || double::ulp_error(op, operands, correctly_rounded(op, operands), got);
-    let quick = if dtype == DType::F64 { near() } else { None };
-    quick.or_else(|| Some(function.big(operands)?.ulp_error(dtype, got)))
+    if error == 0.0 {
+        return 0.5;
+    }
+    let near = double::ulp_error(op, operands, nearest, got);
+    let exact = || function.big(operands).map(|exact| exact.ulp_error(dtype, got));
+    near.or_else(exact).unwrap_or(error)
+}
+
+/// Where to try an op in `dtype`: at limits, plain numbers, borders of its expansion's branches and
+/// [`worst_cases`], which of two operands are paired, and at `random` random points.
+pub fn cases(op: Op, dtype: DType, random: u64) -> Vec<Vec<f64>> {
+    let function = Function::Op(op);
+    let special = few_special_points(&function, dtype).into_iter();
+    let points = special.chain((0..random).map(|index| random_point(&function, dtype, index)));
+    points.map(|point| point[..op.arity()].to_vec()).collect()
 }
