@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use std::ops::Range;
 
 /// What a thread must have to do, in nanoseconds, to be worth calling while helpers are awake. Two
-/// threads take 0.66 to 0.73 of the time of one for calls of 30 to 60 µs, one after another.
+/// threads take 0.6 to 0.75 of the time of one for calls of 30 to 60 µs, one after another.
 /// `cargo bench --bench suite -- threads` shows every power of two.
 const WORTH_A_THREAD: f64 = 20_000.0;
 /// The same where they must be woken ([`team`](super::team)). Two threads against one, with 200 µs

@@ -231,7 +231,7 @@ impl Kernel {
                     &slots[slot].as_ref().expect("a slot is filled before it is read").layout
                 }
             };
-            // Pushed, not collected from a chain: that takes 8 ns.
+            // Pushed, not collected, as the shapes are: `relu` of 16 takes 101 ns instead of 140.
             let mut operands: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
             step.args.iter().for_each(|&arg| operands.push(layout(arg)));
             step.results.iter().for_each(|result| operands.push(layout(result.place)));
