@@ -67,7 +67,7 @@ def lawson(rows, goals, rounds, weights=None, scales=None, rescale=None):
 
 def show(name, coefficients, digits, error=None):
     note = "" if error is None else f"; log2 of error {float(log(error, 2)):.1f}"
-    print(name, [mp.nstr(c, 9 if digits == 24 else 17) for c in coefficients], note, flush=True)
+    print(name, [mp.nstr(c, 9) if digits == 24 else repr(float(c)) for c in coefficients], note, flush=True)
 
 
 def scaled_tail(a):
