@@ -38,7 +38,7 @@ const TANHSHRINK_64: &[f64] = &[
     2.7689520017188298e-08,
 ];
 
-/// `x - tanh x`. Exactly odd.
+/// `x - tanh x`. Error 3.26 ULP (f32), 2.6 (f64, sampled); exactly odd.
 ///
 /// `(a - 1) + 2 / (e^(2a) + 1)` of the magnitude `a`, of which neither term is large where the sum
 /// is small; below, a polynomial.

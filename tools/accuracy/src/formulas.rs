@@ -165,7 +165,7 @@ fn softplus<R: Real>(x: &R) -> R {
 }
 
 fn logsigmoid<R: Real>(x: &R) -> R {
-    min(x, 0.0) - log1p_exp(x)
+    min(x, -0.0) - log1p_exp(x)
 }
 
 fn softsign<R: Real>(x: &R) -> R {
