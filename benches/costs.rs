@@ -20,8 +20,8 @@ use kiln::vir::{Builder, Program, Storage, Type, Value};
 use race::Race;
 use std::time::Duration;
 
-/// Elements of an input.
-const N: usize = 1024;
+/// Elements of an input: full vectors of every emitter.
+const N: usize = 1536;
 /// Copies of a primitive in the two programs.
 const COPIES: [usize; 2] = [16, 48];
 /// Chains that do not depend on each other.
@@ -130,6 +130,7 @@ fn step(b: &mut Builder, primitive: Primitive, ty: Type, a: Value, y: Value) -> 
         Primitive::Add => b.add(a, y),
         Primitive::IntAdd => on_bits(b, Builder::add),
         Primitive::Mul => b.mul(a, y),
+        Primitive::IntMul => on_bits(b, Builder::mul),
         Primitive::Fma => b.fma(a, y, y),
         Primitive::Div => b.div(a, y),
         Primitive::Sqrt => b.sqrt(a),

@@ -9,7 +9,7 @@ use Class::{Column, Contiguous, Reversed, Row, Splat, Strided, Transposed};
 use common::{Rng, differs, emitters};
 use kiln::emit::{Code, EmitterKind};
 use kiln::lower::{Tier, op_program, op_program_in};
-use kiln::run::{View, ViewMut, Work, execute};
+use kiln::run::{View, ViewMut, Work, dtype, execute};
 use kiln::vir::{Program, Storage, interp};
 use kiln::{Mode, pipeline};
 use kiln_ir::{DType, Derived, Op, Typing};
@@ -140,19 +140,6 @@ impl Placed {
             _ => unreachable!("at most two axes"),
         };
         self.base.checked_add_signed(steps).unwrap()
-    }
-}
-
-fn dtype(storage: Storage) -> DType {
-    match storage {
-        Storage::F16 => DType::F16,
-        Storage::BF16 => DType::BF16,
-        Storage::F32 => DType::F32,
-        Storage::F64 => DType::F64,
-        Storage::Bool => DType::Bool,
-        Storage::U8 => DType::U8,
-        Storage::I32 => DType::I32,
-        Storage::I64 => DType::I64,
     }
 }
 

@@ -390,7 +390,8 @@ fn outputs_shift_along_their_inputs() {
         b.output(value, Storage::F32);
     }
     let program = b.finish();
-    const N: usize = 16 * 13;
+    // Full vectors of every emitter.
+    const N: usize = 3 * 16 * 13;
     let mut rng = Rng::new(3);
     let inputs: Vec<Vec<u64>> =
         values.iter().map(|_| (0..N).map(|_| rng.element(Storage::F32)).collect()).collect();

@@ -7,9 +7,8 @@ mod common;
 
 use common::{Rng, emitters, random_program};
 use kiln::emit::Code;
-use kiln::run::{View, ViewMut, Work, execute};
+use kiln::run::{View, ViewMut, Work, dtype, execute};
 use kiln::vir::Storage;
-use kiln_ir::DType;
 
 /// Memory between two pages that cannot be touched.
 struct Guarded {
@@ -43,19 +42,6 @@ impl Drop for Guarded {
     fn drop(&mut self) {
         // SAFETY: mapped in `new`.
         unsafe { libc::munmap(self.map.cast(), 3 * PAGE) };
-    }
-}
-
-fn dtype(storage: Storage) -> DType {
-    match storage {
-        Storage::F16 => DType::F16,
-        Storage::BF16 => DType::BF16,
-        Storage::F32 => DType::F32,
-        Storage::F64 => DType::F64,
-        Storage::Bool => DType::Bool,
-        Storage::U8 => DType::U8,
-        Storage::I32 => DType::I32,
-        Storage::I64 => DType::I64,
     }
 }
 

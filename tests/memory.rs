@@ -4,7 +4,9 @@
 mod common;
 
 use common::emitters;
-use kiln::emit::Code;
+use half::{bf16, f16};
+use kiln::cpu::Cpu;
+use kiln::emit::{self, Code, EmitterKind};
 use kiln::ir::parse;
 use kiln::run::{Tensor, View, ViewMut, Work, execute, release_memory};
 use kiln::vir::{Builder, Program, Storage};
@@ -195,7 +197,7 @@ fn operands_that_lie_otherwise_give_the_same_bits() {
     {
         for code in emitters(&program(storage, false)) {
             for (rows, columns) in
-                [(65, 65), (64, 128), (130, 257), (33, 3000), (300, 70), (7, 129)]
+                [(65, 65), (64, 128), (130, 257), (130, 2051), (33, 3000), (300, 70), (7, 129)]
             {
                 let at = |(i, j): (usize, usize)| element(i * columns + j);
                 let x = Array2::from_shape_fn((rows, columns), at);
@@ -224,6 +226,42 @@ fn operands_that_lie_otherwise_give_the_same_bits() {
         }
     }
     check(Storage::F32, number);
+    check(Storage::F64, |i| f64::from(number(i)));
+}
+
+/// Blocks with a transposed operand are 512 bytes by 8 KiB: a little more than one, of elements of
+/// every size, read and written.
+#[test]
+fn transposed_operands_of_every_element_size() {
+    fn check<T>(storage: Storage, element: impl Fn(usize) -> T)
+    where
+        T: kiln::Element + PartialEq + std::fmt::Debug,
+    {
+        let mut b = Builder::new();
+        let x = b.input(storage);
+        b.output(x, storage);
+        let copy = emit::compile(&b.finish(), EmitterKind::Auto, Cpu::host()).unwrap();
+        let (rows, columns) = (512 / size_of::<T>() + 3, (8 << 10) / size_of::<T>() + 5);
+        let x = Array2::from_shape_fn((rows, columns), |(i, j)| element(i * 13 + j * 7));
+        let turned = Array2::from_shape_fn((columns, rows), |(j, i)| x[[i, j]]);
+        for threads in [1, 3] {
+            let work = Work::new(Some(threads), 1e6);
+            let mut out = Array2::from_elem((rows, columns), element(1));
+            let mut out_turned = Array2::from_elem((columns, rows), element(1));
+            execute(&copy, &[turned.t().into()], &mut [(&mut out).into()], work).unwrap();
+            let mut columns_first = out_turned.view_mut().reversed_axes();
+            execute(&copy, &[(&x).into()], &mut [(&mut columns_first).into()], work).unwrap();
+            assert!(out == x, "{storage:?} on {threads}");
+            assert!(out_turned == turned, "{storage:?} on {threads}, written");
+        }
+    }
+    check(Storage::Bool, |i| i % 3 == 0);
+    check(Storage::U8, |i| i as u8);
+    check(Storage::F16, |i| f16::from_f32(i as f32 % 2000.0));
+    check(Storage::BF16, |i| bf16::from_f32(i as f32 % 256.0));
+    check(Storage::I32, |i| i as i32);
+    check(Storage::F32, number);
+    check(Storage::I64, |i| i as i64);
     check(Storage::F64, |i| f64::from(number(i)));
 }
 

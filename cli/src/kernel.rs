@@ -22,6 +22,13 @@ impl Source {
                 .map_err(|error| Failure::Failed(format!("cannot read {kernel}: {error}")))?;
             return Ok(Source { text, origin: kernel.into() });
         }
+        // As an expression it would be an input of that name, which nobody wants to run.
+        if is_op(kernel.trim()) {
+            let name = kernel.trim();
+            return Err(Failure::Usage(format!(
+                "`{name}` is an op: write @{name}, or {name}(...) with its operands"
+            )));
+        }
         Ok(Source { text: kernel.into(), origin: "KERNEL".into() })
     }
 
@@ -47,6 +54,10 @@ impl Source {
     fn wrong(&self, error: TextError) -> Failure {
         Failure::Usage(format!("{}:{error}", self.origin))
     }
+}
+
+fn is_op(name: &str) -> bool {
+    Derived::from_name(name).is_some() || Op::from_name(name).is_some()
 }
 
 /// A kernel that calls an op: `kernel prelu(x, weight) { prelu(x, weight) }`.

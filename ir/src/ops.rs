@@ -143,7 +143,7 @@ macro_rules! for_each_op {
                 Exp10 exp10 Unary Float [1.14, 1.5] {MONOTONE} (0.0, INF) = libm::exp10, "`10^a`";
                 Expm1 expm1 Unary Float [1.3, 1.55] {MONOTONE} (-1.0, INF) = libm::expm1, "`e^a - 1`, accurate near 0";
                 Log log Unary Float [0.92, 0.9] {MONOTONE} (NEG_INF, INF) = libm::log, "The natural logarithm";
-                Log2 log2 Unary Float [0.96, 1.0] {MONOTONE} (NEG_INF, INF) = libm::log2, "The logarithm to base 2";
+                Log2 log2 Unary Float [0.96, 1.05] {MONOTONE} (NEG_INF, INF) = libm::log2, "The logarithm to base 2";
                 Log10 log10 Unary Float [0.93, 1.0] {MONOTONE} (NEG_INF, INF) = libm::log10, "The logarithm to base 10";
                 Log1p log1p Unary Float [0.93, 1.0] {MONOTONE} (NEG_INF, INF) = libm::log1p, "`log(1 + a)`, accurate near 0";
                 Sin sin Unary Float [0.89, 1.0; 1.74, 1.0] {ODD} (-1.0, 1.0) = libm::sin, "The sine of radians";
@@ -171,7 +171,7 @@ macro_rules! for_each_op {
                 ToBool bool Unary Cast(DType::Bool) [0.0, 0.0] {EVEN} (0.0, 1.0) = |a| truth(a != 0.0), "Whether it is not zero (true for NaN, as NumPy)";
                 Min min Binary Number [0.0, 0.0] {COMMUTATIVE} (NEG_INF, INF) = scalar::minimum; i64::min, "The smaller; NaN if either is, -0 below +0 (IEEE 754 `minimum`)";
                 Max max Binary Number [0.0, 0.0] {COMMUTATIVE} (NEG_INF, INF) = scalar::maximum; i64::max, "The larger; NaN if either is, -0 below +0 (IEEE 754 `maximum`)";
-                Pow pow Binary Float [0.6, 1.1] {} (NEG_INF, INF) = libm::pow, "`a` to the power of `b`, special cases as IEEE 754";
+                Pow pow Binary Float [0.6, 1.35] {} (NEG_INF, INF) = libm::pow, "`a` to the power of `b`, special cases as IEEE 754";
                 Atan2 atan2 Binary Float [1.6, 1.6] {} (-3.15, 3.15) = libm::atan2, "The angle of the point (b, a) in radians, over all four quadrants";
                 Hypot hypot Binary Float [1.05, 1.05] {COMMUTATIVE} (0.0, INF) = libm::hypot, "`sqrt(a*a + b*b)` without overflow; infinite if either is";
                 CopySign copysign Binary Float [0.0, 0.0] {} (NEG_INF, INF) = f64::copysign, "The magnitude of `a` with the sign of `b`; the sign of a NaN that arithmetic made is unspecified";

@@ -4,7 +4,7 @@
 use super::dense::Dense;
 use super::layout::{OPERANDS, Space, broadcast_shape, broadcasts_to};
 use super::overlap;
-use super::team::{Queue, share};
+use super::team::{self, Queue, share};
 use super::view::{Layout, View, ViewMut};
 use super::walk::Job;
 use crate::cpu::last_level_cache;
@@ -14,10 +14,14 @@ use kiln_ir::DType;
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// What a thread must have to do, in nanoseconds, to be worth calling. Measured with a helper that
-/// had fallen asleep ([`team`](super::team)): two threads break even at 35 µs of work in all, and
-/// 80 µs take 58. `cargo bench --bench suite -- threads` shows every power of two.
+/// What a thread must have to do, in nanoseconds, to be worth calling while helpers are awake. Two
+/// threads take 0.6 to 0.75 of the time of one for calls of 30 to 60 µs, one after another.
+/// `cargo bench --bench suite -- threads` shows every power of two.
 const WORTH_A_THREAD: f64 = 20_000.0;
+/// The same where they must be woken ([`team`](super::team)). Two threads against one, with 200 µs
+/// and with 1 ms between calls: 30 µs take 1.2 and 1.2 times as long, 46 µs 1.1 and 1.3, 61 µs 0.9 to
+/// 1.2 and 1.0 to 1.2, 75 µs 0.9 and 0.8 to 1.1, 120 µs 0.7 and 0.9.
+const WORTH_WAKING: f64 = 60_000.0;
 /// Nanoseconds per byte moved, a lower bound of any kernel's cost: `relu` in the L2 cache.
 const PER_BYTE: f64 = 0.01;
 
@@ -87,16 +91,29 @@ pub(super) unsafe fn execute_checked(code: &Code, operands: &[&Layout], work: Wo
         return;
     }
     let threads = threads(shape, operands, work);
+    // SAFETY: required of the caller.
+    unsafe { execute_on(threads.count, code, operands, work) };
+    if threads.are_worth_it {
+        team::ended();
+    }
+}
+
+/// # Safety
+///
+/// As for [`execute_checked`]; the outputs have an element at least.
+#[inline(always)]
+unsafe fn execute_on(threads: usize, code: &Code, operands: &[&Layout], work: Work) {
     if let Some(dense) = Dense::new(code, operands) {
         // SAFETY: required of the caller.
         return unsafe { run_dense(dense, threads, work) };
     }
-    let space = Space::new(shape, operands, inputs);
+    let inputs = code.inputs().len();
+    let space = Space::new(&operands[inputs].shape, operands, inputs);
     if let Some(dense) = Dense::of_space(code, &space) {
         // SAFETY: required of the caller.
         return unsafe { run_dense(dense, threads, work) };
     }
-    let job = Job::new(code, space);
+    let job = Job::new(code, space, threads);
     let blocks = job.blocks();
     match threads {
         1 => job.work(once(blocks)),
@@ -141,6 +158,20 @@ fn queue(blocks: usize, threads: usize) -> Queue {
     Queue::new(blocks, blocks.div_ceil(threads * PORTIONS))
 }
 
+/// The element type of what lies in memory as `storage`.
+pub fn dtype(storage: Storage) -> DType {
+    match storage {
+        Storage::F16 => DType::F16,
+        Storage::BF16 => DType::BF16,
+        Storage::F32 => DType::F32,
+        Storage::F64 => DType::F64,
+        Storage::Bool => DType::Bool,
+        Storage::U8 => DType::U8,
+        Storage::I32 => DType::I32,
+        Storage::I64 => DType::I64,
+    }
+}
+
 fn check_types(code: &Code, inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), RunError> {
     let (expected, found) = (code.inputs().len(), inputs.len());
     if expected != found {
@@ -150,24 +181,14 @@ fn check_types(code: &Code, inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Res
     if expected != found {
         return Err(RunError::OutputCount { expected, found });
     }
-    let dtype = |storage: &Storage| match storage {
-        Storage::F16 => DType::F16,
-        Storage::BF16 => DType::BF16,
-        Storage::F32 => DType::F32,
-        Storage::F64 => DType::F64,
-        Storage::Bool => DType::Bool,
-        Storage::U8 => DType::U8,
-        Storage::I32 => DType::I32,
-        Storage::I64 => DType::I64,
-    };
     for (i, (view, storage)) in inputs.iter().zip(code.inputs()).enumerate() {
-        let (expected, found) = (dtype(storage), view.dtype());
+        let (expected, found) = (dtype(*storage), view.dtype());
         if expected != found {
             return Err(RunError::DType { operand: Operand::Input(i), expected, found });
         }
     }
     for (i, (view, storage)) in outputs.iter().zip(code.outputs()).enumerate() {
-        let (expected, found) = (dtype(storage), view.dtype());
+        let (expected, found) = (dtype(*storage), view.dtype());
         if expected != found {
             return Err(RunError::DType { operand: Operand::Output(i), expected, found });
         }
@@ -193,13 +214,26 @@ fn check_shapes(inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), RunE
     Err(RunError::OutputShape { index: 0, expected, found: shape.to_vec() })
 }
 
+/// How many threads a call is given.
+struct Threads {
+    count: usize,
+    /// Whether it would have several if helpers were awake.
+    are_worth_it: bool,
+}
+
 /// How many threads the work is worth.
-fn threads(shape: &[usize], operands: &[&Layout], work: Work) -> usize {
+fn threads(shape: &[usize], operands: &[&Layout], work: Work) -> Threads {
     let most = work.threads.unwrap_or(usize::MAX);
     let bytes: usize = operands.iter().map(|operand| operand.dtype.size()).sum();
     let cost = work.cost.max(bytes as f64 * PER_BYTE);
     let elements: usize = shape.iter().product();
-    let worth = (elements as f64 * cost / WORTH_A_THREAD) as usize;
+    let nanoseconds = elements as f64 * cost;
+    if most < 2 || nanoseconds < 2.0 * WORTH_A_THREAD {
+        return Threads { count: 1, are_worth_it: false };
+    }
+    let worth = if team::is_called_often() { WORTH_A_THREAD } else { WORTH_WAKING };
+    let count = most.min((nanoseconds / worth) as usize);
     // The pool is asked last: asking starts it.
-    if most.min(worth) < 2 { 1 } else { most.min(worth).min(rayon::current_num_threads()) }
+    let count = if count < 2 { 1 } else { count.min(rayon::current_num_threads()) };
+    Threads { count, are_worth_it: true }
 }

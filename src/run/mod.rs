@@ -21,7 +21,7 @@ mod view;
 mod walk;
 
 pub use buffers::release_memory;
-pub use exec::{STREAM_ABOVE, Work, execute};
+pub use exec::{STREAM_ABOVE, Work, dtype, execute};
 pub use gemm::{matmul, matmul_shape};
 pub use kernel::Kernel;
 

@@ -73,6 +73,15 @@ impl Drop for Scratch {
 pub(super) struct Block {
     pub(super) rows: Range<usize>,
     pub(super) columns: Range<usize>,
+    /// Bytes between rows where the block is packed.
+    pub(super) gap: usize,
+}
+
+impl Block {
+    /// Bytes from row to row where elements of `size` bytes are packed.
+    pub(super) fn pitch(&self, size: usize) -> usize {
+        self.columns.len() * size + self.gap
+    }
 }
 
 /// Calls a function with the unsigned integer type of `$size` bytes.
@@ -96,7 +105,7 @@ macro_rules! by_size {
 pub(super) unsafe fn gather(to: *mut u8, space: &Space, operand: usize, block: &Block) {
     for_each_run(space, operand, block, |packed, array, [rows, columns], steps| {
         let (size, to) = (space.sizes[operand], to.wrapping_add(packed));
-        let packed_steps = [(columns * size) as isize, size as isize];
+        let packed_steps = [block.pitch(size) as isize, size as isize];
         let sizes = [rows, columns];
         // SAFETY: required of the caller.
         unsafe { by_size!(size, copy_as(to, packed_steps, array, steps, sizes)) }
@@ -111,7 +120,7 @@ pub(super) unsafe fn gather(to: *mut u8, space: &Space, operand: usize, block: &
 pub(super) unsafe fn scatter(space: &Space, operand: usize, block: &Block, from: *const u8) {
     for_each_run(space, operand, block, |packed, array, [rows, columns], steps| {
         let (size, from) = (space.sizes[operand], from.wrapping_add(packed));
-        let packed_steps = [(columns * size) as isize, size as isize];
+        let packed_steps = [block.pitch(size) as isize, size as isize];
         let sizes = [rows, columns];
         // SAFETY: required of the caller.
         unsafe { by_size!(size, copy_as(array, steps, from, packed_steps, sizes)) }
@@ -164,12 +173,12 @@ fn for_each_run(
 ) {
     let (run, row_step) = (space.run(), space.row_step(operand));
     let column_step = space.inner_stride(operand);
-    let columns = block.columns.len();
+    let (columns, pitch) = (block.columns.len(), block.pitch(space.sizes[operand]));
     let base = space.bases[operand].wrapping_offset(block.columns.start as isize * column_step);
     let mut row = block.rows.start;
     while row < block.rows.end {
         let rows = (run - row % run).min(block.rows.end - row);
-        let packed = (row - block.rows.start) * columns * space.sizes[operand];
+        let packed = (row - block.rows.start) * pitch;
         let array = base.wrapping_offset(space.row_offset(row, operand));
         visit(packed, array, [rows, columns], [row_step, column_step]);
         row += rows;

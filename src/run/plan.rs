@@ -127,7 +127,8 @@ impl Plan {
                 Source::Output(output) => &shapes[self.written[output]],
                 Source::Slot(slot) => &shapes[self.slots[slot]],
             };
-            let args: SmallVec<[&[usize]; OPERANDS]> = step.args.iter().map(shape_of).collect();
+            let mut args: SmallVec<[&[usize]; OPERANDS]> = SmallVec::new();
+            step.args.iter().for_each(|arg| args.push(shape_of(arg)));
             let shape = match &step.action {
                 Action::Matmul => Dims::from_vec(matmul_shape(args[0], args[1])?),
                 Action::Map { names, .. } => common_shape(names, &args)?,

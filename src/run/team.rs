@@ -9,9 +9,10 @@
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use std::hint;
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread;
+use std::time::Instant;
 
 /// Blocks of work, handed out some at a time.
 #[derive(Debug)]
@@ -57,6 +58,28 @@ pub(super) fn share(threads: usize, work: &(dyn Fn() + Sync)) {
     work();
     drop(open);
     assert!(!team.failed.load(Ordering::Relaxed), "a kernel panicked on another thread");
+}
+
+/// When the last call ended that several threads were worth, by [`now`]; 0 if there was none.
+static LAST: AtomicU64 = AtomicU64::new(0);
+
+/// Notes the end of a call that several threads are worth, whether it had them or not.
+pub(super) fn ended() {
+    LAST.store(now(), Ordering::Relaxed);
+}
+
+/// Whether another such call has just ended, so that helpers are still awake, or will be for the next.
+pub(super) fn is_called_often() -> bool {
+    /// Nanoseconds for which rayon's workers look for work before they sleep, about.
+    const AWAKE: u64 = 20_000;
+    let last = LAST.load(Ordering::Relaxed);
+    last != 0 && now().saturating_sub(last) < AWAKE
+}
+
+/// Nanoseconds since the first question.
+fn now() -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed().as_nanos() as u64
 }
 
 struct Team {

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""The arguments nearest to multiples of π/2, for tests/accuracy.rs (needs mpmath).
+"""Writes tools/accuracy/worst/hard-trig.txt: arguments nearest to multiples of π/2 (needs mpmath).
 
 For an exponent e, the best q with q * 2^e near a multiple of π/2 is the denominator of a
-convergent of 2^e * 2/π. Prints the nearest f64 and f32 of a few exponents as bits.
+convergent of 2^e * 2/π.
 """
-import struct
 from mpmath import floor, ldexp, mp, mpf, pi
 
 mp.prec = 2600
@@ -21,5 +20,16 @@ def nearest(e, digits):
         rest = 1 / (rest - whole)
 
 
-print([hex(struct.unpack("<Q", struct.pack("<d", nearest(e, 53)))[0]) for e in range(-30, 971, 43)])
-print([hex(struct.unpack("<I", struct.pack("<f", nearest(e, 24)))[0]) for e in range(-10, 104, 6)])
+HEAD = """\
+# The f64s and f32s nearest to multiples of π/2, of a few exponents: tools/coefficients/hard_trig.py.
+# The last is the nearest of all f64s, 6381956970095103 * 2^797 (Kahan; Muller, Elementary Functions,
+# 11.3).
+#
+# A line is an op and its operand."""
+
+print(HEAD)
+double = [nearest(e, 53) for e in range(-30, 971, 43)]
+single = [nearest(e, 24) for e in range(-10, 104, 6)]
+for op in ["sin", "cos", "tan"]:
+    for number in double + single + [6381956970095103.0 * 2.0**797]:
+        print(op, number.hex())

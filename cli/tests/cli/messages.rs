@@ -26,6 +26,8 @@ fn kernels() {
         &["explain", "absent.kiln"],
         &["explain", "@gelu_than"],
         &["explain", "@"],
+        &["bench", "mish"],
+        &["run", "exp", "-i", "x=x.npy", "-o", "y.npy"],
         &["explain", "x & y"],
         &["explain", "-x"],
     ]);

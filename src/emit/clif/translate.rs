@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A value is a number of 128-bit vectors, twice as many for 64-bit lanes as for 32-bit ones; see
-//! [`lanes`]. They are computed side by side, instruction by instruction.
+//! [`lanes`]. They are computed side by side, some instructions of each in turn.
 
 use super::super::live::{live, negated};
 use super::super::pool::{Line, Pool};
@@ -22,35 +22,52 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use smallvec::{SmallVec, smallvec};
+use std::ops::Range;
 
 /// Bodies of up to so many instructions run one vector at a time,
 const SHORT: usize = 24;
-/// up to so many two, and longer ones four.
+/// up to so many two, and longer ones six.
 const LONG: usize = 48;
+/// Instructions of one vector before the next has its turn.
+const STRIP: usize = 16;
 
 /// Elements that one turn of the loop handles.
 ///
 /// A body is one long chain of dependent instructions. A short one leaves the processor room to
 /// work on several turns at once; of a long one not even two turns fit into its window, and so
-/// several vectors go side by side. Measured on a
-/// Zen 5 core, f32 in L1, one, two and four: mish (91 instructions) 4.5, 4.2, 3.0 ns per element;
-/// erf (33) 0.99, 0.96, 0.98; exp (21) 0.57, 0.55, 0.56.
+/// several vectors go side by side, a strip of each at a time: instruction by instruction, each of
+/// them would hold the registers that one needs where it needs most, and sixteen are too few.
+/// Measured on a Zen 5 core in L1, ns per element with 1, 2, 4, and 6 vectors, and with 4 in step:
+///
+/// | | instructions | 1 | 2 | 4 | 6 | 4 in step |
+/// |---|---|---|---|---|---|---|
+/// | f32 exp | 21 | .57 | .55 | .56 | | |
+/// | f32 tanh | 34 | | .95 | .96 | | |
+/// | f32 mish | 76 | 4.5 | 4.2 | 2.6 | 2.3 | 2.9 |
+/// | f64 log1p | 37 | | 5.1 | 5.2 | | |
+/// | f64 softplus | 53 | 6.0 | 5.3 | 4.0 | 3.5 | 4.7 |
+/// | f64 erf | 60 | 5.7 | 5.5 | 4.6 | 4.1 | 4.6 |
+/// | f64 mish | 99 | 13 | 11 | 7.9 | 6.2 | 8.4 |
 pub(super) fn lanes(program: &Program) -> usize {
     let narrow = program.types.iter().any(|ty| ty.bits() == 32);
-    let wide = program.types.iter().any(|ty| ty.bits() == 64);
+    (if narrow { 4 } else { 2 }) * side_by_side(program)
+}
+
+/// How many vectors of the narrowest type that is; half a vector never goes alone.
+fn side_by_side(program: &Program) -> usize {
     let cold = |at: u32| program.cold.iter().any(|cold| (cold.start..cold.end).contains(&at));
     let chain = |(at, inst): &(usize, &Inst)| {
         !cold(*at as u32) && !matches!(inst, Inst::Const { .. } | Inst::Load { .. })
     };
+    let has = |bits| program.types.iter().any(|ty| ty.bits() == bits);
     let length = program.insts.iter().enumerate().filter(chain).count();
-    let side_by_side = if length <= SHORT || (narrow && wide) {
+    if length <= SHORT || (has(32) && has(64)) {
         1
     } else if length <= LONG {
         2
     } else {
-        4
-    };
-    if narrow { 4 * side_by_side } else { 2 * side_by_side }
+        6
+    }
 }
 
 /// The kernel function of `program`, and its constants.
@@ -68,6 +85,8 @@ pub(super) fn translate(program: &Program, isa: &dyn TargetIsa) -> (ir::Function
         builder,
         pointer: config.pointer_type(),
         lanes: lanes(program),
+        side_by_side: side_by_side(program),
+        turn: None,
         live: live(program),
         values: vec![None; program.insts.len()],
         cursors: Vec::new(),
@@ -89,6 +108,9 @@ pub(super) struct Translator<'a> {
     pub(super) builder: FunctionBuilder<'a>,
     pointer: ir::Type,
     lanes: usize,
+    side_by_side: usize,
+    /// The one of those side by side whose instructions are being written; none where all are.
+    turn: Option<usize>,
     /// Which values an output depends on.
     live: Vec<bool>,
     values: Vec<Option<Parts>>,
@@ -202,15 +224,22 @@ impl Translator<'_> {
         self.straight(at, program.insts.len());
     }
 
-    /// Instructions `start..end`.
+    /// Instructions `start..end`, by strips.
     fn straight(&mut self, start: usize, end: usize) {
-        for index in start..end {
-            let inst = self.program.insts[index];
+        let chosen = (start..end).filter(|&index| {
             // A constant is made where it is used: see the pool.
-            if self.live[index] && !matches!(inst, Inst::Const { .. }) {
-                self.values[index] = Some(self.inst(&inst, self.program.types[index]));
+            self.live[index] && !matches!(self.program.insts[index], Inst::Const { .. })
+        });
+        for strip in chosen.collect::<Vec<usize>>().chunks(STRIP) {
+            for turn in 0..self.side_by_side {
+                self.turn = Some(turn);
+                for &index in strip {
+                    let made = self.inst(&self.program.insts[index], self.program.types[index]);
+                    self.values[index].get_or_insert_default().extend(made);
+                }
             }
         }
+        self.turn = None;
     }
 
     /// A region that is skipped where no lane needs it. What escapes from it becomes parameters
@@ -293,10 +322,20 @@ impl Translator<'_> {
         self.lanes * ty.bits() as usize / 128
     }
 
-    /// The vectors of a value; a constant is made anew.
+    /// Which of them are being written.
+    fn range(&self, ty: Type) -> Range<usize> {
+        let each = self.count(ty) / self.side_by_side;
+        match self.turn {
+            Some(turn) => turn * each..(turn + 1) * each,
+            None => 0..self.count(ty),
+        }
+    }
+
+    /// The vectors of a value that are being written; a constant is made anew.
     fn parts(&mut self, value: Value) -> Parts {
+        let range = self.range(self.program.ty(value));
         match (&self.values[value.index()], *self.program.inst(value)) {
-            (Some(parts), _) => parts.clone(),
+            (Some(parts), _) => SmallVec::from_slice(&parts[range]),
             // One load for each use, so that it can become that use's memory operand.
             (None, Inst::Const { ty, bits }) => self.each(ty, |t, _| t.constant(ty, bits)),
             (None, inst) => unreachable!("{value} = {inst:?} is used, so it is live and defined"),
@@ -398,16 +437,17 @@ impl Translator<'_> {
         }
     }
 
-    /// Makes every vector of a value of type `ty`.
+    /// Makes the vectors of a value of type `ty` that are being written, numbered from 0.
     fn each(&mut self, ty: Type, mut make: impl FnMut(&mut Self, usize) -> ir::Value) -> Parts {
-        (0..self.count(ty)).map(|part| make(self, part)).collect()
+        (0..self.range(ty).len()).map(|part| make(self, part)).collect()
     }
 
     fn load(&mut self, slot: usize, ty: Type) -> Parts {
         let at = self.cursors[slot];
         let storage = self.program.inputs[slot];
+        let first = self.range(ty).start;
         self.each(ty, |t, part| {
-            let part = part as i32;
+            let part = (first + part) as i32;
             match storage {
                 Storage::Bool => t.load_bools(at, part * 4),
                 Storage::U8 => t.load_bytes(at, part * 4),

@@ -2,7 +2,7 @@
 
 use crate::big::{self, Big};
 use crate::formulas::{COMPOSITES, Composite};
-use crate::real::{correctly_rounded, slack};
+use crate::real::correctly_rounded;
 use kiln::ir::{Flags, Op, Typing, build, parse_with};
 use kiln::{DType, Expr, Graph};
 
@@ -84,19 +84,11 @@ impl Function {
         build("reference", &[result]).expect("formulas take floats")
     }
 
-    /// The result in `f64`, within [`slack`](Function::slack) ULP of exact.
+    /// The result in `f64`: of an op the nearest to exact, of a composite nearly.
     pub(crate) fn float(&self, x: &[f64]) -> f64 {
         match self {
             Function::Op(op) => correctly_rounded(*op, x),
             Function::Composite(composite) => (composite.formula.float)(&x[0]),
-        }
-    }
-
-    pub(crate) fn slack(&self) -> f64 {
-        match self {
-            Function::Op(op) => slack(*op),
-            // Formulas have no cancellation, but some amplify the rounding of an argument.
-            Function::Composite(_) => f64::INFINITY,
         }
     }
 

@@ -5,8 +5,8 @@ use crate::function::Function;
 use crate::program::{Program, programs};
 use crate::record::{self, Record, State, Tally, mode_names};
 use crate::scan::mix;
-use crate::speed::speed;
-use crate::sweep::Sweep;
+use crate::speed::{Quiet, speed};
+use crate::sweep::{self, Sweep};
 use indicatif::ProgressBar;
 use kiln::{DType, Mode};
 use std::collections::BTreeMap;
@@ -17,13 +17,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Ranges of all f32, after each of which the state is saved.
 const RANGES: u32 = 16;
 
+/// How often a disturbed measurement of throughput is tried.
+const ATTEMPTS: u32 = 3;
+
 /// How much to try.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) stride: u64,
     pub(crate) random: u64,
     pub(crate) composite: u64,
-    pub(crate) speed: bool,
     pub(crate) fresh: bool,
 }
 
@@ -51,10 +53,6 @@ impl Measure<'_> {
             Some(record) if current(&record) => record,
             _ => self.empty(&programs, fingerprint),
         };
-        if self.settings.speed && record.speed.is_empty() && self.dtype == DType::F32 {
-            bar.set_message("throughput");
-            record.speed = speed(self.function, &programs[0]);
-        }
         let exhaustive = match self.is_exhaustive() {
             true => Some(Exhaustive::new(self.function, &programs, self.settings.stride)?),
             false => None,
@@ -95,6 +93,39 @@ impl Measure<'_> {
         Ok(())
     }
 
+    /// Measures the throughput in `f32`, if `state` has the function's error but not that, or `again`.
+    /// Keeps nothing, and returns what other processes used of a processor, if the machine was not
+    /// quiet.
+    pub(crate) fn run_speed(
+        &self,
+        state: &mut State,
+        path: &Path,
+        again: bool,
+    ) -> Result<Option<f64>, Box<dyn Error>> {
+        let programs = programs(self.function, self.dtype, self.modes)?;
+        let fingerprint = self.fingerprint(&programs);
+        let key = State::key(self.function.name(), self.dtype);
+        let record = state.records.entry(key).or_insert_with(|| self.empty(&programs, fingerprint));
+        if record.fingerprint != fingerprint {
+            *record = self.empty(&programs, fingerprint);
+        }
+        if !again && !record.speed.is_empty() {
+            return Ok(None);
+        }
+        let mut disturbed = None;
+        for _ in 0..ATTEMPTS {
+            let quiet = Quiet::begin();
+            let found = speed(self.function, &programs);
+            disturbed = quiet.disturbed();
+            if disturbed.is_none() {
+                record.speed = found;
+                state.save(path)?;
+                break;
+            }
+        }
+        Ok(disturbed)
+    }
+
     fn is_exhaustive(&self) -> bool {
         self.dtype == DType::F32 && self.function.arity() == 1
     }
@@ -126,7 +157,10 @@ impl Measure<'_> {
 
     /// A hash of the programs and of how much is tried: a record with another one is out of date.
     fn fingerprint(&self, programs: &[Program]) -> u64 {
-        let amount = if self.is_exhaustive() { self.settings.stride } else { self.random() };
+        let amount = match self.is_exhaustive() {
+            true => self.settings.stride,
+            false => mix(self.random() ^ sweep::VERSION),
+        };
         let texts = programs.iter().flat_map(|program| program.text.bytes());
         texts.fold(mix(amount), |hash, byte| mix(hash ^ u64::from(byte)))
     }
@@ -163,7 +197,7 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     fn settings(stride: u64) -> Settings {
-        Settings { stride, random: 2_000, composite: 500, speed: false, fresh: false }
+        Settings { stride, random: 2_000, composite: 500, fresh: false }
     }
 
     /// Measures `name` with the state in a file of its own.

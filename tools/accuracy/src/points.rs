@@ -2,6 +2,7 @@
 
 use crate::function::Function;
 use crate::scan::mix;
+use crate::worst::worst_cases;
 use kiln::DType;
 use kiln::ir::Op;
 use kiln::lower::op_program;
@@ -45,7 +46,7 @@ impl Random {
 }
 
 /// `value` moved by `steps` numbers of `dtype`, across zero too.
-pub(crate) fn neighbour(dtype: DType, value: f64, steps: i64) -> f64 {
+pub fn neighbour(dtype: DType, value: f64, steps: i64) -> f64 {
     // Numbers in order, from the bits of a float: those of negative ones count down.
     match dtype {
         DType::F32 => {
@@ -65,23 +66,26 @@ pub(crate) fn neighbour(dtype: DType, value: f64, steps: i64) -> f64 {
     }
 }
 
-/// Inputs where something can change: limits of the types, poles and roots, thresholds at which
-/// exponentials overflow or vanish, powers of two, multiples of π/2 and of half of ln 2, and every
-/// constant of the function's own expansion (with its root and its square), for these are the
-/// borders of its branches.
-pub(crate) fn special(function: &Function, dtype: DType) -> Vec<f64> {
-    let mut list = vec![0.0, f64::INFINITY, f64::NAN, 1.0, 0.5, 2.0, 3.0, 4.0, 5.0, 10.0, 0.1, 1.5];
-    let (least, normal, most, exponents) = match dtype {
-        DType::F32 => (
-            f64::from(f32::from_bits(1)),
-            f64::from(f32::MIN_POSITIVE),
-            f64::from(f32::MAX),
-            -149..128,
-        ),
-        _ => (f64::from_bits(1), f64::MIN_POSITIVE, f64::MAX, -1074..1024),
+/// Limits of a type and the plainest numbers, of both signs.
+fn plain(dtype: DType) -> Vec<f64> {
+    let (least, normal, most) = match dtype {
+        DType::F32 => (f64::from(f32::from_bits(1)), f32::MIN_POSITIVE.into(), f32::MAX.into()),
+        _ => (f64::from_bits(1), f64::MIN_POSITIVE, f64::MAX),
     };
-    list.extend([least, normal, most, most.sqrt(), normal.sqrt(), most.cbrt()]);
-    list.extend([88.722_839, 87.336_548, 103.972_08, 709.782_712_893_384, 708.396_418_532_264]);
+    let numbers = [0.0, f64::INFINITY, 1.0, 0.5, 2.0, 3.0, 4.0, 5.0, 10.0, 0.1, 1.5, least, normal];
+    let roots = [most, most.sqrt(), normal.sqrt(), most.cbrt()];
+    let positive = numbers.into_iter().chain(roots).chain([neighbour(dtype, normal, -1)]);
+    let signed = positive.flat_map(|v| [v, -v]).map(|v| dtype.round(v));
+    signed.chain([f64::NAN]).collect()
+}
+
+/// Inputs where something can change, beyond the plain ones: thresholds at which exponentials
+/// overflow or vanish, powers of two, multiples of π/2 and of half of ln 2, every constant of the
+/// function's own expansion (with its root and its square), for these are the borders of its
+/// branches, and what is known to be hard.
+fn special(function: &Function, dtype: DType) -> Vec<f64> {
+    let mut list =
+        vec![88.722_839, 87.336_548, 103.972_08, 709.782_712_893_384, 708.396_418_532_264];
     list.extend([
         745.133_219_101_941,
         710.475_860_073_944,
@@ -91,12 +95,12 @@ pub(crate) fn special(function: &Function, dtype: DType) -> Vec<f64> {
     ]);
     list.extend([1.0 / 3.0, 0.414_213_562_373_095, 2.414_213_562_373_095, 5.92, 26.543, 27.226]);
     list.extend([308.254_715_559_917, 323.306_215_343_116, 1e22, 1e15, 1e5, 131_072.0]);
-    list.extend(exponents.map(|e: i32| 2f64.powi(e)));
+    list.extend(if dtype == DType::F32 { -149..128 } else { -1074..1024 }.map(|e| 2f64.powi(e)));
     list.extend((1..64).map(|k| f64::from(k) * FRAC_PI_2));
     list.extend((1..64).map(|k| f64::from(k) * LN_2 / 2.0));
     if let Some(op) = function.op() {
         list.extend(constants(op, dtype));
-        list.extend(worst_known(op));
+        list.extend(known(op));
     }
     list.iter().flat_map(|&v| [v, -v]).map(|v| dtype.round(v)).collect()
 }
@@ -115,43 +119,34 @@ fn constants(op: Op, dtype: DType) -> Vec<f64> {
     found.flat_map(|c| [c, c.abs().sqrt(), c * c]).collect()
 }
 
-/// The `f64`s nearest to multiples of π/2, from `tools/coefficients/hard_trig.py`.
-#[rustfmt::skip]
-const HARD_TRIG: [u64; 25] = [
-    0x4149_eb71_48f3_54d6, 0x43fa_7f3b_c5a7_ed9e, 0x469d_99e1_681e_ada0, 0x495b_930d_6803_74c2,
-    0x4c10_090a_775f_3363, 0x4ebd_f2a1_602b_3cb8, 0x5177_fe9a_7dd5_da32, 0x5421_a8b9_4e0e_8d12,
-    0x56d6_4b41_3dd6_4fcb, 0x598e_3ca9_b6c6_55cb, 0x5c31_bc28_5fdf_5532, 0x5ebd_9016_9d24_0838,
-    0x6181_fab4_1ebe_9846, 0x6434_c96c_1113_4d36, 0x66c3_dfd0_68a4_8750, 0x69ae_7e16_d0c9_6f8a,
-    0x6c40_1b5d_89b9_1aea, 0x6ef1_b21e_0114_2fb4, 0x71a6_e8d7_78c9_4d66, 0x7466_bb62_833e_ac47,
-    0x7703_d6cc_82a3_f3ca, 0x79bc_3092_1598_8102, 0x7c71_63dc_d0e3_814d, 0x7ef3_6bf9_a50c_0440,
-    0x7506_ac5b_262c_a1ff,
-];
-
-/// Inputs at which other libraries were found to be wrong, or that are hard by nature.
-fn worst_known(op: Op) -> Vec<f64> {
-    let hex = |bits: &[u64]| bits.iter().map(|&b| f64::from_bits(b)).collect();
-    match op {
-        // The nearest of all doubles to a multiple of π/2 is 6381956970095103 * 2^797 (Kahan;
-        // Muller, Elementary Functions, 11.3).
-        Op::Sin | Op::Cos | Op::Tan => {
-            let mut list: Vec<f64> = hex(&HARD_TRIG);
-            list.push(6_381_956_970_095_103.0 * 2f64.powi(797));
-            list
-        }
+/// Inputs at which others were found to be wrong and that are in no list, then the published ones.
+fn known(op: Op) -> Vec<f64> {
+    let mut list = match op {
         // SLEEF's sinh and cosh overflow early (shibatch/sleef#460, pocl#2320).
         Op::Sinh | Op::Cosh => vec![88.821_573, 709.8, 710.4],
         // The tail dropped where k is not 0 (jax-ml/jax#39707).
         Op::Log1p => vec![-0.414, -0.292_893_218_813_452, 0.414_213_562_373_095],
         // Above 1 in older XLA.
         Op::Erf => vec![3.9, 3.92, 5.92],
+        // Up to the limits of the fast reductions, and beyond.
+        Op::Sin | Op::Cos | Op::Tan => {
+            let factors = (64..1000).chain((1..1000).map(|k| k * 170_003));
+            let mut list: Vec<f64> = factors.map(|k| f64::from(k) * FRAC_PI_2).collect();
+            let limits = [131_072.0, 2f64.powi(30)];
+            list.extend(limits.iter().flat_map(|v| [v - 1e-6, v + 1e-6]));
+            list
+        }
         _ => vec![],
+    };
+    if op.arity() == 1 {
+        list.extend(worst_cases(op).into_iter().flatten());
     }
+    list
 }
 
-/// The special inputs with their neighbours, near and ever farther off. All of them, or all pairs
-/// of a few, or all triples of fewer.
+/// The special inputs with their neighbours, near and ever farther off; of two operands all pairs of
+/// a few and the pairs known to be hard, of three all triples of fewer.
 pub(crate) fn special_points(function: &Function, dtype: DType) -> Vec<Point> {
-    let special = special(function, dtype);
     match function.arity() {
         1 => {
             let mut random = Random::new(1);
@@ -164,7 +159,7 @@ pub(crate) fn special_points(function: &Function, dtype: DType) -> Vec<Point> {
                     points.push([neighbour(dtype, value, -far), 0.0, 0.0]);
                 }
             };
-            for &value in &special {
+            for value in plain(dtype).into_iter().chain(special(function, dtype)) {
                 // One binade is as the next, but for the outermost.
                 let (steps, farther) = if is_power(value) { (2, 8) } else { (24, 49) };
                 around(value, steps, farther);
@@ -172,28 +167,59 @@ pub(crate) fn special_points(function: &Function, dtype: DType) -> Vec<Point> {
             points
         }
         2 => {
-            let few: Vec<f64> = few(&special, 7)
-                .into_iter()
-                .flat_map(|v| [-1, 0, 1].map(|steps| neighbour(dtype, v, steps)))
-                .collect();
-            few.iter().flat_map(|&a| few.iter().map(move |&b| [a, b, 0.0])).collect()
+            let near = |v: f64| [-1, 0, 1].map(|steps| neighbour(dtype, v, steps));
+            let few: Vec<f64> = few(function, dtype, 7).into_iter().flat_map(near).collect();
+            let pairs = few.iter().flat_map(|&a| few.iter().map(move |&b| [a, b, 0.0]));
+            pairs.chain(hard_pairs(function, dtype)).collect()
         }
-        _ => {
-            let few = few(&special, 29);
-            let pairs = few.iter().flat_map(|&a| few.iter().map(move |&b| (a, b)));
-            pairs.flat_map(|(a, b)| few.iter().map(move |&c| [a, b, c])).collect()
-        }
+        _ => triples(function, dtype, 29),
     }
+}
+
+/// The special inputs themselves: what a quick test can afford.
+pub(crate) fn few_special_points(function: &Function, dtype: DType) -> Vec<Point> {
+    match function.arity() {
+        1 => {
+            let values = plain(dtype).into_iter().chain(special(function, dtype));
+            values.map(|v| [v, 0.0, 0.0]).collect()
+        }
+        2 => {
+            let few = few(function, dtype, 28);
+            let pairs = few.iter().flat_map(|&a| few.iter().map(move |&b| [a, b, 0.0]));
+            pairs.chain(hard_pairs(function, dtype)).collect()
+        }
+        _ => triples(function, dtype, 420),
+    }
+}
+
+/// Published hard pairs with their neighbours.
+fn hard_pairs(function: &Function, dtype: DType) -> Vec<Point> {
+    let pairs = function.op().map(worst_cases).unwrap_or_default();
+    let near = |v: f64| [-1, 0, 1].map(|steps| neighbour(dtype, dtype.round(v), steps));
+    let around = |pair: &Vec<f64>| {
+        let (a, b) = (near(pair[0]), near(pair[1]));
+        a.map(|a| b.map(|b| [a, b, 0.0])).concat()
+    };
+    pairs.iter().flat_map(around).collect()
+}
+
+fn triples(function: &Function, dtype: DType, step: usize) -> Vec<Point> {
+    let few = few(function, dtype, step);
+    let pairs = few.iter().flat_map(|&a| few.iter().map(move |&b| (a, b)));
+    pairs.flat_map(|(a, b)| few.iter().map(move |&c| [a, b, c])).collect()
 }
 
 fn is_power(value: f64) -> bool {
     value.to_bits() << 12 == 0 && value.is_normal() && !(0.25..=4.0).contains(&value.abs())
 }
 
-/// Every special value that is no power of two, and one power of two in `step`.
-fn few(special: &[f64], step: usize) -> Vec<f64> {
+/// The plain values, one in `step / 7` of the special ones that are no powers of two, and one power of
+/// two in `8 * step`.
+fn few(function: &Function, dtype: DType, step: usize) -> Vec<f64> {
+    let special = special(function, dtype);
     let (powers, others): (Vec<f64>, Vec<f64>) = special.iter().partition(|v| is_power(**v));
-    let mut found: Vec<f64> = others.into_iter().step_by(step.div_ceil(7)).collect();
+    let mut found = plain(dtype);
+    found.extend(others.into_iter().step_by(step.div_ceil(7)));
     found.extend(powers.into_iter().step_by(step * 8));
     found
 }

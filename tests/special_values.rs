@@ -1,0 +1,245 @@
+//! Results at limits, zeros, poles and infinities, by bits: IEEE 754's for `pow`, `atan2` and `hypot`,
+//! and those of the functions of one operand.
+
+use kiln::lower::{Tier, op_program_in};
+use kiln::vir::interp;
+use kiln_ir::{DType, Op, Typing};
+use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
+
+const INF: f64 = f64::INFINITY;
+const NAN: f64 = f64::NAN;
+
+/// Both types in both tiers.
+const SETTINGS: [(DType, Tier); 4] = [
+    (DType::F32, Tier::Default),
+    (DType::F32, Tier::Fast),
+    (DType::F64, Tier::Default),
+    (DType::F64, Tier::Fast),
+];
+
+fn bits(dtype: DType, value: f64) -> u64 {
+    if dtype == DType::F32 { u64::from((value as f32).to_bits()) } else { value.to_bits() }
+}
+
+fn value(dtype: DType, bits: u64) -> f64 {
+    if dtype == DType::F32 { f32::from_bits(bits as u32).into() } else { f64::from_bits(bits) }
+}
+
+/// Checks rows of operands and result, numbers of any type rounded to `dtype`; NaN is any NaN, and a
+/// multiple of π may be the next number.
+fn check<const N: usize>(op: Op, dtype: DType, tier: Tier, rows: &[([f64; N], f64)]) {
+    let program = op_program_in(tier, op, dtype);
+    let columns: Vec<Vec<u64>> = (0..N)
+        .map(|i| rows.iter().map(|(operands, _)| bits(dtype, operands[i])).collect())
+        .collect();
+    let slices: Vec<&[u64]> = columns.iter().map(Vec::as_slice).collect();
+    let results = interp::run(&program, &slices, rows.len()).swap_remove(0);
+    for ((operands, expected), result) in rows.iter().zip(results) {
+        let got = value(dtype, result);
+        let nearest = bits(dtype, *expected);
+        let steps = u64::from(expected.abs() % FRAC_PI_4 == 0.0 && *expected != 0.0);
+        let same = result.abs_diff(nearest) <= steps || got.is_nan() && expected.is_nan();
+        assert!(same, "{}{operands:?} in {dtype}, {tier:?}: {got:e}, not {expected:e}", op.name());
+    }
+}
+
+fn check_all<const N: usize>(op: Op, rows: impl Fn(DType) -> Vec<([f64; N], f64)>) {
+    for (dtype, tier) in SETTINGS {
+        check(op, dtype, tier, &rows(dtype));
+    }
+}
+
+/// The least and the largest positive number.
+fn limits(dtype: DType) -> (f64, f64) {
+    match dtype {
+        DType::F32 => (f32::from_bits(1).into(), f32::MAX.into()),
+        _ => (f64::from_bits(1), f64::MAX),
+    }
+}
+
+/// IEEE 754-2019, 9.2.1, `pow`.
+#[test]
+fn pow() {
+    check_all(Op::Pow, |dtype| {
+        let (least, most) = limits(dtype);
+        // The largest odd number, and then all are even.
+        let last_odd = if dtype == DType::F32 { 16_777_215.0 } else { 9_007_199_254_740_991.0 };
+        let odd = [1.0, 3.0, 5.0, last_odd];
+        let other = [2.0, 4.0, last_odd + 1.0, most, 0.5, 1.5, 2.5, 1e-5, least];
+        let mut rows = Vec::new();
+        let anything = [0.0, 1.0, 0.5, 2.0, 3.0, least, most, INF].into_iter();
+        let anything: Vec<f64> = anything.flat_map(|v| [v, -v]).chain([NAN]).collect();
+        for &v in &anything {
+            rows.extend([([v, 0.0], 1.0), ([v, -0.0], 1.0), ([1.0, v], 1.0)]);
+            if v != 0.0 {
+                rows.push(([NAN, v], NAN));
+            }
+            if v != 1.0 {
+                rows.push(([v, NAN], NAN));
+            }
+        }
+        for y in odd {
+            rows.extend([([0.0, -y], INF), ([-0.0, -y], -INF)]);
+            rows.extend([([0.0, y], 0.0), ([-0.0, y], -0.0)]);
+            rows.extend([([-INF, -y], -0.0), ([-INF, y], -INF)]);
+            rows.extend([([-1.0, y], -1.0), ([-1.0, -y], -1.0)]);
+        }
+        for y in other {
+            rows.extend([([0.0, -y], INF), ([-0.0, -y], INF)]);
+            rows.extend([([0.0, y], 0.0), ([-0.0, y], 0.0)]);
+            rows.extend([([-INF, -y], 0.0), ([-INF, y], INF)]);
+        }
+        for y in odd.into_iter().chain(other) {
+            rows.extend([([INF, -y], 0.0), ([INF, y], INF)]);
+        }
+        for zero in [0.0, -0.0] {
+            rows.extend([([zero, -INF], INF), ([zero, INF], 0.0)]);
+        }
+        rows.extend([([-1.0, INF], 1.0), ([-1.0, -INF], 1.0)]);
+        let eps = if dtype == DType::F32 { f64::from(f32::EPSILON) } else { f64::EPSILON };
+        for (small, large) in [(0.5, 2.0), (least, most), (1.0 - eps / 2.0, 1.0 + eps)] {
+            for sign in [1.0, -1.0] {
+                rows.extend([([sign * small, INF], 0.0), ([sign * small, -INF], INF)]);
+                rows.extend([([sign * large, INF], INF), ([sign * large, -INF], 0.0)]);
+            }
+        }
+        for infinite in [INF, -INF] {
+            rows.extend([([infinite, INF], INF), ([infinite, -INF], 0.0)]);
+        }
+        // No real power; whole ones of either sign; out of range with the sign of an odd power.
+        for x in [-0.5, -1.0, -2.0, -least, -most] {
+            rows.extend([0.5, -0.5, 1.5, 1e-5, least].map(|y| ([x, y], NAN)));
+        }
+        rows.extend([([-2.0, 3.0], -8.0), ([-2.0, 2.0], 4.0), ([-2.0, -1.0], -0.5)]);
+        rows.extend([([-most, 3.0], -INF), ([-most, 2.0], INF)]);
+        rows.extend([([-most, -3.0], -0.0), ([-most, -2.0], 0.0)]);
+        rows.extend([([-least, 3.0], -0.0), ([least, -3.0], INF), ([-least, -3.0], -INF)]);
+        rows
+    });
+}
+
+/// IEEE 754-2019, 9.2.1, `atan2`: of `(y, x)`.
+#[test]
+fn atan2() {
+    check_all(Op::Atan2, |dtype| {
+        let (least, most) = limits(dtype);
+        let mut rows = Vec::new();
+        for sign in [1.0, -1.0] {
+            rows.extend([([sign * 0.0, -0.0], sign * PI), ([sign * 0.0, 0.0], sign * 0.0)]);
+            rows.extend([([sign * INF, INF], sign * FRAC_PI_4)]);
+            rows.extend([([sign * INF, -INF], sign * 3.0 * FRAC_PI_4)]);
+            for v in [least, 1.0, 2.5, most] {
+                rows.extend([([sign * 0.0, -v], sign * PI), ([sign * 0.0, v], sign * 0.0)]);
+                rows.extend([([sign * v, 0.0], sign * FRAC_PI_2)]);
+                rows.extend([([sign * v, -0.0], sign * FRAC_PI_2)]);
+                rows.extend([([sign * v, -INF], sign * PI), ([sign * v, INF], sign * 0.0)]);
+                rows.extend([([sign * INF, v], sign * FRAC_PI_2)]);
+                rows.extend([([sign * INF, -v], sign * FRAC_PI_2)]);
+                rows.extend([([sign * v, v], sign * FRAC_PI_4)]);
+            }
+            rows.extend([0.0, 1.0, INF, NAN].map(|v| ([NAN, sign * v], NAN)));
+            rows.extend([0.0, 1.0, INF, NAN].map(|v| ([sign * v, NAN], NAN)));
+            rows.extend([
+                ([sign * least, most], sign * 0.0),
+                ([sign * most, least], sign * FRAC_PI_2),
+            ]);
+        }
+        rows
+    });
+}
+
+/// IEEE 754-2019, 9.2.1, `hypot`: infinite with anything, NaN too.
+#[test]
+fn hypot() {
+    check_all(Op::Hypot, |dtype| {
+        let (least, most) = limits(dtype);
+        let mut rows = Vec::new();
+        for infinite in [INF, -INF] {
+            for v in [0.0, -0.0, 1.0, -1.0, most, INF, -INF, NAN] {
+                rows.extend([([infinite, v], INF), ([v, infinite], INF)]);
+            }
+        }
+        for v in [0.0, least, 1.0, most, NAN] {
+            rows.extend([([NAN, v], NAN), ([v, NAN], NAN)]);
+            for w in [v, -v] {
+                rows.extend([0.0, -0.0].map(|zero| ([w, zero], v)));
+                rows.extend([0.0, -0.0].map(|zero| ([zero, w], v)));
+            }
+        }
+        // Neither square may overflow or vanish before the root.
+        let (large, small) = (most.log2().floor() - 3.0, least.log2() + 2.0);
+        for scale in [large.exp2(), small.exp2(), 1.0] {
+            rows.push(([3.0 * scale, -4.0 * scale], 5.0 * scale));
+        }
+        rows.extend([([most, most], INF), ([most, 1.0], most), ([most, least], most)]);
+        rows
+    });
+}
+
+/// Limits, roots and poles. What is odd has both signs here.
+#[test]
+fn one_operand() {
+    let from_infinity = [(Op::Exp, 0.0), (Op::Exp2, 0.0), (Op::Exp10, 0.0), (Op::Expm1, -1.0)];
+    for (op, low) in from_infinity {
+        let at_zero = |zero: f64| if op == Op::Expm1 { zero } else { 1.0 };
+        check_all(op, |_| {
+            vec![([-INF], low), ([INF], INF), ([0.0], at_zero(0.0)), ([-0.0], at_zero(-0.0))]
+        });
+    }
+    for op in [Op::Log, Op::Log2, Op::Log10] {
+        check_all(op, |dtype| {
+            let (least, most) = limits(dtype);
+            let poles = [([0.0], -INF), ([-0.0], -INF), ([1.0], 0.0), ([INF], INF)];
+            poles.into_iter().chain([-least, -1.0, -most, -INF].map(|v| ([v], NAN))).collect()
+        });
+    }
+    let odd = [
+        (Op::Sin, NAN),
+        (Op::Tan, NAN),
+        (Op::Asin, NAN),
+        (Op::Atan, FRAC_PI_2),
+        (Op::Sinh, INF),
+        (Op::Tanh, 1.0),
+        (Op::Asinh, INF),
+        (Op::Atanh, NAN),
+        (Op::Erf, 1.0),
+        (Op::Cbrt, INF),
+    ];
+    for (op, limit) in odd {
+        check_all(op, |_| vec![([INF], limit), ([-INF], -limit), ([0.0], 0.0), ([-0.0], -0.0)]);
+        // The slope at 0 is 1, but for erf's 1.128, whose nearest multiple is 1 too.
+        for dtype in [DType::F32, DType::F64].into_iter().filter(|_| op != Op::Cbrt) {
+            let (least, _) = limits(dtype);
+            check(op, dtype, Tier::Default, &[([least], least), ([-least], -least)]);
+        }
+    }
+    check_all(Op::Log1p, |_| vec![([0.0], 0.0), ([-0.0], -0.0), ([-1.0], -INF), ([INF], INF)]);
+    check_all(Op::Log1p, |_| vec![([-1.5], NAN), ([-INF], NAN)]);
+    check_all(Op::Cos, |_| vec![([0.0], 1.0), ([-0.0], 1.0), ([INF], NAN), ([-INF], NAN)]);
+    check_all(Op::Cosh, |_| vec![([0.0], 1.0), ([-0.0], 1.0), ([INF], INF), ([-INF], INF)]);
+    check_all(Op::Acos, |_| vec![([1.0], 0.0), ([-1.0], PI), ([1.5], NAN), ([-INF], NAN)]);
+    check_all(Op::Asin, |_| vec![([1.0], FRAC_PI_2), ([-1.0], -FRAC_PI_2), ([1.5], NAN)]);
+    check_all(Op::Acosh, |_| vec![([1.0], 0.0), ([INF], INF), ([0.5], NAN), ([-INF], NAN)]);
+    check_all(Op::Atanh, |_| vec![([1.0], INF), ([-1.0], -INF), ([1.5], NAN), ([-INF], NAN)]);
+    check_all(Op::Sigmoid, |_| vec![([-INF], 0.0), ([INF], 1.0), ([0.0], 0.5), ([-0.0], 0.5)]);
+    check_all(Op::Erfc, |_| vec![([-INF], 2.0), ([INF], 0.0), ([0.0], 1.0), ([-0.0], 1.0)]);
+    check_all(Op::Sqrt, |_| vec![([-0.0], -0.0), ([0.0], 0.0), ([INF], INF), ([-1.0], NAN)]);
+    check_all(Op::Rsqrt, |_| vec![([0.0], INF), ([-0.0], -INF), ([INF], 0.0), ([-1.0], NAN)]);
+    check_all(Op::Recip, |_| vec![([0.0], INF), ([-0.0], -INF), ([INF], 0.0), ([-INF], -0.0)]);
+    let float = |op: &&Op| matches!(op.info().typing, Typing::Float | Typing::Number);
+    for &op in Op::ALL.iter().filter(|op| op.arity() == 1).filter(float) {
+        check_all(op, |_| vec![([NAN], NAN), ([-NAN], NAN)]);
+    }
+}
+
+/// Powers of two are exact both ways.
+#[test]
+fn powers_of_two() {
+    let exponents = |dtype| if dtype == DType::F32 { -149..128 } else { -1074..1024 };
+    check_all(Op::Exp2, |dtype| {
+        exponents(dtype).map(|k| ([f64::from(k)], f64::from(k).exp2())).collect()
+    });
+    check_all(Op::Log2, |dtype| {
+        exponents(dtype).map(|k| ([f64::from(k).exp2()], f64::from(k))).collect()
+    });
+}
