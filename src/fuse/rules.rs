@@ -193,6 +193,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("half-twice",      Precise, "(0.5 * a) * (2 * b)",       "a * b",                          &[]),
     rule("half-twice-in",   Precise, "0.5 * (a * (2 * b))",       "a * b",                          &[]),
     repair("sigmoid",                "1 / (1 + exp(a))",           "sigmoid(-a)",                    &[]),
+    repair("sigmoid-recip",          "recip(1 + exp(a))",          "sigmoid(-a)",                    &[]),
     repair("sigmoid-ratio",          "exp(a) / (1 + exp(a))",      "sigmoid(a)",                     &[]),
     repair("gate",                   "a / (1 + exp(b))",           "a * sigmoid(-b)",                &[]),
     repair("gate-ratio",             "(a * exp(b)) / (1 + exp(b))", "a * sigmoid(b)",                 &[]),

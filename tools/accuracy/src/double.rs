@@ -255,7 +255,8 @@ pub(crate) fn tanhshrink(x: f64) -> f64 {
     match x.abs() {
         size if size > 300.0 => x - 1f64.copysign(x),
         0.0 => x,
-        _ => tanhshrink_pair(x).hi,
+        // A result that vanishes keeps its sign.
+        _ => tanhshrink_pair(x).hi.abs().copysign(x),
     }
 }
 
