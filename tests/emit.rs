@@ -365,6 +365,22 @@ fn cold_regions_run_where_a_lane_needs_them() {
     let program = b.finish();
     let mut rng = Rng::new(7);
     check_all(&program, &mut rng);
+    // One lane alone needs it, the last one, too.
+    for code in emitters(&program) {
+        for n in (1..=35).filter(|n| code.takes_any_count() || n % code.lanes() == 0) {
+            for lane in 0..n {
+                let x = |at| if at == lane { 20.0 } else { 2.0f64 };
+                let wide: Vec<u8> = (0..n).flat_map(|at| x(at).to_le_bytes()).collect();
+                let (narrow, mut sums, mut copy) = (vec![0; 4 * n], vec![0; 8 * n], vec![0; 4 * n]);
+                let inputs = [Operand::Array(&wide), Operand::Array(&narrow)];
+                code.apply(n, &inputs, &mut [&mut sums, &mut copy]);
+                for (at, sum) in elements(Storage::F64, &sums).into_iter().enumerate() {
+                    let expected = if at == lane { 20.5 } else { 12.0 };
+                    assert_eq!(f64::from_bits(sum), expected, "{} {at} of {n}", code.emitter());
+                }
+            }
+        }
+    }
 }
 
 #[test]
