@@ -197,7 +197,7 @@ fn check_program(program: &Program, tier: Tier, op: Op, dtype: DType) {
 }
 
 macro_rules! accuracy_tests {
-    ($($group:ident { $($variant:ident $name:ident $arity:ident $typing:ident $(($target:expr))? [$a:expr, $b:expr] {$($flag:ident)|*} ($lo:expr, $hi:expr) = $reference:expr $(; $integers:expr)?, $doc:literal;)* })*) => {
+    ($($group:ident { $($variant:ident $name:ident $arity:ident $typing:ident $(($target:expr))? [$a:expr, $b:expr $(; $c:expr, $d:expr)?] {$($flag:ident)|*} ($lo:expr, $hi:expr) = $reference:expr $(; $integers:expr)?, $doc:literal;)* })*) => {
         $($(
             #[test]
             fn $name() {

@@ -37,6 +37,21 @@ const SOFTPLUS: &[&str] = &[
     "x+log(1+exp(-x))",
 ];
 
+const GELU: &[&str] = &[
+    "gelu(x)",
+    "x*normcdf(x)",
+    "0.5*x*(1+erf(x*0.7071067811865476))",
+    "0.5*x*(1+erf(x/1.4142135623730951))",
+    "x*0.5*(erf(0.70710678*x)+1)",
+    "x/2*(1+erf(x/1.41421356))",
+    "0.5*(x*(1+erf(x*0.70710678)))",
+    "x*(0.5*(1+erf(x/1.41421356)))",
+    "x*(0.5+0.5*erf(x*0.70710678))",
+    "0.5*x+0.5*x*erf(x*0.70710678)",
+    "0.5*x*erfc(-x*0.70710678)",
+    "0.5*x*erfc(-x/1.41421356)",
+];
+
 fn fused_text(text: &str, mode: Mode) -> String {
     fuse(&parse(text).unwrap(), mode).graph.to_string()
 }
@@ -50,6 +65,36 @@ fn spellings_of_one_function_end_as_one_kernel() {
                 assert_eq!(fused_text(spelling, mode), first, "{mode} {spelling}");
             }
         }
+    }
+}
+
+/// Fast mode keeps the form with `erf`, which is quicker.
+#[test]
+fn gelu_keeps_its_negative_tail() {
+    let first = fused_text(GELU[0], Mode::Precise);
+    for spelling in GELU {
+        assert_eq!(fused_text(spelling, Mode::Precise), first, "{spelling}");
+        assert!(!fused_text(spelling, Mode::Fast).contains("normcdf"), "{spelling}");
+    }
+    // Four digits of 1/√2 are another function, of which the tail is kept as well.
+    let other = fused_text("0.5*x*(1+erf(x*0.7071))", Mode::Precise);
+    assert!(other.contains("erfc") && !other.contains("normcdf"), "{other}");
+}
+
+#[test]
+fn differences_that_cancel_are_repaired() {
+    for (text, repaired) in [
+        ("x-tanh(x)", "tanhshrink(x)"),
+        ("1-tanh(x)^2", "exp(-2 * abs(x))"),
+        ("1-tanh(x)*tanh(x)", "exp(-2 * abs(x))"),
+        ("sqrt(x*x+1)-1", "select("),
+        ("sqrt(1+x)-1", "select("),
+        ("1-sqrt(1-x)", "select("),
+        ("1-cos(x)", "sin(0.5 * x)"),
+        ("1-erf(x)", "erfc(x)"),
+    ] {
+        let fused = fused_text(text, Mode::Precise);
+        assert!(fused.contains(repaired), "{text}: {fused}");
     }
 }
 

@@ -22,7 +22,7 @@ macro_rules! kernels {
         pub(crate) const KERNELS: [[Kernel; 3]; 2] =
             [[silu::<1>, silu::<2>, silu::<4>], [gelu_tanh::<1>, gelu_tanh::<2>, gelu_tanh::<4>]];
 
-        kernels!(@lanewise $features: mul, sub, div, min, max);
+        kernels!(@lanewise $features: add, mul, sub, div, min, max);
 
         #[inline]
         #[target_feature(enable = $features)]
@@ -53,22 +53,29 @@ macro_rules! kernels {
             biased
         }
 
-        /// `src/lower/math/hyperbolic.rs`, sigmoid: `2^k / (2^k + e^-r)`.
+        /// `src/lower/math/hyperbolic.rs`, sigmoid: `2^k / (2^k + e^-r)`, the quotient corrected.
         #[inline]
         #[target_feature(enable = $features)]
         fn sigmoid<const U: usize>(x: [Vector; U]) -> [Vector; U] {
+            const LIFT: f32 = (1u64 << 60) as f32;
             let x = max(splat(-104.0), min(splat(18.0), x));
             let magic = splat(12_582_912.0 + 127.0 + 60.0);
             let biased = fma(x, splat(std::f32::consts::LOG2_E), magic);
             let k = sub(biased, magic);
             let r = fma(k, splat(-std::f32::consts::LN_2), x);
             let r = fma(k, splat(1.904_654_3e-9), r);
-            let mut p = splat(0.0013782494);
-            for coefficient in [-0.008368673, 0.041668963, -0.16666521, 0.4999999, -1.0, 1.0] {
-                p = fma(p, r, splat(coefficient));
+            let mut p = splat(0.0013782494 * -LIFT);
+            for coefficient in [-0.008368673, 0.041668963, -0.16666521, 0.4999999, -1.0] {
+                p = fma(p, r, splat(coefficient * -LIFT));
             }
             let power = power_of_two(biased);
-            div(power, fma(p, splat((1u64 << 60) as f32), power))
+            let complement = mul(p, r);
+            let denominator = sub(add(power, splat(LIFT)), complement);
+            let reciprocal = div(splat(1.0), denominator);
+            let quotient = mul(reciprocal, power);
+            let error = sub(fma(reciprocal, splat(-LIFT), splat(1.0)), quotient);
+            let error = fma(reciprocal, complement, error);
+            fma(quotient, error, quotient)
         }
 
         #[target_feature(enable = $features)]
@@ -130,8 +137,8 @@ pub(crate) mod avx512 {
     };
     mod one {
         pub(super) use std::arch::x86_64::{
-            _mm512_div_ps as div, _mm512_max_ps as max, _mm512_min_ps as min, _mm512_mul_ps as mul,
-            _mm512_sub_ps as sub,
+            _mm512_add_ps as add, _mm512_div_ps as div, _mm512_max_ps as max, _mm512_min_ps as min,
+            _mm512_mul_ps as mul, _mm512_sub_ps as sub,
         };
     }
     kernels!("avx512f", 16);
@@ -145,8 +152,8 @@ pub(crate) mod avx2 {
     };
     mod one {
         pub(super) use std::arch::x86_64::{
-            _mm256_div_ps as div, _mm256_max_ps as max, _mm256_min_ps as min, _mm256_mul_ps as mul,
-            _mm256_sub_ps as sub,
+            _mm256_add_ps as add, _mm256_div_ps as div, _mm256_max_ps as max, _mm256_min_ps as min,
+            _mm256_mul_ps as mul, _mm256_sub_ps as sub,
         };
     }
     kernels!("avx2,fma", 8);
@@ -161,8 +168,8 @@ pub(crate) mod sse {
     };
     mod one {
         pub(super) use std::arch::x86_64::{
-            _mm_div_ps as div, _mm_max_ps as max, _mm_min_ps as min, _mm_mul_ps as mul,
-            _mm_sub_ps as sub,
+            _mm_add_ps as add, _mm_div_ps as div, _mm_max_ps as max, _mm_min_ps as min,
+            _mm_mul_ps as mul, _mm_sub_ps as sub,
         };
     }
     kernels!("avx,fma", 4);

@@ -164,7 +164,14 @@ define_derived! {
     relu6(x) => x.clamp(0.0, 6.0);
 
     /// `(x + sqrt(x*x + b)) / 2`: relu with a rounded corner, without a transcendental function.
-    squareplus(x, b = 4.0) => 0.5 * (x + (x * x + b).sqrt());
+    /// For negative `x` it is `b / 2 / (sqrt(x*x + b) - x)`: nothing cancels.
+    squareplus(x, b = 4.0) => {
+        // The square may overflow; what it is the square of is at most |x| + sqrt(b).
+        let magnitude = x.abs();
+        let root = (x * x + b).sqrt().min(&magnitude + b.sqrt());
+        let half_sum = 0.5 * magnitude + 0.5 * root;
+        x.ge(0.0).select(&half_sum, 0.25 * b / &half_sum)
+    };
 
     /// `x` where positive, else `slope * x`.
     leaky_relu(x, slope = 0.01) => x.gt(0.0).select(x, slope * x);
@@ -185,9 +192,9 @@ define_derived! {
         x.gt(0.0).select(x, negative)
     };
 
-    /// `x * Φ(x) = 0.5 * x * (1 + erf(x / √2))`, Φ the normal distribution
+    /// `x * normcdf(x) = 0.5 * x * (1 + erf(x / √2))`, accurate in the negative tail, too
     /// ([Hendrycks and Gimpel 2016](https://arxiv.org/abs/1606.08415)).
-    gelu(x) => 0.5 * x * (1.0 + (x * FRAC_1_SQRT_2).erf());
+    gelu(x) => x * x.normcdf();
 
     /// The usual approximation of `gelu`:
     /// `0.5 * x * (1 + tanh(√(2/π) * (x + 0.044715 * x^3)))`.
@@ -213,8 +220,8 @@ define_derived! {
         if is_one(beta) { sum } else { sum / beta }
     };
 
-    /// `log(sigmoid(x))`, as `min(x, 0) - log1p(exp(-|x|))`.
-    logsigmoid(x) => x.min(0.0) - (-x.abs()).exp().log1p();
+    /// `log(sigmoid(x))`, as `min(x, -0) - log1p(exp(-|x|))`: -0 for large `x`.
+    logsigmoid(x) => x.min(-0.0) - (-x.abs()).exp().log1p();
 
     /// `x / (1 + |x|)`.
     softsign(x) => x / (1.0 + x.abs());
@@ -222,8 +229,8 @@ define_derived! {
     /// `relu6(x + 3) / 6`: a `sigmoid` of straight lines.
     hardsigmoid(x) => relu6(x + 3.0) / 6.0;
 
-    /// `x * relu6(x + 3) / 6`: a `silu` of straight lines.
-    hardswish(x) => x * relu6(x + 3.0) / 6.0;
+    /// `x * (relu6(x + 3) / 6)`: a `silu` of straight lines.
+    hardswish(x) => x * hardsigmoid(x);
 
     /// `min(max(x, low), high)`.
     hardtanh(x, low = -1.0, high = 1.0) => x.clamp(low, high);
@@ -233,9 +240,6 @@ define_derived! {
 
     /// `x` moved toward 0 by `bound`, and 0 where it is nearer: `x - clamp(x, -bound, bound)`.
     softshrink(x, bound = 0.5) => x - x.clamp(-bound, bound);
-
-    /// `x - tanh(x)`.
-    tanhshrink(x) => x - x.tanh();
 
     /// `x` where above `bound`, else `value`.
     threshold(x, bound, value) => x.le(bound).select(value, x);
@@ -302,7 +306,6 @@ mod tests {
             ("hardshrink(x)", |x| if x.abs() > 0.5 { x } else { 0.0 }),
             ("softshrink(x)", |x| x.signum() * (x.abs() - 0.5).max(0.0)),
             ("softshrink(x, 2)", |x| x.signum() * (x.abs() - 2.0).max(0.0)),
-            ("tanhshrink(x)", |x| x - x.tanh()),
             ("threshold(x, 1, 20)", |x| if x > 1.0 { x } else { 20.0 }),
         ];
         for (text, formula) in formulas {

@@ -208,8 +208,8 @@ impl Expr {
 /// Methods of the rows of the op table that are not operators.
 macro_rules! define_methods {
     (operators { $($operator_rows:tt)* } methods { $(
-        $variant:ident $name:ident $arity:ident $typing:ident $(($target:expr))? [$a:expr, $b:expr]
-        {$($flag:ident)|*} ($lo:expr, $hi:expr) = $reference:expr $(; $integers:expr)?, $doc:literal;
+        $variant:ident $name:ident $arity:ident $typing:ident $(($target:expr))?
+        [$a:expr, $b:expr $(; $c:expr, $d:expr)?] {$($flag:ident)|*} ($lo:expr, $hi:expr) = $reference:expr $(; $integers:expr)?, $doc:literal;
     )* }) => {
         impl Expr {
             $(define_methods!(@$arity $variant $name $doc);)*

@@ -1,5 +1,7 @@
 //! Scalar definitions that no library has in the form the op table wants.
 
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
+
 /// -1, 1, or the zero or NaN given.
 pub(crate) fn sign(a: f64) -> f64 {
     if a == 0.0 || a.is_nan() { a } else { 1f64.copysign(a) }
@@ -29,6 +31,34 @@ pub(crate) fn integer_quotient(a: i64, b: i64) -> i64 {
 /// The remainder of [`integer_quotient`], with the sign of `a`; 0 for a zero divisor.
 pub(crate) fn integer_remainder(a: i64, b: i64) -> i64 {
     if b == 0 { 0 } else { a.wrapping_rem(b) }
+}
+
+/// The normal distribution function, `erfc(-a / √2) / 2`.
+///
+/// What `t = -a / √2` loses to rounding is put back, for in the tail it counts `t^2` times.
+pub(crate) fn normcdf(a: f64) -> f64 {
+    /// `1 / √2` less the `f64` nearest to it.
+    const REST: f64 = -4.833_646_656_726_457e-17;
+    let t = -a * FRAC_1_SQRT_2;
+    let half = 0.5 * libm::erfc(t);
+    // Beyond it is 0 or 1, or a NaN.
+    if t.abs() < 28.0 {
+        let lost = (-a).mul_add(FRAC_1_SQRT_2, -t) - a * REST;
+        return half - FRAC_2_SQRT_PI / 2.0 * libm::exp(-t * t) * lost;
+    }
+    half
+}
+
+/// `a - tanh(a) = a w / (1 + w)` with `w = z / (3 + z / (5 + z / (7 + ..)))`, `z = a^2`: near 0 without
+/// cancellation, by Lambert's continued fraction of `tanh(a) / a = 1 / (1 + w)`.
+pub(crate) fn tanhshrink(a: f64) -> f64 {
+    if a.abs() >= 1.0 || a.is_nan() {
+        return a - libm::tanh(a);
+    }
+    let square = a * a;
+    let tail = (2..=10).rev().fold(23.0, |tail, n| f64::from(2 * n + 1) + square / tail);
+    let w = square / (3.0 + square / tail);
+    a * (w / (1.0 + w))
 }
 
 /// The logistic function without cancellation: `exp(-|a|)` never overflows.

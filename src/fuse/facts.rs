@@ -257,9 +257,9 @@ fn transfer(op: Op, dtype: DType, shape: u32, operands: &[&Facts], all_one: bool
             (facts.may_be_nan, facts.may_be_minus_zero) = (any_nan, false);
             facts.high = a.high.max(-a.low);
         }
-        Op::Exp | Op::Exp2 | Op::Sigmoid | Op::Cosh | Op::Erfc => {
+        Op::Exp | Op::Exp2 | Op::Sigmoid | Op::Cosh | Op::Erfc | Op::Normcdf => {
             (facts.may_be_nan, facts.may_be_minus_zero) = (any_nan, false);
-            if op != Op::Sigmoid && op != Op::Erfc && a.high <= 0.0 {
+            if matches!(op, Op::Exp | Op::Exp2) && a.high <= 0.0 {
                 facts.high = 1.0;
             }
         }

@@ -53,6 +53,21 @@ const SPECIAL: &[f32] = &[
     f32::NAN,
 ];
 
+/// Numbers that rules are about.
+const NUMBERS: &[f32] = &[
+    0.5,
+    2.0,
+    4.0,
+    -2.0,
+    1.0,
+    -1.0,
+    0.0,
+    0.25,
+    0.044715,
+    std::f32::consts::SQRT_2,
+    -std::f32::consts::FRAC_1_SQRT_2,
+];
+
 struct Random(u64);
 
 impl Random {
@@ -81,7 +96,7 @@ impl Random {
     fn variable(&mut self, name: &str) -> f32 {
         match name {
             "k" | "l" | "m" => match self.bits() % 3 {
-                0 => self.pick(&[0.5, 2.0, 4.0, -2.0, 1.0, -1.0, 0.0, 0.25, 0.044715]),
+                0 => self.pick(NUMBERS),
                 _ => self.value(),
             },
             "p" | "q" => (self.bits() & 1) as f32,
@@ -136,9 +151,10 @@ fn exact(side: &Graph, names: &[String], case: &[f32]) -> (f64, f64) {
     (values[side.outputs()[0].index()], largest)
 }
 
-/// Whether two values are one real number, but for rounding in `f64` at magnitude `scale`.
+/// Whether two values are one real number, but for rounding in `f64` at magnitude `scale` and for
+/// rounding √2 to `f32`.
 fn same_number(a: f64, b: f64, scale: f64) -> bool {
-    !a.is_finite() || !b.is_finite() || !scale.is_finite() || (a - b).abs() <= 1e-9 * scale
+    !a.is_finite() || !b.is_finite() || !scale.is_finite() || (a - b).abs() <= 1e-8 * scale
 }
 
 fn same_bits(a: f64, b: f64) -> bool {

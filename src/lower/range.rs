@@ -190,7 +190,16 @@ mod tests {
             f64::INFINITY,
         ];
         for dtype in [DType::F32, DType::F64] {
-            for op in [Op::Exp, Op::Exp2, Op::Exp10, Op::Expm1, Op::Log, Op::Log1p, Op::Sigmoid] {
+            for op in [
+                Op::Exp,
+                Op::Exp2,
+                Op::Exp10,
+                Op::Expm1,
+                Op::Log,
+                Op::Log1p,
+                Op::Sigmoid,
+                Op::Normcdf,
+            ] {
                 for (at, &low) in ends.iter().enumerate() {
                     for &high in &ends[at..] {
                         check_bits(op, dtype, Range { low, high });

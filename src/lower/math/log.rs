@@ -70,6 +70,17 @@ const LOG_64: &[f64] = &[
     0.15331708423735266,
     0.14616639771083692,
 ];
+/// The same for `f` in [-1/4, 1/2], `|s| <= 0.2`; -54.0.
+const LOG1P_64: &[f64] = &[
+    0.6666666666666666,
+    0.40000000000009006,
+    0.28571428567008,
+    0.22222223077774578,
+    0.18181735985270084,
+    0.15388916233227698,
+    0.13208990826323586,
+    0.13613206254720703,
+];
 
 /// The natural logarithm. Error 0.92 ULP (f32), 0.83 (f64).
 pub(crate) fn log(b: &mut Builder, x: Value, within: Range) -> Value {
@@ -89,7 +100,7 @@ pub(crate) fn log(b: &mut Builder, x: Value, within: Range) -> Value {
     } else {
         split(b, x)
     };
-    log_of_parts(b, k, f, None, LOG_32)
+    log_of_parts(b, k, f, None, by_type(ty, LOG_32, LOG_64))
 }
 
 /// The logarithm to base 2. Error 0.96 ULP (f32), 0.91 (f64); exact for powers of two.
@@ -132,7 +143,7 @@ fn log_of_mantissa_times(
         };
         return b.fma(f, factor, rest);
     }
-    let correction = mantissa_correction_64(b, f, None);
+    let correction = mantissa_correction_64(b, f, None, LOG_64);
     let high = b.sub(f, correction);
     let kept = b.sub(f, high);
     let low = b.sub(kept, correction);
@@ -145,15 +156,16 @@ fn log_of_mantissa_times(
     b.fma(high, factor, rest)
 }
 
-/// `log(1 + x)`. Error 0.93 ULP (f32), 1.40 (f64), next to 0 too; -0 stays -0.
+/// `log(1 + x)`. Error 0.93 ULP (f32), 0.91 (f64), next to 0 too; -0 stays -0.
 pub(crate) fn log1p(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
+    let coefficients = by_type(ty, LOG1P_32, LOG1P_64);
     let result = if within.inside(0.0, 1.01) {
         let (k, f) = split_small_sum(b, x);
-        log_of_parts(b, k, f, None, LOG1P_32)
+        log_of_parts(b, k, f, None, coefficients)
     } else if within.inside(-0.99, by_type(ty, 120f64, 1020.0).exp2()) {
         let (k, _, f) = split_sum(b, x);
-        log_of_parts(b, k, f, None, LOG1P_32)
+        log_of_parts(b, k, f, None, coefficients)
     } else {
         log1p_of_sum(b, x, None, None)
     };
@@ -183,7 +195,7 @@ pub(crate) fn log1p_of_sum(
         let scaled = b.mul(low, power);
         b.mul(scaled, reciprocal)
     });
-    let result = log_of_parts(b, k, f, small, LOG1P_32);
+    let result = log_of_parts(b, k, f, small, by_type(ty, LOG1P_32, LOG1P_64));
     let bits = b.bitcast(sum, ty.int());
     let first = by_type(ty, 0x0080_0000, 1 << 52);
     let end = by_type(ty, 0x7e80_0000, 0x7fd << 52);
@@ -191,7 +203,7 @@ pub(crate) fn log1p_of_sum(
     let [result] = b.cold(unusual, [result], |b| {
         let (k, f) = split(b, sum);
         let k = more.map_or(k, |more| b.add(k, more));
-        [log_of_parts(b, k, f, None, LOG_32)]
+        [log_of_parts(b, k, f, None, by_type(ty, LOG_32, LOG_64))]
     });
     result
 }
@@ -245,15 +257,16 @@ fn split_sum(b: &mut Builder, x: Value) -> (Value, Value, Value) {
     let int = ty.int();
     let one = b.float(ty, 1.0);
     let mut sum = b.add(x, one);
-    // From 3/4 in f32: f is exact then for every x from -1/2 to 1/2. But just below 1/2 the sum
-    // rounds to 3/2; so above 0 it is lowered by what it may have been raised.
+    // From 3/4, so that f is exact for every x from -1/2 to 1/2. But just below 1/2 the sum rounds
+    // to 3/2; so in f32 it is lowered, above 0, by what it may have been raised. (In f64 it costs
+    // half an ULP at one x, the last before 1/2.)
     if ty == Type::F32 {
         let (zero, slope) = (b.f32(0.0), b.f32(-2.0 * f32::EPSILON));
         let positive = b.max(zero, x);
         sum = b.fma(positive, slope, sum);
     }
     let bits = b.bitcast(sum, int);
-    let least = by_type(ty, 0x3f40_0000, sqrt_half_bits(ty));
+    let least = by_type(ty, 0x3f40_0000, 0x3fe8 << 48);
     let (exponent, moved) = move_interval(b, bits, least);
     let bias = b.float(ty, integer_magic(ty) + exponent_bias(ty));
     let k = b.sub(exponent, bias);
@@ -280,7 +293,7 @@ fn split_small_sum(b: &mut Builder, x: Value) -> (Value, Value) {
         }
         _ => {
             let sum = b.add(x, one);
-            let limit = b.f64(f64::from_bits(sqrt_half_bits(ty) as u64) * 2.0);
+            let limit = b.f64(1.5);
             b.le(limit, sum)
         }
     };
@@ -325,18 +338,19 @@ fn outside(b: &mut Builder, bits: Value, first: i64, end: i64) -> Value {
 
 /// `k ln 2 + log(1 + f)`, plus a small term.
 ///
-/// In f32 by a polynomial for the interval of `f`, in f64 (where it would be long) by a quotient.
+/// In f32 by a polynomial, in f64 (where it would be long) by a quotient; the coefficients are those
+/// for the interval of `f`.
 fn log_of_parts(
     b: &mut Builder,
     k: Value,
     f: Value,
     small: Option<Value>,
-    polynomial_32: &[f64],
+    coefficients: &[f64],
 ) -> Value {
     let ty = b.ty(f);
     let ln2 = b.float(ty, LN_2);
     if ty == Type::F32 {
-        let p = horner(b, f, polynomial_32);
+        let p = horner(b, f, coefficients);
         let square = b.mul(f, f);
         let mantissa = match small {
             Some(small) => {
@@ -352,20 +366,25 @@ fn log_of_parts(
         Some(small) => b.fma(k, low, small),
         None => b.mul(k, low),
     };
-    let correction = mantissa_correction_64(b, f, Some(low));
+    let correction = mantissa_correction_64(b, f, Some(low), coefficients);
     let mantissa = b.sub(f, correction);
     b.fma(k, ln2, mantissa)
 }
 
 /// `f - log(1 + f)`, less a small term, in f64: as fdlibm, `f^2/2 - s (f^2/2 + s^2 P(s^2))` with
 /// `s = f / (2 + f)`, so that it is small against `f`.
-fn mantissa_correction_64(b: &mut Builder, f: Value, small: Option<Value>) -> Value {
+fn mantissa_correction_64(
+    b: &mut Builder,
+    f: Value,
+    small: Option<Value>,
+    coefficients: &[f64],
+) -> Value {
     let ty = b.ty(f);
     let (two, half) = (b.float(ty, 2.0), b.float(ty, 0.5));
     let denominator = b.add(f, two);
     let s = b.div(f, denominator);
     let square = b.mul(s, s);
-    let p = horner(b, square, LOG_64);
+    let p = horner(b, square, coefficients);
     let half_f = b.mul(f, half);
     let half_square = b.mul(half_f, f);
     let sum = b.fma(square, p, half_square);

@@ -16,10 +16,12 @@ pub(crate) mod integer_casts;
 pub(crate) mod inverse_hyperbolic;
 pub(crate) mod inverse_trig;
 pub(crate) mod log;
+pub(crate) mod normcdf;
 pub(crate) mod payne_hanek;
 pub(crate) mod pow;
 pub(crate) mod rem;
 pub(crate) mod root;
+pub(crate) mod tanhshrink;
 pub(crate) mod trig;
 
 use crate::vir::{Builder, Type, Value};

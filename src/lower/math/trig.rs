@@ -3,17 +3,23 @@
 //! All three reduce `|x|` to `r = |x| - k π/2` in two words, evaluate sine and cosine of `r`, and
 //! pick by the low bits of `k`. They work on `|x|` so that parity holds by bits and -0 survives.
 //!
-//! Errors are the largest measured, in f32 and f64.
+//! Errors are the largest measured, in f32 and f64. The fast tier has its own versions in f32.
 
-use super::bits::flip_sign;
+use super::bits::{flip_sign, magic};
 use super::double_word::fast_two_sum;
 use super::payne_hanek::payne_hanek;
 use super::{by_type, horner};
+use crate::lower::Tier;
 use crate::vir::{Builder, Type, Value};
+use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, PI};
 
-/// sin, 0.87 and 0.85 ULP. NaN for infinities, the zero given for zeros, never beyond ±1.
-pub(crate) fn sin(b: &mut Builder, x: Value) -> Value {
+/// sin, 0.89 and 0.85 ULP, fast 1.74. NaN for infinities, the zero given for zeros, never beyond
+/// ±1.
+pub(crate) fn sin(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let a = b.abs(x);
+    if (tier, b.ty(x)) == (Tier::Fast, Type::F32) {
+        return sin_by_half_turns(b, a, 0.0, Some(x));
+    }
     let reduced = Reduced::new(b, a);
     let (sine, cosine) = (reduced.sin(b), reduced.cos(b));
     let even = reduced.even_quadrant(b);
@@ -24,9 +30,12 @@ pub(crate) fn sin(b: &mut Builder, x: Value) -> Value {
     flip_sign(b, magnitude, sign)
 }
 
-/// cos, 0.88 and 0.89 ULP. NaN for infinities, 1 for zeros, never beyond ±1.
-pub(crate) fn cos(b: &mut Builder, x: Value) -> Value {
+/// cos, 0.89 and 0.89 ULP, fast 1.78. NaN for infinities, 1 for zeros, never beyond ±1.
+pub(crate) fn cos(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let a = b.abs(x);
+    if (tier, b.ty(x)) == (Tier::Fast, Type::F32) {
+        return sin_by_half_turns(b, a, 0.5, None);
+    }
     let reduced = Reduced::new(b, a);
     let (sine, cosine) = (reduced.sin(b), reduced.cos(b));
     let even = reduced.even_quadrant(b);
@@ -37,17 +46,28 @@ pub(crate) fn cos(b: &mut Builder, x: Value) -> Value {
 }
 
 /// tan, 1.17 and 1.05 ULP: the quotient of sine and cosine, each with its rounding error, so that
-/// one division is corrected for all of them. NaN for infinities, the zero given for zeros.
-pub(crate) fn tan(b: &mut Builder, x: Value) -> Value {
+/// one division is corrected for all of them. The fast one, 3.54 ULP, is the plain quotient. NaN for
+/// infinities, the zero given for zeros.
+pub(crate) fn tan(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let ty = b.ty(x);
     let a = b.abs(x);
+    if (tier, ty) == (Tier::Fast, Type::F32) {
+        let (quadrant, high) = reduce_roughly(b, a, FRAC_PI_2, 0.0);
+        let reduced = Reduced { quadrant, high, low: None };
+        let (sine, cosine) = (reduced.sin(b), reduced.cos(b));
+        let even = reduced.even_quadrant(b);
+        let above = b.select(even, sine, cosine);
+        let below = b.select(even, cosine, sine);
+        let magnitude = b.div(above, below);
+        return flip_odd(b, magnitude, quadrant, Some(x));
+    }
     let reduced = Reduced::new(b, a);
     let one = b.float(ty, 1.0);
     let slope = reduced.cos_slope(b);
     let cosine = b.fma(reduced.high, slope, one);
     let lost = b.sub(one, cosine);
     let cosine_low = b.fma(reduced.high, slope, lost);
-    let low = b.mul(reduced.low, cosine);
+    let low = reduced.low.map(|low| b.mul(low, cosine));
     let correction = reduced.sin_correction(b, low);
     let (sine, sine_low) = fast_two_sum(b, reduced.high, correction);
 
@@ -65,10 +85,91 @@ pub(crate) fn tan(b: &mut Builder, x: Value) -> Value {
     let magnitude = b.fma(error, reciprocal, quotient);
 
     // Odd quadrants are -1/tan.
-    let turn = b.shl(reduced.quadrant, ty.bits() as u8 - 1);
-    let sign = b.bitcast(x, ty.int());
-    let sign = b.xor(sign, turn);
+    flip_odd(b, magnitude, reduced.quadrant, Some(x))
+}
+
+/// `sin(a + offset π)`, with the sign of `x` flipped in: the fast tier's sine and cosine.
+///
+/// With `a = (k - offset) π + r` it is `±sin r`, one polynomial without a choice.
+fn sin_by_half_turns(b: &mut Builder, a: Value, offset: f64, x: Option<Value>) -> Value {
+    let ty = b.ty(a);
+    let (k, r) = reduce_roughly(b, a, PI, offset);
+    let square = b.mul(r, r);
+    let polynomial = horner(b, square, &SIN_WIDE_F32);
+    let cube = b.mul(square, r);
+    let magnitude = b.fma(cube, polynomial, r);
+    // It may round beyond.
+    let (one, minus_one) = (b.float(ty, 1.0), b.float(ty, -1.0));
+    let magnitude = b.min(one, magnitude);
+    let magnitude = b.max(minus_one, magnitude);
+    flip_odd(b, magnitude, k, x)
+}
+
+/// `magnitude`, its sign flipped where `k` is odd and where `x` is negative.
+fn flip_odd(b: &mut Builder, magnitude: Value, k: Value, x: Option<Value>) -> Value {
+    let int = b.ty(k);
+    let mut sign = b.shl(k, int.bits() as u8 - 1);
+    if let Some(x) = x {
+        let bits = b.bitcast(x, int);
+        sign = b.xor(bits, sign);
+    }
     flip_sign(b, magnitude, sign)
+}
+
+/// The fast tier's reduction of an f32 `a >= 0`: `(k, r)` of `a = (k - offset) step + r`, where `step`
+/// is π or π/2 and the low bits of `k` count.
+///
+/// The three steps of [`Reduced::new`]; each of the last two rounds at the size of its result, so
+/// `r` is good to an ULP next to multiples of the step too.
+fn reduce_roughly(b: &mut Builder, a: Value, step: f64, offset: f64) -> (Value, Value) {
+    let ty = b.ty(a);
+    let quarters = step / FRAC_PI_2;
+    let [c1, c2, c3] = half_pi_in_parts(ty).map(|part| b.float(ty, -quarters * part));
+    let (per_step, magic) = (b.float(ty, 1.0 / step), b.float(ty, magic(ty)));
+    let (shifted, k) = if offset == 0.0 {
+        let shifted = b.fma(a, per_step, magic);
+        (shifted, b.sub(shifted, magic))
+    } else {
+        let (offset, minus_offset) = (b.float(ty, offset), b.float(ty, -offset));
+        let quotient = b.fma(a, per_step, offset);
+        let shifted = b.add(quotient, magic);
+        let k = b.sub(shifted, magic);
+        (shifted, b.add(k, minus_offset))
+    };
+    let r = b.fma(k, c1, a);
+    let r = b.fma(k, c2, r);
+    let r = b.fma(k, c3, r);
+    let limit = b.float(ty, large(ty));
+    let is_large = b.ge(a, limit);
+    let [shifted, r] = b.cold(is_large, [shifted, r], |b| {
+        let wide = b.promote(a);
+        // From multiples of π/2 to the nearest one of the step.
+        let [k, high, _] = payne_hanek(b, wide);
+        let (share, offset, per_step) = (b.f64(1.0 / quarters), b.f64(offset), b.f64(1.0 / step));
+        let steps = b.fma(k, share, offset);
+        let near = b.fma(high, per_step, steps);
+        let whole = b.nearest(near);
+        let rest = b.sub(steps, whole);
+        let step = b.f64(step);
+        let r = b.fma(rest, step, high);
+        let whole = b.demote(whole);
+        [b.add(whole, magic), b.demote(r)]
+    });
+    (b.bitcast(shifted, ty.int()), r)
+}
+
+/// π/2 as a sum of three floats.
+fn half_pi_in_parts(ty: Type) -> [f64; 3] {
+    by_type(
+        ty,
+        [1.5707963705062866, -4.371138828673793e-8, -1.7151245100059007e-15],
+        [FRAC_PI_2, 6.123233995736766e-17, -1.4973849048591833e-33],
+    )
+}
+
+/// From here on Payne and Hanek.
+fn large(ty: Type) -> f64 {
+    by_type(ty, 17f64, 30.0).exp2()
 }
 
 /// `a = quadrant * π/2 + high + low`, with `|high|` no more than about π/4.
@@ -76,7 +177,8 @@ struct Reduced {
     /// An integer of which the low two bits count.
     quadrant: Value,
     high: Value,
-    low: Value,
+    /// Nothing in the fast tier.
+    low: Option<Value>,
 }
 
 impl Reduced {
@@ -86,15 +188,8 @@ impl Reduced {
     /// the second step are kept, so that there is a full word left next to multiples of π/2.
     fn new(b: &mut Builder, a: Value) -> Reduced {
         let ty = b.ty(a);
-        let parts = by_type(
-            ty,
-            [1.5707963705062866, -4.371138828673793e-8, -1.7151245100059007e-15],
-            [std::f64::consts::FRAC_PI_2, 6.123233995736766e-17, -1.4973849048591833e-33],
-        );
-        let [c1, c2, c3] = parts.map(|part| b.float(ty, -part));
-        let two_over_pi = b.float(ty, std::f64::consts::FRAC_2_PI);
-        // Adding it leaves an integer in the low bits of the sum.
-        let magic = b.float(ty, by_type(ty, 1.5 * 2f64.powi(23), 1.5 * 2f64.powi(52)));
+        let [c1, c2, c3] = half_pi_in_parts(ty).map(|part| b.float(ty, -part));
+        let (two_over_pi, magic) = (b.float(ty, FRAC_2_PI), b.float(ty, magic(ty)));
 
         let shifted = b.fma(a, two_over_pi, magic);
         let k = b.sub(shifted, magic);
@@ -106,9 +201,9 @@ impl Reduced {
         let low = b.add(low, step_error);
         let low = b.fma(k, c3, low);
 
-        let limit = b.float(ty, by_type(ty, 2f64.powi(17), 2f64.powi(30)));
-        let large = b.ge(a, limit);
-        let [shifted, high, low] = b.cold(large, [shifted, high, low], |b| {
+        let limit = b.float(ty, large(ty));
+        let is_large = b.ge(a, limit);
+        let [shifted, high, low] = b.cold(is_large, [shifted, high, low], |b| {
             let wide = if ty == Type::F32 { b.promote(a) } else { a };
             let [k, high, low] = payne_hanek(b, wide);
             if ty == Type::F64 {
@@ -120,7 +215,7 @@ impl Reduced {
             let rest = b.sub(high, rounded);
             [b.add(k, magic), short, b.demote(rest)]
         });
-        Reduced { quadrant: b.bitcast(shifted, ty.int()), high, low }
+        Reduced { quadrant: b.bitcast(shifted, ty.int()), high, low: Some(low) }
     }
 
     /// Whether the quadrant is 0 or 2.
@@ -143,11 +238,14 @@ impl Reduced {
     }
 
     /// `sin r - high`; `low` stands for `low * cos r`, or all of it.
-    fn sin_correction(&self, b: &mut Builder, low: Value) -> Value {
+    fn sin_correction(&self, b: &mut Builder, low: Option<Value>) -> Value {
         let square = b.mul(self.high, self.high);
         let polynomial = horner(b, square, by_type(b.ty(square), &SIN_F32[..], &SIN_F64));
         let cube = b.mul(square, self.high);
-        b.fma(cube, polynomial, low)
+        match low {
+            Some(low) => b.fma(cube, polynomial, low),
+            None => b.mul(cube, polynomial),
+        }
     }
 
     fn sin(&self, b: &mut Builder) -> Value {
@@ -163,7 +261,8 @@ impl Reduced {
         let polynomial = horner(b, square, by_type(ty, &COS_F32[..], &COS_F64));
         let minus_half = b.float(ty, -0.5);
         let curvature = b.fma(polynomial, square, minus_half);
-        let minus_low = b.neg(self.low);
+        let Some(low) = self.low else { return b.mul(self.high, curvature) };
+        let minus_low = b.neg(low);
         b.fma(self.high, curvature, minus_low)
     }
 
@@ -184,6 +283,8 @@ const SIN_F64: [f64; 6] = [
     -2.5050695820158788e-08,
     1.5893133160035858e-10,
 ];
+/// For the fast tier, up to π/2: of 2^-27.
+const SIN_WIDE_F32: [f64; 4] = [-0.16666658, 0.0083330357, -0.00019807495, 2.6012722e-06];
 const COS_F32: [f64; 3] = [0.041666646, -0.0013887299, 2.4430286e-05];
 const COS_F64: [f64; 6] = [
     0.04166666666666658,

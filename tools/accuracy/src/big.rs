@@ -209,6 +209,8 @@ pub(crate) fn apply(op: Op, x: &[Big]) -> Big {
         Op::Erf if a.is_negative() => erfc_fraction(&-a.clone()) - one(),
         Op::Erf => one() - erfc_fraction(a),
         Op::Erfc => erfc(a),
+        Op::Tanhshrink => crate::formulas::tanhshrink(a),
+        Op::Normcdf => erfc(&-(a.clone() * Big::from_f64(0.5).sqrt())).shifted(-1),
         // A negative base has a whole exponent, or no real power.
         Op::Pow if a.is_negative() => {
             let power = Big(a.abs().0.powf(&x[1].0));

@@ -28,10 +28,10 @@ pub struct Cli {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     stride: u64,
     /// Random points of a sweep of one operand in f64; sweeps of more take twice as many
-    #[arg(long, default_value_t = 12_000_000)]
+    #[arg(long, default_value_t = 8_000_000)]
     random: u64,
     /// Random points of a composite in f64, each of which takes 200 bits
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, default_value_t = 60_000)]
     composite: u64,
     /// Measure no throughput
     #[arg(long)]

@@ -23,6 +23,7 @@ const HALF_PI: [f64; 4] =
     [1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33, 5.562271104316826e-50];
 const LN_2: [f64; 3] = [std::f64::consts::LN_2, 2.3190468138462996e-17, 5.707708438416212e-34];
 const LN_10: Pair = Pair { hi: std::f64::consts::LN_10, lo: -2.1707562233822494e-16 };
+const ROOT_HALF: Pair = Pair { hi: std::f64::consts::FRAC_1_SQRT_2, lo: -4.833646656726457e-17 };
 const TWO_BY_ROOT_PI: Pair = Pair { hi: 1.1283791670955126, lo: 1.533545961316588e-17 };
 
 fn two_sum(a: f64, b: f64) -> Pair {
@@ -192,9 +193,9 @@ fn log(a: f64) -> Pair {
 }
 
 /// `erf(x)`, the series of `big`.
-fn erf(x: f64) -> Pair {
-    let square = two_product(x, x);
-    let (mut term, mut sum) = (Pair::from(x), Pair::from(x));
+fn erf(x: Pair) -> Pair {
+    let square = x.square();
+    let (mut term, mut sum) = (x, x);
     for n in 1..400 {
         term = term * square.scaled(1) / f64::from(2 * n + 1);
         sum = sum + term;
@@ -206,13 +207,57 @@ fn erf(x: f64) -> Pair {
 }
 
 /// `erfc(x)` of positive `x`, the difference or the fraction of `big`.
-fn erfc(x: f64) -> Pair {
-    if x < 4.0 {
+fn erfc(x: Pair) -> Pair {
+    if x.hi < 4.0 {
         return -erf(x) + 1.0;
     }
     let level = |tail: Pair, k: u32| Pair::from(f64::from(k) / 2.0) / tail + x;
-    let tail = (1..=200).rev().fold(Pair::from(x), level);
-    exp(-two_product(x, x)) * TWO_BY_ROOT_PI.scaled(-1) / tail
+    let tail = (1..=200).rev().fold(x, level);
+    exp(-x.square()) * TWO_BY_ROOT_PI.scaled(-1) / tail
+}
+
+/// `Φ(x) = erfc(-x/√2)/2`.
+fn normcdf_pair(x: f64) -> Pair {
+    erfc(-ROOT_HALF * x).scaled(-1)
+}
+
+/// The `f64` nearest to `Φ(x)`, likewise.
+pub(crate) fn normcdf(x: f64) -> f64 {
+    match x {
+        _ if x > 9.0 => 1.0,
+        _ if x < -39.0 => 0.0,
+        _ => normcdf_pair(x).hi,
+    }
+}
+
+/// `x - tanh(x)`; where that cancels, its series, the next coefficient of which is 0.0006.
+fn tanhshrink_pair(x: f64) -> Pair {
+    const SERIES: [(f64, f64); 7] = [
+        (929_569.0, 638_512_875.0),
+        (-21_844.0, 6_081_075.0),
+        (1_382.0, 155_925.0),
+        (-62.0, 2_835.0),
+        (17.0, 315.0),
+        (-2.0, 15.0),
+        (1.0, 3.0),
+    ];
+    if x.abs() > 0.03 {
+        let m = expm1(2.0 * x);
+        return -(m / (m + 2.0)) + x;
+    }
+    let square = two_product(x, x);
+    let sum = SERIES.iter().fold(Pair::from(0.0), |sum, &(p, q)| sum * square + Pair::from(p) / q);
+    sum * square * x
+}
+
+/// The `f64` nearest to `x - tanh(x)`, likewise.
+pub(crate) fn tanhshrink(x: f64) -> f64 {
+    match x.abs() {
+        size if size > 300.0 => x - 1f64.copysign(x),
+        0.0 => x,
+        // A result that vanishes keeps its sign.
+        _ => tanhshrink_pair(x).hi.abs().copysign(x),
+    }
 }
 
 /// The `f64` nearest to `1 / (1 + e^-x)`, up to a millionth of an ULP. `core-math` has none.
@@ -317,9 +362,11 @@ fn left_over(op: Op, x: &[f64], nearest: f64) -> Option<f64> {
             let (m, beside) = (expm1(2.0 * y), two_sum(1.0, -a));
             (-(m * beside) + 2.0 * a).hi / (beside * (m + 1.0)).hi / 2.0
         }
-        Op::Erf => erf(below(6.0, a)?).beyond(y),
-        Op::Erfc if a < 0.0 => (-erf(below(6.0, a)?) + 1.0).beyond(y),
-        Op::Erfc => erfc(a).beyond(y),
+        Op::Erf => erf(below(6.0, a)?.into()).beyond(y),
+        Op::Erfc if a < 0.0 => (-erf(below(6.0, a)?.into()) + 1.0).beyond(y),
+        Op::Erfc => erfc(a.into()).beyond(y),
+        Op::Normcdf if a < 8.0 => normcdf_pair(a).beyond(y),
+        Op::Tanhshrink => tanhshrink_pair(below(300.0, a)?).beyond(y),
         Op::Cbrt => (-(two_product(y, y) * y) + a).hi / (3.0 * y * y),
         Op::Rsqrt => (-(two_product(a, y) * y) + 1.0).hi * y / 2.0,
         Op::Pow => {

@@ -54,7 +54,6 @@ composites! {
     "hardtanh", "hardtanh(x)" => hardtanh;
     "hardshrink", "hardshrink(x)" => hardshrink;
     "softshrink", "softshrink(x)" => softshrink;
-    "tanhshrink", "tanhshrink(x)" => tanhshrink;
     "threshold", "threshold(x, 1, 20)" => threshold;
     "naive sigmoid", "1/(1+exp(-x))" => sigmoid;
     "naive softplus", "log(1+exp(x))" => softplus;
@@ -63,6 +62,8 @@ composites! {
     "naive mish", "x*tanh(log(1+exp(x)))" => mish;
     "naive expm1", "exp(x)-1" => expm1;
     "naive log1p", "log(1+x)" => log1p;
+    "naive gelu", "0.5*x*(1+erf(x/1.4142135623730951))" => gelu;
+    "naive tanhshrink", "x-tanh(x)" => tanhshrink;
     "slope of tanh", "1-tanh(x)*tanh(x)" => tanh_slope;
     "hyperbola", "sqrt(x*x+1)-1" => hyperbola;
 }
@@ -164,7 +165,7 @@ fn softplus<R: Real>(x: &R) -> R {
 }
 
 fn logsigmoid<R: Real>(x: &R) -> R {
-    min(x, 0.0) - log1p_exp(x)
+    min(x, -0.0) - log1p_exp(x)
 }
 
 fn softsign<R: Real>(x: &R) -> R {
@@ -193,7 +194,7 @@ fn softshrink<R: Real>(x: &R) -> R {
 }
 
 /// `x - tanh(x)`; near 0 `x³/3 - 2/15 x⁵ + 17/315 x⁷ - 62/2835 x⁹`, the next coefficient 0.009.
-fn tanhshrink<R: Real>(x: &R) -> R {
+pub(crate) fn tanhshrink<R: Real>(x: &R) -> R {
     let series = || {
         let z = square(x);
         let terms = [(-62.0, 2835.0), (17.0, 315.0), (-2.0, 15.0), (1.0, 3.0)];

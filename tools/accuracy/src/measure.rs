@@ -239,7 +239,7 @@ mod tests {
     fn sound_ops_keep_their_contract() {
         let path = file("contract");
         let all = Function::all();
-        for (name, dtype) in [("tanh", DType::F32), ("exp", DType::F64), ("rem", DType::F32)] {
+        for (name, dtype) in [("cosh", DType::F32), ("exp", DType::F64), ("rem", DType::F32)] {
             let record = measure(name, dtype, &mut State::default(), &path);
             let function = all.iter().find(|function| function.name() == name).unwrap();
             assert!(!breaks_contract(function, dtype, &record), "{record:?}");

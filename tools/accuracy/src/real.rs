@@ -81,8 +81,8 @@ impl Real for Expr {
 }
 
 /// The `f64` nearest to the exact result: by `core-math` where it has the function, by one
-/// operation of the processor where that rounds once. Only `sigmoid` is neither, and may be the
-/// second nearest where two are as near to a millionth of an ULP.
+/// operation of the processor where that rounds once. `sigmoid`, `normcdf` and `tanhshrink` are neither,
+/// and may be the second nearest where two are as near to a millionth of an ULP.
 pub fn correctly_rounded(op: Op, x: &[f64]) -> f64 {
     use core_math as cr;
     match op {
@@ -114,6 +114,8 @@ pub fn correctly_rounded(op: Op, x: &[f64]) -> f64 {
         Op::Atan2 => cr::atan2(x[0], x[1]),
         Op::Hypot => cr::hypot(x[0], x[1]),
         Op::Sigmoid => crate::double::sigmoid(x[0]),
+        Op::Normcdf => crate::double::normcdf(x[0]),
+        Op::Tanhshrink => crate::double::tanhshrink(x[0]),
         // One operation of the processor, or exact.
         _ => op.eval(kiln::DType::F64, x),
     }
