@@ -13,7 +13,7 @@ pub struct Cpu {
     pub fma: bool,
     /// 256-bit vectors (AVX2 with FMA and F16C).
     pub avx2: bool,
-    /// 512-bit vectors with masks (AVX-512 F, BW, DQ and VL).
+    /// 512-bit vectors with masks (AVX-512 F, BW, DQ and VL, with BMI2).
     pub avx512: bool,
 }
 
@@ -60,6 +60,7 @@ fn detect() -> Cpu {
     // No processor has one of the two alone.
     let avx2 = fma && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c");
     let avx512 = avx2
+        && is_x86_feature_detected!("bmi2")
         && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")

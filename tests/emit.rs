@@ -33,7 +33,7 @@ fn check(program: &Program, code: &Code, n: usize, splats: usize, rng: &mut Rng)
     let widest = program.inputs.iter().chain(program.outputs.iter().map(|o| &o.storage));
     let vector = code.copies() * widest.map(|storage| storage.size()).max().unwrap_or(0);
     assert!(vector <= emit::MAX_VECTOR, "a vector of {vector} bytes");
-    let n = n - n % code.lanes();
+    let n = if code.takes_any_count() { n } else { n - n % code.lanes() };
     let mut raw = Vec::new();
     let mut inputs = Vec::new();
     let is_splat = |slot: usize| splats >> slot & 1 == 1;
@@ -98,7 +98,9 @@ fn check_all(program: &Program, rng: &mut Rng) {
         }
         for splats in 0..1 << program.inputs.len() {
             check(program, &code, 64, splats, rng);
+            check(program, &code, 77, splats, rng);
         }
+        check(program, &code, 4095, 0, rng);
         check(program, &code, 4096, 0, rng);
     }
 }
@@ -363,6 +365,22 @@ fn cold_regions_run_where_a_lane_needs_them() {
     let program = b.finish();
     let mut rng = Rng::new(7);
     check_all(&program, &mut rng);
+    // One lane alone needs it, the last one, too.
+    for code in emitters(&program) {
+        for n in (1..=35).filter(|n| code.takes_any_count() || n % code.lanes() == 0) {
+            for lane in 0..n {
+                let x = |at| if at == lane { 20.0 } else { 2.0f64 };
+                let wide: Vec<u8> = (0..n).flat_map(|at| x(at).to_le_bytes()).collect();
+                let (narrow, mut sums, mut copy) = (vec![0; 4 * n], vec![0; 8 * n], vec![0; 4 * n]);
+                let inputs = [Operand::Array(&wide), Operand::Array(&narrow)];
+                code.apply(n, &inputs, &mut [&mut sums, &mut copy]);
+                for (at, sum) in elements(Storage::F64, &sums).into_iter().enumerate() {
+                    let expected = if at == lane { 20.5 } else { 12.0 };
+                    assert_eq!(f64::from_bits(sum), expected, "{} {at} of {n}", code.emitter());
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -402,14 +420,45 @@ fn outputs_shift_along_their_inputs() {
             inputs.iter().map(|input| bytes(Storage::F32, input, 0)).collect();
         let targets: Vec<*mut u8> = memory.iter_mut().map(|bytes| bytes.as_mut_ptr()).collect();
         let sources: Vec<*const u8> = targets.iter().map(|target| target.cast_const()).collect();
+        let n = if code.takes_any_count() { N - 5 } else { N };
         // SAFETY: `N` elements each; output `j` is exactly input `j`.
-        unsafe { code.call(N, &sources, &[code.lanes() * 4; 40], &targets[..8]) };
-        for (bytes, expected) in memory.iter().zip(&expected) {
+        unsafe { code.call(n, &sources, &[code.lanes() * 4; 40], &targets[..8]) };
+        for ((bytes, expected), before) in memory.iter().zip(&expected).zip(&inputs) {
             let got = elements(Storage::F32, bytes);
-            let same = got.iter().zip(expected).all(|(&a, &b)| !differs(Storage::F32, a, b));
+            let same = got[..n].iter().zip(expected).all(|(&a, &b)| !differs(Storage::F32, a, b));
             assert!(same, "{:?}", code.emitter());
+            assert_eq!(got[n..], before[n..], "{:?}", code.emitter());
         }
     }
+}
+
+#[test]
+fn avx512_takes_any_count_under_a_mask() {
+    // Two registers of 64-bit lanes for one of 32-bit ones, in and out, and bytes.
+    let mut b = Builder::new();
+    let (x, wide, bytes) = (b.input(Storage::F32), b.input(Storage::F64), b.input(Storage::U8));
+    let (promoted, zero) = (b.promote(x), b.float(Type::F64, 0.0));
+    let sum = b.add(promoted, wide);
+    let negative = b.lt(sum, zero);
+    let negative = b.resize_mask(negative, Type::M32);
+    for (value, storage) in
+        [(sum, Storage::F64), (bytes, Storage::U8), (negative, Storage::Bool), (x, Storage::F16)]
+    {
+        b.output(value, storage);
+    }
+    let program = b.finish();
+    check_all(&program, &mut Rng::new(11));
+    for code in emitters(&program) {
+        let masked = matches!(code.emitter(), EmitterKind::Avx512 | EmitterKind::Interp);
+        assert_eq!(code.takes_any_count(), masked, "{}", code.emitter());
+    }
+    let text = emit::assembly(&program, EmitterKind::Avx512, Cpu::BASE).unwrap();
+    let (_, tail) = text.split_once("bzhi").unwrap();
+    let touches = |line: &&str| line.contains("[r9") || line.contains("+r9");
+    let inputs = |line: &&str| ["[r10", "[r11", "[rsi"].iter().any(|from| line.contains(from));
+    let masked: Vec<&str> = tail.lines().filter(|line| touches(line) || inputs(line)).collect();
+    assert!(masked.iter().all(|line| line.contains("{k")), "{text}");
+    assert_eq!(masked.len(), 4 + 5, "two loads and two stores of `f64`\n{text}");
 }
 
 #[test]
@@ -501,7 +550,7 @@ fn the_widest_is_taken_and_what_is_missing_is_said() {
     let host = Cpu::host();
     let narrower = Cpu { avx512: false, ..host };
     for (cpu, missing, name) in [
-        (narrower, EmitterKind::Avx512, "AVX-512 (F, BW, DQ and VL)"),
+        (narrower, EmitterKind::Avx512, "AVX-512 (F, BW, DQ and VL, with BMI2)"),
         (Cpu { avx2: false, ..narrower }, EmitterKind::Avx2, "AVX2 with FMA"),
     ] {
         let error = emit::compile(&program, missing, cpu).unwrap_err();

@@ -61,7 +61,8 @@ fn nothing_outside_is_touched() {
 /// Runs `code` on arrays of every length and layout.
 fn check(code: &Code, memory: &[Guarded], rng: &mut Rng) {
     let storages: Vec<Storage> = code.inputs().iter().chain(code.outputs()).copied().collect();
-    for n in 0..=67 {
+    // Past as many vectors as go side by side, too.
+    for n in (0..=67).chain([127, 129, 143, 271]) {
         // Forward, backward, every second element, one repeated element; rows of three.
         for layout in 0..5 {
             let mut operands = storages.iter().enumerate().map(|(i, &storage)| {

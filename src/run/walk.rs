@@ -203,7 +203,9 @@ impl<'a> Worker<'a> {
             scratch: Scratch::new((0..space.operands()).map(packed)),
         };
         let has_splats = job.access.iter().any(|access| access.is_splat());
-        if has_splats || space.extents.len() > 1 || !space.len().is_multiple_of(lanes) {
+        let has_tails = !job.code.takes_any_count()
+            && (space.extents.len() > 1 || !space.len().is_multiple_of(lanes));
+        if has_splats || has_tails {
             worker.pads.resize(space.operands(), Vector::ZERO);
         }
         worker

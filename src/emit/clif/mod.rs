@@ -40,6 +40,7 @@ pub(super) fn compile(program: &Program, cpu: Cpu) -> Result<Code, EmitError> {
         bits: BITS,
         lanes: translate::lanes(program),
         copies: translate::lanes(program),
+        takes_any_count: false,
         inputs: program.inputs.clone(),
         outputs: program.outputs.iter().map(|output| output.storage).collect(),
     })

@@ -19,6 +19,8 @@ pub(super) enum Place {
     None,
     Vector(u8),
     Mask(u8),
+    /// The general register with a bit for each element that is left.
+    Left,
     Memory(Address),
 }
 
@@ -116,8 +118,8 @@ struct Snapshot {
     files: [File; 2],
     /// Values in registers that were in the stack, too.
     stored: Vec<Reg>,
-    /// The first value defined inside.
-    first_inside: u32,
+    /// Values defined inside.
+    inside: Vec<Reg>,
 }
 
 struct Allocator<'a> {
@@ -134,8 +136,6 @@ struct Allocator<'a> {
     free_slots: Vec<u32>,
     slots: u32,
     cold: Option<Snapshot>,
-    /// Values so far.
-    defined: u32,
     items: Vec<Item>,
     origin: u32,
 }
@@ -174,7 +174,6 @@ impl<'a> Allocator<'a> {
             free_slots: Vec::new(),
             slots: 0,
             cold: None,
-            defined: 0,
             items: Vec::with_capacity(function.insts.len() * 2),
             origin: 0,
         }
@@ -237,7 +236,9 @@ impl<'a> Allocator<'a> {
     fn number(&self, reg: Reg) -> u8 {
         match self.place(reg) {
             Place::Vector(number) | Place::Mask(number) => number,
-            Place::None | Place::Memory(_) => unreachable!("a value is in a register"),
+            Place::None | Place::Left | Place::Memory(_) => {
+                unreachable!("a value is in a register")
+            }
         }
     }
 
@@ -341,6 +342,7 @@ impl<'a> Allocator<'a> {
                     Place::Memory(self.home(reg).memory.expect("it was chosen for being there"))
                 }
                 Source::Reg(reg) => self.place(reg),
+                Source::Left => Place::Left,
                 Source::Pool { at } => Place::Memory(Address::Pool { at, repeated: false }),
                 Source::Constant { at, .. } => {
                     // What makes a splat repeats a scalar by itself.
@@ -432,9 +434,10 @@ impl<'a> Allocator<'a> {
     }
 
     /// What was loaded from an input can be again, until outputs are written: they may be the same
-    /// memory.
+    /// memory. Nor under a mask, which need not have a register then.
     fn remember_load(&mut self, inst: &Inst) {
-        if let (Some(def), Source::Input { slot, at }) = (inst.def, inst.sources[0])
+        if let (Some(def), Source::Input { slot, at }, None) =
+            (inst.def, inst.sources[0], inst.mask)
             && [32, 64].map(|bits| Op::Load.code(self.isa, bits)).contains(&inst.code)
             && self.last_use(def) < self.first_store
         {
@@ -446,7 +449,7 @@ impl<'a> Allocator<'a> {
     /// Gives the result a register.
     fn define(&mut self, inst: &Inst, pinned: &[Reg]) -> Place {
         let Some(def) = inst.def else { return Place::None };
-        self.defined = self.defined.max(def.0 + 1);
+        self.cold.iter_mut().for_each(|cold| cold.inside.push(def));
         self.settle(def, pinned);
         self.place(def)
     }
@@ -461,7 +464,7 @@ impl<'a> Allocator<'a> {
             self.emit(move_code(self.isa, self.class(def)), [result, from]);
             return result;
         }
-        self.defined = self.defined.max(def.0 + 1);
+        self.cold.iter_mut().for_each(|cold| cold.inside.push(def));
         let register = self.home(source).register.take().expect("a source is in a register");
         let class = self.class(def);
         self.files[class as usize][usize::from(register)] = Some(def);
@@ -492,8 +495,7 @@ impl<'a> Allocator<'a> {
     fn cold_start(&mut self) {
         let inhabitants = self.files.iter().flatten().copied().flatten();
         let stored = inhabitants.filter(|reg| self.homes[reg.0 as usize].stored).collect();
-        self.cold =
-            Some(Snapshot { files: self.files.clone(), stored, first_inside: self.defined });
+        self.cold = Some(Snapshot { files: self.files.clone(), stored, inside: Vec::new() });
         self.items.push(Item::ColdStart);
     }
 
@@ -501,7 +503,7 @@ impl<'a> Allocator<'a> {
         let snapshot = self.cold.take().expect("a region ends after its start");
         let inhabitants: Vec<Reg> = self.files.iter().flatten().copied().flatten().collect();
         for &reg in &inhabitants {
-            if reg.0 >= snapshot.first_inside {
+            if snapshot.inside.contains(&reg) {
                 self.spill(reg);
             }
         }

@@ -4,12 +4,12 @@
 //!
 //! | register | holds |
 //! |---|---|
-//! | `rdi` | `n`; in a loop, the last index at which there are elements enough for a turn |
+//! | `rdi` | `n`; in a loop, the last index at which there are elements enough for a turn; in a masked one, how many are left |
 //! | `rdx` | `steps` |
 //! | `rcx` | `outputs` |
 //! | `r8` | the pool |
 //! | `r9` | the index of the turn's first element |
-//! | `rax` | an address, for one instruction |
+//! | `rax` | an address, for one instruction; where a masked turn starts, a bit for each lane that has an element |
 //! | `r10 r11 rsi rbx r12 r13 r14 r15` | the inputs' current addresses, then the outputs' |
 //! | `rsp` | the frame, aligned to a vector: spilled values, then inputs' addresses that found no register |
 //! | `rbp` | the caller's frame, where there is a frame |
@@ -44,13 +44,28 @@ pub(super) struct Encoded {
     pub(super) origins: Vec<(u32, u32)>,
 }
 
-/// Encodes the kernel routine of `program`: one loop after the other, each as long as there are
-/// elements enough for a turn. The last one's turn is a vector.
-pub(super) fn encode(
-    program: &Program,
-    loops: &[Allocation],
-    isa: Isa,
-) -> Result<Encoded, IcedError> {
+/// What a routine consists of.
+#[derive(Debug, Default)]
+pub(super) struct Loops {
+    /// One after the other, each as long as there are elements enough for a turn.
+    pub(super) full: Vec<Allocation>,
+    /// [Masked](super::tail), for what is left then.
+    pub(super) tail: Option<Allocation>,
+}
+
+impl Loops {
+    fn iter(&self) -> impl Iterator<Item = &Allocation> {
+        self.full.iter().chain(&self.tail)
+    }
+
+    /// The lanes of a vector: one is a turn of the last loop.
+    pub(super) fn vector(&self) -> usize {
+        self.iter().last().map_or(1, |each| each.lanes)
+    }
+}
+
+/// Encodes the kernel routine of `program`.
+pub(super) fn encode(program: &Program, loops: &Loops, isa: Isa) -> Result<Encoded, IcedError> {
     let items: usize = loops.iter().map(|each| each.prologue.len() + each.items.len()).sum();
     let writer = Writer {
         isa,
@@ -99,18 +114,21 @@ impl Writer {
         Ok(self.at as usize - 4)
     }
 
-    fn routine(mut self, loops: &[Allocation]) -> Result<Encoded, IcedError> {
+    fn routine(mut self, loops: &Loops) -> Result<Encoded, IcedError> {
         let saved = self.saved();
         self.enter(saved)?;
         self.load_cursors()?;
-        let vector = loops.last().map_or(1, |each| each.lanes);
         let mut patches = Vec::new();
         let mut cold = Vec::new();
-        for each in loops {
-            let skip = self.turns(each, each.lanes / vector, &mut cold)?;
+        for each in &loops.full {
+            let skip = self.turns(each, each.lanes / loops.vector(), &mut cold)?;
             patches.push((skip, self.at));
             // The limit was the last index at which a turn has elements enough.
             self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::RDI, each.lanes as i32))?;
+        }
+        if let Some(tail) = &loops.tail {
+            let skip = self.tail(tail, &mut cold)?;
+            patches.push((skip, self.at));
         }
         self.leave(saved)?;
         self.emit(Ok(Instruction::with(Code::Retnq)))?;
@@ -143,7 +161,39 @@ impl Writer {
         // A loop that starts in the middle of a line costs one fetch more a turn.
         self.pad_to(64)?;
         let top = self.at;
-        let mut items = each.items.as_slice();
+        self.body(&each.items, cold)?;
+        self.advance(vectors)?;
+        self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::R9, lanes))?;
+        self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
+        self.emit(Instruction::with_branch(Code::Jle_rel32_64, top))?;
+        Ok(skip)
+    }
+
+    /// A loop of masked turns for all elements from the index on. Returns the jump over it.
+    fn tail<'a>(
+        &mut self,
+        each: &'a Allocation,
+        cold: &mut Vec<ColdRegion<'a>>,
+    ) -> Result<usize, IcedError> {
+        let lanes = each.lanes as i32;
+        self.emit(Instruction::with2(Code::Sub_r64_rm64, Register::RDI, Register::R9))?;
+        let skip = self.jump(Code::Jle_rel32_64)?;
+        let top = self.at;
+        // As many low bits as elements are left. It looks at the lowest byte of their number, but
+        // no other loop leaves so many.
+        self.emit(Instruction::with2(Code::Mov_r32_imm32, Register::EAX, -1))?;
+        let (code, bits) = (Code::VEX_Bzhi_r32_rm32_r32, Register::EAX);
+        self.emit(Instruction::with3(code, bits, bits, Register::EDI))?;
+        self.body(&each.items, cold)?;
+        self.advance(1)?;
+        self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::R9, lanes))?;
+        self.emit(Instruction::with2(Code::Sub_rm64_imm32, Register::RDI, lanes))?;
+        self.emit(Instruction::with_branch(Code::Jg_rel32_64, top))?;
+        Ok(skip)
+    }
+
+    /// The instructions of a turn, but for cold regions, which are put off.
+    fn body<'a>(&mut self, mut items: &'a [Item], cold: &mut Vec<ColdRegion<'a>>) -> Done {
         while let Some(start) = items.iter().position(|item| matches!(item, Item::ColdStart)) {
             self.straight(&items[..start])?;
             let inside = &items[start + 1..];
@@ -153,12 +203,7 @@ impl Writer {
             cold.push(ColdRegion { jump, items: region, join: self.at });
             items = &after[1..];
         }
-        self.straight(items)?;
-        self.advance(vectors)?;
-        self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::R9, lanes))?;
-        self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
-        self.emit(Instruction::with_branch(Code::Jle_rel32_64, top))?;
-        Ok(skip)
+        self.straight(items)
     }
 
     fn straight(&mut self, items: &[Item]) -> Done {
@@ -324,6 +369,10 @@ impl Writer {
                 }
                 Place::Vector(number) => {
                     made.set_op_register(count, self.vector(number, halved));
+                    OpKind::Register
+                }
+                Place::Left => {
+                    made.set_op_register(count, Register::EAX);
                     OpKind::Register
                 }
                 Place::Mask(number) => {

@@ -57,7 +57,7 @@ fn rewrite(function: &mut Function, resident: &HashMap<i32, Reg>) {
                     }
                     *source = Source::Reg(reg);
                 }
-                Source::None | Source::Pool { .. } | Source::Input { .. } => {}
+                Source::None | Source::Pool { .. } | Source::Input { .. } | Source::Left => {}
             }
         }
         true

@@ -26,6 +26,8 @@ pub(super) enum Source {
     Input { slot: u32, at: i32 },
     /// One element of the pool for each lane of `index`.
     Gather { index: Reg, at: i32, scale: u8 },
+    /// A bit for each lane of the turn that has an element. Only the first instruction may ask.
+    Left,
 }
 
 /// How operands and registers go together.
@@ -134,7 +136,7 @@ impl Inst {
 }
 
 /// A machine program.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Function {
     /// What it is written for.
     pub(super) isa: Isa,

@@ -7,7 +7,7 @@
 //! [`select`] writes both instruction sets from one set of rules: what differs is a row of
 //! [`opcode`], and what a [`mask`] is. A routine has two loops: one over several vectors
 //! [side by side](interleave), with [constants in registers](hoist), and one over single vectors for
-//! what is left. `rcp` and `rsqrt` and the like are never used: every instruction gives the bits
+//! what is left, which AVX-512 runs [under a mask](tail) to the last element. `rcp` and `rsqrt` and the like are never used: every instruction gives the bits
 //! that its primitive defines.
 
 mod allocate;
@@ -23,6 +23,7 @@ mod mask;
 mod opcode;
 mod pressure;
 mod select;
+mod tail;
 
 pub(super) use listing::listing;
 
@@ -30,13 +31,14 @@ use super::pool::Line;
 use super::{Body, Code, EmitError, EmitterKind, Routine, memory};
 use crate::cpu::Cpu;
 use crate::vir::Program;
+use encode::Loops;
 use isa::Isa;
 
 /// Compiles for this machine. `kind` is one of the two emitters that are here.
 pub(super) fn compile(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<Code, EmitError> {
     let isa = isa(kind);
     check(kind, isa, cpu)?;
-    let Generated { encoded, pool, lanes, copies } = generate(program, isa)?;
+    let Generated { encoded, pool, lanes, copies, takes_any_count } = generate(program, isa)?;
     let code = memory::CodeMemory::new(&encoded.bytes)?;
     // SAFETY: the memory holds a function of this ABI, and `check` saw to it that this machine
     // has the instructions and the calling convention.
@@ -47,6 +49,7 @@ pub(super) fn compile(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<
         bits: isa.bytes() as u32 * 8,
         lanes,
         copies,
+        takes_any_count,
         inputs: program.inputs.clone(),
         outputs: program.outputs.iter().map(|output| output.storage).collect(),
     })
@@ -69,7 +72,7 @@ fn check(kind: EmitterKind, isa: Isa, cpu: Cpu) -> Result<(), EmitError> {
     let host = Cpu::host();
     match isa {
         Isa::Avx512 if !(cpu.avx512 && host.avx512) => {
-            unavailable("this machine has no AVX-512 (F, BW, DQ and VL)")
+            unavailable("this machine has no AVX-512 (F, BW, DQ and VL, with BMI2)")
         }
         Isa::Avx2 if !(cpu.avx2 && host.avx2) => unavailable("this machine has no AVX2 with FMA"),
         _ => Ok(()),
@@ -83,26 +86,34 @@ struct Generated {
     /// Elements that the narrowest loop handles in a turn, and the widest.
     lanes: usize,
     copies: usize,
+    takes_any_count: bool,
 }
 
 /// Machine code and constants of `program`: a loop over several vectors side by side, where that
 /// pays, and one over single vectors for the rest.
 fn generate(program: &Program, isa: Isa) -> Result<Generated, EmitError> {
     let mut constants = select::Constants::new(program, isa);
-    let mut single = select::select(program, isa, 1, &mut constants);
+    let single = select::select(program, isa, 1, &mut constants);
     let side_by_side = interleave::side_by_side(program, &single);
-    let mut loops = Vec::new();
-    if side_by_side > 1 {
-        let mut several = select::select(program, isa, side_by_side, &mut constants);
-        hoist::hoist(&mut several);
-        loops.push(allocate::allocate(&several));
-    } else {
-        // Only a loop of many turns earns back what is done before it.
-        hoist::hoist(&mut single);
+    let mut main = match side_by_side {
+        1 => single.clone(),
+        _ => select::select(program, isa, side_by_side, &mut constants),
+    };
+    // Only a loop of many turns earns back what is done before it.
+    hoist::hoist(&mut main);
+    let mut loops = Loops { full: vec![allocate::allocate(&main)], tail: None };
+    match isa {
+        Isa::Avx512 => loops.tail = Some(allocate::allocate(&tail::masked(program, single))),
+        Isa::Avx2 if side_by_side > 1 => loops.full.push(allocate::allocate(&single)),
+        Isa::Avx2 => {}
     }
-    loops.push(allocate::allocate(&single));
     let encoded = encode::encode(program, &loops, isa)
         .map_err(|error| EmitError::Codegen(format!("{error}\n{program}")))?;
-    let [copies, lanes] = [&loops[0], &loops[loops.len() - 1]].map(|each| each.lanes);
-    Ok(Generated { encoded, pool: constants.finish(), lanes, copies })
+    Ok(Generated {
+        encoded,
+        pool: constants.finish(),
+        lanes: loops.vector(),
+        copies: main.lanes,
+        takes_any_count: loops.tail.is_some(),
+    })
 }
