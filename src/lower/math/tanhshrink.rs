@@ -40,7 +40,7 @@ const TANHSHRINK_64: &[f64] = &[
 /// 1/3 less the nearest f32 and f64.
 const THIRD_REST: (f64, f64) = (-9.934_107_462_565_104e-9, 1.850_371_707_708_594e-17);
 
-/// `x - tanh x`. Error TODO ULP (f32), TODO (f64, sampled); exactly odd.
+/// `x - tanh x`. Error 2.19 ULP (f32), 2.15 (f64, sampled); exactly odd.
 ///
 /// `(a - 1) + 2 / (e^(2a) + 1)` of the magnitude `a`, of which neither term is large where the sum
 /// is small; below, a polynomial after `a^3 / 3`, of which nothing is lost before the last sum.
