@@ -130,7 +130,7 @@ pub(crate) fn broadcast(suite: Suite) {
     }
 }
 
-fn transposed(tensor: &Tensor) -> View<'_> {
+pub(crate) fn transposed(tensor: &Tensor) -> View<'_> {
     match tensor {
         Tensor::F16(array) => View::from(array.t()),
         Tensor::BF16(array) => View::from(array.t()),

@@ -2,6 +2,7 @@
 
 use crate::Suite;
 use crate::kernels::{call_with, compile, random, text_on};
+use crate::ops::transposed;
 use crate::race::{Cell, Race, Table};
 use kiln::{CompileOptions, DType, Tensor, View};
 use ndarray::{ArrayD, s};
@@ -133,24 +134,24 @@ pub(crate) fn layout(suite: Suite) {
                         chain(),
                         vec![x.clone(), column.view(), column.view()],
                     ),
-                    ("gelu(x), transposed", &gelu, vec![x.clone()], vec![turned(&across)]),
+                    ("gelu(x), transposed", &gelu, vec![x.clone()], vec![transposed(&across)]),
                     (
                         "gelu(x), square transposed",
                         &gelu,
                         vec![square[0].view()],
-                        vec![turned(&square[0])],
+                        vec![transposed(&square[0])],
                     ),
                     (
                         "x+y, y transposed",
                         &sum,
                         vec![x.clone(), w.clone()],
-                        vec![x.clone(), turned(&across)],
+                        vec![x.clone(), transposed(&across)],
                     ),
                     (
                         "x+y, y square transposed",
                         &sum,
                         vec![square[0].view(), square[1].view()],
-                        vec![square[0].view(), turned(&square[1])],
+                        vec![square[0].view(), transposed(&square[1])],
                     ),
                     ("gelu(x), x[:, ::2]", &gelu, vec![x.clone()], vec![sliced(&wide, 2)]),
                     (
@@ -184,19 +185,6 @@ pub(crate) fn layout(suite: Suite) {
                 }
             }
         }
-    }
-}
-
-fn turned(tensor: &Tensor) -> View<'_> {
-    match tensor {
-        Tensor::F16(array) => View::from(array.t()),
-        Tensor::BF16(array) => View::from(array.t()),
-        Tensor::F32(array) => View::from(array.t()),
-        Tensor::F64(array) => View::from(array.t()),
-        Tensor::Bool(array) => View::from(array.t()),
-        Tensor::U8(array) => View::from(array.t()),
-        Tensor::I32(array) => View::from(array.t()),
-        Tensor::I64(array) => View::from(array.t()),
     }
 }
 

@@ -166,9 +166,9 @@ define_derived! {
     /// `(x + sqrt(x*x + b)) / 2`: relu with a rounded corner, without a transcendental function.
     /// For negative `x` it is `b / 2 / (sqrt(x*x + b) - x)`: nothing cancels.
     squareplus(x, b = 4.0) => {
-        // The square may overflow; what it is the square of is at most |x| + sqrt(b).
+        // The square may overflow; what it is the square of is at most |x| + sqrt(|b|).
         let magnitude = x.abs();
-        let root = (x * x + b).sqrt().min(&magnitude + b.sqrt());
+        let root = (x * x + b).sqrt().min(&magnitude + b.abs().sqrt());
         let half_sum = 0.5 * magnitude + 0.5 * root;
         x.ge(0.0).select(&half_sum, 0.25 * b / &half_sum)
     };
@@ -319,6 +319,16 @@ mod tests {
             formulas.iter().any(|(text, _)| text.split('(').next() == Some(row.name))
         };
         assert!(DERIVED.iter().all(tested));
+    }
+
+    /// With a negative `b` it is a hyperbola of two branches, and NaN between them.
+    #[test]
+    fn squareplus_has_a_domain_where_b_is_negative() {
+        for x in [-9.0, -5.0, 5.0, 9.0f64] {
+            let expected = 0.5 * (x + (x * x - 16.0).sqrt());
+            assert!((value("squareplus(x, -16)", x) - expected).abs() < 1e-12, "{x}");
+        }
+        assert!(value("squareplus(x, -16)", 3.9).is_nan());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The reference interpreter: what a graph means, op by op.
 //!
 //! Every op is the scalar function of its row in the op table, rounded to the type of its node.
-//! Arrays are held as `f64`, those of integers as `i64`, in row-major order. Simple and slow; other stages are tested
-//! against it.
+//! Arrays are held as `f64`, those of integers as `i64`, in row-major order. Simple and slow;
+//! other stages are tested against it.
 
 use crate::dtype::DType;
 use crate::graph::{Graph, Input, Node, NodeId};

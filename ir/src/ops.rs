@@ -107,7 +107,8 @@ pub struct OpInfo {
 ///
 /// A row is `Variant name Typing [f32 ulp, f64 ulp] {flags} (range) = reference, "doc";`, with
 /// `; f32 ulp, f64 ulp` of the fast tier inside the first brackets where they differ, and
-/// `; meaning on integers` after the reference of an op that takes them. Rows of `operators` have no `Expr` method of their own: the operator is the method.
+/// `; meaning on integers` after the reference of an op that takes them. Rows of `operators` have no
+/// `Expr` method of their own: the operator is the method.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! for_each_op {

@@ -61,8 +61,7 @@ pub(super) struct Target {
 
 impl Plan {
     /// Plans a fused graph; `compile` makes the code of a fused body and estimates its cost for an
-    /// element,
-    /// in nanoseconds. Unless `reuse`, every intermediate has memory of its own.
+    /// element, in nanoseconds. Unless `reuse`, every intermediate has memory of its own.
     pub(crate) fn new<E>(
         graph: &Graph,
         reuse: bool,

@@ -7,8 +7,8 @@
 //! [`select`] writes both instruction sets from one set of rules: what differs is a row of
 //! [`opcode`], and what a [`mask`] is. A routine has two loops: one over several vectors
 //! [side by side](interleave), with [constants in registers](hoist), and one over single vectors for
-//! what is left, which AVX-512 runs [under a mask](tail) to the last element. `rcp` and `rsqrt` and the like are never used: every instruction gives the bits
-//! that its primitive defines.
+//! what is left, which AVX-512 runs [under a mask](tail) to the last element. `rcp` and `rsqrt` and
+//! the like are never used: every instruction gives the bits that its primitive defines.
 
 mod allocate;
 mod encode;
