@@ -470,7 +470,7 @@ fn constants_are_loaded_before_the_loop() {
         let text = emit::assembly(&program, kind, Cpu::BASE).unwrap();
         let (before, _) = text.split_once("[r10]").unwrap();
         let hoisted = before.lines().filter(|line| line.contains(load) && line.contains("; v"));
-        assert!(hoisted.count() > 1, "{text}");
+        assert!(hoisted.count() > 0, "{text}");
     }
 }
 

@@ -1,47 +1,37 @@
 #!/usr/bin/env python3
-"""The coefficients of src/lower/math/normcdf.rs, by mpmath.
+"""The constants of src/lower/math/normcdf.rs, by mpmath. For a >= 0 that is
 
-    Phi(-a) e^(a^2/2) = P(a) / (L(a) P(a) + S(a)),  L of degree 1
+    Phi(-a) = top / (d(a) e^(a^2/2)),   d(a) = top / (Phi(-a) e^(a^2/2)) = a + first - a S(a) / P(a)
 
-Each line names a constant and lists its coefficients from low to high order; the last of a type ends
-with log2 of the largest relative error of the quotient. Minimax fits of S / P by Lawson's algorithm:
-least squares, weighted anew by the errors, of S - P goal, divided by the last P. Coefficients are
-rounded to the type that they are used in one by one from low to high order, in turn of P and S, and
-the rest are fitted again after each.
+with P monic and `first` = 2 top. Each line names a constant and lists it, polynomials from low to high
+order; log2 of the largest relative error follows, for S / P that of d. Minimax fits by Lawson's
+algorithm: least squares, weighted anew by the errors; of a quotient that of S - P goal, divided by the
+last P.
 """
-from mpmath import mp, mpf, cos, erfc, exp, lu_solve, log, matrix, pi, sqrt
+from mpmath import mp, mpf, cos, erfc, exp, expm1, log, lu_solve, matrix, nint, pi, sqrt
 
-mp.dps = 80
+mp.dps = 60
 
 
 def rounded(c, digits):
     """The nearest float with so many binary digits."""
-    if c == 0:
-        return c
     unit = mpf(2) ** (mp.floor(log(abs(c), 2)) + 1 - digits)
-    return mp.nint(c / unit) * unit
+    return nint(c / unit) * unit
 
 
 def value(coefficients, x):
     return mp.polyval(list(reversed(coefficients)), x)
 
 
-def points(span, count):
-    """Chebyshev's, drawn together at the lower end."""
-    low, high = span
+def points(low, high, count, power):
+    """Chebyshev's, drawn together at the lower end by a power above 1."""
     unit = [(1 - cos(pi * (i + mpf(1) / 2) / count)) / 2 for i in range(count)]
-    return [low + (high - low) * u * u for u in unit]
+    return [low + (high - low) * u**power for u in unit]
 
 
-def lawson(rows, goals, rounds, weights=None, scales=None, rescale=None):
-    """Coefficients c with the least largest |rows . c - goals| / scales; `rescale(c)` are the next.
-
-    `weights` are those to begin with, and become those of the end.
-    """
-    weights = weights if weights is not None else [mpf(1)] * len(rows)
-    scales = scales or [mpf(1)] * len(rows)
-    best = None
-    size = len(rows[0])
+def lawson(rows, goals, scales, rescale=None, rounds=40):
+    """Coefficients c with the least largest |rows . c - goals| / scales; `rescale(c)` are the next."""
+    weights, best, size = [mpf(1)] * len(rows), None, len(rows[0])
     for _ in range(rounds):
         a, b = matrix(size, size), matrix(size, 1)
         for row, goal, weight, scale in zip(rows, goals, weights, scales):
@@ -59,54 +49,70 @@ def lawson(rows, goals, rounds, weights=None, scales=None, rescale=None):
         worst = max(errors)
         if best is None or worst < best[0]:
             best = worst, c
-        weights[:] = [w * e / worst for w, e in zip(weights, errors)]
+        weights = [max(w * e / worst, mpf(10) ** -12) for w, e in zip(weights, errors)]
         top = max(weights)
-        weights[:] = [max(w / top, mpf(10) ** -12) for w in weights]
+        weights = [w / top for w in weights]
     return best[1]
 
 
-def show(name, coefficients, digits, error=None):
+def show(name, numbers, digits, error=None):
+    numbers = [rounded(number, digits) if number else number for number in numbers]
     note = "" if error is None else f"; log2 of error {float(log(error, 2)):.1f}"
-    print(name, [mp.nstr(c, 9) if digits == 24 else repr(float(c)) for c in coefficients], note, flush=True)
+    print(name, [mp.nstr(c, 9) if digits == 24 else repr(float(c)) for c in numbers], note, flush=True)
+    return numbers
 
 
-def scaled_tail(a):
-    """Phi(-a) e^(a^2/2)."""
-    return erfc(a / sqrt(2)) * exp(a * a / 2) / 2
-
-
-def tail(bits, degree, most, digits, slope, offset):
-    """P with P(0) = 1/2 and S of one degree less; the quotient is 1/2 at 0."""
-    xs = points((mpf(0), mpf(most)), 16 * degree)
-    fs = [scaled_tail(x) for x in xs]
-    line = [rounded(mpf(offset) / 2, digits) * 2, rounded(mpf(slope), digits)]
-    # S / P, whose error counts f times.
-    goal = [1 / f - value(line, x) for x, f in zip(xs, fs)]
-    p, s = [mpf(1) / 2], [1 - line[0] / 2]
-    weights, last, rounds = [mpf(1)] * len(xs), [mpf(1)] * len(xs), 30
-    while len(p) <= degree:
-        rows = [
-            [-f * g * x**i for i in range(len(p), degree + 1)]
-            + [f * x**i for i in range(len(s), degree)]
-            for x, f, g in zip(xs, fs, goal)
+def fraction(bits, degree, most, digits):
+    """`top`, `first` in two parts, S and P."""
+    # top / sqrt(2) is the float whose bits are 2^(digits - 2) less than those of `top`.
+    top = rounded(1 / (4 - 2 * sqrt(mpf(2))) / 2, digits)
+    units = int(top * mpf(2) ** (digits + 1))
+    odd = (units - 2 ** (digits - 2)) * mpf(2) ** -(digits + 1)
+    show(f"TOP_{bits}", [top], digits, abs(odd * sqrt(mpf(2)) / top - 1))
+    # A first part with which a sum below 64 is exact.
+    first = rounded(2 * top, digits - 12)
+    show(f"FIRST_{bits}", [first, 2 * top - first], digits)
+    # The reduction takes the float nearest to ln 2: e^(a^2/2) comes out e^(drift a^2) too small.
+    drift = (rounded(log(mpf(2)), digits) / log(mpf(2)) - 1) / 2
+    xs = points(mpf(0), mpf(most), 16 * degree, 1.5)
+    # What rounds in f32 errs upward by a little more; to lean against it takes 0.13 ULP off the largest.
+    lean = 1 + (mpf("0.1") * mpf(2) ** -digits if bits == 32 else 0)
+    ds = [lean * top / (erfc(x / sqrt(2)) / 2 * exp(x * x / 2)) * exp(drift * x * x) for x in xs]
+    goal = [(2 * top + x - d) / x for x, d in zip(xs, ds)]
+    # The unknowns are S_0 ... S_n, P_0 ... P_(n-1); those that are rounded already are known.
+    columns = [lambda x, g, i=i: x**i for i in range(degree + 1)]
+    columns += [lambda x, g, i=i: -g * x**i for i in range(degree)]
+    known = []
+    while len(known) < len(columns):
+        rows = [[c(x, g) * x / d for c in columns[len(known) :]] for x, d, g in zip(xs, ds, goal)]
+        goals = [
+            (g * x**degree - sum(k * c(x, g) for k, c in zip(known, columns))) * x / d
+            for x, d, g in zip(xs, ds, goal)
         ]
-        goals = [f * (g * value(p, x) - value(s, x)) for x, f, g in zip(xs, fs, goal)]
-        left = degree + 1 - len(p)
-        denominators = lambda c: [value(p + c[:left], x) for x in xs]
-        c = lawson(rows, goals, rounds, weights, last, denominators)
-        last, rounds = denominators(c), 6
-        if len(s) < len(p) and len(s) < degree:
-            s.append(rounded(c[left], digits))
-        else:
-            p.append(rounded(c[0], digits))
-    quotient = lambda x: value(p, x) / (value(line, x) * value(p, x) + value(s, x))
-    error = max(abs(quotient(x) / f - 1) for x, f in zip(xs, fs))
-    show(f"L_{bits}", line, digits)
-    show(f"P_{bits}", p, digits)
-    show(f"S_{bits}", s, digits, error)
+        denominators = lambda c: [value((known + c)[degree + 1 :] + [mpf(1)], x) for x in xs]
+        c = lawson(rows, goals, [mpf(1)] * len(xs), denominators)
+        # In f64 the last bit does not count.
+        known += [rounded(x, digits) for x in (c[:1] if bits == 32 else c)]
+    s, p = known[: degree + 1], known[degree + 1 :]
+    ratio = lambda x: value(s, x) / value(p + [mpf(1)], x)
+    error = max(abs((g - ratio(x)) * x / d) for x, d, g in zip(xs, ds, goal))
+    show(f"S_{bits}", s, digits)
+    show(f"P_{bits}", p, digits, error)
+
+
+def slope(bits, terms, digits):
+    """e^(r/2) = 1 + r / 2 + r^2 Q(r) for |r| <= ln 2 / 2."""
+    most = log(mpf(2)) / 2 * mpf("1.0001")
+    xs = points(-most, most, 16 * terms, 1)
+    goals = [(expm1(x / 2) - x / 2) / exp(x / 2) for x in xs]
+    rows = [[x ** (i + 2) / exp(x / 2) for i in range(terms)] for x in xs]
+    c = [rounded(x, digits) for x in lawson(rows, goals, [mpf(1)] * len(xs))]
+    error = max(abs(sum(x * y for x, y in zip(row, c)) - goal) for row, goal in zip(rows, goals))
+    show(f"Q_{bits}", c, digits, error)
 
 
 if __name__ == "__main__":
-    # The line is that of a fit with all coefficients free, f32's; in f64 its limit is as good.
-    tail(32, 4, "14.3", 24, "2.5065972", "0.00196194649")
-    tail(64, 10, "38.7", 53, sqrt(2 * pi), 0)
+    slope(32, 4, 24)
+    fraction(32, 4, "14.35", 24)
+    slope(64, 9, 53)
+    fraction(64, 10, "38.75", 53)

@@ -10,6 +10,7 @@
 
 mod bytes;
 mod half;
+mod shuffle;
 mod translate;
 
 use super::pool::Line;

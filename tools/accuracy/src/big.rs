@@ -4,6 +4,7 @@
 //! Only finite numbers are made here: arguments of exponentials are clamped far beyond where an
 //! `f64` overflows or vanishes.
 
+use crate::real::{Real, tanhshrink};
 use crate::ulp::ulp_exponent;
 use dashu_float::FBig;
 use dashu_float::round::mode::HalfEven;
@@ -209,7 +210,7 @@ pub(crate) fn apply(op: Op, x: &[Big]) -> Big {
         Op::Erf if a.is_negative() => erfc_fraction(&-a.clone()) - one(),
         Op::Erf => one() - erfc_fraction(a),
         Op::Erfc => erfc(a),
-        Op::Tanhshrink => crate::formulas::tanhshrink(a),
+        Op::Tanhshrink => tanhshrink(a),
         Op::Normcdf => erfc(&-(a.clone() * Big::from_f64(0.5).sqrt())).shifted(-1),
         // A negative base has a whole exponent, or no real power.
         Op::Pow if a.is_negative() => {
@@ -221,6 +222,26 @@ pub(crate) fn apply(op: Op, x: &[Big]) -> Big {
         Op::Atan2 => Big(a.0.atan2(&x[1].0)),
         Op::Hypot => (a.powi(2) + x[1].powi(2)).sqrt(),
         _ => panic!("{} is exact: it needs no 200 bits", op.name()),
+    }
+}
+
+impl Real for Big {
+    const CANCELS: f64 = 1.0 / (1u64 << 20) as f64;
+
+    fn number(value: f64) -> Big {
+        Big::from_f64(value)
+    }
+
+    fn pi() -> Big {
+        Big::pi()
+    }
+
+    fn apply(op: Op, operands: &[Big]) -> Big {
+        apply(op, operands)
+    }
+
+    fn above(&self, bound: f64, yes: impl FnOnce() -> Big, no: impl FnOnce() -> Big) -> Big {
+        if *self > Big::from_f64(bound) { yes() } else { no() }
     }
 }
 

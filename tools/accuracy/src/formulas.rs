@@ -3,7 +3,7 @@
 //! A formula is the mathematical function in a form without cancellation, so that 53 bits give an
 //! `f32` reference good to a hundred-thousandth of an ULP or better.
 
-use crate::real::Real;
+use crate::real::{Real, tanhshrink};
 use kiln::ir::Op;
 
 /// A function of one variable that is composed of ops.
@@ -191,18 +191,6 @@ fn hardshrink<R: Real>(x: &R) -> R {
 
 fn softshrink<R: Real>(x: &R) -> R {
     x.clone() - min(&max(x, -0.5), 0.5)
-}
-
-/// `x - tanh(x)`; near 0 `x³/3 - 2/15 x⁵ + 17/315 x⁷ - 62/2835 x⁹`, the next coefficient 0.009.
-pub(crate) fn tanhshrink<R: Real>(x: &R) -> R {
-    let series = || {
-        let z = square(x);
-        let terms = [(-62.0, 2835.0), (17.0, 315.0), (-2.0, 15.0), (1.0, 3.0)];
-        let quotients = terms.map(|(p, q)| num::<R>(p) / num(q));
-        let sum = quotients.into_iter().reduce(|sum, c| sum * z.clone() + c).expect("four");
-        x.clone() * z * sum
-    };
-    x.of(Op::Abs).above(R::CANCELS, || x.clone() - x.of(Op::Tanh), series)
 }
 
 fn threshold<R: Real>(x: &R) -> R {
