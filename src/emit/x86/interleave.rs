@@ -7,7 +7,7 @@
 //!
 //! Measured on a Zen 5 core in L1, ns per element with 1 to 8 vectors; `p` is the pressure of one,
 //! `c` its chain. The rule below is within 2 % of the best number on average, over 48 such bodies
-//! on both instruction sets in both float types, and within 17 % everywhere:
+//! on both instruction sets in both float types, and within 13 % everywhere:
 //!
 //! | | p | c | 1 | 2 | 3 | 4 | 5 | 6 | 8 |
 //! |---|---|---|---|---|---|---|---|---|---|
