@@ -202,7 +202,7 @@ unsafe fn copy_as<T: Copy>(
             let copy_row = match from_steps[1] / size {
                 1 => copy_run::<T, 1>,
                 2 => copy_run::<T, 2>,
-                -1 => copy_run::<T, -1>,
+                -1 => copy_backwards::<T>,
                 _ if from_steps[0] == size => {
                     return turn::turn::<T>([to_steps[0], from_steps[1]], to, from, sizes);
                 }
@@ -237,6 +237,19 @@ unsafe fn copy_run<T: Copy, const STEP: isize>(to: *mut u8, from: *const u8, n: 
     unsafe {
         for i in 0..n as isize {
             to.offset(i).write_unaligned(from.offset(i * STEP).read_unaligned());
+        }
+    }
+}
+
+/// The same for a step of -1, from the last element on: where memory is read upwards, the processor
+/// fetches ahead (`x + y`, `y` reversed, 4 Mi elements on one thread, ns each: `f32` 0.80 downwards
+/// and 0.54 upwards, `f64` 1.6 and 1.15).
+unsafe fn copy_backwards<T: Copy>(to: *mut u8, from: *const u8, n: usize, _: isize) {
+    let (to, from) = (to.cast::<T>(), from.cast::<T>());
+    // SAFETY: required of the caller.
+    unsafe {
+        for i in (0..n as isize).rev() {
+            to.offset(i).write_unaligned(from.offset(-i).read_unaligned());
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) unsafe fn turn<T: Copy>(
     let side =
         if Cpu::host().avx2 && cfg!(target_arch = "x86_64") { 32 / size } else { usize::MAX };
     let (whole_rows, whole_columns) = match size {
-        4 | 8 => (rows / side * side, columns / side * side),
+        4 | 8 => (rows / 4 * 4, columns / side * side),
         _ => (0, 0),
     };
     // SAFETY: required of the caller; AVX is there where blocks are whole.
@@ -71,11 +71,12 @@ mod avx {
         }
     }
 
-    /// Turns whole blocks of 8 x 8 elements of 4 bytes.
+    /// Turns whole blocks of 4 rows of 8 elements of 4 bytes.
     ///
     /// # Safety
     ///
-    /// As for [`turn`](super::turn()); sizes must be multiples of 8, and the processor have AVX.
+    /// As for [`turn`](super::turn()); rows must be a multiple of 4 and columns of 8, and the
+    /// processor have AVX.
     #[target_feature(enable = "avx")]
     pub(super) unsafe fn turn_32(
         [to_row, from_column]: [isize; 2],

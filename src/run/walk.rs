@@ -21,17 +21,20 @@ use std::ops::Range;
 /// Elements of a block that is packed: a few operands of this many stay in L1.
 const TILE: usize = 2048;
 /// Bytes of a row of a block with a transposed operand: what lies row by row is read and written in
-/// runs so long that the processor fetches ahead. Measured with `x + y`, `y` transposed, 2048 x 2048
-/// on one thread (Zen 5), ns per element: rows of 512 bytes 1.2 (`f32`) and 1.9 (`f64`), of 4 KiB 0.75
-/// and 1.45, of 8 KiB 0.62 and 1.43; where all are contiguous 0.37 and 0.58.
-const ROW: usize = 8 << 10;
-/// Bytes of a column of such a block: cache lines in a row. Of 256 bytes: 0.75 and 1.5 ns.
+/// runs so long that the processor fetches ahead. Measured with `x + y`, `y` transposed, `f32` of
+/// 4096 x 4096 and `f64` of 2048 x 2048, on one thread (Zen 5, 1 MiB of L2), ns per element: rows of
+/// 512 bytes 1.1 and 2.1, of 4 KiB 0.73 and 1.39, of 8 KiB 0.68 and 1.29, of 16 KiB 0.63 and 1.11, of
+/// 32 KiB 0.64 (`f32`); where all are contiguous 0.28 and 0.57.
+const ROW: usize = 16 << 10;
+/// Bytes of a column of such a block: cache lines in a row. Of 256 bytes: 1.2 ns (`f64`).
 const COLUMN: usize = 512;
 /// Bytes between its packed rows: where rows are a power of two apart, a column has but one set of
 /// the cache, and it takes 1.2 and 2.6 ns.
 const GAP: usize = 64;
-/// Bytes that are packed at a time: they stay in the L2 cache.
-const TALL: usize = 1 << 20;
+/// Bytes of it at most, for each operand. Whole columns are worth more than a block that stays in
+/// L2: of 1 MiB, `x + y` of 3000 x 3000 `f32` takes 0.61 ns, of 2 MiB 0.48, of 8 MiB 0.51; with 1
+/// MiB for all operands, `x+y*z+u*v`, four transposed, 2048 x 2048 `f32` 2.5 ns, for each 1.5.
+const TALL: usize = 2 << 20;
 /// Elements of a block that is not packed.
 const LONG: usize = 1 << 16;
 /// Rows up to this size are joined.
@@ -113,8 +116,7 @@ impl<'a> Job<'a> {
         let elements = if joined || packs { TILE } else { LONG };
         let mut rows = (elements / columns).max(1);
         if tall {
-            let packed = access.iter().filter(|&&access| access == Access::Packed).count();
-            let room = (TALL / ROW / packed).max(1);
+            let room = TALL / (columns * size);
             rows = room.min(COLUMN / size).min(share(space.rows(), threads, size));
         }
         if joined && rows > lanes {
