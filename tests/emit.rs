@@ -463,14 +463,14 @@ fn avx512_takes_any_count_under_a_mask() {
 
 #[test]
 fn constants_are_loaded_before_the_loop() {
-    let program = op_program(Op::Tanh, DType::F32);
+    let program = op_program(Op::Exp2, DType::F32);
     for (kind, load) in
         [(EmitterKind::Avx512, "vbroadcastss zmm"), (EmitterKind::Avx2, "vmovups ymm")]
     {
         let text = emit::assembly(&program, kind, Cpu::BASE).unwrap();
         let (before, _) = text.split_once("[r10]").unwrap();
         let hoisted = before.lines().filter(|line| line.contains(load) && line.contains("; v"));
-        assert!(hoisted.count() > 0, "{text}");
+        assert!(hoisted.count() > 1, "{text}");
     }
 }
 

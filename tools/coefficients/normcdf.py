@@ -29,9 +29,10 @@ def points(low, high, count, power):
     return [low + (high - low) * u**power for u in unit]
 
 
-def lawson(rows, goals, scales, rescale=None, rounds=40):
-    """Coefficients c with the least largest |rows . c - goals| / scales; `rescale(c)` are the next."""
+def lawson(rows, goals, rescale=None, rounds=40):
+    """Coefficients c with the least largest |rows . c - goals| / scales, which `rescale` makes of c."""
     weights, best, size = [mpf(1)] * len(rows), None, len(rows[0])
+    scales = [mpf(1)] * len(rows)
     for _ in range(rounds):
         a, b = matrix(size, size), matrix(size, 1)
         for row, goal, weight, scale in zip(rows, goals, weights, scales):
@@ -59,7 +60,6 @@ def show(name, numbers, digits, error=None):
     numbers = [rounded(number, digits) if number else number for number in numbers]
     note = "" if error is None else f"; log2 of error {float(log(error, 2)):.1f}"
     print(name, [mp.nstr(c, 9) if digits == 24 else repr(float(c)) for c in numbers], note, flush=True)
-    return numbers
 
 
 def fraction(bits, degree, most, digits):
@@ -90,7 +90,7 @@ def fraction(bits, degree, most, digits):
             for x, d, g in zip(xs, ds, goal)
         ]
         denominators = lambda c: [value((known + c)[degree + 1 :] + [mpf(1)], x) for x in xs]
-        c = lawson(rows, goals, [mpf(1)] * len(xs), denominators)
+        c = lawson(rows, goals, denominators)
         # In f64 the last bit does not count.
         known += [rounded(x, digits) for x in (c[:1] if bits == 32 else c)]
     s, p = known[: degree + 1], known[degree + 1 :]
@@ -106,7 +106,7 @@ def slope(bits, terms, digits):
     xs = points(-most, most, 16 * terms, 1)
     goals = [(expm1(x / 2) - x / 2) / exp(x / 2) for x in xs]
     rows = [[x ** (i + 2) / exp(x / 2) for i in range(terms)] for x in xs]
-    c = [rounded(x, digits) for x in lawson(rows, goals, [mpf(1)] * len(xs))]
+    c = [rounded(x, digits) for x in lawson(rows, goals)]
     error = max(abs(sum(x * y for x, y in zip(row, c)) - goal) for row, goal in zip(rows, goals))
     show(f"Q_{bits}", c, digits, error)
 
