@@ -143,10 +143,11 @@ fn tier(mode: Mode) -> Tier {
 
 /// What fusion must know of the code that `lower` makes: its cost and its bits.
 fn machine(mode: Mode) -> &'static Machine {
-    static DEFAULT: LazyLock<Machine> =
-        LazyLock::new(|| Machine::new(|op| op_cost(Tier::Default, op), lower::compute));
+    static DEFAULT: LazyLock<Machine> = LazyLock::new(|| {
+        Machine::new(|op, dtype| op_cost(Tier::Default, op, dtype), lower::compute)
+    });
     static FAST: LazyLock<Machine> =
-        LazyLock::new(|| Machine::new(|op| op_cost(Tier::Fast, op), lower::compute));
+        LazyLock::new(|| Machine::new(|op, dtype| op_cost(Tier::Fast, op, dtype), lower::compute));
     match tier(mode) {
         Tier::Default => &DEFAULT,
         Tier::Fast => &FAST,
@@ -154,8 +155,8 @@ fn machine(mode: Mode) -> &'static Machine {
 }
 
 /// What an op costs, from its own expansion.
-fn op_cost(tier: Tier, op: Op) -> u64 {
-    cost::weight(&op_program_in(tier, op, DType::F32))
+fn op_cost(tier: Tier, op: Op, dtype: DType) -> u64 {
+    cost::weight(&op_program_in(tier, op, dtype))
 }
 
 /// Rewrites and merges, within `mode`: [`fuse::fuse`] for the code that this build makes.

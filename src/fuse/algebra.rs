@@ -128,8 +128,10 @@ fn index(graph: &Graph, run: &Saturated, machine: &Machine) -> Indexed {
         let nodes = egraph[id].nodes.clone();
         let alternatives = nodes.iter().map(|term| {
             let avoid = matches!(term.head(), Head::Op(op) if avoided.contains(&(id, op)));
+            let operand = term.children().last().unwrap_or(&id);
+            let cost = machine.cost_of_term(term, egraph[*operand].data.dtype);
             Alternative {
-                cost: machine.cost_of_term(term) + if avoid { AVOIDED } else { 0 },
+                cost: cost + if avoid { AVOIDED } else { 0 },
                 label: label(term),
                 commutes: term.commutes(),
                 children: term.children().iter().map(|&c| index[&egraph.find(c)]).collect(),

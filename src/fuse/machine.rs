@@ -4,37 +4,45 @@
 //! it can be lowered. Costs are integers: extraction never depends on rounding.
 
 use super::term::{Head, Term};
-use kiln_ir::{DType, Node, Op};
+use kiln_ir::{DType, Graph, Node, NodeId, Op};
 
 /// The cost of each op on one element, in tenths of an `add`, and the arithmetic of kernels.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    costs: Vec<u64>,
+    /// What ops on `f32` cost, and what those on `f64`: an approximation for the longer one is
+    /// another program, and of two ops the cheaper one may be the other.
+    costs: [Vec<u64>; 2],
     /// An op on numbers of a type, with the bits that a kernel would compute.
     pub(super) compute: fn(Op, DType, &[f64]) -> f64,
 }
 
 impl Machine {
-    /// A machine from the cost of each op and from its arithmetic.
-    pub fn new(cost: impl Fn(Op) -> u64, compute: fn(Op, DType, &[f64]) -> f64) -> Machine {
-        Machine { costs: Op::ALL.iter().map(|&op| cost(op)).collect(), compute }
+    /// A machine from the cost of each op, on `f32` and on `f64`, and from its arithmetic.
+    pub fn new(cost: impl Fn(Op, DType) -> u64, compute: fn(Op, DType, &[f64]) -> f64) -> Machine {
+        let costs = [DType::F32, DType::F64]
+            .map(|dtype| Op::ALL.iter().map(|&op| cost(op, dtype)).collect());
+        Machine { costs, compute }
+    }
+
+    fn cost_of_op(&self, op: Op, operand: DType) -> u64 {
+        self.costs[usize::from(operand == DType::F64)][op as usize]
     }
 
     /// The cost of a node by itself.
-    pub(super) fn cost_of_node(&self, node: &Node) -> u64 {
-        match node {
-            Node::Op(op, _) => self.costs[*op as usize],
+    pub(super) fn cost_of_node(&self, graph: &Graph, node: NodeId) -> u64 {
+        match graph.node(node) {
+            Node::Op(op, args) => self.cost_of_op(*op, graph.dtype(args[args.len() - 1])),
             _ => 0,
         }
     }
 
-    /// The cost of a term by itself, without its children.
-    pub(super) fn cost_of_term(&self, term: &Term) -> u64 {
+    /// The cost of a term by itself, without its children, of which the last one has this type.
+    pub(super) fn cost_of_term(&self, term: &Term, operand: DType) -> u64 {
         match term.head() {
             // Nearly free, but not quite: of equal programs the one with fewer numbers wins.
             Head::Input(_) => 0,
             Head::Const(..) => 1,
-            Head::Op(op) => self.costs[op as usize],
+            Head::Op(op) => self.cost_of_op(op, operand),
             Head::Matmul => 100_000,
         }
     }

@@ -101,7 +101,7 @@ impl Kernel {
     /// Bytes moved, passes and ops, each weighted by the size of what it is done for.
     fn cost(&self, graph: &Graph, machine: &Machine) -> u64 {
         let domain = self.outputs.iter().map(|&id| size(graph.shape(id))).max().unwrap_or(1);
-        let ops: u64 = self.ops.iter().map(|&op| machine.cost_of_node(graph.node(op))).sum();
+        let ops: u64 = self.ops.iter().map(|&op| machine.cost_of_node(graph, op)).sum();
         let traffic =
             |id: NodeId| BYTE_COST * graph.dtype(id).size() as u64 * size(graph.shape(id));
         let loads: u64 = self.operands(graph).into_iter().map(traffic).sum();
@@ -298,7 +298,7 @@ impl Policy {
         let hoists = matches!(self, Policy::Hoist | Policy::HoistAndLoadStored);
         let smaller = 16 * size(graph.shape(producer)) <= size(graph.shape(consumer));
         let ops = &regions.absorbed[&(self, producer)];
-        let cost: u64 = ops.iter().map(|&op| regions.machine.cost_of_node(graph.node(op))).sum();
+        let cost: u64 = ops.iter().map(|&op| regions.machine.cost_of_node(graph, op)).sum();
         !(hoists && smaller && cost >= HOIST_COST)
     }
 }

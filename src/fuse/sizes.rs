@@ -28,7 +28,7 @@ fn cost_below(graph: &Graph, id: NodeId, machine: &Machine) -> u64 {
     let mut pending = vec![id];
     let mut cost = 0;
     while let Some(id) = pending.pop() {
-        cost += machine.cost_of_node(graph.node(id));
+        cost += machine.cost_of_node(graph, id);
         pending
             .extend(graph.node(id).operands().into_iter().filter(|&operand| seen.insert(operand)));
     }
