@@ -6,6 +6,7 @@
 
 use crate::vir::{Table, Type};
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// A cache line: no constant straddles two.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +72,15 @@ impl Pool {
                 at
             }),
         }
+    }
+
+    /// The offset of consecutive integers of type `ty`, a vector of them or less.
+    pub(super) fn sequence(&mut self, ty: Type, integers: Range<u64>) -> i32 {
+        let at = self.align(64);
+        for integer in integers {
+            self.bytes.extend_from_slice(&integer.to_le_bytes()[..ty.bits() as usize / 8]);
+        }
+        at
     }
 
     fn align(&mut self, to: usize) -> i32 {

@@ -19,7 +19,7 @@ pub(super) enum Place {
     None,
     Vector(u8),
     Mask(u8),
-    /// The general register with a bit for each element that is left.
+    /// The general register that says how many elements are left.
     Left,
     Memory(Address),
 }

@@ -9,7 +9,7 @@
 //! | `rcx` | `outputs` |
 //! | `r8` | the pool |
 //! | `r9` | the index of the turn's first element |
-//! | `rax` | an address, for one instruction; where a masked turn starts, a bit for each lane that has an element |
+//! | `rax` | an address, for one instruction; where a masked turn starts, with AVX-512, a bit for each element that is left |
 //! | `r10 r11 rsi rbx r12 r13 r14 r15` | the inputs' current addresses, then the outputs' |
 //! | `rsp` | the frame, aligned to a vector: spilled values, then inputs' addresses that found no register |
 //! | `rbp` | the caller's frame, where there is a frame |
@@ -179,11 +179,13 @@ impl Writer {
         self.emit(Instruction::with2(Code::Sub_r64_rm64, Register::RDI, Register::R9))?;
         let skip = self.jump(Code::Jle_rel32_64)?;
         let top = self.at;
-        // As many low bits as elements are left. It looks at the lowest byte of their number, but
-        // no other loop leaves so many.
-        self.emit(Instruction::with2(Code::Mov_r32_imm32, Register::EAX, -1))?;
-        let (code, bits) = (Code::VEX_Bzhi_r32_rm32_r32, Register::EAX);
-        self.emit(Instruction::with3(code, bits, bits, Register::EDI))?;
+        if self.isa == Isa::Avx512 {
+            // As many low bits as elements are left. It looks at the lowest byte of their number,
+            // but no other loop leaves so many.
+            self.emit(Instruction::with2(Code::Mov_r32_imm32, Register::EAX, -1))?;
+            let (code, bits) = (Code::VEX_Bzhi_r32_rm32_r32, Register::EAX);
+            self.emit(Instruction::with3(code, bits, bits, Register::EDI))?;
+        }
         self.body(&each.items, cold)?;
         self.advance(1)?;
         self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::R9, lanes))?;
@@ -372,7 +374,11 @@ impl Writer {
                     OpKind::Register
                 }
                 Place::Left => {
-                    made.set_op_register(count, Register::EAX);
+                    let left = match self.isa {
+                        Isa::Avx512 => Register::EAX,
+                        Isa::Avx2 => Register::EDI,
+                    };
+                    made.set_op_register(count, left);
                     OpKind::Register
                 }
                 Place::Mask(number) => {

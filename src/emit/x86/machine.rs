@@ -26,7 +26,8 @@ pub(super) enum Source {
     Input { slot: u32, at: i32 },
     /// One element of the pool for each lane of `index`.
     Gather { index: Reg, at: i32, scale: u8 },
-    /// A bit for each lane of the turn that has an element. Only the first instruction may ask.
+    /// The elements that are left: their number (AVX2), or a bit for each (AVX-512). Only the first
+    /// instruction may ask.
     Left,
 }
 

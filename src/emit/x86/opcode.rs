@@ -69,6 +69,8 @@ opcodes! {
     Move:          EVEX_Vmovaps_zmm_k1z_zmmm512                 EVEX_Vmovapd_zmm_k1z_zmmm512                 VEX_Vmovaps_ymm_ymmm256              VEX_Vmovapd_ymm_ymmm256;
     Load:          EVEX_Vmovups_zmm_k1z_zmmm512                 EVEX_Vmovupd_zmm_k1z_zmmm512                 VEX_Vmovups_ymm_ymmm256              VEX_Vmovupd_ymm_ymmm256;
     Store:         EVEX_Vmovups_zmmm512_k1z_zmm                 EVEX_Vmovupd_zmmm512_k1z_zmm                 VEX_Vmovups_ymmm256_ymm              VEX_Vmovupd_ymmm256_ymm;
+    MaskedLoad:    INVALID                                      INVALID                                      VEX_Vmaskmovps_ymm_ymm_m256          VEX_Vmaskmovpd_ymm_ymm_m256;
+    MaskedStore:   INVALID                                      INVALID                                      VEX_Vmaskmovps_m256_ymm_ymm          VEX_Vmaskmovpd_m256_ymm_ymm;
     Promote:       EVEX_Vcvtps2pd_zmm_k1z_ymmm256b32_sae        INVALID                                      VEX_Vcvtps2pd_ymm_xmmm128            INVALID;
     Demote:        INVALID                                      EVEX_Vcvtpd2ps_ymm_k1z_zmmm512b64_er         INVALID                              VEX_Vcvtpd2ps_xmm_ymmm256;
     UpperHalf:     EVEX_Vextractf32x8_ymmm256_k1z_zmm_imm8      INVALID                                      VEX_Vextractf128_xmmm128_ymm_imm8    INVALID;

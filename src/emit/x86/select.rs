@@ -31,6 +31,11 @@ impl Constants {
         Constants { pool, tables }
     }
 
+    /// The offset of the numbers of so many lanes: 0, 1, 2, ...
+    pub(super) fn lane_numbers(&mut self, ty: Type, lanes: usize) -> i32 {
+        self.pool.sequence(ty, 0..lanes as u64)
+    }
+
     pub(super) fn finish(self) -> Box<[Line]> {
         self.pool.finish()
     }
