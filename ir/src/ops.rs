@@ -161,7 +161,7 @@ macro_rules! for_each_op {
                 Acosh acosh Unary Float [1.17, 1.25] {MONOTONE} (0.0, INF) = libm::acosh, "The inverse hyperbolic cosine; NaN below 1";
                 Atanh atanh Unary Float [0.96, 1.0] {ODD | MONOTONE} (NEG_INF, INF) = libm::atanh, "The inverse hyperbolic tangent; NaN outside [-1, 1]";
                 Sigmoid sigmoid Unary Float [1.24, 1.25; 2.0, 2.1] {MONOTONE} (0.0, 1.0) = scalar::sigmoid, "`1 / (1 + exp(-a))`, accurate in both tails";
-                Erf erf Unary Float [0.96, 1.35; 3.74, 1.35] {ODD | MONOTONE} (-1.0, 1.0) = libm::erf, "The error function";
+                Erf erf Unary Float [0.96, 1.2; 3.74, 1.2] {ODD | MONOTONE} (-1.0, 1.0) = libm::erf, "The error function";
                 Erfc erfc Unary Float [1.9, 2.45] {} (0.0, 2.0) = libm::erfc, "`1 - erf(a)`, accurate in the tail";
                 Normcdf normcdf Unary Float [1.91, 2.2] {} (0.0, 1.0) = scalar::normcdf, "`Φ(a) = (1 + erf(a / √2)) / 2`, the normal distribution function, accurate in both tails";
                 ToU8 u8 Unary Cast(DType::U8) [0.0, 0.0] {} (NEG_INF, INF) = |a| DType::U8.round(a), "Converted to `u8`: cut toward zero, saturating, 0 for NaN; a bool is 1 or 0";

@@ -1,9 +1,9 @@
 //! The error function and its complement.
-//! Coefficients: `tools/coefficients/minimax.sollya`.
+//! Coefficients: `tools/coefficients/{minimax,weighted}.sollya`, and `erf.py` for `erf` in f64.
 
 use super::bits::{exponent_bias, magic, or_sign, power_of_two, split_sign};
 use super::double_word::{fast_two_sum, two_prod};
-use super::exp::{exp_slope, exp2_parts};
+use super::exp::exp_slope;
 use super::{by_type, horner};
 use crate::lower::Tier;
 use crate::vir::{Builder, Type, Value};
@@ -38,6 +38,22 @@ const ERF_NEAR_32: &[f64] = &[
     -0.00056455861,
     7.0967159e-05,
 ];
+/// The same for f64: -58.5.
+const ERF_NEAR_64: &[f64] = &[
+    -0.03453126133013269,
+    -0.2810721780454343,
+    0.07940998675593501,
+    -0.01828388448914985,
+    0.0034802744966574042,
+    -0.0005611894221840084,
+    7.82964954017228e-05,
+    -9.614808083167041e-06,
+    1.053643733129602e-06,
+    -1.042060297492046e-07,
+    9.392290110806372e-09,
+    -7.76561223542556e-10,
+    5.2963581776088086e-11,
+];
 /// `erfc x = P(x - 1.5)^3` for `1.12 <= x <= 3.92`; log2 of the absolute error of the power is -26.3.
 const ERF_FAR_32: &[f64] = &[
     0.32362685,
@@ -49,6 +65,31 @@ const ERF_FAR_32: &[f64] = &[
     0.0023561236,
     -0.00068395742,
     5.6569112e-05,
+];
+/// `erfc x = P(x - 1.5)^4` for `1.12 <= x <= 5.95`, f64; log2 of the absolute error of the power is
+/// -58.3.
+const ERF_FAR_64: &[f64] = &[
+    0.42907522645363616,
+    -0.3763848746510628,
+    0.06932998074409429,
+    0.03295383740840493,
+    -0.012495818307290029,
+    -0.0016049134741182357,
+    0.0012489422946449869,
+    -2.672258141628439e-05,
+    -7.434491584422594e-05,
+    8.35327919879278e-06,
+    2.7799318736028314e-06,
+    -5.169164949669471e-07,
+    -8.513707299603108e-08,
+    2.3398630229098548e-08,
+    2.258298882686672e-09,
+    -9.304612427438991e-10,
+    -7.836212505305471e-11,
+    6.328190338301363e-11,
+    -1.092215859237717e-11,
+    8.765603158663759e-13,
+    -2.8584998529362295e-14,
 ];
 /// `erf x = 1 - (1 - x P(x))^4` for `x <= 3.92`; log2 of the relative error is -25.5.
 const ERF_FAST_32: &[f64] = &[
@@ -62,28 +103,6 @@ const ERF_FAST_32: &[f64] = &[
     -0.00012108555,
     3.4315235e-05,
     -2.6176563e-06,
-];
-/// `erf x = 1 - 2^-P(x)` for `1 <= x <= 5.95`; log2 of the absolute error is -55.9.
-const ERF_TAIL_64: &[f64] = &[
-    2.659801088224457e-07,
-    1.627904309877929,
-    0.9184610723289831,
-    0.14823207579966985,
-    -0.02752223685239027,
-    -0.0004071581256544727,
-    0.002554891925691801,
-    -0.0009274009250922328,
-    6.629176265889615e-05,
-    0.00010063357580906546,
-    -6.459159743377112e-05,
-    2.3692002506228565e-05,
-    -6.206384041734232e-06,
-    1.2194045651127001e-06,
-    -1.8010079170284066e-07,
-    1.9509389859390848e-08,
-    -1.4673650295734782e-09,
-    6.855641339831998e-11,
-    -1.4991180342666207e-12,
 ];
 /// `erfc(a) e^(a^2) = t P(t)` with `t = 1 / (a + 1)` for `0.85 <= a <= 10.1`; -29.9.
 const ERFC_32: &[f64] = &[
@@ -130,11 +149,11 @@ const LN2_HIGH_32: f64 = 0.693_145_751_953_125;
 const LN2_HIGH_64: f64 = 0.6931471805582987;
 const LN2_LOW_64: f64 = 1.6465949582897082e-12;
 
-/// The error function. Error 0.96 ULP (f32), 1.26 (f64); exactly odd, within [-1, 1].
+/// The error function. Error 0.96 ULP (f32), 1.12 (f64); exactly odd, within [-1, 1].
 ///
-/// An odd polynomial near 0. Beyond, in f32 `1 - P^3`: a root of erfc is so much smoother that the
-/// products save six terms. In f64 `1 - erfc` with erfc as an exponential. In f32 both polynomials
-/// have their origins where rounded arguments and sums would cost most.
+/// An odd polynomial near 0. Beyond, `1 - P^3`, in f64 `1 - P^4`: a root of erfc is so much smoother
+/// that the products save six terms, and in f64 an exponential. Both polynomials have their origins
+/// where rounded arguments and sums would cost most.
 ///
 /// In the fast tier, in f32, one polynomial does for both, `v = 1 - erfc^(1/4)`, of which two
 /// steps `v => 1 - (1 - v)^2 = 2 v - v^2` make erf: nothing cancels where `v` is small, and errors of
@@ -155,39 +174,24 @@ pub(crate) fn erf(b: &mut Builder, tier: Tier, x: Value) -> Value {
             }
             v
         }
-        (_, Type::F32) => {
-            let near = erf_near(b, a, 0.5, ERF_NEAR_32);
+        _ => {
+            let minus_half = b.float(ty, -0.5);
+            let square = b.fma(a, a, minus_half);
+            let p = horner(b, square, by_type(ty, ERF_NEAR_32, ERF_NEAR_64));
+            let near = b.fma(a, p, a);
             let (one, centre) = (b.float(ty, 1.0), b.float(ty, 1.5));
             let from_centre = b.sub(a, centre);
-            let root = horner(b, from_centre, ERF_FAR_32);
-            let (square, minus) = (b.mul(root, root), b.neg(root));
+            let root = horner(b, from_centre, by_type(ty, ERF_FAR_32, ERF_FAR_64));
+            let square = b.mul(root, root);
+            let factor = if ty == Type::F32 { root } else { square };
+            let minus = b.neg(factor);
             let far = b.fma(minus, square, one);
             let limit = b.float(ty, 1.12);
             let is_near = b.lt(a, limit);
             b.select(is_near, near, far)
         }
-        _ => {
-            let near = erf_near(b, a, 0.0, ERF_64);
-            let negated: Vec<f64> = ERF_TAIL_64.iter().map(|c| -c).collect();
-            let exponent = horner(b, a, &negated);
-            // The bias that makes an exponent of `k`, and one more bit, which lands in the sign.
-            let (k, p) = exp2_parts(b, exponent, exponent_bias(ty) + 2048.0);
-            let minus_power = power_of_two(b, k);
-            let one = b.float(ty, 1.0);
-            let far = b.fma(p, minus_power, one);
-            let is_near = b.lt(a, one);
-            b.select(is_near, near, far)
-        }
     };
     or_sign(b, result, sign)
-}
-
-/// `a + a P(a^2 - centre)`.
-fn erf_near(b: &mut Builder, a: Value, centre: f64, coefficients: &[f64]) -> Value {
-    let minus_centre = b.float(b.ty(a), -centre);
-    let square = b.fma(a, a, minus_centre);
-    let p = horner(b, square, coefficients);
-    b.fma(a, p, a)
 }
 
 /// `1 - erf x`. Error 1.90 ULP (f32), 2.37 (f64), in the tail and for subnormal results too.
