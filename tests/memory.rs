@@ -229,8 +229,9 @@ fn operands_that_lie_otherwise_give_the_same_bits() {
     check(Storage::F64, |i| f64::from(number(i)));
 }
 
-/// Blocks with a transposed operand are 512 bytes by 8 KiB: a little more than one, of elements of
-/// every size, read and written.
+/// Blocks with a transposed operand are 512 bytes by 16 KiB where rows are long, and joined rows
+/// where they are short: a little more than one, skinny ones and square ones, of elements of every
+/// size, read and written.
 #[test]
 fn transposed_operands_of_every_element_size() {
     fn check<T>(storage: Storage, element: impl Fn(usize) -> T)
@@ -241,18 +242,23 @@ fn transposed_operands_of_every_element_size() {
         let x = b.input(storage);
         b.output(x, storage);
         let copy = emit::compile(&b.finish(), EmitterKind::Auto, Cpu::host()).unwrap();
-        let (rows, columns) = (512 / size_of::<T>() + 3, (8 << 10) / size_of::<T>() + 5);
-        let x = Array2::from_shape_fn((rows, columns), |(i, j)| element(i * 13 + j * 7));
-        let turned = Array2::from_shape_fn((columns, rows), |(j, i)| x[[i, j]]);
-        for threads in [1, 3] {
-            let work = Work::new(Some(threads), 1e6);
-            let mut out = Array2::from_elem((rows, columns), element(1));
-            let mut out_turned = Array2::from_elem((columns, rows), element(1));
-            execute(&copy, &[turned.t().into()], &mut [(&mut out).into()], work).unwrap();
-            let mut columns_first = out_turned.view_mut().reversed_axes();
-            execute(&copy, &[(&x).into()], &mut [(&mut columns_first).into()], work).unwrap();
-            assert!(out == x, "{storage:?} on {threads}");
-            assert!(out_turned == turned, "{storage:?} on {threads}, written");
+        let tall = (512 / size_of::<T>() + 3, (16 << 10) / size_of::<T>() + 5);
+        let skinny = [(1027, 4), (4, 1027), (603, 6), (9, 603), (1027, 16), (16, 1027)];
+        let square = [(8, 8), (17, 19), (100, 100), (130, 128)];
+        for (rows, columns) in [tall].into_iter().chain(skinny).chain(square) {
+            let x = Array2::from_shape_fn((rows, columns), |(i, j)| element(i * 13 + j * 7));
+            let turned = Array2::from_shape_fn((columns, rows), |(j, i)| x[[i, j]]);
+            for threads in [1, 3] {
+                let work = Work::new(Some(threads), 1e6);
+                let mut out = Array2::from_elem((rows, columns), element(1));
+                let mut out_turned = Array2::from_elem((columns, rows), element(1));
+                execute(&copy, &[turned.t().into()], &mut [(&mut out).into()], work).unwrap();
+                let mut columns_first = out_turned.view_mut().reversed_axes();
+                execute(&copy, &[(&x).into()], &mut [(&mut columns_first).into()], work).unwrap();
+                let case = format!("{storage:?} of {rows} x {columns} on {threads}");
+                assert!(out == x, "{case}");
+                assert!(out_turned == turned, "{case}, written");
+            }
         }
     }
     check(Storage::Bool, |i| i % 3 == 0);

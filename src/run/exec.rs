@@ -113,7 +113,7 @@ unsafe fn execute_on(threads: usize, code: &Code, operands: &[&Layout], work: Wo
         // SAFETY: required of the caller.
         return unsafe { run_dense(dense, threads, work) };
     }
-    let job = Job::new(code, space, threads);
+    let job = Job::new(code, &space, threads);
     let blocks = job.blocks();
     match threads {
         1 => job.work(once(blocks)),

@@ -79,11 +79,19 @@ pub(super) struct Space {
 impl Space {
     /// The space of `operands` broadcast to `shape`, which has no size of 0; dimensions are ordered
     /// by the operand `lead`.
+    // Inlined, so that it is built in place.
+    #[inline(always)]
     pub(super) fn new(shape: &[usize], operands: &[&Layout], lead: usize) -> Space {
-        let bases: SmallVec<[*mut u8; OPERANDS]> = operands.iter().map(|op| op.base).collect();
-        let sizes = operands.iter().map(|op| op.dtype.size()).collect();
-        let count = bases.len();
-        let mut space = Space { extents: SmallVec::new(), strides: SmallVec::new(), bases, sizes };
+        let count = operands.len();
+        let mut space = Space {
+            extents: SmallVec::new(),
+            strides: SmallVec::new(),
+            bases: SmallVec::new(),
+            sizes: SmallVec::new(),
+        };
+        // Pushed, not collected: see `Kernel::run_steps`.
+        operands.iter().for_each(|op| space.bases.push(op.base));
+        operands.iter().for_each(|op| space.sizes.push(op.dtype.size()));
         for (dim, &extent) in shape.iter().enumerate() {
             if extent == 1 {
                 continue;

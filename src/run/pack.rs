@@ -197,15 +197,16 @@ unsafe fn copy_as<T: Copy>(
     let [rows, columns] = sizes;
     // SAFETY: required of the caller.
     unsafe {
+        let turned = from_steps[0] == size && from_steps[1] != size && rows >= 4;
+        if to_steps[1] == size && turned && columns >= 4 {
+            return turn::turn::<T>([to_steps[0], from_steps[1]], to, from, sizes);
+        }
         if to_steps[1] == size && columns >= 16 {
             let row = |row: isize| (to.offset(row * to_steps[0]), from.offset(row * from_steps[0]));
             let copy_row = match from_steps[1] / size {
                 1 => copy_run::<T, 1>,
                 2 => copy_run::<T, 2>,
                 -1 => copy_backwards::<T>,
-                _ if from_steps[0] == size => {
-                    return turn::turn::<T>([to_steps[0], from_steps[1]], to, from, sizes);
-                }
                 _ => copy_any::<T>,
             };
             (0..rows as isize)

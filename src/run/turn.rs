@@ -8,6 +8,7 @@
 //! element 1.05. LLVM finds no shuffles in the plain text of a 4 x 4 transposition.
 
 use crate::cpu::Cpu;
+use std::ops::Range;
 
 /// Copies `rows` of `columns`, from where columns are contiguous and `from_column` bytes apart to
 /// where rows are, `to_row` bytes apart.
@@ -22,47 +23,65 @@ pub(super) unsafe fn turn<T: Copy>(
     [rows, columns]: [usize; 2],
 ) {
     let size = size_of::<T>();
-    let side =
-        if Cpu::host().avx2 && cfg!(target_arch = "x86_64") { 32 / size } else { usize::MAX };
-    let (whole_rows, whole_columns) = match size {
-        4 | 8 => (rows / 4 * 4, columns / side * side),
+    let (whole_rows, whole_columns) = match (size, Cpu::host().avx2) {
+        (2, true) => (rows / 8 * 8, columns / 16 * 16),
+        (4, true) if columns < 8 => (rows / 8 * 8, columns / 4 * 4),
+        (4, true) => (rows / 4 * 4, columns / 8 * 8),
+        (8, true) => (rows / 4 * 4, columns / 4 * 4),
         _ => (0, 0),
     };
-    // SAFETY: required of the caller; AVX is there where blocks are whole.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        if whole_rows > 0 && whole_columns > 0 {
-            let (steps, sizes) = ([to_row, from_column], [whole_rows, whole_columns]);
-            match size {
-                4 => avx::turn_32(steps, to, from, sizes),
-                _ => avx::turn_64(steps, to, from, sizes),
-            }
-        }
-        for column in 0..columns {
-            let done = if column < whole_columns { whole_rows } else { 0 };
+    // SAFETY: required of the caller.
+    let one_by_one = |columns: Range<usize>, rows: Range<usize>| unsafe {
+        for column in columns {
             let from = from.wrapping_offset(column as isize * from_column).cast::<T>();
             let to = to.wrapping_add(column * size);
-            for row in done..rows {
+            for row in rows.clone() {
                 let element = from.add(row).read_unaligned();
                 to.wrapping_offset(row as isize * to_row).cast::<T>().write_unaligned(element);
             }
         }
+    };
+    #[cfg(target_arch = "x86_64")]
+    if whole_rows > 0 && whole_columns > 0 {
+        let (steps, sizes) = ([to_row, from_column], [whole_rows, whole_columns]);
+        // SAFETY: required of the caller; AVX2 is there where blocks are whole.
+        unsafe {
+            match size {
+                2 => avx::turn_16(steps, to, from, sizes),
+                4 if columns < 8 => avx::turn_32::<4>(steps, to, from, sizes),
+                4 => avx::turn_32::<8>(steps, to, from, sizes),
+                _ => avx::turn_64(steps, to, from, sizes),
+            }
+        }
+        if whole_rows < rows {
+            one_by_one(0..whole_columns, whole_rows..rows);
+        }
+        return one_by_one(whole_columns..columns, 0..rows);
     }
+    one_by_one(0..columns, 0..rows);
 }
 
 #[cfg(target_arch = "x86_64")]
 mod avx {
     use std::arch::x86_64::{
-        _MM_HINT_T0, _mm_loadu_ps, _mm_prefetch, _mm256_castps128_ps256, _mm256_insertf128_ps,
-        _mm256_loadu_pd, _mm256_permute2f128_pd, _mm256_shuffle_ps, _mm256_storeu_pd,
-        _mm256_storeu_ps, _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd,
-        _mm256_unpacklo_ps,
+        _MM_HINT_T0, _mm_loadu_ps, _mm_loadu_si128, _mm_prefetch, _mm_storeu_ps,
+        _mm256_castps128_ps256, _mm256_castps256_ps128, _mm256_castsi128_si256,
+        _mm256_extractf128_ps, _mm256_insertf128_ps, _mm256_inserti128_si256, _mm256_loadu_pd,
+        _mm256_permute2f128_pd, _mm256_shuffle_ps, _mm256_storeu_pd, _mm256_storeu_ps,
+        _mm256_storeu_si256, _mm256_unpackhi_epi16, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64,
+        _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_epi16, _mm256_unpacklo_epi32,
+        _mm256_unpacklo_epi64, _mm256_unpacklo_pd, _mm256_unpacklo_ps,
     };
+    use std::array;
+
+    /// Bytes of a cache line. Columns that are shorter lie in lines with others, which the processor
+    /// fetches ahead by itself.
+    const LINE: usize = 64;
 
     /// Asks for the next cache line of so many columns, the first at `from`, once for each line.
     #[inline(always)]
     fn ask<const COLUMNS: isize>(from: *const u8, from_column: isize, row: usize) {
-        if row.is_multiple_of(64) {
+        if row.is_multiple_of(LINE) {
             for column in 0..COLUMNS {
                 let at = from.wrapping_offset(column * from_column).wrapping_add(row);
                 // SAFETY: it has no effect but on time, wherever that is.
@@ -71,32 +90,102 @@ mod avx {
         }
     }
 
-    /// Turns whole blocks of 4 rows of 8 elements of 4 bytes.
+    /// Turns whole blocks of 8 rows of 16 elements of 2 bytes.
     ///
     /// # Safety
     ///
-    /// As for [`turn`](super::turn()); rows must be a multiple of 4 and columns of 8, and the
-    /// processor have AVX.
-    #[target_feature(enable = "avx")]
-    pub(super) unsafe fn turn_32(
+    /// As for [`turn`](super::turn()); rows must be a multiple of 8 and columns of 16, and the
+    /// processor have AVX2.
+    #[target_feature(enable = "avx2")]
+    pub(super) unsafe fn turn_16(
         [to_row, from_column]: [isize; 2],
         to: *mut u8,
         from: *const u8,
         [rows, columns]: [usize; 2],
     ) {
-        for column in (0..columns).step_by(8) {
+        for column in (0..columns).step_by(16) {
+            let from = from.wrapping_offset(column as isize * from_column);
+            let later = from.wrapping_offset(16 * from_column);
+            for row in (0..rows).step_by(8) {
+                if rows * 2 >= LINE {
+                    ask::<16>(later, from_column, row * 2);
+                }
+                // Eight elements of column `at`, and eight of the column after the next seven.
+                let pair = |at: usize| {
+                    let half = |at: usize| {
+                        let from = from.wrapping_offset(at as isize * from_column);
+                        // SAFETY: required of the caller.
+                        unsafe { _mm_loadu_si128(from.wrapping_add(row * 2).cast()) }
+                    };
+                    _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(half(at)), half(at + 8))
+                };
+                let columns: [_; 8] = array::from_fn(pair);
+                // Of two columns, four and eight: their rows from the first on, then from the middle.
+                let twos: [_; 8] = array::from_fn(|at| {
+                    let [a, b] = [columns[at / 2 * 2], columns[at / 2 * 2 + 1]];
+                    if at % 2 == 0 {
+                        _mm256_unpacklo_epi16(a, b)
+                    } else {
+                        _mm256_unpackhi_epi16(a, b)
+                    }
+                });
+                let fours: [_; 8] = array::from_fn(|at| {
+                    let first = at / 4 * 4 + at / 2 % 2;
+                    let [a, b] = [twos[first], twos[first + 2]];
+                    if at % 2 == 0 {
+                        _mm256_unpacklo_epi32(a, b)
+                    } else {
+                        _mm256_unpackhi_epi32(a, b)
+                    }
+                });
+                let turned: [_; 8] = array::from_fn(|at| {
+                    let [a, b] = [fours[at / 2], fours[at / 2 + 4]];
+                    if at % 2 == 0 {
+                        _mm256_unpacklo_epi64(a, b)
+                    } else {
+                        _mm256_unpackhi_epi64(a, b)
+                    }
+                });
+                for (at, turned) in turned.into_iter().enumerate() {
+                    let to = to.wrapping_offset((row + at) as isize * to_row);
+                    // SAFETY: required of the caller.
+                    unsafe { _mm256_storeu_si256(to.wrapping_add(column * 2).cast(), turned) };
+                }
+            }
+        }
+    }
+
+    /// Turns whole blocks of 4 rows of 8 elements of 4 bytes or, where `COLUMNS` is 4, of 8 rows of
+    /// 4.
+    ///
+    /// # Safety
+    ///
+    /// As for [`turn`](super::turn()); rows and columns must be multiples of a block's, and the
+    /// processor have AVX.
+    #[target_feature(enable = "avx")]
+    pub(super) unsafe fn turn_32<const COLUMNS: usize>(
+        [to_row, from_column]: [isize; 2],
+        to: *mut u8,
+        from: *const u8,
+        [rows, columns]: [usize; 2],
+    ) {
+        for column in (0..columns).step_by(COLUMNS) {
             let from = from.wrapping_offset(column as isize * from_column);
             let later = from.wrapping_offset(2 * 8 * from_column);
-            for row in (0..rows).step_by(4) {
-                ask::<8>(later, from_column, row * 4);
-                // Four elements of column `at`, and four of the column after the next three.
+            for row in (0..rows).step_by(32 / COLUMNS) {
+                if COLUMNS == 8 && rows * 4 >= LINE {
+                    ask::<8>(later, from_column, row * 4);
+                }
+                let four = |at: isize, row: usize| {
+                    let from = from.wrapping_offset(at * from_column).wrapping_add(row * 4);
+                    // SAFETY: required of the caller.
+                    unsafe { _mm_loadu_ps(from.cast()) }
+                };
+                // Four elements of column `at`, and four of the column after the next three, or of
+                // the rows after the next three.
                 let pair = |at: isize| {
-                    let half = |at: isize| {
-                        let from = from.wrapping_offset(at * from_column).wrapping_add(row * 4);
-                        // SAFETY: required of the caller.
-                        unsafe { _mm_loadu_ps(from.cast()) }
-                    };
-                    _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(half(at)), half(at + 4))
+                    let second = if COLUMNS == 8 { four(at + 4, row) } else { four(at, row + 4) };
+                    _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(four(at, row)), second)
                 };
                 let [a, b, c, d] = [pair(0), pair(1), pair(2), pair(3)];
                 let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
@@ -108,9 +197,18 @@ mod avx {
                     _mm256_shuffle_ps::<0xee>(ab_high, cd_high),
                 ];
                 for (at, turned) in turned.into_iter().enumerate() {
-                    let to = to.wrapping_offset((row + at) as isize * to_row);
+                    let to = to.wrapping_add(column * 4);
+                    let to = |row: usize| to.wrapping_offset(row as isize * to_row);
                     // SAFETY: required of the caller.
-                    unsafe { _mm256_storeu_ps(to.wrapping_add(column * 4).cast(), turned) };
+                    unsafe {
+                        if COLUMNS == 8 {
+                            _mm256_storeu_ps(to(row + at).cast(), turned);
+                        } else {
+                            _mm_storeu_ps(to(row + at).cast(), _mm256_castps256_ps128(turned));
+                            let second = _mm256_extractf128_ps::<1>(turned);
+                            _mm_storeu_ps(to(row + at + 4).cast(), second);
+                        }
+                    }
                 }
             }
         }
@@ -132,7 +230,9 @@ mod avx {
             let from = from.wrapping_offset(column as isize * from_column);
             let later = from.wrapping_offset(2 * 4 * from_column);
             for row in (0..rows).step_by(4) {
-                ask::<4>(later, from_column, row * 8);
+                if rows * 8 >= LINE {
+                    ask::<4>(later, from_column, row * 8);
+                }
                 let four = |at: isize| {
                     let from = from.wrapping_offset(at * from_column).wrapping_add(row * 8);
                     // SAFETY: required of the caller.
@@ -188,6 +288,7 @@ mod tests {
         }
         check(|i| i as u32 + 1);
         check(|i| i as u64 + 1);
+        check(|i| i as u16 + 1);
         check(|i| (i % 251) as u8 + 1);
     }
 }

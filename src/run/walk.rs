@@ -41,6 +41,10 @@ const LONG: usize = 1 << 16;
 const SHORT: usize = 64;
 /// The same where no operand must be packed block by block for it.
 const SHORT_IF_FREE: usize = 1024;
+/// Bytes of a row up to which rows are joined where what must be packed is transposed.
+const SHORT_IF_TURNED: usize = 1 << 10;
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// How an operand reaches the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +70,7 @@ impl Access {
 /// A kernel over a space, cut into blocks.
 pub(super) struct Job<'a> {
     code: &'a Code,
-    space: Space,
+    space: &'a Space,
     inputs: usize,
     access: SmallVec<[Access; OPERANDS]>,
     /// Whether the rows of a block are one call.
@@ -82,14 +86,23 @@ unsafe impl Sync for Job<'_> {}
 
 impl<'a> Job<'a> {
     /// The job, cut for so many threads.
-    pub(super) fn new(code: &'a Code, space: Space, threads: usize) -> Job<'a> {
+    pub(super) fn new(code: &'a Code, space: &'a Space, threads: usize) -> Job<'a> {
         let (inputs, lanes, row) = (code.inputs().len(), code.lanes(), space.inner());
         let operands = 0..space.operands();
         let repeats = |op: usize| op < inputs && space.repeats_rows(op);
-        let free = |op: usize| space.is_flat(op) || repeats(op);
+        // Where an operand's rows are nearer to one another than its columns, it lies transposed.
+        let transposed = |op: usize| {
+            let down = space.row_step(op).unsigned_abs();
+            space.inner_class(op) == Inner::Strided
+                && (1..space.inner_stride(op).unsigned_abs()).contains(&down)
+        };
+        let free = |op: usize| space.is_flat(op) || repeats(op) || transposed(op);
+        let turns = operands.clone().any(transposed);
+        let size = space.sizes.iter().copied().max().expect("there are operands");
+        let short_if_free = if turns { SHORT_IF_TURNED / size } else { SHORT_IF_FREE };
         let several = space.extents.len() > 1;
         let joined =
-            several && (row <= SHORT || (row <= SHORT_IF_FREE && operands.clone().all(free)));
+            several && (row <= SHORT || (row <= short_if_free && operands.clone().all(free)));
         let access_of = |op: usize| match space.inner_class(op) {
             Inner::Contiguous if !joined || space.is_flat(op) => Access::Direct,
             Inner::Splat if repeats(op) => Access::Constant,
@@ -97,16 +110,10 @@ impl<'a> Job<'a> {
             _ if joined && repeats(op) => Access::Repeat,
             _ => Access::Packed,
         };
-        let access: SmallVec<[Access; OPERANDS]> = operands.map(access_of).collect();
+        let mut access: SmallVec<[Access; OPERANDS]> = SmallVec::new();
+        operands.for_each(|op| access.push(access_of(op)));
         let packs = access.contains(&Access::Packed);
-        // Where an operand's rows are nearer to one another than its columns, it lies transposed.
-        let transposed = |op: usize| {
-            let down = space.row_step(op).unsigned_abs();
-            access[op] == Access::Packed
-                && (1..space.inner_stride(op).unsigned_abs()).contains(&down)
-        };
-        let tall = !joined && (0..space.operands()).any(transposed);
-        let size = space.sizes.iter().copied().max().expect("there are operands");
+        let tall = !joined && turns;
         let columns = match packs {
             _ if joined => row,
             true if tall => row.min(ROW / size),
@@ -118,6 +125,8 @@ impl<'a> Job<'a> {
         if tall {
             let room = TALL / (columns * size);
             rows = room.min(COLUMN / size).min(share(space.rows(), threads, size));
+        } else if turns {
+            rows = rows.max(LINE / size);
         }
         if joined && rows > lanes {
             // No tail but the last.
@@ -165,7 +174,7 @@ impl<'a> Job<'a> {
 fn share(rows: usize, threads: usize, size: usize) -> usize {
     const BLOCKS: usize = 4;
     let most = if threads == 1 { rows } else { rows.div_ceil(threads * BLOCKS) };
-    most.next_multiple_of(64 / size)
+    most.next_multiple_of(LINE / size)
 }
 
 /// Runs blocks of a job on one thread.
@@ -184,8 +193,10 @@ struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
+    // Inlined, so that it is built in place.
+    #[inline(always)]
     fn new(job: &'a Job<'a>) -> Worker<'a> {
-        let (space, lanes) = (&job.space, job.code.lanes());
+        let (space, lanes) = (job.space, job.code.lanes());
         let step = |op: usize| match job.access[op].is_splat() {
             true => 0,
             false => lanes * space.sizes[op],
@@ -198,12 +209,15 @@ impl<'a> Worker<'a> {
         let (sources, targets) = space.bases.split_at(job.inputs);
         let mut worker = Worker {
             job,
-            sources: sources.iter().map(|source| source.cast_const()).collect(),
-            steps: (0..job.inputs).map(step).collect(),
-            targets: targets.into(),
+            sources: SmallVec::new(),
+            steps: SmallVec::new(),
+            targets: SmallVec::from_slice(targets),
             pads: SmallVec::new(),
             scratch: Scratch::new((0..space.operands()).map(packed)),
         };
+        // Pushed, not collected: see `Kernel::run_steps`.
+        sources.iter().for_each(|source| worker.sources.push(source.cast_const()));
+        (0..job.inputs).for_each(|op| worker.steps.push(step(op)));
         let has_splats = job.access.iter().any(|access| access.is_splat());
         let has_tails = !job.code.takes_any_count()
             && (space.extents.len() > 1 || !space.len().is_multiple_of(lanes));
@@ -225,7 +239,7 @@ impl<'a> Worker<'a> {
                     let [rows, columns] = job.block.map(|size| 0..size);
                     let (scratch, block) = (self.scratch.of(op), Block { rows, columns, gap: 0 });
                     // SAFETY: a block of the space, and a scratch of its size.
-                    unsafe { pack::gather(scratch, &job.space, op, &block) };
+                    unsafe { pack::gather(scratch, job.space, op, &block) };
                     self.sources[op] = scratch;
                 }
                 _ => {}
@@ -238,7 +252,7 @@ impl<'a> Worker<'a> {
 
     fn block(&mut self, pads: Pads, block: &Block) {
         let job = self.job;
-        let space = &job.space;
+        let space = job.space;
         let packed = |op: &usize| job.access[*op] == Access::Packed;
         for op in (0..job.inputs).filter(packed) {
             // SAFETY: a block of the space, and a scratch of its size.
