@@ -277,3 +277,15 @@ fn small_operands_have_passes_of_their_own() {
     let small = run_f32(&kernel, &[View::from(&x), View::from(&w), View::from(&b)]);
     assert_eq!(small, same_sizes);
 }
+
+/// Outputs that read different inputs keep their shapes, though both inputs are small, or large.
+#[test]
+fn outputs_over_inputs_of_one_size_keep_their_shapes() {
+    let kernel = text_kernel("(x * exp(w), tanh(y), -u, abs(v))");
+    let (x, y) = (Array2::from_elem((64, 64), 2f32), Array2::from_elem((1, 2048), 1f32));
+    let (w, u, v) = (array![0f32], array![[5f32], [6.0]], array![1f32, 2.0, 3.0]);
+    let inputs = [View::from(&x), View::from(&w), View::from(&y), View::from(&u), View::from(&v)];
+    let outputs = kernel.run(&inputs).unwrap();
+    let shapes: Vec<&[usize]> = outputs.iter().map(Tensor::shape).collect();
+    assert_eq!(shapes, [&[64, 64][..], &[1, 2048], &[2, 1], &[3]]);
+}

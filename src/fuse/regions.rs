@@ -40,7 +40,11 @@ const MAX_SIZE: u64 = 1 << 32;
 pub(super) const HOIST_COST: u64 = 100;
 
 /// Merges ops into kernels. The result has inputs, matmuls, fused kernels and their items only.
-pub(super) fn merge(graph: &Graph, machine: &Machine) -> Graph {
+///
+/// `domains` is the same graph with shapes that are equal only where iteration domains are: `graph`
+/// itself, unless its shapes are stand-ins.
+pub(super) fn merge(graph: &Graph, domains: &Graph, machine: &Machine) -> Graph {
+    debug_assert_eq!(graph.nodes(), domains.nodes());
     let (clock, _) = quanta::Clock::mock();
     quanta::with_clock(&clock, || {
         let (egraph, ids) = seed(graph, machine);
@@ -58,7 +62,7 @@ pub(super) fn merge(graph: &Graph, machine: &Machine) -> Graph {
             .with_scheduler(SimpleScheduler)
             .run(&rules);
         let mut egraph = runner.egraph;
-        let siblings = fuse_siblings(graph, &mut egraph, &ids);
+        let siblings = fuse_siblings(domains, &mut egraph, &ids);
         egraph.rebuild();
         let indexed = index(graph, &egraph, &ids, &siblings);
         let choice = indexed.problem.extract(&indexed.start);
