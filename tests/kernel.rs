@@ -289,3 +289,27 @@ fn outputs_over_inputs_of_one_size_keep_their_shapes() {
     let shapes: Vec<&[usize]> = outputs.iter().map(Tensor::shape).collect();
     assert_eq!(shapes, [&[64, 64][..], &[1, 2048], &[2, 1], &[3]]);
 }
+
+/// An output that is written twice, or becomes another one by a rewrite, is an array each time.
+#[test]
+fn equal_outputs_are_all_written() {
+    let x = array![1.5f32, -2.0, 3.0];
+    for text in ["(x, x, x)", "(x + 1, y, 1 + x, x + 1)", "(2 * x, x + x, 1, 1)", "(x @ x, x @ x)"]
+    {
+        let graph = kiln_ir::parse(text).unwrap();
+        let values: Vec<f64> = x.iter().map(|&value| value.into()).collect();
+        let given = Array::new(DType::F32, vec![3], values).unwrap();
+        let inputs = vec![given; graph.inputs().len()];
+        let expected = eval(&graph, &inputs).unwrap();
+        let views = vec![View::from(&x); inputs.len()];
+        let modes = Mode::ALL.map(|mode| CompileOptions::new().mode(mode));
+        for options in modes.into_iter().chain([CompileOptions::unfused()]) {
+            let kernel = compile_with(&graph, options).unwrap();
+            for (output, expected) in kernel.run(&views).unwrap().into_iter().zip(&expected) {
+                let output = output.into_f32().unwrap();
+                let found: Vec<f64> = output.iter().map(|&value| value.into()).collect();
+                assert_eq!(found, expected.data(), "{text}\n{}", kernel.graph());
+            }
+        }
+    }
+}

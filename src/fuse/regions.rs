@@ -516,6 +516,7 @@ fn build(
         };
         built.insert(class, id);
     }
+    let mut copies: HashMap<NodeId, NodeId> = HashMap::new();
     for &output in graph.outputs() {
         let mut id = built[&indexed.of_node[output.index()]];
         // An input that is an output is copied by a kernel of no ops.
@@ -523,7 +524,10 @@ fn build(
             let kernel = Kernel { ops: vec![], outputs: vec![output] };
             id = add_fused(graph, &kernel, vec![id], &mut result);
         }
-        result.output(id);
+        // Every output is an array of its own: what is an output twice is copied from there.
+        let last = copies.get(&id).map_or(id, |&last| add_copy(graph, last, &mut result));
+        copies.insert(id, last);
+        result.output(last);
     }
     result
 }
@@ -538,6 +542,16 @@ fn copy_leaf(graph: &Graph, id: NodeId, result: &mut Graph) -> NodeId {
         _ => panic!("only inputs and numbers are leaves"),
     };
     copied.expect("leaves were valid before")
+}
+
+/// A kernel that copies what `result` has at `id`.
+fn add_copy(graph: &Graph, id: NodeId, result: &mut Graph) -> NodeId {
+    let mut body = Graph::new("body");
+    let dims = result.shape(id).dims().map(<[Dim]>::to_vec);
+    let input = Input { name: parameter_name(graph, 0), dtype: result.dtype(id), dims };
+    let copied = body.input(input).expect("it is the only parameter");
+    body.output(copied);
+    result.fused(Arc::new(body), vec![id]).expect("a copy is a valid kernel")
 }
 
 /// A fused node: its body has one parameter for each operand, named like the argument.
