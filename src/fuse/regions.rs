@@ -493,7 +493,7 @@ fn build(
     indexed: &Indexed,
     choice: &Choice,
 ) -> Graph {
-    let mut result = Graph::new(graph.name());
+    let mut result = Graph::unbounded(graph.name());
     for input in graph.inputs() {
         result.input(input.clone()).expect("inputs were valid before");
     }
@@ -546,7 +546,7 @@ fn copy_leaf(graph: &Graph, id: NodeId, result: &mut Graph) -> NodeId {
 
 /// A kernel that copies what `result` has at `id`.
 fn add_copy(graph: &Graph, id: NodeId, result: &mut Graph) -> NodeId {
-    let mut body = Graph::new("body");
+    let mut body = Graph::unbounded("body");
     let dims = result.shape(id).dims().map(<[Dim]>::to_vec);
     let input = Input { name: parameter_name(graph, 0), dtype: result.dtype(id), dims };
     let copied = body.input(input).expect("it is the only parameter");
@@ -556,7 +556,7 @@ fn add_copy(graph: &Graph, id: NodeId, result: &mut Graph) -> NodeId {
 
 /// A fused node: its body has one parameter for each operand, named like the argument.
 fn add_fused(graph: &Graph, kernel: &Kernel, args: Vec<NodeId>, result: &mut Graph) -> NodeId {
-    let mut body = Graph::new("body");
+    let mut body = Graph::unbounded("body");
     let mut inner: HashMap<NodeId, NodeId> = HashMap::new();
     for (id, &arg) in kernel.operands(graph).into_iter().zip(&args) {
         let name = match result.node(arg) {
