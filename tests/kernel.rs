@@ -5,7 +5,7 @@ use kiln::{
     compile_text, compile_with,
 };
 use kiln_ir::{Array, DERIVED, build, eval};
-use ndarray::{Array1, Array2, Array3, array, s};
+use ndarray::{Array1, Array2, Array3, ArrayView, ShapeBuilder, array, s};
 
 fn text_kernel(text: &str) -> Kernel {
     compile_text(text).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -312,4 +312,13 @@ fn equal_outputs_are_all_written() {
             }
         }
     }
+}
+
+/// An axis of one element may have any stride, even one that is no distance in memory.
+#[test]
+fn strides_of_single_elements_do_not_matter() {
+    let kernel = text_kernel("x + 1");
+    let one = [1f32];
+    let x = ArrayView::from_shape((1, 1).strides((1 << 62, 1)), &one).unwrap();
+    assert_eq!(run_f32(&kernel, &[x.into()]), array![[2f32]].into_dyn());
 }
