@@ -132,7 +132,7 @@ impl Run {
         let line = |FreeInput { name, declared }: &FreeInput| {
             let declaration = match declared.clone() {
                 Some((dtype, dims)) => Input { name: name.clone(), dtype, dims }.to_string(),
-                None => format!("{name}: f16, f32, f64 or bool, any shape"),
+                None => format!("{name}: f16, f32, f64, u8, i32, i64 or bool, any shape"),
             };
             let state = match self.is_given(name) {
                 true => "given".to_string(),
