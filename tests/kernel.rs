@@ -5,7 +5,7 @@ use kiln::{
     compile_text, compile_with,
 };
 use kiln_ir::{Array, DERIVED, build, eval};
-use ndarray::{Array1, Array2, Array3, array, s};
+use ndarray::{Array1, Array2, Array3, ArrayView, ShapeBuilder, array, s};
 
 fn text_kernel(text: &str) -> Kernel {
     compile_text(text).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -276,4 +276,49 @@ fn small_operands_have_passes_of_their_own() {
     let same_sizes = run_f32(&kernel, &[View::from(&x), View::from(&full), View::from(&b)]);
     let small = run_f32(&kernel, &[View::from(&x), View::from(&w), View::from(&b)]);
     assert_eq!(small, same_sizes);
+}
+
+/// Outputs that read different inputs keep their shapes, though both inputs are small, or large.
+#[test]
+fn outputs_over_inputs_of_one_size_keep_their_shapes() {
+    let kernel = text_kernel("(x * exp(w), tanh(y), -u, abs(v))");
+    let (x, y) = (Array2::from_elem((64, 64), 2f32), Array2::from_elem((1, 2048), 1f32));
+    let (w, u, v) = (array![0f32], array![[5f32], [6.0]], array![1f32, 2.0, 3.0]);
+    let inputs = [View::from(&x), View::from(&w), View::from(&y), View::from(&u), View::from(&v)];
+    let outputs = kernel.run(&inputs).unwrap();
+    let shapes: Vec<&[usize]> = outputs.iter().map(Tensor::shape).collect();
+    assert_eq!(shapes, [&[64, 64][..], &[1, 2048], &[2, 1], &[3]]);
+}
+
+/// An output that is written twice, or becomes another one by a rewrite, is an array each time.
+#[test]
+fn equal_outputs_are_all_written() {
+    let x = array![1.5f32, -2.0, 3.0];
+    for text in ["(x, x, x)", "(x + 1, y, 1 + x, x + 1)", "(2 * x, x + x, 1, 1)", "(x @ x, x @ x)"]
+    {
+        let graph = kiln_ir::parse(text).unwrap();
+        let values: Vec<f64> = x.iter().map(|&value| value.into()).collect();
+        let given = Array::new(DType::F32, vec![3], values).unwrap();
+        let inputs = vec![given; graph.inputs().len()];
+        let expected = eval(&graph, &inputs).unwrap();
+        let views = vec![View::from(&x); inputs.len()];
+        let modes = Mode::ALL.map(|mode| CompileOptions::new().mode(mode));
+        for options in modes.into_iter().chain([CompileOptions::unfused()]) {
+            let kernel = compile_with(&graph, options).unwrap();
+            for (output, expected) in kernel.run(&views).unwrap().into_iter().zip(&expected) {
+                let output = output.into_f32().unwrap();
+                let found: Vec<f64> = output.iter().map(|&value| value.into()).collect();
+                assert_eq!(found, expected.data(), "{text}\n{}", kernel.graph());
+            }
+        }
+    }
+}
+
+/// An axis of one element may have any stride, even one that is no distance in memory.
+#[test]
+fn strides_of_single_elements_do_not_matter() {
+    let kernel = text_kernel("x + 1");
+    let one = [1f32];
+    let x = ArrayView::from_shape((1, 1).strides((1 << 62, 1)), &one).unwrap();
+    assert_eq!(run_f32(&kernel, &[x.into()]), array![[2f32]].into_dyn());
 }

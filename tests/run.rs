@@ -500,4 +500,16 @@ fn matmul_names_what_does_not_fit() {
     let input = alias(&mut x, 0..3);
     let error = matmul(&input, &(&ones).into(), &mut (&mut x).into(), None).unwrap_err();
     assert!(error.to_string().ends_with("the output overlaps the left operand in memory"));
+    // Three elements of 4 bytes, 5 bytes apart; then 4 bytes apart from an odd address.
+    let (memory, ones) = ([0f32; 5], Array1::<f32>::ones(3));
+    for (offset, step) in [(0, 5), (1, 4)] {
+        // SAFETY: all three lie in `memory`, whose bytes are numbers wherever one begins.
+        let odd = unsafe {
+            let base = memory.as_ptr().cast::<u8>().add(offset);
+            View::from_raw(base, DType::F32, &[3], &[step])
+        };
+        let mut out = ndarray::arr0(0f32);
+        let error = matmul(&odd, &(&ones).into(), &mut (&mut out).into(), None).unwrap_err();
+        assert!(error.to_string().ends_with("at multiples of their size in memory; copy it first"));
+    }
 }

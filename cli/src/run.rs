@@ -8,7 +8,7 @@ use clap::Args;
 use kiln::ir::{FreeInput, Input};
 use kiln::{Graph, Kernel, Tensor, View, compile_with};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::time::{Duration, Instant};
 
 /// Run a kernel on .npy files
@@ -132,7 +132,7 @@ impl Run {
         let line = |FreeInput { name, declared }: &FreeInput| {
             let declaration = match declared.clone() {
                 Some((dtype, dims)) => Input { name: name.clone(), dtype, dims }.to_string(),
-                None => format!("{name}: f16, f32, f64 or bool, any shape"),
+                None => format!("{name}: f16, f32, f64, u8, i32, i64 or bool, any shape"),
             };
             let state = match self.is_given(name) {
                 true => "given".to_string(),
@@ -153,8 +153,9 @@ impl Run {
                  order"
             )));
         }
+        let place = |path: &PathBuf| absolute(path).unwrap_or_else(|_| path.clone());
         for (index, path) in self.outputs.iter().enumerate() {
-            if self.outputs[..index].contains(path) {
+            if self.outputs[..index].iter().any(|other| place(other) == place(path)) {
                 return Err(Failure::Usage(format!(
                     "two outputs go to {}; give each its own file",
                     path.display()

@@ -4,7 +4,7 @@ use crate::declaration::parse_declaration;
 use crate::dtype::DType;
 use crate::error::{Fault, GraphError};
 use crate::expr::{Expr, Kind};
-use crate::graph::{Graph, Input, NodeId};
+use crate::graph::{Graph, Input, MAX_OUTPUTS, NodeId};
 use crate::number::Number;
 use crate::ops::{Op, Typing};
 use crate::shape::Dim;
@@ -38,6 +38,9 @@ pub fn build_with_inputs(
     }
     if outputs.is_empty() {
         return Err(Fault::NoOutputs.at(None));
+    }
+    if outputs.len() > MAX_OUTPUTS {
+        return Err(Fault::TooManyOutputs { limit: MAX_OUTPUTS }.at(None));
     }
     for expr in outputs {
         let value = builder.visit(expr)?;

@@ -105,6 +105,11 @@ pub enum Fault {
         /// The limit.
         limit: usize,
     },
+    /// More outputs than a kernel may have.
+    TooManyOutputs {
+        /// The limit.
+        limit: usize,
+    },
 }
 
 impl Fault {
@@ -172,6 +177,9 @@ impl fmt::Display for Fault {
             }
             Fault::TooManyInputs { limit } => {
                 write!(f, "the kernel has more than {limit} inputs; stack them into fewer arrays")
+            }
+            Fault::TooManyOutputs { limit } => {
+                write!(f, "the kernel has more than {limit} outputs; split it into several kernels")
             }
         }
     }

@@ -10,7 +10,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// The number of nodes that a graph may have.
+/// The number of nodes that a graph may have, those of fused bodies included.
 ///
 /// Far above any kernel that a person writes, and low enough that hostile text cannot exhaust
 /// memory or time.
@@ -20,6 +20,9 @@ pub const MAX_NODES: usize = 20_000;
 ///
 /// An open shape lists the inputs that it broadcasts over, so many inputs make every node large.
 pub const MAX_INPUTS: usize = 1_000;
+
+/// The number of outputs that a kernel may have: each is an array of the caller's.
+pub const MAX_OUTPUTS: usize = 1_000;
 
 /// A node of a [`Graph`], by index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -136,6 +139,9 @@ pub struct Graph {
     types: Vec<(DType, Shape)>,
     outputs: Vec<NodeId>,
     known: HashMap<(Node, DType), NodeId>,
+    /// Nodes of fused bodies.
+    inside: usize,
+    unbounded: bool,
 }
 
 /// Names of graphs do not count; names of inputs do.
@@ -162,6 +168,11 @@ impl Graph {
     /// An empty graph; `name` appears in text.
     pub fn new(name: impl Into<String>) -> Graph {
         Graph { name: name.into(), ..Graph::default() }
+    }
+
+    /// An empty graph that may be of any size: a pass may make more of a graph than was given.
+    pub fn unbounded(name: impl Into<String>) -> Graph {
+        Graph { unbounded: true, ..Graph::new(name) }
     }
 
     /// Its name.
@@ -238,7 +249,7 @@ impl Graph {
             }
             return Ok(self.known[&(Node::Input(index as u32), input.dtype)]);
         }
-        if self.inputs.len() >= MAX_INPUTS {
+        if self.inputs.len() >= MAX_INPUTS && !self.unbounded {
             return Err(Fault::TooManyInputs { limit: MAX_INPUTS });
         }
         let index = self.inputs.len() as u32;
@@ -343,7 +354,7 @@ impl Graph {
     ///
     /// If the graph is not valid (see [`verify`](crate::verify)).
     pub fn normalized(&self) -> Graph {
-        let mut graph = Graph::new(&self.name);
+        let mut graph = Graph { unbounded: self.unbounded, ..Graph::new(&self.name) };
         for input in &self.inputs {
             graph.input(input.clone()).expect("names of inputs are distinct");
         }
@@ -388,9 +399,14 @@ impl Graph {
         if let Some(&id) = self.known.get(&key) {
             return Ok(id);
         }
-        if self.nodes.len() >= MAX_NODES {
+        let inside = match &key.0 {
+            Node::Fused { body, .. } => body.nodes.len() + body.inside,
+            _ => 0,
+        };
+        if self.nodes.len() + self.inside + inside >= MAX_NODES && !self.unbounded {
             return Err(Fault::TooLarge { limit: MAX_NODES });
         }
+        self.inside += inside;
         let id = NodeId(self.nodes.len() as u32);
         self.nodes.push(key.0.clone());
         self.types.push((dtype, shape));

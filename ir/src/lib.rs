@@ -49,7 +49,7 @@ pub use dtype::DType;
 pub use error::{Fault, GraphError, Origin};
 pub use eval::{Array, EvalError, eval, eval_scalar};
 pub use expr::Expr;
-pub use graph::{Args, Graph, Input, MAX_INPUTS, MAX_NODES, Node, NodeId};
+pub use graph::{Args, Graph, Input, MAX_INPUTS, MAX_NODES, MAX_OUTPUTS, Node, NodeId};
 pub use number::Scalar;
 pub use ops::{Flags, IntegerReference, Op, OpInfo, Reference, Typing};
 pub use shape::{BroadcastError, Dim, MAX_RANK, Shape};

@@ -35,7 +35,7 @@ mod x86;
 pub use crate::vir::Storage;
 
 use crate::cpu::Cpu;
-use crate::vir::{Inst, Program};
+use crate::vir::{self, Inst, Program};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -103,6 +103,9 @@ impl FromStr for EmitterKind {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmitError {
+    /// The program is none that [`verify`](crate::vir::verify) accepts.
+    #[error("no code can be made of an invalid program: {0}")]
+    Invalid(String),
     /// The program needs FMA, and code without it would give other bits.
     #[error(
         "this machine has no fused multiply-add (FMA), which the {emitter} emitter needs for this \
@@ -140,13 +143,19 @@ pub enum EmitError {
 ///
 /// [`EmitterKind::Auto`] takes the interpreter where no machine code can be had.
 pub fn compile(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<Code, EmitError> {
+    // Anyone can write a program, and its code would read where it says.
+    vir::verify(program).map_err(EmitError::Invalid)?;
+    compile_verified(program, kind, cpu)
+}
+
+fn compile_verified(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<Code, EmitError> {
     match kind {
         EmitterKind::Interp => Ok(interp::compile(program)),
         EmitterKind::Cranelift => clif::compile(program, cpu),
         EmitterKind::Avx2 | EmitterKind::Avx512 => x86::compile(program, kind, cpu),
         EmitterKind::Auto => {
             for kind in FASTEST_FIRST {
-                match compile(program, kind, cpu) {
+                match compile_verified(program, kind, cpu) {
                     Err(
                         EmitError::NoFma { .. }
                         | EmitError::Unavailable { .. }
@@ -398,12 +407,27 @@ fn uses_fma(program: &Program) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, EmitterKind};
+    use super::{Code, EmitterKind, compile};
+    use crate::cpu::Cpu;
+    use crate::vir::{Builder, Inst, Storage};
 
     #[test]
     fn code_can_be_shared_between_threads() {
         fn shared<T: Send + Sync>() {}
         shared::<Code>();
+    }
+
+    #[test]
+    fn invalid_programs_are_refused() {
+        let mut b = Builder::new();
+        let x = b.input(Storage::F32);
+        b.output(x, Storage::F32);
+        let mut program = b.finish();
+        program.insts[0] = Inst::Load { slot: 1 };
+        for kind in EmitterKind::ALL {
+            let error = compile(&program, kind, Cpu::host()).unwrap_err().to_string();
+            assert_eq!(error, "no code can be made of an invalid program: v0: no such input");
+        }
     }
 
     #[test]

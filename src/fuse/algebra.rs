@@ -216,7 +216,7 @@ pub(super) fn chosen_terms(
 /// The chosen program as a graph: the same inputs, operands of commutative ops in a fixed order.
 fn rebuild(graph: &Graph, indexed: &Indexed, choice: &Choice) -> Graph {
     let order = indexed.problem.order(choice).expect("extraction yields an acyclic choice");
-    let mut result = Graph::new(graph.name());
+    let mut result = Graph::unbounded(graph.name());
     for input in graph.inputs() {
         result.input(input.clone()).expect("inputs were valid before");
     }

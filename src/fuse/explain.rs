@@ -106,7 +106,7 @@ fn rewritten<'a>(
 }
 
 fn to_graph(graph: &Graph, term: &FlatTerm<Term>) -> Graph {
-    let mut result = Graph::new("step");
+    let mut result = Graph::unbounded("step");
     for input in graph.inputs() {
         result.input(input.clone()).expect("inputs were valid before");
     }

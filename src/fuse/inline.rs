@@ -10,7 +10,7 @@ pub(super) fn inline(graph: &Graph) -> Graph {
 
 /// The same program without fused nodes, over inputs of other shapes.
 pub(super) fn with_inputs(graph: &Graph, inputs: &[Input]) -> Graph {
-    let mut result = Graph::new(graph.name());
+    let mut result = Graph::unbounded(graph.name());
     for input in inputs {
         result.input(input.clone()).expect("inputs were valid before");
     }

@@ -85,7 +85,7 @@ pub struct Fusion {
 /// Simplifies `graph` within `mode` and merges its ops into as few kernels as pay.
 pub fn fuse(graph: &Graph, mode: Mode, machine: &Machine) -> Fusion {
     let (simplified, algebra) = algebra::simplify(&inline::inline(graph), mode, machine);
-    let graph = regions::merge(&simplified, machine);
+    let graph = regions::merge(&simplified, &simplified, machine);
     Fusion { graph, simplified, algebra }
 }
 

@@ -40,7 +40,11 @@ const MAX_SIZE: u64 = 1 << 32;
 pub(super) const HOIST_COST: u64 = 100;
 
 /// Merges ops into kernels. The result has inputs, matmuls, fused kernels and their items only.
-pub(super) fn merge(graph: &Graph, machine: &Machine) -> Graph {
+///
+/// `domains` is the same graph with shapes that are equal only where iteration domains are: `graph`
+/// itself, unless its shapes are stand-ins.
+pub(super) fn merge(graph: &Graph, domains: &Graph, machine: &Machine) -> Graph {
+    debug_assert_eq!(graph.nodes(), domains.nodes());
     let (clock, _) = quanta::Clock::mock();
     quanta::with_clock(&clock, || {
         let (egraph, ids) = seed(graph, machine);
@@ -58,7 +62,7 @@ pub(super) fn merge(graph: &Graph, machine: &Machine) -> Graph {
             .with_scheduler(SimpleScheduler)
             .run(&rules);
         let mut egraph = runner.egraph;
-        let siblings = fuse_siblings(graph, &mut egraph, &ids);
+        let siblings = fuse_siblings(domains, &mut egraph, &ids);
         egraph.rebuild();
         let indexed = index(graph, &egraph, &ids, &siblings);
         let choice = indexed.problem.extract(&indexed.start);
@@ -489,7 +493,7 @@ fn build(
     indexed: &Indexed,
     choice: &Choice,
 ) -> Graph {
-    let mut result = Graph::new(graph.name());
+    let mut result = Graph::unbounded(graph.name());
     for input in graph.inputs() {
         result.input(input.clone()).expect("inputs were valid before");
     }
@@ -512,6 +516,7 @@ fn build(
         };
         built.insert(class, id);
     }
+    let mut copies: HashMap<NodeId, NodeId> = HashMap::new();
     for &output in graph.outputs() {
         let mut id = built[&indexed.of_node[output.index()]];
         // An input that is an output is copied by a kernel of no ops.
@@ -519,7 +524,10 @@ fn build(
             let kernel = Kernel { ops: vec![], outputs: vec![output] };
             id = add_fused(graph, &kernel, vec![id], &mut result);
         }
-        result.output(id);
+        // Every output is an array of its own: what is an output twice is copied from there.
+        let last = copies.get(&id).map_or(id, |&last| add_copy(graph, last, &mut result));
+        copies.insert(id, last);
+        result.output(last);
     }
     result
 }
@@ -536,9 +544,19 @@ fn copy_leaf(graph: &Graph, id: NodeId, result: &mut Graph) -> NodeId {
     copied.expect("leaves were valid before")
 }
 
+/// A kernel that copies what `result` has at `id`.
+fn add_copy(graph: &Graph, id: NodeId, result: &mut Graph) -> NodeId {
+    let mut body = Graph::unbounded("body");
+    let dims = result.shape(id).dims().map(<[Dim]>::to_vec);
+    let input = Input { name: parameter_name(graph, 0), dtype: result.dtype(id), dims };
+    let copied = body.input(input).expect("it is the only parameter");
+    body.output(copied);
+    result.fused(Arc::new(body), vec![id]).expect("a copy is a valid kernel")
+}
+
 /// A fused node: its body has one parameter for each operand, named like the argument.
 fn add_fused(graph: &Graph, kernel: &Kernel, args: Vec<NodeId>, result: &mut Graph) -> NodeId {
-    let mut body = Graph::new("body");
+    let mut body = Graph::unbounded("body");
     let mut inner: HashMap<NodeId, NodeId> = HashMap::new();
     for (id, &arg) in kernel.operands(graph).into_iter().zip(&args) {
         let name = match result.node(arg) {

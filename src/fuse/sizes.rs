@@ -4,7 +4,7 @@
 //! computes `exp(w)` once for every element of `x`, which can be slower than two kernels. So a
 //! graph in which that could happen is merged anew for the sizes that a call brings.
 
-use super::inline::with_inputs;
+use super::inline::{inline, with_inputs};
 use super::machine::Machine;
 use super::regions::{HOIST_COST, merge};
 use kiln_ir::{Dim, Graph, Input, Node, NodeId};
@@ -43,5 +43,6 @@ pub fn merge_for_sizes(graph: &Graph, small: &[bool], machine: &Machine) -> Grap
         Input { dims: Some(dims), ..input.clone() }
     };
     let inputs: Vec<Input> = graph.inputs().iter().zip(small).map(sized).collect();
-    merge(&with_inputs(graph, &inputs), machine)
+    // Two large inputs need not have one shape, nor two small ones.
+    merge(&with_inputs(graph, &inputs), &inline(graph), machine)
 }

@@ -10,7 +10,8 @@ use super::facts::{Facts, facts_of};
 use super::rules::{Licence, RULES, Rule, When, side, symmetry};
 use crate::lower::{Tier, lower};
 use crate::vir::interp;
-use kiln_ir::{DType, Flags, Graph, Node, Op, Typing};
+use kiln_ir::{DType, Flags, Graph, Node, NodeId, Op, Typing};
+use std::f32::consts::FRAC_1_SQRT_2;
 
 /// Error that any right side may have, in ULP, whatever the left side's was at that point: a few
 /// roundings of its own. The largest measured is 2.48, of `(m*a) * (l + (k*a)*a)`.
@@ -65,7 +66,7 @@ const NUMBERS: &[f32] = &[
     0.25,
     0.044715,
     std::f32::consts::SQRT_2,
-    -std::f32::consts::FRAC_1_SQRT_2,
+    -FRAC_1_SQRT_2,
 ];
 
 struct Random(u64);
@@ -177,9 +178,11 @@ fn ulp(got: f64, exact: f64) -> f64 {
 fn fault(licence: Licence, left: &str, right: &str, when: &[When]) -> Option<String> {
     // What `f64` rounds; where a number stands for a root of 2, what `f32` made of that.
     let root = |when: &When| matches!(when, When::MinusRootHalf(_) | When::RootTwo(_));
-    let has_root = when.iter().any(root) || right.contains("0.7071067811865476");
-    let error = if has_root { 1e-8 } else { 1e-9 };
     let (left, right) = (side(left, DType::F32), side(right, DType::F32));
+    let root_half = Some(f64::from(FRAC_1_SQRT_2));
+    let is_root_half = |(id, _): (NodeId, &Node)| right.constant_value(id) == root_half;
+    let has_root = when.iter().any(root) || right.iter().any(is_root_half);
+    let error = if has_root { 1e-8 } else { 1e-9 };
     let names: Vec<String> = left.inputs().iter().map(|input| input.name.clone()).collect();
     let mut random = Random(names.len() as u64);
     let mut cases: Vec<Vec<f32>> = Vec::new();

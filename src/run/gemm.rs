@@ -57,6 +57,14 @@ pub(super) unsafe fn multiply(
         let found = output.shape.to_vec();
         return Err(RunError::OutputShape { index: 0, expected: product.shape, found });
     }
+    for (name, operand) in [("left operand", left), ("right operand", right), ("output", output)] {
+        if !is_aligned(operand) {
+            return Err(product.refuse(format!(
+                "elements of the {name} do not lie at multiples of their size in memory; copy it \
+                 first"
+            )));
+        }
+    }
     overlap::check_itself(0, output)?;
     for (name, input) in [("left", left), ("right", right)] {
         if overlap::overlap(output, input) {
@@ -72,6 +80,15 @@ pub(super) unsafe fn multiply(
         _ => product.run::<f64>(operands, threads),
     }
     Ok(())
+}
+
+/// Whether elements lie where `gemm`, which counts in elements, reads and writes them.
+fn is_aligned(operand: &Layout) -> bool {
+    let size = operand.dtype.size();
+    let is_whole =
+        |(&len, &step): (&usize, &isize)| len <= 1 || step.unsigned_abs().is_multiple_of(size);
+    operand.base.addr().is_multiple_of(size)
+        && operand.shape.iter().zip(&operand.strides).all(is_whole)
 }
 
 /// Sizes of a batch of matrix products.

@@ -7,7 +7,7 @@ use crate::emit::Code;
 use crate::error::RunError;
 use kiln_ir::{DType, Graph, Node, NodeId};
 use smallvec::SmallVec;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Passes over memory, in order.
 #[derive(Debug)]
@@ -67,6 +67,8 @@ impl Plan {
         reuse: bool,
         mut compile: impl FnMut(&Graph) -> Result<(Code, f64), E>,
     ) -> Result<Plan, E> {
+        let distinct: HashSet<NodeId> = graph.outputs().iter().copied().collect();
+        assert_eq!(distinct.len(), graph.outputs().len(), "a step writes each output: {graph}");
         let mut planner = Planner::new(graph);
         let mut steps = Vec::new();
         for (id, node) in graph.iter() {

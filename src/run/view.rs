@@ -76,7 +76,8 @@ impl Layout {
             base: base.cast(),
             dtype: T::DTYPE,
             shape: shape.into(),
-            strides: strides.iter().map(|stride| stride * size).collect(),
+            // Of an axis that is no more than one element long, `ndarray` allows any.
+            strides: strides.iter().map(|stride| stride.wrapping_mul(size)).collect(),
         }
     }
 

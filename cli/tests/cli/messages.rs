@@ -61,6 +61,7 @@ fn runs() {
         &["run", "(x, 2 * x)", "-i", "x=x.npy", "-o", "y.npy"],
         &["run", "x", "-i", "x=x.npy", "-o", "y.npy", "-o", "z.npy"],
         &["run", "(x, 2 * x)", "-i", "x=x.npy", "-o", "y.npy", "-o", "y.npy"],
+        &["run", "(x, 2 * x)", "-i", "x=x.npy", "-o", "y.npy", "-o", "./y.npy"],
         &["run", "x", "-i", "x=absent.npy", "-o", "y.npy"],
         &["run", "x", "-i", "x=x.npy", "-o", "absent/y.npy"],
         &["run", "(x, 2 * x)", "-i", "x=x.npy", "-o", "y.npy", "-o", "absent/z.npy"],

@@ -124,6 +124,14 @@ fn sizes_are_bounded() {
     let nodes = "the kernel has more than 20000 nodes";
     assert_eq!(message("exp(x)*".repeat(30_000) + "1"), nodes);
     assert_eq!(message("-".repeat(1_000_000) + "x"), nodes);
+    // Nodes of fused bodies count.
+    let long = (0..6_000).map(|i| format!("{i}*x")).collect::<Vec<_>>().join("+");
+    let fused = format!("fused(x) {{ {long} }}");
+    assert_eq!(message(format!("let a = {fused}; {fused}")), "2 nodes");
+    assert_eq!(message(format!("let a = {fused}; fused(x = a) {{ {long} }}")), nodes);
+    let outputs = |n: usize| format!("({})", "x,".repeat(n));
+    assert_eq!(message(outputs(1_000)), "1 nodes");
+    assert_eq!(message(outputs(1_001)), "the kernel has more than 1000 outputs");
     let lets: String = (0..5_000).map(|i| format!("let u{} = u{i} * u{i};", i + 1)).collect();
     assert_eq!(message(lets + "u5000"), "5001 nodes");
     let sum = |n| (0..n).map(|i| format!("x{i}")).collect::<Vec<_>>().join(" + ");

@@ -52,7 +52,8 @@ const P_64: &[f64] = &[
 ];
 /// Half of the highest bit of its fraction less, and it is `TOP / √2` (log2 of the error: -26.4 and
 /// -55.9).
-const TOP: (f64, f64) = (0.4267767071723938, 0.42677669529663687);
+const TOP_32: f64 = 0.4267767071723938;
+const TOP_64: f64 = 0.42677669529663687;
 /// `2 TOP` in parts, the first of so few bits that its sum with `a` can be undone.
 const FIRST_32: (f64, f64) = (0.853515625, 3.77893447875977e-5);
 const FIRST_64: (f64, f64) = (0.8535533905933335, -5.972999872483342e-14);
@@ -128,10 +129,8 @@ fn scaled_top(b: &mut Builder, biased: Value) -> Value {
     let bits = b.bitcast(biased, ty.int());
     // The lowest bit of `n` falls on the highest of the fraction.
     let half_power = b.shl(bits, by_type(ty, 22, 51));
-    let top = match ty {
-        Type::F64 => b.int(ty.int(), TOP.1.to_bits() as i64),
-        _ => b.int(ty.int(), i64::from((TOP.0 as f32).to_bits())),
-    };
+    let [narrow, wide] = [i64::from((TOP_32 as f32).to_bits()), TOP_64.to_bits() as i64];
+    let top = b.int(ty.int(), by_type(ty, narrow, wide));
     let bits = b.add(top, half_power);
     b.bitcast(bits, ty)
 }

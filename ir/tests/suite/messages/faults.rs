@@ -26,6 +26,7 @@ fn messages() {
     insta::assert_snapshot!(fault(&[]), @"the kernel has no output; give at least one expression");
     insta::assert_snapshot!(fault(&[(0..30_000).fold(x(), |sum, _| sum + 1.0)]), @"the kernel has more than 20000 nodes; split it into several kernels");
     insta::assert_snapshot!(fault(&[(0..2_000).fold(x(), |sum, i| sum + input(&format!("x{i}")))]), @"the kernel has more than 1000 inputs; stack them into fewer arrays");
+    insta::assert_snapshot!(fault(&vec![x(); 1_001]), @"the kernel has more than 1000 outputs; split it into several kernels");
 }
 
 #[test]
