@@ -173,6 +173,7 @@ mod avx {
             let from = from.wrapping_offset(column as isize * from_column);
             let later = from.wrapping_offset(2 * 8 * from_column);
             for row in (0..rows).step_by(32 / COLUMNS) {
+                // After four columns there are no later ones.
                 if COLUMNS == 8 && rows * 4 >= LINE {
                     ask::<8>(later, from_column, row * 4);
                 }
