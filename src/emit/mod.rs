@@ -1,7 +1,7 @@
 //! From a vector program to something that runs: [`compile`] gives a [`Code`].
 //!
 //! In: a verified [`Program`]. Out: a routine with the kernel ABI below, its results equal to
-//! those of [`vir::interp`](crate::vir::interp) in every bit (a NaN's payload excepted).
+//! those of [`vir::interp`] in every bit (a NaN's payload excepted).
 //!
 //! # The kernel ABI
 //!
