@@ -310,4 +310,11 @@ mod tests {
         }
         assert!(build("k", &[x]).unwrap_err().to_string().contains("20000 nodes"));
     }
+
+    #[test]
+    fn shared_graphs_are_printed_node_by_node() {
+        let shared = (0..100).fold(Expr::input("x"), |x, _| &x * &x);
+        assert_eq!(format!("{shared:?}"), r#"Expr("mul", ..)"#);
+        assert_eq!(format!("{:?}", Expr::input("x: f64")), r#"Expr("x: f64", ..)"#);
+    }
 }

@@ -15,6 +15,7 @@ use crate::for_each_op;
 use crate::number::{Number, Scalar};
 use crate::ops::Op;
 use std::collections::HashMap;
+use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -24,16 +25,14 @@ use std::sync::Arc;
 /// with numbers on either side. Building never fails; what is wrong with an expression is told
 /// when it is compiled, with the line it was written on. Numbers are weakly typed: they take the
 /// type of what they meet, and arithmetic among numbers alone is done in `f64` first.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Expr(Arc<ExprNode>);
 
-#[derive(Debug)]
 pub(crate) struct ExprNode {
     pub(crate) kind: Kind,
     pub(crate) origin: Origin,
 }
 
-#[derive(Debug)]
 pub(crate) enum Kind {
     /// A declaration: `x`, `x: f64`, `x: f32[n, 3]`.
     Input(String),
@@ -63,6 +62,23 @@ impl Kind {
             Kind::Fused { args, .. } => args.iter().collect(),
             Kind::Item(of, _) => vec![of],
         }
+    }
+}
+
+/// This node alone: what is below it may be deep, and shared so often that it has no end as a tree.
+/// The [`Graph`](crate::Graph) that [`build`](crate::build()) makes prints as text.
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what: &dyn fmt::Debug = match self.kind() {
+            Kind::Input(declaration) => declaration,
+            Kind::Number(number) => &number.value,
+            Kind::Typed(_, scalar) => scalar,
+            Kind::Op(op, _) => &op.name(),
+            Kind::Matmul(..) => &"matmul",
+            Kind::Fused { .. } => &"fused",
+            Kind::Item(_, index) => &format!("item {index}"),
+        };
+        f.debug_tuple("Expr").field(what).finish_non_exhaustive()
     }
 }
 
