@@ -5,7 +5,7 @@
 //! Measured on a Zen 5, AVX-512, ns that a call on 17 elements takes more than one on 32: by padded
 //! vectors `relu` 14, `x + y` 21, tanh-GELU 27, under [masks](Code::takes_any_count) 0 to 2. A call
 //! for each row of 100, `gelu_tanh(x*w+b)`: 0.84 and 0.58 ns per element. AVX2, 13 elements more than
-//! 16: `relu` 13, tanh-GELU 30, `log` 28, under masks 0 to 2; rows of 103: 1.06 and 0.84 ns per
+//! 16: `relu` 11 to 13, tanh-GELU 30, `log` 28, under masks 0 to 3; rows of 103: 1.06 and 0.84 ns per
 //! element, of `f64` 1.81 and 1.54.
 
 use super::layout::OPERANDS;
