@@ -42,8 +42,8 @@ const SHORT: usize = 64;
 /// The same where no operand must be packed block by block for it.
 const SHORT_IF_FREE: usize = 1024;
 /// Bytes of a row up to which rows are joined where what must be packed is transposed. `x + y`, `y`
-/// transposed, ns a call joined and, by an earlier build, not: `f32` of 128 x 128 3070 and 4190, of 256 x 256 12,500 and
-/// 14,000, `f64` of 128 x 128 4670 and 6020, but of 256 x 256 33,000 and 25,000.
+/// transposed, ns a call joined and, by an earlier build, not: `f32` of 128 x 128 3070 and 4190, of
+/// 256 x 256 12,500 and 14,000, `f64` of 128 x 128 4670 and 6020, but of 256 x 256 33,000 and 25,000.
 const SHORT_IF_TURNED: usize = 1 << 10;
 /// Bytes of a cache line.
 const LINE: usize = 64;
