@@ -25,6 +25,8 @@
 
 pub mod clif;
 pub mod cost;
+#[doc(hidden)]
+pub mod emulated;
 mod interp;
 mod live;
 mod memory;
@@ -145,7 +147,7 @@ pub enum EmitError {
 pub fn compile(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<Code, EmitError> {
     // Anyone can write a program, and its code would read where it says.
     vir::verify(program).map_err(EmitError::Invalid)?;
-    compile_verified(program, kind, cpu)
+    emulated::stand_in(program, kind).unwrap_or_else(|| compile_verified(program, kind, cpu))
 }
 
 fn compile_verified(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<Code, EmitError> {
@@ -227,6 +229,8 @@ enum Body {
         streaming: OnceLock<Option<stream::Streaming>>,
     },
     Interp(interp::Interp),
+    /// Executed by what tests lend.
+    Emulated(emulated::Emulated),
 }
 
 impl Body {
@@ -285,7 +289,14 @@ impl Code {
         match &self.body {
             Body::Native { code, .. } => code.bytes(),
             Body::Interp(_) => &[],
+            Body::Emulated(emulated) => &emulated.code,
         }
+    }
+
+    /// Whether it is executed by software that stands in for a machine.
+    #[doc(hidden)]
+    pub fn is_emulated(&self) -> bool {
+        matches!(self.body, Body::Emulated(_))
     }
 
     /// Runs on memory. See the module table.
@@ -322,6 +333,8 @@ impl Code {
             }
             // SAFETY: the caller vouches for the memory.
             Body::Interp(interp) => unsafe { interp.call(n, inputs, steps, outputs) },
+            // SAFETY: as above.
+            Body::Emulated(emulated) => unsafe { emulated.call(self, n, inputs, steps, outputs) },
         }
     }
 
@@ -348,8 +361,12 @@ impl Code {
         let aligned = |(target, storage): (&*mut u8, &Storage)| {
             !storage.fills_lane() || target.addr().is_multiple_of(vector)
         };
-        if let Body::Native { code, pool, streaming, .. } = &self.body
-            && outputs.iter().zip(&self.outputs).all(aligned)
+        let aligned = outputs.iter().zip(&self.outputs).all(aligned);
+        if let (Body::Emulated(emulated), true) = (&self.body, aligned) {
+            // SAFETY: required of the caller.
+            unsafe { emulated.call_streaming(self, n, inputs, steps, outputs) };
+        } else if let Body::Native { code, pool, streaming, .. } = &self.body
+            && aligned
             && let Some(streaming) = streaming.get_or_init(|| stream::Streaming::new(code.bytes()))
         {
             let (inputs, steps, outputs) = (inputs.as_ptr(), steps.as_ptr(), outputs.as_ptr());

@@ -11,7 +11,7 @@ use std::ops::Range;
 /// A cache line: no constant straddles two.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-pub(super) struct Line([u8; 64]);
+pub(super) struct Line(pub(super) [u8; 64]);
 
 /// Collects constants; offsets are in bytes from the pool's start.
 pub(super) struct Pool {

@@ -64,7 +64,7 @@ const STORE: u8 = 0x11;
 const STREAM: u8 = 0x2b;
 
 /// `code` with its stores of whole vectors to outputs replaced; none if there are none.
-fn twin(code: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn twin(code: &[u8]) -> Option<Vec<u8>> {
     let mut twin = code.to_vec();
     let mut replaced = false;
     for store in instructions(code).iter().filter(|instruction| is_store(instruction)) {

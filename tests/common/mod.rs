@@ -2,22 +2,16 @@
 
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part")]
 
+pub mod runner;
+
 use half::{bf16, f16};
-use kiln::cpu::Cpu;
-use kiln::emit::{self, Code, EmitterKind};
+use kiln::emit::Code;
 use kiln::vir::{Builder, Program, Storage, Type, Value};
 
-/// What every emitter that this machine can run makes of a program. The interpreter is one: its
-/// ABI is under test.
+/// What every emitter makes of a program, whatever the machine. The interpreter is one: its ABI is
+/// under test.
 pub fn emitters(program: &Program) -> Vec<Code> {
-    let cpu = Cpu::host();
-    let kinds = EmitterKind::ALL.into_iter().filter(|kind| match kind {
-        EmitterKind::Auto => false,
-        EmitterKind::Avx512 => cpu.avx512,
-        EmitterKind::Avx2 => cpu.avx2,
-        _ => true,
-    });
-    kinds.map(|kind| emit::compile(program, kind, cpu).unwrap()).collect()
+    runner::runners().iter().map(|runner| runner.code(program)).collect()
 }
 
 /// SplitMix64: small, seeded, the same on every machine.

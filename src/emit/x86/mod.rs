@@ -29,6 +29,7 @@ mod tail;
 
 pub(super) use listing::listing;
 
+use super::emulated::{Emulated, Load};
 use super::pool::Line;
 use super::{Body, Code, EmitError, EmitterKind, Routine, memory};
 use crate::cpu::Cpu;
@@ -40,21 +41,25 @@ use isa::Isa;
 pub(super) fn compile(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<Code, EmitError> {
     let isa = isa(kind);
     check(kind, isa, cpu)?;
-    let Generated { encoded, pool, lanes, copies, takes_any_count } = generate(program, isa)?;
-    let code = memory::CodeMemory::new(&encoded.bytes)?;
+    let mut made = generate(program, isa)?;
+    let code = memory::CodeMemory::new(&made.encoded.bytes)?;
     // SAFETY: the memory holds a function of this ABI, and `check` saw to it that this machine
     // has the instructions and the calling convention.
     let routine = unsafe { std::mem::transmute::<*const u8, Routine>(code.entry()) };
-    Ok(Code {
-        body: Body::native(routine, code, pool),
-        emitter: kind,
-        bits: isa.bytes() as u32 * 8,
-        lanes,
-        copies,
-        takes_any_count,
-        inputs: program.inputs.clone(),
-        outputs: program.outputs.iter().map(|output| output.storage).collect(),
-    })
+    let pool = std::mem::take(&mut made.pool);
+    Ok(made.code(program, kind, Body::native(routine, code, pool)))
+}
+
+/// Compiles for any machine: what `load` makes executes it.
+pub(super) fn compile_for(
+    program: &Program,
+    kind: EmitterKind,
+    load: Load,
+) -> Result<Code, EmitError> {
+    let mut made = generate(program, isa(kind))?;
+    let bytes = std::mem::take(&mut made.encoded.bytes);
+    let body = Body::Emulated(Emulated::new(bytes, &made.pool, load));
+    Ok(made.code(program, kind, body))
 }
 
 /// The instruction set of an emitter.
@@ -89,6 +94,21 @@ struct Generated {
     lanes: usize,
     copies: usize,
     takes_any_count: bool,
+}
+
+impl Generated {
+    fn code(&self, program: &Program, kind: EmitterKind, body: Body) -> Code {
+        Code {
+            body,
+            emitter: kind,
+            bits: isa(kind).bytes() as u32 * 8,
+            lanes: self.lanes,
+            copies: self.copies,
+            takes_any_count: self.takes_any_count,
+            inputs: program.inputs.clone(),
+            outputs: program.outputs.iter().map(|output| output.storage).collect(),
+        }
+    }
 }
 
 /// Machine code and constants of `program`: a loop over several vectors side by side, where that

@@ -1,0 +1,166 @@
+//! Floats as x86 computes them, in its default environment: rounding to nearest, subnormals kept.
+//!
+//! Rust's operators are correctly rounded, as the instructions are. What is added here are x86's
+//! rules for NaN: an operand that is one comes out quieted, the first of several; a new one is
+//! negative.
+
+use half::f16;
+
+macro_rules! formats {
+    ($($module:ident: $float:ident $bits:ident $invalid:literal;)+) => { $(
+        /// Functions of one format, on the bits of its numbers.
+        pub(crate) mod $module {
+            use super::Rounding;
+
+            type Float = $float;
+            const QUIET: $bits = 1 << (Float::MANTISSA_DIGITS - 2);
+            /// What an invalid operation gives.
+            const INVALID: $bits = $invalid;
+
+            pub(crate) fn of(bits: u64) -> Float {
+                Float::from_bits(bits as $bits)
+            }
+
+            pub(crate) fn bits(value: Float) -> u64 {
+                u64::from(value.to_bits())
+            }
+
+            /// The first NaN, quieted; else the result, whose NaN is a new one.
+            fn known(operands: &[Float], result: Float) -> u64 {
+                match operands.iter().find(|operand| operand.is_nan()) {
+                    Some(nan) => u64::from(nan.to_bits() | QUIET),
+                    None if result.is_nan() => u64::from(INVALID),
+                    None => bits(result),
+                }
+            }
+
+            pub(crate) fn add(a: u64, b: u64) -> u64 {
+                known(&[of(a), of(b)], of(a) + of(b))
+            }
+
+            pub(crate) fn sub(a: u64, b: u64) -> u64 {
+                known(&[of(a), of(b)], of(a) - of(b))
+            }
+
+            pub(crate) fn mul(a: u64, b: u64) -> u64 {
+                known(&[of(a), of(b)], of(a) * of(b))
+            }
+
+            pub(crate) fn div(a: u64, b: u64) -> u64 {
+                known(&[of(a), of(b)], of(a) / of(b))
+            }
+
+            /// The second operand where either is NaN, or both are zero.
+            pub(crate) fn min(a: u64, b: u64) -> u64 {
+                if of(a) < of(b) { a } else { b }
+            }
+
+            /// As [`min`].
+            pub(crate) fn max(a: u64, b: u64) -> u64 {
+                if of(a) > of(b) { a } else { b }
+            }
+
+            pub(crate) fn sqrt(a: u64) -> u64 {
+                known(&[of(a)], of(a).sqrt())
+            }
+
+            pub(crate) fn round(a: u64, to: Rounding) -> u64 {
+                let a = of(a);
+                let rounded = match to {
+                    Rounding::Nearest => a.round_ties_even(),
+                    Rounding::Down => a.floor(),
+                    Rounding::Up => a.ceil(),
+                    Rounding::ToZero => a.trunc(),
+                };
+                known(&[a], rounded)
+            }
+
+            /// `±(a * b) ± c`, rounded once.
+            pub(crate) fn multiply_add(a: u64, b: u64, c: u64, signs: [bool; 2]) -> u64 {
+                let flip = |value: Float, negative: bool| if negative { -value } else { value };
+                let (a, b, c) = (of(a), of(b), of(c));
+                known(&[a, b, c], flip(a, signs[0]).mul_add(b, flip(c, signs[1])))
+            }
+
+            /// The predicates of `vcmpps`; bit 4 says only what traps.
+            #[allow(clippy::neg_cmp_op_on_partial_ord, reason = "NaN must be on this side")]
+            pub(crate) fn compare(a: u64, b: u64, predicate: u8) -> bool {
+                let (a, b) = (of(a), of(b));
+                let unordered = a.is_nan() || b.is_nan();
+                match predicate & 15 {
+                    0 => a == b,
+                    1 => a < b,
+                    2 => a <= b,
+                    3 => unordered,
+                    4 => a != b,
+                    5 => !(a < b),
+                    6 => !(a <= b),
+                    7 => !unordered,
+                    8 => unordered || a == b,
+                    9 => !(a >= b),
+                    10 => !(a > b),
+                    11 => false,
+                    12 => !unordered && a != b,
+                    13 => a >= b,
+                    14 => a > b,
+                    _ => true,
+                }
+            }
+        }
+    )+ };
+}
+
+formats! {
+    single: f32 u32 0xffc0_0000;
+    double: f64 u64 0xfff8_0000_0000_0000;
+}
+
+/// A direction of rounding to an integral value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rounding {
+    Nearest,
+    Down,
+    Up,
+    ToZero,
+}
+
+impl Rounding {
+    /// What the lowest bits of an immediate say; bit 2 stands for the environment's.
+    pub(crate) fn of(imm: u8) -> Rounding {
+        match imm & 7 {
+            1 => Rounding::Down,
+            2 => Rounding::Up,
+            3 => Rounding::ToZero,
+            _ => Rounding::Nearest,
+        }
+    }
+}
+
+/// `f32` to `f64`. NaN keep the upper bits of their payload.
+pub(crate) fn widen(a: u64) -> u64 {
+    let value = single::of(a);
+    if !value.is_nan() {
+        return f64::from(value).to_bits();
+    }
+    let (sign, payload) = (a >> 31 << 63, (a & 0x7f_ffff) << 29);
+    sign | 0x7ff8_0000_0000_0000 | payload
+}
+
+/// `f64` to `f32`.
+pub(crate) fn narrow(a: u64) -> u64 {
+    let value = double::of(a);
+    if !value.is_nan() {
+        return single::bits(value as f32);
+    }
+    (a >> 63 << 31) | 0x7fc0_0000 | (a >> 29 & 0x3f_ffff)
+}
+
+/// `f16` to `f32`.
+pub(crate) fn from_half(a: u64) -> u64 {
+    single::bits(f16::from_bits(a as u16).to_f32_const())
+}
+
+/// `f32` to `f16`, to nearest even.
+pub(crate) fn to_half(a: u64) -> u64 {
+    u64::from(f16::from_f32_const(single::of(a)).to_bits())
+}
