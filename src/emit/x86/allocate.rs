@@ -8,6 +8,7 @@
 //! out is loaded again at its end. Its results leave through the stack, and a skip leaves whatever
 //! the stack holds, which a `select` then ignores. So the hot path pays for neither.
 
+use super::check;
 use super::isa::{Class, Isa};
 use super::machine::{Form, Function, Inst, Reg, Source, move_code, spill_code};
 use super::opcode::Op;
@@ -71,7 +72,7 @@ pub(super) enum Item {
 }
 
 /// What the encoder needs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Allocation {
     /// Elements that one turn of the loop handles.
     pub(super) lanes: usize,
@@ -94,7 +95,10 @@ pub(super) fn allocate(function: &Function) -> Allocation {
             _ => allocator.inst(at as u32, inst),
         }
     }
-    Allocation { lanes: function.lanes, prologue, items: allocator.items, slots: allocator.slots }
+    let Allocator { items, slots, .. } = allocator;
+    let allocation = Allocation { lanes: function.lanes, prologue, items, slots };
+    debug_assert_eq!(check::check(function, &allocation), Ok(()));
+    allocation
 }
 
 /// Where a value is at the moment.

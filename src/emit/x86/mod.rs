@@ -13,6 +13,7 @@
 //! every instruction gives the bits that its primitive defines.
 
 mod allocate;
+mod check;
 mod encode;
 mod half;
 mod hoist;
@@ -22,6 +23,8 @@ mod isa;
 mod listing;
 mod machine;
 mod mask;
+#[cfg(test)]
+mod mutate;
 mod opcode;
 mod pressure;
 mod select;
@@ -36,6 +39,7 @@ use crate::cpu::Cpu;
 use crate::vir::Program;
 use encode::Loops;
 use isa::Isa;
+use machine::Function;
 
 /// Compiles for this machine. `kind` is one of the two emitters that are here.
 pub(super) fn compile(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<Code, EmitError> {
@@ -111,32 +115,47 @@ impl Generated {
     }
 }
 
-/// Machine code and constants of `program`: a loop over several vectors side by side, where that
-/// pays, and one over single vectors for the rest.
+/// Machine code and constants of `program`.
 fn generate(program: &Program, isa: Isa) -> Result<Generated, EmitError> {
     let mut constants = select::Constants::new(program, isa);
-    let single = select::select(program, isa, 1, &mut constants);
-    let side_by_side = interleave::side_by_side(program, &single);
-    let mut main = match side_by_side {
-        1 => single.clone(),
-        _ => select::select(program, isa, side_by_side, &mut constants),
+    let Functions { full, tail } = functions(program, isa, &mut constants);
+    let loops = Loops {
+        full: full.iter().map(allocate::allocate).collect(),
+        tail: tail.as_ref().map(allocate::allocate),
     };
-    // Only a loop of many turns earns back what is done before it.
-    hoist::hoist(&mut main);
-    let mut loops = Loops { full: vec![allocate::allocate(&main)], tail: None };
-    if tail::can_mask(program, isa) {
-        let tail = tail::masked(program, single, &mut constants);
-        loops.tail = Some(allocate::allocate(&tail));
-    } else if side_by_side > 1 {
-        loops.full.push(allocate::allocate(&single));
-    }
     let encoded = encode::encode(program, &loops, isa)
         .map_err(|error| EmitError::Codegen(format!("{error}\n{program}")))?;
     Ok(Generated {
         encoded,
         pool: constants.finish(),
         lanes: loops.vector(),
-        copies: main.lanes,
+        copies: full[0].lanes,
         takes_any_count: loops.tail.is_some(),
     })
+}
+
+/// The loops of a routine, one after the other: see [`Loops`].
+struct Functions {
+    full: Vec<Function>,
+    tail: Option<Function>,
+}
+
+/// A loop over several vectors side by side, where that pays, and one over single vectors for the
+/// rest.
+fn functions(program: &Program, isa: Isa, constants: &mut select::Constants) -> Functions {
+    let single = select::select(program, isa, 1, constants);
+    let side_by_side = interleave::side_by_side(program, &single);
+    let mut main = match side_by_side {
+        1 => single.clone(),
+        _ => select::select(program, isa, side_by_side, constants),
+    };
+    // Only a loop of many turns earns back what is done before it.
+    hoist::hoist(&mut main);
+    let mut functions = Functions { full: vec![main], tail: None };
+    if tail::can_mask(program, isa) {
+        functions.tail = Some(tail::masked(program, single, constants));
+    } else if side_by_side > 1 {
+        functions.full.push(single);
+    }
+    functions
 }

@@ -1,0 +1,310 @@
+//! Wrong allocations: the [checker](super::check) must see every one that changes a result.
+//!
+//! Allocations are changed at random as a faulty allocator would have made them, encoded, and
+//! executed by the processor of software. Wherever an output then differs from the interpreter's,
+//! or an access goes astray, the checker must have refused; what it accepts must be right.
+
+use super::allocate::{Address, Allocation, Item, Place, Placed, allocate};
+use super::check::check;
+use super::encode::{Loops, encode};
+use super::isa::Isa;
+use super::machine::Function;
+use super::select::Constants;
+use super::{Functions, functions};
+use crate::vir::{Builder, Program, Storage, Type, Value, interp};
+use kiln_emulate::{Access, Array, Call, Routine};
+
+/// SplitMix64.
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+}
+
+fn bits(ty: Type, number: f64) -> u64 {
+    if ty == Type::F32 { u64::from((number as f32).to_bits()) } else { number.to_bits() }
+}
+
+/// More values and masks than there are registers for, constants, tables, copies that are tied, and
+/// cold regions whose results and whose surroundings are used after them.
+fn crowded(values: usize, ty: Type, other: Storage, rng: &mut Rng) -> Program {
+    let mut b = Builder::new();
+    let storage = if ty == Type::F32 { Storage::F32 } else { Storage::F64 };
+    let (x, y) = (b.input(storage), b.input(other));
+    let (mut numbers, mut masks, mut others) = (vec![x], Vec::new(), vec![y]);
+    for i in 0..values {
+        let recent = numbers[numbers.len() - 1 - rng.below(numbers.len().min(4))];
+        let factor = b.float(ty, 1.0 + (i % 7) as f64 * 0.01);
+        let next = match i % 5 {
+            0 => b.fma(recent, factor, x),
+            1 => b.fma(factor, x, recent),
+            2 => b.copysign(recent, numbers[0]),
+            3 => {
+                let index = b.bitcast(recent, ty.int());
+                let index = b.shr(index, 20);
+                let entries: Vec<u64> = (1..9).map(|entry| bits(ty, f64::from(entry))).collect();
+                b.table(ty, &entries, index)
+            }
+            _ => b.fma(recent, x, recent),
+        };
+        numbers.push(next);
+        let bound = b.float(ty, i as f64 * 0.1);
+        masks.push(b.lt(next, bound));
+        others.push(b.add(others[others.len() - 1], y));
+        if i % 16 == 9 {
+            let kept: Vec<Value> = numbers[numbers.len().saturating_sub(20)..].to_vec();
+            let mask = masks[rng.below(masks.len())];
+            let results = b.cold(mask, [next, recent], |b| {
+                let product = |pair: &[Value], b: &mut Builder| b.mul(pair[0], pair[1]);
+                let inside: Vec<Value> = kept.windows(2).map(|pair| product(pair, b)).collect();
+                let sum = inside.iter().fold(next, |sum, &value| b.add(value, sum));
+                [sum, inside[inside.len() / 2]]
+            });
+            numbers.extend(results);
+        }
+    }
+    // Everything is used again, the oldest last.
+    let mut sum = numbers[0];
+    for (&number, &mask) in numbers.iter().rev().zip(masks.iter().cycle()) {
+        let chosen = b.select(mask, number, sum);
+        sum = b.fma(chosen, x, number);
+    }
+    let rest = others.iter().rev().fold(y, |rest, &value| b.min(value, rest));
+    let parity = masks.iter().rev().fold(masks[0], |parity, &mask| b.xor(parity, mask));
+    let sum = b.select(parity, sum, x);
+    b.output(sum, storage);
+    b.output(rest, other);
+    b.finish()
+}
+
+/// A program, what was made of it, and what its outputs are.
+struct Subject {
+    program: Program,
+    isa: Isa,
+    functions: Vec<Function>,
+    has_tail: bool,
+    allocations: Vec<Allocation>,
+    pool: Vec<u8>,
+    /// Elements of a run: two turns of the widest loop, and some that fill no vector.
+    n: usize,
+    inputs: Vec<Vec<u8>>,
+    outputs: Vec<Vec<u8>>,
+}
+
+impl Subject {
+    fn new(program: Program, isa: Isa, rng: &mut Rng) -> Subject {
+        let mut constants = Constants::new(&program, isa);
+        let Functions { full, tail } = functions(&program, isa, &mut constants);
+        let has_tail = tail.is_some();
+        let functions: Vec<Function> = full.into_iter().chain(tail).collect();
+        let n = 2 * functions[0].lanes + 13;
+        let number = |rng: &mut Rng| (rng.next() % 4096) as f64 / 2048.0 - 1.0;
+        let columns: Vec<Vec<u64>> = program
+            .inputs
+            .iter()
+            .map(|&storage| (0..n).map(|_| bits(storage.lane(), number(rng))).collect())
+            .collect();
+        let slices: Vec<&[u64]> = columns.iter().map(Vec::as_slice).collect();
+        let results = interp::run(&program, &slices, n);
+        let bytes = |storage: Storage, column: &[u64]| -> Vec<u8> {
+            column.iter().flat_map(|bits| bits.to_le_bytes()[..storage.size()].to_vec()).collect()
+        };
+        let inputs = program.inputs.iter().zip(&columns).map(|(&s, c)| bytes(s, c)).collect();
+        let outputs = program.outputs.iter().zip(&results).map(|(o, c)| bytes(o.storage, c));
+        Subject {
+            outputs: outputs.collect(),
+            inputs,
+            allocations: functions.iter().map(allocate).collect(),
+            functions,
+            has_tail,
+            pool: constants.finish().iter().flat_map(|line| line.0).collect(),
+            program,
+            isa,
+            n,
+        }
+    }
+
+    /// Whether code of `allocations` gives the right outputs; `None` if there is no such code.
+    fn is_right(&self, allocations: &[Allocation]) -> Option<bool> {
+        let mut loops = Loops { full: allocations.to_vec(), tail: None };
+        loops.tail = if self.has_tail { loops.full.pop() } else { None };
+        let code = encode(&self.program, &loops, self.isa).ok()?.bytes;
+        let n = if self.has_tail { self.n } else { self.n - self.n % loops.vector() };
+        let cut = |bytes: &[u8]| bytes[..bytes.len() / self.n * n].to_vec();
+        let array = |bytes, access| Array { bytes, address: 0, access };
+        let inputs = self.inputs.iter().map(|bytes| array(cut(bytes), Access::Read));
+        let outputs =
+            self.outputs.iter().map(|bytes| array(vec![0; cut(bytes).len()], Access::Write));
+        let count = self.inputs.len();
+        let steps: Vec<usize> =
+            self.program.inputs.iter().map(|storage| storage.size() * loops.vector()).collect();
+        let call = Call {
+            n,
+            arrays: inputs.chain(outputs).collect(),
+            inputs: &(0..count).collect::<Vec<usize>>(),
+            steps: &steps,
+            outputs: &(count..count + self.outputs.len()).collect::<Vec<usize>>(),
+            pool: &self.pool,
+        };
+        let Ok(arrays) = call.run(&Routine::decode(&code).ok()?) else { return Some(false) };
+        let same = |(got, want): (&Array, &Vec<u8>)| got.bytes == cut(want);
+        Some(arrays[count..].iter().zip(&self.outputs).all(same))
+    }
+}
+
+/// What can go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mutation {
+    /// A source or a result in another register.
+    Register,
+    /// A move, a spill or a reload that is missing.
+    Drop,
+    /// A spill or a reload of another slot.
+    Slot,
+    /// Two instructions in the wrong order.
+    Order,
+    /// Two operands in the wrong order.
+    Operands,
+    /// Another predicate.
+    Predicate,
+}
+
+impl Mutation {
+    const ALL: [Mutation; 6] = [
+        Mutation::Register,
+        Mutation::Drop,
+        Mutation::Slot,
+        Mutation::Order,
+        Mutation::Operands,
+        Mutation::Predicate,
+    ];
+
+    /// Makes the mistake somewhere; `false` where it cannot be made.
+    fn make(self, allocation: &mut Allocation, isa: Isa, rng: &mut Rng) -> bool {
+        let slots = allocation.slots;
+        let prologue = allocation.prologue.len();
+        // The whole routine, for what is in registers before the loop counts, too.
+        let place = rng.below(prologue + allocation.items.len());
+        let (items, at) = match place.checked_sub(prologue) {
+            Some(at) => (&mut allocation.items, at),
+            None => (&mut allocation.prologue, place),
+        };
+        let next = items.get(at + 1).copied();
+        let Item::Inst(placed) = &mut items[at] else { return false };
+        match self {
+            Mutation::Register => {
+                let registers = if isa == Isa::Avx512 { 32 } else { 16 };
+                match &mut placed.operands[rng.below(4)] {
+                    Place::Vector(number) => *number = rng.below(registers) as u8,
+                    Place::Mask(number) => *number = 1 + rng.below(7) as u8,
+                    Place::Memory(Address::Gather { index, .. }) => {
+                        *index = rng.below(registers) as u8;
+                    }
+                    _ => return false,
+                }
+            }
+            Mutation::Drop => {
+                if !moves(placed) {
+                    return false;
+                }
+                items.remove(at);
+            }
+            Mutation::Slot => {
+                let in_stack =
+                    |place: &&mut Place| matches!(place, Place::Memory(Address::Stack(_)));
+                let Some(place) = placed.operands.iter_mut().find(in_stack) else { return false };
+                *place = Place::Memory(Address::Stack(rng.below(slots as usize) as u32));
+            }
+            Mutation::Order => {
+                // What is tested must be tested last.
+                let Some(Item::Inst(_)) = next else { return false };
+                if matches!(items.get(at + 2), Some(Item::ColdStart)) {
+                    return false;
+                }
+                items.swap(at, at + 1);
+            }
+            Mutation::Operands => {
+                let [_, Place::Vector(_), Place::Vector(_), _] = placed.operands else {
+                    return false;
+                };
+                placed.operands.swap(1, 2);
+            }
+            Mutation::Predicate => {
+                if placed.mask == 0 {
+                    return false;
+                }
+                placed.mask = 1 + rng.below(7) as u8;
+            }
+        }
+        true
+    }
+}
+
+/// Whether an instruction only moves what is in a place of the allocation's own.
+fn moves(placed: &Placed) -> bool {
+    let [to, from, Place::None, Place::None] = placed.operands else { return false };
+    let stack = |place| matches!(place, Place::Memory(Address::Stack(_)));
+    stack(to) || stack(from) || matches!((to, from), (Place::Vector(_), Place::Vector(_)))
+}
+
+/// Mistakes of each kind in each subject.
+const EACH: usize = 40;
+
+#[test]
+fn what_changes_a_result_is_refused() {
+    let mut rng = Rng(1);
+    let mut subjects = Vec::new();
+    for isa in [Isa::Avx512, Isa::Avx2] {
+        for (values, ty, other) in [
+            (20, Type::F32, Storage::F32),
+            (40, Type::F64, Storage::F64),
+            (60, Type::F32, Storage::F64),
+            (30, Type::F64, Storage::F32),
+        ] {
+            let program = crowded(values, ty, other, &mut rng);
+            subjects.push(Subject::new(program, isa, &mut rng));
+        }
+    }
+    // How many were made, changed a result, and were refused.
+    let mut counts = [[0; 3]; Mutation::ALL.len()];
+    for subject in &subjects {
+        assert_eq!(subject.is_right(&subject.allocations), Some(true), "before any mistake");
+        for (mutation, count) in Mutation::ALL.into_iter().zip(&mut counts) {
+            let mut tries = 0..400;
+            for _ in 0..EACH {
+                let which = rng.below(subject.functions.len());
+                let mut allocations = subject.allocations.clone();
+                let changed = &mut allocations[which];
+                if !tries.any(|_| mutation.make(changed, subject.isa, &mut rng)) {
+                    continue;
+                }
+                let Some(right) = subject.is_right(&allocations) else { continue };
+                let checked = check(&subject.functions[which], &allocations[which]);
+                assert!(
+                    right || checked.is_err(),
+                    "{mutation:?} of {:?} was not seen: {:?}\nbecame {:?}",
+                    subject.isa,
+                    subject.allocations[which],
+                    allocations[which]
+                );
+                count[0] += 1;
+                count[1] += usize::from(!right);
+                count[2] += usize::from(checked.is_err());
+            }
+        }
+    }
+    println!("made, changed a result, refused: {counts:?}");
+    for (mutation, [made, changed, _]) in Mutation::ALL.iter().zip(counts) {
+        assert!(changed >= 10, "{mutation:?}: {changed} of {made} change a result");
+    }
+}
