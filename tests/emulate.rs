@@ -3,7 +3,7 @@
 mod common;
 
 use common::runner::{Runner, choose, describe, load, missing, runners};
-use common::{Rng, random_program};
+use common::{Rng, differs, random_program};
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitterKind, Operand, emulated};
 use kiln::lower::{Tier, op_program_in};
@@ -51,6 +51,12 @@ fn random_bytes(storage: Storage, count: usize, rng: &mut Rng) -> Vec<u8> {
     (0..count).flat_map(element).collect()
 }
 
+fn word(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(word)
+}
+
 /// Runs both on `n` elements, and compares all bits.
 fn compare(program: &Program, [native, emulated]: &[Code; 2], n: usize, rng: &mut Rng) {
     let n = if native.takes_any_count() { n } else { n - n % native.lanes() };
@@ -78,8 +84,16 @@ fn compare(program: &Program, [native, emulated]: &[Code; 2], n: usize, rng: &mu
         code.apply(n, &operands, &mut targets);
         results
     };
-    let (want, got) = (run(native), run(emulated));
-    assert!(got == want, "{} on {n} elements\n{program}", native.emitter());
+    for (at, (want, got)) in run(native).iter().zip(run(emulated)).enumerate() {
+        let (storage, emitter) = (native.outputs()[at], native.emitter());
+        let elements = want.chunks(storage.size()).zip(got.chunks(storage.size()));
+        for (want, got) in elements.map(|(want, got)| (word(want), word(got))) {
+            assert!(
+                !differs(storage, want, got),
+                "{emitter} on {n} elements: output {at} is {got:#x}, not {want:#x}\n{program}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -108,6 +122,260 @@ fn random_programs_have_the_bits_of_the_machine() {
         for codes in both(&program) {
             for n in [rng.below(16), 67, 200] {
                 compare(&program, &codes, n, &mut rng);
+            }
+        }
+    }
+}
+
+/// Each instruction by itself: every form that is found in the code of ops and of random programs,
+/// on random registers, masks, flags and memory.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod instructions {
+    use super::{Rng, op_program_in, random_program};
+    use iced_x86::{
+        Code, Decoder, DecoderOptions, Encoder, Instruction, MemoryOperand, Mnemonic, OpKind,
+        Register,
+    };
+    use kiln::cpu::Cpu;
+    use kiln::emit::{EmitterKind, emulated};
+    use kiln::lower::Tier;
+    use kiln::vir::Program;
+    use kiln_emulate::{Access, Flags, Memory, Processor, Vector};
+    use kiln_ir::{DType, Op};
+    use std::collections::BTreeMap;
+
+    /// All that an instruction reads and writes, as the machine's routine finds it.
+    #[repr(C, align(64))]
+    #[derive(Clone)]
+    struct State {
+        vectors: [[u8; 64]; 32],
+        masks: [u64; 8],
+        /// `rax` and `rdi`.
+        general: [u64; 2],
+        flags: u64,
+        padding: [u64; 5],
+        /// What its address points into the middle of.
+        memory: [u8; 512],
+    }
+
+    const MASKS: i64 = 2048;
+    const GENERAL: i64 = MASKS + 64;
+    const FLAGS: i64 = GENERAL + 16;
+    const MEMORY: i64 = MASKS + 128;
+    const MIDDLE: i64 = 256;
+
+    /// Instructions on vectors, masks and their flags, one for each form: what is encoded, kinds of
+    /// operands, predicates, immediate operand.
+    fn forms(kind: EmitterKind) -> BTreeMap<String, Instruction> {
+        let mut found = BTreeMap::new();
+        let mut add = |program: &Program| {
+            let code = emulated::compile(program, kind, super::load).unwrap();
+            let bytes = code.machine_code().to_vec();
+            let mut decoder = Decoder::with_ip(64, &bytes, 0, DecoderOptions::NONE);
+            for i in &mut decoder {
+                if ["VEX", "EVEX"].iter().any(|space| format!("{:?}", i.code()).starts_with(space))
+                {
+                    let kinds: Vec<OpKind> = i.op_kinds().collect();
+                    let imm = if kinds.contains(&OpKind::Immediate8) { i.immediate8() } else { 0 };
+                    let idiom = i.op_count() > 1 && i.op0_register() == i.op1_register();
+                    let masked = i.op_mask() != Register::None;
+                    let form = (kinds, imm, idiom, masked, i.zeroing_masking(), i.is_broadcast());
+                    found.entry(format!("{:?} {form:?}", i.code())).or_insert(i);
+                }
+            }
+        };
+        for &op in Op::ALL {
+            for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {
+                add(&op_program_in(Tier::Default, op, dtype));
+            }
+        }
+        for seed in 0..300 {
+            let mut rng = Rng::new(seed);
+            add(&random_program(&mut rng, 60, seed % 4 == 0));
+        }
+        found
+    }
+
+    /// The routine that loads a state, executes `instruction`, and stores what it left.
+    fn routine(instruction: &Instruction, kind: EmitterKind) -> Vec<u8> {
+        let mut encoder = Encoder::new(64);
+        let mut emit = |i: &Instruction| encoder.encode(i, 0).map(|_| ()).unwrap();
+        let state = |at: i64| MemoryOperand::with_base_displ(Register::RCX, at);
+        let wide = kind == EmitterKind::Avx512;
+        let count = if wide { 32 } else { 16 };
+        let with = |i: Result<Instruction, _>| -> Instruction { i.unwrap() };
+        emit(&with(Instruction::with2(Code::Mov_r64_rm64, Register::RCX, Register::RDI)));
+        let middle = state(MEMORY + MIDDLE);
+        emit(&with(Instruction::with2(Code::Lea_r64_m, Register::R8, middle)));
+        for at in 0..count {
+            let (code, first) = match wide {
+                true => (Code::EVEX_Vmovups_zmm_k1z_zmmm512, Register::ZMM0),
+                false => (Code::VEX_Vmovups_ymm_ymmm256, Register::YMM0),
+            };
+            emit(&with(Instruction::with2(code, first + at as u32, state(at * 64))));
+        }
+        for at in (0..8).filter(|_| wide) {
+            let k = Register::K0 + at as u32;
+            emit(&with(Instruction::with2(Code::VEX_Kmovq_kr_km64, k, state(MASKS + at * 8))));
+        }
+        emit(&with(Instruction::with2(Code::Mov_r64_rm64, Register::RAX, state(GENERAL))));
+        emit(&with(Instruction::with2(Code::Mov_r64_rm64, Register::RDI, state(GENERAL + 8))));
+        emit(instruction);
+        emit(&Instruction::with(Code::Pushfq));
+        emit(&with(Instruction::with1(Code::Pop_r64, Register::R9)));
+        emit(&with(Instruction::with2(Code::Mov_rm64_r64, state(FLAGS), Register::R9)));
+        emit(&with(Instruction::with2(Code::Mov_rm64_r64, state(GENERAL), Register::RAX)));
+        for at in 0..count {
+            let (code, first) = match wide {
+                true => (Code::EVEX_Vmovups_zmmm512_k1z_zmm, Register::ZMM0),
+                false => (Code::VEX_Vmovups_ymmm256_ymm, Register::YMM0),
+            };
+            emit(&with(Instruction::with2(code, state(at * 64), first + at as u32)));
+        }
+        for at in (0..8).filter(|_| wide) {
+            let k = Register::K0 + at as u32;
+            emit(&with(Instruction::with2(Code::VEX_Kmovq_m64_kr, state(MASKS + at * 8), k)));
+        }
+        emit(&Instruction::with(Code::VEX_Vzeroupper));
+        emit(&Instruction::with(Code::Retnq));
+        encoder.take_buffer()
+    }
+
+    fn execute(code: &[u8], state: &mut State) {
+        let mut map = memmap2::MmapMut::map_anon(code.len()).unwrap();
+        map.copy_from_slice(code);
+        let map = map.make_exec().unwrap();
+        // SAFETY: `routine` wrote a System V function of one argument, which saves what it changes
+        // or changes what it may, and touches nothing but the state and its stack.
+        let run =
+            unsafe { std::mem::transmute::<*const u8, extern "C" fn(*mut State)>(map.as_ptr()) };
+        run(state);
+    }
+
+    fn random_state(i: &Instruction, kind: EmitterKind, rng: &mut Rng) -> State {
+        let mut state = State {
+            vectors: [[0; 64]; 32],
+            masks: [0; 8],
+            general: [rng.next(), rng.next()],
+            flags: 0,
+            padding: [0; 5],
+            memory: [0; 512],
+        };
+        let storages = [kiln::vir::Storage::F32, kiln::vir::Storage::F64, kiln::vir::Storage::F16];
+        let bytes = state.vectors.as_flattened_mut().chunks_mut(64);
+        for chunk in bytes.chain(state.memory.chunks_mut(64)) {
+            // The same numbers again and again, so that some are equal, or zeros and NaN meet.
+            let storage = rng.pick(&storages);
+            for lane in chunk.chunks_mut(storage.size()) {
+                let element = rng.element(storage).to_le_bytes();
+                lane.copy_from_slice(&element[..lane.len()]);
+            }
+            if rng.below(8) == 0 {
+                chunk.fill(rng.pick(&[0, 0xff]));
+            }
+        }
+        state.masks.iter_mut().for_each(|mask| {
+            *mask = match rng.below(4) {
+                0 => 0,
+                1 => u64::MAX,
+                _ => rng.next(),
+            };
+        });
+        if i.memory_index().is_vector_register() {
+            // Indices that stay in the memory.
+            let index = &mut state.vectors[i.memory_index().number()];
+            let bits = if i.mnemonic() == Mnemonic::Vgatherqpd { 8 } else { 4 };
+            for lane in index.chunks_mut(bits) {
+                let number = (rng.below(32) as i64 - 16).to_le_bytes();
+                lane.copy_from_slice(&number[..bits]);
+            }
+        }
+        if kind == EmitterKind::Avx2 {
+            state.vectors.iter_mut().for_each(|vector| vector[32..].fill(0));
+        }
+        state
+    }
+
+    #[test]
+    fn have_the_bits_of_the_machine() {
+        let host = Cpu::host();
+        let kinds = [(EmitterKind::Avx512, host.avx512), (EmitterKind::Avx2, host.avx2)];
+        for kind in kinds.into_iter().filter(|&(_, has)| has).map(|(kind, _)| kind) {
+            let forms = forms(kind);
+            let mut rng = Rng::new(5);
+            for (form, found) in &forms {
+                for _ in 0..12 {
+                    let mut i = *found;
+                    if (0..i.op_count()).any(|at| i.op_kind(at) == OpKind::Memory) {
+                        i.set_memory_base(Register::R8);
+                        let gathers = i.memory_index().is_vector_register();
+                        if !gathers {
+                            i.set_memory_index(Register::None);
+                        }
+                        i.set_memory_displ_size(1);
+                        let aligned = matches!(i.mnemonic(), Mnemonic::Vmovaps | Mnemonic::Vmovapd);
+                        let at = if aligned { 0 } else { rng.below(128) as i64 - 64 };
+                        i.set_memory_displacement64(at as u64);
+                    }
+                    compare(&i, kind, form, &mut rng);
+                }
+            }
+            assert!(forms.len() > 100, "{kind}: {} forms", forms.len());
+            println!("{kind}: {} forms of instructions", forms.len());
+        }
+    }
+
+    /// A register's bytes. Of a multiply-add with several NaN, manufacturers need not agree which
+    /// of them comes out.
+    fn any_nan(i: &Instruction, bytes: &[u8; 64]) -> [u8; 64] {
+        let mut bytes = *bytes;
+        let name = format!("{:?}", i.mnemonic());
+        let is_multiply_add = ["Vfm", "Vfnm"].iter().any(|start| name.starts_with(start));
+        if is_multiply_add && name.ends_with("ps") {
+            for lane in bytes.as_chunks_mut().0 {
+                if f32::from_le_bytes(*lane).is_nan() {
+                    *lane = [0xff; 4];
+                }
+            }
+        } else if is_multiply_add {
+            for lane in bytes.as_chunks_mut().0 {
+                if f64::from_le_bytes(*lane).is_nan() {
+                    *lane = [0xff; 8];
+                }
+            }
+        }
+        bytes
+    }
+
+    fn compare(i: &Instruction, kind: EmitterKind, form: &str, rng: &mut Rng) {
+        let before = random_state(i, kind, rng);
+        let mut memory = Memory::new();
+        let region = memory.add("the memory", before.memory.to_vec(), 0, Access::ReadWrite);
+        let mut processor = Processor::new(memory);
+        processor.vectors = before.vectors.map(Vector);
+        processor.masks = before.masks;
+        processor.general[Register::RAX.number()] = before.general[0];
+        processor.general[Register::RDI.number()] = before.general[1];
+        let middle = processor.memory.address(region) + MIDDLE as u64;
+        processor.general[Register::R8.number()] = middle;
+        processor.flags = Flags::default();
+        processor.execute(i).unwrap_or_else(|fault| panic!("{form}: {fault}"));
+
+        let mut after = before.clone();
+        execute(&routine(i, kind), &mut after);
+        for (at, (got, want)) in processor.vectors.iter().zip(&after.vectors).enumerate() {
+            let (got, want) = (any_nan(i, &got.0), any_nan(i, want));
+            assert!(got == want, "{form}, register {at}: {got:02x?}, not {want:02x?}");
+        }
+        if kind == EmitterKind::Avx512 {
+            assert_eq!(processor.masks, after.masks, "{form}");
+        }
+        assert!(processor.memory.bytes(region) == after.memory, "{form}: memory differs");
+        assert_eq!(processor.general[Register::RAX.number()], after.general[0], "{form}");
+        let Flags { carry, zero, sign, overflow } = processor.flags;
+        for (flag, bit) in [(carry, 0), (zero, 6), (sign, 7), (overflow, 11)] {
+            if let Some(flag) = flag {
+                assert_eq!(flag, after.flags >> bit & 1 == 1, "{form}: flag {bit}");
             }
         }
     }

@@ -1,15 +1,12 @@
 //! `f16` and `bf16`: storage types, computed with as `f32` and rounded once when stored.
 
+mod common;
+
+use common::runner::kinds;
 use half::{bf16, f16};
 use kiln::ir::{Op, parse};
 use kiln::{CompileOptions, DType, EmitterKind, Kernel, Mode, Tensor, compile_text, compile_with};
 use ndarray::{Array1, ArrayD, s};
-
-/// Every emitter that this machine has, and the interpreter.
-fn emitters() -> Vec<EmitterKind> {
-    let all = EmitterKind::ALL.into_iter().filter(|&kind| kind != EmitterKind::Auto);
-    all.filter(|&kind| compiled("x", kind).is_ok()).collect()
-}
 
 fn compiled(text: &str, emitter: EmitterKind) -> Result<Kernel, kiln::CompileError> {
     compile_with(&parse(text)?, CompileOptions::new().emitter(emitter))
@@ -32,7 +29,7 @@ fn all_halves() -> [(&'static str, Tensor, Vec<f32>); 2] {
 #[test]
 fn every_half_is_loaded_exactly() {
     for (name, input, expected) in all_halves() {
-        for emitter in emitters() {
+        for emitter in kinds() {
             let kernel =
                 compiled(&format!("kernel k(x: {name}[n]) {{ f32(x) }}"), emitter).unwrap();
             let got = run(&kernel, &input).into_f32().unwrap();
@@ -48,7 +45,7 @@ fn every_half_is_loaded_exactly() {
 #[test]
 fn every_half_is_stored_as_it_was_loaded() {
     for (name, input, _) in all_halves() {
-        for emitter in emitters() {
+        for emitter in kinds() {
             let kernel = compiled(&format!("kernel k(x: {name}[n]) {{ {name}(f32(x)) }}"), emitter);
             let got = run(&kernel.unwrap(), &input);
             let bits = |tensor: &Tensor| -> Vec<u16> {
@@ -85,7 +82,7 @@ fn stores_round_once() {
         exact.iter().map(|&x| key(dtype.round(x))).collect()
     };
     let exact_singles: Vec<f64> = singles.iter().map(|&x| x.into()).collect();
-    for emitter in emitters() {
+    for emitter in kinds() {
         for dtype in [DType::F16, DType::BF16] {
             for (from, input, exact) in [
                 ("f32", Tensor::from(singles.clone()), &exact_singles),
@@ -121,7 +118,7 @@ fn emitters_agree_at_every_length_and_stride() {
     let values = |salt: f32| Array1::from_iter((0..300).map(|i| (i as f32 * salt).sin() * 6.0));
     let (x, y) = (values(0.7).mapv(f16::from_f32), values(1.3).mapv(bf16::from_f32));
     let expected = compiled(text, EmitterKind::Interp).unwrap();
-    for emitter in emitters() {
+    for emitter in kinds() {
         let kernel = compiled(text, emitter).unwrap();
         for n in 0..=131 {
             for step in [1, 2, -1] {

@@ -3,21 +3,13 @@
 mod common;
 
 use common::Rng;
+use common::runner::kinds;
 use half::{bf16, f16};
 use kiln::ir::{self, Array, Input, NodeId, Op, Scalar, Typing, eval, parse};
 use kiln::{CompileOptions, DType, EmitterKind, Graph, Kernel, Mode, Tensor, View, compile_with};
 use ndarray::{Array1, Array2, s};
 
 const INTEGERS: [DType; 3] = [DType::U8, DType::I32, DType::I64];
-
-/// Every emitter that this machine has, and the interpreter.
-fn emitters() -> Vec<EmitterKind> {
-    let graph = parse("x").unwrap();
-    let works =
-        |kind: &EmitterKind| compile_with(&graph, CompileOptions::new().emitter(*kind)).is_ok();
-    let all = EmitterKind::ALL.into_iter().filter(|&kind| kind != EmitterKind::Auto);
-    all.filter(works).collect()
-}
 
 fn compiled(graph: &Graph, emitter: EmitterKind) -> Kernel {
     compile_with(graph, CompileOptions::new().emitter(emitter)).unwrap()
@@ -203,7 +195,7 @@ fn every_op_computes_what_rust_does() {
             let has_type = op.result_type(&vec![dtype; op.arity()]).is_some();
             let is_cast = matches!(op.info().typing, Typing::Cast(_));
             if has_type && !is_cast && op != Op::Clamp {
-                emitters().into_iter().for_each(|emitter| check_op(op, dtype, emitter, 3_000));
+                kinds().into_iter().for_each(|emitter| check_op(op, dtype, emitter, 3_000));
                 count += 1;
             }
         }
@@ -223,7 +215,7 @@ fn quotients_are_exact() {
 #[test]
 fn every_quotient_of_bytes() {
     let (a, b): (Vec<i64>, Vec<i64>) = (0..256).flat_map(|a| (0..256).map(move |b| (a, b))).unzip();
-    for emitter in emitters() {
+    for emitter in kinds() {
         for op in [Op::Div, Op::Rem, Op::Mul, Op::Shl, Op::Shr] {
             let kernel = compiled(&single(op, &[DType::U8; 2]), emitter);
             let inputs = [tensor(DType::U8, &a), tensor(DType::U8, &b)];
@@ -243,7 +235,7 @@ fn shifts_by_numbers() {
             let text =
                 format!("kernel k(x: {dtype}[n]) {{ (shl(x, {amount}), shr(x, {amount})) }}");
             let graph = parse(&text).unwrap();
-            for emitter in emitters() {
+            for emitter in kinds() {
                 let got = compiled(&graph, emitter).run(&[tensor(dtype, &x).view()]).unwrap();
                 for (op, got) in [Op::Shl, Op::Shr].into_iter().zip(&got) {
                     let expected: Vec<i64> =
@@ -323,7 +315,7 @@ fn casts_saturate_and_round_once() {
                 })
                 .collect();
             let graph = single(Op::cast_to(to), &[from]);
-            for emitter in emitters() {
+            for emitter in kinds() {
                 let got = compiled(&graph, emitter).run(&[input.view()]).unwrap().remove(0);
                 for ((got, expected), value) in elements(&got).iter().zip(&expected).zip(&scalars) {
                     assert_eq!(got, expected, "{emitter}: {value:?} from {from} to {to}");
@@ -345,7 +337,7 @@ fn every_length_and_stride() {
     let x = Array1::from_iter(numbers.iter().map(|&v| v as u8));
     let y = Array1::from_iter(numbers.iter().rev().map(|&v| v as i32));
     let z = Array1::from(numbers);
-    for emitter in emitters() {
+    for emitter in kinds() {
         let kernel = compiled(&graph, emitter);
         for n in 0..=131usize {
             for step in [1, 2, -1] {
@@ -379,7 +371,7 @@ fn broadcasting() {
     let x = Array2::from_shape_fn((5, 33), |(i, j)| (i * 1_000_003 + j * 77_777) as i32);
     let y = Array1::from_iter((0..33).map(|j| (j as i64 - 16) << 40));
     let z = Array2::from_shape_fn((5, 1), |(i, _)| 250 + i as u8);
-    for emitter in emitters() {
+    for emitter in kinds() {
         let got = compiled(&graph, emitter).run(&[(&x).into(), (&y).into(), (&z).into()]);
         let got = got.unwrap().remove(0).into_i64().unwrap();
         for ((i, j), &x) in x.indexed_iter() {
@@ -475,7 +467,7 @@ fn random_graphs_have_one_meaning() {
         });
         let expected = eval(&graph, &arrays.map(Result::unwrap)).unwrap();
         let mut options: Vec<CompileOptions> =
-            emitters().into_iter().map(|kind| CompileOptions::new().emitter(kind)).collect();
+            kinds().into_iter().map(|kind| CompileOptions::new().emitter(kind)).collect();
         options.push(CompileOptions::new().mode(Mode::Strict));
         options.push(CompileOptions::new().mode(Mode::Fast));
         options.push(CompileOptions::unfused());

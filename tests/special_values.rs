@@ -1,8 +1,12 @@
 //! Results at limits, zeros, poles and infinities, by bits: IEEE 754's for `pow`, `atan2` and `hypot`,
-//! and those of the functions of one operand.
+//! and those of the functions of one operand. Every emitter has the interpreter's.
 
+mod common;
+
+use common::{differs, emitters};
+use kiln::emit::Operand;
 use kiln::lower::{Tier, op_program_in};
-use kiln::vir::interp;
+use kiln::vir::{Program, interp};
 use kiln_ir::{DType, Op, Typing};
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
 
@@ -34,12 +38,37 @@ fn check<const N: usize>(op: Op, dtype: DType, tier: Tier, rows: &[([f64; N], f6
         .collect();
     let slices: Vec<&[u64]> = columns.iter().map(Vec::as_slice).collect();
     let results = interp::run(&program, &slices, rows.len()).swap_remove(0);
+    emitters_agree(&program, &columns, &results);
     for ((operands, expected), result) in rows.iter().zip(results) {
         let got = value(dtype, result);
         let nearest = bits(dtype, *expected);
         let steps = u64::from(expected.abs() % FRAC_PI_4 == 0.0 && *expected != 0.0);
         let same = result.abs_diff(nearest) <= steps || got.is_nan() && expected.is_nan();
         assert!(same, "{}{operands:?} in {dtype}, {tier:?}: {got:e}, not {expected:e}", op.name());
+    }
+}
+
+/// Runs the code of every emitter; the last row fills its last vector.
+fn emitters_agree(program: &Program, columns: &[Vec<u64>], expected: &[u64]) {
+    let size = program.outputs[0].storage.size();
+    for code in emitters(program) {
+        let n = expected.len().next_multiple_of(code.lanes());
+        let bytes = |column: &Vec<u64>| -> Vec<u8> {
+            let last = expected.len() - 1;
+            let elements = (0..n).map(|at| column[at.min(last)].to_le_bytes());
+            elements.flat_map(|element| element.into_iter().take(size)).collect()
+        };
+        let inputs: Vec<Vec<u8>> = columns.iter().map(bytes).collect();
+        let operands: Vec<Operand> = inputs.iter().map(|bytes| Operand::Array(bytes)).collect();
+        let mut output = vec![0; n * size];
+        code.apply(n, &operands, &mut [&mut output]);
+        for (at, (got, &want)) in output.chunks(size).zip(expected).enumerate() {
+            let mut word = [0; 8];
+            word[..size].copy_from_slice(got);
+            let (got, storage) = (u64::from_le_bytes(word), program.outputs[0].storage);
+            let emitter = code.emitter();
+            assert!(!differs(storage, got, want), "{emitter}, row {at}: {got:#x}\n{program}");
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::memory::{Memory, Outside};
 use crate::routine::{Routine, Step};
 use crate::{general, mask, shuffle, vector};
-use iced_x86::{Formatter, Instruction, NasmFormatter, OpKind, Register};
+use iced_x86::{Formatter, Instruction, NasmFormatter, OpKind, Register, RoundingControl};
 use std::fmt;
 
 /// A vector register.
@@ -190,12 +190,17 @@ impl Processor {
     }
 
     fn dispatch(&mut self, step: &Step) -> Result<Next, Refusal> {
+        let i = &step.instruction;
+        // Another direction of rounding than the environment's.
+        if i.rounding_control() != RoundingControl::None || i.suppress_all_exceptions() {
+            return Err(Refusal::Unknown);
+        }
         if let Some(lanewise) = &step.lanewise {
             vector::lanewise(self, step, lanewise)?;
             return Ok(Next::Step(step.next));
         }
         for family in [vector::execute, shuffle::execute, mask::execute] {
-            match family(self, &step.instruction) {
+            match family(self, i) {
                 Err(Refusal::Unknown) => {}
                 done => return done.map(|()| Next::Step(step.next)),
             }

@@ -5,7 +5,6 @@ use crate::vector::{self, Lanewise};
 use iced_x86::{
     Code, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register,
 };
-use std::collections::BTreeMap;
 
 /// An instruction with what is known before it runs.
 #[derive(Clone, Debug)]
@@ -20,7 +19,12 @@ pub(crate) struct Step {
 
 impl Step {
     pub(crate) fn alone(instruction: Instruction) -> Step {
-        Step { instruction, lanewise: vector::lanes_of(&instruction), next: 0, target: 0 }
+        Step {
+            instruction,
+            lanewise: vector::lanes_of(&instruction),
+            next: usize::MAX,
+            target: usize::MAX,
+        }
     }
 }
 
@@ -34,26 +38,31 @@ pub struct Routine {
 impl Routine {
     /// Decodes a function.
     pub fn decode(code: &[u8]) -> Result<Routine, Fault> {
-        let mut found: BTreeMap<u64, Instruction> = BTreeMap::new();
+        let outside = |at: u64| Fault {
+            at,
+            instruction: String::new(),
+            what: format!("there are {} bytes of code", code.len()),
+        };
+        // For each byte that an instruction begins at, the number of its step.
+        let mut numbers = vec![usize::MAX; code.len()];
+        let mut steps: Vec<Step> = Vec::new();
         let mut pending = vec![0];
         while let Some(start) = pending.pop() {
             let mut decoder = Decoder::with_ip(64, code, 0, DecoderOptions::NONE);
-            let outside = |at: u64| Fault {
-                at,
-                instruction: String::new(),
-                what: format!("there are {} bytes of code", code.len()),
-            };
             decoder.set_position(start as usize).map_err(|_| outside(start))?;
             decoder.set_ip(start);
-            while !found.contains_key(&decoder.ip()) {
-                if !decoder.can_decode() {
-                    return Err(outside(decoder.ip()));
+            loop {
+                let number =
+                    numbers.get_mut(decoder.position()).ok_or_else(|| outside(decoder.ip()))?;
+                if *number != usize::MAX {
+                    break;
                 }
+                *number = steps.len();
                 let instruction = decoder.decode();
                 if instruction.code() == Code::INVALID {
                     return Err(Fault::new(&instruction, "is no instruction"));
                 }
-                found.insert(instruction.ip(), instruction);
+                steps.push(Step::alone(instruction));
                 if instruction.op0_kind() == OpKind::NearBranch64 {
                     pending.push(instruction.near_branch_target());
                 }
@@ -63,17 +72,13 @@ impl Routine {
                 }
             }
         }
-        let index: BTreeMap<u64, usize> = found.keys().copied().zip(0..).collect();
-        let place = |at: u64| index.get(&at).copied().unwrap_or(usize::MAX);
-        let step = |instruction: &Instruction| Step {
-            next: place(instruction.next_ip()),
-            target: match instruction.op0_kind() {
-                OpKind::NearBranch64 => place(instruction.near_branch_target()),
-                _ => usize::MAX,
-            },
-            ..Step::alone(*instruction)
-        };
-        let steps: Vec<Step> = found.values().map(step).collect();
+        let place = |at: u64| numbers.get(at as usize).copied().unwrap_or(usize::MAX);
+        for step in &mut steps {
+            step.next = place(step.instruction.next_ip());
+            if step.instruction.op0_kind() == OpKind::NearBranch64 {
+                step.target = place(step.instruction.near_branch_target());
+            }
+        }
         let frame = |step: &Step| {
             let i = &step.instruction;
             let grows = i.mnemonic() == Mnemonic::Sub && i.op0_register() == Register::RSP;
@@ -84,7 +89,7 @@ impl Routine {
         Ok(Routine { steps, stack })
     }
 
-    /// Its instructions, in order of their addresses.
+    /// Its instructions, as they were found.
     pub fn instructions(&self) -> impl Iterator<Item = &Instruction> {
         self.steps.iter().map(|step| &step.instruction)
     }

@@ -454,6 +454,7 @@ fn repeat(p: &mut Processor, i: &Instruction, bits: usize) -> Result<(), Refusal
 }
 
 /// Elements at addresses of their own, by indices as wide as they. Afterwards the mask is clear.
+/// (The decoder refuses what the machine does: registers that are not apart.)
 fn gather(p: &mut Processor, i: &Instruction, bits: usize) -> Result<(), Refusal> {
     let (into, index) = (i.op0_register().number(), i.memory_index().number());
     let lanes = width(i.op0_register()) / bits;
@@ -462,10 +463,6 @@ fn gather(p: &mut Processor, i: &Instruction, bits: usize) -> Result<(), Refusal
         true => signs(&p.register(i, 2), bits, lanes),
         false => predicate(p, i, lanes),
     };
-    let shared = by_vector && [into, index].contains(&i.op2_register().number());
-    if into == index || shared || (!by_vector && i.op_mask() == Register::None) {
-        return refuse("the machine refuses a gather with these registers");
-    }
     let (indices, mut result, base) = (p.vectors[index], p.vectors[into], p.address(i));
     for lane in (0..lanes).filter(|lane| mask >> lane & 1 == 1) {
         let number = match bits {
