@@ -134,7 +134,7 @@ fn instructions(code: &[u8]) -> Vec<Instruction> {
 mod tests {
     use super::{instructions, is_store, twin};
     use crate::cpu::Cpu;
-    use crate::emit::{EmitterKind, compile};
+    use crate::emit::{EmitterKind, compile, emulated};
     use crate::vir::{Builder, Storage};
     use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 
@@ -173,10 +173,12 @@ mod tests {
         b.output(sum, Storage::F32);
         let program = b.finish();
         for kind in [EmitterKind::Cranelift, EmitterKind::Avx2, EmitterKind::Avx512] {
-            let Ok(code) = compile(&program, kind, Cpu::host()) else { continue };
-            if cfg!(not(target_arch = "x86_64")) {
-                continue;
-            }
+            // Nothing is executed, so any machine will do.
+            let code = match kind {
+                EmitterKind::Cranelift if cfg!(not(target_arch = "x86_64")) => continue,
+                EmitterKind::Cranelift => compile(&program, kind, Cpu::host()).unwrap(),
+                _ => emulated::compile(&program, kind, |_| Box::new(|_, _| ())).unwrap(),
+            };
             let found = instructions(code.machine_code());
             let stores = found.iter().filter(|instruction| is_store(instruction)).count();
             assert_eq!(stores as u32 * code.bits() / 32, code.lanes() as u32, "{kind}");

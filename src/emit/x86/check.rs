@@ -16,7 +16,7 @@ use super::isa::{Class, Isa};
 use super::machine::{Form, Function, Inst, Reg, Source, move_code, spill_code};
 use super::opcode::Op;
 use smallvec::SmallVec;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// What a place may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +27,7 @@ enum Fact {
     Input { slot: u32, at: i32 },
 }
 
-/// All that a place holds: more than one thing where the program itself copies.
+/// All that a place holds: more than one thing where the program copies in a cold region.
 type Facts = SmallVec<[Fact; 2]>;
 
 /// Checks what was made of `function`.
@@ -54,9 +54,8 @@ struct Checker<'a> {
     slots: u32,
     /// What a register is by definition: a copy of another, or of an input.
     copies: HashMap<Reg, Fact>,
-    /// The cold region in which something is defined; those of inputs are where they are loaded
-    /// first.
-    regions: HashMap<Fact, usize>,
+    /// For each cold region and each fact, the registers defined inside whose value it is.
+    inside: HashMap<(usize, Fact), SmallVec<[Reg; 1]>>,
     /// Whether an output was written, so that inputs may be gone.
     stored: bool,
     /// The number of the region, and what was held where it began.
@@ -71,31 +70,23 @@ const SLOTS: usize = MASKS + 8;
 
 impl<'a> Checker<'a> {
     fn new(function: &'a Function, allocation: &Allocation) -> Checker<'a> {
-        let mut copies = HashMap::new();
-        let mut regions = HashMap::new();
-        let (mut region, mut count) = (None, 0);
-        let mut loaded: HashSet<Fact> = HashSet::new();
+        let copy = |inst: &Inst| Some((inst.def?, copied(function, inst)?));
+        let copies: HashMap<Reg, Fact> = function.insts.iter().filter_map(copy).collect();
+        let mut inside: HashMap<_, SmallVec<[Reg; 1]>> = HashMap::new();
+        let (mut cold, mut count) = (None, 0);
         for inst in &function.insts {
             match inst.form {
                 Form::ColdStart => {
-                    region = Some(count);
+                    cold = Some(count);
                     count += 1;
                 }
-                Form::ColdEnd => region = None,
+                Form::ColdEnd => cold = None,
                 _ => {}
             }
-            let Some(def) = inst.def else { continue };
-            if let Some(region) = region {
-                regions.insert(Fact::Reg(def), region);
-            }
-            let Some(fact) = copied(function, inst) else { continue };
-            copies.insert(def, fact);
-            let is_input = matches!(fact, Fact::Input { .. });
-            if is_input
-                && loaded.insert(fact)
-                && let Some(region) = region
-            {
-                regions.insert(fact, region);
+            if let (Some(region), Some(def)) = (cold, inst.def) {
+                for fact in values(&copies, def) {
+                    inside.entry((region, fact)).or_default().push(def);
+                }
             }
         }
         Checker {
@@ -103,7 +94,7 @@ impl<'a> Checker<'a> {
             held: vec![Facts::new(); SLOTS + allocation.slots as usize],
             slots: allocation.slots,
             copies,
-            regions,
+            inside,
             stored: false,
             cold: None,
             count: 0,
@@ -120,47 +111,36 @@ impl<'a> Checker<'a> {
     /// of the program and those of the allocation differ.
     fn walk(&mut self, insts: &[Inst], items: &[Item]) -> Result<(), String> {
         let function = self.function;
-        let is_copy = |inst: &Inst| copied(function, inst).is_some();
-        let mut next = 0;
+        let mut due = insts.iter().filter(|inst| copied(function, inst).is_none());
         let mut tested = false;
         for (at, item) in items.iter().enumerate() {
-            let copies = insts[next..].iter().take_while(|inst| is_copy(inst)).count();
-            let due = insts.get(next + copies);
             let was_tested = std::mem::take(&mut tested);
             let done = match item {
                 Item::Inst(placed) => match self.copy(placed) {
-                    Some((to, from)) => {
-                        self.copied(to, from, &insts[next..next + copies])?;
-                        continue;
-                    }
-                    None => match due {
+                    Some((to, from)) => self.copied(to, from),
+                    None => match due.next() {
                         None => Err("is of no instruction".to_string()),
                         Some(inst) => {
                             tested = inst.form == Form::ColdStart;
                             self.inst(inst, placed, at == 0)
+                                .map_err(|fault| format!("{inst:?}: {fault}"))
                         }
                     },
                 },
-                Item::ColdStart => {
-                    if !was_tested {
-                        return Err(format!("item {at}: a region begins without a test"));
-                    }
+                Item::ColdStart if was_tested => {
                     self.cold = Some((self.count, self.held.clone()));
                     self.count += 1;
-                    continue;
+                    Ok(())
                 }
-                Item::ColdEnd => match due {
+                Item::ColdStart => Err("a region begins without a test".to_string()),
+                Item::ColdEnd => match due.next() {
                     Some(Inst { form: Form::ColdEnd, .. }) => self.join(),
                     _ => Err("a region ends elsewhere".to_string()),
                 },
             };
-            done.map_err(|fault| format!("item {at}, {item:?} of {due:?}: {fault}"))?;
-            next += copies + 1;
+            done.map_err(|fault| format!("item {at}, {item:?}: {fault}"))?;
         }
-        match insts[next..].iter().find(|inst| !is_copy(inst)) {
-            Some(inst) => Err(format!("{inst:?} is missing")),
-            None => Ok(()),
-        }
+        due.next().map_or(Ok(()), |inst| Err(format!("{inst:?} is missing")))
     }
 
     /// The index of a register or a slot, if it is one of those that there are.
@@ -192,15 +172,7 @@ impl<'a> Checker<'a> {
 
     /// Whether one of `facts` is the value of `reg`.
     fn is_value(&self, facts: &Facts, reg: Reg) -> bool {
-        let mut fact = Fact::Reg(reg);
-        loop {
-            if facts.contains(&fact) {
-                return true;
-            }
-            let Fact::Reg(reg) = fact else { return false };
-            let Some(&of) = self.copies.get(&reg) else { return false };
-            fact = of;
-        }
+        values(&self.copies, reg).any(|fact| facts.contains(&fact))
     }
 
     /// An instruction that only moves a whole register: where to and where from.
@@ -230,15 +202,8 @@ impl<'a> Checker<'a> {
         moves.then_some((to, from))
     }
 
-    /// A copy was made while the program's own `copies` are due.
-    fn copied(&mut self, to: Place, from: Place, copies: &[Inst]) -> Result<(), String> {
-        let mut facts = self.facts(from)?;
-        for copy in copies {
-            let Some(def) = copy.def else { continue };
-            if self.is_value(&facts, def) && !facts.contains(&Fact::Reg(def)) {
-                facts.push(Fact::Reg(def));
-            }
-        }
+    fn copied(&mut self, to: Place, from: Place) -> Result<(), String> {
+        let facts = self.facts(from)?;
         let index = self.index(to).ok_or_else(|| format!("{to:?} can hold nothing"))?;
         self.held[index] = facts;
         Ok(())
@@ -389,11 +354,26 @@ impl<'a> Checker<'a> {
         let Some((region, before)) = self.cold.take() else {
             return Err("a region ends that did not begin".to_string());
         };
-        for (after, before) in self.held.iter_mut().zip(&before) {
-            after.retain(|fact| before.contains(fact) || self.regions.get(fact) == Some(&region));
+        for (held, before) in self.held.iter_mut().zip(&before) {
+            let after = std::mem::take(held);
+            held.extend(after.iter().copied().filter(|fact| before.contains(fact)));
+            let inside = after.iter().filter_map(|&fact| self.inside.get(&(region, fact)));
+            for &reg in inside.flatten() {
+                if !held.contains(&Fact::Reg(reg)) {
+                    held.push(Fact::Reg(reg));
+                }
+            }
         }
         Ok(())
     }
+}
+
+/// All facts that are the value of `reg`: itself, and what it is a copy of.
+fn values(copies: &HashMap<Reg, Fact>, reg: Reg) -> impl Iterator<Item = Fact> {
+    std::iter::successors(Some(Fact::Reg(reg)), |fact| match fact {
+        Fact::Reg(reg) => copies.get(reg).copied(),
+        Fact::Input { .. } => None,
+    })
 }
 
 /// What an instruction of the program copies, if that is all it does.

@@ -7,8 +7,8 @@
 use super::allocate::{Address, Allocation, Item, Place, Placed, allocate};
 use super::check::check;
 use super::encode::{Loops, encode};
-use super::isa::Isa;
-use super::machine::Function;
+use super::isa::{Class, Isa};
+use super::machine::{Function, move_code};
 use super::select::Constants;
 use super::{Functions, functions};
 use crate::vir::{Builder, Program, Storage, Type, Value, interp};
@@ -84,6 +84,18 @@ fn crowded(values: usize, ty: Type, other: Storage, rng: &mut Rng) -> Program {
     let sum = b.select(parity, sum, x);
     b.output(sum, storage);
     b.output(rest, other);
+    b.finish()
+}
+
+/// A polynomial, whose coefficients are constants.
+fn polynomial(degree: usize) -> Program {
+    let mut b = Builder::new();
+    let x = b.input(Storage::F32);
+    let coefficients: Vec<Value> =
+        (0..=degree).map(|n| b.float(Type::F32, 1.5 + n as f64)).collect();
+    let horner = |sum, &next: &Value| b.fma(sum, x, next);
+    let sum = coefficients.iter().skip(1).fold(coefficients[0], horner);
+    b.output(sum, Storage::F32);
     b.finish()
 }
 
@@ -258,22 +270,22 @@ fn moves(placed: &Placed) -> bool {
 }
 
 /// Mistakes of each kind in each subject.
-const EACH: usize = 25;
+const EACH: usize = 50;
 
 #[test]
 fn what_changes_a_result_is_refused() {
     let mut rng = Rng(1);
     let mut subjects = Vec::new();
     for isa in [Isa::Avx512, Isa::Avx2] {
+        let mut programs = vec![polynomial(9)];
         for (values, ty, other) in [
             (20, Type::F32, Storage::F32),
-            (40, Type::F64, Storage::F64),
-            (60, Type::F32, Storage::F64),
+            (50, Type::F32, Storage::F64),
             (30, Type::F64, Storage::F32),
         ] {
-            let program = crowded(values, ty, other, &mut rng);
-            subjects.push(Subject::new(program, isa, &mut rng));
+            programs.push(crowded(values, ty, other, &mut rng));
         }
+        subjects.extend(programs.into_iter().map(|program| Subject::new(program, isa, &mut rng)));
     }
     // How many were made, changed a result, and were refused.
     let mut counts = [[0; 3]; Mutation::ALL.len()];
@@ -305,6 +317,62 @@ fn what_changes_a_result_is_refused() {
     }
     println!("made, changed a result, refused: {counts:?}");
     for (mutation, [made, changed, _]) in Mutation::ALL.iter().zip(counts) {
-        assert!(changed >= 5, "{mutation:?}: {changed} of {made} change a result");
+        assert!(changed >= 10, "{mutation:?}: {changed} of {made} change a result");
     }
+}
+
+/// It would be right if the loop had one turn.
+#[test]
+fn a_constant_in_a_register_outlives_the_turn() {
+    for isa in [Isa::Avx512, Isa::Avx2] {
+        let (mut refused, mut changed) = (0, 0);
+        for program in (1..20).map(polynomial) {
+            let subject = Subject::new(program, isa, &mut Rng(7));
+            for at in 0..subject.allocations[0].prologue.len() {
+                let mut allocations = subject.allocations.clone();
+                let Allocation { prologue, items, .. } = &mut allocations[0];
+                let Item::Inst(constant) = prologue[at] else { panic!("it is loaded") };
+                // A copy of what was stored last.
+                let stored = items.iter().rev().find_map(|item| match item {
+                    Item::Inst(Placed { operands: [_, from @ Place::Vector(_), ..], .. }) => {
+                        Some(*from)
+                    }
+                    _ => None,
+                });
+                let operands = [constant.operands[0], stored.unwrap(), Place::None, Place::None];
+                let code = move_code(isa, Class::Vector);
+                items.push(Item::Inst(Placed { code, operands, ..constant }));
+                let fault = check(&subject.functions[0], &allocations[0]).unwrap_err();
+                assert!(fault.contains("should hold"), "{fault}");
+                refused += 1;
+                changed += usize::from(subject.is_right(&allocations) == Some(false));
+            }
+        }
+        assert!(changed > 0, "{isa:?}: {changed} of {refused} change a result");
+    }
+}
+
+/// Hot code finds its values where it left them, whether the region ran or not.
+#[test]
+fn a_cold_region_puts_back_what_it_took() {
+    let mut seen = 0;
+    for isa in [Isa::Avx512, Isa::Avx2] {
+        let program = crowded(40, Type::F32, Storage::F32, &mut Rng(7));
+        let subject = Subject::new(program, isa, &mut Rng(7));
+        let (function, allocation) = (&subject.functions[0], &subject.allocations[0]);
+        let starts = |at: &usize| matches!(allocation.items[*at], Item::ColdStart);
+        for start in (0..allocation.items.len()).filter(starts) {
+            let end = (start..).find(|&at| matches!(allocation.items[at], Item::ColdEnd)).unwrap();
+            let Item::Inst(last) = allocation.items[end - 1] else { continue };
+            // What is loaded last is what the path around it still has.
+            if !matches!(last.operands[1], Place::Memory(Address::Stack(_))) {
+                continue;
+            }
+            let mut wrong = allocation.clone();
+            wrong.items.remove(end - 1);
+            assert!(check(function, &wrong).is_err());
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "no region took a register");
 }
