@@ -57,16 +57,22 @@ pub fn emulate(kinds: &[EmitterKind], load: Load) {
 /// The code of an emitter that [`emulate`] was told of.
 pub(super) fn stand_in(program: &Program, kind: EmitterKind) -> Option<Result<Code, EmitError>> {
     let (kinds, load) = STAND_IN.get()?;
-    kinds.contains(&kind).then(|| x86::compile_for(program, kind, *load))
+    kinds.contains(&kind).then(|| compile_verified(program, kind, *load))
 }
 
 /// The code of one of the x86 emitters, executed by what `load` makes.
+///
+/// # Panics
+///
+/// If `kind` is another emitter.
 pub fn compile(program: &Program, kind: EmitterKind, load: Load) -> Result<Code, EmitError> {
     vir::verify(program).map_err(EmitError::Invalid)?;
-    assert!(
-        matches!(kind, EmitterKind::Avx2 | EmitterKind::Avx512),
-        "no code of {kind} is executed"
-    );
+    compile_verified(program, kind, load)
+}
+
+fn compile_verified(program: &Program, kind: EmitterKind, load: Load) -> Result<Code, EmitError> {
+    let is_x86 = matches!(kind, EmitterKind::Avx2 | EmitterKind::Avx512);
+    assert!(is_x86, "the {kind} emitter makes no code that could be executed elsewhere");
     x86::compile_for(program, kind, load)
 }
 
@@ -166,17 +172,18 @@ impl Emulated {
             arrays[target].is_output = true;
             targets.push(target);
         }
-        // Several inputs may be one memory.
+        // Several inputs may be one memory; what repeats an element is no output's.
         let first = |input: usize| {
-            let same =
-                |&other: &usize| inputs[other] == inputs[input] && steps[other] == steps[input];
+            let key = |at: usize| (inputs[at], steps[at]);
+            let same = |&other: &usize| steps[input] != 0 && key(other) == key(input);
             (0..input).find(same).unwrap_or(input)
         };
         let sources: Vec<usize> = (0..inputs.len()).map(first).collect();
         let call = Call { n, inputs: &sources, steps, outputs: &targets, pool: &self.pool };
         execute(&call, &mut arrays);
-        for (&to, &target) in outputs.iter().zip(&targets) {
+        for ((&to, &target), storage) in outputs.iter().zip(&targets).zip(&code.outputs) {
             let bytes = &arrays[target].bytes;
+            assert_eq!(bytes.len(), n * storage.size(), "an array changed its size");
             // SAFETY: the caller vouches that so many bytes may be written; the source is a copy.
             unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         }

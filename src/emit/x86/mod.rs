@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! vir::Program ── select, hoist ──► Function ── allocate ──► Allocation ── encode ──► bytes
+//!                                       └──────── check ────────┘
 //! ```
 //!
 //! [`select`] writes both instruction sets from one set of rules: what differs is a row of
