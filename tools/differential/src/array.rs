@@ -30,7 +30,8 @@ impl Elements {
     }
 
     pub(crate) fn value(&self, index: usize) -> Scalar {
-        value_of(self.dtype, self.bits[index])
+        // What no output reads may be of another shape, or empty.
+        value_of(self.dtype, self.bits.get(index).copied().unwrap_or(0))
     }
 
     /// The element that takes part in element `index` of a result of shape `shape`.
@@ -38,8 +39,8 @@ impl Elements {
         let (mut rest, mut at, mut stride) = (index, 0, 1);
         let sizes = self.shape.iter().rev().map(Some).chain(std::iter::repeat(None));
         for (&whole, own) in shape.iter().rev().zip(sizes) {
-            let along = rest % whole;
-            rest /= whole;
+            let along = rest % whole.max(1);
+            rest /= whole.max(1);
             if let Some(&own) = own {
                 at += if own == 1 { 0 } else { along * stride };
                 stride *= own;

@@ -28,6 +28,9 @@ pub struct Cli {
     /// The most failures of one kind that are shrunk.
     #[arg(long, default_value_t = 20)]
     most: usize,
+    /// Only byte strides that are multiples of the element size.
+    #[arg(long)]
+    aligned: bool,
     /// Proves every graph, and counts the rules that fire.
     #[arg(long)]
     coverage: bool,
@@ -49,6 +52,7 @@ impl Cli {
             skip: self.skip.clone(),
             known_rules: self.known_rules.clone(),
             most: self.most,
+            aligned: self.aligned,
             coverage: self.coverage,
             progress: true,
         });

@@ -304,7 +304,31 @@ impl Drawing {
     fn fused(&mut self, fragments: &mut Fragments, float: DType) {
         let index = self.rng.below(fragments.texts.len());
         let Some(body) = fragments.graph(index, float).cloned() else { return };
-        let args = body.inputs().iter().map(|input| self.operand(input.dtype)).collect();
+        let args: Vec<NodeId> = body.inputs().iter().map(|input| self.operand(input.dtype)).collect();
+        // As text has it, parameters have the shapes of what they are bound to.
+        let mut shaped = Graph::new("body");
+        for (input, &arg) in body.inputs().iter().zip(&args) {
+            let dims = self.graph.shape(arg).dims().map(<[Dim]>::to_vec);
+            shaped.input(Input { dims, ..input.clone() }).expect("names differ");
+        }
+        let mut ids: Vec<NodeId> = Vec::new();
+        for (id, node) in body.iter() {
+            let made = match node {
+                Node::Input(index) => shaped.input(shaped.inputs()[*index as usize].clone()),
+                Node::Const(bits) => {
+                    shaped.constant(body.dtype(id), Scalar::from_bits(body.dtype(id), *bits))
+                }
+                Node::Op(op, args) => {
+                    let args: Vec<NodeId> = args.iter().map(|arg| ids[arg.index()]).collect();
+                    shaped.op(*op, &args)
+                }
+                _ => return,
+            };
+            let Ok(made) = made else { return };
+            ids.push(made);
+        }
+        body.outputs().iter().for_each(|output| shaped.output(ids[output.index()]));
+        let body = shaped.normalized();
         if let Ok(id) = self.graph.fused(body.into(), args) {
             self.push(id);
         }

@@ -2,7 +2,7 @@
 
 use crate::array::Elements;
 use crate::rng::Rng;
-use crate::truth::{Real, evaluate, point};
+use crate::truth::{Doubt, Real, Way, evaluate, largest, point};
 use kiln::ir::Scalar;
 use kiln::{DType, Graph};
 use kiln_accuracy::Big;
@@ -12,7 +12,9 @@ use kiln_accuracy::Big;
 pub(crate) enum Fault {
     /// NaN where what was written gives a finite number.
     Nan,
-    /// NaN where what was written gives an infinity.
+    /// The same where there is no true number: what was written rounds to the edge of a domain.
+    NanAsTruth,
+    /// NaN where what was written gives an infinity, and there is a true number.
     NanOfInfinity,
     /// Infinite where what was written gives a finite number, and the true one is finite.
     Infinity,
@@ -43,26 +45,35 @@ pub(crate) fn judge(
     [written, got]: [Scalar; 2],
 ) -> Option<Fault> {
     let dtype = graph.dtype(graph.outputs()[output]);
-    let truth = |shake: Option<&mut Rng>| {
+    let truth = |way: Way<'_>| -> (Real, Doubt) {
         let values = point(inputs, shape, index);
-        evaluate(graph, &values, shake).swap_remove(output)
+        let (mut all, doubt) = evaluate(graph, &values, way);
+        (all.swap_remove(output), doubt)
     };
     let (Scalar::Float(written), Scalar::Float(got)) = (written, got) else {
-        return (written != got && is_wrong(&truth, got)).then_some(Fault::Step);
+        return (written != got && is_wrong(&truth, written, got)).then_some(Fault::Step);
     };
     if written.to_bits() == got.to_bits() || (written.is_nan() && got.is_nan()) {
         return None;
     }
     if dtype == DType::Bool {
-        return is_wrong(&truth, Scalar::Float(got)).then_some(Fault::Step);
+        let [written, got] = [written, got].map(Scalar::Float);
+        return is_wrong(&truth, written, got).then_some(Fault::Step);
     }
     if got.is_nan() {
-        return Some(if written.is_finite() { Fault::Nan } else { Fault::NanOfInfinity });
+        let (exact, doubt) = truth(Way::Exact);
+        return match (exact, written.is_finite()) {
+            (Real::Nan, true) => Some(Fault::NanAsTruth),
+            (_, true) => Some(Fault::Nan),
+            (Real::Nan | Real::Unknown, false) => None,
+            (_, false) => (!doubt.absorbed).then_some(Fault::NanOfInfinity),
+        };
     }
     if written == 0.0 && got == 0.0 {
         // What rounded to zero may have either sign; the true one is right.
-        let exact = truth(None);
+        let (exact, doubt) = truth(Way::Exact);
         let right = match exact {
+            Real::Zero(_) if doubt.absorbed => true,
             Real::Zero(negative) => negative == got.is_sign_negative(),
             Real::Finite(value) => value.is_negative() == got.is_sign_negative(),
             _ => true,
@@ -77,16 +88,21 @@ pub(crate) fn judge(
     if written.is_finite() && got.is_finite() && (written - got).abs() <= SCREEN * unit(written) {
         return None;
     }
-    let exact = truth(None);
+    let (exact, doubt) = truth(Way::Exact);
     match exact {
+        Real::Infinite(_) | Real::Nan if doubt.absorbed => return None,
         Real::Finite(_) | Real::Zero(_) => {}
         Real::Infinite(negative) => {
             let right = got.is_infinite() && (got < 0.0) == negative;
             let fault = if got.is_infinite() { Fault::Infinity } else { Fault::Far };
             return (!right && written.is_infinite()).then_some(fault);
         }
-        Real::Nan if written.is_nan() && got.is_infinite() => return Some(Fault::InfinityOfNan),
-        Real::Nan if written.is_nan() => return Some(Fault::NumberOfNan),
+        Real::Nan if written.is_nan() && got.is_infinite() => {
+            return (!doubt.indeterminate).then_some(Fault::InfinityOfNan);
+        }
+        Real::Nan if written.is_nan() => {
+            return (!doubt.indeterminate).then_some(Fault::NumberOfNan);
+        }
         Real::Nan if got.is_infinite() && written.is_finite() => return Some(Fault::Infinity),
         _ => return None,
     }
@@ -100,8 +116,9 @@ pub(crate) fn judge(
         // On the way a spread of rounding errors may be what overflows.
         let spread = spread(&truth, &exact);
         let near = spread.is_none_or(|spread| exact.abs() + spread > limit);
+        let bounded = matches!(truth(Way::Bounded).0, Real::Infinite(negative) if negative == (got < 0.0));
         let fault = if written.is_nan() { Fault::InfinityOfNan } else { Fault::Infinity };
-        return (!overflows && !near).then_some(fault);
+        return (!overflows && !near && !bounded).then_some(fault);
     }
     let distance = |value: f64| (Big::from_f64(value) - exact.clone()).abs();
     let off = distance(got);
@@ -126,21 +143,12 @@ fn precision(dtype: DType) -> (i32, i32) {
     }
 }
 
-fn largest(dtype: DType) -> f64 {
-    match dtype {
-        DType::F16 => 65504.0,
-        DType::F32 => f32::MAX.into(),
-        DType::BF16 => 3.3895313892515355e38,
-        _ => f64::MAX,
-    }
-}
-
 /// How far rounding moves the true value; none where it may make it anything.
-fn spread(truth: &dyn Fn(Option<&mut Rng>) -> Real, exact: &Big) -> Option<Big> {
+fn spread(truth: &dyn Fn(Way<'_>) -> (Real, Doubt), exact: &Big) -> Option<Big> {
     let mut rng = Rng::new(7);
     let mut spread = Big::from_f64(0.0);
     for _ in 0..8 {
-        let moved = match truth(Some(&mut rng)) {
+        let moved = match truth(Way::Shaken(&mut rng)).0 {
             Real::Finite(value) => value,
             Real::Zero(_) => Big::from_f64(0.0),
             _ => return None,
@@ -153,14 +161,19 @@ fn spread(truth: &dyn Fn(Option<&mut Rng>) -> Real, exact: &Big) -> Option<Big> 
     Some(spread)
 }
 
-/// Whether the true value is another bool or integer, and rounding errors leave it what it is.
-fn is_wrong(truth: &dyn Fn(Option<&mut Rng>) -> Real, got: Scalar) -> bool {
+/// Whether what was written has the true bool or integer, which rounding errors leave what it is,
+/// and `got` has not.
+fn is_wrong(truth: &dyn Fn(Way<'_>) -> (Real, Doubt), written: Scalar, got: Scalar) -> bool {
     let mut rng = Rng::new(7);
-    let step = |value: Real| match value {
+    let step = |(value, doubt): (Real, Doubt)| match value {
+        _ if doubt.absorbed || doubt.indeterminate => None,
         Real::Bool(value) => Some(Scalar::Float(f64::from(value))),
         Real::Integer(value) => Some(Scalar::Integer(value)),
         _ => None,
     };
-    let Some(exact) = step(truth(None)) else { return false };
-    exact != got && (0..8).all(|_| step(truth(Some(&mut rng))) == Some(exact))
+    let exact = step(truth(Way::Exact));
+    exact.is_some()
+        && exact == Some(written)
+        && exact != Some(got)
+        && (0..8).all(|_| step(truth(Way::Shaken(&mut rng))) == exact)
 }

@@ -103,7 +103,7 @@ mod tests {
         let mut read_back = 0;
         for seed in 0..200 {
             let case = draw(&mut fragments, seed);
-            let plan = Plan::draw(&case, seed);
+            let plan = Plan::draw(&case, seed, false);
             let failure = Failure {
                 kind: Kind::RoundTrip,
                 place: None,

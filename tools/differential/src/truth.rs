@@ -104,11 +104,33 @@ impl Real {
     }
 }
 
+/// How a graph is evaluated.
+pub(crate) enum Way<'a> {
+    /// Without any bound.
+    Exact,
+    /// What is beyond the largest number of its type is infinite.
+    Bounded,
+    /// Every result is moved by what its op may err in its type, up or down: what an evaluation of
+    /// this program may come to.
+    Shaken(&'a mut Rng),
+}
+
+/// Why a zero, an infinity or a NaN may not be the true one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Doubt {
+    /// A term was too small for 200 bits to see it beside another.
+    pub(crate) absorbed: bool,
+    /// A NaN came of infinities or zeros, such as `inf - inf`: a limit may be a number.
+    pub(crate) indeterminate: bool,
+}
+
 /// The outputs of an elementwise graph at one element, whose inputs are these.
-///
-/// With `shake`, every result is moved by what its op may err in its type, up or down: what an
-/// evaluation of this program may come to.
-pub(crate) fn evaluate(graph: &Graph, inputs: &[Scalar], mut shake: Option<&mut Rng>) -> Vec<Real> {
+pub(crate) fn evaluate(
+    graph: &Graph,
+    inputs: &[Scalar],
+    mut way: Way<'_>,
+) -> (Vec<Real>, Doubt) {
+    let mut doubt = Doubt::default();
     let mut values: Vec<Real> = Vec::with_capacity(graph.nodes().len());
     for (id, node) in graph.iter() {
         let dtype = graph.dtype(id);
@@ -117,17 +139,37 @@ pub(crate) fn evaluate(graph: &Graph, inputs: &[Scalar], mut shake: Option<&mut 
             Node::Const(bits) => Real::of_scalar(dtype, Scalar::from_bits(dtype, *bits)),
             Node::Op(op, args) => {
                 let operands: Vec<Real> = args.iter().map(|a| values[a.index()].clone()).collect();
-                let result = apply(*op, dtype, &operands);
-                match &mut shake {
-                    Some(rng) => shaken(*op, dtype, result, rng),
-                    None => result,
+                let result = apply(&mut doubt, *op, dtype, &operands);
+                match &mut way {
+                    Way::Exact => result,
+                    Way::Bounded => bounded(dtype, result),
+                    Way::Shaken(rng) => shaken(*op, dtype, result, rng),
                 }
             }
             _ => Unknown,
         };
         values.push(value);
     }
-    graph.outputs().iter().map(|id| values[id.index()].clone()).collect()
+    (graph.outputs().iter().map(|id| values[id.index()].clone()).collect(), doubt)
+}
+
+/// The largest number of a type.
+pub(crate) fn largest(dtype: DType) -> f64 {
+    match dtype {
+        DType::F16 => 65504.0,
+        DType::F32 => f32::MAX.into(),
+        DType::BF16 => 3.389_531_389_251_535_5e38,
+        _ => f64::MAX,
+    }
+}
+
+fn bounded(dtype: DType, value: Real) -> Real {
+    match value {
+        Finite(value) if value.abs() > Big::from_f64(largest(dtype)) => {
+            Infinite(value.is_negative())
+        }
+        other => other,
+    }
 }
 
 fn shaken(op: Op, dtype: DType, value: Real, rng: &mut Rng) -> Real {
@@ -155,7 +197,7 @@ fn shaken(op: Op, dtype: DType, value: Real, rng: &mut Rng) -> Real {
     Real::of_big(exact + relative + absolute)
 }
 
-fn apply(op: Op, dtype: DType, x: &[Real]) -> Real {
+fn apply(doubt: &mut Doubt, op: Op, dtype: DType, x: &[Real]) -> Real {
     if op == Op::Select {
         return match x[0] {
             Bool(true) => x[1].clone(),
@@ -199,7 +241,10 @@ fn apply(op: Op, dtype: DType, x: &[Real]) -> Real {
         let one = op == Op::Pow && op.eval(DType::F64, &[x[0].stand_in(), x[1].stand_in()]) == 1.0;
         return if one { Real::of_f64(1.0) } else { Nan };
     }
-    function(op, x)
+    let result = function(doubt, op, x);
+    let special = |value: &Real| matches!(value, Infinite(_) | Zero(_));
+    doubt.indeterminate |= matches!(result, Nan) && x.iter().any(special);
+    result
 }
 
 fn cast(to: DType, x: &Real) -> Real {
@@ -231,7 +276,7 @@ fn integer_of(to: DType, value: f64) -> Real {
 }
 
 /// An op on floats without a NaN.
-fn function(op: Op, x: &[Real]) -> Real {
+fn function(doubt: &mut Doubt, op: Op, x: &[Real]) -> Real {
     match op {
         Op::Neg => return x[0].clone().negated(),
         Op::Abs => return if x[0].is_negative() { x[0].clone().negated() } else { x[0].clone() },
@@ -247,38 +292,41 @@ fn function(op: Op, x: &[Real]) -> Real {
         }
         Op::Min => return lesser(&x[0], &x[1]),
         Op::Max => return lesser(&x[0].clone().negated(), &x[1].clone().negated()).negated(),
-        Op::Clamp => return function(Op::Min, &[function(Op::Max, &x[..2]), x[2].clone()]),
-        Op::Fma => {
-            let product = function(Op::Mul, &x[..2]);
-            return sum(&product, &x[2]);
+        Op::Clamp => {
+            let above = function(doubt, Op::Max, &x[..2]);
+            return function(doubt, Op::Min, &[above, x[2].clone()]);
         }
-        Op::Add => return sum(&x[0], &x[1]),
-        Op::Sub => return sum(&x[0], &x[1].clone().negated()),
-        Op::Recip => return function(Op::Div, &[Real::of_f64(1.0), x[0].clone()]),
+        Op::Fma => {
+            let product = function(doubt, Op::Mul, &x[..2]);
+            return sum(doubt, &product, &x[2]);
+        }
+        Op::Add => return sum(doubt, &x[0], &x[1]),
+        Op::Sub => return sum(doubt, &x[0], &x[1].clone().negated()),
+        Op::Recip => return function(doubt, Op::Div, &[Real::of_f64(1.0), x[0].clone()]),
         _ => {}
     }
     let reals: Option<Vec<Big>> =
         x.iter().map(|v| if let Finite(v) = v { Some(v.clone()) } else { None }).collect();
-    let Some(big) = reals else { return special(op, x) };
+    let Some(big) = reals else { return special(doubt, op, x) };
     match op {
         Op::Mul if x[0].is_lossy() && x[1].is_lossy() => Unknown,
         Op::Div if x[0].is_lossy() && x[1].is_lossy() => Unknown,
         Op::Mul | Op::Div => Finite(apply_big(op, &big)),
         Op::Rem => remainder(&big[0], &big[1]),
         Op::Pow => power(&big),
-        _ => unary(op, &big, x),
+        _ => unary(doubt, op, &big, x),
     }
 }
 
 /// With a zero or an infinity among the operands: IEEE 754's, and multiples of a right angle.
-fn special(op: Op, x: &[Real]) -> Real {
+fn special(doubt: &mut Doubt, op: Op, x: &[Real]) -> Real {
     if op == Op::Rem && matches!(x[0], Finite(_)) && matches!(x[1], Infinite(_)) {
         return x[0].clone();
     }
     if op == Op::Hypot {
         let finite = x.iter().find(|value| matches!(value, Finite(_)));
         if let (Some(value), true) = (finite, x.iter().any(|v| matches!(v, Zero(_)))) {
-            return function(Op::Abs, std::slice::from_ref(value));
+            return function(doubt, Op::Abs, std::slice::from_ref(value));
         }
     }
     let operands: Vec<f64> = x.iter().map(Real::stand_in).collect();
@@ -291,11 +339,12 @@ fn special(op: Op, x: &[Real]) -> Real {
     }
 }
 
-fn sum(a: &Real, b: &Real) -> Real {
+fn sum(doubt: &mut Doubt, a: &Real, b: &Real) -> Real {
     match (a, b) {
         (Unknown, _) | (_, Unknown) => Unknown,
         (Finite(x), Finite(y)) => {
             let (huge, flips) = (a.is_lossy() && b.is_lossy(), x.is_negative() != y.is_negative());
+            doubt.absorbed |= (x.exponent() - y.exponent()).abs() > 180;
             if huge && flips && x.exponent() > 0 { Unknown } else { Real::of_big(x.clone() + y.clone()) }
         }
         (Finite(_), Zero(_)) => a.clone(),
@@ -352,7 +401,7 @@ fn power(big: &[Big]) -> Real {
 }
 
 /// A function at finite operands that are not zero.
-fn unary(op: Op, big: &[Big], x: &[Real]) -> Real {
+fn unary(doubt: &mut Doubt, op: Op, big: &[Big], x: &[Real]) -> Real {
     let a = &big[0];
     let one = Big::from_f64(1.0);
     let size = a.abs();
@@ -366,6 +415,13 @@ fn unary(op: Op, big: &[Big], x: &[Real]) -> Real {
         return Unknown;
     }
     let beyond = size > Big::from_f64(EXTREME);
+    // They come so near to their limit that 200 bits do not tell.
+    let flattens = match op {
+        Op::Tanh | Op::Sigmoid | Op::Expm1 => 60.0,
+        Op::Erf | Op::Erfc | Op::Normcdf => 11.0,
+        _ => f64::INFINITY,
+    };
+    doubt.absorbed |= flattens.is_finite() && size > Big::from_f64(flattens);
     match op {
         Op::Floor => rounded(a.floor(), negative),
         Op::Ceil => rounded(-(-a.clone()).floor(), negative),
