@@ -42,11 +42,17 @@ impl Plan {
     pub(crate) fn draw(case: &Case, seed: u64, aligned: bool) -> Plan {
         let mut rng = Rng::new(!seed);
         let native = emitters();
-        let mut runs = vec![(Mode::Strict, rng.pick(&native)), (Mode::Precise, rng.pick(&native))];
+        // Cranelift takes as long as all else together.
+        let one = |rng: &mut Rng| {
+            let fast: Vec<EmitterKind> =
+                native.iter().copied().filter(|&kind| kind != EmitterKind::Cranelift).collect();
+            if fast.is_empty() || rng.one_in(6) { rng.pick(&native) } else { rng.pick(&fast) }
+        };
+        let mut runs = vec![(Mode::Strict, one(&mut rng)), (Mode::Precise, one(&mut rng))];
         if rng.one_in(3) {
-            runs.push((Mode::Fast, rng.pick(&native)));
+            runs.push((Mode::Fast, one(&mut rng)));
         }
-        if rng.one_in(8) {
+        if rng.one_in(10) {
             let mode = rng.pick(&Mode::ALL);
             runs.extend(native.iter().map(|&emitter| (mode, emitter)));
         }

@@ -1,7 +1,7 @@
 //! Random cases: a typed graph, and inputs for it.
 
 use crate::array::{Elements, bits_of};
-use crate::idioms::IDIOMS;
+use crate::idioms::{FAMILIES, IDIOMS};
 use crate::numbers;
 use crate::rng::Rng;
 use kiln::ir::{
@@ -26,6 +26,8 @@ impl Case {
 /// Text that graphs are made of: idioms, and both sides of every rule.
 pub(crate) struct Fragments {
     texts: Vec<(String, String)>,
+    /// Where the families begin.
+    first_spelling: usize,
     parsed: HashMap<(usize, DType), Option<Graph>>,
 }
 
@@ -35,8 +37,12 @@ impl Fragments {
             .flat_map(|(name, sides)| sides.map(|side| (name.to_string(), side.to_string())));
         let idioms = IDIOMS.iter().map(|text| (String::new(), (*text).to_string()));
         // Sides of rules twice: there are many, and each should have its turn.
-        let texts = rules.chain(idioms).collect();
-        Fragments { texts, parsed: HashMap::new() }
+        let spellings = FAMILIES.iter().flat_map(|family| family.iter());
+        let spellings = spellings.map(|text| (String::new(), (*text).to_string()));
+        let mut texts: Vec<(String, String)> = rules.chain(idioms).collect();
+        let first_spelling = texts.len();
+        texts.extend(spellings);
+        Fragments { texts, first_spelling, parsed: HashMap::new() }
     }
 
     /// A fragment over floats of type `dtype`; none where it is no kernel for them.
@@ -57,8 +63,8 @@ pub(crate) fn draw(fragments: &mut Fragments, seed: u64) -> Case {
     let mut rng = Rng::new(seed);
     let usual = rng.pick(&[DType::F32, DType::F32, DType::F32, DType::F64, DType::F64]);
     let sizes = match rng.below(400) {
-        0 => [3, 30_000],
-        1..=40 => [1, 1],
+        0 if rng.one_in(5) => [3, 6_000],
+        0..=40 => [1, 1],
         41..=80 => [rng.pick(&[0, 1, 2]), rng.below(3)],
         _ => [1 + rng.below(4), rng.pick(&[1, 2, 3, 7, 15, 16, 17, 31, 33, 48, 67])],
     };
@@ -211,11 +217,12 @@ impl Drawing {
         };
         match self.rng.below(20) {
             0..=4 => self.any_op(float),
-            5..=16 => {
-                let index = self.rng.below(fragments.texts.len());
+            5..=7 => self.spellings(fragments, float),
+            8..=16 => {
+                let index = self.rng.below(fragments.first_spelling);
                 if let Some(fragment) = fragments.graph(index, float) {
                     let fragment = fragment.clone();
-                    self.fragment(&fragment, float);
+                    self.fragment(&fragment, float, &[]);
                 }
             }
             17 => {
@@ -227,7 +234,7 @@ impl Drawing {
                     .map(|name| Expr::input(format!("{name}: {float}")))
                     .collect();
                 let graph = kiln::ir::build("derived", &[row.apply(&args)]);
-                self.fragment(&graph.expect("floats of any shape"), float);
+                self.fragment(&graph.expect("floats of any shape"), float, &[]);
             }
             18 if self.products => self.product(float),
             18 => self.fused(fragments, float),
@@ -257,11 +264,12 @@ impl Drawing {
     }
 
     /// A copy of a fragment over what there is.
-    fn fragment(&mut self, fragment: &Graph, float: DType) {
+    fn fragment(&mut self, fragment: &Graph, float: DType, given: &[NodeId]) -> Option<NodeId> {
         let repeat = self.rng.one_in(6);
         let mut bound: Vec<NodeId> = Vec::new();
-        for input in fragment.inputs() {
+        for (index, input) in fragment.inputs().iter().enumerate() {
             let operand = match input.name.as_str() {
+                _ if index < given.len() => given[index],
                 "k" | "l" | "m" => match self.rng.below(12) {
                     0 => self.operand(float),
                     _ => self.constant(float),
@@ -293,10 +301,31 @@ impl Drawing {
             };
             ids.push(copied);
         }
-        for output in fragment.outputs() {
-            if let Some(id) = ids[output.index()] {
-                self.push(id);
+        let result = ids[fragment.outputs()[0].index()];
+        if let Some(id) = result {
+            self.push(id);
+        }
+        result
+    }
+
+    /// Two spellings of one function: of one operand, or one of the other.
+    fn spellings(&mut self, fragments: &mut Fragments, float: DType) {
+        let family = self.rng.below(FAMILIES.len());
+        let before: usize = FAMILIES[..family].iter().map(|family| family.len()).sum();
+        let first = fragments.first_spelling + before;
+        let mut operands: Vec<NodeId> = (0..2).map(|_| self.operand(float)).collect();
+        let mut results = Vec::new();
+        for _ in 0..2 {
+            let index = first + self.rng.below(FAMILIES[family].len());
+            let Some(spelling) = fragments.graph(index, float).cloned() else { return };
+            results.extend(self.fragment(&spelling, float, &operands));
+            if self.rng.one_in(4) {
+                operands[0] = results.last().copied().unwrap_or(operands[0]);
             }
+        }
+        if let [a, b] = results[..] {
+            let op = self.rng.pick(&[Op::Add, Op::Sub, Op::Mul, Op::Div, Op::Max]);
+            self.op(op, &[a, b]);
         }
     }
 

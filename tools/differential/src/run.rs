@@ -102,7 +102,10 @@ fn one(
     let case = draw(fragments, seed);
     let plan = Plan::draw(&case, seed, settings.aligned);
     let failure = check(&case, &plan);
-    let rules = if settings.coverage { rules_of(&case, Mode::Fast) } else { BTreeSet::new() };
+    let mut rules = BTreeSet::new();
+    if settings.coverage {
+        rules.extend(Mode::ALL.into_iter().flat_map(|mode| rules_of(&case, mode)));
+    }
     let lock = || report.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut seen = lock();
     seen.cases += 1;
