@@ -61,8 +61,26 @@ pub(crate) fn tanhshrink(a: f64) -> f64 {
     a * (w / (1.0 + w))
 }
 
+/// The inverse hyperbolic cosine. (`libm` gives numbers for some that are far below 1.)
+pub(crate) fn acosh(a: f64) -> f64 {
+    if a < 1.0 { f64::NAN } else { libm::acosh(a) }
+}
+
 /// The logistic function without cancellation: `exp(-|a|)` never overflows.
 pub(crate) fn sigmoid(a: f64) -> f64 {
     let e = libm::exp(-a.abs());
     if a < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::acosh;
+
+    #[test]
+    fn acosh_has_a_domain() {
+        for a in [0.999, 0.0, -1.0, -2.0, -290_245.96875, -577_321.125, -1e10, -1e300] {
+            assert!(acosh(a).is_nan(), "{a}");
+        }
+        assert_eq!((acosh(1.0), acosh(f64::INFINITY)), (0.0, f64::INFINITY));
+    }
 }

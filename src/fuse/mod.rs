@@ -71,6 +71,12 @@ impl FromStr for Mode {
     }
 }
 
+/// Every rule's name and its two sides as kernel text: what random tests build graphs from.
+#[doc(hidden)]
+pub fn rules() -> impl Iterator<Item = (&'static str, [&'static str; 2])> {
+    rules::RULES.iter().map(|rule| (rule.name, [rule.left, rule.right]))
+}
+
 /// A fused graph, and how it came about.
 #[derive(Clone, Debug)]
 pub struct Fusion {

@@ -20,38 +20,53 @@ type Float = FBig<HalfEven, 2>;
 
 /// A finite real number.
 #[derive(Clone, Debug, PartialEq, PartialOrd)]
-pub(crate) struct Big(Float);
+pub struct Big(Float);
 
 impl Big {
     /// `value`, which must be finite.
-    pub(crate) fn from_f64(value: f64) -> Big {
+    pub fn from_f64(value: f64) -> Big {
         let exact = Float::try_from(value).expect("a finite number");
         Big(exact.with_precision(BITS).value())
     }
 
-    pub(crate) fn pi() -> Big {
+    /// The circle's.
+    pub fn pi() -> Big {
         Big(Float::pi(BITS))
     }
 
-    pub(crate) fn to_f64(&self) -> f64 {
+    /// The nearest `f64`.
+    pub fn to_f64(&self) -> f64 {
         self.0.to_f64().value()
     }
 
-    fn is_zero(&self) -> bool {
+    /// Whether it is 0.
+    pub fn is_zero(&self) -> bool {
         *self == Big::from_f64(0.0)
     }
 
-    fn is_negative(&self) -> bool {
+    /// Whether it is below 0.
+    pub fn is_negative(&self) -> bool {
         *self < Big::from_f64(0.0)
     }
 
-    fn abs(&self) -> Big {
+    /// Its magnitude.
+    pub fn abs(&self) -> Big {
         if self.is_negative() { -self.clone() } else { self.clone() }
     }
 
     /// `self * 2^exponent`.
-    fn shifted(self, exponent: i32) -> Big {
+    pub fn shifted(self, exponent: i32) -> Big {
         Big(self.0 << exponent as isize)
+    }
+
+    /// The largest integer not above.
+    pub fn floor(&self) -> Big {
+        Big(self.0.floor().with_precision(BITS).value())
+    }
+
+    /// The `e` of `2^(e - 1) <= |self| < 2^e`; of 0 it means nothing.
+    pub fn exponent(&self) -> isize {
+        self.0.repr().exponent() + self.0.repr().digits() as isize
     }
 
     fn sqrt(&self) -> Big {
@@ -140,7 +155,7 @@ fn erfc_fraction(x: &Big) -> Big {
 }
 
 /// A function of the op table at finite operands that have a finite, non-zero result.
-pub(crate) fn apply(op: Op, x: &[Big]) -> Big {
+pub fn apply(op: Op, x: &[Big]) -> Big {
     let a = &x[0];
     let one = || Big::from_f64(1.0);
     let ln = |value: f64| Float::try_from(value).expect("finite").with_precision(BITS).value().ln();

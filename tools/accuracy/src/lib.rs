@@ -30,8 +30,9 @@ mod sweep;
 mod ulp;
 mod worst;
 
+pub use big::{Big, apply as apply_big};
 pub use cli::Cli;
-pub use points::neighbour;
+pub use points::{Random, neighbour};
 pub use real::correctly_rounded;
 pub use worst::worst_cases;
 

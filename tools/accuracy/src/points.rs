@@ -13,14 +13,16 @@ use std::f64::consts::{FRAC_PI_2, LN_2};
 pub(crate) type Point = [f64; 3];
 
 /// SplitMix64, so that every run tries the same operands.
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Random {
+    /// The sequence of this seed.
+    pub fn new(seed: u64) -> Random {
         Random(mix(seed))
     }
 
-    pub(crate) fn bits(&mut self) -> u64 {
+    /// The next 64 bits.
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }

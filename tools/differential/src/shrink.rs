@@ -1,0 +1,291 @@
+//! The least case that still fails alike.
+
+use crate::array::{Elements, Layout, bits_of};
+use crate::check::{Failure, Plan, check};
+use crate::draw::Case;
+use kiln::ir::{Input, Node, NodeId, Scalar};
+use kiln::{CompileOptions, DType, EmitterKind, Graph, View, compile_with};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What takes the place of a node.
+#[derive(Clone, Copy)]
+enum Put {
+    Node(NodeId),
+    Number(f64),
+    /// An input with the node's own value.
+    Value,
+}
+
+/// Tries smaller cases as long as one fails alike.
+pub(crate) fn shrink(case: &Case, plan: &Plan, failure: Failure) -> (Case, Plan, Failure) {
+    let mut least = (case.clone(), plan.clone(), failure);
+    let mut tries = 0;
+    // Fewer elements first: every later trial is quicker.
+    attempt(&mut least, one_element);
+    attempt(&mut least, |(case, plan, _)| {
+        let layouts = vec![Layout::Contiguous; case.inputs.len()];
+        Some((case.clone(), Plan { layouts, threads: 1, ..plan.clone() }))
+    });
+    for kept in (0..least.1.runs.len()).rev() {
+        attempt(&mut least, |(case, plan, _)| {
+            let runs = vec![*plan.runs.get(kept)?];
+            Some((case.clone(), Plan { runs, ..plan.clone() }))
+        });
+    }
+    loop {
+        let before = size(&least.0);
+        for output in (0..least.0.graph.outputs().len()).rev() {
+            attempt(&mut least, |(case, plan, _)| Some((only_output(case, output)?, plan.clone())));
+            attempt(&mut least, |(case, plan, _)| Some((less_output(case, output)?, plan.clone())));
+        }
+        let mut at = least.0.graph.nodes().len();
+        while at > 0 && tries < 600 {
+            at = at.min(least.0.graph.nodes().len());
+            if at == 0 {
+                break;
+            }
+            at -= 1;
+            let id = NodeId::new(at);
+            let mut puts: Vec<Put> =
+                least.0.graph.node(id).operands().into_iter().map(Put::Node).collect();
+            match least.0.graph.node(id) {
+                Node::Input(_) => puts.clear(),
+                Node::Const(_) => puts = [1.0, 2.0, 0.5].map(Put::Number).to_vec(),
+                _ => {
+                    puts.push(Put::Value);
+                    puts.extend([1.0, 2.0].map(Put::Number));
+                }
+            }
+            for put in puts {
+                tries += 1;
+                if attempt(&mut least, |(case, plan, _)| replaced(case, plan, id, put)) {
+                    break;
+                }
+            }
+        }
+        for input in (0..least.0.inputs.len()).rev() {
+            attempt(&mut least, |(case, plan, _)| without_input(case, plan, input));
+            for value in [0.0, 1.0, 2.0, 0.5] {
+                if attempt(&mut least, |(case, plan, _)| {
+                    Some((with_value(case, input, value)?, plan.clone()))
+                }) {
+                    break;
+                }
+            }
+        }
+        if size(&least.0) >= before || tries >= 600 {
+            return least;
+        }
+    }
+}
+
+fn size(case: &Case) -> usize {
+    case.graph.nodes().len() * 4 + case.graph.outputs().len() + case.inputs.len()
+}
+
+type Least = (Case, Plan, Failure);
+
+/// Takes the smaller case if it fails alike.
+fn attempt(least: &mut Least, smaller: impl FnOnce(&Least) -> Option<(Case, Plan)>) -> bool {
+    let made = catch_unwind(AssertUnwindSafe(|| smaller(least)));
+    let Ok(Some((case, plan))) = made else { return false };
+    if case.graph == least.0.graph && case.inputs == least.0.inputs && plan.runs == least.1.runs
+        && plan.layouts == least.1.layouts
+    {
+        return false;
+    }
+    match check(&case, &plan) {
+        Some(failure) if failure.kind.is_like(&least.2.kind) => {
+            *least = (case, plan, failure);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The element that failed, as arrays of one element and no declared shape.
+fn one_element((case, plan, failure): &Least) -> Option<(Case, Plan)> {
+    let (_, index) = failure.place.unwrap_or((0, 0));
+    if case.has_matmul() {
+        return None;
+    }
+    let inputs: Vec<Elements> = case
+        .inputs
+        .iter()
+        .map(|input| {
+            let at = input.index_in(&failure.shape, index).min(input.bits.len().saturating_sub(1));
+            let bits = input.bits.get(at).copied().unwrap_or(0);
+            Elements { dtype: input.dtype, shape: vec![1], bits: vec![bits] }
+        })
+        .collect();
+    let open = |input: &Input| Input { dims: None, ..input.clone() };
+    let declared: Vec<Input> = case.graph.inputs().iter().map(open).collect();
+    let graph = rebuilt(&case.graph, &declared, None)?;
+    Some((Case { graph, inputs }, plan.clone()))
+}
+
+/// The graph over other declarations, a node of it replaced.
+fn rebuilt(graph: &Graph, inputs: &[Input], put: Option<(NodeId, Put)>) -> Option<Graph> {
+    let mut result = Graph::new(graph.name());
+    for input in inputs {
+        result.input(input.clone()).ok()?;
+    }
+    let mut ids: Vec<NodeId> = Vec::new();
+    for (id, node) in graph.iter() {
+        let at = |id: &NodeId| ids[id.index()];
+        let made = match put {
+            Some((replaced, put)) if replaced == id => match put {
+                Put::Node(other) => Ok(at(&other)),
+                Put::Number(value) => result.constant(graph.dtype(id), value),
+                Put::Value => result.input(inputs.last()?.clone()),
+            },
+            _ => match node {
+                Node::Input(index) => result.input(inputs[*index as usize].clone()),
+                Node::Const(bits) => {
+                    let dtype = graph.dtype(id);
+                    result.constant(dtype, Scalar::from_bits(dtype, *bits))
+                }
+                Node::Op(op, args) => {
+                    let args: Vec<NodeId> = args.iter().map(at).collect();
+                    result.op(*op, &args)
+                }
+                Node::Matmul(a, b) => result.matmul(at(a), at(b)),
+                Node::Fused { body, args } => {
+                    result.fused(body.clone(), args.iter().map(at).collect())
+                }
+                Node::Item { of, index } => result.item(at(of), *index as usize),
+            },
+        };
+        ids.push(made.ok()?);
+    }
+    graph.outputs().iter().for_each(|output| result.output(ids[output.index()]));
+    Some(result.normalized())
+}
+
+fn replaced(case: &Case, plan: &Plan, id: NodeId, put: Put) -> Option<(Case, Plan)> {
+    let graph = &case.graph;
+    let dtype = graph.dtype(id);
+    let mut inputs = graph.inputs().to_vec();
+    let (mut elements, mut plan) = (case.inputs.clone(), plan.clone());
+    match put {
+        Put::Node(other) if graph.dtype(other) != dtype => return None,
+        Put::Number(_) if dtype == DType::Bool => return None,
+        Put::Value => {
+            elements.push(value_of_node(case, id)?);
+            let name = (0..).map(|n| format!("v{n}")).find(|name| inputs.iter().all(|i| i.name != *name));
+            inputs.push(Input { name: name?, dtype, dims: None });
+            plan.layouts.push(Layout::Contiguous);
+        }
+        _ => {}
+    }
+    let graph = rebuilt(graph, &inputs, Some((id, put)))?;
+    Some((Case { graph, inputs: elements }, plan))
+}
+
+/// What a node is as written.
+fn value_of_node(case: &Case, id: NodeId) -> Option<Elements> {
+    let mut graph = case.graph.clone();
+    let before = graph.outputs().len();
+    graph.output(id);
+    let options = CompileOptions::unfused().emitter(EmitterKind::Interp);
+    let kernel = compile_with(&graph, options).ok()?;
+    let placed: Vec<_> = case
+        .inputs
+        .iter()
+        .map(|input| crate::array::Placed::new(input, Layout::Contiguous))
+        .collect();
+    let views: Vec<View<'_>> = placed.iter().map(crate::array::Placed::view).collect();
+    Some(Elements::of_tensor(kernel.run(&views).ok()?.get(before)?))
+}
+
+fn only_output(case: &Case, output: usize) -> Option<Case> {
+    (case.graph.outputs().len() > 1).then_some(())?;
+    outputs(case, &[case.graph.outputs()[output]])
+}
+
+fn less_output(case: &Case, output: usize) -> Option<Case> {
+    let mut kept = case.graph.outputs().to_vec();
+    (kept.len() > 2).then_some(())?;
+    kept.remove(output);
+    outputs(case, &kept)
+}
+
+fn outputs(case: &Case, kept: &[NodeId]) -> Option<Case> {
+    let text = Graph::new(case.graph.name());
+    let mut graph = text;
+    for input in case.graph.inputs() {
+        graph.input(input.clone()).ok()?;
+    }
+    let mut ids: Vec<NodeId> = Vec::new();
+    for (id, node) in case.graph.iter() {
+        let at = |id: &NodeId| ids[id.index()];
+        let made = match node {
+            Node::Input(index) => graph.input(case.graph.inputs()[*index as usize].clone()),
+            Node::Const(bits) => {
+                let dtype = case.graph.dtype(id);
+                graph.constant(dtype, Scalar::from_bits(dtype, *bits))
+            }
+            Node::Op(op, args) => graph.op(*op, &args.iter().map(at).collect::<Vec<_>>()),
+            Node::Matmul(a, b) => graph.matmul(at(a), at(b)),
+            Node::Fused { body, args } => graph.fused(body.clone(), args.iter().map(at).collect()),
+            Node::Item { of, index } => graph.item(at(of), *index as usize),
+        };
+        ids.push(made.ok()?);
+    }
+    kept.iter().for_each(|output| graph.output(ids[output.index()]));
+    Some(Case { graph: graph.normalized(), inputs: case.inputs.clone() })
+}
+
+/// Without an input that nothing reads.
+fn without_input(case: &Case, plan: &Plan, input: usize) -> Option<(Case, Plan)> {
+    let read = case
+        .graph
+        .iter()
+        .filter(|(_, node)| !matches!(node, Node::Input(_)))
+        .flat_map(|(_, node)| node.operands())
+        .chain(case.graph.outputs().iter().copied())
+        .any(|id| *case.graph.node(id) == Node::Input(input as u32));
+    if read {
+        return None;
+    }
+    let mut graph = Graph::new(case.graph.name());
+    for (index, declared) in case.graph.inputs().iter().enumerate() {
+        if index != input {
+            graph.input(declared.clone()).ok()?;
+        }
+    }
+    let mut ids: Vec<NodeId> = Vec::new();
+    for (id, node) in case.graph.iter() {
+        let at = |id: &NodeId| ids[id.index()];
+        let made = match node {
+            // Nothing reads it.
+            Node::Input(index) if *index as usize == input => {
+                ids.push(NodeId::new(0));
+                continue;
+            }
+            Node::Input(index) => graph.input(case.graph.inputs()[*index as usize].clone()),
+            Node::Const(bits) => {
+                let dtype = case.graph.dtype(id);
+                graph.constant(dtype, Scalar::from_bits(dtype, *bits))
+            }
+            Node::Op(op, args) => graph.op(*op, &args.iter().map(at).collect::<Vec<_>>()),
+            Node::Matmul(a, b) => graph.matmul(at(a), at(b)),
+            Node::Fused { body, args } => graph.fused(body.clone(), args.iter().map(at).collect()),
+            Node::Item { of, index } => graph.item(at(of), *index as usize),
+        };
+        ids.push(made.ok()?);
+    }
+    case.graph.outputs().iter().for_each(|output| graph.output(ids[output.index()]));
+    let (mut inputs, mut plan) = (case.inputs.clone(), plan.clone());
+    inputs.remove(input);
+    plan.layouts.remove(input);
+    Some((Case { graph: graph.normalized(), inputs }, plan))
+}
+
+fn with_value(case: &Case, input: usize, value: f64) -> Option<Case> {
+    let mut inputs = case.inputs.clone();
+    let elements = inputs.get_mut(input)?;
+    let bits = bits_of(elements.dtype, Scalar::Float(value));
+    elements.bits.iter_mut().for_each(|element| *element = bits);
+    Some(Case { graph: case.graph.clone(), inputs })
+}
