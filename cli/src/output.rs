@@ -49,9 +49,19 @@ impl Output<'_> {
         self.path
     }
 
-    /// Whether what is printed would end up among the elements.
+    /// Whether what is printed on standard output would end up among the elements.
     pub(crate) fn is_stdout(&self) -> bool {
         matches!(self.place, Place::Stdout)
+    }
+
+    /// The same of standard error, which may be one pipe with standard output.
+    pub(crate) fn is_stderr(&self) -> bool {
+        let known = match &self.place {
+            Place::File { .. } => None,
+            Place::Direct(known) => Some(known.clone()),
+            Place::Stdout => stdout(),
+        };
+        known.zip(stderr()).is_some_and(|(known, stderr)| is_same(&known, &stderr))
     }
 }
 
@@ -172,12 +182,25 @@ fn not_yet_there(path: &Path) -> io::Result<PathBuf> {
 fn stdout() -> Option<Metadata> {
     #[cfg(unix)]
     {
-        use std::os::fd::AsFd;
-        let stdout = io::stdout().as_fd().try_clone_to_owned().ok()?;
-        File::from(stdout).metadata().ok()
+        stream(io::stdout())
     }
     #[cfg(not(unix))]
     None
+}
+
+/// What standard error is.
+fn stderr() -> Option<Metadata> {
+    #[cfg(unix)]
+    {
+        stream(io::stderr())
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+#[cfg(unix)]
+fn stream(stream: impl std::os::fd::AsFd) -> Option<Metadata> {
+    File::from(stream.as_fd().try_clone_to_owned().ok()?).metadata().ok()
 }
 
 /// Whether both tell of one file, by whatever names.

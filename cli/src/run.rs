@@ -85,8 +85,10 @@ impl Run {
         write_all(&outputs)?;
         let summary = summary(&outputs, &kernel, time);
         if outputs.iter().any(|(output, _)| output.is_stdout()) {
-            // Standard output has the elements of an array. What it cannot be told is no failure.
-            let _ = io::stderr().write_all(summary.as_bytes());
+            // It has the elements of an array. That the summary is not seen is no failure.
+            if !outputs.iter().any(|(output, _)| output.is_stderr()) {
+                let _ = io::stderr().write_all(summary.as_bytes());
+            }
             return Ok(String::new());
         }
         Ok(summary)

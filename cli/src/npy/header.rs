@@ -29,8 +29,8 @@ pub(super) enum Descr {
 impl fmt::Display for Descr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Descr::Name(name) => write!(f, "'{name}'"),
-            Descr::Other(text) => f.write_str(text),
+            Descr::Name(name) => write!(f, "'{}'", shown(name)),
+            Descr::Other(text) => f.write_str(&shown(text)),
         }
     }
 }
@@ -98,7 +98,7 @@ fn parse(text: &[u8]) -> Result<Header, String> {
             "descr" => descr.replace(cursor.descr()?).is_some(),
             "fortran_order" => fortran_order.replace(cursor.truth()?).is_some(),
             "shape" => shape.replace(cursor.shape()?).is_some(),
-            _ => return Err(format!("has the key '{}', which no .npy file has", shortened(&key))),
+            _ => return Err(format!("has the key '{}', which no .npy file has", shown(&key))),
         };
         if twice {
             return Err(format!("has the key '{key}' twice"));
@@ -182,7 +182,7 @@ impl Cursor<'_> {
         let text = String::from_utf8_lossy(&self.text[start..self.at]);
         match text.trim() {
             "" => Err(self.lost()),
-            text => Ok(Descr::Other(shortened(text))),
+            text => Ok(Descr::Other(text.into())),
         }
     }
 
@@ -208,7 +208,7 @@ impl Cursor<'_> {
             let end = self.text[start..].iter().position(|&byte| byte == b')');
             let end = end.map_or(self.text.len(), |end| start + end + 1);
             let found = String::from_utf8_lossy(&self.text[start..end]);
-            format!("has the shape {}, which is no tuple of sizes", shortened(found.trim()))
+            format!("has the shape {}, which is no tuple of sizes", shown(found.trim()))
         })
     }
 
@@ -238,12 +238,12 @@ impl Cursor<'_> {
     }
 }
 
-/// The beginning of a long text.
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(100) {
-        Some((end, _)) => format!("{}..", &text[..end]),
-        None => text.into(),
-    }
+/// A text as messages show it: not long, and without what terminals obey.
+fn shown(text: &str) -> String {
+    const MOST: usize = 100;
+    let shown = text.chars().take(MOST).map(|c| if c.is_control() { '\u{fffd}' } else { c });
+    let rest = if text.chars().nth(MOST).is_some() { ".." } else { "" };
+    shown.chain(rest.chars()).collect()
 }
 
 #[cfg(test)]
@@ -323,6 +323,23 @@ mod tests {
             assert!(parse(deep.as_bytes()).is_err());
             assert!(parse(format!("{{'descr': {deep}").as_bytes()).is_err());
             assert!(parse(format!("{{'shape': {deep}").as_bytes()).is_err());
+        }
+    }
+
+    #[test]
+    fn messages_obey_no_header() {
+        let long = "\x1b[2J".repeat(1000);
+        for text in [
+            format!("{{'{long}': 1}}"),
+            format!("{{'descr': '<f4', 'shape': ({long}), 'fortran_order': False}}"),
+            format!("{{'descr': '{long}', 'shape': (), 'fortran_order': False}}"),
+            format!("{{'descr': [{long}], 'shape': (), 'fortran_order': False}}"),
+        ] {
+            let message = match parse(text.as_bytes()) {
+                Ok(header) => header.descr.to_string(),
+                Err(message) => message,
+            };
+            assert!(message.len() < 400 && !message.contains('\x1b'), "{message:?}");
         }
     }
 

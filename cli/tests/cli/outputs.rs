@@ -179,6 +179,12 @@ fn standard_output_takes_an_array() {
     assert!(status.unwrap().success());
     let log = fs::read(desk.path("log")).unwrap();
     sum(log.strip_prefix(b"before\n").unwrap());
+    // Even where both streams are one.
+    let both = File::create(desk.path("log")).unwrap();
+    let mut command = desk.command(&add_one(&["/dev/stderr"]));
+    let status = command.stdout(both.try_clone().unwrap()).stderr(both).status();
+    assert!(status.unwrap().success());
+    sum(&fs::read(desk.path("log")).unwrap());
     // And with another output beside it.
     let output = desk.output(&add_one(&["y.npy", "/dev/stdout"]));
     sum(&output.stdout);
