@@ -21,16 +21,16 @@ pub(crate) struct Staged {
 
 impl Staged {
     /// A new file in the folder of `place`, with a short name: that of the place may be as long as
-    /// names can be.
-    pub(crate) fn beside(place: &Path) -> io::Result<Staged> {
+    /// names can be. A `private` one is only ours, else it is as any new file.
+    pub(crate) fn beside(place: &Path, private: bool) -> io::Result<Staged> {
         let folder = place.parent().unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
         builder.prefix(".kiln-").suffix(".tmp");
         #[cfg(unix)]
         {
-            // As any new file: all may read and write it whom the umask lets.
             use std::os::unix::fs::PermissionsExt;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
+            let mode = if private { 0o600 } else { 0o666 };
+            builder.permissions(std::fs::Permissions::from_mode(mode));
         }
         let mut staged = staged();
         let (file, path) = builder.tempfile_in(folder)?.into_parts();

@@ -92,9 +92,9 @@ pub(crate) fn write_all(outputs: &[(Output<'_>, Tensor)]) -> Result<(), Failure>
 }
 
 /// Writes a file beside its place. It gets the mode and, if we may give it away, the owner of the
-/// one that it replaces.
+/// one that it replaces; until then only we may read it.
 fn stage(path: &Path, replaced: Option<&Metadata>, tensor: &Tensor) -> io::Result<Staged> {
-    let staged = Staged::beside(path)?;
+    let staged = Staged::beside(path, replaced.is_some())?;
     let mut file = staged.file();
     npy::write(tensor, &mut file)?;
     if let Some(replaced) = replaced {
