@@ -1,7 +1,7 @@
 //! What is known of an operand makes its op cheaper: primitives of whole bodies, counted.
 
 use kiln::lower::{Tier, lower};
-use kiln::vir::{Inst, Program, UnaryOp};
+use kiln::vir::{Inst, Program, Storage, UnaryOp, interp};
 use std::fmt::Write;
 
 /// Primitives that are computed for every vector, and those in cold regions.
@@ -40,4 +40,46 @@ fn known_ranges_drop_primitives() {
     insta::assert_snapshot!(table);
     let decay = kiln_ir::parse("exp(-abs(x))").unwrap();
     insta::assert_snapshot!("decay", lower(&decay, Tier::Default).to_string());
+}
+
+/// The value at `x` of an expression of one input, by the interpreter.
+fn value(text: &str, dtype: &str, x: f64) -> f64 {
+    let graph = kiln_ir::parse(&format!("kernel f(x: {dtype}) {{ {text} }}")).unwrap();
+    let program = lower(&graph, Tier::Default);
+    let bits = match program.inputs[0] {
+        Storage::F32 => u64::from((x as f32).to_bits()),
+        _ => x.to_bits(),
+    };
+    let result = interp::run(&program, &[&[bits]], 1)[0][0];
+    match program.outputs[0].storage {
+        Storage::F32 => f32::from_bits(result as u32).into(),
+        _ => f64::from_bits(result),
+    }
+}
+
+#[test]
+fn what_may_overflow_may_be_infinite() {
+    let inf = f64::INFINITY;
+    for (text, x, expected) in [
+        ("exp(log10(tanh(x)*3e38+3e38))", 1e30, inf),
+        ("exp(log10(clamp(x, 0, 1e30) * clamp(x, 0, 2e30)))", 1e30, inf),
+        ("sigmoid(-log10(tanh(x)*3e38+3e38))", 1e30, 0.0),
+        ("sigmoid(-log10(clamp(x, 0, 1e30) * clamp(x, 0, 2e30)))", 1e30, 0.0),
+        ("log(sqrt(tanh(x)*3e38+3e38))", 1e30, inf),
+        ("log(sqrt(clamp(x, 1, 1e30) * clamp(x, 1, 1e30)))", 1e30, inf),
+        ("log(-(-3e38 - clamp(x, 1, 3e38)))", 1e38, inf),
+        ("log(f32(f16(clamp(x, 1, 65520))))", 65520.0, inf),
+        ("log(f32(bf16(clamp(x, 1, 3.4e38))))", 3.4e38, inf),
+    ] {
+        let found = value(text, "f32", x);
+        assert!(found == expected, "{text}: {found:e}");
+    }
+    for (text, x, expected) in [
+        ("exp(log10(tanh(x)*1.7e308+1.7e308))", 1e30, inf),
+        ("log(f32(clamp(x, 1, 1e39)))", 1e39, inf),
+        ("exp(log10(clamp(x, 0, 1e200) * clamp(x, 0, 1e200)))", 1e200, inf),
+    ] {
+        let found = value(text, "f64", x);
+        assert!(found == expected, "{text}: {found:e}");
+    }
 }

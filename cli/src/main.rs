@@ -3,9 +3,11 @@
 mod bench;
 mod explain;
 mod failure;
+mod interrupt;
 mod kernel;
 mod npy;
 mod options;
+mod output;
 mod run;
 
 use clap::{Parser, Subcommand};

@@ -2,13 +2,15 @@
 
 use crate::failure::Failure;
 use crate::kernel::Source;
-use crate::npy::{NpyFile, write_all};
+use crate::npy::{self, NpyFile};
 use crate::options::Execution;
+use crate::output::{Output, write_all};
 use clap::Args;
 use kiln::ir::{FreeInput, Input};
 use kiln::{Graph, Kernel, Tensor, View, compile_with};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf, absolute};
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Run a kernel on .npy files
@@ -68,21 +70,28 @@ impl Run {
             return Err(self.unknown(name, &source.inputs()?));
         }
         check_types(&inputs)?;
-        self.check_outputs(&graph)?;
+        let outputs = self.find_outputs(&graph)?;
 
         let arrays: Vec<Tensor> =
             inputs.into_iter().map(|(_, file)| file.read()).collect::<Result<_, _>>()?;
-        let (kernel, outputs, time) = self.execution.in_pool(|| {
+        let (kernel, results, time) = self.execution.in_pool(|| {
             let kernel = compile_with(&graph, self.execution.options(!self.unfused))?;
             let views: Vec<View<'_>> = arrays.iter().map(Tensor::view).collect();
             let start = Instant::now();
-            let outputs = kernel.run(&views)?;
-            Ok((kernel, outputs, start.elapsed()))
+            let results = kernel.run(&views)?;
+            Ok((kernel, results, start.elapsed()))
         })?;
-        let outputs: Vec<(&Path, Tensor)> =
-            self.outputs.iter().map(PathBuf::as_path).zip(outputs).collect();
+        let outputs: Vec<(Output<'_>, Tensor)> = outputs.into_iter().zip(results).collect();
         write_all(&outputs)?;
-        Ok(summary(&outputs, &kernel, time))
+        let summary = summary(&outputs, &kernel, time);
+        if outputs.iter().any(|(output, _)| output.is_stdout()) {
+            // It has the elements of an array. That the summary is not seen is no failure.
+            if !outputs.iter().any(|(output, _)| output.is_stderr()) {
+                let _ = io::stderr().write_all(summary.as_bytes());
+            }
+            return Ok(String::new());
+        }
+        Ok(summary)
     }
 
     /// Checks that every input has one file and every file is an input's.
@@ -144,7 +153,8 @@ impl Run {
         format!("it takes\n{}", lines.join("\n"))
     }
 
-    fn check_outputs(&self, graph: &Graph) -> Result<(), Failure> {
+    /// Finds a place for each output that its file can hold.
+    fn find_outputs(&self, graph: &Graph) -> Result<Vec<Output<'_>>, Failure> {
         let (results, files) = (graph.outputs().len(), self.outputs.len());
         if results != files {
             let s = if results == 1 { "" } else { "s" };
@@ -153,16 +163,12 @@ impl Run {
                  order"
             )));
         }
-        let place = |path: &PathBuf| absolute(path).unwrap_or_else(|_| path.clone());
-        for (index, path) in self.outputs.iter().enumerate() {
-            if self.outputs[..index].iter().any(|other| place(other) == place(path)) {
-                return Err(Failure::Usage(format!(
-                    "two outputs go to {}; give each its own file",
-                    path.display()
-                )));
-            }
+        for (&result, path) in graph.outputs().iter().zip(&self.outputs) {
+            npy::check_type(graph.dtype(result)).map_err(|reason| {
+                Failure::Failed(format!("cannot write {}: {reason}", path.display()))
+            })?;
         }
-        Ok(())
+        Output::find(&self.outputs)
     }
 }
 
@@ -182,9 +188,9 @@ fn check_types(inputs: &[(&Input, NpyFile)]) -> Result<(), Failure> {
 }
 
 /// The line that tells what was done.
-fn summary(outputs: &[(&Path, Tensor)], kernel: &Kernel, time: Duration) -> String {
-    let output = |(path, tensor): &(&Path, Tensor)| {
-        format!("{}: {}{:?}", path.display(), tensor.dtype(), tensor.shape())
+fn summary(outputs: &[(Output<'_>, Tensor)], kernel: &Kernel, time: Duration) -> String {
+    let output = |(output, tensor): &(Output<'_>, Tensor)| {
+        format!("{}: {}{:?}", output.path().display(), tensor.dtype(), tensor.shape())
     };
     let outputs: Vec<String> = outputs.iter().map(output).collect();
     let count = kernel.pass_count();

@@ -133,28 +133,40 @@ pub fn op_program_in(tier: Tier, op: Op, dtype: DType) -> Program {
 /// An op on numbers of type `dtype`, with the bits that a kernel would compute. A bool is 1 or 0.
 pub fn compute(op: Op, dtype: DType, operands: &[f64]) -> f64 {
     let program = op_program(op, dtype);
-    let bits = |(value, storage): (&f64, &Storage)| match storage {
-        Storage::Bool => u64::from(*value != 0.0),
-        Storage::U8 => u64::from(*value as u8),
-        Storage::I32 => u64::from(*value as i32 as u32),
-        Storage::I64 => *value as i64 as u64,
-        Storage::F16 => f16::from_f64(*value).to_bits().into(),
-        Storage::BF16 => bf16::from_f64(*value).to_bits().into(),
-        Storage::F32 => u64::from((*value as f32).to_bits()),
-        Storage::F64 => value.to_bits(),
-    };
-    let columns: Vec<[u64; 1]> =
-        operands.iter().zip(&program.inputs).map(bits).map(|bits| [bits]).collect();
+    let columns: Vec<[u64; 1]> = operands
+        .iter()
+        .zip(&program.inputs)
+        .map(|(&value, &storage)| [bits_of(storage, value)])
+        .collect();
     let slices: Vec<&[u64]> = columns.iter().map(|column| &column[..]).collect();
     let result = interp::run(&program, &slices, 1)[0][0];
-    match program.outputs[0].storage {
-        Storage::Bool | Storage::U8 => result as f64,
-        Storage::I32 => f64::from(result as i32),
-        Storage::I64 => result as i64 as f64,
-        Storage::F16 => f16::from_bits(result as u16).to_f64(),
-        Storage::BF16 => bf16::from_bits(result as u16).to_f64(),
-        Storage::F32 => f64::from(f32::from_bits(result as u32)),
-        Storage::F64 => f64::from_bits(result),
+    value_of(program.outputs[0].storage, result)
+}
+
+/// The bits of a number in memory. A bool is 1 or 0.
+fn bits_of(storage: Storage, value: f64) -> u64 {
+    match storage {
+        Storage::Bool => u64::from(value != 0.0),
+        Storage::U8 => u64::from(value as u8),
+        Storage::I32 => u64::from(value as i32 as u32),
+        Storage::I64 => value as i64 as u64,
+        Storage::F16 => f16::from_f64(value).to_bits().into(),
+        Storage::BF16 => bf16::from_f64(value).to_bits().into(),
+        Storage::F32 => u64::from((value as f32).to_bits()),
+        Storage::F64 => value.to_bits(),
+    }
+}
+
+/// The number of which these are the bits in memory.
+fn value_of(storage: Storage, bits: u64) -> f64 {
+    match storage {
+        Storage::Bool | Storage::U8 => bits as f64,
+        Storage::I32 => f64::from(bits as i32),
+        Storage::I64 => bits as i64 as f64,
+        Storage::F16 => f16::from_bits(bits as u16).to_f64(),
+        Storage::BF16 => bf16::from_bits(bits as u16).to_f64(),
+        Storage::F32 => f64::from(f32::from_bits(bits as u32)),
+        Storage::F64 => f64::from_bits(bits),
     }
 }
 

@@ -1,22 +1,11 @@
 //! Files that are no arrays, or none that kernels take: each is an error, and nothing is touched.
 
-use super::Desk;
+use super::{Desk, npy};
 use std::process::{Command, Stdio};
-
-/// A file of format version 1.0.
-fn npy(header: &str, data: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(header.len() + 1).expect("a short header");
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend(length.to_le_bytes());
-    bytes.extend(header.bytes());
-    bytes.push(b'\n');
-    bytes.extend(data);
-    bytes
-}
 
 fn array(descriptor: &str, shape: &str, data: &[u8]) -> Vec<u8> {
     let header = format!("{{'descr': {descriptor}, 'fortran_order': False, 'shape': {shape}, }}");
-    npy(&header, data)
+    npy::file(&header, data)
 }
 
 #[test]
@@ -34,10 +23,10 @@ fn bad_files() {
         ("cut-header", array("'<f4'", "(1,)", &[])[..30].to_vec()),
         ("endless-header", endless),
         ("version-9", version),
-        ("no-dict", npy("[1, 2]", &[])),
-        ("not-python", npy("{'descr': ", &[])),
-        ("deep", npy(&"[".repeat(60_000), &[])),
-        ("no-shape", npy("{'descr': '<f4', 'fortran_order': False}", &[])),
+        ("no-dict", npy::file("[1, 2]", &[])),
+        ("not-python", npy::file("{'descr': ", &[])),
+        ("deep", npy::file(&"[".repeat(60_000), &[])),
+        ("no-shape", npy::file("{'descr': '<f4', 'fortran_order': False}", &[])),
         ("negative", array("'<f4'", "(-1,)", &[])),
         ("huge", array("'<f4'", "(1099511627776,)", &[0; 4])),
         ("overflow", array("'<f8'", "(9223372036854775807, 9223372036854775807, 16)", &[])),
@@ -127,14 +116,67 @@ fn pipes() {
         let mut cat = Command::new("cat").stdin(file).stdout(Stdio::piped()).spawn().unwrap();
         let mut command = desk.command(&["run", "x + 1", "-i", "x=/dev/stdin", "-o", "y.npy"]);
         let output = command.stdin(cat.stdout.take().unwrap()).output().unwrap();
+        // Else the pipe has a reader that reads no more.
+        drop(command);
         cat.wait().unwrap();
         output
     };
     assert!(run(&array("'<f4'", "(2,)", &[0; 8])).status.success());
     assert_eq!(desk.load::<f32>("y.npy"), ndarray::array![1.0, 1.0].into_dyn());
-    let output = run(&array("'<f4'", "(3,)", &[0; 8]));
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(message, "error: /dev/stdin: the file is truncated\n");
+    for (shape, length, reason) in [
+        ("(3,)", 8, "the file is truncated"),
+        ("(2,)", 9, "1 bytes follow its array"),
+        ("(2,)", 100_008, "100000 bytes follow its array"),
+        ("(2,)", (1 << 25) + 8, "at least 16777216 bytes follow its array"),
+    ] {
+        let output = run(&array("'<f4'", shape, &vec![0; length]));
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(message, format!("error: /dev/stdin: {reason}\n"));
+        assert_eq!(output.status.code(), Some(1));
+    }
+}
+
+/// Brackets within brackets are told apart as fast as they are read.
+#[test]
+fn nested_brackets_in_a_header() {
+    let desk = Desk::new();
+    for depth in [2, 30, 1000] {
+        for [open, close] in [["(", ")"], ["[", "]"], ["{", "}"], ["(1, ", ")"], ["[(", ")]"]] {
+            let nested = open.repeat(depth) + &close.repeat(depth);
+            for broken in ["", "x"] {
+                let descr = array(&format!("{nested}{broken}"), "(1,)", &[0; 4]);
+                let shape = array("'<f4'", &format!("{nested}{broken}"), &[0; 4]);
+                let key = npy::file(&format!("{{{nested}{broken}: 1}}"), &[]);
+                for bytes in [descr, shape, key, npy::file(&format!("{nested}{broken}"), &[])] {
+                    desk.write("x.npy", bytes);
+                    let output = desk.output(&["run", "x", "-i", "x=x.npy", "-o", "y.npy"]);
+                    assert_eq!(output.status.code(), Some(1));
+                    assert!(output.stderr.starts_with(b"error: x.npy: "), "{output:?}");
+                }
+            }
+        }
+    }
+    assert_eq!(desk.names(), ["x.npy"]);
+}
+
+/// All three format versions, and what NumPy of Python 2 wrote.
+#[test]
+fn format_versions() {
+    let desk = Desk::new();
+    let data = [1.0f32, 2.0].map(f32::to_le_bytes).concat();
+    let file = array("'<f4'", "(2,)", &data);
+    let (text, elements) = file[10..].split_at(file.len() - 10 - data.len());
+    let mut files = vec![file.clone(), array("\"<f4\"", "(2L,)", &data)];
+    for version in [2, 3] {
+        let mut file = vec![0x93, b'N', b'U', b'M', b'P', b'Y', version, 0];
+        file.extend((text.len() as u32).to_le_bytes());
+        files.push([&file, text, elements].concat());
+    }
+    for file in files {
+        desk.write("x.npy", file);
+        desk.ok(&["run", "x * 2", "-i", "x=x.npy", "-o", "y.npy"]);
+        assert_eq!(desk.load::<f32>("y.npy"), ndarray::array![2.0, 4.0].into_dyn());
+    }
 }
 
 /// A sparse file can hold more than memory does.

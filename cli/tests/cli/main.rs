@@ -6,10 +6,12 @@ mod bench;
 mod explain;
 mod files;
 mod messages;
+mod npy;
+mod outputs;
 mod run;
 
 use ndarray::{Array, ArrayD, Dimension};
-use ndarray_npy::{ReadNpyExt, ReadableElement, WritableElement, WriteNpyExt, read_npy, write_npy};
+use npy::Element;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -27,18 +29,13 @@ impl Desk {
     }
 
     /// Saves an array; arrays in Fortran order are saved so.
-    fn save<T: WritableElement, D: Dimension>(&self, name: &str, array: &Array<T, D>)
-    where
-        Array<T, D>: WriteNpyExt,
-    {
-        write_npy(self.path(name), array).expect("a file written");
+    fn save<T: Element, D: Dimension>(&self, name: &str, array: &Array<T, D>) {
+        self.write(name, npy::encode(array));
     }
 
-    fn load<T: ReadableElement>(&self, name: &str) -> ArrayD<T>
-    where
-        ArrayD<T>: ReadNpyExt,
-    {
-        read_npy(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    #[track_caller]
+    fn load<T: Element>(&self, name: &str) -> ArrayD<T> {
+        npy::decode(&std::fs::read(self.path(name)).expect("a file"))
     }
 
     fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {

@@ -5,7 +5,7 @@
 //! leaves it in the low bits of the sum; the magic number also carries a bias, so that a shift
 //! alone turns `k` into the exponent of a float. Coefficients: `tools/coefficients/minimax.sollya`.
 
-use super::bits::{clamp, exponent_bias, exponent_bits, magic, power_of_two, with_sign_of};
+use super::bits::{clamp, exponent_bias, exponent_bits, magic, power_of_two};
 use super::{by_type, horner};
 use crate::lower::range::Range;
 use crate::vir::{Builder, Value};
@@ -137,8 +137,9 @@ pub(crate) fn exp10(b: &mut Builder, x: Value, within: Range) -> Value {
 
 /// `e^x - 1`. Error 1.30 ULP (f32), 1.41 (f64).
 ///
-/// `2^k (e^r - 1) + (2^k - 1)`, at half scale since `2^k` may overflow where the result does not.
-/// -1 below the clamp; the sign of `x` is put back because the sums lose it at -0.
+/// `2^k (e^r - 1) + (2^k - 1)`, at half scale since `2^k` may overflow where the result does not;
+/// -1 below the clamp. Where the curve vanishes, `x` itself: the sums lose the sign of -0, and half
+/// of a subnormal is rounded.
 pub(crate) fn expm1(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
     let (least, most) = by_type(ty, (-18.0, 89.0), (-38.0, 710.0));
@@ -153,7 +154,9 @@ pub(crate) fn expm1(b: &mut Builder, x: Value, within: Range) -> Value {
     let curve = b.mul(square, p);
     let half_result = b.fma(half_power, curve, line);
     let result = b.add(half_result, half_result);
-    with_sign_of(b, result, x)
+    let zero = b.float(ty, 0.0);
+    let is_line = b.eq(curve, zero);
+    b.select(is_line, x, result)
 }
 
 /// `k = round(scale x / ln 2)` and `r = x - k ln 2 / scale`, `scale` a power of two; of `k` the

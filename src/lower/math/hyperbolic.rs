@@ -61,7 +61,7 @@ pub(crate) fn sinh(b: &mut Builder, tier: Tier, x: Value) -> Value {
 }
 
 /// `(d + d / (d + 1)) / 2` of `a >= 0` with `d = e^a - 1`, where nothing cancels near 0; by a quarter
-/// of it, as in [`exp_sum`].
+/// of it, as in [`exp_sum`]. No less than `a`: a quarter of a subnormal is rounded.
 fn sinh_of_expm1(b: &mut Builder, a: Value) -> Value {
     let ty = b.ty(a);
     let most = b.float(ty, by_type(ty, 89.5, 710.5));
@@ -75,7 +75,8 @@ fn sinh_of_expm1(b: &mut Builder, a: Value) -> Value {
     let decayed = b.add(part, quarter);
     let decayed = b.div(part, decayed);
     let half = b.fma(decayed, quarter, part);
-    b.add(half, half)
+    let result = b.add(half, half);
+    b.max(result, a)
 }
 
 /// The hyperbolic cosine, `e^a / 2 + 1 / (2 e^a)`. Error 1.13 ULP (f32), 1.14 (f64).

@@ -1,0 +1,314 @@
+//! Values that programs compute lie within their ranges, and what ranges leave out changes no bit.
+
+use super::{Range, of_op, ranges};
+use crate::lower::{Tier, bits_of, compute, lower, lower_op, op_program_in, storage, value_of};
+use crate::vir::{Builder, interp};
+use kiln_ir::{DType, Graph, Input, Node, NodeId, Op, Typing};
+
+#[test]
+fn results_lie_within() {
+    let points = [
+        f64::NEG_INFINITY,
+        -1e30,
+        -104.5,
+        -2.0,
+        -1.0,
+        -0.3,
+        -1e-40,
+        -0.0,
+        0.0,
+        1e-40,
+        0.25,
+        1.0,
+        1.5,
+        2.0,
+        87.0,
+        1e30,
+        f64::INFINITY,
+    ];
+    let float =
+        |op: &&Op| matches!(op.info().typing, Typing::Float | Typing::Number) && op.arity() <= 2;
+    for dtype in [DType::F32, DType::F64] {
+        let points = points.map(|v| dtype.round(v));
+        for &op in Op::ALL.iter().filter(float) {
+            check(op, dtype, &points);
+        }
+    }
+}
+
+/// Every interval between points, and all points in it.
+fn check(op: Op, dtype: DType, points: &[f64]) {
+    let others: &[f64] = if op.arity() == 1 { &[0.0] } else { &[-1.0, -0.0, 0.0, 0.5, 2.0] };
+    let y = Range { low: -1.0, high: 2.0 };
+    let result = |&a: &f64| others.iter().map(move |&b| compute(op, dtype, &[a, b][..op.arity()]));
+    let results: Vec<Vec<f64>> = points.iter().map(|a| result(a).collect()).collect();
+    for (at, &low) in points.iter().enumerate() {
+        for (end, &high) in points.iter().enumerate().skip(at) {
+            let x = Range { low, high };
+            let range = of_op(op, dtype, &[x, y][..op.arity()], false);
+            for result in results[at..=end].iter().flatten() {
+                let fits = result.is_nan() || (range.low..=range.high).contains(result);
+                assert!(fits, "{} of {x:?} gave {result:e} in {dtype}, {range:?}", op.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_ranges_leave_out_changes_no_bit() {
+    let ends = [
+        f64::NEG_INFINITY,
+        -700.0,
+        -80.0,
+        -1.0,
+        -0.2,
+        -0.0,
+        0.0,
+        0.4,
+        1.0,
+        80.0,
+        700.0,
+        1e30,
+        f64::INFINITY,
+    ];
+    for dtype in [DType::F32, DType::F64] {
+        for op in
+            [Op::Exp, Op::Exp2, Op::Exp10, Op::Expm1, Op::Log, Op::Log1p, Op::Sigmoid, Op::Normcdf]
+        {
+            for (at, &low) in ends.iter().enumerate() {
+                for &high in &ends[at..] {
+                    check_bits(op, dtype, Range { low, high });
+                }
+            }
+        }
+    }
+}
+
+fn check_bits(op: Op, dtype: DType, within: Range) {
+    let program = |within: Range| {
+        let mut b = Builder::new();
+        let x = b.input(storage(dtype));
+        let result = lower_op(&mut b, Tier::Default, op, dtype, &[x], within);
+        b.output(result, storage(dtype));
+        b.finish()
+    };
+    let (low, high) = (within.low.max(-1e35), within.high.min(1e35));
+    let steps = (0..=200).map(|i| f64::from(i) / 200.0);
+    let between = steps.flat_map(|t| [low + (high - low) * t, (low + (high - low) * t) * t * t]);
+    let all =
+        between.chain([within.low, within.high, 0.0, -0.0, 1e-40, 0.5, 0.49999997, 0.41421357]);
+    let inputs = all.map(|v| dtype.round(v)).filter(|v| within.low <= *v && *v <= within.high);
+    let bits = |v: f64| match dtype {
+        DType::F64 => v.to_bits(),
+        _ => u64::from((v as f32).to_bits()),
+    };
+    let mut column: Vec<u64> = inputs.map(bits).collect();
+    column.push(bits(f64::NAN));
+    let run = |within| interp::run(&program(within), &[&column], column.len()).swap_remove(0);
+    let (known, unknown) = (run(within), run(Range::ANY));
+    let last = column.len() - 1;
+    assert_eq!(known[..last], unknown[..last], "{} in {dtype} within {within:?}", op.name());
+    let nan = |v: u64| match dtype {
+        DType::F64 => f64::from_bits(v).is_nan(),
+        _ => f32::from_bits(v as u32).is_nan(),
+    };
+    assert!(nan(known[last]), "{} of NaN in {dtype} within {within:?}", op.name());
+}
+
+/// Numbers drawn in the same order in every run (SplitMix64).
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
+    }
+
+    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())]
+    }
+}
+
+/// Where types end and functions turn, with both signs.
+fn points(dtype: DType) -> Vec<f64> {
+    let (max, normal, least, epsilon) = match dtype {
+        DType::F64 => (f64::MAX, f64::MIN_POSITIVE, f64::from_bits(1), f64::EPSILON),
+        _ => (
+            f32::MAX.into(),
+            f32::MIN_POSITIVE.into(),
+            f32::from_bits(1).into(),
+            f32::EPSILON.into(),
+        ),
+    };
+    let near_limits = [least, 3.0 * least, normal - least, normal, normal.sqrt(), epsilon / 2.0];
+    let near_one = [0.25, 0.5, 1.0 - epsilon, 1.0 - epsilon / 2.0, 1.0, 1.0 + epsilon, 1.5];
+    let moderate = [2.0, 3.0, 10.0, 38.6, 44.5, 88.72, 104.0, 709.79, 745.2, 1e9, 1e30];
+    let large = [max.sqrt(), max * 0.9, max / 2.0, max * (1.0 - epsilon), max, f64::INFINITY];
+    let halves = [65504.0, 65520.0, 6e-8, 3.4e38];
+    let positive = [&[0.0][..], &near_limits, &near_one, &moderate, &large, &halves].concat();
+    positive.iter().flat_map(|&x| [x, -x]).map(|x| dtype.round(x)).collect()
+}
+
+/// A graph of random operands, and its inputs `x` and `y`.
+struct Chain {
+    graph: Graph,
+    dtype: DType,
+    points: Vec<f64>,
+}
+
+impl Chain {
+    /// `ops`, the first one innermost, each on the result of the one before it and on operands whose
+    /// ranges end anywhere.
+    fn new(draw: &mut Draw, dtype: DType, ops: &[Op]) -> Chain {
+        let mut chain = Chain { graph: Graph::new("chain"), dtype, points: points(dtype) };
+        for name in ["x", "y"] {
+            let input = Input { name: name.into(), dtype, dims: Some(vec![]) };
+            chain.graph.input(input).unwrap();
+        }
+        let mut value = chain.operand(draw);
+        for &op in ops {
+            let place = draw.below(op.arity());
+            let shared = draw.below(4) == 0;
+            let operands: Vec<NodeId> = (0..op.arity())
+                .map(|at| {
+                    let operand = if at == place || shared { value } else { chain.operand(draw) };
+                    chain.converted(operand, chain.operand_type(op, at))
+                })
+                .collect();
+            value = chain.graph.op(op, &operands).unwrap();
+        }
+        let all: Vec<NodeId> = chain.graph.iter().map(|(id, _)| id).collect();
+        all.into_iter().for_each(|id| chain.graph.output(id));
+        chain
+    }
+
+    fn operand_type(&self, op: Op, at: usize) -> DType {
+        match op.info().typing {
+            Typing::Logic => DType::Bool,
+            Typing::Integer => DType::I32,
+            Typing::Select if at == 0 => DType::Bool,
+            _ => self.dtype,
+        }
+    }
+
+    fn converted(&mut self, value: NodeId, dtype: DType) -> NodeId {
+        match self.graph.dtype(value) == dtype {
+            true => value,
+            false => self.graph.op(Op::cast_to(dtype), &[value]).unwrap(),
+        }
+    }
+
+    fn operand(&mut self, draw: &mut Draw) -> NodeId {
+        let input = NodeId::new(draw.below(2));
+        let mut number = || {
+            let value = draw.of(&self.points);
+            self.graph.constant(self.dtype, value).unwrap()
+        };
+        let (low, high) = (number(), number());
+        let mut op = |op, operands: &[NodeId]| self.graph.op(op, operands).unwrap();
+        match draw.below(10) {
+            0 | 1 => input,
+            2 => low,
+            3 | 4 => op(Op::Clamp, &[input, low, high]),
+            5 => op(Op::Max, &[input, low]),
+            6 => op(Op::Min, &[input, high]),
+            7 => op(Op::Abs, &[input]),
+            8 => {
+                let magnitude = op(Op::Abs, &[input]);
+                op(Op::Neg, &[magnitude])
+            }
+            _ => {
+                let half = op(draw.of(&[Op::ToF16, Op::ToBF16]), &[input]);
+                self.converted(half, self.dtype)
+            }
+        }
+    }
+
+    /// Element bits of both inputs: every point, and NaN, next to random ones.
+    fn columns(&self, draw: &mut Draw) -> [Vec<u64>; 2] {
+        let all = [&self.points[..], &[f64::NAN]].concat();
+        let x = all.iter().map(|&x| bits_of(storage(self.dtype), x)).collect();
+        let y = all.iter().map(|_| bits_of(storage(self.dtype), draw.of(&all))).collect();
+        [x, y]
+    }
+
+    /// Fails where a value lies outside of its node's range, or is another one than op by op.
+    fn check(&self, draw: &mut Draw, tier: Tier) {
+        let [x, y] = self.columns(draw);
+        let whole = interp::run(&lower(&self.graph, tier), &[&x, &y], x.len());
+        let known = ranges(&self.graph);
+        let mut alone: Vec<Vec<u64>> = Vec::new();
+        for (id, node) in self.graph.iter() {
+            let (range, dtype) = (known[id.index()], self.graph.dtype(id));
+            let column = match node {
+                Node::Op(op, args) => {
+                    let operands: Vec<&[u64]> =
+                        args.iter().map(|arg| &alone[arg.index()][..]).collect();
+                    let last = self.graph.dtype(args[args.len() - 1]);
+                    let program = op_program_in(tier, *op, last);
+                    interp::run(&program, &operands, x.len()).swap_remove(0)
+                }
+                _ => whole[id.index()].clone(),
+            };
+            for (lane, (&alone, &fused)) in column.iter().zip(&whole[id.index()]).enumerate() {
+                let value = value_of(storage(dtype), fused);
+                let within = range.low <= value && value <= range.high;
+                let places = [x[lane], y[lane]].map(|bits| value_of(storage(self.dtype), bits));
+                let place = || format!("{id:?} at {places:?} of {tier:?}\n{}", self.graph);
+                assert!(value.is_nan() || within, "{value:e} outside {range:?}, {}", place());
+                let other = value_of(storage(dtype), alone);
+                let same = alone == fused || value.is_nan() && other.is_nan();
+                assert!(same, "{value:e} fused, {other:e} alone, {}", place());
+            }
+            alone.push(column);
+        }
+    }
+}
+
+/// Ops of a chain; of integers only what floats become on the way. The sign that copysign takes
+/// from a NaN is unspecified.
+fn chained() -> Vec<Op> {
+    Op::ALL.iter().copied().filter(|op| *op != Op::CopySign).collect()
+}
+
+fn pairs_hold(dtype: DType) {
+    let (mut draw, ops) = (Draw(1), chained());
+    for &outer in &ops {
+        for &inner in &ops {
+            for tier in [Tier::Default, Tier::Fast] {
+                Chain::new(&mut draw, dtype, &[inner, outer]).check(&mut draw, tier);
+            }
+        }
+    }
+}
+
+fn triples_hold(dtype: DType) {
+    let (mut draw, ops) = (Draw(2), chained());
+    for _ in 0..4000 {
+        let triple = [draw.of(&ops), draw.of(&ops), draw.of(&ops)];
+        let tier = draw.of(&[Tier::Default, Tier::Fast]);
+        Chain::new(&mut draw, dtype, &triple).check(&mut draw, tier);
+    }
+}
+
+#[test]
+fn chains_of_two_f32() {
+    pairs_hold(DType::F32);
+}
+
+#[test]
+fn chains_of_two_f64() {
+    pairs_hold(DType::F64);
+}
+
+#[test]
+fn chains_of_three_f32() {
+    triples_hold(DType::F32);
+}
+
+#[test]
+fn chains_of_three_f64() {
+    triples_hold(DType::F64);
+}
