@@ -161,7 +161,7 @@ macro_rules! for_each_op {
                 Tanh tanh Unary Float [1.0, 1.35; 3.44, 1.35] {ODD | MONOTONE} (-1.0, 1.0) = libm::tanh, "The hyperbolic tangent";
                 Tanhshrink tanhshrink Unary Float [1.51, 1.6] {ODD | MONOTONE} (NEG_INF, INF) = scalar::tanhshrink, "`a - tanh(a)`, accurate near 0 (the activation function of that name in PyTorch)";
                 Asinh asinh Unary Float [1.34, 1.35] {ODD | MONOTONE} (NEG_INF, INF) = libm::asinh, "The inverse hyperbolic sine";
-                Acosh acosh Unary Float [1.17, 1.25] {MONOTONE} (0.0, INF) = libm::acosh, "The inverse hyperbolic cosine; NaN below 1";
+                Acosh acosh Unary Float [1.17, 1.25] {MONOTONE} (0.0, INF) = scalar::acosh, "The inverse hyperbolic cosine; NaN below 1";
                 Atanh atanh Unary Float [0.96, 1.0] {ODD | MONOTONE} (NEG_INF, INF) = libm::atanh, "The inverse hyperbolic tangent; NaN outside [-1, 1]";
                 Sigmoid sigmoid Unary Float [1.24, 1.25; 2.0, 2.1] {MONOTONE} (0.0, 1.0) = scalar::sigmoid, "`1 / (1 + exp(-a))`, accurate in both tails";
                 Erf erf Unary Float [0.96, 1.2; 3.74, 1.2] {ODD | MONOTONE} (-1.0, 1.0) = libm::erf, "The error function";

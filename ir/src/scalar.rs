@@ -66,3 +66,8 @@ pub(crate) fn sigmoid(a: f64) -> f64 {
     let e = libm::exp(-a.abs());
     if a < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
 }
+
+/// The inverse hyperbolic cosine. `libm` 0.2 gives numbers for some below -2.
+pub(crate) fn acosh(x: f64) -> f64 {
+    if x < 1.0 { f64::NAN } else { libm::acosh(x) }
+}

@@ -1,14 +1,15 @@
 //! Phase A: algebra. Saturates the rules of a mode over a graph and extracts the cheapest program.
 
 use super::Mode;
-use super::context::{Context, Needs, Written};
+use super::avoided::{Avoided, swaps};
+use super::context::{Needs, Written};
 use super::extract::{Alternative, Choice, NONE, Problem, mix};
 use super::facts::FactAnalysis;
 use super::machine::Machine;
 use super::rules::{Floats, rewrites};
 use super::term::{Head, Term};
 use egg::{EGraph, Id, Language, Runner, SimpleScheduler, StopReason};
-use kiln_ir::{DType, Flags, Graph, Node, NodeId, Op, Scalar};
+use kiln_ir::{DType, Graph, Node, NodeId, Op, Scalar};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -18,8 +19,6 @@ const MAX_NODES: usize = 6_000;
 /// Bigger graphs are rewritten for fewer rounds, within a share of the same budget.
 const BIG_GRAPH: usize = 300;
 const BIG_GRAPH_ITERATIONS: usize = 4;
-/// How often a run begins anew because a rule relied on what turned out not to hold. Once is rare.
-const MAX_RESTARTS: usize = 4;
 /// More than any program costs: a form that is to be avoided is chosen only if there is no other.
 const AVOIDED: u64 = 1 << 40;
 
@@ -56,50 +55,7 @@ pub(super) fn simplify(graph: &Graph, mode: Mode, machine: &Machine) -> (Graph, 
 }
 
 /// Runs the rules of `mode` until nothing changes or a limit is reached.
-///
-/// Rules rely on where values flow. Classes that become one flow where either did, and a rule may
-/// have been applied before: then it all begins anew, with what is known now.
 pub(super) fn saturate(graph: &Graph, mode: Mode, machine: &Machine, explain: bool) -> Saturated {
-    let mut known: Vec<(NodeId, Context)> = Vec::new();
-    for _ in 0..MAX_RESTARTS {
-        let run = run(graph, mode, machine, explain, &known);
-        let learned = misjudged(graph, &run);
-        if learned.is_empty() {
-            return run;
-        }
-        known.extend(learned);
-    }
-    // Not seen yet. What was written is right.
-    let mut run = run(graph, mode, machine, explain, &known);
-    run.egraph.analysis.contradiction = true;
-    run
-}
-
-/// What became of the values of some rewritten class, where a rule had relied on less: for each of
-/// the nodes in such classes.
-fn misjudged(graph: &Graph, run: &Saturated) -> Vec<(NodeId, Context)> {
-    let analysis = &run.egraph.analysis;
-    if analysis.relied.is_empty() {
-        return Vec::new();
-    }
-    let contexts = run.written.contexts(&run.egraph);
-    let context = |id: Id| contexts.get(&run.egraph.find(id)).copied().unwrap_or_default();
-    let wrong = |&&(id, needs): &&(Id, Needs)| !context(id).allows(needs);
-    if !analysis.relied.iter().any(|relied| wrong(&relied)) {
-        return Vec::new();
-    }
-    // The classes above may have merged too, so that all contexts count, not just the wrong ones.
-    let with_context = |(id, _)| (id, context(run.ids[NodeId::index(id)]));
-    graph.iter().map(with_context).filter(|(_, context)| *context != Context::default()).collect()
-}
-
-fn run(
-    graph: &Graph,
-    mode: Mode,
-    machine: &Machine,
-    explain: bool,
-    known: &[(NodeId, Context)],
-) -> Saturated {
     // egg reads a clock, whose first use in a process calibrates for up to 200 ms, and which no
     // result may depend on: it gets one that stands still.
     let (clock, _) = quanta::Clock::mock();
@@ -117,14 +73,9 @@ fn run(
             ids.push(egraph.add_uncanonical(term));
         }
         egraph.rebuild();
-        let ops = graph.iter().filter_map(|(_, node)| match node {
-            Node::Op(op, args) => Some((*op, args.iter().map(|arg| ids[arg.index()]).collect())),
-            _ => None,
-        });
-        let written = Written {
-            ops: ops.collect(),
-            known: known.iter().map(|(id, context)| (ids[id.index()], *context)).collect(),
-        };
+        let ops = graph.iter().filter(|(_, node)| matches!(node, Node::Op(..)));
+        let term = |(id, node): (NodeId, &Node)| (ids[id.index()], term_of(graph, id, node, &ids));
+        let written = Written { ops: ops.map(term).collect() };
         let flows = written.clone();
         let iterations = if ids.len() > BIG_GRAPH { BIG_GRAPH_ITERATIONS } else { MAX_ITERATIONS };
         let runner: Runner<Term, FactAnalysis> =
@@ -184,13 +135,23 @@ fn index(graph: &Graph, run: &Saturated, machine: &Machine) -> Indexed {
     let mut ids: Vec<Id> = egraph.classes().map(|class| class.id).collect();
     ids.sort_unstable();
     let index: HashMap<Id, usize> = ids.iter().enumerate().map(|(i, &id)| (id, i)).collect();
-    let avoided = avoided(egraph);
+    let avoided = Avoided::of(egraph);
+    let as_written = graph.iter().map(|(id, node)| {
+        let term = term_of(graph, id, node, &run.ids).map_children(|child| egraph.find(child));
+        (egraph.find(run.ids[id.index()]), term)
+    });
+    let as_written: Vec<(Id, Term)> = as_written.collect();
+    let written: HashSet<(Id, Term)> = as_written.iter().cloned().collect();
+    let kept = kept(run, &written, &avoided);
     let mut terms: Vec<Vec<Term>> = Vec::with_capacity(ids.len());
     let mut classes = Vec::with_capacity(ids.len());
     for &id in &ids {
         let nodes = egraph[id].nodes.clone();
         let alternatives = nodes.iter().map(|term| {
-            let avoid = is_avoided(egraph, &avoided, id, term);
+            let avoid = match kept.contains(&id) {
+                true => !written.contains(&(id, term.clone())),
+                false => avoided.contains(egraph, id, term),
+            };
             let operand = term.children().last().unwrap_or(&id);
             let cost = machine.cost_of_term(term, egraph[*operand].data.dtype);
             Alternative {
@@ -204,9 +165,8 @@ fn index(graph: &Graph, run: &Saturated, machine: &Machine) -> Indexed {
         terms.push(nodes);
     }
     let mut input = vec![NONE; ids.len()];
-    for (id, node) in graph.iter() {
-        let class = index[&egraph.find(run.ids[id.index()])];
-        let term = term_of(graph, id, node, &run.ids).map_children(|child| egraph.find(child));
+    for (id, term) in as_written {
+        let class = index[&id];
         if let Some(position) = terms[class].iter().position(|known| *known == term) {
             input[class] = position as u32;
         } else if !terms[class].is_empty() {
@@ -218,53 +178,22 @@ fn index(graph: &Graph, run: &Saturated, machine: &Machine) -> Indexed {
     Indexed { problem: Problem { classes, roots }, terms, index, input }
 }
 
-/// The terms that repairs have replaced, by class, in today's ids and one order of operands.
-fn avoided(egraph: &EGraph<Term, FactAnalysis>) -> HashSet<(Id, Term)> {
-    let noted = egraph.analysis.avoided().iter();
-    noted.map(|(id, term)| (egraph.find(*id), in_order(egraph, term))).collect()
-}
-
-/// The term in today's ids, and if its operands may be swapped, sorted.
-fn in_order(egraph: &EGraph<Term, FactAnalysis>, term: &Term) -> Term {
-    let mut term = term.clone().map_children(|child| egraph.find(child));
-    if let Head::Op(op) = term.head()
-        && swaps(op, term.len())
-    {
-        term.children_mut()[..2].sort_unstable();
+/// The classes in which a rule relied on where values flow, and which flow elsewhere since they
+/// became one with another class: there, what was written stays, unless it was repaired.
+fn kept(run: &Saturated, written: &HashSet<(Id, Term)>, avoided: &Avoided) -> HashSet<Id> {
+    let (egraph, relied) = (&run.egraph, &run.egraph.analysis.relied);
+    if relied.is_empty() {
+        return HashSet::new();
     }
-    term
-}
-
-/// Whether a class should not be computed so: by a term that was repaired, or by one that differs
-/// from such a term in one rounding.
-fn is_avoided(
-    egraph: &EGraph<Term, FactAnalysis>,
-    avoided: &HashSet<(Id, Term)>,
-    class: Id,
-    term: &Term,
-) -> bool {
-    if avoided.is_empty() {
-        return false;
-    }
-    let known = |term: &Term| avoided.contains(&(class, in_order(egraph, term)));
-    if known(term) {
-        return true;
-    }
-    let (Head::Op(Op::Fma), &[a, b, c]) = (term.head(), term.children()) else { return false };
-    let lookup = |op, operands: &[Id]| egraph.lookup(Term::new(Head::Op(op), operands));
-    let negated = |id| lookup(Op::Neg, &[id]);
-    let sum = |op, a: Option<Id>, b| a.zip(b).is_some_and(|(a, b)| known(&Term::new(Head::Op(op), &[a, b])));
-    let product = lookup(Op::Mul, &[a, b]);
-    let opposite = negated(a).and_then(|a| lookup(Op::Mul, &[a, b]));
-    sum(Op::Add, product, Some(c))
-        || sum(Op::Sub, product, negated(c))
-        || sum(Op::Sub, Some(c), opposite)
-        || sum(Op::Sub, Some(c), product.and_then(negated))
-}
-
-/// Whether an op's first two operands may be swapped.
-fn swaps(op: Op, len: usize) -> bool {
-    op == Op::Fma || (op.has(Flags::COMMUTATIVE) && len == 2)
+    let contexts = run.written.contexts(egraph);
+    let context = |id: Id| contexts.get(&id).copied().unwrap_or_default();
+    let relied = relied.iter().map(|(id, needs)| (egraph.find(*id), *needs));
+    // What a rule had found of its variables, it found of the same classes.
+    let fails = |(id, needs): &(Id, Needs)| !context(*id).allows(*needs, &|_| true);
+    let wrong: HashSet<Id> = relied.filter(fails).map(|(id, _)| id).collect();
+    let stays =
+        |(id, term): &&(Id, Term)| wrong.contains(id) && !avoided.contains(egraph, *id, term);
+    written.iter().filter(stays).map(|(id, _)| *id).collect()
 }
 
 /// A hash of what a term is, without its children. The same in every process, and by names: a new

@@ -4,11 +4,12 @@
 //! its values flow. `sqrt(q - m*m)` is 0 where `q` is `m*m` rounded; contracted, the difference is
 //! the error of that rounding, and where it is negative its root is NaN. So a rule that rounds
 //! otherwise has no business in what flows into `sqrt`, unless `sqrt` is known to be far from its
-//! edge: it asks [`Context::is_smooth`].
+//! edge. A rule says what it [`Needs`].
 //!
 //! Edges are found by asking the op table: an op has one where its scalar meaning makes NaN or an
 //! infinity of a number that the operand may be.
 
+use super::avoided::Avoided;
 use super::facts::{FactAnalysis, Facts};
 use super::term::{Head, Term};
 use egg::{EGraph, Id, Language};
@@ -31,54 +32,109 @@ pub(crate) enum Needs {
     /// accurate form has the right sign; but not what it takes the sum of, with other values that
     /// may have been rounded as the unrepaired form was.
     NoCliff,
+    /// That, and that no factor beside it is a number that has become infinite: what was written is
+    /// 0 in a tail that the rule repairs, and 0 times infinity is NaN, which is better than an
+    /// infinity that is none.
+    NoCliffNorOverflow,
 }
 
 /// Where the values of a class flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Context(u8);
+pub(crate) struct Context {
+    flows: u8,
+    partner: Partner,
+}
+
+/// The values beside which a class's values are multiplied or added, where an infinity among those
+/// may be the overflow of a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Partner {
+    #[default]
+    None,
+    One(Id),
+    Many,
+}
+
+/// Into an op with an edge or a step where they may be: digits matter there.
+const EDGE: u8 = 1;
+/// They are divided by, and may be 0.
+const DIVISOR: u8 = 2;
+/// They are what an op takes that is defined on one side of 0, up to factors.
+const SIDE: u8 = 4;
+/// Through sums, or a function that keeps no signs, into an op that is not defined everywhere.
+const CLIFF: u8 = 8;
+/// Into a product with the partner, or a quotient of it.
+const FACTOR: u8 = 16;
+/// Into a sum with the partner, which may have the other sign.
+const SUMMAND: u8 = 32;
 
 impl Context {
-    /// Into an op with an edge or a step where they may be: digits matter there.
-    const EDGE: Context = Context(1);
-    /// They are divided by, and may be 0.
-    const DIVISOR: Context = Context(2);
-    /// They are what an op takes that is defined on one side of 0, up to factors.
-    const SIDE: Context = Context(4);
-    /// Through sums, or a function that keeps no signs, into an op that is not defined everywhere.
-    const CLIFF: Context = Context(8);
+    fn of(flows: u8) -> Context {
+        Context { flows, partner: Partner::None }
+    }
 
-    fn has(self, other: Context) -> bool {
-        self.0 & other.0 != 0
+    fn beside(flows: u8, partner: Id) -> Context {
+        Context { flows, partner: Partner::One(partner) }
+    }
+
+    fn has(self, flows: u8) -> bool {
+        self.flows & flows != 0
     }
 
     fn and(self, other: Context) -> Context {
-        Context(self.0 | other.0)
+        let partner = match (self.partner, other.partner) {
+            (Partner::None, partner) | (partner, Partner::None) => partner,
+            (Partner::One(a), Partner::One(b)) if a == b => self.partner,
+            _ => Partner::Many,
+        };
+        Context { flows: self.flows | other.flows, partner }
     }
 
-    /// Whether a rule that needs this may be applied to what flows here.
-    pub(crate) fn allows(self, needs: Needs) -> bool {
+    /// Whether a rule that needs this may be applied to what flows here. Of a partner it is asked
+    /// whether the rule's variables are infinite or NaN wherever the partner is infinite.
+    pub(crate) fn allows(self, needs: Needs, follows: &dyn Fn(Id) -> bool) -> bool {
         match needs {
             Needs::Nothing => true,
-            Needs::Smooth => !self.has(Context::EDGE.and(Context::DIVISOR)),
-            Needs::NoEdge => !self.has(Context::EDGE),
-            Needs::NoCliff => !self.has(Context::CLIFF),
+            Needs::Smooth => !self.has(EDGE | DIVISOR),
+            Needs::NoEdge => !self.has(EDGE),
+            Needs::NoCliff => !self.has(CLIFF),
+            Needs::NoCliffNorOverflow => !self.has(CLIFF) && !self.meets(FACTOR, follows),
         }
+    }
+
+    /// Whether these are added to numbers that may have become infinite: what was written is
+    /// infinite where the rule repairs it, and the difference of two infinities is NaN, which is
+    /// better than an infinity that is none.
+    pub(crate) fn is_summand(self, follows: &dyn Fn(Id) -> bool) -> bool {
+        self.meets(SUMMAND, follows)
+    }
+
+    /// What remains of it where the op that makes it is computed in an accurate form instead: that
+    /// has edges too, but where its operands are nearer to their exact values, so is its result.
+    fn of_repaired(self) -> Context {
+        Context::of(self.flows & (EDGE | DIVISOR))
+    }
+
+    fn meets(self, flow: u8, follows: &dyn Fn(Id) -> bool) -> bool {
+        self.has(flow)
+            && match self.partner {
+                Partner::None => false,
+                Partner::One(partner) => !follows(partner),
+                Partner::Many => true,
+            }
     }
 
     /// The context of an operand of `op`, whose result has this one.
     fn through(self, op: Op) -> Context {
-        let mut below = Context::default();
-        if self.has(Context::EDGE.and(Context::DIVISOR)) {
-            below = below.and(Context::EDGE);
+        let mut flows = self.flows & (CLIFF | FACTOR | SUMMAND);
+        if self.has(EDGE | DIVISOR) {
+            flows |= EDGE;
         }
-        if self.has(Context::CLIFF) {
-            below = below.and(Context::CLIFF);
-        }
-        if self.has(Context::SIDE) {
+        if self.has(SIDE) {
             let keeps_sign = op.has(Flags::ODD) || SAME_SIDE.contains(&op);
-            below = below.and(if keeps_sign { Context::SIDE } else { Context::CLIFF });
+            flows |= if keeps_sign { SIDE } else { CLIFF };
         }
-        below
+        Context { flows, partner: self.partner }
     }
 }
 
@@ -90,7 +146,7 @@ const SAME_SIDE: [Op; 8] =
 const PROBES: [f64; 7] = [-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0];
 
 /// What the op itself makes of the context of its operand `index`.
-fn own(op: Op, operands: &[&Facts], index: usize) -> Context {
+fn own(op: Op, ids: &[Id], operands: &[&Facts], index: usize) -> Context {
     let facts = operands[index];
     if !facts.dtype.is_float() {
         return Context::default();
@@ -101,14 +157,33 @@ fn own(op: Op, operands: &[&Facts], index: usize) -> Context {
         _ => op.has(Flags::STEP),
     };
     if jumps {
-        return Context::EDGE;
+        return Context::of(EDGE);
     }
-    let divisor = if may_be(facts, 0.0) { Context::DIVISOR } else { Context::default() };
     match (op, index) {
-        (Op::Div, 1) | (Op::Recip, 0) => divisor,
+        (Op::Add | Op::Sub, _) => summand(op, ids, operands, 1 - index),
+        (Op::Mul, _) if operands[1 - index].may_overflow => Context::beside(FACTOR, ids[1 - index]),
+        (Op::Div, 1) => {
+            let divisor = Context::of(if may_be(facts, 0.0) { DIVISOR } else { 0 });
+            let overflows = operands[0].may_overflow;
+            if overflows { divisor.and(Context::beside(FACTOR, ids[0])) } else { divisor }
+        }
+        (Op::Recip, 0) => Context::of(if may_be(facts, 0.0) { DIVISOR } else { 0 }),
         (Op::Pow, _) => power(operands, index),
         _ if op.arity() == 1 => edges(op, facts),
         _ => Context::default(),
+    }
+}
+
+/// The context of what is added to operand `other` of a sum or difference.
+fn summand(op: Op, ids: &[Id], operands: &[&Facts], other: usize) -> Context {
+    let (partner, own) = (operands[other], operands[1 - other]);
+    let rises = own.high > 0.0 && partner.high > 0.0 || own.low < 0.0 && partner.low < 0.0;
+    let falls = own.high > 0.0 && partner.low < 0.0 || own.low < 0.0 && partner.high > 0.0;
+    let opposite = if op == Op::Sub { rises } else { falls };
+    if partner.may_overflow && opposite {
+        Context::beside(SUMMAND, ids[other])
+    } else {
+        Context::default()
     }
 }
 
@@ -126,33 +201,31 @@ fn edges(op: Op, facts: &Facts) -> Context {
     }
     let undefined = |value: &f64| op.eval(DType::F64, &[*value]).is_nan();
     let by_sign = PROBES.iter().all(|probe| wrong(probe) == (*probe < 0.0) || *probe == 0.0);
-    match (reached.iter().any(undefined), by_sign) {
-        (false, _) => Context::EDGE,
-        (true, true) => Context::EDGE.and(Context::SIDE),
-        (true, false) => Context::EDGE.and(Context::CLIFF),
-    }
+    Context::of(match (reached.iter().any(undefined), by_sign) {
+        (false, _) => EDGE,
+        (true, true) => EDGE | SIDE,
+        (true, false) => EDGE | CLIFF,
+    })
 }
 
 /// `a^b` is defined for positive `a`, and for others where `b` is a whole number.
 fn power(operands: &[&Facts], index: usize) -> Context {
     let (base, exponent) = (operands[0], operands[1]);
     let whole = exponent.constant.filter(|value| value.fract() == 0.0);
-    match (index, whole) {
-        _ if base.low > 0.0 => Context::default(),
-        (0, Some(value)) if value >= 0.0 => Context::default(),
-        (0, Some(_)) => Context::EDGE,
-        (0, None) if base.low >= 0.0 => Context::EDGE,
-        (0, None) => Context::EDGE.and(Context::SIDE),
-        _ => Context::EDGE.and(Context::CLIFF),
-    }
+    Context::of(match (index, whole) {
+        _ if base.low > 0.0 => 0,
+        (0, Some(value)) if value >= 0.0 => 0,
+        (0, Some(_)) => EDGE,
+        (0, None) if base.low >= 0.0 => EDGE,
+        (0, None) => EDGE | SIDE,
+        _ => EDGE | CLIFF,
+    })
 }
 
-/// The ops of a program as written, by the classes of their results and operands.
+/// The ops of a program as written: the classes of the results, and the terms.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Written {
-    pub(crate) ops: Vec<(Op, Vec<Id>)>,
-    /// Classes that an earlier run found in a worse context than its rules had thought.
-    pub(crate) known: Vec<(Id, Context)>,
+    pub(crate) ops: Vec<(Id, Term)>,
 }
 
 impl Written {
@@ -167,18 +240,25 @@ impl Written {
                 open.push(id);
             }
         };
-        for (op, operands) in &self.ops {
-            let facts: Vec<&Facts> = operands.iter().map(|id| &egraph[*id].data).collect();
-            for (index, id) in operands.iter().enumerate() {
-                add(&mut contexts, &mut open, egraph.find(*id), own(*op, &facts, index));
+        let avoided = Avoided::of(egraph);
+        for (class, term) in &self.ops {
+            let Head::Op(op) = term.head() else { continue };
+            let ids: Vec<Id> = term.children().iter().map(|&id| egraph.find(id)).collect();
+            let facts: Vec<&Facts> = ids.iter().map(|&id| &egraph[id].data).collect();
+            let is_repaired = avoided.contains(egraph, egraph.find(*class), term);
+            for (index, &id) in ids.iter().enumerate() {
+                let own = own(op, &ids, &facts, index);
+                let own = if is_repaired { own.of_repaired() } else { own };
+                add(&mut contexts, &mut open, id, own);
             }
-        }
-        for (id, context) in &self.known {
-            add(&mut contexts, &mut open, egraph.find(*id), *context);
         }
         while let Some(id) = open.pop() {
             let context = contexts[&id];
             for term in &egraph[id].nodes {
+                let context = match avoided.contains(egraph, id, term) {
+                    true => context.of_repaired(),
+                    false => context,
+                };
                 let through = match term.head() {
                     Head::Op(op) => context.through(op),
                     // A sum of products.

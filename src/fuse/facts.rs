@@ -113,9 +113,9 @@ impl FactAnalysis {
         &self.avoided
     }
 
-    /// Whether what becomes of a class allows a rule that needs this.
-    pub(crate) fn allows(&self, class: Id, needs: Needs) -> bool {
-        self.contexts.get(&class).is_none_or(|context| context.allows(needs))
+    /// Where the values of a class flow.
+    pub(crate) fn context(&self, class: Id) -> Context {
+        self.contexts.get(&class).copied().unwrap_or_default()
     }
 
     /// The value of an op on numbers, as this mode folds it.
@@ -242,11 +242,12 @@ fn fold(compute: fn(Op, DType, &[f64]) -> f64, op: Op, operands: &[&Facts]) -> O
     Some(compute(op, operands.last()?.dtype, &values))
 }
 
-/// The facts of an `f32` that has one known value, as a number or as a variable.
+/// The facts of an `f32` that has one known value, as a number or as a variable, whose infinities
+/// may be numbers that have become too large.
 #[cfg(test)]
-pub(crate) fn facts_of(value: f64, is_number: bool) -> Facts {
+pub(crate) fn facts_of(value: f64, is_number: bool, may_overflow: bool) -> Facts {
     let facts = constant(DType::F32, 0, value);
-    if is_number { facts } else { Facts { constant: None, ..facts } }
+    if is_number { facts } else { Facts { constant: None, may_overflow, ..facts } }
 }
 
 fn anything(dtype: DType, shape: u32) -> Facts {

@@ -17,6 +17,7 @@ mod double;
 mod exhaustive;
 mod formulas;
 mod function;
+mod graph;
 mod measure;
 mod points;
 mod program;
@@ -31,6 +32,7 @@ mod ulp;
 mod worst;
 
 pub use cli::Cli;
+pub use graph::exact;
 pub use points::neighbour;
 pub use real::correctly_rounded;
 pub use worst::worst_cases;
