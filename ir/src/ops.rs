@@ -66,6 +66,9 @@ impl Flags {
     pub const EVEN: Flags = Flags(4);
     /// `a <= b` implies `f(a) <= f(b)`, up to the error bound.
     pub const MONOTONE: Flags = Flags(8);
+    /// The result jumps somewhere: operands an ULP apart may have results that are far apart.
+    /// Comparisons and conversions to integers and bools need no flag.
+    pub const STEP: Flags = Flags(16);
 
     /// Whether every property of `other` holds.
     pub fn contains(self, other: Flags) -> bool {
@@ -121,7 +124,7 @@ macro_rules! for_each_op {
                 Sub sub Binary Number [0.5, 0.5] {} (NEG_INF, INF) = |a, b| a - b; i64::wrapping_sub, "`a - b`";
                 Mul mul Binary Number [0.5, 0.5] {COMMUTATIVE} (NEG_INF, INF) = |a, b| a * b; i64::wrapping_mul, "`a * b`";
                 Div div Binary Number [0.5, 0.5] {} (NEG_INF, INF) = |a, b| a / b; scalar::integer_quotient, "`a / b`; of integers the quotient rounded toward zero, 0 where `b` is 0";
-                Rem rem Binary Number [0.0, 0.0] {} (NEG_INF, INF) = libm::fmod; scalar::integer_remainder, "`a % b`: the remainder of the quotient rounded toward zero, exact, with the sign of `a` (as Rust and C); of integers 0 where `b` is 0";
+                Rem rem Binary Number [0.0, 0.0] {STEP} (NEG_INF, INF) = libm::fmod; scalar::integer_remainder, "`a % b`: the remainder of the quotient rounded toward zero, exact, with the sign of `a` (as Rust and C); of integers 0 where `b` is 0";
                 And and Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != 0.0 && b != 0.0); |a, b| a & b, "`a & b`: logical and; of integers bit by bit";
                 Or or Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != 0.0 || b != 0.0); |a, b| a | b, "`a | b`: logical or; of integers bit by bit";
                 Xor xor Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != b); |a, b| a ^ b, "Exclusive or, `a ^ b` in Rust; of integers bit by bit";
@@ -130,11 +133,11 @@ macro_rules! for_each_op {
             }
             methods {
                 Abs abs Unary Number [0.0, 0.0] {EVEN} (0.0, INF) = f64::abs; i64::wrapping_abs, "The magnitude: the sign bit cleared";
-                Sign sign Unary Number [0.0, 0.0] {ODD | MONOTONE} (-1.0, 1.0) = scalar::sign; i64::signum, "-1, 1, or the zero or NaN given";
-                Floor floor Unary Float [0.0, 0.0] {MONOTONE} (NEG_INF, INF) = f64::floor, "The largest integer not above";
-                Ceil ceil Unary Float [0.0, 0.0] {MONOTONE} (NEG_INF, INF) = f64::ceil, "The smallest integer not below";
-                Round round Unary Float [0.0, 0.0] {ODD | MONOTONE} (NEG_INF, INF) = f64::round_ties_even, "The nearest integer, ties to even (as NumPy)";
-                Trunc trunc Unary Float [0.0, 0.0] {ODD | MONOTONE} (NEG_INF, INF) = f64::trunc, "The integer part";
+                Sign sign Unary Number [0.0, 0.0] {ODD | MONOTONE | STEP} (-1.0, 1.0) = scalar::sign; i64::signum, "-1, 1, or the zero or NaN given";
+                Floor floor Unary Float [0.0, 0.0] {MONOTONE | STEP} (NEG_INF, INF) = f64::floor, "The largest integer not above";
+                Ceil ceil Unary Float [0.0, 0.0] {MONOTONE | STEP} (NEG_INF, INF) = f64::ceil, "The smallest integer not below";
+                Round round Unary Float [0.0, 0.0] {ODD | MONOTONE | STEP} (NEG_INF, INF) = f64::round_ties_even, "The nearest integer, ties to even (as NumPy)";
+                Trunc trunc Unary Float [0.0, 0.0] {ODD | MONOTONE | STEP} (NEG_INF, INF) = f64::trunc, "The integer part";
                 Sqrt sqrt Unary Float [0.5, 0.5] {MONOTONE} (-0.0, INF) = f64::sqrt, "The square root; NaN below zero, -0 of -0";
                 Rsqrt rsqrt Unary Float [1.5, 1.5] {} (NEG_INF, INF) = |a| 1.0 / a.sqrt(), "`1 / sqrt(a)`";
                 Cbrt cbrt Unary Float [0.76, 0.8] {ODD | MONOTONE} (NEG_INF, INF) = libm::cbrt, "The cube root";
@@ -175,9 +178,9 @@ macro_rules! for_each_op {
                 Min min Binary Number [0.0, 0.0] {COMMUTATIVE} (NEG_INF, INF) = scalar::minimum; i64::min, "The smaller; NaN if either is, -0 below +0 (IEEE 754 `minimum`)";
                 Max max Binary Number [0.0, 0.0] {COMMUTATIVE} (NEG_INF, INF) = scalar::maximum; i64::max, "The larger; NaN if either is, -0 below +0 (IEEE 754 `maximum`)";
                 Pow pow Binary Float [0.6, 1.35] {} (NEG_INF, INF) = libm::pow, "`a` to the power of `b`, special cases as IEEE 754";
-                Atan2 atan2 Binary Float [1.6, 1.6] {} (-3.15, 3.15) = libm::atan2, "The angle of the point (b, a) in radians, over all four quadrants";
+                Atan2 atan2 Binary Float [1.6, 1.6] {STEP} (-3.15, 3.15) = libm::atan2, "The angle of the point (b, a) in radians, over all four quadrants";
                 Hypot hypot Binary Float [1.05, 1.05] {COMMUTATIVE} (0.0, INF) = libm::hypot, "`sqrt(a*a + b*b)` without overflow; infinite if either is";
-                CopySign copysign Binary Float [0.0, 0.0] {} (NEG_INF, INF) = f64::copysign, "The magnitude of `a` with the sign of `b`; the sign of a NaN that arithmetic made is unspecified";
+                CopySign copysign Binary Float [0.0, 0.0] {STEP} (NEG_INF, INF) = f64::copysign, "The magnitude of `a` with the sign of `b`; the sign of a NaN that arithmetic made is unspecified";
                 Lt lt Binary Compare [0.0, 0.0] {} (0.0, 1.0) = |a, b| truth(a < b), "`a < b`; false on NaN";
                 Le le Binary Compare [0.0, 0.0] {} (0.0, 1.0) = |a, b| truth(a <= b), "`a <= b`; false on NaN";
                 Gt gt Binary Compare [0.0, 0.0] {} (0.0, 1.0) = |a, b| truth(a > b), "`a > b`; false on NaN";

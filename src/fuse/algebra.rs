@@ -1,14 +1,16 @@
 //! Phase A: algebra. Saturates the rules of a mode over a graph and extracts the cheapest program.
 
 use super::Mode;
+use super::avoided::{Avoided, swaps};
+use super::context::{Needs, Written};
 use super::extract::{Alternative, Choice, NONE, Problem, mix};
 use super::facts::FactAnalysis;
 use super::machine::Machine;
 use super::rules::{Floats, rewrites};
 use super::term::{Head, Term};
 use egg::{EGraph, Id, Language, Runner, SimpleScheduler, StopReason};
-use kiln_ir::{DType, Flags, Graph, Node, NodeId, Op, Scalar};
-use std::collections::HashMap;
+use kiln_ir::{DType, Graph, Node, NodeId, Op, Scalar};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// Far above what kernels need (10 iterations, some 300 nodes); what stops a run that explodes.
@@ -40,6 +42,8 @@ pub(super) struct Saturated {
     pub(super) egraph: EGraph<Term, FactAnalysis>,
     /// The class of each node of the graph.
     pub(super) ids: Vec<Id>,
+    /// The ops of the graph.
+    written: Written,
     pub(super) saturated: bool,
     pub(super) iterations: usize,
 }
@@ -69,6 +73,10 @@ pub(super) fn saturate(graph: &Graph, mode: Mode, machine: &Machine, explain: bo
             ids.push(egraph.add_uncanonical(term));
         }
         egraph.rebuild();
+        let ops = graph.iter().filter(|(_, node)| matches!(node, Node::Op(..)));
+        let term = |(id, node): (NodeId, &Node)| (ids[id.index()], term_of(graph, id, node, &ids));
+        let written = Written { ops: ops.map(term).collect() };
+        let flows = written.clone();
         let iterations = if ids.len() > BIG_GRAPH { BIG_GRAPH_ITERATIONS } else { MAX_ITERATIONS };
         let runner: Runner<Term, FactAnalysis> =
             Runner::new(FactAnalysis::new(mode, machine, vec![]))
@@ -77,12 +85,19 @@ pub(super) fn saturate(graph: &Graph, mode: Mode, machine: &Machine, explain: bo
                 .with_node_limit(MAX_NODES.max(4 * ids.len()))
                 .with_time_limit(Duration::MAX)
                 .with_scheduler(SimpleScheduler)
+                .with_hook(move |runner| {
+                    if mode == Mode::Precise {
+                        runner.egraph.analysis.contexts = flows.contexts(&runner.egraph);
+                    }
+                    Ok(())
+                })
                 .run(rewrites(mode, floats(graph)));
         Saturated {
             saturated: matches!(runner.stop_reason, Some(StopReason::Saturated)),
             iterations: runner.iterations.len(),
             egraph: runner.egraph,
             ids,
+            written,
         }
     })
 }
@@ -120,14 +135,23 @@ fn index(graph: &Graph, run: &Saturated, machine: &Machine) -> Indexed {
     let mut ids: Vec<Id> = egraph.classes().map(|class| class.id).collect();
     ids.sort_unstable();
     let index: HashMap<Id, usize> = ids.iter().enumerate().map(|(i, &id)| (id, i)).collect();
-    let mut avoided: Vec<(Id, Op)> = Vec::new();
-    avoided.extend(egraph.analysis.avoided().iter().map(|&(id, op)| (egraph.find(id), op)));
+    let avoided = Avoided::of(egraph);
+    let as_written = graph.iter().map(|(id, node)| {
+        let term = term_of(graph, id, node, &run.ids).map_children(|child| egraph.find(child));
+        (egraph.find(run.ids[id.index()]), term)
+    });
+    let as_written: Vec<(Id, Term)> = as_written.collect();
+    let written: HashSet<(Id, Term)> = as_written.iter().cloned().collect();
+    let kept = kept(run, &written, &avoided);
     let mut terms: Vec<Vec<Term>> = Vec::with_capacity(ids.len());
     let mut classes = Vec::with_capacity(ids.len());
     for &id in &ids {
         let nodes = egraph[id].nodes.clone();
         let alternatives = nodes.iter().map(|term| {
-            let avoid = matches!(term.head(), Head::Op(op) if avoided.contains(&(id, op)));
+            let avoid = match kept.contains(&id) {
+                true => !written.contains(&(id, term.clone())),
+                false => avoided.contains(egraph, id, term),
+            };
             let operand = term.children().last().unwrap_or(&id);
             let cost = machine.cost_of_term(term, egraph[*operand].data.dtype);
             Alternative {
@@ -141,9 +165,8 @@ fn index(graph: &Graph, run: &Saturated, machine: &Machine) -> Indexed {
         terms.push(nodes);
     }
     let mut input = vec![NONE; ids.len()];
-    for (id, node) in graph.iter() {
-        let class = index[&egraph.find(run.ids[id.index()])];
-        let term = term_of(graph, id, node, &run.ids).map_children(|child| egraph.find(child));
+    for (id, term) in as_written {
+        let class = index[&id];
         if let Some(position) = terms[class].iter().position(|known| *known == term) {
             input[class] = position as u32;
         } else if !terms[class].is_empty() {
@@ -153,6 +176,24 @@ fn index(graph: &Graph, run: &Saturated, machine: &Machine) -> Indexed {
     }
     let roots = graph.outputs().iter().map(|o| index[&egraph.find(run.ids[o.index()])]).collect();
     Indexed { problem: Problem { classes, roots }, terms, index, input }
+}
+
+/// The classes in which a rule relied on where values flow, and which flow elsewhere since they
+/// became one with another class: there, what was written stays, unless it was repaired.
+fn kept(run: &Saturated, written: &HashSet<(Id, Term)>, avoided: &Avoided) -> HashSet<Id> {
+    let (egraph, relied) = (&run.egraph, &run.egraph.analysis.relied);
+    if relied.is_empty() {
+        return HashSet::new();
+    }
+    let contexts = run.written.contexts(egraph);
+    let context = |id: Id| contexts.get(&id).copied().unwrap_or_default();
+    let relied = relied.iter().map(|(id, needs)| (egraph.find(*id), *needs));
+    // What a rule had found of its variables, it found of the same classes.
+    let fails = |(id, needs): &(Id, Needs)| !context(*id).allows(*needs, &|_| true);
+    let wrong: HashSet<Id> = relied.filter(fails).map(|(id, _)| id).collect();
+    let stays =
+        |(id, term): &&(Id, Term)| wrong.contains(id) && !avoided.contains(egraph, *id, term);
+    written.iter().filter(stays).map(|(id, _)| *id).collect()
 }
 
 /// A hash of what a term is, without its children. The same in every process, and by names: a new
@@ -273,8 +314,7 @@ struct Rank {
 
 /// Puts operands that may be swapped into the order of their ranks; in a sum the number goes last.
 fn order_operands(op: Op, children: &mut [NodeId], ranks: &HashMap<NodeId, Rank>) {
-    let swaps = op == Op::Fma || (op.has(Flags::COMMUTATIVE) && children.len() == 2);
-    if !swaps {
+    if !swaps(op, children.len()) {
         return;
     }
     let pair = &mut children[..2];

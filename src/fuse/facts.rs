@@ -8,14 +8,18 @@
 //! is folded, and no rule matches them.
 
 use super::Mode;
+use super::context::{Context, Needs};
 use super::machine::Machine;
 use super::term::{Head, Term};
 use egg::{Analysis, DidMerge, EGraph, Id};
-use kiln_ir::{DType, Op, Scalar, Shape};
-use std::collections::HashMap;
+use kiln_ir::{DType, Flags, Op, Scalar, Shape};
+use std::collections::{HashMap, HashSet};
 
 /// Where intervals may end, besides their negatives and infinities.
 const THRESHOLDS: [f64; 9] = [0.0, 1.2e-38, 6e-8, 0.5, 1.0, 2.0, 16.0, 88.0, 1e18];
+
+/// The largest threshold. An `f32` this large is half an ULP of none near the largest.
+const LARGE: f64 = 1e18;
 
 /// What is known of an e-class.
 #[derive(Clone, Debug)]
@@ -31,6 +35,9 @@ pub(crate) struct Facts {
     pub(crate) high: f64,
     pub(crate) may_be_nan: bool,
     pub(crate) may_be_minus_zero: bool,
+    /// Whether an infinity among its values may be the overflow of a number, here or before. What
+    /// is given to a kernel as infinite *is* infinite.
+    pub(crate) may_overflow: bool,
 }
 
 impl Facts {
@@ -39,11 +46,22 @@ impl Facts {
         self.low >= 0.0 && !self.may_be_minus_zero
     }
 
+    /// Whether no value is infinite, nor near the largest number.
+    fn is_bounded(&self) -> bool {
+        self.low >= -LARGE && self.high <= LARGE
+    }
+
+    /// The facts of a product of two operands, which may be one.
+    pub(crate) fn of_product(a: &Facts, b: &Facts, is_square: bool) -> Facts {
+        transfer(Op::Mul, a.dtype, a.shape, &[a, b], is_square)
+    }
+
     /// Whether all facts are equal, numbers compared by bits (NaN equals itself).
     fn same(&self, other: &Facts) -> bool {
         let bits = |facts: &Facts| facts.constant.map(f64::to_bits);
-        let rest =
-            |facts: &Facts| (facts.low, facts.high, facts.may_be_nan, facts.may_be_minus_zero);
+        let may_be =
+            |facts: &Facts| (facts.may_be_nan, facts.may_be_minus_zero, facts.may_overflow);
+        let rest = |facts: &Facts| (facts.low, facts.high, may_be(facts));
         bits(self) == bits(other) && rest(self) == rest(other)
     }
 
@@ -59,8 +77,12 @@ pub(crate) struct FactAnalysis {
     inputs: Vec<(DType, Shape)>,
     shapes: Vec<Shape>,
     shape_ids: HashMap<Shape, u32>,
-    /// Classes, and the op by which they should not be computed: it loses digits there.
-    avoided: Vec<(Id, Op)>,
+    /// Classes, and the terms by which they should not be computed: they lose digits there.
+    avoided: HashSet<(Id, Term)>,
+    /// Where the values of each class flow, as it was before this round of rules.
+    pub(crate) contexts: HashMap<Id, Context>,
+    /// Classes in which rules relied on that, and what they needed.
+    pub(crate) relied: HashSet<(Id, Needs)>,
     /// An interval came out empty: a rule is unsound. The run is thrown away.
     pub(crate) contradiction: bool,
 }
@@ -74,21 +96,31 @@ impl FactAnalysis {
             inputs,
             shapes: Vec::new(),
             shape_ids: HashMap::new(),
-            avoided: Vec::new(),
+            avoided: HashSet::new(),
+            contexts: HashMap::new(),
+            relied: HashSet::new(),
             contradiction: false,
         }
     }
 
-    /// Notes that `class` should be computed otherwise than by `op`.
-    pub(crate) fn avoid(&mut self, class: Id, op: Op) {
-        if !self.avoided.contains(&(class, op)) {
-            self.avoided.push((class, op));
-        }
+    /// Notes that `class` should be computed otherwise than by `term`.
+    pub(crate) fn avoid(&mut self, class: Id, term: Term) {
+        self.avoided.insert((class, term));
     }
 
     /// What [`avoid`](FactAnalysis::avoid) noted.
-    pub(crate) fn avoided(&self) -> &[(Id, Op)] {
+    pub(crate) fn avoided(&self) -> &HashSet<(Id, Term)> {
         &self.avoided
+    }
+
+    /// Where the values of a class flow.
+    pub(crate) fn context(&self, class: Id) -> Context {
+        self.contexts.get(&class).copied().unwrap_or_default()
+    }
+
+    /// The value of an op on numbers, as this mode folds it.
+    pub(crate) fn fold(&self, op: Op, dtype: DType, values: &[f64]) -> f64 {
+        (self.fold)(op, dtype, values)
     }
 
     fn intern(&mut self, shape: Shape) -> u32 {
@@ -168,6 +200,7 @@ impl Analysis<Term> for FactAnalysis {
         a.high = a.high.min(b.high);
         a.may_be_nan &= b.may_be_nan;
         a.may_be_minus_zero &= b.may_be_minus_zero;
+        a.may_overflow &= b.may_overflow;
         if a.low > a.high && !a.may_be_nan {
             self.contradiction = true;
         }
@@ -209,11 +242,12 @@ fn fold(compute: fn(Op, DType, &[f64]) -> f64, op: Op, operands: &[&Facts]) -> O
     Some(compute(op, operands.last()?.dtype, &values))
 }
 
-/// The facts of an `f32` that has one known value, as a number or as a variable.
+/// The facts of an `f32` that has one known value, as a number or as a variable, whose infinities
+/// may be numbers that have become too large.
 #[cfg(test)]
-pub(crate) fn facts_of(value: f64, is_number: bool) -> Facts {
+pub(crate) fn facts_of(value: f64, is_number: bool, may_overflow: bool) -> Facts {
     let facts = constant(DType::F32, 0, value);
-    if is_number { facts } else { Facts { constant: None, ..facts } }
+    if is_number { facts } else { Facts { constant: None, may_overflow, ..facts } }
 }
 
 fn anything(dtype: DType, shape: u32) -> Facts {
@@ -225,6 +259,7 @@ fn anything(dtype: DType, shape: u32) -> Facts {
         high: f64::INFINITY,
         may_be_nan: dtype.is_float(),
         may_be_minus_zero: dtype.is_float(),
+        may_overflow: false,
     }
 }
 
@@ -242,68 +277,109 @@ fn constant(dtype: DType, shape: u32, value: f64) -> Facts {
         high,
         may_be_nan: value.is_nan(),
         may_be_minus_zero: value == 0.0 && value.is_sign_negative(),
+        may_overflow: false,
     }
 }
 
 /// What an op's result can be, given its operands. Where nothing is said, anything in its range.
 fn transfer(op: Op, dtype: DType, shape: u32, operands: &[&Facts], all_one: bool) -> Facts {
-    let (low, high) = op.info().range;
+    let mut facts = anything(dtype, shape);
     let any_nan = operands.iter().any(|facts| facts.may_be_nan);
-    let mut facts = Facts { low, high, ..anything(dtype, shape) };
+    let (low, high) = interval(op, dtype, operands, all_one);
+    // Ends of which nothing is known: inf - inf.
+    let known = |end: f64, unknown: f64| if end.is_nan() { unknown } else { end };
+    let (least, most) = op.info().range;
+    facts.low = snap_down(known(low, least).max(least));
+    facts.high = snap_up(known(high, most).min(most));
+    if !dtype.is_float() {
+        (facts.may_be_nan, facts.may_be_minus_zero) = (false, false);
+        return facts;
+    }
     let a = operands[0];
     let b = operands.get(1).copied().unwrap_or(a);
     match op {
-        Op::Abs => {
+        Op::Abs | Op::Exp | Op::Exp2 | Op::Sigmoid | Op::Cosh | Op::Erfc | Op::Normcdf => {
             (facts.may_be_nan, facts.may_be_minus_zero) = (any_nan, false);
-            facts.high = a.high.max(-a.low);
         }
-        Op::Exp | Op::Exp2 | Op::Sigmoid | Op::Cosh | Op::Erfc | Op::Normcdf => {
-            (facts.may_be_nan, facts.may_be_minus_zero) = (any_nan, false);
-            if matches!(op, Op::Exp | Op::Exp2) && a.high <= 0.0 {
-                facts.high = 1.0;
-            }
-        }
-        Op::Tanh | Op::Erf | Op::Asinh | Op::Atan | Op::Expm1 => facts.may_be_nan = any_nan,
-        Op::Neg => {
-            (facts.low, facts.high) = (-a.high, -a.low);
+        Op::Tanh | Op::Erf | Op::Asinh | Op::Atan | Op::Expm1 | Op::Neg | Op::Max | Op::Min => {
             facts.may_be_nan = any_nan;
         }
         Op::Sqrt => facts.may_be_nan = any_nan || a.low < 0.0,
-        Op::Mul if all_one => {
-            (facts.low, facts.may_be_nan, facts.may_be_minus_zero) = (0.0, any_nan, false);
-        }
+        Op::Mul if all_one => (facts.may_be_nan, facts.may_be_minus_zero) = (any_nan, false),
         Op::Add => {
-            (facts.low, facts.high) = (a.low + b.low, a.high + b.high);
             let cancels =
                 |x: &Facts, y: &Facts| x.high == f64::INFINITY && y.low == f64::NEG_INFINITY;
             facts.may_be_nan = any_nan || cancels(a, b) || cancels(b, a);
             facts.may_be_minus_zero = a.may_be_minus_zero && b.may_be_minus_zero;
         }
-        Op::Max => {
-            (facts.low, facts.high) = (a.low.max(b.low), a.high.max(b.high));
-            facts.may_be_nan = any_nan;
-        }
-        Op::Min => {
-            (facts.low, facts.high) = (a.low.min(b.low), a.high.min(b.high));
-            facts.may_be_nan = any_nan;
-        }
         Op::Select => {
             let c = operands[2];
-            (facts.low, facts.high) = (b.low.min(c.low), b.high.max(c.high));
             facts.may_be_nan = b.may_be_nan || c.may_be_nan;
             facts.may_be_minus_zero = b.may_be_minus_zero || c.may_be_minus_zero;
         }
         _ => {}
     }
-    if !dtype.is_float() {
-        (facts.may_be_nan, facts.may_be_minus_zero) = (false, false);
-    }
-    // inf - inf among interval ends says nothing.
-    if facts.low.is_nan() || facts.high.is_nan() {
-        (facts.low, facts.high) = (f64::NEG_INFINITY, f64::INFINITY);
-    }
-    (facts.low, facts.high) = (snap_down(facts.low), snap_up(facts.high));
+    facts.may_overflow = !facts.is_bounded() && may_overflow(op, operands);
     facts
+}
+
+/// Ends of the results of an op that are not NaN, before they are snapped; NaN where unknown.
+///
+/// They are computed in `f64`, but what a type cannot hold is infinite in it, and so is what comes
+/// near its largest number.
+fn interval(op: Op, dtype: DType, operands: &[&Facts], all_one: bool) -> (f64, f64) {
+    let (a, c) = (operands[0], operands[operands.len() - 1]);
+    let b = operands.get(1).copied().unwrap_or(a);
+    match op {
+        Op::Abs => (a.low.max(-a.high).max(0.0), a.high.max(-a.low)),
+        Op::Neg => (-a.high, -a.low),
+        Op::Add => (a.low + b.low, a.high + b.high),
+        Op::Sub => (a.low - b.high, a.high - b.low),
+        Op::Mul => {
+            // Of 0 and infinity comes a NaN, and of what lies between nothing beyond 0.
+            let product = |a: f64, b: f64| if a == 0.0 || b == 0.0 { 0.0 } else { a * b };
+            let corners = [(a.low, b.low), (a.low, b.high), (a.high, b.low), (a.high, b.high)];
+            let corners = corners.map(|(a, b)| product(a, b));
+            let low = corners.into_iter().fold(f64::INFINITY, f64::min);
+            let high = corners.into_iter().fold(f64::NEG_INFINITY, f64::max);
+            (if all_one { low.max(0.0) } else { low }, high)
+        }
+        Op::Div if b.low >= 0.0 && a.low >= 0.0 => (0.0, f64::INFINITY),
+        Op::Max => (a.low.max(b.low), a.high.max(b.high)),
+        Op::Min => (a.low.min(b.low), a.high.min(b.high)),
+        Op::Clamp => (a.low.max(b.low).min(c.low), a.high.max(b.high).min(c.high)),
+        Op::Select => (b.low.min(c.low), b.high.max(c.high)),
+        // They are not above 1 by an error either.
+        Op::Exp | Op::Exp2 if a.high <= 0.0 => (0.0, 1.0),
+        _ if operands.len() == 1 && op.has(Flags::MONOTONE) => {
+            // A result may lie an error beyond that of its end. 0 is never missed.
+            let beyond = |end: f64, by: f64| if end == 0.0 { 0.0 } else { end + by * end.abs() };
+            let of = |end: f64| op.eval(dtype, &[end]);
+            (beyond(of(a.low), -1e-6), beyond(of(a.high), 1e-6))
+        }
+        _ => (f64::NAN, f64::NAN),
+    }
+}
+
+/// Whether an infinite result may be the overflow of a number.
+fn may_overflow(op: Op, operands: &[&Facts]) -> bool {
+    let floats = operands.iter().filter(|facts| facts.dtype.is_float());
+    let any = floats.clone().any(|facts| facts.may_overflow);
+    let within = |facts: &Facts, bound: f64| -bound <= facts.low && facts.high <= bound;
+    let (a, b) = (operands[0], operands[operands.len() - 1]);
+    match op {
+        // No larger than an operand, or far smaller.
+        Op::Neg | Op::Abs | Op::Sign | Op::Floor | Op::Ceil | Op::Round | Op::Trunc => any,
+        Op::Min | Op::Max | Op::Clamp | Op::Select | Op::CopySign | Op::Rem => any,
+        Op::Sqrt | Op::Cbrt | Op::Asinh | Op::Tanhshrink | Op::ToF64 => any,
+        // Of two numbers within 1e18 neither the sum nor the product is beyond the largest.
+        Op::Add | Op::Sub if within(a, LARGE) || within(b, LARGE) => any,
+        Op::Mul if within(a, 1.0) || within(b, 1.0) => any,
+        Op::Mul if within(a, LARGE) && within(b, LARGE) => any,
+        Op::Div if b.low >= 1.0 || b.high <= -1.0 => any,
+        Op::Log | Op::Log2 | Op::Log10 if a.low > 0.0 => any,
+        _ => true,
+    }
 }
 
 /// The largest threshold not above `value`.

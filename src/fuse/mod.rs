@@ -8,6 +8,8 @@
 //! multiply with every partition; each e-graph by itself stays small and can be explained.
 
 mod algebra;
+mod avoided;
+mod context;
 mod explain;
 mod extract;
 mod facts;

@@ -17,6 +17,7 @@ mod double;
 mod exhaustive;
 mod formulas;
 mod function;
+mod graph;
 mod measure;
 mod points;
 mod program;
@@ -32,6 +33,7 @@ mod worst;
 
 pub use big::{Big, apply as apply_big};
 pub use cli::Cli;
+pub use graph::exact;
 pub use points::{Random, neighbour};
 pub use real::correctly_rounded;
 pub use worst::worst_cases;

@@ -1,0 +1,274 @@
+//! What becomes of the values of a program: where a change of their last digits can be told.
+//!
+//! In: the program as written, and what the e-graph knows of its values. Out: for each class, where
+//! its values flow. `sqrt(q - m*m)` is 0 where `q` is `m*m` rounded; contracted, the difference is
+//! the error of that rounding, and where it is negative its root is NaN. So a rule that rounds
+//! otherwise has no business in what flows into `sqrt`, unless `sqrt` is known to be far from its
+//! edge. A rule says what it [`Needs`].
+//!
+//! Edges are found by asking the op table: an op has one where its scalar meaning makes NaN or an
+//! infinity of a number that the operand may be.
+
+use super::avoided::Avoided;
+use super::facts::{FactAnalysis, Facts};
+use super::term::{Head, Term};
+use egg::{EGraph, Id, Language};
+use kiln_ir::{DType, Flags, Op, Typing};
+use std::collections::HashMap;
+
+/// What a rule needs of the context of the values that it computes otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Needs {
+    /// Nothing: no bit changes, or all may.
+    Nothing,
+    /// That a change of the last digits stays one: the rule rounds otherwise.
+    Smooth,
+    /// The same, but that a divisor may change: the rule rounds once instead of twice. `a*b + c`
+    /// rounded once is 0 only where it is 0 rounded twice, and else has the same sign, for two
+    /// floats that differ do so by more than one of them was rounded by.
+    NoEdge,
+    /// That a value nearer to the exact one makes no NaN where the exact one makes none: the rule
+    /// repairs. Where an op is defined on one side of 0, what it takes may be repaired, for the
+    /// accurate form has the right sign; but not what it takes the sum of, with other values that
+    /// may have been rounded as the unrepaired form was.
+    NoCliff,
+    /// That, and that no factor beside it is a number that has become infinite: what was written is
+    /// 0 in a tail that the rule repairs, and 0 times infinity is NaN, which is better than an
+    /// infinity that is none.
+    NoCliffNorOverflow,
+}
+
+/// Where the values of a class flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Context {
+    flows: u8,
+    partner: Partner,
+}
+
+/// The values beside which a class's values are multiplied or added, where an infinity among those
+/// may be the overflow of a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Partner {
+    #[default]
+    None,
+    One(Id),
+    Many,
+}
+
+/// Into an op with an edge or a step where they may be: digits matter there.
+const EDGE: u8 = 1;
+/// They are divided by, and may be 0.
+const DIVISOR: u8 = 2;
+/// They are what an op takes that is defined on one side of 0, up to factors.
+const SIDE: u8 = 4;
+/// Through sums, or a function that keeps no signs, into an op that is not defined everywhere.
+const CLIFF: u8 = 8;
+/// Into a product with the partner, or a quotient of it.
+const FACTOR: u8 = 16;
+/// Into a sum with the partner, which may have the other sign.
+const SUMMAND: u8 = 32;
+
+impl Context {
+    fn of(flows: u8) -> Context {
+        Context { flows, partner: Partner::None }
+    }
+
+    fn beside(flows: u8, partner: Id) -> Context {
+        Context { flows, partner: Partner::One(partner) }
+    }
+
+    fn has(self, flows: u8) -> bool {
+        self.flows & flows != 0
+    }
+
+    fn and(self, other: Context) -> Context {
+        let partner = match (self.partner, other.partner) {
+            (Partner::None, partner) | (partner, Partner::None) => partner,
+            (Partner::One(a), Partner::One(b)) if a == b => self.partner,
+            _ => Partner::Many,
+        };
+        Context { flows: self.flows | other.flows, partner }
+    }
+
+    /// Whether a rule that needs this may be applied to what flows here. Of a partner it is asked
+    /// whether the rule's variables are infinite or NaN wherever the partner is infinite.
+    pub(crate) fn allows(self, needs: Needs, follows: &dyn Fn(Id) -> bool) -> bool {
+        match needs {
+            Needs::Nothing => true,
+            Needs::Smooth => !self.has(EDGE | DIVISOR),
+            Needs::NoEdge => !self.has(EDGE),
+            Needs::NoCliff => !self.has(CLIFF),
+            Needs::NoCliffNorOverflow => !self.has(CLIFF) && !self.meets(FACTOR, follows),
+        }
+    }
+
+    /// Whether these are added to numbers that may have become infinite: what was written is
+    /// infinite where the rule repairs it, and the difference of two infinities is NaN, which is
+    /// better than an infinity that is none.
+    pub(crate) fn is_summand(self, follows: &dyn Fn(Id) -> bool) -> bool {
+        self.meets(SUMMAND, follows)
+    }
+
+    /// What remains of it where the op that makes it is computed in an accurate form instead: that
+    /// has edges too, but where its operands are nearer to their exact values, so is its result.
+    fn of_repaired(self) -> Context {
+        Context::of(self.flows & (EDGE | DIVISOR))
+    }
+
+    fn meets(self, flow: u8, follows: &dyn Fn(Id) -> bool) -> bool {
+        self.has(flow)
+            && match self.partner {
+                Partner::None => false,
+                Partner::One(partner) => !follows(partner),
+                Partner::Many => true,
+            }
+    }
+
+    /// The context of an operand of `op`, whose result has this one.
+    fn through(self, op: Op) -> Context {
+        let mut flows = self.flows & (CLIFF | FACTOR | SUMMAND);
+        if self.has(EDGE | DIVISOR) {
+            flows |= EDGE;
+        }
+        if self.has(SIDE) {
+            let keeps_sign = op.has(Flags::ODD) || SAME_SIDE.contains(&op);
+            flows |= if keeps_sign { SIDE } else { CLIFF };
+        }
+        Context { flows, partner: self.partner }
+    }
+}
+
+/// Ops whose result has the sign of an operand, or of the product of their operands' signs.
+const SAME_SIDE: [Op; 8] =
+    [Op::Abs, Op::Mul, Op::Div, Op::Sqrt, Op::Min, Op::Max, Op::Select, Op::Expm1];
+
+/// Numbers at or beyond which the ops of the table have their edges.
+const PROBES: [f64; 7] = [-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0];
+
+/// What the op itself makes of the context of its operand `index`.
+fn own(op: Op, ids: &[Id], operands: &[&Facts], index: usize) -> Context {
+    let facts = operands[index];
+    if !facts.dtype.is_float() {
+        return Context::default();
+    }
+    let jumps = match op.info().typing {
+        Typing::Compare | Typing::Cast(DType::Bool) => true,
+        Typing::Cast(to) => to.is_integer(),
+        _ => op.has(Flags::STEP),
+    };
+    if jumps {
+        return Context::of(EDGE);
+    }
+    match (op, index) {
+        (Op::Add | Op::Sub, _) => summand(op, ids, operands, 1 - index),
+        (Op::Mul, _) if operands[1 - index].may_overflow => Context::beside(FACTOR, ids[1 - index]),
+        (Op::Div, 1) => {
+            let divisor = Context::of(if may_be(facts, 0.0) { DIVISOR } else { 0 });
+            let overflows = operands[0].may_overflow;
+            if overflows { divisor.and(Context::beside(FACTOR, ids[0])) } else { divisor }
+        }
+        (Op::Recip, 0) => Context::of(if may_be(facts, 0.0) { DIVISOR } else { 0 }),
+        (Op::Pow, _) => power(operands, index),
+        _ if op.arity() == 1 => edges(op, facts),
+        _ => Context::default(),
+    }
+}
+
+/// The context of what is added to operand `other` of a sum or difference.
+fn summand(op: Op, ids: &[Id], operands: &[&Facts], other: usize) -> Context {
+    let (partner, own) = (operands[other], operands[1 - other]);
+    let rises = own.high > 0.0 && partner.high > 0.0 || own.low < 0.0 && partner.low < 0.0;
+    let falls = own.high > 0.0 && partner.low < 0.0 || own.low < 0.0 && partner.high > 0.0;
+    let opposite = if op == Op::Sub { rises } else { falls };
+    if partner.may_overflow && opposite {
+        Context::beside(SUMMAND, ids[other])
+    } else {
+        Context::default()
+    }
+}
+
+fn may_be(facts: &Facts, value: f64) -> bool {
+    facts.low <= value && value <= facts.high
+}
+
+/// The edges of an op of one operand, as far as the operand may reach them.
+fn edges(op: Op, facts: &Facts) -> Context {
+    let wrong = |&value: &f64| !op.eval(DType::F64, &[value]).is_finite();
+    let reached = PROBES.iter().copied().filter(|&probe| may_be(facts, probe));
+    let reached: Vec<f64> = reached.filter(wrong).collect();
+    if reached.is_empty() {
+        return Context::default();
+    }
+    let undefined = |value: &f64| op.eval(DType::F64, &[*value]).is_nan();
+    let by_sign = PROBES.iter().all(|probe| wrong(probe) == (*probe < 0.0) || *probe == 0.0);
+    Context::of(match (reached.iter().any(undefined), by_sign) {
+        (false, _) => EDGE,
+        (true, true) => EDGE | SIDE,
+        (true, false) => EDGE | CLIFF,
+    })
+}
+
+/// `a^b` is defined for positive `a`, and for others where `b` is a whole number.
+fn power(operands: &[&Facts], index: usize) -> Context {
+    let (base, exponent) = (operands[0], operands[1]);
+    let whole = exponent.constant.filter(|value| value.fract() == 0.0);
+    Context::of(match (index, whole) {
+        _ if base.low > 0.0 => 0,
+        (0, Some(value)) if value >= 0.0 => 0,
+        (0, Some(_)) => EDGE,
+        (0, None) if base.low >= 0.0 => EDGE,
+        (0, None) => EDGE | SIDE,
+        _ => EDGE | CLIFF,
+    })
+}
+
+/// The ops of a program as written: the classes of the results, and the terms.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) ops: Vec<(Id, Term)>,
+}
+
+impl Written {
+    /// The context of every class whose values flow anywhere that matters.
+    pub(crate) fn contexts(&self, egraph: &EGraph<Term, FactAnalysis>) -> HashMap<Id, Context> {
+        let mut contexts: HashMap<Id, Context> = HashMap::new();
+        let mut open: Vec<Id> = Vec::new();
+        let add = |contexts: &mut HashMap<Id, Context>, open: &mut Vec<Id>, id, context| {
+            let known = contexts.entry(id).or_default();
+            if known.and(context) != *known {
+                *known = known.and(context);
+                open.push(id);
+            }
+        };
+        let avoided = Avoided::of(egraph);
+        for (class, term) in &self.ops {
+            let Head::Op(op) = term.head() else { continue };
+            let ids: Vec<Id> = term.children().iter().map(|&id| egraph.find(id)).collect();
+            let facts: Vec<&Facts> = ids.iter().map(|&id| &egraph[id].data).collect();
+            let is_repaired = avoided.contains(egraph, egraph.find(*class), term);
+            for (index, &id) in ids.iter().enumerate() {
+                let own = own(op, &ids, &facts, index);
+                let own = if is_repaired { own.of_repaired() } else { own };
+                add(&mut contexts, &mut open, id, own);
+            }
+        }
+        while let Some(id) = open.pop() {
+            let context = contexts[&id];
+            for term in &egraph[id].nodes {
+                let context = match avoided.contains(egraph, id, term) {
+                    true => context.of_repaired(),
+                    false => context,
+                };
+                let through = match term.head() {
+                    Head::Op(op) => context.through(op),
+                    // A sum of products.
+                    _ => context.through(Op::Add),
+                };
+                for &child in term.children() {
+                    add(&mut contexts, &mut open, egraph.find(child), through);
+                }
+            }
+        }
+        contexts
+    }
+}
