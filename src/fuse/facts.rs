@@ -61,6 +61,8 @@ pub(crate) struct FactAnalysis {
     shape_ids: HashMap<Shape, u32>,
     /// Classes, and the op by which they should not be computed: it loses digits there.
     avoided: Vec<(Id, Op)>,
+    /// Classes that are new or hold more than before, or of which more is known.
+    pub(crate) touched: Vec<Id>,
     /// An interval came out empty: a rule is unsound. The run is thrown away.
     pub(crate) contradiction: bool,
 }
@@ -75,6 +77,7 @@ impl FactAnalysis {
             shapes: Vec::new(),
             shape_ids: HashMap::new(),
             avoided: Vec::new(),
+            touched: Vec::new(),
             contradiction: false,
         }
     }
@@ -177,6 +180,7 @@ impl Analysis<Term> for FactAnalysis {
     /// A class of a known value needs no node but the number: pruning stops families such as
     /// `x = (2x)/2 = (4x)/4 = ...` from growing.
     fn modify(egraph: &mut EGraph<Term, Self>, id: Id) {
+        egraph.analysis.touched.push(id);
         let facts = &egraph[id].data;
         let Some(value) = facts.constant else { return };
         if !egraph.analysis.shapes[facts.shape as usize].is_scalar() {

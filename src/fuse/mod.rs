@@ -14,7 +14,9 @@ mod facts;
 mod inline;
 mod machine;
 mod regions;
+mod rounds;
 mod rules;
+mod ruleset;
 mod sizes;
 #[cfg(test)]
 mod soundness;

@@ -9,15 +9,11 @@
 //! another one. Rules are directional, there is no general
 //! associativity, and no right side is worse than its left side within its licence.
 
-use super::Mode;
 use super::facts::{FactAnalysis, Facts};
 use super::term::{Head, Term};
-use egg::{
-    Applier, EGraph, ENodeOrVar, Id, Language, Pattern, PatternAst, Rewrite, Subst, Symbol, Var,
-};
+use egg::{Applier, EGraph, ENodeOrVar, Id, Pattern, PatternAst, Rewrite, Subst, Symbol, Var};
 use kiln_ir::{DType, Flags, Graph, Node, Op, Typing, parse_with};
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
-use std::sync::OnceLock;
 
 /// What a rule may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -265,37 +261,16 @@ pub(crate) struct Floats {
     pub(crate) f64: bool,
 }
 
-/// The rewrites that a mode licences for graphs of these types, in table order. Made once.
-pub(crate) fn rewrites(mode: Mode, floats: Floats) -> &'static [TermRewrite] {
-    static MADE: [[OnceLock<Vec<TermRewrite>>; 4]; 3] =
-        [const { [const { OnceLock::new() }; 4] }; 3];
-    let (row, licence) = match mode {
-        Mode::Strict => (0, Licence::Exact),
-        Mode::Precise => (1, Licence::Precise),
-        Mode::Fast => (2, Licence::Fast),
-    };
-    let column = usize::from(floats.f32) + 2 * usize::from(floats.f64);
-    MADE[row][column].get_or_init(|| compile(licence, floats))
-}
-
-fn compile(licence: Licence, floats: Floats) -> Vec<TermRewrite> {
-    let table = RULES.iter().filter(|rule| rule.licence <= licence);
-    let mut rewrites: Vec<TermRewrite> =
-        table.flat_map(|rule| compile_rule(rule, licence, floats)).collect();
-    rewrites.extend(symmetries());
-    rewrites
-}
-
 /// One rewrite for each float type that the numbers in the rule can have; one in all without any.
-fn compile_rule(rule: &Rule, licence: Licence, floats: Floats) -> Vec<TermRewrite> {
+pub(super) fn compile_rule(rule: &Rule, licence: Licence, floats: Floats) -> Vec<TermRewrite> {
     let avoids = match rule.repairs {
         Repairs::Never => false,
         Repairs::UnlessFast => licence < Licence::Fast,
         Repairs::Always => true,
     };
     let sides = |dtype| (side(rule.left, dtype), side(rule.right, dtype));
-    let (left, right) = sides(DType::F32);
-    let has_numbers = [&left, &right]
+    let narrow = sides(DType::F32);
+    let has_numbers = [&narrow.0, &narrow.1]
         .iter()
         .any(|side| side.nodes().iter().any(|node| matches!(node, Node::Const(_))));
     let dtypes: &[DType] = match (has_numbers, floats) {
@@ -307,8 +282,9 @@ fn compile_rule(rule: &Rule, licence: Licence, floats: Floats) -> Vec<TermRewrit
     dtypes
         .iter()
         .map(|&dtype| {
-            let (left, right) = sides(dtype);
-            let left_ast = pattern(&left);
+            let wide = (dtype != DType::F32).then(|| sides(dtype));
+            let (left, right) = wide.as_ref().unwrap_or(&narrow);
+            let left_ast = pattern(left);
             let Some(ENodeOrVar::ENode(root)) = left_ast.last() else {
                 panic!("rule {} has a bare variable on its left", rule.name)
             };
@@ -316,20 +292,20 @@ fn compile_rule(rule: &Rule, licence: Licence, floats: Floats) -> Vec<TermRewrit
                 panic!("rule {} has no op on its left", rule.name)
             };
             let applier = GuardedApplier {
-                right: pattern(&right),
-                numbers: variables(&left)
+                right: pattern(right),
+                numbers: variables(left)
                     .into_iter()
                     .filter(|name| is_number(name))
                     .map(variable)
                     .collect(),
                 when: rule.when.to_vec(),
                 dtype: has_numbers.then_some(dtype),
-                floats: variables(&left)
+                floats: variables(left)
                     .into_iter()
                     .filter(|name| !is_bool(name))
                     .map(variable)
                     .collect(),
-                variables: variables(&left).into_iter().map(variable).collect(),
+                variables: variables(left).into_iter().map(variable).collect(),
                 avoid: avoids.then_some(root),
             };
             // egg wants names to differ; a proof names the rule, without the type.
@@ -341,20 +317,21 @@ fn compile_rule(rule: &Rule, licence: Licence, floats: Floats) -> Vec<TermRewrit
         .collect()
 }
 
-/// `f(-a) = -f(a)` and `f(-a) = f(a)` for every op that the op table calls odd or even.
-fn symmetries() -> Vec<TermRewrite> {
-    let symmetric = |op: &&Op| op.arity() == 1 && (op.has(Flags::ODD) || op.has(Flags::EVEN));
+/// The ops that the op table calls odd or even.
+pub(super) fn symmetric() -> impl Iterator<Item = Op> {
+    let symmetric = |op: &Op| op.arity() == 1 && (op.has(Flags::ODD) || op.has(Flags::EVEN));
     let is_cast = |op: Op| matches!(op.info().typing, Typing::Cast(_));
-    let excluded = |op: &&Op| matches!(op, Op::Neg | Op::Abs) || is_cast(**op);
-    let ops = Op::ALL.iter().filter(symmetric).filter(|op| !excluded(op));
-    ops.map(|op| {
-        let (left, right) = symmetry(*op);
-        let name = format!("{}-{}", if op.has(Flags::ODD) { "odd" } else { "even" }, op.name());
-        let (left, right) = (pattern(&side(&left, DType::F32)), pattern(&side(&right, DType::F32)));
-        Rewrite::new(name, Pattern::new(left), GuardedApplier::plain(right, variable("a")))
-            .unwrap_or_else(|fault| panic!("symmetry of {}: {fault}", op.name()))
-    })
-    .collect()
+    let excluded = move |op: &Op| matches!(op, Op::Neg | Op::Abs) || is_cast(*op);
+    Op::ALL.iter().copied().filter(symmetric).filter(move |op| !excluded(op))
+}
+
+/// `f(-a) = -f(a)` for an odd op, `f(-a) = f(a)` for an even one.
+pub(super) fn compile_symmetry(op: Op) -> TermRewrite {
+    let (left, right) = symmetry(op);
+    let name = format!("{}-{}", if op.has(Flags::ODD) { "odd" } else { "even" }, op.name());
+    let (left, right) = (pattern(&side(&left, DType::F32)), pattern(&side(&right, DType::F32)));
+    Rewrite::new(name, Pattern::new(left), GuardedApplier::plain(right, variable("a")))
+        .unwrap_or_else(|fault| panic!("symmetry of {}: {fault}", op.name()))
 }
 
 /// The two sides of an op's symmetry, as text.
@@ -370,7 +347,7 @@ pub(crate) fn side(text: &str, dtype: DType) -> Graph {
     parse_with(text, typed).unwrap_or_else(|fault| panic!("rule side {text:?}: {fault}"))
 }
 
-fn is_number(name: &str) -> bool {
+pub(super) fn is_number(name: &str) -> bool {
     matches!(name, "k" | "l" | "m")
 }
 
@@ -532,11 +509,4 @@ impl When {
 fn is_nearly(facts: &Facts, value: f64) -> bool {
     let epsilon = if facts.dtype == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
     facts.constant.is_some_and(|number| (number / value - 1.0).abs() <= epsilon)
-}
-
-impl Term {
-    /// Whether the order of children is immaterial.
-    pub(crate) fn commutes(&self) -> bool {
-        matches!(self.head(), Head::Op(op) if op.has(Flags::COMMUTATIVE) && self.len() == 2)
-    }
 }
