@@ -11,7 +11,7 @@ use super::Mode;
 use super::machine::Machine;
 use super::term::{Head, Term};
 use egg::{Analysis, DidMerge, EGraph, Id};
-use kiln_ir::{DType, Op, Scalar, Shape};
+use kiln_ir::{DType, Op, ProductShapes, Scalar, Shape};
 use std::collections::HashMap;
 
 /// Where intervals may end, besides their negatives and infinities.
@@ -59,6 +59,7 @@ pub(crate) struct FactAnalysis {
     inputs: Vec<(DType, Shape)>,
     shapes: Vec<Shape>,
     shape_ids: HashMap<Shape, u32>,
+    products: ProductShapes,
     /// Classes, and the op by which they should not be computed: it loses digits there.
     avoided: Vec<(Id, Op)>,
     /// Classes that are new or hold more than before, or of which more is known.
@@ -76,6 +77,7 @@ impl FactAnalysis {
             inputs,
             shapes: Vec::new(),
             shape_ids: HashMap::new(),
+            products: ProductShapes::default(),
             avoided: Vec::new(),
             touched: Vec::new(),
             contradiction: false,
@@ -117,10 +119,19 @@ impl FactAnalysis {
     }
 }
 
+impl FactAnalysis {
+    /// The shape of a product: a function of its operands' shapes, so that equal products have one.
+    fn product(&mut self, left: u32, right: u32) -> u32 {
+        let [left, right] = [left, right].map(|shape| &self.shapes[shape as usize]);
+        let shape = self.products.shape(left, right);
+        self.intern(shape.unwrap_or_else(|_| panic!("rules keep shapes compatible")))
+    }
+}
+
 impl Analysis<Term> for FactAnalysis {
     type Data = Facts;
 
-    fn make(egraph: &mut EGraph<Term, Self>, term: &Term, id: Id) -> Facts {
+    fn make(egraph: &mut EGraph<Term, Self>, term: &Term, _id: Id) -> Facts {
         match term.head() {
             Head::Input(index) => {
                 let (dtype, shape) = egraph.analysis.inputs[index as usize].clone();
@@ -135,10 +146,10 @@ impl Analysis<Term> for FactAnalysis {
                 }
             }
             Head::Matmul => {
-                // Its shape is its own: the class id tells it from other products.
-                let dtype = operand_facts(egraph, term)[0].dtype;
-                let key = u32::MAX - usize::from(id) as u32;
-                let shape = egraph.analysis.intern(Shape::open(key));
+                let operands = operand_facts(egraph, term);
+                let dtype = operands[0].dtype;
+                let [left, right] = [0, 1].map(|i| operands[i].shape);
+                let shape = egraph.analysis.product(left, right);
                 anything(dtype, shape)
             }
             Head::Op(op) => {

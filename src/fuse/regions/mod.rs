@@ -132,6 +132,8 @@ struct Regions<'a> {
     stored: BTreeSet<NodeId>,
     /// Which stretch between two cuts each node is in.
     stretches: Vec<u32>,
+    /// Which values cross a cut. They are computed once, whatever it costs to load them.
+    crosses: Vec<bool>,
     /// Ops whose value some region loads, and that have no region yet.
     wanted: Vec<NodeId>,
     /// Which regions are known to be worth a pass of their own, or not to be.
@@ -141,13 +143,18 @@ struct Regions<'a> {
 impl<'a> Regions<'a> {
     fn new(graph: &'a Graph, machine: &'a Machine, most: usize) -> Regions<'a> {
         let stretches = cuts::stretches(graph, most);
+        let mut crosses = vec![false; graph.nodes().len()];
         let mut stored: BTreeSet<NodeId> = graph.outputs().iter().copied().collect();
         for (id, node) in graph.iter() {
             match node {
                 Node::Matmul(a, b) => stored.extend([*a, *b]),
                 Node::Op(_, args) => {
-                    let crosses = |arg: &&NodeId| stretches[arg.index()] != stretches[id.index()];
-                    stored.extend(args.iter().filter(crosses));
+                    let is_cut = |arg: &&NodeId| stretches[arg.index()] != stretches[id.index()];
+                    let is_op = |arg: &&NodeId| matches!(graph.node(**arg), Node::Op(..));
+                    for &arg in args.iter().filter(is_op).filter(is_cut) {
+                        crosses[arg.index()] = true;
+                        stored.insert(arg);
+                    }
                 }
                 _ => {}
             }
@@ -161,6 +168,7 @@ impl<'a> Regions<'a> {
             classes: vec![None; graph.nodes().len()],
             stored,
             stretches,
+            crosses,
             wanted: Vec::new(),
             dear: HashMap::new(),
         };
@@ -274,8 +282,7 @@ impl<'a> Regions<'a> {
             ops.push(consumer);
             for producer in self.graph.node(consumer).operands() {
                 let is_op = matches!(self.graph.node(producer), Node::Op(..));
-                let cut = self.stretches[producer.index()] != self.stretches[consumer.index()];
-                if !is_op || cut || inside.contains(&producer) {
+                if !is_op || self.crosses[producer.index()] || inside.contains(&producer) {
                     continue;
                 }
                 let stored = self.stored.contains(&producer);
