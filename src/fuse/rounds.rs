@@ -32,7 +32,11 @@ pub(super) struct Ended {
     pub(super) work: usize,
 }
 
-/// Applies rules until nothing changes, or the budget is used up. `before` each round.
+/// Rounds in which repairs alone are looked for, after all others: they follow from each other.
+const REPAIR_ROUNDS: usize = 4;
+
+/// Applies rules until nothing changes, or the budget is used up; then those that repair what loses
+/// digits. `before` each round.
 pub(super) fn run(
     egraph: &mut EGraph<Term, FactAnalysis>,
     rules: &'static RuleSet,
@@ -42,32 +46,39 @@ pub(super) fn run(
     let mut surroundings = Surroundings::default();
     let mut ended = Ended { saturated: false, rounds: 0, work: 0 };
     egraph.rebuild();
-    while ended.rounds < budget.rounds && ended.work < budget.work {
+    // What is left of the rounds for repairs alone, once the budget is used up.
+    let mut repairs: Option<usize> = None;
+    loop {
         let touched = std::mem::take(&mut egraph.analysis.touched);
         if touched.is_empty() {
-            ended.saturated = true;
-            break;
+            ended.saturated = repairs.is_none();
+            return ended;
+        }
+        let spent = ended.rounds >= budget.rounds || ended.work >= budget.work;
+        if spent || egraph.total_size() > budget.nodes {
+            repairs = Some(repairs.map_or(REPAIR_ROUNDS, |left| left - 1));
+        }
+        if repairs == Some(0) {
+            return ended;
         }
         ended.rounds += 1;
         before(egraph);
         surroundings.update(egraph, &touched);
         let found: Vec<(&Matcher, Vec<SearchMatches<'_, Term>>)> = rules
             .about(surroundings.present)
+            .filter(|rule| rule.repairs || repairs.is_none())
             .filter_map(|rule| {
                 let found = surroundings.search(egraph, rule, budget, &mut ended.work);
                 (!found.is_empty()).then_some((rule, found))
             })
             .collect();
         for (rule, matches) in found {
-            rule.rewrite.applier.apply_matches(egraph, &matches, rule.rewrite.name);
-            if egraph.total_size() > budget.nodes {
-                egraph.rebuild();
-                return ended;
+            if rule.repairs || egraph.total_size() <= budget.nodes {
+                rule.rewrite.applier.apply_matches(egraph, &matches, rule.rewrite.name);
             }
         }
         egraph.rebuild();
     }
-    ended
 }
 
 /// No change is seen from further above: deeper than any rule.
