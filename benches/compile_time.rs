@@ -39,6 +39,15 @@ const SMALL: &[(&str, &str)] = &[
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, text, mode] = &arguments[..] && flag == "--run" {
+        let graph = parse(text).unwrap();
+        let kernel = compile_with(&graph, CompileOptions::new().mode(mode.parse().unwrap()).threads(1)).unwrap();
+        let x: Vec<ndarray::Array1<f32>> = graph.inputs().iter().map(|_| ndarray::Array1::from_shape_fn(100_000, |i| i as f32 * 1e-4 - 3.0)).collect();
+        let views: Vec<kiln::View<'_>> = x.iter().map(|x| x.into()).collect();
+        let best = (0..9).map(|_| { let s = Instant::now(); let o = kernel.run(&views).unwrap(); drop(o); s.elapsed() }).min().unwrap();
+        println!("{:?} passes {}", best, kernel.pass_count());
+        return;
+    }
     // A process of its own; more than one compilation is for a profiler.
     if let [flag, count, text, mode] = &arguments[..]
         && flag == "--first"

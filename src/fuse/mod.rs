@@ -13,6 +13,7 @@ mod extract;
 mod facts;
 mod inline;
 mod machine;
+mod matcher;
 mod regions;
 mod rounds;
 mod rules;

@@ -4,11 +4,15 @@
 //! a small part of it, though, from the second on; and a match that was found before leads to nothing
 //! new. So a round looks at the classes that changed and at those above, as far as a rule can see.
 
+use super::extract::mix;
 use super::facts::FactAnalysis;
-use super::ruleset::{Matcher, NUMBER, RuleSet, Set, bit};
+use super::matcher::{Matcher, NUMBER, Set, bit};
+use super::ruleset::RuleSet;
 use super::term::{Head, Term};
 use egg::{EGraph, Id, SearchMatches};
 use kiln_ir::Op;
+use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// What rounds may cost, at most. In counts, never in time: what comes out is the same everywhere.
 #[derive(Clone, Copy, Debug)]
@@ -66,9 +70,9 @@ pub(super) fn run(
         surroundings.update(egraph, &touched);
         let found: Vec<(&Matcher, Vec<SearchMatches<'_, Term>>)> = rules
             .about(surroundings.present)
-            .filter(|rule| rule.repairs || repairs.is_none())
-            .filter_map(|rule| {
-                let found = surroundings.search(egraph, rule, budget, &mut ended.work);
+            .filter(|(_, rule)| rule.repairs || repairs.is_none())
+            .filter_map(|(index, rule)| {
+                let found = surroundings.search(egraph, index, rule, budget, &mut ended.work);
                 (!found.is_empty()).then_some((rule, found))
             })
             .collect();
@@ -97,6 +101,8 @@ struct Surroundings {
     of_op: Vec<Vec<Id>>,
     /// Ops that the e-graph has.
     present: Set,
+    /// Matches of earlier rounds, as hashes.
+    seen: HashSet<u64, BuildHasherDefault<Mixed>>,
 }
 
 impl Surroundings {
@@ -141,30 +147,57 @@ impl Surroundings {
         }
     }
 
+    /// New matches of a rule, the `index`th.
     fn search(
-        &self,
+        &mut self,
         egraph: &EGraph<Term, FactAnalysis>,
+        index: usize,
         rule: &'static Matcher,
         budget: Budget,
         work: &mut usize,
     ) -> Vec<SearchMatches<'static, Term>> {
         let mut found = Vec::new();
         for &class in &self.of_op[rule.root as usize] {
-            let nodes = &egraph[class].nodes;
-            let is_open = rule.repairs || nodes.len() < budget.class;
-            let is_near = self.above[usize::from(class)] <= rule.depth;
-            let set = |id: Id| self.sets[usize::from(id)];
-            if is_open && is_near && nodes.iter().any(|term| rule.may_match(term, set)) {
-                *work += 1;
-                let searcher = &rule.rewrite.searcher;
-                if let Some(matches) = searcher.search_eclass_with_limit(egraph, class, usize::MAX)
-                {
-                    *work += matches.substs.len();
-                    found.push(matches);
-                }
+            let is_open = rule.repairs || egraph[class].nodes.len() < budget.class;
+            if !is_open || self.above[usize::from(class)] > rule.depth {
+                continue;
+            }
+            let mut matches = rule.search(egraph, &self.sets, class);
+            *work += 1 + matches.substs.len();
+            // What was found before leads to nothing new, unless more is known of it now.
+            matches.substs.retain(|subst| {
+                let start = mix(index as u64) ^ usize::from(class) as u64;
+                let mut changed = false;
+                let key = rule.bound(subst).fold(start, |key, id| {
+                    let id = usize::from(id);
+                    changed |= rule.looks && self.above[id] < FAR;
+                    mix(key) ^ id as u64
+                });
+                self.seen.insert(mix(key)) || changed
+            });
+            if !matches.substs.is_empty() {
+                found.push(matches);
             }
         }
         found
+    }
+}
+
+/// Hashes what is a hash already.
+#[derive(Default)]
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("hashes are u64")
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
     }
 }
 

@@ -14,6 +14,7 @@ use super::term::{Head, Term};
 use egg::{Applier, EGraph, ENodeOrVar, Id, Pattern, PatternAst, Rewrite, Subst, Symbol, Var};
 use kiln_ir::{DType, Flags, Graph, Node, Op, Typing, parse_with};
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
+use std::sync::LazyLock;
 
 /// What a rule may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -360,7 +361,15 @@ fn variables(side: &Graph) -> Vec<&str> {
 }
 
 fn variable(name: &str) -> Var {
-    format!("?{name}").parse().expect("a name is a variable")
+    // Conditions ask for it at every match, and to make one takes a lock.
+    static LETTERS: LazyLock<[Var; 26]> = LazyLock::new(|| {
+        std::array::from_fn(|i| {
+            let letter = char::from(b'a' + i as u8);
+            format!("?{letter}").parse().expect("a letter is a variable")
+        })
+    });
+    let &[letter @ b'a'..=b'z'] = name.as_bytes() else { panic!("{name} is no letter") };
+    LETTERS[usize::from(letter - b'a')]
 }
 
 fn pattern(side: &Graph) -> PatternAst<Term> {
