@@ -4,6 +4,7 @@ use crate::dtype::DType;
 use crate::error::Fault;
 use crate::number::Scalar;
 use crate::ops::{Op, Typing};
+use crate::product::ProductShapes;
 use crate::shape::{Dim, Shape};
 use std::collections::HashMap;
 use std::fmt;
@@ -139,6 +140,7 @@ pub struct Graph {
     types: Vec<(DType, Shape)>,
     outputs: Vec<NodeId>,
     known: HashMap<(Node, DType), NodeId>,
+    products: ProductShapes,
     /// Nodes of fused bodies.
     inside: usize,
     unbounded: bool,
@@ -295,8 +297,8 @@ impl Graph {
             let hint = "it takes floats of one type; convert with f32(x) or f64(x)";
             return Err(Fault::Types { op: "matmul", operands: dtypes, hint });
         }
-        let key = u32::MAX - self.nodes.len() as u32;
-        let shape = matmul_shape(self.shape(a), self.shape(b), key)?;
+        let (left, right) = (self.shape(a).clone(), self.shape(b).clone());
+        let shape = self.products.shape(&left, &right)?;
         self.push(Node::Matmul(a, b), dtypes[0], shape)
     }
 
@@ -338,6 +340,11 @@ impl Graph {
         let dtype = body.dtype(body.outputs[index]);
         let shape = self.shape(of).clone();
         self.push(Node::Item { of, index: index as u32 }, dtype, shape)
+    }
+
+    /// The shapes of its matrix products.
+    pub(crate) fn products(&self) -> &ProductShapes {
+        &self.products
     }
 
     /// Adds an output.
@@ -447,34 +454,4 @@ fn what_it_takes(op: Op, dtypes: &[DType]) -> &'static str {
             "it takes floats of one type; convert with f32(x) or f64(x)"
         }
     }
-}
-
-/// The shape of a product; open where a rank is unknown.
-pub(crate) fn matmul_shape(left: &Shape, right: &Shape, key: u32) -> Result<Shape, Fault> {
-    let fail = |reason: String| Fault::Matmul { left: left.clone(), right: right.clone(), reason };
-    if left.is_scalar() || right.is_scalar() {
-        return Err(fail("each needs at least one axis; multiply by a number with `*`".into()));
-    }
-    let (Some(a), Some(b)) = (left.dims(), right.dims()) else { return Ok(Shape::open(key)) };
-    let inner_a = &a[a.len() - 1];
-    let inner_b = if b.len() == 1 { &b[0] } else { &b[b.len() - 2] };
-    if inner_a != inner_b {
-        return Err(fail(format!(
-            "the last axis of the left is {inner_a}, but the {} axis of the right is {inner_b}; \
-             they must be equal (is an operand transposed?)",
-            if b.len() == 1 { "only" } else { "second-last" }
-        )));
-    }
-    let batch = |dims: &[Dim]| Shape::new(dims[..dims.len().saturating_sub(2)].to_vec());
-    let common = batch(a).broadcast(&batch(b)).map_err(|axis| {
-        fail(format!("the batch axes do not broadcast: {} against {}", axis.left, axis.right))
-    })?;
-    let mut dims = common.dims().unwrap_or_default().to_vec();
-    if a.len() > 1 {
-        dims.push(a[a.len() - 2].clone());
-    }
-    if b.len() > 1 {
-        dims.push(b[b.len() - 1].clone());
-    }
-    Ok(Shape::new(dims))
 }

@@ -24,8 +24,8 @@
 //! one takes one function. *Ops* are rows of the table in `ops.rs` ([`Op`]). *Primitives* are what
 //! emitters see, in `kiln::vir`.
 //!
-//! [`verify()`] checks a graph's invariants between the stages of the compiler, and [`eval()`] is the
-//! reference that those stages are tested against.
+//! [`verify()`] checks a graph's invariants between the stages of the compiler, [`same_signature`] that
+//! a stage kept inputs and outputs, and [`eval()`] is the reference that those stages are tested against.
 
 mod build;
 mod declaration;
@@ -37,8 +37,10 @@ mod expr;
 mod graph;
 mod number;
 mod ops;
+mod product;
 mod scalar;
 mod shape;
+mod signature;
 pub mod text;
 mod verify;
 
@@ -52,6 +54,8 @@ pub use expr::Expr;
 pub use graph::{Args, Graph, Input, MAX_INPUTS, MAX_NODES, MAX_OUTPUTS, Node, NodeId};
 pub use number::Scalar;
 pub use ops::{Flags, IntegerReference, Op, OpInfo, Reference, Typing};
+pub use product::ProductShapes;
 pub use shape::{BroadcastError, Dim, MAX_RANK, Shape};
+pub use signature::same_signature;
 pub use text::{FreeInput, MAX_DEPTH, MAX_TEXT, TextError, free_inputs, parse, parse_with};
 pub use verify::verify;

@@ -68,6 +68,16 @@ impl Shape {
         self.open.is_empty().then_some(&self.dims[..])
     }
 
+    /// The axes that are known, whether or not there are more.
+    pub(crate) fn known_dims(&self) -> &[Dim] {
+        &self.dims
+    }
+
+    /// What tells its unknown axes from others.
+    pub(crate) fn keys(&self) -> &[u32] {
+        &self.open
+    }
+
     /// Whether it is the shape of a single number.
     pub fn is_scalar(&self) -> bool {
         self.open.is_empty() && self.dims.is_empty()

@@ -1,7 +1,7 @@
 //! Checks that a graph is what every stage takes it for.
 
 use crate::declaration::{RESERVED, is_name};
-use crate::graph::{Graph, Node, NodeId, matmul_shape};
+use crate::graph::{Graph, Node, NodeId};
 use crate::number::Scalar;
 use crate::shape::Shape;
 use std::collections::HashSet;
@@ -94,11 +94,9 @@ fn one(graph: &Graph, id: NodeId, node: &Node) -> Result<(), String> {
             if left != right || !left.is_arithmetic() {
                 return Err(format!("operands are {left} and {right}"));
             }
-            let shape = matmul_shape(graph.shape(*a), graph.shape(*b), 0);
+            let shape = graph.products().known(graph.shape(*a), graph.shape(*b));
             let shape = shape.map_err(|fault| fault.to_string())?;
-            // An open shape has a key of its own.
-            let open = shape.dims().is_none() && graph.shape(id).dims().is_none();
-            (left, if open { graph.shape(id).clone() } else { shape })
+            (left, shape.ok_or("no product of such shapes was ever made")?)
         }
         Node::Fused { body, args } => {
             fused(graph, body, args)?;

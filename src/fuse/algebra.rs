@@ -6,19 +6,14 @@ use super::context::{Needs, Written};
 use super::extract::{Alternative, Choice, NONE, Problem, mix};
 use super::facts::FactAnalysis;
 use super::machine::Machine;
-use super::rules::{Floats, rewrites};
+use super::rounds::{self, Budget, Ended};
+use super::rules::Floats;
+use super::ruleset::RuleSet;
 use super::term::{Head, Term};
-use egg::{EGraph, Id, Language, Runner, SimpleScheduler, StopReason};
+use egg::{EGraph, Id, Language};
 use kiln_ir::{DType, Graph, Node, NodeId, Op, Scalar};
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
-/// Far above what kernels need (10 iterations, some 300 nodes); what stops a run that explodes.
-const MAX_ITERATIONS: usize = 24;
-const MAX_NODES: usize = 6_000;
-/// Bigger graphs are rewritten for fewer rounds, within a share of the same budget.
-const BIG_GRAPH: usize = 300;
-const BIG_GRAPH_ITERATIONS: usize = 4;
 /// More than any program costs: a form that is to be avoided is chosen only if there is no other.
 const AVOIDED: u64 = 1 << 40;
 
@@ -31,6 +26,8 @@ pub struct AlgebraReport {
     pub iterations: usize,
     /// E-nodes at the end.
     pub nodes: usize,
+    /// Classes matched with a rule, and matches found.
+    pub work: usize,
     /// Estimated cost of an element as written, in tenths of an `add`.
     pub cost_before: u64,
     /// Estimated cost of an element as extracted.
@@ -44,8 +41,7 @@ pub(super) struct Saturated {
     pub(super) ids: Vec<Id>,
     /// The ops of the graph.
     written: Written,
-    pub(super) saturated: bool,
-    pub(super) iterations: usize,
+    pub(super) ended: Ended,
 }
 
 /// Rewrites `graph` (which has no fused nodes) into the cheapest equal program.
@@ -76,30 +72,24 @@ pub(super) fn saturate(graph: &Graph, mode: Mode, machine: &Machine, explain: bo
         let ops = graph.iter().filter(|(_, node)| matches!(node, Node::Op(..)));
         let term = |(id, node): (NodeId, &Node)| (ids[id.index()], term_of(graph, id, node, &ids));
         let written = Written { ops: ops.map(term).collect() };
-        let flows = written.clone();
-        let iterations = if ids.len() > BIG_GRAPH { BIG_GRAPH_ITERATIONS } else { MAX_ITERATIONS };
-        let runner: Runner<Term, FactAnalysis> =
-            Runner::new(FactAnalysis::new(mode, machine, vec![]))
-                .with_egraph(egraph)
-                .with_iter_limit(iterations)
-                .with_node_limit(MAX_NODES.max(4 * ids.len()))
-                .with_time_limit(Duration::MAX)
-                .with_scheduler(SimpleScheduler)
-                .with_hook(move |runner| {
-                    if mode == Mode::Precise {
-                        runner.egraph.analysis.contexts = flows.contexts(&runner.egraph);
-                    }
-                    Ok(())
-                })
-                .run(rewrites(mode, floats(graph)));
-        Saturated {
-            saturated: matches!(runner.stop_reason, Some(StopReason::Saturated)),
-            iterations: runner.iterations.len(),
-            egraph: runner.egraph,
-            ids,
-            written,
-        }
+        let rules = RuleSet::of(mode, floats(graph));
+        let ended = rounds::run(&mut egraph, rules, budget(ids.len()), |egraph| {
+            // Fast mode does not care where values flow, and strict mode changes none.
+            if mode == Mode::Precise {
+                written.update_contexts(egraph);
+            }
+        });
+        Saturated { egraph, ids, written, ended }
     })
+}
+
+/// What the rounds of a graph of so many nodes may cost.
+///
+/// No op of `DERIVED`, nor its gradient, comes near: the dearest takes 120 units of work a node, 8
+/// e-nodes a node and 12 a class. Families of equal terms do (`x*k*k..`, sums of multiples): the
+/// more nodes there are, the fewer each may have, so that time grows with the text.
+fn budget(nodes: usize) -> Budget {
+    Budget { rounds: 24, nodes: 2_000 + 4 * nodes, class: 24, work: 20_000 + 80 * nodes }
 }
 
 fn floats(graph: &Graph) -> Floats {
@@ -157,7 +147,7 @@ fn index(graph: &Graph, run: &Saturated, machine: &Machine) -> Indexed {
             Alternative {
                 cost: cost + if avoid { AVOIDED } else { 0 },
                 label: label(term),
-                commutes: term.commutes(),
+                unordered: term.unordered(),
                 children: term.children().iter().map(|&c| index[&egraph.find(c)]).collect(),
             }
         });
@@ -215,8 +205,9 @@ fn extract(graph: &Graph, run: &Saturated, machine: &Machine) -> (Graph, Algebra
     let choice = choose(run, &indexed);
     let cost = |choice: &Choice| indexed.problem.cost(choice).unwrap_or(u64::MAX) % AVOIDED;
     let report = AlgebraReport {
-        saturated: run.saturated,
-        iterations: run.iterations,
+        saturated: run.ended.saturated,
+        iterations: run.ended.rounds,
+        work: run.ended.work,
         nodes: run.egraph.total_size(),
         cost_before: cost(&indexed.input),
         cost_after: cost(&choice),

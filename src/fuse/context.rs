@@ -229,6 +229,18 @@ pub(crate) struct Written {
 }
 
 impl Written {
+    /// Notes the context of every class, and that more is known where it is another than before.
+    pub(crate) fn update_contexts(&self, egraph: &mut EGraph<Term, FactAnalysis>) {
+        let contexts = self.contexts(egraph);
+        let before = std::mem::replace(&mut egraph.analysis.contexts, contexts);
+        let analysis = &mut egraph.analysis;
+        let known = |id: &Id| analysis.contexts.get(id) == before.get(id);
+        let ids = analysis.contexts.keys().chain(before.keys());
+        let mut changed: Vec<Id> = ids.filter(|id| !known(id)).copied().collect();
+        changed.sort_unstable();
+        analysis.touched.extend(changed);
+    }
+
     /// The context of every class whose values flow anywhere that matters.
     pub(crate) fn contexts(&self, egraph: &EGraph<Term, FactAnalysis>) -> HashMap<Id, Context> {
         let mut contexts: HashMap<Id, Context> = HashMap::new();

@@ -12,7 +12,7 @@ use super::context::{Context, Needs};
 use super::machine::Machine;
 use super::term::{Head, Term};
 use egg::{Analysis, DidMerge, EGraph, Id};
-use kiln_ir::{DType, Flags, Op, Scalar, Shape};
+use kiln_ir::{DType, Flags, Op, ProductShapes, Scalar, Shape};
 use std::collections::{HashMap, HashSet};
 
 /// Where intervals may end, besides their negatives and infinities.
@@ -77,12 +77,15 @@ pub(crate) struct FactAnalysis {
     inputs: Vec<(DType, Shape)>,
     shapes: Vec<Shape>,
     shape_ids: HashMap<Shape, u32>,
+    products: ProductShapes,
     /// Classes, and the terms by which they should not be computed: they lose digits there.
     avoided: HashSet<(Id, Term)>,
     /// Where the values of each class flow, as it was before this round of rules.
     pub(crate) contexts: HashMap<Id, Context>,
     /// Classes in which rules relied on that, and what they needed.
     pub(crate) relied: HashSet<(Id, Needs)>,
+    /// Classes that are new or hold more than before, or of which more is known.
+    pub(crate) touched: Vec<Id>,
     /// An interval came out empty: a rule is unsound. The run is thrown away.
     pub(crate) contradiction: bool,
 }
@@ -96,9 +99,11 @@ impl FactAnalysis {
             inputs,
             shapes: Vec::new(),
             shape_ids: HashMap::new(),
+            products: ProductShapes::default(),
             avoided: HashSet::new(),
             contexts: HashMap::new(),
             relied: HashSet::new(),
+            touched: Vec::new(),
             contradiction: false,
         }
     }
@@ -146,10 +151,19 @@ impl FactAnalysis {
     }
 }
 
+impl FactAnalysis {
+    /// The shape of a product: a function of its operands' shapes, so that equal products have one.
+    fn product(&mut self, left: u32, right: u32) -> u32 {
+        let [left, right] = [left, right].map(|shape| &self.shapes[shape as usize]);
+        let shape = self.products.shape(left, right);
+        self.intern(shape.unwrap_or_else(|_| panic!("rules keep shapes compatible")))
+    }
+}
+
 impl Analysis<Term> for FactAnalysis {
     type Data = Facts;
 
-    fn make(egraph: &mut EGraph<Term, Self>, term: &Term, id: Id) -> Facts {
+    fn make(egraph: &mut EGraph<Term, Self>, term: &Term, _id: Id) -> Facts {
         match term.head() {
             Head::Input(index) => {
                 let (dtype, shape) = egraph.analysis.inputs[index as usize].clone();
@@ -164,10 +178,10 @@ impl Analysis<Term> for FactAnalysis {
                 }
             }
             Head::Matmul => {
-                // Its shape is its own: the class id tells it from other products.
-                let dtype = operand_facts(egraph, term)[0].dtype;
-                let key = u32::MAX - usize::from(id) as u32;
-                let shape = egraph.analysis.intern(Shape::open(key));
+                let operands = operand_facts(egraph, term);
+                let dtype = operands[0].dtype;
+                let [left, right] = [0, 1].map(|i| operands[i].shape);
+                let shape = egraph.analysis.product(left, right);
                 anything(dtype, shape)
             }
             Head::Op(op) => {
@@ -210,6 +224,7 @@ impl Analysis<Term> for FactAnalysis {
     /// A class of a known value needs no node but the number: pruning stops families such as
     /// `x = (2x)/2 = (4x)/4 = ...` from growing.
     fn modify(egraph: &mut EGraph<Term, Self>, id: Id) {
+        egraph.analysis.touched.push(id);
         let facts = &egraph[id].data;
         let Some(value) = facts.constant else { return };
         if !egraph.analysis.shapes[facts.shape as usize].is_scalar() {

@@ -1,6 +1,6 @@
 //! Takes fused kernels apart again, so that fusion can start from any graph, fused text included.
 
-use kiln_ir::{Graph, Input, Node, NodeId, Scalar};
+use kiln_ir::{DType, Graph, Input, Node, NodeId, Op, Scalar};
 use std::collections::HashMap;
 
 /// The same program without fused nodes.
@@ -55,8 +55,27 @@ fn copy(
                 };
                 inner.insert(node_id, built);
             }
-            return body.outputs().iter().map(|output| inner[output][0]).collect();
+            let args: Vec<NodeId> = args.iter().map(at).collect();
+            let outputs = body.outputs().iter();
+            return outputs.map(|output| repeat(result, inner[output][0], &args)).collect();
         }
     };
     vec![copied.unwrap_or_else(|fault| panic!("inlining broke a valid graph: {fault}"))]
+}
+
+/// A value repeated over the domain of a kernel, which is that of all its arguments, whether the
+/// value depends on them or not.
+///
+/// `select(p, a, a)` is `a`, bit for bit, over the domain of both; lowering computes no more.
+fn repeat(result: &mut Graph, value: NodeId, args: &[NodeId]) -> NodeId {
+    args.iter().fold(value, |value, &arg| {
+        if result.shape(value).covers(result.shape(arg)) {
+            return value;
+        }
+        let mask = match result.dtype(arg) {
+            DType::Bool => arg,
+            _ => result.op(Op::ToBool, &[arg]).expect("every type can be cast"),
+        };
+        result.op(Op::Select, &[mask, value, value]).expect("arguments broadcast")
+    })
 }

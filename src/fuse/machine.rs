@@ -5,27 +5,31 @@
 
 use super::term::{Head, Term};
 use kiln_ir::{DType, Graph, Node, NodeId, Op};
+use std::sync::OnceLock;
 
 /// The cost of each op on one element, in tenths of an `add`, and the arithmetic of kernels.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Machine {
+    cost: fn(Op, DType) -> u64,
     /// What ops on `f32` cost, and what those on `f64`: an approximation for the longer one is
-    /// another program, and of two ops the cheaper one may be the other.
-    costs: [Vec<u64>; 2],
+    /// another program, and of two ops the cheaper one may be the other. An op is lowered to know
+    /// it, so only those that come up are.
+    costs: [Vec<OnceLock<u64>>; 2],
     /// An op on numbers of a type, with the bits that a kernel would compute.
     pub(super) compute: fn(Op, DType, &[f64]) -> f64,
 }
 
 impl Machine {
     /// A machine from the cost of each op, on `f32` and on `f64`, and from its arithmetic.
-    pub fn new(cost: impl Fn(Op, DType) -> u64, compute: fn(Op, DType, &[f64]) -> f64) -> Machine {
-        let costs = [DType::F32, DType::F64]
-            .map(|dtype| Op::ALL.iter().map(|&op| cost(op, dtype)).collect());
-        Machine { costs, compute }
+    pub fn new(cost: fn(Op, DType) -> u64, compute: fn(Op, DType, &[f64]) -> f64) -> Machine {
+        let costs = [(); 2].map(|()| vec![OnceLock::new(); Op::ALL.len()]);
+        Machine { cost, costs, compute }
     }
 
     fn cost_of_op(&self, op: Op, operand: DType) -> u64 {
-        self.costs[usize::from(operand == DType::F64)][op as usize]
+        let dtype = if operand == DType::F64 { DType::F64 } else { DType::F32 };
+        let known = &self.costs[usize::from(dtype == DType::F64)][op as usize];
+        *known.get_or_init(|| (self.cost)(op, dtype))
     }
 
     /// The cost of a node by itself.

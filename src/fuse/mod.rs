@@ -15,8 +15,11 @@ mod extract;
 mod facts;
 mod inline;
 mod machine;
+mod matcher;
 mod regions;
+mod rounds;
 mod rules;
+mod ruleset;
 mod sizes;
 #[cfg(test)]
 mod soundness;
@@ -91,13 +94,37 @@ pub struct Fusion {
 }
 
 /// Simplifies `graph` within `mode` and merges its ops into as few kernels as pay.
+///
+/// # Panics
+///
+/// If a pass made a wrong graph, which is a bug of Kiln's: no kernel may come of it.
 pub fn fuse(graph: &Graph, mode: Mode, machine: &Machine) -> Fusion {
-    let (simplified, algebra) = algebra::simplify(&inline::inline(graph), mode, machine);
-    let graph = regions::merge(&simplified, &simplified, machine);
+    let inlined = checked("inlining", graph, inline::inline(graph));
+    let (simplified, algebra) = algebra::simplify(&inlined, mode, machine);
+    let simplified = checked("algebra", &inlined, simplified);
+    let merged = regions::merge(&simplified, &simplified, machine);
+    let graph = checked("merging", &simplified, merged);
     Fusion { graph, simplified, algebra }
 }
 
 /// The same program with one kernel for each op, as written: what fusion is compared with.
+///
+/// # Panics
+///
+/// As [`fuse`](fuse()) does.
 pub fn unfused(graph: &Graph, machine: &Machine) -> Graph {
-    regions::split(&inline::inline(graph), machine)
+    let inlined = checked("inlining", graph, inline::inline(graph));
+    checked("splitting", &inlined, regions::split(&inlined, machine))
+}
+
+/// What a pass made of `before`, if it kept inputs and outputs and, in debug builds, is valid.
+fn checked(pass: &str, before: &Graph, after: Graph) -> Graph {
+    let mut verdict = kiln_ir::same_signature(before, &after);
+    if cfg!(debug_assertions) {
+        verdict = verdict.and_then(|()| kiln_ir::verify(&after));
+    }
+    if let Err(fault) = verdict {
+        panic!("{pass} made a wrong graph, which is a bug in Kiln: {fault}\n{before}{after}");
+    }
+    after
 }

@@ -9,7 +9,6 @@
 //! another one. Rules are directional, there is no general
 //! associativity, and no right side is worse than its left side within its licence.
 
-use super::Mode;
 use super::context::Needs;
 use super::facts::{FactAnalysis, Facts};
 use super::term::{Head, Term};
@@ -18,7 +17,7 @@ use egg::{
 };
 use kiln_ir::{DType, Flags, Graph, Node, Op, Scalar, Typing, parse_with};
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
 /// What a rule may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -405,39 +404,18 @@ pub(crate) struct Floats {
     pub(crate) f64: bool,
 }
 
-/// The rewrites that a mode licences for graphs of these types, in table order. Made once.
-pub(crate) fn rewrites(mode: Mode, floats: Floats) -> &'static [TermRewrite] {
-    static MADE: [[OnceLock<Vec<TermRewrite>>; 4]; 3] =
-        [const { [const { OnceLock::new() }; 4] }; 3];
-    let (row, licence) = match mode {
-        Mode::Strict => (0, Licence::Exact),
-        Mode::Precise => (1, Licence::Precise),
-        Mode::Fast => (2, Licence::Fast),
-    };
-    let column = usize::from(floats.f32) + 2 * usize::from(floats.f64);
-    MADE[row][column].get_or_init(|| compile(licence, floats))
-}
-
-fn compile(licence: Licence, floats: Floats) -> Vec<TermRewrite> {
-    let table = RULES.iter().filter(|rule| rule.licence <= licence);
-    let mut rewrites: Vec<TermRewrite> =
-        table.flat_map(|rule| compile_rule(rule, licence, floats)).collect();
-    rewrites.extend(symmetries());
-    rewrites
-}
-
 /// One rewrite for each float type that the numbers in the rule can have; one in all without any.
-fn compile_rule(rule: &Rule, licence: Licence, floats: Floats) -> Vec<TermRewrite> {
+pub(super) fn compile_rule(rule: &Rule, licence: Licence, floats: Floats) -> Vec<TermRewrite> {
     let avoids = match rule.repairs {
         Repairs::Never => false,
         Repairs::UnlessFast => licence < Licence::Fast,
         Repairs::Always => true,
     };
     let sides = |dtype| (side(rule.left, dtype), side(rule.right, dtype));
-    let (left, right) = sides(DType::F32);
+    let narrow = sides(DType::F32);
     let is_const = |node: &Node| matches!(node, Node::Const(_));
     let has_numbers =
-        rule.grows || [&left, &right].iter().any(|side| side.nodes().iter().any(is_const));
+        rule.grows || [&narrow.0, &narrow.1].iter().any(|side| side.nodes().iter().any(is_const));
     let dtypes: &[DType] = match (has_numbers, floats) {
         (false, _) => &[DType::F32],
         (true, Floats { f32: true, f64: true }) => &[DType::F32, DType::F64],
@@ -447,18 +425,19 @@ fn compile_rule(rule: &Rule, licence: Licence, floats: Floats) -> Vec<TermRewrit
     dtypes
         .iter()
         .map(|&dtype| {
-            let (left, right) = sides(dtype);
-            let left_ast = pattern(&left);
+            let wide = (dtype != DType::F32).then(|| sides(dtype));
+            let (left, right) = wide.as_ref().unwrap_or(&narrow);
+            let left_ast = pattern(left);
             let fast = licence == Licence::Fast;
             let applier = GuardedApplier {
                 left: avoids.then(|| left_ast.clone()),
-                right: pattern(&right),
+                right: pattern(right),
                 beside_overflow: (rule.grows && !fast).then(|| {
                     let limited = format!("(({}) * {LIMIT}) * {}", rule.right, 1.0 / LIMIT);
                     pattern(&side(&limited, dtype))
                 }),
                 needs: if fast { Needs::Nothing } else { rule.needs },
-                numbers: variables(&left)
+                numbers: variables(left)
                     .into_iter()
                     .filter(|name| is_number(name))
                     .map(variable)
@@ -470,12 +449,12 @@ fn compile_rule(rule: &Rule, licence: Licence, floats: Floats) -> Vec<TermRewrit
                     .filter(|when| !fast || !when.is_careful())
                     .collect(),
                 dtype: has_numbers.then_some(dtype),
-                floats: variables(&left)
+                floats: variables(left)
                     .into_iter()
                     .filter(|name| !is_bool(name))
                     .map(variable)
                     .collect(),
-                variables: variables(&left).into_iter().map(variable).collect(),
+                variables: variables(left).into_iter().map(variable).collect(),
             };
             // egg wants names to differ; a proof names the rule, without the type.
             let name =
@@ -486,20 +465,21 @@ fn compile_rule(rule: &Rule, licence: Licence, floats: Floats) -> Vec<TermRewrit
         .collect()
 }
 
-/// `f(-a) = -f(a)` and `f(-a) = f(a)` for every op that the op table calls odd or even.
-fn symmetries() -> Vec<TermRewrite> {
-    let symmetric = |op: &&Op| op.arity() == 1 && (op.has(Flags::ODD) || op.has(Flags::EVEN));
+/// The ops that the op table calls odd or even.
+pub(super) fn symmetric() -> impl Iterator<Item = Op> {
+    let symmetric = |op: &Op| op.arity() == 1 && (op.has(Flags::ODD) || op.has(Flags::EVEN));
     let is_cast = |op: Op| matches!(op.info().typing, Typing::Cast(_));
-    let excluded = |op: &&Op| matches!(op, Op::Neg | Op::Abs) || is_cast(**op);
-    let ops = Op::ALL.iter().filter(symmetric).filter(|op| !excluded(op));
-    ops.map(|op| {
-        let (left, right) = symmetry(*op);
-        let name = format!("{}-{}", if op.has(Flags::ODD) { "odd" } else { "even" }, op.name());
-        let (left, right) = (pattern(&side(&left, DType::F32)), pattern(&side(&right, DType::F32)));
-        Rewrite::new(name, Pattern::new(left), GuardedApplier::plain(right, variable("a")))
-            .unwrap_or_else(|fault| panic!("symmetry of {}: {fault}", op.name()))
-    })
-    .collect()
+    let excluded = move |op: &Op| matches!(op, Op::Neg | Op::Abs) || is_cast(*op);
+    Op::ALL.iter().copied().filter(symmetric).filter(move |op| !excluded(op))
+}
+
+/// `f(-a) = -f(a)` for an odd op, `f(-a) = f(a)` for an even one.
+pub(super) fn compile_symmetry(op: Op) -> TermRewrite {
+    let (left, right) = symmetry(op);
+    let name = format!("{}-{}", if op.has(Flags::ODD) { "odd" } else { "even" }, op.name());
+    let (left, right) = (pattern(&side(&left, DType::F32)), pattern(&side(&right, DType::F32)));
+    Rewrite::new(name, Pattern::new(left), GuardedApplier::plain(right, variable("a")))
+        .unwrap_or_else(|fault| panic!("symmetry of {}: {fault}", op.name()))
 }
 
 /// The two sides of an op's symmetry, as text.
@@ -528,7 +508,15 @@ fn variables(side: &Graph) -> Vec<&str> {
 }
 
 fn variable(name: &str) -> Var {
-    format!("?{name}").parse().expect("a name is a variable")
+    // Conditions ask for it at every match, and to make one takes a lock.
+    static LETTERS: LazyLock<[Var; 26]> = LazyLock::new(|| {
+        std::array::from_fn(|i| {
+            let letter = char::from(b'a' + i as u8);
+            format!("?{letter}").parse().expect("a letter is a variable")
+        })
+    });
+    let &[letter @ b'a'..=b'z'] = name.as_bytes() else { panic!("{name} is no letter") };
+    LETTERS[usize::from(letter - b'a')]
 }
 
 pub(crate) fn pattern(side: &Graph) -> PatternAst<Term> {
@@ -850,11 +838,4 @@ impl When {
 fn is_nearly(facts: &Facts, value: f64) -> bool {
     let epsilon = if facts.dtype == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
     facts.constant.is_some_and(|number| (number / value - 1.0).abs() <= epsilon)
-}
-
-impl Term {
-    /// Whether the order of children is immaterial.
-    pub(crate) fn commutes(&self) -> bool {
-        matches!(self.head(), Head::Op(op) if op.has(Flags::COMMUTATIVE) && self.len() == 2)
-    }
 }

@@ -4,6 +4,7 @@
 //! computes `exp(w)` once for every element of `x`, which can be slower than two kernels. So a
 //! graph in which that could happen is merged anew for the sizes that a call brings.
 
+use super::checked;
 use super::inline::{inline, with_inputs};
 use super::machine::Machine;
 use super::regions::{HOIST_COST, merge};
@@ -43,6 +44,8 @@ pub fn merge_for_sizes(graph: &Graph, small: &[bool], machine: &Machine) -> Grap
         Input { dims: Some(dims), ..input.clone() }
     };
     let inputs: Vec<Input> = graph.inputs().iter().zip(small).map(sized).collect();
+    let sized = with_inputs(graph, &inputs);
     // Two large inputs need not have one shape, nor two small ones.
-    merge(&with_inputs(graph, &inputs), &inline(graph), machine)
+    let merged = merge(&sized, &inline(graph), machine);
+    checked("merging for sizes", &sized, merged)
 }

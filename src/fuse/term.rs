@@ -4,7 +4,7 @@
 //! index and constants by bits, so that nothing depends on names or on hash order.
 
 use egg::{Id, Language};
-use kiln_ir::{DType, Op, Scalar};
+use kiln_ir::{DType, Flags, Op, Scalar};
 use std::fmt;
 
 /// What a [`Term`] is, apart from its children.
@@ -41,6 +41,15 @@ impl Term {
 
     pub(crate) fn head(&self) -> Head {
         self.head
+    }
+
+    /// How many of the first children may be put in any order.
+    pub(crate) fn unordered(&self) -> usize {
+        match self.head {
+            Head::Op(Op::Fma) => 2,
+            Head::Op(op) if op.has(Flags::COMMUTATIVE) && self.len == 2 => 2,
+            _ => 0,
+        }
     }
 }
 

@@ -261,6 +261,8 @@ fn lower_op(
         Op::Ge => compared(b, Builder::ge, x, y),
         Op::Eq => compared(b, Builder::eq, x, y),
         Op::Ne => compared(b, Builder::ne, x, y),
+        // It says over which domain a value is repeated, and no more.
+        Op::Select if y == z => y,
         Op::Select => {
             let lanes = b.ty(y);
             let mask = b.resize_mask(x, lanes);

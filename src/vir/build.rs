@@ -17,9 +17,10 @@ use std::collections::HashMap;
 pub struct Builder {
     program: Program,
     known: HashMap<Inst, Value>,
-    /// What was known inside cold regions, by their masks.
-    cold_known: HashMap<Value, HashMap<Inst, Value>>,
-    in_cold: bool,
+    /// What was known inside cold regions only, by their masks.
+    cold_known: HashMap<Value, Vec<(Inst, Value)>>,
+    /// In a cold region, what became known there.
+    in_cold: Option<Vec<(Inst, Value)>>,
 }
 
 /// `Builder` methods that forward to a primitive of one, two or three operands.
@@ -251,7 +252,7 @@ impl Builder {
         fast: [Value; N],
         slow: impl Fn(&mut Builder) -> [Value; N],
     ) -> [Value; N] {
-        let results = if self.in_cold {
+        let results = if self.in_cold.is_some() {
             slow(self)
         } else {
             match self.cold_again(mask, &slow) {
@@ -269,13 +270,17 @@ impl Builder {
         slow: &impl Fn(&mut Builder) -> [Value; N],
     ) -> Option<[Value; N]> {
         let inside = self.cold_known.get(&mask)?.clone();
-        let outside = self.known.clone();
+        // What is known outside too counts as it is there, afterwards.
+        let outside: Vec<Option<Value>> =
+            inside.iter().map(|&(inst, value)| self.known.insert(inst, value)).collect();
         let start = self.program.insts.len();
-        self.known.extend(inside);
-        self.in_cold = true;
-        let results = slow(self);
-        self.in_cold = false;
-        self.known = outside;
+        let (results, _) = self.inside(slow);
+        for ((inst, _), value) in inside.iter().zip(outside) {
+            match value {
+                Some(value) => self.known.insert(*inst, value),
+                None => self.known.remove(inst),
+            };
+        }
         let unchanged = self.program.insts.len() == start;
         self.program.insts.truncate(start);
         self.program.types.truncate(start);
@@ -288,18 +293,27 @@ impl Builder {
         slow: &impl Fn(&mut Builder) -> [Value; N],
     ) -> [Value; N] {
         let start = self.program.insts.len() as u32;
-        let outside = self.known.clone();
-        self.in_cold = true;
-        let results = slow(self);
-        self.in_cold = false;
+        let (results, found) = self.inside(slow);
         let end = self.program.insts.len() as u32;
-        // Values from inside may not be found again outside.
-        let inside = std::mem::replace(&mut self.known, outside);
-        self.cold_known.entry(mask).or_default().extend(inside);
+        self.cold_known.entry(mask).or_default().extend(found);
         if start < end {
             self.program.cold.push(Cold { mask, start, end });
         }
         results
+    }
+
+    /// Builds what a cold region computes. What becomes known in it is not known outside.
+    fn inside<const N: usize>(
+        &mut self,
+        slow: &impl Fn(&mut Builder) -> [Value; N],
+    ) -> ([Value; N], Vec<(Inst, Value)>) {
+        self.in_cold = Some(Vec::new());
+        let results = slow(self);
+        let found = self.in_cold.take().unwrap_or_default();
+        for (inst, _) in &found {
+            self.known.remove(inst);
+        }
+        (results, found)
     }
 
     fn push(&mut self, inst: Inst) -> Value {
@@ -312,6 +326,7 @@ impl Builder {
         self.program.insts.push(inst);
         self.program.types.push(ty);
         self.known.insert(inst, value);
+        self.in_cold.iter_mut().for_each(|found| found.push((inst, value)));
         value
     }
 }

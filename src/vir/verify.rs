@@ -2,7 +2,7 @@
 //!
 //! A failure is a bug of Kiln's, so callers panic with the program; it is no user error.
 
-use super::{BinaryOp, Inst, Program, Type, UnaryOp, Value};
+use super::{BinaryOp, Cold, Inst, Program, Type, UnaryOp, Value};
 
 /// Checks every invariant of a program.
 pub fn verify(program: &Program) -> Result<(), String> {
@@ -33,25 +33,37 @@ pub fn verify(program: &Program) -> Result<(), String> {
 
 fn verify_cold(program: &Program) -> Result<(), String> {
     let mut previous_end = 0;
+    // The region that each value is from.
+    let mut regions: Vec<Option<&Cold>> = vec![None; program.insts.len()];
     for cold in &program.cold {
         let in_order = previous_end <= cold.start && cold.start < cold.end;
         if !in_order || cold.end as usize > program.insts.len() || cold.mask.0 >= cold.start {
             return Err(format!("cold region {}..{} is out of order", cold.start, cold.end));
         }
         previous_end = cold.end;
-        let inside = |v: Value| (cold.start..cold.end).contains(&v.0);
-        for (index, inst) in program.insts.iter().enumerate().skip(cold.end as usize) {
-            let legal = match *inst {
-                Inst::Select { mask, b, .. } if mask == cold.mask => !inside(b),
-                _ => !inst.operands().any(inside),
-            };
-            if !legal {
-                return Err(format!("v{index} uses a value of a cold region without its mask"));
+        if !program.ty(cold.mask).is_mask() {
+            return Err(format!("v{} is no mask, but a cold region's", cold.mask.0));
+        }
+        regions[cold.start as usize..cold.end as usize].fill(Some(cold));
+    }
+    if let Some(cold) = program.cold.iter().find(|cold| regions[cold.mask.index()].is_some()) {
+        return Err(format!("cold region {}..{} has its mask from another", cold.start, cold.end));
+    }
+    for (index, inst) in program.insts.iter().enumerate() {
+        let left = |v: Value| regions[v.index()].filter(|cold| cold.end as usize <= index);
+        let legal = match *inst {
+            Inst::Select { mask, a, b } => {
+                let masked = left(a).is_none_or(|cold| cold.mask == mask);
+                masked && left(b).is_none() && left(mask).is_none()
             }
+            _ => !inst.operands().any(|v| left(v).is_some()),
+        };
+        if !legal {
+            return Err(format!("v{index} uses a value of a cold region without its mask"));
         }
-        if program.outputs.iter().any(|output| inside(output.value)) {
-            return Err("an output comes straight out of a cold region".into());
-        }
+    }
+    if program.outputs.iter().any(|output| regions[output.value.index()].is_some()) {
+        return Err("an output comes straight out of a cold region".into());
     }
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part")]
 
+pub mod shaped;
+
 use kiln::{DType, Graph};
 use kiln_ir::{Input, NodeId, Op, Typing};
 use proptest::prelude::{Strategy, any, prop};

@@ -13,6 +13,7 @@ use super::isa::{Class, Isa};
 use super::machine::{Form, Function, Inst, Reg, Source, move_code, spill_code};
 use super::opcode::Op;
 use iced_x86::Code;
+use smallvec::SmallVec;
 
 /// An operand with a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +111,9 @@ struct Home {
     /// Whether it is there, too.
     stored: bool,
 }
+
+/// The registers that an instruction reads.
+type Regs = SmallVec<[Reg; 6]>;
 
 /// A position after all others.
 const NEVER: u32 = u32::MAX - 1;
@@ -327,7 +331,7 @@ impl<'a> Allocator<'a> {
     }
 
     fn inst(&mut self, at: u32, inst: &Inst) {
-        let pinned: Vec<Reg> = inst.reads().collect();
+        let pinned: Regs = inst.reads().collect();
         let in_memory = self.read_in_place(inst);
         for &reg in &pinned {
             if self.home(reg).register.is_none() && Some(reg) != in_memory {
@@ -372,8 +376,8 @@ impl<'a> Allocator<'a> {
             Form::Plain | Form::Splat => {
                 // The result may take over a register, but what is read from memory stays there
                 // until it is read.
-                let (kept, read): (Vec<_>, Vec<_>) =
-                    pinned.iter().partition(|&&reg| Some(reg) == in_memory);
+                let (kept, read): (Regs, Regs) =
+                    pinned.iter().copied().partition(|&reg| Some(reg) == in_memory);
                 self.release_dead(&read);
                 placed.operands[0] = self.define(inst, &pinned);
                 self.release_dead(&kept);
@@ -512,7 +516,9 @@ impl<'a> Allocator<'a> {
             }
         }
         // Whatever left its register inside was stored, so it can be loaded back in any order.
-        let before: Vec<Option<u8>> = self.homes.iter().map(|home| home.register).collect();
+        let register = |reg: &Option<Reg>| self.homes[reg.as_ref()?.0 as usize].register;
+        let before = snapshot.files.each_ref().map(|file| file.iter().map(register).collect());
+        let before: [Vec<Option<u8>>; 2] = before;
         for reg in inhabitants {
             self.home(reg).register = None;
         }
@@ -522,7 +528,7 @@ impl<'a> Allocator<'a> {
                 self.files[class as usize][index] = inhabitant;
                 let Some(reg) = inhabitant else { continue };
                 self.home(reg).register = Some(index as u8);
-                if before[reg.0 as usize] != Some(index as u8) {
+                if before[class as usize][index] != Some(index as u8) {
                     self.reload(reg);
                 }
                 self.home(reg).stored = snapshot.stored.contains(&reg);

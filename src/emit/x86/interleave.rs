@@ -27,7 +27,7 @@
 
 use super::super::MAX_VECTOR;
 use super::isa::{Class, Isa};
-use super::machine::{Form, Function, Inst};
+use super::machine::{Form, Function, Inst, Reg};
 use super::pressure::{hot, pressure};
 use crate::vir::Program;
 
@@ -35,6 +35,13 @@ use crate::vir::Program;
 const SHORT: usize = 4;
 /// The most vectors.
 const MOST: usize = 8;
+/// Instructions that a processor looks at together.
+const WINDOW: usize = 512;
+/// Bodies of fewer instructions are short enough for any number of vectors.
+const LONG: usize = 4 * WINDOW;
+/// Instructions to a link of the longest chain, in a window: so many at once, each of some four
+/// cycles, are all that a core takes up.
+const BUSY: usize = 6;
 /// The part of a chain that the next turn hides.
 const HIDDEN: usize = 5;
 
@@ -42,6 +49,9 @@ const HIDDEN: usize = 5;
 pub(super) fn side_by_side(program: &Program, single: &Function) -> usize {
     let computes = |inst: &&Inst| !matches!(inst.form, Form::Store { .. } | Form::Splat);
     if hot(single).filter(computes).count() <= SHORT {
+        return 1;
+    }
+    if is_busy(single) {
         return 1;
     }
     let widest = program.types.iter().map(|ty| ty.bits() as usize / 8).max().unwrap_or(1);
@@ -64,11 +74,46 @@ pub(super) fn side_by_side(program: &Program, single: &Function) -> usize {
 
 /// The number of instructions of the longest chain, each of which waits for the one before.
 fn chain(function: &Function) -> usize {
-    let mut depths = vec![0; function.classes.len()];
-    for inst in hot(function).filter(|inst| inst.form != Form::Splat) {
-        let Some(def) = inst.def else { continue };
-        let longest = inst.reads().map(|reg| depths[reg.0 as usize]).max();
-        depths[def.0 as usize] = longest.unwrap_or(0) + 1;
+    Chains::new(function).longest(hot(function))
+}
+
+/// Whether one vector keeps the processor busy: in a body of many windows, each full of instructions
+/// that do not wait for each other. More vectors would only make more code.
+fn is_busy(single: &Function) -> bool {
+    let insts: Vec<&Inst> = hot(single).collect();
+    if insts.len() < LONG {
+        return false;
     }
-    depths.into_iter().max().unwrap_or(0)
+    let mut chains = Chains::new(single);
+    let longest = insts.chunks(WINDOW).map(|window| chains.longest(window.iter().copied()));
+    insts.len() >= BUSY * longest.sum::<usize>()
+}
+
+/// How many instructions of a stretch each register waits for.
+struct Chains {
+    depths: Vec<(u32, usize)>,
+    stretch: u32,
+}
+
+impl Chains {
+    fn new(function: &Function) -> Chains {
+        Chains { depths: vec![(0, 0); function.classes.len()], stretch: 0 }
+    }
+
+    /// The longest chain of a stretch; what was computed before it is there.
+    fn longest<'a>(&mut self, insts: impl Iterator<Item = &'a Inst>) -> usize {
+        self.stretch += 1;
+        let mut longest = 0;
+        for inst in insts.filter(|inst| inst.form != Form::Splat) {
+            let Some(def) = inst.def else { continue };
+            let depth = |reg: Reg| match self.depths[reg.0 as usize] {
+                (stretch, depth) if stretch == self.stretch => depth,
+                _ => 0,
+            };
+            let below = inst.reads().map(depth).max().unwrap_or(0);
+            self.depths[def.0 as usize] = (self.stretch, below + 1);
+            longest = longest.max(below + 1);
+        }
+        longest
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::isa::Class;
 use super::machine::{Form, Function, Inst, Reg, Source};
+use smallvec::SmallVec;
 
 /// The instructions outside of cold regions.
 pub(super) fn hot(function: &Function) -> impl Iterator<Item = &Inst> {
@@ -42,7 +43,8 @@ pub(super) fn pressure(function: &Function) -> usize {
     let (mut live, mut most, mut cold) = (0, 0, false);
     for (at, inst) in function.insts.iter().enumerate() {
         let dies = |reg: &Reg| last_use[reg.0 as usize] == at;
-        let mut dying: Vec<Reg> = inst.reads().filter(|reg| is_vector(reg) && dies(reg)).collect();
+        let mut dying: SmallVec<[Reg; 6]> =
+            inst.reads().filter(|reg| is_vector(reg) && dies(reg)).collect();
         dying.sort_unstable();
         dying.dedup();
         let reused = match inst.form {

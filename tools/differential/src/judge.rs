@@ -116,7 +116,8 @@ pub(crate) fn judge(
         // On the way a spread of rounding errors may be what overflows.
         let spread = spread(&truth, &exact);
         let near = spread.is_none_or(|spread| exact.abs() + spread > limit);
-        let bounded = matches!(truth(Way::Bounded).0, Real::Infinite(negative) if negative == (got < 0.0));
+        let bounded =
+            matches!(truth(Way::Bounded).0, Real::Infinite(negative) if negative == (got < 0.0));
         let fault = if written.is_nan() { Fault::InfinityOfNan } else { Fault::Infinity };
         return (!overflows && !near && !bounded).then_some(fault);
     }

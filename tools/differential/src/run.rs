@@ -1,8 +1,8 @@
 //! Many cases, on several threads.
 
 use crate::check::{Failure, Kind, Plan, catch_messages, check, without_numbers};
-use crate::judge::Fault;
 use crate::draw::{Case, Fragments, draw};
+use crate::judge::Fault;
 use crate::replay;
 use crate::shrink::shrink;
 use kiln::ir::Node;

@@ -89,7 +89,9 @@ type Least = (Case, Plan, Failure);
 fn attempt(least: &mut Least, smaller: impl FnOnce(&Least) -> Option<(Case, Plan)>) -> bool {
     let made = catch_unwind(AssertUnwindSafe(|| smaller(least)));
     let Ok(Some((case, plan))) = made else { return false };
-    if case.graph == least.0.graph && case.inputs == least.0.inputs && plan.runs == least.1.runs
+    if case.graph == least.0.graph
+        && case.inputs == least.0.inputs
+        && plan.runs == least.1.runs
         && plan.layouts == least.1.layouts
     {
         return false;
@@ -172,7 +174,8 @@ fn replaced(case: &Case, plan: &Plan, id: NodeId, put: Put) -> Option<(Case, Pla
         Put::Number(_) if dtype == DType::Bool => return None,
         Put::Value => {
             elements.push(value_of_node(case, id)?);
-            let name = (0..).map(|n| format!("v{n}")).find(|name| inputs.iter().all(|i| i.name != *name));
+            let name =
+                (0..).map(|n| format!("v{n}")).find(|name| inputs.iter().all(|i| i.name != *name));
             inputs.push(Input { name: name?, dtype, dims: None });
             plan.layouts.push(Layout::Contiguous);
         }

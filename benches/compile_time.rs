@@ -1,0 +1,175 @@
+//! How long compilation takes: small kernels, and the curve for texts that grow.
+//!
+//! ```sh
+//! cargo bench --bench compile_time                       # everything, about a minute
+//! cargo bench --bench compile_time -- "sum of multiples" # one family
+//! ```
+//!
+//! Times are of one thread, the least of several for small kernels. "First" is the first kernel of
+//! a process, which also pays for what is made once.
+
+#[path = "../tests/texts/mod.rs"]
+mod texts;
+
+use kiln::emit::{self, EmitterKind};
+use kiln::lower::{Tier, lower};
+use kiln::pipeline::{CompileOptions, compile_with, fuse};
+use kiln::{Mode, cpu::Cpu};
+use kiln_ir::{Node, parse};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use texts::{FAMILIES, Family};
+
+const SMALL: &[(&str, &str)] = &[
+    ("x + y", "x + y"),
+    ("gelu_tanh", "0.5*x*(1+tanh(0.7978845608*(x+0.044715*x*x*x)))"),
+    ("silu", "x/(1+exp(-x))"),
+    ("gelu", "gelu(x)"),
+    ("mish", "mish(x)"),
+    ("softplus", "log(1+exp(x))"),
+    (
+        "gelu slope",
+        "kernel k(x: f32[..], g: f32[..]) { let c = 0.7978845608; let u = c*(x+0.044715*x^3); let t = tanh(u); g*(0.5*(1+t) + 0.5*x*(1-t*t)*c*(1+3*0.044715*x*x)) }",
+    ),
+    (
+        "adam",
+        "kernel k(p: f32[..], g: f32[..], m: f32[..], v: f32[..]) { let m1 = 0.9*m + 0.1*g; let v1 = 0.999*v + 0.001*g*g; (p - 0.001*(m1/0.9)/(sqrt(v1/0.99)+1e-8), m1, v1) }",
+    ),
+];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, text, mode] = &arguments[..]
+        && flag == "--run"
+    {
+        let graph = parse(text).unwrap();
+        let kernel =
+            compile_with(&graph, CompileOptions::new().mode(mode.parse().unwrap()).threads(1))
+                .unwrap();
+        let x: Vec<ndarray::Array1<f32>> = graph
+            .inputs()
+            .iter()
+            .map(|_| ndarray::Array1::from_shape_fn(100_000, |i| i as f32 * 1e-4 - 3.0))
+            .collect();
+        let views: Vec<kiln::View<'_>> = x.iter().map(|x| x.into()).collect();
+        let best = (0..9)
+            .map(|_| {
+                let s = Instant::now();
+                let o = kernel.run(&views).unwrap();
+                drop(o);
+                s.elapsed()
+            })
+            .min()
+            .unwrap();
+        println!("{:?} passes {}", best, kernel.pass_count());
+        return;
+    }
+    // A process of its own; more than one compilation is for a profiler.
+    if let [flag, count, text, mode] = &arguments[..]
+        && flag == "--first"
+    {
+        let (count, mode) = (count.parse().expect("a count"), mode.parse().expect("a mode"));
+        let times: Vec<Duration> = (0..count).map(|_: usize| compile(text, mode)).collect();
+        return println!("{}", times[0].as_nanos());
+    }
+    // `cargo bench` says so; `cargo test --benches` does not, and wants to know only that it runs.
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        eprintln!("nothing measured: run it by `cargo bench --bench compile_time`");
+        return;
+    }
+    let chosen: Vec<&String> = arguments.iter().filter(|argument| *argument != "--bench").collect();
+    if chosen.is_empty() {
+        small();
+    }
+    println!(
+        "\n| family | terms | bytes | mode | fuse ms | lower ms | emit ms | all ms | ops | MB of code |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|");
+    for family in
+        FAMILIES.iter().filter(|f| chosen.is_empty() || chosen.iter().any(|c| *c == f.name))
+    {
+        for mode in [Mode::Precise, Mode::Fast] {
+            curve(family, mode);
+        }
+    }
+}
+
+/// Compiles a text, parsing included.
+fn compile(text: &str, mode: Mode) -> Duration {
+    let start = Instant::now();
+    let graph = parse(text).expect("a valid text");
+    let kernel = compile_with(&graph, CompileOptions::new().mode(mode)).expect("it compiles");
+    let taken = start.elapsed();
+    assert!(kernel.pass_count() > 0);
+    taken
+}
+
+fn small() {
+    println!("| kernel | mode | median µs | least µs | first in a process, µs |");
+    println!("|---|---|---|---|---|");
+    let this = std::env::current_exe().expect("this program has a path");
+    for (name, text) in SMALL {
+        for mode in [Mode::Precise, Mode::Fast] {
+            let first = (0..9).map(|_| {
+                let mut command = Command::new(&this);
+                command.args(["--first", "1", text, &mode.to_string()]);
+                let output = command.output().expect("it runs").stdout;
+                let nanos: u64 = String::from_utf8_lossy(&output).trim().parse().expect("a number");
+                Duration::from_nanos(nanos)
+            });
+            let mut first: Vec<Duration> = first.collect();
+            first.sort_unstable();
+            let mut times: Vec<Duration> = (0..201).map(|_| compile(text, mode)).collect();
+            times.sort_unstable();
+            let micros = |time: Duration| time.as_secs_f64() * 1e6;
+            println!(
+                "| {name} | {mode} | {:.0} | {:.0} | {:.0} |",
+                micros(times[100]),
+                micros(times[0]),
+                micros(first[4])
+            );
+        }
+    }
+}
+
+/// One family at doubling sizes.
+fn curve(family: &Family, mode: Mode) {
+    for terms in
+        (0..).map(|halvings| family.most >> halvings).take(5).collect::<Vec<_>>().into_iter().rev()
+    {
+        let text = (family.text)(terms);
+        let graph = parse(&text).unwrap_or_else(|fault| panic!("{}: {fault}", family.name));
+        let start = Instant::now();
+        let fused = fuse(&graph, mode).graph;
+        let fuse = start.elapsed();
+        let tier = if mode == Mode::Fast { Tier::Fast } else { Tier::Default };
+        let bodies = fused.nodes().iter().filter_map(|node| match node {
+            Node::Fused { body, .. } => Some(body),
+            _ => None,
+        });
+        let ops: usize = bodies.clone().map(|body| body.op_count()).sum();
+        let start = Instant::now();
+        let programs: Vec<_> = bodies.map(|body| lower(body, tier)).collect();
+        let lower = start.elapsed();
+        let start = Instant::now();
+        let codes: Vec<_> = programs
+            .iter()
+            .map(|program| emit::compile(program, EmitterKind::Auto, Cpu::host()).expect("code"))
+            .collect();
+        let emit = start.elapsed();
+        let bytes: usize = codes.iter().map(|code| code.machine_code().len()).sum();
+        let all = compile(&text, mode);
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        println!(
+            "| {} | {terms} | {} | {mode} | {:.1} | {:.1} | {:.1} | {:.1} | {ops} of {} | {:.2} |",
+            family.name,
+            text.len(),
+            ms(fuse),
+            ms(lower),
+            ms(emit),
+            ms(all),
+            graph.op_count(),
+            bytes as f64 / 1e6,
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! What a pass must keep of a graph: its inputs, and the types and shapes of its outputs.
+
+use crate::graph::{Graph, Input};
+use crate::shape::{Dim, Shape};
+use std::collections::HashMap;
+
+/// Checks that two graphs have the same inputs (names, types, axes, order), and outputs of the same
+/// types and shapes in the same order; the error tells what differs.
+///
+/// It is cheap: it looks at no node but the outputs.
+///
+/// ```
+/// use kiln_ir::{parse, same_signature};
+///
+/// let graph = |text| parse(text).unwrap();
+/// assert_eq!(same_signature(&graph("x + x"), &graph("2 * x")), Ok(()));
+/// let wrong = same_signature(&graph("x * y"), &graph("x * y > 0")).unwrap_err();
+/// assert_eq!(wrong, "output 0 was f32[..], and is bool[..]");
+/// ```
+pub fn same_signature(before: &Graph, after: &Graph) -> Result<(), String> {
+    if before.inputs() != after.inputs() {
+        let names = |graph: &Graph| {
+            graph.inputs().iter().map(Input::to_string).collect::<Vec<String>>().join(", ")
+        };
+        return Err(format!("inputs were {}, and are {}", names(before), names(after)));
+    }
+    let (was, is) = (before.outputs().len(), after.outputs().len());
+    if was != is {
+        return Err(format!("there were {was} outputs, and are {is}"));
+    }
+    // One numbering for both: equal products have equal numbers.
+    let mut numbers = HashMap::new();
+    let mut of = |graph: &Graph| {
+        let mut renamed = HashMap::new();
+        for (key, (left, right)) in graph.products().open() {
+            let operands = (rename(left, &renamed), rename(right, &renamed));
+            let next = numbers.len() as u32;
+            renamed.insert(key, *numbers.entry(operands).or_insert(next));
+        }
+        let shape = |&output| rename(graph.shape(output), &renamed);
+        graph.outputs().iter().map(shape).collect::<Vec<Renamed>>()
+    };
+    let (shapes_before, shapes_after) = (of(before), of(after));
+    for (index, (&a, &b)) in before.outputs().iter().zip(after.outputs()).enumerate() {
+        let (was, is) = (before.dtype(a), after.dtype(b));
+        if was != is || shapes_before[index] != shapes_after[index] {
+            let (was_shape, is_shape) = (before.shape(a), after.shape(b));
+            return Err(format!("output {index} was {was}{was_shape}, and is {is}{is_shape}"));
+        }
+    }
+    Ok(())
+}
+
+/// A shape with products numbered anew: known axes, inputs and products that it broadcasts over.
+type Renamed = (Vec<Dim>, Vec<u32>, Vec<u32>);
+
+fn rename(shape: &Shape, products: &HashMap<u32, u32>) -> Renamed {
+    let (of, inputs): (Vec<u32>, Vec<u32>) =
+        shape.keys().iter().partition(|key| products.contains_key(key));
+    let mut products: Vec<u32> = of.iter().map(|key| products[key]).collect();
+    products.sort_unstable();
+    (shape.known_dims().to_vec(), inputs, products)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_signature;
+    use crate::text::parse;
+
+    #[test]
+    fn tells_what_differs() {
+        let check = |before: &str, after: &str| {
+            same_signature(&parse(before).unwrap(), &parse(after).unwrap())
+        };
+        assert_eq!(
+            check("x * y", "y * x").unwrap_err(),
+            "inputs were x: f32[..], y: f32[..], and are y: f32[..], x: f32[..]"
+        );
+        assert_eq!(
+            check("x", "kernel k(x) { (x, x) }").unwrap_err(),
+            "there were 1 outputs, and are 2"
+        );
+        // Both print as [..], but one is repeated along y.
+        assert!(check("x + y", "kernel k(x, y) { x }").is_err());
+        assert!(
+            check(
+                "kernel k(x: f32[n], y: f32[m, n]) { x + y }",
+                "kernel k(x: f32[n], y: f32[m, n]) { x }"
+            )
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn products_are_told_by_what_they_are_of() {
+        let check = |before: &str, after: &str| {
+            same_signature(&parse(before).unwrap(), &parse(after).unwrap())
+        };
+        assert_eq!(
+            check(
+                "kernel k(a, w) { (a@w, (a@w)@w) }",
+                "kernel k(a, w) { let b = exp(a)@w; (-b, b@w) }"
+            ),
+            Ok(())
+        );
+        assert!(check("kernel k(a, w) { a@w }", "kernel k(a, w) { w@a }").is_err());
+        // Of equal shapes, of whatever values.
+        assert_eq!(check("kernel k(a, w) { a@w + (2*a)@w }", "kernel k(a, w) { 3*(a@w) }"), Ok(()));
+    }
+}

@@ -1,0 +1,115 @@
+//! The chosen kernels as a graph.
+
+use super::kernel::Kernel;
+use super::{Head, Indexed, Regions};
+use crate::fuse::extract::Choice;
+use kiln_ir::{Dim, Graph, Input, Node, NodeId, Scalar};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The chosen kernels as a graph.
+pub(super) fn build(regions: &Regions<'_>, indexed: &Indexed, choice: &Choice) -> Graph {
+    let graph = regions.graph;
+    let mut result = Graph::unbounded(graph.name());
+    for input in graph.inputs() {
+        result.input(input.clone()).expect("inputs were valid before");
+    }
+    let order = indexed.problem.order(choice).expect("extraction yields an acyclic choice");
+    let mut built: HashMap<usize, NodeId> = HashMap::new();
+    for class in order {
+        let chosen = choice[class] as usize;
+        let children = &indexed.problem.classes[class][chosen].children;
+        let children: Vec<NodeId> = children.iter().map(|child| built[child]).collect();
+        let id = match indexed.regions[class][chosen].head {
+            Head::Value(id) => copy_leaf(graph, id, &mut result),
+            Head::Matmul => {
+                result.matmul(children[0], children[1]).expect("shapes were valid before")
+            }
+            Head::Item(index) => {
+                result.item(children[0], index as usize).expect("the kernel has this output")
+            }
+            Head::Kernel(kernel) => {
+                add_fused(graph, &regions.kernels[kernel as usize], children, &mut result)
+            }
+        };
+        built.insert(class, id);
+    }
+    let mut copies: HashMap<NodeId, NodeId> = HashMap::new();
+    for &output in graph.outputs() {
+        let mut id = built[&indexed.of_node[output.index()]];
+        // An input that is an output is copied by a kernel of no ops.
+        if matches!(graph.node(output), Node::Input(_)) {
+            let kernel = Kernel { ops: vec![], outputs: vec![output] };
+            id = add_fused(graph, &kernel, vec![id], &mut result);
+        }
+        // Every output is an array of its own: what is an output twice is copied from there.
+        let last = copies.get(&id).map_or(id, |&last| add_copy(graph, last, &mut result));
+        copies.insert(id, last);
+        result.output(last);
+    }
+    result
+}
+
+fn copy_leaf(graph: &Graph, id: NodeId, result: &mut Graph) -> NodeId {
+    let copied = match graph.node(id) {
+        Node::Input(index) => result.input(graph.inputs()[*index as usize].clone()),
+        Node::Const(bits) => {
+            let dtype = graph.dtype(id);
+            result.constant(dtype, Scalar::from_bits(dtype, *bits))
+        }
+        _ => panic!("only inputs and numbers are leaves"),
+    };
+    copied.expect("leaves were valid before")
+}
+
+/// A kernel that copies what `result` has at `id`.
+fn add_copy(graph: &Graph, id: NodeId, result: &mut Graph) -> NodeId {
+    let mut body = Graph::unbounded("body");
+    let dims = result.shape(id).dims().map(<[Dim]>::to_vec);
+    let input = Input { name: parameter_name(graph, 0), dtype: result.dtype(id), dims };
+    let copied = body.input(input).expect("it is the only parameter");
+    body.output(copied);
+    result.fused(Arc::new(body), vec![id]).expect("a copy is a valid kernel")
+}
+
+/// A fused node: its body has one parameter for each operand, named like the argument.
+fn add_fused(graph: &Graph, kernel: &Kernel, args: Vec<NodeId>, result: &mut Graph) -> NodeId {
+    let mut body = Graph::unbounded("body");
+    let mut inner: HashMap<NodeId, NodeId> = HashMap::new();
+    for (id, &arg) in kernel.operands(graph).into_iter().zip(&args) {
+        let name = match result.node(arg) {
+            Node::Input(index) => result.inputs()[*index as usize].name.clone(),
+            _ => parameter_name(graph, body.inputs().len()),
+        };
+        let dims = result.shape(arg).dims().map(<[Dim]>::to_vec);
+        let input = Input { name, dtype: graph.dtype(id), dims };
+        inner.insert(id, body.input(input).expect("parameter names are distinct"));
+    }
+    for &op in &kernel.ops {
+        let Node::Op(kind, operands) = graph.node(op) else { panic!("regions hold ops only") };
+        let operands: Vec<NodeId> = operands
+            .iter()
+            .map(|operand| {
+                inner.get(operand).copied().unwrap_or_else(|| copy_leaf(graph, *operand, &mut body))
+            })
+            .collect();
+        let id = body.op(*kind, &operands);
+        inner.insert(op, id.unwrap_or_else(|fault| panic!("fusion broke a valid graph: {fault}")));
+    }
+    for output in &kernel.outputs {
+        let id = inner.get(output).copied().unwrap_or_else(|| copy_leaf(graph, *output, &mut body));
+        body.output(id);
+    }
+    let fused = result.fused(Arc::new(body), args);
+    fused.unwrap_or_else(|fault| panic!("fusion broke a valid graph: {fault}"))
+}
+
+/// A name for an intermediate that a kernel loads, unlike the name of any input.
+fn parameter_name(graph: &Graph, position: usize) -> String {
+    let taken = |name: &str| graph.inputs().iter().any(|input| input.name == name);
+    let mut name = format!("v{position}");
+    while taken(&name) {
+        name.push('_');
+    }
+    name
+}
