@@ -376,3 +376,45 @@ fn a_cold_region_puts_back_what_it_took() {
     }
     assert!(seen > 0, "no region took a register");
 }
+
+/// An output may be an input's memory.
+#[test]
+fn inputs_are_gone_once_an_output_is_written() {
+    let mut b = Builder::new();
+    let values: Vec<Value> = (0..40).map(|_| b.input(Storage::F32)).collect();
+    let there = values.iter().fold(values[0], |sum, &x| b.fma(sum, x, x));
+    let sum = values.iter().rev().fold(there, |sum, &x| b.fma(sum, x, x));
+    [sum].iter().chain(&values[..7]).for_each(|&value| b.output(value, Storage::F32));
+    let program = b.finish();
+    for isa in [Isa::Avx512, Isa::Avx2] {
+        let subject = Subject::new(program.clone(), isa, &mut Rng(7));
+        let (function, allocation) = (&subject.functions[0], &subject.allocations[0]);
+        let is_store = |item: &Item| match item {
+            Item::Inst(placed) => {
+                matches!(placed.operands[0], Place::Memory(Address::Output { .. }))
+            }
+            _ => false,
+        };
+        let first = allocation.items.iter().position(is_store).unwrap();
+        let (mut before, mut after) = (0, 0);
+        for (at, item) in allocation.items.iter().enumerate() {
+            let Item::Inst(Placed { operands: [Place::Vector(_), from, ..], .. }) = item else {
+                continue;
+            };
+            match from {
+                Place::Memory(Address::Input { .. }) => before += 1,
+                // What is stored last comes from the stack, though it is an input's.
+                Place::Memory(Address::Stack(_)) if at > first => {
+                    let mut wrong = allocation.clone();
+                    let Item::Inst(placed) = &mut wrong.items[at] else { unreachable!() };
+                    placed.operands[1] = Place::Memory(Address::Input { slot: 0, at: 0 });
+                    let fault = check(function, &wrong).unwrap_err();
+                    assert!(fault.contains("read after an output was written"), "{fault}");
+                    after += 1;
+                }
+                _ => {}
+            }
+        }
+        assert!(before > 40 && after > 0, "{isa:?}: {before} {after}");
+    }
+}
