@@ -99,15 +99,18 @@ fn ops_that_are_0_at_0() {
     assert!(tried.len() >= 2 * 18, "{tried:?}");
 }
 
+/// An expression, its value near 0, and the modes in which it has that.
+type Case = (&'static str, fn(f64) -> f64, &'static [Mode]);
+
 /// What other ops are made of them, and what rules make them of.
 #[test]
 fn expressions_that_are_0_at_0() {
     let same: fn(f64) -> f64 = |x| x;
     let selu: fn(f64) -> f64 =
         |x| 1.0507009873554805 * if x > 0.0 { x } else { 1.6732632423543772 * x };
-    let modes = &Mode::ALL[..];
-    let rewriting = &[Mode::Precise, Mode::Fast][..];
-    let cases: [(&str, fn(f64) -> f64, &[Mode]); 9] = [
+    let modes: &'static [Mode] = &Mode::ALL;
+    let rewriting: &'static [Mode] = &[Mode::Precise, Mode::Fast];
+    let cases: [Case; 9] = [
         ("softsign(x)", same, modes),
         ("elu(x)", same, modes),
         ("celu(x)", same, modes),

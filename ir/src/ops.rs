@@ -145,7 +145,7 @@ macro_rules! for_each_op {
                 Exp exp Unary Float [0.9, 0.95] {MONOTONE} (0.0, INF) = libm::exp, "`e^a`";
                 Exp2 exp2 Unary Float [0.88, 0.9] {MONOTONE} (0.0, INF) = libm::exp2, "`2^a`";
                 Exp10 exp10 Unary Float [1.14, 1.5] {MONOTONE} (0.0, INF) = libm::exp10, "`10^a`";
-                Expm1 expm1 Unary Float [1.3, 1.55] {MONOTONE} (-1.0, INF) = libm::expm1, "`e^a - 1`, accurate near 0";
+                Expm1 expm1 Unary Float [1.27, 1.55] {MONOTONE} (-1.0, INF) = libm::expm1, "`e^a - 1`, accurate near 0";
                 Log log Unary Float [0.92, 0.9] {MONOTONE} (NEG_INF, INF) = libm::log, "The natural logarithm";
                 Log2 log2 Unary Float [0.96, 1.05] {MONOTONE} (NEG_INF, INF) = libm::log2, "The logarithm to base 2";
                 Log10 log10 Unary Float [0.93, 1.0] {MONOTONE} (NEG_INF, INF) = libm::log10, "The logarithm to base 10";

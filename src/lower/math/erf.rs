@@ -157,8 +157,7 @@ const LN2_LOW_64: f64 = 1.6465949582897082e-12;
 ///
 /// In the fast tier, in f32, one polynomial does for both, `v = 1 - erfc^(1/4)`, of which two
 /// steps `v => 1 - (1 - v)^2 = 2 v - v^2` make erf: nothing cancels where `v` is small, and errors of
-/// a `v` near 1 vanish. It is carried as `4 v`, then as `2 v`, or subnormals would lose bits. Error
-/// 3.74 ULP.
+/// a `v` near 1 vanish. It begins as `2 v`, for a quarter of the least number is 0. Error 3.74 ULP.
 pub(crate) fn erf(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let ty = b.ty(x);
     let (sign, a) = split_sign(b, x);
@@ -167,15 +166,14 @@ pub(crate) fn erf(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let a = b.min(most, a);
     let result = match (tier, ty) {
         (Tier::Fast, Type::F32) => {
-            let scaled: Vec<f64> = ERF_FAST_32.iter().map(|c| 4.0 * c).collect();
-            let p = horner(b, a, &scaled);
-            let mut v = b.mul(a, p);
-            for half_inverse_scale in [0.125, 0.25] {
-                let minus = b.float(ty, -half_inverse_scale);
-                let minus = b.mul(v, minus);
-                v = b.fma(minus, v, v);
-            }
-            v
+            let doubled: Vec<f64> = ERF_FAST_32.iter().map(|c| 2.0 * c).collect();
+            let p = horner(b, a, &doubled);
+            let double = b.mul(a, p);
+            let minus_quarter = b.float(ty, -0.25);
+            let minus_half_v = b.mul(double, minus_quarter);
+            let v = b.fma(minus_half_v, double, double);
+            let (double, minus) = (b.add(v, v), b.neg(v));
+            b.fma(minus, v, double)
         }
         _ => {
             let minus_half = b.float(ty, -0.5);

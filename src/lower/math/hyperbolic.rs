@@ -61,7 +61,8 @@ pub(crate) fn sinh(b: &mut Builder, tier: Tier, x: Value) -> Value {
 }
 
 /// `(d + d / (d + 1)) / 2` of `a >= 0` with `d = e^a - 1`, where nothing cancels near 0; by a quarter
-/// of it, as in [`exp_sum`]. No less than `a`: a quarter of a subnormal is rounded.
+/// of it, as in [`exp_sum`]. No less than `r`, for a quarter of a subnormal is rounded: `r` is `a` up to
+/// `ln 2 / 2`, and no more than that beyond.
 fn sinh_of_expm1(b: &mut Builder, a: Value) -> Value {
     let ty = b.ty(a);
     let most = b.float(ty, by_type(ty, 89.5, 710.5));
@@ -76,7 +77,7 @@ fn sinh_of_expm1(b: &mut Builder, a: Value) -> Value {
     let decayed = b.div(part, decayed);
     let half = b.fma(decayed, quarter, part);
     let result = b.add(half, half);
-    b.max(result, a)
+    b.max(result, r)
 }
 
 /// The hyperbolic cosine, `e^a / 2 + 1 / (2 e^a)`. Error 1.13 ULP (f32), 1.14 (f64).
