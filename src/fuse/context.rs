@@ -59,7 +59,7 @@ enum Partner {
 const EDGE: u8 = 1;
 /// They are divided by, and may be 0.
 const DIVISOR: u8 = 2;
-/// They are what an op takes that is defined on one side of 0, up to factors.
+/// They are what an op takes that is defined on one side of 0, or not at 0, up to factors.
 const SIDE: u8 = 4;
 /// Through sums, or a function that keeps no signs, into an op that is not defined everywhere.
 const CLIFF: u8 = 8;
@@ -161,17 +161,44 @@ fn own(op: Op, ids: &[Id], operands: &[&Facts], index: usize) -> Context {
     }
     match (op, index) {
         (Op::Add | Op::Sub, _) => summand(op, ids, operands, 1 - index),
-        (Op::Mul, _) if operands[1 - index].may_overflow => Context::beside(FACTOR, ids[1 - index]),
+        (Op::Mul, _) => factor(ids, operands, 1 - index),
         (Op::Div, 1) => {
-            let divisor = Context::of(if may_be(facts, 0.0) { DIVISOR } else { 0 });
+            let divisor = Context::of(divisor(facts));
             let overflows = operands[0].may_overflow;
             if overflows { divisor.and(Context::beside(FACTOR, ids[0])) } else { divisor }
         }
-        (Op::Recip, 0) => Context::of(if may_be(facts, 0.0) { DIVISOR } else { 0 }),
+        (Op::Recip, 0) => Context::of(divisor(facts)),
+        (Op::Fma, 0 | 1) => {
+            let factor = factor(ids, operands, 1 - index);
+            factor.and(addend(operands[2].may_overflow, ids[2]))
+        }
+        (Op::Fma, 2) => {
+            let product = Facts::of_product(operands[0], operands[1], ids[0] == ids[1]);
+            addend(product.may_overflow, ids[0]).and(addend(product.may_overflow, ids[1]))
+        }
         (Op::Pow, _) => power(operands, index),
         _ if op.arity() == 1 => edges(op, facts),
         _ => Context::default(),
     }
+}
+
+/// The context of a divisor.
+fn divisor(facts: &Facts) -> u8 {
+    if may_be(facts, 0.0) { DIVISOR | SIDE } else { 0 }
+}
+
+/// The context of what is multiplied with operand `other`.
+fn factor(ids: &[Id], operands: &[&Facts], other: usize) -> Context {
+    if operands[other].may_overflow {
+        Context::beside(FACTOR, ids[other])
+    } else {
+        Context::default()
+    }
+}
+
+/// The context of what is added to `partner`, which may be of any sign.
+fn addend(may_overflow: bool, partner: Id) -> Context {
+    if may_overflow { Context::beside(SUMMAND, partner) } else { Context::default() }
 }
 
 /// The context of what is added to operand `other` of a sum or difference.
@@ -180,11 +207,7 @@ fn summand(op: Op, ids: &[Id], operands: &[&Facts], other: usize) -> Context {
     let rises = own.high > 0.0 && partner.high > 0.0 || own.low < 0.0 && partner.low < 0.0;
     let falls = own.high > 0.0 && partner.low < 0.0 || own.low < 0.0 && partner.high > 0.0;
     let opposite = if op == Op::Sub { rises } else { falls };
-    if partner.may_overflow && opposite {
-        Context::beside(SUMMAND, ids[other])
-    } else {
-        Context::default()
-    }
+    addend(partner.may_overflow && opposite, ids[other])
 }
 
 fn may_be(facts: &Facts, value: f64) -> bool {
@@ -201,9 +224,10 @@ fn edges(op: Op, facts: &Facts) -> Context {
     }
     let undefined = |value: &f64| op.eval(DType::F64, &[*value]).is_nan();
     let by_sign = PROBES.iter().all(|probe| wrong(probe) == (*probe < 0.0) || *probe == 0.0);
-    Context::of(match (reached.iter().any(undefined), by_sign) {
-        (false, _) => EDGE,
-        (true, true) => EDGE | SIDE,
+    let at_zero = reached == [0.0];
+    Context::of(match (reached.iter().any(undefined), by_sign || at_zero) {
+        (_, true) => EDGE | SIDE,
+        (false, false) => EDGE,
         (true, false) => EDGE | CLIFF,
     })
 }
@@ -215,9 +239,7 @@ fn power(operands: &[&Facts], index: usize) -> Context {
     Context::of(match (index, whole) {
         _ if base.low > 0.0 => 0,
         (0, Some(value)) if value >= 0.0 => 0,
-        (0, Some(_)) => EDGE,
-        (0, None) if base.low >= 0.0 => EDGE,
-        (0, None) => EDGE | SIDE,
+        (0, _) => EDGE | SIDE,
         _ => EDGE | CLIFF,
     })
 }
