@@ -10,6 +10,9 @@ pub mod pipeline;
 pub mod run;
 pub mod vir;
 
+#[doc = include_str!("../docs/modes.md")]
+pub mod modes {}
+
 pub use cache::KernelCache;
 pub use emit::EmitterKind;
 pub use error::RunError;

@@ -35,7 +35,7 @@ use kiln_ir::Graph;
 use std::fmt;
 use std::str::FromStr;
 
-/// How much a rewrite may change.
+/// How much a rewrite may change: what each mode promises is told in [`modes`](crate::modes).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Mode {
     /// Only bit-exact rewrites: fused bits equal unfused bits.

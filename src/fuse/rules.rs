@@ -24,11 +24,13 @@ use std::sync::LazyLock;
 pub enum Licence {
     /// Nothing: the bits are those of what was written, for every input (a NaN stays a NaN).
     Exact,
-    /// Rounding: at every input the error is within 2.5 ULP, or no worse than that of what was
-    /// written; a NaN appears only where one was, and infinities and signed zeros are kept unless
-    /// they were artefacts of rounding or overflow in between. A *repair* of what loses all digits
-    /// at some inputs may, at others, be off by what its own ops are: `x * normcdf(x)` is by up to
-    /// 2.61 ULP where GELU by `erf` may be better, beyond 2.5 at one f32 in two million of [-12, 0].
+    /// Rounding, and repairs. Of given operands the result is within 2.5 ULP, or no worse than what
+    /// was written; a sum that cancels magnifies what was rounded before it, and stays within the
+    /// bound of what was written. Where that is finite, so is the result, and a NaN never becomes an
+    /// infinity that is none. A *repair* of what loses all digits at some inputs may, at others, be
+    /// off by what its own ops are: `x * normcdf(x)` is by up to 2.61 ULP where GELU by `erf` may be
+    /// better, beyond 2.5 at one f32 in two million of [-12, 0]. It gives the zero that the exact
+    /// function gives, and a NaN where that has no value. See [`modes`](crate::modes).
     Precise,
     /// Anything that holds for real numbers.
     Fast,
