@@ -67,10 +67,6 @@ pub(super) fn saturate(graph: &Graph, mode: Mode, machine: &Machine, explain: bo
         egraph.rebuild();
         let rules = RuleSet::of(mode, floats(graph));
         let ended = rounds::run(&mut egraph, rules, budget(ids.len()), |_| {});
-        if std::env::var("KILN_STATS").is_ok() {
-            let most = egraph.classes().map(|c| c.nodes.len()).max();
-            eprintln!("STATS {} {mode} n={} nodes={} classes={} most={most:?} {ended:?}", graph.name(), ids.len(), egraph.total_size(), egraph.number_of_classes());
-        }
         Saturated { egraph, ids, ended }
     })
 }

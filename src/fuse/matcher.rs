@@ -76,13 +76,16 @@ impl Matcher {
         Matcher { root, parts, vars, looks, depth, repairs, rewrite }
     }
 
-    /// The matches in a class; `sets` says what each class holds.
+    /// The matches in a class, if any; `sets` says what each class holds.
     pub(super) fn search(
         &self,
         egraph: &EGraph<Term, FactAnalysis>,
         sets: &[Set],
         class: Id,
-    ) -> SearchMatches<'_, Term> {
+    ) -> Option<SearchMatches<'_, Term>> {
+        if !egraph[class].nodes.iter().any(|term| self.may_match(term, sets)) {
+            return None;
+        }
         let mut search = Search {
             egraph,
             sets,
@@ -92,7 +95,20 @@ impl Matcher {
         };
         self.go_on(&mut search);
         let ast = self.rewrite.searcher.get_pattern_ast().map(Cow::Borrowed);
-        SearchMatches { eclass: class, substs: search.found, ast }
+        Some(SearchMatches { eclass: class, substs: search.found, ast })
+    }
+
+    /// Whether a term may be the root of a match, as far as its operands tell.
+    fn may_match(&self, term: &Term, sets: &[Set]) -> bool {
+        let Some(Part::Op { op, operands, .. }) = self.parts.last() else { return false };
+        term.head() == Head::Op(*op) && self.have_what_is_needed(operands, term.children(), sets)
+    }
+
+    fn have_what_is_needed(&self, parts: &[usize], classes: &[Id], sets: &[Set]) -> bool {
+        parts.iter().zip(classes).all(|(&part, &class)| {
+            let needed = self.needed(part);
+            sets[usize::from(class)] & needed == needed
+        })
     }
 
     /// Matches the last of what is pending, and then the rest.
@@ -123,12 +139,11 @@ impl Matcher {
             }
             Part::Op { op, operands, len } => {
                 let (egraph, pending) = (search.egraph, search.pending.len());
+                let parts = &operands[..len];
                 for term in egraph[class].nodes.iter().filter(|term| term.head() == Head::Op(op)) {
-                    let operands = operands[..len].iter().copied().zip(term.children().iter().copied());
-                    let may = |(part, id): (usize, Id)| {
-                        search.sets[usize::from(id)] & self.needed(part) == self.needed(part)
-                    };
-                    if operands.clone().all(may) {
+                    let children = term.children();
+                    if self.have_what_is_needed(parts, children, search.sets) {
+                        let operands = parts.iter().copied().zip(children.iter().copied());
                         search.pending.extend(operands);
                         self.go_on(search);
                         search.pending.truncate(pending);

@@ -162,7 +162,7 @@ impl Surroundings {
             if !is_open || self.above[usize::from(class)] > rule.depth {
                 continue;
             }
-            let mut matches = rule.search(egraph, &self.sets, class);
+            let Some(mut matches) = rule.search(egraph, &self.sets, class) else { continue };
             *work += 1 + matches.substs.len();
             // What was found before leads to nothing new, unless more is known of it now.
             matches.substs.retain(|subst| {

@@ -99,8 +99,8 @@ fn named(text: &str) -> Set {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rules::{RULES, side, symmetric, symmetry};
     use super::super::matcher::bit;
+    use super::super::rules::{RULES, side, symmetric, symmetry};
     use super::named;
     use kiln_ir::{DType, Node};
 
