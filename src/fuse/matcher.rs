@@ -32,6 +32,8 @@ pub(super) struct Matcher {
     /// The left side, operands first, the root last.
     parts: Vec<Part>,
     vars: Vec<Var>,
+    /// What the root's operands must hold.
+    pub(super) below: Set,
     /// Whether it depends on what variables stand for.
     pub(super) looks: bool,
     /// How far below a class changes may make it match.
@@ -73,7 +75,10 @@ impl Matcher {
         let looks = looks || vars.iter().any(|&var| stands_for_number(var));
         let below = operands[..len].iter().map(|&at| depth(left, Id::from(at), looks));
         let depth = below.max().unwrap_or(0);
-        Matcher { root, parts, vars, looks, depth, repairs, rewrite }
+        let mut matcher = Matcher { root, parts, vars, below: 0, looks, depth, repairs, rewrite };
+        let needed = operands[..len].iter().map(|&at| matcher.needed(at));
+        matcher.below = needed.fold(0, |below, needed| below | needed);
+        matcher
     }
 
     /// The matches in a class, if any; `sets` says what each class holds.
