@@ -33,7 +33,10 @@ fn shapes(count: usize) -> Vec<(&'static str, Graph)> {
         }
     };
     // Sums of products, each of all before.
-    let wide = |step: usize, at: usize| if step % 2 == 0 { [0, at - 1] } else { [at - 1, at / 2] };
+    let wide = |step: usize, at: usize| match step % 2 {
+        0 => [0, at - 1],
+        _ => [at - 1, at / 2],
+    };
     vec![
         ("chain", built(count, 1, chain)),
         ("fibonacci", built(count, 1, fibonacci)),
