@@ -4,7 +4,7 @@ mod graphs;
 
 use kiln::fuse::{Machine, fuse, merge_for_sizes, unfused};
 use kiln::pipeline::{CompileOptions, compile_with};
-use kiln::{EmitterKind, Graph, Mode, Tensor, View};
+use kiln::{DType, EmitterKind, Graph, Kernel, Mode, Tensor, View};
 use kiln_ir::{Array, eval, parse, same_signature, verify};
 use ndarray::{ArrayD, IxDyn};
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
@@ -38,7 +38,7 @@ fn config() -> ProptestConfig {
         max_shrink_iters: 2_000,
         failure_persistence: None,
         rng_seed: RngSeed::Fixed(seed.unwrap_or(1)),
-        ..ProptestConfig::with_cases(1_000)
+        ..ProptestConfig::with_cases(600)
     }
 }
 
@@ -79,6 +79,58 @@ proptest! {
             let merged = merge_for_sizes(&simplified, &small, &machine());
             prop_assert!(merged.outputs().len() == graph.outputs().len());
             prop_assert_eq!(verify(&merged), Ok(()));
+        }
+    }
+}
+
+/// An array as a caller has it.
+fn tensor(array: &Array) -> Tensor {
+    let elements = ArrayD::from_shape_vec(IxDyn(array.shape()), array.data().to_vec()).unwrap();
+    match array.dtype() {
+        DType::F32 => elements.mapv(|v| v as f32).into(),
+        DType::F64 => elements.into(),
+        DType::Bool => elements.mapv(|v| v != 0.0).into(),
+        dtype => unreachable!("no input is {dtype}"),
+    }
+}
+
+/// Shapes, and the bits of elements; any NaN is one NaN.
+fn outputs(kernel: &Kernel, inputs: &[Tensor]) -> Vec<(Vec<usize>, Vec<u64>)> {
+    let views: Vec<View<'_>> = inputs.iter().map(Tensor::view).collect();
+    let bits = |tensor: &Tensor| match tensor {
+        Tensor::F32(a) => {
+            a.iter().map(|v| if v.is_nan() { 1 } else { v.to_bits().into() }).collect()
+        }
+        Tensor::F64(a) => a.iter().map(|v| if v.is_nan() { 1 } else { v.to_bits() }).collect(),
+        Tensor::Bool(a) => a.iter().map(|v| u64::from(*v)).collect(),
+        _ => unreachable!("these graphs have no other types"),
+    };
+    let outputs = kernel.run(&views).unwrap();
+    outputs.iter().map(|tensor| (tensor.shape().to_vec(), bits(tensor))).collect()
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// With products between kernels, a strictly fused program has the bits of one kernel per op.
+    #[test]
+    fn strict_fusion_changes_no_bit_around_products(open: bool, steps in graphs::steps(24)) {
+        let graph = graphs::shaped::graph(open, &steps);
+        let arrays = graphs::shaped::arrays(3);
+        if eval(&graph, &arrays).is_ok() {
+            let inputs: Vec<Tensor> = arrays.iter().map(tensor).collect();
+            let compiled = |options: CompileOptions| {
+                compile_with(&graph, options.emitter(EmitterKind::Interp)).unwrap()
+            };
+            let unfused = outputs(&compiled(CompileOptions::unfused()), &inputs);
+            for mode in Mode::ALL {
+                let fused = outputs(&compiled(CompileOptions::new().mode(mode)), &inputs);
+                let shapes = |outputs: &[(Vec<usize>, Vec<u64>)]| outputs.iter().map(|o| o.0.clone()).collect::<Vec<_>>();
+                prop_assert_eq!(shapes(&fused), shapes(&unfused), "{}\n{}", mode, graph);
+                if mode == Mode::Strict {
+                    prop_assert_eq!(&fused, &unfused, "{}", graph);
+                }
+            }
         }
     }
 }

@@ -83,7 +83,7 @@ pub(super) fn saturate(graph: &Graph, mode: Mode, machine: &Machine, explain: bo
     })
 }
 
-/// What the rounds of a graph of so many nodes may cost.
+/// What the rounds may cost, for a graph of this number of nodes.
 ///
 /// No op of `DERIVED`, nor its gradient, comes near: the dearest takes 120 units of work a node, 8
 /// e-nodes a node and 12 a class. Families of equal terms do (`x*k*k..`, sums of multiples): the

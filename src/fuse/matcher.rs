@@ -32,6 +32,8 @@ pub(super) struct Matcher {
     /// The left side, operands first, the root last.
     parts: Vec<Part>,
     vars: Vec<Var>,
+    /// What the root's operands must hold.
+    pub(super) below: Set,
     /// Whether it depends on what variables stand for.
     pub(super) looks: bool,
     /// How far below a class changes may make it match.
@@ -73,16 +75,22 @@ impl Matcher {
         let looks = looks || vars.iter().any(|&var| stands_for_number(var));
         let below = operands[..len].iter().map(|&at| depth(left, Id::from(at), looks));
         let depth = below.max().unwrap_or(0);
-        Matcher { root, parts, vars, looks, depth, repairs, rewrite }
+        let mut matcher = Matcher { root, parts, vars, below: 0, looks, depth, repairs, rewrite };
+        let needed = operands[..len].iter().map(|&at| matcher.needed(at));
+        matcher.below = needed.fold(0, |below, needed| below | needed);
+        matcher
     }
 
-    /// The matches in a class; `sets` says what each class holds.
+    /// The matches in a class, if any; `sets` says what each class holds.
     pub(super) fn search(
         &self,
         egraph: &EGraph<Term, FactAnalysis>,
         sets: &[Set],
         class: Id,
-    ) -> SearchMatches<'_, Term> {
+    ) -> Option<SearchMatches<'_, Term>> {
+        if !egraph[class].nodes.iter().any(|term| self.may_match(term, sets)) {
+            return None;
+        }
         let mut search = Search {
             egraph,
             sets,
@@ -92,7 +100,20 @@ impl Matcher {
         };
         self.go_on(&mut search);
         let ast = self.rewrite.searcher.get_pattern_ast().map(Cow::Borrowed);
-        SearchMatches { eclass: class, substs: search.found, ast }
+        Some(SearchMatches { eclass: class, substs: search.found, ast })
+    }
+
+    /// Whether a term may be the root of a match, as far as its operands tell.
+    fn may_match(&self, term: &Term, sets: &[Set]) -> bool {
+        let Some(Part::Op { op, operands, .. }) = self.parts.last() else { return false };
+        term.head() == Head::Op(*op) && self.have_what_is_needed(operands, term.children(), sets)
+    }
+
+    fn have_what_is_needed(&self, parts: &[usize], classes: &[Id], sets: &[Set]) -> bool {
+        parts.iter().zip(classes).all(|(&part, &class)| {
+            let needed = self.needed(part);
+            sets[usize::from(class)] & needed == needed
+        })
     }
 
     /// Matches the last of what is pending, and then the rest.
@@ -123,13 +144,11 @@ impl Matcher {
             }
             Part::Op { op, operands, len } => {
                 let (egraph, pending) = (search.egraph, search.pending.len());
+                let parts = &operands[..len];
                 for term in egraph[class].nodes.iter().filter(|term| term.head() == Head::Op(op)) {
-                    let operands =
-                        operands[..len].iter().copied().zip(term.children().iter().copied());
-                    let may = |(part, id): (usize, Id)| {
-                        search.sets[usize::from(id)] & self.needed(part) == self.needed(part)
-                    };
-                    if operands.clone().all(may) {
+                    let children = term.children();
+                    if self.have_what_is_needed(parts, children, search.sets) {
+                        let operands = parts.iter().copied().zip(children.iter().copied());
                         search.pending.extend(operands);
                         self.go_on(search);
                         search.pending.truncate(pending);

@@ -1,8 +1,9 @@
 //! Fusion by saturation, in two small e-graphs: `kiln_ir::Graph` to `Graph` with `Fused` nodes.
 //!
 //! Phase A (`algebra`) rewrites the elementwise ops of the whole graph within a licence and
-//! extracts the cheapest program. Phase B (`regions`) merges the one-op kernels of that program
-//! until nothing more can be absorbed. After it, every elementwise op is inside a `Fused` node.
+//! extracts the cheapest program. Phase B (`regions`) merges the ops of that program into kernels
+//! until nothing more can be absorbed. After it, every elementwise op is inside a `Fused` node. Each
+//! pass is checked to keep inputs and outputs.
 //!
 //! Algebra and partition are saturated one after the other because every algebraic variant would
 //! multiply with every partition; each e-graph by itself stays small and can be explained.

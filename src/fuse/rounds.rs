@@ -9,7 +9,7 @@ use super::facts::FactAnalysis;
 use super::matcher::{Matcher, NUMBER, Set, bit};
 use super::ruleset::RuleSet;
 use super::term::{Head, Term};
-use egg::{EGraph, Id, SearchMatches};
+use egg::{EGraph, Id, Language, SearchMatches};
 use kiln_ir::Op;
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -93,6 +93,8 @@ const FAR: u8 = 16;
 struct Surroundings {
     /// What terms it holds.
     sets: Vec<Set>,
+    /// What terms the classes hold that its terms read; of classes near a change.
+    below: Vec<Set>,
     /// How far above a change it is, at most [`FAR`].
     above: Vec<u8>,
     /// The classes nearer than that.
@@ -136,6 +138,12 @@ impl Surroundings {
             }
         }
         self.near.sort_unstable();
+        self.below.resize(count, 0);
+        for &id in &self.near {
+            let children = egraph[id].nodes.iter().flat_map(|term| term.children());
+            let below = children.fold(0, |below, &child| below | self.sets[usize::from(child)]);
+            self.below[usize::from(id)] = below;
+        }
         self.of_op.resize(Op::ALL.len(), Vec::new());
         self.of_op.iter_mut().for_each(Vec::clear);
         for &id in &self.near {
@@ -158,11 +166,14 @@ impl Surroundings {
     ) -> Vec<SearchMatches<'static, Term>> {
         let mut found = Vec::new();
         for &class in &self.of_op[rule.root as usize] {
-            let is_open = rule.repairs || egraph[class].nodes.len() < budget.class;
-            if !is_open || self.above[usize::from(class)] > rule.depth {
+            let is_near = self.above[usize::from(class)] <= rule.depth;
+            if !is_near || rule.below & !self.below[usize::from(class)] != 0 {
                 continue;
             }
-            let mut matches = rule.search(egraph, &self.sets, class);
+            if !rule.repairs && egraph[class].nodes.len() >= budget.class {
+                continue;
+            }
+            let Some(mut matches) = rule.search(egraph, &self.sets, class) else { continue };
             *work += 1 + matches.substs.len();
             // What was found before leads to nothing new, unless more is known of it now.
             matches.substs.retain(|subst| {

@@ -39,7 +39,7 @@ const MOST: usize = 8;
 const WINDOW: usize = 512;
 /// Bodies of fewer instructions are short enough for any number of vectors.
 const LONG: usize = 4 * WINDOW;
-/// Instructions to a link of the longest chain, in a window: so many at once, each of some four
+/// Instructions to a link of the longest chain, in a window: that many at once, each of some four
 /// cycles, are all that a core takes up.
 const BUSY: usize = 6;
 /// The part of a chain that the next turn hides.
