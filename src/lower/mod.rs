@@ -184,6 +184,8 @@ fn lower_op(
         Op::Mul => b.mul(x, y),
         Op::Div => b.div(x, y),
         Op::Rem => math::rem::rem(b, x, y),
+        Op::FloorDiv => math::floor::floordiv(b, x, y),
+        Op::Modulo => math::floor::modulo(b, x, y),
         Op::And => b.and(x, y),
         Op::Or => b.or(x, y),
         Op::Xor => b.xor(x, y),
@@ -249,6 +251,9 @@ fn lower_op(
         Op::Ge => compared(b, Builder::ge, x, y),
         Op::Eq => compared(b, Builder::eq, x, y),
         Op::Ne => compared(b, Builder::ne, x, y),
+        Op::IsNan => math::basic::is_nan(b, x),
+        Op::IsInf => math::basic::is_infinite(b, x),
+        Op::IsFinite => math::basic::is_finite(b, x),
         Op::Select => {
             let lanes = b.ty(y);
             let mask = b.resize_mask(x, lanes);

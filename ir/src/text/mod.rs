@@ -79,6 +79,7 @@ mod printer;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use crate::build::build_with_inputs;
 use crate::declaration::ArrayType;
@@ -120,7 +121,15 @@ pub fn parse_with(
     type_of: impl Fn(&str) -> Option<ArrayType>,
 ) -> Result<Graph, TextError> {
     let is_input = |name: &str| type_of(name).is_some();
-    read(text, &is_input).and_then(|kernel| build(kernel, &type_of)).map_err(|m| locate(text, m))
+    let graph = read(text, &is_input).and_then(|kernel| build(kernel, &type_of));
+    let mut graph = graph.map_err(|mistake| locate(text, mistake))?;
+    for note in graph.notes_mut() {
+        if let Some(Origin::Text { start, end }) = note.origin {
+            let place = Mistake::new(start..end, note.message.clone()).hint(note.hint);
+            note.shown = Some(locate(text, place).to_string());
+        }
+    }
+    Ok(graph)
 }
 
 /// The inputs of a text, in order, without a look at types.
@@ -148,7 +157,7 @@ fn read(text: &str, is_input: &dyn Fn(&str) -> bool) -> Result<Kernel, Mistake> 
         let message = format!("the text is {} bytes long, over {MAX_TEXT}", text.len());
         return Err(Mistake::new(0..0, message));
     }
-    Parser::new(lexer::tokens(text)?, is_input).kernel()
+    Parser::new(text, is_input).kernel()
 }
 
 fn build(kernel: Kernel, type_of: &dyn Fn(&str) -> Option<ArrayType>) -> Result<Graph, Mistake> {
@@ -190,6 +199,11 @@ fn check_results(graph: &Graph, declared: &[ArrayType]) -> Result<(), String> {
     Ok(())
 }
 
+/// A mistake in its line. Where words stand after `//`, they are likely an old comment.
 fn locate(text: &str, mistake: Mistake) -> TextError {
-    TextError::new(text, mistake)
+    let error = TextError::new(text, mistake);
+    match error.fault().is_none() && error.is_after("//", text) {
+        true => error.with_hint(words::COMMENTS),
+        false => error,
+    }
 }
