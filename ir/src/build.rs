@@ -225,17 +225,18 @@ impl GraphBuilder {
             (Typing::Compare, None) => return self.truth(op.eval(DType::F64, &values) != 0.0),
             _ if op == Op::Neg => -numbers[0],
             (Typing::Number | Typing::Integer | Typing::Logic, Some(integers))
-                if op != Op::Div && !leaves_i64(op, &integers) =>
+                if op != Op::Div && !may_leave_i64(op, &integers) =>
             {
                 let Some(value) = op.eval_integers(DType::I64, &integers) else { return Ok(None) };
                 Number::from(value)
             }
+            _ if let Some(integer) = wide(op, numbers) => Number::from(integer),
             (Typing::Float | Typing::Number, _) => {
                 let value = op.eval(DType::F64, &values);
                 self.check_folded(op, numbers, value)?;
                 let whole = typing == Typing::Number && op != Op::Div;
                 match whole && !numbers.iter().any(|number| number.is_float()) {
-                    true => Number::whole(value),
+                    true => Number::inexact(value),
                     false => Number::Float(value),
                 }
             }
@@ -280,13 +281,7 @@ impl GraphBuilder {
                 1 => Ok(base),
                 2..=8 => self.product(node, exponent).map(Built::Node),
                 -1 => self.op(Op::Recip, &[base]),
-                _ => {
-                    let exponent = Built::Number(Number::Integer {
-                        value: exponent as f64,
-                        exact: Some(exponent),
-                    });
-                    self.op(Op::Pow, &[base, exponent])
-                }
+                _ => self.op(Op::Pow, &[base, Built::Number(Number::from(exponent))]),
             };
         }
         let power = match exponent {
@@ -307,7 +302,7 @@ impl GraphBuilder {
     }
 
     fn power_of_number(&mut self, base: Number, exponent: i64) -> Result<Number, Fault> {
-        let exact = base.integer().zip(u32::try_from(exponent).ok());
+        let exact = base.exact().zip(u32::try_from(exponent).ok());
         if let Some(value) = exact.and_then(|(base, exponent)| base.checked_pow(exponent)) {
             return Ok(Number::from(value));
         }
@@ -315,7 +310,7 @@ impl GraphBuilder {
         self.check_folded(Op::Pow, &[base, Number::from(exponent)], value)?;
         Ok(match base.is_float() || exponent < 0 {
             true => Number::Float(value),
-            false => Number::whole(value),
+            false => Number::inexact(value),
         })
     }
 
@@ -454,18 +449,26 @@ fn numbers_only(operands: &[Built]) -> bool {
     operands.iter().all(|built| built.number().is_some())
 }
 
-/// Whether the result of an op on integers is none that `i64` holds; shifts go by less than its
-/// width only.
-fn leaves_i64(op: Op, integers: &[i64]) -> bool {
+/// Whether the result of an op on integers may be none that `i64` holds.
+fn may_leave_i64(op: Op, integers: &[i64]) -> bool {
     match (op, integers) {
-        (Op::Add, &[a, b]) => a.checked_add(b).is_none(),
-        (Op::Sub, &[a, b]) => a.checked_sub(b).is_none(),
-        (Op::Mul, &[a, b]) => a.checked_mul(b).is_none(),
+        (Op::Add | Op::Sub | Op::Mul | Op::Abs, _) => true,
         (Op::FloorDiv, &[a, b]) => (a, b) == (i64::MIN, -1),
-        (Op::Abs, &[a]) => a == i64::MIN,
         (Op::Shl, &[a, by]) => !(0..64).contains(&by) || (a << by) >> by != a,
         (Op::Shr, &[_, by]) => !(0..64).contains(&by),
         _ => false,
+    }
+}
+
+/// The result of an op that leads beyond `i64`, if it is known.
+fn wide(op: Op, numbers: &[Number]) -> Option<i128> {
+    let exact: Vec<i128> = numbers.iter().map(|number| number.exact()).collect::<Option<_>>()?;
+    match (op, &exact[..]) {
+        (Op::Add, &[a, b]) => a.checked_add(b),
+        (Op::Sub, &[a, b]) => a.checked_sub(b),
+        (Op::Mul, &[a, b]) => a.checked_mul(b),
+        (Op::Abs, &[a]) => a.checked_abs(),
+        _ => None,
     }
 }
 

@@ -101,18 +101,16 @@ pub(crate) enum Number {
     Integer {
         /// Its value, rounded; -0 of a negated zero, which is one where it becomes a float.
         value: f64,
-        /// The same exactly, if `i64` holds it.
-        exact: Option<i64>,
+        /// The same exactly, where that is known.
+        exact: Option<i128>,
     },
     Float(f64),
 }
 
 impl Number {
-    /// An integer that `i64` may not hold.
-    pub(crate) fn whole(value: f64) -> Number {
-        let bound = 2f64.powi(63);
-        let exact = value.fract() == 0.0 && (-bound..bound).contains(&value);
-        Number::Integer { value, exact: exact.then_some(value as i64) }
+    /// An integer of which only its rounded value is known.
+    pub(crate) fn inexact(value: f64) -> Number {
+        Number::Integer { value, exact: None }
     }
 
     pub(crate) fn value(self) -> f64 {
@@ -128,6 +126,14 @@ impl Number {
     /// The integer, where it is one that `i64` holds.
     pub(crate) fn integer(self) -> Option<i64> {
         match self {
+            Number::Integer { exact, .. } => exact?.try_into().ok(),
+            Number::Float(_) => None,
+        }
+    }
+
+    /// The integer, where it is known exactly.
+    pub(crate) fn exact(self) -> Option<i128> {
+        match self {
             Number::Integer { exact, .. } => exact,
             Number::Float(_) => None,
         }
@@ -135,13 +141,10 @@ impl Number {
 
     /// What it is before it takes a type: digits that `i64` holds are exact.
     pub(crate) fn scalar(self) -> Scalar {
-        match self {
-            Number::Integer { value, exact: Some(integer) }
-                if value != 0.0 || value.is_sign_positive() =>
-            {
-                Scalar::Integer(integer)
-            }
-            number => Scalar::Float(number.value()),
+        let minus_zero = self.value() == 0.0 && self.value().is_sign_negative();
+        match self.integer() {
+            Some(integer) if !minus_zero => Scalar::Integer(integer),
+            _ => Scalar::Float(self.value()),
         }
     }
 
@@ -173,10 +176,8 @@ impl std::ops::Neg for Number {
 
     fn neg(self) -> Number {
         match self {
-            // The magnitude of `i64::MIN` is no `i64`.
-            Number::Integer { value, exact: None } => Number::whole(-value),
-            Number::Integer { value, exact: Some(integer) } => {
-                Number::Integer { value: -value, exact: integer.checked_neg() }
+            Number::Integer { value, exact } => {
+                Number::Integer { value: -value, exact: exact.and_then(i128::checked_neg) }
             }
             Number::Float(value) => Number::Float(-value),
         }
@@ -191,6 +192,12 @@ impl From<f64> for Number {
 
 impl From<i64> for Number {
     fn from(integer: i64) -> Number {
+        Number::from(i128::from(integer))
+    }
+}
+
+impl From<i128> for Number {
+    fn from(integer: i128) -> Number {
         Number::Integer { value: integer as f64, exact: Some(integer) }
     }
 }
@@ -231,11 +238,11 @@ mod tests {
     fn numbers_keep_their_last_digit() {
         let number = Number::from(i64::MAX);
         assert_eq!((-number).of(DType::I64), Some(Scalar::Integer(-i64::MAX)));
-        assert_eq!((-Number::whole(2f64.powi(63))).integer(), Some(i64::MIN));
-        assert_eq!(Number::whole(2f64.powi(63)).integer(), None);
-        assert_eq!(Number::from(256).of(DType::U8), None);
-        assert_eq!((-Number::from(0)).of(DType::U8), Some(Scalar::Integer(0)));
-        assert_eq!((-Number::from(0)).scalar().bits(), (-0f64).to_bits());
+        assert_eq!((-Number::from(1i128 << 63)).integer(), Some(i64::MIN));
+        assert_eq!((-Number::from((1i128 << 63) + 1)).integer(), None);
+        assert_eq!(Number::from(256i64).of(DType::U8), None);
+        assert_eq!((-Number::from(0i64)).of(DType::U8), Some(Scalar::Integer(0)));
+        assert_eq!((-Number::from(0i64)).scalar().bits(), (-0f64).to_bits());
     }
 
     #[test]
@@ -245,9 +252,9 @@ mod tests {
             assert_eq!(Number::from(value).of(DType::Bool), None);
             assert!((-Number::from(value)).is_float());
         }
-        assert_eq!(Number::from(2).of(DType::Bool), None);
+        assert_eq!(Number::from(2i64).of(DType::Bool), None);
         assert_eq!(
-            (Number::from(2.0).to_string(), Number::from(2).to_string()),
+            (Number::from(2.0).to_string(), Number::from(2i64).to_string()),
             ("2.0".into(), "2".into())
         );
         assert_eq!(Number::from(1e60).to_string(), "1e60");

@@ -344,10 +344,7 @@ impl<'t> Parser<'t> {
                 self.cursor.advance();
                 return typed_number(dtype, number, token.span);
             }
-            TokenKind::Bits(bits) => Kind::Number(match i64::try_from(bits) {
-                Ok(integer) => integer.into(),
-                Err(_) => Number::whole(bits as f64),
-            }),
+            TokenKind::Bits(bits) => Kind::Number(i128::from(bits).into()),
             TokenKind::Word("let" | "kernel") => {
                 return Err(self.cursor.expected("an expression"));
             }

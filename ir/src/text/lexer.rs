@@ -255,7 +255,7 @@ fn number(rest: &str, at: usize) -> Result<(TokenKind<'_>, usize), Mistake> {
     }
     // Beyond 2^53 only digits say which integer it is.
     let number = match is_integer {
-        true => written.parse::<i64>().map_or(Number::whole(value), Number::from),
+        true => written.parse::<i128>().map_or(Number::inexact(value), Number::from),
         false => Number::from(value),
     };
     Ok((TokenKind::Number { number, dtype }, len + suffix.len()))

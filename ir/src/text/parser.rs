@@ -150,6 +150,7 @@ impl<'t> Parser<'t> {
         let start = self.cursor.token().span.start;
         let mut types = Vec::new();
         let mut one = |parser: &mut Parser<'t>| {
+            parser.charge(1)?;
             let start = parser.cursor.token().span.start;
             let text = parser.declaration_text()?;
             let span = start..parser.cursor.previous_end().max(start);
