@@ -36,7 +36,8 @@ pub fn build_with_inputs(
     inputs: &[Input],
     outputs: &[Expr],
 ) -> Result<Graph, GraphError> {
-    let mut builder = GraphBuilder { graph: Graph::new(name), built: HashMap::new() };
+    let mut builder =
+        GraphBuilder { graph: Graph::new(name), built: HashMap::new(), choices: Vec::new() };
     for input in inputs {
         builder.graph.input(input.clone()).map_err(|fault| fault.at(None))?;
     }
@@ -64,6 +65,8 @@ enum Built {
     /// What was computed from bools and integer literals: an `i32` that takes the type of what it
     /// meets.
     Count(NodeId),
+    /// One of two numbers, by index: it has no type yet either.
+    Choice(usize),
     Node(NodeId),
 }
 
@@ -71,14 +74,22 @@ impl Built {
     fn number(&self) -> Option<Number> {
         match self {
             Built::Number(number) => Some(*number),
-            Built::Count(_) | Built::Node(_) => None,
+            Built::Count(_) | Built::Choice(_) | Built::Node(_) => None,
         }
     }
+}
+
+/// A mask, and a number where it is true and where not.
+#[derive(Clone, Copy)]
+struct Choice {
+    mask: NodeId,
+    numbers: [Number; 2],
 }
 
 struct GraphBuilder {
     graph: Graph,
     built: HashMap<usize, Built>,
+    choices: Vec<Choice>,
 }
 
 impl GraphBuilder {
@@ -127,7 +138,7 @@ impl GraphBuilder {
             Kind::Fused(_) => unreachable!("combined above, where it keeps its body's origin"),
             Kind::Item(_, index) => match operands[0] {
                 Built::Node(of) => self.graph.item(of, *index).map(Built::Node),
-                Built::Number(_) | Built::Count(_) => Err(Fault::NoOutputs),
+                Built::Number(_) | Built::Count(_) | Built::Choice(_) => Err(Fault::NoOutputs),
             },
         }
     }
@@ -163,6 +174,12 @@ impl GraphBuilder {
         let mut nodes = Vec::with_capacity(operands.len());
         for &operand in mask {
             nodes.push(self.materialize(operand, DType::Bool)?);
+        }
+        if let (Typing::Select, [Built::Number(a), Built::Number(b)]) = (typing, values)
+            && self.graph.dtype(nodes[0]) == DType::Bool
+        {
+            self.choices.push(Choice { mask: nodes[0], numbers: [*a, *b] });
+            return Ok(Built::Choice(self.choices.len() - 1));
         }
         let is_bool = |built: &Built| match built {
             Built::Node(id) => self.graph.dtype(*id) == DType::Bool,
@@ -333,8 +350,10 @@ impl GraphBuilder {
             Built::Number(number) => {
                 self.graph.constant(DType::Bool, f64::from(number.value() != 0.0))
             }
-            Built::Node(id) if self.graph.dtype(id) == DType::Bool => Ok(id),
-            Built::Node(id) | Built::Count(id) => self.graph.op(Op::ToBool, &[id]),
+            operand => match self.materialize(operand, DEFAULT_FLOAT)? {
+                id if self.graph.dtype(id) == DType::Bool => Ok(id),
+                id => self.graph.op(Op::ToBool, &[id]),
+            },
         });
         let truths: Vec<NodeId> = truths.collect::<Result<_, _>>()?;
         self.graph.op(op, &truths).map(Built::Node)
@@ -376,12 +395,21 @@ impl GraphBuilder {
         }
     }
 
+    /// Whether it is a float that has no type yet.
+    fn is_float_number(&self, built: Built) -> bool {
+        match built {
+            Built::Number(number) => number.is_float(),
+            Built::Choice(index) => self.choices[index].numbers.iter().any(|n| n.is_float()),
+            Built::Count(_) | Built::Node(_) => false,
+        }
+    }
+
     /// The type that operands of arithmetic promote to: the highest among them, halves being
     /// computed with as the default. A number takes what it meets; bools, and what was counted from
     /// them, are integers where they meet no floats.
     fn common_type(&self, operands: &[Built]) -> DType {
         let dtype = |built: &Built| match built {
-            Built::Number(_) => None,
+            Built::Number(_) | Built::Choice(_) => None,
             Built::Count(_) => Some(DType::Bool),
             Built::Node(id) => Some(self.graph.dtype(*id)),
         };
@@ -396,7 +424,7 @@ impl GraphBuilder {
                     dtype
                 }
             }
-            Some(_) => match operands.iter().any(|b| b.number().is_some_and(Number::is_float)) {
+            Some(_) => match operands.iter().any(|&built| self.is_float_number(built)) {
                 true => DEFAULT_FLOAT,
                 false => COUNT,
             },
@@ -406,11 +434,18 @@ impl GraphBuilder {
     fn materialize(&mut self, built: Built, dtype: DType) -> Result<NodeId, Fault> {
         match built {
             Built::Node(id) | Built::Count(id) => Ok(id),
-            Built::Number(number) => {
-                let misfit = || Fault::Number { value: number.to_string(), dtype };
-                self.graph.constant(dtype, number.of(dtype).ok_or_else(misfit)?)
+            Built::Number(number) => self.number(number, dtype),
+            Built::Choice(index) => {
+                let Choice { mask, numbers } = self.choices[index];
+                let (a, b) = (self.number(numbers[0], dtype)?, self.number(numbers[1], dtype)?);
+                self.graph.op(Op::Select, &[mask, a, b])
             }
         }
+    }
+
+    fn number(&mut self, number: Number, dtype: DType) -> Result<NodeId, Fault> {
+        let misfit = || Fault::Number { value: number.to_string(), dtype };
+        self.graph.constant(dtype, number.of(dtype).ok_or_else(misfit)?)
     }
 
     fn materialized(&mut self, operands: &[Built], dtype: DType) -> Result<Vec<NodeId>, Fault> {

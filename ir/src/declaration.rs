@@ -9,7 +9,8 @@ use crate::shape::{Dim, MAX_RANK, check_rank};
 pub type ArrayType = (DType, Option<Vec<Dim>>);
 
 /// Words of the text format, which therefore name no input.
-pub(crate) const RESERVED: &[&str] = &["kernel", "let", "fused", "true", "false", "inf", "nan"];
+pub(crate) const RESERVED: &[&str] =
+    &["kernel", "let", "fused", "true", "false", "inf", "nan", "not"];
 
 /// Reads `x`, `x: f64`, `x: f32[n, 3]`, `x: f32[..]`.
 ///

@@ -172,7 +172,8 @@ impl Graph {
         Graph { name: name.into(), ..Graph::default() }
     }
 
-    /// An empty graph that may be of any size: a pass may make more of a graph than was given.
+    /// An empty graph that may be of any size, and takes any constant: a pass may make more of a graph
+    /// than was given, and computes numbers that nobody wrote.
     pub fn unbounded(name: impl Into<String>) -> Graph {
         Graph { unbounded: true, ..Graph::new(name) }
     }

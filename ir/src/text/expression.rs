@@ -241,6 +241,11 @@ impl<'t> Parser<'t> {
                     stack.push(Waiting::Call(call));
                     return Ok(Next::Operand);
                 }
+                if self.cursor.token().is("=") {
+                    let hint =
+                        "arguments have no names: they stand in order, as in `clamp(x, 0, 1)`";
+                    return Err(self.cursor.expected("`)`").hint(hint));
+                }
                 let start = call.span.start;
                 self.close_call(*call).map(|value| Next::Closed((value, start)))
             }

@@ -1,6 +1,6 @@
 //! Numbers keep what they were written as, and take no type that does not have them.
 
-use kiln_ir::{DType, Expr, Fault, Graph, NodeId, Scalar, build, eval_scalar, parse};
+use kiln_ir::{DType, Expr, Fault, Graph, NodeId, Op, Scalar, build, eval_scalar, parse};
 
 /// A body over `x: i32`, `y: i64`, `z: u8`, `f: f32`, `d: f64`, `b: bool`.
 fn typed(body: &str) -> Result<Graph, String> {
@@ -378,6 +378,31 @@ fn bools_count() {
     }
 }
 
+/// A choice between numbers has no type before it meets one.
+#[test]
+fn choices_between_numbers_take_a_type() {
+    for (body, expected, value_type) in [
+        ("select(b, 0.1, 0.2) * d", 0.1 * 7.0, DType::F64),
+        ("select(c, 0.1, 0.2) * f", f64::from(0.2f32 * 7.0), DType::F32),
+        ("select(b, 2, -1) * x", 14.0, DType::I32),
+        ("select(b, 3000000000, -1) + y", 3_000_000_007.0, DType::I64),
+        ("select(b, 0.1, 0)", f64::from(0.1f32), DType::F32),
+        ("select(b, 1, 2) + 1", 2.0, DType::F32),
+        ("-select(b, 1, 2)", -1.0, DType::F32),
+        ("i32(select(b, 1, 2))", 1.0, DType::I32),
+        ("select(b, select(c, 1, 2), x)", 2.0, DType::I32),
+        ("select(b, 0.1, 2) < d", 1.0, DType::Bool),
+        ("select(b, 1, 0) and c", 0.0, DType::Bool),
+        ("select(b, 1, 2) + b", 2.0, DType::I32),
+        ("let s = select(b, 2, 3); f32(s * x) + s * f", 28.0, DType::F32),
+    ] {
+        assert_eq!((value(body), dtype(body)), (expected, value_type), "{body}");
+    }
+    for body in ["select(b, 1, 0.5) * x", "select(b, 1e60, 0) * f", "select(b, 300, 0) + z"] {
+        assert!(typed(body).is_err(), "{body}");
+    }
+}
+
 #[test]
 fn powers_of_integers() {
     for (body, expected) in [
@@ -409,4 +434,64 @@ fn powers_of_integers() {
     for body in ["x^-1", "x^x", "x^2.0", "x^0.5", "y^9223372036854775808", "pow(x, -2)"] {
         assert!(typed(body).is_err(), "{body}");
     }
+}
+
+/// What is computed from numbers while a graph is built is what its ops would have computed, with the
+/// type of what they meet: of the same op on numbers that have it.
+#[test]
+fn folding_is_evaluation() {
+    let floats = [0.0, -0.0, 0.5, -2.5, 3.0, -7.0, 1e10, 700.0, 1e-5, f64::INFINITY, f64::NAN];
+    let integers = [0, 1, -1, 2, -2, 7, -9, 63, 1 << 40, i64::MAX, i64::MIN];
+    let (mut tried, mut refused) = (0, 0);
+    for &op in Op::ALL {
+        let picks = |count: usize| (0..11usize.pow(op.arity() as u32)).step_by(count);
+        for pick in picks(if op.arity() == 3 { 7 } else { 1 }) {
+            let digits = [pick % 11, pick / 11 % 11, pick / 121 % 11];
+            for dtype in [DType::F64, DType::I64] {
+                let is_float = dtype == DType::F64;
+                let number = |index: usize| match is_float {
+                    true => Expr::from(floats[digits[index]]),
+                    false => Expr::from(integers[digits[index]]),
+                };
+                let typed = |index: usize| match is_float {
+                    true => number(index).cast(DType::F64),
+                    false => number(index).cast(DType::I64),
+                };
+                let operands = |operand: &dyn Fn(usize) -> Expr| {
+                    let mut all: Vec<Expr> = (0..op.arity()).map(operand).collect();
+                    if op == Op::Select {
+                        all[0] = Expr::from(1).lt(2);
+                    }
+                    Expr::apply(op, all)
+                };
+                let whole = |expr: Expr, other: &str| {
+                    let mask = Expr::input("m: bool");
+                    build("k", &[mask.select(expr, Expr::input(other))])
+                };
+                // The type of the result tells what the number must meet.
+                let Ok(evaluated) = build("k", &[operands(&typed)]) else { continue };
+                let result = evaluated.dtype(evaluated.outputs()[0]);
+                let folded = match result {
+                    DType::Bool => whole(operands(&number), "y: bool"),
+                    _ => whole(operands(&number), &format!("y: {result}")),
+                };
+                tried += 1;
+                let Ok(folded) = folded else {
+                    // What wraps around is no number, and a quotient is a float.
+                    refused += 1;
+                    continue;
+                };
+                let names: Vec<f64> =
+                    folded.inputs().iter().map(|input| f64::from(input.name == "m")).collect();
+                let (got, expected) =
+                    (eval_scalar(&folded, &names)[0], eval_scalar(&evaluated, &[])[0]);
+                let same = got == expected && got.is_sign_negative() == expected.is_sign_negative();
+                assert!(
+                    same || got.is_nan() && expected.is_nan(),
+                    "{got:e}, not {expected:e}:\n{folded}{evaluated}"
+                );
+            }
+        }
+    }
+    assert!(tried > 6_000 && refused < tried / 8, "{refused} of {tried}");
 }
