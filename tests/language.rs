@@ -33,7 +33,7 @@ fn numbers(tensor: &Tensor) -> Vec<f64> {
         Tensor::I32(a) => a.iter().map(|&v| v.into()).collect(),
         Tensor::I64(a) => a.iter().map(|&v| v as f64).collect(),
         Tensor::F32(a) => a.iter().map(|&v| v.into()).collect(),
-        Tensor::F64(a) => a.to_vec(),
+        Tensor::F64(a) => a.iter().copied().collect(),
         Tensor::F16(a) => a.iter().map(|v| v.to_f64()).collect(),
         Tensor::BF16(a) => a.iter().map(|v| v.to_f64()).collect(),
     }

@@ -4,9 +4,10 @@ use crate::declaration::parse_declaration;
 use crate::dtype::DType;
 use crate::error::{Fault, GraphError};
 use crate::expr::{Expr, Kind};
+use crate::fold::{Folded, fold, power};
 use crate::graph::{Graph, Input, MAX_OUTPUTS, NodeId};
 use crate::note::Note;
-use crate::number::{Number, Scalar};
+use crate::number::Number;
 use crate::ops::{Op, Typing};
 use crate::shape::Dim;
 use std::collections::HashMap;
@@ -221,75 +222,33 @@ impl GraphBuilder {
         Ok(if is_count { Built::Count(node) } else { Built::Node(node) })
     }
 
-    /// An op on numbers alone, computed now, as a programming language would; `None` where it must
-    /// wait for a type.
+    /// An op on numbers alone, computed now; `None` where it must wait for a type.
     fn fold(&mut self, op: Op, numbers: &[Number]) -> Result<Option<Built>, Fault> {
-        let typing = op.info().typing;
-        let integers: Option<Vec<i64>> = numbers.iter().map(|number| number.integer()).collect();
-        let values: Vec<f64> = numbers.iter().map(|number| number.value()).collect();
-        let folded = match (typing, integers) {
-            (Typing::Cast(to), _) => {
-                // Floats are rounded by the graph, which tells what becomes infinite or 0.
-                let scalar = numbers[0].scalar();
-                let value = if to.is_float() { scalar } else { scalar.cast(to) };
-                return self.graph.constant(to, value).map(|id| Some(Built::Node(id)));
+        if let Typing::Cast(to) = op.info().typing {
+            // Floats are rounded by the graph, which tells what becomes infinite or 0.
+            let scalar = numbers[0].scalar();
+            let value = if to.is_float() { scalar } else { scalar.cast(to) };
+            return self.graph.constant(to, value).map(|id| Some(Built::Node(id)));
+        }
+        Ok(match fold(op, numbers)? {
+            Some(Folded::Number(number, note)) => Some(self.folded(number, note)),
+            Some(Folded::Truth(truth)) => {
+                Some(Built::Node(self.graph.constant(DType::Bool, f64::from(truth))?))
             }
-            (Typing::Select, _) => return Ok(None),
-            (Typing::Compare, Some(integers)) => {
-                let integers: Vec<Scalar> = integers.into_iter().map(Scalar::Integer).collect();
-                return self.truth(op.eval_scalars(DType::I64, &integers).is_true());
-            }
-            (Typing::Compare, None) => return self.truth(op.eval(DType::F64, &values) != 0.0),
-            _ if op == Op::Neg => -numbers[0],
-            (Typing::Number | Typing::Integer | Typing::Logic, Some(integers))
-                if op != Op::Div && !may_leave_i64(op, &integers) =>
-            {
-                let Some(value) = op.eval_integers(DType::I64, &integers) else { return Ok(None) };
-                Number::from(value)
-            }
-            _ if let Some(integer) = wide(op, numbers) => Number::from(integer),
-            (Typing::Float | Typing::Number, _) => {
-                let value = op.eval(DType::F64, &values);
-                self.check_folded(op, numbers, value)?;
-                let whole = typing == Typing::Number && op != Op::Div;
-                match whole && !numbers.iter().any(|number| number.is_float()) {
-                    true => Number::inexact(value),
-                    false => Number::Float(value),
-                }
-            }
-            _ => return Ok(None),
-        };
-        Ok(Some(Built::Number(folded)))
+            None => None,
+        })
     }
 
-    fn truth(&mut self, value: bool) -> Result<Option<Built>, Fault> {
-        let id = self.graph.constant(DType::Bool, f64::from(value))?;
-        Ok(Some(Built::Node(id)))
-    }
-
-    /// What is infinite though its parts are finite, and has no pole there, is an error; what is 0
-    /// though its parts are not is noted.
-    fn check_folded(&mut self, op: Op, numbers: &[Number], value: f64) -> Result<(), Fault> {
-        let operands = || numbers.iter().map(|number| number.to_string()).collect::<Vec<_>>();
-        let parts: Vec<f64> = numbers.iter().map(|number| number.value()).collect();
-        if !parts.iter().all(|part| part.is_finite()) {
-            return Ok(());
-        }
-        if value.is_infinite() && !has_pole(op, &parts) {
-            return Err(Fault::Overflow { op: op.name(), operands: operands() });
-        }
-        if value == 0.0 && has_no_root(op, &parts) {
-            let numbers = operands().join(" and ");
-            let message = format!("{} of the numbers {numbers} is 0 in f64", op.name());
-            self.graph.note(Note::new(message, "write 0"));
-        }
-        Ok(())
+    fn folded(&mut self, number: Number, note: Option<Note>) -> Built {
+        note.into_iter().for_each(|note| self.graph.note(note));
+        Built::Number(number)
     }
 
     /// An integer power. A float has an op for what a few products do not reach.
     fn power(&mut self, base: Built, exponent: i64) -> Result<Built, Fault> {
         if let Some(number) = base.number() {
-            return self.power_of_number(number, exponent).map(Built::Number);
+            let (number, note) = power(number, exponent)?;
+            return Ok(self.folded(number, note));
         }
         let node = self.promoted(&[base], self.common_type(&[base]))?[0];
         let (dtype, is_count) = (self.graph.dtype(node), !self.is_integer(base));
@@ -316,19 +275,6 @@ impl GraphBuilder {
             _ => self.product(node, exponent)?,
         };
         Ok(if is_count { Built::Count(power) } else { Built::Node(power) })
-    }
-
-    fn power_of_number(&mut self, base: Number, exponent: i64) -> Result<Number, Fault> {
-        let exact = base.exact().zip(u32::try_from(exponent).ok());
-        if let Some(value) = exact.and_then(|(base, exponent)| base.checked_pow(exponent)) {
-            return Ok(Number::from(value));
-        }
-        let value = Op::Pow.eval(DType::F64, &[base.value(), exponent as f64]);
-        self.check_folded(Op::Pow, &[base, Number::from(exponent)], value)?;
-        Ok(match base.is_float() || exponent < 0 {
-            true => Number::Float(value),
-            false => Number::inexact(value),
-        })
     }
 
     /// A power by repeated squaring, the highest square first.
@@ -482,50 +428,6 @@ fn is_count(built: Built) -> bool {
 
 fn numbers_only(operands: &[Built]) -> bool {
     operands.iter().all(|built| built.number().is_some())
-}
-
-/// Whether the result of an op on integers may be none that `i64` holds.
-fn may_leave_i64(op: Op, integers: &[i64]) -> bool {
-    match (op, integers) {
-        (Op::Add | Op::Sub | Op::Mul | Op::Abs, _) => true,
-        (Op::FloorDiv, &[a, b]) => (a, b) == (i64::MIN, -1),
-        (Op::Shl, &[a, by]) => !(0..64).contains(&by) || (a << by) >> by != a,
-        (Op::Shr, &[_, by]) => !(0..64).contains(&by),
-        _ => false,
-    }
-}
-
-/// The result of an op that leads beyond `i64`, if it is known.
-fn wide(op: Op, numbers: &[Number]) -> Option<i128> {
-    let exact: Vec<i128> = numbers.iter().map(|number| number.exact()).collect::<Option<_>>()?;
-    match (op, &exact[..]) {
-        (Op::Add, &[a, b]) => a.checked_add(b),
-        (Op::Sub, &[a, b]) => a.checked_sub(b),
-        (Op::Mul, &[a, b]) => a.checked_mul(b),
-        (Op::Abs, &[a]) => a.checked_abs(),
-        _ => None,
-    }
-}
-
-/// Whether an op is infinite at these finite numbers because it has a pole there.
-fn has_pole(op: Op, at: &[f64]) -> bool {
-    match op {
-        Op::Div | Op::FloorDiv => at[1] == 0.0,
-        Op::Recip | Op::Rsqrt | Op::Log | Op::Log2 | Op::Log10 | Op::Pow => at[0] == 0.0,
-        Op::Log1p => at[0] == -1.0,
-        Op::Atanh => at[0].abs() == 1.0,
-        _ => false,
-    }
-}
-
-/// Whether an op is 0 at these finite numbers for no reason but underflow.
-fn has_no_root(op: Op, at: &[f64]) -> bool {
-    match op {
-        Op::Mul => at[0] != 0.0 && at[1] != 0.0,
-        Op::Div | Op::Pow => at[0] != 0.0,
-        Op::Exp | Op::Exp2 | Op::Exp10 | Op::Erfc | Op::Normcdf | Op::Sigmoid => true,
-        _ => false,
-    }
 }
 
 #[cfg(test)]

@@ -157,11 +157,14 @@ impl fmt::Display for Fault {
                 write!(f, "{op}: operands are {}; {hint}", names.join(" and "))
             }
             Fault::Number { value, dtype } => number(f, value, *dtype),
-            Fault::Overflow { op, operands } => write!(
-                f,
-                "{op}: of the numbers {} is too large for f64; infinity is written inf",
-                operands.join(" and ")
-            ),
+            Fault::Overflow { op, operands } => {
+                let s = if operands.len() == 1 { "" } else { "s" };
+                let numbers = operands.join(" and ");
+                write!(
+                    f,
+                    "{op} of the number{s} {numbers} is too large for f64; infinity is written inf"
+                )
+            }
             Fault::Arity { op, expected, found } => {
                 let s = if *expected == 1 { "" } else { "s" };
                 write!(f, "{op}: takes {expected} operand{s}, found {found}")

@@ -34,6 +34,7 @@ mod dtype;
 mod error;
 mod eval;
 mod expr;
+mod fold;
 mod graph;
 mod note;
 mod number;

@@ -302,7 +302,7 @@ fn look_up(table: &[(&str, &'static str)], word: &str) -> Option<&'static str> {
 }
 
 /// Our name of a function.
-pub(super) fn function<'a>(name: &'a str) -> &'a str {
+pub(super) fn function(name: &str) -> &str {
     look_up(ALIASES, name).unwrap_or(name)
 }
 
@@ -437,7 +437,7 @@ mod tests {
         for (theirs, ours) in CONSTANTS {
             let graph = |name: &str| parse(&format!("kernel f(x) {{ select(x > 0, {name}, 1) }}"));
             assert_eq!(graph(theirs).unwrap(), graph(ours).unwrap(), "{theirs}");
-            assert_eq!(parse(&format!("{theirs}")).unwrap(), parse(ours).unwrap());
+            assert_eq!(parse(theirs).unwrap(), parse(ours).unwrap());
             // An input may be called so, where it is declared or typed.
             let input = format!("kernel f({theirs}) {{ exp({theirs}) }}");
             assert_eq!(parse(&input).unwrap().inputs()[0].name, *theirs);

@@ -262,7 +262,7 @@ fn numbers_that_become_0_are_noted() {
         ("f16(1e-10)", "the number 1e-10 is 0 in f16"),
         ("bf16(1e-60)", "the number 1e-60 is 0 in bf16"),
         ("1e-200*1e-200*d", "mul of the numbers 1e-200 and 1e-200 is 0 in f64"),
-        ("d + exp(-1000)", "exp of the numbers -1000 is 0 in f64"),
+        ("d + exp(-1000)", "exp of the number -1000 is 0 in f64"),
         ("f > 1e-50", "the number 1e-50 is 0 in f32"),
         ("fused(f) { f + 1e-50 }", "the number 1e-50 is 0 in f32"),
     ] {

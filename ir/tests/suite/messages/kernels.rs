@@ -431,7 +431,7 @@ fn graphs() {
       | ^^^^^^^^^^^
       = hint: declare inputs of type f64 (x: f64) or convert one (f64(x)); infinity is written inf
 
-    1:11: mul: of the numbers 1e200 and 1e200 is too large for f64
+    1:11: mul of the numbers 1e200 and 1e200 is too large for f64
       |
     1 | f64(x) * (1e200*1e200)
       |           ^^^^^^^^^^^
