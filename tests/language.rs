@@ -114,6 +114,10 @@ fn words_of_other_languages() {
     );
     assert_eq!(run("x and x > -5", &view()), [1.0, 1.0, 0.0, 1.0, 0.0]);
     assert_eq!(run("(x > 0) + (x > 5) + isfinite(x)", &view()), [3.0, 1.0, 0.0, 2.0, 1.0]);
+    for dtype in ["f16", "bf16", "f64"] {
+        let text = format!("isnan({dtype}(x)) + 2 * isinf({dtype}(x)) + 4 * isfinite({dtype}(x))");
+        assert_eq!(run(&text, &view()), [4.0, 4.0, 1.0, 2.0, 4.0], "{dtype}");
+    }
     let whole = array![7i32, -2, 12];
     let integers =
         |body: &str| run(&format!("kernel k(n: i32) {{ {body} }}"), &[View::from(&whole)]);

@@ -190,7 +190,7 @@ impl Expr {
     }
 
     /// A float. Operators take numbers as they are; this is for functions of an `Expr`.
-    /// An integer, which may also meet integers, is [`From<i64>`](Expr#impl-From<i64>-for-Expr).
+    /// An integer, which may meet integers too, is `Expr::from(2)`.
     #[track_caller]
     pub fn number(value: f64) -> Expr {
         Expr::here(Kind::Number(value.into()))

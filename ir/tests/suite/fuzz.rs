@@ -38,7 +38,8 @@ fn check(text: &str) -> bool {
 fn words() -> Vec<&'static str> {
     let mut words: Vec<&str> = "( ( ( ) ) ) [ ] { } , , ; ; : = = + - * / % ^ @ & | ! < <= > >= == != \
          -> .. . x y z t0 pi inf nan true false 0 1 2 3.5 1e-3 0.1f32 2f64 0x7fc00001 let let kernel \
-         fused fused bits32 bits64 matmul gelu leaky_relu f32 f64 bool n d # // é × \u{301} 日 \" '"
+         fused fused bits32 bits64 matmul gelu leaky_relu f32 f64 bool n d # // ** << >> && || ~ and or \
+         not not where True NaN maximum fmax square 0b1 1_000 007 2j 1e-60 1e60 é × \u{301} 日 \" '"
         .split(' ')
         .collect();
     words.extend(["\n", "\t", "\r\n", " ", "x[", "f32[n, d]", "kernel f(x) {", "let u = "]);
