@@ -108,11 +108,12 @@ pub fn compile_text(text: &str) -> Result<Kernel, CompileError> {
 pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, CompileError> {
     verify(graph, "build");
     if !options.fuse {
-        let split = unfuse(graph);
+        let split = unfuse(graph).with_notes_of(graph);
         let plan = plan(&split, options)?;
         return Ok(Kernel::new(split, plan, options.threads));
     }
     let Fusion { graph: fused, simplified, .. } = fuse(graph, options.mode);
+    let fused = fused.with_notes_of(graph);
     let kernel = Kernel::new(fused.clone(), plan(&fused, options)?, options.threads);
     let machine = machine(options.mode);
     if !fuse::sizes_matter(&simplified, machine) {

@@ -126,6 +126,19 @@ fn pairs(random: usize) -> (Vec<i64>, Vec<i64>) {
     edges.chain((0..random).map(|_| (any(), any()))).unzip()
 }
 
+/// The largest integer whose product with `b` does not pass `a`, and what is left.
+fn floor_division(a: i128, b: i128) -> (i128, i128) {
+    if b == 0 {
+        return (0, 0);
+    }
+    let passes = |quotient: i128| if b > 0 { quotient * b > a } else { quotient * b < a };
+    let mut quotient = a / b + 1;
+    while passes(quotient) {
+        quotient -= 1;
+    }
+    (quotient, a - quotient * b)
+}
+
 /// What Rust computes; `None` for ops of other kinds.
 macro_rules! define_rust {
     ($($name:ident: $ty:ty;)*) => {$(
@@ -142,6 +155,8 @@ macro_rules! define_rust {
                 Op::Div => x.wrapping_div(y),
                 Op::Rem if y == 0 => 0,
                 Op::Rem => x.wrapping_rem(y),
+                Op::FloorDiv => floor_division(x.into(), y.into()).0 as $ty,
+                Op::Modulo => floor_division(x.into(), y.into()).1 as $ty,
                 Op::And => x & y,
                 Op::Or => x | y,
                 Op::Xor => x ^ y,
@@ -157,6 +172,8 @@ macro_rules! define_rust {
                 Op::Ge => return truth(x >= y),
                 Op::Eq => return truth(x == y),
                 Op::Ne => return truth(x != y),
+                Op::IsNan | Op::IsInf => return truth(false),
+                Op::IsFinite => return truth(true),
                 _ => return None,
             };
             Some(value.into())
@@ -200,12 +217,12 @@ fn every_op_computes_what_rust_does() {
             }
         }
     }
-    assert_eq!(count, 22 * 3);
+    assert_eq!(count, 27 * 3);
 }
 
 #[test]
 fn quotients_are_exact() {
-    for op in [Op::Div, Op::Rem] {
+    for op in [Op::Div, Op::Rem, Op::FloorDiv, Op::Modulo] {
         for dtype in [DType::I32, DType::I64] {
             check_op(op, dtype, EmitterKind::Auto, 1_000_000);
         }
@@ -216,7 +233,7 @@ fn quotients_are_exact() {
 fn every_quotient_of_bytes() {
     let (a, b): (Vec<i64>, Vec<i64>) = (0..256).flat_map(|a| (0..256).map(move |b| (a, b))).unzip();
     for emitter in kinds() {
-        for op in [Op::Div, Op::Rem, Op::Mul, Op::Shl, Op::Shr] {
+        for op in [Op::Div, Op::Rem, Op::FloorDiv, Op::Modulo, Op::Mul, Op::Shl, Op::Shr] {
             let kernel = compiled(&single(op, &[DType::U8; 2]), emitter);
             let inputs = [tensor(DType::U8, &a), tensor(DType::U8, &b)];
             let got = kernel.run(&[inputs[0].view(), inputs[1].view()]).unwrap();
@@ -248,7 +265,7 @@ fn shifts_by_numbers() {
 }
 
 #[test]
-fn casts_saturate_and_round_once() {
+fn casts_are_those_of_rust_and_round_once() {
     let (mut values, _) = pairs(5_000);
     // Near ties of f32 and bf16, and all bits of floats that matter to integers.
     for shift in 20..62 {
@@ -304,8 +321,8 @@ fn casts_saturate_and_round_once() {
                     (Scalar::Float(v), DType::U8) => (v as u8).into(),
                     (Scalar::Float(v), DType::I32) => (v as i32).into(),
                     (Scalar::Float(v), DType::I64) => v as i64,
-                    (Scalar::Integer(v), DType::U8) => v.clamp(0, 255),
-                    (Scalar::Integer(v), DType::I32) => v.clamp(i32::MIN.into(), i32::MAX.into()),
+                    (Scalar::Integer(v), DType::U8) => (v as u8).into(),
+                    (Scalar::Integer(v), DType::I32) => (v as i32).into(),
                     (Scalar::Integer(v), DType::I64) => v,
                     (Scalar::Integer(v), DType::F32) => f64::from(v as f32).to_bits() as i64,
                     (Scalar::Integer(v), DType::F64) => (v as f64).to_bits() as i64,
@@ -412,7 +429,7 @@ fn random_graph(rng: &mut Rng) -> Graph {
         };
         let mut operand = |graph: &mut Graph, dtype: DType| {
             if dtype.is_integer() && rng.below(6) == 0 {
-                return graph.constant(dtype, rng.pick(&EDGES)).unwrap();
+                return graph.constant(dtype, Scalar::from(rng.pick(&EDGES)).cast(dtype)).unwrap();
             }
             let fitting: Vec<NodeId> =
                 nodes.iter().copied().filter(|&id| graph.dtype(id) == dtype).collect();
@@ -541,7 +558,7 @@ fn integers_meet_numbers_and_each_other() {
         assert_eq!(constant, Scalar::Integer(number.parse().unwrap()));
     }
     let x = || ir::Expr::input("x: i64");
-    let sum = (x() + i64::MAX) ^ (x() << 3) ^ (x() >> 2.0);
+    let sum = (x() + i64::MAX) ^ (x() << 3) ^ (x() >> 2);
     let graph = ir::build("k", &[sum]).unwrap();
     assert_eq!(graph.to_string().parse::<Graph>().unwrap(), graph);
     let got = compiled(&graph, EmitterKind::Interp).run(&[tensor(DType::I64, &[-5]).view()]);
@@ -557,6 +574,7 @@ fn what_does_not_fit_is_told() {
         ("kernel k(x: i32, y: f64) { x < y }", &["lt: operands are i32 and f64", "f32(x)"]),
         ("kernel k(p: bool, x: i32, y: f32) { select(p, x, y) }", &["do not mix"]),
         ("kernel k(x: i32) { x * 0.5 }", &["the number 0.5 is no i32", "f32(x)"]),
+        ("kernel k(x: i32) { x / 2.0 }", &["the number 2.0 is no i32", "without a point"]),
         ("kernel k(x: u8) { x + 256 }", &["the number 256 is no u8", "0 to 255"]),
         ("kernel k(x: u8) { x + -1 }", &["the number -1 is no u8"]),
         ("kernel k(x: i64) { x + 9223372036854775808 }", &["is no i64"]),

@@ -203,8 +203,8 @@ fn errors_read_well() {
     let known = Expr::input("x: f32[n, 3]");
     say("shapes at compile time", compile_error(&[&known + Expr::input("y: f32[4]")]));
     say("matmul at compile time", compile_error(&[known.matmul(Expr::input("w: f32[4, m]"))]));
-    let logic = known.gt(0.0) + known.lt(1.0);
-    say("arithmetic on bools", compile_error(&[logic]));
+    say("a function of bools", compile_error(&[known.gt(0.0).exp()]));
+    say("a number beyond its type", compile_error(&[1e60 * &known]));
     say("a name with two types", compile_error(&[Expr::input("x: f32") + Expr::input("x: f64")]));
     say("a bad declaration", compile_error(&[Expr::input("x: i16[n]")]));
     say("an unknown function", compile_text("tahn(x)").unwrap_err().to_string());

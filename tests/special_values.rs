@@ -205,6 +205,132 @@ fn hypot() {
     });
 }
 
+/// Python's and NumPy's floor division, and its remainder.
+#[test]
+fn floor_division() {
+    // a, b, a // b, a mod b.
+    let rows = |dtype| {
+        let (least, most) = limits(dtype);
+        let mut rows = vec![
+            (7.0, 2.0, 3.0, 1.0),
+            (-7.0, 2.0, -4.0, 1.0),
+            (7.0, -2.0, -4.0, -1.0),
+            (-7.0, -2.0, 3.0, -1.0),
+            (6.0, 2.0, 3.0, 0.0),
+            (-6.0, 2.0, -3.0, 0.0),
+            (6.0, -2.0, -3.0, -0.0),
+            (-6.0, -2.0, 3.0, -0.0),
+            (0.5, 2.0, 0.0, 0.5),
+            (-0.5, 2.0, -1.0, 1.5),
+            (0.0, 2.0, 0.0, 0.0),
+            (-0.0, 2.0, -0.0, 0.0),
+            (0.0, -2.0, -0.0, -0.0),
+            (-0.0, -2.0, 0.0, -0.0),
+            (5.5, 1.0, 5.0, 0.5),
+            // All of it on the wrong side.
+            (least, -most, -1.0, -most),
+            (-least, most, -1.0, most),
+            (least, most, 0.0, least),
+            (most, least, INF, 0.0),
+            (-most, least, -INF, 0.0),
+        ];
+        for v in [1.0, 2.5, least, most] {
+            rows.extend([(v, INF, 0.0, v), (-v, -INF, 0.0, -v)]);
+            rows.extend([(v, -INF, -1.0, -INF), (-v, INF, -1.0, INF)]);
+            rows.extend([(v, 0.0, INF, NAN), (v, -0.0, -INF, NAN), (-v, 0.0, -INF, NAN)]);
+            rows.extend([INF, -INF, NAN].map(|a| (a, v, NAN, NAN)));
+            rows.extend([INF, -INF, NAN].map(|a| (a, -v, NAN, NAN)));
+            rows.push((v, NAN, NAN, NAN));
+        }
+        rows.extend([(0.0, INF, 0.0, 0.0), (0.0, -INF, -0.0, -0.0), (-0.0, INF, -0.0, 0.0)]);
+        rows.extend([(0.0, 0.0, NAN, NAN), (INF, 0.0, INF, NAN), (INF, -INF, NAN, NAN)]);
+        rows
+    };
+    check_all(Op::FloorDiv, |dtype| {
+        rows(dtype).into_iter().map(|(a, b, quotient, _)| ([a, b], quotient)).collect()
+    });
+    check_all(Op::Modulo, |dtype| {
+        rows(dtype).into_iter().map(|(a, b, _, rest)| ([a, b], rest)).collect()
+    });
+    // A quotient that is rounded up to an integer: 0.1 is a little more than a tenth.
+    check(Op::FloorDiv, DType::F64, Tier::Default, &[([1.0, 0.1], 9.0), ([-1.0, 0.1], -10.0)]);
+    let rest = 0.099_999_999_999_999_95;
+    check(Op::Modulo, DType::F64, Tier::Default, &[([1.0, 0.1], rest)]);
+    check(Op::FloorDiv, DType::F32, Tier::Default, &[([1.0, 0.1], 9.0), ([-1.0, 0.1], -10.0)]);
+}
+
+/// The mantissa and the exponent of its last place.
+fn parts(value: f64) -> (i128, i32) {
+    let (mut mantissa, mut exponent) = (value, 0);
+    while mantissa.fract() != 0.0 {
+        (mantissa, exponent) = (mantissa * 2.0, exponent - 1);
+    }
+    while mantissa != 0.0 && (mantissa / 2.0).fract() == 0.0 {
+        (mantissa, exponent) = (mantissa / 2.0, exponent + 1);
+    }
+    (mantissa as i128, exponent)
+}
+
+/// Against integers, which are exact.
+#[test]
+fn floor_division_is_exact() {
+    let mut rng = common::Rng::new(11);
+    for (dtype, digits) in [(DType::F32, 24), (DType::F64, 53)] {
+        let mut quotients = Vec::new();
+        let mut rests = Vec::new();
+        while quotients.len() < 20_000 {
+            let b = dtype.round(rng.ordinary() * rng.pick(&[1.0, 1e-10, 1e12]));
+            // Next to a multiple, where quotients are rounded to integers.
+            let count = (rng.next() >> rng.below(64)) as f64 * rng.pick(&[1.0, -1.0, 0.5]);
+            let step = rng.pick(&[0.0, 0.0, 1e-17, -1e-17, 1e-8, -1e-8]);
+            let a = dtype.round(dtype.round(count * b) * (1.0 + step));
+            let ((ma, ea), (mb, eb)) = (parts(a), parts(b));
+            if b == 0.0 || (ea - eb).abs() > 60 {
+                continue;
+            }
+            let unit = ea.min(eb);
+            let (wide_a, wide_b) = (ma << (ea - unit), mb << (eb - unit));
+            let mut quotient = wide_a / wide_b;
+            if (quotient * wide_b != wide_a) && (wide_a < 0) != (wide_b < 0) {
+                quotient -= 1;
+            }
+            if quotient.unsigned_abs() < 1 << digits && quotient != 0 {
+                quotients.push(([a, b], quotient as f64));
+                let rest = (wide_a - quotient * wide_b) as f64 * f64::from(unit).exp2();
+                rests.push(([a, b], if rest == 0.0 { 0f64.copysign(b) } else { rest }));
+            }
+        }
+        check(Op::FloorDiv, dtype, Tier::Default, &quotients);
+        check(Op::Modulo, dtype, Tier::Default, &rests);
+    }
+}
+
+#[test]
+fn tests_of_floats() {
+    let of = |value: f64| {
+        let truth = f64::from;
+        [
+            (Op::IsNan, truth(value.is_nan())),
+            (Op::IsInf, truth(value.is_infinite())),
+            (Op::IsFinite, truth(value.is_finite())),
+        ]
+    };
+    for dtype in [DType::F32, DType::F64] {
+        let (least, most) = limits(dtype);
+        let positive = [0.0, least, 1.0, most, INF, NAN];
+        for value in positive.into_iter().flat_map(|v| [v, -v]) {
+            for (op, expected) in of(value) {
+                let got = interp::run(
+                    &op_program_in(Tier::Default, op, dtype),
+                    &[&[bits(dtype, value)]],
+                    1,
+                );
+                assert_eq!(got[0][0] as f64, expected, "{} of {value}", op.name());
+            }
+        }
+    }
+}
+
 /// Limits, roots and poles. What is odd has both signs here.
 #[test]
 fn one_operand() {

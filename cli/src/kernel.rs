@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use kiln::ir::{ArrayType, Derived, FreeInput, Op, free_inputs, parse_with};
 use kiln::{DType, Graph, TextError};
 use std::fs;
+use std::io::{self, Write};
 
 /// The text of a kernel, and where it is from.
 pub(crate) struct Source {
@@ -37,12 +38,17 @@ impl Source {
         free_inputs(&self.text).map_err(|error| self.wrong(error))
     }
 
-    /// The graph; `type_of` types the inputs that the text does not.
+    /// The graph; `type_of` types the inputs that the text does not. Its notes are told.
     pub(crate) fn graph(
         &self,
         type_of: impl Fn(&str) -> Option<ArrayType>,
     ) -> Result<Graph, Failure> {
-        parse_with(&self.text, type_of).map_err(|error| self.wrong(error))
+        let graph = parse_with(&self.text, type_of).map_err(|error| self.wrong(error))?;
+        for note in graph.notes() {
+            // Where even that cannot be written, the result still can.
+            let _ = writeln!(io::stderr(), "note: {}:{note}", self.origin);
+        }
+        Ok(graph)
     }
 
     /// The graph; inputs that the text does not type are arrays of `dtype`.

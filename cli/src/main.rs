@@ -38,6 +38,10 @@ KERNEL is one of
   expression  '0.5*x*(1+erf(x/sqrt(2)))', whose free names are its inputs;
               one that begins with a minus goes last, after --: kiln explain -- '-x'
 
+Operators, from the loosest: or |, and &, not, < <= > >= == !=, << >>, + -, * / // % @,
+- ! ~, ^ **. `//` is floor division, `mod(a, b)` its remainder, and `a % b` has the sign of a;
+`#` begins a comment; a number with a point, as 2.0, is a float and meets no integers.
+
 Examples
   kiln run '2*x + b' -i x=x.npy -i b=b.npy -o y.npy
   kiln explain @gelu_tanh --stage fused

@@ -4,21 +4,26 @@ use crate::declaration::parse_declaration;
 use crate::dtype::DType;
 use crate::error::{Fault, GraphError};
 use crate::expr::{Expr, Kind};
+use crate::fold::{Folded, fold, power};
 use crate::graph::{Graph, Input, MAX_OUTPUTS, NodeId};
+use crate::note::Note;
 use crate::number::Number;
 use crate::ops::{Op, Typing};
 use crate::shape::Dim;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The type of a number that meets nothing but other numbers and bools.
+/// The type of a number that meets nothing but other numbers, and of a float that meets bools.
 const DEFAULT_FLOAT: DType = DType::F32;
+
+/// The type of bools in arithmetic.
+const COUNT: DType = DType::I32;
 
 /// Builds the graph of a kernel with these outputs.
 ///
 /// Inputs are numbered in order of first appearance. Arithmetic among numbers alone is done in
-/// `f64` and rounded once, where the number meets an array. Fails with the first fault found,
-/// with the line it was written on.
+/// `f64`, among integers in `i64`, and rounded once, where the number meets an array; a quotient of
+/// numbers is a float. Fails with the first fault found, with the line it was written on.
 pub fn build(name: &str, outputs: &[Expr]) -> Result<Graph, GraphError> {
     build_with_inputs(name, &[], outputs)
 }
@@ -32,7 +37,8 @@ pub fn build_with_inputs(
     inputs: &[Input],
     outputs: &[Expr],
 ) -> Result<Graph, GraphError> {
-    let mut builder = GraphBuilder { graph: Graph::new(name), built: HashMap::new() };
+    let mut builder =
+        GraphBuilder { graph: Graph::new(name), built: HashMap::new(), choices: Vec::new() };
     for input in inputs {
         builder.graph.input(input.clone()).map_err(|fault| fault.at(None))?;
     }
@@ -46,6 +52,7 @@ pub fn build_with_inputs(
         let value = builder.visit(expr)?;
         let id =
             builder.materialize(value, DEFAULT_FLOAT).map_err(|f| f.at(Some(expr.origin())))?;
+        builder.graph.place_notes(expr.origin());
         builder.graph.output(id);
     }
     Ok(builder.graph.normalized())
@@ -56,12 +63,34 @@ pub fn build_with_inputs(
 enum Built {
     /// A number that has no type yet.
     Number(Number),
+    /// What was computed from bools and integer literals: an `i32` that takes the type of what it
+    /// meets.
+    Count(NodeId),
+    /// One of two numbers, by index: it has no type yet either.
+    Choice(usize),
     Node(NodeId),
+}
+
+impl Built {
+    fn number(&self) -> Option<Number> {
+        match self {
+            Built::Number(number) => Some(*number),
+            Built::Count(_) | Built::Choice(_) | Built::Node(_) => None,
+        }
+    }
+}
+
+/// A mask, and a number where it is true and where not.
+#[derive(Clone, Copy)]
+struct Choice {
+    mask: NodeId,
+    numbers: [Number; 2],
 }
 
 struct GraphBuilder {
     graph: Graph,
     built: HashMap<usize, Built>,
+    choices: Vec<Choice>,
 }
 
 impl GraphBuilder {
@@ -75,6 +104,7 @@ impl GraphBuilder {
             let operands = expr.kind().operands();
             if operands_done || operands.is_empty() {
                 let built = self.combine(expr).map_err(|error| error.or_at(expr.origin()))?;
+                self.graph.place_notes(expr.origin());
                 self.built.insert(expr.address(), built);
             } else {
                 stack.push((expr, true));
@@ -87,8 +117,8 @@ impl GraphBuilder {
     fn combine(&mut self, expr: &Expr) -> Result<Built, GraphError> {
         let operands = expr.kind().operands();
         let operands: Vec<Built> = operands.iter().map(|e| self.built[&e.address()]).collect();
-        if let Kind::Fused { parameters, body, .. } = expr.kind() {
-            return self.fused(parameters, &operands, body);
+        if let Kind::Fused(fused) = expr.kind() {
+            return self.fused(&fused.parameters, &operands, &fused.body);
         }
         self.node(expr.kind(), &operands).map_err(|fault| fault.at(None))
     }
@@ -99,15 +129,17 @@ impl GraphBuilder {
             Kind::Number(value) => Ok(Built::Number(*value)),
             Kind::Typed(dtype, value) => self.graph.constant(*dtype, *value).map(Built::Node),
             Kind::Op(op, _) => self.op(*op, operands),
+            Kind::Power(_, exponent) => self.power(operands[0], *exponent),
+            Kind::Logical(op, _) => self.logical(*op, operands),
             Kind::Matmul(..) => {
-                let dtype = self.common_number(operands);
+                let dtype = self.common_float(operands);
                 let nodes = self.promoted(operands, dtype)?;
                 self.graph.matmul(nodes[0], nodes[1]).map(Built::Node)
             }
-            Kind::Fused { .. } => unreachable!("combined above, where it keeps its body's origin"),
+            Kind::Fused(_) => unreachable!("combined above, where it keeps its body's origin"),
             Kind::Item(_, index) => match operands[0] {
                 Built::Node(of) => self.graph.item(of, *index).map(Built::Node),
-                Built::Number(_) => Err(Fault::NoOutputs),
+                Built::Number(_) | Built::Count(_) | Built::Choice(_) => Err(Fault::NoOutputs),
             },
         }
     }
@@ -127,47 +159,150 @@ impl GraphBuilder {
             return Err(Fault::Arity { op: op.name().into(), expected, found });
         }
         let typing = op.info().typing;
-        let numbers: Option<Vec<Number>> = operands
-            .iter()
-            .map(|built| match built {
-                Built::Number(value) => Some(*value),
-                Built::Node(_) => None,
-            })
-            .collect();
-        if let (Some(&[number]), Op::Neg) = (numbers.as_deref(), op) {
-            return Ok(Built::Number(-number));
+        let numbers: Option<Vec<Number>> = operands.iter().map(Built::number).collect();
+        if let Some(numbers) = numbers
+            && let Some(folded) = self.fold(op, &numbers)?
+        {
+            return Ok(folded);
         }
-        // Among numbers alone: computed now, in f64, as a programming language would.
-        if let (Some(values), Typing::Float | Typing::Number) = (&numbers, typing) {
-            let values: Vec<f64> = values.iter().map(|number| number.value).collect();
-            return Ok(Built::Number(op.eval(DType::F64, &values).into()));
-        }
-        if let (Some(values), Typing::Cast(to)) = (&numbers, typing) {
-            return self.graph.constant(to, values[0].cast(to)).map(Built::Node);
+        if let (Op::Pow, Some(exponent)) = (op, operands[1..].first().and_then(Built::number))
+            && let Some(exponent) = exponent.integer()
+            && (self.is_integer(operands[0]) || is_count(operands[0]))
+        {
+            return self.power(operands[0], exponent);
         }
         let (mask, values) = operands.split_at(usize::from(typing == Typing::Select));
         let mut nodes = Vec::with_capacity(operands.len());
         for &operand in mask {
             nodes.push(self.materialize(operand, DType::Bool)?);
         }
-        let common = self.common_type(values);
+        if let (Typing::Select, [Built::Number(a), Built::Number(b)]) = (typing, values)
+            && self.graph.dtype(nodes[0]) == DType::Bool
+        {
+            self.choices.push(Choice { mask: nodes[0], numbers: [*a, *b] });
+            return Ok(Built::Choice(self.choices.len() - 1));
+        }
+        let is_bool = |built: &Built| match built {
+            Built::Node(id) => self.graph.dtype(*id) == DType::Bool,
+            _ => false,
+        };
+        let keeps_bools = values.iter().any(is_bool)
+            && values.iter().all(|built| is_bool(built) || built.number().is_some());
         let dtype = match typing {
-            Typing::Float | Typing::Number | Typing::Compare => self.common_number(values),
-            Typing::Logic if !common.is_integer() => DType::Bool,
-            Typing::Integer | Typing::Logic | Typing::Select | Typing::Cast(_) => common,
+            Typing::Cast(_) => self.common_type(values),
+            Typing::Float => self.common_float(values),
+            Typing::Logic if keeps_bools || numbers_only(values) => DType::Bool,
+            // Nothing is computed: halves stay halves, and bools bools.
+            Typing::Select if values.iter().all(|built| matches!(built, Built::Node(_))) => {
+                let dtypes = values.iter().filter_map(|built| match built {
+                    Built::Node(id) => Some(self.graph.dtype(*id)),
+                    _ => None,
+                });
+                dtypes.max().unwrap_or(DEFAULT_FLOAT)
+            }
+            _ => self.common_type(values),
         };
         let promotes = match typing {
             Typing::Cast(_) => false,
             Typing::Logic => dtype.is_integer(),
-            Typing::Select => true,
-            // Bools alone do no arithmetic: the graph tells the user so.
-            _ => common != DType::Bool,
+            // Bools alone are no angles: the graph tells the user so.
+            Typing::Float => !values.iter().all(is_bool),
+            _ => true,
         };
         nodes.extend(match promotes {
             true => self.promoted(values, dtype)?,
             false => self.materialized(values, dtype)?,
         });
-        self.graph.op(op, &nodes).map(Built::Node)
+        let is_count =
+            matches!(typing, Typing::Number | Typing::Integer | Typing::Logic | Typing::Select)
+                && dtype == COUNT
+                && !numbers_only(values)
+                && !values.iter().any(|&built| self.is_integer(built));
+        let node = self.graph.op(op, &nodes)?;
+        Ok(if is_count { Built::Count(node) } else { Built::Node(node) })
+    }
+
+    /// An op on numbers alone, computed now; `None` where it must wait for a type.
+    fn fold(&mut self, op: Op, numbers: &[Number]) -> Result<Option<Built>, Fault> {
+        if let Typing::Cast(to) = op.info().typing {
+            // Floats are rounded by the graph, which tells what becomes infinite or 0.
+            let scalar = numbers[0].scalar();
+            let value = if to.is_float() { scalar } else { scalar.cast(to) };
+            return self.graph.constant(to, value).map(|id| Some(Built::Node(id)));
+        }
+        Ok(match fold(op, numbers)? {
+            Some(Folded::Number(number, note)) => Some(self.folded(number, note)),
+            Some(Folded::Truth(truth)) => {
+                Some(Built::Node(self.graph.constant(DType::Bool, f64::from(truth))?))
+            }
+            None => None,
+        })
+    }
+
+    fn folded(&mut self, number: Number, note: Option<Note>) -> Built {
+        note.into_iter().for_each(|note| self.graph.note(note));
+        Built::Number(number)
+    }
+
+    /// An integer power. A float has an op for what a few products do not reach.
+    fn power(&mut self, base: Built, exponent: i64) -> Result<Built, Fault> {
+        if let Some(number) = base.number() {
+            let (number, note) = power(number, exponent)?;
+            return Ok(self.folded(number, note));
+        }
+        let node = self.promoted(&[base], self.common_type(&[base]))?[0];
+        let (dtype, is_count) = (self.graph.dtype(node), !self.is_integer(base));
+        if !dtype.is_integer() {
+            return match exponent {
+                1 => Ok(base),
+                2..=8 => self.product(node, exponent).map(Built::Node),
+                -1 => self.op(Op::Recip, &[base]),
+                _ => self.op(Op::Pow, &[base, Built::Number(Number::from(exponent))]),
+            };
+        }
+        let power = match exponent {
+            ..0 => {
+                let hint = "integers have no negative powers; convert with f32(x)";
+                return Err(Fault::Types { op: "pow", operands: vec![dtype], hint });
+            }
+            // 1, of the shape of the base.
+            0 => {
+                let (zero, one) =
+                    (self.graph.constant(dtype, 0i64)?, self.graph.constant(dtype, 1i64)?);
+                let zeros = self.graph.op(Op::Mul, &[node, zero])?;
+                self.graph.op(Op::Add, &[zeros, one])?
+            }
+            _ => self.product(node, exponent)?,
+        };
+        Ok(if is_count { Built::Count(power) } else { Built::Node(power) })
+    }
+
+    /// A power by repeated squaring, the highest square first.
+    fn product(&mut self, base: NodeId, exponent: i64) -> Result<NodeId, Fault> {
+        let mut squares = vec![base];
+        for _ in 0..exponent.ilog2() {
+            let last = squares[squares.len() - 1];
+            squares.push(self.graph.op(Op::Mul, &[last, last])?);
+        }
+        let needed = (0..squares.len()).rev().filter(|bit| exponent >> bit & 1 == 1);
+        let mut factors = needed.map(|bit| squares[bit]);
+        let first = factors.next().expect("the exponent is not 0");
+        factors.try_fold(first, |product, factor| self.graph.op(Op::Mul, &[product, factor]))
+    }
+
+    /// Logic on truth values, numbers being "not zero".
+    fn logical(&mut self, op: Op, operands: &[Built]) -> Result<Built, Fault> {
+        let truths = operands.iter().map(|&operand| match operand {
+            Built::Number(number) => {
+                self.graph.constant(DType::Bool, f64::from(number.value() != 0.0))
+            }
+            operand => match self.materialize(operand, DEFAULT_FLOAT)? {
+                id if self.graph.dtype(id) == DType::Bool => Ok(id),
+                id => self.graph.op(Op::ToBool, &[id]),
+            },
+        });
+        let truths: Vec<NodeId> = truths.collect::<Result<_, _>>()?;
+        self.graph.op(op, &truths).map(Built::Node)
     }
 
     fn fused(
@@ -185,52 +320,90 @@ impl GraphBuilder {
             nodes.push(node);
         }
         let body = build_with_inputs("body", &inputs, body)?;
+        body.notes().iter().for_each(|note| self.graph.note(note.clone()));
         Ok(Built::Node(self.graph.fused(Arc::new(body), nodes)?))
     }
 
-    /// The type that operands of arithmetic promote to.
-    fn common_number(&self, operands: &[Built]) -> DType {
-        let common = self.common_type(operands);
-        if common.is_arithmetic() || common.is_integer() { common } else { DEFAULT_FLOAT }
+    /// Whether it is of an integer type for good.
+    fn is_integer(&self, built: Built) -> bool {
+        matches!(built, Built::Node(id) if self.graph.dtype(id).is_integer())
     }
 
-    /// The highest type among operands. A number takes an integer type that it meets, and counts
-    /// as a float of the lowest type else.
+    /// The type that operands of a float op promote to: where it is not one of floats, the graph
+    /// tells the user so.
+    fn common_float(&self, operands: &[Built]) -> DType {
+        match self.common_type(operands) {
+            // A number has no bools in mind here.
+            COUNT if !operands.iter().any(|&built| is_count(built) || self.is_integer(built)) => {
+                DEFAULT_FLOAT
+            }
+            dtype => dtype,
+        }
+    }
+
+    /// Whether it is a float that has no type yet.
+    fn is_float_number(&self, built: Built) -> bool {
+        match built {
+            Built::Number(number) => number.is_float(),
+            Built::Choice(index) => self.choices[index].numbers.iter().any(|n| n.is_float()),
+            Built::Count(_) | Built::Node(_) => false,
+        }
+    }
+
+    /// The type that operands of arithmetic promote to: the highest among them, halves being
+    /// computed with as the default. A number takes what it meets; bools, and what was counted from
+    /// them, are integers where they meet no floats.
     fn common_type(&self, operands: &[Built]) -> DType {
         let dtype = |built: &Built| match built {
-            Built::Number(_) => None,
+            Built::Number(_) | Built::Choice(_) => None,
+            Built::Count(_) => Some(DType::Bool),
             Built::Node(id) => Some(self.graph.dtype(*id)),
         };
-        let highest = operands.iter().filter_map(dtype).max();
-        match highest {
-            Some(dtype) if dtype.is_integer() => dtype,
-            _ if operands.iter().any(|built| dtype(built).is_none()) => {
-                highest.map_or(DEFAULT_FLOAT, |dtype| dtype.max(DEFAULT_FLOAT))
+        let counts = operands.iter().any(|&built| is_count(built));
+        match operands.iter().filter_map(dtype).max() {
+            None => DEFAULT_FLOAT,
+            Some(dtype) if dtype.is_float() => dtype.max(DEFAULT_FLOAT),
+            Some(dtype) if dtype.is_integer() => {
+                if counts {
+                    dtype.max(COUNT)
+                } else {
+                    dtype
+                }
             }
-            _ => highest.unwrap_or(DEFAULT_FLOAT),
+            Some(_) => match operands.iter().any(|&built| self.is_float_number(built)) {
+                true => DEFAULT_FLOAT,
+                false => COUNT,
+            },
         }
     }
 
     fn materialize(&mut self, built: Built, dtype: DType) -> Result<NodeId, Fault> {
         match built {
-            Built::Node(id) => Ok(id),
-            Built::Number(number) => {
-                let misfit = || Fault::Number { value: number.value.to_string(), dtype };
-                self.graph.constant(dtype, number.of(dtype).ok_or_else(misfit)?)
+            Built::Node(id) | Built::Count(id) => Ok(id),
+            Built::Number(number) => self.number(number, dtype),
+            Built::Choice(index) => {
+                let Choice { mask, numbers } = self.choices[index];
+                let (a, b) = (self.number(numbers[0], dtype)?, self.number(numbers[1], dtype)?);
+                self.graph.op(Op::Select, &[mask, a, b])
             }
         }
+    }
+
+    fn number(&mut self, number: Number, dtype: DType) -> Result<NodeId, Fault> {
+        let misfit = || Fault::Number { value: number.to_string(), dtype };
+        self.graph.constant(dtype, number.of(dtype).ok_or_else(misfit)?)
     }
 
     fn materialized(&mut self, operands: &[Built], dtype: DType) -> Result<Vec<NodeId>, Fault> {
         operands.iter().map(|&operand| self.materialize(operand, dtype)).collect()
     }
 
-    /// Operands as nodes of type `dtype`. An integer never becomes a float by itself: where they
-    /// meet, both stay what they are, and the graph tells the user so.
+    /// Operands as nodes of type `dtype`. An integer never becomes a float by itself, unless it was
+    /// counted from bools: where they meet, all stay what they are, and the graph tells the user so.
     fn promoted(&mut self, operands: &[Built], dtype: DType) -> Result<Vec<NodeId>, Fault> {
         let mut nodes = self.materialized(operands, dtype)?;
-        let has_integer = nodes.iter().any(|&id| self.graph.dtype(id).is_integer());
-        if dtype.is_integer() || !has_integer {
+        let has_integer = operands.iter().any(|&built| self.is_integer(built));
+        if !dtype.is_float() || !has_integer {
             for id in &mut nodes {
                 *id = self.convert(*id, dtype)?;
             }
@@ -243,10 +416,18 @@ impl GraphBuilder {
             return Ok(id);
         }
         match self.graph.scalar(id) {
-            Some(value) => self.graph.constant(dtype, value),
+            Some(value) => self.graph.constant(dtype, value.cast(dtype)),
             None => self.graph.op(Op::cast_to(dtype), &[id]),
         }
     }
+}
+
+fn is_count(built: Built) -> bool {
+    matches!(built, Built::Count(_))
+}
+
+fn numbers_only(operands: &[Built]) -> bool {
+    operands.iter().all(|built| built.number().is_some())
 }
 
 #[cfg(test)]
@@ -297,9 +478,9 @@ mod tests {
         let error = build("k", &[sum]).unwrap_err().to_string();
         assert!(error.contains("add: shapes [n, 3] and [4]"), "{error}");
         assert!(error.contains("build.rs:"), "{error}");
-        let logic = Expr::input("x").lt(1.0) + Expr::input("y").lt(1.0);
+        let logic = Expr::input("x").lt(1.0).exp();
         let error = build("k", &[logic]).unwrap_err().to_string();
-        assert!(error.contains("add: operands are bool and bool"), "{error}");
+        assert!(error.contains("exp: operands are bool"), "{error}");
     }
 
     #[test]

@@ -3,13 +3,14 @@
 use crate::dtype::DType;
 use crate::error::Fault;
 use crate::graph::Input;
-use crate::shape::{Dim, MAX_RANK};
+use crate::shape::{Dim, MAX_RANK, check_rank};
 
 /// The type of an input or of a result: an element type, and axes unless any rank will do.
 pub type ArrayType = (DType, Option<Vec<Dim>>);
 
 /// Words of the text format, which therefore name no input.
-pub(crate) const RESERVED: &[&str] = &["kernel", "let", "fused", "true", "false", "inf", "nan"];
+pub(crate) const RESERVED: &[&str] =
+    &["kernel", "let", "fused", "true", "false", "inf", "nan", "not"];
 
 /// Reads `x`, `x: f64`, `x: f32[n, 3]`, `x: f32[..]`.
 ///
@@ -46,8 +47,10 @@ pub(crate) fn parse_type(text: &str) -> Result<ArrayType, &'static str> {
     let dims = match dims {
         None | Some("..") => None,
         Some("") => Some(Vec::new()),
-        Some(list) if list.split(',').count() > MAX_RANK => return Err("it has over 64 axes"),
-        Some(list) => Some(list.split(',').map(parse_dim).collect::<Result<_, _>>()?),
+        Some(list) => {
+            check_rank(list.split(',').take(MAX_RANK + 1).count())?;
+            Some(list.split(',').map(parse_dim).collect::<Result<_, _>>()?)
+        }
     };
     Ok((dtype, dims))
 }

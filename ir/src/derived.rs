@@ -19,7 +19,7 @@ use crate::build::build;
 use crate::error::Origin;
 use crate::expr::{Expr, Kind};
 use crate::graph::Graph;
-use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::panic::Location;
@@ -86,7 +86,7 @@ impl Derived {
         let here = Origin::Code(Location::caller());
         let defaults = self.parameters[args.len()..].iter().filter_map(|p| p.default);
         let mut all = args.to_vec();
-        all.extend(defaults.map(Expr::number));
+        all.extend(defaults.map(default));
         (self.function)(&all).relocated(here, &all)
     }
 }
@@ -158,10 +158,10 @@ macro_rules! define_derived {
 
 define_derived! {
     /// `max(x, 0)`.
-    relu(x) => x.max(0.0);
+    relu(x) => x.max(0);
 
     /// `min(max(x, 0), 6)`.
-    relu6(x) => x.clamp(0.0, 6.0);
+    relu6(x) => x.clamp(0, 6);
 
     /// `(x + sqrt(x*x + b)) / 2`: relu with a rounded corner, without a transcendental function.
     /// For negative `x` it is `b / 2 / (sqrt(x*x + b) - x)`: nothing cancels.
@@ -170,17 +170,17 @@ define_derived! {
         let magnitude = x.abs();
         let root = (x * x + b).sqrt().min(&magnitude + b.abs().sqrt());
         let half_sum = 0.5 * magnitude + 0.5 * root;
-        x.ge(0.0).select(&half_sum, 0.25 * b / &half_sum)
+        x.ge(0).select(&half_sum, 0.25 * b / &half_sum)
     };
 
     /// `x` where positive, else `slope * x`.
-    leaky_relu(x, slope = 0.01) => x.gt(0.0).select(x, slope * x);
+    leaky_relu(x, slope = 0.01) => x.gt(0).select(x, slope * x);
 
     /// `x` where positive, else `weight * x`, where `weight` is learned.
-    prelu(x, weight) => x.gt(0.0).select(x, weight * x);
+    prelu(x, weight) => x.gt(0).select(x, weight * x);
 
     /// `x` where positive, else `alpha * (exp(x) - 1)`.
-    elu(x, alpha = 1.0) => x.gt(0.0).select(x, scaled(alpha, &x.expm1()));
+    elu(x, alpha = 1.0) => x.gt(0).select(x, scaled(alpha, &x.expm1()));
 
     /// The scaled `elu`: `1.0507 * elu(x, 1.6733)`, whose outputs keep mean 0 and variance 1
     /// ([Klambauer et al. 2017](https://arxiv.org/abs/1706.02515)).
@@ -189,7 +189,7 @@ define_derived! {
     /// `x` where positive, else `alpha * (exp(x / alpha) - 1)`: an `elu` with a smooth slope.
     celu(x, alpha = 1.0) => {
         let negative = if is_one(alpha) { x.expm1() } else { alpha * (x / alpha).expm1() };
-        x.gt(0.0).select(x, negative)
+        x.gt(0).select(x, negative)
     };
 
     /// `x * normcdf(x) = 0.5 * x * (1 + erf(x / √2))`, accurate in the negative tail, too
@@ -236,13 +236,23 @@ define_derived! {
     hardtanh(x, low = -1.0, high = 1.0) => x.clamp(low, high);
 
     /// 0 where `|x| <= bound`, else `x`.
-    hardshrink(x, bound = 0.5) => x.abs().le(bound).select(0.0, x);
+    hardshrink(x, bound = 0.5) => x.abs().le(bound).select(0, x);
 
     /// `x` moved toward 0 by `bound`, and 0 where it is nearer: `x - clamp(x, -bound, bound)`.
     softshrink(x, bound = 0.5) => x - x.clamp(-bound, bound);
 
     /// `x` where above `bound`, else `value`.
     threshold(x, bound, value) => x.le(bound).select(value, x);
+
+    /// `x * x`.
+    square(x) => x * x;
+
+    /// `log(exp(x) + exp(y))`, as `max(x, y) + log1p(exp(-|x - y|))`: nothing overflows. Equal infinities
+    /// have no difference, so of equal numbers it is `x + log(2)`.
+    logaddexp(x, y) => {
+        let sum = x.max(y) + (-(x - y).abs()).exp().log1p();
+        x.eq(y).select(x + LN_2, sum)
+    };
 }
 
 /// `factor * x`, without the product where the factor is the number 1.
@@ -251,7 +261,12 @@ fn scaled(factor: &Expr, x: &Expr) -> Expr {
 }
 
 fn is_one(expr: &Expr) -> bool {
-    matches!(expr.kind(), Kind::Number(number) if number.value == 1.0)
+    matches!(expr.kind(), Kind::Number(number) if number.value() == 1.0)
+}
+
+/// A default, which may meet integers where it is one.
+fn default(value: f64) -> Expr {
+    if value.fract() == 0.0 { Expr::from(value as i64) } else { Expr::number(value) }
 }
 
 #[cfg(test)]
@@ -307,6 +322,8 @@ mod tests {
             ("softshrink(x)", |x| x.signum() * (x.abs() - 0.5).max(0.0)),
             ("softshrink(x, 2)", |x| x.signum() * (x.abs() - 2.0).max(0.0)),
             ("threshold(x, 1, 20)", |x| if x > 1.0 { x } else { 20.0 }),
+            ("square(x)", |x| x * x),
+            ("logaddexp(x, 0.5)", |x| (x.exp() + 0.5f64.exp()).ln()),
         ];
         for (text, formula) in formulas {
             for step in -80..=80 {
@@ -356,6 +373,37 @@ mod tests {
         ] {
             assert_eq!((value(text, -1000.0), value(text, 1000.0)), (low, high), "{text}");
         }
+    }
+
+    #[test]
+    fn logaddexp_at_infinities() {
+        const INF: f64 = f64::INFINITY;
+        let graph = parse("kernel f(x: f64, y: f64) { logaddexp(x, y) }").unwrap();
+        let at = |x: f64, y: f64| eval_scalar(&graph, &[x, y])[0];
+        for (x, y, expected) in [
+            (INF, INF, INF),
+            (-INF, -INF, -INF),
+            (INF, -INF, INF),
+            (-INF, 3.0, 3.0),
+            (1e308, -1e308, 1e308),
+            (1000.0, 1000.0, 1000.0 + std::f64::consts::LN_2),
+            (-1e4, -1e4, -1e4 + std::f64::consts::LN_2),
+        ] {
+            assert_eq!((at(x, y), at(y, x)), (expected, expected), "{x} {y}");
+        }
+        for other in [0.0, INF, -INF, f64::NAN] {
+            assert!(at(f64::NAN, other).is_nan() && at(other, f64::NAN).is_nan());
+        }
+    }
+
+    #[test]
+    fn what_only_compares_takes_integers() {
+        for text in ["relu(x)", "relu6(x)", "hardtanh(x)", "hardshrink(x, 2)", "square(x)"] {
+            let graph = parse(&format!("kernel f(x: i32) {{ {text} }}")).unwrap();
+            assert_eq!(graph.dtype(graph.outputs()[0]), DType::I32, "{text}");
+        }
+        // Of integers it would be 0 everywhere.
+        assert!(parse("kernel f(x: i32) { softsign(x) }").is_err());
     }
 
     #[test]

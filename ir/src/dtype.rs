@@ -6,10 +6,16 @@ use std::fmt;
 ///
 /// Mixed operands promote: `bool` < `u8` < `i32` < `i64`, and `bool` < `f16` < `bf16` < `f32` <
 /// `f64`. An integer and a float do not mix; one of them is converted by name, as in `f32(x)`.
-/// Number literals are weakly typed: they take the type of what they meet.
+/// Number literals are weakly typed: they take the type of what they meet. One that is written with
+/// a point or an exponent is a float, and as such meets no integers.
 ///
-/// Integers wrap around as Rust's `wrapping_add` and its like; division and remainder by zero give
-/// 0, and shifts are by the amount modulo the width. Conversions to integers saturate.
+/// In arithmetic and comparisons a bool is the integer 0 or 1. What is computed from bools and integer
+/// literals alone is an `i32`, and takes the type of what it meets as a literal does:
+/// `(x > 0) + (y > 0)` counts, and may be multiplied with an `f32`.
+///
+/// Integers wrap around as Rust's `wrapping_add` and its like, and where they are converted to
+/// narrower ones; division and remainder by zero give 0, and shifts are by the amount modulo the
+/// width. Floats saturate where they are converted to integers.
 ///
 /// `f16` and `bf16` are storage types. They halve what is moved through memory; arithmetic on them
 /// is `f32`'s, on values that it holds exactly, and gives `f32`. An output is stored in one of them
@@ -96,6 +102,18 @@ impl DType {
         }
     }
 
+    /// The largest finite number.
+    pub(crate) fn largest(self) -> f64 {
+        match (self, self.integer_range()) {
+            (_, Some((_, most))) => most as f64,
+            (DType::Bool, _) => 1.0,
+            (DType::F16, _) => F16_MAX,
+            (DType::BF16, _) => BF16_MAX,
+            (DType::F32, _) => f32::MAX.into(),
+            _ => f64::MAX,
+        }
+    }
+
     /// The integer of an integer type that equals `value` modulo 2 to the power of its width.
     pub(crate) fn wrap(self, value: i64) -> i64 {
         match self {
@@ -118,13 +136,16 @@ impl DType {
             DType::U8 => f64::from(value as u8),
             DType::I32 => f64::from(value as i32),
             DType::I64 => value as i64 as f64,
-            DType::F16 => round_to(value, 11, -14, 65504.0),
+            DType::F16 => round_to(value, 11, -14, F16_MAX),
             DType::BF16 => round_to(value, 8, -126, BF16_MAX),
             DType::F32 => f64::from(value as f32),
             DType::F64 => value,
         }
     }
 }
+
+/// The largest finite `f16`.
+const F16_MAX: f64 = 65504.0;
 
 /// The largest finite `bf16`.
 const BF16_MAX: f64 = 3.389_531_389_251_535_5e38;

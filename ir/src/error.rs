@@ -61,12 +61,20 @@ pub enum Fault {
         /// What the op takes.
         hint: &'static str,
     },
-    /// A number meets integers of a type that does not have it.
+    /// A number takes a type that does not have it: a float one of integers, an integer one that is
+    /// too narrow, a finite number one in which it would be infinite.
     Number {
         /// The number.
         value: String,
-        /// The integer type.
+        /// The type.
         dtype: DType,
+    },
+    /// What is computed from finite numbers alone is beyond the largest `f64`.
+    Overflow {
+        /// The op's name.
+        op: &'static str,
+        /// The numbers.
+        operands: Vec<String>,
     },
     /// The op got the wrong number of operands.
     Arity {
@@ -148,12 +156,13 @@ impl fmt::Display for Fault {
                 let names: Vec<&str> = operands.iter().map(|d| d.name()).collect();
                 write!(f, "{op}: operands are {}; {hint}", names.join(" and "))
             }
-            Fault::Number { value, dtype } => {
-                let (least, most) = dtype.integer_range().unwrap_or_default();
+            Fault::Number { value, dtype } => number(f, value, *dtype),
+            Fault::Overflow { op, operands } => {
+                let s = if operands.len() == 1 { "" } else { "s" };
+                let numbers = operands.join(" and ");
                 write!(
                     f,
-                    "the number {value} is no {dtype}; write an integer from {least} to {most}, or \
-                     convert what it meets, as in f32(x)"
+                    "{op} of the number{s} {numbers} is too large for f64; infinity is written inf"
                 )
             }
             Fault::Arity { op, expected, found } => {
@@ -181,6 +190,44 @@ impl fmt::Display for Fault {
             Fault::TooManyOutputs { limit } => {
                 write!(f, "the kernel has more than {limit} outputs; split it into several kernels")
             }
+        }
+    }
+}
+
+/// Of a number that a type does not have.
+fn number(f: &mut fmt::Formatter<'_>, value: &str, dtype: DType) -> fmt::Result {
+    match (dtype.integer_range(), dtype) {
+        (Some((least, most)), _) => {
+            let is_float = value.contains(|c: char| !(c.is_ascii_digit() || c == '-'));
+            let article = if is_float { "an integer without a point" } else { "an integer" };
+            write!(
+                f,
+                "the number {value} is no {dtype}; write {article} from {least} to {most}, or \
+                 convert what it meets, as in f32(x)"
+            )
+        }
+        (None, DType::Bool) => write!(
+            f,
+            "the number {value} is no bool; write true or false, or a comparison as in x != 0"
+        ),
+        _ => {
+            // As short as it can be said.
+            let most = match dtype {
+                DType::F32 => format!("{:e}", f32::MAX),
+                _ => format!("{:e}", dtype.largest()),
+            };
+            let hint = match dtype {
+                DType::F64 => "infinity is written inf",
+                DType::F32 => {
+                    "declare inputs of type f64 (x: f64) or convert one (f64(x)); infinity is \
+                     written inf"
+                }
+                _ => "convert to a wider type; infinity is written inf",
+            };
+            write!(
+                f,
+                "the number {value} is too large for {dtype}, whose largest is {most}; {hint}"
+            )
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::dtype::DType;
 use crate::graph::{Graph, Input, Node, NodeId};
 use crate::number::Scalar;
 use crate::ops::Op;
-use crate::shape::{Dim, Shape};
+use crate::shape::{Dim, MAX_RANK, Shape};
 use std::collections::HashMap;
 
 /// The number of elements that an array may have here: 1 GiB of `f64`.
@@ -57,6 +57,9 @@ impl Array {
         shape: Vec<usize>,
         data: Vec<T>,
     ) -> Result<Array, EvalError> {
+        if shape.len() > MAX_RANK {
+            return Err(EvalError::Rank { rank: shape.len() });
+        }
         if element_count(&shape)? != data.len() {
             return Err(EvalError::Length { shape, length: data.len() });
         }
@@ -129,6 +132,12 @@ pub enum EvalError {
     TooLarge {
         /// The shape.
         shape: Vec<usize>,
+    },
+    /// More axes than an array may have.
+    #[error("an array of {rank} axes has over {MAX_RANK}")]
+    Rank {
+        /// The number of axes.
+        rank: usize,
     },
     /// The wrong number of inputs.
     #[error("the kernel takes {expected} inputs, found {found}")]
@@ -537,6 +546,8 @@ mod tests {
         );
         let overflow = Array::new(DType::F32, vec![usize::MAX, 3], Vec::<f64>::new()).unwrap_err();
         assert!(overflow.to_string().contains("too large"), "{overflow}");
+        let deep = Array::new(DType::F32, vec![1; 65], vec![1.0]).unwrap_err();
+        assert_eq!(deep.to_string(), "an array of 65 axes has over 64");
         let short = Array::new(DType::F32, vec![2, 2], vec![1.0]).unwrap_err();
         assert_eq!(short.to_string(), "the shape [2, 2] does not have 1 elements");
     }

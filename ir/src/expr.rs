@@ -24,7 +24,9 @@ use std::sync::Arc;
 /// A handle: cloning copies a pointer, and operators take expressions by value or by reference,
 /// with numbers on either side. Building never fails; what is wrong with an expression is told
 /// when it is compiled, with the line it was written on. Numbers are weakly typed: they take the
-/// type of what they meet, and arithmetic among numbers alone is done in `f64` first.
+/// type of what they meet, and arithmetic among numbers alone is done first, in `f64` or, of integers,
+/// in `i64`. An `f64` of Rust is a float and meets no integers, an `i64` meets both: `&x / 2` is for
+/// all, `&x / 2.0` for floats.
 #[derive(Clone)]
 pub struct Expr(Arc<ExprNode>);
 
@@ -35,21 +37,27 @@ pub(crate) struct ExprNode {
 
 pub(crate) enum Kind {
     /// A declaration: `x`, `x: f64`, `x: f32[n, 3]`.
-    Input(String),
+    Input(Box<str>),
     /// A weakly typed number.
     Number(Number),
     /// A number of a given type.
     Typed(DType, Scalar),
-    Op(Op, Vec<Expr>),
+    Op(Op, Box<[Expr]>),
+    /// An integer power.
+    Power(Expr, i64),
+    /// `&`, `|`, `xor` or `!` of truth values: operands are made bools.
+    Logical(Op, Box<[Expr]>),
     Matmul(Expr, Expr),
-    /// A fused kernel, as text has it: parameter names, arguments, body.
-    Fused {
-        parameters: Vec<String>,
-        args: Vec<Expr>,
-        body: Vec<Expr>,
-    },
+    Fused(Box<Fused>),
     /// One output of a fused kernel.
     Item(Expr, usize),
+}
+
+/// A fused kernel, as text has it.
+pub(crate) struct Fused {
+    pub(crate) parameters: Vec<String>,
+    pub(crate) args: Vec<Expr>,
+    pub(crate) body: Vec<Expr>,
 }
 
 impl Kind {
@@ -57,10 +65,10 @@ impl Kind {
     pub(crate) fn operands(&self) -> Vec<&Expr> {
         match self {
             Kind::Input(_) | Kind::Number(_) | Kind::Typed(..) => Vec::new(),
-            Kind::Op(_, operands) => operands.iter().collect(),
+            Kind::Op(_, operands) | Kind::Logical(_, operands) => operands.iter().collect(),
             Kind::Matmul(a, b) => vec![a, b],
-            Kind::Fused { args, .. } => args.iter().collect(),
-            Kind::Item(of, _) => vec![of],
+            Kind::Fused(fused) => fused.args.iter().collect(),
+            Kind::Power(of, _) | Kind::Item(of, _) => vec![of],
         }
     }
 }
@@ -71,11 +79,12 @@ impl fmt::Debug for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what: &dyn fmt::Debug = match self.kind() {
             Kind::Input(declaration) => declaration,
-            Kind::Number(number) => &number.value,
+            Kind::Number(number) => &number.value(),
             Kind::Typed(_, scalar) => scalar,
-            Kind::Op(op, _) => &op.name(),
+            Kind::Op(op, _) | Kind::Logical(op, _) => &op.name(),
+            Kind::Power(_, exponent) => &format!("power {exponent}"),
             Kind::Matmul(..) => &"matmul",
-            Kind::Fused { .. } => &"fused",
+            Kind::Fused(_) => &"fused",
             Kind::Item(_, index) => &format!("item {index}"),
         };
         f.debug_tuple("Expr").field(what).finish_non_exhaustive()
@@ -88,12 +97,12 @@ impl Drop for ExprNode {
         let mut pending = Vec::new();
         let take = |kind: &mut Kind, pending: &mut Vec<Expr>| match std::mem::replace(
             kind,
-            Kind::Number(Number { value: 0.0, integer: None }),
+            Kind::Number(Number::Float(0.0)),
         ) {
-            Kind::Op(_, operands) => pending.extend(operands),
+            Kind::Op(_, operands) | Kind::Logical(_, operands) => pending.extend(operands),
             Kind::Matmul(a, b) => pending.extend([a, b]),
-            Kind::Fused { args, body, .. } => pending.extend(args.into_iter().chain(body)),
-            Kind::Item(of, _) => pending.push(of),
+            Kind::Fused(fused) => pending.extend(fused.args.into_iter().chain(fused.body)),
+            Kind::Power(of, _) | Kind::Item(of, _) => pending.push(of),
             Kind::Input(_) | Kind::Number(_) | Kind::Typed(..) => {}
         };
         take(&mut self.kind, &mut pending);
@@ -131,8 +140,16 @@ impl Expr {
     /// This expression with every node above `operands` written at `origin`: what a function made
     /// of its operands was written where the function was called.
     pub(crate) fn relocated(&self, origin: Origin, operands: &[Expr]) -> Expr {
-        let mut moved = operands.iter().map(|e| (e.address(), e.clone())).collect();
-        self.relocated_into(origin, &mut moved)
+        self.counted(origin, operands).0
+    }
+
+    /// [`relocated`](Expr::relocated), and how many nodes there are above `operands`.
+    pub(crate) fn counted(&self, origin: Origin, operands: &[Expr]) -> (Expr, usize) {
+        let mut moved: HashMap<usize, Expr> =
+            operands.iter().map(|e| (e.address(), e.clone())).collect();
+        let below = moved.len();
+        let expr = self.relocated_into(origin, &mut moved);
+        (expr, moved.len() - below)
     }
 
     /// Recursive, for the few levels that a function adds.
@@ -140,7 +157,7 @@ impl Expr {
         if let Some(known) = moved.get(&self.address()) {
             return known.clone();
         }
-        let mut each = |operands: &[Expr]| -> Vec<Expr> {
+        let mut each = |operands: &[Expr]| -> Box<[Expr]> {
             operands.iter().map(|e| e.relocated_into(origin, moved)).collect()
         };
         let kind = match self.kind() {
@@ -148,12 +165,15 @@ impl Expr {
             Kind::Number(value) => Kind::Number(*value),
             Kind::Typed(dtype, value) => Kind::Typed(*dtype, *value),
             Kind::Op(op, operands) => Kind::Op(*op, each(operands)),
+            Kind::Logical(op, operands) => Kind::Logical(*op, each(operands)),
+            Kind::Power(of, exponent) => Kind::Power(of.relocated_into(origin, moved), *exponent),
             Kind::Matmul(a, b) => {
                 Kind::Matmul(a.relocated_into(origin, moved), b.relocated_into(origin, moved))
             }
-            Kind::Fused { parameters, args, body } => {
-                let (parameters, body) = (parameters.clone(), body.clone());
-                Kind::Fused { parameters, args: each(args), body }
+            Kind::Fused(fused) => {
+                let (parameters, body) = (fused.parameters.clone(), fused.body.clone());
+                let args = each(&fused.args).into_vec();
+                Kind::Fused(Box::new(Fused { parameters, args, body }))
             }
             Kind::Item(of, index) => Kind::Item(of.relocated_into(origin, moved), *index),
         };
@@ -166,10 +186,11 @@ impl Expr {
     /// `"x: f64"`, `"x: f32[n, d]"`, `"w: f32[d]"`, `"m: bool[..]"`.
     #[track_caller]
     pub fn input(declaration: impl Into<String>) -> Expr {
-        Expr::here(Kind::Input(declaration.into()))
+        Expr::here(Kind::Input(declaration.into().into()))
     }
 
-    /// A number. Operators take numbers as they are; this is for functions of an `Expr`.
+    /// A float. Operators take numbers as they are; this is for functions of an `Expr`.
+    /// An integer, which may meet integers too, is `Expr::from(2)`.
     #[track_caller]
     pub fn number(value: f64) -> Expr {
         Expr::here(Kind::Number(value.into()))
@@ -180,7 +201,7 @@ impl Expr {
     /// The number of operands is checked when the expression is compiled.
     #[track_caller]
     pub fn apply(op: Op, operands: Vec<Expr>) -> Expr {
-        Expr::here(Kind::Op(op, operands))
+        Expr::here(Kind::Op(op, operands.into()))
     }
 
     /// The matrix product, as NumPy's `matmul`: the last two axes multiply, those before
@@ -198,26 +219,37 @@ impl Expr {
 
     /// `self` to an integer power.
     ///
-    /// Exponents 1 to 8 are products by repeated squaring (at most `|n|/2` ULP), -1 is the
-    /// reciprocal, and all others are [`pow`](Expr::pow).
+    /// Of floats, exponents 1 to 8 are products by repeated squaring (at most `|n|/2` ULP), -1 is the
+    /// reciprocal, and all others are [`pow`](Expr::pow). Of integers, every power that is not
+    /// negative is such a product, which wraps around; 0 gives 1.
     #[track_caller]
-    pub fn powi(&self, exponent: i32) -> Expr {
-        let mul = |a: &Expr, b: &Expr| Expr::apply(Op::Mul, vec![a.clone(), b.clone()]);
-        let square = |a: &Expr| mul(a, a);
-        let here = Origin::Code(Location::caller());
-        let power = match exponent {
-            1 => self.clone(),
-            2 => square(self),
-            3 => mul(&square(self), self),
-            4 => square(&square(self)),
-            5 => mul(&square(&square(self)), self),
-            6 => mul(&square(&square(self)), &square(self)),
-            7 => mul(&mul(&square(&square(self)), &square(self)), self),
-            8 => square(&square(&square(self))),
-            -1 => self.recip(),
-            n => self.pow(f64::from(n)),
-        };
-        power.relocated(here, std::slice::from_ref(self))
+    pub fn powi(&self, exponent: impl Into<i64>) -> Expr {
+        Expr::here(Kind::Power(self.clone(), exponent.into()))
+    }
+
+    /// Whether both are true. Where one is a number, it counts as "not zero" (true for NaN), while
+    /// `&` of integers goes bit by bit.
+    #[track_caller]
+    pub fn logical_and(&self, b: impl Into<Expr>) -> Expr {
+        Expr::here(Kind::Logical(Op::And, [self.clone(), b.into()].into()))
+    }
+
+    /// Whether either is true, as in [`logical_and`](Expr::logical_and).
+    #[track_caller]
+    pub fn logical_or(&self, b: impl Into<Expr>) -> Expr {
+        Expr::here(Kind::Logical(Op::Or, [self.clone(), b.into()].into()))
+    }
+
+    /// Whether just one is true, as in [`logical_and`](Expr::logical_and).
+    #[track_caller]
+    pub fn logical_xor(&self, b: impl Into<Expr>) -> Expr {
+        Expr::here(Kind::Logical(Op::Xor, [self.clone(), b.into()].into()))
+    }
+
+    /// Whether it is not true, as in [`logical_and`](Expr::logical_and).
+    #[track_caller]
+    pub fn logical_not(&self) -> Expr {
+        Expr::here(Kind::Logical(Op::Not, [self.clone()].into()))
     }
 }
 

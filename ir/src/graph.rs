@@ -1,11 +1,12 @@
 //! The graph: a hash-consed arena of nodes in topological order.
 
 use crate::dtype::DType;
-use crate::error::Fault;
+use crate::error::{Fault, Origin};
+use crate::note::Note;
 use crate::number::Scalar;
 use crate::ops::{Op, Typing};
 use crate::product::ProductShapes;
-use crate::shape::{Dim, Shape};
+use crate::shape::{Dim, Shape, check_rank};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
@@ -144,9 +145,10 @@ pub struct Graph {
     /// Nodes of fused bodies.
     inside: usize,
     unbounded: bool,
+    notes: Vec<Note>,
 }
 
-/// Names of graphs do not count; names of inputs do.
+/// Names of graphs and notes do not count; names of inputs do.
 impl PartialEq for Graph {
     fn eq(&self, other: &Graph) -> bool {
         // Constants of two types may have the same bits.
@@ -172,7 +174,8 @@ impl Graph {
         Graph { name: name.into(), ..Graph::default() }
     }
 
-    /// An empty graph that may be of any size: a pass may make more of a graph than was given.
+    /// An empty graph that may be of any size, and takes any constant: a pass may make more of a graph
+    /// than was given, and computes numbers that nobody wrote.
     pub fn unbounded(name: impl Into<String>) -> Graph {
         Graph { unbounded: true, ..Graph::new(name) }
     }
@@ -233,13 +236,50 @@ impl Graph {
         }
     }
 
+    /// What its author should know about it, in the order in which it was written.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    pub(crate) fn notes_mut(&mut self) -> &mut [Note] {
+        &mut self.notes
+    }
+
+    /// Adds a note, once.
+    pub(crate) fn note(&mut self, note: Note) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// Places the notes that have none yet.
+    pub(crate) fn place_notes(&mut self, origin: Origin) {
+        let unplaced = self.notes.iter().rposition(|note| note.origin.is_some());
+        for note in &mut self.notes[unplaced.map_or(0, |last| last + 1)..] {
+            note.origin = Some(origin);
+        }
+    }
+
+    /// Takes over the notes of the graph that this one was made from.
+    pub fn with_notes_of(mut self, other: &Graph) -> Graph {
+        self.notes.clone_from(&other.notes);
+        self
+    }
+
     /// How many nodes are elementwise ops (outside of fused bodies).
     pub fn op_count(&self) -> usize {
         self.nodes.iter().filter(|node| matches!(node, Node::Op(..))).count()
     }
 
     /// Declares an input; the same name again must have the same type and shape.
+    ///
+    /// Fails where it has more than [`MAX_RANK`](crate::MAX_RANK) axes.
     pub fn input(&mut self, input: Input) -> Result<NodeId, Fault> {
+        let rank = input.dims.as_ref().map_or(0, Vec::len);
+        check_rank(rank).map_err(|reason| Fault::Declaration {
+            text: format!("{}: {}[{rank} axes]", input.name, input.dtype),
+            reason: reason.into(),
+        })?;
         if let Some(index) = self.inputs.iter().position(|known| known.name == input.name) {
             let first = &self.inputs[index];
             if *first != input {
@@ -261,9 +301,27 @@ impl Graph {
         self.push(Node::Input(index), dtype, shape)
     }
 
-    /// A constant, an `f64` or an `i64` converted to `dtype` as by [`Scalar::cast`].
+    /// A constant, an `f64` or an `i64`, rounded to `dtype`.
+    ///
+    /// Fails where the type does not have it: a float that is no integer, or is out of range, for one
+    /// of integers, and a finite number that would be infinite. One that becomes 0 is
+    /// [noted](Graph::notes). A bool is "not zero".
     pub fn constant(&mut self, dtype: DType, value: impl Into<Scalar>) -> Result<NodeId, Fault> {
-        let value = value.into().cast(dtype);
+        let written = value.into();
+        let value = written.cast(dtype);
+        if !self.unbounded {
+            if !fits(written, value) {
+                return Err(Fault::Number { value: written.to_string(), dtype });
+            }
+            if written.is_true() && !value.is_true() {
+                let message = format!("the number {written} is 0 in {dtype}");
+                let hint = match dtype {
+                    DType::F64 => "write 0",
+                    _ => "declare inputs of type f64, or write 0",
+                };
+                self.note(Note::new(message, hint));
+            }
+        }
         self.push(Node::Const(value.bits()), dtype, Shape::scalar())
     }
 
@@ -382,7 +440,7 @@ impl Graph {
             }
         }
         graph.outputs = self.outputs.iter().map(|old| new_ids[old]).collect();
-        graph
+        graph.with_notes_of(self)
     }
 
     /// A node of another graph with the same inputs, reading `operands` of this one.
@@ -433,6 +491,21 @@ impl Graph {
     }
 }
 
+/// Whether a type has a number, rounding aside; `value` is `written` converted to it.
+fn fits(written: Scalar, value: Scalar) -> bool {
+    match (written, value) {
+        (Scalar::Float(written), Scalar::Float(value)) => {
+            written.is_infinite() || value.is_finite() || written.is_nan()
+        }
+        (Scalar::Integer(_), Scalar::Float(value)) => value.is_finite(),
+        // 2^63 is cut to the largest integer, which as a float is 2^63 again.
+        (Scalar::Float(written), Scalar::Integer(value)) => {
+            value as f64 == written && written < 2f64.powi(63)
+        }
+        (Scalar::Integer(written), Scalar::Integer(value)) => written == value,
+    }
+}
+
 /// What an op takes that does not take these.
 fn what_it_takes(op: Op, dtypes: &[DType]) -> &'static str {
     let has = |is: fn(DType) -> bool| dtypes.iter().any(|&dtype| is(dtype));
@@ -444,6 +517,10 @@ fn what_it_takes(op: Op, dtypes: &[DType]) -> &'static str {
         }
         Typing::Logic => {
             "it takes bools, or integers of one type; make bools by a comparison or by bool(x)"
+        }
+        Typing::Float if op == Op::Pow && has(DType::is_integer) => {
+            "a power of integers has a literal exponent, not negative, as in x^3; convert with f32(x) \
+             for others; exclusive or is xor(a, b)"
         }
         Typing::Integer => "it takes integers of one type; convert with i32(x) or i64(x)",
         Typing::Select => "it takes a bool, then two operands of one type",

@@ -18,7 +18,7 @@ pub enum Typing {
     Number,
     /// Integers of one type give that type.
     Integer,
-    /// Floats or integers of one type give `bool`.
+    /// Floats or integers of one type, one or two, give `bool`.
     Compare,
     /// Bools give `bool`; integers of one type give that type.
     Logic,
@@ -124,7 +124,7 @@ macro_rules! for_each_op {
                 Sub sub Binary Number [0.5, 0.5] {} (NEG_INF, INF) = |a, b| a - b; i64::wrapping_sub, "`a - b`";
                 Mul mul Binary Number [0.5, 0.5] {COMMUTATIVE} (NEG_INF, INF) = |a, b| a * b; i64::wrapping_mul, "`a * b`";
                 Div div Binary Number [0.5, 0.5] {} (NEG_INF, INF) = |a, b| a / b; scalar::integer_quotient, "`a / b`; of integers the quotient rounded toward zero, 0 where `b` is 0";
-                Rem rem Binary Number [0.0, 0.0] {STEP} (NEG_INF, INF) = libm::fmod; scalar::integer_remainder, "`a % b`: the remainder of the quotient rounded toward zero, exact, with the sign of `a` (as Rust and C); of integers 0 where `b` is 0";
+                Rem rem Binary Number [0.0, 0.0] {STEP} (NEG_INF, INF) = libm::fmod; scalar::integer_remainder, "`a % b`: the remainder of the quotient rounded toward zero, exact, with the sign of `a` (as Rust and C, and NumPy's `fmod`; Python's is `modulo`); of integers 0 where `b` is 0";
                 And and Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != 0.0 && b != 0.0); |a, b| a & b, "`a & b`: logical and; of integers bit by bit";
                 Or or Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != 0.0 || b != 0.0); |a, b| a | b, "`a | b`: logical or; of integers bit by bit";
                 Xor xor Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != b); |a, b| a ^ b, "Exclusive or, `a ^ b` in Rust; of integers bit by bit";
@@ -132,6 +132,8 @@ macro_rules! for_each_op {
                 Shr shr Binary Integer [0.0, 0.0] {} (NEG_INF, INF) = |a, b| (a / b.exp2()).floor(); |a, by| a >> by, "The integer `a` shifted right, `a >> b` in Rust, its sign kept, by `b` modulo its width";
             }
             methods {
+                FloorDiv floordiv Binary Number [0.5, 0.5] {STEP} (NEG_INF, INF) = scalar::floor_quotient; scalar::integer_floor_quotient, "`a // b` in text: the quotient rounded down (as Python and NumPy), of floats the exact one; of integers 0 where `b` is 0";
+                Modulo modulo Binary Number [0.5, 0.5] {STEP} (NEG_INF, INF) = scalar::floor_remainder; scalar::integer_floor_remainder, "The remainder of `floordiv`, with the sign of `b` (as Python's `%` and NumPy's `mod`); of integers 0 where `b` is 0";
                 Abs abs Unary Number [0.0, 0.0] {EVEN} (0.0, INF) = f64::abs; i64::wrapping_abs, "The magnitude: the sign bit cleared";
                 Sign sign Unary Number [0.0, 0.0] {ODD | MONOTONE | STEP} (-1.0, 1.0) = scalar::sign; i64::signum, "-1, 1, or the zero or NaN given";
                 Floor floor Unary Float [0.0, 0.0] {MONOTONE | STEP} (NEG_INF, INF) = f64::floor, "The largest integer not above";
@@ -167,9 +169,9 @@ macro_rules! for_each_op {
                 Erf erf Unary Float [0.96, 1.2; 3.74, 1.2] {ODD | MONOTONE} (-1.0, 1.0) = libm::erf, "The error function";
                 Erfc erfc Unary Float [1.9, 2.45] {} (0.0, 2.0) = libm::erfc, "`1 - erf(a)`, accurate in the tail";
                 Normcdf normcdf Unary Float [1.91, 2.2] {} (0.0, 1.0) = scalar::normcdf, "`Φ(a) = (1 + erf(a / √2)) / 2`, the normal distribution function, accurate in both tails";
-                ToU8 u8 Unary Cast(DType::U8) [0.0, 0.0] {} (NEG_INF, INF) = |a| DType::U8.round(a), "Converted to `u8`: cut toward zero, saturating, 0 for NaN; a bool is 1 or 0";
-                ToI32 i32 Unary Cast(DType::I32) [0.0, 0.0] {} (NEG_INF, INF) = |a| DType::I32.round(a), "Converted to `i32`: cut toward zero, saturating, 0 for NaN; a bool is 1 or 0";
-                ToI64 i64 Unary Cast(DType::I64) [0.0, 0.0] {} (NEG_INF, INF) = |a| DType::I64.round(a), "Converted to `i64`: cut toward zero, saturating, 0 for NaN; a bool is 1 or 0";
+                ToU8 u8 Unary Cast(DType::U8) [0.0, 0.0] {} (NEG_INF, INF) = |a| DType::U8.round(a), "Converted to `u8`: a float is cut toward zero and saturates, NaN giving 0; an integer wraps around; a bool is 1 or 0";
+                ToI32 i32 Unary Cast(DType::I32) [0.0, 0.0] {} (NEG_INF, INF) = |a| DType::I32.round(a), "Converted to `i32`: a float is cut toward zero and saturates, NaN giving 0; an integer wraps around; a bool is 1 or 0";
+                ToI64 i64 Unary Cast(DType::I64) [0.0, 0.0] {} (NEG_INF, INF) = |a| DType::I64.round(a), "Converted to `i64`: a float is cut toward zero and saturates, NaN giving 0; an integer wraps around; a bool is 1 or 0";
                 ToF16 f16 Unary Cast(DType::F16) [0.5, 0.5] {ODD | MONOTONE} (NEG_INF, INF) = |a| DType::F16.round(a), "Converted to `f16`, rounded to nearest even; a bool is 1 or 0";
                 ToBF16 bf16 Unary Cast(DType::BF16) [0.5, 0.5] {ODD | MONOTONE} (NEG_INF, INF) = |a| DType::BF16.round(a), "Converted to `bf16`, rounded to nearest even; a bool is 1 or 0";
                 ToF32 f32 Unary Cast(DType::F32) [0.5, 0.5] {ODD | MONOTONE} (NEG_INF, INF) = |a| f64::from(a as f32), "Converted to `f32`, rounded to nearest even; a bool is 1 or 0";
@@ -187,6 +189,9 @@ macro_rules! for_each_op {
                 Ge ge Binary Compare [0.0, 0.0] {} (0.0, 1.0) = |a, b| truth(a >= b), "`a >= b`; false on NaN";
                 Eq eq Binary Compare [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a == b), "`a == b`; false on NaN";
                 Ne ne Binary Compare [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != b), "`a != b`; true on NaN";
+                IsNan isnan Unary Compare [0.0, 0.0] {} (0.0, 1.0) = |a| truth(a.is_nan()), "Whether it is NaN; an integer never is";
+                IsInf isinf Unary Compare [0.0, 0.0] {EVEN} (0.0, 1.0) = |a| truth(a.is_infinite()), "Whether it is an infinity, of either sign; an integer never is";
+                IsFinite isfinite Unary Compare [0.0, 0.0] {EVEN} (0.0, 1.0) = |a| truth(a.is_finite()), "Whether it is neither NaN nor infinite; an integer always is";
                 Select select Ternary Select [0.0, 0.0] {} (NEG_INF, INF) = |m, a, b| if m != 0.0 { a } else { b }, "The second operand where the first is true, else the third";
                 Fma fma Ternary Float [0.5, 0.5] {} (NEG_INF, INF) = f64::mul_add, "`a*b + c`, rounded once";
                 Clamp clamp Ternary Number [0.0, 0.0] {} (NEG_INF, INF) = |a, lo, hi| scalar::minimum(scalar::maximum(a, lo), hi); |a, lo, hi| a.max(lo).min(hi), "`min(max(a, lo), hi)`; NaN if any is";
@@ -330,6 +335,10 @@ impl Op {
             let [a, b, c] = [operands[0] as f32, operands[1] as f32, operands[2] as f32];
             return f64::from(a.mul_add(b, c));
         }
+        // Where a quotient is rounded depends on how many digits there are.
+        if self == Op::FloorDiv && dtype == DType::F32 {
+            return dtype.round(scalar::floor_quotient_f32(operands[0], operands[1]));
+        }
         let exact = match (self.info().reference, operands) {
             (Reference::Unary(f), &[a]) => f(a),
             (Reference::Binary(f), &[a, b]) => f(a, b),
@@ -384,10 +393,15 @@ impl Op {
         if let Some(value) = self.eval_integers(dtype, integers) {
             return Scalar::Integer(value);
         }
-        // Of two integers their order is that of their difference's sign.
-        let &[a, b] = integers else { panic!("{} takes no integers", self.name()) };
-        let order = i64::from(a > b) - i64::from(a < b);
-        Scalar::Float(self.eval(DType::F64, &[order as f64, 0.0]))
+        // What compares two integers sees their order, what tests one that it is finite.
+        Scalar::Float(match *integers {
+            [a] => self.eval(DType::F64, &[a as f64]),
+            [a, b] => {
+                let order = i64::from(a > b) - i64::from(a < b);
+                self.eval(DType::F64, &[order as f64, 0.0])
+            }
+            _ => panic!("{} takes no integers", self.name()),
+        })
     }
 }
 
@@ -462,6 +476,12 @@ mod tests {
         assert_eq!(at(Op::Div, DType::I64, &[7, 0]), 0);
         assert_eq!(at(Op::Rem, DType::U8, &[7, 0]), 0);
         assert_eq!(at(Op::Sub, DType::U8, &[3, 5]), 254);
+        assert_eq!(at(Op::FloorDiv, DType::I32, &[least, -1]), least);
+        assert_eq!(at(Op::FloorDiv, DType::I64, &[-7, 2]), -4);
+        assert_eq!(at(Op::Modulo, DType::I64, &[-7, 2]), 1);
+        assert_eq!(at(Op::Modulo, DType::I64, &[7, -2]), -1);
+        assert_eq!(at(Op::FloorDiv, DType::U8, &[7, 0]), 0);
+        assert_eq!(at(Op::Modulo, DType::I64, &[-7, 0]), 0);
         assert_eq!(at(Op::Neg, DType::U8, &[1]), 255);
         assert_eq!(at(Op::Not, DType::U8, &[1]), 254);
         assert_eq!(at(Op::Abs, DType::I32, &[least]), least);

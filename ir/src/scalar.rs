@@ -33,6 +33,67 @@ pub(crate) fn integer_remainder(a: i64, b: i64) -> i64 {
     if b == 0 { 0 } else { a.wrapping_rem(b) }
 }
 
+/// The quotient rounded down; 0 for a zero divisor.
+pub(crate) fn integer_floor_quotient(a: i64, b: i64) -> i64 {
+    let quotient = integer_quotient(a, b);
+    if rest_is_opposite(a, b) { quotient - 1 } else { quotient }
+}
+
+/// The remainder of [`integer_floor_quotient`], with the sign of `b`; 0 for a zero divisor.
+pub(crate) fn integer_floor_remainder(a: i64, b: i64) -> i64 {
+    let rest = integer_remainder(a, b);
+    if rest_is_opposite(a, b) { rest + b } else { rest }
+}
+
+/// Whether the quotient rounded toward zero was rounded up.
+fn rest_is_opposite(a: i64, b: i64) -> bool {
+    let rest = integer_remainder(a, b);
+    rest != 0 && (rest < 0) != (b < 0)
+}
+
+/// The quotient of `f64` rounded down, as [`floor_quotient_within`].
+pub(crate) fn floor_quotient(a: f64, b: f64) -> f64 {
+    floor_quotient_within(a, b, 2f64.powi(53))
+}
+
+/// The quotient of two `f32` rounded down, to be rounded to `f32`.
+pub(crate) fn floor_quotient_f32(a: f64, b: f64) -> f64 {
+    floor_quotient_within(a, b, 2f64.powi(24))
+}
+
+/// The exact quotient rounded down; beyond `limit`, from which on all floats are integers, the
+/// quotient itself. Special cases are NumPy's: NaN for infinite `a`, infinite for finite `a` over 0,
+/// -1 for what is finite over an infinity of the other sign.
+fn floor_quotient_within(a: f64, b: f64, limit: f64) -> f64 {
+    let quotient = a / b;
+    if b == 0.0 || quotient.is_nan() {
+        return quotient;
+    }
+    if a.is_infinite() {
+        return f64::NAN;
+    }
+    if quotient.abs() > limit {
+        return quotient;
+    }
+    let whole = quotient.floor();
+    // The quotient may have been rounded up to an integer: then this much is left, on the wrong
+    // side of 0. Of a zero quotient all is left, and 0 times an infinity would be NaN.
+    let rest = if whole == 0.0 { a } else { (-whole).mul_add(b, a) };
+    if rest != 0.0 && (rest < 0.0) != (b < 0.0) { whole - 1.0 } else { whole }
+}
+
+/// The remainder of [`floor_quotient`]: exact, but where `b` must be added to it, which rounds once.
+pub(crate) fn floor_remainder(a: f64, b: f64) -> f64 {
+    let rest = libm::fmod(a, b);
+    if rest == 0.0 {
+        0f64.copysign(b)
+    } else if (rest < 0.0) != (b < 0.0) {
+        rest + b
+    } else {
+        rest
+    }
+}
+
 /// The normal distribution function, `erfc(-a / √2) / 2`.
 ///
 /// What `t = -a / √2` loses to rounding is put back, for in the tail it counts `t^2` times.

@@ -6,6 +6,11 @@ use std::sync::Arc;
 /// The number of axes that an array may have; NumPy's limit.
 pub const MAX_RANK: usize = 64;
 
+/// The error is a reason.
+pub(crate) fn check_rank(rank: usize) -> Result<(), &'static str> {
+    if rank > MAX_RANK { Err("it has over 64 axes") } else { Ok(()) }
+}
+
 /// The size of an axis: known, or a name that is bound when the kernel is called.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dim {

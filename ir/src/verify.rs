@@ -3,7 +3,7 @@
 use crate::declaration::{RESERVED, is_name};
 use crate::graph::{Graph, Node, NodeId};
 use crate::number::Scalar;
-use crate::shape::Shape;
+use crate::shape::{Shape, check_rank};
 use std::collections::HashSet;
 
 /// Checks the invariants of a graph; the error tells which node breaks which.
@@ -59,6 +59,8 @@ fn inputs(graph: &Graph) -> Result<(), String> {
         if !names.insert(&input.name) {
             return Err(format!("input {}: the name exists twice", input.name));
         }
+        let rank = input.dims.as_ref().map_or(0, Vec::len);
+        check_rank(rank).map_err(|reason| format!("input {}: {reason}", input.name))?;
     }
     Ok(())
 }
@@ -151,7 +153,7 @@ mod tests {
     use crate::dtype::DType;
     use crate::graph::{Args, Graph, Node, NodeId};
     use crate::ops::Op;
-    use crate::shape::Shape;
+    use crate::shape::{Dim, Shape};
     use crate::text::parse;
     use std::sync::Arc;
 
@@ -199,6 +201,7 @@ mod tests {
         fails("the name exists twice", |g| g.parts_mut().0[1].name = "x".into());
         fails("cannot write this name", |g| g.parts_mut().0[1].name = "two words".into());
         fails("cannot write this name", |g| g.parts_mut().0[1].name = "let".into());
+        fails("over 64 axes", |g| g.parts_mut().0[1].dims = Some(vec![Dim::Size(1); 65]));
         fails("does not come before it", |g| {
             let id = select(g);
             set(g, id, Node::Op(Op::Exp, Args::new(&[id])));

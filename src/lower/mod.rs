@@ -196,6 +196,8 @@ fn lower_op(
         Op::Mul => b.mul(x, y),
         Op::Div => b.div(x, y),
         Op::Rem => math::rem::rem(b, x, y),
+        Op::FloorDiv => math::floor::floordiv(b, x, y),
+        Op::Modulo => math::floor::modulo(b, x, y),
         Op::And => b.and(x, y),
         Op::Or => b.or(x, y),
         Op::Xor => b.xor(x, y),
@@ -263,6 +265,9 @@ fn lower_op(
         Op::Ne => compared(b, Builder::ne, x, y),
         // It says over which domain a value is repeated, and no more.
         Op::Select if y == z => y,
+        Op::IsNan => math::basic::is_nan(b, x),
+        Op::IsInf => math::basic::is_infinite(b, x),
+        Op::IsFinite => math::basic::is_finite(b, x),
         Op::Select => {
             let lanes = b.ty(y);
             let mask = b.resize_mask(x, lanes);

@@ -107,6 +107,21 @@ fn version_and_help() {
     insta::assert_snapshot!("help", help.replace(&emitters, "auto, ..."));
 }
 
+#[test]
+fn notes_are_told_beside_the_result() {
+    let desk = Desk::new();
+    desk.save("x.npy", &ndarray::array![1f32, 2.0]);
+    let run: &[&str] = &["run", "x + x*1e-60", "-i", "x=x.npy", "-o", "y.npy"];
+    for args in [run, &["explain", "x + x*1e-60"]] {
+        let output = desk.output(args);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{told}");
+        assert!(told.starts_with("note: KERNEL:1:5: the number 1e-60 is 0 in f32\n"), "{told}");
+        assert_eq!(told.matches("note").count(), 1);
+    }
+    assert_eq!(desk.load::<f32>("y.npy"), ndarray::array![1f32, 2.0].into_dyn());
+}
+
 #[cfg(unix)]
 #[test]
 fn a_reader_that_leaves_is_no_failure() {

@@ -45,6 +45,19 @@ impl TextError {
         }
     }
 
+    /// Whether `symbol` stands before the bytes at fault, in their line.
+    pub(super) fn is_after(&self, symbol: &str, text: &str) -> bool {
+        let before = &text[..self.span().start];
+        let line = before.rfind('\n').map_or(before, |newline| &before[newline..]);
+        // What is behind a comment is none.
+        line.contains(symbol) && !line.contains('#')
+    }
+
+    pub(super) fn with_hint(mut self, hint: &str) -> TextError {
+        self.mistake.0.hint = Some(hint.to_string());
+        self
+    }
+
     /// The bytes at fault.
     pub fn span(&self) -> Range<usize> {
         self.mistake.0.span.clone()
@@ -99,9 +112,11 @@ impl std::error::Error for TextError {}
 fn excerpt(line: &str, span: Range<usize>) -> [String; 2] {
     const BEFORE: usize = 60;
     const AFTER: usize = 60;
-    let before: Vec<char> = line[..span.start].chars().collect();
-    let mut at: Vec<char> = line[span.clone()].chars().collect();
-    let mut after: Vec<char> = line[span.end..].chars().collect();
+    // A line may be as long as the text: no more of it is held than is shown.
+    let mut before: Vec<char> = line[..span.start].chars().rev().take(BEFORE + 1).collect();
+    before.reverse();
+    let mut at: Vec<char> = line[span.clone()].chars().take(AFTER + 1).collect();
+    let mut after: Vec<char> = line[span.end..].chars().take(AFTER + 1).collect();
     if at.is_empty() {
         // What is missing is missing before the next character, or before the end of the line.
         at.push(if after.is_empty() { ' ' } else { after.remove(0) });

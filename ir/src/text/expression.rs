@@ -1,11 +1,14 @@
 //! Expressions: operators by precedence, calls, names and numbers.
+//!
+//! One loop over operands and what follows them. What is open waits on a stack of its own, so that
+//! neither nesting nor levels of operators need any of the thread's.
 
 use super::cursor::{Parsed, origin};
 use super::error::{Mistake, plural};
-use super::grammar::{Level, Operator, operator_of_symbol};
-use super::lexer::{TokenKind, quoted};
-use super::parser::Parser;
-use super::suggest;
+use super::grammar::{Level, Meaning, Operator, operator_of_symbol};
+use super::lexer::{Token, TokenKind, quoted};
+use super::parser::{FusedHead, Parser};
+use super::{suggest, words};
 use crate::derived::Derived;
 use crate::dtype::DType;
 use crate::expr::{Expr, Kind};
@@ -13,35 +16,249 @@ use crate::number::{Number, Scalar};
 use crate::ops::Op;
 use std::ops::Range;
 
+/// What waits for the operand that is read next.
+enum Waiting<'t> {
+    /// `(`.
+    Group(Token<'t>),
+    Call(Box<Call<'t>>),
+    /// A parameter of a fused kernel and `=`.
+    Fused(Box<FusedHead<'t>>),
+    Sign(Sign, usize),
+    /// A left operand, where it starts, and its operator.
+    Infix(Expr, usize, &'static Operator),
+    /// The base of a power, and where it starts.
+    Power(Expr, usize),
+}
+
+#[derive(Clone, Copy)]
+enum Sign {
+    Plus,
+    Minus,
+    /// `!` or `~`.
+    Flip,
+    /// The word `not`.
+    Not,
+}
+
+impl Sign {
+    fn level(self) -> Level {
+        match self {
+            Sign::Plus | Sign::Minus | Sign::Flip => Level::Unary,
+            Sign::Not => Level::Not,
+        }
+    }
+}
+
+/// A function, and the arguments so far.
+struct Call<'t> {
+    name: &'t str,
+    span: Range<usize>,
+    open: Token<'t>,
+    function: Function,
+    args: Vec<Expr>,
+}
+
+#[derive(Clone, Copy)]
+enum Function {
+    Op(Op),
+    Derived(&'static Derived),
+    Logical(Op),
+    Matmul,
+}
+
+/// An expression and the byte that it starts at.
+type Operand = (Expr, usize);
+
+/// What comes after an operand.
+enum Next {
+    /// An operator or a comma: another operand.
+    Operand,
+    /// The end of a group or a call, which is an operand itself.
+    Closed(Operand),
+    /// Nothing of this expression.
+    Done(Expr),
+}
+
 impl<'t> Parser<'t> {
     pub(super) fn expression(&mut self) -> Parsed<Expr> {
-        self.nested(Parser::operations)
+        let mut stack: Vec<Waiting<'t>> = Vec::new();
+        self.enter()?;
+        loop {
+            let Some(mut operand) = self.operand(&mut stack)? else { continue };
+            loop {
+                match self.after(&mut stack, operand)? {
+                    Next::Operand => break,
+                    Next::Closed(closed) => operand = closed,
+                    Next::Done(expr) => {
+                        self.leave();
+                        return Ok(expr);
+                    }
+                }
+            }
+        }
     }
 
-    /// Operands with operators between them. A loop, so that levels of operators need no stack.
-    fn operations(&mut self) -> Parsed<Expr> {
-        // Left operands, where they start, and their operators, each tighter than the one before.
-        let mut waiting: Vec<(Expr, usize, &Operator)> = Vec::new();
-        loop {
-            let mut start = self.cursor.token().span.start;
-            let mut operand = self.unary()?;
-            let next = operator_of_symbol(self.cursor.token().text);
-            let comes_first = |operator: &Operator| next.is_none_or(|n| n.level <= operator.level);
-            while let Some((left, left_start, operator)) =
-                waiting.pop_if(|(.., operator)| comes_first(operator))
-            {
-                if operator.level == Level::Compare
-                    && next.is_some_and(|n| n.level == operator.level)
-                {
-                    let mistake = self.cursor.unexpected("comparisons do not chain");
-                    return Err(mistake.hint("write `(a < b) & (b < c)`"));
-                }
-                start = left_start;
-                operand = self.operation(operator, left, operand, start)?;
+    /// An operand, or `None` where something was opened that has one.
+    fn operand(&mut self, stack: &mut Vec<Waiting<'t>>) -> Parsed<Option<Operand>> {
+        let start = self.cursor.token().span.start;
+        match self.cursor.token().kind {
+            TokenKind::Symbol("(") => {
+                self.enter()?;
+                stack.push(Waiting::Group(self.cursor.token().clone()));
+                self.cursor.advance();
+                Ok(None)
             }
-            let Some(next) = next else { return Ok(operand) };
+            TokenKind::Symbol(symbol @ ("-" | "+" | "!" | "~")) => {
+                // `-2f32` is a number, not the negation of one.
+                if symbol == "-"
+                    && let Some(number) = self.negative_number(start)?
+                {
+                    return Ok(Some((number, start)));
+                }
+                let sign = match symbol {
+                    "-" => Sign::Minus,
+                    "+" => Sign::Plus,
+                    _ => Sign::Flip,
+                };
+                self.sign(stack, sign, start).map(|()| None)
+            }
+            TokenKind::Word("not") => {
+                let fits = match stack.last() {
+                    Some(Waiting::Infix(.., operator)) => operator.level < Level::Not,
+                    Some(Waiting::Sign(sign, _)) => sign.level() <= Level::Not,
+                    Some(Waiting::Power(..)) => false,
+                    Some(Waiting::Group(_) | Waiting::Call(_) | Waiting::Fused(_)) | None => true,
+                };
+                if !fits {
+                    return Err(self.cursor.expected("an expression"));
+                }
+                self.sign(stack, Sign::Not, start).map(|()| None)
+            }
+            TokenKind::Word("fused") => {
+                let head = self.fused_head()?;
+                let value = self.fused_parameters(stack, head, true)?;
+                Ok(value.map(|value| (value, start)))
+            }
+            TokenKind::Word(name) if self.cursor.ahead(1).is("(") && !is_constant(name) => {
+                Ok(self.open_call(stack, name)?.map(|value| (value, start)))
+            }
+            _ => self.atom().map(|value| Some((value, start))),
+        }
+    }
+
+    fn sign(&mut self, stack: &mut Vec<Waiting<'t>>, sign: Sign, start: usize) -> Parsed<()> {
+        self.charge(1)?;
+        stack.push(Waiting::Sign(sign, start));
+        self.cursor.advance();
+        Ok(())
+    }
+
+    /// What follows an operand. What waits for it takes it, the tightest first.
+    fn after(
+        &mut self,
+        stack: &mut Vec<Waiting<'t>>,
+        (mut operand, mut start): Operand,
+    ) -> Parsed<Next> {
+        if self.cursor.token().is("^") || self.cursor.token().is("**") {
+            self.charge(1)?;
             self.cursor.advance();
-            waiting.push((operand, start, next));
+            if let Some(exponent) = self.integer_exponent()? {
+                let kind = Kind::Power(operand, exponent);
+                return Ok(Next::Closed((Expr::new(kind, self.cursor.origin_from(start)), start)));
+            }
+            self.enter()?;
+            stack.push(Waiting::Power(operand, start));
+            return Ok(Next::Operand);
+        }
+        let next = match self.cursor.token().kind {
+            TokenKind::Symbol(_) | TokenKind::Word(_) => {
+                operator_of_symbol(self.cursor.token().text)
+            }
+            _ => None,
+        };
+        let comes_first = |level: Level| next.is_none_or(|next| next.level <= level);
+        let takes = |waiting: &mut Waiting<'t>| match waiting {
+            Waiting::Group(_) | Waiting::Call(_) | Waiting::Fused(_) => false,
+            Waiting::Power(..) => true,
+            Waiting::Sign(sign, _) => comes_first(sign.level()),
+            Waiting::Infix(.., operator) => comes_first(operator.level),
+        };
+        while let Some(waiting) = stack.pop_if(takes) {
+            let kind = match waiting {
+                Waiting::Power(base, left_start) => {
+                    self.leave();
+                    start = left_start;
+                    Kind::Op(Op::Pow, [base, operand].into())
+                }
+                Waiting::Sign(sign, sign_start) => {
+                    start = sign_start;
+                    match sign {
+                        Sign::Plus => continue,
+                        Sign::Minus => Kind::Op(Op::Neg, [operand].into()),
+                        Sign::Flip => Kind::Op(Op::Not, [operand].into()),
+                        Sign::Not => Kind::Logical(Op::Not, [operand].into()),
+                    }
+                }
+                Waiting::Infix(left, left_start, operator) => {
+                    let chains = next.is_some_and(|next| next.level == Level::Compare);
+                    if operator.level == Level::Compare && chains {
+                        let mistake = self.cursor.unexpected("comparisons do not chain");
+                        return Err(mistake.hint("write `(a < b) & (b < c)`"));
+                    }
+                    start = left_start;
+                    self.operation(operator, left, operand, start)?
+                }
+                Waiting::Group(_) | Waiting::Call(_) | Waiting::Fused(_) => {
+                    unreachable!("these are closed below")
+                }
+            };
+            operand = Expr::new(kind, self.cursor.origin_from(start));
+        }
+        if let Some(next) = next {
+            self.charge(1)?;
+            self.cursor.advance();
+            stack.push(Waiting::Infix(operand, start, next));
+            return Ok(Next::Operand);
+        }
+        self.close(stack, operand)
+    }
+
+    /// What ends after an operand that no operator follows.
+    fn close(&mut self, stack: &mut Vec<Waiting<'t>>, operand: Expr) -> Parsed<Next> {
+        match stack.pop() {
+            Some(Waiting::Group(open)) => {
+                if self.cursor.token().is(",") {
+                    let hint = "a tuple stands only at the end of a kernel";
+                    return Err(self.cursor.expected("`)`").hint(hint));
+                }
+                self.cursor.expect_closing(")", &open)?;
+                self.leave();
+                Ok(Next::Closed((operand, open.span.start)))
+            }
+            Some(Waiting::Call(mut call)) => {
+                call.args.push(operand);
+                if self.cursor.eat(",") && !self.cursor.token().is(")") {
+                    stack.push(Waiting::Call(call));
+                    return Ok(Next::Operand);
+                }
+                if self.cursor.token().is("=") {
+                    let hint =
+                        "arguments have no names: they stand in order, as in `clamp(x, 0, 1)`";
+                    return Err(self.cursor.expected("`)`").hint(hint));
+                }
+                let start = call.span.start;
+                self.close_call(*call).map(|value| Next::Closed((value, start)))
+            }
+            Some(Waiting::Fused(mut head)) => {
+                head.args.push(operand);
+                let start = head.start;
+                let more = self.cursor.eat(",");
+                Ok(match self.fused_parameters(stack, head, more)? {
+                    Some(value) => Next::Closed((value, start)),
+                    None => Next::Operand,
+                })
+            }
+            _ => Ok(Next::Done(operand)),
         }
     }
 
@@ -51,131 +268,103 @@ impl<'t> Parser<'t> {
         left: Expr,
         right: Expr,
         start: usize,
-    ) -> Parsed<Expr> {
-        let kind = match operator.op {
-            Some(op) => Kind::Op(op, vec![left, right]),
-            None if self.scope.fused => return Err(self.not_elementwise(start, "a matmul")),
-            None => Kind::Matmul(left, right),
-        };
-        Ok(Expr::new(kind, self.cursor.origin_from(start)))
+    ) -> Parsed<Kind> {
+        Ok(match operator.meaning {
+            Meaning::Op(op) => Kind::Op(op, [left, right].into()),
+            Meaning::Logical(op) => Kind::Logical(op, [left, right].into()),
+            Meaning::Matmul if self.scope.fused => {
+                return Err(self.not_elementwise(start, "a matmul"));
+            }
+            Meaning::Matmul => Kind::Matmul(left, right),
+        })
     }
 
-    /// Signs, then a power. A loop, so that many signs need no stack.
-    fn unary(&mut self) -> Parsed<Expr> {
-        let mut signs = Vec::new();
-        loop {
-            let op = match self.cursor.token() {
-                token if token.is("-") => Op::Neg,
-                token if token.is("!") => Op::Not,
-                _ => break,
-            };
-            signs.push((op, self.cursor.token().span.start));
-            self.cursor.advance();
+    /// Parameters of a fused kernel, its body, and its one value; `None` where an argument comes
+    /// first.
+    fn fused_parameters(
+        &mut self,
+        stack: &mut Vec<Waiting<'t>>,
+        mut head: Box<FusedHead<'t>>,
+        more: bool,
+    ) -> Parsed<Option<Expr>> {
+        if more && self.read_parameters(&mut head)? {
+            stack.push(Waiting::Fused(head));
+            return Ok(None);
         }
-        let mut expr = match signs.last() {
-            // `-2f32` is a number, not the negation of one.
-            Some((Op::Neg, start)) => match self.negative_number(*start)? {
-                Some(number) => {
-                    signs.pop();
-                    number
-                }
-                None => self.power()?,
-            },
-            _ => self.power()?,
-        };
-        for (op, start) in signs.into_iter().rev() {
-            expr = Expr::new(Kind::Op(op, vec![expr]), self.cursor.origin_from(start));
+        let start = head.start;
+        let mut values = self.fused_body(*head)?;
+        if values.len() == 1 {
+            return Ok(Some(values.remove(0)));
         }
-        Ok(expr)
+        let names: Vec<String> = (0..values.len()).map(|i| format!("t{i}")).collect();
+        let span = start..self.cursor.previous_end();
+        let mistake = Mistake::new(span, format!("this fused kernel has {} results", values.len()));
+        Err(mistake.hint(format!("name them: `let ({}) = fused(..) {{..}};`", names.join(", "))))
     }
 
     /// A number after a minus, unless it is the base of a power.
     fn negative_number(&mut self, start: usize) -> Parsed<Option<Expr>> {
-        let TokenKind::Number { number, dtype: Some(dtype) } = self.cursor.token().kind else {
+        let TokenKind::Number { number, dtype: Some(dtype) } = self.cursor.ahead(1).kind else {
             return Ok(None);
         };
-        if self.cursor.ahead(1).is("^") {
+        if ["^", "**"].iter().any(|power| self.cursor.ahead(2).is(power)) {
             return Ok(None);
         }
-        let span = start..self.cursor.token().span.end;
-        self.cursor.advance();
+        let span = start..self.cursor.ahead(1).span.end;
+        (0..2).for_each(|_| self.cursor.advance());
+        self.charge(1)?;
         typed_number(dtype, -number, span).map(Some)
     }
 
-    fn power(&mut self) -> Parsed<Expr> {
-        let start = self.cursor.token().span.start;
-        let base = self.primary()?;
-        if !self.cursor.eat("^") {
-            return Ok(base);
-        }
-        if let Some(exponent) = self.integer_exponent() {
-            let power = base.powi(exponent);
-            return Ok(power.relocated(self.cursor.origin_from(start), &[base]));
-        }
-        let exponent = self.nested(Parser::unary)?;
-        Ok(Expr::new(Kind::Op(Op::Pow, vec![base, exponent]), self.cursor.origin_from(start)))
-    }
-
     /// `3` or `-3`, unless it is itself the base of a power.
-    fn integer_exponent(&mut self) -> Option<i32> {
+    fn integer_exponent(&mut self) -> Parsed<Option<i64>> {
         let sign = usize::from(self.cursor.token().is("-"));
-        let number = self.cursor.ahead(sign);
-        let magnitude: i32 = match number.kind {
-            TokenKind::Number { dtype: None, .. } => number.text.parse().ok()?,
-            _ => return None,
+        let number = match self.cursor.ahead(sign).kind {
+            TokenKind::Number { number, dtype: None } => number.integer(),
+            TokenKind::Bits(bits) => i64::try_from(bits).ok(),
+            _ => None,
         };
-        if self.cursor.ahead(sign + 1).is("^") {
-            return None;
+        let Some(magnitude) = number else { return Ok(None) };
+        if sign == 1 {
+            // There may be one more token than is looked at.
+            let after = self.cursor.ahead(2);
+            if after.is("^") || after.is("**") {
+                return Ok(None);
+            }
+        } else if self.cursor.ahead(1).is("^") || self.cursor.ahead(1).is("**") {
+            return Ok(None);
         }
         (0..=sign).for_each(|_| self.cursor.advance());
-        Some(if sign == 1 { -magnitude } else { magnitude })
+        Ok(Some(if sign == 1 { -magnitude } else { magnitude }))
     }
 
-    fn primary(&mut self) -> Parsed<Expr> {
+    /// A number, a constant or a name.
+    fn atom(&mut self) -> Parsed<Expr> {
         let token = self.cursor.token().clone();
         let written_here = |kind| Expr::new(kind, origin(&token.span));
-        match token.kind {
-            TokenKind::Number { number, dtype } => {
+        let kind = match token.kind {
+            TokenKind::Number { number, dtype: None } => Kind::Number(number),
+            TokenKind::Number { number, dtype: Some(dtype) } => {
+                self.charge(1)?;
                 self.cursor.advance();
-                match dtype {
-                    None => Ok(written_here(Kind::Number(number))),
-                    Some(dtype) => typed_number(dtype, number, token.span),
-                }
+                return typed_number(dtype, number, token.span);
             }
-            TokenKind::Symbol("(") => {
-                let open = self.cursor.position();
+            TokenKind::Bits(bits) => Kind::Number(i128::from(bits).into()),
+            TokenKind::Word("let" | "kernel") => {
+                return Err(self.cursor.expected("an expression"));
+            }
+            TokenKind::Word(word) if is_constant(word) => constant(word),
+            TokenKind::Word(name) => {
                 self.cursor.advance();
-                let inner = self.expression()?;
-                if self.cursor.token().is(",") {
-                    let hint = "a tuple stands only at the end of a kernel";
-                    return Err(self.cursor.expected("`)`").hint(hint));
-                }
-                self.cursor.expect_closing(")", open)?;
-                Ok(inner)
+                return self.name(name, token.span);
             }
-            TokenKind::Word(word) => match word {
-                "inf" | "nan" | "true" | "false" => {
-                    self.cursor.advance();
-                    Ok(written_here(match word {
-                        "inf" => Kind::Number(f64::INFINITY.into()),
-                        "nan" => Kind::Number(f64::NAN.into()),
-                        _ => Kind::Typed(DType::Bool, f64::from(word == "true").into()),
-                    }))
-                }
-                "fused" => self.single_fused(),
-                "let" | "kernel" => Err(self.cursor.expected("an expression")),
-                _ if self.cursor.ahead(1).is("(") => self.call(word),
-                _ => {
-                    self.cursor.advance();
-                    self.name(word, token.span)
-                }
-            },
-            TokenKind::Bits(_) => {
-                let hint = "write it in decimals, or the bits of a number as bits32(0x7fc00001)";
-                Err(self.cursor.expected("an expression").hint(hint))
+            TokenKind::Symbol(_) | TokenKind::Bad | TokenKind::End => {
+                return Err(self.cursor.expected("an expression"));
             }
-            TokenKind::Symbol(_) | TokenKind::End => Err(self.cursor.expected("an expression")),
-        }
+        };
+        self.charge(1)?;
+        self.cursor.advance();
+        Ok(written_here(kind))
     }
 
     /// What a name stands for.
@@ -183,8 +372,11 @@ impl<'t> Parser<'t> {
         if let Some(known) = self.scope.names.get(name) {
             return Ok(known.clone());
         }
-        if name == "pi" && !(self.scope.bare && (self.is_input)(name)) {
-            return Ok(Expr::new(Kind::Number(std::f64::consts::PI.into()), origin(&span)));
+        let meant = words::constant(name).unwrap_or(name);
+        let is_number = meant == "pi" || is_constant(meant);
+        if is_number && !(self.scope.bare && (self.is_input)(name)) {
+            self.charge(1)?;
+            return Ok(Expr::new(constant(meant), origin(&span)));
         }
         if self.scope.bare {
             self.bind_input(name, None, span)?;
@@ -193,7 +385,7 @@ impl<'t> Parser<'t> {
         let mistake = Mistake::new(span, format!("unknown name {}", quoted(name)));
         Err(if let Some(near) = suggest::nearest(name, self.names()) {
             mistake.hint(format!("did you mean `{near}`?"))
-        } else if suggest::is_function(name) {
+        } else if words::is_function(name) {
             mistake.hint(format!("it is a function: call it as `{name}(..)`"))
         } else if self.scope.fused {
             mistake.hint(format!("a fused body sees its parameters only: `fused({name}, ..)`"))
@@ -209,59 +401,94 @@ impl<'t> Parser<'t> {
         names.into_iter()
     }
 
-    /// A function and its arguments.
-    fn call(&mut self, name: &'t str) -> Parsed<Expr> {
+    /// A function and its parenthesis; its value, where that has no operands in it.
+    fn open_call(&mut self, stack: &mut Vec<Waiting<'t>>, name: &'t str) -> Parsed<Option<Expr>> {
         let span = self.cursor.token().span.clone();
         self.cursor.advance();
         if let "bits32" | "bits64" = name {
-            return self.bits(name, span.start);
+            return self.bits(name, span.start).map(Some);
         }
-        let op = Op::from_name(name);
-        let derived = Derived::from_name(name);
-        if op.is_none() && derived.is_none() && name != "matmul" {
+        let Some(function) = function(words::function(name)) else {
             let mistake = Mistake::new(span, format!("unknown function {}", quoted(name)));
-            return Err(if let Some(near) = suggest::function(name) {
-                mistake.hint(format!("did you mean `{near}`?"))
-            } else if self.scope.names.contains_key(name) {
+            // An array comes before a function that has no such name.
+            return Err(if self.scope.names.contains_key(name) {
                 mistake.hint(format!("{} is an array; a product is `{name} * (..)`", quoted(name)))
             } else {
-                mistake
+                match words::function_hint(name) {
+                    Some(hint) => mistake.hint(hint),
+                    None => mistake,
+                }
             });
+        };
+        self.enter()?;
+        let open = self.cursor.token().clone();
+        self.cursor.advance();
+        let call = Call { name, span, open, function, args: Vec::new() };
+        if self.cursor.token().is(")") {
+            return self.close_call(call).map(Some);
         }
-        let args = self.list_of(|parser| parser.expression())?;
+        stack.push(Waiting::Call(Box::new(call)));
+        Ok(None)
+    }
+
+    /// The end of a call, and its value.
+    fn close_call(&mut self, call: Call<'t>) -> Parsed<Expr> {
+        let Call { name, span, open, function, args } = call;
+        self.cursor.expect_closing(")", &open)?;
+        self.leave();
         let all = span.start..self.cursor.previous_end();
         let origin = origin(&all);
-        if let Some(derived) = derived {
-            let arity = derived.arity();
-            if !arity.contains(&args.len()) {
-                let (least, most) = arity.into_inner();
-                let takes = match most - least {
-                    0 => plural(most, "argument"),
-                    _ => format!("{least} to {}", plural(most, "argument")),
-                };
-                let message = format!("{name} takes {takes}, found {}", args.len());
-                return Err(Mistake::new(all, message).hint(format!("write `{derived}`")));
-            }
-            let expr = derived.apply(&args);
-            return Ok(expr.relocated(origin, &args));
-        }
-        let arity = op.map_or(2, Op::arity);
+        let arity = match function {
+            Function::Derived(derived) => return self.derived(derived, name, &args, all),
+            Function::Op(op) | Function::Logical(op) => op.arity(),
+            Function::Matmul => 2,
+        };
         if args.len() != arity {
             let found = args.len();
             let message = format!("{name} takes {}, found {found}", plural(arity, "argument"));
-            let doc = op.map_or("`a @ b`", |op| op.info().doc);
+            let doc = match function {
+                Function::Op(op) => op.info().doc,
+                Function::Logical(_) => "logic on truth values, numbers being \"not zero\"",
+                _ => "`a @ b`",
+            };
             let operands = ["a", "a, b", "a, b, c"][arity - 1];
             return Err(Mistake::new(all, message).hint(format!("`{name}({operands})`: {doc}")));
         }
-        match op {
-            Some(op) => Ok(Expr::new(Kind::Op(op, args), origin)),
-            None if self.scope.fused => Err(self.not_elementwise(all.start, "a matmul")),
-            None => Ok(Expr::new(Kind::Matmul(args[0].clone(), args[1].clone()), origin)),
+        self.charge(1)?;
+        let kind = match function {
+            Function::Op(op) => Kind::Op(op, args.into()),
+            Function::Logical(op) => Kind::Logical(op, args.into()),
+            _ if self.scope.fused => return Err(self.not_elementwise(all.start, "a matmul")),
+            _ => Kind::Matmul(args[0].clone(), args[1].clone()),
+        };
+        Ok(Expr::new(kind, origin))
+    }
+
+    fn derived(
+        &mut self,
+        derived: &Derived,
+        name: &str,
+        args: &[Expr],
+        all: Range<usize>,
+    ) -> Parsed<Expr> {
+        let arity = derived.arity();
+        if !arity.contains(&args.len()) {
+            let (least, most) = arity.into_inner();
+            let takes = match most - least {
+                0 => plural(most, "argument"),
+                _ => format!("{least} to {}", plural(most, "argument")),
+            };
+            let message = format!("{name} takes {takes}, found {}", args.len());
+            return Err(Mistake::new(all, message).hint(format!("write `{derived}`")));
         }
+        let (expr, parts) = derived.apply(args).counted(origin(&all), args);
+        self.charge(parts)?;
+        Ok(expr)
     }
 
     /// `(0x7fc00001)` after `bits32`: a number by its bits, for NaN payloads.
     fn bits(&mut self, name: &str, start: usize) -> Parsed<Expr> {
+        self.charge(1)?;
         self.cursor.expect("(")?;
         let kind = match (self.cursor.token().kind, name) {
             (TokenKind::Bits(bits), "bits64") => {
@@ -282,6 +509,35 @@ impl<'t> Parser<'t> {
     }
 }
 
+/// Whether this word is a number or a truth value, whatever names there are.
+fn is_constant(word: &str) -> bool {
+    matches!(word, "inf" | "nan" | "true" | "false")
+}
+
+/// What [`is_constant`] says is one, or `pi`.
+fn constant(word: &str) -> Kind {
+    match word {
+        "inf" => Kind::Number(f64::INFINITY.into()),
+        "nan" => Kind::Number(f64::NAN.into()),
+        "pi" => Kind::Number(std::f64::consts::PI.into()),
+        _ => Kind::Typed(DType::Bool, f64::from(word == "true").into()),
+    }
+}
+
+fn function(name: &str) -> Option<Function> {
+    let logical = match name {
+        "logical_and" => Some(Op::And),
+        "logical_or" => Some(Op::Or),
+        "logical_xor" => Some(Op::Xor),
+        "logical_not" => Some(Op::Not),
+        _ => None,
+    };
+    let op = || Op::from_name(name).map(Function::Op);
+    let derived = || Derived::from_name(name).map(Function::Derived);
+    let matmul = || (name == "matmul").then_some(Function::Matmul);
+    logical.map(Function::Logical).or_else(op).or_else(derived).or_else(matmul)
+}
+
 /// `2f64`, `-5i32`.
 fn typed_number(dtype: DType, number: Number, span: Range<usize>) -> Parsed<Expr> {
     match (number.of(dtype), dtype.integer_range()) {
@@ -290,7 +546,7 @@ fn typed_number(dtype: DType, number: Number, span: Range<usize>) -> Parsed<Expr
             Err(Mistake::new(span, message).hint(format!("that is from {least} to {most}")))
         }
         (value, _) => {
-            let value = value.unwrap_or(Scalar::Float(number.value));
+            let value = value.unwrap_or(number.scalar());
             Ok(Expr::new(Kind::Typed(dtype, value), origin(&span)))
         }
     }

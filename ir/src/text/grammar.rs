@@ -1,12 +1,18 @@
 //! What the parser and the printer share: operators, their precedence, limits.
 
+use crate::graph::{MAX_NODES, MAX_OUTPUTS};
 use crate::ops::Op;
 
 /// The longest text that is parsed, in bytes: room for a graph of `MAX_NODES` nodes.
 pub const MAX_TEXT: usize = 1 << 21;
 
-/// The deepest nesting that is parsed; parsing recurses, so this bounds its stack.
+/// The deepest nesting that is parsed.
 pub const MAX_DEPTH: usize = 200;
+
+/// The number of operations, numbers and names that a text may have, which is checked as it is read
+/// and bounds what it costs to refuse one. Of what is printed no node needs more than three: an op
+/// and two numbers, as in `clamp(x, 0, 1)`.
+pub(super) const MAX_PARTS: usize = 3 * MAX_NODES + MAX_OUTPUTS;
 
 /// How tightly an expression binds. The printer writes parentheses where an operand binds less
 /// tightly than its place demands.
@@ -14,7 +20,10 @@ pub const MAX_DEPTH: usize = 200;
 pub(super) enum Level {
     Or,
     And,
+    /// The word `not`, as in Python; `!` is a sign.
+    Not,
     Compare,
+    Shift,
     Sum,
     Product,
     Unary,
@@ -27,8 +36,10 @@ impl Level {
     pub(super) fn tighter(self) -> Level {
         match self {
             Level::Or => Level::And,
-            Level::And => Level::Compare,
-            Level::Compare => Level::Sum,
+            Level::And => Level::Not,
+            Level::Not => Level::Compare,
+            Level::Compare => Level::Shift,
+            Level::Shift => Level::Sum,
             Level::Sum => Level::Product,
             Level::Product => Level::Unary,
             Level::Unary => Level::Power,
@@ -37,34 +48,54 @@ impl Level {
     }
 }
 
+/// What an operator makes of its operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Op(Op),
+    /// An op on truth values, numbers being "not zero".
+    Logical(Op),
+    Matmul,
+}
+
 /// A binary operator. All group to the left, but for comparisons, which do not chain.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Operator {
     pub(super) symbol: &'static str,
     pub(super) level: Level,
-    /// The op; `None` is the matrix product.
-    pub(super) op: Option<Op>,
+    pub(super) meaning: Meaning,
 }
 
 const fn operator(symbol: &'static str, level: Level, op: Op) -> Operator {
-    Operator { symbol, level, op: Some(op) }
+    Operator { symbol, level, meaning: Meaning::Op(op) }
 }
 
-pub(super) const MATMUL: Operator = Operator { symbol: "@", level: Level::Product, op: None };
+const fn logical(symbol: &'static str, level: Level, op: Op) -> Operator {
+    Operator { symbol, level, meaning: Meaning::Logical(op) }
+}
 
-static OPERATORS: [Operator; 14] = [
+pub(super) const MATMUL: Operator =
+    Operator { symbol: "@", level: Level::Product, meaning: Meaning::Matmul };
+
+static OPERATORS: [Operator; 21] = [
     operator("|", Level::Or, Op::Or),
+    logical("||", Level::Or, Op::Or),
+    logical("or", Level::Or, Op::Or),
     operator("&", Level::And, Op::And),
+    logical("&&", Level::And, Op::And),
+    logical("and", Level::And, Op::And),
     operator("<", Level::Compare, Op::Lt),
     operator("<=", Level::Compare, Op::Le),
     operator(">", Level::Compare, Op::Gt),
     operator(">=", Level::Compare, Op::Ge),
     operator("==", Level::Compare, Op::Eq),
     operator("!=", Level::Compare, Op::Ne),
+    operator("<<", Level::Shift, Op::Shl),
+    operator(">>", Level::Shift, Op::Shr),
     operator("+", Level::Sum, Op::Add),
     operator("-", Level::Sum, Op::Sub),
     operator("*", Level::Product, Op::Mul),
     operator("/", Level::Product, Op::Div),
+    operator("//", Level::Product, Op::FloorDiv),
     operator("%", Level::Product, Op::Rem),
     MATMUL,
 ];
@@ -76,5 +107,5 @@ pub(super) fn operator_of_symbol(symbol: &str) -> Option<&'static Operator> {
 
 /// The binary operator of an op.
 pub(super) fn operator_of_op(op: Op) -> Option<&'static Operator> {
-    OPERATORS.iter().find(|operator| operator.op == Some(op))
+    OPERATORS.iter().find(|operator| operator.meaning == Meaning::Op(op))
 }

@@ -1,8 +1,10 @@
-//! Text into tokens.
+//! Text into tokens, one at a time: a text is refused before much of it is held.
 
 use super::error::Mistake;
+use super::words;
 use crate::dtype::DType;
 use crate::number::Number;
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -15,10 +17,12 @@ pub(super) enum TokenKind<'t> {
         number: Number,
         dtype: Option<DType>,
     },
-    /// `0x7fc00001`.
+    /// `0x7fc00001`, `0b101`, `0o17`.
     Bits(u64),
     /// An operator or a mark.
     Symbol(&'static str),
+    /// What is no token: [`Lexer::mistake`] says why.
+    Bad,
     End,
 }
 
@@ -33,6 +37,11 @@ pub(super) struct Token<'t> {
 impl Token<'_> {
     pub(super) fn is(&self, symbol: &str) -> bool {
         matches!(self.kind, TokenKind::Symbol(own) if own == symbol)
+    }
+
+    /// Whether nothing comes after it.
+    pub(super) fn is_last(&self) -> bool {
+        matches!(self.kind, TokenKind::Bad | TokenKind::End)
     }
 }
 
@@ -57,37 +66,75 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// Longer symbols before their prefixes.
 const SYMBOLS: &[&str] = &[
-    "->", "..", "<=", ">=", "==", "!=", "(", ")", "[", "]", "{", "}", ",", ";", ":", "=", "<", ">",
-    "+", "-", "*", "/", "%", "^", "@", "&", "|", "!",
+    "->", "..", "<<", ">>", "<=", ">=", "==", "!=", "**", "//", "&&", "||", "(", ")", "[", "]",
+    "{", "}", ",", ";", ":", "=", "<", ">", "+", "-", "*", "/", "%", "^", "@", "&", "|", "!", "~",
 ];
 
-/// All tokens, the last of them `End`.
-pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, Mistake> {
-    let mut tokens = Vec::new();
-    let mut at = 0;
-    loop {
-        at = skip_blanks(text, at);
-        let rest = &text[at..];
-        let Some(first) = rest.chars().next() else { break };
-        let (kind, len) = match first {
-            'a'..='z' | 'A'..='Z' | '_' => {
-                let word = &rest[..word_len(rest)];
-                (TokenKind::Word(word), word.len())
-            }
-            '0'..='9' => number(rest, at)?,
-            '.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => number(rest, at)?,
-            _ => match SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)) {
-                Some(symbol) => (TokenKind::Symbol(symbol), symbol.len()),
-                None => return Err(stray(first, rest, at)),
-            },
-        };
-        tokens.push(Token { kind, text: &rest[..len], span: at..at + len });
-        at += len;
+/// A place in a text, from which tokens are read.
+#[derive(Clone)]
+pub(super) struct Lexer<'t> {
+    text: &'t str,
+    at: usize,
+    /// The end of the last token.
+    end: usize,
+    /// What is wrong with the bad token, the last one.
+    pub(super) mistake: Option<Mistake>,
+}
+
+impl<'t> Lexer<'t> {
+    pub(super) fn new(text: &'t str) -> Lexer<'t> {
+        Lexer { text, at: 0, end: 0, mistake: None }
     }
-    // Where something is missing at the end, the caret goes right after the last token.
-    let end = tokens.last().map_or(0, |token| token.span.end);
-    tokens.push(Token { kind: TokenKind::End, text: "", span: end..end });
-    Ok(tokens)
+
+    /// A lexer of the same text that begins at byte `at`, where a token does.
+    pub(super) fn again_from(&self, at: usize) -> Lexer<'t> {
+        Lexer { text: self.text, at, end: at, mistake: None }
+    }
+
+    /// The next token; the end, or what is bad, again and again.
+    pub(super) fn token(&mut self) -> Token<'t> {
+        let at = skip_blanks(self.text, self.at);
+        let rest = &self.text[at..];
+        if rest.is_empty() {
+            // Where something is missing at the end, the caret goes right after the last token.
+            return Token { kind: TokenKind::End, text: "", span: self.end..self.end };
+        }
+        let (kind, len) = token(rest, at, &self.text[self.end..at]).unwrap_or_else(|mistake| {
+            self.mistake = Some(mistake);
+            (TokenKind::Bad, 0)
+        });
+        if kind != TokenKind::Bad {
+            (self.at, self.end) = (at + len, at + len);
+        }
+        Token { kind, text: &rest[..len], span: at..at + len }
+    }
+}
+
+/// The token at the beginning of `rest`, which is at byte `at`, after `blanks`.
+fn token<'t>(rest: &'t str, at: usize, blanks: &str) -> Result<(TokenKind<'t>, usize), Mistake> {
+    let first = rest.chars().next().unwrap_or(' ');
+    match first {
+        'a'..='z' | 'A'..='Z' | '_' => {
+            let word = &rest[..word_len(rest)];
+            Ok((TokenKind::Word(word), word.len()))
+        }
+        '0'..='9' => number(rest, at),
+        '.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => number(rest, at),
+        // A comment as other languages have it. Floor division follows its left operand.
+        '/' if rest.starts_with("/*") || rest.starts_with("//") && starts_line(at, blanks) => {
+            let mistake = Mistake::new(at..at + 2, format!("unexpected `{}`", &rest[..2]));
+            Err(mistake.hint(words::COMMENTS))
+        }
+        _ => match SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)) {
+            Some(symbol) => Ok((TokenKind::Symbol(symbol), symbol.len())),
+            None => Err(stray(first, rest, at)),
+        },
+    }
+}
+
+/// Whether what comes at byte `at`, after `blanks`, is the first of its line.
+fn starts_line(at: usize, blanks: &str) -> bool {
+    blanks.contains('\n') || at == blanks.len()
 }
 
 /// Past white space and comments.
@@ -95,7 +142,7 @@ fn skip_blanks(text: &str, mut at: usize) -> usize {
     loop {
         let rest = text[at..].trim_start();
         at = text.len() - rest.len();
-        if !(rest.starts_with('#') || rest.starts_with("//")) {
+        if !rest.starts_with('#') {
             return at;
         }
         at += rest.find('\n').unwrap_or(rest.len());
@@ -106,18 +153,46 @@ fn word_len(text: &str) -> usize {
     text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len())
 }
 
+/// Digits without the marks between them, as in `1_000`; `None` where one is not between two.
+fn without_marks(digits: &str) -> Option<Cow<'_, str>> {
+    if !digits.contains('_') {
+        return Some(digits.into());
+    }
+    let bytes = digits.as_bytes();
+    let is_digit =
+        |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_alphanumeric);
+    let between = |at: usize| is_digit(at.checked_sub(1)) && is_digit(Some(at + 1));
+    let fits = (0..bytes.len()).all(|at| bytes[at] != b'_' || between(at));
+    fits.then(|| digits.replace('_', "").into())
+}
+
+/// `0x7fc00001`, if the text begins with a radix.
+fn bits(rest: &str, at: usize) -> Option<Result<(TokenKind<'_>, usize), Mistake>> {
+    let (radix, name) = match rest.get(..2)? {
+        "0x" | "0X" => (16, "hexadecimal"),
+        // `0bf16` is a number with a suffix.
+        "0b" | "0B" if !rest[2..].starts_with('f') => (2, "binary"),
+        "0o" | "0O" => (8, "octal"),
+        _ => return None,
+    };
+    let len = 2 + word_len(&rest[2..]);
+    let digits = without_marks(&rest[2..len]);
+    let bits = digits.and_then(|digits| u64::from_str_radix(&digits, radix).ok());
+    let mistake = || {
+        let mistake = Mistake::new(at..at + len, format!("this is no {name} number of 64 bits"));
+        mistake.hint("it has no suffix: convert it, as in i64(0x10)")
+    };
+    Some(bits.map(|bits| (TokenKind::Bits(bits), len)).ok_or_else(mistake))
+}
+
 fn number(rest: &str, at: usize) -> Result<(TokenKind<'_>, usize), Mistake> {
-    if let Some(digits) = rest.strip_prefix("0x") {
-        let len = 2 + word_len(digits);
-        return match u64::from_str_radix(&digits[..len - 2], 16) {
-            Ok(bits) => Ok((TokenKind::Bits(bits), len)),
-            Err(_) => Err(Mistake::new(at..at + len, "this is no hexadecimal number of 64 bits")),
-        };
+    if let Some(bits) = bits(rest, at) {
+        return bits;
     }
     let bytes = rest.as_bytes();
     let byte = |at: usize| bytes.get(at).copied().unwrap_or(b' ');
     let digits_from = |mut at: usize| {
-        while byte(at).is_ascii_digit() {
+        while byte(at).is_ascii_digit() || byte(at) == b'_' {
             at += 1;
         }
         at
@@ -136,48 +211,66 @@ fn number(rest: &str, at: usize) -> Result<(TokenKind<'_>, usize), Mistake> {
     }
     let suffix = &rest[len..len + word_len(&rest[len..])];
     let span = at..at + len + suffix.len();
+    let wrong = |message: String| Mistake::new(span.clone(), message);
     let dtype = match (suffix, DType::from_name(suffix)) {
         ("", _) => None,
         (_, Some(dtype)) if dtype != DType::Bool => Some(dtype),
         _ => {
-            let message = format!("unknown number suffix {}", quoted(suffix));
-            let hint = "a suffix is a type, as in `2f64` or `2i32`; a product is written `2 * x`";
-            return Err(Mistake::new(span, message).hint(hint));
+            let mistake = wrong(format!("unknown number suffix {}", quoted(suffix)));
+            return Err(mistake.hint(words::suffix_hint(suffix)));
         }
     };
-    let too_large = |_| Mistake::new(span.clone(), "this is no number");
+    let Some(written) = without_marks(&rest[..len]) else {
+        return Err(wrong("this is no number".into()).hint("a `_` stands between digits"));
+    };
+    let is_integer = written.bytes().all(|byte| byte.is_ascii_digit());
+    if is_integer && written.starts_with('0') && written.bytes().any(|byte| byte != b'0') {
+        let digits = written.trim_start_matches('0');
+        let mistake = wrong("a number does not begin with 0".into());
+        return Err(mistake.hint(match digits.len() {
+            0..=20 => format!("write {digits}; octal digits are 0o{digits}"),
+            _ => "octal digits begin with 0o".to_string(),
+        }));
+    }
+    let no_number = |_| wrong("this is no number".into());
     let value = match dtype {
         // Through f64, some decimals would round twice.
-        Some(DType::F32) => rest[..len].parse::<f32>().map(f64::from).map_err(too_large)?,
-        _ => rest[..len].parse::<f64>().map_err(too_large)?,
+        Some(DType::F32) => written.parse::<f32>().map(f64::from).map_err(no_number)?,
+        _ => written.parse::<f64>().map_err(no_number)?,
     };
     if let Some(integer) = dtype.filter(|dtype| dtype.is_integer())
-        && !rest[..len].bytes().all(|byte| byte.is_ascii_digit())
+        && !is_integer
     {
-        return Err(Mistake::new(span, format!("a number of type {integer} is written in digits")));
+        return Err(wrong(format!("a number of type {integer} is written in digits")));
     }
     let holder = dtype.filter(|dtype| dtype.is_float()).unwrap_or(DType::F64);
     if holder.round(value).is_infinite() {
-        let mistake = Mistake::new(span, format!("this number is too large for {holder}"));
+        let mistake = wrong(format!("this number is too large for {holder}"));
         return Err(mistake.hint("infinity is written `inf`"));
     }
+    let digits = written.split(['e', 'E']).next().unwrap_or_default();
+    if holder.round(value) == 0.0 && digits.contains(|c: char| ('1'..='9').contains(&c)) {
+        let mistake = wrong(format!("this number is too small for {holder}"));
+        return Err(mistake.hint("it would be 0: write that"));
+    }
     // Beyond 2^53 only digits say which integer it is.
-    let number = rest[..len].parse::<i64>().map_or(Number::from(value), Number::from);
+    let number = match is_integer {
+        true => written.parse::<i128>().map_or(Number::inexact(value), Number::from),
+        false => Number::from(value),
+    };
     Ok((TokenKind::Number { number, dtype }, len + suffix.len()))
 }
 
 fn stray(first: char, rest: &str, at: usize) -> Mistake {
     let mistake = Mistake::new(at..at + first.len_utf8(), format!("unexpected {first:?}"));
-    match first {
-        '×' | '·' => mistake.hint("a product is written `*`"),
-        '÷' => mistake.hint("a quotient is written `/`"),
-        '−' | '–' => mistake.hint("a minus is written `-`"),
-        '²' | '³' => mistake.hint("a power is written `x^2`"),
-        'π' => mistake.hint("it is written `pi`"),
-        '√' => mistake.hint("a square root is written `sqrt(x)`"),
-        '\'' | '"' => mistake.hint("text has no strings"),
-        '.' if rest.len() > 1 => mistake.hint("an op is called as a function: `exp(x)`"),
-        c if c.is_alphabetic() => mistake.hint("names are ASCII letters, digits and _"),
-        _ => mistake,
+    let elementwise = [".*", "./", ".^"].iter().any(|symbol| rest.starts_with(symbol));
+    match words::character_hint(first) {
+        Some(hint) => mistake.hint(hint),
+        None if elementwise => mistake.hint("every op is elementwise: leave the dot out"),
+        None if first == '.' && rest.len() > 1 => {
+            mistake.hint("an op is called as a function: `exp(x)`")
+        }
+        None if first.is_alphabetic() => mistake.hint("names are ASCII letters, digits and _"),
+        None => mistake,
     }
 }

@@ -29,14 +29,15 @@
 //! binding    = "let" name "=" expr ";"
 //!            | "let" "(" name { "," name } ")" "=" fused ";"
 //! outputs    = expr | "(" expr { "," expr } ")" | fused
-//! expr       = expr "|" expr | expr "&" expr
-//!            | expr ("<" | "<=" | ">" | ">=" | "==" | "!=") expr
-//!            | expr ("+" | "-") expr | expr ("*" | "/" | "%" | "@") expr
-//!            | ("-" | "!") expr | expr "^" expr | primary
+//! expr       = expr ("|" | "||" | "or") expr | expr ("&" | "&&" | "and") expr | "not" expr
+//!            | expr ("<" | "<=" | ">" | ">=" | "==" | "!=") expr | expr ("<<" | ">>") expr
+//!            | expr ("+" | "-") expr | expr ("*" | "/" | "//" | "%" | "@") expr
+//!            | ("-" | "+" | "!" | "~") expr | expr ("^" | "**") expr | primary
 //! primary    = number | "true" | "false" | "inf" | "nan" | "pi" | bits
 //!            | name | call | fused | "(" expr ")"
 //! number     = digits [ "." digits ] [ "e" [ "+" | "-" ] digits ] [ dtype ]
-//! bits       = ("bits32" | "bits64") "(" "0x" hexdigits ")"
+//!            | ("0x" | "0b" | "0o") digits
+//! bits       = ("bits32" | "bits64") "(" "0x" digits ")"
 //! call       = name "(" [ expr { "," expr } ] ")"
 //! fused      = "fused" "(" [ argument { "," argument } ] ")" "{" body "}"
 //! argument   = name [ "=" expr ]
@@ -44,8 +45,8 @@
 //!
 //! Operators are listed from the loosest to the tightest. All group to the left, but for `^`,
 //! which groups to the right and binds more tightly than a sign (`-x^2` is `-(x^2)`), and
-//! comparisons, which do not chain. `@` is the matrix product. Comments run from `#` or `//` to
-//! the end of the line. A comma may follow the last item of a list.
+//! comparisons, which do not chain. `@` is the matrix product. Comments run from `#` to the end of
+//! the line. A comma may follow the last item of a list, and a `_` stand between digits.
 //!
 //! - **A bare body** is a kernel named `kernel` whose unknown names are its inputs, in order of
 //!   first appearance: `0.5*x*(1+erf(x/sqrt(2)))` has the input `x: f32[..]`. [`parse_with`] gives
@@ -53,13 +54,24 @@
 //! - **Constants.** `inf` and `nan` are numbers, never names. `pi` is π unless it is declared, bound
 //!   by `let`, or typed by the caller of [`parse_with`]. There is no `e`, a likely name of an
 //!   input: write `exp(x)`.
-//! - **Numbers** are weakly typed unless they have a suffix, as in Rust code: `2f64`, `255u8`.
-//!   `bits32(0x7fc00001)` is a number by its bits, for NaNs of every kind.
+//! - **Numbers** are weakly typed unless they have a suffix, as in Rust code: `2f64`, `255u8`. One
+//!   with a point or an exponent is a float, and so is what is computed from one, and a quotient:
+//!   `x / 2.0` of an integer array is an error, as is `x / 2.5`. What is computed from numbers alone is
+//!   exact among integers, an `f64` else. A number that its type does not have is an error; one that
+//!   becomes 0, as `1e-60` does in `f32`, is a [note](Graph::notes). `bits32(0x7fc00001)` is a number by
+//!   its bits, for NaNs of every kind.
+//! - **Bools** are 0 and 1 in arithmetic; see [`DType`].
 //! - **Functions** are the ops by their names, the [derived](crate::derived) ops, and `matmul`.
-//!   `f32(x)`, `i32(x)`, `bool(x)` and their like convert. `xor(a, b)`, `shl(a, b)` and
-//!   `shr(a, b)` are functions here, for `^` is a power.
+//!   `f32(x)`, `i32(x)`, `bool(x)` and their like convert. `xor(a, b)` is a function, for `^` is a
+//!   power. Many names that NumPy, PyTorch, Python and C have for them are understood too: `where`,
+//!   `maximum`, `arcsin`, `power`, `True`; of others the message says what to write.
+//! - **Division.** `/` of integers is rounded toward zero, and `a % b` has the sign of `a`, as in Rust and
+//!   C. `a // b` is rounded down, and `mod(a, b)` has the sign of `b`, as in Python. Of integers each is
+//!   0 where `b` is 0.
+//! - **Logic.** `&`, `|` and `!` (or `~`) are logical ops on bools, bit by bit on integers. The words
+//!   `and`, `or` and `not`, and `&&` and `||`, ask of any number whether it is not zero, and give a bool.
 //! - **`x^n`** with an integer literal `n` is [`Expr::powi`](crate::Expr::powi), else it is
-//!   [`Expr::pow`](crate::Expr::pow).
+//!   [`Expr::pow`](crate::Expr::pow). Integers have powers by such literals alone.
 //! - **`fused(x, w = u * 2) { .. }`** is a fused kernel: its body sees its parameters only, and is
 //!   elementwise. A parameter named like what it is bound to is written once.
 //! - **A binding that no result needs** is read, but its types and shapes are not checked, and it
@@ -79,6 +91,7 @@ mod printer;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use crate::build::build_with_inputs;
 use crate::declaration::ArrayType;
@@ -120,7 +133,15 @@ pub fn parse_with(
     type_of: impl Fn(&str) -> Option<ArrayType>,
 ) -> Result<Graph, TextError> {
     let is_input = |name: &str| type_of(name).is_some();
-    read(text, &is_input).and_then(|kernel| build(kernel, &type_of)).map_err(|m| locate(text, m))
+    let graph = read(text, &is_input).and_then(|kernel| build(kernel, &type_of));
+    let mut graph = graph.map_err(|mistake| locate(text, mistake))?;
+    for note in graph.notes_mut() {
+        if let Some(Origin::Text { start, end }) = note.origin {
+            let place = Mistake::new(start..end, note.message.clone()).hint(note.hint);
+            note.shown = Some(locate(text, place).to_string());
+        }
+    }
+    Ok(graph)
 }
 
 /// The inputs of a text, in order, without a look at types.
@@ -148,7 +169,7 @@ fn read(text: &str, is_input: &dyn Fn(&str) -> bool) -> Result<Kernel, Mistake> 
         let message = format!("the text is {} bytes long, over {MAX_TEXT}", text.len());
         return Err(Mistake::new(0..0, message));
     }
-    Parser::new(lexer::tokens(text)?, is_input).kernel()
+    Parser::new(text, is_input).kernel()
 }
 
 fn build(kernel: Kernel, type_of: &dyn Fn(&str) -> Option<ArrayType>) -> Result<Graph, Mistake> {
@@ -190,6 +211,12 @@ fn check_results(graph: &Graph, declared: &[ArrayType]) -> Result<(), String> {
     Ok(())
 }
 
+/// A mistake in its line. Where words stand after `//`, they are likely an old comment.
 fn locate(text: &str, mistake: Mistake) -> TextError {
-    TextError::new(text, mistake)
+    let error = TextError::new(text, mistake);
+    let word = ["expected", "unknown name"].iter().any(|start| error.message().starts_with(start));
+    match word && error.is_after("//", text) {
+        true => error.with_hint(words::COMMENTS),
+        false => error,
+    }
 }

@@ -1,16 +1,18 @@
-//! Kernels: heads, bindings, results and fused kernels, by recursive descent.
+//! Kernels: heads, bindings, results and fused kernels.
 //!
-//! Every function of the parser reads what its name says and leaves the cursor after it.
+//! Every function of the parser reads what its name says and leaves the cursor after it. None
+//! recurses, but for the body of a fused kernel, in which there is no other.
 //! Expressions carry their place in the text, so that what is wrong with their types and shapes
 //! can be shown there too.
 
 use super::cursor::{Cursor, Parsed, origin};
 use super::error::{Mistake, plural};
-use super::grammar::MAX_DEPTH;
+use super::grammar::{MAX_DEPTH, MAX_PARTS};
 use super::lexer::{Token, TokenKind, quoted};
 use crate::declaration::{ArrayType, RESERVED, parse_declaration, parse_type};
 use crate::error::Fault;
-use crate::expr::{Expr, Kind};
+use crate::expr::{Expr, Fused, Kind};
+use crate::graph::MAX_INPUTS;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -44,18 +46,29 @@ pub(super) struct Scope<'t> {
     pub(super) fused: bool,
 }
 
+/// The parameters of a fused kernel that were read so far.
+pub(super) struct FusedHead<'t> {
+    pub(super) start: usize,
+    open: Token<'t>,
+    names: HashMap<&'t str, Expr>,
+    parameters: Vec<String>,
+    pub(super) args: Vec<Expr>,
+}
+
 pub(super) struct Parser<'t> {
     pub(super) cursor: Cursor<'t>,
     depth: usize,
+    /// How many more parts the text may have.
+    parts_left: usize,
     pub(super) scope: Scope<'t>,
     /// Whether a name is an input even where it could be a constant.
     pub(super) is_input: &'t dyn Fn(&str) -> bool,
 }
 
 impl<'t> Parser<'t> {
-    pub(super) fn new(tokens: Vec<Token<'t>>, is_input: &'t dyn Fn(&str) -> bool) -> Parser<'t> {
-        let cursor = Cursor::new(tokens);
-        Parser { cursor, depth: 0, scope: Scope::default(), is_input }
+    pub(super) fn new(text: &'t str, is_input: &'t dyn Fn(&str) -> bool) -> Parser<'t> {
+        let cursor = Cursor::new(text);
+        Parser { cursor, depth: 0, parts_left: MAX_PARTS, scope: Scope::default(), is_input }
     }
 
     /// A whole text: a kernel with a head, or a bare body.
@@ -84,7 +97,7 @@ impl<'t> Parser<'t> {
     fn parameters(&mut self) -> Parsed<()> {
         self.list(|parser| {
             let first = parser.cursor.token().clone();
-            let declaration = parser.declaration_text();
+            let declaration = parser.declaration_text()?;
             let span = first.span.start..parser.cursor.previous_end().max(first.span.start);
             let input = parse_declaration(&declaration)
                 .map_err(|fault| Mistake::new(span.clone(), reason(&fault)))?;
@@ -100,6 +113,9 @@ impl<'t> Parser<'t> {
         declared: Option<ArrayType>,
         span: Range<usize>,
     ) -> Parsed<()> {
+        if self.scope.inputs.len() >= MAX_INPUTS {
+            return Err(Mistake::fault(span, Fault::TooManyInputs { limit: MAX_INPUTS }));
+        }
         let expr = Expr::new(Kind::Input(name.into()), origin(&span));
         if self.scope.names.insert(name, expr).is_some() {
             return Err(Mistake::new(span, format!("{} is declared twice", quoted(name))));
@@ -109,10 +125,10 @@ impl<'t> Parser<'t> {
     }
 
     /// The tokens up to the comma or parenthesis that ends a declaration.
-    fn declaration_text(&mut self) -> String {
+    fn declaration_text(&mut self) -> Parsed<String> {
         let mut text = String::new();
         let mut in_brackets = false;
-        while !self.cursor.at_end() {
+        while !self.cursor.token().is_last() {
             let token = self.cursor.token();
             let ends = token.is(")") || token.is("{") || (token.is(",") && !in_brackets);
             if ends {
@@ -123,7 +139,10 @@ impl<'t> Parser<'t> {
             text.push(' ');
             self.cursor.advance();
         }
-        text
+        match self.cursor.token().kind {
+            TokenKind::Bad => Err(self.cursor.expected("a type")),
+            _ => Ok(text),
+        }
     }
 
     /// `f32[n]`, or `(f32[n], bool[n])`.
@@ -131,8 +150,9 @@ impl<'t> Parser<'t> {
         let start = self.cursor.token().span.start;
         let mut types = Vec::new();
         let mut one = |parser: &mut Parser<'t>| {
+            parser.charge(1)?;
             let start = parser.cursor.token().span.start;
-            let text = parser.declaration_text();
+            let text = parser.declaration_text()?;
             let span = start..parser.cursor.previous_end().max(start);
             types.push(parse_type(&text).map_err(|reason| Mistake::new(span, reason))?);
             Ok(())
@@ -147,23 +167,27 @@ impl<'t> Parser<'t> {
 
     /// `{ body }`.
     fn block(&mut self) -> Parsed<Vec<Expr>> {
-        let open = self.cursor.position();
+        let open = self.cursor.token().clone();
         self.cursor.expect("{")?;
         let outputs = self.body()?;
-        self.cursor.expect_closing("}", open)?;
+        self.cursor.expect_closing("}", &open)?;
         Ok(outputs)
     }
 
     /// Bindings, then the outputs.
     fn body(&mut self) -> Parsed<Vec<Expr>> {
         while self.cursor.eat_word("let") {
+            self.charge(1)?;
             self.binding()?;
         }
         if self.cursor.at_end() || self.cursor.token().is("}") {
             return Err(self.cursor.expected("an expression as the result"));
         }
         let outputs = if self.cursor.is_last("(") && self.cursor.has_comma() {
-            self.list_of(|parser| parser.expression())?
+            self.list_of(|parser| {
+                parser.charge(1)?;
+                parser.expression()
+            })?
         } else if self.cursor.is_last("fused") {
             self.fused()?
         } else {
@@ -221,53 +245,70 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// A fused kernel where one value is wanted.
-    pub(super) fn single_fused(&mut self) -> Parsed<Expr> {
-        let start = self.cursor.token().span.start;
-        let mut values = self.fused()?;
-        if values.len() == 1 {
-            return Ok(values.remove(0));
+    /// `fused(x, w = expression) { body }`: its values.
+    fn fused(&mut self) -> Parsed<Vec<Expr>> {
+        let mut head = self.fused_head()?;
+        while self.read_parameters(&mut head)? {
+            head.args.push(self.expression()?);
+            if !self.cursor.eat(",") {
+                break;
+            }
         }
-        let names: Vec<String> = (0..values.len()).map(|i| format!("t{i}")).collect();
-        let span = start..self.cursor.previous_end();
-        let mistake = Mistake::new(span, format!("this fused kernel has {} results", values.len()));
-        Err(mistake.hint(format!("name them: `let ({}) = fused(..) {{..}};`", names.join(", "))))
+        self.fused_body(*head)
     }
 
-    /// `fused(x, w = expression) { body }`: its values.
-    pub(super) fn fused(&mut self) -> Parsed<Vec<Expr>> {
+    /// `fused(`.
+    pub(super) fn fused_head(&mut self) -> Parsed<Box<FusedHead<'t>>> {
         let start = self.cursor.token().span.start;
         self.cursor.advance();
         if self.scope.fused {
             return Err(self.not_elementwise(start, "a fused kernel"));
         }
-        let mut parameters = Vec::new();
-        let mut args = Vec::new();
-        let mut names = HashMap::new();
-        self.list(|parser| {
-            let (name, span) = parser.new_name()?;
-            let arg = match parser.cursor.eat("=") {
-                true => parser.expression()?,
-                false => parser.name(name, span.clone())?,
-            };
+        self.enter()?;
+        let open = self.cursor.token().clone();
+        self.cursor.expect("(")?;
+        let (names, parameters, args) = (HashMap::new(), Vec::new(), Vec::new());
+        Ok(Box::new(FusedHead { start, open, names, parameters, args }))
+    }
+
+    /// `x, y, w =`: parameters up to one that is followed by its argument, or to the end. Whether an
+    /// argument follows.
+    pub(super) fn read_parameters(&mut self, head: &mut FusedHead<'t>) -> Parsed<bool> {
+        while !self.cursor.token().is(")") {
+            let (name, span) = self.new_name()?;
+            let has_argument = self.cursor.eat("=");
+            self.charge(1)?;
             let parameter = Expr::new(Kind::Input(name.into()), origin(&span));
-            if names.insert(name, parameter).is_some() {
-                return Err(Mistake::new(
-                    span,
-                    format!("parameter {} is given twice", quoted(name)),
-                ));
+            let arg = if has_argument { None } else { Some(self.name(name, span.clone())?) };
+            if head.names.insert(name, parameter).is_some() {
+                let message = format!("parameter {} is given twice", quoted(name));
+                return Err(Mistake::new(span, message));
             }
-            parameters.push(name.to_string());
-            args.push(arg);
-            Ok(())
-        })?;
+            head.parameters.push(name.to_string());
+            head.args.extend(arg);
+            if has_argument {
+                return Ok(true);
+            }
+            if !self.cursor.eat(",") {
+                break;
+            }
+        }
+        Ok(false)
+    }
+
+    /// `) { body }`: the values of a fused kernel.
+    pub(super) fn fused_body(&mut self, head: FusedHead<'t>) -> Parsed<Vec<Expr>> {
+        let FusedHead { start, open, names, parameters, args } = head;
+        self.cursor.expect_closing(")", &open)?;
         let inner = Scope { names, fused: true, ..Scope::default() };
         let outer = std::mem::replace(&mut self.scope, inner);
-        let body = self.nested(Parser::block)?;
+        let body = self.block()?;
         self.scope = outer;
+        self.leave();
         let count = body.len();
+        self.charge(count)?;
         let origin = self.cursor.origin_from(start);
-        let kernel = Expr::new(Kind::Fused { parameters, args, body }, origin);
+        let kernel = Expr::new(Kind::Fused(Box::new(Fused { parameters, args, body })), origin);
         Ok(match count {
             1 => vec![kernel],
             _ => (0..count).map(|i| Expr::new(Kind::Item(kernel.clone(), i), origin)).collect(),
@@ -284,7 +325,7 @@ impl<'t> Parser<'t> {
 
     /// `(item, item)`; a comma may follow the last one.
     fn list(&mut self, mut item: impl FnMut(&mut Parser<'t>) -> Parsed<()>) -> Parsed<()> {
-        let open = self.cursor.position();
+        let open = self.cursor.token().clone();
         self.cursor.expect("(")?;
         while !self.cursor.token().is(")") {
             item(self)?;
@@ -292,7 +333,7 @@ impl<'t> Parser<'t> {
                 break;
             }
         }
-        self.cursor.expect_closing(")", open)
+        self.cursor.expect_closing(")", &open)
     }
 
     pub(super) fn list_of<T>(
@@ -307,19 +348,34 @@ impl<'t> Parser<'t> {
         Ok(items)
     }
 
-    /// Runs `inner` one level deeper, if that is not too deep.
-    pub(super) fn nested<T>(
-        &mut self,
-        inner: impl FnOnce(&mut Parser<'t>) -> Parsed<T>,
-    ) -> Parsed<T> {
+    // Limits.
+
+    /// One level deeper, if that is not too deep.
+    pub(super) fn enter(&mut self) -> Parsed<()> {
         if self.depth == MAX_DEPTH {
             let message = format!("this is nested more than {MAX_DEPTH} deep");
             return Err(self.cursor.unexpected(&message).hint("name inner parts with `let`"));
         }
         self.depth += 1;
-        let result = inner(self);
+        Ok(())
+    }
+
+    pub(super) fn leave(&mut self) {
         self.depth -= 1;
-        result
+    }
+
+    /// Counts parts of the text, before they take any memory.
+    pub(super) fn charge(&mut self, parts: usize) -> Parsed<()> {
+        match self.parts_left.checked_sub(parts) {
+            Some(left) => {
+                self.parts_left = left;
+                Ok(())
+            }
+            None => {
+                let message = format!("the text has more than {MAX_PARTS} operations and numbers");
+                Err(self.cursor.unexpected(&message).hint("split it into several kernels"))
+            }
+        }
     }
 }
 

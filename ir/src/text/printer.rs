@@ -304,7 +304,8 @@ impl<'g> Printer<'g> {
         let first = usize::from(typing == Some(Typing::Select));
         let values = &args[first..];
         let all_numbers = values.iter().all(|&id| self.graph.scalar(id).is_some());
-        let folds = matches!(typing, Some(Typing::Float | Typing::Number | Typing::Cast(_)));
+        // What numbers alone come to is computed while reading, but for a choice.
+        let folds = typing.is_some_and(|typing| typing != Typing::Select);
         (all_numbers && (folds || is_no_default(self.graph, values[0]))).then_some(first)
     }
 

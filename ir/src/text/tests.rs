@@ -24,7 +24,7 @@ fn kernels() {
     insta::assert_snapshot!(printed(
         "kernel bias_gelu(x: f32[n, d], w: f32[d], b: f32[d]) -> f32[n, d] {
             let u = x * w + b; # bias
-            0.5 * u * (1 + tanh(0.7978845608 * (u + 0.044715 * u^3))) // gelu
+            0.5 * u * (1 + tanh(0.7978845608 * (u + 0.044715 * u^3))) # gelu
         }"
     ), @r"
     kernel bias_gelu(x: f32[n, d], w: f32[d], b: f32[d]) -> f32[n, d] {
@@ -119,7 +119,7 @@ fn powers() {
 
 #[test]
 fn numbers() {
-    assert_eq!(body("x + 1e-3 + 0.1 + .5 + 2. + 1e300"), "x + 0.001 + 0.1 + 0.5 + 2 + inf");
+    assert_eq!(body("x + 1e-3 + 0.1 + .5 + 2. + 1e30"), "x + 0.001 + 0.1 + 0.5 + 2 + 1e30");
     assert_eq!(body("f64(x) + 1e300"), "f64(x) + 1e300");
     assert_eq!(body("x + -0.0"), "x + -0");
     assert_eq!(body("x * inf - nan - -inf"), "x * inf - nan - -inf");
@@ -130,7 +130,8 @@ fn numbers() {
     assert_eq!(body("1f32 + 2"), "1f32 + 2");
     assert_eq!(body("1 + 2"), "3");
     assert_eq!(body("1 + 2f64"), "1f64 + 2");
-    assert_eq!(body("1f32 < 2"), "1 < 2");
+    assert_eq!(body("1f32 < 2"), "1f32 < 2");
+    assert_eq!(body("1 < 2"), "true");
     assert_eq!(body("f32(2)"), "2");
     assert_eq!(body("f64(2)"), "2f64");
     assert_eq!(body("f32(2f64)"), "f32(2f64)");

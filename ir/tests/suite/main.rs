@@ -1,6 +1,7 @@
 //! Random graphs and random texts, and every message.
 
 mod fuzz;
+mod literals;
 mod meaning;
 mod messages;
 mod random;

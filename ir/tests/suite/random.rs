@@ -1,6 +1,6 @@
 //! Random graphs, drawn from a list of numbers so that proptest can shrink them.
 
-use kiln_ir::{DType, Dim, Graph, Input, Node, NodeId, Op};
+use kiln_ir::{DType, Dim, Graph, Input, Node, NodeId, Op, Scalar};
 use std::sync::Arc;
 
 /// Numbers that decide what is drawn; zeros when they run out.
@@ -74,7 +74,7 @@ fn draw(choices: &mut Choices, graph: &mut Graph, values: &[NodeId]) -> NodeId {
                 0 => (choices.below(1 << 31) as i64).wrapping_mul(0x1_2345_6789),
                 _ => choices.of(&special),
             };
-            return graph.constant(dtype, value).unwrap();
+            return graph.constant(dtype, Scalar::from(value).cast(dtype)).unwrap();
         }
         let special = [0.0, -0.0, 1.0, -1.0, 2.0, 3.0, 8.0, 9.0, 0.1, 1e-30, 1e16, -2.5, 1e300];
         let value = match choices.below(20) {
@@ -86,7 +86,7 @@ fn draw(choices: &mut Choices, graph: &mut Graph, values: &[NodeId]) -> NodeId {
             7 => f64::from_bits((choices.below(1 << 31) as u64) << 32 | 12345),
             _ => choices.of(&special),
         };
-        return graph.constant(dtype, value).unwrap();
+        return graph.constant(dtype, Scalar::from(value).cast(dtype)).unwrap();
     }
     match place {
         0..6 => values[values.len() - 1 - choices.below(values.len().min(4))],

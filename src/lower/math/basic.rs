@@ -83,3 +83,38 @@ pub(crate) fn to_bool(b: &mut Builder, x: Value) -> Value {
     let mask = b.ne(x, zero);
     b.resize_mask(mask, Type::M32)
 }
+
+/// Whether `x` is NaN, which an integer never is.
+pub(crate) fn is_nan(b: &mut Builder, x: Value) -> Value {
+    if b.ty(x).is_int() {
+        return b.mask(Type::M32, false);
+    }
+    let mask = b.ne(x, x);
+    b.resize_mask(mask, Type::M32)
+}
+
+/// Whether `x` is an infinity, which an integer never is.
+pub(crate) fn is_infinite(b: &mut Builder, x: Value) -> Value {
+    compared_to_infinity(b, x, false, Builder::eq)
+}
+
+/// Whether `x` is neither NaN nor infinite, as an integer always is.
+pub(crate) fn is_finite(b: &mut Builder, x: Value) -> Value {
+    compared_to_infinity(b, x, true, Builder::lt)
+}
+
+/// How the magnitude compares; `integers` is the answer for all of those.
+fn compared_to_infinity(
+    b: &mut Builder,
+    x: Value,
+    integers: bool,
+    compare: fn(&mut Builder, Value, Value) -> Value,
+) -> Value {
+    let ty = b.ty(x);
+    if ty.is_int() {
+        return b.mask(Type::M32, integers);
+    }
+    let (magnitude, infinity) = (b.abs(x), b.float(ty, f64::INFINITY));
+    let mask = compare(b, magnitude, infinity);
+    b.resize_mask(mask, Type::M32)
+}

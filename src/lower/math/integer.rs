@@ -41,6 +41,8 @@ pub(crate) fn integer_op(b: &mut Builder, op: Op, dtype: DType, operands: &[Valu
         Op::Sign => return sign(b, x),
         Op::Div => return divide(b, x, y, dtype).0,
         Op::Rem => return divide(b, x, y, dtype).1,
+        Op::FloorDiv => return divide_down(b, x, y, dtype).0,
+        Op::Modulo => return divide_down(b, x, y, dtype).1,
         _ => panic!("{} gives no integer", op.name()),
     };
     if dtype != DType::U8 {
@@ -106,6 +108,22 @@ fn divide(b: &mut Builder, x: Value, y: Value, dtype: DType) -> (Value, Value) {
     let zero = b.int(b.ty(x), 0);
     let by_zero = b.eq(y, zero);
     (b.select(by_zero, zero, quotient), b.select(by_zero, zero, rest))
+}
+
+/// The quotient rounded down, and the remainder, with the sign of `y`; both 0 where `y` is. Rounded
+/// toward zero, the quotient is one too large where the remainder has the other sign.
+fn divide_down(b: &mut Builder, x: Value, y: Value, dtype: DType) -> (Value, Value) {
+    let (quotient, rest) = divide(b, x, y, dtype);
+    if dtype == DType::U8 {
+        return (quotient, rest);
+    }
+    let ty = b.ty(x);
+    let (zero, one) = (b.int(ty, 0), b.int(ty, 1));
+    let (below, above) = (b.lt(rest, zero), b.lt(zero, rest));
+    let negative = b.lt(y, zero);
+    let misses = b.select(negative, above, below);
+    let (less, moved) = (b.sub(quotient, one), b.add(rest, y));
+    (b.select(misses, less, quotient), b.select(misses, moved, rest))
 }
 
 /// Of bytes, in `f32`; see [`divide_narrow`].

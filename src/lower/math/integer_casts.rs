@@ -29,7 +29,8 @@ pub(super) fn max(b: &mut Builder, x: Value, y: Value) -> Value {
     b.select(less, y, x)
 }
 
-/// `x` of type `from` as an integer of type `to`: cut toward zero, saturating, 0 for NaN.
+/// `x` of type `from` as an integer of type `to`: a float is cut toward zero and saturates, NaN giving
+/// 0; an integer wraps around.
 pub(crate) fn to_integer(b: &mut Builder, x: Value, from: DType, to: DType) -> Value {
     match (from, b.ty(x)) {
         (DType::Bool, _) => {
@@ -37,7 +38,7 @@ pub(crate) fn to_integer(b: &mut Builder, x: Value, from: DType, to: DType) -> V
             let (zero, one) = (b.int(lane(to), 0), b.int(lane(to), 1));
             b.select(mask, one, zero)
         }
-        (_, Type::I32 | Type::I64) => between_integers(b, x, from, to),
+        (_, Type::I32 | Type::I64) => between_integers(b, x, to),
         (_, Type::F32) if to == DType::U8 => {
             let whole = within(b, x, to);
             u8_of_whole_f32(b, whole)
@@ -52,23 +53,14 @@ pub(crate) fn to_integer(b: &mut Builder, x: Value, from: DType, to: DType) -> V
     }
 }
 
-/// Narrower integers saturate.
-fn between_integers(b: &mut Builder, x: Value, from: DType, to: DType) -> Value {
-    let (Some((from_least, from_most)), Some((least, most))) =
-        (from.integer_range(), to.integer_range())
-    else {
-        panic!("{from} and {to} are integers")
-    };
-    let mut x = x;
-    if least > from_least {
-        let least = b.int(b.ty(x), least);
-        x = max(b, x, least);
+/// Narrower integers keep the lower bits.
+fn between_integers(b: &mut Builder, x: Value, to: DType) -> Value {
+    let x = b.resize_int(x, lane(to));
+    if to != DType::U8 {
+        return x;
     }
-    if most < from_most {
-        let most = b.int(b.ty(x), most);
-        x = min(b, x, most);
-    }
-    b.resize_int(x, lane(to))
+    let byte = b.int(Type::I32, 0xff);
+    b.and(x, byte)
 }
 
 /// `x` of type `from` as the float type `to`, rounded once, to nearest even.

@@ -9,6 +9,7 @@ pub(crate) mod bits;
 pub(crate) mod double_word;
 pub(crate) mod erf;
 pub(crate) mod exp;
+pub(crate) mod floor;
 pub(crate) mod half;
 pub(crate) mod hyperbolic;
 pub(crate) mod integer;

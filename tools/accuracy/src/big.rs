@@ -154,6 +154,12 @@ fn erfc_fraction(x: &Big) -> Big {
     (-(x.clone() * x.clone())).exp() / (Big::pi().sqrt() * tail)
 }
 
+/// The quotient rounded down, in as many bits as the longest of two `f64` has.
+fn floor_quotient(a: &Big, b: &Big) -> Big {
+    let wide = |x: &Big| x.0.clone().with_precision(2400).value();
+    Big((wide(a) / wide(b)).floor())
+}
+
 /// A function of the op table at finite operands that have a finite, non-zero result.
 pub fn apply(op: Op, x: &[Big]) -> Big {
     let a = &x[0];
@@ -185,6 +191,8 @@ pub fn apply(op: Op, x: &[Big]) -> Big {
         Op::Sub => a.clone() - x[1].clone(),
         Op::Mul => a.clone() * x[1].clone(),
         Op::Div => a.clone() / x[1].clone(),
+        Op::FloorDiv => floor_quotient(a, &x[1]),
+        Op::Modulo => a.clone() - floor_quotient(a, &x[1]) * x[1].clone(),
         Op::Min => pick(a, &x[1], Ordering::Less),
         Op::Max => pick(a, &x[1], Ordering::Greater),
         Op::Clamp => pick(&pick(a, &x[1], Ordering::Greater), &x[2], Ordering::Less),

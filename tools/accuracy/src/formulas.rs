@@ -55,6 +55,8 @@ composites! {
     "hardshrink", "hardshrink(x)" => hardshrink;
     "softshrink", "softshrink(x)" => softshrink;
     "threshold", "threshold(x, 1, 20)" => threshold;
+    "square", "square(x)" => square;
+    "logaddexp", "logaddexp(x, 1)" => logaddexp;
     "naive sigmoid", "1/(1+exp(-x))" => sigmoid;
     "naive softplus", "log(1+exp(x))" => softplus;
     "naive logsigmoid", "log(sigmoid(x))" => logsigmoid;
@@ -195,6 +197,11 @@ fn softshrink<R: Real>(x: &R) -> R {
 
 fn threshold<R: Real>(x: &R) -> R {
     x.above(1.0, || x.clone(), || num(20.0))
+}
+
+/// `log(e^x + e)`, never below 1.
+fn logaddexp<R: Real>(x: &R) -> R {
+    max(x, 1.0) + log1p_exp(&(x.clone() - num(1.0)))
 }
 
 fn sigmoid<R: Real>(x: &R) -> R {

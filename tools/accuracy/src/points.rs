@@ -271,6 +271,14 @@ fn pair(random: &mut Random, function: &Function, dtype: DType) -> Point {
         }
         // Quotients of every size.
         Some(Op::Rem) => [x, x / (random.unit() * spread).exp2(), 0.0],
+        // Of either sign, half of them next to an integer.
+        Some(Op::FloorDiv | Op::Modulo) => {
+            let whole = (random.unit() * (digits + 2.0)).exp2() * random.signed(1.0).signum();
+            match random.bits() % 2 {
+                0 => [x, x / whole, 0.0],
+                _ => [dtype.round(x / whole) * whole.round(), x / whole, 0.0],
+            }
+        }
         // Magnitudes of the same order, and as far apart as matters.
         _ => [x, x * random.signed(2.0 * digits).exp2() * random.signed(1.0), 0.0],
     }

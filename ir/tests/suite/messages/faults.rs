@@ -1,6 +1,6 @@
 //! Every fault of a kernel that is written in Rust.
 
-use kiln_ir::{Expr, Op, build};
+use kiln_ir::{DType, Expr, Op, build};
 
 fn fault(outputs: &[Expr]) -> String {
     build("k", outputs).unwrap_err().fault.to_string()
@@ -18,6 +18,14 @@ fn messages() {
     insta::assert_snapshot!(fault(&[x().gt(0.0).exp()]), @"exp: operands are bool; it takes floats of one type; convert with f32(x) or f64(x)");
     insta::assert_snapshot!(fault(&[x() & x().gt(0.0)]), @"and: operands are f32 and bool; it takes bools, or integers of one type; make bools by a comparison or by bool(x)");
     insta::assert_snapshot!(fault(&[x().select(x(), 0.0)]), @"select: operands are f32 and f32 and f32; it takes a bool, then two operands of one type");
+    insta::assert_snapshot!(fault(&[1e60 * x()]), @"the number 1e60 is too large for f32, whose largest is 3.4028235e38; declare inputs of type f64 (x: f64) or convert one (f64(x)); infinity is written inf");
+    insta::assert_snapshot!(fault(&[Expr::number(7e4).cast(DType::F16)]), @"the number 70000.0 is too large for f16, whose largest is 6.5504e4; convert to a wider type; infinity is written inf");
+    insta::assert_snapshot!(fault(&[(Expr::number(1e200) * 1e200) * input("x: f64")]), @"mul of the numbers 1e200 and 1e200 is too large for f64; infinity is written inf");
+    insta::assert_snapshot!(fault(&[input("x: i32") / 2.0]), @"the number 2.0 is no i32; write an integer without a point from -2147483648 to 2147483647, or convert what it meets, as in f32(x)");
+    insta::assert_snapshot!(fault(&[input("x: u8") + 256]), @"the number 256 is no u8; write an integer from 0 to 255, or convert what it meets, as in f32(x)");
+    insta::assert_snapshot!(fault(&[x().gt(0.0) & Expr::from(2)]), @"the number 2 is no bool; write true or false, or a comparison as in x != 0");
+    insta::assert_snapshot!(fault(&[input("x: i32").powi(-2)]), @"pow: operands are i32; integers have no negative powers; convert with f32(x)");
+    insta::assert_snapshot!(fault(&[input("x: i32").pow(input("y: i32"))]), @"pow: operands are i32 and i32; a power of integers has a literal exponent, not negative, as in x^3; convert with f32(x) for others; exclusive or is xor(a, b)");
     insta::assert_snapshot!(fault(&[Expr::apply(Op::Pow, vec![x()])]), @"pow: takes 2 operands, found 1");
     insta::assert_snapshot!(fault(&[x() + input("x: f64")]), @"input x is declared twice, as x: f32[..] and as x: f64[..]; use one declaration");
     insta::assert_snapshot!(fault(&[input("two words")]), @r#"cannot read the input declaration "two words": the name is not a word of letters, digits and _; write a name such as "x", or a name and a type such as "x: f32[n, 3]""#);
@@ -31,7 +39,7 @@ fn messages() {
 
 #[test]
 fn faults_name_the_line() {
-    let error = build("k", &[Expr::input("x").gt(0.0).powi(7)]).unwrap_err().to_string();
+    let error = build("k", &[Expr::input("x: i32").powi(-7)]).unwrap_err().to_string();
     let line = line!() - 1;
     assert!(error.contains(&format!("faults.rs:{line}:")), "{error}");
 }

@@ -53,12 +53,12 @@ fn names() {
 fn functions() {
     insta::assert_snapshot!(errors(&[
         "gleu(x)",
-        "swish(x)",
+        "fmax(x, y)",
         "Sigmoid(x)",
         "frobnicate(x)",
         "let u = x + 1; u(2)",
         "leakyrelu(x)",
-        "where(x > 0, x, 0)",
+        "softmax(x)",
     ]), @r"
     1:1: unknown function `gleu`
       |
@@ -66,11 +66,11 @@ fn functions() {
       | ^^^^
       = hint: did you mean `gelu`?
 
-    1:1: unknown function `swish`
+    1:1: unknown function `fmax`
       |
-    1 | swish(x)
-      | ^^^^^
-      = hint: did you mean `silu`?
+    1 | fmax(x, y)
+      | ^^^^
+      = hint: `max(a, b)` is NaN where either is; without, write `select(isnan(a), b, select(isnan(b), a, max(a, b)))`
 
     1:1: unknown function `Sigmoid`
       |
@@ -95,11 +95,11 @@ fn functions() {
       | ^^^^^^^^^
       = hint: did you mean `leaky_relu`?
 
-    1:1: unknown function `where`
+    1:1: unknown function `softmax`
       |
-    1 | where(x > 0, x, 0)
-      | ^^^^^
-      = hint: did you mean `select`?
+    1 | softmax(x)
+      | ^^^^^^^
+      = hint: a kernel is elementwise: it has no reductions
     ");
 }
 
@@ -334,7 +334,6 @@ fn graphs() {
     insta::assert_snapshot!(errors(&[
         "kernel f(x: f32[n, 3], y: f32[4]) {\n\tlet z = exp(x); # fine\n\tz + y\n}",
         "kernel f(a: f32[n, k], b: f32[m, n]) { a @ b }",
-        "(x > 0) + (y > 0)",
         "exp(true)",
         "x & y",
         "gelu(x) @ 2",
@@ -342,6 +341,23 @@ fn graphs() {
         "select(x, y, z)",
         "true & x",
         "kernel f(x: f32[]) { x @ x }",
+        "x*1e60",
+        "f16(1e6)",
+        "1e30*1e30*x",
+        "f64(x) * (1e200*1e200)",
+        "kernel f(x: i32) { x/2.0 }",
+        "kernel f(x: i32) { x/5e0 }",
+        "kernel f(x: i32, y: i32) { (x*1.0+y*1.0)/2.0 }",
+        "kernel f(x: i32) { x < 2. }",
+        "kernel f(x: i32) { x * (4/2) }",
+        "kernel f(x: u8) { x + 300 }",
+        "kernel f(x: i64) { x * 1_000_000_000_000_000_000_000 }",
+        "kernel f(x: i32) { x^-2 }",
+        "kernel f(x: i32, y: i32) { x^y }",
+        "(x > 0) & 2",
+        "1.5 & 1",
+        "kernel f(x: i32) { sqrt(x) }",
+        "kernel f(x: i32, y: f32) { x//y }",
     ]), @r"
     3:2: add: shapes [n, 3] and [4] do not broadcast: axis -1 is 3 on the left and 4 on the right
       |
@@ -354,12 +370,6 @@ fn graphs() {
     1 | kernel f(a: f32[n, k], b: f32[m, n]) { a @ b }
       |                                        ^^^^^
       = hint: they must be equal (is an operand transposed?)
-
-    1:1: add: operands are bool and bool
-      |
-    1 | (x > 0) + (y > 0)
-      | ^^^^^^^^^^^^^^^^^
-      = hint: it takes numbers of one type; convert with f32(x) or i32(x)
 
     1:1: exp: operands are bool
       |
@@ -402,6 +412,108 @@ fn graphs() {
     1 | kernel f(x: f32[]) { x @ x }
       |                      ^^^^^
       = hint: multiply by a number with `*`
+
+    1:1: the number 1e60 is too large for f32, whose largest is 3.4028235e38
+      |
+    1 | x*1e60
+      | ^^^^^^
+      = hint: declare inputs of type f64 (x: f64) or convert one (f64(x)); infinity is written inf
+
+    1:1: the number 1000000.0 is too large for f16, whose largest is 6.5504e4
+      |
+    1 | f16(1e6)
+      | ^^^^^^^^
+      = hint: convert to a wider type; infinity is written inf
+
+    1:1: the number 1.0000000000000001e60 is too large for f32, whose largest is 3.4028235e38
+      |
+    1 | 1e30*1e30*x
+      | ^^^^^^^^^^^
+      = hint: declare inputs of type f64 (x: f64) or convert one (f64(x)); infinity is written inf
+
+    1:11: mul of the numbers 1e200 and 1e200 is too large for f64
+      |
+    1 | f64(x) * (1e200*1e200)
+      |           ^^^^^^^^^^^
+      = hint: infinity is written inf
+
+    1:20: the number 2.0 is no i32
+      |
+    1 | kernel f(x: i32) { x/2.0 }
+      |                    ^^^^^
+      = hint: write an integer without a point from -2147483648 to 2147483647, or convert what it meets, as in f32(x)
+
+    1:20: the number 5.0 is no i32
+      |
+    1 | kernel f(x: i32) { x/5e0 }
+      |                    ^^^^^
+      = hint: write an integer without a point from -2147483648 to 2147483647, or convert what it meets, as in f32(x)
+
+    1:29: the number 1.0 is no i32
+      |
+    1 | kernel f(x: i32, y: i32) { (x*1.0+y*1.0)/2.0 }
+      |                             ^^^^^
+      = hint: write an integer without a point from -2147483648 to 2147483647, or convert what it meets, as in f32(x)
+
+    1:20: the number 2.0 is no i32
+      |
+    1 | kernel f(x: i32) { x < 2. }
+      |                    ^^^^^^
+      = hint: write an integer without a point from -2147483648 to 2147483647, or convert what it meets, as in f32(x)
+
+    1:20: the number 2.0 is no i32
+      |
+    1 | kernel f(x: i32) { x * (4/2) }
+      |                    ^^^^^^^^^
+      = hint: write an integer without a point from -2147483648 to 2147483647, or convert what it meets, as in f32(x)
+
+    1:19: the number 300 is no u8
+      |
+    1 | kernel f(x: u8) { x + 300 }
+      |                   ^^^^^^^
+      = hint: write an integer from 0 to 255, or convert what it meets, as in f32(x)
+
+    1:20: the number 1000000000000000000000 is no i64
+      |
+    1 | kernel f(x: i64) { x * 1_000_000_000_000_000_000_000 }
+      |                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      = hint: write an integer from -9223372036854775808 to 9223372036854775807, or convert what it meets, as in f32(x)
+
+    1:20: pow: operands are i32
+      |
+    1 | kernel f(x: i32) { x^-2 }
+      |                    ^^^^
+      = hint: integers have no negative powers; convert with f32(x)
+
+    1:28: pow: operands are i32 and i32
+      |
+    1 | kernel f(x: i32, y: i32) { x^y }
+      |                            ^^^
+      = hint: a power of integers has a literal exponent, not negative, as in x^3; convert with f32(x) for others; exclusive or is xor(a, b)
+
+    1:1: the number 2 is no bool
+      |
+    1 | (x > 0) & 2
+      | ^^^^^^^^^^^
+      = hint: write true or false, or a comparison as in x != 0
+
+    1:1: the number 1.5 is no bool
+      |
+    1 | 1.5 & 1
+      | ^^^^^^^
+      = hint: write true or false, or a comparison as in x != 0
+
+    1:20: sqrt: operands are i32
+      |
+    1 | kernel f(x: i32) { sqrt(x) }
+      |                    ^^^^^^^
+      = hint: it takes floats of one type; convert with f32(x) or f64(x)
+
+    1:28: floordiv: operands are i32 and f32
+      |
+    1 | kernel f(x: i32, y: f32) { x//y }
+      |                            ^^^^
+      = hint: integers and floats do not mix; convert one of them, as in f32(x) or i32(x)
     ");
 }
 
@@ -451,10 +563,11 @@ fn places() {
       | ^^^^
       = hint: did you mean `gelu`?
 
-    1:1: expected an expression, found `/`
+    1:1: unexpected `/*`
       |
     1 | /* x */ x
-      | ^
+      | ^^
+      = hint: comments begin with `#`; `//` is floor division
     ");
 }
 

@@ -18,6 +18,7 @@ fn stray_characters() {
       |
     1 | x ? y
       |   ^
+      = hint: a choice is written `select(condition, a, b)`
 
     1:3: unexpected '×'
       |
@@ -70,7 +71,20 @@ fn numbers() {
         "1e39f32",
         "7e4f16",
         "0xfg",
-        "x * 0x10",
+        "0b12",
+        "0x1.8p3",
+        "0x10i32",
+        "0x1_",
+        "1__0",
+        "1_.5",
+        "007",
+        "0777 * x",
+        "1.5f",
+        "2j",
+        "10L",
+        "1e-400",
+        "1e-60f32",
+        "bits64(0x1_0000_0000_0000_0000)",
         "3 4",
         "1.5.2",
     ]), @r"
@@ -102,12 +116,91 @@ fn numbers() {
       |
     1 | 0xfg
       | ^^^^
+      = hint: it has no suffix: convert it, as in i64(0x10)
 
-    1:5: expected an expression, found `0x10`
+    1:1: this is no binary number of 64 bits
       |
-    1 | x * 0x10
-      |     ^^^^
-      = hint: write it in decimals, or the bits of a number as bits32(0x7fc00001)
+    1 | 0b12
+      | ^^^^
+      = hint: it has no suffix: convert it, as in i64(0x10)
+
+    1:4: unknown number suffix `p3`
+      |
+    1 | 0x1.8p3
+      |    ^^^^
+      = hint: a suffix is a type, as in `2f64` or `2i32`; a product is written `2 * x`
+
+    1:1: this is no hexadecimal number of 64 bits
+      |
+    1 | 0x10i32
+      | ^^^^^^^
+      = hint: it has no suffix: convert it, as in i64(0x10)
+
+    1:1: this is no hexadecimal number of 64 bits
+      |
+    1 | 0x1_
+      | ^^^^
+      = hint: it has no suffix: convert it, as in i64(0x10)
+
+    1:1: this is no number
+      |
+    1 | 1__0
+      | ^^^^
+      = hint: a `_` stands between digits
+
+    1:1: this is no number
+      |
+    1 | 1_.5
+      | ^^^^
+      = hint: a `_` stands between digits
+
+    1:1: a number does not begin with 0
+      |
+    1 | 007
+      | ^^^
+      = hint: write 7; octal digits are 0o7
+
+    1:1: a number does not begin with 0
+      |
+    1 | 0777 * x
+      | ^^^^
+      = hint: write 777; octal digits are 0o777
+
+    1:1: unknown number suffix `f`
+      |
+    1 | 1.5f
+      | ^^^^
+      = hint: a suffix is a type: write `f32`, or none, as numbers take the type they meet
+
+    1:1: unknown number suffix `j`
+      |
+    1 | 2j
+      | ^^
+      = hint: there are no complex numbers; a product is written `2 * i`
+
+    1:1: unknown number suffix `L`
+      |
+    1 | 10L
+      | ^^^
+      = hint: a suffix is a type: write `i64`, or none, as numbers take the type they meet
+
+    1:1: this number is too small for f64
+      |
+    1 | 1e-400
+      | ^^^^^^
+      = hint: it would be 0: write that
+
+    1:1: this number is too small for f32
+      |
+    1 | 1e-60f32
+      | ^^^^^^^^
+      = hint: it would be 0: write that
+
+    1:8: this is no hexadecimal number of 64 bits
+      |
+    1 | bits64(0x1_0000_0000_0000_0000)
+      |        ^^^^^^^^^^^^^^^^^^^^^^^
+      = hint: write `bits64(0x7fc00001)`
 
     1:3: expected the end of the text, found `4`
       |
@@ -123,6 +216,82 @@ fn numbers() {
     ");
 }
 
+/// Comments of other languages, and of this one as it was.
+#[test]
+fn comments() {
+    insta::assert_snapshot!(errors(&[
+        "kernel f(x) {\n    // twice\n    x * 2\n}",
+        "kernel f(x) {\n    let u = x * 2; // twice\n    u + 1\n}",
+        "kernel f(x) {\n    x * 2 // gelu\n}",
+        "kernel f(x) {\n    x * 2 // the result\n}",
+        "// a comment\nx * 2",
+        "x * 2 // twice it",
+        "x * 2\n// twice\n",
+        "x * 2 //",
+        "x * 2 /* twice */",
+        "kernel f(x) { x / / 2 }",
+    ]), @r"
+    2:5: unexpected `//`
+      |
+    2 |     // twice
+      |     ^^
+      = hint: comments begin with `#`; `//` is floor division
+
+    2:20: expected an expression, found `//`
+      |
+    2 |     let u = x * 2; // twice
+      |                    ^^
+      = hint: comments begin with `#`; `//` is floor division
+
+    2:14: unknown name `gelu`
+      |
+    2 |     x * 2 // gelu
+      |              ^^^^
+      = hint: comments begin with `#`; `//` is floor division
+
+    2:14: unknown name `the`
+      |
+    2 |     x * 2 // the result
+      |              ^^^
+      = hint: comments begin with `#`; `//` is floor division
+
+    1:1: unexpected `//`
+      |
+    1 | // a comment
+      | ^^
+      = hint: comments begin with `#`; `//` is floor division
+
+    1:16: expected the end of the text, found `it`
+      |
+    1 | x * 2 // twice it
+      |                ^^
+      = hint: comments begin with `#`; `//` is floor division
+
+    2:1: unexpected `//`
+      |
+    2 | // twice
+      | ^^
+      = hint: comments begin with `#`; `//` is floor division
+
+    1:9: expected an expression, found the end of the text
+      |
+    1 | x * 2 //
+      |         ^
+      = hint: comments begin with `#`; `//` is floor division
+
+    1:7: unexpected `/*`
+      |
+    1 | x * 2 /* twice */
+      |       ^^
+      = hint: comments begin with `#`; `//` is floor division
+
+    1:19: expected an expression, found `/`
+      |
+    1 | kernel f(x) { x / / 2 }
+      |                   ^
+    ");
+}
+
 #[test]
 fn missing_parts() {
     insta::assert_snapshot!(errors(&[
@@ -133,11 +302,24 @@ fn missing_parts() {
         "(x + 1",
         "x + 1)",
         "* x",
-        "x ** 2",
+        "x *** 2",
         "exp x",
         "2 (x + 1)",
         "x y",
-        "x && y",
+        "x &&& y",
+        "x += y",
+        "x == = y",
+        "x <> y",
+        "x if x > 0 else 0",
+        "x is nan",
+        "x mod 3",
+        "a xor b",
+        "a * not b",
+        "x ? y : z",
+        "x ≤ y",
+        "x .* y",
+        "not",
+        "+",
         "x = y",
         "()",
         "exp(,)",
@@ -180,11 +362,10 @@ fn missing_parts() {
     1 | * x
       | ^
 
-    1:4: expected an expression, found `*`
+    1:5: expected an expression, found `*`
       |
-    1 | x ** 2
-      |    ^
-      = hint: a power is written `x^2`
+    1 | x *** 2
+      |     ^
 
     1:5: expected the end of the text, found `x`
       |
@@ -204,11 +385,86 @@ fn missing_parts() {
       |   ^
       = hint: a product is written `a * b`
 
-    1:4: expected an expression, found `&`
+    1:5: expected an expression, found `&`
       |
-    1 | x && y
+    1 | x &&& y
+      |     ^
+
+    1:4: expected an expression, found `=`
+      |
+    1 | x += y
       |    ^
-      = hint: logic is written `a & b`, `a | b`
+      = hint: equality is `==`; a name is `let u = ..;`
+
+    1:6: expected an expression, found `=`
+      |
+    1 | x == = y
+      |      ^
+      = hint: equality is `==`
+
+    1:4: expected an expression, found `>`
+      |
+    1 | x <> y
+      |    ^
+      = hint: inequality is `!=`
+
+    1:3: expected the end of the text, found `if`
+      |
+    1 | x if x > 0 else 0
+      |   ^^
+      = hint: a choice is written `select(condition, a, b)`
+
+    1:3: expected the end of the text, found `is`
+      |
+    1 | x is nan
+      |   ^^
+      = hint: equality is `==`
+
+    1:3: expected the end of the text, found `mod`
+      |
+    1 | x mod 3
+      |   ^^^
+      = hint: a remainder is `mod(a, b)`, with the sign of `b`, or `a % b`, with that of `a`
+
+    1:3: expected the end of the text, found `xor`
+      |
+    1 | a xor b
+      |   ^^^
+      = hint: exclusive or is a function: `xor(a, b)`
+
+    1:5: expected an expression, found `not`
+      |
+    1 | a * not b
+      |     ^^^
+      = hint: write `!x`, or parentheses around it
+
+    1:3: unexpected '?'
+      |
+    1 | x ? y : z
+      |   ^
+      = hint: a choice is written `select(condition, a, b)`
+
+    1:3: unexpected '≤'
+      |
+    1 | x ≤ y
+      |   ^
+      = hint: it is written `<=`
+
+    1:3: unexpected '.'
+      |
+    1 | x .* y
+      |   ^
+      = hint: every op is elementwise: leave the dot out
+
+    1:4: expected an expression, found the end of the text
+      |
+    1 | not
+      |    ^
+
+    1:2: expected an expression, found the end of the text
+      |
+    1 | +
+      |  ^
 
     1:3: expected the end of the text, found `=`
       |
