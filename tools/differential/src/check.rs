@@ -48,10 +48,13 @@ impl Plan {
                 native.iter().copied().filter(|&kind| kind != EmitterKind::Cranelift).collect();
             if fast.is_empty() || rng.one_in(6) { rng.pick(&native) } else { rng.pick(&fast) }
         };
-        let mut runs = vec![(Mode::Strict, one(&mut rng)), (Mode::Precise, one(&mut rng))];
-        if rng.one_in(3) {
-            runs.push((Mode::Fast, one(&mut rng)));
-        }
+        let modes: &[Mode] = match rng.below(10) {
+            0..=3 => &[Mode::Strict],
+            4..=6 => &[Mode::Precise],
+            7 | 8 => &[Mode::Strict, Mode::Precise],
+            _ => &[Mode::Precise, Mode::Fast],
+        };
+        let mut runs: Vec<_> = modes.iter().map(|&mode| (mode, one(&mut rng))).collect();
         if rng.one_in(10) {
             let mode = rng.pick(&Mode::ALL);
             runs.extend(native.iter().map(|&emitter| (mode, emitter)));

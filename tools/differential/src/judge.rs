@@ -18,13 +18,15 @@ pub(crate) enum Fault {
     NanOfInfinity,
     /// Infinite where what was written gives a finite number, and the true one is finite.
     Infinity,
+    /// The same where rounding errors may come to a pole.
+    InfinityAtEdge,
     /// Infinite where what was written gives a NaN, and the true number is finite, or none.
     InfinityOfNan,
     /// A number where what was written gives NaN, and there is no true one.
     NumberOfNan,
     /// The other zero.
     ZeroSign,
-    /// A finite number far from the true one, and farther than what was written.
+    /// Far from the true number, and farther than the finite one that was written.
     Far,
     /// A bool or an integer that a well conditioned graph gives otherwise.
     Step,
@@ -64,6 +66,7 @@ pub(crate) fn judge(
         let (exact, doubt) = truth(Way::Exact);
         return match (exact, written.is_finite()) {
             (Real::Nan, true) => Some(Fault::NanAsTruth),
+            (_, true) if doubt.absorbed => Some(Fault::NanAsTruth),
             (_, true) => Some(Fault::Nan),
             (Real::Nan | Real::Unknown, false) => None,
             (_, false) => (!doubt.absorbed).then_some(Fault::NanOfInfinity),
@@ -113,12 +116,21 @@ pub(crate) fn judge(
     let limit = Big::from_f64(largest(dtype));
     if got.is_infinite() {
         let overflows = exact.abs() > limit && exact.is_negative() == (got < 0.0);
-        // On the way a spread of rounding errors may be what overflows.
+        // A spread of rounding errors may be what overflows.
         let spread = spread(&truth, &exact);
-        let near = spread.is_none_or(|spread| exact.abs() + spread > limit);
+        let edge = spread.is_none_or(|by| {
+            exact.abs() + by.clone() > limit || by > exact.abs().shifted(-6)
+        });
         let bounded = matches!(truth(Way::Bounded).0, Real::Infinite(negative) if negative == (got < 0.0));
-        let fault = if written.is_nan() { Fault::InfinityOfNan } else { Fault::Infinity };
-        return (!overflows && !near && !bounded).then_some(fault);
+        let fault = match written.is_nan() {
+            true => Fault::InfinityOfNan,
+            false if edge => Fault::InfinityAtEdge,
+            false => Fault::Infinity,
+        };
+        return (!overflows && !bounded).then_some(fault);
+    }
+    if !written.is_finite() {
+        return None;
     }
     let distance = |value: f64| (Big::from_f64(value) - exact.clone()).abs();
     let off = distance(got);
@@ -126,7 +138,7 @@ pub(crate) fn judge(
     if off <= allowed {
         return None;
     }
-    if written.is_finite() && off <= distance(written) * Big::from_f64(4.0) + allowed.clone() {
+    if off <= distance(written) * Big::from_f64(4.0) + allowed.clone() {
         return None;
     }
     let spread = spread(&truth, &exact)?;

@@ -134,11 +134,9 @@ fn one(
     }
     let (small, small_plan, failure) = shrink(&case, &plan, failure);
     let rules = rules_behind(&small, &failure);
-    // A repaired form is nearer to the truth, which may lie beyond the edge of a domain; a product
-    // that is not rounded has no such excuse.
-    let contracts = rules.iter().any(|rule| rule.starts_with("contract"));
-    let repaired = matches!(failure.kind, Kind::Promise(_, Fault::NanAsTruth)) && !contracts;
-    if repaired || rules.iter().any(|rule| settings.known_rules.contains(rule)) {
+    if is_excused(&small, &failure.kind, &rules)
+        || rules.iter().any(|rule| settings.known_rules.contains(rule))
+    {
         *lock().failures.entry(format!("{name} (known)")).or_default() += 1;
         return;
     }
@@ -152,6 +150,20 @@ fn one(
         println!("── {cause}\n{text}");
     }
     seen.distinct.insert(cause, text);
+}
+
+/// Whether it comes of a repair: that is nearer to the truth, which may lie at a pole or beyond the
+/// edge of a domain. A product that is not rounded has no such excuse.
+fn is_excused(case: &Case, kind: &Kind, rules: &BTreeSet<String>) -> bool {
+    let at_edge = match kind {
+        Kind::Promise(_, Fault::NumberOfNan) => !case.has_nan(),
+        Kind::Promise(_, fault) => matches!(
+            fault,
+            Fault::NanAsTruth | Fault::InfinityAtEdge | Fault::InfinityOfNan
+        ),
+        _ => false,
+    };
+    at_edge && !rules.iter().any(|rule| rule.starts_with("contract"))
 }
 
 /// The name of a kind without what differs from case to case.

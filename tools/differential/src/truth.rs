@@ -213,6 +213,11 @@ fn apply(doubt: &mut Doubt, op: Op, dtype: DType, x: &[Real]) -> Real {
     }
     if let Typing::Compare = op.info().typing {
         let order = x[0].order(&x[1]);
+        // Rounding decides between two that nearly meet.
+        if let (Finite(a), Finite(b)) = (&x[0], &x[1]) {
+            let apart = (a.clone() - b.clone()).abs().shifted(20);
+            doubt.absorbed |= apart < a.abs();
+        }
         return Bool(match op {
             Op::Lt => order == Some(Ordering::Less),
             Op::Le => matches!(order, Some(Ordering::Less | Ordering::Equal)),
