@@ -75,7 +75,12 @@ impl Plan {
     pub(crate) fn full(case: &Case) -> Plan {
         let emitters = emitters();
         let runs = Mode::ALL.iter().flat_map(|&m| emitters.iter().map(move |&e| (m, e))).collect();
-        Plan { runs, layouts: vec![Layout::Contiguous; case.inputs.len()], threads: 1, each_op: true }
+        Plan {
+            runs,
+            layouts: vec![Layout::Contiguous; case.inputs.len()],
+            threads: 1,
+            each_op: true,
+        }
     }
 }
 
@@ -167,7 +172,8 @@ thread_local! {
 /// Keeps the message of a panic instead of printing it.
 pub(crate) fn catch_messages() {
     std::panic::set_hook(Box::new(|info| {
-        let place = info.location().map_or(String::new(), |at| format!(" at {}:{}", at.file(), at.line()));
+        let place =
+            info.location().map_or(String::new(), |at| format!(" at {}:{}", at.file(), at.line()));
         let text = info.payload_as_str().unwrap_or("a panic").to_string();
         let first = text.lines().next().unwrap_or_default().to_string();
         MESSAGE.with_borrow_mut(|message| *message = format!("{first}{place}\n{text}"));
@@ -187,23 +193,33 @@ pub(crate) fn check(case: &Case, plan: &Plan) -> Option<Failure> {
 
 fn try_all(case: &Case, plan: &Plan) -> Option<Failure> {
     if let Err(fault) = verify(&case.graph) {
-        return Some(Failure::new(Kind::Refused(format!("the drawn graph: {fault}")), String::new()));
+        return Some(Failure::new(
+            Kind::Refused(format!("the drawn graph: {fault}")),
+            String::new(),
+        ));
     }
     let text = case.graph.to_string();
     match parse(&text) {
         Ok(read) if read == case.graph => {}
-        Ok(read) => return Some(Failure::new(Kind::RoundTrip, format!("{text}\nis read as\n{read}"))),
+        Ok(read) => {
+            return Some(Failure::new(Kind::RoundTrip, format!("{text}\nis read as\n{read}")));
+        }
         Err(error) => return Some(Failure::new(Kind::RoundTrip, format!("{text}\n{error}"))),
     }
     let contiguous: Vec<Placed> =
         case.inputs.iter().map(|input| Placed::new(input, Layout::Contiguous)).collect();
-    let placed: Vec<Placed> =
-        case.inputs.iter().zip(&plan.layouts).map(|(input, &layout)| Placed::new(input, layout)).collect();
-    let written = match run(case, CompileOptions::unfused().emitter(EmitterKind::Interp), &contiguous) {
-        Ok(written) => written,
-        // Shapes that are open until the call may not fit each other; the reference says so too.
-        Err(failure) => return reference(case).is_ok().then_some(failure),
-    };
+    let placed: Vec<Placed> = case
+        .inputs
+        .iter()
+        .zip(&plan.layouts)
+        .map(|(input, &layout)| Placed::new(input, layout))
+        .collect();
+    let written =
+        match run(case, CompileOptions::unfused().emitter(EmitterKind::Interp), &contiguous) {
+            Ok(written) => written,
+            // Shapes that are open until the call may not fit each other; the reference says so too.
+            Err(failure) => return reference(case).is_ok().then_some(failure),
+        };
     if plan.each_op
         && let Some(failure) = check_ops(case, &contiguous)
     {
@@ -218,7 +234,10 @@ fn try_all(case: &Case, plan: &Plan) -> Option<Failure> {
         };
         for (index, (a, b)) in got.iter().zip(&written).enumerate() {
             if a.dtype != b.dtype || a.shape != b.shape {
-                let detail = format!("output {index} is {:?}{:?}, not {:?}{:?}", a.dtype, a.shape, b.dtype, b.shape);
+                let detail = format!(
+                    "output {index} is {:?}{:?}, not {:?}{:?}",
+                    a.dtype, a.shape, b.dtype, b.shape
+                );
                 return Some(Failure::new(Kind::Signature(mode), detail));
             }
         }
@@ -235,7 +254,11 @@ fn try_all(case: &Case, plan: &Plan) -> Option<Failure> {
             // Which of the two it is: the interpreter says.
             let interp = run(case, options.emitter(EmitterKind::Interp), &contiguous).ok()?;
             let same = difference(&interp, reference).is_none();
-            let kind = if mode == Mode::Strict && !same { Kind::Strict } else { Kind::Bits(mode, emitter) };
+            let kind = if mode == Mode::Strict && !same {
+                Kind::Strict
+            } else {
+                Kind::Bits(mode, emitter)
+            };
             let [a, b, c] = [&got, reference, &interp].map(|all| all[output].bits[index]);
             let detail = format!(
                 "{mode} {emitter}: output {output} at {index} is {a:#x}, not {b:#x}; the interpreter gives {c:#x}"
@@ -389,7 +412,8 @@ fn copy(
 fn check_ops(case: &Case, contiguous: &[Placed]) -> Option<Failure> {
     let graph = inlined(&case.graph);
     let mut all = graph.clone();
-    let ops: Vec<_> = graph.iter().filter(|(_, node)| matches!(node, Node::Op(..))).map(|(id, _)| id).collect();
+    let ops: Vec<_> =
+        graph.iter().filter(|(_, node)| matches!(node, Node::Op(..))).map(|(id, _)| id).collect();
     let before = graph.outputs().len();
     ops.iter().for_each(|&id| all.output(id));
     let whole = Case { graph: all, inputs: case.inputs.clone() };
@@ -458,6 +482,7 @@ fn agrees(op: Op, dtype: DType, got: Scalar, want: Scalar) -> bool {
         _ => return false,
     };
     let exponent = ((want.to_bits() >> 52 & 0x7ff) as i32 - 1023 - digits).max(least);
-    op.max_ulp(dtype) > 0.0 && (got - want).abs() <= (op.max_ulp(dtype) + own) * f64::from(exponent).exp2()
+    op.max_ulp(dtype) > 0.0
+        && (got - want).abs() <= (op.max_ulp(dtype) + own) * f64::from(exponent).exp2()
         && (got.is_sign_negative() == want.is_sign_negative())
 }

@@ -1,9 +1,9 @@
 //! The command line.
 
 use crate::check::{Plan, catch_messages, check};
+use crate::replay;
 use crate::run::{Report, Settings, run_with};
 use crate::shrink::shrink;
-use crate::replay;
 use clap::Parser;
 use std::path::PathBuf;
 
@@ -73,7 +73,8 @@ fn print(report: &Report, coverage: bool) {
         }
         println!();
         let fired = |name: &str| report.rules.contains_key(name);
-        let never: Vec<&str> = kiln::fuse::rules().map(|(name, _)| name).filter(|name| !fired(name)).collect();
+        let never: Vec<&str> =
+            kiln::fuse::rules().map(|(name, _)| name).filter(|name| !fired(name)).collect();
         println!("rules in no proof: {}", never.join(" "));
     }
     for (kind, count) in &report.failures {

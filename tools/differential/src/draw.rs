@@ -220,7 +220,13 @@ impl Drawing {
 
     fn step(&mut self, fragments: &mut Fragments) {
         let float = match self.rng.below(8) {
-            0 => if self.usual == DType::F32 { DType::F64 } else { DType::F32 },
+            0 => {
+                if self.usual == DType::F32 {
+                    DType::F64
+                } else {
+                    DType::F32
+                }
+            }
             _ => self.usual,
         };
         match self.rng.below(20) {
@@ -341,7 +347,8 @@ impl Drawing {
     fn fused(&mut self, fragments: &mut Fragments, float: DType) {
         let index = self.rng.below(fragments.texts.len());
         let Some(body) = fragments.graph(index, float).cloned() else { return };
-        let args: Vec<NodeId> = body.inputs().iter().map(|input| self.operand(input.dtype)).collect();
+        let args: Vec<NodeId> =
+            body.inputs().iter().map(|input| self.operand(input.dtype)).collect();
         // As text has it, parameters have the shapes of what they are bound to.
         let mut shaped = Graph::new("body");
         for (input, &arg) in body.inputs().iter().zip(&args) {
@@ -446,8 +453,9 @@ impl Drawing {
             let elements = match made {
                 Made::Drawn => drawn(&mut self.rng, shape),
                 Made::Near(node, ulps) => {
-                    near(&base, *node, &inputs, &self.made, *ulps, &mut self.rng)
-                        .unwrap_or_else(|| Elements { dtype: input.dtype, shape: vec![], bits: vec![0] })
+                    near(&base, *node, &inputs, &self.made, *ulps, &mut self.rng).unwrap_or_else(
+                        || Elements { dtype: input.dtype, shape: vec![], bits: vec![0] },
+                    )
                 }
             };
             inputs.push(elements);
@@ -490,8 +498,7 @@ fn near(
         }
         false => value,
     };
-    let bits =
-        value.data().iter().map(|&v| bits_of(dtype, Scalar::Float(moved(v, rng)))).collect();
+    let bits = value.data().iter().map(|&v| bits_of(dtype, Scalar::Float(moved(v, rng)))).collect();
     Some(Elements { dtype, shape: value.shape().to_vec(), bits })
 }
 

@@ -12,8 +12,9 @@ use kiln_accuracy::Big;
 pub(crate) enum Fault {
     /// NaN where what was written gives a finite number.
     Nan,
-    /// The same where there is no true number: what was written rounds to the edge of a domain.
-    NanAsTruth,
+    /// The same where there is no true number, or rounding makes it anything: what was written is
+    /// at the edge of a domain.
+    NanAtEdge,
     /// NaN where what was written gives an infinity, and there is a true number.
     NanOfInfinity,
     /// Infinite where what was written gives a finite number, and the true one is finite.
@@ -65,8 +66,9 @@ pub(crate) fn judge(
     if got.is_nan() {
         let (exact, doubt) = truth(Way::Exact);
         return match (exact, written.is_finite()) {
-            (Real::Nan, true) => Some(Fault::NanAsTruth),
-            (_, true) if doubt.absorbed => Some(Fault::NanAsTruth),
+            (Real::Nan, true) => Some(Fault::NanAtEdge),
+            (_, true) if doubt.absorbed => Some(Fault::NanAtEdge),
+            (Real::Finite(value), true) if is_edge(&truth, &value) => Some(Fault::NanAtEdge),
             (_, true) => Some(Fault::Nan),
             (Real::Nan | Real::Unknown, false) => None,
             (_, false) => (!doubt.absorbed).then_some(Fault::NanOfInfinity),
@@ -116,12 +118,9 @@ pub(crate) fn judge(
     let limit = Big::from_f64(largest(dtype));
     if got.is_infinite() {
         let overflows = exact.abs() > limit && exact.is_negative() == (got < 0.0);
-        // A spread of rounding errors may be what overflows.
-        let spread = spread(&truth, &exact);
-        let edge = spread.is_none_or(|by| {
-            exact.abs() + by.clone() > limit || by > exact.abs().shifted(-6)
-        });
-        let bounded = matches!(truth(Way::Bounded).0, Real::Infinite(negative) if negative == (got < 0.0));
+        let edge = is_edge(&truth, &exact);
+        let bounded =
+            matches!(truth(Way::Bounded).0, Real::Infinite(negative) if negative == (got < 0.0));
         let fault = match written.is_nan() {
             true => Fault::InfinityOfNan,
             false if edge => Fault::InfinityAtEdge,
@@ -153,6 +152,11 @@ fn precision(dtype: DType) -> (i32, i32) {
         DType::F32 => (23, -149),
         _ => (52, -1074),
     }
+}
+
+/// Whether rounding decides what the value is: at a pole, or at the edge of a domain.
+fn is_edge(truth: &dyn Fn(Way<'_>) -> (Real, Doubt), exact: &Big) -> bool {
+    spread(truth, exact).is_none_or(|by| by > exact.abs().shifted(-6))
 }
 
 /// How far rounding moves the true value; none where it may make it anything.

@@ -69,7 +69,8 @@ const FLOATS: &[f64] = &[
     f64::NAN,
 ];
 
-const POWERS: &[i32] = &[-149, -126, -120, -100, -60, -30, -2, 2, 10, 30, 60, 100, 120, 127, 1000, -1000];
+const POWERS: &[i32] =
+    &[-149, -126, -120, -100, -60, -30, -2, 2, 10, 30, 60, 100, 120, 127, 1000, -1000];
 
 fn power(rng: &mut Rng) -> f64 {
     let sign = if rng.one_in(4) { -1.0 } else { 1.0 };
@@ -112,7 +113,8 @@ fn element_value(rng: &mut Rng, dtype: DType) -> Scalar {
         DType::I32 | DType::I64 => {
             let (least, most) = dtype.integer_range().expect("an integer type");
             let any = rng.bits() as i64;
-            let value = rng.pick(&[0, 1, -1, 2, -7, 31, 64, least, most, least + 1, any, any >> 50]);
+            let value =
+                rng.pick(&[0, 1, -1, 2, -7, 31, 64, least, most, least + 1, any, any >> 50]);
             Scalar::Integer(value.clamp(least, most))
         }
         _ => Scalar::Float(match rng.below(8) {

@@ -25,12 +25,14 @@ pub(crate) fn print(case: &Case, plan: &Plan, failure: &Failure, seed: u64) -> S
             Layout::Transposed => "transposed".to_string(),
             Layout::Records { gap, offset } => format!("records:{gap}:{offset}"),
         };
-        let _ = write!(text, "input {} {} [{}] {layout}", input.name, elements.dtype, shape.join(","));
+        let _ =
+            write!(text, "input {} {} [{}] {layout}", input.name, elements.dtype, shape.join(","));
         for bits in &elements.bits {
             let _ = write!(text, " {bits:#x}");
         }
         let few = elements.bits.len() <= 4;
-        let values: Vec<_> = (0..if few { elements.bits.len() } else { 0 }).map(|i| elements.value(i)).collect();
+        let values: Vec<_> =
+            (0..if few { elements.bits.len() } else { 0 }).map(|i| elements.value(i)).collect();
         let _ = writeln!(text, "{}", if few { format!("  # {values:?}") } else { String::new() });
     }
     for (mode, emitter) in &plan.runs {
@@ -50,8 +52,9 @@ pub(crate) fn read(text: &str) -> Result<(Case, Plan), String> {
             ["input", _, dtype, shape, layout, ref bits @ ..] => {
                 let dtype = DType::from_name(dtype).ok_or("an unknown type")?;
                 let sizes = shape.trim_matches(['[', ']']).split(',').filter(|s| !s.is_empty());
-                let shape: Vec<usize> =
-                    sizes.map(|s| s.parse().map_err(|_| "a bad shape")).collect::<Result<_, _>>()?;
+                let shape: Vec<usize> = sizes
+                    .map(|s| s.parse().map_err(|_| "a bad shape"))
+                    .collect::<Result<_, _>>()?;
                 let bits = bits
                     .iter()
                     .map(|bits| u64::from_str_radix(bits.trim_start_matches("0x"), 16))

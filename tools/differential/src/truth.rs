@@ -82,11 +82,27 @@ impl Real {
     fn stand_in(&self) -> f64 {
         match self {
             Nan | Unknown => f64::NAN,
-            Infinite(negative) => if *negative { f64::NEG_INFINITY } else { f64::INFINITY },
-            Zero(negative) => if *negative { -0.0 } else { 0.0 },
+            Infinite(negative) => {
+                if *negative {
+                    f64::NEG_INFINITY
+                } else {
+                    f64::INFINITY
+                }
+            }
+            Zero(negative) => {
+                if *negative {
+                    -0.0
+                } else {
+                    0.0
+                }
+            }
             Finite(value) => {
                 let near = value.to_f64();
-                near.abs().clamp(1e-300, 1e300).copysign(if value.is_negative() { -1.0 } else { 1.0 })
+                near.abs().clamp(1e-300, 1e300).copysign(if value.is_negative() {
+                    -1.0
+                } else {
+                    1.0
+                })
             }
             Integer(value) => *value as f64,
             Bool(value) => f64::from(*value),
@@ -125,11 +141,7 @@ pub(crate) struct Doubt {
 }
 
 /// The outputs of an elementwise graph at one element, whose inputs are these.
-pub(crate) fn evaluate(
-    graph: &Graph,
-    inputs: &[Scalar],
-    mut way: Way<'_>,
-) -> (Vec<Real>, Doubt) {
+pub(crate) fn evaluate(graph: &Graph, inputs: &[Scalar], mut way: Way<'_>) -> (Vec<Real>, Doubt) {
     let mut doubt = Doubt::default();
     let mut values: Vec<Real> = Vec::with_capacity(graph.nodes().len());
     for (id, node) in graph.iter() {
@@ -350,7 +362,11 @@ fn sum(doubt: &mut Doubt, a: &Real, b: &Real) -> Real {
         (Finite(x), Finite(y)) => {
             let (huge, flips) = (a.is_lossy() && b.is_lossy(), x.is_negative() != y.is_negative());
             doubt.absorbed |= (x.exponent() - y.exponent()).abs() > 180;
-            if huge && flips && x.exponent() > 0 { Unknown } else { Real::of_big(x.clone() + y.clone()) }
+            if huge && flips && x.exponent() > 0 {
+                Unknown
+            } else {
+                Real::of_big(x.clone() + y.clone())
+            }
         }
         (Finite(_), Zero(_)) => a.clone(),
         (Zero(_), Finite(_)) => b.clone(),
@@ -413,8 +429,18 @@ fn unary(doubt: &mut Doubt, op: Op, big: &[Big], x: &[Real]) -> Real {
     let negative = a.is_negative();
     let loses = matches!(
         op,
-        Op::Log | Op::Log2 | Op::Log10 | Op::Log1p | Op::Sqrt | Op::Rsqrt | Op::Cbrt | Op::Asinh
-            | Op::Acosh | Op::Atan2 | Op::Hypot | Op::Tanhshrink
+        Op::Log
+            | Op::Log2
+            | Op::Log10
+            | Op::Log1p
+            | Op::Sqrt
+            | Op::Rsqrt
+            | Op::Cbrt
+            | Op::Asinh
+            | Op::Acosh
+            | Op::Atan2
+            | Op::Hypot
+            | Op::Tanhshrink
     );
     if loses && x.iter().any(Real::is_lossy) {
         return Unknown;
@@ -427,6 +453,20 @@ fn unary(doubt: &mut Doubt, op: Op, big: &[Big], x: &[Real]) -> Real {
         _ => f64::INFINITY,
     };
     doubt.absorbed |= flattens.is_finite() && size > Big::from_f64(flattens);
+    // Of what is tiny they are a constant, to 200 bits.
+    let starts = matches!(
+        op,
+        Op::Exp
+            | Op::Exp2
+            | Op::Exp10
+            | Op::Sigmoid
+            | Op::Cos
+            | Op::Cosh
+            | Op::Acos
+            | Op::Erfc
+            | Op::Normcdf
+    );
+    doubt.absorbed |= starts && a.exponent() < -90;
     match op {
         Op::Floor => rounded(a.floor(), negative),
         Op::Ceil => rounded(-(-a.clone()).floor(), negative),
@@ -456,7 +496,9 @@ fn unary(doubt: &mut Doubt, op: Op, big: &[Big], x: &[Real]) -> Real {
         Op::Sinh if beyond => held(negative, true),
         Op::Sigmoid if beyond && negative => held(false, false),
         Op::Sigmoid if beyond => Finite(one),
-        Op::Erfc | Op::Normcdf if size > Big::from_f64(100.0) && negative == (op == Op::Normcdf) => {
+        Op::Erfc | Op::Normcdf
+            if size > Big::from_f64(100.0) && negative == (op == Op::Normcdf) =>
+        {
             held(false, false)
         }
         Op::Erf | Op::Erfc | Op::Normcdf if size > Big::from_f64(100.0) => {
