@@ -66,7 +66,7 @@ pub(crate) fn judge(
     if got.is_nan() {
         let (exact, doubt) = truth(Way::Exact);
         return match (exact, written.is_finite()) {
-            (Real::Nan, true) => Some(Fault::NanAtEdge),
+            (Real::Nan | Real::Unknown, true) => Some(Fault::NanAtEdge),
             (_, true) if doubt.absorbed => Some(Fault::NanAtEdge),
             (Real::Finite(value), true) if is_edge(&truth, &value) => Some(Fault::NanAtEdge),
             (_, true) => Some(Fault::Nan),
@@ -128,7 +128,7 @@ pub(crate) fn judge(
         };
         return (!overflows && !bounded).then_some(fault);
     }
-    if !written.is_finite() || doubt.absorbed {
+    if !written.is_finite() || doubt.absorbed || doubt.indeterminate {
         return None;
     }
     let distance = |value: f64| (Big::from_f64(value) - exact.clone()).abs();
