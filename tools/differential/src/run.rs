@@ -165,10 +165,10 @@ fn one(
 fn is_excused(case: &Case, kind: &Kind, rules: &BTreeSet<String>) -> bool {
     let at_edge = match kind {
         Kind::Promise(_, Fault::NumberOfNan) => !case.has_nan(),
-        Kind::Promise(_, fault) => {
-            let edges = [Fault::NanAtEdge, Fault::InfinityAtEdge, Fault::InfinityOfNan];
-            edges.contains(&fault) || fault == Fault::ZeroSign
-        }
+        Kind::Promise(_, fault) => matches!(
+            fault,
+            Fault::NanAtEdge | Fault::InfinityAtEdge | Fault::InfinityOfNan | Fault::ZeroSign
+        ),
         _ => false,
     };
     at_edge && !rules.iter().any(|rule| rule.starts_with("contract"))
