@@ -80,7 +80,9 @@ pub(crate) fn judge(
         let right = match exact {
             Real::Zero(_) if doubt.absorbed => true,
             Real::Zero(negative) => negative == got.is_sign_negative(),
-            Real::Finite(value) => value.is_negative() == got.is_sign_negative(),
+            Real::Finite(value) => {
+                value.is_negative() == got.is_sign_negative() || is_edge(&truth, &value)
+            }
             _ => true,
         };
         return (!right).then_some(Fault::ZeroSign);
