@@ -26,7 +26,7 @@ pub struct Cli {
     #[arg(long, value_delimiter = ',')]
     known_rules: Vec<String>,
     /// The most failures of one kind that are shrunk.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 1000)]
     most: usize,
     /// Only byte strides that are multiples of the element size.
     #[arg(long)]
@@ -79,6 +79,9 @@ fn print(report: &Report, coverage: bool) {
     }
     for (kind, count) in &report.failures {
         println!("{count:>8}  {kind}");
+    }
+    for (kind, count) in &report.excused {
+        println!("{count:>8}  {kind}, of a repair");
     }
     println!("{} distinct causes", report.distinct.len());
 }

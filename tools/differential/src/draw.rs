@@ -18,6 +18,14 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    /// Whether a number in it is NaN.
+    pub(crate) fn has_nan(&self) -> bool {
+        let is_nan = |value: Scalar| value.to_f64().is_nan();
+        let constants = self.graph.iter().filter_map(|(id, _)| self.graph.scalar(id));
+        let elements = self.inputs.iter().flat_map(|i| (0..i.bits.len()).map(|at| i.value(at)));
+        constants.chain(elements).any(is_nan)
+    }
+
     pub(crate) fn has_matmul(&self) -> bool {
         self.graph.nodes().iter().any(|node| matches!(node, Node::Matmul(..)))
     }
@@ -80,8 +88,8 @@ pub(crate) fn draw(fragments: &mut Fragments, seed: u64) -> Case {
     };
     drawing.new_input(usual);
     let steps = match drawing.rng.below(10) {
-        0..=3 => 1 + drawing.rng.below(3),
-        4..=7 => 1 + drawing.rng.below(8),
+        0..=4 => 1 + drawing.rng.below(3),
+        5..=8 => 1 + drawing.rng.below(7),
         _ => 1 + drawing.rng.below(24),
     };
     for _ in 0..steps {

@@ -12,19 +12,22 @@ use kiln_accuracy::Big;
 pub(crate) enum Fault {
     /// NaN where what was written gives a finite number.
     Nan,
-    /// The same where there is no true number: what was written rounds to the edge of a domain.
-    NanAsTruth,
+    /// The same where there is no true number, or rounding makes it anything: what was written is
+    /// at the edge of a domain.
+    NanAtEdge,
     /// NaN where what was written gives an infinity, and there is a true number.
     NanOfInfinity,
     /// Infinite where what was written gives a finite number, and the true one is finite.
     Infinity,
+    /// The same where rounding errors may come to a pole.
+    InfinityAtEdge,
     /// Infinite where what was written gives a NaN, and the true number is finite, or none.
     InfinityOfNan,
     /// A number where what was written gives NaN, and there is no true one.
     NumberOfNan,
     /// The other zero.
     ZeroSign,
-    /// A finite number far from the true one, and farther than what was written.
+    /// Far from the true number, and farther than the finite one that was written.
     Far,
     /// A bool or an integer that a well conditioned graph gives otherwise.
     Step,
@@ -63,7 +66,9 @@ pub(crate) fn judge(
     if got.is_nan() {
         let (exact, doubt) = truth(Way::Exact);
         return match (exact, written.is_finite()) {
-            (Real::Nan, true) => Some(Fault::NanAsTruth),
+            (Real::Nan | Real::Unknown, true) => Some(Fault::NanAtEdge),
+            (_, true) if doubt.absorbed => Some(Fault::NanAtEdge),
+            (Real::Finite(value), true) if is_edge(&truth, &value) => Some(Fault::NanAtEdge),
             (_, true) => Some(Fault::Nan),
             (Real::Nan | Real::Unknown, false) => None,
             (_, false) => (!doubt.absorbed).then_some(Fault::NanOfInfinity),
@@ -75,7 +80,9 @@ pub(crate) fn judge(
         let right = match exact {
             Real::Zero(_) if doubt.absorbed => true,
             Real::Zero(negative) => negative == got.is_sign_negative(),
-            Real::Finite(value) => value.is_negative() == got.is_sign_negative(),
+            Real::Finite(value) => {
+                value.is_negative() == got.is_sign_negative() || is_edge(&truth, &value)
+            }
             _ => true,
         };
         return (!right).then_some(Fault::ZeroSign);
@@ -113,13 +120,18 @@ pub(crate) fn judge(
     let limit = Big::from_f64(largest(dtype));
     if got.is_infinite() {
         let overflows = exact.abs() > limit && exact.is_negative() == (got < 0.0);
-        // On the way a spread of rounding errors may be what overflows.
-        let spread = spread(&truth, &exact);
-        let near = spread.is_none_or(|spread| exact.abs() + spread > limit);
+        let edge = is_edge(&truth, &exact);
         let bounded =
             matches!(truth(Way::Bounded).0, Real::Infinite(negative) if negative == (got < 0.0));
-        let fault = if written.is_nan() { Fault::InfinityOfNan } else { Fault::Infinity };
-        return (!overflows && !near && !bounded).then_some(fault);
+        let fault = match written.is_nan() {
+            true => Fault::InfinityOfNan,
+            false if edge => Fault::InfinityAtEdge,
+            false => Fault::Infinity,
+        };
+        return (!overflows && !bounded).then_some(fault);
+    }
+    if !written.is_finite() || doubt.absorbed || doubt.indeterminate {
+        return None;
     }
     let distance = |value: f64| (Big::from_f64(value) - exact.clone()).abs();
     let off = distance(got);
@@ -127,10 +139,14 @@ pub(crate) fn judge(
     if off <= allowed {
         return None;
     }
-    if written.is_finite() && off <= distance(written) * Big::from_f64(4.0) + allowed.clone() {
+    if off <= distance(written) * Big::from_f64(4.0) + allowed.clone() {
         return None;
     }
     let spread = spread(&truth, &exact)?;
+    // Of the sine of a large sum, rounding leaves nothing that could be kept.
+    if spread > exact.abs().shifted(-3) {
+        return None;
+    }
     let far = off > spread * Big::from_f64(FACTOR) + allowed;
     far.then_some(Fault::Far)
 }
@@ -142,6 +158,11 @@ fn precision(dtype: DType) -> (i32, i32) {
         DType::F32 => (23, -149),
         _ => (52, -1074),
     }
+}
+
+/// Whether rounding decides what the value is: at a pole, or at the edge of a domain.
+fn is_edge(truth: &dyn Fn(Way<'_>) -> (Real, Doubt), exact: &Big) -> bool {
+    spread(truth, exact).is_none_or(|by| by > exact.abs().shifted(-6))
 }
 
 /// How far rounding moves the true value; none where it may make it anything.

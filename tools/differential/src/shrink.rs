@@ -120,68 +120,79 @@ fn one_element((case, plan, failure): &Least) -> Option<(Case, Plan)> {
             Elements { dtype: input.dtype, shape: vec![1], bits: vec![bits] }
         })
         .collect();
-    let open = |input: &Input| Input { dims: None, ..input.clone() };
-    let declared: Vec<Input> = case.graph.inputs().iter().map(open).collect();
-    let graph = rebuilt(&case.graph, &declared, None)?;
+    let open = |input: &Input| Some(Input { dims: None, ..input.clone() });
+    let declared: Vec<Option<Input>> = case.graph.inputs().iter().map(open).collect();
+    let graph = rebuilt(&case.graph, &declared, None, case.graph.outputs())?;
     Some((Case { graph, inputs }, plan.clone()))
 }
 
-/// The graph over other declarations, a node of it replaced.
-fn rebuilt(graph: &Graph, inputs: &[Input], put: Option<(NodeId, Put)>) -> Option<Graph> {
+/// The graph over other declarations, without inputs that nothing reads, a node of it replaced.
+fn rebuilt(
+    graph: &Graph,
+    inputs: &[Option<Input>],
+    put: Option<(NodeId, Put)>,
+    outputs: &[NodeId],
+) -> Option<Graph> {
     let mut result = Graph::new(graph.name());
-    for input in inputs {
+    for input in inputs.iter().flatten() {
         result.input(input.clone()).ok()?;
     }
-    let mut ids: Vec<NodeId> = Vec::new();
+    let mut ids: Vec<Option<NodeId>> = Vec::new();
     for (id, node) in graph.iter() {
         let at = |id: &NodeId| ids[id.index()];
-        let made = match put {
-            Some((replaced, put)) if replaced == id => match put {
-                Put::Node(other) => Ok(at(&other)),
+        let all = |args: &[NodeId]| args.iter().map(at).collect::<Option<Vec<NodeId>>>();
+        let made = match (put, node) {
+            (Some((replaced, put)), _) if replaced == id => match put {
+                Put::Node(other) => Ok(at(&other)?),
                 Put::Number(value) => result.constant(graph.dtype(id), value),
-                Put::Value => result.input(inputs.last()?.clone()),
+                Put::Value => result.input(inputs.last()?.clone()?),
             },
-            _ => match node {
-                Node::Input(index) => result.input(inputs[*index as usize].clone()),
-                Node::Const(bits) => {
-                    let dtype = graph.dtype(id);
-                    result.constant(dtype, Scalar::from_bits(dtype, *bits))
+            (_, Node::Input(index)) => match &inputs[*index as usize] {
+                Some(input) => result.input(input.clone()),
+                None => {
+                    ids.push(None);
+                    continue;
                 }
-                Node::Op(op, args) => {
-                    let args: Vec<NodeId> = args.iter().map(at).collect();
-                    result.op(*op, &args)
-                }
-                Node::Matmul(a, b) => result.matmul(at(a), at(b)),
-                Node::Fused { body, args } => {
-                    result.fused(body.clone(), args.iter().map(at).collect())
-                }
-                Node::Item { of, index } => result.item(at(of), *index as usize),
             },
+            (_, Node::Const(bits)) => {
+                let dtype = graph.dtype(id);
+                result.constant(dtype, Scalar::from_bits(dtype, *bits))
+            }
+            (_, Node::Op(op, args)) => result.op(*op, &all(args)?),
+            (_, Node::Matmul(a, b)) => result.matmul(at(a)?, at(b)?),
+            (_, Node::Fused { body, args }) => result.fused(body.clone(), all(args)?),
+            (_, Node::Item { of, index }) => result.item(at(of)?, *index as usize),
         };
-        ids.push(made.ok()?);
+        ids.push(Some(made.ok()?));
     }
-    graph.outputs().iter().for_each(|output| result.output(ids[output.index()]));
+    for output in outputs {
+        result.output(ids[output.index()]?);
+    }
     Some(result.normalized())
+}
+
+fn declared(graph: &Graph) -> Vec<Option<Input>> {
+    graph.inputs().iter().cloned().map(Some).collect()
 }
 
 fn replaced(case: &Case, plan: &Plan, id: NodeId, put: Put) -> Option<(Case, Plan)> {
     let graph = &case.graph;
     let dtype = graph.dtype(id);
-    let mut inputs = graph.inputs().to_vec();
+    let mut inputs = declared(graph);
     let (mut elements, mut plan) = (case.inputs.clone(), plan.clone());
     match put {
         Put::Node(other) if graph.dtype(other) != dtype => return None,
         Put::Number(_) if dtype == DType::Bool => return None,
         Put::Value => {
             elements.push(value_of_node(case, id)?);
-            let name =
-                (0..).map(|n| format!("v{n}")).find(|name| inputs.iter().all(|i| i.name != *name));
-            inputs.push(Input { name: name?, dtype, dims: None });
+            let free = |name: &String| graph.inputs().iter().all(|input| input.name != *name);
+            let name = (0..).map(|n| format!("v{n}")).find(free)?;
+            inputs.push(Some(Input { name, dtype, dims: None }));
             plan.layouts.push(Layout::Contiguous);
         }
         _ => {}
     }
-    let graph = rebuilt(graph, &inputs, Some((id, put)))?;
+    let graph = rebuilt(graph, &inputs, Some((id, put)), graph.outputs())?;
     Some((Case { graph, inputs: elements }, plan))
 }
 
@@ -214,75 +225,19 @@ fn less_output(case: &Case, output: usize) -> Option<Case> {
 }
 
 fn outputs(case: &Case, kept: &[NodeId]) -> Option<Case> {
-    let text = Graph::new(case.graph.name());
-    let mut graph = text;
-    for input in case.graph.inputs() {
-        graph.input(input.clone()).ok()?;
-    }
-    let mut ids: Vec<NodeId> = Vec::new();
-    for (id, node) in case.graph.iter() {
-        let at = |id: &NodeId| ids[id.index()];
-        let made = match node {
-            Node::Input(index) => graph.input(case.graph.inputs()[*index as usize].clone()),
-            Node::Const(bits) => {
-                let dtype = case.graph.dtype(id);
-                graph.constant(dtype, Scalar::from_bits(dtype, *bits))
-            }
-            Node::Op(op, args) => graph.op(*op, &args.iter().map(at).collect::<Vec<_>>()),
-            Node::Matmul(a, b) => graph.matmul(at(a), at(b)),
-            Node::Fused { body, args } => graph.fused(body.clone(), args.iter().map(at).collect()),
-            Node::Item { of, index } => graph.item(at(of), *index as usize),
-        };
-        ids.push(made.ok()?);
-    }
-    kept.iter().for_each(|output| graph.output(ids[output.index()]));
-    Some(Case { graph: graph.normalized(), inputs: case.inputs.clone() })
+    let graph = rebuilt(&case.graph, &declared(&case.graph), None, kept)?;
+    Some(Case { graph, inputs: case.inputs.clone() })
 }
 
 /// Without an input that nothing reads.
 fn without_input(case: &Case, plan: &Plan, input: usize) -> Option<(Case, Plan)> {
-    let read = case
-        .graph
-        .iter()
-        .filter(|(_, node)| !matches!(node, Node::Input(_)))
-        .flat_map(|(_, node)| node.operands())
-        .chain(case.graph.outputs().iter().copied())
-        .any(|id| *case.graph.node(id) == Node::Input(input as u32));
-    if read {
-        return None;
-    }
-    let mut graph = Graph::new(case.graph.name());
-    for (index, declared) in case.graph.inputs().iter().enumerate() {
-        if index != input {
-            graph.input(declared.clone()).ok()?;
-        }
-    }
-    let mut ids: Vec<NodeId> = Vec::new();
-    for (id, node) in case.graph.iter() {
-        let at = |id: &NodeId| ids[id.index()];
-        let made = match node {
-            // Nothing reads it.
-            Node::Input(index) if *index as usize == input => {
-                ids.push(NodeId::new(0));
-                continue;
-            }
-            Node::Input(index) => graph.input(case.graph.inputs()[*index as usize].clone()),
-            Node::Const(bits) => {
-                let dtype = case.graph.dtype(id);
-                graph.constant(dtype, Scalar::from_bits(dtype, *bits))
-            }
-            Node::Op(op, args) => graph.op(*op, &args.iter().map(at).collect::<Vec<_>>()),
-            Node::Matmul(a, b) => graph.matmul(at(a), at(b)),
-            Node::Fused { body, args } => graph.fused(body.clone(), args.iter().map(at).collect()),
-            Node::Item { of, index } => graph.item(at(of), *index as usize),
-        };
-        ids.push(made.ok()?);
-    }
-    case.graph.outputs().iter().for_each(|output| graph.output(ids[output.index()]));
+    let mut kept = declared(&case.graph);
+    kept[input] = None;
+    let graph = rebuilt(&case.graph, &kept, None, case.graph.outputs())?;
     let (mut inputs, mut plan) = (case.inputs.clone(), plan.clone());
     inputs.remove(input);
     plan.layouts.remove(input);
-    Some((Case { graph: graph.normalized(), inputs }, plan))
+    Some((Case { graph, inputs }, plan))
 }
 
 fn with_value(case: &Case, input: usize, value: f64) -> Option<Case> {

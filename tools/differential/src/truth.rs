@@ -225,6 +225,11 @@ fn apply(doubt: &mut Doubt, op: Op, dtype: DType, x: &[Real]) -> Real {
     }
     if let Typing::Compare = op.info().typing {
         let order = x[0].order(&x[1]);
+        // Rounding decides between two that nearly meet.
+        if let (Finite(a), Finite(b)) = (&x[0], &x[1]) {
+            let apart = (a.clone() - b.clone()).abs().shifted(20);
+            doubt.absorbed |= apart < a.abs();
+        }
         return Bool(match op {
             Op::Lt => order == Some(Ordering::Less),
             Op::Le => matches!(order, Some(Ordering::Less | Ordering::Equal)),
@@ -448,6 +453,20 @@ fn unary(doubt: &mut Doubt, op: Op, big: &[Big], x: &[Real]) -> Real {
         _ => f64::INFINITY,
     };
     doubt.absorbed |= flattens.is_finite() && size > Big::from_f64(flattens);
+    // Of what is tiny they are a constant, to 200 bits.
+    let starts = matches!(
+        op,
+        Op::Exp
+            | Op::Exp2
+            | Op::Exp10
+            | Op::Sigmoid
+            | Op::Cos
+            | Op::Cosh
+            | Op::Acos
+            | Op::Erfc
+            | Op::Normcdf
+    );
+    doubt.absorbed |= starts && a.exponent() < -90;
     match op {
         Op::Floor => rounded(a.floor(), negative),
         Op::Ceil => rounded(-(-a.clone()).floor(), negative),
