@@ -86,9 +86,15 @@ pub(super) unsafe fn multiply(
 fn is_aligned(operand: &Layout) -> bool {
     let size = operand.dtype.size();
     let is_whole =
-        |(&len, &step): (&usize, &isize)| len <= 1 || step.unsigned_abs().is_multiple_of(size);
+        |(&len, &step): (&usize, &isize)| len <= 1 || in_elements(step, size).is_some();
     operand.base.addr().is_multiple_of(size)
         && operand.shape.iter().zip(&operand.strides).all(is_whole)
+}
+
+/// A step in elements, where it is a whole number of them.
+fn in_elements(step: isize, size: usize) -> Option<isize> {
+    let size = size as isize;
+    (step % size == 0).then(|| step / size)
 }
 
 /// Sizes of a batch of matrix products.
@@ -241,10 +247,11 @@ fn steps(operand: &Layout, vector: [Option<usize>; 2]) -> [isize; 2] {
     }
 }
 
-/// Step in elements of a dimension counted from the last, which is 0; of none, 1.
+/// Step in elements of a dimension counted from the last, which is 0; of none, 1. A step that is not
+/// whole is never taken: [`is_aligned`] allows it of a single element only.
 fn from_end(operand: &Layout, back: Option<usize>) -> isize {
-    let size = operand.dtype.size() as isize;
-    back.map_or(1, |back| operand.strides[operand.strides.len() - 1 - back] / size)
+    let stride = back.map(|back| operand.strides[operand.strides.len() - 1 - back]);
+    stride.and_then(|stride| in_elements(stride, operand.dtype.size())).unwrap_or(1)
 }
 
 /// A closure over raw pointers that threads may share.
