@@ -32,6 +32,7 @@ pub fn build_with_inputs(
     inputs: &[Input],
     outputs: &[Expr],
 ) -> Result<Graph, GraphError> {
+    let _env = kiln_fenv::hold_default();
     let mut builder = GraphBuilder { graph: Graph::new(name), built: HashMap::new() };
     for input in inputs {
         builder.graph.input(input.clone()).map_err(|fault| fault.at(None))?;

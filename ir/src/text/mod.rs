@@ -119,6 +119,7 @@ pub fn parse_with(
     text: &str,
     type_of: impl Fn(&str) -> Option<ArrayType>,
 ) -> Result<Graph, TextError> {
+    let _env = kiln_fenv::hold_default();
     let is_input = |name: &str| type_of(name).is_some();
     read(text, &is_input).and_then(|kernel| build(kernel, &type_of)).map_err(|m| locate(text, m))
 }
@@ -132,6 +133,7 @@ pub fn parse_with(
 /// assert_eq!(inputs[1].declared, Some((kiln_ir::DType::Bool, None)));
 /// ```
 pub fn free_inputs(text: &str) -> Result<Vec<FreeInput>, TextError> {
+    let _env = kiln_fenv::hold_default();
     read(text, &|_| false).map(|kernel| kernel.inputs).map_err(|mistake| locate(text, mistake))
 }
 
