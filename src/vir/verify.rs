@@ -39,7 +39,13 @@ fn verify_cold(program: &Program) -> Result<(), String> {
             return Err(format!("cold region {}..{} is out of order", cold.start, cold.end));
         }
         previous_end = cold.end;
+        if !program.ty(cold.mask).is_mask() {
+            return Err(format!("v{} is no mask, but a cold region's", cold.mask.0));
+        }
         let inside = |v: Value| (cold.start..cold.end).contains(&v.0);
+        if program.cold.iter().any(|other| inside(other.mask)) {
+            return Err(format!("cold region {}..{} has another's mask", cold.start, cold.end));
+        }
         for (index, inst) in program.insts.iter().enumerate().skip(cold.end as usize) {
             let legal = match *inst {
                 Inst::Select { mask, b, .. } if mask == cold.mask => !inside(b),
@@ -65,7 +71,10 @@ pub(super) fn result_type(program: &Program, inst: &Inst) -> Result<Type, String
     Ok(match *inst {
         Inst::Load { slot } => program.inputs.get(slot as usize).ok_or("no such input")?.lane(),
         Inst::Const { ty, bits } => {
-            need(ty.bits() == 64 || bits >> 32 == 0, "constant wider than its type")?;
+            need(bits & !ty.ones() == 0, "constant wider than its type")?;
+            // Emitters look at the sign bit, at all bits, or at any.
+            let is_truth = bits == 0 || bits == ty.ones();
+            need(!ty.is_mask() || is_truth, "a mask is all ones or zero")?;
             ty
         }
         Inst::Unary { op, a } => {
@@ -126,6 +135,8 @@ pub(super) fn result_type(program: &Program, inst: &Inst) -> Result<Type, String
             let table = program.tables.get(table as usize).ok_or("no such table")?;
             need(!table.entries.is_empty(), "empty table")?;
             need(!table.ty.is_mask(), "tables hold numbers")?;
+            let fits = |entry: &u64| entry & !table.ty.ones() == 0;
+            need(table.entries.iter().all(fits), "table entry wider than its type")?;
             need(ty(index)? == table.ty.int(), "the index is not as wide as the entries")?;
             table.ty
         }

@@ -29,8 +29,9 @@ mod tail;
 
 pub(super) use listing::listing;
 
+use super::memory::CodeMemory;
 use super::pool::Line;
-use super::{Body, Code, EmitError, EmitterKind, Routine, memory};
+use super::{Body, Code, EmitError, EmitterKind, Vectors};
 use crate::cpu::Cpu;
 use crate::vir::Program;
 use encode::Loops;
@@ -41,20 +42,12 @@ pub(super) fn compile(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<
     let isa = isa(kind);
     check(kind, isa, cpu)?;
     let Generated { encoded, pool, lanes, copies, takes_any_count } = generate(program, isa)?;
-    let code = memory::CodeMemory::new(&encoded.bytes)?;
-    // SAFETY: the memory holds a function of this ABI, and `check` saw to it that this machine
+    let code = CodeMemory::new(&encoded.bytes)?;
+    // SAFETY: the function has this ABI and these constants, and `check` saw to it that this machine
     // has the instructions and the calling convention.
-    let routine = unsafe { std::mem::transmute::<*const u8, Routine>(code.entry()) };
-    Ok(Code {
-        body: Body::native(routine, code, pool),
-        emitter: kind,
-        bits: isa.bytes() as u32 * 8,
-        lanes,
-        copies,
-        takes_any_count,
-        inputs: program.inputs.clone(),
-        outputs: program.outputs.iter().map(|output| output.storage).collect(),
-    })
+    let body = unsafe { Body::native(code, pool) };
+    let bits = isa.bytes() as u32 * 8;
+    Ok(Code::new(program, kind, body, Vectors { bits, lanes, copies, takes_any_count }))
 }
 
 /// The instruction set of an emitter.
