@@ -182,8 +182,7 @@ fn fields_of_packed_records() {
                 let at = |i: usize| if stride < 0 { n - 1 - i } else { i } * stride.unsigned_abs();
                 (0..n).for_each(|i| records[at(i)..at(i) + SIZE].copy_from_slice(&bytes(i)));
                 // SAFETY: a field of each record.
-                let x =
-                    unsafe { View::from_raw(records[at(0)..].as_ptr(), ty, &[n], &[stride]) };
+                let x = unsafe { View::from_raw(records[at(0)..].as_ptr(), ty, &[n], &[stride]) };
                 let sum = kernel.run(&[x]).unwrap().remove(0);
                 let sum: Vec<f64> = match ty {
                     DType::F32 => sum.into_f32().unwrap().iter().map(|&x| x.into()).collect(),
