@@ -373,7 +373,7 @@ fn views_may_be_as_large_as_they_like() {
         // With a plan of its own for small operands, without, and with an intermediate.
         for text in ["x * exp(sin(w)) + x", "x + w", "(x * w) @ v + x"] {
             let kernel = compile_text(text).unwrap();
-            let inputs = vec![x.clone(), (&w).into(), (&w).into()];
+            let inputs = [x.clone(), (&w).into(), (&w).into()];
             let inputs = &inputs[..kernel.inputs().len()];
             let mut out = Array1::<f32>::zeros(7);
             let error = kernel.run_into(inputs, &mut [(&mut out).into()]);

@@ -282,3 +282,38 @@ fn kernels_outlive_a_fork() {
         }
     }
 }
+
+/// It has none of its parent's threads, and waits for none.
+#[test]
+fn a_forked_child_does_the_work_alone() {
+    if !in_a_process_of_its_own("a_forked_child_does_the_work_alone") {
+        return;
+    }
+    let x = large();
+    let kernel = compile_text("sin(x) * x").unwrap();
+    let product = compile_text("a @ b").unwrap();
+    let a = Array2::<f32>::ones((300, 300));
+    let run = || {
+        let product = product.run(&[(&a).into(), (&a).into()]).unwrap();
+        (kernel.run(&[(&x).into()]).unwrap(), product)
+    };
+    let expected = run();
+    // SAFETY: the child uses what this thread does, and then exits, by the alarm at the latest.
+    match unsafe { libc::fork() } {
+        -1 => panic!("no process"),
+        0 => {
+            // SAFETY: as above.
+            unsafe { libc::alarm(60) };
+            let good = (0..5).all(|_| run() == expected);
+            // SAFETY: as above.
+            unsafe { libc::_exit(if good { 0 } else { 1 }) };
+        }
+        child => {
+            let mut status = 0;
+            // SAFETY: it writes the status.
+            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+            assert_eq!(status, 0, "the child computed the same");
+            assert_eq!(run(), expected);
+        }
+    }
+}
