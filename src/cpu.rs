@@ -39,7 +39,8 @@ pub fn last_level_cache() -> usize {
     *BYTES.get_or_init(|| detect_cache().unwrap_or(32 << 20))
 }
 
-#[cfg(target_arch = "x86_64")]
+// Miri knows no `cpuid`.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 fn detect_cache() -> Option<usize> {
     let caches = raw_cpuid::CpuId::new().get_cache_parameters()?;
     let bytes = |cache: raw_cpuid::CacheParameter| {
@@ -49,7 +50,7 @@ fn detect_cache() -> Option<usize> {
     caches.map(bytes).max().filter(|&bytes| bytes > 0)
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(any(not(target_arch = "x86_64"), miri))]
 fn detect_cache() -> Option<usize> {
     None
 }

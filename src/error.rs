@@ -1,6 +1,6 @@
 //! What can go wrong when a kernel runs.
 
-use kiln_ir::DType;
+use kiln_ir::{DType, MAX_RANK};
 use std::fmt;
 
 /// An operand in an error message: `input 0`, `output 1`.
@@ -158,6 +158,14 @@ pub enum RunError {
         output: Operand,
         /// Its shape.
         shape: Vec<usize>,
+    },
+    /// An array of more axes than any kernel takes.
+    #[error("{operand} has {found} axes, over {MAX_RANK}: merge some, or drop those of size 1")]
+    Rank {
+        /// Which.
+        operand: Operand,
+        /// The number of its axes.
+        found: usize,
     },
     /// An array that no address space holds.
     #[error("an array of shape {shape:?} and type {dtype} has more bytes than can be addressed")]

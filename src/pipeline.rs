@@ -106,6 +106,7 @@ pub fn compile_text(text: &str) -> Result<Kernel, CompileError> {
 
 /// Compiles a graph.
 pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, CompileError> {
+    let _env = kiln_fenv::hold_default();
     verify(graph, "build");
     if !options.fuse {
         let split = unfuse(graph).with_notes_of(graph);
@@ -162,16 +163,19 @@ fn op_cost(tier: Tier, op: Op, dtype: DType) -> u64 {
 
 /// Rewrites and merges, within `mode`: [`fuse::fuse`] for the code that this build makes.
 pub fn fuse(graph: &Graph, mode: Mode) -> Fusion {
+    let _env = kiln_fenv::hold_default();
     fuse::fuse(graph, mode, machine(mode))
 }
 
 /// One kernel for each op: [`fuse::unfused`].
 pub fn unfuse(graph: &Graph) -> Graph {
+    let _env = kiln_fenv::hold_default();
     fuse::unfused(graph, machine(Mode::Strict))
 }
 
 /// The rewrites that [`fuse`](fuse()) makes; `None` where the program is too large a tree.
 pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
+    let _env = kiln_fenv::hold_default();
     fuse::prove(graph, mode, machine(mode))
 }
 

@@ -6,8 +6,9 @@ use common::{Rng, differs, emitters, random_program};
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitError, EmitterKind, Operand};
 use kiln::lower::{Tier, op_program, op_program_in};
-use kiln::vir::{Builder, Program, Storage, Type, Value, interp};
+use kiln::vir::{Builder, Cold, Inst, Output, Program, Storage, Table, Type, Value, interp};
 use kiln_ir::{DType, Op};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Bytes of elements, `offset` bytes in, so that nothing is aligned.
 fn bytes(storage: Storage, elements: &[u64], offset: usize) -> Vec<u8> {
@@ -494,16 +495,13 @@ fn without_fma_auto_interprets() {
 
 #[test]
 fn dropped_code_frees_its_memory() {
-    // Executable memory that belongs to no file.
+    // Executable memory that belongs to no file, or to one of Kiln's.
     let mappings = || {
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-        let anonymous = |line: &&str| line.split_whitespace().count() == 5;
-        let lines = maps.lines().filter(anonymous);
-        assert!(
-            !lines.clone().any(|line| line.contains("rwx")),
-            "memory both written and executed"
-        );
-        lines.filter(|line| line.contains("r-xp")).count()
+        let made = |line: &&str| line.contains("kiln") || line.split_whitespace().count() == 5;
+        let lines = maps.lines().filter(made);
+        assert!(!lines.clone().any(|line| line.contains("wx")), "memory both written and executed");
+        lines.filter(|line| line.contains("r-x")).count()
     };
     let program = op_program(Op::Add, DType::F64);
     let before = mappings();
@@ -573,6 +571,109 @@ fn the_widest_is_taken_and_what_is_missing_is_said() {
     if cfg!(not(windows)) {
         assert_eq!((widest.emitter(), widest.bits(), widest.lanes()), expected);
     }
+}
+
+/// Nothing that would make emitters differ, or panic, is taken for a program.
+#[test]
+fn programs_that_mean_nothing_are_refused() {
+    let number = Inst::Const { ty: Type::F32, bits: 0x3f80_0000 };
+    let index = Inst::Const { ty: Type::I32, bits: 0 };
+    let (mask, ones) = (Type::M32, 0xffff_ffff);
+    let program = |insts: &[(Type, Inst)], output: u32, cold: &[Cold]| Program {
+        insts: insts.iter().map(|&(_, inst)| inst).collect(),
+        types: insts.iter().map(|&(ty, _)| ty).collect(),
+        outputs: vec![Output {
+            value: Value(output),
+            storage: match insts[output as usize].0 {
+                Type::M32 => Storage::Bool,
+                _ => Storage::F32,
+            },
+        }],
+        cold: cold.to_vec(),
+        ..Program::default()
+    };
+    let constant = |ty, bits| (ty, Inst::Const { ty, bits });
+    let cold = |mask, start, end| Cold { mask: Value(mask), start, end };
+    let mut cases = vec![
+        // Any other bits are true to one emitter and false to another.
+        (program(&[constant(mask, 2)], 0, &[]), "v0: a mask is all ones or zero"),
+        (program(&[constant(mask, ones >> 1)], 0, &[]), "v0: a mask is all ones or zero"),
+        (program(&[constant(mask, u64::MAX)], 0, &[]), "v0: constant wider than its type"),
+        (
+            program(&[(Type::F32, number), constant(Type::F32, 1)], 0, &[cold(0, 1, 2)]),
+            "v0 is no mask, but a cold region's",
+        ),
+        (
+            program(
+                &[constant(mask, ones), constant(mask, 0), (Type::F32, number)],
+                0,
+                &[cold(0, 1, 2), cold(1, 2, 3)],
+            ),
+            "cold region 1..2 has another's mask",
+        ),
+    ];
+    let mut table = program(
+        &[(Type::I32, index), (Type::F32, Inst::Table { table: 0, index: Value(0) })],
+        1,
+        &[],
+    );
+    table.tables = vec![Table { ty: Type::F32, entries: vec![0, 1 << 32] }];
+    cases.push((table, "v1: table entry wider than its type"));
+    for (program, why) in cases {
+        let message = format!("no code can be made of an invalid program: {why}");
+        for kind in EmitterKind::ALL {
+            let error = emit::compile(&program, kind, Cpu::host()).unwrap_err();
+            assert_eq!(error.to_string(), message, "{kind}");
+            let error = emit::assembly(&program, kind, Cpu::host()).unwrap_err();
+            assert_eq!(error.to_string(), message, "{kind}");
+        }
+        for target in [None, Some("aarch64")] {
+            let error = emit::clif::listing(&program, target).unwrap_err();
+            assert_eq!(error.to_string(), message, "{target:?}");
+        }
+    }
+    // What they would be like.
+    let good = program(&[constant(mask, ones), (Type::F32, number)], 0, &[cold(0, 1, 2)]);
+    assert_eq!(emitters(&good).len(), emitters(&plain()).len());
+}
+
+/// `x + x`.
+fn plain() -> Program {
+    let mut b = Builder::new();
+    let x = b.input(Storage::F32);
+    let sum = b.add(x, x);
+    b.output(sum, Storage::F32);
+    b.finish()
+}
+
+/// Sizes that only a wrapped product fits.
+#[test]
+fn slices_that_are_too_short_are_refused() {
+    for code in emitters(&plain()) {
+        for n in [32, 1 << 30, 1 << 61, 1 << 62, usize::MAX / 64 * 64] {
+            for (x, sum) in [(64, 64), (256, 64), (64, 256)] {
+                let (x, mut sum) = (vec![0; x], vec![0; sum]);
+                let call = AssertUnwindSafe(|| {
+                    code.apply(n, &[Operand::Array(&x)], &mut [&mut sum]);
+                });
+                let panic = catch_unwind(call).unwrap_err();
+                let message = panic.downcast_ref::<String>().unwrap();
+                assert!(message.contains(" bytes, not ") || message.contains("no slice has"));
+            }
+        }
+    }
+}
+
+/// Its vectors have to hold as many elements as those of narrower inputs.
+#[test]
+fn an_input_that_nothing_loads_may_be_the_widest() {
+    let mut b = Builder::new();
+    let x = b.input(Storage::F32);
+    let chain = (0..30).fold(x, |value, _| b.sqrt(value));
+    b.output(chain, Storage::F32);
+    let program = b.finish();
+    let program = Program { inputs: vec![Storage::F32, Storage::F64], ..program };
+    check_all(&program, &mut Rng::new(12));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod common;
 
 use common::{Rng, random_program};
 use half::{bf16, f16};
+use kiln::compile_text;
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitterKind};
 use kiln::error::{Operand, RunError};
@@ -344,6 +345,115 @@ fn the_interpreter_runs_arrays_too() {
     assert_eq!(out, &x * &x);
 }
 
+/// A view of one element, repeated to this shape.
+fn repeated<'a, T: kiln::Element>(element: &'a T, shape: &[usize]) -> View<'a> {
+    let base = (&raw const *element).cast();
+    // SAFETY: the same element, whatever the index.
+    unsafe { View::from_raw(base, T::DTYPE, shape, &vec![0; shape.len()]) }
+}
+
+/// A view that repeats has more elements than there are addresses, and no product of sizes overflows.
+#[test]
+fn views_may_be_as_large_as_they_like() {
+    let (one, double) = (1f32, 1f64);
+    let shapes: [&[usize]; 6] = [
+        &[usize::MAX],
+        &[1 << 62],
+        &[1 << 60],
+        &[1 << 40, 1 << 40],
+        &[usize::MAX, 2, 0, usize::MAX],
+        &[3, usize::MAX, usize::MAX],
+    ];
+    let w = Array1::<f32>::ones(1);
+    for shape in shapes {
+        let x = repeated(&one, shape);
+        let expected = shape.iter().fold(1u128, |len, &size| len.saturating_mul(size as u128));
+        let expected = if shape.contains(&0) { 0 } else { expected.min(usize::MAX as u128) };
+        assert_eq!(x.len() as u128, expected, "{shape:?}");
+        // With a plan of its own for small operands, without, and with an intermediate.
+        for text in ["x * exp(sin(w)) + x", "x + w", "(x * w) @ v + x"] {
+            let kernel = compile_text(text).unwrap();
+            let inputs = [x.clone(), (&w).into(), (&w).into()];
+            let inputs = &inputs[..kernel.inputs().len()];
+            let mut out = Array1::<f32>::zeros(7);
+            let error = kernel.run_into(inputs, &mut [(&mut out).into()]);
+            assert!(error.is_err(), "{text} of {shape:?}");
+            if !shape.contains(&0) {
+                kernel.run(inputs).unwrap_err();
+            }
+        }
+        let code = op(Op::Add, DType::F32);
+        let mut out = Array1::<f32>::zeros(7);
+        execute(&code, &[x.clone(), x.clone()], &mut [(&mut out).into()], MANY_THREADS)
+            .unwrap_err();
+        // As a batch of matrices.
+        let matrices = [shape, &[2, 3]].concat();
+        let x = repeated(&double, &matrices);
+        let mut out = Array2::<f64>::zeros((2, 2));
+        let y = Array2::<f64>::ones((3, 2));
+        matmul(&x, &(&y).into(), &mut (&mut out).into(), None).unwrap_err();
+        let empty = Array2::<f64>::ones((3, 0));
+        let mut none = Array2::<f64>::zeros((2, 0));
+        matmul(&x, &(&empty).into(), &mut (&mut none).into(), None).unwrap_err();
+        let product = compile_text("kernel k(a: f64, b: f64) { a @ b }").unwrap();
+        product.run(&[x.clone(), (&empty).into()]).map(drop).unwrap_or_default();
+        product.output_shapes(&[x, (&y).into()]).unwrap();
+    }
+}
+
+/// However a kernel is called; the text of a kernel says the same of a declaration.
+#[test]
+fn too_many_axes_are_refused() {
+    let shape = vec![1; 65];
+    let x = ArrayD::<f32>::zeros(IxDyn(&shape));
+    let says =
+        |operand| format!("{operand} has 65 axes, over 64: merge some, or drop those of size 1");
+    for (text, operand) in [("x + 1", "input 0"), ("y - x", "input 1"), ("x @ y", "input 0")] {
+        let kernel = compile_text(text).unwrap();
+        let (x, y) = (View::from(&x), arr0(1f32));
+        let inputs: Vec<View> = kernel
+            .inputs()
+            .iter()
+            .map(|input| if input.name == "x" { x.clone() } else { View::from(&y) })
+            .collect();
+        let mut out = ArrayD::<f32>::zeros(IxDyn(&shape));
+        let errors = [
+            kernel.run(&inputs).unwrap_err(),
+            kernel.output_shapes(&inputs).unwrap_err(),
+            kernel.run_into(&inputs, &mut [(&mut out).into()]).unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.to_string(), says(operand), "{text}");
+        }
+    }
+    let code = op(Op::Neg, DType::F32);
+    let mut out = ArrayD::<f32>::zeros(IxDyn(&shape));
+    let error = execute(&code, &[(&x).into()], &mut [(&mut out).into()], ONE_THREAD).unwrap_err();
+    assert_eq!(error.to_string(), says("input 0"));
+    let one = arr0(1f32);
+    let error = execute(&code, &[(&one).into()], &mut [(&mut out).into()], ONE_THREAD).unwrap_err();
+    assert_eq!(error.to_string(), says("output 0"));
+    let y = Array2::<f32>::ones((1, 1));
+    let error = matmul(&(&y).into(), &(&x).into(), &mut (&mut out).into(), None).unwrap_err();
+    assert_eq!(error.to_string(), says("input 1"));
+    // As many as there may be.
+    let shape = vec![1; 64];
+    let x = ArrayD::<f32>::ones(IxDyn(&shape));
+    let sum = compile_text("x + 1").unwrap().run(&[(&x).into()]).unwrap().remove(0);
+    assert_eq!(sum.shape(), shape);
+    assert_eq!(sum.into_f32().unwrap().sum(), 2.0);
+}
+
+#[test]
+fn kernels_are_unwind_safe_and_shared() {
+    fn good<T: std::panic::UnwindSafe + std::panic::RefUnwindSafe + Send + Sync>() {}
+    good::<kiln::Kernel>();
+    good::<kiln::KernelCache>();
+    good::<Code>();
+    good::<Tensor>();
+    good::<View<'_>>();
+}
+
 /// `matmul` by its definition, over arrays of any rank.
 fn naive(a: &ArrayViewD<f64>, b: &ArrayViewD<f64>) -> ArrayD<f64> {
     let promote = |x: &ArrayViewD<f64>, axis| match x.ndim() {
@@ -381,6 +491,59 @@ fn naive(a: &ArrayViewD<f64>, b: &ArrayViewD<f64>) -> ArrayD<f64> {
         out = out.index_axis_move(axis, 0);
     }
     out
+}
+
+/// Products are cut into blocks for threads; each element is summed as without. Sizes around those
+/// where `gemm` takes other loops, in every layout.
+#[test]
+fn products_do_not_depend_on_the_number_of_threads() {
+    fn check<T: kiln::Element + PartialEq>(number: impl Fn(usize) -> T + Sync) {
+        let pools = [2, 3, 16]
+            .map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
+        let sizes = [
+            (64, 600, 64),
+            (65, 600, 64),
+            (40, 900, 70),
+            (130, 130, 130),
+            (33, 40, 2000),
+            (2000, 40, 33),
+            (17, 8000, 17),
+            (16, 9000, 16),
+            (700, 3000, 1),
+            (1, 3000, 700),
+            (3, 9000, 100),
+            (257, 256, 255),
+            (1100, 2, 1000),
+            (300, 1100, 20),
+        ];
+        for (m, k, n) in sizes {
+            let a = Array2::from_shape_fn((m, k), |(i, j)| number(i * 31 + j * 7));
+            let b = Array2::from_shape_fn((k, n), |(i, j)| number(i * 13 + j * 5));
+            let [a_turned, b_turned] = [&a, &b].map(|x| x.t().as_standard_layout().into_owned());
+            for layout in 0..8 {
+                let a = if layout & 1 == 0 { a.view() } else { a_turned.t() };
+                let b = if layout & 2 == 0 { b.view() } else { b_turned.t() };
+                let product = |threads| {
+                    let mut out = Array2::from_elem((m, n), number(1));
+                    let mut turned = Array2::from_elem((n, m), number(1));
+                    let mut out = match layout & 4 {
+                        0 => out.view_mut(),
+                        _ => turned.view_mut().reversed_axes(),
+                    };
+                    matmul(&a.into(), &b.into(), &mut ViewMut::from(&mut out), threads).unwrap();
+                    out.to_owned()
+                };
+                let expected = product(Some(1));
+                for pool in &pools {
+                    let found = pool.install(|| product(None));
+                    let threads = pool.current_num_threads();
+                    assert!(found == expected, "{m} x {k} x {n}, layout {layout}, on {threads}");
+                }
+            }
+        }
+    }
+    check(|i| (i % 1013) as f32 * 0.37 - 100.0);
+    check(|i| (i % 1013) as f64 * 0.37 - 100.0);
 }
 
 #[test]

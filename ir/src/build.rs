@@ -37,6 +37,7 @@ pub fn build_with_inputs(
     inputs: &[Input],
     outputs: &[Expr],
 ) -> Result<Graph, GraphError> {
+    let _env = kiln_fenv::hold_default();
     let mut builder =
         GraphBuilder { graph: Graph::new(name), built: HashMap::new(), choices: Vec::new() };
     for input in inputs {

@@ -101,6 +101,11 @@ pub enum Fault {
         /// What is wrong.
         reason: String,
     },
+    /// The body of a fused kernel is not elementwise.
+    Body {
+        /// What it holds.
+        what: &'static str,
+    },
     /// A kernel without outputs.
     NoOutputs,
     /// More nodes than a graph may have.
@@ -177,6 +182,11 @@ impl fmt::Display for Fault {
                 f,
                 "cannot read the input declaration {text:?}: {reason}; write a name such as \
                  \"x\", or a name and a type such as \"x: f32[n, 3]\""
+            ),
+            Fault::Body { what } => write!(
+                f,
+                "fused: the body holds {what}, but is one pass over elements; compute that before, and \
+                 pass it in as an argument"
             ),
             Fault::NoOutputs => {
                 f.write_str("the kernel has no output; give at least one expression")

@@ -57,6 +57,7 @@ impl Array {
         shape: Vec<usize>,
         data: Vec<T>,
     ) -> Result<Array, EvalError> {
+        let _env = kiln_fenv::hold_default();
         if shape.len() > MAX_RANK {
             return Err(EvalError::Rank { rank: shape.len() });
         }
@@ -69,6 +70,7 @@ impl Array {
 
     /// A single number.
     pub fn scalar(dtype: DType, value: impl Into<Scalar>) -> Array {
+        let _env = kiln_fenv::hold_default();
         let data = Data::collect(dtype, std::iter::once(value.into().cast(dtype)));
         Array { dtype, shape: Vec::new(), data }
     }
@@ -204,6 +206,7 @@ pub enum EvalError {
 /// assert_eq!(outputs[1].data(), [1.0, 1.0, 0.0, 0.0]);
 /// ```
 pub fn eval(graph: &Graph, inputs: &[Array]) -> Result<Vec<Array>, EvalError> {
+    let _env = kiln_fenv::hold_default();
     if graph.inputs().len() != inputs.len() {
         let (expected, found) = (graph.inputs().len(), inputs.len());
         return Err(EvalError::InputCount { expected, found });
@@ -421,6 +424,7 @@ fn matmul(a: &Array, b: &Array) -> Result<Array, EvalError> {
 ///
 /// If the number of inputs is wrong, or the graph has a matrix product.
 pub fn eval_scalar(graph: &Graph, inputs: &[f64]) -> Vec<f64> {
+    let _env = kiln_fenv::hold_default();
     assert_eq!(graph.inputs().len(), inputs.len(), "inputs of {}", graph.name());
     let inputs: Vec<Scalar> = inputs.iter().map(|&value| value.into()).collect();
     scalars(graph, &inputs).into_iter().map(Scalar::to_f64).collect()

@@ -307,6 +307,7 @@ impl Graph {
     /// of integers, and a finite number that would be infinite. One that becomes 0 is
     /// [noted](Graph::notes). A bool is "not zero".
     pub fn constant(&mut self, dtype: DType, value: impl Into<Scalar>) -> Result<NodeId, Fault> {
+        let _env = kiln_fenv::hold_default();
         let written = value.into();
         let value = written.cast(dtype);
         if !self.unbounded {
@@ -360,13 +361,21 @@ impl Graph {
         self.push(Node::Matmul(a, b), dtypes[0], shape)
     }
 
-    /// A fused kernel. Its body's inputs have the types of `args`.
+    /// A fused kernel. Its body is elementwise, and its inputs have the types of `args`.
     pub fn fused(&mut self, body: Arc<Graph>, args: Vec<NodeId>) -> Result<NodeId, Fault> {
         if body.inputs.len() != args.len() {
             let (expected, found) = (body.inputs.len(), args.len());
             return Err(Fault::Arity { op: "fused".into(), expected, found });
         }
         let Some(&first) = body.outputs.first() else { return Err(Fault::NoOutputs) };
+        let foreign = body.nodes.iter().find_map(|node| match node {
+            Node::Input(_) | Node::Const(_) | Node::Op(..) => None,
+            Node::Matmul(..) => Some("a matmul"),
+            Node::Fused { .. } | Node::Item { .. } => Some("a fused kernel"),
+        });
+        if let Some(what) = foreign {
+            return Err(Fault::Body { what });
+        }
         let dtype = body.dtype(first);
         let mut shape = Shape::scalar();
         for (input, &id) in body.inputs.iter().zip(&args) {

@@ -17,6 +17,7 @@ use std::collections::HashSet;
 /// - The body of a fused kernel is elementwise, and its inputs have the types of the arguments.
 /// - A fused kernel of several outputs is read through items only, and items exist.
 pub fn verify(graph: &Graph) -> Result<(), String> {
+    let _env = kiln_fenv::hold_default();
     inputs(graph)?;
     let mut seen = HashSet::new();
     for (id, node) in graph.iter() {

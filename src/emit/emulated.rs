@@ -8,13 +8,14 @@ use super::pool::Line;
 use super::{Code, EmitError, EmitterKind, stream, x86};
 use crate::vir::{self, Program};
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::OnceLock;
 
 /// Makes what executes a routine, of its machine code.
 pub type Load = fn(code: &[u8]) -> Execute;
 
 /// Executes a routine once: a call, and its arrays, which it may change.
-pub type Execute = Box<dyn Fn(&Call<'_>, &mut [Array]) + Send + Sync>;
+pub type Execute = Box<dyn Fn(&Call<'_>, &mut [Array]) + Send + Sync + UnwindSafe + RefUnwindSafe>;
 
 /// A call of a routine. Pointers are numbers of arrays.
 #[derive(Debug)]

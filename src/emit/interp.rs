@@ -1,6 +1,6 @@
 //! The interpreter behind the kernel ABI: the emitter of last resort, with vectors of one element.
 
-use super::{Body, Code, EmitterKind};
+use super::{Body, Code, EmitterKind, Vectors};
 use crate::vir::{self, Program, Storage};
 
 /// Elements interpreted at once, which amortises the interpreter's allocations.
@@ -14,16 +14,9 @@ pub(super) struct Interp {
 
 /// Wraps `program`.
 pub(super) fn compile(program: &Program) -> Code {
-    Code {
-        body: Body::Interp(Interp { program: program.clone() }),
-        emitter: EmitterKind::Interp,
-        bits: 64,
-        lanes: 1,
-        copies: 1,
-        takes_any_count: true,
-        inputs: program.inputs.clone(),
-        outputs: program.outputs.iter().map(|output| output.storage).collect(),
-    }
+    let body = Body::Interp(Interp { program: program.clone() });
+    let vectors = Vectors { bits: 64, lanes: 1, copies: 1, takes_any_count: true };
+    Code::new(program, EmitterKind::Interp, body, vectors)
 }
 
 impl Interp {

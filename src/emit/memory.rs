@@ -1,37 +1,90 @@
 //! Executable memory: written first, executable after, never both; freed on drop.
 //!
-//! `memmap2` does what `cranelift-jit` would do with it (map, copy, protect), but unmaps on drop
-//! where `JITModule` leaks, and needs no symbol table: kernels call nothing and have no relocations.
+//! Small code shares pages with other code ([`slab`](super::slab), on Linux). Else `memmap2` does what
+//! `cranelift-jit` would do with it (map, copy, protect), but unmaps on drop where `JITModule` leaks,
+//! and needs no symbol table: kernels call nothing and have no relocations.
 
+use super::Routine;
+#[cfg(target_os = "linux")]
+use super::slab::{self, Slab};
+use memmap2::{MmapMut, MmapRaw};
 use std::io;
+#[cfg(target_os = "linux")]
+use std::sync::Arc;
+#[cfg(not(miri))]
 use wasmtime_internal_jit_icache_coherence as icache;
 
 /// Machine code that can be executed and no longer written.
 #[derive(Debug)]
 pub(super) struct CodeMemory {
-    map: memmap2::Mmap,
+    pages: Pages,
+    /// Where it begins in its pages, and how long it is.
+    start: usize,
     len: usize,
+}
+
+/// Keeps the code mapped.
+#[derive(Debug)]
+enum Pages {
+    Own(MmapRaw),
+    #[cfg(target_os = "linux")]
+    Shared(Arc<Slab>),
 }
 
 impl CodeMemory {
     /// Copies `code` into executable memory.
     pub(super) fn new(code: &[u8]) -> io::Result<CodeMemory> {
-        let mut map = memmap2::MmapMut::map_anon(code.len().max(1))?;
-        map[..code.len()].copy_from_slice(code);
-        let map = map.make_exec()?;
-        // SAFETY: the range is the mapping just made.
-        unsafe { icache::clear_cache(map.as_ptr().cast(), map.len())? };
-        icache::pipeline_flush_mt()?;
-        Ok(CodeMemory { map, len: code.len() })
+        let len = code.len();
+        #[cfg(target_os = "linux")]
+        if let Some((slab, start)) = slab::place(code) {
+            return CodeMemory { pages: Pages::Shared(slab), start, len }.flushed();
+        }
+        let pages = Pages::Own(map(code)?);
+        CodeMemory { pages, start: 0, len }.flushed()
+    }
+
+    /// Tells processors, where they must be told, that there is other code than before.
+    fn flushed(self) -> io::Result<CodeMemory> {
+        // Miri runs no machine code.
+        #[cfg(not(miri))]
+        {
+            // SAFETY: the range is mapped.
+            unsafe { icache::clear_cache(self.entry().cast(), self.len)? };
+            icache::pipeline_flush_mt()?;
+        }
+        Ok(self)
     }
 
     /// The machine code.
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.map[..self.len]
+        // SAFETY: so many bytes lie there, and nothing writes them as long as `self` lives.
+        unsafe { std::slice::from_raw_parts(self.entry(), self.len) }
     }
 
-    /// Where it begins. Valid as long as `self`.
-    pub(super) fn entry(&self) -> *const u8 {
-        self.map.as_ptr()
+    /// The function that it is.
+    ///
+    /// # Safety
+    ///
+    /// It must be one, for this machine; it must not be called after `self` is dropped.
+    pub(super) unsafe fn routine(&self) -> Routine {
+        // SAFETY: required of the caller.
+        unsafe { std::mem::transmute::<*const u8, Routine>(self.entry()) }
     }
+
+    /// Where it begins.
+    fn entry(&self) -> *const u8 {
+        let pages = match &self.pages {
+            Pages::Own(map) => map.as_ptr(),
+            #[cfg(target_os = "linux")]
+            Pages::Shared(slab) => slab.as_ptr(),
+        };
+        pages.wrapping_add(self.start)
+    }
+}
+
+/// A mapping of its own for `code`.
+pub(super) fn map(code: &[u8]) -> io::Result<MmapRaw> {
+    let mut map = MmapMut::map_anon(code.len().max(1))?;
+    map[..code.len()].copy_from_slice(code);
+    Ok(MmapRaw::from(map.make_exec()?))
 }

@@ -31,6 +31,8 @@ mod interp;
 mod live;
 mod memory;
 mod pool;
+#[cfg(target_os = "linux")]
+mod slab;
 mod stream;
 mod x86;
 
@@ -38,6 +40,7 @@ pub use crate::vir::Storage;
 
 use crate::cpu::Cpu;
 use crate::vir::{self, Inst, Program};
+use memory::CodeMemory;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -137,13 +140,17 @@ pub enum EmitError {
     #[error("the code generator failed, which is a bug in Kiln: {0}")]
     Codegen(String),
     /// The system gave no executable memory.
-    #[error("cannot get executable memory")]
+    #[error(
+        "cannot get executable memory: {0}; where the system denies it, use the interpreter (emitter \
+         `interp`, or `auto`, which falls back to it): it gives the same bits"
+    )]
     Memory(#[from] std::io::Error),
 }
 
 /// Makes `program` callable. `cpu` is [`Cpu::host`], or less to rule instruction sets out.
 ///
-/// [`EmitterKind::Auto`] takes the interpreter where no machine code can be had.
+/// [`EmitterKind::Auto`] takes the interpreter where no machine code can be had, as where the system
+/// denies executable memory; [`Code::emitter`] tells which it took.
 pub fn compile(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<Code, EmitError> {
     // Anyone can write a program, and its code would read where it says.
     vir::verify(program).map_err(EmitError::Invalid)?;
@@ -163,6 +170,8 @@ fn compile_verified(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<Co
                         | EmitError::Unavailable { .. }
                         | EmitError::UnsupportedTarget { .. },
                     ) => {}
+                    // Nor would any other emitter get some.
+                    Err(EmitError::Memory(_)) => break,
                     made => return made,
                 }
             }
@@ -178,6 +187,7 @@ const FASTEST_FIRST: [EmitterKind; 3] =
 /// The machine code that `kind` makes of `program`, as text. The x86 emitters say which primitive
 /// each instruction came from, and show their code on any machine.
 pub fn assembly(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<String, EmitError> {
+    vir::verify(program).map_err(EmitError::Invalid)?;
     let kind = match kind {
         EmitterKind::Auto => compile(program, kind, cpu)?.emitter(),
         kind => kind,
@@ -222,7 +232,7 @@ enum Body {
     Native {
         routine: Routine,
         /// Holds the code that `routine` points at.
-        code: memory::CodeMemory,
+        code: CodeMemory,
         /// Constants and tables.
         pool: Box<[pool::Line]>,
         /// The same code, its stores past the caches. Made when it is first called.
@@ -234,9 +244,23 @@ enum Body {
 }
 
 impl Body {
-    fn native(routine: Routine, code: memory::CodeMemory, pool: Box<[pool::Line]>) -> Body {
+    /// # Safety
+    ///
+    /// The memory must hold a routine for this machine, whose constants are `pool`.
+    unsafe fn native(code: CodeMemory, pool: Box<[pool::Line]>) -> Body {
+        // SAFETY: required of the caller; the code lives as long as the body.
+        let routine = unsafe { code.routine() };
         Body::Native { routine, code, pool, streaming: OnceLock::new() }
     }
+}
+
+/// How many elements a routine takes, and at a time. See [`Code`].
+#[derive(Clone, Copy)]
+struct Vectors {
+    bits: u32,
+    lanes: usize,
+    copies: usize,
+    takes_any_count: bool,
 }
 
 /// An input of [`Code::apply`].
@@ -249,6 +273,23 @@ pub enum Operand<'a> {
 }
 
 impl Code {
+    /// What `emitter` made of `program`.
+    ///
+    /// # Panics
+    ///
+    /// If [`Code::copies`] elements of an operand take more than [`MAX_VECTOR`] bytes, or are no
+    /// multiple of [`Code::lanes`]: callers make room by them.
+    fn new(program: &Program, emitter: EmitterKind, body: Body, vectors: Vectors) -> Code {
+        let Vectors { bits, lanes, copies, takes_any_count } = vectors;
+        let inputs = program.inputs.clone();
+        let outputs: Vec<Storage> = program.outputs.iter().map(|output| output.storage).collect();
+        let widest = inputs.iter().chain(&outputs).map(|storage| storage.size()).max();
+        let vector = copies * widest.unwrap_or(0);
+        assert!(vector <= MAX_VECTOR, "{emitter}: a vector of {vector} bytes\n{program}");
+        assert!(lanes > 0 && copies % lanes == 0, "{emitter}: {copies} by {lanes}\n{program}");
+        Code { body, emitter, bits, lanes, copies, takes_any_count, inputs, outputs }
+    }
+
     /// The emitter that made it; never [`EmitterKind::Auto`].
     pub fn emitter(&self) -> EmitterKind {
         self.emitter
@@ -299,7 +340,8 @@ impl Code {
         matches!(self.body, Body::Emulated(_))
     }
 
-    /// Runs on memory. See the module table.
+    /// Runs on memory, in the floating-point environment of the thread, which must be the default
+    /// one for results to have the right bits. See the module table.
     ///
     /// # Panics
     ///
@@ -387,18 +429,23 @@ impl Code {
         assert!(fits, "{n} is no multiple of {} lanes", self.lanes);
     }
 
-    /// Runs on `n` elements of slices.
+    /// Runs on `n` elements of slices, in the default floating-point environment.
     ///
     /// # Panics
     ///
     /// Where [`Code::call`] does, or if a slice is too short for `n` elements.
     pub fn apply(&self, n: usize, inputs: &[Operand<'_>], outputs: &mut [&mut [u8]]) {
+        let _env = kiln_fenv::hold_default();
+        let bytes_of = |storage: &Storage| {
+            let bytes = n.checked_mul(storage.size());
+            bytes.unwrap_or_else(|| panic!("no slice has {n} elements of {storage:?}"))
+        };
         let mut pointers = Vec::with_capacity(inputs.len());
         let mut steps = Vec::with_capacity(inputs.len());
         for (operand, storage) in inputs.iter().zip(&self.inputs) {
             let size = storage.size();
             let (bytes, need, step) = match *operand {
-                Operand::Array(bytes) => (bytes, n * size, self.lanes * size),
+                Operand::Array(bytes) => (bytes, bytes_of(storage), self.lanes * size),
                 Operand::Splat(bytes) => (bytes, self.copies * size, 0),
             };
             assert!(bytes.len() >= need, "an input of {} bytes, not {need}", bytes.len());
@@ -407,7 +454,7 @@ impl Code {
         }
         let mut targets = Vec::with_capacity(outputs.len());
         for (bytes, storage) in outputs.iter_mut().zip(&self.outputs) {
-            let need = n * storage.size();
+            let need = bytes_of(storage);
             assert!(bytes.len() >= need, "an output of {} bytes, not {need}", bytes.len());
             targets.push(bytes.as_mut_ptr());
         }

@@ -138,10 +138,8 @@ fn index(graph: &Graph, run: &Saturated, machine: &Machine) -> Indexed {
     for &id in &ids {
         let nodes = egraph[id].nodes.clone();
         let alternatives = nodes.iter().map(|term| {
-            let avoid = match kept.contains(&id) {
-                true => !written.contains(&(id, term.clone())),
-                false => avoided.contains(egraph, id, term),
-            };
+            let is_other = || kept.contains(&id) && !written.contains(&(id, term.clone()));
+            let avoid = avoided.contains(egraph, id, term) || is_other();
             let operand = term.children().last().unwrap_or(&id);
             let cost = machine.cost_of_term(term, egraph[*operand].data.dtype);
             Alternative {

@@ -52,6 +52,7 @@ pub fn storage(dtype: DType) -> Storage {
 ///
 /// If the body holds anything else: `fuse` never builds such a body.
 pub fn lower(body: &Graph, tier: Tier) -> Program {
+    let _env = kiln_fenv::hold_default();
     let mut b = Builder::new();
     let inputs: Vec<Value> = body.inputs().iter().map(|i| b.input(storage(i.dtype))).collect();
     let ranges = ranges(body);
@@ -112,6 +113,7 @@ pub fn op_program(op: Op, dtype: DType) -> Program {
 
 /// [`op_program`] in a tier.
 pub fn op_program_in(tier: Tier, op: Op, dtype: DType) -> Program {
+    let _env = kiln_fenv::hold_default();
     let mut b = Builder::new();
     let operand = |index: usize| match op.info().typing {
         Typing::Logic if !dtype.is_integer() => DType::Bool,

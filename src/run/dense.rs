@@ -213,7 +213,8 @@ impl<'a> Dense<'a> {
         for block in std::iter::once(first).chain(std::iter::from_fn(take)).flatten() {
             let mut elements = self.elements(block);
             while !elements.is_empty() {
-                // Long periods divide one another, so the shortest ends whenever another does.
+                // Each period is a product of the last sizes of one shape, so it divides the longer ones:
+                // the shortest ends whenever another does.
                 let end = match period {
                     usize::MAX => elements.end,
                     _ => elements.end.min(elements.start + period - elements.start % period),

@@ -65,6 +65,7 @@ pub fn execute(
     outputs: &mut [ViewMut<'_>],
     work: Work,
 ) -> Result<(), RunError> {
+    let _env = kiln_fenv::hold_default();
     check_types(code, inputs, outputs)?;
     if outputs.is_empty() {
         return Ok(());
@@ -182,12 +183,14 @@ fn check_types(code: &Code, inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Res
         return Err(RunError::OutputCount { expected, found });
     }
     for (i, (view, storage)) in inputs.iter().zip(code.inputs()).enumerate() {
+        view.layout.check_rank(Operand::Input(i))?;
         let (expected, found) = (dtype(*storage), view.dtype());
         if expected != found {
             return Err(RunError::DType { operand: Operand::Input(i), expected, found });
         }
     }
     for (i, (view, storage)) in outputs.iter().zip(code.outputs()).enumerate() {
+        view.layout.check_rank(Operand::Output(i))?;
         let (expected, found) = (dtype(*storage), view.dtype());
         if expected != found {
             return Err(RunError::DType { operand: Operand::Output(i), expected, found });
@@ -234,6 +237,6 @@ fn threads(shape: &[usize], operands: &[&Layout], work: Work) -> Threads {
     let worth = if team::is_called_often() { WORTH_A_THREAD } else { WORTH_WAKING };
     let count = most.min((nanoseconds / worth) as usize);
     // The pool is asked last: asking starts it.
-    let count = if count < 2 { 1 } else { count.min(rayon::current_num_threads()) };
+    let count = if count < 2 { 1 } else { count.min(team::pool_size()) };
     Threads { count, are_worth_it: true }
 }

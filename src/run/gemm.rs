@@ -6,14 +6,101 @@
 
 use super::layout::broadcast_shape;
 use super::overlap;
+use super::team::{self, Queue, share};
 use super::view::{Layout, View, ViewMut};
 use crate::error::{Operand, RunError};
 use gemm::Parallelism;
 use kiln_ir::DType;
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use std::ops::Range;
 
 /// Products of fewer multiplications stay on the caller's thread.
 const WORTH_THREADS: usize = 1 << 21;
+
+/// Portions of small products for each thread.
+const PORTIONS: usize = 4;
+
+/// A product cut into blocks of rows and columns, each a product of its own.
+///
+/// `gemm` has threads, too, but they are any of the pool's, in whatever floating-point environment
+/// they were left, and a forked process has none of them. It computes an element of a block as one of
+/// the whole where it splits the sums at the same places: it has other loops for single rows and
+/// columns and for at most 256 results, and splits otherwise where both sizes are at most 64.
+#[derive(Clone, Copy)]
+struct Grid {
+    /// Rows and columns of the product.
+    sizes: [usize; 2],
+    /// Into how many parts each is cut.
+    parts: [usize; 2],
+}
+
+/// Blocks begin at multiples of so many rows and columns: a cache line of `f32`.
+const LINE: usize = 16;
+
+impl Grid {
+    /// One block.
+    fn whole(m: usize, n: usize) -> Grid {
+        Grid { sizes: [m, n], parts: [1, 1] }
+    }
+
+    /// For so many products on so many threads: blocks enough that each thread has as many, or at
+    /// least three.
+    fn new(m: usize, n: usize, count: usize, threads: usize) -> Grid {
+        /// What `gemm` tells apart: single rows or columns, few results, few rows and columns.
+        fn kind([rows, columns]: [usize; 2]) -> [bool; 3] {
+            let few = rows.saturating_mul(columns) <= 256;
+            [rows.min(columns) <= 1, few, rows.max(columns) <= 64]
+        }
+        let mut grid = Grid::whole(m, n);
+        if m.min(n) <= 1 {
+            return grid;
+        }
+        let is_even = |blocks: usize| {
+            blocks >= 3 * threads || (blocks >= threads && blocks.is_multiple_of(threads))
+        };
+        while !is_even(grid.blocks().saturating_mul(count)) {
+            // The more nearly square a block, the less of the operands is packed for it.
+            let [rows, columns] = grid.least();
+            let longer = usize::from(columns > rows);
+            let cut = [longer, 1 - longer].into_iter().find_map(|axis| {
+                let mut cut = grid;
+                cut.parts[axis] += 1;
+                let is_same = kind(cut.least()) == kind(grid.sizes);
+                (cut.least()[axis] >= LINE && is_same).then_some(cut)
+            });
+            match cut {
+                Some(cut) => grid = cut,
+                None => break,
+            }
+        }
+        grid
+    }
+
+    /// Rows and columns that every block has.
+    fn least(&self) -> [usize; 2] {
+        [0, 1].map(|axis| match self.parts[axis] {
+            1 => self.sizes[axis],
+            parts => (self.sizes[axis] / parts).saturating_sub(LINE - 1),
+        })
+    }
+
+    /// Number of blocks.
+    fn blocks(&self) -> usize {
+        self.parts[0] * self.parts[1]
+    }
+
+    /// Rows and columns of a block.
+    fn block(&self, index: usize) -> [Range<usize>; 2] {
+        let at = [index / self.parts[1], index % self.parts[1]];
+        [0, 1].map(|axis| {
+            let (size, parts) = (self.sizes[axis], self.parts[axis]);
+            let bound = |part: usize| match part == parts {
+                true => size,
+                false => size * part / parts / LINE * LINE,
+            };
+            bound(at[axis])..bound(at[axis] + 1)
+        })
+    }
+}
 
 /// The shape of a product, by NumPy's rules: vectors are promoted to matrices and the dimension
 /// added is dropped again; dimensions before the last two broadcast.
@@ -28,6 +115,9 @@ pub fn matmul(
     output: &mut ViewMut<'_>,
     threads: Option<usize>,
 ) -> Result<(), RunError> {
+    let _env = kiln_fenv::hold_default();
+    left.layout.check_rank(Operand::Input(0))?;
+    right.layout.check_rank(Operand::Input(1))?;
     // SAFETY: the views vouch for their memory, and `output` is borrowed mutably.
     unsafe { multiply(&left.layout, &right.layout, &output.layout, threads) }
 }
@@ -85,10 +175,15 @@ pub(super) unsafe fn multiply(
 /// Whether elements lie where `gemm`, which counts in elements, reads and writes them.
 fn is_aligned(operand: &Layout) -> bool {
     let size = operand.dtype.size();
-    let is_whole =
-        |(&len, &step): (&usize, &isize)| len <= 1 || step.unsigned_abs().is_multiple_of(size);
+    let is_whole = |(&len, &step): (&usize, &isize)| len <= 1 || in_elements(step, size).is_some();
     operand.base.addr().is_multiple_of(size)
         && operand.shape.iter().zip(&operand.strides).all(is_whole)
+}
+
+/// A step in elements, where it is a whole number of them.
+fn in_elements(step: isize, size: usize) -> Option<isize> {
+    let size = size as isize;
+    (step % size == 0).then(|| step / size)
 }
 
 /// Sizes of a batch of matrix products.
@@ -178,42 +273,49 @@ impl Product {
         };
         let [output_rows, output_columns] = kept.map(|back| from_end(output, back));
 
-        let one = |index: usize, parallelism: Parallelism| {
-            let batch = |operand: &Layout, rank: usize| self.place(index, operand, rank);
+        let count: usize = self.batch.iter().product();
+        let each = self.m.saturating_mul(self.n).saturating_mul(self.k);
+        let most = threads.unwrap_or(usize::MAX);
+        let is_worth_it = most > 1 && each.saturating_mul(count) >= WORTH_THREADS;
+        let threads = if is_worth_it { most.min(team::pool_size()) } else { 1 };
+        let grid = match threads > 1 && each >= WORTH_THREADS {
+            true => Grid::new(self.m, self.n, count, threads),
+            false => Grid::whole(self.m, self.n),
+        };
+        let one = |task: usize| {
+            let (index, block) = (task / grid.blocks(), task % grid.blocks());
+            let [rows, columns] = grid.block(block);
+            let batch =
+                |operand: &Layout, rank: usize| self.place(index, operand, rank).cast::<T>();
             let left_at = batch(left, self.left.len().saturating_sub(2));
             let right_at = batch(right, self.right.len().saturating_sub(2));
             let output_at = batch(output, self.batch.len());
+            let [top, side] = [rows.start as isize, columns.start as isize];
+            let output_at = output_at.wrapping_offset(top * output_rows + side * output_columns);
+            let left_at = left_at.cast_const().wrapping_offset(top * left_rows);
+            let right_at = right_at.cast_const().wrapping_offset(side * right_columns);
             // SAFETY: the matrices lie within their views, as shapes and steps say; the output
-            // overlaps nothing, and the batch's outputs are distinct.
+            // overlaps nothing, and its blocks are disjoint.
             unsafe {
                 T::gemm(
-                    [self.m, self.n, self.k],
-                    (output_at.cast(), output_columns, output_rows),
-                    (left_at.cast(), left_columns, left_rows),
-                    (right_at.cast(), right_columns, right_rows),
-                    parallelism,
+                    [rows.len(), columns.len(), self.k],
+                    (output_at, output_columns, output_rows),
+                    (left_at, left_columns, left_rows),
+                    (right_at, right_columns, right_rows),
                 );
             }
         };
         let one = Shared(one);
-        let count: usize = self.batch.iter().product();
-        let each = self.m.saturating_mul(self.n).saturating_mul(self.k);
-        let most = threads.unwrap_or(usize::MAX);
-        if most < 2 || each.saturating_mul(count) < WORTH_THREADS {
-            (0..count).for_each(|index| one.call(index, Parallelism::None));
-            return;
+        let tasks = count * grid.blocks();
+        if threads < 2 {
+            return (0..tasks).for_each(|task| one.call(task));
         }
-        let threads = most.min(rayon::current_num_threads());
-        if each < WORTH_THREADS {
-            // Small matrices: one thread for each part of the batch.
-            let part = count.div_ceil(threads);
-            (0..threads).into_par_iter().with_max_len(1).for_each(|thread| {
-                let part = thread * part..count.min((thread + 1) * part);
-                part.for_each(|index| one.call(index, Parallelism::None));
-            });
-        } else {
-            (0..count).for_each(|index| one.call(index, Parallelism::Rayon(threads)));
-        }
+        let queue = Queue::new(tasks, tasks.div_ceil(threads * PORTIONS));
+        share(threads, &|| {
+            while let Some(tasks) = queue.take() {
+                tasks.for_each(|task| one.call(task));
+            }
+        });
     }
 
     /// Where matrix `index` of the batch begins in an operand, whose first `own_batch` dimensions
@@ -241,21 +343,23 @@ fn steps(operand: &Layout, vector: [Option<usize>; 2]) -> [isize; 2] {
     }
 }
 
-/// Step in elements of a dimension counted from the last, which is 0; of none, 1.
+/// Step in elements of a dimension counted from the last, which is 0; of none, 1. A step that is not
+/// whole is never taken: [`is_aligned`] allows it of a single element only.
 fn from_end(operand: &Layout, back: Option<usize>) -> isize {
-    let size = operand.dtype.size() as isize;
-    back.map_or(1, |back| operand.strides[operand.strides.len() - 1 - back] / size)
+    let stride = back.map(|back| operand.strides[operand.strides.len() - 1 - back]);
+    stride.and_then(|stride| in_elements(stride, operand.dtype.size())).unwrap_or(1)
 }
 
 /// A closure over raw pointers that threads may share.
 struct Shared<F>(F);
 
-// SAFETY: the closure reads the inputs and writes a distinct matrix for every index.
+// SAFETY: it is made for one closure, which reads the inputs and writes a distinct block of the outputs for
+// every task.
 unsafe impl<F> Sync for Shared<F> {}
 
-impl<F: Fn(usize, Parallelism)> Shared<F> {
-    fn call(&self, index: usize, parallelism: Parallelism) {
-        (self.0)(index, parallelism);
+impl<F: Fn(usize)> Shared<F> {
+    fn call(&self, task: usize) {
+        (self.0)(task);
     }
 }
 
@@ -277,7 +381,6 @@ trait Number: Copy + 'static {
         (output, output_columns, output_rows): Matrix<*mut Self>,
         (left, left_columns, left_rows): Matrix<*const Self>,
         (right, right_columns, right_rows): Matrix<*const Self>,
-        parallelism: Parallelism,
     ) {
         // SAFETY: required of the caller.
         unsafe {
@@ -300,7 +403,7 @@ trait Number: Copy + 'static {
                 false,
                 false,
                 false,
-                parallelism,
+                Parallelism::None,
             );
         }
     }

@@ -14,13 +14,15 @@ use kiln_ir::{DType, Dim, Graph, Input};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 /// An input with so many times fewer elements than the largest is small: what is computed from
 /// small inputs alone may be worth a pass of its own.
 const SMALL: usize = 16;
 
-/// A compiled expression, ready to run on arrays. It can be shared between threads.
+/// A compiled expression, ready to run on arrays. It can be shared between threads, and used after a
+/// panic: no call changes it but to add plans and to lend buffers.
 #[derive(Debug)]
 pub struct Kernel {
     graph: Graph,
@@ -33,7 +35,8 @@ pub struct Kernel {
 }
 
 /// Makes the plan for calls in which these inputs are much smaller than the largest, if it differs.
-pub(crate) type MakePlan = Box<dyn Fn(&[bool]) -> Option<Plan> + Send + Sync>;
+pub(crate) type MakePlan =
+    Box<dyn Fn(&[bool]) -> Option<Plan> + Send + Sync + UnwindSafe + RefUnwindSafe>;
 
 /// A plan once it is made; none where the usual one does as well.
 type MadePlan = OnceLock<Option<Plan>>;
@@ -157,6 +160,7 @@ impl Kernel {
         inputs: &[View<'_>],
         outputs: &mut [ViewMut<'_>],
     ) -> Result<(), RunError> {
+        let _env = kiln_fenv::hold_default();
         self.check_inputs(inputs)?;
         let variant = self.variant(inputs);
         let variant = variant.as_ref().and_then(|made| made.get()?.as_ref());
@@ -198,7 +202,7 @@ impl Kernel {
     fn variant(&self, inputs: &[View<'_>]) -> Option<Arc<MadePlan>> {
         let variants = self.variants.as_ref()?;
         let largest = inputs.iter().map(View::len).max()?;
-        let is_small = |view: &View<'_>| SMALL * view.len() <= largest;
+        let is_small = |view: &View<'_>| SMALL.saturating_mul(view.len()) <= largest;
         if !inputs.iter().any(is_small) {
             return None;
         }
@@ -238,7 +242,7 @@ impl Kernel {
             match &step.action {
                 Action::Map { code, nanoseconds, .. } => {
                     let work = Work::new(self.threads, *nanoseconds);
-                    // SAFETY: types fit by construction; shapes and overlaps were checked, and
+                    // SAFETY: `Plan::new` and `check_inputs` checked types; shapes and overlaps were checked, and
                     // `outputs` are borrowed mutably. A step's results are distinct outputs and
                     // slots, and it reads none of them: the graph is acyclic.
                     unsafe { execute_checked(code, &operands, work) };
@@ -269,7 +273,8 @@ impl Kernel {
         }
         // Each symbolic axis, its size, and the input that bound it.
         let mut sizes: SmallVec<[(&str, usize, &str); OPERANDS]> = SmallVec::new();
-        for (input, view) in inputs.iter().zip(views) {
+        for (index, (input, view)) in inputs.iter().zip(views).enumerate() {
+            view.layout.check_rank(Operand::Input(index))?;
             if view.dtype() != input.dtype {
                 let (expected, found) = (input.dtype, view.dtype());
                 return Err(RunError::InputDType { name: input.name.clone(), expected, found });

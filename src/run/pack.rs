@@ -203,10 +203,11 @@ unsafe fn copy_as<T: Copy>(
         }
         if to_steps[1] == size && columns >= 16 {
             let row = |row: isize| (to.offset(row * to_steps[0]), from.offset(row * from_steps[0]));
-            let copy_row = match from_steps[1] / size {
-                1 => copy_run::<T, 1>,
-                2 => copy_run::<T, 2>,
-                -1 => copy_backwards::<T>,
+            // Steps are compared, never divided: those of packed records are multiples of nothing.
+            let copy_row = match from_steps[1] {
+                step if step == size => copy_run::<T, 1>,
+                step if step == 2 * size => copy_run::<T, 2>,
+                step if step == -size => copy_backwards::<T>,
                 _ => copy_any::<T>,
             };
             (0..rows as isize)

@@ -1,5 +1,6 @@
 //! The plan: the steps of a fused graph, and where every value lives.
 
+use super::exec::dtype;
 use super::gemm::matmul_shape;
 use super::layout::{Dims, OPERANDS, broadcast_dims};
 use super::view::View;
@@ -60,7 +61,7 @@ pub(super) struct Target {
 }
 
 impl Plan {
-    /// Plans a fused graph; `compile` makes the code of a fused body and estimates its cost for an
+    /// Plans a fused graph, whose outputs are distinct results of its kernels and products; `compile` makes the code of a fused body and estimates its cost for an
     /// element, in nanoseconds. Unless `reuse`, every intermediate has memory of its own.
     pub(crate) fn new<E>(
         graph: &Graph,
@@ -76,6 +77,11 @@ impl Plan {
                 Node::Fused { body, .. } => {
                     let (code, nanoseconds) = compile(body)?;
                     let names = body.inputs().iter().map(|input| input.name.clone()).collect();
+                    let args = node.operands();
+                    let dtypes = args.iter().map(|&arg| graph.dtype(arg));
+                    assert!(dtypes.eq(code.inputs().iter().map(|&s| dtype(s))), "types: {graph}");
+                    let results = body.outputs().iter().map(|&output| body.dtype(output));
+                    assert!(results.eq(code.outputs().iter().map(|&s| dtype(s))), "types: {graph}");
                     Action::Map { code: Box::new(code), names, nanoseconds }
                 }
                 Node::Matmul(..) => Action::Matmul,
@@ -86,16 +92,19 @@ impl Plan {
             steps.push(Step { action, args, results: planner.results(id), dead: Vec::new() });
         }
         let mut last_use: HashMap<Source, usize> = HashMap::new();
-        let mut written = vec![0; graph.outputs().len()];
+        let mut written = vec![None; graph.outputs().len()];
         for (index, step) in steps.iter().enumerate() {
             for result in &step.results {
                 last_use.insert(result.place, index);
                 if let Source::Output(output) = result.place {
-                    written[output] = index;
+                    written[output] = Some(index);
                 }
             }
             last_use.extend(step.args.iter().map(|&arg| (arg, index)));
         }
+        // What no step wrote would be returned as it was allocated.
+        let written = written.into_iter().map(|step| step.expect("a step writes each output"));
+        let written = written.collect();
         let mut read = vec![0; graph.inputs().len()];
         for (source, step) in last_use {
             match source {

@@ -1,6 +1,7 @@
 //! Views: arrays with their element type erased.
 
-use kiln_ir::DType;
+use crate::error::{Operand, RunError};
+use kiln_ir::{DType, MAX_RANK};
 use ndarray::{ArrayBase, ArrayRef, ArrayView, ArrayViewMut, Data, DataMut, Dimension};
 use smallvec::SmallVec;
 use std::marker::PhantomData;
@@ -81,6 +82,14 @@ impl Layout {
         }
     }
 
+    /// Refuses more axes than any kernel takes.
+    pub(super) fn check_rank(&self, operand: Operand) -> Result<(), RunError> {
+        match self.shape.len() {
+            found if found > MAX_RANK => Err(RunError::Rank { operand, found }),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether element lies after element, the last dimension fastest.
     pub(super) fn is_row_major(&self) -> bool {
         let mut expected = self.dtype.size() as isize;
@@ -154,9 +163,12 @@ impl<'a> View<'a> {
         &self.layout.strides
     }
 
-    /// Number of elements.
+    /// Number of elements; `usize::MAX` where it is larger, as that of a view that repeats may be.
     pub fn len(&self) -> usize {
-        self.shape().iter().product()
+        match self.is_empty() {
+            true => 0,
+            false => self.shape().iter().fold(1, |len: usize, &size| len.saturating_mul(size)),
+        }
     }
 
     /// Whether there is no element.

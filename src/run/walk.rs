@@ -150,8 +150,22 @@ impl<'a> Job<'a> {
     pub(super) fn work(&self, mut take: impl FnMut() -> Option<Range<usize>>) {
         if let Some(first) = take() {
             let rest = std::iter::from_fn(take);
-            Worker::new(self).blocks(std::iter::once(first).chain(rest).flatten());
+            // Not a part of the worker: nothing borrows them while kernels write through pointers.
+            let mut pads: SmallVec<[Vector; OPERANDS]> = SmallVec::new();
+            if self.pads() {
+                pads.reserve(self.space.operands());
+            }
+            let pads = Pads(pads.as_mut_ptr());
+            Worker::new(self, pads).blocks(std::iter::once(first).chain(rest).flatten());
         }
+    }
+
+    /// Whether operands need pads: for splats, or for tails.
+    fn pads(&self) -> bool {
+        let lanes = self.code.lanes();
+        self.access.iter().any(|access| access.is_splat())
+            || (!self.code.takes_any_count()
+                && (self.space.extents.len() > 1 || !self.space.len().is_multiple_of(lanes)))
     }
 
     /// Where an operand's array has the first column of a block in `row`.
@@ -189,8 +203,8 @@ struct Worker<'a> {
     steps: SmallVec<[usize; OPERANDS]>,
     /// Where each output's part at hand goes: its array or its scratch.
     targets: SmallVec<[*mut u8; OPERANDS]>,
-    /// One vector per operand, for splats and tails.
-    pads: SmallVec<[Vector; OPERANDS]>,
+    /// Room for one vector per operand, for splats and tails.
+    pads: Pads,
     /// A block per packed operand.
     scratch: Scratch,
 }
@@ -198,7 +212,7 @@ struct Worker<'a> {
 impl<'a> Worker<'a> {
     // Inlined, so that it is built in place.
     #[inline(always)]
-    fn new(job: &'a Job<'a>) -> Worker<'a> {
+    fn new(job: &'a Job<'a>, pads: Pads) -> Worker<'a> {
         let (space, lanes) = (job.space, job.code.lanes());
         let step = |op: usize| match job.access[op].is_splat() {
             true => 0,
@@ -215,29 +229,21 @@ impl<'a> Worker<'a> {
             sources: SmallVec::new(),
             steps: SmallVec::new(),
             targets: SmallVec::from_slice(targets),
-            pads: SmallVec::new(),
+            pads,
             scratch: Scratch::new((0..space.operands()).map(packed)),
         };
         // Pushed, not collected: see `Kernel::run_steps`.
         sources.iter().for_each(|source| worker.sources.push(source.cast_const()));
         (0..job.inputs).for_each(|op| worker.steps.push(step(op)));
-        let has_splats = job.access.iter().any(|access| access.is_splat());
-        let has_tails = !job.code.takes_any_count()
-            && (space.extents.len() > 1 || !space.len().is_multiple_of(lanes));
-        if has_splats || has_tails {
-            worker.pads.resize(space.operands(), Vector::ZERO);
-        }
         worker
     }
 
     /// Some blocks of the job.
     fn blocks(&mut self, indices: impl Iterator<Item = usize>) {
         let job = self.job;
-        // From here on the pads are used through this pointer only.
-        let pads = Pads(self.pads.as_mut_ptr());
         for op in 0..job.inputs {
             match job.access[op] {
-                Access::Constant => self.splat(pads, op, job.space.bases[op]),
+                Access::Constant => self.splat(op, job.space.bases[op]),
                 Access::Repeat => {
                     let [rows, columns] = job.block.map(|size| 0..size);
                     let (scratch, block) = (self.scratch.of(op), Block { rows, columns, gap: 0 });
@@ -249,11 +255,11 @@ impl<'a> Worker<'a> {
             }
         }
         for index in indices {
-            self.block(pads, &job.block(index));
+            self.block(&job.block(index));
         }
     }
 
-    fn block(&mut self, pads: Pads, block: &Block) {
+    fn block(&mut self, block: &Block) {
         let job = self.job;
         let space = job.space;
         let packed = |op: &usize| job.access[*op] == Access::Packed;
@@ -263,18 +269,18 @@ impl<'a> Worker<'a> {
         }
         let (first, columns) = (block.rows.start, block.columns.len());
         if job.joined {
-            self.point(pads, block, first);
-            self.call(pads, block.rows.len() * columns);
+            self.point(block, first);
+            self.call(block.rows.len() * columns);
         } else {
             let run = space.run();
             for row in block.rows.clone() {
                 // Within a run of the next to innermost dimension rows are evenly apart.
                 if row == first || row % run == 0 {
-                    self.point(pads, block, row);
+                    self.point(block, row);
                 } else {
-                    self.advance(pads, block, row);
+                    self.advance(block, row);
                 }
-                self.call(pads, columns);
+                self.call(columns);
             }
         }
         for op in (job.inputs..space.operands()).filter(packed) {
@@ -284,12 +290,12 @@ impl<'a> Worker<'a> {
     }
 
     /// Points at what a block has of `row`.
-    fn point(&mut self, pads: Pads, block: &Block, row: usize) {
+    fn point(&mut self, block: &Block, row: usize) {
         let job = self.job;
         for op in 0..job.space.operands() {
             match job.access[op] {
                 Access::Direct => self.set(op, job.array(op, block, row)),
-                Access::Splat => self.splat(pads, op, job.array(op, block, row)),
+                Access::Splat => self.splat(op, job.array(op, block, row)),
                 Access::Packed => {
                     let before = (row - block.rows.start) * block.pitch(job.space.sizes[op]);
                     let here = self.scratch.of(op).wrapping_add(before);
@@ -301,14 +307,14 @@ impl<'a> Worker<'a> {
     }
 
     /// Points at what a block has of `row`, from the row before.
-    fn advance(&mut self, pads: Pads, block: &Block, row: usize) {
+    fn advance(&mut self, block: &Block, row: usize) {
         let job = self.job;
         for op in 0..job.space.operands() {
             let step = match job.access[op] {
                 Access::Direct => job.space.row_step(op),
                 Access::Packed => block.pitch(job.space.sizes[op]) as isize,
                 Access::Splat => {
-                    self.splat(pads, op, job.array(op, block, row));
+                    self.splat(op, job.array(op, block, row));
                     continue;
                 }
                 Access::Constant | Access::Repeat => continue,
@@ -328,15 +334,15 @@ impl<'a> Worker<'a> {
     }
 
     /// Points an input at a vector of the element at `source`.
-    fn splat(&mut self, pads: Pads, op: usize, source: *const u8) {
+    fn splat(&mut self, op: usize, source: *const u8) {
         let (size, copies) = (self.job.space.sizes[op], self.job.code.copies());
         // SAFETY: an element of the array, and a pad, which holds so many.
-        unsafe { pack::fill(pads.of(op), source, copies, size) };
-        self.sources[op] = pads.of(op);
+        unsafe { pack::fill(self.pads.of(op), source, copies, size) };
+        self.sources[op] = self.pads.of(op);
     }
 
     /// Runs the kernel on `n` elements.
-    fn call(&self, pads: Pads, n: usize) {
+    fn call(&self, n: usize) {
         let job = self.job;
         let call = Call {
             code: job.code,
@@ -344,7 +350,7 @@ impl<'a> Worker<'a> {
             sources: &self.sources,
             steps: &self.steps,
             targets: &self.targets,
-            pads,
+            pads: self.pads,
             streams: false,
         };
         // SAFETY: every operand has `n` elements where it lies, is a splat's vector, or has a

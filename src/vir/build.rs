@@ -127,8 +127,7 @@ impl Builder {
     /// A constant mask.
     pub fn mask(&mut self, ty: Type, value: bool) -> Value {
         assert!(ty.is_mask(), "{ty:?} is no mask type");
-        let ones = if ty.bits() == 32 { u64::from(u32::MAX) } else { u64::MAX };
-        self.push(Inst::Const { ty, bits: if value { ones } else { 0 } })
+        self.push(Inst::Const { ty, bits: if value { ty.ones() } else { 0 } })
     }
 
     forward! {

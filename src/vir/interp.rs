@@ -14,6 +14,7 @@ use half::f16;
 ///
 /// If an input has fewer than `lanes` elements, or their number is not that of the program.
 pub fn run(program: &Program, inputs: &[&[u64]], lanes: usize) -> Vec<Vec<u64>> {
+    let _env = kiln_fenv::hold_default();
     assert_eq!(inputs.len(), program.inputs.len(), "one slice per input");
     let mut values: Vec<Vec<u64>> = Vec::with_capacity(program.insts.len());
     for (index, inst) in program.insts.iter().enumerate() {
@@ -96,12 +97,12 @@ fn unary(op: UnaryOp, from: Type, a: u64) -> u64 {
         UnaryOp::Ceil => float(f32::ceil, f64::ceil),
         UnaryOp::Trunc => float(f32::trunc, f64::trunc),
         UnaryOp::Nearest => float(f32::round_ties_even, f64::round_ties_even),
-        UnaryOp::Not => !a & ones(from),
+        UnaryOp::Not => !a & from.ones(),
         UnaryOp::Bitcast(_) => a,
         UnaryOp::Promote => f64::from(f32_of(a)).to_bits(),
         UnaryOp::Demote => f32_bits(f64_of(a) as f32),
         UnaryOp::Widen if from.is_int() => signed(from, a) as u64,
-        UnaryOp::Narrow if from.is_int() => a & ones(Type::I32),
+        UnaryOp::Narrow if from.is_int() => a & Type::I32.ones(),
         UnaryOp::Widen => truth(Type::M64, a != 0),
         UnaryOp::Narrow => truth(Type::M32, a != 0),
     }
@@ -113,9 +114,9 @@ fn binary(op: BinaryOp, ty: Type, a: u64, b: u64) -> u64 {
         _ => d(f64_of(a), f64_of(b)).to_bits(),
     };
     match op {
-        BinaryOp::Add if ty.is_int() => a.wrapping_add(b) & ones(ty),
-        BinaryOp::Sub if ty.is_int() => a.wrapping_sub(b) & ones(ty),
-        BinaryOp::Mul if ty.is_int() => a.wrapping_mul(b) & ones(ty),
+        BinaryOp::Add if ty.is_int() => a.wrapping_add(b) & ty.ones(),
+        BinaryOp::Sub if ty.is_int() => a.wrapping_sub(b) & ty.ones(),
+        BinaryOp::Mul if ty.is_int() => a.wrapping_mul(b) & ty.ones(),
         BinaryOp::Add => float(|a, b| a + b, |a, b| a + b),
         BinaryOp::Sub => float(|a, b| a - b, |a, b| a - b),
         BinaryOp::Mul => float(|a, b| a * b, |a, b| a * b),
@@ -163,7 +164,7 @@ fn shift(op: ShiftOp, ty: Type, a: u64, by: u8) -> u64 {
         ShiftOp::Shr => a >> by,
         ShiftOp::Sar => (signed(ty, a) >> by) as u64,
     };
-    shifted & ones(ty)
+    shifted & ty.ones()
 }
 
 fn f32_of(bits: u64) -> f32 {
@@ -178,16 +179,12 @@ fn f64_of(bits: u64) -> f64 {
     f64::from_bits(bits)
 }
 
-fn ones(ty: Type) -> u64 {
-    u64::MAX >> (64 - ty.bits())
-}
-
 fn sign_bit(ty: Type) -> u64 {
     1 << (ty.bits() - 1)
 }
 
 fn truth(ty: Type, value: bool) -> u64 {
-    if value { ones(ty) } else { 0 }
+    if value { ty.ones() } else { 0 }
 }
 
 fn signed(ty: Type, bits: u64) -> i64 {

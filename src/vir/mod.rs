@@ -74,6 +74,11 @@ impl Type {
         }
     }
 
+    /// A lane of this type, all bits set: as a mask, true.
+    fn ones(self) -> u64 {
+        u64::MAX >> (64 - self.bits())
+    }
+
     /// Whether lanes hold floating-point numbers.
     pub fn is_float(self) -> bool {
         matches!(self, Type::F32 | Type::F64)
@@ -229,7 +234,7 @@ pub enum Inst {
         /// Index into [`Program::inputs`].
         slot: u32,
     },
-    /// A constant of type `ty`, by its bits (zero-extended).
+    /// A constant of type `ty`, by its bits (zero-extended). A mask is 0 or all ones.
     Const {
         /// Its lane type.
         ty: Type,
@@ -327,7 +332,7 @@ pub struct Table {
 /// `mask`. Regions do not nest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cold {
-    /// Defined before `start`.
+    /// A mask, defined before `start` and in no cold region.
     pub mask: Value,
     /// First instruction inside.
     pub start: u32,

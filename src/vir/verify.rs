@@ -77,7 +77,10 @@ pub(super) fn result_type(program: &Program, inst: &Inst) -> Result<Type, String
     Ok(match *inst {
         Inst::Load { slot } => program.inputs.get(slot as usize).ok_or("no such input")?.lane(),
         Inst::Const { ty, bits } => {
-            need(ty.bits() == 64 || bits >> 32 == 0, "constant wider than its type")?;
+            need(bits & !ty.ones() == 0, "constant wider than its type")?;
+            // Emitters look at the sign bit, at all bits, or at any.
+            let is_truth = bits == 0 || bits == ty.ones();
+            need(!ty.is_mask() || is_truth, "a mask is all ones or zero")?;
             ty
         }
         Inst::Unary { op, a } => {
@@ -138,6 +141,8 @@ pub(super) fn result_type(program: &Program, inst: &Inst) -> Result<Type, String
             let table = program.tables.get(table as usize).ok_or("no such table")?;
             need(!table.entries.is_empty(), "empty table")?;
             need(!table.ty.is_mask(), "tables hold numbers")?;
+            let fits = |entry: &u64| entry & !table.ty.ones() == 0;
+            need(table.entries.iter().all(fits), "table entry wider than its type")?;
             need(ty(index)? == table.ty.int(), "the index is not as wide as the entries")?;
             table.ty
         }

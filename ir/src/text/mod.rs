@@ -132,6 +132,7 @@ pub fn parse_with(
     text: &str,
     type_of: impl Fn(&str) -> Option<ArrayType>,
 ) -> Result<Graph, TextError> {
+    let _env = kiln_fenv::hold_default();
     let is_input = |name: &str| type_of(name).is_some();
     let graph = read(text, &is_input).and_then(|kernel| build(kernel, &type_of));
     let mut graph = graph.map_err(|mistake| locate(text, mistake))?;
@@ -153,6 +154,7 @@ pub fn parse_with(
 /// assert_eq!(inputs[1].declared, Some((kiln_ir::DType::Bool, None)));
 /// ```
 pub fn free_inputs(text: &str) -> Result<Vec<FreeInput>, TextError> {
+    let _env = kiln_fenv::hold_default();
     read(text, &|_| false).map(|kernel| kernel.inputs).map_err(|mistake| locate(text, mistake))
 }
 

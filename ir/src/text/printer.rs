@@ -21,6 +21,7 @@ const INDENT: &str = "    ";
 /// A kernel, as [`text`](crate::text) describes it.
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let _env = kiln_fenv::hold_default();
         let parameters: Vec<String> = self.inputs().iter().map(|i| i.to_string()).collect();
         let types =
             self.outputs().iter().map(|&id| format!("{}{}", self.dtype(id), self.shape(id)));

@@ -13,10 +13,11 @@ mod half;
 mod shuffle;
 mod translate;
 
+use super::memory::CodeMemory;
 use super::pool::Line;
-use super::{Body, Code, EmitError, EmitterKind, Routine, memory};
+use super::{Body, Code, EmitError, EmitterKind, Vectors};
 use crate::cpu::Cpu;
-use crate::vir::Program;
+use crate::vir::{self, Program};
 use cranelift_codegen::ir::Endianness;
 use cranelift_codegen::isa::{self, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
@@ -32,19 +33,12 @@ pub(super) fn compile(program: &Program, cpu: Cpu) -> Result<Code, EmitError> {
         return Err(EmitError::NoFma { emitter: EmitterKind::Cranelift });
     }
     let (compiled, pool) = generate(program, host()?, false)?;
-    let code = memory::CodeMemory::new(compiled.code_buffer())?;
-    // SAFETY: the memory holds a function of this ABI, generated for this machine.
-    let routine = unsafe { std::mem::transmute::<*const u8, Routine>(code.entry()) };
-    Ok(Code {
-        body: Body::native(routine, code, pool),
-        emitter: EmitterKind::Cranelift,
-        bits: BITS,
-        lanes: translate::lanes(program),
-        copies: translate::lanes(program),
-        takes_any_count: false,
-        inputs: program.inputs.clone(),
-        outputs: program.outputs.iter().map(|output| output.storage).collect(),
-    })
+    let code = CodeMemory::new(compiled.code_buffer())?;
+    // SAFETY: the function has this ABI and was generated for this machine, with these constants.
+    let body = unsafe { Body::native(code, pool) };
+    let lanes = translate::lanes(program);
+    let vectors = Vectors { bits: BITS, lanes, copies: lanes, takes_any_count: false };
+    Ok(Code::new(program, EmitterKind::Cranelift, body, vectors))
 }
 
 /// What Cranelift makes of a program.
@@ -62,6 +56,7 @@ pub struct Listing {
 ///
 /// An x86-64 target means one with AVX2 and FMA.
 pub fn listing(program: &Program, target: Option<&str>) -> Result<Listing, EmitError> {
+    vir::verify(program).map_err(EmitError::Invalid)?;
     let named;
     let isa = match target {
         None => host()?,

@@ -54,7 +54,10 @@ pub(super) fn side_by_side(program: &Program, single: &Function) -> usize {
     if is_busy(single) {
         return 1;
     }
-    let widest = program.types.iter().map(|ty| ty.bits() as usize / 8).max().unwrap_or(1);
+    // Inputs that nothing loads have their pads, too.
+    let inputs = program.inputs.iter().map(|storage| storage.size());
+    let lanes = program.types.iter().map(|ty| ty.bits() as usize / 8);
+    let widest = lanes.chain(inputs).max().unwrap_or(1);
     let room = (MAX_VECTOR / (single.lanes * widest)).min(MOST);
     let (chain, pressure) = (chain(single), pressure(single).max(1));
     let registers = single.isa.registers(Class::Vector).0 as usize;

@@ -34,8 +34,9 @@ mod tail;
 pub(super) use listing::listing;
 
 use super::emulated::{Emulated, Load};
+use super::memory::CodeMemory;
 use super::pool::Line;
-use super::{Body, Code, EmitError, EmitterKind, Routine, memory};
+use super::{Body, Code, EmitError, EmitterKind, Vectors};
 use crate::cpu::Cpu;
 use crate::vir::Program;
 use encode::Loops;
@@ -47,12 +48,12 @@ pub(super) fn compile(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<
     let isa = isa(kind);
     check(kind, isa, cpu)?;
     let mut made = generate(program, isa)?;
-    let code = memory::CodeMemory::new(&made.encoded.bytes)?;
-    // SAFETY: the memory holds a function of this ABI, and `check` saw to it that this machine
-    // has the instructions and the calling convention.
-    let routine = unsafe { std::mem::transmute::<*const u8, Routine>(code.entry()) };
+    let code = CodeMemory::new(&made.encoded.bytes)?;
     let pool = std::mem::take(&mut made.pool);
-    Ok(made.code(program, kind, Body::native(routine, code, pool)))
+    // SAFETY: the function has this ABI and these constants, and `check` saw to it that this machine
+    // has the instructions and the calling convention.
+    let body = unsafe { Body::native(code, pool) };
+    Ok(made.code(program, kind, body))
 }
 
 /// Compiles for any machine: what `load` makes executes it.
@@ -103,16 +104,13 @@ struct Generated {
 
 impl Generated {
     fn code(&self, program: &Program, kind: EmitterKind, body: Body) -> Code {
-        Code {
-            body,
-            emitter: kind,
+        let vectors = Vectors {
             bits: isa(kind).bytes() as u32 * 8,
             lanes: self.lanes,
             copies: self.copies,
             takes_any_count: self.takes_any_count,
-            inputs: program.inputs.clone(),
-            outputs: program.outputs.iter().map(|output| output.storage).collect(),
-        }
+        };
+        Code::new(program, kind, body, vectors)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Well-formed texts that mean nothing.
 
 use super::errors;
-use kiln_ir::{Fault, parse};
+use kiln_ir::{Fault, NodeId, parse};
+use std::sync::Arc;
 
 #[test]
 fn names() {
@@ -580,4 +581,21 @@ fn faults_are_typed() {
     assert_eq!((error.line(), error.column()), (2, 9));
     assert_eq!(error.hint(), Some("sizes must be equal, or one of them 1"));
     assert_eq!(parse("x +").unwrap_err().fault(), None);
+}
+
+/// Text says so at the place; here is what a graph says that is made by hand.
+#[test]
+fn bodies_that_are_not_elementwise() {
+    let mut graph = parse("kernel f(x, w) { x + w }").unwrap();
+    let arguments: Vec<NodeId> = [0, 1].map(NodeId::new).to_vec();
+    for (text, what) in [
+        ("kernel body(x, w) { x @ w }", "a matmul"),
+        ("kernel body(x, w) { fused(x, w) { x + w } }", "a fused kernel"),
+    ] {
+        let body = Arc::new(parse(text).unwrap());
+        let fault = graph.fused(body, arguments.clone()).unwrap_err();
+        assert_eq!(fault, Fault::Body { what });
+        let says = format!("fused: the body holds {what}, but is one pass over elements;");
+        assert!(fault.to_string().starts_with(&says), "{fault}");
+    }
 }
