@@ -30,20 +30,13 @@ use std::marker::PhantomData;
 #[must_use = "the environment is the caller's again where this is dropped"]
 pub struct DefaultEnv {
     /// What was put aside, where it was another.
-    aside: Option<Aside>,
+    aside: Option<register::Control>,
     /// It belongs to a thread.
     thread: PhantomData<*const ()>,
 }
 
-#[derive(Debug)]
-struct Aside {
-    control: register::Control,
-    /// What was in [`ASIDE`].
-    before: Option<register::Control>,
-}
-
 thread_local! {
-    /// What the last [`DefaultEnv`] of this thread to change something has put aside.
+    /// What this thread has put aside, while it holds the default environment.
     static ASIDE: Cell<Option<register::Control>> = const { Cell::new(None) };
 }
 
@@ -51,23 +44,32 @@ thread_local! {
 #[inline]
 pub fn hold_default() -> DefaultEnv {
     let control = register::control();
-    let aside = (control != register::DEFAULT).then(|| put_aside(control));
+    let aside = (control != register::DEFAULT).then_some(control);
+    if let Some(control) = aside {
+        put_aside(control);
+    }
     DefaultEnv { aside, thread: PhantomData }
 }
 
 #[cold]
 #[inline(never)]
-fn put_aside(control: register::Control) -> Aside {
+fn put_aside(control: register::Control) {
     register::set_control(register::DEFAULT);
-    Aside { control, before: ASIDE.replace(Some(control)) }
+    ASIDE.set(Some(control));
+}
+
+#[cold]
+#[inline(never)]
+fn put_back(control: register::Control) {
+    register::set_control(control);
+    ASIDE.set(None);
 }
 
 impl Drop for DefaultEnv {
     #[inline]
     fn drop(&mut self) {
-        if let Some(Aside { control, before }) = &self.aside {
-            register::set_control(*control);
-            ASIDE.set(*before);
+        if let Some(control) = self.aside {
+            put_back(control);
         }
     }
 }
@@ -79,8 +81,7 @@ pub fn without<R>(wait: impl FnOnce() -> R) -> R {
     struct Again(register::Control);
     impl Drop for Again {
         fn drop(&mut self) {
-            register::set_control(register::DEFAULT);
-            ASIDE.set(Some(self.0));
+            put_aside(self.0);
         }
     }
     let _again = ASIDE.take().map(|control| {
@@ -103,6 +104,7 @@ mod register {
     /// All exceptions masked.
     pub(super) const DEFAULT: Control = 0x1f80;
 
+    #[inline]
     fn get() -> u32 {
         let mut value = 0u32;
         // SAFETY: it writes the four bytes of `value`.

@@ -7,6 +7,7 @@
 //! `x + 1`; contiguous 0.16): 8 x 8 in AVX registers 0.48, 4 x 4 in SSE registers 0.78, element by
 //! element 1.05. LLVM finds no shuffles in the plain text of a 4 x 4 transposition.
 
+#[cfg(target_arch = "x86_64")]
 use crate::cpu::Cpu;
 use std::ops::Range;
 
@@ -23,13 +24,6 @@ pub(super) unsafe fn turn<T: Copy>(
     [rows, columns]: [usize; 2],
 ) {
     let size = size_of::<T>();
-    let (whole_rows, whole_columns) = match (size, Cpu::host().avx2) {
-        (2, true) => (rows / 8 * 8, columns / 16 * 16),
-        (4, true) if columns < 8 => (rows / 8 * 8, columns / 4 * 4),
-        (4, true) => (rows / 4 * 4, columns / 8 * 8),
-        (8, true) => (rows / 4 * 4, columns / 4 * 4),
-        _ => (0, 0),
-    };
     // SAFETY: required of the caller.
     let one_by_one = |columns: Range<usize>, rows: Range<usize>| unsafe {
         for column in columns {
@@ -42,21 +36,30 @@ pub(super) unsafe fn turn<T: Copy>(
         }
     };
     #[cfg(target_arch = "x86_64")]
-    if whole_rows > 0 && whole_columns > 0 {
-        let (steps, sizes) = ([to_row, from_column], [whole_rows, whole_columns]);
-        // SAFETY: required of the caller; AVX2 is there where blocks are whole.
-        unsafe {
-            match size {
-                2 => avx::turn_16(steps, to, from, sizes),
-                4 if columns < 8 => avx::turn_32::<4>(steps, to, from, sizes),
-                4 => avx::turn_32::<8>(steps, to, from, sizes),
-                _ => avx::turn_64(steps, to, from, sizes),
+    {
+        let (whole_rows, whole_columns) = match (size, Cpu::host().avx2) {
+            (2, true) => (rows / 8 * 8, columns / 16 * 16),
+            (4, true) if columns < 8 => (rows / 8 * 8, columns / 4 * 4),
+            (4, true) => (rows / 4 * 4, columns / 8 * 8),
+            (8, true) => (rows / 4 * 4, columns / 4 * 4),
+            _ => (0, 0),
+        };
+        if whole_rows > 0 && whole_columns > 0 {
+            let (steps, sizes) = ([to_row, from_column], [whole_rows, whole_columns]);
+            // SAFETY: required of the caller; AVX2 is there where blocks are whole.
+            unsafe {
+                match size {
+                    2 => avx::turn_16(steps, to, from, sizes),
+                    4 if columns < 8 => avx::turn_32::<4>(steps, to, from, sizes),
+                    4 => avx::turn_32::<8>(steps, to, from, sizes),
+                    _ => avx::turn_64(steps, to, from, sizes),
+                }
             }
+            if whole_rows < rows {
+                one_by_one(0..whole_columns, whole_rows..rows);
+            }
+            return one_by_one(whole_columns..columns, 0..rows);
         }
-        if whole_rows < rows {
-            one_by_one(0..whole_columns, whole_rows..rows);
-        }
-        return one_by_one(whole_columns..columns, 0..rows);
     }
     one_by_one(0..columns, 0..rows);
 }
