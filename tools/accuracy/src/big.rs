@@ -74,6 +74,10 @@ impl Big {
     }
 
     fn exp(&self) -> Big {
+        // Of what cancelled to 0 no precision is left.
+        if self.is_zero() {
+            return Big::from_f64(1.0);
+        }
         // e^1e6 is beyond the range of every type, and far from that of the exponent here.
         let limit = Big::from_f64(1e6);
         if *self > limit {
@@ -154,10 +158,14 @@ fn erfc_fraction(x: &Big) -> Big {
     (-(x.clone() * x.clone())).exp() / (Big::pi().sqrt() * tail)
 }
 
-/// The quotient rounded down, in as many bits as the longest of two `f64` has.
-fn floor_quotient(a: &Big, b: &Big) -> Big {
+/// The quotient rounded down and the remainder, in as many bits as the longest quotient of two `f64`
+/// has.
+fn floor_division(a: &Big, b: &Big) -> (Big, Big) {
     let wide = |x: &Big| x.0.clone().with_precision(2400).value();
-    Big((wide(a) / wide(b)).floor())
+    let short = |x: Float| Big(x.with_precision(BITS).value());
+    let quotient = (wide(a) / wide(b)).floor().with_precision(2400).value();
+    let rest = wide(a) - quotient.clone() * wide(b);
+    (short(quotient), short(rest))
 }
 
 /// A function of the op table at finite operands that have a finite, non-zero result.
@@ -191,8 +199,8 @@ pub fn apply(op: Op, x: &[Big]) -> Big {
         Op::Sub => a.clone() - x[1].clone(),
         Op::Mul => a.clone() * x[1].clone(),
         Op::Div => a.clone() / x[1].clone(),
-        Op::FloorDiv => floor_quotient(a, &x[1]),
-        Op::Modulo => a.clone() - floor_quotient(a, &x[1]) * x[1].clone(),
+        Op::FloorDiv => floor_division(a, &x[1]).0,
+        Op::Modulo => floor_division(a, &x[1]).1,
         Op::Min => pick(a, &x[1], Ordering::Less),
         Op::Max => pick(a, &x[1], Ordering::Greater),
         Op::Clamp => pick(&pick(a, &x[1], Ordering::Greater), &x[2], Ordering::Less),
