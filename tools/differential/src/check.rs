@@ -352,7 +352,8 @@ fn is_apart(dtype: DType, values: [Scalar; 2]) -> bool {
         DType::F32 => 2f64.powi(-23),
         _ => f64::EPSILON,
     };
-    !((a - b).abs() <= 8.0 * epsilon * a.abs()) || a == 0.0
+    let near = (a - b).abs() <= 8.0 * epsilon * a.abs();
+    !near || a == 0.0
 }
 
 /// The graph without fused nodes: what it means.

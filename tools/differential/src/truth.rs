@@ -136,6 +136,8 @@ pub(crate) enum Way<'a> {
 pub(crate) struct Doubt {
     /// A term was too small for 200 bits to see it beside another.
     pub(crate) absorbed: bool,
+    /// A difference is far smaller than what it is of: whether it is zero, rounding decides.
+    pub(crate) cancels: bool,
     /// A NaN came of infinities or zeros, such as `inf - inf`: a limit may be a number.
     pub(crate) indeterminate: bool,
 }
@@ -365,7 +367,10 @@ fn sum(doubt: &mut Doubt, a: &Real, b: &Real) -> Real {
             if huge && flips && x.exponent() > 0 {
                 Unknown
             } else {
-                Real::of_big(x.clone() + y.clone())
+                let total = Real::of_big(x.clone() + y.clone());
+                let large = x.exponent().max(y.exponent());
+                doubt.cancels |= matches!(&total, Finite(t) if t.exponent() + 20 < large);
+                total
             }
         }
         (Finite(_), Zero(_)) => a.clone(),
