@@ -326,7 +326,7 @@ fn check_promise(case: &Case, written: &[Elements], got: &[Elements]) -> Option<
             let fault = match products {
                 // Without a true value, only what needs none.
                 true => matches!(values, [Scalar::Float(a), Scalar::Float(b)] if a.is_finite() && !b.is_finite())
-                    .then_some(Fault::Nan),
+                    .then_some(Fault::NanAtEdge),
                 false => judge(&inlined(&case.graph), &case.inputs, output, &a.shape, index, values),
             };
             if let Some(fault) = fault {

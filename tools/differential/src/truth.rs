@@ -458,19 +458,9 @@ fn unary(doubt: &mut Doubt, op: Op, big: &[Big], x: &[Real]) -> Real {
         _ => f64::INFINITY,
     };
     doubt.absorbed |= flattens.is_finite() && size > Big::from_f64(flattens);
-    // Of what is tiny they are a constant, to 200 bits.
-    let starts = matches!(
-        op,
-        Op::Exp
-            | Op::Exp2
-            | Op::Exp10
-            | Op::Sigmoid
-            | Op::Cos
-            | Op::Cosh
-            | Op::Acos
-            | Op::Erfc
-            | Op::Normcdf
-    );
+    // Of what is tiny they are a constant, or it itself, to 200 bits.
+    let starts = !loses && !matches!(op, Op::Floor | Op::Ceil | Op::Trunc | Op::Round)
+        || matches!(op, Op::Log1p | Op::Asinh | Op::Tanhshrink);
     doubt.absorbed |= starts && a.exponent() < -90;
     match op {
         Op::Floor => rounded(a.floor(), negative),
