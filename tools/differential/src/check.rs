@@ -326,7 +326,7 @@ fn check_promise(case: &Case, written: &[Elements], got: &[Elements]) -> Option<
             let fault = match products {
                 // Without a true value, only what needs none.
                 true => matches!(values, [Scalar::Float(a), Scalar::Float(b)] if a.is_finite() && !b.is_finite())
-                    .then_some(Fault::Nan),
+                    .then_some(Fault::NanAtEdge),
                 false => judge(&inlined(&case.graph), &case.inputs, output, &a.shape, index, values),
             };
             if let Some(fault) = fault {
@@ -352,7 +352,8 @@ fn is_apart(dtype: DType, values: [Scalar; 2]) -> bool {
         DType::F32 => 2f64.powi(-23),
         _ => f64::EPSILON,
     };
-    !((a - b).abs() <= 8.0 * epsilon * a.abs()) || a == 0.0
+    let near = (a - b).abs() <= 8.0 * epsilon * a.abs();
+    !near || a == 0.0
 }
 
 /// The graph without fused nodes: what it means.

@@ -188,7 +188,7 @@ fn spread(truth: &dyn Fn(Way<'_>) -> (Real, Doubt), exact: &Big) -> Option<Big> 
 fn is_wrong(truth: &dyn Fn(Way<'_>) -> (Real, Doubt), written: Scalar, got: Scalar) -> bool {
     let mut rng = Rng::new(7);
     let step = |(value, doubt): (Real, Doubt)| match value {
-        _ if doubt.absorbed || doubt.indeterminate => None,
+        _ if doubt.absorbed || doubt.indeterminate || doubt.cancels => None,
         Real::Bool(value) => Some(Scalar::Float(f64::from(value))),
         Real::Integer(value) => Some(Scalar::Integer(value)),
         _ => None,

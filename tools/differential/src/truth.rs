@@ -136,6 +136,8 @@ pub(crate) enum Way<'a> {
 pub(crate) struct Doubt {
     /// A term was too small for 200 bits to see it beside another.
     pub(crate) absorbed: bool,
+    /// A difference is far smaller than what it is of: whether it is zero, rounding decides.
+    pub(crate) cancels: bool,
     /// A NaN came of infinities or zeros, such as `inf - inf`: a limit may be a number.
     pub(crate) indeterminate: bool,
 }
@@ -365,7 +367,10 @@ fn sum(doubt: &mut Doubt, a: &Real, b: &Real) -> Real {
             if huge && flips && x.exponent() > 0 {
                 Unknown
             } else {
-                Real::of_big(x.clone() + y.clone())
+                let total = Real::of_big(x.clone() + y.clone());
+                let large = x.exponent().max(y.exponent());
+                doubt.cancels |= matches!(&total, Finite(t) if t.exponent() + 20 < large);
+                total
             }
         }
         (Finite(_), Zero(_)) => a.clone(),
@@ -453,19 +458,9 @@ fn unary(doubt: &mut Doubt, op: Op, big: &[Big], x: &[Real]) -> Real {
         _ => f64::INFINITY,
     };
     doubt.absorbed |= flattens.is_finite() && size > Big::from_f64(flattens);
-    // Of what is tiny they are a constant, to 200 bits.
-    let starts = matches!(
-        op,
-        Op::Exp
-            | Op::Exp2
-            | Op::Exp10
-            | Op::Sigmoid
-            | Op::Cos
-            | Op::Cosh
-            | Op::Acos
-            | Op::Erfc
-            | Op::Normcdf
-    );
+    // Of what is tiny they are a constant, or it itself, to 200 bits.
+    let starts = !loses && !matches!(op, Op::Floor | Op::Ceil | Op::Trunc | Op::Round)
+        || matches!(op, Op::Log1p | Op::Asinh | Op::Tanhshrink);
     doubt.absorbed |= starts && a.exponent() < -90;
     match op {
         Op::Floor => rounded(a.floor(), negative),
