@@ -274,7 +274,8 @@ impl Builder {
             inside.iter().map(|&(inst, value)| self.known.insert(inst, value)).collect();
         let start = self.program.insts.len();
         let (results, _) = self.inside(slow);
-        for ((inst, _), value) in inside.iter().zip(outside) {
+        // In reverse, for two regions under one mask may know one instruction.
+        for ((inst, _), value) in inside.iter().zip(outside).rev() {
             match value {
                 Some(value) => self.known.insert(*inst, value),
                 None => self.known.remove(inst),
@@ -333,6 +334,24 @@ impl Builder {
 #[cfg(test)]
 mod tests {
     use super::{Builder, Storage};
+
+    /// What is known in two regions under one mask stays unknown outside.
+    #[test]
+    fn regions_leak_nothing() {
+        let mut b = Builder::new();
+        let x = b.input(Storage::F32);
+        let large = b.f32(1e6);
+        let mask = b.lt(large, x);
+        for times in 1..4 {
+            b.cold(mask, [x], |b| {
+                let root = b.sqrt(x);
+                [(0..times).fold(root, |product, _| b.mul(product, root))]
+            });
+        }
+        let root = b.sqrt(x);
+        b.output(root, Storage::F32);
+        assert_eq!(b.finish().cold.len(), 3);
+    }
 
     #[test]
     fn a_cold_region_is_built_once() {
