@@ -65,8 +65,12 @@ fn built(count: usize, outputs: usize, reads: impl Fn(usize, usize) -> [usize; 2
         values.push(graph.op(op, &operands.map(|at| values[at])).unwrap());
     }
     let last = values.len();
-    (0..outputs.min(count))
-        .for_each(|i| graph.output(values[last - 1 - i * (count / outputs).max(1)]));
+    let mut stored: Vec<NodeId> =
+        (0..outputs.min(count)).map(|i| values[last - 1 - i * (count / outputs).max(1)]).collect();
+    // What is an output twice is copied, which is a pass of its own.
+    stored.sort_unstable();
+    stored.dedup();
+    stored.into_iter().for_each(|value| graph.output(value));
     graph
 }
 
