@@ -609,7 +609,7 @@ fn programs_that_mean_nothing_are_refused() {
                 0,
                 &[cold(0, 1, 2), cold(1, 2, 3)],
             ),
-            "cold region 1..2 has another's mask",
+            "cold region 2..3 has its mask from another",
         ),
     ];
     let mut table = program(

@@ -196,7 +196,7 @@ impl Drawing {
     }
 
     fn constant(&mut self, dtype: DType) -> NodeId {
-        let value = numbers::constant(&mut self.rng, dtype);
+        let value = numbers::constant(&mut self.rng, dtype).cast(dtype);
         self.graph.constant(dtype, value).expect("room for a number")
     }
 
