@@ -1,13 +1,13 @@
 //! Phase A: algebra. Saturates the rules of a mode over a graph and extracts the cheapest program.
 
 use super::Mode;
-use super::avoided::{Avoided, swaps};
+use super::avoided::Avoided;
 use super::context::{Needs, Written};
 use super::extract::{Alternative, Choice, NONE, Problem, mix};
 use super::facts::FactAnalysis;
 use super::machine::Machine;
+use super::rewrite::Floats;
 use super::rounds::{self, Budget, Ended};
-use super::rules::Floats;
 use super::ruleset::RuleSet;
 use super::term::{Head, Term};
 use egg::{EGraph, Id, Language};
@@ -259,8 +259,8 @@ fn rebuild(graph: &Graph, indexed: &Indexed, choice: &Choice) -> Graph {
             nodes[&id]
         };
         let mut children: Vec<NodeId> = (0..term.len()).map(child).collect();
-        if let Head::Op(op) = term.head() {
-            order_operands(op, &mut children, &ranks);
+        if let (Head::Op(op), 2..) = (term.head(), term.unordered()) {
+            order_operands(op, &mut children[..2], &ranks);
         }
         let id = match term.head() {
             Head::Input(index) => result.input(graph.inputs()[index as usize].clone()),
@@ -302,11 +302,7 @@ struct Rank {
 }
 
 /// Puts operands that may be swapped into the order of their ranks; in a sum the number goes last.
-fn order_operands(op: Op, children: &mut [NodeId], ranks: &HashMap<NodeId, Rank>) {
-    if !swaps(op, children.len()) {
-        return;
-    }
-    let pair = &mut children[..2];
+fn order_operands(op: Op, pair: &mut [NodeId], ranks: &HashMap<NodeId, Rank>) {
     pair.sort_by_key(|id| ranks[id]);
     let number_last = matches!(op, Op::Add | Op::Max | Op::Min) && ranks[&pair[0]].kind == 0;
     if number_last {

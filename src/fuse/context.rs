@@ -38,6 +38,13 @@ pub(crate) enum Needs {
     NoCliffNorOverflow,
 }
 
+impl Needs {
+    /// Whether it is what a rule needs whose right side is the more accurate one.
+    pub(crate) fn is_of_repair(self) -> bool {
+        matches!(self, Needs::NoCliff | Needs::NoCliffNorOverflow)
+    }
+}
+
 /// Where the values of a class flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Context {
@@ -61,7 +68,8 @@ const EDGE: u8 = 1;
 const DIVISOR: u8 = 2;
 /// They are what an op takes that is defined on one side of 0, or not at 0, up to factors.
 const SIDE: u8 = 4;
-/// Through sums, or a function that keeps no signs, into an op that is not defined everywhere.
+/// Through sums, or a function that keeps no signs, into an op that is not defined everywhere; or
+/// into one that sees the sign of a zero.
 const CLIFF: u8 = 8;
 /// Into a product with the partner, or a quotient of it.
 const FACTOR: u8 = 16;
@@ -157,7 +165,9 @@ fn own(op: Op, ids: &[Id], operands: &[&Facts], index: usize) -> Context {
         _ => op.has(Flags::STEP),
     };
     if jumps {
-        return Context::of(EDGE);
+        // The sign of a zero is another thing that a repair may change.
+        let sees_zeros = matches!(op, Op::Atan2 | Op::CopySign);
+        return Context::of(if sees_zeros { EDGE | CLIFF } else { EDGE });
     }
     match (op, index) {
         (Op::Add | Op::Sub, _) => summand(op, ids, operands, 1 - index),

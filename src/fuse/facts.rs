@@ -79,7 +79,9 @@ pub(crate) struct FactAnalysis {
     shape_ids: HashMap<Shape, u32>,
     products: ProductShapes,
     /// Classes, and the terms by which they should not be computed: they lose digits there.
-    avoided: HashSet<(Id, Term)>,
+    pub(crate) replaced: HashSet<(Id, Term)>,
+    /// Classes, and the terms that do not.
+    pub(crate) repaired: HashSet<(Id, Term)>,
     /// Where the values of each class flow, as it was before this round of rules.
     pub(crate) contexts: HashMap<Id, Context>,
     /// Classes in which rules relied on that, and what they needed.
@@ -100,22 +102,13 @@ impl FactAnalysis {
             shapes: Vec::new(),
             shape_ids: HashMap::new(),
             products: ProductShapes::default(),
-            avoided: HashSet::new(),
+            replaced: HashSet::new(),
+            repaired: HashSet::new(),
             contexts: HashMap::new(),
             relied: HashSet::new(),
             touched: Vec::new(),
             contradiction: false,
         }
-    }
-
-    /// Notes that `class` should be computed otherwise than by `term`.
-    pub(crate) fn avoid(&mut self, class: Id, term: Term) {
-        self.avoided.insert((class, term));
-    }
-
-    /// What [`avoid`](FactAnalysis::avoid) noted.
-    pub(crate) fn avoided(&self) -> &HashSet<(Id, Term)> {
-        &self.avoided
     }
 
     /// Where the values of a class flow.

@@ -4,7 +4,7 @@
 //! ends most searches at the first operand, and allocates nothing but the matches.
 
 use super::facts::FactAnalysis;
-use super::rules::{TermRewrite, is_number};
+use super::rewrite::{TermRewrite, is_number};
 use super::term::{Head, Term};
 use egg::{EGraph, ENodeOrVar, Id, Language, PatternAst, SearchMatches, Subst, Var};
 use kiln_ir::Op;

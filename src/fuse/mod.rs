@@ -10,6 +10,7 @@
 
 mod algebra;
 mod avoided;
+mod condition;
 mod context;
 mod explain;
 mod extract;
@@ -18,6 +19,7 @@ mod inline;
 mod machine;
 mod matcher;
 mod regions;
+mod rewrite;
 mod rounds;
 mod rules;
 mod ruleset;
@@ -81,6 +83,13 @@ impl FromStr for Mode {
 #[doc(hidden)]
 pub fn rules() -> impl Iterator<Item = (&'static str, [&'static str; 2])> {
     rules::RULES.iter().map(|rule| (rule.name, [rule.left, rule.right]))
+}
+
+/// The names of the rules whose right side is nearer to the truth than what was written may be.
+#[doc(hidden)]
+pub fn repairs() -> impl Iterator<Item = &'static str> {
+    let repairs = |rule: &&rules::Rule| rule.needs.is_of_repair();
+    rules::RULES.iter().filter(repairs).map(|rule| rule.name)
 }
 
 /// A fused graph, and how it came about.

@@ -5,9 +5,8 @@
 use super::Mode;
 use super::context::Needs;
 use super::matcher::{Matcher, Set, bit};
-use super::rules::{
-    Floats, Licence, RULES, Repairs, Rule, compile_rule, compile_symmetry, symmetric, symmetry,
-};
+use super::rewrite::{Floats, compile_rule, compile_symmetry, symmetric, symmetry};
+use super::rules::{Licence, RULES, Repairs, Rule};
 use kiln_ir::Op;
 use std::sync::OnceLock;
 
@@ -101,7 +100,8 @@ fn named(text: &str) -> Set {
 #[cfg(test)]
 mod tests {
     use super::super::matcher::bit;
-    use super::super::rules::{RULES, side, symmetric, symmetry};
+    use super::super::rewrite::{side, symmetric, symmetry};
+    use super::super::rules::RULES;
     use super::named;
     use kiln_ir::{DType, Node};
 

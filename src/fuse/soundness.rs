@@ -8,10 +8,10 @@
 //! large, of which no result may be infinite that was NaN. *Fast* rules must agree where the left side is well behaved.
 //! Known-wrong rules must fail, or the harness proves nothing.
 
+use super::condition::When;
 use super::facts::{Facts, facts_of};
-use super::rules::{
-    Licence, RULES, Repairs, Rule, When, is_number, numbers_stay_ordinary, pattern, side, symmetry,
-};
+use super::rewrite::{is_number, numbers_stay_ordinary, pattern, side, symmetry};
+use super::rules::{Licence, RULES, Repairs, Rule};
 use crate::lower::{Tier, lower};
 use crate::vir::interp;
 use kiln_ir::{DType, Flags, Graph, Node, NodeId, Op, Typing};

@@ -225,6 +225,17 @@ fn apply(doubt: &mut Doubt, op: Op, dtype: DType, x: &[Real]) -> Real {
     if let Typing::Cast(to) = op.info().typing {
         return cast(to, &x[0]);
     }
+    if let Op::IsNan | Op::IsInf | Op::IsFinite = op {
+        return match &x[0] {
+            // What a type cannot hold may be infinite by rounding, or have made a NaN.
+            Finite(value) if value.exponent() > 120 => Unknown,
+            value => Bool(match op {
+                Op::IsNan => matches!(value, Nan),
+                Op::IsInf => matches!(value, Infinite(_)),
+                _ => !matches!(value, Nan | Infinite(_)),
+            }),
+        };
+    }
     if let Typing::Compare = op.info().typing {
         let order = x[0].order(&x[1]);
         // Rounding decides between two that nearly meet.
