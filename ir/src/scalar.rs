@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn acosh_has_a_domain() {
-        for a in [0.999, 0.0, -1.0, -2.0, -290_245.96875, -577_321.125, -1e10, -1e300] {
+        for a in [0.999, 0.0, -1.0, -2.0, -290_246.0, -577_321.0, -1e10, -1e300] {
             assert!(acosh(a).is_nan(), "{a}");
         }
         assert_eq!((acosh(1.0), acosh(f64::INFINITY)), (0.0, f64::INFINITY));
