@@ -27,7 +27,7 @@ struct Setting {
     threads: usize,
     /// The best of NumPy, numexpr, numba (with and without SVML and fastmath), JAX (as it comes,
     /// and told to use 512 bits), PyTorch eager and compiled, ONNX Runtime, and gcc -Ofast with
-    /// libmvec: ns per element, kernel by kernel, and a copy. From issue 3, measured on the same
+    /// libmvec: ns per element, kernel by kernel, and a copy. Measured on the same
     /// kind of machine, not by this program.
     peers: [f64; 8],
 }
@@ -55,7 +55,7 @@ Nanoseconds per element, `f32`; medians of rounds in which all candidates take t
 the same graph as one kernel for each op; *copy* moves the bytes that the fused kernel reads and
 writes; `w` and `b` are rows of 1024. *Best peer* is the best of NumPy, numexpr, numba, JAX, PyTorch
 eager and compiled, ONNX Runtime, and gcc -Ofast with libmvec, each at its own accuracy. It was
-measured on this kind of machine, but apart: see issue 3.
+measured on this kind of machine (family 26), but apart.
 ";
 
 /// The columns of a row of `w` and `b`.
