@@ -212,7 +212,7 @@ pub(crate) const RULES: &[Rule] = &[
     contraction("contract-add",    "a * b + c",                 "fma(a, b, c)",                   &[NotProduct("c"), NoOverflows("a", "b", "c", Sign::Plus)]),
     contraction("contract-sub",    "a * b - c",                 "fma(a, b, -c)",                  &[NotProduct("c"), NoOverflows("a", "b", "c", Sign::Minus)]),
     contraction("contract-rsub",   "c - a * b",                 "fma(-a, b, c)",                  &[NotProduct("c"), NoOverflows("a", "b", "c", Sign::Minus)]),
-    better("merge-powers",           "k * (l * a)",               "(k * l) * a",                    &[Pow2("k"), Pow2("l")]),
+    better("merge-powers",           "k * (l * a)",               "(k * l) * a",                    &[Pow2("k"), Pow2("l"), Moderate("k"), Moderate("l")]),
     rounding("merge-numbers",   "k * (l * a)",               "(k * l) * a",                    &[Moderate("k"), Moderate("l")]),
     rounding("pow-2",           "pow(a, 2)",                 "a * a",                          &[]),
     rounding("pow-3",           "pow(a, 3)",                 "(a * a) * a",                    &[]),
