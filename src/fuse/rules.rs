@@ -61,96 +61,43 @@ use When::{
     Positive, Pow2, RootTwo,
 };
 
+type Side = &'static str;
+type Conditions = &'static [When];
+
 const fn rule(
     name: &'static str,
     licence: Licence,
-    left: &'static str,
-    right: &'static str,
-    when: &'static [When],
+    left: Side,
+    right: Side,
+    when: Conditions,
 ) -> Rule {
-    Rule {
-        name,
-        licence,
-        left,
-        right,
-        when,
-        needs: Needs::Nothing,
-        repairs: Repairs::Never,
-        grows: false,
-    }
+    let (needs, repairs) = (Needs::Nothing, Repairs::Never);
+    Rule { name, licence, left, right, when, needs, repairs, grows: false }
 }
 
 /// A rule after which the same is computed with fewer roundings, or other ones.
-const fn rounding(
-    name: &'static str,
-    left: &'static str,
-    right: &'static str,
-    when: &'static [When],
-) -> Rule {
-    let (licence, needs) = (Precise, Needs::Smooth);
-    Rule { name, licence, left, right, when, needs, repairs: Repairs::Never, grows: false }
+const fn rounding(name: &'static str, left: Side, right: Side, when: Conditions) -> Rule {
+    Rule { needs: Needs::Smooth, ..rule(name, Precise, left, right, when) }
 }
 
 /// A rule that rounds once where there were two roundings.
-const fn contraction(
-    name: &'static str,
-    left: &'static str,
-    right: &'static str,
-    when: &'static [When],
-) -> Rule {
-    let (licence, needs) = (Precise, Needs::NoEdge);
-    Rule { name, licence, left, right, when, needs, repairs: Repairs::Never, grows: false }
+const fn contraction(name: &'static str, left: Side, right: Side, when: Conditions) -> Rule {
+    Rule { needs: Needs::NoEdge, ..rule(name, Precise, left, right, when) }
 }
 
 /// A rule whose right side is at least as accurate, and mostly cheaper.
-const fn better(
-    name: &'static str,
-    left: &'static str,
-    right: &'static str,
-    when: &'static [When],
-) -> Rule {
-    let (licence, needs) = (Precise, Needs::NoCliff);
-    Rule { name, licence, left, right, when, needs, repairs: Repairs::Never, grows: false }
+const fn better(name: &'static str, left: Side, right: Side, when: Conditions) -> Rule {
+    Rule { needs: Needs::NoCliff, ..rule(name, Precise, left, right, when) }
 }
 
 /// A rule whose left side is badly conditioned: where it matches, the left side is avoided.
-const fn repair(
-    name: &'static str,
-    left: &'static str,
-    right: &'static str,
-    when: &'static [When],
-) -> Rule {
-    let needs = Needs::NoCliff;
-    Rule {
-        name,
-        licence: Precise,
-        left,
-        right,
-        when,
-        needs,
-        repairs: Repairs::Always,
-        grows: false,
-    }
+const fn repair(name: &'static str, left: Side, right: Side, when: Conditions) -> Rule {
+    Rule { repairs: Repairs::Always, ..better(name, left, right, when) }
 }
 
 /// A [`repair`] of what is good enough for fast mode, where it is cheaper.
-const fn repair_unless_fast(
-    name: &'static str,
-    left: &'static str,
-    right: &'static str,
-    when: &'static [When],
-) -> Rule {
-    let needs = Needs::NoCliff;
-    Rule {
-        name,
-        licence: Precise,
-        left,
-        right,
-        when,
-        needs,
-        repairs: Repairs::UnlessFast,
-        grows: false,
-    }
+const fn repair_unless_fast(name: &'static str, left: Side, right: Side, when: Conditions) -> Rule {
+    Rule { repairs: Repairs::UnlessFast, ..better(name, left, right, when) }
 }
 
 impl Rule {
