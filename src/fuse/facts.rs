@@ -94,8 +94,8 @@ pub(crate) struct FactAnalysis {
 
 impl FactAnalysis {
     pub(crate) fn new(mode: Mode, machine: &Machine, inputs: Vec<(DType, Shape)>) -> FactAnalysis {
-        // Strict: the bits that the kernel would compute. Else: more accurately than it would.
-        let fold = if mode == Mode::Strict { machine.compute } else { Op::eval };
+        // The bits that the kernel would compute. Fast: more accurately than it would.
+        let fold = if mode == Mode::Fast { Op::eval } else { machine.compute };
         FactAnalysis {
             fold,
             inputs,
@@ -285,7 +285,8 @@ fn constant(dtype: DType, shape: u32, value: f64) -> Facts {
         high,
         may_be_nan: value.is_nan(),
         may_be_minus_zero: value == 0.0 && value.is_sign_negative(),
-        may_overflow: false,
+        // Numbers too large for their type fold to it.
+        may_overflow: value.is_infinite(),
     }
 }
 
