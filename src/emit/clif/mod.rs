@@ -134,9 +134,11 @@ fn flags() -> Result<settings::Flags, String> {
     let choices = [
         ("opt_level", "none"),
         ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
-        // Kernels call nothing and nothing unwinds through them.
+        // Nothing unwinds through kernels.
         ("unwind_info", "false"),
-        ("enable_probestack", "false"),
+        // A system notices a stack that grows if no page is skipped. Kernels call nothing.
+        ("enable_probestack", "true"),
+        ("probestack_strategy", "inline"),
     ];
     for (name, value) in choices {
         flags.set(name, value).map_err(|error| error.to_string())?;

@@ -51,7 +51,7 @@ pub(super) fn compile(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<
     let code = CodeMemory::new(&made.encoded.bytes)?;
     let pool = std::mem::take(&mut made.pool);
     // SAFETY: the function has this ABI and these constants, and `check` saw to it that this machine
-    // has the instructions and the calling convention.
+    // has the instructions.
     let body = unsafe { Body::native(code, pool) };
     Ok(made.code(program, kind, body))
 }
@@ -78,9 +78,6 @@ fn check(kind: EmitterKind, isa: Isa, cpu: Cpu) -> Result<(), EmitError> {
     let unavailable = |reason| Err(EmitError::Unavailable { emitter: kind, reason });
     if cfg!(not(target_arch = "x86_64")) {
         return unavailable("this machine is no x86-64");
-    }
-    if cfg!(windows) {
-        return unavailable("it writes no code for the calling convention of Windows yet");
     }
     let host = Cpu::host();
     match isa {
