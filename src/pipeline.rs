@@ -4,13 +4,13 @@
 //! Graph ── verify ── fuse ── verify ── lower ── verify ── emit ── Kernel
 //! ```
 
-use crate::cpu::Cpu;
-use crate::emit::{self, EmitError, EmitterKind, cost};
 use crate::fuse::{self, Fusion, Machine, Mode, Proof};
 use crate::lower::{self, Tier, lower, op_program_in};
 use crate::run::{Kernel, Plan};
-use crate::vir;
 use kiln_ir::{DType, Expr, Graph, GraphError, Node, Op, TextError};
+use kiln_jit::cpu::Cpu;
+use kiln_jit::emit::{self, EmitError, EmitterKind, cost};
+use kiln_jit::vir;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
