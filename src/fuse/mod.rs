@@ -12,11 +12,11 @@ mod algebra;
 mod avoided;
 mod condition;
 mod context;
+mod cost_model;
 mod explain;
 mod extract;
 mod facts;
 mod inline;
-mod machine;
 mod matcher;
 mod regions;
 mod rewrite;
@@ -29,8 +29,8 @@ mod soundness;
 mod term;
 
 pub use algebra::AlgebraReport;
+pub use cost_model::CostModel;
 pub use explain::{Proof, Step, prove};
-pub use machine::Machine;
 pub use rules::Licence;
 pub use sizes::{merge_for_sizes, sizes_matter};
 
@@ -108,11 +108,11 @@ pub struct Fusion {
 /// # Panics
 ///
 /// If a pass made a wrong graph, which is a bug of Kiln's: no kernel may come of it.
-pub fn fuse(graph: &Graph, mode: Mode, machine: &Machine) -> Fusion {
+pub fn fuse(graph: &Graph, mode: Mode, model: &CostModel) -> Fusion {
     let inlined = checked("inlining", graph, inline::inline(graph));
-    let (simplified, algebra) = algebra::simplify(&inlined, mode, machine);
+    let (simplified, algebra) = algebra::simplify(&inlined, mode, model);
     let simplified = checked("algebra", &inlined, simplified);
-    let merged = regions::merge(&simplified, &simplified, machine);
+    let merged = regions::merge(&simplified, &simplified, model);
     let graph = checked("merging", &simplified, merged);
     Fusion { graph, simplified, algebra }
 }
@@ -122,9 +122,9 @@ pub fn fuse(graph: &Graph, mode: Mode, machine: &Machine) -> Fusion {
 /// # Panics
 ///
 /// As [`fuse`](fuse()) does.
-pub fn unfused(graph: &Graph, machine: &Machine) -> Graph {
+pub fn unfused(graph: &Graph, model: &CostModel) -> Graph {
     let inlined = checked("inlining", graph, inline::inline(graph));
-    checked("splitting", &inlined, regions::split(&inlined, machine))
+    checked("splitting", &inlined, regions::split(&inlined, model))
 }
 
 /// What a pass made of `before`, if it kept inputs and outputs and, in debug builds, is valid.
