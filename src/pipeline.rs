@@ -6,8 +6,9 @@
 
 use crate::cpu::Cpu;
 use crate::emit::{self, EmitError, EmitterKind, cost};
-use crate::fuse::{self, CostModel, Fusion, Mode, Proof};
+use crate::fuse::{self, CostModel, Fusion, Proof};
 use crate::lower::{self, Tier, lower, op_program_in};
+use crate::mode::Mode;
 use crate::run::{Kernel, Plan};
 use crate::vir;
 use kiln_ir::{DType, Expr, Graph, GraphError, Node, Op, TextError};

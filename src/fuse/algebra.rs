@@ -1,6 +1,5 @@
 //! Phase A: algebra. Saturates the rules of a mode over a graph and extracts the cheapest program.
 
-use super::Mode;
 use super::avoided::Avoided;
 use super::context::{Needs, Written};
 use super::cost_model::CostModel;
@@ -10,6 +9,7 @@ use super::rewrite::Floats;
 use super::rounds::{self, Budget, Ended};
 use super::ruleset::RuleSet;
 use super::term::{Head, Term};
+use crate::mode::Mode;
 use egg::{EGraph, Id, Language};
 use kiln_ir::{DType, Graph, Node, NodeId, Op, Scalar};
 use std::collections::{HashMap, HashSet};

@@ -1,10 +1,10 @@
 //! The proof of phase A: named rules from what the user wrote to what runs.
 
-use super::Mode;
 use super::algebra::{Saturated, chosen_terms, saturate};
 use super::cost_model::CostModel;
 use super::inline::inline;
 use super::term::{Head, Term};
+use crate::mode::Mode;
 use egg::{FlatTerm, Id, Language};
 use kiln_ir::{Graph, NodeId, Scalar};
 use std::fmt;

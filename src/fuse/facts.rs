@@ -7,10 +7,10 @@
 //! They are facts about floats and bools. Of integers nothing is known but type and shape: no number
 //! is folded, and no rule matches them.
 
-use super::Mode;
 use super::context::{Context, Needs};
 use super::cost_model::CostModel;
 use super::term::{Head, Term};
+use crate::mode::Mode;
 use egg::{Analysis, DidMerge, EGraph, Id};
 use kiln_ir::{DType, Flags, Op, ProductShapes, Scalar, Shape};
 use std::collections::{HashMap, HashSet};
