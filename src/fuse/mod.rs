@@ -13,7 +13,7 @@ mod avoided;
 mod condition;
 mod context;
 mod cost_model;
-mod explain;
+mod proof;
 mod extract;
 mod facts;
 mod inline;
@@ -30,7 +30,7 @@ mod term;
 
 pub use algebra::AlgebraReport;
 pub use cost_model::CostModel;
-pub use explain::{Proof, Step, prove};
+pub use proof::{Proof, Step, prove};
 pub use rules::Licence;
 pub use sizes::{merge_for_sizes, sizes_matter};
 
