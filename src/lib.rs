@@ -4,6 +4,7 @@ pub mod cache;
 pub mod error;
 pub mod fuse;
 pub mod lower;
+mod mode;
 pub mod pipeline;
 pub mod run;
 
@@ -16,8 +17,8 @@ pub use kiln_jit::{cpu, emit, vir};
 
 pub use cache::KernelCache;
 pub use error::RunError;
-pub use fuse::Mode;
 pub use kiln_ir::{self as ir, DType, Expr, Graph, GraphError, TextError, derived};
 pub use kiln_jit::emit::EmitterKind;
+pub use mode::Mode;
 pub use pipeline::{CompileError, CompileOptions, Stage, compile, compile_text, compile_with};
 pub use run::{Element, Kernel, Tensor, View, ViewMut};

@@ -2,7 +2,7 @@
 
 mod graphs;
 
-use kiln::fuse::{Machine, fuse, merge_for_sizes, unfused};
+use kiln::fuse::{CostModel, fuse, merge_for_sizes, unfused};
 use kiln::pipeline::{CompileOptions, compile_with};
 use kiln::{DType, EmitterKind, Graph, Kernel, Mode, Tensor, View};
 use kiln_ir::{Array, eval, parse, same_signature, verify};
@@ -11,18 +11,18 @@ use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 use proptest::test_runner::RngSeed;
 
 /// Every op costs the same, and is what the reference says.
-fn machine() -> Machine {
-    Machine::new(|_, _| 60, |op, dtype, operands| op.eval(dtype, operands))
+fn model() -> CostModel {
+    CostModel::new(|_, _| 60, |op, dtype, operands| op.eval(dtype, operands))
 }
 
 /// What each pass makes of a graph, by name, with the graph that it must agree with.
 fn passes(graph: &Graph, mode: Mode) -> Vec<(&'static str, Graph)> {
-    let machine = machine();
-    let fusion = fuse(graph, mode, &machine);
+    let model = model();
+    let fusion = fuse(graph, mode, &model);
     vec![
         ("algebra", fusion.simplified),
         ("merging", fusion.graph),
-        ("splitting", unfused(graph, &machine)),
+        ("splitting", unfused(graph, &model)),
     ]
 }
 
@@ -72,11 +72,11 @@ proptest! {
     #[test]
     fn variants_for_sizes_keep_it_too(steps in graphs::steps(16), small in 0..128u8) {
         let graph = graphs::shaped::graph(true, &steps);
-        let simplified = fuse(&graph, Mode::Strict, &machine()).simplified;
+        let simplified = fuse(&graph, Mode::Strict, &model()).simplified;
         let has_products = simplified.nodes().iter().any(|node| matches!(node, kiln_ir::Node::Matmul(..)));
         if !has_products {
             let small: Vec<bool> = (0..simplified.inputs().len()).map(|i| small >> i & 1 == 1).collect();
-            let merged = merge_for_sizes(&simplified, &small, &machine());
+            let merged = merge_for_sizes(&simplified, &small, &model());
             prop_assert!(merged.outputs().len() == graph.outputs().len());
             prop_assert_eq!(verify(&merged), Ok(()));
         }

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 /// The cost of each op on one element, in tenths of an `add`, and the arithmetic of kernels.
 #[derive(Debug)]
-pub struct Machine {
+pub struct CostModel {
     cost: fn(Op, DType) -> u64,
     /// What ops on `f32` cost, and what those on `f64`: an approximation for the longer one is
     /// another program, and of two ops the cheaper one may be the other. An op is lowered to know
@@ -19,11 +19,11 @@ pub struct Machine {
     pub(super) compute: fn(Op, DType, &[f64]) -> f64,
 }
 
-impl Machine {
-    /// A machine from the cost of each op, on `f32` and on `f64`, and from its arithmetic.
-    pub fn new(cost: fn(Op, DType) -> u64, compute: fn(Op, DType, &[f64]) -> f64) -> Machine {
+impl CostModel {
+    /// A model from the cost of each op, on `f32` and on `f64`, and from its arithmetic.
+    pub fn new(cost: fn(Op, DType) -> u64, compute: fn(Op, DType, &[f64]) -> f64) -> CostModel {
         let costs = [(); 2].map(|()| vec![OnceLock::new(); Op::ALL.len()]);
-        Machine { cost, costs, compute }
+        CostModel { cost, costs, compute }
     }
 
     fn cost_of_op(&self, op: Op, operand: DType) -> u64 {

@@ -1,10 +1,10 @@
 //! The proof of phase A: named rules from what the user wrote to what runs.
 
-use super::Mode;
 use super::algebra::{Saturated, chosen_terms, saturate};
+use super::cost_model::CostModel;
 use super::inline::inline;
-use super::machine::Machine;
 use super::term::{Head, Term};
+use crate::mode::Mode;
 use egg::{FlatTerm, Id, Language};
 use kiln_ir::{Graph, NodeId, Scalar};
 use std::fmt;
@@ -56,13 +56,13 @@ impl fmt::Display for Proof {
 }
 
 /// Proves what phase A does to `graph` in `mode`; `None` where the program is too large a tree.
-pub fn prove(graph: &Graph, mode: Mode, machine: &Machine) -> Option<Proof> {
+pub fn prove(graph: &Graph, mode: Mode, model: &CostModel) -> Option<Proof> {
     let graph = inline(graph);
     if tree_size(&graph) > MAX_TREE {
         return None;
     }
-    let mut run = saturate(&graph, mode, machine, true);
-    let (terms, roots) = chosen_terms(&graph, &run, machine);
+    let mut run = saturate(&graph, mode, model, true);
+    let (terms, roots) = chosen_terms(&graph, &run, model);
     let mut ids: Vec<Id> = Vec::with_capacity(terms.len());
     for term in terms {
         let term = term.map_children(|child| ids[usize::from(child)]);
