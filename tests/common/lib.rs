@@ -1,8 +1,10 @@
-//! Random inputs and programs, shared by tests.
+//! What tests share: random inputs, programs and graphs, and emitters that run on any machine.
 
-#![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part")]
+#![allow(missing_docs, reason = "for tests only")]
 
+pub mod graphs;
 pub mod runner;
+pub mod texts;
 
 use half::{bf16, f16};
 use kiln::emit::Code;

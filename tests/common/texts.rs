@@ -1,7 +1,5 @@
 //! Kernel texts of any size: what a program, or a stranger, may hand to the compiler.
 
-#![allow(dead_code, unreachable_pub, reason = "every binary uses its own part")]
-
 use std::fmt::Display;
 
 /// Texts of one shape, by their number of terms.

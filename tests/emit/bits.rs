@@ -3,8 +3,6 @@
 //! The interpreter says what each element must be: it knows of no layout, for an element's result
 //! depends on nothing but the element. Random graphs are in `random_bits.rs`.
 
-mod common;
-
 use Class::{Column, Contiguous, Reversed, Row, Splat, Strided, Transposed};
 use common::{Rng, differs, emitters};
 use kiln::emit::{Code, EmitterKind};

@@ -1,7 +1,5 @@
 //! Emulated code against the machine, where it has the instructions: every bit, of every array.
 
-mod common;
-
 use common::runner::{Runner, choose, describe, kinds, load, missing, runners};
 use common::{Rng, differs, random_program};
 use kiln::cpu::Cpu;
@@ -62,7 +60,7 @@ fn kernels_of_every_emitter_agree() {
 #[test]
 fn variables_choose_and_require() {
     let tried = |emulate: &str, require: &str| {
-        let test = ["--exact", "kernels_of_every_emitter_agree", "--nocapture"];
+        let test = ["--exact", "emulate::kernels_of_every_emitter_agree", "--nocapture"];
         let own = std::env::current_exe().unwrap();
         let run = Command::new(own)
             .args(test)

@@ -4,11 +4,8 @@
 //! `KILN_GRAPHS=100000` tries more, `PROPTEST_RNG_SEED=7` others. A failure is shrunk, and prints
 //! its seed and its graph.
 
-mod common;
-mod graphs;
-
+use common::graphs::{self, Step};
 use common::{differs, emitters};
-use graphs::Step;
 use half::{bf16, f16};
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitterKind};

@@ -25,7 +25,7 @@ fn accuracy_table() -> String {
 
 #[test]
 fn the_accuracy_table_is_that_of_the_ops() {
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     let table = accuracy_table();
     assert!(readme.contains(&table), "README.md should have\n{table}");
 }

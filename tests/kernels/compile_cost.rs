@@ -1,13 +1,10 @@
 //! What compilation costs and what it makes, in counts: they are the same on every machine.
 
-mod graphs;
-mod texts;
-
+use common::texts::FAMILIES;
 use kiln::fuse::Fusion;
 use kiln::pipeline::fuse;
 use kiln::{DType, Graph, Mode};
 use kiln_ir::{Input, Node, NodeId, Op, parse};
-use texts::FAMILIES;
 
 /// Ops that run for an element.
 fn ops_that_run(graph: &Graph) -> usize {

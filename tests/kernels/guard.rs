@@ -1,10 +1,6 @@
 //! No byte outside an operand is read or written: arrays that end, or begin, where the memory
 //! does, next to pages that cannot be touched.
 
-#![cfg(unix)]
-
-mod common;
-
 use common::{Rng, emitters, random_program};
 use kiln::emit::Code;
 use kiln::run::{View, ViewMut, Work, dtype, execute};

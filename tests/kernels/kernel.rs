@@ -212,7 +212,7 @@ fn errors_read_well() {
     insta::assert_snapshot!("errors", without_positions(&messages));
 }
 
-/// `tests/kernel.rs:204:51` as `tests/kernel.rs:LINE`: this file may grow.
+/// `kernel.rs:204:51` as `kernel.rs:LINE`: this file may grow.
 fn without_positions(messages: &str) -> String {
     let mut parts = messages.split("kernel.rs:");
     let mut text = parts.next().unwrap_or_default().to_string();

@@ -1,8 +1,6 @@
 //! Where results go and come from: past the caches, into freed memory, at any alignment, in blocks
 //! for any number of threads. The bits are the same and nothing else is written.
 
-mod common;
-
 use common::emitters;
 use half::{bf16, f16};
 use kiln::cpu::Cpu;

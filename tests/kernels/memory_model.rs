@@ -1,8 +1,6 @@
 //! Kernels over arrays of every kind of layout by the interpreter, small enough for Miri
 //! (`scripts/miri`): what `run` does with memory and threads, without machine code.
 
-mod common;
-
 use common::Rng;
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitterKind};

@@ -1,7 +1,6 @@
 //! What every pass must keep: inputs, the types and shapes of outputs, and their values.
 
-mod graphs;
-
+use common::graphs;
 use kiln::fuse::{Machine, fuse, merge_for_sizes, unfused};
 use kiln::pipeline::{CompileOptions, compile_with};
 use kiln::{DType, EmitterKind, Graph, Kernel, Mode, Tensor, View};

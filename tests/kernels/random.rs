@@ -3,8 +3,7 @@
 //! Fused and unfused are compared in the interpreter, which compiles nothing and so tries many
 //! graphs; machine code is compared with it in `random_bits.rs`.
 
-mod graphs;
-
+use common::graphs;
 use kiln::{CompileOptions, DType, EmitterKind, Graph, Kernel, Mode, Tensor, View, compile_with};
 use kiln_ir::{Node, Op};
 use ndarray::Array1;

@@ -1,7 +1,5 @@
 //! Kernels over arrays of every layout, against plain loops over `ndarray`.
 
-mod common;
-
 use common::{Rng, random_program};
 use half::{bf16, f16};
 use kiln::compile_text;

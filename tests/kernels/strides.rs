@@ -1,8 +1,6 @@
 //! Byte strides that are multiples of nothing, as fields of packed records have: every element type,
 //! layout and emitter, against a plain loop over bytes.
 
-mod common;
-
 use common::{Rng, emitters};
 use kiln::emit::Code;
 use kiln::run::{View, ViewMut, Work, dtype, execute};

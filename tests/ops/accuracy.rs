@@ -4,7 +4,7 @@
 //! cases and random operands, and of unary f32 also a stride over all 2^32 bit patterns. The bound is
 //! the op table's own. `KILN_ACCURACY_STRIDE` makes the sweep denser (1 tries every f32);
 //! `tools/accuracy` tries every f32 in seconds, as machine code. Tables of special values are in
-//! `tests/special_values.rs`.
+//! `special_values.rs`.
 
 use kiln::lower::{Tier, op_program, op_program_in};
 use kiln::vir::{Program, interp};
@@ -39,7 +39,7 @@ fn to_bits(dtype: DType, value: f64) -> u64 {
         DType::F32 => u64::from((value as f32).to_bits()),
         DType::F64 => value.to_bits(),
         DType::Bool => u64::from(value != 0.0),
-        DType::U8 | DType::I32 | DType::I64 => unreachable!("see tests/integer.rs"),
+        DType::U8 | DType::I32 | DType::I64 => unreachable!("see integer.rs"),
     }
 }
 
@@ -171,7 +171,7 @@ fn check_order(program: &Program, tier: Tier, op: Op, dtype: DType) {
 
 fn check(op: Op) {
     if op.info().typing == Typing::Integer {
-        return; // see tests/integer.rs
+        return; // see integer.rs
     }
     for dtype in [DType::F32, DType::F64] {
         let program = op_program(op, dtype);

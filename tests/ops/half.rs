@@ -1,7 +1,5 @@
 //! `f16` and `bf16`: storage types, computed with as `f32` and rounded once when stored.
 
-mod common;
-
 use common::runner::kinds;
 use half::{bf16, f16};
 use kiln::ir::{Op, parse};

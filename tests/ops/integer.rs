@@ -1,7 +1,5 @@
 //! `u8`, `i32` and `i64`: the arithmetic of Rust's `wrapping_*`, on every emitter.
 
-mod common;
-
 use common::Rng;
 use common::runner::kinds;
 use half::{bf16, f16};

@@ -1,8 +1,6 @@
 //! Results at limits, zeros, poles and infinities, by bits: IEEE 754's for `pow`, `atan2` and `hypot`,
 //! and those of the functions of one operand. Every emitter has the interpreter's.
 
-mod common;
-
 use common::{differs, emitters};
 use kiln::emit::Operand;
 use kiln::lower::{Tier, op_program_in};

@@ -1,8 +1,6 @@
 //! Functions that pass through zero do so in steps of the least number: no result is 0 that should
 //! not be, in either tier, on any emitter.
 
-mod common;
-
 use common::emitters;
 use kiln::emit::Code;
 use kiln::lower::{Tier, op_program_in};

@@ -3,8 +3,6 @@
 
 #![cfg(target_arch = "x86_64")]
 
-mod common;
-
 use common::emitters;
 use kiln::emit::{Code, Operand};
 use kiln::ir::{self, Array, DType};

@@ -1,7 +1,5 @@
 //! Random graphs and inputs, shared by the tests that compare stages.
 
-#![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part")]
-
 pub mod shaped;
 
 use kiln::{DType, Graph};
