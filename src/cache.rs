@@ -168,8 +168,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::KernelCache;
-    use crate::emit::{EmitError, EmitterKind};
     use crate::pipeline::{CompileError, CompileOptions, compile_with};
+    use kiln_jit::emit::{EmitError, EmitterKind};
 
     #[test]
     fn errors_are_not_kept() {

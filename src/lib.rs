@@ -1,22 +1,24 @@
 #![doc = include_str!("../README.md")]
 
 pub mod cache;
-pub mod cpu;
-pub mod emit;
 pub mod error;
 pub mod fuse;
 pub mod lower;
+mod mode;
 pub mod pipeline;
 pub mod run;
-pub mod vir;
 
 #[doc = include_str!("../docs/modes.md")]
 pub mod modes {}
 
+// For tests, benchmarks and tools.
+#[doc(hidden)]
+pub use kiln_jit::{cpu, emit, vir};
+
 pub use cache::KernelCache;
-pub use emit::EmitterKind;
 pub use error::RunError;
-pub use fuse::Mode;
 pub use kiln_ir::{self as ir, DType, Expr, Graph, GraphError, TextError, derived};
+pub use kiln_jit::emit::EmitterKind;
+pub use mode::Mode;
 pub use pipeline::{CompileError, CompileOptions, Stage, compile, compile_text, compile_with};
 pub use run::{Element, Kernel, Tensor, View, ViewMut};

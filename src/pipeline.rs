@@ -4,13 +4,14 @@
 //! Graph ── verify ── fuse ── verify ── lower ── verify ── emit ── Kernel
 //! ```
 
-use crate::cpu::Cpu;
-use crate::emit::{self, EmitError, EmitterKind, cost};
-use crate::fuse::{self, Fusion, Machine, Mode, Proof};
+use crate::fuse::{self, CostModel, Fusion, Proof};
 use crate::lower::{self, Tier, lower, op_program_in};
+use crate::mode::Mode;
 use crate::run::{Kernel, Plan};
-use crate::vir;
 use kiln_ir::{DType, Expr, Graph, GraphError, Node, Op, TextError};
+use kiln_jit::cpu::Cpu;
+use kiln_jit::emit::{self, EmitError, EmitterKind, cost};
+use kiln_jit::vir;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
@@ -116,12 +117,12 @@ pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, Co
     let Fusion { graph: fused, simplified, .. } = fuse(graph, options.mode);
     let fused = fused.with_notes_of(graph);
     let kernel = Kernel::new(fused.clone(), plan(&fused, options)?, options.threads);
-    let machine = machine(options.mode);
-    if !fuse::sizes_matter(&simplified, machine) {
+    let model = cost_model(options.mode);
+    if !fuse::sizes_matter(&simplified, model) {
         return Ok(kernel);
     }
     Ok(kernel.with_variants(Box::new(move |small| {
-        let merged = fuse::merge_for_sizes(&simplified, small, machine);
+        let merged = fuse::merge_for_sizes(&simplified, small, model);
         // The usual plan does as well where the merge is the same, or no other code can be made.
         if passes(&merged) == passes(&fused) { None } else { plan(&merged, options).ok() }
     })))
@@ -144,12 +145,13 @@ fn tier(mode: Mode) -> Tier {
 }
 
 /// What fusion must know of the code that `lower` makes: its cost and its bits.
-fn machine(mode: Mode) -> &'static Machine {
-    static DEFAULT: LazyLock<Machine> = LazyLock::new(|| {
-        Machine::new(|op, dtype| op_cost(Tier::Default, op, dtype), lower::compute)
+fn cost_model(mode: Mode) -> &'static CostModel {
+    static DEFAULT: LazyLock<CostModel> = LazyLock::new(|| {
+        CostModel::new(|op, dtype| op_cost(Tier::Default, op, dtype), lower::compute)
     });
-    static FAST: LazyLock<Machine> =
-        LazyLock::new(|| Machine::new(|op, dtype| op_cost(Tier::Fast, op, dtype), lower::compute));
+    static FAST: LazyLock<CostModel> = LazyLock::new(|| {
+        CostModel::new(|op, dtype| op_cost(Tier::Fast, op, dtype), lower::compute)
+    });
     match tier(mode) {
         Tier::Default => &DEFAULT,
         Tier::Fast => &FAST,
@@ -164,19 +166,19 @@ fn op_cost(tier: Tier, op: Op, dtype: DType) -> u64 {
 /// Rewrites and merges, within `mode`: [`fuse::fuse`] for the code that this build makes.
 pub fn fuse(graph: &Graph, mode: Mode) -> Fusion {
     let _env = kiln_fenv::hold_default();
-    fuse::fuse(graph, mode, machine(mode))
+    fuse::fuse(graph, mode, cost_model(mode))
 }
 
 /// One kernel for each op: [`fuse::unfused`].
 pub fn unfuse(graph: &Graph) -> Graph {
     let _env = kiln_fenv::hold_default();
-    fuse::unfused(graph, machine(Mode::Strict))
+    fuse::unfused(graph, cost_model(Mode::Strict))
 }
 
 /// The rewrites that [`fuse`](fuse()) makes; `None` where the program is too large a tree.
 pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
     let _env = kiln_fenv::hold_default();
-    fuse::prove(graph, mode, machine(mode))
+    fuse::prove(graph, mode, cost_model(mode))
 }
 
 /// A stage's output is wrong only through a bug of Kiln's: it panics, with the graph.

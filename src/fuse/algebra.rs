@@ -1,15 +1,15 @@
 //! Phase A: algebra. Saturates the rules of a mode over a graph and extracts the cheapest program.
 
-use super::Mode;
 use super::avoided::Avoided;
 use super::context::{Needs, Written};
+use super::cost_model::CostModel;
 use super::extract::{Alternative, Choice, NONE, Problem, mix};
 use super::facts::FactAnalysis;
-use super::machine::Machine;
 use super::rewrite::Floats;
 use super::rounds::{self, Budget, Ended};
 use super::ruleset::RuleSet;
 use super::term::{Head, Term};
+use crate::mode::Mode;
 use egg::{EGraph, Id, Language};
 use kiln_ir::{DType, Graph, Node, NodeId, Op, Scalar};
 use std::collections::{HashMap, HashSet};
@@ -45,20 +45,20 @@ pub(super) struct Saturated {
 }
 
 /// Rewrites `graph` (which has no fused nodes) into the cheapest equal program.
-pub(super) fn simplify(graph: &Graph, mode: Mode, machine: &Machine) -> (Graph, AlgebraReport) {
-    let run = saturate(graph, mode, machine, false);
-    extract(graph, &run, machine)
+pub(super) fn simplify(graph: &Graph, mode: Mode, model: &CostModel) -> (Graph, AlgebraReport) {
+    let run = saturate(graph, mode, model, false);
+    extract(graph, &run, model)
 }
 
 /// Runs the rules of `mode` until nothing changes or a limit is reached.
-pub(super) fn saturate(graph: &Graph, mode: Mode, machine: &Machine, explain: bool) -> Saturated {
+pub(super) fn saturate(graph: &Graph, mode: Mode, model: &CostModel, explain: bool) -> Saturated {
     // egg reads a clock, whose first use in a process calibrates for up to 200 ms, and which no
     // result may depend on: it gets one that stands still.
     let (clock, _) = quanta::Clock::mock();
     quanta::with_clock(&clock, || {
         let inputs = graph.iter().filter(|(_, node)| matches!(node, Node::Input(_)));
         let inputs = inputs.map(|(id, _)| (graph.dtype(id), graph.shape(id).clone())).collect();
-        let mut egraph = EGraph::new(FactAnalysis::new(mode, machine, inputs));
+        let mut egraph = EGraph::new(FactAnalysis::new(mode, model, inputs));
         if explain {
             egraph = egraph.with_explanations_enabled();
         }
@@ -120,7 +120,7 @@ struct Indexed {
     input: Choice,
 }
 
-fn index(graph: &Graph, run: &Saturated, machine: &Machine) -> Indexed {
+fn index(graph: &Graph, run: &Saturated, model: &CostModel) -> Indexed {
     let egraph = &run.egraph;
     let mut ids: Vec<Id> = egraph.classes().map(|class| class.id).collect();
     ids.sort_unstable();
@@ -141,7 +141,7 @@ fn index(graph: &Graph, run: &Saturated, machine: &Machine) -> Indexed {
             let is_other = || kept.contains(&id) && !written.contains(&(id, term.clone()));
             let avoid = avoided.contains(egraph, id, term) || is_other();
             let operand = term.children().last().unwrap_or(&id);
-            let cost = machine.cost_of_term(term, egraph[*operand].data.dtype);
+            let cost = model.cost_of_term(term, egraph[*operand].data.dtype);
             Alternative {
                 cost: cost + if avoid { AVOIDED } else { 0 },
                 label: label(term),
@@ -198,8 +198,8 @@ fn label(term: &Term) -> u64 {
 }
 
 /// Extracts from a saturated e-graph.
-fn extract(graph: &Graph, run: &Saturated, machine: &Machine) -> (Graph, AlgebraReport) {
-    let indexed = index(graph, run, machine);
+fn extract(graph: &Graph, run: &Saturated, model: &CostModel) -> (Graph, AlgebraReport) {
+    let indexed = index(graph, run, model);
     let choice = choose(run, &indexed);
     let cost = |choice: &Choice| indexed.problem.cost(choice).unwrap_or(u64::MAX) % AVOIDED;
     let report = AlgebraReport {
@@ -225,9 +225,9 @@ fn choose(run: &Saturated, indexed: &Indexed) -> Choice {
 pub(super) fn chosen_terms(
     graph: &Graph,
     run: &Saturated,
-    machine: &Machine,
+    model: &CostModel,
 ) -> (Vec<Term>, Vec<usize>) {
-    let indexed = index(graph, run, machine);
+    let indexed = index(graph, run, model);
     let choice = choose(run, &indexed);
     let order = indexed.problem.order(&choice).expect("extraction yields an acyclic choice");
     let mut positions = HashMap::new();

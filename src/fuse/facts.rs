@@ -7,10 +7,10 @@
 //! They are facts about floats and bools. Of integers nothing is known but type and shape: no number
 //! is folded, and no rule matches them.
 
-use super::Mode;
 use super::context::{Context, Needs};
-use super::machine::Machine;
+use super::cost_model::CostModel;
 use super::term::{Head, Term};
+use crate::mode::Mode;
 use egg::{Analysis, DidMerge, EGraph, Id};
 use kiln_ir::{DType, Flags, Op, ProductShapes, Scalar, Shape};
 use std::collections::{HashMap, HashSet};
@@ -93,9 +93,9 @@ pub(crate) struct FactAnalysis {
 }
 
 impl FactAnalysis {
-    pub(crate) fn new(mode: Mode, machine: &Machine, inputs: Vec<(DType, Shape)>) -> FactAnalysis {
+    pub(crate) fn new(mode: Mode, model: &CostModel, inputs: Vec<(DType, Shape)>) -> FactAnalysis {
         // The bits that the kernel would compute. Fast: more accurately than it would.
-        let fold = if mode == Mode::Fast { Op::eval } else { machine.compute };
+        let fold = if mode == Mode::Fast { Op::eval } else { model.compute };
         FactAnalysis {
             fold,
             inputs,

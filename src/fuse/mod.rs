@@ -12,11 +12,11 @@ mod algebra;
 mod avoided;
 mod condition;
 mod context;
-mod explain;
+mod cost_model;
+mod proof;
 mod extract;
 mod facts;
 mod inline;
-mod machine;
 mod matcher;
 mod regions;
 mod rewrite;
@@ -29,55 +29,13 @@ mod soundness;
 mod term;
 
 pub use algebra::AlgebraReport;
-pub use explain::{Proof, Step, prove};
-pub use machine::Machine;
+pub use cost_model::CostModel;
+pub use proof::{Proof, Step, prove};
 pub use rules::Licence;
 pub use sizes::{merge_for_sizes, sizes_matter};
 
+use crate::mode::Mode;
 use kiln_ir::Graph;
-use std::fmt;
-use std::str::FromStr;
-
-/// How much a rewrite may change: what each mode promises is told in [`modes`](crate::modes).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Mode {
-    /// Only bit-exact rewrites: fused bits equal unfused bits.
-    Strict,
-    /// Rewrites that keep special values and whose error is no worse than that of what was
-    /// written: contraction to `fma`, stable forms of logistic functions.
-    #[default]
-    Precise,
-    /// Every real-number identity.
-    Fast,
-}
-
-impl Mode {
-    /// Every mode, from the most careful.
-    pub const ALL: [Mode; 3] = [Mode::Strict, Mode::Precise, Mode::Fast];
-
-    fn name(self) -> &'static str {
-        match self {
-            Mode::Strict => "strict",
-            Mode::Precise => "precise",
-            Mode::Fast => "fast",
-        }
-    }
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Mode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Mode, String> {
-        let found = Mode::ALL.into_iter().find(|mode| mode.name() == text);
-        found.ok_or_else(|| format!("unknown mode {text:?}; use strict, precise or fast"))
-    }
-}
 
 /// Every rule's name and its two sides as kernel text: what random tests build graphs from.
 #[doc(hidden)]
@@ -108,11 +66,11 @@ pub struct Fusion {
 /// # Panics
 ///
 /// If a pass made a wrong graph, which is a bug of Kiln's: no kernel may come of it.
-pub fn fuse(graph: &Graph, mode: Mode, machine: &Machine) -> Fusion {
+pub fn fuse(graph: &Graph, mode: Mode, model: &CostModel) -> Fusion {
     let inlined = checked("inlining", graph, inline::inline(graph));
-    let (simplified, algebra) = algebra::simplify(&inlined, mode, machine);
+    let (simplified, algebra) = algebra::simplify(&inlined, mode, model);
     let simplified = checked("algebra", &inlined, simplified);
-    let merged = regions::merge(&simplified, &simplified, machine);
+    let merged = regions::merge(&simplified, &simplified, model);
     let graph = checked("merging", &simplified, merged);
     Fusion { graph, simplified, algebra }
 }
@@ -122,9 +80,9 @@ pub fn fuse(graph: &Graph, mode: Mode, machine: &Machine) -> Fusion {
 /// # Panics
 ///
 /// As [`fuse`](fuse()) does.
-pub fn unfused(graph: &Graph, machine: &Machine) -> Graph {
+pub fn unfused(graph: &Graph, model: &CostModel) -> Graph {
     let inlined = checked("inlining", graph, inline::inline(graph));
-    checked("splitting", &inlined, regions::split(&inlined, machine))
+    checked("splitting", &inlined, regions::split(&inlined, model))
 }
 
 /// What a pass made of `before`, if it kept inputs and outputs and, in debug builds, is valid.

@@ -2,11 +2,11 @@
 //!
 //! A rule is a text, and reading all of them took half of the time of the first kernel of a process.
 
-use super::Mode;
 use super::context::Needs;
 use super::matcher::{Matcher, Set, bit};
 use super::rewrite::{Floats, compile_rule, compile_symmetry, symmetric, symmetry};
 use super::rules::{Licence, RULES, Repairs, Rule};
+use crate::mode::Mode;
 use kiln_ir::Op;
 use std::sync::OnceLock;
 

@@ -5,31 +5,31 @@
 //! graph in which that could happen is merged anew for the sizes that a call brings.
 
 use super::checked;
+use super::cost_model::CostModel;
 use super::inline::{inline, with_inputs};
-use super::machine::Machine;
 use super::regions::{HOIST_COST, merge};
 use kiln_ir::{Dim, Graph, Input, Node, NodeId};
 use std::collections::BTreeSet;
 
 /// Whether sizes could change how the ops of `graph` are best merged: some dear part of it depends
 /// on some of the inputs only, and no shape is declared.
-pub fn sizes_matter(graph: &Graph, machine: &Machine) -> bool {
+pub fn sizes_matter(graph: &Graph, model: &CostModel) -> bool {
     let open = graph.inputs().iter().all(|input| input.dims.is_none());
     let mapped = !graph.nodes().iter().any(|node| matches!(node, Node::Matmul(..)));
     let part = |(id, _): (NodeId, &Node)| {
         let whole = graph.outputs().iter().any(|&output| graph.shape(output) == graph.shape(id));
-        !whole && cost_below(graph, id, machine) >= HOIST_COST
+        !whole && cost_below(graph, id, model) >= HOIST_COST
     };
     open && mapped && graph.iter().any(part)
 }
 
 /// The cost of a node and of all that it reads.
-fn cost_below(graph: &Graph, id: NodeId, machine: &Machine) -> u64 {
+fn cost_below(graph: &Graph, id: NodeId, model: &CostModel) -> u64 {
     let mut seen = BTreeSet::from([id]);
     let mut pending = vec![id];
     let mut cost = 0;
     while let Some(id) = pending.pop() {
-        cost += machine.cost_of_node(graph, id);
+        cost += model.cost_of_node(graph, id);
         pending
             .extend(graph.node(id).operands().into_iter().filter(|&operand| seen.insert(operand)));
     }
@@ -38,7 +38,7 @@ fn cost_below(graph: &Graph, id: NodeId, machine: &Machine) -> u64 {
 
 /// Merges a simplified graph for calls in which the inputs marked `small` are much smaller than
 /// the others. Shapes in the result are stand-ins.
-pub fn merge_for_sizes(graph: &Graph, small: &[bool], machine: &Machine) -> Graph {
+pub fn merge_for_sizes(graph: &Graph, small: &[bool], model: &CostModel) -> Graph {
     let sized = |(input, &small): (&Input, &bool)| {
         let dims = if small { vec![] } else { vec![Dim::Symbol("large".into())] };
         Input { dims: Some(dims), ..input.clone() }
@@ -46,6 +46,6 @@ pub fn merge_for_sizes(graph: &Graph, small: &[bool], machine: &Machine) -> Grap
     let inputs: Vec<Input> = graph.inputs().iter().zip(small).map(sized).collect();
     let sized = with_inputs(graph, &inputs);
     // Two large inputs need not have one shape, nor two small ones.
-    let merged = merge(&sized, &inline(graph), machine);
+    let merged = merge(&sized, &inline(graph), model);
     checked("merging for sizes", &sized, merged)
 }

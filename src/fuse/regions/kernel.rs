@@ -1,10 +1,10 @@
 //! A set of ops that runs as one kernel: what it loads, and what it costs.
 
-use crate::fuse::machine::Machine;
+use crate::fuse::cost_model::CostModel;
 use kiln_ir::{Dim, Graph, Node, NodeId, Shape};
 use std::collections::HashSet;
 
-/// A byte moved between memory and registers, in the unit of [`Machine`] (tenths of an `add`): a
+/// A byte moved between memory and registers, in the unit of [`CostModel`] (tenths of an `add`): a
 /// store and a load of an `f32` cost about as much as eight vector ops.
 const BYTE_COST: u64 = 10;
 /// Starting a pass over memory, in the same unit: about a microsecond.
@@ -43,9 +43,9 @@ impl Kernel {
     }
 
     /// Bytes moved, passes and ops, each weighted by the size of what it is done for.
-    pub(super) fn cost(&self, graph: &Graph, machine: &Machine) -> u64 {
+    pub(super) fn cost(&self, graph: &Graph, model: &CostModel) -> u64 {
         let domain = self.outputs.iter().map(|&id| size(graph.shape(id))).max().unwrap_or(1);
-        let ops: u64 = self.ops.iter().map(|&op| machine.cost_of_node(graph, op)).sum();
+        let ops: u64 = self.ops.iter().map(|&op| model.cost_of_node(graph, op)).sum();
         let loads: u64 = self.operands(graph).into_iter().map(|id| traffic(graph, id)).sum();
         let stores: u64 = self.outputs.iter().map(|&id| traffic(graph, id)).sum();
         PASS_COST + loads + stores + ops * domain

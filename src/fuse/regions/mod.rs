@@ -16,8 +16,8 @@ mod build;
 mod cuts;
 mod kernel;
 
+use super::cost_model::CostModel;
 use super::extract::{Alternative, Choice, NONE, Problem, mix};
-use super::machine::Machine;
 use egg::{EGraph, Id, Language};
 use kernel::{Kernel, size};
 use kiln_ir::{Graph, Node, NodeId, Shape};
@@ -33,11 +33,11 @@ pub(super) const HOIST_COST: u64 = 100;
 ///
 /// `domains` is the same graph with shapes that are equal only where iteration domains are: `graph`
 /// itself, unless its shapes are stand-ins.
-pub(super) fn merge(graph: &Graph, domains: &Graph, machine: &Machine) -> Graph {
+pub(super) fn merge(graph: &Graph, domains: &Graph, model: &CostModel) -> Graph {
     debug_assert_eq!(graph.nodes(), domains.nodes());
     let (clock, _) = quanta::Clock::mock();
     quanta::with_clock(&clock, || {
-        let mut regions = Regions::new(graph, machine, MAX_REGION);
+        let mut regions = Regions::new(graph, model, MAX_REGION);
         let siblings = regions.fuse_siblings(domains);
         regions.fuse_all();
         regions.extract(&siblings)
@@ -45,10 +45,10 @@ pub(super) fn merge(graph: &Graph, domains: &Graph, machine: &Machine) -> Graph 
 }
 
 /// One kernel for each op.
-pub(super) fn split(graph: &Graph, machine: &Machine) -> Graph {
+pub(super) fn split(graph: &Graph, model: &CostModel) -> Graph {
     let (clock, _) = quanta::Clock::mock();
     quanta::with_clock(&clock, || {
-        let mut regions = Regions::new(graph, machine, usize::MAX);
+        let mut regions = Regions::new(graph, model, usize::MAX);
         for (id, node) in graph.iter() {
             if matches!(node, Node::Op(..)) {
                 regions.add(id, Kernel { ops: vec![id], outputs: vec![id] });
@@ -122,7 +122,7 @@ impl Policy {
 /// Regions in the making.
 struct Regions<'a> {
     graph: &'a Graph,
-    machine: &'a Machine,
+    model: &'a CostModel,
     egraph: EGraph<Region, ()>,
     kernels: Vec<Kernel>,
     kernel_ids: HashMap<Kernel, u32>,
@@ -141,7 +141,7 @@ struct Regions<'a> {
 }
 
 impl<'a> Regions<'a> {
-    fn new(graph: &'a Graph, machine: &'a Machine, most: usize) -> Regions<'a> {
+    fn new(graph: &'a Graph, model: &'a CostModel, most: usize) -> Regions<'a> {
         let stretches = cuts::stretches(graph, most);
         let mut crosses = vec![false; graph.nodes().len()];
         let mut stored: BTreeSet<NodeId> = graph.outputs().iter().copied().collect();
@@ -161,7 +161,7 @@ impl<'a> Regions<'a> {
         }
         let mut regions = Regions {
             graph,
-            machine,
+            model,
             egraph: EGraph::new(()),
             kernels: Vec::new(),
             kernel_ids: HashMap::new(),
@@ -310,7 +310,7 @@ impl<'a> Regions<'a> {
             return known;
         }
         let (kernel, _) = self.absorb(policy, &[id]);
-        let costs = kernel.ops.iter().map(|&op| self.machine.cost_of_node(self.graph, op));
+        let costs = kernel.ops.iter().map(|&op| self.model.cost_of_node(self.graph, op));
         let dear = costs.sum::<u64>() >= HOIST_COST;
         self.dear.insert((policy, id), dear);
         dear
@@ -354,7 +354,7 @@ struct Indexed {
 }
 
 fn index(regions: &Regions<'_>, siblings: &[(NodeId, Region)]) -> Indexed {
-    let Regions { graph, machine, egraph, kernels, .. } = regions;
+    let Regions { graph, model, egraph, kernels, .. } = regions;
     let mut classes: Vec<Id> = egraph.classes().map(|class| class.id).collect();
     classes.sort_unstable();
     let index: HashMap<Id, usize> = classes.iter().enumerate().map(|(i, &id)| (id, i)).collect();
@@ -375,7 +375,7 @@ fn index(regions: &Regions<'_>, siblings: &[(NodeId, Region)]) -> Indexed {
                 let kernel = &kernels[kernel as usize];
                 let hash = |h, id: &NodeId| mix(h ^ id.index() as u64);
                 let label = kernel.ops.iter().chain(&kernel.outputs).fold(1 << 42, hash);
-                (kernel.cost(graph, machine), label)
+                (kernel.cost(graph, model), label)
             }
         };
         let children = region.children.iter().map(|&child| at(child)).collect();

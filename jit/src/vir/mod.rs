@@ -1,0 +1,384 @@
+//! The vector program: what `lower` writes and every emitter reads.
+//!
+//! A [`Program`] is a straight line of primitive lane operations in SSA form: instruction `i`
+//! defines [`Value`] `i`, and every operand comes earlier. It says what happens to *one* lane; an
+//! emitter runs it on as many lanes at once as its registers hold. Nothing after `lower` may
+//! contract, split, reassociate or reorder floating point: the program **is** the definition of
+//! the result, and every emitter must give the bits that [`interp`] gives.
+//!
+//! # Primitives
+//!
+//! | primitive | lanes | meaning |
+//! |---|---|---|
+//! | `neg abs` | f | the sign bit only, NaN included |
+//! | `sqrt add sub mul div` | f | IEEE 754, round to nearest even |
+//! | `fma a b c` | f | `a*b + c`, rounded once |
+//! | `floor ceil trunc nearest` | f | to an integral value; `nearest` is ties to even |
+//! | `min a b` | f | `a < b ? a : b`: the second operand on NaN and on equal zeros (x86's rule) |
+//! | `max a b` | f | `b < a ? a : b`: the second operand on NaN and on equal zeros (x86's rule) |
+//! | `copysign a b` | f | magnitude of `a`, sign of `b` |
+//! | `eq lt le` | f i | a mask; false where a float operand is NaN; integers are signed |
+//! | `ne` | f i | a mask; true where a float operand is NaN |
+//! | `add sub mul` | i | wrapping |
+//! | `and or xor not` | i m | bitwise |
+//! | `shl shr sar` | i | by a constant below the lane width; `sar` keeps the sign |
+//! | `select m a b` | any | `a` where `m` is set, else `b`; the mask is as wide as the lanes |
+//! | `bitcast` | f ↔ i, m → i | the same bits (a set mask lane is all ones) |
+//! | `promote demote` | f32 ↔ f64 | exact; rounded to nearest even |
+//! | `widen narrow` | m32 ↔ m64 | the same truth value |
+//! | `widen narrow` | i32 ↔ i64 | the sign extended; the lower half |
+//! | `table t[i]` | i → f i | entry `i` of a constant table; the index is clamped to the table |
+//!
+//! Which NaN comes out of an arithmetic primitive (payload and sign) is unspecified, as it is on
+//! hardware; `interp` and emitters agree on *where* there is one. `neg`, `abs`, `copysign`,
+//! `select` and bit operations keep every bit.
+//!
+//! # Cold regions
+//!
+//! A [`Cold`] region is a run of instructions whose results matter only where a mask is set
+//! (large arguments of `sin`, say). An emitter may skip the region when no lane of the vector
+//! needs it; skipping can never change a bit, because its results leave it only through `select`
+//! on that mask.
+
+mod build;
+pub mod interp;
+mod text;
+mod verify;
+
+pub use build::Builder;
+pub use verify::verify;
+
+/// The type of one lane of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Type {
+    /// IEEE 754 binary32.
+    F32,
+    /// IEEE 754 binary64.
+    F64,
+    /// Signed 32-bit integer.
+    I32,
+    /// Signed 64-bit integer.
+    I64,
+    /// A truth value as wide as 32-bit lanes.
+    M32,
+    /// A truth value as wide as 64-bit lanes.
+    M64,
+}
+
+impl Type {
+    /// Width of a lane in bits.
+    pub fn bits(self) -> u32 {
+        match self {
+            Type::F32 | Type::I32 | Type::M32 => 32,
+            Type::F64 | Type::I64 | Type::M64 => 64,
+        }
+    }
+
+    /// A lane of this type, all bits set: as a mask, true.
+    fn ones(self) -> u64 {
+        u64::MAX >> (64 - self.bits())
+    }
+
+    /// Whether lanes hold floating-point numbers.
+    pub fn is_float(self) -> bool {
+        matches!(self, Type::F32 | Type::F64)
+    }
+
+    /// Whether lanes hold integers.
+    pub fn is_int(self) -> bool {
+        matches!(self, Type::I32 | Type::I64)
+    }
+
+    /// Whether lanes hold truth values.
+    pub fn is_mask(self) -> bool {
+        matches!(self, Type::M32 | Type::M64)
+    }
+
+    /// The mask type as wide as this type.
+    pub fn mask(self) -> Type {
+        if self.bits() == 32 { Type::M32 } else { Type::M64 }
+    }
+
+    /// The integer type as wide as this type.
+    pub fn int(self) -> Type {
+        if self.bits() == 32 { Type::I32 } else { Type::I64 }
+    }
+
+    /// The float type as wide as this type.
+    pub fn float(self) -> Type {
+        if self.bits() == 32 { Type::F32 } else { Type::F64 }
+    }
+}
+
+/// How an array element lies in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Storage {
+    /// A 2-byte float (binary16), loaded as [`Type::F32`], stored rounded to nearest even.
+    F16,
+    /// The upper half of a 4-byte float, loaded as [`Type::F32`], stored without its lower half:
+    /// `lower` has rounded it.
+    BF16,
+    /// A 4-byte float, loaded as [`Type::F32`].
+    F32,
+    /// An 8-byte float, loaded as [`Type::F64`].
+    F64,
+    /// One byte, 0 or 1, loaded as [`Type::M32`] (any non-zero byte is true).
+    Bool,
+    /// One byte, loaded as [`Type::I32`], 0 to 255; the lowest byte is stored, and `lower` has
+    /// cleared the others.
+    U8,
+    /// A 4-byte integer, loaded as [`Type::I32`].
+    I32,
+    /// An 8-byte integer, loaded as [`Type::I64`].
+    I64,
+}
+
+impl Storage {
+    /// Size of an element in bytes.
+    pub fn size(self) -> usize {
+        match self {
+            Storage::F16 | Storage::BF16 => 2,
+            Storage::F32 | Storage::I32 => 4,
+            Storage::F64 | Storage::I64 => 8,
+            Storage::Bool | Storage::U8 => 1,
+        }
+    }
+
+    /// Whether an element is as wide as its lane, so that a vector is stored as it is.
+    pub fn fills_lane(self) -> bool {
+        self.size() * 8 == self.lane().bits() as usize
+    }
+
+    /// Whether elements are integers, with or without a sign.
+    pub fn is_integer(self) -> bool {
+        matches!(self, Storage::U8 | Storage::I32 | Storage::I64)
+    }
+
+    /// The lane type that a load gives and a store takes.
+    pub fn lane(self) -> Type {
+        match self {
+            Storage::F16 | Storage::BF16 | Storage::F32 => Type::F32,
+            Storage::F64 => Type::F64,
+            Storage::Bool => Type::M32,
+            Storage::U8 | Storage::I32 => Type::I32,
+            Storage::I64 => Type::I64,
+        }
+    }
+}
+
+/// The result of an instruction: its index in [`Program::insts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Value(pub u32);
+
+impl Value {
+    /// The index of the defining instruction.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Primitives of one operand. See the module table for their meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the module table defines every primitive")]
+pub enum UnaryOp {
+    Neg,
+    Abs,
+    Sqrt,
+    Floor,
+    Ceil,
+    Trunc,
+    Nearest,
+    Not,
+    Bitcast(Type),
+    Promote,
+    Demote,
+    Widen,
+    Narrow,
+}
+
+/// Primitives of two operands. See the module table for their meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the module table defines every primitive")]
+pub enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Min,
+    Max,
+    CopySign,
+    And,
+    Or,
+    Xor,
+}
+
+/// Predicates of [`Inst::Compare`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the module table defines every primitive")]
+pub enum Predicate {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+}
+
+/// Shifts by a constant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the module table defines every primitive")]
+pub enum ShiftOp {
+    Shl,
+    Shr,
+    Sar,
+}
+
+/// One instruction; it defines the value of its own index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Inst {
+    /// The element of input `slot`.
+    Load {
+        /// Index into [`Program::inputs`].
+        slot: u32,
+    },
+    /// A constant of type `ty`, by its bits (zero-extended). A mask is 0 or all ones.
+    Const {
+        /// Its lane type.
+        ty: Type,
+        /// Its bits.
+        bits: u64,
+    },
+    /// One operand.
+    Unary {
+        /// The primitive.
+        op: UnaryOp,
+        /// Its operand.
+        a: Value,
+    },
+    /// Two operands of one type.
+    Binary {
+        /// The primitive.
+        op: BinaryOp,
+        /// First operand.
+        a: Value,
+        /// Second operand.
+        b: Value,
+    },
+    /// `a*b + c`, rounded once.
+    Fma {
+        /// Factor.
+        a: Value,
+        /// Factor.
+        b: Value,
+        /// Addend.
+        c: Value,
+    },
+    /// A mask.
+    Compare {
+        /// The predicate.
+        pred: Predicate,
+        /// Left side.
+        a: Value,
+        /// Right side.
+        b: Value,
+    },
+    /// `a` where `mask` is set, else `b`.
+    Select {
+        /// A mask as wide as the lanes.
+        mask: Value,
+        /// Taken where the mask is set.
+        a: Value,
+        /// Taken elsewhere.
+        b: Value,
+    },
+    /// A shift by a constant.
+    Shift {
+        /// The primitive.
+        op: ShiftOp,
+        /// The shifted integer.
+        a: Value,
+        /// Number of bits, below the lane width.
+        by: u8,
+    },
+    /// An entry of a constant table.
+    Table {
+        /// Index into [`Program::tables`].
+        table: u32,
+        /// An integer as wide as the table's entries, clamped to the table.
+        index: Value,
+    },
+}
+
+impl Inst {
+    /// The operands, in order.
+    pub fn operands(&self) -> impl Iterator<Item = Value> + use<> {
+        let list = match *self {
+            Inst::Load { .. } | Inst::Const { .. } => [None; 3],
+            Inst::Unary { a, .. } | Inst::Shift { a, .. } => [Some(a), None, None],
+            Inst::Table { index, .. } => [Some(index), None, None],
+            Inst::Binary { a, b, .. } | Inst::Compare { a, b, .. } => [Some(a), Some(b), None],
+            Inst::Fma { a, b, c } => [Some(a), Some(b), Some(c)],
+            Inst::Select { mask, a, b } => [Some(mask), Some(a), Some(b)],
+        };
+        list.into_iter().flatten()
+    }
+}
+
+/// A constant table, its entries by bits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Table {
+    /// Lane type of an entry.
+    pub ty: Type,
+    /// The entries' bits, zero-extended; never empty.
+    pub entries: Vec<u64>,
+}
+
+/// Instructions `start..end`, needed only where `mask` is set.
+///
+/// Values defined inside are used inside, or after `end` as the first choice of a `select` on
+/// `mask`. Regions do not nest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Cold {
+    /// A mask, defined before `start` and in no cold region.
+    pub mask: Value,
+    /// First instruction inside.
+    pub start: u32,
+    /// First instruction after.
+    pub end: u32,
+}
+
+/// A value that is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Output {
+    /// The stored value; its type is `storage.lane()`.
+    pub value: Value,
+    /// How it lies in memory.
+    pub storage: Storage,
+}
+
+/// A straight-line lane program. See the module documentation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Program {
+    /// Storage of each input.
+    pub inputs: Vec<Storage>,
+    /// Instructions in order; instruction `i` defines `Value(i)`.
+    pub insts: Vec<Inst>,
+    /// The lane type of each value.
+    pub types: Vec<Type>,
+    /// What is stored, in order.
+    pub outputs: Vec<Output>,
+    /// Constant tables.
+    pub tables: Vec<Table>,
+    /// Cold regions, in order, disjoint.
+    pub cold: Vec<Cold>,
+}
+
+impl Program {
+    /// The lane type of a value.
+    pub fn ty(&self, value: Value) -> Type {
+        self.types[value.index()]
+    }
+
+    /// The instruction that defines a value.
+    pub fn inst(&self, value: Value) -> &Inst {
+        &self.insts[value.index()]
+    }
+}

@@ -1,0 +1,139 @@
+//! The proof of phase A: named rules from what the user wrote to what runs.
+
+use super::algebra::{Saturated, chosen_terms, saturate};
+use super::cost_model::CostModel;
+use super::inline::inline;
+use super::term::{Head, Term};
+use crate::mode::Mode;
+use egg::{FlatTerm, Id, Language};
+use kiln_ir::{Graph, NodeId, Scalar};
+use std::fmt;
+
+/// The largest program, written out as a tree, that is proved: proofs are about trees, and what is
+/// shared many times over would be written out as often.
+const MAX_TREE: u64 = 2_000;
+
+/// One application of a rule.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The rule's name.
+    pub rule: String,
+    /// Whether the rule was used from right to left.
+    pub reversed: bool,
+    /// The part that was rewritten, as a graph over the kernel's inputs.
+    pub before: Graph,
+    /// What it became.
+    pub after: Graph,
+}
+
+/// The chain of rewrites from what was written to what was extracted, output by output.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let arrow = if self.reversed { "<=" } else { "=>" };
+        write!(
+            f,
+            "{:<16} {} {arrow} {}",
+            self.rule,
+            self.before.expression(),
+            self.after.expression()
+        )
+    }
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.steps.is_empty() {
+            return writeln!(f, "no rewrite: what was written is what runs");
+        }
+        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
+    }
+}
+
+/// Proves what phase A does to `graph` in `mode`; `None` where the program is too large a tree.
+pub fn prove(graph: &Graph, mode: Mode, model: &CostModel) -> Option<Proof> {
+    let graph = inline(graph);
+    if tree_size(&graph) > MAX_TREE {
+        return None;
+    }
+    let mut run = saturate(&graph, mode, model, true);
+    let (terms, roots) = chosen_terms(&graph, &run, model);
+    let mut ids: Vec<Id> = Vec::with_capacity(terms.len());
+    for term in terms {
+        let term = term.map_children(|child| ids[usize::from(child)]);
+        ids.push(run.egraph.add_uncanonical(term));
+    }
+    let mut steps = Vec::new();
+    let (clock, _) = quanta::Clock::mock();
+    quanta::with_clock(&clock, || {
+        for (output, &root) in graph.outputs().iter().zip(&roots) {
+            steps.extend(prove_equal(&graph, &mut run, output.index(), ids[root]));
+        }
+    });
+    Some(Proof { steps })
+}
+
+fn prove_equal(graph: &Graph, run: &mut Saturated, node: usize, chosen: Id) -> Vec<Step> {
+    let mut explanation = run.egraph.explain_id_equivalence(run.ids[node], chosen);
+    let chain = explanation.make_flat_explanation();
+    let steps = chain.windows(2).filter_map(|pair| {
+        let (before, after) = rewritten(&pair[0], &pair[1])?;
+        let reversed = after.backward_rule.is_some();
+        let rule = after.forward_rule.or(after.backward_rule)?;
+        let (before, after) = (to_graph(graph, before), to_graph(graph, after));
+        let rule = rule.as_str().split('/').next().unwrap_or_default().to_string();
+        Some(Step { rule, reversed, before, after })
+    });
+    // Which operand comes first is no news to a reader.
+    steps.filter(|step| !step.rule.starts_with("commute-")).collect()
+}
+
+/// The places, in a term and the next one, where a rule was applied.
+fn rewritten<'a>(
+    before: &'a FlatTerm<Term>,
+    after: &'a FlatTerm<Term>,
+) -> Option<(&'a FlatTerm<Term>, &'a FlatTerm<Term>)> {
+    if after.forward_rule.is_some() || after.backward_rule.is_some() {
+        return Some((before, after));
+    }
+    let mut children = before.children.iter().zip(&after.children);
+    children.find_map(|(before, after)| rewritten(before, after))
+}
+
+fn to_graph(graph: &Graph, term: &FlatTerm<Term>) -> Graph {
+    let mut result = Graph::unbounded("step");
+    for input in graph.inputs() {
+        result.input(input.clone()).expect("inputs were valid before");
+    }
+    let root = copy_term(graph, term, &mut result);
+    result.output(root);
+    result
+}
+
+fn copy_term(graph: &Graph, term: &FlatTerm<Term>, result: &mut Graph) -> NodeId {
+    let children: Vec<NodeId> =
+        term.children.iter().map(|child| copy_term(graph, child, result)).collect();
+    let copied = match term.node.head() {
+        Head::Input(index) => result.input(graph.inputs()[index as usize].clone()),
+        Head::Const(dtype, bits) => result.constant(dtype, Scalar::from_bits(dtype, bits)),
+        Head::Op(op) => result.op(op, &children),
+        Head::Matmul => result.matmul(children[0], children[1]),
+    };
+    copied.unwrap_or_else(|fault| panic!("a proof step is not well typed: {fault}"))
+}
+
+/// The number of nodes of the program as a tree.
+fn tree_size(graph: &Graph) -> u64 {
+    let mut sizes: Vec<u64> = Vec::with_capacity(graph.nodes().len());
+    for node in graph.nodes() {
+        let below =
+            node.operands().iter().fold(1u64, |sum, id| sum.saturating_add(sizes[id.index()]));
+        sizes.push(below);
+    }
+    graph.outputs().iter().fold(0, |sum, id| sum.saturating_add(sizes[id.index()]))
+}
