@@ -24,6 +24,7 @@
 //!
 //! Elements lie as [`Storage`] says; a `bool` is one byte, read as "not zero", written as 0 or 1.
 
+#[cfg_attr(not(feature = "cranelift"), path = "clif/absent.rs")]
 pub mod clif;
 pub mod cost;
 #[doc(hidden)]
@@ -40,7 +41,7 @@ mod x86;
 pub use crate::vir::Storage;
 
 use crate::cpu::Cpu;
-use crate::vir::{self, Inst, Program};
+use crate::vir::{self, Program};
 use memory::CodeMemory;
 use std::fmt;
 use std::str::FromStr;
@@ -472,11 +473,6 @@ impl Code {
         // inputs unchanged and outputs disjoint from everything.
         unsafe { self.call(n, &pointers, &steps, &targets) }
     }
-}
-
-/// Whether a program contains a fused multiply-add.
-fn uses_fma(program: &Program) -> bool {
-    program.insts.iter().any(|inst| matches!(inst, Inst::Fma { .. }))
 }
 
 #[cfg(test)]

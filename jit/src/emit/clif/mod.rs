@@ -10,14 +10,17 @@
 
 mod bytes;
 mod half;
+mod listing;
 mod shuffle;
 mod translate;
+
+pub use listing::Listing;
 
 use super::memory::CodeMemory;
 use super::pool::Line;
 use super::{Body, Code, EmitError, EmitterKind, Vectors};
 use crate::cpu::Cpu;
-use crate::vir::{self, Program};
+use crate::vir::{self, Inst, Program};
 use cranelift_codegen::ir::Endianness;
 use cranelift_codegen::isa::{self, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
@@ -29,7 +32,8 @@ const BITS: u32 = 128;
 
 /// Compiles for this machine.
 pub(super) fn compile(program: &Program, cpu: Cpu) -> Result<Code, EmitError> {
-    if super::uses_fma(program) && !(cpu.fma && Cpu::host().fma) {
+    let uses_fma = program.insts.iter().any(|inst| matches!(inst, Inst::Fma { .. }));
+    if uses_fma && !(cpu.fma && Cpu::host().fma) {
         return Err(EmitError::NoFma { emitter: EmitterKind::Cranelift });
     }
     let (compiled, pool) = generate(program, host()?, false)?;
@@ -39,17 +43,6 @@ pub(super) fn compile(program: &Program, cpu: Cpu) -> Result<Code, EmitError> {
     let lanes = translate::lanes(program);
     let vectors = Vectors { bits: BITS, lanes, copies: lanes, takes_any_count: false };
     Ok(Code::new(program, EmitterKind::Cranelift, body, vectors))
-}
-
-/// What Cranelift makes of a program.
-#[derive(Clone, Debug)]
-pub struct Listing {
-    /// The loop in Cranelift's IR.
-    pub clif: String,
-    /// The machine instructions, by Cranelift's names for them.
-    pub assembly: String,
-    /// The machine code.
-    pub bytes: Vec<u8>,
 }
 
 /// Compiles for a target such as `aarch64` or `x86_64`, or for this machine, to be looked at.
