@@ -2,7 +2,8 @@
 //!
 //! There is no cache that nobody asked for: compiling is explicit, and so is keeping.
 
-use crate::pipeline::{CompileError, CompileOptions, compile_with};
+use crate::options::CompileOptions;
+use crate::pipeline::{CompileError, compile_with};
 use crate::run::Kernel;
 use kiln_ir::Graph;
 use std::collections::HashMap;
@@ -169,7 +170,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::KernelCache;
     use crate::emit::{EmitError, EmitterKind};
-    use crate::pipeline::{CompileError, CompileOptions, compile_with};
+    use crate::options::CompileOptions;
+    use crate::pipeline::{CompileError, compile_with};
 
     #[test]
     fn errors_are_not_kept() {

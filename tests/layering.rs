@@ -9,6 +9,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cpu", &[]),
     ("error", &["kiln_ir"]),
     ("mode", &[]),
+    ("traffic", &["kiln_ir"]),
     ("fuse", &["kiln_ir", "mode"]),
     ("lower", &["kiln_ir", "vir"]),
     ("emit", &["vir", "cpu"]),
@@ -16,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// They put the stages together, and may import all of them.
-const ASSEMBLERS: &[&str] = &["pipeline", "cache", "lib"];
+const ASSEMBLERS: &[&str] = &["options", "pipeline", "explain", "cache", "lib"];
 
 /// The soundness tests of rules run both sides as kernels would.
 const TEST_ONLY: &[&str] = &["src/fuse/soundness.rs"];
