@@ -1,7 +1,7 @@
-//! Measures the throughput of every primitive on every emitter and prints `src/emit/cost/table.rs`:
+//! Measures the throughput of every primitive on every emitter and prints `jit/src/emit/cost/table.rs`:
 //!
 //! ```sh
-//! cargo bench --bench costs > table.rs && mv table.rs src/emit/cost/table.rs && cargo fmt
+//! cargo bench --bench costs > table.rs && mv table.rs jit/src/emit/cost/table.rs && cargo fmt
 //! ```
 //!
 //! A primitive's time is the slope between two programs, one with more copies of it than the other,

@@ -169,9 +169,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::KernelCache;
-    use crate::emit::{EmitError, EmitterKind};
     use crate::options::CompileOptions;
     use crate::pipeline::{CompileError, compile_with};
+    use kiln_jit::emit::{EmitError, EmitterKind};
 
     #[test]
     fn errors_are_not_kept() {

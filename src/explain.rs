@@ -1,7 +1,5 @@
 //! What becomes of a kernel, stage by stage, as text.
 
-use crate::cpu::Cpu;
-use crate::emit::{self, EmitterKind};
 use crate::fuse::{Pass, PassContext, Proof};
 use crate::lower::lower;
 use crate::mode::Mode;
@@ -9,8 +7,10 @@ use crate::pipeline::{CompileError, PASSES, UNFUSED, cost_model, fuse, run, tier
 #[doc(hidden)]
 pub use crate::traffic::bytes_per_element;
 use crate::traffic::{ops, passes};
-use crate::vir::Program;
 use kiln_ir::{Graph, Node};
+use kiln_jit::cpu::Cpu;
+use kiln_jit::emit::{self, EmitterKind};
+use kiln_jit::vir::Program;
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 

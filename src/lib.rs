@@ -1,8 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 pub mod cache;
-pub mod cpu;
-pub mod emit;
 pub mod error;
 pub mod explain;
 pub mod fuse;
@@ -12,16 +10,19 @@ mod options;
 pub mod pipeline;
 pub mod run;
 mod traffic;
-pub mod vir;
 
 #[doc = include_str!("../docs/modes.md")]
 pub mod modes {}
 
+// For tests, benchmarks and tools.
+#[doc(hidden)]
+pub use kiln_jit::{cpu, emit, vir};
+
 pub use cache::KernelCache;
-pub use emit::EmitterKind;
 pub use error::RunError;
 pub use explain::Stage;
 pub use kiln_ir::{self as ir, DType, Expr, Graph, GraphError, TextError, derived};
+pub use kiln_jit::emit::EmitterKind;
 pub use mode::Mode;
 pub use options::CompileOptions;
 pub use pipeline::{CompileError, compile, compile_text, compile_with};

@@ -1,7 +1,7 @@
 //! How to compile.
 
-use crate::emit::EmitterKind;
 use crate::mode::Mode;
+use kiln_jit::emit::EmitterKind;
 
 /// How to compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

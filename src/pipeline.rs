@@ -4,8 +4,6 @@
 //! Graph ── verify ── PASSES ── lower ── verify ── emit ── plan ── Kernel
 //! ```
 
-use crate::cpu::Cpu;
-use crate::emit::{self, EmitError, cost};
 use crate::fuse::{self, AlgebraReport, CostModel, Pass, PassContext};
 use crate::lower::{self, Tier, lower, op_program_in};
 use crate::mode::Mode;
@@ -13,6 +11,8 @@ use crate::options::CompileOptions;
 use crate::run::{Kernel, Plan};
 use crate::traffic::passes;
 use kiln_ir::{DType, Expr, Graph, GraphError, Op, TextError};
+use kiln_jit::cpu::Cpu;
+use kiln_jit::emit::{self, EmitError, cost};
 use std::sync::LazyLock;
 
 /// Fusion, pass by pass. To add one, write it in a file of its own and give it a row here.

@@ -159,8 +159,8 @@ fn without_executable_memory_auto_interprets() {
     assert!(adds(&add, 1.0));
 }
 
-/// Lines of the process's map of memory: all, and those of code that kernels made.
-fn mappings() -> (usize, usize) {
+/// The process's map of memory: lines, those of code that kernels made, and the bytes of these.
+fn mappings() -> (usize, usize, usize) {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let made = |line: &&str| line.contains("memfd:kiln") || line.split_whitespace().count() == 5;
     let executable = |line: &&str| {
@@ -168,7 +168,13 @@ fn mappings() -> (usize, usize) {
         assert!(!(rights.contains('w') && rights.contains('x')), "{line}");
         rights.contains('x')
     };
-    (maps.lines().count(), maps.lines().filter(executable).filter(made).count())
+    let bytes = |line: &str| {
+        let (start, end) = line.split_once(' ').unwrap().0.split_once('-').unwrap();
+        let [start, end] = [start, end].map(|at| usize::from_str_radix(at, 16).unwrap());
+        end - start
+    };
+    let code: Vec<&str> = maps.lines().filter(executable).filter(made).collect();
+    (maps.lines().count(), code.len(), code.into_iter().map(bytes).sum())
 }
 
 #[test]
@@ -176,7 +182,7 @@ fn a_hundred_thousand_kernels_live_at_once() {
     if !in_a_process_of_its_own("a_hundred_thousand_kernels_live_at_once") {
         return;
     }
-    let (all_before, made_before) = mappings();
+    let (all_before, made_before, bytes_before) = mappings();
     let files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
     let files_before = files();
     let program = plus(0.0);
@@ -192,8 +198,10 @@ fn a_hundred_thousand_kernels_live_at_once() {
             compile(&program)
         })
         .collect();
-    let (_, made) = mappings();
+    let (_, made, bytes) = mappings();
     assert!(made < made_before + 3000, "{made} mappings of code");
+    // A page for each would be 400 MB.
+    assert!(bytes < bytes_before + 100_000_000, "{bytes} bytes of code");
     assert!(files() <= files_before + 1);
     assert!(kernels.iter().enumerate().step_by(97).all(|(i, code)| adds(code, i as f32)));
     // What half of them leave stays good for the others.

@@ -1,5 +1,5 @@
 //! SiLU and tanh-GELU as an expert writes them with `std::arch`: the same polynomial in the same
-//! order as `src/lower/math`, so that every bit is Kiln's and only the code can differ.
+//! order as `jit/src/math`, so that every bit is Kiln's and only the code can differ.
 //!
 //! One text for three instruction sets. `U` vectors go side by side, instruction by instruction,
 //! which is the unrolling that one would try first; constants are left to LLVM, which keeps them
@@ -53,7 +53,7 @@ macro_rules! kernels {
             biased
         }
 
-        /// `src/lower/math/hyperbolic.rs`, sigmoid: `2^k / (2^k + e^-r)`, the quotient corrected.
+        /// `jit/src/math/hyperbolic.rs`, sigmoid: `2^k / (2^k + e^-r)`, the quotient corrected.
         #[inline]
         #[target_feature(enable = $features)]
         fn sigmoid<const U: usize>(x: [Vector; U]) -> [Vector; U] {

@@ -13,8 +13,8 @@ use super::facts::{Facts, facts_of};
 use super::rewrite::{is_number, numbers_stay_ordinary, pattern, side, symmetry};
 use super::rules::{Licence, RULES, Repairs, Rule};
 use crate::lower::{Tier, lower};
-use crate::vir::interp;
 use kiln_ir::{DType, Flags, Graph, Node, NodeId, Op, Typing};
+use kiln_jit::vir::interp;
 use std::f32::consts::FRAC_1_SQRT_2;
 
 /// Error that any right side may have, in ULP, whatever the left side's was at that point: a few

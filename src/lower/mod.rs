@@ -4,31 +4,22 @@
 //! `math` where it takes an algorithm; the `match` below has no `_` arm, so a new row of the op
 //! table does not compile until it is lowered.
 
-pub(crate) mod math;
+mod integer;
 mod range;
 
-use crate::vir::{Builder, Program, Storage, Type, Value, interp};
 use half::{bf16, f16};
 use kiln_ir::{DType, Graph, Node, Op, Scalar, Typing};
-use range::{Range, ranges};
+use kiln_jit::math::{self, Range};
+use kiln_jit::vir::{Builder, Program, Storage, Type, Value, interp};
+use range::ranges;
 
-/// How accurate the expansions of a program are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Tier {
-    /// Every op within the bound in its row of the op table.
-    #[default]
-    Default,
-    /// Ops for which that is at least a fifth faster within 4 ULP, the others as by default.
-    Fast,
-}
+pub use kiln_jit::math::Tier;
 
-impl Tier {
-    /// The largest error of `op` in units in the last place of `dtype`.
-    pub fn max_ulp(self, op: Op, dtype: DType) -> f64 {
-        match self {
-            Tier::Default => op.max_ulp(dtype),
-            Tier::Fast => op.fast_ulp(dtype),
-        }
+/// The largest error of `op` in units in the last place of `dtype`.
+pub fn max_ulp(tier: Tier, op: Op, dtype: DType) -> f64 {
+    match tier {
+        Tier::Default => op.max_ulp(dtype),
+        Tier::Fast => op.fast_ulp(dtype),
     }
 }
 
@@ -77,12 +68,12 @@ pub fn lower(body: &Graph, tier: Tier) -> Program {
             // The store does the rest.
             Node::Op(Op::ToF16, args) => {
                 let x = values[args[0].index()];
-                math::integer_casts::before_half(&mut b, x, body.dtype(args[0]))
+                math::before_half(&mut b, x, storage(body.dtype(args[0])))
             }
             Node::Op(Op::ToBF16, args) => {
                 let x = values[args[0].index()];
-                let x = math::integer_casts::before_half(&mut b, x, body.dtype(args[0]));
-                math::half::before_bf16(&mut b, x)
+                let x = math::before_half(&mut b, x, storage(body.dtype(args[0])));
+                math::before_bf16(&mut b, x)
             }
             _ => values[output.index()],
         };
@@ -183,9 +174,8 @@ fn lower_op(
     operands: &[Value],
     within: Range,
 ) -> Value {
-    use math::integer_casts;
     if dtype.is_integer() && op.info().integers.is_some() {
-        return math::integer::integer_op(b, op, dtype, operands);
+        return integer::lower_op(b, op, storage(dtype), operands);
     }
     let x = operands[0];
     let y = operands.get(1).copied().unwrap_or(x);
@@ -197,67 +187,67 @@ fn lower_op(
         Op::Sub => b.sub(x, y),
         Op::Mul => b.mul(x, y),
         Op::Div => b.div(x, y),
-        Op::Rem => math::rem::rem(b, x, y),
-        Op::FloorDiv => math::floor::floordiv(b, x, y),
-        Op::Modulo => math::floor::modulo(b, x, y),
+        Op::Rem => math::rem(b, x, y),
+        Op::FloorDiv => math::floordiv(b, x, y),
+        Op::Modulo => math::modulo(b, x, y),
         Op::And => b.and(x, y),
         Op::Or => b.or(x, y),
         Op::Xor => b.xor(x, y),
         Op::Shl | Op::Shr => unreachable!("{} takes integers alone", op.name()),
         Op::Abs => b.abs(x),
-        Op::Sign => math::basic::sign(b, x),
+        Op::Sign => math::sign(b, x),
         Op::Floor => b.floor(x),
         Op::Ceil => b.ceil(x),
         Op::Round => b.nearest(x),
         Op::Trunc => b.trunc(x),
         Op::Sqrt => b.sqrt(x),
-        Op::Rsqrt => math::root::rsqrt(b, x),
-        Op::Cbrt => math::root::cbrt(b, x),
-        Op::Recip => math::basic::recip(b, x),
-        Op::Exp => math::exp::exp(b, x, within),
-        Op::Exp2 => math::exp::exp2(b, x, within),
-        Op::Exp10 => math::exp::exp10(b, x, within),
-        Op::Expm1 => math::exp::expm1(b, x, within),
-        Op::Log => math::log::log(b, x, within),
-        Op::Log2 => math::log::log2(b, x),
-        Op::Log10 => math::log::log10(b, x),
-        Op::Log1p => math::log::log1p(b, x, within),
-        Op::Sin => math::trig::sin(b, tier, x),
-        Op::Cos => math::trig::cos(b, tier, x),
-        Op::Tan => math::trig::tan(b, tier, x),
-        Op::Asin => math::inverse_trig::asin(b, tier, x),
-        Op::Acos => math::inverse_trig::acos(b, x),
-        Op::Atan => math::inverse_trig::atan(b, tier, x),
-        Op::Sinh => math::hyperbolic::sinh(b, tier, x),
-        Op::Cosh => math::hyperbolic::cosh(b, x),
-        Op::Tanh => math::hyperbolic::tanh(b, tier, x),
-        Op::Tanhshrink => math::tanhshrink::tanhshrink(b, x),
-        Op::Asinh => math::inverse_hyperbolic::asinh(b, x),
-        Op::Acosh => math::inverse_hyperbolic::acosh(b, x),
-        Op::Atanh => math::inverse_hyperbolic::atanh(b, x),
-        Op::Sigmoid => math::hyperbolic::sigmoid(b, tier, x, within),
-        Op::Erf => math::erf::erf(b, tier, x),
-        Op::Erfc => math::erf::erfc(b, x),
-        Op::Normcdf => math::normcdf::normcdf(b, x, within),
-        Op::ToU8 => integer_casts::to_integer(b, x, dtype, DType::U8),
-        Op::ToI32 => integer_casts::to_integer(b, x, dtype, DType::I32),
-        Op::ToI64 => integer_casts::to_integer(b, x, dtype, DType::I64),
+        Op::Rsqrt => math::rsqrt(b, x),
+        Op::Cbrt => math::cbrt(b, x),
+        Op::Recip => math::recip(b, x),
+        Op::Exp => math::exp(b, x, within),
+        Op::Exp2 => math::exp2(b, x, within),
+        Op::Exp10 => math::exp10(b, x, within),
+        Op::Expm1 => math::expm1(b, x, within),
+        Op::Log => math::log(b, x, within),
+        Op::Log2 => math::log2(b, x),
+        Op::Log10 => math::log10(b, x),
+        Op::Log1p => math::log1p(b, x, within),
+        Op::Sin => math::sin(b, tier, x),
+        Op::Cos => math::cos(b, tier, x),
+        Op::Tan => math::tan(b, tier, x),
+        Op::Asin => math::asin(b, tier, x),
+        Op::Acos => math::acos(b, x),
+        Op::Atan => math::atan(b, tier, x),
+        Op::Sinh => math::sinh(b, tier, x),
+        Op::Cosh => math::cosh(b, x),
+        Op::Tanh => math::tanh(b, tier, x),
+        Op::Tanhshrink => math::tanhshrink(b, x),
+        Op::Asinh => math::asinh(b, x),
+        Op::Acosh => math::acosh(b, x),
+        Op::Atanh => math::atanh(b, x),
+        Op::Sigmoid => math::sigmoid(b, tier, x, within),
+        Op::Erf => math::erf(b, tier, x),
+        Op::Erfc => math::erfc(b, x),
+        Op::Normcdf => math::normcdf(b, x, within),
+        Op::ToU8 => math::to_integer(b, x, storage(dtype), Storage::U8),
+        Op::ToI32 => math::to_integer(b, x, storage(dtype), Storage::I32),
+        Op::ToI64 => math::to_integer(b, x, storage(dtype), Storage::I64),
         Op::ToF16 => {
-            let x = integer_casts::before_half(b, x, dtype);
-            math::half::to_f16(b, x)
+            let x = math::before_half(b, x, storage(dtype));
+            math::to_f16(b, x)
         }
         Op::ToBF16 => {
-            let x = integer_casts::before_half(b, x, dtype);
-            math::half::to_bf16(b, x)
+            let x = math::before_half(b, x, storage(dtype));
+            math::to_bf16(b, x)
         }
-        Op::ToF32 => integer_casts::to_float(b, x, dtype, Type::F32),
-        Op::ToF64 => integer_casts::to_float(b, x, dtype, Type::F64),
-        Op::ToBool => integer_casts::to_bool(b, x),
-        Op::Min => math::basic::minimum(b, x, y),
-        Op::Max => math::basic::maximum(b, x, y),
-        Op::Pow => math::pow::pow(b, x, y),
-        Op::Atan2 => math::inverse_trig::atan2(b, x, y),
-        Op::Hypot => math::root::hypot(b, x, y),
+        Op::ToF32 => math::to_float(b, x, storage(dtype), Type::F32),
+        Op::ToF64 => math::to_float(b, x, storage(dtype), Type::F64),
+        Op::ToBool => math::to_bool(b, x),
+        Op::Min => math::minimum(b, x, y),
+        Op::Max => math::maximum(b, x, y),
+        Op::Pow => math::pow(b, x, y),
+        Op::Atan2 => math::atan2(b, x, y),
+        Op::Hypot => math::hypot(b, x, y),
         Op::CopySign => b.copysign(x, y),
         Op::Lt => compared(b, Builder::lt, x, y),
         Op::Le => compared(b, Builder::le, x, y),
@@ -267,9 +257,9 @@ fn lower_op(
         Op::Ne => compared(b, Builder::ne, x, y),
         // It says over which domain a value is repeated, and no more.
         Op::Select if y == z => y,
-        Op::IsNan => math::basic::is_nan(b, x),
-        Op::IsInf => math::basic::is_infinite(b, x),
-        Op::IsFinite => math::basic::is_finite(b, x),
+        Op::IsNan => math::is_nan(b, x),
+        Op::IsInf => math::is_infinite(b, x),
+        Op::IsFinite => math::is_finite(b, x),
         Op::Select => {
             let lanes = b.ty(y);
             let mask = b.resize_mask(x, lanes);
@@ -277,8 +267,8 @@ fn lower_op(
         }
         Op::Fma => b.fma(x, y, z),
         Op::Clamp => {
-            let raised = math::basic::maximum(b, x, y);
-            math::basic::minimum(b, raised, z)
+            let raised = math::maximum(b, x, y);
+            math::minimum(b, raised, z)
         }
     }
 }

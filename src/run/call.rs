@@ -10,7 +10,7 @@
 
 use super::layout::OPERANDS;
 use super::pack::{self, Vector};
-use crate::emit::Code;
+use kiln_jit::emit::Code;
 use smallvec::SmallVec;
 
 /// The padded vectors, one per operand.

@@ -8,7 +8,7 @@ use super::call::{Call, Pads};
 use super::layout::{OPERANDS, Space};
 use super::pack::{self, Scratch, Vector};
 use super::view::Layout;
-use crate::emit::Code;
+use kiln_jit::emit::Code;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;

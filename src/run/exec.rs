@@ -7,10 +7,10 @@ use super::overlap;
 use super::team::{self, Queue, share};
 use super::view::{Layout, View, ViewMut};
 use super::walk::Job;
-use crate::cpu::last_level_cache;
-use crate::emit::{Code, Storage};
 use crate::error::{Operand, RunError};
 use kiln_ir::DType;
+use kiln_jit::cpu::last_level_cache;
+use kiln_jit::emit::{Code, Storage};
 use smallvec::SmallVec;
 use std::ops::Range;
 

@@ -1,6 +1,6 @@
 //! Running kernels over arrays: views, layouts, threads, matrix products.
 //!
-//! In: compiled [`Code`](crate::emit::Code) and [`View`]s of arrays. Out: filled [`ViewMut`]s. The
+//! In: compiled [`Code`](kiln_jit::emit::Code) and [`View`]s of arrays. Out: filled [`ViewMut`]s. The
 //! results have the same bits whatever the layout, the position and the number of threads.
 
 mod arena;

@@ -2,7 +2,7 @@
 
 use super::layout::{OPERANDS, Space};
 use super::turn;
-use crate::emit::MAX_VECTOR;
+use kiln_jit::emit::MAX_VECTOR;
 use smallvec::SmallVec;
 use std::cell::Cell;
 use std::ops::Range;

@@ -4,9 +4,9 @@ use super::exec::dtype;
 use super::gemm::matmul_shape;
 use super::layout::{Dims, OPERANDS, broadcast_dims};
 use super::view::View;
-use crate::emit::Code;
 use crate::error::RunError;
 use kiln_ir::{DType, Graph, Node, NodeId};
+use kiln_jit::emit::Code;
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
 

@@ -8,7 +8,7 @@
 //! element 1.05. LLVM finds no shuffles in the plain text of a 4 x 4 transposition.
 
 #[cfg(target_arch = "x86_64")]
-use crate::cpu::Cpu;
+use kiln_jit::cpu::Cpu;
 use std::ops::Range;
 
 /// Copies `rows` of `columns`, from where columns are contiguous and `from_column` bytes apart to

@@ -14,7 +14,7 @@
 use super::call::{Call, Pads};
 use super::layout::{Inner, OPERANDS, Space};
 use super::pack::{self, Block, Scratch, Vector};
-use crate::emit::Code;
+use kiln_jit::emit::Code;
 use smallvec::SmallVec;
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The constant of the estimate of a^(-1/3) in src/lower/math/root.rs.
+"""The constant of the estimate of a^(-1/3) in jit/src/math/root.rs.
 
 Read as a number, the bits of a float are steps of its exponent: L = exponent + fraction, nearly the
 logarithm. The estimate has L(y) = C - L(a) / 3; this finds the C of the least largest |1 - a y^3|.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The f64 constants of `erf` in src/lower/math/erf.rs, by mpmath; those of f32 are by weighted.sollya.
+"""The f64 constants of `erf` in jit/src/math/erf.rs, by mpmath; those of f32 are by weighted.sollya.
 Each line names a constant and lists it from low to high order, then states log2 of the largest error."""
 from fitting import lawson, points, rounded, show, value
 from mpmath import mpf, erf, erfc, sqrt

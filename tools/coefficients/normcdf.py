@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The constants of src/lower/math/normcdf.rs, by mpmath. For a >= 0 that is
+"""The constants of jit/src/math/normcdf.rs, by mpmath. For a >= 0 that is
 
     Phi(-a) = top / (d(a) e^(a^2/2)),   d(a) = top / (Phi(-a) e^(a^2/2)) = a + first - a S(a) / P(a)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The table of 2/pi of src/lower/math/payne_hanek.rs (needs mpmath).
+"""The table of 2/pi of jit/src/math/payne_hanek.rs (needs mpmath).
 
 Entry i holds the 48 bits of weights 2^4 .. 2^-43 of 2^(16*(i + 65) - 1072) * 2/pi, as the bits of
 an f64. An argument whose biased exponent is E needs entry (E >> 4) - 65 and, for the 48 bits after

@@ -4,51 +4,35 @@
 //! a body and its ops one by one still agree.
 
 use kiln_ir::{DType, Flags, Graph, Node, NodeId, Op};
+use kiln_jit::math::Range;
 
-/// Every value is a NaN or lies within; either zero counts as 0.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Range {
-    pub(crate) low: f64,
-    pub(crate) high: f64,
+/// The smallest range of all these values; a NaN among them stands for nothing known.
+fn around(values: impl IntoIterator<Item = f64>) -> Range {
+    let mut range = Range { low: f64::INFINITY, high: f64::NEG_INFINITY };
+    for value in values {
+        if value.is_nan() {
+            return Range::ANY;
+        }
+        range = Range { low: range.low.min(value), high: range.high.max(value) };
+    }
+    range
 }
 
-impl Range {
-    /// Nothing is known.
-    pub(crate) const ANY: Range = Range { low: f64::NEG_INFINITY, high: f64::INFINITY };
-
-    /// Whether every number is within `low..=high`.
-    pub(crate) fn inside(self, low: f64, high: f64) -> bool {
-        low <= self.low && self.high <= high
-    }
-
-    /// The smallest range of all these values; a NaN among them stands for nothing known.
-    fn around(values: impl IntoIterator<Item = f64>) -> Range {
-        let mut range = Range { low: f64::INFINITY, high: f64::NEG_INFINITY };
-        for value in values {
-            if value.is_nan() {
-                return Range::ANY;
-            }
-            range = Range { low: range.low.min(value), high: range.high.max(value) };
-        }
-        range
-    }
-
-    /// Wider by more than any op errs, in steps from float to float of `dtype`: above the largest
-    /// number comes infinity, and below infinity that number. An end keeps its sign, zeros too, for
-    /// no op gets the sign of its result wrong.
-    fn widened(self, dtype: DType) -> Range {
-        // Four ULP, twice that where the value is in the next binade, and what the reference errs.
-        const STEPS: usize = 16;
-        let moved = |end: f64, next: fn(f64) -> f64, next_f32: fn(f32) -> f32| match dtype {
-            DType::F64 => (0..STEPS).fold(end, |end, _| next(end)),
-            _ => f64::from((0..STEPS).fold(end as f32, |end, _| next_f32(end))),
-        };
-        let low = moved(self.low, f64::next_down, f32::next_down);
-        let high = moved(self.high, f64::next_up, f32::next_up);
-        Range {
-            low: if self.low.is_sign_positive() { low.max(0.0) } else { low },
-            high: if self.high.is_sign_negative() { high.min(-0.0) } else { high },
-        }
+/// Wider by more than any op errs, in steps from float to float of `dtype`: above the largest
+/// number comes infinity, and below infinity that number. An end keeps its sign, zeros too, for
+/// no op gets the sign of its result wrong.
+fn widened(range: Range, dtype: DType) -> Range {
+    // Four ULP, twice that where the value is in the next binade, and what the reference errs.
+    const STEPS: usize = 16;
+    let moved = |end: f64, next: fn(f64) -> f64, next_f32: fn(f32) -> f32| match dtype {
+        DType::F64 => (0..STEPS).fold(end, |end, _| next(end)),
+        _ => f64::from((0..STEPS).fold(end as f32, |end, _| next_f32(end))),
+    };
+    let low = moved(range.low, f64::next_down, f32::next_down);
+    let high = moved(range.high, f64::next_up, f32::next_up);
+    Range {
+        low: if range.low.is_sign_positive() { low.max(0.0) } else { low },
+        high: if range.high.is_sign_negative() { high.min(-0.0) } else { high },
     }
 }
 
@@ -61,7 +45,7 @@ pub(crate) fn ranges(body: &Graph) -> Vec<Range> {
             _ if body.dtype(id).is_integer() => Range::ANY,
             Node::Const(bits) => {
                 let value = body.dtype(id).round(f64::from_bits(*bits));
-                Range::around([value])
+                around([value])
             }
             Node::Op(op, args) => {
                 let operands: Vec<Range> = args.iter().map(|arg| ranges[arg.index()]).collect();
@@ -86,7 +70,7 @@ fn of_op(op: Op, dtype: DType, operands: &[Range], one: bool) -> Range {
         Op::Abs => Range { low: x.low.max(-x.high).max(0.0), high: x.high.max(-x.low) },
         Op::Add | Op::Sub => {
             let (least, most) = if op == Op::Add { (y.low, y.high) } else { (y.high, y.low) };
-            Range::around([[x.low, least], [x.high, most]].map(|ends| op.eval(dtype, &ends)))
+            around([[x.low, least], [x.high, most]].map(|ends| op.eval(dtype, &ends)))
         }
         Op::Mul => {
             let corners = [[x.low, y.low], [x.low, y.high], [x.high, y.low], [x.high, y.high]];
@@ -95,7 +79,7 @@ fn of_op(op: Op, dtype: DType, operands: &[Range], one: bool) -> Range {
                 true => 0.0,
                 false => op.eval(dtype, &ends),
             };
-            let range = Range::around(corners.map(product));
+            let range = around(corners.map(product));
             // No square is negative.
             Range { low: if one { range.low.max(0.0) } else { range.low }, ..range }
         }
@@ -116,7 +100,7 @@ fn of_op(op: Op, dtype: DType, operands: &[Range], one: bool) -> Range {
             let (low, high) = op.info().range;
             let end = |value: f64, instead: f64| if value.is_nan() { instead } else { value };
             let range = Range { low: end(ends[0], low), high: end(ends[1], high) };
-            if op.max_ulp(dtype) > 0.5 { range.widened(dtype) } else { range }
+            if op.max_ulp(dtype) > 0.5 { widened(range, dtype) } else { range }
         }
         _ => Range::ANY,
     };

@@ -1,9 +1,10 @@
 //! Values that programs compute lie within their ranges, and what ranges leave out changes no bit.
 
-use super::{Range, of_op, ranges};
+use super::{of_op, ranges};
 use crate::lower::{Tier, bits_of, compute, lower, lower_op, op_program_in, storage, value_of};
-use crate::vir::{Builder, interp};
 use kiln_ir::{DType, Graph, Input, Node, NodeId, Op, Typing};
+use kiln_jit::math::Range;
+use kiln_jit::vir::{Builder, interp};
 
 #[test]
 fn results_lie_within() {

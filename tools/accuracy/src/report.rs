@@ -8,7 +8,7 @@ use crate::scan::mix;
 use crate::speed::aim;
 use kiln::DType;
 use kiln::ir::Flags;
-use kiln::lower::Tier;
+use kiln::lower::{Tier, max_ulp};
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ pub(crate) fn faults(function: &Function, dtype: DType, program: &Program) -> Ve
         // What other modes share is held to the bound of the default.
         let only_fast = program.modes.iter().all(|mode| mode == "fast");
         let tier = if only_fast { Tier::Fast } else { Tier::Default };
-        let bound = tier.max_ulp(op, dtype);
+        let bound = max_ulp(tier, op, dtype);
         if ceil(tally.worst().ulp) > bound + 1e-9 {
             faults.push(format!("the op table says {bound}"));
         }

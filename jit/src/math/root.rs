@@ -6,7 +6,7 @@ use crate::vir::{Builder, Value};
 /// `1 / sqrt(x)`, 1.5 ULP: two correct roundings. Infinity of the sign of a zero, NaN below.
 ///
 /// Hardware estimates differ between makers, so they cannot give the same bits everywhere.
-pub(crate) fn rsqrt(b: &mut Builder, x: Value) -> Value {
+pub fn rsqrt(b: &mut Builder, x: Value) -> Value {
     let one = b.float(b.ty(x), 1.0);
     let root = b.sqrt(x);
     b.div(one, root)
@@ -17,7 +17,7 @@ pub(crate) fn rsqrt(b: &mut Builder, x: Value) -> Value {
 /// An estimate of `x^(-1/3)` by arithmetic on the exponent and leading bits (10% off in the cube),
 /// sharpened by a series in `e = 1 - x y^3`, makes `c = x y^2`; then one Newton step from the
 /// exact residual `x - c^3`.
-pub(crate) fn cbrt(b: &mut Builder, x: Value) -> Value {
+pub fn cbrt(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (one, third) = (b.float(ty, 1.0), b.float(ty, 1.0 / 3.0));
     let magnitude = b.abs(x);
@@ -83,7 +83,7 @@ fn inverse_cbrt_estimate(b: &mut Builder, a: Value) -> Value {
 
 /// hypot, 0.94 ULP measured in f32, 0.93 in f64: the root of the sum of squares of operands scaled by the exponent
 /// of the larger. Infinite where either is, NaN or not.
-pub(crate) fn hypot(b: &mut Builder, x: Value, y: Value) -> Value {
+pub fn hypot(b: &mut Builder, x: Value, y: Value) -> Value {
     let ty = b.ty(x);
     let int = ty.int();
     let (ax, ay) = (b.abs(x), b.abs(y));

@@ -5,86 +5,65 @@
 
 use super::basic;
 use super::half::before_f16;
-use crate::vir::{Builder, Type, Value};
-use kiln_ir::DType;
+use super::integer::wrapped;
+use crate::vir::{Builder, Storage, Type, Value};
 
 const MAGIC: f64 = 1.5 * (1u64 << 52) as f64;
 /// The same for bytes, which have no sign.
 const BYTE_CARRIER: f32 = (1u32 << 23) as f32;
 
-/// The lane type that integers of type `dtype` are held in.
-fn lane(dtype: DType) -> Type {
-    if dtype == DType::I64 { Type::I64 } else { Type::I32 }
-}
-
-/// The smaller integer.
-pub(super) fn min(b: &mut Builder, x: Value, y: Value) -> Value {
-    let less = b.lt(x, y);
-    b.select(less, x, y)
-}
-
-/// The larger integer.
-pub(super) fn max(b: &mut Builder, x: Value, y: Value) -> Value {
-    let less = b.lt(x, y);
-    b.select(less, y, x)
-}
-
 /// `x` of type `from` as an integer of type `to`: a float is cut toward zero and saturates, NaN giving
 /// 0; an integer wraps around.
-pub(crate) fn to_integer(b: &mut Builder, x: Value, from: DType, to: DType) -> Value {
+pub fn to_integer(b: &mut Builder, x: Value, from: Storage, to: Storage) -> Value {
     match (from, b.ty(x)) {
-        (DType::Bool, _) => {
-            let mask = b.resize_mask(x, lane(to));
-            let (zero, one) = (b.int(lane(to), 0), b.int(lane(to), 1));
+        (Storage::Bool, _) => {
+            let mask = b.resize_mask(x, to.lane());
+            let (zero, one) = (b.int(to.lane(), 0), b.int(to.lane(), 1));
             b.select(mask, one, zero)
         }
         (_, Type::I32 | Type::I64) => between_integers(b, x, to),
-        (_, Type::F32) if to == DType::U8 => {
+        (_, Type::F32) if to == Storage::U8 => {
             let whole = within(b, x, to);
             u8_of_whole_f32(b, whole)
         }
-        (_, Type::F32) if to == DType::I32 => i32_of_f32(b, x),
+        (_, Type::F32) if to == Storage::I32 => i32_of_f32(b, x),
         (_, Type::F32) => {
             let wide = b.promote(x);
             i64_of_f64(b, wide)
         }
-        _ if to == DType::I64 => i64_of_f64(b, x),
+        _ if to == Storage::I64 => i64_of_f64(b, x),
         _ => narrow_of_f64(b, x, to),
     }
 }
 
 /// Narrower integers keep the lower bits.
-fn between_integers(b: &mut Builder, x: Value, to: DType) -> Value {
-    let x = b.resize_int(x, lane(to));
-    if to != DType::U8 {
-        return x;
-    }
-    let byte = b.int(Type::I32, 0xff);
-    b.and(x, byte)
+fn between_integers(b: &mut Builder, x: Value, to: Storage) -> Value {
+    let x = b.resize_int(x, to.lane());
+    wrapped(b, x, to)
 }
 
 /// `x` of type `from` as the float type `to`, rounded once, to nearest even.
-pub(crate) fn to_float(b: &mut Builder, x: Value, from: DType, to: Type) -> Value {
+pub fn to_float(b: &mut Builder, x: Value, from: Storage, to: Type) -> Value {
     match (from, to) {
         _ if !from.is_integer() => basic::to_float(b, x, to),
-        (DType::U8, Type::F32) => f32_of_u8(b, x),
-        (DType::I64, Type::F32) => {
+        (Storage::U8, Type::F32) => f32_of_u8(b, x),
+        (Storage::I64, Type::F32) => {
             let x = rounding_alike(b, x);
             let float = approximate_f64(b, x);
             b.demote(float)
         }
-        (DType::I64, _) => approximate_f64(b, x),
+        (Storage::I64, _) => approximate_f64(b, x),
         (_, Type::F32) => f32_of_i32(b, x),
         _ => f64_of_i32(b, x),
     }
 }
 
 /// `x` of type `from` as an `f32` that rounds to `f16` and `bf16` as `x` does.
-pub(crate) fn before_half(b: &mut Builder, x: Value, from: DType) -> Value {
+pub fn before_half(b: &mut Builder, x: Value, from: Storage) -> Value {
     match from {
         _ if !from.is_integer() => before_f16(b, x),
-        DType::U8 => f32_of_u8(b, x),
-        DType::I64 => {
+        Storage::U8 => f32_of_u8(b, x),
+        Storage::I64 => {
             let x = rounding_alike(b, x);
             let float = approximate_f64(b, x);
             before_f16(b, float)
@@ -97,7 +76,7 @@ pub(crate) fn before_half(b: &mut Builder, x: Value, from: DType) -> Value {
 }
 
 /// Whether `x` is not zero; true for NaN.
-pub(crate) fn to_bool(b: &mut Builder, x: Value) -> Value {
+pub fn to_bool(b: &mut Builder, x: Value) -> Value {
     if !b.ty(x).is_int() {
         return basic::to_bool(b, x);
     }
@@ -254,11 +233,14 @@ fn saturated(b: &mut Builder, x: Value, result: Value, bound: f64, least: i64, m
     b.select(ordered, result, zero)
 }
 
-/// `x` within the range of `to`, 0 for NaN; for types narrower than the mantissa of `x`.
-fn within(b: &mut Builder, x: Value, to: DType) -> Value {
+/// `x` within the range of `to`, 0 for NaN: `u8`, or `i32` if `x` is an `f64`, whose mantissa is wider.
+fn within(b: &mut Builder, x: Value, to: Storage) -> Value {
     let ty = b.ty(x);
-    let (least, most) = to.integer_range().expect("it is an integer type");
-    let (least, most) = (b.float(ty, least as f64), b.float(ty, most as f64));
+    let (least, most) = match to {
+        Storage::U8 => (0.0, f64::from(u8::MAX)),
+        _ => (f64::from(i32::MIN), f64::from(i32::MAX)),
+    };
+    let (least, most) = (b.float(ty, least), b.float(ty, most));
     let zero = b.float(ty, 0.0);
     let ordered = b.eq(x, x);
     let x = b.select(ordered, x, zero);
@@ -268,7 +250,7 @@ fn within(b: &mut Builder, x: Value, to: DType) -> Value {
 }
 
 /// `u8` or `i32` lanes of `f64`.
-fn narrow_of_f64(b: &mut Builder, x: Value, to: DType) -> Value {
+fn narrow_of_f64(b: &mut Builder, x: Value, to: Storage) -> Value {
     let whole = within(b, x, to);
     let bits = from_f64(b, whole);
     b.resize_int(bits, Type::I32)

@@ -1,8 +1,8 @@
 //! Executable memory: written first, executable after, never both; freed on drop.
 //!
-//! Small code shares pages with other code ([`slab`](super::slab), on Linux). Else `memmap2` does what
-//! `cranelift-jit` would do with it (map, copy, protect), but unmaps on drop where `JITModule` leaks,
-//! and needs no symbol table: kernels call nothing and have no relocations.
+//! Small code shares pages with other code ([`slab`](super::slab), on Linux). Other code has a mapping
+//! of its own, made by `memmap2`. Kernels call nothing and have no relocations, so this is all of
+//! linking; `DESIGN.md` has what `cranelift-jit` would cost instead.
 
 use super::Routine;
 #[cfg(target_os = "linux")]

@@ -11,7 +11,7 @@ use crate::vir::{Builder, Value};
 /// fma leaves of `x` has the sign that it must not have, whatever its own rounding. NumPy's special
 /// cases: NaN for infinite `x`, an infinity over 0, -1 for what is finite over an infinity of the
 /// other sign.
-pub(crate) fn floordiv(b: &mut Builder, x: Value, y: Value) -> Value {
+pub fn floordiv(b: &mut Builder, x: Value, y: Value) -> Value {
     let ty = b.ty(x);
     let quotient = b.div(x, y);
     let whole = b.floor(quotient);
@@ -40,7 +40,7 @@ pub(crate) fn floordiv(b: &mut Builder, x: Value, y: Value) -> Value {
 
 /// The remainder of [`floordiv`], with the sign of `y`, a zero too: that of [`rem`], or `y` more, which
 /// rounds once.
-pub(crate) fn modulo(b: &mut Builder, x: Value, y: Value) -> Value {
+pub fn modulo(b: &mut Builder, x: Value, y: Value) -> Value {
     let ty = b.ty(x);
     let rest = rem(b, x, y);
     let misses = has_other_sign(b, rest, y);

@@ -5,8 +5,7 @@
 //! nothing cancels next to it. Coefficients: `tools/coefficients/minimax.sollya`.
 
 use super::bits::{exponent_bias, with_sign_of};
-use super::{by_type, horner};
-use crate::lower::range::Range;
+use super::{Range, by_type, horner};
 use crate::vir::{Builder, Type, Value};
 use std::f64::consts::{LN_2, LOG2_E, LOG10_E};
 
@@ -83,7 +82,7 @@ const LOG1P_64: &[f64] = &[
 ];
 
 /// The natural logarithm. Error 0.92 ULP (f32), 0.83 (f64).
-pub(crate) fn log(b: &mut Builder, x: Value, within: Range) -> Value {
+pub fn log(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
     let (least, most) = by_type(
         ty,
@@ -104,14 +103,14 @@ pub(crate) fn log(b: &mut Builder, x: Value, within: Range) -> Value {
 }
 
 /// The logarithm to base 2. Error 0.96 ULP (f32), 0.91 (f64); exact for powers of two.
-pub(crate) fn log2(b: &mut Builder, x: Value) -> Value {
+pub fn log2(b: &mut Builder, x: Value) -> Value {
     let (k, f) = split(b, x);
     let mantissa = log_of_mantissa_times(b, f, LOG2_E, 2.035_527_374_093_103_3e-17, LOG2_32, None);
     b.add(k, mantissa)
 }
 
 /// The logarithm to base 10. Error 0.93 ULP (f32), 0.85 (f64).
-pub(crate) fn log10(b: &mut Builder, x: Value) -> Value {
+pub fn log10(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (k, f) = split(b, x);
     // log10 2 as a sum of two floats, both positive: an infinite `k` must not make a NaN of them.
@@ -157,7 +156,7 @@ fn log_of_mantissa_times(
 }
 
 /// `log(1 + x)`. Error 0.93 ULP (f32), 0.91 (f64), next to 0 too; -0 stays -0.
-pub(crate) fn log1p(b: &mut Builder, x: Value, within: Range) -> Value {
+pub fn log1p(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
     let coefficients = by_type(ty, LOG1P_32, LOG1P_64);
     let result = if within.inside(0.0, 1.01) {

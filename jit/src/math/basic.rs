@@ -3,14 +3,14 @@
 use crate::vir::{Builder, Type, Value};
 
 /// `1 / x`, correctly rounded.
-pub(crate) fn recip(b: &mut Builder, x: Value) -> Value {
+pub fn recip(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let one = b.float(ty, 1.0);
     b.div(one, x)
 }
 
 /// -1, 1, or the zero or NaN given: only ordered non-zero lanes take the signed one.
-pub(crate) fn sign(b: &mut Builder, x: Value) -> Value {
+pub fn sign(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (zero, one) = (b.float(ty, 0.0), b.float(ty, 1.0));
     let signed_one = b.copysign(one, x);
@@ -24,7 +24,7 @@ pub(crate) fn sign(b: &mut Builder, x: Value) -> Value {
 /// The primitive gives its second operand on NaN and on equal zeros, so both orders together see
 /// every case, and `or` of their bits keeps the minus of a zero and the NaN of either. Next to a
 /// constant one primitive is enough: with `x` second, NaN and the right zero come out.
-pub(crate) fn minimum(b: &mut Builder, x: Value, y: Value) -> Value {
+pub fn minimum(b: &mut Builder, x: Value, y: Value) -> Value {
     for (variable, bound) in [(x, y), (y, x)] {
         if b.constant(bound).is_some_and(|c| !c.is_nan() && (c != 0.0 || c.is_sign_positive())) {
             return b.min(bound, variable);
@@ -40,7 +40,7 @@ pub(crate) fn minimum(b: &mut Builder, x: Value, y: Value) -> Value {
 
 /// IEEE 754 `maximum`: NaN if either is, -0 below +0. The mirror image of [`minimum`], but `and`
 /// of the bits, which keeps the plus of a zero, would lose a NaN, so NaN is put back.
-pub(crate) fn maximum(b: &mut Builder, x: Value, y: Value) -> Value {
+pub fn maximum(b: &mut Builder, x: Value, y: Value) -> Value {
     for (variable, bound) in [(x, y), (y, x)] {
         let Some(c) = b.constant(bound).filter(|c| !c.is_nan()) else { continue };
         let larger = b.max(bound, variable);
@@ -85,7 +85,7 @@ pub(crate) fn to_bool(b: &mut Builder, x: Value) -> Value {
 }
 
 /// Whether `x` is NaN, which an integer never is.
-pub(crate) fn is_nan(b: &mut Builder, x: Value) -> Value {
+pub fn is_nan(b: &mut Builder, x: Value) -> Value {
     if b.ty(x).is_int() {
         return b.mask(Type::M32, false);
     }
@@ -94,12 +94,12 @@ pub(crate) fn is_nan(b: &mut Builder, x: Value) -> Value {
 }
 
 /// Whether `x` is an infinity, which an integer never is.
-pub(crate) fn is_infinite(b: &mut Builder, x: Value) -> Value {
+pub fn is_infinite(b: &mut Builder, x: Value) -> Value {
     compared_to_infinity(b, x, false, Builder::eq)
 }
 
 /// Whether `x` is neither NaN nor infinite, as an integer always is.
-pub(crate) fn is_finite(b: &mut Builder, x: Value) -> Value {
+pub fn is_finite(b: &mut Builder, x: Value) -> Value {
     compared_to_infinity(b, x, true, Builder::lt)
 }
 

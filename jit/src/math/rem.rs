@@ -7,7 +7,7 @@ use crate::vir::{Builder, Type, Value};
 ///
 /// Where the quotient has no more digits than a float, its integer part is off by one at most and
 /// the fma is exact; larger quotients are reduced piece by piece in a cold region.
-pub(crate) fn rem(b: &mut Builder, x: Value, y: Value) -> Value {
+pub fn rem(b: &mut Builder, x: Value, y: Value) -> Value {
     let ty = b.ty(x);
     let (a, d) = (b.abs(x), b.abs(y));
     let quotient = b.div(a, d);

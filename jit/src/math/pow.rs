@@ -14,7 +14,7 @@ use std::f64::consts::{LN_2, SQRT_2};
 /// double words.
 ///
 /// Next to a constant exponent the special cases that it rules out are left out.
-pub(crate) fn pow(b: &mut Builder, x: Value, y: Value) -> Value {
+pub fn pow(b: &mut Builder, x: Value, y: Value) -> Value {
     let ty = b.ty(x);
     let known = b.constant(y);
     let one = b.float(ty, 1.0);

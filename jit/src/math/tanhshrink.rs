@@ -43,7 +43,7 @@ const THIRD_REST: (f64, f64) = (-9.934_107_462_565_104e-9, 1.850_371_707_708_594
 ///
 /// `(a - 1) + 2 / (e^(2a) + 1)` of the magnitude `a`, of which neither term is large where the sum
 /// is small; below, a polynomial after `a^3 / 3`, of which nothing is lost before the last sum.
-pub(crate) fn tanhshrink(b: &mut Builder, x: Value) -> Value {
+pub fn tanhshrink(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (sign, a) = split_sign(b, x);
     // Beyond, the quotient vanishes in the sum.

@@ -149,6 +149,11 @@ impl Storage {
         self.size() * 8 == self.lane().bits() as usize
     }
 
+    /// Whether elements are integers, with or without a sign.
+    pub fn is_integer(self) -> bool {
+        matches!(self, Storage::U8 | Storage::I32 | Storage::I64)
+    }
+
     /// The lane type that a load gives and a store takes.
     pub fn lane(self) -> Type {
         match self {

@@ -11,7 +11,7 @@ use crate::vir::{Builder, Value};
 ///
 /// `log(1 + a + a^2 / (1 + sqrt(a^2 + 1)))` of the magnitude `a`, `log(2 a)` where 1 is lost
 /// against `a` (and before its square overflows).
-pub(crate) fn asinh(b: &mut Builder, x: Value) -> Value {
+pub fn asinh(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (sign, a) = split_sign(b, x);
     let one = b.float(ty, 1.0);
@@ -27,7 +27,7 @@ pub(crate) fn asinh(b: &mut Builder, x: Value) -> Value {
 /// The inverse hyperbolic cosine. Error 1.17 ULP (f32), 1.17 (f64); NaN below 1.
 ///
 /// With `t = x - 1` it is `log(1 + t + sqrt(t^2 + 2 t))`, `log(2 x)` for large `x`.
-pub(crate) fn acosh(b: &mut Builder, x: Value) -> Value {
+pub fn acosh(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let minus_one = b.float(ty, -1.0);
     let t = b.add(x, minus_one);
@@ -71,7 +71,7 @@ fn log1p_or_log_of_double(
 /// Error 0.96 ULP (f32), 0.91 (f64); exactly odd, NaN outside [-1, 1].
 ///
 /// What the quotient lost to the roundings of `1 - a` and of itself goes into the logarithm.
-pub(crate) fn atanh(b: &mut Builder, x: Value) -> Value {
+pub fn atanh(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (sign, a) = split_sign(b, x);
     let (one, half) = (b.float(ty, 1.0), b.float(ty, 0.5));

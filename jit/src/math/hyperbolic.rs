@@ -4,9 +4,7 @@
 
 use super::bits::{clamp, exponent_bias, or_sign, power_of_two, split_sign};
 use super::exp::{exp_slope, reduce, reduce_roughly};
-use super::{by_type, horner};
-use crate::lower::Tier;
-use crate::lower::range::Range;
+use super::{Range, Tier, by_type, horner};
 use crate::vir::{Builder, Type, Value};
 
 /// `tanh x = x + x^3 P(x^2)` for `|x| <= 0.885`; log2 of the relative error is -26.2.
@@ -45,7 +43,7 @@ const SINH_64: &[f64] = &[
 ///
 /// `e^a / 2 - 1 / (2 e^a)` of the magnitude `a`; a polynomial below 1. In the fast tier, in f32, one
 /// formula for both: error 3.21 ULP.
-pub(crate) fn sinh(b: &mut Builder, tier: Tier, x: Value) -> Value {
+pub fn sinh(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let ty = b.ty(x);
     let (sign, a) = split_sign(b, x);
     if (tier, ty) == (Tier::Fast, Type::F32) {
@@ -81,7 +79,7 @@ fn sinh_of_expm1(b: &mut Builder, a: Value) -> Value {
 }
 
 /// The hyperbolic cosine, `e^a / 2 + 1 / (2 e^a)`. Error 1.13 ULP (f32), 1.14 (f64).
-pub(crate) fn cosh(b: &mut Builder, x: Value) -> Value {
+pub fn cosh(b: &mut Builder, x: Value) -> Value {
     let a = b.abs(x);
     exp_sum(b, a, 1.0)
 }
@@ -111,7 +109,7 @@ fn exp_sum(b: &mut Builder, a: Value, sign: f64) -> Value {
 /// `1 - 2 / (e^(2a) + 1)` of the magnitude `a`, whose relative error shrinks as `a` grows (hence
 /// one piece of ln 2 is enough); a polynomial where the difference would cancel. In the fast tier, in
 /// f32, `d / (d + 2)` with `d = e^(2a) - 1` is both: error 3.44 ULP.
-pub(crate) fn tanh(b: &mut Builder, tier: Tier, x: Value) -> Value {
+pub fn tanh(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let ty = b.ty(x);
     let (sign, a) = split_sign(b, x);
     // Everything above rounds to 1.
@@ -149,7 +147,7 @@ pub(crate) fn tanh(b: &mut Builder, tier: Tier, x: Value) -> Value {
 /// much smaller than 1 round. The fast tier leaves that out: error 2.0 ULP for 14 operations and a
 /// division in place of 20 and one, `x * sigmoid(x)` at 0.125 in place of 0.181 ns per element
 /// (AVX-512).
-pub(crate) fn sigmoid(b: &mut Builder, tier: Tier, x: Value, within: Range) -> Value {
+pub fn sigmoid(b: &mut Builder, tier: Tier, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
     // Above, everything rounds to 1; below, to 0.
     let (least, most) = by_type(ty, (-104.0, 18.0), (-746.0, 38.0));

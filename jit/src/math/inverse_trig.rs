@@ -4,15 +4,14 @@
 
 use super::bits::flip_sign;
 use super::double_word::fast_two_sum;
-use super::{by_type, horner};
-use crate::lower::Tier;
+use super::{Tier, by_type, horner};
 use crate::vir::{Builder, Type, Value};
 use std::f64::consts::{FRAC_PI_2, PI};
 
 /// asin, 0.72 and 0.64 ULP: a polynomial up to 1/2, `π/2 - 2 asin(sqrt((1 - |x|) / 2))` above.
 /// NaN beyond ±1, the zero given for zeros. In the fast tier, in f32, what roundings lose is not kept:
 /// 2.35 ULP.
-pub(crate) fn asin(b: &mut Builder, tier: Tier, x: Value) -> Value {
+pub fn asin(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let ty = b.ty(x);
     let folded = Folded::new(b, x);
     let minus_two = b.float(ty, -2.0);
@@ -40,7 +39,7 @@ pub(crate) fn asin(b: &mut Builder, tier: Tier, x: Value) -> Value {
 
 /// acos, 1.15 and 1.06 ULP: the same polynomial, from `2 asin(sqrt((1 - x) / 2))` where `x` is
 /// above 1/2, `π/2 - asin(x)` between, and π less the former below -1/2. NaN beyond ±1.
-pub(crate) fn acos(b: &mut Builder, x: Value) -> Value {
+pub fn acos(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let int = ty.int();
     let folded = Folded::new(b, x);
@@ -98,7 +97,7 @@ impl Folded {
 /// atan, 1.19 and 1.07 ULP: a polynomial up to 1, `π/2 - atan(1/|x|)` above. The zero given
 /// for zeros, ±π/2 for infinities. In the fast tier, in f32, a shorter polynomial and plain sums: 3.23
 /// ULP.
-pub(crate) fn atan(b: &mut Builder, tier: Tier, x: Value) -> Value {
+pub fn atan(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let ty = b.ty(x);
     let (zero, one, minus_one) = (b.float(ty, 0.0), b.float(ty, 1.0), b.float(ty, -1.0));
     let half_pi = b.float(ty, FRAC_PI_2);
@@ -121,7 +120,7 @@ pub(crate) fn atan(b: &mut Builder, tier: Tier, x: Value) -> Value {
 
 /// The angle of the point (x, y), 1.50 and 1.41 ULP, special cases as IEEE 754: atan of the
 /// smaller magnitude over the larger, added to the multiple of π/2 that the point is near.
-pub(crate) fn atan2(b: &mut Builder, y: Value, x: Value) -> Value {
+pub fn atan2(b: &mut Builder, y: Value, x: Value) -> Value {
     let ty = b.ty(x);
     let int = ty.int();
     let (ax, ay) = (b.abs(x), b.abs(y));

@@ -6,8 +6,7 @@
 //! alone turns `k` into the exponent of a float. Coefficients: `tools/coefficients/minimax.sollya`.
 
 use super::bits::{clamp, exponent_bias, exponent_bits, magic, power_of_two};
-use super::{by_type, horner};
-use crate::lower::range::Range;
+use super::{Range, by_type, horner};
 use crate::vir::{Builder, Value};
 
 /// `e^r = 1 + r + r^2 P(r)`; log2 of the relative error is -28.2.
@@ -64,7 +63,7 @@ const EXPM1_64: &[f64] = &[
 /// Clamping turns infinities into the overflow and underflow that they should be. The power of two
 /// is applied as two factors because it may lie outside the exponent range where the result does
 /// not, and because a subnormal result must round only once.
-pub(crate) fn exp(b: &mut Builder, x: Value, within: Range) -> Value {
+pub fn exp(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
     let (least, most) = by_type(ty, (-104.0, 89.0), (-746.0, 710.0));
     let x = clamp(b, x, within, least, most);
@@ -92,7 +91,7 @@ pub(crate) fn exp(b: &mut Builder, x: Value, within: Range) -> Value {
 }
 
 /// `2^x`. Error 0.87 ULP (f32), 0.87 (f64); exact for integers.
-pub(crate) fn exp2(b: &mut Builder, x: Value, within: Range) -> Value {
+pub fn exp2(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
     let (least, most) = by_type(ty, (-151.0, 129.0), (-1076.0, 1025.0));
     let x = clamp(b, x, within, least, most);
@@ -116,7 +115,7 @@ pub(crate) fn exp2_parts(b: &mut Builder, x: Value, bias: f64) -> (Value, Value)
 ///
 /// `k = round(x log2 10)` and `r = x - k log10 2`, the logarithm as a sum of two floats; then
 /// `e^(r ln 10)`, whose argument is at most `ln 2 / 2` and so adds half of its own rounding.
-pub(crate) fn exp10(b: &mut Builder, x: Value, within: Range) -> Value {
+pub fn exp10(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
     let (least, most) = by_type(ty, (-46.0, 39.0), (-324.0, 309.0));
     let x = clamp(b, x, within, least, most);
@@ -140,7 +139,7 @@ pub(crate) fn exp10(b: &mut Builder, x: Value, within: Range) -> Value {
 /// `2^k (e^r - 1) + (2^k - 1)`, at half scale since `2^k` may overflow where the result does not;
 /// -1 below the clamp. Where the square vanishes, `x` itself: the sums lose the sign of -0, and half
 /// of a subnormal is rounded.
-pub(crate) fn expm1(b: &mut Builder, x: Value, within: Range) -> Value {
+pub fn expm1(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
     let (least, most) = by_type(ty, (-18.0, 89.0), (-38.0, 710.0));
     let clamped = clamp(b, x, within, least, most);

@@ -4,8 +4,7 @@
 use super::bits::{exponent_bias, magic, or_sign, power_of_two, split_sign};
 use super::double_word::{fast_two_sum, two_prod};
 use super::exp::exp_slope;
-use super::{by_type, horner};
-use crate::lower::Tier;
+use super::{Tier, by_type, horner};
 use crate::vir::{Builder, Type, Value};
 use std::f64::consts::{LN_2, LOG2_E};
 
@@ -158,7 +157,7 @@ const LN2_LOW_64: f64 = 1.6465949582897082e-12;
 /// In the fast tier, in f32, one polynomial does for both, `v = 1 - erfc^(1/4)`, of which two
 /// steps `v => 1 - (1 - v)^2 = 2 v - v^2` make erf: nothing cancels where `v` is small, and errors of
 /// a `v` near 1 vanish. It begins as `2 v`, for a quarter of the least number is 0. Error 3.74 ULP.
-pub(crate) fn erf(b: &mut Builder, tier: Tier, x: Value) -> Value {
+pub fn erf(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let ty = b.ty(x);
     let (sign, a) = split_sign(b, x);
     // Everything above rounds to 1.
@@ -200,7 +199,7 @@ pub(crate) fn erf(b: &mut Builder, tier: Tier, x: Value) -> Value {
 /// For the magnitude `a` it is `e^(-a^2) t P(t)` with `t = 1 / (a + c)`, which maps all that does
 /// not round to zero to a short interval; `2 -` that for negative `x`. What `a^2`, `t` and the last
 /// sums lose to rounding is kept: `a^2` rounded would cost `a^2` ULP.
-pub(crate) fn erfc(b: &mut Builder, x: Value) -> Value {
+pub fn erfc(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (sign, a) = split_sign(b, x);
     let most = b.float(ty, by_type(ty, 10.1, 27.3));

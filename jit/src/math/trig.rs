@@ -8,14 +8,13 @@
 use super::bits::{flip_sign, magic};
 use super::double_word::fast_two_sum;
 use super::payne_hanek::payne_hanek;
-use super::{by_type, horner};
-use crate::lower::Tier;
+use super::{Tier, by_type, horner};
 use crate::vir::{Builder, Type, Value};
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, PI};
 
 /// sin, 0.89 and 0.85 ULP, fast 1.74. NaN for infinities, the zero given for zeros, never beyond
 /// ±1.
-pub(crate) fn sin(b: &mut Builder, tier: Tier, x: Value) -> Value {
+pub fn sin(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let a = b.abs(x);
     if (tier, b.ty(x)) == (Tier::Fast, Type::F32) {
         return sin_by_half_turns(b, a, 0.0, Some(x));
@@ -31,7 +30,7 @@ pub(crate) fn sin(b: &mut Builder, tier: Tier, x: Value) -> Value {
 }
 
 /// cos, 0.89 and 0.89 ULP, fast 1.78. NaN for infinities, 1 for zeros, never beyond ±1.
-pub(crate) fn cos(b: &mut Builder, tier: Tier, x: Value) -> Value {
+pub fn cos(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let a = b.abs(x);
     if (tier, b.ty(x)) == (Tier::Fast, Type::F32) {
         return sin_by_half_turns(b, a, 0.5, None);
@@ -48,7 +47,7 @@ pub(crate) fn cos(b: &mut Builder, tier: Tier, x: Value) -> Value {
 /// tan, 1.17 and 1.05 ULP: the quotient of sine and cosine, each with its rounding error, so that
 /// one division is corrected for all of them. The fast one, 3.54 ULP, is the plain quotient. NaN for
 /// infinities, the zero given for zeros.
-pub(crate) fn tan(b: &mut Builder, tier: Tier, x: Value) -> Value {
+pub fn tan(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let ty = b.ty(x);
     let a = b.abs(x);
     if (tier, ty) == (Tier::Fast, Type::F32) {

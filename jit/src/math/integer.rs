@@ -4,67 +4,47 @@
 //! shifts by constants, and quotients of those of floats.
 
 use super::integer_casts::{
-    approximate_f64, f32_of_u8, f64_of_i32, from_f64, i64_of_whole_f64, low_bits_of_f64, max, min,
+    approximate_f64, f32_of_u8, f64_of_i32, from_f64, i64_of_whole_f64, low_bits_of_f64,
     u8_of_whole_f32,
 };
-use crate::vir::{Builder, Type, Value};
-use kiln_ir::{DType, Op};
+use crate::vir::{Builder, Storage, Type, Value};
 
-/// An op that gives an integer for operands of integer type `dtype`.
-///
-/// # Panics
-///
-/// If the op gives none: the op table says which do.
-pub(crate) fn integer_op(b: &mut Builder, op: Op, dtype: DType, operands: &[Value]) -> Value {
-    let x = operands[0];
-    let y = operands.get(1).copied().unwrap_or(x);
-    let result = match op {
-        Op::Neg => negated(b, x),
-        Op::Add => b.add(x, y),
-        Op::Sub => b.sub(x, y),
-        Op::Mul => b.mul(x, y),
-        Op::Not => b.not(x),
-        Op::Shl => shift(b, x, y, dtype, Builder::shl),
-        // These stay within the range of `u8`.
-        Op::And => return b.and(x, y),
-        Op::Or => return b.or(x, y),
-        Op::Xor => return b.xor(x, y),
-        Op::Shr => return shift(b, x, y, dtype, Builder::sar),
-        Op::Min => return min(b, x, y),
-        Op::Max => return max(b, x, y),
-        Op::Clamp => {
-            let raised = max(b, x, y);
-            return min(b, raised, operands[2]);
-        }
-        Op::Abs if dtype == DType::U8 => return x,
-        Op::Abs => return magnitude(b, x),
-        Op::Sign => return sign(b, x),
-        Op::Div => return divide(b, x, y, dtype).0,
-        Op::Rem => return divide(b, x, y, dtype).1,
-        Op::FloorDiv => return divide_down(b, x, y, dtype).0,
-        Op::Modulo => return divide_down(b, x, y, dtype).1,
-        _ => panic!("{} gives no integer", op.name()),
-    };
-    if dtype != DType::U8 {
-        return result;
+/// Keeps the lowest bits of a lane, as many as an element has: `u8` wraps around.
+pub fn wrapped(b: &mut Builder, x: Value, storage: Storage) -> Value {
+    if storage != Storage::U8 {
+        return x;
     }
     let byte = b.int(Type::I32, 0xff);
-    b.and(result, byte)
+    b.and(x, byte)
 }
 
-fn negated(b: &mut Builder, x: Value) -> Value {
+/// `-x`; the lowest bits of it for `u8`, see [`wrapped`].
+pub fn negated(b: &mut Builder, x: Value) -> Value {
     let zero = b.int(b.ty(x), 0);
     b.sub(zero, x)
 }
 
 /// The magnitude; that of the least integer wraps around to itself.
-fn magnitude(b: &mut Builder, x: Value) -> Value {
+pub fn magnitude(b: &mut Builder, x: Value) -> Value {
     let zero = b.int(b.ty(x), 0);
     let (negative, minus) = (b.lt(x, zero), b.sub(zero, x));
     b.select(negative, minus, x)
 }
 
-fn sign(b: &mut Builder, x: Value) -> Value {
+/// The smaller integer.
+pub fn min(b: &mut Builder, x: Value, y: Value) -> Value {
+    let less = b.lt(x, y);
+    b.select(less, x, y)
+}
+
+/// The larger integer.
+pub fn max(b: &mut Builder, x: Value, y: Value) -> Value {
+    let less = b.lt(x, y);
+    b.select(less, y, x)
+}
+
+/// -1, 0 or 1.
+pub fn sign(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let [zero, one, minus_one] = [0, 1, -1].map(|value| b.int(ty, value));
     let (negative, positive) = (b.lt(x, zero), b.lt(zero, x));
@@ -72,16 +52,26 @@ fn sign(b: &mut Builder, x: Value) -> Value {
     b.select(negative, minus_one, positive)
 }
 
-/// `x` shifted by `y` modulo the width of `dtype`: by a constant, or by each power of two where the
+/// `x` shifted left by `y` modulo the width of `storage`; see [`wrapped`] for `u8`.
+pub fn shift_left(b: &mut Builder, x: Value, y: Value, storage: Storage) -> Value {
+    shift(b, x, y, storage, Builder::shl)
+}
+
+/// `x` shifted right by `y` modulo the width of `storage`; the sign is kept.
+pub fn shift_right(b: &mut Builder, x: Value, y: Value, storage: Storage) -> Value {
+    shift(b, x, y, storage, Builder::sar)
+}
+
+/// `x` shifted by `y` modulo the width of `storage`: by a constant, or by each power of two where the
 /// bit of `y` is set.
 fn shift(
     b: &mut Builder,
     x: Value,
     y: Value,
-    dtype: DType,
+    storage: Storage,
     by: fn(&mut Builder, Value, u8) -> Value,
 ) -> Value {
-    let (ty, width) = (b.ty(x), dtype.size() as u8 * 8);
+    let (ty, width) = (b.ty(x), storage.size() as u8 * 8);
     if let Some(amount) = b.int_constant(y) {
         let amount = amount as u8 & (width - 1);
         return if amount == 0 { x } else { by(b, x, amount) };
@@ -99,10 +89,10 @@ fn shift(
 }
 
 /// The quotient rounded toward zero, and the remainder; both 0 where `y` is.
-fn divide(b: &mut Builder, x: Value, y: Value, dtype: DType) -> (Value, Value) {
-    let (quotient, rest) = match dtype {
-        DType::I64 => divide_wide(b, x, y),
-        DType::U8 => divide_bytes(b, x, y),
+pub fn divide(b: &mut Builder, x: Value, y: Value, storage: Storage) -> (Value, Value) {
+    let (quotient, rest) = match storage {
+        Storage::I64 => divide_wide(b, x, y),
+        Storage::U8 => divide_bytes(b, x, y),
         _ => divide_narrow(b, x, y),
     };
     let zero = b.int(b.ty(x), 0);
@@ -112,9 +102,9 @@ fn divide(b: &mut Builder, x: Value, y: Value, dtype: DType) -> (Value, Value) {
 
 /// The quotient rounded down, and the remainder, with the sign of `y`; both 0 where `y` is. Rounded
 /// toward zero, the quotient is one too large where the remainder has the other sign.
-fn divide_down(b: &mut Builder, x: Value, y: Value, dtype: DType) -> (Value, Value) {
-    let (quotient, rest) = divide(b, x, y, dtype);
-    if dtype == DType::U8 {
+pub fn divide_down(b: &mut Builder, x: Value, y: Value, storage: Storage) -> (Value, Value) {
+    let (quotient, rest) = divide(b, x, y, storage);
+    if storage == Storage::U8 {
         return (quotient, rest);
     }
     let ty = b.ty(x);

@@ -1,8 +1,7 @@
 //! The normal distribution function. Constants: `tools/coefficients/normcdf.py`.
 
 use super::bits::magic;
-use super::{by_type, horner};
-use crate::lower::range::Range;
+use super::{Range, by_type, horner};
 use crate::vir::{Builder, Type, Value};
 use std::f64::consts::{LN_2, LOG2_E};
 
@@ -68,7 +67,7 @@ const FIRST_64: (f64, f64) = (0.8535533905933335, -5.972999872483342e-14);
 /// fifth; so little but the denominator and the last quotient rounds at the scale of the result.
 /// `a^2` is exact, for its rounding would cost `a^2` ULP. That `ln 2` is a single float, which makes
 /// `e^(a^2/2)` wrong in proportion to `a^2`, is made good by `S/P`.
-pub(crate) fn normcdf(b: &mut Builder, x: Value, within: Range) -> Value {
+pub fn normcdf(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
     // Beyond, the tail rounds to 0.
     let most = by_type(ty, 14.3, 38.7);

@@ -1,7 +1,6 @@
 //! Sign bits and exponents: what functions do to the bits of a float.
 
-use super::by_type;
-use crate::lower::range::Range;
+use super::{Range, by_type};
 use crate::vir::{Builder, Type, Value};
 
 /// `min(max(x, least), most)` of an `x` that is `within`, NaN kept.
