@@ -105,9 +105,9 @@ impl FromStr for Stage {
 /// use kiln::explain::{Stage, explain};
 /// use kiln::{Mode, ir};
 ///
-/// let graph = ir::parse("x + x")?;
+/// let graph = ir::parse("x * 1")?;
 /// let stage: Stage = "after:algebra".parse()?;
-/// assert!(explain(&graph, Mode::Precise, stage)?.contains("2 * x"));
+/// assert!(explain(&graph, Mode::Precise, stage)?.ends_with("{\n    x\n}\n"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn explain(graph: &Graph, mode: Mode, stage: Stage) -> Result<String, CompileError> {
@@ -147,7 +147,7 @@ fn passes_to(PassName(name): PassName) -> &'static [Pass] {
     until(PASSES).or_else(|| until(UNFUSED)).expect("names of passes are made from their lists")
 }
 
-/// The rewrites that [`fuse`](crate::pipeline::fuse) makes; `None` where the program is too large a
+/// The rewrites that [`fuse`] makes; `None` where the program is too large a
 /// tree.
 pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
     let mut context = PassContext { prove: true, ..PassContext::new(mode, cost_model(mode)) };
