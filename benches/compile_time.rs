@@ -8,7 +8,8 @@
 //! Times are those that the processor spent on the thread, so that other programs count for little.
 //! "First" is the first kernel of a process, which also pays for what is made once.
 
-#[path = "../tests/texts/mod.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with tests, which use more of it")]
+#[path = "../tests/common/texts.rs"]
 mod texts;
 
 use kiln::emit::{self, EmitterKind};

@@ -1,0 +1,91 @@
+//! The import table of `DESIGN.md`: data goes one way, and no stage looks back.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each module of `src/`, and what it may import of ours. What crates may import, Cargo says.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("error", &["kiln_ir"]),
+    ("mode", &[]),
+    ("traffic", &["kiln_ir"]),
+    ("fuse", &["kiln_ir", "mode"]),
+    ("lower", &["kiln_ir", "kiln_jit"]),
+    ("run", &["kiln_ir", "kiln_jit", "error"]),
+];
+
+/// They put the stages together, and may import all of them.
+const ASSEMBLERS: &[&str] = &["options", "pipeline", "explain", "cache", "lib"];
+
+/// The soundness tests of rules run both sides as kernels would.
+const TEST_ONLY: &[&str] = &["src/fuse/soundness.rs"];
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The names of ours that a line of code mentions: `crate::run::..`, `kiln_ir::..`.
+fn imports(line: &str) -> Vec<String> {
+    let code = line.split("//").next().unwrap_or_default();
+    let word = |rest: &str| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let mut found: Vec<String> = code.split("crate::").skip(1).map(word).collect();
+    let crates = ["kiln_ir", "kiln_jit"].into_iter().filter(|name| code.contains(name));
+    found.extend(crates.map(str::to_string));
+    found
+}
+
+#[test]
+fn imports_follow_the_table() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut files = Vec::new();
+    rust_files(&root.join("src"), &mut files);
+    assert!(files.len() > 20, "the scan found the sources");
+    let mut faults = Vec::new();
+    for file in files {
+        let relative = file.strip_prefix(root).unwrap();
+        let first = relative.components().nth(1).unwrap().as_os_str().to_str().unwrap();
+        let module = first.trim_end_matches(".rs");
+        let name = relative.to_str().unwrap().replace('\\', "/");
+        if ASSEMBLERS.contains(&module) || TEST_ONLY.contains(&name.as_str()) {
+            continue;
+        }
+        let Some((_, allowed)) = ALLOWED.iter().find(|(known, _)| *known == module) else {
+            faults.push(format!("{name}: module {module} is not in the table"));
+            continue;
+        };
+        for (number, line) in fs::read_to_string(&file).unwrap().lines().enumerate() {
+            for import in imports(line) {
+                if import != module && !allowed.contains(&import.as_str()) {
+                    faults.push(format!("{name}:{}: {module} may not import {import}", number + 1));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Within `kiln_ir`, and everywhere else: no glob imports across modules.
+#[test]
+fn nothing_is_imported_by_glob() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut files = Vec::new();
+    for folder in
+        ["src", "ir/src", "jit/src", "cli/src", "tools/accuracy/src", "tools/differential/src"]
+    {
+        rust_files(&root.join(folder), &mut files);
+    }
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let glob = text.lines().find(|line| {
+            let line = line.trim_start();
+            (line.starts_with("use ") || line.starts_with("pub use ")) && line.contains("::*")
+        });
+        assert_eq!(glob, None, "{}", file.display());
+    }
+}

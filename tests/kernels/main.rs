@@ -1,0 +1,17 @@
+//! Kernels: how graphs become them, and what they do with arrays, threads and memory.
+
+mod cache;
+mod compile_cost;
+mod fuse;
+#[cfg(unix)]
+mod guard;
+mod kernel;
+mod language;
+mod memory;
+mod memory_model;
+mod passes;
+mod random;
+mod run;
+mod strides;
+#[cfg(target_os = "linux")]
+mod system;

@@ -1,0 +1,676 @@
+//! Kernels over arrays of every layout, against plain loops over `ndarray`.
+
+use common::{Rng, random_program};
+use half::{bf16, f16};
+use kiln::compile_text;
+use kiln::cpu::Cpu;
+use kiln::emit::{self, Code, EmitterKind};
+use kiln::error::{Operand, RunError};
+use kiln::lower::op_program;
+use kiln::run::{Tensor, View, ViewMut, Work, broadcast_shape, execute, matmul, matmul_shape};
+use kiln::vir::{Builder, Program, Storage, interp};
+use kiln_ir::{DType, Op};
+use ndarray::{
+    Array, Array1, Array2, ArrayD, ArrayViewD, Axis, Dimension, IxDyn, Slice, arr0, array, s,
+};
+
+const ONE_THREAD: Work = Work::new(Some(1), 1.0);
+/// So dear that two elements are worth a thread.
+const MANY_THREADS: Work = Work::new(Some(3), 1e6);
+
+fn compile(program: &Program) -> Code {
+    emit::compile(program, EmitterKind::Auto, Cpu::host()).unwrap()
+}
+
+fn op(op: Op, dtype: DType) -> Code {
+    compile(&op_program(op, dtype))
+}
+
+/// `x * y + z` of one element type, so that all three inputs and their order matter.
+fn fma(storage: Storage) -> Code {
+    let mut b = Builder::new();
+    let [x, y, z] = [0; 3].map(|_| b.input(storage));
+    let result = b.fma(x, y, z);
+    b.output(result, storage);
+    compile(&b.finish())
+}
+
+/// An array of a random shape that broadcasts to `shape`, and some layout: permuted, sliced with
+/// steps, reversed. The closure sees the view.
+struct Drawn {
+    whole: ArrayD<f32>,
+    order: Vec<usize>,
+    slices: Vec<(isize, Option<isize>, isize)>,
+    target: Vec<usize>,
+}
+
+impl Drawn {
+    fn new(rng: &mut Rng, target: &[usize], exact: bool) -> Drawn {
+        let dropped = if exact { 0 } else { rng.below(target.len() + 1) * rng.below(2) };
+        let target: Vec<usize> = target[dropped..]
+            .iter()
+            .map(|&size| if !exact && rng.below(4) == 0 { 1 } else { size })
+            .collect();
+        let mut order: Vec<usize> = (0..target.len()).collect();
+        for i in (1..order.len()).rev() {
+            if rng.below(2) == 0 {
+                order.swap(i, rng.below(i + 1));
+            }
+        }
+        // `whole` is `target` permuted, each dimension made larger and cut down by a slice.
+        let mut shape = Vec::new();
+        let mut slices = Vec::new();
+        for &dim in &order {
+            let size = target[dim];
+            let step = rng.pick(&[1, 1, 1, 2, 3]) as isize * rng.pick(&[1, 1, -1]);
+            let before = rng.below(3) * rng.below(2);
+            let span = if size == 0 { 0 } else { (size - 1) * step.unsigned_abs() + 1 };
+            shape.push(before + span + rng.below(2));
+            slices.push((before as isize, Some((before + span) as isize), step));
+        }
+        let whole = Array::from_shape_simple_fn(shape, || rng.ordinary() as f32);
+        Drawn { whole, order, slices, target }
+    }
+
+    /// The axes of the view, in the order of the target.
+    fn inverse(&self) -> Vec<usize> {
+        (0..self.order.len())
+            .map(|dim| self.order.iter().position(|&o| o == dim).unwrap())
+            .collect()
+    }
+
+    fn view(&self) -> ArrayViewD<'_, f32> {
+        let mut view = self.whole.view();
+        for (axis, &(start, end, step)) in self.slices.iter().enumerate() {
+            view.slice_axis_inplace(Axis(axis), Slice::new(start, end, step));
+        }
+        let view = view.permuted_axes(self.inverse());
+        assert_eq!(view.shape(), self.target);
+        view
+    }
+
+    fn view_mut(&mut self) -> ndarray::ArrayViewMutD<'_, f32> {
+        let inverse = self.inverse();
+        let mut view = self.whole.view_mut();
+        for (axis, &(start, end, step)) in self.slices.iter().enumerate() {
+            view.slice_axis_inplace(Axis(axis), Slice::new(start, end, step));
+        }
+        view.permuted_axes(inverse)
+    }
+}
+
+#[test]
+fn every_layout_gives_the_same_bits() {
+    let code = fma(Storage::F32);
+    for seed in 0..3000 {
+        let mut rng = Rng::new(seed);
+        let rank = rng.below(5);
+        let most = [0, 3000, 90, 20, 8][rank];
+        let target: Vec<usize> = (0..rank)
+            .map(|_| match rng.below(30) {
+                0 => 0,
+                1..15 => 1 + rng.below(6),
+                _ => 1 + rng.below(most),
+            })
+            .collect();
+        let [x, y, z] = [0; 3].map(|_| Drawn::new(&mut rng, &target, false));
+        let mut out = Drawn::new(&mut rng, &target, true);
+        let before = out.whole.clone();
+        let work = if rng.below(3) == 0 { MANY_THREADS } else { ONE_THREAD };
+        let inputs = [x.view().into(), y.view().into(), z.view().into()];
+        execute(&code, &inputs, &mut [out.view_mut().into()], work).unwrap();
+
+        let [x, y, z] =
+            [&x, &y, &z].map(|d| d.view().broadcast(IxDyn(&target)).unwrap().to_owned());
+        let mut expected = Drawn { whole: before, ..out };
+        let out = std::mem::take(&mut out.whole);
+        let mut target = expected.view_mut();
+        let values = x.iter().zip(&y).zip(&z);
+        target.iter_mut().zip(values).for_each(|(e, ((x, y), z))| *e = x.mul_add(*y, *z));
+        // The whole array: elements between those of the view are untouched.
+        assert_eq!(out, expected.whole, "seed {seed}");
+    }
+}
+
+#[test]
+fn random_programs_over_arrays_have_the_bits_of_the_interpreter() {
+    for seed in 0..150 {
+        let mut rng = Rng::new(seed);
+        let program = random_program(&mut rng, 20, false);
+        let code = compile(&program);
+        let n = rng.below(300);
+        let draw = |rng: &mut Rng, storage, n| -> Vec<u64> {
+            (0..n)
+                .map(|_| rng.element(storage) & if storage == Storage::Bool { 1 } else { !0 })
+                .collect()
+        };
+        let columns: Vec<Vec<u64>> =
+            program.inputs.iter().map(|&storage| draw(&mut rng, storage, n)).collect();
+        let tensor = |storage, bits: &[u64]| {
+            let bits = Array1::from_iter(bits.iter().copied());
+            match storage {
+                Storage::F16 => Tensor::from(bits.mapv(|b| f16::from_bits(b as u16))),
+                Storage::BF16 => Tensor::from(bits.mapv(|b| bf16::from_bits(b as u16))),
+                Storage::F32 => Tensor::from(bits.mapv(|b| f32::from_bits(b as u32))),
+                Storage::F64 => Tensor::from(bits.mapv(f64::from_bits)),
+                Storage::Bool => Tensor::from(bits.mapv(|b| b != 0)),
+                Storage::U8 => Tensor::from(bits.mapv(|b| b as u8)),
+                Storage::I32 => Tensor::from(bits.mapv(|b| b as i32)),
+                Storage::I64 => Tensor::from(bits.mapv(|b| b as i64)),
+            }
+        };
+        let inputs: Vec<Tensor> =
+            program.inputs.iter().zip(&columns).map(|(&storage, c)| tensor(storage, c)).collect();
+        let mut outputs: Vec<Tensor> =
+            program.outputs.iter().map(|output| tensor(output.storage, &vec![0; n])).collect();
+        let views: Vec<View> = inputs.iter().map(Tensor::view).collect();
+        let mut targets: Vec<ViewMut> = outputs.iter_mut().map(Tensor::view_mut).collect();
+        execute(&code, &views, &mut targets, ONE_THREAD).unwrap();
+        let slices: Vec<&[u64]> = columns.iter().map(Vec::as_slice).collect();
+        for (j, expected) in interp::run(&program, &slices, n).iter().enumerate() {
+            let got: Vec<u64> = match &outputs[j] {
+                Tensor::F16(a) => a.iter().map(|x| u64::from(x.to_bits())).collect(),
+                Tensor::BF16(a) => a.iter().map(|x| u64::from(x.to_bits())).collect(),
+                Tensor::F32(a) => a.iter().map(|x| u64::from(x.to_bits())).collect(),
+                Tensor::F64(a) => a.iter().map(|x| x.to_bits()).collect(),
+                Tensor::Bool(a) => a.iter().map(|&x| u64::from(x)).collect(),
+                Tensor::U8(a) => a.iter().map(|&x| x.into()).collect(),
+                Tensor::I32(a) => a.iter().map(|&x| u64::from(x as u32)).collect(),
+                Tensor::I64(a) => a.iter().map(|&x| x as u64).collect(),
+            };
+            let storage = program.outputs[j].storage;
+            let same = |(a, b): (&u64, &u64)| !common::differs(storage, *a, *b);
+            assert!(got.iter().zip(expected).all(same), "seed {seed} output {j}\n{program}");
+        }
+    }
+}
+
+#[test]
+fn short_rows_and_bias() {
+    let code = op(Op::Add, DType::F32);
+    for columns in [1, 2, 3, 5, 64, 65, 100, 1000, 1025] {
+        let x = Array2::from_shape_fn((517, columns), |(i, j)| (i * columns + j) as f32);
+        let bias = Array1::from_shape_fn(columns, |j| j as f32 * 0.5);
+        let scale = Array2::from_shape_fn((517, 1), |(i, _)| i as f32);
+        for work in [ONE_THREAD, MANY_THREADS] {
+            let mut out = Array2::<f32>::zeros((517, columns));
+            execute(&code, &[(&x).into(), (&bias).into()], &mut [(&mut out).into()], work).unwrap();
+            assert_eq!(out, &x + &bias);
+            execute(&code, &[(&scale).into(), (&x).into()], &mut [(&mut out).into()], work)
+                .unwrap();
+            assert_eq!(out, &x + &scale);
+            // Rows of a wider array, and a transposed output.
+            let mut wide = Array2::<f32>::zeros((columns + 3, 517));
+            let mut part = wide.slice_mut(s![1..columns + 1, ..]).reversed_axes();
+            execute(&code, &[(&x).into(), (&bias).into()], &mut [(&mut part).into()], work)
+                .unwrap();
+            assert_eq!(part, &x + &bias);
+        }
+    }
+}
+
+#[test]
+fn scalars_empty_arrays_and_no_inputs() {
+    let add = op(Op::Add, DType::F64);
+    let (a, b) = (arr0(1.5), arr0(2.0));
+    let mut out = arr0(0.0);
+    execute(&add, &[(&a).into(), (&b).into()], &mut [(&mut out).into()], Work::default()).unwrap();
+    assert_eq!(out[()], 3.5);
+
+    let empty = Array2::<f64>::zeros((0, 3));
+    let mut out = empty.clone();
+    execute(&add, &[(&empty).into(), (&a).into()], &mut [(&mut out).into()], Work::default())
+        .unwrap();
+
+    let mut builder = Builder::new();
+    let seven = builder.f32(7.0);
+    builder.output(seven, Storage::F32);
+    let fill = compile(&builder.finish());
+    let mut out = Array2::<f32>::zeros((3, 5));
+    execute(&fill, &[], &mut [(&mut out).into()], Work::default()).unwrap();
+    assert!(out.iter().all(|&x| x == 7.0));
+}
+
+#[test]
+fn bools_and_mixed_widths() {
+    let less = op(Op::Lt, DType::F64);
+    let x = Array1::from_iter((0..1001).map(f64::from));
+    let y = x.slice(s![..;-1]);
+    let mut out = Array1::from_elem(1001, false);
+    execute(&less, &[(&x).into(), y.into()], &mut [(&mut out).into()], ONE_THREAD).unwrap();
+    assert!(out.iter().enumerate().all(|(i, &b)| b == (i < 500)));
+
+    let select = op(Op::Select, DType::F32);
+    let condition = out.slice(s![..;2]);
+    let (a, b) = (arr0(1f32), arr0(-1f32));
+    let mut chosen = Array1::<f32>::zeros(501);
+    let inputs = [condition.into(), (&a).into(), (&b).into()];
+    execute(&select, &inputs, &mut [(&mut chosen).into()], ONE_THREAD).unwrap();
+    assert!(chosen.iter().enumerate().all(|(i, &x)| x == if 2 * i < 500 { 1.0 } else { -1.0 }));
+}
+
+/// A view of memory that is also mutably viewed, as an arena has it.
+fn alias<'a>(array: &mut Array2<f32>, rows: std::ops::Range<usize>) -> View<'a> {
+    let columns = array.ncols();
+    let base = array.as_mut_ptr().wrapping_add(rows.start * columns);
+    let strides = [columns as isize * 4, 4];
+    // SAFETY: rows of the array, which outlives the test's calls.
+    unsafe { View::from_raw(base.cast(), DType::F32, &[rows.len(), columns], &strides) }
+}
+
+#[test]
+fn in_place_is_fine_and_overlap_is_not() {
+    let code = op(Op::Sub, DType::F32);
+    let start = Array2::from_shape_fn((9, 7), |(i, j)| (i * 7 + j) as f32);
+    let one = arr0(1f32);
+    let mut x = start.clone();
+    let input = alias(&mut x, 0..9);
+    execute(&code, &[(&one).into(), input], &mut [(&mut x).into()], ONE_THREAD).unwrap();
+    assert_eq!(x, 1.0 - &start);
+
+    let mut x = start.clone();
+    let input = alias(&mut x, 0..8);
+    let mut later = x.slice_mut(s![1.., ..]);
+    let error = execute(&code, &[(&one).into(), input], &mut [(&mut later).into()], ONE_THREAD)
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "output 0 overlaps input 1 in memory: an output may be exactly an input (same place, shape \
+         and strides), or must lie elsewhere; copy input 1 first"
+    );
+    assert_eq!(x, start, "nothing is written");
+
+    // The same memory, transposed.
+    let mut x = Array2::<f32>::ones((5, 5));
+    let input = alias(&mut x, 0..5);
+    let mut turned = x.view_mut().reversed_axes();
+    let error = execute(&code, &[(&one).into(), input], &mut [(&mut turned).into()], ONE_THREAD)
+        .unwrap_err();
+    assert!(matches!(error, RunError::Overlap { .. }));
+
+    // Columns of one array interleave, and do not overlap.
+    let mut x = Array2::from_shape_fn((40, 3), |(i, j)| (i * 3 + j) as f32);
+    let (left, mut right) = x.multi_slice_mut((s![.., 0], s![.., 2]));
+    execute(&code, &[(&one).into(), (&left).into()], &mut [(&mut right).into()], ONE_THREAD)
+        .unwrap();
+    assert!((0..40).all(|i| x[[i, 2]] == 1.0 - x[[i, 0]]));
+
+    // An output that repeats an element.
+    let mut x = 0f32;
+    // SAFETY: one element, whatever the index.
+    let repeated = unsafe { ViewMut::from_raw((&raw mut x).cast(), DType::F32, &[4], &[0]) };
+    let error = execute(&code, &[(&one).into(), (&one).into()], &mut [repeated], ONE_THREAD);
+    let output = Operand::Output(0);
+    assert_eq!(error, Err(RunError::SelfOverlap { output, shape: vec![4] }));
+}
+
+#[test]
+fn wrong_operands_are_named() {
+    let code = op(Op::Add, DType::F32);
+    let (x, y, z) =
+        (Array2::<f32>::zeros((3, 4)), Array1::<f32>::zeros(5), Array1::<f64>::zeros(4));
+    let mut out = Array2::<f32>::zeros((3, 4));
+    let mut run = |inputs: &[View]| {
+        execute(&code, inputs, &mut [(&mut out).into()], ONE_THREAD).unwrap_err().to_string()
+    };
+    assert_eq!(run(&[(&x).into()]), "the kernel takes 2 inputs, not 1");
+    assert_eq!(
+        run(&[(&x).into(), (&y).into()]),
+        "input 1 of shape [5] does not broadcast with shape [3, 4]: sizes 5 and 4 meet in \
+         dimension 1 from the end; they must be equal, or one of them 1"
+    );
+    assert_eq!(
+        run(&[(&x).into(), (&z).into()]),
+        "input 1 is f64, the kernel wants f32: convert it, or compile for f64"
+    );
+    assert_eq!(
+        run(&[(&y).into(), (&y).into()]),
+        "output 0 has shape [3, 4], the result has shape [5]"
+    );
+    let error = execute(&code, &[(&x).into(), (&x).into()], &mut [], ONE_THREAD).unwrap_err();
+    assert_eq!(error, RunError::OutputCount { expected: 1, found: 0 });
+}
+
+#[test]
+fn the_interpreter_runs_arrays_too() {
+    let program = op_program(Op::Mul, DType::F32);
+    let code = emit::compile(&program, EmitterKind::Interp, Cpu::host()).unwrap();
+    let x = Array2::from_shape_fn((37, 11), |(i, j)| (i + j) as f32);
+    let mut out = Array2::<f32>::zeros((37, 11));
+    let turned = x.t().to_owned();
+    let inputs = [(&x).into(), turned.t().into()];
+    execute(&code, &inputs, &mut [(&mut out).into()], ONE_THREAD).unwrap();
+    assert_eq!(out, &x * &x);
+}
+
+/// A view of one element, repeated to this shape.
+fn repeated<'a, T: kiln::Element>(element: &'a T, shape: &[usize]) -> View<'a> {
+    let base = (&raw const *element).cast();
+    // SAFETY: the same element, whatever the index.
+    unsafe { View::from_raw(base, T::DTYPE, shape, &vec![0; shape.len()]) }
+}
+
+/// A view that repeats has more elements than there are addresses, and no product of sizes overflows.
+#[test]
+fn views_may_be_as_large_as_they_like() {
+    let (one, double) = (1f32, 1f64);
+    let shapes: [&[usize]; 6] = [
+        &[usize::MAX],
+        &[1 << 62],
+        &[1 << 60],
+        &[1 << 40, 1 << 40],
+        &[usize::MAX, 2, 0, usize::MAX],
+        &[3, usize::MAX, usize::MAX],
+    ];
+    let w = Array1::<f32>::ones(1);
+    for shape in shapes {
+        let x = repeated(&one, shape);
+        let expected = shape.iter().fold(1u128, |len, &size| len.saturating_mul(size as u128));
+        let expected = if shape.contains(&0) { 0 } else { expected.min(usize::MAX as u128) };
+        assert_eq!(x.len() as u128, expected, "{shape:?}");
+        // With a plan of its own for small operands, without, and with an intermediate.
+        for text in ["x * exp(sin(w)) + x", "x + w", "(x * w) @ v + x"] {
+            let kernel = compile_text(text).unwrap();
+            let inputs = [x.clone(), (&w).into(), (&w).into()];
+            let inputs = &inputs[..kernel.inputs().len()];
+            let mut out = Array1::<f32>::zeros(7);
+            let error = kernel.run_into(inputs, &mut [(&mut out).into()]);
+            assert!(error.is_err(), "{text} of {shape:?}");
+            if !shape.contains(&0) {
+                kernel.run(inputs).unwrap_err();
+            }
+        }
+        let code = op(Op::Add, DType::F32);
+        let mut out = Array1::<f32>::zeros(7);
+        execute(&code, &[x.clone(), x.clone()], &mut [(&mut out).into()], MANY_THREADS)
+            .unwrap_err();
+        // As a batch of matrices.
+        let matrices = [shape, &[2, 3]].concat();
+        let x = repeated(&double, &matrices);
+        let mut out = Array2::<f64>::zeros((2, 2));
+        let y = Array2::<f64>::ones((3, 2));
+        matmul(&x, &(&y).into(), &mut (&mut out).into(), None).unwrap_err();
+        let empty = Array2::<f64>::ones((3, 0));
+        let mut none = Array2::<f64>::zeros((2, 0));
+        matmul(&x, &(&empty).into(), &mut (&mut none).into(), None).unwrap_err();
+        let product = compile_text("kernel k(a: f64, b: f64) { a @ b }").unwrap();
+        product.run(&[x.clone(), (&empty).into()]).map(drop).unwrap_or_default();
+        product.output_shapes(&[x, (&y).into()]).unwrap();
+    }
+}
+
+/// However a kernel is called; the text of a kernel says the same of a declaration.
+#[test]
+fn too_many_axes_are_refused() {
+    let shape = vec![1; 65];
+    let x = ArrayD::<f32>::zeros(IxDyn(&shape));
+    let says =
+        |operand| format!("{operand} has 65 axes, over 64: merge some, or drop those of size 1");
+    for (text, operand) in [("x + 1", "input 0"), ("y - x", "input 1"), ("x @ y", "input 0")] {
+        let kernel = compile_text(text).unwrap();
+        let (x, y) = (View::from(&x), arr0(1f32));
+        let inputs: Vec<View> = kernel
+            .inputs()
+            .iter()
+            .map(|input| if input.name == "x" { x.clone() } else { View::from(&y) })
+            .collect();
+        let mut out = ArrayD::<f32>::zeros(IxDyn(&shape));
+        let errors = [
+            kernel.run(&inputs).unwrap_err(),
+            kernel.output_shapes(&inputs).unwrap_err(),
+            kernel.run_into(&inputs, &mut [(&mut out).into()]).unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.to_string(), says(operand), "{text}");
+        }
+    }
+    let code = op(Op::Neg, DType::F32);
+    let mut out = ArrayD::<f32>::zeros(IxDyn(&shape));
+    let error = execute(&code, &[(&x).into()], &mut [(&mut out).into()], ONE_THREAD).unwrap_err();
+    assert_eq!(error.to_string(), says("input 0"));
+    let one = arr0(1f32);
+    let error = execute(&code, &[(&one).into()], &mut [(&mut out).into()], ONE_THREAD).unwrap_err();
+    assert_eq!(error.to_string(), says("output 0"));
+    let y = Array2::<f32>::ones((1, 1));
+    let error = matmul(&(&y).into(), &(&x).into(), &mut (&mut out).into(), None).unwrap_err();
+    assert_eq!(error.to_string(), says("input 1"));
+    // As many as there may be.
+    let shape = vec![1; 64];
+    let x = ArrayD::<f32>::ones(IxDyn(&shape));
+    let sum = compile_text("x + 1").unwrap().run(&[(&x).into()]).unwrap().remove(0);
+    assert_eq!(sum.shape(), shape);
+    assert_eq!(sum.into_f32().unwrap().sum(), 2.0);
+}
+
+#[test]
+fn kernels_are_unwind_safe_and_shared() {
+    fn good<T: std::panic::UnwindSafe + std::panic::RefUnwindSafe + Send + Sync>() {}
+    good::<kiln::Kernel>();
+    good::<kiln::KernelCache>();
+    good::<Code>();
+    good::<Tensor>();
+    good::<View<'_>>();
+}
+
+/// `matmul` by its definition, over arrays of any rank.
+fn naive(a: &ArrayViewD<f64>, b: &ArrayViewD<f64>) -> ArrayD<f64> {
+    let promote = |x: &ArrayViewD<f64>, axis| match x.ndim() {
+        1 => x.to_owned().insert_axis(Axis(axis)),
+        _ => x.to_owned(),
+    };
+    let (left, right) = (promote(a, 0), promote(b, 1));
+    let batch = |x: &ArrayD<f64>| x.shape()[..x.ndim() - 2].to_vec();
+    let shape = broadcast_shape(&[&batch(&left), &batch(&right)]).unwrap();
+    let (m, k, n) = (
+        left.shape()[left.ndim() - 2],
+        left.shape()[left.ndim() - 1],
+        *right.shape().last().unwrap(),
+    );
+    let full = |last: [usize; 2]| shape.iter().copied().chain(last).collect::<Vec<_>>();
+    let left = left.broadcast(full([m, k])).unwrap();
+    let right = right.broadcast(full([k, n])).unwrap();
+    let mut out = Array::from_shape_fn(full([m, n]), |index| {
+        let rank = index.ndim();
+        let (mut i, mut j) = (index.clone(), index.clone());
+        (0..k)
+            .map(|p| {
+                i[rank - 1] = p;
+                j[rank - 2] = p;
+                left[&i] * right[&j]
+            })
+            .sum()
+    });
+    if b.ndim() == 1 {
+        let last = Axis(out.ndim() - 1);
+        out = out.index_axis_move(last, 0);
+    }
+    if a.ndim() == 1 {
+        let axis = Axis(out.ndim() - 1 - usize::from(b.ndim() != 1));
+        out = out.index_axis_move(axis, 0);
+    }
+    out
+}
+
+/// Products are cut into blocks for threads; each element is summed as without. Sizes around those
+/// where `gemm` takes other loops, in every layout.
+#[test]
+fn products_do_not_depend_on_the_number_of_threads() {
+    fn check<T: kiln::Element + PartialEq>(number: impl Fn(usize) -> T + Sync) {
+        let pools = [2, 3, 16]
+            .map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
+        let sizes = [
+            (64, 600, 64),
+            (65, 600, 64),
+            (40, 900, 70),
+            (130, 130, 130),
+            (33, 40, 2000),
+            (2000, 40, 33),
+            (17, 8000, 17),
+            (16, 9000, 16),
+            (700, 3000, 1),
+            (1, 3000, 700),
+            (3, 9000, 100),
+            (257, 256, 255),
+            (1100, 2, 1000),
+            (300, 1100, 20),
+        ];
+        for (m, k, n) in sizes {
+            let a = Array2::from_shape_fn((m, k), |(i, j)| number(i * 31 + j * 7));
+            let b = Array2::from_shape_fn((k, n), |(i, j)| number(i * 13 + j * 5));
+            let [a_turned, b_turned] = [&a, &b].map(|x| x.t().as_standard_layout().into_owned());
+            for layout in 0..8 {
+                let a = if layout & 1 == 0 { a.view() } else { a_turned.t() };
+                let b = if layout & 2 == 0 { b.view() } else { b_turned.t() };
+                let product = |threads| {
+                    let mut out = Array2::from_elem((m, n), number(1));
+                    let mut turned = Array2::from_elem((n, m), number(1));
+                    let mut out = match layout & 4 {
+                        0 => out.view_mut(),
+                        _ => turned.view_mut().reversed_axes(),
+                    };
+                    matmul(&a.into(), &b.into(), &mut ViewMut::from(&mut out), threads).unwrap();
+                    out.to_owned()
+                };
+                let expected = product(Some(1));
+                for pool in &pools {
+                    let found = pool.install(|| product(None));
+                    let threads = pool.current_num_threads();
+                    assert!(found == expected, "{m} x {k} x {n}, layout {layout}, on {threads}");
+                }
+            }
+        }
+    }
+    check(|i| (i % 1013) as f32 * 0.37 - 100.0);
+    check(|i| (i % 1013) as f64 * 0.37 - 100.0);
+}
+
+#[test]
+fn matmul_is_that_of_numpy() {
+    let shapes: &[(&[usize], &[usize])] = &[
+        (&[3, 4], &[4, 5]),
+        (&[4], &[4, 5]),
+        (&[3, 4], &[4]),
+        (&[4], &[4]),
+        (&[2, 3, 4], &[4, 5]),
+        (&[2, 3, 4], &[2, 4, 5]),
+        (&[7, 1, 3, 4], &[2, 4, 5]),
+        (&[2, 3, 4], &[4]),
+        (&[4], &[6, 4, 5]),
+        (&[3, 0], &[0, 5]),
+        (&[0, 4], &[4, 5]),
+        (&[2, 0, 4], &[4, 0]),
+        (&[1, 1], &[1, 1]),
+        (&[3, 2], &[2, 5]),
+        (&[70, 130], &[130, 90]),
+        (&[150, 160], &[160, 170]),
+        (&[1, 300], &[300, 40]),
+        (&[40, 300], &[300, 1]),
+        (&[90, 30, 30], &[30, 30]),
+    ];
+    let mut rng = Rng::new(3);
+    for &(left, right) in shapes {
+        for layout in 0..9 {
+            // Small integers: every order of summation gives the same.
+            let mut draw = |shape: &[usize], layout: usize| -> ArrayD<f64> {
+                let rank = shape.len();
+                let mut stored = shape.to_vec();
+                match layout {
+                    1 if rank > 1 => stored.swap(rank - 1, rank - 2),
+                    2 => stored[rank - 1] *= 2,
+                    _ => {}
+                }
+                Array::from_shape_simple_fn(stored, || rng.below(9) as f64 - 4.0)
+            };
+            let layouts = (layout % 3, layout / 3);
+            let (a, b) = (draw(left, layouts.0), draw(right, layouts.1));
+            fn seen<'a>(x: &'a ArrayD<f64>, layout: usize) -> ArrayViewD<'a, f64> {
+                let (rank, mut view) = (x.ndim(), x.view());
+                match layout {
+                    1 if rank > 1 => view.swap_axes(rank - 1, rank - 2),
+                    // Reversed, every second one.
+                    2 => view.slice_axis_inplace(Axis(rank - 1), Slice::new(0, None, -2)),
+                    _ => {}
+                }
+                view
+            }
+            let (a, b) = (seen(&a, layouts.0), seen(&b, layouts.1));
+            let shape = matmul_shape(a.shape(), b.shape()).unwrap();
+            let expected = naive(&a, &b);
+            assert_eq!(shape, expected.shape());
+            for threads in [Some(1), Some(2)] {
+                let mut out = ArrayD::from_elem(shape.clone(), f64::NAN);
+                matmul(&a.view().into(), &b.view().into(), &mut (&mut out).into(), threads)
+                    .unwrap();
+                assert_eq!(out, expected, "{left:?} x {right:?}, layouts {layouts:?}");
+                let (a, b) = (a.mapv(|x| x as f32), b.mapv(|x| x as f32));
+                let mut out = ArrayD::from_elem(shape.clone(), f32::NAN).reversed_axes();
+                let mut turned = out.view_mut().reversed_axes();
+                matmul(&(&a).into(), &(&b).into(), &mut (&mut turned).into(), threads).unwrap();
+                assert_eq!(turned.mapv(f64::from), expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn matmul_has_the_same_bits_on_any_number_of_threads() {
+    let mut rng = Rng::new(5);
+    let mut draw = || Array2::from_shape_simple_fn((257, 300), || rng.ordinary() as f32);
+    let (a, b) = (draw(), draw());
+    let mut results = [1, 2, 5].map(|threads| {
+        let mut out = Array2::<f32>::zeros((257, 257));
+        matmul(&(&a).into(), &b.t().into(), &mut (&mut out).into(), Some(threads)).unwrap();
+        out
+    });
+    let first = std::mem::take(&mut results[0]);
+    assert!(results[1..].iter().all(|other| *other == first));
+}
+
+#[test]
+fn matmul_names_what_does_not_fit() {
+    let error =
+        |left: &[usize], right: &[usize]| matmul_shape(left, right).unwrap_err().to_string();
+    assert_eq!(
+        error(&[2, 3], &[4, 3]),
+        "matmul of shapes [2, 3] and [4, 3]: dimension 1 of the left operand is 3, dimension 0 of \
+         the right operand is 4; they must be equal (transpose the right operand?)"
+    );
+    assert_eq!(
+        error(&[3, 2], &[3, 5]),
+        "matmul of shapes [3, 2] and [3, 5]: dimension 1 of the left operand is 2, dimension 0 of \
+         the right operand is 3; they must be equal (transpose the left operand?)"
+    );
+    assert_eq!(
+        error(&[2, 3, 4], &[3, 4, 5]),
+        "matmul of shapes [2, 3, 4] and [3, 4, 5]: batch dimensions [2] and [3] do not broadcast: \
+         sizes must be equal, or one of them 1"
+    );
+    assert_eq!(
+        error(&[], &[3]),
+        "matmul of shapes [] and [3]: the left operand is a scalar: use `*`"
+    );
+    let (a, b) = (array![[true]], array![[1f32]]);
+    let mut out = b.clone();
+    let error = matmul(&(&a).into(), &(&a).into(), &mut (&mut out).into(), None).unwrap_err();
+    assert!(error.to_string().ends_with("the operands are bool, not f32 or f64"), "{error}");
+    let mut x = Array2::<f32>::ones((3, 3));
+    let input = alias(&mut x, 0..3);
+    let error = matmul(&input, &(&b).into(), &mut (&mut x).into(), None).unwrap_err();
+    assert!(matches!(error, RunError::Matmul { .. }));
+    let ones = Array2::<f32>::ones((3, 3));
+    let input = alias(&mut x, 0..3);
+    let error = matmul(&input, &(&ones).into(), &mut (&mut x).into(), None).unwrap_err();
+    assert!(error.to_string().ends_with("the output overlaps the left operand in memory"));
+    // Three elements of 4 bytes, 5 bytes apart; then 4 bytes apart from an odd address.
+    let (memory, ones) = ([0f32; 5], Array1::<f32>::ones(3));
+    for (offset, step) in [(0, 5), (1, 4)] {
+        // SAFETY: all three lie in `memory`, whose bytes are numbers wherever one begins.
+        let odd = unsafe {
+            let base = memory.as_ptr().cast::<u8>().add(offset);
+            View::from_raw(base, DType::F32, &[3], &[step])
+        };
+        let mut out = ndarray::arr0(0f32);
+        let error = matmul(&odd, &(&ones).into(), &mut (&mut out).into(), None).unwrap_err();
+        assert!(error.to_string().ends_with("at multiples of their size in memory; copy it first"));
+    }
+}
