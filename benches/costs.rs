@@ -14,7 +14,7 @@ mod race;
 
 use kiln::EmitterKind;
 use kiln::cpu::Cpu;
-use kiln::emit::cost::{COLUMNS, Primitive};
+use kiln::emit::cost::Primitive;
 use kiln::emit::{self, Operand};
 use kiln::vir::{Builder, Program, Storage, Type, Value};
 use race::Race;
@@ -34,28 +34,21 @@ fn main() {
         false => Duration::ZERO,
     };
     println!(
-        "//! Picoseconds per element of each [`Primitive`](super::Primitive), by emitter and by"
+        "//! Picoseconds per element of each [`Primitive`](super::Primitive), by emitter. Written by"
     );
-    println!("//! width of lanes (32 and 64 bits). Written by `cargo bench --bench costs` on");
-    println!("//! {}.", processor());
-    println!();
-    println!(
-        "/// Rows as `Primitive::ALL`, columns as `COLUMNS`, each with 32-bit and 64-bit lanes."
-    );
-    println!("#[rustfmt::skip]");
-    println!(
-        "pub(super) const PICOSECONDS: [[[u32; 2]; {}]; {}] = [",
-        COLUMNS.len(),
-        Primitive::ALL.len()
-    );
-    for primitive in Primitive::ALL {
-        let times = COLUMNS.map(|emitter| {
-            [Type::F32, Type::F64].map(|ty| picoseconds(primitive, ty, emitter, budget))
-        });
-        let columns: Vec<String> = times.iter().map(|[a, b]| format!("[{a}, {b}]")).collect();
-        println!("    [{}], // {primitive:?}", columns.join(", "));
+    println!("//! `cargo bench --bench costs` on {}.", processor());
+    println!("\nuse super::Times;");
+    for emitter in EmitterKind::ALL.into_iter().filter(|&kind| kind != EmitterKind::Auto) {
+        let name = emitter.name();
+        println!("\n/// `{name}`\n#[rustfmt::skip]");
+        println!("pub const {}: Times = [", name.to_uppercase());
+        for primitive in Primitive::ALL {
+            let times = [Type::F32, Type::F64];
+            let times = times.map(|ty| picoseconds(primitive, ty, emitter, budget));
+            println!("    {times:?}, // {primitive:?}");
+        }
+        println!("];");
     }
-    println!("];");
 }
 
 /// The time of a primitive.

@@ -240,8 +240,8 @@ impl Kernel {
             step.args.iter().for_each(|&arg| operands.push(layout(arg)));
             step.results.iter().for_each(|result| operands.push(layout(result.place)));
             match &step.action {
-                Action::Map { code, nanoseconds, .. } => {
-                    let work = Work::new(self.threads, *nanoseconds);
+                Action::Map { code, .. } => {
+                    let work = Work::new(self.threads, code.nanoseconds());
                     // SAFETY: `Plan::new` and `check_inputs` checked types; shapes and overlaps were checked, and
                     // `outputs` are borrowed mutably. A step's results are distinct outputs and
                     // slots, and it reads none of them: the graph is acyclic.

@@ -40,7 +40,6 @@ pub(super) enum Action {
     Map {
         code: Box<Code>,
         names: Vec<String>,
-        nanoseconds: f64,
     },
     Matmul,
 }
@@ -61,12 +60,12 @@ pub(super) struct Target {
 }
 
 impl Plan {
-    /// Plans a fused graph, whose outputs are distinct results of its kernels and products; `compile` makes the code of a fused body and estimates its cost for an
-    /// element, in nanoseconds. Unless `reuse`, every intermediate has memory of its own.
+    /// Plans a fused graph, whose outputs are distinct results of its kernels and products; `compile`
+    /// makes the code of a fused body. Unless `reuse`, every intermediate has memory of its own.
     pub(crate) fn new<E>(
         graph: &Graph,
         reuse: bool,
-        mut compile: impl FnMut(&Graph) -> Result<(Code, f64), E>,
+        mut compile: impl FnMut(&Graph) -> Result<Code, E>,
     ) -> Result<Plan, E> {
         let distinct: HashSet<NodeId> = graph.outputs().iter().copied().collect();
         assert_eq!(distinct.len(), graph.outputs().len(), "a step writes each output: {graph}");
@@ -75,14 +74,14 @@ impl Plan {
         for (id, node) in graph.iter() {
             let action = match node {
                 Node::Fused { body, .. } => {
-                    let (code, nanoseconds) = compile(body)?;
+                    let code = compile(body)?;
                     let names = body.inputs().iter().map(|input| input.name.clone()).collect();
                     let args = node.operands();
                     let dtypes = args.iter().map(|&arg| graph.dtype(arg));
                     assert!(dtypes.eq(code.inputs().iter().map(|&s| dtype(s))), "types: {graph}");
                     let results = body.outputs().iter().map(|&output| body.dtype(output));
                     assert!(results.eq(code.outputs().iter().map(|&s| dtype(s))), "types: {graph}");
-                    Action::Map { code: Box::new(code), names, nanoseconds }
+                    Action::Map { code: Box::new(code), names }
                 }
                 Node::Matmul(..) => Action::Matmul,
                 Node::Input(_) | Node::Item { .. } => continue,

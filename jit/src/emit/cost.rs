@@ -11,9 +11,8 @@
 
 mod table;
 
-use super::EmitterKind;
 use crate::vir::{BinaryOp, Inst, Program, ShiftOp, Type, UnaryOp};
-use table::PICOSECONDS;
+pub use table::{AVX2, AVX512, CRANELIFT, INTERP};
 
 /// Primitives that cost alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,11 +110,20 @@ impl Primitive {
     }
 }
 
-/// The emitters of the table's columns; each has one for 32-bit lanes and one for 64-bit lanes.
-pub const COLUMNS: [EmitterKind; 4] =
-    [EmitterKind::Avx512, EmitterKind::Avx2, EmitterKind::Cranelift, EmitterKind::Interp];
+/// Picoseconds per element of each primitive on an emitter, in 32-bit and in 64-bit lanes; the
+/// order is that of [`Primitive::ALL`].
+pub type Times = [[u32; 2]; Primitive::ALL.len()];
 
-/// The work of a program that runs always: cold regions are skipped as good as always.
+/// Picoseconds per element of a primitive with lanes of type `ty`.
+fn picoseconds(times: &Times, primitive: Primitive, ty: Type) -> u64 {
+    times[primitive as usize][usize::from(ty.bits() == 64)].into()
+}
+
+/// What [`weight`] looks at, for good: another one would change which program is chosen, and so bits,
+/// wherever it were added.
+const WEIGHED: [&Times; 3] = [&AVX512, &AVX2, &CRANELIFT];
+
+/// The work of a program that runs always: cold regions are nearly always skipped.
 fn work(program: &Program) -> impl Iterator<Item = (Primitive, Type)> {
     let cold =
         |at: usize| program.cold.iter().any(|cold| (cold.start..cold.end).contains(&(at as u32)));
@@ -128,12 +136,8 @@ fn work(program: &Program) -> impl Iterator<Item = (Primitive, Type)> {
 }
 
 /// How long an element takes on one thread where memory is no limit, in nanoseconds.
-pub fn nanoseconds(program: &Program, emitter: EmitterKind) -> f64 {
-    let column = COLUMNS.iter().position(|&kind| kind == emitter).unwrap_or(0);
-    let time = |primitive: Primitive, ty: Type| {
-        u64::from(PICOSECONDS[primitive as usize][column][usize::from(ty.bits() == 64)])
-    };
-    total(program, time) as f64 / 1000.0
+pub fn nanoseconds(program: &Program, times: &Times) -> f64 {
+    total(program, |primitive, ty| picoseconds(times, primitive, ty)) as f64 / 1000.0
 }
 
 /// What an element costs, in tenths of an `add`: the mean over the emitters of machine code, each
@@ -162,18 +166,16 @@ fn total(program: &Program, cost: impl Fn(Primitive, Type) -> u64) -> u64 {
 }
 
 fn weight_of(primitive: Primitive, ty: Type) -> u64 {
-    let wide = usize::from(ty.bits() == 64);
-    let machine = COLUMNS.iter().enumerate().filter(|(_, kind)| **kind != EmitterKind::Interp);
-    let (sum, count) = machine.fold((0, 0), |(sum, count), (column, _)| {
-        let time = |primitive: Primitive| u64::from(PICOSECONDS[primitive as usize][column][wide]);
-        (sum + 100 * time(primitive) / time(Primitive::Add), count + 1)
-    });
-    (sum / (count * 10)).max(1)
+    let in_adds = |times: &&Times| {
+        100 * picoseconds(times, primitive, ty) / picoseconds(times, Primitive::Add, ty)
+    };
+    let sum: u64 = WEIGHED.iter().map(in_adds).sum();
+    (sum / (WEIGHED.len() as u64 * 10)).max(1)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{COLUMNS, PICOSECONDS, Primitive, nanoseconds, weight, weight_of};
+    use super::{AVX512, CRANELIFT, Primitive, WEIGHED, nanoseconds, weight, weight_of};
     use crate::vir::{Builder, Storage, Type};
 
     #[test]
@@ -185,17 +187,18 @@ mod tests {
 
     #[test]
     fn wider_vectors_take_no_longer_and_wider_lanes_no_less() {
-        for (row, primitive) in PICOSECONDS.iter().zip(Primitive::ALL) {
+        for (row, primitive) in Primitive::ALL.into_iter().enumerate() {
+            let row = WEIGHED.map(|times| times[row]);
             // Widths of vectors fall from left to right; a tenth is what measuring may be off.
-            for pair in row[..3].windows(2) {
+            for pair in row.windows(2) {
                 assert!(pair[0][0] * 9 <= pair[1][0] * 10, "{primitive:?}: {row:?}");
             }
-            for [narrow, wide] in &row[..3] {
+            for [narrow, wide] in row {
                 // One program measures both widths of a conversion, which has both, and tables are
                 // read element by element.
                 let [narrow, wide] = match primitive {
                     Primitive::Convert | Primitive::Table => [1, 1],
-                    _ => [*narrow, *wide],
+                    _ => [narrow, wide],
                 };
                 assert!(wide * 10 >= narrow * 9, "{primitive:?}: {row:?}");
             }
@@ -215,7 +218,7 @@ mod tests {
         let hot = [Primitive::Compare, Primitive::Mul, Primitive::Select];
         let expected: u64 = hot.into_iter().map(|primitive| weight_of(primitive, Type::F32)).sum();
         assert_eq!(weight(&program), expected);
-        assert!(nanoseconds(&program, COLUMNS[0]) < nanoseconds(&program, COLUMNS[2]));
+        assert!(nanoseconds(&program, &AVX512) < nanoseconds(&program, &CRANELIFT));
     }
 
     #[test]

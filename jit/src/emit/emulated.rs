@@ -4,8 +4,11 @@
 //! it is no part of Kiln (`tools/emulate` is, in its tests): it is given the code once, and then
 //! calls, whose arrays are exactly what [`Code::call`](super::Code::call) may touch.
 
+use super::code::Code;
+use super::emitters::EmitterKind;
+use super::error::EmitError;
 use super::pool::Line;
-use super::{Code, EmitError, EmitterKind, stream, x86};
+use super::{stream, x86};
 use crate::vir::{self, Program};
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -58,7 +61,7 @@ pub fn emulate(kinds: &[EmitterKind], load: Load) {
 /// The code of an emitter that [`emulate`] was told of.
 pub(super) fn stand_in(program: &Program, kind: EmitterKind) -> Option<Result<Code, EmitError>> {
     let (kinds, load) = STAND_IN.get()?;
-    kinds.contains(&kind).then(|| compile_verified(program, kind, *load))
+    kinds.contains(&kind).then(|| x86::compile_for(program, kind, *load))
 }
 
 /// The code of one of the x86 emitters, executed by what `load` makes.
@@ -68,12 +71,6 @@ pub(super) fn stand_in(program: &Program, kind: EmitterKind) -> Option<Result<Co
 /// If `kind` is another emitter.
 pub fn compile(program: &Program, kind: EmitterKind, load: Load) -> Result<Code, EmitError> {
     vir::verify(program).map_err(EmitError::Invalid)?;
-    compile_verified(program, kind, load)
-}
-
-fn compile_verified(program: &Program, kind: EmitterKind, load: Load) -> Result<Code, EmitError> {
-    let is_x86 = matches!(kind, EmitterKind::Avx2 | EmitterKind::Avx512);
-    assert!(is_x86, "the {kind} emitter makes no code that could be executed elsewhere");
     x86::compile_for(program, kind, load)
 }
 

@@ -1,6 +1,8 @@
 //! The interpreter behind the kernel ABI: the emitter of last resort, with vectors of one element.
 
-use super::{Body, Code, EmitterKind, Vectors};
+use super::code::{Callable, Code, Vectors};
+use super::cost;
+use super::emitters::{Emitter, EmitterKind};
 use crate::vir::{self, Program, Storage};
 
 /// Elements interpreted at once, which amortises the interpreter's allocations.
@@ -12,11 +14,19 @@ pub(super) struct Interp {
     program: Program,
 }
 
-/// Wraps `program`.
-pub(super) fn compile(program: &Program) -> Code {
-    let body = Body::Interp(Interp { program: program.clone() });
-    let vectors = Vectors { bits: 64, lanes: 1, copies: 1, takes_any_count: true };
-    Code::new(program, EmitterKind::Interp, body, vectors)
+pub(super) const INTERP: Emitter = Emitter {
+    bits: 64,
+    available: |_| Ok(()),
+    compile: |program, _| Ok(interpreted(program, EmitterKind::Interp)),
+    listing: |_| Ok("; no machine code\n".to_string()),
+    times: &cost::INTERP,
+};
+
+/// Wraps `program`, as the code of an emitter.
+pub(super) fn interpreted(program: &Program, kind: EmitterKind) -> Code {
+    let callable = Callable::Interp(Interp { program: program.clone() });
+    let vectors = Vectors { lanes: 1, copies: 1, takes_any_count: true };
+    Code::new(program, kind, callable, vectors)
 }
 
 impl Interp {

@@ -4,7 +4,7 @@
 //! of its own, made by `memmap2`. Kernels call nothing and have no relocations, so this is all of
 //! linking; `DESIGN.md` has what `cranelift-jit` would cost instead.
 
-use super::Routine;
+use super::code::Entry;
 #[cfg(target_os = "linux")]
 use super::slab::{self, Slab};
 use memmap2::{MmapMut, MmapRaw};
@@ -66,9 +66,9 @@ impl CodeMemory {
     /// # Safety
     ///
     /// It must be one, for this machine; it must not be called after `self` is dropped.
-    pub(super) unsafe fn routine(&self) -> Routine {
+    pub(super) unsafe fn routine(&self) -> Entry {
         // SAFETY: required of the caller.
-        unsafe { std::mem::transmute::<*const u8, Routine>(self.entry()) }
+        unsafe { std::mem::transmute::<*const u8, Entry>(self.entry()) }
     }
 
     /// Where it begins.

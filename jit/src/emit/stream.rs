@@ -9,7 +9,7 @@
 //! 1.11 against 1.40 by ordinary stores; 1.06 by way of a tile of 256 elements in L1, but 1.61 by
 //! one of 1024, and worse on one thread.
 
-use super::Routine;
+use super::code::Entry;
 use super::memory::CodeMemory;
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 /// Machine code that streams. What it stores whole vectors to must be aligned to a vector.
 #[derive(Debug)]
 pub(super) struct Streaming {
-    routine: Routine,
+    routine: Entry,
     /// Holds the code that `routine` points at.
     _code: CodeMemory,
 }

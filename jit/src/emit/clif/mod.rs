@@ -13,32 +13,41 @@ mod half;
 mod shuffle;
 mod translate;
 
+use super::code::{Callable, Code, Vectors};
+use super::cost;
+use super::emitters::{Emitter, EmitterKind};
+use super::error::EmitError;
 use super::memory::CodeMemory;
 use super::pool::Line;
-use super::{Body, Code, EmitError, EmitterKind, Vectors};
 use crate::cpu::Cpu;
-use crate::vir::{self, Program};
+use crate::vir::{self, Inst, Program};
 use cranelift_codegen::ir::Endianness;
 use cranelift_codegen::isa::{self, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CompiledCode, Context, control::ControlPlane};
 use std::sync::OnceLock;
 
-/// Bits of the vectors.
-const BITS: u32 = 128;
+pub(super) const CRANELIFT: Emitter = Emitter {
+    bits: 128,
+    available: |_| host().map(|_| ()),
+    compile,
+    listing: |program| Ok(listing(program, None)?.assembly),
+    times: &cost::CRANELIFT,
+};
 
 /// Compiles for this machine.
-pub(super) fn compile(program: &Program, cpu: Cpu) -> Result<Code, EmitError> {
-    if super::uses_fma(program) && !(cpu.fma && Cpu::host().fma) {
+fn compile(program: &Program, cpu: Cpu) -> Result<Code, EmitError> {
+    let uses_fma = program.insts.iter().any(|inst| matches!(inst, Inst::Fma { .. }));
+    if uses_fma && !(cpu.fma && Cpu::host().fma) {
         return Err(EmitError::NoFma { emitter: EmitterKind::Cranelift });
     }
     let (compiled, pool) = generate(program, host()?, false)?;
     let code = CodeMemory::new(compiled.code_buffer())?;
     // SAFETY: the function has this ABI and was generated for this machine, with these constants.
-    let body = unsafe { Body::native(code, pool) };
+    let callable = unsafe { Callable::native(code, pool) };
     let lanes = translate::lanes(program);
-    let vectors = Vectors { bits: BITS, lanes, copies: lanes, takes_any_count: false };
-    Ok(Code::new(program, EmitterKind::Cranelift, body, vectors))
+    let vectors = Vectors { lanes, copies: lanes, takes_any_count: false };
+    Ok(Code::new(program, EmitterKind::Cranelift, callable, vectors))
 }
 
 /// What Cranelift makes of a program.

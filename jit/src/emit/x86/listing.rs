@@ -1,13 +1,15 @@
 //! The machine code as text, each instruction with the primitive that it came from.
 
-use super::{EmitError, EmitterKind, generate, isa};
+use super::EmitError;
+use super::generate;
+use super::isa::Isa;
 use crate::vir::{Program, Value};
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter};
 use std::fmt::Write as _;
 
-/// Disassembles what the emitter `kind` (`avx512` or `avx2`) makes of `program`, on any machine.
-pub(in crate::emit) fn listing(program: &Program, kind: EmitterKind) -> Result<String, EmitError> {
-    let encoded = generate(program, isa(kind))?.encoded;
+/// Disassembles what is made of `program`, on any machine.
+pub(super) fn listing(program: &Program, isa: Isa) -> Result<String, EmitError> {
+    let encoded = generate(program, isa)?.encoded;
     let mut formatter = NasmFormatter::new();
     let mut origins = encoded.origins.iter().copied().peekable();
     let mut text = String::new();

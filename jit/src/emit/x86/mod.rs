@@ -31,51 +31,78 @@ mod pressure;
 mod select;
 mod tail;
 
-pub(super) use listing::listing;
-
+use super::code::{Callable, Code, Vectors};
+use super::cost;
+use super::emitters::{Emitter, EmitterKind};
 use super::emulated::{Emulated, Load};
+use super::error::EmitError;
 use super::memory::CodeMemory;
 use super::pool::Line;
-use super::{Body, Code, EmitError, EmitterKind, Vectors};
 use crate::cpu::Cpu;
 use crate::vir::Program;
 use encode::Loops;
 use isa::Isa;
 use machine::Function;
 
-/// Compiles for this machine. `kind` is one of the two emitters that are here.
-pub(super) fn compile(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<Code, EmitError> {
-    let isa = isa(kind);
-    check(kind, isa, cpu)?;
+pub(super) const AVX512: Emitter = Emitter {
+    bits: 512,
+    available: |cpu| available(Isa::Avx512, cpu),
+    compile: |program, _| compile(program, Isa::Avx512),
+    listing: |program| listing::listing(program, Isa::Avx512),
+    times: &cost::AVX512,
+};
+
+pub(super) const AVX2: Emitter = Emitter {
+    bits: 256,
+    available: |cpu| available(Isa::Avx2, cpu),
+    compile: |program, _| compile(program, Isa::Avx2),
+    listing: |program| listing::listing(program, Isa::Avx2),
+    times: &cost::AVX2,
+};
+
+/// Compiles for this machine, on which `isa` is available.
+fn compile(program: &Program, isa: Isa) -> Result<Code, EmitError> {
     let mut made = generate(program, isa)?;
     let code = CodeMemory::new(&made.encoded.bytes)?;
     let pool = std::mem::take(&mut made.pool);
-    // SAFETY: the function has this ABI and these constants, and `check` saw to it that this machine
-    // has the instructions and the calling convention.
-    let body = unsafe { Body::native(code, pool) };
-    Ok(made.code(program, kind, body))
+    // SAFETY: the function has this ABI and these constants, and `available` saw to it that this
+    // machine has the instructions and the calling convention.
+    let callable = unsafe { Callable::native(code, pool) };
+    Ok(made.code(program, isa, callable))
 }
 
 /// Compiles for any machine: what `load` makes executes it.
+///
+/// # Panics
+///
+/// If `kind` is none of the emitters that are here.
 pub(super) fn compile_for(
     program: &Program,
     kind: EmitterKind,
     load: Load,
 ) -> Result<Code, EmitError> {
-    let mut made = generate(program, isa(kind))?;
+    let isa = match kind {
+        EmitterKind::Avx512 => Isa::Avx512,
+        EmitterKind::Avx2 => Isa::Avx2,
+        kind => panic!("the {kind} emitter makes no code that could be executed elsewhere"),
+    };
+    let mut made = generate(program, isa)?;
     let bytes = std::mem::take(&mut made.encoded.bytes);
-    let body = Body::Emulated(Emulated::new(bytes, &made.pool, load));
-    Ok(made.code(program, kind, body))
+    let callable = Callable::Emulated(Emulated::new(bytes, &made.pool, load));
+    Ok(made.code(program, isa, callable))
 }
 
-/// The instruction set of an emitter.
-fn isa(kind: EmitterKind) -> Isa {
-    if kind == EmitterKind::Avx512 { Isa::Avx512 } else { Isa::Avx2 }
+/// The emitter of an instruction set.
+fn kind(isa: Isa) -> EmitterKind {
+    match isa {
+        Isa::Avx512 => EmitterKind::Avx512,
+        Isa::Avx2 => EmitterKind::Avx2,
+    }
 }
 
 /// Whether code of `isa` may run here.
-fn check(kind: EmitterKind, isa: Isa, cpu: Cpu) -> Result<(), EmitError> {
-    let unavailable = |reason| Err(EmitError::Unavailable { emitter: kind, reason });
+fn available(isa: Isa, cpu: Cpu) -> Result<(), EmitError> {
+    let unavailable = |reason| Err(EmitError::Unavailable { emitter: kind(isa), reason });
     if cfg!(not(target_arch = "x86_64")) {
         return unavailable("this machine is no x86-64");
     }
@@ -103,14 +130,13 @@ struct Generated {
 }
 
 impl Generated {
-    fn code(&self, program: &Program, kind: EmitterKind, body: Body) -> Code {
+    fn code(&self, program: &Program, isa: Isa, callable: Callable) -> Code {
         let vectors = Vectors {
-            bits: isa(kind).bytes() as u32 * 8,
             lanes: self.lanes,
             copies: self.copies,
             takes_any_count: self.takes_any_count,
         };
-        Code::new(program, kind, body, vectors)
+        Code::new(program, kind(isa), callable, vectors)
     }
 }
 

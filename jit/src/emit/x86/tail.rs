@@ -160,11 +160,12 @@ fn test_under(masks: &Masks, halved: bool, test: &mut Inst, function: &mut Funct
 
 #[cfg(test)]
 mod tests {
-    use super::super::{EmitterKind, listing};
+    use super::super::isa::Isa;
+    use super::super::listing::listing;
     use crate::vir::{Builder, Program, Storage};
 
     fn assembly(program: &Program) -> String {
-        listing(program, EmitterKind::Avx2).unwrap()
+        listing(program, Isa::Avx2).unwrap()
     }
 
     /// 64-bit lanes, of which there are two registers, among 32-bit ones.

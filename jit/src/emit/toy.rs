@@ -1,0 +1,53 @@
+//! A second back end as small as can be: it prints its program, and the interpreter runs it.
+//!
+//! This file, its `mod` line and its row in `emitters.rs` are all of it: what a new back end takes.
+
+use super::{Emitter, EmitterKind, cost, interp};
+
+pub(super) const TOY: Emitter = Emitter {
+    bits: 64,
+    available: |_| Ok(()),
+    compile: |program, _| Ok(interp::interpreted(program, EmitterKind::Toy)),
+    listing: |program| Ok(program.to_string()),
+    times: &cost::INTERP,
+};
+
+mod tests {
+    use crate::cpu::Cpu;
+    use crate::emit::{EmitterKind, Operand, assembly, compile};
+    use crate::vir::{Builder, Program, Storage};
+
+    fn fma() -> Program {
+        let mut b = Builder::new();
+        let x = b.input(Storage::F32);
+        let y = b.fma(x, x, x);
+        b.output(y, Storage::F32);
+        b.finish()
+    }
+
+    #[test]
+    fn a_row_is_a_back_end() {
+        let kind: EmitterKind = "toy".parse().unwrap();
+        assert_eq!((kind, kind.name()), (EmitterKind::Toy, "toy"));
+        let unknown = "toyy".parse::<EmitterKind>().unwrap_err().to_string();
+        assert!(unknown.contains(", toy or interp"), "{unknown}");
+
+        let program = fma();
+        assert_eq!(assembly(&program, kind, Cpu::host()).unwrap(), format!("; toy\n{program}"));
+        let code = compile(&program, kind, Cpu::host()).unwrap();
+        assert_eq!((code.emitter(), code.bits()), (kind, 64));
+        assert!(code.nanoseconds() > 0.0);
+        let (x, mut y) = (3f32.to_ne_bytes(), [0; 4]);
+        code.apply(1, &[Operand::Array(&x)], &mut [&mut y]);
+        assert_eq!(f32::from_ne_bytes(y), 12.0);
+    }
+
+    /// In the order of the rows: without FMA nothing else makes code of this program.
+    #[test]
+    fn auto_takes_the_first_row_that_can() {
+        assert_eq!(
+            compile(&fma(), EmitterKind::Auto, Cpu::BASE).unwrap().emitter(),
+            EmitterKind::Toy
+        );
+    }
+}
