@@ -14,8 +14,8 @@ mod texts;
 
 use kiln::emit::{self, EmitterKind};
 use kiln::lower::{Tier, lower};
-use kiln::pipeline::{CompileOptions, compile_with, fuse};
-use kiln::{Mode, cpu::Cpu};
+use kiln::pipeline::fuse;
+use kiln::{CompileOptions, Mode, compile_with, cpu::Cpu};
 use kiln_ir::{Node, parse};
 use std::process::Command;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release --example custom_activation`
 
-use kiln::pipeline::prove;
+use kiln::explain::prove;
 use kiln::{CompileOptions, Expr, Mode, View, compile_with};
 use ndarray::array;
 

@@ -2,7 +2,8 @@
 //!
 //! There is no cache that nobody asked for: compiling is explicit, and so is keeping.
 
-use crate::pipeline::{CompileError, CompileOptions, compile_with};
+use crate::options::CompileOptions;
+use crate::pipeline::{CompileError, compile_with};
 use crate::run::Kernel;
 use kiln_ir::Graph;
 use std::collections::HashMap;
@@ -168,7 +169,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::KernelCache;
-    use crate::pipeline::{CompileError, CompileOptions, compile_with};
+    use crate::options::CompileOptions;
+    use crate::pipeline::{CompileError, compile_with};
     use kiln_jit::emit::{EmitError, EmitterKind};
 
     #[test]

@@ -2,11 +2,14 @@
 
 pub mod cache;
 pub mod error;
+pub mod explain;
 pub mod fuse;
 pub mod lower;
 mod mode;
+mod options;
 pub mod pipeline;
 pub mod run;
+mod traffic;
 
 #[doc = include_str!("../docs/modes.md")]
 pub mod modes {}
@@ -17,8 +20,10 @@ pub use kiln_jit::{cpu, emit, vir};
 
 pub use cache::KernelCache;
 pub use error::RunError;
+pub use explain::Stage;
 pub use kiln_ir::{self as ir, DType, Expr, Graph, GraphError, TextError, derived};
 pub use kiln_jit::emit::EmitterKind;
 pub use mode::Mode;
-pub use pipeline::{CompileError, CompileOptions, Stage, compile, compile_text, compile_with};
+pub use options::CompileOptions;
+pub use pipeline::{CompileError, compile, compile_text, compile_with};
 pub use run::{Element, Kernel, Tensor, View, ViewMut};

@@ -1,67 +1,39 @@
 //! The pipeline: every stage in order, from a graph to a kernel. The only file that sees them all.
 //!
 //! ```text
-//! Graph ── verify ── fuse ── verify ── lower ── verify ── emit ── Kernel
+//! Graph ── verify ── PASSES ── lower ── verify ── emit ── plan ── Kernel
 //! ```
 
-use crate::fuse::{self, CostModel, Fusion, Proof};
+use crate::fuse::{self, AlgebraReport, CostModel, Pass, PassContext};
 use crate::lower::{self, Tier, lower, op_program_in};
 use crate::mode::Mode;
+use crate::options::CompileOptions;
 use crate::run::{Kernel, Plan};
-use kiln_ir::{DType, Expr, Graph, GraphError, Node, Op, TextError};
+use crate::traffic::passes;
+use kiln_ir::{DType, Expr, Graph, GraphError, Op, TextError};
 use kiln_jit::cpu::Cpu;
-use kiln_jit::emit::{self, EmitError, EmitterKind, cost};
-use kiln_jit::vir;
-use std::fmt::Write as _;
+use kiln_jit::emit::{self, EmitError, cost};
 use std::sync::LazyLock;
 
-/// How to compile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CompileOptions {
-    mode: Mode,
-    emitter: EmitterKind,
-    threads: Option<usize>,
-    fuse: bool,
-}
+/// Fusion, pass by pass. To add one, write it in a file of its own and give it a row here.
+pub const PASSES: &[Pass] = &[
+    INLINE,
+    Pass {
+        name: "algebra",
+        makes: "The cheapest program that the mode allows",
+        run: fuse::simplify,
+    },
+    Pass { name: "regions", makes: "Ops merged into as few kernels as pay", run: fuse::merge },
+];
 
-impl Default for CompileOptions {
-    fn default() -> CompileOptions {
-        CompileOptions {
-            mode: Mode::Precise,
-            emitter: EmitterKind::Auto,
-            threads: None,
-            fuse: true,
-        }
-    }
-}
+/// What makes one kernel for each op, as written: what fusion is compared with.
+pub const UNFUSED: &[Pass] = &[
+    INLINE,
+    Pass { name: "split", makes: "One kernel for each op, as written", run: fuse::split },
+];
 
-impl CompileOptions {
-    /// [`Mode::Precise`], the fastest emitter, all threads of the pool, fused.
-    pub fn new() -> CompileOptions {
-        CompileOptions::default()
-    }
-
-    /// One kernel for each op, as written, with a real temporary for each result: what fused code
-    /// is compared with. The mode does not matter, for nothing is rewritten.
-    pub fn unfused() -> CompileOptions {
-        CompileOptions { fuse: false, ..CompileOptions::default() }
-    }
-
-    /// How much rewrites may change.
-    pub fn mode(self, mode: Mode) -> CompileOptions {
-        CompileOptions { mode, ..self }
-    }
-
-    /// Which emitter makes the code.
-    pub fn emitter(self, emitter: EmitterKind) -> CompileOptions {
-        CompileOptions { emitter, ..self }
-    }
-
-    /// At most so many threads of the rayon pool that a call is made from; 1 stays on the caller's.
-    pub fn threads(self, threads: usize) -> CompileOptions {
-        CompileOptions { threads: Some(threads.max(1)), ..self }
-    }
-}
+const INLINE: Pass =
+    Pass { name: "inline", makes: "Fused kernels of the text taken apart", run: fuse::inline };
 
 /// Why a kernel was not compiled.
 #[derive(Debug, thiserror::Error)]
@@ -108,21 +80,17 @@ pub fn compile_text(text: &str) -> Result<Kernel, CompileError> {
 /// Compiles a graph.
 pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, CompileError> {
     let _env = kiln_fenv::hold_default();
-    verify(graph, "build");
     if !options.fuse {
         let split = unfuse(graph).with_notes_of(graph);
         let plan = plan(&split, options)?;
         return Ok(Kernel::new(split, plan, options.threads));
     }
-    let Fusion { graph: fused, simplified, .. } = fuse(graph, options.mode);
+    let Fusion { graph: fused, unmerged, .. } = fuse(graph, options.mode);
     let fused = fused.with_notes_of(graph);
     let kernel = Kernel::new(fused.clone(), plan(&fused, options)?, options.threads);
-    let model = cost_model(options.mode);
-    if !fuse::sizes_matter(&simplified, model) {
-        return Ok(kernel);
-    }
+    let Some(unmerged) = unmerged else { return Ok(kernel) };
     Ok(kernel.with_variants(Box::new(move |small| {
-        let merged = fuse::merge_for_sizes(&simplified, small, model);
+        let merged = fuse::merge_for_sizes(&unmerged, small, cost_model(options.mode));
         // The usual plan does as well where the merge is the same, or no other code can be made.
         if passes(&merged) == passes(&fused) { None } else { plan(&merged, options).ok() }
     })))
@@ -130,7 +98,6 @@ pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, Co
 
 /// Lowers and emits every fused body of a graph, and plans its steps.
 fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan, EmitError> {
-    verify(graph, "fuse");
     Plan::new(graph, options.fuse, |body| {
         let program = lower(body, tier(options.mode));
         emit::compile(&program, options.emitter, Cpu::host())
@@ -138,12 +105,12 @@ fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan, EmitError> {
 }
 
 /// Only Fast mode may trade accuracy of an op for its speed.
-fn tier(mode: Mode) -> Tier {
+pub(crate) fn tier(mode: Mode) -> Tier {
     if mode == Mode::Fast { Tier::Fast } else { Tier::Default }
 }
 
 /// What fusion must know of the code that `lower` makes: its cost and its bits.
-fn cost_model(mode: Mode) -> &'static CostModel {
+pub fn cost_model(mode: Mode) -> &'static CostModel {
     static DEFAULT: LazyLock<CostModel> = LazyLock::new(|| {
         CostModel::new(|op, dtype| op_cost(Tier::Default, op, dtype), lower::compute)
     });
@@ -161,157 +128,45 @@ fn op_cost(tier: Tier, op: Op, dtype: DType) -> u64 {
     cost::weight(&op_program_in(tier, op, dtype))
 }
 
-/// Rewrites and merges, within `mode`: [`fuse::fuse`] for the code that this build makes.
+/// A fused graph, and how it came about.
+#[derive(Clone, Debug)]
+pub struct Fusion {
+    /// Inputs, fused kernels and matmuls.
+    pub graph: Graph,
+    /// The graph whose ops were merged, if the sizes of a call may call for another merge.
+    pub unmerged: Option<Graph>,
+    /// What the algebra did.
+    pub algebra: AlgebraReport,
+}
+
+/// Runs [`PASSES`], within `mode` and with the costs of the code that this build makes.
 pub fn fuse(graph: &Graph, mode: Mode) -> Fusion {
-    let _env = kiln_fenv::hold_default();
-    fuse::fuse(graph, mode, cost_model(mode))
+    let mut context = PassContext::new(mode, cost_model(mode));
+    let graph = run(PASSES, graph, &mut context);
+    let algebra = context.algebra.expect("the algebra is a pass");
+    Fusion { graph, unmerged: context.unmerged, algebra }
 }
 
-/// One kernel for each op: [`fuse::unfused`].
+/// Runs [`UNFUSED`].
 pub fn unfuse(graph: &Graph) -> Graph {
-    let _env = kiln_fenv::hold_default();
-    fuse::unfused(graph, cost_model(Mode::Strict))
+    run(UNFUSED, graph, &mut PassContext::new(Mode::Strict, cost_model(Mode::Strict)))
 }
 
-/// The rewrites that [`fuse`](fuse()) makes; `None` where the program is too large a tree.
-pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
+/// Runs passes on a graph that a user made.
+pub(crate) fn run(passes: &[Pass], graph: &Graph, context: &mut PassContext<'_>) -> Graph {
     let _env = kiln_fenv::hold_default();
-    fuse::prove(graph, mode, cost_model(mode))
-}
-
-/// A stage's output is wrong only through a bug of Kiln's: it panics, with the graph.
-fn verify(graph: &Graph, stage: &str) {
     if cfg!(debug_assertions)
         && let Err(fault) = kiln_ir::verify(graph)
     {
-        panic!("{stage} made an invalid graph: {fault}\n{graph}");
+        panic!("build made an invalid graph: {fault}\n{graph}");
     }
-}
-
-/// A stage whose output can be shown as text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// The graph as written.
-    Ir,
-    /// The fused graph.
-    Fused,
-    /// The vector program of each fused kernel.
-    Vir,
-    /// The Cranelift IR of each fused kernel.
-    Clif,
-    /// The machine code of each fused kernel, as this emitter makes it.
-    Asm(EmitterKind),
-    /// The rewrites from what was written to what runs.
-    Proof,
-}
-
-/// The text of a stage.
-pub fn explain(graph: &Graph, mode: Mode, stage: Stage) -> Result<String, CompileError> {
-    Ok(match stage {
-        Stage::Ir => graph.to_string(),
-        Stage::Fused => fuse(graph, mode).graph.to_string(),
-        Stage::Vir => programs(graph, mode).map(|program| program.to_string()).collect(),
-        Stage::Clif => {
-            let mut text = String::new();
-            for program in programs(graph, mode) {
-                text += &emit::clif::listing(&program, None)?.clif;
-            }
-            text
-        }
-        Stage::Asm(kind) => {
-            let mut text = String::new();
-            for program in programs(graph, mode) {
-                text += &emit::assembly(&program, kind, Cpu::host())?;
-            }
-            text
-        }
-        Stage::Proof => match prove(graph, mode) {
-            Some(proof) => proof.to_string(),
-            None => "the program is too large a tree to prove; use the fused stage\n".to_string(),
-        },
-    })
-}
-
-/// The vector program of each fused kernel, in the order they run.
-pub fn programs(graph: &Graph, mode: Mode) -> impl Iterator<Item = vir::Program> {
-    let fused = fuse(graph, mode).graph;
-    let bodies: Vec<_> = fused
-        .nodes()
-        .iter()
-        .filter_map(|node| match node {
-            Node::Fused { body, .. } => Some(lower(body, tier(mode))),
-            _ => None,
-        })
-        .collect();
-    bodies.into_iter()
-}
-
-/// A short tour of all stages, with counts of ops and of bytes moved before and after.
-pub fn tour(graph: &Graph, mode: Mode) -> Result<String, CompileError> {
-    let Fusion { graph: fused, algebra, .. } = fuse(graph, mode);
-    let unfused = unfuse(graph);
-    let mut text = String::new();
-    let mut section = |title: &str, body: &str| {
-        let _ = writeln!(text, "── {title}\n{}\n", body.trim_end());
-    };
-    section("as written", &graph.to_string());
-    section("proof", &explain(graph, mode, Stage::Proof)?);
-    section(&format!("fused ({mode})"), &fused.to_string());
-    for program in programs(graph, mode) {
-        let primitives = program.insts.len();
-        section(&format!("vector program ({primitives} values)"), &program.to_string());
-    }
-    let (before, after) = (bytes_per_element(&unfused), bytes_per_element(&fused));
-    let counts = format!(
-        "             unfused    fused\n\
-         passes      {:>8} {:>8}\n\
-         ops         {:>8} {:>8}\n\
-         bytes/elem  {:>8} {:>8}\n\
-         cost/elem   {:>8.1} {:>8.1}  (in adds, estimated)",
-        passes(&unfused),
-        passes(&fused),
-        ops(&unfused),
-        ops(&fused),
-        before,
-        after,
-        algebra.cost_before as f64 / 10.0,
-        algebra.cost_after as f64 / 10.0,
-    );
-    section("before and after", &counts);
-    Ok(text)
-}
-
-fn passes(graph: &Graph) -> usize {
-    let pass = |node: &&Node| matches!(node, Node::Fused { .. } | Node::Matmul(..));
-    graph.nodes().iter().filter(pass).count()
-}
-
-fn ops(graph: &Graph) -> usize {
-    let count = |node: &Node| match node {
-        Node::Fused { body, .. } => body.op_count(),
-        Node::Matmul(..) => 1,
-        _ => 0,
-    };
-    graph.nodes().iter().map(count).sum()
-}
-
-/// Bytes that the fused kernels of `graph` load and store for an element, if every operand is a
-/// full array.
-pub fn bytes_per_element(graph: &Graph) -> usize {
-    let bytes = |node: &Node| match node {
-        Node::Fused { body, .. } => {
-            let loads: usize = body.inputs().iter().map(|input| input.dtype.size()).sum();
-            let stores: usize = body.outputs().iter().map(|&o| body.dtype(o).size()).sum();
-            loads + stores
-        }
-        _ => 0,
-    };
-    graph.nodes().iter().map(bytes).sum()
+    fuse::run(passes, graph, context)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CompileOptions, compile_with};
+    use super::compile_with;
+    use crate::options::CompileOptions;
     use crate::run::View;
     use ndarray::Array1;
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -30,7 +30,7 @@ pub(crate) fn derived(suite: Suite) {
             let fused = compile(&graph, CompileOptions::new().threads(1));
             let shared = compile(&graph, CompileOptions::new().threads(2));
             let unfused = compile(&graph, CompileOptions::unfused().threads(1));
-            let width = kiln::pipeline::bytes_per_element(fused.graph());
+            let width = kiln::explain::bytes_per_element(fused.graph());
             for size in suite.sizes(&[4 << 10, 256 << 10, 4 << 20, 64 << 20]) {
                 let inputs: Vec<Tensor> = (1..)
                     .zip(graph.inputs())

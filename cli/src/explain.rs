@@ -3,8 +3,10 @@
 use crate::failure::Failure;
 use crate::kernel::Source;
 use crate::options::{dtypes, emitters, modes};
-use clap::{Args, ValueEnum};
-use kiln::{DType, EmitterKind, Mode, pipeline};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use kiln::explain::{Stage, explain, tour};
+use kiln::{DType, EmitterKind, Mode};
 
 /// Show what becomes of a kernel, stage by stage
 #[derive(Args)]
@@ -18,7 +20,7 @@ pub(crate) struct Explain {
     /// A file ending in .kiln, an expression, or @name for an op
     kernel: String,
     /// Only this stage
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = stages())]
     stage: Option<Stage>,
     /// The element type of inputs that KERNEL does not type
     #[arg(long, default_value = "f32", value_parser = dtypes())]
@@ -31,34 +33,21 @@ pub(crate) struct Explain {
     emitter: EmitterKind,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Stage {
-    /// The graph as written
-    Ir,
-    /// The fused graph
-    Fused,
-    /// The vector program of each fused kernel
-    Vir,
-    /// The Cranelift IR of each fused kernel
-    Clif,
-    /// The machine code of each fused kernel, with the primitive that each instruction came from
-    Asm,
-    /// The rewrites from what was written to what runs
-    Proof,
+/// Reads `--stage`.
+fn stages() -> impl TypedValueParser<Value = Stage> {
+    let value =
+        |(stage, shows): (Stage, &'static str)| PossibleValue::new(stage.to_string()).help(shows);
+    PossibleValuesParser::new(Stage::all().into_iter().map(value))
+        .try_map(|name| name.parse::<Stage>())
 }
 
 impl Explain {
     pub(crate) fn execute(&self) -> Result<String, Failure> {
         let graph = Source::find(&self.kernel)?.graph_of(self.dtype)?;
-        let stage = match self.stage {
-            None => return Ok(pipeline::tour(&graph, self.mode)?),
-            Some(Stage::Ir) => pipeline::Stage::Ir,
-            Some(Stage::Fused) => pipeline::Stage::Fused,
-            Some(Stage::Vir) => pipeline::Stage::Vir,
-            Some(Stage::Clif) => pipeline::Stage::Clif,
-            Some(Stage::Asm) => pipeline::Stage::Asm(self.emitter),
-            Some(Stage::Proof) => pipeline::Stage::Proof,
-        };
-        Ok(pipeline::explain(&graph, self.mode, stage)?)
+        Ok(match self.stage {
+            None => tour(&graph, self.mode)?,
+            Some(Stage::Asm(_)) => explain(&graph, self.mode, Stage::Asm(self.emitter))?,
+            Some(stage) => explain(&graph, self.mode, stage)?,
+        })
     }
 }

@@ -5,6 +5,8 @@ use super::context::{Needs, Written};
 use super::cost_model::CostModel;
 use super::extract::{Alternative, Choice, NONE, Problem, mix};
 use super::facts::FactAnalysis;
+use super::pass::{AlgebraReport, PassContext};
+use super::proof;
 use super::rewrite::Floats;
 use super::rounds::{self, Budget, Ended};
 use super::ruleset::RuleSet;
@@ -17,41 +19,40 @@ use std::collections::{HashMap, HashSet};
 /// More than any program costs: a form that is to be avoided is chosen only if there is no other.
 const AVOIDED: u64 = 1 << 40;
 
-/// What phase A did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AlgebraReport {
-    /// Whether no rule had anything left to add.
-    pub saturated: bool,
-    /// Rounds of rewriting.
-    pub iterations: usize,
-    /// E-nodes at the end.
-    pub nodes: usize,
-    /// Classes matched with a rule, and matches found.
-    pub work: usize,
-    /// Estimated cost of an element as written, in tenths of an `add`.
-    pub cost_before: u64,
-    /// Estimated cost of an element as extracted.
-    pub cost_after: u64,
-}
-
 /// A saturated e-graph and the classes of the graph's nodes in it.
-pub(super) struct Saturated {
-    pub(super) egraph: EGraph<Term, FactAnalysis>,
+struct Saturated {
+    egraph: EGraph<Term, FactAnalysis>,
     /// The class of each node of the graph.
-    pub(super) ids: Vec<Id>,
+    ids: Vec<Id>,
     /// The ops of the graph.
     written: Written,
-    pub(super) ended: Ended,
+    ended: Ended,
 }
 
-/// Rewrites `graph` (which has no fused nodes) into the cheapest equal program.
-pub(super) fn simplify(graph: &Graph, mode: Mode, model: &CostModel) -> (Graph, AlgebraReport) {
-    let run = saturate(graph, mode, model, false);
-    extract(graph, &run, model)
+/// The pass `algebra`: a graph without fused nodes becomes the cheapest equal program.
+pub fn simplify(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
+    let prove = context.prove && proof::is_small_enough(graph);
+    let mut run = saturate(graph, context.mode, context.model, prove);
+    let indexed = index(graph, &run, context.model);
+    let choice = choose(&run, &indexed);
+    let cost = |choice: &Choice| indexed.problem.cost(choice).unwrap_or(u64::MAX) % AVOIDED;
+    context.algebra = Some(AlgebraReport {
+        saturated: run.ended.saturated,
+        iterations: run.ended.rounds,
+        work: run.ended.work,
+        nodes: run.egraph.total_size(),
+        cost_before: cost(&indexed.input),
+        cost_after: cost(&choice),
+    });
+    if prove {
+        let chosen = chosen_terms(&run, &indexed, &choice);
+        context.proof = Some(proof::prove(graph, &mut run.egraph, &run.ids, chosen));
+    }
+    rebuild(graph, &indexed, &choice)
 }
 
 /// Runs the rules of `mode` until nothing changes or a limit is reached.
-pub(super) fn saturate(graph: &Graph, mode: Mode, model: &CostModel, explain: bool) -> Saturated {
+fn saturate(graph: &Graph, mode: Mode, model: &CostModel, explain: bool) -> Saturated {
     // egg reads a clock, whose first use in a process calibrates for up to 200 ms, and which no
     // result may depend on: it gets one that stands still.
     let (clock, _) = quanta::Clock::mock();
@@ -197,22 +198,7 @@ fn label(term: &Term) -> u64 {
     mix(seed)
 }
 
-/// Extracts from a saturated e-graph.
-fn extract(graph: &Graph, run: &Saturated, model: &CostModel) -> (Graph, AlgebraReport) {
-    let indexed = index(graph, run, model);
-    let choice = choose(run, &indexed);
-    let cost = |choice: &Choice| indexed.problem.cost(choice).unwrap_or(u64::MAX) % AVOIDED;
-    let report = AlgebraReport {
-        saturated: run.ended.saturated,
-        iterations: run.ended.rounds,
-        work: run.ended.work,
-        nodes: run.egraph.total_size(),
-        cost_before: cost(&indexed.input),
-        cost_after: cost(&choice),
-    };
-    (rebuild(graph, &indexed, &choice), report)
-}
-
+/// The program that is extracted.
 fn choose(run: &Saturated, indexed: &Indexed) -> Choice {
     let cost = |choice: &Choice| indexed.problem.cost(choice).unwrap_or(u64::MAX);
     let choice = indexed.problem.extract(&indexed.input);
@@ -222,14 +208,8 @@ fn choose(run: &Saturated, indexed: &Indexed) -> Choice {
 }
 
 /// The chosen program as terms whose children are positions in the list, and its outputs.
-pub(super) fn chosen_terms(
-    graph: &Graph,
-    run: &Saturated,
-    model: &CostModel,
-) -> (Vec<Term>, Vec<usize>) {
-    let indexed = index(graph, run, model);
-    let choice = choose(run, &indexed);
-    let order = indexed.problem.order(&choice).expect("extraction yields an acyclic choice");
+fn chosen_terms(run: &Saturated, indexed: &Indexed, choice: &Choice) -> (Vec<Term>, Vec<usize>) {
+    let order = indexed.problem.order(choice).expect("extraction yields an acyclic choice");
     let mut positions = HashMap::new();
     let mut terms = Vec::with_capacity(order.len());
     for class in order {

@@ -1,10 +1,11 @@
 //! Takes fused kernels apart again, so that fusion can start from any graph, fused text included.
 
+use super::pass::PassContext;
 use kiln_ir::{DType, Graph, Input, Node, NodeId, Op, Scalar};
 use std::collections::HashMap;
 
-/// The same program without fused nodes.
-pub(super) fn inline(graph: &Graph) -> Graph {
+/// The pass `inline`: the same program without fused nodes.
+pub fn inline(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
     with_inputs(graph, graph.inputs())
 }
 

@@ -1,11 +1,8 @@
 //! The proof of phase A: named rules from what the user wrote to what runs.
 
-use super::algebra::{Saturated, chosen_terms, saturate};
-use super::cost_model::CostModel;
-use super::inline::inline;
+use super::facts::FactAnalysis;
 use super::term::{Head, Term};
-use crate::mode::Mode;
-use egg::{FlatTerm, Id, Language};
+use egg::{EGraph, FlatTerm, Id, Language};
 use kiln_ir::{Graph, NodeId, Scalar};
 use std::fmt;
 
@@ -55,31 +52,41 @@ impl fmt::Display for Proof {
     }
 }
 
-/// Proves what phase A does to `graph` in `mode`; `None` where the program is too large a tree.
-pub fn prove(graph: &Graph, mode: Mode, model: &CostModel) -> Option<Proof> {
-    let graph = inline(graph);
-    if tree_size(&graph) > MAX_TREE {
-        return None;
-    }
-    let mut run = saturate(&graph, mode, model, true);
-    let (terms, roots) = chosen_terms(&graph, &run, model);
+/// Whether the program is so small a tree that it can be proved.
+pub(super) fn is_small_enough(graph: &Graph) -> bool {
+    tree_size(graph) <= MAX_TREE
+}
+
+/// Proves what the algebra did to `graph`: nodes of the graph are classes of the e-graph by
+/// `written`, and `chosen` are the terms of the program that was extracted, and its outputs.
+pub(super) fn prove(
+    graph: &Graph,
+    egraph: &mut EGraph<Term, FactAnalysis>,
+    written: &[Id],
+    (terms, roots): (Vec<Term>, Vec<usize>),
+) -> Proof {
     let mut ids: Vec<Id> = Vec::with_capacity(terms.len());
     for term in terms {
         let term = term.map_children(|child| ids[usize::from(child)]);
-        ids.push(run.egraph.add_uncanonical(term));
+        ids.push(egraph.add_uncanonical(term));
     }
     let mut steps = Vec::new();
     let (clock, _) = quanta::Clock::mock();
     quanta::with_clock(&clock, || {
         for (output, &root) in graph.outputs().iter().zip(&roots) {
-            steps.extend(prove_equal(&graph, &mut run, output.index(), ids[root]));
+            steps.extend(prove_equal(graph, egraph, written[output.index()], ids[root]));
         }
     });
-    Some(Proof { steps })
+    Proof { steps }
 }
 
-fn prove_equal(graph: &Graph, run: &mut Saturated, node: usize, chosen: Id) -> Vec<Step> {
-    let mut explanation = run.egraph.explain_id_equivalence(run.ids[node], chosen);
+fn prove_equal(
+    graph: &Graph,
+    egraph: &mut EGraph<Term, FactAnalysis>,
+    written: Id,
+    chosen: Id,
+) -> Vec<Step> {
+    let mut explanation = egraph.explain_id_equivalence(written, chosen);
     let chain = explanation.make_flat_explanation();
     let steps = chain.windows(2).filter_map(|pair| {
         let (before, after) = rewritten(&pair[0], &pair[1])?;

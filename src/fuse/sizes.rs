@@ -4,16 +4,24 @@
 //! computes `exp(w)` once for every element of `x`, which can be slower than two kernels. So a
 //! graph in which that could happen is merged anew for the sizes that a call brings.
 
-use super::checked;
 use super::cost_model::CostModel;
-use super::inline::{inline, with_inputs};
-use super::regions::{HOIST_COST, merge};
+use super::inline::with_inputs;
+use super::pass::{PassContext, checked};
+use super::regions::{self, HOIST_COST};
 use kiln_ir::{Dim, Graph, Input, Node, NodeId};
 use std::collections::BTreeSet;
 
+/// The pass `regions`: merges ops into as few kernels as pay.
+pub fn merge(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
+    if sizes_matter(graph, context.model) {
+        context.unmerged = Some(graph.clone());
+    }
+    regions::merge(graph, graph, context.model)
+}
+
 /// Whether sizes could change how the ops of `graph` are best merged: some dear part of it depends
 /// on some of the inputs only, and no shape is declared.
-pub fn sizes_matter(graph: &Graph, model: &CostModel) -> bool {
+fn sizes_matter(graph: &Graph, model: &CostModel) -> bool {
     let open = graph.inputs().iter().all(|input| input.dims.is_none());
     let mapped = !graph.nodes().iter().any(|node| matches!(node, Node::Matmul(..)));
     let part = |(id, _): (NodeId, &Node)| {
@@ -46,6 +54,6 @@ pub fn merge_for_sizes(graph: &Graph, small: &[bool], model: &CostModel) -> Grap
     let inputs: Vec<Input> = graph.inputs().iter().zip(small).map(sized).collect();
     let sized = with_inputs(graph, &inputs);
     // Two large inputs need not have one shape, nor two small ones.
-    let merged = merge(&sized, &inline(graph), model);
+    let merged = regions::merge(&sized, graph, model);
     checked("merging for sizes", &sized, merged)
 }

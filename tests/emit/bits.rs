@@ -9,7 +9,7 @@ use kiln::emit::{Code, EmitterKind};
 use kiln::lower::{Tier, op_program, op_program_in};
 use kiln::run::{View, ViewMut, Work, dtype, execute};
 use kiln::vir::{Program, Storage, interp};
-use kiln::{Mode, pipeline};
+use kiln::{Mode, explain};
 use kiln_ir::{DType, Derived, Op, Typing};
 
 /// The longest of the short rows: two AVX-512 vectors of every unrolling, and a tail.
@@ -386,7 +386,7 @@ fn derived(dtype: DType) -> impl Iterator<Item = (String, Program)> {
         let graph = kiln::ir::parse(&text).unwrap();
         let mut programs: Vec<(String, Program)> = Vec::new();
         for mode in Mode::ALL {
-            for program in pipeline::programs(&graph, mode) {
+            for program in explain::programs(&graph, mode) {
                 if programs.iter().all(|(_, other)| other.to_string() != program.to_string()) {
                     programs.push((format!("{} of {dtype}, {mode}", op.name), program));
                 }

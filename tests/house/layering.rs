@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("error", &["kiln_ir"]),
     ("mode", &[]),
+    ("traffic", &["kiln_ir"]),
     ("fuse", &["kiln_ir", "mode"]),
     ("lower", &["kiln_ir", "kiln_jit"]),
     ("run", &["kiln_ir", "kiln_jit", "error"]),
 ];
 
 /// They put the stages together, and may import all of them.
-const ASSEMBLERS: &[&str] = &["pipeline", "cache", "lib"];
+const ASSEMBLERS: &[&str] = &["options", "pipeline", "explain", "cache", "lib"];
 
 /// The soundness tests of rules run both sides as kernels would.
 const TEST_ONLY: &[&str] = &["src/fuse/soundness.rs"];

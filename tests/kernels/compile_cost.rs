@@ -1,8 +1,8 @@
 //! What compilation costs and what it makes, in counts: they are the same on every machine.
 
 use common::texts::FAMILIES;
-use kiln::fuse::Fusion;
-use kiln::pipeline::fuse;
+use kiln::fuse::{PassContext, run};
+use kiln::pipeline::{Fusion, PASSES, cost_model, fuse};
 use kiln::{DType, Graph, Mode};
 use kiln_ir::{Input, Node, NodeId, Op, parse};
 
@@ -74,7 +74,10 @@ fn built(count: usize, outputs: usize, reads: impl Fn(usize, usize) -> [usize; 2
 /// No op runs twice, wherever a program is cut.
 fn check(count: usize, mode: Mode) {
     for (shape, graph) in shapes(count) {
-        let Fusion { graph: fused, simplified, .. } = fuse(&graph, mode);
+        let mut context = PassContext::new(mode, cost_model(mode));
+        let (last, others) = PASSES.split_last().unwrap();
+        let simplified = run(others, &graph, &mut context);
+        let fused = run(std::slice::from_ref(last), &simplified, &mut context);
         let (run, written) = (ops_that_run(&fused), simplified.op_count());
         assert!(run <= written, "{shape} of {count}, {mode}: {run} ops run for {written}");
         // Stretches are half full at least, and a pass is no more than a stretch; what is an output

@@ -1,7 +1,8 @@
 //! Fusion: any spelling of a function ends as the same kernel, and elementwise code as one kernel.
 
 use kiln::Mode;
-use kiln::pipeline::{fuse, prove, unfuse};
+use kiln::explain::prove;
+use kiln::pipeline::{fuse, unfuse};
 use kiln_ir::{DERIVED, Derived, Expr, Graph, Node, build, parse};
 
 const GELU_TANH: &[&str] = &[

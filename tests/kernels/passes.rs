@@ -1,9 +1,12 @@
 //! What every pass must keep: inputs, the types and shapes of outputs, and their values.
 
 use common::graphs;
-use kiln::fuse::{CostModel, fuse, merge_for_sizes, unfused};
-use kiln::pipeline::{CompileOptions, compile_with};
-use kiln::{DType, EmitterKind, Graph, Kernel, Mode, Tensor, View};
+use kiln::explain::{Stage, explain};
+use kiln::fuse::{CostModel, Pass, PassContext, merge_for_sizes, run as run_passes};
+use kiln::pipeline::{PASSES, UNFUSED};
+use kiln::{
+    CompileOptions, DType, EmitterKind, Graph, Kernel, Mode, Tensor, View, compile_with, derived,
+};
 use kiln_ir::{Array, eval, parse, same_signature, verify};
 use ndarray::{ArrayD, IxDyn};
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
@@ -16,13 +19,17 @@ fn model() -> CostModel {
 
 /// What each pass makes of a graph, by name, with the graph that it must agree with.
 fn passes(graph: &Graph, mode: Mode) -> Vec<(&'static str, Graph)> {
-    let model = model();
-    let fusion = fuse(graph, mode, &model);
-    vec![
-        ("algebra", fusion.simplified),
-        ("merging", fusion.graph),
-        ("splitting", unfused(graph, &model)),
-    ]
+    let mut made = Vec::new();
+    for passes in [PASSES, UNFUSED] {
+        for (index, pass) in passes.iter().enumerate() {
+            made.push((pass.name, after(&passes[..=index], graph, mode)));
+        }
+    }
+    made
+}
+
+fn after(passes: &[Pass], graph: &Graph, mode: Mode) -> Graph {
+    run_passes(passes, graph, &mut PassContext::new(mode, &model()))
 }
 
 /// Shapes, and the bits of elements; any NaN is one NaN.
@@ -71,7 +78,7 @@ proptest! {
     #[test]
     fn variants_for_sizes_keep_it_too(steps in graphs::steps(16), small in 0..128u8) {
         let graph = graphs::shaped::graph(true, &steps);
-        let simplified = fuse(&graph, Mode::Strict, &model()).simplified;
+        let simplified = after(&PASSES[..PASSES.len() - 1], &graph, Mode::Strict);
         let has_products = simplified.nodes().iter().any(|node| matches!(node, kiln_ir::Node::Matmul(..)));
         if !has_products {
             let small: Vec<bool> = (0..simplified.inputs().len()).map(|i| small >> i & 1 == 1).collect();
@@ -216,6 +223,58 @@ fn equal_products_become_one() {
                     fused.nodes().iter().filter(|n| matches!(n, kiln_ir::Node::Matmul(..))).count();
                 assert_eq!(Some(count), products, "{text} {mode}\n{fused}");
             }
+        }
+    }
+}
+
+/// What `kiln explain` shows after each pass is kernel text that means the same; the last one's is
+/// what runs.
+#[test]
+fn every_pass_can_be_shown() {
+    let texts = [
+        "0.5*x*(1+tanh(0.7978845608*(x+0.044715*x^3)))",
+        "kernel k(x: f32[n, d], w: f32[d, d]) { let (a, b) = fused(x) { (x*2, exp(x)) }; (a@w, b+a) }",
+    ];
+    let mut seen = 0;
+    for (stage, help) in Stage::all() {
+        assert!(!help.is_empty());
+        assert_eq!(stage.to_string().parse(), Ok(stage));
+        if !matches!(stage, Stage::After(_)) {
+            continue;
+        }
+        seen += 1;
+        for graph in texts.map(|text| parse(text).unwrap()) {
+            let shown = explain(&graph, Mode::Precise, stage).unwrap();
+            let read = parse(&shown).unwrap();
+            assert_eq!(same_signature(&graph, &read), Ok(()), "{stage}");
+            assert_eq!(read.to_string(), shown, "{stage}");
+        }
+    }
+    assert_eq!(seen, PASSES.len() + UNFUSED.len() - 1, "both lists begin with the same pass");
+    let graph = parse(texts[1]).unwrap();
+    let shown = |name: &str| explain(&graph, Mode::Precise, name.parse().unwrap()).unwrap();
+    assert_eq!(shown("after:regions"), shown("fused"));
+    assert_ne!(shown("after:inline"), shown("ir"));
+    assert_ne!(shown("after:split"), shown("fused"));
+    let fault = "after:nothing".parse::<Stage>().unwrap_err();
+    let names: Vec<String> = Stage::all().iter().map(|(stage, _)| stage.to_string()).collect();
+    assert!(names.contains(&"after:algebra".to_string()));
+    let expected = format!("no stage is named \"after:nothing\"; use {}", names.join(", "));
+    assert_eq!(fault.to_string(), expected);
+}
+
+/// A proof changes nothing of what is proved.
+#[test]
+fn proofs_are_of_what_runs() {
+    for op in derived::DERIVED {
+        let inputs: Vec<&str> = op.parameters.iter().map(|parameter| parameter.name).collect();
+        let graph = parse(&format!("{}({})", op.name, inputs.join(", "))).unwrap();
+        for mode in Mode::ALL {
+            let model = model();
+            let mut context = PassContext { prove: true, ..PassContext::new(mode, &model) };
+            let proved = run_passes(PASSES, &graph, &mut context);
+            assert!(context.proof.is_some());
+            assert_eq!(proved, after(PASSES, &graph, mode), "{} {mode}", op.name);
         }
     }
 }

@@ -18,6 +18,7 @@ mod kernel;
 
 use super::cost_model::CostModel;
 use super::extract::{Alternative, Choice, NONE, Problem, mix};
+use super::pass::PassContext;
 use egg::{EGraph, Id, Language};
 use kernel::{Kernel, size};
 use kiln_ir::{Graph, Node, NodeId, Shape};
@@ -44,11 +45,11 @@ pub(super) fn merge(graph: &Graph, domains: &Graph, model: &CostModel) -> Graph 
     })
 }
 
-/// One kernel for each op.
-pub(super) fn split(graph: &Graph, model: &CostModel) -> Graph {
+/// The pass `split`: one kernel for each op, as written, which is what fusion is compared with.
+pub fn split(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
     let (clock, _) = quanta::Clock::mock();
     quanta::with_clock(&clock, || {
-        let mut regions = Regions::new(graph, model, usize::MAX);
+        let mut regions = Regions::new(graph, context.model, usize::MAX);
         for (id, node) in graph.iter() {
             if matches!(node, Node::Op(..)) {
                 regions.add(id, Kernel { ops: vec![id], outputs: vec![id] });

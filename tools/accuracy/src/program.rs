@@ -1,7 +1,7 @@
 //! A function's programs: one for each distinct result of the three modes, on every emitter.
 
 use crate::function::Function;
-use kiln::pipeline::{Stage, explain};
+use kiln::explain::{Stage, explain};
 use kiln::{
     CompileError, CompileOptions, DType, EmitterKind, Graph, Kernel, Mode, View, ViewMut,
     compile_with,

@@ -1,12 +1,13 @@
 //! Many cases, on several threads.
 
 use crate::check::{Failure, Kind, Plan, catch_messages, check, without_numbers};
-use crate::draw::{Case, Fragments, draw};
+use crate::draw::{Case, draw};
+use crate::fragments::Fragments;
 use crate::judge::Fault;
 use crate::replay;
 use crate::shrink::shrink;
 use kiln::ir::Node;
-use kiln::{Mode, pipeline};
+use kiln::{Mode, explain};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -205,7 +206,7 @@ fn ops_of(case: &Case) -> BTreeSet<String> {
 }
 
 fn rules_of(case: &Case, mode: Mode) -> BTreeSet<String> {
-    let proof = catch_unwind(AssertUnwindSafe(|| pipeline::prove(&case.graph, mode)));
+    let proof = catch_unwind(AssertUnwindSafe(|| explain::prove(&case.graph, mode)));
     let steps = proof.ok().flatten().map(|proof| proof.steps).unwrap_or_default();
     steps.into_iter().map(|step| step.rule).collect()
 }

@@ -1,0 +1,52 @@
+//! How to compile.
+
+use crate::mode::Mode;
+use kiln_jit::emit::EmitterKind;
+
+/// How to compile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompileOptions {
+    pub(crate) mode: Mode,
+    pub(crate) emitter: EmitterKind,
+    pub(crate) threads: Option<usize>,
+    pub(crate) fuse: bool,
+}
+
+impl Default for CompileOptions {
+    fn default() -> CompileOptions {
+        CompileOptions {
+            mode: Mode::Precise,
+            emitter: EmitterKind::Auto,
+            threads: None,
+            fuse: true,
+        }
+    }
+}
+
+impl CompileOptions {
+    /// [`Mode::Precise`], the fastest emitter, all threads of the pool, fused.
+    pub fn new() -> CompileOptions {
+        CompileOptions::default()
+    }
+
+    /// One kernel for each op, as written, with a real temporary for each result: what fused code
+    /// is compared with. The mode does not matter, for nothing is rewritten.
+    pub fn unfused() -> CompileOptions {
+        CompileOptions { fuse: false, ..CompileOptions::default() }
+    }
+
+    /// How much rewrites may change.
+    pub fn mode(self, mode: Mode) -> CompileOptions {
+        CompileOptions { mode, ..self }
+    }
+
+    /// Which emitter makes the code.
+    pub fn emitter(self, emitter: EmitterKind) -> CompileOptions {
+        CompileOptions { emitter, ..self }
+    }
+
+    /// At most so many threads of the rayon pool that a call is made from; 1 stays on the caller's.
+    pub fn threads(self, threads: usize) -> CompileOptions {
+        CompileOptions { threads: Some(threads.max(1)), ..self }
+    }
+}
