@@ -4,7 +4,9 @@ use common::{Rng, differs, emitters, random_program};
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitError, EmitterKind, Operand};
 use kiln::lower::{Tier, op_program, op_program_in};
-use kiln::vir::{Builder, Cold, Inst, Output, Program, Storage, Table, Type, Value, interp};
+use kiln::vir::{
+    Body, Builder, Cold, Each, Inst, Routine, Storage, Store, Table, Type, Value, interp,
+};
 use kiln_ir::{DType, Op};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -28,8 +30,8 @@ fn elements(storage: Storage, bytes: &[u8]) -> Vec<u64> {
 
 /// Runs `code` on `n` random elements, offset by some bytes, some inputs repeated; compares with
 /// the interpreter and checks that nothing around the outputs is touched.
-fn check(program: &Program, code: &Code, n: usize, splats: usize, rng: &mut Rng) {
-    let widest = program.inputs.iter().chain(program.outputs.iter().map(|o| &o.storage));
+fn check(program: &Routine, code: &Code, n: usize, splats: usize, rng: &mut Rng) {
+    let widest = program.inputs.iter().chain(&program.outputs);
     let vector = code.copies() * widest.map(|storage| storage.size()).max().unwrap_or(0);
     assert!(vector <= emit::MAX_VECTOR, "a vector of {vector} bytes");
     let n = if code.takes_any_count() { n } else { n - n % code.lanes() };
@@ -59,7 +61,7 @@ fn check(program: &Program, code: &Code, n: usize, splats: usize, rng: &mut Rng)
     let mut results: Vec<Vec<u8>> = program
         .outputs
         .iter()
-        .map(|output| vec![0xa5; offset + n * output.storage.size() + GUARD])
+        .map(|storage| vec![0xa5; offset + n * storage.size() + GUARD])
         .collect();
     let mut targets: Vec<&mut [u8]> = results
         .iter_mut()
@@ -72,16 +74,15 @@ fn check(program: &Program, code: &Code, n: usize, splats: usize, rng: &mut Rng)
 
     let slices: Vec<&[u64]> = inputs.iter().map(Vec::as_slice).collect();
     let expected = interp::run(program, &slices, n);
-    for (j, output) in program.outputs.iter().enumerate() {
+    for (j, &storage) in program.outputs.iter().enumerate() {
         let (before, rest) = results[j].split_at(offset);
-        let (inside, after) = rest.split_at(n * output.storage.size());
+        let (inside, after) = rest.split_at(n * storage.size());
         assert!(before.iter().chain(after).all(|&byte| byte == 0xa5), "wrote out of bounds");
-        for (i, (got, &want)) in
-            elements(output.storage, inside).into_iter().zip(&expected[j]).enumerate()
+        for (i, (got, &want)) in elements(storage, inside).into_iter().zip(&expected[j]).enumerate()
         {
             let operands: Vec<String> = inputs.iter().map(|x| format!("{:#x}", x[i])).collect();
             assert!(
-                !differs(output.storage, got, want),
+                !differs(storage, got, want),
                 "{} output {j} element {i} of {n}: got {got:#x}, the interpreter gives {want:#x}, \
                  for {operands:?}\n{program}",
                 code.emitter(),
@@ -90,7 +91,7 @@ fn check(program: &Program, code: &Code, n: usize, splats: usize, rng: &mut Rng)
     }
 }
 
-fn check_all(program: &Program, rng: &mut Rng) {
+fn check_all(program: &Routine, rng: &mut Rng) {
     for code in emitters(program) {
         for n in 0..=67 {
             check(program, &code, n, 0, rng);
@@ -119,7 +120,7 @@ fn every_op_has_the_bits_of_the_interpreter() {
 }
 
 /// A program of one primitive on the inputs that it takes.
-fn single(inputs: &[Type], build: impl Fn(&mut Builder, &[Value]) -> Value) -> Program {
+fn single(inputs: &[Type], build: impl Fn(&mut Builder, &[Value]) -> Value) -> Routine {
     let mut b = Builder::new();
     let operands: Vec<Value> = inputs
         .iter()
@@ -258,7 +259,7 @@ fn random_programs_have_the_bits_of_the_interpreter() {
 
 /// Many values that are all needed at the end, around cold regions: more than any machine has
 /// registers for.
-fn crowded(rng: &mut Rng, values: usize, storage: Storage, other: Storage) -> Program {
+fn crowded(rng: &mut Rng, values: usize, storage: Storage, other: Storage) -> Routine {
     let mut b = Builder::new();
     let (x, y) = (b.input(storage), b.input(other));
     let ty = b.ty(x);
@@ -577,18 +578,19 @@ fn programs_that_mean_nothing_are_refused() {
     let number = Inst::Const { ty: Type::F32, bits: 0x3f80_0000 };
     let index = Inst::Const { ty: Type::I32, bits: 0 };
     let (mask, ones) = (Type::M32, 0xffff_ffff);
-    let program = |insts: &[(Type, Inst)], output: u32, cold: &[Cold]| Program {
-        insts: insts.iter().map(|&(_, inst)| inst).collect(),
-        types: insts.iter().map(|&(ty, _)| ty).collect(),
-        outputs: vec![Output {
-            value: Value(output),
-            storage: match insts[output as usize].0 {
-                Type::M32 => Storage::Bool,
-                _ => Storage::F32,
-            },
-        }],
-        cold: cold.to_vec(),
-        ..Program::default()
+    let program = |insts: &[(Type, Inst)], stored: u32, cold: &[Cold]| {
+        let body = Body {
+            insts: insts.iter().map(|&(_, inst)| inst).collect(),
+            types: insts.iter().map(|&(ty, _)| ty).collect(),
+            cold: cold.to_vec(),
+        };
+        let stores = vec![Store { value: Value(stored), output: 0 }];
+        let storage = match insts[stored as usize].0 {
+            Type::M32 => Storage::Bool,
+            _ => Storage::F32,
+        };
+        let stages = vec![Each { body, stores }];
+        Routine { outputs: vec![storage], stages, ..Routine::default() }
     };
     let constant = |ty, bits| (ty, Inst::Const { ty, bits });
     let cold = |mask, start, end| Cold { mask: Value(mask), start, end };
@@ -617,8 +619,15 @@ fn programs_that_mean_nothing_are_refused() {
     );
     table.tables = vec![Table { ty: Type::F32, entries: vec![0, 1 << 32] }];
     cases.push((table, "v1: table entry wider than its type"));
+    let mut two = plain();
+    two.stages.push(two.stages[0].clone());
+    cases.push((two, "a routine has one stage"));
+    let mut twice = plain();
+    let stores = &mut twice.stages[0].stores;
+    stores.push(stores[0]);
+    cases.push((twice, "each output is stored once, in order"));
     for (program, why) in cases {
-        let message = format!("no code can be made of an invalid program: {why}");
+        let message = format!("no code can be made of an invalid routine: {why}");
         for kind in EmitterKind::ALL {
             let error = emit::compile(&program, kind, Cpu::host()).unwrap_err();
             assert_eq!(error.to_string(), message, "{kind}");
@@ -636,7 +645,7 @@ fn programs_that_mean_nothing_are_refused() {
 }
 
 /// `x + x`.
-fn plain() -> Program {
+fn plain() -> Routine {
     let mut b = Builder::new();
     let x = b.input(Storage::F32);
     let sum = b.add(x, x);
@@ -670,7 +679,7 @@ fn an_input_that_nothing_loads_may_be_the_widest() {
     let chain = (0..30).fold(x, |value, _| b.sqrt(value));
     b.output(chain, Storage::F32);
     let program = b.finish();
-    let program = Program { inputs: vec![Storage::F32, Storage::F64], ..program };
+    let program = Routine { inputs: vec![Storage::F32, Storage::F64], ..program };
     check_all(&program, &mut Rng::new(12));
 }
 
