@@ -1,6 +1,8 @@
 //! Emitters: the same bits from each, natively or by the processor of software.
 
 mod bits;
-mod emit;
+mod check;
+mod emitters;
 mod emulate;
+mod programs;
 mod random_bits;

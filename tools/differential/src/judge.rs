@@ -1,8 +1,9 @@
 //! What a mode that may round otherwise owes to what was written.
 
 use crate::array::Elements;
+use crate::real::Real;
 use crate::rng::Rng;
-use crate::truth::{Doubt, Real, Way, evaluate, largest, point};
+use crate::truth::{Doubt, Way, evaluate, largest, point};
 use kiln::ir::Scalar;
 use kiln::{DType, Graph};
 use kiln_accuracy::Big;

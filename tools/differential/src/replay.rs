@@ -98,7 +98,8 @@ fn layout_of(word: &str) -> Result<Layout, String> {
 mod tests {
     use super::{print, read};
     use crate::check::{Failure, Kind, Plan};
-    use crate::draw::{Fragments, draw};
+    use crate::draw::draw;
+    use crate::fragments::Fragments;
 
     #[test]
     fn what_is_printed_is_read_back() {

@@ -1,7 +1,8 @@
 //! Many cases, on several threads.
 
 use crate::check::{Failure, Kind, Plan, catch_messages, check, without_numbers};
-use crate::draw::{Case, Fragments, draw};
+use crate::draw::{Case, draw};
+use crate::fragments::Fragments;
 use crate::judge::Fault;
 use crate::replay;
 use crate::shrink::shrink;

@@ -1,8 +1,10 @@
 //! Every message that a kernel can give its user, as it looks.
 
 mod faults;
+mod graphs;
 mod kernels;
 mod syntax;
+mod tokens;
 
 use kiln_ir::parse;
 
