@@ -150,10 +150,10 @@ fn flags() -> Result<settings::Flags, String> {
 #[cfg(test)]
 mod tests {
     use super::listing;
-    use crate::vir::{Builder, Program, Storage};
+    use crate::vir::{Builder, Routine, Storage};
 
-    /// A program that keeps as many values at once.
-    fn keeps(values: u32) -> Program {
+    /// A routine that keeps as many values at once.
+    fn keeps(values: u32) -> Routine {
         let mut b = Builder::new();
         let x = b.input(Storage::F32);
         let products: Vec<_> = (0..values)
