@@ -1,191 +1,168 @@
-//! The plan: the steps of a fused graph, and where every value lives.
+//! Plans: the passes over memory that a fused graph is, in order, and where every value lives.
+//!
+//! In: a fused graph. Out: a [`Plan`], which knows no array and no code: what runs a fused body is
+//! its `K`. After it, every output has one step that writes it, and every intermediate a
+//! [`Buffer`], which is live from the step that writes it to the last one that reads it.
 
-use super::exec::dtype;
-use super::gemm::matmul_shape;
-use super::layout::{Dims, OPERANDS, broadcast_dims};
-use super::view::View;
-use crate::error::RunError;
+mod memory;
+mod shape;
+mod specialize;
+mod traffic;
+
+pub(crate) use memory::ALIGNMENT;
+pub use memory::Memory;
+pub(crate) use shape::{Dims, RANK, ShapeError, broadcast, matmul};
+pub(crate) use specialize::{Chosen, Failure, Plans, SizeClass, Specialize};
+pub use traffic::Traffic;
+
 use kiln_ir::{DType, Graph, Node, NodeId};
-use kiln_jit::emit::Code;
-use smallvec::SmallVec;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
 
 /// Passes over memory, in order.
 #[derive(Debug)]
-pub(crate) struct Plan {
-    pub(super) steps: Vec<Step>,
+pub(crate) struct Plan<K> {
+    pub(crate) steps: Vec<Step<K>>,
+    /// Intermediates, which need memory of the kernel's.
+    pub(crate) buffers: Vec<Buffer>,
     /// For each output, the step that writes it.
-    pub(super) written: Vec<usize>,
+    pub(crate) written: Vec<usize>,
     /// For each input, the last step that reads it.
-    pub(super) read: Vec<usize>,
-    /// For each slot, the step that writes it.
-    slots: Vec<usize>,
+    pub(crate) read: Vec<usize>,
 }
 
 /// One pass over memory.
 #[derive(Debug)]
-pub(super) struct Step {
-    pub(super) action: Action,
+pub(crate) struct Step<K> {
+    pub(crate) action: Action<K>,
     /// What it reads.
-    pub(super) args: Vec<Source>,
-    /// Where its results go.
-    pub(super) results: Vec<Target>,
-    /// Slots whose values nobody reads after this step.
-    pub(super) dead: Vec<usize>,
+    pub(crate) args: Vec<Access>,
+    /// What it writes: arrays of one shape.
+    pub(crate) results: Vec<Access>,
 }
 
 #[derive(Debug)]
-pub(super) enum Action {
-    /// Compiled code over every element; `names` are those of its operands.
+pub(crate) enum Action<K> {
+    /// A fused body over every element, and what runs it.
     Map {
-        code: Box<Code>,
-        names: Vec<String>,
+        body: Arc<Graph>,
+        kernel: K,
     },
     Matmul,
 }
 
-/// Where a value is read from.
+/// A value that a step reads or writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Access {
+    pub(crate) place: Place,
+    pub(crate) dtype: DType,
+}
+
+/// Where a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Source {
+pub(crate) enum Place {
     Input(usize),
     Output(usize),
-    Slot(usize),
+    Buffer(usize),
 }
 
-/// Where a value is written: an output or a slot.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Target {
-    pub(super) place: Source,
-    pub(super) dtype: DType,
+/// An intermediate.
+#[derive(Clone, Debug)]
+pub(crate) struct Buffer {
+    pub(crate) dtype: DType,
+    /// The step that writes it, whose shape it has.
+    pub(crate) written: usize,
+    /// The first and the last step during which nothing else may lie where it is.
+    pub(crate) live: [usize; 2],
 }
 
-impl Plan {
-    /// Plans a fused graph, whose outputs are distinct results of its kernels and products; `compile`
-    /// makes the code of a fused body. Unless `reuse`, every intermediate has memory of its own.
+impl<K> Plan<K> {
+    /// Plans a fused graph; `kernel` makes what runs a fused body. Unless `reuse`, every
+    /// intermediate has memory of its own.
+    ///
+    /// # Panics
+    ///
+    /// If outputs are not distinct results of the graph's kernels and products, for what no step
+    /// writes would be returned as it was allocated.
     pub(crate) fn new<E>(
         graph: &Graph,
         reuse: bool,
-        mut compile: impl FnMut(&Graph) -> Result<Code, E>,
-    ) -> Result<Plan, E> {
-        let distinct: HashSet<NodeId> = graph.outputs().iter().copied().collect();
-        assert_eq!(distinct.len(), graph.outputs().len(), "a step writes each output: {graph}");
-        let mut planner = Planner::new(graph);
+        mut kernel: impl FnMut(&Graph) -> Result<K, E>,
+    ) -> Result<Plan<K>, E> {
+        let mut places = Places::new(graph);
         let mut steps = Vec::new();
         for (id, node) in graph.iter() {
             let action = match node {
                 Node::Fused { body, .. } => {
-                    let code = compile(body)?;
-                    let names = body.inputs().iter().map(|input| input.name.clone()).collect();
-                    let args = node.operands();
-                    let dtypes = args.iter().map(|&arg| graph.dtype(arg));
-                    assert!(dtypes.eq(code.inputs().iter().map(|&s| dtype(s))), "types: {graph}");
-                    let results = body.outputs().iter().map(|&output| body.dtype(output));
-                    assert!(results.eq(code.outputs().iter().map(|&s| dtype(s))), "types: {graph}");
-                    Action::Map { code: Box::new(code), names }
+                    Action::Map { body: body.clone(), kernel: kernel(body)? }
                 }
                 Node::Matmul(..) => Action::Matmul,
                 Node::Input(_) | Node::Item { .. } => continue,
                 Node::Const(_) | Node::Op(..) => panic!("a fused graph has no bare ops: {graph}"),
             };
-            let args = node.operands().into_iter().map(|arg| planner.places[&arg]).collect();
-            steps.push(Step { action, args, results: planner.results(id), dead: Vec::new() });
+            let read = |arg: NodeId| Access { place: places.of[&arg], dtype: graph.dtype(arg) };
+            let args = node.operands().into_iter().map(read).collect();
+            steps.push(Step { action, args, results: places.results(id) });
         }
-        let mut last_use: HashMap<Source, usize> = HashMap::new();
         let mut written = vec![None; graph.outputs().len()];
-        for (index, step) in steps.iter().enumerate() {
-            for result in &step.results {
-                last_use.insert(result.place, index);
-                if let Source::Output(output) = result.place {
-                    written[output] = Some(index);
-                }
-            }
-            last_use.extend(step.args.iter().map(|&arg| (arg, index)));
-        }
-        // What no step wrote would be returned as it was allocated.
-        let written = written.into_iter().map(|step| step.expect("a step writes each output"));
-        let written = written.collect();
         let mut read = vec![0; graph.inputs().len()];
-        for (source, step) in last_use {
-            match source {
-                Source::Slot(slot) if reuse => steps[step].dead.push(slot),
-                Source::Slot(_) => {}
-                Source::Input(input) => read[input] = step,
-                Source::Output(_) => {}
-            }
-        }
-        for step in &mut steps {
-            step.dead.sort_unstable();
-        }
-        let mut slots = vec![0; planner.next_slot];
+        let mut buffers: Vec<Buffer> = Vec::new();
         for (index, step) in steps.iter().enumerate() {
+            for arg in &step.args {
+                match arg.place {
+                    Place::Input(input) => read[input] = index,
+                    Place::Buffer(buffer) => {
+                        let last = &mut buffers[buffer].live[1];
+                        *last = index.max(*last);
+                    }
+                    Place::Output(_) => {}
+                }
+            }
             for result in &step.results {
-                if let Source::Slot(slot) = result.place {
-                    slots[slot] = index;
+                match result.place {
+                    Place::Output(output) => written[output] = Some(index),
+                    // Buffers are numbered in the order in which steps write them.
+                    Place::Buffer(_) => {
+                        let live = if reuse { [index; 2] } else { [0, usize::MAX] };
+                        buffers.push(Buffer { dtype: result.dtype, written: index, live });
+                    }
+                    Place::Input(_) => unreachable!("no step writes an input"),
                 }
             }
         }
-        Ok(Plan { steps, written, read, slots })
-    }
-
-    /// The shape of what each step computes.
-    pub(super) fn step_shapes(&self, inputs: &[View<'_>]) -> Result<SmallVec<[Dims; 2]>, RunError> {
-        let mut shapes: SmallVec<[Dims; 2]> = SmallVec::new();
-        for step in &self.steps {
-            let shape_of = |source: &Source| match *source {
-                Source::Input(input) => inputs[input].shape(),
-                Source::Output(output) => &shapes[self.written[output]],
-                Source::Slot(slot) => &shapes[self.slots[slot]],
-            };
-            let mut args: SmallVec<[&[usize]; OPERANDS]> = SmallVec::new();
-            step.args.iter().for_each(|arg| args.push(shape_of(arg)));
-            let shape = match &step.action {
-                Action::Matmul => Dims::from_vec(matmul_shape(args[0], args[1])?),
-                Action::Map { names, .. } => common_shape(names, &args)?,
-            };
-            drop(args);
-            shapes.push(shape);
-        }
-        Ok(shapes)
-    }
-
-    /// The number of slots: of intermediates that need memory.
-    pub(super) fn slot_count(&self) -> usize {
-        self.slots.len()
+        let written: Option<Vec<usize>> = written.into_iter().collect();
+        let Some(written) = written else { panic!("no step writes an output: {graph}") };
+        Ok(Plan { steps, buffers, written, read })
     }
 }
 
-/// The shape that operands of a fused kernel broadcast to.
-fn common_shape(names: &[String], args: &[&[usize]]) -> Result<Dims, RunError> {
-    match args {
-        [first, rest @ ..] if rest.iter().all(|shape| shape == first) => Ok((*first).into()),
-        _ => broadcast_dims(args).map_err(|_| {
-            let named = names.iter().zip(args);
-            let operands = named.map(|(name, shape)| format!("{name} {shape:?}")).collect();
-            RunError::Shapes { operands }
-        }),
+impl Plan<()> {
+    /// The plan of a graph, of which nothing is to be run.
+    pub(crate) fn outline(graph: &Graph) -> Plan<()> {
+        let Ok(plan) = Plan::new(graph, true, |_| Ok::<(), Infallible>(()));
+        plan
     }
 }
 
-/// Assigns every value of a graph a place.
-struct Planner<'g> {
+/// The place of every value of a graph.
+struct Places<'g> {
     graph: &'g Graph,
-    next_slot: usize,
-    places: HashMap<NodeId, Source>,
+    buffers: usize,
+    of: HashMap<NodeId, Place>,
 }
 
-impl<'g> Planner<'g> {
-    fn new(graph: &'g Graph) -> Planner<'g> {
-        let mut places = HashMap::new();
-        for (id, node) in graph.iter() {
-            if let Node::Input(index) = node {
-                places.insert(id, Source::Input(*index as usize));
-            }
-        }
-        Planner { graph, next_slot: 0, places }
+impl<'g> Places<'g> {
+    fn new(graph: &'g Graph) -> Places<'g> {
+        let inputs = graph.iter().filter_map(|(id, node)| match node {
+            Node::Input(index) => Some((id, Place::Input(*index as usize))),
+            _ => None,
+        });
+        Places { graph, buffers: 0, of: inputs.collect() }
     }
 
     /// Places for the values that a fused kernel or a matmul computes.
-    fn results(&mut self, id: NodeId) -> Vec<Target> {
+    fn results(&mut self, id: NodeId) -> Vec<Access> {
         let values: Vec<(Option<NodeId>, DType)> = match self.graph.node(id) {
             Node::Fused { body, .. } if body.outputs().len() > 1 => {
                 let outputs = body.outputs().iter().enumerate();
@@ -195,22 +172,17 @@ impl<'g> Planner<'g> {
         };
         values
             .into_iter()
-            .map(|(value, dtype)| Target { place: self.place(value), dtype })
+            .map(|(value, dtype)| Access { place: self.place(value), dtype })
             .collect()
     }
 
-    /// An output's place where the value is one, else a new slot.
-    fn place(&mut self, value: Option<NodeId>) -> Source {
+    /// An output's place where the value is one, else a new buffer.
+    fn place(&mut self, value: Option<NodeId>) -> Place {
         let outputs = self.graph.outputs();
         let output = value.and_then(|value| outputs.iter().position(|output| *output == value));
-        let place = match output {
-            Some(output) => Source::Output(output),
-            None => {
-                self.next_slot += 1;
-                Source::Slot(self.next_slot - 1)
-            }
-        };
-        self.places.extend(value.map(|value| (value, place)));
+        let place = output.map_or(Place::Buffer(self.buffers), Place::Output);
+        self.buffers += usize::from(output.is_none());
+        self.of.extend(value.map(|value| (value, place)));
         place
     }
 
@@ -218,5 +190,46 @@ impl<'g> Planner<'g> {
     fn item(&self, of: NodeId, item: usize) -> Option<NodeId> {
         let node = Node::Item { of, index: item as u32 };
         self.graph.iter().find(|(_, known)| **known == node).map(|(id, _)| id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, Plan};
+    use kiln_ir::parse;
+
+    #[test]
+    fn values_have_places_and_lives() {
+        let graph = parse(
+            "kernel k(x: f32[n, n], w: f32[n, n]) {
+                let a = fused(x) { x * 2 };
+                let b = a @ w;
+                let (c, d) = fused(a, b) { (a + b, a - b) };
+                (c, fused(d) { exp(d) })
+            }",
+        )
+        .unwrap();
+        let shared = Plan::outline(&graph);
+        let results: Vec<Vec<Place>> =
+            shared.steps.iter().map(|s| s.results.iter().map(|r| r.place).collect()).collect();
+        let [a, b, d] = [0, 1, 2].map(Place::Buffer);
+        assert_eq!(results, [vec![a], vec![b], vec![Place::Output(0), d], vec![Place::Output(1)]]);
+        assert_eq!((&shared.written[..], &shared.read[..]), (&[2, 3][..], &[0, 1][..]));
+        let lives = |plan: &Plan<()>| plan.buffers.iter().map(|b| b.live).collect::<Vec<_>>();
+        assert_eq!(lives(&shared), [[0, 2], [1, 2], [2, 3]]);
+    }
+
+    #[test]
+    #[should_panic(expected = "no step writes an output: kernel")]
+    fn an_output_that_no_step_writes_is_refused() {
+        Plan::outline(&parse("x").unwrap());
+    }
+
+    #[test]
+    #[should_panic(expected = "no step writes an output: kernel")]
+    fn an_output_twice_is_refused() {
+        let mut graph = parse("fused(x) { x * 2 }").unwrap();
+        graph.output(graph.outputs()[0]);
+        Plan::outline(&graph);
     }
 }
