@@ -32,6 +32,8 @@ impl Staged {
             let mode = if private { 0o600 } else { 0o666 };
             builder.permissions(std::fs::Permissions::from_mode(mode));
         }
+        #[cfg(not(unix))]
+        let _ = private;
         let mut staged = staged();
         let (file, path) = builder.tempfile_in(folder)?.into_parts();
         staged.push(path.to_path_buf());

@@ -109,6 +109,7 @@ impl Store {
 }
 
 /// Bytes of a huge page on x86-64 and most AArch64 systems.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux is asked"))]
 const HUGE_PAGE: usize = 2 << 20;
 
 /// Has the system back the huge pages within the room of `elements` by such, when they are first

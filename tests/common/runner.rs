@@ -67,8 +67,8 @@ pub fn choose(cpu: Cpu, emulated: &[EmitterKind]) -> Vec<Runner> {
     let kinds = EmitterKind::ALL.into_iter().filter(|&kind| kind != EmitterKind::Auto);
     let runner = |kind| {
         let native = match kind {
-            EmitterKind::Avx512 => cpu.avx512 && cfg!(not(windows)),
-            EmitterKind::Avx2 => cpu.avx2 && cfg!(not(windows)),
+            EmitterKind::Avx512 => cpu.avx512,
+            EmitterKind::Avx2 => cpu.avx2,
             _ => return Runner::Native(kind),
         };
         match native && !emulated.contains(&kind) {

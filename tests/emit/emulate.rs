@@ -28,9 +28,7 @@ fn what_the_machine_lacks_is_emulated() {
         (all, &[EmitterKind::Avx2], "emitters: native avx512, cranelift, interp; emulated avx2"),
     ];
     for (cpu, emulated, line) in lines {
-        if cfg!(not(windows)) {
-            assert_eq!(describe(&choose(cpu, emulated)), line);
-        }
+        assert_eq!(describe(&choose(cpu, emulated)), line);
     }
     let required = [EmitterKind::Avx2, EmitterKind::Avx512];
     assert_eq!(missing(&choose(all, &[]), &required), []);
@@ -222,7 +220,7 @@ fn many_operands_have_the_bits_of_the_machine() {
 
 /// Each instruction by itself: every form that is found in the code of ops and of random programs,
 /// on random registers, masks, flags and memory.
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[cfg(target_arch = "x86_64")]
 mod instructions {
     use super::{Rng, op_program_in, random_program};
     use iced_x86::{
@@ -340,8 +338,9 @@ mod instructions {
         let map = map.make_exec().unwrap();
         // SAFETY: `routine` wrote a System V function of one argument, which saves what it changes
         // or changes what it may, and touches nothing but the state and its stack.
-        let run =
-            unsafe { std::mem::transmute::<*const u8, extern "C" fn(*mut State)>(map.as_ptr()) };
+        let run = unsafe {
+            std::mem::transmute::<*const u8, extern "sysv64" fn(*mut State)>(map.as_ptr())
+        };
         run(state);
     }
 

@@ -2,7 +2,8 @@
 //!
 //! # The kernel ABI
 //!
-//! A kernel routine is `extern "C" fn(n, inputs, steps, outputs, pool)`:
+//! A kernel routine is `fn(n, inputs, steps, outputs, pool)`, `extern "sysv64"` on every x86-64 (on
+//! Windows, too) and `extern "C"` elsewhere:
 //!
 //! | argument | type | meaning |
 //! |---|---|---|
@@ -26,14 +27,23 @@ use super::{cost, emulated, interp, pool, stream};
 use crate::vir::{Program, Storage};
 use std::sync::OnceLock;
 
-/// A native kernel routine. See the module table.
-pub(super) type Entry = unsafe extern "C" fn(
-    n: usize,
-    inputs: *const *const u8,
-    steps: *const usize,
-    outputs: *const *mut u8,
-    pool: *const u8,
-);
+/// Declares [`Entry`], which has one calling convention on all systems of a processor.
+macro_rules! entry {
+    ($convention:literal) => {
+        /// A native kernel routine. See the module table.
+        pub(super) type Entry = unsafe extern $convention fn(
+            n: usize,
+            inputs: *const *const u8,
+            steps: *const usize,
+            outputs: *const *mut u8,
+            pool: *const u8,
+        );
+    };
+}
+#[cfg(target_arch = "x86_64")]
+entry!("sysv64");
+#[cfg(not(target_arch = "x86_64"))]
+entry!("C");
 
 /// The most bytes that [`Code::copies`] elements of an operand take: whoever calls with a splat, or
 /// with less than a vector, needs so much room.

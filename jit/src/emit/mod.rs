@@ -13,6 +13,7 @@
 //! | `memory.rs` `slab.rs` `pool.rs` `stream.rs` | executable memory, constants, stores past the caches |
 //! | `emulated.rs` | routines that software executes, for tests |
 
+#[cfg_attr(not(feature = "cranelift"), path = "clif/absent.rs")]
 pub mod clif;
 mod code;
 pub mod cost;

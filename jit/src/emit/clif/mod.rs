@@ -10,8 +10,11 @@
 
 mod bytes;
 mod half;
+mod listing;
 mod shuffle;
 mod translate;
+
+pub use listing::Listing;
 
 use super::code::{Callable, Code, Vectors};
 use super::cost;
@@ -48,17 +51,6 @@ fn compile(program: &Program, cpu: Cpu) -> Result<Code, EmitError> {
     let lanes = translate::lanes(program);
     let vectors = Vectors { lanes, copies: lanes, takes_any_count: false };
     Ok(Code::new(program, EmitterKind::Cranelift, callable, vectors))
-}
-
-/// What Cranelift makes of a program.
-#[derive(Clone, Debug)]
-pub struct Listing {
-    /// The loop in Cranelift's IR.
-    pub clif: String,
-    /// The machine instructions, by Cranelift's names for them.
-    pub assembly: String,
-    /// The machine code.
-    pub bytes: Vec<u8>,
 }
 
 /// Compiles for a target such as `aarch64` or `x86_64`, or for this machine, to be looked at.
@@ -143,9 +135,11 @@ fn flags() -> Result<settings::Flags, String> {
     let choices = [
         ("opt_level", "none"),
         ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
-        // Kernels call nothing and nothing unwinds through them.
+        // Nothing unwinds through kernels.
         ("unwind_info", "false"),
-        ("enable_probestack", "false"),
+        // A system notices a stack that grows if no page is skipped. Kernels call nothing.
+        ("enable_probestack", "true"),
+        ("probestack_strategy", "inline"),
     ];
     for (name, value) in choices {
         flags.set(name, value).map_err(|error| error.to_string())?;

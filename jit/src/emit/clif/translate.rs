@@ -19,7 +19,7 @@ use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{
     self, AbiParam, BlockArg, ConstantData, Endianness, InstBuilder, MemFlagsData, types,
 };
-use cranelift_codegen::isa::TargetIsa;
+use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use smallvec::{SmallVec, smallvec};
 use std::ops::Range;
@@ -74,7 +74,7 @@ fn side_by_side(program: &Program) -> usize {
 pub(super) fn translate(program: &Program, isa: &dyn TargetIsa) -> (ir::Function, Box<[Line]>) {
     let config = isa.frontend_config();
     let mut function = ir::Function::new();
-    function.signature.call_conv = config.default_call_conv;
+    function.signature.call_conv = CallConv::SystemV;
     let pointer = AbiParam::new(config.pointer_type());
     function.signature.params.extend([pointer; 5]);
 

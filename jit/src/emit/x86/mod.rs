@@ -66,7 +66,7 @@ fn compile(program: &Program, isa: Isa) -> Result<Code, EmitError> {
     let code = CodeMemory::new(&made.encoded.bytes)?;
     let pool = std::mem::take(&mut made.pool);
     // SAFETY: the function has this ABI and these constants, and `available` saw to it that this
-    // machine has the instructions and the calling convention.
+    // machine has the instructions.
     let callable = unsafe { Callable::native(code, pool) };
     Ok(made.code(program, isa, callable))
 }
@@ -105,9 +105,6 @@ fn available(isa: Isa, cpu: Cpu) -> Result<(), EmitError> {
     let unavailable = |reason| Err(EmitError::Unavailable { emitter: kind(isa), reason });
     if cfg!(not(target_arch = "x86_64")) {
         return unavailable("this machine is no x86-64");
-    }
-    if cfg!(windows) {
-        return unavailable("it writes no code for the calling convention of Windows yet");
     }
     let host = Cpu::host();
     match isa {

@@ -1,0 +1,48 @@
+//! Stands in for Cranelift in builds without it: the emitter keeps its name and says what it needs.
+
+mod listing;
+
+pub use listing::Listing;
+
+use super::cost;
+use super::emitters::{Emitter, EmitterKind};
+use super::error::EmitError;
+use crate::vir::Program;
+
+pub(super) const CRANELIFT: Emitter = Emitter {
+    bits: 128,
+    available: |_| Err(ABSENT),
+    compile: |_, _| Err(ABSENT),
+    listing: |_| Err(ABSENT),
+    times: &cost::CRANELIFT,
+};
+
+const ABSENT: EmitError = EmitError::Unavailable {
+    emitter: EmitterKind::Cranelift,
+    reason: "Kiln was built without its feature `cranelift`",
+};
+
+/// There is nothing to be looked at.
+pub fn listing(_: &Program, _: Option<&str>) -> Result<Listing, EmitError> {
+    Err(ABSENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cpu::Cpu;
+    use crate::emit::{EmitterKind, compile};
+    use crate::vir::Program;
+
+    #[test]
+    fn the_error_names_the_feature_and_auto_goes_on() {
+        let program = Program::default();
+        let error = compile(&program, EmitterKind::Cranelift, Cpu::host()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the cranelift emitter cannot be used: Kiln was built without its feature `cranelift` \
+             (emitter `auto` takes what there is)"
+        );
+        let taken = compile(&program, EmitterKind::Auto, Cpu::BASE).unwrap();
+        assert_ne!(taken.emitter(), EmitterKind::Cranelift);
+    }
+}
