@@ -99,8 +99,8 @@ impl Call<'_> {
                 pads.of(op).copy_from_nonoverlapping(from, count * size);
             }
         }
-        // SAFETY: one vector of every operand.
         let place = |op| if self.is_splat(op) { self.cursors[op].base } else { pads.of(op) };
+        // SAFETY: one vector of every operand.
         unsafe { self.code.call(1, lanes, &mut self.cursors(place)) };
         for op in inputs..self.cursors.len() {
             // SAFETY: `count` elements of the output are there.
