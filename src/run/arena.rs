@@ -53,10 +53,4 @@ impl Arena {
         self.block.resize(lines, Line([0; ALIGNMENT]));
         Ok(())
     }
-
-    /// Bytes of the block.
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> usize {
-        size_of_val(&self.block[..])
-    }
 }
