@@ -26,10 +26,7 @@ impl Arena {
         plan: &Plan<K>,
         shapes: &[Dims],
     ) -> Result<SmallVec<[Layout; 2]>, RunError> {
-        let memory = plan.memory(shapes).map_err(|buffer| {
-            let buffer = &plan.buffers[buffer];
-            RunError::TooLarge { shape: shapes[buffer.written].to_vec(), dtype: buffer.dtype }
-        })?;
+        let memory = plan.memory(shapes)?;
         self.grow(memory.peak())?;
         let block = self.block.as_mut_ptr().cast::<u8>();
         let mut arrays = SmallVec::new();

@@ -190,7 +190,9 @@ impl Kernel {
     /// calls. What `gemm` packs operands into is not counted. Fails where
     /// [`run`](Kernel::run) does.
     pub fn memory(&self, inputs: &[View<'_>]) -> Result<Memory, RunError> {
-        Ok(self.plan_for(inputs)?.memory().clone())
+        check::inputs(self.inputs(), inputs)?;
+        let plan = self.choose(inputs);
+        Ok(plan.memory(&self.shapes(&plan, inputs)?)?)
     }
 
     /// The plan of a call.
