@@ -111,8 +111,8 @@ impl Kernel {
         };
         let mut outputs: Vec<Unfilled> =
             plan.written.iter().enumerate().map(room).collect::<Result<_, _>>()?;
-        let mut views: Vec<ViewMut<'_>> = outputs.iter_mut().map(Unfilled::view_mut).collect();
-        self.run_plan(&plan, inputs, &mut views, &shapes)?;
+        let views: Vec<ViewMut<'_>> = outputs.iter_mut().map(Unfilled::view_mut).collect();
+        self.run_plan(&plan, inputs, &views, &shapes)?;
         drop(views);
         // SAFETY: a call that succeeds writes every element of every output.
         Ok(outputs.into_iter().map(|output| unsafe { output.filled() }).collect())
