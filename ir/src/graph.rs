@@ -1,12 +1,12 @@
 //! The graph: a hash-consed arena of nodes in topological order.
 
+use crate::call::{Call, CallInfo, CallShapes};
 use crate::dtype::DType;
 use crate::error::{Fault, Origin};
 use crate::note::Note;
 use crate::number::Scalar;
-use crate::ops::{Op, Typing};
-use crate::product::ProductShapes;
-use crate::shape::{Dim, Shape, check_rank};
+use crate::ops::Op;
+use crate::shape::{Dim, Open, Shape, check_rank};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
@@ -77,8 +77,8 @@ pub enum Node {
     Const(u64),
     /// An elementwise op; operands broadcast.
     Op(Op, Args),
-    /// A matrix product, as NumPy's `matmul`.
-    Matmul(NodeId, NodeId),
+    /// What is not elementwise.
+    Call(Call, Box<[NodeId]>),
     /// A fused kernel: one pass over memory that loads `args`, evaluates `body` and stores each of
     /// its outputs. With one output the node is its value; with several, `Item` picks one.
     Fused {
@@ -102,8 +102,7 @@ impl Node {
         match self {
             Node::Input(_) | Node::Const(_) => Vec::new(),
             Node::Op(_, args) => args.to_vec(),
-            Node::Matmul(a, b) => vec![*a, *b],
-            Node::Fused { args, .. } => args.to_vec(),
+            Node::Call(_, args) | Node::Fused { args, .. } => args.to_vec(),
             Node::Item { of, .. } => vec![*of],
         }
     }
@@ -141,7 +140,7 @@ pub struct Graph {
     types: Vec<(DType, Shape)>,
     outputs: Vec<NodeId>,
     known: HashMap<(Node, DType), NodeId>,
-    products: ProductShapes,
+    calls: CallShapes,
     /// Nodes of fused bodies.
     inside: usize,
     unbounded: bool,
@@ -305,7 +304,7 @@ impl Graph {
             return Err(Fault::TooManyInputs { limit: MAX_INPUTS });
         }
         let index = self.inputs.len() as u32;
-        let shape = input.dims.clone().map_or_else(|| Shape::open(index), Shape::new);
+        let shape = input.dims.clone().map_or_else(|| Shape::open(Open::Input(index)), Shape::new);
         let dtype = input.dtype;
         self.inputs.push(input);
         self.push(Node::Input(index), dtype, shape)
@@ -353,7 +352,13 @@ impl Graph {
         }
         let dtypes: Vec<DType> = operands.iter().map(|&id| self.dtype(id)).collect();
         let Some(dtype) = op.result_type(&dtypes) else {
-            let hint = what_it_takes(op, &dtypes);
+            let hint = match op {
+                Op::Pow if dtypes.iter().any(|dtype| dtype.is_integer()) => {
+                    "a power of integers has a literal exponent, not negative, as in x^3; convert \
+                     with f32(x) for others; exclusive or is xor(a, b)"
+                }
+                _ => op.info().typing.hint(&dtypes),
+            };
             return Err(Fault::Types { op: op.name(), operands: dtypes, hint });
         };
         let mut shape = self.shape(operands[0]).clone();
@@ -368,16 +373,20 @@ impl Graph {
         self.push(Node::Op(op, Args::new(operands)), dtype, shape)
     }
 
-    /// A matrix product of two floats of one type, as NumPy's `matmul`.
-    pub fn matmul(&mut self, a: NodeId, b: NodeId) -> Result<NodeId, Fault> {
-        let dtypes = vec![self.dtype(a), self.dtype(b)];
-        if dtypes[0] != dtypes[1] || !dtypes[0].is_arithmetic() {
-            let hint = "it takes floats of one type; convert with f32(x) or f64(x)";
-            return Err(Fault::Types { op: "matmul", operands: dtypes, hint });
+    /// A call on operands whose types fit as they are.
+    pub fn call(&mut self, call: Call, operands: &[NodeId]) -> Result<NodeId, Fault> {
+        let CallInfo { name, arity, typing, .. } = *call.info();
+        let dtypes: Vec<DType> = operands.iter().map(|&id| self.dtype(id)).collect();
+        if operands.len() != arity {
+            return Err(Fault::Arity { op: name.into(), expected: arity, found: operands.len() });
         }
-        let (left, right) = (self.shape(a).clone(), self.shape(b).clone());
-        let shape = self.products.shape(&left, &right)?;
-        self.push(Node::Matmul(a, b), dtypes[0], shape)
+        let Some(dtype) = typing.result_type(&dtypes) else {
+            let hint = typing.hint(&dtypes);
+            return Err(Fault::Types { op: name, operands: dtypes, hint });
+        };
+        let shapes: Vec<&Shape> = operands.iter().map(|id| &self.types[id.index()].1).collect();
+        let shape = self.calls.shape(call, &shapes)?;
+        self.push(Node::Call(call, operands.into()), dtype, shape)
     }
 
     /// A fused kernel. Its body is elementwise, and its inputs have the types of `args`.
@@ -389,7 +398,7 @@ impl Graph {
         let Some(&first) = body.outputs.first() else { return Err(Fault::NoOutputs) };
         let foreign = body.nodes.iter().find_map(|node| match node {
             Node::Input(_) | Node::Const(_) | Node::Op(..) => None,
-            Node::Matmul(..) => Some("a matmul"),
+            Node::Call(call, _) => Some(call.info().noun),
             Node::Fused { .. } | Node::Item { .. } => Some("a fused kernel"),
         });
         if let Some(what) = foreign {
@@ -428,9 +437,9 @@ impl Graph {
         self.push(Node::Item { of, index: index as u32 }, dtype, shape)
     }
 
-    /// The shapes of its matrix products.
-    pub(crate) fn products(&self) -> &ProductShapes {
-        &self.products
+    /// The shapes of its calls.
+    pub(crate) fn calls(&self) -> &CallShapes {
+        &self.calls
     }
 
     /// Adds an output.
@@ -493,7 +502,7 @@ impl Graph {
                 self.constant(dtype, Scalar::from_bits(dtype, *bits))
             }
             Node::Op(op, _) => self.op(*op, operands),
-            Node::Matmul(..) => self.matmul(operands[0], operands[1]),
+            Node::Call(call, _) => self.call(*call, operands),
             Node::Fused { body, .. } => {
                 let normalized = body.normalized();
                 let body = if normalized == **body { body.clone() } else { normalized.into() };
@@ -566,32 +575,5 @@ fn fits(written: Scalar, value: Scalar) -> bool {
             value as f64 == written && written < 2f64.powi(63)
         }
         (Scalar::Integer(written), Scalar::Integer(value)) => written == value,
-    }
-}
-
-/// What an op takes that does not take these.
-fn what_it_takes(op: Op, dtypes: &[DType]) -> &'static str {
-    let has = |is: fn(DType) -> bool| dtypes.iter().any(|&dtype| is(dtype));
-    match op.info().typing {
-        Typing::Number | Typing::Compare | Typing::Select
-            if has(DType::is_integer) && has(DType::is_float) =>
-        {
-            "integers and floats do not mix; convert one of them, as in f32(x) or i32(x)"
-        }
-        Typing::Logic => {
-            "it takes bools, or integers of one type; make bools by a comparison or by bool(x)"
-        }
-        Typing::Float if op == Op::Pow && has(DType::is_integer) => {
-            "a power of integers has a literal exponent, not negative, as in x^3; convert with f32(x) \
-             for others; exclusive or is xor(a, b)"
-        }
-        Typing::Integer => "it takes integers of one type; convert with i32(x) or i64(x)",
-        Typing::Select => "it takes a bool, then two operands of one type",
-        Typing::Number | Typing::Compare => {
-            "it takes numbers of one type; convert with f32(x) or i32(x)"
-        }
-        Typing::Float | Typing::Cast(_) => {
-            "it takes floats of one type; convert with f32(x) or f64(x)"
-        }
     }
 }

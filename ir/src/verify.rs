@@ -3,7 +3,7 @@
 use crate::declaration::{RESERVED, is_name};
 use crate::graph::{Graph, Node, NodeId};
 use crate::number::Scalar;
-use crate::shape::{Shape, check_rank};
+use crate::shape::{Open, Shape, check_rank};
 use std::collections::HashSet;
 
 /// Checks the invariants of a graph; the error tells which node breaks which.
@@ -77,7 +77,10 @@ fn one(graph: &Graph, id: NodeId, node: &Node) -> Result<(), String> {
         Node::Input(index) => {
             let index = *index;
             let input = graph.inputs().get(index as usize).ok_or("there is no such input")?;
-            (input.dtype, input.dims.clone().map_or_else(|| Shape::open(index), Shape::new))
+            (
+                input.dtype,
+                input.dims.clone().map_or_else(|| Shape::open(Open::Input(index)), Shape::new),
+            )
         }
         Node::Const(bits) => {
             let dtype = graph.dtype(id);
@@ -92,14 +95,17 @@ fn one(graph: &Graph, id: NodeId, node: &Node) -> Result<(), String> {
             let dtype = op.result_type(&dtypes);
             (dtype.ok_or(format!("operands are {dtypes:?}"))?, broadcast(graph, args)?)
         }
-        Node::Matmul(a, b) => {
-            let (left, right) = (graph.dtype(*a), graph.dtype(*b));
-            if left != right || !left.is_arithmetic() {
-                return Err(format!("operands are {left} and {right}"));
+        Node::Call(call, args) => {
+            if args.len() != call.info().arity {
+                return Err(format!("has {} operands", args.len()));
             }
-            let shape = graph.products().known(graph.shape(*a), graph.shape(*b));
+            let dtypes: Vec<_> = args.iter().map(|&id| graph.dtype(id)).collect();
+            let dtype = call.info().typing.result_type(&dtypes);
+            let shapes: Vec<&Shape> = args.iter().map(|&id| graph.shape(id)).collect();
+            let shape = graph.calls().known(*call, &shapes);
             let shape = shape.map_err(|fault| fault.to_string())?;
-            (left, shape.ok_or("no product of such shapes was ever made")?)
+            let shape = shape.ok_or("no call on such shapes was ever made")?;
+            (dtype.ok_or(format!("operands are {dtypes:?}"))?, shape)
         }
         Node::Fused { body, args } => {
             fused(graph, body, args)?;
@@ -151,10 +157,11 @@ fn broadcast(graph: &Graph, operands: &[NodeId]) -> Result<Shape, String> {
 #[cfg(test)]
 mod tests {
     use super::verify;
+    use crate::call::Call;
     use crate::dtype::DType;
     use crate::graph::{Args, Graph, Node, NodeId};
     use crate::ops::Op;
-    use crate::shape::{Dim, Shape};
+    use crate::shape::{Dim, Open, Shape};
     use crate::text::parse;
     use std::sync::Arc;
 
@@ -213,7 +220,7 @@ mod tests {
         });
         fails("no such input", |g| set(g, NodeId::new(0), Node::Input(7)));
         fails("should be f32[n, k]", |g| g.parts_mut().2[0].0 = DType::F64);
-        fails("should be f32[n, k]", |g| g.parts_mut().2[0].1 = Shape::open(0));
+        fails("should be f32[n, k]", |g| g.parts_mut().2[0].1 = Shape::open(Open::Input(0)));
         fails("should be f32[n, d]", |g| {
             let id = select(g);
             g.parts_mut().2[id.index()].1 = Shape::scalar();
@@ -228,8 +235,8 @@ mod tests {
             set(g, id, Node::Op(Op::Exp, Args::new(&[mask])));
         });
         fails("do not fit", |g| {
-            let id = find(g, |node| matches!(node, Node::Matmul(..)));
-            set(g, id, Node::Matmul(NodeId::new(0), NodeId::new(0)));
+            let id = find(g, |node| matches!(node, Node::Call(..)));
+            set(g, id, Node::Call(Call::Matmul, [NodeId::new(0); 2].into()));
         });
         fails("do not broadcast", |g| {
             let id = select(g);

@@ -11,11 +11,11 @@ mod traffic;
 
 pub(crate) use memory::ALIGNMENT;
 pub use memory::Memory;
-pub(crate) use shape::{Dims, RANK, ShapeError, broadcast, matmul};
+pub(crate) use shape::{Dims, ShapeError};
 pub(crate) use specialize::{Chosen, Failure, Plans, SizeClass, Specialize};
 pub use traffic::Traffic;
 
-use kiln_ir::{DType, Graph, Node, NodeId};
+use kiln_ir::{Call, DType, Graph, Node, NodeId};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub(crate) enum Action<K> {
         body: Arc<Graph>,
         kernel: K,
     },
-    Matmul,
+    Call(Call),
 }
 
 /// A value that a step reads or writes.
@@ -97,7 +97,7 @@ impl<K> Plan<K> {
                 Node::Fused { body, .. } => {
                     Action::Map { body: body.clone(), kernel: kernel(body)? }
                 }
-                Node::Matmul(..) => Action::Matmul,
+                Node::Call(call, _) => Action::Call(*call),
                 Node::Input(_) | Node::Item { .. } => continue,
                 Node::Const(_) | Node::Op(..) => panic!("a fused graph has no bare ops: {graph}"),
             };
@@ -161,7 +161,7 @@ impl<'g> Places<'g> {
         Places { graph, buffers: 0, of: inputs.collect() }
     }
 
-    /// Places for the values that a fused kernel or a matmul computes.
+    /// Places for the values that a fused kernel or a call computes.
     fn results(&mut self, id: NodeId) -> Vec<Access> {
         let values: Vec<(Option<NodeId>, DType)> = match self.graph.node(id) {
             Node::Fused { body, .. } if body.outputs().len() > 1 => {

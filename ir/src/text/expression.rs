@@ -9,6 +9,7 @@ use super::grammar::{Level, Meaning, Operator, operator_of_symbol};
 use super::lexer::{Token, TokenKind, quoted};
 use super::parser::{FusedHead, Parser};
 use super::{suggest, words};
+use crate::call::Call;
 use crate::derived::Derived;
 use crate::dtype::DType;
 use crate::expr::{Expr, Kind};
@@ -20,7 +21,7 @@ use std::ops::Range;
 enum Waiting<'t> {
     /// `(`.
     Group(Token<'t>),
-    Call(Box<Call<'t>>),
+    Call(Box<OpenCall<'t>>),
     /// A parameter of a fused kernel and `=`.
     Fused(Box<FusedHead<'t>>),
     Sign(Sign, usize),
@@ -50,7 +51,7 @@ impl Sign {
 }
 
 /// A function, and the arguments so far.
-struct Call<'t> {
+struct OpenCall<'t> {
     name: &'t str,
     span: Range<usize>,
     open: Token<'t>,
@@ -63,7 +64,7 @@ enum Function {
     Op(Op),
     Derived(&'static Derived),
     Logical(Op),
-    Matmul,
+    Call(Call),
 }
 
 /// An expression and the byte that it starts at.
@@ -272,10 +273,10 @@ impl<'t> Parser<'t> {
         Ok(match operator.meaning {
             Meaning::Op(op) => Kind::Op(op, [left, right].into()),
             Meaning::Logical(op) => Kind::Logical(op, [left, right].into()),
-            Meaning::Matmul if self.scope.fused => {
-                return Err(self.not_elementwise(start, "a matmul"));
+            Meaning::Call(call) if self.scope.fused => {
+                return Err(self.not_elementwise(start, call.info().noun));
             }
-            Meaning::Matmul => Kind::Matmul(left, right),
+            Meaning::Call(call) => Kind::Call(call, [left, right].into()),
         })
     }
 
@@ -423,7 +424,7 @@ impl<'t> Parser<'t> {
         self.enter()?;
         let open = self.cursor.token().clone();
         self.cursor.advance();
-        let call = Call { name, span, open, function, args: Vec::new() };
+        let call = OpenCall { name, span, open, function, args: Vec::new() };
         if self.cursor.token().is(")") {
             return self.close_call(call).map(Some);
         }
@@ -432,8 +433,8 @@ impl<'t> Parser<'t> {
     }
 
     /// The end of a call, and its value.
-    fn close_call(&mut self, call: Call<'t>) -> Parsed<Expr> {
-        let Call { name, span, open, function, args } = call;
+    fn close_call(&mut self, call: OpenCall<'t>) -> Parsed<Expr> {
+        let OpenCall { name, span, open, function, args } = call;
         self.cursor.expect_closing(")", &open)?;
         self.leave();
         let all = span.start..self.cursor.previous_end();
@@ -441,15 +442,15 @@ impl<'t> Parser<'t> {
         let arity = match function {
             Function::Derived(derived) => return self.derived(derived, name, &args, all),
             Function::Op(op) | Function::Logical(op) => op.arity(),
-            Function::Matmul => 2,
+            Function::Call(call) => call.info().arity,
         };
         if args.len() != arity {
             let found = args.len();
             let message = format!("{name} takes {}, found {found}", plural(arity, "argument"));
             let doc = match function {
                 Function::Op(op) => op.info().doc,
-                Function::Logical(_) => "logic on truth values, numbers being \"not zero\"",
-                _ => "`a @ b`",
+                Function::Call(call) => call.info().doc,
+                _ => "logic on truth values, numbers being \"not zero\"",
             };
             let operands = ["a", "a, b", "a, b, c"][arity - 1];
             return Err(Mistake::new(all, message).hint(format!("`{name}({operands})`: {doc}")));
@@ -458,8 +459,11 @@ impl<'t> Parser<'t> {
         let kind = match function {
             Function::Op(op) => Kind::Op(op, args.into()),
             Function::Logical(op) => Kind::Logical(op, args.into()),
-            _ if self.scope.fused => return Err(self.not_elementwise(all.start, "a matmul")),
-            _ => Kind::Matmul(args[0].clone(), args[1].clone()),
+            Function::Call(call) if self.scope.fused => {
+                return Err(self.not_elementwise(all.start, call.info().noun));
+            }
+            Function::Call(call) => Kind::Call(call, args.into()),
+            Function::Derived(_) => unreachable!("applied above"),
         };
         Ok(Expr::new(kind, origin))
     }
@@ -534,8 +538,8 @@ fn function(name: &str) -> Option<Function> {
     };
     let op = || Op::from_name(name).map(Function::Op);
     let derived = || Derived::from_name(name).map(Function::Derived);
-    let matmul = || (name == "matmul").then_some(Function::Matmul);
-    logical.map(Function::Logical).or_else(op).or_else(derived).or_else(matmul)
+    let call = || Call::from_name(name).map(Function::Call);
+    logical.map(Function::Logical).or_else(op).or_else(derived).or_else(call)
 }
 
 /// `2f64`, `-5i32`.

@@ -1,6 +1,6 @@
 //! Random graphs, drawn from a list of numbers so that proptest can shrink them.
 
-use kiln_ir::{DType, Dim, Graph, Input, Node, NodeId, Op, Scalar};
+use kiln_ir::{Call, DType, Dim, Graph, Input, Node, NodeId, Op, Scalar};
 use std::sync::Arc;
 
 /// Numbers that decide what is drawn; zeros when they run out.
@@ -46,7 +46,7 @@ pub(crate) fn graph(choices: &mut Choices, nodes: usize) -> Graph {
             0 => {
                 let operands =
                     [draw(choices, &mut graph, &values), draw(choices, &mut graph, &values)];
-                values.extend(graph.matmul(operands[0], operands[1]));
+                values.extend(graph.call(Call::Matmul, &operands[..2]));
             }
             1 => values.extend(fused(choices, &mut graph, &values)),
             _ => values.extend(op(choices, &mut graph, &values)),

@@ -19,9 +19,7 @@ pub(super) fn build(regions: &Regions<'_>, indexed: &Indexed, choice: &Choice) -
         let children: Vec<NodeId> = children.iter().map(|child| built[child]).collect();
         let id = match indexed.regions[class][chosen].head {
             Head::Value(id) => copy(&mut result, graph, id, &[]),
-            Head::Matmul => {
-                result.matmul(children[0], children[1]).expect("shapes were valid before")
-            }
+            Head::Call(call) => result.call(call, &children).expect("shapes were valid before"),
             Head::Item(index) => {
                 result.item(children[0], index as usize).expect("the kernel has this output")
             }
