@@ -62,7 +62,7 @@ fn bind<'g>(binding: &mut Binding<'g>, input: &'g Input, array: &Array) -> Resul
     })
 }
 
-/// The outputs, for inputs that fit. A node has one value, or as many as its fused kernel.
+/// The outputs, for inputs that fit. A node has one value, a fused kernel those of its items.
 fn eval_nodes(graph: &Graph, inputs: &[Array]) -> Result<Vec<Array>, EvalError> {
     let mut values: Vec<Vec<Array>> = Vec::with_capacity(graph.nodes().len());
     for (id, node) in graph.iter() {

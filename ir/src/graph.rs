@@ -80,14 +80,14 @@ pub enum Node {
     /// What is not elementwise.
     Call(Call, Box<[NodeId]>),
     /// A fused kernel: one pass over memory that loads `args`, evaluates `body` and stores each of
-    /// its outputs. With one output the node is its value; with several, `Item` picks one.
+    /// its outputs. It has no value itself: its outputs are items.
     Fused {
         /// Elementwise ops only; input `i` is bound to `args[i]`.
         body: Arc<Graph>,
         /// What is loaded.
         args: Box<[NodeId]>,
     },
-    /// Output `index` of a fused kernel that has several.
+    /// Output `index` of a fused kernel, repeated over the kernel's iteration domain.
     Item {
         /// The kernel.
         of: NodeId,
@@ -143,7 +143,7 @@ pub struct Graph {
     calls: CallShapes,
     /// Nodes of fused bodies.
     inside: usize,
-    unbounded: bool,
+    pub(crate) unbounded: bool,
     notes: Vec<Note>,
 }
 
@@ -179,16 +179,6 @@ impl Graph {
         Graph { unbounded: true, ..Graph::new(name) }
     }
 
-    /// An [unbounded](Graph::unbounded) graph of this name with these inputs, valid in another graph
-    /// already: what a pass begins with.
-    pub fn with_inputs(name: impl Into<String>, inputs: &[Input]) -> Graph {
-        let mut graph = Graph::unbounded(name);
-        for input in inputs {
-            graph.input(input.clone()).expect("inputs were valid before");
-        }
-        graph
-    }
-
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -214,7 +204,7 @@ impl Graph {
         &self.nodes[id.index()]
     }
 
-    /// A node's element type; for a fused kernel of several outputs, the first one's.
+    /// A node's element type. A fused kernel has none of its own; this is its first item's.
     pub fn dtype(&self, id: NodeId) -> DType {
         self.types[id.index()].0
     }
@@ -422,16 +412,13 @@ impl Graph {
         self.push(Node::Fused { body, args: args.into() }, dtype, shape)
     }
 
-    /// Output `index` of a fused kernel; the kernel itself where it has just one.
+    /// Output `index` of a fused kernel.
     ///
     /// # Panics
     ///
     /// If `of` is no fused kernel or has no such output.
     pub fn item(&mut self, of: NodeId, index: usize) -> Result<NodeId, Fault> {
         let Node::Fused { body, .. } = self.node(of) else { panic!("item of no fused kernel") };
-        if body.outputs.len() == 1 {
-            return Ok(of);
-        }
         let dtype = body.dtype(body.outputs[index]);
         let shape = self.shape(of).clone();
         self.push(Node::Item { of, index: index as u32 }, dtype, shape)
@@ -445,90 +432,6 @@ impl Graph {
     /// Adds an output.
     pub fn output(&mut self, id: NodeId) {
         self.outputs.push(id);
-    }
-
-    /// The same graph in canonical order: all inputs, then what the outputs need, depth first.
-    ///
-    /// Nodes that no output needs are gone. Two graphs that print alike are equal in this order,
-    /// and it is the order in which [`build`](crate::build) and the parser number nodes.
-    ///
-    /// # Panics
-    ///
-    /// If the graph is not valid (see [`verify`](crate::verify)).
-    pub fn normalized(&self) -> Graph {
-        let mut graph =
-            Graph { unbounded: self.unbounded, ..Graph::with_inputs(&self.name, &self.inputs) };
-        let mut new_ids: HashMap<NodeId, NodeId> = HashMap::new();
-        let mut stack: Vec<_> = self.outputs.iter().rev().map(|&id| (id, false)).collect();
-        while let Some((id, operands_done)) = stack.pop() {
-            if new_ids.contains_key(&id) {
-                continue;
-            }
-            let operands = self.node(id).operands();
-            if operands_done || operands.is_empty() {
-                let operands: Vec<NodeId> = operands.iter().map(|old| new_ids[old]).collect();
-                let copied = graph.copy_node(self, id, &operands);
-                new_ids.insert(id, copied.expect("the graph is valid"));
-            } else {
-                stack.push((id, true));
-                stack.extend(operands.into_iter().rev().map(|operand| (operand, false)));
-            }
-        }
-        graph.outputs = self.outputs.iter().map(|old| new_ids[old]).collect();
-        graph.with_notes_of(self)
-    }
-
-    /// Adds node `id` of another graph, reading `operands` of this one. The other copiers of nodes are
-    /// made of it, so that a kind of node is copied in one place.
-    ///
-    /// An input becomes the one of that name, whatever its axes; where there is none, it is declared.
-    /// A fused body comes in canonical order. Fails where the operands do not fit.
-    pub fn copy_node(
-        &mut self,
-        from: &Graph,
-        id: NodeId,
-        operands: &[NodeId],
-    ) -> Result<NodeId, Fault> {
-        match from.node(id) {
-            Node::Input(index) => {
-                let input = &from.inputs[*index as usize];
-                match self.inputs.iter().position(|known| known.name == input.name) {
-                    Some(known) => Ok(self.input_node(known)),
-                    None => self.input(input.clone()),
-                }
-            }
-            Node::Const(bits) => {
-                let dtype = from.dtype(id);
-                self.constant(dtype, Scalar::from_bits(dtype, *bits))
-            }
-            Node::Op(op, _) => self.op(*op, operands),
-            Node::Call(call, _) => self.call(*call, operands),
-            Node::Fused { body, .. } => {
-                let normalized = body.normalized();
-                let body = if normalized == **body { body.clone() } else { normalized.into() };
-                self.fused(body, operands.to_vec())
-            }
-            Node::Item { index, .. } => self.item(operands[0], *index as usize),
-        }
-    }
-
-    /// Copies what a graph computes of its inputs, `inputs` of this one standing for them, and gives
-    /// its outputs.
-    pub fn copy_graph(&mut self, from: &Graph, inputs: &[NodeId]) -> Result<Vec<NodeId>, Fault> {
-        let mut copies: Vec<NodeId> = Vec::with_capacity(from.nodes.len());
-        for (id, node) in from.iter() {
-            let copied = match node {
-                Node::Input(index) => inputs[*index as usize],
-                _ => {
-                    let operands = node.operands();
-                    let operands: Vec<NodeId> =
-                        operands.iter().map(|operand| copies[operand.index()]).collect();
-                    self.copy_node(from, id, &operands)?
-                }
-            };
-            copies.push(copied);
-        }
-        Ok(from.outputs.iter().map(|output| copies[output.index()]).collect())
     }
 
     fn push(&mut self, node: Node, dtype: DType, shape: Shape) -> Result<NodeId, Fault> {

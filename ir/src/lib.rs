@@ -31,6 +31,7 @@ mod array;
 mod binding;
 mod build;
 mod call;
+mod copy;
 mod declaration;
 pub mod derived;
 mod dtype;

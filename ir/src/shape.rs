@@ -199,7 +199,8 @@ impl fmt::Display for Shape {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dim, Open, Shape};
+    use super::{Dim, Open, Shape, broadcast};
+    use crate::call::Call;
 
     fn shape(dims: &[&str]) -> Shape {
         let dim =
@@ -215,6 +216,21 @@ mod tests {
         assert_eq!(common(&[], &["3"]), shape(&["3"]));
         let error = shape(&["n", "3"]).broadcast(&shape(&["4"])).unwrap_err();
         assert_eq!((error.axis_from_end, error.left, error.right), (1, Dim::Size(3), Dim::Size(4)));
+    }
+
+    /// Symbolic and actual sizes broadcast, and multiply, alike.
+    #[test]
+    fn sizes_are_inferred_as_symbols_are() {
+        let shapes: &[&[usize]] = &[&[], &[1], &[3], &[2, 3], &[3, 2], &[4, 2, 3], &[4, 3, 2]];
+        let symbolic = |sizes: &[usize]| sizes.iter().map(|&n| Dim::Size(n)).collect::<Vec<Dim>>();
+        for (left, right) in shapes.iter().flat_map(|l| shapes.iter().map(move |r| (*l, *r))) {
+            let (l, r) = (symbolic(left), symbolic(right));
+            let actual = broadcast(&[left, right]).ok();
+            assert_eq!(broadcast(&[&l, &r]).ok().map(|s| s.to_vec()), actual.map(|s| symbolic(&s)));
+            let actual = Call::Matmul.infer(&[left, right]).ok();
+            let inferred = Call::Matmul.infer(&[&l[..], &r]).ok().map(|s| s.to_vec());
+            assert_eq!(inferred, actual.map(|s| symbolic(&s)));
+        }
     }
 
     #[test]

@@ -156,15 +156,11 @@ impl<'g> Printer<'g> {
     fn whole_kernel(&self) -> Option<NodeId> {
         let outputs = self.graph.outputs();
         let first = *outputs.first()?;
-        let of = match self.graph.node(first) {
-            Node::Fused { body, .. } if body.outputs().len() == 1 => first,
-            Node::Item { of, .. } => *of,
-            _ => return None,
-        };
+        let Node::Item { of, .. } = *self.graph.node(first) else { return None };
         let Node::Fused { body, .. } = self.graph.node(of) else { return None };
         let in_order = outputs.iter().enumerate().all(|(place, &id)| match self.graph.node(id) {
             Node::Item { of: kernel, index } => *kernel == of && *index as usize == place,
-            _ => outputs.len() == 1,
+            _ => false,
         });
         let used_once = self.uses[of.index()] == outputs.len()
             && outputs.iter().all(|id| self.uses[id.index()] == 1);
@@ -211,12 +207,6 @@ impl<'g> Printer<'g> {
 
     fn fused_binding(&mut self, id: NodeId, body: &Graph, args: &[NodeId]) {
         let text = self.fused(body, args);
-        if body.outputs().len() == 1 {
-            let name = self.new_name(id);
-            self.line(&format!("let {name} = {text};"));
-            self.rendered[id.index()] = Rendered::atom(name);
-            return;
-        }
         let mut names = Vec::new();
         for index in 0..body.outputs().len() {
             let item = self.item(id, index);
@@ -227,7 +217,7 @@ impl<'g> Printer<'g> {
             }
             names.push(name);
         }
-        self.line(&format!("let ({}) = {text};", names.join(", ")));
+        self.line(&format!("let {} = {text};", tuple(names)));
     }
 
     fn item(&self, kernel: NodeId, place: usize) -> Option<NodeId> {

@@ -131,7 +131,6 @@ fn fused(choices: &mut Choices, graph: &mut Graph, values: &[NodeId]) -> Vec<Nod
         body.output(output);
     }
     match graph.fused(Arc::new(body), args) {
-        Ok(kernel) if count == 1 => vec![kernel],
         Ok(kernel) => (0..count).map(|index| graph.item(kernel, index).unwrap()).collect(),
         Err(_) => Vec::new(),
     }

@@ -320,9 +320,9 @@ impl Drawing {
         let Ok(outputs) = shaped.copy_graph(&body, &parameters) else { return };
         outputs.into_iter().for_each(|output| shaped.output(output));
         let body = shaped.normalized();
-        if let Ok(id) = self.graph.fused(body.into(), args) {
-            self.push(id);
-        }
+        let Ok(kernel) = self.graph.fused(body.into(), args) else { return };
+        let item = self.graph.item(kernel, 0).expect("a kernel has an output");
+        self.push(item);
     }
 
     /// Storage types: into one and out again.
