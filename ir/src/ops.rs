@@ -8,25 +8,7 @@
 use crate::dtype::DType;
 use crate::number::Scalar;
 use crate::scalar;
-
-/// How operand types make the result type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Typing {
-    /// Floats of one type give that type.
-    Float,
-    /// Floats or integers of one type give that type.
-    Number,
-    /// Integers of one type give that type.
-    Integer,
-    /// Floats or integers of one type, one or two, give `bool`.
-    Compare,
-    /// Bools give `bool`; integers of one type give that type.
-    Logic,
-    /// A bool and two operands of one type give that type.
-    Select,
-    /// Anything gives this type.
-    Cast(DType),
-}
+use crate::typing::Typing;
 
 /// The scalar meaning of an op, evaluated in `f64`; a bool is 1 or 0.
 #[derive(Clone, Copy, Debug)]
@@ -302,22 +284,9 @@ impl Op {
 
     /// The result type for operands of these types, or `None` where they do not fit.
     pub fn result_type(self, operands: &[DType]) -> Option<DType> {
-        if operands.len() != self.arity() {
-            return None;
-        }
-        let same = operands.windows(2).all(|pair| pair[0] == pair[1]);
-        let (first, integer) = (operands[0], operands[0].is_integer());
-        let number = integer || first.is_arithmetic();
-        match self.info().typing {
-            Typing::Float => (same && first.is_arithmetic()).then_some(first),
-            Typing::Number => (same && number).then_some(first),
-            Typing::Integer => (same && integer).then_some(first),
-            Typing::Compare => (same && number).then_some(DType::Bool),
-            Typing::Logic => (same && (integer || first == DType::Bool)).then_some(first),
-            Typing::Select => {
-                (operands[0] == DType::Bool && operands[1] == operands[2]).then_some(operands[1])
-            }
-            Typing::Cast(to) => Some(to),
+        match operands.len() == self.arity() {
+            true => self.info().typing.result_type(operands),
+            false => None,
         }
     }
 

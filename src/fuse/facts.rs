@@ -12,7 +12,7 @@ use super::cost_model::CostModel;
 use super::term::{Head, Term};
 use crate::mode::Mode;
 use egg::{Analysis, DidMerge, EGraph, Id};
-use kiln_ir::{DType, Flags, Op, ProductShapes, Scalar, Shape};
+use kiln_ir::{Call, CallShapes, DType, Flags, Op, Scalar, Shape};
 use std::collections::{HashMap, HashSet};
 
 /// Where intervals may end, besides their negatives and infinities.
@@ -77,7 +77,7 @@ pub(crate) struct FactAnalysis {
     inputs: Vec<(DType, Shape)>,
     shapes: Vec<Shape>,
     shape_ids: HashMap<Shape, u32>,
-    products: ProductShapes,
+    calls: CallShapes,
     /// Classes, and the terms by which they should not be computed: they lose digits there.
     pub(crate) replaced: HashSet<(Id, Term)>,
     /// Classes, and the terms that do not.
@@ -101,7 +101,7 @@ impl FactAnalysis {
             inputs,
             shapes: Vec::new(),
             shape_ids: HashMap::new(),
-            products: ProductShapes::default(),
+            calls: CallShapes::default(),
             replaced: HashSet::new(),
             repaired: HashSet::new(),
             contexts: HashMap::new(),
@@ -145,10 +145,10 @@ impl FactAnalysis {
 }
 
 impl FactAnalysis {
-    /// The shape of a product: a function of its operands' shapes, so that equal products have one.
-    fn product(&mut self, left: u32, right: u32) -> u32 {
-        let [left, right] = [left, right].map(|shape| &self.shapes[shape as usize]);
-        let shape = self.products.shape(left, right);
+    /// The shape of a call: a function of its operands' shapes, so that equal calls have one.
+    fn call(&mut self, call: Call, operands: &[u32]) -> u32 {
+        let operands: Vec<&Shape> = operands.iter().map(|&id| &self.shapes[id as usize]).collect();
+        let shape = self.calls.shape(call, &operands);
         self.intern(shape.unwrap_or_else(|_| panic!("rules keep shapes compatible")))
     }
 }
@@ -170,11 +170,12 @@ impl Analysis<Term> for FactAnalysis {
                     Scalar::Integer(_) => anything(dtype, shape),
                 }
             }
-            Head::Matmul => {
+            Head::Call(call) => {
                 let operands = operand_facts(egraph, term);
-                let dtype = operands[0].dtype;
-                let [left, right] = [0, 1].map(|i| operands[i].shape);
-                let shape = egraph.analysis.product(left, right);
+                let dtypes: Vec<DType> = operands.iter().map(|facts| facts.dtype).collect();
+                let shapes: Vec<u32> = operands.iter().map(|facts| facts.shape).collect();
+                let dtype = call.info().typing.result_type(&dtypes).expect("rules keep types");
+                let shape = egraph.analysis.call(call, &shapes);
                 anything(dtype, shape)
             }
             Head::Op(op) => {
