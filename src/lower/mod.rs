@@ -67,7 +67,7 @@ pub fn lower(body: &Graph, tier: Tier) -> Program {
             Node::Op(op, args) => {
                 let operands: Vec<Value> = args.iter().map(|arg| values[arg.index()]).collect();
                 let dtype = body.dtype(args[args.len() - 1]);
-                lower_op(&mut b, tier, *op, dtype, &operands, ranges[args[0].index()])
+                lower_op(&mut b, tier, *op, dtype, &operands, ranges[args[0].index()].into())
             }
             _ => panic!("a fused body holds elementwise ops only"),
         });

@@ -15,6 +15,8 @@
 //! with 200 bits (`truth`). A failure is made small (`shrink`) and printed so that it can be
 //! replayed (`replay`).
 
+#[allow(missing_docs)]
+pub mod dump;
 mod array;
 mod check;
 mod cli;
