@@ -144,7 +144,7 @@ macro_rules! for_each_op {
                 Sqrt sqrt Unary Float [0.5, 0.5] {} (-0.0, INF) Rising = f64::sqrt, "The square root; NaN below zero, -0 of -0";
                 Rsqrt rsqrt Unary Float [1.5, 1.5] {} (NEG_INF, INF) Bounds = |a| 1.0 / a.sqrt(), "`1 / sqrt(a)`";
                 Cbrt cbrt Unary Float [0.76, 0.8] {ODD} (NEG_INF, INF) Rising = libm::cbrt, "The cube root";
-                Recip recip Unary Float [0.5, 0.5] {ODD} (NEG_INF, INF) Bounds = |a| 1.0 / a, "`1 / a`";
+                Recip recip Unary Float [0.5, 0.5] {ODD} (NEG_INF, INF) Of(range::reciprocal) = |a| 1.0 / a, "`1 / a`";
                 Exp exp Unary Float [0.9, 0.95] {} (0.0, INF) Rising = libm::exp, "`e^a`";
                 Exp2 exp2 Unary Float [0.88, 0.9] {} (0.0, INF) Rising = libm::exp2, "`2^a`";
                 Exp10 exp10 Unary Float [1.14, 1.5] {} (0.0, INF) Rising = libm::exp10, "`10^a`";
@@ -194,7 +194,7 @@ macro_rules! for_each_op {
                 IsInf isinf Unary Compare [0.0, 0.0] {EVEN} (0.0, 1.0) Bounds = |a| truth(a.is_infinite()), "Whether it is an infinity, of either sign; an integer never is";
                 IsFinite isfinite Unary Compare [0.0, 0.0] {EVEN} (0.0, 1.0) Bounds = |a| truth(a.is_finite()), "Whether it is neither NaN nor infinite; an integer always is";
                 Select select Ternary Select [0.0, 0.0] {} (NEG_INF, INF) Of(range::chosen) = |m, a, b| if m != 0.0 { a } else { b }, "The second operand where the first is true, else the third";
-                Fma fma Ternary Float [0.5, 0.5] {} (NEG_INF, INF) Bounds = f64::mul_add, "`a*b + c`, rounded once";
+                Fma fma Ternary Float [0.5, 0.5] {} (NEG_INF, INF) Of(range::product_and_sum) = f64::mul_add, "`a*b + c`, rounded once";
                 Clamp clamp Ternary Number [0.0, 0.0] {} (NEG_INF, INF) Of(range::clamped) = |a, lo, hi| scalar::minimum(scalar::maximum(a, lo), hi); |a, lo, hi| a.max(lo).min(hi), "`min(max(a, lo), hi)`; NaN if any is";
             }
         }

@@ -303,6 +303,39 @@ pub(crate) fn quotient(operands: Operands<'_>) -> Range {
     }
 }
 
+/// `1 / a`.
+pub(crate) fn reciprocal(operands: Operands<'_>) -> Range {
+    let one = Range::number(1.0);
+    quotient(Operands { ranges: &[one, operands.ranges[0]], one: false, ..operands })
+}
+
+/// `a * b + c`, rounded once.
+pub(crate) fn product_and_sum(operands: Operands<'_>) -> Range {
+    let &[a, b, c] = operands.ranges else { panic!("a product and a sum are of three") };
+    let dtype = operands.dtype;
+    let ends = |c: f64, worst: f64, pick: fn(f64, f64) -> f64| {
+        let corners = [(a.low, b.low), (a.low, b.high), (a.high, b.low), (a.high, b.high)];
+        let sum = |(a, b): (f64, f64)| {
+            let exact = if a == 0.0 || b == 0.0 { c } else { a.mul_add(b, c) };
+            if exact.is_nan() { worst } else { dtype.round(exact) }
+        };
+        corners.map(sum).into_iter().fold(-worst, pick)
+    };
+    let product = product(Operands { ranges: &[a, b], one: false, ..operands });
+    let low = ends(c.low, f64::NEG_INFINITY, f64::min);
+    let range = Range {
+        low,
+        high: ends(c.high, f64::INFINITY, f64::max),
+        may_be_nan: sum_of(dtype, product, c).may_be_nan,
+        // Of zeros, or of what is too small for its type.
+        may_be_minus_zero: low < 0.0
+            || low == 0.0 && (product.may_be_signed() || c.may_be_signed()),
+        may_overflow: true,
+    };
+    // An `f32` was rounded to `f64` first.
+    range.widened(dtype)
+}
+
 /// What has at most the magnitude of its first operand.
 pub(crate) fn no_larger(operands: Operands<'_>) -> Range {
     let a = operands.ranges[0];

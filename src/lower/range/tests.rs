@@ -21,7 +21,7 @@ fn results_are_as_known(dtype: DType) {
 }
 
 /// Ranges for each op and type of operand.
-const ROUNDS: usize = 300;
+const ROUNDS: usize = 100;
 
 /// The types of its last operand that an op is tried with, of a float type and of what converts to it.
 fn operand_types(op: Op, dtype: DType) -> Vec<DType> {
