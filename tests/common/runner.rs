@@ -1,10 +1,10 @@
 //! Which emitters run, and how: on the machine where it can, else on the processor of software.
 
 use kiln::cpu::Cpu;
-use kiln::emit::emulated::{self, Array, Call, Execute};
+use kiln::emit::emulated::{self, Array, Call, Execute, Operand};
 use kiln::emit::{self, Code, EmitterKind};
-use kiln::vir::Program;
-use kiln_emulate::{Access, Routine};
+use kiln::vir::Routine;
+use kiln_emulate::{Access, Decoded};
 use std::sync::OnceLock;
 
 /// What executes the code of an emitter.
@@ -24,7 +24,7 @@ impl Runner {
     }
 
     /// The code of `program`.
-    pub fn code(self, program: &Program) -> Code {
+    pub fn code(self, program: &Routine) -> Code {
         match self {
             Runner::Native(kind) => emit::compile(program, kind, Cpu::host()).unwrap(),
             Runner::Emulated(kind) => emulated::compile(program, kind, load).unwrap(),
@@ -98,13 +98,15 @@ pub fn describe(runners: &[Runner]) -> String {
 
 /// What executes machine code by `tools/emulate`.
 pub fn load(code: &[u8]) -> Execute {
-    let routine = Routine::decode(code).unwrap_or_else(|fault| panic!("{fault}"));
+    let routine = Decoded::decode(code).unwrap_or_else(|fault| panic!("{fault}"));
     Box::new(move |call, arrays| execute(&routine, call, arrays))
 }
 
-fn execute(routine: &Routine, call: &Call<'_>, arrays: &mut [Array]) {
+fn execute(routine: &Decoded, call: &Call<'_>, arrays: &mut [Array]) {
     let lent = |array: &mut Array| kiln_emulate::Array {
         bytes: std::mem::take(&mut array.bytes),
+        row: array.row,
+        pitch: array.pitch,
         address: array.address,
         access: match (array.is_input, array.is_output) {
             (true, true) => Access::ReadWrite,
@@ -112,12 +114,17 @@ fn execute(routine: &Routine, call: &Call<'_>, arrays: &mut [Array]) {
             _ => Access::Read,
         },
     };
+    let operand = |&Operand { array, first, step, row }: &Operand| kiln_emulate::Operand {
+        array,
+        first,
+        step,
+        row,
+    };
     let lent = kiln_emulate::Call {
+        rows: call.rows,
         n: call.n,
         arrays: arrays.iter_mut().map(lent).collect(),
-        inputs: call.inputs,
-        steps: call.steps,
-        outputs: call.outputs,
+        operands: &call.operands.iter().map(operand).collect::<Vec<_>>(),
         pool: call.pool,
     };
     let done = lent.run(routine).unwrap_or_else(|fault| panic!("{fault}"));

@@ -2,13 +2,14 @@
 
 use common::{Rng, random_program};
 use half::{bf16, f16};
+use kiln::RunError;
 use kiln::compile_text;
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitterKind};
-use kiln::error::{Operand, RunError};
 use kiln::lower::op_program;
+use kiln::run::Argument;
 use kiln::run::{Tensor, View, ViewMut, Work, execute, matmul};
-use kiln::vir::{Builder, Program, Storage, interp};
+use kiln::vir::{Builder, Routine, Storage, interp};
 use kiln_ir::{DType, Op};
 use ndarray::{Array, Array1, Array2, ArrayD, ArrayViewD, Axis, IxDyn, Slice, arr0, s};
 
@@ -16,7 +17,7 @@ const ONE_THREAD: Work = Work::new(Some(1), 1.0);
 /// So dear that two elements are worth a thread.
 const MANY_THREADS: Work = Work::new(Some(3), 1e6);
 
-fn compile(program: &Program) -> Code {
+fn compile(program: &Routine) -> Code {
     emit::compile(program, EmitterKind::Auto, Cpu::host()).unwrap()
 }
 
@@ -160,7 +161,7 @@ fn random_programs_over_arrays_have_the_bits_of_the_interpreter() {
         let inputs: Vec<Tensor> =
             program.inputs.iter().zip(&columns).map(|(&storage, c)| tensor(storage, c)).collect();
         let mut outputs: Vec<Tensor> =
-            program.outputs.iter().map(|output| tensor(output.storage, &vec![0; n])).collect();
+            program.outputs.iter().map(|&storage| tensor(storage, &vec![0; n])).collect();
         let views: Vec<View> = inputs.iter().map(Tensor::view).collect();
         let mut targets: Vec<ViewMut> = outputs.iter_mut().map(Tensor::view_mut).collect();
         execute(&code, &views, &mut targets, ONE_THREAD).unwrap();
@@ -176,7 +177,7 @@ fn random_programs_over_arrays_have_the_bits_of_the_interpreter() {
                 Tensor::I32(a) => a.iter().map(|&x| u64::from(x as u32)).collect(),
                 Tensor::I64(a) => a.iter().map(|&x| x as u64).collect(),
             };
-            let storage = program.outputs[j].storage;
+            let storage = program.outputs[j];
             let same = |(a, b): (&u64, &u64)| !common::differs(storage, *a, *b);
             assert!(got.iter().zip(expected).all(same), "seed {seed} output {j}\n{program}");
         }
@@ -298,7 +299,7 @@ fn in_place_is_fine_and_overlap_is_not() {
     // SAFETY: one element, whatever the index.
     let repeated = unsafe { ViewMut::from_raw((&raw mut x).cast(), DType::F32, &[4], &[0]) };
     let error = execute(&code, &[(&one).into(), (&one).into()], &mut [repeated], ONE_THREAD);
-    let output = Operand::Output(0);
+    let output = Argument::Output(0);
     assert_eq!(error, Err(RunError::SelfOverlap { output, shape: vec![4] }));
 }
 

@@ -4,7 +4,7 @@
 use common::{Rng, emitters};
 use kiln::emit::Code;
 use kiln::run::{View, ViewMut, Work, dtype, execute};
-use kiln::vir::{Builder, Program, Storage};
+use kiln::vir::{Builder, Routine, Storage};
 use kiln::{DType, compile_text};
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ const ONE_THREAD: Work = Work::new(Some(1), 1.0);
 const MANY_THREADS: Work = Work::new(Some(3), 1e6);
 
 /// Two inputs, stored the other way round: what is wrong is not hidden by arithmetic.
-fn swap(storage: Storage) -> Program {
+fn swap(storage: Storage) -> Routine {
     let mut b = Builder::new();
     let (x, y) = (b.input(storage), b.input(storage));
     b.output(y, storage);
@@ -159,6 +159,32 @@ fn rows_and_columns() {
                         check(&code, &shape, &out, &out, &[odd, -rows * odd], work);
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Rows that lie as code reads them, some bytes apart, downwards too, and rows of one element each: one
+/// call takes many of them.
+#[test]
+fn rows_apart() {
+    for storage in STORAGES {
+        let size = storage.size() as isize;
+        for code in emitters(&swap(storage)) {
+            for shape in [[70, 8], [40, 13], [20, 65], [12, 128]] {
+                let [rows, columns] = shape.map(|size| size as isize);
+                let apart = (columns + 1) * size + 3;
+                let up = [apart, size];
+                let inputs = [up, [-apart, size], [size, 0], [0, 0], [0, size]];
+                for (x, y) in inputs.iter().flat_map(|x| inputs.iter().map(move |y| (x, y))) {
+                    check(&code, &shape, x, y, &up, ONE_THREAD);
+                    check(&code, &shape, x, y, &row_major(&shape, size as usize), MANY_THREADS);
+                }
+                // Evenly apart by fours only.
+                let cube = [rows as usize / 4, 4, columns as usize];
+                let up = [5 * apart, apart, size];
+                let single = [-size, 9 * size, 0];
+                check(&code, &cube, &up, &single, &up, ONE_THREAD);
             }
         }
     }
