@@ -262,7 +262,7 @@ impl Expr {
 macro_rules! define_methods {
     (operators { $($operator_rows:tt)* } methods { $(
         $variant:ident $name:ident $arity:ident $typing:ident $(($target:expr))?
-        [$a:expr, $b:expr $(; $c:expr, $d:expr)?] {$($flag:ident)|*} ($lo:expr, $hi:expr) = $reference:expr $(; $integers:expr)?, $doc:literal;
+        [$a:expr, $b:expr $(; $c:expr, $d:expr)?] {$($flag:ident)|*} ($lo:expr, $hi:expr) $transfer:ident $(($rule:path))? = $reference:expr $(; $integers:expr)?, $doc:literal;
     )* }) => {
         impl Expr {
             $(define_methods!(@$arity $variant $name $doc);)*

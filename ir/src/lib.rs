@@ -43,6 +43,7 @@ mod graph;
 mod note;
 mod number;
 mod ops;
+mod range;
 mod scalar;
 mod shape;
 mod signature;
@@ -64,6 +65,7 @@ pub use graph::{Args, Graph, Input, MAX_INPUTS, MAX_NODES, MAX_OUTPUTS, Node, No
 pub use note::Note;
 pub use number::Scalar;
 pub use ops::{Flags, IntegerReference, Op, OpInfo, Reference};
+pub use range::{LARGE, Operands, Range, Transfer};
 pub use shape::{
     BroadcastError, Dim, Dims, Extent, MAX_RANK, Misfit, Open, SMALL_RANK, Shape, broadcast,
 };
