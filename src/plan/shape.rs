@@ -1,7 +1,7 @@
 //! The shapes of a call, by NumPy's rules.
 
 use super::{Action, Place, Plan};
-use kiln_ir::{Call, Graph, broadcast};
+use kiln_ir::{Call, DType, Graph, broadcast};
 use smallvec::SmallVec;
 
 /// The shape of an array.
@@ -14,6 +14,8 @@ pub(crate) enum ShapeError {
     Broadcast { operands: Vec<String> },
     /// Operands that a call does not take, and why.
     Call { call: Call, operands: Vec<Vec<usize>>, reason: String },
+    /// An intermediate, with which there would be more bytes than can be addressed.
+    TooLarge { shape: Vec<usize>, dtype: DType },
 }
 
 impl ShapeError {

@@ -214,6 +214,7 @@ impl From<ShapeError> for RunError {
             ShapeError::Call { call, operands, reason } => {
                 RunError::Call { call: call.info().name, operands, reason }
             }
+            ShapeError::TooLarge { shape, dtype } => RunError::TooLarge { shape, dtype },
         }
     }
 }
