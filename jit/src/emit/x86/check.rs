@@ -13,8 +13,8 @@
 
 use super::allocate::{Address, Allocation, Item, Place, Placed};
 use super::isa::{Class, Isa};
-use super::machine::{Form, Function, Inst, Reg, Source, move_code, spill_code};
 use super::opcode::Op;
+use super::program::{Form, Function, Inst, Reg, Source, move_code, spill_code};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 

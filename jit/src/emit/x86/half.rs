@@ -1,8 +1,8 @@
 //! Loads and stores of two-byte floats, by F16C and its AVX-512 forms; `bf16` by moving halves.
 
 use super::isa::Isa;
-use super::machine::{Form, Inst, Reg, Source};
 use super::opcode::Op;
+use super::program::{Form, Inst, Reg, Source};
 use super::select::{Parts, Selector};
 use crate::vir::{Storage, Type, Value};
 use iced_x86::Code;

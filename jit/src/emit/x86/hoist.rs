@@ -5,9 +5,9 @@
 //! leaves over hold constants, loaded once before it, those first that are read most often.
 
 use super::isa::Class;
-use super::machine::{Form, Function, Inst, Reg, Source};
 use super::opcode::Op;
 use super::pressure::{hot, pressure};
+use super::program::{Form, Function, Inst, Reg, Source};
 use std::collections::HashMap;
 
 /// Registers that any loop keeps: pressure leaves cold regions out, and an instruction has up to

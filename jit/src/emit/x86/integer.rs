@@ -1,8 +1,8 @@
 //! Integers: bytes in memory, changes of width, and the products that AVX2 has none of.
 
 use super::isa::Isa;
-use super::machine::{Form, Inst, Reg, Source};
 use super::opcode::Op;
+use super::program::{Form, Inst, Reg, Source};
 use super::select::{Parts, Selector};
 use crate::vir::{Type, Value};
 use iced_x86::Code;

@@ -2,8 +2,8 @@
 //! mean nothing. With AVX2 they are vectors, every bit of a lane set or clear.
 
 use super::isa::{Class, Isa};
-use super::machine::{Form, Inst, Reg, Source};
 use super::opcode::Op;
+use super::program::{Form, Inst, Reg, Source};
 use super::select::{Parts, Selector};
 use crate::vir::{BinaryOp, Predicate, Type, Value};
 use iced_x86::Code;

@@ -7,7 +7,7 @@
 //!
 //! [`select`] writes both instruction sets from one set of rules: what differs is a row of
 //! [`opcode`], and what a [`mask`] is. A routine has two loops: one over several vectors
-//! [side by side](interleave), with [constants in registers](hoist), and one over single vectors for
+//! [side by side](unroll), with [constants in registers](hoist), and one over single vectors for
 //! what is left, which runs [under a mask](tail) to the last element, where there is a mask for every
 //! load and store. (A third one, with AVX2, for whole single vectors before it: calls on few elements
 //! 0 to 3 % quicker, compilation 2 to 21 % slower.) `rcp` and `rsqrt` and the like are never used:
@@ -19,17 +19,17 @@ mod encode;
 mod half;
 mod hoist;
 mod integer;
-mod interleave;
 mod isa;
 mod listing;
-mod machine;
 mod mask;
 #[cfg(test)]
 mod mutate;
 mod opcode;
 mod pressure;
+mod program;
 mod select;
 mod tail;
+mod unroll;
 
 use super::code::{Callable, Code, Vectors};
 use super::cost;
@@ -42,7 +42,7 @@ use crate::cpu::Cpu;
 use crate::vir::Routine;
 use encode::Loops;
 use isa::Isa;
-use machine::Function;
+use program::Function;
 
 pub(super) const AVX512: Emitter = Emitter {
     bits: 512,
@@ -166,7 +166,7 @@ struct Functions {
 /// rest.
 fn functions(routine: &Routine, isa: Isa, constants: &mut select::Constants) -> Functions {
     let single = select::select(routine, isa, 1, constants);
-    let side_by_side = interleave::side_by_side(routine, &single);
+    let side_by_side = unroll::side_by_side(routine, &single);
     let mut main = match side_by_side {
         1 => single.clone(),
         _ => select::select(routine, isa, side_by_side, constants),

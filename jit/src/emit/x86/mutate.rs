@@ -8,7 +8,7 @@ use super::allocate::{Address, Allocation, Item, Place, Placed, allocate};
 use super::check::check;
 use super::encode::{Loops, encode};
 use super::isa::{Class, Isa};
-use super::machine::{Function, move_code};
+use super::program::{Function, move_code};
 use super::select::Constants;
 use super::{Functions, functions};
 use crate::vir::{Builder, Routine, Storage, Type, Value, interp};

@@ -1,7 +1,7 @@
 //! Instruction selection: from a vector routine to a machine program.
 //!
 //! A value is a number of registers ("parts"), one for each vector that goes
-//! [side by side](super::interleave), and twice as many for 64-bit lanes among 32-bit ones. They are
+//! [side by side](super::unroll), and twice as many for 64-bit lanes among 32-bit ones. They are
 //! computed instruction by instruction. Constants are made where they are used, as memory operands
 //! if they can be; [`hoist`](super::hoist) finds registers for them. What masks are is the business
 //! of [`mask`](super::mask).
@@ -9,8 +9,8 @@
 use super::super::live::{live, negated};
 use super::super::pool::{Line, Pool};
 use super::isa::{Class, Isa};
-use super::machine::{Form, Function, Inst, Reg, Source};
 use super::opcode::{Op, multiply_add};
+use super::program::{Form, Function, Inst, Reg, Source};
 use crate::vir::{
     self, BinaryOp, Body, Each, Routine, ShiftOp, Storage, Store, Type, UnaryOp, Value,
 };

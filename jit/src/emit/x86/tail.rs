@@ -12,8 +12,8 @@
 //! page that is not there, 130 (AVX-512: 140).
 
 use super::isa::{Class, Isa};
-use super::machine::{Form, Function, Inst, Reg, Source};
 use super::opcode::Op;
+use super::program::{Form, Function, Inst, Reg, Source};
 use super::select::Constants;
 use crate::vir::{Routine, Type, Value};
 use iced_x86::Code;

@@ -10,8 +10,8 @@
 
 use super::check;
 use super::isa::{Class, Isa};
-use super::machine::{Form, Function, Inst, Reg, Source, move_code, spill_code};
 use super::opcode::Op;
+use super::program::{Form, Function, Inst, Reg, Source, move_code, spill_code};
 use iced_x86::Code;
 use smallvec::SmallVec;
 

@@ -27,8 +27,8 @@
 
 use super::super::MAX_VECTOR;
 use super::isa::{Class, Isa};
-use super::machine::{Form, Function, Inst, Reg};
 use super::pressure::{hot, pressure};
+use super::program::{Form, Function, Inst, Reg};
 use crate::vir::Routine;
 
 /// Bodies of up to so many instructions run one vector at a time: the window holds turns enough.
