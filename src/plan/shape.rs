@@ -1,7 +1,7 @@
 //! The shapes of a call, by NumPy's rules.
 
 use super::{Action, Place, Plan};
-use kiln_ir::Graph;
+use kiln_ir::{DType, Graph};
 use smallvec::SmallVec;
 
 /// Ranks up to this need no allocation.
@@ -17,6 +17,8 @@ pub(crate) enum ShapeError {
     Broadcast { operands: Vec<String> },
     /// Operands that cannot be multiplied, and why.
     Matmul { left: Vec<usize>, right: Vec<usize>, reason: String },
+    /// An intermediate, with which there would be more bytes than can be addressed.
+    TooLarge { shape: Vec<usize>, dtype: DType },
 }
 
 /// The first shape that does not broadcast with those before it.

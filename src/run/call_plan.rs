@@ -35,10 +35,7 @@ impl CallPlan {
         shapes: &[Dims],
     ) -> Result<CallPlan, RunError> {
         let shape = |input: usize| inputs[input].shape();
-        let memory = plan.memory(shapes).map_err(|buffer| {
-            let buffer = &plan.buffers[buffer];
-            RunError::TooLarge { shape: shapes[buffer.written].to_vec(), dtype: buffer.dtype }
-        })?;
+        let memory = plan.memory(shapes)?;
         let array = |access: &Access| {
             let name = match access.place {
                 Place::Input(index) => graph.inputs()[index].name.clone(),

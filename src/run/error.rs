@@ -209,6 +209,7 @@ impl From<ShapeError> for RunError {
         match error {
             ShapeError::Broadcast { operands } => RunError::Shapes { operands },
             ShapeError::Matmul { left, right, reason } => RunError::Matmul { left, right, reason },
+            ShapeError::TooLarge { shape, dtype } => RunError::TooLarge { shape, dtype },
         }
     }
 }
