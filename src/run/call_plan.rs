@@ -64,9 +64,10 @@ impl CallPlan {
                     let emitter = (kernel.emitter(), kernel.bits());
                     (reads, body.expression(), Some(emitter))
                 }
-                Action::Matmul => {
+                Action::Call(call) => {
                     let reads = args.iter().map(|(name, array)| format!("{name}: {array}"));
-                    (reads.collect(), format!("{} @ {}", args[0].0, args[1].0), None)
+                    let names: Vec<&str> = args.iter().map(|(name, _)| &**name).collect();
+                    (reads.collect(), call.expression(&names), None)
                 }
             };
             let text = format!("({}) -> ({})\n{computes}", reads.join(", "), results.join(", "));

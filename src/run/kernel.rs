@@ -10,7 +10,7 @@ use super::layout::OPERANDS;
 use super::tensor::{Tensor, Unfilled};
 use super::view::{Layout, View, ViewMut};
 use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, Plan, Plans};
-use kiln_ir::{DType, Graph, Input};
+use kiln_ir::{Call, DType, Graph, Input};
 use kiln_jit::emit::{Code, EmitterKind};
 use smallvec::SmallVec;
 use std::sync::Mutex;
@@ -77,7 +77,7 @@ impl Kernel {
         self.graph.dtype(self.graph.outputs()[index])
     }
 
-    /// Passes over memory of [its graph](Kernel::graph): fused kernels and matmuls.
+    /// Passes over memory of [its graph](Kernel::graph): fused kernels and calls such as products.
     pub fn pass_count(&self) -> usize {
         self.plans.usual().steps.len()
     }
@@ -86,7 +86,7 @@ impl Kernel {
     pub fn codes(&self) -> impl Iterator<Item = &Code> {
         self.plans.usual().steps.iter().filter_map(|step| match &step.action {
             Action::Map { kernel, .. } => Some(kernel),
-            Action::Matmul => None,
+            Action::Call(_) => None,
         })
     }
 
@@ -262,7 +262,7 @@ impl Kernel {
                     // what is live during a step lies apart.
                     unsafe { execute_checked(code, &operands, work) };
                 }
-                Action::Matmul => {
+                Action::Call(Call::Matmul) => {
                     let [left, right, output] = operands[..] else {
                         panic!("a product has two operands and a result");
                     };
