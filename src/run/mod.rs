@@ -18,7 +18,7 @@ mod overlap;
 mod pack;
 mod team;
 mod tensor;
-mod turn;
+mod transpose;
 mod view;
 mod walk;
 
