@@ -9,7 +9,7 @@ use super::gemm::multiply;
 use super::layout::OPERANDS;
 use super::tensor::{Tensor, Unfilled};
 use super::view::{Layout, View, ViewMut};
-use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, Plan, Plans};
+use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, Plan, Plans, ShapeError};
 use kiln_ir::{Call, DType, Graph, Input};
 use kiln_jit::emit::{Code, EmitterKind};
 use smallvec::SmallVec;
@@ -196,22 +196,29 @@ impl Kernel {
     }
 
     /// The plan of a call.
-    #[inline]
+    #[inline(always)]
     fn choose(&self, inputs: &[View<'_>]) -> Chosen<'_, Code> {
         self.plans.choose(inputs.iter().map(View::len))
     }
 
-    /// The shape of what each step of a plan computes. An error is that of the usual plan: it is of
-    /// what [`graph`](Kernel::graph) shows.
-    #[inline]
+    /// The shape of what each step of a plan computes.
+    #[inline(always)]
     fn shapes(
         &self,
         plan: &Plan<Code>,
         inputs: &[View<'_>],
     ) -> Result<SmallVec<[Dims; 2]>, RunError> {
-        let shape = |input: usize| inputs[input].shape();
-        plan.shapes(shape)
-            .map_err(|error| self.plans.usual().shapes(shape).err().unwrap_or(error).into())
+        match plan.shapes(|input| inputs[input].shape()) {
+            Ok(shapes) => Ok(shapes),
+            Err(error) => Err(self.misfit(error, inputs)),
+        }
+    }
+
+    /// Why inputs do not fit a plan, by the names of the usual one: it is the graph's.
+    #[cold]
+    fn misfit(&self, error: ShapeError, inputs: &[View<'_>]) -> RunError {
+        let usual = self.plans.usual().shapes(|input| inputs[input].shape());
+        usual.err().unwrap_or(error).into()
     }
 
     /// Runs a plan on arguments that fit, where its steps have these shapes.
