@@ -16,7 +16,7 @@ use kiln::EmitterKind;
 use kiln::cpu::Cpu;
 use kiln::emit::cost::Primitive;
 use kiln::emit::{self, Operand};
-use kiln::vir::{Builder, Program, Storage, Type, Value};
+use kiln::vir::{Builder, Routine, Storage, Type, Value};
 use race::Race;
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ fn slope(primitive: Primitive, ty: Type, emitter: EmitterKind, budget: Duration)
 }
 
 /// So many copies of a primitive, in chains.
-fn program(primitive: Primitive, ty: Type, copies: usize) -> Program {
+fn program(primitive: Primitive, ty: Type, copies: usize) -> Routine {
     let mut b = Builder::new();
     let storage = if ty == Type::F32 { Storage::F32 } else { Storage::F64 };
     let (x, y) = (b.input(storage), b.input(storage));

@@ -10,7 +10,7 @@ use crate::traffic::{ops, passes};
 use kiln_ir::{Graph, Node};
 use kiln_jit::cpu::Cpu;
 use kiln_jit::emit::{self, EmitterKind};
-use kiln_jit::vir::Program;
+use kiln_jit::vir::Routine;
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
@@ -156,7 +156,7 @@ pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
 }
 
 /// The vector program of each fused kernel, in the order they run.
-pub fn programs(graph: &Graph, mode: Mode) -> impl Iterator<Item = Program> {
+pub fn programs(graph: &Graph, mode: Mode) -> impl Iterator<Item = Routine> {
     let fused = fuse(graph, mode).graph;
     let bodies: Vec<_> = fused
         .nodes()
@@ -181,7 +181,7 @@ pub fn tour(graph: &Graph, mode: Mode) -> Result<String, CompileError> {
     section("proof", &explain(graph, mode, Stage::Proof)?);
     section(&format!("fused ({mode})"), &fused.to_string());
     for program in programs(graph, mode) {
-        let primitives = program.insts.len();
+        let primitives = program.body().insts.len();
         section(&format!("vector program ({primitives} values)"), &program.to_string());
     }
     let counts = format!(

@@ -5,9 +5,9 @@
 //!
 //! | module | |
 //! |---|---|
-//! | [`vir`] | the program: some 30 primitives on one lane; its builder, text, verifier and interpreter |
+//! | [`vir`] | the routine: some 30 primitives on one lane; its builder, text, verifier and interpreter |
 //! | [`math`] | functions made of primitives: `exp`, `sin`, `erf`, `pow`, quotients of integers, .. |
-//! | [`emit`] | a program becomes [`Code`](emit::Code): by AVX-512, by AVX2, by Cranelift, by the interpreter, with the same bits |
+//! | [`emit`] | a routine becomes [`Code`](emit::Code): by AVX-512, by AVX2, by Cranelift, by the interpreter, with the same bits |
 //! | [`cpu`] | what the processor can do |
 //!
 //! ```

@@ -10,7 +10,7 @@ mod range;
 use half::{bf16, f16};
 use kiln_ir::{DType, Graph, Node, Op, Scalar, Typing};
 use kiln_jit::math::{self, Range};
-use kiln_jit::vir::{Builder, Program, Storage, Type, Value, interp};
+use kiln_jit::vir::{Builder, Routine, Storage, Type, Value, interp};
 use range::ranges;
 
 pub use kiln_jit::math::Tier;
@@ -42,7 +42,7 @@ pub fn storage(dtype: DType) -> Storage {
 /// # Panics
 ///
 /// If the body holds anything else: `fuse` never builds such a body.
-pub fn lower(body: &Graph, tier: Tier) -> Program {
+pub fn lower(body: &Graph, tier: Tier) -> Routine {
     let _env = kiln_fenv::hold_default();
     let mut b = Builder::new();
     let inputs: Vec<Value> = body.inputs().iter().map(|i| b.input(storage(i.dtype))).collect();
@@ -98,12 +98,12 @@ fn constant(b: &mut Builder, dtype: DType, value: Scalar) -> Value {
 /// # Panics
 ///
 /// If the op does not take operands of type `dtype`.
-pub fn op_program(op: Op, dtype: DType) -> Program {
+pub fn op_program(op: Op, dtype: DType) -> Routine {
     op_program_in(Tier::Default, op, dtype)
 }
 
 /// [`op_program`] in a tier.
-pub fn op_program_in(tier: Tier, op: Op, dtype: DType) -> Program {
+pub fn op_program_in(tier: Tier, op: Op, dtype: DType) -> Routine {
     let _env = kiln_fenv::hold_default();
     let mut b = Builder::new();
     let operand = |index: usize| match op.info().typing {
@@ -133,7 +133,7 @@ pub fn compute(op: Op, dtype: DType, operands: &[f64]) -> f64 {
         .collect();
     let slices: Vec<&[u64]> = columns.iter().map(|column| &column[..]).collect();
     let result = interp::run(&program, &slices, 1)[0][0];
-    value_of(program.outputs[0].storage, result)
+    value_of(program.outputs[0], result)
 }
 
 /// The bits of a number in memory. A bool is 1 or 0.

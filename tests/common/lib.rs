@@ -8,11 +8,11 @@ pub mod texts;
 
 use half::{bf16, f16};
 use kiln::emit::Code;
-use kiln::vir::{Builder, Program, Storage, Type, Value};
+use kiln::vir::{Builder, Routine, Storage, Type, Value};
 
 /// What every emitter makes of a program, whatever the machine. The interpreter is one: its ABI is
 /// under test.
-pub fn emitters(program: &Program) -> Vec<Code> {
+pub fn emitters(program: &Routine) -> Vec<Code> {
     runner::runners().iter().map(|runner| runner.code(program)).collect()
 }
 
@@ -126,7 +126,7 @@ pub struct Draw<'a> {
 const TYPES: [Type; 6] = [Type::F32, Type::F64, Type::I32, Type::I64, Type::M32, Type::M64];
 
 /// A random program of about `size` instructions; of 64-bit lanes only if `wide`.
-pub fn random_program(rng: &mut Rng, size: usize, wide: bool) -> Program {
+pub fn random_program(rng: &mut Rng, size: usize, wide: bool) -> Routine {
     let mut draw = Draw { rng, b: Builder::new(), pool: Vec::new() };
     for _ in 0..1 + draw.rng.below(4) {
         let storage = match wide {

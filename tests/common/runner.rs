@@ -3,8 +3,8 @@
 use kiln::cpu::Cpu;
 use kiln::emit::emulated::{self, Array, Call, Execute};
 use kiln::emit::{self, Code, EmitterKind};
-use kiln::vir::Program;
-use kiln_emulate::{Access, Routine};
+use kiln::vir::Routine;
+use kiln_emulate::{Access, Decoded};
 use std::sync::OnceLock;
 
 /// What executes the code of an emitter.
@@ -24,7 +24,7 @@ impl Runner {
     }
 
     /// The code of `program`.
-    pub fn code(self, program: &Program) -> Code {
+    pub fn code(self, program: &Routine) -> Code {
         match self {
             Runner::Native(kind) => emit::compile(program, kind, Cpu::host()).unwrap(),
             Runner::Emulated(kind) => emulated::compile(program, kind, load).unwrap(),
@@ -98,11 +98,11 @@ pub fn describe(runners: &[Runner]) -> String {
 
 /// What executes machine code by `tools/emulate`.
 pub fn load(code: &[u8]) -> Execute {
-    let routine = Routine::decode(code).unwrap_or_else(|fault| panic!("{fault}"));
+    let routine = Decoded::decode(code).unwrap_or_else(|fault| panic!("{fault}"));
     Box::new(move |call, arrays| execute(&routine, call, arrays))
 }
 
-fn execute(routine: &Routine, call: &Call<'_>, arrays: &mut [Array]) {
+fn execute(routine: &Decoded, call: &Call<'_>, arrays: &mut [Array]) {
     let lent = |array: &mut Array| kiln_emulate::Array {
         bytes: std::mem::take(&mut array.bytes),
         address: array.address,

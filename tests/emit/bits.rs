@@ -8,7 +8,7 @@ use common::{Rng, differs, emitters};
 use kiln::emit::{Code, EmitterKind};
 use kiln::lower::{Tier, op_program, op_program_in};
 use kiln::run::{View, ViewMut, Work, dtype, execute};
-use kiln::vir::{Program, Storage, interp};
+use kiln::vir::{Routine, Storage, interp};
 use kiln::{Mode, explain};
 use kiln_ir::{DType, Derived, Op, Typing};
 
@@ -144,14 +144,14 @@ impl Placed {
 /// A program with its code from every emitter, and the values that its inputs take.
 struct Subject {
     name: String,
-    program: Program,
+    program: Routine,
     codes: Vec<Code>,
     /// For each input, `ROWS * LONGEST` elements.
     columns: Vec<Vec<u64>>,
 }
 
 impl Subject {
-    fn new(name: String, program: Program, rng: &mut Rng) -> Subject {
+    fn new(name: String, program: Routine, rng: &mut Rng) -> Subject {
         let codes = emitters(&program);
         let mut element = |storage| match storage {
             Storage::Bool => rng.next() & 1,
@@ -197,7 +197,7 @@ impl Subject {
         for class in [Strided, Reversed, Transposed] {
             list.push(self.arrangement(all(Contiguous), class, None, (0, 1)));
         }
-        let output = self.program.outputs[0].storage;
+        let output = self.program.outputs[0];
         let fitting: Vec<usize> =
             (0..inputs).filter(|&i| self.program.inputs[i] == output).collect();
         for (turn, &input) in fitting.iter().enumerate() {
@@ -220,7 +220,7 @@ impl Subject {
             operand.fill(storage, shape, |i, j| column[index(class, i, j)]);
             placed.push(operand);
         }
-        let storages: Vec<Storage> = program.outputs.iter().map(|output| output.storage).collect();
+        let storages: Vec<Storage> = program.outputs.clone();
         let images: Vec<Placed> = storages
             .iter()
             .zip(expected)
@@ -322,7 +322,7 @@ impl Subject {
         [rows, n]: [usize; 2],
         message: &dyn Fn(&str) -> String,
     ) {
-        let storage = self.program.outputs[output].storage;
+        let storage = self.program.outputs[output];
         let size = storage.size();
         let read = |bytes: &[u8]| {
             let mut word = [0; 8];
@@ -345,7 +345,7 @@ impl Subject {
     }
 }
 
-fn check_all(subjects: impl Iterator<Item = (String, Program)>) {
+fn check_all(subjects: impl Iterator<Item = (String, Routine)>) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
     let mut rng = Rng::new(1);
     for (name, program) in subjects {
@@ -366,7 +366,7 @@ fn check_all(subjects: impl Iterator<Item = (String, Program)>) {
 }
 
 /// The ops of the table, one at a time, in each tier that makes a difference.
-fn ops(dtype: DType) -> impl Iterator<Item = (String, Program)> {
+fn ops(dtype: DType) -> impl Iterator<Item = (String, Routine)> {
     Op::ALL.iter().flat_map(move |&op| {
         let usual = (format!("{} of {dtype}", op.name()), op_program(op, dtype));
         let fast = (format!("fast {}", usual.0), op_program_in(Tier::Fast, op, dtype));
@@ -376,7 +376,7 @@ fn ops(dtype: DType) -> impl Iterator<Item = (String, Program)> {
 }
 
 /// The derived ops, rewritten in each mode where that makes a difference.
-fn derived(dtype: DType) -> impl Iterator<Item = (String, Program)> {
+fn derived(dtype: DType) -> impl Iterator<Item = (String, Routine)> {
     kiln::derived::DERIVED.iter().flat_map(move |op: &Derived| {
         let required = op.parameters.iter().filter(|parameter| parameter.default.is_none());
         let names: Vec<&str> = required.map(|parameter| parameter.name).collect();
@@ -384,7 +384,7 @@ fn derived(dtype: DType) -> impl Iterator<Item = (String, Program)> {
         let text =
             format!("kernel k({}) {{ {}({}) }}", typed.join(", "), op.name, names.join(", "));
         let graph = kiln::ir::parse(&text).unwrap();
-        let mut programs: Vec<(String, Program)> = Vec::new();
+        let mut programs: Vec<(String, Routine)> = Vec::new();
         for mode in Mode::ALL {
             for program in explain::programs(&graph, mode) {
                 if programs.iter().all(|(_, other)| other.to_string() != program.to_string()) {

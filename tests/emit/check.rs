@@ -2,7 +2,7 @@
 
 use common::{Rng, differs, emitters};
 use kiln::emit::{self, Code, Operand};
-use kiln::vir::{Program, Storage, interp};
+use kiln::vir::{Routine, Storage, interp};
 
 /// Bytes of elements, `offset` bytes in, so that nothing is aligned.
 pub(crate) fn bytes(storage: Storage, elements: &[u64], offset: usize) -> Vec<u8> {
@@ -25,8 +25,8 @@ pub(crate) fn elements(storage: Storage, bytes: &[u8]) -> Vec<u64> {
 
 /// Runs `code` on `n` random elements, offset by some bytes, some inputs repeated; compares with
 /// the interpreter and checks that nothing around the outputs is touched.
-pub(crate) fn check(program: &Program, code: &Code, n: usize, splats: usize, rng: &mut Rng) {
-    let widest = program.inputs.iter().chain(program.outputs.iter().map(|o| &o.storage));
+pub(crate) fn check(program: &Routine, code: &Code, n: usize, splats: usize, rng: &mut Rng) {
+    let widest = program.inputs.iter().chain(&program.outputs);
     let vector = code.copies() * widest.map(|storage| storage.size()).max().unwrap_or(0);
     assert!(vector <= emit::MAX_VECTOR, "a vector of {vector} bytes");
     let n = if code.takes_any_count() { n } else { n - n % code.lanes() };
@@ -56,7 +56,7 @@ pub(crate) fn check(program: &Program, code: &Code, n: usize, splats: usize, rng
     let mut results: Vec<Vec<u8>> = program
         .outputs
         .iter()
-        .map(|output| vec![0xa5; offset + n * output.storage.size() + GUARD])
+        .map(|storage| vec![0xa5; offset + n * storage.size() + GUARD])
         .collect();
     let mut targets: Vec<&mut [u8]> = results
         .iter_mut()
@@ -69,16 +69,15 @@ pub(crate) fn check(program: &Program, code: &Code, n: usize, splats: usize, rng
 
     let slices: Vec<&[u64]> = inputs.iter().map(Vec::as_slice).collect();
     let expected = interp::run(program, &slices, n);
-    for (j, output) in program.outputs.iter().enumerate() {
+    for (j, &storage) in program.outputs.iter().enumerate() {
         let (before, rest) = results[j].split_at(offset);
-        let (inside, after) = rest.split_at(n * output.storage.size());
+        let (inside, after) = rest.split_at(n * storage.size());
         assert!(before.iter().chain(after).all(|&byte| byte == 0xa5), "wrote out of bounds");
-        for (i, (got, &want)) in
-            elements(output.storage, inside).into_iter().zip(&expected[j]).enumerate()
+        for (i, (got, &want)) in elements(storage, inside).into_iter().zip(&expected[j]).enumerate()
         {
             let operands: Vec<String> = inputs.iter().map(|x| format!("{:#x}", x[i])).collect();
             assert!(
-                !differs(output.storage, got, want),
+                !differs(storage, got, want),
                 "{} output {j} element {i} of {n}: got {got:#x}, the interpreter gives {want:#x}, \
                  for {operands:?}\n{program}",
                 code.emitter(),
@@ -88,7 +87,7 @@ pub(crate) fn check(program: &Program, code: &Code, n: usize, splats: usize, rng
 }
 
 /// [`check`] of every emitter, for counts of all kinds and inputs repeated in all combinations.
-pub(crate) fn check_all(program: &Program, rng: &mut Rng) {
+pub(crate) fn check_all(program: &Routine, rng: &mut Rng) {
     for code in emitters(program) {
         for n in 0..=67 {
             check(program, &code, n, 0, rng);

@@ -5,7 +5,7 @@ use common::{Rng, emitters, random_program};
 use kiln::cpu::Cpu;
 use kiln::emit::{self, EmitError, EmitterKind, Operand};
 use kiln::lower::op_program;
-use kiln::vir::{Builder, Cold, Inst, Output, Program, Storage, Table, Type, Value};
+use kiln::vir::{Body, Builder, Cold, Each, Inst, Routine, Storage, Store, Table, Type, Value};
 use kiln_ir::{DType, Op};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -156,18 +156,19 @@ fn programs_that_mean_nothing_are_refused() {
     let number = Inst::Const { ty: Type::F32, bits: 0x3f80_0000 };
     let index = Inst::Const { ty: Type::I32, bits: 0 };
     let (mask, ones) = (Type::M32, 0xffff_ffff);
-    let program = |insts: &[(Type, Inst)], output: u32, cold: &[Cold]| Program {
-        insts: insts.iter().map(|&(_, inst)| inst).collect(),
-        types: insts.iter().map(|&(ty, _)| ty).collect(),
-        outputs: vec![Output {
-            value: Value(output),
-            storage: match insts[output as usize].0 {
-                Type::M32 => Storage::Bool,
-                _ => Storage::F32,
-            },
-        }],
-        cold: cold.to_vec(),
-        ..Program::default()
+    let program = |insts: &[(Type, Inst)], stored: u32, cold: &[Cold]| {
+        let body = Body {
+            insts: insts.iter().map(|&(_, inst)| inst).collect(),
+            types: insts.iter().map(|&(ty, _)| ty).collect(),
+            cold: cold.to_vec(),
+        };
+        let stores = vec![Store { value: Value(stored), output: 0 }];
+        let storage = match insts[stored as usize].0 {
+            Type::M32 => Storage::Bool,
+            _ => Storage::F32,
+        };
+        let stages = vec![Each { body, stores }];
+        Routine { outputs: vec![storage], stages, ..Routine::default() }
     };
     let constant = |ty, bits| (ty, Inst::Const { ty, bits });
     let cold = |mask, start, end| Cold { mask: Value(mask), start, end };
@@ -196,8 +197,15 @@ fn programs_that_mean_nothing_are_refused() {
     );
     table.tables = vec![Table { ty: Type::F32, entries: vec![0, 1 << 32] }];
     cases.push((table, "v1: table entry wider than its type"));
+    let mut two = plain();
+    two.stages.push(two.stages[0].clone());
+    cases.push((two, "a routine has one stage"));
+    let mut twice = plain();
+    let stores = &mut twice.stages[0].stores;
+    stores.push(stores[0]);
+    cases.push((twice, "each output is stored once, in order"));
     for (program, why) in cases {
-        let message = format!("no code can be made of an invalid program: {why}");
+        let message = format!("no code can be made of an invalid routine: {why}");
         for kind in EmitterKind::ALL {
             let error = emit::compile(&program, kind, Cpu::host()).unwrap_err();
             assert_eq!(error.to_string(), message, "{kind}");
@@ -215,7 +223,7 @@ fn programs_that_mean_nothing_are_refused() {
 }
 
 /// `x + x`.
-fn plain() -> Program {
+fn plain() -> Routine {
     let mut b = Builder::new();
     let x = b.input(Storage::F32);
     let sum = b.add(x, x);

@@ -5,7 +5,7 @@ use common::{Rng, differs, random_program};
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitterKind, Operand, emulated};
 use kiln::lower::{Tier, op_program_in};
-use kiln::vir::{Builder, Program, Storage, Value};
+use kiln::vir::{Builder, Routine, Storage, Value};
 use kiln::{CompileOptions, compile_with};
 use kiln_ir::{DType, Op};
 use ndarray::Array1;
@@ -111,7 +111,7 @@ fn streaming_twins_write_the_same() {
 }
 
 /// The two x86 emitters that this machine runs, each with its code as emulated.
-fn both(program: &Program) -> impl Iterator<Item = [Code; 2]> + use<'_> {
+fn both(program: &Routine) -> impl Iterator<Item = [Code; 2]> + use<'_> {
     let native = |kind: &EmitterKind| choose(Cpu::host(), &[]).contains(&Runner::Native(*kind));
     let kinds = [EmitterKind::Avx512, EmitterKind::Avx2].into_iter().filter(native);
     kinds.map(|kind| {
@@ -132,7 +132,7 @@ fn word(bytes: &[u8]) -> u64 {
 }
 
 /// Runs both on `n` elements, and compares all bits.
-fn compare(program: &Program, [native, emulated]: &[Code; 2], n: usize, rng: &mut Rng) {
+fn compare(program: &Routine, [native, emulated]: &[Code; 2], n: usize, rng: &mut Rng) {
     let n = if native.takes_any_count() { n } else { n - n % native.lanes() };
     assert_eq!(native.machine_code(), emulated.machine_code());
     let splats = rng.next();
@@ -230,7 +230,7 @@ mod instructions {
     use kiln::cpu::Cpu;
     use kiln::emit::{EmitterKind, emulated};
     use kiln::lower::Tier;
-    use kiln::vir::Program;
+    use kiln::vir::Routine;
     use kiln_emulate::{Access, Flags, Memory, Processor, Vector};
     use kiln_ir::{DType, Op};
     use std::collections::BTreeMap;
@@ -259,7 +259,7 @@ mod instructions {
     /// operands, predicates, immediate operand.
     fn forms(kind: EmitterKind) -> BTreeMap<String, Instruction> {
         let mut found = BTreeMap::new();
-        let mut add = |program: &Program| {
+        let mut add = |program: &Routine| {
             let code = emulated::compile(program, kind, super::load).unwrap();
             let bytes = code.machine_code().to_vec();
             let mut decoder = Decoder::with_ip(64, &bytes, 0, DecoderOptions::NONE);

@@ -4,7 +4,7 @@ use crate::check::{bytes, check, check_all, elements};
 use common::{Rng, differs, emitters, random_program};
 use kiln::emit::Operand;
 use kiln::lower::{Tier, op_program, op_program_in};
-use kiln::vir::{Builder, Program, Storage, Type, Value, interp};
+use kiln::vir::{Builder, Routine, Storage, Type, Value, interp};
 use kiln_ir::{DType, Op};
 
 #[test]
@@ -22,7 +22,7 @@ fn every_op_has_the_bits_of_the_interpreter() {
 }
 
 /// A program of one primitive on the inputs that it takes.
-fn single(inputs: &[Type], build: impl Fn(&mut Builder, &[Value]) -> Value) -> Program {
+fn single(inputs: &[Type], build: impl Fn(&mut Builder, &[Value]) -> Value) -> Routine {
     let mut b = Builder::new();
     let operands: Vec<Value> = inputs
         .iter()
@@ -161,7 +161,7 @@ fn random_programs_have_the_bits_of_the_interpreter() {
 
 /// Many values that are all needed at the end, around cold regions: more than any machine has
 /// registers for.
-fn crowded(rng: &mut Rng, values: usize, storage: Storage, other: Storage) -> Program {
+fn crowded(rng: &mut Rng, values: usize, storage: Storage, other: Storage) -> Routine {
     let mut b = Builder::new();
     let (x, y) = (b.input(storage), b.input(other));
     let ty = b.ty(x);
@@ -342,6 +342,6 @@ fn an_input_that_nothing_loads_may_be_the_widest() {
     let chain = (0..30).fold(x, |value, _| b.sqrt(value));
     b.output(chain, Storage::F32);
     let program = b.finish();
-    let program = Program { inputs: vec![Storage::F32, Storage::F64], ..program };
+    let program = Routine { inputs: vec![Storage::F32, Storage::F64], ..program };
     check_all(&program, &mut Rng::new(12));
 }

@@ -10,7 +10,7 @@ use half::{bf16, f16};
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitterKind};
 use kiln::run::{Tensor, View, ViewMut, Work, execute};
-use kiln::vir::{Program, Storage, interp};
+use kiln::vir::{Routine, Storage, interp};
 use kiln::{DType, Graph, Mode, explain};
 use kiln_ir::Op;
 use ndarray::Array1;
@@ -173,7 +173,7 @@ fn bits(tensor: &Tensor) -> Vec<u64> {
 }
 
 /// Whether the machine code keeps values in the stack.
-fn spills(program: &Program, kind: EmitterKind) -> bool {
+fn spills(program: &Routine, kind: EmitterKind) -> bool {
     let text = emit::assembly(program, kind, Cpu::host()).unwrap();
     let store = |line: &str| {
         let operands = line.split_once("  ").map_or("", |(_, instruction)| instruction.trim());

@@ -114,7 +114,7 @@ fn cost(text: &str, mode: Mode) -> [usize; 2] {
     let tier =
         if mode == Mode::Fast { kiln::lower::Tier::Fast } else { kiln::lower::Tier::Default };
     let primitives = |node: &Node| match node {
-        Node::Fused { body, .. } => kiln::lower::lower(body, tier).insts.len(),
+        Node::Fused { body, .. } => kiln::lower::lower(body, tier).body().insts.len(),
         _ => 0,
     };
     [algebra.work, fused.nodes().iter().map(primitives).sum()]

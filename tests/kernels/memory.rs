@@ -7,12 +7,12 @@ use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitterKind};
 use kiln::ir::parse;
 use kiln::run::{Tensor, View, ViewMut, Work, execute, release_memory};
-use kiln::vir::{Builder, Program, Storage};
+use kiln::vir::{Builder, Routine, Storage};
 use kiln::{DType, Expr, Mode, compile, compile_text, explain};
 use ndarray::{Array1, Array2, ArrayD, Axis, s};
 
 /// `x * w + y` and `x < w`: an output of numbers and one of bools.
-fn program(storage: Storage, with_bools: bool) -> Program {
+fn program(storage: Storage, with_bools: bool) -> Routine {
     let mut b = Builder::new();
     let [x, w, y] = [0; 3].map(|_| b.input(storage));
     let result = b.fma(x, w, y);

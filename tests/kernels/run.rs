@@ -8,7 +8,7 @@ use kiln::emit::{self, Code, EmitterKind};
 use kiln::error::{Operand, RunError};
 use kiln::lower::op_program;
 use kiln::run::{Tensor, View, ViewMut, Work, execute, matmul};
-use kiln::vir::{Builder, Program, Storage, interp};
+use kiln::vir::{Builder, Routine, Storage, interp};
 use kiln_ir::{DType, Op};
 use ndarray::{Array, Array1, Array2, ArrayD, ArrayViewD, Axis, IxDyn, Slice, arr0, s};
 
@@ -16,7 +16,7 @@ const ONE_THREAD: Work = Work::new(Some(1), 1.0);
 /// So dear that two elements are worth a thread.
 const MANY_THREADS: Work = Work::new(Some(3), 1e6);
 
-fn compile(program: &Program) -> Code {
+fn compile(program: &Routine) -> Code {
     emit::compile(program, EmitterKind::Auto, Cpu::host()).unwrap()
 }
 
@@ -160,7 +160,7 @@ fn random_programs_over_arrays_have_the_bits_of_the_interpreter() {
         let inputs: Vec<Tensor> =
             program.inputs.iter().zip(&columns).map(|(&storage, c)| tensor(storage, c)).collect();
         let mut outputs: Vec<Tensor> =
-            program.outputs.iter().map(|output| tensor(output.storage, &vec![0; n])).collect();
+            program.outputs.iter().map(|&storage| tensor(storage, &vec![0; n])).collect();
         let views: Vec<View> = inputs.iter().map(Tensor::view).collect();
         let mut targets: Vec<ViewMut> = outputs.iter_mut().map(Tensor::view_mut).collect();
         execute(&code, &views, &mut targets, ONE_THREAD).unwrap();
@@ -176,7 +176,7 @@ fn random_programs_over_arrays_have_the_bits_of_the_interpreter() {
                 Tensor::I32(a) => a.iter().map(|&x| u64::from(x as u32)).collect(),
                 Tensor::I64(a) => a.iter().map(|&x| x as u64).collect(),
             };
-            let storage = program.outputs[j].storage;
+            let storage = program.outputs[j];
             let same = |(a, b): (&u64, &u64)| !common::differs(storage, *a, *b);
             assert!(got.iter().zip(expected).all(same), "seed {seed} output {j}\n{program}");
         }

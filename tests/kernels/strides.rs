@@ -4,7 +4,7 @@
 use common::{Rng, emitters};
 use kiln::emit::Code;
 use kiln::run::{View, ViewMut, Work, dtype, execute};
-use kiln::vir::{Builder, Program, Storage};
+use kiln::vir::{Builder, Routine, Storage};
 use kiln::{DType, compile_text};
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ const ONE_THREAD: Work = Work::new(Some(1), 1.0);
 const MANY_THREADS: Work = Work::new(Some(3), 1e6);
 
 /// Two inputs, stored the other way round: what is wrong is not hidden by arithmetic.
-fn swap(storage: Storage) -> Program {
+fn swap(storage: Storage) -> Routine {
     let mut b = Builder::new();
     let (x, y) = (b.input(storage), b.input(storage));
     b.output(y, storage);

@@ -3,7 +3,7 @@
 
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitError, EmitterKind};
-use kiln::vir::{Builder, Program, Storage};
+use kiln::vir::{Builder, Routine, Storage};
 use kiln::{CompileError, CompileOptions, Kernel, View, compile_text, compile_with, ir};
 use ndarray::{Array1, Array2};
 use std::env;
@@ -31,7 +31,7 @@ fn in_a_process_of_its_own(name: &str) -> bool {
 }
 
 /// `x + c`.
-fn plus(c: f32) -> Program {
+fn plus(c: f32) -> Routine {
     let mut b = Builder::new();
     let x = b.input(Storage::F32);
     let c = b.f32(c);
@@ -40,7 +40,7 @@ fn plus(c: f32) -> Program {
     b.finish()
 }
 
-fn compile(program: &Program) -> Code {
+fn compile(program: &Routine) -> Code {
     emit::compile(program, EmitterKind::Auto, Cpu::host()).unwrap()
 }
 
@@ -189,8 +189,11 @@ fn a_hundred_thousand_kernels_live_at_once() {
     let kernels: Vec<Code> = (0..100_000)
         .map(|i| {
             let mut program = program.clone();
-            let constant =
-                program.insts.iter_mut().find(|i| matches!(i, kiln::vir::Inst::Const { .. }));
+            let constant = program.stages[0]
+                .body
+                .insts
+                .iter_mut()
+                .find(|i| matches!(i, kiln::vir::Inst::Const { .. }));
             *constant.unwrap() = kiln::vir::Inst::Const {
                 ty: kiln::vir::Type::F32,
                 bits: (i as f32).to_bits().into(),

@@ -7,7 +7,7 @@
 //! `special_values.rs`.
 
 use kiln::lower::{Tier, max_ulp, op_program, op_program_in};
-use kiln::vir::{Program, interp};
+use kiln::vir::{Routine, interp};
 use kiln_accuracy::{cases, neighbour};
 use kiln_ir::{DType, Flags, Op, Typing};
 use std::f64::consts::{FRAC_PI_2, PI};
@@ -67,7 +67,7 @@ fn range(op: Op, dtype: DType) -> (f64, f64) {
 }
 
 /// The largest error of `program`, which is `op`, on the sampled inputs, and the input that has it.
-fn worst(program: &Program, op: Op, dtype: DType) -> (f64, Vec<f64>, f64) {
+fn worst(program: &Routine, op: Op, dtype: DType) -> (f64, Vec<f64>, f64) {
     let result = match op.info().typing {
         Typing::Compare | Typing::Logic => DType::Bool,
         Typing::Cast(to) => to,
@@ -111,7 +111,7 @@ fn worst(program: &Program, op: Op, dtype: DType) -> (f64, Vec<f64>, f64) {
 }
 
 /// Odd and even functions are so by bits, and operands commute by bits (NaN aside).
-fn check_symmetry(program: &Program, op: Op, dtype: DType) {
+fn check_symmetry(program: &Routine, op: Op, dtype: DType) {
     let (odd, even, commutes) =
         (op.has(Flags::ODD), op.has(Flags::EVEN), op.has(Flags::COMMUTATIVE));
     let float = op.result_type(&vec![dtype; op.arity()]) == Some(dtype);
@@ -147,7 +147,7 @@ const RUNS: u64 = 2_000;
 /// place (the row's alone would allow it twice): in runs of consecutive numbers around every special
 /// point, the borders of the expansion's branches among them, and in many places, and from each run
 /// to the next.
-fn check_order(program: &Program, tier: Tier, op: Op, dtype: DType) {
+fn check_order(program: &Routine, tier: Tier, op: Op, dtype: DType) {
     let float = matches!(op.info().typing, Typing::Float | Typing::Number);
     if op.arity() != 1 || !float || !op.has(Flags::MONOTONE) {
         return;
@@ -183,7 +183,7 @@ fn check(op: Op) {
     }
 }
 
-fn check_program(program: &Program, tier: Tier, op: Op, dtype: DType) {
+fn check_program(program: &Routine, tier: Tier, op: Op, dtype: DType) {
     check_symmetry(program, op, dtype);
     check_order(program, tier, op, dtype);
     let (error, at, got) = worst(program, op, dtype);

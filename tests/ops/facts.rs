@@ -1,17 +1,18 @@
 //! What is known of an operand makes its op cheaper: primitives of whole bodies, counted.
 
 use kiln::lower::{Tier, lower};
-use kiln::vir::{Inst, Program, Storage, UnaryOp, interp};
+use kiln::vir::{Inst, Routine, Storage, UnaryOp, interp};
 use std::fmt::Write;
 
 /// Primitives that are computed for every vector, and those in cold regions.
-fn count(program: &Program) -> (usize, usize) {
+fn count(program: &Routine) -> (usize, usize) {
     let computes = |inst: &Inst| {
         let free = matches!(inst, Inst::Load { .. } | Inst::Const { .. });
         !free && !matches!(inst, Inst::Unary { op: UnaryOp::Bitcast(_), .. })
     };
-    let cold = |at: usize| program.cold.iter().any(|c| (c.start..c.end).contains(&(at as u32)));
-    let computing = program.insts.iter().enumerate().filter(|(_, inst)| computes(inst));
+    let cold =
+        |at: usize| program.body().cold.iter().any(|c| (c.start..c.end).contains(&(at as u32)));
+    let computing = program.body().insts.iter().enumerate().filter(|(_, inst)| computes(inst));
     let (cold, hot): (Vec<_>, Vec<_>) = computing.partition(|(at, _)| cold(*at));
     (hot.len(), cold.len())
 }
@@ -51,7 +52,7 @@ fn value(text: &str, dtype: &str, x: f64) -> f64 {
         _ => x.to_bits(),
     };
     let result = interp::run(&program, &[&[bits]], 1)[0][0];
-    match program.outputs[0].storage {
+    match program.outputs[0] {
         Storage::F32 => f32::from_bits(result as u32).into(),
         _ => f64::from_bits(result),
     }

@@ -4,7 +4,7 @@
 use common::{differs, emitters};
 use kiln::emit::Operand;
 use kiln::lower::{Tier, op_program_in};
-use kiln::vir::{Program, interp};
+use kiln::vir::{Routine, interp};
 use kiln_ir::{DType, Op, Typing};
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
 
@@ -47,8 +47,8 @@ fn check<const N: usize>(op: Op, dtype: DType, tier: Tier, rows: &[([f64; N], f6
 }
 
 /// Runs the code of every emitter; the last row fills its last vector.
-fn emitters_agree(program: &Program, columns: &[Vec<u64>], expected: &[u64]) {
-    let size = program.outputs[0].storage.size();
+fn emitters_agree(program: &Routine, columns: &[Vec<u64>], expected: &[u64]) {
+    let size = program.outputs[0].size();
     for code in emitters(program) {
         let n = expected.len().next_multiple_of(code.lanes());
         let bytes = |column: &Vec<u64>| -> Vec<u8> {
@@ -63,7 +63,7 @@ fn emitters_agree(program: &Program, columns: &[Vec<u64>], expected: &[u64]) {
         for (at, (got, &want)) in output.chunks(size).zip(expected).enumerate() {
             let mut word = [0; 8];
             word[..size].copy_from_slice(got);
-            let (got, storage) = (u64::from_le_bytes(word), program.outputs[0].storage);
+            let (got, storage) = (u64::from_le_bytes(word), program.outputs[0]);
             let emitter = code.emitter();
             assert!(!differs(storage, got, want), "{emitter}, row {at}: {got:#x}\n{program}");
         }

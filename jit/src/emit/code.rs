@@ -1,4 +1,4 @@
-//! Compiled programs, and how they are called.
+//! Compiled routines, and how they are called.
 //!
 //! # The kernel ABI
 //!
@@ -8,9 +8,9 @@
 //! | argument | type | meaning |
 //! |---|---|---|
 //! | `n` | `usize` | number of elements, which may be 0: any where [`Code::takes_any_count`], else a multiple of [`Code::lanes`] |
-//! | `inputs` | `*const *const u8` | one base pointer per program input |
+//! | `inputs` | `*const *const u8` | one base pointer per routine input |
 //! | `steps` | `*const usize` | per input, bytes from one *vector* (`lanes` elements) to the next |
-//! | `outputs` | `*const *mut u8` | one base pointer per program output, contiguous |
+//! | `outputs` | `*const *mut u8` | one base pointer per routine output, contiguous |
 //! | `pool` | `*const u8` | the routine's constants, [`Code`]'s own |
 //!
 //! An input that is an array has the step `lanes * size`; an input that is one repeated element (a
@@ -24,7 +24,7 @@
 use super::emitters::EmitterKind;
 use super::memory::CodeMemory;
 use super::{cost, emulated, interp, pool, stream};
-use crate::vir::{Program, Storage};
+use crate::vir::{Routine, Storage};
 use std::sync::OnceLock;
 
 /// Declares [`Entry`], which has one calling convention on all systems of a processor.
@@ -49,7 +49,7 @@ entry!("C");
 /// with less than a vector, needs so much room.
 pub const MAX_VECTOR: usize = 512;
 
-/// A compiled program. It owns its machine code and frees it on drop.
+/// A compiled routine. It owns its machine code and frees it on drop.
 #[derive(Debug)]
 pub struct Code {
     callable: Callable,
@@ -66,8 +66,8 @@ pub struct Code {
 #[derive(Debug)]
 pub(super) enum Callable {
     Native {
-        routine: Entry,
-        /// Holds the code that `routine` points at.
+        entry: Entry,
+        /// Holds the code that `entry` points at.
         code: CodeMemory,
         /// Constants and tables.
         pool: Box<[pool::Line]>,
@@ -85,8 +85,8 @@ impl Callable {
     /// The memory must hold a routine for this machine, whose constants are `pool`.
     pub(super) unsafe fn native(code: CodeMemory, pool: Box<[pool::Line]>) -> Callable {
         // SAFETY: required of the caller; the code lives as long as this.
-        let routine = unsafe { code.routine() };
-        Callable::Native { routine, code, pool, streaming: OnceLock::new() }
+        let entry = unsafe { code.routine() };
+        Callable::Native { entry, code, pool, streaming: OnceLock::new() }
     }
 }
 
@@ -108,26 +108,26 @@ pub enum Operand<'a> {
 }
 
 impl Code {
-    /// What `emitter` made of `program`.
+    /// What `emitter` made of `routine`.
     ///
     /// # Panics
     ///
     /// If [`Code::copies`] elements of an operand take more than [`MAX_VECTOR`] bytes, or are no
     /// multiple of [`Code::lanes`]: callers make room by them.
     pub(super) fn new(
-        program: &Program,
+        routine: &Routine,
         emitter: EmitterKind,
         callable: Callable,
         vectors: Vectors,
     ) -> Code {
         let Vectors { lanes, copies, takes_any_count } = vectors;
-        let inputs = program.inputs.clone();
-        let outputs: Vec<Storage> = program.outputs.iter().map(|output| output.storage).collect();
+        let inputs = routine.inputs.clone();
+        let outputs: Vec<Storage> = routine.outputs.clone();
         let widest = inputs.iter().chain(&outputs).map(|storage| storage.size()).max();
         let vector = copies * widest.unwrap_or(0);
-        assert!(vector <= MAX_VECTOR, "{emitter}: a vector of {vector} bytes\n{program}");
-        assert!(lanes > 0 && copies % lanes == 0, "{emitter}: {copies} by {lanes}\n{program}");
-        let nanoseconds = cost::nanoseconds(program, emitter.row().times);
+        assert!(vector <= MAX_VECTOR, "{emitter}: a vector of {vector} bytes\n{routine}");
+        assert!(lanes > 0 && copies % lanes == 0, "{emitter}: {copies} by {lanes}\n{routine}");
+        let nanoseconds = cost::nanoseconds(routine, emitter.row().times);
         Code { callable, emitter, nanoseconds, lanes, copies, takes_any_count, inputs, outputs }
     }
 
@@ -191,7 +191,7 @@ impl Code {
     ///
     /// # Panics
     ///
-    /// If a slice's length is not the program's number of inputs or outputs, or if `n` is no
+    /// If a slice's length is not the routine's number of inputs or outputs, or if `n` is no
     /// multiple of [`Code::lanes`] though the code [needs](Code::takes_any_count) that.
     ///
     /// # Safety
@@ -212,12 +212,12 @@ impl Code {
     ) {
         self.check(n, inputs, steps, outputs);
         match &self.callable {
-            Callable::Native { routine, pool, .. } => {
+            Callable::Native { entry, pool, .. } => {
                 let (inputs, steps, outputs) = (inputs.as_ptr(), steps.as_ptr(), outputs.as_ptr());
                 // SAFETY: the routine was compiled for this machine with this ABI and pool and
                 // lives as long as `self`; the slices have one entry per operand; the caller vouches
                 // for the memory.
-                unsafe { routine(n, inputs, steps, outputs, pool.as_ptr().cast()) };
+                unsafe { entry(n, inputs, steps, outputs, pool.as_ptr().cast()) };
             }
             // SAFETY: the caller vouches for the memory.
             Callable::Interp(interp) => unsafe { interp.call(n, inputs, steps, outputs) },

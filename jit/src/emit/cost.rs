@@ -1,17 +1,17 @@
-//! What vector programs cost: the measured throughput of each primitive.
+//! What vector routines cost: the measured throughput of each primitive.
 //!
 //! `cargo bench --bench costs` measures every [`Primitive`] on every emitter and prints
 //! `cost/table.rs`. Two questions are answered from it:
 //!
 //! - [`nanoseconds`]: how long does this code take on this emitter? (how many threads is it worth?)
-//! - [`weight`]: which of two programs is cheaper? (which one does extraction choose?)
+//! - [`weight`]: which of two routines is cheaper? (which one does extraction choose?)
 //!
 //! The second answer is the same for all emitters, and so is the kernel: a choice per emitter would
 //! compute other bits on other machines.
 
 mod table;
 
-use crate::vir::{BinaryOp, Inst, Program, ShiftOp, Type, UnaryOp};
+use crate::vir::{BinaryOp, Body, Inst, Routine, ShiftOp, Type, UnaryOp};
 pub use table::{AVX2, AVX512, CRANELIFT, INTERP};
 
 /// Primitives that cost alike.
@@ -119,16 +119,19 @@ fn picoseconds(times: &Times, primitive: Primitive, ty: Type) -> u64 {
     times[primitive as usize][usize::from(ty.bits() == 64)].into()
 }
 
-/// What [`weight`] looks at, for good: another one would change which program is chosen, and so bits,
+/// What [`weight`] looks at, for good: another one would change which routine is chosen, and so bits,
 /// wherever it were added.
 const WEIGHED: [&Times; 3] = [&AVX512, &AVX2, &CRANELIFT];
 
-/// The work of a program that runs always: cold regions are nearly always skipped.
-fn work(program: &Program) -> impl Iterator<Item = (Primitive, Type)> {
+/// The work of a routine that runs always: cold regions are nearly always skipped.
+fn work(routine: &Routine) -> impl Iterator<Item = (Primitive, Type)> {
+    routine.stages.iter().flat_map(|stage| work_of(&stage.body))
+}
+
+fn work_of(body: &Body) -> impl Iterator<Item = (Primitive, Type)> {
     let cold =
-        |at: usize| program.cold.iter().any(|cold| (cold.start..cold.end).contains(&(at as u32)));
-    let hot =
-        program.insts.iter().zip(&program.types).enumerate().filter(move |(at, _)| !cold(*at));
+        |at: usize| body.cold.iter().any(|cold| (cold.start..cold.end).contains(&(at as u32)));
+    let hot = body.insts.iter().zip(&body.types).enumerate().filter(move |(at, _)| !cold(*at));
     hot.filter_map(|(_, (inst, &ty))| {
         // A comparison is as wide as what it compares, a conversion counts by its result.
         Some((Primitive::of(inst, ty)?, ty))
@@ -136,24 +139,24 @@ fn work(program: &Program) -> impl Iterator<Item = (Primitive, Type)> {
 }
 
 /// How long an element takes on one thread where memory is no limit, in nanoseconds.
-pub fn nanoseconds(program: &Program, times: &Times) -> f64 {
-    total(program, |primitive, ty| picoseconds(times, primitive, ty)) as f64 / 1000.0
+pub fn nanoseconds(routine: &Routine, times: &Times) -> f64 {
+    total(routine, |primitive, ty| picoseconds(times, primitive, ty)) as f64 / 1000.0
 }
 
 /// What an element costs, in tenths of an `add`: the mean over the emitters of machine code, each
 /// by its own `add`.
-pub fn weight(program: &Program) -> u64 {
-    total(program, weight_of)
+pub fn weight(routine: &Routine) -> u64 {
+    total(routine, weight_of)
 }
 
-/// The cost of a program from those of its primitives.
+/// The cost of a routine from those of its primitives.
 ///
 /// Quotients and roots have a unit of their own, which works beside the others: one more takes a
 /// place among the additions, unless there is too little else to do. (`normcdf` of f64, AVX-512,
 /// takes .72 ns in L1; the sum of all is 1.00, this .88.)
-fn total(program: &Program, cost: impl Fn(Primitive, Type) -> u64) -> u64 {
+fn total(routine: &Routine, cost: impl Fn(Primitive, Type) -> u64) -> u64 {
     let (mut others, mut divider) = (0, 0);
-    for (primitive, ty) in work(program) {
+    for (primitive, ty) in work(routine) {
         match primitive {
             Primitive::Div | Primitive::Sqrt => {
                 divider += cost(primitive, ty);
@@ -194,7 +197,7 @@ mod tests {
                 assert!(pair[0][0] * 9 <= pair[1][0] * 10, "{primitive:?}: {row:?}");
             }
             for [narrow, wide] in row {
-                // One program measures both widths of a conversion, which has both, and tables are
+                // One routine measures both widths of a conversion, which has both, and tables are
                 // read element by element.
                 let [narrow, wide] = match primitive {
                     Primitive::Convert | Primitive::Table => [1, 1],
@@ -214,11 +217,11 @@ mod tests {
         let square = b.mul(x, x);
         let [y] = b.cold(negative, [square], |b| [b.div(x, x)]);
         b.output(y, Storage::F32);
-        let program = b.finish();
+        let routine = b.finish();
         let hot = [Primitive::Compare, Primitive::Mul, Primitive::Select];
         let expected: u64 = hot.into_iter().map(|primitive| weight_of(primitive, Type::F32)).sum();
-        assert_eq!(weight(&program), expected);
-        assert!(nanoseconds(&program, &AVX512) < nanoseconds(&program, &CRANELIFT));
+        assert_eq!(weight(&routine), expected);
+        assert!(nanoseconds(&routine, &AVX512) < nanoseconds(&routine, &CRANELIFT));
     }
 
     #[test]

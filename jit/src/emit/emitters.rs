@@ -5,7 +5,7 @@
 
 use super::{Code, EmitError, clif, cost, interp, x86};
 use crate::cpu::Cpu;
-use crate::vir::Program;
+use crate::vir::Routine;
 use std::fmt;
 use std::str::FromStr;
 
@@ -15,10 +15,10 @@ pub(super) struct Emitter {
     pub(super) bits: u32,
     /// Whether its code can run on this machine, without what `cpu` lacks.
     pub(super) available: fn(Cpu) -> Result<(), EmitError>,
-    /// Makes code of a verified program, on a machine where it is available.
-    pub(super) compile: fn(&Program, Cpu) -> Result<Code, EmitError>,
-    /// What it makes of a verified program, as text.
-    pub(super) listing: fn(&Program) -> Result<String, EmitError>,
+    /// Makes code of a verified routine, on a machine where it is available.
+    pub(super) compile: fn(&Routine, Cpu) -> Result<Code, EmitError>,
+    /// What it makes of a verified routine, as text.
+    pub(super) listing: fn(&Routine) -> Result<String, EmitError>,
     /// How long its code takes.
     pub(super) times: &'static cost::Times,
 }

@@ -9,7 +9,7 @@ use super::emitters::EmitterKind;
 use super::error::EmitError;
 use super::pool::Line;
 use super::{stream, x86};
-use crate::vir::{self, Program};
+use crate::vir::{self, Routine};
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::OnceLock;
@@ -59,9 +59,9 @@ pub fn emulate(kinds: &[EmitterKind], load: Load) {
 }
 
 /// The code of an emitter that [`emulate`] was told of.
-pub(super) fn stand_in(program: &Program, kind: EmitterKind) -> Option<Result<Code, EmitError>> {
+pub(super) fn stand_in(routine: &Routine, kind: EmitterKind) -> Option<Result<Code, EmitError>> {
     let (kinds, load) = STAND_IN.get()?;
-    kinds.contains(&kind).then(|| x86::compile_for(program, kind, *load))
+    kinds.contains(&kind).then(|| x86::compile_for(routine, kind, *load))
 }
 
 /// The code of one of the x86 emitters, executed by what `load` makes.
@@ -69,9 +69,9 @@ pub(super) fn stand_in(program: &Program, kind: EmitterKind) -> Option<Result<Co
 /// # Panics
 ///
 /// If `kind` is another emitter.
-pub fn compile(program: &Program, kind: EmitterKind, load: Load) -> Result<Code, EmitError> {
-    vir::verify(program).map_err(EmitError::Invalid)?;
-    x86::compile_for(program, kind, load)
+pub fn compile(routine: &Routine, kind: EmitterKind, load: Load) -> Result<Code, EmitError> {
+    vir::verify(routine).map_err(EmitError::Invalid)?;
+    x86::compile_for(routine, kind, load)
 }
 
 /// A routine, and what executes it.

@@ -1,4 +1,4 @@
-//! Why a program has no code.
+//! Why a routine has no code.
 
 use super::EmitterKind;
 
@@ -6,10 +6,10 @@ use super::EmitterKind;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmitError {
-    /// The program is none that [`verify`](crate::vir::verify) accepts.
-    #[error("no code can be made of an invalid program: {0}")]
+    /// The routine is none that [`verify`](crate::vir::verify) accepts.
+    #[error("no code can be made of an invalid routine: {0}")]
     Invalid(String),
-    /// The program needs FMA, and code without it would give other bits.
+    /// The routine needs FMA, and code without it would give other bits.
     #[error(
         "this machine has no fused multiply-add (FMA), which the {emitter} emitter needs for this \
          kernel: use the interpreter (emitter `interp`), it gives the same bits"

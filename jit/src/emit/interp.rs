@@ -3,30 +3,30 @@
 use super::code::{Callable, Code, Vectors};
 use super::cost;
 use super::emitters::{Emitter, EmitterKind};
-use crate::vir::{self, Program, Storage};
+use crate::vir::{self, Routine, Storage};
 
 /// Elements interpreted at once, which amortises the interpreter's allocations.
 const CHUNK: usize = 256;
 
-/// A program to interpret.
+/// A routine to interpret.
 #[derive(Debug)]
 pub(super) struct Interp {
-    program: Program,
+    routine: Routine,
 }
 
 pub(super) const INTERP: Emitter = Emitter {
     bits: 64,
     available: |_| Ok(()),
-    compile: |program, _| Ok(interpreted(program, EmitterKind::Interp)),
+    compile: |routine, _| Ok(interpreted(routine, EmitterKind::Interp)),
     listing: |_| Ok("; no machine code\n".to_string()),
     times: &cost::INTERP,
 };
 
-/// Wraps `program`, as the code of an emitter.
-pub(super) fn interpreted(program: &Program, kind: EmitterKind) -> Code {
-    let callable = Callable::Interp(Interp { program: program.clone() });
+/// Wraps `routine`, as the code of an emitter.
+pub(super) fn interpreted(routine: &Routine, kind: EmitterKind) -> Code {
+    let callable = Callable::Interp(Interp { routine: routine.clone() });
     let vectors = Vectors { lanes: 1, copies: 1, takes_any_count: true };
-    Code::new(program, kind, callable, vectors)
+    Code::new(routine, kind, callable, vectors)
 }
 
 impl Interp {
@@ -42,22 +42,22 @@ impl Interp {
         steps: &[usize],
         outputs: &[*mut u8],
     ) {
-        let program = &self.program;
+        let routine = &self.routine;
         for start in (0..n).step_by(CHUNK) {
             let len = CHUNK.min(n - start);
             let mut elements = Vec::with_capacity(inputs.len());
-            for ((&base, &step), &storage) in inputs.iter().zip(steps).zip(&program.inputs) {
+            for ((&base, &step), &storage) in inputs.iter().zip(steps).zip(&routine.inputs) {
                 // SAFETY: element `i < n` of an input is readable at `base + i * step`.
                 let element = |i| unsafe { read(base.add((start + i) * step), storage) };
                 elements.push((0..len).map(element).collect::<Vec<u64>>());
             }
             let slices: Vec<&[u64]> = elements.iter().map(Vec::as_slice).collect();
-            let results = vir::interp::run(program, &slices, len);
-            for ((values, output), &base) in results.iter().zip(&program.outputs).zip(outputs) {
+            let results = vir::interp::run(routine, &slices, len);
+            for ((values, &storage), &base) in results.iter().zip(&routine.outputs).zip(outputs) {
                 for (i, &bits) in values.iter().enumerate() {
-                    let size = output.storage.size();
+                    let size = storage.size();
                     // SAFETY: `n` elements of an output are writable from `base`.
-                    unsafe { write(base.add((start + i) * size), output.storage, bits) };
+                    unsafe { write(base.add((start + i) * size), storage, bits) };
                 }
             }
         }

@@ -1,30 +1,31 @@
 //! Which values an emitter has to make.
 
-use crate::vir::{Inst, Program, UnaryOp, Value};
+use crate::vir::{Body, Each, Inst, UnaryOp, Value};
 
 /// What [`Inst::Fma`] reads in place of `value`: the operand of a negation is folded into it.
-pub(super) fn negated(program: &Program, value: Value) -> Option<Value> {
-    match *program.inst(value) {
+pub(super) fn negated(body: &Body, value: Value) -> Option<Value> {
+    match *body.inst(value) {
         Inst::Unary { op: UnaryOp::Neg, a } => Some(a),
         _ => None,
     }
 }
 
-/// Marks the values that outputs depend on.
-pub(super) fn live(program: &Program) -> Vec<bool> {
-    let mut live = vec![false; program.insts.len()];
-    let outputs = program.outputs.iter().map(|output| output.value);
-    for root in outputs.chain(program.cold.iter().map(|cold| cold.mask)) {
+/// Marks the values that what is stored depends on.
+pub(super) fn live(stage: &Each) -> Vec<bool> {
+    let body = &stage.body;
+    let mut live = vec![false; body.insts.len()];
+    let stored = stage.stores.iter().map(|store| store.value);
+    for root in stored.chain(body.cold.iter().map(|cold| cold.mask)) {
         live[root.index()] = true;
     }
-    for index in (0..program.insts.len()).rev() {
+    for index in (0..body.insts.len()).rev() {
         if !live[index] {
             continue;
         }
-        let inst = program.insts[index];
+        let inst = body.insts[index];
         for operand in inst.operands() {
             let folded = match inst {
-                Inst::Fma { .. } => negated(program, operand),
+                Inst::Fma { .. } => negated(body, operand),
                 _ => None,
             };
             live[folded.unwrap_or(operand).index()] = true;

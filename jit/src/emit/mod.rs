@@ -1,6 +1,6 @@
-//! From a vector program to something that runs: [`compile`] gives a [`Code`].
+//! From a vector routine to something that runs: [`compile`] gives a [`Code`].
 //!
-//! In: a verified [`Program`]. Out: a routine with the kernel ABI below, its results equal to
+//! In: a verified [`Routine`]. Out: a routine with the kernel ABI below, its results equal to
 //! those of [`vir::interp`] in every bit (a NaN's payload excepted).
 //!
 //!
@@ -9,7 +9,7 @@
 //! | `code.rs` | what calls the routine, and the ABI |
 //! | `emitters.rs` | the table of emitters |
 //! | `x86/` `clif/` `interp.rs` | the emitters |
-//! | `cost/` | what a program costs on each |
+//! | `cost/` | what a routine costs on each |
 //! | `memory.rs` `slab.rs` `pool.rs` `stream.rs` | executable memory, constants, stores past the caches |
 //! | `emulated.rs` | routines that software executes, for tests |
 
@@ -38,33 +38,33 @@ pub use emitters::{EmitterKind, UnknownEmitter};
 pub use error::EmitError;
 
 use crate::cpu::Cpu;
-use crate::vir::{self, Program};
+use crate::vir::{self, Routine};
 use emitters::{EMITTERS, Emitter};
 
-/// Makes `program` callable. `cpu` is [`Cpu::host`], or less to rule instruction sets out.
+/// Makes `routine` callable. `cpu` is [`Cpu::host`], or less to rule instruction sets out.
 ///
 /// [`EmitterKind::Auto`] takes the first emitter of the table that makes code for this machine: the
 /// interpreter where no machine code can be had, as where the system denies executable memory;
 /// [`Code::emitter`] tells which it took.
-pub fn compile(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<Code, EmitError> {
-    // Anyone can write a program, and its code would read where it says.
-    vir::verify(program).map_err(EmitError::Invalid)?;
-    emulated::stand_in(program, kind).unwrap_or_else(|| match kind.emitter() {
-        Some(emitter) => compile_by(emitter, program, cpu),
-        None => compile_by_first(program, cpu),
+pub fn compile(routine: &Routine, kind: EmitterKind, cpu: Cpu) -> Result<Code, EmitError> {
+    // Anyone can write a routine, and its code would read where it says.
+    vir::verify(routine).map_err(EmitError::Invalid)?;
+    emulated::stand_in(routine, kind).unwrap_or_else(|| match kind.emitter() {
+        Some(emitter) => compile_by(emitter, routine, cpu),
+        None => compile_by_first(routine, cpu),
     })
 }
 
-fn compile_by(emitter: &Emitter, program: &Program, cpu: Cpu) -> Result<Code, EmitError> {
+fn compile_by(emitter: &Emitter, routine: &Routine, cpu: Cpu) -> Result<Code, EmitError> {
     (emitter.available)(cpu)?;
-    (emitter.compile)(program, cpu)
+    (emitter.compile)(routine, cpu)
 }
 
 /// By the first emitter that can.
-fn compile_by_first(program: &Program, cpu: Cpu) -> Result<Code, EmitError> {
+fn compile_by_first(routine: &Routine, cpu: Cpu) -> Result<Code, EmitError> {
     let (last, others) = EMITTERS.split_last().expect("there are emitters");
     for emitter in others {
-        match compile_by(emitter, program, cpu) {
+        match compile_by(emitter, routine, cpu) {
             Err(
                 EmitError::NoFma { .. }
                 | EmitError::Unavailable { .. }
@@ -75,18 +75,18 @@ fn compile_by_first(program: &Program, cpu: Cpu) -> Result<Code, EmitError> {
             made => return made,
         }
     }
-    compile_by(last, program, cpu)
+    compile_by(last, routine, cpu)
 }
 
-/// The machine code that `kind` makes of `program`, as text. The x86 emitters say which primitive
+/// The machine code that `kind` makes of `routine`, as text. The x86 emitters say which primitive
 /// each instruction came from, and show their code on any machine.
-pub fn assembly(program: &Program, kind: EmitterKind, cpu: Cpu) -> Result<String, EmitError> {
-    vir::verify(program).map_err(EmitError::Invalid)?;
+pub fn assembly(routine: &Routine, kind: EmitterKind, cpu: Cpu) -> Result<String, EmitError> {
+    vir::verify(routine).map_err(EmitError::Invalid)?;
     let kind = match kind {
-        EmitterKind::Auto => compile(program, kind, cpu)?.emitter(),
+        EmitterKind::Auto => compile(routine, kind, cpu)?.emitter(),
         kind => kind,
     };
-    Ok(format!("; {kind}\n{}", (kind.row().listing)(program)?))
+    Ok(format!("; {kind}\n{}", (kind.row().listing)(routine)?))
 }
 
 #[cfg(test)]
@@ -102,15 +102,15 @@ mod tests {
     }
 
     #[test]
-    fn invalid_programs_are_refused() {
+    fn invalid_routines_are_refused() {
         let mut b = Builder::new();
         let x = b.input(Storage::F32);
         b.output(x, Storage::F32);
-        let mut program = b.finish();
-        program.insts[0] = Inst::Load { slot: 1 };
+        let mut routine = b.finish();
+        routine.stages[0].body.insts[0] = Inst::Load { slot: 1 };
         for kind in EmitterKind::ALL {
-            let error = compile(&program, kind, Cpu::host()).unwrap_err().to_string();
-            assert_eq!(error, "no code can be made of an invalid program: v0: no such input");
+            let error = compile(&routine, kind, Cpu::host()).unwrap_err().to_string();
+            assert_eq!(error, "no code can be made of an invalid routine: v0: no such input");
         }
     }
 

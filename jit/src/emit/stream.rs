@@ -17,8 +17,8 @@ use std::collections::BTreeSet;
 /// Machine code that streams. What it stores whole vectors to must be aligned to a vector.
 #[derive(Debug)]
 pub(super) struct Streaming {
-    routine: Entry,
-    /// Holds the code that `routine` points at.
+    entry: Entry,
+    /// Holds the code that `entry` points at.
     _code: CodeMemory,
 }
 
@@ -32,8 +32,8 @@ impl Streaming {
         let code = CodeMemory::new(&twin(code)?).ok()?;
         // SAFETY: a function of this ABI for this machine: it differs from one in the kind of its
         // stores. The code lives as long as the routine.
-        let routine = unsafe { code.routine() };
-        Some(Streaming { routine, _code: code })
+        let entry = unsafe { code.routine() };
+        Some(Streaming { entry, _code: code })
     }
 
     /// Calls it, and makes what it stored visible to threads that are told of it afterwards.
@@ -52,7 +52,7 @@ impl Streaming {
         // SAFETY: required of the caller. The fence, for stores that stream are not ordered with
         // others, is there on every x86-64.
         unsafe {
-            (self.routine)(n, inputs, steps, outputs, pool);
+            (self.entry)(n, inputs, steps, outputs, pool);
             #[cfg(target_arch = "x86_64")]
             std::arch::x86_64::_mm_sfence();
         }
@@ -176,7 +176,7 @@ mod tests {
         let x = b.input(Storage::F32);
         let sum = b.add(x, x);
         b.output(sum, Storage::F32);
-        let program = b.finish();
+        let routine = b.finish();
         for kind in [EmitterKind::Cranelift, EmitterKind::Avx2, EmitterKind::Avx512] {
             // Nothing is executed, so any machine will do.
             let code = match kind {
@@ -185,8 +185,8 @@ mod tests {
                 {
                     continue;
                 }
-                EmitterKind::Cranelift => compile(&program, kind, Cpu::host()).unwrap(),
-                _ => emulated::compile(&program, kind, |_| Box::new(|_, _| ())).unwrap(),
+                EmitterKind::Cranelift => compile(&routine, kind, Cpu::host()).unwrap(),
+                _ => emulated::compile(&routine, kind, |_| Box::new(|_, _| ())).unwrap(),
             };
             let found = instructions(code.machine_code());
             let stores = found.iter().filter(|instruction| is_store(instruction)).count();

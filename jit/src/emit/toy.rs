@@ -1,4 +1,4 @@
-//! A second back end as small as can be: it prints its program, and the interpreter runs it.
+//! A second back end as small as can be: it prints its routine, and the interpreter runs it.
 //!
 //! This file, its `mod` line and its row in `emitters.rs` are all of it: what a new back end takes.
 
@@ -7,17 +7,17 @@ use super::{Emitter, EmitterKind, cost, interp};
 pub(super) const TOY: Emitter = Emitter {
     bits: 64,
     available: |_| Ok(()),
-    compile: |program, _| Ok(interp::interpreted(program, EmitterKind::Toy)),
-    listing: |program| Ok(program.to_string()),
+    compile: |routine, _| Ok(interp::interpreted(routine, EmitterKind::Toy)),
+    listing: |routine| Ok(routine.to_string()),
     times: &cost::INTERP,
 };
 
 mod tests {
     use crate::cpu::Cpu;
     use crate::emit::{EmitterKind, Operand, assembly, compile};
-    use crate::vir::{Builder, Program, Storage};
+    use crate::vir::{Builder, Routine, Storage};
 
-    fn fma() -> Program {
+    fn fma() -> Routine {
         let mut b = Builder::new();
         let x = b.input(Storage::F32);
         let y = b.fma(x, x, x);
@@ -32,9 +32,9 @@ mod tests {
         let unknown = "toyy".parse::<EmitterKind>().unwrap_err().to_string();
         assert!(unknown.contains(", toy or interp"), "{unknown}");
 
-        let program = fma();
-        assert_eq!(assembly(&program, kind, Cpu::host()).unwrap(), format!("; toy\n{program}"));
-        let code = compile(&program, kind, Cpu::host()).unwrap();
+        let routine = fma();
+        assert_eq!(assembly(&routine, kind, Cpu::host()).unwrap(), format!("; toy\n{routine}"));
+        let code = compile(&routine, kind, Cpu::host()).unwrap();
         assert_eq!((code.emitter(), code.bits()), (kind, 64));
         assert!(code.nanoseconds() > 0.0);
         let (x, mut y) = (3f32.to_ne_bytes(), [0; 4]);
@@ -42,7 +42,7 @@ mod tests {
         assert_eq!(f32::from_ne_bytes(y), 12.0);
     }
 
-    /// In the order of the rows: without FMA nothing else makes code of this program.
+    /// In the order of the rows: without FMA nothing else makes code of this routine.
     #[test]
     fn auto_takes_the_first_row_that_can() {
         assert_eq!(

@@ -1,11 +1,12 @@
-//! The builder of vector programs: typed, hash-consed, free of algebra.
+//! The builder of routines: typed, hash-consed, free of algebra.
 
 use super::{
-    BinaryOp, Cold, Inst, Output, Predicate, Program, ShiftOp, Storage, Table, Type, UnaryOp, Value,
+    BinaryOp, Cold, Each, Inst, Predicate, Routine, ShiftOp, Storage, Store, Table, Type, UnaryOp,
+    Value,
 };
 use std::collections::HashMap;
 
-/// Builds a [`Program`] one primitive at a time.
+/// Builds a [`Routine`] of one stage, one primitive at a time.
 ///
 /// Equal instructions become one value (so `exp(x)` and `expm1(x)` share their range reduction),
 /// but nothing is simplified: error-free transformations such as `(a + b) - a` must survive.
@@ -15,7 +16,8 @@ use std::collections::HashMap;
 /// Methods panic where operand types do not fit: that is a bug in `lower`, never in user input.
 #[derive(Default)]
 pub struct Builder {
-    program: Program,
+    routine: Routine,
+    stage: Each,
     known: HashMap<Inst, Value>,
     /// What was known inside cold regions only, by their masks.
     cold_known: HashMap<Value, Vec<(Inst, Value)>>,
@@ -47,40 +49,43 @@ fn compare(pred: Predicate) -> impl Fn(Value, Value) -> Inst {
 }
 
 impl Builder {
-    /// An empty program.
+    /// An empty routine.
     pub fn new() -> Builder {
         Builder::default()
     }
 
     /// Declares the next input and loads its element.
     pub fn input(&mut self, storage: Storage) -> Value {
-        let slot = self.program.inputs.len() as u32;
-        self.program.inputs.push(storage);
+        let slot = self.routine.inputs.len() as u32;
+        self.routine.inputs.push(storage);
         self.push(Inst::Load { slot })
     }
 
     /// Stores `value` as the next output.
     pub fn output(&mut self, value: Value, storage: Storage) {
         assert_eq!(self.ty(value), storage.lane(), "an output has its storage's lane type");
-        self.program.outputs.push(Output { value, storage });
+        let output = self.routine.outputs.len() as u32;
+        self.routine.outputs.push(storage);
+        self.stage.stores.push(Store { value, output });
     }
 
-    /// The finished program, verified.
-    pub fn finish(self) -> Program {
-        if let Err(fault) = super::verify(&self.program) {
-            panic!("lower built an invalid program: {fault}\n{}", self.program);
+    /// The finished routine, verified.
+    pub fn finish(self) -> Routine {
+        let routine = Routine { stages: vec![self.stage], ..self.routine };
+        if let Err(fault) = super::verify(&routine) {
+            panic!("lower built an invalid routine: {fault}\n{routine}");
         }
-        self.program
+        routine
     }
 
     /// The lane type of a value.
     pub fn ty(&self, value: Value) -> Type {
-        self.program.ty(value)
+        self.stage.body.ty(value)
     }
 
     /// The value of a float constant.
     pub fn constant(&self, value: Value) -> Option<f64> {
-        match *self.program.inst(value) {
+        match *self.stage.body.inst(value) {
             Inst::Const { ty: Type::F32, bits } => Some(f64::from(f32::from_bits(bits as u32))),
             Inst::Const { ty: Type::F64, bits } => Some(f64::from_bits(bits)),
             _ => None,
@@ -89,7 +94,7 @@ impl Builder {
 
     /// The value of an integer constant.
     pub fn int_constant(&self, value: Value) -> Option<i64> {
-        match *self.program.inst(value) {
+        match *self.stage.body.inst(value) {
             Inst::Const { ty: Type::I32, bits } => Some(i64::from(bits as i32)),
             Inst::Const { ty: Type::I64, bits } => Some(bits as i64),
             _ => None,
@@ -195,7 +200,8 @@ impl Builder {
             return mask;
         }
         // Widening what was just narrowed gives back the wide mask.
-        if let Inst::Unary { op: UnaryOp::Widen | UnaryOp::Narrow, a } = *self.program.inst(mask) {
+        if let Inst::Unary { op: UnaryOp::Widen | UnaryOp::Narrow, a } = *self.stage.body.inst(mask)
+        {
             return a;
         }
         let op = if ty.bits() == 64 { UnaryOp::Widen } else { UnaryOp::Narrow };
@@ -233,10 +239,10 @@ impl Builder {
 
     /// Entry `index` of a constant table of floats or integers, the index clamped to the table.
     pub fn table(&mut self, ty: Type, entries: &[u64], index: Value) -> Value {
-        let position = self.program.tables.iter().position(|t| t.ty == ty && t.entries == entries);
+        let position = self.routine.tables.iter().position(|t| t.ty == ty && t.entries == entries);
         let table = position.unwrap_or_else(|| {
-            self.program.tables.push(Table { ty, entries: entries.to_vec() });
-            self.program.tables.len() - 1
+            self.routine.tables.push(Table { ty, entries: entries.to_vec() });
+            self.routine.tables.len() - 1
         });
         self.push(Inst::Table { table: table as u32, index })
     }
@@ -272,7 +278,7 @@ impl Builder {
         // What is known outside too counts as it is there, afterwards.
         let outside: Vec<Option<Value>> =
             inside.iter().map(|&(inst, value)| self.known.insert(inst, value)).collect();
-        let start = self.program.insts.len();
+        let start = self.stage.body.insts.len();
         let (results, _) = self.inside(slow);
         // In reverse, for two regions under one mask may know one instruction.
         for ((inst, _), value) in inside.iter().zip(outside).rev() {
@@ -281,9 +287,9 @@ impl Builder {
                 None => self.known.remove(inst),
             };
         }
-        let unchanged = self.program.insts.len() == start;
-        self.program.insts.truncate(start);
-        self.program.types.truncate(start);
+        let unchanged = self.stage.body.insts.len() == start;
+        self.stage.body.insts.truncate(start);
+        self.stage.body.types.truncate(start);
         unchanged.then_some(results)
     }
 
@@ -292,12 +298,12 @@ impl Builder {
         mask: Value,
         slow: &impl Fn(&mut Builder) -> [Value; N],
     ) -> [Value; N] {
-        let start = self.program.insts.len() as u32;
+        let start = self.stage.body.insts.len() as u32;
         let (results, found) = self.inside(slow);
-        let end = self.program.insts.len() as u32;
+        let end = self.stage.body.insts.len() as u32;
         self.cold_known.entry(mask).or_default().extend(found);
         if start < end {
-            self.program.cold.push(Cold { mask, start, end });
+            self.stage.body.cold.push(Cold { mask, start, end });
         }
         results
     }
@@ -320,11 +326,11 @@ impl Builder {
         if let Some(&value) = self.known.get(&inst) {
             return value;
         }
-        let ty = super::verify::result_type(&self.program, &inst)
+        let ty = super::verify::result_type(&self.routine, &self.stage.body, &inst)
             .unwrap_or_else(|fault| panic!("lower built an invalid instruction {inst:?}: {fault}"));
-        let value = Value(self.program.insts.len() as u32);
-        self.program.insts.push(inst);
-        self.program.types.push(ty);
+        let value = Value(self.stage.body.insts.len() as u32);
+        self.stage.body.insts.push(inst);
+        self.stage.body.types.push(ty);
         self.known.insert(inst, value);
         self.in_cold.iter_mut().for_each(|found| found.push((inst, value)));
         value
@@ -350,7 +356,7 @@ mod tests {
         }
         let root = b.sqrt(x);
         b.output(root, Storage::F32);
-        assert_eq!(b.finish().cold.len(), 3);
+        assert_eq!(b.finish().body().cold.len(), 3);
     }
 
     #[test]
@@ -369,6 +375,6 @@ mod tests {
         });
         b.output(first, Storage::F32);
         b.output(other, Storage::F32);
-        assert_eq!(b.finish().cold.len(), 2);
+        assert_eq!(b.finish().body().cold.len(), 2);
     }
 }

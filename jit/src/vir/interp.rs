@@ -2,30 +2,30 @@
 //!
 //! It is the oracle that emitters are compared with bit for bit, and the emitter of last resort.
 
-use super::{BinaryOp, Inst, Predicate, Program, ShiftOp, Storage, Type, UnaryOp};
+use super::{BinaryOp, Each, Inst, Predicate, Routine, ShiftOp, Storage, Store, Type, UnaryOp};
 use half::f16;
 
-/// Runs `program` on `lanes` lanes.
+/// Runs `routine` on a row of `lanes` elements.
 ///
 /// `inputs[slot][lane]` are element bits, zero-extended to 64 (a bool is 0 or non-zero); the
 /// result is `[output][lane]` in the same form (a bool is 0 or 1).
 ///
 /// # Panics
 ///
-/// If an input has fewer than `lanes` elements, or their number is not that of the program.
-pub fn run(program: &Program, inputs: &[&[u64]], lanes: usize) -> Vec<Vec<u64>> {
+/// If an input has fewer than `lanes` elements, or their number is not that of the routine.
+pub fn run(routine: &Routine, inputs: &[&[u64]], lanes: usize) -> Vec<Vec<u64>> {
     let _env = kiln_fenv::hold_default();
-    assert_eq!(inputs.len(), program.inputs.len(), "one slice per input");
-    let mut values: Vec<Vec<u64>> = Vec::with_capacity(program.insts.len());
-    for (index, inst) in program.insts.iter().enumerate() {
-        let ty = program.types[index];
-        let lane_of = |lane: usize| eval(program, inst, ty, inputs, &values, lane);
+    assert_eq!(inputs.len(), routine.inputs.len(), "one slice per input");
+    let Each { body, stores } = routine.stage();
+    let mut values: Vec<Vec<u64>> = Vec::with_capacity(body.insts.len());
+    for (inst, &ty) in body.insts.iter().zip(&body.types) {
+        let lane_of = |lane: usize| eval(routine, inst, ty, inputs, &values, lane);
         let result: Vec<u64> = (0..lanes).map(lane_of).collect();
         values.push(result);
     }
-    let store = |output: &super::Output| -> Vec<u64> {
-        let value = &values[output.value.index()];
-        match output.storage {
+    let stored = |store: &Store| -> Vec<u64> {
+        let value = &values[store.value.index()];
+        match routine.outputs[store.output as usize] {
             Storage::Bool => value.iter().map(|&m| u64::from(m != 0)).collect(),
             Storage::F16 => {
                 value.iter().map(|&v| f16::from_f32(f32_of(v)).to_bits().into()).collect()
@@ -35,11 +35,11 @@ pub fn run(program: &Program, inputs: &[&[u64]], lanes: usize) -> Vec<Vec<u64>> 
             Storage::F32 | Storage::F64 | Storage::I32 | Storage::I64 => value.clone(),
         }
     };
-    program.outputs.iter().map(store).collect()
+    stores.iter().map(stored).collect()
 }
 
 fn eval(
-    program: &Program,
+    routine: &Routine,
     inst: &Inst,
     ty: Type,
     inputs: &[&[u64]],
@@ -47,11 +47,11 @@ fn eval(
     lane: usize,
 ) -> u64 {
     let at = |v: super::Value| values[v.index()][lane];
-    let operand_type = inst.operands().next().map(|v| program.ty(v));
+    let operand_type = inst.operands().next().map(|v| routine.body().ty(v));
     match *inst {
         Inst::Load { slot } => {
             let bits = inputs[slot as usize][lane];
-            match program.inputs[slot as usize] {
+            match routine.inputs[slot as usize] {
                 Storage::Bool => truth(ty, bits != 0),
                 Storage::F16 => f32_bits(f16::from_bits(bits as u16).to_f32()),
                 Storage::BF16 => bits << 16,
@@ -77,7 +77,7 @@ fn eval(
         }
         Inst::Shift { op, a, by } => shift(op, ty, at(a), by),
         Inst::Table { table, index } => {
-            let table = &program.tables[table as usize];
+            let table = &routine.tables[table as usize];
             let last = table.entries.len() as i64 - 1;
             table.entries[signed(ty, at(index)).clamp(0, last) as usize]
         }

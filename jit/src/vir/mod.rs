@@ -1,10 +1,11 @@
-//! The vector program: what `lower` writes and every emitter reads.
+//! The vector routine: what `lower` writes and every emitter reads.
 //!
-//! A [`Program`] is a straight line of primitive lane operations in SSA form: instruction `i`
-//! defines [`Value`] `i`, and every operand comes earlier. It says what happens to *one* lane; an
-//! emitter runs it on as many lanes at once as its registers hold. Nothing after `lower` may
-//! contract, split, reassociate or reorder floating point: the program **is** the definition of
-//! the result, and every emitter must give the bits that [`interp`] gives.
+//! A [`Routine`] says what is done with each row of its operands, stage by stage. A stage is a
+//! [`Body`], done once for each element of the row: a straight line of primitive lane operations in
+//! SSA form, where instruction `i` defines [`Value`] `i` and every operand comes earlier. It says what
+//! happens to *one* lane; an emitter runs it on as many lanes at once as its registers hold. Nothing
+//! after `lower` may contract, split, reassociate or reorder floating point: the routine **is** the
+//! definition of the result, and every emitter must give the bits that [`interp`] gives.
 //!
 //! # Primitives
 //!
@@ -166,7 +167,7 @@ impl Storage {
     }
 }
 
-/// The result of an instruction: its index in [`Program::insts`].
+/// The result of an instruction: its index in [`Body::insts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Value(pub u32);
 
@@ -236,7 +237,7 @@ pub enum ShiftOp {
 pub enum Inst {
     /// The element of input `slot`.
     Load {
-        /// Index into [`Program::inputs`].
+        /// Index into [`Routine::inputs`].
         slot: u32,
     },
     /// A constant of type `ty`, by its bits (zero-extended). A mask is 0 or all ones.
@@ -300,7 +301,7 @@ pub enum Inst {
     },
     /// An entry of a constant table.
     Table {
-        /// Index into [`Program::tables`].
+        /// Index into [`Routine::tables`].
         table: u32,
         /// An integer as wide as the table's entries, clamped to the table.
         index: Value,
@@ -345,33 +346,18 @@ pub struct Cold {
     pub end: u32,
 }
 
-/// A value that is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Output {
-    /// The stored value; its type is `storage.lane()`.
-    pub value: Value,
-    /// How it lies in memory.
-    pub storage: Storage,
-}
-
-/// A straight-line lane program. See the module documentation.
+/// A straight line of primitives on one lane.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
-pub struct Program {
-    /// Storage of each input.
-    pub inputs: Vec<Storage>,
+pub struct Body {
     /// Instructions in order; instruction `i` defines `Value(i)`.
     pub insts: Vec<Inst>,
     /// The lane type of each value.
     pub types: Vec<Type>,
-    /// What is stored, in order.
-    pub outputs: Vec<Output>,
-    /// Constant tables.
-    pub tables: Vec<Table>,
     /// Cold regions, in order, disjoint.
     pub cold: Vec<Cold>,
 }
 
-impl Program {
+impl Body {
     /// The lane type of a value.
     pub fn ty(&self, value: Value) -> Type {
         self.types[value.index()]
@@ -380,5 +366,59 @@ impl Program {
     /// The instruction that defines a value.
     pub fn inst(&self, value: Value) -> &Inst {
         &self.insts[value.index()]
+    }
+}
+
+/// A value that is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Store {
+    /// The stored value; its type is the lane type of the output.
+    pub value: Value,
+    /// Index into [`Routine::outputs`].
+    pub output: u32,
+}
+
+/// A stage: what is done once for each element, in any order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Each {
+    /// What is computed.
+    pub body: Body,
+    /// What is stored then.
+    pub stores: Vec<Store>,
+}
+
+/// What a call does for each row of its operands. See the module documentation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Routine {
+    /// Storage of each input.
+    pub inputs: Vec<Storage>,
+    /// Storage of each output.
+    pub outputs: Vec<Storage>,
+    /// Constant tables.
+    pub tables: Vec<Table>,
+    /// Its stages, of which there is one.
+    pub stages: Vec<Each>,
+}
+
+impl Routine {
+    /// Its only stage.
+    ///
+    /// # Panics
+    ///
+    /// If it has none, or several: no verified routine has.
+    pub fn stage(&self) -> &Each {
+        let [stage] = &self.stages[..] else {
+            panic!("a routine has one stage, not {}", self.stages.len())
+        };
+        stage
+    }
+
+    /// What its only stage computes.
+    ///
+    /// # Panics
+    ///
+    /// Where [`Routine::stage`] does.
+    pub fn body(&self) -> &Body {
+        &self.stage().body
     }
 }

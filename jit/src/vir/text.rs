@@ -1,6 +1,6 @@
-//! The text of a program: one line per instruction, as `kiln explain --stage vir` prints it.
+//! The text of a routine: one line per instruction, as `kiln explain --stage vir` prints it.
 
-use super::{BinaryOp, Inst, Predicate, Program, ShiftOp, Type, UnaryOp, Value};
+use super::{BinaryOp, Body, Each, Inst, Predicate, Routine, ShiftOp, Store, Type, UnaryOp, Value};
 use std::fmt;
 
 impl fmt::Display for Type {
@@ -22,7 +22,26 @@ impl fmt::Display for Value {
     }
 }
 
-impl fmt::Display for Program {
+impl fmt::Display for Routine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.stages.iter().try_for_each(|stage| stage.fmt(f))
+    }
+}
+
+impl fmt::Display for Each {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.body.fmt(f)?;
+        self.stores.iter().try_for_each(|store| writeln!(f, "{store}"))
+    }
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "store {} {}", self.output, self.value)
+    }
+}
+
+impl fmt::Display for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, inst) in self.insts.iter().enumerate() {
             let at = index as u32;
@@ -36,14 +55,11 @@ impl fmt::Display for Program {
                 writeln!(f, "}}")?;
             }
         }
-        for (index, output) in self.outputs.iter().enumerate() {
-            writeln!(f, "store {index} {}", output.value)?;
-        }
         Ok(())
     }
 }
 
-impl Program {
+impl Body {
     /// The text of the instruction that defines `value`.
     pub fn line(&self, value: Value) -> impl fmt::Display {
         Line(value.index(), self.ty(value), self.inst(value))

@@ -1,55 +1,72 @@
 //! The verifier: types fit, definitions precede uses, cold regions leak nothing.
 //!
-//! A failure is a bug of Kiln's, so callers panic with the program; it is no user error.
+//! A failure is a bug of Kiln's, so callers panic with the routine; it is no user error.
 
-use super::{BinaryOp, Cold, Inst, Program, Type, UnaryOp, Value};
+use super::{BinaryOp, Body, Cold, Each, Inst, Routine, Type, UnaryOp, Value};
 
-/// Checks every invariant of a program.
-pub fn verify(program: &Program) -> Result<(), String> {
-    if program.insts.len() != program.types.len() {
+/// Checks every invariant of a routine.
+pub fn verify(routine: &Routine) -> Result<(), String> {
+    let [stage] = &routine.stages[..] else { return Err("a routine has one stage".into()) };
+    verify_body(routine, &stage.body)?;
+    verify_stores(routine, stage)?;
+    verify_cold(stage)
+}
+
+fn verify_body(routine: &Routine, body: &Body) -> Result<(), String> {
+    if body.insts.len() != body.types.len() {
         return Err("one type per instruction".into());
     }
-    for (index, inst) in program.insts.iter().enumerate() {
+    for (index, inst) in body.insts.iter().enumerate() {
         let fail = |what: String| Err(format!("v{index}: {what}"));
         if let Some(late) = inst.operands().find(|v| v.index() >= index) {
             return fail(format!("uses v{} before its definition", late.0));
         }
-        match result_type(program, inst) {
-            Ok(ty) if ty == program.types[index] => {}
-            Ok(ty) => return fail(format!("declared {:?}, is {ty:?}", program.types[index])),
+        match result_type(routine, body, inst) {
+            Ok(ty) if ty == body.types[index] => {}
+            Ok(ty) => return fail(format!("declared {:?}, is {ty:?}", body.types[index])),
             Err(what) => return fail(what),
         }
     }
-    for output in &program.outputs {
-        if output.value.index() >= program.insts.len() {
-            return Err(format!("output v{} is not defined", output.value.0));
-        }
-        if program.ty(output.value) != output.storage.lane() {
-            return Err(format!("output v{} does not fit {:?}", output.value.0, output.storage));
-        }
-    }
-    verify_cold(program)
+    Ok(())
 }
 
-fn verify_cold(program: &Program) -> Result<(), String> {
+/// Every output is stored once, in order.
+fn verify_stores(routine: &Routine, stage: &Each) -> Result<(), String> {
+    let stored = stage.stores.iter().map(|store| store.output);
+    if !stored.eq(0..routine.outputs.len() as u32) {
+        return Err("each output is stored once, in order".into());
+    }
+    for (store, storage) in stage.stores.iter().zip(&routine.outputs) {
+        if store.value.index() >= stage.body.insts.len() {
+            return Err(format!("output v{} is not defined", store.value.0));
+        }
+        if stage.body.ty(store.value) != storage.lane() {
+            return Err(format!("output v{} does not fit {storage:?}", store.value.0));
+        }
+    }
+    Ok(())
+}
+
+fn verify_cold(stage: &Each) -> Result<(), String> {
+    let body = &stage.body;
     let mut previous_end = 0;
     // The region that each value is from.
-    let mut regions: Vec<Option<&Cold>> = vec![None; program.insts.len()];
-    for cold in &program.cold {
+    let mut regions: Vec<Option<&Cold>> = vec![None; body.insts.len()];
+    for cold in &body.cold {
         let in_order = previous_end <= cold.start && cold.start < cold.end;
-        if !in_order || cold.end as usize > program.insts.len() || cold.mask.0 >= cold.start {
+        if !in_order || cold.end as usize > body.insts.len() || cold.mask.0 >= cold.start {
             return Err(format!("cold region {}..{} is out of order", cold.start, cold.end));
         }
         previous_end = cold.end;
-        if !program.ty(cold.mask).is_mask() {
+        if !body.ty(cold.mask).is_mask() {
             return Err(format!("v{} is no mask, but a cold region's", cold.mask.0));
         }
         regions[cold.start as usize..cold.end as usize].fill(Some(cold));
     }
-    if let Some(cold) = program.cold.iter().find(|cold| regions[cold.mask.index()].is_some()) {
+    if let Some(cold) = body.cold.iter().find(|cold| regions[cold.mask.index()].is_some()) {
         return Err(format!("cold region {}..{} has its mask from another", cold.start, cold.end));
     }
-    for (index, inst) in program.insts.iter().enumerate() {
+    for (index, inst) in body.insts.iter().enumerate() {
         let left = |v: Value| regions[v.index()].filter(|cold| cold.end as usize <= index);
         let legal = match *inst {
             Inst::Select { mask, a, b } => {
@@ -62,20 +79,20 @@ fn verify_cold(program: &Program) -> Result<(), String> {
             return Err(format!("v{index} uses a value of a cold region without its mask"));
         }
     }
-    if program.outputs.iter().any(|output| regions[output.value.index()].is_some()) {
+    if stage.stores.iter().any(|store| regions[store.value.index()].is_some()) {
         return Err("an output comes straight out of a cold region".into());
     }
     Ok(())
 }
 
-/// The lane type that `inst` defines in `program`, or what is wrong with its operands.
-pub(super) fn result_type(program: &Program, inst: &Inst) -> Result<Type, String> {
+/// The lane type that `inst` defines in `body`, or what is wrong with its operands.
+pub(super) fn result_type(routine: &Routine, body: &Body, inst: &Inst) -> Result<Type, String> {
     let ty = |v: Value| {
-        program.types.get(v.index()).copied().ok_or_else(|| format!("v{} is not defined", v.0))
+        body.types.get(v.index()).copied().ok_or_else(|| format!("v{} is not defined", v.0))
     };
     let need = |ok: bool, what: &str| if ok { Ok(()) } else { Err(what.to_string()) };
     Ok(match *inst {
-        Inst::Load { slot } => program.inputs.get(slot as usize).ok_or("no such input")?.lane(),
+        Inst::Load { slot } => routine.inputs.get(slot as usize).ok_or("no such input")?.lane(),
         Inst::Const { ty, bits } => {
             need(bits & !ty.ones() == 0, "constant wider than its type")?;
             // Emitters look at the sign bit, at all bits, or at any.
@@ -138,7 +155,7 @@ pub(super) fn result_type(program: &Program, inst: &Inst) -> Result<Type, String
             left
         }
         Inst::Table { table, index } => {
-            let table = program.tables.get(table as usize).ok_or("no such table")?;
+            let table = routine.tables.get(table as usize).ok_or("no such table")?;
             need(!table.entries.is_empty(), "empty table")?;
             need(!table.ty.is_mask(), "tables hold numbers")?;
             let fits = |entry: &u64| entry & !table.ty.ones() == 0;

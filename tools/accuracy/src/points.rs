@@ -117,7 +117,8 @@ fn constants(op: Op, dtype: DType) -> Vec<f64> {
         Inst::Const { bits, .. } => Some(f64::from_bits(bits)),
         _ => None,
     };
-    let found = program.insts.iter().filter_map(number).filter(|c| c.is_finite() && *c != 0.0);
+    let found =
+        program.body().insts.iter().filter_map(number).filter(|c| c.is_finite() && *c != 0.0);
     found.flat_map(|c| [c, c.abs().sqrt(), c * c]).collect()
 }
 

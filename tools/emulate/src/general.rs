@@ -1,7 +1,7 @@
 //! Instructions on general registers, jumps among them.
 
+use crate::decoded::Step;
 use crate::processor::{Flags, Next, Processor, Refusal, is_memory, refuse};
-use crate::routine::Step;
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 pub(crate) fn execute(p: &mut Processor, step: &Step) -> Result<Next, Refusal> {

@@ -1,8 +1,8 @@
 //! Calls of kernel routines, as `kiln::emit` defines them.
 
+use crate::decoded::Decoded;
 use crate::memory::{Access, Handle, Memory};
 use crate::processor::{Fault, Processor};
-use crate::routine::Routine;
 
 /// An array that a kernel reads, writes, or both.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub struct Call<'a> {
 
 impl Call<'_> {
     /// Calls `routine`, and gives the arrays as they are then.
-    pub fn run(self, routine: &Routine) -> Result<Vec<Array>, Fault> {
+    pub fn run(self, routine: &Decoded) -> Result<Vec<Array>, Fault> {
         let mut memory = Memory::new();
         let Call { n, mut arrays, inputs, steps, outputs, pool } = self;
         let mut place = |array: &mut Array| {

@@ -6,17 +6,17 @@
 //! instruction made it. So are a misaligned one where the machine wants alignment, a jump by a flag
 //! that is not defined, and a register of the caller's that is lost.
 
+mod decoded;
 mod float;
 mod general;
 mod kernel;
 mod mask;
 mod memory;
 mod processor;
-mod routine;
 mod shuffle;
 mod vector;
 
+pub use decoded::Decoded;
 pub use kernel::{Array, Call};
 pub use memory::{Access, Handle, Memory};
 pub use processor::{Fault, Flags, Processor, Vector};
-pub use routine::Routine;

@@ -1,7 +1,7 @@
 //! The registers, and one instruction after the other.
 
+use crate::decoded::{Decoded, Step};
 use crate::memory::{Memory, Outside};
-use crate::routine::{Routine, Step};
 use crate::{general, mask, shuffle, vector};
 use iced_x86::{Formatter, Instruction, NasmFormatter, OpKind, Register, RoundingControl};
 use std::fmt;
@@ -120,7 +120,7 @@ impl Processor {
     }
 
     /// Calls `routine` as System V functions are called, with up to six integers.
-    pub fn call(&mut self, routine: &Routine, arguments: &[u64]) -> Result<(), Fault> {
+    pub fn call(&mut self, routine: &Decoded, arguments: &[u64]) -> Result<(), Fault> {
         const ARGUMENTS: [Register; 6] = [
             Register::RDI,
             Register::RSI,

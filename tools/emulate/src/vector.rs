@@ -1,10 +1,10 @@
 //! Vector instructions whose lanes do not mix: arithmetic, moves, blends, gathers.
 
+use crate::decoded::Step;
 use crate::float::{Rounding, double, single};
 use crate::general;
 use crate::mask::tested;
 use crate::processor::{Processor, Refusal, Vector, is_memory, refuse, width};
-use crate::routine::Step;
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 /// An instruction that does the same to every lane; the last argument is its immediate operand.

@@ -1,6 +1,6 @@
 //! What the machine would refuse, or would do unnoticed, is a fault that says where.
 
-use kiln_emulate::{Access, Array, Call, Fault, Memory, Processor, Routine};
+use kiln_emulate::{Access, Array, Call, Decoded, Fault, Memory, Processor};
 
 /// Calls `code` on `n` elements of 4 bytes: an input, and an output.
 fn call(code: &[u8], n: usize) -> Result<Vec<u8>, Fault> {
@@ -13,7 +13,7 @@ fn call(code: &[u8], n: usize) -> Result<Vec<u8>, Fault> {
         outputs: &[1],
         pool: &[0; 64],
     };
-    Ok(call.run(&Routine::decode(code)?)?.remove(1).bytes)
+    Ok(call.run(&Decoded::decode(code)?)?.remove(1).bytes)
 }
 
 fn fault(code: &[u8], n: usize) -> String {

@@ -7,7 +7,7 @@ pub use listing::Listing;
 use super::cost;
 use super::emitters::{Emitter, EmitterKind};
 use super::error::EmitError;
-use crate::vir::Program;
+use crate::vir::Routine;
 
 pub(super) const CRANELIFT: Emitter = Emitter {
     bits: 128,
@@ -23,7 +23,7 @@ const ABSENT: EmitError = EmitError::Unavailable {
 };
 
 /// There is nothing to be looked at.
-pub fn listing(_: &Program, _: Option<&str>) -> Result<Listing, EmitError> {
+pub fn listing(_: &Routine, _: Option<&str>) -> Result<Listing, EmitError> {
     Err(ABSENT)
 }
 
@@ -31,18 +31,18 @@ pub fn listing(_: &Program, _: Option<&str>) -> Result<Listing, EmitError> {
 mod tests {
     use crate::cpu::Cpu;
     use crate::emit::{EmitterKind, compile};
-    use crate::vir::Program;
+    use crate::vir::Builder;
 
     #[test]
     fn the_error_names_the_feature_and_auto_goes_on() {
-        let program = Program::default();
-        let error = compile(&program, EmitterKind::Cranelift, Cpu::host()).unwrap_err();
+        let routine = Builder::new().finish();
+        let error = compile(&routine, EmitterKind::Cranelift, Cpu::host()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the cranelift emitter cannot be used: Kiln was built without its feature `cranelift` \
              (emitter `auto` takes what there is)"
         );
-        let taken = compile(&program, EmitterKind::Auto, Cpu::BASE).unwrap();
+        let taken = compile(&routine, EmitterKind::Auto, Cpu::BASE).unwrap();
         assert_ne!(taken.emitter(), EmitterKind::Cranelift);
     }
 }

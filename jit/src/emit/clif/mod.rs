@@ -3,7 +3,7 @@
 //! `translate` writes the loop in Cranelift's IR; here are the instruction sets, the compiler's
 //! settings and the loading.
 //!
-//! Cranelift's optimiser stays off (`opt_level = none`). A vector program is hash-consed and free
+//! Cranelift's optimiser stays off (`opt_level = none`). A vector routine is hash-consed and free
 //! of dead code already, and the optimiser moves every constant's load out of its use, to where
 //! sixteen registers cannot hold them all. Measured on Zen 5 with it on: log1p in f32 1.38 ns per
 //! element instead of 0.78, erf 1.44 instead of 0.95, nothing faster, and twice the compile time.
@@ -23,7 +23,7 @@ use super::error::EmitError;
 use super::memory::CodeMemory;
 use super::pool::Line;
 use crate::cpu::Cpu;
-use crate::vir::{self, Inst, Program};
+use crate::vir::{self, Inst, Routine};
 use cranelift_codegen::ir::Endianness;
 use cranelift_codegen::isa::{self, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
@@ -34,30 +34,30 @@ pub(super) const CRANELIFT: Emitter = Emitter {
     bits: 128,
     available: |_| host().map(|_| ()),
     compile,
-    listing: |program| Ok(listing(program, None)?.assembly),
+    listing: |routine| Ok(listing(routine, None)?.assembly),
     times: &cost::CRANELIFT,
 };
 
 /// Compiles for this machine.
-fn compile(program: &Program, cpu: Cpu) -> Result<Code, EmitError> {
-    let uses_fma = program.insts.iter().any(|inst| matches!(inst, Inst::Fma { .. }));
+fn compile(routine: &Routine, cpu: Cpu) -> Result<Code, EmitError> {
+    let uses_fma = routine.body().insts.iter().any(|inst| matches!(inst, Inst::Fma { .. }));
     if uses_fma && !(cpu.fma && Cpu::host().fma) {
         return Err(EmitError::NoFma { emitter: EmitterKind::Cranelift });
     }
-    let (compiled, pool) = generate(program, host()?, false)?;
+    let (compiled, pool) = generate(routine, host()?, false)?;
     let code = CodeMemory::new(compiled.code_buffer())?;
     // SAFETY: the function has this ABI and was generated for this machine, with these constants.
     let callable = unsafe { Callable::native(code, pool) };
-    let lanes = translate::lanes(program);
+    let lanes = translate::lanes(routine);
     let vectors = Vectors { lanes, copies: lanes, takes_any_count: false };
-    Ok(Code::new(program, EmitterKind::Cranelift, callable, vectors))
+    Ok(Code::new(routine, EmitterKind::Cranelift, callable, vectors))
 }
 
 /// Compiles for a target such as `aarch64` or `x86_64`, or for this machine, to be looked at.
 ///
 /// An x86-64 target means one with AVX2 and FMA.
-pub fn listing(program: &Program, target: Option<&str>) -> Result<Listing, EmitError> {
-    vir::verify(program).map_err(EmitError::Invalid)?;
+pub fn listing(routine: &Routine, target: Option<&str>) -> Result<Listing, EmitError> {
+    vir::verify(routine).map_err(EmitError::Invalid)?;
     let named;
     let isa = match target {
         None => host()?,
@@ -66,8 +66,8 @@ pub fn listing(program: &Program, target: Option<&str>) -> Result<Listing, EmitE
             &*named
         }
     };
-    let (function, _) = translate::translate(program, isa);
-    let (compiled, _) = generate(program, isa, true)?;
+    let (function, _) = translate::translate(routine, isa);
+    let (compiled, _) = generate(routine, isa, true)?;
     Ok(Listing {
         clif: function.display().to_string(),
         assembly: compiled.vcode.clone().unwrap_or_default(),
@@ -75,9 +75,9 @@ pub fn listing(program: &Program, target: Option<&str>) -> Result<Listing, EmitE
     })
 }
 
-/// Machine code and constants of `program`.
+/// Machine code and constants of `routine`.
 fn generate(
-    program: &Program,
+    routine: &Routine,
     isa: &dyn TargetIsa,
     disassemble: bool,
 ) -> Result<(CompiledCode, Box<[Line]>), EmitError> {
@@ -85,10 +85,10 @@ fn generate(
         let reason = "its vectors are big-endian".to_string();
         return Err(EmitError::UnsupportedTarget { target: isa.triple().to_string(), reason });
     }
-    let (function, pool) = translate::translate(program, isa);
+    let (function, pool) = translate::translate(routine, isa);
     let mut context = Context::for_function(function);
     context.set_disasm(disassemble);
-    let failed = |what: String| EmitError::Codegen(format!("{what}\n{program}"));
+    let failed = |what: String| EmitError::Codegen(format!("{what}\n{routine}"));
     context
         .compile(isa, &mut ControlPlane::default())
         .map_err(|error| failed(format!("{:?}", error.inner)))?;

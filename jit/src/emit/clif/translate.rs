@@ -1,4 +1,4 @@
-//! From a vector program to a loop in Cranelift's IR.
+//! From a vector routine to a loop in Cranelift's IR.
 //!
 //! ```text
 //! entry(n, inputs, steps, outputs, pool):   pointers and steps into registers
@@ -13,7 +13,7 @@
 use super::super::live::{live, negated};
 use super::super::pool::{Line, Pool};
 use crate::vir::{
-    BinaryOp, Cold, Inst, Predicate, Program, ShiftOp, Storage, Type, UnaryOp, Value,
+    BinaryOp, Body, Cold, Inst, Predicate, Routine, ShiftOp, Storage, Type, UnaryOp, Value,
 };
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{
@@ -48,19 +48,20 @@ const STRIP: usize = 16;
 /// | f64 softplus | 53 | 6.0 | 5.3 | 4.0 | 3.5 | 4.7 |
 /// | f64 erf | 60 | 5.7 | 5.5 | 4.6 | 4.1 | 4.6 |
 /// | f64 mish | 99 | 13 | 11 | 7.9 | 6.2 | 8.4 |
-pub(super) fn lanes(program: &Program) -> usize {
-    let narrow = program.types.iter().any(|ty| ty.bits() == 32);
-    (if narrow { 4 } else { 2 }) * side_by_side(program)
+pub(super) fn lanes(routine: &Routine) -> usize {
+    let narrow = routine.body().types.iter().any(|ty| ty.bits() == 32);
+    (if narrow { 4 } else { 2 }) * side_by_side(routine)
 }
 
 /// How many vectors of the narrowest type that is; half a vector never goes alone.
-fn side_by_side(program: &Program) -> usize {
-    let cold = |at: u32| program.cold.iter().any(|cold| (cold.start..cold.end).contains(&at));
+fn side_by_side(routine: &Routine) -> usize {
+    let body = routine.body();
+    let cold = |at: u32| body.cold.iter().any(|cold| (cold.start..cold.end).contains(&at));
     let chain = |(at, inst): &(usize, &Inst)| {
         !cold(*at as u32) && !matches!(inst, Inst::Const { .. } | Inst::Load { .. })
     };
-    let has = |bits| program.types.iter().any(|ty| ty.bits() == bits);
-    let length = program.insts.iter().enumerate().filter(chain).count();
+    let has = |bits| body.types.iter().any(|ty| ty.bits() == bits);
+    let length = body.insts.iter().enumerate().filter(chain).count();
     if length <= SHORT || (has(32) && has(64)) {
         1
     } else if length <= LONG {
@@ -70,8 +71,8 @@ fn side_by_side(program: &Program) -> usize {
     }
 }
 
-/// The kernel function of `program`, and its constants.
-pub(super) fn translate(program: &Program, isa: &dyn TargetIsa) -> (ir::Function, Box<[Line]>) {
+/// The kernel function of `routine`, and its constants.
+pub(super) fn translate(routine: &Routine, isa: &dyn TargetIsa) -> (ir::Function, Box<[Line]>) {
     let config = isa.frontend_config();
     let mut function = ir::Function::new();
     function.signature.call_conv = CallConv::SystemV;
@@ -81,14 +82,15 @@ pub(super) fn translate(program: &Program, isa: &dyn TargetIsa) -> (ir::Function
     let mut context = FunctionBuilderContext::new();
     let builder = FunctionBuilder::new(&mut function, &mut context);
     let translator = Translator {
-        program,
+        routine,
+        body: routine.body(),
         builder,
         pointer: config.pointer_type(),
-        lanes: lanes(program),
-        side_by_side: side_by_side(program),
+        lanes: lanes(routine),
+        side_by_side: side_by_side(routine),
         turn: None,
-        live: live(program),
-        values: vec![None; program.insts.len()],
+        live: live(routine.stage()),
+        values: vec![None; routine.body().insts.len()],
         cursors: Vec::new(),
         pool: Pool::of_vectors(16),
         pool_base: None,
@@ -104,7 +106,8 @@ pub(super) fn translate(program: &Program, isa: &dyn TargetIsa) -> (ir::Function
 pub(super) type Parts = SmallVec<[ir::Value; 4]>;
 
 pub(super) struct Translator<'a> {
-    program: &'a Program,
+    routine: &'a Routine,
+    body: &'a Body,
     pub(super) builder: FunctionBuilder<'a>,
     pointer: ir::Type,
     lanes: usize,
@@ -159,11 +162,11 @@ impl Translator<'_> {
             unreachable!("the kernel ABI has five parameters")
         };
         self.pool_base = Some(pool);
-        self.table_at = self.program.tables.iter().map(|table| self.pool.table(table)).collect();
+        self.table_at = self.routine.tables.iter().map(|table| self.pool.table(table)).collect();
 
-        let bases = self.load_pointers(inputs, self.program.inputs.len());
-        let steps = self.load_pointers(steps, self.program.inputs.len());
-        let outputs = self.load_pointers(outputs, self.program.outputs.len());
+        let bases = self.load_pointers(inputs, self.routine.inputs.len());
+        let steps = self.load_pointers(steps, self.routine.inputs.len());
+        let outputs = self.load_pointers(outputs, self.routine.outputs.len());
         if self.hoist {
             self.hoist_constants();
         }
@@ -203,9 +206,8 @@ impl Translator<'_> {
     }
 
     fn hoist_constants(&mut self) {
-        for index in 0..self.program.insts.len() {
-            if let (true, Inst::Const { ty, bits }) = (self.live[index], self.program.insts[index])
-            {
+        for index in 0..self.body.insts.len() {
+            if let (true, Inst::Const { ty, bits }) = (self.live[index], self.body.insts[index]) {
                 let value = self.constant(ty, bits);
                 self.values[index] = Some(smallvec![value; self.count(ty)]);
             }
@@ -214,27 +216,27 @@ impl Translator<'_> {
 
     /// Every live instruction, cold regions branched around.
     fn body(&mut self) {
-        let program = self.program;
+        let body = self.body;
         let mut at = 0;
-        for cold in &program.cold {
+        for cold in &body.cold {
             self.straight(at, cold.start as usize);
             self.cold(cold);
             at = cold.end as usize;
         }
-        self.straight(at, program.insts.len());
+        self.straight(at, body.insts.len());
     }
 
     /// Instructions `start..end`, by strips.
     fn straight(&mut self, start: usize, end: usize) {
         let chosen = (start..end).filter(|&index| {
             // A constant is made where it is used: see the pool.
-            self.live[index] && !matches!(self.program.insts[index], Inst::Const { .. })
+            self.live[index] && !matches!(self.body.insts[index], Inst::Const { .. })
         });
         for strip in chosen.collect::<Vec<usize>>().chunks(STRIP) {
             for turn in 0..self.side_by_side {
                 self.turn = Some(turn);
                 for &index in strip {
-                    let made = self.inst(&self.program.insts[index], self.program.types[index]);
+                    let made = self.inst(&self.body.insts[index], self.body.types[index]);
                     self.values[index].get_or_insert_default().extend(made);
                 }
             }
@@ -245,14 +247,14 @@ impl Translator<'_> {
     /// A region that is skipped where no lane needs it. What escapes from it becomes parameters
     /// of the block after; a skip passes the mask in their stead, any value being good enough.
     fn cold(&mut self, cold: &Cold) {
-        let program = self.program;
+        let body = self.body;
         let inside = cold.start as usize..cold.end as usize;
-        let after = program.insts.iter().enumerate().skip(inside.end);
+        let after = body.insts.iter().enumerate().skip(inside.end);
         let mut escapes: Vec<Value> = after
             .filter(|&(index, _)| self.live[index])
             .flat_map(|(_, inst)| inst.operands())
             .filter(|value| inside.contains(&value.index()))
-            .filter(|&value| !matches!(program.inst(value), Inst::Const { .. }))
+            .filter(|&value| !matches!(body.inst(value), Inst::Const { .. }))
             .collect();
         escapes.sort_unstable();
         escapes.dedup();
@@ -260,7 +262,7 @@ impl Translator<'_> {
         let slow = self.builder.create_block();
         let join = self.builder.create_block();
         self.builder.set_cold_block(slow);
-        let mask_type = program.ty(cold.mask);
+        let mask_type = body.ty(cold.mask);
         let masks = self.parts(cold.mask);
         let count = self.count(mask_type);
         let mut any = masks[0];
@@ -271,7 +273,7 @@ impl Translator<'_> {
         let mut skipped: Vec<BlockArg> = Vec::new();
         let mut params = Vec::new();
         for &value in &escapes {
-            let ty = vector(program.ty(value));
+            let ty = vector(body.ty(value));
             for &mask in &masks {
                 skipped.push(self.cast(ty, mask).into());
                 params.push(self.builder.append_block_param(join, ty));
@@ -294,19 +296,22 @@ impl Translator<'_> {
     }
 
     fn store_outputs(&mut self, outputs: &[ir::Value], index: ir::Value) {
-        for (output, &base) in self.program.outputs.iter().zip(outputs) {
-            let parts = self.parts(output.value);
-            let shift = output.storage.size().ilog2();
+        let routine = self.routine;
+        for store in &routine.stage().stores {
+            let (storage, base) =
+                (routine.outputs[store.output as usize], outputs[store.output as usize]);
+            let parts = self.parts(store.value);
+            let shift = storage.size().ilog2();
             let at = match shift {
                 0 => index,
                 _ => self.builder.ins().ishl_imm_u(index, i64::from(shift)),
             };
             let at = self.builder.ins().iadd(base, at);
             for (part, &value) in parts.iter().enumerate() {
-                match output.storage {
+                match storage {
                     Storage::Bool => self.store_bools(value, at, part as i32 * 4),
                     Storage::U8 => self.store_bytes(value, at, part as i32 * 4),
-                    storage @ (Storage::F16 | Storage::BF16) => {
+                    Storage::F16 | Storage::BF16 => {
                         self.store_halves(storage, value, at, part as i32 * 8);
                     }
                     Storage::F32 | Storage::F64 | Storage::I32 | Storage::I64 => {
@@ -333,8 +338,8 @@ impl Translator<'_> {
 
     /// The vectors of a value that are being written; a constant is made anew.
     fn parts(&mut self, value: Value) -> Parts {
-        let range = self.range(self.program.ty(value));
-        match (&self.values[value.index()], *self.program.inst(value)) {
+        let range = self.range(self.body.ty(value));
+        match (&self.values[value.index()], *self.body.inst(value)) {
             (Some(parts), _) => SmallVec::from_slice(&parts[range]),
             // One load for each use, so that it can become that use's memory operand.
             (None, Inst::Const { ty, bits }) => self.each(ty, |t, _| t.constant(ty, bits)),
@@ -400,7 +405,7 @@ impl Translator<'_> {
                 self.join_pairs(types::I32X4, &a, [0, 2, 4, 6])
             }
             Inst::Unary { op, a } => {
-                let from = self.program.ty(a);
+                let from = self.body.ty(a);
                 let a = self.parts(a);
                 self.each(ty, |t, part| t.unary(op, from, a[part]))
             }
@@ -413,7 +418,7 @@ impl Translator<'_> {
                 self.each(ty, |t, part| t.builder.ins().fma(a[part], b[part], c[part]))
             }
             Inst::Compare { pred, a, b } => {
-                let float = self.program.ty(a).is_float();
+                let float = self.body.ty(a).is_float();
                 let (a, b) = (self.parts(a), self.parts(b));
                 self.each(ty, |t, part| t.compare(pred, float, a[part], b[part]))
             }
@@ -444,7 +449,7 @@ impl Translator<'_> {
 
     fn load(&mut self, slot: usize, ty: Type) -> Parts {
         let at = self.cursors[slot];
-        let storage = self.program.inputs[slot];
+        let storage = self.routine.inputs[slot];
         let first = self.range(ty).start;
         self.each(ty, |t, part| {
             let part = (first + part) as i32;
@@ -462,8 +467,8 @@ impl Translator<'_> {
     /// An operand of an fma. A negation is written anew for it, where Cranelift folds it into
     /// `fnmadd` and the like; other uses of the same negation flip the sign by a constant.
     fn fma_operand(&mut self, value: Value) -> Parts {
-        let Some(a) = negated(self.program, value) else { return self.parts(value) };
-        let (ty, a) = (self.program.ty(a), self.parts(a));
+        let Some(a) = negated(self.body, value) else { return self.parts(value) };
+        let (ty, a) = (self.body.ty(a), self.parts(a));
         self.each(ty, |t, part| t.builder.ins().fneg(a[part]))
     }
 
@@ -543,7 +548,7 @@ impl Translator<'_> {
     /// The entries of a table at one vector of indices, clamped to it.
     fn table(&mut self, table: usize, index: ir::Value) -> ir::Value {
         let (ty, last) = {
-            let table = &self.program.tables[table];
+            let table = &self.routine.tables[table];
             (table.ty, table.entries.len() as u64 - 1)
         };
         let zero = self.vconst(vector(ty.int()), 0);

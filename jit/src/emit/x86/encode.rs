@@ -18,7 +18,7 @@
 
 use super::allocate::{Address, Allocation, Item, Place, Placed};
 use super::isa::Isa;
-use crate::vir::Program;
+use crate::vir::Routine;
 use iced_x86::{Code, Encoder, IcedError, Instruction, MemoryOperand, OpKind, Register};
 
 /// Registers for addresses; those from `SAVED` on belong to the caller.
@@ -64,15 +64,15 @@ impl Loops {
     }
 }
 
-/// Encodes the kernel routine of `program`.
-pub(super) fn encode(program: &Program, loops: &Loops, isa: Isa) -> Result<Encoded, IcedError> {
+/// Encodes the kernel routine of `routine`.
+pub(super) fn encode(routine: &Routine, loops: &Loops, isa: Isa) -> Result<Encoded, IcedError> {
     let items: usize = loops.iter().map(|each| each.prologue.len() + each.items.len()).sum();
     let writer = Writer {
         isa,
         encoder: Encoder::try_with_capacity(64, items * 10 + 256)?,
         at: 0,
-        inputs: program.inputs.len(),
-        outputs: program.outputs.iter().map(|output| output.storage.size() as u32).collect(),
+        inputs: routine.inputs.len(),
+        outputs: routine.outputs.iter().map(|storage| storage.size() as u32).collect(),
         slots: loops.iter().map(|each| each.slots).max().unwrap_or(0),
         origins: Vec::with_capacity(items),
     };

@@ -29,7 +29,7 @@ use super::super::MAX_VECTOR;
 use super::isa::{Class, Isa};
 use super::machine::{Form, Function, Inst, Reg};
 use super::pressure::{hot, pressure};
-use crate::vir::Program;
+use crate::vir::Routine;
 
 /// Bodies of up to so many instructions run one vector at a time: the window holds turns enough.
 const SHORT: usize = 4;
@@ -45,8 +45,8 @@ const BUSY: usize = 6;
 /// The part of a chain that the next turn hides.
 const HIDDEN: usize = 5;
 
-/// How many vectors the main loop handles side by side, given the program of one.
-pub(super) fn side_by_side(program: &Program, single: &Function) -> usize {
+/// How many vectors the main loop handles side by side, given the machine program of one.
+pub(super) fn side_by_side(routine: &Routine, single: &Function) -> usize {
     let computes = |inst: &&Inst| !matches!(inst.form, Form::Store { .. } | Form::Splat);
     if hot(single).filter(computes).count() <= SHORT {
         return 1;
@@ -55,8 +55,8 @@ pub(super) fn side_by_side(program: &Program, single: &Function) -> usize {
         return 1;
     }
     // Inputs that nothing loads have their pads, too.
-    let inputs = program.inputs.iter().map(|storage| storage.size());
-    let lanes = program.types.iter().map(|ty| ty.bits() as usize / 8);
+    let inputs = routine.inputs.iter().map(|storage| storage.size());
+    let lanes = routine.body().types.iter().map(|ty| ty.bits() as usize / 8);
     let widest = lanes.chain(inputs).max().unwrap_or(1);
     let room = (MAX_VECTOR / (single.lanes * widest)).min(MOST);
     let (chain, pressure) = (chain(single), pressure(single).max(1));
@@ -65,7 +65,7 @@ pub(super) fn side_by_side(program: &Program, single: &Function) -> usize {
     let without_spills = (registers - registers / 8) / pressure;
     // The longer the chain that is left to hide, the more registers are worth their spills.
     let by_registers = |registers| registers * chain.saturating_sub(HIDDEN) / (4 * pressure.max(4));
-    let (worth_spills, most) = match (single.isa, program.cold.is_empty()) {
+    let (worth_spills, most) = match (single.isa, routine.body().cold.is_empty()) {
         (Isa::Avx512, true) => (by_registers(7).max(chain / 8), room),
         (Isa::Avx2, true) => (by_registers(5).max(chain / 8), room),
         // Before a cold region everything is put in its place.

@@ -3,13 +3,13 @@
 use super::EmitError;
 use super::generate;
 use super::isa::Isa;
-use crate::vir::{Program, Value};
+use crate::vir::{Each, Routine, Value};
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter};
 use std::fmt::Write as _;
 
-/// Disassembles what is made of `program`, on any machine.
-pub(super) fn listing(program: &Program, isa: Isa) -> Result<String, EmitError> {
-    let encoded = generate(program, isa)?.encoded;
+/// Disassembles what is made of `routine`, on any machine.
+pub(super) fn listing(routine: &Routine, isa: Isa) -> Result<String, EmitError> {
+    let encoded = generate(routine, isa)?.encoded;
     let mut formatter = NasmFormatter::new();
     let mut origins = encoded.origins.iter().copied().peekable();
     let mut text = String::new();
@@ -23,7 +23,7 @@ pub(super) fn listing(program: &Program, isa: Isa) -> Result<String, EmitError> 
         let at = instruction.ip();
         let _ = match origins.next_if(|&(start, _)| u64::from(start) == at) {
             Some((_, origin)) => {
-                writeln!(text, "{at:5x}  {line:<56} ; {}", primitive(program, origin as usize))
+                writeln!(text, "{at:5x}  {line:<56} ; {}", primitive(routine, origin as usize))
             }
             None => writeln!(text, "{at:5x}  {line}"),
         };
@@ -31,10 +31,11 @@ pub(super) fn listing(program: &Program, isa: Isa) -> Result<String, EmitError> 
     Ok(text)
 }
 
-/// The line of the vector program that an instruction serves.
-fn primitive(program: &Program, origin: usize) -> String {
-    match origin.checked_sub(program.insts.len()) {
-        None => program.line(Value(origin as u32)).to_string(),
-        Some(index) => format!("store {index} {}", program.outputs[index].value),
+/// The line of the vector routine that an instruction serves.
+fn primitive(routine: &Routine, origin: usize) -> String {
+    let Each { body, stores } = routine.stage();
+    match origin.checked_sub(body.insts.len()) {
+        None => body.line(Value(origin as u32)).to_string(),
+        Some(index) => stores[index].to_string(),
     }
 }

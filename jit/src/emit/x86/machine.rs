@@ -1,7 +1,7 @@
 //! The machine program: instructions of the processor over registers without number.
 //!
 //! `select` writes it, `allocate` gives each register a place. It is a straight line, cold regions
-//! marked, and in SSA form as the vector program is: each register is defined once.
+//! marked, and in SSA form as the vector routine is: each register is defined once.
 
 use super::isa::{Class, Isa};
 use super::opcode::Op;
@@ -77,7 +77,7 @@ pub(super) struct Inst {
     /// For each operand, the result first: how often its register is halved (`zmm` to `ymm` to
     /// `xmm`).
     pub(super) halved: [u8; 4],
-    /// The vector program's instruction that it came from; its outputs count after those.
+    /// The vector routine's instruction that it came from; its outputs count after those.
     pub(super) origin: u32,
 }
 

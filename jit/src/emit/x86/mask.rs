@@ -37,7 +37,7 @@ impl Selector<'_> {
 
     /// The start of a region that is skipped where `mask` is clear in all lanes.
     pub(super) fn cold_start(&mut self, mask: Value) {
-        let ty = self.program.ty(mask);
+        let ty = self.body.ty(mask);
         let mut any = self.reg(mask, 0);
         let mut last = any;
         for part in 1..self.count(ty) {
@@ -106,7 +106,7 @@ impl Selector<'_> {
 
     /// A compare. A constant on the left changes places, for only the right may be memory.
     pub(super) fn compare(&mut self, pred: Predicate, a: Value, b: Value) -> Parts {
-        let ty = self.program.ty(a);
+        let ty = self.body.ty(a);
         let swapped = self.constant(a).is_some() && self.constant(b).is_none();
         let (left, right) = if swapped { (b, a) } else { (a, b) };
         if !self.wide() && ty.is_int() {
@@ -156,7 +156,7 @@ impl Selector<'_> {
 
     /// AVX2 has only "equal" and "greater": `left` and `right` have been swapped if `swapped`.
     fn int_compare(&mut self, pred: Predicate, swapped: bool, left: Value, right: Value) -> Parts {
-        let ty = self.program.ty(left);
+        let ty = self.body.ty(left);
         self.each(ty, |s, part| {
             let negated = matches!(pred, Predicate::Ne | Predicate::Le);
             let made = match (pred, swapped) {

@@ -1,7 +1,7 @@
 //! Machine code for x86-64 with 512-bit vectors (AVX-512) or 256-bit ones (AVX2 and FMA).
 //!
 //! ```text
-//! vir::Program ── select, hoist ──► Function ── allocate ──► Allocation ── encode ──► bytes
+//! vir::Routine ── select, hoist ──► Function ── allocate ──► Allocation ── encode ──► bytes
 //!                                       └──────── check ────────┘
 //! ```
 //!
@@ -39,7 +39,7 @@ use super::error::EmitError;
 use super::memory::CodeMemory;
 use super::pool::Line;
 use crate::cpu::Cpu;
-use crate::vir::Program;
+use crate::vir::Routine;
 use encode::Loops;
 use isa::Isa;
 use machine::Function;
@@ -47,28 +47,28 @@ use machine::Function;
 pub(super) const AVX512: Emitter = Emitter {
     bits: 512,
     available: |cpu| available(Isa::Avx512, cpu),
-    compile: |program, _| compile(program, Isa::Avx512),
-    listing: |program| listing::listing(program, Isa::Avx512),
+    compile: |routine, _| compile(routine, Isa::Avx512),
+    listing: |routine| listing::listing(routine, Isa::Avx512),
     times: &cost::AVX512,
 };
 
 pub(super) const AVX2: Emitter = Emitter {
     bits: 256,
     available: |cpu| available(Isa::Avx2, cpu),
-    compile: |program, _| compile(program, Isa::Avx2),
-    listing: |program| listing::listing(program, Isa::Avx2),
+    compile: |routine, _| compile(routine, Isa::Avx2),
+    listing: |routine| listing::listing(routine, Isa::Avx2),
     times: &cost::AVX2,
 };
 
 /// Compiles for this machine, on which `isa` is available.
-fn compile(program: &Program, isa: Isa) -> Result<Code, EmitError> {
-    let mut made = generate(program, isa)?;
+fn compile(routine: &Routine, isa: Isa) -> Result<Code, EmitError> {
+    let mut made = generate(routine, isa)?;
     let code = CodeMemory::new(&made.encoded.bytes)?;
     let pool = std::mem::take(&mut made.pool);
     // SAFETY: the function has this ABI and these constants, and `available` saw to it that this
     // machine has the instructions.
     let callable = unsafe { Callable::native(code, pool) };
-    Ok(made.code(program, isa, callable))
+    Ok(made.code(routine, isa, callable))
 }
 
 /// Compiles for any machine: what `load` makes executes it.
@@ -77,7 +77,7 @@ fn compile(program: &Program, isa: Isa) -> Result<Code, EmitError> {
 ///
 /// If `kind` is none of the emitters that are here.
 pub(super) fn compile_for(
-    program: &Program,
+    routine: &Routine,
     kind: EmitterKind,
     load: Load,
 ) -> Result<Code, EmitError> {
@@ -86,10 +86,10 @@ pub(super) fn compile_for(
         EmitterKind::Avx2 => Isa::Avx2,
         kind => panic!("the {kind} emitter makes no code that could be executed elsewhere"),
     };
-    let mut made = generate(program, isa)?;
+    let mut made = generate(routine, isa)?;
     let bytes = std::mem::take(&mut made.encoded.bytes);
     let callable = Callable::Emulated(Emulated::new(bytes, &made.pool, load));
-    Ok(made.code(program, isa, callable))
+    Ok(made.code(routine, isa, callable))
 }
 
 /// The emitter of an instruction set.
@@ -116,7 +116,7 @@ fn available(isa: Isa, cpu: Cpu) -> Result<(), EmitError> {
     }
 }
 
-/// What is made of a program.
+/// What is made of a routine.
 struct Generated {
     encoded: encode::Encoded,
     pool: Box<[Line]>,
@@ -127,26 +127,26 @@ struct Generated {
 }
 
 impl Generated {
-    fn code(&self, program: &Program, isa: Isa, callable: Callable) -> Code {
+    fn code(&self, routine: &Routine, isa: Isa, callable: Callable) -> Code {
         let vectors = Vectors {
             lanes: self.lanes,
             copies: self.copies,
             takes_any_count: self.takes_any_count,
         };
-        Code::new(program, kind(isa), callable, vectors)
+        Code::new(routine, kind(isa), callable, vectors)
     }
 }
 
-/// Machine code and constants of `program`.
-fn generate(program: &Program, isa: Isa) -> Result<Generated, EmitError> {
-    let mut constants = select::Constants::new(program, isa);
-    let Functions { full, tail } = functions(program, isa, &mut constants);
+/// Machine code and constants of `routine`.
+fn generate(routine: &Routine, isa: Isa) -> Result<Generated, EmitError> {
+    let mut constants = select::Constants::new(routine, isa);
+    let Functions { full, tail } = functions(routine, isa, &mut constants);
     let loops = Loops {
         full: full.iter().map(allocate::allocate).collect(),
         tail: tail.as_ref().map(allocate::allocate),
     };
-    let encoded = encode::encode(program, &loops, isa)
-        .map_err(|error| EmitError::Codegen(format!("{error}\n{program}")))?;
+    let encoded = encode::encode(routine, &loops, isa)
+        .map_err(|error| EmitError::Codegen(format!("{error}\n{routine}")))?;
     Ok(Generated {
         encoded,
         pool: constants.finish(),
@@ -164,18 +164,18 @@ struct Functions {
 
 /// A loop over several vectors side by side, where that pays, and one over single vectors for the
 /// rest.
-fn functions(program: &Program, isa: Isa, constants: &mut select::Constants) -> Functions {
-    let single = select::select(program, isa, 1, constants);
-    let side_by_side = interleave::side_by_side(program, &single);
+fn functions(routine: &Routine, isa: Isa, constants: &mut select::Constants) -> Functions {
+    let single = select::select(routine, isa, 1, constants);
+    let side_by_side = interleave::side_by_side(routine, &single);
     let mut main = match side_by_side {
         1 => single.clone(),
-        _ => select::select(program, isa, side_by_side, constants),
+        _ => select::select(routine, isa, side_by_side, constants),
     };
     // Only a loop of many turns earns back what is done before it.
     hoist::hoist(&mut main);
     let mut functions = Functions { full: vec![main], tail: None };
-    if tail::can_mask(program, isa) {
-        functions.tail = Some(tail::masked(program, single, constants));
+    if tail::can_mask(routine, isa) {
+        functions.tail = Some(tail::masked(routine, single, constants));
     } else if side_by_side > 1 {
         functions.full.push(single);
     }

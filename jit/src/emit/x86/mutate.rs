@@ -11,8 +11,8 @@ use super::isa::{Class, Isa};
 use super::machine::{Function, move_code};
 use super::select::Constants;
 use super::{Functions, functions};
-use crate::vir::{Builder, Program, Storage, Type, Value, interp};
-use kiln_emulate::{Access, Array, Call, Routine};
+use crate::vir::{Builder, Routine, Storage, Type, Value, interp};
+use kiln_emulate::{Access, Array, Call, Decoded};
 
 /// SplitMix64.
 struct Rng(u64);
@@ -37,7 +37,7 @@ fn bits(ty: Type, number: f64) -> u64 {
 
 /// More values and masks than there are registers for, constants, tables, copies that are tied, and
 /// cold regions whose results and whose surroundings are used after them.
-fn crowded(values: usize, ty: Type, other: Storage, rng: &mut Rng) -> Program {
+fn crowded(values: usize, ty: Type, other: Storage, rng: &mut Rng) -> Routine {
     let mut b = Builder::new();
     let storage = if ty == Type::F32 { Storage::F32 } else { Storage::F64 };
     let (x, y) = (b.input(storage), b.input(other));
@@ -88,7 +88,7 @@ fn crowded(values: usize, ty: Type, other: Storage, rng: &mut Rng) -> Program {
 }
 
 /// A polynomial, whose coefficients are constants.
-fn polynomial(degree: usize) -> Program {
+fn polynomial(degree: usize) -> Routine {
     let mut b = Builder::new();
     let x = b.input(Storage::F32);
     let coefficients: Vec<Value> =
@@ -101,7 +101,7 @@ fn polynomial(degree: usize) -> Program {
 
 /// A program, what was made of it, and what its outputs are.
 struct Subject {
-    program: Program,
+    routine: Routine,
     isa: Isa,
     functions: Vec<Function>,
     has_tail: bool,
@@ -114,25 +114,25 @@ struct Subject {
 }
 
 impl Subject {
-    fn new(program: Program, isa: Isa, rng: &mut Rng) -> Subject {
-        let mut constants = Constants::new(&program, isa);
-        let Functions { full, tail } = functions(&program, isa, &mut constants);
+    fn new(routine: Routine, isa: Isa, rng: &mut Rng) -> Subject {
+        let mut constants = Constants::new(&routine, isa);
+        let Functions { full, tail } = functions(&routine, isa, &mut constants);
         let has_tail = tail.is_some();
         let functions: Vec<Function> = full.into_iter().chain(tail).collect();
         let n = 2 * functions[0].lanes + 13;
         let number = |rng: &mut Rng| (rng.next() % 4096) as f64 / 2048.0 - 1.0;
-        let columns: Vec<Vec<u64>> = program
+        let columns: Vec<Vec<u64>> = routine
             .inputs
             .iter()
             .map(|&storage| (0..n).map(|_| bits(storage.lane(), number(rng))).collect())
             .collect();
         let slices: Vec<&[u64]> = columns.iter().map(Vec::as_slice).collect();
-        let results = interp::run(&program, &slices, n);
+        let results = interp::run(&routine, &slices, n);
         let bytes = |storage: Storage, column: &[u64]| -> Vec<u8> {
             column.iter().flat_map(|bits| bits.to_le_bytes()[..storage.size()].to_vec()).collect()
         };
-        let inputs = program.inputs.iter().zip(&columns).map(|(&s, c)| bytes(s, c)).collect();
-        let outputs = program.outputs.iter().zip(&results).map(|(o, c)| bytes(o.storage, c));
+        let inputs = routine.inputs.iter().zip(&columns).map(|(&s, c)| bytes(s, c)).collect();
+        let outputs = routine.outputs.iter().zip(&results).map(|(&s, c)| bytes(s, c));
         Subject {
             outputs: outputs.collect(),
             inputs,
@@ -140,7 +140,7 @@ impl Subject {
             functions,
             has_tail,
             pool: constants.finish().iter().flat_map(|line| line.0).collect(),
-            program,
+            routine,
             isa,
             n,
         }
@@ -150,7 +150,7 @@ impl Subject {
     fn is_right(&self, allocations: &[Allocation]) -> Option<bool> {
         let mut loops = Loops { full: allocations.to_vec(), tail: None };
         loops.tail = if self.has_tail { loops.full.pop() } else { None };
-        let code = encode(&self.program, &loops, self.isa).ok()?.bytes;
+        let code = encode(&self.routine, &loops, self.isa).ok()?.bytes;
         let n = if self.has_tail { self.n } else { self.n - self.n % loops.vector() };
         let cut = |bytes: &[u8]| bytes[..bytes.len() / self.n * n].to_vec();
         let array = |bytes, access| Array { bytes, address: 0, access };
@@ -159,7 +159,7 @@ impl Subject {
             self.outputs.iter().map(|bytes| array(vec![0; cut(bytes).len()], Access::Write));
         let count = self.inputs.len();
         let steps: Vec<usize> =
-            self.program.inputs.iter().map(|storage| storage.size() * loops.vector()).collect();
+            self.routine.inputs.iter().map(|storage| storage.size() * loops.vector()).collect();
         let call = Call {
             n,
             arrays: inputs.chain(outputs).collect(),
@@ -168,7 +168,7 @@ impl Subject {
             outputs: &(count..count + self.outputs.len()).collect::<Vec<usize>>(),
             pool: &self.pool,
         };
-        let Ok(arrays) = call.run(&Routine::decode(&code).ok()?) else { return Some(false) };
+        let Ok(arrays) = call.run(&Decoded::decode(&code).ok()?) else { return Some(false) };
         let same = |(got, want): (&Array, &Vec<u8>)| got.bytes == cut(want);
         Some(arrays[count..].iter().zip(&self.outputs).all(same))
     }
@@ -285,7 +285,7 @@ fn what_changes_a_result_is_refused() {
         ] {
             programs.push(crowded(values, ty, other, &mut rng));
         }
-        subjects.extend(programs.into_iter().map(|program| Subject::new(program, isa, &mut rng)));
+        subjects.extend(programs.into_iter().map(|routine| Subject::new(routine, isa, &mut rng)));
     }
     // How many were made, changed a result, and were refused.
     let mut counts = [[0; 3]; Mutation::ALL.len()];
@@ -326,8 +326,8 @@ fn what_changes_a_result_is_refused() {
 fn a_constant_in_a_register_outlives_the_turn() {
     for isa in [Isa::Avx512, Isa::Avx2] {
         let (mut refused, mut changed) = (0, 0);
-        for program in (1..20).map(polynomial) {
-            let subject = Subject::new(program, isa, &mut Rng(7));
+        for routine in (1..20).map(polynomial) {
+            let subject = Subject::new(routine, isa, &mut Rng(7));
             for at in 0..subject.allocations[0].prologue.len() {
                 let mut allocations = subject.allocations.clone();
                 let Allocation { prologue, items, .. } = &mut allocations[0];
@@ -357,8 +357,8 @@ fn a_constant_in_a_register_outlives_the_turn() {
 fn a_cold_region_puts_back_what_it_took() {
     let mut seen = 0;
     for isa in [Isa::Avx512, Isa::Avx2] {
-        let program = crowded(40, Type::F32, Storage::F32, &mut Rng(7));
-        let subject = Subject::new(program, isa, &mut Rng(7));
+        let routine = crowded(40, Type::F32, Storage::F32, &mut Rng(7));
+        let subject = Subject::new(routine, isa, &mut Rng(7));
         let (function, allocation) = (&subject.functions[0], &subject.allocations[0]);
         let starts = |at: &usize| matches!(allocation.items[*at], Item::ColdStart);
         for start in (0..allocation.items.len()).filter(starts) {
@@ -385,9 +385,9 @@ fn inputs_are_gone_once_an_output_is_written() {
     let there = values.iter().fold(values[0], |sum, &x| b.fma(sum, x, x));
     let sum = values.iter().rev().fold(there, |sum, &x| b.fma(sum, x, x));
     [sum].iter().chain(&values[..7]).for_each(|&value| b.output(value, Storage::F32));
-    let program = b.finish();
+    let routine = b.finish();
     for isa in [Isa::Avx512, Isa::Avx2] {
-        let subject = Subject::new(program.clone(), isa, &mut Rng(7));
+        let subject = Subject::new(routine.clone(), isa, &mut Rng(7));
         let (function, allocation) = (&subject.functions[0], &subject.allocations[0]);
         let is_store = |item: &Item| match item {
             Item::Inst(placed) => {

@@ -1,4 +1,4 @@
-//! Instruction selection: from a vector program to a machine program.
+//! Instruction selection: from a vector routine to a machine program.
 //!
 //! A value is a number of registers ("parts"), one for each vector that goes
 //! [side by side](super::interleave), and twice as many for 64-bit lanes among 32-bit ones. They are
@@ -11,7 +11,9 @@ use super::super::pool::{Line, Pool};
 use super::isa::{Class, Isa};
 use super::machine::{Form, Function, Inst, Reg, Source};
 use super::opcode::{Op, multiply_add};
-use crate::vir::{self, BinaryOp, Program, ShiftOp, Storage, Type, UnaryOp, Value};
+use crate::vir::{
+    self, BinaryOp, Body, Each, Routine, ShiftOp, Storage, Store, Type, UnaryOp, Value,
+};
 use smallvec::SmallVec;
 
 /// What all loops of a routine read: constants, then tables.
@@ -22,12 +24,12 @@ pub(super) struct Constants {
 }
 
 impl Constants {
-    pub(super) fn new(program: &Program, isa: Isa) -> Constants {
+    pub(super) fn new(routine: &Routine, isa: Isa) -> Constants {
         let mut pool = match isa {
             Isa::Avx512 => Pool::of_scalars(),
             Isa::Avx2 => Pool::of_vectors(isa.bytes()),
         };
-        let tables = program.tables.iter().map(|table| pool.table(table)).collect();
+        let tables = routine.tables.iter().map(|table| pool.table(table)).collect();
         Constants { pool, tables }
     }
 
@@ -41,20 +43,22 @@ impl Constants {
     }
 }
 
-/// The machine program of `program` with so many vectors side by side.
+/// The machine program of `routine` with so many vectors side by side.
 pub(super) fn select(
-    program: &Program,
+    routine: &Routine,
     isa: Isa,
     side_by_side: usize,
     constants: &mut Constants,
 ) -> Function {
-    let narrow = program.types.iter().any(|ty| ty.bits() == 32);
+    let Each { body, stores } = routine.stage();
+    let narrow = body.types.iter().any(|ty| ty.bits() == 32);
     let lanes = side_by_side * isa.bytes() / if narrow { 4 } else { 8 };
     let mut selector = Selector {
-        program,
+        routine,
+        body,
         isa,
-        live: live(program),
-        values: vec![None; program.insts.len()],
+        live: live(routine.stage()),
+        values: vec![None; body.insts.len()],
         function: Function {
             isa,
             lanes,
@@ -68,6 +72,7 @@ pub(super) fn select(
         origin: 0,
     };
     selector.body();
+    selector.stores(stores);
     selector.function
 }
 
@@ -84,7 +89,8 @@ enum Held {
 pub(super) type Parts = SmallVec<[Reg; 4]>;
 
 pub(super) struct Selector<'a> {
-    pub(super) program: &'a Program,
+    pub(super) routine: &'a Routine,
+    pub(super) body: &'a Body,
     pub(super) isa: Isa,
     /// Which values an output depends on.
     live: Vec<bool>,
@@ -100,9 +106,9 @@ pub(super) struct Selector<'a> {
 
 impl Selector<'_> {
     fn body(&mut self) {
-        let program = self.program;
+        let body = self.body;
         let mut at = 0;
-        for cold in &program.cold {
+        for cold in &body.cold {
             self.straight(at, cold.start as usize);
             self.origin = cold.mask.0;
             self.cold_start(cold.mask);
@@ -110,11 +116,14 @@ impl Selector<'_> {
             self.push(Inst::new(iced_x86::Code::Nopd, None, &[]).form(Form::ColdEnd));
             at = cold.end as usize;
         }
-        self.straight(at, program.insts.len());
-        for (index, output) in program.outputs.iter().enumerate() {
+        self.straight(at, body.insts.len());
+    }
+
+    fn stores(&mut self, stores: &[Store]) {
+        for (index, store) in stores.iter().enumerate() {
             self.shared.clear();
-            self.origin = (program.insts.len() + index) as u32;
-            self.store(index as u32, output);
+            self.origin = (self.body.insts.len() + index) as u32;
+            self.store(store);
         }
     }
 
@@ -124,7 +133,7 @@ impl Selector<'_> {
             if self.live[index] {
                 self.origin = index as u32;
                 self.shared.clear();
-                let held = self.inst(&self.program.insts[index], self.program.types[index]);
+                let held = self.inst(&self.body.insts[index], self.body.types[index]);
                 self.values[index] = Some(held);
             }
         }
@@ -133,7 +142,7 @@ impl Selector<'_> {
     fn inst(&mut self, inst: &vir::Inst, ty: Type) -> Held {
         let parts = match *inst {
             vir::Inst::Const { bits, .. } => return Held::Constant(bits),
-            vir::Inst::Unary { op: UnaryOp::Bitcast(_), a } if !self.program.ty(a).is_mask() => {
+            vir::Inst::Unary { op: UnaryOp::Bitcast(_), a } if !self.body.ty(a).is_mask() => {
                 return self.held(a).clone();
             }
             vir::Inst::Load { slot } => self.load(slot, ty),
@@ -188,7 +197,7 @@ impl Selector<'_> {
 
     /// One part of a value, in a register.
     pub(super) fn reg(&mut self, value: Value, part: usize) -> Reg {
-        let ty = self.program.ty(value);
+        let ty = self.body.ty(value);
         match *self.held(value) {
             Held::Parts(ref parts) => parts[part],
             Held::Constant(bits) if ty.is_mask() => self.constant_mask(bits != 0),
@@ -217,7 +226,7 @@ impl Selector<'_> {
     pub(super) fn source(&mut self, value: Value, part: usize) -> Source {
         match *self.held(value) {
             Held::Parts(ref parts) => Source::Reg(parts[part]),
-            Held::Constant(bits) => self.pooled(self.program.ty(value), bits),
+            Held::Constant(bits) => self.pooled(self.body.ty(value), bits),
         }
     }
 
@@ -233,7 +242,7 @@ impl Selector<'_> {
     }
 
     fn load(&mut self, slot: u32, ty: Type) -> Parts {
-        match self.program.inputs[slot as usize] {
+        match self.routine.inputs[slot as usize] {
             Storage::Bool => return self.load_bools(slot),
             Storage::U8 => return self.load_bytes(slot),
             storage @ (Storage::F16 | Storage::BF16) => return self.load_halves(slot, storage),
@@ -246,25 +255,25 @@ impl Selector<'_> {
         })
     }
 
-    fn store(&mut self, index: u32, output: &vir::Output) {
-        match output.storage {
-            Storage::Bool => return self.store_bools(index, output.value),
-            Storage::U8 => return self.store_bytes(index, output.value),
-            storage @ (Storage::F16 | Storage::BF16) => {
-                return self.store_halves(index, output.value, storage);
-            }
+    fn store(&mut self, store: &Store) {
+        let Store { value, output } = *store;
+        let storage = self.routine.outputs[output as usize];
+        match storage {
+            Storage::Bool => return self.store_bools(output, value),
+            Storage::U8 => return self.store_bytes(output, value),
+            Storage::F16 | Storage::BF16 => return self.store_halves(output, value, storage),
             Storage::F32 | Storage::F64 | Storage::I32 | Storage::I64 => {}
         }
-        let (ty, step) = (output.storage.lane(), self.isa.bytes() as i32);
+        let (ty, step) = (storage.lane(), self.isa.bytes() as i32);
         for part in 0..self.count(ty) {
-            let from = Source::Reg(self.reg(output.value, part));
-            let form = Form::Store { output: index, at: part as i32 * step };
+            let from = Source::Reg(self.reg(value, part));
+            let form = Form::Store { output, at: part as i32 * step };
             self.push(Inst::new(Op::Store.code(self.isa, ty.bits()), None, &[from]).form(form));
         }
     }
 
     fn unary(&mut self, op: UnaryOp, ty: Type, a: Value) -> Parts {
-        let from = self.program.ty(a);
+        let from = self.body.ty(a);
         let sign = 1 << (from.bits() - 1);
         match op {
             UnaryOp::Neg => self.with_constant(Op::FloatXor, from, a, sign),
@@ -318,7 +327,7 @@ impl Selector<'_> {
         mut make: impl FnMut(&mut Self, Reg) -> Reg,
     ) -> Parts {
         let mut parts = Parts::new();
-        for part in 0..self.count(self.program.ty(a)) {
+        for part in 0..self.count(self.body.ty(a)) {
             let lower = self.reg(a, part);
             let upper = self.upper_half(lower);
             parts.push(make(self, lower));
@@ -402,7 +411,7 @@ impl Selector<'_> {
     }
 
     fn fma(&mut self, ty: Type, operands: [Value; 3]) -> Parts {
-        let [a, b, c] = operands.map(|value| match negated(self.program, value) {
+        let [a, b, c] = operands.map(|value| match negated(self.body, value) {
             Some(positive) => (positive, true),
             None => (value, false),
         });
@@ -454,7 +463,7 @@ impl Selector<'_> {
 
     /// The entries of a table, the index clamped to it.
     fn table(&mut self, table: usize, index: Value) -> Parts {
-        let entries = &self.program.tables[table];
+        let entries = &self.routine.tables[table];
         let (ty, last) = (entries.ty.int(), entries.entries.len() as u64 - 1);
         let at = self.tables[table];
         self.each(ty, |s, part| {

@@ -15,19 +15,18 @@ use super::isa::{Class, Isa};
 use super::machine::{Form, Function, Inst, Reg, Source};
 use super::opcode::Op;
 use super::select::Constants;
-use crate::vir::{Program, Type, Value};
+use crate::vir::{Routine, Type, Value};
 use iced_x86::Code;
 
-/// Whether there is a mask for every load and store of `program`.
-pub(super) fn can_mask(program: &Program, isa: Isa) -> bool {
-    let outputs = program.outputs.iter().map(|output| output.storage);
-    let mut all = program.inputs.iter().copied().chain(outputs);
+/// Whether there is a mask for every load and store of `routine`.
+pub(super) fn can_mask(routine: &Routine, isa: Isa) -> bool {
+    let mut all = routine.inputs.iter().chain(&routine.outputs);
     isa == Isa::Avx512 || all.all(|storage| storage.fills_lane())
 }
 
 /// `single`, whose turn is a vector, for turns of as many lanes as [`Source::Left`] says.
 pub(super) fn masked(
-    program: &Program,
+    routine: &Routine,
     mut single: Function,
     constants: &mut Constants,
 ) -> Function {
@@ -41,10 +40,8 @@ pub(super) fn masked(
     for mut inst in body {
         // Bytes into a vector, and bytes of an element.
         let accessed = match (inst.form, inst.sources[0]) {
-            (Form::Store { output, at }, _) => {
-                Some((at, program.outputs[output as usize].storage.size()))
-            }
-            (_, Source::Input { slot, at }) => Some((at, program.inputs[slot as usize].size())),
+            (Form::Store { output, at }, _) => Some((at, routine.outputs[output as usize].size())),
+            (_, Source::Input { slot, at }) => Some((at, routine.inputs[slot as usize].size())),
             _ => None,
         };
         if let Some((at, size)) = accessed {
@@ -60,7 +57,7 @@ pub(super) fn masked(
             put_under(mask, &mut inst, isa, 8 * size as u32);
         }
         if inst.form == Form::ColdStart {
-            let bits = program.ty(Value(inst.origin)).bits() as usize;
+            let bits = routine.body().ty(Value(inst.origin)).bits() as usize;
             let halved = bits / 8 * single.lanes > isa.bytes();
             test_under(&masks, halved, &mut inst, &mut single);
         }
@@ -162,10 +159,10 @@ fn test_under(masks: &Masks, halved: bool, test: &mut Inst, function: &mut Funct
 mod tests {
     use super::super::isa::Isa;
     use super::super::listing::listing;
-    use crate::vir::{Builder, Program, Storage};
+    use crate::vir::{Builder, Routine, Storage};
 
-    fn assembly(program: &Program) -> String {
-        listing(program, Isa::Avx2).unwrap()
+    fn assembly(routine: &Routine) -> String {
+        listing(routine, Isa::Avx2).unwrap()
     }
 
     /// 64-bit lanes, of which there are two registers, among 32-bit ones.

@@ -30,14 +30,14 @@ impl Step {
 
 /// The instructions of a function that can be reached from its first byte.
 #[derive(Clone, Debug)]
-pub struct Routine {
+pub struct Decoded {
     steps: Vec<Step>,
     stack: usize,
 }
 
-impl Routine {
+impl Decoded {
     /// Decodes a function.
-    pub fn decode(code: &[u8]) -> Result<Routine, Fault> {
+    pub fn decode(code: &[u8]) -> Result<Decoded, Fault> {
         let outside = |at: u64| Fault {
             at,
             instruction: String::new(),
@@ -86,7 +86,7 @@ impl Routine {
         };
         // Besides the frame there are pushed registers.
         let stack = steps.iter().map(frame).sum::<usize>() + 1024;
-        Ok(Routine { steps, stack })
+        Ok(Decoded { steps, stack })
     }
 
     /// Its instructions, as they were found.
