@@ -1,12 +1,11 @@
 //! What becomes of a kernel, stage by stage, as text.
 
+use crate::cost::{cost_model, tier};
 use crate::fuse::{Pass, PassContext, Proof};
 use crate::lower::lower;
 use crate::mode::Mode;
-use crate::pipeline::{CompileError, PASSES, UNFUSED, cost_model, fuse, run, tier, unfuse};
-#[doc(hidden)]
-pub use crate::traffic::bytes_per_element;
-use crate::traffic::{ops, passes};
+use crate::pipeline::{CompileError, PASSES, UNFUSED, fuse, run_passes, unfuse};
+use crate::plan::Plan;
 use kiln_ir::{Graph, Node};
 use kiln_jit::cpu::Cpu;
 use kiln_jit::emit::{self, EmitterKind};
@@ -114,7 +113,8 @@ pub fn explain(graph: &Graph, mode: Mode, stage: Stage) -> Result<String, Compil
     Ok(match stage {
         Stage::Ir => graph.to_string(),
         Stage::After(pass) => {
-            run(passes_to(pass), graph, &mut PassContext::new(mode, cost_model(mode))).to_string()
+            run_passes(passes_to(pass), graph, &mut PassContext::new(mode, cost_model(mode)))
+                .to_string()
         }
         Stage::Fused => fuse(graph, mode).graph.to_string(),
         Stage::Vir => programs(graph, mode).map(|program| program.to_string()).collect(),
@@ -151,7 +151,7 @@ fn passes_to(PassName(name): PassName) -> &'static [Pass] {
 /// tree.
 pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
     let mut context = PassContext { prove: true, ..PassContext::new(mode, cost_model(mode)) };
-    run(PASSES, graph, &mut context);
+    run_passes(PASSES, graph, &mut context);
     context.proof
 }
 
@@ -184,18 +184,20 @@ pub fn tour(graph: &Graph, mode: Mode) -> Result<String, CompileError> {
         let primitives = program.body().insts.len();
         section(&format!("vector program ({primitives} values)"), &program.to_string());
     }
+    let [before, after] = [&unfused, fused].map(Plan::outline);
+    let [each, each_after] = [&before, &after].map(Plan::per_element);
     let counts = format!(
         "             unfused    fused\n\
          passes      {:>8} {:>8}\n\
          ops         {:>8} {:>8}\n\
          bytes/elem  {:>8} {:>8}\n\
          cost/elem   {:>8.1} {:>8.1}  (in adds, estimated)",
-        passes(&unfused),
-        passes(fused),
-        ops(&unfused),
-        ops(fused),
-        bytes_per_element(&unfused),
-        bytes_per_element(fused),
+        before.steps.len(),
+        after.steps.len(),
+        each.ops,
+        each_after.ops,
+        each.bytes(),
+        each_after.bytes(),
         fusion.algebra.cost_before as f64 / 10.0,
         fusion.algebra.cost_after as f64 / 10.0,
     );

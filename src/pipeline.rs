@@ -4,16 +4,19 @@
 //! Graph ── verify ── PASSES ── lower ── verify ── emit ── plan ── Kernel
 //! ```
 
-use crate::fuse::{self, AlgebraReport, CostModel, Pass, PassContext};
-use crate::lower::{self, Tier, lower, op_program_in};
+use crate::cost::tier;
+use crate::fuse::{self, AlgebraReport, Pass, PassContext};
+use crate::lower::lower;
 use crate::mode::Mode;
 use crate::options::CompileOptions;
-use crate::run::{Kernel, Plan};
-use crate::traffic::passes;
-use kiln_ir::{DType, Expr, Graph, GraphError, Op, TextError};
+use crate::plan::{Failure, Plan, Plans, SizeClass, Specialize};
+use crate::run::{self, Kernel};
+use kiln_ir::{Expr, Graph, GraphError, TextError};
 use kiln_jit::cpu::Cpu;
-use kiln_jit::emit::{self, EmitError, cost};
-use std::sync::LazyLock;
+use kiln_jit::emit::{self, Code, EmitError};
+
+#[doc(hidden)]
+pub use crate::cost::cost_model;
 
 /// Fusion, pass by pass. To add one, write it in a file of its own and give it a row here.
 pub const PASSES: &[Pass] = &[
@@ -83,49 +86,43 @@ pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, Co
     if !options.fuse {
         let split = unfuse(graph).with_notes_of(graph);
         let plan = plan(&split, options)?;
-        return Ok(Kernel::new(split, plan, options.threads));
+        return Ok(Kernel::new(split, Plans::new(plan), options.threads));
     }
     let Fusion { graph: fused, unmerged, .. } = fuse(graph, options.mode);
-    let fused = fused.with_notes_of(graph);
-    let kernel = Kernel::new(fused.clone(), plan(&fused, options)?, options.threads);
-    let Some(unmerged) = unmerged else { return Ok(kernel) };
-    Ok(kernel.with_variants(Box::new(move |small| {
-        let merged = fuse::merge_for_sizes(&unmerged, small, cost_model(options.mode));
-        // The usual plan does as well where the merge is the same, or no other code can be made.
-        if passes(&merged) == passes(&fused) { None } else { plan(&merged, options).ok() }
-    })))
+    let usual = plan(&fused, options)?;
+    let plans = match unmerged {
+        None => Plans::new(usual),
+        Some(unmerged) => {
+            let passes = usual.steps.len();
+            Plans::with_special(usual, Box::new(BySize { unmerged, passes, options }))
+        }
+    };
+    Ok(Kernel::new(fused.with_notes_of(graph), plans, options.threads))
 }
 
 /// Lowers and emits every fused body of a graph, and plans its steps.
-fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan, EmitError> {
-    Plan::new(graph, options.fuse, |body| {
-        let program = lower(body, tier(options.mode));
-        emit::compile(&program, options.emitter, Cpu::host())
+fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan<Code>, EmitError> {
+    run::plan(graph, options.fuse, |body| {
+        emit::compile(&lower(body, tier(options.mode)), options.emitter, Cpu::host())
     })
 }
 
-/// Only Fast mode may trade accuracy of an op for its speed.
-pub(crate) fn tier(mode: Mode) -> Tier {
-    if mode == Mode::Fast { Tier::Fast } else { Tier::Default }
+/// Merges ops anew for calls in which some inputs are small.
+struct BySize {
+    unmerged: Graph,
+    /// Those of the usual plan.
+    passes: usize,
+    options: CompileOptions,
 }
 
-/// What fusion must know of the code that `lower` makes: its cost and its bits.
-pub fn cost_model(mode: Mode) -> &'static CostModel {
-    static DEFAULT: LazyLock<CostModel> = LazyLock::new(|| {
-        CostModel::new(|op, dtype| op_cost(Tier::Default, op, dtype), lower::compute)
-    });
-    static FAST: LazyLock<CostModel> = LazyLock::new(|| {
-        CostModel::new(|op, dtype| op_cost(Tier::Fast, op, dtype), lower::compute)
-    });
-    match tier(mode) {
-        Tier::Default => &DEFAULT,
-        Tier::Fast => &FAST,
+impl Specialize<Code> for BySize {
+    fn plan(&self, class: &SizeClass) -> Result<Option<Plan<Code>>, Failure> {
+        let model = cost_model(self.options.mode);
+        let merged = fuse::merge_for_sizes(&self.unmerged, class.small(), model);
+        // With as many passes, the merge is the same.
+        let is_usual = Plan::outline(&merged).steps.len() == self.passes;
+        if is_usual { Ok(None) } else { Ok(Some(plan(&merged, self.options)?)) }
     }
-}
-
-/// What an op costs, from its own expansion.
-fn op_cost(tier: Tier, op: Op, dtype: DType) -> u64 {
-    cost::weight(&op_program_in(tier, op, dtype))
 }
 
 /// A fused graph, and how it came about.
@@ -142,18 +139,18 @@ pub struct Fusion {
 /// Runs [`PASSES`], within `mode` and with the costs of the code that this build makes.
 pub fn fuse(graph: &Graph, mode: Mode) -> Fusion {
     let mut context = PassContext::new(mode, cost_model(mode));
-    let graph = run(PASSES, graph, &mut context);
+    let graph = run_passes(PASSES, graph, &mut context);
     let algebra = context.algebra.expect("the algebra is a pass");
     Fusion { graph, unmerged: context.unmerged, algebra }
 }
 
 /// Runs [`UNFUSED`].
 pub fn unfuse(graph: &Graph) -> Graph {
-    run(UNFUSED, graph, &mut PassContext::new(Mode::Strict, cost_model(Mode::Strict)))
+    run_passes(UNFUSED, graph, &mut PassContext::new(Mode::Strict, cost_model(Mode::Strict)))
 }
 
 /// Runs passes on a graph that a user made.
-pub(crate) fn run(passes: &[Pass], graph: &Graph, context: &mut PassContext<'_>) -> Graph {
+pub(crate) fn run_passes(passes: &[Pass], graph: &Graph, context: &mut PassContext<'_>) -> Graph {
     let _env = kiln_fenv::hold_default();
     if cfg!(debug_assertions)
         && let Err(fault) = kiln_ir::verify(graph)
@@ -161,50 +158,4 @@ pub(crate) fn run(passes: &[Pass], graph: &Graph, context: &mut PassContext<'_>)
         panic!("build made an invalid graph: {fault}\n{graph}");
     }
     fuse::run(passes, graph, context)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::compile_with;
-    use crate::options::CompileOptions;
-    use crate::run::View;
-    use ndarray::Array1;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::mpsc;
-    use std::sync::{Arc, Mutex};
-    use std::thread;
-
-    /// A plan for small operands is made once, and calls that do not need it do not wait for it.
-    #[test]
-    fn plans_are_made_apart() {
-        let graph = kiln_ir::parse("x*w+b").unwrap();
-        let kernel = compile_with(&graph, CompileOptions::new()).unwrap();
-        let made = Arc::new(AtomicUsize::new(0));
-        let (begun, has_begun) = mpsc::channel();
-        let (release, released) = mpsc::channel::<()>();
-        let (counted, released) = (made.clone(), Mutex::new(released));
-        let kernel = kernel.with_variants(Box::new(move |small| {
-            if small == [false, true, true] {
-                counted.fetch_add(1, Ordering::SeqCst);
-                begun.send(()).unwrap();
-                released.lock().unwrap().recv().unwrap();
-            }
-            None
-        }));
-        let (x, one) = (Array1::from_elem(64, 2f32), Array1::from_elem(1, 3f32));
-        let run = |w: &Array1<f32>, b: &Array1<f32>| {
-            let outputs = kernel.run(&[View::from(&x), View::from(w), View::from(b)]).unwrap();
-            outputs.into_iter().next().unwrap().into_f32().unwrap()[[5]]
-        };
-        thread::scope(|scope| {
-            let calls = [0; 3].map(|_| scope.spawn(|| run(&one, &one)));
-            has_begun.recv().unwrap();
-            // Meanwhile, other sizes.
-            assert_eq!(run(&x, &one), 7.0);
-            assert_eq!(run(&x, &x), 6.0);
-            release.send(()).unwrap();
-            assert!(calls.into_iter().all(|call| call.join().unwrap() == 9.0));
-        });
-        assert_eq!(made.load(Ordering::SeqCst), 1);
-    }
 }

@@ -30,7 +30,6 @@ pub(crate) fn derived(suite: Suite) {
             let fused = compile(&graph, CompileOptions::new().threads(1));
             let shared = compile(&graph, CompileOptions::new().threads(2));
             let unfused = compile(&graph, CompileOptions::unfused().threads(1));
-            let width = kiln::explain::bytes_per_element(fused.graph());
             for size in suite.sizes(&[4 << 10, 256 << 10, 4 << 20, 64 << 20]) {
                 let inputs: Vec<Tensor> = (1..)
                     .zip(graph.inputs())
@@ -40,7 +39,8 @@ pub(crate) fn derived(suite: Suite) {
                 for kernel in [&fused, &shared, &unfused] {
                     race.add(call(kernel, &inputs));
                 }
-                race.add(copy(width * size));
+                let views: Vec<View<'_>> = inputs.iter().map(Tensor::view).collect();
+                race.add(copy(fused.plan_for(&views).expect("a plan").traffic().bytes()));
                 let times = race.run(suite.budget(1));
                 let ns = |candidate| Cell::Time(times.median(candidate) / size as f64);
                 table.row(&[

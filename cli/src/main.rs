@@ -9,6 +9,7 @@ mod npy;
 mod options;
 mod output;
 mod run;
+mod shapes;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;

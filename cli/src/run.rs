@@ -7,7 +7,7 @@ use crate::options::Execution;
 use crate::output::{Output, write_all};
 use clap::Args;
 use kiln::ir::{FreeInput, Input};
-use kiln::{Graph, Kernel, Tensor, View, compile_with};
+use kiln::{CallPlan, CallStep, Graph, Tensor, View, compile_with};
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -74,16 +74,17 @@ impl Run {
 
         let arrays: Vec<Tensor> =
             inputs.into_iter().map(|(_, file)| file.read()).collect::<Result<_, _>>()?;
-        let (kernel, results, time) = self.execution.in_pool(|| {
+        let (plan, results, time) = self.execution.in_pool(|| {
             let kernel = compile_with(&graph, self.execution.options(!self.unfused))?;
             let views: Vec<View<'_>> = arrays.iter().map(Tensor::view).collect();
             let start = Instant::now();
             let results = kernel.run(&views)?;
-            Ok((kernel, results, start.elapsed()))
+            let time = start.elapsed();
+            Ok((kernel.plan_for(&views)?, results, time))
         })?;
         let outputs: Vec<(Output<'_>, Tensor)> = outputs.into_iter().zip(results).collect();
         write_all(&outputs)?;
-        let summary = summary(&outputs, &kernel, time);
+        let summary = summary(&outputs, &plan, time);
         if outputs.iter().any(|(output, _)| output.is_stdout()) {
             // It has the elements of an array. That the summary is not seen is no failure.
             if !outputs.iter().any(|(output, _)| output.is_stderr()) {
@@ -188,14 +189,14 @@ fn check_types(inputs: &[(&Input, NpyFile)]) -> Result<(), Failure> {
 }
 
 /// The line that tells what was done.
-fn summary(outputs: &[(Output<'_>, Tensor)], kernel: &Kernel, time: Duration) -> String {
+fn summary(outputs: &[(Output<'_>, Tensor)], plan: &CallPlan, time: Duration) -> String {
     let output = |(output, tensor): &(Output<'_>, Tensor)| {
         format!("{}: {}{:?}", output.path().display(), tensor.dtype(), tensor.shape())
     };
     let outputs: Vec<String> = outputs.iter().map(output).collect();
-    let count = kernel.pass_count();
+    let count = plan.steps().len();
     let s = if count == 1 { "" } else { "s" };
-    let emitter = match kernel.emitter() {
+    let emitter = match plan.steps().iter().find_map(CallStep::emitter) {
         Some((emitter, bits)) => format!("{emitter} {bits}-bit"),
         None => "matmul".into(),
     };

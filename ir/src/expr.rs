@@ -71,6 +71,27 @@ impl Kind {
             Kind::Power(of, _) | Kind::Item(of, _) => vec![of],
         }
     }
+
+    /// The same of other operands.
+    fn map(&self, mut operand: impl FnMut(&Expr) -> Expr) -> Kind {
+        match self {
+            Kind::Input(declaration) => Kind::Input(declaration.clone()),
+            Kind::Number(value) => Kind::Number(*value),
+            Kind::Typed(dtype, value) => Kind::Typed(*dtype, *value),
+            Kind::Op(op, operands) => Kind::Op(*op, operands.iter().map(operand).collect()),
+            Kind::Logical(op, operands) => {
+                Kind::Logical(*op, operands.iter().map(operand).collect())
+            }
+            Kind::Power(of, exponent) => Kind::Power(operand(of), *exponent),
+            Kind::Matmul(a, b) => Kind::Matmul(operand(a), operand(b)),
+            Kind::Fused(fused) => {
+                let (parameters, body) = (fused.parameters.clone(), fused.body.clone());
+                let args = fused.args.iter().map(operand).collect();
+                Kind::Fused(Box::new(Fused { parameters, args, body }))
+            }
+            Kind::Item(of, index) => Kind::Item(operand(of), *index),
+        }
+    }
 }
 
 /// This node alone: what is below it may be deep, and shared so often that it has no end as a tree.
@@ -157,26 +178,7 @@ impl Expr {
         if let Some(known) = moved.get(&self.address()) {
             return known.clone();
         }
-        let mut each = |operands: &[Expr]| -> Box<[Expr]> {
-            operands.iter().map(|e| e.relocated_into(origin, moved)).collect()
-        };
-        let kind = match self.kind() {
-            Kind::Input(declaration) => Kind::Input(declaration.clone()),
-            Kind::Number(value) => Kind::Number(*value),
-            Kind::Typed(dtype, value) => Kind::Typed(*dtype, *value),
-            Kind::Op(op, operands) => Kind::Op(*op, each(operands)),
-            Kind::Logical(op, operands) => Kind::Logical(*op, each(operands)),
-            Kind::Power(of, exponent) => Kind::Power(of.relocated_into(origin, moved), *exponent),
-            Kind::Matmul(a, b) => {
-                Kind::Matmul(a.relocated_into(origin, moved), b.relocated_into(origin, moved))
-            }
-            Kind::Fused(fused) => {
-                let (parameters, body) = (fused.parameters.clone(), fused.body.clone());
-                let args = each(&fused.args).into_vec();
-                Kind::Fused(Box::new(Fused { parameters, args, body }))
-            }
-            Kind::Item(of, index) => Kind::Item(of.relocated_into(origin, moved), *index),
-        };
+        let kind = self.kind().map(|operand| operand.relocated_into(origin, moved));
         let expr = Expr::new(kind, origin);
         moved.insert(self.address(), expr.clone());
         expr

@@ -180,6 +180,16 @@ impl Graph {
         Graph { unbounded: true, ..Graph::new(name) }
     }
 
+    /// An [unbounded](Graph::unbounded) graph of this name with these inputs, valid in another graph
+    /// already: what a pass begins with.
+    pub fn with_inputs(name: impl Into<String>, inputs: &[Input]) -> Graph {
+        let mut graph = Graph::unbounded(name);
+        for input in inputs {
+            graph.input(input.clone()).expect("inputs were valid before");
+        }
+        graph
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -289,7 +299,7 @@ impl Graph {
                     second: input.to_string(),
                 });
             }
-            return Ok(self.known[&(Node::Input(index as u32), input.dtype)]);
+            return Ok(self.input_node(index));
         }
         if self.inputs.len() >= MAX_INPUTS && !self.unbounded {
             return Err(Fault::TooManyInputs { limit: MAX_INPUTS });
@@ -299,6 +309,15 @@ impl Graph {
         let dtype = input.dtype;
         self.inputs.push(input);
         self.push(Node::Input(index), dtype, shape)
+    }
+
+    /// The node of an input.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such input.
+    pub fn input_node(&self, index: usize) -> NodeId {
+        self.known[&(Node::Input(index as u32), self.inputs[index].dtype)]
     }
 
     /// A constant, an `f64` or an `i64`, rounded to `dtype`.
@@ -428,10 +447,8 @@ impl Graph {
     ///
     /// If the graph is not valid (see [`verify`](crate::verify)).
     pub fn normalized(&self) -> Graph {
-        let mut graph = Graph { unbounded: self.unbounded, ..Graph::new(&self.name) };
-        for input in &self.inputs {
-            graph.input(input.clone()).expect("names of inputs are distinct");
-        }
+        let mut graph =
+            Graph { unbounded: self.unbounded, ..Graph::with_inputs(&self.name, &self.inputs) };
         let mut new_ids: HashMap<NodeId, NodeId> = HashMap::new();
         let mut stack: Vec<_> = self.outputs.iter().rev().map(|&id| (id, false)).collect();
         while let Some((id, operands_done)) = stack.pop() {
@@ -441,7 +458,7 @@ impl Graph {
             let operands = self.node(id).operands();
             if operands_done || operands.is_empty() {
                 let operands: Vec<NodeId> = operands.iter().map(|old| new_ids[old]).collect();
-                let copied = graph.copy(self.node(id), self.dtype(id), &operands);
+                let copied = graph.copy_node(self, id, &operands);
                 new_ids.insert(id, copied.expect("the graph is valid"));
             } else {
                 stack.push((id, true));
@@ -452,11 +469,29 @@ impl Graph {
         graph.with_notes_of(self)
     }
 
-    /// A node of another graph with the same inputs, reading `operands` of this one.
-    fn copy(&mut self, node: &Node, dtype: DType, operands: &[NodeId]) -> Result<NodeId, Fault> {
-        match node {
-            Node::Input(index) => self.input(self.inputs[*index as usize].clone()),
-            Node::Const(bits) => self.constant(dtype, Scalar::from_bits(dtype, *bits)),
+    /// Adds node `id` of another graph, reading `operands` of this one. The other copiers of nodes are
+    /// made of it, so that a kind of node is copied in one place.
+    ///
+    /// An input becomes the one of that name, whatever its axes; where there is none, it is declared.
+    /// A fused body comes in canonical order. Fails where the operands do not fit.
+    pub fn copy_node(
+        &mut self,
+        from: &Graph,
+        id: NodeId,
+        operands: &[NodeId],
+    ) -> Result<NodeId, Fault> {
+        match from.node(id) {
+            Node::Input(index) => {
+                let input = &from.inputs[*index as usize];
+                match self.inputs.iter().position(|known| known.name == input.name) {
+                    Some(known) => Ok(self.input_node(known)),
+                    None => self.input(input.clone()),
+                }
+            }
+            Node::Const(bits) => {
+                let dtype = from.dtype(id);
+                self.constant(dtype, Scalar::from_bits(dtype, *bits))
+            }
             Node::Op(op, _) => self.op(*op, operands),
             Node::Matmul(..) => self.matmul(operands[0], operands[1]),
             Node::Fused { body, .. } => {
@@ -466,6 +501,25 @@ impl Graph {
             }
             Node::Item { index, .. } => self.item(operands[0], *index as usize),
         }
+    }
+
+    /// Copies what a graph computes of its inputs, `inputs` of this one standing for them, and gives
+    /// its outputs.
+    pub fn copy_graph(&mut self, from: &Graph, inputs: &[NodeId]) -> Result<Vec<NodeId>, Fault> {
+        let mut copies: Vec<NodeId> = Vec::with_capacity(from.nodes.len());
+        for (id, node) in from.iter() {
+            let copied = match node {
+                Node::Input(index) => inputs[*index as usize],
+                _ => {
+                    let operands = node.operands();
+                    let operands: Vec<NodeId> =
+                        operands.iter().map(|operand| copies[operand.index()]).collect();
+                    self.copy_node(from, id, &operands)?
+                }
+            };
+            copies.push(copied);
+        }
+        Ok(from.outputs.iter().map(|output| copies[output.index()]).collect())
     }
 
     fn push(&mut self, node: Node, dtype: DType, shape: Shape) -> Result<NodeId, Fault> {

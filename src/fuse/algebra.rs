@@ -13,7 +13,7 @@ use super::ruleset::RuleSet;
 use super::term::{Head, Term};
 use crate::mode::Mode;
 use egg::{EGraph, Id, Language};
-use kiln_ir::{DType, Graph, Node, NodeId, Op, Scalar};
+use kiln_ir::{DType, Graph, Node, NodeId, Op};
 use std::collections::{HashMap, HashSet};
 
 /// More than any program costs: a form that is to be avoided is chosen only if there is no other.
@@ -226,10 +226,7 @@ fn chosen_terms(run: &Saturated, indexed: &Indexed, choice: &Choice) -> (Vec<Ter
 /// The chosen program as a graph: the same inputs, operands of commutative ops in a fixed order.
 fn rebuild(graph: &Graph, indexed: &Indexed, choice: &Choice) -> Graph {
     let order = indexed.problem.order(choice).expect("extraction yields an acyclic choice");
-    let mut result = Graph::unbounded(graph.name());
-    for input in graph.inputs() {
-        result.input(input.clone()).expect("inputs were valid before");
-    }
+    let mut result = Graph::with_inputs(graph.name(), graph.inputs());
     let mut nodes: HashMap<usize, NodeId> = HashMap::new();
     let mut ranks: HashMap<NodeId, Rank> = HashMap::new();
     for class in order {
@@ -242,12 +239,7 @@ fn rebuild(graph: &Graph, indexed: &Indexed, choice: &Choice) -> Graph {
         if let (Head::Op(op), 2..) = (term.head(), term.unordered()) {
             order_operands(op, &mut children[..2], &ranks);
         }
-        let id = match term.head() {
-            Head::Input(index) => result.input(graph.inputs()[index as usize].clone()),
-            Head::Const(dtype, bits) => result.constant(dtype, Scalar::from_bits(dtype, bits)),
-            Head::Op(op) => result.op(op, &children),
-            Head::Matmul => result.matmul(children[0], children[1]),
-        };
+        let id = term.add_to(&mut result, &children);
         let id = id.unwrap_or_else(|fault| panic!("extraction broke {term}: {fault}"));
         let hash = children.iter().fold(label(term), |h, child| mix(h ^ ranks[child].hash));
         let kind = match term.head() {

@@ -1,9 +1,9 @@
 //! The proof of phase A: named rules from what the user wrote to what runs.
 
 use super::facts::FactAnalysis;
-use super::term::{Head, Term};
+use super::term::Term;
 use egg::{EGraph, FlatTerm, Id, Language};
-use kiln_ir::{Graph, NodeId, Scalar};
+use kiln_ir::{Graph, NodeId};
 use std::fmt;
 
 /// The largest program, written out as a tree, that is proved: proofs are about trees, and what is
@@ -113,25 +113,16 @@ fn rewritten<'a>(
 }
 
 fn to_graph(graph: &Graph, term: &FlatTerm<Term>) -> Graph {
-    let mut result = Graph::unbounded("step");
-    for input in graph.inputs() {
-        result.input(input.clone()).expect("inputs were valid before");
-    }
-    let root = copy_term(graph, term, &mut result);
+    let mut result = Graph::with_inputs("step", graph.inputs());
+    let root = add_term(term, &mut result);
     result.output(root);
     result
 }
 
-fn copy_term(graph: &Graph, term: &FlatTerm<Term>, result: &mut Graph) -> NodeId {
-    let children: Vec<NodeId> =
-        term.children.iter().map(|child| copy_term(graph, child, result)).collect();
-    let copied = match term.node.head() {
-        Head::Input(index) => result.input(graph.inputs()[index as usize].clone()),
-        Head::Const(dtype, bits) => result.constant(dtype, Scalar::from_bits(dtype, bits)),
-        Head::Op(op) => result.op(op, &children),
-        Head::Matmul => result.matmul(children[0], children[1]),
-    };
-    copied.unwrap_or_else(|fault| panic!("a proof step is not well typed: {fault}"))
+fn add_term(term: &FlatTerm<Term>, result: &mut Graph) -> NodeId {
+    let children: Vec<NodeId> = term.children.iter().map(|child| add_term(child, result)).collect();
+    let added = term.node.add_to(result, &children);
+    added.unwrap_or_else(|fault| panic!("a proof step is not well typed: {fault}"))
 }
 
 /// The number of nodes of the program as a tree.

@@ -4,7 +4,7 @@
 //! index and constants by bits, so that nothing depends on names or on hash order.
 
 use egg::{Id, Language};
-use kiln_ir::{DType, Flags, Op, Scalar};
+use kiln_ir::{DType, Fault, Flags, Graph, NodeId, Op, Scalar};
 use std::fmt;
 
 /// What a [`Term`] is, apart from its children.
@@ -37,6 +37,16 @@ impl Term {
 
     pub(crate) fn constant(dtype: DType, value: f64) -> Term {
         Term::new(Head::Const(dtype, dtype.round(value).to_bits()), &[])
+    }
+
+    /// Adds it to a graph over the same inputs.
+    pub(crate) fn add_to(&self, graph: &mut Graph, children: &[NodeId]) -> Result<NodeId, Fault> {
+        match self.head {
+            Head::Input(index) => Ok(graph.input_node(index as usize)),
+            Head::Const(dtype, bits) => graph.constant(dtype, Scalar::from_bits(dtype, bits)),
+            Head::Op(op) => graph.op(op, children),
+            Head::Matmul => graph.matmul(children[0], children[1]),
+        }
     }
 
     pub(crate) fn head(&self) -> Head {

@@ -1,61 +1,62 @@
-//! Memory of intermediates: buffers that steps reuse, within a call and from call to call.
+//! Memory of intermediates: one block, kept from call to call.
 
+use super::buffers::ask_for_huge_pages;
+use super::error::RunError;
 use super::view::Layout;
-use crate::error::RunError;
-use kiln_ir::DType;
+use crate::plan::{ALIGNMENT, Dims, Plan};
 use smallvec::SmallVec;
 
-/// Free buffers.
+/// A block of memory. It grows to what a call needs, and is not shared between calls at once.
 #[derive(Debug, Default)]
 pub(super) struct Arena {
-    free: Vec<Vec<u64>>,
+    /// Initialised, whatever lay there before; read and written through layouts only.
+    block: Vec<Line>,
 }
 
-/// Memory for one intermediate array, row-major.
-#[derive(Debug)]
-pub(super) struct Buffer {
-    /// Owns the memory; read and written through `layout` only. Initialised; a bool in it is 0, or
-    /// what the step that filled it wrote, 0 or 1.
-    words: Vec<u64>,
-    pub(super) layout: Layout,
-}
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Line(#[expect(dead_code, reason = "it is memory")] [u8; ALIGNMENT]);
 
 impl Arena {
-    /// A buffer for an array: the smallest free one that is large enough, or a new one.
-    pub(super) fn take(&mut self, dtype: DType, shape: &[usize]) -> Result<Buffer, RunError> {
-        let mut strides = SmallVec::from_elem(0, shape.len());
-        let mut bytes = dtype.size();
-        for (stride, &size) in strides.iter_mut().zip(shape).rev() {
-            *stride = bytes as isize;
-            bytes = bytes
-                .checked_mul(size.max(1))
-                .filter(|bytes| isize::try_from(*bytes).is_ok())
-                .ok_or_else(|| RunError::TooLarge { shape: shape.to_vec(), dtype })?;
+    /// An array in row-major order for each buffer of a plan whose steps have these shapes. They are
+    /// valid until the next call of this, or until the arena goes. Those that are live during one
+    /// step do not overlap.
+    pub(super) fn arrays<K>(
+        &mut self,
+        plan: &Plan<K>,
+        shapes: &[Dims],
+    ) -> Result<SmallVec<[Layout; 2]>, RunError> {
+        let memory = plan.memory(shapes).map_err(|buffer| {
+            let buffer = &plan.buffers[buffer];
+            RunError::TooLarge { shape: shapes[buffer.written].to_vec(), dtype: buffer.dtype }
+        })?;
+        self.grow(memory.peak())?;
+        let block = self.block.as_mut_ptr().cast::<u8>();
+        let mut arrays = SmallVec::new();
+        for (index, buffer) in plan.buffers.iter().enumerate() {
+            let base = block.wrapping_add(memory.offset(index));
+            arrays.push(Layout::row_major(base, buffer.dtype, &shapes[buffer.written]));
         }
-        let count = bytes.div_ceil(8);
-        let fitting = self.free.iter().enumerate().filter(|(_, words)| words.len() >= count);
-        let best = fitting.min_by_key(|(_, words)| words.len()).map(|(index, _)| index);
-        let mut words = match best {
-            Some(index) => self.free.swap_remove(index),
-            None => {
-                let mut words = Vec::new();
-                words.try_reserve_exact(count).map_err(|_| RunError::OutOfMemory {
-                    bytes,
-                    shape: shape.to_vec(),
-                    dtype,
-                })?;
-                words.resize(count, 0);
-                words
-            }
-        };
-        let layout =
-            Layout { base: words.as_mut_ptr().cast(), dtype, shape: shape.into(), strides };
-        Ok(Buffer { words, layout })
+        Ok(arrays)
     }
 
-    /// Takes buffers back.
-    pub(super) fn give_all(&mut self, buffers: &mut [Option<Buffer>]) {
-        let words = buffers.iter_mut().filter_map(Option::take).map(|buffer| buffer.words);
-        self.free.extend(words);
+    /// Makes room for this many bytes, a whole number of lines.
+    fn grow(&mut self, bytes: usize) -> Result<(), RunError> {
+        let lines = bytes / ALIGNMENT;
+        if lines <= self.block.len() {
+            return Ok(());
+        }
+        // What the old block holds is of no use.
+        self.block = Vec::new();
+        self.block.try_reserve_exact(lines).map_err(|_| RunError::OutOfMemoryWithin { bytes })?;
+        ask_for_huge_pages(&mut self.block);
+        self.block.resize(lines, Line([0; ALIGNMENT]));
+        Ok(())
+    }
+
+    /// Bytes of the block.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&self.block[..])
     }
 }

@@ -10,7 +10,7 @@
 
 use super::layout::OPERANDS;
 use super::pack::{self, Vector};
-use kiln_jit::emit::Code;
+use kiln_jit::emit::{Code, Cursor};
 use smallvec::SmallVec;
 
 /// The padded vectors, one per operand.
@@ -23,28 +23,26 @@ impl Pads {
     }
 }
 
-/// Where the operands of a call are. As for [`Code::call`], but that a splat's copies must be in its
-/// pad.
+/// Where the operands of a call are.
 pub(super) struct Call<'a> {
     pub(super) code: &'a Code,
     /// Of an element of each operand.
     pub(super) sizes: &'a [usize],
-    pub(super) sources: &'a [*const u8],
-    pub(super) steps: &'a [usize],
-    pub(super) targets: &'a [*mut u8],
+    /// As for [`Code::call`], but that a splat's copies must be in its pad.
+    pub(super) cursors: &'a mut [Cursor],
     pub(super) pads: Pads,
     /// Whether results go past the caches.
     pub(super) streams: bool,
 }
 
 impl Call<'_> {
-    /// Runs the kernel on `n` elements of each operand. Whole vectors are computed where they lie.
+    /// Runs the kernel on a row of `n` elements. Whole vectors are computed where they lie.
     ///
     /// # Safety
     ///
     /// As for [`Code::call`], but `n` may be anything.
-    pub(super) unsafe fn run(&self, n: usize) {
-        let head = if self.streams { head(self.code, self.targets).min(n) } else { 0 };
+    pub(super) unsafe fn run(self, n: usize) {
+        let head = if self.streams { self.head().min(n) } else { 0 };
         let tail = if self.code.takes_any_count() { 0 } else { (n - head) % self.code.lanes() };
         let whole = n - head - tail;
         // SAFETY: required of the caller.
@@ -53,13 +51,12 @@ impl Call<'_> {
                 self.padded(0, head);
             }
             if head > 0 && whole > 0 {
-                let sources = pointers(self.sources.len(), |op| self.source(op, head));
-                let targets = pointers(self.targets.len(), |output| self.target(output, head));
-                self.code.call_streaming(whole, &sources, self.steps, &targets);
+                let mut cursors = self.cursors(|op| self.element(op, head));
+                self.code.call_streaming(1, whole, &mut cursors);
             } else if whole > 0 && self.streams {
-                self.code.call_streaming(whole, self.sources, self.steps, self.targets);
+                self.code.call_streaming(1, whole, self.cursors);
             } else if whole > 0 {
-                self.code.call(whole, self.sources, self.steps, self.targets);
+                self.code.call(1, whole, self.cursors);
             }
             if tail > 0 {
                 self.padded(head + whole, tail);
@@ -69,9 +66,9 @@ impl Call<'_> {
 
     /// Runs on `count` elements from element `start` on, at most a vector.
     unsafe fn padded(&self, start: usize, count: usize) {
-        let (inputs, lanes, pads) = (self.sources.len(), self.code.lanes(), self.pads);
-        for op in (0..inputs).filter(|&op| self.steps[op] != 0) {
-            let (size, from) = (self.sizes[op], self.source(op, start));
+        let (inputs, lanes, pads) = (self.code.inputs().len(), self.code.lanes(), self.pads);
+        for op in (0..inputs).filter(|&op| self.cursors[op].step != 0) {
+            let (size, from) = (self.sizes[op], self.element(op, start));
             // SAFETY: `count` elements are left at `from`; the pad holds `lanes`. What is left of
             // it repeats an element, which takes no path that the others don't.
             unsafe {
@@ -79,50 +76,45 @@ impl Call<'_> {
                 pads.of(op).copy_from_nonoverlapping(from, count * size);
             }
         }
-        let sources = pointers(inputs, |op| pads.of(op).cast_const());
-        let results = pointers(self.targets.len(), |output| pads.of(inputs + output));
         // SAFETY: one vector of every operand.
-        unsafe { self.code.call(lanes, &sources, self.steps, &results) };
-        for (output, &result) in results.iter().enumerate() {
+        unsafe { self.code.call(1, lanes, &mut self.cursors(|op| pads.of(op))) };
+        for op in inputs..self.cursors.len() {
             // SAFETY: `count` elements of the output are there.
             unsafe {
-                let bytes = count * self.sizes[inputs + output];
-                self.target(output, start).copy_from_nonoverlapping(result, bytes);
+                let bytes = count * self.sizes[op];
+                self.element(op, start).copy_from_nonoverlapping(pads.of(op), bytes);
             }
         }
     }
 
-    /// Element `at` of an input; a splat has only one.
-    fn source(&self, op: usize, at: usize) -> *const u8 {
-        let step = if self.steps[op] == 0 { 0 } else { self.sizes[op] };
-        self.sources[op].wrapping_add(at * step)
+    /// Element `at` of an operand; a splat has only one.
+    fn element(&self, op: usize, at: usize) -> *mut u8 {
+        let is_splat = op < self.code.inputs().len() && self.cursors[op].step == 0;
+        let at = if is_splat { 0 } else { at * self.sizes[op] };
+        self.cursors[op].base.wrapping_add(at)
     }
 
-    /// Element `at` of an output.
-    fn target(&self, output: usize, at: usize) -> *mut u8 {
-        self.targets[output].wrapping_add(at * self.sizes[self.sources.len() + output])
+    /// The same elsewhere.
+    fn cursors(&self, base: impl Fn(usize) -> *mut u8) -> SmallVec<[Cursor; OPERANDS]> {
+        let mut cursors: SmallVec<[Cursor; OPERANDS]> = SmallVec::from_slice(self.cursors);
+        cursors.iter_mut().enumerate().for_each(|(op, cursor)| cursor.base = base(op));
+        cursors
     }
-}
 
-/// So many pointers. `collect` of a `SmallVec` checks for room at each.
-fn pointers<P: Copy>(count: usize, pointer: impl Fn(usize) -> P) -> SmallVec<[P; OPERANDS]> {
-    let mut all = SmallVec::from_elem(pointer(0), count);
-    (1..count).for_each(|at| all[at] = pointer(at));
-    all
-}
-
-/// Elements before the first that begins a vector in memory, in an output that streams: fewer than
-/// a vector has.
-fn head(code: &Code, targets: &[*mut u8]) -> usize {
-    let vector = code.bits() as usize / 8;
-    let mut streams =
-        targets.iter().zip(code.outputs()).filter(|(_, storage)| storage.fills_lane());
-    streams.next().map_or(0, |(target, storage)| {
-        let before = target.addr().next_multiple_of(vector) - target.addr();
-        // Where elements are not aligned to their size, none begins one, and nothing streams.
-        // Nor where a vector of memory is several of lanes.
-        let elements = before / storage.size();
-        let fits = before.is_multiple_of(storage.size()) && elements <= code.lanes();
-        if fits { elements } else { 0 }
-    })
+    /// Elements before the first that begins a vector in memory, in an output that streams: fewer
+    /// than a vector has.
+    fn head(&self) -> usize {
+        let vector = self.code.bits() as usize / 8;
+        let targets = self.cursors[self.code.inputs().len()..].iter().zip(self.code.outputs());
+        let mut streams = targets.filter(|(_, storage)| storage.fills_lane());
+        streams.next().map_or(0, |(target, storage)| {
+            let target = target.base.addr();
+            let before = target.next_multiple_of(vector) - target;
+            // Where elements are not aligned to their size, none begins one, and nothing streams.
+            // Nor where a vector of memory is several of lanes.
+            let elements = before / storage.size();
+            let fits = before.is_multiple_of(storage.size()) && elements <= self.code.lanes();
+            if fits { elements } else { 0 }
+        })
+    }
 }

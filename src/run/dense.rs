@@ -8,7 +8,7 @@ use super::call::{Call, Pads};
 use super::layout::{OPERANDS, Space};
 use super::pack::{self, Scratch, Vector};
 use super::view::Layout;
-use kiln_jit::emit::Code;
+use kiln_jit::emit::{Code, Cursor};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
@@ -185,17 +185,17 @@ impl<'a> Dense<'a> {
         let mut vectors = MaybeUninit::<[Vector; OPERANDS]>::uninit();
         let pads = Pads(vectors.as_mut_ptr().cast());
         let scratch = self.written_out().next().map(|_| Scratch::new(self.scratch_sizes()));
-        let mut steps = [0; OPERANDS];
+        let mut cursors = [Cursor { base: ptr::null_mut(), step: 0, row: 0 }; OPERANDS];
         let mut starts = self.bases;
         // Blocks end where a long period does.
         let mut period = usize::MAX;
         for op in 0..inputs {
             let (base, size) = (self.bases[op], self.sizes[op]);
-            steps[op] = lanes * size;
+            cursors[op].step = lanes * size;
             match self.along[op] {
                 Along::Direct => {}
                 Along::Constant => {
-                    (steps[op], starts[op]) = (0, pads.of(op));
+                    (cursors[op].step, starts[op]) = (0, pads.of(op));
                     // SAFETY: the one element of an array, and a pad, which holds so many.
                     unsafe { pack::fill(starts[op], base, self.code.copies(), size) };
                 }
@@ -220,7 +220,7 @@ impl<'a> Dense<'a> {
                     _ => elements.end.min(elements.start + period - elements.start % period),
                 };
                 // SAFETY: the elements are of the space, and lie in one of each long period.
-                unsafe { self.call(elements.start..end, &starts, &steps[..inputs], pads) };
+                unsafe { self.call(elements.start..end, &starts, &mut cursors, pads) };
                 elements.start = end;
             }
         }
@@ -232,29 +232,21 @@ impl<'a> Dense<'a> {
         &self,
         elements: Range<usize>,
         starts: &[*mut u8; OPERANDS],
-        steps: &[usize],
+        cursors: &mut [Cursor; OPERANDS],
         pads: Pads,
     ) {
-        let (inputs, first) = (steps.len(), elements.start);
-        let at = |op: usize| match self.along[op] {
-            Along::Direct => starts[op].wrapping_add(first * self.sizes[op]),
-            Along::Constant => starts[op],
-            Along::Periodic(own) => starts[op].wrapping_add(first % own * self.sizes[op]),
-        };
-        let mut sources = [ptr::null(); OPERANDS];
-        let mut targets = [ptr::null_mut(); OPERANDS];
-        for (op, source) in sources[..inputs].iter_mut().enumerate() {
-            *source = at(op).cast_const();
-        }
-        for (op, target) in (inputs..self.count).zip(&mut targets) {
-            *target = starts[op].wrapping_add(first * self.sizes[op]);
+        let first = elements.start;
+        for (op, cursor) in cursors[..self.count].iter_mut().enumerate() {
+            cursor.base = match self.along[op] {
+                Along::Direct => starts[op].wrapping_add(first * self.sizes[op]),
+                Along::Constant => starts[op],
+                Along::Periodic(own) => starts[op].wrapping_add(first % own * self.sizes[op]),
+            };
         }
         let call = Call {
             code: self.code,
             sizes: &self.sizes[..self.count],
-            sources: &sources[..inputs],
-            steps,
-            targets: &targets[..self.count - inputs],
+            cursors: &mut cursors[..self.count],
             pads,
             streams: self.streams,
         };

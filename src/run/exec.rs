@@ -2,12 +2,12 @@
 //! threads it runs. How the arrays are walked is in [`walk`](super::walk).
 
 use super::dense::Dense;
+use super::error::{Argument, RunError};
 use super::layout::{OPERANDS, Space, broadcast_shape, broadcasts_to};
 use super::overlap;
 use super::team::{self, Queue, share};
 use super::view::{Layout, View, ViewMut};
 use super::walk::Job;
-use crate::error::{Operand, RunError};
 use kiln_ir::DType;
 use kiln_jit::cpu::last_level_cache;
 use kiln_jit::emit::{Code, Storage};
@@ -183,17 +183,17 @@ fn check_types(code: &Code, inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Res
         return Err(RunError::OutputCount { expected, found });
     }
     for (i, (view, storage)) in inputs.iter().zip(code.inputs()).enumerate() {
-        view.layout.check_rank(Operand::Input(i))?;
+        view.layout.check_rank(Argument::Input(i))?;
         let (expected, found) = (dtype(*storage), view.dtype());
         if expected != found {
-            return Err(RunError::DType { operand: Operand::Input(i), expected, found });
+            return Err(RunError::DType { argument: Argument::Input(i), expected, found });
         }
     }
     for (i, (view, storage)) in outputs.iter().zip(code.outputs()).enumerate() {
-        view.layout.check_rank(Operand::Output(i))?;
+        view.layout.check_rank(Argument::Output(i))?;
         let (expected, found) = (dtype(*storage), view.dtype());
         if expected != found {
-            return Err(RunError::DType { operand: Operand::Output(i), expected, found });
+            return Err(RunError::DType { argument: Argument::Output(i), expected, found });
         }
     }
     Ok(())

@@ -4,11 +4,11 @@
 //! depend on the number of threads; its last bits may depend on the layout of the operands, for
 //! the order of summation does.
 
-use super::layout::broadcast_shape;
+use super::error::{Argument, RunError};
 use super::overlap;
 use super::team::{self, Queue, share};
 use super::view::{Layout, View, ViewMut};
-use crate::error::{Operand, RunError};
+use crate::plan;
 use gemm_common::Parallelism;
 use kiln_ir::DType;
 use std::ops::Range;
@@ -105,7 +105,7 @@ impl Grid {
 /// The shape of a product, by NumPy's rules: vectors are promoted to matrices and the dimension
 /// added is dropped again; dimensions before the last two broadcast.
 pub fn matmul_shape(left: &[usize], right: &[usize]) -> Result<Vec<usize>, RunError> {
-    Ok(Product::new(left, right)?.shape)
+    Ok(plan::matmul(left, right)?.into_vec())
 }
 
 /// Writes the product of `left` and `right` to `output`, on at most `threads` threads.
@@ -116,8 +116,8 @@ pub fn matmul(
     threads: Option<usize>,
 ) -> Result<(), RunError> {
     let _env = kiln_fenv::hold_default();
-    left.layout.check_rank(Operand::Input(0))?;
-    right.layout.check_rank(Operand::Input(1))?;
+    left.layout.check_rank(Argument::Input(0))?;
+    right.layout.check_rank(Argument::Input(1))?;
     // SAFETY: the views vouch for their memory, and `output` is borrowed mutably.
     unsafe { multiply(&left.layout, &right.layout, &output.layout, threads) }
 }
@@ -138,9 +138,11 @@ pub(super) unsafe fn multiply(
     if !dtype.is_arithmetic() {
         return Err(product.refuse(format!("the operands are {dtype}, not f32 or f64")));
     }
-    for (operand, found) in [(Operand::Input(1), right.dtype), (Operand::Output(0), output.dtype)] {
+    for (argument, found) in
+        [(Argument::Input(1), right.dtype), (Argument::Output(0), output.dtype)]
+    {
         if found != dtype {
-            return Err(RunError::DType { operand, expected: dtype, found });
+            return Err(RunError::DType { argument, expected: dtype, found });
         }
     }
     if output.shape[..] != product.shape {
@@ -201,61 +203,24 @@ struct Product {
 
 impl Product {
     fn new(left: &[usize], right: &[usize]) -> Result<Product, RunError> {
-        let mut product = Product {
+        let shape = plan::matmul(left, right)?.into_vec();
+        // A vector is a row on the left and a column on the right, and leaves no axis.
+        let (has_rows, has_columns) = (left.len() > 1, right.len() > 1);
+        let batch =
+            shape[..shape.len() - usize::from(has_rows) - usize::from(has_columns)].to_vec();
+        Ok(Product {
             left: left.to_vec(),
             right: right.to_vec(),
-            shape: Vec::new(),
-            batch: Vec::new(),
-            m: 1,
-            k: 0,
-            n: 1,
-        };
-        let (left_batch, left_matrix) = left.split_at(left.len().saturating_sub(2));
-        let (right_batch, right_matrix) = right.split_at(right.len().saturating_sub(2));
-        let (m, k) = match *left_matrix {
-            [m, k] => (Some(m), k),
-            [k] => (None, k),
-            _ => return Err(product.refuse("the left operand is a scalar: use `*`".into())),
-        };
-        let (right_k, n) = match *right_matrix {
-            [k, n] => (k, Some(n)),
-            [k] => (k, None),
-            _ => return Err(product.refuse("the right operand is a scalar: use `*`".into())),
-        };
-        if k != right_k {
-            return Err(product.refuse(product.mismatch(k, right_k)));
-        }
-        let Ok(batch) = broadcast_shape(&[left_batch, right_batch]) else {
-            return Err(product.refuse(format!(
-                "batch dimensions {left_batch:?} and {right_batch:?} do not broadcast: sizes must \
-                 be equal, or one of them 1"
-            )));
-        };
-        product.shape = batch.iter().copied().chain(m).chain(n).collect();
-        product.batch = batch;
-        (product.m, product.k, product.n) = (m.unwrap_or(1), k, n.unwrap_or(1));
-        Ok(product)
+            shape,
+            batch,
+            m: if has_rows { left[left.len() - 2] } else { 1 },
+            k: left[left.len() - 1],
+            n: if has_columns { right[right.len() - 1] } else { 1 },
+        })
     }
 
     fn refuse(&self, reason: String) -> RunError {
         RunError::Matmul { left: self.left.clone(), right: self.right.clone(), reason }
-    }
-
-    /// What to say where the inner sizes differ.
-    fn mismatch(&self, k: usize, right_k: usize) -> String {
-        let left_axis = self.left.len() - 1;
-        let right_axis = self.right.len().saturating_sub(2);
-        let mut reason = format!(
-            "dimension {left_axis} of the left operand is {k}, dimension {right_axis} of the right \
-             operand is {right_k}; they must be equal"
-        );
-        let transposed = |shape: &[usize]| shape.len() >= 2;
-        if transposed(&self.right) && self.right.last() == Some(&k) {
-            reason += " (transpose the right operand?)";
-        } else if transposed(&self.left) && self.left[left_axis - 1] == right_k {
-            reason += " (transpose the left operand?)";
-        }
-        reason
     }
 
     /// Every matrix product of the batch.

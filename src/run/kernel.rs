@@ -1,87 +1,59 @@
 //! The kernel: a fused graph with its code, planned into steps over arrays.
 
-use super::arena::{Arena, Buffer};
-use super::exec::{Work, execute_checked};
+use super::arena::Arena;
+use super::call_plan::CallPlan;
+use super::check;
+use super::error::RunError;
+use super::exec::{Work, dtype, execute_checked};
 use super::gemm::multiply;
-use super::layout::{Dims, OPERANDS};
-use super::overlap;
-use super::plan::{Action, Plan, Source};
+use super::layout::OPERANDS;
 use super::tensor::{Tensor, Unfilled};
 use super::view::{Layout, View, ViewMut};
-use crate::error::{Operand, RunError};
-use kiln_ir::{DType, Dim, Graph, Input};
+use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, Plan, Plans};
+use kiln_ir::{DType, Graph, Input};
 use kiln_jit::emit::{Code, EmitterKind};
 use smallvec::SmallVec;
-use std::collections::HashMap;
-use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-
-/// An input with so many times fewer elements than the largest is small: what is computed from
-/// small inputs alone may be worth a pass of its own.
-const SMALL: usize = 16;
+use std::sync::Mutex;
 
 /// A compiled expression, ready to run on arrays. It can be shared between threads, and used after a
 /// panic: no call changes it but to add plans and to lend buffers.
 #[derive(Debug)]
 pub struct Kernel {
     graph: Graph,
-    plan: Plan,
-    /// Other plans, where it can pay to compute small operands apart.
-    variants: Option<Variants>,
+    plans: Plans<Code>,
     threads: Option<usize>,
-    /// Buffers of intermediates, kept between calls.
+    /// Memory of intermediates, kept between calls.
     arena: Mutex<Arena>,
 }
 
-/// Makes the plan for calls in which these inputs are much smaller than the largest, if it differs.
-pub(crate) type MakePlan =
-    Box<dyn Fn(&[bool]) -> Option<Plan> + Send + Sync + UnwindSafe + RefUnwindSafe>;
-
-/// A plan once it is made; none where the usual one does as well.
-type MadePlan = OnceLock<Option<Plan>>;
-
-/// Plans for inputs of very different sizes, each made when it is first needed.
-struct Variants {
-    make: MakePlan,
-    /// By which inputs are small. Locked to find a cell only: who needs a plan that is being made
-    /// waits for that plan, and nobody else waits.
-    made: RwLock<HashMap<Vec<bool>, Arc<MadePlan>>>,
-}
-
-impl Variants {
-    /// The cell of the plan for calls with these inputs small.
-    fn cell(&self, small: &[bool]) -> Arc<MadePlan> {
-        let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cell) = made.get(small) {
-            return cell.clone();
+/// Plans a fused graph; `compile` makes the code of a fused body. Unless `reuse`, every
+/// intermediate has memory of its own.
+pub(crate) fn plan<E>(
+    graph: &Graph,
+    reuse: bool,
+    mut compile: impl FnMut(&Graph) -> Result<Code, E>,
+) -> Result<Plan<Code>, E> {
+    let plan = Plan::new(graph, reuse, &mut compile)?;
+    for step in &plan.steps {
+        if let Action::Map { kernel: code, .. } = &step.action {
+            let fit = |accesses: &[Access], storages: &[_]| {
+                accesses.iter().map(|access| access.dtype).eq(storages.iter().map(|&s| dtype(s)))
+            };
+            let fits = fit(&step.args, code.inputs()) && fit(&step.results, code.outputs());
+            assert!(fits, "code has the types of what it is for: {graph}");
         }
-        drop(made);
-        let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
-        made.entry(small.to_vec()).or_default().clone()
     }
-}
-
-impl fmt::Debug for Variants {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Variants").finish_non_exhaustive()
-    }
+    Ok(plan)
 }
 
 impl Kernel {
-    /// A kernel that runs `plan`, the plan of `graph`.
-    pub(crate) fn new(graph: Graph, plan: Plan, threads: Option<usize>) -> Kernel {
-        let arena = Mutex::default();
-        Kernel { graph, plan, threads, variants: None, arena }
+    /// A kernel that runs plans of `graph`, made by [`plan`].
+    pub(crate) fn new(graph: Graph, plans: Plans<Code>, threads: Option<usize>) -> Kernel {
+        Kernel { graph, plans, threads, arena: Mutex::default() }
     }
 
-    /// The same kernel, with plans of its own for calls whose inputs differ much in size.
-    pub(crate) fn with_variants(self, make: MakePlan) -> Kernel {
-        let variants = Some(Variants { make, made: RwLock::default() });
-        Kernel { variants, ..self }
-    }
-
-    /// The fused graph: what runs, as readable text by `Display`.
+    /// The fused graph, as readable text by `Display`. Calls whose inputs differ much in size may
+    /// run another one: see [`plan_for`](Kernel::plan_for).
     pub fn graph(&self) -> &Graph {
         &self.graph
     }
@@ -105,15 +77,15 @@ impl Kernel {
         self.graph.dtype(self.graph.outputs()[index])
     }
 
-    /// Passes over memory that a call makes: fused kernels and matmuls.
+    /// Passes over memory of [its graph](Kernel::graph): fused kernels and matmuls.
     pub fn pass_count(&self) -> usize {
-        self.plan.steps.len()
+        self.plans.usual().steps.len()
     }
 
-    /// The compiled code of each fused kernel, in the order they run.
+    /// The compiled code of each fused kernel of its graph, in the order they run.
     pub fn codes(&self) -> impl Iterator<Item = &Code> {
-        self.plan.steps.iter().filter_map(|step| match &step.action {
-            Action::Map { code, .. } => Some(&**code),
+        self.plans.usual().steps.iter().filter_map(|step| match &step.action {
+            Action::Map { kernel, .. } => Some(kernel),
             Action::Matmul => None,
         })
     }
@@ -130,13 +102,17 @@ impl Kernel {
     /// Shapes broadcast as in NumPy. Fails, having done nothing, where the number, the types or
     /// the shapes of the inputs are wrong, or memory cannot be had.
     pub fn run(&self, inputs: &[View<'_>]) -> Result<Vec<Tensor>, RunError> {
-        let shapes = self.output_shapes(inputs)?;
-        let room =
-            |(index, shape): (usize, &Vec<usize>)| Unfilled::new(self.output_dtype(index), shape);
+        let _env = kiln_fenv::hold_default();
+        check::inputs(self.inputs(), inputs)?;
+        let plan = self.choose(inputs);
+        let shapes = self.shapes(&plan, inputs)?;
+        let room = |(index, &step): (usize, &usize)| {
+            Unfilled::new(self.output_dtype(index), &shapes[step])
+        };
         let mut outputs: Vec<Unfilled> =
-            shapes.iter().enumerate().map(room).collect::<Result<_, _>>()?;
-        let mut views: Vec<ViewMut<'_>> = outputs.iter_mut().map(Unfilled::view_mut).collect();
-        self.run_into(inputs, &mut views)?;
+            plan.written.iter().enumerate().map(room).collect::<Result<_, _>>()?;
+        let views: Vec<ViewMut<'_>> = outputs.iter_mut().map(Unfilled::view_mut).collect();
+        self.run_plan(&plan, inputs, &views, &shapes)?;
         drop(views);
         // SAFETY: a call that succeeds writes every element of every output.
         Ok(outputs.into_iter().map(|output| unsafe { output.filled() }).collect())
@@ -144,9 +120,10 @@ impl Kernel {
 
     /// The shape of each output for these inputs. Fails where [`run`](Kernel::run) does.
     pub fn output_shapes(&self, inputs: &[View<'_>]) -> Result<Vec<Vec<usize>>, RunError> {
-        self.check_inputs(inputs)?;
-        let shapes = self.plan.step_shapes(inputs)?;
-        Ok(self.plan.written.iter().map(|&step| shapes[step].to_vec()).collect())
+        check::inputs(self.inputs(), inputs)?;
+        let plan = self.plans.usual();
+        let shapes = self.shapes(plan, inputs)?;
+        Ok(plan.written.iter().map(|&step| shapes[step].to_vec()).collect())
     }
 
     /// Runs on `inputs` and writes into the caller's arrays.
@@ -161,23 +138,11 @@ impl Kernel {
         outputs: &mut [ViewMut<'_>],
     ) -> Result<(), RunError> {
         let _env = kiln_fenv::hold_default();
-        self.check_inputs(inputs)?;
-        let variant = self.variant(inputs);
-        let variant = variant.as_ref().and_then(|made| made.get()?.as_ref());
-        let plan = variant.unwrap_or(&self.plan);
-        let shapes = plan.step_shapes(inputs)?;
-        self.check_outputs(plan, inputs, outputs, &shapes)?;
-        if plan.slot_count() == 0 {
-            return self.run_steps(plan, inputs, outputs, &shapes, &mut Arena::default());
-        }
-        // Two calls at once do not wait for each other: the second one starts with no buffers.
-        let kept = self.arena.try_lock().map(|mut kept| std::mem::take(&mut *kept));
-        let mut arena = kept.unwrap_or_default();
-        let done = self.run_steps(plan, inputs, outputs, &shapes, &mut arena);
-        if let Ok(mut kept) = self.arena.try_lock() {
-            *kept = arena;
-        }
-        done
+        check::inputs(self.inputs(), inputs)?;
+        let plan = self.choose(inputs);
+        let shapes = self.shapes(&plan, inputs)?;
+        check::outputs(&plan, &self.graph, inputs, outputs, &shapes)?;
+        self.run_plan(&plan, inputs, outputs, &shapes)
     }
 
     /// Runs with the first input's array as the output's: `array` is read and overwritten.
@@ -198,53 +163,101 @@ impl Kernel {
         self.run_into(&inputs, &mut [output])
     }
 
-    /// The plan for inputs of these sizes; none in it means the usual one.
-    fn variant(&self, inputs: &[View<'_>]) -> Option<Arc<MadePlan>> {
-        let variants = self.variants.as_ref()?;
-        let largest = inputs.iter().map(View::len).max()?;
-        let is_small = |view: &View<'_>| SMALL.saturating_mul(view.len()) <= largest;
-        if !inputs.iter().any(is_small) {
-            return None;
+    /// What a call with these inputs runs, as readable text by `Display`. Only types and shapes of
+    /// the inputs count. It may compile, as the first call of its kind does. Fails where
+    /// [`run`](Kernel::run) does.
+    ///
+    /// ```
+    /// use kiln::{Tensor, View, compile_text, DType};
+    ///
+    /// let kernel = compile_text("x * exp(sin(w))")?;
+    /// let x = Tensor::zeros(DType::F32, &[1000, 8])?;
+    /// let w = Tensor::zeros(DType::F32, &[8])?;
+    /// let plan = kernel.plan_for(&[x.view(), w.view()])?;
+    /// assert_eq!((kernel.pass_count(), plan.steps().len()), (1, 2));
+    /// assert!(plan.to_string().starts_with("a plan for small w, of 2 passes"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn plan_for(&self, inputs: &[View<'_>]) -> Result<CallPlan, RunError> {
+        check::inputs(self.inputs(), inputs)?;
+        let plan = self.choose(inputs);
+        let shapes = self.shapes(&plan, inputs)?;
+        let class = self.plans.class(inputs.iter().map(View::len));
+        CallPlan::new(&self.graph, &plan, class.as_ref(), inputs, &shapes)
+    }
+
+    /// The memory that a call with these inputs takes for its intermediates; it keeps that for later
+    /// calls. What `gemm` packs operands into is not counted. Fails where
+    /// [`run`](Kernel::run) does.
+    pub fn memory(&self, inputs: &[View<'_>]) -> Result<Memory, RunError> {
+        Ok(self.plan_for(inputs)?.memory().clone())
+    }
+
+    /// The plan of a call.
+    #[inline]
+    fn choose(&self, inputs: &[View<'_>]) -> Chosen<'_, Code> {
+        self.plans.choose(inputs.iter().map(View::len))
+    }
+
+    /// The shape of what each step of a plan computes. An error is that of the usual plan: it is of
+    /// what [`graph`](Kernel::graph) shows.
+    #[inline]
+    fn shapes(
+        &self,
+        plan: &Plan<Code>,
+        inputs: &[View<'_>],
+    ) -> Result<SmallVec<[Dims; 2]>, RunError> {
+        let shape = |input: usize| inputs[input].shape();
+        plan.shapes(shape)
+            .map_err(|error| self.plans.usual().shapes(shape).err().unwrap_or(error).into())
+    }
+
+    /// Runs a plan on arguments that fit, where its steps have these shapes.
+    fn run_plan(
+        &self,
+        plan: &Plan<Code>,
+        inputs: &[View<'_>],
+        outputs: &[ViewMut<'_>],
+        shapes: &[Dims],
+    ) -> Result<(), RunError> {
+        if plan.buffers.is_empty() {
+            return self.run_steps(plan, inputs, outputs, &[]);
         }
-        let small: SmallVec<[bool; OPERANDS]> = inputs.iter().map(is_small).collect();
-        let cell = variants.cell(&small);
-        cell.get_or_init(|| (variants.make)(&small));
-        Some(cell)
+        // Two calls at once do not wait for each other: the second one starts with no memory.
+        let kept = self.arena.try_lock().map(|mut kept| std::mem::take(&mut *kept));
+        let mut arena = kept.unwrap_or_default();
+        let arrays = arena.arrays(plan, shapes);
+        let done = arrays.and_then(|arrays| self.run_steps(plan, inputs, outputs, &arrays));
+        if let Ok(mut kept) = self.arena.try_lock() {
+            *kept = arena;
+        }
+        done
     }
 
     fn run_steps(
         &self,
-        plan: &Plan,
+        plan: &Plan<Code>,
         inputs: &[View<'_>],
         outputs: &[ViewMut<'_>],
-        shapes: &[Dims],
-        arena: &mut Arena,
+        buffers: &[Layout],
     ) -> Result<(), RunError> {
-        let mut slots: SmallVec<[Option<Buffer>; 2]> = SmallVec::new();
-        slots.resize_with(plan.slot_count(), || None);
-        for (step, shape) in plan.steps.iter().zip(shapes) {
-            for result in &step.results {
-                if let Source::Slot(slot) = result.place {
-                    slots[slot] = Some(arena.take(result.dtype, shape)?);
-                }
-            }
-            let layout = |place: Source| match place {
-                Source::Input(index) => &inputs[index].layout,
-                Source::Output(index) => &outputs[index].layout,
-                Source::Slot(slot) => {
-                    &slots[slot].as_ref().expect("a slot is filled before it is read").layout
-                }
+        for step in &plan.steps {
+            let layout = |access: &Access| match access.place {
+                Place::Input(index) => &inputs[index].layout,
+                Place::Output(index) => &outputs[index].layout,
+                Place::Buffer(index) => &buffers[index],
             };
-            // Pushed, not collected, as the shapes are: `relu` of 16 takes 101 ns instead of 140.
+            // Pushed, not collected, as shapes are: see `Plan::shapes`.
             let mut operands: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
-            step.args.iter().for_each(|&arg| operands.push(layout(arg)));
-            step.results.iter().for_each(|result| operands.push(layout(result.place)));
+            step.args.iter().for_each(|arg| operands.push(layout(arg)));
+            step.results.iter().for_each(|result| operands.push(layout(result)));
             match &step.action {
-                Action::Map { code, .. } => {
+                Action::Map { kernel: code, .. } => {
                     let work = Work::new(self.threads, code.nanoseconds());
-                    // SAFETY: `Plan::new` and `check_inputs` checked types; shapes and overlaps were checked, and
-                    // `outputs` are borrowed mutably. A step's results are distinct outputs and
-                    // slots, and it reads none of them: the graph is acyclic.
+                    // SAFETY: `plan` and `check` checked types, shapes and overlaps, and `outputs`
+                    // are borrowed mutably, or made for this call. A step's results are distinct
+                    // outputs and buffers, and it reads none of them: the graph is acyclic, and
+                    // what is live during a step lies apart.
                     unsafe { execute_checked(code, &operands, work) };
                 }
                 Action::Matmul => {
@@ -255,111 +268,76 @@ impl Kernel {
                     unsafe { multiply(left, right, output, self.threads)? };
                 }
             }
-            drop(operands);
-            for &slot in &step.dead {
-                arena.give_all(&mut slots[slot..=slot]);
-            }
         }
-        arena.give_all(&mut slots);
         Ok(())
     }
+}
 
-    /// Checks number, types and declared shapes of inputs.
-    fn check_inputs(&self, views: &[View<'_>]) -> Result<(), RunError> {
-        let inputs = self.inputs();
-        if views.len() != inputs.len() {
-            let names = inputs.iter().map(Input::to_string).collect();
-            return Err(RunError::Inputs { found: views.len(), names });
-        }
-        // Each symbolic axis, its size, and the input that bound it.
-        let mut sizes: SmallVec<[(&str, usize, &str); OPERANDS]> = SmallVec::new();
-        for (index, (input, view)) in inputs.iter().zip(views).enumerate() {
-            view.layout.check_rank(Operand::Input(index))?;
-            if view.dtype() != input.dtype {
-                let (expected, found) = (input.dtype, view.dtype());
-                return Err(RunError::InputDType { name: input.name.clone(), expected, found });
-            }
-            let Some(dims) = &input.dims else { continue };
-            let mismatch = |reason: String| RunError::InputShape {
-                input: input.to_string(),
-                found: view.shape().to_vec(),
-                reason,
+#[cfg(test)]
+mod tests {
+    use crate::options::CompileOptions;
+    use crate::pipeline::compile_with;
+    use crate::run::{Tensor, View};
+    use kiln_ir::{DType, parse};
+
+    /// What `memory` tells is what a call takes, to the byte.
+    #[test]
+    fn a_call_takes_the_memory_that_it_tells() {
+        let gelu = "0.5*x*(1+tanh(0.7978845608*(x+0.044715*x^3)))";
+        let layers = "kernel k(x: f32[n, d], w: f32[d, d], v: f64[d]) -> f32[n, d] {
+            let a = exp(x @ w) @ w; (a + sin(a @ w)) @ w - f32(v)
+        }";
+        let unfused = CompileOptions::unfused();
+        for (text, options, shapes, intermediates, shares) in [
+            (gelu, CompileOptions::new(), vec![vec![1000]], 0, false),
+            (gelu, unfused, vec![vec![1000]], 8, false),
+            (layers, CompileOptions::new(), vec![vec![7, 33], vec![33, 33], vec![33]], 6, true),
+            (layers, unfused, vec![vec![7, 33], vec![33, 33], vec![33]], 8, false),
+            ("x * exp(sin(w))", CompileOptions::new(), vec![vec![64, 9], vec![9]], 1, false),
+            ("x * exp(sin(w))", CompileOptions::new(), vec![vec![9], vec![9]], 0, false),
+            ("x * exp(sin(w))", unfused, vec![vec![0, 9], vec![9]], 2, false),
+        ] {
+            let kernel = compile_with(&parse(text).unwrap(), options).unwrap();
+            let of = |(input, shape): (&kiln_ir::Input, &Vec<usize>)| {
+                Tensor::zeros(input.dtype, shape).unwrap()
             };
-            if dims.len() != view.shape().len() {
-                return Err(mismatch(format!("it must have {} axes", dims.len())));
-            }
-            for (axis, (dim, &size)) in dims.iter().zip(view.shape()).enumerate() {
-                match dim {
-                    Dim::Size(expected) if *expected != size => {
-                        return Err(mismatch(format!("axis {axis} must be {expected}")));
-                    }
-                    Dim::Size(_) => {}
-                    Dim::Symbol(symbol) => {
-                        let known = sizes.iter().find(|(name, ..)| *name == &**symbol);
-                        let Some(&(_, bound, by)) = known else {
-                            sizes.push((symbol, size, &input.name));
-                            continue;
-                        };
-                        if bound != size {
-                            let reason = format!("axis {axis}, {symbol}, is {bound} in input {by}");
-                            return Err(mismatch(reason));
-                        }
-                    }
-                }
-            }
+            let arrays: Vec<Tensor> = kernel.inputs().iter().zip(&shapes).map(of).collect();
+            let views: Vec<View<'_>> = arrays.iter().map(Tensor::view).collect();
+            let memory = kernel.memory(&views).unwrap();
+            assert_eq!(kernel.arena.lock().unwrap().bytes(), 0, "nothing has run");
+            kernel.run(&views).unwrap();
+            assert_eq!(kernel.arena.lock().unwrap().bytes(), memory.peak(), "{text} {memory}");
+            let plan = kernel.choose(&views);
+            assert_eq!(plan.buffers.len(), intermediates, "{text} {options:?}");
+            assert_eq!(memory.peak() < memory.total(), shares, "{text} {memory}");
+            // Smaller calls take what is there.
+            kernel.run(&views).unwrap();
+            assert_eq!(kernel.arena.lock().unwrap().bytes(), memory.peak());
         }
-        Ok(())
     }
 
-    /// Checks outputs before anything is written: number, types, shapes and overlaps.
-    fn check_outputs(
-        &self,
-        plan: &Plan,
-        inputs: &[View<'_>],
-        outputs: &[ViewMut<'_>],
-        shapes: &[Dims],
-    ) -> Result<(), RunError> {
-        let (expected, found) = (self.output_count(), outputs.len());
-        if expected != found {
-            return Err(RunError::OutputCount { expected, found });
+    #[test]
+    fn plans_can_be_read() {
+        let kernel =
+            compile_with(&parse("x * exp(sin(w))").unwrap(), CompileOptions::new()).unwrap();
+        let zeros = |shape: &[usize]| Tensor::zeros(DType::F32, shape).unwrap();
+        let (x, w) = (zeros(&[64, 8]), zeros(&[8]));
+        let plan = kernel.plan_for(&[x.view(), w.view()]).unwrap();
+        let text = plan.to_string();
+        assert!(plan.is_specialized() && plan.steps().len() == 2, "{text}");
+        for part in [
+            "a plan for small w, of 2 passes\n\n1. (w: f32[8]) -> (t0: f32[8])\n   exp(sin(w))\n",
+            "; 16 ops; 32 bytes loaded, 32 stored\n\n2. (x: f32[64, 8], v1 = t0: f32[8]) -> \
+             (output 0: f32[64, 8])\n   x * v1\n",
+            "\nin all: 528 ops, 4192 bytes moved; 64 bytes for 1 intermediate\n",
+        ] {
+            assert!(text.contains(part), "{part}\n is not in\n{text}");
         }
-        for (index, output) in outputs.iter().enumerate() {
-            let operand = Operand::Output(index);
-            let (expected, found) = (self.output_dtype(index), output.dtype());
-            if expected != found {
-                return Err(RunError::DType { operand, expected, found });
-            }
-            let step = plan.written[index];
-            if shapes[step][..] != *output.shape() {
-                let (expected, found) = (shapes[step].to_vec(), output.shape().to_vec());
-                return Err(RunError::OutputShape { index, expected, found });
-            }
-            overlap::check_itself(index, &output.layout)?;
-            for (other, earlier) in outputs[..index].iter().enumerate() {
-                if overlap::overlap(&output.layout, &earlier.layout) {
-                    return Err(RunError::Overlap {
-                        output: operand,
-                        other: Operand::Output(other),
-                    });
-                }
-            }
-            let mapped = matches!(plan.steps[step].action, Action::Map { .. });
-            for (other_index, input) in inputs.iter().enumerate() {
-                // In place is fine in the pass that reads an input last, if both are the same
-                // array. A matmul reads its operands again and again.
-                if !overlap::overlap(&output.layout, &input.layout) {
-                    continue;
-                }
-                let other = Operand::Input(other_index);
-                if !overlap::same(&output.layout, &input.layout) {
-                    return Err(RunError::Overlap { output: operand, other });
-                }
-                let read = plan.read[other_index];
-                if read > step || (read == step && !mapped) {
-                    return Err(RunError::InPlace { output: operand, other });
-                }
-            }
-        }
-        Ok(())
+        let plan = kernel.plan_for(&[x.view(), x.view()]).unwrap();
+        assert!(plan.to_string().starts_with("the usual plan, of 1 pass\n"), "{plan}");
+        let plan = kernel.plan_for(&[w.view(), x.view()]).unwrap();
+        let expected = "the usual plan, which does as well for small x, of 1 pass\n";
+        assert!(plan.to_string().starts_with(expected), "{plan}");
+        assert!(kernel.plan_for(&[x.view()]).is_err());
     }
 }

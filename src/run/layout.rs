@@ -4,46 +4,23 @@
 //! so that the last has the smallest step in the first output, steps of that output positive, and
 //! dimensions merged wherever every operand allows it. All contiguous arrays become one dimension.
 
-use super::view::{Layout, RANK};
-use crate::error::{Operand, RunError};
+use super::error::{Argument, RunError};
+use super::view::Layout;
+use crate::plan::{RANK, broadcast};
 use smallvec::SmallVec;
 
 /// Operands up to this many need no allocation.
 pub(super) const OPERANDS: usize = 8;
 
-/// The shape of an array, without an allocation for common ranks.
-pub(super) type Dims = SmallVec<[usize; RANK]>;
-
 /// The shape that `shapes` broadcast to, by NumPy's rules.
 pub fn broadcast_shape(shapes: &[&[usize]]) -> Result<Vec<usize>, RunError> {
-    broadcast_dims(shapes).map(Dims::into_vec)
-}
-
-/// [`broadcast_shape`], without an allocation for common ranks.
-pub(super) fn broadcast_dims(shapes: &[&[usize]]) -> Result<Dims, RunError> {
-    let rank = shapes.iter().map(|shape| shape.len()).max().unwrap_or(0);
-    let mut result = Dims::from_elem(1, rank);
-    let mut so_far = 0;
-    for (index, shape) in shapes.iter().enumerate() {
-        so_far = shape.len().max(so_far);
-        for (axis, &size) in shape.iter().rev().enumerate() {
-            let known = &mut result[rank - 1 - axis];
-            match (*known, size) {
-                (_, 1) => {}
-                (1, _) => *known = size,
-                (known, size) if known == size => {}
-                _ => {
-                    return Err(RunError::Broadcast {
-                        operand: Operand::Input(index),
-                        shape: shape.to_vec(),
-                        other: result[rank - so_far..].to_vec(),
-                        axis: axis + 1,
-                    });
-                }
-            }
-        }
-    }
-    Ok(result)
+    let shape = broadcast(shapes).map_err(|misfit| RunError::Broadcast {
+        argument: Argument::Input(misfit.index),
+        shape: shapes[misfit.index].to_vec(),
+        other: misfit.other,
+        axis: misfit.axis,
+    })?;
+    Ok(shape.into_vec())
 }
 
 /// Whether an array of `shape` can be read as one of `target`.

@@ -6,14 +6,16 @@
 mod arena;
 mod buffers;
 mod call;
+mod call_plan;
+mod check;
 mod dense;
+mod error;
 mod exec;
 mod gemm;
 mod kernel;
 mod layout;
 mod overlap;
 mod pack;
-mod plan;
 mod team;
 mod tensor;
 mod turn;
@@ -21,11 +23,13 @@ mod view;
 mod walk;
 
 pub use buffers::release_memory;
+pub use call_plan::{CallPlan, CallStep};
+pub use error::{Argument, RunError};
 pub use exec::{STREAM_ABOVE, Work, dtype, execute};
 pub use gemm::{matmul, matmul_shape};
 pub use kernel::Kernel;
+pub(crate) use kernel::plan;
 
 pub use layout::broadcast_shape;
-pub(crate) use plan::Plan;
 pub use tensor::Tensor;
 pub use view::{Element, View, ViewMut};

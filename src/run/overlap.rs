@@ -1,22 +1,22 @@
 //! Whether arrays share memory.
 
+use super::error::{Argument, RunError};
 use super::view::{Layout, View, ViewMut};
-use crate::error::{Operand, RunError};
 
 /// Refuses outputs that overlap an input (unless they are that input), another output, or
 /// themselves. Conservative: it may refuse arrays that interleave in an odd way.
 pub(super) fn check(inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), RunError> {
     for (j, output) in outputs.iter().enumerate() {
-        let (named, output) = (Operand::Output(j), &output.layout);
+        let (named, output) = (Argument::Output(j), &output.layout);
         check_itself(j, output)?;
         for (i, other) in outputs[..j].iter().enumerate() {
             if overlap(output, &other.layout) {
-                return Err(RunError::Overlap { output: named, other: Operand::Output(i) });
+                return Err(RunError::Overlap { output: named, other: Argument::Output(i) });
             }
         }
         for (i, input) in inputs.iter().enumerate() {
             if overlap(output, &input.layout) && !same(output, &input.layout) {
-                return Err(RunError::Overlap { output: named, other: Operand::Input(i) });
+                return Err(RunError::Overlap { output: named, other: Argument::Input(i) });
             }
         }
     }
@@ -27,7 +27,7 @@ pub(super) fn check(inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), 
 pub(super) fn check_itself(index: usize, output: &Layout) -> Result<(), RunError> {
     if overlaps_itself(output) {
         let shape = output.shape.to_vec();
-        return Err(RunError::SelfOverlap { output: Operand::Output(index), shape });
+        return Err(RunError::SelfOverlap { output: Argument::Output(index), shape });
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Owned arrays with their element type erased, allocated without aborting.
 
 use super::buffers;
-use super::layout::Dims;
+use super::error::RunError;
 use super::view::{Element, View, ViewMut};
-use crate::error::RunError;
+use crate::plan::Dims;
 use half::{bf16, f16};
 use kiln_ir::DType;
 use ndarray::{Array, ArrayD, Dimension, IxDyn};

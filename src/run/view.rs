@@ -1,13 +1,11 @@
 //! Views: arrays with their element type erased.
 
-use crate::error::{Operand, RunError};
+use super::error::{Argument, RunError};
+use crate::plan::RANK;
 use kiln_ir::{DType, MAX_RANK};
 use ndarray::{ArrayBase, ArrayRef, ArrayView, ArrayViewMut, Data, DataMut, Dimension};
 use smallvec::SmallVec;
 use std::marker::PhantomData;
-
-/// Ranks up to this need no allocation.
-pub(super) const RANK: usize = 6;
 
 /// A Rust type that is an element type of Kiln's.
 pub trait Element: sealed::Sealed + Copy + Default + Send + Sync + 'static {
@@ -82,10 +80,21 @@ impl Layout {
         }
     }
 
+    /// An array whose elements lie one after the other, the last dimension fastest.
+    pub(super) fn row_major(base: *mut u8, dtype: DType, shape: &[usize]) -> Layout {
+        let mut strides = SmallVec::from_elem(0, shape.len());
+        let mut bytes = dtype.size() as isize;
+        for (stride, &size) in strides.iter_mut().zip(shape).rev() {
+            *stride = bytes;
+            bytes *= size.max(1) as isize;
+        }
+        Layout { base, dtype, shape: shape.into(), strides }
+    }
+
     /// Refuses more axes than any kernel takes.
-    pub(super) fn check_rank(&self, operand: Operand) -> Result<(), RunError> {
+    pub(super) fn check_rank(&self, argument: Argument) -> Result<(), RunError> {
         match self.shape.len() {
-            found if found > MAX_RANK => Err(RunError::Rank { operand, found }),
+            found if found > MAX_RANK => Err(RunError::Rank { argument, found }),
             _ => Ok(()),
         }
     }

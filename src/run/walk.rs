@@ -14,7 +14,7 @@
 use super::call::{Call, Pads};
 use super::layout::{Inner, OPERANDS, Space};
 use super::pack::{self, Block, Scratch, Vector};
-use kiln_jit::emit::Code;
+use kiln_jit::emit::{Code, Cursor};
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -197,12 +197,8 @@ fn share(rows: usize, threads: usize, size: usize) -> usize {
 /// Runs blocks of a job on one thread.
 struct Worker<'a> {
     job: &'a Job<'a>,
-    /// Where each input's part at hand is: in its array, its scratch or its pad.
-    sources: SmallVec<[*const u8; OPERANDS]>,
-    /// Bytes from vector to vector of each input.
-    steps: SmallVec<[usize; OPERANDS]>,
-    /// Where each output's part at hand goes: its array or its scratch.
-    targets: SmallVec<[*mut u8; OPERANDS]>,
+    /// Where each operand's part at hand is: in its array, its scratch or its pad.
+    cursors: SmallVec<[Cursor; OPERANDS]>,
     /// Room for one vector per operand, for splats and tails.
     pads: Pads,
     /// A block per packed operand.
@@ -223,18 +219,12 @@ impl<'a> Worker<'a> {
             Access::Packed | Access::Repeat => rows * (columns * space.sizes[op] + job.gap),
             _ => 0,
         };
-        let (sources, targets) = space.bases.split_at(job.inputs);
-        let mut worker = Worker {
-            job,
-            sources: SmallVec::new(),
-            steps: SmallVec::new(),
-            targets: SmallVec::from_slice(targets),
-            pads,
-            scratch: Scratch::new((0..space.operands()).map(packed)),
-        };
+        let scratch = Scratch::new((0..space.operands()).map(packed));
+        let mut worker = Worker { job, cursors: SmallVec::new(), pads, scratch };
         // Pushed, not collected: see `Kernel::run_steps`.
-        sources.iter().for_each(|source| worker.sources.push(source.cast_const()));
-        (0..job.inputs).for_each(|op| worker.steps.push(step(op)));
+        for (op, &base) in space.bases.iter().enumerate() {
+            worker.cursors.push(Cursor { base, step: step(op), row: 0 });
+        }
         worker
     }
 
@@ -249,7 +239,7 @@ impl<'a> Worker<'a> {
                     let (scratch, block) = (self.scratch.of(op), Block { rows, columns, gap: 0 });
                     // SAFETY: a block of the space, and a scratch of its size.
                     unsafe { pack::gather(scratch, job.space, op, &block) };
-                    self.sources[op] = scratch;
+                    self.cursors[op].base = scratch;
                 }
                 _ => {}
             }
@@ -294,12 +284,12 @@ impl<'a> Worker<'a> {
         let job = self.job;
         for op in 0..job.space.operands() {
             match job.access[op] {
-                Access::Direct => self.set(op, job.array(op, block, row)),
+                Access::Direct => self.cursors[op].base = job.array(op, block, row),
                 Access::Splat => self.splat(op, job.array(op, block, row)),
                 Access::Packed => {
                     let before = (row - block.rows.start) * block.pitch(job.space.sizes[op]);
                     let here = self.scratch.of(op).wrapping_add(before);
-                    self.set(op, here);
+                    self.cursors[op].base = here;
                 }
                 Access::Constant | Access::Repeat => {}
             }
@@ -319,17 +309,7 @@ impl<'a> Worker<'a> {
                 }
                 Access::Constant | Access::Repeat => continue,
             };
-            match op.checked_sub(job.inputs) {
-                None => self.sources[op] = self.sources[op].wrapping_offset(step),
-                Some(output) => self.targets[output] = self.targets[output].wrapping_offset(step),
-            }
-        }
-    }
-
-    fn set(&mut self, op: usize, here: *mut u8) {
-        match op.checked_sub(self.job.inputs) {
-            None => self.sources[op] = here,
-            Some(output) => self.targets[output] = here,
+            self.cursors[op].base = self.cursors[op].base.wrapping_offset(step);
         }
     }
 
@@ -338,18 +318,16 @@ impl<'a> Worker<'a> {
         let (size, copies) = (self.job.space.sizes[op], self.job.code.copies());
         // SAFETY: an element of the array, and a pad, which holds so many.
         unsafe { pack::fill(self.pads.of(op), source, copies, size) };
-        self.sources[op] = self.pads.of(op);
+        self.cursors[op].base = self.pads.of(op);
     }
 
     /// Runs the kernel on `n` elements.
-    fn call(&self, n: usize) {
+    fn call(&mut self, n: usize) {
         let job = self.job;
         let call = Call {
             code: job.code,
             sizes: &job.space.sizes,
-            sources: &self.sources,
-            steps: &self.steps,
-            targets: &self.targets,
+            cursors: &mut self.cursors,
             pads: self.pads,
             streams: false,
         };

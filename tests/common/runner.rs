@@ -1,7 +1,7 @@
 //! Which emitters run, and how: on the machine where it can, else on the processor of software.
 
 use kiln::cpu::Cpu;
-use kiln::emit::emulated::{self, Array, Call, Execute};
+use kiln::emit::emulated::{self, Array, Call, Execute, Operand};
 use kiln::emit::{self, Code, EmitterKind};
 use kiln::vir::Routine;
 use kiln_emulate::{Access, Decoded};
@@ -105,6 +105,8 @@ pub fn load(code: &[u8]) -> Execute {
 fn execute(routine: &Decoded, call: &Call<'_>, arrays: &mut [Array]) {
     let lent = |array: &mut Array| kiln_emulate::Array {
         bytes: std::mem::take(&mut array.bytes),
+        row: array.row,
+        pitch: array.pitch,
         address: array.address,
         access: match (array.is_input, array.is_output) {
             (true, true) => Access::ReadWrite,
@@ -112,12 +114,17 @@ fn execute(routine: &Decoded, call: &Call<'_>, arrays: &mut [Array]) {
             _ => Access::Read,
         },
     };
+    let operand = |&Operand { array, first, step, row }: &Operand| kiln_emulate::Operand {
+        array,
+        first,
+        step,
+        row,
+    };
     let lent = kiln_emulate::Call {
+        rows: call.rows,
         n: call.n,
         arrays: arrays.iter_mut().map(lent).collect(),
-        inputs: call.inputs,
-        steps: call.steps,
-        outputs: call.outputs,
+        operands: &call.operands.iter().map(operand).collect::<Vec<_>>(),
         pool: call.pool,
     };
     let done = lent.run(routine).unwrap_or_else(|fault| panic!("{fault}"));

@@ -3,7 +3,7 @@
 use common::runner::{Runner, choose, describe, kinds, load, missing, runners};
 use common::{Rng, differs, random_program};
 use kiln::cpu::Cpu;
-use kiln::emit::{self, Code, EmitterKind, Operand, emulated};
+use kiln::emit::{self, Code, Cursor, EmitterKind, Operand, emulated};
 use kiln::lower::{Tier, op_program_in};
 use kiln::vir::{Builder, Routine, Storage, Value};
 use kiln::{CompileOptions, compile_with};
@@ -95,12 +95,14 @@ fn streaming_twins_write_the_same() {
             let (code, mut memory) = (&codes[code], vec![0xa5; 4 * n + 128]);
             let start = memory.as_ptr().align_offset(64) + offset;
             let target = memory[start..][..4 * n].as_mut_ptr();
-            let step = [code.lanes() * 4];
+            let input = input.as_ptr().cast_mut();
+            let cursor = |base| Cursor { base, step: code.lanes() * 4, row: 0 };
+            let mut cursors = [input, target].map(cursor);
             // SAFETY: `n` elements each, none of them shared.
             unsafe {
                 match streams {
-                    true => code.call_streaming(n, &[input.as_ptr()], &step, &[target]),
-                    false => code.call(n, &[input.as_ptr()], &step, &[target]),
+                    true => code.call_streaming(1, n, &mut cursors),
+                    false => code.call(1, n, &mut cursors),
                 }
             }
             results.push(memory[start..][..4 * n].to_vec());

@@ -6,3 +6,4 @@ mod emitters;
 mod emulate;
 mod programs;
 mod random_bits;
+mod rows;

@@ -2,7 +2,7 @@
 
 use crate::check::{bytes, check, check_all, elements};
 use common::{Rng, differs, emitters, random_program};
-use kiln::emit::Operand;
+use kiln::emit::{Cursor, Operand};
 use kiln::lower::{Tier, op_program, op_program_in};
 use kiln::vir::{Builder, Routine, Storage, Type, Value, interp};
 use kiln_ir::{DType, Op};
@@ -290,11 +290,10 @@ fn an_output_may_be_an_input() {
     let program = op_program(Op::Add, DType::F32);
     for code in emitters(&program) {
         let (a, mut b) = (vec![1.5f32; 64], (0..64).map(|i| i as f32).collect::<Vec<_>>());
-        let steps = [code.lanes() * 4; 2];
-        let pointers = [a.as_ptr().cast(), b.as_ptr().cast()];
-        let target: *mut u8 = b.as_mut_ptr().cast();
+        let [a, target] = [a.as_ptr().cast_mut(), b.as_mut_ptr()];
+        let cursor = |base: *mut f32| Cursor { base: base.cast(), step: code.lanes() * 4, row: 0 };
         // SAFETY: 64 elements each, and the output is exactly the second input.
-        unsafe { code.call(64, &pointers, &steps, &[target]) };
+        unsafe { code.call(1, 64, &mut [a, target, target].map(cursor)) };
         assert!((0..64).all(|i| b[i] == i as f32 + 1.5));
     }
 }
@@ -320,11 +319,13 @@ fn outputs_shift_along_their_inputs() {
     for code in emitters(&program) {
         let mut memory: Vec<Vec<u8>> =
             inputs.iter().map(|input| bytes(Storage::F32, input, 0)).collect();
-        let targets: Vec<*mut u8> = memory.iter_mut().map(|bytes| bytes.as_mut_ptr()).collect();
-        let sources: Vec<*const u8> = targets.iter().map(|target| target.cast_const()).collect();
+        let sources = memory.iter_mut().map(|bytes| bytes.as_mut_ptr());
+        let cursor = |base| Cursor { base, step: code.lanes() * 4, row: 0 };
+        let mut cursors: Vec<Cursor> = sources.map(cursor).collect();
+        cursors.extend_from_within(..8);
         let n = if code.takes_any_count() { N - 5 } else { N };
         // SAFETY: `N` elements each; output `j` is exactly input `j`.
-        unsafe { code.call(n, &sources, &[code.lanes() * 4; 40], &targets[..8]) };
+        unsafe { code.call(1, n, &mut cursors) };
         for ((bytes, expected), before) in memory.iter().zip(&expected).zip(&inputs) {
             let got = elements(Storage::F32, bytes);
             let same = got[..n].iter().zip(expected).all(|(&a, &b)| !differs(Storage::F32, a, b));

@@ -3,7 +3,7 @@
 use crate::run::alias;
 use common::Rng;
 use kiln::DType;
-use kiln::error::RunError;
+use kiln::RunError;
 use kiln::run::{View, ViewMut, broadcast_shape, matmul, matmul_shape};
 use ndarray::{Array, Array1, Array2, ArrayD, ArrayViewD, Axis, Dimension, Slice, array};
 

@@ -207,19 +207,10 @@ fn config(cases: u32) -> ProptestConfig {
 
 fn single_output(graph: &Graph, output: kiln_ir::NodeId) -> Graph {
     let mut single = Graph::new(graph.name());
-    let mut ids = Vec::new();
+    let mut ids: Vec<kiln_ir::NodeId> = Vec::new();
     for (id, node) in graph.iter() {
-        let copied = match node {
-            Node::Input(index) => single.input(graph.inputs()[*index as usize].clone()),
-            Node::Const(bits) => single.constant(graph.dtype(id), f64::from_bits(*bits)),
-            Node::Op(op, args) => {
-                let args: Vec<_> =
-                    args.iter().map(|arg: &kiln_ir::NodeId| ids[arg.index()]).collect();
-                single.op(*op, &args)
-            }
-            _ => panic!("random graphs are elementwise"),
-        };
-        ids.push(copied.unwrap());
+        let operands: Vec<_> = node.operands().iter().map(|id| ids[id.index()]).collect();
+        ids.push(single.copy_node(graph, id, &operands).unwrap());
     }
     single.output(ids[output.index()]);
     single

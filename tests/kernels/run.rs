@@ -2,11 +2,12 @@
 
 use common::{Rng, random_program};
 use half::{bf16, f16};
+use kiln::RunError;
 use kiln::compile_text;
 use kiln::cpu::Cpu;
 use kiln::emit::{self, Code, EmitterKind};
-use kiln::error::{Operand, RunError};
 use kiln::lower::op_program;
+use kiln::run::Argument;
 use kiln::run::{Tensor, View, ViewMut, Work, execute, matmul};
 use kiln::vir::{Builder, Routine, Storage, interp};
 use kiln_ir::{DType, Op};
@@ -298,7 +299,7 @@ fn in_place_is_fine_and_overlap_is_not() {
     // SAFETY: one element, whatever the index.
     let repeated = unsafe { ViewMut::from_raw((&raw mut x).cast(), DType::F32, &[4], &[0]) };
     let error = execute(&code, &[(&one).into(), (&one).into()], &mut [repeated], ONE_THREAD);
-    let output = Operand::Output(0);
+    let output = Argument::Output(0);
     assert_eq!(error, Err(RunError::SelfOverlap { output, shape: vec![4] }));
 }
 

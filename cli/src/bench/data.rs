@@ -1,10 +1,8 @@
-//! What a benchmark computes on: arrays, how many bytes a graph moves, and the copy of as many.
+//! What a benchmark computes on: arrays, and a copy of as many bytes as a kernel moves.
 
 use crate::failure::Failure;
 use half::{bf16, f16};
-use kiln::ir::Node;
-use kiln::run::{broadcast_shape, matmul_shape};
-use kiln::{DType, Graph, Kernel, RunError, Tensor};
+use kiln::{DType, Kernel, RunError, Tensor};
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::{ParallelSlice, ParallelSliceMut};
 use std::hint::black_box;
@@ -40,36 +38,6 @@ pub(super) fn random(dtype: DType, shape: &[usize], seed: u64) -> Result<Tensor,
         Tensor::I64(array) => array.mapv_inplace(|_| (next() << 11) as i64),
     }
     Ok(tensor)
-}
-
-/// Bytes that the passes of a fused graph load and store.
-pub(super) fn bytes_moved(graph: &Graph, inputs: &[Vec<usize>]) -> Result<usize, RunError> {
-    let mut shapes: Vec<Vec<usize>> = Vec::new();
-    let mut total = 0;
-    for (id, node) in graph.iter() {
-        let operands = node.operands();
-        let args: Vec<&[usize]> = operands.iter().map(|arg| &shapes[arg.index()][..]).collect();
-        let (shape, stored) = match node {
-            Node::Input(index) => (inputs[*index as usize].clone(), None),
-            Node::Matmul(..) => (matmul_shape(args[0], args[1])?, Some(graph.dtype(id).size())),
-            Node::Fused { body, .. } => {
-                let sizes = body.outputs().iter().map(|&output| body.dtype(output).size());
-                (broadcast_shape(&args)?, Some(sizes.sum()))
-            }
-            Node::Item { .. } | Node::Const(_) | Node::Op(..) => (broadcast_shape(&args)?, None),
-        };
-        if let Some(stored) = stored {
-            let loads = operands.iter().zip(&args);
-            let loads = loads.map(|(&arg, shape)| count(shape) * graph.dtype(arg).size());
-            total += loads.sum::<usize>() + count(&shape) * stored;
-        }
-        shapes.push(shape);
-    }
-    Ok(total)
-}
-
-fn count(shape: &[usize]) -> usize {
-    shape.iter().product()
 }
 
 /// The copy that kernels are compared with: half of the bytes are read, half are written.

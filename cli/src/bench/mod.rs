@@ -13,7 +13,7 @@ use crate::kernel::Source;
 use crate::options::{Execution, dtypes};
 use clap::Args;
 use comparison::{Comparison, suite_table};
-use data::{Copy, bytes_moved, outputs, random};
+use data::{Copy, outputs, random};
 use difference::Difference;
 use kiln::ir::{Dim, Input};
 use kiln::{DType, Graph, Tensor, View, compile_with};
@@ -153,7 +153,8 @@ impl Bench {
         if n == 0 {
             return Err(Failure::Usage("the kernel's outputs have no element".into()));
         }
-        let bytes = [bytes_moved(fused.graph(), shapes)?, bytes_moved(unfused.graph(), shapes)?];
+        let plans = [fused.plan_for(&views)?, unfused.plan_for(&views)?];
+        let bytes = plans.each_ref().map(|plan| plan.traffic().bytes());
         let mut fused_outputs = outputs(&fused, &output_shapes)?;
         let mut unfused_outputs = outputs(&unfused, &output_shapes)?;
         let threads = rayon::current_num_threads();
@@ -183,7 +184,7 @@ impl Bench {
             mode: self.execution.mode.to_string(),
             emitter: fused.emitter().map(|(emitter, bits)| (emitter.to_string(), bits)),
             threads,
-            kernels: [fused.pass_count(), unfused.pass_count()],
+            kernels: plans.each_ref().map(|plan| plan.steps().len()),
             bytes,
             times: [0, 1, 2].map(|candidate| times.median(candidate)),
             rounds: times.rounds(),

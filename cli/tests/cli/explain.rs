@@ -52,3 +52,30 @@ fn dtype_and_mode_count() {
     let ir = desk.ok(&["explain", "--stage", "ir", "--", "-x"]);
     assert!(ir.contains("-x"), "{ir}");
 }
+
+#[test]
+fn what_a_call_runs() {
+    let desk = Desk::new();
+    let shown = |shape: &str| {
+        desk.ok(&["explain", "x * exp(sin(w))", "--shape", shape, "--emitter", "interp"])
+    };
+    insta::assert_snapshot!("plan", shown("x=1000x8,w=8"));
+    assert!(shown("x=8,w=8").starts_with("the usual plan, of 1 pass\n"));
+    let layer = "kernel k(x: f32[n, d], w: f32[d, d]) { exp(x @ w) @ w }";
+    for shape in ["x=3x4", "n=3,d=4"] {
+        let layer = desk.ok(&["explain", layer, "--shape", shape]);
+        assert!(
+            layer.contains("(t1: f32[3, 4], w: f32[4, 4]) -> (output 0: f32[3, 4])"),
+            "{layer}"
+        );
+        assert!(layer.ends_with("128 bytes for 2 intermediates of 128 bytes in all\n"), "{layer}");
+    }
+    let faults = desk.transcript(&[
+        &["explain", "x * w", "--shape", "x=3"],
+        &["explain", "x * w", "--shape", "x=3,w=4"],
+        &["explain", "x * w", "--shape", "x=3,y=4"],
+        &["explain", "x * w", "--shape", "x=3,x=4"],
+        &["explain", "x * w", "--shape", "x=3x"],
+    ]);
+    insta::assert_snapshot!("plan_faults", faults);
+}

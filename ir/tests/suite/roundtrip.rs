@@ -1,7 +1,7 @@
 //! What is printed reads back as the same graph.
 
 use crate::random::{self, Choices};
-use kiln_ir::{Graph, parse, verify};
+use kiln_ir::{Dim, Graph, NodeId, parse, verify};
 use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
 
 proptest! {
@@ -31,4 +31,28 @@ fn every_derived_op_prints_and_parses() {
         assert_eq!(parse(&graph.to_string()).unwrap(), graph);
         assert_eq!(verify(&graph), Ok(()));
     }
+}
+
+/// Copied node by node, a graph is the same, and inputs stay what a copy declares them to be.
+#[test]
+fn every_kind_of_node_is_copied() {
+    let text = "kernel f(x: f32[n, k], w: f32[k, d]) {
+        let (a, b) = fused(h = x @ w, two = 2) { (exp(h) * two, h > 1) };
+        (a, b, select(b, a, 3), fused(a) { a * 2 } + 1)
+    }";
+    let graph = kiln_ir::parse(text).unwrap();
+    let copy = |mut copy: Graph| {
+        let mut ids: Vec<NodeId> = Vec::new();
+        for (id, node) in graph.iter() {
+            let operands: Vec<NodeId> = node.operands().iter().map(|id| ids[id.index()]).collect();
+            ids.push(copy.copy_node(&graph, id, &operands).unwrap());
+        }
+        graph.outputs().iter().for_each(|output| copy.output(ids[output.index()]));
+        copy
+    };
+    assert_eq!(copy(Graph::new("f")), graph);
+    let mut inputs = graph.inputs().to_vec();
+    inputs[0].dims = Some(vec![Dim::Size(3), Dim::Symbol("k".into())]);
+    let other = copy(Graph::with_inputs("f", &inputs));
+    assert_eq!(other.shape(other.outputs()[0]).to_string(), "[3, d]");
 }

@@ -1,49 +1,11 @@
-//! Compiled routines, and how they are called.
-//!
-//! # The kernel ABI
-//!
-//! A kernel routine is `fn(n, inputs, steps, outputs, pool)`, `extern "sysv64"` on every x86-64 (on
-//! Windows, too) and `extern "C"` elsewhere:
-//!
-//! | argument | type | meaning |
-//! |---|---|---|
-//! | `n` | `usize` | number of elements, which may be 0: any where [`Code::takes_any_count`], else a multiple of [`Code::lanes`] |
-//! | `inputs` | `*const *const u8` | one base pointer per routine input |
-//! | `steps` | `*const usize` | per input, bytes from one *vector* (`lanes` elements) to the next |
-//! | `outputs` | `*const *mut u8` | one base pointer per routine output, contiguous |
-//! | `pool` | `*const u8` | the routine's constants, [`Code`]'s own |
-//!
-//! An input that is an array has the step `lanes * size`; an input that is one repeated element (a
-//! *splat*) has the step 0 and points at [`Code::copies`] copies of that element: a routine handles
-//! several vectors side by side where there are enough, and reads as many from a splat. So one
-//! routine serves both. No pointer needs to be aligned. The inputs of an element are all read
-//! before its outputs are written, so an output may be exactly an input's memory.
-//!
-//! Elements lie as [`Storage`] says; a `bool` is one byte, read as "not zero", written as 0 or 1.
+//! Compiled routines, and how they are called: by the [ABI](super::launch).
 
 use super::emitters::EmitterKind;
+use super::launch::{Cursor, Entry, Launch};
 use super::memory::CodeMemory;
 use super::{cost, emulated, interp, pool, stream};
 use crate::vir::{Routine, Storage};
 use std::sync::OnceLock;
-
-/// Declares [`Entry`], which has one calling convention on all systems of a processor.
-macro_rules! entry {
-    ($convention:literal) => {
-        /// A native kernel routine. See the module table.
-        pub(super) type Entry = unsafe extern $convention fn(
-            n: usize,
-            inputs: *const *const u8,
-            steps: *const usize,
-            outputs: *const *mut u8,
-            pool: *const u8,
-        );
-    };
-}
-#[cfg(target_arch = "x86_64")]
-entry!("sysv64");
-#[cfg(not(target_arch = "x86_64"))]
-entry!("C");
 
 /// The most bytes that [`Code::copies`] elements of an operand take: whoever calls with a splat, or
 /// with less than a vector, needs so much room.
@@ -186,50 +148,46 @@ impl Code {
         matches!(self.callable, Callable::Emulated(_))
     }
 
-    /// Runs on memory, in the floating-point environment of the thread, which must be the default
-    /// one for results to have the right bits. See the module table.
+    /// Runs on rows of `n` elements, in the floating-point environment of the thread, which must be
+    /// the default one for results to have the right bits. `operands` are the inputs, then the
+    /// outputs; if there are several rows, their bases are moved.
     ///
     /// # Panics
     ///
-    /// If a slice's length is not the routine's number of inputs or outputs, or if `n` is no
-    /// multiple of [`Code::lanes`] though the code [needs](Code::takes_any_count) that.
+    /// If there are not as many operands as the routine has, or if `n` is no multiple of
+    /// [`Code::lanes`] though the code [needs](Code::takes_any_count) that.
     ///
     /// # Safety
     ///
-    /// For each operand of element size `s`:
-    /// - input `i` must be readable in `n * s` bytes from `inputs[i]`, where `steps[i]` is
-    ///   `lanes * s`; or `steps[i]` is 0, and it is readable in `copies * s` bytes;
-    /// - output `j` must be writable in `n * s` bytes from `outputs[j]`;
+    /// For each operand of element size `s` and each row `r` of `rows`, from `base + r * row` on:
+    /// - an input must be readable in `n * s` bytes, if its step is `lanes * s`; or its step is 0, and
+    ///   it is readable in `copies * s` bytes;
+    /// - an output must be writable in `n * s` bytes, which no other row of it overlaps;
     /// - nothing else may write the inputs or touch the outputs during the call;
-    /// - an output may overlap an input only if both are the same memory, element for element, and
-    ///   overlaps no other output.
-    pub unsafe fn call(
-        &self,
-        n: usize,
-        inputs: &[*const u8],
-        steps: &[usize],
-        outputs: &[*mut u8],
-    ) {
-        self.check(n, inputs, steps, outputs);
+    /// - an output may overlap an input only if both are the same memory, element for element, in
+    ///   every row, and overlaps no other output.
+    pub unsafe fn call(&self, rows: usize, n: usize, operands: &mut [Cursor]) {
+        self.check(n, operands);
+        if rows == 0 {
+            return;
+        }
         match &self.callable {
             Callable::Native { entry, pool, .. } => {
-                let (inputs, steps, outputs) = (inputs.as_ptr(), steps.as_ptr(), outputs.as_ptr());
+                let mut launch = launch(rows, n, pool, operands);
                 // SAFETY: the routine was compiled for this machine with this ABI and pool and
-                // lives as long as `self`; the slices have one entry per operand; the caller vouches
-                // for the memory.
-                unsafe { entry(n, inputs, steps, outputs, pool.as_ptr().cast()) };
+                // lives as long as `self`; there is a cursor for each operand; the caller vouches for
+                // the memory.
+                unsafe { entry(&mut launch) };
             }
             // SAFETY: the caller vouches for the memory.
-            Callable::Interp(interp) => unsafe { interp.call(n, inputs, steps, outputs) },
+            Callable::Interp(interp) => unsafe { interp.call(rows, n, operands) },
             // SAFETY: as above.
-            Callable::Emulated(emulated) => unsafe {
-                emulated.call(self, n, inputs, steps, outputs)
-            },
+            Callable::Emulated(emulated) => unsafe { emulated.call(self, rows, n, operands) },
         }
     }
 
     /// [`call`](Code::call), with stores that go past the caches to outputs of elements as wide
-    /// as lanes, where there is such code and these outputs are aligned to a vector of
+    /// as lanes, where there is such code and these outputs' rows are aligned to a vector of
     /// [`Code::bits`]. Pays for outputs larger than the caches.
     ///
     /// # Panics
@@ -239,40 +197,35 @@ impl Code {
     /// # Safety
     ///
     /// As for [`call`](Code::call).
-    pub unsafe fn call_streaming(
-        &self,
-        n: usize,
-        inputs: &[*const u8],
-        steps: &[usize],
-        outputs: &[*mut u8],
-    ) {
-        self.check(n, inputs, steps, outputs);
+    pub unsafe fn call_streaming(&self, rows: usize, n: usize, operands: &mut [Cursor]) {
+        self.check(n, operands);
         let vector = self.bits() as usize / 8;
-        let aligned = |(target, storage): (&*mut u8, &Storage)| {
-            !storage.fills_lane() || target.addr().is_multiple_of(vector)
+        let aligned = |(cursor, storage): (&Cursor, &Storage)| {
+            let row = if rows > 1 { cursor.row } else { 0 };
+            let places = cursor.base.addr() | row.unsigned_abs();
+            !storage.fills_lane() || places.is_multiple_of(vector)
         };
-        let aligned = outputs.iter().zip(&self.outputs).all(aligned);
+        let outputs = &operands[self.inputs.len()..];
+        let aligned = rows > 0 && outputs.iter().zip(&self.outputs).all(aligned);
         if let (Callable::Emulated(emulated), true) = (&self.callable, aligned) {
             // SAFETY: required of the caller.
-            unsafe { emulated.call_streaming(self, n, inputs, steps, outputs) };
+            unsafe { emulated.call_streaming(self, rows, n, operands) };
         } else if let Callable::Native { code, pool, streaming, .. } = &self.callable
             && aligned
             && let Some(streaming) = streaming.get_or_init(|| stream::Streaming::new(code.bytes()))
         {
-            let (inputs, steps, outputs) = (inputs.as_ptr(), steps.as_ptr(), outputs.as_ptr());
             // SAFETY: as in `call`; vectors are aligned, for each is a whole number of vectors
-            // from an aligned one.
-            unsafe { streaming.call(n, inputs, steps, outputs, pool.as_ptr().cast()) };
+            // from the start of a row.
+            unsafe { streaming.call(&mut launch(rows, n, pool, operands)) };
         } else {
             // SAFETY: required of the caller.
-            unsafe { self.call(n, inputs, steps, outputs) };
+            unsafe { self.call(rows, n, operands) };
         }
     }
 
-    fn check(&self, n: usize, inputs: &[*const u8], steps: &[usize], outputs: &[*mut u8]) {
-        assert_eq!(inputs.len(), self.inputs.len(), "one pointer per input");
-        assert_eq!(steps.len(), self.inputs.len(), "one step per input");
-        assert_eq!(outputs.len(), self.outputs.len(), "one pointer per output");
+    fn check(&self, n: usize, operands: &[Cursor]) {
+        let expected = self.inputs.len() + self.outputs.len();
+        assert_eq!(operands.len(), expected, "one cursor per operand");
         let fits = self.takes_any_count || n.is_multiple_of(self.lanes);
         assert!(fits, "{n} is no multiple of {} lanes", self.lanes);
     }
@@ -288,8 +241,9 @@ impl Code {
             let bytes = n.checked_mul(storage.size());
             bytes.unwrap_or_else(|| panic!("no slice has {n} elements of {storage:?}"))
         };
-        let mut pointers = Vec::with_capacity(inputs.len());
-        let mut steps = Vec::with_capacity(inputs.len());
+        assert_eq!(inputs.len(), self.inputs.len(), "one slice per input");
+        assert_eq!(outputs.len(), self.outputs.len(), "one slice per output");
+        let mut cursors = Vec::with_capacity(inputs.len() + outputs.len());
         for (operand, storage) in inputs.iter().zip(&self.inputs) {
             let size = storage.size();
             let (bytes, need, step) = match *operand {
@@ -297,17 +251,20 @@ impl Code {
                 Operand::Splat(bytes) => (bytes, self.copies * size, 0),
             };
             assert!(bytes.len() >= need, "an input of {} bytes, not {need}", bytes.len());
-            pointers.push(bytes.as_ptr());
-            steps.push(step);
+            cursors.push(Cursor { base: bytes.as_ptr().cast_mut(), step, row: 0 });
         }
-        let mut targets = Vec::with_capacity(outputs.len());
         for (bytes, storage) in outputs.iter_mut().zip(&self.outputs) {
             let need = bytes_of(storage);
             assert!(bytes.len() >= need, "an output of {} bytes, not {need}", bytes.len());
-            targets.push(bytes.as_mut_ptr());
+            cursors.push(Cursor { base: bytes.as_mut_ptr(), step: 0, row: 0 });
         }
         // SAFETY: every slice was checked to hold what `n` elements need, and the borrows keep
-        // inputs unchanged and outputs disjoint from everything.
-        unsafe { self.call(n, &pointers, &steps, &targets) }
+        // inputs unchanged and outputs disjoint from everything. Inputs are read only.
+        unsafe { self.call(1, n, &mut cursors) }
     }
+}
+
+/// The argument of a call.
+fn launch(rows: usize, n: usize, pool: &[pool::Line], operands: &mut [Cursor]) -> Launch {
+    Launch { rows, n, pool: pool.as_ptr().cast(), cursors: operands.as_mut_ptr() }
 }

@@ -7,6 +7,7 @@
 use super::code::Code;
 use super::emitters::EmitterKind;
 use super::error::EmitError;
+use super::launch::Cursor;
 use super::pool::Line;
 use super::{stream, x86};
 use crate::vir::{self, Routine};
@@ -20,31 +21,47 @@ pub type Load = fn(code: &[u8]) -> Execute;
 /// Executes a routine once: a call, and its arrays, which it may change.
 pub type Execute = Box<dyn Fn(&Call<'_>, &mut [Array]) + Send + Sync + UnwindSafe + RefUnwindSafe>;
 
-/// A call of a routine. Pointers are numbers of arrays.
+/// A call of a routine.
 #[derive(Debug)]
 pub struct Call<'a> {
-    /// The number of elements.
+    /// The number of rows, at least 1.
+    pub rows: usize,
+    /// The number of elements of a row.
     pub n: usize,
-    /// For each input, its array.
-    pub inputs: &'a [usize],
-    /// For each input, bytes from one vector to the next.
-    pub steps: &'a [usize],
-    /// For each output, its array.
-    pub outputs: &'a [usize],
+    /// The inputs, then the outputs.
+    pub operands: &'a [Operand],
     /// The constants, which begin a cache line.
     pub pool: &'a [u8],
 }
 
-/// Bytes that a routine may touch.
+/// A cursor of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Operand {
+    /// The number of its array.
+    pub array: usize,
+    /// Bytes from the start of that to its first row.
+    pub first: usize,
+    /// Bytes from one vector to the next.
+    pub step: usize,
+    /// Bytes from one row to the next.
+    pub row: isize,
+}
+
+/// Bytes that a routine may touch: rows, with some between them that it may not.
 #[derive(Debug)]
 pub struct Array {
-    /// All of them. Those of an output are not what they are in memory.
+    /// All of the rows, the one at the lowest address first. Those of an output are not what they
+    /// are in memory.
     pub bytes: Vec<u8>,
-    /// Where they are.
+    /// Bytes of a row.
+    pub row: usize,
+    /// Bytes from where one begins to where the next does.
+    pub pitch: usize,
+    /// Where the first is.
     pub address: usize,
-    /// Whether an input begins here, so that they may be read.
+    /// Whether it is an input, so that it may be read.
     pub is_input: bool,
-    /// Whether an output begins here, so that they must be written.
+    /// Whether it is an output, so that it must be written.
     pub is_output: bool,
 }
 
@@ -101,21 +118,14 @@ impl Emulated {
         }
     }
 
-    /// Runs `code`, whose body this is, on copies of what it may read; what it wrote goes back.
+    /// Runs `code`, which this is of, on copies of what it may read; what it wrote goes back.
     ///
     /// # Safety
     ///
     /// As for [`Code::call`].
-    pub(super) unsafe fn call(
-        &self,
-        code: &Code,
-        n: usize,
-        inputs: &[*const u8],
-        steps: &[usize],
-        outputs: &[*mut u8],
-    ) {
+    pub(super) unsafe fn call(&self, code: &Code, rows: usize, n: usize, operands: &[Cursor]) {
         // SAFETY: required of the caller.
-        unsafe { self.run(&self.execute, code, n, inputs, steps, outputs) };
+        unsafe { self.run(&self.execute, code, rows, n, operands) };
     }
 
     /// As [`call`](Emulated::call), by the code that streams, if there is any.
@@ -126,15 +136,14 @@ impl Emulated {
     pub(super) unsafe fn call_streaming(
         &self,
         code: &Code,
+        rows: usize,
         n: usize,
-        inputs: &[*const u8],
-        steps: &[usize],
-        outputs: &[*mut u8],
+        operands: &[Cursor],
     ) {
         let twin = || stream::twin(&self.code).map(|twin| (self.load)(&twin));
         let execute = self.streaming.get_or_init(twin).as_ref().unwrap_or(&self.execute);
         // SAFETY: required of the caller.
-        unsafe { self.run(execute, code, n, inputs, steps, outputs) };
+        unsafe { self.run(execute, code, rows, n, operands) };
     }
 
     /// # Safety
@@ -144,46 +153,105 @@ impl Emulated {
         &self,
         execute: &Execute,
         code: &Code,
+        rows: usize,
         n: usize,
-        inputs: &[*const u8],
-        steps: &[usize],
-        outputs: &[*mut u8],
+        cursors: &[Cursor],
     ) {
-        let mut arrays: Vec<Array> = Vec::with_capacity(inputs.len() + outputs.len());
-        for ((&from, &step), storage) in inputs.iter().zip(steps).zip(&code.inputs) {
-            let len = storage.size() * if step == 0 { code.copies } else { n };
-            // SAFETY: the caller vouches that so many bytes may be read.
-            let bytes = unsafe { std::slice::from_raw_parts(from, len) }.to_vec();
-            arrays.push(Array { bytes, address: from.addr(), is_input: true, is_output: false });
+        let inputs = code.inputs.len();
+        let mut arrays: Vec<Array> = Vec::with_capacity(cursors.len());
+        let mut operands: Vec<Operand> = Vec::with_capacity(cursors.len());
+        let storages = code.inputs.iter().chain(&code.outputs);
+        for (at, (&cursor, storage)) in cursors.iter().zip(storages).enumerate() {
+            let (is_output, is_splat) = (at >= inputs, at < inputs && cursor.step == 0);
+            let span =
+                Span::new(cursor, rows, storage.size() * if is_splat { code.copies } else { n });
+            // Several inputs may be one memory, and an output that of an input; what repeats an
+            // element is no output's.
+            let key =
+                |at: usize| (cursors[at].base, cursors[at].row, arrays[operands[at].array].row);
+            let same = |&other: &usize| {
+                !is_splat
+                    && cursors[other].step != 0
+                    && key(other) == (cursor.base, cursor.row, span.row)
+            };
+            let array = match (0..at.min(inputs)).find(same) {
+                Some(other) => operands[other].array,
+                None => {
+                    let bytes = match is_output {
+                        true => vec![0xa5; span.row * span.count],
+                        // SAFETY: the caller vouches that these bytes may be read.
+                        false => unsafe { span.read() },
+                    };
+                    let address = span.start.addr();
+                    let Span { row, pitch, .. } = span;
+                    let (is_input, is_output) = (false, false);
+                    arrays.push(Array { bytes, row, pitch, address, is_input, is_output });
+                    arrays.len() - 1
+                }
+            };
+            arrays[array].is_input |= !is_output;
+            arrays[array].is_output |= is_output;
+            let first = cursor.base.addr() - span.start.addr();
+            operands.push(Operand { array, first, step: cursor.step, row: cursor.row });
         }
-        // The memory of an input, or memory of its own.
-        let mut targets = Vec::with_capacity(outputs.len());
-        for (&to, storage) in outputs.iter().zip(&code.outputs) {
-            let (address, len) = (to.addr(), n * storage.size());
-            let same = |array: &Array| array.address == address && array.bytes.len() == len;
-            let shared = (0..inputs.len()).find(|&input| steps[input] != 0 && same(&arrays[input]));
-            let target = shared.unwrap_or_else(|| {
-                let bytes = vec![0xa5; len];
-                arrays.push(Array { bytes, address, is_input: false, is_output: false });
-                arrays.len() - 1
-            });
-            arrays[target].is_output = true;
-            targets.push(target);
+        execute(&Call { rows, n, operands: &operands, pool: &self.pool }, &mut arrays);
+        for (at, storage) in (inputs..).zip(&code.outputs) {
+            let span = Span::new(cursors[at], rows, n * storage.size());
+            // SAFETY: the caller vouches that these bytes may be written; the source is a copy.
+            unsafe { span.write(&arrays[operands[at].array].bytes) };
         }
-        // Several inputs may be one memory; what repeats an element is no output's.
-        let first = |input: usize| {
-            let key = |at: usize| (inputs[at], steps[at]);
-            let same = |&other: &usize| steps[input] != 0 && key(other) == key(input);
-            (0..input).find(same).unwrap_or(input)
-        };
-        let sources: Vec<usize> = (0..inputs.len()).map(first).collect();
-        let call = Call { n, inputs: &sources, steps, outputs: &targets, pool: &self.pool };
-        execute(&call, &mut arrays);
-        for ((&to, &target), storage) in outputs.iter().zip(&targets).zip(&code.outputs) {
-            let bytes = &arrays[target].bytes;
-            assert_eq!(bytes.len(), n * storage.size(), "an array changed its size");
-            // SAFETY: the caller vouches that so many bytes may be written; the source is a copy.
-            unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+}
+
+/// The rows of an operand in memory. Those that overlap or touch are one.
+#[derive(Clone, Copy)]
+struct Span {
+    /// The lowest.
+    start: *mut u8,
+    /// Bytes of a row.
+    row: usize,
+    pitch: usize,
+    count: usize,
+}
+
+impl Span {
+    fn new(cursor: Cursor, rows: usize, row: usize) -> Span {
+        let (last, pitch) = (rows - 1, cursor.row.unsigned_abs());
+        let back = if cursor.row < 0 { cursor.row * last as isize } else { 0 };
+        let start = cursor.base.wrapping_offset(back);
+        match pitch <= row {
+            true => Span {
+                start,
+                row: if row == 0 { 0 } else { pitch * last + row },
+                pitch: 0,
+                count: 1,
+            },
+            false => Span { start, row, pitch, count: rows },
+        }
+    }
+
+    /// Where each row is.
+    fn rows(self) -> impl Iterator<Item = *mut u8> {
+        (0..self.count).map(move |row| self.start.wrapping_add(row * self.pitch))
+    }
+
+    /// # Safety
+    ///
+    /// All rows must be readable.
+    unsafe fn read(self) -> Vec<u8> {
+        // SAFETY: required of the caller.
+        let row = |from: *mut u8| unsafe { std::slice::from_raw_parts(from, self.row) };
+        self.rows().flat_map(row).copied().collect()
+    }
+
+    /// # Safety
+    ///
+    /// All rows must be writable.
+    unsafe fn write(self, bytes: &[u8]) {
+        assert_eq!(bytes.len(), self.row * self.count, "an array changed its size");
+        for (to, row) in self.rows().zip(bytes.chunks(self.row.max(1))) {
+            // SAFETY: required of the caller.
+            unsafe { to.copy_from_nonoverlapping(row.as_ptr(), row.len()) };
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::code::{Callable, Code, Vectors};
 use super::cost;
 use super::emitters::{Emitter, EmitterKind};
+use super::launch::Cursor;
 use crate::vir::{self, Routine, Storage};
 
 /// Elements interpreted at once, which amortises the interpreter's allocations.
@@ -35,18 +36,29 @@ impl Interp {
     /// # Safety
     ///
     /// As for [`Code::call`].
-    pub(super) unsafe fn call(
-        &self,
-        n: usize,
-        inputs: &[*const u8],
-        steps: &[usize],
-        outputs: &[*mut u8],
-    ) {
+    pub(super) unsafe fn call(&self, rows: usize, n: usize, operands: &[Cursor]) {
+        for row in 0..rows as isize {
+            let start = |cursor: &Cursor| cursor.base.wrapping_offset(row * cursor.row);
+            let (inputs, outputs) = operands.split_at(self.routine.inputs.len());
+            let steps = inputs.iter().map(|cursor| (start(cursor).cast_const(), cursor.step));
+            let inputs: Vec<(*const u8, usize)> = steps.collect();
+            let outputs: Vec<*mut u8> = outputs.iter().map(start).collect();
+            // SAFETY: required of the caller.
+            unsafe { self.row(n, &inputs, &outputs) };
+        }
+    }
+
+    /// Runs on a row: where each input begins, with its step, and where each output does.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Code::call`].
+    unsafe fn row(&self, n: usize, inputs: &[(*const u8, usize)], outputs: &[*mut u8]) {
         let routine = &self.routine;
         for start in (0..n).step_by(CHUNK) {
             let len = CHUNK.min(n - start);
             let mut elements = Vec::with_capacity(inputs.len());
-            for ((&base, &step), &storage) in inputs.iter().zip(steps).zip(&routine.inputs) {
+            for (&(base, step), &storage) in inputs.iter().zip(&routine.inputs) {
                 // SAFETY: element `i < n` of an input is readable at `base + i * step`.
                 let element = |i| unsafe { read(base.add((start + i) * step), storage) };
                 elements.push((0..len).map(element).collect::<Vec<u64>>());

@@ -4,7 +4,7 @@
 //! of its own, made by `memmap2`. Kernels call nothing and have no relocations, so this is all of
 //! linking; `DESIGN.md` has what `cranelift-jit` would cost instead.
 
-use super::code::Entry;
+use super::launch::Entry;
 #[cfg(target_os = "linux")]
 use super::slab::{self, Slab};
 use memmap2::{MmapMut, MmapRaw};

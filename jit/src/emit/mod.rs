@@ -1,12 +1,11 @@
 //! From a vector routine to something that runs: [`compile`] gives a [`Code`].
 //!
-//! In: a verified [`Routine`]. Out: a routine with the kernel ABI below, its results equal to
-//! those of [`vir::interp`] in every bit (a NaN's payload excepted).
-//!
+//! In: a verified [`Routine`]. Out: a [`Code`], its results equal to those of [`vir::interp`] in every
+//! bit (a NaN's payload excepted).
 //!
 //! | file | |
 //! |---|---|
-//! | `code.rs` | what calls the routine, and the ABI |
+//! | `code.rs` `launch.rs` | what calls machine code, and the ABI |
 //! | `emitters.rs` | the table of emitters |
 //! | `x86/` `clif/` `interp.rs` | the emitters |
 //! | `cost/` | what a routine costs on each |
@@ -22,6 +21,7 @@ mod emitters;
 pub mod emulated;
 mod error;
 mod interp;
+mod launch;
 mod live;
 mod memory;
 mod pool;
@@ -36,6 +36,7 @@ pub use crate::vir::Storage;
 pub use code::{Code, MAX_VECTOR, Operand};
 pub use emitters::{EmitterKind, UnknownEmitter};
 pub use error::EmitError;
+pub use launch::Cursor;
 
 use crate::cpu::Cpu;
 use crate::vir::{self, Routine};

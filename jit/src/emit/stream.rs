@@ -9,7 +9,7 @@
 //! 1.11 against 1.40 by ordinary stores; 1.06 by way of a tile of 256 elements in L1, but 1.61 by
 //! one of 1024, and worse on one thread.
 
-use super::code::Entry;
+use super::launch::{Entry, Launch};
 use super::memory::CodeMemory;
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 use std::collections::BTreeSet;
@@ -41,18 +41,11 @@ impl Streaming {
     /// # Safety
     ///
     /// As for the routine whose twin it is.
-    pub(super) unsafe fn call(
-        &self,
-        n: usize,
-        inputs: *const *const u8,
-        steps: *const usize,
-        outputs: *const *mut u8,
-        pool: *const u8,
-    ) {
+    pub(super) unsafe fn call(&self, launch: &mut Launch) {
         // SAFETY: required of the caller. The fence, for stores that stream are not ordered with
         // others, is there on every x86-64.
         unsafe {
-            (self.entry)(n, inputs, steps, outputs, pool);
+            (self.entry)(launch);
             #[cfg(target_arch = "x86_64")]
             std::arch::x86_64::_mm_sfence();
         }

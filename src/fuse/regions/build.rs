@@ -3,17 +3,14 @@
 use super::kernel::Kernel;
 use super::{Head, Indexed, Regions};
 use crate::fuse::extract::Choice;
-use kiln_ir::{Dim, Graph, Input, Node, NodeId, Scalar};
+use kiln_ir::{Dim, Graph, Input, Node, NodeId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The chosen kernels as a graph.
 pub(super) fn build(regions: &Regions<'_>, indexed: &Indexed, choice: &Choice) -> Graph {
     let graph = regions.graph;
-    let mut result = Graph::unbounded(graph.name());
-    for input in graph.inputs() {
-        result.input(input.clone()).expect("inputs were valid before");
-    }
+    let mut result = Graph::with_inputs(graph.name(), graph.inputs());
     let order = indexed.problem.order(choice).expect("extraction yields an acyclic choice");
     let mut built: HashMap<usize, NodeId> = HashMap::new();
     for class in order {
@@ -21,7 +18,7 @@ pub(super) fn build(regions: &Regions<'_>, indexed: &Indexed, choice: &Choice) -
         let children = &indexed.problem.classes[class][chosen].children;
         let children: Vec<NodeId> = children.iter().map(|child| built[child]).collect();
         let id = match indexed.regions[class][chosen].head {
-            Head::Value(id) => copy_leaf(graph, id, &mut result),
+            Head::Value(id) => copy(&mut result, graph, id, &[]),
             Head::Matmul => {
                 result.matmul(children[0], children[1]).expect("shapes were valid before")
             }
@@ -50,16 +47,10 @@ pub(super) fn build(regions: &Regions<'_>, indexed: &Indexed, choice: &Choice) -
     result
 }
 
-fn copy_leaf(graph: &Graph, id: NodeId, result: &mut Graph) -> NodeId {
-    let copied = match graph.node(id) {
-        Node::Input(index) => result.input(graph.inputs()[*index as usize].clone()),
-        Node::Const(bits) => {
-            let dtype = graph.dtype(id);
-            result.constant(dtype, Scalar::from_bits(dtype, *bits))
-        }
-        _ => panic!("only inputs and numbers are leaves"),
-    };
-    copied.expect("leaves were valid before")
+/// A node of a valid graph, over operands like its own.
+fn copy(result: &mut Graph, graph: &Graph, id: NodeId, operands: &[NodeId]) -> NodeId {
+    let copied = result.copy_node(graph, id, operands);
+    copied.unwrap_or_else(|fault| panic!("fusion broke a valid graph: {fault}"))
 }
 
 /// A kernel that copies what `result` has at `id`.
@@ -86,22 +77,27 @@ fn add_fused(graph: &Graph, kernel: &Kernel, args: Vec<NodeId>, result: &mut Gra
         inner.insert(id, body.input(input).expect("parameter names are distinct"));
     }
     for &op in &kernel.ops {
-        let Node::Op(kind, operands) = graph.node(op) else { panic!("regions hold ops only") };
-        let operands: Vec<NodeId> = operands
-            .iter()
-            .map(|operand| {
-                inner.get(operand).copied().unwrap_or_else(|| copy_leaf(graph, *operand, &mut body))
-            })
-            .collect();
-        let id = body.op(*kind, &operands);
-        inner.insert(op, id.unwrap_or_else(|fault| panic!("fusion broke a valid graph: {fault}")));
+        let operands = graph.node(op).operands();
+        let operands = operands.into_iter().map(|id| value(&mut body, &mut inner, graph, id));
+        let operands: Vec<NodeId> = operands.collect();
+        inner.insert(op, copy(&mut body, graph, op, &operands));
     }
-    for output in &kernel.outputs {
-        let id = inner.get(output).copied().unwrap_or_else(|| copy_leaf(graph, *output, &mut body));
+    for &output in &kernel.outputs {
+        let id = value(&mut body, &mut inner, graph, output);
         body.output(id);
     }
     let fused = result.fused(Arc::new(body), args);
     fused.unwrap_or_else(|fault| panic!("fusion broke a valid graph: {fault}"))
+}
+
+/// What stands in a body for a node: one that it computes or loads already, or else a number.
+fn value(
+    body: &mut Graph,
+    inner: &mut HashMap<NodeId, NodeId>,
+    graph: &Graph,
+    id: NodeId,
+) -> NodeId {
+    *inner.entry(id).or_insert_with(|| copy(body, graph, id, &[]))
 }
 
 /// A name for an intermediate that a kernel loads, unlike the name of any input.

@@ -5,7 +5,7 @@ use crate::draw::{Case, array};
 use crate::judge::{Fault, judge};
 use crate::rng::Rng;
 use kiln::cpu::Cpu;
-use kiln::ir::{Node, Op, Scalar, eval, parse, verify};
+use kiln::ir::{Node, NodeId, Op, Scalar, eval, parse, verify};
 use kiln::{CompileOptions, DType, EmitterKind, Graph, Kernel, Mode, View, compile_with};
 use std::cell::RefCell;
 use std::fmt;
@@ -362,53 +362,21 @@ fn inlined(graph: &Graph) -> Graph {
     if !has_fused {
         return graph.clone();
     }
-    let mut flat = Graph::new(graph.name());
-    for input in graph.inputs() {
-        flat.input(input.clone()).expect("it was valid before");
-    }
-    let mut ids = Vec::new();
+    let mut flat = Graph::with_inputs(graph.name(), graph.inputs());
+    let mut ids: Vec<NodeId> = Vec::new();
     for (id, node) in graph.iter() {
-        let built = match node {
-            Node::Fused { body, args } => {
-                let mut inner = Vec::new();
-                for (id, node) in body.iter() {
-                    let built = match node {
-                        Node::Input(index) => ids[args[*index as usize].index()],
-                        _ => copy(&mut flat, body, id, node, &inner),
-                    };
-                    inner.push(built);
-                }
-                inner[body.outputs()[0].index()]
-            }
-            _ => copy(&mut flat, graph, id, node, &ids),
+        let operands: Vec<NodeId> =
+            node.operands().iter().map(|operand| ids[operand.index()]).collect();
+        let copied = match node {
+            Node::Fused { body, .. } => flat.copy_graph(body, &operands).map(|outputs| outputs[0]),
+            _ => flat.copy_node(graph, id, &operands),
         };
-        ids.push(built);
+        ids.push(copied.expect("it was valid before, and only fragments are fused, of one output"));
     }
     for output in graph.outputs() {
         flat.output(ids[output.index()]);
     }
     flat
-}
-
-fn copy(
-    flat: &mut Graph,
-    graph: &Graph,
-    id: kiln::ir::NodeId,
-    node: &Node,
-    ids: &[kiln::ir::NodeId],
-) -> kiln::ir::NodeId {
-    let copied = match node {
-        Node::Input(index) => flat.input(graph.inputs()[*index as usize].clone()),
-        Node::Const(bits) => {
-            flat.constant(graph.dtype(id), Scalar::from_bits(graph.dtype(id), *bits))
-        }
-        Node::Op(op, args) => {
-            let args: Vec<_> = args.iter().map(|arg| ids[arg.index()]).collect();
-            flat.op(*op, &args)
-        }
-        _ => panic!("only fragments are fused, of one output"),
-    };
-    copied.expect("it was valid before")
 }
 
 /// Every op of the graph by itself, on the operands that kernels computed, against its reference.

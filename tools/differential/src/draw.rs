@@ -261,10 +261,7 @@ impl Drawing {
         for (id, node) in fragment.iter() {
             let copied = match node {
                 Node::Input(index) => Some(bound[*index as usize]),
-                Node::Const(bits) => {
-                    let dtype = fragment.dtype(id);
-                    self.graph.constant(dtype, Scalar::from_bits(dtype, *bits)).ok()
-                }
+                Node::Const(_) => self.graph.copy_node(fragment, id, &[]).ok(),
                 Node::Op(op, args) => {
                     let args: Option<Vec<NodeId>> = args.iter().map(|a| ids[a.index()]).collect();
                     let pushed = self.nodes.clone();
@@ -319,23 +316,9 @@ impl Drawing {
             let dims = self.graph.shape(arg).dims().map(<[Dim]>::to_vec);
             shaped.input(Input { dims, ..input.clone() }).expect("names differ");
         }
-        let mut ids: Vec<NodeId> = Vec::new();
-        for (id, node) in body.iter() {
-            let made = match node {
-                Node::Input(index) => shaped.input(shaped.inputs()[*index as usize].clone()),
-                Node::Const(bits) => {
-                    shaped.constant(body.dtype(id), Scalar::from_bits(body.dtype(id), *bits))
-                }
-                Node::Op(op, args) => {
-                    let args: Vec<NodeId> = args.iter().map(|arg| ids[arg.index()]).collect();
-                    shaped.op(*op, &args)
-                }
-                _ => return,
-            };
-            let Ok(made) = made else { return };
-            ids.push(made);
-        }
-        body.outputs().iter().for_each(|output| shaped.output(ids[output.index()]));
+        let parameters: Vec<NodeId> = shaped.iter().map(|(id, _)| id).collect();
+        let Ok(outputs) = shaped.copy_graph(&body, &parameters) else { return };
+        outputs.into_iter().for_each(|output| shaped.output(output));
         let body = shaped.normalized();
         if let Ok(id) = self.graph.fused(body.into(), args) {
             self.push(id);

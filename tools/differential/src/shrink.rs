@@ -140,28 +140,20 @@ fn rebuilt(
     let mut ids: Vec<Option<NodeId>> = Vec::new();
     for (id, node) in graph.iter() {
         let at = |id: &NodeId| ids[id.index()];
-        let all = |args: &[NodeId]| args.iter().map(at).collect::<Option<Vec<NodeId>>>();
         let made = match (put, node) {
             (Some((replaced, put)), _) if replaced == id => match put {
                 Put::Node(other) => Ok(at(&other)?),
                 Put::Number(value) => result.constant(graph.dtype(id), value),
                 Put::Value => result.input(inputs.last()?.clone()?),
             },
-            (_, Node::Input(index)) => match &inputs[*index as usize] {
-                Some(input) => result.input(input.clone()),
-                None => {
-                    ids.push(None);
-                    continue;
-                }
-            },
-            (_, Node::Const(bits)) => {
-                let dtype = graph.dtype(id);
-                result.constant(dtype, Scalar::from_bits(dtype, *bits))
+            (_, Node::Input(index)) if inputs[*index as usize].is_none() => {
+                ids.push(None);
+                continue;
             }
-            (_, Node::Op(op, args)) => result.op(*op, &all(args)?),
-            (_, Node::Matmul(a, b)) => result.matmul(at(a)?, at(b)?),
-            (_, Node::Fused { body, args }) => result.fused(body.clone(), all(args)?),
-            (_, Node::Item { of, index }) => result.item(at(of)?, *index as usize),
+            _ => {
+                let operands: Option<Vec<NodeId>> = node.operands().iter().map(at).collect();
+                result.copy_node(graph, id, &operands?)
+            }
         };
         ids.push(Some(made.ok()?));
     }

@@ -4,30 +4,52 @@ use crate::decoded::Decoded;
 use crate::memory::{Access, Handle, Memory};
 use crate::processor::{Fault, Processor};
 
-/// An array that a kernel reads, writes, or both.
+/// An array that a kernel reads, writes, or both: rows, with some bytes between them.
 #[derive(Clone, Debug)]
 pub struct Array {
-    /// Its bytes, and none that is not its own.
+    /// The bytes of all rows, the one at the lowest address first.
     pub bytes: Vec<u8>,
-    /// Where it lies, as far as alignment goes.
+    /// How many of them are a row's.
+    pub row: usize,
+    /// Bytes from where a row begins to where the next does.
+    pub pitch: usize,
+    /// Where the first row is, as far as alignment goes.
     pub address: usize,
     /// What the kernel may do with it. What it may write it must write, every byte.
     pub access: Access,
 }
 
+impl Array {
+    /// One row.
+    pub fn new(bytes: Vec<u8>, address: usize, access: Access) -> Array {
+        Array { row: bytes.len(), pitch: 0, bytes, address, access }
+    }
+}
+
+/// A cursor of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Operand {
+    /// The number of its array.
+    pub array: usize,
+    /// Bytes from the start of that to its first row.
+    pub first: usize,
+    /// Bytes from one vector to the next.
+    pub step: usize,
+    /// Bytes from one row to the next.
+    pub row: isize,
+}
+
 /// A call of a kernel routine.
 #[derive(Clone, Debug)]
 pub struct Call<'a> {
-    /// The number of elements.
+    /// The number of rows.
+    pub rows: usize,
+    /// The number of elements of a row.
     pub n: usize,
     /// All arrays.
     pub arrays: Vec<Array>,
-    /// For each input, the number of its array.
-    pub inputs: &'a [usize],
-    /// For each input, the bytes from one vector to the next.
-    pub steps: &'a [usize],
-    /// For each output, the number of its array.
-    pub outputs: &'a [usize],
+    /// The inputs, then the outputs.
+    pub operands: &'a [Operand],
     /// The routine's constants, which begin a cache line.
     pub pool: &'a [u8],
 }
@@ -36,34 +58,32 @@ impl Call<'_> {
     /// Calls `routine`, and gives the arrays as they are then.
     pub fn run(self, routine: &Decoded) -> Result<Vec<Array>, Fault> {
         let mut memory = Memory::new();
-        let Call { n, mut arrays, inputs, steps, outputs, pool } = self;
+        let Call { rows, n, mut arrays, operands, pool } = self;
         let mut place = |array: &mut Array| {
             let name = match array.access {
                 Access::Read => "an input",
                 Access::Write => "an output",
                 Access::ReadWrite => "an input that is an output",
             };
-            memory.add(name, std::mem::take(&mut array.bytes), array.address, array.access)
+            let bytes = std::mem::take(&mut array.bytes);
+            memory.add_rows(name, bytes, [array.row, array.pitch], array.address, array.access)
         };
         let handles: Vec<Handle> = arrays.iter_mut().map(&mut place).collect();
-        let pointers = |memory: &Memory, numbers: &[usize]| -> Vec<u8> {
-            numbers.iter().flat_map(|&at| memory.address(handles[at]).to_le_bytes()).collect()
+        let words = |words: &[u64]| words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let cursor = |&Operand { array, first, step, row }: &Operand| {
+            [memory.address(handles[array]) + first as u64, step as u64, row as u64]
         };
-        let steps: Vec<u8> = steps.iter().flat_map(|&step| (step as u64).to_le_bytes()).collect();
-        let (inputs, outputs) = (pointers(&memory, inputs), pointers(&memory, outputs));
-        let mut add = |name, bytes| {
-            let handle = memory.add(name, bytes, 0, Access::Read);
+        let cursors: Vec<u64> = operands.iter().flat_map(cursor).collect();
+        let mut add = |name, bytes, access| {
+            let handle = memory.add(name, bytes, 0, access);
             memory.address(handle)
         };
-        let arguments = [
-            n as u64,
-            add("the inputs' addresses", inputs),
-            add("the steps", steps),
-            add("the outputs' addresses", outputs),
-            add("the pool", pool.to_vec()),
-        ];
+        let cursors = add("the cursors", words(&cursors), Access::ReadWrite);
+        let pool = add("the pool", pool.to_vec(), Access::Read);
+        let launch = words(&[rows as u64, n as u64, pool, cursors]);
+        let launch = add("the launch", launch, Access::ReadWrite);
         let mut processor = Processor::new(memory);
-        processor.call(routine, &arguments)?;
+        processor.call(routine, &[launch])?;
         for (array, &handle) in arrays.iter_mut().zip(&handles) {
             if let Some(at) = processor.memory.unwritten(handle) {
                 let what = format!("byte {at} of an output was not written");

@@ -17,6 +17,6 @@ mod shuffle;
 mod vector;
 
 pub use decoded::Decoded;
-pub use kernel::{Array, Call};
+pub use kernel::{Array, Call, Operand};
 pub use memory::{Access, Handle, Memory};
 pub use processor::{Fault, Flags, Processor, Vector};

@@ -28,10 +28,25 @@ impl Access {
 struct Region {
     name: &'static str,
     start: u64,
+    /// Those of all rows, one after the other.
     bytes: Vec<u8>,
+    /// How many a row has, and from how many to how many a row begins.
+    row: usize,
+    pitch: usize,
     /// Which bytes have been written; empty where none may be.
     written: Vec<bool>,
     access: Access,
+}
+
+impl Region {
+    /// Where its bytes have `len` bytes of one row.
+    fn offset(&self, at: u64, len: usize) -> Option<usize> {
+        let offset = usize::try_from(at.checked_sub(self.start)?).ok()?;
+        let row = offset.checked_div(self.pitch).unwrap_or(0);
+        let inside = offset - row * self.pitch;
+        let end = row * self.row + inside + len;
+        (inside + len <= self.row && end <= self.bytes.len()).then_some(end - len)
+    }
 }
 
 /// The region that [`Memory::add`] made.
@@ -87,9 +102,23 @@ impl Memory {
         address: usize,
         access: Access,
     ) -> Handle {
+        let row = bytes.len();
+        self.add_rows(name, bytes, [row, 0], address, access)
+    }
+
+    /// [`add`](Memory::add), of rows of `row` bytes, `pitch` bytes from start to start, with nothing
+    /// between them.
+    pub fn add_rows(
+        &mut self,
+        name: &'static str,
+        bytes: Vec<u8>,
+        [row, pitch]: [usize; 2],
+        address: usize,
+        access: Access,
+    ) -> Handle {
         let start = (self.regions.len() as u64 + 1) * APART + (address as u64 & KEPT);
         let written = if access.writes() { vec![false; bytes.len()] } else { Vec::new() };
-        self.regions.push(Region { name, start, bytes, written, access });
+        self.regions.push(Region { name, start, bytes, row, pitch, written, access });
         Handle(self.regions.len() - 1)
     }
 
@@ -114,12 +143,9 @@ impl Memory {
         // A little before a region is meant for it, too.
         let near = |index: usize| -> Option<&Region> { self.regions.get(index.checked_sub(1)?) };
         if let Some(region) = near(index) {
-            let offset = at.wrapping_sub(region.start);
             let allowed = if writes { region.access.writes() } else { region.access.reads() };
-            let inside =
-                offset.checked_add(len as u64).is_some_and(|end| end <= region.bytes.len() as u64);
-            if allowed && inside {
-                return Ok((index - 1, offset as usize));
+            if let (true, Some(offset)) = (allowed, region.offset(at, len)) {
+                return Ok((index - 1, offset));
             }
         }
         let near = near(((at + APART / 2) / APART) as usize)

@@ -1,16 +1,15 @@
 //! What the machine would refuse, or would do unnoticed, is a fault that says where.
 
-use kiln_emulate::{Access, Array, Call, Decoded, Fault, Memory, Processor};
+use kiln_emulate::{Access, Array, Call, Decoded, Fault, Memory, Operand, Processor};
 
 /// Calls `code` on `n` elements of 4 bytes: an input, and an output.
 fn call(code: &[u8], n: usize) -> Result<Vec<u8>, Fault> {
-    let array = |access| Array { bytes: (0..4 * n as u8).collect(), address: 64, access };
+    let array = |access| Array::new((0..4 * n as u8).collect(), 64, access);
     let call = Call {
+        rows: 1,
         n,
         arrays: vec![array(Access::Read), array(Access::Write)],
-        inputs: &[0],
-        steps: &[64],
-        outputs: &[1],
+        operands: &[0, 1].map(|array| Operand { array, first: 0, step: 64, row: 0 }),
         pool: &[0; 64],
     };
     Ok(call.run(&Decoded::decode(code)?)?.remove(1).bytes)
@@ -20,8 +19,9 @@ fn fault(code: &[u8], n: usize) -> String {
     call(code, n).expect_err("it faults").to_string()
 }
 
-/// `mov rax,[rsi]; mov rcx,[rcx]`: the addresses of the input and of the output.
-const ADDRESSES: [u8; 6] = [0x48, 0x8b, 0x06, 0x48, 0x8b, 0x09];
+/// `mov rdx,[rdi+18h]; mov rax,[rdx]; mov rcx,[rdx+18h]`: the addresses of the input and of the
+/// output.
+const ADDRESSES: [u8; 11] = [0x48, 0x8b, 0x57, 0x18, 0x48, 0x8b, 0x02, 0x48, 0x8b, 0x4a, 0x18];
 const RET: [u8; 1] = [0xc3];
 /// `vmovups zmm0,[rax]` and `vmovups [rcx],zmm0`.
 const LOAD: [u8; 6] = [0x62, 0xf1, 0x7c, 0x48, 0x10, 0x00];
@@ -41,7 +41,7 @@ fn a_copy_is_no_fault() {
 fn a_byte_too_many_is_seen() {
     assert_eq!(
         fault(&code(&[&LOAD, &STORE]), 15),
-        "0x6 `vmovups zmm0,[rax]`: reads 64 bytes at offset 0 of an input, which has 60 and may not be"
+        "0xb `vmovups zmm0,[rax]`: reads 64 bytes at offset 0 of an input, which has 60 and may not be"
     );
 }
 
@@ -105,7 +105,7 @@ fn jumps_need_flags_and_loops_an_end() {
 #[test]
 fn what_is_not_known_is_named() {
     // `cpuid`, and `vaddps zmm0,zmm0,zmm0,{rz-sae}`, which rounds otherwise.
-    assert_eq!(fault(&code(&[&[0x0f, 0xa2]]), 1), "0x6 `cpuid`: Cpuid is not known here");
+    assert_eq!(fault(&code(&[&[0x0f, 0xa2]]), 1), "0xb `cpuid`: Cpuid is not known here");
     let rounding = fault(&code(&[&[0x62, 0xf1, 0x7c, 0x78, 0x58, 0xc0]]), 1);
     assert!(rounding.ends_with("is not known here"), "{rounding}");
     assert!(fault(&[0xff, 0xff], 1).contains("is no instruction"));
@@ -116,6 +116,30 @@ fn a_gather_needs_registers_apart() {
     // `kxnorw k1,k1,k1; vgatherdps zmm0{k1},[r8+zmm0*4]`.
     let gather = [0xc5, 0xf4, 0x46, 0xc9, 0x62, 0xd2, 0x7d, 0x49, 0x92, 0x04, 0x80];
     assert!(fault(&code(&[&gather]), 16).ends_with("is no instruction"));
+}
+
+/// Two rows of 4 elements, 24 bytes from start to start.
+#[test]
+fn what_is_between_rows_is_not_touched() {
+    let rows = |load: &[u8]| {
+        let array = |access| Array { row: 16, pitch: 24, ..Array::new(vec![7; 32], 0, access) };
+        let call = Call {
+            rows: 2,
+            n: 4,
+            arrays: vec![array(Access::Read), array(Access::Write)],
+            operands: &[0, 1].map(|array| Operand { array, first: 0, step: 16, row: 24 }),
+            pool: &[],
+        };
+        // `vmovups xmm0,[rax]; vmovups [rcx],xmm0`, and as it says for the second row.
+        let first = [0xc5, 0xf8, 0x10, 0x00, 0xc5, 0xf8, 0x11, 0x01];
+        let store = [0xc5, 0xf8, 0x11, 0x41, 0x18];
+        let all = code(&[&first, load, &store]);
+        call.run(&Decoded::decode(&all).unwrap()).map(|mut arrays| arrays.remove(1).bytes)
+    };
+    // `vmovups xmm0,[rax+18h]` and `[rax+14h]`.
+    assert_eq!(rows(&[0xc5, 0xf8, 0x10, 0x40, 0x18]).unwrap(), [7; 32]);
+    let fault = rows(&[0xc5, 0xf8, 0x10, 0x40, 0x14]).unwrap_err().to_string();
+    assert!(fault.contains("reads 16 bytes at offset 20 of an input"), "{fault}");
 }
 
 #[test]

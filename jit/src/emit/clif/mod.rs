@@ -146,3 +146,40 @@ fn flags() -> Result<settings::Flags, String> {
     }
     Ok(settings::Flags::new(flags))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::listing;
+    use crate::vir::{Builder, Routine, Storage};
+
+    /// A routine that keeps as many values at once.
+    fn keeps(values: u32) -> Routine {
+        let mut b = Builder::new();
+        let x = b.input(Storage::F32);
+        let products: Vec<_> = (0..values)
+            .map(|i| {
+                let c = b.f32(i as f32 + 0.5);
+                b.mul(x, c)
+            })
+            .collect();
+        let sum = products.into_iter().rev().reduce(|sum, product| b.add(sum, product));
+        b.output(sum.unwrap(), Storage::F32);
+        b.finish()
+    }
+
+    #[test]
+    fn large_frames_touch_every_page() {
+        let assembly = |values| listing(&keeps(values), Some("x86_64")).unwrap().assembly;
+        let large = assembly(300);
+        assert!(large.contains("stack_probe_loop"), "{}", &large[..200]);
+        assert!(!assembly(3).contains("probe"));
+    }
+
+    #[test]
+    fn one_calling_convention_on_every_system() {
+        for target in ["x86_64-unknown-linux-gnu", "x86_64-pc-windows-gnu", "x86_64-apple-darwin"] {
+            let clif = listing(&keeps(1), Some(target)).unwrap().clif;
+            assert!(clif.contains("system_v"), "{target}: {clif}");
+        }
+    }
+}

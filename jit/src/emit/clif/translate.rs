@@ -1,15 +1,19 @@
 //! From a vector routine to a loop in Cranelift's IR.
 //!
 //! ```text
-//! entry(n, inputs, steps, outputs, pool):   pointers and steps into registers
-//! loop(input.., i):                         one vector: loads, body, stores
+//! entry(launch):          steps into registers
+//! row(rows):              pointers into registers; brif n -> loop, end
+//! loop(input.., i):       one vector: loads, body, stores
 //!   (a cold region: brif any(mask) -> cold, join; the rest of the body goes on in join)
-//!   input += step ..; i += lanes; brif i < n -> loop, exit
+//!   input += step ..; i += lanes; brif i < n -> loop, end
+//! end:                    rows -= 1; brif rows -> next, exit
+//! next:                   pointers += a row, in memory; jump row
 //! ```
 //!
 //! A value is a number of 128-bit vectors, twice as many for 64-bit lanes as for 32-bit ones; see
 //! [`lanes`]. They are computed side by side, some instructions of each in turn.
 
+use super::super::launch::offsets;
 use super::super::live::{live, negated};
 use super::super::pool::{Line, Pool};
 use crate::vir::{
@@ -77,7 +81,7 @@ pub(super) fn translate(routine: &Routine, isa: &dyn TargetIsa) -> (ir::Function
     let mut function = ir::Function::new();
     function.signature.call_conv = CallConv::SystemV;
     let pointer = AbiParam::new(config.pointer_type());
-    function.signature.params.extend([pointer; 5]);
+    function.signature.params.push(pointer);
 
     let mut context = FunctionBuilderContext::new();
     let builder = FunctionBuilder::new(&mut function, &mut context);
@@ -153,42 +157,55 @@ fn vector(ty: Type) -> ir::Type {
 
 impl Translator<'_> {
     fn kernel(mut self, config: cranelift_codegen::isa::TargetFrontendConfig) -> Box<[Line]> {
-        let entry = self.builder.create_block();
-        let body = self.builder.create_block();
-        let exit = self.builder.create_block();
+        let [entry, row, body, end, next, exit] = [(); 6].map(|()| self.builder.create_block());
         self.builder.append_block_params_for_function_params(entry);
         self.builder.switch_to_block(entry);
-        let &[n, inputs, steps, outputs, pool] = self.builder.block_params(entry) else {
-            unreachable!("the kernel ABI has five parameters")
-        };
-        self.pool_base = Some(pool);
+        let launch = self.builder.block_params(entry)[0];
+        self.pool_base = Some(self.load_word(launch, offsets::POOL));
         self.table_at = self.routine.tables.iter().map(|table| self.pool.table(table)).collect();
-
-        let bases = self.load_pointers(inputs, self.routine.inputs.len());
-        let steps = self.load_pointers(steps, self.routine.inputs.len());
-        let outputs = self.load_pointers(outputs, self.routine.outputs.len());
+        let n = self.load_word(launch, offsets::N);
+        let rows = self.load_word(launch, offsets::ROWS);
+        let cursors = self.load_word(launch, offsets::CURSORS);
+        let inputs = 0..self.routine.inputs.len();
+        let outputs = inputs.end..inputs.end + self.routine.outputs.len();
+        let steps = self.load_fields(cursors, inputs.clone(), offsets::STEP);
         if self.hoist {
             self.hoist_constants();
         }
+        self.builder.ins().jump(row, &[rows.into()]);
+
+        let rows = self.builder.append_block_param(row, self.pointer);
+        self.builder.switch_to_block(row);
+        let bases = self.load_fields(cursors, inputs.clone(), offsets::BASE);
+        let targets = self.load_fields(cursors, outputs.clone(), offsets::BASE);
         let zero = self.builder.ins().iconst(self.pointer, 0);
         let start: Vec<BlockArg> = bases.into_iter().chain([zero]).map(BlockArg::from).collect();
-        self.builder.ins().brif(n, body, &start, exit, &[]);
+        self.builder.ins().brif(n, body, &start, end, &[]);
 
         self.cursors =
             steps.iter().map(|_| self.builder.append_block_param(body, self.pointer)).collect();
         let index = self.builder.append_block_param(body, self.pointer);
         self.builder.switch_to_block(body);
         self.body();
-        self.store_outputs(&outputs, index);
+        self.store_outputs(&targets, index);
 
-        let mut next: Vec<BlockArg> = Vec::with_capacity(steps.len() + 1);
+        let mut onward: Vec<BlockArg> = Vec::with_capacity(steps.len() + 1);
         for (&cursor, &step) in self.cursors.clone().iter().zip(&steps) {
-            next.push(self.builder.ins().iadd(cursor, step).into());
+            onward.push(self.builder.ins().iadd(cursor, step).into());
         }
         let index = self.builder.ins().iadd_imm_s(index, self.lanes as i64);
-        next.push(index.into());
+        onward.push(index.into());
         let more = self.builder.ins().icmp(IntCC::UnsignedLessThan, index, n);
-        self.builder.ins().brif(more, body, &next, exit, &[]);
+        self.builder.ins().brif(more, body, &onward, end, &[]);
+
+        self.builder.switch_to_block(end);
+        let rows = self.builder.ins().iadd_imm_s(rows, -1);
+        self.builder.ins().brif(rows, next, &[], exit, &[]);
+
+        self.builder.switch_to_block(next);
+        self.builder.set_cold_block(next);
+        self.next_row(cursors, inputs.start..outputs.end);
+        self.builder.ins().jump(row, &[rows.into()]);
 
         self.builder.switch_to_block(exit);
         self.builder.ins().return_(&[]);
@@ -197,12 +214,30 @@ impl Translator<'_> {
         self.pool.finish()
     }
 
-    /// The `count` pointer-sized words at `array`.
-    fn load_pointers(&mut self, array: ir::Value, count: usize) -> Vec<ir::Value> {
-        let size = self.pointer.bytes() as i32;
-        let flags = MemFlagsData::trusted();
-        let load = |i| self.builder.ins().load(self.pointer, flags, array, i as i32 * size);
-        (0..count).map(load).collect()
+    /// A word of the launch or of a cursor.
+    fn load_word(&mut self, base: ir::Value, at: i32) -> ir::Value {
+        self.builder.ins().load(self.pointer, MemFlagsData::trusted(), base, at)
+    }
+
+    /// A field of each of these cursors.
+    fn load_fields(
+        &mut self,
+        cursors: ir::Value,
+        operands: Range<usize>,
+        field: i32,
+    ) -> Vec<ir::Value> {
+        operands.map(|at| self.load_word(cursors, at as i32 * offsets::CURSOR + field)).collect()
+    }
+
+    /// Moves every cursor to the next row.
+    fn next_row(&mut self, cursors: ir::Value, operands: Range<usize>) {
+        for at in operands.map(|operand| operand as i32 * offsets::CURSOR) {
+            let base = self.load_word(cursors, at + offsets::BASE);
+            let row = self.load_word(cursors, at + offsets::ROW);
+            let base = self.builder.ins().iadd(base, row);
+            let flags = MemFlagsData::trusted();
+            self.builder.ins().store(flags, base, cursors, at + offsets::BASE);
+        }
     }
 
     fn hoist_constants(&mut self) {

@@ -1,12 +1,12 @@
-//! From a placed program to bytes: the loop around it, the frame, the addresses.
+//! From a placed program to bytes: the loops around it, the frame, the addresses.
 //!
 //! General registers (System V):
 //!
 //! | register | holds |
 //! |---|---|
 //! | `rdi` | `n`; in a loop, the last index at which there are elements enough for a turn; in a masked one, how many are left |
-//! | `rdx` | `steps` |
-//! | `rcx` | `outputs` |
+//! | `rcx` | the [`Launch`](super::super::launch) |
+//! | `rdx` | its cursors, which are at the row in hand |
 //! | `r8` | the pool |
 //! | `r9` | the index of the turn's first element |
 //! | `rax` | an address, for one instruction; where a masked turn starts, with AVX-512, a bit for each element that is left |
@@ -16,6 +16,7 @@
 //!
 //! Cold regions lie after the loop, so that the hot path is a straight line.
 
+use super::super::launch::offsets;
 use super::allocate::{Address, Allocation, Item, Place, Placed};
 use super::isa::Isa;
 use crate::vir::Routine;
@@ -117,6 +118,8 @@ impl Writer {
     fn routine(mut self, loops: &Loops) -> Result<Encoded, IcedError> {
         let saved = self.saved();
         self.enter(saved)?;
+        self.load_launch()?;
+        let row = self.at;
         self.load_cursors()?;
         let mut patches = Vec::new();
         let mut cold = Vec::new();
@@ -130,8 +133,14 @@ impl Writer {
             let skip = self.tail(tail, &mut cold)?;
             patches.push((skip, self.at));
         }
+        let rows = MemoryOperand::with_base_displ(Register::RCX, offsets::ROWS.into());
+        self.emit(Instruction::with2(Code::Sub_rm64_imm8, rows, 1))?;
+        let more = self.jump(Code::Jne_rel32_64)?;
         self.leave(saved)?;
         self.emit(Ok(Instruction::with(Code::Retnq)))?;
+        // Most calls have one row: what moves on to the next is out of the way.
+        patches.push((more, self.at));
+        self.next_row(row)?;
         for ColdRegion { jump, items, join } in cold {
             patches.push((jump, self.at));
             self.straight(items)?;
@@ -288,11 +297,18 @@ impl Writer {
         self.emit(Ok(Instruction::with(Code::VEX_Vzeroupper)))
     }
 
-    /// Reads the operands' addresses; `rsi` is one of the registers that take them.
+    /// Reads what all rows share; `rdi` will hold a number of elements.
+    fn load_launch(&mut self) -> Done {
+        let field = |at: i32| MemoryOperand::with_base_displ(Register::RCX, at.into());
+        self.emit(Instruction::with2(Code::Mov_r64_rm64, Register::RCX, Register::RDI))?;
+        self.load_word(Register::RDX, field(offsets::CURSORS))?;
+        self.load_word(Register::R8, field(offsets::POOL))
+    }
+
+    /// Reads where the row in hand begins for each operand, and how long it is.
     fn load_cursors(&mut self) -> Done {
-        self.emit(Instruction::with2(Code::Mov_r64_rm64, Register::RAX, Register::RSI))?;
         for slot in 0..self.inputs {
-            let base = word(Register::RAX, slot);
+            let base = cursor(slot, offsets::BASE);
             match CURSORS.get(slot) {
                 Some(&register) => self.load_word(register, base)?,
                 None => {
@@ -304,10 +320,22 @@ impl Writer {
         }
         for output in 0..self.outputs.len() {
             if let Some(&register) = CURSORS.get(self.inputs + output) {
-                self.load_word(register, word(Register::RCX, output))?;
+                self.load_word(register, cursor(self.inputs + output, offsets::BASE))?;
             }
         }
+        let n = MemoryOperand::with_base_displ(Register::RCX, offsets::N.into());
+        self.load_word(Register::RDI, n)?;
         self.emit(Instruction::with2(Code::Xor_r32_rm32, Register::R9D, Register::R9D))
+    }
+
+    /// Moves every cursor to the next row, and goes to the start of a row.
+    fn next_row(&mut self, row: u64) -> Done {
+        for operand in 0..self.inputs + self.outputs.len() {
+            self.load_word(Register::RAX, cursor(operand, offsets::ROW))?;
+            let base = cursor(operand, offsets::BASE);
+            self.emit(Instruction::with2(Code::Add_rm64_r64, base, Register::RAX))?;
+        }
+        self.emit(Instruction::with_branch(Code::Jmp_rel32_64, row))
     }
 
     fn load_word(&mut self, into: Register, from: MemoryOperand) -> Done {
@@ -324,9 +352,9 @@ impl Writer {
     /// The end of a turn: so many vectors on.
     fn advance(&mut self, vectors: usize) -> Done {
         for slot in 0..self.inputs {
-            let step = word(Register::RDX, slot);
-            let cursor = CURSORS.get(slot);
-            match (cursor, vectors) {
+            let step = cursor(slot, offsets::STEP);
+            let held = CURSORS.get(slot);
+            match (held, vectors) {
                 (Some(&register), 1) => {
                     self.emit(Instruction::with2(Code::Add_r64_rm64, register, step))?;
                     continue;
@@ -337,7 +365,7 @@ impl Writer {
                     self.emit(Instruction::with3(code, Register::RAX, step, vectors))?;
                 }
             }
-            match cursor {
+            match held {
                 Some(&register) => {
                     self.emit(Instruction::with2(Code::Add_r64_rm64, register, Register::RAX))?;
                 }
@@ -432,7 +460,8 @@ impl Writer {
                 let base = match CURSORS.get(self.inputs + output as usize) {
                     Some(&register) => register,
                     None => {
-                        self.load_word(Register::RAX, word(Register::RCX, output as usize))?;
+                        let base = cursor(self.inputs + output as usize, offsets::BASE);
+                        self.load_word(Register::RAX, base)?;
                         Register::RAX
                     }
                 };
@@ -449,7 +478,8 @@ impl Writer {
     }
 }
 
-/// Word `index` of the array that `base` points at.
-fn word(base: Register, index: usize) -> MemoryOperand {
-    MemoryOperand::with_base_displ(base, index as i64 * 8)
+/// A field of an operand's cursor.
+fn cursor(operand: usize, field: i32) -> MemoryOperand {
+    let at = operand as i64 * i64::from(offsets::CURSOR) + i64::from(field);
+    MemoryOperand::with_base_displ(Register::RDX, at)
 }

@@ -12,7 +12,7 @@ use super::machine::{Function, move_code};
 use super::select::Constants;
 use super::{Functions, functions};
 use crate::vir::{Builder, Routine, Storage, Type, Value, interp};
-use kiln_emulate::{Access, Array, Call, Decoded};
+use kiln_emulate::{Access, Array, Call, Decoded, Operand};
 
 /// SplitMix64.
 struct Rng(u64);
@@ -153,19 +153,24 @@ impl Subject {
         let code = encode(&self.routine, &loops, self.isa).ok()?.bytes;
         let n = if self.has_tail { self.n } else { self.n - self.n % loops.vector() };
         let cut = |bytes: &[u8]| bytes[..bytes.len() / self.n * n].to_vec();
-        let array = |bytes, access| Array { bytes, address: 0, access };
-        let inputs = self.inputs.iter().map(|bytes| array(cut(bytes), Access::Read));
-        let outputs =
-            self.outputs.iter().map(|bytes| array(vec![0; cut(bytes).len()], Access::Write));
+        let inputs = self.inputs.iter().map(|bytes| Array::new(cut(bytes), 0, Access::Read));
+        let output = |bytes: &Vec<u8>| Array::new(vec![0; cut(bytes).len()], 0, Access::Write);
         let count = self.inputs.len();
-        let steps: Vec<usize> =
-            self.routine.inputs.iter().map(|storage| storage.size() * loops.vector()).collect();
+        let storages = self.routine.inputs.iter().chain(&self.routine.outputs);
+        let operands: Vec<Operand> = storages
+            .enumerate()
+            .map(|(array, storage)| Operand {
+                array,
+                first: 0,
+                step: storage.size() * loops.vector(),
+                row: 0,
+            })
+            .collect();
         let call = Call {
+            rows: 1,
             n,
-            arrays: inputs.chain(outputs).collect(),
-            inputs: &(0..count).collect::<Vec<usize>>(),
-            steps: &steps,
-            outputs: &(count..count + self.outputs.len()).collect::<Vec<usize>>(),
+            arrays: inputs.chain(self.outputs.iter().map(output)).collect(),
+            operands: &operands,
             pool: &self.pool,
         };
         let Ok(arrays) = call.run(&Decoded::decode(&code).ok()?) else { return Some(false) };

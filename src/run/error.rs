@@ -1,22 +1,23 @@
 //! What can go wrong when a kernel runs.
 
+use crate::plan::ShapeError;
 use kiln_ir::{DType, MAX_RANK};
 use std::fmt;
 
-/// An operand in an error message: `input 0`, `output 1`.
+/// An argument of a call in an error message: `input 0`, `output 1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operand {
+pub enum Argument {
     /// An input, by position.
     Input(usize),
     /// An output, by position.
     Output(usize),
 }
 
-impl fmt::Display for Operand {
+impl fmt::Display for Argument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Operand::Input(index) => write!(f, "input {index}"),
-            Operand::Output(index) => write!(f, "output {index}"),
+            Argument::Input(index) => write!(f, "input {index}"),
+            Argument::Output(index) => write!(f, "output {index}"),
         }
     }
 }
@@ -85,11 +86,11 @@ pub enum RunError {
     },
     /// An operand of another element type.
     #[error(
-        "{operand} is {found}, the kernel wants {expected}: convert it, or compile for {found}"
+        "{argument} is {found}, the kernel wants {expected}: convert it, or compile for {found}"
     )]
     DType {
         /// Which.
-        operand: Operand,
+        argument: Argument,
         /// The kernel's.
         expected: DType,
         /// The one given.
@@ -105,13 +106,13 @@ pub enum RunError {
     },
     /// Inputs whose shapes do not broadcast together.
     #[error(
-        "{operand} of shape {shape:?} does not broadcast with shape {other:?}: sizes \
+        "{argument} of shape {shape:?} does not broadcast with shape {other:?}: sizes \
          {} and {} meet in dimension {axis} from the end; they must be equal, or one of them 1",
         from_end(.shape, *.axis), from_end(.other, *.axis)
     )]
     Broadcast {
         /// Which.
-        operand: Operand,
+        argument: Argument,
         /// Its shape.
         shape: Vec<usize>,
         /// The shape that the operands before it broadcast to.
@@ -136,9 +137,9 @@ pub enum RunError {
     )]
     Overlap {
         /// The output.
-        output: Operand,
+        output: Argument,
         /// What it overlaps.
-        other: Operand,
+        other: Argument,
     },
     /// An output that is exactly an input, which is still read after the output is written.
     #[error(
@@ -147,23 +148,23 @@ pub enum RunError {
     )]
     InPlace {
         /// The output.
-        output: Operand,
+        output: Argument,
         /// The input.
-        other: Operand,
+        other: Argument,
     },
     /// An output of which several elements share memory.
     #[error("elements of {output} overlap each other in memory (shape {shape:?})")]
     SelfOverlap {
         /// The output.
-        output: Operand,
+        output: Argument,
         /// Its shape.
         shape: Vec<usize>,
     },
     /// An array of more axes than any kernel takes.
-    #[error("{operand} has {found} axes, over {MAX_RANK}: merge some, or drop those of size 1")]
+    #[error("{argument} has {found} axes, over {MAX_RANK}: merge some, or drop those of size 1")]
     Rank {
         /// Which.
-        operand: Operand,
+        argument: Argument,
         /// The number of its axes.
         found: usize,
     },
@@ -185,6 +186,12 @@ pub enum RunError {
         /// Its element type.
         dtype: DType,
     },
+    /// The allocator gave no memory for what a kernel computes on the way.
+    #[error("out of memory: {bytes} bytes for intermediates")]
+    OutOfMemoryWithin {
+        /// Bytes asked for.
+        bytes: usize,
+    },
     /// Operands that cannot be multiplied.
     #[error("matmul of shapes {left:?} and {right:?}: {reason}")]
     Matmul {
@@ -195,6 +202,15 @@ pub enum RunError {
         /// What does not fit, and a hint.
         reason: String,
     },
+}
+
+impl From<ShapeError> for RunError {
+    fn from(error: ShapeError) -> RunError {
+        match error {
+            ShapeError::Broadcast { operands } => RunError::Shapes { operands },
+            ShapeError::Matmul { left, right, reason } => RunError::Matmul { left, right, reason },
+        }
+    }
 }
 
 /// The size of dimension `axis`, counted from the last, which is 1.

@@ -1,0 +1,79 @@
+//! The kernel ABI: what machine code is called with.
+//!
+//! A kernel routine is `fn(&mut Launch)`, `extern "sysv64"` on every x86-64 (on Windows, too) and
+//! `extern "C"` elsewhere. It does the same with each row of its operands:
+//!
+//! | field of [`Launch`] | meaning |
+//! |---|---|
+//! | `rows` | number of rows, at least 1; the routine counts them down |
+//! | `n` | elements of a row, which may be 0: any number where [`Code::takes_any_count`], else a multiple of [`Code::lanes`] |
+//! | `pool` | the routine's constants, [`Code`]'s own |
+//! | `cursors` | a [`Cursor`] for each operand, the inputs first; the routine moves them from row to row |
+//!
+//! An input that is an array has the step `lanes * size`; an input that is one repeated element (a
+//! *splat*) has the step 0 and points at [`Code::copies`] copies of that element: a routine handles
+//! several vectors at a time where there are enough, and reads as many from a splat. So one
+//! routine serves both. A row of an output is contiguous. No pointer needs to be aligned. The inputs of
+//! an element are all read before its outputs are written, so an output may be exactly an input's
+//! memory.
+//!
+//! Elements lie as [`Storage`](crate::vir::Storage) says; a `bool` is one byte, read as "not zero",
+//! written as 0 or 1.
+//!
+//! [`Code`]: super::Code
+//! [`Code::lanes`]: super::Code::lanes
+//! [`Code::copies`]: super::Code::copies
+//! [`Code::takes_any_count`]: super::Code::takes_any_count
+
+/// Where an operand of a call is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Cursor {
+    /// The first element of a row, or [`Code::copies`](super::Code::copies) copies of the element that
+    /// it repeats.
+    pub base: *mut u8,
+    /// Of an input, bytes from one vector to the next: those of a vector, or 0. Not looked at for
+    /// an output.
+    pub step: usize,
+    /// Bytes from one row to the next.
+    pub row: isize,
+}
+
+/// The argument of a kernel routine. See the module table.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Launch {
+    pub(super) rows: usize,
+    pub(super) n: usize,
+    pub(super) pool: *const u8,
+    pub(super) cursors: *mut Cursor,
+}
+
+/// Declares [`Entry`], which has one calling convention on all systems of a processor.
+macro_rules! entry {
+    ($convention:literal) => {
+        /// A native kernel routine. See the module table.
+        pub(super) type Entry = unsafe extern $convention fn(&mut Launch);
+    };
+}
+#[cfg(target_arch = "x86_64")]
+entry!("sysv64");
+#[cfg(not(target_arch = "x86_64"))]
+entry!("C");
+
+/// Where things are in memory, for those who write machine code.
+pub(super) mod offsets {
+    use super::{Cursor, Launch};
+    use std::mem::{offset_of, size_of};
+
+    pub(in crate::emit) const ROWS: i32 = offset_of!(Launch, rows) as i32;
+    pub(in crate::emit) const N: i32 = offset_of!(Launch, n) as i32;
+    pub(in crate::emit) const POOL: i32 = offset_of!(Launch, pool) as i32;
+    pub(in crate::emit) const CURSORS: i32 = offset_of!(Launch, cursors) as i32;
+
+    /// From an operand's cursor to the next.
+    pub(in crate::emit) const CURSOR: i32 = size_of::<Cursor>() as i32;
+    pub(in crate::emit) const BASE: i32 = offset_of!(Cursor, base) as i32;
+    pub(in crate::emit) const STEP: i32 = offset_of!(Cursor, step) as i32;
+    pub(in crate::emit) const ROW: i32 = offset_of!(Cursor, row) as i32;
+}

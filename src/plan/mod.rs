@@ -1,0 +1,235 @@
+//! Plans: the passes over memory that a fused graph is, in order, and where every value lives.
+//!
+//! In: a fused graph. Out: a [`Plan`], which knows no array and no code: what runs a fused body is
+//! its `K`. After it, every output has one step that writes it, and every intermediate a
+//! [`Buffer`], which is live from the step that writes it to the last one that reads it.
+
+mod memory;
+mod shape;
+mod specialize;
+mod traffic;
+
+pub(crate) use memory::ALIGNMENT;
+pub use memory::Memory;
+pub(crate) use shape::{Dims, RANK, ShapeError, broadcast, matmul};
+pub(crate) use specialize::{Chosen, Failure, Plans, SizeClass, Specialize};
+pub use traffic::Traffic;
+
+use kiln_ir::{DType, Graph, Node, NodeId};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+/// Passes over memory, in order.
+#[derive(Debug)]
+pub(crate) struct Plan<K> {
+    pub(crate) steps: Vec<Step<K>>,
+    /// Intermediates, which need memory of the kernel's.
+    pub(crate) buffers: Vec<Buffer>,
+    /// For each output, the step that writes it.
+    pub(crate) written: Vec<usize>,
+    /// For each input, the last step that reads it.
+    pub(crate) read: Vec<usize>,
+}
+
+/// One pass over memory.
+#[derive(Debug)]
+pub(crate) struct Step<K> {
+    pub(crate) action: Action<K>,
+    /// What it reads.
+    pub(crate) args: Vec<Access>,
+    /// What it writes: arrays of one shape.
+    pub(crate) results: Vec<Access>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Action<K> {
+    /// A fused body over every element, and what runs it.
+    Map {
+        body: Arc<Graph>,
+        kernel: K,
+    },
+    Matmul,
+}
+
+/// A value that a step reads or writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Access {
+    pub(crate) place: Place,
+    pub(crate) dtype: DType,
+}
+
+/// Where a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
+    Input(usize),
+    Output(usize),
+    Buffer(usize),
+}
+
+/// An intermediate.
+#[derive(Clone, Debug)]
+pub(crate) struct Buffer {
+    pub(crate) dtype: DType,
+    /// The step that writes it, whose shape it has.
+    pub(crate) written: usize,
+    /// The first and the last step during which nothing else may lie where it is.
+    pub(crate) live: [usize; 2],
+}
+
+impl<K> Plan<K> {
+    /// Plans a fused graph; `kernel` makes what runs a fused body. Unless `reuse`, every
+    /// intermediate has memory of its own.
+    ///
+    /// # Panics
+    ///
+    /// If outputs are not distinct results of the graph's kernels and products, for what no step
+    /// writes would be returned as it was allocated.
+    pub(crate) fn new<E>(
+        graph: &Graph,
+        reuse: bool,
+        mut kernel: impl FnMut(&Graph) -> Result<K, E>,
+    ) -> Result<Plan<K>, E> {
+        let mut places = Places::new(graph);
+        let mut steps = Vec::new();
+        for (id, node) in graph.iter() {
+            let action = match node {
+                Node::Fused { body, .. } => {
+                    Action::Map { body: body.clone(), kernel: kernel(body)? }
+                }
+                Node::Matmul(..) => Action::Matmul,
+                Node::Input(_) | Node::Item { .. } => continue,
+                Node::Const(_) | Node::Op(..) => panic!("a fused graph has no bare ops: {graph}"),
+            };
+            let read = |arg: NodeId| Access { place: places.of[&arg], dtype: graph.dtype(arg) };
+            let args = node.operands().into_iter().map(read).collect();
+            steps.push(Step { action, args, results: places.results(id) });
+        }
+        let mut written = vec![None; graph.outputs().len()];
+        let mut read = vec![0; graph.inputs().len()];
+        let mut buffers: Vec<Buffer> = Vec::new();
+        for (index, step) in steps.iter().enumerate() {
+            for arg in &step.args {
+                match arg.place {
+                    Place::Input(input) => read[input] = index,
+                    Place::Buffer(buffer) => {
+                        let last = &mut buffers[buffer].live[1];
+                        *last = index.max(*last);
+                    }
+                    Place::Output(_) => {}
+                }
+            }
+            for result in &step.results {
+                match result.place {
+                    Place::Output(output) => written[output] = Some(index),
+                    // Buffers are numbered in the order in which steps write them.
+                    Place::Buffer(_) => {
+                        let live = if reuse { [index; 2] } else { [0, usize::MAX] };
+                        buffers.push(Buffer { dtype: result.dtype, written: index, live });
+                    }
+                    Place::Input(_) => unreachable!("no step writes an input"),
+                }
+            }
+        }
+        let written: Option<Vec<usize>> = written.into_iter().collect();
+        let Some(written) = written else { panic!("no step writes an output: {graph}") };
+        Ok(Plan { steps, buffers, written, read })
+    }
+}
+
+impl Plan<()> {
+    /// The plan of a graph, of which nothing is to be run.
+    pub(crate) fn outline(graph: &Graph) -> Plan<()> {
+        let Ok(plan) = Plan::new(graph, true, |_| Ok::<(), Infallible>(()));
+        plan
+    }
+}
+
+/// The place of every value of a graph.
+struct Places<'g> {
+    graph: &'g Graph,
+    buffers: usize,
+    of: HashMap<NodeId, Place>,
+}
+
+impl<'g> Places<'g> {
+    fn new(graph: &'g Graph) -> Places<'g> {
+        let inputs = graph.iter().filter_map(|(id, node)| match node {
+            Node::Input(index) => Some((id, Place::Input(*index as usize))),
+            _ => None,
+        });
+        Places { graph, buffers: 0, of: inputs.collect() }
+    }
+
+    /// Places for the values that a fused kernel or a matmul computes.
+    fn results(&mut self, id: NodeId) -> Vec<Access> {
+        let values: Vec<(Option<NodeId>, DType)> = match self.graph.node(id) {
+            Node::Fused { body, .. } if body.outputs().len() > 1 => {
+                let outputs = body.outputs().iter().enumerate();
+                outputs.map(|(item, output)| (self.item(id, item), body.dtype(*output))).collect()
+            }
+            _ => vec![(Some(id), self.graph.dtype(id))],
+        };
+        values
+            .into_iter()
+            .map(|(value, dtype)| Access { place: self.place(value), dtype })
+            .collect()
+    }
+
+    /// An output's place where the value is one, else a new buffer.
+    fn place(&mut self, value: Option<NodeId>) -> Place {
+        let outputs = self.graph.outputs();
+        let output = value.and_then(|value| outputs.iter().position(|output| *output == value));
+        let place = output.map_or(Place::Buffer(self.buffers), Place::Output);
+        self.buffers += usize::from(output.is_none());
+        self.of.extend(value.map(|value| (value, place)));
+        place
+    }
+
+    /// The node of one output of a fused kernel, where anything reads it.
+    fn item(&self, of: NodeId, item: usize) -> Option<NodeId> {
+        let node = Node::Item { of, index: item as u32 };
+        self.graph.iter().find(|(_, known)| **known == node).map(|(id, _)| id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, Plan};
+    use kiln_ir::parse;
+
+    #[test]
+    fn values_have_places_and_lives() {
+        let graph = parse(
+            "kernel k(x: f32[n, n], w: f32[n, n]) {
+                let a = fused(x) { x * 2 };
+                let b = a @ w;
+                let (c, d) = fused(a, b) { (a + b, a - b) };
+                (c, fused(d) { exp(d) })
+            }",
+        )
+        .unwrap();
+        let shared = Plan::outline(&graph);
+        let results: Vec<Vec<Place>> =
+            shared.steps.iter().map(|s| s.results.iter().map(|r| r.place).collect()).collect();
+        let [a, b, d] = [0, 1, 2].map(Place::Buffer);
+        assert_eq!(results, [vec![a], vec![b], vec![Place::Output(0), d], vec![Place::Output(1)]]);
+        assert_eq!((&shared.written[..], &shared.read[..]), (&[2, 3][..], &[0, 1][..]));
+        let lives = |plan: &Plan<()>| plan.buffers.iter().map(|b| b.live).collect::<Vec<_>>();
+        assert_eq!(lives(&shared), [[0, 2], [1, 2], [2, 3]]);
+    }
+
+    #[test]
+    #[should_panic(expected = "no step writes an output: kernel")]
+    fn an_output_that_no_step_writes_is_refused() {
+        Plan::outline(&parse("x").unwrap());
+    }
+
+    #[test]
+    #[should_panic(expected = "no step writes an output: kernel")]
+    fn an_output_twice_is_refused() {
+        let mut graph = parse("fused(x) { x * 2 }").unwrap();
+        graph.output(graph.outputs()[0]);
+        Plan::outline(&graph);
+    }
+}

@@ -1,0 +1,80 @@
+//! Counts of what a plan does: passes, ops and bytes moved.
+
+use super::{Access, Action, Dims, Plan, Step};
+
+/// What a call, or a step of it, does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Ops on elements; a product takes a multiplication and an addition for each term.
+    pub ops: usize,
+    /// Bytes of the arrays that are read, each once for every step that reads it.
+    pub loaded: usize,
+    /// Bytes of the arrays that are written.
+    pub stored: usize,
+}
+
+impl Traffic {
+    /// Bytes read and written.
+    pub fn bytes(&self) -> usize {
+        self.loaded.saturating_add(self.stored)
+    }
+}
+
+impl std::iter::Sum for Traffic {
+    fn sum<I: Iterator<Item = Traffic>>(steps: I) -> Traffic {
+        steps.fold(Traffic::default(), |sum, step| Traffic {
+            ops: sum.ops.saturating_add(step.ops),
+            loaded: sum.loaded.saturating_add(step.loaded),
+            stored: sum.stored.saturating_add(step.stored),
+        })
+    }
+}
+
+impl<K> Plan<K> {
+    /// What each step does, for inputs of these shapes, with which steps have those.
+    pub(crate) fn traffic<'a>(
+        &self,
+        steps: &'a [Dims],
+        input: &impl Fn(usize) -> &'a [usize],
+    ) -> Vec<Traffic> {
+        let of = |(step, shape): (&Step<K>, &Dims)| {
+            let arg = |arg: &Access| self.shape_of(arg.place, steps, input);
+            let loads = step.args.iter().map(|access| bytes(arg(access), access));
+            let stores = step.results.iter().map(|access| bytes(shape, access));
+            let ops_each = match &step.action {
+                Action::Map { body, .. } => body.op_count(),
+                Action::Matmul => 2 * arg(&step.args[0]).last().copied().unwrap_or(1),
+            };
+            Traffic {
+                ops: count(shape).saturating_mul(ops_each),
+                loaded: loads.fold(0, usize::saturating_add),
+                stored: stores.fold(0, usize::saturating_add),
+            }
+        };
+        self.steps.iter().zip(steps).map(of).collect()
+    }
+
+    /// What fused kernels do for an element, if every operand is a full array; a product counts for
+    /// an op and moves nothing.
+    pub(crate) fn per_element(&self) -> Traffic {
+        let bytes = |accesses: &[Access]| accesses.iter().map(|access| access.dtype.size()).sum();
+        let of = |step: &Step<K>| match &step.action {
+            Action::Map { body, .. } => Traffic {
+                ops: body.op_count(),
+                loaded: bytes(&step.args),
+                stored: bytes(&step.results),
+            },
+            Action::Matmul => Traffic { ops: 1, ..Traffic::default() },
+        };
+        self.steps.iter().map(of).sum()
+    }
+}
+
+/// Elements of an array; views that repeat one element can have more than any memory.
+fn count(shape: &[usize]) -> usize {
+    shape.iter().fold(1, |count, &size| count.saturating_mul(size))
+}
+
+fn bytes(shape: &[usize], access: &Access) -> usize {
+    count(shape).saturating_mul(access.dtype.size())
+}

@@ -1,0 +1,156 @@
+//! What a call runs, for people to read.
+
+use super::error::RunError;
+use super::view::View;
+use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, SizeClass, Step, Traffic};
+use kiln_ir::Graph;
+use kiln_jit::emit::{Code, EmitterKind};
+use std::fmt;
+
+/// What a call runs: passes over memory in order, and the memory of intermediates.
+#[derive(Clone, Debug)]
+pub struct CallPlan {
+    /// Which plan it is, and why.
+    choice: String,
+    specialized: bool,
+    steps: Vec<CallStep>,
+    memory: Memory,
+}
+
+/// One pass over memory of a call.
+#[derive(Clone, Debug)]
+pub struct CallStep {
+    /// What it computes, of which arrays.
+    text: String,
+    emitter: Option<(EmitterKind, u32)>,
+    traffic: Traffic,
+}
+
+impl CallPlan {
+    pub(super) fn new(
+        graph: &Graph,
+        plan: &Chosen<'_, Code>,
+        class: Option<&SizeClass>,
+        inputs: &[View<'_>],
+        shapes: &[Dims],
+    ) -> Result<CallPlan, RunError> {
+        let shape = |input: usize| inputs[input].shape();
+        let memory = plan.memory(shapes).map_err(|buffer| {
+            let buffer = &plan.buffers[buffer];
+            RunError::TooLarge { shape: shapes[buffer.written].to_vec(), dtype: buffer.dtype }
+        })?;
+        let array = |access: &Access| {
+            let name = match access.place {
+                Place::Input(index) => graph.inputs()[index].name.clone(),
+                Place::Output(index) => format!("output {index}"),
+                Place::Buffer(index) => format!("t{index}"),
+            };
+            let shape = plan.shape_of(access.place, shapes, &shape);
+            (name, format!("{}{shape:?}", access.dtype))
+        };
+        let step = |(step, traffic): (&Step<Code>, Traffic)| {
+            let results = step.results.iter().map(&array);
+            let results: Vec<String> =
+                results.map(|(name, array)| format!("{name}: {array}")).collect();
+            let args: Vec<(String, String)> = step.args.iter().map(&array).collect();
+            let (reads, computes, emitter) = match &step.action {
+                Action::Map { body, kernel } => {
+                    // A parameter is told where it has another name than what is bound to it.
+                    let read =
+                        |((name, array), input): (&(String, String), &kiln_ir::Input)| match *name
+                            == input.name
+                        {
+                            true => format!("{name}: {array}"),
+                            false => format!("{} = {name}: {array}", input.name),
+                        };
+                    let reads: Vec<String> = args.iter().zip(body.inputs()).map(read).collect();
+                    let emitter = (kernel.emitter(), kernel.bits());
+                    (reads, body.expression(), Some(emitter))
+                }
+                Action::Matmul => {
+                    let reads = args.iter().map(|(name, array)| format!("{name}: {array}"));
+                    (reads.collect(), format!("{} @ {}", args[0].0, args[1].0), None)
+                }
+            };
+            let text = format!("({}) -> ({})\n{computes}", reads.join(", "), results.join(", "));
+            CallStep { text, emitter, traffic }
+        };
+        let traffic = plan.traffic(shapes, &shape);
+        let steps = plan.steps.iter().zip(traffic).map(step).collect();
+        let names = |class: &SizeClass| {
+            let small = graph.inputs().iter().zip(class.small()).filter(|(_, small)| **small);
+            small.map(|(input, _)| input.name.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        let is_special = plan.is_special();
+        let choice = match (class, &is_special) {
+            (None, _) => "the usual plan".to_string(),
+            (Some(class), Ok(true)) => format!("a plan for small {}", names(class)),
+            (Some(class), Ok(false)) => {
+                format!("the usual plan, which does as well for small {}", names(class))
+            }
+            (Some(class), Err(failure)) => {
+                format!(
+                    "the usual plan, for none could be made for small {}: {failure}",
+                    names(class)
+                )
+            }
+        };
+        Ok(CallPlan { choice, specialized: matches!(is_special, Ok(true)), steps, memory })
+    }
+
+    /// Whether it was made for calls whose inputs differ in size as these do.
+    pub fn is_specialized(&self) -> bool {
+        self.specialized
+    }
+
+    /// The passes over memory, in order.
+    pub fn steps(&self) -> &[CallStep] {
+        &self.steps
+    }
+
+    /// The memory of what is computed on the way.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Ops and bytes of all passes.
+    pub fn traffic(&self) -> Traffic {
+        self.steps.iter().map(|step| step.traffic).sum()
+    }
+}
+
+impl CallStep {
+    /// The emitter of its code and the width of its vectors in bits; `None` for a product.
+    pub fn emitter(&self) -> Option<(EmitterKind, u32)> {
+        self.emitter
+    }
+
+    /// Its ops and bytes.
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+}
+
+impl fmt::Display for CallPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let passes = self.steps.len();
+        writeln!(f, "{}, of {passes} pass{}", self.choice, if passes == 1 { "" } else { "es" })?;
+        for (step, number) in self.steps.iter().zip(1..) {
+            write!(f, "\n{number}. {step}")?;
+        }
+        let all = self.traffic();
+        write!(f, "\nin all: {} ops, {} bytes moved; {}\n", all.ops, all.bytes(), self.memory)
+    }
+}
+
+impl fmt::Display for CallStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.text.replace('\n', "\n   "))?;
+        let Traffic { ops, loaded, stored } = self.traffic;
+        match self.emitter {
+            Some((emitter, bits)) => write!(f, "   {emitter}, {bits} bits")?,
+            None => f.write_str("   gemm")?,
+        }
+        writeln!(f, "; {ops} ops; {loaded} bytes loaded, {stored} stored")
+    }
+}
