@@ -13,10 +13,10 @@
 mod race;
 
 use kiln::EmitterKind;
-use kiln::cpu::Cpu;
-use kiln::emit::cost::Primitive;
-use kiln::emit::{self, Operand};
-use kiln::vir::{Builder, Routine, Storage, Type, Value};
+use kiln::internals::cpu::Cpu;
+use kiln::internals::emit::cost::Primitive;
+use kiln::internals::emit::{self, Operand};
+use kiln::internals::vir::{Builder, Routine, Storage, Type, Value};
 use race::Race;
 use std::time::Duration;
 

@@ -43,7 +43,7 @@ mod product;
 mod scalar;
 mod shape;
 mod signature;
-pub mod text;
+mod text;
 mod verify;
 
 pub use build::{build, build_with_inputs};

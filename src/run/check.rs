@@ -11,8 +11,8 @@ use smallvec::SmallVec;
 /// Checks number, types and declared shapes of inputs.
 pub(super) fn inputs(inputs: &[Input], views: &[View<'_>]) -> Result<(), RunError> {
     if views.len() != inputs.len() {
-        let names = inputs.iter().map(Input::to_string).collect();
-        return Err(RunError::Inputs { found: views.len(), names });
+        let inputs = inputs.iter().map(Input::to_string).collect();
+        return Err(RunError::InputCount { inputs, found: views.len() });
     }
     // Each symbolic axis, its size, and the input that bound it.
     let mut sizes: SmallVec<[(&str, usize, &str); OPERANDS]> = SmallVec::new();
