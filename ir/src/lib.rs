@@ -43,11 +43,11 @@ mod product;
 mod scalar;
 mod shape;
 mod signature;
-mod text;
+pub mod text;
 mod verify;
 
-pub use build::{build, build_with_inputs};
-pub use declaration::{ArrayType, parse_declaration};
+pub use build::build;
+pub use declaration::ArrayType;
 pub use derived::{DERIVED, Derived, Parameter};
 pub use dtype::DType;
 pub use error::{Fault, GraphError, Origin};
