@@ -46,6 +46,14 @@ pub(crate) fn plan<E>(
     Ok(plan)
 }
 
+/// The compiled code of each fused kernel of a kernel's graph, in the order they run.
+pub fn codes(kernel: &Kernel) -> impl Iterator<Item = &Code> {
+    kernel.plans.usual().steps.iter().filter_map(|step| match &step.action {
+        Action::Map { kernel, .. } => Some(kernel),
+        Action::Call(_) => None,
+    })
+}
+
 impl Kernel {
     /// A kernel that runs plans of `graph`, made by [`plan`].
     pub(crate) fn new(graph: Graph, plans: Plans<Code>, threads: Option<usize>) -> Kernel {
@@ -82,18 +90,10 @@ impl Kernel {
         self.plans.usual().steps.len()
     }
 
-    /// The compiled code of each fused kernel of its graph, in the order they run.
-    pub fn codes(&self) -> impl Iterator<Item = &Code> {
-        self.plans.usual().steps.iter().filter_map(|step| match &step.action {
-            Action::Map { kernel, .. } => Some(kernel),
-            Action::Call(_) => None,
-        })
-    }
-
     /// The emitter and the vector width in bits of the compiled code; `None` where only matmuls
     /// run.
     pub fn emitter(&self) -> Option<(EmitterKind, u32)> {
-        self.codes().next().map(|code| (code.emitter(), code.bits()))
+        codes(self).next().map(|code| (code.emitter(), code.bits()))
     }
 
     /// Runs on `inputs`, one view for each, and returns the outputs.

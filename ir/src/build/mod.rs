@@ -36,7 +36,7 @@ pub fn build(name: &str, outputs: &[Expr]) -> Result<Graph, GraphError> {
 ///
 /// A name in `inputs` gives its type to every bare use of that name. Nodes are in the order of
 /// [`Graph::normalized`].
-pub fn build_with_inputs(
+pub(crate) fn build_with_inputs(
     name: &str,
     inputs: &[Input],
     outputs: &[Expr],

@@ -46,7 +46,7 @@ pub(super) fn merge(graph: &Graph, domains: &Graph, model: &CostModel) -> Graph 
 }
 
 /// The pass `split`: one kernel for each op, as written, which is what fusion is compared with.
-pub fn split(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
+pub(crate) fn split(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
     let (clock, _) = quanta::Clock::mock();
     quanta::with_clock(&clock, || {
         let mut regions = Regions::new(graph, context.model, usize::MAX);
