@@ -8,8 +8,9 @@ use crate::fold::{Folded, fold, power};
 use crate::graph::{Graph, Input, MAX_OUTPUTS, NodeId};
 use crate::note::Note;
 use crate::number::Number;
-use crate::ops::{Op, Typing};
+use crate::ops::Op;
 use crate::shape::Dim;
+use crate::typing::Typing;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -132,10 +133,10 @@ impl GraphBuilder {
             Kind::Op(op, _) => self.op(*op, operands),
             Kind::Power(_, exponent) => self.power(operands[0], *exponent),
             Kind::Logical(op, _) => self.logical(*op, operands),
-            Kind::Matmul(..) => {
+            Kind::Call(call, _) => {
                 let dtype = self.common_float(operands);
                 let nodes = self.promoted(operands, dtype)?;
-                self.graph.matmul(nodes[0], nodes[1]).map(Built::Node)
+                self.graph.call(*call, &nodes).map(Built::Node)
             }
             Kind::Fused(_) => unreachable!("combined above, where it keeps its body's origin"),
             Kind::Item(_, index) => match operands[0] {

@@ -43,12 +43,12 @@ pub enum Fault {
         /// The axis that differs.
         axis: BroadcastError,
     },
-    /// Matmul operands do not fit.
-    Matmul {
-        /// Shape of the left operand.
-        left: Shape,
-        /// Shape of the right operand.
-        right: Shape,
+    /// Operands of a call do not fit.
+    Call {
+        /// Its name.
+        call: &'static str,
+        /// The operands' shapes.
+        operands: Vec<Shape>,
         /// What does not fit, and a hint.
         reason: String,
     },
@@ -154,8 +154,9 @@ impl fmt::Display for Fault {
                  {} on the right; sizes must be equal, or one of them 1",
                 axis.axis_from_end, axis.left, axis.right
             ),
-            Fault::Matmul { left, right, reason } => {
-                write!(f, "matmul: shapes {left} and {right} do not fit: {reason}")
+            Fault::Call { call, operands, reason } => {
+                let shapes: Vec<String> = operands.iter().map(Shape::to_string).collect();
+                write!(f, "{call}: shapes {} do not fit: {reason}", shapes.join(" and "))
             }
             Fault::Types { op, operands, hint } => {
                 let names: Vec<&str> = operands.iter().map(|d| d.name()).collect();

@@ -4,192 +4,15 @@
 //! Arrays are held as `f64`, those of integers as `i64`, in row-major order. Simple and slow;
 //! other stages are tested against it.
 
+use crate::array::{Array, Data, EvalError, Walk, element_count};
+use crate::binding::{BindError, Binding};
+use crate::call::Call;
 use crate::dtype::DType;
 use crate::graph::{Graph, Input, Node, NodeId};
 use crate::number::Scalar;
 use crate::ops::Op;
-use crate::shape::{Dim, MAX_RANK, Shape};
+use crate::shape::broadcast;
 use std::collections::HashMap;
-
-/// The number of elements that an array may have here: 1 GiB of `f64`.
-const MAX_ELEMENTS: usize = 1 << 27;
-
-/// An array of the reference interpreter.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Array {
-    dtype: DType,
-    shape: Vec<usize>,
-    data: Data,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Data {
-    /// Floats and bools.
-    Floats(Vec<f64>),
-    Integers(Vec<i64>),
-}
-
-impl Data {
-    /// Of values that have the type.
-    fn collect(dtype: DType, values: impl Iterator<Item = Scalar>) -> Data {
-        let integer = |value| match value {
-            Scalar::Integer(value) => value,
-            Scalar::Float(_) => panic!("an op on integers gave a float"),
-        };
-        match dtype.is_integer() {
-            true => Data::Integers(values.map(integer).collect()),
-            false => Data::Floats(values.map(Scalar::to_f64).collect()),
-        }
-    }
-
-    fn at(&self, index: usize) -> Scalar {
-        match self {
-            Data::Floats(data) => Scalar::Float(data[index]),
-            Data::Integers(data) => Scalar::Integer(data[index]),
-        }
-    }
-}
-
-impl Array {
-    /// An array of `data` in row-major order, each an `f64` or an `i64`, converted to `dtype`.
-    pub fn new<T: Into<Scalar>>(
-        dtype: DType,
-        shape: Vec<usize>,
-        data: Vec<T>,
-    ) -> Result<Array, EvalError> {
-        let _env = kiln_fenv::hold_default();
-        if shape.len() > MAX_RANK {
-            return Err(EvalError::Rank { rank: shape.len() });
-        }
-        if element_count(&shape)? != data.len() {
-            return Err(EvalError::Length { shape, length: data.len() });
-        }
-        let data = Data::collect(dtype, data.into_iter().map(|value| value.into().cast(dtype)));
-        Ok(Array { dtype, shape, data })
-    }
-
-    /// A single number.
-    pub fn scalar(dtype: DType, value: impl Into<Scalar>) -> Array {
-        let _env = kiln_fenv::hold_default();
-        let data = Data::collect(dtype, std::iter::once(value.into().cast(dtype)));
-        Array { dtype, shape: Vec::new(), data }
-    }
-
-    /// The element type.
-    pub fn dtype(&self) -> DType {
-        self.dtype
-    }
-
-    /// The size of each axis.
-    pub fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    /// The elements in row-major order; a bool is 1 or 0.
-    ///
-    /// # Panics
-    ///
-    /// If they are integers: those are [`integers`](Array::integers).
-    pub fn data(&self) -> &[f64] {
-        match &self.data {
-            Data::Floats(data) => data,
-            Data::Integers(_) => panic!("an array of {} has no floats", self.dtype),
-        }
-    }
-
-    /// The elements in row-major order.
-    ///
-    /// # Panics
-    ///
-    /// If they are no integers: those are [`data`](Array::data).
-    pub fn integers(&self) -> &[i64] {
-        match &self.data {
-            Data::Integers(data) => data,
-            Data::Floats(_) => panic!("an array of {} has no integers", self.dtype),
-        }
-    }
-
-    /// Repeated along new axes and axes of size 1.
-    fn broadcast_to(&self, shape: &[usize]) -> Array {
-        let values = Walk::new(&self.shape, shape).map(|index| self.data.at(index));
-        let data = Data::collect(self.dtype, values);
-        Array { dtype: self.dtype, shape: shape.to_vec(), data }
-    }
-}
-
-/// Arrays that a graph cannot be evaluated with.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EvalError {
-    /// The number of elements is not the product of the shape.
-    #[error("the shape {shape:?} does not have {length} elements")]
-    Length {
-        /// The shape.
-        shape: Vec<usize>,
-        /// The number of elements.
-        length: usize,
-    },
-    /// Too many elements.
-    #[error("an array of shape {shape:?} is too large for the reference interpreter")]
-    TooLarge {
-        /// The shape.
-        shape: Vec<usize>,
-    },
-    /// More axes than an array may have.
-    #[error("an array of {rank} axes has over {MAX_RANK}")]
-    Rank {
-        /// The number of axes.
-        rank: usize,
-    },
-    /// The wrong number of inputs.
-    #[error("the kernel takes {expected} inputs, found {found}")]
-    InputCount {
-        /// How many the graph has.
-        expected: usize,
-        /// How many were given.
-        found: usize,
-    },
-    /// An array that does not fit its input.
-    #[error("input {declared} does not take an array of type {dtype} and shape {shape:?}")]
-    Input {
-        /// The input as declared.
-        declared: String,
-        /// The type of the array.
-        dtype: DType,
-        /// The shape of the array.
-        shape: Vec<usize>,
-    },
-    /// One name with two sizes.
-    #[error("axis {name} is {first} in one input and {second} in {input}")]
-    Axis {
-        /// The name of the axis.
-        name: String,
-        /// Its size where it first stands.
-        first: usize,
-        /// Its size here.
-        second: usize,
-        /// The input.
-        input: String,
-    },
-    /// Shapes that do not broadcast.
-    #[error("{op}: shapes {left:?} and {right:?} do not broadcast")]
-    Broadcast {
-        /// The op's name.
-        op: &'static str,
-        /// Shape of the left operand.
-        left: Vec<usize>,
-        /// Shape of the right operand.
-        right: Vec<usize>,
-    },
-    /// Shapes that do not multiply.
-    #[error("matmul: shapes {left:?} and {right:?} do not fit")]
-    Matmul {
-        /// Shape of the left operand.
-        left: Vec<usize>,
-        /// Shape of the right operand.
-        right: Vec<usize>,
-    },
-}
 
 /// The outputs of a graph for these inputs.
 ///
@@ -211,19 +34,15 @@ pub fn eval(graph: &Graph, inputs: &[Array]) -> Result<Vec<Array>, EvalError> {
         let (expected, found) = (graph.inputs().len(), inputs.len());
         return Err(EvalError::InputCount { expected, found });
     }
-    let mut sizes = HashMap::new();
+    let mut binding = Binding::default();
     for (input, array) in graph.inputs().iter().zip(inputs) {
-        bind(input, array, &mut sizes)?;
+        bind(&mut binding, input, array)?;
     }
     eval_nodes(graph, inputs)
 }
 
-/// Checks an array against its input and notes the sizes of named axes.
-fn bind<'g>(
-    input: &'g Input,
-    array: &Array,
-    sizes: &mut HashMap<&'g str, usize>,
-) -> Result<(), EvalError> {
+/// Checks an array against its input.
+fn bind<'g>(binding: &mut Binding<'g>, input: &'g Input, array: &Array) -> Result<(), EvalError> {
     let misfit = || EvalError::Input {
         declared: input.to_string(),
         dtype: array.dtype,
@@ -232,27 +51,18 @@ fn bind<'g>(
     if input.dtype != array.dtype {
         return Err(misfit());
     }
-    let Some(dims) = &input.dims else { return Ok(()) };
-    if dims.len() != array.shape.len() {
-        return Err(misfit());
-    }
-    for (dim, &size) in dims.iter().zip(&array.shape) {
-        match dim {
-            Dim::Size(expected) if *expected != size => return Err(misfit()),
-            Dim::Size(_) => {}
-            Dim::Symbol(name) => {
-                let first = *sizes.entry(name).or_insert(size);
-                if first != size {
-                    let (name, input) = (name.to_string(), input.name.clone());
-                    return Err(EvalError::Axis { name, first, second: size, input });
-                }
-            }
-        }
-    }
-    Ok(())
+    binding.bind(input, &array.shape).map_err(|error| match error {
+        BindError::Rank { .. } | BindError::Size { .. } => misfit(),
+        BindError::Symbol { symbol, bound, found, .. } => EvalError::Axis {
+            name: symbol.into(),
+            first: bound,
+            second: found,
+            input: input.name.clone(),
+        },
+    })
 }
 
-/// The outputs, for inputs that fit. A node has one value, or as many as its fused kernel.
+/// The outputs, for inputs that fit. A node has one value, a fused kernel those of its items.
 fn eval_nodes(graph: &Graph, inputs: &[Array]) -> Result<Vec<Array>, EvalError> {
     let mut values: Vec<Vec<Array>> = Vec::with_capacity(graph.nodes().len());
     for (id, node) in graph.iter() {
@@ -267,7 +77,10 @@ fn eval_nodes(graph: &Graph, inputs: &[Array]) -> Result<Vec<Array>, EvalError> 
                 let operands: Vec<&Array> = args.iter().map(value).collect();
                 vec![elementwise(*op, graph.dtype(id), &operands)?]
             }
-            Node::Matmul(a, b) => vec![matmul(value(a), value(b))?],
+            Node::Call(call, args) => {
+                let operands: Vec<&Array> = args.iter().map(value).collect();
+                vec![eval_call(*call, &operands)?]
+            }
             Node::Fused { body, args } => {
                 let args: Vec<Array> = args.iter().map(|id| value(id).clone()).collect();
                 let domain = common_shape("fused", &args.iter().collect::<Vec<_>>())?;
@@ -297,118 +110,24 @@ fn elementwise(op: Op, dtype: DType, operands: &[&Array]) -> Result<Array, EvalE
 }
 
 fn common_shape(op: &'static str, operands: &[&Array]) -> Result<Vec<usize>, EvalError> {
-    let mut common = Vec::new();
-    for operand in operands {
-        common = broadcast(&common, &operand.shape).ok_or_else(|| EvalError::Broadcast {
-            op,
-            left: common.clone(),
-            right: operand.shape.clone(),
-        })?;
-    }
+    let shapes: Vec<&[usize]> = operands.iter().map(|operand| operand.shape()).collect();
+    let common = broadcast(&shapes).map_err(|misfit| EvalError::Broadcast {
+        op,
+        left: misfit.other,
+        right: shapes[misfit.index].to_vec(),
+    })?;
     element_count(&common)?;
-    Ok(common)
+    Ok(common.into_vec())
 }
 
-/// The common shape of two, as NumPy broadcasts.
-fn broadcast(left: &[usize], right: &[usize]) -> Option<Vec<usize>> {
-    let sized = |shape: &[usize]| Shape::new(shape.iter().map(|&n| Dim::Size(n)).collect());
-    let common = sized(left).broadcast(&sized(right)).ok()?;
-    let size = |dim: &Dim| match dim {
-        Dim::Size(size) => Some(*size),
-        Dim::Symbol(_) => None,
-    };
-    common.dims()?.iter().map(size).collect()
-}
-
-fn element_count(shape: &[usize]) -> Result<usize, EvalError> {
-    let too_large = || EvalError::TooLarge { shape: shape.to_vec() };
-    if shape.contains(&0) {
-        return Ok(0);
-    }
-    let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
-    count.filter(|&count| count <= MAX_ELEMENTS).ok_or_else(too_large)
-}
-
-/// The indices into an array of shape `from`, as it is repeated to fill shape `to`.
-struct Walk {
-    to: Vec<usize>,
-    /// How far a step along each axis of `to` leads; 0 where `from` is repeated.
-    strides: Vec<usize>,
-    at: Vec<usize>,
-    index: usize,
-    left: usize,
-}
-
-impl Walk {
-    /// `from` broadcasts to `to`, whose elements have been counted.
-    fn new(from: &[usize], to: &[usize]) -> Walk {
-        let mut strides = vec![0; to.len()];
-        let mut stride = 1;
-        for (axis, &size) in from.iter().enumerate().rev() {
-            if size != 1 {
-                strides[axis + to.len() - from.len()] = stride;
-            }
-            stride *= size;
-        }
-        let left = to.iter().product();
-        Walk { to: to.to_vec(), strides, at: vec![0; to.len()], index: 0, left }
-    }
-}
-
-impl Iterator for Walk {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        self.left = self.left.checked_sub(1)?;
-        let index = self.index;
-        for axis in (0..self.to.len()).rev() {
-            self.at[axis] += 1;
-            self.index += self.strides[axis];
-            if self.at[axis] < self.to[axis] {
-                break;
-            }
-            self.at[axis] = 0;
-            self.index -= self.strides[axis] * self.to[axis];
-        }
-        Some(index)
-    }
-}
-
-/// The product, as NumPy's `matmul`.
-fn matmul(a: &Array, b: &Array) -> Result<Array, EvalError> {
-    let misfit = || EvalError::Matmul { left: a.shape.clone(), right: b.shape.clone() };
-    // A 1-d operand is a row on the left, a column on the right.
-    let (a_batch, rows, inner) = match a.shape[..] {
-        [] => return Err(misfit()),
-        [inner] => (&[][..], 1, inner),
-        [ref batch @ .., rows, inner] => (batch, rows, inner),
-    };
-    let (b_batch, b_inner, columns) = match b.shape[..] {
-        [] => return Err(misfit()),
-        [inner] => (&[][..], inner, 1),
-        [ref batch @ .., inner, columns] => (batch, inner, columns),
-    };
-    if inner != b_inner {
-        return Err(misfit());
-    }
-    let (left, right) = (a.data(), b.data());
-    let batch = broadcast(a_batch, b_batch).ok_or_else(misfit)?;
-    let mut shape = batch.clone();
-    shape.extend((a.shape.len() > 1).then_some(rows));
-    shape.extend((b.shape.len() > 1).then_some(columns));
-    let mut data = Vec::with_capacity(element_count(&shape)?);
-    for (a_at, b_at) in Walk::new(a_batch, &batch).zip(Walk::new(b_batch, &batch)) {
-        for row in 0..rows {
-            for column in 0..columns {
-                let product = |k| {
-                    left[(a_at * rows + row) * inner + k]
-                        * right[(b_at * inner + k) * columns + column]
-                };
-                data.push(a.dtype.round((0..inner).map(product).fold(0.0, |sum, term| sum + term)));
-            }
-        }
-    }
-    Ok(Array { dtype: a.dtype, shape, data: Data::Floats(data) })
+fn eval_call(call: Call, operands: &[&Array]) -> Result<Array, EvalError> {
+    let shapes: Vec<&[usize]> = operands.iter().map(|operand| operand.shape()).collect();
+    let shape = call.infer(&shapes).map_err(|_| EvalError::Call {
+        call: call.info().name,
+        shapes: shapes.iter().map(|shape| shape.to_vec()).collect(),
+    })?;
+    element_count(&shape)?;
+    Ok(call.eval(operands, shape.into_vec()))
 }
 
 /// The outputs of an elementwise graph for single numbers, converted to the types of its inputs.
@@ -422,7 +141,7 @@ fn matmul(a: &Array, b: &Array) -> Result<Array, EvalError> {
 ///
 /// # Panics
 ///
-/// If the number of inputs is wrong, or the graph has a matrix product.
+/// If the number of inputs is wrong, or the graph has a call.
 pub fn eval_scalar(graph: &Graph, inputs: &[f64]) -> Vec<f64> {
     let _env = kiln_fenv::hold_default();
     assert_eq!(graph.inputs().len(), inputs.len(), "inputs of {}", graph.name());
@@ -444,7 +163,7 @@ fn scalars(graph: &Graph, inputs: &[Scalar]) -> Vec<Scalar> {
                 operands.iter_mut().zip(args.iter()).for_each(|(to, id)| *to = value(id));
                 op.eval_scalars(graph.dtype(args[args.len() - 1]), &operands[..args.len()])
             }
-            Node::Matmul(..) => panic!("{} is not elementwise", graph.name()),
+            Node::Call(..) => panic!("{} is not elementwise", graph.name()),
             Node::Fused { body, args } => {
                 let args: Vec<Scalar> = args.iter().map(value).collect();
                 let outputs = scalars(body, &args);
@@ -461,7 +180,8 @@ fn scalars(graph: &Graph, inputs: &[Scalar]) -> Vec<Scalar> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Array, eval, eval_scalar};
+    use super::{eval, eval_scalar};
+    use crate::array::Array;
     use crate::dtype::DType;
     use crate::text::parse;
 

@@ -9,6 +9,7 @@
 //! assert_eq!(graph.inputs()[0].name, "x");
 //! ```
 
+use crate::call::Call;
 use crate::dtype::DType;
 use crate::error::Origin;
 use crate::for_each_op;
@@ -47,7 +48,7 @@ pub(crate) enum Kind {
     Power(Expr, i64),
     /// `&`, `|`, `xor` or `!` of truth values: operands are made bools.
     Logical(Op, Box<[Expr]>),
-    Matmul(Expr, Expr),
+    Call(Call, Box<[Expr]>),
     Fused(Box<Fused>),
     /// One output of a fused kernel.
     Item(Expr, usize),
@@ -65,8 +66,9 @@ impl Kind {
     pub(crate) fn operands(&self) -> Vec<&Expr> {
         match self {
             Kind::Input(_) | Kind::Number(_) | Kind::Typed(..) => Vec::new(),
-            Kind::Op(_, operands) | Kind::Logical(_, operands) => operands.iter().collect(),
-            Kind::Matmul(a, b) => vec![a, b],
+            Kind::Op(_, operands) | Kind::Logical(_, operands) | Kind::Call(_, operands) => {
+                operands.iter().collect()
+            }
             Kind::Fused(fused) => fused.args.iter().collect(),
             Kind::Power(of, _) | Kind::Item(of, _) => vec![of],
         }
@@ -83,7 +85,7 @@ impl Kind {
                 Kind::Logical(*op, operands.iter().map(operand).collect())
             }
             Kind::Power(of, exponent) => Kind::Power(operand(of), *exponent),
-            Kind::Matmul(a, b) => Kind::Matmul(operand(a), operand(b)),
+            Kind::Call(call, operands) => Kind::Call(*call, operands.iter().map(operand).collect()),
             Kind::Fused(fused) => {
                 let (parameters, body) = (fused.parameters.clone(), fused.body.clone());
                 let args = fused.args.iter().map(operand).collect();
@@ -104,7 +106,7 @@ impl fmt::Debug for Expr {
             Kind::Typed(_, scalar) => scalar,
             Kind::Op(op, _) | Kind::Logical(op, _) => &op.name(),
             Kind::Power(_, exponent) => &format!("power {exponent}"),
-            Kind::Matmul(..) => &"matmul",
+            Kind::Call(call, _) => &call.info().name,
             Kind::Fused(_) => &"fused",
             Kind::Item(_, index) => &format!("item {index}"),
         };
@@ -120,8 +122,9 @@ impl Drop for ExprNode {
             kind,
             Kind::Number(Number::Float(0.0)),
         ) {
-            Kind::Op(_, operands) | Kind::Logical(_, operands) => pending.extend(operands),
-            Kind::Matmul(a, b) => pending.extend([a, b]),
+            Kind::Op(_, operands) | Kind::Logical(_, operands) | Kind::Call(_, operands) => {
+                pending.extend(operands)
+            }
             Kind::Fused(fused) => pending.extend(fused.args.into_iter().chain(fused.body)),
             Kind::Power(of, _) | Kind::Item(of, _) => pending.push(of),
             Kind::Input(_) | Kind::Number(_) | Kind::Typed(..) => {}
@@ -210,7 +213,7 @@ impl Expr {
     /// broadcast; a 1-d operand is a row on the left, a column on the right.
     #[track_caller]
     pub fn matmul(&self, other: impl Into<Expr>) -> Expr {
-        Expr::here(Kind::Matmul(self.clone(), other.into()))
+        Expr::here(Kind::Call(Call::Matmul, [self.clone(), other.into()].into()))
     }
 
     /// Converted to `dtype`.
@@ -259,7 +262,7 @@ impl Expr {
 macro_rules! define_methods {
     (operators { $($operator_rows:tt)* } methods { $(
         $variant:ident $name:ident $arity:ident $typing:ident $(($target:expr))?
-        [$a:expr, $b:expr $(; $c:expr, $d:expr)?] {$($flag:ident)|*} ($lo:expr, $hi:expr) = $reference:expr $(; $integers:expr)?, $doc:literal;
+        [$a:expr, $b:expr $(; $c:expr, $d:expr)?] {$($flag:ident)|*} ($lo:expr, $hi:expr) $transfer:ident $(($rule:path))? = $reference:expr $(; $integers:expr)?, $doc:literal;
     )* }) => {
         impl Expr {
             $(define_methods!(@$arity $variant $name $doc);)*

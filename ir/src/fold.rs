@@ -6,7 +6,8 @@ use crate::dtype::DType;
 use crate::error::Fault;
 use crate::note::Note;
 use crate::number::{Number, Scalar};
-use crate::ops::{Op, Typing};
+use crate::ops::Op;
+use crate::typing::Typing;
 
 /// What came out.
 pub(crate) enum Folded {

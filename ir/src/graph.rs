@@ -1,12 +1,12 @@
 //! The graph: a hash-consed arena of nodes in topological order.
 
+use crate::call::{Call, CallInfo, CallShapes};
 use crate::dtype::DType;
 use crate::error::{Fault, Origin};
 use crate::note::Note;
 use crate::number::Scalar;
-use crate::ops::{Op, Typing};
-use crate::product::ProductShapes;
-use crate::shape::{Dim, Shape, check_rank};
+use crate::ops::Op;
+use crate::shape::{Dim, Open, Shape, check_rank};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
@@ -77,17 +77,17 @@ pub enum Node {
     Const(u64),
     /// An elementwise op; operands broadcast.
     Op(Op, Args),
-    /// A matrix product, as NumPy's `matmul`.
-    Matmul(NodeId, NodeId),
+    /// What is not elementwise.
+    Call(Call, Box<[NodeId]>),
     /// A fused kernel: one pass over memory that loads `args`, evaluates `body` and stores each of
-    /// its outputs. With one output the node is its value; with several, `Item` picks one.
+    /// its outputs. It has no value itself: its outputs are items.
     Fused {
         /// Elementwise ops only; input `i` is bound to `args[i]`.
         body: Arc<Graph>,
         /// What is loaded.
         args: Box<[NodeId]>,
     },
-    /// Output `index` of a fused kernel that has several.
+    /// Output `index` of a fused kernel, repeated over the kernel's iteration domain.
     Item {
         /// The kernel.
         of: NodeId,
@@ -102,8 +102,7 @@ impl Node {
         match self {
             Node::Input(_) | Node::Const(_) => Vec::new(),
             Node::Op(_, args) => args.to_vec(),
-            Node::Matmul(a, b) => vec![*a, *b],
-            Node::Fused { args, .. } => args.to_vec(),
+            Node::Call(_, args) | Node::Fused { args, .. } => args.to_vec(),
             Node::Item { of, .. } => vec![*of],
         }
     }
@@ -141,10 +140,10 @@ pub struct Graph {
     types: Vec<(DType, Shape)>,
     outputs: Vec<NodeId>,
     known: HashMap<(Node, DType), NodeId>,
-    products: ProductShapes,
+    calls: CallShapes,
     /// Nodes of fused bodies.
     inside: usize,
-    unbounded: bool,
+    pub(crate) unbounded: bool,
     notes: Vec<Note>,
 }
 
@@ -180,16 +179,6 @@ impl Graph {
         Graph { unbounded: true, ..Graph::new(name) }
     }
 
-    /// An [unbounded](Graph::unbounded) graph of this name with these inputs, valid in another graph
-    /// already: what a pass begins with.
-    pub fn with_inputs(name: impl Into<String>, inputs: &[Input]) -> Graph {
-        let mut graph = Graph::unbounded(name);
-        for input in inputs {
-            graph.input(input.clone()).expect("inputs were valid before");
-        }
-        graph
-    }
-
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -215,7 +204,7 @@ impl Graph {
         &self.nodes[id.index()]
     }
 
-    /// A node's element type; for a fused kernel of several outputs, the first one's.
+    /// A node's element type. A fused kernel has none of its own; this is its first item's.
     pub fn dtype(&self, id: NodeId) -> DType {
         self.types[id.index()].0
     }
@@ -305,7 +294,7 @@ impl Graph {
             return Err(Fault::TooManyInputs { limit: MAX_INPUTS });
         }
         let index = self.inputs.len() as u32;
-        let shape = input.dims.clone().map_or_else(|| Shape::open(index), Shape::new);
+        let shape = input.dims.clone().map_or_else(|| Shape::open(Open::Input(index)), Shape::new);
         let dtype = input.dtype;
         self.inputs.push(input);
         self.push(Node::Input(index), dtype, shape)
@@ -353,7 +342,13 @@ impl Graph {
         }
         let dtypes: Vec<DType> = operands.iter().map(|&id| self.dtype(id)).collect();
         let Some(dtype) = op.result_type(&dtypes) else {
-            let hint = what_it_takes(op, &dtypes);
+            let hint = match op {
+                Op::Pow if dtypes.iter().any(|dtype| dtype.is_integer()) => {
+                    "a power of integers has a literal exponent, not negative, as in x^3; convert \
+                     with f32(x) for others; exclusive or is xor(a, b)"
+                }
+                _ => op.info().typing.hint(&dtypes),
+            };
             return Err(Fault::Types { op: op.name(), operands: dtypes, hint });
         };
         let mut shape = self.shape(operands[0]).clone();
@@ -368,16 +363,20 @@ impl Graph {
         self.push(Node::Op(op, Args::new(operands)), dtype, shape)
     }
 
-    /// A matrix product of two floats of one type, as NumPy's `matmul`.
-    pub fn matmul(&mut self, a: NodeId, b: NodeId) -> Result<NodeId, Fault> {
-        let dtypes = vec![self.dtype(a), self.dtype(b)];
-        if dtypes[0] != dtypes[1] || !dtypes[0].is_arithmetic() {
-            let hint = "it takes floats of one type; convert with f32(x) or f64(x)";
-            return Err(Fault::Types { op: "matmul", operands: dtypes, hint });
+    /// A call on operands whose types fit as they are.
+    pub fn call(&mut self, call: Call, operands: &[NodeId]) -> Result<NodeId, Fault> {
+        let CallInfo { name, arity, typing, .. } = *call.info();
+        let dtypes: Vec<DType> = operands.iter().map(|&id| self.dtype(id)).collect();
+        if operands.len() != arity {
+            return Err(Fault::Arity { op: name.into(), expected: arity, found: operands.len() });
         }
-        let (left, right) = (self.shape(a).clone(), self.shape(b).clone());
-        let shape = self.products.shape(&left, &right)?;
-        self.push(Node::Matmul(a, b), dtypes[0], shape)
+        let Some(dtype) = typing.result_type(&dtypes) else {
+            let hint = typing.hint(&dtypes);
+            return Err(Fault::Types { op: name, operands: dtypes, hint });
+        };
+        let shapes: Vec<&Shape> = operands.iter().map(|id| &self.types[id.index()].1).collect();
+        let shape = self.calls.shape(call, &shapes)?;
+        self.push(Node::Call(call, operands.into()), dtype, shape)
     }
 
     /// A fused kernel. Its body is elementwise, and its inputs have the types of `args`.
@@ -389,7 +388,7 @@ impl Graph {
         let Some(&first) = body.outputs.first() else { return Err(Fault::NoOutputs) };
         let foreign = body.nodes.iter().find_map(|node| match node {
             Node::Input(_) | Node::Const(_) | Node::Op(..) => None,
-            Node::Matmul(..) => Some("a matmul"),
+            Node::Call(call, _) => Some(call.info().noun),
             Node::Fused { .. } | Node::Item { .. } => Some("a fused kernel"),
         });
         if let Some(what) = foreign {
@@ -413,113 +412,26 @@ impl Graph {
         self.push(Node::Fused { body, args: args.into() }, dtype, shape)
     }
 
-    /// Output `index` of a fused kernel; the kernel itself where it has just one.
+    /// Output `index` of a fused kernel.
     ///
     /// # Panics
     ///
     /// If `of` is no fused kernel or has no such output.
     pub fn item(&mut self, of: NodeId, index: usize) -> Result<NodeId, Fault> {
         let Node::Fused { body, .. } = self.node(of) else { panic!("item of no fused kernel") };
-        if body.outputs.len() == 1 {
-            return Ok(of);
-        }
         let dtype = body.dtype(body.outputs[index]);
         let shape = self.shape(of).clone();
         self.push(Node::Item { of, index: index as u32 }, dtype, shape)
     }
 
-    /// The shapes of its matrix products.
-    pub(crate) fn products(&self) -> &ProductShapes {
-        &self.products
+    /// The shapes of its calls.
+    pub(crate) fn calls(&self) -> &CallShapes {
+        &self.calls
     }
 
     /// Adds an output.
     pub fn output(&mut self, id: NodeId) {
         self.outputs.push(id);
-    }
-
-    /// The same graph in canonical order: all inputs, then what the outputs need, depth first.
-    ///
-    /// Nodes that no output needs are gone. Two graphs that print alike are equal in this order,
-    /// and it is the order in which [`build`](crate::build) and the parser number nodes.
-    ///
-    /// # Panics
-    ///
-    /// If the graph is not valid (see [`verify`](crate::verify)).
-    pub fn normalized(&self) -> Graph {
-        let mut graph =
-            Graph { unbounded: self.unbounded, ..Graph::with_inputs(&self.name, &self.inputs) };
-        let mut new_ids: HashMap<NodeId, NodeId> = HashMap::new();
-        let mut stack: Vec<_> = self.outputs.iter().rev().map(|&id| (id, false)).collect();
-        while let Some((id, operands_done)) = stack.pop() {
-            if new_ids.contains_key(&id) {
-                continue;
-            }
-            let operands = self.node(id).operands();
-            if operands_done || operands.is_empty() {
-                let operands: Vec<NodeId> = operands.iter().map(|old| new_ids[old]).collect();
-                let copied = graph.copy_node(self, id, &operands);
-                new_ids.insert(id, copied.expect("the graph is valid"));
-            } else {
-                stack.push((id, true));
-                stack.extend(operands.into_iter().rev().map(|operand| (operand, false)));
-            }
-        }
-        graph.outputs = self.outputs.iter().map(|old| new_ids[old]).collect();
-        graph.with_notes_of(self)
-    }
-
-    /// Adds node `id` of another graph, reading `operands` of this one. The other copiers of nodes are
-    /// made of it, so that a kind of node is copied in one place.
-    ///
-    /// An input becomes the one of that name, whatever its axes; where there is none, it is declared.
-    /// A fused body comes in canonical order. Fails where the operands do not fit.
-    pub fn copy_node(
-        &mut self,
-        from: &Graph,
-        id: NodeId,
-        operands: &[NodeId],
-    ) -> Result<NodeId, Fault> {
-        match from.node(id) {
-            Node::Input(index) => {
-                let input = &from.inputs[*index as usize];
-                match self.inputs.iter().position(|known| known.name == input.name) {
-                    Some(known) => Ok(self.input_node(known)),
-                    None => self.input(input.clone()),
-                }
-            }
-            Node::Const(bits) => {
-                let dtype = from.dtype(id);
-                self.constant(dtype, Scalar::from_bits(dtype, *bits))
-            }
-            Node::Op(op, _) => self.op(*op, operands),
-            Node::Matmul(..) => self.matmul(operands[0], operands[1]),
-            Node::Fused { body, .. } => {
-                let normalized = body.normalized();
-                let body = if normalized == **body { body.clone() } else { normalized.into() };
-                self.fused(body, operands.to_vec())
-            }
-            Node::Item { index, .. } => self.item(operands[0], *index as usize),
-        }
-    }
-
-    /// Copies what a graph computes of its inputs, `inputs` of this one standing for them, and gives
-    /// its outputs.
-    pub fn copy_graph(&mut self, from: &Graph, inputs: &[NodeId]) -> Result<Vec<NodeId>, Fault> {
-        let mut copies: Vec<NodeId> = Vec::with_capacity(from.nodes.len());
-        for (id, node) in from.iter() {
-            let copied = match node {
-                Node::Input(index) => inputs[*index as usize],
-                _ => {
-                    let operands = node.operands();
-                    let operands: Vec<NodeId> =
-                        operands.iter().map(|operand| copies[operand.index()]).collect();
-                    self.copy_node(from, id, &operands)?
-                }
-            };
-            copies.push(copied);
-        }
-        Ok(from.outputs.iter().map(|output| copies[output.index()]).collect())
     }
 
     fn push(&mut self, node: Node, dtype: DType, shape: Shape) -> Result<NodeId, Fault> {
@@ -566,32 +478,5 @@ fn fits(written: Scalar, value: Scalar) -> bool {
             value as f64 == written && written < 2f64.powi(63)
         }
         (Scalar::Integer(written), Scalar::Integer(value)) => written == value,
-    }
-}
-
-/// What an op takes that does not take these.
-fn what_it_takes(op: Op, dtypes: &[DType]) -> &'static str {
-    let has = |is: fn(DType) -> bool| dtypes.iter().any(|&dtype| is(dtype));
-    match op.info().typing {
-        Typing::Number | Typing::Compare | Typing::Select
-            if has(DType::is_integer) && has(DType::is_float) =>
-        {
-            "integers and floats do not mix; convert one of them, as in f32(x) or i32(x)"
-        }
-        Typing::Logic => {
-            "it takes bools, or integers of one type; make bools by a comparison or by bool(x)"
-        }
-        Typing::Float if op == Op::Pow && has(DType::is_integer) => {
-            "a power of integers has a literal exponent, not negative, as in x^3; convert with f32(x) \
-             for others; exclusive or is xor(a, b)"
-        }
-        Typing::Integer => "it takes integers of one type; convert with i32(x) or i64(x)",
-        Typing::Select => "it takes a bool, then two operands of one type",
-        Typing::Number | Typing::Compare => {
-            "it takes numbers of one type; convert with f32(x) or i32(x)"
-        }
-        Typing::Float | Typing::Cast(_) => {
-            "it takes floats of one type; convert with f32(x) or f64(x)"
-        }
     }
 }

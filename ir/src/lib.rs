@@ -27,7 +27,11 @@
 //! [`verify()`] checks a graph's invariants between the stages of the compiler, [`same_signature`] that
 //! a stage kept inputs and outputs, and [`eval()`] is the reference that those stages are tested against.
 
+mod array;
+mod binding;
 mod build;
+mod call;
+mod copy;
 mod declaration;
 pub mod derived;
 mod dtype;
@@ -39,26 +43,33 @@ mod graph;
 mod note;
 mod number;
 mod ops;
-mod product;
+mod range;
 mod scalar;
 mod shape;
 mod signature;
 pub mod text;
+mod typing;
 mod verify;
 
+pub use array::{Array, EvalError};
+pub use binding::{BindError, Binding};
 pub use build::build;
+pub use call::{Call, CallInfo, CallShapes};
 pub use declaration::ArrayType;
 pub use derived::{DERIVED, Derived, Parameter};
 pub use dtype::DType;
 pub use error::{Fault, GraphError, Origin};
-pub use eval::{Array, EvalError, eval, eval_scalar};
+pub use eval::{eval, eval_scalar};
 pub use expr::Expr;
 pub use graph::{Args, Graph, Input, MAX_INPUTS, MAX_NODES, MAX_OUTPUTS, Node, NodeId};
 pub use note::Note;
 pub use number::Scalar;
-pub use ops::{Flags, IntegerReference, Op, OpInfo, Reference, Typing};
-pub use product::ProductShapes;
-pub use shape::{BroadcastError, Dim, MAX_RANK, Shape};
+pub use ops::{Flags, IntegerReference, Op, OpInfo, Reference};
+pub use range::{LARGE, Operands, Range, Transfer};
+pub use shape::{
+    BroadcastError, Dim, Dims, Extent, MAX_RANK, Misfit, Open, SMALL_RANK, Shape, broadcast,
+};
 pub use signature::same_signature;
 pub use text::{FreeInput, MAX_DEPTH, MAX_TEXT, TextError, free_inputs, parse, parse_with};
+pub use typing::Typing;
 pub use verify::verify;

@@ -7,26 +7,9 @@
 
 use crate::dtype::DType;
 use crate::number::Scalar;
+use crate::range::{self, Transfer};
 use crate::scalar;
-
-/// How operand types make the result type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Typing {
-    /// Floats of one type give that type.
-    Float,
-    /// Floats or integers of one type give that type.
-    Number,
-    /// Integers of one type give that type.
-    Integer,
-    /// Floats or integers of one type, one or two, give `bool`.
-    Compare,
-    /// Bools give `bool`; integers of one type give that type.
-    Logic,
-    /// A bool and two operands of one type give that type.
-    Select,
-    /// Anything gives this type.
-    Cast(DType),
-}
+use crate::typing::Typing;
 
 /// The scalar meaning of an op, evaluated in `f64`; a bool is 1 or 0.
 #[derive(Clone, Copy, Debug)]
@@ -64,11 +47,9 @@ impl Flags {
     pub const ODD: Flags = Flags(2);
     /// `f(-a) = f(a)`.
     pub const EVEN: Flags = Flags(4);
-    /// `a <= b` implies `f(a) <= f(b)`, up to the error bound.
-    pub const MONOTONE: Flags = Flags(8);
     /// The result jumps somewhere: operands an ULP apart may have results that are far apart.
     /// Comparisons and conversions to integers and bools need no flag.
-    pub const STEP: Flags = Flags(16);
+    pub const STEP: Flags = Flags(8);
 
     /// Whether every property of `other` holds.
     pub fn contains(self, other: Flags) -> bool {
@@ -98,6 +79,8 @@ pub struct OpInfo {
     pub flags: Flags,
     /// Bounds of a float result where it is not NaN.
     pub range: (f64, f64),
+    /// What is known of a float result, given what is known of the operands.
+    pub transfer: Transfer,
     /// The scalar meaning; of an op on integers alone, on numbers so small that nothing wraps.
     pub reference: Reference,
     /// The meaning on integers, where it takes them and is no comparison, choice or conversion.
@@ -108,7 +91,7 @@ pub struct OpInfo {
 
 /// Calls `$callback!` with every row of the op table.
 ///
-/// A row is `Variant name Typing [f32 ulp, f64 ulp] {flags} (range) = reference, "doc";`, with
+/// A row is `Variant name Typing [f32 ulp, f64 ulp] {flags} (range) Transfer = reference, "doc";`, with
 /// `; f32 ulp, f64 ulp` of the fast tier inside the first brackets where they differ, and
 /// `; meaning on integers` after the reference of an op that takes them. Rows of `operators` have no
 /// `Expr` method of their own: the operator is the method.
@@ -118,83 +101,83 @@ macro_rules! for_each_op {
     ($callback:ident) => {
         $callback! {
             operators {
-                Neg neg Unary Number [0.0, 0.0] {ODD} (NEG_INF, INF) = |a| -a; i64::wrapping_neg, "`-a`: the sign flipped, of NaN too";
-                Not not Unary Logic [0.0, 0.0] {} (0.0, 1.0) = |a| truth(a == 0.0); |a| !a, "`!a`: logical not; of integers, every bit flipped";
-                Add add Binary Number [0.5, 0.5] {COMMUTATIVE} (NEG_INF, INF) = |a, b| a + b; i64::wrapping_add, "`a + b`";
-                Sub sub Binary Number [0.5, 0.5] {} (NEG_INF, INF) = |a, b| a - b; i64::wrapping_sub, "`a - b`";
-                Mul mul Binary Number [0.5, 0.5] {COMMUTATIVE} (NEG_INF, INF) = |a, b| a * b; i64::wrapping_mul, "`a * b`";
-                Div div Binary Number [0.5, 0.5] {} (NEG_INF, INF) = |a, b| a / b; scalar::integer_quotient, "`a / b`; of integers the quotient rounded toward zero, 0 where `b` is 0";
-                Rem rem Binary Number [0.0, 0.0] {STEP} (NEG_INF, INF) = libm::fmod; scalar::integer_remainder, "`a % b`: the remainder of the quotient rounded toward zero, exact, with the sign of `a` (as Rust and C, and NumPy's `fmod`; Python's is `modulo`); of integers 0 where `b` is 0";
-                And and Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != 0.0 && b != 0.0); |a, b| a & b, "`a & b`: logical and; of integers bit by bit";
-                Or or Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != 0.0 || b != 0.0); |a, b| a | b, "`a | b`: logical or; of integers bit by bit";
-                Xor xor Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != b); |a, b| a ^ b, "Exclusive or, `a ^ b` in Rust; of integers bit by bit";
-                Shl shl Binary Integer [0.0, 0.0] {} (NEG_INF, INF) = |a, b| a * b.exp2(); |a, by| a << by, "The integer `a` shifted left, `a << b` in Rust, by `b` modulo its width";
-                Shr shr Binary Integer [0.0, 0.0] {} (NEG_INF, INF) = |a, b| (a / b.exp2()).floor(); |a, by| a >> by, "The integer `a` shifted right, `a >> b` in Rust, its sign kept, by `b` modulo its width";
+                Neg neg Unary Number [0.0, 0.0] {ODD} (NEG_INF, INF) Falling = |a| -a; i64::wrapping_neg, "`-a`: the sign flipped, of NaN too";
+                Not not Unary Logic [0.0, 0.0] {} (0.0, 1.0) Bounds = |a| truth(a == 0.0); |a| !a, "`!a`: logical not; of integers, every bit flipped";
+                Add add Binary Number [0.5, 0.5] {COMMUTATIVE} (NEG_INF, INF) Of(range::sum) = |a, b| a + b; i64::wrapping_add, "`a + b`";
+                Sub sub Binary Number [0.5, 0.5] {} (NEG_INF, INF) Of(range::difference) = |a, b| a - b; i64::wrapping_sub, "`a - b`";
+                Mul mul Binary Number [0.5, 0.5] {COMMUTATIVE} (NEG_INF, INF) Of(range::product) = |a, b| a * b; i64::wrapping_mul, "`a * b`";
+                Div div Binary Number [0.5, 0.5] {} (NEG_INF, INF) Of(range::quotient) = |a, b| a / b; scalar::integer_quotient, "`a / b`; of integers the quotient rounded toward zero, 0 where `b` is 0";
+                Rem rem Binary Number [0.0, 0.0] {STEP} (NEG_INF, INF) Of(range::no_larger) = libm::fmod; scalar::integer_remainder, "`a % b`: the remainder of the quotient rounded toward zero, exact, with the sign of `a` (as Rust and C, and NumPy's `fmod`; Python's is `modulo`); of integers 0 where `b` is 0";
+                And and Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) Bounds = |a, b| truth(a != 0.0 && b != 0.0); |a, b| a & b, "`a & b`: logical and; of integers bit by bit";
+                Or or Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) Bounds = |a, b| truth(a != 0.0 || b != 0.0); |a, b| a | b, "`a | b`: logical or; of integers bit by bit";
+                Xor xor Binary Logic [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) Bounds = |a, b| truth(a != b); |a, b| a ^ b, "Exclusive or, `a ^ b` in Rust; of integers bit by bit";
+                Shl shl Binary Integer [0.0, 0.0] {} (NEG_INF, INF) Bounds = |a, b| a * b.exp2(); |a, by| a << by, "The integer `a` shifted left, `a << b` in Rust, by `b` modulo its width";
+                Shr shr Binary Integer [0.0, 0.0] {} (NEG_INF, INF) Bounds = |a, b| (a / b.exp2()).floor(); |a, by| a >> by, "The integer `a` shifted right, `a >> b` in Rust, its sign kept, by `b` modulo its width";
             }
             methods {
-                FloorDiv floordiv Binary Number [0.5, 0.5] {STEP} (NEG_INF, INF) = scalar::floor_quotient; scalar::integer_floor_quotient, "`a // b` in text: the quotient rounded down (as Python and NumPy), of floats the exact one; of integers 0 where `b` is 0";
-                Modulo modulo Binary Number [0.5, 0.5] {STEP} (NEG_INF, INF) = scalar::floor_remainder; scalar::integer_floor_remainder, "The remainder of `floordiv`, with the sign of `b` (as Python's `%` and NumPy's `mod`); of integers 0 where `b` is 0";
-                Abs abs Unary Number [0.0, 0.0] {EVEN} (0.0, INF) = f64::abs; i64::wrapping_abs, "The magnitude: the sign bit cleared";
-                Sign sign Unary Number [0.0, 0.0] {ODD | MONOTONE | STEP} (-1.0, 1.0) = scalar::sign; i64::signum, "-1, 1, or the zero or NaN given";
-                Floor floor Unary Float [0.0, 0.0] {MONOTONE | STEP} (NEG_INF, INF) = f64::floor, "The largest integer not above";
-                Ceil ceil Unary Float [0.0, 0.0] {MONOTONE | STEP} (NEG_INF, INF) = f64::ceil, "The smallest integer not below";
-                Round round Unary Float [0.0, 0.0] {ODD | MONOTONE | STEP} (NEG_INF, INF) = f64::round_ties_even, "The nearest integer, ties to even (as NumPy)";
-                Trunc trunc Unary Float [0.0, 0.0] {ODD | MONOTONE | STEP} (NEG_INF, INF) = f64::trunc, "The integer part";
-                Sqrt sqrt Unary Float [0.5, 0.5] {MONOTONE} (-0.0, INF) = f64::sqrt, "The square root; NaN below zero, -0 of -0";
-                Rsqrt rsqrt Unary Float [1.5, 1.5] {} (NEG_INF, INF) = |a| 1.0 / a.sqrt(), "`1 / sqrt(a)`";
-                Cbrt cbrt Unary Float [0.76, 0.8] {ODD | MONOTONE} (NEG_INF, INF) = libm::cbrt, "The cube root";
-                Recip recip Unary Float [0.5, 0.5] {ODD} (NEG_INF, INF) = |a| 1.0 / a, "`1 / a`";
-                Exp exp Unary Float [0.9, 0.95] {MONOTONE} (0.0, INF) = libm::exp, "`e^a`";
-                Exp2 exp2 Unary Float [0.88, 0.9] {MONOTONE} (0.0, INF) = libm::exp2, "`2^a`";
-                Exp10 exp10 Unary Float [1.14, 1.5] {MONOTONE} (0.0, INF) = libm::exp10, "`10^a`";
-                Expm1 expm1 Unary Float [1.27, 1.55] {MONOTONE} (-1.0, INF) = libm::expm1, "`e^a - 1`, accurate near 0";
-                Log log Unary Float [0.92, 0.9] {MONOTONE} (NEG_INF, INF) = libm::log, "The natural logarithm";
-                Log2 log2 Unary Float [0.96, 1.05] {MONOTONE} (NEG_INF, INF) = libm::log2, "The logarithm to base 2";
-                Log10 log10 Unary Float [0.93, 1.0] {MONOTONE} (NEG_INF, INF) = libm::log10, "The logarithm to base 10";
-                Log1p log1p Unary Float [0.93, 1.0] {MONOTONE} (NEG_INF, INF) = libm::log1p, "`log(1 + a)`, accurate near 0";
-                Sin sin Unary Float [0.89, 1.0; 1.74, 1.0] {ODD} (-1.0, 1.0) = libm::sin, "The sine of radians";
-                Cos cos Unary Float [0.89, 1.0; 1.78, 1.0] {EVEN} (-1.0, 1.0) = libm::cos, "The cosine of radians";
-                Tan tan Unary Float [1.3, 1.35; 3.54, 1.35] {ODD} (NEG_INF, INF) = libm::tan, "The tangent of radians";
-                Asin asin Unary Float [0.72, 0.8; 2.35, 0.8] {ODD | MONOTONE} (-1.58, 1.58) = libm::asin, "The inverse sine in radians; NaN outside [-1, 1]";
-                Acos acos Unary Float [1.16, 1.2] {} (0.0, 3.15) = libm::acos, "The inverse cosine in radians; NaN outside [-1, 1]";
-                Atan atan Unary Float [1.2, 1.35; 3.23, 1.35] {ODD | MONOTONE} (-1.58, 1.58) = libm::atan, "The inverse tangent in radians";
-                Sinh sinh Unary Float [1.13, 1.25; 3.21, 1.25] {ODD | MONOTONE} (NEG_INF, INF) = libm::sinh, "The hyperbolic sine";
-                Cosh cosh Unary Float [1.13, 1.25] {EVEN} (1.0, INF) = libm::cosh, "The hyperbolic cosine";
-                Tanh tanh Unary Float [1.0, 1.35; 3.44, 1.35] {ODD | MONOTONE} (-1.0, 1.0) = libm::tanh, "The hyperbolic tangent";
-                Tanhshrink tanhshrink Unary Float [1.51, 1.6] {ODD | MONOTONE} (NEG_INF, INF) = scalar::tanhshrink, "`a - tanh(a)`, accurate near 0 (the activation function of that name in PyTorch)";
-                Asinh asinh Unary Float [1.34, 1.35] {ODD | MONOTONE} (NEG_INF, INF) = libm::asinh, "The inverse hyperbolic sine";
-                Acosh acosh Unary Float [1.17, 1.25] {MONOTONE} (0.0, INF) = scalar::acosh, "The inverse hyperbolic cosine; NaN below 1";
-                Atanh atanh Unary Float [0.96, 1.0] {ODD | MONOTONE} (NEG_INF, INF) = libm::atanh, "The inverse hyperbolic tangent; NaN outside [-1, 1]";
-                Sigmoid sigmoid Unary Float [1.24, 1.25; 2.0, 2.1] {MONOTONE} (0.0, 1.0) = scalar::sigmoid, "`1 / (1 + exp(-a))`, accurate in both tails";
-                Erf erf Unary Float [0.96, 1.2; 3.74, 1.2] {ODD | MONOTONE} (-1.0, 1.0) = libm::erf, "The error function";
-                Erfc erfc Unary Float [1.9, 2.45] {} (0.0, 2.0) = libm::erfc, "`1 - erf(a)`, accurate in the tail";
-                Normcdf normcdf Unary Float [1.91, 2.2] {} (0.0, 1.0) = scalar::normcdf, "`Φ(a) = (1 + erf(a / √2)) / 2`, the normal distribution function, accurate in both tails";
-                ToU8 u8 Unary Cast(DType::U8) [0.0, 0.0] {} (NEG_INF, INF) = |a| DType::U8.round(a), "Converted to `u8`: a float is cut toward zero and saturates, NaN giving 0; an integer wraps around; a bool is 1 or 0";
-                ToI32 i32 Unary Cast(DType::I32) [0.0, 0.0] {} (NEG_INF, INF) = |a| DType::I32.round(a), "Converted to `i32`: a float is cut toward zero and saturates, NaN giving 0; an integer wraps around; a bool is 1 or 0";
-                ToI64 i64 Unary Cast(DType::I64) [0.0, 0.0] {} (NEG_INF, INF) = |a| DType::I64.round(a), "Converted to `i64`: a float is cut toward zero and saturates, NaN giving 0; an integer wraps around; a bool is 1 or 0";
-                ToF16 f16 Unary Cast(DType::F16) [0.5, 0.5] {ODD | MONOTONE} (NEG_INF, INF) = |a| DType::F16.round(a), "Converted to `f16`, rounded to nearest even; a bool is 1 or 0";
-                ToBF16 bf16 Unary Cast(DType::BF16) [0.5, 0.5] {ODD | MONOTONE} (NEG_INF, INF) = |a| DType::BF16.round(a), "Converted to `bf16`, rounded to nearest even; a bool is 1 or 0";
-                ToF32 f32 Unary Cast(DType::F32) [0.5, 0.5] {ODD | MONOTONE} (NEG_INF, INF) = |a| f64::from(a as f32), "Converted to `f32`, rounded to nearest even; a bool is 1 or 0";
-                ToF64 f64 Unary Cast(DType::F64) [0.0, 0.0] {ODD | MONOTONE} (NEG_INF, INF) = |a| a, "Converted to `f64`, exact but for large `i64`, which are rounded to nearest even; a bool is 1 or 0";
-                ToBool bool Unary Cast(DType::Bool) [0.0, 0.0] {EVEN} (0.0, 1.0) = |a| truth(a != 0.0), "Whether it is not zero (true for NaN, as NumPy)";
-                Min min Binary Number [0.0, 0.0] {COMMUTATIVE} (NEG_INF, INF) = scalar::minimum; i64::min, "The smaller; NaN if either is, -0 below +0 (IEEE 754 `minimum`)";
-                Max max Binary Number [0.0, 0.0] {COMMUTATIVE} (NEG_INF, INF) = scalar::maximum; i64::max, "The larger; NaN if either is, -0 below +0 (IEEE 754 `maximum`)";
-                Pow pow Binary Float [0.6, 1.35] {} (NEG_INF, INF) = libm::pow, "`a` to the power of `b`, special cases as IEEE 754";
-                Atan2 atan2 Binary Float [1.6, 1.6] {STEP} (-3.15, 3.15) = libm::atan2, "The angle of the point (b, a) in radians, over all four quadrants";
-                Hypot hypot Binary Float [1.05, 1.05] {COMMUTATIVE} (0.0, INF) = libm::hypot, "`sqrt(a*a + b*b)` without overflow; infinite if either is";
-                CopySign copysign Binary Float [0.0, 0.0] {STEP} (NEG_INF, INF) = f64::copysign, "The magnitude of `a` with the sign of `b`; the sign of a NaN that arithmetic made is unspecified";
-                Lt lt Binary Compare [0.0, 0.0] {} (0.0, 1.0) = |a, b| truth(a < b), "`a < b`; false on NaN";
-                Le le Binary Compare [0.0, 0.0] {} (0.0, 1.0) = |a, b| truth(a <= b), "`a <= b`; false on NaN";
-                Gt gt Binary Compare [0.0, 0.0] {} (0.0, 1.0) = |a, b| truth(a > b), "`a > b`; false on NaN";
-                Ge ge Binary Compare [0.0, 0.0] {} (0.0, 1.0) = |a, b| truth(a >= b), "`a >= b`; false on NaN";
-                Eq eq Binary Compare [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a == b), "`a == b`; false on NaN";
-                Ne ne Binary Compare [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) = |a, b| truth(a != b), "`a != b`; true on NaN";
-                IsNan isnan Unary Compare [0.0, 0.0] {} (0.0, 1.0) = |a| truth(a.is_nan()), "Whether it is NaN; an integer never is";
-                IsInf isinf Unary Compare [0.0, 0.0] {EVEN} (0.0, 1.0) = |a| truth(a.is_infinite()), "Whether it is an infinity, of either sign; an integer never is";
-                IsFinite isfinite Unary Compare [0.0, 0.0] {EVEN} (0.0, 1.0) = |a| truth(a.is_finite()), "Whether it is neither NaN nor infinite; an integer always is";
-                Select select Ternary Select [0.0, 0.0] {} (NEG_INF, INF) = |m, a, b| if m != 0.0 { a } else { b }, "The second operand where the first is true, else the third";
-                Fma fma Ternary Float [0.5, 0.5] {} (NEG_INF, INF) = f64::mul_add, "`a*b + c`, rounded once";
-                Clamp clamp Ternary Number [0.0, 0.0] {} (NEG_INF, INF) = |a, lo, hi| scalar::minimum(scalar::maximum(a, lo), hi); |a, lo, hi| a.max(lo).min(hi), "`min(max(a, lo), hi)`; NaN if any is";
+                FloorDiv floordiv Binary Number [0.5, 0.5] {STEP} (NEG_INF, INF) Bounds = scalar::floor_quotient; scalar::integer_floor_quotient, "`a // b` in text: the quotient rounded down (as Python and NumPy), of floats the exact one; of integers 0 where `b` is 0";
+                Modulo modulo Binary Number [0.5, 0.5] {STEP} (NEG_INF, INF) Bounds = scalar::floor_remainder; scalar::integer_floor_remainder, "The remainder of `floordiv`, with the sign of `b` (as Python's `%` and NumPy's `mod`); of integers 0 where `b` is 0";
+                Abs abs Unary Number [0.0, 0.0] {EVEN} (0.0, INF) Magnitude = f64::abs; i64::wrapping_abs, "The magnitude: the sign bit cleared";
+                Sign sign Unary Number [0.0, 0.0] {ODD | STEP} (-1.0, 1.0) Rising = scalar::sign; i64::signum, "-1, 1, or the zero or NaN given";
+                Floor floor Unary Float [0.0, 0.0] {STEP} (NEG_INF, INF) Rising = f64::floor, "The largest integer not above";
+                Ceil ceil Unary Float [0.0, 0.0] {STEP} (NEG_INF, INF) Rising = f64::ceil, "The smallest integer not below";
+                Round round Unary Float [0.0, 0.0] {ODD | STEP} (NEG_INF, INF) Rising = f64::round_ties_even, "The nearest integer, ties to even (as NumPy)";
+                Trunc trunc Unary Float [0.0, 0.0] {ODD | STEP} (NEG_INF, INF) Rising = f64::trunc, "The integer part";
+                Sqrt sqrt Unary Float [0.5, 0.5] {} (-0.0, INF) Rising = f64::sqrt, "The square root; NaN below zero, -0 of -0";
+                Rsqrt rsqrt Unary Float [1.5, 1.5] {} (NEG_INF, INF) Bounds = |a| 1.0 / a.sqrt(), "`1 / sqrt(a)`";
+                Cbrt cbrt Unary Float [0.76, 0.8] {ODD} (NEG_INF, INF) Rising = libm::cbrt, "The cube root";
+                Recip recip Unary Float [0.5, 0.5] {ODD} (NEG_INF, INF) Of(range::reciprocal) = |a| 1.0 / a, "`1 / a`";
+                Exp exp Unary Float [0.9, 0.95] {} (0.0, INF) Rising = libm::exp, "`e^a`";
+                Exp2 exp2 Unary Float [0.88, 0.9] {} (0.0, INF) Rising = libm::exp2, "`2^a`";
+                Exp10 exp10 Unary Float [1.14, 1.5] {} (0.0, INF) Rising = libm::exp10, "`10^a`";
+                Expm1 expm1 Unary Float [1.27, 1.55] {} (-1.0, INF) Rising = libm::expm1, "`e^a - 1`, accurate near 0";
+                Log log Unary Float [0.92, 0.9] {} (NEG_INF, INF) Rising = libm::log, "The natural logarithm";
+                Log2 log2 Unary Float [0.96, 1.05] {} (NEG_INF, INF) Rising = libm::log2, "The logarithm to base 2";
+                Log10 log10 Unary Float [0.93, 1.0] {} (NEG_INF, INF) Rising = libm::log10, "The logarithm to base 10";
+                Log1p log1p Unary Float [0.93, 1.0] {} (NEG_INF, INF) Rising = libm::log1p, "`log(1 + a)`, accurate near 0";
+                Sin sin Unary Float [0.89, 1.0; 1.74, 1.0] {ODD} (-1.0, 1.0) Bounds = libm::sin, "The sine of radians";
+                Cos cos Unary Float [0.89, 1.0; 1.78, 1.0] {EVEN} (-1.0, 1.0) Bounds = libm::cos, "The cosine of radians";
+                Tan tan Unary Float [1.3, 1.35; 3.54, 1.35] {ODD} (NEG_INF, INF) Bounds = libm::tan, "The tangent of radians";
+                Asin asin Unary Float [0.72, 0.8; 2.35, 0.8] {ODD} (-1.58, 1.58) Rising = libm::asin, "The inverse sine in radians; NaN outside [-1, 1]";
+                Acos acos Unary Float [1.16, 1.2] {} (0.0, 3.15) Falling = libm::acos, "The inverse cosine in radians; NaN outside [-1, 1]";
+                Atan atan Unary Float [1.2, 1.35; 3.23, 1.35] {ODD} (-1.58, 1.58) Rising = libm::atan, "The inverse tangent in radians";
+                Sinh sinh Unary Float [1.13, 1.25; 3.21, 1.25] {ODD} (NEG_INF, INF) Rising = libm::sinh, "The hyperbolic sine";
+                Cosh cosh Unary Float [1.13, 1.25] {EVEN} (1.0, INF) Magnitude = libm::cosh, "The hyperbolic cosine";
+                Tanh tanh Unary Float [1.0, 1.35; 3.44, 1.35] {ODD} (-1.0, 1.0) Rising = libm::tanh, "The hyperbolic tangent";
+                Tanhshrink tanhshrink Unary Float [1.51, 1.6] {ODD} (NEG_INF, INF) Rising = scalar::tanhshrink, "`a - tanh(a)`, accurate near 0 (the activation function of that name in PyTorch)";
+                Asinh asinh Unary Float [1.34, 1.35] {ODD} (NEG_INF, INF) Rising = libm::asinh, "The inverse hyperbolic sine";
+                Acosh acosh Unary Float [1.17, 1.25] {} (0.0, INF) Rising = scalar::acosh, "The inverse hyperbolic cosine; NaN below 1";
+                Atanh atanh Unary Float [0.96, 1.0] {ODD} (NEG_INF, INF) Rising = libm::atanh, "The inverse hyperbolic tangent; NaN outside [-1, 1]";
+                Sigmoid sigmoid Unary Float [1.24, 1.25; 2.0, 2.1] {} (0.0, 1.0) Rising = scalar::sigmoid, "`1 / (1 + exp(-a))`, accurate in both tails";
+                Erf erf Unary Float [0.96, 1.2; 3.74, 1.2] {ODD} (-1.0, 1.0) Rising = libm::erf, "The error function";
+                Erfc erfc Unary Float [1.9, 2.45] {} (0.0, 2.0) Falling = libm::erfc, "`1 - erf(a)`, accurate in the tail";
+                Normcdf normcdf Unary Float [1.91, 2.2] {} (0.0, 1.0) Bounds = scalar::normcdf, "`Φ(a) = (1 + erf(a / √2)) / 2`, the normal distribution function, accurate in both tails";
+                ToU8 u8 Unary Cast(DType::U8) [0.0, 0.0] {} (NEG_INF, INF) Bounds = |a| DType::U8.round(a), "Converted to `u8`: a float is cut toward zero and saturates, NaN giving 0; an integer wraps around; a bool is 1 or 0";
+                ToI32 i32 Unary Cast(DType::I32) [0.0, 0.0] {} (NEG_INF, INF) Bounds = |a| DType::I32.round(a), "Converted to `i32`: a float is cut toward zero and saturates, NaN giving 0; an integer wraps around; a bool is 1 or 0";
+                ToI64 i64 Unary Cast(DType::I64) [0.0, 0.0] {} (NEG_INF, INF) Bounds = |a| DType::I64.round(a), "Converted to `i64`: a float is cut toward zero and saturates, NaN giving 0; an integer wraps around; a bool is 1 or 0";
+                ToF16 f16 Unary Cast(DType::F16) [0.5, 0.5] {ODD} (NEG_INF, INF) Rising = |a| DType::F16.round(a), "Converted to `f16`, rounded to nearest even; a bool is 1 or 0";
+                ToBF16 bf16 Unary Cast(DType::BF16) [0.5, 0.5] {ODD} (NEG_INF, INF) Rising = |a| DType::BF16.round(a), "Converted to `bf16`, rounded to nearest even; a bool is 1 or 0";
+                ToF32 f32 Unary Cast(DType::F32) [0.5, 0.5] {ODD} (NEG_INF, INF) Rising = |a| f64::from(a as f32), "Converted to `f32`, rounded to nearest even; a bool is 1 or 0";
+                ToF64 f64 Unary Cast(DType::F64) [0.0, 0.0] {ODD} (NEG_INF, INF) Rising = |a| a, "Converted to `f64`, exact but for large `i64`, which are rounded to nearest even; a bool is 1 or 0";
+                ToBool bool Unary Cast(DType::Bool) [0.0, 0.0] {EVEN} (0.0, 1.0) Bounds = |a| truth(a != 0.0), "Whether it is not zero (true for NaN, as NumPy)";
+                Min min Binary Number [0.0, 0.0] {COMMUTATIVE} (NEG_INF, INF) Of(range::minimum) = scalar::minimum; i64::min, "The smaller; NaN if either is, -0 below +0 (IEEE 754 `minimum`)";
+                Max max Binary Number [0.0, 0.0] {COMMUTATIVE} (NEG_INF, INF) Of(range::maximum) = scalar::maximum; i64::max, "The larger; NaN if either is, -0 below +0 (IEEE 754 `maximum`)";
+                Pow pow Binary Float [0.6, 1.35] {} (NEG_INF, INF) Bounds = libm::pow, "`a` to the power of `b`, special cases as IEEE 754";
+                Atan2 atan2 Binary Float [1.6, 1.6] {STEP} (-3.15, 3.15) Bounds = libm::atan2, "The angle of the point (b, a) in radians, over all four quadrants";
+                Hypot hypot Binary Float [1.05, 1.05] {COMMUTATIVE} (0.0, INF) Bounds = libm::hypot, "`sqrt(a*a + b*b)` without overflow; infinite if either is";
+                CopySign copysign Binary Float [0.0, 0.0] {STEP} (NEG_INF, INF) Of(range::no_larger) = f64::copysign, "The magnitude of `a` with the sign of `b`; the sign of a NaN that arithmetic made is unspecified";
+                Lt lt Binary Compare [0.0, 0.0] {} (0.0, 1.0) Bounds = |a, b| truth(a < b), "`a < b`; false on NaN";
+                Le le Binary Compare [0.0, 0.0] {} (0.0, 1.0) Bounds = |a, b| truth(a <= b), "`a <= b`; false on NaN";
+                Gt gt Binary Compare [0.0, 0.0] {} (0.0, 1.0) Bounds = |a, b| truth(a > b), "`a > b`; false on NaN";
+                Ge ge Binary Compare [0.0, 0.0] {} (0.0, 1.0) Bounds = |a, b| truth(a >= b), "`a >= b`; false on NaN";
+                Eq eq Binary Compare [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) Bounds = |a, b| truth(a == b), "`a == b`; false on NaN";
+                Ne ne Binary Compare [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) Bounds = |a, b| truth(a != b), "`a != b`; true on NaN";
+                IsNan isnan Unary Compare [0.0, 0.0] {} (0.0, 1.0) Bounds = |a| truth(a.is_nan()), "Whether it is NaN; an integer never is";
+                IsInf isinf Unary Compare [0.0, 0.0] {EVEN} (0.0, 1.0) Bounds = |a| truth(a.is_infinite()), "Whether it is an infinity, of either sign; an integer never is";
+                IsFinite isfinite Unary Compare [0.0, 0.0] {EVEN} (0.0, 1.0) Bounds = |a| truth(a.is_finite()), "Whether it is neither NaN nor infinite; an integer always is";
+                Select select Ternary Select [0.0, 0.0] {} (NEG_INF, INF) Of(range::chosen) = |m, a, b| if m != 0.0 { a } else { b }, "The second operand where the first is true, else the third";
+                Fma fma Ternary Float [0.5, 0.5] {} (NEG_INF, INF) Of(range::product_and_sum) = f64::mul_add, "`a*b + c`, rounded once";
+                Clamp clamp Ternary Number [0.0, 0.0] {} (NEG_INF, INF) Of(range::clamped) = |a, lo, hi| scalar::minimum(scalar::maximum(a, lo), hi); |a, lo, hi| a.max(lo).min(hi), "`min(max(a, lo), hi)`; NaN if any is";
             }
         }
     };
@@ -219,7 +202,7 @@ fn truth(value: bool) -> f64 {
 macro_rules! define_ops {
     ($($group:ident { $(
         $variant:ident $name:ident $arity:ident $typing:ident $(($target:expr))?
-        [$ulp32:expr, $ulp64:expr $(; $fast32:expr, $fast64:expr)?] {$($flag:ident)|*} ($lo:expr, $hi:expr) = $reference:expr $(; $integers:expr)?, $doc:literal;
+        [$ulp32:expr, $ulp64:expr $(; $fast32:expr, $fast64:expr)?] {$($flag:ident)|*} ($lo:expr, $hi:expr) $transfer:ident $(($rule:path))? = $reference:expr $(; $integers:expr)?, $doc:literal;
     )* })*) => {
         /// An elementwise op. The rows of the table say all there is to say about each.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -241,6 +224,7 @@ macro_rules! define_ops {
             fast_ulp: define_ops!(@fast [$ulp32, $ulp64] $([$fast32, $fast64])?),
             flags: Flags::NONE $(.union(Flags::$flag))*,
             range: ($lo, $hi),
+            transfer: Transfer::$transfer $(($rule))?,
             reference: Reference::$arity($reference),
             integers: define_ops!(@integers $arity $($integers)?),
             doc: $doc,
@@ -300,24 +284,16 @@ impl Op {
         self.info().flags.contains(flags)
     }
 
+    /// Whether its results rise with its one operand, up to the error bound.
+    pub fn is_rising(self) -> bool {
+        matches!(self.info().transfer, Transfer::Rising)
+    }
+
     /// The result type for operands of these types, or `None` where they do not fit.
     pub fn result_type(self, operands: &[DType]) -> Option<DType> {
-        if operands.len() != self.arity() {
-            return None;
-        }
-        let same = operands.windows(2).all(|pair| pair[0] == pair[1]);
-        let (first, integer) = (operands[0], operands[0].is_integer());
-        let number = integer || first.is_arithmetic();
-        match self.info().typing {
-            Typing::Float => (same && first.is_arithmetic()).then_some(first),
-            Typing::Number => (same && number).then_some(first),
-            Typing::Integer => (same && integer).then_some(first),
-            Typing::Compare => (same && number).then_some(DType::Bool),
-            Typing::Logic => (same && (integer || first == DType::Bool)).then_some(first),
-            Typing::Select => {
-                (operands[0] == DType::Bool && operands[1] == operands[2]).then_some(operands[1])
-            }
-            Typing::Cast(to) => Some(to),
+        match operands.len() == self.arity() {
+            true => self.info().typing.result_type(operands),
+            false => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Symbolic shapes and NumPy broadcasting.
 
+use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
 
@@ -29,16 +30,91 @@ impl fmt::Display for Dim {
     }
 }
 
+/// The size of an axis as shapes are inferred from it: a symbolic one ([`Dim`]) before a call, an
+/// actual one (`usize`) in it.
+pub trait Extent: Clone + PartialEq + fmt::Debug + fmt::Display {
+    /// The size that broadcasts.
+    const ONE: Self;
+    /// Whether it is one of a call: messages then tell numbers, and know what would have fitted.
+    const IS_ACTUAL: bool;
+}
+
+impl Extent for Dim {
+    const ONE: Dim = Dim::Size(1);
+    const IS_ACTUAL: bool = false;
+}
+
+impl Extent for usize {
+    const ONE: usize = 1;
+    const IS_ACTUAL: bool = true;
+}
+
+/// Ranks up to this need no allocation.
+pub const SMALL_RANK: usize = 6;
+
+/// The axes of a shape of known rank.
+pub type Dims<E> = SmallVec<[E; SMALL_RANK]>;
+
+/// The first shape that does not broadcast with those before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit<E> {
+    /// Which.
+    pub index: usize,
+    /// What those before it broadcast to.
+    pub other: Vec<E>,
+    /// The first axis that fails, counted from the last, which is 1.
+    pub axis: usize,
+    /// Its size in those before.
+    pub left: E,
+    /// Its size here.
+    pub right: E,
+}
+
+/// The common shape of operands, as NumPy broadcasts: aligned at their last axes, sizes are equal
+/// or 1.
+#[inline]
+pub fn broadcast<E: Extent>(shapes: &[&[E]]) -> Result<Dims<E>, Misfit<E>> {
+    let rank = shapes.iter().map(|shape| shape.len()).max().unwrap_or(0);
+    let mut result = Dims::from_elem(E::ONE, rank);
+    let mut so_far = 0;
+    for (index, shape) in shapes.iter().enumerate() {
+        so_far = shape.len().max(so_far);
+        for (axis, size) in shape.iter().rev().enumerate() {
+            let known = &mut result[rank - 1 - axis];
+            if *size == E::ONE || size == known {
+                continue;
+            }
+            if *known != E::ONE {
+                let (left, right) = (known.clone(), size.clone());
+                let other = result[rank - so_far..].to_vec();
+                return Err(Misfit { index, other, axis: axis + 1, left, right });
+            }
+            *known = size.clone();
+        }
+    }
+    Ok(result)
+}
+
+/// What gives a value axes that only a call tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Open {
+    /// An input of unknown rank, by index.
+    Input(u32),
+    /// A [`Call`](crate::Call) of operands of unknown rank, by its number in
+    /// [`CallShapes`](crate::CallShapes).
+    Call(u32),
+}
+
 /// The shape of a value, as far as it is known before the call.
 ///
 /// Broadcasting aligns shapes at their last axis; sizes must be equal or 1. An *open* shape
-/// (`[..]`) has a rank that only the call knows; it is written as the set of inputs that it
-/// broadcasts over, so that two values with equal shapes are known to have one iteration domain.
+/// (`[..]`) has a rank that only the call knows; it is written as the set of what it broadcasts
+/// over, so that two values with equal shapes are known to have one iteration domain.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Shape {
     dims: Vec<Dim>,
-    /// Sorted, distinct: inputs (or matmul nodes) of unknown rank that take part.
-    open: Vec<u32>,
+    /// Sorted, distinct.
+    open: Vec<Open>,
 }
 
 /// Two shapes that do not broadcast.
@@ -63,9 +139,9 @@ impl Shape {
         Shape { dims, open: Vec::new() }
     }
 
-    /// A shape of unknown rank, told from others by `key`.
-    pub fn open(key: u32) -> Shape {
-        Shape { dims: Vec::new(), open: vec![key] }
+    /// A shape of unknown rank.
+    pub fn open(of: Open) -> Shape {
+        Shape { dims: Vec::new(), open: vec![of] }
     }
 
     /// The axes, where the rank is known.
@@ -73,14 +149,15 @@ impl Shape {
         self.open.is_empty().then_some(&self.dims[..])
     }
 
-    /// The axes that are known, whether or not there are more.
-    pub(crate) fn known_dims(&self) -> &[Dim] {
-        &self.dims
-    }
-
-    /// What tells its unknown axes from others.
-    pub(crate) fn keys(&self) -> &[u32] {
-        &self.open
+    /// The same with calls numbered otherwise.
+    pub(crate) fn renumbered(&self, numbers: &[u32]) -> Shape {
+        let renumber = |&of: &Open| match of {
+            Open::Input(_) => of,
+            Open::Call(number) => Open::Call(numbers[number as usize]),
+        };
+        let mut open: Vec<Open> = self.open.iter().map(renumber).collect();
+        open.sort_unstable();
+        Shape { dims: self.dims.clone(), open }
     }
 
     /// Whether it is the shape of a single number.
@@ -90,23 +167,14 @@ impl Shape {
 
     /// The common shape of two operands, as NumPy broadcasts.
     pub fn broadcast(&self, other: &Shape) -> Result<Shape, BroadcastError> {
-        let rank = self.dims.len().max(other.dims.len());
-        let mut dims = Vec::with_capacity(rank);
-        for axis_from_end in (1..=rank).rev() {
-            let at = |shape: &Shape| {
-                let index = shape.dims.len().checked_sub(axis_from_end);
-                index.map_or(Dim::Size(1), |i| shape.dims[i].clone())
-            };
-            dims.push(match (at(self), at(other)) {
-                (left, right) if left == right => left,
-                (Dim::Size(1), size) | (size, Dim::Size(1)) => size,
-                (left, right) => return Err(BroadcastError { axis_from_end, left, right }),
-            });
-        }
+        let dims = broadcast(&[&self.dims[..], &other.dims[..]]).map_err(|misfit| {
+            let Misfit { axis: axis_from_end, left, right, .. } = misfit;
+            BroadcastError { axis_from_end, left, right }
+        })?;
         let mut open = [&self.open[..], &other.open[..]].concat();
         open.sort_unstable();
         open.dedup();
-        Ok(Shape { dims, open })
+        Ok(Shape { dims: dims.into_vec(), open })
     }
 
     /// Whether broadcasting `self` with `other` gives `self`: `other` adds no axis and no size.
@@ -131,7 +199,8 @@ impl fmt::Display for Shape {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dim, Shape};
+    use super::{Dim, Open, Shape, broadcast};
+    use crate::call::Call;
 
     fn shape(dims: &[&str]) -> Shape {
         let dim =
@@ -149,9 +218,24 @@ mod tests {
         assert_eq!((error.axis_from_end, error.left, error.right), (1, Dim::Size(3), Dim::Size(4)));
     }
 
+    /// Symbolic and actual sizes broadcast, and multiply, alike.
+    #[test]
+    fn sizes_are_inferred_as_symbols_are() {
+        let shapes: &[&[usize]] = &[&[], &[1], &[3], &[2, 3], &[3, 2], &[4, 2, 3], &[4, 3, 2]];
+        let symbolic = |sizes: &[usize]| sizes.iter().map(|&n| Dim::Size(n)).collect::<Vec<Dim>>();
+        for (left, right) in shapes.iter().flat_map(|l| shapes.iter().map(move |r| (*l, *r))) {
+            let (l, r) = (symbolic(left), symbolic(right));
+            let actual = broadcast(&[left, right]).ok();
+            assert_eq!(broadcast(&[&l, &r]).ok().map(|s| s.to_vec()), actual.map(|s| symbolic(&s)));
+            let actual = Call::Matmul.infer(&[left, right]).ok();
+            let inferred = Call::Matmul.infer(&[&l[..], &r]).ok().map(|s| s.to_vec());
+            assert_eq!(inferred, actual.map(|s| symbolic(&s)));
+        }
+    }
+
     #[test]
     fn open_shapes_are_told_apart() {
-        let (x, y) = (Shape::open(0), Shape::open(1));
+        let (x, y) = (Shape::open(Open::Input(0)), Shape::open(Open::Input(1)));
         let both = x.broadcast(&y).unwrap();
         assert_ne!(both, x);
         assert!(both.covers(&x) && both.covers(&shape(&[])) && !x.covers(&both));

@@ -1,7 +1,7 @@
 //! What a pass must keep of a graph: its inputs, and the types and shapes of its outputs.
 
 use crate::graph::{Graph, Input};
-use crate::shape::{Dim, Shape};
+use crate::shape::Shape;
 use std::collections::HashMap;
 
 /// Checks that two graphs have the same inputs (names, types, axes, order), and outputs of the same
@@ -28,17 +28,18 @@ pub fn same_signature(before: &Graph, after: &Graph) -> Result<(), String> {
     if was != is {
         return Err(format!("there were {was} outputs, and are {is}"));
     }
-    // One numbering for both: equal products have equal numbers.
-    let mut numbers = HashMap::new();
+    // One numbering for both: equal calls have equal numbers.
+    let mut known = HashMap::new();
     let mut of = |graph: &Graph| {
-        let mut renamed = HashMap::new();
-        for (key, (left, right)) in graph.products().open() {
-            let operands = (rename(left, &renamed), rename(right, &renamed));
-            let next = numbers.len() as u32;
-            renamed.insert(key, *numbers.entry(operands).or_insert(next));
+        let mut numbers: Vec<u32> = Vec::new();
+        for (call, operands) in graph.calls().open() {
+            let operands: Vec<Shape> =
+                operands.iter().map(|shape| shape.renumbered(&numbers)).collect();
+            let next = known.len() as u32;
+            numbers.push(*known.entry((*call, operands)).or_insert(next));
         }
-        let shape = |&output| rename(graph.shape(output), &renamed);
-        graph.outputs().iter().map(shape).collect::<Vec<Renamed>>()
+        let shape = |&output| graph.shape(output).renumbered(&numbers);
+        graph.outputs().iter().map(shape).collect::<Vec<Shape>>()
     };
     let (shapes_before, shapes_after) = (of(before), of(after));
     for (index, (&a, &b)) in before.outputs().iter().zip(after.outputs()).enumerate() {
@@ -49,17 +50,6 @@ pub fn same_signature(before: &Graph, after: &Graph) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// A shape with products numbered anew: known axes, inputs and products that it broadcasts over.
-type Renamed = (Vec<Dim>, Vec<u32>, Vec<u32>);
-
-fn rename(shape: &Shape, products: &HashMap<u32, u32>) -> Renamed {
-    let (of, inputs): (Vec<u32>, Vec<u32>) =
-        shape.keys().iter().partition(|key| products.contains_key(key));
-    let mut products: Vec<u32> = of.iter().map(|key| products[key]).collect();
-    products.sort_unstable();
-    (shape.known_dims().to_vec(), inputs, products)
 }
 
 #[cfg(test)]

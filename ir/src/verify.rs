@@ -3,7 +3,7 @@
 use crate::declaration::{RESERVED, is_name};
 use crate::graph::{Graph, Node, NodeId};
 use crate::number::Scalar;
-use crate::shape::{Shape, check_rank};
+use crate::shape::{Open, Shape, check_rank};
 use std::collections::HashSet;
 
 /// Checks the invariants of a graph; the error tells which node breaks which.
@@ -15,7 +15,7 @@ use std::collections::HashSet;
 ///   no node exists twice.
 /// - Types are those of the op table, shapes those of broadcasting, constants values of their type.
 /// - The body of a fused kernel is elementwise, and its inputs have the types of the arguments.
-/// - A fused kernel of several outputs is read through items only, and items exist.
+/// - A fused kernel is read through items only, and items exist.
 pub fn verify(graph: &Graph) -> Result<(), String> {
     let _env = kiln_fenv::hold_default();
     inputs(graph)?;
@@ -26,7 +26,7 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
             return fail(format!("reads node {}, which does not come before it", late.index()));
         }
         if !matches!(node, Node::Item { .. })
-            && let Some(kernel) = node.operands().iter().find(|&&id| has_several(graph, id))
+            && let Some(kernel) = node.operands().iter().find(|&&id| is_kernel(graph, id))
         {
             return fail(format!("reads kernel {} without an item", kernel.index()));
         }
@@ -44,7 +44,7 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
         if output.index() >= graph.nodes().len() {
             return Err(format!("output {} is no node", output.index()));
         }
-        if has_several(graph, *output) {
+        if is_kernel(graph, *output) {
             return Err(format!("output {} is a kernel without an item", output.index()));
         }
     }
@@ -66,9 +66,8 @@ fn inputs(graph: &Graph) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether this is a fused kernel of several outputs.
-fn has_several(graph: &Graph, id: NodeId) -> bool {
-    matches!(graph.node(id), Node::Fused { body, .. } if body.outputs().len() > 1)
+fn is_kernel(graph: &Graph, id: NodeId) -> bool {
+    matches!(graph.node(id), Node::Fused { .. })
 }
 
 /// Checks the type and shape of one node, whose operands are checked.
@@ -77,7 +76,10 @@ fn one(graph: &Graph, id: NodeId, node: &Node) -> Result<(), String> {
         Node::Input(index) => {
             let index = *index;
             let input = graph.inputs().get(index as usize).ok_or("there is no such input")?;
-            (input.dtype, input.dims.clone().map_or_else(|| Shape::open(index), Shape::new))
+            (
+                input.dtype,
+                input.dims.clone().map_or_else(|| Shape::open(Open::Input(index)), Shape::new),
+            )
         }
         Node::Const(bits) => {
             let dtype = graph.dtype(id);
@@ -92,14 +94,17 @@ fn one(graph: &Graph, id: NodeId, node: &Node) -> Result<(), String> {
             let dtype = op.result_type(&dtypes);
             (dtype.ok_or(format!("operands are {dtypes:?}"))?, broadcast(graph, args)?)
         }
-        Node::Matmul(a, b) => {
-            let (left, right) = (graph.dtype(*a), graph.dtype(*b));
-            if left != right || !left.is_arithmetic() {
-                return Err(format!("operands are {left} and {right}"));
+        Node::Call(call, args) => {
+            if args.len() != call.info().arity {
+                return Err(format!("has {} operands", args.len()));
             }
-            let shape = graph.products().known(graph.shape(*a), graph.shape(*b));
+            let dtypes: Vec<_> = args.iter().map(|&id| graph.dtype(id)).collect();
+            let dtype = call.info().typing.result_type(&dtypes);
+            let shapes: Vec<&Shape> = args.iter().map(|&id| graph.shape(id)).collect();
+            let shape = graph.calls().known(*call, &shapes);
             let shape = shape.map_err(|fault| fault.to_string())?;
-            (left, shape.ok_or("no product of such shapes was ever made")?)
+            let shape = shape.ok_or("no call on such shapes was ever made")?;
+            (dtype.ok_or(format!("operands are {dtypes:?}"))?, shape)
         }
         Node::Fused { body, args } => {
             fused(graph, body, args)?;
@@ -110,9 +115,6 @@ fn one(graph: &Graph, id: NodeId, node: &Node) -> Result<(), String> {
                 return Err("is an item of no kernel".into());
             };
             let output = body.outputs().get(*index as usize).ok_or("there is no such item")?;
-            if body.outputs().len() == 1 {
-                return Err("is an item of a kernel that has one output".into());
-            }
             (body.dtype(*output), graph.shape(*of).clone())
         }
     };
@@ -151,10 +153,11 @@ fn broadcast(graph: &Graph, operands: &[NodeId]) -> Result<Shape, String> {
 #[cfg(test)]
 mod tests {
     use super::verify;
+    use crate::call::Call;
     use crate::dtype::DType;
     use crate::graph::{Args, Graph, Node, NodeId};
     use crate::ops::Op;
-    use crate::shape::{Dim, Shape};
+    use crate::shape::{Dim, Open, Shape};
     use crate::text::parse;
     use std::sync::Arc;
 
@@ -213,7 +216,7 @@ mod tests {
         });
         fails("no such input", |g| set(g, NodeId::new(0), Node::Input(7)));
         fails("should be f32[n, k]", |g| g.parts_mut().2[0].0 = DType::F64);
-        fails("should be f32[n, k]", |g| g.parts_mut().2[0].1 = Shape::open(0));
+        fails("should be f32[n, k]", |g| g.parts_mut().2[0].1 = Shape::open(Open::Input(0)));
         fails("should be f32[n, d]", |g| {
             let id = select(g);
             g.parts_mut().2[id.index()].1 = Shape::scalar();
@@ -228,8 +231,8 @@ mod tests {
             set(g, id, Node::Op(Op::Exp, Args::new(&[mask])));
         });
         fails("do not fit", |g| {
-            let id = find(g, |node| matches!(node, Node::Matmul(..)));
-            set(g, id, Node::Matmul(NodeId::new(0), NodeId::new(0)));
+            let id = find(g, |node| matches!(node, Node::Call(..)));
+            set(g, id, Node::Call(Call::Matmul, [NodeId::new(0); 2].into()));
         });
         fails("do not broadcast", |g| {
             let id = select(g);
@@ -252,7 +255,7 @@ mod tests {
             let id = item(g);
             set(g, id, Node::Item { of: NodeId::new(0), index: 0 });
         });
-        fails("item of a kernel that has one output", |g| {
+        fails("no such item", |g| {
             with_body(g, parse("kernel f(h, two) { h * two }").unwrap());
         });
         fails("not elementwise", |g| {

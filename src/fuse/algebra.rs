@@ -99,14 +99,12 @@ fn floats(graph: &Graph) -> Floats {
 }
 
 fn term_of(graph: &Graph, id: NodeId, node: &Node, ids: &[Id]) -> Term {
+    let children = |args: &[NodeId]| args.iter().map(|arg| ids[arg.index()]).collect::<Vec<Id>>();
     match node {
         Node::Input(index) => Term::new(Head::Input(*index), &[]),
         Node::Const(bits) => Term::new(Head::Const(graph.dtype(id), *bits), &[]),
-        Node::Op(op, args) => {
-            let children: Vec<Id> = args.iter().map(|arg| ids[arg.index()]).collect();
-            Term::new(Head::Op(*op), &children)
-        }
-        Node::Matmul(a, b) => Term::new(Head::Matmul, &[ids[a.index()], ids[b.index()]]),
+        Node::Op(op, args) => Term::new(Head::Op(*op), &children(args)),
+        Node::Call(call, args) => Term::new(Head::Call(*call), &children(args)),
         Node::Fused { .. } | Node::Item { .. } => panic!("fused nodes are inlined before phase A"),
     }
 }
@@ -193,7 +191,7 @@ fn label(term: &Term) -> u64 {
         Head::Input(index) => mix(1) ^ u64::from(index),
         Head::Const(dtype, bits) => mix(2) ^ named(dtype.name()) ^ bits,
         Head::Op(op) => mix(10) ^ named(op.name()),
-        Head::Matmul => mix(11),
+        Head::Call(call) => mix(11) ^ named(call.info().name),
     };
     mix(seed)
 }

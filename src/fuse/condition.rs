@@ -130,12 +130,12 @@ impl When {
             When::NotProduct(name) => !is_product(egraph, subst[variable(name)], DEPTH),
             When::NoOverflowUnless(a, b) => {
                 let [a, b] = [a, b].map(|name| subst[variable(name)]);
-                !egraph[a].data.may_overflow || follows(egraph, a, b, DEPTH)
+                !egraph[a].data.range.may_overflow || follows(egraph, a, b, DEPTH)
             }
             When::NoOverflows(a, b, c, sign) => {
                 let [a, b, c] = [a, b, c].map(|name| egraph.find(subst[variable(name)]));
                 let product = Facts::of_product(&egraph[a].data, &egraph[b].data, a == b);
-                let c = &egraph[c].data;
+                let c = egraph[c].data.range;
                 let apart = match sign {
                     Sign::Plus => product.low >= 0.0 && c.low >= 0.0,
                     Sign::Minus => product.low >= 0.0 && c.high <= 0.0,
@@ -163,19 +163,21 @@ impl When {
             When::RootTwo(name) => is_nearly(&facts(name), SQRT_2),
             When::NotConst(name) => facts(name).constant.is_none(),
             When::NotProduct(_) => true,
-            When::NeverNegative(name) => facts(name).never_negative(),
-            When::NeverMinusZero(name) => !facts(name).may_be_minus_zero,
+            When::NeverNegative(name) => facts(name).range.never_negative(),
+            When::NeverMinusZero(name) => !facts(name).range.may_be_minus_zero,
             When::NeverBelow(name, bound) => {
-                let (a, bound) = (facts(name), number(bound));
+                let (a, bound) = (facts(name).range, number(bound));
                 a.low > bound || (a.low == bound && (bound != 0.0 || !a.may_be_minus_zero))
             }
-            When::MayBePositive(name) => facts(name).high > 0.0,
-            When::MayBeAbove(name, bound) => facts(name).high > bound,
-            When::MayBeBelow(name, bound) => facts(name).low < bound,
-            When::NoOverflow(name) | When::NoOverflowUnless(name, _) => !facts(name).may_overflow,
+            When::MayBePositive(name) => facts(name).range.high > 0.0,
+            When::MayBeAbove(name, bound) => facts(name).range.high > bound,
+            When::MayBeBelow(name, bound) => facts(name).range.low < bound,
+            When::NoOverflow(name) | When::NoOverflowUnless(name, _) => {
+                !facts(name).range.may_overflow
+            }
             When::NoOverflows(a, b, c, _) => {
                 let product = Facts::of_product(&facts(a), &facts(b), false);
-                !facts(c).may_overflow || !product.may_overflow
+                !facts(c).range.may_overflow || !product.may_overflow
             }
         }
     }

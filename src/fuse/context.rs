@@ -174,13 +174,13 @@ fn own(op: Op, ids: &[Id], operands: &[&Facts], index: usize) -> Context {
         (Op::Mul, _) => factor(ids, operands, 1 - index),
         (Op::Div, 1) => {
             let divisor = Context::of(divisor(facts));
-            let overflows = operands[0].may_overflow;
+            let overflows = operands[0].range.may_overflow;
             if overflows { divisor.and(Context::beside(FACTOR, ids[0])) } else { divisor }
         }
         (Op::Recip, 0) => Context::of(divisor(facts)),
         (Op::Fma, 0 | 1) => {
             let factor = factor(ids, operands, 1 - index);
-            factor.and(addend(operands[2].may_overflow, ids[2]))
+            factor.and(addend(operands[2].range.may_overflow, ids[2]))
         }
         (Op::Fma, 2) => {
             let product = Facts::of_product(operands[0], operands[1], ids[0] == ids[1]);
@@ -194,12 +194,12 @@ fn own(op: Op, ids: &[Id], operands: &[&Facts], index: usize) -> Context {
 
 /// The context of a divisor.
 fn divisor(facts: &Facts) -> u8 {
-    if may_be(facts, 0.0) { DIVISOR | SIDE } else { 0 }
+    if facts.range.contains(0.0) { DIVISOR | SIDE } else { 0 }
 }
 
 /// The context of what is multiplied with operand `other`.
 fn factor(ids: &[Id], operands: &[&Facts], other: usize) -> Context {
-    if operands[other].may_overflow {
+    if operands[other].range.may_overflow {
         Context::beside(FACTOR, ids[other])
     } else {
         Context::default()
@@ -213,21 +213,17 @@ fn addend(may_overflow: bool, partner: Id) -> Context {
 
 /// The context of what is added to operand `other` of a sum or difference.
 fn summand(op: Op, ids: &[Id], operands: &[&Facts], other: usize) -> Context {
-    let (partner, own) = (operands[other], operands[1 - other]);
+    let (partner, own) = (operands[other].range, operands[1 - other].range);
     let rises = own.high > 0.0 && partner.high > 0.0 || own.low < 0.0 && partner.low < 0.0;
     let falls = own.high > 0.0 && partner.low < 0.0 || own.low < 0.0 && partner.high > 0.0;
     let opposite = if op == Op::Sub { rises } else { falls };
     addend(partner.may_overflow && opposite, ids[other])
 }
 
-fn may_be(facts: &Facts, value: f64) -> bool {
-    facts.low <= value && value <= facts.high
-}
-
 /// The edges of an op of one operand, as far as the operand may reach them.
 fn edges(op: Op, facts: &Facts) -> Context {
     let wrong = |&value: &f64| !op.eval(DType::F64, &[value]).is_finite();
-    let reached = PROBES.iter().copied().filter(|&probe| may_be(facts, probe));
+    let reached = PROBES.iter().copied().filter(|&probe| facts.range.contains(probe));
     let reached: Vec<f64> = reached.filter(wrong).collect();
     if reached.is_empty() {
         return Context::default();
@@ -247,7 +243,7 @@ fn power(operands: &[&Facts], index: usize) -> Context {
     let (base, exponent) = (operands[0], operands[1]);
     let whole = exponent.constant.filter(|value| value.fract() == 0.0);
     Context::of(match (index, whole) {
-        _ if base.low > 0.0 => 0,
+        _ if base.range.low > 0.0 => 0,
         (0, Some(value)) if value >= 0.0 => 0,
         (0, _) => EDGE | SIDE,
         _ => EDGE | CLIFF,

@@ -47,7 +47,7 @@ impl CostModel {
             Head::Input(_) => 0,
             Head::Const(..) => 1,
             Head::Op(op) => self.cost_of_op(op, operand),
-            Head::Matmul => 100_000,
+            Head::Call(_) => 100_000,
         }
     }
 }

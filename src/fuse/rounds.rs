@@ -218,6 +218,6 @@ fn set_of(egraph: &EGraph<Term, FactAnalysis>, id: Id) -> Set {
     egraph[id].nodes.iter().fold(number, |set, term| match term.head() {
         Head::Op(op) => set | bit(op),
         Head::Const(..) => set | NUMBER,
-        Head::Input(_) | Head::Matmul => set,
+        Head::Input(_) | Head::Call(_) => set,
     })
 }

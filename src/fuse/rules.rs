@@ -201,7 +201,7 @@ pub(crate) const RULES: &[Rule] = &[
     repair("expm1-plus",             "exp(a) + -1",               "expm1(a)",                       &[]),
     repair("expm1-rest",             "1 - exp(a)",                "0 - expm1(a)",                   &[]),
     repair("softplus",               "log1p(exp(a))",             "max(a, 0) + log1p(exp(-abs(a)))", &[MayBePositive("a")]).growing(),
-    repair("softplus-shift",         "a + log1p(exp(-a))",        "max(a, 0) + log1p(exp(-abs(a)))", &[]),
+    repair("softplus-shift",         "a + log1p(exp(-a))",        "max(a, 0) + log1p(exp(-abs(a)))", &[MayBeBelow("a", 0.0)]),
     repair("log-sigmoid",            "log(sigmoid(a))",           "min(a, -0.0) - log1p(exp(-abs(a)))", &[]),
     repair("log-of-quotient",        "log(1 / (1 + exp(a)))",     "min(-a, -0.0) - log1p(exp(-abs(a)))", &[]),
     repair("logaddexp",              "log(exp(a) + exp(b))",      "select(a == b, a + 0.6931471805599453, max(a, b) + log1p(exp(-abs(a - b))))", &[]).growing(),

@@ -23,7 +23,7 @@ pub(crate) fn merge(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
 /// on some of the inputs only, and no shape is declared.
 fn sizes_matter(graph: &Graph, model: &CostModel) -> bool {
     let open = graph.inputs().iter().all(|input| input.dims.is_none());
-    let mapped = !graph.nodes().iter().any(|node| matches!(node, Node::Matmul(..)));
+    let mapped = !graph.nodes().iter().any(|node| matches!(node, Node::Call(..)));
     let part = |(id, _): (NodeId, &Node)| {
         let whole = graph.outputs().iter().any(|&output| graph.shape(output) == graph.shape(id));
         !whole && cost_below(graph, id, model) >= HOIST_COST

@@ -4,7 +4,7 @@
 //! index and constants by bits, so that nothing depends on names or on hash order.
 
 use egg::{Id, Language};
-use kiln_ir::{DType, Fault, Flags, Graph, NodeId, Op, Scalar};
+use kiln_ir::{Call, DType, Fault, Flags, Graph, NodeId, Op, Scalar};
 use std::fmt;
 
 /// What a [`Term`] is, apart from its children.
@@ -16,8 +16,8 @@ pub(crate) enum Head {
     Const(DType, u64),
     /// An op of the table.
     Op(Op),
-    /// A matrix product; no rule looks through it.
-    Matmul,
+    /// A call; no rule looks through it.
+    Call(Call),
 }
 
 /// An e-node. 32 bytes, no heap: they are cloned a lot.
@@ -45,7 +45,7 @@ impl Term {
             Head::Input(index) => Ok(graph.input_node(index as usize)),
             Head::Const(dtype, bits) => graph.constant(dtype, Scalar::from_bits(dtype, bits)),
             Head::Op(op) => graph.op(op, children),
-            Head::Matmul => graph.matmul(children[0], children[1]),
+            Head::Call(call) => graph.call(call, children),
         }
     }
 
@@ -69,7 +69,7 @@ pub(crate) enum Group {
     Input,
     Const,
     Op(Op),
-    Matmul,
+    Call(Call),
 }
 
 impl Language for Term {
@@ -80,7 +80,7 @@ impl Language for Term {
             Head::Input(_) => Group::Input,
             Head::Const(..) => Group::Const,
             Head::Op(op) => Group::Op(op),
-            Head::Matmul => Group::Matmul,
+            Head::Call(call) => Group::Call(call),
         }
     }
 
@@ -106,7 +106,7 @@ impl fmt::Display for Term {
                 Scalar::Integer(value) => write!(f, "{value}"),
             },
             Head::Op(op) => f.write_str(op.name()),
-            Head::Matmul => f.write_str("matmul"),
+            Head::Call(call) => f.write_str(call.info().name),
         }
     }
 }

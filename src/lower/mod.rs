@@ -11,7 +11,7 @@ use half::{bf16, f16};
 use kiln_ir::{DType, Graph, Node, Op, Scalar, Typing};
 use kiln_jit::math::{self, Range};
 use kiln_jit::vir::{Builder, Routine, Storage, Type, Value, interp};
-use range::ranges;
+use range::{ranges, within};
 
 pub use kiln_jit::math::Tier;
 
@@ -58,7 +58,7 @@ pub fn lower(body: &Graph, tier: Tier) -> Routine {
             Node::Op(op, args) => {
                 let operands: Vec<Value> = args.iter().map(|arg| values[arg.index()]).collect();
                 let dtype = body.dtype(args[args.len() - 1]);
-                lower_op(&mut b, tier, *op, dtype, &operands, ranges[args[0].index()])
+                lower_op(&mut b, tier, *op, dtype, &operands, within(ranges[args[0].index()]))
             }
             _ => panic!("a fused body holds elementwise ops only"),
         });

@@ -1,12 +1,15 @@
 //! Memory of intermediates: one block, in which those that are never live together share places.
 
-use super::{Buffer, Dims, Plan};
+use super::{Buffer, Dims, Plan, ShapeError};
 use smallvec::SmallVec;
 use std::cmp::Reverse;
 use std::fmt;
 
 /// Buffers begin at multiples of this many bytes: cache lines, and any vector.
 pub(crate) const ALIGNMENT: usize = 64;
+
+/// The most bytes that an array may have.
+const MOST: usize = isize::MAX as usize;
 
 /// The memory that a call takes for its intermediates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,21 +86,21 @@ fn meet(a: &Buffer, b: &Buffer) -> bool {
 }
 
 impl<K> Plan<K> {
-    /// The memory of a call whose steps have these shapes; an error is the first buffer with which
-    /// there would be more bytes than can be addressed.
-    pub(crate) fn memory(&self, shapes: &[Dims]) -> Result<Memory, usize> {
+    /// The memory of a call whose steps have these shapes.
+    pub(crate) fn memory(&self, shapes: &[Dims]) -> Result<Memory, ShapeError> {
         let mut sizes = SmallVec::new();
         let mut total = 0usize;
-        for (index, buffer) in self.buffers.iter().enumerate() {
-            let sized = shapes[buffer.written]
-                .iter()
-                .try_fold(buffer.dtype.size(), |bytes, &size| bytes.checked_mul(size.max(1)))
-                .and_then(|bytes| bytes.checked_next_multiple_of(ALIGNMENT));
-            let bytes = sized.ok_or(index)?;
-            total = total.checked_add(bytes).ok_or(index)?;
-            if isize::try_from(total).is_err() {
-                return Err(index);
-            }
+        for buffer in &self.buffers {
+            let (shape, dtype) = (&shapes[buffer.written], buffer.dtype);
+            let bytes =
+                shape.iter().try_fold(dtype.size(), |bytes, &n| bytes.checked_mul(n.max(1)));
+            let bytes = bytes.and_then(|bytes| bytes.checked_next_multiple_of(ALIGNMENT));
+            // What is not shared must fit, too, so that no offset wraps around.
+            let sum = bytes.and_then(|bytes| total.checked_add(bytes));
+            let (Some(bytes), Some(sum @ 0..=MOST)) = (bytes, sum) else {
+                return Err(ShapeError::TooLarge { shape: shape.to_vec(), dtype });
+            };
+            total = sum;
             sizes.push(bytes);
         }
         Ok(Memory::place(&self.buffers, sizes))

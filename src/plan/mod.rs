@@ -11,11 +11,11 @@ mod traffic;
 
 pub(crate) use memory::ALIGNMENT;
 pub use memory::Memory;
-pub(crate) use shape::{Dims, RANK, ShapeError, broadcast, matmul};
+pub(crate) use shape::{Dims, ShapeError};
 pub(crate) use specialize::{Chosen, Failure, Plans, SizeClass, Specialize};
 pub use traffic::Traffic;
 
-use kiln_ir::{DType, Graph, Node, NodeId};
+use kiln_ir::{Call, DType, Graph, Node, NodeId};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub(crate) enum Action<K> {
         body: Arc<Graph>,
         kernel: K,
     },
-    Matmul,
+    Call(Call),
 }
 
 /// A value that a step reads or writes.
@@ -97,7 +97,7 @@ impl<K> Plan<K> {
                 Node::Fused { body, .. } => {
                     Action::Map { body: body.clone(), kernel: kernel(body)? }
                 }
-                Node::Matmul(..) => Action::Matmul,
+                Node::Call(call, _) => Action::Call(*call),
                 Node::Input(_) | Node::Item { .. } => continue,
                 Node::Const(_) | Node::Op(..) => panic!("a fused graph has no bare ops: {graph}"),
             };
@@ -150,6 +150,8 @@ struct Places<'g> {
     graph: &'g Graph,
     buffers: usize,
     of: HashMap<NodeId, Place>,
+    /// The nodes of the outputs of fused kernels, where anything reads them.
+    items: HashMap<(NodeId, u32), NodeId>,
 }
 
 impl<'g> Places<'g> {
@@ -158,15 +160,20 @@ impl<'g> Places<'g> {
             Node::Input(index) => Some((id, Place::Input(*index as usize))),
             _ => None,
         });
-        Places { graph, buffers: 0, of: inputs.collect() }
+        let items = graph.iter().filter_map(|(id, node)| match *node {
+            Node::Item { of, index } => Some(((of, index), id)),
+            _ => None,
+        });
+        Places { graph, buffers: 0, of: inputs.collect(), items: items.collect() }
     }
 
-    /// Places for the values that a fused kernel or a matmul computes.
+    /// Places for the values that a fused kernel or a call computes.
     fn results(&mut self, id: NodeId) -> Vec<Access> {
         let values: Vec<(Option<NodeId>, DType)> = match self.graph.node(id) {
-            Node::Fused { body, .. } if body.outputs().len() > 1 => {
-                let outputs = body.outputs().iter().enumerate();
-                outputs.map(|(item, output)| (self.item(id, item), body.dtype(*output))).collect()
+            Node::Fused { body, .. } => {
+                let item = |index| self.items.get(&(id, index)).copied();
+                let outputs = (0..).zip(body.outputs());
+                outputs.map(|(index, &output)| (item(index), body.dtype(output))).collect()
             }
             _ => vec![(Some(id), self.graph.dtype(id))],
         };
@@ -184,12 +191,6 @@ impl<'g> Places<'g> {
         self.buffers += usize::from(output.is_none());
         self.of.extend(value.map(|value| (value, place)));
         place
-    }
-
-    /// The node of one output of a fused kernel, where anything reads it.
-    fn item(&self, of: NodeId, item: usize) -> Option<NodeId> {
-        let node = Node::Item { of, index: item as u32 };
-        self.graph.iter().find(|(_, known)| **known == node).map(|(id, _)| id)
     }
 }
 

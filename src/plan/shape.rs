@@ -1,32 +1,30 @@
 //! The shapes of a call, by NumPy's rules.
 
 use super::{Action, Place, Plan};
-use kiln_ir::Graph;
+use kiln_ir::{Call, DType, Graph, broadcast};
 use smallvec::SmallVec;
 
-/// Ranks up to this need no allocation.
-pub(crate) const RANK: usize = 6;
-
 /// The shape of an array.
-pub(crate) type Dims = SmallVec<[usize; RANK]>;
+pub(crate) type Dims = kiln_ir::Dims<usize>;
 
 /// Shapes that a step cannot take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ShapeError {
     /// Operands of a fused kernel that do not broadcast: each one's name and shape.
     Broadcast { operands: Vec<String> },
-    /// Operands that cannot be multiplied, and why.
-    Matmul { left: Vec<usize>, right: Vec<usize>, reason: String },
+    /// Operands that a call does not take, and why.
+    Call { call: Call, operands: Vec<Vec<usize>>, reason: String },
+    /// An intermediate, with which there would be more bytes than can be addressed.
+    TooLarge { shape: Vec<usize>, dtype: DType },
 }
 
-/// The first shape that does not broadcast with those before it.
-#[derive(Debug)]
-pub(crate) struct Misfit {
-    pub(crate) index: usize,
-    /// What those before it broadcast to.
-    pub(crate) other: Vec<usize>,
-    /// The first dimension that fails, counted from the last, which is 1.
-    pub(crate) axis: usize,
+impl ShapeError {
+    /// Operands of these shapes are none that a call takes.
+    #[cold]
+    pub(crate) fn of_call(call: Call, operands: &[&[usize]], reason: String) -> ShapeError {
+        let operands = operands.iter().map(|shape| shape.to_vec()).collect();
+        ShapeError::Call { call, operands, reason }
+    }
 }
 
 impl<K> Plan<K> {
@@ -42,7 +40,9 @@ impl<K> Plan<K> {
             let mut args: SmallVec<[&[usize]; 8]> = SmallVec::new();
             step.args.iter().for_each(|arg| args.push(self.shape_of(arg.place, &shapes, &input)));
             let shape = match &step.action {
-                Action::Matmul => matmul(args[0], args[1])?,
+                Action::Call(call) => {
+                    call.infer(&args).map_err(|reason| ShapeError::of_call(*call, &args, reason))?
+                }
                 Action::Map { body, .. } => domain(body, &args)?,
             };
             drop(args);
@@ -76,75 +76,4 @@ fn domain(body: &Graph, args: &[&[usize]]) -> Result<Dims, ShapeError> {
             ShapeError::Broadcast { operands: operands.collect() }
         }),
     }
-}
-
-/// The shape that `shapes` broadcast to.
-pub(crate) fn broadcast(shapes: &[&[usize]]) -> Result<Dims, Misfit> {
-    let rank = shapes.iter().map(|shape| shape.len()).max().unwrap_or(0);
-    let mut result = Dims::from_elem(1, rank);
-    let mut so_far = 0;
-    for (index, shape) in shapes.iter().enumerate() {
-        so_far = shape.len().max(so_far);
-        for (axis, &size) in shape.iter().rev().enumerate() {
-            let known = &mut result[rank - 1 - axis];
-            match (*known, size) {
-                (_, 1) => {}
-                (1, _) => *known = size,
-                (known, size) if known == size => {}
-                _ => {
-                    let other = result[rank - so_far..].to_vec();
-                    return Err(Misfit { index, other, axis: axis + 1 });
-                }
-            }
-        }
-    }
-    Ok(result)
-}
-
-/// The shape of a product: vectors are promoted to matrices and the dimension added is dropped
-/// again; dimensions before the last two broadcast.
-pub(crate) fn matmul(left: &[usize], right: &[usize]) -> Result<Dims, ShapeError> {
-    let refuse =
-        |reason| Err(ShapeError::Matmul { left: left.to_vec(), right: right.to_vec(), reason });
-    let (left_batch, left_matrix) = left.split_at(left.len().saturating_sub(2));
-    let (right_batch, right_matrix) = right.split_at(right.len().saturating_sub(2));
-    let (m, k) = match *left_matrix {
-        [m, k] => (Some(m), k),
-        [k] => (None, k),
-        _ => return refuse("the left operand is a scalar: use `*`".into()),
-    };
-    let (right_k, n) = match *right_matrix {
-        [k, n] => (k, Some(n)),
-        [k] => (k, None),
-        _ => return refuse("the right operand is a scalar: use `*`".into()),
-    };
-    if k != right_k {
-        return refuse(mismatch(left, right));
-    }
-    match broadcast(&[left_batch, right_batch]) {
-        Ok(mut shape) => {
-            shape.extend(m.into_iter().chain(n));
-            Ok(shape)
-        }
-        Err(_) => refuse(format!(
-            "batch dimensions {left_batch:?} and {right_batch:?} do not broadcast: sizes must be \
-             equal, or one of them 1"
-        )),
-    }
-}
-
-/// What to say where the inner sizes of a product differ.
-fn mismatch(left: &[usize], right: &[usize]) -> String {
-    let (left_axis, right_axis) = (left.len() - 1, right.len().saturating_sub(2));
-    let (k, right_k) = (left[left_axis], right[right_axis]);
-    let mut reason = format!(
-        "dimension {left_axis} of the left operand is {k}, dimension {right_axis} of the right \
-         operand is {right_k}; they must be equal"
-    );
-    if right.len() >= 2 && right.last() == Some(&k) {
-        reason += " (transpose the right operand?)";
-    } else if left.len() >= 2 && left[left_axis - 1] == right_k {
-        reason += " (transpose the left operand?)";
-    }
-    reason
 }

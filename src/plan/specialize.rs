@@ -145,7 +145,7 @@ mod tests {
 
     fn plan(passes: usize) -> Plan<()> {
         let steps = (0..passes).map(|_| super::super::Step {
-            action: super::super::Action::Matmul,
+            action: super::super::Action::Call(kiln_ir::Call::Matmul),
             args: Vec::new(),
             results: Vec::new(),
         });

@@ -43,7 +43,10 @@ impl<K> Plan<K> {
             let stores = step.results.iter().map(|access| bytes(shape, access));
             let ops_each = match &step.action {
                 Action::Map { body, .. } => body.op_count(),
-                Action::Matmul => 2 * arg(&step.args[0]).last().copied().unwrap_or(1),
+                Action::Call(call) => {
+                    let args: Vec<&[usize]> = step.args.iter().map(arg).collect();
+                    call.ops(&args)
+                }
             };
             Traffic {
                 ops: count(shape).saturating_mul(ops_each),
@@ -64,7 +67,7 @@ impl<K> Plan<K> {
                 loaded: bytes(&step.args),
                 stored: bytes(&step.results),
             },
-            Action::Matmul => Traffic { ops: 1, ..Traffic::default() },
+            Action::Call(_) => Traffic { ops: 1, ..Traffic::default() },
         };
         self.steps.iter().map(of).sum()
     }

@@ -26,10 +26,7 @@ impl Arena {
         plan: &Plan<K>,
         shapes: &[Dims],
     ) -> Result<SmallVec<[Layout; 2]>, RunError> {
-        let memory = plan.memory(shapes).map_err(|buffer| {
-            let buffer = &plan.buffers[buffer];
-            RunError::TooLarge { shape: shapes[buffer.written].to_vec(), dtype: buffer.dtype }
-        })?;
+        let memory = plan.memory(shapes)?;
         self.grow(memory.peak())?;
         let block = self.block.as_mut_ptr().cast::<u8>();
         let mut arrays = SmallVec::new();
@@ -52,11 +49,5 @@ impl Arena {
         ask_for_huge_pages(&mut self.block);
         self.block.resize(lines, Line([0; ALIGNMENT]));
         Ok(())
-    }
-
-    /// Bytes of the block.
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> usize {
-        size_of_val(&self.block[..])
     }
 }

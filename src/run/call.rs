@@ -28,7 +28,7 @@ pub(super) struct Call<'a> {
     pub(super) code: &'a Code,
     /// Of an element of each operand.
     pub(super) sizes: &'a [usize],
-    /// As for [`Code::call`], but that a splat's copies must be in its pad.
+    /// As for [`Code::call`].
     pub(super) cursors: &'a mut [Cursor],
     pub(super) pads: Pads,
     /// Whether results go past the caches.
@@ -36,12 +36,35 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// Runs the kernel on rows of `n` elements, by one call where code takes that many, which no
+    /// stream has. Whole vectors are computed where they lie.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Code::call`], but `n` may be anything.
+    pub(super) unsafe fn rows(mut self, rows: usize, n: usize) {
+        if self.code.takes_any_count() || n.is_multiple_of(self.code.lanes()) {
+            // SAFETY: required of the caller.
+            return unsafe { self.code.call(rows, n, self.cursors) };
+        }
+        for row in 0..rows {
+            if row > 0 {
+                let next = |cursor: &mut Cursor| {
+                    cursor.base = cursor.base.wrapping_offset(cursor.row);
+                };
+                self.cursors.iter_mut().for_each(next);
+            }
+            // SAFETY: required of the caller.
+            unsafe { self.run(n) };
+        }
+    }
+
     /// Runs the kernel on a row of `n` elements. Whole vectors are computed where they lie.
     ///
     /// # Safety
     ///
     /// As for [`Code::call`], but `n` may be anything.
-    pub(super) unsafe fn run(self, n: usize) {
+    pub(super) unsafe fn run(&mut self, n: usize) {
         let head = if self.streams { self.head().min(n) } else { 0 };
         let tail = if self.code.takes_any_count() { 0 } else { (n - head) % self.code.lanes() };
         let whole = n - head - tail;
@@ -67,7 +90,7 @@ impl Call<'_> {
     /// Runs on `count` elements from element `start` on, at most a vector.
     unsafe fn padded(&self, start: usize, count: usize) {
         let (inputs, lanes, pads) = (self.code.inputs().len(), self.code.lanes(), self.pads);
-        for op in (0..inputs).filter(|&op| self.cursors[op].step != 0) {
+        for op in (0..inputs).filter(|&op| !self.is_splat(op)) {
             let (size, from) = (self.sizes[op], self.element(op, start));
             // SAFETY: `count` elements are left at `from`; the pad holds `lanes`. What is left of
             // it repeats an element, which takes no path that the others don't.
@@ -76,8 +99,9 @@ impl Call<'_> {
                 pads.of(op).copy_from_nonoverlapping(from, count * size);
             }
         }
+        let place = |op| if self.is_splat(op) { self.cursors[op].base } else { pads.of(op) };
         // SAFETY: one vector of every operand.
-        unsafe { self.code.call(1, lanes, &mut self.cursors(|op| pads.of(op))) };
+        unsafe { self.code.call(1, lanes, &mut self.cursors(place)) };
         for op in inputs..self.cursors.len() {
             // SAFETY: `count` elements of the output are there.
             unsafe {
@@ -89,9 +113,12 @@ impl Call<'_> {
 
     /// Element `at` of an operand; a splat has only one.
     fn element(&self, op: usize, at: usize) -> *mut u8 {
-        let is_splat = op < self.code.inputs().len() && self.cursors[op].step == 0;
-        let at = if is_splat { 0 } else { at * self.sizes[op] };
+        let at = if self.is_splat(op) { 0 } else { at * self.sizes[op] };
         self.cursors[op].base.wrapping_add(at)
+    }
+
+    fn is_splat(&self, op: usize) -> bool {
+        op < self.code.inputs().len() && self.cursors[op].step == 0
     }
 
     /// The same elsewhere.

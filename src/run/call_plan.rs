@@ -35,10 +35,7 @@ impl CallPlan {
         shapes: &[Dims],
     ) -> Result<CallPlan, RunError> {
         let shape = |input: usize| inputs[input].shape();
-        let memory = plan.memory(shapes).map_err(|buffer| {
-            let buffer = &plan.buffers[buffer];
-            RunError::TooLarge { shape: shapes[buffer.written].to_vec(), dtype: buffer.dtype }
-        })?;
+        let memory = plan.memory(shapes)?;
         let array = |access: &Access| {
             let name = match access.place {
                 Place::Input(index) => graph.inputs()[index].name.clone(),
@@ -67,9 +64,10 @@ impl CallPlan {
                     let emitter = (kernel.emitter(), kernel.bits());
                     (reads, body.expression(), Some(emitter))
                 }
-                Action::Matmul => {
+                Action::Call(call) => {
                     let reads = args.iter().map(|(name, array)| format!("{name}: {array}"));
-                    (reads.collect(), format!("{} @ {}", args[0].0, args[1].0), None)
+                    let names: Vec<&str> = args.iter().map(|(name, _)| &**name).collect();
+                    (reads.collect(), call.expression(&names), None)
                 }
             };
             let text = format!("({}) -> ({})\n{computes}", reads.join(", "), results.join(", "));

@@ -1,12 +1,10 @@
 //! What is checked of a call's arguments before anything is written.
 
 use super::error::{Argument, RunError};
-use super::layout::OPERANDS;
 use super::overlap;
 use super::view::{View, ViewMut};
 use crate::plan::{Action, Dims, Plan};
-use kiln_ir::{Dim, Graph, Input};
-use smallvec::SmallVec;
+use kiln_ir::{BindError, Binding, Graph, Input};
 
 /// Checks number, types and declared shapes of inputs.
 pub(super) fn inputs(inputs: &[Input], views: &[View<'_>]) -> Result<(), RunError> {
@@ -14,42 +12,24 @@ pub(super) fn inputs(inputs: &[Input], views: &[View<'_>]) -> Result<(), RunErro
         let inputs = inputs.iter().map(Input::to_string).collect();
         return Err(RunError::InputCount { inputs, found: views.len() });
     }
-    // Each symbolic axis, its size, and the input that bound it.
-    let mut sizes: SmallVec<[(&str, usize, &str); OPERANDS]> = SmallVec::new();
+    let mut binding = Binding::default();
     for (index, (input, view)) in inputs.iter().zip(views).enumerate() {
         view.layout.check_rank(Argument::Input(index))?;
         if view.dtype() != input.dtype {
             let (expected, found) = (input.dtype, view.dtype());
             return Err(RunError::InputDType { name: input.name.clone(), expected, found });
         }
-        let Some(dims) = &input.dims else { continue };
-        let mismatch = |reason: String| RunError::InputShape {
+        binding.bind(input, view.shape()).map_err(|error| RunError::InputShape {
             input: input.to_string(),
             found: view.shape().to_vec(),
-            reason,
-        };
-        if dims.len() != view.shape().len() {
-            return Err(mismatch(format!("it must have {} axes", dims.len())));
-        }
-        for (axis, (dim, &size)) in dims.iter().zip(view.shape()).enumerate() {
-            match dim {
-                Dim::Size(expected) if *expected != size => {
-                    return Err(mismatch(format!("axis {axis} must be {expected}")));
+            reason: match error {
+                BindError::Rank { expected } => format!("it must have {expected} axes"),
+                BindError::Size { axis, expected } => format!("axis {axis} must be {expected}"),
+                BindError::Symbol { axis, symbol, bound, by, .. } => {
+                    format!("axis {axis}, {symbol}, is {bound} in input {by}")
                 }
-                Dim::Size(_) => {}
-                Dim::Symbol(symbol) => {
-                    let known = sizes.iter().find(|(name, ..)| *name == &**symbol);
-                    let Some(&(_, bound, by)) = known else {
-                        sizes.push((symbol, size, &input.name));
-                        continue;
-                    };
-                    if bound != size {
-                        let reason = format!("axis {axis}, {symbol}, is {bound} in input {by}");
-                        return Err(mismatch(reason));
-                    }
-                }
-            }
-        }
+            },
+        })?;
     }
     Ok(())
 }

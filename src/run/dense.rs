@@ -243,7 +243,7 @@ impl<'a> Dense<'a> {
                 Along::Periodic(own) => starts[op].wrapping_add(first % own * self.sizes[op]),
             };
         }
-        let call = Call {
+        let mut call = Call {
             code: self.code,
             sizes: &self.sizes[..self.count],
             cursors: &mut cursors[..self.count],

@@ -184,13 +184,16 @@ pub enum RunError {
         /// Bytes asked for.
         bytes: usize,
     },
-    /// Operands that cannot be multiplied.
-    #[error("matmul of shapes {left:?} and {right:?}: {reason}")]
-    Matmul {
-        /// Left operand's shape.
-        left: Vec<usize>,
-        /// Right operand's shape.
-        right: Vec<usize>,
+    /// Operands that a call, such as a product, does not take.
+    #[error(
+        "{call} of shapes {}: {reason}",
+        .operands.iter().map(|shape| format!("{shape:?}")).collect::<Vec<_>>().join(" and ")
+    )]
+    Call {
+        /// Its name.
+        call: &'static str,
+        /// The operands' shapes.
+        operands: Vec<Vec<usize>>,
         /// What does not fit, and a hint.
         reason: String,
     },
@@ -200,7 +203,10 @@ impl From<ShapeError> for RunError {
     fn from(error: ShapeError) -> RunError {
         match error {
             ShapeError::Broadcast { operands } => RunError::Shapes { operands },
-            ShapeError::Matmul { left, right, reason } => RunError::Matmul { left, right, reason },
+            ShapeError::Call { call, operands, reason } => {
+                RunError::Call { call: call.info().name, operands, reason }
+            }
+            ShapeError::TooLarge { shape, dtype } => RunError::TooLarge { shape, dtype },
         }
     }
 }

@@ -8,9 +8,9 @@ use super::error::{Argument, RunError};
 use super::overlap;
 use super::team::{self, Queue, share};
 use super::view::{Layout, View, ViewMut};
-use crate::plan;
+use crate::plan::ShapeError;
 use gemm_common::Parallelism;
-use kiln_ir::DType;
+use kiln_ir::{Call, DType, Dims};
 use std::ops::Range;
 
 /// Products of fewer multiplications stay on the caller's thread.
@@ -105,7 +105,13 @@ impl Grid {
 /// The shape of a product, by NumPy's rules: vectors are promoted to matrices and the dimension
 /// added is dropped again; dimensions before the last two broadcast.
 pub fn matmul_shape(left: &[usize], right: &[usize]) -> Result<Vec<usize>, RunError> {
-    Ok(plan::matmul(left, right)?.into_vec())
+    Ok(infer(left, right)?.into_vec())
+}
+
+fn infer(left: &[usize], right: &[usize]) -> Result<Dims<usize>, RunError> {
+    let operands = [left, right];
+    let misfit = |reason| ShapeError::of_call(Call::Matmul, &operands, reason).into();
+    Call::Matmul.infer(&operands).map_err(misfit)
 }
 
 /// Writes the product of `left` and `right` to `output`, on at most `threads` threads.
@@ -203,7 +209,7 @@ struct Product {
 
 impl Product {
     fn new(left: &[usize], right: &[usize]) -> Result<Product, RunError> {
-        let shape = plan::matmul(left, right)?.into_vec();
+        let shape = infer(left, right)?.into_vec();
         // A vector is a row on the left and a column on the right, and leaves no axis.
         let (has_rows, has_columns) = (left.len() > 1, right.len() > 1);
         let batch =
@@ -220,7 +226,7 @@ impl Product {
     }
 
     fn refuse(&self, reason: String) -> RunError {
-        RunError::Matmul { left: self.left.clone(), right: self.right.clone(), reason }
+        ShapeError::of_call(Call::Matmul, &[&self.left, &self.right], reason).into()
     }
 
     /// Every matrix product of the batch.

@@ -10,7 +10,7 @@ use super::layout::OPERANDS;
 use super::tensor::{Tensor, Unfilled};
 use super::view::{Layout, View, ViewMut};
 use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, Plan, Plans};
-use kiln_ir::{DType, Graph, Input};
+use kiln_ir::{Call, DType, Graph, Input};
 use kiln_jit::emit::{Code, EmitterKind};
 use smallvec::SmallVec;
 use std::sync::Mutex;
@@ -50,7 +50,7 @@ pub(crate) fn plan<E>(
 pub fn codes(kernel: &Kernel) -> impl Iterator<Item = &Code> {
     kernel.plans.usual().steps.iter().filter_map(|step| match &step.action {
         Action::Map { kernel, .. } => Some(kernel),
-        Action::Matmul => None,
+        Action::Call(_) => None,
     })
 }
 
@@ -85,7 +85,7 @@ impl Kernel {
         self.graph.dtype(self.graph.outputs()[index])
     }
 
-    /// Passes over memory of [its graph](Kernel::graph): fused kernels and matmuls.
+    /// Passes over memory of [its graph](Kernel::graph): fused kernels and calls such as products.
     pub fn pass_count(&self) -> usize {
         self.plans.usual().steps.len()
     }
@@ -190,7 +190,9 @@ impl Kernel {
     /// calls. What `gemm` packs operands into is not counted. Fails where
     /// [`run`](Kernel::run) does.
     pub fn memory(&self, inputs: &[View<'_>]) -> Result<Memory, RunError> {
-        Ok(self.plan_for(inputs)?.memory().clone())
+        check::inputs(self.inputs(), inputs)?;
+        let plan = self.choose(inputs);
+        Ok(plan.memory(&self.shapes(&plan, inputs)?)?)
     }
 
     /// The plan of a call.
@@ -260,7 +262,7 @@ impl Kernel {
                     // what is live during a step lies apart.
                     unsafe { execute_checked(code, &operands, work) };
                 }
-                Action::Matmul => {
+                Action::Call(Call::Matmul) => {
                     let [left, right, output] = operands[..] else {
                         panic!("a product has two operands and a result");
                     };
@@ -270,74 +272,5 @@ impl Kernel {
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::options::CompileOptions;
-    use crate::pipeline::compile_with;
-    use crate::run::{Tensor, View};
-    use kiln_ir::{DType, parse};
-
-    /// What `memory` tells is what a call takes, to the byte.
-    #[test]
-    fn a_call_takes_the_memory_that_it_tells() {
-        let gelu = "0.5*x*(1+tanh(0.7978845608*(x+0.044715*x^3)))";
-        let layers = "kernel k(x: f32[n, d], w: f32[d, d], v: f64[d]) -> f32[n, d] {
-            let a = exp(x @ w) @ w; (a + sin(a @ w)) @ w - f32(v)
-        }";
-        let unfused = CompileOptions::unfused();
-        for (text, options, shapes, intermediates, shares) in [
-            (gelu, CompileOptions::new(), vec![vec![1000]], 0, false),
-            (gelu, unfused, vec![vec![1000]], 8, false),
-            (layers, CompileOptions::new(), vec![vec![7, 33], vec![33, 33], vec![33]], 6, true),
-            (layers, unfused, vec![vec![7, 33], vec![33, 33], vec![33]], 8, false),
-            ("x * exp(sin(w))", CompileOptions::new(), vec![vec![64, 9], vec![9]], 1, false),
-            ("x * exp(sin(w))", CompileOptions::new(), vec![vec![9], vec![9]], 0, false),
-            ("x * exp(sin(w))", unfused, vec![vec![0, 9], vec![9]], 2, false),
-        ] {
-            let kernel = compile_with(&parse(text).unwrap(), options).unwrap();
-            let of = |(input, shape): (&kiln_ir::Input, &Vec<usize>)| {
-                Tensor::zeros(input.dtype, shape).unwrap()
-            };
-            let arrays: Vec<Tensor> = kernel.inputs().iter().zip(&shapes).map(of).collect();
-            let views: Vec<View<'_>> = arrays.iter().map(Tensor::view).collect();
-            let memory = kernel.memory(&views).unwrap();
-            assert_eq!(kernel.arena.lock().unwrap().bytes(), 0, "nothing has run");
-            kernel.run(&views).unwrap();
-            assert_eq!(kernel.arena.lock().unwrap().bytes(), memory.peak(), "{text} {memory}");
-            let plan = kernel.choose(&views);
-            assert_eq!(plan.buffers.len(), intermediates, "{text} {options:?}");
-            assert_eq!(memory.peak() < memory.total(), shares, "{text} {memory}");
-            // Smaller calls take what is there.
-            kernel.run(&views).unwrap();
-            assert_eq!(kernel.arena.lock().unwrap().bytes(), memory.peak());
-        }
-    }
-
-    #[test]
-    fn plans_can_be_read() {
-        let kernel =
-            compile_with(&parse("x * exp(sin(w))").unwrap(), CompileOptions::new()).unwrap();
-        let zeros = |shape: &[usize]| Tensor::zeros(DType::F32, shape).unwrap();
-        let (x, w) = (zeros(&[64, 8]), zeros(&[8]));
-        let plan = kernel.plan_for(&[x.view(), w.view()]).unwrap();
-        let text = plan.to_string();
-        assert!(plan.is_specialized() && plan.steps().len() == 2, "{text}");
-        for part in [
-            "a plan for small w, of 2 passes\n\n1. (w: f32[8]) -> (t0: f32[8])\n   exp(sin(w))\n",
-            "; 16 ops; 32 bytes loaded, 32 stored\n\n2. (x: f32[64, 8], v1 = t0: f32[8]) -> \
-             (output 0: f32[64, 8])\n   x * v1\n",
-            "\nin all: 528 ops, 4192 bytes moved; 64 bytes for 1 intermediate\n",
-        ] {
-            assert!(text.contains(part), "{part}\n is not in\n{text}");
-        }
-        let plan = kernel.plan_for(&[x.view(), x.view()]).unwrap();
-        assert!(plan.to_string().starts_with("the usual plan, of 1 pass\n"), "{plan}");
-        let plan = kernel.plan_for(&[w.view(), x.view()]).unwrap();
-        let expected = "the usual plan, which does as well for small x, of 1 pass\n";
-        assert!(plan.to_string().starts_with(expected), "{plan}");
-        assert!(kernel.plan_for(&[x.view()]).is_err());
     }
 }

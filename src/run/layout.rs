@@ -6,7 +6,7 @@
 
 use super::error::{Argument, RunError};
 use super::view::Layout;
-use crate::plan::{RANK, broadcast};
+use kiln_ir::{Dims, SMALL_RANK, broadcast};
 use smallvec::SmallVec;
 
 /// Operands up to this many need no allocation.
@@ -44,9 +44,9 @@ pub(super) enum Inner {
 #[derive(Debug)]
 pub(super) struct Space {
     /// Size of each dimension, outermost first; none for a single element. Never 0.
-    pub(super) extents: SmallVec<[usize; RANK]>,
+    pub(super) extents: Dims<usize>,
     /// `strides[dim * operands + operand]`, in bytes.
-    strides: SmallVec<[isize; RANK * OPERANDS]>,
+    strides: SmallVec<[isize; SMALL_RANK * OPERANDS]>,
     /// First element of each operand.
     pub(super) bases: SmallVec<[*mut u8; OPERANDS]>,
     /// Element size of each operand.

@@ -1,8 +1,7 @@
 //! Views: arrays with their element type erased.
 
 use super::error::{Argument, RunError};
-use crate::plan::RANK;
-use kiln_ir::{DType, MAX_RANK};
+use kiln_ir::{DType, Dims, MAX_RANK};
 use ndarray::{ArrayBase, ArrayRef, ArrayView, ArrayViewMut, Data, DataMut, Dimension};
 use smallvec::SmallVec;
 use std::marker::PhantomData;
@@ -63,9 +62,9 @@ pub(super) struct Layout {
     /// The element at index 0.
     pub(super) base: *mut u8,
     pub(super) dtype: DType,
-    pub(super) shape: SmallVec<[usize; RANK]>,
+    pub(super) shape: Dims<usize>,
     /// In bytes; they may be zero or negative.
-    pub(super) strides: SmallVec<[isize; RANK]>,
+    pub(super) strides: Dims<isize>,
 }
 
 impl Layout {

@@ -92,3 +92,32 @@ fn nothing_is_imported_by_glob() {
         assert_eq!(glob, None, "{}", file.display());
     }
 }
+
+/// Which call a node is, passes do not ask: adding one is a row, a file, and what runs it.
+#[test]
+fn few_files_know_which_call_it_is() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut files = Vec::new();
+    ["src", "ir/src", "jit/src", "cli/src"]
+        .iter()
+        .for_each(|at| rust_files(&root.join(at), &mut files));
+    let mut found: Vec<String> = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        if code.contains("Matmul") {
+            let relative = file.strip_prefix(root).unwrap();
+            found.push(relative.to_str().unwrap().replace('\\', "/"));
+        }
+    }
+    found.sort();
+    let known = [
+        "ir/src/call/matmul.rs",
+        "ir/src/call/mod.rs",
+        "ir/src/expr.rs",
+        "ir/src/text/grammar.rs",
+        "src/run/gemm.rs",
+        "src/run/kernel.rs",
+    ];
+    assert_eq!(found, known);
+}

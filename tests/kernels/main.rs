@@ -10,6 +10,7 @@ mod language;
 mod memory;
 mod memory_model;
 mod passes;
+mod plans;
 mod products;
 mod random;
 mod run;

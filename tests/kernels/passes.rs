@@ -78,7 +78,7 @@ proptest! {
     fn variants_for_sizes_keep_it_too(steps in graphs::steps(16), small in 0..128u8) {
         let graph = graphs::shaped::graph(true, &steps);
         let simplified = after(&PASSES[..PASSES.len() - 1], &graph, Mode::Strict);
-        let has_products = simplified.nodes().iter().any(|node| matches!(node, kiln_ir::Node::Matmul(..)));
+        let has_products = simplified.nodes().iter().any(|node| matches!(node, kiln_ir::Node::Call(..)));
         if !has_products {
             let small: Vec<bool> = (0..simplified.inputs().len()).map(|i| small >> i & 1 == 1).collect();
             let merged = merge_for_sizes(&simplified, &small, &model());
@@ -219,7 +219,7 @@ fn equal_products_become_one() {
                 );
                 let fused = kiln::internals::fuse(&graph, mode).graph;
                 let count =
-                    fused.nodes().iter().filter(|n| matches!(n, kiln_ir::Node::Matmul(..))).count();
+                    fused.nodes().iter().filter(|n| matches!(n, kiln_ir::Node::Call(..))).count();
                 assert_eq!(Some(count), products, "{text} {mode}\n{fused}");
             }
         }

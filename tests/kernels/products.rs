@@ -210,7 +210,7 @@ fn matmul_names_what_does_not_fit() {
     let mut x = Array2::<f32>::ones((3, 3));
     let input = alias(&mut x, 0..3);
     let error = matmul(&input, &(&b).into(), &mut (&mut x).into(), None).unwrap_err();
-    assert!(matches!(error, RunError::Matmul { .. }));
+    assert!(matches!(error, RunError::Call { .. }));
     let ones = Array2::<f32>::ones((3, 3));
     let input = alias(&mut x, 0..3);
     let error = matmul(&input, &(&ones).into(), &mut (&mut x).into(), None).unwrap_err();

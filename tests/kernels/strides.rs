@@ -164,6 +164,32 @@ fn rows_and_columns() {
     }
 }
 
+/// Rows that lie as code reads them, some bytes apart, downwards too, and rows of one element each: one
+/// call takes many of them.
+#[test]
+fn rows_apart() {
+    for storage in STORAGES {
+        let size = storage.size() as isize;
+        for code in emitters(&swap(storage)) {
+            for shape in [[70, 8], [40, 13], [20, 65], [12, 128]] {
+                let [rows, columns] = shape.map(|size| size as isize);
+                let apart = (columns + 1) * size + 3;
+                let up = [apart, size];
+                let inputs = [up, [-apart, size], [size, 0], [0, 0], [0, size]];
+                for (x, y) in inputs.iter().flat_map(|x| inputs.iter().map(move |y| (x, y))) {
+                    check(&code, &shape, x, y, &up, ONE_THREAD);
+                    check(&code, &shape, x, y, &row_major(&shape, size as usize), MANY_THREADS);
+                }
+                // Evenly apart by fours only.
+                let cube = [rows as usize / 4, 4, columns as usize];
+                let up = [5 * apart, apart, size];
+                let single = [-size, 9 * size, 0];
+                check(&code, &cube, &up, &single, &up, ONE_THREAD);
+            }
+        }
+    }
+}
+
 /// Fields of records of 5, 6, 7, 9 and 11 bytes, backwards too, through a kernel.
 #[test]
 fn fields_of_packed_records() {

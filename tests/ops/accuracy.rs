@@ -149,7 +149,7 @@ const RUNS: u64 = 2_000;
 /// to the next.
 fn check_order(program: &Routine, tier: Tier, op: Op, dtype: DType) {
     let float = matches!(op.info().typing, Typing::Float | Typing::Number);
-    if op.arity() != 1 || !float || !op.has(Flags::MONOTONE) {
+    if op.arity() != 1 || !float || !op.is_rising() {
         return;
     }
     let starts = cases(op, dtype, RUNS).into_iter().map(|case| case[0]);
@@ -197,7 +197,7 @@ fn check_program(program: &Routine, tier: Tier, op: Op, dtype: DType) {
 }
 
 macro_rules! accuracy_tests {
-    ($($group:ident { $($variant:ident $name:ident $arity:ident $typing:ident $(($target:expr))? [$a:expr, $b:expr $(; $c:expr, $d:expr)?] {$($flag:ident)|*} ($lo:expr, $hi:expr) = $reference:expr $(; $integers:expr)?, $doc:literal;)* })*) => {
+    ($($group:ident { $($variant:ident $name:ident $arity:ident $typing:ident $(($target:expr))? [$a:expr, $b:expr $(; $c:expr, $d:expr)?] {$($flag:ident)|*} ($lo:expr, $hi:expr) $transfer:ident $(($rule:path))? = $reference:expr $(; $integers:expr)?, $doc:literal;)* })*) => {
         $($(
             #[test]
             fn $name() {

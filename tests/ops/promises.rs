@@ -278,6 +278,9 @@ const REPAIRED: &[(&str, &[&str])] = &[
     ),
     ("sigmoid(x)", &["1 / (1 + exp(-x))", "exp(x) / (1 + exp(x))", "exp(x) / (exp(x) + exp(0*x))"]),
     ("expm1(x)", &["exp(x) - 1", "-1 + exp(x)", "exp(x) + -1", "-(1 - exp(x))"]),
+    // Of what is never negative.
+    ("abs(x) + log1p(exp(-abs(x)))", &["log(1 + exp(abs(x)))", "log1p(exp(abs(x)))"]),
+    ("exp(x) + log1p(exp(-exp(x)))", &["log(1 + exp(exp(x)))"]),
     ("log1p(abs(x))", &["log(1 + abs(x))", "log(abs(x) + 1)"]),
     ("asinh(x)", &["log(x + sqrt(x*x + 1))", "log(sqrt(1 + x*x) + x)", "log(x + sqrt(x^2 + 1))"]),
     ("log(-expm1(-abs(x)))", &["log(1 - exp(-abs(x)))", "log1p(-exp(-abs(x)))"]),

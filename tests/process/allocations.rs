@@ -2,7 +2,7 @@
 
 use kiln::internals::cpu::Cpu;
 use kiln::{
-    CompileOptions, EmitterKind, KernelCache, View, ViewMut, compile_text, compile_with, ir,
+    CompileOptions, EmitterKind, KernelCache, Tensor, View, ViewMut, compile_text, compile_with, ir,
 };
 use ndarray::{Array1, Array2, ArrayD};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -130,4 +130,44 @@ fn a_cache_that_is_full_leaves_memory_flat() {
         assert!(cache.len() <= 4);
     });
     assert_eq!(cache.compile_count(), 2200);
+}
+
+/// What `memory` tells is what a call takes and keeps, to the byte.
+#[test]
+fn a_call_takes_the_memory_that_it_tells() {
+    let gelu = "0.5*x*(1+tanh(0.7978845608*(x+0.044715*x^3)))";
+    let layers = "kernel k(x: f32[n, d], w: f32[d, d], v: f64[d]) -> f32[n, d] {
+        let a = exp(x @ w) @ w; (a + sin(a @ w)) @ w - f32(v)
+    }";
+    let small = "x * exp(sin(w))";
+    let (fused, unfused) = (CompileOptions::new(), CompileOptions::unfused());
+    let line: &[&[usize]] = &[&[1000]];
+    let squares: &[&[usize]] = &[&[7, 33], &[33, 33], &[33]];
+    // Bytes of 1000 and of 231 elements, in whole cache lines.
+    for (text, options, shapes, peak, total) in [
+        (gelu, fused, line, 0, 0),
+        (gelu, unfused, line, 8 * 4032, 8 * 4032),
+        (layers, fused, squares, 3 * 960, 6 * 960),
+        (layers, unfused, squares, 7 * 960 + 192, 7 * 960 + 192),
+        (small, fused, &[&[64, 9], &[9]], 64, 64),
+        (small, fused, &[&[9], &[9]], 0, 0),
+        (small, unfused, &[&[0, 9], &[9]], 128, 128),
+    ] {
+        // The first kernel warms up what products keep for each thread.
+        for is_warm in [false, true] {
+            let kernel = compile_with(&ir::parse(text).unwrap(), options.threads(1)).unwrap();
+            let zeros = |(input, shape): (&ir::Input, &&[usize])| Tensor::zeros(input.dtype, shape);
+            let arrays = kernel.inputs().iter().zip(shapes).map(zeros);
+            let arrays: Vec<Tensor> = arrays.collect::<Result<_, _>>().unwrap();
+            let views: Vec<View<'_>> = arrays.iter().map(Tensor::view).collect();
+            let memory = kernel.memory(&views).unwrap();
+            assert_eq!((memory.peak(), memory.total()), (peak, total), "{text} {options:?}");
+            let shape = kernel.output_shapes(&views).unwrap().remove(0);
+            let mut output = ArrayD::<f32>::zeros(shape);
+            let before = HELD.get();
+            kernel.run_into(&views, &mut [ViewMut::from(&mut output)]).unwrap();
+            let held = HELD.get() - before;
+            assert!(!is_warm || held == peak as isize, "{text} {options:?}: {held}, not {peak}");
+        }
+    }
 }

@@ -4,12 +4,12 @@
 //! neither nesting nor levels of operators need any of the thread's.
 
 use super::cursor::{Parsed, origin};
-use super::error::{Mistake, plural};
+use super::error::Mistake;
+use super::function::{Function, OpenCall};
 use super::grammar::{Level, Meaning, Operator, operator_of_symbol};
 use super::lexer::{Token, TokenKind, quoted};
 use super::parser::{FusedHead, Parser};
 use super::{suggest, words};
-use crate::derived::Derived;
 use crate::dtype::DType;
 use crate::expr::{Expr, Kind};
 use crate::number::{Number, Scalar};
@@ -20,7 +20,7 @@ use std::ops::Range;
 enum Waiting<'t> {
     /// `(`.
     Group(Token<'t>),
-    Call(Box<Call<'t>>),
+    Call(Box<OpenCall<'t>>),
     /// A parameter of a fused kernel and `=`.
     Fused(Box<FusedHead<'t>>),
     Sign(Sign, usize),
@@ -47,23 +47,6 @@ impl Sign {
             Sign::Not => Level::Not,
         }
     }
-}
-
-/// A function, and the arguments so far.
-struct Call<'t> {
-    name: &'t str,
-    span: Range<usize>,
-    open: Token<'t>,
-    function: Function,
-    args: Vec<Expr>,
-}
-
-#[derive(Clone, Copy)]
-enum Function {
-    Op(Op),
-    Derived(&'static Derived),
-    Logical(Op),
-    Matmul,
 }
 
 /// An expression and the byte that it starts at.
@@ -272,10 +255,10 @@ impl<'t> Parser<'t> {
         Ok(match operator.meaning {
             Meaning::Op(op) => Kind::Op(op, [left, right].into()),
             Meaning::Logical(op) => Kind::Logical(op, [left, right].into()),
-            Meaning::Matmul if self.scope.fused => {
-                return Err(self.not_elementwise(start, "a matmul"));
+            Meaning::Call(call) if self.scope.fused => {
+                return Err(self.not_elementwise(start, call.info().noun));
             }
-            Meaning::Matmul => Kind::Matmul(left, right),
+            Meaning::Call(call) => Kind::Call(call, [left, right].into()),
         })
     }
 
@@ -408,7 +391,7 @@ impl<'t> Parser<'t> {
         if let "bits32" | "bits64" = name {
             return self.bits(name, span.start).map(Some);
         }
-        let Some(function) = function(words::function(name)) else {
+        let Some(function) = Function::from_name(words::function(name)) else {
             let mistake = Mistake::new(span, format!("unknown function {}", quoted(name)));
             // An array comes before a function that has no such name.
             return Err(if self.scope.names.contains_key(name) {
@@ -423,67 +406,12 @@ impl<'t> Parser<'t> {
         self.enter()?;
         let open = self.cursor.token().clone();
         self.cursor.advance();
-        let call = Call { name, span, open, function, args: Vec::new() };
+        let call = OpenCall { name, span, open, function, args: Vec::new() };
         if self.cursor.token().is(")") {
             return self.close_call(call).map(Some);
         }
         stack.push(Waiting::Call(Box::new(call)));
         Ok(None)
-    }
-
-    /// The end of a call, and its value.
-    fn close_call(&mut self, call: Call<'t>) -> Parsed<Expr> {
-        let Call { name, span, open, function, args } = call;
-        self.cursor.expect_closing(")", &open)?;
-        self.leave();
-        let all = span.start..self.cursor.previous_end();
-        let origin = origin(&all);
-        let arity = match function {
-            Function::Derived(derived) => return self.derived(derived, name, &args, all),
-            Function::Op(op) | Function::Logical(op) => op.arity(),
-            Function::Matmul => 2,
-        };
-        if args.len() != arity {
-            let found = args.len();
-            let message = format!("{name} takes {}, found {found}", plural(arity, "argument"));
-            let doc = match function {
-                Function::Op(op) => op.info().doc,
-                Function::Logical(_) => "logic on truth values, numbers being \"not zero\"",
-                _ => "`a @ b`",
-            };
-            let operands = ["a", "a, b", "a, b, c"][arity - 1];
-            return Err(Mistake::new(all, message).hint(format!("`{name}({operands})`: {doc}")));
-        }
-        self.charge(1)?;
-        let kind = match function {
-            Function::Op(op) => Kind::Op(op, args.into()),
-            Function::Logical(op) => Kind::Logical(op, args.into()),
-            _ if self.scope.fused => return Err(self.not_elementwise(all.start, "a matmul")),
-            _ => Kind::Matmul(args[0].clone(), args[1].clone()),
-        };
-        Ok(Expr::new(kind, origin))
-    }
-
-    fn derived(
-        &mut self,
-        derived: &Derived,
-        name: &str,
-        args: &[Expr],
-        all: Range<usize>,
-    ) -> Parsed<Expr> {
-        let arity = derived.arity();
-        if !arity.contains(&args.len()) {
-            let (least, most) = arity.into_inner();
-            let takes = match most - least {
-                0 => plural(most, "argument"),
-                _ => format!("{least} to {}", plural(most, "argument")),
-            };
-            let message = format!("{name} takes {takes}, found {}", args.len());
-            return Err(Mistake::new(all, message).hint(format!("write `{derived}`")));
-        }
-        let (expr, parts) = derived.apply(args).counted(origin(&all), args);
-        self.charge(parts)?;
-        Ok(expr)
     }
 
     /// `(0x7fc00001)` after `bits32`: a number by its bits, for NaN payloads.
@@ -522,20 +450,6 @@ fn constant(word: &str) -> Kind {
         "pi" => Kind::Number(std::f64::consts::PI.into()),
         _ => Kind::Typed(DType::Bool, f64::from(word == "true").into()),
     }
-}
-
-fn function(name: &str) -> Option<Function> {
-    let logical = match name {
-        "logical_and" => Some(Op::And),
-        "logical_or" => Some(Op::Or),
-        "logical_xor" => Some(Op::Xor),
-        "logical_not" => Some(Op::Not),
-        _ => None,
-    };
-    let op = || Op::from_name(name).map(Function::Op);
-    let derived = || Derived::from_name(name).map(Function::Derived);
-    let matmul = || (name == "matmul").then_some(Function::Matmul);
-    logical.map(Function::Logical).or_else(op).or_else(derived).or_else(matmul)
 }
 
 /// `2f64`, `-5i32`.

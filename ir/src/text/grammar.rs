@@ -1,5 +1,6 @@
 //! What the parser and the printer share: operators, their precedence, limits.
 
+use crate::call::Call;
 use crate::graph::{MAX_NODES, MAX_OUTPUTS};
 use crate::ops::Op;
 
@@ -54,7 +55,7 @@ pub(super) enum Meaning {
     Op(Op),
     /// An op on truth values, numbers being "not zero".
     Logical(Op),
-    Matmul,
+    Call(Call),
 }
 
 /// A binary operator. All group to the left, but for comparisons, which do not chain.
@@ -73,8 +74,9 @@ const fn logical(symbol: &'static str, level: Level, op: Op) -> Operator {
     Operator { symbol, level, meaning: Meaning::Logical(op) }
 }
 
-pub(super) const MATMUL: Operator =
-    Operator { symbol: "@", level: Level::Product, meaning: Meaning::Matmul };
+const fn call(symbol: &'static str, level: Level, call: Call) -> Operator {
+    Operator { symbol, level, meaning: Meaning::Call(call) }
+}
 
 static OPERATORS: [Operator; 21] = [
     operator("|", Level::Or, Op::Or),
@@ -97,7 +99,7 @@ static OPERATORS: [Operator; 21] = [
     operator("/", Level::Product, Op::Div),
     operator("//", Level::Product, Op::FloorDiv),
     operator("%", Level::Product, Op::Rem),
-    MATMUL,
+    call("@", Level::Product, Call::Matmul),
 ];
 
 /// The binary operator with this symbol.
@@ -105,7 +107,7 @@ pub(super) fn operator_of_symbol(symbol: &str) -> Option<&'static Operator> {
     OPERATORS.iter().find(|operator| operator.symbol == symbol)
 }
 
-/// The binary operator of an op.
-pub(super) fn operator_of_op(op: Op) -> Option<&'static Operator> {
-    OPERATORS.iter().find(|operator| operator.meaning == Meaning::Op(op))
+/// The first binary operator of this meaning.
+pub(super) fn operator_of(meaning: Meaning) -> Option<&'static Operator> {
+    OPERATORS.iter().find(|operator| operator.meaning == meaning)
 }

@@ -84,6 +84,7 @@
 mod cursor;
 mod error;
 mod expression;
+mod function;
 mod grammar;
 mod lexer;
 mod parser;

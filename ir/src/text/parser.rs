@@ -309,10 +309,7 @@ impl<'t> Parser<'t> {
         self.charge(count)?;
         let origin = self.cursor.origin_from(start);
         let kernel = Expr::new(Kind::Fused(Box::new(Fused { parameters, args, body })), origin);
-        Ok(match count {
-            1 => vec![kernel],
-            _ => (0..count).map(|i| Expr::new(Kind::Item(kernel.clone(), i), origin)).collect(),
-        })
+        Ok((0..count).map(|i| Expr::new(Kind::Item(kernel.clone(), i), origin)).collect())
     }
 
     pub(super) fn not_elementwise(&self, start: usize, what: &str) -> Mistake {

@@ -4,12 +4,14 @@
 //! recurses. A node gets a name (`let`) where it is used more than once, or where its text has
 //! become long: that keeps lines readable, and bounds both their nesting and the work.
 
-use super::grammar::{Level, MATMUL, Operator, operator_of_op};
+use super::grammar::{Level, Meaning, Operator, operator_of};
+use crate::call::Call;
 use crate::declaration::{RESERVED, is_name};
 use crate::dtype::DType;
 use crate::graph::{Graph, Node, NodeId};
 use crate::number::Scalar;
-use crate::ops::{Op, Typing};
+use crate::ops::Op;
+use crate::typing::Typing;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
@@ -37,6 +39,16 @@ impl Graph {
     pub fn expression(&self) -> String {
         let body = Printer::new(self, String::new()).body();
         body.split_whitespace().collect::<Vec<&str>>().join(" ")
+    }
+}
+
+impl Call {
+    /// Its text over operands that are names.
+    pub fn expression(self, operands: &[&str]) -> String {
+        match (operator_of(Meaning::Call(self)), operands) {
+            (Some(operator), [a, b]) => format!("{a} {} {b}", operator.symbol),
+            _ => format!("{}({})", self.info().name, operands.join(", ")),
+        }
     }
 }
 
@@ -144,15 +156,11 @@ impl<'g> Printer<'g> {
     fn whole_kernel(&self) -> Option<NodeId> {
         let outputs = self.graph.outputs();
         let first = *outputs.first()?;
-        let of = match self.graph.node(first) {
-            Node::Fused { body, .. } if body.outputs().len() == 1 => first,
-            Node::Item { of, .. } => *of,
-            _ => return None,
-        };
+        let Node::Item { of, .. } = *self.graph.node(first) else { return None };
         let Node::Fused { body, .. } = self.graph.node(of) else { return None };
         let in_order = outputs.iter().enumerate().all(|(place, &id)| match self.graph.node(id) {
             Node::Item { of: kernel, index } => *kernel == of && *index as usize == place,
-            _ => outputs.len() == 1,
+            _ => false,
         });
         let used_once = self.uses[of.index()] == outputs.len()
             && outputs.iter().all(|id| self.uses[id.index()] == 1);
@@ -181,9 +189,7 @@ impl<'g> Printer<'g> {
         let rendered = match node {
             Node::Input(index) => Rendered::atom(self.graph.inputs()[*index as usize].name.clone()),
             Node::Op(op, args) => self.op(*op, args),
-            Node::Matmul(a, b) => {
-                self.binary(&MATMUL, *a, *b, self.strong_operand(None, &[*a, *b]))
-            }
+            Node::Call(call, args) => self.call(*call, args),
             // Constants are written where they are used; items are named with their kernel.
             Node::Const(_) | Node::Fused { .. } | Node::Item { .. } => return,
         };
@@ -201,12 +207,6 @@ impl<'g> Printer<'g> {
 
     fn fused_binding(&mut self, id: NodeId, body: &Graph, args: &[NodeId]) {
         let text = self.fused(body, args);
-        if body.outputs().len() == 1 {
-            let name = self.new_name(id);
-            self.line(&format!("let {name} = {text};"));
-            self.rendered[id.index()] = Rendered::atom(name);
-            return;
-        }
         let mut names = Vec::new();
         for index in 0..body.outputs().len() {
             let item = self.item(id, index);
@@ -217,7 +217,7 @@ impl<'g> Printer<'g> {
             }
             names.push(name);
         }
-        self.line(&format!("let ({}) = {text};", names.join(", ")));
+        self.line(&format!("let {} = {text};", tuple(names)));
     }
 
     fn item(&self, kernel: NodeId, place: usize) -> Option<NodeId> {
@@ -245,7 +245,7 @@ impl<'g> Printer<'g> {
 
     fn op(&mut self, op: Op, args: &[NodeId]) -> Rendered {
         let strong = self.strong_operand(Some(op), args);
-        if let (Some(operator), &[a, b]) = (operator_of_op(op), args) {
+        if let (Some(operator), &[a, b]) = (operator_of(Meaning::Op(op)), args) {
             return self.binary(operator, a, b, strong);
         }
         let constant = self.graph.scalar(args[0]).is_some();
@@ -258,13 +258,23 @@ impl<'g> Printer<'g> {
                 let exponent = self.operand(args[1], strong == Some(1)).at(Level::Unary);
                 Rendered::new(Level::Power, format!("{base}^{exponent}"))
             }
-            _ => {
-                let each = args.iter().enumerate();
-                let args: Vec<String> =
-                    each.map(|(i, &id)| self.operand(id, strong == Some(i)).text).collect();
-                Rendered::atom(format!("{}({})", op.name(), args.join(", ")))
-            }
+            _ => self.function(op.name(), args, strong),
         }
+    }
+
+    fn call(&mut self, call: Call, args: &[NodeId]) -> Rendered {
+        let strong = self.strong_operand(None, args);
+        match (operator_of(Meaning::Call(call)), args) {
+            (Some(operator), &[a, b]) => self.binary(operator, a, b, strong),
+            _ => self.function(call.info().name, args, strong),
+        }
+    }
+
+    fn function(&mut self, name: &str, args: &[NodeId], strong: Option<usize>) -> Rendered {
+        let each = args.iter().enumerate();
+        let args: Vec<String> =
+            each.map(|(i, &id)| self.operand(id, strong == Some(i)).text).collect();
+        Rendered::atom(format!("{name}({})", args.join(", ")))
     }
 
     fn sign(&mut self, sign: &str, id: NodeId) -> Rendered {
@@ -299,7 +309,7 @@ impl<'g> Printer<'g> {
     }
 
     /// The operand that must show its type, since all are numbers and would take another type, or
-    /// be computed while reading. `None` as op is the matrix product.
+    /// be computed while reading. `None` as op is a call.
     fn strong_operand(&self, op: Option<Op>, args: &[NodeId]) -> Option<usize> {
         let typing = op.map(|op| op.info().typing);
         let first = usize::from(typing == Some(Typing::Select));

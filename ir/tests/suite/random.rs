@@ -1,6 +1,6 @@
 //! Random graphs, drawn from a list of numbers so that proptest can shrink them.
 
-use kiln_ir::{DType, Dim, Graph, Input, Node, NodeId, Op, Scalar};
+use kiln_ir::{Call, DType, Dim, Graph, Input, Node, NodeId, Op, Scalar};
 use std::sync::Arc;
 
 /// Numbers that decide what is drawn; zeros when they run out.
@@ -46,7 +46,7 @@ pub(crate) fn graph(choices: &mut Choices, nodes: usize) -> Graph {
             0 => {
                 let operands =
                     [draw(choices, &mut graph, &values), draw(choices, &mut graph, &values)];
-                values.extend(graph.matmul(operands[0], operands[1]));
+                values.extend(graph.call(Call::Matmul, &operands[..2]));
             }
             1 => values.extend(fused(choices, &mut graph, &values)),
             _ => values.extend(op(choices, &mut graph, &values)),
@@ -131,7 +131,6 @@ fn fused(choices: &mut Choices, graph: &mut Graph, values: &[NodeId]) -> Vec<Nod
         body.output(output);
     }
     match graph.fused(Arc::new(body), args) {
-        Ok(kernel) if count == 1 => vec![kernel],
         Ok(kernel) => (0..count).map(|index| graph.item(kernel, index).unwrap()).collect(),
         Err(_) => Vec::new(),
     }

@@ -1,7 +1,7 @@
 //! What is printed reads back as the same graph.
 
 use crate::random::{self, Choices};
-use kiln_ir::{Dim, Graph, NodeId, parse, verify};
+use kiln_ir::{Dim, Graph, Node, NodeId, parse, verify};
 use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
 
 proptest! {
@@ -55,4 +55,17 @@ fn every_kind_of_node_is_copied() {
     inputs[0].dims = Some(vec![Dim::Size(3), Dim::Symbol("k".into())]);
     let other = copy(Graph::with_inputs("f", &inputs));
     assert_eq!(other.shape(other.outputs()[0]).to_string(), "[3, d]");
+}
+
+/// A kernel has no value, not even where it has one output.
+#[test]
+fn outputs_of_kernels_are_items() {
+    let graph = parse("kernel f(x: f32[n, 1], y: f64[d]) { fused(x, y) { f64(x) > y } }").unwrap();
+    let [output] = *graph.outputs() else { panic!("it has one output") };
+    let Node::Item { of, index: 0 } = *graph.node(output) else { panic!("{graph}") };
+    assert!(matches!(graph.node(of), Node::Fused { .. }));
+    assert_eq!(format!("{}{}", graph.dtype(output), graph.shape(output)), "bool[n, d]");
+    let mut bare = graph.clone();
+    bare.output(of);
+    assert_eq!(verify(&bare), Err(format!("output {} is a kernel without an item", of.index())));
 }

@@ -19,14 +19,15 @@ pub(super) fn build(regions: &Regions<'_>, indexed: &Indexed, choice: &Choice) -
         let children: Vec<NodeId> = children.iter().map(|child| built[child]).collect();
         let id = match indexed.regions[class][chosen].head {
             Head::Value(id) => copy(&mut result, graph, id, &[]),
-            Head::Matmul => {
-                result.matmul(children[0], children[1]).expect("shapes were valid before")
-            }
-            Head::Item(index) => {
-                result.item(children[0], index as usize).expect("the kernel has this output")
-            }
+            Head::Call(call) => result.call(call, &children).expect("shapes were valid before"),
+            Head::Item(index) => item(&mut result, children[0], index as usize),
             Head::Kernel(kernel) => {
-                add_fused(graph, &regions.kernels[kernel as usize], children, &mut result)
+                let kernel = &regions.kernels[kernel as usize];
+                let fused = add_fused(graph, kernel, children, &mut result);
+                match kernel.outputs.len() {
+                    1 => item(&mut result, fused, 0),
+                    _ => fused,
+                }
             }
         };
         built.insert(class, id);
@@ -37,7 +38,8 @@ pub(super) fn build(regions: &Regions<'_>, indexed: &Indexed, choice: &Choice) -
         // An input that is an output is copied by a kernel of no ops.
         if matches!(graph.node(output), Node::Input(_)) {
             let kernel = Kernel { ops: vec![], outputs: vec![output] };
-            id = add_fused(graph, &kernel, vec![id], &mut result);
+            let fused = add_fused(graph, &kernel, vec![id], &mut result);
+            id = item(&mut result, fused, 0);
         }
         // Every output is an array of its own: what is an output twice is copied from there.
         let last = copies.get(&id).map_or(id, |&last| add_copy(graph, last, &mut result));
@@ -53,14 +55,19 @@ fn copy(result: &mut Graph, graph: &Graph, id: NodeId, operands: &[NodeId]) -> N
     copied.unwrap_or_else(|fault| panic!("fusion broke a valid graph: {fault}"))
 }
 
-/// A kernel that copies what `result` has at `id`.
+/// A copy of what `result` has at `id`, by a kernel.
 fn add_copy(graph: &Graph, id: NodeId, result: &mut Graph) -> NodeId {
     let mut body = Graph::unbounded("body");
     let dims = result.shape(id).dims().map(<[Dim]>::to_vec);
     let input = Input { name: parameter_name(graph, 0), dtype: result.dtype(id), dims };
     let copied = body.input(input).expect("it is the only parameter");
     body.output(copied);
-    result.fused(Arc::new(body), vec![id]).expect("a copy is a valid kernel")
+    let fused = result.fused(Arc::new(body), vec![id]).expect("a copy is a valid kernel");
+    item(result, fused, 0)
+}
+
+fn item(result: &mut Graph, kernel: NodeId, index: usize) -> NodeId {
+    result.item(kernel, index).expect("the kernel has this output")
 }
 
 /// A fused node: its body has one parameter for each operand, named like the argument.

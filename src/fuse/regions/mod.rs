@@ -21,7 +21,7 @@ use super::extract::{Alternative, Choice, NONE, Problem, mix};
 use super::pass::PassContext;
 use egg::{EGraph, Id, Language};
 use kernel::{Kernel, size};
-use kiln_ir::{Graph, Node, NodeId, Shape};
+use kiln_ir::{Call, Graph, Node, NodeId, Shape};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Ops in one kernel, at most: beyond it, compile time and spills cost more than memory traffic.
@@ -30,7 +30,7 @@ const MAX_REGION: usize = 512;
 /// transcendental function): below, computing it again for every element is hidden behind memory.
 pub(super) const HOIST_COST: u64 = 100;
 
-/// Merges ops into kernels. The result has inputs, matmuls, fused kernels and their items only.
+/// Merges ops into kernels. The result has inputs, calls, fused kernels and their items only.
 ///
 /// `domains` is the same graph with shapes that are equal only where iteration domains are: `graph`
 /// itself, unless its shapes are stand-ins.
@@ -70,7 +70,8 @@ struct Region {
 enum Head {
     /// The value of a node, however it is computed: an input, or what its class's regions store.
     Value(NodeId),
-    Matmul,
+    /// A call, which is no part of a kernel.
+    Call(Call),
     /// An interned kernel; children are what it loads.
     Kernel(u32),
     /// One output of a kernel that has several.
@@ -129,7 +130,7 @@ struct Regions<'a> {
     kernel_ids: HashMap<Kernel, u32>,
     /// The class of each node's value, where it has one.
     classes: Vec<Option<Id>>,
-    /// Ops whose value must be in memory: outputs, matmul operands, and what crosses a cut.
+    /// Ops whose value must be in memory: outputs, operands of calls, and what crosses a cut.
     stored: BTreeSet<NodeId>,
     /// Which stretch between two cuts each node is in.
     stretches: Vec<u32>,
@@ -148,7 +149,7 @@ impl<'a> Regions<'a> {
         let mut stored: BTreeSet<NodeId> = graph.outputs().iter().copied().collect();
         for (id, node) in graph.iter() {
             match node {
-                Node::Matmul(a, b) => stored.extend([*a, *b]),
+                Node::Call(_, args) => stored.extend(args.iter().copied()),
                 Node::Op(_, args) => {
                     let is_cut = |arg: &&NodeId| stretches[arg.index()] != stretches[id.index()];
                     let is_op = |arg: &&NodeId| matches!(graph.node(**arg), Node::Op(..));
@@ -184,10 +185,11 @@ impl<'a> Regions<'a> {
         if let Some(class) = self.classes[id.index()] {
             return class;
         }
-        let class = match *self.graph.node(id) {
-            Node::Matmul(a, b) => {
-                let children = [self.class(a), self.class(b)].into();
-                self.egraph.add(Region { head: Head::Matmul, children })
+        let graph = self.graph;
+        let class = match graph.node(id) {
+            Node::Call(call, args) => {
+                let children = args.iter().map(|&arg| self.class(arg)).collect();
+                self.egraph.add(Region { head: Head::Call(*call), children })
             }
             _ => self.egraph.add(Region { head: Head::Value(id), children: [].into() }),
         };
@@ -241,11 +243,11 @@ impl<'a> Regions<'a> {
 
     /// Kernels that compute several stored values over one domain, in one pass.
     ///
-    /// Values of one matmul level cannot depend on each other through a matmul, and what a stretch
+    /// Values of one level of calls cannot depend on each other through a call, and what a stretch
     /// loads of another comes from an earlier one, so the joint kernel never waits for itself.
     /// Returns, for each such node, its alternative as an item.
     fn fuse_siblings(&mut self, domains: &Graph) -> Vec<(NodeId, Region)> {
-        let levels = matmul_levels(self.graph);
+        let levels = call_levels(self.graph);
         let mut groups: BTreeMap<(u32, u32, Shape), Vec<NodeId>> = BTreeMap::new();
         for &id in &self.stored {
             if matches!(self.graph.node(id), Node::Op(..)) {
@@ -334,12 +336,12 @@ struct Met {
     dear: bool,
 }
 
-/// The largest number of matmuls on a path to each node.
-fn matmul_levels(graph: &Graph) -> Vec<u32> {
+/// The largest number of calls on a path to each node.
+fn call_levels(graph: &Graph) -> Vec<u32> {
     let mut levels: Vec<u32> = Vec::with_capacity(graph.nodes().len());
     for node in graph.nodes() {
         let below = node.operands().iter().map(|id| levels[id.index()]).max().unwrap_or(0);
-        levels.push(below + u32::from(matches!(node, Node::Matmul(..))));
+        levels.push(below + u32::from(matches!(node, Node::Call(..))));
     }
     levels
 }
@@ -363,14 +365,14 @@ fn index(regions: &Regions<'_>, siblings: &[(NodeId, Region)]) -> Indexed {
     // The value of an op is what its regions compute, no way to compute it.
     let is_way = |region: &&Region| match region.head {
         Head::Value(id) => matches!(graph.node(id), Node::Input(_)),
-        Head::Matmul | Head::Kernel(_) | Head::Item(_) => true,
+        Head::Call(_) | Head::Kernel(_) | Head::Item(_) => true,
     };
     let ways = classes.iter().map(|&class| egraph[class].nodes.iter().filter(is_way).cloned());
     let ways: Vec<Vec<Region>> = ways.map(Iterator::collect).collect();
     let alternative = |region: &Region| {
         let (cost, label) = match region.head {
             Head::Value(id) => (0, id.index() as u64),
-            Head::Matmul => (0, 1 << 40),
+            Head::Call(_) => (0, 1 << 40),
             Head::Item(item) => (0, (1 << 41) + u64::from(item)),
             Head::Kernel(kernel) => {
                 let kernel = &kernels[kernel as usize];

@@ -3,7 +3,7 @@
 
 use super::Step;
 use kiln::{DType, Graph};
-use kiln_ir::{Array, Dim, Input, NodeId, Op};
+use kiln_ir::{Array, Call, Dim, Input, NodeId, Op};
 use std::sync::Arc;
 
 /// Ops of which kernels and the reference give the same bits.
@@ -74,7 +74,7 @@ pub fn graph(open: bool, steps: &[Step]) -> Graph {
 fn product(graph: &mut Graph, open: bool, a: NodeId, b: NodeId) -> Option<NodeId> {
     let w = graph.input(declared(open).nth(2).expect("the third")).ok()?;
     let (a, b) = if open { (w, w) } else { (a, b) };
-    graph.matmul(a, b).ok()
+    graph.call(Call::Matmul, &[a, b]).ok()
 }
 
 /// An op, if types and shapes allow it.

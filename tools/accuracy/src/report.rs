@@ -8,7 +8,7 @@ use crate::scan::mix;
 use crate::speed::aim;
 use kiln::DType;
 use kiln::internals::{Tier, max_ulp};
-use kiln::ir::Flags;
+use kiln::ir::{Flags, Op};
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
@@ -242,7 +242,7 @@ fn tried_table(state: &State, functions: &[Function], dtype: DType) -> Result<St
             if tally.emitters_agree() { "equal" } else { "DIFFER" },
         )?;
         if exhaustive {
-            let monotone = function.has(Flags::MONOTONE);
+            let monotone = function.op().is_some_and(Op::is_rising);
             let turns = if monotone { count(tally.turns) } else { String::new() };
             write!(text, " {} | {turns} |", hash(tally))?;
         }

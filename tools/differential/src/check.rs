@@ -369,6 +369,7 @@ fn inlined(graph: &Graph) -> Graph {
             node.operands().iter().map(|operand| ids[operand.index()]).collect();
         let copied = match node {
             Node::Fused { body, .. } => flat.copy_graph(body, &operands).map(|outputs| outputs[0]),
+            Node::Item { .. } => Ok(operands[0]),
             _ => flat.copy_node(graph, id, &operands),
         };
         ids.push(copied.expect("it was valid before, and only fragments are fused, of one output"));

@@ -5,7 +5,7 @@ use crate::fragments::Fragments;
 use crate::idioms::FAMILIES;
 use crate::numbers;
 use crate::rng::Rng;
-use kiln::ir::{Array, DERIVED, Derived, Dim, Input, Node, NodeId, Op, Scalar, Typing, eval};
+use kiln::ir::{Array, Call, DERIVED, Derived, Dim, Input, Node, NodeId, Op, Scalar, Typing, eval};
 use kiln::{DType, Expr, Graph};
 use std::collections::HashMap;
 
@@ -26,7 +26,7 @@ impl Case {
     }
 
     pub(crate) fn has_matmul(&self) -> bool {
-        self.graph.nodes().iter().any(|node| matches!(node, Node::Matmul(..)))
+        self.graph.nodes().iter().any(|node| matches!(node, Node::Call(..)))
     }
 }
 
@@ -320,9 +320,9 @@ impl Drawing {
         let Ok(outputs) = shaped.copy_graph(&body, &parameters) else { return };
         outputs.into_iter().for_each(|output| shaped.output(output));
         let body = shaped.normalized();
-        if let Ok(id) = self.graph.fused(body.into(), args) {
-            self.push(id);
-        }
+        let Ok(kernel) = self.graph.fused(body.into(), args) else { return };
+        let item = self.graph.item(kernel, 0).expect("a kernel has an output");
+        self.push(item);
     }
 
     /// Storage types: into one and out again.
@@ -361,7 +361,7 @@ impl Drawing {
             _ => [Some(a), Some(b)],
         };
         for left in pair.into_iter().flatten() {
-            if let Ok(product) = self.graph.matmul(left, w) {
+            if let Ok(product) = self.graph.call(Call::Matmul, &[left, w]) {
                 self.push(product);
             }
         }

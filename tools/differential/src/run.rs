@@ -118,7 +118,7 @@ fn one(
     for node in case.graph.nodes() {
         let name = match node {
             Node::Op(op, _) => op.name(),
-            Node::Matmul(..) => "matmul",
+            Node::Call(call, _) => call.info().name,
             Node::Fused { .. } => "fused",
             _ => continue,
         };
@@ -198,7 +198,7 @@ fn rules_behind(case: &Case, failure: &Failure) -> BTreeSet<String> {
 fn ops_of(case: &Case) -> BTreeSet<String> {
     let name = |node: &Node| match node {
         Node::Op(op, _) => Some(op.name().to_string()),
-        Node::Matmul(..) => Some("matmul".to_string()),
+        Node::Call(call, _) => Some(call.info().name.to_string()),
         Node::Fused { .. } => Some("fused".to_string()),
         _ => None,
     };

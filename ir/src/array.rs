@@ -1,0 +1,239 @@
+//! Arrays of the reference interpreter.
+
+use crate::dtype::DType;
+use crate::number::Scalar;
+use crate::shape::MAX_RANK;
+
+/// The number of elements that an array may have here: 1 GiB of `f64`.
+const MAX_ELEMENTS: usize = 1 << 27;
+
+/// An array of the reference interpreter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    pub(crate) dtype: DType,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) data: Data,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Data {
+    /// Floats and bools.
+    Floats(Vec<f64>),
+    Integers(Vec<i64>),
+}
+
+impl Data {
+    /// Of values that have the type.
+    pub(crate) fn collect(dtype: DType, values: impl Iterator<Item = Scalar>) -> Data {
+        let integer = |value| match value {
+            Scalar::Integer(value) => value,
+            Scalar::Float(_) => panic!("an op on integers gave a float"),
+        };
+        match dtype.is_integer() {
+            true => Data::Integers(values.map(integer).collect()),
+            false => Data::Floats(values.map(Scalar::to_f64).collect()),
+        }
+    }
+
+    pub(crate) fn at(&self, index: usize) -> Scalar {
+        match self {
+            Data::Floats(data) => Scalar::Float(data[index]),
+            Data::Integers(data) => Scalar::Integer(data[index]),
+        }
+    }
+}
+
+impl Array {
+    /// An array of `data` in row-major order, each an `f64` or an `i64`, converted to `dtype`.
+    pub fn new<T: Into<Scalar>>(
+        dtype: DType,
+        shape: Vec<usize>,
+        data: Vec<T>,
+    ) -> Result<Array, EvalError> {
+        let _env = kiln_fenv::hold_default();
+        if shape.len() > MAX_RANK {
+            return Err(EvalError::Rank { rank: shape.len() });
+        }
+        if element_count(&shape)? != data.len() {
+            return Err(EvalError::Length { shape, length: data.len() });
+        }
+        let data = Data::collect(dtype, data.into_iter().map(|value| value.into().cast(dtype)));
+        Ok(Array { dtype, shape, data })
+    }
+
+    /// A single number.
+    pub fn scalar(dtype: DType, value: impl Into<Scalar>) -> Array {
+        let _env = kiln_fenv::hold_default();
+        let data = Data::collect(dtype, std::iter::once(value.into().cast(dtype)));
+        Array { dtype, shape: Vec::new(), data }
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The size of each axis.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The elements in row-major order; a bool is 1 or 0.
+    ///
+    /// # Panics
+    ///
+    /// If they are integers: those are [`integers`](Array::integers).
+    pub fn data(&self) -> &[f64] {
+        match &self.data {
+            Data::Floats(data) => data,
+            Data::Integers(_) => panic!("an array of {} has no floats", self.dtype),
+        }
+    }
+
+    /// The elements in row-major order.
+    ///
+    /// # Panics
+    ///
+    /// If they are no integers: those are [`data`](Array::data).
+    pub fn integers(&self) -> &[i64] {
+        match &self.data {
+            Data::Integers(data) => data,
+            Data::Floats(_) => panic!("an array of {} has no integers", self.dtype),
+        }
+    }
+
+    /// Repeated along new axes and axes of size 1.
+    pub(crate) fn broadcast_to(&self, shape: &[usize]) -> Array {
+        let values = Walk::new(&self.shape, shape).map(|index| self.data.at(index));
+        let data = Data::collect(self.dtype, values);
+        Array { dtype: self.dtype, shape: shape.to_vec(), data }
+    }
+}
+
+/// Arrays that a graph cannot be evaluated with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvalError {
+    /// The number of elements is not the product of the shape.
+    #[error("the shape {shape:?} does not have {length} elements")]
+    Length {
+        /// The shape.
+        shape: Vec<usize>,
+        /// The number of elements.
+        length: usize,
+    },
+    /// Too many elements.
+    #[error("an array of shape {shape:?} is too large for the reference interpreter")]
+    TooLarge {
+        /// The shape.
+        shape: Vec<usize>,
+    },
+    /// More axes than an array may have.
+    #[error("an array of {rank} axes has over {MAX_RANK}")]
+    Rank {
+        /// The number of axes.
+        rank: usize,
+    },
+    /// The wrong number of inputs.
+    #[error("the kernel takes {expected} inputs, found {found}")]
+    InputCount {
+        /// How many the graph has.
+        expected: usize,
+        /// How many were given.
+        found: usize,
+    },
+    /// An array that does not fit its input.
+    #[error("input {declared} does not take an array of type {dtype} and shape {shape:?}")]
+    Input {
+        /// The input as declared.
+        declared: String,
+        /// The type of the array.
+        dtype: DType,
+        /// The shape of the array.
+        shape: Vec<usize>,
+    },
+    /// One name with two sizes.
+    #[error("axis {name} is {first} in one input and {second} in {input}")]
+    Axis {
+        /// The name of the axis.
+        name: String,
+        /// Its size where it first stands.
+        first: usize,
+        /// Its size here.
+        second: usize,
+        /// The input.
+        input: String,
+    },
+    /// Shapes that do not broadcast.
+    #[error("{op}: shapes {left:?} and {right:?} do not broadcast")]
+    Broadcast {
+        /// The op's name.
+        op: &'static str,
+        /// Shape of the left operand.
+        left: Vec<usize>,
+        /// Shape of the right operand.
+        right: Vec<usize>,
+    },
+    /// Operands of a call that do not fit.
+    #[error("{call}: shapes {} do not fit", .shapes.iter().map(|s| format!("{s:?}")).collect::<Vec<_>>().join(" and "))]
+    Call {
+        /// Its name.
+        call: &'static str,
+        /// The operands' shapes.
+        shapes: Vec<Vec<usize>>,
+    },
+}
+
+pub(crate) fn element_count(shape: &[usize]) -> Result<usize, EvalError> {
+    let too_large = || EvalError::TooLarge { shape: shape.to_vec() };
+    if shape.contains(&0) {
+        return Ok(0);
+    }
+    let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
+    count.filter(|&count| count <= MAX_ELEMENTS).ok_or_else(too_large)
+}
+
+/// The indices into an array of shape `from`, as it is repeated to fill shape `to`.
+pub(crate) struct Walk {
+    to: Vec<usize>,
+    /// How far a step along each axis of `to` leads; 0 where `from` is repeated.
+    strides: Vec<usize>,
+    at: Vec<usize>,
+    index: usize,
+    left: usize,
+}
+
+impl Walk {
+    /// `from` broadcasts to `to`, whose elements have been counted.
+    pub(crate) fn new(from: &[usize], to: &[usize]) -> Walk {
+        let mut strides = vec![0; to.len()];
+        let mut stride = 1;
+        for (axis, &size) in from.iter().enumerate().rev() {
+            if size != 1 {
+                strides[axis + to.len() - from.len()] = stride;
+            }
+            stride *= size;
+        }
+        let left = to.iter().product();
+        Walk { to: to.to_vec(), strides, at: vec![0; to.len()], index: 0, left }
+    }
+}
+
+impl Iterator for Walk {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        self.left = self.left.checked_sub(1)?;
+        let index = self.index;
+        for axis in (0..self.to.len()).rev() {
+            self.at[axis] += 1;
+            self.index += self.strides[axis];
+            if self.at[axis] < self.to[axis] {
+                break;
+            }
+            self.at[axis] = 0;
+            self.index -= self.strides[axis] * self.to[axis];
+        }
+        Some(index)
+    }
+}

@@ -1,0 +1,114 @@
+//! Matrix products: the last two axes multiply, those before broadcast. A vector is a row on the
+//! left and a column on the right, and the axis that this adds is dropped again.
+
+use super::{Call, CallInfo};
+use crate::array::{Array, Walk};
+use crate::shape::{Dims, Extent, Shape, broadcast};
+use crate::typing::Typing;
+
+pub(super) const INFO: CallInfo =
+    CallInfo { name: "matmul", noun: "a matmul", arity: 2, typing: Typing::Float, doc: "`a @ b`" };
+
+pub(super) const ALL: &[Call] = &[Call::Matmul];
+
+pub(super) fn infer<E: Extent>(operands: &[&[E]]) -> Result<Dims<E>, String> {
+    let (left, right) = (operands[0], operands[1]);
+    let (left_batch, left_matrix) = left.split_at(left.len().saturating_sub(2));
+    let (right_batch, right_matrix) = right.split_at(right.len().saturating_sub(2));
+    let (m, k) = match left_matrix {
+        [m, k] => (Some(m), k),
+        [k] => (None, k),
+        _ => return Err(scalar::<E>("left")),
+    };
+    let (right_k, n) = match right_matrix {
+        [k, n] => (k, Some(n)),
+        [k] => (k, None),
+        _ => return Err(scalar::<E>("right")),
+    };
+    if k != right_k {
+        return Err(mismatch(left, right));
+    }
+    match broadcast(&[left_batch, right_batch]) {
+        Ok(mut shape) => {
+            shape.extend(m.into_iter().chain(n).cloned());
+            Ok(shape)
+        }
+        Err(_) if E::IS_ACTUAL => Err(format!(
+            "batch dimensions {left_batch:?} and {right_batch:?} do not broadcast: sizes must be \
+             equal, or one of them 1"
+        )),
+        Err(misfit) => Err(format!(
+            "the batch axes do not broadcast: {} against {}",
+            misfit.left, misfit.right
+        )),
+    }
+}
+
+pub(super) fn check(operands: &[&Shape]) -> Result<(), String> {
+    match operands.iter().any(|shape| shape.is_scalar()) {
+        true => Err(scalar::<crate::shape::Dim>("")),
+        false => Ok(()),
+    }
+}
+
+/// What to say where an operand has no axis.
+fn scalar<E: Extent>(side: &str) -> String {
+    match E::IS_ACTUAL {
+        true => format!("the {side} operand is a scalar: use `*`"),
+        false => "each needs at least one axis; multiply by a number with `*`".into(),
+    }
+}
+
+/// What to say where the inner sizes differ.
+fn mismatch<E: Extent>(left: &[E], right: &[E]) -> String {
+    let (left_axis, right_axis) = (left.len() - 1, right.len().saturating_sub(2));
+    let (k, right_k) = (&left[left_axis], &right[right_axis]);
+    if !E::IS_ACTUAL {
+        let which = if right.len() == 1 { "only" } else { "second-last" };
+        return format!(
+            "the last axis of the left is {k}, but the {which} axis of the right is {right_k}; they \
+             must be equal (is an operand transposed?)"
+        );
+    }
+    let mut reason = format!(
+        "dimension {left_axis} of the left operand is {k}, dimension {right_axis} of the right \
+         operand is {right_k}; they must be equal"
+    );
+    if right.len() >= 2 && right.last() == Some(k) {
+        reason += " (transpose the right operand?)";
+    } else if left.len() >= 2 && left[left_axis - 1] == *right_k {
+        reason += " (transpose the left operand?)";
+    }
+    reason
+}
+
+/// Each element is summed in `f64`, in order, and rounded once.
+pub(super) fn eval(operands: &[&Array], shape: Vec<usize>) -> Array {
+    let [a, b] = operands else { panic!("a product has two operands") };
+    let (a_shape, b_shape) = (a.shape(), b.shape());
+    let (a_batch, a_matrix) = a_shape.split_at(a_shape.len().saturating_sub(2));
+    let (b_batch, b_matrix) = b_shape.split_at(b_shape.len().saturating_sub(2));
+    let (rows, inner) =
+        (a_matrix[..a_matrix.len() - 1].iter().product(), a_matrix[a_matrix.len() - 1]);
+    let columns = b_matrix[1..].iter().product();
+    let batch = &shape[..shape.len() - (a_matrix.len() - 1) - (b_matrix.len() - 1)];
+    let (left, right) = (a.data(), b.data());
+    let mut data: Vec<f64> = Vec::with_capacity(shape.iter().product());
+    for (a_at, b_at) in Walk::new(a_batch, batch).zip(Walk::new(b_batch, batch)) {
+        for row in 0..rows {
+            for column in 0..columns {
+                let product = |k| {
+                    left[(a_at * rows + row) * inner + k]
+                        * right[(b_at * inner + k) * columns + column]
+                };
+                data.push((0..inner).map(product).fold(0.0, |sum, term| sum + term));
+            }
+        }
+    }
+    Array::new(a.dtype(), shape, data).expect("the shape was inferred, and its elements counted")
+}
+
+/// A multiplication and an addition for each term.
+pub(super) fn ops(operands: &[&[usize]]) -> usize {
+    2 * operands[0].last().copied().unwrap_or(1)
+}

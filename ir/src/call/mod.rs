@@ -1,0 +1,109 @@
+//! Calls: what a graph computes that is not elementwise. A row here and a file for each.
+//!
+//! A file has the call's [`CallInfo`], and functions of its operands: `infer`, the shape of the
+//! result; `check`, what is wrong though ranks are unknown; `eval`, the reference; `ops`, its cost.
+//! What runs it is a branch where plans run. No other stage needs to know which call a node is.
+
+mod matmul;
+mod shapes;
+
+pub use shapes::CallShapes;
+
+use crate::array::Array;
+use crate::shape::{Dims, Extent, Shape};
+use crate::typing::Typing;
+
+/// A row of the table of calls.
+#[derive(Clone, Copy, Debug)]
+pub struct CallInfo {
+    /// Its name in text, as a function.
+    pub name: &'static str,
+    /// What a message calls one.
+    pub noun: &'static str,
+    /// Its number of operands.
+    pub arity: usize,
+    /// The types that it takes, and the one that it gives.
+    pub typing: Typing,
+    /// How else it is written, or what it means.
+    pub doc: &'static str,
+}
+
+/// Makes the enum and its dispatch of rows: a variant, its attributes if it has some, and its file.
+macro_rules! define_calls {
+    ($($(#[$doc:meta])* $variant:ident $(($attributes:ident: $type:ty))? = $file:ident;)*) => {
+        /// What is not elementwise. Small: passes copy it, and know no more of it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Call {
+            $($(#[$doc])* $variant $(($type))?,)*
+        }
+
+        impl Call {
+            /// Its row.
+            pub fn info(self) -> &'static CallInfo {
+                match self {
+                    $(Call::$variant { .. } => &$file::INFO,)*
+                }
+            }
+
+            /// The one that text writes as a function of this name.
+            pub fn from_name(name: &str) -> Option<Call> {
+                let all = [$($file::ALL),*];
+                all.into_iter().flatten().find(|call| call.info().name == name).copied()
+            }
+
+            /// The shape of the result for operands of these shapes, as many as its arity, symbolic
+            /// or actual; an error says why they do not fit.
+            #[inline]
+            pub fn infer<E: Extent>(self, operands: &[&[E]]) -> Result<Dims<E>, String> {
+                match self {
+                    $(Call::$variant $(($attributes))? => {
+                        $file::infer($($attributes,)? operands)
+                    })*
+                }
+            }
+
+            /// Why operands do not fit, where that is known though the rank of some is not.
+            fn check(self, operands: &[&Shape]) -> Result<(), String> {
+                match self {
+                    $(Call::$variant $(($attributes))? => {
+                        $file::check($($attributes,)? operands)
+                    })*
+                }
+            }
+
+            /// The reference, for operands that fit; `shape` is what [`infer`](Call::infer) gave.
+            pub(crate) fn eval(self, operands: &[&Array], shape: Vec<usize>) -> Array {
+                match self {
+                    $(Call::$variant $(($attributes))? => {
+                        $file::eval($($attributes,)? operands, shape)
+                    })*
+                }
+            }
+
+            /// Operations for each element of the result, for operands of these shapes.
+            pub fn ops(self, operands: &[&[usize]]) -> usize {
+                match self {
+                    $(Call::$variant $(($attributes))? => {
+                        $file::ops($($attributes,)? operands)
+                    })*
+                }
+            }
+        }
+    };
+}
+
+define_calls! {
+    /// A matrix product, as NumPy's `matmul`.
+    Matmul = matmul;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Call;
+
+    #[test]
+    fn calls_are_found_by_name() {
+        assert_eq!(Call::from_name("matmul"), Some(Call::Matmul));
+        assert_eq!(Call::from_name("exp"), None);
+    }
+}

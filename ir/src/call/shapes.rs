@@ -1,0 +1,61 @@
+//! The shapes of calls, some of which only the sizes of an invocation tell.
+
+use super::Call;
+use crate::error::Fault;
+use crate::shape::{Dim, Open, Shape};
+use std::collections::HashMap;
+
+/// The shapes of a graph's calls.
+///
+/// Where a rank is unknown, so is that of the result. Its shape follows from those of its operands
+/// all the same, and is told from others by them: equal calls of equal shapes have one shape.
+#[derive(Clone, Debug, Default)]
+pub struct CallShapes {
+    /// Each call whose shape is [`Open::Call`], by number, with its operands' shapes.
+    open: Vec<(Call, Vec<Shape>)>,
+    known: HashMap<(Call, Vec<Shape>), u32>,
+}
+
+impl CallShapes {
+    /// The shape of a call of operands of these shapes.
+    ///
+    /// Fails where they do not fit.
+    pub fn shape(&mut self, call: Call, operands: &[&Shape]) -> Result<Shape, Fault> {
+        if let Some(shape) = infer(call, operands)? {
+            return Ok(shape);
+        }
+        let key = (call, operands.iter().map(|&shape| shape.clone()).collect());
+        let next = self.open.len() as u32;
+        let number = *self.known.entry(key).or_insert_with_key(|key| {
+            self.open.push(key.clone());
+            next
+        });
+        Ok(Shape::open(Open::Call(number)))
+    }
+
+    /// What [`shape`](CallShapes::shape) gave for these; `None` if it never did.
+    pub(crate) fn known(&self, call: Call, operands: &[&Shape]) -> Result<Option<Shape>, Fault> {
+        let key = (call, operands.iter().map(|&shape| shape.clone()).collect());
+        let open = || self.known.get(&key).map(|&number| Shape::open(Open::Call(number)));
+        Ok(infer(call, operands)?.or_else(open))
+    }
+
+    /// The calls of unknown rank by number, each after those that it reads.
+    pub(crate) fn open(&self) -> &[(Call, Vec<Shape>)] {
+        &self.open
+    }
+}
+
+/// The shape of a call; `None` where a rank is unknown.
+fn infer(call: Call, operands: &[&Shape]) -> Result<Option<Shape>, Fault> {
+    let dims: Option<Vec<&[Dim]>> = operands.iter().map(|shape| shape.dims()).collect();
+    let inferred = match dims {
+        Some(dims) => call.infer(&dims).map(|dims| Some(Shape::new(dims.into_vec()))),
+        None => call.check(operands).map(|()| None),
+    };
+    inferred.map_err(|reason| Fault::Call {
+        call: call.info().name,
+        operands: operands.iter().map(|&shape| shape.clone()).collect(),
+        reason,
+    })
+}

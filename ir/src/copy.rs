@@ -1,0 +1,102 @@
+//! Graphs made of the nodes of others.
+
+use crate::error::Fault;
+use crate::graph::{Graph, Input, Node, NodeId};
+use crate::number::Scalar;
+use std::collections::HashMap;
+
+impl Graph {
+    /// An [unbounded](Graph::unbounded) graph of this name with these inputs, valid in another graph
+    /// already: what a pass begins with.
+    pub fn with_inputs(name: impl Into<String>, inputs: &[Input]) -> Graph {
+        let mut graph = Graph::unbounded(name);
+        for input in inputs {
+            graph.input(input.clone()).expect("inputs were valid before");
+        }
+        graph
+    }
+
+    /// The same graph in canonical order: all inputs, then what the outputs need, depth first.
+    ///
+    /// Nodes that no output needs are gone. Two graphs that print alike are equal in this order,
+    /// and it is the order in which [`build`](crate::build) and the parser number nodes.
+    ///
+    /// # Panics
+    ///
+    /// If the graph is not valid (see [`verify`](crate::verify)).
+    pub fn normalized(&self) -> Graph {
+        let mut graph = Graph::with_inputs(self.name(), self.inputs());
+        graph.unbounded = self.unbounded;
+        let mut new_ids: HashMap<NodeId, NodeId> = HashMap::new();
+        let mut stack: Vec<_> = self.outputs().iter().rev().map(|&id| (id, false)).collect();
+        while let Some((id, operands_done)) = stack.pop() {
+            if new_ids.contains_key(&id) {
+                continue;
+            }
+            let operands = self.node(id).operands();
+            if operands_done || operands.is_empty() {
+                let operands: Vec<NodeId> = operands.iter().map(|old| new_ids[old]).collect();
+                let copied = graph.copy_node(self, id, &operands);
+                new_ids.insert(id, copied.expect("the graph is valid"));
+            } else {
+                stack.push((id, true));
+                stack.extend(operands.into_iter().rev().map(|operand| (operand, false)));
+            }
+        }
+        self.outputs().iter().for_each(|old| graph.output(new_ids[old]));
+        graph.with_notes_of(self)
+    }
+
+    /// Adds node `id` of another graph, reading `operands` of this one. The other copiers of nodes are
+    /// made of it, so that a kind of node is copied in one place.
+    ///
+    /// An input becomes the one of that name, whatever its axes; where there is none, it is declared.
+    /// A fused body comes in canonical order. Fails where the operands do not fit.
+    pub fn copy_node(
+        &mut self,
+        from: &Graph,
+        id: NodeId,
+        operands: &[NodeId],
+    ) -> Result<NodeId, Fault> {
+        match from.node(id) {
+            Node::Input(index) => {
+                let input = &from.inputs()[*index as usize];
+                match self.inputs().iter().position(|known| known.name == input.name) {
+                    Some(known) => Ok(self.input_node(known)),
+                    None => self.input(input.clone()),
+                }
+            }
+            Node::Const(bits) => {
+                let dtype = from.dtype(id);
+                self.constant(dtype, Scalar::from_bits(dtype, *bits))
+            }
+            Node::Op(op, _) => self.op(*op, operands),
+            Node::Call(call, _) => self.call(*call, operands),
+            Node::Fused { body, .. } => {
+                let normalized = body.normalized();
+                let body = if normalized == **body { body.clone() } else { normalized.into() };
+                self.fused(body, operands.to_vec())
+            }
+            Node::Item { index, .. } => self.item(operands[0], *index as usize),
+        }
+    }
+
+    /// Copies what a graph computes of its inputs, `inputs` of this one standing for them, and gives
+    /// its outputs.
+    pub fn copy_graph(&mut self, from: &Graph, inputs: &[NodeId]) -> Result<Vec<NodeId>, Fault> {
+        let mut copies: Vec<NodeId> = Vec::with_capacity(from.nodes().len());
+        for (id, node) in from.iter() {
+            let copied = match node {
+                Node::Input(index) => inputs[*index as usize],
+                _ => {
+                    let operands = node.operands();
+                    let operands: Vec<NodeId> =
+                        operands.iter().map(|operand| copies[operand.index()]).collect();
+                    self.copy_node(from, id, &operands)?
+                }
+            };
+            copies.push(copied);
+        }
+        Ok(from.outputs().iter().map(|output| copies[output.index()]).collect())
+    }
+}

@@ -1,0 +1,105 @@
+//! Functions applied to arguments.
+
+use super::cursor::{Parsed, origin};
+use super::error::{Mistake, plural};
+use super::lexer::Token;
+use super::parser::Parser;
+use crate::call::Call;
+use crate::derived::Derived;
+use crate::expr::{Expr, Kind};
+use crate::ops::Op;
+use std::ops::Range;
+
+/// A function, and the arguments so far.
+pub(super) struct OpenCall<'t> {
+    pub(super) name: &'t str,
+    pub(super) span: Range<usize>,
+    pub(super) open: Token<'t>,
+    pub(super) function: Function,
+    pub(super) args: Vec<Expr>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Function {
+    Op(Op),
+    Derived(&'static Derived),
+    Logical(Op),
+    Call(Call),
+}
+
+impl Function {
+    /// The function of this name.
+    pub(super) fn from_name(name: &str) -> Option<Function> {
+        let logical = match name {
+            "logical_and" => Some(Op::And),
+            "logical_or" => Some(Op::Or),
+            "logical_xor" => Some(Op::Xor),
+            "logical_not" => Some(Op::Not),
+            _ => None,
+        };
+        let op = || Op::from_name(name).map(Function::Op);
+        let derived = || Derived::from_name(name).map(Function::Derived);
+        let call = || Call::from_name(name).map(Function::Call);
+        logical.map(Function::Logical).or_else(op).or_else(derived).or_else(call)
+    }
+}
+
+impl<'t> Parser<'t> {
+    /// The end of a call, and its value.
+    pub(super) fn close_call(&mut self, call: OpenCall<'t>) -> Parsed<Expr> {
+        let OpenCall { name, span, open, function, args } = call;
+        self.cursor.expect_closing(")", &open)?;
+        self.leave();
+        let all = span.start..self.cursor.previous_end();
+        let origin = origin(&all);
+        let arity = match function {
+            Function::Derived(derived) => return self.derived(derived, name, &args, all),
+            Function::Op(op) | Function::Logical(op) => op.arity(),
+            Function::Call(call) => call.info().arity,
+        };
+        if args.len() != arity {
+            let found = args.len();
+            let message = format!("{name} takes {}, found {found}", plural(arity, "argument"));
+            let doc = match function {
+                Function::Op(op) => op.info().doc,
+                Function::Call(call) => call.info().doc,
+                _ => "logic on truth values, numbers being \"not zero\"",
+            };
+            let operands = ["a", "a, b", "a, b, c"][arity - 1];
+            return Err(Mistake::new(all, message).hint(format!("`{name}({operands})`: {doc}")));
+        }
+        self.charge(1)?;
+        let kind = match function {
+            Function::Op(op) => Kind::Op(op, args.into()),
+            Function::Logical(op) => Kind::Logical(op, args.into()),
+            Function::Call(call) if self.scope.fused => {
+                return Err(self.not_elementwise(all.start, call.info().noun));
+            }
+            Function::Call(call) => Kind::Call(call, args.into()),
+            Function::Derived(_) => unreachable!("applied above"),
+        };
+        Ok(Expr::new(kind, origin))
+    }
+
+    fn derived(
+        &mut self,
+        derived: &Derived,
+        name: &str,
+        args: &[Expr],
+        all: Range<usize>,
+    ) -> Parsed<Expr> {
+        let arity = derived.arity();
+        if !arity.contains(&args.len()) {
+            let (least, most) = arity.into_inner();
+            let takes = match most - least {
+                0 => plural(most, "argument"),
+                _ => format!("{least} to {}", plural(most, "argument")),
+            };
+            let message = format!("{name} takes {takes}, found {}", args.len());
+            return Err(Mistake::new(all, message).hint(format!("write `{derived}`")));
+        }
+        let (expr, parts) = derived.apply(args).counted(origin(&all), args);
+        self.charge(parts)?;
+        Ok(expr)
+    }
+}

@@ -1,0 +1,66 @@
+//! Which types ops and calls take, and which they give.
+
+use crate::dtype::DType;
+
+/// How operand types make the result type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Typing {
+    /// Floats of one type give that type.
+    Float,
+    /// Floats or integers of one type give that type.
+    Number,
+    /// Integers of one type give that type.
+    Integer,
+    /// Floats or integers of one type, one or two, give `bool`.
+    Compare,
+    /// Bools give `bool`; integers of one type give that type.
+    Logic,
+    /// A bool and two operands of one type give that type.
+    Select,
+    /// Anything gives this type.
+    Cast(DType),
+}
+
+impl Typing {
+    /// The result type for operands of these types, of the right number; `None` where they do not
+    /// fit.
+    pub fn result_type(self, operands: &[DType]) -> Option<DType> {
+        let same = operands.windows(2).all(|pair| pair[0] == pair[1]);
+        let (first, integer) = (operands[0], operands[0].is_integer());
+        let number = integer || first.is_arithmetic();
+        match self {
+            Typing::Float => (same && first.is_arithmetic()).then_some(first),
+            Typing::Number => (same && number).then_some(first),
+            Typing::Integer => (same && integer).then_some(first),
+            Typing::Compare => (same && number).then_some(DType::Bool),
+            Typing::Logic => (same && (integer || first == DType::Bool)).then_some(first),
+            Typing::Select => {
+                (operands[0] == DType::Bool && operands[1] == operands[2]).then_some(operands[1])
+            }
+            Typing::Cast(to) => Some(to),
+        }
+    }
+
+    /// What is taken, to say where these types are not.
+    pub(crate) fn hint(self, operands: &[DType]) -> &'static str {
+        let has = |is: fn(DType) -> bool| operands.iter().any(|&dtype| is(dtype));
+        match self {
+            Typing::Number | Typing::Compare | Typing::Select
+                if has(DType::is_integer) && has(DType::is_float) =>
+            {
+                "integers and floats do not mix; convert one of them, as in f32(x) or i32(x)"
+            }
+            Typing::Logic => {
+                "it takes bools, or integers of one type; make bools by a comparison or by bool(x)"
+            }
+            Typing::Integer => "it takes integers of one type; convert with i32(x) or i64(x)",
+            Typing::Select => "it takes a bool, then two operands of one type",
+            Typing::Number | Typing::Compare => {
+                "it takes numbers of one type; convert with f32(x) or i32(x)"
+            }
+            Typing::Float | Typing::Cast(_) => {
+                "it takes floats of one type; convert with f32(x) or f64(x)"
+            }
+        }
+    }
+}

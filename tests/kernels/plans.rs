@@ -1,0 +1,27 @@
+//! What a kernel tells of a call before it is made.
+
+use kiln::{DType, Tensor, compile_text};
+
+#[test]
+fn plans_can_be_read() {
+    let kernel = compile_text("x * exp(sin(w))").unwrap();
+    let zeros = |shape: &[usize]| Tensor::zeros(DType::F32, shape).unwrap();
+    let (x, w) = (zeros(&[64, 8]), zeros(&[8]));
+    let plan = kernel.plan_for(&[x.view(), w.view()]).unwrap();
+    let text = plan.to_string();
+    assert!(plan.is_specialized() && plan.steps().len() == 2, "{text}");
+    for part in [
+        "a plan for small w, of 2 passes\n\n1. (w: f32[8]) -> (t0: f32[8])\n   exp(sin(w))\n",
+        "; 16 ops; 32 bytes loaded, 32 stored\n\n2. (x: f32[64, 8], v1 = t0: f32[8]) -> \
+         (output 0: f32[64, 8])\n   x * v1\n",
+        "\nin all: 528 ops, 4192 bytes moved; 64 bytes for 1 intermediate\n",
+    ] {
+        assert!(text.contains(part), "{part}\n is not in\n{text}");
+    }
+    let plan = kernel.plan_for(&[x.view(), x.view()]).unwrap();
+    assert!(plan.to_string().starts_with("the usual plan, of 1 pass\n"), "{plan}");
+    let plan = kernel.plan_for(&[w.view(), x.view()]).unwrap();
+    let expected = "the usual plan, which does as well for small x, of 1 pass\n";
+    assert!(plan.to_string().starts_with(expected), "{plan}");
+    assert!(kernel.plan_for(&[x.view()]).is_err());
+}
