@@ -309,7 +309,10 @@ fn wrong_operands_are_named() {
     let mut run = |inputs: &[View]| {
         execute(&code, inputs, &mut [(&mut out).into()], ONE_THREAD).unwrap_err().to_string()
     };
-    assert_eq!(run(&[(&x).into()]), "the kernel takes 2 inputs, not 1");
+    assert_eq!(
+        run(&[(&x).into()]),
+        "the kernel takes 2 inputs (f32, f32), found 1; give one array for each, in this order"
+    );
     assert_eq!(
         run(&[(&x).into(), (&y).into()]),
         "input 1 of shape [5] does not broadcast with shape [3, 4]: sizes 5 and 4 meet in \
