@@ -1,6 +1,6 @@
 //! The chosen kernels as a graph.
 
-use super::kernel::Kernel;
+use super::region::Kernel;
 use super::{Head, Indexed, Regions};
 use crate::fuse::extract::Choice;
 use kiln_ir::{Dim, Graph, Input, Node, NodeId};

@@ -14,13 +14,13 @@
 
 mod build;
 mod cuts;
-mod kernel;
+mod region;
 
 use super::cost_model::CostModel;
 use super::extract::{Alternative, Choice, NONE, Problem, mix};
 use super::pass::PassContext;
 use egg::{EGraph, Id, Language};
-use kernel::{Kernel, size};
+use region::{Kernel, size};
 use kiln_ir::{Call, Graph, Node, NodeId, Shape};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
