@@ -12,10 +12,10 @@
 #[path = "../tests/common/texts.rs"]
 mod texts;
 
-use kiln::emit::{self, EmitterKind};
-use kiln::lower::{Tier, lower};
-use kiln::pipeline::fuse;
-use kiln::{CompileOptions, Mode, compile_with, cpu::Cpu};
+use kiln::internals::cpu::Cpu;
+use kiln::internals::emit;
+use kiln::internals::{Tier, fuse, lower};
+use kiln::{CompileOptions, EmitterKind, Mode, compile_with};
 use kiln_ir::{Node, parse};
 use std::process::Command;
 use std::time::Duration;

@@ -13,10 +13,10 @@
 mod race;
 
 use kiln::EmitterKind;
-use kiln::cpu::Cpu;
-use kiln::emit::cost::Primitive;
-use kiln::emit::{self, Operand};
-use kiln::vir::{Builder, Routine, Storage, Type, Value};
+use kiln::internals::cpu::Cpu;
+use kiln::internals::emit::cost::Primitive;
+use kiln::internals::emit::{self, Operand};
+use kiln::internals::vir::{Builder, Routine, Storage, Type, Value};
 use race::Race;
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn main() {
     for emitter in EmitterKind::ALL.into_iter().filter(|&kind| kind != EmitterKind::Auto) {
         let name = emitter.name();
         println!("\n/// `{name}`\n#[rustfmt::skip]");
-        println!("pub const {}: Times = [", name.to_uppercase());
+        println!("pub(crate) const {}: Times = [", name.to_uppercase());
         for primitive in Primitive::ALL {
             let times = [Type::F32, Type::F64];
             let times = times.map(|ty| picoseconds(primitive, ty, emitter, budget));

@@ -1,17 +1,17 @@
 //! What becomes of a kernel, stage by stage, as text.
 
-use crate::cost::{cost_model, tier};
-use crate::fuse::{Pass, PassContext, Proof};
-use crate::lower::lower;
+use crate::cost::cost_model;
+use crate::fuse::{Pass, PassContext};
 use crate::mode::Mode;
-use crate::pipeline::{CompileError, PASSES, UNFUSED, fuse, run_passes, unfuse};
+use crate::pipeline::{CompileError, PASSES, UNFUSED, fuse, programs, run_passes, unfuse};
 use crate::plan::Plan;
-use kiln_ir::{Graph, Node};
+use kiln_ir::Graph;
 use kiln_jit::cpu::Cpu;
 use kiln_jit::emit::{self, EmitterKind};
-use kiln_jit::vir::Routine;
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
+
+pub use crate::fuse::{Proof, Step};
 
 /// A stage whose output can be shown as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,26 +147,11 @@ fn passes_to(PassName(name): PassName) -> &'static [Pass] {
     until(PASSES).or_else(|| until(UNFUSED)).expect("names of passes are made from their lists")
 }
 
-/// The rewrites that [`fuse`] makes; `None` where the program is too large a
-/// tree.
+/// The rewrites that fusion makes; `None` where the program is too large a tree.
 pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
     let mut context = PassContext { prove: true, ..PassContext::new(mode, cost_model(mode)) };
     run_passes(PASSES, graph, &mut context);
     context.proof
-}
-
-/// The vector program of each fused kernel, in the order they run.
-pub fn programs(graph: &Graph, mode: Mode) -> impl Iterator<Item = Routine> {
-    let fused = fuse(graph, mode).graph;
-    let bodies: Vec<_> = fused
-        .nodes()
-        .iter()
-        .filter_map(|node| match node {
-            Node::Fused { body, .. } => Some(lower(body, tier(mode))),
-            _ => None,
-        })
-        .collect();
-    bodies.into_iter()
 }
 
 /// A short tour of all stages, with counts of ops and of bytes moved before and after.

@@ -1,29 +1,47 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # What there is
+//!
+//! | to | |
+//! |---|---|
+//! | write | [`Expr`] and [`derived`] in Rust; text through [`compile_text`] or [`ir::parse`]; either becomes a [`Graph`] of [`DType`]s |
+//! | compile | [`compile`], [`compile_text`], [`compile_with`] and [`CompileOptions`]: a [`Mode`] ([`modes`] tells what each promises) and an [`EmitterKind`]; [`KernelCache`] keeps what was compiled |
+//! | run | [`Kernel`] on [`View`]s, which are made from arrays of an [`Element`] type; into [`Tensor`]s or [`ViewMut`]s |
+//! | look | [`explain`] shows every stage; [`CallPlan`] and its [`CallStep`]s what a call runs, [`Traffic`] what it moves, [`Memory`] what it takes; [`release_memory`] gives back what is kept |
+//! | go wrong | [`GraphError`], [`TextError`], [`EmitError`], and [`CompileError`], which is one of them; [`RunError`], of an [`Argument`]; [`UnknownMode`] and [`UnknownEmitter`] for names |
+//!
+//! [`ir`] is the whole of `kiln-ir`: ops, graphs, text, and the interpreter that is the reference.
+// Tests pin what is public by reading this file: it alone says so, and names each item.
+// Without the feature, nothing reaches what only `internals` shows.
+#![cfg_attr(
+    not(feature = "internals"),
+    allow(dead_code, unreachable_pub, unused_imports, reason = "shown by `internals` only")
+)]
 
-pub mod cache;
+mod cache;
 mod cost;
 pub mod explain;
-pub mod fuse;
-pub mod lower;
+mod fuse;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
+mod lower;
 mod mode;
 mod options;
-pub mod pipeline;
+mod pipeline;
 mod plan;
-pub mod run;
+mod run;
 
 #[doc = include_str!("../docs/modes.md")]
 pub mod modes {}
 
-// For tests, benchmarks and tools.
-#[doc(hidden)]
-pub use kiln_jit::{cpu, emit, vir};
-
 pub use cache::KernelCache;
-pub use explain::Stage;
 pub use kiln_ir::{self as ir, DType, Expr, Graph, GraphError, TextError, derived};
-pub use kiln_jit::emit::EmitterKind;
-pub use mode::Mode;
+pub use kiln_jit::emit::{EmitError, EmitterKind, UnknownEmitter};
+pub use mode::{Mode, UnknownMode};
 pub use options::CompileOptions;
 pub use pipeline::{CompileError, compile, compile_text, compile_with};
 pub use plan::{Memory, Traffic};
-pub use run::{CallPlan, CallStep, Element, Kernel, RunError, Tensor, View, ViewMut};
+pub use run::{
+    Argument, CallPlan, CallStep, Element, Kernel, RunError, Tensor, View, ViewMut, release_memory,
+};

@@ -35,11 +35,30 @@ impl fmt::Display for Mode {
     }
 }
 
-impl FromStr for Mode {
-    type Err = String;
+/// A name that is no mode's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown mode {0:?}; use strict, precise or fast")]
+pub struct UnknownMode(String);
 
-    fn from_str(text: &str) -> Result<Mode, String> {
+impl FromStr for Mode {
+    type Err = UnknownMode;
+
+    fn from_str(text: &str) -> Result<Mode, UnknownMode> {
         let found = Mode::ALL.into_iter().find(|mode| mode.name() == text);
-        found.ok_or_else(|| format!("unknown mode {text:?}; use strict, precise or fast"))
+        found.ok_or_else(|| UnknownMode(text.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Mode;
+
+    #[test]
+    fn names_read_back() {
+        for mode in Mode::ALL {
+            assert_eq!(mode.to_string().parse(), Ok(mode));
+        }
+        let error = "quick".parse::<Mode>().unwrap_err().to_string();
+        assert_eq!(error, "unknown mode \"quick\"; use strict, precise or fast");
     }
 }

@@ -11,11 +11,11 @@ use crate::mode::Mode;
 use crate::options::CompileOptions;
 use crate::plan::{Failure, Plan, Plans, SizeClass, Specialize};
 use crate::run::{self, Kernel};
-use kiln_ir::{Expr, Graph, GraphError, TextError};
+use kiln_ir::{Expr, Graph, GraphError, Node, TextError};
 use kiln_jit::cpu::Cpu;
 use kiln_jit::emit::{self, Code, EmitError};
+use kiln_jit::vir::Routine;
 
-#[doc(hidden)]
 pub use crate::cost::cost_model;
 
 /// Fusion, pass by pass. To add one, write it in a file of its own and give it a row here.
@@ -147,6 +147,20 @@ pub fn fuse(graph: &Graph, mode: Mode) -> Fusion {
 /// Runs [`UNFUSED`].
 pub fn unfuse(graph: &Graph) -> Graph {
     run_passes(UNFUSED, graph, &mut PassContext::new(Mode::Strict, cost_model(Mode::Strict)))
+}
+
+/// The vector program of each fused kernel, in the order they run.
+pub fn programs(graph: &Graph, mode: Mode) -> impl Iterator<Item = Routine> {
+    let fused = fuse(graph, mode).graph;
+    let bodies: Vec<_> = fused
+        .nodes()
+        .iter()
+        .filter_map(|node| match node {
+            Node::Fused { body, .. } => Some(lower(body, tier(mode))),
+            _ => None,
+        })
+        .collect();
+    bodies.into_iter()
 }
 
 /// Runs passes on a graph that a user made.

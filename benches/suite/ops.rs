@@ -3,8 +3,8 @@
 use crate::Suite;
 use crate::kernels::{self, call, call_with, compile, copy, random, text};
 use crate::race::{Cell, Race, Table};
-use kiln::cpu::Cpu;
-use kiln::emit::Operand;
+use kiln::internals::cpu::Cpu;
+use kiln::internals::emit::Operand;
 use kiln::{CompileOptions, DType, EmitterKind, Tensor, View};
 use std::hint::black_box;
 
@@ -200,7 +200,7 @@ pub(crate) fn overhead(suite: Suite) {
         let count = kernel.inputs().len();
         let inputs: Vec<Tensor> =
             (1..).take(count).map(|seed| random(DType::F32, &[SIZE], seed)).collect();
-        let code = kernel.codes().next().expect("one pass");
+        let code = kiln::internals::codes(&kernel).next().expect("one pass");
         // The code takes whole vectors: it computes as many elements as a call does.
         let computed = SIZE.next_multiple_of(code.lanes());
         let arrays = vec![0u8; 4 * computed];
@@ -229,7 +229,7 @@ pub(crate) fn compile_time(suite: Suite) {
     for expression in ["x*w+b", "silu(x)", "gelu_tanh(x)", "gelu(x)", "mish(x)"] {
         let graph = kiln::ir::parse(expression).expect("the suite's kernels are well written");
         let mut race = Race::default();
-        race.add(|| _ = black_box(kiln::pipeline::fuse(&graph, kiln::Mode::Precise)));
+        race.add(|| _ = black_box(kiln::internals::fuse(&graph, kiln::Mode::Precise)));
         for &kind in &kinds {
             let options = CompileOptions::new().emitter(kind);
             let graph = &graph;

@@ -12,8 +12,8 @@ use std::hint::black_box;
 pub(crate) fn intrinsics(suite: Suite) {
     use crate::by_hand::{NAMES, STEP, avx2, avx512, sse};
     use kiln::EmitterKind::{Avx2, Avx512, Cranelift};
-    use kiln::cpu::Cpu;
-    use kiln::emit::Operand;
+    use kiln::internals::cpu::Cpu;
+    use kiln::internals::emit::Operand;
 
     let note = "f32 on one thread, ns/element. By hand: the best of so many vectors side by \
                 side (1, 2, 4), the same bits. Code: Kiln's machine code alone; call: run_into";
@@ -63,7 +63,7 @@ pub(crate) fn intrinsics(suite: Suite) {
                         black_box(&mut y);
                     });
                 }
-                let code = kernel.codes().next().expect("one pass");
+                let code = kiln::internals::codes(kernel).next().expect("one pass");
                 let (x, mut y) = (bytes(&x), vec![0u8; 4 * size]);
                 race.add(move || code.apply(size, &[Operand::Array(x)], &mut [black_box(&mut y)]));
                 race.add(call(kernel, &inputs));

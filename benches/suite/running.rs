@@ -64,7 +64,7 @@ pub(crate) fn memory(suite: Suite) {
             race.add(|| _ = black_box(kernel.run(&views).expect("the inputs fit")));
             let times = race.run(suite.budget(4));
             // Apart: what it does not give back would be reused.
-            kiln::run::release_memory();
+            kiln::release_memory();
             let mut race = Race::default();
             race.add(|| streaming_copy(black_box(&from), black_box(&mut to)));
             race.add(|| {

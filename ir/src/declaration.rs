@@ -15,12 +15,7 @@ pub(crate) const RESERVED: &[&str] =
 /// Reads `x`, `x: f64`, `x: f32[n, 3]`, `x: f32[..]`.
 ///
 /// Without a type it is `f32[..]`; without brackets, any rank.
-///
-/// ```
-/// let input = kiln_ir::parse_declaration("w: f64[n, 3]").unwrap();
-/// assert_eq!(input.to_string(), "w: f64[n, 3]");
-/// ```
-pub fn parse_declaration(text: &str) -> Result<Input, Fault> {
+pub(crate) fn parse_declaration(text: &str) -> Result<Input, Fault> {
     let fail = |reason: String| Fault::Declaration { text: text.into(), reason };
     let (name, array_type) = text.split_once(':').unwrap_or((text, "f32"));
     let name = name.trim();

@@ -53,9 +53,9 @@ mod verify;
 
 pub use array::{Array, EvalError};
 pub use binding::{BindError, Binding};
-pub use build::{build, build_with_inputs};
+pub use build::build;
 pub use call::{Call, CallInfo, CallShapes};
-pub use declaration::{ArrayType, parse_declaration};
+pub use declaration::ArrayType;
 pub use derived::{DERIVED, Derived, Parameter};
 pub use dtype::DType;
 pub use error::{Fault, GraphError, Origin};

@@ -348,7 +348,7 @@ impl Op {
     /// # Panics
     ///
     /// If the operands do not fit the op.
-    pub fn eval_scalars(self, dtype: DType, operands: &[Scalar]) -> Scalar {
+    pub(crate) fn eval_scalars(self, dtype: DType, operands: &[Scalar]) -> Scalar {
         match self.info().typing {
             Typing::Cast(to) => return operands[0].cast(to),
             Typing::Select => return operands[if operands[0].is_true() { 1 } else { 2 }],

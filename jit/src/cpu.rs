@@ -26,11 +26,6 @@ impl Cpu {
         static HOST: OnceLock<Cpu> = OnceLock::new();
         *HOST.get_or_init(detect)
     }
-
-    /// Whether every feature of `self` is also one of `other`.
-    pub fn fits_in(self, other: Cpu) -> bool {
-        self.fma <= other.fma && self.avx2 <= other.avx2 && self.avx512 <= other.avx512
-    }
 }
 
 /// Bytes of the cache that is the last before memory; a guess where the processor does not say.

@@ -30,7 +30,7 @@ struct Saturated {
 }
 
 /// The pass `algebra`: a graph without fused nodes becomes the cheapest equal program.
-pub fn simplify(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
+pub(crate) fn simplify(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
     let prove = context.prove && proof::is_small_enough(graph);
     let mut run = saturate(graph, context.mode, context.model, prove);
     let indexed = index(graph, &run, context.model);

@@ -4,7 +4,7 @@ use super::pass::PassContext;
 use kiln_ir::{DType, Graph, Input, Node, NodeId, Op};
 
 /// The pass `inline`: the same program without fused nodes.
-pub fn inline(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
+pub(crate) fn inline(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
     with_inputs(graph, graph.inputs())
 }
 

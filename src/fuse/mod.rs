@@ -30,23 +30,22 @@ mod sizes;
 mod soundness;
 mod term;
 
-pub use algebra::simplify;
+pub(crate) use algebra::simplify;
 pub use cost_model::CostModel;
-pub use inline::inline;
-pub use pass::{AlgebraReport, Pass, PassContext, run};
+pub(crate) use inline::inline;
+pub(crate) use pass::AlgebraReport;
+pub use pass::{Pass, PassContext, run};
 pub use proof::{Proof, Step};
-pub use regions::split;
-pub use rules::Licence;
-pub use sizes::{merge, merge_for_sizes};
+pub(crate) use regions::split;
+pub(crate) use sizes::merge;
+pub use sizes::merge_for_sizes;
 
 /// Every rule's name and its two sides as kernel text: what random tests build graphs from.
-#[doc(hidden)]
 pub fn rules() -> impl Iterator<Item = (&'static str, [&'static str; 2])> {
     rules::RULES.iter().map(|rule| (rule.name, [rule.left, rule.right]))
 }
 
 /// The names of the rules whose right side is nearer to the truth than what was written may be.
-#[doc(hidden)]
 pub fn repairs() -> impl Iterator<Item = &'static str> {
     let repairs = |rule: &&rules::Rule| rule.needs.is_of_repair();
     rules::RULES.iter().filter(repairs).map(|rule| rule.name)

@@ -14,7 +14,7 @@ use super::context::Needs;
 
 /// What a rule may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Licence {
+pub(super) enum Licence {
     /// Nothing: the bits are those of what was written, for every input (a NaN stays a NaN).
     Exact,
     /// Rounding, and repairs. Of given operands the result is within 2.5 ULP, or no worse than what

@@ -12,7 +12,7 @@ use kiln_ir::{Dim, Graph, Input, Node, NodeId};
 use std::collections::BTreeSet;
 
 /// The pass `regions`: merges ops into as few kernels as pay.
-pub fn merge(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
+pub(crate) fn merge(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
     if sizes_matter(graph, context.model) {
         context.unmerged = Some(graph.clone());
     }

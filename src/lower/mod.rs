@@ -24,7 +24,7 @@ pub fn max_ulp(tier: Tier, op: Op, dtype: DType) -> f64 {
 }
 
 /// How an element of this type lies in memory.
-pub fn storage(dtype: DType) -> Storage {
+pub(crate) fn storage(dtype: DType) -> Storage {
     match dtype {
         DType::Bool => Storage::Bool,
         DType::U8 => Storage::U8,
@@ -124,7 +124,7 @@ pub fn op_program_in(tier: Tier, op: Op, dtype: DType) -> Routine {
 }
 
 /// An op on numbers of type `dtype`, with the bits that a kernel would compute. A bool is 1 or 0.
-pub fn compute(op: Op, dtype: DType, operands: &[f64]) -> f64 {
+pub(crate) fn compute(op: Op, dtype: DType, operands: &[f64]) -> f64 {
     let program = op_program(op, dtype);
     let columns: Vec<[u64; 1]> = operands
         .iter()

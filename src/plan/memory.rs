@@ -1,7 +1,6 @@
 //! Memory of intermediates: one block, in which those that are never live together share places.
 
-use super::{Buffer, Dims, Plan, ShapeError};
-use smallvec::SmallVec;
+use super::{Dims, Plan, ShapeError};
 use std::cmp::Reverse;
 use std::fmt;
 
@@ -15,20 +14,27 @@ const MOST: usize = isize::MAX as usize;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
     peak: usize,
-    buffers: SmallVec<[Region; 4]>,
+    regions: Vec<Region>,
 }
 
 /// A part of the block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Region {
     offset: usize,
     /// A multiple of the alignment.
     bytes: usize,
+    /// The first and the last step during which nothing else may lie there.
+    live: [usize; 2],
 }
 
 impl Region {
     fn end(self) -> usize {
         self.offset + self.bytes
+    }
+
+    /// Whether there is a step during which both are live.
+    fn meets(self, other: Region) -> bool {
+        self.live[0] <= other.live[1] && other.live[0] <= self.live[1]
     }
 }
 
@@ -40,57 +46,63 @@ impl Memory {
 
     /// Bytes that they would take if none shared a place with another.
     pub fn total(&self) -> usize {
-        self.buffers.iter().map(|region| region.bytes).sum()
+        self.regions.iter().map(|region| region.bytes).sum()
     }
 
-    /// Where in the block a buffer begins.
-    pub(crate) fn offset(&self, buffer: usize) -> usize {
-        self.buffers[buffer].offset
+    /// Where in the block each buffer begins.
+    pub(crate) fn offsets(&self) -> impl Iterator<Item = usize> {
+        self.regions.iter().map(|region| region.offset)
     }
 
-    /// Places buffers of these sizes in bytes, which together are a size.
+    /// Places regions, whose sizes together are one.
     ///
     /// The largest go first, each into the smallest gap, between those that are live when it is,
     /// that holds it. A later, smaller one finds what gaps are left.
-    fn place(buffers: &[Buffer], bytes: SmallVec<[usize; 4]>) -> Memory {
-        let mut regions: SmallVec<[Region; 4]> = SmallVec::new();
-        bytes.iter().for_each(|&bytes| regions.push(Region { offset: 0, bytes }));
-        let mut order: SmallVec<[usize; 8]> = (0..buffers.len()).collect();
-        order.sort_unstable_by_key(|&buffer| (Reverse(bytes[buffer]), buffer));
+    fn place(&mut self) {
+        let regions = &mut self.regions;
+        let mut order: Vec<usize> = (0..regions.len()).collect();
+        order.sort_by_key(|&index| Reverse(regions[index].bytes));
         // By where they begin.
-        let mut placed: SmallVec<[usize; 8]> = SmallVec::new();
-        for buffer in order {
-            let wanted = regions[buffer].bytes;
+        let mut placed: Vec<usize> = Vec::new();
+        for index in order {
+            let region = regions[index];
             let mut end = 0;
             let mut best: Option<(usize, usize)> = None;
-            for &other in placed.iter().filter(|&&other| meet(&buffers[buffer], &buffers[other])) {
-                let gap = regions[other].offset.saturating_sub(end);
-                if gap >= wanted && best.is_none_or(|(smallest, _)| gap < smallest) {
+            for other in placed.iter().map(|&other| regions[other]).filter(|o| o.meets(region)) {
+                let gap = other.offset.saturating_sub(end);
+                if gap >= region.bytes && best.is_none_or(|(smallest, _)| gap < smallest) {
                     best = Some((gap, end));
                 }
-                end = end.max(regions[other].end());
+                end = end.max(other.end());
             }
             let offset = best.map_or(end, |(_, offset)| offset);
-            regions[buffer].offset = offset;
+            regions[index].offset = offset;
             let at = placed.partition_point(|&other| regions[other].offset <= offset);
-            placed.insert(at, buffer);
+            placed.insert(at, index);
         }
-        let peak = regions.iter().map(|region| region.end()).max().unwrap_or(0);
-        Memory { peak, buffers: regions }
+        self.peak = regions.iter().map(|region| region.end()).max().unwrap_or(0);
     }
-}
-
-/// Whether there is a step during which both are live.
-fn meet(a: &Buffer, b: &Buffer) -> bool {
-    a.live[0] <= b.live[1] && b.live[0] <= a.live[1]
 }
 
 impl<K> Plan<K> {
     /// The memory of a call whose steps have these shapes.
     pub(crate) fn memory(&self, shapes: &[Dims]) -> Result<Memory, ShapeError> {
-        let mut sizes = SmallVec::new();
+        let mut memory = Memory::default();
+        self.update_memory(&mut memory, shapes)?;
+        Ok(memory)
+    }
+
+    /// Makes `memory` that of a call whose steps have these shapes. What it was before is kept if
+    /// lives and sizes of buffers are the same, as they are from call to call.
+    pub(crate) fn update_memory(
+        &self,
+        memory: &mut Memory,
+        shapes: &[Dims],
+    ) -> Result<(), ShapeError> {
+        let mut is_same = memory.regions.len() == self.buffers.len();
+        memory.regions.resize(self.buffers.len(), Region::default());
         let mut total = 0usize;
-        for buffer in &self.buffers {
+        for (buffer, region) in self.buffers.iter().zip(&mut memory.regions) {
             let (shape, dtype) = (&shapes[buffer.written], buffer.dtype);
             let bytes =
                 shape.iter().try_fold(dtype.size(), |bytes, &n| bytes.checked_mul(n.max(1)));
@@ -98,18 +110,23 @@ impl<K> Plan<K> {
             // What is not shared must fit, too, so that no offset wraps around.
             let sum = bytes.and_then(|bytes| total.checked_add(bytes));
             let (Some(bytes), Some(sum @ 0..=MOST)) = (bytes, sum) else {
+                *memory = Memory::default();
                 return Err(ShapeError::TooLarge { shape: shape.to_vec(), dtype });
             };
             total = sum;
-            sizes.push(bytes);
+            is_same &= region.bytes == bytes && region.live == buffer.live;
+            (region.bytes, region.live) = (bytes, buffer.live);
         }
-        Ok(Memory::place(&self.buffers, sizes))
+        if !is_same {
+            memory.place();
+        }
+        Ok(())
     }
 }
 
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (count, peak, total) = (self.buffers.len(), self.peak, self.total());
+        let (count, peak, total) = (self.regions.len(), self.peak, self.total());
         match count {
             0 => f.write_str("no intermediate"),
             1 => write!(f, "{peak} bytes for 1 intermediate"),
@@ -120,27 +137,25 @@ impl fmt::Display for Memory {
 
 #[cfg(test)]
 mod tests {
-    use super::{Buffer, Memory, meet};
-    use kiln_ir::DType;
+    use super::{Memory, Region};
 
-    fn placed(buffers: &[(usize, [usize; 2])]) -> (Vec<Buffer>, Memory) {
-        let buffer =
-            |&(_, live): &(usize, [usize; 2])| Buffer { dtype: DType::F32, written: live[0], live };
-        let lives: Vec<Buffer> = buffers.iter().map(buffer).collect();
-        let memory = Memory::place(&lives, buffers.iter().map(|(bytes, _)| *bytes).collect());
-        (lives, memory)
+    fn placed(buffers: &[(usize, [usize; 2])]) -> Memory {
+        let region = |&(bytes, live): &(usize, [usize; 2])| Region { offset: 0, bytes, live };
+        let mut memory = Memory { peak: 0, regions: buffers.iter().map(region).collect() };
+        memory.place();
+        memory
     }
 
     #[test]
     fn what_is_never_live_together_shares() {
-        let peak = |buffers: &[(usize, [usize; 2])]| placed(buffers).1.peak();
+        let peak = |buffers: &[(usize, [usize; 2])]| placed(buffers).peak();
         assert_eq!(peak(&[]), 0);
         assert_eq!(peak(&[(64, [0, 1]), (64, [1, 2]), (64, [2, 3])]), 128);
         assert_eq!(peak(&[(64, [0, 9]), (64, [0, 9]), (64, [0, 9])]), 192);
         // A chain of growing sizes: each pair of neighbours, at most.
         assert_eq!(peak(&[(64, [0, 1]), (128, [1, 2]), (256, [2, 3]), (512, [3, 4])]), 768);
         // The second gap is the smaller one that fits.
-        let (_, memory) = placed(&[
+        let memory = placed(&[
             (512, [0, 9]),
             (448, [0, 1]),
             (384, [0, 9]),
@@ -148,10 +163,7 @@ mod tests {
             (256, [0, 9]),
             (192, [3, 4]),
         ]);
-        assert_eq!(
-            memory.buffers.iter().map(|region| region.offset).collect::<Vec<_>>(),
-            [0, 512, 960, 1344, 1664, 1344]
-        );
+        assert_eq!(memory.offsets().collect::<Vec<_>>(), [0, 512, 960, 1344, 1664, 1344]);
     }
 
     /// Whatever is live together lies apart, and what is not counted is not taken.
@@ -169,11 +181,10 @@ mod tests {
                     (64 * (1 + draw(9) as usize), [start, start + draw(4) as usize])
                 })
                 .collect();
-            let (lives, memory) = placed(&buffers);
-            for (i, a) in lives.iter().enumerate() {
-                for (j, b) in lives.iter().enumerate().skip(i + 1) {
-                    let (x, y) = (memory.buffers[i], memory.buffers[j]);
-                    assert!(!meet(a, b) || x.end() <= y.offset || y.end() <= x.offset);
+            let memory = placed(&buffers);
+            for (i, a) in memory.regions.iter().enumerate() {
+                for b in &memory.regions[i + 1..] {
+                    assert!(!a.meets(*b) || a.end() <= b.offset || b.end() <= a.offset);
                 }
             }
             let live = |at: usize| {

@@ -74,7 +74,7 @@ impl<K> Plans<K> {
 
     /// The plan of a call whose inputs have this many elements, made now if it is the first of its
     /// class.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn choose(&self, lens: impl Iterator<Item = usize> + Clone) -> Chosen<'_, K> {
         let cell = self.special.as_ref().and_then(|special| special.cell(SizeClass::of(lens)?));
         Chosen { usual: &self.usual, cell }
@@ -121,7 +121,7 @@ impl<K> Chosen<'_, K> {
 impl<K> Deref for Chosen<'_, K> {
     type Target = Plan<K>;
 
-    #[inline]
+    #[inline(always)]
     fn deref(&self) -> &Plan<K> {
         match self.cell.as_ref().and_then(|cell| cell.get()) {
             Some(Ok(Some(plan))) => plan,

@@ -3,7 +3,7 @@
 use super::buffers::ask_for_huge_pages;
 use super::error::RunError;
 use super::view::Layout;
-use crate::plan::{ALIGNMENT, Dims, Plan};
+use crate::plan::{ALIGNMENT, Dims, Memory, Plan};
 use smallvec::SmallVec;
 
 /// A block of memory. It grows to what a call needs, and is not shared between calls at once.
@@ -11,6 +11,8 @@ use smallvec::SmallVec;
 pub(super) struct Arena {
     /// Initialised, whatever lay there before; read and written through layouts only.
     block: Vec<Line>,
+    /// How the last call used it.
+    memory: Memory,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -26,13 +28,13 @@ impl Arena {
         plan: &Plan<K>,
         shapes: &[Dims],
     ) -> Result<SmallVec<[Layout; 2]>, RunError> {
-        let memory = plan.memory(shapes)?;
-        self.grow(memory.peak())?;
+        plan.update_memory(&mut self.memory, shapes)?;
+        self.grow(self.memory.peak())?;
         let block = self.block.as_mut_ptr().cast::<u8>();
         let mut arrays = SmallVec::new();
-        for (index, buffer) in plan.buffers.iter().enumerate() {
-            let base = block.wrapping_add(memory.offset(index));
-            arrays.push(Layout::row_major(base, buffer.dtype, &shapes[buffer.written]));
+        for (buffer, offset) in plan.buffers.iter().zip(self.memory.offsets()) {
+            let (base, shape) = (block.wrapping_add(offset), &shapes[buffer.written]);
+            arrays.push(Layout::row_major(base, buffer.dtype, shape));
         }
         Ok(arrays)
     }

@@ -9,8 +9,8 @@ use kiln_ir::{BindError, Binding, Graph, Input};
 /// Checks number, types and declared shapes of inputs.
 pub(super) fn inputs(inputs: &[Input], views: &[View<'_>]) -> Result<(), RunError> {
     if views.len() != inputs.len() {
-        let names = inputs.iter().map(Input::to_string).collect();
-        return Err(RunError::Inputs { found: views.len(), names });
+        let inputs = inputs.iter().map(Input::to_string).collect();
+        return Err(RunError::InputCount { inputs, found: views.len() });
     }
     let mut binding = Binding::default();
     for (index, (input, view)) in inputs.iter().zip(views).enumerate() {

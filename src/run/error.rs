@@ -27,21 +27,13 @@ impl fmt::Display for Argument {
 #[non_exhaustive]
 pub enum RunError {
     /// Another number of inputs than the kernel has.
-    #[error("the kernel takes {expected} inputs, not {found}")]
-    InputCount {
-        /// The kernel's.
-        expected: usize,
-        /// Those given.
-        found: usize,
-    },
-    /// Another number of inputs than the kernel has, whose declarations are listed.
     #[error(
         "the kernel takes {} input{} ({}), found {found}; give one array for each, in this order",
-        .names.len(), if .names.len() == 1 { "" } else { "s" }, .names.join(", ")
+        .inputs.len(), if .inputs.len() == 1 { "" } else { "s" }, .inputs.join(", ")
     )]
-    Inputs {
+    InputCount {
         /// The kernel's, as declared.
-        names: Vec<String>,
+        inputs: Vec<String>,
         /// How many were given.
         found: usize,
     },

@@ -28,7 +28,7 @@ const PER_BYTE: f64 = 0.01;
 /// Past so many last-level caches of bytes read and written, outputs go past the caches. Measured
 /// with a copy on two threads (32 MiB of cache), ns per element, streaming and not: 32 MiB 0.10
 /// and 0.07, 64 MiB 0.10 and 0.14, 512 MiB 0.13 and 0.17.
-pub const STREAM_ABOVE: f64 = 1.5;
+const STREAM_ABOVE: f64 = 1.5;
 
 /// How much there is to do for an element, and how many threads may do it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +38,7 @@ pub struct Work {
     /// Estimated nanoseconds per element on one thread.
     pub cost: f64,
     /// Where a call reads and writes more bytes than this, outputs that are dense go past the
-    /// caches; `None` takes [`STREAM_ABOVE`] last-level caches.
+    /// caches; `None` takes a few last-level caches.
     pub stream_above: Option<usize>,
 }
 
@@ -174,9 +174,9 @@ pub fn dtype(storage: Storage) -> DType {
 }
 
 fn check_types(code: &Code, inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), RunError> {
-    let (expected, found) = (code.inputs().len(), inputs.len());
-    if expected != found {
-        return Err(RunError::InputCount { expected, found });
+    if code.inputs().len() != inputs.len() {
+        let declared = code.inputs().iter().map(|&storage| dtype(storage).to_string()).collect();
+        return Err(RunError::InputCount { inputs: declared, found: inputs.len() });
     }
     let (expected, found) = (code.outputs().len(), outputs.len());
     if expected != found {

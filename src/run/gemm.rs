@@ -9,7 +9,7 @@ use super::overlap;
 use super::team::{self, Queue, share};
 use super::view::{Layout, View, ViewMut};
 use crate::plan::ShapeError;
-use gemm::Parallelism;
+use gemm_common::Parallelism;
 use kiln_ir::{Call, DType, Dims};
 use std::ops::Range;
 
@@ -337,38 +337,88 @@ impl<F: Fn(usize)> Shared<F> {
 /// A matrix: first element, and steps between columns and between rows.
 type Matrix<P> = (P, isize, isize);
 
+/// A kernel of `gemm` for one element type. Where it takes steps of a matrix, those between columns
+/// come first.
+type Gemm<T> = unsafe fn(
+    usize,
+    usize,
+    usize,
+    *mut T,
+    isize,
+    isize,
+    bool,
+    *const T,
+    isize,
+    isize,
+    *const T,
+    isize,
+    isize,
+    T,
+    T,
+    bool,
+    bool,
+    bool,
+    Parallelism,
+);
+
 /// An element type that `gemm` multiplies.
 trait Number: Copy + 'static {
     const ZERO: Self;
     const ONE: Self;
 
+    /// The kernel for this machine.
+    fn kernel() -> Gemm<Self>;
+
     /// `output = left * right`, for sizes `[m, n, k]`.
+    ///
+    /// `gemm`'s kernels prefer outputs whose columns are contiguous, and take no steps backwards over
+    /// rows and columns of the output, and over columns of the left operand: so a product may be
+    /// computed as its transpose, and from its other end.
     ///
     /// # Safety
     ///
     /// Every matrix must be good for its size, and the output overlap nothing.
     unsafe fn gemm(
-        [m, n, k]: [usize; 3],
-        (output, output_columns, output_rows): Matrix<*mut Self>,
-        (left, left_columns, left_rows): Matrix<*const Self>,
-        (right, right_columns, right_rows): Matrix<*const Self>,
+        [mut m, mut n, k]: [usize; 3],
+        mut output: Matrix<*mut Self>,
+        mut left: Matrix<*const Self>,
+        mut right: Matrix<*const Self>,
     ) {
-        // SAFETY: required of the caller.
+        let transposed = |(at, columns, rows): Matrix<*const Self>| (at, rows, columns);
+        if output.1.abs() < output.2.abs() {
+            (m, n) = (n, m);
+            output = (output.0, output.2, output.1);
+            (left, right) = (transposed(right), transposed(left));
+        }
+        let end = |size: usize, step: isize| size.saturating_sub(1) as isize * step;
+        if output.2 < 0 {
+            output = (output.0.wrapping_offset(end(m, output.2)), output.1, -output.2);
+            left = (left.0.wrapping_offset(end(m, left.2)), left.1, -left.2);
+        }
+        if output.1 < 0 {
+            output = (output.0.wrapping_offset(end(n, output.1)), -output.1, output.2);
+            right = (right.0.wrapping_offset(end(n, right.1)), -right.1, right.2);
+        }
+        if left.1 < 0 {
+            left = (left.0.wrapping_offset(end(k, left.1)), -left.1, left.2);
+            right = (right.0.wrapping_offset(end(k, right.2)), right.1, -right.2);
+        }
+        // SAFETY: the same elements, required of the caller.
         unsafe {
-            gemm::gemm(
+            Self::kernel()(
                 m,
                 n,
                 k,
-                output,
-                output_columns,
-                output_rows,
+                output.0,
+                output.1,
+                output.2,
                 false,
-                left,
-                left_columns,
-                left_rows,
-                right,
-                right_columns,
-                right_rows,
+                left.0,
+                left.1,
+                left.2,
+                right.0,
+                right.1,
+                right.2,
                 Self::ZERO,
                 Self::ONE,
                 false,
@@ -383,9 +433,17 @@ trait Number: Copy + 'static {
 impl Number for f32 {
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
+
+    fn kernel() -> Gemm<f32> {
+        gemm_f32::gemm::f32::get_gemm_fn()
+    }
 }
 
 impl Number for f64 {
     const ZERO: f64 = 0.0;
     const ONE: f64 = 1.0;
+
+    fn kernel() -> Gemm<f64> {
+        gemm_f64::gemm::f64::get_gemm_fn()
+    }
 }

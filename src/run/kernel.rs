@@ -9,7 +9,7 @@ use super::gemm::multiply;
 use super::layout::OPERANDS;
 use super::tensor::{Tensor, Unfilled};
 use super::view::{Layout, View, ViewMut};
-use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, Plan, Plans};
+use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, Plan, Plans, ShapeError};
 use kiln_ir::{Call, DType, Graph, Input};
 use kiln_jit::emit::{Code, EmitterKind};
 use smallvec::SmallVec;
@@ -44,6 +44,14 @@ pub(crate) fn plan<E>(
         }
     }
     Ok(plan)
+}
+
+/// The compiled code of each fused kernel of a kernel's graph, in the order they run.
+pub fn codes(kernel: &Kernel) -> impl Iterator<Item = &Code> {
+    kernel.plans.usual().steps.iter().filter_map(|step| match &step.action {
+        Action::Map { kernel, .. } => Some(kernel),
+        Action::Call(_) => None,
+    })
 }
 
 impl Kernel {
@@ -82,18 +90,10 @@ impl Kernel {
         self.plans.usual().steps.len()
     }
 
-    /// The compiled code of each fused kernel of its graph, in the order they run.
-    pub fn codes(&self) -> impl Iterator<Item = &Code> {
-        self.plans.usual().steps.iter().filter_map(|step| match &step.action {
-            Action::Map { kernel, .. } => Some(kernel),
-            Action::Call(_) => None,
-        })
-    }
-
     /// The emitter and the vector width in bits of the compiled code; `None` where only matmuls
     /// run.
     pub fn emitter(&self) -> Option<(EmitterKind, u32)> {
-        self.codes().next().map(|code| (code.emitter(), code.bits()))
+        codes(self).next().map(|code| (code.emitter(), code.bits()))
     }
 
     /// Runs on `inputs`, one view for each, and returns the outputs.
@@ -196,22 +196,29 @@ impl Kernel {
     }
 
     /// The plan of a call.
-    #[inline]
+    #[inline(always)]
     fn choose(&self, inputs: &[View<'_>]) -> Chosen<'_, Code> {
         self.plans.choose(inputs.iter().map(View::len))
     }
 
-    /// The shape of what each step of a plan computes. An error is that of the usual plan: it is of
-    /// what [`graph`](Kernel::graph) shows.
-    #[inline]
+    /// The shape of what each step of a plan computes.
+    #[inline(always)]
     fn shapes(
         &self,
         plan: &Plan<Code>,
         inputs: &[View<'_>],
     ) -> Result<SmallVec<[Dims; 2]>, RunError> {
-        let shape = |input: usize| inputs[input].shape();
-        plan.shapes(shape)
-            .map_err(|error| self.plans.usual().shapes(shape).err().unwrap_or(error).into())
+        match plan.shapes(|input| inputs[input].shape()) {
+            Ok(shapes) => Ok(shapes),
+            Err(error) => Err(self.misfit(error, inputs)),
+        }
+    }
+
+    /// Why inputs do not fit a plan, by the names of the usual one: it is the graph's.
+    #[cold]
+    fn misfit(&self, error: ShapeError, inputs: &[View<'_>]) -> RunError {
+        let usual = self.plans.usual().shapes(|input| inputs[input].shape());
+        usual.err().unwrap_or(error).into()
     }
 
     /// Runs a plan on arguments that fit, where its steps have these shapes.

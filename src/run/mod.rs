@@ -18,18 +18,17 @@ mod overlap;
 mod pack;
 mod team;
 mod tensor;
-mod turn;
+mod transpose;
 mod view;
 mod walk;
 
 pub use buffers::release_memory;
 pub use call_plan::{CallPlan, CallStep};
 pub use error::{Argument, RunError};
-pub use exec::{STREAM_ABOVE, Work, dtype, execute};
+pub use exec::{Work, dtype, execute};
 pub use gemm::{matmul, matmul_shape};
-pub use kernel::Kernel;
 pub(crate) use kernel::plan;
-
+pub use kernel::{Kernel, codes};
 pub use layout::broadcast_shape;
 pub use tensor::Tensor;
 pub use view::{Element, View, ViewMut};

@@ -1,7 +1,7 @@
 //! Moving elements between arrays and the scratch that kernels read and write.
 
 use super::layout::{OPERANDS, Space};
-use super::turn;
+use super::transpose::transpose;
 use kiln_jit::emit::MAX_VECTOR;
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -197,9 +197,9 @@ unsafe fn copy_as<T: Copy>(
     let [rows, columns] = sizes;
     // SAFETY: required of the caller.
     unsafe {
-        let turned = from_steps[0] == size && from_steps[1] != size && rows >= 4;
-        if to_steps[1] == size && turned && columns >= 4 {
-            return turn::turn::<T>([to_steps[0], from_steps[1]], to, from, sizes);
+        let transposed = from_steps[0] == size && from_steps[1] != size && rows >= 4;
+        if to_steps[1] == size && transposed && columns >= 4 {
+            return transpose::<T>([to_steps[0], from_steps[1]], to, from, sizes);
         }
         if to_steps[1] == size && columns >= 16 {
             let row = |row: isize| (to.offset(row * to_steps[0]), from.offset(row * from_steps[0]));

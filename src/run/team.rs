@@ -178,17 +178,17 @@ struct Open<'a>(&'a Team);
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        /// Turns before the processor is offered to others, some tens of µs.
+        /// Iterations before the processor is offered to others, some tens of µs.
         const SPINS: usize = 2000;
         let members = &self.0.members;
         members.fetch_or(CLOSED, Ordering::AcqRel);
-        let mut turns = 0;
+        let mut spins = 0;
         while members.load(Ordering::Acquire) != CLOSED {
-            match turns < SPINS {
+            match spins < SPINS {
                 true => hint::spin_loop(),
                 false => thread::yield_now(),
             }
-            turns += 1;
+            spins += 1;
         }
     }
 }

@@ -143,7 +143,7 @@ impl<'a> View<'a> {
     ///
     /// Every element that `shape` and `strides` reach from `base` must be a valid `dtype` and
     /// readable for `'a`, and may be written meanwhile only by a kernel that this view is an input
-    /// of, under the rules of [`execute`](super::execute).
+    /// of, under the rules of [`Kernel::run_into`](super::Kernel::run_into).
     pub unsafe fn from_raw(
         base: *const u8,
         dtype: DType,
@@ -192,7 +192,7 @@ impl<'a> ViewMut<'a> {
     ///
     /// Every element that `shape` and `strides` reach from `base` must be a valid `dtype`, readable
     /// and writable for `'a`, and be used meanwhile only by a kernel that this view is an output
-    /// of, under the rules of [`execute`](super::execute).
+    /// of, under the rules of [`Kernel::run_into`](super::Kernel::run_into).
     pub unsafe fn from_raw(
         base: *mut u8,
         dtype: DType,

@@ -52,7 +52,7 @@ const SHORT_IF_FREE: usize = 1024;
 /// Bytes of a row up to which rows are joined where what must be packed is transposed. `x + y`, `y`
 /// transposed, ns a call joined and, by an earlier build, not: `f32` of 128 x 128 3070 and 4190, of
 /// 256 x 256 12,500 and 14,000, `f64` of 128 x 128 4670 and 6020, but of 256 x 256 33,000 and 25,000.
-const SHORT_IF_TURNED: usize = 1 << 10;
+const SHORT_IF_TRANSPOSED: usize = 1 << 10;
 /// Bytes of a cache line.
 const LINE: usize = 64;
 /// Bytes of repeated elements, for each operand, that one call on several rows reads: they stay in L1.
@@ -111,9 +111,9 @@ impl<'a> Job<'a> {
                 && (1..space.inner_stride(op).unsigned_abs()).contains(&down)
         };
         let free = |op: usize| space.is_flat(op) || repeats(op) || transposed(op);
-        let turns = operands.clone().any(transposed);
+        let transposes = operands.clone().any(transposed);
         let size = space.sizes.iter().copied().max().expect("there are operands");
-        let short_if_free = if turns { SHORT_IF_TURNED / size } else { SHORT_IF_FREE };
+        let short_if_free = if transposes { SHORT_IF_TRANSPOSED / size } else { SHORT_IF_FREE };
         let several = space.extents.len() > 1;
         // One call takes rows that lie anywhere, as long as it takes them whole.
         let lies = |op: usize| match space.inner_class(op) {
@@ -136,7 +136,7 @@ impl<'a> Job<'a> {
         let mut access: SmallVec<[Access; OPERANDS]> = SmallVec::new();
         operands.for_each(|op| access.push(access_of(op)));
         let packs = access.contains(&Access::Packed);
-        let tall = !joined && turns;
+        let tall = !joined && transposes;
         let columns = match packs {
             _ if joined => row,
             true if tall => row.min(ROW / size),
@@ -148,7 +148,7 @@ impl<'a> Job<'a> {
         if tall {
             let room = TALL / (columns * size);
             rows = room.min(COLUMN / size).min(share(space.rows(), threads, size));
-        } else if turns {
+        } else if transposes {
             // Whole cache lines of a column.
             rows = rows.max(LINE / size);
         }

@@ -7,8 +7,8 @@ pub mod runner;
 pub mod texts;
 
 use half::{bf16, f16};
-use kiln::emit::Code;
-use kiln::vir::{Builder, Routine, Storage, Type, Value};
+use kiln::internals::emit::Code;
+use kiln::internals::vir::{Builder, Routine, Storage, Type, Value};
 
 /// What every emitter makes of a program, whatever the machine. The interpreter is one: its ABI is
 /// under test.
@@ -24,6 +24,7 @@ impl Rng {
         Rng(seed)
     }
 
+    #[allow(clippy::should_implement_trait, reason = "it never ends, and returns no option")]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

@@ -1,9 +1,10 @@
 //! Which emitters run, and how: on the machine where it can, else on the processor of software.
 
-use kiln::cpu::Cpu;
-use kiln::emit::emulated::{self, Array, Call, Execute, Operand};
-use kiln::emit::{self, Code, EmitterKind};
-use kiln::vir::Routine;
+use kiln::EmitterKind;
+use kiln::internals::cpu::Cpu;
+use kiln::internals::emit::emulated::{self, Array, Call, Execute, Operand};
+use kiln::internals::emit::{self, Code};
+use kiln::internals::vir::Routine;
 use kiln_emulate::{Access, Decoded};
 use std::sync::OnceLock;
 

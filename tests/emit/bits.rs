@@ -5,11 +5,10 @@
 
 use Class::{Column, Contiguous, Reversed, Row, Splat, Strided, Transposed};
 use common::{Rng, differs, emitters};
-use kiln::emit::{Code, EmitterKind};
-use kiln::lower::{Tier, op_program, op_program_in};
-use kiln::run::{View, ViewMut, Work, dtype, execute};
-use kiln::vir::{Routine, Storage, interp};
-use kiln::{Mode, explain};
+use kiln::internals::emit::Code;
+use kiln::internals::vir::{Routine, Storage, interp};
+use kiln::internals::{Tier, Work, dtype, execute, op_program, op_program_in};
+use kiln::{EmitterKind, Mode, View, ViewMut};
 use kiln_ir::{DType, Derived, Op, Typing};
 
 /// The longest of the short rows: two AVX-512 vectors of every unrolling, and a tail.
@@ -386,7 +385,7 @@ fn derived(dtype: DType) -> impl Iterator<Item = (String, Routine)> {
         let graph = kiln::ir::parse(&text).unwrap();
         let mut programs: Vec<(String, Routine)> = Vec::new();
         for mode in Mode::ALL {
-            for program in explain::programs(&graph, mode) {
+            for program in kiln::internals::programs(&graph, mode) {
                 if programs.iter().all(|(_, other)| other.to_string() != program.to_string()) {
                     programs.push((format!("{} of {dtype}, {mode}", op.name), program));
                 }

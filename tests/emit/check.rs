@@ -1,8 +1,8 @@
 //! Runs code on random elements and compares with the interpreter, bit for bit.
 
 use common::{Rng, differs, emitters};
-use kiln::emit::{self, Code, Operand};
-use kiln::vir::{Routine, Storage, interp};
+use kiln::internals::emit::{self, Code, Operand};
+use kiln::internals::vir::{Routine, Storage, interp};
 
 /// Bytes of elements, `offset` bytes in, so that nothing is aligned.
 pub(crate) fn bytes(storage: Storage, elements: &[u64], offset: usize) -> Vec<u8> {

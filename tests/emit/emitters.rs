@@ -2,10 +2,13 @@
 
 use crate::check::check_all;
 use common::{Rng, emitters, random_program};
-use kiln::cpu::Cpu;
-use kiln::emit::{self, EmitError, EmitterKind, Operand};
-use kiln::lower::op_program;
-use kiln::vir::{Body, Builder, Cold, Each, Inst, Routine, Storage, Store, Table, Type, Value};
+use kiln::internals::cpu::Cpu;
+use kiln::internals::emit::{self, Operand};
+use kiln::internals::op_program;
+use kiln::internals::vir::{
+    Body, Builder, Cold, Each, Inst, Routine, Storage, Store, Table, Type, Value,
+};
+use kiln::{EmitError, EmitterKind};
 use kiln_ir::{DType, Op};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -2,11 +2,11 @@
 
 use common::runner::{Runner, choose, describe, kinds, load, missing, runners};
 use common::{Rng, differs, random_program};
-use kiln::cpu::Cpu;
-use kiln::emit::{self, Code, Cursor, EmitterKind, Operand, emulated};
-use kiln::lower::{Tier, op_program_in};
-use kiln::vir::{Builder, Routine, Storage, Value};
-use kiln::{CompileOptions, compile_with};
+use kiln::internals::cpu::Cpu;
+use kiln::internals::emit::{self, Code, Cursor, Operand, emulated};
+use kiln::internals::vir::{Builder, Routine, Storage, Value};
+use kiln::internals::{Tier, op_program_in};
+use kiln::{CompileOptions, EmitterKind, compile_with};
 use kiln_ir::{DType, Op};
 use ndarray::Array1;
 use std::process::Command;
@@ -229,10 +229,11 @@ mod instructions {
         Code, Decoder, DecoderOptions, Encoder, Instruction, MemoryOperand, Mnemonic, OpKind,
         Register,
     };
-    use kiln::cpu::Cpu;
-    use kiln::emit::{EmitterKind, emulated};
-    use kiln::lower::Tier;
-    use kiln::vir::Routine;
+    use kiln::EmitterKind;
+    use kiln::internals::Tier;
+    use kiln::internals::cpu::Cpu;
+    use kiln::internals::emit::emulated;
+    use kiln::internals::vir::{Routine, Storage};
     use kiln_emulate::{Access, Flags, Memory, Processor, Vector};
     use kiln_ir::{DType, Op};
     use std::collections::BTreeMap;
@@ -355,7 +356,7 @@ mod instructions {
             padding: [0; 5],
             memory: [0; 512],
         };
-        let storages = [kiln::vir::Storage::F32, kiln::vir::Storage::F64, kiln::vir::Storage::F16];
+        let storages = [Storage::F32, Storage::F64, Storage::F16];
         let bytes = state.vectors.as_flattened_mut().chunks_mut(64);
         for chunk in bytes.chain(state.memory.chunks_mut(64)) {
             // The same numbers again and again, so that some are equal, or zeros and NaN meet.

@@ -2,9 +2,9 @@
 
 use crate::check::{bytes, check, check_all, elements};
 use common::{Rng, differs, emitters, random_program};
-use kiln::emit::{Cursor, Operand};
-use kiln::lower::{Tier, op_program, op_program_in};
-use kiln::vir::{Builder, Routine, Storage, Type, Value, interp};
+use kiln::internals::emit::{Cursor, Operand};
+use kiln::internals::vir::{Builder, Routine, Storage, Type, Value, interp};
+use kiln::internals::{Tier, op_program, op_program_in};
 use kiln_ir::{DType, Op};
 
 #[test]

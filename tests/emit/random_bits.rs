@@ -7,11 +7,11 @@
 use common::graphs::{self, Step};
 use common::{differs, emitters};
 use half::{bf16, f16};
-use kiln::cpu::Cpu;
-use kiln::emit::{self, Code, EmitterKind};
-use kiln::run::{Tensor, View, ViewMut, Work, execute};
-use kiln::vir::{Routine, Storage, interp};
-use kiln::{DType, Graph, Mode, explain};
+use kiln::internals::cpu::Cpu;
+use kiln::internals::emit::{self, Code};
+use kiln::internals::vir::{Routine, Storage, interp};
+use kiln::internals::{Work, execute, programs};
+use kiln::{DType, EmitterKind, Graph, Mode, Tensor, View, ViewMut};
 use kiln_ir::Op;
 use ndarray::Array1;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
@@ -96,7 +96,7 @@ fn chunk(number: u64) {
 
 fn check(case: &Case, tried: &mut Tried) -> Result<(), TestCaseError> {
     let graph = case.graph();
-    for program in explain::programs(&graph, case.mode) {
+    for program in programs(&graph, case.mode) {
         tried.programs += 1;
         for (kind, count) in
             [EmitterKind::Avx2, EmitterKind::Avx512].into_iter().zip(&mut tried.spilled)

@@ -3,8 +3,8 @@
 
 use crate::check::{bytes, elements};
 use common::{Rng, differs, emitters, random_program};
-use kiln::emit::{Code, Cursor};
-use kiln::vir::{Builder, Routine, Storage, Type, Value, interp};
+use kiln::internals::emit::{Code, Cursor};
+use kiln::internals::vir::{Builder, Routine, Storage, Type, Value, interp};
 
 /// Rows in memory: upwards, downwards, or all of them the same one.
 struct Operand {

@@ -13,7 +13,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// They put the stages together, and may import all of them.
-const ASSEMBLERS: &[&str] = &["options", "cost", "pipeline", "explain", "cache", "lib"];
+const ASSEMBLERS: &[&str] =
+    &["options", "cost", "pipeline", "explain", "cache", "internals", "lib"];
 
 /// The soundness tests of rules run both sides as kernels would.
 const TEST_ONLY: &[&str] = &["src/fuse/soundness.rs"];
@@ -58,7 +59,10 @@ fn imports_follow_the_table() {
             faults.push(format!("{name}: module {module} is not in the table"));
             continue;
         };
-        for (number, line) in fs::read_to_string(&file).unwrap().lines().enumerate() {
+        let text = fs::read_to_string(&file).unwrap();
+        // Unit tests make kernels as users do.
+        let lines = text.lines().take_while(|line| *line != "mod tests {");
+        for (number, line) in lines.enumerate() {
             for import in imports(line) {
                 if import != module && !allowed.contains(&import.as_str()) {
                     faults.push(format!("{name}:{}: {module} may not import {import}", number + 1));

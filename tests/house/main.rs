@@ -1,5 +1,7 @@
-//! The house itself: which module imports which, and that documents say what the op table says.
+//! The house itself: which module imports which, what is public, and that documents say what the op
+//! table says.
 
 mod document;
 mod layering;
 mod readme;
+mod surface;

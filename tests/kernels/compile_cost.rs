@@ -1,8 +1,7 @@
 //! What compilation costs and what it makes, in counts: they are the same on every machine.
 
 use common::texts::FAMILIES;
-use kiln::fuse::{PassContext, run};
-use kiln::pipeline::{Fusion, PASSES, cost_model, fuse};
+use kiln::internals::{Fusion, PASSES, PassContext, Tier, cost_model, fuse, lower, run_passes};
 use kiln::{DType, Graph, Mode};
 use kiln_ir::{Input, Node, NodeId, Op, parse};
 
@@ -76,8 +75,8 @@ fn check(count: usize, mode: Mode) {
     for (shape, graph) in shapes(count) {
         let mut context = PassContext::new(mode, cost_model(mode));
         let (last, others) = PASSES.split_last().unwrap();
-        let simplified = run(others, &graph, &mut context);
-        let fused = run(std::slice::from_ref(last), &simplified, &mut context);
+        let simplified = run_passes(others, &graph, &mut context);
+        let fused = run_passes(std::slice::from_ref(last), &simplified, &mut context);
         let (run, written) = (ops_that_run(&fused), simplified.op_count());
         assert!(run <= written, "{shape} of {count}, {mode}: {run} ops run for {written}");
         // Stretches are half full at least, and a pass is no more than a stretch; what is an output
@@ -111,10 +110,9 @@ fn no_op_runs_twice_at_any_size() {
 fn cost(text: &str, mode: Mode) -> [usize; 2] {
     let graph = parse(text).unwrap();
     let Fusion { graph: fused, algebra, .. } = fuse(&graph, mode);
-    let tier =
-        if mode == Mode::Fast { kiln::lower::Tier::Fast } else { kiln::lower::Tier::Default };
+    let tier = if mode == Mode::Fast { Tier::Fast } else { Tier::Default };
     let primitives = |node: &Node| match node {
-        Node::Fused { body, .. } => kiln::lower::lower(body, tier).body().insts.len(),
+        Node::Fused { body, .. } => lower(body, tier).body().insts.len(),
         _ => 0,
     };
     [algebra.work, fused.nodes().iter().map(primitives).sum()]

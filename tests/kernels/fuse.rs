@@ -2,7 +2,7 @@
 
 use kiln::Mode;
 use kiln::explain::prove;
-use kiln::pipeline::{fuse, unfuse};
+use kiln::internals::{fuse, unfuse};
 use kiln_ir::{DERIVED, Derived, Expr, Graph, Node, build, parse};
 
 const GELU_TANH: &[&str] = &[

@@ -2,9 +2,10 @@
 //! does, next to pages that cannot be touched.
 
 use common::{Rng, emitters, random_program};
-use kiln::emit::Code;
-use kiln::run::{View, ViewMut, Work, dtype, execute};
-use kiln::vir::Storage;
+use kiln::internals::emit::Code;
+use kiln::internals::vir::Storage;
+use kiln::internals::{Work, dtype, execute};
+use kiln::{View, ViewMut};
 
 /// Memory between two pages that cannot be touched.
 struct Guarded {

@@ -3,12 +3,14 @@
 
 use common::emitters;
 use half::{bf16, f16};
-use kiln::cpu::Cpu;
-use kiln::emit::{self, Code, EmitterKind};
+use kiln::internals::cpu::Cpu;
+use kiln::internals::emit::{self, Code};
+use kiln::internals::vir::{Builder, Routine, Storage};
+use kiln::internals::{Work, execute, programs};
 use kiln::ir::parse;
-use kiln::run::{Tensor, View, ViewMut, Work, execute, release_memory};
-use kiln::vir::{Builder, Routine, Storage};
-use kiln::{DType, Expr, Mode, compile, compile_text, explain};
+use kiln::{
+    DType, EmitterKind, Expr, Mode, Tensor, View, ViewMut, compile, compile_text, release_memory,
+};
 use ndarray::{Array1, Array2, ArrayD, Axis, s};
 
 /// `x * w + y` and `x < w`: an output of numbers and one of bools.
@@ -104,7 +106,7 @@ fn every_alignment_of_every_type() {
             dtype => format!("{dtype}(x + x)"),
         };
         let graph = parse(&format!("kernel k(x: {dtype}[n]) {{ {sum} }}")).unwrap();
-        let program = explain::programs(&graph, Mode::Precise).next().unwrap();
+        let program = programs(&graph, Mode::Precise).next().unwrap();
         let n = 203;
         let size = dtype.size();
         let x: Vec<u8> = (0..n * size).map(|i| (i % size == 0) as u8).collect();

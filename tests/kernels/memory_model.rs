@@ -2,11 +2,11 @@
 //! (`scripts/miri`): what `run` does with memory and threads, without machine code.
 
 use common::Rng;
-use kiln::cpu::Cpu;
-use kiln::emit::{self, Code, EmitterKind};
-use kiln::run::{Tensor, View, ViewMut, Work, execute};
-use kiln::vir::{Builder, Storage};
-use kiln::{DType, Element};
+use kiln::internals::cpu::Cpu;
+use kiln::internals::emit::{self, Code};
+use kiln::internals::vir::{Builder, Storage, Type};
+use kiln::internals::{Work, dtype, execute};
+use kiln::{DType, Element, EmitterKind, Tensor, View, ViewMut};
 use ndarray::{Array1, Array2, Array3, ArrayView2, Axis, arr0, s};
 
 /// `x * y + z` by the interpreter, whose vectors have one element.
@@ -83,7 +83,7 @@ fn several_types_and_in_place() {
         (b.add(wide, y), b.lt(wide, y))
     };
     let narrow = b.demote(sum);
-    let less = b.resize_mask(less, kiln::vir::Type::M32);
+    let less = b.resize_mask(less, Type::M32);
     b.output(narrow, Storage::F32);
     b.output(less, Storage::Bool);
     let code = emit::compile(&b.finish(), EmitterKind::Interp, Cpu::host()).unwrap();
@@ -112,7 +112,7 @@ fn packed_records_of_every_type() {
         let x = b.input(storage);
         b.output(x, storage);
         let copy = emit::compile(&b.finish(), EmitterKind::Interp, Cpu::host()).unwrap();
-        let (size, ty) = (storage.size(), kiln::run::dtype(storage));
+        let (size, ty) = (storage.size(), dtype(storage));
         let mut rng = Rng::new(3);
         let bytes: Vec<u8> = (0..600).map(|_| rng.next() as u8 & 1).collect();
         for stride in [0, 1, 5, 9, -3, -11] {

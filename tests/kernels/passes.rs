@@ -2,8 +2,7 @@
 
 use common::graphs;
 use kiln::explain::{Stage, explain};
-use kiln::fuse::{CostModel, Pass, PassContext, merge_for_sizes, run as run_passes};
-use kiln::pipeline::{PASSES, UNFUSED};
+use kiln::internals::{CostModel, PASSES, Pass, PassContext, UNFUSED, merge_for_sizes, run_passes};
 use kiln::{
     CompileOptions, DType, EmitterKind, Graph, Kernel, Mode, Tensor, View, compile_with, derived,
 };
@@ -218,7 +217,7 @@ fn equal_products_become_one() {
                     got.iter().zip(&expected).all(near),
                     "{text} {mode}: {got:?}, not {expected:?}"
                 );
-                let fused = kiln::pipeline::fuse(&graph, mode).graph;
+                let fused = kiln::internals::fuse(&graph, mode).graph;
                 let count =
                     fused.nodes().iter().filter(|n| matches!(n, kiln_ir::Node::Call(..))).count();
                 assert_eq!(Some(count), products, "{text} {mode}\n{fused}");

@@ -2,9 +2,8 @@
 
 use crate::run::alias;
 use common::Rng;
-use kiln::DType;
-use kiln::RunError;
-use kiln::run::{View, ViewMut, broadcast_shape, matmul, matmul_shape};
+use kiln::internals::{broadcast_shape, matmul, matmul_shape};
+use kiln::{DType, RunError, View, ViewMut};
 use ndarray::{Array, Array1, Array2, ArrayD, ArrayViewD, Axis, Dimension, Slice, array};
 
 /// `matmul` by its definition, over arrays of any rank.

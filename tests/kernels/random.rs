@@ -81,7 +81,7 @@ proptest! {
         let first = graph.outputs()[0];
         graph = single_output(&graph, first);
         for mode in Mode::ALL {
-            let fusion = kiln::pipeline::fuse(&graph, mode);
+            let fusion = kiln::internals::fuse(&graph, mode);
             let kernels = fusion.graph.nodes().iter().filter(|n| matches!(n, Node::Fused { .. }));
             prop_assert_eq!(kernels.count(), 1, "{} {}", mode, fusion.graph);
             // Elsewhere a repair may cost something: accuracy comes first.

@@ -2,14 +2,11 @@
 
 use common::{Rng, random_program};
 use half::{bf16, f16};
-use kiln::RunError;
-use kiln::compile_text;
-use kiln::cpu::Cpu;
-use kiln::emit::{self, Code, EmitterKind};
-use kiln::lower::op_program;
-use kiln::run::Argument;
-use kiln::run::{Tensor, View, ViewMut, Work, execute, matmul};
-use kiln::vir::{Builder, Routine, Storage, interp};
+use kiln::internals::cpu::Cpu;
+use kiln::internals::emit::{self, Code};
+use kiln::internals::vir::{Builder, Routine, Storage, interp};
+use kiln::internals::{Work, execute, matmul, op_program};
+use kiln::{Argument, EmitterKind, RunError, Tensor, View, ViewMut, compile_text};
 use kiln_ir::{DType, Op};
 use ndarray::{Array, Array1, Array2, ArrayD, ArrayViewD, Axis, IxDyn, Slice, arr0, s};
 

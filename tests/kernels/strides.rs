@@ -2,10 +2,10 @@
 //! layout and emitter, against a plain loop over bytes.
 
 use common::{Rng, emitters};
-use kiln::emit::Code;
-use kiln::run::{View, ViewMut, Work, dtype, execute};
-use kiln::vir::{Builder, Routine, Storage};
-use kiln::{DType, compile_text};
+use kiln::internals::emit::Code;
+use kiln::internals::vir::{Builder, Routine, Storage};
+use kiln::internals::{Work, dtype, execute};
+use kiln::{DType, View, ViewMut, compile_text};
 use std::collections::HashMap;
 
 const STORAGES: [Storage; 8] = [

@@ -1,10 +1,13 @@
 //! What a system may refuse: threads, executable memory, more mappings. And what it does behind a
 //! program's back: processes that fork. Each in a process of its own, for there is no way back.
 
-use kiln::cpu::Cpu;
-use kiln::emit::{self, Code, EmitError, EmitterKind};
-use kiln::vir::{Builder, Routine, Storage};
-use kiln::{CompileError, CompileOptions, Kernel, View, compile_text, compile_with, ir};
+use kiln::internals::cpu::Cpu;
+use kiln::internals::emit::{self, Code};
+use kiln::internals::vir::{Builder, Inst, Routine, Storage, Type};
+use kiln::{
+    CompileError, CompileOptions, EmitError, EmitterKind, Kernel, View, compile_text, compile_with,
+    ir,
+};
 use ndarray::{Array1, Array2};
 use std::env;
 use std::io::{Read, Write};
@@ -189,15 +192,9 @@ fn a_hundred_thousand_kernels_live_at_once() {
     let kernels: Vec<Code> = (0..100_000)
         .map(|i| {
             let mut program = program.clone();
-            let constant = program.stages[0]
-                .body
-                .insts
-                .iter_mut()
-                .find(|i| matches!(i, kiln::vir::Inst::Const { .. }));
-            *constant.unwrap() = kiln::vir::Inst::Const {
-                ty: kiln::vir::Type::F32,
-                bits: (i as f32).to_bits().into(),
-            };
+            let constant =
+                program.stages[0].body.insts.iter_mut().find(|i| matches!(i, Inst::Const { .. }));
+            *constant.unwrap() = Inst::Const { ty: Type::F32, bits: (i as f32).to_bits().into() };
             compile(&program)
         })
         .collect();

@@ -6,8 +6,8 @@
 //! `tools/accuracy` tries every f32 in seconds, as machine code. Tables of special values are in
 //! `special_values.rs`.
 
-use kiln::lower::{Tier, max_ulp, op_program, op_program_in};
-use kiln::vir::{Routine, interp};
+use kiln::internals::vir::{Routine, interp};
+use kiln::internals::{Tier, max_ulp, op_program, op_program_in};
 use kiln_accuracy::{cases, neighbour};
 use kiln_ir::{DType, Flags, Op, Typing};
 use std::f64::consts::{FRAC_PI_2, PI};

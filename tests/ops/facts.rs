@@ -1,7 +1,7 @@
 //! What is known of an operand makes its op cheaper: primitives of whole bodies, counted.
 
-use kiln::lower::{Tier, lower};
-use kiln::vir::{Inst, Routine, Storage, UnaryOp, interp};
+use kiln::internals::vir::{Inst, Routine, Storage, UnaryOp, interp};
+use kiln::internals::{Tier, lower};
 use std::fmt::Write;
 
 /// Primitives that are computed for every vector, and those in cold regions.

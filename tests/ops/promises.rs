@@ -178,7 +178,7 @@ fn harmless_sums_are_contracted() {
         ("(x*w + b) * (1/(1 + exp(-(x*w + b))))", &["x", "w", "b"]),
     ] {
         let graph = graph(text, F32, names);
-        let fused = kiln::pipeline::fuse(&graph, Mode::Precise).graph.to_string();
+        let fused = kiln::internals::fuse(&graph, Mode::Precise).graph.to_string();
         assert!(fused.contains("fma("), "{text}: {fused}");
     }
 }
@@ -449,7 +449,7 @@ fn contraction_stays_within_the_error_of_what_was_written() {
         let column: Vec<f64> =
             (0..20_000).map(|i| f64::from(1.4352046f32 + i as f32 * 1.1920929e-7 * 37.0)).collect();
         let options = CompileOptions::new().mode(Mode::Precise);
-        let fused = kiln::pipeline::fuse(&graph, Mode::Precise).graph.to_string();
+        let fused = kiln::internals::fuse(&graph, Mode::Precise).graph.to_string();
         assert!(fused.contains("fma("), "{fused}");
         let results = run_all(&graph, options, std::slice::from_ref(&column)).remove(0);
         for (&x, is) in column.iter().zip(results) {

@@ -2,9 +2,9 @@
 //! and those of the functions of one operand. Every emitter has the interpreter's.
 
 use common::{differs, emitters};
-use kiln::emit::Operand;
-use kiln::lower::{Tier, op_program_in};
-use kiln::vir::{Routine, interp};
+use kiln::internals::emit::Operand;
+use kiln::internals::vir::{Routine, interp};
+use kiln::internals::{Tier, op_program_in};
 use kiln_ir::{DType, Op, Typing};
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
 

@@ -2,10 +2,9 @@
 //! not be, in either tier, on any emitter.
 
 use common::emitters;
-use kiln::emit::Code;
-use kiln::lower::{Tier, max_ulp, op_program_in};
-use kiln::run::{Tensor, View, ViewMut, Work, execute};
-use kiln::{CompileOptions, DType, EmitterKind, Mode, compile_with};
+use kiln::internals::emit::Code;
+use kiln::internals::{Tier, Work, execute, max_ulp, op_program_in};
+use kiln::{CompileOptions, DType, EmitterKind, Mode, Tensor, View, ViewMut, compile_with};
 use kiln_ir::{Op, Typing};
 use ndarray::Array1;
 

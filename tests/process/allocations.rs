@@ -1,6 +1,6 @@
 //! A warm `run_into` allocates nothing; kernels that are dropped leave nothing behind.
 
-use kiln::cpu::Cpu;
+use kiln::internals::cpu::Cpu;
 use kiln::{
     CompileOptions, EmitterKind, KernelCache, Tensor, View, ViewMut, compile_text, compile_with, ir,
 };

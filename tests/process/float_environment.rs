@@ -4,11 +4,12 @@
 #![cfg(target_arch = "x86_64")]
 
 use common::emitters;
-use kiln::emit::{Code, Operand};
+use kiln::internals::emit::{Code, Operand};
+use kiln::internals::{Work, execute, matmul, op_program};
 use kiln::ir::{self, Array, DType};
-use kiln::lower::op_program;
-use kiln::run::{View, ViewMut, Work, execute, matmul};
-use kiln::{CompileOptions, Kernel, KernelCache, Mode, Tensor, compile_text, compile_with};
+use kiln::{
+    CompileOptions, Kernel, KernelCache, Mode, Tensor, View, ViewMut, compile_text, compile_with,
+};
 use ndarray::{Array1, Array2};
 use std::arch::asm;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,6 +1,6 @@
 //! What the figures of a report were measured on.
 
-use kiln::cpu::Cpu;
+use kiln::internals::cpu::Cpu;
 use std::fs::read_to_string;
 
 /// The processor, its cores, vectors and caches, in a line; what the system does not tell is left

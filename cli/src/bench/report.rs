@@ -5,7 +5,7 @@ use super::machine::machine;
 use super::race::{Race, Times};
 use crate::failure::Failure;
 use crate::kernel::Source;
-use kiln::cpu::Cpu;
+use kiln::internals::cpu::Cpu;
 use kiln::{CompileOptions, DType, EmitterKind, Graph, Kernel, Mode, Tensor, View, compile_with};
 use std::cell::RefCell;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 //! `cargo bench --bench costs` measures every [`Primitive`] on every emitter and prints
 //! `cost/table.rs`. Two questions are answered from it:
 //!
-//! - [`nanoseconds`]: how long does this code take on this emitter? (how many threads is it worth?)
+//! - `nanoseconds`: how long does this code take on this emitter? (how many threads is it worth?)
 //! - [`weight`]: which of two routines is cheaper? (which one does extraction choose?)
 //!
 //! The second answer is the same for all emitters, and so is the kernel: a choice per emitter would
@@ -12,7 +12,7 @@
 mod table;
 
 use crate::vir::{BinaryOp, Body, Inst, Routine, ShiftOp, Type, UnaryOp};
-pub use table::{AVX2, AVX512, CRANELIFT, INTERP};
+pub(crate) use table::{AVX2, AVX512, CRANELIFT, INTERP};
 
 /// Primitives that cost alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl Primitive {
 
 /// Picoseconds per element of each primitive on an emitter, in 32-bit and in 64-bit lanes; the
 /// order is that of [`Primitive::ALL`].
-pub type Times = [[u32; 2]; Primitive::ALL.len()];
+pub(crate) type Times = [[u32; 2]; Primitive::ALL.len()];
 
 /// Picoseconds per element of a primitive with lanes of type `ty`.
 fn picoseconds(times: &Times, primitive: Primitive, ty: Type) -> u64 {
@@ -139,7 +139,7 @@ fn work_of(body: &Body) -> impl Iterator<Item = (Primitive, Type)> {
 }
 
 /// How long an element takes on one thread where memory is no limit, in nanoseconds.
-pub fn nanoseconds(routine: &Routine, times: &Times) -> f64 {
+pub(crate) fn nanoseconds(routine: &Routine, times: &Times) -> f64 {
     total(routine, |primitive, ty| picoseconds(times, primitive, ty)) as f64 / 1000.0
 }
 

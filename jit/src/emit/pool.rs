@@ -22,7 +22,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// A pool that repeats constants to fill vectors of so many bytes.
+    /// A pool that repeats constants to fill vectors of this many bytes.
     pub(super) fn of_vectors(bytes: usize) -> Pool {
         Pool { bytes: Vec::new(), known: HashMap::new(), vector: Some(bytes) }
     }

@@ -93,7 +93,7 @@ impl Builder {
     }
 
     /// The value of an integer constant.
-    pub fn int_constant(&self, value: Value) -> Option<i64> {
+    pub(crate) fn int_constant(&self, value: Value) -> Option<i64> {
         match *self.stage.body.inst(value) {
             Inst::Const { ty: Type::I32, bits } => Some(i64::from(bits as i32)),
             Inst::Const { ty: Type::I64, bits } => Some(bits as i64),

@@ -364,7 +364,7 @@ impl Body {
     }
 
     /// The instruction that defines a value.
-    pub fn inst(&self, value: Value) -> &Inst {
+    pub(crate) fn inst(&self, value: Value) -> &Inst {
         &self.insts[value.index()]
     }
 }

@@ -61,7 +61,7 @@ impl fmt::Display for Body {
 
 impl Body {
     /// The text of the instruction that defines `value`.
-    pub fn line(&self, value: Value) -> impl fmt::Display {
+    pub(crate) fn line(&self, value: Value) -> impl fmt::Display {
         Line(value.index(), self.ty(value), self.inst(value))
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn merge(graph: &Graph, domains: &Domains, model: &CostModel) -> Grap
 }
 
 /// The pass `split`: one kernel for each op, as written, which is what fusion is compared with.
-pub fn split(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
+pub(crate) fn split(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
     let mut sweep = Sweep::new(graph, context.model, usize::MAX);
     for (id, node) in graph.iter() {
         if matches!(node, Node::Op(..)) {

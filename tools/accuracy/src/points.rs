@@ -4,9 +4,9 @@ use crate::function::Function;
 use crate::scan::mix;
 use crate::worst::worst_cases;
 use kiln::DType;
+use kiln::internals::op_program;
+use kiln::internals::vir::Inst;
 use kiln::ir::Op;
-use kiln::lower::op_program;
-use kiln::vir::Inst;
 use std::f64::consts::{FRAC_PI_2, LN_2};
 
 /// Operands of one case; those beyond the arity are 0.

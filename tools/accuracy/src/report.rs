@@ -7,8 +7,8 @@ use crate::record::{Hashes, Program, Record, State, Tally, Worst};
 use crate::scan::mix;
 use crate::speed::aim;
 use kiln::DType;
+use kiln::internals::{Tier, max_ulp};
 use kiln::ir::{Flags, Op};
-use kiln::lower::{Tier, max_ulp};
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 

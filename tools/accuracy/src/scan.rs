@@ -103,7 +103,7 @@ macro_rules! for_widest {
                 fn avx2($($argument: $ty),*) -> $result {
                     $body($($argument),*)
                 }
-                let cpu = kiln::cpu::Cpu::host();
+                let cpu = kiln::internals::cpu::Cpu::host();
                 if cpu.avx512 {
                     // SAFETY: the processor has these features.
                     return unsafe { avx512($($argument),*) };

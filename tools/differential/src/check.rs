@@ -4,7 +4,7 @@ use crate::array::{Elements, Layout, Placed, differ};
 use crate::draw::{Case, array};
 use crate::judge::{Fault, judge};
 use crate::rng::Rng;
-use kiln::cpu::Cpu;
+use kiln::internals::cpu::Cpu;
 use kiln::ir::{Node, NodeId, Op, Scalar, eval, parse, verify};
 use kiln::{CompileOptions, DType, EmitterKind, Graph, Kernel, Mode, View, compile_with};
 use std::cell::RefCell;

@@ -74,7 +74,7 @@ fn print(report: &Report, coverage: bool) {
         println!();
         let fired = |name: &str| report.rules.contains_key(name);
         let never: Vec<&str> =
-            kiln::fuse::rules().map(|(name, _)| name).filter(|name| !fired(name)).collect();
+            kiln::internals::rules().map(|(name, _)| name).filter(|name| !fired(name)).collect();
         println!("rules in no proof: {}", never.join(" "));
     }
     for (kind, count) in &report.failures {

@@ -15,7 +15,7 @@ pub(crate) struct Fragments {
 
 impl Fragments {
     pub(crate) fn new() -> Fragments {
-        let rules = kiln::fuse::rules()
+        let rules = kiln::internals::rules()
             .flat_map(|(name, sides)| sides.map(|side| (name.to_string(), side.to_string())));
         let idioms = IDIOMS.iter().map(|text| (String::new(), (*text).to_string()));
         // Sides of rules twice: there are many, and each should have its turn.

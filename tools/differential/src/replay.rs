@@ -64,7 +64,7 @@ pub(crate) fn read(text: &str) -> Result<(Case, Plan), String> {
                 layouts.push(layout_of(layout)?);
             }
             ["run", mode, emitter, count] => {
-                let mode: Mode = mode.parse()?;
+                let mode: Mode = mode.parse().map_err(|e| format!("{e}"))?;
                 let emitter: EmitterKind = emitter.parse().map_err(|e| format!("{e}"))?;
                 runs.push((mode, emitter));
                 threads = count.parse().map_err(|_| "a bad number of threads")?;

@@ -172,7 +172,7 @@ fn is_excused(case: &Case, kind: &Kind, rules: &BTreeSet<String>) -> bool {
         }
         _ => false,
     };
-    let repairs = kiln::fuse::repairs().any(|repair| rules.contains(repair));
+    let repairs = kiln::internals::repairs().any(|repair| rules.contains(repair));
     at_edge && repairs && !rules.iter().any(|rule| rule.starts_with("contract"))
 }
 

@@ -11,6 +11,7 @@
 mod bytes;
 mod half;
 mod listing;
+mod primitive;
 mod shuffle;
 mod translate;
 

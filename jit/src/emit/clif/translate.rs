@@ -11,15 +11,13 @@
 //! ```
 //!
 //! A value is a number of 128-bit vectors, twice as many for 64-bit lanes as for 32-bit ones; see
-//! [`lanes`]. They are computed side by side, some instructions of each in turn.
+//! [`lanes`]. A loop that is unrolled has a few instructions of each copy of the body at a time.
 
 use super::super::launch::offsets;
-use super::super::live::{live, negated};
+use super::super::live::live;
 use super::super::pool::{Line, Pool};
-use crate::vir::{
-    BinaryOp, Body, Cold, Inst, Predicate, Routine, ShiftOp, Storage, Type, UnaryOp, Value,
-};
-use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use crate::vir::{Body, Cold, Inst, Routine, Storage, Type, Value};
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     self, AbiParam, BlockArg, ConstantData, Endianness, InstBuilder, MemFlagsData, types,
 };
@@ -28,22 +26,22 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use smallvec::{SmallVec, smallvec};
 use std::ops::Range;
 
-/// Bodies of up to so many instructions run one vector at a time,
+/// Bodies of up to this many instructions are not unrolled,
 const SHORT: usize = 24;
-/// up to so many two, and longer ones six.
+/// those of up to this many by two, and longer ones by six.
 const LONG: usize = 48;
-/// Instructions of one vector before the next has its turn.
+/// Instructions of one copy of an unrolled body before those of the next.
 const STRIP: usize = 16;
 
-/// Elements that one turn of the loop handles.
+/// Elements that one iteration of the loop handles.
 ///
 /// A body is one long chain of dependent instructions. A short one leaves the processor room to
-/// work on several turns at once; of a long one not even two turns fit into its window, and so
-/// several vectors go side by side, a strip of each at a time: instruction by instruction, each of
-/// them would hold the registers that one needs where it needs most, and sixteen are too few.
-/// Measured on a Zen 5 core in L1, ns per element with 1, 2, 4, and 6 vectors, and with 4 in step:
+/// work on several iterations at once; of a long one not even two fit into its window, and so the
+/// loop is unrolled, a strip of each copy at a time: instruction by instruction, each of them would
+/// hold the registers that one needs where it needs most, and sixteen are too few. Measured on a Zen 5
+/// core in L1, ns per element unrolled by 1, 2, 4 and 6, and by 4 instruction by instruction:
 ///
-/// | | instructions | 1 | 2 | 4 | 6 | 4 in step |
+/// | | instructions | 1 | 2 | 4 | 6 | 4 by instruction |
 /// |---|---|---|---|---|---|---|
 /// | f32 exp | 21 | .57 | .55 | .56 | | |
 /// | f32 tanh | 34 | | .95 | .96 | | |
@@ -54,11 +52,12 @@ const STRIP: usize = 16;
 /// | f64 mish | 99 | 13 | 11 | 7.9 | 6.2 | 8.4 |
 pub(super) fn lanes(routine: &Routine) -> usize {
     let narrow = routine.body().types.iter().any(|ty| ty.bits() == 32);
-    (if narrow { 4 } else { 2 }) * side_by_side(routine)
+    (if narrow { 4 } else { 2 }) * unroll(routine)
 }
 
-/// How many vectors of the narrowest type that is; half a vector never goes alone.
-fn side_by_side(routine: &Routine) -> usize {
+/// How many copies of the body there are, each of a vector of the narrowest type; half a vector never
+/// goes alone.
+fn unroll(routine: &Routine) -> usize {
     let body = routine.body();
     let cold = |at: u32| body.cold.iter().any(|cold| (cold.start..cold.end).contains(&at));
     let chain = |(at, inst): &(usize, &Inst)| {
@@ -91,8 +90,8 @@ pub(super) fn translate(routine: &Routine, isa: &dyn TargetIsa) -> (ir::Function
         builder,
         pointer: config.pointer_type(),
         lanes: lanes(routine),
-        side_by_side: side_by_side(routine),
-        turn: None,
+        unroll: unroll(routine),
+        copy: None,
         live: live(routine.stage()),
         values: vec![None; routine.body().insts.len()],
         cursors: Vec::new(),
@@ -110,23 +109,23 @@ pub(super) fn translate(routine: &Routine, isa: &dyn TargetIsa) -> (ir::Function
 pub(super) type Parts = SmallVec<[ir::Value; 4]>;
 
 pub(super) struct Translator<'a> {
-    routine: &'a Routine,
-    body: &'a Body,
+    pub(super) routine: &'a Routine,
+    pub(super) body: &'a Body,
     pub(super) builder: FunctionBuilder<'a>,
-    pointer: ir::Type,
+    pub(super) pointer: ir::Type,
     lanes: usize,
-    side_by_side: usize,
-    /// The one of those side by side whose instructions are being written; none where all are.
-    turn: Option<usize>,
+    unroll: usize,
+    /// The copy of the body whose instructions are being written; none where all are.
+    copy: Option<usize>,
     /// Which values an output depends on.
     live: Vec<bool>,
     values: Vec<Option<Parts>>,
     /// The current address of each input.
-    cursors: Vec<ir::Value>,
+    pub(super) cursors: Vec<ir::Value>,
     pool: Pool,
-    pool_base: Option<ir::Value>,
+    pub(super) pool_base: Option<ir::Value>,
     /// Where each table begins in the pool.
-    table_at: Vec<i32>,
+    pub(super) table_at: Vec<i32>,
     hoist: bool,
 }
 
@@ -136,7 +135,7 @@ pub(super) fn unaligned() -> MemFlagsData {
 }
 
 /// The pool: aligned, and never written.
-fn constant() -> MemFlagsData {
+pub(super) fn constant() -> MemFlagsData {
     MemFlagsData::trusted().with_readonly()
 }
 
@@ -146,7 +145,7 @@ pub(super) fn little() -> MemFlagsData {
 }
 
 /// The vector of a lane type.
-fn vector(ty: Type) -> ir::Type {
+pub(super) fn vector(ty: Type) -> ir::Type {
     match ty {
         Type::F32 => types::F32X4,
         Type::F64 => types::F64X2,
@@ -268,15 +267,15 @@ impl Translator<'_> {
             self.live[index] && !matches!(self.body.insts[index], Inst::Const { .. })
         });
         for strip in chosen.collect::<Vec<usize>>().chunks(STRIP) {
-            for turn in 0..self.side_by_side {
-                self.turn = Some(turn);
+            for copy in 0..self.unroll {
+                self.copy = Some(copy);
                 for &index in strip {
                     let made = self.inst(&self.body.insts[index], self.body.types[index]);
                     self.values[index].get_or_insert_default().extend(made);
                 }
             }
         }
-        self.turn = None;
+        self.copy = None;
     }
 
     /// A region that is skipped where no lane needs it. What escapes from it becomes parameters
@@ -363,16 +362,16 @@ impl Translator<'_> {
     }
 
     /// Which of them are being written.
-    fn range(&self, ty: Type) -> Range<usize> {
-        let each = self.count(ty) / self.side_by_side;
-        match self.turn {
-            Some(turn) => turn * each..(turn + 1) * each,
+    pub(super) fn range(&self, ty: Type) -> Range<usize> {
+        let each = self.count(ty) / self.unroll;
+        match self.copy {
+            Some(copy) => copy * each..(copy + 1) * each,
             None => 0..self.count(ty),
         }
     }
 
     /// The vectors of a value that are being written; a constant is made anew.
-    fn parts(&mut self, value: Value) -> Parts {
+    pub(super) fn parts(&mut self, value: Value) -> Parts {
         let range = self.range(self.body.ty(value));
         match (&self.values[value.index()], *self.body.inst(value)) {
             (Some(parts), _) => SmallVec::from_slice(&parts[range]),
@@ -380,6 +379,15 @@ impl Translator<'_> {
             (None, Inst::Const { ty, bits }) => self.each(ty, |t, _| t.constant(ty, bits)),
             (None, inst) => unreachable!("{value} = {inst:?} is used, so it is live and defined"),
         }
+    }
+
+    /// Makes the vectors of a value of type `ty` that are being written, numbered from 0.
+    pub(super) fn each(
+        &mut self,
+        ty: Type,
+        mut make: impl FnMut(&mut Self, usize) -> ir::Value,
+    ) -> Parts {
+        (0..self.range(ty).len()).map(|part| make(self, part)).collect()
     }
 
     /// A vector of a constant: from the pool, or built where that takes one instruction.
@@ -391,7 +399,7 @@ impl Translator<'_> {
         self.pooled(vector(ty), ty, bits)
     }
 
-    fn pooled(&mut self, vector: ir::Type, ty: Type, bits: u64) -> ir::Value {
+    pub(super) fn pooled(&mut self, vector: ir::Type, ty: Type, bits: u64) -> ir::Value {
         let at = self.pool.splat(ty, bits);
         let base = self.pool_base.expect("set in the entry block");
         self.builder.ins().load(vector, constant(), base, at)
@@ -409,213 +417,6 @@ impl Translator<'_> {
             false => self.builder.ins().bitcast(ty, little(), value),
         }
     }
-
-    fn inst(&mut self, inst: &Inst, ty: Type) -> Parts {
-        match *inst {
-            Inst::Load { slot } => self.load(slot as usize, ty),
-            Inst::Table { table, index } => {
-                let index = self.parts(index);
-                self.each(ty, |t, part| t.table(table as usize, index[part]))
-            }
-            Inst::Unary { op: UnaryOp::Promote, a } => {
-                let halves = |t: &mut Self, part| [part, t.high_half(part)];
-                let halves: Parts =
-                    self.parts(a).into_iter().flat_map(|part| halves(self, part)).collect();
-                halves.into_iter().map(|half| self.builder.ins().fvpromote_low(half)).collect()
-            }
-            Inst::Unary { op: UnaryOp::Demote, a } => {
-                let wide = self.parts(a);
-                let a: Parts =
-                    wide.into_iter().map(|part| self.builder.ins().fvdemote(part)).collect();
-                self.join_pairs(types::F32X4, &a, [0, 1, 4, 5])
-            }
-            Inst::Unary { op: UnaryOp::Widen, a } => {
-                let low_and_high = |t: &mut Self, part| {
-                    [t.builder.ins().swiden_low(part), t.builder.ins().swiden_high(part)]
-                };
-                self.parts(a).into_iter().flat_map(|part| low_and_high(self, part)).collect()
-            }
-            Inst::Unary { op: UnaryOp::Narrow, a } => {
-                let a = self.parts(a);
-                self.join_pairs(types::I32X4, &a, [0, 2, 4, 6])
-            }
-            Inst::Unary { op, a } => {
-                let from = self.body.ty(a);
-                let a = self.parts(a);
-                self.each(ty, |t, part| t.unary(op, from, a[part]))
-            }
-            Inst::Binary { op, a, b } => {
-                let (a, b) = (self.parts(a), self.parts(b));
-                self.each(ty, |t, part| t.binary(op, ty, a[part], b[part]))
-            }
-            Inst::Fma { a, b, c } => {
-                let (a, b, c) = (self.fma_operand(a), self.fma_operand(b), self.fma_operand(c));
-                self.each(ty, |t, part| t.builder.ins().fma(a[part], b[part], c[part]))
-            }
-            Inst::Compare { pred, a, b } => {
-                let float = self.body.ty(a).is_float();
-                let (a, b) = (self.parts(a), self.parts(b));
-                self.each(ty, |t, part| t.compare(pred, float, a[part], b[part]))
-            }
-            Inst::Select { mask, a, b } => {
-                let (mask, a, b) = (self.parts(mask), self.parts(a), self.parts(b));
-                self.each(ty, |t, part| {
-                    let mask = t.cast(vector(ty), mask[part]);
-                    t.builder.ins().bitselect(mask, a[part], b[part])
-                })
-            }
-            Inst::Shift { op, a, by } => {
-                let a = self.parts(a);
-                let by = self.builder.ins().iconst(types::I32, i64::from(by));
-                self.each(ty, |t, part| match op {
-                    ShiftOp::Shl => t.builder.ins().ishl(a[part], by),
-                    ShiftOp::Shr => t.builder.ins().ushr(a[part], by),
-                    ShiftOp::Sar => t.builder.ins().sshr(a[part], by),
-                })
-            }
-            Inst::Const { .. } => unreachable!("constants are made where they are used"),
-        }
-    }
-
-    /// Makes the vectors of a value of type `ty` that are being written, numbered from 0.
-    fn each(&mut self, ty: Type, mut make: impl FnMut(&mut Self, usize) -> ir::Value) -> Parts {
-        (0..self.range(ty).len()).map(|part| make(self, part)).collect()
-    }
-
-    fn load(&mut self, slot: usize, ty: Type) -> Parts {
-        let at = self.cursors[slot];
-        let storage = self.routine.inputs[slot];
-        let first = self.range(ty).start;
-        self.each(ty, |t, part| {
-            let part = (first + part) as i32;
-            match storage {
-                Storage::Bool => t.load_bools(at, part * 4),
-                Storage::U8 => t.load_bytes(at, part * 4),
-                Storage::F16 | Storage::BF16 => t.load_halves(storage, at, part * 8),
-                Storage::F32 | Storage::F64 | Storage::I32 | Storage::I64 => {
-                    t.builder.ins().load(vector(ty), unaligned(), at, part * 16)
-                }
-            }
-        })
-    }
-
-    /// An operand of an fma. A negation is written anew for it, where Cranelift folds it into
-    /// `fnmadd` and the like; other uses of the same negation flip the sign by a constant.
-    fn fma_operand(&mut self, value: Value) -> Parts {
-        let Some(a) = negated(self.body, value) else { return self.parts(value) };
-        let (ty, a) = (self.body.ty(a), self.parts(a));
-        self.each(ty, |t, part| t.builder.ins().fneg(a[part]))
-    }
-
-    fn unary(&mut self, op: UnaryOp, from: Type, a: ir::Value) -> ir::Value {
-        match op {
-            UnaryOp::Neg => self.flip(BinaryOp::Xor, from, a, sign_bit(from)),
-            UnaryOp::Abs => self.flip(BinaryOp::And, from, a, sign_bit(from) - 1),
-            UnaryOp::Sqrt => self.builder.ins().sqrt(a),
-            UnaryOp::Floor => self.builder.ins().floor(a),
-            UnaryOp::Ceil => self.builder.ins().ceil(a),
-            UnaryOp::Trunc => self.builder.ins().trunc(a),
-            UnaryOp::Nearest => self.builder.ins().nearest(a),
-            UnaryOp::Not => self.builder.ins().bnot(a),
-            UnaryOp::Bitcast(to) => self.cast(vector(to), a),
-            UnaryOp::Promote | UnaryOp::Demote | UnaryOp::Widen | UnaryOp::Narrow => {
-                unreachable!("conversions are handled with both their vectors")
-            }
-        }
-    }
-
-    /// A float combined bit by bit with a constant.
-    fn flip(&mut self, op: BinaryOp, ty: Type, a: ir::Value, bits: u64) -> ir::Value {
-        let mask = self.pooled(vector(ty), ty, bits);
-        self.binary(op, ty, a, mask)
-    }
-
-    fn binary(&mut self, op: BinaryOp, ty: Type, a: ir::Value, b: ir::Value) -> ir::Value {
-        let float = ty.is_float();
-        match op {
-            BinaryOp::Min => self.choose(ty, a, b, a, b),
-            BinaryOp::Max => self.choose(ty, b, a, a, b),
-            BinaryOp::CopySign => {
-                let magnitude = self.flip(BinaryOp::And, ty, a, sign_bit(ty) - 1);
-                let sign = self.flip(BinaryOp::And, ty, b, sign_bit(ty));
-                self.builder.ins().bor(magnitude, sign)
-            }
-            BinaryOp::Add if float => self.builder.ins().fadd(a, b),
-            BinaryOp::Sub if float => self.builder.ins().fsub(a, b),
-            BinaryOp::Add => self.builder.ins().iadd(a, b),
-            BinaryOp::Sub => self.builder.ins().isub(a, b),
-            BinaryOp::Mul if float => self.builder.ins().fmul(a, b),
-            BinaryOp::Mul => self.builder.ins().imul(a, b),
-            BinaryOp::Div => self.builder.ins().fdiv(a, b),
-            BinaryOp::And => self.builder.ins().band(a, b),
-            BinaryOp::Or => self.builder.ins().bor(a, b),
-            BinaryOp::Xor => self.builder.ins().bxor(a, b),
-        }
-    }
-
-    /// `left < right ? a : b`, which Cranelift makes `minps` or `maxps` of.
-    fn choose(
-        &mut self,
-        ty: Type,
-        left: ir::Value,
-        right: ir::Value,
-        a: ir::Value,
-        b: ir::Value,
-    ) -> ir::Value {
-        let less = self.builder.ins().fcmp(FloatCC::LessThan, left, right);
-        let less = self.builder.ins().bitcast(vector(ty), little(), less);
-        self.builder.ins().bitselect(less, a, b)
-    }
-
-    fn compare(&mut self, pred: Predicate, float: bool, a: ir::Value, b: ir::Value) -> ir::Value {
-        let (float_cc, int_cc) = match pred {
-            Predicate::Eq => (FloatCC::Equal, IntCC::Equal),
-            Predicate::Ne => (FloatCC::NotEqual, IntCC::NotEqual),
-            Predicate::Lt => (FloatCC::LessThan, IntCC::SignedLessThan),
-            Predicate::Le => (FloatCC::LessThanOrEqual, IntCC::SignedLessThanOrEqual),
-        };
-        match float {
-            true => self.builder.ins().fcmp(float_cc, a, b),
-            false => self.builder.ins().icmp(int_cc, a, b),
-        }
-    }
-
-    /// The entries of a table at one vector of indices, clamped to it.
-    fn table(&mut self, table: usize, index: ir::Value) -> ir::Value {
-        let (ty, last) = {
-            let table = &self.routine.tables[table];
-            (table.ty, table.entries.len() as u64 - 1)
-        };
-        let zero = self.vconst(vector(ty.int()), 0);
-        let last = self.constant(ty.int(), last);
-        let above = self.builder.ins().icmp(IntCC::SignedGreaterThan, index, last);
-        let index = self.builder.ins().bitselect(above, last, index);
-        let below = self.builder.ins().icmp(IntCC::SignedGreaterThan, zero, index);
-        let index = self.builder.ins().bitselect(below, zero, index);
-
-        let lane = vector(ty).lane_type();
-        let shift = i64::from(lane.bytes().ilog2());
-        let base = self.pool_base.expect("set in the entry block");
-        let mut entries = None;
-        for i in 0..vector(ty).lane_count() as u8 {
-            let mut at = self.builder.ins().extractlane(index, i);
-            if ty.bits() < self.pointer.bits() {
-                at = self.builder.ins().uextend(self.pointer, at);
-            }
-            let at = self.builder.ins().ishl_imm_u(at, shift);
-            let at = self.builder.ins().iadd(base, at);
-            let entry = self.builder.ins().load(lane, constant(), at, self.table_at[table]);
-            entries = Some(match entries {
-                None => self.builder.ins().scalar_to_vector(vector(ty), entry),
-                Some(vector) => self.builder.ins().insertlane(vector, entry, i),
-            });
-        }
-        entries.expect("a vector has lanes")
-    }
-}
-
-fn sign_bit(ty: Type) -> u64 {
-    1 << (ty.bits() - 1)
 }
 
 /// `bits` in every lane of a vector.

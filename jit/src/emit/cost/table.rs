@@ -5,7 +5,7 @@ use super::Times;
 
 /// `avx512`
 #[rustfmt::skip]
-pub const AVX512: Times = [
+pub(crate) const AVX512: Times = [
     [4, 8], // Logic
     [4, 9], // CopySign
     [8, 16], // Add
@@ -27,7 +27,7 @@ pub const AVX512: Times = [
 
 /// `avx2`
 #[rustfmt::skip]
-pub const AVX2: Times = [
+pub(crate) const AVX2: Times = [
     [11, 21], // Logic
     [38, 75], // CopySign
     [16, 32], // Add
@@ -49,7 +49,7 @@ pub const AVX2: Times = [
 
 /// `cranelift`
 #[rustfmt::skip]
-pub const CRANELIFT: Times = [
+pub(crate) const CRANELIFT: Times = [
     [29, 58], // Logic
     [74, 149], // CopySign
     [31, 63], // Add
@@ -71,7 +71,7 @@ pub const CRANELIFT: Times = [
 
 /// `interp`
 #[rustfmt::skip]
-pub const INTERP: Times = [
+pub(crate) const INTERP: Times = [
     [15596, 16858], // Logic
     [4465, 4480], // CopySign
     [4470, 4487], // Add

@@ -9,12 +9,12 @@
 //! A cold region is a diamond. Behind it a place holds what it holds on both paths, and besides,
 //! from the path through the region, what was defined inside: whoever reads that knows by a mask
 //! whether the region ran. At the top of the loop places hold what both the prologue and the last
-//! turn left there, so a constant that stays in a register must survive the body.
+//! iteration left there, so a constant that stays in a register must survive the body.
 
 use super::allocate::{Address, Allocation, Item, Place, Placed};
 use super::isa::{Class, Isa};
-use super::machine::{Form, Function, Inst, Reg, Source, move_code, spill_code};
-use super::opcode::Op;
+use super::opcode::Opcode;
+use super::program::{Form, Function, Inst, Reg, Source, move_code, spill_code};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 
@@ -35,14 +35,14 @@ pub(super) fn check(function: &Function, allocation: &Allocation) -> Result<(), 
     let mut checker = Checker::new(function, allocation);
     checker.walk(&function.prologue, &allocation.prologue)?;
     let entry = checker.held.clone();
-    checker.turn(&allocation.items)?;
+    checker.iteration(&allocation.items)?;
     let survives = |(before, after): (&Facts, &Facts)| -> Facts {
         before.iter().copied().filter(|fact| after.contains(fact)).collect()
     };
     let next: Vec<Facts> = entry.iter().zip(&checker.held).map(survives).collect();
     if next != entry {
         checker.held = next;
-        checker.turn(&allocation.items)?;
+        checker.iteration(&allocation.items)?;
     }
     Ok(())
 }
@@ -60,7 +60,7 @@ struct Checker<'a> {
     stored: bool,
     /// The number of the region, and what was held where it began.
     cold: Option<(usize, Vec<Facts>)>,
-    /// Regions so far in this turn.
+    /// Regions so far in this iteration.
     count: usize,
 }
 
@@ -101,8 +101,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// One turn of the loop.
-    fn turn(&mut self, items: &[Item]) -> Result<(), String> {
+    /// One iteration of the loop.
+    fn iteration(&mut self, items: &[Item]) -> Result<(), String> {
         (self.stored, self.count) = (false, 0);
         self.walk(&self.function.insts, items)
     }
@@ -182,11 +182,11 @@ impl<'a> Checker<'a> {
         if placed.mask != 0 || placed.imm.is_some() || placed.halved != [0; 4] {
             return None;
         }
-        let is = |op: Op| [32, 64].iter().any(|&bits| op.code(isa, bits) == placed.code);
+        let is = |op: Opcode| [32, 64].iter().any(|&bits| op.code(isa, bits) == placed.code);
         let moves = match (to, from) {
-            (Place::Vector(_), Place::Vector(_)) => is(Op::Move),
+            (Place::Vector(_), Place::Vector(_)) => is(Opcode::Move),
             (Place::Vector(_), Place::Memory(Address::Stack(_) | Address::Input { .. })) => {
-                is(Op::Load)
+                is(Opcode::Load)
             }
             (Place::Memory(Address::Stack(_)), Place::Vector(_)) => {
                 placed.code == spill_code(isa, Class::Vector)
@@ -315,8 +315,8 @@ impl<'a> Checker<'a> {
             };
         }
         let Some(def) = inst.def else { return Ok(()) };
-        let is = |op: Op| [32, 64].iter().any(|&bits| op.code(isa, bits) == inst.code);
-        if inst.mask.is_some() && !inst.zeroing && !is(Op::Blend) && !is(Op::Gather) {
+        let is = |op: Opcode| [32, 64].iter().any(|&bits| op.code(isa, bits) == inst.code);
+        if inst.mask.is_some() && !inst.zeroing && !is(Opcode::Blend) && !is(Opcode::Gather) {
             return Err("keeps lanes of what its result replaces".to_string());
         }
         if inst.form == Form::Apart {
@@ -331,7 +331,7 @@ impl<'a> Checker<'a> {
                 return Err("the result shares a register".to_string());
             }
         }
-        if is(Op::Gather) {
+        if is(Opcode::Gather) {
             // It clears its mask.
             let mask = if placed.mask != 0 { Place::Mask(placed.mask) } else { placed.operands[2] };
             if let Some(index) = self.index(mask) {
@@ -379,12 +379,12 @@ fn values(copies: &HashMap<Reg, Fact>, reg: Reg) -> impl Iterator<Item = Fact> {
 /// What an instruction of the program copies, if that is all it does.
 fn copied(function: &Function, inst: &Inst) -> Option<Fact> {
     let plain = inst.form == Form::Plain && inst.mask.is_none() && inst.imm.is_none();
-    let is = |op: Op| [32, 64].iter().any(|&bits| op.code(function.isa, bits) == inst.code);
+    let is = |op: Opcode| [32, 64].iter().any(|&bits| op.code(function.isa, bits) == inst.code);
     match inst.sources {
-        [Source::Reg(reg), Source::None, Source::None] if plain && is(Op::Move) => {
+        [Source::Reg(reg), Source::None, Source::None] if plain && is(Opcode::Move) => {
             Some(Fact::Reg(reg))
         }
-        [Source::Input { slot, at }, Source::None, Source::None] if plain && is(Op::Load) => {
+        [Source::Input { slot, at }, Source::None, Source::None] if plain && is(Opcode::Load) => {
             Some(Fact::Input { slot, at })
         }
         _ => None,

@@ -4,12 +4,12 @@
 //!
 //! | register | holds |
 //! |---|---|
-//! | `rdi` | `n`; in a loop, the last index at which there are elements enough for a turn; in a masked one, how many are left |
+//! | `rdi` | `n`; in a loop, the last index at which there are elements enough for an iteration; in a masked one, how many are left |
 //! | `rcx` | the [`Launch`](super::super::launch) |
 //! | `rdx` | its cursors, which are at the row in hand |
 //! | `r8` | the pool |
-//! | `r9` | the index of the turn's first element |
-//! | `rax` | an address, for one instruction; where a masked turn starts, with AVX-512, a bit for each element that is left |
+//! | `r9` | the index of the iteration's first element |
+//! | `rax` | an address, for one instruction; where a masked iteration starts, with AVX-512, a bit for each element that is left |
 //! | `r10 r11 rsi rbx r12 r13 r14 r15` | the inputs' current addresses, then the outputs' |
 //! | `rsp` | the frame, aligned to a vector: spilled values, then inputs' addresses that found no register |
 //! | `rbp` | the caller's frame, where there is a frame |
@@ -48,7 +48,7 @@ pub(super) struct Encoded {
 /// What a routine consists of.
 #[derive(Debug, Default)]
 pub(super) struct Loops {
-    /// One after the other, each as long as there are elements enough for a turn.
+    /// One after the other, each as long as there are elements enough for an iteration.
     pub(super) full: Vec<Allocation>,
     /// [Masked](super::tail), for what is left then.
     pub(super) tail: Option<Allocation>,
@@ -59,7 +59,7 @@ impl Loops {
         self.full.iter().chain(&self.tail)
     }
 
-    /// The lanes of a vector: one is a turn of the last loop.
+    /// The lanes of a vector: one is an iteration of the last loop.
     pub(super) fn vector(&self) -> usize {
         self.iter().last().map_or(1, |each| each.lanes)
     }
@@ -124,9 +124,9 @@ impl Writer {
         let mut patches = Vec::new();
         let mut cold = Vec::new();
         for each in &loops.full {
-            let skip = self.turns(each, each.lanes / loops.vector(), &mut cold)?;
+            let skip = self.iterations(each, each.lanes / loops.vector(), &mut cold)?;
             patches.push((skip, self.at));
-            // The limit was the last index at which a turn has elements enough.
+            // The limit was the last index at which an iteration has elements enough.
             self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::RDI, each.lanes as i32))?;
         }
         if let Some(tail) = &loops.tail {
@@ -154,9 +154,9 @@ impl Writer {
         Ok(Encoded { bytes, origins: self.origins })
     }
 
-    /// A loop of turns of so many vectors, and what comes before it. Returns the jump over it,
-    /// which is taken where there are too few elements for a turn.
-    fn turns<'a>(
+    /// A loop whose iterations handle some vectors each, and what comes before it. Returns the jump over it,
+    /// which is taken where there are too few elements for an iteration.
+    fn iterations<'a>(
         &mut self,
         each: &'a Allocation,
         vectors: usize,
@@ -167,7 +167,7 @@ impl Writer {
         self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
         let skip = self.jump(Code::Jg_rel32_64)?;
         self.straight(&each.prologue)?;
-        // A loop that starts in the middle of a line costs one fetch more a turn.
+        // A loop that starts in the middle of a line costs one fetch more an iteration.
         self.pad_to(64)?;
         let top = self.at;
         self.body(&each.items, cold)?;
@@ -178,7 +178,7 @@ impl Writer {
         Ok(skip)
     }
 
-    /// A loop of masked turns for all elements from the index on. Returns the jump over it.
+    /// A loop of masked iterations for all elements from the index on. Returns the jump over it.
     fn tail<'a>(
         &mut self,
         each: &'a Allocation,
@@ -189,8 +189,8 @@ impl Writer {
         let skip = self.jump(Code::Jle_rel32_64)?;
         let top = self.at;
         if self.isa == Isa::Avx512 {
-            // As many low bits as elements are left. It looks at the lowest byte of their number,
-            // but no other loop leaves so many.
+            // As many low bits as elements are left. `bzhi` reads only 8 bits of the count; the
+            // wide loop leaves at most 127.
             self.emit(Instruction::with2(Code::Mov_r32_imm32, Register::EAX, -1))?;
             let (code, bits) = (Code::VEX_Bzhi_r32_rm32_r32, Register::EAX);
             self.emit(Instruction::with3(code, bits, bits, Register::EDI))?;
@@ -203,7 +203,7 @@ impl Writer {
         Ok(skip)
     }
 
-    /// The instructions of a turn, but for cold regions, which are put off.
+    /// The instructions of an iteration, but for cold regions, which are put off.
     fn body<'a>(&mut self, mut items: &'a [Item], cold: &mut Vec<ColdRegion<'a>>) -> Done {
         while let Some(start) = items.iter().position(|item| matches!(item, Item::ColdStart)) {
             self.straight(&items[..start])?;
@@ -349,7 +349,7 @@ impl Writer {
         MemoryOperand::with_base_displ(Register::RSP, at)
     }
 
-    /// The end of a turn: so many vectors on.
+    /// The end of an iteration: some vectors on.
     fn advance(&mut self, vectors: usize) -> Done {
         for slot in 0..self.inputs {
             let step = cursor(slot, offsets::STEP);

@@ -1,8 +1,8 @@
 //! Loads and stores of two-byte floats, by F16C and its AVX-512 forms; `bf16` by moving halves.
 
 use super::isa::Isa;
-use super::machine::{Form, Inst, Reg, Source};
-use super::opcode::Op;
+use super::opcode::Opcode;
+use super::program::{Form, Inst, Reg, Source};
 use super::select::{Parts, Selector};
 use crate::vir::{Storage, Type, Value};
 use iced_x86::Code;
@@ -17,10 +17,10 @@ impl Selector<'_> {
         self.each(Type::F32, |s, part| {
             let from = Source::Input { slot, at: part as i32 * step };
             if storage == Storage::F16 {
-                return s.vector(|def| Inst::new(Op::LoadF16.code(isa, 32), def, &[from]));
+                return s.vector(|def| Inst::new(Opcode::LoadF16.code(isa, 32), def, &[from]));
             }
-            let low = s.vector(|def| Inst::new(Op::LoadWords.code(isa, 32), def, &[from]));
-            s.shift_reg(Op::Shl, Type::I32, low, HALF)
+            let low = s.vector(|def| Inst::new(Opcode::LoadWords.code(isa, 32), def, &[from]));
+            s.shift_reg(Opcode::Shl, Type::I32, low, HALF)
         })
     }
 
@@ -33,15 +33,15 @@ impl Selector<'_> {
             let store = match storage {
                 // To nearest even, whatever the mode of the thread.
                 Storage::F16 => {
-                    let code = Op::StoreF16.code(isa, 32);
+                    let code = Opcode::StoreF16.code(isa, 32);
                     Inst::new(code, None, &[Source::Reg(lanes)]).imm(0)
                 }
                 _ => {
-                    let mut words = self.shift_reg(Op::Shr, Type::I32, lanes, HALF);
+                    let mut words = self.shift_reg(Opcode::Shr, Type::I32, lanes, HALF);
                     if isa == Isa::Avx2 {
                         words = self.pack_words(words);
                     }
-                    Inst::new(Op::StoreWords.code(isa, 32), None, &[Source::Reg(words)])
+                    Inst::new(Opcode::StoreWords.code(isa, 32), None, &[Source::Reg(words)])
                 }
             };
             let halved = match (isa, storage) {

@@ -5,9 +5,9 @@
 //! leaves over hold constants, loaded once before it, those first that are read most often.
 
 use super::isa::Class;
-use super::machine::{Form, Function, Inst, Reg, Source};
-use super::opcode::Op;
+use super::opcode::Opcode;
 use super::pressure::{hot, pressure};
+use super::program::{Form, Function, Inst, Reg, Source};
 use std::collections::HashMap;
 
 /// Registers that any loop keeps: pressure leaves cold regions out, and an instruction has up to
@@ -25,7 +25,7 @@ pub(super) fn hoist(function: &mut Function) {
     let mut resident: HashMap<i32, Reg> = HashMap::new();
     for constant in chosen {
         let def = function.reg(Class::Vector);
-        let code = Op::Constant.code(function.isa, constant.bits);
+        let code = Opcode::Constant.code(function.isa, constant.bits);
         let from = Source::Constant { at: constant.at, bits: constant.bits };
         let load = Inst::new(code, def, &[from]).form(Form::Splat);
         function.prologue.push(Inst { origin: constant.origin, ..load });
@@ -53,7 +53,7 @@ fn rewrite(function: &mut Function, resident: &HashMap<i32, Reg>) {
                 Source::Constant { at, bits } => {
                     let Some(&reg) = resident.get(at) else { continue };
                     if inst.form == Form::Splat {
-                        (inst.form, inst.code) = (Form::Plain, Op::Move.code(isa, *bits));
+                        (inst.form, inst.code) = (Form::Plain, Opcode::Move.code(isa, *bits));
                     }
                     *source = Source::Reg(reg);
                 }
@@ -64,7 +64,7 @@ fn rewrite(function: &mut Function, resident: &HashMap<i32, Reg>) {
     });
 }
 
-/// A constant, and how often a turn of the loop reads it.
+/// A constant, and how often an iteration of the loop reads it.
 struct Constant {
     at: i32,
     bits: u32,

@@ -1,8 +1,8 @@
 //! Integers: bytes in memory, changes of width, and the products that AVX2 has none of.
 
 use super::isa::Isa;
-use super::machine::{Form, Inst, Reg, Source};
-use super::opcode::Op;
+use super::opcode::Opcode;
+use super::program::{Form, Inst, Reg, Source};
 use super::select::{Parts, Selector};
 use crate::vir::{Type, Value};
 use iced_x86::Code;
@@ -16,7 +16,7 @@ impl Selector<'_> {
         let (isa, step) = (self.isa, self.isa.bytes() as i32 / 4);
         self.each(Type::I32, |s, part| {
             let from = Source::Input { slot, at: part as i32 * step };
-            s.vector(|def| Inst::new(Op::LoadBytes.code(isa, 32), def, &[from]))
+            s.vector(|def| Inst::new(Opcode::LoadBytes.code(isa, 32), def, &[from]))
         })
     }
 
@@ -35,7 +35,7 @@ impl Selector<'_> {
                     let upper = self.upper_half(lanes);
                     let words = self.packed(Code::VEX_Vpackusdw_xmm_xmm_xmmm128, lanes, upper);
                     let bytes = self.packed(Code::VEX_Vpackuswb_xmm_xmm_xmmm128, words, words);
-                    let code = Op::StoreBytes.code(isa, 32);
+                    let code = Opcode::StoreBytes.code(isa, 32);
                     Inst::new(code, None, &[Source::Reg(bytes)]).halved([1, 1, 0, 0])
                 }
             };
@@ -71,7 +71,7 @@ impl Selector<'_> {
                 let code = Code::EVEX_Vpmovqd_ymmm256_k1z_zmm;
                 Source::Reg(s.vector(|def| Inst::new(code, def, &[from]).halved([1, 0, 0, 0])))
             });
-            let code = Op::JoinHalves.code(s.isa, 32);
+            let code = Opcode::JoinHalves.code(s.isa, 32);
             s.vector(|def| Inst::new(code, def, &halves).halved([0, 0, 1, 0]).imm(1))
         })
     }
@@ -83,13 +83,13 @@ impl Selector<'_> {
         self.each(ty, |s, part| {
             let (a, b) = (s.reg(a, part), s.reg(b, part));
             let (a_high, b_high) =
-                (s.shift_reg(Op::Shr, ty, a, HALF), s.shift_reg(Op::Shr, ty, b, HALF));
-            let left = s.two(Op::HalfMul, ty, a_high, Source::Reg(b));
-            let right = s.two(Op::HalfMul, ty, b_high, Source::Reg(a));
-            let high = s.two(Op::IntAdd, ty, left, Source::Reg(right));
-            let high = s.shift_reg(Op::Shl, ty, high, HALF);
-            let low = s.two(Op::HalfMul, ty, a, Source::Reg(b));
-            s.two(Op::IntAdd, ty, low, Source::Reg(high))
+                (s.shift_reg(Opcode::Shr, ty, a, HALF), s.shift_reg(Opcode::Shr, ty, b, HALF));
+            let left = s.two(Opcode::HalfMul, ty, a_high, Source::Reg(b));
+            let right = s.two(Opcode::HalfMul, ty, b_high, Source::Reg(a));
+            let high = s.two(Opcode::IntAdd, ty, left, Source::Reg(right));
+            let high = s.shift_reg(Opcode::Shl, ty, high, HALF);
+            let low = s.two(Opcode::HalfMul, ty, a, Source::Reg(b));
+            s.two(Opcode::IntAdd, ty, low, Source::Reg(high))
         })
     }
 }

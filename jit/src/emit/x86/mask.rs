@@ -2,8 +2,8 @@
 //! mean nothing. With AVX2 they are vectors, every bit of a lane set or clear.
 
 use super::isa::{Class, Isa};
-use super::machine::{Form, Inst, Reg, Source};
-use super::opcode::Op;
+use super::opcode::Opcode;
+use super::program::{Form, Inst, Reg, Source};
 use super::select::{Parts, Selector};
 use crate::vir::{BinaryOp, Predicate, Type, Value};
 use iced_x86::Code;
@@ -29,8 +29,8 @@ impl Selector<'_> {
         let code = match (self.wide(), set) {
             (true, true) => Code::VEX_Kxnorw_kr_kr_kr,
             (true, false) => Code::VEX_Kxorw_kr_kr_kr,
-            (false, true) => Op::IntEqual.code(self.isa, 32),
-            (false, false) => Op::Xor.code(self.isa, 32),
+            (false, true) => Opcode::IntEqual.code(self.isa, 32),
+            (false, false) => Opcode::Xor.code(self.isa, 32),
         };
         self.mask(|def| Inst::new(code, def, &[]).form(Form::Idiom))
     }
@@ -59,7 +59,7 @@ impl Selector<'_> {
     /// Set where `a` or `b` is.
     fn either(&mut self, ty: Type, a: Reg, b: Reg) -> Reg {
         if !self.wide() {
-            return self.two(Op::Or, ty, a, Source::Reg(b));
+            return self.two(Opcode::Or, ty, a, Source::Reg(b));
         }
         let both = [a, b].map(Source::Reg);
         self.mask(|def| Inst::new(Code::VEX_Korw_kr_kr_kr, def, &both))
@@ -72,7 +72,7 @@ impl Selector<'_> {
             if !s.wide() {
                 return mask;
             }
-            let code = Op::MaskBits.code(s.isa, ty.bits());
+            let code = Opcode::MaskBits.code(s.isa, ty.bits());
             s.vector(|def| Inst::new(code, def, &[Source::Reg(mask)]))
         })
     }
@@ -84,15 +84,15 @@ impl Selector<'_> {
                 return s.mask(|def| Inst::new(Code::VEX_Knotw_kr_kr, def, &[Source::Reg(mask)]));
             }
             let ones = s.pooled(ty, u64::MAX >> (64 - ty.bits()));
-            s.two(Op::Xor, ty, mask, ones)
+            s.two(Opcode::Xor, ty, mask, ones)
         })
     }
 
     pub(super) fn mask_binary(&mut self, op: BinaryOp, ty: Type, a: Value, b: Value) -> Parts {
         let (k, vector) = match op {
-            BinaryOp::And => (Code::VEX_Kandw_kr_kr_kr, Op::And),
-            BinaryOp::Or => (Code::VEX_Korw_kr_kr_kr, Op::Or),
-            BinaryOp::Xor => (Code::VEX_Kxorw_kr_kr_kr, Op::Xor),
+            BinaryOp::And => (Code::VEX_Kandw_kr_kr_kr, Opcode::And),
+            BinaryOp::Or => (Code::VEX_Korw_kr_kr_kr, Opcode::Or),
+            BinaryOp::Xor => (Code::VEX_Kxorw_kr_kr_kr, Opcode::Xor),
             _ => unreachable!("the verifier allows no other primitive on masks"),
         };
         self.each(ty, |s, part| {
@@ -146,7 +146,7 @@ impl Selector<'_> {
                 }
             }
         };
-        let op = if float { Op::FloatCompare } else { Op::IntCompare };
+        let op = if float { Opcode::FloatCompare } else { Opcode::IntCompare };
         let code = op.code(self.isa, ty.bits());
         self.each(ty, |s, part| {
             let (left, right) = (s.reg(left, part), s.source(right, part));
@@ -162,23 +162,23 @@ impl Selector<'_> {
             let made = match (pred, swapped) {
                 (Predicate::Eq | Predicate::Ne, _) => {
                     let (left, right) = (s.reg(left, part), s.source(right, part));
-                    s.two(Op::IntEqual, ty, left, right)
+                    s.two(Opcode::IntEqual, ty, left, right)
                 }
                 // `a < b` is `b > a`, and `a <= b` is not `a > b`.
                 (Predicate::Lt, true) | (Predicate::Le, false) => {
                     let (left, right) = (s.reg(left, part), s.source(right, part));
-                    s.two(Op::IntGreater, ty, left, right)
+                    s.two(Opcode::IntGreater, ty, left, right)
                 }
                 (Predicate::Lt, false) | (Predicate::Le, true) => {
                     let (left, right) = (s.source(left, part), s.reg(right, part));
-                    s.two(Op::IntGreater, ty, right, left)
+                    s.two(Opcode::IntGreater, ty, right, left)
                 }
             };
             if !negated {
                 return made;
             }
             let ones = s.pooled(ty, u64::MAX >> (64 - ty.bits()));
-            s.two(Op::Xor, ty, made, ones)
+            s.two(Opcode::Xor, ty, made, ones)
         })
     }
 
@@ -193,7 +193,7 @@ impl Selector<'_> {
             });
         }
         let or_zero = self.constant(b) == Some(0);
-        let blend = Op::Blend.code(self.isa, ty.bits());
+        let blend = Opcode::Blend.code(self.isa, ty.bits());
         self.each(ty, |s, part| {
             let mask = s.reg(mask, part);
             let a = match ty.is_mask() {
@@ -203,8 +203,8 @@ impl Selector<'_> {
             match (s.wide(), or_zero) {
                 (true, true) => {
                     let (op, form) = match a {
-                        Source::Constant { .. } => (Op::Constant, Form::Splat),
-                        _ => (Op::Move, Form::Plain),
+                        Source::Constant { .. } => (Opcode::Constant, Form::Splat),
+                        _ => (Opcode::Move, Form::Plain),
                     };
                     let code = op.code(s.isa, ty.bits());
                     s.vector(|def| Inst::new(code, def, &[a]).form(form).zeroing(mask))
@@ -213,7 +213,7 @@ impl Selector<'_> {
                     let b = Source::Reg(s.reg(b, part));
                     s.vector(|def| Inst::new(blend, def, &[b, a]).memory(1).mask(mask))
                 }
-                (false, true) => s.two(Op::FloatAnd, ty, mask, a),
+                (false, true) => s.two(Opcode::FloatAnd, ty, mask, a),
                 (false, false) => {
                     let sources = [Source::Reg(s.reg(b, part)), a, Source::Reg(mask)];
                     s.vector(|def| Inst::new(blend, def, &sources).memory(1))
@@ -267,14 +267,14 @@ impl Selector<'_> {
     pub(super) fn load_bools(&mut self, slot: u32) -> Parts {
         self.each(Type::M32, |s, part| {
             let from = Source::Input { slot, at: part as i32 * s.bool_bytes() };
-            let code = Op::LoadBytes.code(s.isa, 32);
+            let code = Opcode::LoadBytes.code(s.isa, 32);
             let bytes = s.vector(|def| Inst::new(code, def, &[from]));
             if s.wide() {
                 let code = Code::EVEX_Vptestmd_kr_k1_zmm_zmmm512b32;
                 return s.mask(|def| Inst::new(code, def, &[Source::Reg(bytes); 2]));
             }
             let zero = s.pooled(Type::I32, 0);
-            s.two(Op::IntGreater, Type::I32, bytes, zero)
+            s.two(Opcode::IntGreater, Type::I32, bytes, zero)
         })
     }
 
@@ -283,7 +283,7 @@ impl Selector<'_> {
         for part in 0..self.count(Type::M32) {
             let bytes = self.bytes(mask, part);
             let halved = if self.wide() { [2, 2, 0, 0] } else { [1, 1, 0, 0] };
-            let code = Op::StoreBytes.code(self.isa, 32);
+            let code = Opcode::StoreBytes.code(self.isa, 32);
             let form = Form::Store { output, at: part as i32 * self.bool_bytes() };
             self.push(Inst::new(code, None, &[Source::Reg(bytes)]).form(form).halved(halved));
         }
@@ -305,7 +305,7 @@ impl Selector<'_> {
         let both = [Source::Reg(words); 2];
         let code = Code::VEX_Vpacksswb_xmm_xmm_xmmm128;
         let bytes = self.vector(|def| Inst::new(code, def, &both).halved([1, 1, 1, 0]));
-        self.two(Op::And, Type::I32, bytes, ones)
+        self.two(Opcode::And, Type::I32, bytes, ones)
     }
 
     /// Sixteen bytes of 1, or more.
@@ -316,7 +316,7 @@ impl Selector<'_> {
     /// Loads from a table: every lane, so the predicate is all ones.
     pub(super) fn gather(&mut self, ty: Type, from: Source) -> Reg {
         let all = self.constant_mask(true);
-        let code = Op::Gather.code(self.isa, ty.bits());
+        let code = Opcode::Gather.code(self.isa, ty.bits());
         if self.wide() {
             return self.vector(|def| Inst::new(code, def, &[from]).form(Form::Apart).mask(all));
         }
@@ -327,8 +327,8 @@ impl Selector<'_> {
     pub(super) fn wide_clamp(&mut self, index: Reg, last: u64) -> Reg {
         let ty = Type::I64;
         let (zero, last) = (self.pooled(ty, 0), self.splat(ty, last));
-        let above = self.two(Op::IntGreater, ty, index, Source::Reg(last));
-        let blend = Op::Blend.code(self.isa, 64);
+        let above = self.two(Opcode::IntGreater, ty, index, Source::Reg(last));
+        let blend = Opcode::Blend.code(self.isa, 64);
         let sources = [index, last, above].map(Source::Reg);
         let index = self.vector(|def| Inst::new(blend, def, &sources));
         // Negative lanes carry their own mask: the sign is what `vblendvpd` looks at.

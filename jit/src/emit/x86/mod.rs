@@ -7,7 +7,7 @@
 //!
 //! [`select`] writes both instruction sets from one set of rules: what differs is a row of
 //! [`opcode`], and what a [`mask`] is. A routine has two loops: one over several vectors
-//! [side by side](interleave), with [constants in registers](hoist), and one over single vectors for
+//! ([unrolled](unroll)), with [constants in registers](hoist), and one over single vectors for
 //! what is left, which runs [under a mask](tail) to the last element, where there is a mask for every
 //! load and store. (A third one, with AVX2, for whole single vectors before it: calls on few elements
 //! 0 to 3 % quicker, compilation 2 to 21 % slower.) `rcp` and `rsqrt` and the like are never used:
@@ -19,17 +19,17 @@ mod encode;
 mod half;
 mod hoist;
 mod integer;
-mod interleave;
 mod isa;
 mod listing;
-mod machine;
 mod mask;
 #[cfg(test)]
 mod mutate;
 mod opcode;
 mod pressure;
+mod program;
 mod select;
 mod tail;
+mod unroll;
 
 use super::code::{Callable, Code, Vectors};
 use super::cost;
@@ -42,7 +42,7 @@ use crate::cpu::Cpu;
 use crate::vir::Routine;
 use encode::Loops;
 use isa::Isa;
-use machine::Function;
+use program::Function;
 
 pub(super) const AVX512: Emitter = Emitter {
     bits: 512,
@@ -120,7 +120,7 @@ fn available(isa: Isa, cpu: Cpu) -> Result<(), EmitError> {
 struct Generated {
     encoded: encode::Encoded,
     pool: Box<[Line]>,
-    /// Elements that the narrowest loop handles in a turn, and the widest.
+    /// Elements that the narrowest loop handles in an iteration, and the widest.
     lanes: usize,
     copies: usize,
     takes_any_count: bool,
@@ -162,21 +162,21 @@ struct Functions {
     tail: Option<Function>,
 }
 
-/// A loop over several vectors side by side, where that pays, and one over single vectors for the
+/// A loop that is unrolled, where that pays, and one over single vectors for the
 /// rest.
 fn functions(routine: &Routine, isa: Isa, constants: &mut select::Constants) -> Functions {
     let single = select::select(routine, isa, 1, constants);
-    let side_by_side = interleave::side_by_side(routine, &single);
-    let mut main = match side_by_side {
+    let unroll = unroll::unroll(routine, &single);
+    let mut main = match unroll {
         1 => single.clone(),
-        _ => select::select(routine, isa, side_by_side, constants),
+        _ => select::select(routine, isa, unroll, constants),
     };
-    // Only a loop of many turns earns back what is done before it.
+    // Only a loop of many iterations earns back what is done before it.
     hoist::hoist(&mut main);
     let mut functions = Functions { full: vec![main], tail: None };
     if tail::can_mask(routine, isa) {
         functions.tail = Some(tail::masked(routine, single, constants));
-    } else if side_by_side > 1 {
+    } else if unroll > 1 {
         functions.full.push(single);
     }
     functions

@@ -8,7 +8,7 @@ use super::allocate::{Address, Allocation, Item, Place, Placed, allocate};
 use super::check::check;
 use super::encode::{Loops, encode};
 use super::isa::{Class, Isa};
-use super::machine::{Function, move_code};
+use super::program::{Function, move_code};
 use super::select::Constants;
 use super::{Functions, functions};
 use crate::vir::{Builder, Routine, Storage, Type, Value, interp};
@@ -107,7 +107,7 @@ struct Subject {
     has_tail: bool,
     allocations: Vec<Allocation>,
     pool: Vec<u8>,
-    /// Elements of a run: two turns of the widest loop, and some that fill no vector.
+    /// Elements of a run: two iterations of the widest loop, and some that fill no vector.
     n: usize,
     inputs: Vec<Vec<u8>>,
     outputs: Vec<Vec<u8>>,
@@ -326,9 +326,9 @@ fn what_changes_a_result_is_refused() {
     }
 }
 
-/// It would be right if the loop had one turn.
+/// It would be right if the loop had one iteration.
 #[test]
-fn a_constant_in_a_register_outlives_the_turn() {
+fn a_constant_in_a_register_outlives_the_iteration() {
     for isa in [Isa::Avx512, Isa::Avx2] {
         let (mut refused, mut changed) = (0, 0);
         for routine in (1..20).map(polynomial) {

@@ -7,13 +7,13 @@ macro_rules! opcodes {
     ($($name:ident: $z32:ident $z64:ident $y32:ident $y64:ident;)+) => {
         /// An operation on whole vectors of 32-bit or 64-bit lanes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum Op { $($name),+ }
+        pub(super) enum Opcode { $($name),+ }
 
-        impl Op {
+        impl Opcode {
             /// Its machine instruction; `INVALID` where the instruction set has none.
             pub(super) fn code(self, isa: Isa, bits: u32) -> Code {
                 let row = match self {
-                    $(Op::$name => [Code::$z32, Code::$z64, Code::$y32, Code::$y64]),+
+                    $(Opcode::$name => [Code::$z32, Code::$z64, Code::$y32, Code::$y64]),+
                 };
                 row[usize::from(isa == Isa::Avx2) * 2 + usize::from(bits == 64)]
             }
@@ -85,11 +85,11 @@ opcodes! {
 
 /// A multiply-add with the signs of its product and its addend: the forms 132, 213 and 231, which
 /// differ in the operand that the result replaces.
-pub(super) fn multiply_add(negative_product: bool, negative_addend: bool) -> [Op; 3] {
+pub(super) fn multiply_add(negative_product: bool, negative_addend: bool) -> [Opcode; 3] {
     match (negative_product, negative_addend) {
-        (false, false) => [Op::Fmadd132, Op::Fmadd213, Op::Fmadd231],
-        (false, true) => [Op::Fmsub132, Op::Fmsub213, Op::Fmsub231],
-        (true, false) => [Op::Fnmadd132, Op::Fnmadd213, Op::Fnmadd231],
-        (true, true) => [Op::Fnmsub132, Op::Fnmsub213, Op::Fnmsub231],
+        (false, false) => [Opcode::Fmadd132, Opcode::Fmadd213, Opcode::Fmadd231],
+        (false, true) => [Opcode::Fmsub132, Opcode::Fmsub213, Opcode::Fmsub231],
+        (true, false) => [Opcode::Fnmadd132, Opcode::Fnmadd213, Opcode::Fnmadd231],
+        (true, true) => [Opcode::Fnmsub132, Opcode::Fnmsub213, Opcode::Fnmsub231],
     }
 }

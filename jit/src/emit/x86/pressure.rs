@@ -1,7 +1,7 @@
 //! How many registers a loop needs.
 
 use super::isa::Class;
-use super::machine::{Form, Function, Inst, Reg, Source};
+use super::program::{Form, Function, Inst, Reg, Source};
 use smallvec::SmallVec;
 
 /// The instructions outside of cold regions.

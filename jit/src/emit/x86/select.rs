@@ -1,16 +1,16 @@
 //! Instruction selection: from a vector routine to a machine program.
 //!
-//! A value is a number of registers ("parts"), one for each vector that goes
-//! [side by side](super::interleave), and twice as many for 64-bit lanes among 32-bit ones. They are
-//! computed instruction by instruction. Constants are made where they are used, as memory operands
+//! A value is a number of registers ("parts"), one for each vector that a loop is
+//! [unrolled](super::unroll) by, and twice as many for 64-bit lanes among 32-bit ones. They are computed
+//! instruction by instruction. Constants are made where they are used, as memory operands
 //! if they can be; [`hoist`](super::hoist) finds registers for them. What masks are is the business
 //! of [`mask`](super::mask).
 
 use super::super::live::{live, negated};
 use super::super::pool::{Line, Pool};
 use super::isa::{Class, Isa};
-use super::machine::{Form, Function, Inst, Reg, Source};
-use super::opcode::{Op, multiply_add};
+use super::opcode::{Opcode, multiply_add};
+use super::program::{Form, Function, Inst, Reg, Source};
 use crate::vir::{
     self, BinaryOp, Body, Each, Routine, ShiftOp, Storage, Store, Type, UnaryOp, Value,
 };
@@ -33,7 +33,7 @@ impl Constants {
         Constants { pool, tables }
     }
 
-    /// The offset of the numbers of so many lanes: 0, 1, 2, ...
+    /// The offset of the numbers of the lanes: 0, 1, 2, ...
     pub(super) fn lane_numbers(&mut self, ty: Type, lanes: usize) -> i32 {
         self.pool.sequence(ty, 0..lanes as u64)
     }
@@ -43,16 +43,16 @@ impl Constants {
     }
 }
 
-/// The machine program of `routine` with so many vectors side by side.
+/// The machine program of `routine`, unrolled by this many vectors.
 pub(super) fn select(
     routine: &Routine,
     isa: Isa,
-    side_by_side: usize,
+    unroll: usize,
     constants: &mut Constants,
 ) -> Function {
     let Each { body, stores } = routine.stage();
     let narrow = body.types.iter().any(|ty| ty.bits() == 32);
-    let lanes = side_by_side * isa.bytes() / if narrow { 4 } else { 8 };
+    let lanes = unroll * isa.bytes() / if narrow { 4 } else { 8 };
     let mut selector = Selector {
         routine,
         body,
@@ -215,10 +215,10 @@ impl Selector<'_> {
     /// A constant in a register.
     pub(super) fn splat(&mut self, ty: Type, bits: u64) -> Reg {
         if bits == 0 {
-            let code = Op::Xor.code(self.isa, 32);
+            let code = Opcode::Xor.code(self.isa, 32);
             return self.vector(|def| Inst::new(code, def, &[]).form(Form::Idiom));
         }
-        let (code, from) = (Op::Constant.code(self.isa, ty.bits()), self.pooled(ty, bits));
+        let (code, from) = (Opcode::Constant.code(self.isa, ty.bits()), self.pooled(ty, bits));
         self.vector(|def| Inst::new(code, def, &[from]).form(Form::Splat))
     }
 
@@ -236,7 +236,7 @@ impl Selector<'_> {
     }
 
     /// `op` of a register and something.
-    pub(super) fn two(&mut self, op: Op, ty: Type, a: Reg, b: Source) -> Reg {
+    pub(super) fn two(&mut self, op: Opcode, ty: Type, a: Reg, b: Source) -> Reg {
         let code = op.code(self.isa, ty.bits());
         self.vector(|def| Inst::new(code, def, &[Source::Reg(a), b]).memory(1))
     }
@@ -251,7 +251,7 @@ impl Selector<'_> {
         let (isa, step) = (self.isa, self.isa.bytes() as i32);
         self.each(ty, |s, part| {
             let from = Source::Input { slot, at: part as i32 * step };
-            s.vector(|def| Inst::new(Op::Load.code(isa, ty.bits()), def, &[from]))
+            s.vector(|def| Inst::new(Opcode::Load.code(isa, ty.bits()), def, &[from]))
         })
     }
 
@@ -268,7 +268,7 @@ impl Selector<'_> {
         for part in 0..self.count(ty) {
             let from = Source::Reg(self.reg(value, part));
             let form = Form::Store { output, at: part as i32 * step };
-            self.push(Inst::new(Op::Store.code(self.isa, ty.bits()), None, &[from]).form(form));
+            self.push(Inst::new(Opcode::Store.code(self.isa, ty.bits()), None, &[from]).form(form));
         }
     }
 
@@ -276,12 +276,14 @@ impl Selector<'_> {
         let from = self.body.ty(a);
         let sign = 1 << (from.bits() - 1);
         match op {
-            UnaryOp::Neg => self.with_constant(Op::FloatXor, from, a, sign),
-            UnaryOp::Abs => self.with_constant(Op::FloatAnd, from, a, sign - 1),
+            UnaryOp::Neg => self.with_constant(Opcode::FloatXor, from, a, sign),
+            UnaryOp::Abs => self.with_constant(Opcode::FloatAnd, from, a, sign - 1),
             UnaryOp::Not if from.is_mask() => self.mask_not(from, a),
-            UnaryOp::Not => self.with_constant(Op::Xor, from, a, u64::MAX >> (64 - from.bits())),
+            UnaryOp::Not => {
+                self.with_constant(Opcode::Xor, from, a, u64::MAX >> (64 - from.bits()))
+            }
             UnaryOp::Sqrt => self.each(ty, |s, part| {
-                let (code, a) = (Op::Sqrt.code(s.isa, ty.bits()), s.source(a, part));
+                let (code, a) = (Opcode::Sqrt.code(s.isa, ty.bits()), s.source(a, part));
                 s.vector(|def| Inst::new(code, def, &[a]).memory(0))
             }),
             UnaryOp::Nearest => self.round(ty, a, 0),
@@ -298,7 +300,7 @@ impl Selector<'_> {
         }
     }
 
-    fn with_constant(&mut self, op: Op, ty: Type, a: Value, bits: u64) -> Parts {
+    fn with_constant(&mut self, op: Opcode, ty: Type, a: Value, bits: u64) -> Parts {
         self.each(ty, |s, part| {
             let (a, b) = (s.reg(a, part), s.pooled(ty, bits));
             s.two(op, ty, a, b)
@@ -308,13 +310,13 @@ impl Selector<'_> {
     /// To an integral value; no exception for "inexact" (bit 3).
     fn round(&mut self, ty: Type, a: Value, mode: u8) -> Parts {
         self.each(ty, |s, part| {
-            let (code, a) = (Op::Round.code(s.isa, ty.bits()), s.source(a, part));
+            let (code, a) = (Opcode::Round.code(s.isa, ty.bits()), s.source(a, part));
             s.vector(|def| Inst::new(code, def, &[a]).memory(0).imm(mode | 8))
         })
     }
 
     fn promote(&mut self, a: Value) -> Parts {
-        let code = Op::Promote.code(self.isa, 32);
+        let code = Opcode::Promote.code(self.isa, 32);
         self.halves(a, |s, half| {
             s.vector(|def| Inst::new(code, def, &[Source::Reg(half)]).halved([0, 1, 0, 0]))
         })
@@ -341,17 +343,17 @@ impl Selector<'_> {
         self.each(Type::F32, |s, part| {
             let halves = [2 * part, 2 * part + 1].map(|part| {
                 let from = Source::Reg(s.reg(a, part));
-                let code = Op::Demote.code(isa, 64);
+                let code = Opcode::Demote.code(isa, 64);
                 Source::Reg(s.vector(|def| Inst::new(code, def, &[from]).halved([1, 0, 0, 0])))
             });
-            let code = Op::JoinHalves.code(isa, 32);
+            let code = Opcode::JoinHalves.code(isa, 32);
             s.vector(|def| Inst::new(code, def, &halves).halved([0, 0, 1, 0]).imm(1))
         })
     }
 
     /// The upper half of a vector, moved down.
     pub(super) fn upper_half(&mut self, a: Reg) -> Reg {
-        let code = Op::UpperHalf.code(self.isa, 32);
+        let code = Opcode::UpperHalf.code(self.isa, 32);
         self.vector(|def| Inst::new(code, def, &[Source::Reg(a)]).halved([1, 0, 0, 0]).imm(1))
     }
 
@@ -361,25 +363,33 @@ impl Selector<'_> {
         }
         let op = match op {
             BinaryOp::CopySign => return self.copysign(ty, a, b),
-            BinaryOp::Add if ty.is_float() => Op::Add,
-            BinaryOp::Sub if ty.is_float() => Op::Sub,
+            BinaryOp::Add if ty.is_float() => Opcode::Add,
+            BinaryOp::Sub if ty.is_float() => Opcode::Sub,
             BinaryOp::Mul if ty == Type::I64 && self.isa == Isa::Avx2 => {
                 return self.wide_mul(a, b);
             }
-            BinaryOp::Mul if ty.is_int() => Op::IntMul,
-            BinaryOp::Add => Op::IntAdd,
-            BinaryOp::Sub => Op::IntSub,
-            BinaryOp::Mul => Op::Mul,
-            BinaryOp::Div => Op::Div,
-            BinaryOp::Min => Op::Min,
-            BinaryOp::Max => Op::Max,
-            BinaryOp::And => Op::And,
-            BinaryOp::Or => Op::Or,
-            BinaryOp::Xor => Op::Xor,
+            BinaryOp::Mul if ty.is_int() => Opcode::IntMul,
+            BinaryOp::Add => Opcode::IntAdd,
+            BinaryOp::Sub => Opcode::IntSub,
+            BinaryOp::Mul => Opcode::Mul,
+            BinaryOp::Div => Opcode::Div,
+            BinaryOp::Min => Opcode::Min,
+            BinaryOp::Max => Opcode::Max,
+            BinaryOp::And => Opcode::And,
+            BinaryOp::Or => Opcode::Or,
+            BinaryOp::Xor => Opcode::Xor,
         };
-        // The second operand may be memory. Of two NaN the first is kept, but which is free.
-        let commutes =
-            matches!(op, Op::Add | Op::Mul | Op::IntAdd | Op::IntMul | Op::And | Op::Or | Op::Xor);
+        // The second operand may be memory. x86 keeps the first of two NaNs; vir leaves the choice open.
+        let commutes = matches!(
+            op,
+            Opcode::Add
+                | Opcode::Mul
+                | Opcode::IntAdd
+                | Opcode::IntMul
+                | Opcode::And
+                | Opcode::Or
+                | Opcode::Xor
+        );
         // So a constant goes there, or what was made long ago and may have lost its register.
         let (a, b) = match self.constant(a) {
             _ if !commutes || self.constant(b).is_some() => (a, b),
@@ -399,14 +409,14 @@ impl Selector<'_> {
             if s.isa == Isa::Avx512 {
                 // The third operand chooses, bit by bit, between the second and the first.
                 const CHOOSE: u8 = 0b1101_1000;
-                let code = Op::Ternary.code(s.isa, ty.bits());
+                let code = Opcode::Ternary.code(s.isa, ty.bits());
                 let sources = [Source::Reg(a), Source::Reg(b), s.pooled(ty, sign)];
                 return s.vector(|def| Inst::new(code, def, &sources).form(Form::Tied).imm(CHOOSE));
             }
             let (magnitude, sign) = (s.pooled(ty, sign - 1), s.pooled(ty, sign));
-            let magnitude = s.two(Op::FloatAnd, ty, a, magnitude);
-            let sign = s.two(Op::FloatAnd, ty, b, sign);
-            s.two(Op::FloatOr, ty, magnitude, Source::Reg(sign))
+            let magnitude = s.two(Opcode::FloatAnd, ty, a, magnitude);
+            let sign = s.two(Opcode::FloatAnd, ty, b, sign);
+            s.two(Opcode::FloatOr, ty, magnitude, Source::Reg(sign))
         })
     }
 
@@ -435,9 +445,9 @@ impl Selector<'_> {
             return self.wide_sar(a, by);
         }
         let op = match op {
-            ShiftOp::Shl => Op::Shl,
-            ShiftOp::Shr => Op::Shr,
-            ShiftOp::Sar => Op::Sar,
+            ShiftOp::Shl => Opcode::Shl,
+            ShiftOp::Shr => Opcode::Shr,
+            ShiftOp::Sar => Opcode::Sar,
         };
         self.each(ty, |s, part| {
             let a = s.reg(a, part);
@@ -445,7 +455,7 @@ impl Selector<'_> {
         })
     }
 
-    pub(super) fn shift_reg(&mut self, op: Op, ty: Type, a: Reg, by: u8) -> Reg {
+    pub(super) fn shift_reg(&mut self, op: Opcode, ty: Type, a: Reg, by: u8) -> Reg {
         let code = op.code(self.isa, ty.bits());
         self.vector(|def| Inst::new(code, def, &[Source::Reg(a)]).imm(by))
     }
@@ -455,9 +465,9 @@ impl Selector<'_> {
         let ty = Type::I64;
         self.each(ty, |s, part| {
             let (a, m) = (s.reg(a, part), s.pooled(ty, 1 << (63 - by)));
-            let shifted = s.shift_reg(Op::Shr, ty, a, by);
-            let flipped = s.two(Op::Xor, ty, shifted, m);
-            s.two(Op::IntSub, ty, flipped, m)
+            let shifted = s.shift_reg(Opcode::Shr, ty, a, by);
+            let flipped = s.two(Opcode::Xor, ty, shifted, m);
+            s.two(Opcode::IntSub, ty, flipped, m)
         })
     }
 
@@ -479,7 +489,7 @@ impl Selector<'_> {
             return self.wide_clamp(index, last);
         }
         let (zero, last) = (self.pooled(ty, 0), self.pooled(ty, last));
-        let index = self.two(Op::IntMax, ty, index, zero);
-        self.two(Op::IntMin, ty, index, last)
+        let index = self.two(Opcode::IntMax, ty, index, zero);
+        self.two(Opcode::IntMin, ty, index, last)
     }
 }

@@ -1,19 +1,19 @@
-//! The loop of what is left: turns of a vector or less, loads and stores under a mask.
+//! The loop of what is left: iterations of a vector or less, loads and stores under a mask.
 //!
 //! A masked load or store touches nothing beyond its mask, and no page there can fault, so a
 //! routine handles any number of elements where they lie. AVX-512 masks are `k` registers, and
 //! every instruction takes one; with AVX2 they are vectors, and `vmaskmovps` takes one, for
 //! elements of 32 and 64 bits only: a routine with others goes without this loop.
 //!
-//! Lanes beyond the mask compute on zeros. Nobody sees what, and no cold region runs for it.
+//! Lanes beyond the mask compute on zeros. Nothing reads the results, and no cold region runs for them.
 //!
 //! Measured on a Zen 5, ns that a tail of 1 to 7 `f32` takes with AVX2: by `vmaskmovps` 1.0, as long
 //! as a whole vector; by way of padded vectors 8. Where the vector reaches beyond the array into a
 //! page that is not there, 130 (AVX-512: 140).
 
 use super::isa::{Class, Isa};
-use super::machine::{Form, Function, Inst, Reg, Source};
-use super::opcode::Op;
+use super::opcode::Opcode;
+use super::program::{Form, Function, Inst, Reg, Source};
 use super::select::Constants;
 use crate::vir::{Routine, Type, Value};
 use iced_x86::Code;
@@ -24,7 +24,7 @@ pub(super) fn can_mask(routine: &Routine, isa: Isa) -> bool {
     isa == Isa::Avx512 || all.all(|storage| storage.fills_lane())
 }
 
-/// `single`, whose turn is a vector, for turns of as many lanes as [`Source::Left`] says.
+/// `single`, whose iteration is a vector, for iterations of as many lanes as [`Source::Left`] says.
 pub(super) fn masked(
     routine: &Routine,
     mut single: Function,
@@ -63,7 +63,7 @@ pub(super) fn masked(
         }
         single.insts.push(inst);
     }
-    // Nobody may need a mask. In reverse, for one is made of another.
+    // Drop masks that nothing reads, last first: `halves` is built from `whole`.
     for at in (0..made).rev() {
         let def = single.insts[at].def;
         if !single.insts[at + 1..].iter().any(|inst| inst.reads().any(|reg| Some(reg) == def)) {
@@ -81,7 +81,7 @@ struct Masks {
 }
 
 impl Masks {
-    /// Bits. Who has half as many lanes looks at the lower ones only.
+    /// One bit per lane; a 64-bit value uses the low half of them.
     fn bits(function: &mut Function) -> Masks {
         let half = function.lanes as u8 / 2;
         let left = Inst::new(Code::VEX_Kmovw_kr_r32, None, &[Source::Left]);
@@ -103,9 +103,9 @@ impl Masks {
         let left = push(new(Code::VEX_Vmovd_xmm_rm32, Source::Left).halved([1, 0, 0, 0]));
         let left = push(new(repeat, Source::Reg(left)).halved([0, 1, 0, 0]));
         let numbers = Source::Pool { at: constants.lane_numbers(ty, lanes) };
-        let greater = Op::IntGreater.code(isa, ty.bits());
+        let greater = Opcode::IntGreater.code(isa, ty.bits());
         let whole = push(Inst::new(greater, None, &[Source::Reg(left), numbers]));
-        let cut = new(Op::UpperHalf.code(isa, 32), Source::Reg(whole));
+        let cut = new(Opcode::UpperHalf.code(isa, 32), Source::Reg(whole));
         let upper = push(cut.halved([1, 0, 0, 0]).imm(1));
         let halves = [whole, upper].map(|half| {
             let widen = new(Code::VEX_Vpmovsxdq_ymm_xmmm128, Source::Reg(half));
@@ -122,14 +122,14 @@ fn push(function: &mut Function, class: Class, inst: Inst) -> Reg {
     def
 }
 
-/// Puts a load or store of elements of so many bits under a mask.
+/// Puts a load or store of elements of this many bits under a mask.
 fn put_under(mask: Reg, access: &mut Inst, isa: Isa, bits: u32) {
     if isa == Isa::Avx512 {
         access.mask = Some(mask);
         access.zeroing = access.def.is_some();
         return;
     }
-    let op = if access.def.is_some() { Op::MaskedLoad } else { Op::MaskedStore };
+    let op = if access.def.is_some() { Opcode::MaskedLoad } else { Opcode::MaskedStore };
     access.code = op.code(isa, bits);
     access.sources = [Source::Reg(mask), access.sources[0], Source::None];
 }

@@ -17,7 +17,7 @@ use std::ops::Range;
 /// # Safety
 ///
 /// Both must hold the elements.
-pub(super) unsafe fn turn<T: Copy>(
+pub(super) unsafe fn transpose<T: Copy>(
     [to_row, from_column]: [isize; 2],
     to: *mut u8,
     from: *const u8,
@@ -49,10 +49,10 @@ pub(super) unsafe fn turn<T: Copy>(
             // SAFETY: required of the caller; AVX2 is there where blocks are whole.
             unsafe {
                 match size {
-                    2 => avx::turn_16(steps, to, from, sizes),
-                    4 if columns < 8 => avx::turn_32::<4>(steps, to, from, sizes),
-                    4 => avx::turn_32::<8>(steps, to, from, sizes),
-                    _ => avx::turn_64(steps, to, from, sizes),
+                    2 => avx::transpose_16(steps, to, from, sizes),
+                    4 if columns < 8 => avx::transpose_32::<4>(steps, to, from, sizes),
+                    4 => avx::transpose_32::<8>(steps, to, from, sizes),
+                    _ => avx::transpose_64(steps, to, from, sizes),
                 }
             }
             if whole_rows < rows {
@@ -93,14 +93,14 @@ mod avx {
         }
     }
 
-    /// Turns whole blocks of 8 rows of 16 elements of 2 bytes.
+    /// Transposes whole blocks of 8 rows of 16 elements of 2 bytes.
     ///
     /// # Safety
     ///
-    /// As for [`turn`](super::turn()); rows must be a multiple of 8 and columns of 16, and the
+    /// As for [`transpose`](super::transpose()); rows must be a multiple of 8 and columns of 16, and the
     /// processor have AVX2.
     #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn turn_16(
+    pub(super) unsafe fn transpose_16(
         [to_row, from_column]: [isize; 2],
         to: *mut u8,
         from: *const u8,
@@ -141,7 +141,7 @@ mod avx {
                         _mm256_unpackhi_epi32(a, b)
                     }
                 });
-                let turned: [_; 8] = array::from_fn(|at| {
+                let transposed: [_; 8] = array::from_fn(|at| {
                     let [a, b] = [fours[at / 2], fours[at / 2 + 4]];
                     if at % 2 == 0 {
                         _mm256_unpacklo_epi64(a, b)
@@ -149,24 +149,24 @@ mod avx {
                         _mm256_unpackhi_epi64(a, b)
                     }
                 });
-                for (at, turned) in turned.into_iter().enumerate() {
+                for (at, transposed) in transposed.into_iter().enumerate() {
                     let to = to.wrapping_offset((row + at) as isize * to_row);
                     // SAFETY: required of the caller.
-                    unsafe { _mm256_storeu_si256(to.wrapping_add(column * 2).cast(), turned) };
+                    unsafe { _mm256_storeu_si256(to.wrapping_add(column * 2).cast(), transposed) };
                 }
             }
         }
     }
 
-    /// Turns whole blocks of 4 rows of 8 elements of 4 bytes or, where `COLUMNS` is 4, of 8 rows of
+    /// Transposes whole blocks of 4 rows of 8 elements of 4 bytes or, where `COLUMNS` is 4, of 8 rows of
     /// 4.
     ///
     /// # Safety
     ///
-    /// As for [`turn`](super::turn()); rows and columns must be multiples of a block's, and the
+    /// As for [`transpose`](super::transpose()); rows and columns must be multiples of a block's, and the
     /// processor have AVX.
     #[target_feature(enable = "avx")]
-    pub(super) unsafe fn turn_32<const COLUMNS: usize>(
+    pub(super) unsafe fn transpose_32<const COLUMNS: usize>(
         [to_row, from_column]: [isize; 2],
         to: *mut u8,
         from: *const u8,
@@ -194,22 +194,22 @@ mod avx {
                 let [a, b, c, d] = [pair(0), pair(1), pair(2), pair(3)];
                 let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
                 let (ab_high, cd_high) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
-                let turned = [
+                let transposed = [
                     _mm256_shuffle_ps::<0x44>(ab, cd),
                     _mm256_shuffle_ps::<0xee>(ab, cd),
                     _mm256_shuffle_ps::<0x44>(ab_high, cd_high),
                     _mm256_shuffle_ps::<0xee>(ab_high, cd_high),
                 ];
-                for (at, turned) in turned.into_iter().enumerate() {
+                for (at, transposed) in transposed.into_iter().enumerate() {
                     let to = to.wrapping_add(column * 4);
                     let to = |row: usize| to.wrapping_offset(row as isize * to_row);
                     // SAFETY: required of the caller.
                     unsafe {
                         if COLUMNS == 8 {
-                            _mm256_storeu_ps(to(row + at).cast(), turned);
+                            _mm256_storeu_ps(to(row + at).cast(), transposed);
                         } else {
-                            _mm_storeu_ps(to(row + at).cast(), _mm256_castps256_ps128(turned));
-                            let second = _mm256_extractf128_ps::<1>(turned);
+                            _mm_storeu_ps(to(row + at).cast(), _mm256_castps256_ps128(transposed));
+                            let second = _mm256_extractf128_ps::<1>(transposed);
                             _mm_storeu_ps(to(row + at + 4).cast(), second);
                         }
                     }
@@ -218,13 +218,13 @@ mod avx {
         }
     }
 
-    /// Turns whole blocks of 4 x 4 elements of 8 bytes.
+    /// Transposes whole blocks of 4 x 4 elements of 8 bytes.
     ///
     /// # Safety
     ///
-    /// As for [`turn`](super::turn()); sizes must be multiples of 4, and the processor have AVX.
+    /// As for [`transpose`](super::transpose()); sizes must be multiples of 4, and the processor have AVX.
     #[target_feature(enable = "avx")]
-    pub(super) unsafe fn turn_64(
+    pub(super) unsafe fn transpose_64(
         [to_row, from_column]: [isize; 2],
         to: *mut u8,
         from: *const u8,
@@ -245,16 +245,16 @@ mod avx {
                 let [a, b, c, d] = [four(0), four(1), four(2), four(3)];
                 let (ab, cd) = (_mm256_unpacklo_pd(a, b), _mm256_unpacklo_pd(c, d));
                 let (ab_high, cd_high) = (_mm256_unpackhi_pd(a, b), _mm256_unpackhi_pd(c, d));
-                let turned = [
+                let transposed = [
                     _mm256_permute2f128_pd::<0x20>(ab, cd),
                     _mm256_permute2f128_pd::<0x20>(ab_high, cd_high),
                     _mm256_permute2f128_pd::<0x31>(ab, cd),
                     _mm256_permute2f128_pd::<0x31>(ab_high, cd_high),
                 ];
-                for (at, turned) in turned.into_iter().enumerate() {
+                for (at, transposed) in transposed.into_iter().enumerate() {
                     let to = to.wrapping_offset((row + at) as isize * to_row);
                     // SAFETY: required of the caller.
-                    unsafe { _mm256_storeu_pd(to.wrapping_add(column * 8).cast(), turned) };
+                    unsafe { _mm256_storeu_pd(to.wrapping_add(column * 8).cast(), transposed) };
                 }
             }
         }
@@ -263,11 +263,11 @@ mod avx {
 
 #[cfg(test)]
 mod tests {
-    use super::turn;
+    use super::transpose;
 
     /// Every size around whole blocks, rows and columns apart, nothing beyond them written.
     #[test]
-    fn blocks_are_turned() {
+    fn blocks_are_transposed() {
         fn check<T: Copy + PartialEq + Default + std::fmt::Debug>(number: impl Fn(usize) -> T) {
             const SIDE: usize = 23;
             let from: Vec<T> = (0..SIDE * SIDE).map(number).collect();
@@ -278,7 +278,7 @@ mod tests {
                     // SAFETY: both arrays have `SIDE` rows and columns.
                     unsafe {
                         let (to, from) = (to.as_mut_ptr().cast(), from.as_ptr().cast());
-                        turn::<T>([step, step], to, from, [rows, columns]);
+                        transpose::<T>([step, step], to, from, [rows, columns]);
                     }
                     for (at, &found) in to.iter().enumerate() {
                         let (row, column) = (at / SIDE, at % SIDE);

@@ -1,7 +1,7 @@
-//! How many vectors go side by side.
+//! By how many vectors the main loop is unrolled.
 //!
-//! A body is a chain of dependent instructions, and of long ones too few turns fit into the
-//! processor's window to keep it busy. So a turn handles several vectors, instruction by
+//! A body is a chain of dependent instructions, and of long ones too few iterations fit into the
+//! processor's window to keep it busy. So an iteration handles several vectors, instruction by
 //! instruction. More of them need more registers, which constants could have, or which there are
 //! not: what is spilled costs loads and stores, of which a long chain hides more.
 //!
@@ -27,11 +27,11 @@
 
 use super::super::MAX_VECTOR;
 use super::isa::{Class, Isa};
-use super::machine::{Form, Function, Inst, Reg};
 use super::pressure::{hot, pressure};
+use super::program::{Form, Function, Inst, Reg};
 use crate::vir::Routine;
 
-/// Bodies of up to so many instructions run one vector at a time: the window holds turns enough.
+/// Bodies of up to this many instructions are not unrolled: the window holds iterations enough.
 const SHORT: usize = 4;
 /// The most vectors.
 const MOST: usize = 8;
@@ -42,11 +42,11 @@ const LONG: usize = 4 * WINDOW;
 /// Instructions to a link of the longest chain, in a window: that many at once, each of some four
 /// cycles, are all that a core takes up.
 const BUSY: usize = 6;
-/// The part of a chain that the next turn hides.
+/// The part of a chain that the next iteration hides.
 const HIDDEN: usize = 5;
 
-/// How many vectors the main loop handles side by side, given the machine program of one.
-pub(super) fn side_by_side(routine: &Routine, single: &Function) -> usize {
+/// How many vectors an iteration of the main loop handles, given the machine program of one.
+pub(super) fn unroll(routine: &Routine, single: &Function) -> usize {
     let computes = |inst: &&Inst| !matches!(inst.form, Form::Store { .. } | Form::Splat);
     if hot(single).filter(computes).count() <= SHORT {
         return 1;

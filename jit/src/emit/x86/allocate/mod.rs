@@ -8,81 +8,19 @@
 //! out is loaded again at its end. Its results leave through the stack, and a skip leaves whatever
 //! the stack holds, which a `select` then ignores. So the hot path pays for neither.
 
+mod cold;
+mod constraints;
+mod placed;
+
+pub(super) use placed::{Address, Allocation, Item, Place, Placed};
+
 use super::check;
 use super::isa::{Class, Isa};
-use super::machine::{Form, Function, Inst, Reg, Source, move_code, spill_code};
-use super::opcode::Op;
+use super::opcode::Opcode;
+use super::program::{Form, Function, Inst, Reg, Source, move_code, spill_code};
+use cold::Snapshot;
 use iced_x86::Code;
 use smallvec::SmallVec;
-
-/// An operand with a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    None,
-    Vector(u8),
-    Mask(u8),
-    /// The general register that says how many elements are left.
-    Left,
-    Memory(Address),
-}
-
-/// A memory operand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Address {
-    Pool {
-        at: i32,
-        repeated: bool,
-    },
-    Input {
-        slot: u32,
-        at: i32,
-    },
-    Output {
-        output: u32,
-        at: i32,
-    },
-    /// A place of the stack frame, as large as a vector.
-    Stack(u32),
-    Gather {
-        index: u8,
-        at: i32,
-        scale: u8,
-    },
-}
-
-/// An instruction with every operand in place, the result first.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Placed {
-    pub(super) code: Code,
-    pub(super) operands: [Place; 4],
-    pub(super) halved: [u8; 4],
-    /// The predicate; 0 for none.
-    pub(super) mask: u8,
-    pub(super) zeroing: bool,
-    pub(super) imm: Option<u8>,
-    pub(super) origin: u32,
-}
-
-/// The placed program.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Item {
-    Inst(Placed),
-    /// The cold region that follows runs unless the flags say "zero".
-    ColdStart,
-    ColdEnd,
-}
-
-/// What the encoder needs.
-#[derive(Clone, Debug)]
-pub(super) struct Allocation {
-    /// Elements that one turn of the loop handles.
-    pub(super) lanes: usize,
-    /// What runs once, before the loop.
-    pub(super) prologue: Vec<Item>,
-    pub(super) items: Vec<Item>,
-    /// Places of the stack frame.
-    pub(super) slots: u32,
-}
 
 /// Gives every register of `function` a place.
 pub(super) fn allocate(function: &Function) -> Allocation {
@@ -118,17 +56,8 @@ type Regs = SmallVec<[Reg; 6]>;
 /// A position after all others.
 const NEVER: u32 = u32::MAX - 1;
 
-/// Who lives in each register of a class.
+/// The value in each register of a class.
 type File = Vec<Option<Reg>>;
-
-/// The registers at the start of a cold region.
-struct Snapshot {
-    files: [File; 2],
-    /// Values in registers that were in the stack, too.
-    stored: Vec<Reg>,
-    /// Values defined inside.
-    inside: Vec<Reg>,
-}
 
 struct Allocator<'a> {
     isa: Isa,
@@ -193,7 +122,7 @@ impl<'a> Allocator<'a> {
         let first = self.files[Class::Vector as usize].len() as u8;
         for (index, inst) in (first..).zip(insts) {
             let def = inst.def.expect("a prologue defines registers");
-            // A use that never comes: it is never dead.
+            // A sentinel use past the end keeps it live for the whole loop.
             self.pending[def.0 as usize] = (self.uses.len() as u32, self.uses.len() as u32 + 1);
             self.home(def).register = Some(index);
             self.origin = inst.origin;
@@ -312,7 +241,7 @@ impl<'a> Allocator<'a> {
     fn reload(&mut self, reg: Reg) {
         let memory = self.home(reg).memory.expect("a value is in a register or in memory");
         let code = match self.class(reg) {
-            Class::Vector => Op::Load.code(self.isa, 32),
+            Class::Vector => Opcode::Load.code(self.isa, 32),
             Class::Mask => move_code(self.isa, Class::Mask),
         };
         self.emit(code, [self.place(reg), Place::Memory(memory)]);
@@ -372,46 +301,7 @@ impl<'a> Allocator<'a> {
             imm: inst.imm,
             origin: inst.origin,
         };
-        match inst.form {
-            Form::Plain | Form::Splat => {
-                // The result may take over a register, but what is read from memory stays there
-                // until it is read.
-                let (kept, read): (Regs, Regs) =
-                    pinned.iter().copied().partition(|&reg| Some(reg) == in_memory);
-                self.release_dead(&read);
-                placed.operands[0] = self.define(inst, &pinned);
-                self.release_dead(&kept);
-            }
-            Form::Apart => {
-                placed.operands[0] = self.define(inst, &pinned);
-                self.release_dead(&pinned);
-            }
-            Form::Idiom => {
-                let def = self.define(inst, &pinned);
-                placed.operands[..3].fill(def);
-            }
-            Form::Tied => {
-                let [.., second, third] = placed.operands;
-                let def = self.define_tied(inst, 0, &pinned);
-                placed.operands = [def, second, third, Place::None];
-                self.release_dead(&pinned);
-            }
-            Form::MultiplyAdd(forms) => {
-                let tied = self.tied_operand(inst, &placed.operands[1..]);
-                let def = self.define_tied(inst, tied, &pinned);
-                (placed.code, placed.operands) = multiply_add(forms, tied, def, placed.operands);
-                self.release_dead(&pinned);
-            }
-            Form::Store { output, at } => {
-                placed.operands[0] = Place::Memory(Address::Output { output, at });
-                self.release_dead(&pinned);
-            }
-            Form::ColdStart => {
-                placed.operands.rotate_left(1);
-                self.release_dead(&pinned);
-            }
-            Form::ColdEnd => unreachable!("it is no instruction"),
-        }
+        self.constrain(inst, &pinned, in_memory, &mut placed);
         self.items.push(Item::Inst(placed));
         self.remember_load(inst);
         if inst.form == Form::ColdStart {
@@ -422,74 +312,17 @@ impl<'a> Allocator<'a> {
         }
     }
 
-    /// A source that is used as it lies in memory: its last use, where memory may be read.
-    fn read_in_place(&self, inst: &Inst) -> Option<Reg> {
-        let in_place = |source: &Source| match *source {
-            Source::Reg(reg) => {
-                let (start, end) = self.pending[reg.0 as usize];
-                (self.homes[reg.0 as usize].register.is_none() && end - start == 1).then_some(reg)
-            }
-            _ => None,
-        };
-        match inst.form {
-            // Any one of the three, if none is memory yet.
-            Form::MultiplyAdd(_) => {
-                let registers = inst.sources.iter().all(|s| matches!(s, Source::Reg(_)));
-                inst.sources.iter().find_map(in_place).filter(|_| registers)
-            }
-            _ => in_place(&inst.sources[usize::from(inst.memory?)]),
-        }
-    }
-
-    /// What was loaded from an input can be again, until outputs are written: they may be the same
-    /// memory. Nor under a mask, which need not have a register then.
+    /// What was loaded from an input can be loaded again, until outputs are written: they may be the
+    /// same memory. Masked loads are not remembered: the mask may have been evicted.
     fn remember_load(&mut self, inst: &Inst) {
         if let (Some(def), Source::Input { slot, at }, None) =
             (inst.def, inst.sources[0], inst.mask)
-            && [32, 64].map(|bits| Op::Load.code(self.isa, bits)).contains(&inst.code)
+            && [32, 64].map(|bits| Opcode::Load.code(self.isa, bits)).contains(&inst.code)
             && self.last_use(def) < self.first_store
         {
             let home = self.home(def);
             (home.memory, home.stored) = (Some(Address::Input { slot, at }), true);
         }
-    }
-
-    /// Gives the result a register.
-    fn define(&mut self, inst: &Inst, pinned: &[Reg]) -> Place {
-        let Some(def) = inst.def else { return Place::None };
-        self.cold.iter_mut().for_each(|cold| cold.inside.push(def));
-        self.settle(def, pinned);
-        self.place(def)
-    }
-
-    /// Gives the result the register of source `tied`, or a copy of it.
-    fn define_tied(&mut self, inst: &Inst, tied: usize, pinned: &[Reg]) -> Place {
-        let def = inst.def.expect("a tied instruction has a result");
-        let Source::Reg(source) = inst.sources[tied] else { unreachable!("a tied register") };
-        if !self.is_dead(source) {
-            let result = self.define(inst, pinned);
-            let from = self.place(source);
-            self.emit(move_code(self.isa, self.class(def)), [result, from]);
-            return result;
-        }
-        self.cold.iter_mut().for_each(|cold| cold.inside.push(def));
-        let register = self.home(source).register.take().expect("a source is in a register");
-        let class = self.class(def);
-        self.files[class as usize][usize::from(register)] = Some(def);
-        self.home(def).register = Some(register);
-        self.place(def)
-    }
-
-    /// Which operand of a multiply-add its result replaces: one that is needed no more, if any.
-    fn tied_operand(&self, inst: &Inst, places: &[Place]) -> usize {
-        let is_register = |&i: &usize| matches!(places[i], Place::Vector(_));
-        let dies = |&i: &usize| match inst.sources[i] {
-            Source::Reg(reg) => is_register(&i) && self.is_dead(reg),
-            _ => false,
-        };
-        let order = [2, 0, 1];
-        let tied = order.into_iter().find(dies).or_else(|| order.into_iter().find(is_register));
-        tied.expect("at most one operand is memory")
     }
 
     fn release_dead(&mut self, regs: &[Reg]) {
@@ -499,64 +332,4 @@ impl<'a> Allocator<'a> {
             }
         }
     }
-
-    fn cold_start(&mut self) {
-        let inhabitants = self.files.iter().flatten().copied().flatten();
-        let stored = inhabitants.filter(|reg| self.homes[reg.0 as usize].stored).collect();
-        self.cold = Some(Snapshot { files: self.files.clone(), stored, inside: Vec::new() });
-        self.items.push(Item::ColdStart);
-    }
-
-    fn cold_end(&mut self) {
-        let snapshot = self.cold.take().expect("a region ends after its start");
-        let inhabitants: Vec<Reg> = self.files.iter().flatten().copied().flatten().collect();
-        for &reg in &inhabitants {
-            if snapshot.inside.contains(&reg) {
-                self.spill(reg);
-            }
-        }
-        // Whatever left its register inside was stored, so it can be loaded back in any order.
-        let register = |reg: &Option<Reg>| self.homes[reg.as_ref()?.0 as usize].register;
-        let before = snapshot.files.each_ref().map(|file| file.iter().map(register).collect());
-        let before: [Vec<Option<u8>>; 2] = before;
-        for reg in inhabitants {
-            self.home(reg).register = None;
-        }
-        for class in [Class::Vector, Class::Mask] {
-            for (index, inhabitant) in snapshot.files[class as usize].iter().enumerate() {
-                let inhabitant = inhabitant.filter(|&reg| !self.is_dead(reg));
-                self.files[class as usize][index] = inhabitant;
-                let Some(reg) = inhabitant else { continue };
-                self.home(reg).register = Some(index as u8);
-                if before[class as usize][index] != Some(index as u8) {
-                    self.reload(reg);
-                }
-                self.home(reg).stored = snapshot.stored.contains(&reg);
-            }
-        }
-        self.items.push(Item::ColdEnd);
-    }
-}
-
-/// The form of a multiply-add whose result replaces operand `tied`, and its operands in order.
-///
-/// `x1, x2, x3` become `x1*x3 + x2` (132), `x2*x1 + x3` (213) or `x2*x3 + x1` (231); only the
-/// third may be memory.
-fn multiply_add(
-    [f132, f213, f231]: [Code; 3],
-    tied: usize,
-    result: Place,
-    operands: [Place; 4],
-) -> (Code, [Place; 4]) {
-    let [_, a, b, c] = operands;
-    let is_memory = |place: Place| matches!(place, Place::Memory(_));
-    let (code, second, third) = match tied {
-        2 if is_memory(a) => (f231, b, a),
-        2 => (f231, a, b),
-        tied => {
-            let factor = if tied == 0 { b } else { a };
-            if is_memory(factor) { (f132, c, factor) } else { (f213, factor, c) }
-        }
-    };
-    (code, [result, second, third, Place::None])
 }

@@ -4,7 +4,7 @@
 //! marked, and in SSA form as the vector routine is: each register is defined once.
 
 use super::isa::{Class, Isa};
-use super::opcode::Op;
+use super::opcode::Opcode;
 use iced_x86::Code;
 
 /// A register without number, by its index in [`Function::classes`].
@@ -141,11 +141,11 @@ impl Inst {
 pub(super) struct Function {
     /// What it is written for.
     pub(super) isa: Isa,
-    /// Elements that one turn of the loop handles.
+    /// Elements that one iteration of the loop handles.
     pub(super) lanes: usize,
     /// Instructions before the loop: each defines a register that is never given up.
     pub(super) prologue: Vec<Inst>,
-    /// The instructions of one turn of the loop.
+    /// The instructions of one iteration of the loop.
     pub(super) insts: Vec<Inst>,
     /// The class of each register.
     pub(super) classes: Vec<Class>,
@@ -155,7 +155,7 @@ impl Function {
     /// Whether `inst` loads an input, which can be loaded again until outputs are written: they may
     /// be the same memory.
     pub(super) fn reloads(&self, inst: &Inst) -> bool {
-        [32, 64].iter().any(|&bits| inst.code == Op::Load.code(self.isa, bits))
+        [32, 64].iter().any(|&bits| inst.code == Opcode::Load.code(self.isa, bits))
     }
 
     /// Where the first output is written, as an index of an instruction.
@@ -174,7 +174,7 @@ impl Function {
 /// Moves between registers, and to and from the stack.
 pub(super) fn move_code(isa: Isa, class: Class) -> Code {
     match class {
-        Class::Vector => Op::Move.code(isa, 32),
+        Class::Vector => Opcode::Move.code(isa, 32),
         Class::Mask => Code::VEX_Kmovw_kr_km16,
     }
 }
@@ -182,7 +182,7 @@ pub(super) fn move_code(isa: Isa, class: Class) -> Code {
 /// Stores to the stack.
 pub(super) fn spill_code(isa: Isa, class: Class) -> Code {
     match class {
-        Class::Vector => Op::Store.code(isa, 32),
+        Class::Vector => Opcode::Store.code(isa, 32),
         Class::Mask => Code::VEX_Kmovw_m16_kr,
     }
 }

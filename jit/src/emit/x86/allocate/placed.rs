@@ -1,0 +1,72 @@
+//! What an allocation is: instructions with every operand in place.
+
+use iced_x86::Code;
+
+/// An operand with a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::emit::x86) enum Place {
+    None,
+    Vector(u8),
+    Mask(u8),
+    /// The general register that says how many elements are left.
+    Left,
+    Memory(Address),
+}
+
+/// A memory operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::emit::x86) enum Address {
+    Pool {
+        at: i32,
+        repeated: bool,
+    },
+    Input {
+        slot: u32,
+        at: i32,
+    },
+    Output {
+        output: u32,
+        at: i32,
+    },
+    /// A place of the stack frame, as large as a vector.
+    Stack(u32),
+    Gather {
+        index: u8,
+        at: i32,
+        scale: u8,
+    },
+}
+
+/// An instruction with every operand in place, the result first.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::emit::x86) struct Placed {
+    pub(in crate::emit::x86) code: Code,
+    pub(in crate::emit::x86) operands: [Place; 4],
+    pub(in crate::emit::x86) halved: [u8; 4],
+    /// The predicate; 0 for none.
+    pub(in crate::emit::x86) mask: u8,
+    pub(in crate::emit::x86) zeroing: bool,
+    pub(in crate::emit::x86) imm: Option<u8>,
+    pub(in crate::emit::x86) origin: u32,
+}
+
+/// The placed program.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::emit::x86) enum Item {
+    Inst(Placed),
+    /// The cold region that follows runs unless the flags say "zero".
+    ColdStart,
+    ColdEnd,
+}
+
+/// What the encoder needs.
+#[derive(Clone, Debug)]
+pub(in crate::emit::x86) struct Allocation {
+    /// Elements that one iteration of the loop handles.
+    pub(in crate::emit::x86) lanes: usize,
+    /// What runs once, before the loop.
+    pub(in crate::emit::x86) prologue: Vec<Item>,
+    pub(in crate::emit::x86) items: Vec<Item>,
+    /// Places of the stack frame.
+    pub(in crate::emit::x86) slots: u32,
+}
