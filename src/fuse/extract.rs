@@ -34,6 +34,7 @@ pub(crate) type Choice = Vec<u32>;
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// The classes of an e-graph, and the classes that are wanted.
+#[derive(Default)]
 pub(crate) struct Problem {
     /// Alternatives of each class.
     pub(crate) classes: Vec<Vec<Alternative>>,

@@ -1,13 +1,13 @@
-//! Fusion by saturation, in two small e-graphs: `kiln_ir::Graph` to `Graph` with `Fused` nodes.
+//! Fusion by saturation: `kiln_ir::Graph` to `Graph` with `Fused` nodes.
 //!
-//! Phase A (`algebra`) rewrites the elementwise ops of the whole graph within a licence and
+//! Phase A (`algebra`) saturates an e-graph of the whole graph with the rules of a licence and
 //! extracts the cheapest program. Phase B (`regions`) merges the ops of that program into kernels
 //! until nothing more can be absorbed. After it, every elementwise op is inside a `Fused` node.
 //! The list of passes is in the pipeline; `pass::run` runs them, and checks that each keeps inputs
 //! and outputs.
 //!
-//! Algebra and partition are saturated one after the other because every algebraic variant would
-//! multiply with every partition; each e-graph by itself stays small and can be explained.
+//! One comes after the other because every algebraic variant would multiply with every partition;
+//! each by itself stays small and can be explained. Partition has one rule, and needs no matching.
 
 mod algebra;
 mod avoided;

@@ -7,7 +7,7 @@
 use super::cost_model::CostModel;
 use super::inline::with_inputs;
 use super::pass::{PassContext, checked};
-use super::regions::{self, HOIST_COST};
+use super::regions::{self, Domains, HOIST_COST};
 use kiln_ir::{Dim, Graph, Input, Node, NodeId};
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ pub(crate) fn merge(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
     if sizes_matter(graph, context.model) {
         context.unmerged = Some(graph.clone());
     }
-    regions::merge(graph, graph, context.model)
+    regions::merge(graph, &Domains::of(graph), context.model)
 }
 
 /// Whether sizes could change how the ops of `graph` are best merged: some dear part of it depends
@@ -54,6 +54,6 @@ pub fn merge_for_sizes(graph: &Graph, small: &[bool], model: &CostModel) -> Grap
     let inputs: Vec<Input> = graph.inputs().iter().zip(small).map(sized).collect();
     let sized = with_inputs(graph, &inputs);
     // Two large inputs need not have one shape, nor two small ones.
-    let merged = regions::merge(&sized, graph, model);
+    let merged = regions::merge(&sized, &Domains::of(graph), model);
     checked("merging for sizes", &sized, merged)
 }

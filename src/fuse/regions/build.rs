@@ -1,30 +1,31 @@
-//! The chosen kernels as a graph.
+//! The chosen regions as a graph.
 
-use super::kernel::Kernel;
-use super::{Head, Indexed, Regions};
-use crate::fuse::extract::Choice;
+use super::region::Region;
+use super::ways::RegionNode;
+use crate::fuse::extract::ClassId;
 use kiln_ir::{Dim, Graph, Input, Node, NodeId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The chosen kernels as a graph.
-pub(super) fn build(regions: &Regions<'_>, indexed: &Indexed, choice: &Choice) -> Graph {
-    let graph = regions.graph;
+/// Classes as they are computed, children first, as a graph; `roots` are those of the outputs.
+pub(super) fn build<'w>(
+    graph: &Graph,
+    roots: &[ClassId],
+    chosen: impl Iterator<Item = (ClassId, &'w RegionNode, &'w [ClassId])>,
+) -> Graph {
     let mut result = Graph::with_inputs(graph.name(), graph.inputs());
-    let order = indexed.problem.order(choice).expect("extraction yields an acyclic choice");
-    let mut built: HashMap<usize, NodeId> = HashMap::new();
-    for class in order {
-        let chosen = choice[class] as usize;
-        let children = &indexed.problem.classes[class][chosen].children;
+    let mut built: HashMap<ClassId, NodeId> = HashMap::new();
+    for (class, node, children) in chosen {
         let children: Vec<NodeId> = children.iter().map(|child| built[child]).collect();
-        let id = match indexed.regions[class][chosen].head {
-            Head::Value(id) => copy(&mut result, graph, id, &[]),
-            Head::Call(call) => result.call(call, &children).expect("shapes were valid before"),
-            Head::Item(index) => item(&mut result, children[0], index as usize),
-            Head::Kernel(kernel) => {
-                let kernel = &regions.kernels[kernel as usize];
-                let fused = add_fused(graph, kernel, children, &mut result);
-                match kernel.outputs.len() {
+        let id = match node {
+            RegionNode::Input(id) => copy(&mut result, graph, *id, &[]),
+            RegionNode::Call(call) => {
+                result.call(*call, &children).expect("shapes were valid before")
+            }
+            RegionNode::Item(index) => item(&mut result, children[0], *index),
+            RegionNode::Region(region) => {
+                let fused = add_fused(graph, region, children, &mut result);
+                match region.outputs.len() {
                     1 => item(&mut result, fused, 0),
                     _ => fused,
                 }
@@ -33,12 +34,11 @@ pub(super) fn build(regions: &Regions<'_>, indexed: &Indexed, choice: &Choice) -
         built.insert(class, id);
     }
     let mut copies: HashMap<NodeId, NodeId> = HashMap::new();
-    for &output in graph.outputs() {
-        let mut id = built[&indexed.of_node[output.index()]];
+    for (&output, class) in graph.outputs().iter().zip(roots) {
+        let mut id = built[class];
         // An input that is an output is copied by a kernel of no ops.
         if matches!(graph.node(output), Node::Input(_)) {
-            let kernel = Kernel { ops: vec![], outputs: vec![output] };
-            let fused = add_fused(graph, &kernel, vec![id], &mut result);
+            let fused = add_fused(graph, &Region::of_no_ops(output), vec![id], &mut result);
             id = item(&mut result, fused, 0);
         }
         // Every output is an array of its own: what is an output twice is copied from there.
@@ -71,10 +71,10 @@ fn item(result: &mut Graph, kernel: NodeId, index: usize) -> NodeId {
 }
 
 /// A fused node: its body has one parameter for each operand, named like the argument.
-fn add_fused(graph: &Graph, kernel: &Kernel, args: Vec<NodeId>, result: &mut Graph) -> NodeId {
+fn add_fused(graph: &Graph, region: &Region, args: Vec<NodeId>, result: &mut Graph) -> NodeId {
     let mut body = Graph::unbounded("body");
     let mut inner: HashMap<NodeId, NodeId> = HashMap::new();
-    for (id, &arg) in kernel.operands(graph).into_iter().zip(&args) {
+    for (id, &arg) in region.operands(graph).into_iter().zip(&args) {
         let name = match result.node(arg) {
             Node::Input(index) => result.inputs()[*index as usize].name.clone(),
             _ => parameter_name(graph, body.inputs().len()),
@@ -83,13 +83,13 @@ fn add_fused(graph: &Graph, kernel: &Kernel, args: Vec<NodeId>, result: &mut Gra
         let input = Input { name, dtype: graph.dtype(id), dims };
         inner.insert(id, body.input(input).expect("parameter names are distinct"));
     }
-    for &op in &kernel.ops {
+    for &op in &region.ops {
         let operands = graph.node(op).operands();
         let operands = operands.into_iter().map(|id| value(&mut body, &mut inner, graph, id));
         let operands: Vec<NodeId> = operands.collect();
         inner.insert(op, copy(&mut body, graph, op, &operands));
     }
-    for &output in &kernel.outputs {
+    for &output in &region.outputs {
         let id = value(&mut body, &mut inner, graph, output);
         body.output(id);
     }

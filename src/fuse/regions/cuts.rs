@@ -4,7 +4,7 @@
 //! stands together. That list is cut into stretches; no kernel crosses a cut, and a value that does
 //! is stored. So no op runs in two stretches, whatever reads it, and a cut costs what crosses it.
 
-use super::kernel::traffic;
+use super::cost::traffic;
 use kiln_ir::{Graph, Node, NodeId};
 
 /// The stretch of each node. A stretch has at most `most` ops, and all but the last at least half as

@@ -1,0 +1,91 @@
+//! Which producers a region takes in: everything legal, but for what a policy leaves out.
+
+use super::cost::{is_dear, is_smaller};
+use super::legal::Legal;
+use super::region::Region;
+use crate::fuse::cost_model::CostModel;
+use kiln_ir::{Graph, NodeId};
+use std::collections::{HashMap, HashSet};
+
+/// Which producers a region absorbs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Policy {
+    /// All of them.
+    All,
+    /// Not those that are stored anyway: they are loaded instead of computed again.
+    LoadStored,
+    /// Not dear ones over a smaller domain: they are computed once, not for every element.
+    Hoist,
+    /// Neither.
+    HoistAndLoadStored,
+}
+
+impl Policy {
+    fn loads_stored(self) -> bool {
+        matches!(self, Policy::LoadStored | Policy::HoistAndLoadStored)
+    }
+
+    fn hoists(self) -> bool {
+        matches!(self, Policy::Hoist | Policy::HoistAndLoadStored)
+    }
+}
+
+/// What a walk that absorbs came upon.
+pub(super) struct Met {
+    /// A value that is stored anyway.
+    pub(super) stored: bool,
+    /// A dear one over a smaller domain.
+    pub(super) dear: bool,
+}
+
+/// Makes regions.
+pub(super) struct Absorber<'a> {
+    graph: &'a Graph,
+    model: &'a CostModel,
+    pub(super) legal: Legal<'a>,
+    /// Whose regions are known to be worth a pass of their own, or not to be.
+    dear: HashMap<(Policy, NodeId), bool>,
+}
+
+impl<'a> Absorber<'a> {
+    pub(super) fn new(graph: &'a Graph, model: &'a CostModel, legal: Legal<'a>) -> Absorber<'a> {
+        Absorber { graph, model, legal, dear: HashMap::new() }
+    }
+
+    /// The region of these outputs that absorbs what a policy lets it, and what it met.
+    pub(super) fn absorb(&mut self, policy: Policy, outputs: &[NodeId]) -> (Region, Met) {
+        let mut inside: HashSet<NodeId> = outputs.iter().copied().collect();
+        let mut pending = outputs.to_vec();
+        let mut ops = Vec::new();
+        let mut met = Met { stored: false, dear: false };
+        while let Some(consumer) = pending.pop() {
+            ops.push(consumer);
+            for producer in self.graph.node(consumer).operands() {
+                if inside.contains(&producer) || self.legal.join(producer).is_err() {
+                    continue;
+                }
+                let stored = self.legal.stored().contains(&producer);
+                let dear =
+                    is_smaller(self.graph, producer, consumer) && self.is_dear(policy, producer);
+                met.stored |= stored;
+                met.dear |= dear;
+                if !(policy.loads_stored() && stored || policy.hoists() && dear) {
+                    inside.insert(producer);
+                    pending.push(producer);
+                }
+            }
+        }
+        ops.sort_unstable();
+        (Region { ops, outputs: outputs.to_vec() }, met)
+    }
+
+    fn is_dear(&mut self, policy: Policy, id: NodeId) -> bool {
+        if let Some(&known) = self.dear.get(&(policy, id)) {
+            return known;
+        }
+        let (region, _) = self.absorb(policy, &[id]);
+        let dear = is_dear(&region, self.graph, self.model);
+        self.dear.insert((policy, id), dear);
+        dear
+    }
+}
