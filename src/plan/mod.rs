@@ -11,7 +11,7 @@ mod traffic;
 
 pub(crate) use memory::ALIGNMENT;
 pub use memory::Memory;
-pub(crate) use shape::{Dims, ShapeError};
+pub(crate) use shape::{Dims, ShapeError, Shapes};
 pub(crate) use specialize::{Chosen, Failure, Plans, SizeClass, Specialize};
 pub use traffic::Traffic;
 

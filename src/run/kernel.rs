@@ -9,7 +9,7 @@ use super::gemm::multiply;
 use super::layout::OPERANDS;
 use super::tensor::{Tensor, Unfilled};
 use super::view::{Layout, View, ViewMut};
-use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, Plan, Plans, ShapeError};
+use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, Plan, Plans, ShapeError, Shapes};
 use kiln_ir::{Call, DType, Graph, Input};
 use kiln_jit::emit::{Code, EmitterKind};
 use smallvec::SmallVec;
@@ -105,7 +105,8 @@ impl Kernel {
         let _env = kiln_fenv::hold_default();
         check::inputs(self.inputs(), inputs)?;
         let plan = self.choose(inputs);
-        let shapes = self.shapes(&plan, inputs)?;
+        let mut shapes = Shapes::new();
+        self.add_shapes(&plan, inputs, &mut shapes)?;
         let room = |(index, &step): (usize, &usize)| {
             Unfilled::new(self.output_dtype(index), &shapes[step])
         };
@@ -122,7 +123,8 @@ impl Kernel {
     pub fn output_shapes(&self, inputs: &[View<'_>]) -> Result<Vec<Vec<usize>>, RunError> {
         check::inputs(self.inputs(), inputs)?;
         let plan = self.plans.usual();
-        let shapes = self.shapes(plan, inputs)?;
+        let mut shapes = Shapes::new();
+        self.add_shapes(plan, inputs, &mut shapes)?;
         Ok(plan.written.iter().map(|&step| shapes[step].to_vec()).collect())
     }
 
@@ -140,7 +142,8 @@ impl Kernel {
         let _env = kiln_fenv::hold_default();
         check::inputs(self.inputs(), inputs)?;
         let plan = self.choose(inputs);
-        let shapes = self.shapes(&plan, inputs)?;
+        let mut shapes = Shapes::new();
+        self.add_shapes(&plan, inputs, &mut shapes)?;
         check::outputs(&plan, &self.graph, inputs, outputs, &shapes)?;
         self.run_plan(&plan, inputs, outputs, &shapes)
     }
@@ -181,7 +184,8 @@ impl Kernel {
     pub fn plan_for(&self, inputs: &[View<'_>]) -> Result<CallPlan, RunError> {
         check::inputs(self.inputs(), inputs)?;
         let plan = self.choose(inputs);
-        let shapes = self.shapes(&plan, inputs)?;
+        let mut shapes = Shapes::new();
+        self.add_shapes(&plan, inputs, &mut shapes)?;
         let class = self.plans.class(inputs.iter().map(View::len));
         CallPlan::new(&self.graph, &plan, class.as_ref(), inputs, &shapes)
     }
@@ -192,7 +196,9 @@ impl Kernel {
     pub fn memory(&self, inputs: &[View<'_>]) -> Result<Memory, RunError> {
         check::inputs(self.inputs(), inputs)?;
         let plan = self.choose(inputs);
-        Ok(plan.memory(&self.shapes(&plan, inputs)?)?)
+        let mut shapes = Shapes::new();
+        self.add_shapes(&plan, inputs, &mut shapes)?;
+        Ok(plan.memory(&shapes)?)
     }
 
     /// The plan of a call.
@@ -201,23 +207,23 @@ impl Kernel {
         self.plans.choose(inputs.iter().map(View::len))
     }
 
-    /// The shape of what each step of a plan computes.
+    /// Adds the shape of what each step of a plan computes.
     #[inline(always)]
-    fn shapes(
+    fn add_shapes(
         &self,
         plan: &Plan<Code>,
         inputs: &[View<'_>],
-    ) -> Result<SmallVec<[Dims; 2]>, RunError> {
-        match plan.shapes(|input| inputs[input].shape()) {
-            Ok(shapes) => Ok(shapes),
-            Err(error) => Err(self.misfit(error, inputs)),
-        }
+        shapes: &mut Shapes,
+    ) -> Result<(), RunError> {
+        plan.add_shapes(|input| inputs[input].shape(), shapes)
+            .map_err(|error| self.misfit(error, inputs))
     }
 
     /// Why inputs do not fit a plan, by the names of the usual one: it is the graph's.
     #[cold]
     fn misfit(&self, error: ShapeError, inputs: &[View<'_>]) -> RunError {
-        let usual = self.plans.usual().shapes(|input| inputs[input].shape());
+        let mut shapes = Shapes::new();
+        let usual = self.plans.usual().add_shapes(|input| inputs[input].shape(), &mut shapes);
         usual.err().unwrap_or(error).into()
     }
 
