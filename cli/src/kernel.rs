@@ -23,7 +23,7 @@ impl Source {
                 .map_err(|error| Failure::Failed(format!("cannot read {kernel}: {error}")))?;
             return Ok(Source { text, origin: kernel.into() });
         }
-        // As an expression it would be an input of that name, which nobody wants to run.
+        // As an expression it would be an input of that name, and no run means that.
         if is_op(kernel.trim()) {
             let name = kernel.trim();
             return Err(Failure::Usage(format!(

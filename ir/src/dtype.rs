@@ -150,7 +150,7 @@ const F16_MAX: f64 = 65504.0;
 /// The largest finite `bf16`.
 const BF16_MAX: f64 = 3.389_531_389_251_535_5e38;
 
-/// `value` rounded to nearest even among floats of so many bits of precision, whose smallest normal
+/// `value` rounded to nearest even among floats of this many bits of precision, whose smallest normal
 /// number is `2^min_exponent` and whose largest number is `max`. Scaling by powers of two is exact.
 fn round_to(value: f64, precision: i32, min_exponent: i32, max: f64) -> f64 {
     if value.is_nan() {

@@ -20,7 +20,7 @@ pub const MAX_NODES: usize = 20_000;
 
 /// The number of inputs that a graph may have.
 ///
-/// An open shape lists the inputs that it broadcasts over, so many inputs make every node large.
+/// An open shape lists the inputs that it broadcasts over: many inputs make every node large.
 pub const MAX_INPUTS: usize = 1_000;
 
 /// The number of outputs that a kernel may have: each is an array of the caller's.
@@ -52,7 +52,7 @@ pub struct Args {
 impl Args {
     /// # Panics
     ///
-    /// If there are none or more than three: no op has so many.
+    /// If there are none, or more than three: no op has that many.
     pub fn new(ids: &[NodeId]) -> Args {
         let mut all = [ids[0]; 3];
         all[..ids.len()].copy_from_slice(ids);
@@ -174,7 +174,7 @@ impl Graph {
     }
 
     /// An empty graph that may be of any size, and takes any constant: a pass may make more of a graph
-    /// than was given, and computes numbers that nobody wrote.
+    /// than was given, and computes numbers that were never written.
     pub fn unbounded(name: impl Into<String>) -> Graph {
         Graph { unbounded: true, ..Graph::new(name) }
     }

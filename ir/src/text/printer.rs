@@ -210,7 +210,7 @@ impl<'g> Printer<'g> {
         let mut names = Vec::new();
         for index in 0..body.outputs().len() {
             let item = self.item(id, index);
-            // An output that nobody reads needs a name too.
+            // An output that nothing reads needs a name too.
             let name = self.new_name(item.unwrap_or(id));
             if let Some(item) = item {
                 self.rendered[item.index()] = Rendered::atom(name.clone());

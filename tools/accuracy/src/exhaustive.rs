@@ -35,10 +35,10 @@ pub(crate) const BLOCKS: u64 = (1 << 32) / BLOCK as u64;
 /// references are wrong by.
 pub(crate) const MARGIN: f64 = 1e-3;
 
-/// One input in so many is judged precisely in any case.
+/// One input in this many is judged precisely in any case.
 const SAMPLE: usize = 256;
 
-/// The interpreter runs on one block in so many of all.
+/// The interpreter runs on one block in this many.
 const INTERPRETED: u64 = 1024;
 
 /// Blocks that a thread takes at a time.

@@ -172,7 +172,7 @@ fn today() -> String {
     date(since.as_secs() / 86_400)
 }
 
-/// The Gregorian date so many days after 1970-01-01. Years begin in March, eras of 400 years in
+/// The Gregorian date that many days after 1970-01-01. Years begin in March, eras of 400 years in
 /// year 0 (Hinnant, *chrono-Compatible Low-Level Date Algorithms*, `civil_from_days`).
 fn date(days: u64) -> String {
     let days = days + 719_468;

@@ -33,7 +33,7 @@ const MARGIN: f64 = 1e-5;
 /// Points that a thread takes at a time.
 const TASK: usize = 4096;
 
-/// The interpreter runs on one task in so many.
+/// The interpreter runs on one task in this many.
 const INTERPRETED: u64 = 16;
 
 /// Rounds of the search, points from which each starts, and points that each tries near one.

@@ -92,7 +92,7 @@ pub(crate) enum Layout {
     Reversed,
     /// Column after column.
     Transposed,
-    /// Elements this far apart, at an address off by so many bytes: a field of packed records.
+    /// Elements this far apart, at an address off by this many bytes: a field of packed records.
     Records { gap: usize, offset: usize },
 }
 

@@ -36,7 +36,7 @@ pub(crate) enum Fault {
 
 /// More ULP than this between the two are looked at.
 const SCREEN: f64 = 8.0;
-/// The error may be so many times what rounding does to what was written.
+/// The error may be this many times what rounding does to what was written.
 const FACTOR: f64 = 8.0;
 
 /// Compares an element of an output with the same of what was written.

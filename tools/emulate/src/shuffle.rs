@@ -42,7 +42,7 @@ pub(crate) fn execute(p: &mut Processor, i: &Instruction) -> Result<(), Refusal>
     }
 }
 
-/// Each lane by itself, from so many bits to so many.
+/// Each lane by itself, from one width in bits to another.
 fn resize(
     p: &mut Processor,
     i: &Instruction,
