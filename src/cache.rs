@@ -1,6 +1,6 @@
 //! The kernel cache: one kernel for equal graphs and options, compiled once.
 //!
-//! There is no cache that nobody asked for: compiling is explicit, and so is keeping.
+//! There is no hidden cache: compiling is explicit, and so is keeping.
 
 use crate::options::CompileOptions;
 use crate::pipeline::{CompileError, compile_with};
@@ -10,12 +10,12 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Kernels that were compiled, the latest used ones.
+/// Compiled kernels, those used most recently.
 ///
 /// Graphs are compared in full (names, types and shapes of inputs, every node, the outputs; not the
 /// graph's own name), and so are options. Graphs from text and from [`build`](kiln_ir::build) are
-/// numbered canonically, so however an expression was made, it is found again. It can be shared
-/// between threads, and be a `static`:
+/// numbered canonically, so an expression is found again however it was made. The cache can be
+/// shared between threads, and can be a `static`:
 ///
 /// ```
 /// use kiln::{CompileOptions, KernelCache, ir};
@@ -37,7 +37,7 @@ pub struct KernelCache {
     entries: Mutex<Entries>,
 }
 
-/// What is cached. Each graph has an entry for each of the options it was compiled with.
+/// The cached kernels. Each graph has an entry for each set of options it was compiled with.
 #[derive(Debug, Default)]
 struct Entries {
     graphs: HashMap<Graph, Vec<Entry>>,
@@ -55,12 +55,12 @@ struct Entry {
     used: u64,
 }
 
-/// A kernel, or nothing until it is compiled: whoever holds the lock then compiles it, and others
+/// A kernel, or nothing until it is compiled. The thread that holds the lock compiles it; others
 /// wait for it, but not for kernels of other graphs.
 type Slot = Arc<Mutex<Option<Arc<Kernel>>>>;
 
 impl KernelCache {
-    /// A cache of at most `capacity` kernels, and at least one.
+    /// A cache for up to `capacity` kernels, but at least one.
     pub fn new(capacity: usize) -> KernelCache {
         KernelCache {
             capacity: capacity.max(1),
@@ -69,9 +69,10 @@ impl KernelCache {
         }
     }
 
-    /// The kernel of `graph`, compiled if it is not there; the one used longest ago then makes room.
+    /// The kernel of `graph`, compiled if it is not there; it then replaces the one unused for
+    /// longest, if the cache is full.
     ///
-    /// Threads that ask for one kernel at once wait for the first of them, which compiles it.
+    /// Threads that ask for the same kernel at once wait for the first of them, which compiles it.
     /// Errors are not kept: the next call tries again.
     pub fn get_or_compile(
         &self,
@@ -104,17 +105,17 @@ impl KernelCache {
         }
     }
 
-    /// The number of kernels that it holds.
+    /// The number of kernels it holds.
     pub fn len(&self) -> usize {
         lock(&self.entries).count
     }
 
-    /// Whether it holds none.
+    /// Whether it holds no kernels.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The number of kernels that it may hold.
+    /// The number of kernels it may hold.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
@@ -126,7 +127,7 @@ impl KernelCache {
 }
 
 impl Entries {
-    /// The slot of a graph, made if there is none.
+    /// The slot of a graph, added if there is none.
     fn slot(&mut self, graph: &Graph, options: CompileOptions, capacity: usize) -> Slot {
         self.clock += 1;
         let known = self.graphs.get_mut(graph);
@@ -145,8 +146,8 @@ impl Entries {
         slot
     }
 
-    /// Removes the entry used longest ago. It looks at all of them: what follows is a compilation,
-    /// a thousand times as long.
+    /// Removes the entry unused for longest. It looks at all of them: the compilation that follows
+    /// takes a thousand times as long.
     fn evict(&mut self) {
         let oldest = self.graphs.values().flatten().map(|entry| entry.used).min();
         self.retain(|entry| Some(entry.used) != oldest);
@@ -161,7 +162,7 @@ impl Entries {
     }
 }
 
-/// A lock that nobody's panic can take away: every value behind one is whole at all times.
+/// Locks even after a panic: every value behind a lock is whole at all times.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

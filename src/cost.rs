@@ -1,4 +1,4 @@
-//! What fusion must know of the code that is made: the cost and the bits of each op.
+//! What fusion must know about the generated code: the cost and the bits of each op.
 
 use crate::fuse::CostModel;
 use crate::lower::{self, Tier, op_program_in};
@@ -7,12 +7,12 @@ use kiln_ir::{DType, Op};
 use kiln_jit::emit::cost;
 use std::sync::LazyLock;
 
-/// Only Fast mode may trade accuracy of an op for its speed.
+/// Only fast mode may trade the accuracy of an op for its speed.
 pub(crate) fn tier(mode: Mode) -> Tier {
     if mode == Mode::Fast { Tier::Fast } else { Tier::Default }
 }
 
-/// What fusion must know of the code that `lower` makes: its cost and its bits.
+/// What fusion must know about the code that `lower` makes: its cost and its bits.
 pub fn cost_model(mode: Mode) -> &'static CostModel {
     static DEFAULT: LazyLock<CostModel> = LazyLock::new(|| {
         CostModel::new(|op, dtype| op_cost(Tier::Default, op, dtype), lower::compute)
@@ -26,7 +26,7 @@ pub fn cost_model(mode: Mode) -> &'static CostModel {
     }
 }
 
-/// What an op costs, from its own expansion.
+/// The cost of an op, from its own expansion.
 fn op_cost(tier: Tier, op: Op, dtype: DType) -> u64 {
     cost::weight(&op_program_in(tier, op, dtype))
 }

@@ -1,4 +1,4 @@
-//! What becomes of a kernel, stage by stage, as text.
+//! What happens to a kernel, stage by stage, as text.
 
 use crate::cost::cost_model;
 use crate::fuse::{Pass, PassContext};
@@ -36,7 +36,7 @@ pub enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PassName(&'static str);
 
-/// A name that no stage has.
+/// A name that is not a stage's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no stage is named {found:?}; use {}", names().join(", "))]
 pub struct UnknownStage {
@@ -50,8 +50,8 @@ fn names() -> Vec<String> {
 }
 
 impl Stage {
-    /// Every stage in the order of compilation, and what it shows. That of machine code is for the
-    /// fastest emitter.
+    /// Every stage in the order of compilation, and what it shows. The stage of machine code is for
+    /// the fastest emitter.
     pub fn all() -> Vec<(Stage, &'static str)> {
         let mut stages = vec![(Stage::Ir, "The graph as written")];
         for pass in PASSES.iter().chain(UNFUSED) {
@@ -139,7 +139,7 @@ pub fn explain(graph: &Graph, mode: Mode, stage: Stage) -> Result<String, Compil
     })
 }
 
-/// The list that has a pass, as far as the pass.
+/// The list that contains a pass, up to and including that pass.
 fn passes_to(PassName(name): PassName) -> &'static [Pass] {
     let until = |passes: &'static [Pass]| {
         passes.iter().position(|pass| pass.name == name).map(|last| &passes[..=last])
@@ -147,14 +147,14 @@ fn passes_to(PassName(name): PassName) -> &'static [Pass] {
     until(PASSES).or_else(|| until(UNFUSED)).expect("names of passes are made from their lists")
 }
 
-/// The rewrites that fusion makes; `None` where the program is too large a tree.
+/// The rewrites that fusion makes; `None` if the program is too large as a tree.
 pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
     let mut context = PassContext { prove: true, ..PassContext::new(mode, cost_model(mode)) };
     run_passes(PASSES, graph, &mut context);
     context.proof
 }
 
-/// A short tour of all stages, with counts of ops and of bytes moved before and after.
+/// A short tour of all stages, with counts of ops and bytes moved before and after.
 pub fn tour(graph: &Graph, mode: Mode) -> Result<String, CompileError> {
     let fusion = fuse(graph, mode);
     let (fused, unfused) = (&fusion.graph, unfuse(graph));

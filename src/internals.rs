@@ -1,5 +1,5 @@
-//! What tests, benchmarks and tools look at from within. No part of the public surface: anything
-//! here may change with every release.
+//! Internals for tests, benchmarks and tools. Not part of the public surface: anything here may
+//! change with every release.
 
 pub use crate::fuse::{
     CostModel, Pass, PassContext, merge_for_sizes, repairs, rules, run as run_passes,

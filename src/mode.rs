@@ -3,13 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// How much a rewrite may change: what each mode promises is told in [`modes`](crate::modes).
+/// How much a rewrite may change. [`modes`](crate::modes) says what each mode promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Mode {
     /// Only bit-exact rewrites: fused bits equal unfused bits.
     Strict,
-    /// Rewrites that keep special values and whose error is no worse than that of what was
-    /// written: contraction to `fma`, stable forms of logistic functions.
+    /// Rewrites that keep special values and whose error is no worse than that of what was written:
+    /// contraction to `fma`, stable forms of logistic functions.
     #[default]
     Precise,
     /// Every real-number identity.
@@ -35,7 +35,7 @@ impl fmt::Display for Mode {
     }
 }
 
-/// A name that is no mode's.
+/// A name that is not a mode's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown mode {0:?}; use strict, precise or fast")]
 pub struct UnknownMode(String);

@@ -29,8 +29,8 @@ impl CompileOptions {
         CompileOptions::default()
     }
 
-    /// One kernel for each op, as written, with a real temporary for each result: what fused code
-    /// is compared with. The mode does not matter, for nothing is rewritten.
+    /// One kernel for each op, as written, with a real temporary for each result. Fused code is
+    /// compared with it. The mode does not matter, since nothing is rewritten.
     pub fn unfused() -> CompileOptions {
         CompileOptions { fuse: false, ..CompileOptions::default() }
     }
@@ -45,7 +45,8 @@ impl CompileOptions {
         CompileOptions { emitter, ..self }
     }
 
-    /// At most so many threads of the rayon pool that a call is made from; 1 stays on the caller's.
+    /// The most threads a call uses, of the rayon pool it is made from; 1 stays on the caller's
+    /// thread.
     pub fn threads(self, threads: usize) -> CompileOptions {
         CompileOptions { threads: Some(threads.max(1)), ..self }
     }

@@ -18,7 +18,7 @@ use kiln_jit::vir::Routine;
 
 pub use crate::cost::cost_model;
 
-/// Fusion, pass by pass. To add one, write it in a file of its own and give it a row here.
+/// Fusion, pass by pass. To add a pass, write it in a file of its own and give it a row here.
 pub const PASSES: &[Pass] = &[
     INLINE,
     Pass {
@@ -29,7 +29,7 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "regions", makes: "Ops merged into as few kernels as pay", run: fuse::merge },
 ];
 
-/// What makes one kernel for each op, as written: what fusion is compared with.
+/// Makes one kernel for each op, as written. Fusion is compared with it.
 pub const UNFUSED: &[Pass] = &[
     INLINE,
     Pass { name: "split", makes: "One kernel for each op, as written", run: fuse::split },
@@ -45,7 +45,7 @@ pub enum CompileError {
     /// The expression is wrong: shapes, types, declarations.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// The text cannot be read, or says something wrong.
+    /// The text cannot be read, or is wrong.
     #[error(transparent)]
     Text(#[from] TextError),
     /// No code can be made on this machine.
@@ -107,10 +107,10 @@ fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan<Code>, EmitError>
     })
 }
 
-/// Merges ops anew for calls in which some inputs are small.
+/// Merges ops again for calls in which some inputs are small.
 struct BySize {
     unmerged: Graph,
-    /// Those of the usual plan.
+    /// The number of passes of the usual plan.
     passes: usize,
     options: CompileOptions,
 }
@@ -119,24 +119,24 @@ impl Specialize<Code> for BySize {
     fn plan(&self, class: &SizeClass) -> Result<Option<Plan<Code>>, Failure> {
         let model = cost_model(self.options.mode);
         let merged = fuse::merge_for_sizes(&self.unmerged, class.small(), model);
-        // With as many passes, the merge is the same.
+        // With the same number of passes, the merge is the same.
         let is_usual = Plan::outline(&merged).steps.len() == self.passes;
         if is_usual { Ok(None) } else { Ok(Some(plan(&merged, self.options)?)) }
     }
 }
 
-/// A fused graph, and how it came about.
+/// A fused graph, and how it was made.
 #[derive(Clone, Debug)]
 pub struct Fusion {
     /// Inputs, fused kernels and matmuls.
     pub graph: Graph,
-    /// The graph whose ops were merged, if the sizes of a call may call for another merge.
+    /// The graph before merging, if the sizes of a call may require another merge.
     pub unmerged: Option<Graph>,
     /// What the algebra did.
     pub algebra: AlgebraReport,
 }
 
-/// Runs [`PASSES`], within `mode` and with the costs of the code that this build makes.
+/// Runs [`PASSES`] within `mode`, with the costs of the code that this build makes.
 pub fn fuse(graph: &Graph, mode: Mode) -> Fusion {
     let mut context = PassContext::new(mode, cost_model(mode));
     let graph = run_passes(PASSES, graph, &mut context);

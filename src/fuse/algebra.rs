@@ -1,4 +1,4 @@
-//! Phase A: algebra. Saturates the rules of a mode over a graph and extracts the cheapest program.
+//! Phase A: algebra. Saturates a graph with the rules of a mode and extracts the cheapest program.
 
 use super::avoided::Avoided;
 use super::context::{Needs, Written};
@@ -16,7 +16,7 @@ use egg::{EGraph, Id, Language};
 use kiln_ir::{DType, Graph, Node, NodeId, Op};
 use std::collections::{HashMap, HashSet};
 
-/// More than any program costs: a form that is to be avoided is chosen only if there is no other.
+/// More than any program costs: a form to avoid is chosen only if there is no other.
 const AVOIDED: u64 = 1 << 40;
 
 /// A saturated e-graph and the classes of the graph's nodes in it.
@@ -29,7 +29,7 @@ struct Saturated {
     ended: Ended,
 }
 
-/// The pass `algebra`: a graph without fused nodes becomes the cheapest equal program.
+/// The pass `algebra`: turns a graph without fused nodes into the cheapest equal program.
 pub(crate) fn simplify(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
     let prove = context.prove && proof::is_small_enough(graph);
     let mut run = saturate(graph, context.mode, context.model, prove);
@@ -53,8 +53,8 @@ pub(crate) fn simplify(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
 
 /// Runs the rules of `mode` until nothing changes or a limit is reached.
 fn saturate(graph: &Graph, mode: Mode, model: &CostModel, explain: bool) -> Saturated {
-    // egg reads a clock, whose first use in a process calibrates for up to 200 ms, and which no
-    // result may depend on: it gets one that stands still.
+    // egg reads a clock. Its first use in a process calibrates for up to 200 ms, and no result may
+    // depend on it, so egg gets a clock that stands still.
     let (clock, _) = quanta::Clock::mock();
     quanta::with_clock(&clock, || {
         let inputs = graph.iter().filter(|(_, node)| matches!(node, Node::Input(_)));
@@ -66,7 +66,7 @@ fn saturate(graph: &Graph, mode: Mode, model: &CostModel, explain: bool) -> Satu
         let mut ids = Vec::with_capacity(graph.nodes().len());
         for (id, node) in graph.iter() {
             let term = term_of(graph, id, node, &ids);
-            // Uncanonical ids keep the user's own term for the proof.
+            // Uncanonical ids keep the user's own terms for the proof.
             ids.push(egraph.add_uncanonical(term));
         }
         egraph.rebuild();
@@ -75,7 +75,7 @@ fn saturate(graph: &Graph, mode: Mode, model: &CostModel, explain: bool) -> Satu
         let written = Written { ops: ops.map(term).collect() };
         let rules = RuleSet::of(mode, floats(graph));
         let ended = rounds::run(&mut egraph, rules, budget(ids.len()), |egraph| {
-            // Fast mode does not care where values flow, and strict mode changes none.
+            // Fast mode does not care where values flow, and strict mode changes no values.
             if mode == Mode::Precise {
                 written.update_contexts(egraph);
             }
@@ -84,10 +84,10 @@ fn saturate(graph: &Graph, mode: Mode, model: &CostModel, explain: bool) -> Satu
     })
 }
 
-/// What the rounds may cost, for a graph of this number of nodes.
+/// What the rounds may cost, for a graph with this number of nodes.
 ///
 /// No op of `DERIVED`, nor its gradient, comes near: the dearest takes 120 units of work a node, 8
-/// e-nodes a node and 12 a class. Families of equal terms do (`x*k*k..`, sums of multiples): the
+/// e-nodes a node and 12 a class. Families of equal terms do (`x*k*k..`, sums of multiples). The
 /// more nodes there are, the fewer each may have, so that time grows with the text.
 fn budget(nodes: usize) -> Budget {
     Budget { rounds: 24, nodes: 2_000 + 4 * nodes, class: 24, work: 20_000 + 80 * nodes }
@@ -115,7 +115,7 @@ struct Indexed {
     /// The terms behind each class's alternatives.
     terms: Vec<Vec<Term>>,
     index: HashMap<Id, usize>,
-    /// What the input program chooses.
+    /// The choice that the input program makes.
     input: Choice,
 }
 
@@ -166,7 +166,7 @@ fn index(graph: &Graph, run: &Saturated, model: &CostModel) -> Indexed {
 }
 
 /// The classes in which a rule relied on where values flow, and which flow elsewhere since they
-/// became one with another class: there, what was written stays, unless it was repaired.
+/// merged with another class. There, what was written stays unless it was repaired.
 fn kept(run: &Saturated, written: &HashSet<(Id, Term)>, avoided: &Avoided) -> HashSet<Id> {
     let (egraph, relied) = (&run.egraph, &run.egraph.analysis.relied);
     if relied.is_empty() {
@@ -175,7 +175,7 @@ fn kept(run: &Saturated, written: &HashSet<(Id, Term)>, avoided: &Avoided) -> Ha
     let contexts = run.written.contexts(egraph);
     let context = |id: Id| contexts.get(&id).copied().unwrap_or_default();
     let relied = relied.iter().map(|(id, needs)| (egraph.find(*id), *needs));
-    // What a rule had found of its variables, it found of the same classes.
+    // What a rule found about its variables still holds: they are the same classes.
     let fails = |(id, needs): &(Id, Needs)| !context(*id).allows(*needs, &|_| true);
     let wrong: HashSet<Id> = relied.filter(fails).map(|(id, _)| id).collect();
     let stays =
@@ -183,8 +183,8 @@ fn kept(run: &Saturated, written: &HashSet<(Id, Term)>, avoided: &Avoided) -> Ha
     written.iter().filter(stays).map(|(id, _)| *id).collect()
 }
 
-/// A hash of what a term is, without its children. The same in every process, and by names: a new
-/// row of the op table breaks no tie otherwise than before.
+/// A hash of a term without its children. It is the same in every process, and uses names, so that
+/// a new row of the op table changes no tie-break.
 fn label(term: &Term) -> u64 {
     let named = |name: &str| name.bytes().fold(0, |hash, byte| mix(hash ^ u64::from(byte)));
     let seed = match term.head() {
@@ -196,11 +196,11 @@ fn label(term: &Term) -> u64 {
     mix(seed)
 }
 
-/// The program that is extracted.
+/// The extracted program.
 fn choose(run: &Saturated, indexed: &Indexed) -> Choice {
     let cost = |choice: &Choice| indexed.problem.cost(choice).unwrap_or(u64::MAX);
     let choice = indexed.problem.extract(&indexed.input);
-    // A contradiction among facts means an unsound rule: nothing of this run can be trusted.
+    // A contradiction among facts means an unsound rule: nothing from this run can be trusted.
     let distrusted = run.egraph.analysis.contradiction;
     if distrusted || cost(&choice) > cost(&indexed.input) { indexed.input.clone() } else { choice }
 }
@@ -221,7 +221,8 @@ fn chosen_terms(run: &Saturated, indexed: &Indexed, choice: &Choice) -> (Vec<Ter
     (terms, roots)
 }
 
-/// The chosen program as a graph: the same inputs, operands of commutative ops in a fixed order.
+/// The chosen program as a graph over the same inputs, with operands of commutative ops in a fixed
+/// order.
 fn rebuild(graph: &Graph, indexed: &Indexed, choice: &Choice) -> Graph {
     let order = indexed.problem.order(choice).expect("extraction yields an acyclic choice");
     let mut result = Graph::with_inputs(graph.name(), graph.inputs());
@@ -264,14 +265,14 @@ fn rebuild(graph: &Graph, indexed: &Indexed, choice: &Choice) -> Graph {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     kind: u8,
-    /// Nodes as a tree.
+    /// Number of nodes, as a tree.
     size: u64,
-    /// The first input that it reads.
+    /// The first input it reads.
     input: u32,
     hash: u64,
 }
 
-/// Puts operands that may be swapped into the order of their ranks; in a sum the number goes last.
+/// Orders operands that may be swapped by their ranks; in a sum the number goes last.
 fn order_operands(op: Op, pair: &mut [NodeId], ranks: &HashMap<NodeId, Rank>) {
     pair.sort_by_key(|id| ranks[id]);
     let number_last = matches!(op, Op::Add | Op::Max | Op::Min) && ranks[&pair[0]].kind == 0;

@@ -1,4 +1,4 @@
-//! The terms that repairs have replaced: no program is computed by them where there is another way.
+//! The terms that repairs have replaced: no program uses them where there is another way.
 
 use super::facts::FactAnalysis;
 use super::term::{Head, Term};
@@ -6,17 +6,17 @@ use egg::{EGraph, Id, Language};
 use kiln_ir::Op;
 use std::collections::HashSet;
 
-/// Terms to avoid, by class, in today's ids and one order of operands.
+/// Terms to avoid, by class, with current ids and operands in one order.
 pub(super) struct Avoided {
     replaced: HashSet<(Id, Term)>,
-    /// What repairs have put in their place.
+    /// The terms that repairs put in their place.
     repaired: HashSet<(Id, Term)>,
     /// Classes in which a sum was replaced.
     of_sums: HashSet<Id>,
 }
 
 impl Avoided {
-    /// Of an e-graph as it is now.
+    /// For an e-graph as it is now.
     pub(super) fn of(egraph: &EGraph<Term, FactAnalysis>) -> Avoided {
         let today = |noted: &HashSet<(Id, Term)>| -> HashSet<(Id, Term)> {
             noted.iter().map(|(id, term)| (egraph.find(*id), in_order(egraph, term))).collect()
@@ -27,8 +27,9 @@ impl Avoided {
         Avoided { repaired: today(&egraph.analysis.repaired), replaced, of_sums }
     }
 
-    /// Whether a class should not be computed so: by a term that was replaced, or where a sum was, by
-    /// any other sum that no repair has made. Such differ from it in signs, or in one rounding.
+    /// Whether a class should not be computed by this term: one that was replaced or, where a sum
+    /// was replaced, any other sum that no repair made. Such sums differ from it in signs, or in
+    /// one rounding.
     pub(super) fn contains(
         &self,
         egraph: &EGraph<Term, FactAnalysis>,
@@ -49,7 +50,7 @@ fn is_sum(term: &Term) -> bool {
     matches!(term.head(), Head::Op(Op::Add | Op::Sub | Op::Fma))
 }
 
-/// The term in today's ids and, if its operands may be swapped, these sorted.
+/// The term with current ids and, if its operands may be swapped, with these sorted.
 fn in_order(egraph: &EGraph<Term, FactAnalysis>, term: &Term) -> Term {
     let mut term = term.clone().map_children(|child| egraph.find(child));
     let unordered = term.unordered();

@@ -1,4 +1,4 @@
-//! Conditions of rules: what must be known of what their variables matched.
+//! Conditions of rules: what must be known about what their variables matched.
 
 use super::facts::{FactAnalysis, Facts};
 use super::term::{Head, Term};
@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 /// A condition on what a variable matched.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum When {
-    /// A power of two (or minus one), its reciprocal normal too.
+    /// A power of two (or minus one) whose reciprocal is normal too.
     Pow2(&'static str),
     /// A number of magnitude at least 1.
     AtLeastOne(&'static str),
@@ -24,13 +24,13 @@ pub(crate) enum When {
     RootTwo(&'static str),
     /// Not a number.
     NotConst(&'static str),
-    /// No product: contracting `a*b - c*d` would break its symmetry (`x*x - x*x` is 0).
+    /// Not a product: contracting `a*b - c*d` would break its symmetry (`x*x - x*x` is 0).
     NotProduct(&'static str),
-    /// Never below +0, nor -0.
+    /// Never below +0, and never -0.
     NeverNegative(&'static str),
     /// Never -0.
     NeverMinusZero(&'static str),
-    /// The first is never below the second, which is a number, nor equal to it as -0 to +0.
+    /// The first is never below the second, which is a number, and never equals it as -0 equals +0.
     NeverBelow(&'static str, &'static str),
     /// May be above zero.
     MayBePositive(&'static str),
@@ -38,27 +38,27 @@ pub(crate) enum When {
     MayBeAbove(&'static str, f64),
     /// May be below a number.
     MayBeBelow(&'static str, f64),
-    /// The product of the first two and the third are not infinities of opposite signs that numbers
-    /// too large have become: their sum is NaN, and rounded once it would be the third.
+    /// The product of the first two and the third are never infinities of opposite signs made by
+    /// overflow. The sum of such infinities is NaN; rounded once, it would be the third.
     NoOverflows(&'static str, &'static str, &'static str, Sign),
-    /// Infinite only where it was given so: no number that has become too large.
+    /// Infinite only where it was given so, never by overflow.
     NoOverflow(&'static str),
-    /// That, or the second is infinite or NaN wherever the first is infinite.
+    /// The same, or the second is infinite or NaN wherever the first is infinite.
     NoOverflowUnless(&'static str, &'static str),
 }
 
-/// How a product and a third value meet.
+/// How a product and a third value are combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
     /// They are added.
     Plus,
-    /// One is taken from the other.
+    /// One is subtracted from the other.
     Minus,
 }
 
-/// The e-graph's variable of this name, a letter.
+/// The e-graph's variable with this name, a letter.
 pub(super) fn variable(name: &str) -> Var {
-    // Conditions ask for it at every match, and to make one takes a lock.
+    // Conditions ask for it at every match, and making one takes a lock.
     static LETTERS: LazyLock<[Var; 26]> = LazyLock::new(|| {
         std::array::from_fn(|i| {
             let letter = char::from(b'a' + i as u8);
@@ -69,7 +69,7 @@ pub(super) fn variable(name: &str) -> Var {
     LETTERS[usize::from(letter - b'a')]
 }
 
-/// Whether `b` is infinite or NaN wherever `a` is infinite, as far as their terms show it at once.
+/// Whether `b` is infinite or NaN wherever `a` is infinite, as far as their terms show directly.
 pub(super) fn follows(egraph: &EGraph<Term, FactAnalysis>, a: Id, b: Id, depth: usize) -> bool {
     if is_made_of(egraph, a, b, depth) {
         return true;
@@ -86,7 +86,7 @@ pub(super) fn follows(egraph: &EGraph<Term, FactAnalysis>, a: Id, b: Id, depth: 
     depth > 0 && within.any(|c| follows(egraph, c, b, depth - 1))
 }
 
-/// Whether `b` is `a`, or infinite or NaN where an operand is that is made of `a`.
+/// Whether `b` is `a`, or made of it by ops that are infinite or NaN where that operand is.
 fn is_made_of(egraph: &EGraph<Term, FactAnalysis>, a: Id, b: Id, depth: usize) -> bool {
     if egraph.find(a) == egraph.find(b) {
         return true;
@@ -104,7 +104,7 @@ fn is_made_of(egraph: &EGraph<Term, FactAnalysis>, a: Id, b: Id, depth: usize) -
         })
 }
 
-/// Whether a class is a product, or a product up to its sign or by choice.
+/// Whether a class is a product, up to its sign or by choice.
 fn is_product(egraph: &EGraph<Term, FactAnalysis>, class: Id, depth: usize) -> bool {
     egraph[class].nodes.iter().any(|term| match term.head() {
         Head::Op(Op::Mul) => true,
@@ -119,7 +119,7 @@ fn is_product(egraph: &EGraph<Term, FactAnalysis>, class: Id, depth: usize) -> b
 pub(super) const DEPTH: usize = 5;
 
 impl When {
-    /// Whether it is about NaN and infinities alone, which fast mode does not keep.
+    /// Whether it concerns only NaN and infinities, which fast mode does not keep.
     pub(super) fn is_careful(self) -> bool {
         matches!(self, When::NoOverflow(..) | When::NoOverflows(..) | When::NoOverflowUnless(..))
     }

@@ -1,10 +1,10 @@
-//! What becomes of the values of a program: where a change of their last digits can be told.
+//! Where the values of a program go: where a change of their last digits can be seen.
 //!
-//! In: the program as written, and what the e-graph knows of its values. Out: for each class, where
-//! its values flow. `sqrt(q - m*m)` is 0 where `q` is `m*m` rounded; contracted, the difference is
-//! the error of that rounding, and where it is negative its root is NaN. So a rule that rounds
-//! otherwise has no business in what flows into `sqrt`, unless `sqrt` is known to be far from its
-//! edge. A rule says what it [`Needs`].
+//! In: the program as written, and what the e-graph knows about its values. Out: for each class,
+//! where its values flow. `sqrt(q - m*m)` is 0 where `q` is `m*m` rounded. Contracted, the
+//! difference is the error of that rounding, and where it is negative its root is NaN. So a rule
+//! that rounds differently must not touch what flows into `sqrt`, unless `sqrt` is known to be far
+//! from its edge. A rule states what it [`Needs`].
 //!
 //! Edges are found by asking the op table: an op has one where its scalar meaning makes NaN or an
 //! infinity of a number that the operand may be.
@@ -16,30 +16,30 @@ use egg::{EGraph, Id, Language};
 use kiln_ir::{DType, Flags, Op, Typing};
 use std::collections::HashMap;
 
-/// What a rule needs of the context of the values that it computes otherwise.
+/// What a rule needs of the context of the values it computes differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Needs {
     /// Nothing: no bit changes, or all may.
     Nothing,
-    /// That a change of the last digits stays one: the rule rounds otherwise.
+    /// That a change of the last digits stays small: the rule rounds differently.
     Smooth,
-    /// The same, but that a divisor may change: the rule rounds once instead of twice. `a*b + c`
-    /// rounded once is 0 only where it is 0 rounded twice, and else has the same sign, for two
-    /// floats that differ do so by more than one of them was rounded by.
+    /// The same, but a divisor may change: the rule rounds once instead of twice. `a*b + c` rounded
+    /// once is 0 only where it is 0 rounded twice, and otherwise has the same sign, because two
+    /// floats that differ do so by more than the rounding of one of them.
     NoEdge,
     /// That a value nearer to the exact one makes no NaN where the exact one makes none: the rule
-    /// repairs. Where an op is defined on one side of 0, what it takes may be repaired, for the
-    /// accurate form has the right sign; but not what it takes the sum of, with other values that
+    /// repairs. Where an op is defined on one side of 0, its operand may be repaired, since the
+    /// accurate form has the right sign. But a summand of that operand may not: the other summands
     /// may have been rounded as the unrepaired form was.
     NoCliff,
-    /// That, and that no factor beside it is a number that has become infinite: what was written is
-    /// 0 in a tail that the rule repairs, and 0 times infinity is NaN, which is better than an
-    /// infinity that is none.
+    /// The same, and that no factor beside it is a number that has become infinite. What was
+    /// written is 0 in a tail that the rule repairs, and 0 times infinity is NaN, which is better
+    /// than a false infinity.
     NoCliffNorOverflow,
 }
 
 impl Needs {
-    /// Whether it is what a rule needs whose right side is the more accurate one.
+    /// Whether a rule with this need has the more accurate right side.
     pub(crate) fn is_of_repair(self) -> bool {
         matches!(self, Needs::NoCliff | Needs::NoCliffNorOverflow)
     }
@@ -52,7 +52,7 @@ pub(crate) struct Context {
     partner: Partner,
 }
 
-/// The values beside which a class's values are multiplied or added, where an infinity among those
+/// The values that a class's values are multiplied with or added to, where an infinity among those
 /// may be the overflow of a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Partner {
@@ -62,16 +62,16 @@ enum Partner {
     Many,
 }
 
-/// Into an op with an edge or a step where they may be: digits matter there.
+/// Into an op that may have an edge or a step there: digits matter.
 const EDGE: u8 = 1;
-/// They are divided by, and may be 0.
+/// Into a divisor, which may be 0.
 const DIVISOR: u8 = 2;
-/// They are what an op takes that is defined on one side of 0, or not at 0, up to factors.
+/// Into the operand, up to factors, of an op that is defined on one side of 0, or not at 0.
 const SIDE: u8 = 4;
-/// Through sums, or a function that keeps no signs, into an op that is not defined everywhere; or
-/// into one that sees the sign of a zero.
+/// Through sums, or a function that does not keep signs, into an op that is not defined everywhere;
+/// or into one that sees the sign of a zero.
 const CLIFF: u8 = 8;
-/// Into a product with the partner, or a quotient of it.
+/// Into a product with the partner, or a quotient of the two.
 const FACTOR: u8 = 16;
 /// Into a sum with the partner, which may have the other sign.
 const SUMMAND: u8 = 32;
@@ -98,8 +98,8 @@ impl Context {
         Context { flows: self.flows | other.flows, partner }
     }
 
-    /// Whether a rule that needs this may be applied to what flows here. Of a partner it is asked
-    /// whether the rule's variables are infinite or NaN wherever the partner is infinite.
+    /// Whether a rule with this need may be applied to what flows here. `follows` says whether the
+    /// rule's variables are infinite or NaN wherever a partner is infinite.
     pub(crate) fn allows(self, needs: Needs, follows: &dyn Fn(Id) -> bool) -> bool {
         match needs {
             Needs::Nothing => true,
@@ -110,15 +110,15 @@ impl Context {
         }
     }
 
-    /// Whether these are added to numbers that may have become infinite: what was written is
+    /// Whether these are added to numbers that may have become infinite. What was written is
     /// infinite where the rule repairs it, and the difference of two infinities is NaN, which is
-    /// better than an infinity that is none.
+    /// better than a false infinity.
     pub(crate) fn is_summand(self, follows: &dyn Fn(Id) -> bool) -> bool {
         self.meets(SUMMAND, follows)
     }
 
-    /// What remains of it where the op that makes it is computed in an accurate form instead: that
-    /// has edges too, but where its operands are nearer to their exact values, so is its result.
+    /// What remains of it where its op is computed in an accurate form instead. That form has edges
+    /// too, but where its operands are nearer to their exact values, so is its result.
     fn of_repaired(self) -> Context {
         Context::of(self.flows & (EDGE | DIVISOR))
     }
@@ -132,7 +132,7 @@ impl Context {
             }
     }
 
-    /// The context of an operand of `op`, whose result has this one.
+    /// The context of an operand of `op`, whose result has this context.
     fn through(self, op: Op) -> Context {
         let mut flows = self.flows & (CLIFF | FACTOR | SUMMAND);
         if self.has(EDGE | DIVISOR) {
@@ -146,14 +146,14 @@ impl Context {
     }
 }
 
-/// Ops whose result has the sign of an operand, or of the product of their operands' signs.
+/// Ops whose result has the sign of an operand, or the product of their operands' signs.
 const SAME_SIDE: [Op; 8] =
     [Op::Abs, Op::Mul, Op::Div, Op::Sqrt, Op::Min, Op::Max, Op::Select, Op::Expm1];
 
-/// Numbers at or beyond which the ops of the table have their edges.
+/// Numbers at or beyond which ops of the table have their edges.
 const PROBES: [f64; 7] = [-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0];
 
-/// What the op itself makes of the context of its operand `index`.
+/// What the op itself adds to the context of its operand `index`.
 fn own(op: Op, ids: &[Id], operands: &[&Facts], index: usize) -> Context {
     let facts = operands[index];
     if !facts.dtype.is_float() {
@@ -165,7 +165,7 @@ fn own(op: Op, ids: &[Id], operands: &[&Facts], index: usize) -> Context {
         _ => op.has(Flags::STEP),
     };
     if jumps {
-        // The sign of a zero is another thing that a repair may change.
+        // A repair may also change the sign of a zero.
         let sees_zeros = matches!(op, Op::Atan2 | Op::CopySign);
         return Context::of(if sees_zeros { EDGE | CLIFF } else { EDGE });
     }
@@ -197,7 +197,7 @@ fn divisor(facts: &Facts) -> u8 {
     if facts.range.contains(0.0) { DIVISOR | SIDE } else { 0 }
 }
 
-/// The context of what is multiplied with operand `other`.
+/// The context of a value multiplied by operand `other`.
 fn factor(ids: &[Id], operands: &[&Facts], other: usize) -> Context {
     if operands[other].range.may_overflow {
         Context::beside(FACTOR, ids[other])
@@ -206,12 +206,12 @@ fn factor(ids: &[Id], operands: &[&Facts], other: usize) -> Context {
     }
 }
 
-/// The context of what is added to `partner`, which may be of any sign.
+/// The context of a value added to `partner`, which may have any sign.
 fn addend(may_overflow: bool, partner: Id) -> Context {
     if may_overflow { Context::beside(SUMMAND, partner) } else { Context::default() }
 }
 
-/// The context of what is added to operand `other` of a sum or difference.
+/// The context of a value added to operand `other` of a sum or difference.
 fn summand(op: Op, ids: &[Id], operands: &[&Facts], other: usize) -> Context {
     let (partner, own) = (operands[other].range, operands[1 - other].range);
     let rises = own.high > 0.0 && partner.high > 0.0 || own.low < 0.0 && partner.low < 0.0;
@@ -220,7 +220,7 @@ fn summand(op: Op, ids: &[Id], operands: &[&Facts], other: usize) -> Context {
     addend(partner.may_overflow && opposite, ids[other])
 }
 
-/// The edges of an op of one operand, as far as the operand may reach them.
+/// The edges of a unary op, as far as its operand may reach them.
 fn edges(op: Op, facts: &Facts) -> Context {
     let wrong = |&value: &f64| !op.eval(DType::F64, &[value]).is_finite();
     let reached = PROBES.iter().copied().filter(|&probe| facts.range.contains(probe));
@@ -238,7 +238,7 @@ fn edges(op: Op, facts: &Facts) -> Context {
     })
 }
 
-/// `a^b` is defined for positive `a`, and for others where `b` is a whole number.
+/// `a^b` is defined for positive `a`, and for other `a` where `b` is a whole number.
 fn power(operands: &[&Facts], index: usize) -> Context {
     let (base, exponent) = (operands[0], operands[1]);
     let whole = exponent.constant.filter(|value| value.fract() == 0.0);
@@ -257,7 +257,7 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// Notes the context of every class, and that more is known where it is another than before.
+    /// Notes the context of every class, and marks those whose context has changed as known better.
     pub(crate) fn update_contexts(&self, egraph: &mut EGraph<Term, FactAnalysis>) {
         let contexts = self.contexts(egraph);
         let before = std::mem::replace(&mut egraph.analysis.contexts, contexts);

@@ -1,7 +1,7 @@
-//! What fusion must know of the machine code: what ops cost, and what they compute of numbers.
+//! What fusion must know about the machine code: what ops cost, and what they make of numbers.
 //!
-//! The pipeline fills it in from what `lower` really makes, so that a new op has both as soon as
-//! it can be lowered. Costs are integers: extraction never depends on rounding.
+//! The pipeline fills it in from what `lower` really makes, so a new op has both as soon as it can
+//! be lowered. Costs are integers: extraction never depends on rounding.
 
 use super::term::{Head, Term};
 use kiln_ir::{DType, Graph, Node, NodeId, Op};
@@ -11,9 +11,9 @@ use std::sync::OnceLock;
 #[derive(Debug)]
 pub struct CostModel {
     cost: fn(Op, DType) -> u64,
-    /// What ops on `f32` cost, and what those on `f64`: an approximation for the longer one is
-    /// another program, and of two ops the cheaper one may be the other. An op is lowered to know
-    /// it, so only those that come up are.
+    /// The costs of ops on `f32`, and of those on `f64`: an approximation for the wider type is
+    /// another program, and of two ops the cheaper one may be the other. An op is lowered to learn
+    /// its cost, so only those that come up are.
     costs: [Vec<OnceLock<u64>>; 2],
     /// An op on numbers of a type, with the bits that a kernel would compute.
     pub(super) compute: fn(Op, DType, &[f64]) -> f64,
@@ -40,10 +40,10 @@ impl CostModel {
         }
     }
 
-    /// The cost of a term by itself, without its children, of which the last one has this type.
+    /// The cost of a term by itself, without its children; the last of them has this type.
     pub(super) fn cost_of_term(&self, term: &Term, operand: DType) -> u64 {
         match term.head() {
-            // Nearly free, but not quite: of equal programs the one with fewer numbers wins.
+            // Nearly free, but not quite: among equal programs, the one with fewer numbers wins.
             Head::Input(_) => 0,
             Head::Const(..) => 1,
             Head::Op(op) => self.cost_of_op(op, operand),

@@ -2,11 +2,11 @@
 //!
 //! Tree cost, which egg's extractor minimises, can make code worse than the input (the backward of
 //! sigmoid nearly doubles). This one climbs from two starts, the cheapest tree and the input
-//! program, by changes of one choice, and so is never worse than the input. Ties fall to the
-//! smaller structural hash, never to an id: the result depends on the terms alone.
+//! program, one change at a time, so it is never worse than the input. Ties go to the smaller
+//! structural hash, never to an id: the result depends on the terms alone.
 //!
-//! What a change costs is found by counting readers: a class that gets its first one is paid for,
-//! one that loses its last is not, and nothing else is looked at.
+//! The cost of a change is found by counting readers: a class that gets its first reader is paid
+//! for, one that loses its last is not, and nothing else is looked at.
 
 use smallvec::SmallVec;
 use std::cmp::Reverse;
@@ -21,7 +21,7 @@ pub(crate) struct Alternative {
     pub(crate) cost: u64,
     /// Hash of what it is, without children.
     pub(crate) label: u64,
-    /// How many of the first children may be put in any order.
+    /// How many of the first children may be reordered.
     pub(crate) unordered: usize,
     /// What it reads.
     pub(crate) children: SmallVec<[ClassId; 3]>,
@@ -42,15 +42,14 @@ pub(crate) struct Problem {
     pub(crate) roots: Vec<ClassId>,
 }
 
-/// Cost, then structure: the order in which choices are better.
+/// Cost, then structure: the order in which choices get better.
 type Score = (u64, u64);
 
-/// Classes that a climb looks at, at most: some 20 ms. Kernels of 30 ops take a hundredth of it.
+/// The most classes a climb looks at: some 20 ms. Kernels of 30 ops take a hundredth of it.
 const MAX_WORK: usize = 1_000_000;
 
 impl Problem {
-    /// The best choice found; `input` is the choice that the input program makes, where it makes
-    /// one.
+    /// The best choice found; `input` is the choice of the input program, where it makes one.
     pub(crate) fn extract(&self, input: &Choice) -> Choice {
         let trees = self.cheapest_trees();
         let mut from_input = trees.clone();
@@ -111,11 +110,12 @@ impl Problem {
         &self.classes[class][choice[class] as usize]
     }
 
-    /// The cheapest tree of each class, found in order of cost: a tree costs more than what it reads.
+    /// The cheapest tree of each class, found in order of cost: a tree costs more than its
+    /// children.
     fn cheapest_trees(&self) -> Choice {
         let mut choice = vec![NONE; self.classes.len()];
         let mut best = vec![0u64; self.classes.len()];
-        // Which alternatives read a class, and for how many of its children each waits.
+        // Which alternatives read a class, and how many of its children each one waits for.
         let mut readers: Vec<SmallVec<[(u32, u32); 4]>> = vec![SmallVec::new(); choice.len()];
         let mut waiting: Vec<SmallVec<[u32; 4]>> = Vec::with_capacity(choice.len());
         let mut heap = BinaryHeap::new();
@@ -165,7 +165,7 @@ impl Problem {
     }
 }
 
-/// The hash of a program from those of what it reads.
+/// The hash of a program, from those of its children.
 fn hash(alternative: &Alternative, hashes: &[u64]) -> u64 {
     let mut children: SmallVec<[u64; 3]> =
         alternative.children.iter().map(|&child| hashes[child]).collect();
@@ -179,22 +179,22 @@ struct Climber<'a> {
     problem: &'a Problem,
     choice: Choice,
     cost: u64,
-    /// The classes that are reached, children first.
+    /// The reached classes, children first.
     order: Vec<ClassId>,
-    /// How many choices, and roots, read a class; 0 where it is not reached.
+    /// How many choices and roots read a class; 0 if it is not reached.
     readers: Vec<u32>,
-    /// No reached class reads one of a greater position.
+    /// No reached class reads one with a greater position.
     positions: Vec<u32>,
     /// A hash of the program of each reached class.
     hashes: Vec<u64>,
     /// What is left of [`MAX_WORK`].
     work: usize,
-    /// The walk that last met a class, and whether it is below that class still.
+    /// The last walk that met a class, and whether it is still below that class.
     met: Vec<(u32, bool)>,
     walk: u32,
 }
 
-/// A change of one choice: the cost that it leads to, and the hash of the class's program.
+/// A change of one choice: the cost it leads to, and the hash of the class's program.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Change {
     cost: u64,
@@ -241,8 +241,8 @@ impl<'a> Climber<'a> {
         self.problem.structure(&self.hashes)
     }
 
-    /// Makes every change that lowers the cost, the best first. Where there is none, the one that
-    /// leads to the smallest hash at equal cost.
+    /// Makes every change that lowers the cost, the best first. If there is none, makes the one
+    /// that leads to the smallest hash at equal cost.
     fn improve(&mut self) -> bool {
         let changes = self.changes();
         let Some(best) = changes.first() else { return false };
@@ -252,7 +252,7 @@ impl<'a> Climber<'a> {
         let cost = self.cost;
         for change in changes.iter().take_while(|change| change.cost < cost) {
             let Change { class, index, .. } = *change;
-            // What was changed before it may have made it useless.
+            // An earlier change may have made it useless.
             if self.readers[class] > 0
                 && self.evaluate(class, index).is_some_and(|(cost, _)| cost < self.cost)
             {
@@ -285,7 +285,7 @@ impl<'a> Climber<'a> {
         changes
     }
 
-    /// Of changes that keep the cost, makes the one that leads to the smallest hash.
+    /// Among changes that keep the cost, makes the one that leads to the smallest hash.
     fn break_tie(&mut self, changes: &[Change]) -> bool {
         let mut best = (self.structure(), None);
         for change in changes {
@@ -311,8 +311,8 @@ impl<'a> Climber<'a> {
         true
     }
 
-    /// The cost, and the hash of the class's program, if a reached class were computed by this
-    /// alternative; `None` where it would read itself.
+    /// The cost, and the hash of the class's program, if this alternative computed a reached class;
+    /// `None` if it would read itself.
     fn evaluate(&mut self, class: ClassId, index: u32) -> Option<(u64, u64)> {
         let alternative = &self.problem.classes[class][index as usize];
         self.walk += 1;
@@ -326,8 +326,8 @@ impl<'a> Climber<'a> {
         Some((cost, hash(alternative, &self.hashes)))
     }
 
-    /// Whether the program of `start` is without cycles and does not read `class`. Classes that are
-    /// not reached get their position and hash on the way.
+    /// Whether the program of `start` has no cycles and does not read `class`. Classes that are not
+    /// reached get their position and hash on the way.
     fn is_apart(&mut self, start: ClassId, class: ClassId) -> bool {
         let mut stack: SmallVec<[(ClassId, usize); 16]> = SmallVec::new();
         let mut next = start;
@@ -367,18 +367,18 @@ impl<'a> Climber<'a> {
         }
     }
 
-    /// Computes `class` by another alternative.
+    /// Switches `class` to another alternative.
     fn change(&mut self, class: ClassId, index: u32) {
         let (old, new) = (self.choice[class], &self.problem.classes[class][index as usize]);
         let old = &self.problem.classes[class][old as usize];
         self.choice[class] = index;
         self.cost = self.cost + new.cost - old.cost;
-        // First what comes, so that what both read stays.
+        // First what is added, so that what both read stays.
         new.children.iter().for_each(|&child| self.count_reader(child, true));
         old.children.iter().for_each(|&child| self.count_reader(child, false));
     }
 
-    /// Notes that `class` has a reader more or less, and what follows for the cost.
+    /// Notes that `class` gained or lost a reader, and updates the cost.
     fn count_reader(&mut self, class: ClassId, more: bool) {
         let mut stack: SmallVec<[ClassId; 16]> = SmallVec::from_slice(&[class]);
         while let Some(class) = stack.pop() {

@@ -1,12 +1,12 @@
-//! The analysis of the algebra e-graph: type, shape, constant, and what a value can be
-//! ([`Range`], by the op table).
+//! The analysis of the algebra e-graph: type, shape, constant, and what a value can be ([`Range`],
+//! by the op table).
 //!
-//! Facts only ever get stronger, and their lattice has finite height (interval ends are snapped
-//! to [`THRESHOLDS`]): otherwise an equality such as `s = s * 0.99999994` would shrink an interval
-//! by one ulp a step and `rebuild` would not end.
+//! Facts only get stronger, and their lattice has finite height because interval ends are snapped
+//! to [`THRESHOLDS`]. Otherwise an equality such as `s = s * 0.99999994` would shrink an interval
+//! by one ulp a step, and `rebuild` would never end.
 //!
-//! They are facts about floats and bools. Of integers nothing is known but type and shape: no number
-//! is folded, and no rule matches them.
+//! These are facts about floats and bools. Of integers only type and shape are known: no number is
+//! folded, and no rule matches them.
 
 use super::context::{Context, Needs};
 use super::cost_model::CostModel;
@@ -17,30 +17,30 @@ use kiln_ir::{Call, CallShapes, DType, LARGE, Op, Range, Scalar, Shape};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
 
-/// Where intervals may end, besides their negatives and infinities. They are numbers of `f32`, which
+/// Where intervals may end, besides their negatives and infinities. They are `f32` numbers, which
 /// rounding does not move.
 const THRESHOLDS: [f64; 9] =
     [0.0, 1.2e-38f32 as f64, 6e-8f32 as f64, 0.5, 1.0, 2.0, 16.0, 88.0, LARGE];
 
-/// What is known of an e-class.
+/// What is known about an e-class.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) dtype: DType,
     /// Index into the analysis's shapes.
     shape: u32,
-    /// Its value, where it is a number.
+    /// Its value, if it is a number.
     pub(crate) constant: Option<f64>,
     /// What it may be, with ends among the thresholds.
     pub(crate) range: Range,
 }
 
 impl Facts {
-    /// What a product of two operands, which may be one, can be.
+    /// The range of a product of two operands, which may be the same.
     pub(crate) fn of_product(a: &Facts, b: &Facts, is_square: bool) -> Range {
         Range::of_op(Op::Mul, a.dtype, &[a.range, b.range], is_square)
     }
 
-    /// Whether all facts are equal, numbers compared by bits (NaN equals itself).
+    /// Whether all facts are equal. Numbers are compared by bits (NaN equals itself).
     fn same(&self, other: &Facts) -> bool {
         let bits = |facts: &Facts| facts.constant.map(f64::to_bits);
         bits(self) == bits(other) && self.range == other.range
@@ -59,15 +59,15 @@ pub(crate) struct FactAnalysis {
     shapes: Vec<Shape>,
     shape_ids: HashMap<Shape, u32>,
     calls: CallShapes,
-    /// Classes, and the terms by which they should not be computed: they lose digits there.
+    /// Classes, and the terms that should not compute them: these lose digits there.
     pub(crate) replaced: HashSet<(Id, Term)>,
-    /// Classes, and the terms that do not.
+    /// Classes, and the terms that repairs gave them: these lose none.
     pub(crate) repaired: HashSet<(Id, Term)>,
-    /// Where the values of each class flow, as it was before this round of rules.
+    /// Where the values of each class flow, as of the start of this round of rules.
     pub(crate) contexts: HashMap<Id, Context>,
     /// Classes in which rules relied on that, and what they needed.
     pub(crate) relied: HashSet<(Id, Needs)>,
-    /// Classes that are new or hold more than before, or of which more is known.
+    /// Classes that are new, hold more than before, or are known better.
     pub(crate) touched: Vec<Id>,
     /// An interval came out empty: a rule is unsound. The run is thrown away.
     pub(crate) contradiction: bool,
@@ -75,7 +75,7 @@ pub(crate) struct FactAnalysis {
 
 impl FactAnalysis {
     pub(crate) fn new(mode: Mode, model: &CostModel, inputs: Vec<(DType, Shape)>) -> FactAnalysis {
-        // The bits that the kernel would compute. Fast: more accurately than it would.
+        // The bits that the kernel would compute. In fast mode, more accurate ones.
         let fold = if mode == Mode::Fast { Op::eval } else { model.compute };
         FactAnalysis {
             fold,
@@ -125,7 +125,7 @@ impl FactAnalysis {
 }
 
 impl FactAnalysis {
-    /// The shape of a call: a function of its operands' shapes, so that equal calls have one.
+    /// The shape of a call: a function of its operands' shapes, so equal calls have the same one.
     fn call(&mut self, call: Call, operands: &[u32]) -> u32 {
         let operands: Vec<&Shape> = operands.iter().map(|&id| &self.shapes[id as usize]).collect();
         let shape = self.calls.shape(call, &operands);
@@ -193,8 +193,8 @@ impl Analysis<Term> for FactAnalysis {
         DidMerge(!a.same(&before), !a.same(&b))
     }
 
-    /// A class of a known value needs no node but the number: pruning stops families such as
-    /// `x = (2x)/2 = (4x)/4 = ...` from growing.
+    /// A class with a known value needs no node but the number. Pruning the rest stops families
+    /// such as `x = (2x)/2 = (4x)/4 = ...` from growing.
     fn modify(egraph: &mut EGraph<Term, Self>, id: Id) {
         egraph.analysis.touched.push(id);
         let facts = &egraph[id].data;
@@ -223,14 +223,14 @@ fn operand_facts<'a>(egraph: &'a EGraph<Term, FactAnalysis>, term: &Term) -> Vec
     egg::Language::children(term).iter().map(|&child| &egraph[child].data).collect()
 }
 
-/// The value of an op on numbers. Which NaN it is, where it is one, is nowhere specified.
+/// The value of an op on numbers. If it is NaN, which NaN is not specified.
 fn fold(compute: fn(Op, DType, &[f64]) -> f64, op: Op, operands: &[&Facts]) -> Option<f64> {
     let values: Vec<f64> = operands.iter().map(|facts| facts.constant).collect::<Option<_>>()?;
     Some(compute(op, operands.last()?.dtype, &values))
 }
 
-/// The facts of an `f32` that has one known value, as a number or as a variable, whose infinities
-/// may be numbers that have become too large.
+/// The facts of an `f32` with one known value, as a number, or as a variable whose infinities may
+/// be overflowed numbers.
 #[cfg(test)]
 pub(crate) fn facts_of(value: f64, is_number: bool, may_overflow: bool) -> Facts {
     let facts = constant(DType::F32, 0, value);

@@ -31,10 +31,10 @@ pub(super) fn with_inputs(graph: &Graph, inputs: &[Input]) -> Graph {
     result
 }
 
-/// A value repeated over the domain of a kernel, which is that of all its arguments, whether the
-/// value depends on them or not.
+/// A value repeated over the domain of a kernel, which is the domain of all its arguments, whether
+/// the value depends on them or not.
 ///
-/// `select(p, a, a)` is `a`, bit for bit, over the domain of both; lowering computes no more.
+/// `select(p, a, a)` is `a`, bit for bit, over the domain of both; lowering computes nothing more.
 fn repeat(result: &mut Graph, value: NodeId, args: &[NodeId]) -> NodeId {
     args.iter().fold(value, |value, &arg| {
         if result.shape(value).covers(result.shape(arg)) {

@@ -1,7 +1,7 @@
 //! A compiled rule, and the classes that match its left side.
 //!
-//! egg has a matcher of its own. This one knows what a class holds before it looks into it, which
-//! ends most searches at the first operand, and allocates nothing but the matches.
+//! egg has its own matcher. This one knows what a class holds before it looks into it, which ends
+//! most searches at the first operand. It allocates nothing but the matches.
 
 use super::facts::FactAnalysis;
 use super::rewrite::{TermRewrite, is_number};
@@ -11,7 +11,7 @@ use kiln_ir::Op;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
-/// A set of ops, and of what else a class may hold, as bits.
+/// A set of ops, and of whatever else a class may hold, as bits.
 pub(super) type Set = u128;
 
 /// The bit of a number in a [`Set`].
@@ -38,22 +38,22 @@ pub(super) struct Matcher {
     pub(super) looks: bool,
     /// How far below a class changes may make it match.
     pub(super) depth: u8,
-    /// Whether the left side is avoided for the right one's sake.
+    /// Whether the left side is to be avoided in favour of the right one.
     pub(super) repairs: bool,
 }
 
 /// A part of a left side.
 #[derive(Clone, Copy)]
 enum Part {
-    /// The variable of this number, and what the class that it stands for must hold.
+    /// The variable with this number, and what the class it stands for must hold.
     Variable(usize, Set),
     /// A number.
     Number(Head),
-    /// An op of parts.
+    /// An op over parts.
     Op { op: Op, operands: [usize; 3], len: usize },
 }
 
-/// What is matched, and what is to be matched still.
+/// What is matched so far, and what is still to be matched.
 struct Search<'s> {
     egraph: &'s EGraph<Term, FactAnalysis>,
     /// What each class holds, by id.
@@ -64,7 +64,7 @@ struct Search<'s> {
 }
 
 impl Matcher {
-    /// `looks` if conditions look at what variables stand for.
+    /// `looks` says whether conditions look at what variables stand for.
     pub(super) fn new(rewrite: TermRewrite, looks: bool, repairs: bool) -> Matcher {
         let left = rewrite.searcher.get_pattern_ast().expect("rules search for patterns");
         let vars = rewrite.searcher.vars();
@@ -103,7 +103,7 @@ impl Matcher {
         Some(SearchMatches { eclass: class, substs: search.found, ast })
     }
 
-    /// Whether a term may be the root of a match, as far as its operands tell.
+    /// Whether a term may be the root of a match, judging by its operands.
     fn may_match(&self, term: &Term, sets: &[Set]) -> bool {
         let Some(Part::Op { op, operands, .. }) = self.parts.last() else { return false };
         term.head() == Head::Op(*op) && self.have_what_is_needed(operands, term.children(), sets)
@@ -116,7 +116,7 @@ impl Matcher {
         })
     }
 
-    /// Matches the last of what is pending, and then the rest.
+    /// Matches the last pending part, and then the rest.
     fn go_on(&self, search: &mut Search<'_>) {
         let Some((part, class)) = search.pending.pop() else {
             let mut subst = Subst::with_capacity(self.vars.len());
@@ -197,7 +197,7 @@ fn stands_for_number(var: Var) -> bool {
     var.to_string().strip_prefix('?').is_some_and(is_number)
 }
 
-/// How many levels down from the one above it a part of a match can change.
+/// How many levels below the one above it a part of a match can change.
 fn depth(pattern: &PatternAst<Term>, at: Id, looks: bool) -> u8 {
     match &pattern[at] {
         ENodeOrVar::Var(var) => {

@@ -2,12 +2,13 @@
 //!
 //! Phase A (`algebra`) saturates an e-graph of the whole graph with the rules of a licence and
 //! extracts the cheapest program. Phase B (`regions`) merges the ops of that program into kernels
-//! until nothing more can be absorbed. After it, every elementwise op is inside a `Fused` node.
-//! The list of passes is in the pipeline; `pass::run` runs them, and checks that each keeps inputs
-//! and outputs.
+//! until nothing more can be absorbed. After it, every elementwise op is inside a `Fused` node. The
+//! list of passes is in the pipeline. `pass::run` runs them, and checks that each keeps inputs and
+//! outputs.
 //!
-//! One comes after the other because every algebraic variant would multiply with every partition;
-//! each by itself stays small and can be explained. Partition has one rule, and needs no matching.
+//! The phases run one after the other because otherwise every algebraic variant would multiply with
+//! every partition. Each by itself stays small and can be explained. Partition has one rule, and
+//! needs no matching.
 
 mod algebra;
 mod avoided;
@@ -40,7 +41,7 @@ pub(crate) use regions::split;
 pub(crate) use sizes::merge;
 pub use sizes::merge_for_sizes;
 
-/// Every rule's name and its two sides as kernel text: what random tests build graphs from.
+/// Every rule's name and its two sides as kernel text. Random tests build graphs from them.
 pub fn rules() -> impl Iterator<Item = (&'static str, [&'static str; 2])> {
     rules::RULES.iter().map(|rule| (rule.name, [rule.left, rule.right]))
 }

@@ -1,4 +1,4 @@
-//! Passes: each makes another graph of a graph, which computes the same.
+//! Passes: each makes a graph into another one that computes the same.
 
 use super::cost_model::CostModel;
 use super::proof::Proof;
@@ -8,15 +8,15 @@ use kiln_ir::Graph;
 /// A row in a list of passes.
 #[derive(Debug)]
 pub struct Pass {
-    /// Its name: `kiln explain --stage after:NAME` shows what it makes.
+    /// Its name: `kiln explain --stage after:NAME` shows its result.
     pub name: &'static str,
-    /// What its graph is, in one line.
+    /// What its result is, in one line.
     pub makes: &'static str,
     /// The pass itself.
     pub run: fn(&Graph, &mut PassContext<'_>) -> Graph,
 }
 
-/// What passes know beside the graph, and what they leave beside it.
+/// What passes know besides the graph, and what they report besides it.
 #[derive(Debug)]
 pub struct PassContext<'a> {
     /// What rewrites may change.
@@ -27,14 +27,14 @@ pub struct PassContext<'a> {
     pub prove: bool,
     /// What the algebra did.
     pub algebra: Option<AlgebraReport>,
-    /// The rewrites that it made, if a proof was wanted and the program is not too large a tree.
+    /// The rewrites it made, if a proof was wanted and the program is not too large as a tree.
     pub proof: Option<Proof>,
-    /// The graph whose ops were merged, if the sizes of a call may call for another merge.
+    /// The graph before merging, if the sizes of a call may require another merge.
     pub unmerged: Option<Graph>,
 }
 
 impl<'a> PassContext<'a> {
-    /// What passes know at first.
+    /// What passes know at the start.
     pub fn new(mode: Mode, model: &'a CostModel) -> PassContext<'a> {
         PassContext { mode, model, prove: false, algebra: None, proof: None, unmerged: None }
     }
@@ -49,7 +49,7 @@ pub struct AlgebraReport {
     pub iterations: usize,
     /// E-nodes at the end.
     pub nodes: usize,
-    /// Classes matched with a rule, and matches found.
+    /// Classes matched against a rule, and matches found.
     pub work: usize,
     /// Estimated cost of an element as written, in tenths of an `add`.
     pub cost_before: u64,
@@ -57,11 +57,11 @@ pub struct AlgebraReport {
     pub cost_after: u64,
 }
 
-/// Runs passes in order, each on what the one before it made, and returns what the last one made.
+/// Runs passes in order, each on the result of the one before, and returns the last result.
 ///
 /// # Panics
 ///
-/// If a pass makes a wrong graph, which is a bug of Kiln's: no kernel may come of it.
+/// If a pass makes a wrong graph, which is a bug in Kiln: no kernel may come of it.
 pub fn run(passes: &[Pass], graph: &Graph, context: &mut PassContext<'_>) -> Graph {
     let mut made: Option<Graph> = None;
     for pass in passes {
@@ -71,7 +71,8 @@ pub fn run(passes: &[Pass], graph: &Graph, context: &mut PassContext<'_>) -> Gra
     made.unwrap_or_else(|| graph.clone())
 }
 
-/// What a pass made of `before`, if it kept inputs and outputs and, in debug builds, is valid.
+/// The result of a pass on `before`. It must keep inputs and outputs and, in debug builds, be
+/// valid.
 pub(super) fn checked(pass: &str, before: &Graph, after: Graph) -> Graph {
     let mut verdict = kiln_ir::same_signature(before, &after);
     if cfg!(debug_assertions) {
@@ -91,7 +92,7 @@ mod tests {
     use kiln_ir::{Graph, parse};
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    /// What a list of one pass makes of `x * y`, or the message of its panic.
+    /// What a list of one pass makes of `x * y`, or its panic message.
     fn passed(run_it: fn(&Graph, &mut PassContext<'_>) -> Graph) -> Result<String, String> {
         let model = CostModel::new(|_, _| 10, |op, dtype, operands| op.eval(dtype, operands));
         let mut context = PassContext::new(Mode::Strict, &model);
@@ -101,7 +102,7 @@ mod tests {
             .map_err(|panic| *panic.downcast::<String>().unwrap())
     }
 
-    /// The signature is checked in release builds, too.
+    /// The signature is checked in release builds too.
     #[test]
     fn a_pass_that_breaks_the_signature_is_caught() {
         for (pass, fault) in [

@@ -6,8 +6,8 @@ use egg::{EGraph, FlatTerm, Id, Language};
 use kiln_ir::{Graph, NodeId};
 use std::fmt;
 
-/// The largest program, written out as a tree, that is proved: proofs are about trees, and what is
-/// shared many times over would be written out as often.
+/// The largest program, written out as a tree, that is proved. Proofs are about trees, so what is
+/// shared many times would be written out as many times.
 const MAX_TREE: u64 = 2_000;
 
 /// One application of a rule.
@@ -52,13 +52,13 @@ impl fmt::Display for Proof {
     }
 }
 
-/// Whether the program is so small a tree that it can be proved.
+/// Whether the program is small enough, as a tree, to be proved.
 pub(super) fn is_small_enough(graph: &Graph) -> bool {
     tree_size(graph) <= MAX_TREE
 }
 
-/// Proves what the algebra did to `graph`: nodes of the graph are classes of the e-graph by
-/// `written`, and `chosen` are the terms of the program that was extracted, and its outputs.
+/// Proves what the algebra did to `graph`. `written` maps nodes of the graph to classes of the
+/// e-graph; `chosen` are the terms of the extracted program, and its outputs.
 pub(super) fn prove(
     graph: &Graph,
     egraph: &mut EGraph<Term, FactAnalysis>,
@@ -96,7 +96,7 @@ fn prove_equal(
         let rule = rule.as_str().split('/').next().unwrap_or_default().to_string();
         Some(Step { rule, reversed, before, after })
     });
-    // Which operand comes first is no news to a reader.
+    // Which operand comes first does not interest a reader.
     steps.filter(|step| !step.rule.starts_with("commute-")).collect()
 }
 

@@ -1,4 +1,4 @@
-//! Rules as rewrites of egg: both sides as patterns, and an applier that asks for conditions.
+//! Rules as egg rewrites: both sides as patterns, and an applier that checks conditions.
 
 use super::condition::{DEPTH, When, follows, variable};
 use super::context::Needs;
@@ -10,10 +10,10 @@ use egg::{
 };
 use kiln_ir::{DType, Flags, Graph, Node, Op, Scalar, Typing, parse_with};
 
-/// Times this and divided by it, a value is infinite if it is within 2^60 of the type's limit, and
-/// else as it was. What is added to a number that has become infinite must be so large to bring it
-/// back below the limit: as it stays infinite itself, their sum is NaN, as written, and no infinity
-/// in place of a number.
+/// Multiplied by this and divided again, a value becomes infinite if it is within 2^60 of the
+/// type's limit, and otherwise stays the same. Only a summand that large can bring an overflowed
+/// number back below the limit. Such a summand becomes infinite itself, so the sum is NaN, as
+/// written, and not an infinity in place of a number.
 const LIMIT: f64 = (1u64 << 60) as f64;
 
 /// A rewrite of the algebra e-graph.
@@ -26,7 +26,7 @@ pub(crate) struct Floats {
     pub(crate) f64: bool,
 }
 
-/// One rewrite for each float type that the numbers in the rule can have; one in all without any.
+/// One rewrite for each float type that the rule's numbers can have; just one if it has no numbers.
 pub(super) fn compile_rule(rule: &Rule, licence: Licence, floats: Floats) -> Vec<TermRewrite> {
     let avoids = match rule.repairs {
         Repairs::Never => false,
@@ -78,7 +78,7 @@ pub(super) fn compile_rule(rule: &Rule, licence: Licence, floats: Floats) -> Vec
                     .collect(),
                 variables: variables(left).into_iter().map(variable).collect(),
             };
-            // egg wants names to differ; a proof names the rule, without the type.
+            // egg wants distinct names; a proof names the rule, without the type.
             let name =
                 if dtypes.len() > 1 { format!("{}/{dtype}", rule.name) } else { rule.name.into() };
             Rewrite::new(name, Pattern::new(left_ast), applier)
@@ -111,7 +111,7 @@ pub(crate) fn symmetry(op: Op) -> (String, String) {
     (format!("{name}(-a)"), format!("{sign}{name}(a)"))
 }
 
-/// A side of a rule as a graph, its float variables of type `dtype`.
+/// A side of a rule as a graph; its float variables have type `dtype`.
 pub(crate) fn side(text: &str, dtype: DType) -> Graph {
     let typed = |name: &str| Some((if is_bool(name) { DType::Bool } else { dtype }, None));
     parse_with(text, typed).unwrap_or_else(|fault| panic!("rule side {text:?}: {fault}"))
@@ -157,17 +157,17 @@ pub(crate) fn pattern(side: &Graph) -> PatternAst<Term> {
     ast
 }
 
-/// Builds the right side where the conditions hold and the type and shape stay what they are.
+/// Builds the right side if the conditions hold and type and shape stay the same.
 struct GuardedApplier {
-    /// The left side, where it is to be avoided.
+    /// The left side, if it is to be avoided.
     left: Option<PatternAst<Term>>,
     right: PatternAst<Term>,
-    /// The right side of what is added to numbers that may have become infinite, where it differs.
+    /// The right side where it is added to numbers that may have overflowed, if that differs.
     beside_overflow: Option<PatternAst<Term>>,
     needs: Needs,
     numbers: Vec<Var>,
     when: Vec<When>,
-    /// The type that the rule's own numbers have, and so the variables must.
+    /// The type of the rule's own numbers, which the variables must have too.
     dtype: Option<DType>,
     floats: Vec<Var>,
     /// All variables of the left side.
@@ -175,7 +175,7 @@ struct GuardedApplier {
 }
 
 impl GuardedApplier {
-    /// Of a rule about one variable.
+    /// For a rule about one variable.
     fn plain(right: PatternAst<Term>, variable: Var) -> GuardedApplier {
         GuardedApplier {
             left: None,
@@ -201,15 +201,15 @@ impl GuardedApplier {
             && self.keeps_numbers(egraph, subst)
     }
 
-    /// Notes that the class is not to be computed by what was matched, if this is a repair.
+    /// Notes that the class should not be computed by what was matched, if this is a repair.
     fn avoid_left(&self, egraph: &mut EGraph<Term, FactAnalysis>, class: Id, subst: &Subst) {
         if let Some(term) = self.left.as_ref().and_then(|left| matched(left, egraph, subst)) {
             egraph.analysis.replaced.insert((class, term));
         }
     }
 
-    /// Whether every number that the right side makes of numbers is an ordinary one, unless one of
-    /// those was none: `(x*k)*l` is not `x*(k*l)` where `k*l` is infinite, 0 or has lost digits.
+    /// Whether every number that the right side folds is ordinary, unless one of its operands was
+    /// not: `(x*k)*l` is not `x*(k*l)` where `k*l` is infinite, 0 or has lost digits.
     fn keeps_numbers(&self, egraph: &EGraph<Term, FactAnalysis>, subst: &Subst) -> bool {
         let fold = |op, dtype, values: &[f64]| egraph.analysis.fold(op, dtype, values);
         let number = |var: Var| {
@@ -220,7 +220,7 @@ impl GuardedApplier {
     }
 }
 
-/// Whether folding a pattern makes an infinity, a NaN, a zero or a subnormal only of such numbers.
+/// Whether folding a pattern makes an infinity, NaN, zero or subnormal only from such numbers.
 pub(crate) fn numbers_stay_ordinary(
     pattern: &PatternAst<Term>,
     number: &dyn Fn(Var) -> Option<(DType, f64)>,
@@ -286,7 +286,7 @@ impl Applier<Term, FactAnalysis> for GuardedApplier {
             return Vec::new();
         }
         if !context.allows(self.needs, &follows) {
-            // What the class holds anyway is not computed by what is worse.
+            // If the class holds the right side anyway, the worse left side is to be avoided.
             let right = matched(&self.right, egraph, subst);
             if right.is_some_and(|right| egraph.lookup(right) == Some(egraph.find(class))) {
                 self.avoid_left(egraph, class, subst);
@@ -298,7 +298,7 @@ impl Applier<Term, FactAnalysis> for GuardedApplier {
             _ => &self.right,
         };
         let right = egraph.add_instantiation(pattern, subst);
-        // `select(p, a, a) => a` drops an operand, and with it perhaps an axis.
+        // `select(p, a, a) => a` drops an operand, and perhaps an axis with it.
         if !egraph[right].data.same_domain(&egraph[class].data) {
             return Vec::new();
         }
@@ -327,7 +327,7 @@ impl Applier<Term, FactAnalysis> for GuardedApplier {
     }
 }
 
-/// The term of the e-graph that the root of a matched pattern stands for.
+/// The e-graph's term for the root of a matched pattern.
 fn matched(
     pattern: &PatternAst<Term>,
     egraph: &EGraph<Term, FactAnalysis>,

@@ -1,8 +1,8 @@
 //! Rounds of rewriting: the rules of a mode, matched where something changed, within a budget.
 //!
-//! egg's own runner matches every rule with every class in every round. What changed in one round is
-//! a small part of it, though, from the second on; and a match that was found before leads to nothing
-//! new. So a round looks at the classes that changed and at those above, as far as a rule can see.
+//! egg's own runner matches every rule with every class in every round. From the second round on,
+//! though, only a small part has changed, and a match found before leads to nothing new. So a round
+//! looks only at the classes that changed and at those above, as far as a rule can see.
 
 use super::extract::mix;
 use super::facts::FactAnalysis;
@@ -14,16 +14,17 @@ use kiln_ir::Op;
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// What rounds may cost, at most. In counts, never in time: what comes out is the same everywhere.
+/// The most that rounds may cost. In counts, never in time, so that results are the same
+/// everywhere.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
     /// Rounds.
     pub(super) rounds: usize,
     /// E-nodes.
     pub(super) nodes: usize,
-    /// E-nodes of a class from which on only repairs are looked for in it.
+    /// From this many e-nodes on, only repairs are looked for in a class.
     pub(super) class: usize,
-    /// Classes matched with a rule, and matches found.
+    /// Classes matched against a rule, and matches found.
     pub(super) work: usize,
 }
 
@@ -36,11 +37,11 @@ pub(super) struct Ended {
     pub(super) work: usize,
 }
 
-/// Rounds in which repairs alone are looked for, after all others: they follow from each other.
+/// Rounds that look for repairs alone, after all others: one repair follows from another.
 const REPAIR_ROUNDS: usize = 4;
 
-/// Applies rules until nothing changes, or the budget is used up; then those that repair what loses
-/// digits. `before` each round.
+/// Applies rules until nothing changes or the budget is used up, and then those that repair lost
+/// digits. Calls `before` ahead of each round.
 pub(super) fn run(
     egraph: &mut EGraph<Term, FactAnalysis>,
     rules: &'static RuleSet,
@@ -50,7 +51,7 @@ pub(super) fn run(
     let mut surroundings = Surroundings::default();
     let mut ended = Ended { saturated: false, rounds: 0, work: 0 };
     egraph.rebuild();
-    // What is left of the rounds for repairs alone, once the budget is used up.
+    // The rounds left for repairs alone, once the budget is used up.
     let mut repairs: Option<usize> = None;
     loop {
         before(egraph);
@@ -85,7 +86,7 @@ pub(super) fn run(
     }
 }
 
-/// No change is seen from further above: deeper than any rule.
+/// No rule sees a change from further above: this is deeper than any rule.
 const FAR: u8 = 16;
 
 /// What a round knows of each class, by id.
@@ -93,15 +94,15 @@ const FAR: u8 = 16;
 struct Surroundings {
     /// What terms it holds.
     sets: Vec<Set>,
-    /// What terms the classes hold that its terms read; of classes near a change.
+    /// For classes near a change: the terms held by the classes that its terms read.
     below: Vec<Set>,
     /// How far above a change it is, at most [`FAR`].
     above: Vec<u8>,
-    /// The classes nearer than that.
+    /// The classes nearer than [`FAR`].
     near: Vec<Id>,
-    /// Those that hold a term of each op.
+    /// The classes that hold a term of each op.
     of_op: Vec<Vec<Id>>,
-    /// Ops that the e-graph has.
+    /// Ops present in the e-graph.
     present: Set,
     /// Matches of earlier rounds, as hashes.
     seen: HashSet<u64, BuildHasherDefault<Mixed>>,
@@ -155,7 +156,7 @@ impl Surroundings {
         }
     }
 
-    /// New matches of a rule, the `index`th.
+    /// New matches of a rule, the one numbered `index`.
     fn search(
         &mut self,
         egraph: &EGraph<Term, FactAnalysis>,
@@ -175,7 +176,7 @@ impl Surroundings {
             }
             let Some(mut matches) = rule.search(egraph, &self.sets, class) else { continue };
             *work += 1 + matches.substs.len();
-            // What was found before leads to nothing new, unless more is known of it now.
+            // What was found before leads to nothing new, unless more is known about it now.
             matches.substs.retain(|subst| {
                 let start = mix(index as u64) ^ usize::from(class) as u64;
                 let mut changed = rule.looks && self.above[usize::from(class)] == 0;
@@ -194,7 +195,7 @@ impl Surroundings {
     }
 }
 
-/// Hashes what is a hash already.
+/// Passes on what is already a hash.
 #[derive(Default)]
 struct Mixed(u64);
 

@@ -4,10 +4,10 @@
 //! so the table reads like algebra, and the tests evaluate both sides with the reference
 //! interpreter: the same rows drive the rewrites *and* their soundness tests.
 //!
-//! Variables: `a b c d` stand for anything, `k l m` for numbers, `p q` for bools. What is computed
-//! from numbers alone on a right side is folded. No variable stands for integers, whose algebra is
-//! another one. Rules are directional, there is no general
-//! associativity, and no right side is worse than its left side within its licence.
+//! Variables: `a b c d` stand for anything, `k l m` for numbers, `p q` for bools. On a right side,
+//! what depends on numbers alone is folded. No variable stands for integers, whose algebra is a
+//! different one. Rules are directional, there is no general associativity, and no right side is
+//! worse than its left side within its licence.
 
 use super::condition::{Sign, When};
 use super::context::Needs;
@@ -17,13 +17,13 @@ use super::context::Needs;
 pub(super) enum Licence {
     /// Nothing: the bits are those of what was written, for every input (a NaN stays a NaN).
     Exact,
-    /// Rounding, and repairs. Of given operands the result is within 2.5 ULP, or no worse than what
-    /// was written; a sum that cancels magnifies what was rounded before it, and stays within the
-    /// bound of what was written. Where that is finite, so is the result, and a NaN never becomes an
-    /// infinity that is none. A *repair* of what loses all digits at some inputs may, at others, be
-    /// off by what its own ops are: `x * normcdf(x)` is by up to 2.61 ULP where GELU by `erf` may be
-    /// better, beyond 2.5 at one f32 in two million of [-12, 0]. It gives the zero that the exact
-    /// function gives, and a NaN where that has no value. See [`modes`](crate::modes).
+    /// Rounding, and repairs. For given operands, the result is within 2.5 ULP, or no worse than
+    /// what was written. A sum that cancels magnifies earlier rounding, and stays within the bound
+    /// of what was written. Where that is finite, so is the result, and a NaN never becomes a false
+    /// infinity. A *repair* of what loses all digits at some inputs may, at others, have the error
+    /// of its own ops: `x * normcdf(x)` is off by up to 2.61 ULP where GELU by `erf` may be better,
+    /// beyond 2.5 at one f32 in two million of [-12, 0]. It gives zero where the exact function
+    /// does, and NaN where that has no value. See [`modes`](crate::modes).
     Precise,
     /// Anything that holds for real numbers.
     Fast,
@@ -37,9 +37,9 @@ pub(crate) struct Rule {
     pub(crate) left: &'static str,
     pub(crate) right: &'static str,
     pub(crate) when: &'static [When],
-    /// What must be known of where the values of the left side flow.
+    /// What must be known about where the values of the left side flow.
     pub(crate) needs: Needs,
-    /// Where the right side is preferred whatever it costs: the left loses digits or overflows.
+    /// Where the right side is preferred at any cost: the left loses digits or overflows.
     pub(crate) repairs: Repairs,
     /// Whether the left side is infinite where its value is a large number, without bound.
     pub(crate) grows: bool,
@@ -75,12 +75,12 @@ const fn rule(
     Rule { name, licence, left, right, when, needs, repairs, grows: false }
 }
 
-/// A rule after which the same is computed with fewer roundings, or other ones.
+/// A rule whose right side has fewer roundings, or other ones.
 const fn rounding(name: &'static str, left: Side, right: Side, when: Conditions) -> Rule {
     Rule { needs: Needs::Smooth, ..rule(name, Precise, left, right, when) }
 }
 
-/// A rule that rounds once where there were two roundings.
+/// A rule that rounds once instead of twice.
 const fn contraction(name: &'static str, left: Side, right: Side, when: Conditions) -> Rule {
     Rule { needs: Needs::NoEdge, ..rule(name, Precise, left, right, when) }
 }
@@ -95,13 +95,13 @@ const fn repair(name: &'static str, left: Side, right: Side, when: Conditions) -
     Rule { repairs: Repairs::Always, ..better(name, left, right, when) }
 }
 
-/// A [`repair`] of what is good enough for fast mode, where it is cheaper.
+/// A [`repair`] of a form that is good enough for fast mode, where it is cheaper.
 const fn repair_unless_fast(name: &'static str, left: Side, right: Side, when: Conditions) -> Rule {
     Rule { repairs: Repairs::UnlessFast, ..better(name, left, right, when) }
 }
 
 impl Rule {
-    /// A repair of what overflows where its value is merely large.
+    /// A repair of a form that overflows where its value is merely large.
     const fn growing(self) -> Rule {
         Rule { grows: true, ..self }
     }
@@ -147,7 +147,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("max-known",       Exact,   "max(a, k)",                 "a",                              &[NeverBelow("a", "k")]),
     rule("not-not",         Exact,   "!(!p)",                     "p",                              &[]),
     rule("select-same",     Exact,   "select(p, a, a)",           "a",                              &[]),
-    // One spelling for what is one thing.
+    // One spelling for the same thing.
     rule("double",          Exact,   "a + a",                     "2 * a",                          &[]),
     rule("div-pow2",        Exact,   "a / k",                     "a * (1 / k)",                    &[Pow2("k")]),
     rule("merge-pow2",      Exact,   "(a * k) * l",               "a * (k * l)",                    &[Pow2("k"), Pow2("l"), AtLeastOne("k"), AtLeastOne("l")]),
@@ -155,7 +155,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("div-recip",       Exact,   "recip(a)",                  "1 / a",                          &[]),
     rule("rsqrt",           Exact,   "1 / sqrt(a)",               "rsqrt(a)",                       &[]),
     rule("clamp",           Exact,   "min(max(a, b), c)",         "clamp(a, b, c)",                 &[]),
-    // One rounding for two.
+    // One rounding instead of two.
     contraction("contract-add",    "a * b + c",                 "fma(a, b, c)",                   &[NotProduct("c"), NoOverflows("a", "b", "c", Sign::Plus)]),
     contraction("contract-sub",    "a * b - c",                 "fma(a, b, -c)",                  &[NotProduct("c"), NoOverflows("a", "b", "c", Sign::Minus)]),
     contraction("contract-rsub",   "c - a * b",                 "fma(-a, b, c)",                  &[NotProduct("c"), NoOverflows("a", "b", "c", Sign::Minus)]),
@@ -176,8 +176,8 @@ pub(crate) const RULES: &[Rule] = &[
     rounding("cubic-horner-in", "(m * a) * (l + (k * a) * a)", "a * fma(m * k, a * a, m * l)", &[Moderate("k"), Positive("k"), Moderate("l"), Positive("l"), Moderate("m")]),
     rounding("cubic-scale",     "m * (a * fma(k, a * a, l))", "a * fma(m * k, a * a, m * l)",  &[Moderate("k"), Positive("k"), Moderate("l"), Positive("l"), Moderate("m")]),
     rounding("cubic-scale-in",  "(m * a) * fma(k, a * a, l)", "a * fma(m * k, a * a, m * l)",  &[Moderate("k"), Positive("k"), Moderate("l"), Positive("l"), Moderate("m")]),
-    // The logistic function, however it is written. (1 + tanh b)/2 = sigmoid 2b. What is written
-    // with exp overflows, and so loses a tail.
+    // The logistic function, however it is written. (1 + tanh b)/2 = sigmoid 2b. Written with exp
+    // it overflows, and so loses a tail.
     better("tanh-plus-one",   "1 + tanh(a)",               "2 * sigmoid(2 * a)",             &[]).of_tail(),
     better("half-tanh",       "0.5 * (1 + tanh(a))",       "sigmoid(2 * a)",                 &[]).of_tail(),
     better("half-plus-tanh",  "0.5 + 0.5 * tanh(a)",       "sigmoid(2 * a)",                 &[]).of_tail(),
@@ -205,18 +205,18 @@ pub(crate) const RULES: &[Rule] = &[
     repair("log-sigmoid",            "log(sigmoid(a))",           "min(a, -0.0) - log1p(exp(-abs(a)))", &[]),
     repair("log-of-quotient",        "log(1 / (1 + exp(a)))",     "min(-a, -0.0) - log1p(exp(-abs(a)))", &[]),
     repair("logaddexp",              "log(exp(a) + exp(b))",      "select(a == b, a + 0.6931471805599453, max(a, b) + log1p(exp(-abs(a - b))))", &[]).growing(),
-    // The difference is rounded, which moves a tail by as many ULP as it is large; what it lost, in
-    // Knuth's sum of two, is put back by the slope s(1 - s).
+    // The difference is rounded, which moves a tail by as many ULP as it is large. What is lost,
+    // found by Knuth's sum of two, is put back through the slope s(1 - s).
     repair("sigmoid-pair",           "exp(a) / (exp(a) + exp(b))", "let d = a - b; let t = d - a; let e = (a - (d - t)) - (b + t); let s = sigmoid(d); select(abs(d) < 1000, fma(s * e, 1 - s, s), s)", &[]),
-    // log(1 - e^a): near 0 the difference cancels, far below it is 1. Each branch is limited to where
-    // it is the better one, so that no rule takes it for the whole.
+    // log(1 - e^a): near 0 the difference cancels; far below, it is 1. Each branch is limited to
+    // where it is the better one, so that no rule takes it for the whole.
     repair("log1mexp",               "log(1 - exp(a))",           "select(a < -0.6931472, log1p(-exp(min(a, -0.6931472))), log(-expm1(max(a, -0.6931472))))", &[]),
     repair("log1mexp-log1p",         "log1p(-exp(a))",            "select(a < -0.6931472, log1p(-exp(min(a, -0.6931472))), log(-expm1(max(a, -0.6931472))))", &[MayBeAbove("a", -0.5)]),
     repair("log1mexp-expm1",         "log(-expm1(a))",            "select(a < -0.6931472, log1p(-exp(min(a, -0.6931472))), log(-expm1(max(a, -0.6931472))))", &[MayBeBelow("a", -1.0)]),
     // log(e^a - 1) is a from 40 on, to the last bit of f64 too.
     repair("logexpm1",               "log(exp(a) - 1)",           "select(a > 40, a, log(expm1(min(a, 40))))", &[]).growing(),
     repair("logexpm1-expm1",         "log(expm1(a))",             "select(a > 40, a, log(expm1(min(a, 40))))", &[MayBeAbove("a", 88.0)]).growing(),
-    // What was written is NaN at minus infinity, and so where a has become too large a number.
+    // What was written is NaN at minus infinity, and so also where a has overflowed.
     repair("asinh",                  "log(a + sqrt(a * a + 1))",  "asinh(a)",                       &[NoOverflow("a")]),
     repair("asinh-overflow",         "log(a + sqrt(a * a + 1))",  "max(asinh(a), -711)",            &[]),
     repair("acosh",                  "log(a + sqrt(a * a - 1))",  "acosh(a)",                       &[]),
@@ -243,8 +243,8 @@ pub(crate) const RULES: &[Rule] = &[
     repair("hyperbola",              "sqrt(a * a + 1) - 1",        "select(abs(a) > 2, min(sqrt(fma(a, a, 1)), abs(a) + 1) + -1, a * (a / (sqrt(fma(a, a, 1)) + 1)))", &[]).growing(),
     repair("one-minus-root",         "1 - sqrt(1 - a)",            "select(a < -1, -(sqrt(1 - a) + -1), a / (1 + sqrt(1 - a)))", &[NotConst("a"), NotProduct("a")]),
     repair("one-minus-cos",          "1 - cos(a)",                 "2 * (sin(0.5 * a) * sin(0.5 * a))", &[]),
-    // The normal distribution, (1 + erf(a/√2))/2 = erfc(-a/√2)/2: the sum loses the lower tail, and
-    // rounding a/√2 costs a^2 ULP there. Fast mode may have it so, for erf is quicker.
+    // The normal distribution, (1 + erf(a/√2))/2 = erfc(-a/√2)/2. The sum loses the lower tail, and
+    // rounding a/√2 costs a^2 ULP there. Fast mode may keep it, since erf is quicker.
     repair_unless_fast("erfc-plus",  "1 + erf(a)",                 "erfc(-a)", &[]).of_tail(),
     repair_unless_fast("erfc-minus", "1 - erf(a)",                 "erfc(a)", &[]).of_tail(),
     repair_unless_fast("erfc-half",  "0.5 + 0.5 * erf(a)",         "0.5 * erfc(-a)", &[]).of_tail(),
@@ -266,7 +266,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("hoist-number",    Fast,    "(k * a) * b",               "k * (a * b)",                    &[NotConst("a"), NotConst("b")]),
     rule("factor",          Fast,    "a * b + a * c",             "a * (b + c)",                    &[]),
     rule("factor-one",      Fast,    "a + a * b",                 "a * (1 + b)",                    &[NotConst("a")]),
-    // One rounding less; of an infinite a it makes NaN where b is negative.
+    // One rounding less; for an infinite a it makes NaN where b is negative.
     rule("contract-one",    Fast,    "a * (b + 1)",               "fma(a, b, a)",                   &[NotConst("a")]),
     rule("contract-both",   Fast,    "a * b + c * d",             "fma(a, b, c * d)",               &[]),
     rule("cancel-sub",      Fast,    "(a + b) - b",               "a",                              &[NotConst("b")]),

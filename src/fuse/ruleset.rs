@@ -1,6 +1,6 @@
 //! The rules of a mode, each compiled when a graph first has the ops that it is about.
 //!
-//! A rule is a text, and reading all of them took half of the time of the first kernel of a process.
+//! A rule is text, and reading all of them took half the time of a process's first kernel.
 
 use super::context::Needs;
 use super::matcher::{Matcher, Set, bit};
@@ -10,7 +10,7 @@ use crate::mode::Mode;
 use kiln_ir::Op;
 use std::sync::OnceLock;
 
-/// The rules that a mode licences for graphs of some types, in table order.
+/// The rules that a mode licences for graphs of certain types, in table order.
 pub(super) struct RuleSet {
     rules: Vec<LazyRule>,
 }
@@ -24,13 +24,13 @@ enum Row {
 
 struct LazyRule {
     row: Row,
-    /// Ops of the left side: it matches nothing in a graph that lacks one.
+    /// Ops of the left side: it matches nothing in a graph that lacks one of them.
     needed: Set,
     made: OnceLock<Vec<Matcher>>,
 }
 
 impl RuleSet {
-    /// The rules of a mode. Made once.
+    /// The rules of a mode, made once.
     pub(super) fn of(mode: Mode, floats: Floats) -> &'static RuleSet {
         static MADE: [[OnceLock<RuleSet>; 4]; 3] = [const { [const { OnceLock::new() }; 4] }; 3];
         let (row, licence) = match mode {
@@ -50,11 +50,11 @@ impl RuleSet {
         RuleSet { rules: table.chain(symmetries).map(lazy).collect() }
     }
 
-    /// The rules that may match where there are these ops, numbered.
+    /// The rules that may match where these ops are present, numbered.
     pub(super) fn about(&self, present: Set) -> impl Iterator<Item = (usize, &Matcher)> {
         let rules = self.rules.iter().enumerate();
         let about = rules.filter(move |(_, rule)| rule.needed & !present == 0);
-        // A rule makes two at most, one for each type.
+        // A rule makes at most two, one for each type.
         about.flat_map(|(i, rule)| (2 * i..).zip(rule.matchers()))
     }
 }
@@ -77,7 +77,7 @@ impl LazyRule {
     }
 }
 
-/// Ops that the text of a left side certainly has: by name, or by a symbol that means one op.
+/// Ops that the text of a left side certainly has: by name, or by a symbol with only one meaning.
 fn named(text: &str) -> Set {
     let mut set = 0;
     let mut rest = text;
@@ -105,7 +105,7 @@ mod tests {
     use super::named;
     use kiln_ir::{DType, Node};
 
-    /// What is not in a graph, and so not compiled for it, matches nothing in it.
+    /// A rule not compiled because a graph lacks its ops would match nothing in it.
     #[test]
     fn named_ops_are_in_the_rule() {
         let symmetries = symmetric().map(|op| symmetry(op).0);
@@ -116,7 +116,7 @@ mod tests {
                 _ => set,
             });
             assert_eq!(named(&left) & !has, 0, "{left}");
-            // Few would be compiled in vain: of the symbols, `-` alone has two meanings.
+            // Few are compiled in vain: of the symbols, only `-` has two meanings.
             assert!((has & !named(&left)).count_ones() <= 3, "{left}");
         }
     }

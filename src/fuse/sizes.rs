@@ -1,8 +1,8 @@
 //! Fusion for the sizes of a call, where the text leaves shapes open.
 //!
-//! `x * exp(w)` is one kernel when nothing is known of shapes. Called with a small `w`, that kernel
-//! computes `exp(w)` once for every element of `x`, which can be slower than two kernels. So a
-//! graph in which that could happen is merged anew for the sizes that a call brings.
+//! `x * exp(w)` is one kernel when nothing is known about shapes. Called with a small `w`, that
+//! kernel computes `exp(w)` once for every element of `x`, which can be slower than two kernels. So
+//! a graph in which that could happen is merged anew for the sizes of a call.
 
 use super::cost_model::CostModel;
 use super::inline::with_inputs;
@@ -11,7 +11,7 @@ use super::regions::{self, Domains, HOIST_COST};
 use kiln_ir::{Dim, Graph, Input, Node, NodeId};
 use std::collections::BTreeSet;
 
-/// The pass `regions`: merges ops into as few kernels as pay.
+/// The pass `regions`: merges ops into as few kernels as pay off.
 pub(crate) fn merge(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
     if sizes_matter(graph, context.model) {
         context.unmerged = Some(graph.clone());
@@ -20,7 +20,7 @@ pub(crate) fn merge(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
 }
 
 /// Whether sizes could change how the ops of `graph` are best merged: some dear part of it depends
-/// on some of the inputs only, and no shape is declared.
+/// on only some of the inputs, and no shape is declared.
 fn sizes_matter(graph: &Graph, model: &CostModel) -> bool {
     let open = graph.inputs().iter().all(|input| input.dims.is_none());
     let mapped = !graph.nodes().iter().any(|node| matches!(node, Node::Call(..)));
@@ -31,7 +31,7 @@ fn sizes_matter(graph: &Graph, model: &CostModel) -> bool {
     open && mapped && graph.iter().any(part)
 }
 
-/// The cost of a node and of all that it reads.
+/// The cost of a node and of everything it reads.
 fn cost_below(graph: &Graph, id: NodeId, model: &CostModel) -> u64 {
     let mut seen = BTreeSet::from([id]);
     let mut pending = vec![id];
@@ -53,7 +53,7 @@ pub fn merge_for_sizes(graph: &Graph, small: &[bool], model: &CostModel) -> Grap
     };
     let inputs: Vec<Input> = graph.inputs().iter().zip(small).map(sized).collect();
     let sized = with_inputs(graph, &inputs);
-    // Two large inputs need not have one shape, nor two small ones.
+    // Two large inputs need not have the same shape, nor two small ones.
     let merged = regions::merge(&sized, &Domains::of(graph), model);
     checked("merging for sizes", &sized, merged)
 }

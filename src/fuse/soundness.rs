@@ -3,10 +3,11 @@
 //! Both sides of a rule are lowered and interpreted, so what is compared is what kernels compute.
 //! *Exact* rules must give equal bits on every tuple of special values and at random. *Precise*
 //! rules must keep special values and may not be less accurate than what was written, measured
-//! against the right side in `f64`. Numbers are drawn from all that a rule's conditions admit, the
-//! corners together; and an infinite variable may be given so, or be a number that has become too
-//! large, of which no result may be infinite that was NaN. *Fast* rules must agree where the left side is well behaved.
-//! Known-wrong rules must fail, or the harness proves nothing.
+//! against the right side in `f64`. Numbers are drawn from all that a rule's conditions allow,
+//! including combinations of the corners. An infinite variable may be given as infinite or be an
+//! overflowed number; with the latter, a result that was NaN may not become infinite. *Fast* rules
+//! must agree where the left side is well behaved. Known-wrong rules must fail, or the harness
+//! proves nothing.
 
 use super::condition::When;
 use super::facts::{Facts, facts_of};
@@ -97,7 +98,7 @@ impl Random {
         }
     }
 
-    /// A number at the border of a condition or of the type.
+    /// A number at the edge of a condition or of the type.
     fn corner(&mut self) -> f32 {
         const EXPONENTS: [i32; 8] = [-126, -120, -119, -64, 64, 119, 120, 127];
         let sign = if self.bits() & 1 == 0 { 1.0 } else { -1.0 };
@@ -108,8 +109,8 @@ impl Random {
         }
     }
 
-    /// A value for a variable: numbers are drawn from those that rules are about, and from the
-    /// corners of what their conditions admit.
+    /// A value for a variable. Numbers are drawn from those that rules are about, and from the
+    /// corners of what their conditions allow.
     fn variable(&mut self, name: &str) -> f32 {
         match name {
             "k" | "l" | "m" => match self.bits() % 4 {
@@ -146,8 +147,8 @@ fn run(side: &Graph, names: &[String], cases: &[Vec<f32>]) -> Vec<f64> {
     result.into_iter().map(value).collect()
 }
 
-/// The value of a side in `f64`, and the largest magnitude met on the way (infinite where one is
-/// so small that `f64` itself has no digits for it).
+/// The value of a side in `f64`, and the largest magnitude met on the way (infinite where a value
+/// is so small that `f64` itself has no digits for it).
 fn exact(side: &Graph, names: &[String], case: &[f32]) -> (f64, f64) {
     let mut values: Vec<f64> = Vec::new();
     for (_, node) in side.iter() {
@@ -169,7 +170,7 @@ fn exact(side: &Graph, names: &[String], case: &[f32]) -> (f64, f64) {
     (values[side.outputs()[0].index()], largest)
 }
 
-/// The value of a side without any rounding; NaN where it has none.
+/// The value of a side without any rounding; NaN if it has none.
 fn in_200_bits(side: &Graph, names: &[String], case: &[f32]) -> f64 {
     let of = |input: &kiln_ir::Input| {
         f64::from(case[names.iter().position(|n| *n == input.name).expect("bound on the left")])
@@ -178,7 +179,7 @@ fn in_200_bits(side: &Graph, names: &[String], case: &[f32]) -> f64 {
     kiln_accuracy::exact(side, &inputs)[0].unwrap_or(f64::NAN)
 }
 
-/// By how much a side may be off at a point for the errors of its own ops, to first order.
+/// How far off a side may be at a point from the errors of its own ops, to first order.
 fn own_error(side: &Graph, names: &[String], case: &[f32]) -> f64 {
     let mut values: Vec<(f64, f64)> = Vec::new();
     for (id, node) in side.iter() {
@@ -213,7 +214,7 @@ fn own_error(side: &Graph, names: &[String], case: &[f32]) -> f64 {
     values[side.outputs()[0].index()].1
 }
 
-/// Whether two values are one real number, but for a relative `error` at magnitude `scale`.
+/// Whether two values are the same real number, up to a relative `error` at magnitude `scale`.
 fn same_number(a: f64, b: f64, scale: f64, error: f64) -> bool {
     !a.is_finite() || !b.is_finite() || !scale.is_finite() || (a - b).abs() <= error * scale
 }
@@ -247,7 +248,7 @@ fn fault(
     among(false).or_else(|| among(true))
 }
 
-/// The same, of infinities that were given as such, or are the `overflow` of numbers.
+/// The same, with infinities given as such, or as the `overflow` of numbers.
 fn fault_among(
     licence: Licence,
     repairs: bool,
@@ -256,7 +257,7 @@ fn fault_among(
     when: &[When],
     overflow: bool,
 ) -> Option<String> {
-    // What `f64` rounds; where a number stands for a root or a logarithm, what `f32` made of that.
+    // What `f64` rounds; where a number stands for a root or a logarithm, what `f32` made of it.
     let root = |when: &When| matches!(when, When::MinusRootHalf(_) | When::RootTwo(_));
     let (left, right) = (side(left, DType::F32), side(right, DType::F32));
     let is_rounded = |(id, _): (NodeId, &Node)| {
@@ -300,7 +301,7 @@ fn fault_among(
         let ((mut el, scale), (mut er, _)) =
             (exact(&left, &names, case), exact(&right, &names, case));
         if licence == Licence::Precise && !same_number(el, er, scale, error) {
-            // One of them loses in f64 what the other keeps.
+            // One side loses digits in f64 that the other keeps.
             (el, er) = (in_200_bits(&left, &names, case), in_200_bits(&right, &names, case));
         }
         let wrong = match licence {
@@ -316,7 +317,7 @@ fn fault_among(
                 }
                 appears || worse || !same_number(el, er, scale, error)
             }
-            // Far from overflow and the edges of domains, both sides are one real number.
+            // Far from overflow and the edges of domains, both sides are the same real number.
             Licence::Fast => {
                 let tame = case.iter().all(|v| (0.03..30.0).contains(&v.abs()));
                 tame && (!same_number(el, er, scale, error) || (!l.is_nan() && r.is_nan()))
@@ -331,7 +332,7 @@ fn fault_among(
     None
 }
 
-/// The facts that a rule sees of a variable with this value.
+/// The facts that a rule sees about a variable with this value.
 fn facts_at(name: &str, value: f32, overflow: bool) -> Facts {
     facts_of(f64::from(value), is_number(name), overflow && value.is_infinite())
 }
@@ -360,7 +361,7 @@ fn symmetries_are_exact() {
     }
 }
 
-/// The harness sees what is wrong with rules that are wrong.
+/// The harness finds fault with wrong rules.
 #[test]
 fn wrong_rules_fail() {
     let wrong: &[(Licence, &str, &str)] = &[

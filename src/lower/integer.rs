@@ -1,14 +1,14 @@
-//! Ops that give an integer for integer operands.
+//! Ops that give an integer from integer operands.
 
 use kiln_ir::Op;
 use kiln_jit::math::integer::{self, wrapped};
 use kiln_jit::vir::{Builder, Storage, Value};
 
-/// An op that gives an integer for operands of this integer type.
+/// An op that gives an integer from operands of this integer type.
 ///
 /// # Panics
 ///
-/// If the op gives none: the op table says which do.
+/// If the op gives no integer: the op table says which do.
 pub(super) fn lower_op(b: &mut Builder, op: Op, storage: Storage, operands: &[Value]) -> Value {
     let x = operands[0];
     let y = operands.get(1).copied().unwrap_or(x);

@@ -1,8 +1,8 @@
 //! From a fused body to a vector program: every op expanded into primitives.
 //!
 //! The expansion of an op *is* its definition on the machine. There is one function per op, in
-//! `math` where it takes an algorithm; the `match` below has no `_` arm, so a new row of the op
-//! table does not compile until it is lowered.
+//! `math` if it needs an algorithm. The `match` below has no `_` arm, so a new row of the op table
+//! does not compile until it is lowered.
 
 mod integer;
 mod range;
@@ -41,7 +41,7 @@ pub(crate) fn storage(dtype: DType) -> Storage {
 ///
 /// # Panics
 ///
-/// If the body holds anything else: `fuse` never builds such a body.
+/// If the body holds anything else, which `fuse` never builds.
 pub fn lower(body: &Graph, tier: Tier) -> Routine {
     let _env = kiln_fenv::hold_default();
     let mut b = Builder::new();
@@ -92,8 +92,8 @@ fn constant(b: &mut Builder, dtype: DType, value: Scalar) -> Value {
 
 /// The program of a single op on operands of type `dtype` (for accuracy and emitter tests).
 ///
-/// Where `dtype` is a float type, logical operands are `bool`, and those that must be integers are
-/// `i32`.
+/// Where `dtype` is a float type, logical operands are `bool`, and operands that must be integers
+/// are `i32`.
 ///
 /// # Panics
 ///
@@ -113,7 +113,7 @@ pub fn op_program_in(tier: Tier, op: Op, dtype: DType) -> Routine {
         _ => dtype,
     };
     let dtypes: Vec<DType> = (0..op.arity()).map(operand).collect();
-    // Halves are computed with as `f32`.
+    // Halves are computed as `f32`.
     let computed = |&dtype: &DType| if dtype.is_float() { dtype.max(DType::F32) } else { dtype };
     let result_type = op.result_type(&dtypes.iter().map(computed).collect::<Vec<DType>>());
     let result_type = result_type.unwrap_or_else(|| panic!("{} takes no {dtype}", op.name()));
@@ -150,7 +150,7 @@ fn bits_of(storage: Storage, value: f64) -> u64 {
     }
 }
 
-/// The number of which these are the bits in memory.
+/// The number with these bits in memory.
 fn value_of(storage: Storage, bits: u64) -> f64 {
     match storage {
         Storage::Bool | Storage::U8 => bits as f64,
@@ -163,8 +163,8 @@ fn value_of(storage: Storage, bits: u64) -> f64 {
     }
 }
 
-/// Expands one op, whose last operand is of type `dtype` and whose first is known to be `within`.
-/// Between ops a bool is a mask of 32-bit lanes ([`Type::M32`]), and a `u8` is 0 to 255 in such a
+/// Expands one op, whose last operand has type `dtype` and whose first is known to be `within`.
+/// Between ops, a bool is a mask of 32-bit lanes ([`Type::M32`]), and a `u8` is 0 to 255 in such a
 /// lane.
 fn lower_op(
     b: &mut Builder,
@@ -255,7 +255,7 @@ fn lower_op(
         Op::Ge => compared(b, Builder::ge, x, y),
         Op::Eq => compared(b, Builder::eq, x, y),
         Op::Ne => compared(b, Builder::ne, x, y),
-        // It says over which domain a value is repeated, and no more.
+        // This only says over which domain a value is repeated.
         Op::Select if y == z => y,
         Op::IsNan => math::is_nan(b, x),
         Op::IsInf => math::is_infinite(b, x),
@@ -273,7 +273,7 @@ fn lower_op(
     }
 }
 
-/// A comparison, its mask brought to the width of a bool.
+/// A comparison, with its mask resized to that of a bool.
 fn compared(
     b: &mut Builder,
     compare: impl Fn(&mut Builder, Value, Value) -> Value,

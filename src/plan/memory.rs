@@ -7,7 +7,7 @@ use std::fmt;
 /// Buffers begin at multiples of this many bytes: cache lines, and any vector.
 pub(crate) const ALIGNMENT: usize = 64;
 
-/// The most bytes that an array may have.
+/// The most bytes an array may have.
 const MOST: usize = isize::MAX as usize;
 
 /// The memory that a call takes for its intermediates.
@@ -23,7 +23,7 @@ struct Region {
     offset: usize,
     /// A multiple of the alignment.
     bytes: usize,
-    /// The first and the last step during which nothing else may lie there.
+    /// The first and last step during which nothing else may lie there.
     live: [usize; 2],
 }
 
@@ -39,12 +39,12 @@ impl Region {
 }
 
 impl Memory {
-    /// Bytes that intermediates take at once: those of the one block that they are in.
+    /// Bytes that intermediates take at once: the size of the one block they share.
     pub fn peak(&self) -> usize {
         self.peak
     }
 
-    /// Bytes that they would take if none shared a place with another.
+    /// Bytes that they would take if no two shared a place.
     pub fn total(&self) -> usize {
         self.regions.iter().map(|region| region.bytes).sum()
     }
@@ -56,8 +56,8 @@ impl Memory {
 
     /// Places regions, whose sizes together are one.
     ///
-    /// The largest go first, each into the smallest gap, between those that are live when it is,
-    /// that holds it. A later, smaller one finds what gaps are left.
+    /// The largest go first, each into the smallest gap that holds it, between those that are live
+    /// at the same time. A later, smaller one fits into the gaps that are left.
     fn place(&mut self) {
         let regions = &mut self.regions;
         let mut order: Vec<usize> = (0..regions.len()).collect();
@@ -92,7 +92,7 @@ impl<K> Plan<K> {
         Ok(memory)
     }
 
-    /// Makes `memory` that of a call whose steps have these shapes. What it was before is kept if
+    /// Makes `memory` that of a call whose steps have these shapes. It is left as it is if the
     /// lives and sizes of buffers are the same, as they are from call to call.
     pub(crate) fn update_memory(
         &self,
@@ -107,7 +107,7 @@ impl<K> Plan<K> {
             let bytes =
                 shape.iter().try_fold(dtype.size(), |bytes, &n| bytes.checked_mul(n.max(1)));
             let bytes = bytes.and_then(|bytes| bytes.checked_next_multiple_of(ALIGNMENT));
-            // What is not shared must fit, too, so that no offset wraps around.
+            // The sum without sharing must fit too, so that no offset wraps around.
             let sum = bytes.and_then(|bytes| total.checked_add(bytes));
             let (Some(bytes), Some(sum @ 0..=MOST)) = (bytes, sum) else {
                 *memory = Memory::default();
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(peak(&[]), 0);
         assert_eq!(peak(&[(64, [0, 1]), (64, [1, 2]), (64, [2, 3])]), 128);
         assert_eq!(peak(&[(64, [0, 9]), (64, [0, 9]), (64, [0, 9])]), 192);
-        // A chain of growing sizes: each pair of neighbours, at most.
+        // A chain of growing sizes: at most, each pair of neighbours.
         assert_eq!(peak(&[(64, [0, 1]), (128, [1, 2]), (256, [2, 3]), (512, [3, 4])]), 768);
         // The second gap is the smaller one that fits.
         let memory = placed(&[
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(memory.offsets().collect::<Vec<_>>(), [0, 512, 960, 1344, 1664, 1344]);
     }
 
-    /// Whatever is live together lies apart, and what is not counted is not taken.
+    /// Whatever is live together lies apart, and nothing uncounted is used.
     #[test]
     fn buffers_that_meet_lie_apart() {
         let mut state = 1u64;

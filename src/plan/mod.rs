@@ -1,8 +1,8 @@
-//! Plans: the passes over memory that a fused graph is, in order, and where every value lives.
+//! Plans: the passes over memory of a fused graph, in order, and where every value lives.
 //!
 //! In: a fused graph. Out: a [`Plan`], which knows no array and no code: what runs a fused body is
-//! its `K`. After it, every output has one step that writes it, and every intermediate a
-//! [`Buffer`], which is live from the step that writes it to the last one that reads it.
+//! its `K`. In it, every output has one step that writes it. Every intermediate has a [`Buffer`],
+//! which is live from the step that writes it to the last one that reads it.
 
 mod memory;
 mod shape;
@@ -24,7 +24,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Plan<K> {
     pub(crate) steps: Vec<Step<K>>,
-    /// Intermediates, which need memory of the kernel's.
+    /// Intermediates, which need memory from the kernel.
     pub(crate) buffers: Vec<Buffer>,
     /// For each output, the step that writes it.
     pub(crate) written: Vec<usize>,
@@ -73,18 +73,18 @@ pub(crate) struct Buffer {
     pub(crate) dtype: DType,
     /// The step that writes it, whose shape it has.
     pub(crate) written: usize,
-    /// The first and the last step during which nothing else may lie where it is.
+    /// The first and last step during which nothing else may lie in its place.
     pub(crate) live: [usize; 2],
 }
 
 impl<K> Plan<K> {
-    /// Plans a fused graph; `kernel` makes what runs a fused body. Unless `reuse`, every
+    /// Plans a fused graph; `kernel` makes what runs a fused body. Without `reuse`, every
     /// intermediate has memory of its own.
     ///
     /// # Panics
     ///
-    /// If outputs are not distinct results of the graph's kernels and products, for what no step
-    /// writes would be returned as it was allocated.
+    /// If outputs are not distinct results of the graph's kernels and products: an output that no
+    /// step writes would be returned as it was allocated.
     pub(crate) fn new<E>(
         graph: &Graph,
         reuse: bool,
@@ -138,7 +138,7 @@ impl<K> Plan<K> {
 }
 
 impl Plan<()> {
-    /// The plan of a graph, of which nothing is to be run.
+    /// The plan of a graph that is not to be run.
     pub(crate) fn outline(graph: &Graph) -> Plan<()> {
         let Ok(plan) = Plan::new(graph, true, |_| Ok::<(), Infallible>(()));
         plan
@@ -150,7 +150,7 @@ struct Places<'g> {
     graph: &'g Graph,
     buffers: usize,
     of: HashMap<NodeId, Place>,
-    /// The nodes of the outputs of fused kernels, where anything reads them.
+    /// The nodes of the outputs of fused kernels, if anything reads them.
     items: HashMap<(NodeId, u32), NodeId>,
 }
 
@@ -183,7 +183,7 @@ impl<'g> Places<'g> {
             .collect()
     }
 
-    /// An output's place where the value is one, else a new buffer.
+    /// An output's place if the value is one, else a new buffer.
     fn place(&mut self, value: Option<NodeId>) -> Place {
         let outputs = self.graph.outputs();
         let output = value.and_then(|value| outputs.iter().position(|output| *output == value));

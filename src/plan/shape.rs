@@ -13,16 +13,16 @@ pub(crate) type Shapes = SmallVec<[Dims; 2]>;
 /// Shapes that a step cannot take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ShapeError {
-    /// Operands of a fused kernel that do not broadcast: each one's name and shape.
+    /// Operands of a fused kernel that do not broadcast: the name and shape of each.
     Broadcast { operands: Vec<String> },
-    /// Operands that a call does not take, and why.
+    /// Operands that a call does not accept, and why.
     Call { call: Call, operands: Vec<Vec<usize>>, reason: String },
-    /// An intermediate, with which there would be more bytes than can be addressed.
+    /// An intermediate that would bring the bytes above what can be addressed.
     TooLarge { shape: Vec<usize>, dtype: DType },
 }
 
 impl ShapeError {
-    /// Operands of these shapes are none that a call takes.
+    /// The error of a call that does not accept operands of these shapes.
     #[cold]
     pub(crate) fn of_call(call: Call, operands: &[&[usize]], reason: String) -> ShapeError {
         let operands = operands.iter().map(|shape| shape.to_vec()).collect();
@@ -31,8 +31,7 @@ impl ShapeError {
 }
 
 impl<K> Plan<K> {
-    /// Adds the shape of what each step computes, for inputs of these shapes, to `shapes`, which has
-    /// none.
+    /// Adds to the empty `shapes` the shape of what each step computes, for inputs of these shapes.
     // Shapes are made where they stay: a copy waits until each part of what it copies is written.
     #[inline(always)]
     pub(crate) fn add_shapes<'a>(
@@ -57,7 +56,7 @@ impl<K> Plan<K> {
         Ok(())
     }
 
-    /// The shape of what is at a place, given those of inputs and of steps.
+    /// The shape of the value at a place, given the shapes of inputs and of steps.
     #[inline(always)]
     pub(crate) fn shape_of<'s, 'i: 's>(
         &self,
@@ -73,7 +72,7 @@ impl<K> Plan<K> {
     }
 }
 
-/// The shape that operands of a fused body broadcast to, in `shape`, which is empty.
+/// Puts the shape that operands of a fused body broadcast to into `shape`, which is empty.
 #[inline(always)]
 fn domain(body: &Graph, args: &[&[usize]], shape: &mut Dims) -> Result<(), ShapeError> {
     if let [first, rest @ ..] = args

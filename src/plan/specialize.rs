@@ -1,4 +1,4 @@
-//! Plans of their own for calls whose inputs differ much in size, each made when first needed.
+//! Special plans for calls whose inputs differ much in size, each made when first needed.
 
 use super::Plan;
 use smallvec::SmallVec;
@@ -9,7 +9,7 @@ use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-/// An input with this many times fewer elements than the largest is small: what is computed from
+/// An input with this many times fewer elements than the largest is small. What is computed from
 /// small inputs alone may be worth a pass of its own.
 const SMALL: usize = 16;
 
@@ -18,7 +18,7 @@ const SMALL: usize = 16;
 pub(crate) struct SizeClass(SmallVec<[bool; 8]>);
 
 impl SizeClass {
-    /// The class of a call whose inputs have this many elements; `None` where none is small.
+    /// The class of a call whose inputs have this many elements; `None` if none is small.
     fn of(lens: impl Iterator<Item = usize> + Clone) -> Option<SizeClass> {
         let largest = lens.clone().max()?;
         let is_small = |len: usize| SMALL.saturating_mul(len) <= largest;
@@ -31,16 +31,16 @@ impl SizeClass {
     }
 }
 
-/// Makes plans for classes of sizes.
+/// Makes plans for size classes.
 pub(crate) trait Specialize<K>: Send + Sync + UnwindSafe + RefUnwindSafe {
-    /// The plan for calls of a class; `None` where the usual one does as well.
+    /// The plan for calls of a class; `None` if the usual one does as well.
     fn plan(&self, class: &SizeClass) -> Result<Option<Plan<K>>, Failure>;
 }
 
 /// Why there is no plan for a class.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
-/// The plans of a kernel: the usual one, and those that are made for classes of sizes.
+/// The plans of a kernel: the usual one, and those made for size classes.
 pub(crate) struct Plans<K> {
     usual: Plan<K>,
     special: Option<Special<K>>,
@@ -48,12 +48,12 @@ pub(crate) struct Plans<K> {
 
 struct Special<K> {
     make: Box<dyn Specialize<K>>,
-    /// Locked to find a cell only: who needs a plan that is being made waits for that plan, and
-    /// nobody else waits.
+    /// Locked only to find a cell. A call that needs a plan being made waits for that plan; no
+    /// other call waits.
     made: RwLock<HashMap<SizeClass, Arc<Cell<K>>>>,
 }
 
-/// What came of making a plan, once it is known.
+/// The result of making a plan, once it is known.
 type Cell<K> = OnceLock<Result<Option<Plan<K>>, Failure>>;
 
 impl<K> Plans<K> {
@@ -62,32 +62,32 @@ impl<K> Plans<K> {
         Plans { usual, special: None }
     }
 
-    /// A usual plan, and what makes others.
+    /// A usual plan, and what makes the others.
     pub(crate) fn with_special(usual: Plan<K>, make: Box<dyn Specialize<K>>) -> Plans<K> {
         Plans { usual, special: Some(Special { make, made: RwLock::default() }) }
     }
 
-    /// The plan for calls of which nothing is known.
+    /// The plan for calls of unknown sizes.
     pub(crate) fn usual(&self) -> &Plan<K> {
         &self.usual
     }
 
-    /// The plan of a call whose inputs have this many elements, made now if it is the first of its
-    /// class.
+    /// The plan of a call whose inputs have this many elements, made now if the call is the first
+    /// of its class.
     #[inline(always)]
     pub(crate) fn choose(&self, lens: impl Iterator<Item = usize> + Clone) -> Chosen<'_, K> {
         let cell = self.special.as_ref().and_then(|special| special.cell(SizeClass::of(lens)?));
         Chosen { usual: &self.usual, cell }
     }
 
-    /// The class of such a call, where plans differ by class.
+    /// The class of such a call, if plans differ by class.
     pub(crate) fn class(&self, lens: impl Iterator<Item = usize> + Clone) -> Option<SizeClass> {
         self.special.as_ref().and_then(|_| SizeClass::of(lens))
     }
 }
 
 impl<K> Special<K> {
-    /// The plan of a class, made if it is not yet.
+    /// The cell for the plan of a class, added if there is none yet.
     fn cell(&self, class: SizeClass) -> Option<Arc<Cell<K>>> {
         let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
         let known = made.get(&class).cloned();
@@ -108,8 +108,8 @@ pub(crate) struct Chosen<'a, K> {
 }
 
 impl<K> Chosen<'_, K> {
-    /// Whether it was made for the sizes of the call. An error tells why there is none that was:
-    /// the usual plan then runs, which computes the same.
+    /// Whether it was made for the sizes of the call. An error says why no such plan could be made:
+    /// then the usual plan runs, which computes the same.
     pub(crate) fn is_special(&self) -> Result<bool, &Failure> {
         match self.cell.as_ref().and_then(|cell| cell.get()) {
             Some(made) => made.as_ref().map(Option::is_some),
@@ -152,7 +152,7 @@ mod tests {
         Plan { steps: steps.collect(), buffers: Vec::new(), written: Vec::new(), read: Vec::new() }
     }
 
-    /// Counts, and blocks where the last two of three inputs are small.
+    /// Counts calls, and blocks if the last two of three inputs are small.
     struct Slow {
         made: &'static AtomicUsize,
         begun: mpsc::Sender<()>,
@@ -187,7 +187,7 @@ mod tests {
         thread::scope(|scope| {
             let calls = [0; 3].map(|_| scope.spawn(|| passes([64, 4, 1])));
             has_begun.recv().unwrap();
-            // Meanwhile, other sizes.
+            // Meanwhile, calls of other sizes.
             assert_eq!([passes([64, 64, 1]), passes([1, 64, 64]), passes([64, 5, 5])], [1; 3]);
             release.send(()).unwrap();
             assert!(calls.into_iter().all(|call| call.join().unwrap() == 2));

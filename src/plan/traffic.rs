@@ -7,7 +7,7 @@ use super::{Access, Action, Dims, Plan, Step};
 pub struct Traffic {
     /// Ops on elements; a product takes a multiplication and an addition for each term.
     pub ops: usize,
-    /// Bytes of the arrays that are read, each once for every step that reads it.
+    /// Bytes of the arrays that are read, counted once for every step that reads them.
     pub loaded: usize,
     /// Bytes of the arrays that are written.
     pub stored: usize,
@@ -31,7 +31,7 @@ impl std::iter::Sum for Traffic {
 }
 
 impl<K> Plan<K> {
-    /// What each step does, for inputs of these shapes, with which steps have those.
+    /// What each step does, for inputs of these shapes and steps of those.
     pub(crate) fn traffic<'a>(
         &self,
         steps: &'a [Dims],
@@ -57,8 +57,8 @@ impl<K> Plan<K> {
         self.steps.iter().zip(steps).map(of).collect()
     }
 
-    /// What fused kernels do for an element, if every operand is a full array; a product counts for
-    /// an op and moves nothing.
+    /// What fused kernels do per element, if every operand is a full array; a product counts as one
+    /// op and moves nothing.
     pub(crate) fn per_element(&self) -> Traffic {
         let bytes = |accesses: &[Access]| accesses.iter().map(|access| access.dtype.size()).sum();
         let of = |step: &Step<K>| match &step.action {
@@ -73,7 +73,7 @@ impl<K> Plan<K> {
     }
 }
 
-/// Elements of an array; views that repeat one element can have more than any memory.
+/// Elements of an array. A view that repeats one element can have more than any memory holds.
 fn count(shape: &[usize]) -> usize {
     shape.iter().fold(1, |count, &size| count.saturating_mul(size))
 }

@@ -6,10 +6,10 @@ use super::view::Layout;
 use crate::plan::{ALIGNMENT, Dims, Memory, Plan};
 use smallvec::SmallVec;
 
-/// A block of memory. It grows to what a call needs, and is not shared between calls at once.
+/// A block of memory. It grows to what a call needs, and serves one call at a time.
 #[derive(Debug, Default)]
 pub(super) struct Arena {
-    /// Initialised, whatever lay there before; read and written through layouts only.
+    /// Initialised, whatever it held before; read and written through layouts only.
     block: Vec<Line>,
     /// How the last call used it.
     memory: Memory,
@@ -20,9 +20,9 @@ pub(super) struct Arena {
 struct Line(#[expect(dead_code, reason = "it is memory")] [u8; ALIGNMENT]);
 
 impl Arena {
-    /// An array in row-major order for each buffer of a plan whose steps have these shapes. They are
-    /// valid until the next call of this, or until the arena goes. Those that are live during one
-    /// step do not overlap.
+    /// An array in row-major order for each buffer of a plan whose steps have these shapes. They
+    /// are valid until the next call of this, or until the arena is dropped. Those that are live
+    /// during the same step do not overlap.
     pub(super) fn arrays<K>(
         &mut self,
         plan: &Plan<K>,
@@ -45,7 +45,7 @@ impl Arena {
         if lines <= self.block.len() {
             return Ok(());
         }
-        // What the old block holds is of no use.
+        // The contents of the old block are of no use.
         self.block = Vec::new();
         self.block.try_reserve_exact(lines).map_err(|_| RunError::OutOfMemoryWithin { bytes })?;
         ask_for_huge_pages(&mut self.block);

@@ -7,23 +7,23 @@
 //! 2 MiB.
 //!
 //! The buffers are `Vec`s of the global allocator, so that a result becomes an `ndarray` array
-//! without a copy; that is why pages are asked for by `madvise`, not mapped.
+//! without a copy. That is why pages are asked for by `madvise` and not mapped.
 
 use super::view::Element;
 use std::any::Any;
 use std::sync::{Mutex, PoisonError};
 
-/// Bytes of a buffer that is worth keeping: allocators keep smaller ones themselves.
+/// Bytes of a buffer worth keeping. Allocators keep smaller ones themselves.
 const LARGE: usize = 1 << 20;
-/// At most so many bytes are kept, by the whole process,
+/// The most bytes kept, by the whole process.
 const MOST_BYTES: usize = 1 << 30;
-/// in at most so many buffers. The one freed longest ago goes first.
+/// The most buffers kept. The one freed longest ago goes first.
 const MOST_BUFFERS: usize = 8;
 
 static STORE: Mutex<Store> = Mutex::new(Store::new(LARGE, MOST_BYTES));
 
-/// An empty vector with room for `len` elements, new or freed before; none if there is no memory.
-/// All that it has room for is initialised, or never was touched.
+/// An empty vector with room for `len` elements, new or freed before; `None` if there is no memory.
+/// All of its room is initialised, or was never touched.
 pub(super) fn take<T: Element>(len: usize) -> Option<Vec<T>> {
     let bytes = len * size_of::<T>();
     if bytes >= LARGE
@@ -40,13 +40,13 @@ pub(super) fn take<T: Element>(len: usize) -> Option<Vec<T>> {
 /// Keeps the memory of `elements` for another result if it is large; frees it if not.
 pub(super) fn give<T: Element>(elements: Vec<T>) {
     if elements.capacity() * size_of::<T>() >= LARGE {
-        // What is freed is freed when others may use the store again.
+        // Memory is freed only once others may use the store again.
         let freed = store(|store| store.give(elements));
         drop(freed);
     }
 }
 
-/// Frees the memory that is kept for results to come.
+/// Frees the memory that is kept for later results.
 ///
 /// Kiln keeps the memory of large [`Tensor`](super::Tensor)s that are dropped, at most 1 GiB in 8
 /// buffers, because new memory costs more than computing what goes there.
@@ -93,7 +93,7 @@ impl Store {
         self.kept.remove(best).elements.downcast().ok().map(|elements| *elements)
     }
 
-    /// Keeps a buffer; gives back what must be freed for it.
+    /// Keeps a buffer; returns those that must be freed for it.
     fn give<T: Element>(&mut self, mut elements: Vec<T>) -> Vec<Kept> {
         let bytes = elements.capacity() * size_of::<T>();
         elements.clear();
@@ -112,8 +112,8 @@ impl Store {
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux is asked"))]
 const HUGE_PAGE: usize = 2 << 20;
 
-/// Has the system back the huge pages within the room of `elements` by such, when they are first
-/// touched. Without it, pages are small ones.
+/// Asks the system for huge pages within the room of `elements`, when they are first touched.
+/// Without this, pages are small.
 #[cfg(target_os = "linux")]
 pub(super) fn ask_for_huge_pages<T>(elements: &mut Vec<T>) {
     let room = elements.spare_capacity_mut();
@@ -122,8 +122,8 @@ pub(super) fn ask_for_huge_pages<T>(elements: &mut Vec<T>) {
     let pages = end.saturating_sub(first) / HUGE_PAGE;
     if pages > 0 {
         let start = start.with_addr(first).cast();
-        // SAFETY: whole pages of memory that is borrowed here; what they hold does not change. If
-        // the system refuses, nothing is lost but time.
+        // SAFETY: whole pages of memory that is borrowed here; their contents do not change. If the
+        // system refuses, only time is lost.
         unsafe { libc::madvise(start, pages * HUGE_PAGE, libc::MADV_HUGEPAGE) };
     }
 }
@@ -149,7 +149,7 @@ mod tests {
         let found = store.take::<f32>(90).unwrap();
         assert_eq!((found.as_ptr(), found.len()), (kept, 0));
         assert!(store.take::<f32>(90).is_none(), "it is in use");
-        // The oldest go first, and one beyond the bound goes at once.
+        // The oldest go first; one above the bound goes at once.
         assert!(store.give(found).is_empty());
         assert!(store.give(buffer(120)).is_empty());
         let freed = store.give(buffer(40));
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(store.give(buffer(20)).len(), 1);
     }
 
-    /// Sizes around the first huge page: whatever the system grants, the memory is good.
+    /// Sizes around the first huge page: the memory is good whatever the system grants.
     #[test]
     fn huge_pages_lie_within_the_buffer() {
         for bytes in [0, 1, 4096, HUGE_PAGE - 1, HUGE_PAGE, 2 * HUGE_PAGE - 1, 2 * HUGE_PAGE + 17] {

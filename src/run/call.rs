@@ -1,12 +1,12 @@
-//! One call of a kernel on any number of elements. Where code takes whole vectors only, what does not
-//! fill one goes through padded vectors and the same machine code, so an element's result depends on
-//! nothing but the element.
+//! One call of a kernel on any number of elements. Where code takes only whole vectors, the rest
+//! goes through padded vectors and the same machine code, so an element's result depends on nothing
+//! but the element.
 //!
-//! Measured on a Zen 5, AVX-512, ns that a call on 17 elements takes more than one on 32: by padded
+//! Measured on a Zen 5, AVX-512, extra ns of a call on 17 elements over one on 32: by padded
 //! vectors `relu` 14, `x + y` 21, tanh-GELU 27, under [masks](Code::takes_any_count) 0 to 2. A call
-//! for each row of 100, `gelu_tanh(x*w+b)`: 0.84 and 0.58 ns per element. AVX2, 13 elements more than
-//! 16: `relu` 11 to 13, tanh-GELU 30, `log` 28, under masks 0 to 3; rows of 103: 1.06 and 0.84 ns per
-//! element, of `f64` 1.81 and 1.54.
+//! for each row of 100, `gelu_tanh(x*w+b)`: 0.84 and 0.58 ns per element. AVX2, 13 elements over
+//! 16: `relu` 11 to 13, tanh-GELU 30, `log` 28, under masks 0 to 3. Rows of 103: 1.06 and 0.84 ns
+//! per element, of `f64` 1.81 and 1.54.
 
 use super::layout::OPERANDS;
 use super::pack::{self, Vector};
@@ -26,18 +26,18 @@ impl Pads {
 /// Where the operands of a call are.
 pub(super) struct Call<'a> {
     pub(super) code: &'a Code,
-    /// Of an element of each operand.
+    /// Bytes of an element of each operand.
     pub(super) sizes: &'a [usize],
     /// As for [`Code::call`].
     pub(super) cursors: &'a mut [Cursor],
     pub(super) pads: Pads,
-    /// Whether results go past the caches.
+    /// Whether results bypass the caches.
     pub(super) streams: bool,
 }
 
 impl Call<'_> {
-    /// Runs the kernel on rows of `n` elements, by one call where code takes that many, which no
-    /// stream has. Whole vectors are computed where they lie.
+    /// Runs the kernel on rows of `n` elements, in one call where code takes that many, which no
+    /// streaming code does. Whole vectors are computed where they lie.
     ///
     /// # Safety
     ///
@@ -87,13 +87,13 @@ impl Call<'_> {
         }
     }
 
-    /// Runs on `count` elements from element `start` on, at most a vector.
+    /// Runs on `count` elements from `start` on, at most a vector.
     unsafe fn padded(&self, start: usize, count: usize) {
         let (inputs, lanes, pads) = (self.code.inputs().len(), self.code.lanes(), self.pads);
         for op in (0..inputs).filter(|&op| !self.is_splat(op)) {
             let (size, from) = (self.sizes[op], self.element(op, start));
-            // SAFETY: `count` elements are left at `from`; the pad holds `lanes`. What is left of
-            // it repeats an element, which takes no path that the others don't.
+            // SAFETY: `count` elements are left at `from`; the pad holds `lanes`. The rest of the
+            // pad repeats an element, so it takes no path that the others don't.
             unsafe {
                 pack::fill(pads.of(op), from, lanes, size);
                 pads.of(op).copy_from_nonoverlapping(from, count * size);
@@ -121,15 +121,14 @@ impl Call<'_> {
         op < self.code.inputs().len() && self.cursors[op].step == 0
     }
 
-    /// The same elsewhere.
+    /// The cursors moved to other bases.
     fn cursors(&self, base: impl Fn(usize) -> *mut u8) -> SmallVec<[Cursor; OPERANDS]> {
         let mut cursors: SmallVec<[Cursor; OPERANDS]> = SmallVec::from_slice(self.cursors);
         cursors.iter_mut().enumerate().for_each(|(op, cursor)| cursor.base = base(op));
         cursors
     }
 
-    /// Elements before the first that begins a vector in memory, in an output that streams: fewer
-    /// than a vector has.
+    /// Elements before the first vector-aligned one in a streaming output: fewer than a vector has.
     fn head(&self) -> usize {
         let vector = self.code.bits() as usize / 8;
         let targets = self.cursors[self.code.inputs().len()..].iter().zip(self.code.outputs());
@@ -137,8 +136,8 @@ impl Call<'_> {
         streams.next().map_or(0, |(target, storage)| {
             let target = target.base.addr();
             let before = target.next_multiple_of(vector) - target;
-            // Where elements are not aligned to their size, none begins one, and nothing streams.
-            // Nor where a vector of memory is several of lanes.
+            // Where elements are not aligned to their size, none begins a vector, and nothing
+            // streams. Nor where a vector of memory takes several vectors of lanes.
             let elements = before / storage.size();
             let fits = before.is_multiple_of(storage.size()) && elements <= self.code.lanes();
             if fits { elements } else { 0 }

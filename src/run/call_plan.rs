@@ -1,4 +1,4 @@
-//! What a call runs, for people to read.
+//! What a call runs, in readable form.
 
 use super::error::RunError;
 use super::view::View;
@@ -17,10 +17,10 @@ pub struct CallPlan {
     memory: Memory,
 }
 
-/// One pass over memory of a call.
+/// One pass over memory.
 #[derive(Clone, Debug)]
 pub struct CallStep {
-    /// What it computes, of which arrays.
+    /// What it computes, from which arrays.
     text: String,
     emitter: Option<(EmitterKind, u32)>,
     traffic: Traffic,
@@ -52,7 +52,7 @@ impl CallPlan {
             let args: Vec<(String, String)> = step.args.iter().map(&array).collect();
             let (reads, computes, emitter) = match &step.action {
                 Action::Map { body, kernel } => {
-                    // A parameter is told where it has another name than what is bound to it.
+                    // A parameter is shown only if its name differs from what is bound to it.
                     let read =
                         |((name, array), input): (&(String, String), &kiln_ir::Input)| match *name
                             == input.name
@@ -96,7 +96,7 @@ impl CallPlan {
         Ok(CallPlan { choice, specialized: matches!(is_special, Ok(true)), steps, memory })
     }
 
-    /// Whether it was made for calls whose inputs differ in size as these do.
+    /// Whether the plan was made for calls whose inputs differ in size as these do.
     pub fn is_specialized(&self) -> bool {
         self.specialized
     }
@@ -106,7 +106,7 @@ impl CallPlan {
         &self.steps
     }
 
-    /// The memory of what is computed on the way.
+    /// The memory of the intermediates.
     pub fn memory(&self) -> &Memory {
         &self.memory
     }

@@ -1,4 +1,4 @@
-//! What is checked of a call's arguments before anything is written.
+//! Checks of a call's arguments, before anything is written.
 
 use super::error::{Argument, RunError};
 use super::overlap;
@@ -34,8 +34,8 @@ pub(super) fn inputs(inputs: &[Input], views: &[View<'_>]) -> Result<(), RunErro
     Ok(())
 }
 
-/// Checks outputs of the planned graph: number, types, shapes and overlaps. `shapes` are those of the
-/// plan's steps.
+/// Checks outputs of the planned graph: number, types, shapes and overlaps. `shapes` are those of
+/// the plan's steps.
 pub(super) fn outputs<K>(
     plan: &Plan<K>,
     graph: &Graph,
@@ -66,7 +66,7 @@ pub(super) fn outputs<K>(
         }
         let mapped = matches!(plan.steps[step].action, Action::Map { .. });
         for (other_index, input) in inputs.iter().enumerate() {
-            // In place is fine in the pass that reads an input last, if both are the same
+            // Writing in place is fine in the pass that reads an input last, if both are the same
             // array. A matmul reads its operands again and again.
             if !overlap::overlap(&output.layout, &input.layout) {
                 continue;

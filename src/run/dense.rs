@@ -1,7 +1,7 @@
-//! Dense spaces: every operand is one run of memory, the whole of it, over and over, or one element.
+//! Dense spaces: every operand is one run of memory, read once or over and over, or is one element.
 //!
-//! Row-major arrays of one shape, single elements and rows that repeat (a bias) are all of it, and
-//! most calls are of this kind. They need no nested loops: the elements are cut into blocks at cache
+//! These are row-major arrays of one shape, single elements, and rows that repeat (a bias). Most
+//! calls are of this kind. They need no nested loops: the elements are cut into blocks at cache
 //! lines of the output, wherever rows end.
 
 use super::call::{Call, Pads};
@@ -13,34 +13,34 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
 
-/// What an operand has for element `i` of the space.
+/// What an operand holds for element `i` of the space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Along {
     /// Its element `i`.
     Direct,
     /// Its only element.
     Constant,
-    /// Its element `i` modulo so many.
+    /// Its element `i` modulo this.
     Periodic(usize),
 }
 
-/// Operands of periods up to this are written out, once for each thread, so that a block of any
-/// length and start finds its part; with longer ones, blocks end where the period does.
+/// Operands with periods up to this are written out, once for each thread, so that a block of any
+/// length and start finds its part. With longer ones, blocks end where the period does.
 const WRITTEN_OUT: usize = 1024;
-/// The same where there are fewer than [`MANY`] elements to gain by it: of `gelu_tanh(x*w+b)` with
-/// rows of 1024, 4 Ki elements take 0.34 ns each written out and 0.26 row by row, 256 Ki 0.20 and
+/// The same limit where fewer than [`MANY`] elements gain by it. `gelu_tanh(x*w+b)` with rows of
+/// 1024, ns an element written out and row by row: 4 Ki elements 0.34 and 0.26, 256 Ki 0.20 and
 /// 0.21, 4 Mi 0.32 and 0.38.
 const WRITTEN_OUT_FOR_FEW: usize = 256;
 const MANY: usize = 1 << 16;
-/// Bytes of an operand's part of a block where some are written out: they stay in L1. Of
-/// `gelu_tanh(x*w+b)` in `f64` with rows of 1024, 4 Mi elements take 0.73 ns each, and 0.84 to 0.99
-/// with twice as many bytes.
+/// Bytes of an operand's part of a block where some are written out: they stay in L1. For
+/// `gelu_tanh(x*w+b)` in `f64` with rows of 1024, 4 Mi elements take 0.73 ns each, against 0.84 to
+/// 0.99 with twice the bytes.
 const TILE: usize = 8 << 10;
-/// Elements of a block at least, where there are several threads.
+/// Fewest elements of a block, where there are several threads.
 const SHORT: usize = 2048;
-/// Elements of a block at most, where there are several threads: the others finish soon after.
+/// Most elements of a block, where there are several threads: the others finish soon after.
 const LONG: usize = 1 << 16;
-/// Blocks and their bounds are multiples of so many elements: a cache line of bools.
+/// Blocks begin and end at multiples of this many elements: a cache line of bools.
 const LINE: usize = 64;
 
 /// A kernel over a dense space.
@@ -63,8 +63,8 @@ pub(super) struct Dense<'a> {
 unsafe impl Sync for Dense<'_> {}
 
 impl<'a> Dense<'a> {
-    /// The space of `operands`, the inputs and then the outputs, where it is a dense one. It has an
-    /// element at least.
+    /// The space of `operands`, the inputs and then the outputs, if it is a dense one. It has at
+    /// least one element.
     // Inlined, with what it calls, so that it is built in place: 149 to 137 ns for `relu` of 16.
     #[inline(always)]
     pub(super) fn new(code: &'a Code, operands: &[&Layout]) -> Option<Dense<'a>> {
@@ -84,7 +84,7 @@ impl<'a> Dense<'a> {
         })
     }
 
-    /// The same where dimensions have been ordered and merged.
+    /// The same, once dimensions are ordered and merged.
     pub(super) fn of_space(code: &'a Code, space: &Space) -> Option<Dense<'a>> {
         Dense::of(code, space.operands(), &space.extents, |op| {
             let along = along(&space.extents, space.sizes[op], |dim| space.stride(dim, op));
@@ -92,7 +92,7 @@ impl<'a> Dense<'a> {
         })
     }
 
-    /// `operand` gives an operand's base, element size, and how it lies, if it is a run.
+    /// `operand` gives an operand's base, its element size and, if it is a run, how it lies.
     #[inline(always)]
     fn of(
         code: &'a Code,
@@ -118,9 +118,9 @@ impl<'a> Dense<'a> {
         Some(Dense { code, n, count, bases, sizes, along: alongs, block: n, head, streams: false })
     }
 
-    /// Cuts the space into blocks for so many threads.
+    /// Cuts the space into blocks for this number of threads.
     pub(super) fn cut(&mut self, threads: usize) {
-        /// Enough that a thread which others keep busy holds nobody up.
+        /// Enough that a thread kept busy by others holds nothing up.
         const PER_THREAD: usize = 8;
         let even = self.n.div_ceil(threads * PER_THREAD).next_multiple_of(LINE);
         self.block = match threads {
@@ -164,7 +164,7 @@ impl<'a> Dense<'a> {
         outputs.iter().any(|output| inputs.contains(output))
     }
 
-    /// Bytes that are read and written.
+    /// Bytes read and written.
     pub(super) fn bytes(&self) -> usize {
         let elements = |op: usize| match self.along[op] {
             Along::Direct => self.n,
@@ -174,7 +174,7 @@ impl<'a> Dense<'a> {
         (0..self.count).map(|op| elements(op) * self.sizes[op]).sum()
     }
 
-    /// Does the blocks that `take` gives, until there are none.
+    /// Does the blocks that `take` hands out, until there are none left.
     ///
     /// # Safety
     ///
@@ -196,7 +196,7 @@ impl<'a> Dense<'a> {
                 Along::Direct => {}
                 Along::Constant => {
                     (cursors[op].step, starts[op]) = (0, pads.of(op));
-                    // SAFETY: the one element of an array, and a pad, which holds so many.
+                    // SAFETY: the one element of an array, and a pad with room for the copies.
                     unsafe { pack::fill(starts[op], base, self.code.copies(), size) };
                 }
                 Along::Periodic(own) => match &scratch {
@@ -213,21 +213,21 @@ impl<'a> Dense<'a> {
         for block in std::iter::once(first).chain(std::iter::from_fn(take)).flatten() {
             let mut elements = self.elements(block);
             while !elements.is_empty() {
-                // Each period is a product of the last sizes of one shape, so it divides the longer ones:
-                // the shortest ends whenever another does.
+                // Each period is a product of the last sizes of one shape, so it divides the longer
+                // ones: the shortest ends whenever another does.
                 let end = match period {
                     usize::MAX => elements.end,
                     _ => elements.end.min(elements.start + period - elements.start % period),
                 };
-                // SAFETY: the elements are of the space, and lie in one of each long period.
+                // SAFETY: the elements are within the space, and within one of each long period.
                 unsafe { self.call(elements.start..end, &starts, &mut cursors, pads) };
                 elements.start = end;
             }
         }
     }
 
-    /// Runs the kernel on some elements; `starts` is where operands begin, in their arrays, written
-    /// out or in a pad.
+    /// Runs the kernel on some elements; `starts` says where operands begin: in their arrays,
+    /// written out or in a pad.
     unsafe fn call(
         &self,
         elements: Range<usize>,
@@ -255,14 +255,14 @@ impl<'a> Dense<'a> {
         unsafe { call.run(elements.len()) };
     }
 
-    /// Elements to which an operand is written out: a block may begin anywhere in a period, and
-    /// the first may be longer by its head.
+    /// Elements written out for an operand. A block may begin anywhere in a period, and the first
+    /// one may be longer by its head.
     fn written_length(&self, period: usize) -> usize {
         let longest = self.head + self.block;
         if longest >= self.n { self.n } else { longest + period }
     }
 
-    /// Bytes to which each operand is written out.
+    /// Bytes written out for each operand.
     fn scratch_sizes(&self) -> impl Iterator<Item = usize> {
         (0..self.count).map(|op| match self.along[op] {
             Along::Periodic(period) if self.is_written_out(period) => {
@@ -273,7 +273,7 @@ impl<'a> Dense<'a> {
     }
 }
 
-/// How an operand of these strides lies along all of a space; none if it is no run.
+/// How an operand with these strides lies along all of a space; `None` if it is no run.
 fn along(shape: &[usize], size: usize, stride: impl Fn(usize) -> isize) -> Option<Along> {
     let mut period = 1;
     let mut repeats = false;

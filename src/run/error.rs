@@ -26,7 +26,7 @@ impl fmt::Display for Argument {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// Another number of inputs than the kernel has.
+    /// The number of inputs is not the kernel's.
     #[error(
         "the kernel takes {} input{} ({}), found {found}; give one array for each, in this order",
         .inputs.len(), if .inputs.len() == 1 { "" } else { "s" }, .inputs.join(", ")
@@ -37,19 +37,19 @@ pub enum RunError {
         /// How many were given.
         found: usize,
     },
-    /// An input of another element type.
+    /// An input of the wrong element type.
     #[error(
         "input {name} is {found}, the kernel takes {expected}; convert it, or declare {name}: {found}"
     )]
     InputDType {
         /// Its name.
         name: String,
-        /// The kernel's.
+        /// The kernel's type.
         expected: DType,
-        /// The one given.
+        /// The type given.
         found: DType,
     },
-    /// An input of another shape than declared.
+    /// An input of another shape than was declared.
     #[error("input {input} got shape {found:?}: {reason}")]
     InputShape {
         /// As declared.
@@ -68,32 +68,32 @@ pub enum RunError {
         /// Each operand's name and shape.
         operands: Vec<String>,
     },
-    /// Another number of outputs than the kernel has.
+    /// The number of outputs is not the kernel's.
     #[error("the kernel has {expected} outputs, not {found}")]
     OutputCount {
-        /// The kernel's.
+        /// The kernel's number.
         expected: usize,
-        /// Those given.
+        /// How many were given.
         found: usize,
     },
-    /// An operand of another element type.
+    /// An operand of the wrong element type.
     #[error(
         "{argument} is {found}, the kernel wants {expected}: convert it, or compile for {found}"
     )]
     DType {
-        /// Which.
+        /// Which operand.
         argument: Argument,
-        /// The kernel's.
+        /// The kernel's type.
         expected: DType,
-        /// The one given.
+        /// The type given.
         found: DType,
     },
-    /// A tensor of another element type than was asked for.
+    /// A tensor taken as another element type than it has.
     #[error("the tensor is {found}, not {expected}: take it with `into_{found}`")]
     TensorDType {
-        /// The one asked for.
+        /// The type asked for.
         expected: DType,
-        /// The tensor's.
+        /// The tensor's type.
         found: DType,
     },
     /// Inputs whose shapes do not broadcast together.
@@ -103,13 +103,13 @@ pub enum RunError {
         from_end(.shape, *.axis), from_end(.other, *.axis)
     )]
     Broadcast {
-        /// Which.
+        /// Which input.
         argument: Argument,
         /// Its shape.
         shape: Vec<usize>,
         /// The shape that the operands before it broadcast to.
         other: Vec<usize>,
-        /// The first dimension that fails, counted from the last, which is 1.
+        /// The first dimension that fails, counted from the last (1).
         axis: usize,
     },
     /// An output of another shape than the result.
@@ -122,7 +122,7 @@ pub enum RunError {
         /// The output's.
         found: Vec<usize>,
     },
-    /// An output that shares memory with another operand, other than as the same array.
+    /// An output that shares memory with another operand without being the same array.
     #[error(
         "{output} overlaps {other} in memory: an output may be exactly an input (same place, \
          shape and strides), or must lie elsewhere; copy {other} first"
@@ -133,7 +133,7 @@ pub enum RunError {
         /// What it overlaps.
         other: Argument,
     },
-    /// An output that is exactly an input, which is still read after the output is written.
+    /// An output that is exactly an input which is still read after the output is written.
     #[error(
         "{output} is the memory of {other}, which a later pass, or the same matmul, reads again: \
          this kernel cannot run in place; give another output"
@@ -144,7 +144,7 @@ pub enum RunError {
         /// The input.
         other: Argument,
     },
-    /// An output of which several elements share memory.
+    /// An output whose own elements share memory.
     #[error("elements of {output} overlap each other in memory (shape {shape:?})")]
     SelfOverlap {
         /// The output.
@@ -152,15 +152,15 @@ pub enum RunError {
         /// Its shape.
         shape: Vec<usize>,
     },
-    /// An array of more axes than any kernel takes.
+    /// An array with more axes than any kernel takes.
     #[error("{argument} has {found} axes, over {MAX_RANK}: merge some, or drop those of size 1")]
     Rank {
-        /// Which.
+        /// Which array.
         argument: Argument,
         /// The number of its axes.
         found: usize,
     },
-    /// An array that no address space holds.
+    /// An array too large for any address space.
     #[error("an array of shape {shape:?} and type {dtype} has more bytes than can be addressed")]
     TooLarge {
         /// Its shape.
@@ -178,19 +178,19 @@ pub enum RunError {
         /// Its element type.
         dtype: DType,
     },
-    /// The allocator gave no memory for what a kernel computes on the way.
+    /// The allocator gave no memory for a kernel's intermediates.
     #[error("out of memory: {bytes} bytes for intermediates")]
     OutOfMemoryWithin {
         /// Bytes asked for.
         bytes: usize,
     },
-    /// Operands that a call, such as a product, does not take.
+    /// Operands that a call, such as a product, does not accept.
     #[error(
         "{call} of shapes {}: {reason}",
         .operands.iter().map(|shape| format!("{shape:?}")).collect::<Vec<_>>().join(" and ")
     )]
     Call {
-        /// Its name.
+        /// The call's name.
         call: &'static str,
         /// The operands' shapes.
         operands: Vec<Vec<usize>>,
@@ -211,7 +211,7 @@ impl From<ShapeError> for RunError {
     }
 }
 
-/// The size of dimension `axis`, counted from the last, which is 1.
+/// The size of dimension `axis`, counted from the last (1).
 fn from_end(shape: &[usize], axis: usize) -> usize {
     shape.len().checked_sub(axis).map_or(1, |index| shape[index])
 }

@@ -1,5 +1,5 @@
-//! Executing one elementwise kernel over arrays of any layout: what is checked, and on how many
-//! threads it runs. How the arrays are walked is in [`walk`](super::walk).
+//! Executing one elementwise kernel over arrays of any layout: what is checked, and how many
+//! threads it runs on. [`walk`](super::walk) walks the arrays.
 
 use super::dense::Dense;
 use super::error::{Argument, RunError};
@@ -14,36 +14,36 @@ use kiln_jit::emit::{Code, Storage};
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// What a thread must have to do, in nanoseconds, to be worth calling while helpers are awake. Two
-/// threads take 0.6 to 0.75 of the time of one for calls of 30 to 60 µs, one after another.
+/// How much work, in nanoseconds, makes a thread worth calling while helpers are awake. Two threads
+/// take 0.6 to 0.75 of the time of one for calls of 30 to 60 µs, one after another.
 /// `cargo bench --bench suite -- threads` shows every power of two.
 const WORTH_A_THREAD: f64 = 20_000.0;
-/// The same where they must be woken ([`team`](super::team)). Two threads against one, with 200 µs
-/// and with 1 ms between calls: 30 µs take 1.2 and 1.2 times as long, 46 µs 1.1 and 1.3, 61 µs 0.9 to
-/// 1.2 and 1.0 to 1.2, 75 µs 0.9 and 0.8 to 1.1, 120 µs 0.7 and 0.9.
+/// The same where they must be woken ([`team`](super::team)). Time of two threads relative to one,
+/// with 200 µs and with 1 ms between calls: 30 µs 1.2 and 1.2, 46 µs 1.1 and 1.3, 61 µs 0.9 to 1.2
+/// and 1.0 to 1.2, 75 µs 0.9 and 0.8 to 1.1, 120 µs 0.7 and 0.9.
 const WORTH_WAKING: f64 = 60_000.0;
 /// Nanoseconds per byte moved, a lower bound of any kernel's cost: `relu` in the L2 cache.
 const PER_BYTE: f64 = 0.01;
 
-/// Past so many last-level caches of bytes read and written, outputs go past the caches. Measured
-/// with a copy on two threads (32 MiB of cache), ns per element, streaming and not: 32 MiB 0.10
-/// and 0.07, 64 MiB 0.10 and 0.14, 512 MiB 0.13 and 0.17.
+/// When a call reads and writes more bytes than this many last-level caches, outputs bypass the
+/// caches. Measured with a copy on two threads (32 MiB of cache), ns per element, streaming and
+/// not: 32 MiB 0.10 and 0.07, 64 MiB 0.10 and 0.14, 512 MiB 0.13 and 0.17.
 const STREAM_ABOVE: f64 = 1.5;
 
-/// How much there is to do for an element, and how many threads may do it.
+/// How much work an element is, and how many threads may share it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Work {
-    /// At most so many threads; `Some(1)` stays on the caller's, `None` takes the current pool.
+    /// The most threads; `Some(1)` stays on the caller's, `None` takes the current pool.
     pub threads: Option<usize>,
     /// Estimated nanoseconds per element on one thread.
     pub cost: f64,
-    /// Where a call reads and writes more bytes than this, outputs that are dense go past the
-    /// caches; `None` takes a few last-level caches.
+    /// Where a call reads and writes more bytes than this, dense outputs bypass the caches; `None`
+    /// means a few last-level caches.
     pub stream_above: Option<usize>,
 }
 
 impl Work {
-    /// At most so many threads for elements of this cost.
+    /// At most this many threads, for elements of this cost.
     pub const fn new(threads: Option<usize>, cost: f64) -> Work {
         Work { threads, cost, stream_above: None }
     }
@@ -55,7 +55,7 @@ impl Default for Work {
     }
 }
 
-/// Runs `code` once per element of the outputs, to whose shape the inputs broadcast.
+/// Runs `code` once per element of the outputs; the inputs broadcast to their shape.
 ///
 /// An output may be exactly an input (the same elements in the same order); any other overlap of
 /// an output is an error. Nothing is written if there is an error.
@@ -78,13 +78,14 @@ pub fn execute(
     Ok(())
 }
 
-/// [`execute`] where its checks are known to hold; `operands` are the inputs, then the outputs, of
-/// which there is one at least.
+/// [`execute`] where its checks are known to hold. `operands` are the inputs, then the outputs, at
+/// least one of them.
 ///
 /// # Safety
 ///
 /// Operands must have the types of `code`. Inputs must be readable and broadcast to the one shape
-/// of the outputs, which must be writable and overlap nothing, but may be exactly an input.
+/// of the outputs. Outputs must be writable and overlap nothing, except that one may be exactly an
+/// input.
 pub(super) unsafe fn execute_checked(code: &Code, operands: &[&Layout], work: Work) {
     let inputs = code.inputs().len();
     let shape = &operands[inputs].shape[..];
@@ -101,7 +102,7 @@ pub(super) unsafe fn execute_checked(code: &Code, operands: &[&Layout], work: Wo
 
 /// # Safety
 ///
-/// As for [`execute_checked`]; the outputs have an element at least.
+/// As for [`execute_checked`]; the outputs have at least one element.
 #[inline(always)]
 unsafe fn execute_on(threads: usize, code: &Code, operands: &[&Layout], work: Work) {
     if let Some(dense) = Dense::new(code, operands) {
@@ -153,13 +154,13 @@ fn once(blocks: usize) -> impl FnMut() -> Option<Range<usize>> {
     move || all.take()
 }
 
-/// Blocks in portions that are small enough for a thread which others keep busy to hold nobody up.
+/// Blocks in portions small enough that a thread kept busy by others holds nothing up.
 fn queue(blocks: usize, threads: usize) -> Queue {
     const PORTIONS: usize = 8;
     Queue::new(blocks, blocks.div_ceil(threads * PORTIONS))
 }
 
-/// The element type of what lies in memory as `storage`.
+/// The element type that lies in memory as `storage`.
 pub fn dtype(storage: Storage) -> DType {
     match storage {
         Storage::F16 => DType::F16,
@@ -211,7 +212,7 @@ fn check_shapes(inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), RunE
     if inputs.iter().all(|input| broadcasts_to(input.shape(), shape)) {
         return Ok(());
     }
-    // Either the inputs do not fit each other, or what they give is not the output's shape.
+    // Either the inputs do not fit each other, or their shape is not the output's.
     let shapes: Vec<&[usize]> = inputs.iter().map(View::shape).collect();
     let expected = broadcast_shape(&shapes)?;
     Err(RunError::OutputShape { index: 0, expected, found: shape.to_vec() })
@@ -220,7 +221,7 @@ fn check_shapes(inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), RunE
 /// How many threads a call is given.
 struct Threads {
     count: usize,
-    /// Whether it would have several if helpers were awake.
+    /// Whether the call would get several if helpers were awake.
     are_worth_it: bool,
 }
 
@@ -236,7 +237,7 @@ fn threads(shape: &[usize], operands: &[&Layout], work: Work) -> Threads {
     }
     let worth = if team::is_called_often() { WORTH_A_THREAD } else { WORTH_WAKING };
     let count = most.min((nanoseconds / worth) as usize);
-    // The pool is asked last: asking starts it.
+    // The pool is asked last, because asking starts it.
     let count = if count < 2 { 1 } else { count.min(team::pool_size()) };
     Threads { count, are_worth_it: true }
 }

@@ -1,7 +1,7 @@
 //! Matrix products over views: NumPy's `matmul` through the crate `gemm`.
 //!
 //! Transposed, strided and broadcast operands are multiplied where they lie. The result does not
-//! depend on the number of threads; its last bits may depend on the layout of the operands, for
+//! depend on the number of threads. Its last bits may depend on the layout of the operands, because
 //! the order of summation does.
 
 use super::error::{Argument, RunError};
@@ -13,7 +13,7 @@ use gemm_common::Parallelism;
 use kiln_ir::{Call, DType, Dims};
 use std::ops::Range;
 
-/// Products of fewer multiplications stay on the caller's thread.
+/// Products with fewer multiplications stay on the caller's thread.
 const WORTH_THREADS: usize = 1 << 21;
 
 /// Portions of small products for each thread.
@@ -21,19 +21,19 @@ const PORTIONS: usize = 4;
 
 /// A product cut into blocks of rows and columns, each a product of its own.
 ///
-/// `gemm` has threads, too, but they are any of the pool's, in whatever floating-point environment
-/// they were left, and a forked process has none of them. It computes an element of a block as one of
-/// the whole where it splits the sums at the same places: it has other loops for single rows and
-/// columns and for at most 256 results, and splits otherwise where both sizes are at most 64.
+/// `gemm` has threads too, but it takes any of the pool's, in whatever floating-point environment
+/// they were left, and a forked process has none of them. An element of a block comes out as in the
+/// whole product if `gemm` splits the sums at the same places. It has other loops for single rows
+/// and columns and for at most 256 results, and splits otherwise where both sizes are at most 64.
 #[derive(Clone, Copy)]
 struct Grid {
     /// Rows and columns of the product.
     sizes: [usize; 2],
-    /// Into how many parts each is cut.
+    /// How many parts each is cut into.
     parts: [usize; 2],
 }
 
-/// Blocks begin at multiples of so many rows and columns: a cache line of `f32`.
+/// Blocks begin at multiples of this many rows and columns: a cache line of `f32`.
 const LINE: usize = 16;
 
 impl Grid {
@@ -42,10 +42,10 @@ impl Grid {
         Grid { sizes: [m, n], parts: [1, 1] }
     }
 
-    /// For so many products on so many threads: blocks enough that each thread has as many, or at
-    /// least three.
+    /// For `count` products on `threads` threads: enough blocks that each thread has equally many,
+    /// or at least three.
     fn new(m: usize, n: usize, count: usize, threads: usize) -> Grid {
-        /// What `gemm` tells apart: single rows or columns, few results, few rows and columns.
+        /// The cases `gemm` tells apart: single rows or columns, few results, few rows and columns.
         fn kind([rows, columns]: [usize; 2]) -> [bool; 3] {
             let few = rows.saturating_mul(columns) <= 256;
             [rows.min(columns) <= 1, few, rows.max(columns) <= 64]
@@ -58,7 +58,7 @@ impl Grid {
             blocks >= 3 * threads || (blocks >= threads && blocks.is_multiple_of(threads))
         };
         while !is_even(grid.blocks().saturating_mul(count)) {
-            // The more nearly square a block, the less of the operands is packed for it.
+            // The closer a block is to square, the less of the operands is packed for it.
             let [rows, columns] = grid.least();
             let longer = usize::from(columns > rows);
             let cut = [longer, 1 - longer].into_iter().find_map(|axis| {
@@ -102,8 +102,8 @@ impl Grid {
     }
 }
 
-/// The shape of a product, by NumPy's rules: vectors are promoted to matrices and the dimension
-/// added is dropped again; dimensions before the last two broadcast.
+/// The shape of a product, by NumPy's rules. Vectors are promoted to matrices, and the added
+/// dimension is dropped again. Dimensions before the last two broadcast.
 pub fn matmul_shape(left: &[usize], right: &[usize]) -> Result<Vec<usize>, RunError> {
     Ok(infer(left, right)?.into_vec())
 }
@@ -128,11 +128,11 @@ pub fn matmul(
     unsafe { multiply(&left.layout, &right.layout, &output.layout, threads) }
 }
 
-/// [`matmul`] where arrays lie.
+/// [`matmul`] on layouts.
 ///
 /// # Safety
 ///
-/// The operands must be readable, and `output` writable and used by nobody else.
+/// The operands must be readable, and `output` writable and used by nothing else.
 pub(super) unsafe fn multiply(
     left: &Layout,
     right: &Layout,
@@ -188,7 +188,7 @@ fn is_aligned(operand: &Layout) -> bool {
         && operand.shape.iter().zip(&operand.strides).all(is_whole)
 }
 
-/// A step in elements, where it is a whole number of them.
+/// A step in elements, if it is a whole number of them.
 fn in_elements(step: isize, size: usize) -> Option<isize> {
     let size = size as isize;
     (step % size == 0).then(|| step / size)
@@ -289,8 +289,8 @@ impl Product {
         });
     }
 
-    /// Where matrix `index` of the batch begins in an operand, whose first `own_batch` dimensions
-    /// are those of its batch.
+    /// Where matrix `index` of the batch begins in an operand whose first `own_batch` dimensions
+    /// are its own batch.
     fn place(&self, mut index: usize, operand: &Layout, own_batch: usize) -> *mut u8 {
         let mut at = operand.base;
         for (axis, &size) in self.batch.iter().enumerate().rev() {
@@ -305,8 +305,8 @@ impl Product {
     }
 }
 
-/// Element steps of rows and columns of an operand; `vector` says which of them the only dimension
-/// of a vector is.
+/// Element steps of rows and columns of an operand; `vector` says which of the two a vector's only
+/// dimension is.
 fn steps(operand: &Layout, vector: [Option<usize>; 2]) -> [isize; 2] {
     match operand.shape.len() {
         1 => vector.map(|back| from_end(operand, back)),
@@ -314,8 +314,8 @@ fn steps(operand: &Layout, vector: [Option<usize>; 2]) -> [isize; 2] {
     }
 }
 
-/// Step in elements of a dimension counted from the last, which is 0; of none, 1. A step that is not
-/// whole is never taken: [`is_aligned`] allows it of a single element only.
+/// Step in elements of a dimension, counted from the last (0); 1 if there is none. A step that is
+/// not whole is never taken: [`is_aligned`] allows one only for a single element.
 fn from_end(operand: &Layout, back: Option<usize>) -> isize {
     let stride = back.map(|back| operand.strides[operand.strides.len() - 1 - back]);
     stride.and_then(|stride| in_elements(stride, operand.dtype.size())).unwrap_or(1)
@@ -324,8 +324,8 @@ fn from_end(operand: &Layout, back: Option<usize>) -> isize {
 /// A closure over raw pointers that threads may share.
 struct Shared<F>(F);
 
-// SAFETY: it is made for one closure, which reads the inputs and writes a distinct block of the outputs for
-// every task.
+// SAFETY: it is made for one closure, which reads the inputs and writes a distinct block of the
+// outputs in each task.
 unsafe impl<F> Sync for Shared<F> {}
 
 impl<F: Fn(usize)> Shared<F> {
@@ -337,8 +337,8 @@ impl<F: Fn(usize)> Shared<F> {
 /// A matrix: first element, and steps between columns and between rows.
 type Matrix<P> = (P, isize, isize);
 
-/// A kernel of `gemm` for one element type. Where it takes steps of a matrix, those between columns
-/// come first.
+/// A kernel of `gemm` for one element type. Wherever it takes the steps of a matrix, the step
+/// between columns comes first.
 type Gemm<T> = unsafe fn(
     usize,
     usize,
@@ -371,13 +371,13 @@ trait Number: Copy + 'static {
 
     /// `output = left * right`, for sizes `[m, n, k]`.
     ///
-    /// `gemm`'s kernels prefer outputs whose columns are contiguous, and take no steps backwards over
-    /// rows and columns of the output, and over columns of the left operand: so a product may be
-    /// computed as its transpose, and from its other end.
+    /// `gemm`'s kernels prefer outputs with contiguous columns. They take no backward steps over
+    /// rows and columns of the output, nor over columns of the left operand. So a product may be
+    /// computed as its transpose, or from its other end.
     ///
     /// # Safety
     ///
-    /// Every matrix must be good for its size, and the output overlap nothing.
+    /// Every matrix must be valid for its size, and the output must overlap nothing.
     unsafe fn gemm(
         [mut m, mut n, k]: [usize; 3],
         mut output: Matrix<*mut Self>,

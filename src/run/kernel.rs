@@ -15,8 +15,8 @@ use kiln_jit::emit::{Code, EmitterKind};
 use smallvec::SmallVec;
 use std::sync::Mutex;
 
-/// A compiled expression, ready to run on arrays. It can be shared between threads, and used after a
-/// panic: no call changes it but to add plans and to lend buffers.
+/// A compiled expression, ready to run on arrays. It can be shared between threads and used after a
+/// panic: a call changes nothing in it except to add plans and to lend buffers.
 #[derive(Debug)]
 pub struct Kernel {
     graph: Graph,
@@ -26,7 +26,7 @@ pub struct Kernel {
     arena: Mutex<Arena>,
 }
 
-/// Plans a fused graph; `compile` makes the code of a fused body. Unless `reuse`, every
+/// Plans a fused graph; `compile` makes the code of a fused body. Without `reuse`, every
 /// intermediate has memory of its own.
 pub(crate) fn plan<E>(
     graph: &Graph,
@@ -60,13 +60,13 @@ impl Kernel {
         Kernel { graph, plans, threads, arena: Mutex::default() }
     }
 
-    /// The fused graph, as readable text by `Display`. Calls whose inputs differ much in size may
+    /// The fused graph, which `Display` shows as text. Calls whose inputs differ much in size may
     /// run another one: see [`plan_for`](Kernel::plan_for).
     pub fn graph(&self) -> &Graph {
         &self.graph
     }
 
-    /// The inputs, in the order of a call.
+    /// The inputs, in the order a call takes them.
     pub fn inputs(&self) -> &[Input] {
         self.graph.inputs()
     }
@@ -98,9 +98,9 @@ impl Kernel {
 
     /// Runs on `inputs`, one view for each, and returns the outputs.
     ///
-    /// Any rank, layout and stride will do; nothing is copied but tiles that fit the L1 cache.
-    /// Shapes broadcast as in NumPy. Fails, having done nothing, where the number, the types or
-    /// the shapes of the inputs are wrong, or memory cannot be had.
+    /// Any rank, layout and stride will do; only tiles that fit the L1 cache are copied. Shapes
+    /// broadcast as in NumPy. Fails, having done nothing, where the number, types or shapes of the
+    /// inputs are wrong, or where there is not enough memory.
     pub fn run(&self, inputs: &[View<'_>]) -> Result<Vec<Tensor>, RunError> {
         let _env = kiln_fenv::hold_default();
         check::inputs(self.inputs(), inputs)?;
@@ -130,10 +130,10 @@ impl Kernel {
 
     /// Runs on `inputs` and writes into the caller's arrays.
     ///
-    /// An output may be exactly an input's memory where nothing reads that input later (always so
-    /// for a kernel of one pass); any other overlap of an output is an error. Nothing is written
-    /// where the arrays do not fit. Once warm, elementwise kernels of up to 8 operands, and arrays of
-    /// up to 6 axes, need no allocation but that of a message to each helping thread.
+    /// An output may be exactly an input's memory if nothing reads that input later (always so for
+    /// a kernel of one pass); any other overlap of an output is an error. Nothing is written if the
+    /// arrays do not fit. Once warm, elementwise kernels of up to 8 operands and arrays of up to 6
+    /// axes allocate nothing except a message to each helping thread.
     pub fn run_into(
         &self,
         inputs: &[View<'_>],
@@ -148,10 +148,10 @@ impl Kernel {
         self.run_plan(&plan, inputs, outputs, &shapes)
     }
 
-    /// Runs with the first input's array as the output's: `array` is read and overwritten.
+    /// Runs with the first input's array as the output: `array` is read and overwritten.
     ///
-    /// `others` are the inputs after the first. For kernels of one output; its shape and type must
-    /// be those of the first input.
+    /// `others` are the inputs after the first. Only for kernels with one output, which must have
+    /// the shape and type of the first input.
     pub fn run_in_place<'a>(
         &self,
         array: impl Into<ViewMut<'a>>,
@@ -161,12 +161,12 @@ impl Kernel {
         let mut inputs = vec![array.view()];
         inputs.extend_from_slice(others);
         // SAFETY: `run_into` allows an output to be exactly an input, and writes an element only
-        // after reading it; the array is borrowed mutably, so nobody else looks.
+        // after reading it. The array is borrowed mutably, so nothing else looks at it.
         let output = unsafe { array.write_again() };
         self.run_into(&inputs, &mut [output])
     }
 
-    /// What a call with these inputs runs, as readable text by `Display`. Only types and shapes of
+    /// What a call with these inputs runs, which `Display` shows as text. Only types and shapes of
     /// the inputs count. It may compile, as the first call of its kind does. Fails where
     /// [`run`](Kernel::run) does.
     ///
@@ -190,9 +190,8 @@ impl Kernel {
         CallPlan::new(&self.graph, &plan, class.as_ref(), inputs, &shapes)
     }
 
-    /// The memory that a call with these inputs takes for its intermediates; it keeps that for later
-    /// calls. What `gemm` packs operands into is not counted. Fails where
-    /// [`run`](Kernel::run) does.
+    /// The memory that a call with these inputs takes for intermediates, and keeps for later calls.
+    /// What `gemm` packs operands into is not counted. Fails where [`run`](Kernel::run) does.
     pub fn memory(&self, inputs: &[View<'_>]) -> Result<Memory, RunError> {
         check::inputs(self.inputs(), inputs)?;
         let plan = self.choose(inputs);
@@ -219,7 +218,7 @@ impl Kernel {
             .map_err(|error| self.misfit(error, inputs))
     }
 
-    /// Why inputs do not fit a plan, by the names of the usual one: it is the graph's.
+    /// Why inputs do not fit a plan, with the names of the usual plan, which are the graph's.
     #[cold]
     fn misfit(&self, error: ShapeError, inputs: &[View<'_>]) -> RunError {
         let mut shapes = Shapes::new();
@@ -227,7 +226,7 @@ impl Kernel {
         usual.err().unwrap_or(error).into()
     }
 
-    /// Runs a plan on arguments that fit, where its steps have these shapes.
+    /// Runs a plan on arguments that fit; its steps have these shapes.
     fn run_plan(
         &self,
         plan: &Plan<Code>,
@@ -238,7 +237,7 @@ impl Kernel {
         if plan.buffers.is_empty() {
             return self.run_steps(plan, inputs, outputs, &[]);
         }
-        // Two calls at once do not wait for each other: the second one starts with no memory.
+        // Two calls at once do not wait for each other: the second starts with no memory.
         let kept = self.arena.try_lock().map(|mut kept| std::mem::take(&mut *kept));
         let mut arena = kept.unwrap_or_default();
         let arrays = arena.arrays(plan, shapes);
@@ -269,10 +268,10 @@ impl Kernel {
             match &step.action {
                 Action::Map { kernel: code, .. } => {
                     let work = Work::new(self.threads, code.nanoseconds());
-                    // SAFETY: `plan` and `check` checked types, shapes and overlaps, and `outputs`
-                    // are borrowed mutably, or made for this call. A step's results are distinct
+                    // SAFETY: `plan` and `check` checked types, shapes and overlaps. `outputs` are
+                    // borrowed mutably, or made for this call. A step's results are distinct
                     // outputs and buffers, and it reads none of them: the graph is acyclic, and
-                    // what is live during a step lies apart.
+                    // whatever is live during a step lies apart.
                     unsafe { execute_checked(code, &operands, work) };
                 }
                 Action::Call(Call::Matmul) => {

@@ -1,15 +1,16 @@
 //! Iteration spaces: operands of any shape and strides as few nested loops over one index.
 //!
-//! In: views that broadcast to the shape of the outputs. Out: a [`Space`], its dimensions ordered
-//! so that the last has the smallest step in the first output, steps of that output positive, and
-//! dimensions merged wherever every operand allows it. All contiguous arrays become one dimension.
+//! In: views that broadcast to the shape of the outputs. Out: a [`Space`]. Its dimensions are
+//! ordered so that the last has the smallest step in the first output, the steps of that output are
+//! positive, and dimensions are merged wherever every operand allows it. If all arrays are
+//! contiguous, one dimension is left.
 
 use super::error::{Argument, RunError};
 use super::view::Layout;
 use kiln_ir::{Dims, SMALL_RANK, broadcast};
 use smallvec::SmallVec;
 
-/// Operands up to this many need no allocation.
+/// Up to this many operands need no allocation.
 pub(super) const OPERANDS: usize = 8;
 
 /// The shape that `shapes` broadcast to, by NumPy's rules.
@@ -54,7 +55,7 @@ pub(super) struct Space {
 }
 
 impl Space {
-    /// The space of `operands` broadcast to `shape`, which has no size of 0; dimensions are ordered
+    /// The space of `operands` broadcast to `shape`, which has no size of 0. Dimensions are ordered
     /// by the operand `lead`.
     // Inlined, so that it is built in place.
     #[inline(always)]
@@ -75,7 +76,7 @@ impl Space {
             }
             space.extents.push(extent);
             for operand in operands {
-                // Shapes align at the end; what is missing or of size 1 repeats.
+                // Shapes align at the end; a dimension that is missing or of size 1 repeats.
                 let own = (dim + operand.shape.len()).checked_sub(shape.len());
                 let own = own.filter(|&own| operand.shape[own] != 1);
                 space.strides.push(own.map_or(0, |own| operand.strides[own]));
@@ -109,7 +110,7 @@ impl Space {
         self.extents.iter().rev().skip(1).product()
     }
 
-    /// Rows that are evenly apart: the size of the next to innermost dimension.
+    /// Rows that are evenly spaced: the size of the next to innermost dimension.
     pub(super) fn run(&self) -> usize {
         self.extents.iter().rev().nth(1).copied().unwrap_or(1)
     }
@@ -153,12 +154,12 @@ impl Space {
         true
     }
 
-    /// Whether every row, that is, every run of the innermost dimension, is the same memory.
+    /// Whether every row (every run of the innermost dimension) is the same memory.
     pub(super) fn repeats_rows(&self, operand: usize) -> bool {
         (0..self.extents.len().saturating_sub(1)).all(|dim| self.stride(dim, operand) == 0)
     }
 
-    /// Distance in bytes of row `row` from the first, for an operand.
+    /// Distance in bytes from the first row to row `row`, for an operand.
     pub(super) fn row_offset(&self, mut row: usize, operand: usize) -> isize {
         let mut offset = 0;
         for dim in (0..self.extents.len().saturating_sub(1)).rev() {
@@ -170,7 +171,7 @@ impl Space {
         offset
     }
 
-    /// The largest steps of `lead` outermost; equal ones stay in order.
+    /// Puts the largest steps of `lead` outermost; equal ones stay in order.
     fn sort(&mut self, lead: usize, count: usize) {
         for end in 1..self.extents.len() {
             let mut dim = end;
@@ -185,7 +186,7 @@ impl Space {
         }
     }
 
-    /// Walks every dimension in the direction of growing addresses of `lead`.
+    /// Walks every dimension in the direction in which addresses of `lead` grow.
     fn face_forward(&mut self, lead: usize, count: usize) {
         for dim in 0..self.extents.len() {
             if self.stride(dim, lead) >= 0 {
@@ -200,7 +201,7 @@ impl Space {
         }
     }
 
-    /// Merges neighbours that are one run for every operand.
+    /// Merges neighbours that form one run in every operand.
     fn merge(&mut self, count: usize) {
         let mut kept = 0;
         for dim in 1..self.extents.len() {

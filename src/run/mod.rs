@@ -1,7 +1,7 @@
 //! Running kernels over arrays: views, layouts, threads, matrix products.
 //!
-//! In: compiled [`Code`](kiln_jit::emit::Code) and [`View`]s of arrays. Out: filled [`ViewMut`]s. The
-//! results have the same bits whatever the layout, the position and the number of threads.
+//! In: compiled [`Code`](kiln_jit::emit::Code) and [`View`]s of arrays. Out: filled [`ViewMut`]s.
+//! The results have the same bits whatever the layout, the position and the number of threads.
 
 mod arena;
 mod buffers;

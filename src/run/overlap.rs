@@ -37,7 +37,7 @@ fn steps(layout: &Layout) -> impl Iterator<Item = (usize, isize)> {
     layout.shape.iter().copied().zip(layout.strides.iter().copied()).filter(|&(size, _)| size > 1)
 }
 
-/// The addresses of the first byte and after the last.
+/// The address of the first byte, and the one after the last.
 fn range(layout: &Layout) -> (usize, usize) {
     let base = layout.base as usize;
     let (mut low, mut high) = (base, base.wrapping_add(layout.dtype.size()));
@@ -51,7 +51,7 @@ fn range(layout: &Layout) -> (usize, usize) {
     (low, high)
 }
 
-/// The same elements in the same order. Dimensions of size 1 do not matter.
+/// Whether both have the same elements in the same order. Dimensions of size 1 do not matter.
 pub(super) fn same(a: &Layout, b: &Layout) -> bool {
     a.base == b.base && a.dtype == b.dtype && steps(a).eq(steps(b))
 }
@@ -65,8 +65,8 @@ pub(super) fn overlap(a: &Layout, b: &Layout) -> bool {
     if a_high <= b_low || b_high <= a_low {
         return false;
     }
-    // Interleaved, as two columns of a matrix are: where all steps are multiples of one distance,
-    // every element lies at the same place in that distance.
+    // Interleaved, like two columns of a matrix: where all steps are multiples of one distance,
+    // every element lies at the same place within that distance.
     let strides = steps(a).chain(steps(b)).map(|(_, stride)| stride.unsigned_abs());
     let distance = strides.fold(0, gcd);
     if distance == 0 {
@@ -82,7 +82,7 @@ fn overlaps_itself(layout: &Layout) -> bool {
     if layout.shape.contains(&0) || layout.is_row_major() {
         return false;
     }
-    // From the smallest step up, each must go past everything that the smaller ones reach.
+    // From the smallest step up, each must go beyond everything that the smaller ones reach.
     let mut reach = layout.dtype.size();
     let mut last = 0;
     let larger = |last: usize| {

@@ -20,7 +20,7 @@ impl Vector {
 
 /// A tile per operand that needs one.
 pub(super) struct Scratch {
-    /// Owns the memory; used through `base` only, so that pointers into it stay good.
+    /// Owns the memory. Used only through `base`, so that pointers into it stay valid.
     lines: Vec<Vector>,
     base: *mut Vector,
     /// First line of each operand, and the end.
@@ -28,8 +28,8 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Room for so many bytes per operand. Allocates nothing where the last one of this thread was
-    /// as large.
+    /// Room for this many bytes per operand. Allocates nothing if this thread's last one was as
+    /// large.
     pub(super) fn new(bytes: impl Iterator<Item = usize>) -> Scratch {
         let mut end = 0;
         let mut starts = SmallVec::new();
@@ -55,14 +55,14 @@ impl Scratch {
 }
 
 thread_local! {
-    /// The lines of the last scratch of this thread, at most a tile per operand.
+    /// The lines of this thread's last scratch, at most a tile per operand.
     static KEPT: Cell<Vec<Vector>> = const { Cell::new(Vec::new()) };
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
         if !self.lines.is_empty() {
-            // Gone where the thread ends.
+            // The slot is gone once the thread ends.
             let _ = KEPT.try_with(|kept| kept.set(std::mem::take(&mut self.lines)));
         }
     }
@@ -101,7 +101,7 @@ macro_rules! by_size {
 ///
 /// # Safety
 ///
-/// The block must be one of the space, and `to` hold as many elements.
+/// The block must be one of the space, and `to` must have room for its elements.
 pub(super) unsafe fn gather(to: *mut u8, space: &Space, operand: usize, block: &Block) {
     for_each_run(space, operand, block, |packed, array, [rows, columns], steps| {
         let (size, to) = (space.sizes[operand], to.wrapping_add(packed));
@@ -116,7 +116,7 @@ pub(super) unsafe fn gather(to: *mut u8, space: &Space, operand: usize, block: &
 ///
 /// # Safety
 ///
-/// The block must be one of the space, and `from` hold as many elements.
+/// The block must be one of the space, and `from` must hold its elements.
 pub(super) unsafe fn scatter(space: &Space, operand: usize, block: &Block, from: *const u8) {
     for_each_run(space, operand, block, |packed, array, [rows, columns], steps| {
         let (size, from) = (space.sizes[operand], from.wrapping_add(packed));
@@ -131,7 +131,7 @@ pub(super) unsafe fn scatter(space: &Space, operand: usize, block: &Block, from:
 ///
 /// # Safety
 ///
-/// `from` must hold an element of `size` bytes, `to` hold `n`.
+/// `from` must hold an element of `size` bytes, `to` must have room for `n`.
 pub(super) unsafe fn fill(to: *mut u8, from: *const u8, n: usize, size: usize) {
     unsafe fn fill_as<T: Copy>(to: *mut u8, from: *const u8, n: usize) {
         // SAFETY: required of the caller.
@@ -148,10 +148,10 @@ pub(super) unsafe fn fill(to: *mut u8, from: *const u8, n: usize, size: usize) {
 ///
 /// # Safety
 ///
-/// `from` must hold `period` bytes, `to` hold `bytes`.
+/// `from` must hold `period` bytes, `to` must have room for `bytes`.
 pub(super) unsafe fn repeat(to: *mut u8, from: *const u8, period: usize, bytes: usize) {
     let mut done = period.min(bytes);
-    // SAFETY: required of the caller; what is done is a whole number of periods, but the last time.
+    // SAFETY: required of the caller; every copy but the last is a whole number of periods.
     unsafe {
         to.copy_from_nonoverlapping(from, done);
         while done < bytes {
@@ -162,9 +162,9 @@ pub(super) unsafe fn repeat(to: *mut u8, from: *const u8, period: usize, bytes: 
     }
 }
 
-/// Cuts a block into runs along the next to innermost dimension, within which rows are evenly
-/// apart. `visit` gets a run's place in the packed block in bytes, its place in the array, its
-/// rows and columns, and the steps of both in the array.
+/// Cuts a block into runs along the next to innermost dimension; within a run, rows are evenly
+/// spaced. `visit` gets a run's place in the packed block in bytes, its place in the array, its
+/// rows and columns, and the array's steps of both.
 fn for_each_run(
     space: &Space,
     operand: usize,
@@ -203,7 +203,8 @@ unsafe fn copy_as<T: Copy>(
         }
         if to_steps[1] == size && columns >= 16 {
             let row = |row: isize| (to.offset(row * to_steps[0]), from.offset(row * from_steps[0]));
-            // Steps are compared, never divided: those of packed records are multiples of nothing.
+            // Steps are compared, never divided: those of packed records need not be whole
+            // elements.
             let copy_row = match from_steps[1] {
                 step if step == size => copy_run::<T, 1>,
                 step if step == 2 * size => copy_run::<T, 2>,
@@ -215,7 +216,8 @@ unsafe fn copy_as<T: Copy>(
                 .for_each(|(to, from)| copy_row(to, from, columns, from_steps[1]));
             return;
         }
-        // The longer loop inside if rows are short, else the one of the smaller steps in the array.
+        // If rows are short, the longer loop goes inside; else the one with the smaller steps in
+        // the array.
         let reach =
             |axis: usize| to_steps[axis].unsigned_abs().max(from_steps[axis].unsigned_abs());
         let down = if columns < 16 { rows > columns } else { reach(0) < reach(1) };
@@ -231,8 +233,8 @@ unsafe fn copy_as<T: Copy>(
     }
 }
 
-/// Copies elements that are `STEP` elements apart to where they lie side by side. The step is a
-/// constant for the compiler to make vector code.
+/// Copies elements that are `STEP` elements apart so that they lie one after another. The step is a
+/// constant so that the compiler makes vector code.
 unsafe fn copy_run<T: Copy, const STEP: isize>(to: *mut u8, from: *const u8, n: usize, _: isize) {
     let (to, from) = (to.cast::<T>(), from.cast::<T>());
     // SAFETY: required of the caller.

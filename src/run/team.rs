@@ -2,9 +2,9 @@
 //!
 //! A sleeping worker takes 15 to 50 µs to wake, and a thread that sleeps until all work is done
 //! takes as long again. So the caller works too, does not wait for a helper that has not begun, and
-//! for one that has, it spins. Measured on two cores (Zen 5, KVM) for 40 µs of work in 8 pieces, one
-//! call every 100 µs: 38 µs, against 91 by a parallel iterator; back to back: 22 against 44; for 5
-//! µs of work 13 against 25 and 3.7 against 26. To call a sleeping helper takes the caller 7 µs.
+//! spins for one that has. Measured on two cores (Zen 5, KVM) for 40 µs of work in 8 pieces, one
+//! call every 100 µs: 38 µs, against 91 by a parallel iterator; back to back: 22 against 44. For 5
+//! µs of work: 13 against 25, and 3.7 against 26. Calling a sleeping helper costs the caller 7 µs.
 
 use rayon::ThreadPoolBuilder;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
@@ -18,7 +18,7 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-/// The number of threads of the pool that a call from here uses: 1 where none can be started.
+/// The number of pool threads that a call from here uses; 1 if none can be started.
 ///
 /// Rayon starts its pool when it is first asked for, and panics if it cannot.
 pub(super) fn pool_size() -> usize {
@@ -28,17 +28,17 @@ pub(super) fn pool_size() -> usize {
     if has_pool { rayon::current_num_threads() } else { 1 }
 }
 
-/// Starts the global pool; whether it runs.
+/// Starts the global pool. Returns whether it runs.
 fn start_global() -> bool {
     match ThreadPoolBuilder::new().build_global() {
         Ok(()) => true,
-        // The system's refusal has a source; that somebody was first, has none. It may be that this
-        // one failed, which only rayon's panic tells.
+        // A refusal by the system has a source; an error because the pool was already started has
+        // none. That first start may have failed too, which only rayon's panic tells.
         Err(error) => error.source().is_none() && catch_unwind(rayon::current_num_threads).is_ok(),
     }
 }
 
-/// Blocks of work, handed out some at a time.
+/// Blocks of work, handed out in portions.
 #[derive(Debug)]
 pub(super) struct Queue {
     next: AtomicUsize,
@@ -52,19 +52,19 @@ impl Queue {
         Queue { next: AtomicUsize::new(0), blocks, chunk }
     }
 
-    /// Blocks that nobody else gets.
+    /// Blocks that no other thread gets.
     pub(super) fn take(&self) -> Option<Range<usize>> {
         let start = self.next.fetch_add(self.chunk, Ordering::Relaxed);
         (start < self.blocks).then(|| start..self.blocks.min(start + self.chunk))
     }
 }
 
-/// Calls `work` on this thread and on up to `threads - 1` of the current pool at the same time;
-/// returns when all calls have. One call must be enough to do all there is to do.
+/// Calls `work` on this thread and on up to `threads - 1` of the current pool at the same time, and
+/// returns when all calls have. A single call must be able to do all the work.
 pub(super) fn share(threads: usize, work: &(dyn Fn() + Sync)) {
     if rayon::current_thread_index().is_some() {
-        // In the pool, rayon has no thread to wake for the caller, and takes back what nobody stole.
-        // Meanwhile this thread may do what it stole: others' work, in their environment.
+        // In the pool, rayon has no thread to wake for the caller, and takes back what was not
+        // stolen. Meanwhile this thread may run stolen work of others, in their environment.
         return kiln_fenv::without(|| {
             (0..threads).into_par_iter().with_max_len(1).for_each(|_| {
                 let _env = kiln_fenv::hold_default();
@@ -92,37 +92,37 @@ pub(super) fn share(threads: usize, work: &(dyn Fn() + Sync)) {
     }
 }
 
-/// When the last call ended that several threads were worth, by [`now`]; 0 if there was none.
+/// When the last call worth several threads ended, by [`now`]; 0 if there was none.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
-/// Notes the end of a call that several threads are worth, whether it had them or not.
+/// Notes the end of a call worth several threads, whether it had them or not.
 pub(super) fn ended() {
     LAST.store(now(), Ordering::Relaxed);
 }
 
-/// Whether another such call has just ended, so that helpers are still awake, or will be for the next.
+/// Whether another such call has just ended, so that helpers are still awake, or will be next time.
 pub(super) fn is_called_often() -> bool {
-    /// Nanoseconds for which rayon's workers look for work before they sleep, about.
+    /// Roughly how many nanoseconds rayon's workers look for work before they sleep.
     const AWAKE: u64 = 20_000;
     let last = LAST.load(Ordering::Relaxed);
     last != 0 && now().saturating_sub(last) < AWAKE
 }
 
-/// Nanoseconds since the first question.
+/// Nanoseconds since the first call of this.
 fn now() -> u64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     START.elapsed().as_nanos() as u64
 }
 
 struct Team {
-    /// Borrowed by [`share`], which waits for all members: good while there is one, and dangling in
-    /// the hands of helpers that come too late to be.
+    /// Borrowed by [`share`], which waits for all members. Valid while there is a member; dangling
+    /// for helpers that come too late to be one.
     work: *const (dyn Fn() + Sync),
-    /// Members at most, the caller among them.
+    /// The most members, the caller among them.
     size: usize,
-    /// Helpers at work, and whether nobody may begin any more.
+    /// Helpers at work, and whether the team is closed to new ones.
     members: AtomicUsize,
-    /// What a helper panicked with.
+    /// The panic of a helper.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
@@ -140,11 +140,11 @@ fn call_helpers(team: &Arc<Team>, member: usize) {
             let team = team.clone();
             rayon::spawn(move || {
                 let Some(member) = Member::join(&team) else { return };
-                // Rayon would end the process; the caller has the panic instead.
+                // Rayon would end the process; instead, the caller gets the panic.
                 let done = catch_unwind(AssertUnwindSafe(|| {
                     call_helpers(&team, helper);
                     let _env = kiln_fenv::hold_default();
-                    // SAFETY: `share` waits for this member before what it borrows ends.
+                    // SAFETY: `share` waits for this member before its borrow ends.
                     unsafe { (*team.work)() };
                 }));
                 if let Err(panic) = done {
@@ -178,7 +178,7 @@ struct Open<'a>(&'a Team);
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        /// Iterations before the processor is offered to others, some tens of µs.
+        /// Iterations before the thread yields the processor, some tens of µs.
         const SPINS: usize = 2000;
         let members = &self.0.members;
         members.fetch_or(CLOSED, Ordering::AcqRel);
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(at_work.load(Ordering::SeqCst), 1, "helpers are done");
     }
 
-    /// With what it panicked, whether the caller is in the pool or not.
+    /// The caller gets the panic, whether it is in the pool or not.
     #[test]
     fn a_helper_that_panics_ends_the_call_and_not_the_process() {
         let panics = || {
@@ -248,7 +248,7 @@ mod tests {
                     panicked.store(1, Ordering::SeqCst);
                     panic!("a helper's");
                 }
-                // A second thread does the other half, as soon as it has woken.
+                // A second thread does the other half, once it has woken.
                 while panicked.load(Ordering::SeqCst) == 0 {
                     std::thread::yield_now();
                 }

@@ -13,9 +13,9 @@ use std::mem;
 
 /// An owned array of any element type.
 ///
-/// The memory of a large one that is dropped is kept for results of later calls; see
-/// [`release_memory`](super::release_memory). An array taken out of it is the allocator's: to have
-/// its memory kept as well, drop it as `Tensor::from(array)`.
+/// The memory of a large one that is dropped is kept for later results; see
+/// [`release_memory`](super::release_memory). An array taken out of it belongs to the allocator: to
+/// have its memory kept too, drop it as `Tensor::from(array)`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tensor {
     /// Of `f16`.
@@ -223,7 +223,7 @@ impl Drop for Tensor {
     }
 }
 
-/// A tensor whose elements are yet to be written.
+/// A tensor whose elements are not yet written.
 #[derive(Debug)]
 pub(super) struct Unfilled {
     room: Room,
@@ -274,7 +274,7 @@ impl Unfilled {
         Ok(Unfilled { room, shape: shape.into() })
     }
 
-    /// What is to be written.
+    /// The view to fill.
     pub(super) fn view_mut(&mut self) -> ViewMut<'_> {
         fn view<'a, T: Element>(elements: &'a mut Vec<T>, shape: &[usize]) -> ViewMut<'a> {
             let mut strides = Dims::from_elem(0, shape.len());
@@ -329,8 +329,8 @@ fn room<T: Element>(shape: &[usize]) -> Result<Vec<T>, RunError> {
     })
 }
 
-/// Number of bytes of an array, if it can be addressed. Sizes 0 count as 1, as in `ndarray`, so
-/// that no partial product overflows.
+/// Number of bytes of an array, if it can be addressed. A size of 0 counts as 1, as in `ndarray`,
+/// so that no partial product overflows.
 fn byte_count(dtype: DType, shape: &[usize]) -> Option<usize> {
     let sizes = shape.iter().map(|&size| size.max(1));
     let bytes = sizes.chain([dtype.size()]).try_fold(1usize, usize::checked_mul)?;
@@ -338,7 +338,7 @@ fn byte_count(dtype: DType, shape: &[usize]) -> Option<usize> {
     Some(bytes)
 }
 
-/// An array of zeros; big ones come from the system as untouched pages.
+/// An array of zeros. Big ones come from the system as untouched pages.
 fn zeros<T: Element>(shape: &[usize]) -> Result<ArrayD<T>, RunError> {
     let too_large = || RunError::TooLarge { shape: shape.to_vec(), dtype: T::DTYPE };
     let bytes = byte_count(T::DTYPE, shape).ok_or_else(too_large)?;
@@ -347,13 +347,13 @@ fn zeros<T: Element>(shape: &[usize]) -> Result<ArrayD<T>, RunError> {
         Vec::new()
     } else {
         let layout = Layout::array::<T>(len).map_err(|_| too_large())?;
-        // SAFETY: the layout has a size, for `len` is not 0.
+        // SAFETY: the layout has a size, since `len` is not 0.
         let start = unsafe { alloc_zeroed(layout) };
         if start.is_null() {
             return Err(RunError::OutOfMemory { bytes, shape: shape.to_vec(), dtype: T::DTYPE });
         }
-        // SAFETY: allocated by the global allocator for `len` elements, of which all-zero bytes are
-        // values: every `Element` is a number or `bool`.
+        // SAFETY: the global allocator gave room for `len` elements, and zero bytes are valid ones:
+        // every `Element` is a number or `bool`.
         unsafe { Vec::from_raw_parts(start.cast::<T>(), len, len) }
     };
     Array::from_shape_vec(IxDyn(shape), elements).map_err(|_| too_large())

@@ -1,18 +1,18 @@
-//! Turning blocks: columns that lie in a row become rows, some of them at a time in registers.
+//! Transposing blocks: contiguous columns become rows, several at a time in registers.
 //!
-//! A block is walked down the rows first: columns that are a power of two apart share cache sets, so
-//! each line is used up at once, and those of the columns after the next are asked for before they
-//! are needed: no processor guesses that order (`x + y`, 4 Mi elements, `y` transposed: 0.67 ns per
-//! element, with it 0.60). Measured on 2048 x 2048 `f32` (Zen 5, one thread, ns per element of
-//! `x + 1`; contiguous 0.16): 8 x 8 in AVX registers 0.48, 4 x 4 in SSE registers 0.78, element by
-//! element 1.05. LLVM finds no shuffles in the plain text of a 4 x 4 transposition.
+//! A block is walked down the rows first. Columns a power of two apart share cache sets, so each
+//! line is used up at once. The lines of later columns are asked for before they are needed, for no
+//! processor guesses that order (`x + y`, 4 Mi elements, `y` transposed: 0.67 ns per element, with
+//! it 0.60). Measured on 2048 x 2048 `f32` (Zen 5, one thread, ns per element of `x + 1`;
+//! contiguous 0.16): 8 x 8 in AVX registers 0.48, 4 x 4 in SSE registers 0.78, element by element
+//! 1.05. LLVM finds no shuffles in a plain 4 x 4 transposition.
 
 #[cfg(target_arch = "x86_64")]
 use kiln_jit::cpu::Cpu;
 use std::ops::Range;
 
-/// Copies `rows` of `columns`, from where columns are contiguous and `from_column` bytes apart to
-/// where rows are, `to_row` bytes apart.
+/// Copies `rows` of `columns` from where columns are contiguous and `from_column` bytes apart, to
+/// where rows are contiguous and `to_row` bytes apart.
 ///
 /// # Safety
 ///
@@ -46,7 +46,7 @@ pub(super) unsafe fn transpose<T: Copy>(
         };
         if whole_rows > 0 && whole_columns > 0 {
             let (steps, sizes) = ([to_row, from_column], [whole_rows, whole_columns]);
-            // SAFETY: required of the caller; AVX2 is there where blocks are whole.
+            // SAFETY: required of the caller; blocks are whole only where there is AVX2.
             unsafe {
                 match size {
                     2 => avx::transpose_16(steps, to, from, sizes),
@@ -77,17 +77,17 @@ mod avx {
     };
     use std::array;
 
-    /// Bytes of a cache line. Columns that are shorter lie in lines with others, which the processor
-    /// fetches ahead by itself.
+    /// Bytes of a cache line. Shorter columns share lines with others, which the processor fetches
+    /// ahead by itself.
     const LINE: usize = 64;
 
-    /// Asks for the next cache line of so many columns, the first at `from`, once for each line.
+    /// Asks for the next cache line of several columns, the first at `from`, once for each line.
     #[inline(always)]
     fn ask<const COLUMNS: isize>(from: *const u8, from_column: isize, row: usize) {
         if row.is_multiple_of(LINE) {
             for column in 0..COLUMNS {
                 let at = from.wrapping_offset(column * from_column).wrapping_add(row);
-                // SAFETY: it has no effect but on time, wherever that is.
+                // SAFETY: a prefetch affects only time, wherever it points.
                 unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
             }
         }
@@ -113,7 +113,7 @@ mod avx {
                 if rows * 2 >= LINE {
                     ask::<16>(later, from_column, row * 2);
                 }
-                // Eight elements of column `at`, and eight of the column after the next seven.
+                // Eight elements of column `at`, and eight of column `at + 8`.
                 let pair = |at: usize| {
                     let half = |at: usize| {
                         let from = from.wrapping_offset(at as isize * from_column);
@@ -123,7 +123,8 @@ mod avx {
                     _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(half(at)), half(at + 8))
                 };
                 let columns: [_; 8] = array::from_fn(pair);
-                // Of two columns, four and eight: their rows from the first on, then from the middle.
+                // Of two columns, then four, then eight: their rows from the first on, then from
+                // the middle.
                 let twos: [_; 8] = array::from_fn(|at| {
                     let [a, b] = [columns[at / 2 * 2], columns[at / 2 * 2 + 1]];
                     if at % 2 == 0 {
@@ -185,8 +186,8 @@ mod avx {
                     // SAFETY: required of the caller.
                     unsafe { _mm_loadu_ps(from.cast()) }
                 };
-                // Four elements of column `at`, and four of the column after the next three, or of
-                // the rows after the next three.
+                // Four elements of column `at`, and four of the column four later, or of the rows
+                // four later.
                 let pair = |at: isize| {
                     let second = if COLUMNS == 8 { four(at + 4, row) } else { four(at, row + 4) };
                     _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(four(at, row)), second)
@@ -265,7 +266,8 @@ mod avx {
 mod tests {
     use super::transpose;
 
-    /// Every size around whole blocks, rows and columns apart, nothing beyond them written.
+    /// Every size around whole blocks, with gaps between rows and columns; nothing beyond them is
+    /// written.
     #[test]
     fn blocks_are_transposed() {
         fn check<T: Copy + PartialEq + Default + std::fmt::Debug>(number: impl Fn(usize) -> T) {

@@ -6,7 +6,7 @@ use ndarray::{ArrayBase, ArrayRef, ArrayView, ArrayViewMut, Data, DataMut, Dimen
 use smallvec::SmallVec;
 use std::marker::PhantomData;
 
-/// A Rust type that is an element type of Kiln's.
+/// A Rust type that is one of Kiln's element types.
 pub trait Element: sealed::Sealed + Copy + Default + Send + Sync + 'static {
     /// The element type.
     const DTYPE: DType;
@@ -74,12 +74,12 @@ impl Layout {
             base: base.cast(),
             dtype: T::DTYPE,
             shape: shape.into(),
-            // Of an axis that is no more than one element long, `ndarray` allows any.
+            // For an axis no longer than one element, `ndarray` allows any stride.
             strides: strides.iter().map(|stride| stride.wrapping_mul(size)).collect(),
         }
     }
 
-    /// An array whose elements lie one after the other, the last dimension fastest.
+    /// An array whose elements lie one after another, the last dimension fastest.
     pub(super) fn row_major(base: *mut u8, dtype: DType, shape: &[usize]) -> Layout {
         let mut strides = SmallVec::from_elem(0, shape.len());
         let mut bytes = dtype.size() as isize;
@@ -90,7 +90,7 @@ impl Layout {
         Layout { base, dtype, shape: shape.into(), strides }
     }
 
-    /// Refuses more axes than any kernel takes.
+    /// Refuses more axes than a kernel takes.
     pub(super) fn check_rank(&self, argument: Argument) -> Result<(), RunError> {
         match self.shape.len() {
             found if found > MAX_RANK => Err(RunError::Rank { argument, found }),
@@ -98,7 +98,7 @@ impl Layout {
         }
     }
 
-    /// Whether element lies after element, the last dimension fastest.
+    /// Whether elements lie one after another, the last dimension fastest.
     pub(super) fn is_row_major(&self) -> bool {
         let mut expected = self.dtype.size() as isize;
         for (&size, &stride) in self.shape.iter().zip(&self.strides).rev() {
@@ -142,8 +142,8 @@ impl<'a> View<'a> {
     /// # Safety
     ///
     /// Every element that `shape` and `strides` reach from `base` must be a valid `dtype` and
-    /// readable for `'a`, and may be written meanwhile only by a kernel that this view is an input
-    /// of, under the rules of [`Kernel::run_into`](super::Kernel::run_into).
+    /// readable for `'a`. Meanwhile only a kernel that has this view as an input may write it,
+    /// under the rules of [`Kernel::run_into`](super::Kernel::run_into).
     pub unsafe fn from_raw(
         base: *const u8,
         dtype: DType,
@@ -171,7 +171,7 @@ impl<'a> View<'a> {
         &self.layout.strides
     }
 
-    /// Number of elements; `usize::MAX` where it is larger, as that of a view that repeats may be.
+    /// Number of elements; `usize::MAX` if it is larger, as it can be for a view that repeats.
     pub fn len(&self) -> usize {
         match self.is_empty() {
             true => 0,
@@ -191,8 +191,8 @@ impl<'a> ViewMut<'a> {
     /// # Safety
     ///
     /// Every element that `shape` and `strides` reach from `base` must be a valid `dtype`, readable
-    /// and writable for `'a`, and be used meanwhile only by a kernel that this view is an output
-    /// of, under the rules of [`Kernel::run_into`](super::Kernel::run_into).
+    /// and writable for `'a`. Meanwhile only a kernel that has this view as an output may use it,
+    /// under the rules of [`Kernel::run_into`](super::Kernel::run_into).
     pub unsafe fn from_raw(
         base: *mut u8,
         dtype: DType,
@@ -228,7 +228,7 @@ impl<'a> ViewMut<'a> {
     ///
     /// # Safety
     ///
-    /// While one of the two is used to write, the other may not be used at all.
+    /// While one of the two is used for writing, the other may not be used at all.
     pub(super) unsafe fn write_again(&self) -> ViewMut<'_> {
         ViewMut { layout: self.layout.clone(), lifetime: PhantomData }
     }

@@ -1,15 +1,16 @@
 //! Walking an iteration space block by block, on one thread.
 //!
-//! A block is some rows of the space (a row is a run of the innermost dimension) or, where rows are
-//! long, some columns of them. An operand reaches the kernel
+//! A block is some rows of the space (a row is a run of the innermost dimension). Where rows are
+//! long, it is some columns of them. An operand reaches the kernel
 //!
 //! - where it lies, if its rows are contiguous;
-//! - as copies and step 0, if its rows repeat one element;
+//! - as copies with step 0, if each row repeats one element;
 //! - packed into a scratch that stays in L1, otherwise.
 //!
-//! One call handles rows that are evenly apart: of `x + y` with rows of 100 of 200 `f32`, 0.17 ns an
-//! element, by a call for each row 0.33. Short rows leave vectors half empty even so, and are *joined*:
-//! what is contiguous over the whole space stays where it lies, a row that repeats is packed once,
+//! One call handles rows that are evenly spaced: `x + y` with rows of 100 of 200 `f32` takes 0.17
+//! ns an element, against 0.33 with a call for each row. Short rows still leave vectors half empty,
+//! so they are *joined* into one: what is contiguous over the whole space stays where it lies, a
+//! row that repeats is packed once, and the rest is packed block by block.
 //! the rest is packed block by block, and all rows are one.
 
 use super::call::{Call, Pads};
@@ -19,43 +20,46 @@ use kiln_jit::emit::{Code, Cursor};
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// Elements of a block that is packed: a few operands of this many stay in L1.
+/// Elements of a packed block: a few operands of this size stay in L1.
 const TILE: usize = 2048;
-/// Bytes of a row of a block with a transposed operand: what lies row by row is read and written in
-/// runs so long that the processor fetches ahead. Measured with `x + y`, `y` transposed, `f32` of
-/// 4096 x 4096 and `f64` of 2048 x 2048, on one thread (Zen 5, 1 MiB of L2), ns per element: rows of
-/// 512 bytes 1.1 and 2.1, of 4 KiB 0.73 and 1.39, of 8 KiB 0.68 and 1.29, of 16 KiB 0.63 and 1.11, of
-/// 32 KiB 0.64 (`f32`); where all are contiguous 0.28 and 0.57.
+/// Bytes of a row of a block with a transposed operand. What lies row by row is then read and
+/// written in runs long enough for the processor to fetch ahead. Measured with `x + y`, `y`
+/// transposed, `f32` of 4096 x 4096 and `f64` of 2048 x 2048, on one thread (Zen 5, 1 MiB of L2),
+/// ns per element: rows of 512 bytes 1.1 and 2.1, of 4 KiB 0.73 and 1.39, of 8 KiB 0.68 and 1.29,
+/// of 16 KiB 0.63 and 1.11, of 32 KiB 0.64 (`f32`). Where all are contiguous: 0.28 and 0.57.
 const ROW: usize = 16 << 10;
-/// Bytes of a column of such a block: cache lines in a row. Of 256 bytes: 1.2 ns (`f64`).
+/// Bytes of a column of such a block: cache lines in a row. With 256 bytes: 1.2 ns (`f64`).
 const COLUMN: usize = 512;
-/// Bytes between its packed rows: where rows are a power of two apart, a column has but one set of
-/// the cache, and it takes 1.2 and 2.6 ns.
+/// Bytes between its packed rows. Where rows are a power of two apart, a column has only one set of
+/// the cache, and this takes 1.2 and 2.6 ns.
 const GAP: usize = 64;
-/// Bytes of it at most, for each operand. Whole columns are worth more than a block that stays in
-/// L2: of 1 MiB, `x + y` of 3000 x 3000 `f32` takes 0.61 ns, of 2 MiB 0.48, of 8 MiB 0.51; with 1
-/// MiB for all operands, `x+y*z+u*v`, four transposed, 2048 x 2048 `f32` 2.5 ns, for each 1.5.
+/// Most bytes of such a block, for each operand. Whole columns are worth more than a block that
+/// stays in L2: `x + y` of 3000 x 3000 `f32` takes 0.61 ns with 1 MiB, 0.48 with 2 MiB, 0.51 with 8
+/// MiB. `x+y*z+u*v`, four transposed, 2048 x 2048 `f32`, takes 2.5 ns with 1 MiB for all operands,
+/// 1.5 with 1 MiB for each.
 const TALL: usize = 2 << 20;
 /// Elements of a block that is not packed.
 const LONG: usize = 1 << 16;
-/// Rows up to this size are joined,
+/// Rows up to this size are joined.
 const SHORT: usize = 64;
-/// but from this size on not where they lie as code reads them, if none of their elements is left to
-/// single vectors, or that costs next to nothing: less than [`CHEAP`]. `x + y` of every other 32 `f32`
-/// (AVX-512): 0.37 ns per element joined, 0.17 row by row; tanh-GELU of `x + y` 0.66 and 0.52, but of
-/// every other 17 0.76 and 0.95.
+/// But from this size on, they are left apart if they lie as code reads them, and either no element
+/// is left over for a single vector or that costs next to nothing (less than [`CHEAP`]). `x + y` of
+/// every other 32 `f32` (AVX-512): 0.37 ns per element joined, 0.17 row by row. Tanh-GELU of
+/// `x + y`: 0.66 and 0.52, but of every other 17, 0.76 and 0.95.
 const ALONE: usize = 8;
 /// Nanoseconds for an element.
 const CHEAP: f64 = 0.1;
-/// The same where no operand must be packed block by block for it.
+/// Rows up to this size are joined where that packs no operand block by block.
 const SHORT_IF_FREE: usize = 1024;
-/// Bytes of a row up to which rows are joined where what must be packed is transposed. `x + y`, `y`
-/// transposed, ns a call joined and, by an earlier build, not: `f32` of 128 x 128 3070 and 4190, of
-/// 256 x 256 12,500 and 14,000, `f64` of 128 x 128 4670 and 6020, but of 256 x 256 33,000 and 25,000.
+/// Bytes of a row up to which rows are joined where a packed operand is transposed. `x + y`, `y`
+/// transposed, ns a call joined and (by an earlier build) not: `f32` of 128 x 128 3070 and 4190, of
+/// 256 x 256 12,500 and 14,000; `f64` of 128 x 128 4670 and 6020, but of 256 x 256 33,000 and
+/// 25,000.
 const SHORT_IF_TRANSPOSED: usize = 1 << 10;
 /// Bytes of a cache line.
 const LINE: usize = 64;
-/// Bytes of repeated elements, for each operand, that one call on several rows reads: they stay in L1.
+/// Bytes of repeated elements, for each operand, that one call on several rows reads. They stay in
+/// L1.
 const SPLATS: usize = 16 << 10;
 
 /// How an operand reaches the kernel.
@@ -63,11 +67,11 @@ const SPLATS: usize = 16 << 10;
 enum Access {
     /// Where it lies.
     Direct,
-    /// One vector of an element that is the same for every row.
+    /// One vector of an element that all rows share.
     Constant,
-    /// As many vectors per row as code reads.
+    /// As many vectors per row as code reads at once.
     Splat,
-    /// Packed once: every row is the same.
+    /// Packed once, since every row is the same.
     Repeat,
     /// Packed, block by block.
     Packed,
@@ -91,7 +95,7 @@ pub(super) struct Job<'a> {
     block: [usize; 2],
     /// Bytes between its packed rows.
     gap: usize,
-    /// Rows of a call at most.
+    /// Most rows of a call.
     most: usize,
 }
 
@@ -99,12 +103,12 @@ pub(super) struct Job<'a> {
 unsafe impl Sync for Job<'_> {}
 
 impl<'a> Job<'a> {
-    /// The job, cut for so many threads.
+    /// The job, cut for this number of threads.
     pub(super) fn new(code: &'a Code, space: &'a Space, threads: usize) -> Job<'a> {
         let (inputs, lanes, row) = (code.inputs().len(), code.lanes(), space.inner());
         let operands = 0..space.operands();
         let repeats = |op: usize| op < inputs && space.repeats_rows(op);
-        // Where an operand's rows are nearer to one another than its columns, it lies transposed.
+        // An operand lies transposed where its rows are nearer to one another than its columns.
         let transposed = |op: usize| {
             let down = space.row_step(op).unsigned_abs();
             space.inner_class(op) == Inner::Strided
@@ -115,7 +119,7 @@ impl<'a> Job<'a> {
         let size = space.sizes.iter().copied().max().expect("there are operands");
         let short_if_free = if transposes { SHORT_IF_TRANSPOSED / size } else { SHORT_IF_FREE };
         let several = space.extents.len() > 1;
-        // One call takes rows that lie anywhere, as long as it takes them whole.
+        // One call takes rows that lie anywhere, as long as it takes whole rows.
         let lies = |op: usize| match space.inner_class(op) {
             Inner::Contiguous => true,
             Inner::Splat => repeats(op),
@@ -153,7 +157,7 @@ impl<'a> Job<'a> {
             rows = rows.max(LINE / size);
         }
         if joined && rows > lanes {
-            // No tail but the last.
+            // No tail except the last.
             rows -= rows % lanes;
         }
         let block = [rows.min(space.rows()), columns];
@@ -169,11 +173,12 @@ impl<'a> Job<'a> {
         self.space.rows().div_ceil(rows) * self.space.inner().div_ceil(columns)
     }
 
-    /// Does the blocks that `take` gives, until there are none.
+    /// Does the blocks that `take` hands out, until there are none left.
     pub(super) fn work(&self, mut take: impl FnMut() -> Option<Range<usize>>) {
         if let Some(first) = take() {
             let rest = std::iter::from_fn(take);
-            // Not a part of the worker: nothing borrows them while kernels write through pointers.
+            // Kept apart from the worker: nothing borrows the pads while kernels write through
+            // pointers.
             let mut pads: SmallVec<[Vector; OPERANDS]> = SmallVec::new();
             if self.pads() {
                 pads.reserve(self.space.operands());
@@ -183,7 +188,7 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Whether operands need pads: for an element that is the same for all rows, or for tails.
+    /// Whether operands need pads: for an element that all rows share, or for tails.
     fn pads(&self) -> bool {
         let lanes = self.code.lanes();
         self.access.contains(&Access::Constant)
@@ -191,13 +196,13 @@ impl<'a> Job<'a> {
                 && (self.space.extents.len() > 1 || !self.space.len().is_multiple_of(lanes)))
     }
 
-    /// Where an operand's array has the first column of a block in `row`.
+    /// Where the first column of a block in `row` lies in an operand's array.
     fn array(&self, op: usize, block: &Block, row: usize) -> *mut u8 {
         let column = block.columns.start as isize * self.space.inner_stride(op);
         self.space.bases[op].wrapping_offset(self.space.row_offset(row, op) + column)
     }
 
-    /// Block `index`: the blocks of the same rows follow one another.
+    /// Block `index`. Blocks of the same rows follow one another.
     fn block(&self, index: usize) -> Block {
         let [rows, columns] = self.block;
         let across = self.space.inner().div_ceil(columns);
@@ -210,7 +215,7 @@ impl<'a> Job<'a> {
     }
 }
 
-/// Rows of a block for every thread to have some blocks: whole cache lines of a column.
+/// Rows of a block such that every thread gets some blocks: whole cache lines of a column.
 fn share(rows: usize, threads: usize, size: usize) -> usize {
     const BLOCKS: usize = 4;
     let most = if threads == 1 { rows } else { rows.div_ceil(threads * BLOCKS) };
@@ -220,7 +225,7 @@ fn share(rows: usize, threads: usize, size: usize) -> usize {
 /// Runs blocks of a job on one thread.
 struct Worker<'a> {
     job: &'a Job<'a>,
-    /// Where each operand's part at hand is: in its array, its scratch or its pad.
+    /// Where the current part of each operand is: in its array, its scratch or its pad.
     cursors: SmallVec<[Cursor; OPERANDS]>,
     /// Room for one vector per operand, for constants and tails.
     pads: Pads,
@@ -289,7 +294,7 @@ impl<'a> Worker<'a> {
             self.point(block, block.rows.start, 1);
             self.call(1, block.rows.len() * block.columns.len());
         } else {
-            // Within a run of the next to innermost dimension rows are evenly apart.
+            // Rows are evenly spaced within a run of the next to innermost dimension.
             let run = space.run();
             let mut row = block.rows.start;
             while row < block.rows.end {
@@ -305,7 +310,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Points at what a block has of some rows, the first of which is `row`.
+    /// Points the cursors at some rows of a block, beginning at `row`.
     fn point(&mut self, block: &Block, row: usize, rows: usize) {
         let job = self.job;
         for op in 0..job.space.operands() {
@@ -332,10 +337,10 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Writes out the element at `source`, as often as code reads it.
+    /// Repeats the element at `source` as often as code reads it at once.
     fn splat(&self, op: usize, to: *mut u8, source: *const u8) {
         let (size, copies) = (self.job.space.sizes[op], self.job.code.copies());
-        // SAFETY: an element of the array, and a pad or a part of a scratch, which hold so many.
+        // SAFETY: an element of the array, and a pad or part of a scratch with room for the copies.
         unsafe { pack::fill(to, source, copies, size) };
     }
 
@@ -350,7 +355,7 @@ impl<'a> Worker<'a> {
             streams: false,
         };
         // SAFETY: every operand has `n` elements in each row where it lies, or has a scratch of a
-        // block; of a splat each row's copies are there; overlaps were checked.
+        // block. A splat has the copies for each row. Overlaps were checked.
         unsafe { call.rows(rows, n) };
     }
 }

@@ -1,4 +1,4 @@
-//! Which producers a region takes in: everything legal, but for what a policy leaves out.
+//! Which producers a region absorbs: everything legal, except what a policy leaves out.
 
 use super::cost::{is_dear, is_smaller};
 use super::legal::Legal;
@@ -12,11 +12,11 @@ use std::collections::{HashMap, HashSet};
 pub(super) enum Policy {
     /// All of them.
     All,
-    /// Not those that are stored anyway: they are loaded instead of computed again.
+    /// All except those stored anyway: these are loaded instead of computed again.
     LoadStored,
-    /// Not dear ones over a smaller domain: they are computed once, not for every element.
+    /// All except dear ones over a smaller domain: these are computed once, not for every element.
     Hoist,
-    /// Neither.
+    /// All except both of these.
     HoistAndLoadStored,
 }
 
@@ -30,7 +30,7 @@ impl Policy {
     }
 }
 
-/// What a walk that absorbs came upon.
+/// What an absorbing walk came upon.
 pub(super) struct Met {
     /// A value that is stored anyway.
     pub(super) stored: bool,
@@ -52,7 +52,7 @@ impl<'a> Absorber<'a> {
         Absorber { graph, model, legal, dear: HashMap::new() }
     }
 
-    /// The region of these outputs that absorbs what a policy lets it, and what it met.
+    /// The region of these outputs that absorbs what a policy allows, and what it met.
     pub(super) fn absorb(&mut self, policy: Policy, outputs: &[NodeId]) -> (Region, Met) {
         let mut inside: HashSet<NodeId> = outputs.iter().copied().collect();
         let mut pending = outputs.to_vec();

@@ -7,7 +7,7 @@ use kiln_ir::{Dim, Graph, Input, Node, NodeId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Classes as they are computed, children first, as a graph; `roots` are those of the outputs.
+/// Chosen classes, children first, as a graph; `roots` are those of the outputs.
 pub(super) fn build<'w>(
     graph: &Graph,
     roots: &[ClassId],
@@ -36,12 +36,13 @@ pub(super) fn build<'w>(
     let mut copies: HashMap<NodeId, NodeId> = HashMap::new();
     for (&output, class) in graph.outputs().iter().zip(roots) {
         let mut id = built[class];
-        // An input that is an output is copied by a kernel of no ops.
+        // An output that is an input is copied by a kernel of no ops.
         if matches!(graph.node(output), Node::Input(_)) {
             let fused = add_fused(graph, &Region::of_no_ops(output), vec![id], &mut result);
             id = item(&mut result, fused, 0);
         }
-        // Every output is an array of its own: what is an output twice is copied from there.
+        // Every output is an array of its own: a value that is an output twice is copied from the
+        // one before.
         let last = copies.get(&id).map_or(id, |&last| add_copy(graph, last, &mut result));
         copies.insert(id, last);
         result.output(last);
@@ -55,7 +56,7 @@ fn copy(result: &mut Graph, graph: &Graph, id: NodeId, operands: &[NodeId]) -> N
     copied.unwrap_or_else(|fault| panic!("fusion broke a valid graph: {fault}"))
 }
 
-/// A copy of what `result` has at `id`, by a kernel.
+/// A copy, by a kernel, of what `result` has at `id`.
 fn add_copy(graph: &Graph, id: NodeId, result: &mut Graph) -> NodeId {
     let mut body = Graph::unbounded("body");
     let dims = result.shape(id).dims().map(<[Dim]>::to_vec);
@@ -97,7 +98,7 @@ fn add_fused(graph: &Graph, region: &Region, args: Vec<NodeId>, result: &mut Gra
     fused.unwrap_or_else(|fault| panic!("fusion broke a valid graph: {fault}"))
 }
 
-/// What stands in a body for a node: one that it computes or loads already, or else a number.
+/// What a node is in a body: a value it has computed or loaded already, or else a number.
 fn value(
     body: &mut Graph,
     inner: &mut HashMap<NodeId, NodeId>,
@@ -107,7 +108,7 @@ fn value(
     *inner.entry(id).or_insert_with(|| copy(body, graph, id, &[]))
 }
 
-/// A name for an intermediate that a kernel loads, unlike the name of any input.
+/// A name for an intermediate that a kernel loads, different from the names of all inputs.
 fn parameter_name(graph: &Graph, position: usize) -> String {
     let taken = |name: &str| graph.inputs().iter().any(|input| input.name == name);
     let mut name = format!("v{position}");

@@ -4,22 +4,23 @@ use super::region::Region;
 use crate::fuse::cost_model::CostModel;
 use kiln_ir::{Dim, Graph, NodeId, Shape};
 
-/// A producer over a smaller domain is worth a pass of its own from this cost an element on (half a
-/// transcendental function): below, computing it again for every element is hidden behind memory.
+/// From this cost an element on, a producer over a smaller domain is worth a pass of its own (half
+/// a transcendental function). Below it, computing it again for every element is hidden behind
+/// memory.
 pub(in crate::fuse) const HOIST_COST: u64 = 100;
 /// A byte moved between memory and registers, in the unit of [`CostModel`] (tenths of an `add`): a
 /// store and a load of an `f32` cost about as much as eight vector ops.
 const BYTE_COST: u64 = 10;
 /// Starting a pass over memory, in the same unit: about a microsecond.
 const PASS_COST: u64 = 20_000;
-/// What an axis of unknown size counts for.
+/// What an axis of unknown size counts as.
 const SYMBOL_SIZE: u64 = 1 << 10;
-/// What an array of unknown rank counts for.
+/// What an array of unknown rank counts as.
 const OPEN_SIZE: u64 = 1 << 20;
 /// The largest size that enters a cost, so that sums of products fit.
 const MAX_SIZE: u64 = 1 << 32;
 
-/// Bytes moved, passes and ops, each weighted by the size of what it is done for.
+/// Bytes moved, passes and ops, each weighted by the size it is done for.
 pub(super) fn cost(region: &Region, graph: &Graph, model: &CostModel) -> u64 {
     let domain = region.outputs.iter().map(|&id| size(graph.shape(id))).max().unwrap_or(1);
     let loads: u64 = region.operands(graph).into_iter().map(|id| traffic(graph, id)).sum();
@@ -27,17 +28,17 @@ pub(super) fn cost(region: &Region, graph: &Graph, model: &CostModel) -> u64 {
     PASS_COST + loads + stores + cost_of_ops(region, graph, model) * domain
 }
 
-/// Whether a region is worth a pass of its own if it has much fewer elements than its consumer.
+/// Whether a region is worth a pass of its own if it has far fewer elements than its consumer.
 pub(super) fn is_dear(region: &Region, graph: &Graph, model: &CostModel) -> bool {
     cost_of_ops(region, graph, model) >= HOIST_COST
 }
 
-/// Whether a producer has much fewer elements than what reads it.
+/// Whether a producer has far fewer elements than what reads it.
 pub(super) fn is_smaller(graph: &Graph, producer: NodeId, consumer: NodeId) -> bool {
     16 * size(graph.shape(producer)) <= size(graph.shape(consumer))
 }
 
-/// What it costs to load or to store a value.
+/// What it costs to load or store a value.
 pub(super) fn traffic(graph: &Graph, id: NodeId) -> u64 {
     BYTE_COST * graph.dtype(id).size() as u64 * size(graph.shape(id))
 }
@@ -46,7 +47,7 @@ fn cost_of_ops(region: &Region, graph: &Graph, model: &CostModel) -> u64 {
     region.ops.iter().map(|&op| model.cost_of_node(graph, op)).sum()
 }
 
-/// The number of elements that a shape counts for.
+/// The number of elements that a shape counts as.
 fn size(shape: &Shape) -> u64 {
     let Some(dims) = shape.dims() else { return OPEN_SIZE };
     let sizes = dims.iter().map(|dim| match dim {

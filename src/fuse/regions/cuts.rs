@@ -1,14 +1,14 @@
 //! Where a program too long for one kernel is cut.
 //!
 //! Ops are in the order of a walk from the outputs, operands first, so what is computed together
-//! stands together. That list is cut into stretches; no kernel crosses a cut, and a value that does
+//! stands together. That list is cut into stretches. No kernel crosses a cut, and a value that does
 //! is stored. So no op runs in two stretches, whatever reads it, and a cut costs what crosses it.
 
 use super::cost::traffic;
 use kiln_ir::{Graph, Node, NodeId};
 
-/// The stretch of each node. A stretch has at most `most` ops, and all but the last at least half as
-/// many; within that, cuts are where the least traffic crosses.
+/// The stretch of each node. A stretch has at most `most` ops, and all but the last have at least
+/// half as many. Within that, cuts go where the least traffic crosses.
 pub(super) fn stretches(graph: &Graph, most: usize) -> Vec<u32> {
     let ops: Vec<NodeId> =
         graph.iter().filter(|(_, node)| matches!(node, Node::Op(..))).map(|(id, _)| id).collect();
@@ -22,7 +22,7 @@ pub(super) fn stretches(graph: &Graph, most: usize) -> Vec<u32> {
         let rest = ops.len() - start;
         let end = match rest <= most {
             true => ops.len(),
-            // Of equal places the last one.
+            // Of equal places, the last one.
             false => (start + most / 2..=start + most)
                 .rev()
                 .min_by_key(|&at| crossing[at])
@@ -35,7 +35,7 @@ pub(super) fn stretches(graph: &Graph, most: usize) -> Vec<u32> {
     stretches
 }
 
-/// The traffic of the values that are computed before each op and read from there on.
+/// For each op, the traffic of the values computed before it and read from there on.
 fn crossing(graph: &Graph, ops: &[NodeId]) -> Vec<u64> {
     let mut position = vec![0; graph.nodes().len()];
     ops.iter().enumerate().for_each(|(at, op)| position[op.index()] = at);
@@ -47,7 +47,7 @@ fn crossing(graph: &Graph, ops: &[NodeId]) -> Vec<u64> {
             }
         }
     }
-    // From the op after the value's own up to the last that reads it.
+    // From the op after the value's own to the last one that reads it.
     let mut changes = vec![0i128; ops.len() + 1];
     for (at, &last) in last_read.iter().enumerate().filter(|&(at, &last)| last > at) {
         let traffic = i128::from(traffic(graph, ops[at]));
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn cuts_are_where_little_crosses() {
-        // Ten terms of four ops; between two terms one sum crosses, within them more.
+        // Ten terms of four ops. Between two terms one sum crosses, within them more.
         let terms: Vec<String> = (1..=10).map(|i| format!("(x*{i}.5)*sin(x*{i}.25)")).collect();
         let graph = parse(&terms.join(" + ")).unwrap();
         let stretches = stretches(&graph, 16);

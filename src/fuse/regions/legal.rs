@@ -1,4 +1,4 @@
-//! What may run in one region. What may, but need not, is a matter of policy (`absorb`).
+//! What may run in one region. What may but need not is a matter of policy (`absorb`).
 
 use super::cuts;
 use super::siblings::{DomainId, Domains};
@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 /// Why a value is not computed in the region of an op that reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Apart {
-    /// It is no elementwise op: an input, a number, or what a call makes.
+    /// It is not an elementwise op but an input, a number, or the result of a call.
     NotElementwise,
-    /// It crosses a cut: it is computed once, whatever it costs to load it.
+    /// It crosses a cut: it is computed once, whatever loading it costs.
     Cut,
 }
 
@@ -61,10 +61,10 @@ impl<'a> Legal<'a> {
         if self.crosses[producer.index()] { Err(Apart::Cut) } else { Ok(()) }
     }
 
-    /// What an output has in common with those that one region may store beside it.
+    /// What an output shares with those that one region may store along with it.
     ///
-    /// Values of one level cannot depend on each other through a call, and what a stretch loads of
-    /// another comes from an earlier one, so the joint region never waits for itself.
+    /// Values of one level cannot depend on each other through a call, and a stretch loads only
+    /// from earlier ones, so the joint region never waits for itself.
     pub(super) fn group(&self, output: NodeId, domains: &Domains) -> Result<Group, Apart> {
         if !matches!(self.graph.node(output), Node::Op(..)) {
             return Err(Apart::NotElementwise);
@@ -108,7 +108,7 @@ mod tests {
         let domains = Domains::of(&graph);
         assert_eq!(whole.group(product, &domains), Err(Apart::NotElementwise));
         assert_eq!(whole.group(exp, &domains).unwrap().0, 1);
-        // Two ops a region: the cut is behind the product by 2.
+        // Two ops a region: the cut comes after the product by 2.
         let scaled = find(|node| matches!(node, Node::Op(Op::Mul, _)))[0];
         assert_eq!(Legal::new(&graph, 2).join(scaled), Err(Apart::Cut));
     }

@@ -1,20 +1,19 @@
-//! Phase B: fusion. Merges elementwise ops into as few passes over memory as pay.
+//! Phase B: fusion. Merges elementwise ops into as few passes over memory as pay off.
 //!
 //! A *region* is a set of ops that run as one kernel: it loads what it reads from outside, and
 //! stores its outputs. The rule
 //!
 //! > `store ∘ load` between two regions of one iteration domain is nothing
 //!
-//! absorbs producers into their consumers, everything legal at once (`legal`), so each value gains
-//! one region for each policy (`absorb`) instead of one for each subset (which explodes: a tree of
-//! 31 ops has more than 400,000). A pure elementwise graph thus ends as one region by construction,
-//! and extraction decides by bytes moved, passes and recomputation (`cost`) where that is not the
-//! best.
+//! absorbs producers into their consumers, everything legal at once (`legal`). So each value gains
+//! one region for each policy (`absorb`), not one for each subset (which explodes: a tree of 31 ops
+//! has more than 400,000). A pure elementwise graph thus ends as one region by construction. Where
+//! that is not the best, extraction decides by bytes moved, passes and recomputation (`cost`).
 //!
 //! What saturates what: the rules of the algebra saturate an e-graph of all chains of the program,
-//! and what is extracted of it comes here. Here is one rule, whose matches are known beforehand:
-//! every value that some region loads, once for each policy. So there is nothing for a matcher to
-//! find, and a plain loop goes on until the rule has nothing left to add. The classes that it fills
+//! and what is extracted from it comes here. Here there is one rule, whose matches are known
+//! beforehand: every value that some region loads, once for each policy. So a matcher has nothing
+//! to find, and a plain loop runs until the rule has nothing left to add. The classes that it fills
 //! (`ways`) are those of an e-graph, and one extractor serves both.
 
 mod absorb;
@@ -38,12 +37,13 @@ use ways::{RegionNode, Ways};
 pub(super) use cost::HOIST_COST;
 pub(super) use siblings::Domains;
 
-/// Ops in one kernel, at most: beyond it, compile time and spills cost more than memory traffic.
+/// Most ops in one kernel: beyond it, compile time and spills cost more than memory traffic.
 const MAX_REGION: usize = 512;
 
-/// Merges ops into kernels. The result has inputs, calls, fused kernels and their items only.
+/// Merges ops into kernels. The result has only inputs, calls, fused kernels and their items.
 ///
-/// Only what has one of `domains` is stored side by side: shapes of `graph` may be stand-ins.
+/// One region stores only values of the same domain in `domains`: shapes of `graph` may be
+/// stand-ins.
 pub(super) fn merge(graph: &Graph, domains: &Domains, model: &CostModel) -> Graph {
     let mut sweep = Sweep::new(graph, model, MAX_REGION);
     sweep.join_siblings(domains);
@@ -51,7 +51,7 @@ pub(super) fn merge(graph: &Graph, domains: &Domains, model: &CostModel) -> Grap
     sweep.extract()
 }
 
-/// The pass `split`: one kernel for each op, as written, which is what fusion is compared with.
+/// The pass `split`: one kernel for each op, as written. Fusion is compared with it.
 pub(crate) fn split(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
     let mut sweep = Sweep::new(graph, context.model, usize::MAX);
     for (id, node) in graph.iter() {
@@ -69,9 +69,9 @@ struct Sweep<'a> {
     model: &'a CostModel,
     absorber: Absorber<'a>,
     ways: Ways,
-    /// The class of each node's value, where it has one.
+    /// The class of each node's value, if it has one.
     classes: Vec<Option<ClassId>>,
-    /// Ops whose value some region loads, and that have no region yet.
+    /// Ops whose value some region loads, but which have no region yet.
     wanted: Vec<(NodeId, ClassId)>,
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 /// What a region computes: ops in topological order, and which of their values are stored.
 ///
-/// An output may also be an input or a number: a kernel that copies or fills.
+/// An output may also be an input or a number: such a kernel copies or fills.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Region {
     pub(super) ops: Vec<NodeId>,
@@ -13,7 +13,7 @@ pub(super) struct Region {
 }
 
 impl Region {
-    /// One that only copies or fills.
+    /// A region that only copies or fills.
     pub(super) fn of_no_ops(output: NodeId) -> Region {
         Region { ops: vec![], outputs: vec![output] }
     }

@@ -1,4 +1,4 @@
-//! Values that one region may store side by side: equal domains, and no way from one to another.
+//! Values that one region may store together: equal domains, and no path from one to another.
 
 use super::legal::{Group, Legal};
 use kiln_ir::{Graph, NodeId, Shape};
@@ -11,7 +11,7 @@ pub(super) type DomainId = u32;
 pub(in crate::fuse) struct Domains(Vec<DomainId>);
 
 impl Domains {
-    /// Those of a graph: what has one shape.
+    /// The domains of a graph: nodes of equal shape share one.
     pub(in crate::fuse) fn of(graph: &Graph) -> Domains {
         let mut ids: HashMap<&Shape, DomainId> = HashMap::new();
         let domain = |(id, _)| {

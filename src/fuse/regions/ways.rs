@@ -20,7 +20,7 @@ pub(super) enum RegionNode {
 }
 
 impl RegionNode {
-    /// Cost, and a hash of what it is, both without children.
+    /// Cost and a structural hash, both without children.
     fn weigh(&self, graph: &Graph, model: &CostModel) -> (u64, u64) {
         match self {
             RegionNode::Input(id) => (0, id.index() as u64),
@@ -35,19 +35,19 @@ impl RegionNode {
     }
 }
 
-/// Classes of equal ways: of the values that are stored or loaded, and of regions with several
+/// Classes of equal ways: for the values that are stored or loaded, and for regions with several
 /// outputs.
 #[derive(Default)]
 pub(super) struct Ways {
     problem: Problem,
     /// What each alternative of the problem is.
     nodes: Vec<Vec<RegionNode>>,
-    /// Siblings together: from single regions, climbing would have to move several at once.
+    /// Siblings together: starting from single regions, a climb would have to move several at once.
     start: Choice,
 }
 
 impl Ways {
-    /// A class of which no way is known yet.
+    /// A class with no known way yet.
     pub(super) fn add_class(&mut self) -> ClassId {
         self.problem.classes.push(Vec::new());
         self.nodes.push(Vec::new());
@@ -55,7 +55,7 @@ impl Ways {
         self.nodes.len() - 1
     }
 
-    /// Adds a way to compute a class, unless it has it, and returns which one it is.
+    /// Adds a way to compute a class, unless it is there already, and returns its index.
     pub(super) fn add(
         &mut self,
         class: ClassId,
@@ -75,7 +75,7 @@ impl Ways {
         alternatives.len() as u32 - 1
     }
 
-    /// Has the search begin with this way.
+    /// Starts the search with this way.
     pub(super) fn begin_with(&mut self, class: ClassId, way: u32) {
         self.start[class] = way;
     }

@@ -1,7 +1,7 @@
 //! What the values of a fused body can be, so that expansions leave out what cannot happen.
 //!
 //! Leaving out a clamp that clamps nothing, or a special case that does not occur, changes no bit:
-//! a body and its ops one by one still agree.
+//! a body still agrees with its ops run one by one.
 
 use kiln_ir::{Graph, Node, NodeId, Range};
 use kiln_jit::math;
@@ -28,7 +28,7 @@ pub(crate) fn ranges(body: &Graph) -> Vec<Range> {
     ranges
 }
 
-/// What expansions ask: the least and the largest number.
+/// What expansions ask for: the least and the largest number.
 pub(crate) fn within(range: Range) -> math::Range {
     math::Range { low: range.low, high: range.high }
 }

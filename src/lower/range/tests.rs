@@ -6,8 +6,8 @@ use kiln_ir::{DType, Graph, Input, Node, NodeId, Op, Range, Typing};
 use kiln_jit::math::Range as Within;
 use kiln_jit::vir::{Builder, interp};
 
-/// Every op, on operands of ranges that end anywhere: what it makes of all that lies within them is as
-/// the op table says.
+/// Tries every op on operands with arbitrary ranges: results on values within them are as the op
+/// table says.
 fn results_are_as_known(dtype: DType) {
     let mut draw = Draw(3);
     for &op in Op::ALL {
@@ -23,7 +23,7 @@ fn results_are_as_known(dtype: DType) {
 /// Ranges for each op and type of operand.
 const ROUNDS: usize = 100;
 
-/// The types of its last operand that an op is tried with, of a float type and of what converts to it.
+/// The types that an op's last operand is tried with, for a float type and for what converts to it.
 fn operand_types(op: Op, dtype: DType) -> Vec<DType> {
     match op.info().typing {
         Typing::Integer => vec![],
@@ -33,7 +33,7 @@ fn operand_types(op: Op, dtype: DType) -> Vec<DType> {
     }
 }
 
-/// An op with operands of random ranges; `one` if all are one value.
+/// An op with operands of random ranges; `one` says that all are the same value.
 fn check(draw: &mut Draw, op: Op, dtype: DType, tier: Tier, one: bool) {
     let program = op_program_in(tier, op, dtype);
     let types: Vec<DType> = (0..op.arity())
@@ -72,11 +72,11 @@ fn check(draw: &mut Draw, op: Op, dtype: DType, tier: Tier, one: bool) {
     }
 }
 
-/// Values that an op is tried on at once.
+/// Number of values an op is tried on at once.
 const LANES: usize = 128;
 
-/// What any value of a type, any number, or what lies between two numbers is; without NaN or -0 at
-/// times.
+/// The range of any value of a type, of any number, or between two numbers; sometimes without NaN
+/// or -0.
 fn random_range(draw: &mut Draw, dtype: DType) -> Range {
     let any = Range::any(dtype);
     if dtype == DType::Bool || draw.below(12) == 0 {
@@ -95,7 +95,7 @@ fn random_range(draw: &mut Draw, dtype: DType) -> Range {
     }
 }
 
-/// Values that are as known: the ends and what is next to them, points between them, any others.
+/// Values that fit a range: its ends and their neighbours, points between them, and any others.
 fn values_in(draw: &mut Draw, dtype: DType, range: Range) -> Vec<f64> {
     let points: Vec<f64> = points(dtype).into_iter().filter(|v| range.contains(*v)).collect();
     let mut values = Vec::new();
@@ -119,7 +119,7 @@ fn values_in(draw: &mut Draw, dtype: DType, range: Range) -> Vec<f64> {
         };
         let value = dtype.round(value);
         if value.is_nan() && range.may_be_nan || range.contains(value) {
-            // The other zero, where there is one.
+            // The other zero, if there is one.
             let minus = range.may_be_minus_zero && draw.below(2) == 0;
             let zero = if minus { -0.0 } else { 0.0 };
             values.push(if value == 0.0 { zero } else { value });
@@ -128,8 +128,8 @@ fn values_in(draw: &mut Draw, dtype: DType, range: Range) -> Vec<f64> {
     values
 }
 
-/// Whether a value is one that is known to be possible; an infinity in it is the overflow of a number
-/// if it was made of numbers.
+/// Whether a value is among those known to be possible; if it was made of numbers, an infinity is
+/// the overflow of a number.
 fn is_as_known(known: Range, value: f64, of_numbers: bool) -> Result<(), &'static str> {
     let minus_zero = value == 0.0 && value.is_sign_negative();
     match value.is_nan() {
@@ -151,7 +151,7 @@ fn results_are_as_known_f64() {
     results_are_as_known(DType::F64);
 }
 
-/// A known value is one of those that are possible, and of what contradicts itself nothing is.
+/// A known value is one of the possible ones, and a contradictory range has none.
 #[test]
 fn ranges_meet() {
     let number = Range::number(-0.0);
@@ -238,7 +238,7 @@ impl Draw {
     }
 }
 
-/// Where types end and functions turn, with both signs.
+/// Where types end and where functions change, with both signs.
 fn points(dtype: DType) -> Vec<f64> {
     let (max, normal, least, epsilon) = match dtype {
         DType::F64 => (f64::MAX, f64::MIN_POSITIVE, f64::from_bits(1), f64::EPSILON),
@@ -266,8 +266,8 @@ struct Chain {
 }
 
 impl Chain {
-    /// `ops`, the first one innermost, each on the result of the one before it and on operands whose
-    /// ranges end anywhere.
+    /// `ops`, the first one innermost, each on the result of the one before and on operands with
+    /// arbitrary ranges.
     fn new(draw: &mut Draw, dtype: DType, ops: &[Op]) -> Chain {
         let mut chain = Chain { graph: Graph::new("chain"), dtype, points: points(dtype) };
         for name in ["x", "y"] {
@@ -333,7 +333,7 @@ impl Chain {
         }
     }
 
-    /// Element bits of both inputs: every point, and NaN, next to random ones.
+    /// Element bits of both inputs: every point and NaN, along with random ones.
     fn columns(&self, draw: &mut Draw) -> [Vec<u64>; 2] {
         let all = [&self.points[..], &[f64::NAN]].concat();
         let x = all.iter().map(|&x| bits_of(storage(self.dtype), x)).collect();
@@ -341,7 +341,7 @@ impl Chain {
         [x, y]
     }
 
-    /// Fails where a value lies outside of its node's range, or is another one than op by op.
+    /// Fails if a value lies outside its node's range, or differs from the value op by op.
     fn check(&self, draw: &mut Draw, tier: Tier) {
         let [x, y] = self.columns(draw);
         let whole = interp::run(&lower(&self.graph, tier), &[&x, &y], x.len());
@@ -376,7 +376,7 @@ impl Chain {
     }
 }
 
-/// Ops of a chain; of integers only what floats become on the way. The sign that copysign takes
+/// Ops of a chain; integers are only what floats become on the way. The sign that copysign takes
 /// from a NaN is unspecified.
 fn chained() -> Vec<Op> {
     Op::ALL.iter().copied().filter(|op| *op != Op::CopySign).collect()
