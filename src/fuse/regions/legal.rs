@@ -108,7 +108,8 @@ mod tests {
         let domains = Domains::of(&graph);
         assert_eq!(whole.group(product, &domains), Err(Apart::NotElementwise));
         assert_eq!(whole.group(exp, &domains).unwrap().0, 1);
-        // One op a region: all but the last cross a cut.
-        assert_eq!(Legal::new(&graph, 1).join(exp), Err(Apart::Cut));
+        // Two ops a region: the cut is behind the product by 2.
+        let scaled = find(|node| matches!(node, Node::Op(Op::Mul, _)))[0];
+        assert_eq!(Legal::new(&graph, 2).join(scaled), Err(Apart::Cut));
     }
 }
