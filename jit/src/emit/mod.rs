@@ -5,11 +5,11 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `code.rs` `launch.rs` | what calls machine code, and the ABI |
+//! | `code.rs` `launch.rs` | calls of machine code, and the ABI |
 //! | `emitters.rs` | the table of emitters |
 //! | `x86/` `clif/` `interp.rs` | the emitters |
 //! | `cost/` | what a routine costs on each |
-//! | `memory.rs` `slab.rs` `pool.rs` `stream.rs` | executable memory, constants, stores past the caches |
+//! | `memory.rs` `slab.rs` `pool.rs` `stream.rs` | executable memory, constants, stores that bypass the caches |
 //! | `emulated.rs` | routines that software executes, for tests |
 
 #[cfg_attr(not(feature = "cranelift"), path = "clif/absent.rs")]

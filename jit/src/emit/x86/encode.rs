@@ -4,14 +4,14 @@
 //!
 //! | register | holds |
 //! |---|---|
-//! | `rdi` | `n`; in a loop, the last index at which there are elements enough for an iteration; in a masked one, how many are left |
+//! | `rdi` | `n`; in a loop, the last index with enough elements for an iteration; in a masked one, how many are left |
 //! | `rcx` | the [`Launch`](super::super::launch) |
-//! | `rdx` | its cursors, which are at the row in hand |
+//! | `rdx` | its cursors, at the current row |
 //! | `r8` | the pool |
 //! | `r9` | the index of the iteration's first element |
-//! | `rax` | an address, for one instruction; where a masked iteration starts, with AVX-512, a bit for each element that is left |
+//! | `rax` | an address, for one instruction; at the start of a masked iteration with AVX-512, a bit for each remaining element |
 //! | `r10 r11 rsi rbx r12 r13 r14 r15` | the inputs' current addresses, then the outputs' |
-//! | `rsp` | the frame, aligned to a vector: spilled values, then inputs' addresses that found no register |
+//! | `rsp` | the frame, aligned to a vector: spilled values, then the addresses of inputs without a register |
 //! | `rbp` | the caller's frame, where there is a frame |
 //!
 //! Cold regions lie after the loop, so that the hot path is a straight line.
