@@ -1,4 +1,4 @@
-//! What the processor can do, found out in one place.
+//! What the processor can do, detected in one place.
 //!
 //! Code that chooses by feature takes a [`Cpu`] value, so a test (or a user) can take features
 //! away: `Cpu { fma: false, ..Cpu::host() }`. Nothing can add a feature that the host lacks: the
@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-/// The instruction sets that Kiln chooses by.
+/// The instruction sets that Kiln distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cpu {
     /// Fused multiply-add in vector registers.
@@ -18,7 +18,7 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// No feature beyond the architecture's base line.
+    /// No feature beyond the architecture's baseline.
     pub const BASE: Cpu = Cpu { fma: false, avx2: false, avx512: false };
 
     /// The processor that this process runs on. Detected once.
@@ -28,13 +28,13 @@ impl Cpu {
     }
 }
 
-/// Bytes of the cache that is the last before memory; a guess where the processor does not say.
+/// Bytes of the last-level cache; a guess if the processor does not say.
 pub fn last_level_cache() -> usize {
     static BYTES: OnceLock<usize> = OnceLock::new();
     *BYTES.get_or_init(|| detect_cache().unwrap_or(32 << 20))
 }
 
-// Miri knows no `cpuid`.
+// Miri does not support `cpuid`.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 fn detect_cache() -> Option<usize> {
     let caches = raw_cpuid::CpuId::new().get_cache_parameters()?;
@@ -53,7 +53,7 @@ fn detect_cache() -> Option<usize> {
 #[cfg(target_arch = "x86_64")]
 fn detect() -> Cpu {
     let fma = is_x86_feature_detected!("avx") && is_x86_feature_detected!("fma");
-    // No processor has one of the two alone.
+    // No processor has only one of the two.
     let avx2 = fma && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c");
     let avx512 = avx2
         && is_x86_feature_detected!("bmi2")

@@ -104,8 +104,12 @@ impl<K> Plan<K> {
         let mut total = 0usize;
         for (buffer, region) in self.buffers.iter().zip(&mut memory.regions) {
             let (shape, dtype) = (&shapes[buffer.written], buffer.dtype);
-            let bytes =
-                shape.iter().try_fold(dtype.size(), |bytes, &n| bytes.checked_mul(n.max(1)));
+            // An array without elements gets an address of its own, however large its other axes are.
+            let elements = match shape.contains(&0) {
+                true => Some(1),
+                false => shape.iter().try_fold(1usize, |elements, &n| elements.checked_mul(n)),
+            };
+            let bytes = elements.and_then(|elements| elements.checked_mul(dtype.size()));
             let bytes = bytes.and_then(|bytes| bytes.checked_next_multiple_of(ALIGNMENT));
             // The sum without sharing must fit too, so that no offset wraps around.
             let sum = bytes.and_then(|bytes| total.checked_add(bytes));

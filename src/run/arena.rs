@@ -39,6 +39,11 @@ impl Arena {
         Ok(arrays)
     }
 
+    /// What a call may take without asking for more, in lines.
+    pub(super) fn room(&self) -> usize {
+        self.block.len()
+    }
+
     /// Makes room for this many bytes, a whole number of lines.
     fn grow(&mut self, bytes: usize) -> Result<(), RunError> {
         let lines = bytes / ALIGNMENT;

@@ -242,7 +242,10 @@ impl Kernel {
         let mut arena = kept.unwrap_or_default();
         let arrays = arena.arrays(plan, shapes);
         let done = arrays.and_then(|arrays| self.run_steps(plan, inputs, outputs, &arrays));
-        if let Ok(mut kept) = self.arena.try_lock() {
+        // Another call may have put back a larger one meanwhile.
+        if let Ok(mut kept) = self.arena.try_lock()
+            && kept.room() <= arena.room()
+        {
             *kept = arena;
         }
         done

@@ -95,11 +95,6 @@ impl Space {
         self.bases.len()
     }
 
-    /// Number of elements.
-    pub(super) fn len(&self) -> usize {
-        self.extents.iter().product()
-    }
-
     /// Size of the innermost dimension.
     pub(super) fn inner(&self) -> usize {
         self.extents.last().copied().unwrap_or(1)

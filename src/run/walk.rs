@@ -190,10 +190,8 @@ impl<'a> Job<'a> {
 
     /// Whether operands need pads: for an element that all rows share, or for tails.
     fn pads(&self) -> bool {
-        let lanes = self.code.lanes();
-        self.access.contains(&Access::Constant)
-            || (!self.code.takes_any_count()
-                && (self.space.extents.len() > 1 || !self.space.len().is_multiple_of(lanes)))
+        // A block ends where it fits a cache, which may be in the middle of a vector.
+        self.access.contains(&Access::Constant) || !self.code.takes_any_count()
     }
 
     /// Where the first column of a block in `row` lies in an operand's array.

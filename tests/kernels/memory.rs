@@ -9,9 +9,10 @@ use kiln::internals::vir::{Builder, Routine, Storage};
 use kiln::internals::{Work, execute, programs};
 use kiln::ir::parse;
 use kiln::{
-    DType, EmitterKind, Expr, Mode, Tensor, View, ViewMut, compile, compile_text, release_memory,
+    CompileOptions, DType, EmitterKind, Expr, Mode, Tensor, View, ViewMut, compile, compile_text,
+    compile_with, release_memory,
 };
-use ndarray::{Array1, Array2, ArrayD, Axis, s};
+use ndarray::{Array1, Array2, ArrayD, Axis, Slice, s};
 
 /// `x * w + y` and `x < w`: an output of numbers and one of bools.
 fn program(storage: Storage, with_bools: bool) -> Routine {
@@ -300,4 +301,32 @@ fn memory_that_is_reused_holds_only_the_new_result() {
     drop(other);
     release_memory();
     assert!(double.run(&[(&x).into()]).is_ok());
+}
+
+/// More operands than a call keeps inline, in blocks that are cut in the middle of a vector: a body
+/// that Cranelift unrolls by 6 takes 24 elements at a time, and a block of 65,536 or 2,048 is no
+/// multiple of that.
+#[test]
+fn many_operands_in_blocks_that_cut_vectors() {
+    let text = "mish(a)+erf(b)+c+d+e+f+g+h+i+j";
+    let all: Vec<ArrayD<f32>> = (0..10)
+        .map(|input| Array1::from_shape_fn(98_304, |i| number(i + input) * 0.01).into_dyn())
+        .collect();
+    let kernel = |emitter| {
+        let options = CompileOptions::new().emitter(emitter).threads(1);
+        compile_with(&parse(text).unwrap(), options).unwrap()
+    };
+    for step in [1, 41] {
+        let arrays: Vec<_> =
+            all.iter().map(|array| array.slice_axis(Axis(0), Slice::new(0, None, step))).collect();
+        let views: Vec<View<'_>> = arrays.iter().map(View::from).collect();
+        let bits = |emitter| -> Vec<u32> {
+            let result = kernel(emitter).run(&views).unwrap().remove(0).into_f32().unwrap();
+            result.iter().map(|value| value.to_bits()).collect()
+        };
+        let expected = bits(EmitterKind::Interp);
+        for emitter in [EmitterKind::Cranelift, EmitterKind::Auto] {
+            assert!(bits(emitter) == expected, "{emitter}, one element in {step}");
+        }
+    }
 }

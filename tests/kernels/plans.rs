@@ -1,6 +1,7 @@
 //! What a kernel tells of a call before it is made.
 
-use kiln::{DType, Tensor, compile_text};
+use kiln::{DType, Tensor, View, compile_text};
+use ndarray::Array2;
 
 #[test]
 fn plans_can_be_read() {
@@ -24,4 +25,15 @@ fn plans_can_be_read() {
     let expected = "the usual plan, which does as well for small x, of 1 pass\n";
     assert!(plan.to_string().starts_with(expected), "{plan}");
     assert!(kernel.plan_for(&[x.view()]).is_err());
+}
+
+/// An intermediate without elements takes no memory for its other axes.
+#[test]
+fn empty_intermediates_take_no_memory() {
+    let kernel = compile_text("kernel k(x: f32[n, k], w: f32[k, m]) { (x + 1) @ w }").unwrap();
+    let (x, one) = (Array2::<f32>::zeros((0, 1 << 40)), Array2::<f32>::zeros((1, 1)));
+    let w = one.broadcast((1 << 40, 3)).unwrap();
+    let inputs = [View::from(&x), View::from(&w)];
+    assert!(kernel.memory(&inputs).unwrap().peak() <= 64);
+    assert_eq!(kernel.run(&inputs).unwrap()[0].shape(), [0, 3]);
 }

@@ -1,4 +1,4 @@
-//! Compiled routines, and how they are called: by the [ABI](super::launch).
+//! Compiled routines, and how they are called: through the [ABI](super::launch).
 
 use super::emitters::EmitterKind;
 use super::launch::{Cursor, Entry, Launch};
@@ -7,8 +7,8 @@ use super::{cost, emulated, interp, pool, stream};
 use crate::vir::{Routine, Storage};
 use std::sync::OnceLock;
 
-/// The most bytes that [`Code::copies`] elements of an operand take: whoever calls with a splat, or
-/// with less than a vector, needs so much room.
+/// The most bytes that [`Code::copies`] elements of an operand take: the room that a caller needs
+/// for a splat, or for less than a vector.
 pub const MAX_VECTOR: usize = 512;
 
 /// A compiled routine. It owns its machine code and frees it on drop.
@@ -33,11 +33,11 @@ pub(super) enum Callable {
         code: CodeMemory,
         /// Constants and tables.
         pool: Box<[pool::Line]>,
-        /// The same code, its stores past the caches. Made when it is first called.
+        /// The same code, but its stores bypass the caches. Made on the first such call.
         streaming: OnceLock<Option<stream::Streaming>>,
     },
     Interp(interp::Interp),
-    /// Executed by what tests lend.
+    /// Executed by software that tests supply.
     Emulated(emulated::Emulated),
 }
 
@@ -52,7 +52,7 @@ impl Callable {
     }
 }
 
-/// How many elements a routine takes, and at a time. See [`Code`].
+/// How many elements a routine takes, in all and at a time. See [`Code`].
 #[derive(Clone, Copy)]
 pub(super) struct Vectors {
     pub(super) lanes: usize,
@@ -63,7 +63,7 @@ pub(super) struct Vectors {
 /// An input of [`Code::apply`].
 #[derive(Clone, Copy, Debug)]
 pub enum Operand<'a> {
-    /// An array, at least as many elements as are asked for.
+    /// An array of at least as many elements as are asked for.
     Array(&'a [u8]),
     /// [`Code::copies`] copies of a repeated element.
     Splat(&'a [u8]),
@@ -75,7 +75,7 @@ impl Code {
     /// # Panics
     ///
     /// If [`Code::copies`] elements of an operand take more than [`MAX_VECTOR`] bytes, or are no
-    /// multiple of [`Code::lanes`]: callers make room by them.
+    /// multiple of [`Code::lanes`]: callers make room accordingly.
     pub(super) fn new(
         routine: &Routine,
         emitter: EmitterKind,
@@ -103,7 +103,7 @@ impl Code {
         self.emitter.row().bits
     }
 
-    /// How long an element takes on one thread where memory is no limit, in nanoseconds, estimated.
+    /// The estimated nanoseconds per element on one thread where memory is no limit.
     pub fn nanoseconds(&self) -> f64 {
         self.nanoseconds
     }
@@ -118,7 +118,7 @@ impl Code {
         self.copies
     }
 
-    /// Whether calls may be on any number of elements, or on a multiple of [`Code::lanes`] only.
+    /// Whether a call may have any number of elements, or only a multiple of [`Code::lanes`].
     pub fn takes_any_count(&self) -> bool {
         self.takes_any_count
     }
@@ -150,7 +150,7 @@ impl Code {
 
     /// Runs on rows of `n` elements, in the floating-point environment of the thread, which must be
     /// the default one for results to have the right bits. `operands` are the inputs, then the
-    /// outputs; if there are several rows, their bases are moved.
+    /// outputs. After a call of several rows, their bases may be anything.
     ///
     /// # Panics
     ///
@@ -175,20 +175,20 @@ impl Code {
             Callable::Native { entry, pool, .. } => {
                 let mut launch = launch(rows, n, pool, operands);
                 // SAFETY: the routine was compiled for this machine with this ABI and pool and
-                // lives as long as `self`; there is a cursor for each operand; the caller vouches for
-                // the memory.
+                // lives as long as `self`; there is a cursor for each operand; the caller
+                // guarantees the memory.
                 unsafe { entry(&mut launch) };
             }
-            // SAFETY: the caller vouches for the memory.
+            // SAFETY: the caller guarantees the memory.
             Callable::Interp(interp) => unsafe { interp.call(rows, n, operands) },
             // SAFETY: as above.
             Callable::Emulated(emulated) => unsafe { emulated.call(self, rows, n, operands) },
         }
     }
 
-    /// [`call`](Code::call), with stores that go past the caches to outputs of elements as wide
-    /// as lanes, where there is such code and these outputs' rows are aligned to a vector of
-    /// [`Code::bits`]. Pays for outputs larger than the caches.
+    /// Like [`call`](Code::call), but stores bypass the caches for outputs whose elements are as
+    /// wide as lanes, if there is such code and the rows of these outputs are aligned to a vector
+    /// of [`Code::bits`]. Pays for outputs larger than the caches.
     ///
     /// # Panics
     ///
@@ -214,8 +214,8 @@ impl Code {
             && aligned
             && let Some(streaming) = streaming.get_or_init(|| stream::Streaming::new(code.bytes()))
         {
-            // SAFETY: as in `call`; vectors are aligned, for each is a whole number of vectors
-            // from the start of a row.
+            // SAFETY: as in `call`; vectors are aligned, as each is a whole number of vectors from
+            // the start of a row.
             unsafe { streaming.call(&mut launch(rows, n, pool, operands)) };
         } else {
             // SAFETY: required of the caller.

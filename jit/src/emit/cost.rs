@@ -1,13 +1,13 @@
 //! What vector routines cost: the measured throughput of each primitive.
 //!
 //! `cargo bench --bench costs` measures every [`Primitive`] on every emitter and prints
-//! `cost/table.rs`. Two questions are answered from it:
+//! `cost/table.rs`. The table answers two questions:
 //!
 //! - `nanoseconds`: how long does this code take on this emitter? (how many threads is it worth?)
 //! - [`weight`]: which of two routines is cheaper? (which one does extraction choose?)
 //!
-//! The second answer is the same for all emitters, and so is the kernel: a choice per emitter would
-//! compute other bits on other machines.
+//! The second answer is the same for all emitters, and so is the kernel: with a choice per emitter,
+//! different machines would compute different bits.
 
 mod table;
 
@@ -75,7 +75,8 @@ impl Primitive {
         Primitive::Table,
     ];
 
-    /// What an instruction is, if it is work at all: loads and stores are counted by the byte.
+    /// The primitive that an instruction counts as, if it is work at all: loads and stores are
+    /// counted by the byte.
     fn of(inst: &Inst, ty: Type) -> Option<Primitive> {
         Some(match inst {
             Inst::Load { .. } | Inst::Const { .. } => return None,
@@ -119,11 +120,11 @@ fn picoseconds(times: &Times, primitive: Primitive, ty: Type) -> u64 {
     times[primitive as usize][usize::from(ty.bits() == 64)].into()
 }
 
-/// What [`weight`] looks at, for good: another one would change which routine is chosen, and so bits,
-/// wherever it were added.
+/// The emitters that [`weight`] looks at. Fixed for good: adding one would change which routine is
+/// chosen, and so change bits.
 const WEIGHED: [&Times; 3] = [&AVX512, &AVX2, &CRANELIFT];
 
-/// The work of a routine that runs always: cold regions are nearly always skipped.
+/// The work that a routine always does: cold regions are nearly always skipped.
 fn work(routine: &Routine) -> impl Iterator<Item = (Primitive, Type)> {
     routine.stages.iter().flat_map(|stage| work_of(&stage.body))
 }
@@ -133,27 +134,27 @@ fn work_of(body: &Body) -> impl Iterator<Item = (Primitive, Type)> {
         |at: usize| body.cold.iter().any(|cold| (cold.start..cold.end).contains(&(at as u32)));
     let hot = body.insts.iter().zip(&body.types).enumerate().filter(move |(at, _)| !cold(*at));
     hot.filter_map(|(_, (inst, &ty))| {
-        // A comparison is as wide as what it compares, a conversion counts by its result.
+        // A comparison counts at the width of its operands, a conversion at that of its result.
         Some((Primitive::of(inst, ty)?, ty))
     })
 }
 
-/// How long an element takes on one thread where memory is no limit, in nanoseconds.
+/// Nanoseconds per element on one thread where memory is no limit.
 pub(crate) fn nanoseconds(routine: &Routine, times: &Times) -> f64 {
     total(routine, |primitive, ty| picoseconds(times, primitive, ty)) as f64 / 1000.0
 }
 
-/// What an element costs, in tenths of an `add`: the mean over the emitters of machine code, each
-/// by its own `add`.
+/// The cost of an element in tenths of an `add`: the mean over the machine-code emitters, each
+/// relative to its own `add`.
 pub fn weight(routine: &Routine) -> u64 {
     total(routine, weight_of)
 }
 
 /// The cost of a routine from those of its primitives.
 ///
-/// Quotients and roots have a unit of their own, which works beside the others: one more takes a
-/// place among the additions, unless there is too little else to do. (`normcdf` of f64, AVX-512,
-/// takes .72 ns in L1; the sum of all is 1.00, this .88.)
+/// Division and square root have their own unit, which runs in parallel with the others: one more
+/// takes only a slot among the additions, unless there is too little other work. (`normcdf` of f64,
+/// AVX-512, takes .72 ns in L1; the plain sum gives 1.00, this .88.)
 fn total(routine: &Routine, cost: impl Fn(Primitive, Type) -> u64) -> u64 {
     let (mut others, mut divider) = (0, 0);
     for (primitive, ty) in work(routine) {
@@ -192,13 +193,13 @@ mod tests {
     fn wider_vectors_take_no_longer_and_wider_lanes_no_less() {
         for (row, primitive) in Primitive::ALL.into_iter().enumerate() {
             let row = WEIGHED.map(|times| times[row]);
-            // Widths of vectors fall from left to right; a tenth is what measuring may be off.
+            // Vectors get narrower from left to right; a tenth allows for measuring error.
             for pair in row.windows(2) {
                 assert!(pair[0][0] * 9 <= pair[1][0] * 10, "{primitive:?}: {row:?}");
             }
             for [narrow, wide] in row {
-                // One routine measures both widths of a conversion, which has both, and tables are
-                // read element by element.
+                // A conversion is measured by one routine for both widths, since it has both, and
+                // tables are read element by element.
                 let [narrow, wide] = match primitive {
                     Primitive::Convert | Primitive::Table => [1, 1],
                     _ => [narrow, wide],

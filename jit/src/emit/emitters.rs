@@ -1,6 +1,6 @@
 //! The table of emitters.
 //!
-//! A new one is a row below and a module that has its [`Emitter`]. Names, the texts of errors, what
+//! A new emitter is a row below and a module with its [`Emitter`]. Names, error texts, what
 //! [`EmitterKind::Auto`] tries and the values of the command line follow.
 
 use super::{Code, EmitError, clif, cost, interp, x86};
@@ -15,9 +15,9 @@ pub(super) struct Emitter {
     pub(super) bits: u32,
     /// Whether its code can run on this machine, without what `cpu` lacks.
     pub(super) available: fn(Cpu) -> Result<(), EmitError>,
-    /// Makes code of a verified routine, on a machine where it is available.
+    /// Makes code of a verified routine, on a machine where the emitter is available.
     pub(super) compile: fn(&Routine, Cpu) -> Result<Code, EmitError>,
-    /// What it makes of a verified routine, as text.
+    /// The code of a verified routine, as text.
     pub(super) listing: fn(&Routine) -> Result<String, EmitError>,
     /// How long its code takes.
     pub(super) times: &'static cost::Times,
@@ -29,7 +29,7 @@ macro_rules! emitters {
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum EmitterKind {
-            /// The first one of the others that this machine can run: the fastest.
+            /// The first of the others that this machine can run: the fastest.
             #[default]
             Auto,
             $($(#[doc = $doc])* $(#[cfg($cfg)])* $kind,)+
@@ -51,7 +51,7 @@ macro_rules! emitters {
                 }
             }
 
-            /// Its row; that of [`EmitterKind::Auto`] is none.
+            /// Its row; [`EmitterKind::Auto`] has none.
             pub(super) fn emitter(self) -> Option<&'static Emitter> {
                 match self {
                     EmitterKind::Auto => None,
@@ -93,7 +93,7 @@ impl fmt::Display for EmitterKind {
     }
 }
 
-/// A name that is no emitter's.
+/// A name that no emitter has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown emitter `{0}`: choose {choices}", choices = choices())]
 pub struct UnknownEmitter(String);

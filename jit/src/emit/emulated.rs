@@ -1,7 +1,7 @@
-//! Machine code that something else executes: a processor of software, which tests lend.
+//! Machine code executed by something else: a software processor, supplied by tests.
 //!
-//! A machine without AVX-512 makes the same code as one with it, and so can test it. What executes
-//! it is no part of Kiln (`tools/emulate` is, in its tests): it is given the code once, and then
+//! A machine without AVX-512 generates the same code as one with it, and so can test it. The
+//! executor is not part of Kiln (its tests use `tools/emulate`): it is given the code once and then
 //! calls, whose arrays are exactly what [`Code::call`](super::Code::call) may touch.
 
 use super::code::Code;
@@ -15,10 +15,10 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::OnceLock;
 
-/// Makes what executes a routine, of its machine code.
+/// Makes an executor from a routine's machine code.
 pub type Load = fn(code: &[u8]) -> Execute;
 
-/// Executes a routine once: a call, and its arrays, which it may change.
+/// Executes a routine once: one call on its arrays, which it may change.
 pub type Execute = Box<dyn Fn(&Call<'_>, &mut [Array]) + Send + Sync + UnwindSafe + RefUnwindSafe>;
 
 /// A call of a routine.
@@ -30,16 +30,16 @@ pub struct Call<'a> {
     pub n: usize,
     /// The inputs, then the outputs.
     pub operands: &'a [Operand],
-    /// The constants, which begin a cache line.
+    /// The constants, aligned to a cache line.
     pub pool: &'a [u8],
 }
 
 /// A cursor of a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Operand {
-    /// The number of its array.
+    /// The index of its array.
     pub array: usize,
-    /// Bytes from the start of that to its first row.
+    /// Bytes from the start of the array to its first row.
     pub first: usize,
     /// Bytes from one vector to the next.
     pub step: usize,
@@ -47,17 +47,17 @@ pub struct Operand {
     pub row: isize,
 }
 
-/// Bytes that a routine may touch: rows, with some between them that it may not.
+/// Bytes that a routine may touch: rows, with gaps that it may not touch.
 #[derive(Debug)]
 pub struct Array {
-    /// All of the rows, the one at the lowest address first. Those of an output are not what they
-    /// are in memory.
+    /// All rows, lowest address first. Those of an output do not start with their contents in
+    /// memory.
     pub bytes: Vec<u8>,
     /// Bytes of a row.
     pub row: usize,
-    /// Bytes from where one begins to where the next does.
+    /// Bytes from the start of one row to the next.
     pub pitch: usize,
-    /// Where the first is.
+    /// The address of the first row.
     pub address: usize,
     /// Whether it is an input, so that it may be read.
     pub is_input: bool,
@@ -65,12 +65,12 @@ pub struct Array {
     pub is_output: bool,
 }
 
-/// What [`emulate`] was told, once for a process.
+/// What [`emulate`] was told, once per process.
 static STAND_IN: OnceLock<(Vec<EmitterKind>, Load)> = OnceLock::new();
 
 /// From now on, [`compile`](super::compile) with one of these emitters makes code that is executed
-/// by what `load` makes, on any machine. [`EmitterKind::Auto`] goes on taking what the machine has.
-/// The first call counts.
+/// by what `load` makes, on any machine. [`EmitterKind::Auto`] still takes what the machine has.
+/// Only the first call has an effect.
 pub fn emulate(kinds: &[EmitterKind], load: Load) {
     STAND_IN.get_or_init(|| (kinds.to_vec(), load));
 }
@@ -91,13 +91,13 @@ pub fn compile(routine: &Routine, kind: EmitterKind, load: Load) -> Result<Code,
     x86::compile_for(routine, kind, load)
 }
 
-/// A routine, and what executes it.
+/// A routine and its executor.
 pub(super) struct Emulated {
     pub(super) code: Box<[u8]>,
     pool: Box<[u8]>,
     load: Load,
     execute: Execute,
-    /// What executes its streaming twin, if it has one. Made when it is first called.
+    /// The executor of its streaming twin, if it has one. Made on the first such call.
     streaming: OnceLock<Option<Execute>>,
 }
 
@@ -118,7 +118,8 @@ impl Emulated {
         }
     }
 
-    /// Runs `code`, which this is of, on copies of what it may read; what it wrote goes back.
+    /// Runs `code`, which must be the code of `self`, on copies of what it may read, and copies
+    /// back what it wrote.
     ///
     /// # Safety
     ///
@@ -128,7 +129,7 @@ impl Emulated {
         unsafe { self.run(&self.execute, code, rows, n, operands) };
     }
 
-    /// As [`call`](Emulated::call), by the code that streams, if there is any.
+    /// Like [`call`](Emulated::call), but with the streaming code, if there is any.
     ///
     /// # Safety
     ///
@@ -165,8 +166,8 @@ impl Emulated {
             let (is_output, is_splat) = (at >= inputs, at < inputs && cursor.step == 0);
             let span =
                 Span::new(cursor, rows, storage.size() * if is_splat { code.copies } else { n });
-            // Several inputs may be one memory, and an output that of an input; what repeats an
-            // element is no output's.
+            // Several inputs may share memory, and an output may share an input's; a repeated
+            // element never belongs to an output.
             let key =
                 |at: usize| (cursors[at].base, cursors[at].row, arrays[operands[at].array].row);
             let same = |&other: &usize| {
@@ -179,7 +180,7 @@ impl Emulated {
                 None => {
                     let bytes = match is_output {
                         true => vec![0xa5; span.row * span.count],
-                        // SAFETY: the caller vouches that these bytes may be read.
+                        // SAFETY: the caller guarantees that these bytes may be read.
                         false => unsafe { span.read() },
                     };
                     let address = span.start.addr();
@@ -197,13 +198,13 @@ impl Emulated {
         execute(&Call { rows, n, operands: &operands, pool: &self.pool }, &mut arrays);
         for (at, storage) in (inputs..).zip(&code.outputs) {
             let span = Span::new(cursors[at], rows, n * storage.size());
-            // SAFETY: the caller vouches that these bytes may be written; the source is a copy.
+            // SAFETY: the caller guarantees that these bytes may be written; the source is a copy.
             unsafe { span.write(&arrays[operands[at].array].bytes) };
         }
     }
 }
 
-/// The rows of an operand in memory. Those that overlap or touch are one.
+/// The rows of an operand in memory. Rows that overlap or touch are merged.
 #[derive(Clone, Copy)]
 struct Span {
     /// The lowest.

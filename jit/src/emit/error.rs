@@ -6,7 +6,7 @@ use super::EmitterKind;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmitError {
-    /// The routine is none that [`verify`](crate::vir::verify) accepts.
+    /// [`verify`](crate::vir::verify) rejects the routine.
     #[error("no code can be made of an invalid routine: {0}")]
     Invalid(String),
     /// The routine needs FMA, and code without it would give other bits.

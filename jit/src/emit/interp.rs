@@ -1,4 +1,4 @@
-//! The interpreter behind the kernel ABI: the emitter of last resort, with vectors of one element.
+//! The interpreter behind the kernel ABI: the emitter of last resort, with one-element vectors.
 
 use super::code::{Callable, Code, Vectors};
 use super::cost;
@@ -6,7 +6,7 @@ use super::emitters::{Emitter, EmitterKind};
 use super::launch::Cursor;
 use crate::vir::{self, Routine, Storage};
 
-/// Elements interpreted at once, which amortises the interpreter's allocations.
+/// Elements interpreted per batch, to amortise the interpreter's allocations.
 const CHUNK: usize = 256;
 
 /// A routine to interpret.
@@ -48,7 +48,7 @@ impl Interp {
         }
     }
 
-    /// Runs on a row: where each input begins, with its step, and where each output does.
+    /// Runs on one row, given the start and step of each input and the start of each output.
     ///
     /// # Safety
     ///

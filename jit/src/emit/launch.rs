@@ -11,11 +11,10 @@
 //! | `cursors` | a [`Cursor`] for each operand, the inputs first; the routine moves them from row to row |
 //!
 //! An input that is an array has the step `lanes * size`; an input that is one repeated element (a
-//! *splat*) has the step 0 and points at [`Code::copies`] copies of that element: a routine handles
-//! several vectors at a time where there are enough, and reads as many from a splat. So one
-//! routine serves both. A row of an output is contiguous. No pointer needs to be aligned. The inputs of
-//! an element are all read before its outputs are written, so an output may be exactly an input's
-//! memory.
+//! *splat*) has the step 0 and points at [`Code::copies`] copies of it: a routine handles several
+//! vectors at a time if there are enough elements, and reads as many from a splat. So one routine
+//! serves both. A row of an output is contiguous. No pointer needs to be aligned. All inputs of an
+//! element are read before its outputs are written, so an output may be exactly an input's memory.
 //!
 //! Elements lie as [`Storage`](crate::vir::Storage) says; a `bool` is one byte, read as "not zero",
 //! written as 0 or 1.
@@ -32,8 +31,8 @@ pub struct Cursor {
     /// The first element of a row, or [`Code::copies`](super::Code::copies) copies of the element that
     /// it repeats.
     pub base: *mut u8,
-    /// Of an input, bytes from one vector to the next: those of a vector, or 0. Not looked at for
-    /// an output.
+    /// For an input, bytes from one vector to the next: the size of a vector, or 0. Ignored for an
+    /// output.
     pub step: usize,
     /// Bytes from one row to the next.
     pub row: isize,
@@ -61,7 +60,7 @@ entry!("sysv64");
 #[cfg(not(target_arch = "x86_64"))]
 entry!("C");
 
-/// Where things are in memory, for those who write machine code.
+/// Memory offsets, for emitters of machine code.
 pub(super) mod offsets {
     use super::{Cursor, Launch};
     use std::mem::{offset_of, size_of};
@@ -71,7 +70,7 @@ pub(super) mod offsets {
     pub(in crate::emit) const POOL: i32 = offset_of!(Launch, pool) as i32;
     pub(in crate::emit) const CURSORS: i32 = offset_of!(Launch, cursors) as i32;
 
-    /// From an operand's cursor to the next.
+    /// From one operand's cursor to the next.
     pub(in crate::emit) const CURSOR: i32 = size_of::<Cursor>() as i32;
     pub(in crate::emit) const BASE: i32 = offset_of!(Cursor, base) as i32;
     pub(in crate::emit) const STEP: i32 = offset_of!(Cursor, step) as i32;

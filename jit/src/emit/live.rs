@@ -1,8 +1,8 @@
-//! Which values an emitter has to make.
+//! Which values an emitter has to compute.
 
 use crate::vir::{Body, Each, Inst, UnaryOp, Value};
 
-/// What [`Inst::Fma`] reads in place of `value`: the operand of a negation is folded into it.
+/// What [`Inst::Fma`] reads instead of `value`: the operand of a negation that is folded into it.
 pub(super) fn negated(body: &Body, value: Value) -> Option<Value> {
     match *body.inst(value) {
         Inst::Unary { op: UnaryOp::Neg, a } => Some(a),
@@ -10,7 +10,7 @@ pub(super) fn negated(body: &Body, value: Value) -> Option<Value> {
     }
 }
 
-/// Marks the values that what is stored depends on.
+/// Marks the values that a stored value depends on.
 pub(super) fn live(stage: &Each) -> Vec<bool> {
     let body = &stage.body;
     let mut live = vec![false; body.insts.len()];

@@ -1,8 +1,8 @@
-//! Executable memory: written first, executable after, never both; freed on drop.
+//! Executable memory: written first, then executed, never both at once; freed on drop.
 //!
-//! Small code shares pages with other code ([`slab`](super::slab), on Linux). Other code has a mapping
-//! of its own, made by `memmap2`. Kernels call nothing and have no relocations, so this is all of
-//! linking; `DESIGN.md` has what `cranelift-jit` would cost instead.
+//! Small code shares pages with other code ([`slab`](super::slab), on Linux). Other code gets its
+//! own mapping from `memmap2`. Kernels call nothing and have no relocations, so no other linking is
+//! needed; `DESIGN.md` says what `cranelift-jit` would cost instead.
 
 use super::launch::Entry;
 #[cfg(target_os = "linux")]
@@ -14,7 +14,7 @@ use std::sync::Arc;
 #[cfg(not(any(miri, all(target_arch = "x86_64", not(windows)))))]
 use wasmtime_internal_jit_icache_coherence as icache;
 
-/// Machine code that can be executed and no longer written.
+/// Machine code that can be executed but no longer written.
 #[derive(Debug)]
 pub(super) struct CodeMemory {
     pages: Pages,
@@ -43,9 +43,9 @@ impl CodeMemory {
         CodeMemory { pages, start: 0, len }.flushed()
     }
 
-    /// Tells processors, where they must be told, that there is other code than before.
+    /// Tells the processor that code has changed, where it must be told.
     fn flushed(self) -> io::Result<CodeMemory> {
-        // Miri runs no machine code, and an x86-64 sees what was written.
+        // Miri runs no machine code, and x86-64 sees what was written.
         #[cfg(not(any(miri, all(target_arch = "x86_64", not(windows)))))]
         {
             // SAFETY: the range is mapped.
@@ -58,15 +58,16 @@ impl CodeMemory {
 
     /// The machine code.
     pub(super) fn bytes(&self) -> &[u8] {
-        // SAFETY: so many bytes lie there, and nothing writes them as long as `self` lives.
+        // SAFETY: the range holds that many bytes, and nothing writes them while `self` lives.
         unsafe { std::slice::from_raw_parts(self.entry(), self.len) }
     }
 
-    /// The function that it is.
+    /// The code as a function.
     ///
     /// # Safety
     ///
-    /// It must be one, for this machine; it must not be called after `self` is dropped.
+    /// The code must be such a function for this machine, and must not be called after `self` is
+    /// dropped.
     pub(super) unsafe fn routine(&self) -> Entry {
         // SAFETY: required of the caller.
         unsafe { std::mem::transmute::<*const u8, Entry>(self.entry()) }

@@ -1,15 +1,15 @@
-//! From a vector routine to something that runs: [`compile`] gives a [`Code`].
+//! From a vector routine to something that runs: [`compile`] returns a [`Code`].
 //!
-//! In: a verified [`Routine`]. Out: a [`Code`], its results equal to those of [`vir::interp`] in every
-//! bit (a NaN's payload excepted).
+//! In: a verified [`Routine`]. Out: a [`Code`] whose results equal those of [`vir::interp`] in
+//! every bit (except a NaN's payload).
 //!
 //! | file | |
 //! |---|---|
-//! | `code.rs` `launch.rs` | what calls machine code, and the ABI |
+//! | `code.rs` `launch.rs` | calls of machine code, and the ABI |
 //! | `emitters.rs` | the table of emitters |
 //! | `x86/` `clif/` `interp.rs` | the emitters |
 //! | `cost/` | what a routine costs on each |
-//! | `memory.rs` `slab.rs` `pool.rs` `stream.rs` | executable memory, constants, stores past the caches |
+//! | `memory.rs` `slab.rs` `pool.rs` `stream.rs` | executable memory, constants, stores that bypass the caches |
 //! | `emulated.rs` | routines that software executes, for tests |
 
 #[cfg_attr(not(feature = "cranelift"), path = "clif/absent.rs")]
@@ -42,13 +42,13 @@ use crate::cpu::Cpu;
 use crate::vir::{self, Routine};
 use emitters::{EMITTERS, Emitter};
 
-/// Makes `routine` callable. `cpu` is [`Cpu::host`], or less to rule instruction sets out.
+/// Makes `routine` callable. `cpu` is [`Cpu::host`], or less, to rule out instruction sets.
 ///
 /// [`EmitterKind::Auto`] takes the first emitter of the table that makes code for this machine: the
-/// interpreter where no machine code can be had, as where the system denies executable memory;
-/// [`Code::emitter`] tells which it took.
+/// interpreter if machine code is impossible, for example where the system denies executable
+/// memory. [`Code::emitter`] tells which one it took.
 pub fn compile(routine: &Routine, kind: EmitterKind, cpu: Cpu) -> Result<Code, EmitError> {
-    // Anyone can write a routine, and its code would read where it says.
+    // Anyone can write a routine, and its code would read wherever it says.
     vir::verify(routine).map_err(EmitError::Invalid)?;
     emulated::stand_in(routine, kind).unwrap_or_else(|| match kind.emitter() {
         Some(emitter) => compile_by(emitter, routine, cpu),
@@ -79,8 +79,8 @@ fn compile_by_first(routine: &Routine, cpu: Cpu) -> Result<Code, EmitError> {
     compile_by(last, routine, cpu)
 }
 
-/// The machine code that `kind` makes of `routine`, as text. The x86 emitters say which primitive
-/// each instruction came from, and show their code on any machine.
+/// The machine code that `kind` makes of `routine`, as text. The x86 emitters name the primitive
+/// that each instruction came from, and list their code on any machine.
 pub fn assembly(routine: &Routine, kind: EmitterKind, cpu: Cpu) -> Result<String, EmitError> {
     vir::verify(routine).map_err(EmitError::Invalid)?;
     let kind = match kind {

@@ -1,8 +1,8 @@
 //! The pool: a kernel's constants, then its tables.
 //!
-//! Constants are memory operands of the loop (`vfmadd213ps xmm0, xmm1, [pool + 0x40]`), or loaded
-//! into registers before it: building them in the loop would cost instructions. Where the machine
-//! repeats a scalar as it reads it (AVX-512), the pool holds the scalar only.
+//! Constants are memory operands in the loop (`vfmadd213ps xmm0, xmm1, [pool + 0x40]`) or are
+//! loaded into registers before it: building them in the loop would cost instructions. Where the
+//! machine can broadcast a scalar as it reads it (AVX-512), the pool holds only the scalar.
 
 use crate::vir::{Table, Type};
 use std::collections::HashMap;
@@ -36,7 +36,7 @@ impl Pool {
     pub(super) fn splat(&mut self, ty: Type, bits: u64) -> i32 {
         let lane = ty.bits() as usize / 8;
         let size = self.vector.unwrap_or(lane);
-        // The same bytes are one constant, whatever their type.
+        // Equal bytes are one constant, whatever the type.
         let pattern = if lane == 4 && self.vector.is_some() { bits | bits << 32 } else { bits };
         let key = (pattern, if self.vector.is_some() { 8 } else { lane });
         if let Some(&at) = self.known.get(&key) {
@@ -74,7 +74,7 @@ impl Pool {
         }
     }
 
-    /// The offset of consecutive integers of type `ty`, a vector of them or less.
+    /// The offset of consecutive integers of type `ty`, at most a vector of them.
     pub(super) fn sequence(&mut self, ty: Type, integers: Range<u64>) -> i32 {
         let at = self.align(64);
         for integer in integers {

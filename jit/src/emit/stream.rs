@@ -1,20 +1,20 @@
-//! Streaming twins: the same machine code with stores that go past the caches.
+//! Streaming twins: the same machine code with stores that bypass the caches.
 //!
 //! An ordinary store reads the cache line that it is about to overwrite, so a kernel over arrays
-//! larger than the caches moves half as many bytes again as it need. A non-temporal store does
-//! not. `vmovups` and `vmovntps` differ in one byte, so no emitter has to know of this: the twin is
-//! made from the finished code, when it is first called.
+//! larger than the caches moves half as many bytes again as it needs. A non-temporal store does
+//! not. `vmovups` and `vmovntps` differ in one byte, so no emitter has to know about this: the twin
+//! is made from the finished code on its first call.
 //!
 //! Measured at 64 Mi `f32` on two threads of a Zen 5, as multiples of a streaming copy: tanh-GELU
-//! 1.11 against 1.40 by ordinary stores; 1.06 by way of a tile of 256 elements in L1, but 1.61 by
-//! one of 1024, and worse on one thread.
+//! 1.11 against 1.40 with ordinary stores; 1.06 through a tile of 256 elements in L1, but 1.61
+//! through one of 1024, and worse on one thread.
 
 use super::launch::{Entry, Launch};
 use super::memory::CodeMemory;
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 use std::collections::BTreeSet;
 
-/// Machine code that streams. What it stores whole vectors to must be aligned to a vector.
+/// Machine code that streams. The targets of its whole-vector stores must be aligned to a vector.
 #[derive(Debug)]
 pub(super) struct Streaming {
     entry: Entry,
@@ -23,27 +23,27 @@ pub(super) struct Streaming {
 }
 
 impl Streaming {
-    /// The twin of a kernel routine; none where it has no stores to replace, the machine is no
+    /// The twin of a kernel routine; none if it has no stores to replace, the machine is not
     /// x86-64, or the system gives no memory for code.
     pub(super) fn new(code: &[u8]) -> Option<Streaming> {
         if cfg!(not(target_arch = "x86_64")) {
             return None;
         }
         let code = CodeMemory::new(&twin(code)?).ok()?;
-        // SAFETY: a function of this ABI for this machine: it differs from one in the kind of its
-        // stores. The code lives as long as the routine.
+        // SAFETY: a function of this ABI for this machine: only the kind of its stores differs from
+        // one. The code lives as long as the routine.
         let entry = unsafe { code.routine() };
         Some(Streaming { entry, _code: code })
     }
 
-    /// Calls it, and makes what it stored visible to threads that are told of it afterwards.
+    /// Calls it, and makes its stores visible to threads that are notified afterwards.
     ///
     /// # Safety
     ///
     /// As for the routine whose twin it is.
     pub(super) unsafe fn call(&self, launch: &mut Launch) {
-        // SAFETY: required of the caller. The fence, for stores that stream are not ordered with
-        // others, is there on every x86-64.
+        // SAFETY: required of the caller. Every x86-64 has the fence, which is needed because
+        // streaming stores are not ordered with others.
         unsafe {
             (self.entry)(launch);
             #[cfg(target_arch = "x86_64")]
@@ -52,12 +52,12 @@ impl Streaming {
     }
 }
 
-/// The opcodes of a vector store, and of one that streams.
+/// The opcodes of a vector store, and of a streaming one.
 const STORE: u8 = 0x11;
 const STREAM: u8 = 0x2b;
 
-/// `code` with its stores of whole vectors to outputs replaced; none if there are none, or if one
-/// has its opcode elsewhere than expected: no other byte may change.
+/// `code` with its whole-vector stores to outputs replaced; none if there are none, or if one has
+/// its opcode in an unexpected place: no other byte may change.
 pub(super) fn twin(code: &[u8]) -> Option<Vec<u8>> {
     let mut twin = code.to_vec();
     let mut replaced = false;
@@ -73,7 +73,7 @@ pub(super) fn twin(code: &[u8]) -> Option<Vec<u8>> {
     replaced.then_some(twin)
 }
 
-/// A store of a whole vector to anywhere but the stack. No store streams under a mask: what is left
+/// A store of a whole vector to anywhere but the stack. Masked stores do not stream: the remainder
 /// after the whole vectors goes through the caches.
 fn is_store(instruction: &Instruction) -> bool {
     let stores = matches!(
@@ -91,7 +91,7 @@ fn is_store(instruction: &Instruction) -> bool {
     stores && !instruction.has_op_mask() && !matches!(base, Register::RSP | Register::RBP)
 }
 
-/// Where the opcode is in a vector instruction: after its prefixes.
+/// The position of the opcode in a vector instruction: after its prefixes.
 fn opcode(bytes: &[u8]) -> Option<usize> {
     match bytes[0] {
         0x62 => Some(4),
@@ -101,7 +101,7 @@ fn opcode(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// The instructions that can be reached from the first: nothing else need be code.
+/// The instructions reachable from the first: the other bytes need not be code.
 fn instructions(code: &[u8]) -> Vec<Instruction> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
@@ -134,7 +134,7 @@ mod tests {
     use crate::vir::{Builder, Storage};
     use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 
-    /// A store of each width, and what streams in its place.
+    /// A store of each width, and its streaming replacement.
     #[test]
     fn stores_are_replaced_and_nothing_else() {
         let cases: [(&[u8], Mnemonic); 6] = [
@@ -156,7 +156,7 @@ mod tests {
             assert_eq!(streaming.memory_base(), ordinary.memory_base());
             assert_eq!(streaming.op1_register(), ordinary.op1_register());
         }
-        // A prefix before the prefix, which no emitter writes, hides the opcode.
+        // An extra prefix, which no emitter writes, hides the opcode.
         assert_eq!(twin(&[0x3e, 0xc5, 0xfc, 0x11, 0x01, 0xc3]), None);
         // To the stack, and under a mask.
         assert_eq!(twin(&[0xc5, 0xfc, 0x11, 0x04, 0x24, 0xc3]), None);

@@ -1,6 +1,6 @@
-//! A second back end as small as can be: it prints its routine, and the interpreter runs it.
+//! A minimal second back end: it prints its routine, and the interpreter runs it.
 //!
-//! This file, its `mod` line and its row in `emitters.rs` are all of it: what a new back end takes.
+//! This file, its `mod` line and its row in `emitters.rs` are all that a new back end takes.
 
 use super::{Emitter, EmitterKind, cost, interp};
 
@@ -42,7 +42,7 @@ mod tests {
         assert_eq!(f32::from_ne_bytes(y), 12.0);
     }
 
-    /// In the order of the rows: without FMA nothing else makes code of this routine.
+    /// In row order: without FMA no other emitter makes code for this routine.
     #[test]
     fn auto_takes_the_first_row_that_can() {
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Ops of a few primitives: exact or correctly rounded, so there is no error to state.
+//! Ops made of a few primitives: exact or correctly rounded, so no error is stated.
 
 use crate::vir::{Builder, Type, Value};
 
@@ -9,7 +9,7 @@ pub fn recip(b: &mut Builder, x: Value) -> Value {
     b.div(one, x)
 }
 
-/// -1, 1, or the zero or NaN given: only ordered non-zero lanes take the signed one.
+/// -1, 1, or the given zero or NaN: only ordered non-zero lanes take the signed 1.
 pub fn sign(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (zero, one) = (b.float(ty, 0.0), b.float(ty, 1.0));
@@ -21,9 +21,10 @@ pub fn sign(b: &mut Builder, x: Value) -> Value {
 
 /// IEEE 754 `minimum`: NaN if either is, -0 below +0.
 ///
-/// The primitive gives its second operand on NaN and on equal zeros, so both orders together see
-/// every case, and `or` of their bits keeps the minus of a zero and the NaN of either. Next to a
-/// constant one primitive is enough: with `x` second, NaN and the right zero come out.
+/// The primitive returns its second operand on NaN and on equal zeros, so computing it in both
+/// orders covers every case, and `or` of the bits keeps the minus of a zero and a NaN from either.
+/// With a constant operand one primitive is enough: with `x` second, NaN and the right zero come
+/// out.
 pub fn minimum(b: &mut Builder, x: Value, y: Value) -> Value {
     for (variable, bound) in [(x, y), (y, x)] {
         if b.constant(bound).is_some_and(|c| !c.is_nan() && (c != 0.0 || c.is_sign_positive())) {
@@ -38,8 +39,8 @@ pub fn minimum(b: &mut Builder, x: Value, y: Value) -> Value {
     b.bitcast(merged, ty)
 }
 
-/// IEEE 754 `maximum`: NaN if either is, -0 below +0. The mirror image of [`minimum`], but `and`
-/// of the bits, which keeps the plus of a zero, would lose a NaN, so NaN is put back.
+/// IEEE 754 `maximum`: NaN if either is, -0 below +0. The mirror image of [`minimum`], but `and` of
+/// the bits, which keeps the plus of a zero, would lose a NaN, so NaN is restored.
 pub fn maximum(b: &mut Builder, x: Value, y: Value) -> Value {
     for (variable, bound) in [(x, y), (y, x)] {
         let Some(c) = b.constant(bound).filter(|c| !c.is_nan()) else { continue };
@@ -103,7 +104,7 @@ pub fn is_finite(b: &mut Builder, x: Value) -> Value {
     compared_to_infinity(b, x, true, Builder::lt)
 }
 
-/// How the magnitude compares; `integers` is the answer for all of those.
+/// Compares the magnitude; `integers` is the answer for all integers.
 fn compared_to_infinity(
     b: &mut Builder,
     x: Value,

@@ -3,7 +3,7 @@
 use super::{Range, by_type};
 use crate::vir::{Builder, Type, Value};
 
-/// `min(max(x, least), most)` of an `x` that is `within`, NaN kept.
+/// `min(max(x, least), most)` for an `x` that is `within`; keeps NaN.
 pub(crate) fn clamp(b: &mut Builder, x: Value, within: Range, least: f64, most: f64) -> Value {
     let ty = b.ty(x);
     let mut x = x;
@@ -23,7 +23,7 @@ pub(crate) fn exponent_bias(ty: Type) -> f64 {
     by_type(ty, 127.0, 1023.0)
 }
 
-/// Adding it rounds to an integer, which the low bits of the sum hold.
+/// Adding it rounds to an integer, held in the low bits of the sum.
 pub(crate) fn magic(ty: Type) -> f64 {
     1.5 * by_type(ty, (1u64 << 23) as f64, (1u64 << 52) as f64)
 }
@@ -35,7 +35,7 @@ pub(crate) fn power_of_two(b: &mut Builder, biased: Value) -> Value {
     b.bitcast(bits, ty)
 }
 
-/// The low bits of a float shifted to where its exponent is.
+/// The low bits of a float, shifted to the position of its exponent.
 pub(crate) fn exponent_bits(b: &mut Builder, biased: Value) -> Value {
     let ty = b.ty(biased);
     let bits = b.bitcast(biased, ty.int());
@@ -59,7 +59,7 @@ pub(crate) fn sign_bit(b: &mut Builder, x: Value) -> Value {
     b.and(bits, mask)
 }
 
-/// `x` with a sign bit set that it has or, being non-negative, may have.
+/// `x` with a sign bit set that it already has or, if non-negative, may have.
 pub(crate) fn or_sign(b: &mut Builder, x: Value, sign: Value) -> Value {
     let ty = b.ty(x);
     let bits = b.bitcast(x, ty.int());
@@ -67,7 +67,7 @@ pub(crate) fn or_sign(b: &mut Builder, x: Value, sign: Value) -> Value {
     b.bitcast(bits, ty)
 }
 
-/// `result` with the sign of `x`, where they can differ only in that of a zero.
+/// `result` with the sign of `x`, where the two can differ only for zeros.
 pub(crate) fn with_sign_of(b: &mut Builder, result: Value, x: Value) -> Value {
     let sign = sign_bit(b, x);
     or_sign(b, result, sign)

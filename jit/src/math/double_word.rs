@@ -1,4 +1,4 @@
-//! Error-free sums and products: a result and exactly what its rounding lost.
+//! Error-free sums and products: a result and its exact rounding error.
 //!
 //! Knuth, Dekker and the fma product; see Muller et al., Handbook of Floating-Point Arithmetic.
 

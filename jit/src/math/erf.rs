@@ -150,13 +150,14 @@ const LN2_LOW_64: f64 = 1.6465949582897082e-12;
 
 /// The error function. Error 0.96 ULP (f32), 1.12 (f64); exactly odd, within [-1, 1].
 ///
-/// An odd polynomial near 0. Beyond, `1 - P^3`, in f64 `1 - P^4`: a root of erfc is so much smoother
-/// that the products save six terms, and in f64 an exponential. Both polynomials have their origins
-/// where rounded arguments and sums would cost most.
+/// An odd polynomial near 0. Beyond it, `1 - P^3`, in f64 `1 - P^4`: a root of erfc is so much
+/// smoother that the multiplications save six terms, and in f64 an exponential. Both polynomials
+/// are centred where rounded arguments and sums would cost most.
 ///
-/// In the fast tier, in f32, one polynomial does for both, `v = 1 - erfc^(1/4)`, of which two
-/// steps `v => 1 - (1 - v)^2 = 2 v - v^2` make erf: nothing cancels where `v` is small, and errors of
-/// a `v` near 1 vanish. It begins as `2 v`, for a quarter of the least number is 0. Error 3.74 ULP.
+/// In the fast tier, in f32, one polynomial serves both ranges, `v = 1 - erfc^(1/4)`; two steps
+/// `v => 1 - (1 - v)^2 = 2 v - v^2` turn it into erf: nothing cancels where `v` is small, and
+/// errors in a `v` near 1 vanish. The first is computed from `2 v`, since a quarter of the least
+/// number is 0. Error 3.74 ULP.
 pub fn erf(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let ty = b.ty(x);
     let (sign, a) = split_sign(b, x);
@@ -196,9 +197,9 @@ pub fn erf(b: &mut Builder, tier: Tier, x: Value) -> Value {
 
 /// `1 - erf x`. Error 1.90 ULP (f32), 2.37 (f64), in the tail and for subnormal results too.
 ///
-/// For the magnitude `a` it is `e^(-a^2) t P(t)` with `t = 1 / (a + c)`, which maps all that does
-/// not round to zero to a short interval; `2 -` that for negative `x`. What `a^2`, `t` and the last
-/// sums lose to rounding is kept: `a^2` rounded would cost `a^2` ULP.
+/// For the magnitude `a` it is `e^(-a^2) t P(t)` with `t = 1 / (a + c)`, which maps every `a` whose
+/// result does not round to zero to a short interval; for negative `x`, 2 minus that. The rounding
+/// errors of `a^2`, `t` and the last sums are kept: rounding `a^2` would cost `a^2` ULP.
 pub fn erfc(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (sign, a) = split_sign(b, x);
@@ -219,8 +220,8 @@ pub fn erfc(b: &mut Builder, x: Value) -> Value {
     let (one, offset) = (b.float(ty, 1.0), b.float(ty, by_type(ty, 1.0, 2.0)));
     let denominator = b.add(a, offset);
     let t = b.div(one, denominator);
-    // What that sum and the quotient lost goes into the exponent: `t P(t)` is about a power of `t`,
-    // of exponent 1.1 to 1.39 with 1 / (a + 1), and 1.2 to 2.04 with 1 / (a + 2).
+    // The rounding errors of that sum and the quotient go into the exponent: `t P(t)` is about a
+    // power of `t`, with exponent 1.1 to 1.39 for 1 / (a + 1), and 1.2 to 2.04 for 1 / (a + 2).
     let kept = b.sub(denominator, offset);
     let lost = b.sub(a, kept);
     let minus_t = b.neg(t);
@@ -243,8 +244,8 @@ pub fn erfc(b: &mut Builder, x: Value) -> Value {
     let slope = b.mul(slope, scaled);
     let rest = b.fma(slope, r, rest);
     let p = b.add(scaled, rest);
-    // The power is lifted to be normal; taking that back rounds the only time, together with
-    // adding the 0 or 2 that the sign bit, moved by one, happens to be.
+    // The power is scaled up to be normal; undoing that is the only rounding, combined with adding
+    // 0 or 2, which the sign bit shifted by one happens to be.
     let power = power_of_two(b, biased);
     let lifted = b.mul(p, power);
     let lower = b.float(ty, (-f64::from(lift)).exp2());

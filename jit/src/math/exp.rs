@@ -60,15 +60,15 @@ const EXPM1_64: &[f64] = &[
 
 /// `e^x`. Error 0.89 ULP (f32), 0.86 (f64).
 ///
-/// Clamping turns infinities into the overflow and underflow that they should be. The power of two
-/// is applied as two factors because it may lie outside the exponent range where the result does
-/// not, and because a subnormal result must round only once.
+/// Clamping gives infinities the right overflow and underflow. The power of two is applied as two
+/// factors because it may be outside the exponent range where the result is not, and because a
+/// subnormal result must round only once.
 pub fn exp(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
     let (least, most) = by_type(ty, (-104.0, 89.0), (-746.0, 710.0));
     let x = clamp(b, x, within, least, most);
     // One factor is enough where the result is normal, and for a decaying exponential one that is
-    // lifted to be normal.
+    // scaled up to be normal.
     let (first, last) = by_type(ty, (-86.0, 88.0), (-707.0, 709.0));
     let lift = match () {
         _ if within.inside(first, last) => 0.0,
@@ -99,7 +99,7 @@ pub fn exp2(b: &mut Builder, x: Value, within: Range) -> Value {
     scale(b, p, k)
 }
 
-/// `2^x = p 2^k`; of `k` the float whose low bits are `k + bias`.
+/// `2^x = p 2^k`, with `k` as the float whose low bits are `k + bias`.
 pub(crate) fn exp2_parts(b: &mut Builder, x: Value, bias: f64) -> (Value, Value) {
     let ty = b.ty(x);
     let magic = b.float(ty, magic(ty) + bias);
@@ -113,8 +113,8 @@ pub(crate) fn exp2_parts(b: &mut Builder, x: Value, bias: f64) -> (Value, Value)
 
 /// `10^x`. Error 1.08 ULP (f32), below 1.5 (f64).
 ///
-/// `k = round(x log2 10)` and `r = x - k log10 2`, the logarithm as a sum of two floats; then
-/// `e^(r ln 10)`, whose argument is at most `ln 2 / 2` and so adds half of its own rounding.
+/// `k = round(x log2 10)` and `r = x - k log10 2`, with the logarithm as a sum of two floats; then
+/// `e^(r ln 10)`, whose argument is at most `ln 2 / 2` and so adds half of its own rounding error.
 pub fn exp10(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
     let (least, most) = by_type(ty, (-46.0, 39.0), (-324.0, 309.0));
@@ -137,8 +137,8 @@ pub fn exp10(b: &mut Builder, x: Value, within: Range) -> Value {
 /// `e^x - 1`. Error 1.27 ULP (f32), 1.39 (f64).
 ///
 /// `2^k (e^r - 1) + (2^k - 1)`, at half scale since `2^k` may overflow where the result does not;
-/// -1 below the clamp. Where the square vanishes, `x` itself: the sums lose the sign of -0, and half
-/// of a subnormal is rounded.
+/// -1 below the clamp. Where the square vanishes, `x` itself: the sums lose the sign of -0, and
+/// half of a subnormal is rounded.
 pub fn expm1(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
     let (least, most) = by_type(ty, (-18.0, 89.0), (-38.0, 710.0));
@@ -158,8 +158,8 @@ pub fn expm1(b: &mut Builder, x: Value, within: Range) -> Value {
     b.select(is_line, x, result)
 }
 
-/// `k = round(scale x / ln 2)` and `r = x - k ln 2 / scale`, `scale` a power of two; of `k` the
-/// float whose low bits are `k + bias`.
+/// `k = round(scale x / ln 2)` and `r = x - k ln 2 / scale`, with `scale` a power of two and `k` as
+/// the float whose low bits are `k + bias`.
 pub(crate) fn reduce(b: &mut Builder, x: Value, scale: f64, bias: f64) -> (Value, Value) {
     let ty = b.ty(x);
     let (biased, k) = quotient(b, x, scale, bias);
@@ -197,8 +197,8 @@ pub(crate) fn exp_of_reduced(b: &mut Builder, r: Value, scale: f64) -> Value {
     b.fma(slope, r, one)
 }
 
-/// `factor (e^(scale r) - 1) / r`, `factor` a power of two: [`exp_of_reduced`] without its last step,
-/// for sums that take that step and another one in a single rounding.
+/// `factor (e^(scale r) - 1) / r`, `factor` a power of two: [`exp_of_reduced`] without its last
+/// step, for sums that combine that step with another in a single rounding.
 pub(crate) fn exp_slope(b: &mut Builder, r: Value, scale: f64, factor: f64) -> Value {
     let ty = b.ty(r);
     let coefficients = by_type(ty, EXP_32, EXP_64);
@@ -208,7 +208,7 @@ pub(crate) fn exp_slope(b: &mut Builder, r: Value, scale: f64, factor: f64) -> V
     b.fma(p, r, first)
 }
 
-/// `p 2^k`, overflow and subnormals included, from the float whose low bits are `k` plus twice the
+/// `p 2^k`, including overflow and subnormals, from the float whose low bits are `k` plus twice the
 /// exponent bias: half of that, rounded down, and the rest are the exponents of two normal floats.
 fn scale(b: &mut Builder, p: Value, biased: Value) -> Value {
     let ty = b.ty(p);

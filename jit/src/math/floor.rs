@@ -1,4 +1,4 @@
-//! Floor division and its remainder, Python's and NumPy's.
+//! Floor division and its remainder, as in Python and NumPy.
 
 use super::by_type;
 use super::rem::rem;
@@ -7,10 +7,10 @@ use crate::vir::{Builder, Value};
 /// The exact quotient rounded down; beyond 2^24 (2^53 for f64), where all floats are integers, the
 /// quotient itself.
 ///
-/// Below, a quotient can only have been rounded up to an integer, and then is one too large: what an
-/// fma leaves of `x` has the sign that it must not have, whatever its own rounding. NumPy's special
-/// cases: NaN for infinite `x`, an infinity over 0, -1 for what is finite over an infinity of the
-/// other sign.
+/// Below that, the only possible error is a quotient rounded up to an integer, which is then one
+/// too large: the remainder of `x` by fma has the wrong sign then, whatever its own rounding.
+/// NumPy's special cases: NaN for infinite `x`, an infinity over 0, -1 for finite over an infinity
+/// of the other sign.
 pub fn floordiv(b: &mut Builder, x: Value, y: Value) -> Value {
     let ty = b.ty(x);
     let quotient = b.div(x, y);
@@ -38,8 +38,8 @@ pub fn floordiv(b: &mut Builder, x: Value, y: Value) -> Value {
     b.select(undefined, nan, result)
 }
 
-/// The remainder of [`floordiv`], with the sign of `y`, a zero too: that of [`rem`], or `y` more, which
-/// rounds once.
+/// The remainder of [`floordiv`], with the sign of `y`, even for a zero: that of [`rem`], or `y`
+/// more, which rounds once.
 pub fn modulo(b: &mut Builder, x: Value, y: Value) -> Value {
     let ty = b.ty(x);
     let rest = rem(b, x, y);
@@ -52,7 +52,7 @@ pub fn modulo(b: &mut Builder, x: Value, y: Value) -> Value {
     b.select(none, signed_zero, moved)
 }
 
-/// Whether `rest` is on the other side of 0 than `y`.
+/// Whether `rest` and `y` are on opposite sides of 0.
 fn has_other_sign(b: &mut Builder, rest: Value, y: Value) -> Value {
     let zero = b.float(b.ty(rest), 0.0);
     let (below, above) = (b.lt(rest, zero), b.lt(zero, rest));

@@ -1,4 +1,4 @@
-//! Rounding to the storage types `f16` and `bf16`. Their values are held in lanes of `f32`.
+//! Rounding to the storage types `f16` and `bf16`, whose values are held in lanes of `f32`.
 
 use super::basic::to_float;
 use crate::vir::{Builder, Type, Value};
@@ -14,13 +14,13 @@ pub fn to_f16(b: &mut Builder, x: Value) -> Value {
     let kept = b.int(Type::I32, -1 << 13);
     let rounded = b.and(raised, kept);
     let rounded = b.bitcast(rounded, Type::F32);
-    // From 65520 on that is 65536, and means infinity.
+    // From 65520 on the result is 65536, which means infinity.
     let (too_large, infinity) = (b.f32(65520.0), b.f32(f32::INFINITY));
     let infinity = b.copysign(infinity, x);
     let overflows = b.ge(magnitude, too_large);
     let rounded = b.select(overflows, infinity, rounded);
 
-    // Below 2^-14 multiples of 2^-24, which is the last place of 0.5: adding it rounds.
+    // Below 2^-14, multiples of 2^-24, which is the last place of 0.5: adding 0.5 rounds.
     let (half, smallest) = (b.f32(0.5), b.f32(f32::powi(2.0, -14)));
     let raised = b.add(magnitude, half);
     let lowered = b.sub(raised, half);
@@ -32,7 +32,7 @@ pub fn to_f16(b: &mut Builder, x: Value) -> Value {
     b.select(is_nan, x, rounded)
 }
 
-/// What a store to `f16` rounds to the same as `x`: an `f32`.
+/// An `f32` that a store to `f16` rounds the same as `x`.
 pub(crate) fn before_f16(b: &mut Builder, x: Value) -> Value {
     match b.ty(x) {
         Type::F64 => round_to_odd(b, x),
@@ -72,8 +72,8 @@ fn raise_for(b: &mut Builder, bits: Value, count: u8) -> Value {
     b.add(raised, odd)
 }
 
-/// `f64` to `f32` so that rounding again, to at least two bits fewer, rounds as if once: what is not
-/// exact goes to the neighbour whose last bit is set (Boldo and Melquiond, 2008).
+/// `f64` to `f32` such that rounding again, to at least two bits fewer, is the same as rounding
+/// once: inexact values go to the neighbour whose last bit is set (Boldo and Melquiond, 2008).
 fn round_to_odd(b: &mut Builder, x: Value) -> Value {
     let nearest = b.demote(x);
     let back = b.promote(nearest);
@@ -136,7 +136,7 @@ mod tests {
             let same = result.to_bits() == expected.to_bits();
             assert!(same || (result.is_nan() && expected.is_nan()), "{x:e}: {result:e}");
         }
-        // Near every tie of the target, as f64: rounding twice would go wrong.
+        // Near every tie of the target, as f64, where rounding twice would go wrong.
         let ties = (0..=u16::MAX).step_by(7).map(|half| f64::from(half) / 3.0);
         let numbers: Vec<f64> = ties
             .flat_map(|x| {

@@ -1,6 +1,6 @@
 //! sinh, cosh, tanh and the logistic sigmoid: all from one `e^x` whose range is known, so that they
-//! need no double scaling, and a short odd polynomial where differences would cancel.
-//! Coefficients: `tools/coefficients/minimax.sollya`.
+//! need no double scaling, and a short odd polynomial where differences would cancel. Coefficients:
+//! `tools/coefficients/minimax.sollya`.
 
 use super::bits::{clamp, exponent_bias, or_sign, power_of_two, split_sign};
 use super::exp::{exp_slope, reduce, reduce_roughly};
@@ -41,8 +41,8 @@ const SINH_64: &[f64] = &[
 
 /// The hyperbolic sine. Error 1.13 ULP (f32), 1.15 (f64).
 ///
-/// `e^a / 2 - 1 / (2 e^a)` of the magnitude `a`; a polynomial below 1. In the fast tier, in f32, one
-/// formula for both: error 3.21 ULP.
+/// `e^a / 2 - 1 / (2 e^a)` of the magnitude `a`; a polynomial below 1. In the fast tier, in f32,
+/// one formula for both ranges: error 3.21 ULP.
 pub fn sinh(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let ty = b.ty(x);
     let (sign, a) = split_sign(b, x);
@@ -58,9 +58,9 @@ pub fn sinh(b: &mut Builder, tier: Tier, x: Value) -> Value {
     or_sign(b, result, sign)
 }
 
-/// `(d + d / (d + 1)) / 2` of `a >= 0` with `d = e^a - 1`, where nothing cancels near 0; by a quarter
-/// of it, as in [`exp_sum`]. No less than `r`, for a quarter of a subnormal is rounded: `r` is `a` up to
-/// `ln 2 / 2`, and no more than that beyond.
+/// `(d + d / (d + 1)) / 2` of `a >= 0` with `d = e^a - 1`, where nothing cancels near 0; computed
+/// through a quarter of it, as in [`exp_sum`]. At least `r`, because a quarter of a subnormal is
+/// rounded: `r` is `a` up to `ln 2 / 2`, and at most that beyond.
 fn sinh_of_expm1(b: &mut Builder, a: Value) -> Value {
     let ty = b.ty(a);
     let most = b.float(ty, by_type(ty, 89.5, 710.5));
@@ -86,8 +86,8 @@ pub fn cosh(b: &mut Builder, x: Value) -> Value {
 
 /// `e^a / 2 + sign / (2 e^a)` for `a >= 0`.
 ///
-/// As twice the same of a quarter of `e^a`, which is finite wherever the result is: the last sum
-/// overflows exactly where that does.
+/// Computed as twice the same of a quarter of `e^a`, which is finite wherever the result is: the
+/// last sum overflows exactly where the result does.
 fn exp_sum(b: &mut Builder, a: Value, sign: f64) -> Value {
     let ty = b.ty(a);
     let most = b.float(ty, by_type(ty, 89.5, 710.5));
@@ -107,8 +107,8 @@ fn exp_sum(b: &mut Builder, a: Value, sign: f64) -> Value {
 /// The hyperbolic tangent. Error 1.00 ULP (f32), 1.26 (f64); exactly odd, within [-1, 1].
 ///
 /// `1 - 2 / (e^(2a) + 1)` of the magnitude `a`, whose relative error shrinks as `a` grows (hence
-/// one piece of ln 2 is enough); a polynomial where the difference would cancel. In the fast tier, in
-/// f32, `d / (d + 2)` with `d = e^(2a) - 1` is both: error 3.44 ULP.
+/// one piece of ln 2 is enough); a polynomial where the difference would cancel. In the fast tier,
+/// in f32, `d / (d + 2)` with `d = e^(2a) - 1` serves both ranges: error 3.44 ULP.
 pub fn tanh(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let ty = b.ty(x);
     let (sign, a) = split_sign(b, x);
@@ -141,12 +141,12 @@ pub fn tanh(b: &mut Builder, tier: Tier, x: Value) -> Value {
 
 /// `1 / (1 + e^-x)`. Error 1.24 ULP (f32), 1.18 (f64) in both tails, subnormal results included.
 ///
-/// With `x = k ln 2 + r` it is `2^k / (2^k + e^-r)`: nothing cancels, nothing overflows, and no lane
-/// needs a choice. Both terms are scaled up so that `2^k` stays normal. The quotient is corrected by
-/// its relative error `1 - (2^k + e^-r) / D` for the rounded denominator `D`, in which only parts
-/// much smaller than 1 round. The fast tier leaves that out: error 2.0 ULP for 14 operations and a
-/// division in place of 20 and one, `x * sigmoid(x)` at 0.125 in place of 0.181 ns per element
-/// (AVX-512).
+/// With `x = k ln 2 + r` it is `2^k / (2^k + e^-r)`: nothing cancels, nothing overflows, and no
+/// lane needs a select. Both terms are scaled up so that `2^k` stays normal. The quotient is
+/// corrected by its relative error `1 - (2^k + e^-r) / D` for the rounded denominator `D`, in which
+/// only parts much smaller than 1 round. The fast tier leaves that out: error 2.0 ULP for 14
+/// operations and a division instead of 20 and one, `x * sigmoid(x)` at 0.125 instead of 0.181 ns
+/// per element (AVX-512).
 pub fn sigmoid(b: &mut Builder, tier: Tier, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
     // Above, everything rounds to 1; below, to 0.

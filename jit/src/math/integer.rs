@@ -1,7 +1,7 @@
-//! Ops on integers. `i32` and `i64` are lanes of their width; `u8` is held in 32-bit lanes, 0 to 255.
+//! Ops on integers. `i32` and `i64` fill their lanes; `u8` is held in 32-bit lanes, 0 to 255.
 //!
-//! Few primitives are about integers, as few machines have more: shifts by a variable are made of
-//! shifts by constants, and quotients of those of floats.
+//! There are few integer primitives, because machines have few: shifts by a variable are built from
+//! shifts by constants, and quotients from float quotients.
 
 use super::integer_casts::{
     approximate_f64, f32_of_u8, f64_of_i32, from_f64, i64_of_whole_f64, low_bits_of_f64,
@@ -9,7 +9,7 @@ use super::integer_casts::{
 };
 use crate::vir::{Builder, Storage, Type, Value};
 
-/// Keeps the lowest bits of a lane, as many as an element has: `u8` wraps around.
+/// Keeps as many low bits of a lane as an element has: `u8` wraps around.
 pub fn wrapped(b: &mut Builder, x: Value, storage: Storage) -> Value {
     if storage != Storage::U8 {
         return x;
@@ -18,7 +18,7 @@ pub fn wrapped(b: &mut Builder, x: Value, storage: Storage) -> Value {
     b.and(x, byte)
 }
 
-/// `-x`; the lowest bits of it for `u8`, see [`wrapped`].
+/// `-x`, for `u8` only its low bits; see [`wrapped`].
 pub fn negated(b: &mut Builder, x: Value) -> Value {
     let zero = b.int(b.ty(x), 0);
     b.sub(zero, x)
@@ -62,8 +62,8 @@ pub fn shift_right(b: &mut Builder, x: Value, y: Value, storage: Storage) -> Val
     shift(b, x, y, storage, Builder::sar)
 }
 
-/// `x` shifted by `y` modulo the width of `storage`: by a constant, or by each power of two where the
-/// bit of `y` is set.
+/// `x` shifted by `y` modulo the width of `storage`: directly if constant, else by each power of
+/// two whose bit is set in `y`.
 fn shift(
     b: &mut Builder,
     x: Value,
@@ -79,7 +79,7 @@ fn shift(
     let zero = b.int(ty, 0);
     let mut result = x;
     for bit in 0..width.ilog2() as u8 {
-        // The bit as a sign, which a comparison sees.
+        // The bit as a sign, for the comparison.
         let sign = b.shl(y, (ty.bits() - 1) as u8 - bit);
         let set = b.lt(sign, zero);
         let shifted = by(b, result, 1 << bit);
@@ -100,8 +100,8 @@ pub fn divide(b: &mut Builder, x: Value, y: Value, storage: Storage) -> (Value, 
     (b.select(by_zero, zero, quotient), b.select(by_zero, zero, rest))
 }
 
-/// The quotient rounded down, and the remainder, with the sign of `y`; both 0 where `y` is. Rounded
-/// toward zero, the quotient is one too large where the remainder has the other sign.
+/// The quotient rounded down, and the remainder with the sign of `y`; both 0 where `y` is. The
+/// quotient rounded toward zero is one too large where the remainder has the other sign.
 pub fn divide_down(b: &mut Builder, x: Value, y: Value, storage: Storage) -> (Value, Value) {
     let (quotient, rest) = divide(b, x, y, storage);
     if storage == Storage::U8 {
@@ -116,7 +116,7 @@ pub fn divide_down(b: &mut Builder, x: Value, y: Value, storage: Storage) -> (Va
     (b.select(misses, less, quotient), b.select(misses, moved, rest))
 }
 
-/// Of bytes, in `f32`; see [`divide_narrow`].
+/// For bytes, in `f32`; see [`divide_narrow`].
 fn divide_bytes(b: &mut Builder, x: Value, y: Value) -> (Value, Value) {
     let (float_x, float_y) = (f32_of_u8(b, x), f32_of_u8(b, y));
     let quotient = b.div(float_x, float_y);
@@ -126,8 +126,9 @@ fn divide_bytes(b: &mut Builder, x: Value, y: Value) -> (Value, Value) {
     (quotient, b.sub(x, product))
 }
 
-/// Of 32-bit lanes, in `f64`. A quotient that is no integer is at least `1 / |y|` from the next one,
-/// which is more than half of its last place, for `|x| < 2^53`: rounding it cannot reach it.
+/// For 32-bit lanes, in `f64`. A quotient that is not an integer is at least `1 / |y|` from the
+/// next one, more than half of its last place for `|x| < 2^53`, so rounding cannot reach that
+/// integer.
 fn divide_narrow(b: &mut Builder, x: Value, y: Value) -> (Value, Value) {
     let (wide_x, wide_y) = (f64_of_i32(b, x), f64_of_i32(b, y));
     let quotient = b.div(wide_x, wide_y);
@@ -139,13 +140,13 @@ fn divide_narrow(b: &mut Builder, x: Value, y: Value) -> (Value, Value) {
     (quotient, b.sub(x, product))
 }
 
-/// Of 64-bit lanes.
+/// For 64-bit lanes.
 ///
-/// The quotient in `f64`, rounded to an integer, is off by `3 * 2^-53 * 2^63 < 2^12` at most, for
-/// three roundings; so what is left of `x` is below `|y| / 2 + 2^12` (all of it modulo 2^64, which the
-/// least integer divided by -1 needs). Dividing that again, likewise, leaves `|y| / 2`, or a little
-/// more where 2^53 is not enough to tell the nearer of two. What is left must have the sign of `x`
-/// instead of being small: then it is moved by `|y|` once.
+/// The quotient in `f64`, rounded to an integer, is off by at most `3 * 2^-53 * 2^63 < 2^12`, for
+/// three roundings; so the rest of `x` is below `|y| / 2 + 2^12` (all modulo 2^64, which the least
+/// integer divided by -1 needs). Dividing that again in the same way leaves `|y| / 2`, or a little
+/// more where 2^53 cannot tell the nearer of two. The rest must have the sign of `x`, not the least
+/// magnitude: if it does not, it is moved by `|y|` once.
 fn divide_wide(b: &mut Builder, x: Value, y: Value) -> (Value, Value) {
     let ty = Type::I64;
     let float_y = approximate_f64(b, y);
@@ -161,11 +162,11 @@ fn divide_wide(b: &mut Builder, x: Value, y: Value) -> (Value, Value) {
         rest = b.sub(rest, product);
     }
     let [zero, one, minus_one] = [0, 1, -1].map(|value| b.int(ty, value));
-    // The signs differ, and the rest is not zero.
+    // The rest is not zero and has the wrong sign.
     let (x_negative, y_negative) = (b.lt(x, zero), b.lt(y, zero));
     let (below, above) = (b.lt(rest, zero), b.lt(zero, rest));
     let misses = b.select(x_negative, above, below);
-    // Toward the sign of `x` means one multiple of `y` less if both have one sign, else one more.
+    // Moving toward the sign of `x` takes one `y` less if the signs agree, else one more.
     let differ = b.xor(x_negative, y_negative);
     let step = b.select(differ, one, minus_one);
     let moved = b.add(quotient, step);

@@ -1,7 +1,7 @@
-//! Conversions to and from integers, by the bits of floats.
+//! Conversions to and from integers, through the bits of floats.
 //!
 //! The mantissa of a float whose last place is 1 is an integer: adding `1.5 * 2^52` to an `f64` (or
-//! `1.5 * 2^23` to an `f32`) puts a small integer there, and subtracting it takes one out.
+//! `1.5 * 2^23` to an `f32`) puts a small integer there, and subtracting takes one out.
 
 use super::basic;
 use super::half::before_f16;
@@ -9,11 +9,11 @@ use super::integer::wrapped;
 use crate::vir::{Builder, Storage, Type, Value};
 
 const MAGIC: f64 = 1.5 * (1u64 << 52) as f64;
-/// The same for bytes, which have no sign.
+/// The same for bytes, which are unsigned.
 const BYTE_CARRIER: f32 = (1u32 << 23) as f32;
 
-/// `x` of type `from` as an integer of type `to`: a float is cut toward zero and saturates, NaN giving
-/// 0; an integer wraps around.
+/// `x` of type `from` as an integer of type `to`: a float is truncated toward zero and saturates,
+/// with 0 for NaN; an integer wraps around.
 pub fn to_integer(b: &mut Builder, x: Value, from: Storage, to: Storage) -> Value {
     match (from, b.ty(x)) {
         (Storage::Bool, _) => {
@@ -58,7 +58,7 @@ pub fn to_float(b: &mut Builder, x: Value, from: Storage, to: Type) -> Value {
     }
 }
 
-/// `x` of type `from` as an `f32` that rounds to `f16` and `bf16` as `x` does.
+/// `x` of type `from` as an `f32` that rounds to `f16` and to `bf16` as `x` does.
 pub fn before_half(b: &mut Builder, x: Value, from: Storage) -> Value {
     match from {
         _ if !from.is_integer() => before_f16(b, x),
@@ -94,7 +94,7 @@ pub(super) fn f32_of_u8(b: &mut Builder, x: Value) -> Value {
     b.sub(raised, carrier)
 }
 
-/// An `f32` from 0 to 255 and without fraction as `u8` lanes.
+/// A whole `f32` from 0 to 255 as `u8` lanes.
 pub(super) fn u8_of_whole_f32(b: &mut Builder, x: Value) -> Value {
     let carrier = b.f32(BYTE_CARRIER);
     let raised = b.add(x, carrier);
@@ -113,8 +113,8 @@ pub(super) fn f64_of_i32(b: &mut Builder, x: Value) -> Value {
     b.sub(float, magic)
 }
 
-/// `i32` lanes as `f32`, rounded once: the sum of both halves, each of which is exact. The lower
-/// one lies in the mantissa of 2^23, the upper one, its sign bit flipped, in that of 2^39.
+/// `i32` lanes as `f32`, rounded once: the sum of two halves, each exact. The lower one lies in the
+/// mantissa of 2^23, the upper one, its sign bit flipped, in that of 2^39.
 fn f32_of_i32(b: &mut Builder, x: Value) -> Value {
     let int = Type::I32;
     let (low_carrier, high_carrier) = (f32::powi(2.0, 23), f32::powi(2.0, 39));
@@ -132,7 +132,7 @@ fn f32_of_i32(b: &mut Builder, x: Value) -> Value {
     b.add(high, low)
 }
 
-/// `i64` lanes as `f64`, rounded once: as for [`f32_of_i32`], with halves of 32 bits in 2^52 and
+/// `i64` lanes as `f64`, rounded once: like [`f32_of_i32`], with halves of 32 bits in 2^52 and
 /// 2^84.
 pub(super) fn approximate_f64(b: &mut Builder, x: Value) -> Value {
     let int = Type::I64;
@@ -151,8 +151,8 @@ pub(super) fn approximate_f64(b: &mut Builder, x: Value) -> Value {
     b.add(high, low)
 }
 
-/// An integer that `f64` holds and that rounds to 24 bits or fewer as `x` does: where `x` is large,
-/// its lowest 11 bits count only as "some" (rounding to odd).
+/// An integer that `f64` can hold and that rounds to 24 bits or fewer as `x` does: if `x` is large,
+/// its lowest 11 bits become one sticky bit (rounding to odd).
 fn rounding_alike(b: &mut Builder, x: Value) -> Value {
     let int = Type::I64;
     let [cut, keep, bound] = [0x7ff, !0x7ff, 1 << 53].map(|value| b.int(int, value));
@@ -166,23 +166,23 @@ fn rounding_alike(b: &mut Builder, x: Value) -> Value {
     b.select(large, odd, x)
 }
 
-/// The low bits of an `f64` of magnitude up to 2^51 and without fraction, as `i64` lanes: modulo
-/// 2^51, above which the bits of [`MAGIC`] remain.
+/// The low bits of a whole `f64` of magnitude up to 2^51, as `i64` lanes: modulo 2^51, above which
+/// the bits of [`MAGIC`] remain.
 pub(super) fn low_bits_of_f64(b: &mut Builder, x: Value) -> Value {
     let magic = b.f64(MAGIC);
     let raised = b.add(x, magic);
     b.bitcast(raised, Type::I64)
 }
 
-/// An `f64` of magnitude up to 2^51 and without fraction as `i64` lanes.
+/// A whole `f64` of magnitude up to 2^51 as `i64` lanes.
 pub(super) fn from_f64(b: &mut Builder, x: Value) -> Value {
     let magic = b.int(Type::I64, MAGIC.to_bits() as i64);
     let bits = low_bits_of_f64(b, x);
     b.sub(bits, magic)
 }
 
-/// An `f64` of magnitude up to 2^63 and without fraction as `i64` lanes, 2^63 wrapping around. Both
-/// halves are exact; the bits of [`MAGIC`] are shifted out.
+/// A whole `f64` of magnitude up to 2^63 as `i64` lanes, with 2^63 wrapping around. Both halves are
+/// exact; the bits of [`MAGIC`] are shifted out.
 pub(super) fn i64_of_whole_f64(b: &mut Builder, x: Value) -> Value {
     let (down, minus_up) = (b.f64(2f64.powi(-32)), b.f64(-2f64.powi(32)));
     let high = b.mul(x, down);
@@ -202,7 +202,7 @@ fn i64_of_f64(b: &mut Builder, x: Value) -> Value {
     saturated(b, x, result, 2f64.powi(63), i64::MIN, i64::MAX)
 }
 
-/// As [`i64_of_f64`], with halves of 16 bits.
+/// Like [`i64_of_f64`], with halves of 16 bits.
 fn i32_of_f32(b: &mut Builder, x: Value) -> Value {
     let magic = b.f32(1.5 * (1u32 << 23) as f32);
     let (down, minus_up) = (b.f32(f32::powi(2.0, -16)), b.f32(-f32::powi(2.0, 16)));
@@ -221,7 +221,8 @@ fn i32_of_f32(b: &mut Builder, x: Value) -> Value {
     saturated(b, x, result, 2f64.powi(31), i32::MIN.into(), i32::MAX.into())
 }
 
-/// `result` where `x` is between `-bound` and `bound`; beyond, the least or the most; 0 for NaN.
+/// `result` where `x` is between `-bound` and `bound`; beyond that the least or the most; 0 for
+/// NaN.
 fn saturated(b: &mut Builder, x: Value, result: Value, bound: f64, least: i64, most: i64) -> Value {
     let (float, int) = (b.ty(x), b.ty(result));
     let (bound, minus_bound) = (b.float(float, bound), b.float(float, -bound));
@@ -233,7 +234,8 @@ fn saturated(b: &mut Builder, x: Value, result: Value, bound: f64, least: i64, m
     b.select(ordered, result, zero)
 }
 
-/// `x` within the range of `to`, 0 for NaN: `u8`, or `i32` if `x` is an `f64`, whose mantissa is wider.
+/// `x` clamped to the range of `to`, 0 for NaN: `u8`, or `i32` if `x` is an `f64`, whose mantissa
+/// is wider.
 fn within(b: &mut Builder, x: Value, to: Storage) -> Value {
     let ty = b.ty(x);
     let (least, most) = match to {
@@ -249,7 +251,7 @@ fn within(b: &mut Builder, x: Value, to: Storage) -> Value {
     b.trunc(x)
 }
 
-/// `u8` or `i32` lanes of `f64`.
+/// `u8` or `i32` lanes from `f64`.
 fn narrow_of_f64(b: &mut Builder, x: Value, to: Storage) -> Value {
     let whole = within(b, x, to);
     let bits = from_f64(b, whole);

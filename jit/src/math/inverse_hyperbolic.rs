@@ -1,5 +1,5 @@
-//! asinh, acosh, atanh: `log(1 + y)` of a `y` that is small where the result is, so that nothing
-//! cancels next to their zeros.
+//! asinh, acosh, atanh: `log(1 + y)` with a `y` that is small where the result is, so that nothing
+//! cancels near their zeros.
 
 use super::bits::{or_sign, split_sign};
 use super::by_type;
@@ -9,8 +9,8 @@ use crate::vir::{Builder, Value};
 
 /// The inverse hyperbolic sine. Error 1.34 ULP (f32), 1.25 (f64); exactly odd.
 ///
-/// `log(1 + a + a^2 / (1 + sqrt(a^2 + 1)))` of the magnitude `a`, `log(2 a)` where 1 is lost
-/// against `a` (and before its square overflows).
+/// `log(1 + a + a^2 / (1 + sqrt(a^2 + 1)))` of the magnitude `a`, or `log(2 a)` where the 1 is lost
+/// next to `a` (and before the square overflows).
 pub fn asinh(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (sign, a) = split_sign(b, x);
@@ -26,17 +26,17 @@ pub fn asinh(b: &mut Builder, x: Value) -> Value {
 
 /// The inverse hyperbolic cosine. Error 1.17 ULP (f32), 1.17 (f64); NaN below 1.
 ///
-/// With `t = x - 1` it is `log(1 + t + sqrt(t^2 + 2 t))`, `log(2 x)` for large `x`.
+/// With `t = x - 1` it is `log(1 + t + sqrt(t^2 + 2 t))`, or `log(2 x)` for large `x`.
 pub fn acosh(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let minus_one = b.float(ty, -1.0);
     let t = b.add(x, minus_one);
-    // The root is NaN for every x below 1, as it is for x = 0.
+    // The root is NaN for every x below 1, including x = 0.
     let t = b.max(minus_one, t);
     let double = b.add(t, t);
     let product = b.fma(t, t, double);
     let root = b.sqrt(product);
-    // What the root lost, over twice the root, which is 0 for 1.
+    // The root's rounding error, over twice the root, which is 0 for 1.
     let minus = b.neg(root);
     let lost = b.fma(minus, root, product);
     let least = b.float(ty, by_type(ty, 1e-30, 1e-300));
@@ -70,7 +70,7 @@ fn log1p_or_log_of_double(
 /// The inverse hyperbolic tangent, `log(1 + 2 a / (1 - a)) / 2` of the magnitude `a`.
 /// Error 0.96 ULP (f32), 0.91 (f64); exactly odd, NaN outside [-1, 1].
 ///
-/// What the quotient lost to the roundings of `1 - a` and of itself goes into the logarithm.
+/// The rounding errors of `1 - a` and of the quotient go into the logarithm.
 pub fn atanh(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (sign, a) = split_sign(b, x);

@@ -8,9 +8,8 @@ use super::{Tier, by_type, horner};
 use crate::vir::{Builder, Type, Value};
 use std::f64::consts::{FRAC_PI_2, PI};
 
-/// asin, 0.72 and 0.64 ULP: a polynomial up to 1/2, `π/2 - 2 asin(sqrt((1 - |x|) / 2))` above.
-/// NaN beyond ±1, the zero given for zeros. In the fast tier, in f32, what roundings lose is not kept:
-/// 2.35 ULP.
+/// asin, 0.72 and 0.64 ULP: a polynomial up to 1/2, `π/2 - 2 asin(sqrt((1 - |x|) / 2))` above. NaN
+/// beyond ±1, zeros are kept. The fast tier, in f32, drops the rounding errors: 2.35 ULP.
 pub fn asin(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let ty = b.ty(x);
     let folded = Folded::new(b, x);
@@ -25,8 +24,8 @@ pub fn asin(b: &mut Builder, tier: Tier, x: Value) -> Value {
         return b.copysign(angle, x);
     }
     let tail = folded.tail(b, lead);
-    // What the root lost to rounding, over 2 sqrt(z), for which a line will do: it matters only
-    // near the fold, where it is right.
+    // The root's rounding error, over 2 sqrt(z), for which a linear term is enough: it matters only
+    // near the fold, where it is accurate.
     let (six, minus_five) = (b.float(ty, 6.0), b.float(ty, -5.0));
     let minus_root = b.neg(folded.root);
     let lost = b.fma(minus_root, folded.root, folded.halved);
@@ -37,15 +36,15 @@ pub fn asin(b: &mut Builder, tier: Tier, x: Value) -> Value {
     b.copysign(angle, x)
 }
 
-/// acos, 1.15 and 1.06 ULP: the same polynomial, from `2 asin(sqrt((1 - x) / 2))` where `x` is
-/// above 1/2, `π/2 - asin(x)` between, and π less the former below -1/2. NaN beyond ±1.
+/// acos, 1.15 and 1.06 ULP: the same polynomial, as `2 asin(sqrt((1 - x) / 2))` where `x` is above
+/// 1/2, `π/2 - asin(x)` between, and π minus the first below -1/2. NaN beyond ±1.
 pub fn acos(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let int = ty.int();
     let folded = Folded::new(b, x);
     let doubled = b.add(folded.root, folded.root);
     let lead = b.select(folded.far, doubled, folded.magnitude);
-    // The sign is that of x in the outer parts and the opposite between them.
+    // The sign is that of x in the outer ranges and the opposite between them.
     let sign = b.bitcast(x, int);
     let far = b.bitcast(folded.far, int);
     let near = b.not(far);
@@ -59,7 +58,7 @@ pub fn acos(b: &mut Builder, x: Value) -> Value {
     add_angle(b, base, lead, tail)
 }
 
-/// What asin and acos share: the argument folded at 1/2 to at most 1/2.
+/// Shared by asin and acos: the argument, folded at 1/2 to at most 1/2.
 struct Folded {
     /// `|x|`.
     magnitude: Value,
@@ -88,15 +87,14 @@ impl Folded {
         Folded { magnitude, far, halved, root, excess }
     }
 
-    /// What is to be added to the leading term.
+    /// The correction to the leading term.
     fn tail(&self, b: &mut Builder, lead: Value) -> Value {
         b.mul(self.excess, lead)
     }
 }
 
-/// atan, 1.19 and 1.07 ULP: a polynomial up to 1, `π/2 - atan(1/|x|)` above. The zero given
-/// for zeros, ±π/2 for infinities. In the fast tier, in f32, a shorter polynomial and plain sums: 3.23
-/// ULP.
+/// atan, 1.19 and 1.07 ULP: a polynomial up to 1, `π/2 - atan(1/|x|)` above. Zeros are kept, ±π/2
+/// for infinities. The fast tier, in f32, has a shorter polynomial and plain sums: 3.23 ULP.
 pub fn atan(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let ty = b.ty(x);
     let (zero, one, minus_one) = (b.float(ty, 0.0), b.float(ty, 1.0), b.float(ty, -1.0));
@@ -118,8 +116,8 @@ pub fn atan(b: &mut Builder, tier: Tier, x: Value) -> Value {
     b.copysign(angle, x)
 }
 
-/// The angle of the point (x, y), 1.50 and 1.41 ULP, special cases as IEEE 754: atan of the
-/// smaller magnitude over the larger, added to the multiple of π/2 that the point is near.
+/// The angle of the point (x, y), 1.50 and 1.41 ULP, special cases as in IEEE 754: atan of the
+/// smaller magnitude over the larger, added to the nearest multiple of π/2.
 pub fn atan2(b: &mut Builder, y: Value, x: Value) -> Value {
     let ty = b.ty(x);
     let int = ty.int();
@@ -127,7 +125,7 @@ pub fn atan2(b: &mut Builder, y: Value, x: Value) -> Value {
     let steep = b.lt(ax, ay);
     let above = b.select(steep, ax, ay);
     let below = b.select(steep, ay, ax);
-    // Of equal magnitudes the quotient is 1, of infinities too, but of zeros it is 0.
+    // The quotient of equal magnitudes is 1, even of infinities, but of zeros it is 0.
     let least = b.float(ty, by_type(ty, f64::from(f32::from_bits(1)), f64::from_bits(1)));
     let below = b.max(least, below);
     let (zero, one) = (b.float(ty, 0.0), b.float(ty, 1.0));
@@ -141,7 +139,7 @@ pub fn atan2(b: &mut Builder, y: Value, x: Value) -> Value {
     let lead = flip_sign(b, quotient, turn);
     let tail = atan_tail(b, lead, by_type(ty, &ATAN_F32[..], &ATAN_F64));
     let (half_pi, pi) = (b.float(ty, FRAC_PI_2), b.float(ty, PI));
-    // The sign bit, because -0 lies on the left.
+    // By the sign bit, because -0 lies on the left.
     let int_zero = b.int(int, 0);
     let left = b.lt(sign, int_zero);
     let base = b.select(left, pi, zero);
@@ -159,10 +157,10 @@ fn atan_tail(b: &mut Builder, t: Value, coefficients: &[f64]) -> Value {
 }
 
 /// `base + lead + tail`, where the base is the float nearest to 0, π/2 or π and stands for that
-/// number itself, and the lead is no larger unless the base is 0.
+/// exact number, and the lead is no larger unless the base is 0.
 fn add_angle(b: &mut Builder, base: Value, lead: Value, tail: Value) -> Value {
     let ty = b.ty(base);
-    // What π/2 and π lack, relative to them.
+    // What the floats lack of π/2 and π, relative to them.
     let lack = b.float(ty, by_type(ty, -4.371138828673793e-8, 6.123233995736766e-17) / FRAC_PI_2);
     let (sum, error) = fast_two_sum(b, base, lead);
     let error = b.fma(base, lack, error);
@@ -182,7 +180,7 @@ const ATAN_F32: [f64; 9] = [
     0.010904537,
     -0.001791502,
 ];
-/// Of 2^-23.1.
+/// Relative error 2^-23.1.
 const ATAN_FAST_F32: [f64; 7] =
     [-0.33332393, 0.19974229, -0.14041407, 0.09968682, -0.06020597, 0.024736002, -0.004823059];
 const ATAN_F64: [f64; 20] = [

@@ -1,8 +1,8 @@
 //! log, log2, log10, log1p.
 //!
 //! All of them write `x = 2^k (1 + f)` with `1 + f` in [sqrt 1/2, sqrt 2), by integer arithmetic on
-//! the bits, and add `k log 2` to an approximation of `log(1 + f)`. The interval has 1 inside, so
-//! nothing cancels next to it. Coefficients: `tools/coefficients/minimax.sollya`.
+//! the bits, and add `k log 2` to an approximation of `log(1 + f)`. The interval has 1 in its
+//! interior, so nothing cancels near it. Coefficients: `tools/coefficients/minimax.sollya`.
 
 use super::bits::{exponent_bias, with_sign_of};
 use super::{Range, by_type, horner};
@@ -113,7 +113,7 @@ pub fn log2(b: &mut Builder, x: Value) -> Value {
 pub fn log10(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (k, f) = split(b, x);
-    // log10 2 as a sum of two floats, both positive: an infinite `k` must not make a NaN of them.
+    // log10 2 as a sum of two floats, both positive: an infinite `k` must not turn them into NaN.
     let high = b.float(ty, by_type(ty, 0.30102998, 0.30102999566398114));
     let low = b.float(ty, by_type(ty, 1.54813335e-08, 5.270742310347266e-17));
     let low = b.mul(k, low);
@@ -122,8 +122,8 @@ pub fn log10(b: &mut Builder, x: Value) -> Value {
     b.fma(k, high, mantissa)
 }
 
-/// `factor log(1 + f)`, plus a small term; `factor_low` is what the factor lacks in f64. The product
-/// with the factor is the last to round, so all other roundings are small against it.
+/// `factor log(1 + f)`, plus a small term; `factor_low` is the rest of the factor in f64. The
+/// product with the factor rounds last, so all other roundings are small next to it.
 fn log_of_mantissa_times(
     b: &mut Builder,
     f: Value,
@@ -171,11 +171,11 @@ pub fn log1p(b: &mut Builder, x: Value, within: Range) -> Value {
     with_sign_of(b, result, x)
 }
 
-/// `log(2^more (1 + x + low))`, +0 of -0, for a `low` of the size of a rounding error.
+/// `log(2^more (1 + x + low))`, with +0 for -0, for a `low` of the size of a rounding error.
 ///
 /// `k` comes from the rounded sum, `f = 2^-k x + (2^-k - 1)` from `x` itself: one rounding, and
 /// `f = x` where `k` is 0. Where `1 + x` is not positive, finite and below 2^126 (2^-k must be
-/// normal), it is itself what to take the logarithm of.
+/// normal), the logarithm is taken of `1 + x` itself.
 pub(crate) fn log1p_of_sum(
     b: &mut Builder,
     x: Value,
@@ -188,7 +188,7 @@ pub(crate) fn log1p_of_sum(
     let (k, power, f) = split_sum(b, x);
     let k = more.map_or(k, |more| b.add(k, more));
     let small = low.map(|low| {
-        // low / (1 + x), for which a line will do: 1 - 0.8 f is 1 / (1 + f), 10% off.
+        // low / (1 + x), where a linear term is enough: 1 - 0.8 f is 1 / (1 + f), 10% off.
         let slope = b.float(ty, -0.8);
         let reciprocal = b.fma(f, slope, one);
         let scaled = b.mul(low, power);
@@ -257,8 +257,8 @@ fn split_sum(b: &mut Builder, x: Value) -> (Value, Value, Value) {
     let one = b.float(ty, 1.0);
     let mut sum = b.add(x, one);
     // From 3/4, so that f is exact for every x from -1/2 to 1/2. But just below 1/2 the sum rounds
-    // to 3/2; so in f32 it is lowered, above 0, by what it may have been raised. (In f64 it costs
-    // half an ULP at one x, the last before 1/2.)
+    // to 3/2; so in f32, for x above 0, it is lowered by what rounding may have raised it. (In
+    // f64 that costs half an ULP at one x, the last before 1/2.)
     if ty == Type::F32 {
         let (zero, slope) = (b.f32(0.0), b.f32(-2.0 * f32::EPSILON));
         let positive = b.max(zero, x);
@@ -271,7 +271,7 @@ fn split_sum(b: &mut Builder, x: Value) -> (Value, Value, Value) {
     let k = b.sub(exponent, bias);
     let exponent_mask = b.int(int, by_type(ty, -1 << 23, -1 << 52));
     let exponent_bits = b.and(moved, exponent_mask);
-    // Twice the exponent bias less an exponent is that of the reciprocal.
+    // Twice the exponent bias minus an exponent is the exponent of the reciprocal.
     let twice = b.int(int, by_type(ty, 254 << 23, 2046 << 52));
     let power = b.sub(twice, exponent_bits);
     let power = b.bitcast(power, ty);
@@ -301,8 +301,8 @@ fn split_small_sum(b: &mut Builder, x: Value) -> (Value, Value) {
     (b.select(is_large, one, zero), b.select(is_large, halved, x))
 }
 
-/// The bits moved so that the exponent steps at the float of bits `least`, not at 1, and that
-/// exponent (biased) as a float above [`integer_magic`].
+/// The bits shifted so that the exponent steps at the float with bits `least` instead of at 1, and
+/// that (biased) exponent as a float above [`integer_magic`].
 fn move_interval(b: &mut Builder, bits: Value, least: i64) -> (Value, Value) {
     let int = b.ty(bits);
     let ty = int.float();
@@ -319,7 +319,7 @@ fn sqrt_half_bits(ty: Type) -> i64 {
     by_type(ty, 0x3f35_04f3, 0x3fe6_a09e_667f_3bcd)
 }
 
-/// 2^23 (2^52): an integer in the low bits of a float of this exponent is its value, less this.
+/// 2^23 (2^52): a float of this exponent, less this, is the integer in its low bits.
 fn integer_magic(ty: Type) -> f64 {
     by_type(ty, (1u64 << 23) as f64, (1u64 << 52) as f64)
 }
@@ -327,7 +327,7 @@ fn integer_magic(ty: Type) -> f64 {
 /// Whether `bits`, taken as unsigned, lie outside `first..end`.
 fn outside(b: &mut Builder, bits: Value, first: i64, end: i64) -> Value {
     let int = b.ty(bits);
-    // Signed comparison of numbers moved by half the range compares them as unsigned.
+    // Signed comparison of numbers offset by half the range compares them as unsigned.
     let half = if int == Type::I32 { i64::from(i32::MIN) } else { i64::MIN };
     let offset = b.int(int, half.wrapping_sub(first));
     let limit = b.int(int, half.wrapping_add(end - first));
@@ -337,8 +337,8 @@ fn outside(b: &mut Builder, bits: Value, first: i64, end: i64) -> Value {
 
 /// `k ln 2 + log(1 + f)`, plus a small term.
 ///
-/// In f32 by a polynomial, in f64 (where it would be long) by a quotient; the coefficients are those
-/// for the interval of `f`.
+/// In f32 by a polynomial, in f64 (where that would be long) by a quotient; the coefficients fit
+/// the interval of `f`.
 fn log_of_parts(
     b: &mut Builder,
     k: Value,
@@ -370,8 +370,8 @@ fn log_of_parts(
     b.fma(k, ln2, mantissa)
 }
 
-/// `f - log(1 + f)`, less a small term, in f64: as fdlibm, `f^2/2 - s (f^2/2 + s^2 P(s^2))` with
-/// `s = f / (2 + f)`, so that it is small against `f`.
+/// `f - log(1 + f)`, minus a small term, in f64: as in fdlibm, `f^2/2 - s (f^2/2 + s^2 P(s^2))`
+/// with `s = f / (2 + f)`, which is small next to `f`.
 fn mantissa_correction_64(
     b: &mut Builder,
     f: Value,

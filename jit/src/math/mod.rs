@@ -1,4 +1,4 @@
-//! The expansions of ops that take an algorithm, one function per op.
+//! The expansions of ops that need an algorithm, one function per op.
 //!
 //! Each function takes a float of either width ([`Builder::ty`] tells) and returns the same type,
 //! unless it says otherwise. Its comment names the method, the error bound and the special cases.
@@ -50,12 +50,12 @@ pub enum Tier {
     /// About 1 ULP; each function states its bound.
     #[default]
     Default,
-    /// At most 4 ULP where that is at least a fifth faster, else as by default.
+    /// At most 4 ULP where that is at least a fifth faster, otherwise the default.
     Fast,
 }
 
-/// What is known of a value, so that an expansion can leave out what cannot happen: it is NaN or
-/// lies within; either zero counts as 0.
+/// What is known about a value, so that an expansion can omit impossible cases: it is NaN or lies
+/// within these bounds; either zero counts as 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
     /// The least number it can be.
@@ -74,7 +74,7 @@ impl Range {
     }
 }
 
-/// A polynomial by Horner's rule, coefficients from low to high order, one `fma` a step.
+/// A polynomial by Horner's rule, coefficients from low to high order, one `fma` per step.
 ///
 /// Horner takes the fewest operations and registers and is the most accurate order; latency is
 /// hidden by running several vectors at once, not by splitting the polynomial.

@@ -49,27 +49,28 @@ const P_64: &[f64] = &[
     482.78473174416104,
     31.378433414748702,
 ];
-/// Half of the highest bit of its fraction less, and it is `TOP / √2` (log2 of the error: -26.4 and
-/// -55.9).
+/// With half of the highest bit of its fraction subtracted, it is `TOP / √2` (log2 of the error:
+/// -26.4 and -55.9).
 const TOP_32: f64 = 0.4267767071723938;
 const TOP_64: f64 = 0.42677669529663687;
-/// `2 TOP` in parts, the first of so few bits that its sum with `a` can be undone.
+/// `2 TOP` in parts, the first with so few bits that its sum with `a` can be undone.
 const FIRST_32: (f64, f64) = (0.853515625, 3.77893447875977e-5);
 const FIRST_64: (f64, f64) = (0.8535533905933335, -5.972999872483342e-14);
 
 /// `Φ(x)`, the chance that a normal variate is below `x`. Error 1.91 ULP (f32), 2.14 (f64,
 /// sampled), all of it in the lower tail.
 ///
-/// For the magnitude `a` the tail is `TOP 2^(k/2) / (d e^(r/2))` with `a^2 = r - k ln 2`, and `1 -` that
-/// for positive `x`. The root of 2 of an odd `k` costs nothing: `TOP` is the one number of which it is
-/// a matter of bits. `d = a + 2 TOP - a S/P`, nearly `a` where that is large (it is the reciprocal of
-/// Mills' ratio), is a sum of two floats, kept in two parts, and a quotient that counts less than a
-/// fifth; so little but the denominator and the last quotient rounds at the scale of the result.
-/// `a^2` is exact, for its rounding would cost `a^2` ULP. That `ln 2` is a single float, which makes
-/// `e^(a^2/2)` wrong in proportion to `a^2`, is made good by `S/P`.
+/// For the magnitude `a` the tail is `TOP 2^(k/2) / (d e^(r/2))` with `a^2 = r - k ln 2`, and for
+/// positive `x` the result is 1 minus that. The root of 2 for an odd `k` costs nothing: `TOP` is
+/// the one number for which it is a matter of bits. `d = a + 2 TOP - a S/P`, nearly `a` where that
+/// is large (it is the reciprocal of Mills' ratio), is a sum of two floats, kept in two parts, and
+/// a quotient that counts less than a fifth; so little more than the denominator and the last
+/// quotient rounds at the scale of the result. `a^2` is exact, since rounding it would cost `a^2`
+/// ULP. Using a single float for `ln 2` makes `e^(a^2/2)` wrong in proportion to `a^2`; `S/P`
+/// corrects that.
 pub fn normcdf(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
-    // Beyond, the tail rounds to 0.
+    // Beyond this, the tail rounds to 0.
     let most = by_type(ty, 14.3, 38.7);
     let mut a = b.abs(x);
     if !within.inside(-most, most) {
@@ -82,7 +83,7 @@ pub fn normcdf(b: &mut Builder, x: Value, within: Range) -> Value {
     let s: Vec<f64> = s.iter().map(|c| c * lift(ty).exp2()).collect();
     let (s, p) = (horner(b, a, &s), monic(b, a, p));
     let quotient = b.div(s, p);
-    // What does not need the quotient hides its latency.
+    // The work that does not need the quotient hides its latency.
     let growth = growth(b, r);
     let (sum, sum_rest) = lifted_sum(b, a);
     let minus_a = b.neg(a);
@@ -100,8 +101,8 @@ pub fn normcdf(b: &mut Builder, x: Value, within: Range) -> Value {
     b.select(is_tail, tail, rest)
 }
 
-/// log2 of a factor of both sides of the quotient that keeps the upper one normal; only the quotient
-/// rounds, be it subnormal.
+/// log2 of a factor for both sides of the quotient that keeps the numerator normal; only the
+/// quotient rounds, even if it is subnormal.
 fn lift(ty: Type) -> f64 {
     by_type(ty, 64.0, 512.0)
 }
@@ -126,7 +127,7 @@ fn reduce_square(b: &mut Builder, a: Value) -> (Value, Value) {
 fn scaled_top(b: &mut Builder, biased: Value) -> Value {
     let ty = b.ty(biased);
     let bits = b.bitcast(biased, ty.int());
-    // The lowest bit of `n` falls on the highest of the fraction.
+    // The lowest bit of `n` lands on the highest of the fraction.
     let half_power = b.shl(bits, by_type(ty, 22, 51));
     let [narrow, wide] = [i64::from((TOP_32 as f32).to_bits()), TOP_64.to_bits() as i64];
     let top = b.int(ty.int(), by_type(ty, narrow, wide));
@@ -156,7 +157,7 @@ fn lifted_sum(b: &mut Builder, a: Value) -> (Value, Value) {
     (sum, b.add(rest, first_rest))
 }
 
-/// `2^lift a` of an `a` that is normal; else something small.
+/// `2^lift a` for a normal `a`; otherwise something small.
 fn lifted(b: &mut Builder, a: Value) -> Value {
     let ty = b.ty(a);
     let bits = b.bitcast(a, ty.int());

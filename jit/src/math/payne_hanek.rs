@@ -3,14 +3,14 @@
 use super::double_word::{fast_two_sum, two_prod, two_sum};
 use crate::vir::{Builder, Type, Value};
 
-/// `a` (an f64, 2^17 or more) less the nearest multiple `k` of π/2: `[k, high, low]`, where `k` is
-/// right modulo 4 and small, and `high + low` is the remainder to about 2^-100 of it.
+/// `a` (an f64, 2^17 or more) minus the nearest multiple `k` of π/2: `[k, high, low]`, where `k` is
+/// right modulo 4 and small, and `high + low` is the remainder to a relative 2^-100 or so.
 ///
-/// Payne and Hanek: of `a * 2/π` only the bits of weights below 4 matter, so the product is taken
-/// with the window of 2/π that makes them. The argument keeps its mantissa and the low four bits
-/// of its exponent; the rest of the exponent picks the window, four adjacent ones of 48 bits in
-/// all. That is 120 bits below the binary point, and no f64 comes nearer than 2^-62 to a multiple
-/// of π/2. Infinity gives NaN.
+/// Payne and Hanek: only the bits of `a * 2/π` with weights below 4 matter, so the product is taken
+/// with the window of 2/π that produces them. The argument keeps its mantissa and the low four bits
+/// of its exponent; the rest of the exponent selects the window, four adjacent ones of 48 bits in
+/// all. That is 120 bits below the binary point, and no f64 is nearer than 2^-62 to a multiple of
+/// π/2. Infinity gives NaN.
 pub(crate) fn payne_hanek(b: &mut Builder, a: Value) -> [Value; 3] {
     let int = Type::I64;
     let bits = b.bitcast(a, int);
@@ -34,7 +34,7 @@ pub(crate) fn payne_hanek(b: &mut Builder, a: Value) -> [Value; 3] {
     let (p3, p5) = two_prod(b, scaled, windows[2]);
     let p6 = b.mul(scaled, windows[3]);
 
-    // The first three may hold multiples of 4; what is left of p0 and p1 adds up exactly.
+    // The first three may contain multiples of 4; the rests of p0 and p1 add up exactly.
     let [p0, p1, p2] = [p0, p1, p2].map(|p| modulo_4(b, p));
     let sum = b.add(p0, p1);
     let k1 = b.nearest(sum);
@@ -62,7 +62,7 @@ pub(crate) fn payne_hanek(b: &mut Builder, a: Value) -> [Value; 3] {
     [k, high, low]
 }
 
-/// `x` less the nearest multiple of 4, exact.
+/// `x` minus the nearest multiple of 4, exact.
 fn modulo_4(b: &mut Builder, x: Value) -> Value {
     let (quarter, minus_four) = (b.f64(0.25), b.f64(-4.0));
     let count = b.mul(x, quarter);

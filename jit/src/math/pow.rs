@@ -6,14 +6,14 @@ use super::horner;
 use crate::vir::{Builder, Type, Value};
 use std::f64::consts::{LN_2, SQRT_2};
 
-/// `x^y`, 0.54 ULP measured in f32, 0.95 in f64. Special cases as IEEE 754: 1 for `y = 0` and for
-/// `x = 1` whatever the other is, NaN for finite `x < 0` and fractional `y`, the sign of `x` for
-/// odd `y`.
+/// `x^y`, 0.54 ULP measured in f32, 0.95 in f64. Special cases as in IEEE 754: 1 for `y = 0` and
+/// for `x = 1` whatever the other is, NaN for finite `x < 0` and fractional `y`, the sign of `x`
+/// for odd `y`.
 ///
-/// `2^(y log2 |x|)`, with more digits between than the result has: f32 computes in f64, f64 in
+/// `2^(y log2 |x|)`, with more intermediate digits than the result has: f32 computes in f64, f64 in
 /// double words.
 ///
-/// Next to a constant exponent the special cases that it rules out are left out.
+/// With a constant exponent, the special cases that it excludes are left out.
 pub fn pow(b: &mut Builder, x: Value, y: Value) -> Value {
     let ty = b.ty(x);
     let known = b.constant(y);
@@ -26,7 +26,7 @@ pub fn pow(b: &mut Builder, x: Value, y: Value) -> Value {
         Some(exponent) if exponent.is_finite() => None,
         _ => {
             let zero = b.float(ty, 0.0);
-            // The base -1 too: its other powers are made NaN below.
+            // The base -1 too: its other powers become NaN below.
             let (unit, constant) = (b.eq(a, one), b.eq(y, zero));
             Some(b.or(unit, constant))
         }
@@ -64,7 +64,7 @@ fn with_sign(b: &mut Builder, power: Value, x: Value, y: Value) -> Value {
     flip_sign(b, power, sign)
 }
 
-/// `power`, but NaN where `x` is negative and finite and `y` no integer.
+/// `power`, but NaN where `x` is negative and finite and `y` is not an integer.
 fn without_fractional_powers(b: &mut Builder, power: Value, x: Value, y: Value) -> Value {
     let ty = b.ty(x);
     let known = b.constant(y);
@@ -106,7 +106,7 @@ fn pow_f32(b: &mut Builder, a: Value, y: Value, trivial: Option<Value>) -> Value
     let r = b.sub(exponent, whole);
     let polynomial = horner(b, r, &EXP2_SHORT);
     let power = b.fma(polynomial, r, one);
-    // Far from the ends of the exponents of f64, so they add up.
+    // Far from the limits of f64's exponents, so they can be added.
     let (power, shifted) = (b.bitcast(power, Type::I64), b.bitcast(shifted, Type::I64));
     let step = b.shl(shifted, 52);
     let power = b.add(power, step);
@@ -115,8 +115,8 @@ fn pow_f32(b: &mut Builder, a: Value, y: Value, trivial: Option<Value>) -> Value
 
 /// `a^y` of f64 values. 1 where `trivial`.
 ///
-/// The logarithm is `k + 2/ln2 atanh((m-1) / (m+1))` to about 2^-66 of it: the quotient, its first
-/// two terms and the sum are double words, the rest of the series is 1/6000 of it.
+/// The logarithm is `k + 2/ln2 atanh((m-1) / (m+1))` to a relative 2^-66 or so: the quotient, its
+/// first two terms and the sum are double words; the rest of the series is 1/6000 of it.
 fn pow_f64(b: &mut Builder, a: Value, y: Value, trivial: Option<Value>) -> Value {
     let (zero, half, one) = (b.f64(0.0), b.f64(0.5), b.f64(1.0));
     let (least, up) = (b.f64(f64::MIN_POSITIVE), b.f64(2f64.powi(54)));
@@ -159,7 +159,7 @@ fn pow_f64(b: &mut Builder, a: Value, y: Value, trivial: Option<Value>) -> Value
 
     let (exponent, exponent_low) = two_prod(b, y, log);
     let exponent_low = b.fma(y, log_low, exponent_low);
-    // The low word counts only where the result is neither 0 nor infinite nor NaN.
+    // The low word matters only where the result is neither 0 nor infinite nor NaN.
     let (magnitude, bound) = (b.abs(exponent), b.f64(1100.0));
     let moderate = b.lt(magnitude, bound);
     let exponent_low = b.select(moderate, exponent_low, zero);
@@ -200,7 +200,7 @@ fn split(b: &mut Builder, a: Value) -> (Value, Value) {
     let m = b.and(bits, mantissa);
     let m = b.add(m, root);
     let m = b.bitcast(m, Type::F64);
-    // The biased exponent as a float, in the mantissa of one of last place 1.
+    // The biased exponent as a float, through the mantissa of a float whose last place is 1.
     let carrier = b.int(int, 2f64.powi(52).to_bits() as i64);
     let excess = b.f64(2f64.powi(52) + 1023.0);
     let k = b.shr(bits, 52);

@@ -5,7 +5,7 @@ use crate::vir::{Builder, Type, Value};
 
 /// `x - y * trunc(x / y)`, exact, with the sign of `x`. NaN for infinite `x` and for zero `y`.
 ///
-/// Where the quotient has no more digits than a float, its integer part is off by one at most and
+/// Where the quotient has no more digits than a float, its integer part is off by at most one and
 /// the fma is exact; larger quotients are reduced piece by piece in a cold region.
 pub fn rem(b: &mut Builder, x: Value, y: Value) -> Value {
     let ty = b.ty(x);
@@ -21,14 +21,14 @@ pub fn rem(b: &mut Builder, x: Value, y: Value) -> Value {
     let [rest] = b.cold(large, [rest], |b| {
         let rest =
             if ty == Type::F32 { long_division_f32(b, a, d) } else { long_division_f64(b, a, d) };
-        // Here the quotient is infinite for a zero `d` too.
+        // Here the quotient is infinite for a zero `d`, too.
         let (zero, infinity) = (b.float(ty, 0.0), b.float(ty, f64::INFINITY));
         let nan = b.float(ty, f64::NAN);
         let (finite, divisible) = (b.lt(a, infinity), b.lt(zero, d));
         let defined = b.and(finite, divisible);
         [b.select(defined, rest, nan)]
     });
-    // Also where `d` is infinite, and 0 * d NaN.
+    // Also where `d` is infinite and 0 * d is NaN.
     let below = b.lt(a, d);
     let rest = b.select(below, a, rest);
     b.copysign(rest, x)
@@ -42,9 +42,9 @@ fn raise_negative(b: &mut Builder, rest: Value, d: Value) -> Value {
     b.select(negative, raised, rest)
 }
 
-/// The remainder of f32 lanes in f64: 48 bits of the quotient (278 at most) a step. A step takes
-/// the nearest multiple of `d * 2^k`, so it leaves a signed rest of about half of that, which is
-/// exact: a multiple of the last place of `a` or `d`, and no longer than either.
+/// The remainder of f32 lanes in f64, by 48 bits of the quotient (278 at most) per step. A step
+/// subtracts the nearest multiple of `d * 2^k`, so it leaves a signed rest of about half of that,
+/// which is exact: a multiple of the last place of `a` or `d`, and no longer than either.
 fn long_division_f32(b: &mut Builder, a: Value, d: Value) -> Value {
     let (mut rest, d) = (b.promote(a), b.promote(d));
     let minus_one = b.f64(-1.0);
@@ -61,8 +61,8 @@ fn long_division_f32(b: &mut Builder, a: Value, d: Value) -> Value {
 }
 
 /// The remainder of f64 lanes: with `a = m 2^n` and `d = v` in units that bring both mantissas to
-/// [1, 2), `m 2^(n mod 50)` is reduced by `v` and then, as often as a lane needs it, the rest
-/// times 2^50. Every rest is signed, about half of `v` at most, and exact.
+/// [1, 2), `m 2^(n mod 50)` is reduced by `v`, and then the rest times 2^50 as often as a lane
+/// needs it. Every rest is signed, at most about half of `v`, and exact.
 fn long_division_f64(b: &mut Builder, a: Value, d: Value) -> Value {
     const STEP: i32 = 50;
     const LARGEST: i32 = 1023 + 1074;
@@ -82,7 +82,7 @@ fn long_division_f64(b: &mut Builder, a: Value, d: Value) -> Value {
     let subnormal = b.bitcast(subnormal, int);
     let scaled_by = b.and(subnormal, scaled_by);
     let distance = b.add(distance, scaled_by);
-    // The integer as a float, through the mantissa of a float of last place 1.
+    // The integer as a float, through the mantissa of a float whose last place is 1.
     let magic = b.f64(1.5 * 2f64.powi(52));
     let magic_bits = b.bitcast(magic, int);
     let distance = b.add(distance, magic_bits);

@@ -3,25 +3,26 @@
 use super::{by_type, horner};
 use crate::vir::{Builder, Value};
 
-/// `1 / sqrt(x)`, 1.5 ULP: two correct roundings. Infinity of the sign of a zero, NaN below.
+/// `1 / sqrt(x)`, 1.5 ULP: two correct roundings. A zero gives an infinity of its sign, negative
+/// `x` NaN.
 ///
-/// Hardware estimates differ between makers, so they cannot give the same bits everywhere.
+/// Hardware estimates differ between vendors, so they cannot give the same bits everywhere.
 pub fn rsqrt(b: &mut Builder, x: Value) -> Value {
     let one = b.float(b.ty(x), 1.0);
     let root = b.sqrt(x);
     b.div(one, root)
 }
 
-/// cbrt, 0.75 ULP measured in f32, 0.73 in f64, without a division. The zero or infinity given.
+/// cbrt, 0.75 ULP measured in f32, 0.73 in f64, without a division. Zeros and infinities are kept.
 ///
 /// An estimate of `x^(-1/3)` by arithmetic on the exponent and leading bits (10% off in the cube),
-/// sharpened by a series in `e = 1 - x y^3`, makes `c = x y^2`; then one Newton step from the
-/// exact residual `x - c^3`.
+/// refined by a series in `e = 1 - x y^3`, gives `c = x y^2`; then one Newton step from the exact
+/// residual `x - c^3`.
 pub fn cbrt(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (one, third) = (b.float(ty, 1.0), b.float(ty, 1.0 / 3.0));
     let magnitude = b.abs(x);
-    // Small lanes are scaled up, so that the residual is no subnormal.
+    // Small lanes are scaled up, so that the residual is not subnormal.
     let (least, scale) = by_type(ty, (-90, 48), (-900, 600));
     let [least, up, down] = [least, scale, -scale / 3].map(|e| b.float(ty, 2f64.powi(e)));
     let small = b.lt(magnitude, least);
@@ -60,9 +61,9 @@ pub fn cbrt(b: &mut Builder, x: Value) -> Value {
     b.copysign(root, x)
 }
 
-/// About `a^(-1/3)`: a float's bits read as a number are nearly a multiple of its logarithm, so the
-/// estimate has the bits `C - bits/3`. The number gets through float arithmetic in the mantissa of
-/// a float of last place 1, its lowest bits cut off.
+/// About `a^(-1/3)`: a float's bits, read as a number, are nearly a multiple of its logarithm, so
+/// the estimate has the bits `C - bits/3`. The number passes through float arithmetic in the
+/// mantissa of a float whose last place is 1, with its lowest bits cut off.
 fn inverse_cbrt_estimate(b: &mut Builder, a: Value) -> Value {
     let ty = b.ty(a);
     // From tools/coefficients/cbrt_estimate.py.
@@ -81,13 +82,13 @@ fn inverse_cbrt_estimate(b: &mut Builder, a: Value) -> Value {
     b.bitcast(estimate, ty)
 }
 
-/// hypot, 0.94 ULP measured in f32, 0.93 in f64: the root of the sum of squares of operands scaled by the exponent
-/// of the larger. Infinite where either is, NaN or not.
+/// hypot, 0.94 ULP measured in f32, 0.93 in f64: the root of the sum of squares, with operands
+/// scaled by the exponent of the larger. Infinite if either is, even if the other is NaN.
 pub fn hypot(b: &mut Builder, x: Value, y: Value) -> Value {
     let ty = b.ty(x);
     let int = ty.int();
     let (ax, ay) = (b.abs(x), b.abs(y));
-    // By selects, which keep a NaN of either. In order, so that operands commute by bits.
+    // Selects keep a NaN from either. Sorted, so that operands commute bit for bit.
     let swap = b.lt(ax, ay);
     let (larger, smaller) = (b.select(swap, ay, ax), b.select(swap, ax, ay));
     let infinity = b.float(ty, f64::INFINITY);
@@ -95,7 +96,7 @@ pub fn hypot(b: &mut Builder, x: Value, y: Value) -> Value {
     let exponent = b.bitcast(larger, int);
     let exponent = b.and(exponent, exponent_bits);
     let exponent = b.bitcast(exponent, ty);
-    // Kept where it has a reciprocal.
+    // Clamped so that it has a reciprocal.
     let (low, high) = by_type(ty, (-126, 126), (-1022, 1022));
     let [low, high] = [low, high].map(|e| b.float(ty, 2f64.powi(e)));
     let power = b.max(low, exponent);

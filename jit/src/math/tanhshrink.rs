@@ -36,17 +36,17 @@ const TANHSHRINK_64: &[f64] = &[
     3.014170113314505e-08,
     -2.531876012608131e-09,
 ];
-/// 1/3 less the nearest f32 and f64.
+/// 1/3 minus the nearest f32 and f64.
 const THIRD_REST: (f64, f64) = (-9.934_107_462_565_104e-9, 1.850_371_707_708_594e-17);
 
 /// `x - tanh x`. Error 1.51 ULP (f32), 1.53 (f64, sampled); exactly odd.
 ///
-/// `(a - 1) + 2 / (e^(2a) + 1)` of the magnitude `a`, of which neither term is large where the sum
-/// is small; below, a polynomial after `a^3 / 3`, of which nothing is lost before the last sum.
+/// `(a - 1) + 2 / (e^(2a) + 1)` of the magnitude `a`, where neither term is large if the sum is
+/// small; below that, a polynomial after `a^3 / 3`, which loses nothing before the last sum.
 pub fn tanhshrink(b: &mut Builder, x: Value) -> Value {
     let ty = b.ty(x);
     let (sign, a) = split_sign(b, x);
-    // Beyond, the quotient vanishes in the sum.
+    // Beyond this, the quotient vanishes in the sum.
     let most = b.float(ty, by_type(ty, 9.02, 19.1));
     let clamped = b.min(most, a);
     let (k, r) = reduce_roughly(b, clamped, 2.0, exponent_bias(ty));

@@ -1,7 +1,7 @@
 //! sin, cos, tan, for arguments of any size.
 //!
-//! All three reduce `|x|` to `r = |x| - k π/2` in two words, evaluate sine and cosine of `r`, and
-//! pick by the low bits of `k`. They work on `|x|` so that parity holds by bits and -0 survives.
+//! All three reduce `|x|` to `r = |x| - k π/2` in two words, evaluate the sine and cosine of `r`,
+//! and choose by the low bits of `k`. They work on `|x|` so that symmetry is exact and -0 survives.
 //!
 //! Errors are the largest measured, in f32 and f64. The fast tier has its own versions in f32.
 
@@ -12,8 +12,7 @@ use super::{Tier, by_type, horner};
 use crate::vir::{Builder, Type, Value};
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, PI};
 
-/// sin, 0.89 and 0.85 ULP, fast 1.74. NaN for infinities, the zero given for zeros, never beyond
-/// ±1.
+/// sin, 0.89 and 0.85 ULP, fast 1.74. NaN for infinities, zeros are kept, never beyond ±1.
 pub fn sin(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let a = b.abs(x);
     if (tier, b.ty(x)) == (Tier::Fast, Type::F32) {
@@ -39,14 +38,14 @@ pub fn cos(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let (sine, cosine) = (reduced.sin(b), reduced.cos(b));
     let even = reduced.even_quadrant(b);
     let magnitude = b.select(even, cosine, sine);
-    // The quadrants 1 and 2 are the negative ones.
+    // Quadrants 1 and 2 are the negative ones.
     let turn = reduced.bit_1_as_sign(b, 1);
     flip_sign(b, magnitude, turn)
 }
 
 /// tan, 1.17 and 1.05 ULP: the quotient of sine and cosine, each with its rounding error, so that
-/// one division is corrected for all of them. The fast one, 3.54 ULP, is the plain quotient. NaN for
-/// infinities, the zero given for zeros.
+/// one division is corrected for all of them. The fast one, 3.54 ULP, is the plain quotient. NaN
+/// for infinities, zeros are kept.
 pub fn tan(b: &mut Builder, tier: Tier, x: Value) -> Value {
     let ty = b.ty(x);
     let a = b.abs(x);
@@ -89,7 +88,7 @@ pub fn tan(b: &mut Builder, tier: Tier, x: Value) -> Value {
 
 /// `sin(a + offset π)`, with the sign of `x` flipped in: the fast tier's sine and cosine.
 ///
-/// With `a = (k - offset) π + r` it is `±sin r`, one polynomial without a choice.
+/// With `a = (k - offset) π + r` it is `±sin r`, one polynomial for all quadrants.
 fn sin_by_half_turns(b: &mut Builder, a: Value, offset: f64, x: Option<Value>) -> Value {
     let ty = b.ty(a);
     let (k, r) = reduce_roughly(b, a, PI, offset);
@@ -97,7 +96,7 @@ fn sin_by_half_turns(b: &mut Builder, a: Value, offset: f64, x: Option<Value>) -
     let polynomial = horner(b, square, &SIN_WIDE_F32);
     let cube = b.mul(square, r);
     let magnitude = b.fma(cube, polynomial, r);
-    // It may round beyond.
+    // It may round beyond ±1.
     let (one, minus_one) = (b.float(ty, 1.0), b.float(ty, -1.0));
     let magnitude = b.min(one, magnitude);
     let magnitude = b.max(minus_one, magnitude);
@@ -115,11 +114,11 @@ fn flip_odd(b: &mut Builder, magnitude: Value, k: Value, x: Option<Value>) -> Va
     flip_sign(b, magnitude, sign)
 }
 
-/// The fast tier's reduction of an f32 `a >= 0`: `(k, r)` of `a = (k - offset) step + r`, where `step`
-/// is π or π/2 and the low bits of `k` count.
+/// The fast tier's reduction of an f32 `a >= 0`: `(k, r)` of `a = (k - offset) step + r`, where
+/// `step` is π or π/2 and only the low bits of `k` matter.
 ///
 /// The three steps of [`Reduced::new`]; each of the last two rounds at the size of its result, so
-/// `r` is good to an ULP next to multiples of the step too.
+/// `r` is good to an ULP even next to multiples of the step.
 fn reduce_roughly(b: &mut Builder, a: Value, step: f64, offset: f64) -> (Value, Value) {
     let ty = b.ty(a);
     let quarters = step / FRAC_PI_2;
@@ -142,7 +141,7 @@ fn reduce_roughly(b: &mut Builder, a: Value, step: f64, offset: f64) -> (Value, 
     let is_large = b.ge(a, limit);
     let [shifted, r] = b.cold(is_large, [shifted, r], |b| {
         let wide = b.promote(a);
-        // From multiples of π/2 to the nearest one of the step.
+        // From multiples of π/2 to the nearest multiple of the step.
         let [k, high, _] = payne_hanek(b, wide);
         let (share, offset, per_step) = (b.f64(1.0 / quarters), b.f64(offset), b.f64(1.0 / step));
         let steps = b.fma(k, share, offset);
@@ -166,17 +165,17 @@ fn half_pi_in_parts(ty: Type) -> [f64; 3] {
     )
 }
 
-/// From here on Payne and Hanek.
+/// From here on, Payne and Hanek.
 fn large(ty: Type) -> f64 {
     by_type(ty, 17f64, 30.0).exp2()
 }
 
 /// `a = quadrant * π/2 + high + low`, with `|high|` no more than about π/4.
 struct Reduced {
-    /// An integer of which the low two bits count.
+    /// An integer of which only the low two bits matter.
     quadrant: Value,
     high: Value,
-    /// Nothing in the fast tier.
+    /// Zero in the fast tier.
     low: Option<Value>,
 }
 
@@ -184,7 +183,7 @@ impl Reduced {
     /// Reduces `a >= 0`: Cody and Waite in three steps by fma, or Payne and Hanek above the limit.
     ///
     /// `a - k*C1` is exact (a multiple of the last place of C1, and small). The rounding errors of
-    /// the second step are kept, so that there is a full word left next to multiples of π/2.
+    /// the second step are kept, so that a full word is left even next to multiples of π/2.
     fn new(b: &mut Builder, a: Value) -> Reduced {
         let ty = b.ty(a);
         let [c1, c2, c3] = half_pi_in_parts(ty).map(|part| b.float(ty, -part));
@@ -225,7 +224,7 @@ impl Reduced {
         b.eq(parity, zero)
     }
 
-    /// Bit 1 of `quadrant + offset` as a sign bit (and rubbish below).
+    /// Bit 1 of `quadrant + offset` as a sign bit (the bits below are garbage).
     fn bit_1_as_sign(&self, b: &mut Builder, offset: i64) -> Value {
         let int = b.ty(self.quadrant);
         let mut turned = self.quadrant;
@@ -236,7 +235,7 @@ impl Reduced {
         b.shl(turned, int.bits() as u8 - 2)
     }
 
-    /// `sin r - high`; `low` stands for `low * cos r`, or all of it.
+    /// `sin r - high`; the argument `low` is `low * cos r`, or simply `low`.
     fn sin_correction(&self, b: &mut Builder, low: Option<Value>) -> Value {
         let square = b.mul(self.high, self.high);
         let polynomial = horner(b, square, by_type(b.ty(square), &SIN_F32[..], &SIN_F64));
@@ -252,8 +251,8 @@ impl Reduced {
         b.add(self.high, correction)
     }
 
-    /// `(cos r - 1) / high`. Leaving one factor `high` out keeps the rounding of its square and
-    /// `high * low` out of the leading term at no cost.
+    /// `(cos r - 1) / high`. Factoring out one `high` keeps the rounding errors of its square and
+    /// of `high * low` out of the leading term at no cost.
     fn cos_slope(&self, b: &mut Builder) -> Value {
         let ty = b.ty(self.high);
         let square = b.mul(self.high, self.high);
@@ -282,7 +281,7 @@ const SIN_F64: [f64; 6] = [
     -2.5050695820158788e-08,
     1.5893133160035858e-10,
 ];
-/// For the fast tier, up to π/2: of 2^-27.
+/// For the fast tier, up to π/2: relative error 2^-27.
 const SIN_WIDE_F32: [f64; 4] = [-0.16666658, 0.0083330357, -0.00019807495, 2.6012722e-06];
 const COS_F32: [f64; 3] = [0.041666646, -0.0013887299, 2.4430286e-05];
 const COS_F64: [f64; 6] = [

@@ -1,4 +1,4 @@
-//! The builder of routines: typed, hash-consed, free of algebra.
+//! The builder of routines: typed, hash-consed, without algebra.
 
 use super::{
     BinaryOp, Cold, Each, Inst, Predicate, Routine, ShiftOp, Storage, Store, Table, Type, UnaryOp,
@@ -19,9 +19,9 @@ pub struct Builder {
     routine: Routine,
     stage: Each,
     known: HashMap<Inst, Value>,
-    /// What was known inside cold regions only, by their masks.
+    /// Instructions known only in cold regions, by mask.
     cold_known: HashMap<Value, Vec<(Inst, Value)>>,
-    /// In a cold region, what became known there.
+    /// In a cold region, the instructions that became known there.
     in_cold: Option<Vec<(Inst, Value)>>,
 }
 
@@ -194,7 +194,7 @@ impl Builder {
         ge(a, b) => |a, b| Inst::Compare { pred: Predicate::Le, a: b, b: a };
     }
 
-    /// A mask at the width of `ty`: `widen`, `narrow`, or nothing where it is so already.
+    /// A mask at the width of `ty`: `widen`, `narrow`, or nothing if it already has it.
     pub fn resize_mask(&mut self, mask: Value, ty: Type) -> Value {
         if self.ty(mask) == ty.mask() {
             return mask;
@@ -208,7 +208,7 @@ impl Builder {
         self.push(Inst::Unary { op, a: mask })
     }
 
-    /// An integer at the width of `ty`: `widen`, `narrow`, or nothing where it is so already.
+    /// An integer at the width of `ty`: `widen`, `narrow`, or nothing if it already has it.
     pub fn resize_int(&mut self, a: Value, ty: Type) -> Value {
         match (self.ty(a), ty) {
             (Type::I32, Type::I64) => self.push(Inst::Unary { op: UnaryOp::Widen, a }),
@@ -249,8 +249,8 @@ impl Builder {
 
     /// `fast` where `mask` is clear, what `slow` builds where it is set.
     ///
-    /// Emitters skip the slow part when no lane needs it. Inside another cold region the slow
-    /// part simply joins that region; the same region asked for again is the one there is.
+    /// Emitters skip the slow part when no lane needs it. Inside another cold region the slow part
+    /// simply joins that region; asking for the same region again returns the existing one.
     pub fn cold<const N: usize>(
         &mut self,
         mask: Value,
@@ -275,12 +275,12 @@ impl Builder {
         slow: &impl Fn(&mut Builder) -> [Value; N],
     ) -> Option<[Value; N]> {
         let inside = self.cold_known.get(&mask)?.clone();
-        // What is known outside too counts as it is there, afterwards.
+        // What is also known outside keeps its outside value afterwards.
         let outside: Vec<Option<Value>> =
             inside.iter().map(|&(inst, value)| self.known.insert(inst, value)).collect();
         let start = self.stage.body.insts.len();
         let (results, _) = self.inside(slow);
-        // In reverse, for two regions under one mask may know one instruction.
+        // In reverse, since two regions under one mask may know the same instruction.
         for ((inst, _), value) in inside.iter().zip(outside).rev() {
             match value {
                 Some(value) => self.known.insert(*inst, value),
@@ -308,7 +308,7 @@ impl Builder {
         results
     }
 
-    /// Builds what a cold region computes. What becomes known in it is not known outside.
+    /// Builds what a cold region computes. What becomes known inside is not known outside.
     fn inside<const N: usize>(
         &mut self,
         slow: &impl Fn(&mut Builder) -> [Value; N],

@@ -1,6 +1,6 @@
 //! The interpreter: the meaning of every primitive, in plain scalar Rust.
 //!
-//! It is the oracle that emitters are compared with bit for bit, and the emitter of last resort.
+//! It is the oracle that emitters must match bit for bit, and the emitter of last resort.
 
 use super::{BinaryOp, Each, Inst, Predicate, Routine, ShiftOp, Storage, Store, Type, UnaryOp};
 use half::f16;
@@ -12,7 +12,7 @@ use half::f16;
 ///
 /// # Panics
 ///
-/// If an input has fewer than `lanes` elements, or their number is not that of the routine.
+/// If an input has fewer than `lanes` elements, or if the number of inputs is not the routine's.
 pub fn run(routine: &Routine, inputs: &[&[u64]], lanes: usize) -> Vec<Vec<u64>> {
     let _env = kiln_fenv::hold_default();
     assert_eq!(inputs.len(), routine.inputs.len(), "one slice per input");

@@ -1,11 +1,12 @@
 //! The vector routine: what `lower` writes and every emitter reads.
 //!
 //! A [`Routine`] says what is done with each row of its operands, stage by stage. A stage is a
-//! [`Body`], done once for each element of the row: a straight line of primitive lane operations in
-//! SSA form, where instruction `i` defines [`Value`] `i` and every operand comes earlier. It says what
-//! happens to *one* lane; an emitter runs it on as many lanes at once as its registers hold. Nothing
-//! after `lower` may contract, split, reassociate or reorder floating point: the routine **is** the
-//! definition of the result, and every emitter must give the bits that [`interp`] gives.
+//! [`Body`], executed once for each element of the row: a straight line of primitive lane
+//! operations in SSA form, where instruction `i` defines [`Value`] `i` and every operand comes
+//! earlier. It says what happens to *one* lane; an emitter runs it on as many lanes at once as its
+//! registers hold. Nothing after `lower` may contract, split, reassociate or reorder floating
+//! point: the routine **is** the definition of the result, and every emitter must give the bits
+//! that [`interp`] gives.
 //!
 //! # Primitives
 //!
@@ -116,8 +117,8 @@ impl Type {
 pub enum Storage {
     /// A 2-byte float (binary16), loaded as [`Type::F32`], stored rounded to nearest even.
     F16,
-    /// The upper half of a 4-byte float, loaded as [`Type::F32`], stored without its lower half:
-    /// `lower` has rounded it.
+    /// The upper half of a 4-byte float, loaded as [`Type::F32`] and stored without its lower half,
+    /// as `lower` has already rounded it.
     BF16,
     /// A 4-byte float, loaded as [`Type::F32`].
     F32,
@@ -150,7 +151,7 @@ impl Storage {
         self.size() * 8 == self.lane().bits() as usize
     }
 
-    /// Whether elements are integers, with or without a sign.
+    /// Whether elements are integers, signed or unsigned.
     pub fn is_integer(self) -> bool {
         matches!(self, Storage::U8 | Storage::I32 | Storage::I64)
     }
@@ -383,7 +384,7 @@ pub struct Store {
 pub struct Each {
     /// What is computed.
     pub body: Body,
-    /// What is stored then.
+    /// What is then stored.
     pub stores: Vec<Store>,
 }
 
@@ -396,7 +397,7 @@ pub struct Routine {
     pub outputs: Vec<Storage>,
     /// Constant tables.
     pub tables: Vec<Table>,
-    /// Its stages, of which there is one.
+    /// Its stages: always one.
     pub stages: Vec<Each>,
 }
 
@@ -405,7 +406,7 @@ impl Routine {
     ///
     /// # Panics
     ///
-    /// If it has none, or several: no verified routine has.
+    /// If it has none, or several, which no verified routine does.
     pub fn stage(&self) -> &Each {
         let [stage] = &self.stages[..] else {
             panic!("a routine has one stage, not {}", self.stages.len())

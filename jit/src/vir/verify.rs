@@ -1,6 +1,6 @@
 //! The verifier: types fit, definitions precede uses, cold regions leak nothing.
 //!
-//! A failure is a bug of Kiln's, so callers panic with the routine; it is no user error.
+//! A failure is a bug in Kiln, not a user error, so callers panic and print the routine.
 
 use super::{BinaryOp, Body, Cold, Each, Inst, Routine, Type, UnaryOp, Value};
 
@@ -50,7 +50,7 @@ fn verify_stores(routine: &Routine, stage: &Each) -> Result<(), String> {
 fn verify_cold(stage: &Each) -> Result<(), String> {
     let body = &stage.body;
     let mut previous_end = 0;
-    // The region that each value is from.
+    // The region that each value is defined in.
     let mut regions: Vec<Option<&Cold>> = vec![None; body.insts.len()];
     for cold in &body.cold {
         let in_order = previous_end <= cold.start && cold.start < cold.end;
@@ -95,7 +95,7 @@ pub(super) fn result_type(routine: &Routine, body: &Body, inst: &Inst) -> Result
         Inst::Load { slot } => routine.inputs.get(slot as usize).ok_or("no such input")?.lane(),
         Inst::Const { ty, bits } => {
             need(bits & !ty.ones() == 0, "constant wider than its type")?;
-            // Emitters look at the sign bit, at all bits, or at any.
+            // Emitters look at the sign bit, at all bits, or at any bit.
             let is_truth = bits == 0 || bits == ty.ones();
             need(!ty.is_mask() || is_truth, "a mask is all ones or zero")?;
             ty

@@ -6,13 +6,13 @@ use iced_x86::{
     Code, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register,
 };
 
-/// An instruction with what is known before it runs.
+/// An instruction, with what is known before it runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
     pub(crate) instruction: Instruction,
-    /// What it does to each lane, if that is all it does.
+    /// What it does to each lane, if it does nothing else.
     pub(crate) lanewise: Option<Lanewise>,
-    /// Indices of the next step, and of the one that it may jump to.
+    /// Indices of the next step, and of the step it may jump to.
     pub(crate) next: usize,
     pub(crate) target: usize,
 }
@@ -28,7 +28,7 @@ impl Step {
     }
 }
 
-/// The instructions of a function that can be reached from its first byte.
+/// The instructions of a function that are reachable from its first byte.
 #[derive(Clone, Debug)]
 pub struct Decoded {
     steps: Vec<Step>,
@@ -43,7 +43,7 @@ impl Decoded {
             instruction: String::new(),
             what: format!("there are {} bytes of code", code.len()),
         };
-        // For each byte that an instruction begins at, the number of its step.
+        // For each byte where an instruction begins, the index of its step.
         let mut numbers = vec![usize::MAX; code.len()];
         let mut steps: Vec<Step> = Vec::new();
         let mut pending = vec![0];
@@ -84,12 +84,12 @@ impl Decoded {
             let grows = i.mnemonic() == Mnemonic::Sub && i.op0_register() == Register::RSP;
             if grows { i.immediate32() as usize } else { 0 }
         };
-        // Besides the frame there are pushed registers.
+        // Pushed registers come on top of the frame.
         let stack = steps.iter().map(frame).sum::<usize>() + 1024;
         Ok(Decoded { steps, stack })
     }
 
-    /// Its instructions, as they were found.
+    /// Its instructions, in the order they were found.
     pub fn instructions(&self) -> impl Iterator<Item = &Instruction> {
         self.steps.iter().map(|step| &step.instruction)
     }

@@ -1,8 +1,7 @@
-//! Floats as x86 computes them, in its default environment: rounding to nearest, subnormals kept.
+//! Floats as x86 computes them in its default environment: rounding to nearest, keeping subnormals.
 //!
-//! Rust's operators are correctly rounded, as the instructions are. What is added here are x86's
-//! rules for NaN: an operand that is one comes out quieted, the first of several; a new one is
-//! negative.
+//! Rust's operators are correctly rounded, like the instructions. Added here are x86's rules for
+//! NaN: the first NaN operand comes out quieted; a new NaN is negative.
 
 use half::f16;
 
@@ -14,7 +13,7 @@ macro_rules! formats {
 
             type Float = $float;
             const QUIET: $bits = 1 << (Float::MANTISSA_DIGITS - 2);
-            /// What an invalid operation gives.
+            /// The result of an invalid operation.
             const INVALID: $bits = $invalid;
 
             pub(crate) fn of(bits: u64) -> Float {
@@ -25,7 +24,7 @@ macro_rules! formats {
                 u64::from(value.to_bits())
             }
 
-            /// The first NaN, quieted; else the result, whose NaN is a new one.
+            /// The first NaN, quieted; else the result, and a NaN result is a new one.
             fn known(operands: &[Float], result: Float) -> u64 {
                 match operands.iter().find(|operand| operand.is_nan()) {
                     Some(nan) => u64::from(nan.to_bits() | QUIET),
@@ -50,12 +49,12 @@ macro_rules! formats {
                 known(&[of(a), of(b)], of(a) / of(b))
             }
 
-            /// The second operand where either is NaN, or both are zero.
+            /// The second operand if either is NaN, or if both are zero.
             pub(crate) fn min(a: u64, b: u64) -> u64 {
                 if of(a) < of(b) { a } else { b }
             }
 
-            /// As [`min`].
+            /// Like [`min`].
             pub(crate) fn max(a: u64, b: u64) -> u64 {
                 if of(a) > of(b) { a } else { b }
             }
@@ -82,7 +81,7 @@ macro_rules! formats {
                 known(&[a, b, c], flip(a, signs[0]).mul_add(b, flip(c, signs[1])))
             }
 
-            /// The predicates of `vcmpps`; bit 4 says only what traps.
+            /// The predicates of `vcmpps`; bit 4 affects only traps.
             #[allow(clippy::neg_cmp_op_on_partial_ord, reason = "NaN must be on this side")]
             pub(crate) fn compare(a: u64, b: u64, predicate: u8) -> bool {
                 let (a, b) = (of(a), of(b));
@@ -125,7 +124,7 @@ pub(crate) enum Rounding {
 }
 
 impl Rounding {
-    /// What the lowest bits of an immediate say; bit 2 stands for the environment's.
+    /// The meaning of an immediate's lowest bits; bit 2 selects the environment's direction.
     pub(crate) fn of(imm: u8) -> Rounding {
         match imm & 7 {
             1 => Rounding::Down,
@@ -136,7 +135,7 @@ impl Rounding {
     }
 }
 
-/// `f32` to `f64`. NaN keep the upper bits of their payload.
+/// `f32` to `f64`. A NaN keeps the upper bits of its payload.
 pub(crate) fn widen(a: u64) -> u64 {
     let value = single::of(a);
     if !value.is_nan() {

@@ -1,4 +1,4 @@
-//! Instructions on general registers, jumps among them.
+//! Instructions on general registers, including jumps.
 
 use crate::decoded::Step;
 use crate::processor::{Flags, Next, Processor, Refusal, is_memory, refuse};
@@ -126,7 +126,7 @@ pub(crate) fn register(p: &Processor, register: Register) -> Result<u64, Refusal
     }
 }
 
-/// An operand: an integer of as many bits as the first, immediate ones with their sign.
+/// An operand: an integer of the first operand's width, immediates sign-extended.
 fn read(p: &Processor, i: &Instruction, operand: u32) -> Result<u64, Refusal> {
     match i.op_kind(operand) {
         OpKind::Register => register(p, i.op_register(operand)),
@@ -139,7 +139,7 @@ fn read(p: &Processor, i: &Instruction, operand: u32) -> Result<u64, Refusal> {
     }
 }
 
-/// The first operand; of a register the upper half is cleared if it is the lower that is written.
+/// The first operand; writing the lower half of a register clears its upper half.
 fn write(p: &mut Processor, i: &Instruction, value: u64) -> Result<(), Refusal> {
     if is_memory(i, 0) {
         let at = p.address(i);

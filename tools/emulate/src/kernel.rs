@@ -4,18 +4,18 @@ use crate::decoded::Decoded;
 use crate::memory::{Access, Handle, Memory};
 use crate::processor::{Fault, Processor};
 
-/// An array that a kernel reads, writes, or both: rows, with some bytes between them.
+/// An array that a kernel reads, writes, or both: rows, with gaps between them.
 #[derive(Clone, Debug)]
 pub struct Array {
-    /// The bytes of all rows, the one at the lowest address first.
+    /// The bytes of all rows, lowest address first.
     pub bytes: Vec<u8>,
-    /// How many of them are a row's.
+    /// How many of them belong to one row.
     pub row: usize,
-    /// Bytes from where a row begins to where the next does.
+    /// Bytes from the start of one row to the next.
     pub pitch: usize,
-    /// Where the first row is, as far as alignment goes.
+    /// The address of the first row, as far as alignment matters.
     pub address: usize,
-    /// What the kernel may do with it. What it may write it must write, every byte.
+    /// What the kernel may do with it. If it may write, it must write every byte.
     pub access: Access,
 }
 
@@ -29,9 +29,9 @@ impl Array {
 /// A cursor of a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Operand {
-    /// The number of its array.
+    /// The index of its array.
     pub array: usize,
-    /// Bytes from the start of that to its first row.
+    /// Bytes from the start of the array to its first row.
     pub first: usize,
     /// Bytes from one vector to the next.
     pub step: usize,
@@ -50,12 +50,12 @@ pub struct Call<'a> {
     pub arrays: Vec<Array>,
     /// The inputs, then the outputs.
     pub operands: &'a [Operand],
-    /// The routine's constants, which begin a cache line.
+    /// The routine's constants, aligned to a cache line.
     pub pool: &'a [u8],
 }
 
 impl Call<'_> {
-    /// Calls `routine`, and gives the arrays as they are then.
+    /// Calls `routine` and returns the arrays afterwards.
     pub fn run(self, routine: &Decoded) -> Result<Vec<Array>, Fault> {
         let mut memory = Memory::new();
         let Call { rows, n, mut arrays, operands, pool } = self;

@@ -1,10 +1,10 @@
-//! A processor of software: it executes the machine code that Kiln's x86 emitters make, on any
-//! machine, so that tests can run what theirs lacks.
+//! A software processor: it executes the machine code of Kiln's x86 emitters on any machine, so
+//! that tests can run instructions that their machine lacks.
 //!
-//! It knows the instructions that these emitters use, and refuses every other by name. Memory is
-//! regions, with nothing between them: an access beyond an array is a [`Fault`] that says which
-//! instruction made it. So are a misaligned one where the machine wants alignment, a jump by a flag
-//! that is not defined, and a register of the caller's that is lost.
+//! It knows the instructions that these emitters use, and rejects all others by name. Memory is
+//! separate regions with nothing between them: an access beyond an array is a [`Fault`] that names
+//! the instruction. So is a misaligned access where the machine requires alignment, a jump on an
+//! undefined flag, and a caller's register that is not restored.
 
 mod decoded;
 mod float;

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// What may be done with a region.
+/// How a region may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// It may be read.
     Read,
-    /// It may be written; what is not written has no value.
+    /// It may be written; bytes not yet written have no value.
     Write,
     /// Both.
     ReadWrite,
@@ -28,18 +28,18 @@ impl Access {
 struct Region {
     name: &'static str,
     start: u64,
-    /// Those of all rows, one after the other.
+    /// The bytes of all rows, one after the other.
     bytes: Vec<u8>,
-    /// How many a row has, and from how many to how many a row begins.
+    /// The bytes of a row, and the distance from one row's start to the next.
     row: usize,
     pitch: usize,
-    /// Which bytes have been written; empty where none may be.
+    /// Which bytes have been written; empty if none may be.
     written: Vec<bool>,
     access: Access,
 }
 
 impl Region {
-    /// Where its bytes have `len` bytes of one row.
+    /// Where its bytes hold `len` bytes of one row.
     fn offset(&self, at: u64, len: usize) -> Option<usize> {
         let offset = usize::try_from(at.checked_sub(self.start)?).ok()?;
         let row = offset.checked_div(self.pitch).unwrap_or(0);
@@ -59,9 +59,9 @@ pub struct Memory {
     regions: Vec<Region>,
 }
 
-/// The distance of two regions: an index cannot step from one into another unnoticed.
+/// The distance between regions: an index cannot step from one into another unnoticed.
 const APART: u64 = 1 << 36;
-/// Of an address that is given, what is kept: whatever an alignment or a page may depend on.
+/// The bits kept of a given address: all that alignment or a page may depend on.
 const KEPT: u64 = 4095;
 
 /// An access that is not allowed.
@@ -70,7 +70,7 @@ pub(crate) struct Outside {
     pub(crate) at: u64,
     pub(crate) len: usize,
     pub(crate) writes: bool,
-    /// The region that was meant, as far as one can say, and the offset into it.
+    /// The region that was probably meant, and the offset into it.
     pub(crate) near: Option<(&'static str, i64, usize)>,
 }
 
@@ -94,7 +94,7 @@ impl Memory {
         Memory::default()
     }
 
-    /// Adds bytes, which lie in a page as they do at `address`. The name is for faults.
+    /// Adds bytes, placed within a page as they are at `address`. The name is for faults.
     pub fn add(
         &mut self,
         name: &'static str,
@@ -106,8 +106,8 @@ impl Memory {
         self.add_rows(name, bytes, [row, 0], address, access)
     }
 
-    /// [`add`](Memory::add), of rows of `row` bytes, `pitch` bytes from start to start, with nothing
-    /// between them.
+    /// Like [`add`](Memory::add), for rows of `row` bytes, `pitch` bytes from start to start, with
+    /// nothing between them.
     pub fn add_rows(
         &mut self,
         name: &'static str,
@@ -122,7 +122,7 @@ impl Memory {
         Handle(self.regions.len() - 1)
     }
 
-    /// Where a region begins, as an instruction must say.
+    /// The address of a region, for instructions.
     pub fn address(&self, handle: Handle) -> u64 {
         self.regions[handle.0].start
     }
@@ -140,7 +140,7 @@ impl Memory {
     /// The place of `len` bytes.
     fn find(&self, at: u64, len: usize, writes: bool) -> Result<(usize, usize), Outside> {
         let index = (at / APART) as usize;
-        // A little before a region is meant for it, too.
+        // An address a little before a region is also meant for it.
         let near = |index: usize| -> Option<&Region> { self.regions.get(index.checked_sub(1)?) };
         if let Some(region) = near(index) {
             let allowed = if writes { region.access.writes() } else { region.access.reads() };

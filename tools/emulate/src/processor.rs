@@ -1,4 +1,4 @@
-//! The registers, and one instruction after the other.
+//! The registers, and the execution of instructions one by one.
 
 use crate::decoded::{Decoded, Step};
 use crate::memory::{Memory, Outside};
@@ -40,7 +40,7 @@ pub struct Flags {
     pub overflow: Option<bool>,
 }
 
-/// A processor in 64-bit mode, as far as Kiln's code needs one.
+/// A processor in 64-bit mode, as far as Kiln's code needs it.
 #[derive(Clone, Debug)]
 pub struct Processor {
     /// `zmm0` to `zmm31`.
@@ -51,11 +51,11 @@ pub struct Processor {
     pub general: [u64; 16],
     /// The flags.
     pub flags: Flags,
-    /// What is not in registers.
+    /// Memory.
     pub memory: Memory,
 }
 
-/// What the machine would not have done, or what is not known here.
+/// Something that the machine would not have done, or that is not supported here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The offset of the instruction in its routine.
@@ -87,7 +87,7 @@ impl Fault {
 pub(crate) enum Refusal {
     Outside(Outside),
     What(String),
-    /// It is none of those that are known.
+    /// The instruction is not supported.
     Unknown,
 }
 
@@ -101,14 +101,13 @@ pub(crate) fn refuse<T>(what: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::What(what.into()))
 }
 
-/// Where a routine's caller goes on.
+/// The return address of a routine.
 const RETURN: u64 = 0xdead_beef_0000;
-/// More instructions than any test waits for.
+/// More instructions than any test runs.
 const MOST_STEPS: u64 = 4_000_000_000;
 
 impl Processor {
-    /// A processor with `memory`, its registers full of what was there before: bits that are NaN,
-    /// and no mask's.
+    /// A processor with `memory`, its registers full of leftovers: NaN bits that are no valid mask.
     pub fn new(memory: Memory) -> Processor {
         Processor {
             vectors: [Vector([0xf7; 64]); 32],
@@ -143,7 +142,7 @@ impl Processor {
         for (register, &value) in ARGUMENTS.iter().zip(arguments) {
             self.general[register.number()] = value;
         }
-        // Aligned to 16 before the call pushed where to return to.
+        // Aligned to 16 before the call pushed the return address.
         let pushed = (top - 64) / 16 * 16 - 8;
         self.general[Register::RSP.number()] = pushed;
         self.memory.write(pushed, &RETURN.to_le_bytes()).expect("the stack has room");
@@ -173,7 +172,7 @@ impl Processor {
         Err(Fault::new(&step.instruction, "does not end"))
     }
 
-    /// Executes one instruction that is no jump.
+    /// Executes one instruction, which must not be a jump.
     pub fn execute(&mut self, instruction: &Instruction) -> Result<(), Fault> {
         self.step(&Step::alone(*instruction)).map(|_| ())
     }
@@ -191,7 +190,7 @@ impl Processor {
 
     fn dispatch(&mut self, step: &Step) -> Result<Next, Refusal> {
         let i = &step.instruction;
-        // Another direction of rounding than the environment's.
+        // A rounding direction other than the environment's.
         if i.rounding_control() != RoundingControl::None || i.suppress_all_exceptions() {
             return Err(Refusal::Unknown);
         }
@@ -208,7 +207,7 @@ impl Processor {
         general::execute(self, step)
     }
 
-    /// The address of the memory operand, but for what a vector of indices adds.
+    /// The address of the memory operand, without the part that a vector of indices adds.
     pub(crate) fn address(&self, i: &Instruction) -> u64 {
         let value = |register: Register| match register {
             Register::None => 0,

@@ -11,7 +11,7 @@ pub(crate) fn execute(p: &mut Processor, i: &Instruction) -> Result<(), Refusal>
         M::Vcvtps2pd => resize(p, i, [32, 64], float::widen),
         M::Vcvtpd2ps => resize(p, i, [64, 32], float::narrow),
         M::Vcvtph2ps => resize(p, i, [16, 32], float::from_half),
-        // To nearest even, by itself or as the environment says.
+        // To nearest even, either explicitly or by the environment.
         M::Vcvtps2ph if i.immediate8() & 3 == 0 || i.immediate8() & 4 != 0 => {
             resize(p, i, [32, 16], float::to_half)
         }
@@ -42,7 +42,7 @@ pub(crate) fn execute(p: &mut Processor, i: &Instruction) -> Result<(), Refusal>
     }
 }
 
-/// Each lane by itself, from one width in bits to another.
+/// Converts each lane `from` one width in bits `to` another.
 fn resize(
     p: &mut Processor,
     i: &Instruction,
@@ -97,7 +97,7 @@ fn insert(p: &mut Processor, i: &Instruction) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A lane of the second or the third operand, by its index in a part of it.
+/// A lane of the second or the third operand, by its index within a part.
 type Pick<'a> = &'a dyn Fn(usize) -> u64;
 
 /// Lanes chosen from the same part of the sources.
@@ -127,7 +127,7 @@ fn shuffle(
     Ok(())
 }
 
-/// Lanes of both sources, half as wide and saturated, 128 bits by 128 bits.
+/// Lanes of both sources, saturated to half their width, per 128 bits.
 fn pack(p: &mut Processor, i: &Instruction, from: usize, f: fn(u64) -> u64) -> Result<(), Refusal> {
     let half = 128 / from;
     let shuffled =

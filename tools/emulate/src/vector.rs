@@ -7,27 +7,27 @@ use crate::mask::tested;
 use crate::processor::{Processor, Refusal, Vector, is_memory, refuse, width};
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
-/// An instruction that does the same to every lane; the last argument is its immediate operand.
+/// An instruction that treats every lane alike; the last argument is its immediate operand.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lanewise {
     bits: usize,
     lane: Lane,
 }
 
-/// What it does to one.
+/// What it does to one lane.
 #[derive(Clone, Copy, Debug)]
 enum Lane {
-    /// The second operand.
+    /// Of the second operand.
     One(fn(u64, u8) -> u64),
-    /// The second and the third.
+    /// Of the second and the third.
     Two(fn(u64, u64, u8) -> u64),
-    /// The first, which it replaces, and two more.
+    /// Of the first, which it replaces, and two more.
     Three(fn(u64, u64, u64, u8) -> u64),
-    /// A truth of the second and the third: a bit of a mask, or all bits of a lane.
+    /// A truth value of the second and the third: a bit of a mask, or all bits of a lane.
     Test(fn(u64, u64, u8) -> bool),
 }
 
-/// What `instruction` does to each lane, if that is all it does.
+/// What `instruction` does to each lane, if it does nothing else.
 pub(crate) fn lanes_of(instruction: &Instruction) -> Option<Lanewise> {
     use Lane::{One, Test, Three, Two};
     use Mnemonic as M;
@@ -49,7 +49,7 @@ pub(crate) fn lanes_of(instruction: &Instruction) -> Option<Lanewise> {
         M::Vmaxpd => (64, Two(|a, b, _| double::max(a, b))),
         M::Vsqrtps => (32, One(|a, _| single::sqrt(a))),
         M::Vsqrtpd => (64, One(|a, _| double::sqrt(a))),
-        // Nothing after the point is kept: the upper bits of the immediate are clear.
+        // No fraction is kept: the upper bits of the immediate are clear.
         M::Vroundps | M::Vrndscaleps if instruction.immediate8() < 16 => {
             (32, One(|a, imm| single::round(a, Rounding::of(imm))))
         }
@@ -80,7 +80,7 @@ pub(crate) fn lanes_of(instruction: &Instruction) -> Option<Lanewise> {
         M::Vfnmsub213pd => (64, Three(|a, b, c, _| double::multiply_add(b, a, c, MINUS_MINUS))),
         M::Vfnmsub231ps => (32, Three(|a, b, c, _| single::multiply_add(b, c, a, MINUS_MINUS))),
         M::Vfnmsub231pd => (64, Three(|a, b, c, _| double::multiply_add(b, c, a, MINUS_MINUS))),
-        // Without a mask the width of a lane does not matter to these.
+        // Without a mask, the lane width does not matter to these.
         M::Vandps | M::Vpandd => (32, Two(|a, b, _| a & b)),
         M::Vandpd | M::Vpandq | M::Vpand => (64, Two(|a, b, _| a & b)),
         M::Vorps | M::Vpord => (32, Two(|a, b, _| a | b)),
@@ -100,7 +100,7 @@ pub(crate) fn lanes_of(instruction: &Instruction) -> Option<Lanewise> {
         M::Vpminsq => (64, Two(|a, b, _| if (a as i64) < b as i64 { a } else { b })),
         M::Vpmaxsd => (32, Two(|a, b, _| if int(a) > int(b) { a } else { b })),
         M::Vpmaxsq => (64, Two(|a, b, _| if a as i64 > b as i64 { a } else { b })),
-        // Shifts by constants. All bits go where there are as many places as bits.
+        // Shifts by constants. A shift by the lane width or more loses all bits.
         M::Vpslld => (32, shift(One(|a, by| if by < 32 { a << by } else { 0 }))?),
         M::Vpsllq => (64, shift(One(|a, by| if by < 64 { a << by } else { 0 }))?),
         M::Vpsrld => (32, shift(One(|a, by| if by < 32 { a >> by } else { 0 }))?),
@@ -121,7 +121,7 @@ pub(crate) fn lanes_of(instruction: &Instruction) -> Option<Lanewise> {
     Some(Lanewise { bits, lane })
 }
 
-/// Signs of a product and of an addend: whether they are changed.
+/// Whether the signs of a product and of an addend are flipped.
 const PLUS_PLUS: [bool; 2] = [false, false];
 const PLUS_MINUS: [bool; 2] = [false, true];
 const MINUS_PLUS: [bool; 2] = [true, false];
@@ -131,7 +131,7 @@ fn int(a: u64) -> i32 {
     a as u32 as i32
 }
 
-/// Bit by bit, the immediate's bit that three bits are the number of.
+/// For each bit position, the bit of the immediate that the three bits index.
 fn ternary(a: u64, b: u64, c: u64, imm: u8) -> u64 {
     let chosen = (0..8u8).filter(|index| imm >> index & 1 == 1);
     let term = |index: u8| {
@@ -215,7 +215,7 @@ fn lanewise_of<const BITS: usize>(
     Ok(())
 }
 
-/// As many low bits.
+/// That many low bits.
 fn low(lanes: usize) -> u64 {
     u64::MAX >> (64 - lanes)
 }
@@ -228,7 +228,7 @@ pub(crate) fn predicate(p: &Processor, i: &Instruction, lanes: usize) -> u64 {
     }
 }
 
-/// A source that may be memory, or an element of it for all lanes. What is not in `mask` is not
+/// A source that may be memory, or one element of it for all lanes. Lanes outside `mask` are not
 /// read.
 pub(crate) fn source(
     p: &Processor,
@@ -294,8 +294,8 @@ pub(crate) fn store(
     Ok(())
 }
 
-/// Gives the first operand, a register, its new value: lanes without the predicate keep theirs or
-/// become zero, and what is beyond the lanes becomes zero.
+/// Gives the first operand, a register, its new value: lanes outside the predicate keep theirs or
+/// become zero, and everything beyond the lanes becomes zero.
 pub(crate) fn write(
     p: &mut Processor,
     i: &Instruction,
@@ -400,7 +400,7 @@ fn masked_transfer(p: &mut Processor, i: &Instruction, bits: usize) -> Result<()
     Ok(())
 }
 
-/// The third operand where the predicate says so, else the second.
+/// The third operand where the predicate is set, else the second.
 fn blend(p: &mut Processor, i: &Instruction, bits: usize) -> Result<(), Refusal> {
     let lanes = width(i.op0_register()) / bits;
     let mask = predicate(p, i, lanes);
@@ -425,7 +425,7 @@ fn blend_by_sign(p: &mut Processor, i: &Instruction, bits: usize) -> Result<(), 
     Ok(())
 }
 
-/// All bits of a lane, of one bit each.
+/// All bits of a lane, from one bit each.
 fn spread(p: &mut Processor, i: &Instruction, bits: usize) -> Result<(), Refusal> {
     let lanes = width(i.op0_register()) / bits;
     let mask = p.masks[i.op1_register().number()];
@@ -453,8 +453,8 @@ fn repeat(p: &mut Processor, i: &Instruction, bits: usize) -> Result<(), Refusal
     Ok(())
 }
 
-/// Elements at addresses of their own, by indices as wide as they. Afterwards the mask is clear.
-/// (The decoder refuses what the machine does: registers that are not apart.)
+/// Elements at separate addresses, by indices as wide as the elements. Afterwards the mask is
+/// clear. (The decoder rejects what the machine rejects: registers that are not distinct.)
 fn gather(p: &mut Processor, i: &Instruction, bits: usize) -> Result<(), Refusal> {
     let (into, index) = (i.op0_register().number(), i.memory_index().number());
     let lanes = width(i.op0_register()) / bits;

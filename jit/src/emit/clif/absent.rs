@@ -1,4 +1,4 @@
-//! Stands in for Cranelift in builds without it: the emitter keeps its name and says what it needs.
+//! Replaces Cranelift in builds without it: the emitter keeps its name and says what it needs.
 
 mod listing;
 
@@ -22,7 +22,7 @@ const ABSENT: EmitError = EmitError::Unavailable {
     reason: "Kiln was built without its feature `cranelift`",
 };
 
-/// There is nothing to be looked at.
+/// There is nothing to inspect.
 pub fn listing(_: &Routine, _: Option<&str>) -> Result<Listing, EmitError> {
     Err(ABSENT)
 }

@@ -1,5 +1,5 @@
 //! Loads and stores of two-byte floats. Cranelift has no conversions for them, so they are spelled
-//! out in integers: four lanes at a time, the same bits as the hardware's.
+//! out in integer operations, four lanes at a time, with the same bits as the hardware's.
 
 use super::translate::{Translator, unaligned};
 use crate::vir::{Storage, Type};
@@ -24,8 +24,8 @@ impl Translator<'_> {
         }
     }
 
-    /// `f16` in the lower halves of four lanes as `f32`: the exponent's bias is put right by a
-    /// multiplication by 2^112, which is exact, of subnormal numbers too.
+    /// `f16` in the lower halves of four lanes as `f32`: multiplying by 2^112 corrects the
+    /// exponent's bias, and is exact even for subnormals.
     fn widen_f16(&mut self, halves: ir::Value) -> ir::Value {
         let (magnitude, sign) = (self.masked(halves, 0x7fff), self.masked(halves, 0x8000));
         let shifted = self.builder.ins().ishl_imm_u(magnitude, 13);
@@ -33,7 +33,7 @@ impl Translator<'_> {
         let scale = self.constant(Type::F32, 0x7780_0000);
         let scaled = self.builder.ins().fmul(shifted, scale);
         let scaled = self.cast(types::I32X4, scaled);
-        // All exponent bits set: an infinity or a NaN here as there.
+        // All exponent bits set: an infinity or a NaN in both formats.
         let largest = self.constant(Type::I32, 0x7bff);
         let special = self.builder.ins().icmp(IntCC::SignedGreaterThan, magnitude, largest);
         let exponent = self.masked(special, 0x7f80_0000);
@@ -67,7 +67,7 @@ impl Translator<'_> {
         let sign = self.masked(bits, 0x8000_0000);
         let magnitude = self.builder.ins().bxor(bits, sign);
 
-        // Normal: the bias put right and half a last place added, less one bit where that is even.
+        // Normal: correct the bias and add half a last place, less one bit if that place is even.
         let odd = self.builder.ins().ushr_imm_u(magnitude, 13);
         let odd = self.masked(odd, 1);
         let bias = self.constant(Type::I32, 0xc800_0fff);
@@ -85,7 +85,7 @@ impl Translator<'_> {
         let is_subnormal = self.builder.ins().icmp(IntCC::SignedLessThan, magnitude, smallest);
         let finite = self.builder.ins().bitselect(is_subnormal, subnormal, normal);
 
-        // From 65536 on infinite; beyond infinity a quiet NaN.
+        // From 65536 on, infinity; beyond infinity, a quiet NaN.
         let largest = self.constant(Type::I32, 0x477f_ffff);
         let is_large = self.builder.ins().icmp(IntCC::SignedGreaterThan, magnitude, largest);
         let infinity = self.constant(Type::I32, 0x7f80_0000);

@@ -1,4 +1,4 @@
-//! What Cranelift makes of a program, to be looked at.
+//! What Cranelift makes of a program, for inspection.
 
 /// What Cranelift makes of a program.
 #[derive(Clone, Debug)]

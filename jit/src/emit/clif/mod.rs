@@ -1,12 +1,13 @@
-//! Machine code with 128-bit vectors through Cranelift, for any machine that it knows.
+//! Machine code with 128-bit vectors through Cranelift, for any machine that Cranelift supports.
 //!
-//! `translate` writes the loop in Cranelift's IR; here are the instruction sets, the compiler's
+//! `translate` writes the loop in Cranelift's IR; this file has the instruction sets, the compiler
 //! settings and the loading.
 //!
-//! Cranelift's optimiser stays off (`opt_level = none`). A vector routine is hash-consed and free
-//! of dead code already, and the optimiser moves every constant's load out of its use, to where
-//! sixteen registers cannot hold them all. Measured on Zen 5 with it on: log1p in f32 1.38 ns per
-//! element instead of 0.78, erf 1.44 instead of 0.95, nothing faster, and twice the compile time.
+//! Cranelift's optimiser stays off (`opt_level = none`). A vector routine is already hash-consed
+//! and free of dead code, and the optimiser hoists every constant's load away from its use, to
+//! where sixteen registers cannot hold them all. Measured on Zen 5 with it on: log1p in f32 1.38 ns
+//! per element instead of 0.78, erf 1.44 instead of 0.95, nothing faster, and twice the compile
+//! time.
 
 mod bytes;
 mod half;
@@ -54,7 +55,7 @@ fn compile(routine: &Routine, cpu: Cpu) -> Result<Code, EmitError> {
     Ok(Code::new(routine, EmitterKind::Cranelift, callable, vectors))
 }
 
-/// Compiles for a target such as `aarch64` or `x86_64`, or for this machine, to be looked at.
+/// Compiles, for inspection, for a target such as `aarch64` or `x86_64`, or for this machine.
 ///
 /// An x86-64 target means one with AVX2 and FMA.
 pub fn listing(routine: &Routine, target: Option<&str>) -> Result<Listing, EmitError> {
@@ -100,7 +101,7 @@ fn generate(
     Ok((compiled, pool))
 }
 
-/// The instruction set of this machine, with all its features. Made once.
+/// The instruction set of this machine, with all its features. Built once.
 fn host() -> Result<&'static dyn TargetIsa, EmitError> {
     static HOST: OnceLock<Result<OwnedTargetIsa, String>> = OnceLock::new();
     let host = HOST.get_or_init(|| {
@@ -122,7 +123,7 @@ fn target_isa(target: &str) -> Result<OwnedTargetIsa, EmitError> {
         |reason: String| EmitError::UnsupportedTarget { target: target.into(), reason };
     let mut builder =
         isa::lookup_by_name(target).map_err(|error| unsupported(error.to_string()))?;
-    // AVX2 and FMA; aarch64 has what it takes from the start.
+    // AVX2 and FMA; the base aarch64 has all that is needed.
     if builder.triple().architecture.to_string() == "x86_64" {
         builder.enable("haswell").map_err(|error| unsupported(error.to_string()))?;
     }
@@ -138,7 +139,8 @@ fn flags() -> Result<settings::Flags, String> {
         ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
         // Nothing unwinds through kernels.
         ("unwind_info", "false"),
-        // A system notices a stack that grows if no page is skipped. Kernels call nothing.
+        // The system handles a growing stack as long as no page is skipped, and kernels call
+        // nothing.
         ("enable_probestack", "true"),
         ("probestack_strategy", "inline"),
     ];
@@ -153,7 +155,7 @@ mod tests {
     use super::listing;
     use crate::vir::{Builder, Routine, Storage};
 
-    /// A routine that keeps as many values at once.
+    /// A routine that keeps that many values live at once.
     fn keeps(values: u32) -> Routine {
         let mut b = Builder::new();
         let x = b.input(Storage::F32);

@@ -92,8 +92,8 @@ impl Translator<'_> {
         })
     }
 
-    /// An operand of an fma. A negation is written anew for it, where Cranelift folds it into
-    /// `fnmadd` and the like; other uses of the same negation flip the sign by a constant.
+    /// An operand of an fma. A negation is written again next to it, so that Cranelift folds it
+    /// into `fnmadd` and the like; other uses of the same negation flip the sign by a constant.
     fn fma_operand(&mut self, value: Value) -> Parts {
         let Some(a) = negated(self.body, value) else { return self.parts(value) };
         let (ty, a) = (self.body.ty(a), self.parts(a));
@@ -146,7 +146,7 @@ impl Translator<'_> {
         }
     }
 
-    /// `left < right ? a : b`, which Cranelift makes `minps` or `maxps` of.
+    /// `left < right ? a : b`, which Cranelift turns into `minps` or `maxps`.
     fn choose(
         &mut self,
         ty: Type,

@@ -1,4 +1,4 @@
-//! Lanes picked from one vector and another.
+//! Lanes picked from two vectors.
 
 use super::translate::{Parts, Translator};
 use cranelift_codegen::ir::{self, ConstantData, InstBuilder, types};

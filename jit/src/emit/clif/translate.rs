@@ -11,7 +11,8 @@
 //! ```
 //!
 //! A value is a number of 128-bit vectors, twice as many for 64-bit lanes as for 32-bit ones; see
-//! [`lanes`]. A loop that is unrolled has a few instructions of each copy of the body at a time.
+//! [`lanes`]. An unrolled loop alternates between the copies of its body, a few instructions of
+//! each at a time.
 
 use super::super::launch::offsets;
 use super::super::live::live;
@@ -35,11 +36,12 @@ const STRIP: usize = 16;
 
 /// Elements that one iteration of the loop handles.
 ///
-/// A body is one long chain of dependent instructions. A short one leaves the processor room to
-/// work on several iterations at once; of a long one not even two fit into its window, and so the
-/// loop is unrolled, a strip of each copy at a time: instruction by instruction, each of them would
-/// hold the registers that one needs where it needs most, and sixteen are too few. Measured on a Zen 5
-/// core in L1, ns per element unrolled by 1, 2, 4 and 6, and by 4 instruction by instruction:
+/// A body is one long chain of dependent instructions. A short one lets the processor work on
+/// several iterations at once; of a long one not even two fit into its window, so the loop is
+/// unrolled, with a few instructions of each copy at a time: interleaved one by one, every copy
+/// would hold the registers of its widest point at the same time, and sixteen are too few. Measured
+/// on a Zen 5 core in L1, ns per element unrolled by 1, 2, 4 and 6, and by 4 one instruction at a
+/// time:
 ///
 /// | | instructions | 1 | 2 | 4 | 6 | 4 by instruction |
 /// |---|---|---|---|---|---|---|
@@ -55,8 +57,8 @@ pub(super) fn lanes(routine: &Routine) -> usize {
     (if narrow { 4 } else { 2 }) * unroll(routine)
 }
 
-/// How many copies of the body there are, each of a vector of the narrowest type; half a vector never
-/// goes alone.
+/// How many copies of the body there are, each of a vector of the narrowest type; half vectors are
+/// never handled alone.
 fn unroll(routine: &Routine) -> usize {
     let body = routine.body();
     let cold = |at: u32| body.cold.iter().any(|cold| (cold.start..cold.end).contains(&at));
@@ -98,7 +100,7 @@ pub(super) fn translate(routine: &Routine, isa: &dyn TargetIsa) -> (ir::Function
         pool: Pool::of_vectors(16),
         pool_base: None,
         table_at: Vec::new(),
-        // x86 computes with constants straight from memory; others load them once, before the loop.
+        // x86 takes constants straight from memory; other machines load them once, before the loop.
         hoist: !matches!(isa.triple().architecture.to_string().as_str(), "x86_64"),
     };
     let pool = translator.kernel(config);
@@ -115,7 +117,7 @@ pub(super) struct Translator<'a> {
     pub(super) pointer: ir::Type,
     lanes: usize,
     unroll: usize,
-    /// The copy of the body whose instructions are being written; none where all are.
+    /// The copy of the body whose instructions are being written; none while writing all copies.
     copy: Option<usize>,
     /// Which values an output depends on.
     live: Vec<bool>,
@@ -248,7 +250,7 @@ impl Translator<'_> {
         }
     }
 
-    /// Every live instruction, cold regions branched around.
+    /// Every live instruction, with branches around cold regions.
     fn body(&mut self) {
         let body = self.body;
         let mut at = 0;
@@ -260,7 +262,7 @@ impl Translator<'_> {
         self.straight(at, body.insts.len());
     }
 
-    /// Instructions `start..end`, by strips.
+    /// Instructions `start..end`, a few of each copy at a time.
     fn straight(&mut self, start: usize, end: usize) {
         let chosen = (start..end).filter(|&index| {
             // A constant is made where it is used: see the pool.
@@ -278,8 +280,8 @@ impl Translator<'_> {
         self.copy = None;
     }
 
-    /// A region that is skipped where no lane needs it. What escapes from it becomes parameters
-    /// of the block after; a skip passes the mask in their stead, any value being good enough.
+    /// A region that is skipped if no lane needs it. Values that escape from it become parameters
+    /// of the block after it; a skip passes the mask instead, as any value will do.
     fn cold(&mut self, cold: &Cold) {
         let body = self.body;
         let inside = cold.start as usize..cold.end as usize;
@@ -370,12 +372,12 @@ impl Translator<'_> {
         }
     }
 
-    /// The vectors of a value that are being written; a constant is made anew.
+    /// The vectors of a value that are being written; a constant is made again each time.
     pub(super) fn parts(&mut self, value: Value) -> Parts {
         let range = self.range(self.body.ty(value));
         match (&self.values[value.index()], *self.body.inst(value)) {
             (Some(parts), _) => SmallVec::from_slice(&parts[range]),
-            // One load for each use, so that it can become that use's memory operand.
+            // One load per use, so that it can become that use's memory operand.
             (None, Inst::Const { ty, bits }) => self.each(ty, |t, _| t.constant(ty, bits)),
             (None, inst) => unreachable!("{value} = {inst:?} is used, so it is live and defined"),
         }

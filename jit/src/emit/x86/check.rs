@@ -1,15 +1,15 @@
-//! Checks an allocation, symbolically: wherever an instruction reads a register of the machine
-//! program, the place that it was given holds that register's value on every path.
+//! Checks an allocation symbolically: wherever an instruction reads a register of the machine
+//! program, its assigned place holds that register's value on every path.
 //!
-//! The idea is that of regalloc2's checker: walk over what was placed, and keep for every place the
-//! set of registers whose value it holds. A definition leaves its place holding one; a move, a
-//! spill or a reload copies the set. Nothing is executed, so code for any machine can be checked on
-//! any other.
+//! The idea is that of regalloc2's checker: walk over the placed instructions and keep, for every
+//! place, the set of registers whose value it holds. A definition leaves its place holding one; a
+//! move, a spill or a reload copies the set. Nothing is executed, so code for any machine can be
+//! checked on any other.
 //!
-//! A cold region is a diamond. Behind it a place holds what it holds on both paths, and besides,
-//! from the path through the region, what was defined inside: whoever reads that knows by a mask
-//! whether the region ran. At the top of the loop places hold what both the prologue and the last
-//! iteration left there, so a constant that stays in a register must survive the body.
+//! A cold region is a diamond. After it a place holds what it holds on both paths and, from the
+//! path through the region, what was defined inside: readers of that know by a mask whether the
+//! region ran. At the top of the loop, places hold what both the prologue and the last iteration
+//! left there, so a constant kept in a register must survive the body.
 
 use super::allocate::{Address, Allocation, Item, Place, Placed};
 use super::isa::{Class, Isa};
@@ -27,10 +27,10 @@ enum Fact {
     Input { slot: u32, at: i32 },
 }
 
-/// All that a place holds: more than one thing where the program copies in a cold region.
+/// All that a place holds: several facts where the program copies in a cold region.
 type Facts = SmallVec<[Fact; 2]>;
 
-/// Checks what was made of `function`.
+/// Checks the allocation of `function`.
 pub(super) fn check(function: &Function, allocation: &Allocation) -> Result<(), String> {
     let mut checker = Checker::new(function, allocation);
     checker.walk(&function.prologue, &allocation.prologue)?;
@@ -54,11 +54,11 @@ struct Checker<'a> {
     slots: u32,
     /// What a register is by definition: a copy of another, or of an input.
     copies: HashMap<Reg, Fact>,
-    /// For each cold region and each fact, the registers defined inside whose value it is.
+    /// For each cold region and each fact, the registers defined inside that have this value.
     inside: HashMap<(usize, Fact), SmallVec<[Reg; 1]>>,
-    /// Whether an output was written, so that inputs may be gone.
+    /// Whether an output was written, so that inputs may be overwritten.
     stored: bool,
-    /// The number of the region, and what was held where it began.
+    /// The index of the current region, and what was held at its start.
     cold: Option<(usize, Vec<Facts>)>,
     /// Regions so far in this iteration.
     count: usize,
@@ -107,8 +107,8 @@ impl<'a> Checker<'a> {
         self.walk(&self.function.insts, items)
     }
 
-    /// Matches items with the instructions that they are of, in order. Copies match nothing: those
-    /// of the program and those of the allocation differ.
+    /// Matches items with their instructions, in order. Copies are skipped: those of the program
+    /// and those of the allocation differ.
     fn walk(&mut self, insts: &[Inst], items: &[Item]) -> Result<(), String> {
         let function = self.function;
         let mut due = insts.iter().filter(|inst| copied(function, inst).is_none());
@@ -143,7 +143,7 @@ impl<'a> Checker<'a> {
         due.next().map_or(Ok(()), |inst| Err(format!("{inst:?} is missing")))
     }
 
-    /// The index of a register or a slot, if it is one of those that there are.
+    /// The index of a register or slot, if it exists.
     fn index(&self, place: Place) -> Option<usize> {
         let (vectors, _) = self.function.isa.registers(Class::Vector);
         match place {
@@ -175,7 +175,7 @@ impl<'a> Checker<'a> {
         values(&self.copies, reg).any(|fact| facts.contains(&fact))
     }
 
-    /// An instruction that only moves a whole register: where to and where from.
+    /// For an instruction that only moves a whole register: its destination and its source.
     fn copy(&self, placed: &Placed) -> Option<(Place, Place)> {
         let isa = self.function.isa;
         let [to, from, Place::None, Place::None] = placed.operands else { return None };
@@ -209,7 +209,7 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    /// An instruction of the program, as it was placed.
+    /// An instruction of the program, as placed.
     fn inst(&mut self, inst: &Inst, placed: &Placed, first: bool) -> Result<(), String> {
         let agrees = placed.imm == inst.imm
             && placed.zeroing == inst.zeroing
@@ -245,7 +245,7 @@ impl<'a> Checker<'a> {
                     _ => return Err("is another instruction".to_string()),
                 };
                 let [p, q] = factors;
-                // A product has no order.
+                // The factors may be in either order.
                 let are = |p, q| {
                     self.source(p, x, inst, false).and_then(|()| self.source(q, y, inst, false))
                 };
@@ -332,7 +332,7 @@ impl<'a> Checker<'a> {
             }
         }
         if is(Opcode::Gather) {
-            // It clears its mask.
+            // A gather clears its mask.
             let mask = if placed.mask != 0 { Place::Mask(placed.mask) } else { placed.operands[2] };
             if let Some(index) = self.index(mask) {
                 self.held[index].clear();
@@ -349,7 +349,7 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    /// Behind a cold region: what holds on both paths, and what was made inside.
+    /// After a cold region: what holds on both paths, and what was defined inside.
     fn join(&mut self) -> Result<(), String> {
         let Some((region, before)) = self.cold.take() else {
             return Err("a region ends that did not begin".to_string());
@@ -368,7 +368,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// All facts that are the value of `reg`: itself, and what it is a copy of.
+/// All facts that are the value of `reg`: the register itself, and what it is a copy of.
 fn values(copies: &HashMap<Reg, Fact>, reg: Reg) -> impl Iterator<Item = Fact> {
     std::iter::successors(Some(Fact::Reg(reg)), |fact| match fact {
         Fact::Reg(reg) => copies.get(reg).copied(),
@@ -376,7 +376,7 @@ fn values(copies: &HashMap<Reg, Fact>, reg: Reg) -> impl Iterator<Item = Fact> {
     })
 }
 
-/// What an instruction of the program copies, if that is all it does.
+/// What an instruction of the program copies, if it does nothing else.
 fn copied(function: &Function, inst: &Inst) -> Option<Fact> {
     let plain = inst.form == Form::Plain && inst.mask.is_none() && inst.imm.is_none();
     let is = |op: Opcode| [32, 64].iter().any(|&bits| op.code(function.isa, bits) == inst.code);

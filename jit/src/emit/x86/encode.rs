@@ -4,14 +4,14 @@
 //!
 //! | register | holds |
 //! |---|---|
-//! | `rdi` | `n`; in a loop, the last index at which there are elements enough for an iteration; in a masked one, how many are left |
+//! | `rdi` | `n`; in a loop, the last index with enough elements for an iteration; in a masked one, how many are left |
 //! | `rcx` | the [`Launch`](super::super::launch) |
-//! | `rdx` | its cursors, which are at the row in hand |
+//! | `rdx` | its cursors, at the current row |
 //! | `r8` | the pool |
 //! | `r9` | the index of the iteration's first element |
-//! | `rax` | an address, for one instruction; where a masked iteration starts, with AVX-512, a bit for each element that is left |
+//! | `rax` | an address, for one instruction; at the start of a masked iteration with AVX-512, a bit for each remaining element |
 //! | `r10 r11 rsi rbx r12 r13 r14 r15` | the inputs' current addresses, then the outputs' |
-//! | `rsp` | the frame, aligned to a vector: spilled values, then inputs' addresses that found no register |
+//! | `rsp` | the frame, aligned to a vector: spilled values, then the addresses of inputs without a register |
 //! | `rbp` | the caller's frame, where there is a frame |
 //!
 //! Cold regions lie after the loop, so that the hot path is a straight line.
@@ -91,12 +91,12 @@ struct Writer {
     origins: Vec<(u32, u32)>,
 }
 
-/// A region to be written after the loops.
+/// A cold region, written after the loops.
 struct ColdRegion<'a> {
     /// The jump to it.
     jump: usize,
     items: &'a [Item],
-    /// Where the hot path goes on.
+    /// Where the hot path continues.
     join: u64,
 }
 
@@ -108,7 +108,7 @@ impl Writer {
         Ok(())
     }
 
-    /// A jump whose target is not known yet: where its four bytes of distance will be.
+    /// A jump whose target is not yet known: the position of its four-byte distance.
     fn jump(&mut self, code: Code) -> Result<usize, IcedError> {
         let here = self.at;
         self.emit(Instruction::with_branch(code, here))?;
@@ -126,7 +126,7 @@ impl Writer {
         for each in &loops.full {
             let skip = self.iterations(each, each.lanes / loops.vector(), &mut cold)?;
             patches.push((skip, self.at));
-            // The limit was the last index at which an iteration has elements enough.
+            // The limit was the last index with enough elements for an iteration.
             self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::RDI, each.lanes as i32))?;
         }
         if let Some(tail) = &loops.tail {
@@ -138,7 +138,7 @@ impl Writer {
         let more = self.jump(Code::Jne_rel32_64)?;
         self.leave(saved)?;
         self.emit(Ok(Instruction::with(Code::Retnq)))?;
-        // Most calls have one row: what moves on to the next is out of the way.
+        // Most calls have one row, so the code that advances to the next row is kept off that path.
         patches.push((more, self.at));
         self.next_row(row)?;
         for ColdRegion { jump, items, join } in cold {
@@ -154,8 +154,8 @@ impl Writer {
         Ok(Encoded { bytes, origins: self.origins })
     }
 
-    /// A loop whose iterations handle some vectors each, and what comes before it. Returns the jump over it,
-    /// which is taken where there are too few elements for an iteration.
+    /// A loop whose iterations handle some vectors each, and the code before it. Returns the jump
+    /// over it, which is taken if there are too few elements for an iteration.
     fn iterations<'a>(
         &mut self,
         each: &'a Allocation,
@@ -167,7 +167,7 @@ impl Writer {
         self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
         let skip = self.jump(Code::Jg_rel32_64)?;
         self.straight(&each.prologue)?;
-        // A loop that starts in the middle of a line costs one fetch more an iteration.
+        // A loop that starts in the middle of a line costs one more fetch per iteration.
         self.pad_to(64)?;
         let top = self.at;
         self.body(&each.items, cold)?;
@@ -178,7 +178,7 @@ impl Writer {
         Ok(skip)
     }
 
-    /// A loop of masked iterations for all elements from the index on. Returns the jump over it.
+    /// A loop of masked iterations for all remaining elements. Returns the jump over it.
     fn tail<'a>(
         &mut self,
         each: &'a Allocation,
@@ -203,7 +203,7 @@ impl Writer {
         Ok(skip)
     }
 
-    /// The instructions of an iteration, but for cold regions, which are put off.
+    /// The instructions of an iteration, except cold regions, which are deferred.
     fn body<'a>(&mut self, mut items: &'a [Item], cold: &mut Vec<ColdRegion<'a>>) -> Done {
         while let Some(start) = items.iter().position(|item| matches!(item, Item::ColdStart)) {
             self.straight(&items[..start])?;
@@ -224,7 +224,7 @@ impl Writer {
         })
     }
 
-    /// Instructions that do nothing, as long as there are, up to a multiple of `line` bytes.
+    /// No-ops, as long as possible each, up to a multiple of `line` bytes.
     fn pad_to(&mut self, line: u64) -> Done {
         while !self.at.is_multiple_of(line) {
             let left = self.at.next_multiple_of(line) - self.at;
@@ -248,7 +248,7 @@ impl Writer {
         Ok(())
     }
 
-    /// How many registers of the caller's are used.
+    /// How many of the caller's registers are used.
     fn saved(&self) -> usize {
         (self.inputs + self.outputs.len()).min(CURSORS.len()).saturating_sub(SAVED)
     }
@@ -305,7 +305,7 @@ impl Writer {
         self.load_word(Register::R8, field(offsets::POOL))
     }
 
-    /// Reads where the row in hand begins for each operand, and how long it is.
+    /// Reads the length of the current row and where it begins for each operand.
     fn load_cursors(&mut self) -> Done {
         for slot in 0..self.inputs {
             let base = cursor(slot, offsets::BASE);
@@ -328,7 +328,7 @@ impl Writer {
         self.emit(Instruction::with2(Code::Xor_r32_rm32, Register::R9D, Register::R9D))
     }
 
-    /// Moves every cursor to the next row, and goes to the start of a row.
+    /// Moves every cursor to the next row and jumps to the start of a row.
     fn next_row(&mut self, row: u64) -> Done {
         for operand in 0..self.inputs + self.outputs.len() {
             self.load_word(Register::RAX, cursor(operand, offsets::ROW))?;
@@ -342,14 +342,14 @@ impl Writer {
         self.emit(Instruction::with2(Code::Mov_r64_rm64, into, from))
     }
 
-    /// Where the address of an input is that found no register.
+    /// Where the address of an input without a register is kept.
     fn kept_cursor(&self, slot: usize) -> MemoryOperand {
         let vectors = i64::from(self.slots) * self.isa.bytes() as i64;
         let at = vectors + (slot - CURSORS.len()) as i64 * 8;
         MemoryOperand::with_base_displ(Register::RSP, at)
     }
 
-    /// The end of an iteration: some vectors on.
+    /// The end of an iteration: advances by some vectors.
     fn advance(&mut self, vectors: usize) -> Done {
         for slot in 0..self.inputs {
             let step = cursor(slot, offsets::STEP);
@@ -392,7 +392,7 @@ impl Writer {
                     made.set_memory_index(memory.index);
                     made.set_memory_index_scale(memory.scale);
                     made.set_memory_displacement64(memory.displacement as u64);
-                    // Its shortest encoding that fits.
+                    // The shortest encoding that fits.
                     made.set_memory_displ_size(u32::from(memory.displacement != 0));
                     made.set_is_broadcast(memory.is_broadcast);
                     OpKind::Memory

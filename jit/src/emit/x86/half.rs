@@ -31,7 +31,7 @@ impl Selector<'_> {
             let form = Form::Store { output, at: part as i32 * isa.bytes() as i32 / 2 };
             let lanes = self.reg(value, part);
             let store = match storage {
-                // To nearest even, whatever the mode of the thread.
+                // To nearest even, whatever the thread's rounding mode.
                 Storage::F16 => {
                     let code = Opcode::StoreF16.code(isa, 32);
                     Inst::new(code, None, &[Source::Reg(lanes)]).imm(0)
@@ -53,7 +53,7 @@ impl Selector<'_> {
     }
 
     /// The lower words of 32-bit lanes, in the lower half of a vector. The pack works within each
-    /// half; the lower quarters of both are what is wanted.
+    /// 128-bit half; the lower quarters of both are the result.
     fn pack_words(&mut self, lanes: Reg) -> Reg {
         let both = [Source::Reg(lanes); 2];
         let packed = self.vector(|def| Inst::new(Code::VEX_Vpackusdw_ymm_ymm_ymmm256, def, &both));

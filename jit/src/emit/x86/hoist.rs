@@ -1,8 +1,8 @@
 //! Constants that stay in registers.
 //!
-//! A constant is read from memory by each instruction that needs it, and a core reads two vectors
-//! a cycle, while it computes two more: polynomials are all constants. So what registers the loop
-//! leaves over hold constants, loaded once before it, those first that are read most often.
+//! A constant is read from memory by each instruction that uses it, and a core can read two vectors
+//! a cycle while it computes two more; polynomials are mostly constants. So registers that the loop
+//! does not need hold constants, loaded once before it, those read most often first.
 
 use super::isa::Class;
 use super::opcode::Opcode;
@@ -10,11 +10,11 @@ use super::pressure::{hot, pressure};
 use super::program::{Form, Function, Inst, Reg, Source};
 use std::collections::HashMap;
 
-/// Registers that any loop keeps: pressure leaves cold regions out, and an instruction has up to
-/// four operands.
+/// Registers that every loop keeps free: the pressure does not count cold regions, and an
+/// instruction has up to four operands.
 const LEAST: usize = 6;
 
-/// Moves constants out of the loop, as many as its registers leave room for.
+/// Moves constants out of the loop, as many as there are free registers for.
 pub(super) fn hoist(function: &mut Function) {
     let registers = function.isa.registers(Class::Vector).0 as usize;
     let spare = registers.saturating_sub(pressure(function).max(LEAST));
@@ -34,7 +34,7 @@ pub(super) fn hoist(function: &mut Function) {
     rewrite(function, &resident);
 }
 
-/// Reads registers in place of the constants that are `resident`.
+/// Replaces reads of the constants that are `resident` by reads of registers.
 fn rewrite(function: &mut Function, resident: &HashMap<i32, Reg>) {
     let isa = function.isa;
     let mut renamed: Vec<Reg> = (0..function.classes.len() as u32).map(Reg).collect();
@@ -64,16 +64,16 @@ fn rewrite(function: &mut Function, resident: &HashMap<i32, Reg>) {
     });
 }
 
-/// A constant, and how often an iteration of the loop reads it.
+/// A constant, and how often one iteration reads it.
 struct Constant {
     at: i32,
     bits: u32,
     reads: u32,
-    /// What it is first read for.
+    /// The instruction that first reads it.
     origin: u32,
 }
 
-/// The `count` constants that are read most often; the earlier one of two.
+/// The `count` constants that are read most often; ties go to the earlier one.
 fn most_read(function: &Function, count: usize) -> Vec<Constant> {
     let mut constants: Vec<Constant> = Vec::new();
     let mut known: HashMap<i32, usize> = HashMap::new();

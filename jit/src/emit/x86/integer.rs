@@ -1,4 +1,4 @@
-//! Integers: bytes in memory, changes of width, and the products that AVX2 has none of.
+//! Integers: bytes in memory, changes of width, and the products that AVX2 lacks.
 
 use super::isa::Isa;
 use super::opcode::Opcode;
@@ -20,7 +20,7 @@ impl Selector<'_> {
         })
     }
 
-    /// The lowest byte of each 32-bit lane, the others being zero.
+    /// The lowest byte of each 32-bit lane, where the other bytes are zero.
     pub(super) fn store_bytes(&mut self, output: u32, value: Value) {
         let isa = self.isa;
         for part in 0..self.count(Type::I32) {
@@ -48,10 +48,10 @@ impl Selector<'_> {
         self.vector(|def| Inst::new(code, def, &both).halved([1, 1, 1, 0]))
     }
 
-    /// 64-bit lanes of 32-bit ones, their signs extended.
+    /// 64-bit lanes from 32-bit ones, sign-extended.
     pub(super) fn widen_int(&mut self, a: Value) -> Parts {
         if self.isa == Isa::Avx2 {
-            // There a mask is an integer, 0 or -1.
+            // With AVX2 a mask is an integer, 0 or -1.
             return self.widen(a);
         }
         let code = Code::EVEX_Vpmovsxdq_zmm_k1z_ymmm256;
@@ -76,8 +76,8 @@ impl Selector<'_> {
         })
     }
 
-    /// 64-bit products of AVX2, from those of 32-bit halves; the product of both upper ones is
-    /// beyond the lane.
+    /// 64-bit products for AVX2, from products of 32-bit halves; that of both upper halves falls
+    /// outside the lane.
     pub(super) fn wide_mul(&mut self, a: Value, b: Value) -> Parts {
         let ty = Type::I64;
         self.each(ty, |s, part| {

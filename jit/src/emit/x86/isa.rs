@@ -1,11 +1,11 @@
 //! The instruction sets, and the registers that they have.
 
-/// The instruction sets that are written for.
+/// The instruction sets that code is written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Isa {
     /// 512-bit vectors; masks in registers of their own.
     Avx512,
-    /// 256-bit vectors; a mask is a vector, all bits of a lane set or clear.
+    /// 256-bit vectors; a mask is a vector, with all bits of a lane set or clear.
     Avx2,
 }
 
@@ -18,7 +18,7 @@ impl Isa {
         }
     }
 
-    /// How many registers of a class there are to be allocated, and the number of the first.
+    /// How many registers of a class can be allocated, and the number of the first.
     pub(super) fn registers(self, class: Class) -> (u8, u8) {
         match (self, class) {
             (Isa::Avx512, Class::Vector) => (32, 0),

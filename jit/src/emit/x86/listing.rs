@@ -1,4 +1,4 @@
-//! The machine code as text, each instruction with the primitive that it came from.
+//! The machine code as text, each instruction with the primitive it came from.
 
 use super::EmitError;
 use super::generate;
@@ -7,7 +7,7 @@ use crate::vir::{Each, Routine, Value};
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter};
 use std::fmt::Write as _;
 
-/// Disassembles what is made of `routine`, on any machine.
+/// Disassembles the code of `routine`, on any machine.
 pub(super) fn listing(routine: &Routine, isa: Isa) -> Result<String, EmitError> {
     let encoded = generate(routine, isa)?.encoded;
     let mut formatter = NasmFormatter::new();

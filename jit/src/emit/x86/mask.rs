@@ -1,5 +1,5 @@
-//! Masks. With AVX-512 they live in `k` registers, one bit a lane: bits beyond a value's lanes
-//! mean nothing. With AVX2 they are vectors, every bit of a lane set or clear.
+//! Masks. With AVX-512 they live in `k` registers, one bit per lane; bits beyond a value's lanes
+//! mean nothing. With AVX2 they are vectors, with every bit of a lane set or clear.
 
 use super::isa::{Class, Isa};
 use super::opcode::Opcode;
@@ -35,13 +35,13 @@ impl Selector<'_> {
         self.mask(|def| Inst::new(code, def, &[]).form(Form::Idiom))
     }
 
-    /// The start of a region that is skipped where `mask` is clear in all lanes.
+    /// The start of a region that is skipped if `mask` is clear in all lanes.
     pub(super) fn cold_start(&mut self, mask: Value) {
         let ty = self.body.ty(mask);
         let mut any = self.reg(mask, 0);
         let mut last = any;
         for part in 1..self.count(ty) {
-            // The test itself joins two `k` registers.
+            // The test itself combines two `k` registers.
             any = if part == 1 { any } else { self.either(ty, any, last) };
             last = self.reg(mask, part);
         }
@@ -56,7 +56,7 @@ impl Selector<'_> {
         self.push(Inst::new(code, None, &tested.map(Source::Reg)).form(Form::ColdStart));
     }
 
-    /// Set where `a` or `b` is.
+    /// Set where `a` or `b` is set.
     fn either(&mut self, ty: Type, a: Reg, b: Reg) -> Reg {
         if !self.wide() {
             return self.two(Opcode::Or, ty, a, Source::Reg(b));
@@ -104,7 +104,8 @@ impl Selector<'_> {
         })
     }
 
-    /// A compare. A constant on the left changes places, for only the right may be memory.
+    /// A compare. A constant on the left is swapped to the right, since only the right may be
+    /// memory.
     pub(super) fn compare(&mut self, pred: Predicate, a: Value, b: Value) -> Parts {
         let ty = self.body.ty(a);
         let swapped = self.constant(a).is_some() && self.constant(b).is_none();
@@ -222,7 +223,7 @@ impl Selector<'_> {
         })
     }
 
-    /// Two 64-bit masks of each 32-bit one.
+    /// Two 64-bit masks from each 32-bit one.
     pub(super) fn widen(&mut self, mask: Value) -> Parts {
         if !self.wide() {
             let code = Code::VEX_Vpmovsxdq_ymm_xmmm128;
@@ -232,7 +233,7 @@ impl Selector<'_> {
         }
         let mut parts = Parts::new();
         for part in 0..self.count(Type::M32) {
-            // The lower eight bits are the first: the register as it is.
+            // The first is the lower eight bits: the register as it is.
             let lower = self.reg(mask, part);
             let code = Code::VEX_Kshiftrw_kr_kr_imm8;
             let upper = self.mask(|def| Inst::new(code, def, &[Source::Reg(lower)]).imm(8));
@@ -241,7 +242,7 @@ impl Selector<'_> {
         parts
     }
 
-    /// One 32-bit mask of every two 64-bit ones.
+    /// One 32-bit mask from every two 64-bit ones.
     pub(super) fn narrow(&mut self, mask: Value) -> Parts {
         self.each(Type::M32, |s, part| {
             let [lower, upper] =
@@ -263,7 +264,7 @@ impl Selector<'_> {
         self.isa.bytes() as i32 / 4
     }
 
-    /// A mask from one byte a lane.
+    /// A mask from one byte per lane.
     pub(super) fn load_bools(&mut self, slot: u32) -> Parts {
         self.each(Type::M32, |s, part| {
             let from = Source::Input { slot, at: part as i32 * s.bool_bytes() };
@@ -278,7 +279,7 @@ impl Selector<'_> {
         })
     }
 
-    /// One byte a lane, 0 or 1, from a mask.
+    /// One byte per lane, 0 or 1, from a mask.
     pub(super) fn store_bools(&mut self, output: u32, mask: Value) {
         for part in 0..self.count(Type::M32) {
             let bytes = self.bytes(mask, part);
@@ -289,7 +290,7 @@ impl Selector<'_> {
         }
     }
 
-    /// One part of a mask as bytes, in the lowest part of a vector.
+    /// One part of a mask as bytes, at the low end of a vector.
     fn bytes(&mut self, mask: Value, part: usize) -> Reg {
         let mask = self.reg(mask, part);
         let ones = self.byte_ones();
@@ -313,7 +314,7 @@ impl Selector<'_> {
         Source::Pool { at: self.pool.bytes_of_one() }
     }
 
-    /// Loads from a table: every lane, so the predicate is all ones.
+    /// Loads from a table: for every lane, so the predicate is all ones.
     pub(super) fn gather(&mut self, ty: Type, from: Source) -> Reg {
         let all = self.constant_mask(true);
         let code = Opcode::Gather.code(self.isa, ty.bits());
@@ -331,7 +332,7 @@ impl Selector<'_> {
         let blend = Opcode::Blend.code(self.isa, 64);
         let sources = [index, last, above].map(Source::Reg);
         let index = self.vector(|def| Inst::new(blend, def, &sources));
-        // Negative lanes carry their own mask: the sign is what `vblendvpd` looks at.
+        // A negative lane is its own mask: `vblendvpd` looks at the sign.
         let sources = [Source::Reg(index), zero, Source::Reg(index)];
         self.vector(|def| Inst::new(blend, def, &sources))
     }

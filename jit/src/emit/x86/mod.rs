@@ -5,12 +5,12 @@
 //!                                       └──────── check ────────┘
 //! ```
 //!
-//! [`select`] writes both instruction sets from one set of rules: what differs is a row of
-//! [`opcode`], and what a [`mask`] is. A routine has two loops: one over several vectors
-//! ([unrolled](unroll)), with [constants in registers](hoist), and one over single vectors for
-//! what is left, which runs [under a mask](tail) to the last element, where there is a mask for every
-//! load and store. (A third one, with AVX2, for whole single vectors before it: calls on few elements
-//! 0 to 3 % quicker, compilation 2 to 21 % slower.) `rcp` and `rsqrt` and the like are never used:
+//! [`select`] writes both instruction sets from one set of rules: the differences are a row of
+//! [`opcode`] and the form of a [`mask`]. A routine has two loops: one over several vectors
+//! ([unrolled](unroll)), with [constants in registers](hoist), and one over single vectors for the
+//! remainder, which runs [under a mask](tail) to the last element if every load and store can be
+//! masked. (With AVX2, a third loop for whole single vectors before it made calls on few elements 0
+//! to 3 % quicker and compilation 2 to 21 % slower.) `rcp`, `rsqrt` and the like are never used:
 //! every instruction gives the bits that its primitive defines.
 
 mod allocate;
@@ -65,17 +65,17 @@ fn compile(routine: &Routine, isa: Isa) -> Result<Code, EmitError> {
     let mut made = generate(routine, isa)?;
     let code = CodeMemory::new(&made.encoded.bytes)?;
     let pool = std::mem::take(&mut made.pool);
-    // SAFETY: the function has this ABI and these constants, and `available` saw to it that this
+    // SAFETY: the function has this ABI and these constants, and `available` made sure that this
     // machine has the instructions.
     let callable = unsafe { Callable::native(code, pool) };
     Ok(made.code(routine, isa, callable))
 }
 
-/// Compiles for any machine: what `load` makes executes it.
+/// Compiles for any machine; what `load` makes executes the code.
 ///
 /// # Panics
 ///
-/// If `kind` is none of the emitters that are here.
+/// If `kind` is not one of these emitters.
 pub(super) fn compile_for(
     routine: &Routine,
     kind: EmitterKind,
@@ -100,7 +100,7 @@ fn kind(isa: Isa) -> EmitterKind {
     }
 }
 
-/// Whether code of `isa` may run here.
+/// Whether code of `isa` can run here.
 fn available(isa: Isa, cpu: Cpu) -> Result<(), EmitError> {
     let unavailable = |reason| Err(EmitError::Unavailable { emitter: kind(isa), reason });
     if cfg!(not(target_arch = "x86_64")) {
@@ -120,7 +120,7 @@ fn available(isa: Isa, cpu: Cpu) -> Result<(), EmitError> {
 struct Generated {
     encoded: encode::Encoded,
     pool: Box<[Line]>,
-    /// Elements that the narrowest loop handles in an iteration, and the widest.
+    /// Elements per iteration of the narrowest loop, and of the widest.
     lanes: usize,
     copies: usize,
     takes_any_count: bool,
@@ -162,8 +162,7 @@ struct Functions {
     tail: Option<Function>,
 }
 
-/// A loop that is unrolled, where that pays, and one over single vectors for the
-/// rest.
+/// An unrolled loop, where that pays, and a loop over single vectors for the rest.
 fn functions(routine: &Routine, isa: Isa, constants: &mut select::Constants) -> Functions {
     let single = select::select(routine, isa, 1, constants);
     let unroll = unroll::unroll(routine, &single);
@@ -171,7 +170,7 @@ fn functions(routine: &Routine, isa: Isa, constants: &mut select::Constants) -> 
         1 => single.clone(),
         _ => select::select(routine, isa, unroll, constants),
     };
-    // Only a loop of many iterations earns back what is done before it.
+    // Only a loop of many iterations earns back the work done before it.
     hoist::hoist(&mut main);
     let mut functions = Functions { full: vec![main], tail: None };
     if tail::can_mask(routine, isa) {

@@ -1,8 +1,8 @@
-//! Wrong allocations: the [checker](super::check) must see every one that changes a result.
+//! Wrong allocations: the [checker](super::check) must reject every one that changes a result.
 //!
-//! Allocations are changed at random as a faulty allocator would have made them, encoded, and
-//! executed by the processor of software. Wherever an output then differs from the interpreter's,
-//! or an access goes astray, the checker must have refused; what it accepts must be right.
+//! Allocations are changed at random, as a faulty allocator might have made them, encoded, and run
+//! on the software processor. If an output then differs from the interpreter's, or an access is out
+//! of bounds, the checker must have rejected the allocation; what it accepts must be right.
 
 use super::allocate::{Address, Allocation, Item, Place, Placed, allocate};
 use super::check::check;
@@ -35,8 +35,8 @@ fn bits(ty: Type, number: f64) -> u64 {
     if ty == Type::F32 { u64::from((number as f32).to_bits()) } else { number.to_bits() }
 }
 
-/// More values and masks than there are registers for, constants, tables, copies that are tied, and
-/// cold regions whose results and whose surroundings are used after them.
+/// More values and masks than registers, constants, tables, tied copies, and cold regions whose
+/// results and surroundings are used after them.
 fn crowded(values: usize, ty: Type, other: Storage, rng: &mut Rng) -> Routine {
     let mut b = Builder::new();
     let storage = if ty == Type::F32 { Storage::F32 } else { Storage::F64 };
@@ -99,7 +99,7 @@ fn polynomial(degree: usize) -> Routine {
     b.finish()
 }
 
-/// A program, what was made of it, and what its outputs are.
+/// A program, what was made of it, and its expected outputs.
 struct Subject {
     routine: Routine,
     isa: Isa,
@@ -107,7 +107,7 @@ struct Subject {
     has_tail: bool,
     allocations: Vec<Allocation>,
     pool: Vec<u8>,
-    /// Elements of a run: two iterations of the widest loop, and some that fill no vector.
+    /// Elements of a run: two iterations of the widest loop, and a partial vector.
     n: usize,
     inputs: Vec<Vec<u8>>,
     outputs: Vec<Vec<u8>>,
@@ -146,7 +146,7 @@ impl Subject {
         }
     }
 
-    /// Whether code of `allocations` gives the right outputs; `None` if there is no such code.
+    /// Whether code from `allocations` gives the right outputs; `None` if no code can be made.
     fn is_right(&self, allocations: &[Allocation]) -> Option<bool> {
         let mut loops = Loops { full: allocations.to_vec(), tail: None };
         loops.tail = if self.has_tail { loops.full.pop() } else { None };
@@ -184,9 +184,9 @@ impl Subject {
 enum Mutation {
     /// A source or a result in another register.
     Register,
-    /// A move, a spill or a reload that is missing.
+    /// A missing move, spill or reload.
     Drop,
-    /// A spill or a reload of another slot.
+    /// A spill to or a reload from another slot.
     Slot,
     /// Two instructions in the wrong order.
     Order,
@@ -210,7 +210,7 @@ impl Mutation {
     fn make(self, allocation: &mut Allocation, isa: Isa, rng: &mut Rng) -> bool {
         let slots = allocation.slots;
         let prologue = allocation.prologue.len();
-        // The whole routine, for what is in registers before the loop counts, too.
+        // The whole routine, because registers set before the loop count too.
         let place = rng.below(prologue + allocation.items.len());
         let (items, at) = match place.checked_sub(prologue) {
             Some(at) => (&mut allocation.items, at),
@@ -243,7 +243,7 @@ impl Mutation {
                 *place = Place::Memory(Address::Stack(rng.below(slots as usize) as u32));
             }
             Mutation::Order => {
-                // What is tested must be tested last.
+                // The test must stay directly before its region.
                 let Some(Item::Inst(_)) = next else { return false };
                 if matches!(items.get(at + 2), Some(Item::ColdStart)) {
                     return false;
@@ -267,7 +267,7 @@ impl Mutation {
     }
 }
 
-/// Whether an instruction only moves what is in a place of the allocation's own.
+/// Whether an instruction only moves a value between places that the allocation chose.
 fn moves(placed: &Placed) -> bool {
     let [to, from, Place::None, Place::None] = placed.operands else { return false };
     let stack = |place| matches!(place, Place::Memory(Address::Stack(_)));
@@ -292,7 +292,7 @@ fn what_changes_a_result_is_refused() {
         }
         subjects.extend(programs.into_iter().map(|routine| Subject::new(routine, isa, &mut rng)));
     }
-    // How many were made, changed a result, and were refused.
+    // How many were made, changed a result, and were rejected.
     let mut counts = [[0; 3]; Mutation::ALL.len()];
     for subject in &subjects {
         assert_eq!(subject.is_right(&subject.allocations), Some(true), "before any mistake");
@@ -326,7 +326,7 @@ fn what_changes_a_result_is_refused() {
     }
 }
 
-/// It would be right if the loop had one iteration.
+/// It would be right if the loop ran only once.
 #[test]
 fn a_constant_in_a_register_outlives_the_iteration() {
     for isa in [Isa::Avx512, Isa::Avx2] {
@@ -337,7 +337,7 @@ fn a_constant_in_a_register_outlives_the_iteration() {
                 let mut allocations = subject.allocations.clone();
                 let Allocation { prologue, items, .. } = &mut allocations[0];
                 let Item::Inst(constant) = prologue[at] else { panic!("it is loaded") };
-                // A copy of what was stored last.
+                // A copy of the value stored last.
                 let stored = items.iter().rev().find_map(|item| match item {
                     Item::Inst(Placed { operands: [_, from @ Place::Vector(_), ..], .. }) => {
                         Some(*from)
@@ -357,7 +357,7 @@ fn a_constant_in_a_register_outlives_the_iteration() {
     }
 }
 
-/// Hot code finds its values where it left them, whether the region ran or not.
+/// Hot code finds its values where it left them, whether or not the region ran.
 #[test]
 fn a_cold_region_puts_back_what_it_took() {
     let mut seen = 0;
@@ -369,7 +369,7 @@ fn a_cold_region_puts_back_what_it_took() {
         for start in (0..allocation.items.len()).filter(starts) {
             let end = (start..).find(|&at| matches!(allocation.items[at], Item::ColdEnd)).unwrap();
             let Item::Inst(last) = allocation.items[end - 1] else { continue };
-            // What is loaded last is what the path around it still has.
+            // The value loaded last is still in place on the path around the region.
             if !matches!(last.operands[1], Place::Memory(Address::Stack(_))) {
                 continue;
             }
@@ -408,7 +408,7 @@ fn inputs_are_gone_once_an_output_is_written() {
             };
             match from {
                 Place::Memory(Address::Input { .. }) => before += 1,
-                // What is stored last comes from the stack, though it is an input's.
+                // Loads after the store come from the stack, even for an input's value.
                 Place::Memory(Address::Stack(_)) if at > first => {
                     let mut wrong = allocation.clone();
                     let Item::Inst(placed) = &mut wrong.items[at] else { unreachable!() };

@@ -18,7 +18,7 @@ pub(super) fn hot(function: &Function) -> impl Iterator<Item = &Inst> {
     })
 }
 
-/// How many vector registers the loop needs where it needs most.
+/// The largest number of vector registers that the loop needs at once.
 pub(super) fn pressure(function: &Function) -> usize {
     let mut last_use = vec![0; function.classes.len()];
     let mut before = last_use.clone();
@@ -29,7 +29,7 @@ pub(super) fn pressure(function: &Function) -> usize {
             }
         }
     }
-    // What can be loaded again is, for its last use.
+    // A value that can be loaded again is loaded for its last use.
     let first_store = function.first_store() as usize;
     for inst in &function.insts {
         if let (true, Some(def)) = (function.reloads(inst), inst.def.map(|def| def.0 as usize))

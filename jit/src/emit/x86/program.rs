@@ -1,37 +1,37 @@
-//! The machine program: instructions of the processor over registers without number.
+//! The machine program: processor instructions over virtual registers.
 //!
-//! `select` writes it, `allocate` gives each register a place. It is a straight line, cold regions
-//! marked, and in SSA form as the vector routine is: each register is defined once.
+//! `select` writes it, `allocate` gives each register a place. It is a straight line with cold
+//! regions marked, in SSA form like the vector routine: each register is defined once.
 
 use super::isa::{Class, Isa};
 use super::opcode::Opcode;
 use iced_x86::Code;
 
-/// A register without number, by its index in [`Function::classes`].
+/// A virtual register, by its index in [`Function::classes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Reg(pub(super) u32);
 
 /// Where a source comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
-    /// Nowhere: the instruction has fewer.
+    /// No source: the instruction has fewer.
     None,
     /// A register.
     Reg(Reg),
     /// Bytes of the pool, at an offset.
     Pool { at: i32 },
-    /// A constant in every lane: a vector of the pool, or a scalar that the instruction repeats.
+    /// A constant in every lane: a vector of the pool, or a scalar that the instruction broadcasts.
     Constant { at: i32, bits: u32 },
     /// An input's current vector, at a byte offset.
     Input { slot: u32, at: i32 },
     /// One element of the pool for each lane of `index`.
     Gather { index: Reg, at: i32, scale: u8 },
-    /// The elements that are left: their number (AVX2), or a bit for each (AVX-512). Only the first
-    /// instruction may ask.
+    /// The remaining elements: their number (AVX2), or a bit for each (AVX-512). Only the first
+    /// instruction may read it.
     Left,
 }
 
-/// How operands and registers go together.
+/// How operands and registers correspond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// The result, then the sources.
@@ -44,7 +44,7 @@ pub(super) enum Form {
     Apart,
     /// Every operand is the result's register, whose old value does not matter.
     Idiom,
-    /// The result is `sources[0]`, a constant; zero where a predicate says so.
+    /// The result is `sources[0]`, a constant, or zero where a predicate says so.
     Splat,
     /// `sources[0]` goes to an output's current vector, at a byte offset.
     Store { output: u32, at: i32 },
@@ -58,26 +58,26 @@ pub(super) enum Form {
 /// A machine instruction.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Inst {
-    /// The encoder's name of it.
+    /// The encoder's name for it.
     pub(super) code: Code,
-    /// How its operands go together.
+    /// How its operands correspond to registers.
     pub(super) form: Form,
-    /// What it defines.
+    /// The register it defines.
     pub(super) def: Option<Reg>,
-    /// What it reads.
+    /// Its sources.
     pub(super) sources: [Source; 3],
     /// The source that may be read from memory.
     pub(super) memory: Option<u8>,
     /// Its predicate.
     pub(super) mask: Option<Reg>,
-    /// Whether lanes without the predicate become zero.
+    /// Whether lanes outside the predicate become zero.
     pub(super) zeroing: bool,
     /// Its immediate operand.
     pub(super) imm: Option<u8>,
     /// For each operand, the result first: how often its register is halved (`zmm` to `ymm` to
     /// `xmm`).
     pub(super) halved: [u8; 4],
-    /// The vector routine's instruction that it came from; its outputs count after those.
+    /// The vector routine's instruction that it came from; outputs are numbered after those.
     pub(super) origin: u32,
 }
 
@@ -139,11 +139,11 @@ impl Inst {
 /// A machine program.
 #[derive(Clone, Debug)]
 pub(super) struct Function {
-    /// What it is written for.
+    /// The instruction set it is written for.
     pub(super) isa: Isa,
     /// Elements that one iteration of the loop handles.
     pub(super) lanes: usize,
-    /// Instructions before the loop: each defines a register that is never given up.
+    /// Instructions before the loop: each defines a register that is never freed.
     pub(super) prologue: Vec<Inst>,
     /// The instructions of one iteration of the loop.
     pub(super) insts: Vec<Inst>,

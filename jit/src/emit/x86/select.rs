@@ -1,10 +1,10 @@
 //! Instruction selection: from a vector routine to a machine program.
 //!
 //! A value is a number of registers ("parts"), one for each vector that a loop is
-//! [unrolled](super::unroll) by, and twice as many for 64-bit lanes among 32-bit ones. They are computed
-//! instruction by instruction. Constants are made where they are used, as memory operands
-//! if they can be; [`hoist`](super::hoist) finds registers for them. What masks are is the business
-//! of [`mask`](super::mask).
+//! [unrolled](super::unroll) by, or two for 64-bit lanes among 32-bit ones. All parts of one
+//! instruction are computed before the next instruction. Constants are made where they are used, as
+//! memory operands if possible; [`hoist`](super::hoist) finds registers for them.
+//! [`mask`](super::mask) says what masks are.
 
 use super::super::live::{live, negated};
 use super::super::pool::{Line, Pool};
@@ -33,7 +33,7 @@ impl Constants {
         Constants { pool, tables }
     }
 
-    /// The offset of the numbers of the lanes: 0, 1, 2, ...
+    /// The offset of the lane numbers: 0, 1, 2, ...
     pub(super) fn lane_numbers(&mut self, ty: Type, lanes: usize) -> i32 {
         self.pool.sequence(ty, 0..lanes as u64)
     }
@@ -98,9 +98,9 @@ pub(super) struct Selector<'a> {
     pub(super) function: Function,
     pub(super) pool: &'a mut Pool,
     tables: &'a [i32],
-    /// Constants in registers, for all parts of the instruction that is being selected for.
+    /// Constants in registers, for all parts of the current instruction.
     shared: SmallVec<[(Value, Reg); 4]>,
-    /// The vector instruction that is being selected for.
+    /// The vector instruction being selected for.
     origin: u32,
 }
 
@@ -168,7 +168,7 @@ impl Selector<'_> {
         def
     }
 
-    /// How many registers a value of this type is.
+    /// How many registers a value of this type takes.
     pub(super) fn count(&self, ty: Type) -> usize {
         self.function.lanes * ty.bits() as usize / 8 / self.isa.bytes()
     }
@@ -222,7 +222,7 @@ impl Selector<'_> {
         self.vector(|def| Inst::new(code, def, &[from]).form(Form::Splat))
     }
 
-    /// One part of a value where memory will do.
+    /// One part of a value, possibly in memory.
     pub(super) fn source(&mut self, value: Value, part: usize) -> Source {
         match *self.held(value) {
             Held::Parts(ref parts) => Source::Reg(parts[part]),
@@ -235,7 +235,7 @@ impl Selector<'_> {
         Source::Constant { at: self.pool.splat(ty, bits), bits: ty.bits() }
     }
 
-    /// `op` of a register and something.
+    /// `op` of a register and any source.
     pub(super) fn two(&mut self, op: Opcode, ty: Type, a: Reg, b: Source) -> Reg {
         let code = op.code(self.isa, ty.bits());
         self.vector(|def| Inst::new(code, def, &[Source::Reg(a), b]).memory(1))
@@ -307,7 +307,7 @@ impl Selector<'_> {
         })
     }
 
-    /// To an integral value; no exception for "inexact" (bit 3).
+    /// Rounds to an integral value; no exception for "inexact" (bit 3).
     fn round(&mut self, ty: Type, a: Value, mode: u8) -> Parts {
         self.each(ty, |s, part| {
             let (code, a) = (Opcode::Round.code(s.isa, ty.bits()), s.source(a, part));
@@ -322,7 +322,7 @@ impl Selector<'_> {
         })
     }
 
-    /// What `make` makes of the lower and of the upper half of each vector of `a`.
+    /// Applies `make` to the lower and to the upper half of each vector of `a`.
     pub(super) fn halves(
         &mut self,
         a: Value,
@@ -379,7 +379,8 @@ impl Selector<'_> {
             BinaryOp::Or => Opcode::Or,
             BinaryOp::Xor => Opcode::Xor,
         };
-        // The second operand may be memory. x86 keeps the first of two NaNs; vir leaves the choice open.
+        // The second operand may be memory. x86 keeps the first of two NaNs; vir leaves the choice
+        // open.
         let commutes = matches!(
             op,
             Opcode::Add
@@ -390,7 +391,8 @@ impl Selector<'_> {
                 | Opcode::Or
                 | Opcode::Xor
         );
-        // So a constant goes there, or what was made long ago and may have lost its register.
+        // So the second operand is a constant, or the older value, which may have lost its
+        // register.
         let (a, b) = match self.constant(a) {
             _ if !commutes || self.constant(b).is_some() => (a, b),
             None if b < a => (a, b),
@@ -407,7 +409,7 @@ impl Selector<'_> {
         self.each(ty, |s, part| {
             let (a, b) = (s.reg(a, part), s.reg(b, part));
             if s.isa == Isa::Avx512 {
-                // The third operand chooses, bit by bit, between the second and the first.
+                // Bit by bit, the third operand chooses between the second and the first.
                 const CHOOSE: u8 = 0b1101_1000;
                 let code = Opcode::Ternary.code(s.isa, ty.bits());
                 let sources = [Source::Reg(a), Source::Reg(b), s.pooled(ty, sign)];
@@ -427,7 +429,8 @@ impl Selector<'_> {
         });
         let forms = multiply_add(a.1 != b.1, c.1).map(|op| op.code(self.isa, ty.bits()));
         self.each(ty, |s, part| {
-            // One constant may be memory, the last: the addends of polynomials differ.
+            // Only one constant may be memory, and the last is best: polynomials differ in their
+            // addends.
             let last = [a.0, b.0, c.0].into_iter().rposition(|v| s.constant(v).is_some());
             let mut sources = [Source::None; 3];
             for (i, (value, _)) in [a, b, c].into_iter().enumerate() {

@@ -1,15 +1,15 @@
-//! The loop of what is left: iterations of a vector or less, loads and stores under a mask.
+//! The loop for the remainder: iterations of at most a vector, with masked loads and stores.
 //!
-//! A masked load or store touches nothing beyond its mask, and no page there can fault, so a
-//! routine handles any number of elements where they lie. AVX-512 masks are `k` registers, and
-//! every instruction takes one; with AVX2 they are vectors, and `vmaskmovps` takes one, for
-//! elements of 32 and 64 bits only: a routine with others goes without this loop.
+//! A masked load or store touches nothing beyond its mask and cannot fault there, so a routine
+//! handles any number of elements in place. AVX-512 masks are `k` registers, and every instruction
+//! takes one; AVX2 masks are vectors, and `vmaskmovps` takes one, for elements of 32 and 64 bits
+//! only: a routine with other elements does without this loop.
 //!
 //! Lanes beyond the mask compute on zeros. Nothing reads the results, and no cold region runs for them.
 //!
-//! Measured on a Zen 5, ns that a tail of 1 to 7 `f32` takes with AVX2: by `vmaskmovps` 1.0, as long
-//! as a whole vector; by way of padded vectors 8. Where the vector reaches beyond the array into a
-//! page that is not there, 130 (AVX-512: 140).
+//! Measured on a Zen 5, ns for a tail of 1 to 7 `f32` with AVX2: by `vmaskmovps` 1.0, as long as a
+//! whole vector; through padded vectors 8. If the vector reaches beyond the array into an unmapped
+//! page, 130 (AVX-512: 140).
 
 use super::isa::{Class, Isa};
 use super::opcode::Opcode;
@@ -18,13 +18,14 @@ use super::select::Constants;
 use crate::vir::{Routine, Type, Value};
 use iced_x86::Code;
 
-/// Whether there is a mask for every load and store of `routine`.
+/// Whether every load and store of `routine` can be masked.
 pub(super) fn can_mask(routine: &Routine, isa: Isa) -> bool {
     let mut all = routine.inputs.iter().chain(&routine.outputs);
     isa == Isa::Avx512 || all.all(|storage| storage.fills_lane())
 }
 
-/// `single`, whose iteration is a vector, for iterations of as many lanes as [`Source::Left`] says.
+/// Turns `single`, which handles one vector per iteration, into iterations of as many lanes as
+/// [`Source::Left`] says.
 pub(super) fn masked(
     routine: &Routine,
     mut single: Function,
@@ -38,7 +39,7 @@ pub(super) fn masked(
     };
     let made = single.insts.len();
     for mut inst in body {
-        // Bytes into a vector, and bytes of an element.
+        // The offset in a vector, and the size of an element, in bytes.
         let accessed = match (inst.form, inst.sources[0]) {
             (Form::Store { output, at }, _) => Some((at, routine.outputs[output as usize].size())),
             (_, Source::Input { slot, at }) => Some((at, routine.inputs[slot as usize].size())),
@@ -76,7 +77,7 @@ pub(super) fn masked(
 /// A mask of the lanes that have an element.
 struct Masks {
     whole: Reg,
-    /// Of the two vectors of 64-bit lanes, where `whole` is of 32-bit ones.
+    /// For the two vectors of 64-bit lanes, if `whole` is for 32-bit ones.
     halves: [Reg; 2],
 }
 
@@ -91,7 +92,7 @@ impl Masks {
         Masks { whole, halves: [whole, upper] }
     }
 
-    /// Vectors: set where a lane's number is below that of the elements.
+    /// Vectors: set where the lane's number is below the number of elements.
     fn vectors(function: &mut Function, constants: &mut Constants) -> Masks {
         let (isa, lanes) = (function.isa, function.lanes);
         let (ty, repeat) = match lanes * 8 > isa.bytes() {
@@ -115,7 +116,7 @@ impl Masks {
     }
 }
 
-/// Appends `inst` with a new register for what it defines.
+/// Appends `inst` with a new register for its result.
 fn push(function: &mut Function, class: Class, inst: Inst) -> Reg {
     let def = function.reg(class);
     function.insts.push(Inst { def: Some(def), ..inst });
@@ -134,13 +135,13 @@ fn put_under(mask: Reg, access: &mut Inst, isa: Isa, bits: u32) {
     access.sources = [Source::Reg(mask), access.sources[0], Source::None];
 }
 
-/// Tests, at the start of a cold region, only lanes that have an element. What is tested may be
-/// halves.
+/// At the start of a cold region, tests only lanes that have an element. The tested mask may be one
+/// of two halves.
 fn test_under(masks: &Masks, halved: bool, test: &mut Inst, function: &mut Function) {
     let [mut tested, upper, _] = test.sources;
     if function.isa == Isa::Avx2 {
-        // Two halves were joined into one. The mask of the lower has every lane of the upper's, so
-        // it misses no lane that needs the region.
+        // Two halves were joined into one. The lower half's mask covers every lane of the upper's,
+        // so no lane that needs the region is missed.
         let mask = if halved { masks.halves[0] } else { masks.whole };
         test.sources = [tested, Source::Reg(mask), Source::None];
         return;
@@ -165,7 +166,7 @@ mod tests {
         listing(routine, Isa::Avx2).unwrap()
     }
 
-    /// 64-bit lanes, of which there are two registers, among 32-bit ones.
+    /// 64-bit lanes, which take two registers, among 32-bit ones.
     #[test]
     fn avx2_masks_every_access_of_the_last_loop() {
         let mut b = Builder::new();
@@ -180,7 +181,7 @@ mod tests {
         // The number of elements that are left.
         let (_, tail) = text.split_once("vmovd ").unwrap();
         let (tail, _) = tail.split_once("ret").unwrap();
-        // Not of the stack, nor of the pool.
+        // Neither from the stack nor from the pool.
         let is_access = |line: &str| !["[rsp", "[r8"].iter().any(|own| line.contains(own));
         let (pd, ps) = (tail.matches("vmaskmovpd").count(), tail.matches("vmaskmovps").count());
         assert_eq!((pd, ps), (4, 2), "{text}");

@@ -1,9 +1,9 @@
-//! By how many vectors the main loop is unrolled.
+//! How many vectors the main loop is unrolled by.
 //!
-//! A body is a chain of dependent instructions, and of long ones too few iterations fit into the
-//! processor's window to keep it busy. So an iteration handles several vectors, instruction by
-//! instruction. More of them need more registers, which constants could have, or which there are
-//! not: what is spilled costs loads and stores, of which a long chain hides more.
+//! A body is a chain of dependent instructions; if it is long, too few iterations fit into the
+//! processor's window to keep it busy. So one iteration handles several vectors, instruction by
+//! instruction. More vectors need more registers, which constants could have used or which do not
+//! exist: spills cost loads and stores, and a longer chain hides more of those.
 //!
 //! Measured on a Zen 5 core in L1, ns per element with 1 to 8 vectors; `p` is the pressure of one,
 //! `c` its chain. The rule below is within 2 % of the best number on average, over 48 such bodies
@@ -31,21 +31,21 @@ use super::pressure::{hot, pressure};
 use super::program::{Form, Function, Inst, Reg};
 use crate::vir::Routine;
 
-/// Bodies of up to this many instructions are not unrolled: the window holds iterations enough.
+/// Bodies of up to this many instructions are not unrolled: enough iterations fit into the window.
 const SHORT: usize = 4;
 /// The most vectors.
 const MOST: usize = 8;
-/// Instructions that a processor looks at together.
+/// Instructions in the processor's window.
 const WINDOW: usize = 512;
 /// Bodies of fewer instructions are short enough for any number of vectors.
 const LONG: usize = 4 * WINDOW;
-/// Instructions to a link of the longest chain, in a window: that many at once, each of some four
-/// cycles, are all that a core takes up.
+/// Window instructions per link of the longest chain: with this many in flight, each of some four
+/// cycles, a core is fully busy.
 const BUSY: usize = 6;
 /// The part of a chain that the next iteration hides.
 const HIDDEN: usize = 5;
 
-/// How many vectors an iteration of the main loop handles, given the machine program of one.
+/// How many vectors one iteration of the main loop handles, given the machine program for one.
 pub(super) fn unroll(routine: &Routine, single: &Function) -> usize {
     let computes = |inst: &&Inst| !matches!(inst.form, Form::Store { .. } | Form::Splat);
     if hot(single).filter(computes).count() <= SHORT {
@@ -54,34 +54,34 @@ pub(super) fn unroll(routine: &Routine, single: &Function) -> usize {
     if is_busy(single) {
         return 1;
     }
-    // Inputs that nothing loads have their pads, too.
+    // Inputs that are never loaded have pads too.
     let inputs = routine.inputs.iter().map(|storage| storage.size());
     let lanes = routine.body().types.iter().map(|ty| ty.bits() as usize / 8);
     let widest = lanes.chain(inputs).max().unwrap_or(1);
     let room = (MAX_VECTOR / (single.lanes * widest)).min(MOST);
     let (chain, pressure) = (chain(single), pressure(single).max(1));
     let registers = single.isa.registers(Class::Vector).0 as usize;
-    // Some are for constants.
+    // Some registers are for constants.
     let without_spills = (registers - registers / 8) / pressure;
-    // The longer the chain that is left to hide, the more registers are worth their spills.
+    // The longer the chain still to hide, the more registers are worth their spills.
     let by_registers = |registers| registers * chain.saturating_sub(HIDDEN) / (4 * pressure.max(4));
     let (worth_spills, most) = match (single.isa, routine.body().cold.is_empty()) {
         (Isa::Avx512, true) => (by_registers(7).max(chain / 8), room),
         (Isa::Avx2, true) => (by_registers(5).max(chain / 8), room),
-        // Before a cold region everything is put in its place.
+        // Before a cold region every value is put in its place.
         (Isa::Avx512, false) => (by_registers(7), room.min(4)),
         (Isa::Avx2, false) => (chain / 9, room.min(3)),
     };
     without_spills.max(worth_spills).max(2).min(most)
 }
 
-/// The number of instructions of the longest chain, each of which waits for the one before.
+/// The length of the longest chain of instructions, each waiting for the one before.
 fn chain(function: &Function) -> usize {
     Chains::new(function).longest(hot(function))
 }
 
-/// Whether one vector keeps the processor busy: in a body of many windows, each full of instructions
-/// that do not wait for each other. More vectors would only make more code.
+/// Whether one vector keeps the processor busy: a body of many windows, each full of independent
+/// instructions. More vectors would only add code.
 fn is_busy(single: &Function) -> bool {
     let insts: Vec<&Inst> = hot(single).collect();
     if insts.len() < LONG {
@@ -92,7 +92,7 @@ fn is_busy(single: &Function) -> bool {
     insts.len() >= BUSY * longest.sum::<usize>()
 }
 
-/// How many instructions of a stretch each register waits for.
+/// For each register, the depth of the chain behind it within a stretch.
 struct Chains {
     depths: Vec<(u32, usize)>,
     stretch: u32,
@@ -103,7 +103,7 @@ impl Chains {
         Chains { depths: vec![(0, 0); function.classes.len()], stretch: 0 }
     }
 
-    /// The longest chain of a stretch; what was computed before it is there.
+    /// The longest chain of a stretch; earlier results count as ready.
     fn longest<'a>(&mut self, insts: impl Iterator<Item = &'a Inst>) -> usize {
         self.stretch += 1;
         let mut longest = 0;

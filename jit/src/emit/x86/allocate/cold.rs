@@ -8,7 +8,7 @@ use super::{Allocator, File};
 /// The registers at the start of a cold region.
 pub(super) struct Snapshot {
     files: [File; 2],
-    /// Values in registers that were in the stack, too.
+    /// Values in registers that were also on the stack.
     stored: Vec<Reg>,
     /// Values defined inside.
     pub(super) inside: Vec<Reg>,
@@ -30,7 +30,7 @@ impl Allocator<'_> {
                 self.spill(reg);
             }
         }
-        // Whatever left its register inside was stored, so it can be loaded back in any order.
+        // Every value evicted inside was stored, so they can be loaded back in any order.
         let register = |reg: &Option<Reg>| self.homes[reg.as_ref()?.0 as usize].register;
         let before = snapshot.files.each_ref().map(|file| file.iter().map(register).collect());
         let before: [Vec<Option<u8>>; 2] = before;

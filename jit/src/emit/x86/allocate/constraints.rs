@@ -1,5 +1,5 @@
-//! What an instruction wants of its operands: a result that replaces a source, or keeps apart from all
-//! of them, and sources that are read where they lie in memory.
+//! What an instruction requires of its operands: a result that replaces a source, or shares a
+//! register with none, and sources that are read directly from memory.
 
 use super::super::program::{Form, Inst, Reg, Source, move_code};
 use super::placed::{Address, Place, Placed};
@@ -8,7 +8,7 @@ use iced_x86::Code;
 
 impl Allocator<'_> {
     /// Places the result of an instruction whose sources are `pinned` to their places, one of them
-    /// perhaps `in_memory`; frees the registers of what is read for the last time.
+    /// possibly `in_memory`; frees the registers of values read for the last time.
     pub(super) fn constrain(
         &mut self,
         inst: &Inst,
@@ -18,8 +18,8 @@ impl Allocator<'_> {
     ) {
         match inst.form {
             Form::Plain | Form::Splat => {
-                // The result may take over a register, but what is read from memory stays there
-                // until it is read.
+                // The result may take over a source's register, but not that of a source that is
+                // read from memory, which is released afterwards.
                 let (kept, read): (Regs, Regs) =
                     pinned.iter().copied().partition(|&reg| Some(reg) == in_memory);
                 self.release_dead(&read);
@@ -58,7 +58,7 @@ impl Allocator<'_> {
         }
     }
 
-    /// A source that is used as it lies in memory: its last use, where memory may be read.
+    /// A source to be read directly from memory: at its last use, where memory is allowed.
     pub(super) fn read_in_place(&self, inst: &Inst) -> Option<Reg> {
         let in_place = |source: &Source| match *source {
             Source::Reg(reg) => {
@@ -103,7 +103,7 @@ impl Allocator<'_> {
         self.place(def)
     }
 
-    /// Which operand of a multiply-add its result replaces: one that is needed no more, if any.
+    /// Which operand of a multiply-add its result replaces: a dead one, if any.
     fn tied_operand(&self, inst: &Inst, places: &[Place]) -> usize {
         let is_register = |&i: &usize| matches!(places[i], Place::Vector(_));
         let dies = |&i: &usize| match inst.sources[i] {

@@ -1,12 +1,13 @@
-//! Register allocation, in one walk over the straight line.
+//! Register allocation, in one pass over the straight line.
 //!
-//! When a register is needed and none is free, the value whose next use is furthest away gives up
-//! its own (Belady's rule, which is the best there is without branches). A value never changes, so
-//! it is written to the stack once at most; an input's is in memory already.
+//! If a register is needed and none is free, the value whose next use is furthest away gives up its
+//! own (Belady's rule, which is optimal without branches). A value never changes, so it is written
+//! to the stack at most once; an input's value is in memory already.
 //!
-//! A cold region starts from the registers as they are and must end with them so: what it pushed
-//! out is loaded again at its end. Its results leave through the stack, and a skip leaves whatever
-//! the stack holds, which a `select` then ignores. So the hot path pays for neither.
+//! A cold region starts with the registers as they are and must end with them the same: what it
+//! evicted is loaded again at its end. Its results leave through the stack; if the region is
+//! skipped, they are whatever the stack holds, which a `select` then ignores. So the hot path pays
+//! for neither.
 
 mod cold;
 mod constraints;
@@ -40,13 +41,13 @@ pub(super) fn allocate(function: &Function) -> Allocation {
     allocation
 }
 
-/// Where a value is at the moment.
+/// Where a value currently is.
 #[derive(Clone, Copy, Debug, Default)]
 struct Home {
     register: Option<u8>,
     /// Its place in memory: a slot of the stack frame, or where it was loaded from.
     memory: Option<Address>,
-    /// Whether it is there, too.
+    /// Whether it has been written there.
     stored: bool,
 }
 
@@ -64,7 +65,7 @@ struct Allocator<'a> {
     classes: &'a [Class],
     /// Positions of uses, ascending, of all values one after the other.
     uses: Vec<u32>,
-    /// Per value, its uses to come, as a range of `uses`.
+    /// Per value, its remaining uses, as a range of `uses`.
     pending: Vec<(u32, u32)>,
     homes: Vec<Home>,
     files: [File; 2],
@@ -116,8 +117,8 @@ impl<'a> Allocator<'a> {
         }
     }
 
-    /// Gives what is defined before the loop the registers beyond the files, where nothing that
-    /// happens in the loop can move them.
+    /// Gives values defined before the loop the registers beyond the files, where nothing in the
+    /// loop can move them.
     fn prologue(&mut self, insts: &[Inst]) {
         let first = self.files[Class::Vector as usize].len() as u8;
         for (index, inst) in (first..).zip(insts) {
@@ -204,7 +205,7 @@ impl<'a> Allocator<'a> {
         self.home(reg).register = Some(index);
     }
 
-    /// Frees the register whose value is needed last.
+    /// Frees the register of the value whose next use is furthest away.
     fn evict(&mut self, class: Class, pinned: &[Reg]) -> u8 {
         let file = &self.files[class as usize];
         let candidates = file.iter().enumerate().filter_map(|(i, reg)| Some((i, (*reg)?)));
@@ -218,7 +219,7 @@ impl<'a> Allocator<'a> {
         index as u8
     }
 
-    /// Sees to it that a value is in the stack.
+    /// Makes sure that a value is on the stack.
     fn spill(&mut self, reg: Reg) {
         if self.home(reg).stored {
             return;
@@ -247,7 +248,7 @@ impl<'a> Allocator<'a> {
         self.emit(code, [self.place(reg), Place::Memory(memory)]);
     }
 
-    /// Forgets a value that is needed no more.
+    /// Forgets a dead value.
     fn release(&mut self, reg: Reg) {
         let home = std::mem::take(self.home(reg));
         if let Some(register) = home.register {
@@ -282,7 +283,7 @@ impl<'a> Allocator<'a> {
                 Source::Left => Place::Left,
                 Source::Pool { at } => Place::Memory(Address::Pool { at, repeated: false }),
                 Source::Constant { at, .. } => {
-                    // What makes a splat repeats a scalar by itself.
+                    // A splat instruction broadcasts a scalar by itself.
                     let repeated = inst.form != Form::Splat && self.isa == Isa::Avx512;
                     Place::Memory(Address::Pool { at, repeated })
                 }
@@ -312,7 +313,7 @@ impl<'a> Allocator<'a> {
         }
     }
 
-    /// What was loaded from an input can be loaded again, until outputs are written: they may be the
+    /// A value loaded from an input can be loaded again until outputs are written, which may be the
     /// same memory. Masked loads are not remembered: the mask may have been evicted.
     fn remember_load(&mut self, inst: &Inst) {
         if let (Some(def), Source::Input { slot, at }, None) =

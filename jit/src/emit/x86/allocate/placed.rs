@@ -1,4 +1,4 @@
-//! What an allocation is: instructions with every operand in place.
+//! An allocation: instructions with every operand in place.
 
 use iced_x86::Code;
 
@@ -8,7 +8,7 @@ pub(in crate::emit::x86) enum Place {
     None,
     Vector(u8),
     Mask(u8),
-    /// The general register that says how many elements are left.
+    /// The general register that holds how many elements are left.
     Left,
     Memory(Address),
 }
@@ -64,7 +64,7 @@ pub(in crate::emit::x86) enum Item {
 pub(in crate::emit::x86) struct Allocation {
     /// Elements that one iteration of the loop handles.
     pub(in crate::emit::x86) lanes: usize,
-    /// What runs once, before the loop.
+    /// Instructions that run once, before the loop.
     pub(in crate::emit::x86) prologue: Vec<Item>,
     pub(in crate::emit::x86) items: Vec<Item>,
     /// Places of the stack frame.
