@@ -7,7 +7,7 @@ use std::collections::HashMap;
 /// Checks that two graphs have the same inputs (names, types, axes, order), and outputs of the same
 /// types and shapes in the same order; the error tells what differs.
 ///
-/// It is cheap: it looks at no node but the outputs.
+/// It looks at the outputs, and at those calls whose shapes depend on the rank of an input.
 ///
 /// ```
 /// use kiln_ir::{parse, same_signature};

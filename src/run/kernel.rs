@@ -99,7 +99,7 @@ impl Kernel {
     /// Runs on `inputs`, one view for each, and returns the outputs.
     ///
     /// Any rank, layout and stride will do; only tiles that fit the L1 cache are copied. Shapes
-    /// broadcast as in NumPy. Fails, having done nothing, where the number, types or shapes of the
+    /// broadcast as in NumPy. Fails, having written nothing, where the number, types or shapes of the
     /// inputs are wrong, or where there is not enough memory.
     pub fn run(&self, inputs: &[View<'_>]) -> Result<Vec<Tensor>, RunError> {
         let _env = kiln_fenv::hold_default();
