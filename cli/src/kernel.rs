@@ -38,14 +38,6 @@ impl Text {
         free_inputs(&self.text).map_err(|error| self.wrong(error))
     }
 
-    /// Whether its inputs are in an order that one can see: where it says one, or has one input.
-    pub(crate) fn is_ordered(&self) -> bool {
-        let code = self.text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-        let first = code.into_iter().find(|line| !line.is_empty()).unwrap_or_default();
-        let named = first.strip_prefix("kernel");
-        first.starts_with('|') || named.is_some_and(|rest| rest.starts_with(char::is_whitespace))
-    }
-
     /// The graph; `type_of` types the inputs that the text does not.
     pub(crate) fn graph(
         &self,

@@ -34,7 +34,7 @@ Inputs, by name
   -i w=3.5            a number, of the type that the kernel declares or the arrays have
   -i w=data.npz:w1    the array w1 of an .npz file
   -i data.npz         all arrays of an .npz file that have the name of an input
-Where the order is plain (one input, @name, `kernel f(a, b) ..`), names may be left out.
+Where the order is plain (one input, `|a, b| ..`, @name), names may be left out.
 
 Outputs, in order
   -o y.npy            a file
@@ -45,6 +45,7 @@ Outputs, in order
 Examples
   kiln run '0.5*x*(1+tanh(0.79788456*(x+0.044715*x^3)))' -i x=x.npy -o y.npy
   kiln run '2*x + b' -i x=x.npy -i b=0.5 -o y.npy
+  kiln run '|p, lr, g| p - lr*g' p.npy 0.1 g.npy -o p.npy
   kiln run @gelu x.npy -o - | kiln run 'x*x' - -o y.npy
   kiln run '(sin(x), cos(x))' -i x=x.npy -o sin.npy -o cos.npy
   kiln run layer.kiln -i weights.npz -i x=x.npy -o out.npz:y --threads 4
@@ -78,7 +79,7 @@ impl Run {
     pub(crate) fn execute(&self, console: &Console) -> Result<(), Failure> {
         let text = Text::find(&self.kernel)?;
         let wanted = text.inputs()?;
-        let bindings = self.bindings(&text, &wanted)?;
+        let bindings = self.bindings(&wanted)?;
         let mut given = binding::open(&bindings, &wanted)?;
         let names: Vec<String> = given.keys().cloned().collect();
         let graph = text.told(self.graph(&text, &given)?, console);
@@ -88,6 +89,7 @@ impl Run {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             return Err(unknown(name, &names, &wanted));
         }
+        self.check_order(&graph)?;
         check_types(&inputs)?;
         let destinations = assign(&self.outputs, graph.outputs().len())?;
         check_results(&graph, &destinations)?;
@@ -151,23 +153,12 @@ impl Run {
     }
 
     /// Inputs by name, and those without, which get the names that are left.
-    fn bindings(&self, text: &Text, wanted: &[FreeInput]) -> Result<Vec<Binding>, Failure> {
+    fn bindings(&self, wanted: &[FreeInput]) -> Result<Vec<Binding>, Failure> {
         let mut bindings = self.inputs.clone();
         if self.values.is_empty() {
             return Ok(bindings);
         }
-        let is_named = |name: &str| {
-            self.inputs.iter().any(|b| matches!(b, Binding::One(other, _) if other == name))
-        };
-        let names = wanted.iter().map(|input| &input.name).filter(|name| !is_named(name));
-        let names: Vec<&String> = names.collect();
-        if names.len() > 1 && !text.is_ordered() {
-            let each: Vec<String> = names.iter().map(|name| format!("-i {name}=..")).collect();
-            return Err(Failure::Usage(format!(
-                "an expression with several inputs takes them by name: {}",
-                each.join(" ")
-            )));
-        }
+        let names = self.unnamed(wanted.iter().map(|input| &input.name[..]));
         if let Some(value) = self.values.get(names.len()) {
             let inputs = counted(wanted.len(), "input");
             return Err(Failure::Usage(format!(
@@ -175,8 +166,33 @@ impl Run {
             )));
         }
         let named = names.into_iter().zip(&self.values);
-        bindings.extend(named.map(|(name, value)| Binding::One(name.clone(), value.clone())));
+        bindings.extend(named.map(|(name, value)| Binding::One(name.into(), value.clone())));
         Ok(bindings)
+    }
+
+    /// Those of these inputs that no `-i` names.
+    fn unnamed<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+        let is_named = |name: &str| {
+            self.inputs.iter().any(|b| matches!(b, Binding::One(other, _) if other == name))
+        };
+        names.filter(|name| !is_named(name)).collect()
+    }
+
+    /// Checks that what has no name could only be meant for the input that it went to.
+    fn check_order(&self, graph: &Graph) -> Result<(), Failure> {
+        let names = self.unnamed(graph.inputs().iter().map(|input| &input.name[..]));
+        if self.values.is_empty() || names.len() < 2 || graph.inputs_are_ordered() {
+            return Ok(());
+        }
+        let all: Vec<&str> = graph.inputs().iter().map(|input| &input.name[..]).collect();
+        let each: Vec<String> = names.iter().map(|name| format!("-i {name}=..")).collect();
+        Err(Failure::Usage(format!(
+            "an expression with several inputs takes them by name: {}; or say their order: \
+             '|{}| {}'",
+            each.join(" "),
+            all.join(", "),
+            self.kernel
+        )))
     }
 
     /// The graph for these inputs. Numbers that the kernel does not type get the first type that

@@ -105,6 +105,8 @@ fn inputs_in_a_plain_order_need_no_names() {
     let kernel = "# A step.\nkernel step(p, lr, g) { p - lr * g }";
     desk.ok(&["run", kernel, "x.npy", "-0.5", "plain.npz", "-o", "y.npy", "-q"]);
     assert_eq!(desk.load::<f32>("y.npy"), (x() * 1.5).into_dyn());
+    desk.ok(&["run", "|p, lr, g| p - lr * g", "x.npy", "0.5", "x.npy", "-o", "y.npy"]);
+    assert_eq!(desk.load::<f32>("y.npy"), (x() * 0.5).into_dyn());
     desk.ok(&["run", "@prelu", "-o", "y.npy", "x.npy", "-i", "weight=0"]);
     assert_eq!(desk.load::<f32>("y.npy"), x().into_dyn());
     desk.ok(&["run", "x * w", "x.npy", "-i", "w=2", "-o", "y.npy"]);
