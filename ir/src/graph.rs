@@ -347,12 +347,7 @@ impl Graph {
                 return Err(Fault::Number { value: written.to_string(), dtype });
             }
             if written.is_true() && !value.is_true() {
-                let message = format!("the number {written} is 0 in {dtype}");
-                let hint = match dtype {
-                    DType::F64 => "write 0",
-                    _ => "declare inputs of type f64, or write 0",
-                };
-                self.note(Note::new(message, hint));
+                self.note(Note::zero(written, dtype));
             }
         }
         self.push(Node::Const(value.bits()), dtype, Shape::scalar())
@@ -361,8 +356,8 @@ impl Graph {
     /// An elementwise op on operands whose types fit as they are.
     pub fn op(&mut self, op: Op, operands: &[NodeId]) -> Result<NodeId, Fault> {
         if operands.len() != op.arity() {
-            let (expected, found) = (op.arity(), operands.len());
-            return Err(Fault::Arity { op: op.name().into(), expected, found });
+            let (arity, found) = (op.arity(), operands.len());
+            return Err(Fault::Arity { op: op.name().into(), expected: arity..=arity, found });
         }
         let dtypes: Vec<DType> = operands.iter().map(|&id| self.dtype(id)).collect();
         let Some(dtype) = op.result_type(&dtypes) else {
@@ -392,7 +387,8 @@ impl Graph {
         let CallInfo { name, arity, typing, .. } = *call.info();
         let dtypes: Vec<DType> = operands.iter().map(|&id| self.dtype(id)).collect();
         if operands.len() != arity {
-            return Err(Fault::Arity { op: name.into(), expected: arity, found: operands.len() });
+            let (expected, found) = (arity..=arity, operands.len());
+            return Err(Fault::Arity { op: name.into(), expected, found });
         }
         let Some(dtype) = typing.result_type(&dtypes) else {
             let hint = typing.hint(&dtypes);
@@ -406,8 +402,8 @@ impl Graph {
     /// A fused kernel. Its body is elementwise, and its inputs have the types of `args`.
     pub fn fused(&mut self, body: Arc<Graph>, args: Vec<NodeId>) -> Result<NodeId, Fault> {
         if body.inputs.len() != args.len() {
-            let (expected, found) = (body.inputs.len(), args.len());
-            return Err(Fault::Arity { op: "fused".into(), expected, found });
+            let (taken, found) = (body.inputs.len(), args.len());
+            return Err(Fault::Arity { op: "fused".into(), expected: taken..=taken, found });
         }
         let Some(&first) = body.outputs.first() else { return Err(Fault::NoOutputs) };
         let foreign = body.nodes.iter().find_map(|node| match node {

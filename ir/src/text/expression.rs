@@ -12,6 +12,7 @@ use super::lexer::{Token, TokenKind};
 use super::parser::{Form, FusedHead, Parser};
 use super::words;
 use crate::dtype::DType;
+use crate::error::Fault;
 use crate::expr::{Expr, Kind};
 use crate::number::{Number, Scalar};
 use crate::ops::Op;
@@ -414,12 +415,11 @@ pub(super) fn constant(word: &str) -> Kind {
 
 /// `2f64`, `-5i32`.
 fn typed_number(dtype: DType, number: Number, span: Range<usize>) -> Parsed<Expr> {
-    match (number.of(dtype), dtype.integer_range()) {
-        (None, Some((least, most))) => {
-            let message = format!("this number is out of the range of {dtype}");
-            Err(Mistake::new(span, message).hint(format!("that is from {least} to {most}")))
+    match number.of(dtype) {
+        None if dtype.is_integer() => {
+            Err(Mistake::fault(span, Fault::Number { value: number.to_string(), dtype }))
         }
-        (value, _) => {
+        value => {
             let value = value.unwrap_or(number.scalar());
             Ok(Expr::new(Kind::Typed(dtype, value), origin(&span)))
         }

@@ -3,6 +3,8 @@
 use super::error::Mistake;
 use super::hints::{self, Place};
 use crate::dtype::DType;
+use crate::error::Fault;
+use crate::note::Note;
 use crate::number::Number;
 use std::borrow::Cow;
 use std::fmt;
@@ -69,18 +71,28 @@ pub(super) fn shortened(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Longer symbols before their prefixes.
-const SYMBOLS: &[&str] = &[
-    "->", "..", "<<", ">>", "<=", ">=", "==", "!=", "**", "//", "&&", "||", "(", ")", "[", "]",
-    "{", "}", ",", ";", ":", "=", "<", ">", "+", "-", "*", "/", "%", "^", "@", "&", "|", "!", "~",
+/// Signs of several characters, the longer ones first. Those of other languages, which no text that
+/// means something has, are read as a whole so that their hints are found.
+const LONG: &[&str] = &[
+    // Of other languages.
+    "===", "!==", ">>>", "//=", "**=", "<>", "~=", ":=", "+=", "-=", "*=", "/=", "%=", "^=", "&=",
+    "|=", "=>", "=<", "|>", "^^", "::", ".*", "./", ".^", ".+", ".-", // Ours.
+    "->", "..", "<<", ">>", "<=", ">=", "==", "!=", "**", "//", "&&", "||",
 ];
 
-/// Signs of other languages, which are read as a whole so that their hints can be found. No text
-/// that means something has one.
-const FOREIGN: &[&str] = &[
-    "===", "!==", ">>>", "//=", "**=", "<>", "~=", ":=", "+=", "-=", "*=", "/=", "%=", "^=", "&=",
-    "|=", "=>", "=<", "|>", "^^", "::", ".*", "./", ".^", ".+", ".-", "?", ".",
+/// Signs of one character, the last two of other languages.
+const SHORT: &[&str] = &[
+    "(", ")", "[", "]", "{", "}", ",", ";", ":", "=", "<", ">", "+", "-", "*", "/", "%", "^", "@",
+    "&", "|", "!", "~", "?", ".",
 ];
+
+/// The sign that begins here.
+fn symbol(rest: &str) -> Option<&'static str> {
+    // Most signs stand alone.
+    let is_long = rest.as_bytes().get(1).is_some_and(|second| b"=<>|&*/^:.+-".contains(second));
+    let find = |symbols: &[&'static str]| symbols.iter().find(|s| rest.starts_with(**s)).copied();
+    is_long.then(|| find(LONG)).flatten().or_else(|| find(SHORT))
+}
 
 /// A place in a text, from which tokens are read.
 #[derive(Clone)]
@@ -137,16 +149,10 @@ fn token<'t>(rest: &'t str, at: usize, blanks: &str) -> Result<(TokenKind<'t>, u
             let mistake = Mistake::new(at..at + 2, format!("unexpected `{}`", &rest[..2]));
             Err(mistake.hint(hints::COMMENTS))
         }
-        _ => {
-            let longest = |symbols: &[&'static str]| {
-                symbols.iter().copied().find(|symbol| rest.starts_with(symbol))
-            };
-            let symbol = longest(SYMBOLS).into_iter().chain(longest(FOREIGN));
-            match symbol.max_by_key(|symbol| symbol.len()) {
-                Some(symbol) => Ok((TokenKind::Symbol(symbol), symbol.len())),
-                None => Err(stray(first, at)),
-            }
-        }
+        _ => match symbol(rest) {
+            Some(symbol) => Ok((TokenKind::Symbol(symbol), symbol.len())),
+            None => Err(stray(first, at)),
+        },
     }
 }
 
@@ -250,6 +256,9 @@ fn number(rest: &str, at: usize) -> Result<(TokenKind<'_>, usize), Mistake> {
         let mistake = wrong("a number does not begin with 0".into());
         return Err(mistake.hint(hints::fill(hints::OCTAL, &[&shortened(digits)])));
     }
+    let misfit = |dtype| {
+        Mistake::fault(span.clone(), Fault::Number { value: shortened(&written).into(), dtype })
+    };
     let no_number = |_| wrong("this is no number".into());
     let value = match dtype {
         // Through f64, some decimals would round twice.
@@ -259,17 +268,16 @@ fn number(rest: &str, at: usize) -> Result<(TokenKind<'_>, usize), Mistake> {
     if let Some(integer) = dtype.filter(|dtype| dtype.is_integer())
         && !is_integer
     {
-        return Err(wrong(format!("a number of type {integer} is written in digits")));
+        return Err(misfit(integer));
     }
     let holder = dtype.filter(|dtype| dtype.is_float()).unwrap_or(DType::F64);
     if holder.round(value).is_infinite() {
-        let mistake = wrong(format!("this number is too large for {holder}"));
-        return Err(mistake.hint("infinity is written `inf`"));
+        return Err(misfit(holder));
     }
     let digits = written.split(['e', 'E']).next().unwrap_or_default();
     if holder.round(value) == 0.0 && digits.contains(|c: char| ('1'..='9').contains(&c)) {
-        let mistake = wrong(format!("this number is too small for {holder}"));
-        return Err(mistake.hint("it would be 0: write that"));
+        let note = Note::zero(shortened(&written), holder);
+        return Err(wrong(note.message().into()).hint(note.hint()));
     }
     // Beyond 2^53 only digits say which integer it is.
     let number = match is_integer {

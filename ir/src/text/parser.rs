@@ -9,12 +9,13 @@ use super::cursor::{Cursor, Parsed, origin};
 use super::error::{Mistake, plural};
 use super::grammar::{MAX_DEPTH, MAX_PARTS, operator_of_symbol};
 use super::hints::{self, Place};
-use super::lexer::{Token, TokenKind, quoted};
+use super::lexer::{Token, TokenKind, quoted, shortened};
 use crate::declaration::{ArrayType, RESERVED, is_name, parse_declaration, parse_type};
 use crate::error::Fault;
 use crate::expr::{Expr, Fused, Kind};
-use crate::graph::MAX_INPUTS;
+use crate::graph::{Input, MAX_INPUTS};
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 
 /// What a text says, before types and shapes are checked.
@@ -35,6 +36,19 @@ pub struct FreeInput {
     pub name: String,
     /// Its type, where the text declares it.
     pub declared: Option<ArrayType>,
+}
+
+impl fmt::Display for FreeInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = shortened(&self.name);
+        match &self.declared {
+            None => f.write_str(&name),
+            Some((dtype, dims)) => {
+                let (name, dtype, dims) = (name.into(), *dtype, dims.clone());
+                write!(f, "{}", Input { name, dtype, dims })
+            }
+        }
+    }
 }
 
 /// What names mean where the parser is.
@@ -183,7 +197,11 @@ impl<'t> Parser<'t> {
         }
         let expr = Expr::new(Kind::Input(name.into()), origin(&span));
         if self.scope.names.insert(name, expr).is_some() {
-            return Err(Mistake::new(span, format!("{} is declared twice", quoted(name))));
+            let known = self.scope.inputs.iter().find(|input| input.name == name);
+            let first = known.map_or(String::new(), FreeInput::to_string);
+            let second = FreeInput { name: name.into(), declared }.to_string();
+            let name = shortened(name).into();
+            return Err(Mistake::fault(span, Fault::InputTwice { name, first, second }));
         }
         self.scope.inputs.push(FreeInput { name: name.into(), declared });
         Ok(())
@@ -391,9 +409,8 @@ impl<'t> Parser<'t> {
         Ok((0..count).map(|i| Expr::new(Kind::Item(kernel.clone(), i), origin)).collect())
     }
 
-    pub(super) fn not_elementwise(&self, start: usize, what: &str) -> Mistake {
-        let message = format!("{what} cannot stand in a fused body");
-        Mistake::new(start..self.cursor.previous_end(), message).hint(hints::ELEMENTWISE)
+    pub(super) fn not_elementwise(&self, start: usize, what: &'static str) -> Mistake {
+        Mistake::fault(start..self.cursor.previous_end(), Fault::Body { what })
     }
 
     // Lists.

@@ -18,8 +18,6 @@ pub(in crate::text) const CLOSURE: &str =
     "inputs are named between bars at the start: `|x, y| x * y`";
 pub(in crate::text) const CLOSURE_INPUT: &str = "inputs are named at the start: `|{}| ..`";
 pub(in crate::text) const COMMENTS: &str = "comments begin with `#`; `//` is floor division";
-pub(in crate::text) const ELEMENTWISE: &str =
-    "a fused body has elementwise ops only; compute it outside and pass it in";
 pub(in crate::text) const FUSED_INPUT: &str =
     "a fused body sees its parameters only: `fused({}, ..)`";
 pub(in crate::text) const FUSED_NAMES: &str = "name them: `let ({}) = fused(..) {..};`";

@@ -42,10 +42,11 @@ fn closures() {
       |         ^^^^^
       = hint: did you mean `scale`?
 
-    1:5: `x` is declared twice
+    1:5: input x is declared twice
       |
     1 | |x, x| x
       |     ^
+      = hint: use one declaration
 
     1:5: let is a word of the text format
       |
@@ -194,10 +195,11 @@ fn names() {
       |               ^^^
       = hint: it is a function: call it as `exp(..)`
 
-    1:13: `x` is declared twice
+    1:13: input x is declared twice
       |
     1 | kernel f(x, x) { x }
       |             ^
+      = hint: use one declaration
 
     1:10: let is a word of the text format
       |

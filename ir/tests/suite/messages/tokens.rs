@@ -95,23 +95,23 @@ fn numbers() {
       | ^^
       = hint: a product is written `2 * x`; a suffix is a type, as in `2f64` or `2i32`
 
-    1:1: this number is too large for f64
+    1:1: the number 1e400 is too large for f64, whose largest is 1.7976931348623157e308
       |
     1 | 1e400
       | ^^^^^
-      = hint: infinity is written `inf`
+      = hint: infinity is written inf
 
-    1:1: this number is too large for f32
+    1:1: the number 1e39 is too large for f32, whose largest is 3.4028235e38
       |
     1 | 1e39f32
       | ^^^^^^^
-      = hint: infinity is written `inf`
+      = hint: declare inputs of type f64 (x: f64) or convert one (f64(x)); infinity is written inf
 
-    1:1: this number is too large for f16
+    1:1: the number 7e4 is too large for f16, whose largest is 6.5504e4
       |
     1 | 7e4f16
       | ^^^^^^
-      = hint: infinity is written `inf`
+      = hint: convert to a wider type; infinity is written inf
 
     1:1: this is no hexadecimal number of 64 bits
       |
@@ -185,17 +185,17 @@ fn numbers() {
       | ^^^
       = hint: a suffix is a type: write `i64`, or none, as numbers take the type they meet
 
-    1:1: this number is too small for f64
+    1:1: the number 1e-400 is 0 in f64
       |
     1 | 1e-400
       | ^^^^^^
-      = hint: it would be 0: write that
+      = hint: write 0
 
-    1:1: this number is too small for f32
+    1:1: the number 1e-60 is 0 in f32
       |
     1 | 1e-60f32
       | ^^^^^^^^
-      = hint: it would be 0: write that
+      = hint: declare inputs of type f64, or write 0
 
     1:8: this is no hexadecimal number of 64 bits
       |
