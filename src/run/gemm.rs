@@ -122,8 +122,8 @@ pub fn matmul(
     threads: Option<usize>,
 ) -> Result<(), RunError> {
     let _env = kiln_fenv::hold_default();
-    left.layout.check_rank(Argument::Input(0))?;
-    right.layout.check_rank(Argument::Input(1))?;
+    left.layout.check_rank(|| Argument::input(0))?;
+    right.layout.check_rank(|| Argument::input(1))?;
     // SAFETY: the views vouch for their memory, and `output` is borrowed mutably.
     unsafe { multiply(&left.layout, &right.layout, &output.layout, threads) }
 }
@@ -145,7 +145,7 @@ pub(super) unsafe fn multiply(
         return Err(product.refuse(format!("the operands are {dtype}, not f32 or f64")));
     }
     for (argument, found) in
-        [(Argument::Input(1), right.dtype), (Argument::Output(0), output.dtype)]
+        [(Argument::input(1), right.dtype), (Argument::output(0), output.dtype)]
     {
         if found != dtype {
             return Err(RunError::DType { argument, expected: dtype, found });
@@ -153,7 +153,8 @@ pub(super) unsafe fn multiply(
     }
     if output.shape[..] != product.shape {
         let found = output.shape.to_vec();
-        return Err(RunError::OutputShape { index: 0, expected: product.shape, found });
+        let output = Argument::output(0);
+        return Err(RunError::OutputShape { output, expected: product.shape, found });
     }
     for (name, operand) in [("left operand", left), ("right operand", right), ("output", output)] {
         if !is_aligned(operand) {
@@ -163,7 +164,7 @@ pub(super) unsafe fn multiply(
             )));
         }
     }
-    overlap::check_itself(0, output)?;
+    overlap::check_itself(output, || Argument::output(0))?;
     for (name, input) in [("left", left), ("right", right)] {
         if overlap::overlap(output, input) {
             return Err(product.refuse(format!("the output overlaps the {name} operand in memory")));
