@@ -163,8 +163,8 @@ impl GraphBuilder {
 
     fn op(&mut self, op: Op, operands: &[Built]) -> Result<Built, Fault> {
         if operands.len() != op.arity() {
-            let (expected, found) = (op.arity(), operands.len());
-            return Err(Fault::Arity { op: op.name().into(), expected, found });
+            let (arity, found) = (op.arity(), operands.len());
+            return Err(Fault::Arity { op: op.name().into(), expected: arity..=arity, found });
         }
         let typing = op.info().typing;
         let numbers: Option<Vec<Number>> = operands.iter().map(Built::number).collect();
