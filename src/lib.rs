@@ -21,6 +21,7 @@
 mod cache;
 mod cost;
 pub mod explain;
+mod front;
 mod fuse;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
@@ -35,7 +36,17 @@ mod run;
 #[doc = include_str!("../docs/modes.md")]
 pub mod modes {}
 
+/// What [`fuse!`] expands to.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::front::{cached, cached_as, fuse, fuse_as, parameter};
+}
+
 pub use cache::KernelCache;
+pub use front::{
+    Arg, ArgMut, Args, ArrayExt, Elements, Function, Join, NamedCall, Outputs, Rank, Returned,
+    ReturnedAs, SignatureError, Single, Stateful, Targets,
+};
 pub use kiln_ir::{self as ir, DType, Expr, Graph, GraphError, TextError, derived};
 pub use kiln_jit::emit::{EmitError, EmitterKind, UnknownEmitter};
 pub use mode::{Mode, UnknownMode};
@@ -43,5 +54,6 @@ pub use options::CompileOptions;
 pub use pipeline::{CompileError, compile, compile_text, compile_with};
 pub use plan::{Memory, Traffic};
 pub use run::{
-    Argument, CallPlan, CallStep, Element, Kernel, RunError, Tensor, View, ViewMut, release_memory,
+    Argument, CallPlan, CallStep, Element, Float, FromResult, FromResults, Kernel, RunError,
+    Tensor, View, ViewMut, release_memory,
 };

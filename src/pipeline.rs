@@ -5,6 +5,7 @@
 //! ```
 
 use crate::cost::tier;
+use crate::front::SignatureError;
 use crate::fuse::{self, AlgebraReport, Pass, PassContext};
 use crate::lower::lower;
 use crate::mode::Mode;
@@ -51,6 +52,9 @@ pub enum CompileError {
     /// No code can be made on this machine.
     #[error(transparent)]
     Emit(#[from] EmitError),
+    /// The kernel is no function of the types asked for.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
 }
 
 /// Compiles expressions, one output each, into a kernel, with default options.

@@ -101,6 +101,11 @@ pub enum Fault {
         /// What is wrong.
         reason: String,
     },
+    /// An input that is not among the parameters of a function.
+    NoParameter {
+        /// Its name.
+        name: String,
+    },
     /// The body of a fused kernel is not elementwise.
     Body {
         /// What it holds.
@@ -184,6 +189,9 @@ impl fmt::Display for Fault {
                 "cannot read the input declaration {text:?}: {reason}; write a name such as \
                  \"x\", or a name and a type such as \"x: f32[n, 3]\""
             ),
+            Fault::NoParameter { name } => {
+                write!(f, "input {name} is no parameter of the function; make it one")
+            }
             Fault::Body { what } => write!(
                 f,
                 "fused: the body holds {what}, but is one pass over elements; compute that before, and \

@@ -67,6 +67,11 @@ impl<K> Plans<K> {
         Plans { usual, special: Some(Special { make, made: RwLock::default() }) }
     }
 
+    /// Whether all calls have the usual plan.
+    pub(crate) fn is_one(&self) -> bool {
+        self.special.is_none()
+    }
+
     /// The plan for calls of unknown sizes.
     pub(crate) fn usual(&self) -> &Plan<K> {
         &self.usual

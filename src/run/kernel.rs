@@ -3,6 +3,7 @@
 use super::arena::Arena;
 use super::call_plan::CallPlan;
 use super::check;
+use super::direct::Direct;
 use super::error::RunError;
 use super::exec::{Work, dtype, execute_checked};
 use super::gemm::multiply;
@@ -22,6 +23,8 @@ pub struct Kernel {
     graph: Graph,
     plans: Plans<Code>,
     threads: Option<usize>,
+    /// The short way of a call, where there is one.
+    pub(super) direct: Option<Direct>,
     /// Memory of intermediates, kept between calls.
     arena: Mutex<Arena>,
 }
@@ -57,7 +60,8 @@ pub fn codes(kernel: &Kernel) -> impl Iterator<Item = &Code> {
 impl Kernel {
     /// A kernel that runs plans of `graph`, made by [`plan`].
     pub(crate) fn new(graph: Graph, plans: Plans<Code>, threads: Option<usize>) -> Kernel {
-        Kernel { graph, plans, threads, arena: Mutex::default() }
+        let direct = Direct::new(&plans, graph.inputs());
+        Kernel { graph, plans, threads, direct, arena: Mutex::default() }
     }
 
     /// The fused graph, which `Display` shows as text. Calls whose inputs differ much in size may
@@ -108,7 +112,7 @@ impl Kernel {
         let mut shapes = Shapes::new();
         self.add_shapes(&plan, inputs, &mut shapes)?;
         let room = |(index, &step): (usize, &usize)| {
-            Unfilled::new(self.output_dtype(index), &shapes[step])
+            Unfilled::new(self.output_dtype(index), &shapes[step], inputs)
         };
         let mut outputs: Vec<Unfilled> =
             plan.written.iter().enumerate().map(room).collect::<Result<_, _>>()?;
