@@ -21,8 +21,8 @@ use std::sync::Mutex;
 #[derive(Debug)]
 pub struct Kernel {
     graph: Graph,
-    plans: Plans<Code>,
-    threads: Option<usize>,
+    pub(super) plans: Plans<Code>,
+    pub(super) threads: Option<usize>,
     /// The short way of a call, where there is one.
     pub(super) direct: Option<Direct>,
     /// Memory of intermediates, kept between calls.
@@ -190,7 +190,7 @@ impl Kernel {
         let plan = self.choose(inputs);
         let mut shapes = Shapes::new();
         self.add_shapes(&plan, inputs, &mut shapes)?;
-        let class = self.plans.class(inputs.iter().map(View::len));
+        let class = self.plans.class(inputs.iter().map(View::shape));
         CallPlan::new(&self.graph, &plan, class.as_ref(), inputs, &shapes)
     }
 
@@ -207,7 +207,7 @@ impl Kernel {
     /// The plan of a call.
     #[inline(always)]
     fn choose(&self, inputs: &[View<'_>]) -> Chosen<'_, Code> {
-        self.plans.choose(inputs.iter().map(View::len))
+        self.plans.choose(inputs.iter().map(View::shape))
     }
 
     /// Adds the shape of what each step of a plan computes.

@@ -37,7 +37,7 @@ pub use gemm::{matmul, matmul_shape};
 pub(crate) use kernel::plan;
 pub use kernel::{Kernel, codes};
 pub use layout::broadcast_shape;
-pub use operand::{Operand, OperandMut, Operands, OperandsMut};
+pub(crate) use operand::{Operand, OperandMut};
 pub use tensor::Tensor;
 pub use typed::{FromResult, FromResults};
 pub use view::{View, ViewMut};

@@ -26,10 +26,10 @@ pub struct OperandMut<'a> {
 }
 
 /// Operands of a call.
-pub type Operands<'a> = SmallVec<[Operand<'a>; OPERANDS]>;
+pub(super) type Operands<'a> = SmallVec<[Operand<'a>; OPERANDS]>;
 
 /// Operands that a call writes.
-pub type OperandsMut<'a> = SmallVec<[OperandMut<'a>; 2]>;
+pub(super) type OperandsMut<'a> = SmallVec<[OperandMut<'a>; 2]>;
 
 impl<'a> Operand<'a> {
     /// An array.

@@ -192,8 +192,8 @@ impl Drop for Tensor {
 pub(super) struct Unfilled {
     room: Room,
     shape: Dims,
-    /// In elements.
-    strides: kiln_ir::Dims<isize>,
+    /// In elements, if they do not lie in row-major order.
+    strides: Option<kiln_ir::Dims<isize>>,
 }
 
 #[derive(Debug)]
@@ -249,7 +249,7 @@ impl Unfilled {
         let Unfilled { room, shape, strides } = self;
         with_room!(room, elements => {
             // SAFETY: the vector has room for the shape, and is borrowed. It is only written.
-            unsafe { ViewMut::of_room(elements.as_mut_ptr(), shape, strides) }
+            unsafe { ViewMut::of_room(elements.as_mut_ptr(), shape, strides.as_deref()) }
         })
     }
 
@@ -262,13 +262,18 @@ impl Unfilled {
         unsafe fn array<T: Element>(
             mut elements: Vec<T>,
             shape: &[usize],
-            strides: &[isize],
+            strides: &Option<kiln_ir::Dims<isize>>,
         ) -> ArrayD<T> {
-            let strides: Dims = strides.iter().map(|&stride| stride as usize).collect();
             // SAFETY: required of the caller.
             unsafe { elements.set_len(shape.iter().product()) };
-            Array::from_shape_vec(IxDyn(shape).strides(IxDyn(&strides)), elements)
-                .expect("as many elements as it has room")
+            let array = match strides {
+                None => Array::from_shape_vec(IxDyn(shape), elements),
+                Some(strides) => {
+                    let strides: Dims = strides.iter().map(|&stride| stride as usize).collect();
+                    Array::from_shape_vec(IxDyn(shape).strides(IxDyn(&strides)), elements)
+                }
+            };
+            array.expect("as many elements as it has room")
         }
         let Unfilled { room, shape, strides } = self;
         // SAFETY: required of the caller.

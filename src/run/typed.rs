@@ -2,16 +2,15 @@
 //! general one. What the operands' types are was checked when the function was made.
 
 use super::copy::copy;
-use super::direct::{Alike, Direct};
+use super::direct::{Alike, Fit};
 use super::element::Element;
 use super::error::RunError;
-use super::kernel::{Kernel, codes};
+use super::kernel::Kernel;
 use super::layout::OPERANDS;
 use super::operand::{Operand, OperandMut, Operands, OperandsMut};
 use super::tensor::{Tensor, room};
 use super::view::{View, ViewMut};
 use kiln_ir::HasDType;
-use kiln_jit::emit::Code;
 use ndarray::{Array, Dimension, Ix0, ShapeBuilder};
 use smallvec::SmallVec;
 
@@ -161,25 +160,20 @@ tuples_from_results! {
 impl Kernel {
     /// The short way, if this kernel and these inputs can take it.
     #[inline]
-    fn direct<'k, 'a>(
-        &'k self,
-        inputs: &[Operand<'a>],
-    ) -> Option<(&'k Direct, &'k Code, Alike<'a>)> {
-        let direct = self.direct.as_ref()?;
-        let code = codes(self).next()?;
-        Some((direct, code, direct.alike(code, inputs)?))
+    fn fit<'k, 'a>(&'k self, inputs: &[Operand<'a>]) -> Option<Fit<'k, 'a>> {
+        self.direct.as_ref()?.fit(&self.plans, inputs)
     }
 
     /// As [`run`](Kernel::run).
     #[inline]
     pub(crate) fn call<O, R: FromResults<O>>(&self, inputs: &[Operand<'_>]) -> Result<R, RunError> {
-        if let Some((direct, code, alike)) = self.direct(inputs) {
+        if let Some(fit) = self.fit(inputs) {
             let _env = kiln_fenv::hold_default();
             // SAFETY: `run` writes all elements of outputs that lie like the inputs. The inputs are
             // `alike`, and the types are the kernel's. The outputs are new.
             return unsafe {
-                R::filled(&alike, |outputs| {
-                    let ran = direct.run(code, &alike, inputs, outputs);
+                R::filled(&fit.alike, |outputs| {
+                    let ran = fit.run(inputs, outputs, self.threads);
                     assert!(ran, "the outputs lie like the inputs");
                 })
             };
@@ -194,10 +188,10 @@ impl Kernel {
         inputs: &[Operand<'_>],
         outputs: &[OperandMut<'_>],
     ) -> Result<(), RunError> {
-        if let Some((direct, code, alike)) = self.direct(inputs) {
+        if let Some(fit) = self.fit(inputs) {
             let _env = kiln_fenv::hold_default();
             // SAFETY: the types are the kernel's. What is borrowed mutably overlaps nothing.
-            if unsafe { direct.run(code, &alike, inputs, outputs) } {
+            if unsafe { fit.run(inputs, outputs, self.threads) } {
                 return Ok(());
             }
         }
@@ -214,10 +208,10 @@ impl Kernel {
     ) -> Result<(), RunError> {
         let inputs = states.iter().map(|state| state.to).chain(others.iter().copied());
         let inputs: Operands<'_> = inputs.collect();
-        if let Some((direct, code, alike)) = self.direct(&inputs) {
+        if let Some(fit) = self.fit(&inputs) {
             let _env = kiln_fenv::hold_default();
             // SAFETY: as above, and each output is exactly an input.
-            if unsafe { direct.run(code, &alike, &inputs, states) } {
+            if unsafe { fit.run(&inputs, states, self.threads) } {
                 return Ok(());
             }
         }

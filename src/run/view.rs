@@ -75,6 +75,7 @@ impl Layout {
 pub struct View<'a> {
     pub(super) layout: Layout,
     /// The memory of a single element that was given by value.
+    #[expect(dead_code, reason = "it is held, and reached through the layout")]
     element: Option<Arc<u64>>,
     lifetime: PhantomData<&'a u8>,
 }
@@ -176,7 +177,8 @@ impl<'a> ViewMut<'a> {
         ViewMut { layout, lifetime: PhantomData }
     }
 
-    /// A view of room for an array, to be written; `strides` are in elements.
+    /// A view of room for an array, to be written; `strides` are in elements, in row-major order
+    /// if there are none.
     ///
     /// # Safety
     ///
@@ -184,9 +186,13 @@ impl<'a> ViewMut<'a> {
     pub(super) unsafe fn of_room<T: Element>(
         base: *mut T,
         shape: &[usize],
-        strides: &[isize],
+        strides: Option<&[isize]>,
     ) -> ViewMut<'a> {
-        ViewMut { layout: Layout::of(base, shape, strides), lifetime: PhantomData }
+        let layout = match strides {
+            None => Layout::row_major(base.cast(), T::DTYPE, shape),
+            Some(strides) => Layout::of(base, shape, strides),
+        };
+        ViewMut { layout, lifetime: PhantomData }
     }
 
     /// A view of raw memory; `strides` are in bytes.
