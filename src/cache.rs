@@ -70,6 +70,8 @@ struct Alias {
 #[derive(Debug)]
 struct Entry {
     options: CompileOptions,
+    /// Equal graphs may differ in this, and kernels tell it.
+    ordered: bool,
     slot: Slot,
     /// When it was last used, by the clock. No two entries have the same time.
     used: Arc<AtomicU64>,
@@ -78,6 +80,13 @@ struct Entry {
 /// A kernel, or nothing until it is compiled. The thread that holds the lock compiles it; others
 /// wait for it, but not for kernels of other graphs.
 type Slot = Arc<Mutex<Option<Arc<Kernel>>>>;
+
+impl Entry {
+    /// Whether it is that of a graph, which equals its own.
+    fn is_of(&self, graph: &Graph, options: CompileOptions) -> bool {
+        self.options == options && self.ordered == graph.inputs_are_ordered()
+    }
+}
 
 impl KernelCache {
     /// A cache for up to `capacity` kernels, but at least one.
@@ -189,7 +198,7 @@ impl Entries {
     fn slot(&mut self, graph: &Graph, options: CompileOptions, capacity: usize) -> Slot {
         self.clock += 1;
         let known = self.graphs.get(graph);
-        let entry = known.and_then(|entries| entries.iter().find(|e| e.options == options));
+        let entry = known.and_then(|entries| entries.iter().find(|e| e.is_of(graph, options)));
         if let Some(entry) = entry {
             entry.used.store(self.clock, Ordering::Relaxed);
             return entry.slot.clone();
@@ -199,7 +208,8 @@ impl Entries {
         }
         let slot = Slot::default();
         let used = Arc::new(AtomicU64::new(self.clock));
-        let entry = Entry { options, slot: slot.clone(), used };
+        let ordered = graph.inputs_are_ordered();
+        let entry = Entry { options, ordered, slot: slot.clone(), used };
         self.graphs.entry(graph.clone()).or_default().push(entry);
         self.count += 1;
         slot
@@ -232,7 +242,7 @@ impl Entries {
             self.closures.clear();
         }
         let entries = self.graphs.get(graph)?;
-        let entry = entries.iter().find(|entry| entry.options == options)?;
+        let entry = entries.iter().find(|entry| entry.is_of(graph, options))?;
         Some(Alias { options, kernel: Arc::downgrade(kernel), used: entry.used.clone() })
     }
 

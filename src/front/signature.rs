@@ -16,6 +16,15 @@ pub enum SignatureError {
         /// The kernel's, as declared.
         found: Vec<String>,
     },
+    /// Its text does not say the order of its inputs.
+    #[error(
+        "the text does not say the order of the inputs {}: write `|{}| ..`, or give them by name, \
+         as in `kernel.bind().input({:?}, ..)`", .inputs.join(", "), .inputs.join(", "), .inputs[0]
+    )]
+    Order {
+        /// The names of the inputs, in order of first use.
+        inputs: Vec<String>,
+    },
     /// An input has another element type.
     #[error("input {name} is {found} in the kernel, and {expected} in the function")]
     Input {
@@ -36,7 +45,7 @@ pub enum SignatureError {
     },
     /// An output has another element type.
     #[error(
-        "output {index} is {found} in the kernel, and {expected} in the function: say so, as in \\
+        "output {index} is {found} in the kernel, and {expected} in the function: say so, as in \
          `|x| -> {found} {{ .. }}`, or convert it, as in `y.cast(DType::{expected:?})`"
     )]
     Output {
@@ -55,6 +64,10 @@ pub(super) fn check<I: Elements, O: Outputs>(kernel: &Kernel) -> Result<(), Sign
     if inputs.len() != I::DTYPES.len() {
         let found = inputs.iter().map(Input::to_string).collect();
         return Err(SignatureError::InputCount { expected: I::DTYPES.len(), found });
+    }
+    if !kernel.graph().inputs_are_ordered() {
+        let inputs = inputs.iter().map(|input| input.name.clone()).collect();
+        return Err(SignatureError::Order { inputs });
     }
     for (input, &expected) in inputs.iter().zip(I::DTYPES) {
         if input.dtype != expected {

@@ -74,8 +74,21 @@ pub(crate) trait Specialize<K>: Send + Sync + UnwindSafe + RefUnwindSafe {
     fn plan(&self, class: &SizeClass) -> Result<Option<Plan<K>>, Failure>;
 }
 
-/// Why there is no plan for a class.
-pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+/// Why there is no plan for a class, in words.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure(String);
+
+impl<E: Error> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure(error.to_string())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// The plans of a kernel: the usual one, and those made for size classes.
 pub(crate) struct Plans<K> {
@@ -256,7 +269,7 @@ mod tests {
                     released.recv().unwrap();
                     Ok(Some(plan(2)))
                 }
-                [false, false, true] => Err("no memory for it".into()),
+                [false, false, true] => Err(Failure("no memory for it".into())),
                 _ => Ok(None),
             }
         }
