@@ -6,7 +6,7 @@ use crate::cache::KernelCache;
 use crate::options::CompileOptions;
 use crate::pipeline::{CompileError, compile_with};
 use crate::run::{Element, Kernel};
-use kiln_ir::{Expr, Graph, GraphError, build_function};
+use kiln_ir::{DType, Expr, Graph, GraphError, build_function};
 use std::any::TypeId;
 use std::sync::Arc;
 
@@ -27,7 +27,8 @@ use std::sync::Arc;
 /// let (sum, difference) = both.call((&array![1.0, 2.0], 0.5))?;
 /// assert_eq!((sum, difference), (array![1.5, 2.5], array![0.5, 1.5]));
 ///
-/// // Outputs have the element type of the first parameter, unless they have types.
+/// // Outputs have the element type of the first parameter, unless they have types. (Of halves,
+/// // arithmetic is done in `f32`, and then rounded once.)
 /// let is_inside = fuse!(|x, limit| -> bool { x.abs().lt(limit) })?;
 /// assert_eq!(is_inside.call((&array![1.0, -3.0], 2.0))?, array![true, false]);
 ///
@@ -113,12 +114,22 @@ pub fn parameter<T: Element>(name: &str, dims: &str) -> Expr {
     Expr::input(format!("{name}: {}{dims}", T::DTYPE))
 }
 
-fn trace<'p, R: Returned, const N: usize>(
+/// The graph of a closure. Arithmetic on halves gives `f32`: what is to be a half is rounded to one.
+fn trace<'p, O: Outputs, R: Returned, const N: usize>(
     parameters: &'p [Expr; N],
     closure: impl FnOnce([&'p Expr; N]) -> R,
 ) -> Result<Graph, GraphError> {
-    let outputs = closure(parameters.each_ref()).expressions();
-    build_function("kernel", parameters, &outputs)
+    let mut outputs = closure(parameters.each_ref()).expressions();
+    let graph = build_function("kernel", parameters, &outputs)?;
+    let is_half = |dtype| matches!(dtype, DType::F16 | DType::BF16);
+    let mut rounds = false;
+    for ((output, &id), &dtype) in outputs.iter_mut().zip(graph.outputs()).zip(O::DTYPES) {
+        if is_half(dtype) && graph.dtype(id) == DType::F32 {
+            *output = output.cast(dtype);
+            rounds = true;
+        }
+    }
+    if rounds { build_function("kernel", parameters, &outputs) } else { Ok(graph) }
 }
 
 fn compiled(graph: &Graph, options: CompileOptions) -> Result<Arc<Kernel>, CompileError> {
@@ -134,7 +145,8 @@ pub fn fuse<'p, I: Elements, R: Returned, F, const N: usize>(
 where
     F: FnOnce([&'p Expr; N]) -> R,
 {
-    Ok(Function::new(compiled(&trace(parameters, closure)?, options)?)?)
+    let graph = trace::<R::Of<I::First>, _, _>(parameters, closure)?;
+    Ok(Function::new(compiled(&graph, options)?)?)
 }
 
 /// A function whose outputs have the types `O`.
@@ -146,7 +158,8 @@ pub fn fuse_as<'p, I: Elements, O: Outputs, R: ReturnedAs<O>, F, const N: usize>
 where
     F: FnOnce([&'p Expr; N]) -> R,
 {
-    Ok(Function::new(compiled(&trace(parameters, closure)?, options)?)?)
+    let graph = trace::<O, _, _>(parameters, closure)?;
+    Ok(Function::new(compiled(&graph, options)?)?)
 }
 
 /// As [`fuse`], in a cache.
@@ -159,7 +172,7 @@ pub fn cached<'p, I: Elements, R: Returned, F, const N: usize>(
 where
     F: FnOnce([&'p Expr; N]) -> R + 'static,
 {
-    Ok(Function::new(in_cache(cache, options, parameters, closure)?)?)
+    Ok(Function::new(in_cache::<R::Of<I::First>, _, _, _>(cache, options, parameters, closure)?)?)
 }
 
 /// As [`fuse_as`], in a cache.
@@ -172,12 +185,12 @@ pub fn cached_as<'p, I: Elements, O: Outputs, R: ReturnedAs<O>, F, const N: usiz
 where
     F: FnOnce([&'p Expr; N]) -> R + 'static,
 {
-    Ok(Function::new(in_cache(cache, options, parameters, closure)?)?)
+    Ok(Function::new(in_cache::<O, _, _, _>(cache, options, parameters, closure)?)?)
 }
 
 /// A closure without captures does the same whenever it is called, and its type tells it from all
 /// others. (What it calls may not: a closure that reads a clock has no place in a cache.)
-fn in_cache<'p, R: Returned, F, const N: usize>(
+fn in_cache<'p, O: Outputs, R: Returned, F, const N: usize>(
     cache: &KernelCache,
     options: CompileOptions,
     parameters: &'p [Expr; N],
@@ -192,5 +205,5 @@ where
             "a closure in a cache captures nothing: pass what varies as an input"
         );
     }
-    cache.get_or_build(TypeId::of::<F>(), options, || Ok(trace(parameters, closure)?))
+    cache.get_or_build(TypeId::of::<F>(), options, || Ok(trace::<O, _, _>(parameters, closure)?))
 }

@@ -14,11 +14,11 @@ use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, Plan, Plans, Shap
 use kiln_ir::{Call, DType, Graph, Input};
 use kiln_jit::emit::{Code, EmitterKind};
 use smallvec::SmallVec;
+use std::fmt;
 use std::sync::Mutex;
 
 /// A compiled expression, ready to run on arrays. It can be shared between threads and used after a
 /// panic: a call changes nothing in it except to add plans and to lend buffers.
-#[derive(Debug)]
 pub struct Kernel {
     graph: Graph,
     pub(super) plans: Plans<Code>,
@@ -27,6 +27,24 @@ pub struct Kernel {
     pub(super) direct: Option<Direct>,
     /// Memory of intermediates, kept between calls.
     arena: Mutex<Arena>,
+}
+
+/// In one line: what it takes and gives, its passes, and what made its code.
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inputs: Vec<String> = self.inputs().iter().map(Input::to_string).collect();
+        let outputs = self.graph.outputs().iter();
+        let outputs: Vec<String> = outputs
+            .map(|&output| format!("{}{}", self.graph.dtype(output), self.graph.shape(output)))
+            .collect();
+        let (passes, s) = (self.pass_count(), if self.pass_count() == 1 { "" } else { "es" });
+        write!(f, "Kernel({}: |{}| -> ", self.graph.name(), inputs.join(", "))?;
+        write!(f, "({}), {passes} pass{s}", outputs.join(", "))?;
+        match self.emitter() {
+            Some((emitter, _)) => write!(f, ", {emitter})"),
+            None => f.write_str(")"),
+        }
+    }
 }
 
 /// Plans a fused graph; `compile` makes the code of a fused body. Without `reuse`, every
