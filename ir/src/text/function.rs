@@ -4,6 +4,7 @@ use super::cursor::{Parsed, origin};
 use super::error::{Mistake, plural};
 use super::lexer::Token;
 use super::parser::{Form, Parser};
+use super::{hints, words};
 use crate::call::Call;
 use crate::derived::Derived;
 use crate::expr::{Expr, Kind};
@@ -66,7 +67,11 @@ impl<'t> Parser<'t> {
                 _ => "logic on truth values, numbers being \"not zero\"",
             };
             let operands = ["a", "a, b", "a, b, c"][arity - 1];
-            return Err(Mistake::new(all, message).hint(format!("`{name}({operands})`: {doc}")));
+            let mistake = Mistake::new(all, message);
+            return Err(match hints::arity(words::function(name), found, arity) {
+                Some(says) => mistake.hint(hints::fill(says, &[name])),
+                None => mistake.hint(format!("`{name}({operands})`: {doc}")),
+            });
         }
         self.charge(1)?;
         let kind = match function {

@@ -1,7 +1,7 @@
 //! Text into tokens, one at a time: a text is refused before much of it is held.
 
 use super::error::Mistake;
-use super::words;
+use super::hints::{self, Place};
 use crate::dtype::DType;
 use crate::number::Number;
 use std::borrow::Cow;
@@ -55,12 +55,17 @@ impl fmt::Display for Token<'_> {
     }
 }
 
-/// A token's text in a message, shortened: words may be as long as the text. Tokens are ASCII.
+/// A token's text in a message.
 pub(super) fn quoted(text: &str) -> String {
+    format!("`{}`", shortened(text))
+}
+
+/// A text that fits into a message: words may be as long as the text. Tokens are ASCII.
+pub(super) fn shortened(text: &str) -> Cow<'_, str> {
     const LONGEST: usize = 40;
     match text.len() {
-        0..=LONGEST => format!("`{text}`"),
-        _ => format!("`{}…`", &text[..LONGEST]),
+        0..=LONGEST => text.into(),
+        _ => format!("{}…", &text[..LONGEST]).into(),
     }
 }
 
@@ -68,6 +73,13 @@ pub(super) fn quoted(text: &str) -> String {
 const SYMBOLS: &[&str] = &[
     "->", "..", "<<", ">>", "<=", ">=", "==", "!=", "**", "//", "&&", "||", "(", ")", "[", "]",
     "{", "}", ",", ";", ":", "=", "<", ">", "+", "-", "*", "/", "%", "^", "@", "&", "|", "!", "~",
+];
+
+/// Signs of other languages, which are read as a whole so that their hints can be found. No text
+/// that means something has one.
+const FOREIGN: &[&str] = &[
+    "===", "!==", ">>>", "//=", "**=", "<>", "~=", ":=", "+=", "-=", "*=", "/=", "%=", "^=", "&=",
+    "|=", "=>", "=<", "|>", "^^", "::", ".*", "./", ".^", ".+", ".-", "?", ".",
 ];
 
 /// A place in a text, from which tokens are read.
@@ -123,12 +135,18 @@ fn token<'t>(rest: &'t str, at: usize, blanks: &str) -> Result<(TokenKind<'t>, u
         // A comment as other languages have it. Floor division follows its left operand.
         '/' if rest.starts_with("/*") || rest.starts_with("//") && starts_line(at, blanks) => {
             let mistake = Mistake::new(at..at + 2, format!("unexpected `{}`", &rest[..2]));
-            Err(mistake.hint(words::COMMENTS))
+            Err(mistake.hint(hints::COMMENTS))
         }
-        _ => match SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)) {
-            Some(symbol) => Ok((TokenKind::Symbol(symbol), symbol.len())),
-            None => Err(stray(first, rest, at)),
-        },
+        _ => {
+            let longest = |symbols: &[&'static str]| {
+                symbols.iter().copied().find(|symbol| rest.starts_with(symbol))
+            };
+            let symbol = longest(SYMBOLS).into_iter().chain(longest(FOREIGN));
+            match symbol.max_by_key(|symbol| symbol.len()) {
+                Some(symbol) => Ok((TokenKind::Symbol(symbol), symbol.len())),
+                None => Err(stray(first, at)),
+            }
+        }
     }
 }
 
@@ -180,7 +198,7 @@ fn bits(rest: &str, at: usize) -> Option<Result<(TokenKind<'_>, usize), Mistake>
     let bits = digits.and_then(|digits| u64::from_str_radix(&digits, radix).ok());
     let mistake = || {
         let mistake = Mistake::new(at..at + len, format!("this is no {name} number of 64 bits"));
-        mistake.hint("it has no suffix: convert it, as in i64(0x10)")
+        mistake.hint(hints::RADIX)
     };
     Some(bits.map(|bits| (TokenKind::Bits(bits), len)).ok_or_else(mistake))
 }
@@ -217,20 +235,20 @@ fn number(rest: &str, at: usize) -> Result<(TokenKind<'_>, usize), Mistake> {
         (_, Some(dtype)) if dtype != DType::Bool => Some(dtype),
         _ => {
             let mistake = wrong(format!("unknown number suffix {}", quoted(suffix)));
-            return Err(mistake.hint(words::suffix_hint(suffix)));
+            return Err(mistake.hint(match hints::find(Place::Suffix, suffix) {
+                Some(says) => hints::fill(says, &[suffix]),
+                None => hints::fill(hints::SUFFIX, &[&shortened(&rest[..len]), &shortened(suffix)]),
+            }));
         }
     };
     let Some(written) = without_marks(&rest[..len]) else {
-        return Err(wrong("this is no number".into()).hint("a `_` stands between digits"));
+        return Err(wrong("this is no number".into()).hint(hints::MARKS));
     };
     let is_integer = written.bytes().all(|byte| byte.is_ascii_digit());
     if is_integer && written.starts_with('0') && written.bytes().any(|byte| byte != b'0') {
         let digits = written.trim_start_matches('0');
         let mistake = wrong("a number does not begin with 0".into());
-        return Err(mistake.hint(match digits.len() {
-            0..=20 => format!("write {digits}; octal digits are 0o{digits}"),
-            _ => "octal digits begin with 0o".to_string(),
-        }));
+        return Err(mistake.hint(hints::fill(hints::OCTAL, &[&shortened(digits)])));
     }
     let no_number = |_| wrong("this is no number".into());
     let value = match dtype {
@@ -261,16 +279,11 @@ fn number(rest: &str, at: usize) -> Result<(TokenKind<'_>, usize), Mistake> {
     Ok((TokenKind::Number { number, dtype }, len + suffix.len()))
 }
 
-fn stray(first: char, rest: &str, at: usize) -> Mistake {
+fn stray(first: char, at: usize) -> Mistake {
     let mistake = Mistake::new(at..at + first.len_utf8(), format!("unexpected {first:?}"));
-    let elementwise = [".*", "./", ".^"].iter().any(|symbol| rest.starts_with(symbol));
-    match words::character_hint(first) {
+    match hints::find(Place::Character, first.encode_utf8(&mut [0; 4])) {
         Some(hint) => mistake.hint(hint),
-        None if elementwise => mistake.hint("every op is elementwise: leave the dot out"),
-        None if first == '.' && rest.len() > 1 => {
-            mistake.hint("an op is called as a function: `exp(x)`")
-        }
-        None if first.is_alphabetic() => mistake.hint("names are ASCII letters, digits and _"),
+        None if first.is_alphabetic() => mistake.hint(hints::LETTERS),
         None => mistake,
     }
 }

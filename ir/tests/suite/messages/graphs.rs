@@ -47,7 +47,7 @@ fn fused() {
       |
     1 | fused x
       |       ^
-      = hint: arguments stand in parentheses: `fused(..)`
+      = hint: arguments go in parentheses: `fused(..)`
 
     3:13: exp: operands are bool
       |

@@ -14,11 +14,11 @@ fn stray_characters() {
         "x $ y",
         "'x'",
     ]), @r"
-    1:3: unexpected '?'
+    1:3: expected the end of the text, found `?`
       |
     1 | x ? y
       |   ^
-      = hint: a choice is written `select(condition, a, b)`
+      = hint: a choice is written `select(x > 0, x, 0)`
 
     1:3: unexpected '×'
       |
@@ -38,7 +38,7 @@ fn stray_characters() {
       | ^
       = hint: it is written `pi`
 
-    1:2: unexpected '.'
+    1:2: expected the end of the text, found `.`
       |
     1 | x.exp()
       |  ^
@@ -48,18 +48,19 @@ fn stray_characters() {
       |
     1 | größe * 2
       |   ^
-      = hint: names are ASCII letters, digits and _
+      = hint: names are ASCII letters, digits and `_`
 
     1:3: unexpected '$'
       |
     1 | x $ y
       |   ^
+      = hint: a name is written without `$`
 
     1:1: unexpected '\''
       |
     1 | 'x'
       | ^
-      = hint: text has no strings
+      = hint: a kernel has no strings, and `'` transposes nothing: pass the array transposed
     ");
 }
 
@@ -92,7 +93,7 @@ fn numbers() {
       |
     1 | 2x + 1
       | ^^
-      = hint: a suffix is a type, as in `2f64` or `2i32`; a product is written `2 * x`
+      = hint: a product is written `2 * x`; a suffix is a type, as in `2f64` or `2i32`
 
     1:1: this number is too large for f64
       |
@@ -116,31 +117,31 @@ fn numbers() {
       |
     1 | 0xfg
       | ^^^^
-      = hint: it has no suffix: convert it, as in i64(0x10)
+      = hint: it has no suffix: convert it, as in `i64(0x10)`
 
     1:1: this is no binary number of 64 bits
       |
     1 | 0b12
       | ^^^^
-      = hint: it has no suffix: convert it, as in i64(0x10)
+      = hint: it has no suffix: convert it, as in `i64(0x10)`
 
     1:4: unknown number suffix `p3`
       |
     1 | 0x1.8p3
       |    ^^^^
-      = hint: a suffix is a type, as in `2f64` or `2i32`; a product is written `2 * x`
+      = hint: a product is written `.8 * p3`; a suffix is a type, as in `2f64` or `2i32`
 
     1:1: this is no hexadecimal number of 64 bits
       |
     1 | 0x10i32
       | ^^^^^^^
-      = hint: it has no suffix: convert it, as in i64(0x10)
+      = hint: it has no suffix: convert it, as in `i64(0x10)`
 
     1:1: this is no hexadecimal number of 64 bits
       |
     1 | 0x1_
       | ^^^^
-      = hint: it has no suffix: convert it, as in i64(0x10)
+      = hint: it has no suffix: convert it, as in `i64(0x10)`
 
     1:1: this is no number
       |
@@ -158,13 +159,13 @@ fn numbers() {
       |
     1 | 007
       | ^^^
-      = hint: write 7; octal digits are 0o7
+      = hint: write `7`; octal digits are `0o7`
 
     1:1: a number does not begin with 0
       |
     1 | 0777 * x
       | ^^^^
-      = hint: write 777; octal digits are 0o777
+      = hint: write `777`; octal digits are `0o777`
 
     1:1: unknown number suffix `f`
       |
@@ -176,7 +177,7 @@ fn numbers() {
       |
     1 | 2j
       | ^^
-      = hint: there are no complex numbers; a product is written `2 * i`
+      = hint: there are no complex numbers; a product is written `2 * j`
 
     1:1: unknown number suffix `L`
       |
@@ -289,5 +290,6 @@ fn comments() {
       |
     1 | kernel f(x) { x / / 2 }
       |                   ^
+      = hint: a quotient is `a / b`, floor division `a // b`
     ");
 }
