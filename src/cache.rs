@@ -2,8 +2,9 @@
 //!
 //! There is no hidden cache: compiling is explicit, and so is keeping.
 
+use crate::error::CompileError;
 use crate::options::CompileOptions;
-use crate::pipeline::{CompileError, compile_with};
+use crate::pipeline::compile_with;
 use crate::run::Kernel;
 use kiln_ir::Graph;
 use std::any::TypeId;
@@ -271,8 +272,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::KernelCache;
+    use crate::error::CompileError;
     use crate::options::CompileOptions;
-    use crate::pipeline::{CompileError, compile_with};
+    use crate::pipeline::compile_with;
     use kiln_jit::emit::{EmitError, EmitterKind};
 
     #[test]

@@ -19,7 +19,9 @@
 )]
 
 mod cache;
+pub mod calls;
 mod cost;
+mod error;
 pub mod explain;
 mod front;
 mod fuse;
@@ -43,17 +45,15 @@ pub mod __private {
 }
 
 pub use cache::KernelCache;
-pub use front::{
-    Arg, ArgMut, Args, ArrayExt, Elements, Function, Join, NamedCall, Outputs, Rank, Returned,
-    ReturnedAs, SignatureError, Single, Stateful, Targets,
-};
+pub use error::{CompileError, SignatureError};
+pub use front::{ArrayExt, Function, NamedCall};
 pub use kiln_ir::{self as ir, DType, Expr, Graph, GraphError, TextError, derived};
 pub use kiln_jit::emit::{EmitError, EmitterKind, UnknownEmitter};
 pub use mode::{Mode, UnknownMode};
 pub use options::CompileOptions;
-pub use pipeline::{CompileError, compile, compile_text, compile_with};
+pub use pipeline::{compile, compile_text, compile_with};
 pub use plan::{Memory, Traffic};
 pub use run::{
-    Argument, CallPlan, CallStep, Element, Float, FromResult, FromResults, Kernel, RunError,
-    Tensor, View, ViewMut, release_memory,
+    Argument, CallPlan, CallStep, Element, Float, Kernel, RunError, Tensor, View, ViewMut,
+    release_memory,
 };

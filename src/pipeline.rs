@@ -5,14 +5,14 @@
 //! ```
 
 use crate::cost::tier;
-use crate::front::SignatureError;
+use crate::error::CompileError;
 use crate::fuse::{self, AlgebraReport, Pass, PassContext, Unmerged};
 use crate::lower::lower;
 use crate::mode::Mode;
 use crate::options::CompileOptions;
 use crate::plan::{Failure, Matters, Plan, Plans, SizeClass, Specialize};
 use crate::run::{self, Kernel};
-use kiln_ir::{Expr, Graph, GraphError, Node, TextError};
+use kiln_ir::{Expr, Graph, Node};
 use kiln_jit::cpu::Cpu;
 use kiln_jit::emit::{self, Code, EmitError};
 use kiln_jit::vir::Routine;
@@ -38,24 +38,6 @@ pub const UNFUSED: &[Pass] = &[
 
 const INLINE: Pass =
     Pass { name: "inline", makes: "Fused kernels of the text taken apart", run: fuse::inline };
-
-/// Why a kernel was not compiled.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CompileError {
-    /// The expression is wrong: shapes, types, declarations.
-    #[error(transparent)]
-    Graph(#[from] GraphError),
-    /// The text cannot be read, or is wrong.
-    #[error(transparent)]
-    Text(#[from] TextError),
-    /// No code can be made on this machine.
-    #[error(transparent)]
-    Emit(#[from] EmitError),
-    /// The kernel is no function of the types asked for.
-    #[error(transparent)]
-    Signature(#[from] SignatureError),
-}
 
 /// Compiles expressions, one output each, into a kernel, with default options.
 ///

@@ -2,8 +2,9 @@
 
 use super::args::Rank;
 use super::outputs::{Elements, Outputs};
-use super::signature::{SignatureError, check};
+use super::signature::check;
 use super::tuples::{Args, Stateful, Targets};
+use crate::error::SignatureError;
 use crate::run::{FromResults, Kernel, RunError};
 use std::fmt;
 use std::marker::PhantomData;

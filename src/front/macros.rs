@@ -3,8 +3,9 @@
 use super::function::Function;
 use super::outputs::{Elements, Outputs, Returned, ReturnedAs};
 use crate::cache::KernelCache;
+use crate::error::CompileError;
 use crate::options::CompileOptions;
-use crate::pipeline::{CompileError, compile_with};
+use crate::pipeline::compile_with;
 use crate::run::{Element, Kernel};
 use kiln_ir::{DType, Expr, Graph, GraphError, build_function};
 use std::any::TypeId;

@@ -19,5 +19,4 @@ pub use function::Function;
 pub use macros::{cached, cached_as, fuse, fuse_as, parameter};
 pub use named::NamedCall;
 pub use outputs::{Elements, Outputs, Returned, ReturnedAs};
-pub use signature::SignatureError;
 pub use tuples::{Args, Stateful, Targets};

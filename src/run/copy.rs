@@ -63,7 +63,7 @@ mod tests {
         let target = turned.view_mut().reversed_axes();
         copy(&View::from(&from), &mut ViewMut::from(target.slice_move(s![.., ..;-1, ..])));
         assert_eq!(turned.view().reversed_axes().slice(s![.., ..;-1, ..]), from);
-        let mut same = from.clone() * 0;
+        let mut same = Array3::<i32>::zeros((2, 3, 4));
         copy(&View::from(&from), &mut ViewMut::from(&mut same));
         assert_eq!(same, from);
         let mut element = [7f32];

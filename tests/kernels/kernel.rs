@@ -329,6 +329,7 @@ fn a_kernel_is_shown_in_one_line() {
     let options = CompileOptions::new().emitter(EmitterKind::Interp);
     let graph = kiln_ir::parse("|x: f32[n, d], w| (x * w, x > w)").unwrap();
     let kernel = compile_with(&graph, options).unwrap();
-    let expected = "Kernel(kernel: |x: f32[n, d], w: f32[..]| -> (f32[..], bool[..]), 1 pass, interp)";
+    let expected =
+        "Kernel(kernel: |x: f32[n, d], w: f32[..]| -> (f32[..], bool[..]), 1 pass, interp)";
     assert_eq!(format!("{kernel:?}"), expected);
 }
