@@ -1,9 +1,10 @@
-//! Compiled routines, and how they are called: through the [ABI](super::launch).
+//! Compiled routines, and how they are called: through the [ABI](super::native::launch).
 
 use super::emitters::EmitterKind;
-use super::launch::{Cursor, Entry, Launch};
-use super::memory::CodeMemory;
-use super::{cost, emulated, interp, pool, stream};
+use super::native::launch::{Cursor, Entry, Launch};
+use super::native::memory::CodeMemory;
+use super::native::{pool, stream};
+use super::{cost, emulated, interp};
 use crate::vir::{Routine, Storage};
 use std::sync::OnceLock;
 

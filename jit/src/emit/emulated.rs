@@ -7,9 +7,10 @@
 use super::code::Code;
 use super::emitters::EmitterKind;
 use super::error::EmitError;
-use super::launch::Cursor;
-use super::pool::Line;
-use super::{stream, x86};
+use super::native::launch::Cursor;
+use super::native::pool::Line;
+use super::native::stream;
+use super::x86;
 use crate::vir::{self, Routine};
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};

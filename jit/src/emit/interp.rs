@@ -3,7 +3,7 @@
 use super::code::{Callable, Code, Vectors};
 use super::cost;
 use super::emitters::{Emitter, EmitterKind};
-use super::launch::Cursor;
+use super::native::launch::Cursor;
 use crate::vir::{self, Routine, Storage};
 
 /// Elements interpreted per batch, to amortise the interpreter's allocations.

@@ -5,11 +5,11 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `code.rs` `launch.rs` | calls of machine code, and the ABI |
+//! | `code.rs` | calls of code |
+//! | `native/` | machine code: its ABI, executable memory, constants, stores that bypass the caches |
 //! | `emitters.rs` | the table of emitters |
 //! | `x86/` `clif/` `interp.rs` | the emitters |
 //! | `cost/` | what a routine costs on each |
-//! | `memory.rs` `slab.rs` `pool.rs` `stream.rs` | executable memory, constants, stores that bypass the caches |
 //! | `emulated.rs` | routines that software executes, for tests |
 
 #[cfg_attr(not(feature = "cranelift"), path = "clif/absent.rs")]
@@ -21,13 +21,7 @@ mod emitters;
 pub mod emulated;
 mod error;
 mod interp;
-mod launch;
-mod live;
-mod memory;
-mod pool;
-#[cfg(target_os = "linux")]
-mod slab;
-mod stream;
+mod native;
 #[cfg(test)]
 mod toy;
 mod x86;
@@ -36,7 +30,7 @@ pub use crate::vir::Storage;
 pub use code::{Code, MAX_VECTOR, Operand};
 pub use emitters::{EmitterKind, UnknownEmitter};
 pub use error::EmitError;
-pub use launch::Cursor;
+pub use native::launch::Cursor;
 
 use crate::cpu::Cpu;
 use crate::vir::{self, Routine};

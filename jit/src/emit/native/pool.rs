@@ -11,10 +11,10 @@ use std::ops::Range;
 /// A cache line: no constant straddles two.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-pub(super) struct Line(pub(super) [u8; 64]);
+pub(in crate::emit) struct Line(pub(in crate::emit) [u8; 64]);
 
 /// Collects constants; offsets are in bytes from the pool's start.
-pub(super) struct Pool {
+pub(in crate::emit) struct Pool {
     bytes: Vec<u8>,
     known: HashMap<(u64, usize), i32>,
     /// Bytes of a vector, or `None` to hold each constant once.
@@ -23,17 +23,17 @@ pub(super) struct Pool {
 
 impl Pool {
     /// A pool that repeats constants to fill vectors of this many bytes.
-    pub(super) fn of_vectors(bytes: usize) -> Pool {
+    pub(in crate::emit) fn of_vectors(bytes: usize) -> Pool {
         Pool { bytes: Vec::new(), known: HashMap::new(), vector: Some(bytes) }
     }
 
     /// A pool of scalars.
-    pub(super) fn of_scalars() -> Pool {
+    pub(in crate::emit) fn of_scalars() -> Pool {
         Pool { bytes: Vec::new(), known: HashMap::new(), vector: None }
     }
 
     /// The offset of a constant of type `ty`.
-    pub(super) fn splat(&mut self, ty: Type, bits: u64) -> i32 {
+    pub(in crate::emit) fn splat(&mut self, ty: Type, bits: u64) -> i32 {
         let lane = ty.bits() as usize / 8;
         let size = self.vector.unwrap_or(lane);
         // Equal bytes are one constant, whatever the type.
@@ -51,7 +51,7 @@ impl Pool {
     }
 
     /// The offset of a table's first entry.
-    pub(super) fn table(&mut self, table: &Table) -> i32 {
+    pub(in crate::emit) fn table(&mut self, table: &Table) -> i32 {
         let at = self.align(64);
         let lane = table.ty.bits() as usize / 8;
         for entry in &table.entries {
@@ -61,7 +61,7 @@ impl Pool {
     }
 
     /// The offset of a vector of bytes 1: bools that are all true.
-    pub(super) fn bytes_of_one(&mut self) -> i32 {
+    pub(in crate::emit) fn bytes_of_one(&mut self) -> i32 {
         let ones = 0x0101_0101_0101_0101;
         match self.vector {
             Some(_) => self.splat(Type::I64, ones),
@@ -75,7 +75,7 @@ impl Pool {
     }
 
     /// The offset of consecutive integers of type `ty`, at most a vector of them.
-    pub(super) fn sequence(&mut self, ty: Type, integers: Range<u64>) -> i32 {
+    pub(in crate::emit) fn sequence(&mut self, ty: Type, integers: Range<u64>) -> i32 {
         let at = self.align(64);
         for integer in integers {
             self.bytes.extend_from_slice(&integer.to_le_bytes()[..ty.bits() as usize / 8]);
@@ -89,7 +89,7 @@ impl Pool {
     }
 
     /// The finished pool.
-    pub(super) fn finish(self) -> Box<[Line]> {
+    pub(in crate::emit) fn finish(self) -> Box<[Line]> {
         let line = |chunk: &[u8]| {
             let mut line = Line([0; 64]);
             line.0[..chunk.len()].copy_from_slice(chunk);
