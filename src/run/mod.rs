@@ -16,6 +16,8 @@ mod kernel;
 mod layout;
 mod overlap;
 mod pack;
+mod queue;
+#[cfg_attr(not(feature = "threads"), path = "team/absent.rs")]
 mod team;
 mod tensor;
 mod transpose;

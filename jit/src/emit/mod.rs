@@ -17,20 +17,22 @@ pub mod clif;
 mod code;
 pub mod cost;
 mod emitters;
+#[cfg(feature = "x86")]
 #[doc(hidden)]
 pub mod emulated;
 mod error;
 mod interp;
+#[cfg_attr(not(feature = "_native"), path = "native/absent.rs")]
 mod native;
 #[cfg(test)]
 mod toy;
+#[cfg_attr(not(feature = "x86"), path = "x86/absent.rs")]
 mod x86;
 
 pub use crate::vir::Storage;
-pub use code::{Code, MAX_VECTOR, Operand};
+pub use code::{Code, Cursor, MAX_VECTOR, Operand};
 pub use emitters::{EmitterKind, UnknownEmitter};
 pub use error::EmitError;
-pub use native::launch::Cursor;
 
 use crate::cpu::Cpu;
 use crate::vir::{self, Routine};
@@ -44,10 +46,14 @@ use emitters::{EMITTERS, Emitter};
 pub fn compile(routine: &Routine, kind: EmitterKind, cpu: Cpu) -> Result<Code, EmitError> {
     // Anyone can write a routine, and its code would read wherever it says.
     vir::verify(routine).map_err(EmitError::Invalid)?;
-    emulated::stand_in(routine, kind).unwrap_or_else(|| match kind.emitter() {
+    #[cfg(feature = "x86")]
+    if let Some(code) = emulated::stand_in(routine, kind) {
+        return code;
+    }
+    match kind.emitter() {
         Some(emitter) => compile_by(emitter, routine, cpu),
         None => compile_by_first(routine, cpu),
-    })
+    }
 }
 
 fn compile_by(emitter: &Emitter, routine: &Routine, cpu: Cpu) -> Result<Code, EmitError> {

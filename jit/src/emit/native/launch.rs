@@ -24,19 +24,7 @@
 //! [`Code::copies`]: crate::emit::Code::copies
 //! [`Code::takes_any_count`]: crate::emit::Code::takes_any_count
 
-/// Where an operand of a call is.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct Cursor {
-    /// The first element of a row, or [`Code::copies`](crate::emit::Code::copies) copies of the element that
-    /// it repeats.
-    pub base: *mut u8,
-    /// For an input, bytes from one vector to the next: the size of a vector, or 0. Ignored for an
-    /// output.
-    pub step: usize,
-    /// Bytes from one row to the next.
-    pub row: isize,
-}
+use crate::emit::code::Cursor;
 
 /// The argument of a kernel routine. See the module table.
 #[repr(C)]

@@ -6,7 +6,6 @@
 
 use crate::vir::{Table, Type};
 use std::collections::HashMap;
-use std::ops::Range;
 
 /// A cache line: no constant straddles two.
 #[derive(Clone, Copy, Debug)]
@@ -25,11 +24,6 @@ impl Pool {
     /// A pool that repeats constants to fill vectors of this many bytes.
     pub(in crate::emit) fn of_vectors(bytes: usize) -> Pool {
         Pool { bytes: Vec::new(), known: HashMap::new(), vector: Some(bytes) }
-    }
-
-    /// A pool of scalars.
-    pub(in crate::emit) fn of_scalars() -> Pool {
-        Pool { bytes: Vec::new(), known: HashMap::new(), vector: None }
     }
 
     /// The offset of a constant of type `ty`.
@@ -60,6 +54,30 @@ impl Pool {
         at
     }
 
+    fn align(&mut self, to: usize) -> i32 {
+        self.bytes.resize(self.bytes.len().next_multiple_of(to), 0);
+        i32::try_from(self.bytes.len()).expect("a kernel's constants fit in 2 GiB")
+    }
+
+    /// The finished pool.
+    pub(in crate::emit) fn finish(self) -> Box<[Line]> {
+        let line = |chunk: &[u8]| {
+            let mut line = Line([0; 64]);
+            line.0[..chunk.len()].copy_from_slice(chunk);
+            line
+        };
+        self.bytes.chunks(64).map(line).collect()
+    }
+}
+
+/// What Cranelift's code has no use for.
+#[cfg(feature = "x86")]
+impl Pool {
+    /// A pool of scalars.
+    pub(in crate::emit) fn of_scalars() -> Pool {
+        Pool { bytes: Vec::new(), known: HashMap::new(), vector: None }
+    }
+
     /// The offset of a vector of bytes 1: bools that are all true.
     pub(in crate::emit) fn bytes_of_one(&mut self) -> i32 {
         let ones = 0x0101_0101_0101_0101;
@@ -75,26 +93,11 @@ impl Pool {
     }
 
     /// The offset of consecutive integers of type `ty`, at most a vector of them.
-    pub(in crate::emit) fn sequence(&mut self, ty: Type, integers: Range<u64>) -> i32 {
+    pub(in crate::emit) fn sequence(&mut self, ty: Type, integers: std::ops::Range<u64>) -> i32 {
         let at = self.align(64);
         for integer in integers {
             self.bytes.extend_from_slice(&integer.to_le_bytes()[..ty.bits() as usize / 8]);
         }
         at
-    }
-
-    fn align(&mut self, to: usize) -> i32 {
-        self.bytes.resize(self.bytes.len().next_multiple_of(to), 0);
-        i32::try_from(self.bytes.len()).expect("a kernel's constants fit in 2 GiB")
-    }
-
-    /// The finished pool.
-    pub(in crate::emit) fn finish(self) -> Box<[Line]> {
-        let line = |chunk: &[u8]| {
-            let mut line = Line([0; 64]);
-            line.0[..chunk.len()].copy_from_slice(chunk);
-            line
-        };
-        self.bytes.chunks(64).map(line).collect()
     }
 }
