@@ -1,7 +1,8 @@
 //! `kiln explain`: what becomes of a kernel, stage by stage.
 
+use crate::console::Console;
 use crate::failure::Failure;
-use crate::kernel::Source;
+use crate::kernel::Text;
 use crate::options::{dtypes, emitters, modes};
 use crate::shapes::{Shape, shape, shapes_of};
 use clap::Args;
@@ -53,12 +54,12 @@ fn stages() -> impl TypedValueParser<Value = Stage> {
 }
 
 impl Explain {
-    pub(crate) fn execute(&self) -> Result<String, Failure> {
-        let graph = Source::find(&self.kernel)?.graph_of(self.dtype)?;
+    pub(crate) fn execute(&self, console: &Console) -> Result<(), Failure> {
+        let graph = Text::find(&self.kernel)?.graph_of(self.dtype, console)?;
         if !self.shape.is_empty() {
-            return self.call(&graph);
+            return console.print(&self.call(&graph)?);
         }
-        Ok(match self.stage {
+        console.print(&match self.stage {
             None => tour(&graph, self.mode)?,
             Some(Stage::Asm(_)) => explain(&graph, self.mode, Stage::Asm(self.emitter))?,
             Some(stage) => explain(&graph, self.mode, stage)?,

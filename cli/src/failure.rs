@@ -10,12 +10,15 @@ pub(crate) enum Failure {
     Usage(String),
     /// The command is right, and it did not work: files, shapes, memory. Exit status 1.
     Failed(String),
+    /// Whoever read the results has seen enough and closed the pipe, which is no failure.
+    NobodyReads,
 }
 
 impl Failure {
-    pub(crate) fn message(&self) -> &str {
+    pub(crate) fn message(&self) -> Option<&str> {
         match self {
-            Failure::Usage(message) | Failure::Failed(message) => message,
+            Failure::Usage(message) | Failure::Failed(message) => Some(message),
+            Failure::NobodyReads => None,
         }
     }
 
@@ -23,6 +26,7 @@ impl Failure {
         match self {
             Failure::Usage(_) => ExitCode::from(2),
             Failure::Failed(_) => ExitCode::FAILURE,
+            Failure::NobodyReads => ExitCode::SUCCESS,
         }
     }
 }

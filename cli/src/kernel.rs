@@ -1,27 +1,27 @@
 //! Finding KERNEL: a file, a named op or an expression.
 
+use crate::console::Console;
 use crate::failure::Failure;
 use kiln::ir::{ArrayType, Derived, FreeInput, Op, free_inputs, parse_with};
 use kiln::{DType, Graph, TextError};
 use std::fs;
-use std::io::{self, Write};
 
 /// The text of a kernel, and where it is from.
-pub(crate) struct Source {
+pub(crate) struct Text {
     text: String,
     origin: String,
 }
 
-impl Source {
+impl Text {
     /// The kernel that the command line names.
-    pub(crate) fn find(kernel: &str) -> Result<Source, Failure> {
+    pub(crate) fn find(kernel: &str) -> Result<Text, Failure> {
         if let Some(name) = kernel.strip_prefix('@') {
-            return Ok(Source { text: call(name)?, origin: kernel.into() });
+            return Ok(Text { text: call(name)?, origin: kernel.into() });
         }
         if kernel.ends_with(".kiln") {
             let text = fs::read_to_string(kernel)
                 .map_err(|error| Failure::Failed(format!("cannot read {kernel}: {error}")))?;
-            return Ok(Source { text, origin: kernel.into() });
+            return Ok(Text { text, origin: kernel.into() });
         }
         // As an expression it would be an input of that name, and no run means that.
         if is_op(kernel.trim()) {
@@ -30,7 +30,7 @@ impl Source {
                 "`{name}` is an op: write @{name}, or {name}(...) with its operands"
             )));
         }
-        Ok(Source { text: kernel.into(), origin: "KERNEL".into() })
+        Ok(Text { text: kernel.into(), origin: "KERNEL".into() })
     }
 
     /// The names that it takes, and the types of those that it declares.
@@ -38,23 +38,27 @@ impl Source {
         free_inputs(&self.text).map_err(|error| self.wrong(error))
     }
 
-    /// The graph; `type_of` types the inputs that the text does not. Its notes are told.
+    /// The graph; `type_of` types the inputs that the text does not.
     pub(crate) fn graph(
         &self,
         type_of: impl Fn(&str) -> Option<ArrayType>,
     ) -> Result<Graph, Failure> {
-        let graph = parse_with(&self.text, type_of).map_err(|error| self.wrong(error))?;
-        for note in graph.notes() {
-            // Where even that cannot be written, the result still can.
-            let _ = writeln!(io::stderr(), "note: {}:{note}", self.origin);
-        }
-        Ok(graph)
+        parse_with(&self.text, type_of).map_err(|error| self.wrong(error))
     }
 
-    /// The graph; inputs that the text does not type are arrays of `dtype`.
-    pub(crate) fn graph_of(&self, dtype: DType) -> Result<Graph, Failure> {
+    /// The graph, after its notes are told.
+    pub(crate) fn told(&self, graph: Graph, console: &Console) -> Graph {
+        for note in graph.notes() {
+            console.note(&format!("{}:{note}", self.origin));
+        }
+        graph
+    }
+
+    /// The graph, its notes told; inputs that the text does not type are arrays of `dtype`.
+    pub(crate) fn graph_of(&self, dtype: DType, console: &Console) -> Result<Graph, Failure> {
         // A type for `pi` would make it an input.
-        self.graph(|name| (name != "pi").then_some((dtype, None)))
+        let graph = self.graph(|name| (name != "pi").then_some((dtype, None)))?;
+        Ok(self.told(graph, console))
     }
 
     fn wrong(&self, error: TextError) -> Failure {

@@ -1,19 +1,22 @@
 //! The binary `kiln`: fused kernels on `.npy` files, from the command line.
 
 mod bench;
+mod console;
 mod explain;
 mod failure;
 mod interrupt;
+mod json;
 mod kernel;
 mod npy;
 mod options;
 mod output;
+mod progress;
 mod run;
 mod shapes;
 
 use clap::{Parser, Subcommand};
+use console::{Color, Console, complain};
 use failure::Failure;
-use std::io::{self, ErrorKind, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
@@ -23,6 +26,8 @@ use std::process::ExitCode;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    console: Console,
 }
 
 #[derive(Subcommand)]
@@ -51,42 +56,25 @@ Examples
 Exit status: 0 success, 1 a run failed, 2 the command or its KERNEL is wrong.";
 
 impl Command {
-    /// What to print on success.
-    fn execute(&self) -> Result<String, Failure> {
+    fn execute(&self, console: &Console) -> Result<(), Failure> {
         match self {
-            Command::Run(run) => run.execute(),
-            Command::Explain(explain) => explain.execute(),
-            Command::Bench(bench) => bench.execute(),
+            Command::Run(run) => run.execute(console),
+            Command::Explain(explain) => explain.execute(console),
+            Command::Bench(bench) => bench.execute(console),
         }
     }
 }
 
 fn main() -> ExitCode {
+    Color::set_early();
     let cli = Cli::parse();
     panic::set_hook(Box::new(|panic| complain(&format!("this is a bug in Kiln, it {panic}"))));
-    match panic::catch_unwind(AssertUnwindSafe(|| cli.command.execute())) {
-        Ok(Ok(text)) => print(&text),
+    match panic::catch_unwind(AssertUnwindSafe(|| cli.command.execute(&cli.console))) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
-            complain(failure.message());
+            failure.message().map(complain);
             failure.exit_code()
         }
         Err(_) => ExitCode::FAILURE,
     }
-}
-
-/// Prints the result. A reader that has seen enough and closed the pipe is no failure.
-fn print(text: &str) -> ExitCode {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            complain(&format!("cannot write the result: {error}"));
-            ExitCode::FAILURE
-        }
-        _ => ExitCode::SUCCESS,
-    }
-}
-
-/// Tells an error; where even that cannot be written, only the exit status is left.
-fn complain(message: &str) {
-    let _ = writeln!(io::stderr(), "error: {message}");
 }

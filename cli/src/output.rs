@@ -5,8 +5,24 @@ use crate::interrupt::{self, Staged};
 use crate::npy;
 use kiln::Tensor;
 use std::fs::{self, File, Metadata};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Component, Path, PathBuf, absolute};
+
+/// What a file gets.
+pub(crate) enum Contents {
+    Array(Tensor),
+    /// Arrays, each with its name.
+    Archive(Vec<(String, Tensor)>),
+}
+
+impl Contents {
+    fn write(&self, file: &mut impl Write) -> io::Result<()> {
+        match self {
+            Contents::Array(tensor) => npy::write(tensor, file),
+            Contents::Archive(arrays) => npy::write_archive(arrays, file),
+        }
+    }
+}
 
 /// The place of an output.
 pub(crate) struct Output<'a> {
@@ -26,27 +42,25 @@ enum Place {
 
 impl Output<'_> {
     /// Finds the places of all outputs, before there is anything to write.
-    pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<Output<'_>>, Failure> {
-        let mut outputs: Vec<Output<'_>> = Vec::new();
+    pub(crate) fn find<'a>(
+        paths: impl Iterator<Item = &'a Path>,
+    ) -> Result<Vec<Output<'a>>, Failure> {
+        let mut outputs: Vec<Output<'a>> = Vec::new();
         for path in paths {
             let place = Place::find(path).map_err(|error| cannot(path, &error))?;
             if let Some(first) = outputs.iter().find(|first| first.place.is(&place)) {
                 let also = match absolute(first.path).ok() == absolute(path).ok() {
                     true => String::new(),
-                    false => format!(", which is {}", first.path.display()),
+                    false => format!(", which is {}", shown(first.path)),
                 };
                 return Err(Failure::Usage(format!(
                     "two outputs go to {}{also}; give each its own file",
-                    path.display()
+                    shown(path)
                 )));
             }
             outputs.push(Output { path, place });
         }
         Ok(outputs)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.path
     }
 
     /// Whether what is printed on standard output would end up among the elements.
@@ -67,22 +81,22 @@ impl Output<'_> {
 
 /// Writes every array, or none: files are written beside their places before anything is moved or
 /// sent.
-pub(crate) fn write_all(outputs: &[(Output<'_>, Tensor)]) -> Result<(), Failure> {
+pub(crate) fn write_all(outputs: &[(Output<'_>, Contents)]) -> Result<(), Failure> {
     interrupt::remove_staged_on_signals();
     let mut staged = Vec::new();
-    for (output, tensor) in outputs {
+    for (output, contents) in outputs {
         if let Place::File { path, replaced } = &output.place {
-            let file = stage(path, replaced.as_ref(), tensor);
+            let file = stage(path, replaced.as_ref(), contents);
             staged.push((output, path, file.map_err(|error| cannot(output.path, &error))?));
         }
     }
-    for (output, tensor) in outputs {
+    for (output, contents) in outputs {
         match output.place {
             Place::File { .. } => Ok(()),
-            Place::Direct(_) => send(output.path, tensor),
+            Place::Direct(_) => send(output.path, contents),
             Place::Stdout => {
                 let mut stdout = io::stdout().lock();
-                npy::write(tensor, &mut stdout).and_then(|()| stdout.flush())
+                contents.write(&mut stdout).and_then(|()| stdout.flush())
             }
         }
         .map_err(|error| cannot(output.path, &error))?;
@@ -93,10 +107,10 @@ pub(crate) fn write_all(outputs: &[(Output<'_>, Tensor)]) -> Result<(), Failure>
 
 /// Writes a file beside its place. It gets the mode and, if we may give it away, the owner of the
 /// one that it replaces; until then only we may read it.
-fn stage(path: &Path, replaced: Option<&Metadata>, tensor: &Tensor) -> io::Result<Staged> {
+fn stage(path: &Path, replaced: Option<&Metadata>, contents: &Contents) -> io::Result<Staged> {
     let staged = Staged::beside(path, replaced.is_some())?;
     let mut file = staged.file();
-    npy::write(tensor, &mut file)?;
+    contents.write(&mut file)?;
     if let Some(replaced) = replaced {
         #[cfg(unix)]
         {
@@ -108,12 +122,18 @@ fn stage(path: &Path, replaced: Option<&Metadata>, tensor: &Tensor) -> io::Resul
     Ok(staged)
 }
 
-fn send(path: &Path, tensor: &Tensor) -> io::Result<()> {
-    npy::write(tensor, &mut File::options().write(true).open(path)?)
+fn send(path: &Path, contents: &Contents) -> io::Result<()> {
+    contents.write(&mut File::options().write(true).open(path)?)
 }
 
 impl Place {
     fn find(path: &Path) -> io::Result<Place> {
+        if path == Path::new("-") {
+            return match io::stdout().is_terminal() {
+                true => Err(io::Error::other("it is a terminal; send it to a file or a pipe")),
+                false => Ok(Place::Stdout),
+            };
+        }
         let known = match fs::metadata(path) {
             Ok(known) => known,
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -150,7 +170,8 @@ impl Place {
         let same_path = path.is_some() && path == other_path;
         let same_file =
             known.zip(other_known).is_some_and(|(a, b)| !is_sink(&a) && is_same(&a, &b));
-        same_path || same_file
+        let both_stdout = matches!((self, other), (Place::Stdout, Place::Stdout));
+        same_path || same_file || both_stdout
     }
 }
 
@@ -223,5 +244,13 @@ fn is_sink(known: &Metadata) -> bool {
 }
 
 fn cannot(path: &Path, error: &io::Error) -> Failure {
-    Failure::Failed(format!("cannot write {}: {error}", path.display()))
+    Failure::Failed(format!("cannot write {}: {error}", shown(path)))
+}
+
+/// A path as messages show it.
+fn shown(path: &Path) -> String {
+    match path == Path::new("-") {
+        true => "standard output".into(),
+        false => path.display().to_string(),
+    }
 }

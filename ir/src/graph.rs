@@ -144,10 +144,12 @@ pub struct Graph {
     /// Nodes of fused bodies.
     inside: usize,
     pub(crate) unbounded: bool,
+    /// Whether its inputs stand in the order in which expressions first read them.
+    found_inputs: bool,
     notes: Vec<Note>,
 }
 
-/// Names of graphs and notes do not count; names of inputs do.
+/// Names of graphs, notes and whether inputs are ordered do not count; names of inputs do.
 impl PartialEq for Graph {
     fn eq(&self, other: &Graph) -> bool {
         // Constants of two types may have the same bits.
@@ -259,9 +261,31 @@ impl Graph {
         }
     }
 
-    /// Takes over the notes of the graph that this one was made from.
+    /// Whether the author chose the order of its inputs: there is at most one, or the text names them
+    /// first. The inputs of the bare expression `p - lr * g` only come in the order in which it reads
+    /// them, which changes when the expression does.
+    ///
+    /// Equal graphs may differ in this. Ask the graph that the user wrote, not one from a cache.
+    ///
+    /// ```
+    /// let ordered = |text| kiln_ir::parse(text).unwrap().inputs_are_ordered();
+    /// assert!(ordered("|p, lr, g| p - lr * g"));
+    /// assert!(ordered("kernel sgd(p, lr, g) { p - lr * g }"));
+    /// assert!(!ordered("p - lr * g"));
+    /// ```
+    pub fn inputs_are_ordered(&self) -> bool {
+        self.inputs.len() < 2 || !self.found_inputs
+    }
+
+    /// Marks its inputs as found on the way.
+    pub(crate) fn with_found_inputs(self) -> Graph {
+        Graph { found_inputs: true, ..self }
+    }
+
+    /// Takes over the notes of the graph that this one was made from, and whether its inputs are ordered.
     pub fn with_notes_of(mut self, other: &Graph) -> Graph {
         self.notes.clone_from(&other.notes);
+        self.found_inputs = other.found_inputs;
         self
     }
 

@@ -95,28 +95,27 @@ impl Comparison {
         let fields = fields.map(|(name, value)| format!("\"{name}\": {value}"));
         format!("{{{}}}\n", fields.join(", "))
     }
-}
 
-/// A row for each op, with the number of its kernels unfused; all have the same shape, mode, emitter and threads.
-pub(super) fn suite_table(comparisons: &[Comparison]) -> String {
-    let Some(Comparison { shape, mode, threads, .. }) = comparisons.first() else {
-        return String::new();
-    };
-    let s = if *threads == 1 { "" } else { "s" };
-    let mut text = format!(
-        "every derived op, {shape:?}: {mode}, {threads} thread{s}; ns/element\n\n\
-         {:<14} {:>8} {:>9} {:>9} {:>9} {:>14} {:>11}\n",
-        "", "kernels", "fused", "unfused", "copy", "unfused/fused", "fused/copy"
-    );
-    for comparison in comparisons {
-        let [fused, unfused, copy] = comparison.per_element();
-        text += &format!(
+    /// The head of a table with a row for each op: all have the same shape, mode and threads.
+    pub(super) fn suite_head(&self) -> String {
+        let Comparison { shape, mode, threads, .. } = self;
+        let s = if *threads == 1 { "" } else { "s" };
+        format!(
+            "every derived op, {shape:?}: {mode}, {threads} thread{s}; ns/element\n\n\
+             {:<14} {:>8} {:>9} {:>9} {:>9} {:>14} {:>11}\n",
+            "", "kernels", "fused", "unfused", "copy", "unfused/fused", "fused/copy"
+        )
+    }
+
+    /// Its row, with the number of its kernels unfused.
+    pub(super) fn suite_row(&self) -> String {
+        let [fused, unfused, copy] = self.per_element();
+        format!(
             "{:<14} {:>8} {fused:>9.4} {unfused:>9.4} {copy:>9.4} {:>13.2}x {:>10.2}x\n",
-            comparison.name,
-            comparison.kernels[1],
+            self.name,
+            self.kernels[1],
             unfused / fused,
             fused / copy,
-        );
+        )
     }
-    text
 }

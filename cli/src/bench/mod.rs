@@ -8,11 +8,13 @@ mod race;
 mod report;
 mod sweep;
 
+use crate::console::Console;
 use crate::failure::Failure;
-use crate::kernel::Source;
+use crate::kernel::Text;
 use crate::options::{Execution, dtypes};
+use crate::progress::Progress;
 use clap::Args;
-use comparison::{Comparison, suite_table};
+use comparison::Comparison;
 use data::{Copy, outputs, random};
 use difference::Difference;
 use kiln::ir::{Dim, Input};
@@ -96,23 +98,29 @@ fn axis(text: &str) -> Result<Axis, String> {
 }
 
 impl Bench {
-    pub(crate) fn execute(&self) -> Result<String, Failure> {
+    pub(crate) fn execute(&self, console: &Console) -> Result<(), Failure> {
         if self.report {
-            return report::report(self.quick);
+            return report::report(self.quick, console);
         }
         if self.sweep {
-            return sweep::sweep(self);
+            return sweep::sweep(self, console);
         }
         let kernels = self.kernels();
-        let comparisons: Vec<Comparison> =
-            kernels.iter().map(|kernel| self.compare(kernel)).collect::<Result<_, _>>()?;
-        Ok(if self.json {
-            comparisons.iter().map(Comparison::json).collect()
-        } else if self.suite {
-            suite_table(&comparisons)
-        } else {
-            comparisons.iter().map(Comparison::table).collect::<Vec<_>>().join("\n")
-        })
+        let progress = Progress::of_steps(console, kernels.len() as u64);
+        for (index, kernel) in kernels.iter().enumerate() {
+            progress.at(kernel);
+            let comparison = self.compare(kernel, console)?;
+            let text = match (self.json, self.suite, index) {
+                (true, ..) => comparison.json(),
+                (_, true, 0) => comparison.suite_head() + &comparison.suite_row(),
+                (_, true, _) => comparison.suite_row(),
+                (_, _, 0) => comparison.table(),
+                _ => format!("\n{}", comparison.table()),
+            };
+            progress.pause(|| console.print(&text))?;
+            progress.step();
+        }
+        Ok(())
     }
 
     /// What is measured: the kernels that were named, or all derived ops.
@@ -123,12 +131,12 @@ impl Bench {
         kiln::derived::DERIVED.iter().map(|op| format!("@{}", op.name)).collect()
     }
 
-    fn graph(&self, kernel: &str) -> Result<Graph, Failure> {
-        Source::find(kernel)?.graph_of(self.dtype)
+    fn graph(&self, kernel: &str, console: &Console) -> Result<Graph, Failure> {
+        Text::find(kernel)?.graph_of(self.dtype, console)
     }
 
-    fn compare(&self, kernel: &str) -> Result<Comparison, Failure> {
-        let graph = self.graph(kernel)?;
+    fn compare(&self, kernel: &str, console: &Console) -> Result<Comparison, Failure> {
+        let graph = self.graph(kernel, console)?;
         check_axes(&graph, &self.shape)?;
         let shapes = shapes(&graph, &self.shape)?;
         self.execution.in_pool(|| self.measure(&graph, &shapes))

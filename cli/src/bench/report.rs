@@ -3,8 +3,10 @@
 use super::data::{Copy, outputs, random};
 use super::machine::machine;
 use super::race::{Race, Times};
+use crate::console::Console;
 use crate::failure::Failure;
-use crate::kernel::Source;
+use crate::kernel::Text;
+use crate::progress::Progress;
 use kiln::internals::cpu::Cpu;
 use kiln::{CompileOptions, DType, EmitterKind, Graph, Kernel, Mode, Tensor, View, compile_with};
 use std::cell::RefCell;
@@ -61,21 +63,27 @@ measured on this kind of machine (family 26), but apart.
 /// The columns of a row of `w` and `b`.
 const ROW: usize = 1024;
 
-struct Report {
+struct Report<'a> {
     quick: bool,
+    console: &'a Console,
+    progress: Progress,
+    /// What is not printed yet.
     text: String,
 }
 
-pub(super) fn report(quick: bool) -> Result<String, Failure> {
-    let mut report = Report { quick, text: String::new() };
+pub(super) fn report(quick: bool, console: &Console) -> Result<(), Failure> {
+    let progress = Progress::of_steps(console, SETTINGS.len() as u64 + 2);
+    let mut report = Report { quick, console, progress, text: String::new() };
     report.line(&format!("Measured by `scripts/measure` on: {}.\n", machine()));
     report.line(INTRODUCTION);
     for setting in &SETTINGS {
         in_pool(setting.threads, || report.setting(setting))?;
+        report.flush()?;
     }
     in_pool(2, || report.large())?;
+    report.flush()?;
     in_pool(1, || report.emitters())?;
-    Ok(report.text)
+    report.flush()
 }
 
 /// Calls start in the pool whose threads they share the work with.
@@ -89,7 +97,14 @@ fn in_pool(
     pool.install(work)
 }
 
-impl Report {
+impl Report<'_> {
+    /// Prints a table as soon as it is done.
+    fn flush(&mut self) -> Result<(), Failure> {
+        self.progress.step();
+        let text = std::mem::take(&mut self.text);
+        self.progress.pause(|| self.console.print(&text))
+    }
+
     fn line(&mut self, text: &str) {
         self.text += text;
         self.text.push('\n');
@@ -116,7 +131,7 @@ impl Report {
         let mut rows: Vec<Vec<String>> = Vec::new();
         let labels = ["best peer", "Precise", "Fast", "unfused", "copy", "Precise / best peer"];
         for ((_, text), peer) in KERNELS.iter().zip(peers) {
-            let graph = Source::find(text)?.graph_of(DType::F32)?;
+            let graph = Text::find(text)?.graph_of(DType::F32, self.console)?;
             let options = CompileOptions::new();
             let kernels = [
                 compile_with(&graph, options.mode(Mode::Precise))?,
@@ -172,7 +187,7 @@ impl Report {
         ];
         self.head(format!("{}, 2 threads", Size(size)), &names);
         for (name, text) in [KERNELS[0], KERNELS[2], KERNELS[5]] {
-            let graph = Source::find(text)?.graph_of(DType::F32)?;
+            let graph = Text::find(text)?.graph_of(DType::F32, self.console)?;
             let kernel = compile_with(&graph, CompileOptions::new())?;
             let fast = compile_with(&graph, CompileOptions::new().mode(Mode::Fast))?;
             let input = random(DType::F32, &[size], 1)?;
@@ -213,7 +228,7 @@ impl Report {
         let mut rows = vec![Vec::new(); kinds.len()];
         let mut ratios = Vec::new();
         for (_, text) in KERNELS {
-            let graph = Source::find(text)?.graph_of(DType::F32)?;
+            let graph = Text::find(text)?.graph_of(DType::F32, self.console)?;
             let available = kinds.iter().filter(|kind| kind.1).map(|kind| kind.0);
             let kernels: Vec<Kernel> = available
                 .map(|kind| compile_with(&graph, CompileOptions::new().emitter(kind)))

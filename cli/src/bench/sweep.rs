@@ -4,10 +4,11 @@
 use super::Bench;
 use super::data::{outputs, random};
 use super::race::{Race, Times};
+use crate::console::Console;
 use crate::failure::Failure;
+use crate::progress::Progress;
 use kiln::{CompileOptions, Graph, Kernel, Tensor, View, compile_with};
 use std::cell::RefCell;
-use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 /// What is compared: the candidate, what it may not be slower than, how much slower it may look,
@@ -57,7 +58,7 @@ impl Row {
     }
 }
 
-pub(super) fn sweep(bench: &Bench) -> Result<String, Failure> {
+pub(super) fn sweep(bench: &Bench, console: &Console) -> Result<(), Failure> {
     let most = bench.up_to.unwrap_or(if bench.quick { 1 << 22 } else { 1 << 26 });
     let sizes: Vec<usize> =
         (0..).step_by(2).map(|power| 1 << power).take_while(|&size| size <= most).collect();
@@ -66,24 +67,26 @@ pub(super) fn sweep(bench: &Bench) -> Result<String, Failure> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
     let pool =
         pool.map_err(|error| Failure::Failed(format!("cannot start two threads: {error}")))?;
-    for kernel in bench.kernels() {
-        let graph = bench.graph(&kernel)?;
+    let kernels = bench.kernels();
+    let progress = Progress::of_steps(console, (kernels.len() * sizes.len()) as u64);
+    console.print(&head(bench))?;
+    for kernel in kernels {
+        let graph = bench.graph(&kernel, console)?;
         pool.install(|| -> Result<(), Failure> {
             let kernels = compile(bench, &graph)?;
             for &size in &sizes {
-                if stderr().is_terminal() {
-                    eprint!("\r\x1b[K{kernel} {size}");
-                }
+                progress.at(format!("{kernel} {size}"));
                 let name = kernel.trim_start_matches('@').to_string();
-                rows.push(measure(bench, name, &graph, &kernels, size)?);
+                let row = measure(bench, name, &graph, &kernels, size)?;
+                progress.pause(|| console.print(&row.line()))?;
+                progress.step();
+                rows.push(row);
             }
             Ok(())
         })?;
     }
-    if stderr().is_terminal() {
-        eprint!("\r\x1b[K");
-    }
-    Ok(report(bench, &rows))
+    drop(progress);
+    console.print(&verdict(&rows))
 }
 
 /// The candidates, in the order of their numbers.
@@ -146,8 +149,8 @@ fn race(
     Ok(race.run(budget)?)
 }
 
-fn report(bench: &Bench, rows: &[Row]) -> String {
-    let mut text = format!(
+fn head(bench: &Bench) -> String {
+    format!(
         "{}, {}, emitter {}; ns/element, medians of interleaved rounds\n\n\
          {:<14} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9} {:>7} {:>7}\n{:<14} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9} {:>7} {:>7}\n",
         bench.dtype,
@@ -171,17 +174,18 @@ fn report(bench: &Bench, rows: &[Row]) -> String {
         "unfused",
         "unfused",
         "1 thr."
-    );
-    text.extend(rows.iter().map(Row::line));
+    )
+}
+
+fn verdict(rows: &[Row]) -> String {
     let again = rows.iter().filter(|row| row.races > 1).count();
     let slower: Vec<String> = rows.iter().flat_map(Row::slower).collect();
     let cases = rows.len();
-    text += &match slower.len() {
+    match slower.len() {
         0 => format!("\nnever slower, in {cases} cases, {again} of them measured again\n"),
         count => format!(
             "\nslower in each of {RACES} races, {count} times ({cases} cases, {again} measured again)\n{}",
             slower.concat()
         ),
-    };
-    text
+    }
 }

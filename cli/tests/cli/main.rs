@@ -2,6 +2,7 @@
 //!
 //! What users read is kept as transcripts in `snapshots/`: the command, its exit status, its output.
 
+mod arrays;
 mod bench;
 mod explain;
 mod files;

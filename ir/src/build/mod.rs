@@ -29,7 +29,7 @@ const COUNT: DType = DType::I32;
 /// `f64`, among integers in `i64`, and rounded once, where the number meets an array; a quotient of
 /// numbers is a float. Fails with the first fault found, with the line it was written on.
 pub fn build(name: &str, outputs: &[Expr]) -> Result<Graph, GraphError> {
-    build_with_inputs(name, &[], outputs)
+    build_with_inputs(name, &[], outputs).map(Graph::with_found_inputs)
 }
 
 /// Builds a graph whose first inputs are given, in this order, used or not.

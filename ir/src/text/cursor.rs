@@ -127,6 +127,7 @@ impl<'t> Cursor<'t> {
                 mistake.hint("equality is `==`; a name is `let u = ..;`")
             }
             (_, TokenKind::Symbol("//")) => mistake.hint(words::COMMENTS),
+            (_, TokenKind::Symbol("|" | "||")) => mistake.hint(words::BARS),
             _ => mistake,
         }
     }

@@ -8,7 +8,7 @@ use super::error::Mistake;
 use super::function::{Function, OpenCall};
 use super::grammar::{Level, Meaning, Operator, operator_of_symbol};
 use super::lexer::{Token, TokenKind, quoted};
-use super::parser::{FusedHead, Parser};
+use super::parser::{Form, FusedHead, Parser};
 use super::{suggest, words};
 use crate::dtype::DType;
 use crate::expr::{Expr, Kind};
@@ -255,7 +255,7 @@ impl<'t> Parser<'t> {
         Ok(match operator.meaning {
             Meaning::Op(op) => Kind::Op(op, [left, right].into()),
             Meaning::Logical(op) => Kind::Logical(op, [left, right].into()),
-            Meaning::Call(call) if self.scope.fused => {
+            Meaning::Call(call) if self.scope.form == Form::Fused => {
                 return Err(self.not_elementwise(start, call.info().noun));
             }
             Meaning::Call(call) => Kind::Call(call, [left, right].into()),
@@ -357,11 +357,11 @@ impl<'t> Parser<'t> {
         }
         let meant = words::constant(name).unwrap_or(name);
         let is_number = meant == "pi" || is_constant(meant);
-        if is_number && !(self.scope.bare && (self.is_input)(name)) {
+        if is_number && !(self.scope.form == Form::Bare && (self.is_input)(name)) {
             self.charge(1)?;
             return Ok(Expr::new(constant(meant), origin(&span)));
         }
-        if self.scope.bare {
+        if self.scope.form == Form::Bare {
             self.bind_input(name, None, span)?;
             return Ok(self.scope.names[name].clone());
         }
@@ -370,10 +370,16 @@ impl<'t> Parser<'t> {
             mistake.hint(format!("did you mean `{near}`?"))
         } else if words::is_function(name) {
             mistake.hint(format!("it is a function: call it as `{name}(..)`"))
-        } else if self.scope.fused {
-            mistake.hint(format!("a fused body sees its parameters only: `fused({name}, ..)`"))
         } else {
-            mistake.hint(format!("inputs are declared in the head: `kernel f({name}: f32[..])`"))
+            mistake.hint(match self.scope.form {
+                Form::Fused => {
+                    format!("a fused body sees its parameters only: `fused({name}, ..)`")
+                }
+                Form::Closure => format!("inputs are named at the start: `|{name}, ..| ..`"),
+                Form::Kernel | Form::Bare => {
+                    format!("inputs are declared in the head: `kernel f({name}: f32[..])`")
+                }
+            })
         })
     }
 

@@ -3,7 +3,7 @@
 use super::cursor::{Parsed, origin};
 use super::error::{Mistake, plural};
 use super::lexer::Token;
-use super::parser::Parser;
+use super::parser::{Form, Parser};
 use crate::call::Call;
 use crate::derived::Derived;
 use crate::expr::{Expr, Kind};
@@ -72,7 +72,7 @@ impl<'t> Parser<'t> {
         let kind = match function {
             Function::Op(op) => Kind::Op(op, args.into()),
             Function::Logical(op) => Kind::Logical(op, args.into()),
-            Function::Call(call) if self.scope.fused => {
+            Function::Call(call) if self.scope.form == Form::Fused => {
                 return Err(self.not_elementwise(all.start, call.info().noun));
             }
             Function::Call(call) => Kind::Call(call, args.into()),

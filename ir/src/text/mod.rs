@@ -18,8 +18,9 @@
 //! # Grammar
 //!
 //! ```text
-//! text       = kernel | body
+//! text       = kernel | closure | body
 //! kernel     = "kernel" name "(" [ parameter { "," parameter } ] ")" [ "->" results ] "{" body "}"
+//! closure    = "|" [ parameter { "," parameter } ] "|" ( body | [ "->" results ] "{" body "}" )
 //! parameter  = name [ ":" type ]
 //! results    = type | "(" type { "," type } ")"
 //! type       = dtype [ "[" ".." "]" | "[" [ dim { "," dim } ] "]" ]
@@ -48,9 +49,13 @@
 //! comparisons, which do not chain. `@` is the matrix product. Comments run from `#` to the end of
 //! the line. A comma may follow the last item of a list, and a `_` stand between digits.
 //!
+//! - **A closure** names its inputs in the order of a call: `|p, lr, g| p - lr*g`. It is a kernel
+//!   named `kernel` in a shorter form: `|x: f32[n, d], w: f64| ..`. A parameter is an input even
+//!   where nothing reads it, and unknown names are errors, as in a kernel with a head.
 //! - **A bare body** is a kernel named `kernel` whose unknown names are its inputs, in order of
 //!   first appearance: `0.5*x*(1+erf(x/sqrt(2)))` has the input `x: f32[..]`. [`parse_with`] gives
-//!   them other types. In a kernel with a head, unknown names are errors.
+//!   them other types. That order changes with the expression, so where there are several inputs,
+//!   name them first ([`Graph::inputs_are_ordered`]).
 //! - **Constants.** `inf` and `nan` are numbers, never names. `pi` is π unless it is declared, bound
 //!   by `let`, or typed by the caller of [`parse_with`]. There is no `e`, a likely name of an
 //!   input: write `exp(x)`.
@@ -113,6 +118,8 @@ pub use parser::FreeInput;
 /// ```
 /// let graph = kiln_ir::parse("0.5*x*(1+erf(x/sqrt(2)))").unwrap();
 /// assert_eq!(graph.inputs()[0].to_string(), "x: f32[..]");
+/// let sgd = kiln_ir::parse("|p, lr: f32[], g| p - lr*g").unwrap();
+/// assert_eq!(sgd.inputs()[1].to_string(), "lr: f32[]");
 /// ```
 pub fn parse(text: &str) -> Result<Graph, TextError> {
     parse_with(text, |_| None)
@@ -194,7 +201,7 @@ fn build(kernel: Kernel, type_of: &dyn Fn(&str) -> Option<ArrayType>) -> Result<
             Mistake::new(span, message).hint("the result type may be left out")
         })?;
     }
-    Ok(graph)
+    Ok(if kernel.ordered { graph } else { graph.with_found_inputs() })
 }
 
 /// Whether outputs are what the text declares.

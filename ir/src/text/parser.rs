@@ -7,8 +7,9 @@
 
 use super::cursor::{Cursor, Parsed, origin};
 use super::error::{Mistake, plural};
-use super::grammar::{MAX_DEPTH, MAX_PARTS};
+use super::grammar::{MAX_DEPTH, MAX_PARTS, operator_of_symbol};
 use super::lexer::{Token, TokenKind, quoted};
+use super::words;
 use crate::declaration::{ArrayType, RESERVED, parse_declaration, parse_type};
 use crate::error::Fault;
 use crate::expr::{Expr, Fused, Kind};
@@ -20,6 +21,8 @@ use std::ops::Range;
 pub(super) struct Kernel {
     pub(super) name: String,
     pub(super) inputs: Vec<FreeInput>,
+    /// Whether the text says in which order they come.
+    pub(super) ordered: bool,
     pub(super) outputs: Vec<Expr>,
     /// The types of the outputs and where they stand, if given.
     pub(super) results: Option<(Vec<ArrayType>, Range<usize>)>,
@@ -40,10 +43,21 @@ pub(super) struct Scope<'t> {
     pub(super) names: HashMap<&'t str, Expr>,
     /// Inputs, in order; those of a bare expression are found on the way.
     inputs: Vec<FreeInput>,
-    /// Whether unknown names are inputs.
-    pub(super) bare: bool,
-    /// Whether this is the body of a fused kernel.
-    pub(super) fused: bool,
+    pub(super) form: Form,
+}
+
+/// What declares the names of a body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A head: `kernel f(x)`.
+    #[default]
+    Kernel,
+    /// Parameters between bars: `|x|`.
+    Closure,
+    /// Nothing: unknown names are inputs.
+    Bare,
+    /// The parameters of a fused kernel.
+    Fused,
 }
 
 /// The parameters of a fused kernel that were read so far.
@@ -71,7 +85,7 @@ impl<'t> Parser<'t> {
         Parser { cursor, depth: 0, parts_left: MAX_PARTS, scope: Scope::default(), is_input }
     }
 
-    /// A whole text: a kernel with a head, or a bare body.
+    /// A whole text: a kernel with a head, a closure, or a bare body.
     pub(super) fn kernel(mut self) -> Parsed<Kernel> {
         let mut name = "kernel".to_string();
         let mut results = None;
@@ -83,28 +97,68 @@ impl<'t> Parser<'t> {
                 results = Some(self.result_types()?);
             }
             outputs = self.block()?;
+        } else if self.cursor.token().is("|") || self.cursor.token().is("||") {
+            self.scope.form = Form::Closure;
+            self.closure_parameters()?;
+            outputs = if self.cursor.eat("->") {
+                results = Some(self.result_types()?);
+                self.block()?
+            } else if self.cursor.token().is("{") {
+                self.block()?
+            } else {
+                self.body()?
+            };
         } else {
-            self.scope.bare = true;
+            self.scope.form = Form::Bare;
             outputs = self.body()?;
         }
         if !self.cursor.at_end() {
             return Err(self.cursor.expected("the end of the text"));
         }
-        Ok(Kernel { name, inputs: self.scope.inputs, outputs, results })
+        let Scope { inputs, form, .. } = self.scope;
+        Ok(Kernel { name, inputs, ordered: form != Form::Bare, outputs, results })
     }
 
     /// `(x: f32[n, d], y)`.
     fn parameters(&mut self) -> Parsed<()> {
-        self.list(|parser| {
-            let first = parser.cursor.token().clone();
-            let declaration = parser.declaration_text()?;
-            let span = first.span.start..parser.cursor.previous_end().max(first.span.start);
-            let input = parse_declaration(&declaration)
-                .map_err(|fault| Mistake::new(span.clone(), reason(&fault)))?;
-            let declared = declaration.contains(':').then_some((input.dtype, input.dims));
-            // A declaration begins with its name.
-            parser.bind_input(first.text, declared, span)
-        })
+        self.list("(", ")", Parser::parameter)
+    }
+
+    /// `|x: f32[n, d], y|`, of which users of mathematics may think as a magnitude.
+    fn closure_parameters(&mut self) -> Parsed<()> {
+        if self.cursor.eat("||") {
+            return Ok(());
+        }
+        self.list("|", "|", Parser::parameter)?;
+        let (next, after) = (self.cursor.token(), self.cursor.ahead(1));
+        let is_magnitude = match (&self.scope.inputs[..], next.kind) {
+            (_, TokenKind::End) => true,
+            // `|x| -x` negates, `|x| - x` may be meant to subtract.
+            ([FreeInput { declared: None, .. }], TokenKind::Symbol("-")) => {
+                next.span.end < after.span.start
+            }
+            _ => next.is("+") || operator_of_symbol(next.text).is_some_and(|_| !next.is("-")),
+        };
+        match is_magnitude {
+            true => Err(self.cursor.expected("the expression of the kernel").hint(words::BARS)),
+            false => Ok(()),
+        }
+    }
+
+    /// `x: f32[n, d]`.
+    fn parameter(&mut self) -> Parsed<()> {
+        let first = self.cursor.token().clone();
+        if let (TokenKind::Word(_), TokenKind::Word(_)) = (first.kind, self.cursor.ahead(1).kind) {
+            self.cursor.advance();
+            return Err(self.cursor.expected("`,` or `:`").hint(words::PARAMETERS));
+        }
+        let declaration = self.declaration_text()?;
+        let span = first.span.start..self.cursor.previous_end().max(first.span.start);
+        let input = parse_declaration(&declaration)
+            .map_err(|fault| Mistake::new(span.clone(), reason(&fault)))?;
+        let declared = declaration.contains(':').then_some((input.dtype, input.dims));
+        // A declaration begins with its name.
+        self.bind_input(first.text, declared, span)
     }
 
     pub(super) fn bind_input(
@@ -124,20 +178,25 @@ impl<'t> Parser<'t> {
         Ok(())
     }
 
-    /// The tokens up to the comma or parenthesis that ends a declaration.
+    /// The tokens of a declaration, up to its last bracket, or else what comes after it.
     fn declaration_text(&mut self) -> Parsed<String> {
         let mut text = String::new();
         let mut in_brackets = false;
         while !self.cursor.token().is_last() {
             let token = self.cursor.token();
-            let ends = token.is(")") || token.is("{") || (token.is(",") && !in_brackets);
+            let ends =
+                [")", "{", "|"].iter().any(|end| token.is(end)) || (token.is(",") && !in_brackets);
             if ends {
                 break;
             }
-            in_brackets = (in_brackets || token.is("[")) && !token.is("]");
+            let (opens, closes) = (token.is("["), token.is("]"));
             text.push_str(token.text);
             text.push(' ');
             self.cursor.advance();
+            if closes {
+                break;
+            }
+            in_brackets |= opens;
         }
         match self.cursor.token().kind {
             TokenKind::Bad => Err(self.cursor.expected("a type")),
@@ -158,7 +217,7 @@ impl<'t> Parser<'t> {
             Ok(())
         };
         if self.cursor.token().is("(") {
-            self.list(one)?
+            self.list("(", ")", one)?
         } else {
             one(self)?
         }
@@ -261,7 +320,7 @@ impl<'t> Parser<'t> {
     pub(super) fn fused_head(&mut self) -> Parsed<Box<FusedHead<'t>>> {
         let start = self.cursor.token().span.start;
         self.cursor.advance();
-        if self.scope.fused {
+        if self.scope.form == Form::Fused {
             return Err(self.not_elementwise(start, "a fused kernel"));
         }
         self.enter()?;
@@ -300,7 +359,7 @@ impl<'t> Parser<'t> {
     pub(super) fn fused_body(&mut self, head: FusedHead<'t>) -> Parsed<Vec<Expr>> {
         let FusedHead { start, open, names, parameters, args } = head;
         self.cursor.expect_closing(")", &open)?;
-        let inner = Scope { names, fused: true, ..Scope::default() };
+        let inner = Scope { names, form: Form::Fused, ..Scope::default() };
         let outer = std::mem::replace(&mut self.scope, inner);
         let body = self.block()?;
         self.scope = outer;
@@ -320,17 +379,22 @@ impl<'t> Parser<'t> {
 
     // Lists.
 
-    /// `(item, item)`; a comma may follow the last one.
-    fn list(&mut self, mut item: impl FnMut(&mut Parser<'t>) -> Parsed<()>) -> Parsed<()> {
+    /// `(item, item)`, between these marks; a comma may follow the last one.
+    fn list(
+        &mut self,
+        left: &str,
+        right: &str,
+        mut item: impl FnMut(&mut Parser<'t>) -> Parsed<()>,
+    ) -> Parsed<()> {
         let open = self.cursor.token().clone();
-        self.cursor.expect("(")?;
-        while !self.cursor.token().is(")") {
+        self.cursor.expect(left)?;
+        while !self.cursor.token().is(right) {
             item(self)?;
             if !self.cursor.eat(",") {
                 break;
             }
         }
-        self.cursor.expect_closing(")", &open)
+        self.cursor.expect_closing(right, &open)
     }
 
     pub(super) fn list_of<T>(
@@ -338,7 +402,7 @@ impl<'t> Parser<'t> {
         mut item: impl FnMut(&mut Parser<'t>) -> Parsed<T>,
     ) -> Parsed<Vec<T>> {
         let mut items = Vec::new();
-        self.list(|parser| {
+        self.list("(", ")", |parser| {
             items.push(item(parser)?);
             Ok(())
         })?;

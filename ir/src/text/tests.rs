@@ -1,4 +1,6 @@
 use super::{free_inputs, parse};
+use crate::build::build;
+use crate::expr::Expr;
 use crate::graph::Graph;
 
 /// What is printed for `text`, after a check that it reads back.
@@ -86,6 +88,69 @@ fn fused_kernels() {
         }
     }
     ");
+}
+
+#[test]
+fn closures() {
+    insta::assert_snapshot!(printed("|p, lr: f64[], g| p - lr*g"), @r"
+    kernel kernel(p: f32[..], lr: f64[], g: f32[..]) -> f64[..] {
+        f64(p) - lr * f64(g)
+    }
+    ");
+    insta::assert_snapshot!(printed("|x: f32[n, d], unread: bool[3],| {
+        let u = exp(x); # twice
+        (u, u + 1)
+    }"), @r"
+    kernel kernel(x: f32[n, d], unread: bool[3]) -> (f32[n, d], f32[n, d]) {
+        let t0 = exp(x);
+        (t0, t0 + 1)
+    }
+    ");
+    insta::assert_snapshot!(printed("|x| -> bool[..] { 1 < x | 0 > x }"), @r"
+    kernel kernel(x: f32[..]) -> bool[..] {
+        1 < x | 0 > x
+    }
+    ");
+    // What may follow the parameters, and what they may be called.
+    assert_eq!(body("|x| -x"), "-x");
+    assert_eq!(body("|x: bool| !x"), "!x");
+    assert_eq!(body("|x: f32| - x"), "-x");
+    assert_eq!(body("|x, y| - x"), "-x");
+    assert_eq!(body("|pi| pi * 2"), "pi * 2");
+    assert_eq!(body("|x, y| x > 0 | y > 0"), "x > 0 | y > 0");
+    assert_eq!(body("|a, b| (b, a)"), "(b, a)");
+    for text in ["|| 1", "| | 1", "|| { 1 }"] {
+        assert_eq!(printed(text), "kernel kernel() -> f32[] {\n    1\n}\n");
+    }
+}
+
+/// The order of inputs is the closure's and the head's; a bare expression has none.
+#[test]
+fn orders_of_inputs() {
+    let inputs = |text: &str| {
+        let graph = parse(text).unwrap();
+        let free = free_inputs(text).unwrap();
+        assert!(free.iter().map(|input| &input.name).eq(graph.inputs().iter().map(|i| &i.name)));
+        let names: Vec<&str> = graph.inputs().iter().map(|input| &*input.name).collect();
+        (names.join(" "), graph.inputs_are_ordered())
+    };
+    let ordered = |names: &str| (names.to_string(), true);
+    for text in ["p - lr*g", "lr*g - p", "p", "0"] {
+        assert_eq!(inputs(&format!("|p, lr, g| {text}")), ordered("p lr g"));
+        assert_eq!(inputs(&format!("kernel sgd(p, lr, g) {{ {text} }}")), ordered("p lr g"));
+    }
+    assert_eq!(inputs("p - lr*g"), ("p lr g".into(), false));
+    assert_eq!(inputs("p - g*lr"), ("p g lr".into(), false));
+    assert_eq!(inputs("x * exp(x)"), ordered("x"));
+    assert_eq!(inputs("1 + 1"), ordered(""));
+    // What Rust code writes has no head either.
+    let [p, lr, g] = ["p", "lr", "g"].map(Expr::input);
+    assert!(!build("sgd", &[p - lr * g]).unwrap().inputs_are_ordered());
+    // Passes keep it, and what is printed has a head.
+    let bare = parse("p - lr*g").unwrap();
+    assert!(!bare.normalized().inputs_are_ordered());
+    assert!(parse(&bare.to_string()).unwrap().inputs_are_ordered());
+    assert_eq!(bare, parse("|p, lr, g| p - lr*g").unwrap());
 }
 
 #[test]

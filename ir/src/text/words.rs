@@ -10,6 +10,14 @@ use crate::ops::Op;
 /// What is said of a comment of another language.
 pub(super) const COMMENTS: &str = "comments begin with `#`; `//` is floor division";
 
+/// What is said where bars may be meant as a magnitude.
+pub(super) const BARS: &str =
+    "bars name the inputs of a kernel, as in `|x, y| x * y`; a magnitude is `abs(x)`";
+
+/// What is said where parameters are not divided, or typed as in C.
+pub(super) const PARAMETERS: &str =
+    "commas stand between parameters, and a type follows its name: `x: f32[n], y`";
+
 /// Functions that are neither ops nor derived.
 pub(super) const SPECIAL: &[&str] = &[
     "matmul",

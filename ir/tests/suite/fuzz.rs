@@ -43,6 +43,7 @@ fn words() -> Vec<&'static str> {
         .split(' ')
         .collect();
     words.extend(["\n", "\t", "\r\n", " ", "x[", "f32[n, d]", "kernel f(x) {", "let u = "]);
+    words.extend(["|x|", "|x, y|", "|x: f32[n], z|"]);
     words.extend(Op::ALL.iter().map(|op| op.name()));
     words
 }
@@ -70,7 +71,16 @@ fn mutated_kernels() {
     for _ in 0..10_000 {
         let choices: Vec<u32> = (0..100).map(|_| rng.next_u32()).collect();
         let graph = random::graph(&mut Choices::new(&choices), 8);
-        let mut text: Vec<char> = graph.to_string().chars().collect();
+        let mut text = graph.to_string();
+        // As a closure, half of them.
+        if below(&mut rng, 2) == 0 {
+            let start = text.find('(').unwrap() + 1;
+            let end = text.find(") ->").unwrap();
+            let (parameters, rest) = (&text[start..end], &text[end + 1..]);
+            text = format!("|{parameters}|{rest}");
+            assert_eq!(parse(&text).unwrap(), graph.normalized(), "{text}");
+        }
+        let mut text: Vec<char> = text.chars().collect();
         for _ in 0..=below(&mut rng, 3) {
             let at = below(&mut rng, text.len() + 1);
             let end = text.len().min(at + 1 + below(&mut rng, 4));

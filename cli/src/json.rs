@@ -1,0 +1,73 @@
+//! What `--json` prints. Each object says its `command` and the name of its `kernel`, and is a line
+//! of its own.
+
+use kiln::{CallPlan, CallStep, Traffic};
+use serde::Serialize;
+
+/// An object, as a line.
+pub(crate) fn print(object: &impl Serialize) -> String {
+    let mut line = serde_json::to_string(object).expect("keys are words");
+    line.push('\n');
+    line
+}
+
+/// An input of a call.
+#[derive(Serialize)]
+pub(crate) struct Array<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) dtype: &'static str,
+    pub(crate) shape: Vec<usize>,
+}
+
+/// A result, and where it went.
+#[derive(Serialize)]
+pub(crate) struct Place<'a> {
+    pub(crate) to: &'a str,
+    pub(crate) dtype: &'static str,
+    pub(crate) shape: Vec<usize>,
+}
+
+/// What a call runs.
+#[derive(Serialize)]
+pub(crate) struct Plan {
+    specialized: bool,
+    steps: Vec<Step>,
+    /// Bytes of the block that intermediates share, and of all of them.
+    memory_peak: usize,
+    memory_total: usize,
+}
+
+/// A pass over memory.
+#[derive(Serialize)]
+struct Step {
+    text: String,
+    /// `None` for a product.
+    emitter: Option<String>,
+    width: Option<u32>,
+    ops: usize,
+    bytes_loaded: usize,
+    bytes_stored: usize,
+}
+
+impl Plan {
+    pub(crate) fn of(plan: &CallPlan) -> Plan {
+        let step = |step: &CallStep| {
+            let Traffic { ops, loaded, stored } = step.traffic();
+            let (emitter, width) = step.emitter().unzip();
+            Step {
+                text: step.to_string().trim_end().to_string(),
+                emitter: emitter.map(|emitter| emitter.to_string()),
+                width,
+                ops,
+                bytes_loaded: loaded,
+                bytes_stored: stored,
+            }
+        };
+        Plan {
+            specialized: plan.is_specialized(),
+            steps: plan.steps().iter().map(step).collect(),
+            memory_peak: plan.memory().peak(),
+            memory_total: plan.memory().total(),
+        }
+    }
+}
