@@ -101,13 +101,6 @@ impl Array {
             Data::Floats(_) => panic!("an array of {} has no integers", self.dtype),
         }
     }
-
-    /// Repeated along new axes and axes of size 1.
-    pub(crate) fn broadcast_to(&self, shape: &[usize]) -> Array {
-        let values = Walk::new(&self.shape, shape).map(|index| self.data.at(index));
-        let data = Data::collect(self.dtype, values);
-        Array { dtype: self.dtype, shape: shape.to_vec(), data }
-    }
 }
 
 /// Arrays that a graph cannot be evaluated with.

@@ -29,6 +29,7 @@
 
 mod array;
 mod binding;
+mod body;
 mod build;
 mod call;
 mod copy;
@@ -53,6 +54,7 @@ mod verify;
 
 pub use array::{Array, EvalError};
 pub use binding::{BindError, Binding};
+pub use body::Body;
 pub use build::build;
 pub use call::{Call, CallInfo, CallShapes};
 pub use declaration::ArrayType;

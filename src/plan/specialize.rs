@@ -148,8 +148,11 @@ mod tests {
             action: super::super::Action::Call(kiln_ir::Call::Matmul),
             args: Vec::new(),
             results: Vec::new(),
+            domain: 0,
+            smaller: Vec::new(),
         });
-        Plan { steps: steps.collect(), buffers: Vec::new(), written: Vec::new(), read: Vec::new() }
+        let steps = steps.collect();
+        Plan { steps, shapes: passes, buffers: Vec::new(), written: Vec::new(), read: Vec::new() }
     }
 
     /// Counts calls, and blocks if the last two of three inputs are small.

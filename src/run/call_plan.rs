@@ -51,18 +51,17 @@ impl CallPlan {
                 results.map(|(name, array)| format!("{name}: {array}")).collect();
             let args: Vec<(String, String)> = step.args.iter().map(&array).collect();
             let (reads, computes, emitter) = match &step.action {
-                Action::Map { body, kernel } => {
+                Action::Map { body, names, kernel } => {
                     // A parameter is shown only if its name differs from what is bound to it.
-                    let read =
-                        |((name, array), input): (&(String, String), &kiln_ir::Input)| match *name
-                            == input.name
-                        {
-                            true => format!("{name}: {array}"),
-                            false => format!("{} = {name}: {array}", input.name),
-                        };
-                    let reads: Vec<String> = args.iter().zip(body.inputs()).map(read).collect();
+                    let read = |((name, array), parameter): (&(String, String), &String)| match name
+                        == parameter
+                    {
+                        true => format!("{name}: {array}"),
+                        false => format!("{parameter} = {name}: {array}"),
+                    };
+                    let reads: Vec<String> = args.iter().zip(names).map(read).collect();
                     let emitter = (kernel.emitter(), kernel.bits());
-                    (reads, body.expression(), Some(emitter))
+                    (reads, body.expression_of(names.clone()), Some(emitter))
                 }
                 Action::Call(call) => {
                     let reads = args.iter().map(|(name, array)| format!("{name}: {array}"));

@@ -9,7 +9,9 @@ use super::gemm::multiply;
 use super::layout::OPERANDS;
 use super::tensor::{Tensor, Unfilled};
 use super::view::{Layout, View, ViewMut};
-use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, Plan, Plans, ShapeError, Shapes};
+use crate::plan::{
+    Access, Action, Chosen, Dims, Memory, Place, Plan, Plans, ShapeError, Shapes, Written,
+};
 use kiln_ir::{Call, DType, Graph, Input};
 use kiln_jit::emit::{Code, EmitterKind};
 use smallvec::SmallVec;
@@ -41,6 +43,7 @@ pub(crate) fn plan<E>(
             };
             let fits = fit(&step.args, code.inputs()) && fit(&step.results, code.outputs());
             assert!(fits, "code has the types of what it is for: {graph}");
+            assert!(step.fills_domain(), "code stores each result for every element: {graph}");
         }
     }
     Ok(plan)
@@ -107,8 +110,8 @@ impl Kernel {
         let plan = self.choose(inputs);
         let mut shapes = Shapes::new();
         self.add_shapes(&plan, inputs, &mut shapes)?;
-        let room = |(index, &step): (usize, &usize)| {
-            Unfilled::new(self.output_dtype(index), &shapes[step])
+        let room = |(index, written): (usize, &Written)| {
+            Unfilled::new(self.output_dtype(index), &shapes[written.shape])
         };
         let mut outputs: Vec<Unfilled> =
             plan.written.iter().enumerate().map(room).collect::<Result<_, _>>()?;
@@ -125,7 +128,7 @@ impl Kernel {
         let plan = self.plans.usual();
         let mut shapes = Shapes::new();
         self.add_shapes(plan, inputs, &mut shapes)?;
-        Ok(plan.written.iter().map(|&step| shapes[step].to_vec()).collect())
+        Ok(plan.written.iter().map(|written| shapes[written.shape].to_vec()).collect())
     }
 
     /// Runs on `inputs` and writes into the caller's arrays.

@@ -11,11 +11,9 @@ use crate::graph::{Graph, Input, MAX_OUTPUTS, NodeId};
 use crate::note::Note;
 use crate::number::Number;
 use crate::ops::Op;
-use crate::shape::Dim;
 use crate::typing::Typing;
 use promote::{is_count, numbers_only};
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// The type of a number that meets nothing but other numbers, and of a float that meets bools.
 const DEFAULT_FLOAT: DType = DType::F32;
@@ -41,12 +39,17 @@ pub(crate) fn build_with_inputs(
     inputs: &[Input],
     outputs: &[Expr],
 ) -> Result<Graph, GraphError> {
-    let _env = kiln_fenv::hold_default();
-    let mut builder =
-        GraphBuilder { graph: Graph::new(name), built: HashMap::new(), choices: Vec::new() };
+    let mut graph = Graph::new(name);
     for input in inputs {
-        builder.graph.input(input.clone()).map_err(|fault| fault.at(None))?;
+        graph.input(input.clone()).map_err(|fault| fault.at(None))?;
     }
+    build_in(graph, outputs)
+}
+
+/// Builds a graph from one that has inputs only, used or not.
+fn build_in(graph: Graph, outputs: &[Expr]) -> Result<Graph, GraphError> {
+    let _env = kiln_fenv::hold_default();
+    let mut builder = GraphBuilder { graph, built: HashMap::new(), choices: Vec::new() };
     if outputs.is_empty() {
         return Err(Fault::NoOutputs.at(None));
     }
@@ -317,16 +320,15 @@ impl GraphBuilder {
         body: &[Expr],
     ) -> Result<Built, GraphError> {
         let mut nodes = Vec::new();
-        let mut inputs = Vec::new();
+        let mut inner = Graph::new("body");
         for (name, &arg) in parameters.iter().zip(args) {
             let node = self.materialize(arg, DEFAULT_FLOAT)?;
-            let dims = self.graph.shape(node).dims().map(<[Dim]>::to_vec);
-            inputs.push(Input { name: name.clone(), dtype: self.graph.dtype(node), dims });
+            inner.parameter(name, self.graph.dtype(node), self.graph.shape(node).clone())?;
             nodes.push(node);
         }
-        let body = build_with_inputs("body", &inputs, body)?;
+        let body = build_in(inner, body)?;
         body.notes().iter().for_each(|note| self.graph.note(note.clone()));
-        Ok(Built::Node(self.graph.fused(Arc::new(body), nodes)?))
+        Ok(Built::Node(self.graph.fused(body, nodes)?))
     }
 }
 

@@ -78,7 +78,8 @@
 //! - **`x^n`** with an integer literal `n` is [`Expr::powi`](crate::Expr::powi), else it is
 //!   [`Expr::pow`](crate::Expr::pow). Integers have powers by such literals alone.
 //! - **`fused(x, w = u * 2) { .. }`** is a fused kernel: its body sees its parameters only, and is
-//!   elementwise. A parameter named like what it is bound to is written once.
+//!   elementwise. A parameter named like what it is bound to is written once. Each result has the shape
+//!   of what the body gives, whatever else the kernel loads.
 //! - **A binding that no result needs** is read, but its types and shapes are not checked, and it
 //!   is not part of the graph.
 //!

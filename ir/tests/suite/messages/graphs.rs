@@ -2,7 +2,6 @@
 
 use super::errors;
 use kiln_ir::{Fault, NodeId, parse};
-use std::sync::Arc;
 
 #[test]
 fn fused() {
@@ -254,8 +253,7 @@ fn bodies_that_are_not_elementwise() {
         ("kernel body(x, w) { x @ w }", "a matmul"),
         ("kernel body(x, w) { fused(x, w) { x + w } }", "a fused kernel"),
     ] {
-        let body = Arc::new(parse(text).unwrap());
-        let fault = graph.fused(body, arguments.clone()).unwrap_err();
+        let fault = graph.fused(parse(text).unwrap(), arguments.clone()).unwrap_err();
         assert_eq!(fault, Fault::Body { what });
         let says = format!("fused: the body holds {what}, but is one pass over elements;");
         assert!(fault.to_string().starts_with(&says), "{fault}");
