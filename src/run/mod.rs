@@ -17,7 +17,7 @@ mod layout;
 mod overlap;
 mod pack;
 mod queue;
-#[cfg_attr(not(feature = "threads"), path = "team/absent.rs")]
+#[cfg_attr(any(not(feature = "threads"), target_family = "wasm"), path = "team/absent.rs")]
 mod team;
 mod tensor;
 mod transpose;
