@@ -72,7 +72,7 @@ impl Graph {
     pub fn fused(&mut self, body: Graph, args: Vec<NodeId>) -> Result<NodeId, Fault> {
         if body.inputs().len() != args.len() {
             let (expected, found) = (body.inputs().len(), args.len());
-            return Err(Fault::Arity { op: "fused".into(), expected, found });
+            return Err(Fault::Arity { op: "fused".into(), expected: expected..=expected, found });
         }
         let Some(&first) = body.outputs().first() else { return Err(Fault::NoOutputs) };
         let foreign = body.nodes().iter().find_map(|node| match node {

@@ -368,12 +368,7 @@ impl Graph {
                 return Err(Fault::Number { value: written.to_string(), dtype });
             }
             if written.is_true() && !value.is_true() {
-                let message = format!("the number {written} is 0 in {dtype}");
-                let hint = match dtype {
-                    DType::F64 => "write 0",
-                    _ => "declare inputs of type f64, or write 0",
-                };
-                self.note(Note::new(message, hint));
+                self.note(Note::zero(written, dtype));
             }
         }
         self.push(Node::Const(value.bits()), dtype, Shape::scalar())
@@ -382,8 +377,8 @@ impl Graph {
     /// An elementwise op on operands whose types fit as they are.
     pub fn op(&mut self, op: Op, operands: &[NodeId]) -> Result<NodeId, Fault> {
         if operands.len() != op.arity() {
-            let (expected, found) = (op.arity(), operands.len());
-            return Err(Fault::Arity { op: op.name().into(), expected, found });
+            let (arity, found) = (op.arity(), operands.len());
+            return Err(Fault::Arity { op: op.name().into(), expected: arity..=arity, found });
         }
         let dtypes: Vec<DType> = operands.iter().map(|&id| self.dtype(id)).collect();
         let Some(dtype) = op.result_type(&dtypes) else {
@@ -413,7 +408,8 @@ impl Graph {
         let CallInfo { name, arity, typing, .. } = *call.info();
         let dtypes: Vec<DType> = operands.iter().map(|&id| self.dtype(id)).collect();
         if operands.len() != arity {
-            return Err(Fault::Arity { op: name.into(), expected: arity, found: operands.len() });
+            let (expected, found) = (arity..=arity, operands.len());
+            return Err(Fault::Arity { op: name.into(), expected, found });
         }
         let Some(dtype) = typing.result_type(&dtypes) else {
             let hint = typing.hint(&dtypes);

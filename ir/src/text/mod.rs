@@ -92,7 +92,9 @@ mod error;
 mod expression;
 mod function;
 mod grammar;
+mod hints;
 mod lexer;
+mod names;
 mod parser;
 mod printer;
 mod suggest;
@@ -198,9 +200,8 @@ fn build(kernel: Kernel, type_of: &dyn Fn(&str) -> Option<ArrayType>) -> Result<
         }
     })?;
     if let Some((declared, span)) = kernel.results {
-        check_results(&graph, &declared).map_err(|message| {
-            Mistake::new(span, message).hint("the result type may be left out")
-        })?;
+        check_results(&graph, &declared)
+            .map_err(|message| Mistake::new(span, message).hint(hints::RESULT_TYPE))?;
     }
     Ok(if kernel.ordered { graph } else { graph.with_found_inputs() })
 }
@@ -227,7 +228,7 @@ fn locate(text: &str, mistake: Mistake) -> TextError {
     let error = TextError::new(text, mistake);
     let word = ["expected", "unknown name"].iter().any(|start| error.message().starts_with(start));
     match word && error.is_after("//", text) {
-        true => error.with_hint(words::COMMENTS),
+        true => error.with_hint(hints::COMMENTS),
         false => error,
     }
 }

@@ -19,17 +19,17 @@ fn fused() {
     1 | fused(x, x) { x }
       |          ^
 
-    1:12: a matmul cannot stand in a fused body
+    1:12: a matmul cannot stand in a fused body, which has elementwise ops only
       |
     1 | fused(x) { x @ x }
       |            ^^^^^
-      = hint: a fused body has elementwise ops only; compute it outside and pass it in
+      = hint: compute it outside and pass it in as an argument
 
-    1:12: a fused kernel cannot stand in a fused body
+    1:12: a fused kernel cannot stand in a fused body, which has elementwise ops only
       |
     1 | fused(x) { fused(x) { x } }
       |            ^^^^^
-      = hint: a fused body has elementwise ops only; compute it outside and pass it in
+      = hint: compute it outside and pass it in as an argument
 
     1:1: this fused kernel has 2 results
       |
@@ -46,7 +46,7 @@ fn fused() {
       |
     1 | fused x
       |       ^
-      = hint: arguments stand in parentheses: `fused(..)`
+      = hint: arguments go in parentheses: `fused(..)`
 
     3:13: exp: operands are bool
       |
@@ -255,7 +255,7 @@ fn bodies_that_are_not_elementwise() {
     ] {
         let fault = graph.fused(parse(text).unwrap(), arguments.clone()).unwrap_err();
         assert_eq!(fault, Fault::Body { what });
-        let says = format!("fused: the body holds {what}, but is one pass over elements;");
+        let says = format!("{what} cannot stand in a fused body, which has elementwise ops only;");
         assert!(fault.to_string().starts_with(&says), "{fault}");
     }
 }
