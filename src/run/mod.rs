@@ -21,6 +21,8 @@ mod operand;
 mod order;
 mod overlap;
 mod pack;
+mod queue;
+#[cfg_attr(any(not(feature = "threads"), target_family = "wasm"), path = "team/absent.rs")]
 mod team;
 mod tensor;
 mod transpose;
