@@ -102,6 +102,11 @@ pub enum Fault {
         /// What is wrong.
         reason: String,
     },
+    /// An input that is not among the parameters of a function.
+    NoParameter {
+        /// Its name.
+        name: String,
+    },
     /// The body of a fused kernel is not elementwise.
     Body {
         /// What it holds.
@@ -193,6 +198,9 @@ impl fmt::Display for Fault {
                 "cannot read the input declaration {text:?}: {reason}; write a name such as \
                  \"x\", or a name and a type such as \"x: f32[n, 3]\""
             ),
+            Fault::NoParameter { name } => {
+                write!(f, "input {name} is no parameter of the function; make it one")
+            }
             Fault::Body { what } => write!(
                 f,
                 "{what} cannot stand in a fused body, which has elementwise ops only; compute it \

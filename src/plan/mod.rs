@@ -12,7 +12,7 @@ mod traffic;
 pub(crate) use memory::ALIGNMENT;
 pub use memory::Memory;
 pub(crate) use shape::{Dims, ShapeError, Shapes};
-pub(crate) use specialize::{Chosen, Failure, Plans, SizeClass, Specialize};
+pub(crate) use specialize::{Chosen, Failure, Kept, Matters, Plans, SizeClass, Specialize};
 pub use traffic::Traffic;
 
 use kiln_ir::{Body, Call, DType, Graph, Node, NodeId};

@@ -61,6 +61,26 @@ pub enum RunError {
         /// How many were given.
         found: usize,
     },
+    /// A name that no input has.
+    #[error("the kernel has no input {name}; its inputs are {}", .inputs.join(", "))]
+    NoInput {
+        /// The name.
+        name: String,
+        /// The names of the inputs.
+        inputs: Vec<String>,
+    },
+    /// An input given twice by name.
+    #[error("input {name} is given twice")]
+    InputTwice {
+        /// Its name.
+        name: String,
+    },
+    /// An input that a call by name does not give.
+    #[error("input {input} is missing")]
+    InputMissing {
+        /// As declared.
+        input: String,
+    },
     /// An input of another shape than was declared.
     #[error("input {input} got shape {found:?}: {reason}")]
     InputShape {
@@ -112,6 +132,17 @@ pub enum RunError {
         expected: DType,
         /// The tensor's type.
         found: DType,
+    },
+    /// A result taken as an array of another number of axes than it has.
+    #[error(
+        "the result has shape {found:?}, which is no array of {expected} axes; take an array of {}, \
+         or an `ArrayD`", .found.len()
+    )]
+    TensorRank {
+        /// The number of axes asked for.
+        expected: usize,
+        /// The result's shape.
+        found: Vec<usize>,
     },
     /// An output of another shape than the result.
     #[error("{output} has shape {found:?}, the result has shape {expected:?}")]
@@ -170,20 +201,21 @@ pub enum RunError {
         dtype: DType,
     },
     /// The allocator gave no memory.
-    #[error("out of memory: {bytes} bytes for an array of shape {shape:?} and type {dtype}")]
+    #[error("out of memory: {bytes} bytes for {}", purpose(.array))]
     OutOfMemory {
         /// Bytes asked for.
         bytes: usize,
-        /// Shape of the array.
-        shape: Vec<usize>,
-        /// Its element type.
-        dtype: DType,
+        /// The shape and the element type of a result; `None` of a kernel's intermediates.
+        array: Option<(Vec<usize>, DType)>,
     },
-    /// The allocator gave no memory for a kernel's intermediates.
-    #[error("out of memory: {bytes} bytes for intermediates")]
-    OutOfMemoryWithin {
-        /// Bytes asked for.
-        bytes: usize,
+    /// An operand of a product whose elements do not lie at multiples of their size.
+    #[error(
+        "matmul: elements of the {operand} do not lie at multiples of their size in memory; copy it \
+         first"
+    )]
+    Unaligned {
+        /// Which.
+        operand: &'static str,
     },
     /// Operands that a call, such as a product, does not accept.
     #[error(
@@ -227,5 +259,13 @@ fn dtype(argument: &Argument, expected: DType, found: DType) -> String {
             "{argument} is {found}, the kernel gives {expected}; give an array of {expected}, or \
              convert the result to {found} in the kernel"
         ),
+    }
+}
+
+/// What memory was asked for.
+fn purpose(array: &Option<(Vec<usize>, DType)>) -> String {
+    match array {
+        Some((shape, dtype)) => format!("an array of shape {shape:?} and type {dtype}"),
+        None => "intermediates".to_string(),
     }
 }

@@ -163,6 +163,15 @@ fn errors_read_well() {
     say("an output of another shape", into(&kernel, &both, ViewMut::from(&mut small)));
     let mut double = Array2::<f64>::zeros((4, 3));
     say("an output of another type", into(&kernel, &both, ViewMut::from(&mut double)));
+    let named =
+        text_kernel("|x: f32[n, d], w: f32[d]| { let y = x * w; let m = y > 1; (m, x, y) }");
+    let mut three = Array2::<f32>::zeros((4, 3));
+    let mut mask = Array2::from_elem((4, 3), false);
+    let mut others = [ViewMut::from(&mut mask), (&mut three).into(), (&mut double).into()];
+    say(
+        "a named output of another type",
+        named.run_into(&both, &mut others).unwrap_err().to_string(),
+    );
     say("no output given", kernel.run_into(&both, &mut []).unwrap_err().to_string());
 
     // Overlap: a view of the same memory, one element further on, and a multi-pass kernel whose
@@ -321,4 +330,15 @@ fn strides_of_single_elements_do_not_matter() {
     let one = [1f32];
     let x = ArrayView::from_shape((1, 1).strides((1 << 62, 1)), &one).unwrap();
     assert_eq!(run_f32(&kernel, &[x.into()]), array![[2f32]].into_dyn());
+}
+
+/// What a log or an assertion prints of a kernel is one line.
+#[test]
+fn a_kernel_is_shown_in_one_line() {
+    let options = CompileOptions::new().emitter(EmitterKind::Interp);
+    let graph = kiln_ir::parse("|x: f32[n, d], w| (x * w, x > w)").unwrap();
+    let kernel = compile_with(&graph, options).unwrap();
+    let expected =
+        "Kernel(kernel: |x: f32[n, d], w: f32[..]| -> (f32[..], bool[..]), 1 pass, interp)";
+    assert_eq!(format!("{kernel:?}"), expected);
 }

@@ -81,7 +81,7 @@ proptest! {
         let has_products = simplified.nodes().iter().any(|node| matches!(node, kiln_ir::Node::Call(..)));
         if !has_products {
             let small: Vec<bool> = (0..simplified.inputs().len()).map(|i| small >> i & 1 == 1).collect();
-            let merged = merge_for_sizes(&simplified, &small, &model());
+            let merged = merge_for_sizes(&simplified, &small, false, &model());
             prop_assert!(merged.outputs().len() == graph.outputs().len());
             prop_assert_eq!(verify(&merged), Ok(()));
         }

@@ -30,6 +30,31 @@ pub fn build(name: &str, outputs: &[Expr]) -> Result<Graph, GraphError> {
     build_with_inputs(name, &[], outputs).map(Graph::with_found_inputs)
 }
 
+/// Builds the graph of a kernel with these parameters, each an [`Expr::input`], and these outputs.
+///
+/// The graph's inputs are the parameters, in this order, used or not. An input that is not among
+/// them is a fault.
+pub fn build_function(
+    name: &str,
+    parameters: &[Expr],
+    outputs: &[Expr],
+) -> Result<Graph, GraphError> {
+    let declared = parameters.iter().map(|parameter| {
+        let Kind::Input(declaration) = parameter.kind() else {
+            let reason = "a parameter is an input, not computed".into();
+            return Err(Fault::Declaration { text: format!("{parameter:?}"), reason })
+                .map_err(|fault| fault.at(Some(parameter.origin())));
+        };
+        parse_declaration(declaration).map_err(|fault| fault.at(Some(parameter.origin())))
+    });
+    let inputs: Vec<Input> = declared.collect::<Result<_, _>>()?;
+    let graph = build_with_inputs(name, &inputs, outputs)?;
+    match graph.inputs().get(inputs.len()) {
+        Some(other) => Err(Fault::NoParameter { name: other.name.clone() }.at(None)),
+        None => Ok(graph),
+    }
+}
+
 /// Builds a graph whose first inputs are given, in this order, used or not.
 ///
 /// A name in `inputs` gives its type to every bare use of that name. Nodes are in the order of
