@@ -172,7 +172,7 @@ impl GraphBuilder {
             Kind::Fused(_) => unreachable!("combined above, where it keeps its body's origin"),
             Kind::Item(_, index) => match operands[0] {
                 Built::Node(of) => self.graph.item(of, *index).map(Built::Node),
-                Built::Number(_) | Built::Count(_) | Built::Choice(_) => Err(Fault::NoOutputs),
+                _ => unreachable!("items are of fused kernels, which are nodes"),
             },
         }
     }
