@@ -92,6 +92,7 @@ mod error;
 mod expression;
 mod function;
 mod grammar;
+mod head;
 mod hints;
 mod lexer;
 mod names;
