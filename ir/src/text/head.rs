@@ -18,7 +18,7 @@ impl<'t> Parser<'t> {
         self.list("(", ")", Parser::parameter)
     }
 
-    /// `|x: f32[n, d], y|`, of which users of mathematics may think as a magnitude.
+    /// `|x: f32[n, d], y|`. In mathematics, bars are a magnitude: text that looks like one is refused.
     pub(super) fn closure_parameters(&mut self) -> Parsed<()> {
         if self.cursor.eat("||") {
             return Ok(());
@@ -27,7 +27,7 @@ impl<'t> Parser<'t> {
         let (next, after) = (self.cursor.token(), self.cursor.ahead(1));
         let is_magnitude = match (&self.scope.inputs[..], next.kind) {
             (_, TokenKind::End) => true,
-            // `|x| -x` negates, `|x| - x` may be meant to subtract.
+            // `|x| -x` negates, but `|x| - x` may be meant as a difference.
             ([FreeInput { declared: None, .. }], TokenKind::Symbol("-")) => {
                 next.span.end < after.span.start
             }
@@ -87,7 +87,7 @@ impl<'t> Parser<'t> {
         Ok(())
     }
 
-    /// The tokens of a declaration, up to its last bracket, or else what comes after it.
+    /// The tokens of a declaration, up to its closing bracket or to what follows it.
     fn declaration_text(&mut self) -> Parsed<String> {
         let mut text = String::new();
         let mut in_brackets = false;
@@ -145,7 +145,7 @@ fn type_hint(text: &str) -> &'static str {
     hints::find(Place::Type, word).unwrap_or(hints::TYPE)
 }
 
-/// Of a faulty declaration, the reason alone: the caret shows the rest.
+/// The reason alone of a faulty declaration: the caret shows the rest.
 fn reason(fault: &Fault) -> String {
     match fault {
         Fault::Declaration { reason, .. } => reason.clone(),

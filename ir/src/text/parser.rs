@@ -1,9 +1,8 @@
-//! Kernels: heads, bindings, results and fused kernels.
+//! Kernels: bindings, results and fused kernels.
 //!
 //! Every function of the parser reads what its name says and leaves the cursor after it. None
-//! recurses, but for the body of a fused kernel, in which there is no other.
-//! Expressions carry their place in the text, so that what is wrong with their types and shapes
-//! can be shown there too.
+//! recurses, except for the body of a fused kernel, which holds no other.
+//! Expressions carry their place in the text, so that faults of types and shapes are shown there too.
 
 use super::cursor::{Cursor, Parsed, origin};
 use super::error::{Mistake, plural};
@@ -22,7 +21,7 @@ use std::ops::Range;
 pub(super) struct Kernel {
     pub(super) name: String,
     pub(super) inputs: Vec<FreeInput>,
-    /// Whether the text says in which order they come.
+    /// Whether the text puts the inputs in order.
     pub(super) ordered: bool,
     pub(super) outputs: Vec<Expr>,
     /// What the text calls them.
@@ -57,7 +56,7 @@ impl fmt::Display for FreeInput {
 #[derive(Default)]
 pub(super) struct Scope<'t> {
     pub(super) names: HashMap<&'t str, Expr>,
-    /// Inputs, in order; those of a bare expression are found on the way.
+    /// Inputs, in order. Those of a bare expression are found while reading it.
     pub(super) inputs: Vec<FreeInput>,
     pub(super) form: Form,
     /// What a body calls its results, as far as it has read them.
@@ -337,7 +336,7 @@ impl<'t> Parser<'t> {
 
     // Limits.
 
-    /// One level deeper, if that is not too deep.
+    /// Goes one level deeper, unless that is too deep.
     pub(super) fn enter(&mut self) -> Parsed<()> {
         if self.depth == MAX_DEPTH {
             let message = format!("this is nested more than {MAX_DEPTH} deep");
@@ -351,7 +350,7 @@ impl<'t> Parser<'t> {
         self.depth -= 1;
     }
 
-    /// Counts parts of the text, before they take any memory.
+    /// Counts parts of the text before they take memory.
     pub(super) fn charge(&mut self, parts: usize) -> Parsed<()> {
         match self.parts_left.checked_sub(parts) {
             Some(left) => {
