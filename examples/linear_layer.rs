@@ -2,47 +2,60 @@
 //!
 //! `cargo run --release --example linear_layer`
 
-use kiln::{CompileOptions, Expr, Kernel, View, compile, compile_with, derived};
-use ndarray::{Array1, Array2};
+use kiln::{CompileOptions, Function, RunError, fuse};
+use ndarray::{Array1, Array2, ArrayView2};
 use std::time::Instant;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let [x, w, b] = ["x: f32[n, k]", "w: f32[k, m]", "b: f32[m]"].map(Expr::input);
-    let layer = derived::gelu_tanh(x.matmul(&w) + &b);
-    let graph = kiln::ir::build("linear_layer", &[layer])?;
-    let fused = compile_with(&graph, CompileOptions::new())?;
-    let unfused = compile_with(&graph, CompileOptions::unfused())?;
-    println!("{}", fused.graph());
+type Layer = Function<(f32, f32, f32), (f32,)>;
 
-    let (n, k, m) = (512, 512, 2048);
+fn layer(options: CompileOptions) -> Result<Layer, kiln::CompileError> {
+    fuse!(options, |x: f32[n, k], w: f32[k, m], b: f32[m]| (x.matmul(w) + b).gelu_tanh())
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let fused = layer(CompileOptions::new())?;
+    let unfused = layer(CompileOptions::unfused())?;
+    println!("{}", fused.kernel().graph());
+
+    let (n, k, m) = (256, 256, 1024);
     let noise = |i: usize, j: usize| ((i * 31 + j * 17) % 101) as f32 / 101.0 - 0.5;
     let x = Array2::from_shape_fn((n, k), |(i, j)| noise(i, j));
     // The weights are stored transposed, as many frameworks do: no copy is made of them.
     let w = Array2::from_shape_fn((m, k), |(i, j)| noise(j, i) / 8.0);
     let b = Array1::from_shape_fn(m, |i| noise(i, 7));
-    let w = w.t();
-    let inputs = [View::from(&x), View::from(&w), View::from(&b)];
 
-    let y = fused.run(&inputs)?.remove(0).into_f32()?;
-    let z = unfused.run(&inputs)?.remove(0).into_f32()?;
-    let difference = (&y - &z).mapv(f32::abs).fold(0f32, |a, &b| a.max(b));
-    println!("y has shape {:?}; largest difference from unfused {difference:e}", y.shape());
-    println!("fused   {:2} passes, {:.2} ms", fused.pass_count(), best_ms(&fused, &inputs)?);
-    println!("unfused {:2} passes, {:.2} ms", unfused.pass_count(), best_ms(&unfused, &inputs)?);
+    let y = fused.call((&x, w.t(), &b))?;
+    let plain = (x.dot(&w.t()) + &b)
+        .mapv(|u| 0.5 * u * (1.0 + (0.797_884_6 * (u + 0.044_715 * u.powi(3))).tanh()));
+    let difference = (&y - &plain).fold(0f32, |most, difference| most.max(difference.abs()));
+    println!("y has shape {:?}; largest difference from ndarray {difference:e}", y.shape());
+    assert!(difference < 1e-4);
 
-    // What does not fit says so, with both shapes and a hint.
-    let wrong = Expr::input("x: f32[n, 3]").matmul(Expr::input("w: f32[4, m]"));
-    if let Err(error) = compile(&[wrong]) {
+    for (name, layer) in [("fused", &fused), ("unfused", &unfused)] {
+        let (passes, ms) = (layer.kernel().pass_count(), best_ms(layer, &x, w.t(), &b)?);
+        println!("{name:7} {passes:2} passes, {ms:.2} ms");
+    }
+
+    // What does not fit says so, with both shapes and a hint: when it is compiled, or when called.
+    if let Err(error) = fuse!(|x: f32[n, 3], w: f32[4, m]| x.matmul(w)) {
         println!("\na mistake reads:\n{error}");
+    }
+    if let Err(error) = fused.call((&x, &w, &b)) {
+        println!("\nand in a call:\n{error}");
     }
     Ok(())
 }
 
-fn best_ms(kernel: &Kernel, inputs: &[View<'_>]) -> Result<f64, kiln::RunError> {
+fn best_ms(
+    layer: &Layer,
+    x: &Array2<f32>,
+    w: ArrayView2<'_, f32>,
+    b: &Array1<f32>,
+) -> Result<f64, RunError> {
     let mut best = f64::INFINITY;
     for _ in 0..10 {
         let started = Instant::now();
-        kernel.run(inputs)?;
+        layer.call((x, w, b))?;
         best = best.min(started.elapsed().as_secs_f64() * 1e3);
     }
     Ok(best)
