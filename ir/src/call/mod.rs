@@ -45,10 +45,14 @@ macro_rules! define_calls {
                 }
             }
 
+            /// Those that text writes as functions, by their names.
+            pub fn all() -> impl Iterator<Item = Call> {
+                [$($file::ALL),*].into_iter().flatten().copied()
+            }
+
             /// The one that text writes as a function of this name.
             pub fn from_name(name: &str) -> Option<Call> {
-                let all = [$($file::ALL),*];
-                all.into_iter().flatten().find(|call| call.info().name == name).copied()
+                Call::all().find(|call| call.info().name == name)
             }
 
             /// The shape of the result for operands of these shapes, as many as its arity, symbolic
