@@ -12,6 +12,8 @@
 #[cfg(target_arch = "x86_64")]
 #[path = "suite/by_hand.rs"]
 mod by_hand;
+#[path = "suite/calls.rs"]
+mod calls;
 #[path = "suite/kernels.rs"]
 mod kernels;
 #[path = "suite/ops.rs"]
@@ -46,12 +48,13 @@ impl Suite {
 
 type Section = (&'static str, fn(Suite));
 
-const SECTIONS: [Section; 10] = [
+const SECTIONS: [Section; 11] = [
     ("intrinsics", peers::intrinsics),
     ("emitters", ops::emitters_compared),
     ("ndarray", peers::with_ndarray),
     ("broadcast", ops::broadcast),
     ("overhead", ops::overhead),
+    ("calls", calls::calls),
     ("memory", running::memory),
     ("layout", running::layout),
     ("threads", running::threads),

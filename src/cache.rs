@@ -2,13 +2,17 @@
 //!
 //! There is no hidden cache: compiling is explicit, and so is keeping.
 
+use crate::error::CompileError;
 use crate::options::CompileOptions;
-use crate::pipeline::{CompileError, compile_with};
+use crate::pipeline::compile_with;
 use crate::run::Kernel;
 use kiln_ir::Graph;
+use std::any::TypeId;
+use std::borrow::Borrow;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Compiled kernels, those used most recently.
 ///
@@ -25,11 +29,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 ///
 /// let graph = ir::parse("x * sigmoid(x)")?;
 /// let first = KERNELS.get_or_compile(&graph, CompileOptions::new())?;
-/// let again = KERNELS.get_or_compile(&ir::parse("x*sigmoid(x)")?, CompileOptions::new())?;
+/// let again = KERNELS.get_or_compile_text("x*sigmoid(x)", CompileOptions::new())?;
 /// assert!(Arc::ptr_eq(&first, &again));
 /// assert_eq!(KERNELS.compile_count(), 1);
 /// # Ok::<(), kiln::CompileError>(())
 /// ```
+///
+/// A text that was seen before is found without being read, in a fraction of a microsecond. So is a
+/// closure: [`fuse!`](crate::fuse!) has a form for it.
 #[derive(Debug)]
 pub struct KernelCache {
     capacity: usize,
@@ -45,19 +52,42 @@ struct Entries {
     count: usize,
     /// Number of uses so far.
     clock: u64,
+    texts: Aliases<Box<str>>,
+    closures: Aliases<TypeId>,
+}
+
+/// Other ways to an entry, by what its graph was made of.
+type Aliases<K> = HashMap<K, Vec<Alias>>;
+
+#[derive(Debug)]
+struct Alias {
+    options: CompileOptions,
+    /// Gone once the entry is, and nobody else has the kernel.
+    kernel: Weak<Kernel>,
+    /// The entry's.
+    used: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
 struct Entry {
     options: CompileOptions,
+    /// Equal graphs may differ in this, and kernels tell it.
+    ordered: bool,
     slot: Slot,
     /// When it was last used, by the clock. No two entries have the same time.
-    used: u64,
+    used: Arc<AtomicU64>,
 }
 
 /// A kernel, or nothing until it is compiled. The thread that holds the lock compiles it; others
 /// wait for it, but not for kernels of other graphs.
 type Slot = Arc<Mutex<Option<Arc<Kernel>>>>;
+
+impl Entry {
+    /// Whether it is that of a graph, which equals its own.
+    fn is_of(&self, graph: &Graph, options: CompileOptions) -> bool {
+        self.options == options && self.ordered == graph.inputs_are_ordered()
+    }
+}
 
 impl KernelCache {
     /// A cache for up to `capacity` kernels, but at least one.
@@ -80,6 +110,44 @@ impl KernelCache {
         options: CompileOptions,
     ) -> Result<Arc<Kernel>, CompileError> {
         self.get_or_make(graph, options, compile_with)
+    }
+
+    /// The kernel of a text, as of [its graph](KernelCache::get_or_compile).
+    pub fn get_or_compile_text(
+        &self,
+        text: &str,
+        options: CompileOptions,
+    ) -> Result<Arc<Kernel>, CompileError> {
+        if let Some(kernel) = lock(&self.entries).known(|entries| &entries.texts, text, options) {
+            return Ok(kernel);
+        }
+        let graph = kiln_ir::parse(text)?;
+        let kernel = self.get_or_compile(&graph, options)?;
+        let mut entries = lock(&self.entries);
+        if let Some(alias) = entries.alias(&graph, options, &kernel, self.capacity) {
+            entries.texts.entry(text.into()).or_default().push(alias);
+        }
+        Ok(kernel)
+    }
+
+    /// The kernel of the graph that `build` makes: the same one for each call with this key.
+    pub(crate) fn get_or_build(
+        &self,
+        key: TypeId,
+        options: CompileOptions,
+        build: impl FnOnce() -> Result<Graph, CompileError>,
+    ) -> Result<Arc<Kernel>, CompileError> {
+        if let Some(kernel) = lock(&self.entries).known(|entries| &entries.closures, &key, options)
+        {
+            return Ok(kernel);
+        }
+        let graph = build()?;
+        let kernel = self.get_or_compile(&graph, options)?;
+        let mut entries = lock(&self.entries);
+        if let Some(alias) = entries.alias(&graph, options, &kernel, self.capacity) {
+            entries.closures.entry(key).or_default().push(alias);
+        }
+        Ok(kernel)
     }
 
     fn get_or_make(
@@ -130,27 +198,61 @@ impl Entries {
     /// The slot of a graph, added if there is none.
     fn slot(&mut self, graph: &Graph, options: CompileOptions, capacity: usize) -> Slot {
         self.clock += 1;
-        let known = self.graphs.get_mut(graph);
-        let entry = known.and_then(|entries| entries.iter_mut().find(|e| e.options == options));
+        let known = self.graphs.get(graph);
+        let entry = known.and_then(|entries| entries.iter().find(|e| e.is_of(graph, options)));
         if let Some(entry) = entry {
-            entry.used = self.clock;
+            entry.used.store(self.clock, Ordering::Relaxed);
             return entry.slot.clone();
         }
         if self.count == capacity {
             self.evict();
         }
         let slot = Slot::default();
-        let entry = Entry { options, slot: slot.clone(), used: self.clock };
+        let used = Arc::new(AtomicU64::new(self.clock));
+        let ordered = graph.inputs_are_ordered();
+        let entry = Entry { options, ordered, slot: slot.clone(), used };
         self.graphs.entry(graph.clone()).or_default().push(entry);
         self.count += 1;
         slot
     }
 
+    /// The kernel of an alias. Its entry is used by that.
+    fn known<K: Borrow<Q> + Eq + Hash, Q: Eq + Hash + ?Sized>(
+        &mut self,
+        aliases: impl Fn(&Entries) -> &Aliases<K>,
+        key: &Q,
+        options: CompileOptions,
+    ) -> Option<Arc<Kernel>> {
+        self.clock += 1;
+        let alias = aliases(self).get(key)?.iter().find(|alias| alias.options == options)?;
+        alias.used.store(self.clock, Ordering::Relaxed);
+        alias.kernel.upgrade()
+    }
+
+    /// A new alias of an entry, if that is still there. There are a few for each entry at most:
+    /// forgetting them costs time only.
+    fn alias(
+        &mut self,
+        graph: &Graph,
+        options: CompileOptions,
+        kernel: &Arc<Kernel>,
+        capacity: usize,
+    ) -> Option<Alias> {
+        if self.texts.len() + self.closures.len() > 4 * capacity {
+            self.texts.clear();
+            self.closures.clear();
+        }
+        let entries = self.graphs.get(graph)?;
+        let entry = entries.iter().find(|entry| entry.is_of(graph, options))?;
+        Some(Alias { options, kernel: Arc::downgrade(kernel), used: entry.used.clone() })
+    }
+
     /// Removes the entry unused for longest. It looks at all of them: the compilation that follows
     /// takes a thousand times as long.
     fn evict(&mut self) {
-        let oldest = self.graphs.values().flatten().map(|entry| entry.used).min();
-        self.retain(|entry| Some(entry.used) != oldest);
+        let used = |entry: &Entry| entry.used.load(Ordering::Relaxed);
+        let oldest = self.graphs.values().flatten().map(used).min();
+        self.retain(|entry| Some(used(entry)) != oldest);
     }
 
     fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
@@ -170,8 +272,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::KernelCache;
+    use crate::error::CompileError;
     use crate::options::CompileOptions;
-    use crate::pipeline::{CompileError, compile_with};
+    use crate::pipeline::compile_with;
     use kiln_jit::emit::{EmitError, EmitterKind};
 
     #[test]

@@ -1,9 +1,10 @@
 //! What happens to a kernel, stage by stage, as text.
 
 use crate::cost::cost_model;
+use crate::error::CompileError;
 use crate::fuse::{Pass, PassContext};
 use crate::mode::Mode;
-use crate::pipeline::{CompileError, PASSES, UNFUSED, fuse, programs, run_passes, unfuse};
+use crate::pipeline::{PASSES, UNFUSED, fuse, programs, run_passes, unfuse};
 use crate::plan::Plan;
 use kiln_ir::Graph;
 use kiln_jit::cpu::Cpu;

@@ -19,8 +19,11 @@
 )]
 
 mod cache;
+pub mod calls;
 mod cost;
+mod error;
 pub mod explain;
+mod front;
 mod fuse;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
@@ -35,13 +38,22 @@ mod run;
 #[doc = include_str!("../docs/modes.md")]
 pub mod modes {}
 
+/// What [`fuse!`] expands to.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::front::{cached, cached_as, fuse, fuse_as, parameter};
+}
+
 pub use cache::KernelCache;
+pub use error::{CompileError, SignatureError};
+pub use front::{ArrayExt, Function, NamedCall};
 pub use kiln_ir::{self as ir, DType, Expr, Graph, GraphError, TextError, derived};
 pub use kiln_jit::emit::{EmitError, EmitterKind, UnknownEmitter};
 pub use mode::{Mode, UnknownMode};
 pub use options::CompileOptions;
-pub use pipeline::{CompileError, compile, compile_text, compile_with};
+pub use pipeline::{compile, compile_text, compile_with};
 pub use plan::{Memory, Traffic};
 pub use run::{
-    Argument, CallPlan, CallStep, Element, Kernel, RunError, Tensor, View, ViewMut, release_memory,
+    Argument, CallPlan, CallStep, Element, Float, Kernel, RunError, Tensor, View, ViewMut,
+    release_memory,
 };

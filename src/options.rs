@@ -46,7 +46,7 @@ impl CompileOptions {
     }
 
     /// The most threads a call uses, of the rayon pool it is made from; 1 stays on the caller's
-    /// thread.
+    /// thread, as every call does without the feature `threads`.
     pub fn threads(self, threads: usize) -> CompileOptions {
         CompileOptions { threads: Some(threads.max(1)), ..self }
     }

@@ -5,13 +5,14 @@
 //! ```
 
 use crate::cost::tier;
-use crate::fuse::{self, AlgebraReport, Pass, PassContext};
+use crate::error::CompileError;
+use crate::fuse::{self, AlgebraReport, Pass, PassContext, Unmerged};
 use crate::lower::lower;
 use crate::mode::Mode;
 use crate::options::CompileOptions;
-use crate::plan::{Failure, Plan, Plans, SizeClass, Specialize};
+use crate::plan::{Failure, Matters, Plan, Plans, SizeClass, Specialize};
 use crate::run::{self, Kernel};
-use kiln_ir::{Expr, Graph, GraphError, Node, TextError};
+use kiln_ir::{Expr, Graph, Node};
 use kiln_jit::cpu::Cpu;
 use kiln_jit::emit::{self, Code, EmitError};
 use kiln_jit::vir::Routine;
@@ -37,21 +38,6 @@ pub const UNFUSED: &[Pass] = &[
 
 const INLINE: Pass =
     Pass { name: "inline", makes: "Fused kernels of the text taken apart", run: fuse::inline };
-
-/// Why a kernel was not compiled.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CompileError {
-    /// The expression is wrong: shapes, types, declarations.
-    #[error(transparent)]
-    Graph(#[from] GraphError),
-    /// The text cannot be read, or is wrong.
-    #[error(transparent)]
-    Text(#[from] TextError),
-    /// No code can be made on this machine.
-    #[error(transparent)]
-    Emit(#[from] EmitError),
-}
 
 /// Compiles expressions, one output each, into a kernel, with default options.
 ///
@@ -92,9 +78,11 @@ pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, Co
     let usual = plan(&fused, options)?;
     let plans = match unmerged {
         None => Plans::new(usual),
-        Some(unmerged) => {
+        Some(Unmerged { graph, for_small, for_one_shape }) => {
             let passes = usual.steps.len();
-            Plans::with_special(usual, Box::new(BySize { unmerged, passes, options }))
+            let matters = Matters { small: for_small, one_shape: for_one_shape };
+            let make = Box::new(BySize { unmerged: graph, passes, options });
+            Plans::with_special(usual, matters, make)
         }
     };
     Ok(Kernel::new(fused.with_notes_of(graph), plans, options.threads))
@@ -118,7 +106,8 @@ struct BySize {
 impl Specialize<Code> for BySize {
     fn plan(&self, class: &SizeClass) -> Result<Option<Plan<Code>>, Failure> {
         let model = cost_model(self.options.mode);
-        let merged = fuse::merge_for_sizes(&self.unmerged, class.small(), model);
+        let merged =
+            fuse::merge_for_sizes(&self.unmerged, class.small(), class.has_one_shape(), model);
         // With the same number of passes, the merge is the same.
         let is_usual = Plan::outline(&merged).steps.len() == self.passes;
         if is_usual { Ok(None) } else { Ok(Some(plan(&merged, self.options)?)) }
@@ -131,7 +120,7 @@ pub struct Fusion {
     /// Inputs, fused kernels and matmuls.
     pub graph: Graph,
     /// The graph before merging, if the sizes of a call may require another merge.
-    pub unmerged: Option<Graph>,
+    pub unmerged: Option<Unmerged>,
     /// What the algebra did.
     pub algebra: AlgebraReport,
 }

@@ -3,6 +3,7 @@
 use crate::error::Fault;
 use crate::graph::{Graph, Input, Node, NodeId};
 use crate::number::Scalar;
+use crate::shape::Shape;
 use std::collections::HashMap;
 
 impl Graph {
@@ -25,9 +26,20 @@ impl Graph {
     ///
     /// If the graph is not valid (see [`verify`](crate::verify)).
     pub fn normalized(&self) -> Graph {
-        let mut graph = Graph::with_inputs(self.name(), self.inputs());
-        graph.unbounded = self.unbounded;
+        let inputs = (0..self.inputs().len()).map(|index| self.shape(self.input_node(index)));
+        self.over(inputs).expect("the graph is valid")
+    }
+
+    /// The same in canonical order, over inputs of other shapes, one for each.
+    ///
+    /// Fails where they do not fit.
+    pub(crate) fn over<'s>(&self, shapes: impl Iterator<Item = &'s Shape>) -> Result<Graph, Fault> {
+        let mut graph = Graph::unbounded(self.name());
         let mut new_ids: HashMap<NodeId, NodeId> = HashMap::new();
+        for (index, (input, shape)) in self.inputs().iter().zip(shapes).enumerate() {
+            let id = graph.parameter(input.name.clone(), input.dtype, shape.clone())?;
+            new_ids.insert(self.input_node(index), id);
+        }
         let mut stack: Vec<_> = self.outputs().iter().rev().map(|&id| (id, false)).collect();
         while let Some((id, operands_done)) = stack.pop() {
             if new_ids.contains_key(&id) {
@@ -36,22 +48,23 @@ impl Graph {
             let operands = self.node(id).operands();
             if operands_done || operands.is_empty() {
                 let operands: Vec<NodeId> = operands.iter().map(|old| new_ids[old]).collect();
-                let copied = graph.copy_node(self, id, &operands);
-                new_ids.insert(id, copied.expect("the graph is valid"));
+                new_ids.insert(id, graph.copy_node(self, id, &operands)?);
             } else {
                 stack.push((id, true));
                 stack.extend(operands.into_iter().rev().map(|operand| (operand, false)));
             }
         }
         self.outputs().iter().for_each(|old| graph.output(new_ids[old]));
-        graph.with_notes_of(self)
+        graph.unbounded = self.unbounded;
+        Ok(graph.with_notes_of(self))
     }
 
     /// Adds node `id` of another graph, reading `operands` of this one. The other copiers of nodes are
     /// made of it, so that a kind of node is copied in one place.
     ///
     /// An input becomes the one of that name, whatever its axes; where there is none, it is declared.
-    /// A fused body comes in canonical order. Fails where the operands do not fit.
+    /// A fused body comes in canonical order, for the shapes of its operands here. Fails where the
+    /// operands do not fit.
     pub fn copy_node(
         &mut self,
         from: &Graph,
@@ -72,11 +85,7 @@ impl Graph {
             }
             Node::Op(op, _) => self.op(*op, operands),
             Node::Call(call, _) => self.call(*call, operands),
-            Node::Fused { body, .. } => {
-                let normalized = body.normalized();
-                let body = if normalized == **body { body.clone() } else { normalized.into() };
-                self.fused(body, operands.to_vec())
-            }
+            Node::Fused { body, .. } => self.fused(body.normalized(), operands.to_vec()),
             Node::Item { index, .. } => self.item(operands[0], *index as usize),
         }
     }

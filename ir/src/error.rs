@@ -3,6 +3,7 @@
 use crate::dtype::DType;
 use crate::shape::{BroadcastError, Shape};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::panic::Location;
 
 /// Where the user wrote the faulty expression.
@@ -76,12 +77,12 @@ pub enum Fault {
         /// The numbers.
         operands: Vec<String>,
     },
-    /// The op got the wrong number of operands.
+    /// A function got the wrong number of arguments.
     Arity {
-        /// The op's name.
+        /// Its name.
         op: String,
         /// How many it takes.
-        expected: usize,
+        expected: RangeInclusive<usize>,
         /// How many it got.
         found: usize,
     },
@@ -100,6 +101,11 @@ pub enum Fault {
         text: String,
         /// What is wrong.
         reason: String,
+    },
+    /// An input that is not among the parameters of a function.
+    NoParameter {
+        /// Its name.
+        name: String,
     },
     /// The body of a fused kernel is not elementwise.
     Body {
@@ -172,22 +178,33 @@ impl fmt::Display for Fault {
                 )
             }
             Fault::Arity { op, expected, found } => {
-                let s = if *expected == 1 { "" } else { "s" };
-                write!(f, "{op}: takes {expected} operand{s}, found {found}")
+                let (least, most) = (expected.start(), expected.end());
+                write!(f, "{op} takes ")?;
+                if least != most {
+                    write!(f, "{least} to ")?;
+                }
+                let s = if *most == 1 { "" } else { "s" };
+                write!(f, "{most} argument{s}, found {found}")
             }
-            Fault::InputTwice { name, first, second } => write!(
-                f,
-                "input {name} is declared twice, as {first} and as {second}; use one declaration"
-            ),
+            Fault::InputTwice { name, first, second } => {
+                write!(f, "input {name} is declared twice")?;
+                if first != second {
+                    write!(f, ", as {first} and as {second}")?;
+                }
+                f.write_str("; use one declaration")
+            }
             Fault::Declaration { text, reason } => write!(
                 f,
                 "cannot read the input declaration {text:?}: {reason}; write a name such as \
                  \"x\", or a name and a type such as \"x: f32[n, 3]\""
             ),
+            Fault::NoParameter { name } => {
+                write!(f, "input {name} is no parameter of the function; make it one")
+            }
             Fault::Body { what } => write!(
                 f,
-                "fused: the body holds {what}, but is one pass over elements; compute that before, and \
-                 pass it in as an argument"
+                "{what} cannot stand in a fused body, which has elementwise ops only; compute it \
+                 outside and pass it in as an argument"
             ),
             Fault::NoOutputs => {
                 f.write_str("the kernel has no output; give at least one expression")

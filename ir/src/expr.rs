@@ -13,6 +13,7 @@ use crate::call::Call;
 use crate::dtype::DType;
 use crate::error::Origin;
 use crate::for_each_op;
+use crate::has_dtype::HasDType;
 use crate::number::{Number, Scalar};
 use crate::ops::Op;
 use std::collections::HashMap;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 /// An expression over arrays.
 ///
 /// A handle: cloning copies a pointer, and operators take expressions by value or by reference,
-/// with numbers on either side. Building never fails; what is wrong with an expression is told
+/// with numbers on either side (on the left, of type `f64` or `i64`). Building never fails; what is wrong with an expression is told
 /// when it is compiled, with the line it was written on. Numbers are weakly typed: they take the
 /// type of what they meet, and arithmetic among numbers alone is done first, in `f64` or, of integers,
 /// in `i64`. An `f64` of Rust is a float and meets no integers, an `i64` meets both: `&x / 2` is for
@@ -194,6 +195,13 @@ impl Expr {
         Expr::here(Kind::Input(declaration.into().into()))
     }
 
+    /// An input array of element type `T` and any rank, for code that is generic over `T`:
+    /// `Expr::input_of::<f64>("x")` is `Expr::input("x: f64")`.
+    #[track_caller]
+    pub fn input_of<T: HasDType>(name: &str) -> Expr {
+        Expr::input(format!("{name}: {}", T::DTYPE))
+    }
+
     /// A float. Operators take numbers as they are; this is for functions of an `Expr`.
     /// An integer, which may meet integers too, is `Expr::from(2)`.
     #[track_caller]
@@ -297,18 +305,27 @@ macro_rules! define_methods {
 
 for_each_op!(define_methods);
 
-impl From<f64> for Expr {
-    #[track_caller]
-    fn from(value: f64) -> Expr {
-        Expr::number(value)
-    }
+/// Numbers take the type of what they meet, whatever type Rust gives them.
+macro_rules! define_numbers {
+    ($($number:ty as $wide:ty;)*) => {$(
+        impl From<$number> for Expr {
+            #[track_caller]
+            fn from(value: $number) -> Expr {
+                Expr::here(Kind::Number(<$wide>::from(value).into()))
+            }
+        }
+    )*};
 }
 
-/// An integer that `f64` may not hold; it is exact where it meets `i64`.
-impl From<i64> for Expr {
+define_numbers! {
+    half::f16 as f64; half::bf16 as f64; f32 as f64; f64 as f64; u8 as i64; i32 as i64; i64 as i64;
+}
+
+/// A bool is a value of its own type: it is no number.
+impl From<bool> for Expr {
     #[track_caller]
-    fn from(value: i64) -> Expr {
-        Expr::here(Kind::Number(value.into()))
+    fn from(value: bool) -> Expr {
+        Expr::here(Kind::Typed(DType::Bool, f64::from(value).into()))
     }
 }
 
@@ -318,45 +335,29 @@ impl From<&Expr> for Expr {
     }
 }
 
-/// `impl Trait<R> for L`, all ways round: by value, by reference, a number on either side.
+/// `impl Trait<R> for L`, by value or by reference. On the right stands whatever becomes an
+/// expression. On the left stand literals, of one float type and one integer type only: of several,
+/// the compiler would not know the type of `(2.0 * &x).exp()`.
 macro_rules! define_operator {
-    ($($trait:ident $method:ident;)*) => {$(
-        define_operator!(@one $trait $method Expr, Expr);
-        define_operator!(@one $trait $method Expr, &Expr);
-        define_operator!(@one $trait $method &Expr, Expr);
-        define_operator!(@one $trait $method &Expr, &Expr);
-        define_operator!(@one $trait $method Expr, f64);
-        define_operator!(@one $trait $method &Expr, f64);
-        define_operator!(@one $trait $method f64, Expr);
-        define_operator!(@one $trait $method f64, &Expr);
-        define_operator!(@one $trait $method Expr, i64);
-        define_operator!(@one $trait $method &Expr, i64);
-        define_operator!(@one $trait $method i64, Expr);
-        define_operator!(@one $trait $method i64, &Expr);
+    ($($trait:ident $method:ident $op:ident $(from $($number:ty)+)?;)*) => {$(
+        define_operator!(@right $trait $method $op Expr);
+        define_operator!(@right $trait $method $op &Expr);
+        $($(
+            define_operator!(@left $trait $method $op $number, Expr);
+            define_operator!(@left $trait $method $op $number, &Expr);
+        )+)?
     )*};
-    (@one $trait:ident $method:ident $left:ty, $right:ty) => {
-        impl std::ops::$trait<$right> for $left {
+    (@right $trait:ident $method:ident $op:ident $left:ty) => {
+        impl<R: Into<Expr>> std::ops::$trait<R> for $left {
             type Output = Expr;
 
             #[track_caller]
-            fn $method(self, right: $right) -> Expr {
-                Expr::apply(Op::$trait, vec![self.into(), right.into()])
+            fn $method(self, right: R) -> Expr {
+                Expr::apply(Op::$op, vec![self.into(), right.into()])
             }
         }
     };
-}
-
-define_operator! { Add add; Sub sub; Mul mul; Div div; Rem rem; Shl shl; Shr shr; }
-
-/// Logic on bools and bits of integers: `&a & &b`, `a | b`, `a ^ b`, `!a`.
-macro_rules! define_logic {
-    ($($trait:ident $method:ident $op:ident;)*) => {$(
-        define_logic!(@one $trait $method $op Expr, Expr);
-        define_logic!(@one $trait $method $op Expr, &Expr);
-        define_logic!(@one $trait $method $op &Expr, Expr);
-        define_logic!(@one $trait $method $op &Expr, &Expr);
-    )*};
-    (@one $trait:ident $method:ident $op:ident $left:ty, $right:ty) => {
+    (@left $trait:ident $method:ident $op:ident $left:ty, $right:ty) => {
         impl std::ops::$trait<$right> for $left {
             type Output = Expr;
 
@@ -368,7 +369,18 @@ macro_rules! define_logic {
     };
 }
 
-define_logic! { BitAnd bitand And; BitOr bitor Or; BitXor bitxor Xor; }
+define_operator! {
+    Add add Add from f64 i64;
+    Sub sub Sub from f64 i64;
+    Mul mul Mul from f64 i64;
+    Div div Div from f64 i64;
+    Rem rem Rem from f64 i64;
+    Shl shl Shl from f64 i64;
+    Shr shr Shr from f64 i64;
+    BitAnd bitand And;
+    BitOr bitor Or;
+    BitXor bitxor Xor;
+}
 
 macro_rules! define_unary_operator {
     ($($trait:ident $method:ident for $($operand:ty),+;)*) => {$($(

@@ -1,5 +1,6 @@
 //! The graph: a hash-consed arena of nodes in topological order.
 
+use crate::body::Body;
 use crate::call::{Call, CallInfo, CallShapes};
 use crate::dtype::DType;
 use crate::error::{Fault, Origin};
@@ -82,12 +83,12 @@ pub enum Node {
     /// A fused kernel: one pass over memory that loads `args`, evaluates `body` and stores each of
     /// its outputs. It has no value itself: its outputs are items.
     Fused {
-        /// Elementwise ops only; input `i` is bound to `args[i]`.
-        body: Arc<Graph>,
+        /// Elementwise ops only; parameter `i` is bound to `args[i]`.
+        body: Arc<Body>,
         /// What is loaded.
         args: Box<[NodeId]>,
     },
-    /// Output `index` of a fused kernel, repeated over the kernel's iteration domain.
+    /// Output `index` of a fused kernel.
     Item {
         /// The kernel.
         of: NodeId,
@@ -152,12 +153,7 @@ pub struct Graph {
 /// Names of graphs, notes and whether inputs are ordered do not count; names of inputs do.
 impl PartialEq for Graph {
     fn eq(&self, other: &Graph) -> bool {
-        // Constants of two types may have the same bits.
-        let dtypes = self.types.iter().map(|(dtype, _)| dtype);
-        self.inputs == other.inputs
-            && self.nodes == other.nodes
-            && self.outputs == other.outputs
-            && dtypes.eq(other.types.iter().map(|(dtype, _)| dtype))
+        self.inputs == other.inputs && self.has_nodes_of(other)
     }
 }
 
@@ -211,9 +207,18 @@ impl Graph {
         self.types[id.index()].0
     }
 
-    /// A node's shape; for a fused kernel, the shape of its iteration domain.
+    /// A node's shape; for a fused kernel, the one that its arguments broadcast to.
     pub fn shape(&self, id: NodeId) -> &Shape {
         &self.types[id.index()].1
+    }
+
+    /// Whether it is equal to another graph but for the declarations of inputs.
+    pub(crate) fn has_nodes_of(&self, other: &Graph) -> bool {
+        // Constants of two types may have the same bits.
+        let dtypes = self.types.iter().map(|(dtype, _)| dtype);
+        self.nodes == other.nodes
+            && self.outputs == other.outputs
+            && dtypes.eq(other.types.iter().map(|(dtype, _)| dtype))
     }
 
     /// The outputs.
@@ -314,12 +319,28 @@ impl Graph {
             }
             return Ok(self.input_node(index));
         }
+        let index = self.inputs.len() as u32;
+        let shape = input.dims.clone().map_or_else(|| Shape::open(Open::Input(index)), Shape::new);
+        self.new_input(input, shape)
+    }
+
+    /// Adds an input by position: a parameter of a fused body. It has this very shape, which only the
+    /// graph around may be able to tell; its name is a label, and may be empty.
+    pub fn parameter(
+        &mut self,
+        label: impl Into<String>,
+        dtype: DType,
+        shape: Shape,
+    ) -> Result<NodeId, Fault> {
+        let dims = shape.dims().map(<[Dim]>::to_vec);
+        self.new_input(Input { name: label.into(), dtype, dims }, shape)
+    }
+
+    fn new_input(&mut self, input: Input, shape: Shape) -> Result<NodeId, Fault> {
         if self.inputs.len() >= MAX_INPUTS && !self.unbounded {
             return Err(Fault::TooManyInputs { limit: MAX_INPUTS });
         }
-        let index = self.inputs.len() as u32;
-        let shape = input.dims.clone().map_or_else(|| Shape::open(Open::Input(index)), Shape::new);
-        let dtype = input.dtype;
+        let (index, dtype) = (self.inputs.len() as u32, input.dtype);
         self.inputs.push(input);
         self.push(Node::Input(index), dtype, shape)
     }
@@ -347,12 +368,7 @@ impl Graph {
                 return Err(Fault::Number { value: written.to_string(), dtype });
             }
             if written.is_true() && !value.is_true() {
-                let message = format!("the number {written} is 0 in {dtype}");
-                let hint = match dtype {
-                    DType::F64 => "write 0",
-                    _ => "declare inputs of type f64, or write 0",
-                };
-                self.note(Note::new(message, hint));
+                self.note(Note::zero(written, dtype));
             }
         }
         self.push(Node::Const(value.bits()), dtype, Shape::scalar())
@@ -361,8 +377,8 @@ impl Graph {
     /// An elementwise op on operands whose types fit as they are.
     pub fn op(&mut self, op: Op, operands: &[NodeId]) -> Result<NodeId, Fault> {
         if operands.len() != op.arity() {
-            let (expected, found) = (op.arity(), operands.len());
-            return Err(Fault::Arity { op: op.name().into(), expected, found });
+            let (arity, found) = (op.arity(), operands.len());
+            return Err(Fault::Arity { op: op.name().into(), expected: arity..=arity, found });
         }
         let dtypes: Vec<DType> = operands.iter().map(|&id| self.dtype(id)).collect();
         let Some(dtype) = op.result_type(&dtypes) else {
@@ -392,7 +408,8 @@ impl Graph {
         let CallInfo { name, arity, typing, .. } = *call.info();
         let dtypes: Vec<DType> = operands.iter().map(|&id| self.dtype(id)).collect();
         if operands.len() != arity {
-            return Err(Fault::Arity { op: name.into(), expected: arity, found: operands.len() });
+            let (expected, found) = (arity..=arity, operands.len());
+            return Err(Fault::Arity { op: name.into(), expected, found });
         }
         let Some(dtype) = typing.result_type(&dtypes) else {
             let hint = typing.hint(&dtypes);
@@ -401,51 +418,6 @@ impl Graph {
         let shapes: Vec<&Shape> = operands.iter().map(|id| &self.types[id.index()].1).collect();
         let shape = self.calls.shape(call, &shapes)?;
         self.push(Node::Call(call, operands.into()), dtype, shape)
-    }
-
-    /// A fused kernel. Its body is elementwise, and its inputs have the types of `args`.
-    pub fn fused(&mut self, body: Arc<Graph>, args: Vec<NodeId>) -> Result<NodeId, Fault> {
-        if body.inputs.len() != args.len() {
-            let (expected, found) = (body.inputs.len(), args.len());
-            return Err(Fault::Arity { op: "fused".into(), expected, found });
-        }
-        let Some(&first) = body.outputs.first() else { return Err(Fault::NoOutputs) };
-        let foreign = body.nodes.iter().find_map(|node| match node {
-            Node::Input(_) | Node::Const(_) | Node::Op(..) => None,
-            Node::Call(call, _) => Some(call.info().noun),
-            Node::Fused { .. } | Node::Item { .. } => Some("a fused kernel"),
-        });
-        if let Some(what) = foreign {
-            return Err(Fault::Body { what });
-        }
-        let dtype = body.dtype(first);
-        let mut shape = Shape::scalar();
-        for (input, &id) in body.inputs.iter().zip(&args) {
-            if input.dtype != self.dtype(id) {
-                let operands = vec![input.dtype, self.dtype(id)];
-                let hint = "a fused body's parameter has the type of its argument";
-                return Err(Fault::Types { op: "fused", operands, hint });
-            }
-            shape = shape.broadcast(self.shape(id)).map_err(|axis| Fault::Broadcast {
-                op: "fused",
-                left: shape.clone(),
-                right: self.shape(id).clone(),
-                axis,
-            })?;
-        }
-        self.push(Node::Fused { body, args: args.into() }, dtype, shape)
-    }
-
-    /// Output `index` of a fused kernel.
-    ///
-    /// # Panics
-    ///
-    /// If `of` is no fused kernel or has no such output.
-    pub fn item(&mut self, of: NodeId, index: usize) -> Result<NodeId, Fault> {
-        let Node::Fused { body, .. } = self.node(of) else { panic!("item of no fused kernel") };
-        let dtype = body.dtype(body.outputs[index]);
-        let shape = self.shape(of).clone();
-        self.push(Node::Item { of, index: index as u32 }, dtype, shape)
     }
 
     /// The shapes of its calls.
@@ -458,13 +430,14 @@ impl Graph {
         self.outputs.push(id);
     }
 
-    fn push(&mut self, node: Node, dtype: DType, shape: Shape) -> Result<NodeId, Fault> {
+    /// Adds a node whose operands fit, unless it is there.
+    pub(crate) fn push(&mut self, node: Node, dtype: DType, shape: Shape) -> Result<NodeId, Fault> {
         let key = (node, dtype);
         if let Some(&id) = self.known.get(&key) {
             return Ok(id);
         }
         let inside = match &key.0 {
-            Node::Fused { body, .. } => body.nodes.len() + body.inside,
+            Node::Fused { body, .. } => body.nodes().len(),
             _ => 0,
         };
         if self.nodes.len() + self.inside + inside >= MAX_NODES && !self.unbounded {

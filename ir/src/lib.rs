@@ -29,6 +29,7 @@
 
 mod array;
 mod binding;
+mod body;
 mod build;
 mod call;
 mod copy;
@@ -40,6 +41,7 @@ mod eval;
 mod expr;
 mod fold;
 mod graph;
+mod has_dtype;
 mod note;
 mod number;
 mod ops;
@@ -53,7 +55,8 @@ mod verify;
 
 pub use array::{Array, EvalError};
 pub use binding::{BindError, Binding};
-pub use build::build;
+pub use body::Body;
+pub use build::{build, build_function};
 pub use call::{Call, CallInfo, CallShapes};
 pub use declaration::ArrayType;
 pub use derived::{DERIVED, Derived, Parameter};
@@ -62,6 +65,7 @@ pub use error::{Fault, GraphError, Origin};
 pub use eval::{eval, eval_scalar};
 pub use expr::Expr;
 pub use graph::{Args, Graph, Input, MAX_INPUTS, MAX_NODES, MAX_OUTPUTS, Node, NodeId};
+pub use has_dtype::HasDType;
 pub use note::Note;
 pub use number::Scalar;
 pub use ops::{Flags, IntegerReference, Op, OpInfo, Reference};

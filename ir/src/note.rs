@@ -1,5 +1,6 @@
 //! What is no error, but not what was meant either.
 
+use crate::dtype::DType;
 use crate::error::Origin;
 use std::fmt;
 
@@ -32,6 +33,15 @@ pub struct Note {
 impl Note {
     pub(crate) fn new(message: String, hint: &'static str) -> Note {
         Note { message, hint, origin: None, shown: None }
+    }
+
+    /// Of a number that is not 0, and is in the type that it takes.
+    pub(crate) fn zero(written: impl fmt::Display, dtype: DType) -> Note {
+        let hint = match dtype {
+            DType::F64 => "write 0",
+            _ => "declare inputs of type f64, or write 0",
+        };
+        Note::new(format!("the number {written} is 0 in {dtype}"), hint)
     }
 
     /// What it says, in a line.

@@ -148,7 +148,8 @@ impl Range {
 
     /// Wider by more than any op errs, in steps from float to float of `dtype`: above the largest
     /// number comes infinity, and below infinity that number. No end crosses 0, for no op gets the
-    /// sign of its result wrong.
+    /// sign of its result wrong. An end that underflowed has that sign still: what is 0 here may come
+    /// out as the smallest number.
     fn widened(self, dtype: DType) -> Range {
         // Four ULP, twice that where the value is in the next binade, and what the reference errs.
         const STEPS: usize = 16;
@@ -159,8 +160,8 @@ impl Range {
         let low = moved(self.low, f64::next_down, f32::next_down);
         let high = moved(self.high, f64::next_up, f32::next_up);
         Range {
-            low: if self.low >= 0.0 { low.max(0.0) } else { low },
-            high: if self.high <= 0.0 { high.min(0.0) } else { high },
+            low: if self.low.is_sign_positive() { low.max(0.0) } else { low },
+            high: if self.high.is_sign_negative() { high.min(0.0) } else { high },
             ..self
         }
     }
@@ -375,4 +376,68 @@ fn larger(a: Range, b: Range) -> Range {
 pub(crate) fn chosen(operands: Operands<'_>) -> Range {
     let &[_, a, b] = operands.ranges else { panic!("a choice is by a mask, of two") };
     joined(&[a, b], a.low.min(b.low), a.high.max(b.high))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Range, Transfer};
+    use crate::dtype::DType;
+    use crate::ops::Op;
+
+    /// The floats that an op may give for `x`, by its error bound. It gets the sign right, keeps to
+    /// the bounds of its row, and if it rises it stays on its side of the result for 0.
+    fn results(op: Op, x: f64) -> Vec<f64> {
+        let exact = op.eval(DType::F64, &[x]);
+        let near = exact as f32;
+        let (least, most) = op.info().range;
+        let spacing = f64::from(near.abs().next_up()) - f64::from(near.abs());
+        let at_zero = op.eval(DType::F32, &[0.0]);
+        let allowed = |&value: &f64| {
+            let is_near = (value - exact).abs() <= op.max_ulp(DType::F32) * spacing;
+            let has_sign = value * exact >= 0.0 && least <= value && value <= most;
+            is_near && has_sign && !(op.is_rising() && (value - at_zero) * x < 0.0)
+        };
+        [near.next_down(), near, near.next_up()]
+            .map(f64::from)
+            .into_iter()
+            .filter(allowed)
+            .collect()
+    }
+
+    /// Where the end of a range underflows to 0, an op may still give the smallest number.
+    #[test]
+    fn what_an_error_bound_allows_lies_within() {
+        let points = [1e-30f32, 1e-16, 1e-15, 1e-5, 0.5, 3.0, 10.054, 14.0, 44.9, 45.2, 87.5]
+            .into_iter()
+            .chain([103.97, 103.98, 104.0, 149.0, 149.6, 150.5, 200.0]);
+        let points: Vec<f64> = points.flat_map(|x| [x, -x]).map(f64::from).collect();
+        let any = Range::any(DType::F32);
+        let mut underflows = Vec::new();
+        let follows = |op: &&Op| {
+            let one_operand = !matches!(op.info().transfer, Transfer::Bounds | Transfer::Of(_));
+            one_operand && op.max_ulp(DType::F32) > 0.5
+        };
+        for &op in Op::ALL.iter().filter(follows) {
+            for &x in &points {
+                let exact = op.eval(DType::F64, &[x]);
+                if !exact.is_finite() || exact.abs() > f64::from(f32::MAX) {
+                    continue;
+                }
+                if exact != 0.0 && exact as f32 == 0.0 {
+                    underflows.push(op.name());
+                }
+                for (low, high) in [(x, x), (any.low, x), (x, any.high)] {
+                    let range = Range::of_op(op, DType::F32, &[Range { low, high, ..any }], false);
+                    for value in results(op, x) {
+                        let name = op.name();
+                        assert!(range.contains(value), "{name} of {x:e}: {value:e}, {range:?}");
+                    }
+                }
+            }
+        }
+        underflows.dedup();
+        for op in ["exp", "exp2", "exp10", "tanhshrink", "sigmoid", "erfc"] {
+            assert!(underflows.contains(&op), "{op} is tried where it underflows: {underflows:?}");
+        }
+    }
 }

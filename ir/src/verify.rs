@@ -1,6 +1,8 @@
 //! Checks that a graph is what every stage takes it for.
 
+use crate::body::Body;
 use crate::declaration::{RESERVED, is_name};
+use crate::dtype::DType;
 use crate::graph::{Graph, Node, NodeId};
 use crate::number::Scalar;
 use crate::shape::{Open, Shape, check_rank};
@@ -14,11 +16,17 @@ use std::collections::HashSet;
 /// - Inputs have distinct names that text can write; a node comes after those that it reads, and
 ///   no node exists twice.
 /// - Types are those of the op table, shapes those of broadcasting, constants values of their type.
-/// - The body of a fused kernel is elementwise, and its inputs have the types of the arguments.
+/// - The body of a fused kernel is elementwise, and its inputs have the types and shapes of the
+///   arguments.
 /// - A fused kernel is read through items only, and items exist.
 pub fn verify(graph: &Graph) -> Result<(), String> {
     let _env = kiln_fenv::hold_default();
-    inputs(graph)?;
+    let types = inputs(graph)?;
+    nodes(graph, &types)
+}
+
+/// Checks everything but the declarations of inputs, which give inputs these types and shapes.
+fn nodes(graph: &Graph, inputs: &[(DType, Shape)]) -> Result<(), String> {
     let mut seen = HashSet::new();
     for (id, node) in graph.iter() {
         let fail = |reason: String| Err(format!("node {} ({node:?}): {reason}", id.index()));
@@ -33,7 +41,7 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
         if !seen.insert((node, graph.dtype(id))) {
             return fail("exists twice".into());
         }
-        if let Err(reason) = one(graph, id, node) {
+        if let Err(reason) = one(graph, inputs, id, node) {
             return fail(reason);
         }
     }
@@ -51,9 +59,11 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
     Ok(())
 }
 
-fn inputs(graph: &Graph) -> Result<(), String> {
+/// Checks the declarations of inputs; the types and shapes that they say.
+fn inputs(graph: &Graph) -> Result<Vec<(DType, Shape)>, String> {
     let mut names = HashSet::new();
-    for input in graph.inputs() {
+    let mut types = Vec::new();
+    for (input, index) in graph.inputs().iter().zip(0..) {
         if !is_name(&input.name) || RESERVED.contains(&&*input.name) {
             return Err(format!("input {:?}: text cannot write this name", input.name));
         }
@@ -62,8 +72,10 @@ fn inputs(graph: &Graph) -> Result<(), String> {
         }
         let rank = input.dims.as_ref().map_or(0, Vec::len);
         check_rank(rank).map_err(|reason| format!("input {}: {reason}", input.name))?;
+        let open = || Shape::open(Open::Input(index));
+        types.push((input.dtype, input.dims.clone().map_or_else(open, Shape::new)));
     }
-    Ok(())
+    Ok(types)
 }
 
 fn is_kernel(graph: &Graph, id: NodeId) -> bool {
@@ -71,16 +83,9 @@ fn is_kernel(graph: &Graph, id: NodeId) -> bool {
 }
 
 /// Checks the type and shape of one node, whose operands are checked.
-fn one(graph: &Graph, id: NodeId, node: &Node) -> Result<(), String> {
+fn one(graph: &Graph, inputs: &[(DType, Shape)], id: NodeId, node: &Node) -> Result<(), String> {
     let (dtype, shape) = match node {
-        Node::Input(index) => {
-            let index = *index;
-            let input = graph.inputs().get(index as usize).ok_or("there is no such input")?;
-            (
-                input.dtype,
-                input.dims.clone().map_or_else(|| Shape::open(Open::Input(index)), Shape::new),
-            )
-        }
+        Node::Input(index) => inputs.get(*index as usize).ok_or("there is no such input")?.clone(),
         Node::Const(bits) => {
             let dtype = graph.dtype(id);
             let value = Scalar::from_bits(dtype, *bits);
@@ -115,7 +120,7 @@ fn one(graph: &Graph, id: NodeId, node: &Node) -> Result<(), String> {
                 return Err("is an item of no kernel".into());
             };
             let output = body.outputs().get(*index as usize).ok_or("there is no such item")?;
-            (body.dtype(*output), graph.shape(*of).clone())
+            (body.dtype(*output), body.shape(*output).clone())
         }
     };
     if graph.dtype(id) != dtype || *graph.shape(id) != shape {
@@ -125,16 +130,20 @@ fn one(graph: &Graph, id: NodeId, node: &Node) -> Result<(), String> {
     Ok(())
 }
 
-fn fused(graph: &Graph, body: &Graph, args: &[NodeId]) -> Result<(), String> {
+fn fused(graph: &Graph, body: &Body, args: &[NodeId]) -> Result<(), String> {
     let elementwise = |node: &Node| matches!(node, Node::Input(_) | Node::Const(_) | Node::Op(..));
     if let Some(node) = body.nodes().iter().find(|node| !elementwise(node)) {
         return Err(format!("its body has {node:?}, which is not elementwise"));
     }
-    verify(body).map_err(|reason| format!("its body: {reason}"))?;
-    let parameters: Vec<_> = body.inputs().iter().map(|input| input.dtype).collect();
-    let args: Vec<_> = args.iter().map(|&id| graph.dtype(id)).collect();
-    if parameters != args {
-        return Err(format!("parameters are {parameters:?}, arguments are {args:?}"));
+    let is_label = |name: &str| name.is_empty() || is_name(name) && !RESERVED.contains(&name);
+    if let Some(input) = body.inputs().iter().find(|input| !is_label(&input.name)) {
+        return Err(format!("parameter {:?}: text cannot write this name", input.name));
+    }
+    let types = |&arg: &NodeId| (graph.dtype(arg), graph.shape(arg).clone());
+    let types: Vec<(DType, Shape)> = args.iter().map(types).collect();
+    nodes(body, &types).map_err(|reason| format!("its body: {reason}"))?;
+    if body.inputs().len() != types.len() {
+        return Err(format!("has {} arguments, its body {}", types.len(), body.inputs().len()));
     }
     Ok(())
 }
@@ -153,6 +162,7 @@ fn broadcast(graph: &Graph, operands: &[NodeId]) -> Result<Shape, String> {
 #[cfg(test)]
 mod tests {
     use super::verify;
+    use crate::body::Body;
     use crate::call::Call;
     use crate::dtype::DType;
     use crate::graph::{Args, Graph, Node, NodeId};
@@ -200,7 +210,7 @@ mod tests {
         let with_body = |graph: &mut Graph, body: Graph| {
             let id = fused(graph);
             let args = graph.node(id).operands().into();
-            set(graph, id, Node::Fused { body: Arc::new(body), args });
+            set(graph, id, Node::Fused { body: Arc::new(Body(body)), args });
         };
         fails("the name exists twice", |g| g.parts_mut().0[1].name = "x".into());
         fails("cannot write this name", |g| g.parts_mut().0[1].name = "two words".into());
@@ -256,13 +266,25 @@ mod tests {
             set(g, id, Node::Item { of: NodeId::new(0), index: 0 });
         });
         fails("no such item", |g| {
-            with_body(g, parse("kernel f(h, two) { h * two }").unwrap());
+            with_body(g, parse("kernel f(h: f32[n, d], two: f32[]) { h * two }").unwrap());
+        });
+        fails("its body: node 0 (Input(0)): is f32[d, n], but should be f32[n, d]", |g| {
+            with_body(g, parse("kernel f(h: f32[d, n], two: f32[]) { (h * two, h > 1) }").unwrap());
+        });
+        fails("its body: node 1 (Input(1)): is f64[], but should be f32[]", |g| {
+            with_body(g, parse("kernel f(h: f32[n, d], two: f64[]) { (h, h > two) }").unwrap());
+        });
+        fails("has 2 arguments, its body 1", |g| {
+            with_body(g, parse("kernel f(h: f32[n, d]) { (h * 2, h > 2) }").unwrap());
+        });
+        fails("parameter \"two words\": text cannot write this name", |g| {
+            let mut body =
+                parse("kernel f(h: f32[n, d], two: f32[]) { (h * two, h > 1) }").unwrap();
+            body.parts_mut().0[1].name = "two words".into();
+            with_body(g, body);
         });
         fails("not elementwise", |g| {
             with_body(g, parse("kernel f(h, two) { (h @ two, h) }").unwrap());
-        });
-        fails("arguments are [F32, F32]", |g| {
-            with_body(g, parse("kernel f(h, two: f64) { (h, h > two) }").unwrap());
         });
         fails("its body: the graph has no output", |g| with_body(g, Graph::new("empty")));
         fails("no output", |g| g.parts_mut().3.clear());

@@ -35,6 +35,7 @@ pub(crate) use algebra::simplify;
 pub use cost_model::CostModel;
 pub(crate) use inline::inline;
 pub(crate) use pass::AlgebraReport;
+pub(crate) use pass::Unmerged;
 pub use pass::{Pass, PassContext, run};
 pub use proof::{Proof, Step};
 pub(crate) use regions::split;

@@ -30,7 +30,19 @@ pub struct PassContext<'a> {
     /// The rewrites it made, if a proof was wanted and the program is not too large as a tree.
     pub proof: Option<Proof>,
     /// The graph before merging, if the sizes of a call may require another merge.
-    pub unmerged: Option<Graph>,
+    pub unmerged: Option<Unmerged>,
+}
+
+/// A graph that is merged anew for the sizes of a call.
+#[derive(Clone, Debug)]
+pub struct Unmerged {
+    /// The graph.
+    pub graph: Graph,
+    /// Whether it is for calls in which some inputs are small: what depends on them alone is dear.
+    pub for_small: bool,
+    /// Whether it is for calls in which all arrays have one shape: then outputs whose shapes could
+    /// differ share a pass.
+    pub for_one_shape: bool,
 }
 
 impl<'a> PassContext<'a> {

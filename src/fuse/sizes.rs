@@ -6,29 +6,39 @@
 
 use super::cost_model::CostModel;
 use super::inline::with_inputs;
-use super::pass::{PassContext, checked};
+use super::pass::{PassContext, Unmerged, checked};
 use super::regions::{self, Domains, HOIST_COST};
 use kiln_ir::{Dim, Graph, Input, Node, NodeId};
 use std::collections::BTreeSet;
 
 /// The pass `regions`: merges ops into as few kernels as pay off.
 pub(crate) fn merge(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
-    if sizes_matter(graph, context.model) {
-        context.unmerged = Some(graph.clone());
-    }
+    context.unmerged = unmerged(graph, context.model);
     regions::merge(graph, &Domains::of(graph), context.model)
 }
 
-/// Whether sizes could change how the ops of `graph` are best merged: some dear part of it depends
-/// on only some of the inputs, and no shape is declared.
-fn sizes_matter(graph: &Graph, model: &CostModel) -> bool {
+/// A copy of the graph, if the sizes of a call could change how its ops are best merged: no shape is
+/// declared, and some dear part of it depends on only some of the inputs, or the shapes of outputs
+/// could differ.
+fn unmerged(graph: &Graph, model: &CostModel) -> Option<Unmerged> {
     let open = graph.inputs().iter().all(|input| input.dims.is_none());
     let mapped = !graph.nodes().iter().any(|node| matches!(node, Node::Call(..)));
-    let part = |(id, _): (NodeId, &Node)| {
-        let whole = graph.outputs().iter().any(|&output| graph.shape(output) == graph.shape(id));
+    if !open || !mapped {
+        return None;
+    }
+    let shape = |output: &NodeId| graph.shape(*output);
+    let is_dear_part = |(id, _): (NodeId, &Node)| {
+        let whole = graph.outputs().iter().any(|output| shape(output) == graph.shape(id));
         !whole && cost_below(graph, id, model) >= HOIST_COST
     };
-    open && mapped && graph.iter().any(part)
+    let for_small = graph.iter().any(is_dear_part);
+    let for_one_shape =
+        graph.outputs().iter().any(|output| shape(output) != shape(&graph.outputs()[0]));
+    (for_small || for_one_shape).then(|| Unmerged {
+        graph: graph.clone(),
+        for_small,
+        for_one_shape,
+    })
 }
 
 /// The cost of a node and of everything it reads.
@@ -45,8 +55,9 @@ fn cost_below(graph: &Graph, id: NodeId, model: &CostModel) -> u64 {
 }
 
 /// Merges a simplified graph for calls in which the inputs marked `small` are much smaller than
-/// the others. Shapes in the result are stand-ins.
-pub fn merge_for_sizes(graph: &Graph, small: &[bool], model: &CostModel) -> Graph {
+/// the others; if all have `one_shape`, those are single elements, and the others have that shape.
+/// Shapes in the result are stand-ins.
+pub fn merge_for_sizes(graph: &Graph, small: &[bool], one_shape: bool, model: &CostModel) -> Graph {
     let sized = |(input, &small): (&Input, &bool)| {
         let dims = if small { vec![] } else { vec![Dim::Symbol("large".into())] };
         Input { dims: Some(dims), ..input.clone() }
@@ -54,6 +65,7 @@ pub fn merge_for_sizes(graph: &Graph, small: &[bool], model: &CostModel) -> Grap
     let inputs: Vec<Input> = graph.inputs().iter().zip(small).map(sized).collect();
     let sized = with_inputs(graph, &inputs);
     // Two large inputs need not have the same shape, nor two small ones.
-    let merged = regions::merge(&sized, &Domains::of(graph), model);
+    let domains = Domains::of(if one_shape { &sized } else { graph });
+    let merged = regions::merge(&sized, &domains, model);
     checked("merging for sizes", &sized, merged)
 }

@@ -85,14 +85,14 @@ impl Memory {
 }
 
 impl<K> Plan<K> {
-    /// The memory of a call whose steps have these shapes.
+    /// The memory of a call of these shapes.
     pub(crate) fn memory(&self, shapes: &[Dims]) -> Result<Memory, ShapeError> {
         let mut memory = Memory::default();
         self.update_memory(&mut memory, shapes)?;
         Ok(memory)
     }
 
-    /// Makes `memory` that of a call whose steps have these shapes. It is left as it is if the
+    /// Makes `memory` that of a call of these shapes. It is left as it is if the
     /// lives and sizes of buffers are the same, as they are from call to call.
     pub(crate) fn update_memory(
         &self,
@@ -103,7 +103,7 @@ impl<K> Plan<K> {
         memory.regions.resize(self.buffers.len(), Region::default());
         let mut total = 0usize;
         for (buffer, region) in self.buffers.iter().zip(&mut memory.regions) {
-            let (shape, dtype) = (&shapes[buffer.written], buffer.dtype);
+            let (shape, dtype) = (&shapes[buffer.written.shape], buffer.dtype);
             // An array without elements gets an address of its own, however large its other axes are.
             let elements = match shape.contains(&0) {
                 true => Some(1),

@@ -12,10 +12,10 @@ mod traffic;
 pub(crate) use memory::ALIGNMENT;
 pub use memory::Memory;
 pub(crate) use shape::{Dims, ShapeError, Shapes};
-pub(crate) use specialize::{Chosen, Failure, Plans, SizeClass, Specialize};
+pub(crate) use specialize::{Chosen, Failure, Kept, Matters, Plans, SizeClass, Specialize};
 pub use traffic::Traffic;
 
-use kiln_ir::{Call, DType, Graph, Node, NodeId};
+use kiln_ir::{Body, Call, DType, Graph, Node, NodeId};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -24,10 +24,12 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Plan<K> {
     pub(crate) steps: Vec<Step<K>>,
+    /// How many shapes a call has: of what each step loops over, and of results that are smaller.
+    shapes: usize,
     /// Intermediates, which need memory from the kernel.
     pub(crate) buffers: Vec<Buffer>,
-    /// For each output, the step that writes it.
-    pub(crate) written: Vec<usize>,
+    /// What each output is.
+    pub(crate) written: Vec<Written>,
     /// For each input, the last step that reads it.
     pub(crate) read: Vec<usize>,
 }
@@ -38,15 +40,37 @@ pub(crate) struct Step<K> {
     pub(crate) action: Action<K>,
     /// What it reads.
     pub(crate) args: Vec<Access>,
-    /// What it writes: arrays of one shape.
+    /// What it writes.
     pub(crate) results: Vec<Access>,
+    /// Which of the shapes of a call is what it loops over.
+    domain: usize,
+    /// Results that do not have this shape, by position; theirs are the next ones of the call.
+    smaller: Vec<usize>,
+}
+
+impl<K> Step<K> {
+    /// Whether all of its results have the shape that it loops over.
+    pub(crate) fn fills_domain(&self) -> bool {
+        self.smaller.is_empty()
+    }
+}
+
+/// What a step writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// The step.
+    pub(crate) step: usize,
+    /// Which of the shapes of a call it has.
+    pub(crate) shape: usize,
 }
 
 #[derive(Debug)]
 pub(crate) enum Action<K> {
     /// A fused body over every element, and what runs it.
     Map {
-        body: Arc<Graph>,
+        body: Arc<Body>,
+        /// The names of its parameters.
+        names: Vec<String>,
         kernel: K,
     },
     Call(Call),
@@ -71,8 +95,7 @@ pub(crate) enum Place {
 #[derive(Clone, Debug)]
 pub(crate) struct Buffer {
     pub(crate) dtype: DType,
-    /// The step that writes it, whose shape it has.
-    pub(crate) written: usize,
+    pub(crate) written: Written,
     /// The first and last step during which nothing else may lie in its place.
     pub(crate) live: [usize; 2],
 }
@@ -92,10 +115,16 @@ impl<K> Plan<K> {
     ) -> Result<Plan<K>, E> {
         let mut places = Places::new(graph);
         let mut steps = Vec::new();
+        let mut shapes = 0;
         for (id, node) in graph.iter() {
+            let mut smaller = Vec::new();
             let action = match node {
-                Node::Fused { body, .. } => {
-                    Action::Map { body: body.clone(), kernel: kernel(body)? }
+                Node::Fused { body, args } => {
+                    let is_smaller =
+                        |&at: &usize| body.shape(body.outputs()[at]) != graph.shape(id);
+                    smaller.extend((0..body.outputs().len()).filter(is_smaller));
+                    let names = graph.parameter_names(body, args);
+                    Action::Map { body: body.clone(), names, kernel: kernel(body)? }
                 }
                 Node::Call(call, _) => Action::Call(*call),
                 Node::Input(_) | Node::Item { .. } => continue,
@@ -103,7 +132,9 @@ impl<K> Plan<K> {
             };
             let read = |arg: NodeId| Access { place: places.of[&arg], dtype: graph.dtype(arg) };
             let args = node.operands().into_iter().map(read).collect();
-            steps.push(Step { action, args, results: places.results(id) });
+            let domain = shapes;
+            shapes += 1 + smaller.len();
+            steps.push(Step { action, args, results: places.results(id), domain, smaller });
         }
         let mut written = vec![None; graph.outputs().len()];
         let mut read = vec![0; graph.inputs().len()];
@@ -119,21 +150,25 @@ impl<K> Plan<K> {
                     Place::Output(_) => {}
                 }
             }
-            for result in &step.results {
+            for (at, result) in step.results.iter().enumerate() {
+                let smaller = step.smaller.iter().position(|&smaller| smaller == at);
+                let shape = step.domain + smaller.map_or(0, |smaller| smaller + 1);
+                let result_written = Written { step: index, shape };
                 match result.place {
-                    Place::Output(output) => written[output] = Some(index),
+                    Place::Output(output) => written[output] = Some(result_written),
                     // Buffers are numbered in the order in which steps write them.
                     Place::Buffer(_) => {
                         let live = if reuse { [index; 2] } else { [0, usize::MAX] };
-                        buffers.push(Buffer { dtype: result.dtype, written: index, live });
+                        let (dtype, written) = (result.dtype, result_written);
+                        buffers.push(Buffer { dtype, written, live });
                     }
                     Place::Input(_) => unreachable!("no step writes an input"),
                 }
             }
         }
-        let written: Option<Vec<usize>> = written.into_iter().collect();
+        let written: Option<Vec<Written>> = written.into_iter().collect();
         let Some(written) = written else { panic!("no step writes an output: {graph}") };
-        Ok(Plan { steps, buffers, written, read })
+        Ok(Plan { steps, shapes, buffers, written, read })
     }
 }
 
@@ -196,7 +231,7 @@ impl<'g> Places<'g> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, Plan};
+    use super::{Place, Plan, Shapes, Step, Traffic, Written};
     use kiln_ir::parse;
 
     #[test]
@@ -215,9 +250,37 @@ mod tests {
             shared.steps.iter().map(|s| s.results.iter().map(|r| r.place).collect()).collect();
         let [a, b, d] = [0, 1, 2].map(Place::Buffer);
         assert_eq!(results, [vec![a], vec![b], vec![Place::Output(0), d], vec![Place::Output(1)]]);
-        assert_eq!((&shared.written[..], &shared.read[..]), (&[2, 3][..], &[0, 1][..]));
+        let written = [2, 3].map(|step| Written { step, shape: step });
+        assert_eq!((&shared.written[..], &shared.read[..]), (&written[..], &[0, 1][..]));
         let lives = |plan: &Plan<()>| plan.buffers.iter().map(|b| b.live).collect::<Vec<_>>();
         assert_eq!(lives(&shared), [[0, 2], [1, 2], [2, 3]]);
+    }
+
+    /// A result has the shape of what its body gives, which may be less than the step loops over.
+    #[test]
+    fn results_have_shapes_of_their_own() {
+        let graph = parse(
+            "kernel k(x: f32[n], y: f32[m, n]) {
+                let (a, b, c) = fused(x, y) { (x * 2, x + y, 1) };
+                (a, b, fused(a, c) { a + c })
+            }",
+        )
+        .unwrap();
+        let plan = Plan::outline(&graph);
+        let mut shapes = Shapes::new();
+        let inputs: [&[usize]; 2] = [&[3], &[2, 3]];
+        plan.add_shapes(|input| inputs[input], &mut shapes).unwrap();
+        let outputs: Vec<&[usize]> =
+            plan.written.iter().map(|written| &shapes[written.shape][..]).collect();
+        assert_eq!(outputs, [&[3][..], &[2, 3], &[3]]);
+        assert!(plan.steps.iter().map(Step::fills_domain).eq([false, true]));
+        // Of the intermediate, one number, rounded up to a line.
+        assert_eq!(plan.memory(&shapes).unwrap().peak(), 64);
+        let traffic = plan.traffic(&shapes, &|input| inputs[input]);
+        let numbers = |count: usize| 4 * count;
+        let first = Traffic { ops: 12, loaded: numbers(3 + 6), stored: numbers(3 + 6 + 1) };
+        let second = Traffic { ops: 3, loaded: numbers(3 + 1), stored: numbers(3) };
+        assert_eq!(traffic, [first, second]);
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! The shapes of a call, by NumPy's rules.
 
 use super::{Action, Place, Plan};
-use kiln_ir::{Call, DType, Graph, broadcast};
+use kiln_ir::{Call, DType, broadcast};
 use smallvec::SmallVec;
 
 /// The shape of an array.
 pub(crate) type Dims = kiln_ir::Dims<usize>;
 
-/// The shape of what each step of a plan computes.
+/// The shapes of a call: of what each step loops over, and of results that are smaller.
 pub(crate) type Shapes = SmallVec<[Dims; 2]>;
 
 /// Shapes that a step cannot take.
@@ -31,7 +31,7 @@ impl ShapeError {
 }
 
 impl<K> Plan<K> {
-    /// Adds to the empty `shapes` the shape of what each step computes, for inputs of these shapes.
+    /// Adds to the empty `shapes` those of a call with inputs of these shapes.
     // Shapes are made where they stay: a copy waits until each part of what it copies is written.
     #[inline(always)]
     pub(crate) fn add_shapes<'a>(
@@ -39,9 +39,9 @@ impl<K> Plan<K> {
         input: impl Fn(usize) -> &'a [usize],
         shapes: &mut Shapes,
     ) -> Result<(), ShapeError> {
-        self.steps.iter().for_each(|_| shapes.push(Dims::new()));
-        for (index, step) in self.steps.iter().enumerate() {
-            let (before, shape) = shapes.split_at_mut(index);
+        (0..self.shapes).for_each(|_| shapes.push(Dims::new()));
+        for step in &self.steps {
+            let (before, shape) = shapes.split_at_mut(step.domain);
             let mut args: SmallVec<[&[usize]; 8]> = SmallVec::new();
             step.args.iter().for_each(|arg| args.push(self.shape_of(arg.place, before, &input)));
             match &step.action {
@@ -50,31 +50,38 @@ impl<K> Plan<K> {
                     shape[0] =
                         inferred.map_err(|reason| ShapeError::of_call(*call, &args, reason))?;
                 }
-                Action::Map { body, .. } => domain(body, &args, &mut shape[0])?,
+                Action::Map { body, names, .. } => {
+                    domain(names, &args, &mut shape[0])?;
+                    if !step.smaller.is_empty() {
+                        let outputs = body.output_shapes(&args);
+                        let smaller = step.smaller.iter().map(|&at| outputs[at].clone());
+                        smaller.zip(&mut shape[1..]).for_each(|(dims, shape)| *shape = dims);
+                    }
+                }
             }
         }
         Ok(())
     }
 
-    /// The shape of the value at a place, given the shapes of inputs and of steps.
+    /// The shape of the value at a place, given the shapes of inputs and of the call.
     #[inline(always)]
     pub(crate) fn shape_of<'s, 'i: 's>(
         &self,
         place: Place,
-        steps: &'s [Dims],
+        shapes: &'s [Dims],
         input: &impl Fn(usize) -> &'i [usize],
     ) -> &'s [usize] {
         match place {
             Place::Input(index) => input(index),
-            Place::Output(output) => &steps[self.written[output]],
-            Place::Buffer(buffer) => &steps[self.buffers[buffer].written],
+            Place::Output(output) => &shapes[self.written[output].shape],
+            Place::Buffer(buffer) => &shapes[self.buffers[buffer].written.shape],
         }
     }
 }
 
-/// Puts the shape that operands of a fused body broadcast to into `shape`, which is empty.
+/// Puts the shape that operands of these names broadcast to into `shape`, which is empty.
 #[inline(always)]
-fn domain(body: &Graph, args: &[&[usize]], shape: &mut Dims) -> Result<(), ShapeError> {
+fn domain(names: &[String], args: &[&[usize]], shape: &mut Dims) -> Result<(), ShapeError> {
     if let [first, rest @ ..] = args
         && rest.iter().all(|shape| shape == first)
     {
@@ -82,8 +89,7 @@ fn domain(body: &Graph, args: &[&[usize]], shape: &mut Dims) -> Result<(), Shape
         return Ok(());
     }
     *shape = broadcast(args).map_err(|_| {
-        let named = body.inputs().iter().zip(args);
-        let operands = named.map(|(input, shape)| format!("{} {shape:?}", input.name));
+        let operands = names.iter().zip(args).map(|(name, shape)| format!("{name} {shape:?}"));
         ShapeError::Broadcast { operands: operands.collect() }
     })?;
     Ok(())

@@ -13,22 +13,59 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 /// small inputs alone may be worth a pass of its own.
 const SMALL: usize = 16;
 
-/// Which inputs of a call are small.
+/// What is known of the sizes of a call's inputs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct SizeClass(SmallVec<[bool; 8]>);
+pub(crate) struct SizeClass {
+    small: SmallVec<[bool; 8]>,
+    one_shape: bool,
+}
 
 impl SizeClass {
-    /// The class of a call whose inputs have this many elements; `None` if none is small.
-    fn of(lens: impl Iterator<Item = usize> + Clone) -> Option<SizeClass> {
+    /// The class of a call whose inputs have these shapes; `None` if nothing is to be gained.
+    #[inline]
+    fn of<'s>(
+        shapes: impl Iterator<Item = &'s [usize]> + Clone,
+        matters: Matters,
+    ) -> Option<SizeClass> {
+        if matters.one_shape {
+            let mut arrays = shapes.clone().filter(|shape| !shape.is_empty());
+            let first = arrays.next();
+            if arrays.all(|shape| Some(shape) == first) {
+                let small = shapes.map(|shape| shape.is_empty() && first.is_some()).collect();
+                return Some(SizeClass { small, one_shape: true });
+            }
+        }
+        if !matters.small {
+            return None;
+        }
+        let lens = shapes.map(|shape| match shape.contains(&0) {
+            true => 0,
+            false => shape.iter().fold(1, |len: usize, &size| len.saturating_mul(size)),
+        });
         let largest = lens.clone().max()?;
         let is_small = |len: usize| SMALL.saturating_mul(len) <= largest;
-        lens.clone().any(is_small).then(|| SizeClass(lens.map(is_small).collect()))
+        let is_any = lens.clone().any(is_small);
+        is_any.then(|| SizeClass { small: lens.map(is_small).collect(), one_shape: false })
     }
 
     /// For each input, whether it is small.
     pub(crate) fn small(&self) -> &[bool] {
-        &self.0
+        &self.small
     }
+
+    /// Whether all inputs have one shape, but for the small ones, which are single elements.
+    pub(crate) fn has_one_shape(&self) -> bool {
+        self.one_shape
+    }
+}
+
+/// What of the sizes of a call may ask for another plan than the usual one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Matters {
+    /// That some inputs are small: what depends on them alone is dear.
+    pub(crate) small: bool,
+    /// That all arrays have one shape: then outputs whose shapes could differ share a pass.
+    pub(crate) one_shape: bool,
 }
 
 /// Makes plans for size classes.
@@ -37,8 +74,21 @@ pub(crate) trait Specialize<K>: Send + Sync + UnwindSafe + RefUnwindSafe {
     fn plan(&self, class: &SizeClass) -> Result<Option<Plan<K>>, Failure>;
 }
 
-/// Why there is no plan for a class.
-pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+/// Why there is no plan for a class, in words.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure(String);
+
+impl<E: Error> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure(error.to_string())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// The plans of a kernel: the usual one, and those made for size classes.
 pub(crate) struct Plans<K> {
@@ -47,6 +97,7 @@ pub(crate) struct Plans<K> {
 }
 
 struct Special<K> {
+    matters: Matters,
     make: Box<dyn Specialize<K>>,
     /// Locked only to find a cell. A call that needs a plan being made waits for that plan; no
     /// other call waits.
@@ -62,9 +113,26 @@ impl<K> Plans<K> {
         Plans { usual, special: None }
     }
 
-    /// A usual plan, and what makes the others.
-    pub(crate) fn with_special(usual: Plan<K>, make: Box<dyn Specialize<K>>) -> Plans<K> {
-        Plans { usual, special: Some(Special { make, made: RwLock::default() }) }
+    /// A usual plan, and what makes the others where something matters.
+    pub(crate) fn with_special(
+        usual: Plan<K>,
+        matters: Matters,
+        make: Box<dyn Specialize<K>>,
+    ) -> Plans<K> {
+        Plans { usual, special: Some(Special { matters, make, made: RwLock::default() }) }
+    }
+
+    /// Whether all calls have the usual plan.
+    pub(crate) fn is_one(&self) -> bool {
+        self.special.is_none()
+    }
+
+    /// Whether single elements beside arrays of one shape, with `len` elements, may ask for another
+    /// plan than arrays of that shape alone.
+    #[inline(always)]
+    pub(crate) fn tells_elements(&self, len: usize) -> bool {
+        let matters = self.special.as_ref().map(|special| special.matters);
+        matters.is_some_and(|matters| matters.one_shape || SMALL <= len)
     }
 
     /// The plan for calls of unknown sizes.
@@ -72,17 +140,26 @@ impl<K> Plans<K> {
         &self.usual
     }
 
-    /// The plan of a call whose inputs have this many elements, made now if the call is the first
-    /// of its class.
+    /// The plan of a call whose inputs have these shapes, made now if the call is the first of its
+    /// class.
     #[inline(always)]
-    pub(crate) fn choose(&self, lens: impl Iterator<Item = usize> + Clone) -> Chosen<'_, K> {
-        let cell = self.special.as_ref().and_then(|special| special.cell(SizeClass::of(lens)?));
+    pub(crate) fn choose<'s>(
+        &self,
+        shapes: impl Iterator<Item = &'s [usize]> + Clone,
+    ) -> Chosen<'_, K> {
+        let cell = self
+            .special
+            .as_ref()
+            .and_then(|special| special.cell(SizeClass::of(shapes, special.matters)?));
         Chosen { usual: &self.usual, cell }
     }
 
     /// The class of such a call, if plans differ by class.
-    pub(crate) fn class(&self, lens: impl Iterator<Item = usize> + Clone) -> Option<SizeClass> {
-        self.special.as_ref().and_then(|_| SizeClass::of(lens))
+    pub(crate) fn class<'s>(
+        &self,
+        shapes: impl Iterator<Item = &'s [usize]> + Clone,
+    ) -> Option<SizeClass> {
+        self.special.as_ref().and_then(|special| SizeClass::of(shapes, special.matters))
     }
 }
 
@@ -102,12 +179,18 @@ impl<K> Special<K> {
 }
 
 /// The plan of a call.
+#[derive(Debug)]
 pub(crate) struct Chosen<'a, K> {
     usual: &'a Plan<K>,
     cell: Option<Arc<Cell<K>>>,
 }
 
-impl<K> Chosen<'_, K> {
+impl<'a, K> Chosen<'a, K> {
+    /// What is left of it once the plans are lent no more.
+    pub(crate) fn keep(self) -> Kept<K> {
+        Kept(self.cell)
+    }
+
     /// Whether it was made for the sizes of the call. An error says why no such plan could be made:
     /// then the usual plan runs, which computes the same.
     pub(crate) fn is_special(&self) -> Result<bool, &Failure> {
@@ -123,10 +206,27 @@ impl<K> Deref for Chosen<'_, K> {
 
     #[inline(always)]
     fn deref(&self) -> &Plan<K> {
-        match self.cell.as_ref().and_then(|cell| cell.get()) {
-            Some(Ok(Some(plan))) => plan,
-            _ => self.usual,
-        }
+        special(&self.cell).unwrap_or(self.usual)
+    }
+}
+
+/// A plan that was chosen before.
+#[derive(Debug)]
+pub(crate) struct Kept<K>(Option<Arc<Cell<K>>>);
+
+impl<K> Kept<K> {
+    /// The plan, of the plans that it was chosen from.
+    #[inline(always)]
+    pub(crate) fn plan<'k>(&'k self, plans: &'k Plans<K>) -> &'k Plan<K> {
+        special(&self.0).unwrap_or(&plans.usual)
+    }
+}
+
+#[inline(always)]
+fn special<K>(cell: &Option<Arc<Cell<K>>>) -> Option<&Plan<K>> {
+    match cell.as_ref().and_then(|cell| cell.get()) {
+        Some(Ok(Some(plan))) => Some(plan),
+        _ => None,
     }
 }
 
@@ -138,7 +238,7 @@ impl<K: fmt::Debug> fmt::Debug for Plans<K> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Failure, Plan, Plans, SizeClass, Specialize};
+    use super::{Failure, Matters, Plan, Plans, SizeClass, Specialize};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Mutex, PoisonError, mpsc};
     use std::thread;
@@ -148,8 +248,11 @@ mod tests {
             action: super::super::Action::Call(kiln_ir::Call::Matmul),
             args: Vec::new(),
             results: Vec::new(),
+            domain: 0,
+            smaller: Vec::new(),
         });
-        Plan { steps: steps.collect(), buffers: Vec::new(), written: Vec::new(), read: Vec::new() }
+        let steps = steps.collect();
+        Plan { steps, shapes: passes, buffers: Vec::new(), written: Vec::new(), read: Vec::new() }
     }
 
     /// Counts calls, and blocks if the last two of three inputs are small.
@@ -169,7 +272,7 @@ mod tests {
                     released.recv().unwrap();
                     Ok(Some(plan(2)))
                 }
-                [false, false, true] => Err("no memory for it".into()),
+                [false, false, true] => Err(Failure("no memory for it".into())),
                 _ => Ok(None),
             }
         }
@@ -182,8 +285,10 @@ mod tests {
         let (begun, has_begun) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
         let slow = Slow { made: &MADE, begun, released: Mutex::new(released) };
-        let plans = Plans::with_special(plan(1), Box::new(slow));
-        let passes = |lens: [usize; 3]| plans.choose(lens.into_iter()).steps.len();
+        let matters = Matters { small: true, one_shape: false };
+        let plans = Plans::with_special(plan(1), matters, Box::new(slow));
+        let choose = |lens: &[usize; 3]| plans.choose(lens.iter().map(std::slice::from_ref));
+        let passes = |lens: [usize; 3]| choose(&lens).steps.len();
         thread::scope(|scope| {
             let calls = [0; 3].map(|_| scope.spawn(|| passes([64, 4, 1])));
             has_begun.recv().unwrap();
@@ -193,10 +298,7 @@ mod tests {
             assert!(calls.into_iter().all(|call| call.join().unwrap() == 2));
         });
         assert_eq!(MADE.load(Ordering::SeqCst), 1);
-        let is_special = |lens: [usize; 3]| {
-            let chosen = plans.choose(lens.into_iter());
-            chosen.is_special().map_err(ToString::to_string)
-        };
+        let is_special = |lens: [usize; 3]| choose(&lens).is_special().map_err(ToString::to_string);
         assert_eq!(is_special([64, 4, 1]), Ok(true));
         assert_eq!(is_special([1, 64, 64]), Ok(false));
         assert_eq!(is_special([64, 64, 1]), Err("no memory for it".to_string()));
@@ -205,7 +307,27 @@ mod tests {
     #[test]
     fn one_plan_where_nothing_makes_others() {
         let plans = Plans::new(plan(1));
-        assert_eq!(plans.class([64, 1].into_iter()), None);
-        assert!(matches!(plans.choose([64, 1].into_iter()).is_special(), Ok(false)));
+        let shapes = || [&[64][..], &[1]].into_iter();
+        assert_eq!(plans.class(shapes()), None);
+        assert!(matches!(plans.choose(shapes()).is_special(), Ok(false)));
+    }
+
+    #[test]
+    fn classes_of_calls() {
+        let class = |shapes: &[&[usize]], small, one_shape| {
+            let class = SizeClass::of(shapes.iter().copied(), Matters { small, one_shape })?;
+            Some((class.small().to_vec(), class.has_one_shape()))
+        };
+        let (t, f) = (true, false);
+        assert_eq!(class(&[&[64, 4], &[4], &[]], t, f), Some((vec![f, t, t], f)));
+        assert_eq!(class(&[&[64, 4], &[64, 4], &[]], t, t), Some((vec![f, f, t], t)));
+        assert_eq!(class(&[&[64, 4], &[64, 4]], f, t), Some((vec![f, f], t)));
+        assert_eq!(class(&[&[2], &[]], t, t), Some((vec![f, t], t)), "an element, if not small");
+        assert_eq!(class(&[&[2], &[]], t, f), None);
+        assert_eq!(class(&[&[], &[]], t, t), Some((vec![f, f], t)));
+        assert_eq!(class(&[&[2], &[2, 1]], t, t), None);
+        assert_eq!(class(&[&[64], &[1]], t, t), Some((vec![f, t], f)), "an axis is no element");
+        assert_eq!(class(&[&[64], &[1]], f, t), None);
+        assert_eq!(class(&[&[64], &[0, 5]], t, f), Some((vec![f, t], f)));
     }
 }

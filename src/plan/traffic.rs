@@ -31,30 +31,30 @@ impl std::iter::Sum for Traffic {
 }
 
 impl<K> Plan<K> {
-    /// What each step does, for inputs of these shapes and steps of those.
+    /// What each step does, for inputs of these shapes and a call of those.
     pub(crate) fn traffic<'a>(
         &self,
-        steps: &'a [Dims],
+        shapes: &'a [Dims],
         input: &impl Fn(usize) -> &'a [usize],
     ) -> Vec<Traffic> {
-        let of = |(step, shape): (&Step<K>, &Dims)| {
-            let arg = |arg: &Access| self.shape_of(arg.place, steps, input);
-            let loads = step.args.iter().map(|access| bytes(arg(access), access));
-            let stores = step.results.iter().map(|access| bytes(shape, access));
+        let of = |step: &Step<K>| {
+            let shape = |access: &Access| self.shape_of(access.place, shapes, input);
+            let loads = step.args.iter().map(|access| bytes(shape(access), access));
+            let stores = step.results.iter().map(|access| bytes(shape(access), access));
             let ops_each = match &step.action {
                 Action::Map { body, .. } => body.op_count(),
                 Action::Call(call) => {
-                    let args: Vec<&[usize]> = step.args.iter().map(arg).collect();
+                    let args: Vec<&[usize]> = step.args.iter().map(shape).collect();
                     call.ops(&args)
                 }
             };
             Traffic {
-                ops: count(shape).saturating_mul(ops_each),
+                ops: count(&shapes[step.domain]).saturating_mul(ops_each),
                 loaded: loads.fold(0, usize::saturating_add),
                 stored: stores.fold(0, usize::saturating_add),
             }
         };
-        self.steps.iter().zip(steps).map(of).collect()
+        self.steps.iter().map(of).collect()
     }
 
     /// What fused kernels do per element, if every operand is a full array; a product counts as one

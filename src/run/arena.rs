@@ -33,7 +33,7 @@ impl Arena {
         let block = self.block.as_mut_ptr().cast::<u8>();
         let mut arrays = SmallVec::new();
         for (buffer, offset) in plan.buffers.iter().zip(self.memory.offsets()) {
-            let (base, shape) = (block.wrapping_add(offset), &shapes[buffer.written]);
+            let (base, shape) = (block.wrapping_add(offset), &shapes[buffer.written.shape]);
             arrays.push(Layout::row_major(base, buffer.dtype, shape));
         }
         Ok(arrays)

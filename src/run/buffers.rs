@@ -9,7 +9,7 @@
 //! The buffers are `Vec`s of the global allocator, so that a result becomes an `ndarray` array
 //! without a copy. That is why pages are asked for by `madvise` and not mapped.
 
-use super::view::Element;
+use super::element::Element;
 use std::any::Any;
 use std::sync::{Mutex, PoisonError};
 

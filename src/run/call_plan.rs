@@ -51,18 +51,17 @@ impl CallPlan {
                 results.map(|(name, array)| format!("{name}: {array}")).collect();
             let args: Vec<(String, String)> = step.args.iter().map(&array).collect();
             let (reads, computes, emitter) = match &step.action {
-                Action::Map { body, kernel } => {
+                Action::Map { body, names, kernel } => {
                     // A parameter is shown only if its name differs from what is bound to it.
-                    let read =
-                        |((name, array), input): (&(String, String), &kiln_ir::Input)| match *name
-                            == input.name
-                        {
-                            true => format!("{name}: {array}"),
-                            false => format!("{} = {name}: {array}", input.name),
-                        };
-                    let reads: Vec<String> = args.iter().zip(body.inputs()).map(read).collect();
+                    let read = |((name, array), parameter): (&(String, String), &String)| match name
+                        == parameter
+                    {
+                        true => format!("{name}: {array}"),
+                        false => format!("{parameter} = {name}: {array}"),
+                    };
+                    let reads: Vec<String> = args.iter().zip(names).map(read).collect();
                     let emitter = (kernel.emitter(), kernel.bits());
-                    (reads, body.expression(), Some(emitter))
+                    (reads, body.expression_of(names.clone()), Some(emitter))
                 }
                 Action::Call(call) => {
                     let reads = args.iter().map(|(name, array)| format!("{name}: {array}"));
@@ -75,22 +74,22 @@ impl CallPlan {
         };
         let traffic = plan.traffic(shapes, &shape);
         let steps = plan.steps.iter().zip(traffic).map(step).collect();
-        let names = |class: &SizeClass| {
+        let sizes = |class: &SizeClass| {
             let small = graph.inputs().iter().zip(class.small()).filter(|(_, small)| **small);
-            small.map(|(input, _)| input.name.as_str()).collect::<Vec<_>>().join(", ")
+            let names: Vec<&str> = small.map(|(input, _)| input.name.as_str()).collect();
+            match (class.has_one_shape(), names.is_empty()) {
+                (false, _) => format!("small {}", names.join(", ")),
+                (true, true) => "arrays of one shape".to_string(),
+                (true, false) => format!("arrays of one shape, and single {}", names.join(", ")),
+            }
         };
         let is_special = plan.is_special();
-        let choice = match (class, &is_special) {
+        let choice = match (class.map(sizes), &is_special) {
             (None, _) => "the usual plan".to_string(),
-            (Some(class), Ok(true)) => format!("a plan for small {}", names(class)),
-            (Some(class), Ok(false)) => {
-                format!("the usual plan, which does as well for small {}", names(class))
-            }
-            (Some(class), Err(failure)) => {
-                format!(
-                    "the usual plan, for none could be made for small {}: {failure}",
-                    names(class)
-                )
+            (Some(sizes), Ok(true)) => format!("a plan for {sizes}"),
+            (Some(sizes), Ok(false)) => format!("the usual plan, which does as well for {sizes}"),
+            (Some(sizes), Err(failure)) => {
+                format!("the usual plan, for none could be made for {sizes}: {failure}")
             }
         };
         Ok(CallPlan { choice, specialized: matches!(is_special, Ok(true)), steps, memory })

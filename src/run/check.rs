@@ -3,7 +3,7 @@
 use super::error::{Argument, RunError};
 use super::overlap;
 use super::view::{View, ViewMut};
-use crate::plan::{Action, Dims, Plan};
+use crate::plan::{Action, Dims, Plan, Written};
 use kiln_ir::{BindError, Binding, Graph, Input};
 
 /// Checks number, types and declared shapes of inputs.
@@ -35,7 +35,7 @@ pub(super) fn inputs(inputs: &[Input], views: &[View<'_>]) -> Result<(), RunErro
 }
 
 /// Checks outputs of the planned graph: number, types, shapes and overlaps. `shapes` are those of
-/// the plan's steps.
+/// the call.
 pub(super) fn outputs<K>(
     plan: &Plan<K>,
     graph: &Graph,
@@ -53,9 +53,9 @@ pub(super) fn outputs<K>(
         if expected != found {
             return Err(RunError::DType { argument, expected, found });
         }
-        let step = plan.written[index];
-        if shapes[step][..] != *output.shape() {
-            let (expected, found) = (shapes[step].to_vec(), output.shape().to_vec());
+        let Written { step, shape } = plan.written[index];
+        if shapes[shape][..] != *output.shape() {
+            let (expected, found) = (shapes[shape].to_vec(), output.shape().to_vec());
             return Err(RunError::OutputShape { index, expected, found });
         }
         overlap::check_itself(index, &output.layout)?;

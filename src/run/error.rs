@@ -37,6 +37,26 @@ pub enum RunError {
         /// How many were given.
         found: usize,
     },
+    /// A name that no input has.
+    #[error("the kernel has no input {name}; its inputs are {}", .inputs.join(", "))]
+    NoInput {
+        /// The name.
+        name: String,
+        /// The names of the inputs.
+        inputs: Vec<String>,
+    },
+    /// An input given twice by name.
+    #[error("input {name} is given twice")]
+    InputTwice {
+        /// Its name.
+        name: String,
+    },
+    /// An input that a call by name does not give.
+    #[error("input {input} is missing")]
+    InputMissing {
+        /// As declared.
+        input: String,
+    },
     /// An input of the wrong element type.
     #[error(
         "input {name} is {found}, the kernel takes {expected}; convert it, or declare {name}: {found}"
@@ -95,6 +115,17 @@ pub enum RunError {
         expected: DType,
         /// The tensor's type.
         found: DType,
+    },
+    /// A result taken as an array of another number of axes than it has.
+    #[error(
+        "the result has shape {found:?}, which is no array of {expected} axes; take an array of {}, \
+         or an `ArrayD`", .found.len()
+    )]
+    TensorRank {
+        /// The number of axes asked for.
+        expected: usize,
+        /// The result's shape.
+        found: Vec<usize>,
     },
     /// Inputs whose shapes do not broadcast together.
     #[error(

@@ -5,7 +5,8 @@ use super::dense::Dense;
 use super::error::{Argument, RunError};
 use super::layout::{OPERANDS, Space, broadcast_shape, broadcasts_to};
 use super::overlap;
-use super::team::{self, Queue, share};
+use super::queue::Queue;
+use super::team::{self, share};
 use super::view::{Layout, View, ViewMut};
 use super::walk::Job;
 use kiln_ir::DType;
@@ -17,13 +18,13 @@ use std::ops::Range;
 /// How much work, in nanoseconds, makes a thread worth calling while helpers are awake. Two threads
 /// take 0.6 to 0.75 of the time of one for calls of 30 to 60 µs, one after another.
 /// `cargo bench --bench suite -- threads` shows every power of two.
-const WORTH_A_THREAD: f64 = 20_000.0;
+pub(super) const WORTH_A_THREAD: f64 = 20_000.0;
 /// The same where they must be woken ([`team`](super::team)). Time of two threads relative to one,
 /// with 200 µs and with 1 ms between calls: 30 µs 1.2 and 1.2, 46 µs 1.1 and 1.3, 61 µs 0.9 to 1.2
 /// and 1.0 to 1.2, 75 µs 0.9 and 0.8 to 1.1, 120 µs 0.7 and 0.9.
 const WORTH_WAKING: f64 = 60_000.0;
 /// Nanoseconds per byte moved, a lower bound of any kernel's cost: `relu` in the L2 cache.
-const PER_BYTE: f64 = 0.01;
+pub(super) const PER_BYTE: f64 = 0.01;
 
 /// When a call reads and writes more bytes than this many last-level caches, outputs bypass the
 /// caches. Measured with a copy on two threads (32 MiB of cache), ns per element, streaming and

@@ -3,27 +3,50 @@
 use super::arena::Arena;
 use super::call_plan::CallPlan;
 use super::check;
+use super::direct::Direct;
 use super::error::RunError;
 use super::exec::{Work, dtype, execute_checked};
 use super::gemm::multiply;
 use super::layout::OPERANDS;
 use super::tensor::{Tensor, Unfilled};
 use super::view::{Layout, View, ViewMut};
-use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, Plan, Plans, ShapeError, Shapes};
+use crate::plan::{
+    Access, Action, Chosen, Dims, Memory, Place, Plan, Plans, ShapeError, Shapes, Written,
+};
 use kiln_ir::{Call, DType, Graph, Input};
 use kiln_jit::emit::{Code, EmitterKind};
 use smallvec::SmallVec;
+use std::fmt;
 use std::sync::Mutex;
 
 /// A compiled expression, ready to run on arrays. It can be shared between threads and used after a
 /// panic: a call changes nothing in it except to add plans and to lend buffers.
-#[derive(Debug)]
 pub struct Kernel {
     graph: Graph,
-    plans: Plans<Code>,
-    threads: Option<usize>,
+    pub(super) plans: Plans<Code>,
+    pub(super) threads: Option<usize>,
+    /// The short way of a call, where there is one.
+    pub(super) direct: Option<Direct>,
     /// Memory of intermediates, kept between calls.
     arena: Mutex<Arena>,
+}
+
+/// In one line: what it takes and gives, its passes, and what made its code.
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inputs: Vec<String> = self.inputs().iter().map(Input::to_string).collect();
+        let outputs = self.graph.outputs().iter();
+        let outputs: Vec<String> = outputs
+            .map(|&output| format!("{}{}", self.graph.dtype(output), self.graph.shape(output)))
+            .collect();
+        let (passes, s) = (self.pass_count(), if self.pass_count() == 1 { "" } else { "es" });
+        write!(f, "Kernel({}: |{}| -> ", self.graph.name(), inputs.join(", "))?;
+        write!(f, "({}), {passes} pass{s}", outputs.join(", "))?;
+        match self.emitter() {
+            Some((emitter, _)) => write!(f, ", {emitter})"),
+            None => f.write_str(")"),
+        }
+    }
 }
 
 /// Plans a fused graph; `compile` makes the code of a fused body. Without `reuse`, every
@@ -41,6 +64,7 @@ pub(crate) fn plan<E>(
             };
             let fits = fit(&step.args, code.inputs()) && fit(&step.results, code.outputs());
             assert!(fits, "code has the types of what it is for: {graph}");
+            assert!(step.fills_domain(), "code stores each result for every element: {graph}");
         }
     }
     Ok(plan)
@@ -57,7 +81,8 @@ pub fn codes(kernel: &Kernel) -> impl Iterator<Item = &Code> {
 impl Kernel {
     /// A kernel that runs plans of `graph`, made by [`plan`].
     pub(crate) fn new(graph: Graph, plans: Plans<Code>, threads: Option<usize>) -> Kernel {
-        Kernel { graph, plans, threads, arena: Mutex::default() }
+        let direct = Direct::new(&plans, graph.inputs());
+        Kernel { graph, plans, threads, direct, arena: Mutex::default() }
     }
 
     /// The fused graph, which `Display` shows as text. Calls whose inputs differ much in size may
@@ -107,8 +132,8 @@ impl Kernel {
         let plan = self.choose(inputs);
         let mut shapes = Shapes::new();
         self.add_shapes(&plan, inputs, &mut shapes)?;
-        let room = |(index, &step): (usize, &usize)| {
-            Unfilled::new(self.output_dtype(index), &shapes[step])
+        let room = |(index, written): (usize, &Written)| {
+            Unfilled::new(self.output_dtype(index), &shapes[written.shape], inputs)
         };
         let mut outputs: Vec<Unfilled> =
             plan.written.iter().enumerate().map(room).collect::<Result<_, _>>()?;
@@ -125,7 +150,7 @@ impl Kernel {
         let plan = self.plans.usual();
         let mut shapes = Shapes::new();
         self.add_shapes(plan, inputs, &mut shapes)?;
-        Ok(plan.written.iter().map(|&step| shapes[step].to_vec()).collect())
+        Ok(plan.written.iter().map(|written| shapes[written.shape].to_vec()).collect())
     }
 
     /// Runs on `inputs` and writes into the caller's arrays.
@@ -186,7 +211,7 @@ impl Kernel {
         let plan = self.choose(inputs);
         let mut shapes = Shapes::new();
         self.add_shapes(&plan, inputs, &mut shapes)?;
-        let class = self.plans.class(inputs.iter().map(View::len));
+        let class = self.plans.class(inputs.iter().map(View::shape));
         CallPlan::new(&self.graph, &plan, class.as_ref(), inputs, &shapes)
     }
 
@@ -203,7 +228,7 @@ impl Kernel {
     /// The plan of a call.
     #[inline(always)]
     fn choose(&self, inputs: &[View<'_>]) -> Chosen<'_, Code> {
-        self.plans.choose(inputs.iter().map(View::len))
+        self.plans.choose(inputs.iter().map(View::shape))
     }
 
     /// Adds the shape of what each step of a plan computes.

@@ -11,7 +11,6 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterato
 use std::any::Any;
 use std::error::Error;
 use std::hint;
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
@@ -35,27 +34,6 @@ fn start_global() -> bool {
         // A refusal by the system has a source; an error because the pool was already started has
         // none. That first start may have failed too, which only rayon's panic tells.
         Err(error) => error.source().is_none() && catch_unwind(rayon::current_num_threads).is_ok(),
-    }
-}
-
-/// Blocks of work, handed out in portions.
-#[derive(Debug)]
-pub(super) struct Queue {
-    next: AtomicUsize,
-    blocks: usize,
-    chunk: usize,
-}
-
-impl Queue {
-    /// All of `blocks`, in portions of `chunk`.
-    pub(super) fn new(blocks: usize, chunk: usize) -> Queue {
-        Queue { next: AtomicUsize::new(0), blocks, chunk }
-    }
-
-    /// Blocks that no other thread gets.
-    pub(super) fn take(&self) -> Option<Range<usize>> {
-        let start = self.next.fetch_add(self.chunk, Ordering::Relaxed);
-        (start < self.blocks).then(|| start..self.blocks.min(start + self.chunk))
     }
 }
 
@@ -195,7 +173,8 @@ impl Drop for Open<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Queue, share};
+    use super::share;
+    use crate::run::queue::Queue;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::atomic::{AtomicUsize, Ordering};
 

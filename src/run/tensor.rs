@@ -1,14 +1,16 @@
 //! Owned arrays with their element type erased, allocated without aborting.
 
 use super::buffers;
+use super::element::Element;
 use super::error::RunError;
-use super::view::{Element, View, ViewMut};
+use super::order::strides_like;
+use super::view::{View, ViewMut};
 use crate::plan::Dims;
 use half::{bf16, f16};
 use kiln_ir::DType;
-use ndarray::{Array, ArrayD, Dimension, IxDyn};
-use smallvec::SmallVec;
+use ndarray::{Array, ArrayD, Dimension, IxDyn, ShapeBuilder};
 use std::alloc::{Layout, alloc_zeroed};
+use std::any::Any;
 use std::mem;
 
 /// An owned array of any element type.
@@ -96,120 +98,82 @@ impl Tensor {
         with_array!(self, array => ViewMut::from(array))
     }
 
+    /// The array, which must have this element type.
+    fn into_array<T: Element>(mut self) -> Result<ArrayD<T>, RunError> {
+        let found = self.dtype();
+        with_array!(&mut self, array => {
+            let array = (array as &mut dyn Any).downcast_mut().map(mem::take);
+            array.ok_or(RunError::TensorDType { expected: T::DTYPE, found })
+        })
+    }
+
     /// The array of `f16`.
-    pub fn into_f16(mut self) -> Result<ArrayD<f16>, RunError> {
-        match &mut self {
-            Tensor::F16(array) => Ok(mem::take(array)),
-            other => Err(other.is_not(DType::F16)),
-        }
+    pub fn into_f16(self) -> Result<ArrayD<f16>, RunError> {
+        self.into_array()
     }
 
     /// The array of `bf16`.
-    pub fn into_bf16(mut self) -> Result<ArrayD<bf16>, RunError> {
-        match &mut self {
-            Tensor::BF16(array) => Ok(mem::take(array)),
-            other => Err(other.is_not(DType::BF16)),
-        }
+    pub fn into_bf16(self) -> Result<ArrayD<bf16>, RunError> {
+        self.into_array()
     }
 
     /// The array of `f32`.
-    pub fn into_f32(mut self) -> Result<ArrayD<f32>, RunError> {
-        match &mut self {
-            Tensor::F32(array) => Ok(mem::take(array)),
-            other => Err(other.is_not(DType::F32)),
-        }
+    pub fn into_f32(self) -> Result<ArrayD<f32>, RunError> {
+        self.into_array()
     }
 
     /// The array of `f64`.
-    pub fn into_f64(mut self) -> Result<ArrayD<f64>, RunError> {
-        match &mut self {
-            Tensor::F64(array) => Ok(mem::take(array)),
-            other => Err(other.is_not(DType::F64)),
-        }
+    pub fn into_f64(self) -> Result<ArrayD<f64>, RunError> {
+        self.into_array()
     }
 
     /// The array of `bool`.
-    pub fn into_bool(mut self) -> Result<ArrayD<bool>, RunError> {
-        match &mut self {
-            Tensor::Bool(array) => Ok(mem::take(array)),
-            other => Err(other.is_not(DType::Bool)),
-        }
+    pub fn into_bool(self) -> Result<ArrayD<bool>, RunError> {
+        self.into_array()
     }
 
     /// The array of `u8`.
-    pub fn into_u8(mut self) -> Result<ArrayD<u8>, RunError> {
-        match &mut self {
-            Tensor::U8(array) => Ok(mem::take(array)),
-            other => Err(other.is_not(DType::U8)),
-        }
+    pub fn into_u8(self) -> Result<ArrayD<u8>, RunError> {
+        self.into_array()
     }
 
     /// The array of `i32`.
-    pub fn into_i32(mut self) -> Result<ArrayD<i32>, RunError> {
-        match &mut self {
-            Tensor::I32(array) => Ok(mem::take(array)),
-            other => Err(other.is_not(DType::I32)),
-        }
+    pub fn into_i32(self) -> Result<ArrayD<i32>, RunError> {
+        self.into_array()
     }
 
     /// The array of `i64`.
-    pub fn into_i64(mut self) -> Result<ArrayD<i64>, RunError> {
-        match &mut self {
-            Tensor::I64(array) => Ok(mem::take(array)),
-            other => Err(other.is_not(DType::I64)),
+    pub fn into_i64(self) -> Result<ArrayD<i64>, RunError> {
+        self.into_array()
+    }
+}
+
+macro_rules! tensors_from_arrays {
+    ($($element:ty: $variant:ident;)*) => {$(
+        impl<D: Dimension> From<Array<$element, D>> for Tensor {
+            fn from(array: Array<$element, D>) -> Tensor {
+                Tensor::$variant(array.into_dyn())
+            }
         }
-    }
-
-    fn is_not(&self, expected: DType) -> RunError {
-        RunError::TensorDType { expected, found: self.dtype() }
-    }
+    )*};
 }
 
-impl<D: Dimension> From<Array<f16, D>> for Tensor {
-    fn from(array: Array<f16, D>) -> Tensor {
-        Tensor::F16(array.into_dyn())
-    }
+tensors_from_arrays! {
+    f16: F16; bf16: BF16; f32: F32; f64: F64; bool: Bool; u8: U8; i32: I32; i64: I64;
 }
 
-impl<D: Dimension> From<Array<bf16, D>> for Tensor {
-    fn from(array: Array<bf16, D>) -> Tensor {
-        Tensor::BF16(array.into_dyn())
-    }
-}
+/// Fails where the tensor has another element type, or another number of axes.
+impl<T: Element, D: Dimension> TryFrom<Tensor> for Array<T, D> {
+    type Error = RunError;
 
-impl<D: Dimension> From<Array<f32, D>> for Tensor {
-    fn from(array: Array<f32, D>) -> Tensor {
-        Tensor::F32(array.into_dyn())
-    }
-}
-
-impl<D: Dimension> From<Array<f64, D>> for Tensor {
-    fn from(array: Array<f64, D>) -> Tensor {
-        Tensor::F64(array.into_dyn())
-    }
-}
-
-impl<D: Dimension> From<Array<bool, D>> for Tensor {
-    fn from(array: Array<bool, D>) -> Tensor {
-        Tensor::Bool(array.into_dyn())
-    }
-}
-
-impl<D: Dimension> From<Array<u8, D>> for Tensor {
-    fn from(array: Array<u8, D>) -> Tensor {
-        Tensor::U8(array.into_dyn())
-    }
-}
-
-impl<D: Dimension> From<Array<i32, D>> for Tensor {
-    fn from(array: Array<i32, D>) -> Tensor {
-        Tensor::I32(array.into_dyn())
-    }
-}
-
-impl<D: Dimension> From<Array<i64, D>> for Tensor {
-    fn from(array: Array<i64, D>) -> Tensor {
-        Tensor::I64(array.into_dyn())
+    fn try_from(tensor: Tensor) -> Result<Array<T, D>, RunError> {
+        let array = tensor.into_array()?;
+        match D::NDIM {
+            Some(expected) if expected != array.ndim() => {
+                Err(RunError::TensorRank { expected, found: array.shape().to_vec() })
+            }
+            _ => Ok(array.into_dimensionality().expect("as many axes")),
+        }
     }
 }
 
@@ -228,6 +192,8 @@ impl Drop for Tensor {
 pub(super) struct Unfilled {
     room: Room,
     shape: Dims,
+    /// In elements, if they do not lie in row-major order.
+    strides: Option<kiln_ir::Dims<isize>>,
 }
 
 #[derive(Debug)]
@@ -259,8 +225,12 @@ macro_rules! with_room {
 }
 
 impl Unfilled {
-    /// Room for an array in row-major order.
-    pub(super) fn new(dtype: DType, shape: &[usize]) -> Result<Unfilled, RunError> {
+    /// Room for a dense array that lies [as the inputs do](strides_like).
+    pub(super) fn new(
+        dtype: DType,
+        shape: &[usize],
+        inputs: &[View<'_>],
+    ) -> Result<Unfilled, RunError> {
         let room = match dtype {
             DType::F16 => Room::F16(room(shape)?),
             DType::BF16 => Room::BF16(room(shape)?),
@@ -271,23 +241,16 @@ impl Unfilled {
             DType::I32 => Room::I32(room(shape)?),
             DType::I64 => Room::I64(room(shape)?),
         };
-        Ok(Unfilled { room, shape: shape.into() })
+        Ok(Unfilled { room, shape: shape.into(), strides: strides_like(inputs, shape) })
     }
 
     /// The view to fill.
     pub(super) fn view_mut(&mut self) -> ViewMut<'_> {
-        fn view<'a, T: Element>(elements: &'a mut Vec<T>, shape: &[usize]) -> ViewMut<'a> {
-            let mut strides = Dims::from_elem(0, shape.len());
-            let mut step = size_of::<T>();
-            for (stride, &size) in strides.iter_mut().zip(shape).rev() {
-                *stride = step;
-                step *= size.max(1);
-            }
-            let strides: SmallVec<[isize; 6]> = strides.iter().map(|&step| step as isize).collect();
+        let Unfilled { room, shape, strides } = self;
+        with_room!(room, elements => {
             // SAFETY: the vector has room for the shape, and is borrowed. It is only written.
-            unsafe { ViewMut::from_raw(elements.as_mut_ptr().cast(), T::DTYPE, shape, &strides) }
-        }
-        with_room!(&mut self.room, elements => view(elements, &self.shape))
+            unsafe { ViewMut::of_room(elements.as_mut_ptr(), shape, strides.as_deref()) }
+        })
     }
 
     /// The tensor.
@@ -296,30 +259,41 @@ impl Unfilled {
     ///
     /// Every element of the view must have been written.
     pub(super) unsafe fn filled(self) -> Tensor {
-        unsafe fn array<T: Element>(mut elements: Vec<T>, shape: &[usize]) -> ArrayD<T> {
+        unsafe fn array<T: Element>(
+            mut elements: Vec<T>,
+            shape: &[usize],
+            strides: &Option<kiln_ir::Dims<isize>>,
+        ) -> ArrayD<T> {
             // SAFETY: required of the caller.
             unsafe { elements.set_len(shape.iter().product()) };
-            Array::from_shape_vec(IxDyn(shape), elements).expect("as many elements as it has room")
+            let array = match strides {
+                None => Array::from_shape_vec(IxDyn(shape), elements),
+                Some(strides) => {
+                    let strides: Dims = strides.iter().map(|&stride| stride as usize).collect();
+                    Array::from_shape_vec(IxDyn(shape).strides(IxDyn(&strides)), elements)
+                }
+            };
+            array.expect("as many elements as it has room")
         }
-        let shape = &self.shape;
+        let Unfilled { room, shape, strides } = self;
         // SAFETY: required of the caller.
         unsafe {
-            match self.room {
-                Room::F16(elements) => Tensor::F16(array(elements, shape)),
-                Room::BF16(elements) => Tensor::BF16(array(elements, shape)),
-                Room::F32(elements) => Tensor::F32(array(elements, shape)),
-                Room::F64(elements) => Tensor::F64(array(elements, shape)),
-                Room::Bool(elements) => Tensor::Bool(array(elements, shape)),
-                Room::U8(elements) => Tensor::U8(array(elements, shape)),
-                Room::I32(elements) => Tensor::I32(array(elements, shape)),
-                Room::I64(elements) => Tensor::I64(array(elements, shape)),
+            match room {
+                Room::F16(elements) => Tensor::F16(array(elements, &shape, &strides)),
+                Room::BF16(elements) => Tensor::BF16(array(elements, &shape, &strides)),
+                Room::F32(elements) => Tensor::F32(array(elements, &shape, &strides)),
+                Room::F64(elements) => Tensor::F64(array(elements, &shape, &strides)),
+                Room::Bool(elements) => Tensor::Bool(array(elements, &shape, &strides)),
+                Room::U8(elements) => Tensor::U8(array(elements, &shape, &strides)),
+                Room::I32(elements) => Tensor::I32(array(elements, &shape, &strides)),
+                Room::I64(elements) => Tensor::I64(array(elements, &shape, &strides)),
             }
         }
     }
 }
 
 /// An empty vector with room for all elements of an array.
-fn room<T: Element>(shape: &[usize]) -> Result<Vec<T>, RunError> {
+pub(super) fn room<T: Element>(shape: &[usize]) -> Result<Vec<T>, RunError> {
     let bytes = byte_count(T::DTYPE, shape)
         .ok_or_else(|| RunError::TooLarge { shape: shape.to_vec(), dtype: T::DTYPE })?;
     buffers::take(shape.iter().product()).ok_or_else(|| RunError::OutOfMemory {

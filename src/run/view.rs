@@ -1,60 +1,15 @@
 //! Views: arrays with their element type erased.
 
+use super::element::Element;
 use super::error::{Argument, RunError};
 use kiln_ir::{DType, Dims, MAX_RANK};
-use ndarray::{ArrayBase, ArrayRef, ArrayView, ArrayViewMut, Data, DataMut, Dimension};
+use ndarray::{
+    ArrayBase, ArrayRef, ArrayView, ArrayView1, ArrayViewMut, ArrayViewMut1, Data, DataMut,
+    Dimension,
+};
 use smallvec::SmallVec;
 use std::marker::PhantomData;
-
-/// A Rust type that is one of Kiln's element types.
-pub trait Element: sealed::Sealed + Copy + Default + Send + Sync + 'static {
-    /// The element type.
-    const DTYPE: DType;
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for half::f16 {}
-    impl Sealed for half::bf16 {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-    impl Sealed for bool {}
-    impl Sealed for u8 {}
-    impl Sealed for i32 {}
-    impl Sealed for i64 {}
-}
-
-impl Element for half::f16 {
-    const DTYPE: DType = DType::F16;
-}
-
-impl Element for half::bf16 {
-    const DTYPE: DType = DType::BF16;
-}
-
-impl Element for f32 {
-    const DTYPE: DType = DType::F32;
-}
-
-impl Element for f64 {
-    const DTYPE: DType = DType::F64;
-}
-
-impl Element for bool {
-    const DTYPE: DType = DType::Bool;
-}
-
-impl Element for u8 {
-    const DTYPE: DType = DType::U8;
-}
-
-impl Element for i32 {
-    const DTYPE: DType = DType::I32;
-}
-
-impl Element for i64 {
-    const DTYPE: DType = DType::I64;
-}
+use std::sync::Arc;
 
 /// Where the elements of an array lie.
 #[derive(Clone, Debug)]
@@ -69,14 +24,15 @@ pub(super) struct Layout {
 
 impl Layout {
     fn of<T: Element>(base: *mut T, shape: &[usize], strides: &[isize]) -> Layout {
-        let size = size_of::<T>() as isize;
-        Layout {
-            base: base.cast(),
-            dtype: T::DTYPE,
-            shape: shape.into(),
-            // For an axis no longer than one element, `ndarray` allows any stride.
-            strides: strides.iter().map(|stride| stride.wrapping_mul(size)).collect(),
-        }
+        Layout::new(base.cast(), T::DTYPE, shape, strides)
+    }
+
+    /// Strides are in elements.
+    pub(super) fn new(base: *mut u8, dtype: DType, shape: &[usize], strides: &[isize]) -> Layout {
+        let size = dtype.size() as isize;
+        // For an axis no longer than one element, `ndarray` allows any stride.
+        let strides = strides.iter().map(|stride| stride.wrapping_mul(size)).collect();
+        Layout { base, dtype, shape: shape.into(), strides }
     }
 
     /// An array whose elements lie one after another, the last dimension fastest.
@@ -113,10 +69,14 @@ impl Layout {
 
 /// A read-only view of an array of any element type, shape and strides.
 ///
-/// Made from `ndarray`'s arrays and views by `From`.
+/// Made by `From` from `ndarray`'s arrays and views, from slices, and from single elements, which
+/// are arrays of no axes.
 #[derive(Clone, Debug)]
 pub struct View<'a> {
     pub(super) layout: Layout,
+    /// The memory of a single element that was given by value.
+    #[expect(dead_code, reason = "it is held, and reached through the layout")]
+    element: Option<Arc<u64>>,
     lifetime: PhantomData<&'a u8>,
 }
 
@@ -137,6 +97,19 @@ unsafe impl Send for ViewMut<'_> {}
 unsafe impl Sync for ViewMut<'_> {}
 
 impl<'a> View<'a> {
+    fn over(layout: Layout) -> View<'a> {
+        View { layout, element: None, lifetime: PhantomData }
+    }
+
+    /// A view of what a layout reaches.
+    ///
+    /// # Safety
+    ///
+    /// As for [`from_raw`](View::from_raw).
+    pub(super) unsafe fn of_layout(layout: Layout) -> View<'a> {
+        View::over(layout)
+    }
+
     /// A view of raw memory; `strides` are in bytes.
     ///
     /// # Safety
@@ -153,7 +126,16 @@ impl<'a> View<'a> {
         assert_eq!(shape.len(), strides.len(), "one stride per dimension");
         let (shape, strides) = (shape.into(), strides.into());
         let layout = Layout { base: base.cast_mut(), dtype, shape, strides };
-        View { layout, lifetime: PhantomData }
+        View::over(layout)
+    }
+
+    fn of_element<T: Element>(value: T) -> View<'a> {
+        let mut element = Arc::new(0u64);
+        let base = (&raw mut *Arc::make_mut(&mut element)).cast::<T>();
+        // SAFETY: eight aligned bytes, room for any element, which nothing else can reach.
+        unsafe { base.write(value) };
+        let layout = Layout::of(base, &[], &[]);
+        View { layout, element: Some(element), lifetime: PhantomData }
     }
 
     /// The element type.
@@ -186,6 +168,33 @@ impl<'a> View<'a> {
 }
 
 impl<'a> ViewMut<'a> {
+    /// A view of what a layout reaches.
+    ///
+    /// # Safety
+    ///
+    /// As for [`from_raw`](ViewMut::from_raw).
+    pub(super) unsafe fn of_layout(layout: Layout) -> ViewMut<'a> {
+        ViewMut { layout, lifetime: PhantomData }
+    }
+
+    /// A view of room for an array, to be written; `strides` are in elements, in row-major order
+    /// if there are none.
+    ///
+    /// # Safety
+    ///
+    /// There must be room for every element that `shape` and `strides` reach from `base`.
+    pub(super) unsafe fn of_room<T: Element>(
+        base: *mut T,
+        shape: &[usize],
+        strides: Option<&[isize]>,
+    ) -> ViewMut<'a> {
+        let layout = match strides {
+            None => Layout::row_major(base.cast(), T::DTYPE, shape),
+            Some(strides) => Layout::of(base, shape, strides),
+        };
+        ViewMut { layout, lifetime: PhantomData }
+    }
+
     /// A view of raw memory; `strides` are in bytes.
     ///
     /// # Safety
@@ -235,28 +244,28 @@ impl<'a> ViewMut<'a> {
 
     /// The same array, read-only for as long as `self` is borrowed.
     pub fn view(&self) -> View<'_> {
-        View { layout: self.layout.clone(), lifetime: PhantomData }
+        View::over(self.layout.clone())
     }
 }
 
 impl<'a, T: Element, S: Data<Elem = T>, D: Dimension> From<&'a ArrayBase<S, D>> for View<'a> {
     fn from(array: &'a ArrayBase<S, D>) -> View<'a> {
         let layout = Layout::of(array.as_ptr().cast_mut(), array.shape(), array.strides());
-        View { layout, lifetime: PhantomData }
+        View::over(layout)
     }
 }
 
 impl<'a, T: Element, D: Dimension> From<&'a ArrayRef<T, D>> for View<'a> {
     fn from(array: &'a ArrayRef<T, D>) -> View<'a> {
         let layout = Layout::of(array.as_ptr().cast_mut(), array.shape(), array.strides());
-        View { layout, lifetime: PhantomData }
+        View::over(layout)
     }
 }
 
 impl<'a, T: Element, D: Dimension> From<ArrayView<'a, T, D>> for View<'a> {
     fn from(array: ArrayView<'a, T, D>) -> View<'a> {
         let layout = Layout::of(array.as_ptr().cast_mut(), array.shape(), array.strides());
-        View { layout, lifetime: PhantomData }
+        View::over(layout)
     }
 }
 
@@ -286,5 +295,47 @@ impl<'a, T: Element, D: Dimension> From<ArrayViewMut<'a, T, D>> for ViewMut<'a> 
         let base = array.as_mut_ptr();
         let layout = Layout::of(base, array.shape(), array.strides());
         ViewMut { layout, lifetime: PhantomData }
+    }
+}
+
+impl<'a, T: Element> From<&'a [T]> for View<'a> {
+    fn from(elements: &'a [T]) -> View<'a> {
+        View::from(ArrayView1::from(elements))
+    }
+}
+
+impl<'a, T: Element> From<&'a Vec<T>> for View<'a> {
+    fn from(elements: &'a Vec<T>) -> View<'a> {
+        View::from(&elements[..])
+    }
+}
+
+impl<'a, T: Element, const N: usize> From<&'a [T; N]> for View<'a> {
+    fn from(elements: &'a [T; N]) -> View<'a> {
+        View::from(&elements[..])
+    }
+}
+
+impl<'a, T: Element> From<&'a mut [T]> for ViewMut<'a> {
+    fn from(elements: &'a mut [T]) -> ViewMut<'a> {
+        ViewMut::from(ArrayViewMut1::from(elements))
+    }
+}
+
+impl<'a, T: Element> From<&'a mut Vec<T>> for ViewMut<'a> {
+    fn from(elements: &'a mut Vec<T>) -> ViewMut<'a> {
+        ViewMut::from(&mut elements[..])
+    }
+}
+
+impl<'a, T: Element, const N: usize> From<&'a mut [T; N]> for ViewMut<'a> {
+    fn from(elements: &'a mut [T; N]) -> ViewMut<'a> {
+        ViewMut::from(&mut elements[..])
+    }
+}
+
+impl<'a, T: Element> From<T> for View<'a> {
+    fn from(value: T) -> View<'a> {
+        View::of_element(value)
     }
 }

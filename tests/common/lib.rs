@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, reason = "for tests only")]
 
+#[cfg_attr(not(feature = "x86"), path = "emulation/absent.rs")]
+pub mod emulation;
 pub mod graphs;
 pub mod runner;
 pub mod texts;

@@ -1,11 +1,10 @@
 //! Which emitters run, and how: on the machine where it can, else on the processor of software.
 
+use crate::emulation;
 use kiln::EmitterKind;
 use kiln::internals::cpu::Cpu;
-use kiln::internals::emit::emulated::{self, Array, Call, Execute, Operand};
 use kiln::internals::emit::{self, Code};
 use kiln::internals::vir::Routine;
-use kiln_emulate::{Access, Decoded};
 use std::sync::OnceLock;
 
 /// What executes the code of an emitter.
@@ -28,12 +27,12 @@ impl Runner {
     pub fn code(self, program: &Routine) -> Code {
         match self {
             Runner::Native(kind) => emit::compile(program, kind, Cpu::host()).unwrap(),
-            Runner::Emulated(kind) => emulated::compile(program, kind, load).unwrap(),
+            Runner::Emulated(kind) => emulation::compile(program, kind),
         }
     }
 }
 
-/// Every emitter. `KILN_EMULATE=avx512,avx2` has these emulated though the machine could run them;
+/// Every emitter of this build. `KILN_EMULATE=avx512,avx2` has these emulated though the machine could run them;
 /// `KILN_REQUIRE=avx512` fails unless the machine runs it. Says once which do what.
 pub fn runners() -> &'static [Runner] {
     static RUNNERS: OnceLock<Vec<Runner>> = OnceLock::new();
@@ -46,7 +45,7 @@ pub fn runners() -> &'static [Runner] {
         let kinds: Vec<_> =
             runners.iter().filter(|runner| emulated(runner)).map(|runner| runner.kind()).collect();
         // Kernels of the whole pipeline, too.
-        emulated::emulate(&kinds, load);
+        emulation::stand_in_for(&kinds);
         runners
     })
 }
@@ -63,7 +62,16 @@ fn listed(variable: &str) -> Vec<EmitterKind> {
     names.map(|name| name.parse().unwrap_or_else(|e| panic!("{variable}: {e}"))).collect()
 }
 
-/// How each emitter runs on such a machine, with some `emulated` in any case.
+/// Whether this build has the emitter.
+pub fn is_built(kind: EmitterKind) -> bool {
+    match kind {
+        EmitterKind::Avx512 | EmitterKind::Avx2 => cfg!(feature = "x86"),
+        EmitterKind::Cranelift => cfg!(feature = "cranelift"),
+        _ => true,
+    }
+}
+
+/// How each emitter of this build runs on such a machine, with some `emulated` in any case.
 pub fn choose(cpu: Cpu, emulated: &[EmitterKind]) -> Vec<Runner> {
     let kinds = EmitterKind::ALL.into_iter().filter(|&kind| kind != EmitterKind::Auto);
     let runner = |kind| {
@@ -77,7 +85,7 @@ pub fn choose(cpu: Cpu, emulated: &[EmitterKind]) -> Vec<Runner> {
             false => Runner::Emulated(kind),
         }
     };
-    kinds.map(runner).collect()
+    kinds.filter(|&kind| is_built(kind)).map(runner).collect()
 }
 
 /// Those of `required` that do not run on the machine.
@@ -95,41 +103,4 @@ pub fn describe(runners: &[Runner]) -> String {
         if names.is_empty() { "none".to_string() } else { names.join(", ") }
     };
     format!("emitters: native {}; emulated {}", names(false), names(true))
-}
-
-/// What executes machine code by `tools/emulate`.
-pub fn load(code: &[u8]) -> Execute {
-    let routine = Decoded::decode(code).unwrap_or_else(|fault| panic!("{fault}"));
-    Box::new(move |call, arrays| execute(&routine, call, arrays))
-}
-
-fn execute(routine: &Decoded, call: &Call<'_>, arrays: &mut [Array]) {
-    let lent = |array: &mut Array| kiln_emulate::Array {
-        bytes: std::mem::take(&mut array.bytes),
-        row: array.row,
-        pitch: array.pitch,
-        address: array.address,
-        access: match (array.is_input, array.is_output) {
-            (true, true) => Access::ReadWrite,
-            (false, true) => Access::Write,
-            _ => Access::Read,
-        },
-    };
-    let operand = |&Operand { array, first, step, row }: &Operand| kiln_emulate::Operand {
-        array,
-        first,
-        step,
-        row,
-    };
-    let lent = kiln_emulate::Call {
-        rows: call.rows,
-        n: call.n,
-        arrays: arrays.iter_mut().map(lent).collect(),
-        operands: &call.operands.iter().map(operand).collect::<Vec<_>>(),
-        pool: call.pool,
-    };
-    let done = lent.run(routine).unwrap_or_else(|fault| panic!("{fault}"));
-    for (array, done) in arrays.iter_mut().zip(done) {
-        array.bytes = done.bytes;
-    }
 }

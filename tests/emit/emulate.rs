@@ -1,6 +1,7 @@
 //! Emulated code against the machine, where it has the instructions: every bit, of every array.
 
-use common::runner::{Runner, choose, describe, kinds, load, missing, runners};
+use common::emulation::load;
+use common::runner::{Runner, choose, describe, kinds, missing, runners};
 use common::{Rng, differs, random_program};
 use kiln::internals::cpu::Cpu;
 use kiln::internals::emit::{self, Code, Cursor, Operand, emulated};

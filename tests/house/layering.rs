@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 /// Each module of `src/`, and what it may import of ours. What crates may import, Cargo says.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("mode", &[]),
+    ("error", &["kiln_ir", "kiln_jit"]),
+    ("front", &["kiln_ir", "cache", "error", "options", "pipeline", "run"]),
     ("fuse", &["kiln_ir", "mode"]),
     ("lower", &["kiln_ir", "kiln_jit"]),
     ("plan", &["kiln_ir"]),
@@ -14,7 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 /// They put the stages together, and may import all of them.
 const ASSEMBLERS: &[&str] =
-    &["options", "cost", "pipeline", "explain", "cache", "internals", "lib"];
+    &["options", "cost", "pipeline", "explain", "cache", "calls", "internals", "lib"];
 
 /// The soundness tests of rules run both sides as kernels would.
 const TEST_ONLY: &[&str] = &["src/fuse/soundness.rs"];
@@ -32,7 +34,8 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// The names of ours that a line of code mentions: `crate::run::..`, `kiln_ir::..`.
 fn imports(line: &str) -> Vec<String> {
-    let code = line.split("//").next().unwrap_or_default();
+    // What a macro expands to is no import of the module that defines it.
+    let code = line.split("//").next().unwrap_or_default().replace("$crate::", "");
     let word = |rest: &str| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
     let mut found: Vec<String> = code.split("crate::").skip(1).map(word).collect();
     let crates = ["kiln_ir", "kiln_jit"].into_iter().filter(|name| code.contains(name));

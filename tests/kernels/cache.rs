@@ -36,7 +36,6 @@ fn whatever_differs_is_another_kernel() {
         options.mode(Mode::Strict),
         options.mode(Mode::Fast),
         options.emitter(EmitterKind::Interp),
-        options.emitter(EmitterKind::Cranelift),
         options.threads(1),
         CompileOptions::unfused(),
     ] {

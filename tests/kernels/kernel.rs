@@ -322,3 +322,14 @@ fn strides_of_single_elements_do_not_matter() {
     let x = ArrayView::from_shape((1, 1).strides((1 << 62, 1)), &one).unwrap();
     assert_eq!(run_f32(&kernel, &[x.into()]), array![[2f32]].into_dyn());
 }
+
+/// What a log or an assertion prints of a kernel is one line.
+#[test]
+fn a_kernel_is_shown_in_one_line() {
+    let options = CompileOptions::new().emitter(EmitterKind::Interp);
+    let graph = kiln_ir::parse("|x: f32[n, d], w| (x * w, x > w)").unwrap();
+    let kernel = compile_with(&graph, options).unwrap();
+    let expected =
+        "Kernel(kernel: |x: f32[n, d], w: f32[..]| -> (f32[..], bool[..]), 1 pass, interp)";
+    assert_eq!(format!("{kernel:?}"), expected);
+}

@@ -1,6 +1,7 @@
 //! Kernels: how graphs become them, and what they do with arrays, threads and memory.
 
 mod cache;
+mod calls;
 mod compile_cost;
 mod fuse;
 #[cfg(unix)]

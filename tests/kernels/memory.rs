@@ -2,6 +2,7 @@
 //! for any number of threads. The bits are the same and nothing else is written.
 
 use common::emitters;
+use common::runner::is_built;
 use half::{bf16, f16};
 use kiln::internals::cpu::Cpu;
 use kiln::internals::emit::{self, Code};
@@ -325,7 +326,8 @@ fn many_operands_in_blocks_that_cut_vectors() {
             result.iter().map(|value| value.to_bits()).collect()
         };
         let expected = bits(EmitterKind::Interp);
-        for emitter in [EmitterKind::Cranelift, EmitterKind::Auto] {
+        let others = [EmitterKind::Cranelift, EmitterKind::Auto];
+        for emitter in others.into_iter().filter(|&kind| is_built(kind)) {
             assert!(bits(emitter) == expected, "{emitter}, one element in {step}");
         }
     }

@@ -11,11 +11,9 @@ use crate::graph::{Graph, Input, MAX_OUTPUTS, NodeId};
 use crate::note::Note;
 use crate::number::Number;
 use crate::ops::Op;
-use crate::shape::Dim;
 use crate::typing::Typing;
 use promote::{is_count, numbers_only};
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// The type of a number that meets nothing but other numbers, and of a float that meets bools.
 const DEFAULT_FLOAT: DType = DType::F32;
@@ -32,6 +30,31 @@ pub fn build(name: &str, outputs: &[Expr]) -> Result<Graph, GraphError> {
     build_with_inputs(name, &[], outputs).map(Graph::with_found_inputs)
 }
 
+/// Builds the graph of a kernel with these parameters, each an [`Expr::input`], and these outputs.
+///
+/// The graph's inputs are the parameters, in this order, used or not. An input that is not among
+/// them is a fault.
+pub fn build_function(
+    name: &str,
+    parameters: &[Expr],
+    outputs: &[Expr],
+) -> Result<Graph, GraphError> {
+    let declared = parameters.iter().map(|parameter| {
+        let Kind::Input(declaration) = parameter.kind() else {
+            let reason = "a parameter is an input, not computed".into();
+            return Err(Fault::Declaration { text: format!("{parameter:?}"), reason })
+                .map_err(|fault| fault.at(Some(parameter.origin())));
+        };
+        parse_declaration(declaration).map_err(|fault| fault.at(Some(parameter.origin())))
+    });
+    let inputs: Vec<Input> = declared.collect::<Result<_, _>>()?;
+    let graph = build_with_inputs(name, &inputs, outputs)?;
+    match graph.inputs().get(inputs.len()) {
+        Some(other) => Err(Fault::NoParameter { name: other.name.clone() }.at(None)),
+        None => Ok(graph),
+    }
+}
+
 /// Builds a graph whose first inputs are given, in this order, used or not.
 ///
 /// A name in `inputs` gives its type to every bare use of that name. Nodes are in the order of
@@ -41,12 +64,17 @@ pub(crate) fn build_with_inputs(
     inputs: &[Input],
     outputs: &[Expr],
 ) -> Result<Graph, GraphError> {
-    let _env = kiln_fenv::hold_default();
-    let mut builder =
-        GraphBuilder { graph: Graph::new(name), built: HashMap::new(), choices: Vec::new() };
+    let mut graph = Graph::new(name);
     for input in inputs {
-        builder.graph.input(input.clone()).map_err(|fault| fault.at(None))?;
+        graph.input(input.clone()).map_err(|fault| fault.at(None))?;
     }
+    build_in(graph, outputs)
+}
+
+/// Builds a graph from one that has inputs only, used or not.
+fn build_in(graph: Graph, outputs: &[Expr]) -> Result<Graph, GraphError> {
+    let _env = kiln_fenv::hold_default();
+    let mut builder = GraphBuilder { graph, built: HashMap::new(), choices: Vec::new() };
     if outputs.is_empty() {
         return Err(Fault::NoOutputs.at(None));
     }
@@ -160,8 +188,8 @@ impl GraphBuilder {
 
     fn op(&mut self, op: Op, operands: &[Built]) -> Result<Built, Fault> {
         if operands.len() != op.arity() {
-            let (expected, found) = (op.arity(), operands.len());
-            return Err(Fault::Arity { op: op.name().into(), expected, found });
+            let (arity, found) = (op.arity(), operands.len());
+            return Err(Fault::Arity { op: op.name().into(), expected: arity..=arity, found });
         }
         let typing = op.info().typing;
         let numbers: Option<Vec<Number>> = operands.iter().map(Built::number).collect();
@@ -317,16 +345,15 @@ impl GraphBuilder {
         body: &[Expr],
     ) -> Result<Built, GraphError> {
         let mut nodes = Vec::new();
-        let mut inputs = Vec::new();
+        let mut inner = Graph::new("body");
         for (name, &arg) in parameters.iter().zip(args) {
             let node = self.materialize(arg, DEFAULT_FLOAT)?;
-            let dims = self.graph.shape(node).dims().map(<[Dim]>::to_vec);
-            inputs.push(Input { name: name.clone(), dtype: self.graph.dtype(node), dims });
+            inner.parameter(name, self.graph.dtype(node), self.graph.shape(node).clone())?;
             nodes.push(node);
         }
-        let body = build_with_inputs("body", &inputs, body)?;
+        let body = build_in(inner, body)?;
         body.notes().iter().for_each(|note| self.graph.note(note.clone()));
-        Ok(Built::Node(self.graph.fused(Arc::new(body), nodes)?))
+        Ok(Built::Node(self.graph.fused(body, nodes)?))
     }
 }
 

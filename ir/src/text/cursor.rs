@@ -1,8 +1,10 @@
 //! Where the parser is among the tokens, and what it expected there.
 
 use super::error::Mistake;
-use super::lexer::{Lexer, Token, TokenKind};
+use super::hints::{self, Missing, Place};
+use super::lexer::{Lexer, Token, TokenKind, shortened};
 use super::words;
+use crate::declaration::is_name;
 use crate::error::Origin;
 use std::ops::Range;
 
@@ -13,20 +15,22 @@ pub(super) struct Cursor<'t> {
     lexer: Lexer<'t>,
     /// The next tokens.
     ahead: [Token<'t>; 3],
-    previous: Option<Token<'t>>,
+    /// The last two tokens that were read.
+    previous: [Option<Token<'t>>; 2],
 }
 
 impl<'t> Cursor<'t> {
     pub(super) fn new(text: &'t str) -> Cursor<'t> {
         let mut lexer = Lexer::new(text);
         let ahead = std::array::from_fn(|_| lexer.token());
-        Cursor { lexer, ahead, previous: None }
+        Cursor { lexer, ahead, previous: [None, None] }
     }
 
     pub(super) fn advance(&mut self) {
         if !self.token().is_last() {
             self.ahead.rotate_left(1);
-            self.previous = Some(std::mem::replace(&mut self.ahead[2], self.lexer.token()));
+            let read = std::mem::replace(&mut self.ahead[2], self.lexer.token());
+            self.previous = [self.previous[1].take(), Some(read)];
         }
     }
 
@@ -86,49 +90,80 @@ impl<'t> Cursor<'t> {
         })
     }
 
-    /// A mistake at the next token, with a hint where the two tell what was meant.
+    /// A mistake at the next token, with a hint where what is written there tells what was meant.
     pub(super) fn expected(&self, what: &str) -> Mistake {
         if let (TokenKind::Bad, Some(mistake)) = (self.token().kind, &self.lexer.mistake) {
             return mistake.clone();
         }
+        let mistake = self.unexpected(&format!("expected {what}, found {}", self.token()));
+        match self.hint(what) {
+            Some(hint) => mistake.hint(hint),
+            None => mistake,
+        }
+    }
+
+    fn hint(&self, what: &str) -> Option<String> {
         let found = self.token();
-        let mistake = self.unexpected(&format!("expected {what}, found {found}"));
-        let previous = self.previous.as_ref();
-        let is_function = |token: &Token<'t>| match token.kind {
-            TokenKind::Word(word) => words::is_function(word),
-            _ => false,
-        };
-        // After a whole expression, where an operator could stand.
+        let [before, previous] = &self.previous;
+        let is_word = matches!(found.kind, TokenKind::Word(_) | TokenKind::Number { .. });
+        // Where an operator could stand.
         let after_operand = ["the end of the text", "`)`", "`}`", "`;`"].contains(&what);
+        let place = if after_operand { Place::Operator } else { Place::Operand };
+        match what {
+            "the name of the kernel" | "`{`" => return Some(hints::HEAD.into()),
+            "`=`" => return Some(hints::STATEMENT.into()),
+            _ => {}
+        }
+        if let Some(previous) = previous {
+            if is_word && let Some(says) = hints::find(Place::Keyword, previous.text) {
+                return Some(says.into());
+            }
+            if found.is(".") {
+                return Some(self.method_hint(previous.text));
+            }
+            let doubled = before.as_ref().is_some_and(|before| {
+                before.text == previous.text && before.span.end == previous.span.start
+            });
+            let ending = if doubled { previous.text.repeat(2) } else { previous.text.to_string() };
+            if !is_word && let Some(says) = hints::find(Place::Ending, &ending) {
+                return Some(says.into());
+            }
+        }
+        let known =
+            hints::find(place, found.text).or_else(|| hints::find(Place::Symbol, found.text));
+        if let Some(says) = known {
+            return Some(says.into());
+        }
         match (previous, found.kind) {
-            (_, TokenKind::Word(word)) if words::operator_hint(word).is_some() => {
-                mistake.hint(words::operator_hint(word).unwrap_or_default())
+            (Some(previous), _) if is_word && is_function(previous) => {
+                Some(hints::fill(hints::ARGUMENTS, &[previous.text]))
             }
-            (_, TokenKind::Word("not")) => mistake.hint("write `!x`, or parentheses around it"),
-            (Some(previous), TokenKind::Word(_) | TokenKind::Number { .. })
-                if is_function(previous) =>
+            (previous, TokenKind::Word(_) | TokenKind::Number { .. } | TokenKind::Symbol("("))
+                if after_operand && !previous.as_ref().is_some_and(|token| token.is("}")) =>
             {
-                let call = format!("`{}(..)`", previous.text);
-                mistake.hint(format!("arguments stand in parentheses: {call}"))
+                Some(hints::PRODUCT.into())
             }
-            (_, TokenKind::Word(_) | TokenKind::Number { .. } | TokenKind::Symbol("("))
-                if after_operand && !previous.is_some_and(|token| token.is("}")) =>
-            {
-                mistake.hint("a product is written `a * b`")
+            (_, TokenKind::Symbol(")")) if after_operand => Some(hints::NO_GROUP.into()),
+            (_, TokenKind::Symbol(",")) if what == "the end of the text" || what == "`}`" => {
+                Some(hints::SEVERAL.into())
             }
-            (_, TokenKind::Symbol(")")) if after_operand => mistake.hint("no `(` is open here"),
-            (Some(previous), TokenKind::Symbol(">")) if previous.is("<") => {
-                mistake.hint("inequality is `!=`")
-            }
-            (Some(previous), TokenKind::Symbol("=")) if previous.is("==") => {
-                mistake.hint("equality is `==`")
-            }
-            (_, TokenKind::Symbol("=")) => {
-                mistake.hint("equality is `==`; a name is `let u = ..;`")
-            }
-            (_, TokenKind::Symbol("//")) => mistake.hint(words::COMMENTS),
-            (_, TokenKind::Symbol("|" | "||")) => mistake.hint(words::BARS),
-            _ => mistake,
+            (_, _) if what == "`;`" => Some(hints::BINDING.into()),
+            _ => None,
+        }
+    }
+
+    /// What to write for `previous.name`.
+    fn method_hint(&self, previous: &str) -> String {
+        let name = match self.ahead(1).kind {
+            TokenKind::Word(name) => name,
+            _ => "exp",
+        };
+        let known = if words::is_function(name) { name } else { "exp" };
+        let object = if is_name(previous) { shortened(previous) } else { "x".into() };
+        match hints::missing(name) {
+            _ if PREFIXES.contains(&previous) => hints::fill(hints::PREFIX, &[known, previous]),
+            Missing::Known(says) => says.to_string(),
+            Missing::Near(_) | Missing::Unknown => hints::fill(hints::METHOD, &[known, &object]),
         }
     }
 
@@ -139,7 +174,7 @@ impl<'t> Cursor<'t> {
 
     /// The end of the last token that was read.
     pub(super) fn previous_end(&self) -> usize {
-        self.previous.as_ref().map_or(0, |token| token.span.end)
+        self.previous[1].as_ref().map_or(0, |token| token.span.end)
     }
 
     /// What begins at byte `start` and was just read.
@@ -167,11 +202,31 @@ impl<'t> Cursor<'t> {
         token.is_last() || token.is("}") || token.is(";")
     }
 
+    /// Whether one of these symbols follows the group that opens at byte `start`.
+    pub(super) fn follows_group(&self, start: usize, symbols: &[&str]) -> bool {
+        let mut tokens = self.lexer.again_from(start);
+        skip_group(&mut tokens, |_, _| {});
+        let token = tokens.token();
+        symbols.iter().any(|symbol| token.is(symbol))
+    }
+
     /// Whether the group that opens here has a comma of its own.
     pub(super) fn has_comma(&self) -> bool {
         let mut found = false;
         skip_group(&mut self.again(), |token, depth| found |= depth == 1 && token.is(","));
         found
+    }
+}
+
+/// What other languages call their functions by: `np.exp(x)`.
+const PREFIXES: &[&str] = &[
+    "np", "numpy", "torch", "jnp", "jax", "math", "tf", "nn", "F", "scipy", "special", "cp", "nd",
+];
+
+fn is_function(token: &Token<'_>) -> bool {
+    match token.kind {
+        TokenKind::Word(word) => words::is_function(word),
+        _ => false,
     }
 }
 

@@ -7,10 +7,12 @@ use super::cursor::{Parsed, origin};
 use super::error::Mistake;
 use super::function::{Function, OpenCall};
 use super::grammar::{Level, Meaning, Operator, operator_of_symbol};
-use super::lexer::{Token, TokenKind, quoted};
+use super::hints;
+use super::lexer::{Token, TokenKind};
 use super::parser::{Form, FusedHead, Parser};
-use super::{suggest, words};
+use super::words;
 use crate::dtype::DType;
+use crate::error::Fault;
 use crate::expr::{Expr, Kind};
 use crate::number::{Number, Scalar};
 use crate::ops::Op;
@@ -185,8 +187,10 @@ impl<'t> Parser<'t> {
                 Waiting::Infix(left, left_start, operator) => {
                     let chains = next.is_some_and(|next| next.level == Level::Compare);
                     if operator.level == Level::Compare && chains {
+                        let second = self.cursor.token().text;
+                        let hint = hints::fill(hints::CHAIN, &[operator.symbol, second]);
                         let mistake = self.cursor.unexpected("comparisons do not chain");
-                        return Err(mistake.hint("write `(a < b) & (b < c)`"));
+                        return Err(mistake.hint(hint));
                     }
                     start = left_start;
                     self.operation(operator, left, operand, start)?
@@ -211,7 +215,9 @@ impl<'t> Parser<'t> {
         match stack.pop() {
             Some(Waiting::Group(open)) => {
                 if self.cursor.token().is(",") {
-                    let hint = "a tuple stands only at the end of a kernel";
+                    // `(x, y) -> x * y` is a closure of other languages.
+                    let closure = self.cursor.follows_group(open.span.start, &["->", "=>"]);
+                    let hint = if closure { hints::CLOSURE } else { hints::TUPLE };
                     return Err(self.cursor.expected("`)`").hint(hint));
                 }
                 self.cursor.expect_closing(")", &open)?;
@@ -225,9 +231,7 @@ impl<'t> Parser<'t> {
                     return Ok(Next::Operand);
                 }
                 if self.cursor.token().is("=") {
-                    let hint =
-                        "arguments have no names: they stand in order, as in `clamp(x, 0, 1)`";
-                    return Err(self.cursor.expected("`)`").hint(hint));
+                    return Err(self.cursor.expected("`)`").hint(hints::POSITIONAL));
                 }
                 let start = call.span.start;
                 self.close_call(*call).map(|value| Next::Closed((value, start)))
@@ -282,7 +286,7 @@ impl<'t> Parser<'t> {
         let names: Vec<String> = (0..values.len()).map(|i| format!("t{i}")).collect();
         let span = start..self.cursor.previous_end();
         let mistake = Mistake::new(span, format!("this fused kernel has {} results", values.len()));
-        Err(mistake.hint(format!("name them: `let ({}) = fused(..) {{..}};`", names.join(", "))))
+        Err(mistake.hint(hints::fill(hints::FUSED_NAMES, &[&names.join(", ")])))
     }
 
     /// A number after a minus, unless it is the base of a power.
@@ -350,46 +354,6 @@ impl<'t> Parser<'t> {
         Ok(written_here(kind))
     }
 
-    /// What a name stands for.
-    pub(super) fn name(&mut self, name: &'t str, span: Range<usize>) -> Parsed<Expr> {
-        if let Some(known) = self.scope.names.get(name) {
-            return Ok(known.clone());
-        }
-        let meant = words::constant(name).unwrap_or(name);
-        let is_number = meant == "pi" || is_constant(meant);
-        if is_number && !(self.scope.form == Form::Bare && (self.is_input)(name)) {
-            self.charge(1)?;
-            return Ok(Expr::new(constant(meant), origin(&span)));
-        }
-        if self.scope.form == Form::Bare {
-            self.bind_input(name, None, span)?;
-            return Ok(self.scope.names[name].clone());
-        }
-        let mistake = Mistake::new(span, format!("unknown name {}", quoted(name)));
-        Err(if let Some(near) = suggest::nearest(name, self.names()) {
-            mistake.hint(format!("did you mean `{near}`?"))
-        } else if words::is_function(name) {
-            mistake.hint(format!("it is a function: call it as `{name}(..)`"))
-        } else {
-            mistake.hint(match self.scope.form {
-                Form::Fused => {
-                    format!("a fused body sees its parameters only: `fused({name}, ..)`")
-                }
-                Form::Closure => format!("inputs are named at the start: `|{name}, ..| ..`"),
-                Form::Kernel | Form::Bare => {
-                    format!("inputs are declared in the head: `kernel f({name}: f32[..])`")
-                }
-            })
-        })
-    }
-
-    /// What can be meant, in an order that does not change from run to run.
-    fn names(&self) -> impl Iterator<Item = &'t str> {
-        let mut names: Vec<&'t str> = self.scope.names.keys().copied().collect();
-        names.sort_unstable();
-        names.into_iter()
-    }
-
     /// A function and its parenthesis; its value, where that has no operands in it.
     fn open_call(&mut self, stack: &mut Vec<Waiting<'t>>, name: &'t str) -> Parsed<Option<Expr>> {
         let span = self.cursor.token().span.clone();
@@ -398,16 +362,7 @@ impl<'t> Parser<'t> {
             return self.bits(name, span.start).map(Some);
         }
         let Some(function) = Function::from_name(words::function(name)) else {
-            let mistake = Mistake::new(span, format!("unknown function {}", quoted(name)));
-            // An array comes before a function that has no such name.
-            return Err(if self.scope.names.contains_key(name) {
-                mistake.hint(format!("{} is an array; a product is `{name} * (..)`", quoted(name)))
-            } else {
-                match words::function_hint(name) {
-                    Some(hint) => mistake.hint(hint),
-                    None => mistake,
-                }
-            });
+            return Err(self.no_function(name, span));
         };
         self.enter()?;
         let open = self.cursor.token().clone();
@@ -433,7 +388,7 @@ impl<'t> Parser<'t> {
                 Err(_) => return Err(self.cursor.unexpected("these bits are more than 32")),
             },
             _ => {
-                let hint = format!("write `{name}(0x7fc00001)`");
+                let hint = hints::fill(hints::PAYLOAD, &[name]);
                 return Err(self.cursor.expected("a hexadecimal number").hint(hint));
             }
         };
@@ -444,12 +399,12 @@ impl<'t> Parser<'t> {
 }
 
 /// Whether this word is a number or a truth value, whatever names there are.
-fn is_constant(word: &str) -> bool {
+pub(super) fn is_constant(word: &str) -> bool {
     matches!(word, "inf" | "nan" | "true" | "false")
 }
 
 /// What [`is_constant`] says is one, or `pi`.
-fn constant(word: &str) -> Kind {
+pub(super) fn constant(word: &str) -> Kind {
     match word {
         "inf" => Kind::Number(f64::INFINITY.into()),
         "nan" => Kind::Number(f64::NAN.into()),
@@ -460,12 +415,11 @@ fn constant(word: &str) -> Kind {
 
 /// `2f64`, `-5i32`.
 fn typed_number(dtype: DType, number: Number, span: Range<usize>) -> Parsed<Expr> {
-    match (number.of(dtype), dtype.integer_range()) {
-        (None, Some((least, most))) => {
-            let message = format!("this number is out of the range of {dtype}");
-            Err(Mistake::new(span, message).hint(format!("that is from {least} to {most}")))
+    match number.of(dtype) {
+        None if dtype.is_integer() => {
+            Err(Mistake::fault(span, Fault::Number { value: number.to_string(), dtype }))
         }
-        (value, _) => {
+        value => {
             let value = value.unwrap_or(number.scalar());
             Ok(Expr::new(Kind::Typed(dtype, value), origin(&span)))
         }

@@ -1,11 +1,13 @@
 //! Functions applied to arguments.
 
 use super::cursor::{Parsed, origin};
-use super::error::{Mistake, plural};
+use super::error::Mistake;
 use super::lexer::Token;
 use super::parser::{Form, Parser};
+use super::{hints, words};
 use crate::call::Call;
 use crate::derived::Derived;
+use crate::error::Fault;
 use crate::expr::{Expr, Kind};
 use crate::ops::Op;
 use std::ops::Range;
@@ -59,14 +61,18 @@ impl<'t> Parser<'t> {
         };
         if args.len() != arity {
             let found = args.len();
-            let message = format!("{name} takes {}, found {found}", plural(arity, "argument"));
+            let fault = Fault::Arity { op: name.into(), expected: arity..=arity, found };
             let doc = match function {
                 Function::Op(op) => op.info().doc,
                 Function::Call(call) => call.info().doc,
                 _ => "logic on truth values, numbers being \"not zero\"",
             };
             let operands = ["a", "a, b", "a, b, c"][arity - 1];
-            return Err(Mistake::new(all, message).hint(format!("`{name}({operands})`: {doc}")));
+            let mistake = Mistake::fault(all, fault);
+            return Err(match hints::arity(words::function(name), found, arity) {
+                Some(says) => mistake.hint(hints::fill(says, &[name])),
+                None => mistake.hint(format!("`{name}({operands})`: {doc}")),
+            });
         }
         self.charge(1)?;
         let kind = match function {
@@ -90,13 +96,9 @@ impl<'t> Parser<'t> {
     ) -> Parsed<Expr> {
         let arity = derived.arity();
         if !arity.contains(&args.len()) {
-            let (least, most) = arity.into_inner();
-            let takes = match most - least {
-                0 => plural(most, "argument"),
-                _ => format!("{least} to {}", plural(most, "argument")),
-            };
-            let message = format!("{name} takes {takes}, found {}", args.len());
-            return Err(Mistake::new(all, message).hint(format!("write `{derived}`")));
+            let (op, found) = (name.into(), args.len());
+            let mistake = Mistake::fault(all, Fault::Arity { op, expected: arity, found });
+            return Err(mistake.hint(format!("write `{derived}`")));
         }
         let (expr, parts) = derived.apply(args).counted(origin(&all), args);
         self.charge(parts)?;

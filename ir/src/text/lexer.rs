@@ -1,8 +1,10 @@
 //! Text into tokens, one at a time: a text is refused before much of it is held.
 
 use super::error::Mistake;
-use super::words;
+use super::hints::{self, Place};
 use crate::dtype::DType;
+use crate::error::Fault;
+use crate::note::Note;
 use crate::number::Number;
 use std::borrow::Cow;
 use std::fmt;
@@ -55,20 +57,42 @@ impl fmt::Display for Token<'_> {
     }
 }
 
-/// A token's text in a message, shortened: words may be as long as the text. Tokens are ASCII.
+/// A token's text in a message.
 pub(super) fn quoted(text: &str) -> String {
+    format!("`{}`", shortened(text))
+}
+
+/// A text that fits into a message: words may be as long as the text. Tokens are ASCII.
+pub(super) fn shortened(text: &str) -> Cow<'_, str> {
     const LONGEST: usize = 40;
     match text.len() {
-        0..=LONGEST => format!("`{text}`"),
-        _ => format!("`{}…`", &text[..LONGEST]),
+        0..=LONGEST => text.into(),
+        _ => format!("{}…", &text[..LONGEST]).into(),
     }
 }
 
-/// Longer symbols before their prefixes.
-const SYMBOLS: &[&str] = &[
-    "->", "..", "<<", ">>", "<=", ">=", "==", "!=", "**", "//", "&&", "||", "(", ")", "[", "]",
-    "{", "}", ",", ";", ":", "=", "<", ">", "+", "-", "*", "/", "%", "^", "@", "&", "|", "!", "~",
+/// Signs of several characters, the longer ones first. Those of other languages, which no text that
+/// means something has, are read as a whole so that their hints are found.
+const LONG: &[&str] = &[
+    // Of other languages.
+    "===", "!==", ">>>", "//=", "**=", "<>", "~=", ":=", "+=", "-=", "*=", "/=", "%=", "^=", "&=",
+    "|=", "=>", "=<", "|>", "^^", "::", ".*", "./", ".^", ".+", ".-", // Ours.
+    "->", "..", "<<", ">>", "<=", ">=", "==", "!=", "**", "//", "&&", "||",
 ];
+
+/// Signs of one character, the last two of other languages.
+const SHORT: &[&str] = &[
+    "(", ")", "[", "]", "{", "}", ",", ";", ":", "=", "<", ">", "+", "-", "*", "/", "%", "^", "@",
+    "&", "|", "!", "~", "?", ".",
+];
+
+/// The sign that begins here.
+fn symbol(rest: &str) -> Option<&'static str> {
+    // Most signs stand alone.
+    let is_long = rest.as_bytes().get(1).is_some_and(|second| b"=<>|&*/^:.+-".contains(second));
+    let find = |symbols: &[&'static str]| symbols.iter().find(|s| rest.starts_with(**s)).copied();
+    is_long.then(|| find(LONG)).flatten().or_else(|| find(SHORT))
+}
 
 /// A place in a text, from which tokens are read.
 #[derive(Clone)]
@@ -123,11 +147,11 @@ fn token<'t>(rest: &'t str, at: usize, blanks: &str) -> Result<(TokenKind<'t>, u
         // A comment as other languages have it. Floor division follows its left operand.
         '/' if rest.starts_with("/*") || rest.starts_with("//") && starts_line(at, blanks) => {
             let mistake = Mistake::new(at..at + 2, format!("unexpected `{}`", &rest[..2]));
-            Err(mistake.hint(words::COMMENTS))
+            Err(mistake.hint(hints::COMMENTS))
         }
-        _ => match SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)) {
+        _ => match symbol(rest) {
             Some(symbol) => Ok((TokenKind::Symbol(symbol), symbol.len())),
-            None => Err(stray(first, rest, at)),
+            None => Err(stray(first, at)),
         },
     }
 }
@@ -180,7 +204,7 @@ fn bits(rest: &str, at: usize) -> Option<Result<(TokenKind<'_>, usize), Mistake>
     let bits = digits.and_then(|digits| u64::from_str_radix(&digits, radix).ok());
     let mistake = || {
         let mistake = Mistake::new(at..at + len, format!("this is no {name} number of 64 bits"));
-        mistake.hint("it has no suffix: convert it, as in i64(0x10)")
+        mistake.hint(hints::RADIX)
     };
     Some(bits.map(|bits| (TokenKind::Bits(bits), len)).ok_or_else(mistake))
 }
@@ -217,21 +241,24 @@ fn number(rest: &str, at: usize) -> Result<(TokenKind<'_>, usize), Mistake> {
         (_, Some(dtype)) if dtype != DType::Bool => Some(dtype),
         _ => {
             let mistake = wrong(format!("unknown number suffix {}", quoted(suffix)));
-            return Err(mistake.hint(words::suffix_hint(suffix)));
+            return Err(mistake.hint(match hints::find(Place::Suffix, suffix) {
+                Some(says) => hints::fill(says, &[suffix]),
+                None => hints::fill(hints::SUFFIX, &[&shortened(&rest[..len]), &shortened(suffix)]),
+            }));
         }
     };
     let Some(written) = without_marks(&rest[..len]) else {
-        return Err(wrong("this is no number".into()).hint("a `_` stands between digits"));
+        return Err(wrong("this is no number".into()).hint(hints::MARKS));
     };
     let is_integer = written.bytes().all(|byte| byte.is_ascii_digit());
     if is_integer && written.starts_with('0') && written.bytes().any(|byte| byte != b'0') {
         let digits = written.trim_start_matches('0');
         let mistake = wrong("a number does not begin with 0".into());
-        return Err(mistake.hint(match digits.len() {
-            0..=20 => format!("write {digits}; octal digits are 0o{digits}"),
-            _ => "octal digits begin with 0o".to_string(),
-        }));
+        return Err(mistake.hint(hints::fill(hints::OCTAL, &[&shortened(digits)])));
     }
+    let misfit = |dtype| {
+        Mistake::fault(span.clone(), Fault::Number { value: shortened(&written).into(), dtype })
+    };
     let no_number = |_| wrong("this is no number".into());
     let value = match dtype {
         // Through f64, some decimals would round twice.
@@ -241,17 +268,16 @@ fn number(rest: &str, at: usize) -> Result<(TokenKind<'_>, usize), Mistake> {
     if let Some(integer) = dtype.filter(|dtype| dtype.is_integer())
         && !is_integer
     {
-        return Err(wrong(format!("a number of type {integer} is written in digits")));
+        return Err(misfit(integer));
     }
     let holder = dtype.filter(|dtype| dtype.is_float()).unwrap_or(DType::F64);
     if holder.round(value).is_infinite() {
-        let mistake = wrong(format!("this number is too large for {holder}"));
-        return Err(mistake.hint("infinity is written `inf`"));
+        return Err(misfit(holder));
     }
     let digits = written.split(['e', 'E']).next().unwrap_or_default();
     if holder.round(value) == 0.0 && digits.contains(|c: char| ('1'..='9').contains(&c)) {
-        let mistake = wrong(format!("this number is too small for {holder}"));
-        return Err(mistake.hint("it would be 0: write that"));
+        let note = Note::zero(shortened(&written), holder);
+        return Err(wrong(note.message().into()).hint(note.hint()));
     }
     // Beyond 2^53 only digits say which integer it is.
     let number = match is_integer {
@@ -261,16 +287,11 @@ fn number(rest: &str, at: usize) -> Result<(TokenKind<'_>, usize), Mistake> {
     Ok((TokenKind::Number { number, dtype }, len + suffix.len()))
 }
 
-fn stray(first: char, rest: &str, at: usize) -> Mistake {
+fn stray(first: char, at: usize) -> Mistake {
     let mistake = Mistake::new(at..at + first.len_utf8(), format!("unexpected {first:?}"));
-    let elementwise = [".*", "./", ".^"].iter().any(|symbol| rest.starts_with(symbol));
-    match words::character_hint(first) {
+    match hints::find(Place::Character, first.encode_utf8(&mut [0; 4])) {
         Some(hint) => mistake.hint(hint),
-        None if elementwise => mistake.hint("every op is elementwise: leave the dot out"),
-        None if first == '.' && rest.len() > 1 => {
-            mistake.hint("an op is called as a function: `exp(x)`")
-        }
-        None if first.is_alphabetic() => mistake.hint("names are ASCII letters, digits and _"),
+        None if first.is_alphabetic() => mistake.hint(hints::LETTERS),
         None => mistake,
     }
 }

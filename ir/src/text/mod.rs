@@ -78,7 +78,8 @@
 //! - **`x^n`** with an integer literal `n` is [`Expr::powi`](crate::Expr::powi), else it is
 //!   [`Expr::pow`](crate::Expr::pow). Integers have powers by such literals alone.
 //! - **`fused(x, w = u * 2) { .. }`** is a fused kernel: its body sees its parameters only, and is
-//!   elementwise. A parameter named like what it is bound to is written once.
+//!   elementwise. A parameter named like what it is bound to is written once. Each result has the shape
+//!   of what the body gives, whatever else the kernel loads.
 //! - **A binding that no result needs** is read, but its types and shapes are not checked, and it
 //!   is not part of the graph.
 //!
@@ -91,7 +92,9 @@ mod error;
 mod expression;
 mod function;
 mod grammar;
+mod hints;
 mod lexer;
+mod names;
 mod parser;
 mod printer;
 mod suggest;
@@ -197,9 +200,8 @@ fn build(kernel: Kernel, type_of: &dyn Fn(&str) -> Option<ArrayType>) -> Result<
         }
     })?;
     if let Some((declared, span)) = kernel.results {
-        check_results(&graph, &declared).map_err(|message| {
-            Mistake::new(span, message).hint("the result type may be left out")
-        })?;
+        check_results(&graph, &declared)
+            .map_err(|message| Mistake::new(span, message).hint(hints::RESULT_TYPE))?;
     }
     Ok(if kernel.ordered { graph } else { graph.with_found_inputs() })
 }
@@ -226,7 +228,7 @@ fn locate(text: &str, mistake: Mistake) -> TextError {
     let error = TextError::new(text, mistake);
     let word = ["expected", "unknown name"].iter().any(|start| error.message().starts_with(start));
     match word && error.is_after("//", text) {
-        true => error.with_hint(words::COMMENTS),
+        true => error.with_hint(hints::COMMENTS),
         false => error,
     }
 }

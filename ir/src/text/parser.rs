@@ -8,13 +8,14 @@
 use super::cursor::{Cursor, Parsed, origin};
 use super::error::{Mistake, plural};
 use super::grammar::{MAX_DEPTH, MAX_PARTS, operator_of_symbol};
-use super::lexer::{Token, TokenKind, quoted};
-use super::words;
-use crate::declaration::{ArrayType, RESERVED, parse_declaration, parse_type};
+use super::hints::{self, Place};
+use super::lexer::{Token, TokenKind, quoted, shortened};
+use crate::declaration::{ArrayType, RESERVED, is_name, parse_declaration, parse_type};
 use crate::error::Fault;
 use crate::expr::{Expr, Fused, Kind};
-use crate::graph::MAX_INPUTS;
+use crate::graph::{Input, MAX_INPUTS};
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 
 /// What a text says, before types and shapes are checked.
@@ -37,12 +38,25 @@ pub struct FreeInput {
     pub declared: Option<ArrayType>,
 }
 
+impl fmt::Display for FreeInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = shortened(&self.name);
+        match &self.declared {
+            None => f.write_str(&name),
+            Some((dtype, dims)) => {
+                let (name, dtype, dims) = (name.into(), *dtype, dims.clone());
+                write!(f, "{}", Input { name, dtype, dims })
+            }
+        }
+    }
+}
+
 /// What names mean where the parser is.
 #[derive(Default)]
 pub(super) struct Scope<'t> {
     pub(super) names: HashMap<&'t str, Expr>,
     /// Inputs, in order; those of a bare expression are found on the way.
-    inputs: Vec<FreeInput>,
+    pub(super) inputs: Vec<FreeInput>,
     pub(super) form: Form,
 }
 
@@ -140,7 +154,7 @@ impl<'t> Parser<'t> {
             _ => next.is("+") || operator_of_symbol(next.text).is_some_and(|_| !next.is("-")),
         };
         match is_magnitude {
-            true => Err(self.cursor.expected("the expression of the kernel").hint(words::BARS)),
+            true => Err(self.cursor.expected("the expression of the kernel").hint(hints::BARS)),
             false => Ok(()),
         }
     }
@@ -150,15 +164,26 @@ impl<'t> Parser<'t> {
         let first = self.cursor.token().clone();
         if let (TokenKind::Word(_), TokenKind::Word(_)) = (first.kind, self.cursor.ahead(1).kind) {
             self.cursor.advance();
-            return Err(self.cursor.expected("`,` or `:`").hint(words::PARAMETERS));
+            return Err(self.cursor.expected("`,` or `:`").hint(hints::PARAMETERS));
         }
         let declaration = self.declaration_text()?;
         let span = first.span.start..self.cursor.previous_end().max(first.span.start);
-        let input = parse_declaration(&declaration)
-            .map_err(|fault| Mistake::new(span.clone(), reason(&fault)))?;
+        let input = parse_declaration(&declaration).map_err(|fault| {
+            let mistake = Mistake::new(span.clone(), reason(&fault));
+            match declaration.split_once(':') {
+                Some((_, array_type)) if is_name(first.text) => mistake.hint(type_hint(array_type)),
+                _ => mistake,
+            }
+        })?;
         let declared = declaration.contains(':').then_some((input.dtype, input.dims));
         // A declaration begins with its name.
-        self.bind_input(first.text, declared, span)
+        self.bind_input(first.text, declared, span)?;
+        match self.cursor.token().kind {
+            TokenKind::Word(_) | TokenKind::Symbol("[") => {
+                Err(self.cursor.expected("`,`").hint(hints::PARAMETERS))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn bind_input(
@@ -172,7 +197,11 @@ impl<'t> Parser<'t> {
         }
         let expr = Expr::new(Kind::Input(name.into()), origin(&span));
         if self.scope.names.insert(name, expr).is_some() {
-            return Err(Mistake::new(span, format!("{} is declared twice", quoted(name))));
+            let known = self.scope.inputs.iter().find(|input| input.name == name);
+            let first = known.map_or(String::new(), FreeInput::to_string);
+            let second = FreeInput { name: name.into(), declared }.to_string();
+            let name = shortened(name).into();
+            return Err(Mistake::fault(span, Fault::InputTwice { name, first, second }));
         }
         self.scope.inputs.push(FreeInput { name: name.into(), declared });
         Ok(())
@@ -190,10 +219,12 @@ impl<'t> Parser<'t> {
                 break;
             }
             let (opens, closes) = (token.is("["), token.is("]"));
+            let is_word = matches!(token.kind, TokenKind::Word(_));
             text.push_str(token.text);
             text.push(' ');
             self.cursor.advance();
-            if closes {
+            let two_words = is_word && matches!(self.cursor.token().kind, TokenKind::Word(_));
+            if closes || two_words {
                 break;
             }
             in_brackets |= opens;
@@ -213,7 +244,10 @@ impl<'t> Parser<'t> {
             let start = parser.cursor.token().span.start;
             let text = parser.declaration_text()?;
             let span = start..parser.cursor.previous_end().max(start);
-            types.push(parse_type(&text).map_err(|reason| Mistake::new(span, reason))?);
+            types.push(
+                parse_type(&text)
+                    .map_err(|reason| Mistake::new(span, reason).hint(type_hint(&text)))?,
+            );
             Ok(())
         };
         if self.cursor.token().is("(") {
@@ -253,7 +287,13 @@ impl<'t> Parser<'t> {
             vec![self.expression()?]
         };
         match self.cursor.token().is(";") {
-            true => Err(self.cursor.expected("the end").hint("no `;` follows the result")),
+            true => {
+                let hint = match self.cursor.ahead(1).is_last() || self.cursor.ahead(1).is("}") {
+                    true => hints::RESULT,
+                    false => hints::SEVERAL,
+                };
+                Err(self.cursor.expected("the end").hint(hint))
+            }
             false => Ok(outputs),
         }
     }
@@ -270,8 +310,7 @@ impl<'t> Parser<'t> {
             1 => vec![self.expression()?],
             _ if self.cursor.is_word("fused") => self.fused()?,
             _ => {
-                let hint = "only a fused kernel has several values; write one `let` for each name";
-                return Err(self.cursor.expected("`fused`").hint(hint));
+                return Err(self.cursor.expected("`fused`").hint(hints::UNPACK));
             }
         };
         if values.len() != names.len() {
@@ -282,7 +321,7 @@ impl<'t> Parser<'t> {
         for ((name, span), value) in names.into_iter().zip(values) {
             if self.scope.names.contains_key(name) {
                 let message = format!("{} has a meaning already", quoted(name));
-                return Err(Mistake::new(span, message).hint("choose another name"));
+                return Err(Mistake::new(span, message).hint(hints::NAMED));
             }
             self.scope.names.insert(name, value);
         }
@@ -297,8 +336,7 @@ impl<'t> Parser<'t> {
                 Ok((word, span))
             }
             TokenKind::Word(word) => {
-                let hint = format!("`{word}` is a word of the text format");
-                Err(self.cursor.expected("a name").hint(hint))
+                Err(self.cursor.expected("a name").hint(hints::fill(hints::RESERVED, &[word])))
             }
             _ => Err(self.cursor.expected("a name")),
         }
@@ -371,10 +409,8 @@ impl<'t> Parser<'t> {
         Ok((0..count).map(|i| Expr::new(Kind::Item(kernel.clone(), i), origin)).collect())
     }
 
-    pub(super) fn not_elementwise(&self, start: usize, what: &str) -> Mistake {
-        let message = format!("{what} cannot stand in a fused body");
-        Mistake::new(start..self.cursor.previous_end(), message)
-            .hint("a fused body has elementwise ops only; compute it outside and pass it in")
+    pub(super) fn not_elementwise(&self, start: usize, what: &'static str) -> Mistake {
+        Mistake::fault(start..self.cursor.previous_end(), Fault::Body { what })
     }
 
     // Lists.
@@ -415,7 +451,7 @@ impl<'t> Parser<'t> {
     pub(super) fn enter(&mut self) -> Parsed<()> {
         if self.depth == MAX_DEPTH {
             let message = format!("this is nested more than {MAX_DEPTH} deep");
-            return Err(self.cursor.unexpected(&message).hint("name inner parts with `let`"));
+            return Err(self.cursor.unexpected(&message).hint(hints::NESTED));
         }
         self.depth += 1;
         Ok(())
@@ -434,10 +470,16 @@ impl<'t> Parser<'t> {
             }
             None => {
                 let message = format!("the text has more than {MAX_PARTS} operations and numbers");
-                Err(self.cursor.unexpected(&message).hint("split it into several kernels"))
+                Err(self.cursor.unexpected(&message).hint(hints::LARGE))
             }
         }
     }
+}
+
+/// What to write instead of a type that cannot be read.
+fn type_hint(text: &str) -> &'static str {
+    let word = text.split_whitespace().next().unwrap_or_default();
+    hints::find(Place::Type, word).unwrap_or(hints::TYPE)
 }
 
 /// Of a faulty declaration, the reason alone: the caret shows the rest.

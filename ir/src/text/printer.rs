@@ -29,7 +29,7 @@ impl fmt::Display for Graph {
             self.outputs().iter().map(|&id| format!("{}{}", self.dtype(id), self.shape(id)));
         let name = kernel_name(self.name());
         writeln!(f, "kernel {name}({}) -> {} {{", parameters.join(", "), tuple(types.collect()))?;
-        f.write_str(&Printer::new(self, INDENT.to_string()).body())?;
+        f.write_str(&Printer::new(self, input_names(self), INDENT.to_string()).body())?;
         f.write_str("}\n")
     }
 }
@@ -37,7 +37,12 @@ impl fmt::Display for Graph {
 impl Graph {
     /// The body alone, on one line: what a bare body would be written as.
     pub fn expression(&self) -> String {
-        let body = Printer::new(self, String::new()).body();
+        self.expression_of(input_names(self))
+    }
+
+    /// The same where inputs have these names.
+    pub fn expression_of(&self, inputs: Vec<String>) -> String {
+        let body = Printer::new(self, inputs, String::new()).body();
         body.split_whitespace().collect::<Vec<&str>>().join(" ")
     }
 }
@@ -96,12 +101,16 @@ impl Rendered {
 
 struct Printer<'g> {
     graph: &'g Graph,
+    /// The names of its inputs.
+    inputs: Vec<String>,
+    /// The names of the parameters of each fused kernel.
+    parameters: HashMap<NodeId, Vec<String>>,
     indent: String,
     /// How often each node is read by what outputs need.
     uses: Vec<usize>,
     rendered: Vec<Rendered>,
     /// What fused kernels call the nodes that they load.
-    wanted_names: HashMap<NodeId, &'g str>,
+    wanted_names: HashMap<NodeId, String>,
     /// Names that a `let` cannot have.
     taken: HashSet<String>,
     next_name: usize,
@@ -109,16 +118,27 @@ struct Printer<'g> {
 }
 
 impl<'g> Printer<'g> {
-    fn new(graph: &'g Graph, indent: String) -> Printer<'g> {
-        let inputs = graph.inputs().iter().map(|input| input.name.clone());
+    fn new(graph: &'g Graph, inputs: Vec<String>, indent: String) -> Printer<'g> {
         let reserved = RESERVED.iter().map(|word| word.to_string());
+        let mut parameters = HashMap::new();
+        let mut wanted_names = HashMap::new();
+        for (id, node) in graph.iter() {
+            let Node::Fused { body, args } = node else { continue };
+            let names = graph.parameter_names(body, args);
+            for (&arg, name) in args.iter().zip(&names) {
+                wanted_names.entry(arg).or_insert_with(|| name.clone());
+            }
+            parameters.insert(id, names);
+        }
         Printer {
             graph,
             indent,
             uses: uses(graph),
             rendered: vec![Rendered::atom(String::new()); graph.nodes().len()],
-            wanted_names: parameter_names(graph),
-            taken: inputs.chain(reserved).collect(),
+            wanted_names,
+            parameters,
+            taken: inputs.iter().cloned().chain(reserved).collect(),
+            inputs,
             next_name: 0,
             lines: String::new(),
         }
@@ -137,8 +157,9 @@ impl<'g> Printer<'g> {
                 _ => self.render(id, node),
             }
         }
-        let result = match (whole.map(|id| self.graph.node(id)), self.graph.outputs()) {
-            (Some(Node::Fused { body, args }), _) => self.fused(body, args),
+        let whole = whole.map(|id| (id, self.graph.node(id)));
+        let result = match (whole, self.graph.outputs()) {
+            (Some((id, Node::Fused { body, args })), _) => self.fused(id, body, args),
             // A result stands on a line of its own: it may be long.
             (_, &[output]) if self.graph.scalar(output).is_none() => {
                 std::mem::take(&mut self.rendered[output.index()].text)
@@ -175,7 +196,7 @@ impl<'g> Printer<'g> {
 
     /// The name of its parameter, if a fused kernel loads it, else the next of `t0`, `t1`, ...
     fn new_name(&mut self, id: NodeId) -> String {
-        let wanted = self.wanted_names.get(&id).map(|name| name.to_string());
+        let wanted = self.wanted_names.get(&id).cloned();
         let mut name = wanted.unwrap_or_else(|| format!("t{}", self.next_name));
         while !self.taken.insert(name.clone()) {
             name = format!("t{}", self.next_name);
@@ -187,7 +208,7 @@ impl<'g> Printer<'g> {
     /// Gives a node its text, and a name if it is used more than once.
     fn render(&mut self, id: NodeId, node: &Node) {
         let rendered = match node {
-            Node::Input(index) => Rendered::atom(self.graph.inputs()[*index as usize].name.clone()),
+            Node::Input(index) => Rendered::atom(self.inputs[*index as usize].clone()),
             Node::Op(op, args) => self.op(*op, args),
             Node::Call(call, args) => self.call(*call, args),
             // Constants are written where they are used; items are named with their kernel.
@@ -206,7 +227,7 @@ impl<'g> Printer<'g> {
     }
 
     fn fused_binding(&mut self, id: NodeId, body: &Graph, args: &[NodeId]) {
-        let text = self.fused(body, args);
+        let text = self.fused(id, body, args);
         let mut names = Vec::new();
         for index in 0..body.outputs().len() {
             let item = self.item(id, index);
@@ -230,16 +251,17 @@ impl<'g> Printer<'g> {
     }
 
     /// `fused(x, w = t0) { .. }`.
-    fn fused(&mut self, body: &Graph, args: &[NodeId]) -> String {
+    fn fused(&mut self, id: NodeId, body: &Graph, args: &[NodeId]) -> String {
+        let names = self.parameters[&id].clone();
         let mut parameters = Vec::new();
-        for (input, &arg) in body.inputs().iter().zip(args) {
+        for (name, &arg) in names.iter().zip(args) {
             let arg = self.operand(arg, is_no_default(self.graph, arg)).text;
-            parameters.push(match arg == input.name {
+            parameters.push(match arg == *name {
                 true => arg,
-                false => format!("{} = {arg}", input.name),
+                false => format!("{name} = {arg}"),
             });
         }
-        let lines = Printer::new(body, format!("{}{INDENT}", self.indent)).body();
+        let lines = Printer::new(body, names, format!("{}{INDENT}", self.indent)).body();
         format!("fused({}) {{\n{lines}{}}}", parameters.join(", "), self.indent)
     }
 
@@ -344,17 +366,8 @@ fn is_no_default(graph: &Graph, id: NodeId) -> bool {
     graph.dtype(id) == DType::F64 || graph.dtype(id).is_integer()
 }
 
-/// The first parameter name of each node that a fused kernel loads.
-fn parameter_names(graph: &Graph) -> HashMap<NodeId, &str> {
-    let mut names = HashMap::new();
-    for node in graph.nodes() {
-        if let Node::Fused { body, args } = node {
-            for (input, &arg) in body.inputs().iter().zip(args) {
-                names.entry(arg).or_insert(&*input.name);
-            }
-        }
-    }
-    names
+fn input_names(graph: &Graph) -> Vec<String> {
+    graph.inputs().iter().map(|input| input.name.clone()).collect()
 }
 
 /// How often each node is read by what outputs need.

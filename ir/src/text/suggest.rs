@@ -1,56 +1,82 @@
 //! Near names for misspelt ones.
 
-/// The nearest candidate, unless all are far; the first of equally near ones.
+use strsim::{damerau_levenshtein, levenshtein};
+
+/// Longer names are not looked at: a text may have one of any length.
+const LONGEST: usize = 32;
+
+/// The nearest candidate, unless all are far; of equally near ones the one with the same letters, then
+/// the one of the same length, then the first.
+///
+/// Two neighbours that changed places are one edit. In a name of three letters another letter makes
+/// another word: `sum` is no misspelt `sub`.
 pub(super) fn nearest<'a>(
     name: &str,
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    const LONGEST: usize = 32;
-    if name.len() > LONGEST {
-        return None;
-    }
     let limit = match name.len() {
-        0..=1 => 0,
-        2..=4 => 1,
-        5..=7 => 2,
-        _ => 3,
+        0..=2 => return None,
+        3..=5 => 1,
+        6..=9 => 2,
+        10..=LONGEST => 3,
+        _ => return None,
+    };
+    let is_other_word = |candidate: &str| {
+        name.len().max(candidate.len()) == 3
+            && name.len() == candidate.len()
+            && levenshtein(name, candidate) == 1
     };
     candidates
-        .filter(|candidate| candidate.len() <= LONGEST)
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
+        .filter(|candidate| candidate.len() > 2 && candidate.len() <= LONGEST)
+        .map(|candidate| (damerau_levenshtein(name, candidate), candidate))
+        .filter(|&(edits, candidate)| edits <= limit && !is_other_word(candidate))
+        .min_by_key(|&(edits, candidate)| {
+            let has_same_letters = letters(name) == letters(candidate);
+            (edits, !has_same_letters, name.len().abs_diff(candidate.len()))
+        })
         .map(|(_, candidate)| candidate)
 }
 
-/// How many insertions, deletions, replacements and swaps of neighbours make `a` into `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                let best = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-                let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-                if swapped { best.min(rows[i - 2][j - 2] + 1) } else { best }
-            };
-        }
-    }
-    rows[a.len()][b.len()]
+fn letters(word: &str) -> Vec<u8> {
+    let mut letters = word.as_bytes().to_vec();
+    letters.sort_unstable();
+    letters
 }
 
 #[cfg(test)]
 mod tests {
-    use super::distance;
+    use super::nearest;
 
     #[test]
-    fn distances() {
-        assert_eq!(distance("gelu", "gelu"), 0);
-        assert_eq!(distance("gleu", "gelu"), 1);
-        assert_eq!(distance("hard_tanh", "hardtanh"), 1);
-        assert_eq!(distance("", "abc"), 3);
+    fn near_names() {
+        let all = ["sub", "tan", "tanh", "gelu", "hardtanh", "leaky_relu", "x", "lt"];
+        let near = |name: &str| nearest(name, all.into_iter());
+        for (name, expected) in [
+            ("tahn", Some("tanh")),
+            ("gleu", Some("gelu")),
+            ("tanhh", Some("tanh")),
+            ("tna", Some("tan")),
+            ("hard_tahn", Some("hardtanh")),
+            ("leakyrelu", Some("leaky_relu")),
+            ("sum", None),
+            ("sun", None),
+            ("van", None),
+            ("su", None),
+            ("y", None),
+            ("lx", None),
+            ("gray", None),
+            ("tangent", None),
+            ("", None),
+        ] {
+            assert_eq!(near(name), expected, "{name}");
+        }
+    }
+
+    /// The first of equally near ones, whatever comes after it.
+    #[test]
+    fn ties_go_to_the_first() {
+        assert_eq!(nearest("exp3", ["exp2", "exp1"].into_iter()), Some("exp2"));
+        assert_eq!(nearest("exp3", ["exp1", "exp2"].into_iter()), Some("exp1"));
+        assert_eq!(nearest(&"x".repeat(40), ["x"].into_iter()), None);
     }
 }

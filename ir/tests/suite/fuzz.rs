@@ -160,10 +160,12 @@ fn sizes_are_bounded() {
         "it has over 64 axes"
     );
     assert_eq!(message(" ".repeat(5_000_000)), "the text is 5000000 bytes long, over 2097152");
-    assert_eq!(message("9".repeat(1_000_000) + "f32"), "this number is too large for f32");
+    let number = format!("the number {}… is too large for f32", "9".repeat(40));
+    assert!(message("9".repeat(1_000_000) + "f32").starts_with(&number));
     assert_eq!(message(format!("x + 0.{}", "1".repeat(1_000_000))), "3 nodes");
     let long = format!("unknown function `{}…`", "x".repeat(40));
     assert_eq!(message("x".repeat(1_000_000) + "(1)"), long);
     assert_eq!(message("(x, ".repeat(100_000)), "expected `)`, found `,`");
-    assert_eq!(message("fused(x){".repeat(100_000)), "a fused kernel cannot stand in a fused body");
+    let fused = message("fused(x){".repeat(100_000));
+    assert!(fused.starts_with("a fused kernel cannot stand in a fused body"), "{fused}");
 }

@@ -291,9 +291,12 @@ fn numbers_that_become_0_are_noted() {
     assert!(graph.notes()[0].to_string().contains("literals.rs:"), "{}", graph.notes()[0]);
     // They say nothing of what the graph computes.
     assert_eq!(graph, build("k", &[Expr::input("x") * 0.0]).unwrap());
-    for (smallest, name) in [("1e-400", "f64"), ("1e-60f32", "f32"), ("1e-9f16", "f16")] {
-        let error = parse(&format!("x + {smallest}")).unwrap_err();
-        assert_eq!(error.message(), format!("this number is too small for {name}"));
+    // Where the number itself has the type, it is an error in the same words.
+    for (number, suffix, dtype) in
+        [("1e-400", "", "f64"), ("1e-60", "f32", "f32"), ("1e-9", "f16", "f16")]
+    {
+        let error = parse(&format!("x + {number}{suffix}")).unwrap_err();
+        assert_eq!(error.message(), format!("the number {number} is 0 in {dtype}"));
     }
 }
 

@@ -1,7 +1,6 @@
 //! Random graphs, drawn from a list of numbers so that proptest can shrink them.
 
 use kiln_ir::{Call, DType, Dim, Graph, Input, Node, NodeId, Op, Scalar};
-use std::sync::Arc;
 
 /// Numbers that decide what is drawn; zeros when they run out.
 pub(crate) struct Choices<'c> {
@@ -130,7 +129,7 @@ fn fused(choices: &mut Choices, graph: &mut Graph, values: &[NodeId]) -> Vec<Nod
         let output = draw(choices, &mut body, &inner);
         body.output(output);
     }
-    match graph.fused(Arc::new(body), args) {
+    match graph.fused(body, args) {
         Ok(kernel) => (0..count).map(|index| graph.item(kernel, index).unwrap()).collect(),
         Err(_) => Vec::new(),
     }

@@ -1,11 +1,11 @@
-//! Compiled routines, and how they are called: through the [ABI](super::launch).
+//! Compiled routines, and how they are called: as the [ABI](super::native::launch) says.
 
+use super::cost;
 use super::emitters::EmitterKind;
-use super::launch::{Cursor, Entry, Launch};
-use super::memory::CodeMemory;
-use super::{cost, emulated, interp, pool, stream};
+use super::native::Native;
 use crate::vir::{Routine, Storage};
-use std::sync::OnceLock;
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// The most bytes that [`Code::copies`] elements of an operand take: the room that a caller needs
 /// for a splat, or for less than a vector.
@@ -24,31 +24,49 @@ pub struct Code {
     pub(super) outputs: Vec<Storage>,
 }
 
+/// Where an operand of a call is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Cursor {
+    /// The first element of a row, or [`Code::copies`] copies of the element that it repeats.
+    pub base: *mut u8,
+    /// For an input, bytes from one vector to the next: the size of a vector, or 0. Ignored for an
+    /// output.
+    pub step: usize,
+    /// Bytes from one row to the next.
+    pub row: isize,
+}
+
 /// What a call runs.
 #[derive(Debug)]
 pub(super) enum Callable {
-    Native {
-        entry: Entry,
-        /// Holds the code that `entry` points at.
-        code: CodeMemory,
-        /// Constants and tables.
-        pool: Box<[pool::Line]>,
-        /// The same code, but its stores bypass the caches. Made on the first such call.
-        streaming: OnceLock<Option<stream::Streaming>>,
-    },
-    Interp(interp::Interp),
-    /// Executed by software that tests supply.
-    Emulated(emulated::Emulated),
+    #[cfg_attr(not(feature = "_native"), expect(dead_code, reason = "nothing makes any"))]
+    Native(Native),
+    Software(Box<dyn Software>),
 }
 
-impl Callable {
+/// A routine that software executes: the interpreter, or what stands in for a processor.
+pub(super) trait Software: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSafe {
+    /// Runs `code`, which must be the code of `self`.
+    ///
     /// # Safety
     ///
-    /// The memory must hold a routine for this machine, whose constants are `pool`.
-    pub(super) unsafe fn native(code: CodeMemory, pool: Box<[pool::Line]>) -> Callable {
-        // SAFETY: required of the caller; the code lives as long as this.
-        let entry = unsafe { code.routine() };
-        Callable::Native { entry, code, pool, streaming: OnceLock::new() }
+    /// As for [`Code::call`].
+    unsafe fn call(&self, code: &Code, rows: usize, n: usize, operands: &[Cursor]);
+
+    /// Like [`call`](Software::call), but with the streaming code, if there is any.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Code::call_streaming`], with outputs that are aligned to a vector.
+    unsafe fn call_streaming(&self, code: &Code, rows: usize, n: usize, operands: &[Cursor]) {
+        // SAFETY: required of the caller.
+        unsafe { self.call(code, rows, n, operands) };
+    }
+
+    /// The machine code, if it is that what is executed.
+    fn machine_code(&self) -> &[u8] {
+        &[]
     }
 }
 
@@ -136,16 +154,15 @@ impl Code {
     /// The machine code; empty for the interpreter.
     pub fn machine_code(&self) -> &[u8] {
         match &self.callable {
-            Callable::Native { code, .. } => code.bytes(),
-            Callable::Interp(_) => &[],
-            Callable::Emulated(emulated) => &emulated.code,
+            Callable::Native(native) => native.bytes(),
+            Callable::Software(software) => software.machine_code(),
         }
     }
 
-    /// Whether it is executed by software that stands in for a machine.
+    /// Whether it is machine code, executed by software that stands in for a machine.
     #[doc(hidden)]
     pub fn is_emulated(&self) -> bool {
-        matches!(self.callable, Callable::Emulated(_))
+        matches!(self.callable, Callable::Software(_)) && !self.machine_code().is_empty()
     }
 
     /// Runs on rows of `n` elements, in the floating-point environment of the thread, which must be
@@ -171,18 +188,12 @@ impl Code {
         if rows == 0 {
             return;
         }
-        match &self.callable {
-            Callable::Native { entry, pool, .. } => {
-                let mut launch = launch(rows, n, pool, operands);
-                // SAFETY: the routine was compiled for this machine with this ABI and pool and
-                // lives as long as `self`; there is a cursor for each operand; the caller
-                // guarantees the memory.
-                unsafe { entry(&mut launch) };
+        // SAFETY: there is a cursor for each operand, and the caller guarantees the memory.
+        unsafe {
+            match &self.callable {
+                Callable::Native(native) => native.call(rows, n, operands),
+                Callable::Software(software) => software.call(self, rows, n, operands),
             }
-            // SAFETY: the caller guarantees the memory.
-            Callable::Interp(interp) => unsafe { interp.call(rows, n, operands) },
-            // SAFETY: as above.
-            Callable::Emulated(emulated) => unsafe { emulated.call(self, rows, n, operands) },
         }
     }
 
@@ -207,19 +218,13 @@ impl Code {
         };
         let outputs = &operands[self.inputs.len()..];
         let aligned = rows > 0 && outputs.iter().zip(&self.outputs).all(aligned);
-        if let (Callable::Emulated(emulated), true) = (&self.callable, aligned) {
-            // SAFETY: required of the caller.
-            unsafe { emulated.call_streaming(self, rows, n, operands) };
-        } else if let Callable::Native { code, pool, streaming, .. } = &self.callable
-            && aligned
-            && let Some(streaming) = streaming.get_or_init(|| stream::Streaming::new(code.bytes()))
-        {
-            // SAFETY: as in `call`; vectors are aligned, as each is a whole number of vectors from
-            // the start of a row.
-            unsafe { streaming.call(&mut launch(rows, n, pool, operands)) };
-        } else {
-            // SAFETY: required of the caller.
-            unsafe { self.call(rows, n, operands) };
+        // SAFETY: required of the caller; there is a cursor for each operand.
+        unsafe {
+            match &self.callable {
+                _ if !aligned => self.call(rows, n, operands),
+                Callable::Native(native) => native.call_streaming(rows, n, operands),
+                Callable::Software(software) => software.call_streaming(self, rows, n, operands),
+            }
         }
     }
 
@@ -262,9 +267,4 @@ impl Code {
         // inputs unchanged and outputs disjoint from everything. Inputs are read only.
         unsafe { self.call(1, n, &mut cursors) }
     }
-}
-
-/// The argument of a call.
-fn launch(rows: usize, n: usize, pool: &[pool::Line], operands: &mut [Cursor]) -> Launch {
-    Launch { rows, n, pool: pool.as_ptr().cast(), cursors: operands.as_mut_ptr() }
 }

@@ -4,12 +4,12 @@
 //! executor is not part of Kiln (its tests use `tools/emulate`): it is given the code once and then
 //! calls, whose arrays are exactly what [`Code::call`](super::Code::call) may touch.
 
-use super::code::Code;
+use super::code::{Code, Cursor, Software};
 use super::emitters::EmitterKind;
 use super::error::EmitError;
-use super::launch::Cursor;
-use super::pool::Line;
-use super::{stream, x86};
+use super::native::pool::Line;
+use super::native::stream;
+use super::x86;
 use crate::vir::{self, Routine};
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -93,7 +93,7 @@ pub fn compile(routine: &Routine, kind: EmitterKind, load: Load) -> Result<Code,
 
 /// A routine and its executor.
 pub(super) struct Emulated {
-    pub(super) code: Box<[u8]>,
+    code: Box<[u8]>,
     pool: Box<[u8]>,
     load: Load,
     execute: Execute,
@@ -104,6 +104,24 @@ pub(super) struct Emulated {
 impl fmt::Debug for Emulated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Emulated").field("code", &self.code).finish_non_exhaustive()
+    }
+}
+
+impl Software for Emulated {
+    unsafe fn call(&self, code: &Code, rows: usize, n: usize, operands: &[Cursor]) {
+        // SAFETY: required of the caller.
+        unsafe { self.run(&self.execute, code, rows, n, operands) };
+    }
+
+    unsafe fn call_streaming(&self, code: &Code, rows: usize, n: usize, operands: &[Cursor]) {
+        let twin = || stream::twin(&self.code).map(|twin| (self.load)(&twin));
+        let execute = self.streaming.get_or_init(twin).as_ref().unwrap_or(&self.execute);
+        // SAFETY: required of the caller.
+        unsafe { self.run(execute, code, rows, n, operands) };
+    }
+
+    fn machine_code(&self) -> &[u8] {
+        &self.code
     }
 }
 
@@ -118,35 +136,9 @@ impl Emulated {
         }
     }
 
-    /// Runs `code`, which must be the code of `self`, on copies of what it may read, and copies
-    /// back what it wrote.
+    /// Runs `code`, which must be the code of `self`, on copies of what it may read, and copies back
+    /// what it wrote.
     ///
-    /// # Safety
-    ///
-    /// As for [`Code::call`].
-    pub(super) unsafe fn call(&self, code: &Code, rows: usize, n: usize, operands: &[Cursor]) {
-        // SAFETY: required of the caller.
-        unsafe { self.run(&self.execute, code, rows, n, operands) };
-    }
-
-    /// Like [`call`](Emulated::call), but with the streaming code, if there is any.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Code::call_streaming`].
-    pub(super) unsafe fn call_streaming(
-        &self,
-        code: &Code,
-        rows: usize,
-        n: usize,
-        operands: &[Cursor],
-    ) {
-        let twin = || stream::twin(&self.code).map(|twin| (self.load)(&twin));
-        let execute = self.streaming.get_or_init(twin).as_ref().unwrap_or(&self.execute);
-        // SAFETY: required of the caller.
-        unsafe { self.run(execute, code, rows, n, operands) };
-    }
-
     /// # Safety
     ///
     /// As for [`Code::call`].

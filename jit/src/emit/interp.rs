@@ -1,9 +1,8 @@
 //! The interpreter behind the kernel ABI: the emitter of last resort, with one-element vectors.
 
-use super::code::{Callable, Code, Vectors};
+use super::code::{Callable, Code, Cursor, Software, Vectors};
 use super::cost;
 use super::emitters::{Emitter, EmitterKind};
-use super::launch::Cursor;
 use crate::vir::{self, Routine, Storage};
 
 /// Elements interpreted per batch, to amortise the interpreter's allocations.
@@ -11,7 +10,7 @@ const CHUNK: usize = 256;
 
 /// A routine to interpret.
 #[derive(Debug)]
-pub(super) struct Interp {
+struct Interp {
     routine: Routine,
 }
 
@@ -25,18 +24,13 @@ pub(super) const INTERP: Emitter = Emitter {
 
 /// Wraps `routine`, as the code of an emitter.
 pub(super) fn interpreted(routine: &Routine, kind: EmitterKind) -> Code {
-    let callable = Callable::Interp(Interp { routine: routine.clone() });
+    let callable = Callable::Software(Box::new(Interp { routine: routine.clone() }));
     let vectors = Vectors { lanes: 1, copies: 1, takes_any_count: true };
     Code::new(routine, kind, callable, vectors)
 }
 
-impl Interp {
-    /// Runs on memory.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Code::call`].
-    pub(super) unsafe fn call(&self, rows: usize, n: usize, operands: &[Cursor]) {
+impl Software for Interp {
+    unsafe fn call(&self, _: &Code, rows: usize, n: usize, operands: &[Cursor]) {
         for row in 0..rows as isize {
             let start = |cursor: &Cursor| cursor.base.wrapping_offset(row * cursor.row);
             let (inputs, outputs) = operands.split_at(self.routine.inputs.len());
@@ -47,7 +41,9 @@ impl Interp {
             unsafe { self.row(n, &inputs, &outputs) };
         }
     }
+}
 
+impl Interp {
     /// Runs on one row, given the start and step of each input and the start of each output.
     ///
     /// # Safety

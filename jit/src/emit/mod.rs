@@ -5,11 +5,11 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `code.rs` `launch.rs` | calls of machine code, and the ABI |
+//! | `code.rs` | calls of code |
+//! | `native/` | machine code: its ABI, executable memory, constants, stores that bypass the caches |
 //! | `emitters.rs` | the table of emitters |
 //! | `x86/` `clif/` `interp.rs` | the emitters |
 //! | `cost/` | what a routine costs on each |
-//! | `memory.rs` `slab.rs` `pool.rs` `stream.rs` | executable memory, constants, stores that bypass the caches |
 //! | `emulated.rs` | routines that software executes, for tests |
 
 #[cfg_attr(not(feature = "cranelift"), path = "clif/absent.rs")]
@@ -17,26 +17,22 @@ pub mod clif;
 mod code;
 pub mod cost;
 mod emitters;
+#[cfg(feature = "x86")]
 #[doc(hidden)]
 pub mod emulated;
 mod error;
 mod interp;
-mod launch;
-mod live;
-mod memory;
-mod pool;
-#[cfg(target_os = "linux")]
-mod slab;
-mod stream;
+#[cfg_attr(not(feature = "_native"), path = "native/absent.rs")]
+mod native;
 #[cfg(test)]
 mod toy;
+#[cfg_attr(not(feature = "x86"), path = "x86/absent.rs")]
 mod x86;
 
 pub use crate::vir::Storage;
-pub use code::{Code, MAX_VECTOR, Operand};
+pub use code::{Code, Cursor, MAX_VECTOR, Operand};
 pub use emitters::{EmitterKind, UnknownEmitter};
 pub use error::EmitError;
-pub use launch::Cursor;
 
 use crate::cpu::Cpu;
 use crate::vir::{self, Routine};
@@ -50,10 +46,14 @@ use emitters::{EMITTERS, Emitter};
 pub fn compile(routine: &Routine, kind: EmitterKind, cpu: Cpu) -> Result<Code, EmitError> {
     // Anyone can write a routine, and its code would read wherever it says.
     vir::verify(routine).map_err(EmitError::Invalid)?;
-    emulated::stand_in(routine, kind).unwrap_or_else(|| match kind.emitter() {
+    #[cfg(feature = "x86")]
+    if let Some(code) = emulated::stand_in(routine, kind) {
+        return code;
+    }
+    match kind.emitter() {
         Some(emitter) => compile_by(emitter, routine, cpu),
         None => compile_by_first(routine, cpu),
-    })
+    }
 }
 
 fn compile_by(emitter: &Emitter, routine: &Routine, cpu: Cpu) -> Result<Code, EmitError> {

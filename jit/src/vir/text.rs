@@ -59,6 +59,7 @@ impl fmt::Display for Body {
     }
 }
 
+#[cfg(feature = "x86")]
 impl Body {
     /// The text of the instruction that defines `value`.
     pub(crate) fn line(&self, value: Value) -> impl fmt::Display {

@@ -3,9 +3,8 @@
 use super::region::Region;
 use super::ways::RegionNode;
 use crate::fuse::extract::ClassId;
-use kiln_ir::{Dim, Graph, Input, Node, NodeId};
+use kiln_ir::{Graph, Node, NodeId};
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// Chosen classes, children first, as a graph; `roots` are those of the outputs.
 pub(super) fn build<'w>(
@@ -43,7 +42,7 @@ pub(super) fn build<'w>(
         }
         // Every output is an array of its own: a value that is an output twice is copied from the
         // one before.
-        let last = copies.get(&id).map_or(id, |&last| add_copy(graph, last, &mut result));
+        let last = copies.get(&id).map_or(id, |&last| add_copy(last, &mut result));
         copies.insert(id, last);
         result.output(last);
     }
@@ -57,13 +56,11 @@ fn copy(result: &mut Graph, graph: &Graph, id: NodeId, operands: &[NodeId]) -> N
 }
 
 /// A copy, by a kernel, of what `result` has at `id`.
-fn add_copy(graph: &Graph, id: NodeId, result: &mut Graph) -> NodeId {
+fn add_copy(id: NodeId, result: &mut Graph) -> NodeId {
     let mut body = Graph::unbounded("body");
-    let dims = result.shape(id).dims().map(<[Dim]>::to_vec);
-    let input = Input { name: parameter_name(graph, 0), dtype: result.dtype(id), dims };
-    let copied = body.input(input).expect("it is the only parameter");
+    let copied = add_parameter(&mut body, result, id);
     body.output(copied);
-    let fused = result.fused(Arc::new(body), vec![id]).expect("a copy is a valid kernel");
+    let fused = result.fused(body, vec![id]).expect("a copy is a valid kernel");
     item(result, fused, 0)
 }
 
@@ -71,18 +68,18 @@ fn item(result: &mut Graph, kernel: NodeId, index: usize) -> NodeId {
     result.item(kernel, index).expect("the kernel has this output")
 }
 
-/// A fused node: its body has one parameter for each operand, named like the argument.
+/// Adds the parameter of a body that a node of `result` will be bound to. Text gives it its name.
+fn add_parameter(body: &mut Graph, result: &Graph, arg: NodeId) -> NodeId {
+    let added = body.parameter("", result.dtype(arg), result.shape(arg).clone());
+    added.expect("a body of a pass may have any number")
+}
+
+/// A fused node: its body has one parameter for each operand.
 fn add_fused(graph: &Graph, region: &Region, args: Vec<NodeId>, result: &mut Graph) -> NodeId {
     let mut body = Graph::unbounded("body");
     let mut inner: HashMap<NodeId, NodeId> = HashMap::new();
     for (id, &arg) in region.operands(graph).into_iter().zip(&args) {
-        let name = match result.node(arg) {
-            Node::Input(index) => result.inputs()[*index as usize].name.clone(),
-            _ => parameter_name(graph, body.inputs().len()),
-        };
-        let dims = result.shape(arg).dims().map(<[Dim]>::to_vec);
-        let input = Input { name, dtype: graph.dtype(id), dims };
-        inner.insert(id, body.input(input).expect("parameter names are distinct"));
+        inner.insert(id, add_parameter(&mut body, result, arg));
     }
     for &op in &region.ops {
         let operands = graph.node(op).operands();
@@ -94,7 +91,7 @@ fn add_fused(graph: &Graph, region: &Region, args: Vec<NodeId>, result: &mut Gra
         let id = value(&mut body, &mut inner, graph, output);
         body.output(id);
     }
-    let fused = result.fused(Arc::new(body), args);
+    let fused = result.fused(body, args);
     fused.unwrap_or_else(|fault| panic!("fusion broke a valid graph: {fault}"))
 }
 
@@ -106,14 +103,4 @@ fn value(
     id: NodeId,
 ) -> NodeId {
     *inner.entry(id).or_insert_with(|| copy(body, graph, id, &[]))
-}
-
-/// A name for an intermediate that a kernel loads, different from the names of all inputs.
-fn parameter_name(graph: &Graph, position: usize) -> String {
-    let taken = |name: &str| graph.inputs().iter().any(|input| input.name == name);
-    let mut name = format!("v{position}");
-    while taken(&name) {
-        name.push('_');
-    }
-    name
 }

@@ -4,7 +4,6 @@
 use super::Step;
 use kiln::{DType, Graph};
 use kiln_ir::{Array, Call, Dim, Input, NodeId, Op};
-use std::sync::Arc;
 
 /// Ops of which kernels and the reference give the same bits.
 const EXACT: &[Op] = &[
@@ -104,7 +103,7 @@ fn fused(graph: &mut Graph, kind: usize, args: &[NodeId], picks: [usize; 3]) -> 
         body.output(values[(picks[0] + output * 3) % values.len()]);
     }
     let outputs = body.outputs().len();
-    let Ok(of) = graph.fused(Arc::new(body), args) else { return Vec::new() };
+    let Ok(of) = graph.fused(body, args) else { return Vec::new() };
     (0..outputs).map(|index| graph.item(of, index).unwrap()).collect()
 }
 

@@ -310,17 +310,7 @@ impl Drawing {
         let Some(body) = fragments.graph(index, float).cloned() else { return };
         let args: Vec<NodeId> =
             body.inputs().iter().map(|input| self.operand(input.dtype)).collect();
-        // As text has it, parameters have the shapes of what they are bound to.
-        let mut shaped = Graph::new("body");
-        for (input, &arg) in body.inputs().iter().zip(&args) {
-            let dims = self.graph.shape(arg).dims().map(<[Dim]>::to_vec);
-            shaped.input(Input { dims, ..input.clone() }).expect("names differ");
-        }
-        let parameters: Vec<NodeId> = shaped.iter().map(|(id, _)| id).collect();
-        let Ok(outputs) = shaped.copy_graph(&body, &parameters) else { return };
-        outputs.into_iter().for_each(|output| shaped.output(output));
-        let body = shaped.normalized();
-        let Ok(kernel) = self.graph.fused(body.into(), args) else { return };
+        let Ok(kernel) = self.graph.fused(body.normalized(), args) else { return };
         let item = self.graph.item(kernel, 0).expect("a kernel has an output");
         self.push(item);
     }

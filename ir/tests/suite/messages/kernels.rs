@@ -34,7 +34,7 @@ fn closures() {
       |
     1 | |p, lr| p - lr*g
       |                ^
-      = hint: inputs are named at the start: `|g, ..| ..`
+      = hint: inputs are named at the start: `|p, lr, g| ..`
 
     1:9: unknown name `scael`
       |
@@ -42,10 +42,11 @@ fn closures() {
       |         ^^^^^
       = hint: did you mean `scale`?
 
-    1:5: `x` is declared twice
+    1:5: input x is declared twice
       |
     1 | |x, x| x
       |     ^
+      = hint: use one declaration
 
     1:5: let is a word of the text format
       |
@@ -56,11 +57,13 @@ fn closures() {
       |
     1 | |x: f16[n| x
       |  ^^^^^^^^
+      = hint: a type is an element type, and its axes where they matter: `f32`, `f32[n, 3]`
 
     1:2: the element type is not u8, i32, i64, f16, bf16, f32, f64 or bool
       |
     1 | |x: i16| x
       |  ^^^^^^
+      = hint: there are integers `u8`, `i32` and `i64`
 
     1:4: expected `,` or `:`, found `y`
       |
@@ -74,10 +77,11 @@ fn closures() {
       |      ^
       = hint: commas stand between parameters, and a type follows its name: `x: f32[n], y`
 
-    1:12: expected `|`, found `y`
+    1:12: expected `,`, found `y`
       |
     1 | |x: f32[n] y| x
       |            ^
+      = hint: commas stand between parameters, and a type follows its name: `x: f32[n], y`
 
     1:1: this `|` is never closed
       |
@@ -124,13 +128,13 @@ fn closures() {
       |
     1 | ||x| - 1|
       |   ^
-      = hint: inputs are named at the start: `|x, ..| ..`
+      = hint: inputs are named at the start: `|x| ..`
 
     1:6: expected the end, found `;`
       |
     1 | |x| x; x
       |      ^
-      = hint: no `;` follows the result
+      = hint: several results are a tuple at the end: `(a, b)`; a name is `let u = ..;`
 
     1:11: expected the end of the text, found `+`
       |
@@ -141,6 +145,7 @@ fn closures() {
       |
     1 | |x| -> f32[..] x
       |                ^
+      = hint: a kernel has a name, and its body stands in braces: `kernel f(x) { x * 2 }`
 
     1:8: the result is f32[..], but f64[..] is declared
       |
@@ -190,10 +195,11 @@ fn names() {
       |               ^^^
       = hint: it is a function: call it as `exp(..)`
 
-    1:13: `x` is declared twice
+    1:13: input x is declared twice
       |
     1 | kernel f(x, x) { x }
       |             ^
+      = hint: use one declaration
 
     1:10: let is a word of the text format
       |
@@ -225,7 +231,7 @@ fn functions() {
       | ^^^^
       = hint: did you mean `gelu`?
 
-    1:1: unknown function `fmax`
+    1:1: there is no function `fmax`
       |
     1 | fmax(x, y)
       | ^^^^
@@ -254,11 +260,11 @@ fn functions() {
       | ^^^^^^^^^
       = hint: did you mean `leaky_relu`?
 
-    1:1: unknown function `softmax`
+    1:1: there is no function `softmax`
       |
     1 | softmax(x)
       | ^^^^^^^
-      = hint: a kernel is elementwise: it has no reductions
+      = hint: there are no reductions yet: with the maximum `m` of a row and the sum `s` of its `exp(x - m)` as inputs, write `exp(x - m) / s`
     ");
 }
 
@@ -347,36 +353,43 @@ fn heads() {
       |
     1 | kernel f(x { x }
       |            ^
+      = hint: a kernel has a name, and its body stands in braces: `kernel f(x) { x * 2 }`
 
     1:10: the element type is not u8, i32, i64, f16, bf16, f32, f64 or bool
       |
     1 | kernel f(x: i16) { x }
       |          ^^^^^^
+      = hint: there are integers `u8`, `i32` and `i64`
 
     1:10: a ] is missing
       |
     1 | kernel f(x: f32[n { x }
       |          ^^^^^^^^
+      = hint: a type is an element type, and its axes where they matter: `f32`, `f32[n, 3]`
 
     1:10: an axis is neither a name nor a size
       |
     1 | kernel f(x: f32[n,]) { x }
       |          ^^^^^^^^^^
+      = hint: a type is an element type, and its axes where they matter: `f32`, `f32[n, 3]`
 
     1:10: the element type is not u8, i32, i64, f16, bf16, f32, f64 or bool
       |
     1 | kernel f(x:) { x }
       |          ^^
+      = hint: a type is an element type, and its axes where they matter: `f32`, `f32[n, 3]`
 
     1:8: expected the name of the kernel, found `(`
       |
     1 | kernel (x) { x }
       |        ^
+      = hint: a kernel has a name, and its body stands in braces: `kernel f(x) { x * 2 }`
 
     1:13: expected `{`, found `x`
       |
     1 | kernel f(x) x
       |             ^
+      = hint: a kernel has a name, and its body stands in braces: `kernel f(x) { x * 2 }`
 
     1:13: this `{` is never closed
       |
@@ -432,6 +445,7 @@ fn results() {
       |
     1 | kernel f(x) -> int { x }
       |                ^^^
+      = hint: write `i32`
     ");
 }
 
@@ -450,7 +464,7 @@ fn places() {
       |
     2 | x + 日本
       |     ^^
-      = hint: names are ASCII letters, digits and _
+      = hint: names are ASCII letters, digits and `_`
 
     3:6: this `(` is never closed
       |
@@ -461,7 +475,7 @@ fn places() {
       |
     1 | let 日 = 1; x
       |     ^^
-      = hint: names are ASCII letters, digits and _
+      = hint: names are ASCII letters, digits and `_`
 
     1:90: unknown function `gleu`
       |

@@ -2,6 +2,7 @@
 
 mod faults;
 mod graphs;
+mod hints;
 mod kernels;
 mod syntax;
 mod tokens;

@@ -71,17 +71,19 @@ fn missing_parts() {
       |
     1 | * x
       | ^
+      = hint: a product is `a * b`, a power `a^b`; an array is named as it is, without `*`
 
     1:5: expected an expression, found `*`
       |
     1 | x *** 2
       |     ^
+      = hint: a product is `a * b`, a power `a^b`; an array is named as it is, without `*`
 
     1:5: expected the end of the text, found `x`
       |
     1 | exp x
       |     ^
-      = hint: arguments stand in parentheses: `exp(..)`
+      = hint: arguments go in parentheses: `exp(..)`
 
     1:3: expected the end of the text, found `(`
       |
@@ -99,36 +101,37 @@ fn missing_parts() {
       |
     1 | x &&& y
       |     ^
+      = hint: logical and is `a & b`; an array is named as it is, without `&`
 
-    1:4: expected an expression, found `=`
+    1:3: expected the end of the text, found `+=`
       |
     1 | x += y
-      |    ^
-      = hint: equality is `==`; a name is `let u = ..;`
+      |   ^^
+      = hint: a kernel changes no array: write the new value, as in `x + 1`
 
     1:6: expected an expression, found `=`
       |
     1 | x == = y
       |      ^
-      = hint: equality is `==`
+      = hint: equality is `==`; a name is `let u = ..;`
 
-    1:4: expected an expression, found `>`
+    1:3: expected the end of the text, found `<>`
       |
     1 | x <> y
-      |    ^
+      |   ^^
       = hint: inequality is `!=`
 
     1:3: expected the end of the text, found `if`
       |
     1 | x if x > 0 else 0
       |   ^^
-      = hint: a choice is written `select(condition, a, b)`
+      = hint: a choice is written `select(x > 0, x, 0)`
 
     1:3: expected the end of the text, found `is`
       |
     1 | x is nan
       |   ^^
-      = hint: equality is `==`
+      = hint: equality is `==`; whether `x` is NaN, `isnan(x)`
 
     1:3: expected the end of the text, found `mod`
       |
@@ -148,11 +151,11 @@ fn missing_parts() {
       |     ^^^
       = hint: write `!x`, or parentheses around it
 
-    1:3: unexpected '?'
+    1:3: expected the end of the text, found `?`
       |
     1 | x ? y : z
       |   ^
-      = hint: a choice is written `select(condition, a, b)`
+      = hint: a choice is written `select(x > 0, x, 0)`
 
     1:3: unexpected '≤'
       |
@@ -160,10 +163,10 @@ fn missing_parts() {
       |   ^
       = hint: it is written `<=`
 
-    1:3: unexpected '.'
+    1:3: expected the end of the text, found `.*`
       |
     1 | x .* y
-      |   ^
+      |   ^^
       = hint: every op is elementwise: leave the dot out
 
     1:4: expected an expression, found the end of the text
@@ -201,6 +204,7 @@ fn missing_parts() {
       |
     1 | kernel
       |       ^
+      = hint: a kernel has a name, and its body stands in braces: `kernel f(x) { x * 2 }`
     ");
 }
 
@@ -279,7 +283,7 @@ fn comparisons() {
       |
     1 | a == b != c
       |        ^^
-      = hint: write `(a < b) & (b < c)`
+      = hint: write `(a == b) & (b != c)`
     ");
 }
 

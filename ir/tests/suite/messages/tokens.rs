@@ -14,11 +14,11 @@ fn stray_characters() {
         "x $ y",
         "'x'",
     ]), @r"
-    1:3: unexpected '?'
+    1:3: expected the end of the text, found `?`
       |
     1 | x ? y
       |   ^
-      = hint: a choice is written `select(condition, a, b)`
+      = hint: a choice is written `select(x > 0, x, 0)`
 
     1:3: unexpected '×'
       |
@@ -38,7 +38,7 @@ fn stray_characters() {
       | ^
       = hint: it is written `pi`
 
-    1:2: unexpected '.'
+    1:2: expected the end of the text, found `.`
       |
     1 | x.exp()
       |  ^
@@ -48,18 +48,19 @@ fn stray_characters() {
       |
     1 | größe * 2
       |   ^
-      = hint: names are ASCII letters, digits and _
+      = hint: names are ASCII letters, digits and `_`
 
     1:3: unexpected '$'
       |
     1 | x $ y
       |   ^
+      = hint: a name is written without `$`
 
     1:1: unexpected '\''
       |
     1 | 'x'
       | ^
-      = hint: text has no strings
+      = hint: a kernel has no strings, and `'` transposes nothing: pass the array transposed
     ");
 }
 
@@ -92,55 +93,55 @@ fn numbers() {
       |
     1 | 2x + 1
       | ^^
-      = hint: a suffix is a type, as in `2f64` or `2i32`; a product is written `2 * x`
+      = hint: a product is written `2 * x`; a suffix is a type, as in `2f64` or `2i32`
 
-    1:1: this number is too large for f64
+    1:1: the number 1e400 is too large for f64, whose largest is 1.7976931348623157e308
       |
     1 | 1e400
       | ^^^^^
-      = hint: infinity is written `inf`
+      = hint: infinity is written inf
 
-    1:1: this number is too large for f32
+    1:1: the number 1e39 is too large for f32, whose largest is 3.4028235e38
       |
     1 | 1e39f32
       | ^^^^^^^
-      = hint: infinity is written `inf`
+      = hint: declare inputs of type f64 (x: f64) or convert one (f64(x)); infinity is written inf
 
-    1:1: this number is too large for f16
+    1:1: the number 7e4 is too large for f16, whose largest is 6.5504e4
       |
     1 | 7e4f16
       | ^^^^^^
-      = hint: infinity is written `inf`
+      = hint: convert to a wider type; infinity is written inf
 
     1:1: this is no hexadecimal number of 64 bits
       |
     1 | 0xfg
       | ^^^^
-      = hint: it has no suffix: convert it, as in i64(0x10)
+      = hint: it has no suffix: convert it, as in `i64(0x10)`
 
     1:1: this is no binary number of 64 bits
       |
     1 | 0b12
       | ^^^^
-      = hint: it has no suffix: convert it, as in i64(0x10)
+      = hint: it has no suffix: convert it, as in `i64(0x10)`
 
     1:4: unknown number suffix `p3`
       |
     1 | 0x1.8p3
       |    ^^^^
-      = hint: a suffix is a type, as in `2f64` or `2i32`; a product is written `2 * x`
+      = hint: a product is written `.8 * p3`; a suffix is a type, as in `2f64` or `2i32`
 
     1:1: this is no hexadecimal number of 64 bits
       |
     1 | 0x10i32
       | ^^^^^^^
-      = hint: it has no suffix: convert it, as in i64(0x10)
+      = hint: it has no suffix: convert it, as in `i64(0x10)`
 
     1:1: this is no hexadecimal number of 64 bits
       |
     1 | 0x1_
       | ^^^^
-      = hint: it has no suffix: convert it, as in i64(0x10)
+      = hint: it has no suffix: convert it, as in `i64(0x10)`
 
     1:1: this is no number
       |
@@ -158,13 +159,13 @@ fn numbers() {
       |
     1 | 007
       | ^^^
-      = hint: write 7; octal digits are 0o7
+      = hint: write `7`; octal digits are `0o7`
 
     1:1: a number does not begin with 0
       |
     1 | 0777 * x
       | ^^^^
-      = hint: write 777; octal digits are 0o777
+      = hint: write `777`; octal digits are `0o777`
 
     1:1: unknown number suffix `f`
       |
@@ -176,7 +177,7 @@ fn numbers() {
       |
     1 | 2j
       | ^^
-      = hint: there are no complex numbers; a product is written `2 * i`
+      = hint: there are no complex numbers; a product is written `2 * j`
 
     1:1: unknown number suffix `L`
       |
@@ -184,17 +185,17 @@ fn numbers() {
       | ^^^
       = hint: a suffix is a type: write `i64`, or none, as numbers take the type they meet
 
-    1:1: this number is too small for f64
+    1:1: the number 1e-400 is 0 in f64
       |
     1 | 1e-400
       | ^^^^^^
-      = hint: it would be 0: write that
+      = hint: write 0
 
-    1:1: this number is too small for f32
+    1:1: the number 1e-60 is 0 in f32
       |
     1 | 1e-60f32
       | ^^^^^^^^
-      = hint: it would be 0: write that
+      = hint: declare inputs of type f64, or write 0
 
     1:8: this is no hexadecimal number of 64 bits
       |
@@ -289,5 +290,6 @@ fn comments() {
       |
     1 | kernel f(x) { x / / 2 }
       |                   ^
+      = hint: a quotient is `a / b`, floor division `a // b`
     ");
 }

@@ -22,8 +22,9 @@ use super::code::{Callable, Code, Vectors};
 use super::cost;
 use super::emitters::{Emitter, EmitterKind};
 use super::error::EmitError;
-use super::memory::CodeMemory;
-use super::pool::Line;
+use super::native::Native;
+use super::native::memory::CodeMemory;
+use super::native::pool::Line;
 use crate::cpu::Cpu;
 use crate::vir::{self, Inst, Routine};
 use cranelift_codegen::ir::Endianness;
@@ -49,7 +50,7 @@ fn compile(routine: &Routine, cpu: Cpu) -> Result<Code, EmitError> {
     let (compiled, pool) = generate(routine, host()?, false)?;
     let code = CodeMemory::new(compiled.code_buffer())?;
     // SAFETY: the function has this ABI and was generated for this machine, with these constants.
-    let callable = unsafe { Callable::native(code, pool) };
+    let callable = Callable::Native(unsafe { Native::new(code, pool) });
     let lanes = translate::lanes(routine);
     let vectors = Vectors { lanes, copies: lanes, takes_any_count: false };
     Ok(Code::new(routine, EmitterKind::Cranelift, callable, vectors))

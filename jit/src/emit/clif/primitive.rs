@@ -1,6 +1,6 @@
 //! Primitives in Cranelift's IR, one vector at a time.
 
-use super::super::live::negated;
+use super::super::native::live::negated;
 use super::translate::{Parts, Translator, constant, little, unaligned, vector};
 use crate::vir::{BinaryOp, Inst, Predicate, ShiftOp, Storage, Type, UnaryOp, Value};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};

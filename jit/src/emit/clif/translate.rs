@@ -14,9 +14,9 @@
 //! [`lanes`]. An unrolled loop alternates between the copies of its body, a few instructions of
 //! each at a time.
 
-use super::super::launch::offsets;
-use super::super::live::live;
-use super::super::pool::{Line, Pool};
+use super::super::native::launch::offsets;
+use super::super::native::live::live;
+use super::super::native::pool::{Line, Pool};
 use crate::vir::{Body, Cold, Inst, Routine, Storage, Type, Value};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{

@@ -5,7 +5,7 @@
 //! | register | holds |
 //! |---|---|
 //! | `rdi` | `n`; in a loop, the last index with enough elements for an iteration; in a masked one, how many are left |
-//! | `rcx` | the [`Launch`](super::super::launch) |
+//! | `rcx` | the [`Launch`](super::super::native::launch) |
 //! | `rdx` | its cursors, at the current row |
 //! | `r8` | the pool |
 //! | `r9` | the index of the iteration's first element |
@@ -16,7 +16,7 @@
 //!
 //! Cold regions lie after the loop, so that the hot path is a straight line.
 
-use super::super::launch::offsets;
+use super::super::native::launch::offsets;
 use super::allocate::{Address, Allocation, Item, Place, Placed};
 use super::isa::Isa;
 use crate::vir::Routine;

@@ -36,8 +36,9 @@ use super::cost;
 use super::emitters::{Emitter, EmitterKind};
 use super::emulated::{Emulated, Load};
 use super::error::EmitError;
-use super::memory::CodeMemory;
-use super::pool::Line;
+use super::native::Native;
+use super::native::memory::CodeMemory;
+use super::native::pool::Line;
 use crate::cpu::Cpu;
 use crate::vir::Routine;
 use encode::Loops;
@@ -67,8 +68,8 @@ fn compile(routine: &Routine, isa: Isa) -> Result<Code, EmitError> {
     let pool = std::mem::take(&mut made.pool);
     // SAFETY: the function has this ABI and these constants, and `available` made sure that this
     // machine has the instructions.
-    let callable = unsafe { Callable::native(code, pool) };
-    Ok(made.code(routine, isa, callable))
+    let native = unsafe { Native::new(code, pool) };
+    Ok(made.code(routine, isa, Callable::Native(native)))
 }
 
 /// Compiles for any machine; what `load` makes executes the code.
@@ -88,7 +89,7 @@ pub(super) fn compile_for(
     };
     let mut made = generate(routine, isa)?;
     let bytes = std::mem::take(&mut made.encoded.bytes);
-    let callable = Callable::Emulated(Emulated::new(bytes, &made.pool, load));
+    let callable = Callable::Software(Box::new(Emulated::new(bytes, &made.pool, load)));
     Ok(made.code(routine, isa, callable))
 }
 

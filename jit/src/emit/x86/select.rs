@@ -6,8 +6,8 @@
 //! memory operands if possible; [`hoist`](super::hoist) finds registers for them.
 //! [`mask`](super::mask) says what masks are.
 
-use super::super::live::{live, negated};
-use super::super::pool::{Line, Pool};
+use super::super::native::live::{live, negated};
+use super::super::native::pool::{Line, Pool};
 use super::isa::{Class, Isa};
 use super::opcode::{Opcode, multiply_add};
 use super::program::{Form, Function, Inst, Reg, Source};

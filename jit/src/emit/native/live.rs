@@ -3,7 +3,7 @@
 use crate::vir::{Body, Each, Inst, UnaryOp, Value};
 
 /// What [`Inst::Fma`] reads instead of `value`: the operand of a negation that is folded into it.
-pub(super) fn negated(body: &Body, value: Value) -> Option<Value> {
+pub(in crate::emit) fn negated(body: &Body, value: Value) -> Option<Value> {
     match *body.inst(value) {
         Inst::Unary { op: UnaryOp::Neg, a } => Some(a),
         _ => None,
@@ -11,7 +11,7 @@ pub(super) fn negated(body: &Body, value: Value) -> Option<Value> {
 }
 
 /// Marks the values that a stored value depends on.
-pub(super) fn live(stage: &Each) -> Vec<bool> {
+pub(in crate::emit) fn live(stage: &Each) -> Vec<bool> {
     let body = &stage.body;
     let mut live = vec![false; body.insts.len()];
     let stored = stage.stores.iter().map(|store| store.value);

@@ -6,15 +6,14 @@
 
 use crate::vir::{Table, Type};
 use std::collections::HashMap;
-use std::ops::Range;
 
 /// A cache line: no constant straddles two.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-pub(super) struct Line(pub(super) [u8; 64]);
+pub(in crate::emit) struct Line(pub(in crate::emit) [u8; 64]);
 
 /// Collects constants; offsets are in bytes from the pool's start.
-pub(super) struct Pool {
+pub(in crate::emit) struct Pool {
     bytes: Vec<u8>,
     known: HashMap<(u64, usize), i32>,
     /// Bytes of a vector, or `None` to hold each constant once.
@@ -23,17 +22,12 @@ pub(super) struct Pool {
 
 impl Pool {
     /// A pool that repeats constants to fill vectors of this many bytes.
-    pub(super) fn of_vectors(bytes: usize) -> Pool {
+    pub(in crate::emit) fn of_vectors(bytes: usize) -> Pool {
         Pool { bytes: Vec::new(), known: HashMap::new(), vector: Some(bytes) }
     }
 
-    /// A pool of scalars.
-    pub(super) fn of_scalars() -> Pool {
-        Pool { bytes: Vec::new(), known: HashMap::new(), vector: None }
-    }
-
     /// The offset of a constant of type `ty`.
-    pub(super) fn splat(&mut self, ty: Type, bits: u64) -> i32 {
+    pub(in crate::emit) fn splat(&mut self, ty: Type, bits: u64) -> i32 {
         let lane = ty.bits() as usize / 8;
         let size = self.vector.unwrap_or(lane);
         // Equal bytes are one constant, whatever the type.
@@ -51,7 +45,7 @@ impl Pool {
     }
 
     /// The offset of a table's first entry.
-    pub(super) fn table(&mut self, table: &Table) -> i32 {
+    pub(in crate::emit) fn table(&mut self, table: &Table) -> i32 {
         let at = self.align(64);
         let lane = table.ty.bits() as usize / 8;
         for entry in &table.entries {
@@ -60,8 +54,32 @@ impl Pool {
         at
     }
 
+    fn align(&mut self, to: usize) -> i32 {
+        self.bytes.resize(self.bytes.len().next_multiple_of(to), 0);
+        i32::try_from(self.bytes.len()).expect("a kernel's constants fit in 2 GiB")
+    }
+
+    /// The finished pool.
+    pub(in crate::emit) fn finish(self) -> Box<[Line]> {
+        let line = |chunk: &[u8]| {
+            let mut line = Line([0; 64]);
+            line.0[..chunk.len()].copy_from_slice(chunk);
+            line
+        };
+        self.bytes.chunks(64).map(line).collect()
+    }
+}
+
+/// What Cranelift's code has no use for.
+#[cfg(feature = "x86")]
+impl Pool {
+    /// A pool of scalars.
+    pub(in crate::emit) fn of_scalars() -> Pool {
+        Pool { bytes: Vec::new(), known: HashMap::new(), vector: None }
+    }
+
     /// The offset of a vector of bytes 1: bools that are all true.
-    pub(super) fn bytes_of_one(&mut self) -> i32 {
+    pub(in crate::emit) fn bytes_of_one(&mut self) -> i32 {
         let ones = 0x0101_0101_0101_0101;
         match self.vector {
             Some(_) => self.splat(Type::I64, ones),
@@ -75,26 +93,11 @@ impl Pool {
     }
 
     /// The offset of consecutive integers of type `ty`, at most a vector of them.
-    pub(super) fn sequence(&mut self, ty: Type, integers: Range<u64>) -> i32 {
+    pub(in crate::emit) fn sequence(&mut self, ty: Type, integers: std::ops::Range<u64>) -> i32 {
         let at = self.align(64);
         for integer in integers {
             self.bytes.extend_from_slice(&integer.to_le_bytes()[..ty.bits() as usize / 8]);
         }
         at
-    }
-
-    fn align(&mut self, to: usize) -> i32 {
-        self.bytes.resize(self.bytes.len().next_multiple_of(to), 0);
-        i32::try_from(self.bytes.len()).expect("a kernel's constants fit in 2 GiB")
-    }
-
-    /// The finished pool.
-    pub(super) fn finish(self) -> Box<[Line]> {
-        let line = |chunk: &[u8]| {
-            let mut line = Line([0; 64]);
-            line.0[..chunk.len()].copy_from_slice(chunk);
-            line
-        };
-        self.bytes.chunks(64).map(line).collect()
     }
 }

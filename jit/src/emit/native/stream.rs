@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 /// Machine code that streams. The targets of its whole-vector stores must be aligned to a vector.
 #[derive(Debug)]
-pub(super) struct Streaming {
+pub(in crate::emit) struct Streaming {
     entry: Entry,
     /// Holds the code that `entry` points at.
     _code: CodeMemory,
@@ -25,7 +25,7 @@ pub(super) struct Streaming {
 impl Streaming {
     /// The twin of a kernel routine; none if it has no stores to replace, the machine is not
     /// x86-64, or the system gives no memory for code.
-    pub(super) fn new(code: &[u8]) -> Option<Streaming> {
+    pub(in crate::emit) fn new(code: &[u8]) -> Option<Streaming> {
         if cfg!(not(target_arch = "x86_64")) {
             return None;
         }
@@ -41,7 +41,7 @@ impl Streaming {
     /// # Safety
     ///
     /// As for the routine whose twin it is.
-    pub(super) unsafe fn call(&self, launch: &mut Launch) {
+    pub(in crate::emit) unsafe fn call(&self, launch: &mut Launch) {
         // SAFETY: required of the caller. Every x86-64 has the fence, which is needed because
         // streaming stores are not ordered with others.
         unsafe {
@@ -58,7 +58,7 @@ const STREAM: u8 = 0x2b;
 
 /// `code` with its whole-vector stores to outputs replaced; none if there are none, or if one has
 /// its opcode in an unexpected place: no other byte may change.
-pub(super) fn twin(code: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::emit) fn twin(code: &[u8]) -> Option<Vec<u8>> {
     let mut twin = code.to_vec();
     let mut replaced = false;
     for store in instructions(code).iter().filter(|instruction| is_store(instruction)) {

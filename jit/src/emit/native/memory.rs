@@ -16,7 +16,7 @@ use wasmtime_internal_jit_icache_coherence as icache;
 
 /// Machine code that can be executed but no longer written.
 #[derive(Debug)]
-pub(super) struct CodeMemory {
+pub(in crate::emit) struct CodeMemory {
     pages: Pages,
     /// Where it begins in its pages, and how long it is.
     start: usize,
@@ -33,7 +33,7 @@ enum Pages {
 
 impl CodeMemory {
     /// Copies `code` into executable memory.
-    pub(super) fn new(code: &[u8]) -> io::Result<CodeMemory> {
+    pub(in crate::emit) fn new(code: &[u8]) -> io::Result<CodeMemory> {
         let len = code.len();
         #[cfg(target_os = "linux")]
         if let Some((slab, start)) = slab::place(code) {
@@ -57,7 +57,7 @@ impl CodeMemory {
     }
 
     /// The machine code.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(in crate::emit) fn bytes(&self) -> &[u8] {
         // SAFETY: the range holds that many bytes, and nothing writes them while `self` lives.
         unsafe { std::slice::from_raw_parts(self.entry(), self.len) }
     }
@@ -68,7 +68,7 @@ impl CodeMemory {
     ///
     /// The code must be such a function for this machine, and must not be called after `self` is
     /// dropped.
-    pub(super) unsafe fn routine(&self) -> Entry {
+    pub(in crate::emit) unsafe fn routine(&self) -> Entry {
         // SAFETY: required of the caller.
         unsafe { std::mem::transmute::<*const u8, Entry>(self.entry()) }
     }
@@ -85,7 +85,7 @@ impl CodeMemory {
 }
 
 /// A mapping of its own for `code`.
-pub(super) fn map(code: &[u8]) -> io::Result<MmapRaw> {
+pub(in crate::emit) fn map(code: &[u8]) -> io::Result<MmapRaw> {
     let mut map = MmapMut::map_anon(code.len().max(1))?;
     map[..code.len()].copy_from_slice(code);
     Ok(MmapRaw::from(map.make_exec()?))

@@ -19,40 +19,28 @@
 //! Elements lie as [`Storage`](crate::vir::Storage) says; a `bool` is one byte, read as "not zero",
 //! written as 0 or 1.
 //!
-//! [`Code`]: super::Code
-//! [`Code::lanes`]: super::Code::lanes
-//! [`Code::copies`]: super::Code::copies
-//! [`Code::takes_any_count`]: super::Code::takes_any_count
+//! [`Code`]: crate::emit::Code
+//! [`Code::lanes`]: crate::emit::Code::lanes
+//! [`Code::copies`]: crate::emit::Code::copies
+//! [`Code::takes_any_count`]: crate::emit::Code::takes_any_count
 
-/// Where an operand of a call is.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct Cursor {
-    /// The first element of a row, or [`Code::copies`](super::Code::copies) copies of the element that
-    /// it repeats.
-    pub base: *mut u8,
-    /// For an input, bytes from one vector to the next: the size of a vector, or 0. Ignored for an
-    /// output.
-    pub step: usize,
-    /// Bytes from one row to the next.
-    pub row: isize,
-}
+use crate::emit::code::Cursor;
 
 /// The argument of a kernel routine. See the module table.
 #[repr(C)]
 #[derive(Debug)]
-pub(super) struct Launch {
-    pub(super) rows: usize,
-    pub(super) n: usize,
-    pub(super) pool: *const u8,
-    pub(super) cursors: *mut Cursor,
+pub(in crate::emit) struct Launch {
+    pub(in crate::emit) rows: usize,
+    pub(in crate::emit) n: usize,
+    pub(in crate::emit) pool: *const u8,
+    pub(in crate::emit) cursors: *mut Cursor,
 }
 
 /// Declares [`Entry`], which has one calling convention on all systems of a processor.
 macro_rules! entry {
     ($convention:literal) => {
         /// A native kernel routine. See the module table.
-        pub(super) type Entry = unsafe extern $convention fn(&mut Launch);
+        pub(in crate::emit) type Entry = unsafe extern $convention fn(&mut Launch);
     };
 }
 #[cfg(target_arch = "x86_64")]
@@ -61,7 +49,7 @@ entry!("sysv64");
 entry!("C");
 
 /// Memory offsets, for emitters of machine code.
-pub(super) mod offsets {
+pub(in crate::emit) mod offsets {
     use super::{Cursor, Launch};
     use std::mem::{offset_of, size_of};
 

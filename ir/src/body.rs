@@ -1,0 +1,142 @@
+//! Fused kernels: their bodies, what they are called with, and their outputs.
+
+use crate::error::Fault;
+use crate::graph::{Graph, Node, NodeId};
+use crate::shape::{Dims, Extent, Shape, broadcast};
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// What a fused kernel computes: an elementwise graph of its parameters.
+///
+/// Parameters go by position: input `i` of the body is bound to argument `i`. It has that argument's
+/// type and shape as they are in the graph around, so what a shape says in a body, it says there. Its
+/// name is a label, which may be empty: [`Graph::parameter_names`] gives the one that text shows.
+///
+/// Equal bodies compute the same of the same arguments. So labels do not count, nor do shapes.
+#[derive(Clone, Debug)]
+pub struct Body(pub(crate) Graph);
+
+impl Deref for Body {
+    type Target = Graph;
+
+    fn deref(&self) -> &Graph {
+        &self.0
+    }
+}
+
+impl PartialEq for Body {
+    fn eq(&self, other: &Body) -> bool {
+        self.inputs().len() == other.inputs().len() && self.has_nodes_of(other)
+    }
+}
+
+impl Eq for Body {}
+
+impl Hash for Body {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.nodes(), self.outputs()).hash(state);
+    }
+}
+
+impl Body {
+    /// The shape of each output for arguments of these shapes.
+    ///
+    /// # Panics
+    ///
+    /// If the arguments do not broadcast together.
+    pub fn output_shapes<E: Extent>(&self, args: &[&[E]]) -> Vec<Dims<E>> {
+        let mut shapes: Vec<Dims<E>> = Vec::with_capacity(self.nodes().len());
+        for node in self.nodes() {
+            let shape = match node {
+                Node::Input(index) => args[*index as usize].iter().cloned().collect(),
+                _ => {
+                    let operands = node.operands();
+                    let operands: Vec<&[E]> =
+                        operands.iter().map(|id| &shapes[id.index()][..]).collect();
+                    broadcast(&operands).expect("arguments broadcast, and so do some of them")
+                }
+            };
+            shapes.push(shape);
+        }
+        self.outputs().iter().map(|output| shapes[output.index()].clone()).collect()
+    }
+}
+
+impl Graph {
+    /// A fused kernel: one loop over the shape that its arguments broadcast to.
+    ///
+    /// The body is elementwise, and its inputs have the types of `args`. One made for other shapes is
+    /// made anew for theirs. Arguments must broadcast together as far as their shapes are known here,
+    /// whether or not an output reads them. A call asks it only of what an output reads.
+    pub fn fused(&mut self, body: Graph, args: Vec<NodeId>) -> Result<NodeId, Fault> {
+        if body.inputs().len() != args.len() {
+            let (taken, found) = (body.inputs().len(), args.len());
+            return Err(Fault::Arity { op: "fused".into(), expected: taken..=taken, found });
+        }
+        let Some(&first) = body.outputs().first() else { return Err(Fault::NoOutputs) };
+        let foreign = body.nodes().iter().find_map(|node| match node {
+            Node::Input(_) | Node::Const(_) | Node::Op(..) => None,
+            Node::Call(call, _) => Some(call.info().noun),
+            Node::Fused { .. } | Node::Item { .. } => Some("a fused kernel"),
+        });
+        if let Some(what) = foreign {
+            return Err(Fault::Body { what });
+        }
+        let dtype = body.dtype(first);
+        let mut domain = Shape::scalar();
+        let mut fits = true;
+        for (index, &arg) in args.iter().enumerate() {
+            let parameter = body.input_node(index);
+            if body.dtype(parameter) != self.dtype(arg) {
+                let operands = vec![body.dtype(parameter), self.dtype(arg)];
+                let hint = "a fused body's parameter has the type of its argument";
+                return Err(Fault::Types { op: "fused", operands, hint });
+            }
+            let shape = self.shape(arg);
+            fits &= body.shape(parameter) == shape;
+            domain = domain.broadcast(shape).map_err(|axis| Fault::Broadcast {
+                op: "fused",
+                left: domain.clone(),
+                right: shape.clone(),
+                axis,
+            })?;
+        }
+        let body = match fits {
+            true => body,
+            false => body.over(args.iter().map(|&arg| self.shape(arg)))?,
+        };
+        self.push(Node::Fused { body: Arc::new(Body(body)), args: args.into() }, dtype, domain)
+    }
+
+    /// Output `index` of a fused kernel, with the type and shape that it has in the body.
+    ///
+    /// # Panics
+    ///
+    /// If `of` is no fused kernel or has no such output.
+    pub fn item(&mut self, of: NodeId, index: usize) -> Result<NodeId, Fault> {
+        let Node::Fused { body, .. } = self.node(of) else { panic!("item of no fused kernel") };
+        let output = body.outputs()[index];
+        let (dtype, shape) = (body.dtype(output), body.shape(output).clone());
+        self.push(Node::Item { of, index: index as u32 }, dtype, shape)
+    }
+
+    /// The names of a body's parameters where `args` are bound to them, all distinct: their labels,
+    /// else the names of the inputs bound to them, else `v0`, `v1`, .. by position.
+    pub fn parameter_names(&self, body: &Body, args: &[NodeId]) -> Vec<String> {
+        let mut names: Vec<String> = Vec::with_capacity(args.len());
+        for (parameter, &arg) in body.inputs().iter().zip(args) {
+            let (mut name, is_made) = match (&*parameter.name, self.node(arg)) {
+                ("", Node::Input(index)) => (self.inputs()[*index as usize].name.clone(), false),
+                ("", _) => (format!("v{}", names.len()), true),
+                (label, _) => (label.to_string(), false),
+            };
+            let is_input = |name: &str| self.inputs().iter().any(|input| input.name == name);
+            while names.contains(&name) || is_made && is_input(&name) {
+                name.push('_');
+            }
+            names.push(name);
+        }
+        names
+    }
+}

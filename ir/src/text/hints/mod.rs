@@ -1,0 +1,116 @@
+//! What to write instead: the words and signs that users bring from NumPy, PyTorch, JAX, R, MATLAB,
+//! spreadsheets, C and Rust, each with a hint.
+
+mod table;
+#[cfg(test)]
+mod tests;
+
+use super::{suggest, words};
+use crate::derived::DERIVED;
+use crate::ops::Op;
+use table::HINTS;
+
+pub(super) use table::{
+    ARGUMENTS, ARRAY, BARS, BINDING, CHAIN, CLOSURE, CLOSURE_INPUT, COMMENTS, FUSED_INPUT,
+    FUSED_NAMES, HEAD, KERNEL_INPUT, LARGE, LETTERS, MARKS, MEANT, METHOD, NAMED, NESTED, NO_GROUP,
+    OCTAL, PARAMETERS, PAYLOAD, POSITIONAL, PREFIX, PRODUCT, RADIX, RESERVED, RESULT, RESULT_TYPE,
+    SEVERAL, STATEMENT, SUFFIX, TUPLE, TYPE, UNPACK, WRITTEN,
+};
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hint {
+    place: Place,
+    /// What users write there, divided by blanks.
+    words: &'static str,
+    says: &'static str,
+}
+
+/// Where something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    /// A function that is not here, or means different things in different places.
+    Function,
+    /// A function of ours with a number of arguments that it does not take: `max/1`; `max/+` has more
+    /// than it takes.
+    Arity,
+    /// An unknown name, where inputs are declared.
+    Name,
+    /// A name that no bare expression has for an input.
+    Free,
+    /// A word before an operand.
+    Keyword,
+    /// What follows an operand.
+    Operator,
+    /// A sign where an operand should begin.
+    Operand,
+    /// A sign, wherever it stands.
+    Symbol,
+    /// Signs after which an operand is missing.
+    Ending,
+    /// What begins no token.
+    Character,
+    /// Letters after a number.
+    Suffix,
+    /// The type of an input or a result.
+    Type,
+}
+
+/// The hint for `word` at this place.
+pub(super) fn find(place: Place, word: &str) -> Option<&'static str> {
+    let is_word =
+        |hint: &&Hint| hint.place == place && hint.words.split(' ').any(|own| own == word);
+    HINTS.iter().find(is_word).map(|hint| hint.says)
+}
+
+/// The hint for a function of ours with `found` arguments, where it takes `taken`.
+pub(super) fn arity(function: &str, found: usize, taken: usize) -> Option<&'static str> {
+    let more = || find(Place::Arity, &format!("{function}/+")).filter(|_| found > taken);
+    find(Place::Arity, &format!("{function}/{found}")).or_else(more)
+}
+
+/// A hint with these words in its gaps, in order, and the last of them in all that are left.
+pub(super) fn fill(says: &str, words: &[&str]) -> String {
+    let mut words = words.iter();
+    let mut word = "";
+    let mut parts = says.split("{}");
+    let mut text = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        word = words.next().unwrap_or(&word);
+        text += word;
+        text += part;
+    }
+    text
+}
+
+/// What is known of a function that is not here.
+pub(super) enum Missing {
+    /// It has its hint.
+    Known(&'static str),
+    /// It may be a misspelt one.
+    Near(String),
+    Unknown,
+}
+
+/// What is known of a function that is not here.
+pub(super) fn missing(name: &str) -> Missing {
+    let lower = name.to_ascii_lowercase();
+    if let Some(says) = find(Place::Function, name).or_else(|| find(Place::Function, &lower)) {
+        return Missing::Known(says);
+    }
+    if words::is_function(&lower) {
+        return Missing::Near(fill(MEANT, &[words::function(&lower)]));
+    }
+    let ops = Op::ALL.iter().map(|op| op.name());
+    let ours = ops.chain(DERIVED.iter().map(|row| row.name)).chain(words::SPECIAL.iter().copied());
+    let theirs = words::ALIASES.iter().map(|(theirs, _)| *theirs);
+    let absent = HINTS.iter().filter(|hint| hint.place == Place::Function);
+    let absent = absent.flat_map(|hint| hint.words.split(' '));
+    match suggest::nearest(&lower, ours.chain(theirs).chain(absent)) {
+        None => Missing::Unknown,
+        Some(near) => Missing::Near(match find(Place::Function, near) {
+            Some(says) => format!("{} There is no `{near}`: {says}", fill(MEANT, &[near])),
+            None => fill(MEANT, &[words::function(near)]),
+        }),
+    }
+}

@@ -1,0 +1,161 @@
+//! What is said of the habits of other languages. (Beside the table of hints there is a test of each
+//! of its words.)
+
+use kiln_ir::parse;
+
+#[test]
+fn habits_have_hints() {
+    let hints = [
+        ("x > 0 ? x : 0", "a choice is written `select(x > 0, x, 0)`"),
+        ("x if x > 0 else 0", "a choice is written `select(x > 0, x, 0)`"),
+        ("if x > 0 { x } else { 0 }", "a choice is written `select(x > 0, x, 0)`"),
+        ("IF(x > 0, x, 0)", "a choice is written `select(x > 0, x, 0)`"),
+        (
+            "x[0]",
+            "there is no indexing yet: pass a slice of the array as an input (ndarray's `slice`)",
+        ),
+        ("[1, 2, 3]", "a kernel makes no arrays: pass one as an input"),
+        ("x++", "a kernel changes no array: write `x + 1`"),
+        ("x -= 1", "a kernel changes no array: write the new value, as in `x + 1`"),
+        ("x -> x + 1", "inputs are named between bars at the start: `|x, y| x * y`"),
+        ("(x, y) => x * y", "inputs are named between bars at the start: `|x, y| x * y`"),
+        ("lambda x, y: x + y", "inputs are named between bars at the start: `|x, y| x * y`"),
+        ("fn f(x) { x + 1 }", "inputs are named between bars at the start: `|x, y| x * y`"),
+        ("@(x) x.^2", "`a @ b` is the matrix product; inputs are named between bars: `|x| x * 2`"),
+        ("f(x) = x + 1", "inputs are named between bars at the start: `|x, y| x * y`"),
+        ("x == y == z", "write `(a == b) & (b == c)`"),
+        ("a < b < c", "write `(a < b) & (b < c)`"),
+        ("0 < x <= 1", "write `(a < b) & (b <= c)`"),
+        ("2x + 1", "a product is written `2 * x`; a suffix is a type, as in `2f64` or `2i32`"),
+        ("2pi * x", "a product is written `2 * pi`; a suffix is a type, as in `2f64` or `2i32`"),
+        ("2(x + 1)", "a product is written `a * b`"),
+        ("|x|", "bars name the inputs of a kernel, as in `|x, y| x * y`; a magnitude is `abs(x)`"),
+        (
+            "|x| + 1",
+            "bars name the inputs of a kernel, as in `|x, y| x * y`; a magnitude is `abs(x)`",
+        ),
+        (
+            "2 * |x|",
+            "bars name the inputs of a kernel, as in `|x, y| x * y`; a magnitude is `abs(x)`",
+        ),
+        ("x!", "there is no factorial; logical not comes first: `!x`"),
+        ("x%", "`%` is the remainder: a hundredth is `x / 100`"),
+        ("5% * x", "`%` is the remainder: a hundredth is `x / 100`"),
+        ("√x", "a square root is written `sqrt(x)`"),
+        ("x − y", "a minus is written `-`"),
+        ("2π", "it is written `pi`"),
+        ("x²", "a power is written `x^2`"),
+        ("½ * x", "write 0.5"),
+        ("// doubled", "comments begin with `#`; `//` is floor division"),
+        ("x * 2 /* doubled */", "comments begin with `#`; `//` is floor division"),
+        ("x = y", "equality is `==`; a name is `let u = ..;`"),
+        ("y = x * 2", "equality is `==`; a name is `let u = ..;`"),
+        ("let u = x * 2", "a binding ends with `;`: `let u = x * 2; u + 1`"),
+        ("let u: f32 = x; u", "a name is given by `let u = ..;`, and takes the type of its value"),
+        ("let mut u = x; u", "a name is given by `let u = ..;`, and takes the type of its value"),
+        ("var u = x * 2; u", "a name is given by `let u = ..;`, and takes the type of its value"),
+        ("return x", "the last expression is the result: leave `return` out"),
+        ("return -x", "the last expression is the result: leave `return` out"),
+        ("x;", "no `;` follows the result"),
+        ("x; y", "several results are a tuple at the end: `(a, b)`; a name is `let u = ..;`"),
+        ("x, y", "several results are a tuple at the end: `(a, b)`; a name is `let u = ..;`"),
+        ("x <> y", "inequality is `!=`"),
+        ("x === y", "equality is `==`, inequality `!=`"),
+        ("x =< y", "at most is `<=`"),
+        ("x => y", "at least is `>=`; inputs are named between bars at the start: `|x, y| x * y`"),
+        ("a * not b", "write `!x`, or parentheses around it"),
+        ("x xor y", "exclusive or is a function: `xor(a, b)`"),
+        ("x is nan", "equality is `==`; whether `x` is NaN, `isnan(x)`"),
+        ("x as f32", "a type converts as a function: `f32(x)`"),
+        ("x |> exp", "an op is called as a function: `exp(x)`"),
+        ("exp x", "arguments go in parentheses: `exp(..)`"),
+        ("np.exp(x)", "functions stand alone: `exp(x)`, without `np.`"),
+        ("x.exp()", "an op is called as a function: `exp(x)`"),
+        (
+            "(x + 1).sum()",
+            "there are no reductions yet: sum the result with ndarray, by `sum` or `sum_axis`",
+        ),
+        (
+            "x.T",
+            "there are no views yet: pass the array transposed, which copies nothing (ndarray's `t` and `permuted_axes`)",
+        ),
+        ("f32::exp(x)", "functions stand alone: `exp(x)`"),
+        ("x .* y", "every op is elementwise: leave the dot out"),
+        ("x'", "a kernel has no strings, and `'` transposes nothing: pass the array transposed"),
+        ("$x", "a name is written without `$`"),
+        ("for i in x", "there are no loops: ops go over whole arrays by themselves"),
+        ("import numpy", "there is nothing to import: ops are known by their names"),
+        ("clamp(x, min=0)", "arguments have no names: they come in order, as in `clamp(x, 0, 1)`"),
+        (
+            "max(x)",
+            "`max` is of two arrays; there are no reductions yet: fold the result with ndarray",
+        ),
+        ("max(x, y, z)", "of three write `max(a, max(b, c))`"),
+        ("log(x, 2)", "write `log(x) / log(b)`"),
+        ("round(x, 2)", "to `n` digits write `round(x * 10^n) / 10^n`"),
+        (
+            "where(x > 0)",
+            "a kernel has no indices: `select(x > 0, x, 0)` chooses element by element",
+        ),
+        ("kernel f(x) { e^x }", "write `exp(1)`, or `exp(x)` for its powers"),
+        ("kernel f(x) { x * tau }", "write `2 * pi`"),
+        ("kernel f(x) { return x }", "the last expression is the result: leave `return` out"),
+        (
+            "kernel f(x) = x + 1",
+            "a kernel has a name, and its body stands in braces: `kernel f(x) { x * 2 }`",
+        ),
+        (
+            "kernel f(x y) { x }",
+            "commas stand between parameters, and a type follows its name: `x: f32[n], y`",
+        ),
+        (
+            "kernel f(float x) { x }",
+            "commas stand between parameters, and a type follows its name: `x: f32[n], y`",
+        ),
+        ("kernel f(x: float) { x }", "write `f32`"),
+        (
+            "kernel f(x: [f32; 3]) { x }",
+            "a type is an element type, and its axes where they matter: `f32`, `f32[n, 3]`",
+        ),
+        ("kernel f(x) -> double { x }", "write `f64`"),
+    ];
+    for (text, hint) in hints {
+        match parse(text) {
+            Ok(graph) => panic!("{text:?} is a kernel:\n{graph}"),
+            Err(error) => assert_eq!(error.hint(), Some(hint), "{error}"),
+        }
+    }
+}
+
+/// What other languages have and works here too, stays.
+#[test]
+fn habits_that_work() {
+    let same = |text: &str, ours: &str| {
+        let head = "kernel f(x: f32[n], y: f32[n])";
+        let read = |body| parse(&format!("{head} {{ {body} }}")).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(read(text), read(ours), "{text}");
+    };
+    for (text, ours) in [
+        ("x ** y", "x ^ y"),
+        ("x**2", "x * x"),
+        ("not x", "!bool(x)"),
+        ("x and y", "bool(x) & bool(y)"),
+        ("x && y", "bool(x) & bool(y)"),
+        ("x or y", "bool(x) | bool(y)"),
+        ("x || y", "bool(x) | bool(y)"),
+        ("x // y", "floordiv(x, y)"),
+        ("x % y", "rem(x, y)"),
+        ("+x", "x"),
+        ("where(x > 0, x, 0)", "select(x > 0, x, 0)"),
+        ("ifelse(x > 0, x, 0)", "select(x > 0, x, 0)"),
+        ("clip(x, 0, 1)", "clamp(x, 0, 1)"),
+        ("fmod(x, y)", "x % y"),
+        ("swish(x)", "silu(x)"),
+        ("pmax(x, y)", "max(x, y)"),
+        ("ln(x)", "log(x)"),
+        ("arctan2(y, x)", "atan2(y, x)"),
+        ("is_nan(x)", "isnan(x)"),
+    ] {
+        same(text, ours);
+    }
+}

@@ -1,0 +1,76 @@
+//! Why there is no kernel, or no function.
+
+use kiln_ir::{DType, GraphError, TextError};
+use kiln_jit::emit::EmitError;
+
+/// Why a kernel was not compiled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// The expression is wrong: shapes, types, declarations.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The text cannot be read, or is wrong.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// No code can be made on this machine.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    /// The kernel is no function of the types asked for.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+}
+
+/// A kernel that is no function of the types asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// It has another number of inputs.
+    #[error("the function has {expected} inputs, the kernel has {}: {}", .found.len(), .found.join(", "))]
+    InputCount {
+        /// The function's number.
+        expected: usize,
+        /// The kernel's, as declared.
+        found: Vec<String>,
+    },
+    /// Its text does not say the order of its inputs.
+    #[error(
+        "the text does not say the order of the inputs {}: write `|{}| ..`, or give them by name, \
+         as in `kernel.bind().input({:?}, ..)`", .inputs.join(", "), .inputs.join(", "), .inputs[0]
+    )]
+    Order {
+        /// The names of the inputs, in order of first use.
+        inputs: Vec<String>,
+    },
+    /// An input has another element type.
+    #[error("input {name} is {found} in the kernel, and {expected} in the function")]
+    Input {
+        /// Its name.
+        name: String,
+        /// The function's element type.
+        expected: DType,
+        /// The kernel's.
+        found: DType,
+    },
+    /// It has another number of outputs.
+    #[error("the function has {expected} outputs, the kernel {found}")]
+    OutputCount {
+        /// The function's number.
+        expected: usize,
+        /// The kernel's.
+        found: usize,
+    },
+    /// An output has another element type.
+    #[error(
+        "output {index} is {found} in the kernel, and {expected} in the function: say so, as in \
+         `|x| -> {found} {{ .. }}`, or convert it, as in `y.cast(DType::{expected:?})`"
+    )]
+    Output {
+        /// Which output.
+        index: usize,
+        /// The function's element type.
+        expected: DType,
+        /// The kernel's.
+        found: DType,
+    },
+}

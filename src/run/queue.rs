@@ -1,0 +1,25 @@
+//! Work that threads take from each other.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Blocks of work, handed out in portions.
+#[derive(Debug)]
+pub(super) struct Queue {
+    next: AtomicUsize,
+    blocks: usize,
+    chunk: usize,
+}
+
+impl Queue {
+    /// All of `blocks`, in portions of `chunk`.
+    pub(super) fn new(blocks: usize, chunk: usize) -> Queue {
+        Queue { next: AtomicUsize::new(0), blocks, chunk }
+    }
+
+    /// Blocks that no other thread gets.
+    pub(super) fn take(&self) -> Option<Range<usize>> {
+        let start = self.next.fetch_add(self.chunk, Ordering::Relaxed);
+        (start < self.blocks).then(|| start..self.blocks.min(start + self.chunk))
+    }
+}
