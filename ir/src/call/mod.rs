@@ -1,7 +1,7 @@
 //! Calls: what a graph computes that is not elementwise. A row here and a file for each.
 //!
 //! A file has the call's [`CallInfo`], and functions of its operands: `infer`, the shape of the
-//! result; `check`, what is wrong though ranks are unknown; `eval`, the reference; `ops`, its cost.
+//! result; `check`, what is wrong though ranks are unknown; `eval`, the reference; `terms`, its cost.
 //! What runs it is a branch where plans run. No other stage needs to know which call a node is.
 
 mod matmul;
@@ -84,16 +84,25 @@ macro_rules! define_calls {
                 }
             }
 
-            /// Operations for each element of the result, for operands of these shapes.
-            pub fn ops(self, operands: &[&[usize]]) -> usize {
+            /// Operations for each element of the result, for operands of these shapes, symbolic or
+            /// actual: a number, to be multiplied by sizes.
+            pub fn terms<E: Extent>(self, operands: &[&[E]]) -> (usize, Dims<E>) {
                 match self {
                     $(Call::$variant $(($attributes))? => {
-                        $file::ops($($attributes,)? operands)
+                        $file::terms($($attributes,)? operands)
                     })*
                 }
             }
         }
     };
+}
+
+impl Call {
+    /// Operations for each element of the result, for operands of these shapes.
+    pub fn ops(self, operands: &[&[usize]]) -> usize {
+        let (count, sizes) = self.terms(operands);
+        sizes.into_iter().fold(count, usize::saturating_mul)
+    }
 }
 
 define_calls! {
