@@ -201,8 +201,9 @@ mod tests {
         let same = Tensor::from(array![7i32, 8]);
         let fused = Tensor::from(array![[1.0f32, 2.0], [3.0, 4.0]]);
         let unfused = Tensor::from(array![[1.0f32, 2.0f32.next_up()], [3.0, 4.0]]);
-        assert_eq!(Difference::of(&[same.clone()], &[same.clone()]).most, None);
-        let difference = Difference::of(&[same.clone(), fused], &[same, unfused]);
+        let results = [[same.clone(), fused], [same, unfused]];
+        assert_eq!(Difference::of(&results[0], &results[0]).most, None);
+        let difference = Difference::of(&results[0], &results[1]);
         let unfused = f64::from(2.0f32.next_up());
         let most = Place { output: 1, index: vec![0, 1], fused: 2.0, unfused };
         assert_eq!((difference.ulp, difference.most), (1, Some(most)));
