@@ -1,11 +1,12 @@
-#![doc = include_str!("../README.md")]
+#![doc = include_str!("../docs/start.md")]
 //!
 //! # What there is
 //!
 //! | to | |
 //! |---|---|
 //! | write | [`Expr`] and [`derived`] in Rust; text through [`compile_text`] or [`ir::parse`]; either becomes a [`Graph`] of [`DType`]s |
-//! | compile | [`compile`], [`compile_text`], [`compile_with`] and [`CompileOptions`]: a [`Mode`] ([`modes`] tells what each promises) and an [`EmitterKind`]; [`KernelCache`] keeps what was compiled |
+//! | compile | [`compile`], [`compile_text`], [`compile_with`] and [`CompileOptions`]: a [`Mode`] ([`guide::modes`] tells what each promises) and an [`EmitterKind`]; [`KernelCache`] keeps what was compiled |
+//! | call | [`fuse!`] makes a [`Function`], as [`Kernel::function`] does; [`ArrayExt`] has methods of arrays; [`calls`] has the traits |
 //! | run | [`Kernel`] on [`View`]s, which are made from arrays of an [`Element`] type; into [`Tensor`]s or [`ViewMut`]s |
 //! | look | [`explain`] shows every stage; [`CallPlan`] and its [`CallStep`]s what a call runs, [`Traffic`] what it moves, [`Memory`] what it takes; [`release_memory`] gives back what is kept |
 //! | go wrong | [`GraphError`], [`TextError`], [`EmitError`], and [`CompileError`], which is one of them; [`RunError`], of an [`Argument`]; [`UnknownMode`] and [`UnknownEmitter`] for names |
@@ -25,6 +26,7 @@ mod error;
 pub mod explain;
 mod front;
 mod fuse;
+pub mod guide;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;
@@ -35,8 +37,10 @@ mod pipeline;
 mod plan;
 mod run;
 
-#[doc = include_str!("../docs/modes.md")]
-pub mod modes {}
+/// The README's example runs, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// What [`fuse!`] expands to.
 #[doc(hidden)]

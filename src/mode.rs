@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// How much a rewrite may change. [`modes`](crate::modes) says what each mode promises.
+/// How much a rewrite may change. [`modes`](crate::guide::modes) says what each mode promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Mode {
     /// Only bit-exact rewrites: fused bits equal unfused bits.

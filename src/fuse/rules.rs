@@ -23,7 +23,7 @@ pub(super) enum Licence {
     /// infinity. A *repair* of what loses all digits at some inputs may, at others, have the error
     /// of its own ops: `x * normcdf(x)` is off by up to 2.61 ULP where GELU by `erf` may be better,
     /// beyond 2.5 at one f32 in two million of [-12, 0]. It gives zero where the exact function
-    /// does, and NaN where that has no value. See [`modes`](crate::modes).
+    /// does, and NaN where that has no value. See [`modes`](crate::guide::modes).
     Precise,
     /// Anything that holds for real numbers.
     Fast,

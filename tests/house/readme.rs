@@ -1,4 +1,4 @@
-//! What the README says of accuracy is what the op table says.
+//! What the guide says of accuracy is what the op table says.
 
 use kiln::DType;
 use kiln_ir::{Op, Typing};
@@ -25,7 +25,7 @@ fn accuracy_table() -> String {
 
 #[test]
 fn the_accuracy_table_is_that_of_the_ops() {
-    let readme = include_str!("../../README.md");
+    let page = include_str!("../../docs/accuracy.md");
     let table = accuracy_table();
-    assert!(readme.contains(&table), "README.md should have\n{table}");
+    assert!(page.contains(&table), "docs/accuracy.md should have\n{table}");
 }

@@ -223,13 +223,8 @@ fn the_public_surface_is_pinned() {
 fn a_new_name_is_seen() {
     let before = surface(&sources());
     for (file, after, new, name) in [
-        (
-            "src/lib.rs",
-            "pub mod modes {}\n",
-            "pub use run::{\n    First,\n    Second,\n};",
-            "Second",
-        ),
-        ("src/lib.rs", "pub mod modes {}\n", "pub struct New {\n    pub a: u8,\n}", "New::a"),
+        ("src/lib.rs", "pub mod guide;\n", "pub use run::{\n    First,\n    Second,\n};", "Second"),
+        ("src/lib.rs", "pub mod guide;\n", "pub struct New {\n    pub a: u8,\n}", "New::a"),
         ("src/explain.rs", "use std::str::FromStr;\n", "pub const fn new() {}", "explain::new"),
         ("src/run/kernel.rs", "\nimpl Kernel {\n", "    pub unsafe fn new() {}", "Kernel::new"),
         ("src/run/view.rs", "\nimpl<'a> View<'a> {\n", "    pub const NEW: u8 = 0;", "View::NEW"),

@@ -135,7 +135,7 @@ fn form(section: &str) -> Vec<String> {
 
 #[test]
 fn the_readme_has_the_form_of_the_report() {
-    let readme = include_str!("../../../README.md");
+    let readme = include_str!("../../../docs/measured.md");
     let (_, section) = readme.split_once("<!-- measured: by scripts/measure -->\n").unwrap();
     let (section, _) = section.split_once("<!-- /measured -->\n").unwrap();
     let report = Desk::new().ok(&["bench", "--report", "--quick"]);

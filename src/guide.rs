@@ -1,0 +1,19 @@
+//! The guide, page by page. It begins on the [crate's page](crate).
+
+#[doc = include_str!("../docs/cookbook.md")]
+pub mod cookbook {}
+
+#[doc = include_str!("../docs/modes.md")]
+pub mod modes {}
+
+#[doc = include_str!("../docs/accuracy.md")]
+pub mod accuracy {}
+
+#[doc = include_str!("../docs/measured.md")]
+pub mod measured {}
+
+#[doc = include_str!("../docs/limits.md")]
+pub mod limits {}
+
+#[doc = include_str!("../docs/faq.md")]
+pub mod faq {}
