@@ -6,6 +6,9 @@ pub mod cookbook {}
 #[doc = include_str!("../docs/modes.md")]
 pub mod modes {}
 
+#[doc = include_str!("../docs/fusion.md")]
+pub mod fusion {}
+
 #[doc = include_str!("../docs/accuracy.md")]
 pub mod accuracy {}
 

@@ -9,6 +9,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("error", &["kiln_ir", "kiln_jit"]),
     ("front", &["kiln_ir", "cache", "error", "options", "pipeline", "run"]),
     ("fuse", &["kiln_ir", "mode"]),
+    ("guide", &[]),
     ("lower", &["kiln_ir", "kiln_jit"]),
     ("plan", &["kiln_ir"]),
     ("run", &["kiln_ir", "kiln_jit", "plan"]),
