@@ -1,7 +1,7 @@
 //! Calls: the operations that are not elementwise. Each is a row here and a file.
 //!
 //! The file has the call's [`CallInfo`] and functions of its operands: `infer` gives the shape of the
-//! result, `check` finds faults before ranks are known, `eval` is the reference, and `ops` the cost.
+//! result, `check` finds faults before ranks are known, `eval` is the reference, and `terms` the cost.
 //! Kernels run it in a branch of their own. No other stage needs to know which call a node is.
 
 mod matmul;
@@ -45,10 +45,14 @@ macro_rules! define_calls {
                 }
             }
 
+            /// The calls that are functions in text.
+            pub fn all() -> impl Iterator<Item = Call> {
+                [$($file::ALL),*].into_iter().flatten().copied()
+            }
+
             /// The call that is a function of this name in text.
             pub fn from_name(name: &str) -> Option<Call> {
-                let all = [$($file::ALL),*];
-                all.into_iter().flatten().find(|call| call.info().name == name).copied()
+                Call::all().find(|call| call.info().name == name)
             }
 
             /// The shape of the result for operands of these shapes, as many as its arity, symbolic
@@ -80,16 +84,25 @@ macro_rules! define_calls {
                 }
             }
 
-            /// Operations for each element of the result, for operands of these shapes.
-            pub fn ops(self, operands: &[&[usize]]) -> usize {
+            /// Operations for each element of the result, for operands of these shapes, symbolic or
+            /// actual: a number, to be multiplied by sizes.
+            pub fn terms<E: Extent>(self, operands: &[&[E]]) -> (usize, Dims<E>) {
                 match self {
                     $(Call::$variant $(($attributes))? => {
-                        $file::ops($($attributes,)? operands)
+                        $file::terms($($attributes,)? operands)
                     })*
                 }
             }
         }
     };
+}
+
+impl Call {
+    /// Operations for each element of the result, for operands of these shapes.
+    pub fn ops(self, operands: &[&[usize]]) -> usize {
+        let (count, sizes) = self.terms(operands);
+        sizes.into_iter().fold(count, usize::saturating_mul)
+    }
 }
 
 define_calls! {
