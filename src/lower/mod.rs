@@ -321,7 +321,7 @@ mod tests {
             for &a in &all {
                 check(Op::Neg, &[a]);
                 for &b in &all {
-                    [Op::Add, Op::Sub, Op::Mul, Op::Div].map(|op| check(op, &[a, b]));
+                    [Op::Add, Op::Sub, Op::Mul, Op::Div].iter().for_each(|&op| check(op, &[a, b]));
                     all.iter().for_each(|&c| check(Op::Fma, &[a, b, c]));
                 }
             }
