@@ -128,37 +128,41 @@ pub enum EvalError {
         rank: usize,
     },
     /// The wrong number of inputs.
-    #[error("the kernel takes {expected} inputs, found {found}")]
+    #[error(
+        "the kernel takes {} input{} ({}), found {found}",
+        .inputs.len(), if .inputs.len() == 1 { "" } else { "s" }, .inputs.join(", ")
+    )]
     InputCount {
-        /// How many the graph has.
-        expected: usize,
+        /// The kernel's, as declared.
+        inputs: Vec<String>,
         /// How many were given.
         found: usize,
     },
-    /// An array that does not fit its input.
-    #[error("input {declared} does not take an array of type {dtype} and shape {shape:?}")]
-    Input {
-        /// The input as declared.
-        declared: String,
-        /// The type of the array.
-        dtype: DType,
-        /// The shape of the array.
-        shape: Vec<usize>,
-    },
-    /// One name with two sizes.
-    #[error("axis {name} is {first} in one input and {second} in {input}")]
-    Axis {
-        /// The name of the axis.
+    /// An input of the wrong element type.
+    #[error("input {name} is {found}, the kernel takes {expected}")]
+    InputDType {
+        /// Its name.
         name: String,
-        /// Its size where it first stands.
-        first: usize,
-        /// Its size here.
-        second: usize,
-        /// The input.
+        /// The kernel's type.
+        expected: DType,
+        /// The type given.
+        found: DType,
+    },
+    /// An input of another shape than was declared.
+    #[error("input {input} got shape {found:?}: {reason}")]
+    InputShape {
+        /// As declared.
         input: String,
+        /// The shape given.
+        found: Vec<usize>,
+        /// What does not fit.
+        reason: String,
     },
     /// Shapes that do not broadcast.
-    #[error("{op}: shapes {left:?} and {right:?} do not broadcast")]
+    #[error(
+        "{op}: shapes {left:?} and {right:?} do not broadcast: axis -{axis} is {} on the left and {} \
+         on the right; sizes must be equal, or one of them 1", .sizes[0], .sizes[1]
+    )]
     Broadcast {
         /// The op's name.
         op: &'static str,
@@ -166,14 +170,23 @@ pub enum EvalError {
         left: Vec<usize>,
         /// Shape of the right operand.
         right: Vec<usize>,
+        /// The axis that differs, counted from the last, which is 1.
+        axis: usize,
+        /// Its sizes.
+        sizes: [usize; 2],
     },
     /// Operands of a call that do not fit.
-    #[error("{call}: shapes {} do not fit", .shapes.iter().map(|s| format!("{s:?}")).collect::<Vec<_>>().join(" and "))]
+    #[error(
+        "{call}: shapes {} do not fit: {reason}",
+        .operands.iter().map(|shape| format!("{shape:?}")).collect::<Vec<_>>().join(" and ")
+    )]
     Call {
         /// Its name.
         call: &'static str,
         /// The operands' shapes.
-        shapes: Vec<Vec<usize>>,
+        operands: Vec<Vec<usize>>,
+        /// What does not fit, and a hint.
+        reason: String,
     },
 }
 

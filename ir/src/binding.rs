@@ -12,14 +12,16 @@ pub struct Binding<'g> {
 }
 
 /// How the shape of an array is not that of its input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BindError<'g> {
     /// It has another number of axes.
+    #[error("it must have {expected} {}", if *.expected == 1 { "axis" } else { "axes" })]
     Rank {
         /// The input's.
         expected: usize,
     },
     /// An axis has another size than is declared.
+    #[error("axis {axis} must be {expected}")]
     Size {
         /// Which.
         axis: usize,
@@ -27,6 +29,7 @@ pub enum BindError<'g> {
         expected: usize,
     },
     /// A named axis has another size than where the name first stands.
+    #[error("axis {axis}, {symbol}, is {bound} in input {by}")]
     Symbol {
         /// Which.
         axis: usize,

@@ -71,8 +71,8 @@ impl Graph {
     /// whether or not an output reads them. A call asks it only of what an output reads.
     pub fn fused(&mut self, body: Graph, args: Vec<NodeId>) -> Result<NodeId, Fault> {
         if body.inputs().len() != args.len() {
-            let (expected, found) = (body.inputs().len(), args.len());
-            return Err(Fault::Arity { op: "fused".into(), expected: expected..=expected, found });
+            let (taken, found) = (body.inputs().len(), args.len());
+            return Err(Fault::Arity { op: "fused".into(), expected: taken..=taken, found });
         }
         let Some(&first) = body.outputs().first() else { return Err(Fault::NoOutputs) };
         let foreign = body.nodes().iter().find_map(|node| match node {

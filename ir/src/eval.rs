@@ -5,7 +5,7 @@
 //! other stages are tested against it.
 
 use crate::array::{Array, Data, EvalError, Walk, element_count};
-use crate::binding::{BindError, Binding};
+use crate::binding::Binding;
 use crate::call::Call;
 use crate::dtype::DType;
 use crate::graph::{Graph, Input, Node, NodeId};
@@ -31,8 +31,8 @@ use std::collections::HashMap;
 pub fn eval(graph: &Graph, inputs: &[Array]) -> Result<Vec<Array>, EvalError> {
     let _env = kiln_fenv::hold_default();
     if graph.inputs().len() != inputs.len() {
-        let (expected, found) = (graph.inputs().len(), inputs.len());
-        return Err(EvalError::InputCount { expected, found });
+        let declared = graph.inputs().iter().map(Input::to_string).collect();
+        return Err(EvalError::InputCount { inputs: declared, found: inputs.len() });
     }
     let mut binding = Binding::default();
     for (input, array) in graph.inputs().iter().zip(inputs) {
@@ -43,22 +43,14 @@ pub fn eval(graph: &Graph, inputs: &[Array]) -> Result<Vec<Array>, EvalError> {
 
 /// Checks an array against its input.
 fn bind<'g>(binding: &mut Binding<'g>, input: &'g Input, array: &Array) -> Result<(), EvalError> {
-    let misfit = || EvalError::Input {
-        declared: input.to_string(),
-        dtype: array.dtype,
-        shape: array.shape.clone(),
-    };
     if input.dtype != array.dtype {
-        return Err(misfit());
+        let (name, expected, found) = (input.name.clone(), input.dtype, array.dtype);
+        return Err(EvalError::InputDType { name, expected, found });
     }
-    binding.bind(input, &array.shape).map_err(|error| match error {
-        BindError::Rank { .. } | BindError::Size { .. } => misfit(),
-        BindError::Symbol { symbol, bound, found, .. } => EvalError::Axis {
-            name: symbol.into(),
-            first: bound,
-            second: found,
-            input: input.name.clone(),
-        },
+    binding.bind(input, &array.shape).map_err(|error| EvalError::InputShape {
+        input: input.to_string(),
+        found: array.shape.clone(),
+        reason: error.to_string(),
     })
 }
 
@@ -113,6 +105,8 @@ fn common_shape(op: &'static str, operands: &[&Array]) -> Result<Vec<usize>, Eva
         op,
         left: misfit.other,
         right: shapes[misfit.index].to_vec(),
+        axis: misfit.axis,
+        sizes: [misfit.left, misfit.right],
     })?;
     element_count(&common)?;
     Ok(common.into_vec())
@@ -120,9 +114,10 @@ fn common_shape(op: &'static str, operands: &[&Array]) -> Result<Vec<usize>, Eva
 
 fn eval_call(call: Call, operands: &[&Array]) -> Result<Array, EvalError> {
     let shapes: Vec<&[usize]> = operands.iter().map(|operand| operand.shape()).collect();
-    let shape = call.infer(&shapes).map_err(|_| EvalError::Call {
+    let shape = call.infer(&shapes).map_err(|reason| EvalError::Call {
         call: call.info().name,
-        shapes: shapes.iter().map(|shape| shape.to_vec()).collect(),
+        operands: shapes.iter().map(|shape| shape.to_vec()).collect(),
+        reason,
     })?;
     element_count(&shape)?;
     Ok(call.eval(operands, shape.into_vec()))
@@ -227,7 +222,11 @@ mod tests {
         assert_eq!(run("v @ w", &[v.clone(), v.clone()])[0].shape(), [0usize; 0]);
         let batch = array(&[2, 1, 3], &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
         assert_eq!(run("a @ b", &[batch, b])[0], array(&[2, 1, 2], &[1.0, 0.0, 0.0, 1.0]));
-        assert_eq!(error("a @ v", &[a.clone(), a]), "matmul: shapes [2, 3] and [2, 3] do not fit");
+        assert_eq!(
+            error("a @ v", &[a.clone(), a]),
+            "matmul: shapes [2, 3] and [2, 3] do not fit: the last axis of the left is 3, but the \
+             second-last axis of the right is 2; they must be equal (is the right operand transposed?)"
+        );
     }
 
     #[test]
@@ -249,19 +248,26 @@ mod tests {
     fn misfits_are_told() {
         let kernel = "kernel f(x: f32[n, 3], y: f32[n]) { x * 2 }";
         let (x, y) = (array(&[1, 3], &[0.0; 3]), array(&[1], &[0.0]));
-        assert_eq!(error(kernel, std::slice::from_ref(&x)), "the kernel takes 2 inputs, found 1");
+        assert_eq!(
+            error(kernel, std::slice::from_ref(&x)),
+            "the kernel takes 2 inputs (x: f32[n, 3], y: f32[n]), found 1"
+        );
         assert_eq!(
             error(kernel, &[y.clone(), y.clone()]),
-            "input x: f32[n, 3] does not take an array of type f32 and shape [1]"
+            "input x: f32[n, 3] got shape [1]: it must have 2 axes"
         );
         assert_eq!(
             error(kernel, &[x, array(&[2], &[0.0; 2])]),
-            "axis n is 1 in one input and 2 in y"
+            "input y: f32[n] got shape [2]: axis 0, n, is 1 in input x"
         );
         assert_eq!(
-            error("x + y", &[array(&[2], &[0.0; 2]), array(&[3], &[0.0; 3])]),
-            "add: shapes [2] and [3] do not broadcast"
+            error("x + y", &[Array::scalar(DType::F64, 1.0), y]),
+            "input x is f64, the kernel takes f32"
         );
+        // As at compile time, where shapes are known.
+        let written = parse("kernel f(x: f32[2], y: f32[3]) { x + y }").unwrap_err();
+        let fault = written.fault().unwrap().to_string();
+        assert_eq!(error("x + y", &[array(&[2], &[0.0; 2]), array(&[3], &[0.0; 3])]), fault);
         let huge = array(&[1 << 14, 1], &vec![0.0; 1 << 14]);
         let row = array(&[1 << 14], &vec![0.0; 1 << 14]);
         assert_eq!(

@@ -147,10 +147,13 @@ pub struct Graph {
     pub(crate) unbounded: bool,
     /// Whether its inputs stand in the order in which expressions first read them.
     found_inputs: bool,
+    /// Of some or none of its outputs.
+    output_names: Vec<Option<String>>,
     notes: Vec<Note>,
 }
 
-/// Names of graphs, notes and whether inputs are ordered do not count; names of inputs do.
+/// Names of inputs count. Those of the graph and of outputs, notes, and whether inputs are ordered do
+/// not.
 impl PartialEq for Graph {
     fn eq(&self, other: &Graph) -> bool {
         self.inputs == other.inputs && self.has_nodes_of(other)
@@ -287,10 +290,24 @@ impl Graph {
         Graph { found_inputs: true, ..self }
     }
 
-    /// Takes over the notes of the graph that this one was made from, and whether its inputs are ordered.
+    /// What the text calls an output, for messages: `delta` of `let delta = ..; (price, delta)`.
+    ///
+    /// Equal graphs may differ in this, too, and what is printed has other names.
+    pub fn output_name(&self, index: usize) -> Option<&str> {
+        self.output_names.get(index)?.as_deref()
+    }
+
+    /// Names its outputs.
+    pub(crate) fn with_output_names(self, output_names: Vec<Option<String>>) -> Graph {
+        Graph { output_names, ..self }
+    }
+
+    /// Takes over what messages say of the graph that this one was made from: its notes, whether its
+    /// inputs are ordered, and the names of its outputs.
     pub fn with_notes_of(mut self, other: &Graph) -> Graph {
         self.notes.clone_from(&other.notes);
         self.found_inputs = other.found_inputs;
+        self.output_names.clone_from(&other.output_names);
         self
     }
 

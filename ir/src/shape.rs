@@ -35,18 +35,14 @@ impl fmt::Display for Dim {
 pub trait Extent: Clone + PartialEq + fmt::Debug + fmt::Display {
     /// The size that broadcasts.
     const ONE: Self;
-    /// Whether it is one of a call: messages then tell numbers, and know what would have fitted.
-    const IS_ACTUAL: bool;
 }
 
 impl Extent for Dim {
     const ONE: Dim = Dim::Size(1);
-    const IS_ACTUAL: bool = false;
 }
 
 impl Extent for usize {
     const ONE: usize = 1;
-    const IS_ACTUAL: bool = true;
 }
 
 /// Ranks up to this need no allocation.

@@ -13,8 +13,9 @@ pub(crate) type Shapes = SmallVec<[Dims; 2]>;
 /// Shapes that a step cannot take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ShapeError {
-    /// Operands of a fused kernel that do not broadcast: the name and shape of each.
-    Broadcast { operands: Vec<String> },
+    /// Operands of a fused kernel that do not broadcast: the name and shape of each, the axis that
+    /// differs, counted from the last, and two sizes that it has.
+    Broadcast { operands: Vec<String>, axis: usize, sizes: [usize; 2] },
     /// Operands that a call does not accept, and why.
     Call { call: Call, operands: Vec<Vec<usize>>, reason: String },
     /// An intermediate that would bring the bytes above what can be addressed.
@@ -88,9 +89,10 @@ fn domain(names: &[String], args: &[&[usize]], shape: &mut Dims) -> Result<(), S
         shape.extend_from_slice(first);
         return Ok(());
     }
-    *shape = broadcast(args).map_err(|_| {
+    *shape = broadcast(args).map_err(|misfit| {
         let operands = names.iter().zip(args).map(|(name, shape)| format!("{name} {shape:?}"));
-        ShapeError::Broadcast { operands: operands.collect() }
+        let (axis, sizes) = (misfit.axis, [misfit.left, misfit.right]);
+        ShapeError::Broadcast { operands: operands.collect(), axis, sizes }
     })?;
     Ok(())
 }

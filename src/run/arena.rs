@@ -52,7 +52,8 @@ impl Arena {
         }
         // The contents of the old block are of no use.
         self.block = Vec::new();
-        self.block.try_reserve_exact(lines).map_err(|_| RunError::OutOfMemoryWithin { bytes })?;
+        let out_of_memory = |_| RunError::OutOfMemory { bytes, array: None };
+        self.block.try_reserve_exact(lines).map_err(out_of_memory)?;
         ask_for_huge_pages(&mut self.block);
         self.block.resize(lines, Line([0; ALIGNMENT]));
         Ok(())

@@ -4,7 +4,7 @@ use super::error::{Argument, RunError};
 use super::overlap;
 use super::view::{View, ViewMut};
 use crate::plan::{Action, Dims, Plan, Written};
-use kiln_ir::{BindError, Binding, Graph, Input};
+use kiln_ir::{Binding, Graph, Input};
 
 /// Checks number, types and declared shapes of inputs.
 pub(super) fn inputs(inputs: &[Input], views: &[View<'_>]) -> Result<(), RunError> {
@@ -14,21 +14,16 @@ pub(super) fn inputs(inputs: &[Input], views: &[View<'_>]) -> Result<(), RunErro
     }
     let mut binding = Binding::default();
     for (index, (input, view)) in inputs.iter().zip(views).enumerate() {
-        view.layout.check_rank(Argument::Input(index))?;
+        let argument = || Argument::Input { index, name: Some(input.name.clone()) };
+        view.layout.check_rank(argument)?;
         if view.dtype() != input.dtype {
             let (expected, found) = (input.dtype, view.dtype());
-            return Err(RunError::InputDType { name: input.name.clone(), expected, found });
+            return Err(RunError::DType { argument: argument(), expected, found });
         }
         binding.bind(input, view.shape()).map_err(|error| RunError::InputShape {
             input: input.to_string(),
             found: view.shape().to_vec(),
-            reason: match error {
-                BindError::Rank { expected } => format!("it must have {expected} axes"),
-                BindError::Size { axis, expected } => format!("axis {axis} must be {expected}"),
-                BindError::Symbol { axis, symbol, bound, by, .. } => {
-                    format!("axis {axis}, {symbol}, is {bound} in input {by}")
-                }
-            },
+            reason: error.to_string(),
         })?;
     }
     Ok(())
@@ -47,21 +42,25 @@ pub(super) fn outputs<K>(
     if expected != found {
         return Err(RunError::OutputCount { expected, found });
     }
+    let named = |index: usize| Argument::Output {
+        index,
+        name: graph.output_name(index).map(str::to_string),
+    };
     for (index, output) in outputs.iter().enumerate() {
-        let argument = Argument::Output(index);
+        let argument = || named(index);
         let (expected, found) = (graph.dtype(graph.outputs()[index]), output.dtype());
         if expected != found {
-            return Err(RunError::DType { argument, expected, found });
+            return Err(RunError::DType { argument: argument(), expected, found });
         }
         let Written { step, shape } = plan.written[index];
         if shapes[shape][..] != *output.shape() {
             let (expected, found) = (shapes[shape].to_vec(), output.shape().to_vec());
-            return Err(RunError::OutputShape { index, expected, found });
+            return Err(RunError::OutputShape { output: argument(), expected, found });
         }
-        overlap::check_itself(index, &output.layout)?;
+        overlap::check_itself(&output.layout, argument)?;
         for (other, earlier) in outputs[..index].iter().enumerate() {
             if overlap::overlap(&output.layout, &earlier.layout) {
-                return Err(RunError::Overlap { output: argument, other: Argument::Output(other) });
+                return Err(RunError::Overlap { output: argument(), other: named(other) });
             }
         }
         let mapped = matches!(plan.steps[step].action, Action::Map { .. });
@@ -71,13 +70,16 @@ pub(super) fn outputs<K>(
             if !overlap::overlap(&output.layout, &input.layout) {
                 continue;
             }
-            let other = Argument::Input(other_index);
+            let other = || {
+                let name = graph.inputs()[other_index].name.clone();
+                Argument::Input { index: other_index, name: Some(name) }
+            };
             if !overlap::same(&output.layout, &input.layout) {
-                return Err(RunError::Overlap { output: argument, other });
+                return Err(RunError::Overlap { output: argument(), other: other() });
             }
             let read = plan.read[other_index];
             if read > step || (read == step && !mapped) {
-                return Err(RunError::InPlace { output: argument, other });
+                return Err(RunError::InPlace { output: argument(), other: other() });
             }
         }
     }

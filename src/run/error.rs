@@ -4,20 +4,44 @@ use crate::plan::ShapeError;
 use kiln_ir::{DType, MAX_RANK};
 use std::fmt;
 
-/// An argument of a call in an error message: `input 0`, `output 1`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An argument of a call: `input x`, `output 1`, `output 1 (price)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Argument {
-    /// An input, by position.
-    Input(usize),
-    /// An output, by position.
-    Output(usize),
+    /// An input.
+    Input {
+        /// Its position.
+        index: usize,
+        /// Its name, if it has one.
+        name: Option<String>,
+    },
+    /// An output.
+    Output {
+        /// Its position.
+        index: usize,
+        /// Its name, if it has one.
+        name: Option<String>,
+    },
+}
+
+impl Argument {
+    /// An input without a name.
+    pub(super) fn input(index: usize) -> Argument {
+        Argument::Input { index, name: None }
+    }
+
+    /// An output without a name.
+    pub(super) fn output(index: usize) -> Argument {
+        Argument::Output { index, name: None }
+    }
 }
 
 impl fmt::Display for Argument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Argument::Input(index) => write!(f, "input {index}"),
-            Argument::Output(index) => write!(f, "output {index}"),
+            Argument::Input { name: Some(name), .. } => write!(f, "input {name}"),
+            Argument::Input { index, .. } => write!(f, "input {index}"),
+            Argument::Output { index, name: Some(name) } => write!(f, "output {index} ({name})"),
+            Argument::Output { index, .. } => write!(f, "output {index}"),
         }
     }
 }
@@ -57,18 +81,6 @@ pub enum RunError {
         /// As declared.
         input: String,
     },
-    /// An input of the wrong element type.
-    #[error(
-        "input {name} is {found}, the kernel takes {expected}; convert it, or declare {name}: {found}"
-    )]
-    InputDType {
-        /// Its name.
-        name: String,
-        /// The kernel's type.
-        expected: DType,
-        /// The type given.
-        found: DType,
-    },
     /// An input of another shape than was declared.
     #[error("input {input} got shape {found:?}: {reason}")]
     InputShape {
@@ -79,29 +91,34 @@ pub enum RunError {
         /// What does not fit.
         reason: String,
     },
-    /// Operands of a fused kernel whose shapes do not broadcast.
+    /// Shapes that do not broadcast.
     #[error(
-        "shapes do not broadcast: {}; aligned at their last axes, sizes must be equal, or 1",
-        .operands.join(", ")
+        "shapes {} do not broadcast: axis -{axis} is {} in one and {} in another; sizes must be \
+         equal, or one of them 1", .operands.join(", "), .sizes[0], .sizes[1]
     )]
-    Shapes {
+    Broadcast {
         /// Each operand's name and shape.
         operands: Vec<String>,
+        /// The axis that differs, counted from the last, which is 1.
+        axis: usize,
+        /// Two sizes that it has.
+        sizes: [usize; 2],
     },
     /// The number of outputs is not the kernel's.
-    #[error("the kernel has {expected} outputs, not {found}")]
+    #[error(
+        "the kernel has {expected} output{}, found {found}; give one array for each, in this order",
+        if *.expected == 1 { "" } else { "s" }
+    )]
     OutputCount {
         /// The kernel's number.
         expected: usize,
         /// How many were given.
         found: usize,
     },
-    /// An operand of the wrong element type.
-    #[error(
-        "{argument} is {found}, the kernel wants {expected}: convert it, or compile for {found}"
-    )]
+    /// An argument of the wrong element type.
+    #[error("{}", dtype(.argument, *.expected, *.found))]
     DType {
-        /// Which operand.
+        /// Which argument.
         argument: Argument,
         /// The kernel's type.
         expected: DType,
@@ -127,27 +144,11 @@ pub enum RunError {
         /// The result's shape.
         found: Vec<usize>,
     },
-    /// Inputs whose shapes do not broadcast together.
-    #[error(
-        "{argument} of shape {shape:?} does not broadcast with shape {other:?}: sizes \
-         {} and {} meet in dimension {axis} from the end; they must be equal, or one of them 1",
-        from_end(.shape, *.axis), from_end(.other, *.axis)
-    )]
-    Broadcast {
-        /// Which input.
-        argument: Argument,
-        /// Its shape.
-        shape: Vec<usize>,
-        /// The shape that the operands before it broadcast to.
-        other: Vec<usize>,
-        /// The first dimension that fails, counted from the last (1).
-        axis: usize,
-    },
     /// An output of another shape than the result.
-    #[error("output {index} has shape {found:?}, the result has shape {expected:?}")]
+    #[error("{output} has shape {found:?}, the result has shape {expected:?}")]
     OutputShape {
-        /// Which output.
-        index: usize,
+        /// The output.
+        output: Argument,
         /// The result's.
         expected: Vec<usize>,
         /// The output's.
@@ -200,24 +201,25 @@ pub enum RunError {
         dtype: DType,
     },
     /// The allocator gave no memory.
-    #[error("out of memory: {bytes} bytes for an array of shape {shape:?} and type {dtype}")]
+    #[error("out of memory: {bytes} bytes for {}", purpose(.array))]
     OutOfMemory {
         /// Bytes asked for.
         bytes: usize,
-        /// Shape of the array.
-        shape: Vec<usize>,
-        /// Its element type.
-        dtype: DType,
+        /// The shape and the element type of a result; `None` of a kernel's intermediates.
+        array: Option<(Vec<usize>, DType)>,
     },
-    /// The allocator gave no memory for a kernel's intermediates.
-    #[error("out of memory: {bytes} bytes for intermediates")]
-    OutOfMemoryWithin {
-        /// Bytes asked for.
-        bytes: usize,
+    /// An operand of a product whose elements do not lie at multiples of their size.
+    #[error(
+        "matmul: elements of the {operand} do not lie at multiples of their size in memory; copy it \
+         first"
+    )]
+    Unaligned {
+        /// Which.
+        operand: &'static str,
     },
     /// Operands that a call, such as a product, does not accept.
     #[error(
-        "{call} of shapes {}: {reason}",
+        "{call}: shapes {} do not fit: {reason}",
         .operands.iter().map(|shape| format!("{shape:?}")).collect::<Vec<_>>().join(" and ")
     )]
     Call {
@@ -233,7 +235,9 @@ pub enum RunError {
 impl From<ShapeError> for RunError {
     fn from(error: ShapeError) -> RunError {
         match error {
-            ShapeError::Broadcast { operands } => RunError::Shapes { operands },
+            ShapeError::Broadcast { operands, axis, sizes } => {
+                RunError::Broadcast { operands, axis, sizes }
+            }
             ShapeError::Call { call, operands, reason } => {
                 RunError::Call { call: call.info().name, operands, reason }
             }
@@ -242,7 +246,26 @@ impl From<ShapeError> for RunError {
     }
 }
 
-/// The size of dimension `axis`, counted from the last (1).
-fn from_end(shape: &[usize], axis: usize) -> usize {
-    shape.len().checked_sub(axis).map_or(1, |index| shape[index])
+/// What is said of an argument of the wrong element type.
+fn dtype(argument: &Argument, expected: DType, found: DType) -> String {
+    match argument {
+        Argument::Input { name: Some(name), .. } => format!(
+            "{argument} is {found}, the kernel takes {expected}; convert it, or declare {name}: {found}"
+        ),
+        Argument::Input { .. } => {
+            format!("{argument} is {found}, the kernel takes {expected}; convert it")
+        }
+        Argument::Output { .. } => format!(
+            "{argument} is {found}, the kernel gives {expected}; give an array of {expected}, or \
+             convert the result to {found} in the kernel"
+        ),
+    }
+}
+
+/// What memory was asked for.
+fn purpose(array: &Option<(Vec<usize>, DType)>) -> String {
+    match array {
+        Some((shape, dtype)) => format!("an array of shape {shape:?} and type {dtype}"),
+        None => "intermediates".to_string(),
+    }
 }

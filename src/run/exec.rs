@@ -185,17 +185,17 @@ fn check_types(code: &Code, inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Res
         return Err(RunError::OutputCount { expected, found });
     }
     for (i, (view, storage)) in inputs.iter().zip(code.inputs()).enumerate() {
-        view.layout.check_rank(Argument::Input(i))?;
+        view.layout.check_rank(|| Argument::input(i))?;
         let (expected, found) = (dtype(*storage), view.dtype());
         if expected != found {
-            return Err(RunError::DType { argument: Argument::Input(i), expected, found });
+            return Err(RunError::DType { argument: Argument::input(i), expected, found });
         }
     }
     for (i, (view, storage)) in outputs.iter().zip(code.outputs()).enumerate() {
-        view.layout.check_rank(Argument::Output(i))?;
+        view.layout.check_rank(|| Argument::output(i))?;
         let (expected, found) = (dtype(*storage), view.dtype());
         if expected != found {
-            return Err(RunError::DType { argument: Argument::Output(i), expected, found });
+            return Err(RunError::DType { argument: Argument::output(i), expected, found });
         }
     }
     Ok(())
@@ -207,7 +207,7 @@ fn check_shapes(inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), RunE
     for (index, output) in outputs.iter().enumerate().skip(1) {
         if output.shape() != shape {
             let (expected, found) = (shape.to_vec(), output.shape().to_vec());
-            return Err(RunError::OutputShape { index, expected, found });
+            return Err(RunError::OutputShape { output: Argument::output(index), expected, found });
         }
     }
     if inputs.iter().all(|input| broadcasts_to(input.shape(), shape)) {
@@ -216,7 +216,7 @@ fn check_shapes(inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), RunE
     // Either the inputs do not fit each other, or their shape is not the output's.
     let shapes: Vec<&[usize]> = inputs.iter().map(View::shape).collect();
     let expected = broadcast_shape(&shapes)?;
-    Err(RunError::OutputShape { index: 0, expected, found: shape.to_vec() })
+    Err(RunError::OutputShape { output: Argument::output(0), expected, found: shape.to_vec() })
 }
 
 /// How many threads a call is given.

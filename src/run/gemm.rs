@@ -127,8 +127,8 @@ pub fn matmul(
     threads: Option<usize>,
 ) -> Result<(), RunError> {
     let _env = kiln_fenv::hold_default();
-    left.layout.check_rank(Argument::Input(0))?;
-    right.layout.check_rank(Argument::Input(1))?;
+    left.layout.check_rank(|| Argument::input(0))?;
+    right.layout.check_rank(|| Argument::input(1))?;
     // SAFETY: the views vouch for their memory, and `output` is borrowed mutably.
     unsafe { multiply(&left.layout, &right.layout, &output.layout, threads) }
 }
@@ -147,10 +147,11 @@ pub(super) unsafe fn multiply(
     let product = Product::new(&left.shape, &right.shape)?;
     let dtype = left.dtype;
     if !dtype.is_arithmetic() {
-        return Err(product.refuse(format!("the operands are {dtype}, not f32 or f64")));
+        let argument = Argument::input(0);
+        return Err(RunError::DType { argument, expected: DType::F32, found: dtype });
     }
     for (argument, found) in
-        [(Argument::Input(1), right.dtype), (Argument::Output(0), output.dtype)]
+        [(Argument::input(1), right.dtype), (Argument::output(0), output.dtype)]
     {
         if found != dtype {
             return Err(RunError::DType { argument, expected: dtype, found });
@@ -158,20 +159,23 @@ pub(super) unsafe fn multiply(
     }
     if output.shape[..] != product.shape {
         let found = output.shape.to_vec();
-        return Err(RunError::OutputShape { index: 0, expected: product.shape, found });
+        let output = Argument::output(0);
+        return Err(RunError::OutputShape { output, expected: product.shape, found });
     }
-    for (name, operand) in [("left operand", left), ("right operand", right), ("output", output)] {
-        if !is_aligned(operand) {
-            return Err(product.refuse(format!(
-                "elements of the {name} do not lie at multiples of their size in memory; copy it \
-                 first"
-            )));
+    for (operand, layout) in [("left operand", left), ("right operand", right), ("output", output)]
+    {
+        if !is_aligned(layout) {
+            return Err(RunError::Unaligned { operand });
         }
     }
-    overlap::check_itself(0, output)?;
-    for (name, input) in [("left", left), ("right", right)] {
+    overlap::check_itself(output, || Argument::output(0))?;
+    for (index, input) in [left, right].into_iter().enumerate() {
         if overlap::overlap(output, input) {
-            return Err(product.refuse(format!("the output overlaps the {name} operand in memory")));
+            let (written, other) = (Argument::output(0), Argument::input(index));
+            return Err(match overlap::same(output, input) {
+                true => RunError::InPlace { output: written, other },
+                false => RunError::Overlap { output: written, other },
+            });
         }
     }
     if product.shape.contains(&0) {
@@ -228,10 +232,6 @@ impl Product {
             k: left[left.len() - 1],
             n: if has_columns { right[right.len() - 1] } else { 1 },
         })
-    }
-
-    fn refuse(&self, reason: String) -> RunError {
-        ShapeError::of_call(Call::Matmul, &[&self.left, &self.right], reason).into()
     }
 
     /// Every matrix product of the batch.

@@ -15,11 +15,12 @@ pub(super) const OPERANDS: usize = 8;
 
 /// The shape that `shapes` broadcast to, by NumPy's rules.
 pub fn broadcast_shape(shapes: &[&[usize]]) -> Result<Vec<usize>, RunError> {
-    let shape = broadcast(shapes).map_err(|misfit| RunError::Broadcast {
-        argument: Argument::Input(misfit.index),
-        shape: shapes[misfit.index].to_vec(),
-        other: misfit.other,
-        axis: misfit.axis,
+    let shape = broadcast(shapes).map_err(|misfit| {
+        let operands = shapes.iter().enumerate();
+        let operands =
+            operands.map(|(index, shape)| format!("{} {shape:?}", Argument::input(index)));
+        let (axis, sizes) = (misfit.axis, [misfit.left, misfit.right]);
+        RunError::Broadcast { operands: operands.collect(), axis, sizes }
     })?;
     Ok(shape.into_vec())
 }
@@ -233,8 +234,8 @@ mod tests {
         let error = broadcast_shape(&[&[2, 3, 4], &[3, 1], &[5]]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "input 2 of shape [5] does not broadcast with shape [2, 3, 4]: sizes 5 and 4 meet in \
-             dimension 1 from the end; they must be equal, or one of them 1"
+            "shapes input 0 [2, 3, 4], input 1 [3, 1], input 2 [5] do not broadcast: axis -1 is 4 in \
+             one and 5 in another; sizes must be equal, or one of them 1"
         );
     }
 }

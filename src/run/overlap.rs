@@ -7,27 +7,30 @@ use super::view::{Layout, View, ViewMut};
 /// themselves. Conservative: it may refuse arrays that interleave in an odd way.
 pub(super) fn check(inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), RunError> {
     for (j, output) in outputs.iter().enumerate() {
-        let (named, output) = (Argument::Output(j), &output.layout);
-        check_itself(j, output)?;
+        let (named, output) = (|| Argument::output(j), &output.layout);
+        check_itself(output, named)?;
         for (i, other) in outputs[..j].iter().enumerate() {
             if overlap(output, &other.layout) {
-                return Err(RunError::Overlap { output: named, other: Argument::Output(i) });
+                return Err(RunError::Overlap { output: named(), other: Argument::output(i) });
             }
         }
         for (i, input) in inputs.iter().enumerate() {
             if overlap(output, &input.layout) && !same(output, &input.layout) {
-                return Err(RunError::Overlap { output: named, other: Argument::Input(i) });
+                return Err(RunError::Overlap { output: named(), other: Argument::input(i) });
             }
         }
     }
     Ok(())
 }
 
-/// Refuses output `index` if two of its elements share memory.
-pub(super) fn check_itself(index: usize, output: &Layout) -> Result<(), RunError> {
+/// Refuses an output of which two elements share memory.
+pub(super) fn check_itself(
+    output: &Layout,
+    argument: impl FnOnce() -> Argument,
+) -> Result<(), RunError> {
     if overlaps_itself(output) {
         let shape = output.shape.to_vec();
-        return Err(RunError::SelfOverlap { output: Argument::Output(index), shape });
+        return Err(RunError::SelfOverlap { output: argument(), shape });
     }
     Ok(())
 }

@@ -296,11 +296,9 @@ impl Unfilled {
 pub(super) fn room<T: Element>(shape: &[usize]) -> Result<Vec<T>, RunError> {
     let bytes = byte_count(T::DTYPE, shape)
         .ok_or_else(|| RunError::TooLarge { shape: shape.to_vec(), dtype: T::DTYPE })?;
-    buffers::take(shape.iter().product()).ok_or_else(|| RunError::OutOfMemory {
-        bytes,
-        shape: shape.to_vec(),
-        dtype: T::DTYPE,
-    })
+    let array = || Some((shape.to_vec(), T::DTYPE));
+    buffers::take(shape.iter().product())
+        .ok_or_else(|| RunError::OutOfMemory { bytes, array: array() })
 }
 
 /// Number of bytes of an array, if it can be addressed. A size of 0 counts as 1, as in `ndarray`,
@@ -324,7 +322,8 @@ fn zeros<T: Element>(shape: &[usize]) -> Result<ArrayD<T>, RunError> {
         // SAFETY: the layout has a size, since `len` is not 0.
         let start = unsafe { alloc_zeroed(layout) };
         if start.is_null() {
-            return Err(RunError::OutOfMemory { bytes, shape: shape.to_vec(), dtype: T::DTYPE });
+            let array = Some((shape.to_vec(), T::DTYPE));
+            return Err(RunError::OutOfMemory { bytes, array });
         }
         // SAFETY: the global allocator gave room for `len` elements, and zero bytes are valid ones:
         // every `Element` is a number or `bool`.

@@ -47,9 +47,9 @@ impl Layout {
     }
 
     /// Refuses more axes than a kernel takes.
-    pub(super) fn check_rank(&self, argument: Argument) -> Result<(), RunError> {
+    pub(super) fn check_rank(&self, argument: impl FnOnce() -> Argument) -> Result<(), RunError> {
         match self.shape.len() {
-            found if found > MAX_RANK => Err(RunError::Rank { argument, found }),
+            found if found > MAX_RANK => Err(RunError::Rank { argument: argument(), found }),
             _ => Ok(()),
         }
     }

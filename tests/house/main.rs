@@ -3,5 +3,6 @@
 
 mod document;
 mod layering;
+mod misuse;
 mod readme;
 mod surface;

@@ -163,6 +163,15 @@ fn errors_read_well() {
     say("an output of another shape", into(&kernel, &both, ViewMut::from(&mut small)));
     let mut double = Array2::<f64>::zeros((4, 3));
     say("an output of another type", into(&kernel, &both, ViewMut::from(&mut double)));
+    let named =
+        text_kernel("|x: f32[n, d], w: f32[d]| { let y = x * w; let m = y > 1; (m, x, y) }");
+    let mut three = Array2::<f32>::zeros((4, 3));
+    let mut mask = Array2::from_elem((4, 3), false);
+    let mut others = [ViewMut::from(&mut mask), (&mut three).into(), (&mut double).into()];
+    say(
+        "a named output of another type",
+        named.run_into(&both, &mut others).unwrap_err().to_string(),
+    );
     say("no output given", kernel.run_into(&both, &mut []).unwrap_err().to_string());
 
     // Overlap: a view of the same memory, one element further on, and a multi-pass kernel whose

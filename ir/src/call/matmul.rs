@@ -18,12 +18,12 @@ pub(super) fn infer<E: Extent>(operands: &[&[E]]) -> Result<Dims<E>, String> {
     let (m, k) = match left_matrix {
         [m, k] => (Some(m), k),
         [k] => (None, k),
-        _ => return Err(scalar::<E>("left")),
+        _ => return Err(SCALAR.into()),
     };
     let (right_k, n) = match right_matrix {
         [k, n] => (k, Some(n)),
         [k] => (k, None),
-        _ => return Err(scalar::<E>("right")),
+        _ => return Err(SCALAR.into()),
     };
     if k != right_k {
         return Err(mismatch(left, right));
@@ -33,12 +33,8 @@ pub(super) fn infer<E: Extent>(operands: &[&[E]]) -> Result<Dims<E>, String> {
             shape.extend(m.into_iter().chain(n).cloned());
             Ok(shape)
         }
-        Err(_) if E::IS_ACTUAL => Err(format!(
-            "batch dimensions {left_batch:?} and {right_batch:?} do not broadcast: sizes must be \
-             equal, or one of them 1"
-        )),
         Err(misfit) => Err(format!(
-            "the batch axes do not broadcast: {} against {}",
+            "the batch axes do not broadcast: {} against {}; sizes must be equal, or one of them 1",
             misfit.left, misfit.right
         )),
     }
@@ -46,40 +42,30 @@ pub(super) fn infer<E: Extent>(operands: &[&[E]]) -> Result<Dims<E>, String> {
 
 pub(super) fn check(operands: &[&Shape]) -> Result<(), String> {
     match operands.iter().any(|shape| shape.is_scalar()) {
-        true => Err(scalar::<crate::shape::Dim>("")),
+        true => Err(SCALAR.into()),
         false => Ok(()),
     }
 }
 
 /// What to say where an operand has no axis.
-fn scalar<E: Extent>(side: &str) -> String {
-    match E::IS_ACTUAL {
-        true => format!("the {side} operand is a scalar: use `*`"),
-        false => "each needs at least one axis; multiply by a number with `*`".into(),
-    }
-}
+const SCALAR: &str = "each needs at least one axis; multiply by a number with `*`";
 
 /// What to say where the inner sizes differ.
 fn mismatch<E: Extent>(left: &[E], right: &[E]) -> String {
     let (left_axis, right_axis) = (left.len() - 1, right.len().saturating_sub(2));
     let (k, right_k) = (&left[left_axis], &right[right_axis]);
-    if !E::IS_ACTUAL {
-        let which = if right.len() == 1 { "only" } else { "second-last" };
-        return format!(
-            "the last axis of the left is {k}, but the {which} axis of the right is {right_k}; they \
-             must be equal (is an operand transposed?)"
-        );
-    }
-    let mut reason = format!(
-        "dimension {left_axis} of the left operand is {k}, dimension {right_axis} of the right \
-         operand is {right_k}; they must be equal"
-    );
-    if right.len() >= 2 && right.last() == Some(k) {
-        reason += " (transpose the right operand?)";
-    } else if left.len() >= 2 && left[left_axis - 1] == *right_k {
-        reason += " (transpose the left operand?)";
-    }
-    reason
+    let which = if right.len() == 1 { "only" } else { "second-last" };
+    let transposed = if right.len() > 1 && right.last() == Some(k) {
+        " (is the right operand transposed?)"
+    } else if left.len() > 1 && left[left_axis - 1] == *right_k {
+        " (is the left operand transposed?)"
+    } else {
+        ""
+    };
+    format!(
+        "the last axis of the left is {k}, but the {which} axis of the right is {right_k}; they \
+         must be equal{transposed}"
+    )
 }
 
 /// Each element is summed in `f64`, in order, and rounded once.

@@ -199,6 +199,7 @@ fn build(kernel: Kernel, type_of: &dyn Fn(&str) -> Option<ArrayType>) -> Result<
             _ => Mistake::fault(0..0, fault),
         }
     })?;
+    let graph = graph.with_output_names(kernel.output_names);
     if let Some((declared, span)) = kernel.results {
         check_results(&graph, &declared)
             .map_err(|message| Mistake::new(span, message).hint(hints::RESULT_TYPE))?;
@@ -212,12 +213,17 @@ fn check_results(graph: &Graph, declared: &[ArrayType]) -> Result<(), String> {
         let (types, results) = (declared.len(), plural(graph.outputs().len(), "result"));
         return Err(format!("the kernel has {results}, but {types} types are declared"));
     }
-    for (&output, (dtype, dims)) in graph.outputs().iter().zip(declared) {
+    for (index, (&output, (dtype, dims))) in graph.outputs().iter().zip(declared).enumerate() {
         let (actual, shape) = (graph.dtype(output), graph.shape(output));
         let fits = dims.is_none() || dims.as_deref() == shape.dims();
         if *dtype != actual || !fits {
             let dims = dims.clone().map_or("[..]".to_string(), |d| Shape::new(d).to_string());
-            return Err(format!("the result is {actual}{shape}, but {dtype}{dims} is declared"));
+            let result = match (declared.len(), graph.output_name(index)) {
+                (1, _) => "the result".to_string(),
+                (_, Some(name)) => format!("result {index} ({name})"),
+                (_, None) => format!("result {index}"),
+            };
+            return Err(format!("{result} is {actual}{shape}, but {dtype}{dims} is declared"));
         }
     }
     Ok(())

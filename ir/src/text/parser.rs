@@ -25,6 +25,8 @@ pub(super) struct Kernel {
     /// Whether the text says in which order they come.
     pub(super) ordered: bool,
     pub(super) outputs: Vec<Expr>,
+    /// What the text calls them.
+    pub(super) output_names: Vec<Option<String>>,
     /// The types of the outputs and where they stand, if given.
     pub(super) results: Option<(Vec<ArrayType>, Range<usize>)>,
 }
@@ -58,6 +60,8 @@ pub(super) struct Scope<'t> {
     /// Inputs, in order; those of a bare expression are found on the way.
     pub(super) inputs: Vec<FreeInput>,
     pub(super) form: Form,
+    /// What a body calls its results, as far as it has read them.
+    output_names: Vec<Option<String>>,
 }
 
 /// What declares the names of a body.
@@ -129,8 +133,9 @@ impl<'t> Parser<'t> {
         if !self.cursor.at_end() {
             return Err(self.cursor.expected("the end of the text"));
         }
-        let Scope { inputs, form, .. } = self.scope;
-        Ok(Kernel { name, inputs, ordered: form != Form::Bare, outputs, results })
+        let Scope { inputs, form, output_names, .. } = self.scope;
+        let ordered = form != Form::Bare;
+        Ok(Kernel { name, inputs, ordered, outputs, output_names, results })
     }
 
     /// `(x: f32[n, d], y)`.
@@ -279,12 +284,12 @@ impl<'t> Parser<'t> {
         let outputs = if self.cursor.is_last("(") && self.cursor.has_comma() {
             self.list_of(|parser| {
                 parser.charge(1)?;
-                parser.expression()
+                parser.output()
             })?
         } else if self.cursor.is_last("fused") {
             self.fused()?
         } else {
-            vec![self.expression()?]
+            vec![self.output()?]
         };
         match self.cursor.token().is(";") {
             true => {
@@ -296,6 +301,16 @@ impl<'t> Parser<'t> {
             }
             false => Ok(outputs),
         }
+    }
+
+    /// A result, which has a name where it is that of a binding.
+    fn output(&mut self) -> Parsed<Expr> {
+        let (token, after) = (self.cursor.token().clone(), self.cursor.ahead(1));
+        let stands_alone = after.is_last() || [",", ")", "}"].iter().any(|end| after.is(end));
+        let bound = self.scope.names.get(token.text).filter(|_| stands_alone);
+        let is_binding = bound.is_some_and(|value| !matches!(value.kind(), Kind::Input(_)));
+        self.scope.output_names.push(is_binding.then(|| shortened(token.text).into()));
+        self.expression()
     }
 
     /// `name = expression;` or `(a, b) = fused(..) {..};`, after `let`.

@@ -153,6 +153,24 @@ fn orders_of_inputs() {
     assert_eq!(bare, parse("|p, lr, g| p - lr*g").unwrap());
 }
 
+/// Bindings that are results name them, in a kernel and after passes.
+#[test]
+fn names_of_outputs() {
+    let names = |text: &str| {
+        let graph = parse(text).unwrap().normalized();
+        let name = |index| graph.output_name(index).unwrap_or("-").to_string();
+        (0..graph.outputs().len()).map(name).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(
+        names("let price = x * y; let delta = x; (price, delta, y, price * 2)"),
+        "price - - -"
+    );
+    assert_eq!(names("|x| { let y = exp(x); y }"), "y");
+    assert_eq!(names("let (a, b) = fused(x) { let e = exp(x); (e, e * e) }; (b, a)"), "b a");
+    assert_eq!(names("exp(x)"), "-");
+    assert_eq!(names("fused(x) { let e = exp(x); (e, e * e) }"), "- -");
+}
+
 #[test]
 fn precedence() {
     assert_eq!(body("-x^2.5"), "-x^2.5");

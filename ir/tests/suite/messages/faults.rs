@@ -11,9 +11,9 @@ fn messages() {
     let input = |declaration: &str| Expr::input(declaration);
     let x = || input("x");
     insta::assert_snapshot!(fault(&[input("x: f32[n, 3]") - input("y: f32[4]")]), @"sub: shapes [n, 3] and [4] do not broadcast: axis -1 is 3 on the left and 4 on the right; sizes must be equal, or one of them 1");
-    insta::assert_snapshot!(fault(&[input("a: f32[n, k]").matmul(input("b: f32[n, k]"))]), @"matmul: shapes [n, k] and [n, k] do not fit: the last axis of the left is k, but the second-last axis of the right is n; they must be equal (is an operand transposed?)");
-    insta::assert_snapshot!(fault(&[input("a: f32[n, k]").matmul(input("b: f32[n]"))]), @"matmul: shapes [n, k] and [n] do not fit: the last axis of the left is k, but the only axis of the right is n; they must be equal (is an operand transposed?)");
-    insta::assert_snapshot!(fault(&[input("a: f32[2, n, k]").matmul(input("b: f32[3, k, d]"))]), @"matmul: shapes [2, n, k] and [3, k, d] do not fit: the batch axes do not broadcast: 2 against 3");
+    insta::assert_snapshot!(fault(&[input("a: f32[n, k]").matmul(input("b: f32[n, k]"))]), @"matmul: shapes [n, k] and [n, k] do not fit: the last axis of the left is k, but the second-last axis of the right is n; they must be equal (is the right operand transposed?)");
+    insta::assert_snapshot!(fault(&[input("a: f32[n, k]").matmul(input("b: f32[n]"))]), @"matmul: shapes [n, k] and [n] do not fit: the last axis of the left is k, but the only axis of the right is n; they must be equal (is the left operand transposed?)");
+    insta::assert_snapshot!(fault(&[input("a: f32[2, n, k]").matmul(input("b: f32[3, k, d]"))]), @"matmul: shapes [2, n, k] and [3, k, d] do not fit: the batch axes do not broadcast: 2 against 3; sizes must be equal, or one of them 1");
     insta::assert_snapshot!(fault(&[x().matmul(2.0)]), @"matmul: shapes [..] and [] do not fit: each needs at least one axis; multiply by a number with `*`");
     insta::assert_snapshot!(fault(&[x().gt(0.0).exp()]), @"exp: operands are bool; it takes floats of one type; convert with f32(x) or f64(x)");
     insta::assert_snapshot!(fault(&[x() & x().gt(0.0)]), @"and: operands are f32 and bool; it takes bools, or integers of one type; make bools by a comparison or by bool(x)");

@@ -96,7 +96,7 @@ fn graphs() {
       |
     1 | kernel f(a: f32[n, k], b: f32[m, n]) { a @ b }
       |                                        ^^^^^
-      = hint: they must be equal (is an operand transposed?)
+      = hint: they must be equal
 
     1:1: exp: operands are bool
       |
