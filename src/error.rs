@@ -62,12 +62,15 @@ pub enum SignatureError {
     },
     /// An output has another element type.
     #[error(
-        "output {index} is {found} in the kernel, and {expected} in the function: say so, as in \
-         `|x| -> {found} {{ .. }}`, or convert it, as in `y.cast(DType::{expected:?})`"
+        "output {index}{} is {found} in the kernel, and {expected} in the function: say so, as in \
+         `|x| -> {found} {{ .. }}`, or convert it, as in `y.cast(DType::{expected:?})`",
+        .name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default()
     )]
     Output {
         /// Which output.
         index: usize,
+        /// Its name, if it has one.
+        name: Option<String>,
         /// The function's element type.
         expected: DType,
         /// The kernel's.

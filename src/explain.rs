@@ -2,17 +2,17 @@
 
 use crate::cost::cost_model;
 use crate::error::CompileError;
-use crate::fuse::{Pass, PassContext};
+use crate::fuse::{self, Pass, PassContext};
 use crate::mode::Mode;
 use crate::pipeline::{PASSES, UNFUSED, fuse, programs, run_passes, unfuse};
-use crate::plan::Plan;
-use kiln_ir::Graph;
+use crate::plan::{Access, Action, Place, Plan};
+use kiln_ir::{Dim, Graph, Node};
 use kiln_jit::cpu::Cpu;
 use kiln_jit::emit::{self, EmitterKind};
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
-pub use crate::fuse::{Proof, Step};
+pub use crate::fuse::{Costs, Proof, Reason, Separation, Step};
 
 /// A stage whose output can be shown as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,10 @@ pub enum Stage {
     Asm(EmitterKind),
     /// The rewrites from what was written to what runs.
     Proof,
+    /// Why there are several kernels.
+    Why,
+    /// Passes, ops, bytes and cost, before and after.
+    Counts,
 }
 
 /// The name of a pass.
@@ -71,8 +75,27 @@ impl Stage {
                  from",
             ),
             (Stage::Proof, "The rewrites from what was written to what runs"),
+            (Stage::Why, "Why there are several kernels"),
+            (Stage::Counts, "Passes, ops, bytes and cost, before and after"),
         ]);
         stages
+    }
+}
+
+impl Stage {
+    /// What a tour writes above it.
+    pub fn title(self, mode: Mode) -> String {
+        match self {
+            Stage::Ir => "as written".into(),
+            Stage::After(PassName(pass)) => format!("after {pass}"),
+            Stage::Fused => format!("fused ({mode})"),
+            Stage::Vir => "vector programs".into(),
+            Stage::Clif => "Cranelift IR".into(),
+            Stage::Asm(_) => "machine code".into(),
+            Stage::Proof => "proof".into(),
+            Stage::Why => "kernels".into(),
+            Stage::Counts => "before and after".into(),
+        }
     }
 }
 
@@ -86,6 +109,8 @@ impl fmt::Display for Stage {
             Stage::Clif => f.write_str("clif"),
             Stage::Asm(_) => f.write_str("asm"),
             Stage::Proof => f.write_str("proof"),
+            Stage::Why => f.write_str("why"),
+            Stage::Counts => f.write_str("counts"),
         }
     }
 }
@@ -137,6 +162,8 @@ pub fn explain(graph: &Graph, mode: Mode, stage: Stage) -> Result<String, Compil
             Some(proof) => proof.to_string(),
             None => "the program is too large a tree to prove; use the fused stage\n".to_string(),
         },
+        Stage::Why => why(graph, mode),
+        Stage::Counts => counts(graph, mode),
     })
 }
 
@@ -155,29 +182,87 @@ pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
     context.proof
 }
 
-/// A short tour of all stages, with counts of ops and bytes moved before and after.
-pub fn tour(graph: &Graph, mode: Mode) -> Result<String, CompileError> {
-    let fusion = fuse(graph, mode);
-    let (fused, unfused) = (&fusion.graph, unfuse(graph));
-    let mut text = String::new();
-    let mut section = |title: &str, body: &str| {
-        let _ = writeln!(text, "── {title}\n{}\n", body.trim_end());
+/// Why the kernels that fusion makes are not fewer: nothing if there is but one.
+///
+/// ```
+/// use kiln::explain::{Reason, separations};
+/// use kiln::{Mode, ir};
+///
+/// let graph = ir::parse("exp(tanh(x) @ w)")?;
+/// let reasons = separations(&graph, Mode::Precise);
+/// assert_eq!(reasons[0].steps, [1, 3]);
+/// assert_eq!(reasons[0].reason, Reason::Call { step: 2, noun: "a matmul" });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn separations(graph: &Graph, mode: Mode) -> Vec<Separation> {
+    let mut context = PassContext::new(mode, cost_model(mode));
+    let (last, before) = PASSES.split_last().expect("merging is the last pass");
+    debug_assert_eq!(last.name, "regions");
+    let simplified = run_passes(before, graph, &mut context);
+    fuse::separations(&simplified, context.model)
+}
+
+/// The steps, and why they are not fewer.
+fn why(graph: &Graph, mode: Mode) -> String {
+    let fused = fuse(graph, mode).graph;
+    let plan = Plan::outline(&fused);
+    let separations = separations(graph, mode);
+    let is_kernel = |step: &&crate::plan::Step<()>| matches!(step.action, Action::Map { .. });
+    let kernels = plan.steps.iter().filter(is_kernel).count();
+    let mut text = match kernels {
+        1 => "one kernel\n".to_string(),
+        _ => format!("{kernels} kernels\n"),
     };
-    section("as written", &graph.to_string());
-    section("proof", &explain(graph, mode, Stage::Proof)?);
-    section(&format!("fused ({mode})"), &fused.to_string());
-    for program in programs(graph, mode) {
-        let primitives = program.body().insts.len();
-        section(&format!("vector program ({primitives} values)"), &program.to_string());
+    let name = |access: &Access| match access.place {
+        Place::Input(index) => fused.inputs()[index].name.clone(),
+        Place::Output(index) => format!("output {index}"),
+        Place::Buffer(index) => format!("t{index}"),
+    };
+    for (step, number) in plan.steps.iter().zip(1..) {
+        let args: Vec<String> = step.args.iter().map(name).collect();
+        let results: Vec<String> = step.results.iter().map(name).collect();
+        let computes = match &step.action {
+            Action::Map { body, .. } => body.expression_of(args),
+            Action::Call(call) => {
+                call.expression(&args.iter().map(String::as_str).collect::<Vec<_>>())
+            }
+        };
+        let _ = writeln!(text, "  {number}. {} = {}", results.join(", "), shortened(&computes));
     }
-    let [before, after] = [&unfused, fused].map(Plan::outline);
+    if !separations.is_empty() {
+        text += "because\n";
+    }
+    for separation in &separations {
+        let _ = writeln!(text, "  {separation}");
+    }
+    let estimated = |separation: &Separation| separation.reason.costs().is_some();
+    if separations.iter().any(estimated) {
+        text += "estimates count an axis of unknown size as 1024, an array of unknown rank as 2^20 elements\n";
+    }
+    text
+}
+
+/// An expression that fits into a line.
+fn shortened(expression: &str) -> String {
+    const MOST: usize = 70;
+    match expression.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}..", &expression[..end]),
+        None => expression.to_string(),
+    }
+}
+
+/// What kernels do, before and after, and what calls do in either case.
+fn counts(graph: &Graph, mode: Mode) -> String {
+    let fusion = fuse(graph, mode);
+    let unfused = unfuse(graph);
+    let [before, after] = [&unfused, &fusion.graph].map(Plan::outline);
     let [each, each_after] = [&before, &after].map(Plan::per_element);
-    let counts = format!(
+    let mut text = format!(
         "             unfused    fused\n\
          passes      {:>8} {:>8}\n\
          ops         {:>8} {:>8}\n\
          bytes/elem  {:>8} {:>8}\n\
-         cost/elem   {:>8.1} {:>8.1}  (in adds, estimated)",
+         cost/elem   {:>8.1} {:>8.1}  (in adds, estimated)\n",
         before.steps.len(),
         after.steps.len(),
         each.ops,
@@ -187,6 +272,61 @@ pub fn tour(graph: &Graph, mode: Mode) -> Result<String, CompileError> {
         fusion.algebra.cost_before as f64 / 10.0,
         fusion.algebra.cost_after as f64 / 10.0,
     );
-    section("before and after", &counts);
+    for (id, node) in fusion.graph.iter() {
+        let Node::Call(call, args) = node else { continue };
+        let graph = &fusion.graph;
+        let array = |&id: &kiln_ir::NodeId| format!("{}{}", graph.dtype(id), graph.shape(id));
+        let arrays: Vec<String> = args.iter().map(array).collect();
+        let _ = write!(text, "{} of {}: ", call.info().noun, arrays.join(" and "));
+        let dims = |id: kiln_ir::NodeId| graph.shape(id).dims();
+        let operands: Option<Vec<&[Dim]>> = args.iter().map(|&arg| dims(arg)).collect();
+        let Some((operands, result)) = operands.zip(dims(id)) else {
+            text += "its FLOP and bytes follow from shapes\n";
+            continue;
+        };
+        let (count, sizes) = call.terms(&operands);
+        let flop = product(count, sizes.iter().chain(result));
+        let moved: Vec<String> =
+            operands.iter().chain([&result]).map(|dims| product(1, dims.iter())).collect();
+        let size = graph.dtype(id).size();
+        let _ = match moved.iter().map(|bytes| bytes.parse::<usize>().ok()).sum::<Option<usize>>() {
+            Some(elements) => writeln!(text, "{flop} FLOP, {} bytes", size * elements),
+            None => writeln!(text, "{flop} FLOP, {size}*({}) bytes", moved.join(" + ")),
+        };
+    }
+    text
+}
+
+/// A number times sizes: `2*n*k`.
+fn product<'a>(count: usize, sizes: impl Iterator<Item = &'a Dim>) -> String {
+    let (mut known, mut names) = (count, Vec::new());
+    for size in sizes {
+        match size {
+            Dim::Size(size) => known = known.saturating_mul(*size),
+            Dim::Symbol(name) => names.push(&**name),
+        }
+    }
+    match (known, &names[..]) {
+        (_, []) => known.to_string(),
+        (1, _) => names.join("*"),
+        _ => format!("{known}*{}", names.join("*")),
+    }
+}
+
+/// What [`tour`] shows: what was written, why it is the same as what runs, what runs, and what was
+/// gained.
+pub const TOUR: &[Stage] = &[Stage::Ir, Stage::Proof, Stage::Fused, Stage::Why, Stage::Counts];
+
+/// A short tour: the stages of [`TOUR`], each with a title.
+pub fn tour(graph: &Graph, mode: Mode) -> Result<String, CompileError> {
+    let mut text = String::new();
+    for &stage in TOUR {
+        let _ = writeln!(
+            text,
+            "── {}\n{}\n",
+            stage.title(mode),
+            explain(graph, mode, stage)?.trim_end()
+        );
+    }
     Ok(text)
 }

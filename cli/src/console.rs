@@ -6,6 +6,10 @@ use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
+/// A title of a section.
+pub(crate) const TITLE: Style = Style::new().bold();
+/// A name that a list is about.
+pub(crate) const NAME: Style = AnsiColor::Green.on_default().bold();
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const NOTE: Style = AnsiColor::Yellow.on_default().bold();
 

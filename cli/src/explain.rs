@@ -1,37 +1,43 @@
 //! `kiln explain`: what becomes of a kernel, stage by stage.
 
-use crate::console::Console;
+use crate::console::{Console, TITLE};
 use crate::failure::Failure;
+use crate::json::{self, print};
 use crate::kernel::Text;
 use crate::options::{dtypes, emitters, modes};
 use crate::shapes::{Shape, shape, shapes_of};
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use kiln::explain::{Stage, explain, tour};
-use kiln::{CompileOptions, DType, EmitterKind, Graph, Mode, Tensor, View, compile_with};
+use kiln::explain::{Costs, Separation, Stage, TOUR, explain, separations};
+use kiln::{CallPlan, CompileOptions, DType, EmitterKind, Graph, Mode, Tensor, View, compile_with};
+use serde::Serialize;
 
 /// Show what becomes of a kernel, stage by stage
 #[derive(Args)]
 #[command(after_help = "\
 Examples
-  kiln explain @gelu_tanh                 a tour of all stages, with counts before and after
+  kiln explain @gelu_tanh                 what was written, the proof, what runs, and what was gained
   kiln explain @gelu_tanh --stage proof   the rewrites from what was written to what runs
-  kiln explain @exp --stage asm           the machine code, with the primitive of each instruction
+  kiln explain 'exp(tanh(x) @ w)' --stage why      why that is two kernels
+  kiln explain @exp --stage vir,asm       the vector program and the machine code
   kiln explain 'x * exp(w)' --shape x=1000x8,w=8   what a call with such inputs runs
   kiln explain -- '-x * y'                an expression that begins with a minus")]
 pub(crate) struct Explain {
     /// A file ending in .kiln, an expression, or @name for an op
     kernel: String,
-    /// Only this stage
-    #[arg(long, value_parser = stages())]
-    stage: Option<Stage>,
+    /// Only these stages
+    #[arg(long, value_name = "STAGE", value_delimiter = ',', value_parser = stages())]
+    stage: Vec<Stage>,
+    /// All stages
+    #[arg(long, conflicts_with = "stage")]
+    all: bool,
     /// Show what a call with inputs of these shapes runs, pass by pass, and the memory it takes
     #[arg(
         long,
         value_name = "INPUT=SIZES",
         value_delimiter = ',',
         value_parser = shape,
-        conflicts_with = "stage"
+        conflicts_with_all = ["stage", "all"]
     )]
     shape: Vec<Shape>,
     /// The element type of inputs that KERNEL does not type
@@ -43,6 +49,9 @@ pub(crate) struct Explain {
     /// What makes the machine code, for --stage asm and --shape
     #[arg(long, default_value = "auto", value_parser = emitters())]
     emitter: EmitterKind,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 /// Reads `--stage`.
@@ -53,21 +62,104 @@ fn stages() -> impl TypedValueParser<Value = Stage> {
         .try_map(|name| name.parse::<Stage>())
 }
 
+/// The object that `kiln explain --json` prints.
+#[derive(Serialize)]
+struct Object<'a> {
+    command: &'static str,
+    kernel: &'a str,
+    mode: String,
+    stages: Vec<Shown>,
+    /// Why its kernels are not one.
+    apart: Vec<Apart>,
+    /// What a call with the inputs of `--shape` runs.
+    plan: Option<json::Plan>,
+}
+
+/// A stage, as text.
+#[derive(Serialize)]
+struct Shown {
+    stage: String,
+    text: String,
+}
+
+/// Two steps that are not one kernel.
+#[derive(Serialize)]
+struct Apart {
+    steps: [usize; 2],
+    because: String,
+    /// Estimates in adds on one element, if they decided.
+    cost_apart: Option<f64>,
+    cost_fused: Option<f64>,
+}
+
 impl Explain {
     pub(crate) fn execute(&self, console: &Console) -> Result<(), Failure> {
         let graph = Text::find(&self.kernel)?.graph_of(self.dtype, console)?;
         if !self.shape.is_empty() {
-            return console.print(&self.call(&graph)?);
+            let plan = self.call(&graph)?;
+            return match self.json {
+                true => console.print(&self.object(&graph, Vec::new(), Some(&plan))),
+                false => console.print(&plan.to_string()),
+            };
         }
-        console.print(&match self.stage {
-            None => tour(&graph, self.mode)?,
-            Some(Stage::Asm(_)) => explain(&graph, self.mode, Stage::Asm(self.emitter))?,
-            Some(stage) => explain(&graph, self.mode, stage)?,
+        let stages: Vec<Stage> = match (self.all, &self.stage[..]) {
+            (true, _) => Stage::all().into_iter().map(|(stage, _)| stage).collect(),
+            (_, []) => TOUR.to_vec(),
+            (_, stages) => stages.to_vec(),
+        };
+        if self.json {
+            let shown = |&stage: &Stage| {
+                Ok(Shown { stage: stage.to_string(), text: self.text(&graph, stage)? })
+            };
+            let shown = stages.iter().map(shown).collect::<Result<_, Failure>>()?;
+            return console.print(&self.object(&graph, shown, None));
+        }
+        if let ([stage], false) = (&stages[..], self.all) {
+            return console.print(&self.text(&graph, *stage)?);
+        }
+        for (index, &stage) in stages.iter().enumerate() {
+            let (title, text) = (stage.title(self.mode), self.text(&graph, stage)?);
+            let gap = if index == 0 { "" } else { "\n" };
+            console.print(&format!("{gap}{TITLE}── {title}{TITLE:#}\n{}\n", text.trim_end()))?;
+        }
+        Ok(())
+    }
+
+    fn text(&self, graph: &Graph, stage: Stage) -> Result<String, Failure> {
+        let stage = match stage {
+            Stage::Asm(_) => Stage::Asm(self.emitter),
+            stage => stage,
+        };
+        match explain(graph, self.mode, stage) {
+            // Of all, some may not be had here.
+            Err(error) if self.all => Ok(error.to_string()),
+            result => Ok(result?),
+        }
+    }
+
+    fn object(&self, graph: &Graph, stages: Vec<Shown>, plan: Option<&CallPlan>) -> String {
+        let adds = |tenths: u64| tenths as f64 / 10.0;
+        let apart = |Separation { steps, reason }: Separation| {
+            let costs = reason.costs();
+            Apart {
+                steps,
+                because: reason.to_string(),
+                cost_apart: costs.map(|Costs { apart, .. }| adds(apart)),
+                cost_fused: costs.map(|Costs { fused, .. }| adds(fused)),
+            }
+        };
+        print(&Object {
+            command: "explain",
+            kernel: graph.name(),
+            mode: self.mode.to_string(),
+            stages,
+            apart: separations(graph, self.mode).into_iter().map(apart).collect(),
+            plan: plan.map(json::Plan::of),
         })
     }
 
     /// What a call runs.
-    fn call(&self, graph: &Graph) -> Result<String, Failure> {
+    fn call(&self, graph: &Graph) -> Result<CallPlan, Failure> {
         let shapes = shapes_of(graph, &self.shape)?;
         let options = CompileOptions::new().mode(self.mode).emitter(self.emitter);
         let kernel = compile_with(graph, options)?;
@@ -76,6 +168,6 @@ impl Explain {
             .map(|(input, shape)| Tensor::zeros(input.dtype, shape))
             .collect::<Result<_, _>>()?;
         let views: Vec<View<'_>> = arrays.iter().map(Tensor::view).collect();
-        Ok(kernel.plan_for(&views)?.to_string())
+        Ok(kernel.plan_for(&views)?)
     }
 }

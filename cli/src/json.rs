@@ -1,5 +1,5 @@
 //! What `--json` prints. Each object says its `command` and the name of its `kernel`, and is a line
-//! of its own.
+//! of its own: `docs/json.md` tells the meaning of every field.
 
 use kiln::{CallPlan, CallStep, Traffic};
 use serde::Serialize;

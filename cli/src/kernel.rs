@@ -2,7 +2,7 @@
 
 use crate::console::Console;
 use crate::failure::Failure;
-use kiln::ir::{ArrayType, Derived, FreeInput, Op, free_inputs, parse_with};
+use kiln::ir::{ArrayType, Call, Derived, FreeInput, Op, Typing, free_inputs, parse_with};
 use kiln::{DType, Graph, TextError};
 use std::fs;
 
@@ -67,31 +67,37 @@ impl Text {
 }
 
 fn is_op(name: &str) -> bool {
-    Derived::from_name(name).is_some() || Op::from_name(name).is_some()
+    Derived::from_name(name).is_some()
+        || Op::from_name(name).is_some()
+        || Call::from_name(name).is_some()
 }
 
 /// A kernel that calls an op: `kernel prelu(x, weight) { prelu(x, weight) }`.
 fn call(name: &str) -> Result<String, Failure> {
     let kernel = |inputs: &[&str]| {
         let inputs = inputs.join(", ");
-        Ok(format!("kernel {name}({inputs}) {{ {name}({inputs}) }}"))
+        // What it chooses by is a bool, whatever the others are.
+        let chooses = Op::from_name(name).is_some_and(|op| op.info().typing == Typing::Select);
+        let head = if chooses { inputs.replacen(',', ": bool,", 1) } else { inputs.clone() };
+        Ok(format!("kernel {name}({head}) {{ {name}({inputs}) }}"))
     };
     if let Some(op) = Derived::from_name(name) {
         let inputs = op.parameters.iter().filter(|parameter| parameter.default.is_none());
         return kernel(&inputs.map(|parameter| parameter.name).collect::<Vec<_>>());
     }
-    if let Some(op) = Op::from_name(name) {
-        return kernel(&["x", "y", "z"][..op.arity()]);
+    let arity = Op::from_name(name).map(Op::arity);
+    match arity.or_else(|| Call::from_name(name).map(|call| call.info().arity)) {
+        Some(arity) => kernel(&["x", "y", "z"][..arity]),
+        None => Err(no_op(name)),
     }
-    // The parser knows the near names.
+}
+
+/// That no op has this name; the parser knows the near ones.
+pub(crate) fn no_op(name: &str) -> Failure {
     let hint = match free_inputs(&format!("{name}(x)")) {
         Err(error) => error.hint().map(|hint| format!("; {hint}")),
         Ok(_) => None,
     };
-    let names: Vec<&str> = kiln::derived::DERIVED.iter().map(|op| op.name).collect();
-    Err(Failure::Usage(format!(
-        "no op is named `{name}`{}\n  derived ops: {}",
-        hint.unwrap_or_default(),
-        names.join(", ")
-    )))
+    let hint = hint.unwrap_or_default();
+    Failure::Usage(format!("no op is named `{name}`{hint}\n  kiln ops lists all of them"))
 }

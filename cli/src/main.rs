@@ -8,13 +8,15 @@ mod interrupt;
 mod json;
 mod kernel;
 mod npy;
+mod ops;
 mod options;
 mod output;
 mod progress;
 mod run;
 mod shapes;
+mod shell;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use console::{Color, Console, complain};
 use failure::Failure;
 use std::panic::{self, AssertUnwindSafe};
@@ -35,13 +37,17 @@ enum Command {
     Run(run::Run),
     Explain(explain::Explain),
     Bench(bench::Bench),
+    Ops(ops::Ops),
+    Completions(shell::Completions),
+    Man(shell::Man),
 }
 
 const AFTER_HELP: &str = "\
 KERNEL is one of
   a file      bias_gelu.kiln, ending in .kiln
-  an op       @gelu_tanh, a derived op or an op by its name
-  expression  '0.5*x*(1+erf(x/sqrt(2)))', whose free names are its inputs;
+  an op       @gelu_tanh, an op by its name (kiln ops lists them)
+  expression  '0.5*x*(1+erf(x/sqrt(2)))', whose free names are its inputs, or
+              '|p, lr, g| p - lr*g', which names them in order;
               one that begins with a minus goes last, after --: kiln explain -- '-x'
 
 Operators, from the loosest: or |, and &, not, < <= > >= == !=, << >>, + -, * / // % @,
@@ -52,6 +58,7 @@ Examples
   kiln run '2*x + b' -i x=x.npy -i b=b.npy -o y.npy
   kiln explain @gelu_tanh --stage fused
   kiln bench @gelu_tanh --shape n=4194304 --threads 1
+  kiln ops gelu
 
 Exit status: 0 success, 1 a run failed, 2 the command or its KERNEL is wrong.";
 
@@ -61,6 +68,9 @@ impl Command {
             Command::Run(run) => run.execute(console),
             Command::Explain(explain) => explain.execute(console),
             Command::Bench(bench) => bench.execute(console),
+            Command::Ops(ops) => ops.execute(console),
+            Command::Completions(completions) => completions.execute(Cli::command(), console),
+            Command::Man(man) => man.execute(Cli::command(), console),
         }
     }
 }

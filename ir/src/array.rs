@@ -4,7 +4,7 @@ use crate::dtype::DType;
 use crate::number::Scalar;
 use crate::shape::MAX_RANK;
 
-/// The number of elements that an array may have here: 1 GiB of `f64`.
+/// The most elements that an array of the interpreter may have: 1 GiB of `f64`.
 const MAX_ELEMENTS: usize = 1 << 27;
 
 /// An array of the reference interpreter.
@@ -23,7 +23,7 @@ pub(crate) enum Data {
 }
 
 impl Data {
-    /// Of values that have the type.
+    /// Collects values that already have the type.
     pub(crate) fn collect(dtype: DType, values: impl Iterator<Item = Scalar>) -> Data {
         let integer = |value| match value {
             Scalar::Integer(value) => value,
@@ -82,7 +82,7 @@ impl Array {
     ///
     /// # Panics
     ///
-    /// If they are integers: those are [`integers`](Array::integers).
+    /// If the elements are integers; see [`integers`](Array::integers).
     pub fn data(&self) -> &[f64] {
         match &self.data {
             Data::Floats(data) => data,
@@ -94,7 +94,7 @@ impl Array {
     ///
     /// # Panics
     ///
-    /// If they are no integers: those are [`data`](Array::data).
+    /// If the elements are not integers; see [`data`](Array::data).
     pub fn integers(&self) -> &[i64] {
         match &self.data {
             Data::Integers(data) => data,
@@ -199,10 +199,11 @@ pub(crate) fn element_count(shape: &[usize]) -> Result<usize, EvalError> {
     count.filter(|&count| count <= MAX_ELEMENTS).ok_or_else(too_large)
 }
 
-/// The indices into an array of shape `from`, as it is repeated to fill shape `to`.
+/// Walks an array of shape `to`, and gives for each element its index in an array of shape `from` that
+/// is broadcast to it.
 pub(crate) struct Walk {
     to: Vec<usize>,
-    /// How far a step along each axis of `to` leads; 0 where `from` is repeated.
+    /// How far apart neighbours along each axis of `to` lie in `from`; 0 where it repeats.
     strides: Vec<usize>,
     at: Vec<usize>,
     index: usize,

@@ -11,7 +11,7 @@ pub struct Binding<'g> {
     sizes: SmallVec<[(&'g str, usize, &'g str); 8]>,
 }
 
-/// How the shape of an array is not that of its input.
+/// Why the shape of an array does not fit its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BindError<'g> {
     /// It has another number of axes.
@@ -28,7 +28,7 @@ pub enum BindError<'g> {
         /// The size declared.
         expected: usize,
     },
-    /// A named axis has another size than where the name first stands.
+    /// A named axis has another size than where its name first appears.
     #[error("axis {axis}, {symbol}, is {bound} in input {by}")]
     Symbol {
         /// Which.

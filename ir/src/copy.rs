@@ -7,8 +7,8 @@ use crate::shape::Shape;
 use std::collections::HashMap;
 
 impl Graph {
-    /// An [unbounded](Graph::unbounded) graph of this name with these inputs, valid in another graph
-    /// already: what a pass begins with.
+    /// An [unbounded](Graph::unbounded) graph with this name and these inputs, which are valid in another
+    /// graph. A pass starts with it.
     pub fn with_inputs(name: impl Into<String>, inputs: &[Input]) -> Graph {
         let mut graph = Graph::unbounded(name);
         for input in inputs {
@@ -19,7 +19,7 @@ impl Graph {
 
     /// The same graph in canonical order: all inputs, then what the outputs need, depth first.
     ///
-    /// Nodes that no output needs are gone. Two graphs that print alike are equal in this order,
+    /// Nodes that no output needs are dropped. Two graphs that print alike are equal in this order,
     /// and it is the order in which [`build`](crate::build) and the parser number nodes.
     ///
     /// # Panics

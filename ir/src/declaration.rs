@@ -5,10 +5,10 @@ use crate::error::Fault;
 use crate::graph::Input;
 use crate::shape::{Dim, MAX_RANK, check_rank};
 
-/// The type of an input or of a result: an element type, and axes unless any rank will do.
+/// The type of an input or a result: an element type, and its axes unless any rank will do.
 pub type ArrayType = (DType, Option<Vec<Dim>>);
 
-/// Words of the text format, which therefore name no input.
+/// Words of the text format. No input can have one for its name.
 pub(crate) const RESERVED: &[&str] =
     &["kernel", "let", "fused", "true", "false", "inf", "nan", "not"];
 
@@ -29,7 +29,7 @@ pub(crate) fn parse_declaration(text: &str) -> Result<Input, Fault> {
     Ok(Input { name: name.into(), dtype, dims })
 }
 
-/// Reads `f32`, `f32[n, 3]`, `f32[..]`; the error is a reason.
+/// Reads `f32`, `f32[n, 3]`, `f32[..]`. The error says what is wrong.
 pub(crate) fn parse_type(text: &str) -> Result<ArrayType, &'static str> {
     let (dtype, dims) = match text.trim().split_once('[') {
         None => (text, None),

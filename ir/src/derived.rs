@@ -2,7 +2,7 @@
 //!
 //! One row below is a function here, a method of [`Expr`], a function in text and a row of
 //! [`DERIVED`]; nothing else knows of it. A derived op is written in its numerically stable form:
-//! nothing overflows on the way, and a NaN comes out as a NaN. Names, formulas and default
+//! no intermediate overflows, and a NaN gives a NaN. Names, formulas and default
 //! parameters are those of PyTorch's
 //! [activation functions](https://pytorch.org/docs/stable/nn.functional.html#non-linear-activation-functions).
 //!
@@ -41,7 +41,7 @@ pub struct Derived {
 pub struct Parameter {
     /// Its name.
     pub name: &'static str,
-    /// What text may leave out.
+    /// Its value where text leaves it out.
     pub default: Option<f64>,
 }
 
@@ -166,7 +166,7 @@ define_derived! {
     /// `(x + sqrt(x*x + b)) / 2`: relu with a rounded corner, without a transcendental function.
     /// For negative `x` it is `b / 2 / (sqrt(x*x + b) - x)`: nothing cancels.
     squareplus(x, b = 4.0) => {
-        // The square may overflow; what it is the square of is at most |x| + sqrt(|b|).
+        // The square may overflow. The root itself is at most |x| + sqrt(|b|).
         let magnitude = x.abs();
         let root = (x * x + b).sqrt().min(&magnitude + b.abs().sqrt());
         let half_sum = 0.5 * magnitude + 0.5 * root;
@@ -264,7 +264,7 @@ fn is_one(expr: &Expr) -> bool {
     matches!(expr.kind(), Kind::Number(number) if number.value() == 1.0)
 }
 
-/// A default, which may meet integers where it is one.
+/// A default value, as an integer where it is one, so that it may meet integers.
 fn default(value: f64) -> Expr {
     if value.fract() == 0.0 { Expr::from(value as i64) } else { Expr::number(value) }
 }
@@ -402,7 +402,7 @@ mod tests {
             let graph = parse(&format!("kernel f(x: i32) {{ {text} }}")).unwrap();
             assert_eq!(graph.dtype(graph.outputs()[0]), DType::I32, "{text}");
         }
-        // Of integers it would be 0 everywhere.
+        // On integers it would be 0 everywhere.
         assert!(parse("kernel f(x: i32) { softsign(x) }").is_err());
     }
 

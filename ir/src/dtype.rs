@@ -7,19 +7,19 @@ use std::fmt;
 /// Mixed operands promote: `bool` < `u8` < `i32` < `i64`, and `bool` < `f16` < `bf16` < `f32` <
 /// `f64`. An integer and a float do not mix; one of them is converted by name, as in `f32(x)`.
 /// Number literals are weakly typed: they take the type of what they meet. One that is written with
-/// a point or an exponent is a float, and as such meets no integers.
+/// a point or an exponent is a float, and does not mix with integers.
 ///
 /// In arithmetic and comparisons a bool is the integer 0 or 1. What is computed from bools and integer
 /// literals alone is an `i32`, and takes the type of what it meets as a literal does:
 /// `(x > 0) + (y > 0)` counts, and may be multiplied with an `f32`.
 ///
-/// Integers wrap around as Rust's `wrapping_add` and its like, and where they are converted to
-/// narrower ones; division and remainder by zero give 0, and shifts are by the amount modulo the
-/// width. Floats saturate where they are converted to integers.
+/// Integers wrap around, in arithmetic as with Rust's `wrapping_add`, and when they are converted to a
+/// narrower type. Division and remainder by zero give 0, and the amount of a shift is taken modulo the
+/// width. Floats saturate when they are converted to integers.
 ///
-/// `f16` and `bf16` are storage types. They halve what is moved through memory; arithmetic on them
-/// is `f32`'s, on values that it holds exactly, and gives `f32`. An output is stored in one of them
-/// by converting it last, `f16(x * y)`, which rounds once.
+/// `f16` and `bf16` are storage types: they halve the traffic through memory. Arithmetic on them is done
+/// in `f32`, which holds their values exactly, and gives `f32`. To store an output in one of them,
+/// convert it last, as in `f16(x * y)`, which rounds once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DType {
     /// A truth value, stored as one byte, 0 or 1.
@@ -128,8 +128,8 @@ impl DType {
         matches!(self, DType::F32 | DType::F64)
     }
 
-    /// A number rounded to this type, once, to nearest even; `bool` is "not zero", and integers
-    /// are cut toward zero and saturate (the largest `i64` being 2^63 here).
+    /// A number rounded once to this type, to nearest even. `bool` is "not zero"; for an integer type the
+    /// fraction is cut off, and the result saturates (the largest `i64` is 2^63 here).
     pub fn round(self, value: f64) -> f64 {
         match self {
             DType::Bool => f64::from(value != 0.0),
@@ -180,7 +180,7 @@ mod tests {
         let f16 = |value| DType::F16.round(value);
         assert_eq!(f16(1.0 + 2f64.powi(-11)), 1.0);
         assert_eq!(f16(1.0 + 3.0 * 2f64.powi(-11)), 1.0 + 2f64.powi(-9));
-        // By way of f32 this would be a tie, and round down.
+        // Rounded to f32 first, this would be a tie and round down.
         assert_eq!(f16(1.0 + 2f64.powi(-11) + 2f64.powi(-40)), 1.0 + 2f64.powi(-10));
         assert_eq!((f16(65519.9), f16(65520.0)), (65504.0, f64::INFINITY));
         assert_eq!((f16(2f64.powi(-25)), f16(3.0 * 2f64.powi(-26))), (0.0, 2f64.powi(-24)));

@@ -1,4 +1,4 @@
-//! What can be wrong with a graph, told with the op, both shapes and a hint.
+//! What can be wrong with a graph. Messages name the op and the shapes, and give a hint.
 
 use crate::dtype::DType;
 use crate::shape::{BroadcastError, Shape};
@@ -62,15 +62,15 @@ pub enum Fault {
         /// What the op takes.
         hint: &'static str,
     },
-    /// A number takes a type that does not have it: a float one of integers, an integer one that is
-    /// too narrow, a finite number one in which it would be infinite.
+    /// A number cannot have the type that it takes: a float among integers, an integer that is out of
+    /// range, a finite number that would become infinite.
     Number {
         /// The number.
         value: String,
         /// The type.
         dtype: DType,
     },
-    /// What is computed from finite numbers alone is beyond the largest `f64`.
+    /// Arithmetic on finite numbers alone goes beyond the largest `f64`.
     Overflow {
         /// The op's name.
         op: &'static str,
@@ -222,7 +222,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Of a number that a type does not have.
+/// The message for a number that a type does not have.
 fn number(f: &mut fmt::Formatter<'_>, value: &str, dtype: DType) -> fmt::Result {
     match (dtype.integer_range(), dtype) {
         (Some((least, most)), _) => {
@@ -239,7 +239,7 @@ fn number(f: &mut fmt::Formatter<'_>, value: &str, dtype: DType) -> fmt::Result 
             "the number {value} is no bool; write true or false, or a comparison as in x != 0"
         ),
         _ => {
-            // As short as it can be said.
+            // In the fewest digits that give the number back.
             let most = match dtype {
                 DType::F32 => format!("{:e}", f32::MAX),
                 _ => format!("{:e}", dtype.largest()),

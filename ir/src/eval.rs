@@ -54,7 +54,7 @@ fn bind<'g>(binding: &mut Binding<'g>, input: &'g Input, array: &Array) -> Resul
     })
 }
 
-/// The outputs, for inputs that fit. A node has one value, a fused kernel those of its items.
+/// The outputs, for inputs that fit. A node has one value; a fused kernel has one for each item.
 fn eval_nodes(graph: &Graph, inputs: &[Array]) -> Result<Vec<Array>, EvalError> {
     let mut values: Vec<Vec<Array>> = Vec::with_capacity(graph.nodes().len());
     for (id, node) in graph.iter() {
@@ -144,7 +144,7 @@ pub fn eval_scalar(graph: &Graph, inputs: &[f64]) -> Vec<f64> {
 
 fn scalars(graph: &Graph, inputs: &[Scalar]) -> Vec<Scalar> {
     let mut values = Vec::with_capacity(graph.nodes().len());
-    // The outputs of fused kernels of several.
+    // The outputs of fused kernels.
     let mut items: HashMap<NodeId, Vec<Scalar>> = HashMap::new();
     for (id, node) in graph.iter() {
         let value = |id: &NodeId| values[id.index()];
@@ -264,7 +264,7 @@ mod tests {
             error("x + y", &[Array::scalar(DType::F64, 1.0), y]),
             "input x is f64, the kernel takes f32"
         );
-        // As at compile time, where shapes are known.
+        // The same words as at compile time, when shapes are known there.
         let written = parse("kernel f(x: f32[2], y: f32[3]) { x + y }").unwrap_err();
         let fault = written.fault().unwrap().to_string();
         assert_eq!(error("x + y", &[array(&[2], &[0.0; 2]), array(&[3], &[0.0; 3])]), fault);

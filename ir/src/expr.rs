@@ -23,12 +23,12 @@ use std::sync::Arc;
 
 /// An expression over arrays.
 ///
-/// A handle: cloning copies a pointer, and operators take expressions by value or by reference,
-/// with numbers on either side (on the left, of type `f64` or `i64`). Building never fails; what is wrong with an expression is told
-/// when it is compiled, with the line it was written on. Numbers are weakly typed: they take the
-/// type of what they meet, and arithmetic among numbers alone is done first, in `f64` or, of integers,
-/// in `i64`. An `f64` of Rust is a float and meets no integers, an `i64` meets both: `&x / 2` is for
-/// all, `&x / 2.0` for floats.
+/// A handle: cloning copies a pointer. Operators take expressions by value or by reference, with
+/// numbers on either side (on the left, of type `f64` or `i64`). Building never fails: what is wrong
+/// with an expression is reported when it is compiled, with the line it was written on. Numbers are
+/// weakly typed: they take the type of what they meet. Arithmetic among numbers alone is done first, in
+/// `f64` or, among integers, in `i64`. An `f64` in Rust is a float and does not meet integers, an `i64`
+/// meets both: `&x / 2` is for all types, `&x / 2.0` for floats.
 #[derive(Clone)]
 pub struct Expr(Arc<ExprNode>);
 
@@ -97,7 +97,8 @@ impl Kind {
     }
 }
 
-/// This node alone: what is below it may be deep, and shared so often that it has no end as a tree.
+/// Shows this node alone: the graph below it may be deep, and shared so often that as a tree it would be
+/// endless.
 /// The [`Graph`](crate::Graph) that [`build`](crate::build()) makes prints as text.
 impl fmt::Debug for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,7 +158,7 @@ impl Expr {
         self.0.origin
     }
 
-    /// Tells handles of one node from others.
+    /// Identifies the node: equal for handles of the same one.
     pub(crate) fn address(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
     }
@@ -202,8 +203,8 @@ impl Expr {
         Expr::input(format!("{name}: {}", T::DTYPE))
     }
 
-    /// A float. Operators take numbers as they are; this is for functions of an `Expr`.
-    /// An integer, which may meet integers too, is `Expr::from(2)`.
+    /// A float. Operators take numbers as they are; this is for functions that take an `Expr`.
+    /// For an integer, which may also meet integers, write `Expr::from(2)`.
     #[track_caller]
     pub fn number(value: f64) -> Expr {
         Expr::here(Kind::Number(value.into()))
@@ -232,16 +233,16 @@ impl Expr {
 
     /// `self` to an integer power.
     ///
-    /// Of floats, exponents 1 to 8 are products by repeated squaring (at most `|n|/2` ULP), -1 is the
-    /// reciprocal, and all others are [`pow`](Expr::pow). Of integers, every power that is not
-    /// negative is such a product, which wraps around; 0 gives 1.
+    /// For floats, exponents 1 to 8 are products by repeated squaring (at most `|n|/2` ULP), -1 is the
+    /// reciprocal, and all others are [`pow`](Expr::pow). For integers, every exponent that is not
+    /// negative is such a product, which wraps around; exponent 0 gives 1.
     #[track_caller]
     pub fn powi(&self, exponent: impl Into<i64>) -> Expr {
         Expr::here(Kind::Power(self.clone(), exponent.into()))
     }
 
-    /// Whether both are true. Where one is a number, it counts as "not zero" (true for NaN), while
-    /// `&` of integers goes bit by bit.
+    /// Whether both are true. A number counts as true where it is not zero (NaN is true), while `&` on
+    /// integers goes bit by bit.
     #[track_caller]
     pub fn logical_and(&self, b: impl Into<Expr>) -> Expr {
         Expr::here(Kind::Logical(Op::And, [self.clone(), b.into()].into()))

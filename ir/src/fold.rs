@@ -1,6 +1,6 @@
-//! What ops make of numbers alone, which is computed while a graph is built.
+//! Constant folding: ops on numbers alone are computed while a graph is built.
 //!
-//! As a programming language would: exactly among integers, in `f64` else. A quotient is a float.
+//! Integers are computed exactly, all else in `f64`. A quotient is a float.
 
 use crate::dtype::DType;
 use crate::error::Fault;
@@ -9,15 +9,15 @@ use crate::number::{Number, Scalar};
 use crate::ops::Op;
 use crate::typing::Typing;
 
-/// What came out.
+/// The result.
 pub(crate) enum Folded {
-    /// A number, and what is to be said of it.
+    /// A number, and a note about it.
     Number(Number, Option<Note>),
     Truth(bool),
 }
 
-/// An op on numbers; `None` where it must wait for a type. What is infinite though its parts are
-/// finite, and has no pole there, is an error; what is 0 though its parts are not is noted.
+/// An op on numbers; `None` if it must wait for a type. It is an error if finite numbers give infinity
+/// where the op has no pole, and there is a note if numbers other than 0 underflow to 0.
 pub(crate) fn fold(op: Op, numbers: &[Number]) -> Result<Option<Folded>, Fault> {
     let typing = op.info().typing;
     let integers: Option<Vec<i64>> = numbers.iter().map(|number| number.integer()).collect();
@@ -65,7 +65,7 @@ pub(crate) fn power(base: Number, exponent: i64) -> Result<(Number, Option<Note>
     Ok((if is_float { Number::Float(value) } else { Number::inexact(value) }, note))
 }
 
-/// Whether the value of an op is one that its parts lead to expect.
+/// Checks that a result is neither an overflow, which is an error, nor an underflow, which is noted.
 fn check(op: Op, numbers: &[Number], value: f64) -> Result<Option<Note>, Fault> {
     let operands = || numbers.iter().map(|number| number.to_string()).collect::<Vec<_>>();
     let parts: Vec<f64> = numbers.iter().map(|number| number.value()).collect();
@@ -83,7 +83,7 @@ fn check(op: Op, numbers: &[Number], value: f64) -> Result<Option<Note>, Fault> 
     }))
 }
 
-/// Whether the result of an op on integers may be none that `i64` holds.
+/// Whether an op on integers may give a result that `i64` does not hold.
 fn may_leave_i64(op: Op, integers: &[i64]) -> bool {
     match (op, integers) {
         (Op::Add | Op::Sub | Op::Mul | Op::Abs, _) => true,
@@ -94,7 +94,7 @@ fn may_leave_i64(op: Op, integers: &[i64]) -> bool {
     }
 }
 
-/// The result of an op that leads beyond `i64`, if it is known.
+/// The exact result of an op on integers that leaves `i64`, if `i128` has it.
 fn wide(op: Op, numbers: &[Number]) -> Option<i128> {
     let exact: Vec<i128> = numbers.iter().map(|number| number.exact()).collect::<Option<_>>()?;
     match (op, &exact[..]) {
@@ -117,7 +117,7 @@ fn has_pole(op: Op, at: &[f64]) -> bool {
     }
 }
 
-/// Whether an op is 0 at these finite numbers for no reason but underflow.
+/// Whether an op gives 0 at these finite numbers only because it underflows.
 fn has_no_root(op: Op, at: &[f64]) -> bool {
     match op {
         Op::Mul => at[0] != 0.0 && at[1] != 0.0,

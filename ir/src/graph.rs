@@ -13,18 +13,18 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// The number of nodes that a graph may have, those of fused bodies included.
+/// The most nodes that a graph may have, including those of fused bodies.
 ///
 /// Far above any kernel that a person writes, and low enough that hostile text cannot exhaust
 /// memory or time.
 pub const MAX_NODES: usize = 20_000;
 
-/// The number of inputs that a graph may have.
+/// The most inputs that a graph may have.
 ///
 /// An open shape lists the inputs that it broadcasts over: many inputs make every node large.
 pub const MAX_INPUTS: usize = 1_000;
 
-/// The number of outputs that a kernel may have: each is an array of the caller's.
+/// The most outputs that a kernel may have; each is an array of the caller's.
 pub const MAX_OUTPUTS: usize = 1_000;
 
 /// A node of a [`Graph`], by index.
@@ -53,7 +53,7 @@ pub struct Args {
 impl Args {
     /// # Panics
     ///
-    /// If there are none, or more than three: no op has that many.
+    /// If there are none, or more than three.
     pub fn new(ids: &[NodeId]) -> Args {
         let mut all = [ids[0]; 3];
         all[..ids.len()].copy_from_slice(ids);
@@ -74,11 +74,11 @@ impl Deref for Args {
 pub enum Node {
     /// An input, by index.
     Input(u32),
-    /// A number that its type has, by [`Scalar::bits`]: those of its `f64` value, or of an integer.
+    /// A number that its type can hold, as [`Scalar::bits`]: those of an `f64`, or of an integer.
     Const(u64),
     /// An elementwise op; operands broadcast.
     Op(Op, Args),
-    /// What is not elementwise.
+    /// An operation that is not elementwise.
     Call(Call, Box<[NodeId]>),
     /// A fused kernel: one pass over memory that loads `args`, evaluates `body` and stores each of
     /// its outputs. It has no value itself: its outputs are items.
@@ -145,9 +145,9 @@ pub struct Graph {
     /// Nodes of fused bodies.
     inside: usize,
     pub(crate) unbounded: bool,
-    /// Whether its inputs stand in the order in which expressions first read them.
+    /// Whether its inputs come in the order in which expressions first read them.
     found_inputs: bool,
-    /// Of some or none of its outputs.
+    /// The names that its text gives to outputs; shorter than `outputs`, or empty, where it gives none.
     output_names: Vec<Option<String>>,
     notes: Vec<Note>,
 }
@@ -174,8 +174,8 @@ impl Graph {
         Graph { name: name.into(), ..Graph::default() }
     }
 
-    /// An empty graph that may be of any size, and takes any constant: a pass may make more of a graph
-    /// than was given, and computes numbers that were never written.
+    /// An empty graph without limits on its size or its constants, for passes: they may make a graph
+    /// larger, and compute numbers that nobody wrote.
     pub fn unbounded(name: impl Into<String>) -> Graph {
         Graph { unbounded: true, ..Graph::new(name) }
     }
@@ -373,9 +373,9 @@ impl Graph {
 
     /// A constant, an `f64` or an `i64`, rounded to `dtype`.
     ///
-    /// Fails where the type does not have it: a float that is no integer, or is out of range, for one
-    /// of integers, and a finite number that would be infinite. One that becomes 0 is
-    /// [noted](Graph::notes). A bool is "not zero".
+    /// Fails if the type cannot hold it: an integer type takes no fractions and nothing out of its range,
+    /// and no finite number may become infinite. A number that becomes 0 is [noted](Graph::notes). A
+    /// bool is "not zero".
     pub fn constant(&mut self, dtype: DType, value: impl Into<Scalar>) -> Result<NodeId, Fault> {
         let _env = kiln_fenv::hold_default();
         let written = value.into();
@@ -480,14 +480,14 @@ impl Graph {
     }
 }
 
-/// Whether a type has a number, rounding aside; `value` is `written` converted to it.
+/// Whether a type can hold a number, apart from rounding; `value` is `written` converted to it.
 fn fits(written: Scalar, value: Scalar) -> bool {
     match (written, value) {
         (Scalar::Float(written), Scalar::Float(value)) => {
             written.is_infinite() || value.is_finite() || written.is_nan()
         }
         (Scalar::Integer(_), Scalar::Float(value)) => value.is_finite(),
-        // 2^63 is cut to the largest integer, which as a float is 2^63 again.
+        // 2^63 saturates to the largest integer, which as a float is 2^63 again.
         (Scalar::Float(written), Scalar::Integer(value)) => {
             value as f64 == written && written < 2f64.powi(63)
         }

@@ -1,7 +1,7 @@
 //! The tensor IR of Kiln: the op table, expressions, graphs, text and the reference interpreter.
 //!
 //! A kernel begins as expressions in Rust ([`Expr`]) or as text ([`parse`]) and becomes a
-//! [`Graph`]: typed, shaped, hash-consed, each fault told with the place where it was written.
+//! [`Graph`]: typed, shaped and hash-consed. Errors show the place where the fault was written.
 //!
 //! ```
 //! use kiln_ir::{Array, DType, Expr, build, eval, parse};
@@ -20,12 +20,12 @@
 //! assert_eq!(eval(&graph, &[x, w]).unwrap()[0].data(), [0.0, f64::INFINITY]);
 //! ```
 //!
-//! Ops come in three tiers. *Derived* ops are plain functions over [`Expr`] ([`derived`]): adding
-//! one takes one function. *Ops* are rows of the table in `ops.rs` ([`Op`]). *Primitives* are what
-//! emitters see, in `kiln::vir`.
+//! Ops come in three tiers. *Derived* ops are plain functions over [`Expr`] ([`derived`]); to add one,
+//! write one function. *Ops* are rows of the table in `ops.rs` ([`Op`]). *Primitives* are what emitters
+//! see; they belong to `kiln-jit`.
 //!
-//! [`verify()`] checks a graph's invariants between the stages of the compiler, [`same_signature`] that
-//! a stage kept inputs and outputs, and [`eval()`] is the reference that those stages are tested against.
+//! Between the stages of the compiler, [`verify()`] checks a graph's invariants, and [`same_signature`]
+//! that a stage kept the inputs and outputs. [`eval()`] is the reference that stages are tested against.
 
 mod array;
 mod binding;

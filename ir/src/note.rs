@@ -1,11 +1,11 @@
-//! What is no error, but not what was meant either.
+//! Notes: what is no error, but hardly what its author meant.
 
 use crate::dtype::DType;
 use crate::error::Origin;
 use std::fmt;
 
-/// Something that a [`Graph`](crate::Graph) does and its author should know: a number that is not 0 is
-/// 0 in the type that it takes.
+/// Something that the author of a [`Graph`](crate::Graph) should know: a number becomes 0 in the type
+/// that it takes.
 ///
 /// It shows as text, with the place where it was written.
 ///
@@ -26,7 +26,7 @@ pub struct Note {
     pub(crate) message: String,
     pub(crate) hint: &'static str,
     pub(crate) origin: Option<Origin>,
-    /// All of it, with the line at fault, once the text is at hand.
+    /// The whole message with the line at fault, for a graph that was text.
     pub(crate) shown: Option<String>,
 }
 
@@ -35,7 +35,7 @@ impl Note {
         Note { message, hint, origin: None, shown: None }
     }
 
-    /// Of a number that is not 0, and is in the type that it takes.
+    /// The note on a number that is not 0 as written, but becomes 0 in its type.
     pub(crate) fn zero(written: impl fmt::Display, dtype: DType) -> Note {
         let hint = match dtype {
             DType::F64 => "write 0",

@@ -1,4 +1,4 @@
-//! Numbers without an array around them: values of the reference, and literals.
+//! Single numbers: values of the reference interpreter, and literals.
 
 use crate::dtype::DType;
 use std::fmt;
@@ -60,8 +60,8 @@ impl Scalar {
     }
 }
 
-/// A number that rounds to 24 bits or fewer as `value` does: where `f64` has no room for all of its
-/// bits, those at the bottom count only as "some" (rounding to odd).
+/// A number that rounds to 24 bits or fewer just as `value` does. If `f64` has no room for all bits, the
+/// lowest are replaced by a single sticky bit (rounding to odd).
 fn rounding_alike(value: i64) -> f64 {
     const CUT: i64 = 0x7ff;
     let fits = value.unsigned_abs() < 1 << 53;
@@ -99,7 +99,7 @@ impl fmt::Display for Scalar {
 pub(crate) enum Number {
     /// Written in digits alone.
     Integer {
-        /// Its value, rounded; -0 of a negated zero, which is one where it becomes a float.
+        /// Its value, rounded; -0 for a negated zero, which counts once it becomes a float.
         value: f64,
         /// The same exactly, where that is known.
         exact: Option<i128>,
@@ -139,7 +139,7 @@ impl Number {
         }
     }
 
-    /// What it is before it takes a type: digits that `i64` holds are exact.
+    /// Its value before it takes a type; exact for integers that `i64` holds.
     pub(crate) fn scalar(self) -> Scalar {
         let minus_zero = self.value() == 0.0 && self.value().is_sign_negative();
         match self.integer() {
@@ -223,7 +223,7 @@ mod tests {
             assert_eq!(cast(integer, DType::I64), integer);
         }
         assert_eq!(cast(Scalar::Integer(-2), DType::Bool), Scalar::Float(1.0));
-        // A tie of f32, and a little more: by way of f64 it would be a tie again.
+        // Just above a tie in f32. Rounded to f64 first, it would be a tie.
         let tie = (1i64 << 62) + (1 << 38);
         for value in [tie - 1, tie, tie + 1, -tie - 1, -tie, -tie + 1, i64::MAX, i64::MIN, 7] {
             let expected = Scalar::Float((value as f32).into());

@@ -2,7 +2,7 @@
 //!
 //! From a row come the variant of [`Op`], its name in text, its `Expr` method, its type rule, its
 //! node in the e-graph, its meaning in the reference interpreter, its tests and its documentation.
-//! Ops that compose others without loss (gelu, mish, ...) are no rows: they are functions in
+//! Ops that can be composed of others without loss (gelu, mish, ...) have no row: they are functions in
 //! [`derived`](crate::derived).
 
 use crate::dtype::DType;
@@ -22,12 +22,12 @@ pub enum Reference {
     Ternary(fn(f64, f64, f64) -> f64),
 }
 
-/// The meaning of an op on integers, in `i64`. What comes out is cut to the width of their type.
+/// The meaning of an op on integers, in `i64`. The result wraps to the width of their type.
 #[derive(Clone, Copy, Debug)]
 pub enum IntegerReference {
     /// One operand.
     Unary(fn(i64) -> i64),
-    /// Two operands; of a shift, the second is below the width.
+    /// Two operands. The second operand of a shift is less than the width.
     Binary(fn(i64, i64) -> i64),
     /// Three operands.
     Ternary(fn(i64, i64, i64) -> i64),
@@ -81,9 +81,9 @@ pub struct OpInfo {
     pub range: (f64, f64),
     /// What is known of a float result, given what is known of the operands.
     pub transfer: Transfer,
-    /// The scalar meaning; of an op on integers alone, on numbers so small that nothing wraps.
+    /// The scalar meaning. For an op on integers alone, it holds for numbers small enough not to wrap.
     pub reference: Reference,
-    /// The meaning on integers, where it takes them and is no comparison, choice or conversion.
+    /// The meaning on integers, for an op that takes them and is no comparison, choice or conversion.
     pub integers: Option<IntegerReference>,
     /// One line of documentation.
     pub doc: &'static str,
@@ -311,7 +311,7 @@ impl Op {
             let [a, b, c] = [operands[0] as f32, operands[1] as f32, operands[2] as f32];
             return f64::from(a.mul_add(b, c));
         }
-        // Where a quotient is rounded depends on how many digits there are.
+        // Rounding a quotient down depends on the precision that it is computed in.
         if self == Op::FloorDiv && dtype == DType::F32 {
             return dtype.round(scalar::floor_quotient_f32(operands[0], operands[1]));
         }
@@ -369,7 +369,7 @@ impl Op {
         if let Some(value) = self.eval_integers(dtype, integers) {
             return Scalar::Integer(value);
         }
-        // What compares two integers sees their order, what tests one that it is finite.
+        // For a comparison, numbers in the same order will do; for a test, any finite number.
         Scalar::Float(match *integers {
             [a] => self.eval(DType::F64, &[a as f64]),
             [a, b] => {
@@ -467,7 +467,7 @@ mod tests {
         let compared = |op: Op, a: i64, b: i64| {
             op.eval_scalars(DType::I64, &[a, b].map(Scalar::Integer)) == Scalar::Float(1.0)
         };
-        // As f64 these are one number.
+        // As f64 they are the same number.
         assert!(
             compared(Op::Lt, i64::MAX - 1, i64::MAX) && compared(Op::Ne, i64::MAX - 1, i64::MAX)
         );

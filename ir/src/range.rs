@@ -1,24 +1,24 @@
-//! What the values of an op can be, from what its operands can be: the one interval analysis.
+//! Interval analysis: which values an op can give, from those that its operands can have.
 //!
-//! Each row of the op table says by a [`Transfer`] how its results follow from its operands. The
-//! algebra snaps the ends of what comes out, so that its lattice has finite height, and lowering
-//! leaves out of expansions what cannot happen. Ends are computed as results are, rounded to their
-//! type: rounding keeps order, so what rounds correctly lies between them, infinities included.
+//! The [`Transfer`] in each row of the op table says how results follow from operands. The algebra
+//! snaps the ends of the intervals, so that its lattice has finite height, and lowering leaves out of
+//! expansions what cannot happen. Ends are rounded to the type of the result. Rounding keeps order, so
+//! correctly rounded results lie between the ends, infinities included.
 
 use crate::dtype::DType;
 use crate::ops::Op;
 use crate::typing::Typing;
 
-/// Beyond it a result may come near the largest number, and be infinite where it is rounded
-/// otherwise. An `f32` this large is half an ULP of none near the largest.
+/// A result with a larger operand may come so near the largest number that another rounding makes it
+/// infinite. For `f32`, this is less than half an ULP of any number near the largest.
 pub const LARGE: f64 = 1e18;
 
 /// What is known of a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
-    /// No number is below; either zero counts as 0.
+    /// The lower bound of its numbers; either zero counts as 0.
     pub low: f64,
-    /// No number is above.
+    /// The upper bound of its numbers.
     pub high: f64,
     /// Whether it may be NaN.
     pub may_be_nan: bool,
@@ -34,9 +34,9 @@ pub struct Range {
 pub struct Operands<'a> {
     /// The type of the result, a float.
     pub dtype: DType,
-    /// What each can be.
+    /// The range of each.
     pub ranges: &'a [Range],
-    /// Whether all are one value.
+    /// Whether all are the same value.
     pub one: bool,
 }
 
@@ -121,7 +121,7 @@ impl Range {
         !self.may_be_signed()
     }
 
-    /// What is known of a value of which this and `other` are.
+    /// What follows if both this and `other` are known of a value.
     pub fn and(self, other: Range) -> Range {
         Range {
             low: self.low.max(other.low),
@@ -132,7 +132,7 @@ impl Range {
         }
     }
 
-    /// Whether there is no such value: two ranges of it contradict each other.
+    /// Whether no value is in it, because two ranges contradict each other.
     pub fn is_empty(self) -> bool {
         self.low > self.high && !self.may_be_nan
     }
@@ -172,7 +172,7 @@ impl Range {
         if x.low < 0.0 && x.high > 0.0 {
             return self;
         }
-        // A NaN is ignored by `min` and `max`.
+        // `min` and `max` ignore NaN.
         let at_zero = op.eval(dtype, &[0.0]);
         match x.low >= 0.0 {
             true => Range { low: self.low.max(at_zero), ..self },
@@ -200,7 +200,7 @@ fn between(op: Op, dtype: DType, x: Range, from: f64, to: f64) -> Range {
         Typing::Cast(_) => f64::MAX,
         _ => dtype.largest(),
     };
-    // Whether the result is infinite for an operand that is not.
+    // Whether the op gives infinity for a finite operand.
     let overflows = |operand: f64, end: f64| {
         let of_number = || !at(operand.clamp(-largest, largest)).is_finite();
         end.is_infinite() && (operand.is_finite() || of_number())
@@ -209,7 +209,7 @@ fn between(op: Op, dtype: DType, x: Range, from: f64, to: f64) -> Range {
     Range { may_overflow: range.may_overflow || may_overflow, ..range }
 }
 
-/// A float that results from two or more.
+/// The result of an op of two or three floats.
 fn joined(operands: &[Range], low: f64, high: f64) -> Range {
     Range {
         low,
@@ -241,7 +241,7 @@ fn sum_of(dtype: DType, a: Range, b: Range) -> Range {
     let cancels = |a: Range, b: Range| a.high == f64::INFINITY && b.low == f64::NEG_INFINITY;
     let either = joined(&[a, b], low, high);
     Range {
-        // Of infinities of both signs nothing is known.
+        // If infinities of both signs can meet, nothing is known.
         low: if low.is_nan() { f64::NEG_INFINITY } else { low },
         high: if high.is_nan() { f64::INFINITY } else { high },
         may_be_nan: either.may_be_nan || cancels(a, b) || cancels(b, a),
@@ -256,7 +256,7 @@ fn sum_of(dtype: DType, a: Range, b: Range) -> Range {
 pub(crate) fn product(operands: Operands<'_>) -> Range {
     let &[a, b] = operands.ranges else { panic!("a product is of two") };
     let dtype = operands.dtype;
-    // Of 0 and infinity comes a NaN, and of what lies between nothing beyond 0.
+    // 0 times infinity is a NaN. The products of what lies between do not go beyond 0.
     let multiply = |a: f64, b: f64| if a == 0.0 || b == 0.0 { 0.0 } else { dtype.round(a * b) };
     let ends = |a: Range, b: Range| {
         let corners = [(a.low, b.low), (a.low, b.high), (a.high, b.low), (a.high, b.high)];
@@ -286,14 +286,14 @@ pub(crate) fn product(operands: Operands<'_>) -> Range {
     if !operands.one {
         return product;
     }
-    // No square is negative, nor is one of 0 and infinity.
+    // No square is negative, and no square is a product of 0 and infinity.
     Range { low: low.max(0.0), may_be_nan: a.may_be_nan, may_be_minus_zero: false, ..product }
 }
 
 /// `a / b`.
 pub(crate) fn quotient(operands: Operands<'_>) -> Range {
     let &[a, b] = operands.ranges else { panic!("a quotient is of two") };
-    // Of a divisor -0 comes an infinity of the other sign.
+    // A divisor of -0 gives an infinity of the other sign.
     let positive = a.low >= 0.0 && b.never_negative();
     let large_divisor = b.low >= 1.0 || b.high <= -1.0;
     Range {
@@ -329,7 +329,7 @@ pub(crate) fn product_and_sum(operands: Operands<'_>) -> Range {
         low,
         high: ends(c.high, f64::INFINITY, f64::max),
         may_be_nan: sum_of(dtype, product, c).may_be_nan,
-        // Of zeros, or of what is too small for its type.
+        // From zeros, or from a product that underflows.
         may_be_minus_zero: low < 0.0
             || low == 0.0 && (product.may_be_signed() || c.may_be_signed()),
         may_overflow: true,
@@ -338,7 +338,7 @@ pub(crate) fn product_and_sum(operands: Operands<'_>) -> Range {
     range.widened(dtype)
 }
 
-/// What has at most the magnitude of its first operand.
+/// A result whose magnitude is at most that of the first operand.
 pub(crate) fn no_larger(operands: Operands<'_>) -> Range {
     let a = operands.ranges[0];
     let most = a.high.max(-a.low);
@@ -404,7 +404,7 @@ mod tests {
             .collect()
     }
 
-    /// Where the end of a range underflows to 0, an op may still give the smallest number.
+    /// If the end of a range underflows to 0, the op may still give the smallest number.
     #[test]
     fn what_an_error_bound_allows_lies_within() {
         let points = [1e-30f32, 1e-16, 1e-15, 1e-5, 0.5, 3.0, 10.054, 14.0, 44.9, 45.2, 87.5]

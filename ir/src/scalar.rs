@@ -1,4 +1,4 @@
-//! Scalar definitions that no library has in the form the op table wants.
+//! Scalar definitions that no library has in the form that the op table needs.
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
@@ -76,8 +76,8 @@ fn floor_quotient_within(a: f64, b: f64, limit: f64) -> f64 {
         return quotient;
     }
     let whole = quotient.floor();
-    // The quotient may have been rounded up to an integer: then this much is left, on the wrong
-    // side of 0. Of a zero quotient all is left, and 0 times an infinity would be NaN.
+    // If the quotient was rounded up to an integer, the remainder has the wrong sign. For a quotient of
+    // zero the remainder is `a` itself; 0 times an infinity would be NaN.
     let rest = if whole == 0.0 { a } else { (-whole).mul_add(b, a) };
     if rest != 0.0 && (rest < 0.0) != (b < 0.0) { whole - 1.0 } else { whole }
 }
@@ -96,13 +96,13 @@ pub(crate) fn floor_remainder(a: f64, b: f64) -> f64 {
 
 /// The normal distribution function, `erfc(-a / √2) / 2`.
 ///
-/// What `t = -a / √2` loses to rounding is put back, for in the tail it counts `t^2` times.
+/// The rounding error of `t = -a / √2` is added back, because in the tail it is magnified by `t^2`.
 pub(crate) fn normcdf(a: f64) -> f64 {
     /// `1 / √2` less the `f64` nearest to it.
     const REST: f64 = -4.833_646_656_726_457e-17;
     let t = -a * FRAC_1_SQRT_2;
     let half = 0.5 * libm::erfc(t);
-    // Beyond it is 0 or 1, or a NaN.
+    // Farther out the result is 0 or 1, or a NaN.
     if t.abs() < 28.0 {
         let lost = (-a).mul_add(FRAC_1_SQRT_2, -t) - a * REST;
         return half - FRAC_2_SQRT_PI / 2.0 * libm::exp(-t * t) * lost;
@@ -122,7 +122,7 @@ pub(crate) fn tanhshrink(a: f64) -> f64 {
     a * (w / (1.0 + w))
 }
 
-/// The inverse hyperbolic cosine. (`libm` gives numbers for some that are far below 1.)
+/// The inverse hyperbolic cosine. (`libm` gives numbers for some operands far below 1.)
 pub(crate) fn acosh(a: f64) -> f64 {
     if a < 1.0 { f64::NAN } else { libm::acosh(a) }
 }

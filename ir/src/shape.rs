@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// The number of axes that an array may have; NumPy's limit.
 pub const MAX_RANK: usize = 64;
 
-/// The error is a reason.
+/// The error says what is wrong.
 pub(crate) fn check_rank(rank: usize) -> Result<(), &'static str> {
     if rank > MAX_RANK { Err("it has over 64 axes") } else { Ok(()) }
 }
@@ -17,7 +17,7 @@ pub(crate) fn check_rank(rank: usize) -> Result<(), &'static str> {
 pub enum Dim {
     /// A known size.
     Size(usize),
-    /// A name; equal names are equal sizes.
+    /// A name. Axes of one name have one size.
     Symbol(Arc<str>),
 }
 
@@ -56,13 +56,13 @@ pub type Dims<E> = SmallVec<[E; SMALL_RANK]>;
 pub struct Misfit<E> {
     /// Which.
     pub index: usize,
-    /// What those before it broadcast to.
+    /// The shape that those before it broadcast to.
     pub other: Vec<E>,
     /// The first axis that fails, counted from the last, which is 1.
     pub axis: usize,
-    /// Its size in those before.
+    /// Its size in the shapes before.
     pub left: E,
-    /// Its size here.
+    /// Its size in this one.
     pub right: E,
 }
 
@@ -91,7 +91,7 @@ pub fn broadcast<E: Extent>(shapes: &[&[E]]) -> Result<Dims<E>, Misfit<E>> {
     Ok(result)
 }
 
-/// What gives a value axes that only a call tells.
+/// Where a value gets axes that are known only at the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Open {
     /// An input of unknown rank, by index.
@@ -145,7 +145,7 @@ impl Shape {
         self.open.is_empty().then_some(&self.dims[..])
     }
 
-    /// The same with calls numbered otherwise.
+    /// The same, with calls renumbered.
     pub(crate) fn renumbered(&self, numbers: &[u32]) -> Shape {
         let renumber = |&of: &Open| match of {
             Open::Input(_) => of,

@@ -1,11 +1,11 @@
-//! What a pass must keep of a graph: its inputs, and the types and shapes of its outputs.
+//! What every pass must keep: the inputs of a graph, and the types and shapes of its outputs.
 
 use crate::graph::{Graph, Input};
 use crate::shape::Shape;
 use std::collections::HashMap;
 
 /// Checks that two graphs have the same inputs (names, types, axes, order), and outputs of the same
-/// types and shapes in the same order; the error tells what differs.
+/// types and shapes in the same order. The error says what differs.
 ///
 /// It looks at the outputs, and at those calls whose shapes depend on the rank of an input.
 ///

@@ -1,8 +1,8 @@
-//! Which types ops and calls take, and which they give.
+//! Which types ops and calls take, and which they return.
 
 use crate::dtype::DType;
 
-/// How operand types make the result type.
+/// How the result type follows from the operand types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Typing {
     /// Floats of one type give that type.
@@ -41,7 +41,7 @@ impl Typing {
         }
     }
 
-    /// What is taken, to say where these types are not.
+    /// What to say where operands have these types, which do not fit.
     pub(crate) fn hint(self, operands: &[DType]) -> &'static str {
         let has = |is: fn(DType) -> bool| operands.iter().any(|&dtype| is(dtype));
         match self {

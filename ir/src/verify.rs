@@ -1,4 +1,4 @@
-//! Checks that a graph is what every stage takes it for.
+//! Checks what every stage takes for granted of a graph.
 
 use crate::body::Body;
 use crate::declaration::{RESERVED, is_name};
@@ -8,7 +8,7 @@ use crate::number::Scalar;
 use crate::shape::{Open, Shape, check_rank};
 use std::collections::HashSet;
 
-/// Checks the invariants of a graph; the error tells which node breaks which.
+/// Checks the invariants of a graph. The error says which node breaks which.
 ///
 /// Graphs made through the methods of [`Graph`] keep most of them by construction. It runs between
 /// stages in tests and debug builds: a failure is a mistake of the compiler, not of its user.

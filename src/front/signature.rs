@@ -28,7 +28,8 @@ pub(super) fn check<I: Elements, O: Outputs>(kernel: &Kernel) -> Result<(), Sign
     for (index, &expected) in O::DTYPES.iter().enumerate() {
         let found = kernel.output_dtype(index);
         if found != expected {
-            return Err(SignatureError::Output { index, expected, found });
+            let name = kernel.graph().output_name(index).map(str::to_string);
+            return Err(SignatureError::Output { index, name, expected, found });
         }
     }
     Ok(())

@@ -39,8 +39,10 @@ pub(crate) use pass::Unmerged;
 pub use pass::{Pass, PassContext, run};
 pub use proof::{Proof, Step};
 pub(crate) use regions::split;
+pub use regions::{Costs, Reason, Separation};
 pub(crate) use sizes::merge;
 pub use sizes::merge_for_sizes;
+pub(crate) use sizes::separations;
 
 /// Every rule's name and its two sides as kernel text. Random tests build graphs from them.
 pub fn rules() -> impl Iterator<Item = (&'static str, [&'static str; 2])> {

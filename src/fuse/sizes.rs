@@ -7,7 +7,7 @@
 use super::cost_model::CostModel;
 use super::inline::with_inputs;
 use super::pass::{PassContext, Unmerged, checked};
-use super::regions::{self, Domains, HOIST_COST};
+use super::regions::{self, Domains, HOIST_COST, Separation};
 use kiln_ir::{Dim, Graph, Input, Node, NodeId};
 use std::collections::BTreeSet;
 
@@ -15,6 +15,11 @@ use std::collections::BTreeSet;
 pub(crate) fn merge(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
     context.unmerged = unmerged(graph, context.model);
     regions::merge(graph, &Domains::of(graph), context.model)
+}
+
+/// Why the kernels that the pass makes of a simplified graph are not fewer.
+pub(crate) fn separations(graph: &Graph, model: &CostModel) -> Vec<Separation> {
+    regions::separations(graph, &Domains::of(graph), model)
 }
 
 /// A copy of the graph, if the sizes of a call could change how its ops are best merged: no shape is

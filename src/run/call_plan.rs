@@ -145,9 +145,9 @@ impl fmt::Display for CallStep {
         writeln!(f, "{}", self.text.replace('\n', "\n   "))?;
         let Traffic { ops, loaded, stored } = self.traffic;
         match self.emitter {
-            Some((emitter, bits)) => write!(f, "   {emitter}, {bits} bits")?,
-            None => f.write_str("   gemm")?,
+            Some((emitter, bits)) => write!(f, "   {emitter}, {bits} bits; {ops} ops")?,
+            None => write!(f, "   gemm; {ops} FLOP")?,
         }
-        writeln!(f, "; {ops} ops; {loaded} bytes loaded, {stored} stored")
+        writeln!(f, "; {loaded} bytes loaded, {stored} stored")
     }
 }

@@ -331,6 +331,11 @@ fn kernels_as_functions() {
     assert_eq!(error.to_string(), "the function has 2 outputs, the kernel 1");
     let error = text("x > 0").function::<(f32,), (f32,)>().unwrap_err();
     assert!(matches!(error, SignatureError::Output { index: 0, .. }), "{error}");
+    let error =
+        text("|x| { let y = 2 * x; let m = x > y; (y, m) }").function::<(f32,), (f32, f32)>();
+    assert!(
+        error.unwrap_err().to_string().starts_with("output 1 (m) is bool in the kernel, and f32")
+    );
 }
 
 #[test]

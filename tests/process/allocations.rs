@@ -2,9 +2,10 @@
 
 use kiln::internals::cpu::Cpu;
 use kiln::{
-    CompileOptions, EmitterKind, KernelCache, Tensor, View, ViewMut, compile_text, compile_with, ir,
+    CompileOptions, EmitterKind, KernelCache, Tensor, View, ViewMut, compile_text, compile_with,
+    fuse, ir,
 };
-use ndarray::{Array1, Array2, ArrayD};
+use ndarray::{Array1, Array2, ArrayD, s};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -73,6 +74,34 @@ fn warm_calls_allocate_nothing() {
         // Where there are many rows, `exp(sin(w))` gets a pass of its own, and an intermediate.
         let small = [View::from(&x), View::from(&w), View::from(&b)];
         assert_eq!(allocations("x * exp(sin(w)) + b", &small), 0, "two passes");
+    }
+}
+
+/// Allocations of the third call.
+fn third(mut call: impl FnMut()) -> usize {
+    (0..2).for_each(|_| call());
+    let before = COUNT.get();
+    call();
+    COUNT.get() - before
+}
+
+/// Typed calls that write into the caller's arrays, on the short way and on the general one.
+#[test]
+fn warm_typed_calls_allocate_nothing() {
+    let sgd = fuse!(|p, lr, g| p - lr * g).unwrap();
+    let momentum = fuse!(|p, m, g| (p - 0.1 * m, 0.9 * m + g)).unwrap();
+    for (rows, columns) in [(1, 1), (3, 5), (4, 16), (10, 100)] {
+        let [p, m, g] = [(); 3].map(|()| Array2::<f32>::ones((rows, columns)));
+        let row = Array1::<f32>::ones(columns);
+        let wide = Array2::<f32>::ones((rows, 2 * columns));
+        let gaps = wide.slice(s![.., ..;2]);
+        let mut out = p.clone();
+        assert_eq!(third(|| sgd.call_into((&p, 0.5, &g), &mut out).unwrap()), 0);
+        assert_eq!(third(|| sgd.call_into((&p, &row, &g), &mut out).unwrap()), 0);
+        assert_eq!(third(|| sgd.call_into((&p, 0.5, gaps), &mut out).unwrap()), 0);
+        assert_eq!(third(|| sgd.call_in_place(&mut out, (0.5, &g)).unwrap()), 0);
+        let (mut p, mut m) = (p, m);
+        assert_eq!(third(|| momentum.call_in_place((&mut p, &mut m), &g).unwrap()), 0);
     }
 }
 

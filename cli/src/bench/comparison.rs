@@ -1,7 +1,36 @@
 //! One kernel fused, unfused and beside a copy: what was measured, as a table, as JSON and as a row.
 
-use super::difference::Difference;
+use super::difference::{Difference, Place};
+use crate::json::print;
+use serde::Serialize;
 use std::time::Duration;
+
+/// The object that `kiln bench --json` prints.
+#[derive(Serialize)]
+struct Object<'a> {
+    command: &'static str,
+    kernel: &'a str,
+    n: usize,
+    shape: &'a [usize],
+    mode: &'a str,
+    emitter: Option<&'a str>,
+    width: Option<u32>,
+    threads: usize,
+    fused_ns_per_element: f64,
+    unfused_ns_per_element: f64,
+    copy_ns_per_element: f64,
+    kernels_fused: usize,
+    kernels_unfused: usize,
+    bytes_fused: usize,
+    bytes_unfused: usize,
+    ops_fused: usize,
+    ops_unfused: usize,
+    max_abs_diff: f64,
+    max_ulp_diff: u64,
+    max_ulp_at: Option<&'a Place>,
+    compile_ms: f64,
+    rounds: usize,
+}
 
 /// What one comparison found.
 pub(super) struct Comparison {
@@ -15,6 +44,7 @@ pub(super) struct Comparison {
     /// Of the fused and of the unfused program.
     pub(super) kernels: [usize; 2],
     pub(super) bytes: [usize; 2],
+    pub(super) ops: [usize; 2],
     /// Nanoseconds of a call: fused, unfused, copy.
     pub(super) times: [f64; 3],
     pub(super) rounds: usize,
@@ -57,43 +87,39 @@ impl Comparison {
                 self.times[index] / self.times[0],
             );
         }
-        let Difference { abs, ulp } = self.difference;
+        let difference = &self.difference;
         text + &format!(
-            "\nmedians of {rounds} interleaved rounds; time is relative to fused\n\
-             fused and unfused results differ by at most {abs:.3e}, {ulp} ULP\n"
+            "\nmedians of {rounds} interleaved rounds; time is relative to fused\n{difference}\n"
         )
     }
 
     pub(super) fn json(&self) -> String {
         let [fused, unfused, copy] = self.per_element();
-        let emitter = self.emitter.as_ref();
-        // Names of modes and emitters are plain words; JSON knows no infinity.
-        let (emitter, width) = emitter.map_or(("null".into(), "null".into()), |(name, bits)| {
-            (format!("\"{name}\""), bits.to_string())
-        });
-        let Difference { abs, ulp } = self.difference;
-        let abs = if abs.is_finite() { format!("{abs:e}") } else { "null".into() };
-        let fields = [
-            ("n", self.n.to_string()),
-            ("shape", format!("{:?}", self.shape)),
-            ("mode", format!("\"{}\"", self.mode)),
-            ("emitter", emitter),
-            ("width", width),
-            ("threads", self.threads.to_string()),
-            ("fused_ns_per_element", fused.to_string()),
-            ("unfused_ns_per_element", unfused.to_string()),
-            ("copy_ns_per_element", copy.to_string()),
-            ("kernels_fused", self.kernels[0].to_string()),
-            ("kernels_unfused", self.kernels[1].to_string()),
-            ("bytes_fused", self.bytes[0].to_string()),
-            ("bytes_unfused", self.bytes[1].to_string()),
-            ("max_abs_diff", abs),
-            ("max_ulp_diff", ulp.to_string()),
-            ("compile_ms", (self.compile.as_secs_f64() * 1e3).to_string()),
-            ("rounds", self.rounds.to_string()),
-        ];
-        let fields = fields.map(|(name, value)| format!("\"{name}\": {value}"));
-        format!("{{{}}}\n", fields.join(", "))
+        let (emitter, width) = self.emitter.as_ref().map(|(name, bits)| (&name[..], *bits)).unzip();
+        print(&Object {
+            command: "bench",
+            kernel: &self.name,
+            n: self.n,
+            shape: &self.shape,
+            mode: &self.mode,
+            emitter,
+            width,
+            threads: self.threads,
+            fused_ns_per_element: fused,
+            unfused_ns_per_element: unfused,
+            copy_ns_per_element: copy,
+            kernels_fused: self.kernels[0],
+            kernels_unfused: self.kernels[1],
+            bytes_fused: self.bytes[0],
+            bytes_unfused: self.bytes[1],
+            ops_fused: self.ops[0],
+            ops_unfused: self.ops[1],
+            max_abs_diff: self.difference.abs,
+            max_ulp_diff: self.difference.ulp,
+            max_ulp_at: self.difference.most.as_ref(),
+            compile_ms: self.compile.as_secs_f64() * 1e3,
+            rounds: self.rounds,
+        })
     }
 
     /// The head of a table with a row for each op: all have the same shape, mode and threads.

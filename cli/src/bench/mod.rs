@@ -163,6 +163,7 @@ impl Bench {
         }
         let plans = [fused.plan_for(&views)?, unfused.plan_for(&views)?];
         let bytes = plans.each_ref().map(|plan| plan.traffic().bytes());
+        let ops = plans.each_ref().map(|plan| plan.traffic().ops);
         let mut fused_outputs = outputs(&fused, &output_shapes)?;
         let mut unfused_outputs = outputs(&unfused, &output_shapes)?;
         let threads = rayon::current_num_threads();
@@ -181,9 +182,6 @@ impl Bench {
             });
             race.run(Duration::from_secs(2))?
         };
-        let pairs = fused_outputs.iter().zip(&unfused_outputs);
-        let difference =
-            pairs.map(|(a, b)| Difference::of(a, b)).fold(Difference::default(), Difference::max);
         Ok(Comparison {
             name: graph.name().to_string(),
             inputs: graph.inputs().iter().map(Input::to_string).collect(),
@@ -194,9 +192,10 @@ impl Bench {
             threads,
             kernels: plans.each_ref().map(|plan| plan.steps().len()),
             bytes,
+            ops,
             times: [0, 1, 2].map(|candidate| times.median(candidate)),
             rounds: times.rounds(),
-            difference,
+            difference: Difference::of(&fused_outputs, &unfused_outputs),
             compile,
         })
     }

@@ -1,29 +1,20 @@
 //! `kiln bench`. Nothing is asserted of times.
 
 use super::Desk;
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
 
-/// A flat JSON object of numbers, words, `null` and lists of numbers.
-fn flat_object(text: &str) -> BTreeMap<&str, &str> {
-    let body = text.strip_prefix('{').and_then(|text| text.strip_suffix("}\n"));
-    let fields = body.unwrap_or_else(|| panic!("no object: {text}")).split(", \"");
-    fields
-        .map(|field| {
-            let (name, value) = field.split_once("\": ").unwrap_or_else(|| panic!("{field}"));
-            let word = value.starts_with('"') && value.ends_with('"');
-            let list = value.starts_with('[') && value.ends_with(']');
-            let number = value.parse::<f64>().is_ok_and(f64::is_finite);
-            assert!(word || list || number || value == "null", "{field}");
-            (name.trim_start_matches('"'), value.trim_matches('"'))
-        })
-        .collect()
+/// The objects that a command prints, one a line.
+#[track_caller]
+fn objects(args: &[&str]) -> Vec<Value> {
+    let text = Desk::new().ok(args);
+    text.lines().map(|line| serde_json::from_str(line).expect("an object")).collect()
 }
 
 #[test]
 fn json_has_every_field() {
-    let json =
-        Desk::new().ok(&["bench", "@gelu_tanh", "--shape", "n=1000", "--json", "--threads", "1"]);
-    let object = flat_object(&json);
+    let bench = ["bench", "@gelu_tanh", "--shape", "n=1000", "--json", "--threads", "1"];
+    let objects = objects(&bench);
+    let [object] = &objects[..] else { panic!("{objects:?}") };
     for name in [
         "fused_ns_per_element",
         "unfused_ns_per_element",
@@ -34,32 +25,51 @@ fn json_has_every_field() {
         "width",
         "rounds",
     ] {
-        assert!(object[name].parse::<f64>().is_ok(), "{name}: {json}");
+        assert!(object[name].is_number(), "{name}: {object}");
     }
-    let expected = [
-        ("n", "1000"),
-        ("shape", "[1000]"),
-        ("mode", "precise"),
-        ("threads", "1"),
-        ("kernels_fused", "1"),
-        ("kernels_unfused", "9"),
-        ("bytes_fused", "8000"),
-        ("bytes_unfused", "84000"),
-    ];
-    for (name, value) in expected {
-        assert_eq!(object[name], value, "{name}: {json}");
+    for (name, value) in [
+        ("command", json!("bench")),
+        ("kernel", json!("gelu_tanh")),
+        ("n", json!(1000)),
+        ("shape", json!([1000])),
+        ("mode", json!("precise")),
+        ("threads", json!(1)),
+        ("kernels_fused", json!(1)),
+        ("kernels_unfused", json!(9)),
+        ("bytes_fused", json!(8000)),
+        ("bytes_unfused", json!(84000)),
+        ("ops_unfused", json!(9000)),
+    ] {
+        assert_eq!(object[name], value, "{name}: {object}");
     }
-    assert!(object["max_abs_diff"].parse::<f64>().unwrap() < 1e-6, "{json}");
+    assert!(object["max_abs_diff"].as_f64().unwrap() < 1e-6, "{object}");
+    // Where the largest is, and what stands there.
+    let place = &object["max_ulp_at"];
+    assert!(place["index"][0].as_u64().unwrap() < 1000, "{object}");
+    assert_ne!(place["fused"], place["unfused"], "{object}");
 }
 
 #[test]
 fn strict_fused_bits_are_unfused_bits() {
     let bench = ["bench", "@gelu_tanh", "--shape", "n=999", "--json", "--mode", "strict"];
     for more in [&["--dtype", "f64"][..], &["--emitter", "interp"], &["--threads", "2"]] {
-        let json = Desk::new().ok(&[&bench[..], more].concat());
-        let object = flat_object(&json);
-        assert_eq!((object["max_abs_diff"], object["max_ulp_diff"]), ("0e0", "0"), "{json}");
+        let object = &objects(&[&bench[..], more].concat())[0];
+        assert_eq!(object["max_abs_diff"], 0.0, "{object}");
+        assert_eq!(object["max_ulp_diff"], 0, "{object}");
+        assert_eq!(object["max_ulp_at"], Value::Null, "{object}");
     }
+}
+
+#[test]
+fn differences_are_told_with_their_place() {
+    let desk = Desk::new();
+    let bench = ["bench", "@gelu_tanh", "--shape", "n=40,d=25", "--emitter", "interp"];
+    let table = desk.ok(&bench);
+    assert!(table.contains("fused results differ from unfused ones by at most "), "{table}");
+    let place = table.lines().last().unwrap();
+    assert!(place.starts_with("most ULP at [") && place.ends_with(" unfused"), "{table}");
+    let table = desk.ok(&[&bench[..], &["--mode", "strict"]].concat());
+    assert!(table.ends_with("fused and unfused results are equal\n"), "{table}");
 }
 
 #[test]
@@ -71,7 +81,7 @@ fn table_of_declared_shapes() {
         table.starts_with("scale(x: f32[n, d], w: f32[d]) -> [30, 20]: precise, interp "),
         "{table}"
     );
-    for label in ["fused", "unfused", "copy", "ns/element", "GB/s", "ULP"] {
+    for label in ["fused", "unfused", "copy", "ns/element", "GB/s", "results"] {
         assert!(table.contains(label), "{label} is missing:\n{table}");
     }
     desk.ok(&["bench", "x @ y + 1", "--shape", "n=16,d=16"]);

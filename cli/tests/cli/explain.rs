@@ -1,6 +1,7 @@
 //! `kiln explain`.
 
 use super::Desk;
+use serde_json::{Value, json};
 
 #[test]
 fn stages_of_gelu_tanh() {
@@ -30,13 +31,76 @@ fn stages_are_listed() {
 }
 
 #[test]
-fn tour_shows_every_stage_and_counts() {
-    let tour = Desk::new().ok(&["explain", "@gelu_tanh"]);
-    for part in
-        ["kernel gelu_tanh", "proof", "fused (precise)", "vector program", "passes", "ops", "bytes"]
-    {
-        assert!(tour.contains(part), "{part} is missing:\n{tour}");
+fn by_default_it_shows_what_was_gained_and_why() {
+    let desk = Desk::new();
+    let tour = desk.ok(&["explain", "exp(tanh(x) @ w)"]);
+    insta::assert_snapshot!("tour", tour);
+    let all = desk.ok(&["explain", "@gelu_tanh", "--all", "--emitter", "avx512"]);
+    let titles = ["as written", "after algebra", "fused (precise)", "vector programs", "machine"];
+    for part in [&titles[..], &["proof", "before and after", "v0: f32 = load 0"]].concat() {
+        assert!(all.contains(part), "{part} is missing:\n{all}");
     }
+    let two = desk.ok(&["explain", "@relu", "--stage", "counts,ir"]);
+    assert!(
+        two.starts_with("── before and after\n") && two.contains("\n\n── as written\n"),
+        "{two}"
+    );
+}
+
+/// What was decided is told, with the numbers of the kernels.
+#[test]
+fn why_kernels_are_not_one() {
+    let desk = Desk::new();
+    let kernels = [
+        "exp(x) * y",
+        "kernel k(x: f32[1000, 64], w: f32[64]) { x * exp(sin(w)) }",
+        "kernel k(x: f32[n], y: f32[m]) { (exp(x), exp(y)) }",
+        "kernel k(x: f32[n, n], w: f32[n, n]) { (exp(x), gelu(x @ w + 1)) }",
+        "kernel k(x: f32[n], y: f32[4, n]) { let v = exp(sin(x)) * tan(x); (v, v * y) }",
+    ];
+    let texts = kernels
+        .map(|kernel| format!("$ {kernel}\n{}", desk.ok(&["explain", kernel, "--stage", "why"])));
+    insta::assert_snapshot!("why", texts.join("\n"));
+}
+
+#[test]
+fn products_show_their_work() {
+    let desk = Desk::new();
+    let counts = |kernel: &str| desk.ok(&["explain", kernel, "--stage", "counts"]);
+    let symbolic = counts("kernel k(x: f32[n, k], w: f64[k, m]) { f64(x) @ w }");
+    assert!(
+        symbolic.ends_with(
+            "a matmul of f64[n, k] and f64[k, m]: 2*k*n*m FLOP, 8*(n*k + k*m + n*m) bytes\n"
+        ),
+        "{symbolic}"
+    );
+    let known = counts("kernel k(x: f32[3, 4], w: f32[4, 5]) { x @ w }");
+    assert!(known.ends_with(": 120 FLOP, 188 bytes\n"), "{known}");
+    let plan = desk.ok(&["explain", "x @ w", "--shape", "x=3x4,w=4x5"]);
+    assert!(plan.contains("gemm; 120 FLOP; 128 bytes loaded, 60 stored"), "{plan}");
+}
+
+#[test]
+fn json_has_stages_reasons_and_plans() {
+    let desk = Desk::new();
+    let object = |args: &[&str]| -> Value {
+        serde_json::from_str(&desk.ok(&[&["explain", "--json"], args].concat())).expect("an object")
+    };
+    let kernel = "kernel two(x: f32[1000, 64], w: f32[64]) { x * exp(sin(w)) }";
+    let explained = object(&[kernel]);
+    assert_eq!(explained["command"], "explain");
+    assert_eq!(explained["kernel"], "two");
+    let stages = explained["stages"].as_array().unwrap();
+    let names: Vec<&str> = stages.iter().map(|stage| stage["stage"].as_str().unwrap()).collect();
+    assert_eq!(names, ["ir", "proof", "fused", "why", "counts"]);
+    assert!(stages[2]["text"].as_str().unwrap().contains("fused("));
+    let apart = &explained["apart"][0];
+    assert_eq!(apart["steps"], json!([1, 2]));
+    assert!(apart["cost_apart"].as_f64() < apart["cost_fused"].as_f64(), "{apart}");
+    assert_eq!(explained["plan"], Value::Null);
+    let called = object(&["x @ x", "--shape", "x=4x4"]);
+    let step = &called["plan"]["steps"][0];
+    assert_eq!((&step["ops"], &step["emitter"]), (&json!(128), &Value::Null));
 }
 
 #[test]

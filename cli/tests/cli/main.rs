@@ -4,10 +4,12 @@
 
 mod arrays;
 mod bench;
+mod console;
 mod explain;
 mod files;
 mod messages;
 mod npy;
+mod ops;
 mod outputs;
 mod run;
 
@@ -100,7 +102,7 @@ fn version_and_help() {
     let desk = Desk::new();
     assert_eq!(desk.ok(&["--version"]), format!("kiln {}\n", env!("CARGO_PKG_VERSION")));
     let mut help = desk.ok(&["--help"]);
-    for command in ["run", "explain", "bench"] {
+    for command in ["run", "explain", "bench", "ops", "completions", "man"] {
         help += &format!("\n$ kiln {command} --help\n{}", desk.ok(&[command, "--help"]));
     }
     // Emitters come and go with the library.

@@ -50,6 +50,29 @@ fn every_mode_and_emitter_and_unfused() {
 }
 
 #[test]
+fn json_tells_what_was_run() {
+    let desk = Desk::new();
+    desk.save("x.npy", &array![1.5f64, -2.0, 0.25]);
+    let kernel = "kernel step(x, w) { (x * w, x > w) }";
+    let line = desk.ok(&["run", kernel, "x.npy", "2", "-o", "out.npz", "--json"]);
+    let object: serde_json::Value = serde_json::from_str(&line).expect("an object");
+    for (pointer, expected) in [
+        ("/command", "run"),
+        ("/kernel", "step"),
+        ("/mode", "precise"),
+        ("/inputs/1/name", "w"),
+        ("/inputs/1/dtype", "f64"),
+        ("/outputs/0/to", "out.npz:arr_0"),
+        ("/outputs/1/dtype", "bool"),
+    ] {
+        assert_eq!(object.pointer(pointer).unwrap(), expected, "{pointer}: {line}");
+    }
+    assert_eq!(object["inputs"][0]["shape"], serde_json::json!([3]));
+    assert_eq!(object["plan"]["steps"][0]["ops"], 6);
+    assert!(object["run_ms"].as_f64() > Some(0.0), "{line}");
+}
+
+#[test]
 fn f64_and_bool_files() {
     let desk = Desk::new();
     desk.save("x.npy", &array![1.5f64, -2.0, 0.25]);

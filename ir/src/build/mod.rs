@@ -15,7 +15,7 @@ use crate::typing::Typing;
 use promote::{is_count, numbers_only};
 use std::collections::HashMap;
 
-/// The type of a number that meets nothing but other numbers, and of a float that meets bools.
+/// The type of a number that meets only other numbers, and of a float that meets bools.
 const DEFAULT_FLOAT: DType = DType::F32;
 
 /// The type of bools in arithmetic.
@@ -96,8 +96,7 @@ fn build_in(graph: Graph, outputs: &[Expr]) -> Result<Graph, GraphError> {
 enum Built {
     /// A number that has no type yet.
     Number(Number),
-    /// What was computed from bools and integer literals: an `i32` that takes the type of what it
-    /// meets.
+    /// Computed from bools and integer literals alone: an `i32` that takes the type of what it meets.
     Count(NodeId),
     /// One of two numbers, by index: it has no type yet either.
     Choice(usize),
@@ -172,7 +171,7 @@ impl GraphBuilder {
             Kind::Fused(_) => unreachable!("combined above, where it keeps its body's origin"),
             Kind::Item(_, index) => match operands[0] {
                 Built::Node(of) => self.graph.item(of, *index).map(Built::Node),
-                Built::Number(_) | Built::Count(_) | Built::Choice(_) => Err(Fault::NoOutputs),
+                _ => unreachable!("items are of fused kernels, which are nodes"),
             },
         }
     }
@@ -225,7 +224,7 @@ impl GraphBuilder {
             Typing::Cast(_) => self.common_type(values),
             Typing::Float => self.common_float(values),
             Typing::Logic if keeps_bools || numbers_only(values) => DType::Bool,
-            // Nothing is computed: halves stay halves, and bools bools.
+            // A choice computes nothing, so halves stay halves and bools stay bools.
             Typing::Select if values.iter().all(|built| matches!(built, Built::Node(_))) => {
                 let dtypes = values.iter().filter_map(|built| match built {
                     Built::Node(id) => Some(self.graph.dtype(*id)),
@@ -238,7 +237,7 @@ impl GraphBuilder {
         let promotes = match typing {
             Typing::Cast(_) => false,
             Typing::Logic => dtype.is_integer(),
-            // Bools alone are no angles: the graph tells the user so.
+            // Bools alone are not promoted: the graph refuses them with a message.
             Typing::Float => !values.iter().all(is_bool),
             _ => true,
         };
@@ -258,7 +257,7 @@ impl GraphBuilder {
     /// An op on numbers alone, computed now; `None` where it must wait for a type.
     fn fold(&mut self, op: Op, numbers: &[Number]) -> Result<Option<Built>, Fault> {
         if let Typing::Cast(to) = op.info().typing {
-            // Floats are rounded by the graph, which tells what becomes infinite or 0.
+            // The graph rounds floats, and reports those that become infinite or 0.
             let scalar = numbers[0].scalar();
             let value = if to.is_float() { scalar } else { scalar.cast(to) };
             return self.graph.constant(to, value).map(|id| Some(Built::Node(id)));
@@ -277,7 +276,7 @@ impl GraphBuilder {
         Built::Number(number)
     }
 
-    /// An integer power. A float has an op for what a few products do not reach.
+    /// An integer power: a few products, or for other exponents of a float the op `pow`.
     fn power(&mut self, base: Built, exponent: i64) -> Result<Built, Fault> {
         if let Some(number) = base.number() {
             let (number, note) = power(number, exponent)?;
@@ -298,7 +297,7 @@ impl GraphBuilder {
                 let hint = "integers have no negative powers; convert with f32(x)";
                 return Err(Fault::Types { op: "pow", operands: vec![dtype], hint });
             }
-            // 1, of the shape of the base.
+            // 1, in the shape of the base.
             0 => {
                 let (zero, one) =
                     (self.graph.constant(dtype, 0i64)?, self.graph.constant(dtype, 1i64)?);

@@ -8,16 +8,16 @@ use crate::number::Number;
 use crate::ops::Op;
 
 impl GraphBuilder {
-    /// Whether it is of an integer type for good.
+    /// Whether its type is settled, and an integer type.
     pub(super) fn is_integer(&self, built: Built) -> bool {
         matches!(built, Built::Node(id) if self.graph.dtype(id).is_integer())
     }
 
-    /// The type that operands of a float op promote to: where it is not one of floats, the graph
-    /// tells the user so.
+    /// The type that operands of a float op promote to. If that is not a float type, the graph refuses
+    /// it with a message.
     pub(super) fn common_float(&self, operands: &[Built]) -> DType {
         match self.common_type(operands) {
-            // A number has no bools in mind here.
+            // A number is not meant as a bool here.
             COUNT if !operands.iter().any(|&built| is_count(built) || self.is_integer(built)) => {
                 DEFAULT_FLOAT
             }
@@ -87,7 +87,8 @@ impl GraphBuilder {
     }
 
     /// Operands as nodes of type `dtype`. An integer never becomes a float by itself, unless it was
-    /// counted from bools: where they meet, all stay what they are, and the graph tells the user so.
+    /// counted from bools: where the two meet, all stay as they are, and the graph refuses them with a
+    /// message.
     pub(super) fn promoted(
         &mut self,
         operands: &[Built],

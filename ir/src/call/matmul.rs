@@ -95,6 +95,6 @@ pub(super) fn eval(operands: &[&Array], shape: Vec<usize>) -> Array {
 }
 
 /// A multiplication and an addition for each term.
-pub(super) fn ops(operands: &[&[usize]]) -> usize {
-    2 * operands[0].last().copied().unwrap_or(1)
+pub(super) fn terms<E: Extent>(operands: &[&[E]]) -> (usize, Dims<E>) {
+    (2, operands[0].last().cloned().into_iter().collect())
 }

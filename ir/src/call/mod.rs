@@ -1,8 +1,8 @@
-//! Calls: what a graph computes that is not elementwise. A row here and a file for each.
+//! Calls: the operations that are not elementwise. Each is a row here and a file.
 //!
-//! A file has the call's [`CallInfo`], and functions of its operands: `infer`, the shape of the
-//! result; `check`, what is wrong though ranks are unknown; `eval`, the reference; `ops`, its cost.
-//! What runs it is a branch where plans run. No other stage needs to know which call a node is.
+//! The file has the call's [`CallInfo`] and functions of its operands: `infer` gives the shape of the
+//! result, `check` finds faults before ranks are known, `eval` is the reference, and `terms` the cost.
+//! Kernels run it in a branch of their own. No other stage needs to know which call a node is.
 
 mod matmul;
 mod shapes;
@@ -18,7 +18,7 @@ use crate::typing::Typing;
 pub struct CallInfo {
     /// Its name in text, as a function.
     pub name: &'static str,
-    /// What a message calls one.
+    /// What messages call it, with its article.
     pub noun: &'static str,
     /// Its number of operands.
     pub arity: usize,
@@ -28,10 +28,10 @@ pub struct CallInfo {
     pub doc: &'static str,
 }
 
-/// Makes the enum and its dispatch of rows: a variant, its attributes if it has some, and its file.
+/// Makes the enum and its dispatch from rows: a variant, its attributes if it has any, and its file.
 macro_rules! define_calls {
     ($($(#[$doc:meta])* $variant:ident $(($attributes:ident: $type:ty))? = $file:ident;)*) => {
-        /// What is not elementwise. Small: passes copy it, and know no more of it.
+        /// An operation that is not elementwise. Passes copy it and know nothing else about it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Call {
             $($(#[$doc])* $variant $(($type))?,)*
@@ -45,10 +45,14 @@ macro_rules! define_calls {
                 }
             }
 
-            /// The one that text writes as a function of this name.
+            /// The calls that are functions in text.
+            pub fn all() -> impl Iterator<Item = Call> {
+                [$($file::ALL),*].into_iter().flatten().copied()
+            }
+
+            /// The call that is a function of this name in text.
             pub fn from_name(name: &str) -> Option<Call> {
-                let all = [$($file::ALL),*];
-                all.into_iter().flatten().find(|call| call.info().name == name).copied()
+                Call::all().find(|call| call.info().name == name)
             }
 
             /// The shape of the result for operands of these shapes, as many as its arity, symbolic
@@ -62,7 +66,7 @@ macro_rules! define_calls {
                 }
             }
 
-            /// Why operands do not fit, where that is known though the rank of some is not.
+            /// Why operands do not fit, if that is certain even though some ranks are unknown.
             fn check(self, operands: &[&Shape]) -> Result<(), String> {
                 match self {
                     $(Call::$variant $(($attributes))? => {
@@ -80,16 +84,25 @@ macro_rules! define_calls {
                 }
             }
 
-            /// Operations for each element of the result, for operands of these shapes.
-            pub fn ops(self, operands: &[&[usize]]) -> usize {
+            /// Operations for each element of the result, for operands of these shapes, symbolic or
+            /// actual: a number, to be multiplied by sizes.
+            pub fn terms<E: Extent>(self, operands: &[&[E]]) -> (usize, Dims<E>) {
                 match self {
                     $(Call::$variant $(($attributes))? => {
-                        $file::ops($($attributes,)? operands)
+                        $file::terms($($attributes,)? operands)
                     })*
                 }
             }
         }
     };
+}
+
+impl Call {
+    /// Operations for each element of the result, for operands of these shapes.
+    pub fn ops(self, operands: &[&[usize]]) -> usize {
+        let (count, sizes) = self.terms(operands);
+        sizes.into_iter().fold(count, usize::saturating_mul)
+    }
 }
 
 define_calls! {

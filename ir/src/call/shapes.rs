@@ -1,4 +1,4 @@
-//! The shapes of calls, some of which only the sizes of an invocation tell.
+//! The shapes of calls, some of which are known only when a kernel is called.
 
 use super::Call;
 use crate::error::Fault;
@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 /// The shapes of a graph's calls.
 ///
-/// Where a rank is unknown, so is that of the result. Its shape follows from those of its operands
-/// all the same, and is told from others by them: equal calls of equal shapes have one shape.
+/// If the rank of an operand is unknown, so is the rank of the result. The result's shape still follows
+/// from the operands' shapes and is identified by them: equal calls of equal shapes have one shape.
 #[derive(Clone, Debug, Default)]
 pub struct CallShapes {
     /// Each call whose shape is [`Open::Call`], by number, with its operands' shapes.

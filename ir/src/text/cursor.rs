@@ -82,7 +82,7 @@ impl<'t> Cursor<'t> {
         }
     }
 
-    /// The end of what token `open` began.
+    /// The closing of the group that token `open` began.
     pub(super) fn expect_closing(&mut self, symbol: &str, open: &Token<'t>) -> Parsed<()> {
         self.expect(symbol).map_err(|mistake| match self.at_end() {
             true => Mistake::new(open.span.clone(), format!("this {open} is never closed")),
@@ -90,7 +90,7 @@ impl<'t> Cursor<'t> {
         })
     }
 
-    /// A mistake at the next token, with a hint where what is written there tells what was meant.
+    /// A mistake at the next token, with a hint if the text there shows what was meant.
     pub(super) fn expected(&self, what: &str) -> Mistake {
         if let (TokenKind::Bad, Some(mistake)) = (self.token().kind, &self.lexer.mistake) {
             return mistake.clone();
@@ -177,17 +177,17 @@ impl<'t> Cursor<'t> {
         self.previous[1].as_ref().map_or(0, |token| token.span.end)
     }
 
-    /// What begins at byte `start` and was just read.
+    /// The text from byte `start` to the last token that was read.
     pub(super) fn origin_from(&self, start: usize) -> Origin {
         origin(&(start..self.previous_end()))
     }
 
-    /// The tokens from here on, read again.
+    /// A lexer that reads the tokens from here on again.
     fn again(&self) -> Lexer<'t> {
         self.lexer.again_from(self.token().span.start)
     }
 
-    /// Whether what begins here, with `word_or_symbol`, is a list (and a block) and then the end.
+    /// Whether the next token is `word_or_symbol`, followed by a list (and a block) and then the end.
     pub(super) fn is_last(&self, word_or_symbol: &str) -> bool {
         if self.token().text != word_or_symbol {
             return false;
@@ -218,7 +218,7 @@ impl<'t> Cursor<'t> {
     }
 }
 
-/// What other languages call their functions by: `np.exp(x)`.
+/// Prefixes of functions in other languages: `np.exp(x)`.
 const PREFIXES: &[&str] = &[
     "np", "numpy", "torch", "jnp", "jax", "math", "tf", "nn", "F", "scipy", "special", "cp", "nd",
 ];
@@ -230,7 +230,7 @@ fn is_function(token: &Token<'_>) -> bool {
     }
 }
 
-/// Reads the group that opens next, `each` of its tokens with how many are open there.
+/// Reads the group that opens next, and calls `each` with every token and how many groups are open.
 fn skip_group(tokens: &mut Lexer<'_>, mut each: impl FnMut(&Token<'_>, usize)) {
     let mut depth = 0usize;
     loop {

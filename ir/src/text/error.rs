@@ -49,7 +49,7 @@ impl TextError {
     pub(super) fn is_after(&self, symbol: &str, text: &str) -> bool {
         let before = &text[..self.span().start];
         let line = before.rfind('\n').map_or(before, |newline| &before[newline..]);
-        // What is behind a comment is none.
+        // After a `#`, it is part of a comment.
         line.contains(symbol) && !line.contains('#')
     }
 
@@ -78,13 +78,13 @@ impl TextError {
         &self.mistake.0.message
     }
 
-    /// What to do about it, where that can be told.
+    /// What to do about it, if that is known.
     pub fn hint(&self) -> Option<&str> {
         self.mistake.0.hint.as_deref()
     }
 
-    /// What is wrong with the graph, where the text is well-formed but its types or shapes do not
-    /// fit.
+    /// The fault of the graph that the text describes, in the type that expressions in Rust have for it.
+    /// There is none where the text is not well-formed.
     pub fn fault(&self) -> Option<&Fault> {
         self.mistake.0.fault.as_ref()
     }
@@ -118,7 +118,7 @@ fn excerpt(line: &str, span: Range<usize>) -> [String; 2] {
     let mut at: Vec<char> = line[span.clone()].chars().take(AFTER + 1).collect();
     let mut after: Vec<char> = line[span.end..].chars().take(AFTER + 1).collect();
     if at.is_empty() {
-        // What is missing is missing before the next character, or before the end of the line.
+        // Something is missing: mark the next character, or the end of the line.
         at.push(if after.is_empty() { ' ' } else { after.remove(0) });
     }
     let (mut source, mut underline) = (String::new(), String::new());
@@ -135,7 +135,7 @@ fn excerpt(line: &str, span: Range<usize>) -> [String; 2] {
         put(plain(c), ' ');
     }
     for c in at.iter().take(AFTER) {
-        // What cannot be seen could not be underlined.
+        // A character without width could not be underlined.
         put(if width(*c) == 0 { '\u{fffd}' } else { plain(c) }, '^');
     }
     for c in after.iter().take(AFTER.saturating_sub(at.len())) {
@@ -161,7 +161,7 @@ fn width(c: char) -> usize {
 
 /// A mistake before it is located in the text.
 ///
-/// Boxed: results of the parser, which recurses, stay small, and so does its stack.
+/// Boxed, so that results of the parser and its stack stay small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mistake(Box<Parts>);
 

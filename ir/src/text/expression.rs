@@ -1,7 +1,7 @@
 //! Expressions: operators by precedence, calls, names and numbers.
 //!
-//! One loop over operands and what follows them. What is open waits on a stack of its own, so that
-//! neither nesting nor levels of operators need any of the thread's.
+//! One loop over operands and what follows them. Whatever is open waits on a stack of the parser's own,
+//! so neither nesting nor levels of operators use up the thread's.
 
 use super::cursor::{Parsed, origin};
 use super::error::Mistake;
@@ -60,7 +60,7 @@ enum Next {
     Operand,
     /// The end of a group or a call, which is an operand itself.
     Closed(Operand),
-    /// Nothing of this expression.
+    /// Nothing more of this expression.
     Done(Expr),
 }
 
@@ -83,7 +83,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// An operand, or `None` where something was opened that has one.
+    /// An operand, or `None` after something was opened that an operand must follow.
     fn operand(&mut self, stack: &mut Vec<Waiting<'t>>) -> Parsed<Option<Operand>> {
         let start = self.cursor.token().span.start;
         match self.cursor.token().kind {
@@ -138,7 +138,7 @@ impl<'t> Parser<'t> {
         Ok(())
     }
 
-    /// What follows an operand. What waits for it takes it, the tightest first.
+    /// Handles what follows an operand. Whatever waits for the operand takes it, the tightest first.
     fn after(
         &mut self,
         stack: &mut Vec<Waiting<'t>>,
@@ -210,7 +210,7 @@ impl<'t> Parser<'t> {
         self.close(stack, operand)
     }
 
-    /// What ends after an operand that no operator follows.
+    /// Closes what an operand ends when no operator follows it.
     fn close(&mut self, stack: &mut Vec<Waiting<'t>>, operand: Expr) -> Parsed<Next> {
         match stack.pop() {
             Some(Waiting::Group(open)) => {
@@ -313,7 +313,7 @@ impl<'t> Parser<'t> {
         };
         let Some(magnitude) = number else { return Ok(None) };
         if sign == 1 {
-            // There may be one more token than is looked at.
+            // With a sign, what follows the number is one token farther on.
             let after = self.cursor.ahead(2);
             if after.is("^") || after.is("**") {
                 return Ok(None);
@@ -403,7 +403,7 @@ pub(super) fn is_constant(word: &str) -> bool {
     matches!(word, "inf" | "nan" | "true" | "false")
 }
 
-/// What [`is_constant`] says is one, or `pi`.
+/// The value of a constant, or of `pi`.
 pub(super) fn constant(word: &str) -> Kind {
     match word {
         "inf" => Kind::Number(f64::INFINITY.into()),

@@ -1,4 +1,4 @@
-//! What the parser and the printer share: operators, their precedence, limits.
+//! What the parser and the printer share: operators, precedence and limits.
 
 use crate::call::Call;
 use crate::graph::{MAX_NODES, MAX_OUTPUTS};
@@ -10,9 +10,9 @@ pub const MAX_TEXT: usize = 1 << 21;
 /// The deepest nesting that is parsed.
 pub const MAX_DEPTH: usize = 200;
 
-/// The number of operations, numbers and names that a text may have, which is checked as it is read
-/// and bounds what it costs to refuse one. Of what is printed no node needs more than three: an op
-/// and two numbers, as in `clamp(x, 0, 1)`.
+/// The most operations, numbers and names that a text may have. It is checked while reading, and so
+/// bounds the cost of refusing a text. In printed graphs no node needs more than three: an op and two
+/// numbers, as in `clamp(x, 0, 1)`.
 pub(super) const MAX_PARTS: usize = 3 * MAX_NODES + MAX_OUTPUTS;
 
 /// How tightly an expression binds. The printer writes parentheses where an operand binds less
@@ -58,7 +58,7 @@ pub(super) enum Meaning {
     Call(Call),
 }
 
-/// A binary operator. All group to the left, but for comparisons, which do not chain.
+/// A binary operator. All group to the left, except comparisons, which do not chain.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Operator {
     pub(super) symbol: &'static str,

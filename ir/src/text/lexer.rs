@@ -1,4 +1,4 @@
-//! Text into tokens, one at a time: a text is refused before much of it is held.
+//! Turns text into tokens, one at a time, so that a bad text is refused before it takes much memory.
 
 use super::error::Mistake;
 use super::hints::{self, Place};
@@ -23,7 +23,7 @@ pub(super) enum TokenKind<'t> {
     Bits(u64),
     /// An operator or a mark.
     Symbol(&'static str),
-    /// What is no token: [`Lexer::mistake`] says why.
+    /// No token: [`Lexer::mistake`] says why.
     Bad,
     End,
 }
@@ -47,7 +47,7 @@ impl Token<'_> {
     }
 }
 
-/// As messages name it.
+/// Shown as messages name it.
 impl fmt::Display for Token<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
@@ -71,8 +71,8 @@ pub(super) fn shortened(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Signs of several characters, the longer ones first. Those of other languages, which no text that
-/// means something has, are read as a whole so that their hints are found.
+/// Signs of several characters, the longer ones first. Those of other languages are in no valid text;
+/// they are read as a whole to find their hints.
 const LONG: &[&str] = &[
     // Of other languages.
     "===", "!==", ">>>", "//=", "**=", "<>", "~=", ":=", "+=", "-=", "*=", "/=", "%=", "^=", "&=",
@@ -115,12 +115,12 @@ impl<'t> Lexer<'t> {
         Lexer { text: self.text, at, end: at, mistake: None }
     }
 
-    /// The next token; the end, or what is bad, again and again.
+    /// The next token. The end and a bad token come again and again.
     pub(super) fn token(&mut self) -> Token<'t> {
         let at = skip_blanks(self.text, self.at);
         let rest = &self.text[at..];
         if rest.is_empty() {
-            // Where something is missing at the end, the caret goes right after the last token.
+            // If something is missing at the end, the caret goes right after the last token.
             return Token { kind: TokenKind::End, text: "", span: self.end..self.end };
         }
         let (kind, len) = token(rest, at, &self.text[self.end..at]).unwrap_or_else(|mistake| {
@@ -144,7 +144,7 @@ fn token<'t>(rest: &'t str, at: usize, blanks: &str) -> Result<(TokenKind<'t>, u
         }
         '0'..='9' => number(rest, at),
         '.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => number(rest, at),
-        // A comment as other languages have it. Floor division follows its left operand.
+        // A comment of another language. Floor division has a left operand before it.
         '/' if rest.starts_with("/*") || rest.starts_with("//") && starts_line(at, blanks) => {
             let mistake = Mistake::new(at..at + 2, format!("unexpected `{}`", &rest[..2]));
             Err(mistake.hint(hints::COMMENTS))
@@ -261,7 +261,7 @@ fn number(rest: &str, at: usize) -> Result<(TokenKind<'_>, usize), Mistake> {
     };
     let no_number = |_| wrong("this is no number".into());
     let value = match dtype {
-        // Through f64, some decimals would round twice.
+        // Rounded to f64 first, some decimals would round twice.
         Some(DType::F32) => written.parse::<f32>().map(f64::from).map_err(no_number)?,
         _ => written.parse::<f64>().map_err(no_number)?,
     };

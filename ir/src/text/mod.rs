@@ -1,6 +1,6 @@
 //! Kernels as text: one grammar, parsed and printed.
 //!
-//! What `Display` of a [`Graph`] prints, [`FromStr`] reads back as an equal graph.
+//! [`FromStr`] reads what `Display` of a [`Graph`] prints, and gives an equal graph.
 //!
 //! ```
 //! use kiln_ir::Graph;
@@ -92,6 +92,7 @@ mod error;
 mod expression;
 mod function;
 mod grammar;
+mod head;
 mod hints;
 mod lexer;
 mod names;

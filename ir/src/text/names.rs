@@ -1,4 +1,4 @@
-//! What names mean, and what is said of those that mean nothing.
+//! What names mean, and the errors for those that mean nothing.
 
 use super::cursor::{Parsed, origin};
 use super::error::Mistake;
@@ -50,17 +50,17 @@ impl<'t> Parser<'t> {
         }))
     }
 
-    /// What can be meant, in an order that does not change from run to run.
+    /// The names in scope, in an order that does not change from run to run.
     fn names(&self) -> impl Iterator<Item = &'t str> {
         let mut names: Vec<&'t str> = self.scope.names.keys().copied().collect();
         names.sort_unstable();
         names.into_iter()
     }
 
-    /// What is said of a function that is not here, before its parenthesis.
+    /// The error for a function that is not here; the cursor is at its parenthesis.
     pub(super) fn no_function(&self, name: &str, span: Range<usize>) -> Mistake {
         let unknown = Mistake::new(span.clone(), format!("unknown function {}", quoted(name)));
-        // An array comes before a function that has no such name.
+        // The name of an array is no misspelt function.
         if self.scope.names.contains_key(name) {
             return unknown.hint(hints::fill(hints::ARRAY, &[&shortened(name)]));
         }

@@ -1,19 +1,18 @@
-//! Kernels: heads, bindings, results and fused kernels.
+//! Kernels: bindings, results and fused kernels.
 //!
 //! Every function of the parser reads what its name says and leaves the cursor after it. None
-//! recurses, but for the body of a fused kernel, in which there is no other.
-//! Expressions carry their place in the text, so that what is wrong with their types and shapes
-//! can be shown there too.
+//! recurses, except for the body of a fused kernel, which holds no other.
+//! Expressions carry their place in the text, so that faults of types and shapes are shown there too.
 
 use super::cursor::{Cursor, Parsed, origin};
 use super::error::{Mistake, plural};
-use super::grammar::{MAX_DEPTH, MAX_PARTS, operator_of_symbol};
-use super::hints::{self, Place};
+use super::grammar::{MAX_DEPTH, MAX_PARTS};
+use super::hints;
 use super::lexer::{Token, TokenKind, quoted, shortened};
-use crate::declaration::{ArrayType, RESERVED, is_name, parse_declaration, parse_type};
+use crate::declaration::{ArrayType, RESERVED};
 use crate::error::Fault;
 use crate::expr::{Expr, Fused, Kind};
-use crate::graph::{Input, MAX_INPUTS};
+use crate::graph::Input;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
@@ -22,7 +21,7 @@ use std::ops::Range;
 pub(super) struct Kernel {
     pub(super) name: String,
     pub(super) inputs: Vec<FreeInput>,
-    /// Whether the text says in which order they come.
+    /// Whether the text puts the inputs in order.
     pub(super) ordered: bool,
     pub(super) outputs: Vec<Expr>,
     /// What the text calls them.
@@ -57,7 +56,7 @@ impl fmt::Display for FreeInput {
 #[derive(Default)]
 pub(super) struct Scope<'t> {
     pub(super) names: HashMap<&'t str, Expr>,
-    /// Inputs, in order; those of a bare expression are found on the way.
+    /// Inputs, in order. Those of a bare expression are found while reading it.
     pub(super) inputs: Vec<FreeInput>,
     pub(super) form: Form,
     /// What a body calls its results, as far as it has read them.
@@ -136,131 +135,6 @@ impl<'t> Parser<'t> {
         let Scope { inputs, form, output_names, .. } = self.scope;
         let ordered = form != Form::Bare;
         Ok(Kernel { name, inputs, ordered, outputs, output_names, results })
-    }
-
-    /// `(x: f32[n, d], y)`.
-    fn parameters(&mut self) -> Parsed<()> {
-        self.list("(", ")", Parser::parameter)
-    }
-
-    /// `|x: f32[n, d], y|`, of which users of mathematics may think as a magnitude.
-    fn closure_parameters(&mut self) -> Parsed<()> {
-        if self.cursor.eat("||") {
-            return Ok(());
-        }
-        self.list("|", "|", Parser::parameter)?;
-        let (next, after) = (self.cursor.token(), self.cursor.ahead(1));
-        let is_magnitude = match (&self.scope.inputs[..], next.kind) {
-            (_, TokenKind::End) => true,
-            // `|x| -x` negates, `|x| - x` may be meant to subtract.
-            ([FreeInput { declared: None, .. }], TokenKind::Symbol("-")) => {
-                next.span.end < after.span.start
-            }
-            _ => next.is("+") || operator_of_symbol(next.text).is_some_and(|_| !next.is("-")),
-        };
-        match is_magnitude {
-            true => Err(self.cursor.expected("the expression of the kernel").hint(hints::BARS)),
-            false => Ok(()),
-        }
-    }
-
-    /// `x: f32[n, d]`.
-    fn parameter(&mut self) -> Parsed<()> {
-        let first = self.cursor.token().clone();
-        if let (TokenKind::Word(_), TokenKind::Word(_)) = (first.kind, self.cursor.ahead(1).kind) {
-            self.cursor.advance();
-            return Err(self.cursor.expected("`,` or `:`").hint(hints::PARAMETERS));
-        }
-        let declaration = self.declaration_text()?;
-        let span = first.span.start..self.cursor.previous_end().max(first.span.start);
-        let input = parse_declaration(&declaration).map_err(|fault| {
-            let mistake = Mistake::new(span.clone(), reason(&fault));
-            match declaration.split_once(':') {
-                Some((_, array_type)) if is_name(first.text) => mistake.hint(type_hint(array_type)),
-                _ => mistake,
-            }
-        })?;
-        let declared = declaration.contains(':').then_some((input.dtype, input.dims));
-        // A declaration begins with its name.
-        self.bind_input(first.text, declared, span)?;
-        match self.cursor.token().kind {
-            TokenKind::Word(_) | TokenKind::Symbol("[") => {
-                Err(self.cursor.expected("`,`").hint(hints::PARAMETERS))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    pub(super) fn bind_input(
-        &mut self,
-        name: &'t str,
-        declared: Option<ArrayType>,
-        span: Range<usize>,
-    ) -> Parsed<()> {
-        if self.scope.inputs.len() >= MAX_INPUTS {
-            return Err(Mistake::fault(span, Fault::TooManyInputs { limit: MAX_INPUTS }));
-        }
-        let expr = Expr::new(Kind::Input(name.into()), origin(&span));
-        if self.scope.names.insert(name, expr).is_some() {
-            let known = self.scope.inputs.iter().find(|input| input.name == name);
-            let first = known.map_or(String::new(), FreeInput::to_string);
-            let second = FreeInput { name: name.into(), declared }.to_string();
-            let name = shortened(name).into();
-            return Err(Mistake::fault(span, Fault::InputTwice { name, first, second }));
-        }
-        self.scope.inputs.push(FreeInput { name: name.into(), declared });
-        Ok(())
-    }
-
-    /// The tokens of a declaration, up to its last bracket, or else what comes after it.
-    fn declaration_text(&mut self) -> Parsed<String> {
-        let mut text = String::new();
-        let mut in_brackets = false;
-        while !self.cursor.token().is_last() {
-            let token = self.cursor.token();
-            let ends =
-                [")", "{", "|"].iter().any(|end| token.is(end)) || (token.is(",") && !in_brackets);
-            if ends {
-                break;
-            }
-            let (opens, closes) = (token.is("["), token.is("]"));
-            let is_word = matches!(token.kind, TokenKind::Word(_));
-            text.push_str(token.text);
-            text.push(' ');
-            self.cursor.advance();
-            let two_words = is_word && matches!(self.cursor.token().kind, TokenKind::Word(_));
-            if closes || two_words {
-                break;
-            }
-            in_brackets |= opens;
-        }
-        match self.cursor.token().kind {
-            TokenKind::Bad => Err(self.cursor.expected("a type")),
-            _ => Ok(text),
-        }
-    }
-
-    /// `f32[n]`, or `(f32[n], bool[n])`.
-    fn result_types(&mut self) -> Parsed<(Vec<ArrayType>, Range<usize>)> {
-        let start = self.cursor.token().span.start;
-        let mut types = Vec::new();
-        let mut one = |parser: &mut Parser<'t>| {
-            parser.charge(1)?;
-            let start = parser.cursor.token().span.start;
-            let text = parser.declaration_text()?;
-            let span = start..parser.cursor.previous_end().max(start);
-            types.push(
-                parse_type(&text)
-                    .map_err(|reason| Mistake::new(span, reason).hint(type_hint(&text)))?,
-            );
-            Ok(())
-        };
-        if self.cursor.token().is("(") {
-            self.list("(", ")", one)?
-        } else {
-            one(self)?
-        }
-        Ok((types, start..self.cursor.previous_end()))
     }
 
     /// `{ body }`.
@@ -431,7 +305,7 @@ impl<'t> Parser<'t> {
     // Lists.
 
     /// `(item, item)`, between these marks; a comma may follow the last one.
-    fn list(
+    pub(super) fn list(
         &mut self,
         left: &str,
         right: &str,
@@ -462,7 +336,7 @@ impl<'t> Parser<'t> {
 
     // Limits.
 
-    /// One level deeper, if that is not too deep.
+    /// Goes one level deeper, unless that is too deep.
     pub(super) fn enter(&mut self) -> Parsed<()> {
         if self.depth == MAX_DEPTH {
             let message = format!("this is nested more than {MAX_DEPTH} deep");
@@ -476,7 +350,7 @@ impl<'t> Parser<'t> {
         self.depth -= 1;
     }
 
-    /// Counts parts of the text, before they take any memory.
+    /// Counts parts of the text before they take memory.
     pub(super) fn charge(&mut self, parts: usize) -> Parsed<()> {
         match self.parts_left.checked_sub(parts) {
             Some(left) => {
@@ -488,19 +362,5 @@ impl<'t> Parser<'t> {
                 Err(self.cursor.unexpected(&message).hint(hints::LARGE))
             }
         }
-    }
-}
-
-/// What to write instead of a type that cannot be read.
-fn type_hint(text: &str) -> &'static str {
-    let word = text.split_whitespace().next().unwrap_or_default();
-    hints::find(Place::Type, word).unwrap_or(hints::TYPE)
-}
-
-/// Of a faulty declaration, the reason alone: the caret shows the rest.
-fn reason(fault: &Fault) -> String {
-    match fault {
-        Fault::Declaration { reason, .. } => reason.clone(),
-        other => other.to_string(),
     }
 }

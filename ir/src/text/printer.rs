@@ -1,4 +1,4 @@
-//! Graphs into text.
+//! Prints graphs as text.
 //!
 //! Nodes are rendered in topological order, each from the text of its operands, so nothing
 //! recurses. A node gets a name (`let`) where it is used more than once, or where its text has
@@ -272,7 +272,7 @@ impl<'g> Printer<'g> {
         }
         let constant = self.graph.scalar(args[0]).is_some();
         match op {
-            // The minus of a number is part of the number.
+            // The minus of a number belongs to the number.
             Op::Neg if !constant => self.sign("-", args[0]),
             Op::Not => self.sign("!", args[0]),
             Op::Pow if self.reads_as_pow(args[1]) => {

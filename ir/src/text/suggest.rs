@@ -2,14 +2,14 @@
 
 use strsim::{damerau_levenshtein, levenshtein};
 
-/// Longer names are not looked at: a text may have one of any length.
+/// Longer names have no suggestion, for a text may have names of any length.
 const LONGEST: usize = 32;
 
-/// The nearest candidate, unless all are far; of equally near ones the one with the same letters, then
-/// the one of the same length, then the first.
+/// The nearest candidate, unless all are far. Among equally near ones, it is one with the same letters,
+/// else one of the same length, else the first.
 ///
-/// Two neighbours that changed places are one edit. In a name of three letters another letter makes
-/// another word: `sum` is no misspelt `sub`.
+/// Two neighbours that changed places are one edit. A name of three letters with one of them replaced is
+/// another word: `sum` is not a misspelt `sub`.
 pub(super) fn nearest<'a>(
     name: &str,
     candidates: impl Iterator<Item = &'a str>,

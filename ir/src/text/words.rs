@@ -1,9 +1,9 @@
-//! Other names, from NumPy, PyTorch, R, C and Rust, of what is here and means the same.
+//! The names that NumPy, PyTorch, R, C and Rust have for functions and constants of ours.
 
 use crate::derived::DERIVED;
 use crate::ops::Op;
 
-/// Functions that are neither ops nor derived.
+/// Functions that are neither ops nor derived ops.
 pub(super) const SPECIAL: &[&str] = &[
     "matmul",
     "bits32",

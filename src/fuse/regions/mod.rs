@@ -21,6 +21,7 @@ mod build;
 mod cost;
 mod cuts;
 mod legal;
+mod reasons;
 mod region;
 mod siblings;
 mod ways;
@@ -35,6 +36,8 @@ use region::Region;
 use ways::{RegionNode, Ways};
 
 pub(super) use cost::HOIST_COST;
+pub(super) use reasons::separations;
+pub use reasons::{Costs, Reason, Separation};
 pub(super) use siblings::Domains;
 
 /// Most ops in one kernel: beyond it, compile time and spills cost more than memory traffic.

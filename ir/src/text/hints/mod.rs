@@ -1,5 +1,5 @@
-//! What to write instead: the words and signs that users bring from NumPy, PyTorch, JAX, R, MATLAB,
-//! spreadsheets, C and Rust, each with a hint.
+//! Hints: what to write instead of the words and signs that users bring from NumPy, PyTorch, JAX, R,
+//! MATLAB, spreadsheets, C and Rust.
 
 mod table;
 #[cfg(test)]
@@ -21,7 +21,7 @@ pub(super) use table::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hint {
     place: Place,
-    /// What users write there, divided by blanks.
+    /// What users write there, separated by blanks.
     words: &'static str,
     says: &'static str,
 }
@@ -29,14 +29,13 @@ pub(super) struct Hint {
 /// Where something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Place {
-    /// A function that is not here, or means different things in different places.
+    /// A function that is not here, or that means different things in different languages.
     Function,
-    /// A function of ours with a number of arguments that it does not take: `max/1`; `max/+` has more
-    /// than it takes.
+    /// A function of ours with the wrong number of arguments: `max/1`, or `max/+` for too many.
     Arity,
     /// An unknown name, where inputs are declared.
     Name,
-    /// A name that no bare expression has for an input.
+    /// A word that is never meant as an input of a bare expression.
     Free,
     /// A word before an operand.
     Keyword,
@@ -46,9 +45,9 @@ pub(super) enum Place {
     Operand,
     /// A sign, wherever it stands.
     Symbol,
-    /// Signs after which an operand is missing.
+    /// Signs that end an expression, where an operand is missing.
     Ending,
-    /// What begins no token.
+    /// A character that begins no token.
     Character,
     /// Letters after a number.
     Suffix,
@@ -69,7 +68,7 @@ pub(super) fn arity(function: &str, found: usize, taken: usize) -> Option<&'stat
     find(Place::Arity, &format!("{function}/{found}")).or_else(more)
 }
 
-/// A hint with these words in its gaps, in order, and the last of them in all that are left.
+/// A hint with its gaps filled by these words, in order; the last one fills all that are left.
 pub(super) fn fill(says: &str, words: &[&str]) -> String {
     let mut words = words.iter();
     let mut word = "";

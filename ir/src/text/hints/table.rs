@@ -6,7 +6,7 @@ use super::Place::{
 };
 use super::{Hint, Place};
 
-// What the parser finds out by itself.
+// Hints for what the parser finds without the table.
 
 pub(in crate::text) const ARGUMENTS: &str = "arguments go in parentheses: `{}(..)`";
 pub(in crate::text) const ARRAY: &str = "`{}` is an array; a product is `{} * (..)`";
@@ -56,7 +56,7 @@ pub(in crate::text) const UNPACK: &str =
     "only a fused kernel has several values; write one `let` for each name";
 pub(in crate::text) const WRITTEN: &str = "it is a function: call it as `{}(..)`";
 
-// What several rows say.
+// Hints of several rows.
 
 const CHOICE: &str = "a choice is written `select(x > 0, x, 0)`";
 const COMPLEX: &str = "there are no complex numbers";
@@ -75,7 +75,7 @@ const fn hint(place: Place, words: &'static str, says: &'static str) -> Hint {
     Hint { place, words, says }
 }
 
-/// The table. Words stand in one row of a place; `{}` in a hint is what was written.
+/// The table. A word is in one row of each place at most; `{}` in a hint stands for what was written.
 #[rustfmt::skip]
 pub(in crate::text) static HINTS: &[Hint] = &[
     // Reductions, which are not here yet.

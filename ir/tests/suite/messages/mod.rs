@@ -1,5 +1,6 @@
 //! Every message that a kernel can give its user, as it looks.
 
+mod closures;
 mod faults;
 mod graphs;
 mod hints;

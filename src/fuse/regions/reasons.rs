@@ -1,0 +1,429 @@
+//! Why kernels are not one: asked for by who wants it explained, never by a compilation.
+//!
+//! The answers are those that fusion acts on: what is legal, and what the cost model says of the
+//! program chosen and of the one in which two kernels are merged.
+
+use super::absorb::{Absorber, Policy};
+use super::cost::{cost, is_smaller};
+use super::region::Region;
+use super::siblings::{self, Domains};
+use super::ways::RegionNode;
+use super::{MAX_REGION, Sweep};
+use crate::fuse::cost_model::CostModel;
+use kiln_ir::{Graph, Node, NodeId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// Two steps of a program that are not one kernel, and why.
+///
+/// Steps are numbered from 1, in the order in which they run. The second is always a kernel, as the
+/// first one is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Separation {
+    /// Their numbers.
+    pub steps: [usize; 2],
+    /// Why they are two.
+    pub reason: Reason,
+}
+
+/// Why two kernels are not one.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// A step that is not elementwise stands between them: it reads and writes whole arrays.
+    Call {
+        /// Its number.
+        step: usize,
+        /// What it is, such as `a matmul`.
+        noun: &'static str,
+    },
+    /// They store arrays that are not known to have one shape.
+    Shapes([String; 2]),
+    /// One of them waits for a step that is not elementwise, and the other does not.
+    Level {
+        /// The number of the kernel that waits.
+        waiting: usize,
+        /// The number of what it waits for.
+        step: usize,
+        /// What that is.
+        noun: &'static str,
+    },
+    /// The program is too long for one kernel, and is cut between them.
+    Cut {
+        /// Its ops.
+        ops: usize,
+        /// The most that a kernel has.
+        most: usize,
+    },
+    /// What the first computes has far fewer elements than what the second does with it.
+    Smaller {
+        /// The arrays of both.
+        arrays: [String; 2],
+        /// What was estimated.
+        costs: Costs,
+    },
+    /// What the first computes is stored anyway, and loaded rather than computed again.
+    Stored {
+        /// The array.
+        array: String,
+        /// What was estimated.
+        costs: Costs,
+    },
+    /// Nothing but their cost.
+    Cost(Costs),
+}
+
+/// Estimates of what two kernels cost apart and fused, in tenths of an `add` on one element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Costs {
+    /// As they are.
+    pub apart: u64,
+    /// As one kernel.
+    pub fused: u64,
+}
+
+impl Reason {
+    /// What was estimated, if that decided.
+    pub fn costs(&self) -> Option<Costs> {
+        match self {
+            Reason::Smaller { costs, .. } | Reason::Stored { costs, .. } => Some(*costs),
+            Reason::Cost(costs) => Some(*costs),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Separation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, second] = self.steps;
+        write!(f, "{first} and {second}: {}", self.reason)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Call { step, noun } => {
+                write!(f, "{step}, {noun}, stands between them: its arrays must be in memory")
+            }
+            Reason::Shapes([one, other]) => {
+                write!(f, "{one} and {other} are not known to have one shape")
+            }
+            Reason::Level { waiting, step, noun } => {
+                write!(f, "{waiting} waits for {step}, {noun}, and the other does not")
+            }
+            Reason::Cut { ops, most } => {
+                write!(f, "{ops} ops are cut into kernels of at most {most}")
+            }
+            Reason::Smaller { arrays: [small, large], costs } => {
+                write!(f, "{small} is computed once, not for every element of {large}: {costs}")
+            }
+            Reason::Stored { array, costs } => {
+                write!(f, "{array} is stored anyway, so it is loaded: {costs}")
+            }
+            Reason::Cost(costs) => write!(f, "one kernel would not be better: {costs}"),
+        }
+    }
+}
+
+impl fmt::Display for Costs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let adds = |tenths: u64| tenths as f64 / 10.0;
+        write!(f, "{:.3e} adds apart, {:.3e} fused", adds(self.apart), adds(self.fused))
+    }
+}
+
+/// Why the kernels that [`merge`](super::merge) makes are not fewer.
+///
+/// Of each kernel, why it is not one with those whose results it loads; of one that loads none, why
+/// it is not one with the nearest before it.
+pub(in crate::fuse) fn separations(
+    graph: &Graph,
+    domains: &Domains,
+    model: &CostModel,
+) -> Vec<Separation> {
+    let mut sweep = Sweep::new(graph, model, MAX_REGION);
+    sweep.join_siblings(domains);
+    sweep.fill();
+    let roots = graph.outputs().iter().map(|&id| sweep.class(id)).collect();
+    let mut calls = BTreeMap::new();
+    for (id, node) in graph.iter() {
+        if let (Node::Call(..), Some(class)) = (node, sweep.classes[id.index()]) {
+            calls.insert(class, id);
+        }
+    }
+    let mut steps = Vec::new();
+    for (class, node, _) in sweep.ways.extract(roots) {
+        match node {
+            RegionNode::Region(region) => steps.push(Step::of_region(region.clone(), graph, model)),
+            RegionNode::Call(_) => steps.push(Step::of_call(calls[&class], graph)),
+            RegionNode::Input(_) | RegionNode::Item(_) => {}
+        }
+    }
+    let mut program = Program { graph, domains, model, absorber: sweep.absorber, steps };
+    (0..program.steps.len()).flat_map(|step| program.reasons(step)).collect()
+}
+
+/// A kernel or a call.
+struct Step {
+    /// The region of a kernel.
+    region: Option<Region>,
+    loads: Vec<NodeId>,
+    stores: Vec<NodeId>,
+    cost: u64,
+}
+
+impl Step {
+    fn of_region(region: Region, graph: &Graph, model: &CostModel) -> Step {
+        Step {
+            loads: region.operands(graph),
+            stores: region.outputs.clone(),
+            cost: cost(&region, graph, model),
+            region: Some(region),
+        }
+    }
+
+    fn of_call(id: NodeId, graph: &Graph) -> Step {
+        Step { region: None, loads: graph.node(id).operands(), stores: vec![id], cost: 0 }
+    }
+}
+
+/// What fusion chose.
+struct Program<'a> {
+    graph: &'a Graph,
+    domains: &'a Domains,
+    model: &'a CostModel,
+    absorber: Absorber<'a>,
+    steps: Vec<Step>,
+}
+
+impl Program<'_> {
+    /// Why a step is not one with steps before it.
+    fn reasons(&mut self, at: usize) -> Vec<Separation> {
+        let Some(region) = self.steps[at].region.clone() else { return Vec::new() };
+        let separation = |other: usize, reason| Separation { steps: [other + 1, at + 1], reason };
+        let mut reasons: BTreeMap<usize, Reason> = BTreeMap::new();
+        for value in self.steps[at].loads.clone() {
+            let Some(from) = self.storing(value) else { continue };
+            match self.graph.node(value) {
+                Node::Call(call, operands) => {
+                    let noun = call.info().noun;
+                    for before in operands.iter().filter_map(|&operand| self.storing(operand)) {
+                        if self.steps[before].region.is_some() {
+                            reasons.entry(before).or_insert(Reason::Call { step: from + 1, noun });
+                        }
+                    }
+                }
+                _ => {
+                    let reason = self.load(value, &region);
+                    reasons.entry(from).or_insert(reason);
+                }
+            }
+        }
+        // Not of what another kernel loads: that one says why.
+        let stored = self.absorber.legal.stored();
+        let is_final = region.outputs.iter().any(|output| stored.contains(output));
+        if reasons.is_empty() && is_final {
+            let is_kernel = |&before: &usize| {
+                let step = &self.steps[before];
+                step.region.is_some() && step.stores.iter().any(|value| stored.contains(value))
+            };
+            // One that loads the same gains most.
+            let shares = |before: &usize| {
+                let loads = &self.steps[*before].loads;
+                loads.iter().any(|value| self.steps[at].loads.contains(value))
+            };
+            let before: Vec<usize> = (0..at).rev().filter(is_kernel).collect();
+            let nearest = before.iter().find(|before| shares(before)).or(before.first());
+            if let Some(&nearest) = nearest {
+                reasons.insert(nearest, self.beside(nearest, at));
+            }
+        }
+        reasons.into_iter().map(|(other, reason)| separation(other, reason)).collect()
+    }
+
+    /// The step that stores a value.
+    fn storing(&self, value: NodeId) -> Option<usize> {
+        self.steps.iter().position(|step| step.stores.contains(&value))
+    }
+
+    /// Why a kernel loads a value that another one computes.
+    fn load(&mut self, value: NodeId, region: &Region) -> Reason {
+        if self.absorber.legal.join(value).is_err() {
+            return self.cut();
+        }
+        let (all, _) = self.absorber.absorb(Policy::All, &region.outputs);
+        let costs = self.costs(all);
+        let reads = |op: &&NodeId| self.graph.node(**op).operands().contains(&value);
+        let mut readers = region.ops.iter().filter(reads);
+        let larger = readers.find(|&&reader| is_smaller(self.graph, value, reader));
+        match larger {
+            Some(&reader) => {
+                Reason::Smaller { arrays: [self.array(value), self.array(reader)], costs }
+            }
+            None if self.absorber.legal.stored().contains(&value) => {
+                Reason::Stored { array: self.array(value), costs }
+            }
+            None => Reason::Cost(costs),
+        }
+    }
+
+    /// Why two kernels of which neither loads from the other are not one.
+    fn beside(&mut self, first: usize, second: usize) -> Reason {
+        let calls = [first, second].map(|step| self.calls_before(step));
+        let feeds = |&&call: &&usize| self.needed(&self.steps[call].loads, None).contains(&first);
+        if let Some(&call) = calls[1].iter().find(feeds) {
+            return Reason::Call { step: call + 1, noun: self.noun(call) };
+        }
+        let output = |program: &Program<'_>, step: usize| {
+            let stored = program.absorber.legal.stored();
+            let mut outputs = program.steps[step].stores.iter();
+            *outputs.find(|value| stored.contains(value)).expect("a kernel stores something")
+        };
+        let outputs = [output(self, first), output(self, second)];
+        let legal = &self.absorber.legal;
+        let [Ok(one), Ok(other)] = outputs.map(|output| legal.group(output, self.domains)) else {
+            // A kernel that copies or fills stores what is no op.
+            return Reason::Shapes(outputs.map(|output| self.array(output)));
+        };
+        let ((level, stretch, domain), (other_level, other_stretch, other_domain)) = (one, other);
+        if stretch != other_stretch {
+            return self.cut();
+        }
+        if level != other_level {
+            let (waiting, deep, shallow) = match level > other_level {
+                true => (first, &calls[0], &calls[1]),
+                false => (second, &calls[1], &calls[0]),
+            };
+            let call = deep.difference(shallow).last();
+            let call = *call.expect("there are more calls before the deeper one");
+            return Reason::Level { waiting: waiting + 1, step: call + 1, noun: self.noun(call) };
+        }
+        if domain != other_domain {
+            return Reason::Shapes(outputs.map(|output| self.array(output)));
+        }
+        let groups = siblings::groups(&self.absorber.legal, self.domains);
+        let group = groups.into_iter().find(|group| group.contains(&outputs[0]));
+        let (joint, _) = self.absorber.absorb(Policy::All, &group.unwrap_or(outputs.to_vec()));
+        Reason::Cost(self.costs(joint))
+    }
+
+    fn cut(&self) -> Reason {
+        Reason::Cut { ops: self.graph.op_count(), most: MAX_REGION }
+    }
+
+    /// The calls that a step waits for.
+    fn calls_before(&self, step: usize) -> BTreeSet<usize> {
+        let needed = self.needed(&self.steps[step].loads, None);
+        needed.into_iter().filter(|&step| self.steps[step].region.is_none()).collect()
+    }
+
+    /// What a call is.
+    fn noun(&self, step: usize) -> &'static str {
+        match self.graph.node(self.steps[step].stores[0]) {
+            Node::Call(call, _) => call.info().noun,
+            _ => panic!("step {step} is a kernel"),
+        }
+    }
+
+    /// What a region in place of the kernels that store the same costs, and what these do.
+    fn costs(&self, region: Region) -> Costs {
+        let merged = Step::of_region(region, self.graph, self.model);
+        let before = self.needed(self.graph.outputs(), None);
+        let after = self.needed(self.graph.outputs(), Some(&merged));
+        let cost = |step: &usize| self.steps.get(*step).map_or(merged.cost, |step| step.cost);
+        Costs {
+            apart: before.difference(&after).map(cost).sum(),
+            fused: after.difference(&before).map(cost).sum(),
+        }
+    }
+
+    /// The steps that values need; `merged`, whose number is the next one, stores some of them.
+    fn needed(&self, values: &[NodeId], merged: Option<&Step>) -> BTreeSet<usize> {
+        let mut needed = BTreeSet::new();
+        let mut pending = values.to_vec();
+        while let Some(value) = pending.pop() {
+            let (at, step) = match merged {
+                Some(merged) if merged.stores.contains(&value) => (self.steps.len(), merged),
+                _ => match self.storing(value) {
+                    Some(at) => (at, &self.steps[at]),
+                    None => continue,
+                },
+            };
+            if needed.insert(at) {
+                pending.extend(&step.loads);
+            }
+        }
+        needed
+    }
+
+    /// What a value is: `exp, f32[8]`.
+    fn array(&self, id: NodeId) -> String {
+        let (dtype, shape) = (self.graph.dtype(id), self.graph.shape(id));
+        match self.graph.node(id) {
+            Node::Op(op, _) => format!("{} ({dtype}{shape})", op.name()),
+            _ => format!("{dtype}{shape}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Costs, separations};
+    use crate::cost::cost_model;
+    use crate::fuse::regions::{Domains, merge};
+    use crate::mode::Mode;
+    use kiln_ir::{Graph, Node, parse};
+
+    /// The reasons of a program, as text; there must be some for every kernel but one.
+    fn reasons(text: &str) -> Vec<String> {
+        let graph: Graph = parse(text).unwrap();
+        let (domains, model) = (Domains::of(&graph), cost_model(Mode::Precise));
+        let found = separations(&graph, &domains, model);
+        assert_eq!(found, separations(&graph, &domains, model), "they are always the same");
+        let merged = merge(&graph, &domains, model);
+        let kernels = merged.nodes().iter().filter(|node| matches!(node, Node::Fused { .. }));
+        assert!(found.len() + 1 >= kernels.count(), "{found:?}\n{merged}");
+        for separation in &found {
+            let Some(Costs { apart, fused }) = separation.reason.costs() else { continue };
+            assert!(apart <= fused, "{text}: {separation}: the search chose the dearer");
+        }
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn one_kernel_has_no_reason() {
+        assert_eq!(reasons("exp(x) * y + 1"), [""; 0]);
+        assert_eq!(reasons("(exp(x), exp(x) * 2)"), [""; 0]);
+    }
+
+    #[test]
+    fn every_reason_is_given() {
+        for (text, expected) in [
+            ("exp(tanh(x) @ w)", "1 and 3: 2, a matmul, stands between them"),
+            (
+                "kernel k(x: f32[1000, 64], w: f32[64]) { x * exp(sin(w)) }",
+                "1 and 2: exp (f32[64]) is computed once, not for every element of mul (f32[1000, 64])",
+            ),
+            ("exp(tanh(x) @ w @ w)", "1 and 4: 2, a matmul, stands between them"),
+            (
+                "kernel k(x: f32[n, n], w: f32[n, n]) { (exp(x), x @ w + 1) }",
+                "1 and 3: 3 waits for 2, a matmul, and the other does not",
+            ),
+            (
+                "kernel k(x: f32[n], y: f32[4, n]) { let v = exp(sin(x)) * tan(x); (v, v * y) }",
+                "1 and 2: mul (f32[n]) is stored anyway, so it is loaded: ",
+            ),
+            (
+                "kernel k(x: f32[n], y: f32[m]) { (exp(x), exp(y)) }",
+                "1 and 2: exp (f32[n]) and exp (f32[m]) are not known to have one shape",
+            ),
+        ] {
+            let found = reasons(text);
+            assert!(found.iter().any(|reason| reason.starts_with(expected)), "{text}: {found:#?}");
+        }
+        let terms: Vec<String> = (1..=200).map(|i| format!("sin(x*{i}.5)*cos(y*{i}.25)")).collect();
+        let found = reasons(&terms.join(" + "));
+        assert!(found[0].ends_with("ops are cut into kernels of at most 512"), "{found:#?}");
+    }
+}
