@@ -16,6 +16,7 @@ pub use crate::fuse::{Costs, Proof, Reason, Separation, Step};
 
 /// A stage whose output can be shown as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stage {
     /// The graph as written.
     Ir,

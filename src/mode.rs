@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 /// How much a rewrite may change. [`modes`](crate::guide::modes) says what each mode promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Mode {
     /// Only bit-exact rewrites: fused bits equal unfused bits.
     Strict,

@@ -56,14 +56,8 @@ pub(crate) fn copy(bytes: usize) -> impl FnMut() {
 
 /// Numbers from -3 to 3, the same ones for the same seed.
 pub(crate) fn random(dtype: DType, shape: &[usize], seed: u64) -> Tensor {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    // SplitMix64.
-    let mut next = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1u64 << 53) as f64 * 6.0 - 3.0
-    };
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut next = || 6.0 * rng.f64() - 3.0;
     let mut tensor = Tensor::zeros(dtype, shape).expect("memory suffices");
     match &mut tensor {
         Tensor::F16(array) => array.mapv_inplace(|_| f16::from_f64(next())),

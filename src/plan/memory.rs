@@ -173,16 +173,13 @@ mod tests {
     /// Whatever is live together lies apart, and nothing uncounted is used.
     #[test]
     fn buffers_that_meet_lie_apart() {
-        let mut state = 1u64;
-        let mut draw = |below: u64| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 33) % below
-        };
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut draw = |below: usize| rng.usize(..below);
         for _ in 0..2000 {
             let buffers: Vec<(usize, [usize; 2])> = (0..draw(12))
                 .map(|_| {
-                    let start = draw(8) as usize;
-                    (64 * (1 + draw(9) as usize), [start, start + draw(4) as usize])
+                    let start = draw(8);
+                    (64 * (1 + draw(9)), [start, start + draw(4)])
                 })
                 .collect();
             let memory = placed(&buffers);

@@ -1,6 +1,7 @@
 //! What a benchmark computes on: arrays, and a copy of as many bytes as a kernel moves.
 
 use crate::failure::Failure;
+use fastrand::Rng;
 use half::{bf16, f16};
 use kiln::{DType, Kernel, RunError, Tensor};
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
@@ -16,26 +17,18 @@ pub(super) fn outputs(kernel: &Kernel, shapes: &[Vec<usize>]) -> Result<Vec<Tens
 
 /// Numbers from -3 to 3, any integers, or bools; the same ones for the same seed.
 pub(super) fn random(dtype: DType, shape: &[usize], seed: u64) -> Result<Tensor, RunError> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    // SplitMix64.
-    let mut next = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) >> 11
-    };
-    let number = |bits: u64| bits as f64 / (1u64 << 53) as f64 * 6.0 - 3.0;
+    let mut rng = Rng::with_seed(seed);
+    let mut number = || 6.0 * rng.f64() - 3.0;
     let mut tensor = Tensor::zeros(dtype, shape)?;
     match &mut tensor {
-        Tensor::F16(array) => array.mapv_inplace(|_| f16::from_f64(number(next()))),
-        Tensor::BF16(array) => array.mapv_inplace(|_| bf16::from_f64(number(next()))),
-        Tensor::F32(array) => array.mapv_inplace(|_| number(next()) as f32),
-        Tensor::F64(array) => array.mapv_inplace(|_| number(next())),
-        Tensor::Bool(array) => array.mapv_inplace(|_| next() % 2 == 0),
-        Tensor::U8(array) => array.mapv_inplace(|_| next() as u8),
-        Tensor::I32(array) => array.mapv_inplace(|_| next() as i32),
-        // Of 53 random bits.
-        Tensor::I64(array) => array.mapv_inplace(|_| (next() << 11) as i64),
+        Tensor::F16(array) => array.mapv_inplace(|_| f16::from_f64(number())),
+        Tensor::BF16(array) => array.mapv_inplace(|_| bf16::from_f64(number())),
+        Tensor::F32(array) => array.mapv_inplace(|_| number() as f32),
+        Tensor::F64(array) => array.mapv_inplace(|_| number()),
+        Tensor::Bool(array) => array.mapv_inplace(|_| rng.bool()),
+        Tensor::U8(array) => array.mapv_inplace(|_| rng.u8(..)),
+        Tensor::I32(array) => array.mapv_inplace(|_| rng.i32(..)),
+        Tensor::I64(array) => array.mapv_inplace(|_| rng.i64(..)),
     }
     Ok(tensor)
 }

@@ -112,6 +112,9 @@ impl<'t> Cursor<'t> {
         match what {
             "the name of the kernel" | "`{`" => return Some(hints::HEAD.into()),
             "`=`" => return Some(hints::STATEMENT.into()),
+            "an expression as the result" if previous.as_ref().is_some_and(|it| it.is(";")) => {
+                return Some(hints::ENDING.into());
+            }
             _ => {}
         }
         if let Some(previous) = previous {
@@ -141,7 +144,7 @@ impl<'t> Cursor<'t> {
             (previous, TokenKind::Word(_) | TokenKind::Number { .. } | TokenKind::Symbol("("))
                 if after_operand && !previous.as_ref().is_some_and(|token| token.is("}")) =>
             {
-                Some(hints::PRODUCT.into())
+                Some(if what == "`)`" { hints::LISTED } else { hints::PRODUCT }.into())
             }
             (_, TokenKind::Symbol(")")) if after_operand => Some(hints::NO_GROUP.into()),
             (_, TokenKind::Symbol(",")) if what == "the end of the text" || what == "`}`" => {

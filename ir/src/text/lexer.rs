@@ -75,8 +75,9 @@ pub(super) fn shortened(text: &str) -> Cow<'_, str> {
 /// they are read as a whole to find their hints.
 const LONG: &[&str] = &[
     // Of other languages.
-    "===", "!==", ">>>", "//=", "**=", "<>", "~=", ":=", "+=", "-=", "*=", "/=", "%=", "^=", "&=",
-    "|=", "=>", "=<", "|>", "^^", "::", ".*", "./", ".^", ".+", ".-", // Ours.
+    "===", "!==", ">>>", "%/%", "%*%", "//=", "**=", "<>", "~=", ":=", "+=", "-=", "*=", "/=", "%=",
+    "^=", "&=", "|=", "=>", "=<", "|>", "^^", "%%", "::", ".*", "./", ".^", ".+",
+    ".-", // Ours.
     "->", "..", "<<", ">>", "<=", ">=", "==", "!=", "**", "//", "&&", "||",
 ];
 
@@ -89,7 +90,7 @@ const SHORT: &[&str] = &[
 /// The sign that begins here.
 fn symbol(rest: &str) -> Option<&'static str> {
     // Most signs stand alone.
-    let is_long = rest.as_bytes().get(1).is_some_and(|second| b"=<>|&*/^:.+-".contains(second));
+    let is_long = rest.as_bytes().get(1).is_some_and(|second| b"=<>|&*/^:.+-%".contains(second));
     let find = |symbols: &[&'static str]| symbols.iter().find(|s| rest.starts_with(**s)).copied();
     is_long.then(|| find(LONG)).flatten().or_else(|| find(SHORT))
 }

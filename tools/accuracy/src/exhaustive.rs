@@ -44,7 +44,7 @@ const INTERPRETED: u64 = 1024;
 /// Blocks that a thread takes at a time.
 const TASK: u64 = 256;
 
-/// So many results that are wrong in kind are judged precisely; the fast reference counts more.
+/// How many results that are wrong in kind are judged precisely; the fast reference counts the rest.
 const CONFIRMED: u64 = 10_000;
 
 /// A measurement that is ready to run.

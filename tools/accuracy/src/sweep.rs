@@ -1,4 +1,4 @@
-//! A function on inputs that are too many to try all: `f64`, and two or three operands.
+//! A function with too many inputs to try all: of `f64`, or of two or three operands.
 //!
 //! Tried are the neighbourhoods of every special point, random points, and points near those with
 //! the largest errors, again and again, as in the search of Gladman, Innocente, Mather, Ozaki and
@@ -24,7 +24,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Another number for another search: what was found with the one before is out of date.
+/// To be raised with every change of the search: what earlier searches found is then out of date.
 pub(crate) const VERSION: u64 = 4;
 
 /// More than [`double::ulp_error`] is wrong by, in ULP.
@@ -40,7 +40,7 @@ const INTERPRETED: u64 = 16;
 const ROUNDS: u64 = 24;
 const SEEDS: usize = 128;
 
-/// So many of the points are of one cell: a sixty-fourth of a binade of each operand. The largest
+/// How many points may be of one cell, a sixty-fourth of a binade of each operand. The largest
 /// errors of the first round are often all in one place, and the maximum in another.
 const OF_CELL: usize = 16;
 

@@ -91,7 +91,7 @@ pub(crate) enum Kind {
     Panic(String),
     /// A typed error where there should be none.
     Refused(String),
-    /// Printed and read again it is another graph.
+    /// Printed and read back, it is another graph.
     RoundTrip,
     /// A mode changed names, types or shapes.
     Signature(Mode),
@@ -152,7 +152,7 @@ pub(crate) fn without_numbers(message: &str) -> String {
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
-    /// Output and element, where it is one.
+    /// The output and the element, if it is about one.
     pub(crate) place: Option<(usize, usize)>,
     /// The shape of that output.
     pub(crate) shape: Vec<usize>,
@@ -217,7 +217,7 @@ fn try_all(case: &Case, plan: &Plan) -> Option<Failure> {
     let written =
         match run(case, CompileOptions::unfused().emitter(EmitterKind::Interp), &contiguous) {
             Ok(written) => written,
-            // Shapes that are open until the call may not fit each other; the reference says so too.
+            // Shapes that stay open until the call may not fit together. The reference says so too.
             Err(failure) => return reference(case).is_ok().then_some(failure),
         };
     if plan.each_op
@@ -251,7 +251,7 @@ fn try_all(case: &Case, plan: &Plan) -> Option<Failure> {
             }
         };
         if let Some((output, index)) = difference(&got, reference) {
-            // Which of the two it is: the interpreter says.
+            // The interpreter tells which of the two it is.
             let interp = run(case, options.emitter(EmitterKind::Interp), &contiguous).ok()?;
             let same = difference(&interp, reference).is_none();
             let kind = if mode == Mode::Strict && !same {
@@ -273,7 +273,7 @@ fn try_all(case: &Case, plan: &Plan) -> Option<Failure> {
     }
     let (_, got) = expected.iter().find(|(mode, _)| *mode == Mode::Precise)?;
     let failure = check_promise(case, &written, got)?;
-    // Only now it pays to ask the interpreter whether the rewriting is to blame, or the code.
+    // Only now is it worth asking the interpreter: is the rewriting to blame, or the code?
     let options = CompileOptions::new().mode(Mode::Precise).emitter(EmitterKind::Interp);
     let interp = run(case, options, &contiguous).ok()?;
     let emitter = plan.runs.iter().find(|(mode, _)| *mode == Mode::Precise)?.1;
@@ -283,7 +283,7 @@ fn try_all(case: &Case, plan: &Plan) -> Option<Failure> {
     }
 }
 
-/// What the reference interpreter has for the outputs.
+/// The outputs, as the reference interpreter computes them.
 fn reference(case: &Case) -> Result<Vec<kiln::ir::Array>, String> {
     let arrays: Option<Vec<_>> = case.inputs.iter().map(array).collect();
     eval(&case.graph, &arrays.ok_or("no array")?).map_err(|error| error.to_string())
@@ -306,7 +306,7 @@ fn difference(a: &[Elements], b: &[Elements]) -> Option<(usize, usize)> {
     })
 }
 
-/// Elements that 200 bits are asked about, of each output.
+/// How many elements of each output are computed with 200 bits.
 const JUDGED: usize = 6;
 
 fn check_promise(case: &Case, written: &[Elements], got: &[Elements]) -> Option<Failure> {
@@ -324,7 +324,7 @@ fn check_promise(case: &Case, written: &[Elements], got: &[Elements]) -> Option<
             judged += 1;
             let place = (output, index);
             let fault = match products {
-                // Without a true value, only what needs none.
+                // Without a true value, only check what needs none.
                 true => matches!(values, [Scalar::Float(a), Scalar::Float(b)] if a.is_finite() && !b.is_finite())
                     .then_some(Fault::NanAtEdge),
                 false => judge(&inlined(&case.graph), &case.inputs, output, &a.shape, index, values),
@@ -380,7 +380,7 @@ fn inlined(graph: &Graph) -> Graph {
     flat
 }
 
-/// Every op of the graph by itself, on the operands that kernels computed, against its reference.
+/// Compares every op of the graph with its reference, on the operands that kernels computed.
 fn check_ops(case: &Case, contiguous: &[Placed]) -> Option<Failure> {
     let graph = inlined(&case.graph);
     let mut all = graph.clone();
@@ -445,7 +445,7 @@ fn agrees(op: Op, dtype: DType, got: Scalar, want: Scalar) -> bool {
         return true;
     }
     if !got.is_finite() || !want.is_finite() || dtype == DType::Bool {
-        // The largest number and what is beyond it are neighbours.
+        // What is no finite number agrees with itself only.
         return false;
     }
     let (digits, least, own) = match dtype {

@@ -66,7 +66,7 @@ pub(crate) fn draw(fragments: &mut Fragments, seed: u64) -> Case {
 enum Made {
     /// By chance.
     Drawn,
-    /// They are those of a node, moved by this many ULP at most: what subtracts it cancels.
+    /// Those of a node, each moved by at most this many ULP, so that a difference cancels.
     Near(NodeId, i64),
 }
 
@@ -121,7 +121,7 @@ impl Drawing {
         id
     }
 
-    /// An input whose elements are, or nearly are, those of a node of now.
+    /// An input whose elements are those of an existing node, or nearly so.
     fn near_input(&mut self, dtype: DType) -> Option<NodeId> {
         if !dtype.is_arithmetic() || self.typed_shapes {
             return None;
@@ -131,14 +131,14 @@ impl Drawing {
         Some(self.declare(dtype, None, Vec::new(), Made::Near(near, ulps)))
     }
 
-    /// A node of this type, rather a late one.
+    /// A node of this type, more often a late one.
     fn recent(&mut self, dtype: DType) -> Option<NodeId> {
         let known = self.nodes.get(&dtype)?;
         let back = self.rng.below(known.len()).min(self.rng.below(known.len()));
         Some(known[known.len() - 1 - back])
     }
 
-    /// Something of this type to compute with.
+    /// An operand of this type.
     fn operand(&mut self, dtype: DType) -> NodeId {
         match self.rng.below(20) {
             0..=2 => self.constant(dtype),
@@ -164,7 +164,7 @@ impl Drawing {
         self.graph.constant(dtype, value).expect("room for a number")
     }
 
-    /// One more node; none where the shapes or types do not fit.
+    /// Adds a node, unless shapes or types do not fit.
     fn op(&mut self, op: Op, operands: &[NodeId]) -> Option<NodeId> {
         let operands = match op {
             // The sign of a NaN that arithmetic made is unspecified, and this op alone sees it.
@@ -241,7 +241,7 @@ impl Drawing {
         self.op(op, &operands);
     }
 
-    /// A copy of a fragment over what there is.
+    /// A copy of a fragment over existing nodes.
     fn fragment(&mut self, fragment: &Graph, float: DType, given: &[NodeId]) -> Option<NodeId> {
         let repeat = self.rng.one_in(6);
         let mut bound: Vec<NodeId> = Vec::new();
@@ -364,7 +364,7 @@ impl Drawing {
     fn finish(mut self) -> Case {
         let base = self.graph.clone();
         let mut outputs: Vec<NodeId> = Vec::new();
-        // Every type has one, if chance wants it so; what came last always.
+        // The last node of the usual type is an output, and by chance that of another type.
         let mut types: Vec<DType> = self.nodes.keys().copied().collect();
         types.sort();
         for dtype in types {

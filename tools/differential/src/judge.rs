@@ -1,4 +1,4 @@
-//! What a mode that may round otherwise owes to what was written.
+//! What a mode that may round differently still promises about what was written.
 
 use crate::array::Elements;
 use crate::real::Real;
@@ -36,7 +36,7 @@ pub(crate) enum Fault {
 
 /// More ULP than this between the two are looked at.
 const SCREEN: f64 = 8.0;
-/// The error may be this many times what rounding does to what was written.
+/// The error may be this many times the rounding error of what was written.
 const FACTOR: f64 = 8.0;
 
 /// Compares an element of an output with the same of what was written.
@@ -144,7 +144,7 @@ pub(crate) fn judge(
         return None;
     }
     let spread = spread(&truth, &exact)?;
-    // Of the sine of a large sum, rounding leaves nothing that could be kept.
+    // Rounding leaves no digit of the sine of a large sum.
     if spread > exact.abs().shifted(-3) {
         return None;
     }

@@ -1,4 +1,4 @@
-//! The least case that still fails alike.
+//! Finds the smallest case that still fails in the same way.
 
 use crate::array::{Elements, Layout, bits_of};
 use crate::check::{Failure, Plan, check};
@@ -16,11 +16,11 @@ enum Put {
     Value,
 }
 
-/// Tries smaller cases as long as one fails alike.
+/// Tries smaller cases as long as one fails in the same way.
 pub(crate) fn shrink(case: &Case, plan: &Plan, failure: Failure) -> (Case, Plan, Failure) {
     let mut least = (case.clone(), plan.clone(), failure);
     let mut tries = 0;
-    // Fewer elements first: every later trial is quicker.
+    // Fewer elements first: they make every later trial quicker.
     attempt(&mut least, one_element);
     attempt(&mut least, |(case, plan, _)| {
         let layouts = vec![Layout::Contiguous; case.inputs.len()];
@@ -85,7 +85,7 @@ fn size(case: &Case) -> usize {
 
 type Least = (Case, Plan, Failure);
 
-/// Takes the smaller case if it fails alike.
+/// Takes the smaller case if it fails in the same way.
 fn attempt(least: &mut Least, smaller: impl FnOnce(&Least) -> Option<(Case, Plan)>) -> bool {
     let made = catch_unwind(AssertUnwindSafe(|| smaller(least)));
     let Ok(Some((case, plan))) = made else { return false };
@@ -221,7 +221,7 @@ fn outputs(case: &Case, kept: &[NodeId]) -> Option<Case> {
     Some(Case { graph, inputs: case.inputs.clone() })
 }
 
-/// Without an input that nothing reads.
+/// Drops an input that nothing reads.
 fn without_input(case: &Case, plan: &Plan, input: usize) -> Option<(Case, Plan)> {
     let mut kept = declared(&case.graph);
     kept[input] = None;

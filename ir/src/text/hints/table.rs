@@ -21,6 +21,7 @@ pub(in crate::text) const COMMENTS: &str = "comments begin with `#`; `//` is flo
 pub(in crate::text) const FUSED_INPUT: &str =
     "a fused body sees its parameters only: `fused({}, ..)`";
 pub(in crate::text) const FUSED_NAMES: &str = "name them: `let ({}) = fused(..) {..};`";
+pub(in crate::text) const ENDING: &str = "a body ends with its result: `let u = x * 2; u`";
 pub(in crate::text) const HEAD: &str =
     "a kernel has a name, and its body stands in braces: `kernel f(x) { x * 2 }`";
 pub(in crate::text) const KERNEL_INPUT: &str =
@@ -40,6 +41,8 @@ pub(in crate::text) const PAYLOAD: &str = "write `{}(0x7fc00001)`";
 pub(in crate::text) const POSITIONAL: &str =
     "arguments have no names: they come in order, as in `clamp(x, 0, 1)`";
 pub(in crate::text) const PREFIX: &str = "functions stand alone: `{}(x)`, without `{}.`";
+pub(in crate::text) const LISTED: &str =
+    "a comma stands between arguments; a product is written `a * b`";
 pub(in crate::text) const PRODUCT: &str = "a product is written `a * b`";
 pub(in crate::text) const RADIX: &str = "it has no suffix: convert it, as in `i64(0x10)`";
 pub(in crate::text) const RESERVED: &str = "`{}` is a word of the text format";
@@ -298,6 +301,9 @@ pub(in crate::text) static HINTS: &[Hint] = &[
     hint(Symbol, "=>", "at least is `>=`; inputs are named between bars at the start: `|x, y| x * y`"),
     hint(Symbol, "=<", "at most is `<=`"),
     hint(Symbol, "|>", "an op is called as a function: `exp(x)`"),
+    hint(Symbol, "%%", "the remainder with the sign of `b` is `mod(a, b)`"),
+    hint(Symbol, "%/%", "floor division is `a // b`"),
+    hint(Symbol, "%*%", "the matrix product is `a @ b`"),
     hint(Symbol, "^^", "exclusive or is `xor(a, b)`, of numbers `logical_xor(a, b)`"),
     hint(Symbol, ">>>", "`x >> n` keeps the sign; there is no shift without it"),
     hint(Symbol, "?", CHOICE),

@@ -230,6 +230,7 @@ fn bindings() {
       |
     1 | let u = x;
       |           ^
+      = hint: a body ends with its result: `let u = x * 2; u`
 
     1:5: expected a name, found `2`
       |
