@@ -44,6 +44,7 @@ mod tests {
             );
         }
         let taken = compile(&routine, EmitterKind::Auto, Cpu::host()).unwrap().emitter();
-        assert!(matches!(taken, EmitterKind::Cranelift | EmitterKind::Interp), "{taken}");
+        // Tests add a row before the interpreter's.
+        assert!(matches!(taken, EmitterKind::Cranelift | EmitterKind::Toy), "{taken}");
     }
 }
