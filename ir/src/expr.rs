@@ -306,6 +306,31 @@ macro_rules! define_methods {
 
 for_each_op!(define_methods);
 
+/// What stands beside an expression in an operator: an expression, by value or by reference, a number
+/// or a bool.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no operand of an expression",
+    label = "an expression or a number is wanted here",
+    note = "an expression is compiled before it meets arrays: make an array an input, as a parameter \
+            of the closure, and pass it to each call"
+)]
+pub trait IntoExpr {
+    /// The expression.
+    fn into_expr(self) -> Expr;
+}
+
+impl IntoExpr for Expr {
+    fn into_expr(self) -> Expr {
+        self
+    }
+}
+
+impl IntoExpr for &Expr {
+    fn into_expr(self) -> Expr {
+        self.clone()
+    }
+}
+
 /// Numbers take the type of what they meet, whatever type Rust gives them.
 macro_rules! define_numbers {
     ($($number:ty as $wide:ty;)*) => {$(
@@ -313,6 +338,13 @@ macro_rules! define_numbers {
             #[track_caller]
             fn from(value: $number) -> Expr {
                 Expr::here(Kind::Number(<$wide>::from(value).into()))
+            }
+        }
+
+        impl IntoExpr for $number {
+            #[track_caller]
+            fn into_expr(self) -> Expr {
+                Expr::from(self)
             }
         }
     )*};
@@ -330,6 +362,13 @@ impl From<bool> for Expr {
     }
 }
 
+impl IntoExpr for bool {
+    #[track_caller]
+    fn into_expr(self) -> Expr {
+        Expr::from(self)
+    }
+}
+
 impl From<&Expr> for Expr {
     fn from(expr: &Expr) -> Expr {
         expr.clone()
@@ -340,7 +379,11 @@ impl From<&Expr> for Expr {
 /// expression. On the left stand literals, of one float type and one integer type only: of several,
 /// the compiler would not know the type of `(2.0 * &x).exp()`.
 macro_rules! define_operator {
-    ($($trait:ident $method:ident $op:ident $(from $($number:ty)+)?;)*) => {$(
+    ($(
+        $trait:ident $method:ident, $assign:ident $assign_method:ident, $op:ident
+        $(from $($number:ty)+)?;
+    )*) => {$(
+        define_operator!(@assign $assign $assign_method $op);
         define_operator!(@right $trait $method $op Expr);
         define_operator!(@right $trait $method $op &Expr);
         $($(
@@ -349,12 +392,20 @@ macro_rules! define_operator {
         )+)?
     )*};
     (@right $trait:ident $method:ident $op:ident $left:ty) => {
-        impl<R: Into<Expr>> std::ops::$trait<R> for $left {
+        impl<R: IntoExpr> std::ops::$trait<R> for $left {
             type Output = Expr;
 
             #[track_caller]
             fn $method(self, right: R) -> Expr {
-                Expr::apply(Op::$op, vec![self.into(), right.into()])
+                Expr::apply(Op::$op, vec![self.into(), right.into_expr()])
+            }
+        }
+    };
+    (@assign $trait:ident $method:ident $op:ident) => {
+        impl<R: IntoExpr> std::ops::$trait<R> for Expr {
+            #[track_caller]
+            fn $method(&mut self, right: R) {
+                *self = Expr::apply(Op::$op, vec![self.clone(), right.into_expr()]);
             }
         }
     };
@@ -371,16 +422,16 @@ macro_rules! define_operator {
 }
 
 define_operator! {
-    Add add Add from f64 i64;
-    Sub sub Sub from f64 i64;
-    Mul mul Mul from f64 i64;
-    Div div Div from f64 i64;
-    Rem rem Rem from f64 i64;
-    Shl shl Shl from f64 i64;
-    Shr shr Shr from f64 i64;
-    BitAnd bitand And;
-    BitOr bitor Or;
-    BitXor bitxor Xor;
+    Add add, AddAssign add_assign, Add from f64 i64;
+    Sub sub, SubAssign sub_assign, Sub from f64 i64;
+    Mul mul, MulAssign mul_assign, Mul from f64 i64;
+    Div div, DivAssign div_assign, Div from f64 i64;
+    Rem rem, RemAssign rem_assign, Rem from f64 i64;
+    Shl shl, ShlAssign shl_assign, Shl from f64 i64;
+    Shr shr, ShrAssign shr_assign, Shr from f64 i64;
+    BitAnd bitand, BitAndAssign bitand_assign, And;
+    BitOr bitor, BitOrAssign bitor_assign, Or;
+    BitXor bitxor, BitXorAssign bitxor_assign, Xor;
 }
 
 macro_rules! define_unary_operator {

@@ -1,13 +1,13 @@
 //! Rust types that are element types.
 
 use crate::dtype::DType;
-use crate::expr::Expr;
+use crate::expr::{Expr, IntoExpr};
 
 /// A Rust type whose values are elements of arrays.
 ///
 /// A value is also a number in an expression, where it takes the type of what it meets, as a literal
 /// does.
-pub trait HasDType: Into<Expr> {
+pub trait HasDType: IntoExpr + Into<Expr> {
     /// The element type.
     const DTYPE: DType;
 }

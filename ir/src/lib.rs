@@ -63,7 +63,7 @@ pub use derived::{DERIVED, Derived, Parameter};
 pub use dtype::DType;
 pub use error::{Fault, GraphError, Origin};
 pub use eval::{eval, eval_scalar};
-pub use expr::Expr;
+pub use expr::{Expr, IntoExpr};
 pub use graph::{Args, Graph, Input, MAX_INPUTS, MAX_NODES, MAX_OUTPUTS, Node, NodeId};
 pub use has_dtype::HasDType;
 pub use note::Note;

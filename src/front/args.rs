@@ -41,17 +41,22 @@ pub trait ArgMut<T: Element> {
     fn operand(held: &mut Self::Held) -> OperandMut<'_>;
 }
 
-impl<'a, T: Element, S: Data<Elem = T>, D: Dimension> Arg<T> for &'a ArrayBase<S, D> {
+impl<'a, T, S, D> Arg<T> for &'a ArrayBase<S, D>
+where
+    T: Element,
+    S: Data<Elem: Element + ElementOf<T>>,
+    D: Dimension,
+{
     type Rank = D;
-    type Held = &'a ArrayRef<T, D>;
+    type Held = &'a ArrayRef<S::Elem, D>;
 
     #[inline]
-    fn hold(self) -> &'a ArrayRef<T, D> {
+    fn hold(self) -> &'a ArrayRef<S::Elem, D> {
         self
     }
 
     #[inline]
-    fn operand<'h>(held: &'h &'a ArrayRef<T, D>) -> Operand<'h> {
+    fn operand<'h>(held: &'h &'a ArrayRef<S::Elem, D>) -> Operand<'h> {
         Operand::array(held)
     }
 }
@@ -178,6 +183,16 @@ impl<'a, T: Element, D: Dimension> ArgMut<T> for ArrayViewMut<'a, T, D> {
         OperandMut::array(held)
     }
 }
+
+/// The element type of an array that is passed for an input of `T`: none but `T` is.
+#[diagnostic::on_unimplemented(
+    message = "an array of `{Self}` is passed for an input of `{T}`",
+    label = "this needs an array of `{T}`",
+    note = "give the parameter that type, as in `|x: {Self}|`, or convert the array, as in `x.mapv(|x| x as {T})`"
+)]
+pub trait ElementOf<T: Element> {}
+
+impl<T: Element> ElementOf<T> for T {}
 
 /// The number of axes of an argument: one of `ndarray`'s dimensions, or [`Single`].
 pub trait Rank {

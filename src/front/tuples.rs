@@ -1,6 +1,6 @@
 //! The arguments of a call together: a tuple, or the only one as it is.
 
-use super::args::{Arg, ArgMut, Join, Rank, Single};
+use super::args::{Arg, ArgMut, ElementOf, Join, Rank, Single};
 use crate::run::{Element, Operand, OperandMut};
 use ndarray::{ArrayBase, ArrayRef, ArrayView, ArrayViewMut, Data, DataMut, Dimension};
 
@@ -8,7 +8,7 @@ use ndarray::{ArrayBase, ArrayRef, ArrayView, ArrayViewMut, Data, DataMut, Dimen
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what a function of inputs `{I}` takes",
     label = "one argument for each of `{I}` is wanted, in this order",
-    note = "arrays go by reference, several arguments as a tuple: `f.call((&x, 0.5, &y))`"
+    note = "arrays go by reference, several arguments as a tuple: `f.call((&x, 0.5, &y))`; numbers have the type of their input, so `2.0` and not `2` for a float"
 )]
 pub trait Args<I> {
     /// The rank that they broadcast to.
@@ -71,7 +71,7 @@ macro_rules! impl_single {
 }
 
 impl_single! {
-    ['a, T: Element, S: Data<Elem = T>, D: Dimension] &'a ArrayBase<S, D>;
+    ['a, T: Element, S: Data<Elem: Element + ElementOf<T>>, D: Dimension] &'a ArrayBase<S, D>;
     ['a, T: Element, D: Dimension] &'a ArrayRef<T, D>;
     ['a, T: Element, D: Dimension] ArrayView<'a, T, D>;
     ['a, T: Element] &'a [T];

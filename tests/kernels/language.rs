@@ -1,6 +1,6 @@
 //! What texts mean, from the parser to the machine: on every emitter, in every mode.
 
-use kiln::ir::parse;
+use kiln::ir::{build, parse};
 use kiln::{CompileOptions, DType, EmitterKind, Mode, Tensor, View, compile, compile_with};
 use kiln::{Expr, compile_text};
 use ndarray::{Array1, array};
@@ -167,4 +167,20 @@ fn literals_of_integers_and_floats() {
     assert!(kernel.graph().notes()[0].to_string().contains("the number 1e-60 is 0 in f32"));
     let kernel = compile_with(&parse("x*1e-60").unwrap(), CompileOptions::unfused()).unwrap();
     assert_eq!(kernel.graph().notes().len(), 1);
+}
+
+/// Operators that assign are the operators, and what is assigned to is what others still hold.
+#[test]
+fn expressions_are_assigned_to() {
+    let x = Expr::input("x");
+    let (mut y, mut mask) = (x.clone(), x.gt(0.0));
+    y += 1.0;
+    y *= &x;
+    y -= 2i64;
+    y /= 3.0f32;
+    mask &= x.lt(1.0);
+    mask |= true;
+    let graph = |outputs: [Expr; 2]| build("k", &outputs).unwrap();
+    let written = ((&x + 1.0) * &x - 2i64) / 3.0;
+    assert_eq!(graph([y, mask]), graph([written, (x.gt(0.0) & x.lt(1.0)) | true]));
 }

@@ -1,4 +1,5 @@
-//~ expected `f32`, found `f64`
+//~ an array of `f64` is passed for an input of `f32`
+//~ as in `|x: f64|`, or convert the array, as in `x.mapv(|x| x as f32)`
 use ndarray::{Array1, array};
 
 fn main() {

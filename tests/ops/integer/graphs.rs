@@ -248,9 +248,9 @@ fn what_does_not_fit_is_told() {
         ("kernel k(x: f32) { shl(x, 2) }", &["shl: operands are f32", "it takes integers"]),
         ("kernel k(x: f32) { x & x }", &["it takes bools, or integers"]),
         ("kernel k(x: i32, y: i32) { x @ y }", &["matmul", "it takes floats"]),
-        ("300u8", &["out of the range of u8", "0 to 255"]),
-        ("-1u8", &["out of the range of u8"]),
-        ("2.5i32", &["a number of type i32 is written in digits"]),
+        ("300u8", &["the number 300 is no u8", "0 to 255"]),
+        ("-1u8", &["the number -1 is no u8"]),
+        ("2.5i32", &["is no i32", "without a point"]),
     ] {
         let message = error(text);
         assert!(parts.iter().all(|part| message.contains(part)), "{text}: {message}");
