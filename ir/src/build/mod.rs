@@ -413,7 +413,7 @@ mod tests {
     fn long_chains_neither_build_nor_drop_recursively() {
         let mut x = Expr::input("x");
         for _ in 0..100_000 {
-            x = x + 1.0;
+            x += 1.0;
         }
         assert!(build("k", &[x]).unwrap_err().to_string().contains("20000 nodes"));
     }
