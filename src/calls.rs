@@ -7,7 +7,7 @@
 //! [`fuse!`](crate::fuse!) returns is [`Returned`].
 
 pub use crate::front::{
-    Arg, ArgMut, Args, ElementOf, Elements, Join, Outputs, Rank, Returned, ReturnedAs, Single,
-    Stateful, Targets,
+    Arg, ArgMut, Args, Elements, Join, Outputs, Rank, Returned, ReturnedAs, Single, Stateful,
+    Takes, Targets,
 };
 pub use crate::run::{FromResult, FromResults};

@@ -43,8 +43,8 @@ pub trait ArgMut<T: Element> {
 
 impl<'a, T, S, D> Arg<T> for &'a ArrayBase<S, D>
 where
-    T: Element,
-    S: Data<Elem: Element + ElementOf<T>>,
+    T: Element + Takes<S::Elem>,
+    S: Data<Elem: Element>,
     D: Dimension,
 {
     type Rank = D;
@@ -184,15 +184,15 @@ impl<'a, T: Element, D: Dimension> ArgMut<T> for ArrayViewMut<'a, T, D> {
     }
 }
 
-/// The element type of an array that is passed for an input of `T`: none but `T` is.
+/// An input of this element type takes arrays of the element type `E`: its own, and no other.
 #[diagnostic::on_unimplemented(
-    message = "an array of `{Self}` is passed for an input of `{T}`",
-    label = "this needs an array of `{T}`",
-    note = "give the parameter that type, as in `|x: {Self}|`, or convert the array, as in `x.mapv(|x| x as {T})`"
+    message = "an array of `{E}` is passed for an input of `{Self}`",
+    label = "this needs an array of `{Self}`",
+    note = "give the parameter that type, as in `|x: {E}|`, or convert the array, as in `x.mapv(|x| x as {Self})`"
 )]
-pub trait ElementOf<T: Element> {}
+pub trait Takes<E> {}
 
-impl<T: Element> ElementOf<T> for T {}
+impl<T: Element> Takes<T> for T {}
 
 /// The number of axes of an argument: one of `ndarray`'s dimensions, or [`Single`].
 pub trait Rank {

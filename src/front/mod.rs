@@ -12,7 +12,7 @@ mod outputs;
 mod signature;
 mod tuples;
 
-pub use args::{Arg, ArgMut, ElementOf, Join, Rank, Single};
+pub use args::{Arg, ArgMut, Join, Rank, Single, Takes};
 pub use array_ext::ArrayExt;
 pub use function::Function;
 #[doc(hidden)]

@@ -1,6 +1,6 @@
 //! The arguments of a call together: a tuple, or the only one as it is.
 
-use super::args::{Arg, ArgMut, ElementOf, Join, Rank, Single};
+use super::args::{Arg, ArgMut, Join, Rank, Single, Takes};
 use crate::run::{Element, Operand, OperandMut};
 use ndarray::{ArrayBase, ArrayRef, ArrayView, ArrayViewMut, Data, DataMut, Dimension};
 
@@ -56,7 +56,7 @@ macro_rules! impl_single {
 
             #[inline]
             fn with<R>(self, call: impl FnOnce(&[Operand<'_>]) -> R) -> R {
-                (self,).with(call)
+                <($arg,) as Args<(T,)>>::with((self,), call)
             }
         }
     )*};
@@ -71,7 +71,7 @@ macro_rules! impl_single {
 }
 
 impl_single! {
-    ['a, T: Element, S: Data<Elem: Element + ElementOf<T>>, D: Dimension] &'a ArrayBase<S, D>;
+    ['a, T: Element + Takes<S::Elem>, S: Data<Elem: Element>, D: Dimension] &'a ArrayBase<S, D>;
     ['a, T: Element, D: Dimension] &'a ArrayRef<T, D>;
     ['a, T: Element, D: Dimension] ArrayView<'a, T, D>;
     ['a, T: Element] &'a [T];
