@@ -52,7 +52,7 @@ pub(crate) struct Bench {
     /// With --sweep, the largest number of elements
     #[arg(long, value_name = "SIZE", requires = "sweep")]
     up_to: Option<usize>,
-    /// Print the README's section of measured figures
+    /// Print the measured figures of the guide
     #[arg(
         long,
         conflicts_with_all = ["suite", "shape", "dtype", "mode", "emitter", "threads", "json"]

@@ -1,4 +1,4 @@
-//! The README's section of measured figures: Kiln beside the best figure of any peer.
+//! The guide's page of measured figures: Kiln beside the best figure of any peer.
 
 use super::data::{Copy, outputs, random};
 use super::machine::machine;
