@@ -125,7 +125,7 @@ impl KernelCache {
         let kernel = self.get_or_compile(&graph, options)?;
         let mut entries = lock(&self.entries);
         if let Some(alias) = entries.alias(&graph, options, &kernel, self.capacity) {
-            entries.texts.entry(text.into()).or_default().push(alias);
+            replace(entries.texts.entry(text.into()).or_default(), alias);
         }
         Ok(kernel)
     }
@@ -145,7 +145,7 @@ impl KernelCache {
         let kernel = self.get_or_compile(&graph, options)?;
         let mut entries = lock(&self.entries);
         if let Some(alias) = entries.alias(&graph, options, &kernel, self.capacity) {
-            entries.closures.entry(key).or_default().push(alias);
+            replace(entries.closures.entry(key).or_default(), alias);
         }
         Ok(kernel)
     }
@@ -264,6 +264,12 @@ impl Entries {
     }
 }
 
+/// Adds an alias in place of the one for the same options, whose kernel is gone.
+fn replace(aliases: &mut Vec<Alias>, alias: Alias) {
+    aliases.retain(|known| known.options != alias.options);
+    aliases.push(alias);
+}
+
 /// Locks even after a panic: every value behind a lock is whole at all times.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -290,6 +296,19 @@ mod tests {
         cache.get_or_make(&graph, options, compile_with).unwrap();
         cache.get_or_make(&graph, options, |_, _| unreachable!("it is there")).unwrap();
         assert_eq!((cache.len(), cache.compile_count()), (1, 1));
+    }
+
+    /// A text whose kernel was evicted has one way to it, not one for each time it came back.
+    #[test]
+    fn evicted_kernels_leave_no_aliases() {
+        let cache = KernelCache::new(1);
+        for _ in 0..5 {
+            for text in ["x + 1", "x + 2"] {
+                cache.get_or_compile_text(text, CompileOptions::new()).unwrap();
+            }
+        }
+        let entries = super::lock(&cache.entries);
+        assert_eq!(entries.texts.values().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
     }
 
     #[test]

@@ -4,8 +4,9 @@ use crate::run::{Element, FromResults};
 use kiln_ir::{DType, Expr};
 use ndarray::{Array, Dimension};
 
-/// The element types of a function's inputs or outputs: a tuple of [`Element`]s.
-pub trait Elements {
+/// The element types of a function's inputs or outputs: a tuple of [`Element`]s, and nothing else,
+/// for calls trust it.
+pub trait Elements: sealed::Sealed {
     /// Each of them.
     const DTYPES: &'static [DType];
     /// The first of them.
@@ -58,8 +59,14 @@ impl<T: Element> ReturnedAs<(T,)> for Expr {}
 
 impl<T: Element> ReturnedAs<(T,)> for &Expr {}
 
+pub(super) mod sealed {
+    pub trait Sealed {}
+}
+
 macro_rules! impl_elements {
     ($($T:ident)+) => {
+        impl<$($T: Element),+> sealed::Sealed for ($($T,)+) {}
+
         impl<$($T: Element),+> Elements for ($($T,)+) {
             const DTYPES: &'static [DType] = &[$($T::DTYPE),+];
             type First = T0;

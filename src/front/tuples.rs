@@ -1,6 +1,7 @@
 //! The arguments of a call together: a tuple, or the only one as it is.
 
 use super::args::{Arg, ArgMut, Join, Rank, Single, Takes};
+use super::outputs::Elements;
 use crate::run::{Element, Operand, OperandMut};
 use ndarray::{ArrayBase, ArrayRef, ArrayView, ArrayViewMut, Data, DataMut, Dimension};
 
@@ -33,7 +34,7 @@ pub trait Targets<O> {
     message = "a function of inputs `{Self}` and outputs `{O}` cannot run in place",
     label = "the first inputs must have the types of the outputs"
 )]
-pub trait Stateful<O> {
+pub trait Stateful<O>: Elements {
     /// The element types of the inputs after the states.
     type Others;
 }
@@ -144,7 +145,7 @@ macro_rules! impl_targets {
 
 macro_rules! impl_stateful {
     ([$($T:ident)+] [$($U:ident)*]) => {
-        impl<$($T,)+ $($U,)*> Stateful<($($T,)+)> for ($($T,)+ $($U,)*) {
+        impl<$($T: Element,)+ $($U: Element,)*> Stateful<($($T,)+)> for ($($T,)+ $($U,)*) {
             type Others = ($($U,)*);
         }
     };

@@ -46,6 +46,8 @@ pub(super) fn outputs<K>(
         index,
         name: graph.output_name(index).map(str::to_string),
     };
+    // Told only if nothing else is wrong: other memory for the outputs is all that such a call needs.
+    let mut in_place = Ok(());
     for (index, output) in outputs.iter().enumerate() {
         let argument = || named(index);
         let (expected, found) = (graph.dtype(graph.outputs()[index]), output.dtype());
@@ -79,9 +81,10 @@ pub(super) fn outputs<K>(
             }
             let read = plan.read[other_index];
             if read > step || (read == step && !mapped) {
-                return Err(RunError::InPlace { output: argument(), other: other() });
+                let error = RunError::InPlace { output: argument(), other: other() };
+                in_place = in_place.and(Err(error));
             }
         }
     }
-    Ok(())
+    in_place
 }

@@ -7,6 +7,10 @@ use crate::plan::Dims;
 /// the inputs of that shape, if these are dense and all lie in one order: then nothing is moved.
 pub(super) fn strides_like(inputs: &[View<'_>], shape: &[usize]) -> Option<kiln_ir::Dims<isize>> {
     let mut agreed: Option<kiln_ir::Dims<isize>> = None;
+    // `ndarray` wants no strides of an array without elements.
+    if shape.contains(&0) {
+        return None;
+    }
     for input in inputs.iter().filter(|input| input.shape() == shape) {
         if input.layout.is_row_major() {
             return None;
@@ -62,6 +66,8 @@ mod tests {
         // They do not agree.
         assert_eq!(like(&[(&f).into(), (&middle).into()]), row_major);
         assert_eq!(like(&[(&f).into(), (&c).into()]), row_major);
+        let (_, empty) = f.view().split_at(ndarray::Axis(2), 4);
+        assert_eq!(strides_like(&[empty.into()], &[2, 3, 0]), None);
         // What has gaps does not count.
         let gaps = wide.slice(s![.., .., ..;2]);
         assert_eq!(like(&[gaps.into(), (&f).into()]), column_major);

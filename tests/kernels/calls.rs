@@ -263,6 +263,38 @@ fn states_that_are_read_later() {
     assert_eq!((x, y), (array![3.0, 4.0], array![1.0, 2.0]));
 }
 
+/// Where a state must be kept for a later pass and another one does not fit, none is written.
+#[test]
+fn states_of_which_one_does_not_fit() {
+    let rotate = fuse!(|x, y, z, u| (y, x, z + u)).unwrap();
+    let [mut x, mut y, mut z] = [1, 2, 3].map(|value| Array1::from_elem(2, value as f32));
+    let states = (&mut x, &mut y, &mut z);
+    let error = rotate.call_in_place(states, &Array2::ones((3, 2))).unwrap_err();
+    assert!(matches!(error, RunError::OutputShape { .. }), "{error}");
+    assert_eq!([x[0], y[0], z[0]], [1.0, 2.0, 3.0]);
+}
+
+/// Views without elements, however they lie, and what calls on them leave behind.
+#[test]
+fn empty_arrays() {
+    let sum = fuse!(|x, b| x + b).unwrap();
+    for a in [Array2::<f32>::ones((2, 3)), Array2::ones((2, 3).f())] {
+        let (_, empty) = a.view().split_at(ndarray::Axis(1), 3);
+        assert_eq!(sum.call((empty, &array![1.0])).unwrap().shape(), [2, 0]);
+        assert_eq!(sum.call((empty, 1.0)).unwrap().shape(), [2, 0]);
+        let [out] = sum.kernel().run(&[empty.into(), 1f32.into()]).unwrap().try_into().unwrap();
+        assert_eq!(out.shape(), [2, 0]);
+    }
+    // A call on nothing does not decide the plan of the next one.
+    let dear = fuse!(|x, w| x * w.sin().exp()).unwrap();
+    assert_eq!(dear.call((1.0, &[] as &[f32])).unwrap().len(), 0);
+    let x = Array1::linspace(-1.0, 1.0, 40);
+    assert_eq!(
+        dear.call((&x, &x)).unwrap(),
+        fuse!(|x, w| x * w.sin().exp()).unwrap().call((&x, &x)).unwrap()
+    );
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     let sum = fuse!(|x, y| x + y).unwrap();
@@ -398,6 +430,18 @@ fn a_closure_in_a_cache_is_compiled_once() {
     assert!(std::sync::Arc::ptr_eq(&first, &cache.get_or_compile_text(text, options).unwrap()));
     scaled::<f64>(&cache).call(1.0).unwrap();
     assert_eq!(cache.compile_count(), 24);
+    // Once it is there again, it is found at once: what was evicted leaves nothing in the way.
+    for constant in 0..3 {
+        cache.get_or_compile_text(&format!("x - {constant}"), options).unwrap();
+    }
+    drop(first);
+    let again = cache.get_or_compile_text(text, options).unwrap();
+    let count = cache.compile_count();
+    for _ in 0..3 {
+        let found = cache.get_or_compile_text(text, options).unwrap();
+        assert!(std::sync::Arc::ptr_eq(&again, &found));
+    }
+    assert_eq!(cache.compile_count(), count);
     // A bare expression of several inputs is not the same as a function of them.
     let cache = KernelCache::new(3);
     assert!(
