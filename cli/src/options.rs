@@ -8,7 +8,7 @@ use kiln::{CompileOptions, DType, EmitterKind, Mode};
 /// How to compile and run.
 #[derive(Args)]
 pub(crate) struct Execution {
-    /// How much rewrites may change: nothing (strict), no special value and no accuracy (precise),
+    /// How much rewrites may change: nothing (strict), no accuracy (precise),
     /// or whatever real numbers allow (fast)
     #[arg(long, default_value = "precise", value_parser = modes())]
     pub(crate) mode: Mode,
