@@ -82,7 +82,7 @@ class Case:
 
 
 X = Input("x", ("n", ROW))
-ROWS = (X, Input("w", (ROW,)), Input("b", (ROW,)))
+ROWS = (X, Input("w", (ROW,), 0.5, 1.5), Input("b", (ROW,), -0.5, 0.5))
 POSITIVE = tuple(Input(name, ("n", ROW), 0.1, 4.0) for name in "abc")
 OPTION = (
     Input("s", ("n", ROW), 50.0, 150.0),

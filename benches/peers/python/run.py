@@ -65,6 +65,8 @@ class Peer:
         if self.name == "jax-tuned":
             flags.append(JAX_TUNED)
         environment["XLA_FLAGS"] = " ".join(flags)
+        if self.name.startswith("numba"):
+            environment["PYTHONPATH"] = str(ENV / "numba")
         rust = self.name in IN_RUST
         command = [RUST] if rust else [sys.executable, HERE / "server.py"]
         self.process = subprocess.Popen(
