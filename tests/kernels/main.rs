@@ -15,6 +15,7 @@ mod plans;
 mod products;
 mod random;
 mod run;
+mod spans;
 mod strides;
 #[cfg(target_os = "linux")]
 mod system;
