@@ -16,6 +16,7 @@ mod products;
 mod profile;
 mod random;
 mod run;
+mod spans;
 mod strides;
 #[cfg(target_os = "linux")]
 mod system;
