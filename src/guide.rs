@@ -20,6 +20,10 @@ pub mod fusion {}
 pub mod accuracy {}
 
 #[doc = include_str!("links.md")]
+#[doc = include_str!("../docs/measuring.md")]
+pub mod measuring {}
+
+#[doc = include_str!("links.md")]
 #[doc = include_str!("../docs/measured.md")]
 pub mod measured {}
 
