@@ -12,6 +12,9 @@ pub mod fusion {}
 #[doc = include_str!("../docs/accuracy.md")]
 pub mod accuracy {}
 
+#[doc = include_str!("../docs/measuring.md")]
+pub mod measuring {}
+
 #[doc = include_str!("../docs/measured.md")]
 pub mod measured {}
 
