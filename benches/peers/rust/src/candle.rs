@@ -16,7 +16,12 @@ impl Peer for Candle {
         "exp log sqrt tanh erf abs maximum where relu silu gelu gelu_tanh"
     }
 
-    fn bind(&self, case: &Case, inputs: &[Array], output: &Array) -> std::result::Result<Bound, Unable> {
+    fn bind(
+        &self,
+        case: &Case,
+        inputs: &[Array],
+        output: &Array,
+    ) -> std::result::Result<Bound, Unable> {
         match case.dtype {
             DType::Float32 => bind::<f32>(case, inputs, output),
             DType::Float64 => bind::<f64>(case, inputs, output),

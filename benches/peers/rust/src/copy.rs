@@ -43,7 +43,9 @@ unsafe fn stream(from: &[u8], to: &mut [u8]) {
     use std::arch::x86_64::{_mm_sfence, _mm512_loadu_si512, _mm512_stream_si512};
     for (from, to) in from.chunks_exact(64).zip(to.chunks_exact_mut(64)) {
         // SAFETY: both are 64 bytes; the caller vouches for the alignment.
-        unsafe { _mm512_stream_si512(to.as_mut_ptr().cast(), _mm512_loadu_si512(from.as_ptr().cast())) };
+        unsafe {
+            _mm512_stream_si512(to.as_mut_ptr().cast(), _mm512_loadu_si512(from.as_ptr().cast()))
+        };
     }
     _mm_sfence();
 }

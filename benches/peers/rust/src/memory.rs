@@ -14,8 +14,7 @@ pub(crate) struct Arena {
 impl Arena {
     pub(crate) fn new(bytes: usize) -> Arena {
         let large = bytes >= HUGE;
-        let size =
-            if large { (bytes + 2 * HUGE).next_multiple_of(HUGE) } else { bytes + 4 * PAGE };
+        let size = if large { (bytes + 2 * HUGE).next_multiple_of(HUGE) } else { bytes + 4 * PAGE };
         let (access, kind) =
             (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
         // SAFETY: a new mapping touches no other memory.
