@@ -38,6 +38,7 @@ USUAL = [name for name in ALL if name not in ("kiln-avx2",)]
 JAX_TUNED = "--xla_cpu_prefer_vector_width=512 --xla_cpu_enable_fast_math=true"
 THREADS = "OMP OPENBLAS MKL NUMEXPR NUMBA RAYON"
 SECONDS = 0.012  # of a visit
+LARGE, FEWER = 1 << 20, 6  # cases of more elements have at most so many rounds
 PATIENCE = 180  # seconds for one answer: compilers take their time
 KILN_TEXT = ARITHMETIC | {
     "matmul": "({0} @ {1})",
@@ -270,7 +271,8 @@ def main():
                 continue
             began = time.monotonic()
             with tempfile.TemporaryDirectory(dir=ENV) as folder:
-                results = measure(case, peers, rounds, SECONDS, pathlib.Path(folder))
+                times = min(rounds, FEWER) if case.elements > LARGE else rounds
+                results = measure(case, peers, times, SECONDS, pathlib.Path(folder))
             entry = {"name": case.name, "size": case.size, "kind": case.kind, "dtype": case.dtype}
             entry |= {"threads": threads, "elements": case.elements, "products": case.products}
             report["cases"].append(entry | {"peers": results})

@@ -112,6 +112,10 @@ impl Server {
         let once = start.elapsed().as_nanos().max(1);
         let count = (BATCH / once).clamp(1, 10_000);
         let mut times = Vec::new();
+        // A call that takes longer than a visit is timed as it is, not once more.
+        if once > length.as_nanos().max(BATCH) {
+            times.push(once as f64);
+        }
         while times.is_empty() || start.elapsed() < length {
             let before = Instant::now();
             for _ in 0..count {
