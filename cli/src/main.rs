@@ -11,6 +11,7 @@ mod npy;
 mod ops;
 mod options;
 mod output;
+mod plot;
 mod progress;
 mod run;
 mod shapes;
