@@ -7,6 +7,7 @@ use super::latency::Latency;
 use super::race::Race;
 use super::report::Profile;
 use crate::run::{Kernel, RunError, Tensor, View, ViewMut};
+use std::fmt;
 use std::hint::black_box;
 
 /// Calls something so many times.
@@ -89,6 +90,13 @@ impl<'a> Profiler<'a> {
             calls: Box::new(&mut self.calls),
         });
         Ok(race.run(warmup, iterations)?.into_only())
+    }
+}
+
+impl fmt::Debug for Profiler<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("Profiler");
+        text.field("name", &self.name).field("counts", &self.counts).finish_non_exhaustive()
     }
 }
 

@@ -30,7 +30,7 @@ use std::time::Duration;
 /// assert!(profiles[fast].counts().bytes() < profiles[slow].counts().bytes());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Race<'a> {
     entrants: Vec<Profiler<'a>>,
     pause: Option<Duration>,

@@ -31,7 +31,6 @@ mod view;
 mod walk;
 
 pub use buffers::release_memory;
-pub(crate) use call_plan::FusedStep;
 pub use call_plan::{CallPlan, CallStep};
 pub use element::{Element, Float};
 pub use error::{Argument, RunError};

@@ -1,6 +1,8 @@
 //! What a profile counts, against counts by hand, and what it refuses.
 
-use kiln::profile::{Counts, Flops, Latency, ProfileError, Profiler, Race, profile_fn, try_profile_fn};
+use kiln::profile::{
+    Counts, Flops, Latency, ProfileError, Profiler, Race, profile_fn, try_profile_fn,
+};
 use kiln::{CompileOptions, Kernel, RunError, compile_with, ir};
 use ndarray::{Array1, Array2};
 use std::time::Duration;
@@ -48,14 +50,8 @@ fn elementwise_kernels_count_as_by_hand() {
 
     // Comparisons are no FLOPs, although `max` adds to get the sign of zero right.
     let kinds = counts("|x, y| max(x, y) + relu(sqrt(x) / y) - abs(clamp(x, 0, 6))", &[&[1], &[1]]);
-    let expected = Flops {
-        adds: 2,
-        divisions: 1,
-        roots: 1,
-        comparisons: 3,
-        others: 1,
-        ..Flops::default()
-    };
+    let expected =
+        Flops { adds: 2, divisions: 1, roots: 1, comparisons: 3, others: 1, ..Flops::default() };
     assert_eq!((kinds.flops, kinds.flops.total()), (expected, 4));
 
     // Nor are integers.
@@ -71,13 +67,8 @@ fn gelu_counts_as_by_hand() {
     let n = 4096;
     let fused = counts("gelu_tanh(x)", &[&[4096]]);
     let Flops { expanded, .. } = fused.flops;
-    let expected = Flops {
-        multiplies: 3 * n,
-        fmas: n,
-        transcendentals: n,
-        expanded,
-        ..Flops::default()
-    };
+    let expected =
+        Flops { multiplies: 3 * n, fmas: n, transcendentals: n, expanded, ..Flops::default() };
     assert_eq!(fused.flops, expected);
     assert_eq!(fused.flops.arithmetic(), 5 * n);
     // The sigmoid: a polynomial and a quotient.
@@ -218,7 +209,8 @@ fn entrants_take_turns() {
 /// A call of nanoseconds is repeated until the clock can tell.
 #[test]
 fn short_calls_are_batched() {
-    let latency: Latency = profile_fn("nothing", Counts::default(), || 1).measure_latency(0, 3).unwrap();
+    let latency: Latency =
+        profile_fn("nothing", Counts::default(), || 1).measure_latency(0, 3).unwrap();
     assert!(latency.calls() > 100, "{}", latency.calls());
     assert_eq!(latency.samples().len(), 3);
 }
