@@ -2,8 +2,8 @@
 //!
 //! `cargo run --release --example matmul_scaling`
 
-use kiln::profile::{Counts, Profile, try_profile_fn};
-use kiln::{CompileOptions, fuse};
+use kiln::profile::{Counts, Profile, Roofline, try_profile_fn};
+use kiln::{CompileOptions, DType, fuse};
 use ndarray::Array2;
 
 const SIZES: [usize; 6] = [64, 128, 256, 512, 1024, 2048];
@@ -29,10 +29,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         assert!((f64::from(c[[i, j]]) - exact).abs() < 1e-3, "{} is {exact}", c[[i, j]]);
     }
 
-    println!("n x n by n x n of f32, one thread\n");
+    let peaks = Roofline::measure()?.peaks().iter();
+    let peaks = peaks.filter(|peak| (peak.dtype, peak.threads) == (DType::F32, 1));
+    let peak = peaks.map(|peak| peak.gflops).fold(0.0, f64::max);
+    println!("n x n by n x n of f32, one thread; its peak is {peak:.1} GFLOP/s\n");
     println!(
         "{:>5} {:>12} {:>9} {:>12} {:>9} {:>11}",
-        "n", "time", "GFLOP/s", "of the best", "GB/s", "FLOP/byte"
+        "n", "time", "GFLOP/s", "of the peak", "GB/s", "FLOP/byte"
     );
     let best = profiles.iter().map(Profile::gflops).fold(0.0, f64::max);
     for profile in &profiles {
@@ -41,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             profile.name(),
             profile.latency().median() / 1e6,
             profile.gflops(),
-            100.0 * profile.gflops() / best,
+            100.0 * profile.gflops() / peak,
             profile.gbytes(),
             profile.counts().intensity()
         );
@@ -61,8 +64,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let enough = profiles.iter().find(|profile| profile.gflops() > 0.9 * best);
     if let Some(enough) = enough {
         println!(
-            "From {} on it comes within a tenth of the best, {best:.1} GFLOP/s.",
-            enough.name()
+            "From {} on it comes within a tenth of its best, {best:.1} GFLOP/s: {:.0} % of the peak.",
+            enough.name(),
+            100.0 * best / peak
         );
     }
     Ok(())
