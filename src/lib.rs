@@ -1,3 +1,4 @@
+#![doc = include_str!("links.md")]
 #![doc = include_str!("../docs/start.md")]
 //!
 //! # What there is

@@ -43,7 +43,7 @@ pub(crate) fn shapes_of(graph: &Graph, given: &[Shape]) -> Result<Vec<Vec<usize>
         } else {
             let inputs: Vec<String> = inputs.iter().map(Input::to_string).collect();
             return Err(Failure::Usage(format!(
-                "--shape {name}: the kernel takes {}",
+                "--shape {name}: the kernel has no input or axis of that name; it takes {}",
                 if inputs.is_empty() { "no input".into() } else { inputs.join(", ") }
             )));
         }
