@@ -73,7 +73,10 @@ impl Files {
                 self.wanted().map(|(format, path)| (format, to(path))).collect();
             let written = names.iter().map(|(format, to)| Written { format, to }).collect();
             let object = explain.object(graph, Vec::new(), None, written);
-            return if is_stdout { Ok(console.remark(&object)) } else { console.print(&object) };
+            if !is_stdout {
+                return console.print(&object);
+            }
+            console.remark(&object);
         }
         if is_stdout {
             return Ok(());
