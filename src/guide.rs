@@ -3,18 +3,34 @@
 //! At its end each file says where its links lead on a forge. Of two definitions the first one counts:
 //! what stands before a page here leads to the page or item of the documentation.
 
-macro_rules! page {
-    ($name:ident $file:literal) => {
-        #[doc = include_str!("links.md")]
-        #[doc = include_str!($file)]
-        pub mod $name {}
-    };
-}
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../docs/cookbook.md")]
+pub mod cookbook {}
 
-page!(cookbook "../docs/cookbook.md");
-page!(modes "../docs/modes.md");
-page!(fusion "../docs/fusion.md");
-page!(accuracy "../docs/accuracy.md");
-page!(measured "../docs/measured.md");
-page!(limits "../docs/limits.md");
-page!(faq "../docs/faq.md");
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../docs/modes.md")]
+pub mod modes {}
+
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../docs/fusion.md")]
+pub mod fusion {}
+
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../docs/accuracy.md")]
+pub mod accuracy {}
+
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../docs/measuring.md")]
+pub mod measuring {}
+
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../docs/measured.md")]
+pub mod measured {}
+
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../docs/limits.md")]
+pub mod limits {}
+
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../docs/faq.md")]
+pub mod faq {}

@@ -13,6 +13,7 @@ mod ops;
 mod options;
 mod output;
 mod picture;
+mod plot;
 mod progress;
 mod run;
 mod shapes;

@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("guide", &[]),
     ("lower", &["kiln_ir", "kiln_jit"]),
     ("plan", &["kiln_ir"]),
+    ("profile", &["kiln_ir", "kiln_jit", "lower", "run"]),
     ("run", &["kiln_ir", "kiln_jit", "plan"]),
 ];
 

@@ -13,6 +13,7 @@ mod memory_model;
 mod passes;
 mod plans;
 mod products;
+mod profile;
 mod random;
 mod run;
 mod spans;
