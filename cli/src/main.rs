@@ -4,6 +4,7 @@ mod bench;
 mod console;
 mod explain;
 mod failure;
+mod html;
 mod interrupt;
 mod json;
 mod kernel;

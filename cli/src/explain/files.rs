@@ -6,10 +6,8 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::output::{Contents, Output, write_all};
 use crate::picture::Picture;
-use crate::shapes::shapes_of;
 use clap::Args;
 use kiln::Graph;
-use kiln::ir::{Dim, Input, NodeId};
 use std::path::{Path, PathBuf};
 
 /// Where pictures and pages go.
@@ -22,6 +20,10 @@ pub(super) struct Files {
     /// Write the same graphs for Graphviz
     #[arg(long, value_name = "FILE", value_parser = path)]
     dot: Option<PathBuf>,
+    /// Write all of it as a page that needs nothing else: stages (with those of --stage), picture, proof
+    /// and reasons; with --shape also measured
+    #[arg(long, value_name = "FILE", value_parser = path)]
+    html: Option<PathBuf>,
 }
 
 /// Reads a path.
@@ -40,7 +42,7 @@ impl Files {
 
     /// The name of each format, and where it goes.
     fn wanted(&self) -> impl Iterator<Item = (&'static str, &Path)> {
-        let all = [("svg", &self.svg), ("dot", &self.dot)];
+        let all = [("svg", &self.svg), ("dot", &self.dot), ("html", &self.html)];
         all.into_iter().filter_map(|(format, path)| Some((format, path.as_deref()?)))
     }
 
@@ -51,19 +53,24 @@ impl Files {
         graph: &Graph,
         console: &Console,
     ) -> Result<(), Failure> {
-        if !explain.stage.is_empty() || explain.all {
+        if self.html.is_none() && (explain.all || !explain.stage.is_empty()) {
             return Err(Failure::Usage(
-                "a picture shows no stages: leave out --stage and --all".into(),
+                "a picture shows no stages: leave out --stage and --all, or write a page by --html"
+                    .into(),
             ));
         }
         let outputs = Output::find(self.wanted().map(|(_, path)| path))?;
         let sized = explain.sized(graph)?;
         let picture = Picture::of(sized.as_ref().unwrap_or(graph), explain.mode);
-        let contents = |format| match format {
-            "svg" => picture.svg(),
-            _ => picture.dot(),
-        };
-        let contents = self.wanted().map(|(format, _)| Contents::Bytes(contents(format).into()));
+        let contents = self.wanted().map(|(format, _)| {
+            let text = match format {
+                "svg" => picture.svg(),
+                "dot" => picture.dot(),
+                _ => explain.page(graph, &picture)?.html(),
+            };
+            Ok(Contents::Bytes(text.into()))
+        });
+        let contents: Vec<Contents> = contents.collect::<Result<_, Failure>>()?;
         let outputs: Vec<(Output<'_>, Contents)> = outputs.into_iter().zip(contents).collect();
         write_all(&outputs)?;
         let is_stdout = outputs.iter().any(|(output, _)| output.is_stdout());
@@ -84,27 +91,5 @@ impl Files {
         let names: Vec<String> =
             self.wanted().map(|(_, path)| path.display().to_string()).collect();
         console.summary(&format!("{}: {}\n", names.join(", "), picture.description()))
-    }
-}
-
-impl Explain {
-    /// The kernel declared with the sizes of `--shape`, if there are any.
-    fn sized(&self, graph: &Graph) -> Result<Option<Graph>, Failure> {
-        if self.shape.is_empty() {
-            return Ok(None);
-        }
-        let shapes = shapes_of(graph, &self.shape)?;
-        let sized = |(input, shape): (&Input, Vec<usize>)| Input {
-            dims: Some(shape.into_iter().map(Dim::Size).collect()),
-            ..input.clone()
-        };
-        let inputs: Vec<Input> = graph.inputs().iter().zip(shapes).map(sized).collect();
-        let mut result = Graph::with_inputs(graph.name(), &inputs);
-        let ids: Vec<NodeId> = (0..inputs.len()).map(|at| result.input_node(at)).collect();
-        let outputs = result.copy_graph(graph, &ids);
-        let outputs = outputs
-            .map_err(|fault| Failure::Failed(format!("these shapes do not fit: {fault}")))?;
-        outputs.into_iter().for_each(|output| result.output(output));
-        Ok(Some(result.with_notes_of(graph)))
     }
 }

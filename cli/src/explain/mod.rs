@@ -2,6 +2,7 @@
 
 mod files;
 mod object;
+mod page;
 
 use crate::console::{Console, TITLE};
 use crate::failure::Failure;
@@ -42,8 +43,7 @@ pub(crate) struct Explain {
         long,
         value_name = "INPUT=SIZES",
         value_delimiter = ',',
-        value_parser = shape,
-        conflicts_with_all = ["stage", "all"]
+        value_parser = shape
     )]
     shape: Vec<Shape>,
     /// The element type of inputs that KERNEL does not type
@@ -77,6 +77,11 @@ impl Explain {
             return self.files.write(self, &graph, console);
         }
         if !self.shape.is_empty() {
+            if self.all || !self.stage.is_empty() {
+                let fault = "--shape shows a call, and --stage and --all the kernel: use one of them, \
+                             or write a page of both by --html";
+                return Err(Failure::Usage(fault.into()));
+            }
             let plan = self.call(&graph)?;
             return match self.json {
                 true => console.print(&self.object(&graph, Vec::new(), Some(&plan), Vec::new())),

@@ -52,7 +52,13 @@ pub(crate) fn network(graph: &Graph, detail: Detail) -> Network {
             item.notes.push(format!("in {}", bytes(&node.operands())));
             item.notes.push(format!("out {}", bytes(&arrays.results[&id])));
         }
-        let operands: Vec<End> = node.operands().iter().map(|operand| ends[operand]).collect();
+        let mut operands: Vec<End> = node.operands().iter().map(|operand| ends[operand]).collect();
+        if is_large {
+            // One wire stands for all from a kernel to another.
+            operands.iter_mut().for_each(|end| end.port = 0);
+            operands.sort_unstable();
+            operands.dedup();
+        }
         let at = network.add(item, operands);
         ends.insert(id, End { item: at, port: 0 });
     }

@@ -18,6 +18,8 @@ use kiln::{Graph, Mode};
 use network::Network;
 use scene::Scene;
 
+pub(crate) use svg::STYLE;
+
 /// What a picture shows.
 pub(crate) struct Picture {
     name: String,
@@ -52,6 +54,11 @@ impl Picture {
     /// As an SVG file.
     pub(crate) fn svg(&self) -> String {
         svg::document(&self.scene(), &self.name, &self.description())
+    }
+
+    /// As an element of a page that has [`STYLE`].
+    pub(crate) fn element(&self) -> String {
+        svg::element(&self.scene(), &self.name, &self.description())
     }
 
     fn scene(&self) -> Scene {

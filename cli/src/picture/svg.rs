@@ -7,11 +7,16 @@ use crate::markup::escaped;
 use std::fmt::Write as _;
 
 /// How it looks, in light and in darkness.
-const STYLE: &str = include_str!("picture.css");
+pub(crate) const STYLE: &str = include_str!("picture.css");
 
 /// A picture that stands alone: a file.
 pub(crate) fn document(scene: &Scene, title: &str, description: &str) -> String {
     svg(scene, title, description, STYLE)
+}
+
+/// A picture within a page, which has the style.
+pub(crate) fn element(scene: &Scene, title: &str, description: &str) -> String {
+    svg(scene, title, description, "")
 }
 
 fn svg(scene: &Scene, title: &str, description: &str, style: &str) -> String {

@@ -11,6 +11,7 @@ mod messages;
 mod npy;
 mod ops;
 mod outputs;
+mod pages;
 mod pictures;
 mod run;
 mod timings;
