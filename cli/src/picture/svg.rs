@@ -4,6 +4,7 @@ use super::layout::Point;
 use super::network::Kind;
 use super::scene::{Path, Scene, Shape, Style, Words};
 use crate::markup::escaped;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 /// How it looks, in light and in darkness.
@@ -39,7 +40,8 @@ fn svg(scene: &Scene, title: &str, description: &str, style: &str) -> String {
     let (frames, boxes): (Vec<&Shape>, Vec<&Shape>) =
         scene.boxes.iter().partition(|shape| shape.is_frame);
     frames.into_iter().for_each(|shape| rect(shape, &mut text));
-    scene.paths.iter().for_each(|wire| path(wire, &mut text));
+    let mut drawn = HashSet::new();
+    scene.paths.iter().for_each(|wire| path(wire, &mut drawn, &mut text));
     boxes.into_iter().for_each(|shape| rect(shape, &mut text));
     let inside = scene.boxes.iter().flat_map(|shape| &shape.words);
     scene.words.iter().chain(inside).for_each(|line| words(line, &mut text));
@@ -77,13 +79,24 @@ fn rect(shape: &Shape, text: &mut String) {
     );
 }
 
-/// Straight where it goes down, and a curve that begins and ends so where it goes sideways.
-fn path(wire: &Path, text: &mut String) {
+/// Straight where it goes down, and a curve that begins and ends so where it goes sideways. Wires from
+/// one result go together as far as they can: what is drawn already is left out.
+fn path(wire: &Path, drawn: &mut HashSet<[u64; 4]>, text: &mut String) {
+    let segment = |pair: &[Point]| [pair[0].x, pair[0].y, pair[1].x, pair[1].y].map(f64::to_bits);
+    let segments: Vec<[u64; 4]> = wire.points.windows(2).map(segment).collect();
+    let known = segments.iter().take_while(|segment| drawn.contains(*segment)).count();
+    drawn.extend(segments);
+    // The last part has the arrow.
+    let points = &wire.points[known.min(wire.points.len() - 2)..];
     let (class, arrow) =
         if wire.is_memory { ("memory", "arrow-memory") } else { ("register", "arrow") };
     let mut way = String::new();
-    for (at, &Point { x, y }) in wire.points.iter().enumerate() {
-        let before = at.checked_sub(1).map(|before| wire.points[before]);
+    for (at, &Point { x, y }) in points.iter().enumerate() {
+        let before = at.checked_sub(1).map(|before| points[before]);
+        let goes_on = |next: &Point| before.is_some_and(|before| before.x == x) && next.x == x;
+        if points.get(at + 1).is_some_and(goes_on) {
+            continue;
+        }
         let _ = match before {
             None => write!(way, "M{x} {y}"),
             Some(before) if before.x == x || before.y == y => write!(way, "L{x} {y}"),

@@ -59,3 +59,17 @@ fn nothing_is_half_written() {
     assert_eq!(desk.names(), ["d", "old.svg"]);
     assert_eq!(text(&desk, "old.svg"), "old");
 }
+
+#[test]
+fn the_readme_shows_what_is_drawn() {
+    let desk = Desk::new();
+    let kernel = "gelu_tanh(x @ w + b)";
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let readme = std::fs::read_to_string(root.join("README.md")).expect("it is there");
+    assert!(readme.contains(&format!("kiln explain '{kernel}' --svg docs/explain.svg")));
+    let told = desk.ok(&["explain", kernel, "--svg", "explain.svg"]);
+    let passes = |side: &str| format!("{side} passes over memory");
+    assert!(told.contains(&passes("11")) && told.contains(&passes("2")), "{told}");
+    let shown = std::fs::read_to_string(root.join("docs/explain.svg")).expect("it is there");
+    assert!(text(&desk, "explain.svg") == shown, "draw docs/explain.svg again, as README.md says");
+}
