@@ -21,10 +21,10 @@ mod intrinsics;
 mod kernels;
 #[path = "suite/ops.rs"]
 mod ops;
-#[path = "suite/race.rs"]
-mod race;
 #[path = "suite/running.rs"]
 mod running;
+#[path = "suite/table.rs"]
+mod table;
 
 use std::time::Duration;
 
