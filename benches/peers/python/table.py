@@ -61,10 +61,12 @@ class Case:
         return statistics.median(mine / theirs for mine, theirs in pairs)
 
     def spread(self):
-        """How much the rounds of Kiln differ, with the placement the same."""
-        rounds = self.rounds.get("kiln", [1])
-        each = [rounds[start::PLACEMENTS] for start in range(min(PLACEMENTS, len(rounds)))]
-        return statistics.median((max(part) - min(part)) / statistics.median(part) for part in each)
+        """How much rounds differ, with the placement the same: the median over all that were timed."""
+        spreads = []
+        for rounds in self.rounds.values():
+            each = [rounds[start::PLACEMENTS] for start in range(min(PLACEMENTS, len(rounds)))]
+            spreads += [(max(part) - min(part)) / statistics.median(part) for part in each]
+        return statistics.median(spreads) if spreads else 0.0
 
     def figure(self, name):
         """What a cell of a table shows."""
@@ -209,16 +211,17 @@ def excerpt(report):
             continue
         ratio = case.ratio("kiln")
         verdict = f"{1 / ratio:.2f}×" if ratio <= LEVEL else f"{1 / ratio:.2f}×, behind"
-        unit = (lambda name: f"{case.times[name] / 1000:.0f} µs")
+        unit = lambda name: f"{case.times[name] / 1000:.0f} µs"
         rows.append(
             [f"{case.name}, {entry['size']}", unit("kiln")]
             + [unit("kiln-fast") if "kiln-fast" in case.times else "-"]
-            + [f"{unit(case.best)}, {NAMES.get(case.best, case.best)}", verdict]
+            + [f"{unit(case.best)} ({NAMES.get(case.best, case.best)})", verdict]
         )
     head = ["`f32`, one thread", "Precise", "Fast", "best peer", "best peer / Precise"]
     where = f"{report['machine']}, {report['date']}"
-    note = f"\n{where}. [All peers, sizes and errors](docs/measured.md)\n"
-    return grid(head, rows) + textwrap.fill(note, 100) + "\n"
+    note = f"{where}. All peers, sizes and errors: [measured](docs/measured.md)."
+    busy = noise(cases)
+    return "\n".join([*([busy] if busy else []), grid(head, rows), textwrap.fill(note, 100), ""])
 
 
 def put(file, text):
