@@ -254,6 +254,8 @@ fn types(typing: Typing) -> (&'static str, Option<&'static str>) {
         Typing::Logic => ("bools, integers", None),
         Typing::Select => ("bool, then any", None),
         Typing::Cast(to) => ("any", Some(to.name())),
+        Typing::Truth => ("any", Some(DType::Bool.name())),
+        Typing::Index => ("numbers", Some(DType::I64.name())),
     }
 }
 

@@ -15,6 +15,7 @@ mod plans;
 mod products;
 mod profile;
 mod random;
+mod reductions;
 mod run;
 mod spans;
 mod strides;

@@ -1,12 +1,14 @@
 //! Calls: the operations that are not elementwise. Each is a row here and a file.
 //!
-//! The file has the call's [`CallInfo`] and functions of its operands: `infer` gives the shape of the
+//! The file has the call's [`CallInfo`] (`info`) and functions of its operands: `infer` gives the shape of the
 //! result, `check` finds faults before ranks are known, `eval` is the reference, and `terms` the cost.
 //! Kernels run it in a branch of their own. No other stage needs to know which call a node is.
 
 mod matmul;
+mod reduce;
 mod shapes;
 
+pub use reduce::{Axes, IntoAxes, Reduce, Reduction};
 pub use shapes::CallShapes;
 
 use crate::array::Array;
@@ -41,7 +43,7 @@ macro_rules! define_calls {
             /// Its row.
             pub fn info(self) -> &'static CallInfo {
                 match self {
-                    $(Call::$variant { .. } => &$file::INFO,)*
+                    $(Call::$variant $(($attributes))? => $file::info($($attributes)?),)*
                 }
             }
 
@@ -108,6 +110,8 @@ impl Call {
 define_calls! {
     /// A matrix product, as NumPy's `matmul`.
     Matmul = matmul;
+    /// A reduction along axes.
+    Reduce(reduce: Reduce) = reduce;
 }
 
 #[cfg(test)]
