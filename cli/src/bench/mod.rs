@@ -8,6 +8,8 @@ mod race;
 mod report;
 mod sweep;
 
+pub(crate) use data::random;
+
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::kernel::Text;
@@ -15,7 +17,7 @@ use crate::options::{Execution, dtypes};
 use crate::progress::Progress;
 use clap::Args;
 use comparison::Comparison;
-use data::{Copy, outputs, random};
+use data::{Copy, outputs};
 use difference::Difference;
 use kiln::ir::{Dim, Input};
 use kiln::{DType, Graph, Tensor, View, compile_with};
