@@ -58,6 +58,21 @@ fn along(
     }
 }
 
+/// `x` without its mean, and of that the mean and the mean square. The mean is rounded: what that leaves
+/// in the differences is the mean of those, and is taken off again.
+fn moments(x: &Expr, axes: Axes) -> (Expr, Expr, Expr) {
+    let count = x.count(axes);
+    let off = x - x.sum(axes) / &count;
+    let left = off.sum(axes) / &count;
+    let square = (&off * &off).sum(axes) / count;
+    (off, left, square)
+}
+
+/// The variance. Rounding may take what is left of nothing below 0.
+fn deviation(left: &Expr, square: &Expr) -> Expr {
+    (square - left * left).max(0.0)
+}
+
 /// `Reduction method, "name", "doc";`.
 macro_rules! define_reductions {
     ($($variant:ident $method:ident $name:literal, $doc:literal;)*) => {
@@ -132,12 +147,11 @@ define_rowwise! {
     /// The mean; of nothing NaN.
     mean(x; axes) => x.sum(axes) / x.count(axes);
 
-    /// The mean square of what is left when the mean is taken off. The mean is rounded: what that leaves
-    /// in the differences is taken off again, so that a large mean costs no digits.
+    /// The mean square of what is left when the mean is taken off, in two passes: a large mean costs no
+    /// digits. It divides by the number of elements, as NumPy does.
     var(x; axes) => {
-        let off = x - x.mean(axes);
-        let left = off.mean(axes);
-        ((&off * &off).mean(axes) - &left * &left).max(0.0)
+        let (_, left, square) = moments(x, axes);
+        deviation(&left, &square)
     };
 
     /// The root of the variance.
@@ -174,10 +188,8 @@ define_rowwise! {
 
     /// `(x - mean(x)) / sqrt(var(x) + eps)`.
     layer_norm(x, eps = 1e-5; axes) => {
-        let off = x - x.mean(axes);
-        let left = off.mean(axes);
-        let square = ((&off * &off).mean(axes) - &left * &left).max(0.0);
-        (&off - &left) * (square + eps).rsqrt()
+        let (off, left, square) = moments(x, axes);
+        (off - &left) * (deviation(&left, &square) + eps).rsqrt()
     };
 
     /// `x / sqrt(mean(x * x) + eps)`.
