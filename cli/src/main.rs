@@ -7,6 +7,7 @@ mod failure;
 mod interrupt;
 mod json;
 mod kernel;
+mod machine;
 mod npy;
 mod ops;
 mod options;
@@ -15,6 +16,9 @@ mod progress;
 mod run;
 mod shapes;
 mod shell;
+mod sizes;
+mod suites;
+mod table;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use console::{Color, Console, complain};
@@ -57,7 +61,7 @@ Operators, from the loosest: or |, and &, not, < <= > >= == !=, << >>, + -, * / 
 Examples
   kiln run '2*x + b' -i x=x.npy -i b=b.npy -o y.npy
   kiln explain @gelu_tanh --stage fused
-  kiln bench @gelu_tanh --shape n=4194304 --threads 1
+  kiln bench @gelu_tanh --shape n=4Mi --threads 1
   kiln ops gelu
 
 Exit status: 0 success, 1 a run failed, 2 the command or its KERNEL is wrong.";
