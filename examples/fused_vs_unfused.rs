@@ -1,8 +1,9 @@
-//! GELU built in code, fused and unfused: the fused IR, both timings, and that both agree.
+//! GELU built in code, fused and unfused: what each does, how long it takes, and that both agree.
 //!
 //! `cargo run --release --example fused_vs_unfused [elements]`
 
-use kiln::{CompileError, CompileOptions, Function, RunError, fuse};
+use kiln::profile::{Counts, Race, try_profile_fn};
+use kiln::{CompileError, CompileOptions, Function, fuse};
 use ndarray::Array1;
 use std::time::{Duration, Instant};
 
@@ -29,32 +30,43 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (fused, warm) = compile(CompileOptions::new())?;
     let (unfused, _) = compile(CompileOptions::unfused())?;
     println!("{}", fused.kernel().graph());
-    println!("compiled in {cold:.1?} the first time, {warm:.1?} the second");
+    println!("compiled in {cold:.1?} the first time, {warm:.1?} the second\n");
 
     let x: Array1<f32> = Array1::linspace(-6.0, 6.0, elements);
     let (mut y, mut y_unfused) = (Array1::zeros(elements), Array1::zeros(elements));
-    let (mut best_fused, mut best_unfused) = (Duration::MAX, Duration::MAX);
-    for _ in 0..10 {
-        best_fused = best_fused.min(time(&fused, &x, &mut y)?);
-        best_unfused = best_unfused.min(time(&unfused, &x, &mut y_unfused)?);
+    let counts = |gelu: &Unary| Counts::of(gelu.kernel(), &[(&x).into()]);
+    let (few, many) = (counts(&fused)?, counts(&unfused)?);
+    let mut race = Race::new();
+    let slow = race.add(try_profile_fn("unfused", many, || unfused.call_into(&x, &mut y_unfused)));
+    let fast = race.add(try_profile_fn("fused", few, || fused.call_into(&x, &mut y)));
+    let profiles = race.run(1, 10)?;
+    drop(race);
+
+    println!("{elements} elements of f32 ({:.1} MB), one thread", elements as f64 * 4.0 / 1e6);
+    println!("{profiles}");
+    for (name, gelu, counts) in [("unfused", &unfused, many), ("fused", &fused, few)] {
+        // A memory operation is an element that is read or written.
+        let operations = |bytes: u64| bytes / 4 / counts.elements.max(1);
+        println!(
+            "{name:8} passes: {:2}; {:2} memory operations an element ({:2} reads, {:2} writes), {:.3} FLOP/byte",
+            gelu.kernel().pass_count(),
+            operations(counts.bytes()),
+            operations(counts.loaded),
+            operations(counts.stored),
+            counts.intensity(),
+        );
     }
-    let per_element = |time: Duration| time.as_secs_f64() * 1e9 / elements as f64;
-    let (fused_ns, unfused_ns) = (per_element(best_fused), per_element(best_unfused));
-    println!("{elements} elements of f32, one thread, best of 10:");
-    println!("  unfused {:2} passes {unfused_ns:7.3} ns/element", unfused.kernel().pass_count());
-    println!("  fused   {:2} pass   {fused_ns:7.3} ns/element", fused.kernel().pass_count());
-    println!("  speed-up {:.1}x", unfused_ns / fused_ns);
 
     let difference = (&y - &y_unfused).mapv(f32::abs).fold(0f32, |a, &b| a.max(b));
-    println!("  largest difference {difference:e}");
+    println!("largest difference {difference:e}\n");
+    println!("{}", profiles.compare(fast, slow));
+    println!(
+        "Fusion moves {:.1} times fewer bytes, and the call takes {:.1} times less.",
+        many.bytes() as f64 / few.bytes() as f64,
+        profiles.ratio(slow, fast)
+    );
     if difference > 1e-6 {
         return Err(format!("fused and unfused differ by {difference:e}").into());
     }
     Ok(())
-}
-
-fn time(gelu: &Unary, x: &Array1<f32>, y: &mut Array1<f32>) -> Result<Duration, RunError> {
-    let started = Instant::now();
-    gelu.call_into(x, y)?;
-    Ok(started.elapsed())
 }

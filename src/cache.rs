@@ -118,16 +118,12 @@ impl KernelCache {
         text: &str,
         options: CompileOptions,
     ) -> Result<Arc<Kernel>, CompileError> {
-        if let Some(kernel) = lock(&self.entries).known(|entries| &entries.texts, text, options) {
-            return Ok(kernel);
-        }
-        let graph = kiln_ir::parse(text)?;
-        let kernel = self.get_or_compile(&graph, options)?;
-        let mut entries = lock(&self.entries);
-        if let Some(alias) = entries.alias(&graph, options, &kernel, self.capacity) {
-            replace(entries.texts.entry(text.into()).or_default(), alias);
-        }
-        Ok(kernel)
+        self.get_or_build_as(
+            |entries| &mut entries.texts,
+            text,
+            options,
+            || Ok(kiln_ir::parse(text)?),
+        )
     }
 
     /// The kernel of the graph that `build` makes: the same one for each call with this key.
@@ -137,15 +133,28 @@ impl KernelCache {
         options: CompileOptions,
         build: impl FnOnce() -> Result<Graph, CompileError>,
     ) -> Result<Arc<Kernel>, CompileError> {
-        if let Some(kernel) = lock(&self.entries).known(|entries| &entries.closures, &key, options)
-        {
+        self.get_or_build_as(|entries| &mut entries.closures, &key, options, build)
+    }
+
+    /// The kernel that has the alias `key`, which it gets if it has none.
+    fn get_or_build_as<
+        K: Borrow<Q> + From<Q::Owned> + Eq + Hash,
+        Q: ToOwned + Eq + Hash + ?Sized,
+    >(
+        &self,
+        aliases: fn(&mut Entries) -> &mut Aliases<K>,
+        key: &Q,
+        options: CompileOptions,
+        build: impl FnOnce() -> Result<Graph, CompileError>,
+    ) -> Result<Arc<Kernel>, CompileError> {
+        if let Some(kernel) = lock(&self.entries).known(aliases, key, options) {
             return Ok(kernel);
         }
         let graph = build()?;
         let kernel = self.get_or_compile(&graph, options)?;
         let mut entries = lock(&self.entries);
         if let Some(alias) = entries.alias(&graph, options, &kernel, self.capacity) {
-            replace(entries.closures.entry(key).or_default(), alias);
+            replace(aliases(&mut entries).entry(key.to_owned().into()).or_default(), alias);
         }
         Ok(kernel)
     }
@@ -219,13 +228,14 @@ impl Entries {
     /// The kernel of an alias. Its entry is used by that.
     fn known<K: Borrow<Q> + Eq + Hash, Q: Eq + Hash + ?Sized>(
         &mut self,
-        aliases: impl Fn(&Entries) -> &Aliases<K>,
+        aliases: fn(&mut Entries) -> &mut Aliases<K>,
         key: &Q,
         options: CompileOptions,
     ) -> Option<Arc<Kernel>> {
         self.clock += 1;
+        let now = self.clock;
         let alias = aliases(self).get(key)?.iter().find(|alias| alias.options == options)?;
-        alias.used.store(self.clock, Ordering::Relaxed);
+        alias.used.store(now, Ordering::Relaxed);
         alias.kernel.upgrade()
     }
 

@@ -155,6 +155,7 @@ pub fn explain(graph: &Graph, mode: Mode, stage: Stage) -> Result<String, Compil
         Stage::Asm(kind) => {
             let mut text = String::new();
             for program in programs(graph, mode) {
+                kiln_ir::span!(DEBUG, "emit");
                 text += &emit::assembly(&program, kind, Cpu::host())?;
             }
             text

@@ -1,3 +1,4 @@
+#![doc = include_str!("links.md")]
 #![doc = include_str!("../docs/start.md")]
 //!
 //! # What there is
@@ -9,6 +10,7 @@
 //! | call | [`fuse!`] makes a [`Function`], as [`Kernel::function`] does; [`ArrayExt`] has methods of arrays; [`calls`] has the traits |
 //! | run | [`Kernel`] on [`View`]s, which are made from arrays of an [`Element`] type; into [`Tensor`]s or [`ViewMut`]s |
 //! | look | [`explain`] shows every stage; [`CallPlan`] and its [`CallStep`]s what a call runs, [`Traffic`] what it moves, [`Memory`] what it takes; [`release_memory`] gives back what is kept |
+//! | measure | [`profile`]: times, FLOPs, bytes and what follows of them |
 //! | go wrong | [`GraphError`], [`TextError`], [`EmitError`], and [`CompileError`], which is one of them; [`RunError`], of an [`Argument`]; [`UnknownMode`] and [`UnknownEmitter`] for names |
 //!
 //! [`ir`] is the whole of `kiln-ir`: ops, graphs, text, and the interpreter that is the reference.
@@ -35,6 +37,7 @@ mod mode;
 mod options;
 mod pipeline;
 mod plan;
+pub mod profile;
 mod run;
 
 /// The README's example runs, too.

@@ -69,6 +69,7 @@ pub fn compile_text(text: &str) -> Result<Kernel, CompileError> {
 /// Compiles a graph.
 pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, CompileError> {
     let _env = kiln_fenv::hold_default();
+    kiln_ir::span!(DEBUG, "compile", kernel = graph.name());
     if !options.fuse {
         let split = unfuse(graph).with_notes_of(graph);
         let plan = plan(&split, options)?;
@@ -91,8 +92,16 @@ pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, Co
 /// Lowers and emits every fused body of a graph, and plans its steps.
 fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan<Code>, EmitError> {
     run::plan(graph, options.fuse, |body| {
-        emit::compile(&lower(body, tier(options.mode)), options.emitter, Cpu::host())
+        let routine = lowered(body, options.mode);
+        kiln_ir::span!(DEBUG, "emit");
+        emit::compile(&routine, options.emitter, Cpu::host())
     })
+}
+
+/// The vector program of a fused body.
+fn lowered(body: &Graph, mode: Mode) -> Routine {
+    kiln_ir::span!(DEBUG, "lower");
+    lower(body, tier(mode))
 }
 
 /// Merges ops again for calls in which some inputs are small.
@@ -105,6 +114,7 @@ struct BySize {
 
 impl Specialize<Code> for BySize {
     fn plan(&self, class: &SizeClass) -> Result<Option<Plan<Code>>, Failure> {
+        kiln_ir::span!(DEBUG, "specialize");
         let model = cost_model(self.options.mode);
         let merged =
             fuse::merge_for_sizes(&self.unmerged, class.small(), class.has_one_shape(), model);
@@ -145,7 +155,7 @@ pub fn programs(graph: &Graph, mode: Mode) -> impl Iterator<Item = Routine> {
         .nodes()
         .iter()
         .filter_map(|node| match node {
-            Node::Fused { body, .. } => Some(lower(body, tier(mode))),
+            Node::Fused { body, .. } => Some(lowered(body, mode)),
             _ => None,
         })
         .collect();

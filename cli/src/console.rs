@@ -32,6 +32,9 @@ pub(crate) struct Console {
     /// Say what is done on the way
     #[arg(short, long, global = true)]
     verbose: bool,
+    /// Say how often each stage was entered and how long it took
+    #[arg(long, global = true, conflicts_with = "quiet")]
+    timings: bool,
 }
 
 /// When to colour.
@@ -95,6 +98,11 @@ impl Console {
         if self.verbose {
             say(&format!("{text}\n"));
         }
+    }
+
+    /// Whether stages are to be timed.
+    pub(crate) fn times_stages(&self) -> bool {
+        self.timings
     }
 
     /// Whether progress can be seen.

@@ -12,6 +12,7 @@ mod npy;
 mod ops;
 mod options;
 mod output;
+mod plot;
 mod progress;
 mod run;
 mod shapes;
@@ -19,12 +20,14 @@ mod shell;
 mod sizes;
 mod suites;
 mod table;
+mod timings;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use console::{Color, Console, complain};
 use failure::Failure;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
+use timings::Timings;
 
 /// Kiln makes one native SIMD loop of an elementwise expression.
 #[derive(Parser)]
@@ -83,7 +86,10 @@ fn main() -> ExitCode {
     Color::set_early();
     let cli = Cli::parse();
     panic::set_hook(Box::new(|panic| complain(&format!("this is a bug in Kiln, it {panic}"))));
-    match panic::catch_unwind(AssertUnwindSafe(|| cli.command.execute(&cli.console))) {
+    let timings = cli.console.times_stages().then(Timings::start);
+    let done = panic::catch_unwind(AssertUnwindSafe(|| cli.command.execute(&cli.console)));
+    timings.inspect(|timings| timings.tell(&cli.console));
+    match done {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
             failure.message().map(complain);

@@ -13,6 +13,8 @@ pub(crate) enum Contents {
     Array(Tensor),
     /// Arrays, each with its name.
     Archive(Vec<(String, Tensor)>),
+    /// A picture, or text.
+    Bytes(Vec<u8>),
 }
 
 impl Contents {
@@ -20,6 +22,7 @@ impl Contents {
         match self {
             Contents::Array(tensor) => npy::write(tensor, file),
             Contents::Archive(arrays) => npy::write_archive(arrays, file),
+            Contents::Bytes(bytes) => file.write_all(bytes),
         }
     }
 }

@@ -84,7 +84,7 @@ pub(crate) fn shapes_of(graph: &Graph, given: &[Shape]) -> Result<Vec<Vec<usize>
         } else {
             let takes: Vec<String> = inputs.iter().map(Input::to_string).collect();
             return Err(Failure::Usage(format!(
-                "--shape {name}: the kernel takes {}",
+                "--shape {name}: the kernel has no input or axis of that name; it takes {}",
                 if takes.is_empty() { "no input".into() } else { takes.join(", ") }
             )));
         }

@@ -271,32 +271,35 @@ impl Expr {
 macro_rules! define_methods {
     (operators { $($operator_rows:tt)* } methods { $(
         $variant:ident $name:ident $arity:ident $typing:ident $(($target:expr))?
-        [$a:expr, $b:expr $(; $c:expr, $d:expr)?] {$($flag:ident)|*} ($lo:expr, $hi:expr) $transfer:ident $(($rule:path))? = $reference:expr $(; $integers:expr)?, $doc:literal;
+        [$a:expr, $b:expr $(; $c:expr, $d:expr)?] {$($flag:ident)|*} ($lo:expr, $hi:expr) $transfer:ident $(($rule:path))? = $reference:expr $(; $integers:expr)?, $doc:literal $(also $($alias:literal)+)?;
     )* }) => {
         impl Expr {
-            $(define_methods!(@$arity $variant $name $doc);)*
+            $(define_methods!(@$arity $variant $name $doc [$($($alias)+)?]);)*
         }
     };
-    (@Unary $variant:ident $name:ident $doc:literal) => {
+    (@Unary $variant:ident $name:ident $doc:literal [$($alias:literal)*]) => {
         #[doc = $doc]
+        $(#[doc(alias = $alias)])*
         #[track_caller]
         pub fn $name(&self) -> Expr {
             Expr::apply(Op::$variant, vec![self.clone()])
         }
     };
-    (@Binary $variant:ident $name:ident $doc:literal) => {
+    (@Binary $variant:ident $name:ident $doc:literal [$($alias:literal)*]) => {
         #[doc = $doc]
         ///
         /// `a` is `self`.
+        $(#[doc(alias = $alias)])*
         #[track_caller]
         pub fn $name(&self, b: impl Into<Expr>) -> Expr {
             Expr::apply(Op::$variant, vec![self.clone(), b.into()])
         }
     };
-    (@Ternary $variant:ident $name:ident $doc:literal) => {
+    (@Ternary $variant:ident $name:ident $doc:literal [$($alias:literal)*]) => {
         #[doc = $doc]
         ///
         /// The first operand is `self`.
+        $(#[doc(alias = $alias)])*
         #[track_caller]
         pub fn $name(&self, b: impl Into<Expr>, c: impl Into<Expr>) -> Expr {
             Expr::apply(Op::$variant, vec![self.clone(), b.into(), c.into()])

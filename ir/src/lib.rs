@@ -49,9 +49,14 @@ mod range;
 mod scalar;
 mod shape;
 mod signature;
+mod span;
 pub mod text;
 mod typing;
 mod verify;
+
+#[cfg(feature = "tracing")]
+#[doc(hidden)]
+pub use tracing as __tracing;
 
 pub use array::{Array, EvalError};
 pub use binding::{BindError, Binding};

@@ -93,7 +93,8 @@ pub struct OpInfo {
 ///
 /// A row is `Variant name Typing [f32 ulp, f64 ulp] {flags} (range) Transfer = reference, "doc";`, with
 /// `; f32 ulp, f64 ulp` of the fast tier inside the first brackets where they differ, and
-/// `; meaning on integers` after the reference of an op that takes them. Rows of `operators` have no
+/// `; meaning on integers` after the reference of an op that takes them, and `also "name"` after the doc
+/// for names that the method has elsewhere, which the documentation's search then finds. Rows of `operators` have no
 /// `Expr` method of their own: the operator is the method.
 #[macro_export]
 #[doc(hidden)]
@@ -115,13 +116,13 @@ macro_rules! for_each_op {
                 Shr shr Binary Integer [0.0, 0.0] {} (NEG_INF, INF) Bounds = |a, b| (a / b.exp2()).floor(); |a, by| a >> by, "The integer `a` shifted right, `a >> b` in Rust, its sign kept, by `b` modulo its width";
             }
             methods {
-                FloorDiv floordiv Binary Number [0.5, 0.5] {STEP} (NEG_INF, INF) Bounds = scalar::floor_quotient; scalar::integer_floor_quotient, "`a // b` in text: the quotient rounded down (as Python and NumPy), of floats the exact one; of integers 0 where `b` is 0";
-                Modulo modulo Binary Number [0.5, 0.5] {STEP} (NEG_INF, INF) Bounds = scalar::floor_remainder; scalar::integer_floor_remainder, "The remainder of `floordiv`, with the sign of `b` (as Python's `%` and NumPy's `mod`); of integers 0 where `b` is 0";
+                FloorDiv floordiv Binary Number [0.5, 0.5] {STEP} (NEG_INF, INF) Bounds = scalar::floor_quotient; scalar::integer_floor_quotient, "`a // b` in text: the quotient rounded down (as Python and NumPy), of floats the exact one; of integers 0 where `b` is 0" also "div_euclid";
+                Modulo modulo Binary Number [0.5, 0.5] {STEP} (NEG_INF, INF) Bounds = scalar::floor_remainder; scalar::integer_floor_remainder, "The remainder of `floordiv`, with the sign of `b` (as Python's `%` and NumPy's `mod`); of integers 0 where `b` is 0" also "rem_euclid";
                 Abs abs Unary Number [0.0, 0.0] {EVEN} (0.0, INF) Magnitude = f64::abs; i64::wrapping_abs, "The magnitude: the sign bit cleared";
-                Sign sign Unary Number [0.0, 0.0] {ODD | STEP} (-1.0, 1.0) Rising = scalar::sign; i64::signum, "-1, 1, or the zero or NaN given";
+                Sign sign Unary Number [0.0, 0.0] {ODD | STEP} (-1.0, 1.0) Rising = scalar::sign; i64::signum, "-1, 1, or the zero or NaN given" also "signum";
                 Floor floor Unary Float [0.0, 0.0] {STEP} (NEG_INF, INF) Rising = f64::floor, "The largest integer not above";
                 Ceil ceil Unary Float [0.0, 0.0] {STEP} (NEG_INF, INF) Rising = f64::ceil, "The smallest integer not below";
-                Round round Unary Float [0.0, 0.0] {ODD | STEP} (NEG_INF, INF) Rising = f64::round_ties_even, "The nearest integer, ties to even (as NumPy)";
+                Round round Unary Float [0.0, 0.0] {ODD | STEP} (NEG_INF, INF) Rising = f64::round_ties_even, "The nearest integer, ties to even (as NumPy)" also "round_ties_even" "rint";
                 Trunc trunc Unary Float [0.0, 0.0] {ODD | STEP} (NEG_INF, INF) Rising = f64::trunc, "The integer part";
                 Sqrt sqrt Unary Float [0.5, 0.5] {} (-0.0, INF) Rising = f64::sqrt, "The square root; NaN below zero, -0 of -0";
                 Rsqrt rsqrt Unary Float [1.5, 1.5] {} (NEG_INF, INF) Bounds = |a| 1.0 / a.sqrt(), "`1 / sqrt(a)`";
@@ -130,11 +131,11 @@ macro_rules! for_each_op {
                 Exp exp Unary Float [0.9, 0.95] {} (0.0, INF) Rising = libm::exp, "`e^a`";
                 Exp2 exp2 Unary Float [0.88, 0.9] {} (0.0, INF) Rising = libm::exp2, "`2^a`";
                 Exp10 exp10 Unary Float [1.14, 1.5] {} (0.0, INF) Rising = libm::exp10, "`10^a`";
-                Expm1 expm1 Unary Float [1.27, 1.55] {} (-1.0, INF) Rising = libm::expm1, "`e^a - 1`, accurate near 0";
-                Log log Unary Float [0.92, 0.9] {} (NEG_INF, INF) Rising = libm::log, "The natural logarithm";
+                Expm1 expm1 Unary Float [1.27, 1.55] {} (-1.0, INF) Rising = libm::expm1, "`e^a - 1`, accurate near 0" also "exp_m1";
+                Log log Unary Float [0.92, 0.9] {} (NEG_INF, INF) Rising = libm::log, "The natural logarithm" also "ln";
                 Log2 log2 Unary Float [0.96, 1.05] {} (NEG_INF, INF) Rising = libm::log2, "The logarithm to base 2";
                 Log10 log10 Unary Float [0.93, 1.0] {} (NEG_INF, INF) Rising = libm::log10, "The logarithm to base 10";
-                Log1p log1p Unary Float [0.93, 1.0] {} (NEG_INF, INF) Rising = libm::log1p, "`log(1 + a)`, accurate near 0";
+                Log1p log1p Unary Float [0.93, 1.0] {} (NEG_INF, INF) Rising = libm::log1p, "`log(1 + a)`, accurate near 0" also "ln_1p";
                 Sin sin Unary Float [0.89, 1.0; 1.74, 1.0] {ODD} (-1.0, 1.0) Bounds = libm::sin, "The sine of radians";
                 Cos cos Unary Float [0.89, 1.0; 1.78, 1.0] {EVEN} (-1.0, 1.0) Bounds = libm::cos, "The cosine of radians";
                 Tan tan Unary Float [1.3, 1.35; 3.54, 1.35] {ODD} (NEG_INF, INF) Bounds = libm::tan, "The tangent of radians";
@@ -148,7 +149,7 @@ macro_rules! for_each_op {
                 Asinh asinh Unary Float [1.34, 1.35] {ODD} (NEG_INF, INF) Rising = libm::asinh, "The inverse hyperbolic sine";
                 Acosh acosh Unary Float [1.17, 1.25] {} (0.0, INF) Rising = scalar::acosh, "The inverse hyperbolic cosine; NaN below 1";
                 Atanh atanh Unary Float [0.96, 1.0] {ODD} (NEG_INF, INF) Rising = libm::atanh, "The inverse hyperbolic tangent; NaN outside [-1, 1]";
-                Sigmoid sigmoid Unary Float [1.24, 1.25; 2.0, 2.1] {} (0.0, 1.0) Rising = scalar::sigmoid, "`1 / (1 + exp(-a))`, accurate in both tails";
+                Sigmoid sigmoid Unary Float [1.24, 1.25; 2.0, 2.1] {} (0.0, 1.0) Rising = scalar::sigmoid, "`1 / (1 + exp(-a))`, accurate in both tails" also "logistic" "expit";
                 Erf erf Unary Float [0.96, 1.2; 3.74, 1.2] {ODD} (-1.0, 1.0) Rising = libm::erf, "The error function";
                 Erfc erfc Unary Float [1.9, 2.45] {} (0.0, 2.0) Falling = libm::erfc, "`1 - erf(a)`, accurate in the tail";
                 Normcdf normcdf Unary Float [1.91, 2.2] {} (0.0, 1.0) Bounds = scalar::normcdf, "`Φ(a) = (1 + erf(a / √2)) / 2`, the normal distribution function, accurate in both tails";
@@ -160,23 +161,23 @@ macro_rules! for_each_op {
                 ToF32 f32 Unary Cast(DType::F32) [0.5, 0.5] {ODD} (NEG_INF, INF) Rising = |a| f64::from(a as f32), "Converted to `f32`, rounded to nearest even; a bool is 1 or 0";
                 ToF64 f64 Unary Cast(DType::F64) [0.0, 0.0] {ODD} (NEG_INF, INF) Rising = |a| a, "Converted to `f64`, exact but for large `i64`, which are rounded to nearest even; a bool is 1 or 0";
                 ToBool bool Unary Cast(DType::Bool) [0.0, 0.0] {EVEN} (0.0, 1.0) Bounds = |a| truth(a != 0.0), "Whether it is not zero (true for NaN, as NumPy)";
-                Min min Binary Number [0.0, 0.0] {COMMUTATIVE} (NEG_INF, INF) Of(range::minimum) = scalar::minimum; i64::min, "The smaller; NaN if either is, -0 below +0 (IEEE 754 `minimum`)";
-                Max max Binary Number [0.0, 0.0] {COMMUTATIVE} (NEG_INF, INF) Of(range::maximum) = scalar::maximum; i64::max, "The larger; NaN if either is, -0 below +0 (IEEE 754 `maximum`)";
-                Pow pow Binary Float [0.6, 1.35] {} (NEG_INF, INF) Bounds = libm::pow, "`a` to the power of `b`, special cases as IEEE 754";
+                Min min Binary Number [0.0, 0.0] {COMMUTATIVE} (NEG_INF, INF) Of(range::minimum) = scalar::minimum; i64::min, "The smaller; NaN if either is, -0 below +0 (IEEE 754 `minimum`)" also "minimum";
+                Max max Binary Number [0.0, 0.0] {COMMUTATIVE} (NEG_INF, INF) Of(range::maximum) = scalar::maximum; i64::max, "The larger; NaN if either is, -0 below +0 (IEEE 754 `maximum`)" also "maximum";
+                Pow pow Binary Float [0.6, 1.35] {} (NEG_INF, INF) Bounds = libm::pow, "`a` to the power of `b`, special cases as IEEE 754" also "powf";
                 Atan2 atan2 Binary Float [1.6, 1.6] {STEP} (-3.15, 3.15) Bounds = libm::atan2, "The angle of the point (b, a) in radians, over all four quadrants";
                 Hypot hypot Binary Float [1.05, 1.05] {COMMUTATIVE} (0.0, INF) Bounds = libm::hypot, "`sqrt(a*a + b*b)` without overflow; infinite if either is";
                 CopySign copysign Binary Float [0.0, 0.0] {STEP} (NEG_INF, INF) Of(range::no_larger) = f64::copysign, "The magnitude of `a` with the sign of `b`; the sign of a NaN that arithmetic made is unspecified";
-                Lt lt Binary Compare [0.0, 0.0] {} (0.0, 1.0) Bounds = |a, b| truth(a < b), "`a < b`; false on NaN";
+                Lt lt Binary Compare [0.0, 0.0] {} (0.0, 1.0) Bounds = |a, b| truth(a < b), "`a < b`; false on NaN" also "less";
                 Le le Binary Compare [0.0, 0.0] {} (0.0, 1.0) Bounds = |a, b| truth(a <= b), "`a <= b`; false on NaN";
-                Gt gt Binary Compare [0.0, 0.0] {} (0.0, 1.0) Bounds = |a, b| truth(a > b), "`a > b`; false on NaN";
+                Gt gt Binary Compare [0.0, 0.0] {} (0.0, 1.0) Bounds = |a, b| truth(a > b), "`a > b`; false on NaN" also "greater";
                 Ge ge Binary Compare [0.0, 0.0] {} (0.0, 1.0) Bounds = |a, b| truth(a >= b), "`a >= b`; false on NaN";
-                Eq eq Binary Compare [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) Bounds = |a, b| truth(a == b), "`a == b`; false on NaN";
-                Ne ne Binary Compare [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) Bounds = |a, b| truth(a != b), "`a != b`; true on NaN";
-                IsNan isnan Unary Compare [0.0, 0.0] {} (0.0, 1.0) Bounds = |a| truth(a.is_nan()), "Whether it is NaN; an integer never is";
-                IsInf isinf Unary Compare [0.0, 0.0] {EVEN} (0.0, 1.0) Bounds = |a| truth(a.is_infinite()), "Whether it is an infinity, of either sign; an integer never is";
-                IsFinite isfinite Unary Compare [0.0, 0.0] {EVEN} (0.0, 1.0) Bounds = |a| truth(a.is_finite()), "Whether it is neither NaN nor infinite; an integer always is";
-                Select select Ternary Select [0.0, 0.0] {} (NEG_INF, INF) Of(range::chosen) = |m, a, b| if m != 0.0 { a } else { b }, "The second operand where the first is true, else the third";
-                Fma fma Ternary Float [0.5, 0.5] {} (NEG_INF, INF) Of(range::product_and_sum) = f64::mul_add, "`a*b + c`, rounded once";
+                Eq eq Binary Compare [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) Bounds = |a, b| truth(a == b), "`a == b`; false on NaN" also "equal";
+                Ne ne Binary Compare [0.0, 0.0] {COMMUTATIVE} (0.0, 1.0) Bounds = |a, b| truth(a != b), "`a != b`; true on NaN" also "not_equal";
+                IsNan isnan Unary Compare [0.0, 0.0] {} (0.0, 1.0) Bounds = |a| truth(a.is_nan()), "Whether it is NaN; an integer never is" also "is_nan";
+                IsInf isinf Unary Compare [0.0, 0.0] {EVEN} (0.0, 1.0) Bounds = |a| truth(a.is_infinite()), "Whether it is an infinity, of either sign; an integer never is" also "is_infinite";
+                IsFinite isfinite Unary Compare [0.0, 0.0] {EVEN} (0.0, 1.0) Bounds = |a| truth(a.is_finite()), "Whether it is neither NaN nor infinite; an integer always is" also "is_finite";
+                Select select Ternary Select [0.0, 0.0] {} (NEG_INF, INF) Of(range::chosen) = |m, a, b| if m != 0.0 { a } else { b }, "The second operand where the first is true, else the third" also "where";
+                Fma fma Ternary Float [0.5, 0.5] {} (NEG_INF, INF) Of(range::product_and_sum) = f64::mul_add, "`a*b + c`, rounded once" also "mul_add";
                 Clamp clamp Ternary Number [0.0, 0.0] {} (NEG_INF, INF) Of(range::clamped) = |a, lo, hi| scalar::minimum(scalar::maximum(a, lo), hi); |a, lo, hi| a.max(lo).min(hi), "`min(max(a, lo), hi)`; NaN if any is";
             }
         }
@@ -202,7 +203,7 @@ fn truth(value: bool) -> f64 {
 macro_rules! define_ops {
     ($($group:ident { $(
         $variant:ident $name:ident $arity:ident $typing:ident $(($target:expr))?
-        [$ulp32:expr, $ulp64:expr $(; $fast32:expr, $fast64:expr)?] {$($flag:ident)|*} ($lo:expr, $hi:expr) $transfer:ident $(($rule:path))? = $reference:expr $(; $integers:expr)?, $doc:literal;
+        [$ulp32:expr, $ulp64:expr $(; $fast32:expr, $fast64:expr)?] {$($flag:ident)|*} ($lo:expr, $hi:expr) $transfer:ident $(($rule:path))? = $reference:expr $(; $integers:expr)?, $doc:literal $(also $($alias:literal)+)?;
     )* })*) => {
         /// An elementwise op. The rows of the table say all there is to say about each.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

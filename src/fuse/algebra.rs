@@ -33,6 +33,7 @@ struct Saturated {
 pub(crate) fn simplify(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
     let prove = context.prove && proof::is_small_enough(graph);
     let mut run = saturate(graph, context.mode, context.model, prove);
+    kiln_ir::span!(DEBUG, "extract");
     let indexed = index(graph, &run, context.model);
     let choice = choose(&run, &indexed);
     let cost = |choice: &Choice| indexed.problem.cost(choice).unwrap_or(u64::MAX) % AVOIDED;
@@ -53,6 +54,7 @@ pub(crate) fn simplify(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
 
 /// Runs the rules of `mode` until nothing changes or a limit is reached.
 fn saturate(graph: &Graph, mode: Mode, model: &CostModel, explain: bool) -> Saturated {
+    kiln_ir::span!(DEBUG, "saturate", nodes = graph.nodes().len());
     // egg reads a clock. Its first use in a process calibrates for up to 200 ms, and no result may
     // depend on it, so egg gets a clock that stands still.
     let (clock, _) = quanta::Clock::mock();

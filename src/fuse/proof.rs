@@ -65,6 +65,7 @@ pub(super) fn prove(
     written: &[Id],
     (terms, roots): (Vec<Term>, Vec<usize>),
 ) -> Proof {
+    kiln_ir::span!(DEBUG, "prove");
     let mut ids: Vec<Id> = Vec::with_capacity(terms.len());
     for term in terms {
         let term = term.map_children(|child| ids[usize::from(child)]);

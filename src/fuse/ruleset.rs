@@ -61,7 +61,12 @@ impl RuleSet {
 
 impl LazyRule {
     fn matchers(&self) -> &[Matcher] {
-        self.made.get_or_init(|| match self.row {
+        self.made.get_or_init(|| self.compile())
+    }
+
+    fn compile(&self) -> Vec<Matcher> {
+        kiln_ir::span!(DEBUG, "rule");
+        match self.row {
             Row::Rule(rule, licence, floats) => {
                 let repairs = match rule.repairs {
                     Repairs::Never => false,
@@ -73,7 +78,7 @@ impl LazyRule {
                 made.map(|rewrite| Matcher::new(rewrite, looks, repairs)).collect()
             }
             Row::Symmetry(op) => vec![Matcher::new(compile_symmetry(op), false, false)],
-        })
+        }
     }
 }
 

@@ -39,7 +39,12 @@ impl<K> Plan<K> {
     ) -> Vec<Traffic> {
         let of = |step: &Step<K>| {
             let shape = |access: &Access| self.shape_of(access.place, shapes, input);
-            let loads = step.args.iter().map(|access| bytes(shape(access), access));
+            // A product of an array with itself reads it once.
+            let first = |&at: &usize| {
+                step.args[..at].iter().all(|other| other.place != step.args[at].place)
+            };
+            let loads = (0..step.args.len()).filter(first).map(|at| &step.args[at]);
+            let loads = loads.map(|access| bytes(shape(access), access));
             let stores = step.results.iter().map(|access| bytes(shape(access), access));
             let ops_each = match &step.action {
                 Action::Map { body, .. } => body.op_count(),
@@ -49,12 +54,17 @@ impl<K> Plan<K> {
                 }
             };
             Traffic {
-                ops: count(&shapes[step.domain]).saturating_mul(ops_each),
+                ops: self.elements(step, shapes).saturating_mul(ops_each),
                 loaded: loads.fold(0, usize::saturating_add),
                 stored: stores.fold(0, usize::saturating_add),
             }
         };
         self.steps.iter().map(of).collect()
+    }
+
+    /// How many elements a step of a call loops over.
+    pub(crate) fn elements(&self, step: &Step<K>, shapes: &[Dims]) -> usize {
+        count(&shapes[step.domain])
     }
 
     /// What fused kernels do per element, if every operand is a full array; a product counts as one

@@ -3,9 +3,11 @@
 use super::error::RunError;
 use super::view::View;
 use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, SizeClass, Step, Traffic};
-use kiln_ir::Graph;
+use kiln_ir::{Body, Graph};
+use kiln_jit::emit::cost::Tally;
 use kiln_jit::emit::{Code, EmitterKind};
 use std::fmt;
+use std::sync::Arc;
 
 /// What a call runs: passes over memory in order, and the memory of intermediates.
 #[derive(Clone, Debug)]
@@ -24,6 +26,16 @@ pub struct CallStep {
     text: String,
     emitter: Option<(EmitterKind, u32)>,
     traffic: Traffic,
+    fused: Option<FusedStep>,
+}
+
+/// What a pass that is a fused kernel computes.
+#[derive(Clone, Debug)]
+pub(crate) struct FusedStep {
+    pub(crate) body: Arc<Body>,
+    pub(crate) tally: Tally,
+    /// How many elements it loops over: more than an address space holds are `usize::MAX`.
+    pub(crate) elements: usize,
 }
 
 impl CallPlan {
@@ -50,7 +62,7 @@ impl CallPlan {
             let results: Vec<String> =
                 results.map(|(name, array)| format!("{name}: {array}")).collect();
             let args: Vec<(String, String)> = step.args.iter().map(&array).collect();
-            let (reads, computes, emitter) = match &step.action {
+            let (reads, computes, fused) = match &step.action {
                 Action::Map { body, names, kernel } => {
                     // A parameter is shown only if its name differs from what is bound to it.
                     let read = |((name, array), parameter): (&(String, String), &String)| match name
@@ -60,8 +72,11 @@ impl CallPlan {
                         false => format!("{parameter} = {name}: {array}"),
                     };
                     let reads: Vec<String> = args.iter().zip(names).map(read).collect();
+                    let elements = plan.elements(step, shapes);
+                    let (body, tally) = (body.clone(), *kernel.tally());
+                    let computes = body.expression_of(names.clone());
                     let emitter = (kernel.emitter(), kernel.bits());
-                    (reads, body.expression_of(names.clone()), Some(emitter))
+                    (reads, computes, Some((emitter, FusedStep { body, tally, elements })))
                 }
                 Action::Call(call) => {
                     let reads = args.iter().map(|(name, array)| format!("{name}: {array}"));
@@ -70,7 +85,8 @@ impl CallPlan {
                 }
             };
             let text = format!("({}) -> ({})\n{computes}", reads.join(", "), results.join(", "));
-            CallStep { text, emitter, traffic }
+            let (emitter, fused) = fused.unzip();
+            CallStep { text, emitter, traffic, fused }
         };
         let traffic = plan.traffic(shapes, &shape);
         let steps = plan.steps.iter().zip(traffic).map(step).collect();
@@ -125,6 +141,11 @@ impl CallStep {
     /// Its ops and bytes.
     pub fn traffic(&self) -> Traffic {
         self.traffic
+    }
+
+    /// What it computes; `None` for a call such as a product.
+    pub(crate) fn fused(&self) -> Option<&FusedStep> {
+        self.fused.as_ref()
     }
 }
 

@@ -147,6 +147,7 @@ impl Fit<'_, '_> {
         if !outputs.iter().all(|output| self.alike.fits(&output.to)) {
             return false;
         }
+        kiln_ir::span!(TRACE, "run");
         let operand = |op: usize| {
             let place = usize::from(self.pass.places[op]);
             if op < self.code.inputs().len() { &inputs[place] } else { &outputs[place].to }

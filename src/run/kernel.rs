@@ -128,6 +128,7 @@ impl Kernel {
     /// inputs are wrong, or where there is not enough memory.
     pub fn run(&self, inputs: &[View<'_>]) -> Result<Vec<Tensor>, RunError> {
         let _env = kiln_fenv::hold_default();
+        kiln_ir::span!(TRACE, "run");
         check::inputs(self.inputs(), inputs)?;
         let plan = self.choose(inputs);
         let mut shapes = Shapes::new();
@@ -165,6 +166,7 @@ impl Kernel {
         outputs: &mut [ViewMut<'_>],
     ) -> Result<(), RunError> {
         let _env = kiln_fenv::hold_default();
+        kiln_ir::span!(TRACE, "run");
         check::inputs(self.inputs(), inputs)?;
         let plan = self.choose(inputs);
         let mut shapes = Shapes::new();

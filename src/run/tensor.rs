@@ -11,6 +11,7 @@ use kiln_ir::DType;
 use ndarray::{Array, ArrayD, Dimension, IxDyn, ShapeBuilder};
 use std::alloc::{Layout, alloc_zeroed};
 use std::any::Any;
+use std::fmt::{self, Display, Formatter};
 use std::mem;
 
 /// An owned array of any element type.
@@ -174,6 +175,13 @@ impl<T: Element, D: Dimension> TryFrom<Tensor> for Array<T, D> {
             }
             _ => Ok(array.into_dimensionality().expect("as many axes")),
         }
+    }
+}
+
+/// As `ndarray` shows arrays: the middle of a long one is left out, unless `{:#}` asks for all.
+impl Display for Tensor {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        with_array!(self, array => array.fmt(f))
     }
 }
 

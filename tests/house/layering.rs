@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("guide", &[]),
     ("lower", &["kiln_ir", "kiln_jit"]),
     ("plan", &["kiln_ir"]),
+    ("profile", &["kiln_ir", "kiln_jit", "lower", "run"]),
     ("run", &["kiln_ir", "kiln_jit", "plan"]),
 ];
 
@@ -124,4 +125,20 @@ fn few_files_know_which_call_it_is() {
         "src/run/kernel.rs",
     ];
     assert_eq!(found, known);
+}
+
+/// What a user's crate builds has no spans unless it asks for them.
+#[test]
+fn tracing_is_off_by_default() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let line = |manifest: &str, start: &str| {
+        let text = fs::read_to_string(root.join(manifest)).unwrap();
+        text.lines().find(|line| line.starts_with(start)).unwrap_or_default().to_string()
+    };
+    assert_eq!(line("Cargo.toml", "tracing = "), r#"tracing = ["kiln-ir/tracing"]"#);
+    let default = line("Cargo.toml", "default = ");
+    assert!(default.contains("jit") && !default.contains("tracing"), "{default}");
+    assert_eq!(line("ir/Cargo.toml", "default = "), "");
+    let dependency = line("ir/Cargo.toml", r#"tracing = { version"#);
+    assert!(dependency.contains("optional = true"), "{dependency}");
 }

@@ -13,8 +13,10 @@ mod memory_model;
 mod passes;
 mod plans;
 mod products;
+mod profile;
 mod random;
 mod run;
+mod spans;
 mod strides;
 #[cfg(target_os = "linux")]
 mod system;

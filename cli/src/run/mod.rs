@@ -37,12 +37,14 @@ Inputs, by name
 Where the order is plain (one input, `|a, b| ..`, @name), names may be left out.
 
 Outputs, in order
+  (none)              printed, the middle of a long array left out
   -o y.npy            a file
   -o -                standard output; the summary then goes to standard error
   -o out.npz:y        the array y of an .npz file
   -o out.npz          all outputs in an .npz file, as arr_0, arr_1, ..
 
 Examples
+  kiln run 'sqrt(a*a + b*b)' -i a=3 -i b=4
   kiln run '0.5*x*(1+tanh(0.79788456*(x+0.044715*x^3)))' -i x=x.npy -o y.npy
   kiln run '2*x + b' -i x=x.npy -i b=0.5 -o y.npy
   kiln run '|p, lr, g| p - lr*g' p.npy 0.1 g.npy -o p.npy
@@ -60,7 +62,8 @@ pub(crate) struct Run {
     #[arg(short, long = "input", value_name = "NAME=FILE.npy", value_parser = binding)]
     inputs: Vec<Binding>,
     /// Where an output goes: a file, or - for standard output; once for each output, in order
-    #[arg(short, long = "output", value_name = "FILE.npy", required = true, value_parser = target)]
+    /// [default: they are printed]
+    #[arg(short, long = "output", value_name = "FILE.npy", value_parser = target)]
     outputs: Vec<Target>,
     /// The type of numbers that KERNEL does not type [default: that of the arrays, or else f32]
     #[arg(long, value_parser = dtypes())]
@@ -71,7 +74,7 @@ pub(crate) struct Run {
     #[arg(long)]
     unfused: bool,
     /// Print the summary as JSON
-    #[arg(long)]
+    #[arg(long, requires = "outputs")]
     json: bool,
 }
 
@@ -91,7 +94,10 @@ impl Run {
         }
         self.check_order(&graph)?;
         check_types(&inputs)?;
-        let destinations = assign(&self.outputs, graph.outputs().len())?;
+        let destinations = match self.outputs[..] {
+            [] => Vec::new(),
+            _ => assign(&self.outputs, graph.outputs().len())?,
+        };
         check_results(&graph, &destinations)?;
         let outputs = Output::find(destinations.iter().map(Destination::path))?;
 
@@ -120,6 +126,9 @@ impl Run {
             plan.to_string().trim_end()
         ));
 
+        if destinations.is_empty() {
+            return console.print(&report::shown(&results));
+        }
         let report = Report {
             kernel: graph.name(),
             inputs: graph.inputs().iter().zip(&arrays).collect(),

@@ -31,6 +31,11 @@ pub(super) fn outputs(
         .collect()
 }
 
+/// The results themselves.
+pub(super) fn shown(results: &[Tensor]) -> String {
+    results.iter().map(|result| format!("{result}\n")).collect()
+}
+
 /// The object that `kiln run --json` prints.
 #[derive(Serialize)]
 struct Object<'a> {

@@ -12,6 +12,7 @@ mod npy;
 mod ops;
 mod outputs;
 mod run;
+mod timings;
 
 use ndarray::{Array, ArrayD, Dimension};
 use npy::Element;

@@ -39,7 +39,7 @@ fn flags() {
     let transcript = desk().transcript(&[
         &["fuse", "x"],
         &["run"],
-        &["run", "x", "-i", "x=x.npy"],
+        &["run", "x", "-i", "x=x.npy", "--json"],
         &["run", "x", "-i", "x.npy", "-o", "y.npy"],
         &["run", "x", "-i", "x=x.npy", "-o", "y.npy", "--mode", "exact"],
         &["run", "x", "-i", "x=x.npy", "-o", "y.npy", "--threads", "0"],

@@ -163,3 +163,16 @@ fn output_files_keep_their_permissions_and_links() {
     assert_eq!(mode & 0o777, 0o640);
     desk.ok(&["run", "x + 1", "-i", "x=x.npy", "-o", "/dev/null"]);
 }
+
+/// Where no output is named, the results are printed, as `ndarray` shows them.
+#[test]
+fn results_are_printed() {
+    let desk = Desk::new();
+    assert_eq!(desk.ok(&["run", "sqrt(a*a + b*b)", "-i", "a=3", "-i", "b=4"]), "5\n");
+    desk.save("x.npy", &array![[1.0f32, 2.0], [3.0, 4.5]]);
+    let printed = desk.ok(&["run", "|x| (x * 2, x > 2)", "x.npy"]);
+    assert_eq!(printed, "[[2, 4],\n [6, 9]]\n[[false, false],\n [true, true]]\n");
+    desk.save("long.npy", &Array::<f64, _>::zeros(100_000));
+    assert!(desk.ok(&["run", "x", "long.npy"]).len() < 1000);
+    assert_eq!(desk.names(), ["long.npy", "x.npy"]);
+}

@@ -163,8 +163,15 @@ impl<'t> Cursor<'t> {
         };
         let known = if words::is_function(name) { name } else { "exp" };
         let object = if is_name(previous) { shortened(previous) } else { "x".into() };
+        let is_prefixed = PREFIXES.contains(&previous);
+        if is_prefixed && CONSTANTS.contains(&name) {
+            return hints::fill(hints::CONSTANT, &[name, previous]);
+        }
+        if is_prefixed && let Some(says) = hints::find(Place::Name, name) {
+            return says.to_string();
+        }
         match hints::missing(name) {
-            _ if PREFIXES.contains(&previous) => hints::fill(hints::PREFIX, &[known, previous]),
+            _ if is_prefixed => hints::fill(hints::PREFIX, &[known, previous]),
             Missing::Known(says) => says.to_string(),
             Missing::Near(_) | Missing::Unknown => hints::fill(hints::METHOD, &[known, &object]),
         }
@@ -225,6 +232,9 @@ impl<'t> Cursor<'t> {
 const PREFIXES: &[&str] = &[
     "np", "numpy", "torch", "jnp", "jax", "math", "tf", "nn", "F", "scipy", "special", "cp", "nd",
 ];
+
+/// Names of numbers that are the same here.
+const CONSTANTS: &[&str] = &["pi", "inf", "nan"];
 
 fn is_function(token: &Token<'_>) -> bool {
     match token.kind {

@@ -145,6 +145,7 @@ pub fn parse_with(
     type_of: impl Fn(&str) -> Option<ArrayType>,
 ) -> Result<Graph, TextError> {
     let _env = kiln_fenv::hold_default();
+    crate::span!(DEBUG, "parse", bytes = text.len());
     let is_input = |name: &str| type_of(name).is_some();
     let graph = read(text, &is_input).and_then(|kernel| build(kernel, &type_of));
     let mut graph = graph.map_err(|mistake| locate(text, mistake))?;

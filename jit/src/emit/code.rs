@@ -1,6 +1,6 @@
 //! Compiled routines, and how they are called: as the [ABI](super::native::launch) says.
 
-use super::cost;
+use super::cost::{self, Tally};
 use super::emitters::EmitterKind;
 use super::native::Native;
 use crate::vir::{Routine, Storage};
@@ -17,6 +17,7 @@ pub struct Code {
     callable: Callable,
     emitter: EmitterKind,
     nanoseconds: f64,
+    tally: Tally,
     lanes: usize,
     pub(super) copies: usize,
     takes_any_count: bool,
@@ -108,7 +109,17 @@ impl Code {
         assert!(vector <= MAX_VECTOR, "{emitter}: a vector of {vector} bytes\n{routine}");
         assert!(lanes > 0 && copies % lanes == 0, "{emitter}: {copies} by {lanes}\n{routine}");
         let nanoseconds = cost::nanoseconds(routine, emitter.row().times);
-        Code { callable, emitter, nanoseconds, lanes, copies, takes_any_count, inputs, outputs }
+        Code {
+            callable,
+            emitter,
+            nanoseconds,
+            tally: Tally::of(routine),
+            lanes,
+            copies,
+            takes_any_count,
+            inputs,
+            outputs,
+        }
     }
 
     /// The emitter that made it; never [`EmitterKind::Auto`].
@@ -124,6 +135,11 @@ impl Code {
     /// The estimated nanoseconds per element on one thread where memory is no limit.
     pub fn nanoseconds(&self) -> f64 {
         self.nanoseconds
+    }
+
+    /// The primitives that it executes for an element.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// The number of elements of a vector.

@@ -139,6 +139,25 @@ fn work_of(body: &Body) -> impl Iterator<Item = (Primitive, Type)> {
     })
 }
 
+/// How many of each primitive a routine executes for an element; cold regions, which are nearly
+/// always skipped, are not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally([u32; Primitive::ALL.len()]);
+
+impl Tally {
+    /// The primitives of a routine.
+    pub fn of(routine: &Routine) -> Tally {
+        let mut tally = Tally::default();
+        work(routine).for_each(|(primitive, _)| tally.0[primitive as usize] += 1);
+        tally
+    }
+
+    /// How many of this primitive.
+    pub fn count(&self, primitive: Primitive) -> u32 {
+        self.0[primitive as usize]
+    }
+}
+
 /// Nanoseconds per element on one thread where memory is no limit.
 pub(crate) fn nanoseconds(routine: &Routine, times: &Times) -> f64 {
     total(routine, |primitive, ty| picoseconds(times, primitive, ty)) as f64 / 1000.0
@@ -179,7 +198,7 @@ fn weight_of(primitive: Primitive, ty: Type) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{AVX512, CRANELIFT, Primitive, WEIGHED, nanoseconds, weight, weight_of};
+    use super::{AVX512, CRANELIFT, Primitive, Tally, WEIGHED, nanoseconds, weight, weight_of};
     use crate::vir::{Builder, Storage, Type};
 
     #[test]
@@ -222,6 +241,9 @@ mod tests {
         let hot = [Primitive::Compare, Primitive::Mul, Primitive::Select];
         let expected: u64 = hot.into_iter().map(|primitive| weight_of(primitive, Type::F32)).sum();
         assert_eq!(weight(&routine), expected);
+        let tally = Tally::of(&routine);
+        let counted = Primitive::ALL.map(|primitive| tally.count(primitive) == 1);
+        assert_eq!(counted, Primitive::ALL.map(|primitive| hot.contains(&primitive)));
         assert!(nanoseconds(&routine, &AVX512) < nanoseconds(&routine, &CRANELIFT));
     }
 

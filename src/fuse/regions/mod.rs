@@ -48,6 +48,7 @@ const MAX_REGION: usize = 512;
 /// One region stores only values of the same domain in `domains`: shapes of `graph` may be
 /// stand-ins.
 pub(super) fn merge(graph: &Graph, domains: &Domains, model: &CostModel) -> Graph {
+    kiln_ir::span!(DEBUG, "merge");
     let mut sweep = Sweep::new(graph, model, MAX_REGION);
     sweep.join_siblings(domains);
     sweep.fill();

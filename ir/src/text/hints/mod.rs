@@ -11,10 +11,10 @@ use crate::ops::Op;
 use table::HINTS;
 
 pub(super) use table::{
-    ARGUMENTS, ARRAY, BARS, BINDING, CHAIN, CLOSURE, CLOSURE_INPUT, COMMENTS, ENDING, FUSED_INPUT,
-    FUSED_NAMES, HEAD, KERNEL_INPUT, LARGE, LETTERS, LISTED, MARKS, MEANT, METHOD, NAMED, NESTED,
-    NO_GROUP, OCTAL, PARAMETERS, PAYLOAD, POSITIONAL, PREFIX, PRODUCT, RADIX, RESERVED, RESULT,
-    RESULT_TYPE, SEVERAL, STATEMENT, SUFFIX, TUPLE, TYPE, UNPACK, WRITTEN,
+    ARGUMENTS, ARRAY, BARS, BINDING, CHAIN, CLOSURE, CLOSURE_INPUT, COMMENTS, CONSTANT, ENDING,
+    FUSED_INPUT, FUSED_NAMES, HEAD, KERNEL_INPUT, LARGE, LETTERS, LISTED, MARKS, MEANT, METHOD,
+    NAMED, NESTED, NO_GROUP, OCTAL, PARAMETERS, PAYLOAD, POSITIONAL, PREFIX, PRODUCT, RADIX,
+    RESERVED, RESULT, RESULT_TYPE, SEVERAL, STATEMENT, SUFFIX, TUPLE, TYPE, UNPACK, WRITTEN,
 };
 
 /// A row of the table.
@@ -104,7 +104,8 @@ pub(super) fn missing(name: &str) -> Missing {
     let ours = ops.chain(DERIVED.iter().map(|row| row.name)).chain(words::SPECIAL.iter().copied());
     let theirs = words::ALIASES.iter().map(|(theirs, _)| *theirs);
     let absent = HINTS.iter().filter(|hint| hint.place == Place::Function);
-    let absent = absent.flat_map(|hint| hint.words.split(' '));
+    // Of short words, nearly all are near one of so many.
+    let absent = absent.flat_map(|hint| hint.words.split(' ')).filter(|word| word.len() > 4);
     match suggest::nearest(&lower, ours.chain(theirs).chain(absent)) {
         None => Missing::Unknown,
         Some(near) => Missing::Near(match find(Place::Function, near) {

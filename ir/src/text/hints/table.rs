@@ -21,6 +21,7 @@ pub(in crate::text) const COMMENTS: &str = "comments begin with `#`; `//` is flo
 pub(in crate::text) const FUSED_INPUT: &str =
     "a fused body sees its parameters only: `fused({}, ..)`";
 pub(in crate::text) const FUSED_NAMES: &str = "name them: `let ({}) = fused(..) {..};`";
+pub(in crate::text) const CONSTANT: &str = "it is written `{}`, without `{}.`";
 pub(in crate::text) const ENDING: &str = "a body ends with its result: `let u = x * 2; u`";
 pub(in crate::text) const HEAD: &str =
     "a kernel has a name, and its body stands in braces: `kernel f(x) { x * 2 }`";

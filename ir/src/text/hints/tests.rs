@@ -138,13 +138,26 @@ fn near_functions() {
     assert!(softmax.message().contains("unknown function `sofmtax`"));
     assert!(softmax.hint().unwrap().starts_with("did you mean `softmax`? There is no `softmax`: "));
     // Names that are far from all, or another word.
-    for text in ["quux(x)", "foo(x)", "g(x)", "sun(x)", "qz(x)", "frobnicate(x)"] {
+    for text in ["quux(x)", "foo(x)", "g(x)", "sun(x)", "qz(x)", "nope(x)", "frobnicate(x)"] {
         assert_eq!(error(text).hint(), None, "{text}");
     }
     // What has a row of its own is no misspelt word.
     for (name, meant) in [("sum", "sub"), ("mean", "max"), ("any", "and"), ("all", "call")] {
         let hint = error(&format!("{name}(x)")).hint().unwrap().to_string();
         assert!(!hint.contains("did you mean") && !hint.contains(&format!("`{meant}`")), "{hint}");
+    }
+}
+
+/// Constants of other languages' modules.
+#[test]
+fn prefixed_names() {
+    for (text, hint) in [
+        ("x * math.pi", "it is written `pi`, without `math.`"),
+        ("np.inf - x", "it is written `inf`, without `np.`"),
+        ("x * np.e", "write `exp(1)`, or `exp(x)` for its powers"),
+        ("np.exp(x)", "functions stand alone: `exp(x)`, without `np.`"),
+    ] {
+        assert_eq!(error(text).hint(), Some(hint), "{text}");
     }
 }
 

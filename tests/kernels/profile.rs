@@ -1,0 +1,216 @@
+//! What a profile counts, against counts by hand, and what it refuses.
+
+use kiln::profile::{
+    Counts, Flops, Latency, ProfileError, Profiler, Race, profile_fn, try_profile_fn,
+};
+use kiln::{CompileOptions, Kernel, RunError, compile_with, ir};
+use ndarray::{Array1, Array2};
+use std::time::Duration;
+
+fn kernel(text: &str, options: CompileOptions) -> Kernel {
+    compile_with(&ir::parse(text).unwrap(), options).unwrap()
+}
+
+fn counts(text: &str, shapes: &[&[usize]]) -> Counts {
+    Counts::at(&kernel(text, CompileOptions::new()), shapes).unwrap()
+}
+
+fn unfused(text: &str, shapes: &[&[usize]]) -> Counts {
+    Counts::at(&kernel(text, CompileOptions::unfused()), shapes).unwrap()
+}
+
+#[test]
+fn elementwise_kernels_count_as_by_hand() {
+    let n = 1000;
+    let add = counts("|a, b| a + b", &[&[1000], &[1000]]);
+    let expected = Counts {
+        elements: n,
+        flops: Flops { adds: n, ..Flops::default() },
+        loaded: 2 * 4 * n,
+        stored: 4 * n,
+        memory: 3 * 4 * n,
+    };
+    assert_eq!(add, expected);
+    assert_eq!(add.intensity(), 1.0 / 12.0);
+
+    let multiply = counts("|a: f64[n], b: f64[n]| a * b", &[&[1000], &[1000]]);
+    let expected = Counts {
+        elements: n,
+        flops: Flops { multiplies: n, ..Flops::default() },
+        loaded: 2 * 8 * n,
+        stored: 8 * n,
+        memory: 3 * 8 * n,
+    };
+    assert_eq!(multiply, expected);
+
+    // A bias is read once, however often it repeats.
+    let bias = counts("|x: f32[m, n], b: f32[n]| x + b", &[&[10, 1000], &[1000]]);
+    assert_eq!((bias.loaded, bias.stored), (4 * (10_000 + 1000), 4 * 10_000));
+    assert_eq!(bias.flops.total(), 10_000);
+
+    // Comparisons are no FLOPs, although `max` adds to get the sign of zero right.
+    let kinds = counts("|x, y| max(x, y) + relu(sqrt(x) / y) - abs(clamp(x, 0, 6))", &[&[1], &[1]]);
+    let expected =
+        Flops { adds: 2, divisions: 1, roots: 1, comparisons: 3, others: 1, ..Flops::default() };
+    assert_eq!((kinds.flops, kinds.flops.total()), (expected, 4));
+
+    // Nor are integers.
+    let integers = counts("|i: i32[n]| i * i + 1", &[&[10]]);
+    assert_eq!((integers.flops.total(), integers.flops.others), (0, 20));
+    assert_eq!(integers.intensity(), 0.0);
+}
+
+/// `0.5 * x * (1 + tanh(0.7978846 * (x + 0.044715 * x³)))`, fused into
+/// `x * sigmoid(x * fma(0.0713, x * x, 1.5957))`.
+#[test]
+fn gelu_counts_as_by_hand() {
+    let n = 4096;
+    let fused = counts("gelu_tanh(x)", &[&[4096]]);
+    let Flops { expanded, .. } = fused.flops;
+    let expected =
+        Flops { multiplies: 3 * n, fmas: n, transcendentals: n, expanded, ..Flops::default() };
+    assert_eq!(fused.flops, expected);
+    assert_eq!(fused.flops.arithmetic(), 5 * n);
+    // The sigmoid: a polynomial and a quotient.
+    assert_eq!(expanded % n, 0);
+    assert!((10..40).contains(&(expanded / n)), "{}", expanded / n);
+    assert_eq!((fused.loaded, fused.stored, fused.memory), (4 * n, 4 * n, 8 * n));
+
+    // As written: 6 products and 2 sums, each of which writes what the next one reads. Every op reads
+    // x or a temporary, or two of them; constants are not read from memory.
+    let unfused = unfused("gelu_tanh(x)", &[&[4096]]);
+    assert_eq!((unfused.flops.multiplies, unfused.flops.adds), (6 * n, 2 * n));
+    assert_eq!((unfused.flops.arithmetic(), unfused.flops.transcendentals), (8 * n, n));
+    assert_eq!(unfused.stored, 9 * 4 * n);
+    // x*x, (x*x)*x, x + .., and (0.5*x) * (..) read two arrays.
+    let two = 3;
+    assert_eq!(unfused.loaded, (9 + two) * 4 * n);
+    assert_eq!(unfused.memory, (2 + 8) * 4 * n);
+}
+
+#[test]
+fn products_and_layers_count_as_by_hand() {
+    let (m, k, n) = (32u64, 128u64, 64u64);
+    let product = counts("|a: f32[m, k], b: f32[k, n]| a @ b", &[&[32, 128], &[128, 64]]);
+    let expected = Counts {
+        elements: m * n,
+        flops: Flops { products: 2 * m * n * k, ..Flops::default() },
+        loaded: 4 * (m * k + k * n),
+        stored: 4 * m * n,
+        memory: 4 * (m * k + k * n + m * n),
+    };
+    assert_eq!(product, expected);
+    // An array that is multiplied by itself is read once.
+    let square = counts("|a: f32[n, n]| a @ a", &[&[64, 64]]);
+    assert_eq!((square.loaded, square.stored), (4 * 64 * 64, 4 * 64 * 64));
+
+    let linear = "|x: f32[m, k], w: f32[k, n], b: f32[n]| x @ w + b";
+    let linear = counts(linear, &[&[32, 128], &[128, 64], &[64]]);
+    let flops = Flops { products: 2 * m * n * k, adds: m * n, ..Flops::default() };
+    assert_eq!(linear.flops, flops);
+    // The product is written, read again with the bias, and the result written.
+    assert_eq!(linear.loaded, 4 * (m * k + k * n + m * n + n));
+    assert_eq!(linear.stored, 4 * 2 * m * n);
+    assert_eq!(linear.memory, 4 * (m * k + k * n + n + 2 * m * n));
+
+    let mlp = "|x: f32[m, k], w: f32[k, h], b: f32[h], v: f32[h, n], c: f32[n]|
+        relu(x @ w + b) @ v + c";
+    let h = 256;
+    let mlp = counts(mlp, &[&[32, 128], &[128, 256], &[256], &[256, 64], &[64]]);
+    let flops = Flops {
+        products: 2 * m * h * k + 2 * m * n * h,
+        adds: m * h + m * n,
+        comparisons: m * h,
+        ..Flops::default()
+    };
+    assert_eq!(mlp.flops, flops);
+    assert_eq!(mlp.loaded, 4 * (m * k + k * h + (m * h + h) + (m * h + h * n) + (m * n + n)));
+    assert_eq!(mlp.stored, 4 * (2 * m * h + 2 * m * n));
+}
+
+/// The plan of the call is what counts: a small `w` has a pass of its own.
+#[test]
+fn counts_follow_the_plan_of_the_call() {
+    let alike = counts("x * exp(sin(w))", &[&[1000, 8], &[1000, 8]]);
+    let small = counts("x * exp(sin(w))", &[&[1000, 8], &[8]]);
+    assert_eq!((alike.flops.multiplies, alike.flops.transcendentals), (8000, 16_000));
+    assert_eq!((small.flops.multiplies, small.flops.transcendentals), (8000, 16));
+}
+
+#[test]
+fn what_cannot_be_counted_says_so() {
+    let product = kernel("|a: f32[m, k], b: f32[k, n]| a @ b", CompileOptions::new());
+    let add = kernel("a + b", CompileOptions::new());
+    let error = |kernel: &Kernel, shapes: &[&[usize]]| Counts::at(kernel, shapes).unwrap_err();
+    assert!(matches!(error(&product, &[&[2, 3]]), ProfileError::Run(RunError::InputCount { .. })));
+    let lacking = error(&product, &[&[2, 3], &[3]]);
+    assert!(matches!(lacking, ProfileError::Run(RunError::InputShape { .. })), "{lacking}");
+    let differ = error(&add, &[&[2], &[3]]);
+    assert!(matches!(differ, ProfileError::Run(RunError::Broadcast { .. })), "{differ}");
+    let large = 1usize << 40;
+    for absurd in [
+        error(&add, &[&[large, large], &[large, large]]),
+        error(&product, &[&[1 << 24, 1 << 24], &[1 << 24, 1 << 24]]),
+        error(&product, &[&[0, large], &[large, large]]),
+    ] {
+        assert!(matches!(absurd, ProfileError::Overflow { .. }), "{absurd}");
+    }
+    // Nothing to do is no fault.
+    let empty = Counts::at(&add, &[[0], [1]]).unwrap();
+    assert_eq!((empty.elements, empty.flops.total(), empty.intensity()), (0, 0, 0.0));
+}
+
+#[test]
+fn what_cannot_be_measured_says_so() {
+    let kernel = kernel("x + 1", CompileOptions::new());
+    let x = Array1::<f32>::zeros(10);
+    let inputs = [(&x).into()];
+    let mut profiler = Profiler::new("add", &kernel, &inputs).unwrap();
+    assert_eq!(profiler.measure_latency(3, 0), Err(ProfileError::NoIterations));
+    assert_eq!(Race::new().run(1, 1), Err(ProfileError::NoEntrants));
+    assert_eq!(Race::new().run_for(Duration::ZERO), Err(ProfileError::NoEntrants));
+    let wrong = [(&x).into(), (&x).into()];
+    assert!(matches!(Profiler::new("add", &kernel, &wrong), Err(ProfileError::Run(_))));
+    // A call that fails ends the measurement.
+    let square = kiln::fuse!(|a: f32[n, n]| a.matmul(a)).unwrap();
+    let a = Array2::<f32>::zeros((2, 3));
+    let counts = Counts::default();
+    let failed = try_profile_fn("square", counts, || square.call(&a)).measure_latency(0, 1);
+    assert!(matches!(failed, Err(ProfileError::Run(RunError::InputShape { .. }))));
+}
+
+#[test]
+fn entrants_take_turns() {
+    let order = std::cell::RefCell::new(Vec::new());
+    let slow = |name: char| {
+        let order = &order;
+        let call = move || {
+            order.borrow_mut().push(name);
+            std::thread::sleep(Duration::from_millis(11));
+        };
+        profile_fn(name, Counts { elements: 2, ..Counts::default() }, call)
+    };
+    let mut race = Race::new();
+    assert_eq!((race.add(slow('a')), race.add(slow('b'))), (0, 1));
+    let profiles = race.run(1, 2).unwrap();
+    // Two calls to see how long they take; then, each round, one off the clock and one on it.
+    assert_eq!(order.borrow().iter().collect::<String>(), "aabb".to_string() + &"aabb".repeat(3));
+    assert_eq!(profiles.rounds(), 2);
+    for profile in &profiles {
+        assert_eq!((profile.latency().calls(), profile.latency().samples().len()), (1, 2));
+        assert!(profile.latency().minimum() >= 11e6);
+        assert_eq!(profile.per_element(), profile.latency().median() / 2.0);
+    }
+    let comparison = profiles.compare(0, 1);
+    assert_eq!(comparison.speed_up(), profiles.ratio(1, 0));
+    assert!((comparison.saved_part() - (1.0 - 1.0 / comparison.speed_up())).abs() < 1e-12);
+}
+
+/// A call of nanoseconds is repeated until the clock can tell.
+#[test]
+fn short_calls_are_batched() {
+    let latency: Latency =
+        profile_fn("nothing", Counts::default(), || 1).measure_latency(0, 3).unwrap();
+    assert!(latency.calls() > 100, "{}", latency.calls());
+    assert_eq!(latency.samples().len(), 3);
+}
