@@ -34,6 +34,13 @@ impl Profile {
         Profile { name, latency, counts }
     }
 
+    /// The samples of both, which are of one thing.
+    pub(super) fn with_samples_of(&self, other: &Profile) -> Profile {
+        let samples = [self.latency.samples(), other.latency.samples()].concat();
+        let latency = Latency::new(samples, self.latency.calls());
+        Profile { latency, ..self.clone() }
+    }
+
     pub(super) fn into_latency(self) -> Latency {
         self.latency
     }
