@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// What is done with bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Eight arrays are read; a thirty-second of their bytes is written, for kernels have a result.
+    /// Six arrays are read; a twenty-fourth of their bytes is written, for kernels have a result.
     Read,
     /// Two arrays are read, one is written.
     Sum,
@@ -68,7 +68,7 @@ impl Access {
     /// The part of the bytes that is read.
     pub fn part_read(self) -> f64 {
         match self {
-            Access::Read => 32.0 / 33.0,
+            Access::Read => 24.0 / 25.0,
             Access::Sum => 2.0 / 3.0,
             Access::Copy => 0.5,
             Access::Write => 0.0,
@@ -87,7 +87,7 @@ impl Access {
 
     fn inputs(self) -> usize {
         match self {
-            Access::Read => 8,
+            Access::Read => 6,
             Access::Sum => 2,
             Access::Copy => 1,
             Access::Write => 0,

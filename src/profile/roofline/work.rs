@@ -1,5 +1,6 @@
 //! Work that a thread does over and over on memory of its own, timed for one thread and for all.
 
+use crate::profile::clock::Instant;
 use crate::profile::counts::Counts;
 use crate::profile::error::ProfileError;
 use crate::profile::latency::Latency;
@@ -10,6 +11,7 @@ use crate::run::{RunError, Tensor};
 use kiln_ir::DType;
 use std::cell::RefCell;
 use std::thread;
+use std::time::Duration;
 
 /// What can be timed.
 pub(super) trait Work: Sync {
@@ -154,16 +156,15 @@ pub(super) fn together(
 /// Rounds until the best ones are alike, or for long enough.
 fn run(mut race: Race<'_>, care: Care) -> Result<Vec<Profile>, ProfileError> {
     const ROUNDS: usize = 5;
-    const BATCHES: usize = 6;
     const ALIKE: f64 = 0.03;
+    const PATIENCE: Duration = Duration::from_secs(5);
     if care == Care::Little {
         return Ok(race.run(0, 1)?.iter().cloned().collect());
     }
+    let start = Instant::now();
     let mut all: Vec<Profile> = race.run(0, ROUNDS)?.iter().cloned().collect();
-    for _ in 1..BATCHES {
-        if all.iter().all(|profile| apart(profile.latency()) < ALIKE) {
-            break;
-        }
+    let are_alike = |all: &[Profile]| all.iter().all(|it| apart(it.latency()) < ALIKE);
+    while !are_alike(&all) && start.elapsed() < PATIENCE {
         for (known, new) in all.iter_mut().zip(&race.run(0, ROUNDS)?) {
             *known = known.with_samples_of(new);
         }
