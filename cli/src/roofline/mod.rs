@@ -91,7 +91,7 @@ impl Options {
         let report = self.execution.in_pool(|| self.measure(&graphs, console))?;
         console.print(&if self.json { report.json() } else { report.table() })?;
         if let Some(Plot { output, format }) = plot {
-            let picture = picture::chart(&report, &self.command()).draw(format);
+            let picture = report.picture(command()).chart().draw(format);
             write_all(&[(output, Contents::Bytes(picture))])?;
         }
         Ok(())
@@ -174,15 +174,16 @@ impl Options {
             placed: placed.collect(),
         })
     }
+}
 
-    /// The command, for the picture's small print.
-    fn command(&self) -> String {
-        let words = std::env::args().skip(1).map(|word| match word.contains([' ', '*', '|']) {
-            true => format!("'{word}'"),
-            false => word,
-        });
-        format!("kiln {}", words.collect::<Vec<_>>().join(" "))
-    }
+/// The command that this is, for the picture's small print.
+fn command() -> String {
+    let quoted = |word: String| match word.contains([' ', '*', '|', '(']) {
+        true => format!("'{word}'"),
+        false => word,
+    };
+    let words: Vec<String> = std::env::args().skip(1).map(quoted).collect();
+    format!("kiln {}", words.join(" "))
 }
 
 /// Where the picture goes, which is known before anything is measured.

@@ -1,63 +1,84 @@
 //! The picture: roofs as lines, kernels as points.
 
-use super::report::Report;
 use crate::plot::{Axis, Chart, Line, Look, Point, Scale, Ticks};
-use kiln::DType;
-use kiln::profile::Resources;
 
-pub(super) fn chart(report: &Report, command: &str) -> Chart {
-    let Report { machine, date, threads, placed, .. } = report;
-    let shown: Vec<_> = placed.iter().filter(|place| place.intensity > 0.0).collect();
-    let intensities = || shown.iter().map(|place| place.intensity).filter(|it| it.is_finite());
-    // From left of all kernels to right of where the last roof ends.
-    let first = intensities().fold(0.1, f64::min) / 4.0;
-    let peaks = peaks(report);
-    let most = peaks.first().map_or(0.0, |(_, peak)| *peak);
-    let ridge = report.bandwidths().map(|(_, rate)| most / rate).fold(1.0, f64::max);
-    let last = intensities().fold(3.0 * ridge, f64::max) * 2.0;
-    let fastest = report.bandwidths().map(|(_, rate)| rate).fold(0.0, f64::max);
-    let mut lines: Vec<Line> = report
-        .bandwidths()
-        .map(|(level, rate)| Line {
-            label: format!("{level} {rate:.0} GB/s"),
-            points: vec![(first, first * rate), (most / rate, most)],
-            look: Look::Limit,
-        })
-        .collect();
-    lines.extend(peaks.iter().enumerate().map(|(index, (name, peak))| Line {
-        label: format!("{name}: {peak:.0} GFLOP/s"),
-        points: vec![(peak / fastest, *peak), (last, *peak)],
-        look: if index == 0 { Look::Limit } else { Look::Minor },
-    }));
-    let point = |place: &&kiln::profile::Placed| Point {
-        label: place.name.clone(),
-        at: (place.intensity, place.gflops),
-    };
-    let s = if *threads == 1 { "" } else { "s" };
-    Chart {
-        title: format!("Kernels below the roofs of {threads} thread{s}"),
-        notes: vec![format!("{machine}; {date}"), command.to_string()],
-        x: Axis { label: "FLOP per byte".into(), scale: Scale::Log, ticks: Ticks::Plain },
-        y: Axis { label: "GFLOP/s".into(), scale: Scale::Log, ticks: Ticks::Plain },
-        lines,
-        points: shown.iter().map(point).collect(),
-        borders: Vec::new(),
+/// What is drawn.
+pub(super) struct Picture {
+    pub(super) title: String,
+    pub(super) notes: Vec<String>,
+    /// Levels, and 10^9 bytes a second.
+    pub(super) bandwidths: Vec<(String, f64)>,
+    /// Kinds of arithmetic, and 10^9 FLOPs a second.
+    pub(super) peaks: Vec<(String, f64)>,
+    /// Kernels, FLOPs for each byte, and 10^9 FLOPs a second.
+    pub(super) kernels: Vec<(String, f64, f64)>,
+}
+
+impl Picture {
+    pub(super) fn chart(self) -> Chart {
+        let Picture { title, notes, bandwidths, peaks, kernels } = self;
+        let most = |figures: &[(String, f64)]| figures.iter().map(|it| it.1).fold(0.0, f64::max);
+        let (fastest, peak) = (most(&bandwidths), most(&peaks));
+        // What does nothing, or moves nothing, is at no place of a logarithmic axis.
+        let shown = |kernel: &(String, f64, f64)| kernel.1 > 0.0 && kernel.1.is_finite();
+        let kernels: Vec<_> = kernels.into_iter().filter(shown).collect();
+        // From left of all kernels to right of where the last bandwidth meets the peak.
+        let intensities = || kernels.iter().map(|kernel| kernel.1);
+        let ridges = bandwidths.iter().map(|(_, rate)| peak / rate);
+        let first = intensities().fold(0.1, f64::min) / 4.0;
+        let last = intensities().chain(ridges.map(|at| 3.0 * at)).fold(1.0, f64::max) * 2.0;
+        let mut lines: Vec<Line> = bandwidths
+            .into_iter()
+            .map(|(level, rate)| Line {
+                label: format!("{level} {rate:.0} GB/s"),
+                points: vec![(first, first * rate), (peak / rate, peak)],
+                look: Look::Limit,
+            })
+            .collect();
+        lines.extend(peaks.into_iter().map(|(name, rate)| Line {
+            label: format!("{name}: {rate:.0} GFLOP/s"),
+            points: vec![(rate / fastest, rate), (last, rate)],
+            look: if rate == peak { Look::Limit } else { Look::Minor },
+        }));
+        let point = |(label, x, y): (String, f64, f64)| Point { label, at: (x, y) };
+        Chart {
+            title,
+            notes,
+            x: Axis { label: "FLOP per byte".into(), scale: Scale::Log, ticks: Ticks::Plain },
+            y: Axis { label: "GFLOP/s".into(), scale: Scale::Log, ticks: Ticks::Plain },
+            lines,
+            points: kernels.into_iter().map(point).collect(),
+            borders: Vec::new(),
+        }
     }
 }
 
-/// The peaks of `f32` and `f64`, and of narrower vectors that are clearly slower; the highest first.
-fn peaks(report: &Report) -> Vec<(String, f64)> {
-    let mut bits: Vec<u32> = report.roofline.peaks().iter().map(|peak| peak.bits).collect();
-    bits.sort_unstable_by(|a, b| b.cmp(a));
-    bits.dedup();
-    let mut peaks: Vec<(String, f64)> = Vec::new();
-    for (dtype, bits) in bits.iter().flat_map(|bits| [(DType::F32, *bits), (DType::F64, *bits)]) {
-        let with = Resources { dtype, bits, threads: report.threads };
-        let Some(gflops) = report.roofline.peak_of(with) else { continue };
-        if peaks.iter().all(|(_, other)| (gflops / other - 1.0).abs() > 0.1) {
-            peaks.push((format!("{dtype} FMA, {bits} bits"), gflops));
-        }
+#[cfg(test)]
+mod tests {
+    use super::Picture;
+
+    fn named(figures: &[(&str, f64)]) -> Vec<(String, f64)> {
+        figures.iter().map(|(name, figure)| ((*name).into(), *figure)).collect()
     }
-    peaks.sort_by(|a, b| b.1.total_cmp(&a.1));
-    peaks
+
+    /// Lines meet at the peak; kernels are between their ends.
+    #[test]
+    fn kernels_are_below_roofs_that_meet() {
+        let kernels = [("add", 0.08, 3.0), ("matmul", 170.0, 90.0), ("copy", 0.0, 0.0)];
+        let picture = Picture {
+            title: "roofs".into(),
+            notes: Vec::new(),
+            bandwidths: named(&[("L1", 200.0), ("memory", 40.0)]),
+            peaks: named(&[("f32", 100.0), ("f64", 50.0)]),
+            kernels: kernels.map(|(name, x, y)| (name.into(), x, y)).to_vec(),
+        };
+        let chart = picture.chart();
+        let names: Vec<&str> = chart.points.iter().map(|point| &point.label[..]).collect();
+        assert_eq!(names, ["add", "matmul"]);
+        let ends = |line: usize| (chart.lines[line].points[0], chart.lines[line].points[1]);
+        assert_eq!(ends(0), ((0.02, 4.0), (0.5, 100.0)));
+        assert_eq!(ends(1).1, (2.5, 100.0));
+        assert_eq!(ends(2), ((0.5, 100.0), (340.0, 100.0)));
+        assert_eq!(ends(3).0, (0.25, 50.0));
+    }
 }

@@ -1,10 +1,12 @@
 //! What was measured, as a table and as JSON.
 
+use super::picture::Picture;
 use crate::console::TITLE;
 use crate::json::print;
 use crate::machine::Machine;
 use crate::table::Table;
-use kiln::profile::{Access, Placed, Roof, Roofline};
+use kiln::DType;
+use kiln::profile::{Access, Placed, Resources, Roof, Roofline};
 use serde::Serialize;
 
 /// Kernels under the roofs of a machine.
@@ -146,13 +148,56 @@ impl Report {
         })
     }
 
+    /// What is drawn of it; the command is in the small print.
+    pub(super) fn picture(&self, command: String) -> Picture {
+        let Report { machine, date, threads, placed, .. } = self;
+        let s = if *threads == 1 { "" } else { "s" };
+        Picture {
+            title: format!("Kernels below the roofs of {threads} thread{s}"),
+            notes: vec![format!("{machine}; {date}"), command],
+            bandwidths: self.bandwidths(),
+            peaks: self.peaks(),
+            kernels: placed
+                .iter()
+                .map(|place| (place.name.clone(), place.intensity, place.gflops))
+                .collect(),
+        }
+    }
+
     /// The most that a level gives these threads, whatever is read and written.
-    pub(super) fn bandwidths(&self) -> impl Iterator<Item = (&str, f64)> {
-        self.roofline.levels().iter().filter_map(|level| {
+    fn bandwidths(&self) -> Vec<(String, f64)> {
+        let levels = self.roofline.levels().iter();
+        let most = levels.filter_map(|level| {
             let of = |access: Access| level.bandwidth(access.part_read(), self.threads);
             let rates = Access::ALL.into_iter().filter_map(of).map(|it| it.gbytes);
-            Some((&level.name[..], rates.reduce(f64::max)?))
-        })
+            Some((level.name.clone(), rates.reduce(f64::max)?))
+        });
+        most.collect()
+    }
+
+    /// The peak of `f32` for each width that is clearly slower than wider ones, and that of `f64`; the
+    /// narrowest vectors only where there are no others.
+    fn peaks(&self) -> Vec<(String, f64)> {
+        const CLEARLY: f64 = 0.8;
+        let mut bits: Vec<u32> = self.roofline.peaks().iter().map(|peak| peak.bits).collect();
+        bits.sort_unstable_by(|a, b| b.cmp(a));
+        bits.dedup();
+        if bits.len() > 1 {
+            bits.retain(|&bits| bits > 128);
+        }
+        let peak = |dtype: DType, bits: u32| {
+            let with = Resources { dtype, bits, threads: self.threads };
+            let gflops = self.roofline.peak_of(with)?;
+            Some((format!("{dtype} FMA, {bits} bits"), gflops))
+        };
+        let mut peaks: Vec<(String, f64)> = Vec::new();
+        for (name, gflops) in bits.iter().filter_map(|&bits| peak(DType::F32, bits)) {
+            if peaks.last().is_none_or(|(_, wider)| gflops < CLEARLY * wider) {
+                peaks.push((name, gflops));
+            }
+        }
+        peaks.extend(bits.first().and_then(|&bits| peak(DType::F64, bits)));
+        peaks
     }
 }
 

@@ -103,6 +103,25 @@ fn apart(latency: &Latency) -> f64 {
     samples[2.min(samples.len() - 1)] / samples[0] - 1.0
 }
 
+/// Of rivals, the one that did most in its time: FLOPs, or bytes.
+pub(super) fn fastest<T>(
+    works: Vec<T>,
+    profiles: Vec<Profile>,
+    rivals: impl Fn(&T, &T) -> bool,
+) -> Vec<(T, Profile)> {
+    let rate =
+        |profile: &Profile| Rate::of(profile, |counts| counts.flops.total() + counts.bytes()).giga;
+    let mut fastest: Vec<(T, Profile)> = Vec::new();
+    for (work, profile) in works.into_iter().zip(profiles) {
+        match fastest.iter_mut().find(|(other, _)| rivals(other, &work)) {
+            Some(other) if rate(&profile) > rate(&other.1) => *other = (work, profile),
+            Some(_) => {}
+            None => fastest.push((work, profile)),
+        }
+    }
+    fastest
+}
+
 /// Times each work on the caller's thread, in turn.
 pub(super) fn alone(
     works: &[&dyn Work],
@@ -127,7 +146,7 @@ pub(super) fn together(
     memory: &mut Memory,
 ) -> Result<Vec<Profile>, ProfileError> {
     /// Nanoseconds against which it is nothing that threads start one after another.
-    const LONG: f64 = 4e6;
+    const LONG: f64 = 11e6;
     let threads = memory.threads() as u64;
     let slices = RefCell::new(memory.slices());
     let mut race = Race::new();
@@ -157,7 +176,7 @@ pub(super) fn together(
 fn run(mut race: Race<'_>, care: Care) -> Result<Vec<Profile>, ProfileError> {
     const ROUNDS: usize = 5;
     const ALIKE: f64 = 0.03;
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const PATIENCE: Duration = Duration::from_secs(3);
     if care == Care::Little {
         return Ok(race.run(0, 1)?.iter().cloned().collect());
     }
