@@ -11,6 +11,7 @@ mod messages;
 mod npy;
 mod ops;
 mod outputs;
+mod roofline;
 mod run;
 mod timings;
 
@@ -103,7 +104,7 @@ fn version_and_help() {
     let desk = Desk::new();
     assert_eq!(desk.ok(&["--version"]), format!("kiln {}\n", env!("CARGO_PKG_VERSION")));
     let mut help = desk.ok(&["--help"]);
-    for command in ["run", "explain", "bench", "ops", "completions", "man"] {
+    for command in ["run", "explain", "bench", "roofline", "ops", "completions", "man"] {
         help += &format!("\n$ kiln {command} --help\n{}", desk.ok(&[command, "--help"]));
     }
     // Emitters come and go with the library.
