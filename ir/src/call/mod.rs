@@ -100,6 +100,14 @@ macro_rules! define_calls {
 }
 
 impl Call {
+    /// The axes that it goes along, where it has any to name.
+    pub fn axes(self) -> Option<Axes> {
+        match self {
+            Call::Reduce(reduce) => Some(reduce.axes),
+            _ => None,
+        }
+    }
+
     /// Operations for each element of the result, for operands of these shapes.
     pub fn ops(self, operands: &[&[usize]]) -> usize {
         let (count, sizes) = self.terms(operands);

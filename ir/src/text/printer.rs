@@ -50,10 +50,8 @@ impl Graph {
 impl Call {
     /// Its name, with its axes.
     fn written(self) -> String {
-        match self {
-            Call::Reduce(reduce) => format!("{}{}", self.info().name, reduce.axes),
-            Call::Matmul => self.info().name.into(),
-        }
+        let axes = self.axes().map(|axes| axes.to_string());
+        format!("{}{}", self.info().name, axes.unwrap_or_default())
     }
 
     /// Its text over operands that are names.
