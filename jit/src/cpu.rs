@@ -30,24 +30,50 @@ impl Cpu {
 
 /// Bytes of the last-level cache; a guess if the processor does not say.
 pub fn last_level_cache() -> usize {
-    static BYTES: OnceLock<usize> = OnceLock::new();
-    *BYTES.get_or_init(|| detect_cache().unwrap_or(32 << 20))
+    data_caches().last().copied().unwrap_or(32 << 20)
+}
+
+/// Bytes of each cache that holds data, from the one next to the core; empty if neither the processor
+/// nor the system says.
+pub fn data_caches() -> &'static [usize] {
+    static BYTES: OnceLock<Vec<usize>> = OnceLock::new();
+    BYTES.get_or_init(|| {
+        let mut caches = detect_caches();
+        caches.retain(|&bytes| bytes > 0);
+        caches.sort_unstable();
+        caches.dedup();
+        caches
+    })
 }
 
 // Miri does not support `cpuid`.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
-fn detect_cache() -> Option<usize> {
-    let caches = raw_cpuid::CpuId::new().get_cache_parameters()?;
-    let bytes = |cache: raw_cpuid::CacheParameter| {
+fn detect_caches() -> Vec<usize> {
+    use raw_cpuid::{CacheParameter, CacheType, CpuId};
+    let holds_data =
+        |cache: &CacheParameter| matches!(cache.cache_type(), CacheType::Data | CacheType::Unified);
+    let bytes = |cache: CacheParameter| {
         let lines = cache.sets() * cache.associativity() * cache.physical_line_partitions();
         lines * cache.coherency_line_size()
     };
-    caches.map(bytes).max().filter(|&bytes| bytes > 0)
+    let caches = CpuId::new().get_cache_parameters().into_iter().flatten();
+    caches.filter(holds_data).map(bytes).collect()
 }
 
+/// Those of the first processor, where the system is Linux.
 #[cfg(any(not(target_arch = "x86_64"), miri))]
-fn detect_cache() -> Option<usize> {
-    None
+fn detect_caches() -> Vec<usize> {
+    let field = |index: usize, name: &str| {
+        let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{name}");
+        std::fs::read_to_string(path).ok()
+    };
+    let bytes = |index: usize| {
+        let size = field(index, "size")?;
+        let kilobytes: usize = size.trim().strip_suffix('K')?.parse().ok()?;
+        let holds_data = field(index, "type")?.trim() != "Instruction";
+        Some(if holds_data { kilobytes << 10 } else { 0 })
+    };
+    (0..).map_while(bytes).collect()
 }
 
 #[cfg(target_arch = "x86_64")]

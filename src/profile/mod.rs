@@ -6,6 +6,7 @@
 //! | [`Race`] | profilers measured against each other, round by round |
 //! | [`Latency`] | a call's time: median, minimum, spread |
 //! | [`Counts`], [`Flops`] | a call's operations, bytes and memory, exactly |
+//! | [`Roofline`] | what this machine can do at most, and how near to it a profile [is](Roofline::place) |
 //! | [`Profile`], [`Profiles`], [`Comparison`] | what was found; all print as text |
 //!
 //! [The guide](crate::guide::measuring) begins with examples, and says what is counted and what is not.
@@ -18,6 +19,7 @@ mod latency;
 mod profiler;
 mod race;
 mod report;
+mod roofline;
 mod units;
 
 pub use counts::Counts;
@@ -27,3 +29,4 @@ pub use latency::Latency;
 pub use profiler::{Profiler, profile_fn, try_profile_fn};
 pub use race::Race;
 pub use report::{Comparison, NOISY, Profile, Profiles};
+pub use roofline::{Access, Bandwidth, Level, Peak, Placed, Resources, Roof, Roofline, Way};

@@ -157,6 +157,11 @@ impl Code {
         self.takes_any_count
     }
 
+    /// The most elements of at most `n` that a call takes.
+    pub fn most_of(&self, n: usize) -> usize {
+        if self.takes_any_count { n } else { n / self.lanes * self.lanes }
+    }
+
     /// Storage of each input.
     pub fn inputs(&self) -> &[Storage] {
         &self.inputs
@@ -257,7 +262,43 @@ impl Code {
     ///
     /// Where [`Code::call`] does, or if a slice is too short for `n` elements.
     pub fn apply(&self, n: usize, inputs: &[Operand<'_>], outputs: &mut [&mut [u8]]) {
+        let mut cursors = self.cursors(n, inputs, outputs);
         let _env = kiln_fenv::hold_default();
+        // SAFETY: every slice was checked to hold what `n` elements need, and the borrows keep
+        // inputs unchanged and outputs disjoint from everything. Inputs are read only.
+        unsafe { self.call(1, n, &mut cursors) }
+    }
+
+    /// [`apply`](Code::apply) so many times, past the caches as
+    /// [`call_streaming`](Code::call_streaming) if it `streams`. What is looked at once for all costs no
+    /// time in between: for measurements.
+    ///
+    /// # Panics
+    ///
+    /// Where [`Code::apply`] does.
+    pub fn apply_times(
+        &self,
+        times: u32,
+        streams: bool,
+        n: usize,
+        inputs: &[Operand<'_>],
+        outputs: &mut [&mut [u8]],
+    ) {
+        let mut cursors = self.cursors(n, inputs, outputs);
+        let _env = kiln_fenv::hold_default();
+        for _ in 0..times {
+            // SAFETY: as in `apply`; a call of one row leaves the cursors as they are.
+            unsafe {
+                match streams {
+                    true => self.call_streaming(1, n, &mut cursors),
+                    false => self.call(1, n, &mut cursors),
+                }
+            }
+        }
+    }
+
+    /// A cursor for each operand, which is long enough.
+    fn cursors(&self, n: usize, inputs: &[Operand<'_>], outputs: &mut [&mut [u8]]) -> Vec<Cursor> {
         let bytes_of = |storage: &Storage| {
             let bytes = n.checked_mul(storage.size());
             bytes.unwrap_or_else(|| panic!("no slice has {n} elements of {storage:?}"))
@@ -279,8 +320,6 @@ impl Code {
             assert!(bytes.len() >= need, "an output of {} bytes, not {need}", bytes.len());
             cursors.push(Cursor { base: bytes.as_mut_ptr(), step: 0, row: 0 });
         }
-        // SAFETY: every slice was checked to hold what `n` elements need, and the borrows keep
-        // inputs unchanged and outputs disjoint from everything. Inputs are read only.
-        unsafe { self.call(1, n, &mut cursors) }
+        cursors
     }
 }
