@@ -8,8 +8,9 @@ use crate::picture::Picture;
 use crate::shapes::shapes_of;
 use kiln::explain::{Stage, explain, prove, separations};
 use kiln::ir::{Dim, Input, NodeId};
-use kiln::profile::{Profiler, Race};
+use kiln::profile::{Profiler, Race, Resources, Roofline};
 use kiln::{CompileOptions, Graph, Tensor, View, compile_with};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 impl Explain {
@@ -74,7 +75,7 @@ impl Explain {
         })
     }
 
-    /// Fused against unfused, in one race.
+    /// Fused against unfused, in one race, and under the roofs of this machine if they are asked for.
     fn measured(&self, graph: &Graph) -> Result<String, Failure> {
         let shapes = shapes_of(graph, &self.shape)?;
         let seeded = graph.inputs().iter().zip(&shapes).zip(1..);
@@ -91,7 +92,16 @@ impl Explain {
             race.add(Profiler::new(name, kernel, &views).map_err(failed)?);
         }
         let profiles = race.run_for(Duration::from_secs(1)).map_err(failed)?;
-        Ok(format!("{profiles}\n{}\n\n{}", profiles.compare(1, 0), profiles[1]))
+        let mut text = format!("{profiles}\n{}\n\n{}", profiles.compare(1, 0), profiles[1]);
+        if self.files.roofline {
+            let roofline = Roofline::measure().map_err(failed)?;
+            for (profile, kernel) in profiles.iter().zip([&unfused, &fused]) {
+                let placed = roofline.place(profile, Resources::of(kernel, roofline.threads()));
+                let _ = write!(text, "\n{placed}\n");
+            }
+            let _ = write!(text, "\n{roofline}");
+        }
+        Ok(text)
     }
 }
 

@@ -124,6 +124,7 @@ fn with_shapes_it_is_measured() {
         &["explain", "x + y", "--html", "absent/a.html"],
         &["explain", "x + y", "--shape", "x=3,y=3", "--stage", "ir"],
         &["explain", "x + y", "--html", "a.html", "--stage", "nothing"],
+        &["explain", "x + y", "--html", "a.html", "--roofline"],
     ]);
     insta::assert_snapshot!("page_faults", faults);
     assert!(desk.names().is_empty());
