@@ -1,9 +1,10 @@
 //! How far two results are apart, and where.
 
+use super::record::finite_or_not;
 use half::{bf16, f16};
 use kiln::Tensor;
 use ndarray::ArrayD;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The largest difference between two arrays.
@@ -17,13 +18,15 @@ pub(super) struct Difference {
 }
 
 /// An element that differs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Place {
     /// The number of the output.
     pub(super) output: usize,
     pub(super) index: Vec<usize>,
     /// The element of the fused result, and that of the unfused one.
+    #[serde(deserialize_with = "finite_or_not")]
     pub(super) fused: f64,
+    #[serde(deserialize_with = "finite_or_not")]
     pub(super) unfused: f64,
 }
 

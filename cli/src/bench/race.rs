@@ -81,6 +81,14 @@ impl Times {
         median(self.0[candidate].iter().zip(&self.0[than]).map(|(a, b)| a / b).collect())
     }
 
+    /// The interquartile range over the median.
+    pub(super) fn spread(&self, candidate: usize) -> f64 {
+        let mut sorted = self.0[candidate].clone();
+        sorted.sort_by(f64::total_cmp);
+        let at = |part: usize| sorted[part * (sorted.len() - 1) / 4];
+        (at(3) - at(1)) / at(2)
+    }
+
     /// The number of samples of each candidate.
     pub(super) fn rounds(&self) -> usize {
         self.0.first().map_or(0, Vec::len)

@@ -6,7 +6,10 @@ use super::data::{outputs, random};
 use super::race::{Race, Times};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::kernel::Text;
 use crate::progress::Progress;
+use crate::shapes::{Shape, shapes_over};
+use kiln::derived::DERIVED;
 use kiln::{CompileOptions, Graph, Kernel, Tensor, View, compile_with};
 use std::cell::RefCell;
 use std::time::Duration;
@@ -67,11 +70,14 @@ pub(super) fn sweep(bench: &Bench, console: &Console) -> Result<(), Failure> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
     let pool =
         pool.map_err(|error| Failure::Failed(format!("cannot start two threads: {error}")))?;
-    let kernels = bench.kernels();
+    let kernels = match bench.kernels.is_empty() {
+        true => DERIVED.iter().map(|op| format!("@{}", op.name)).collect(),
+        false => bench.kernels.clone(),
+    };
     let progress = Progress::of_steps(console, (kernels.len() * sizes.len()) as u64);
     console.print(&head(bench))?;
     for kernel in kernels {
-        let graph = bench.graph(&kernel, console)?;
+        let graph = Text::find(&kernel)?.graph_of(bench.dtype, console)?;
         pool.install(|| -> Result<(), Failure> {
             let kernels = compile(bench, &graph)?;
             for &size in &sizes {
@@ -132,8 +138,7 @@ fn race(
     size: usize,
     budget: Duration,
 ) -> Result<Times, Failure> {
-    let axes = [super::Axis { name: "n".into(), size }];
-    let shapes = super::shapes(graph, &axes)?;
+    let shapes = shapes_over(graph, &[Shape::axis("n", size)])?;
     let arrays: Vec<Tensor> = (1..)
         .zip(graph.inputs().iter().zip(&shapes))
         .map(|(seed, (input, shape))| random(input.dtype, shape, seed))
