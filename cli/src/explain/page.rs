@@ -4,6 +4,7 @@ use super::Explain;
 use crate::bench::random;
 use crate::failure::Failure;
 use crate::html::{Finding, Page};
+use crate::machine::{self, Machine};
 use crate::picture::Picture;
 use crate::shapes::shapes_of;
 use kiln::explain::{Stage, explain, prove, separations};
@@ -93,6 +94,7 @@ impl Explain {
         let profiles = race.run_for(Duration::from_secs(1)).map_err(failed)?;
         let mut findings = vec![
             Finding::Words(format!("{}.", profiles.compare(1, 0))),
+            Finding::Words(format!("On {}, {}.", Machine::host(), machine::now())),
             Finding::Table(profiles.to_string()),
             Finding::Table(profiles[1].to_string()),
         ];

@@ -115,7 +115,14 @@ fn with_shapes_it_is_measured() {
     let desk = Desk::new();
     let html = page(&desk, &[MLP, "--shape", "n=4,d=8,h=16", "--stage", "vir"]);
     elements(&html);
-    for words in ["Measured", "interleaved rounds", "plan of this call", "x: f32[4, 8]", "FLOP"] {
+    for words in [
+        "Measured",
+        "interleaved rounds",
+        "plan of this call",
+        "x: f32[4, 8]",
+        "FLOP",
+        "-bit vectors",
+    ] {
         assert!(html.contains(words), "{words} is missing: {html}");
     }
     let faults = desk.transcript(&[
