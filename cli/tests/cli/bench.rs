@@ -62,7 +62,8 @@ fn json_has_every_field() {
 
 #[test]
 fn strict_fused_bits_are_unfused_bits() {
-    let bench = ["bench", "@gelu_tanh", "--shape", "n=999", "--json", "--mode", "strict", "-q", "--quick"];
+    let bench =
+        ["bench", "@gelu_tanh", "--shape", "n=999", "--json", "--mode", "strict", "-q", "--quick"];
     for more in [&["--dtype", "f64"][..], &["--emitter", "interp"], &["--threads", "2"]] {
         let object = &objects(&[&bench[..], more].concat())[0];
         assert_eq!(object["max_abs_diff"], 0.0, "{object}");
@@ -74,7 +75,8 @@ fn strict_fused_bits_are_unfused_bits() {
 #[test]
 fn differences_are_told_with_their_place() {
     let desk = Desk::new();
-    let bench = ["bench", "@gelu_tanh", "-q", "--quick", "--shape", "n=40,d=25", "--emitter", "interp"];
+    let bench =
+        ["bench", "@gelu_tanh", "-q", "--quick", "--shape", "n=40,d=25", "--emitter", "interp"];
     let table = desk.ok(&bench);
     assert!(table.contains("fused results differ from unfused ones by at most "), "{table}");
     let place = table.lines().last().unwrap();
@@ -122,7 +124,7 @@ fn a_suite_has_a_row_for_every_kernel_and_size() {
     let of = |suite: &str, kernel: &str, size| (suite.to_string(), kernel.to_string(), size);
     let derived = kiln::derived::DERIVED.iter().map(|op| of("derived", op.name, 16));
     assert_eq!(rows(&["derived", "--sizes", "16"]), derived.collect::<Vec<_>>());
-    let squares = |size| of("matmul", "n x n by n x n", size);
+    let squares = |size| of("matmul", "n x n x n", size);
     let products = rows(&["matmul", "--sizes", "2..8"]);
     assert_eq!(products[..3], [2, 4, 8].map(squares));
     let all = rows(&["elementwise,layers", "--sizes", "1"]);

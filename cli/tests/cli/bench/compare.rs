@@ -18,9 +18,10 @@ fn figure(kernel: &str, ns: f64, spread: f64) -> Value {
         "fused_ns_per_element": ns, "unfused_ns_per_element": 3.0 * ns,
         "copy_ns_per_element": 0.05,
         "fused_spread": spread, "unfused_spread": 0.02, "copy_spread": 0.01,
-        "copy": "memcpy", "unfused_over_fused": 3.0,
+        "copied_by": "memcpy", "unfused_over_fused": 3.0,
         "kernels_fused": 1, "kernels_unfused": 9, "bytes_fused": 32768, "bytes_unfused": 344064,
         "ops_fused": 20480, "ops_unfused": 36864, "flops": 81920, "peak_gflops": 100.0,
+        "roof": { "part": 0.5, "of": "L1", "by": "copy by avx2", "giga": 90.0 },
         "max_abs_diff": null, "max_ulp_diff": 0, "max_ulp_at": null, "compile_ms": 0.3,
     })
 }
@@ -47,7 +48,10 @@ fn figures_are_compared_beyond_their_spread() {
     let new = [("mish", 0.3, 0.02), ("silu", 0.1, 0.02), ("gelu", 0.21, 0.04), ("selu", 0.3, 0.6)];
     let desk = desk(&old, &new.map(|(name, ns, spread)| figure(name, ns, spread)));
     insta::assert_snapshot!("compared", desk.ok(&COMPARE));
-    insta::assert_snapshot!("compared_markdown", desk.ok(&[&COMPARE[..], &["--markdown"]].concat()));
+    insta::assert_snapshot!(
+        "compared_markdown",
+        desk.ok(&[&COMPARE[..], &["--markdown"]].concat())
+    );
     let json = desk.ok(&[&COMPARE[..], &["--json"]].concat());
     let verdicts: Vec<Value> = json
         .lines()
