@@ -16,7 +16,7 @@ pub(super) fn outputs(kernel: &Kernel, shapes: &[Vec<usize>]) -> Result<Vec<Tens
 }
 
 /// Numbers from -3 to 3, any integers, or bools; the same ones for the same seed.
-pub(super) fn random(dtype: DType, shape: &[usize], seed: u64) -> Result<Tensor, RunError> {
+pub(crate) fn random(dtype: DType, shape: &[usize], seed: u64) -> Result<Tensor, RunError> {
     let mut rng = Rng::with_seed(seed);
     let mut number = || 6.0 * rng.f64() - 3.0;
     let mut tensor = Tensor::zeros(dtype, shape)?;

@@ -11,6 +11,8 @@ mod record;
 mod sweep;
 mod tables;
 
+pub(crate) use data::random;
+
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::options::{Execution, dtypes};

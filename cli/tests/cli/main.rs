@@ -11,6 +11,8 @@ mod messages;
 mod npy;
 mod ops;
 mod outputs;
+mod pages;
+mod pictures;
 mod run;
 mod timings;
 
