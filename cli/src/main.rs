@@ -17,6 +17,7 @@ mod output;
 mod picture;
 mod plot;
 mod progress;
+mod roofline;
 mod run;
 mod shapes;
 mod shell;
@@ -47,6 +48,7 @@ enum Command {
     Run(run::Run),
     Explain(explain::Explain),
     Bench(bench::Bench),
+    Roofline(roofline::Options),
     Ops(ops::Ops),
     Completions(shell::Completions),
     Man(shell::Man),
@@ -78,6 +80,7 @@ impl Command {
             Command::Run(run) => run.execute(console),
             Command::Explain(explain) => explain.execute(console),
             Command::Bench(bench) => bench.execute(console),
+            Command::Roofline(roofline) => roofline.execute(console),
             Command::Ops(ops) => ops.execute(console),
             Command::Completions(completions) => completions.execute(Cli::command(), console),
             Command::Man(man) => man.execute(Cli::command(), console),

@@ -10,7 +10,7 @@ use crate::options::Execution;
 use kiln::profile::{
     Counts, Profile, Profiles, Race, Resources, Roof, Roofline, profile_fn, try_profile_fn,
 };
-use kiln::{DType, Tensor, View, compile_with};
+use kiln::{Tensor, View, compile_with};
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
@@ -114,7 +114,8 @@ pub(super) fn measure(
         ops_unfused: traffic_unfused.ops as u64,
         flops: counts.flops.total(),
         roof: reached,
-        peak_gflops: roofline.and_then(|roofline| peak(roofline, resources)),
+        peak_gflops: roofline
+            .and_then(|roofline| roofline.peak_of(Resources { bits: u32::MAX, ..resources })),
         max_abs_diff: difference.abs,
         max_ulp_diff: difference.ulp,
         max_ulp_at: difference.most,
@@ -163,17 +164,4 @@ impl Reached {
             },
         }
     }
-}
-
-/// The most that so many threads compute, in 10^9 FLOPs a second.
-fn peak(roofline: &Roofline, with: Resources) -> Option<f64> {
-    let dtype = if with.dtype == DType::F64 { DType::F64 } else { DType::F32 };
-    let best = |threads: usize| {
-        let peaks = roofline.peaks().iter();
-        let fitting = peaks.filter(|peak| peak.dtype == dtype && peak.threads == threads);
-        fitting.map(|peak| peak.gflops).max_by(f64::total_cmp)
-    };
-    let one = best(1)?;
-    let all = best(roofline.threads()).unwrap_or(one);
-    Some(if with.threads > 1 { all.clamp(one, with.threads as f64 * one) } else { one })
 }

@@ -127,7 +127,7 @@ fn peak(records: &[Record], parts: &[f64]) -> Vec<Line> {
     let line = |&part: &f64| Line {
         label: match part {
             1.0 => format!("peak {peak:.0} GFLOP/s"),
-            _ => format!("{:.0}%", 100.0 * part),
+            _ => format!("{:.0}% of peak", 100.0 * part),
         },
         points: ends.map(|size| (size, part * peak)).to_vec(),
         look: if part == 1.0 { Look::Limit } else { Look::Minor },

@@ -2,9 +2,9 @@
 
 use super::difference::Place;
 use crate::failure::Failure;
-use crate::json::print;
+use crate::json::{finite_or_not, print};
 use crate::machine::Machine;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::Path;
 use std::{fmt, fs};
@@ -160,11 +160,6 @@ impl Record {
             None => Ok(()),
         }
     }
-}
-
-/// A number that JSON may not have: `null` is an infinity or NaN.
-pub(super) fn finite_or_not<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 /// The records of a file that `kiln bench --json` wrote, at least one.

@@ -12,7 +12,7 @@ pub(crate) struct File<'a> {
     format: Format,
 }
 
-/// Shapes on so many units.
+/// Shapes, and the units that they are laid out in.
 pub(crate) struct Picture {
     pub(super) shapes: Vec<Shape>,
     pub(super) size: (usize, usize),
@@ -25,7 +25,7 @@ impl File<'_> {
         let output = Output::find(std::iter::once(path))?.remove(0);
         match output.is_stdout() {
             true => {
-                Err(Failure::Usage("--plot takes a file; standard output has the figures".into()))
+                Err(Failure::Usage("--plot takes a file; standard output has the table".into()))
             }
             false => Ok(File { output, format }),
         }

@@ -1,6 +1,7 @@
 //! `kiln bench`. Nothing is asserted of times.
 
 mod compare;
+mod plot;
 
 use super::Desk;
 use serde_json::{Value, json};

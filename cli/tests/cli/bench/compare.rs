@@ -4,7 +4,7 @@ use super::Desk;
 use serde_json::{Value, json};
 
 /// What `kiln bench --json` would print of a kernel that takes so long.
-fn figure(kernel: &str, ns: f64, spread: f64) -> Value {
+pub(super) fn figure(kernel: &str, ns: f64, spread: f64) -> Value {
     json!({
         "command": "bench", "version": 1, "date": "2026-11-28 21:36 UTC",
         "machine": {
@@ -26,12 +26,12 @@ fn figure(kernel: &str, ns: f64, spread: f64) -> Value {
     })
 }
 
-fn with(mut figure: Value, field: &str, value: Value) -> Value {
+pub(super) fn with(mut figure: Value, field: &str, value: Value) -> Value {
     figure[field] = value;
     figure
 }
 
-fn desk(old: &[Value], new: &[Value]) -> Desk {
+pub(super) fn desk(old: &[Value], new: &[Value]) -> Desk {
     let desk = Desk::new();
     let lines = |figures: &[Value]| figures.iter().map(|f| format!("{f}\n")).collect::<String>();
     desk.write("old.json", lines(old));
@@ -110,7 +110,7 @@ fn files_that_cannot_be_compared() {
     };
     let machine = json!({ "processor": "another", "hardware_threads": 2, "vector_bits": 256,
         "caches": [] });
-    let desk = desk(&[], &[good.clone()]);
+    let desk = desk(&[], std::slice::from_ref(&good));
     let files = [
         ("empty.json", String::new()),
         ("cut.json", good.to_string()[..200].into()),
