@@ -49,7 +49,9 @@ fn loops_agree(roofline: &Roofline) -> bool {
         }
     }
     for level in roofline.levels() {
-        let bytes = level.bytes.map_or(128 << 20, |bytes| bytes / 2);
+        let bytes = level
+            .bytes
+            .map_or(128 << 20, |bytes| bytes / 4 * if level.name == "L1" { 3 } else { 2 });
         for access in [Access::Read, Access::Copy] {
             let roof = level.bandwidth(access.part_read(), 1);
             if let (Some(roof), Some(found)) = (roof, loops::bandwidth(access, bytes)) {
@@ -201,19 +203,19 @@ mod loops {
                 let (mut from, mut to) = (zero(), zero());
                 from.resize(vectors + 66, one());
                 let half = vectors / 16 * 8;
-                // A load that follows a store 4 KiB before it waits: 66 vectors further, it does not.
-                let (start, end) = (66, 66 + half);
-                black_box(&mut from).fill(one());
-                black_box(&mut to).fill(one());
-                // SAFETY: as above.
-                let cached = best(calls, || unsafe {
-                    copy(black_box(&mut to[..half]), black_box(&from[start..end]));
-                });
-                // SAFETY: as above.
-                let streamed = best(calls, || unsafe {
-                    stream(black_box(&mut to[..half]), black_box(&from[start..end]));
-                });
-                cached.min(streamed)
+                // A load that follows a store 4 KiB before it may wait, so it is best of some places.
+                let mut time = f64::INFINITY;
+                for start in [0, 34, 66] {
+                    let (to, from) = (&mut to[..half], &from[start..start + half]);
+                    // SAFETY: as above.
+                    let cached =
+                        best(calls, || unsafe { copy(black_box(&mut *to), black_box(from)) });
+                    // SAFETY: as above.
+                    let streamed =
+                        best(calls, || unsafe { stream(black_box(&mut *to), black_box(from)) });
+                    time = time.min(cached).min(streamed);
+                }
+                time
             }
         };
         let moved = if access == Access::Read { vectors } else { vectors / 16 * 16 };

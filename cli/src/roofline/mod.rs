@@ -69,6 +69,14 @@ const USUAL: [(&str, &str); 4] = [
     ("matmul 1024", "kernel matmul(a: T[1024, 1024], b: T[1024, 1024]) { a @ b }"),
 ];
 
+/// A kernel to be measured.
+struct Named {
+    name: String,
+    graph: Graph,
+    /// Of its inputs.
+    shapes: Vec<Vec<usize>>,
+}
+
 /// A kernel, compiled, with arrays for it.
 struct Subject {
     name: String,
@@ -79,8 +87,8 @@ struct Subject {
 impl Options {
     pub(crate) fn execute(&self, console: &Console) -> Result<(), Failure> {
         let plot = self.plot.as_deref().map(File::find).transpose()?;
-        let graphs = self.graphs(console)?;
-        let report = self.execution.in_pool(|| self.measure(&graphs, console))?;
+        let kernels = self.kernels(console)?;
+        let report = self.execution.in_pool(|| self.measure(&kernels, console))?;
         console.print(&if self.json { report.json() } else { report.table() })?;
         if let Some(plot) = plot {
             plot.write(&report.picture(command()).chart().picture())?;
@@ -88,8 +96,7 @@ impl Options {
         Ok(())
     }
 
-    /// Each kernel, with its name and the shapes of its inputs.
-    fn graphs(&self, console: &Console) -> Result<Vec<(String, Graph, Vec<Vec<usize>>)>, Failure> {
+    fn kernels(&self, console: &Console) -> Result<Vec<Named>, Failure> {
         let usual = |(name, text): (&str, &str)| {
             let text = text.replace('T', self.dtype.name());
             (name.to_string(), text)
@@ -98,7 +105,7 @@ impl Options {
             [] => USUAL.map(usual).to_vec(),
             kernels => kernels.iter().map(|text| (text.clone(), text.clone())).collect(),
         };
-        let graph = |(name, text): (String, String)| {
+        let kernel = |(name, text): (String, String)| {
             let graph = Text::find(&text)?.graph_of(self.dtype, console)?;
             if graph.inputs().is_empty() {
                 return Err(Failure::Usage(format!(
@@ -106,9 +113,9 @@ impl Options {
                 )));
             }
             let shapes = shapes_over(&graph, &self.shape_of(&graph))?;
-            Ok((name.trim_start_matches('@').to_string(), graph, shapes))
+            Ok(Named { name: name.trim_start_matches('@').to_string(), graph, shapes })
         };
-        named.into_iter().map(graph).collect()
+        named.into_iter().map(kernel).collect()
     }
 
     fn shape_of(&self, graph: &Graph) -> Vec<Shape> {
@@ -122,13 +129,9 @@ impl Options {
         }
     }
 
-    fn measure(
-        &self,
-        graphs: &[(String, Graph, Vec<Vec<usize>>)],
-        console: &Console,
-    ) -> Result<Report, Failure> {
+    fn measure(&self, kernels: &[Named], console: &Console) -> Result<Report, Failure> {
         let mut subjects = Vec::new();
-        for (name, graph, shapes) in graphs {
+        for Named { name, graph, shapes } in kernels {
             let kernel = compile_with(graph, self.execution.options(true))?;
             // Whether sizes make sense is known before there are arrays.
             Counts::at(&kernel, shapes)?;
