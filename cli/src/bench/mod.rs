@@ -63,7 +63,8 @@ pub(crate) struct Bench {
     /// Measure these kernels instead, in a table for each suite
     #[arg(long, value_name = "SUITE", value_delimiter = ',', value_parser = suites())]
     suite: Vec<String>,
-    /// Measure at each of these sizes: of axis n, or what a suite counts. 1Ki..16Mi doubles
+    /// Measure at each of these sizes: of axis n, or elements, n or rows of a suite's kernels.
+    /// 64..2Ki is 64, 128 and so on to 2Ki
     #[arg(long, value_name = "SIZE", value_delimiter = ',', value_parser = sizes)]
     sizes: Vec<Sizes>,
     /// Look for a size from 1 to 2^26 at which fused is slower than unfused, or two threads are
@@ -265,8 +266,8 @@ fn warn_of_noise(records: &[Record], console: &Console) {
     let noisy = records.iter().filter(is_noisy).count();
     if noisy > 0 {
         console.note(&format!(
-            "the machine is noisy: in {noisy} of {} rows half of the rounds spread by over {:.0}% of \
-             the median; ratios still hold, times may not",
+            "the machine is noisy: in {noisy} of {} figures half of the rounds spread over {:.0}% of the \
+             median or more; measure again when nothing else runs",
             records.len(),
             100.0 * NOISY
         ));

@@ -78,12 +78,15 @@ fn legend(records: &[Record]) -> String {
 }
 
 /// What the limits are, and by what they were measured.
-pub(super) fn limits(records: &[Record]) -> String {
-    let roof = |record: &Record| match &record.roof {
-        Some(roof) => format!("{}: {}", roof.of, roof.by),
-        None => format!("copy: {}", record.copied_by),
-    };
-    let limits = distinct(records.iter().map(roof));
+fn limits(records: &[Record]) -> String {
+    let roof =
+        |record: &Record| record.roof.as_ref().map(|roof| format!("{}: {}", roof.of, roof.by));
+    let mut limits = distinct(records.iter().filter_map(roof));
+    let copies = records.iter().filter(|record| record.roof.is_none());
+    let ways = distinct(copies.map(|record| record.copied_by.clone()));
+    if !ways.is_empty() {
+        limits.push(format!("copy: {}", ways.join(" or ")));
+    }
     format!("Limits, each the best of several ways:\n{}\n", limits.join("; "))
 }
 
