@@ -9,14 +9,14 @@ use rayon::slice::{ParallelSlice, ParallelSliceMut};
 use std::hint::black_box;
 
 /// Arrays of zeros for the outputs of a kernel.
-pub(super) fn outputs(kernel: &Kernel, shapes: &[Vec<usize>]) -> Result<Vec<Tensor>, RunError> {
+pub(crate) fn outputs(kernel: &Kernel, shapes: &[Vec<usize>]) -> Result<Vec<Tensor>, RunError> {
     let zeros =
         |(index, shape): (usize, &Vec<usize>)| Tensor::zeros(kernel.output_dtype(index), shape);
     shapes.iter().enumerate().map(zeros).collect()
 }
 
 /// Numbers from -3 to 3, any integers, or bools; the same ones for the same seed.
-pub(super) fn random(dtype: DType, shape: &[usize], seed: u64) -> Result<Tensor, RunError> {
+pub(crate) fn random(dtype: DType, shape: &[usize], seed: u64) -> Result<Tensor, RunError> {
     let mut rng = Rng::with_seed(seed);
     let mut number = || 6.0 * rng.f64() - 3.0;
     let mut tensor = Tensor::zeros(dtype, shape)?;

@@ -2,9 +2,9 @@
 
 mod case;
 mod compare;
-mod data;
+pub(crate) mod data;
 mod detail;
-mod difference;
+pub(crate) mod difference;
 mod measure;
 mod race;
 mod record;
