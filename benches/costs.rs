@@ -8,16 +8,12 @@
 //! in several independent chains: throughput, not latency, which other elements hide. All inputs
 //! are in L1.
 
-#[path = "suite/race.rs"]
-#[expect(dead_code, reason = "its tables are the suite's")]
-mod race;
-
 use kiln::EmitterKind;
 use kiln::internals::cpu::Cpu;
 use kiln::internals::emit::cost::Primitive;
 use kiln::internals::emit::{self, Operand};
 use kiln::internals::vir::{Builder, Routine, Storage, Type, Value};
-use race::Race;
+use kiln::profile::{Counts, Race, profile_fn};
 use std::time::Duration;
 
 /// Elements of an input: full vectors of every emitter.
@@ -74,19 +70,21 @@ fn slope(primitive: Primitive, ty: Type, emitter: EmitterKind, budget: Duration)
         _ => value.to_le_bytes().repeat(N),
     };
     let inputs = [bytes(1.25), bytes(0.75)];
-    let mut race = Race::default();
+    let mut race = Race::new();
     for copies in COPIES {
         let code = emit::compile(&program(primitive, ty, copies), emitter, Cpu::host())
             .unwrap_or_else(|error| panic!("the table needs every emitter: {error}"));
         let mut output = vec![0; N * size];
         let inputs = &inputs;
-        race.add(move || {
+        let call = move || {
             let inputs = [Operand::Array(&inputs[0]), Operand::Array(&inputs[1])];
             code.apply(N, &inputs, &mut [&mut output]);
-        });
+        };
+        race.add(profile_fn(format!("{copies} copies"), Counts::default(), call));
     }
-    let times = race.run(budget);
-    (times.median(1) - times.median(0)) / ((COPIES[1] - COPIES[0]) * N) as f64
+    let times = race.run_for(budget).expect("nothing fails");
+    let [few, many] = [0, 1].map(|entrant| times[entrant].latency().median());
+    (many - few) / ((COPIES[1] - COPIES[0]) * N) as f64
 }
 
 /// So many copies of a primitive, in chains.

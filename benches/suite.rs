@@ -20,10 +20,10 @@ mod kernels;
 mod ops;
 #[path = "suite/peers.rs"]
 mod peers;
-#[path = "suite/race.rs"]
-mod race;
 #[path = "suite/running.rs"]
 mod running;
+#[path = "suite/table.rs"]
+mod table;
 
 use std::time::Duration;
 

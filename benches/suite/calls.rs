@@ -1,7 +1,8 @@
 //! What a call costs besides its work: by types, untyped, and a loop over slices.
 
 use crate::Suite;
-use crate::race::{Cell, Race, Table};
+use crate::table::{Cell, Table, timed};
+use kiln::profile::Race;
 use kiln::{CompileOptions, Function, KernelCache, View, ViewMut, fuse};
 use ndarray::Array1;
 use std::hint::black_box;
@@ -19,31 +20,31 @@ macro_rules! race_calls {
             let [$($input),+] = &arrays(size);
             let mut outputs: [Array1<f32>; 3] = arrays(size);
             let [first, second, third] = &mut outputs;
-            let mut race = Race::default();
-            race.add(|| {
+            let mut race = Race::new();
+            race.add(timed(|| {
                 let views = [$(View::from(black_box($input))),+];
                 black_box(function.kernel().run(&views).expect("they fit"));
-            });
-            race.add(|| {
+            }));
+            race.add(timed(|| {
                 let views = [$(View::from(black_box($input))),+];
                 let done = function.kernel().run_into(&views, &mut [ViewMut::from(&mut *first)]);
                 done.expect("they fit");
                 black_box(&mut *first);
-            });
-            race.add(|| _ = black_box(function.call(($(black_box($input),)+)).expect("they fit")));
-            race.add(|| {
+            }));
+            race.add(timed(|| function.call(($(black_box($input),)+)).expect("they fit")));
+            race.add(timed(|| {
                 function.call_into(($(black_box($input),)+), &mut *second).expect("they fit");
                 black_box(&mut *second);
-            });
-            race.add(|| {
+            }));
+            race.add(timed(|| {
                 let $out = third.as_slice_mut().expect("it is dense");
                 $(let $input = black_box($input).as_slice().expect("it is dense");)+
                 $loop
                 black_box(&mut *third);
-            });
-            let times = race.run($suite.budget(2));
+            }));
+            let times = race.run_for($suite.budget(2)).expect("nothing fails");
             let mut row = vec![Cell::Text($name.into()), Cell::Size(size)];
-            row.extend((0..5).map(|at| Cell::Time(times.median(at))));
+            row.extend((0..5).map(|at| Cell::Time(times[at].latency().median())));
             row.push(Cell::Ratio(times.ratio(3, 4)));
             $table.row(&row);
         }
@@ -106,18 +107,18 @@ fn others(suite: Suite) {
     let adam = fuse!(options, |p, m, g, lr| (p - lr * m, 0.9 * m + g)).expect("it compiles");
     let (mut out, mut r) = (p.clone(), p.clone());
     let cache = KernelCache::new(10);
-    let mut race = Race::default();
-    race.add(|| sgd.call_into((&p, 0.1, &g), black_box(&mut out)).expect("they fit"));
-    race.add(|| sgd.call_in_place(&mut q, (1e-9, black_box(&g))).expect("they fit"));
-    race.add(|| {
+    let mut race = Race::new();
+    race.add(timed(|| sgd.call_into((&p, 0.1, &g), black_box(&mut out)).expect("they fit")));
+    race.add(timed(|| sgd.call_in_place(&mut q, (1e-9, black_box(&g))).expect("they fit")));
+    race.add(timed(|| {
         adam.call_in_place((&mut r, &mut m), (black_box(&g), 1e-9)).expect("they fit");
-    });
-    race.add(|| {
+    }));
+    race.add(timed(|| {
         black_box(
             cache.get_or_compile_text(black_box("x*sigmoid(x)"), options).expect("it compiles"),
         );
-    });
-    race.add(|| _ = black_box(fuse!(in cache, options, |x| x * x.sigmoid()).expect("it compiles")));
+    }));
+    race.add(timed(|| fuse!(in cache, options, |x| x * x.sigmoid()).expect("it compiles")));
     let names = [
         "p - lr*g, lr a number, call_into",
         "the same, call_in_place",
@@ -125,8 +126,8 @@ fn others(suite: Suite) {
         "a kernel of text, from a cache",
         "a function of a closure, from a cache",
     ];
-    let times = race.run(suite.budget(4));
+    let times = race.run_for(suite.budget(4)).expect("nothing fails");
     for (at, name) in names.into_iter().enumerate() {
-        table.row(&[Cell::Text(name.into()), Cell::Time(times.median(at))]);
+        table.row(&[Cell::Text(name.into()), Cell::Time(times[at].latency().median())]);
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::Suite;
 use crate::kernels::{self, call, call_with, compile, copy, random, text};
-use crate::race::{Cell, Race, Table};
+use crate::table::{Cell, Table, timed};
 use kiln::internals::cpu::Cpu;
 use kiln::internals::emit::Operand;
+use kiln::profile::Race;
 use kiln::{CompileOptions, DType, EmitterKind, Tensor, View};
 use std::hint::black_box;
 
@@ -35,14 +36,14 @@ pub(crate) fn derived(suite: Suite) {
                     .zip(graph.inputs())
                     .map(|(seed, input)| random(input.dtype, &[size], seed))
                     .collect();
-                let mut race = Race::default();
+                let mut race = Race::new();
                 for kernel in [&fused, &shared, &unfused] {
-                    race.add(call(kernel, &inputs));
+                    race.add(timed(call(kernel, &inputs)));
                 }
                 let views: Vec<View<'_>> = inputs.iter().map(Tensor::view).collect();
-                race.add(copy(fused.plan_for(&views).expect("a plan").traffic().bytes()));
-                let times = race.run(suite.budget(1));
-                let ns = |candidate| Cell::Time(times.median(candidate) / size as f64);
+                race.add(timed(copy(fused.plan_for(&views).expect("a plan").traffic().bytes())));
+                let times = race.run_for(suite.budget(1)).expect("nothing fails");
+                let ns = |candidate| Cell::Time(times[candidate].latency().median() / size as f64);
                 table.row(&[
                     Cell::Text(op.name.into()),
                     Cell::Text(dtype.to_string()),
@@ -109,12 +110,12 @@ pub(crate) fn broadcast(suite: Suite) {
             ];
             for (name, kernel, full, other) in layouts {
                 let bytes = (full.len() + 1) * size * dtype.size();
-                let mut race = Race::default();
-                race.add(call_with(kernel, full));
-                race.add(call_with(kernel, other));
-                race.add(copy(bytes));
-                let times = race.run(suite.budget(2));
-                let ns = |candidate| Cell::Time(times.median(candidate) / size as f64);
+                let mut race = Race::new();
+                race.add(timed(call_with(kernel, full)));
+                race.add(timed(call_with(kernel, other)));
+                race.add(timed(copy(bytes)));
+                let times = race.run_for(suite.budget(2)).expect("nothing fails");
+                let ns = |candidate| Cell::Time(times[candidate].latency().median() / size as f64);
                 table.row(&[
                     Cell::Text(name.into()),
                     Cell::Text(dtype.to_string()),
@@ -171,15 +172,15 @@ pub(crate) fn emitters_compared(suite: Suite) {
                 kinds.iter().map(|&kind| compile(&graph, options.emitter(kind))).collect();
             for size in suite.sizes(&[4 << 10, 256 << 10, 4 << 20]) {
                 let inputs = [random(dtype, &[size], 1)];
-                let mut race = Race::default();
+                let mut race = Race::new();
                 for kernel in &kernels {
-                    race.add(call(kernel, &inputs));
+                    race.add(timed(call(kernel, &inputs)));
                 }
-                race.add(copy(2 * dtype.size() * size));
-                let times = race.run(suite.budget(2));
+                race.add(timed(copy(2 * dtype.size() * size)));
+                let times = race.run_for(suite.budget(2)).expect("nothing fails");
                 let ratios: Vec<String> =
                     (0..kinds.len()).map(|at| format!("{:.2}", times.ratio(at, 0))).collect();
-                let ns = |candidate| Cell::Time(times.median(candidate) / size as f64);
+                let ns = |candidate| Cell::Time(times[candidate].latency().median() / size as f64);
                 let mut row =
                     vec![Cell::Text(name.into()), Cell::Text(dtype.to_string()), Cell::Size(size)];
                 row.extend((0..=kinds.len()).map(ns));
@@ -206,11 +207,11 @@ pub(crate) fn overhead(suite: Suite) {
         let arrays = vec![0u8; 4 * computed];
         let operands = vec![Operand::Array(&arrays); count];
         let mut written = vec![0u8; 4 * computed];
-        let mut race = Race::default();
-        race.add(call(&kernel, &inputs));
-        race.add(|| code.apply(computed, &operands, &mut [black_box(&mut written)]));
-        let times = race.run(suite.budget(4));
-        let (all, code) = (times.median(0), times.median(1));
+        let mut race = Race::new();
+        race.add(timed(call(&kernel, &inputs)));
+        race.add(timed(|| code.apply(computed, &operands, &mut [black_box(&mut written)])));
+        let times = race.run_for(suite.budget(4)).expect("nothing fails");
+        let (all, code) = (times[0].latency().median(), times[1].latency().median());
         table.row(&[
             Cell::Text(expression.into()),
             Cell::Time(all),
@@ -228,16 +229,16 @@ pub(crate) fn compile_time(suite: Suite) {
     let table = Table::new("compile", note, 20, &[&["", "fuse"], &names[..]].concat());
     for expression in ["x*w+b", "silu(x)", "gelu_tanh(x)", "gelu(x)", "mish(x)"] {
         let graph = kiln::ir::parse(expression).expect("the suite's kernels are well written");
-        let mut race = Race::default();
-        race.add(|| _ = black_box(kiln::internals::fuse(&graph, kiln::Mode::Precise)));
+        let mut race = Race::new();
+        race.add(timed(|| kiln::internals::fuse(&graph, kiln::Mode::Precise)));
         for &kind in &kinds {
             let options = CompileOptions::new().emitter(kind);
             let graph = &graph;
-            race.add(move || _ = black_box(compile(graph, options)));
+            race.add(timed(move || compile(graph, options)));
         }
-        let times = race.run(suite.budget(8));
+        let times = race.run_for(suite.budget(8)).expect("nothing fails");
         let mut row = vec![Cell::Text(expression.into())];
-        row.extend((0..=kinds.len()).map(|at| Cell::Time(times.median(at) / 1e3)));
+        row.extend((0..=kinds.len()).map(|at| Cell::Time(times[at].latency().median() / 1e3)));
         table.row(&row);
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::Suite;
 use crate::kernels::{call, copy, random, text};
-use crate::race::{Cell, Race, Table};
+use crate::table::{Cell, Table, timed};
+use kiln::profile::Race;
 use kiln::{CompileOptions, DType, Tensor};
 use ndarray::{ArrayD, Zip};
 use std::hint::black_box;
@@ -46,8 +47,8 @@ pub(crate) fn intrinsics(suite: Suite) {
             let options = |emitter| CompileOptions::new().emitter(emitter);
             let compiled: Vec<_> =
                 sets.iter().map(|set| text(&format!("{name}(x)"), options(set.1))).collect();
-            let mut race = Race::default();
-            race.add(copy(8 * size));
+            let mut race = Race::new();
+            race.add(timed(copy(8 * size)));
             for ((.., by_hand), kernel) in sets.iter().zip(&compiled) {
                 let expected = kernel.run(&[inputs[0].view()]).expect("one input").remove(0);
                 let expected = expected.into_f32().expect("its type");
@@ -57,22 +58,26 @@ pub(crate) fn intrinsics(suite: Suite) {
                     unsafe { hand(x, &mut y) };
                     let same = y.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits());
                     assert!(same, "{name} by hand and by Kiln differ");
-                    race.add(move || {
+                    race.add(timed(move || {
                         // SAFETY: as above.
                         unsafe { hand(x, &mut y) };
                         black_box(&mut y);
-                    });
+                    }));
                 }
                 let code = kiln::internals::codes(kernel).next().expect("one pass");
                 let (x, mut y) = (bytes(&x), vec![0u8; 4 * size]);
-                race.add(move || code.apply(size, &[Operand::Array(x)], &mut [black_box(&mut y)]));
-                race.add(call(kernel, &inputs));
+                race.add(timed(move || {
+                    code.apply(size, &[Operand::Array(x)], &mut [black_box(&mut y)])
+                }));
+                race.add(timed(call(kernel, &inputs)));
             }
-            let times = race.run(suite.budget(4));
-            let ns = |candidate| Cell::Time(times.median(candidate) / size as f64);
+            let times = race.run_for(suite.budget(4)).expect("nothing fails");
+            let ns = |candidate| Cell::Time(times[candidate].latency().median() / size as f64);
             for (at, (_, _, bits, _)) in sets.iter().enumerate() {
                 let (first, code, call) = (1 + 5 * at, 4 + 5 * at, 5 + 5 * at);
-                let hand = times.fastest(first..code);
+                let median = |candidate: &usize| times[*candidate].latency().median();
+                let hand = (first..code).min_by(|a, b| median(a).total_cmp(&median(b)));
+                let hand = hand.expect("written by hand");
                 table.row(&[
                     Cell::Text(name.to_string()),
                     Cell::Size(size),
@@ -159,13 +164,13 @@ pub(crate) fn with_ndarray(suite: Suite) {
                 (1..).take(count).map(|seed| random(DType::F32, &[size], seed)).collect();
             let arrays: Vec<Array> =
                 inputs.iter().map(|x| x.clone().into_f32().expect("it was made so")).collect();
-            let mut race = Race::default();
-            race.add(call(&kernel, &inputs));
-            race.add(|| _ = black_box(stepwise(black_box(&arrays))));
-            race.add(|| _ = black_box(closure(black_box(&arrays))));
-            race.add(copy(4 * (count + 1) * size));
-            let times = race.run(suite.budget(4));
-            let ns = |candidate| Cell::Time(times.median(candidate) / size as f64);
+            let mut race = Race::new();
+            race.add(timed(call(&kernel, &inputs)));
+            race.add(timed(|| stepwise(black_box(&arrays))));
+            race.add(timed(|| closure(black_box(&arrays))));
+            race.add(timed(copy(4 * (count + 1) * size)));
+            let times = race.run_for(suite.budget(4)).expect("nothing fails");
+            let ns = |candidate| Cell::Time(times[candidate].latency().median() / size as f64);
             table.row(&[
                 Cell::Text(expression.into()),
                 Cell::Size(size),

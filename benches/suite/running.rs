@@ -3,12 +3,14 @@
 use crate::Suite;
 use crate::kernels::{call_with, compile, random, text_on};
 use crate::ops::transposed;
-use crate::race::{Cell, Race, Table};
+use crate::table::{Cell, Table, timed};
+use kiln::profile::Race;
 use kiln::{CompileOptions, DType, Tensor, View};
 use ndarray::{ArrayD, s};
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::{ParallelSlice, ParallelSliceMut};
 use std::hint::black_box;
+use std::time::Duration;
 
 /// Copies on two threads by stores that go past the caches.
 fn streaming_copy(from: &[f32], to: &mut [f32]) {
@@ -58,31 +60,32 @@ pub(crate) fn memory(suite: Suite) {
             // The bytes of several inputs and one output, half of them read.
             let half = (count + 1) * size / 2;
             let (from, mut to) = (vec![1f32; half], vec![2f32; half]);
-            let mut race = Race::default();
-            race.add(|| streaming_copy(black_box(&from), black_box(&mut to)));
-            race.add(call_with(&kernel, views.clone()));
-            race.add(|| _ = black_box(kernel.run(&views).expect("the inputs fit")));
-            let times = race.run(suite.budget(4));
+            let mut race = Race::new();
+            race.add(timed(|| streaming_copy(black_box(&from), black_box(&mut to))));
+            race.add(timed(call_with(&kernel, views.clone())));
+            race.add(timed(|| kernel.run(&views).expect("the inputs fit")));
+            let times = race.run_for(suite.budget(4)).expect("nothing fails");
+            drop(race);
             // Apart: what it does not give back would be reused.
             kiln::release_memory();
-            let mut race = Race::default();
-            race.add(|| streaming_copy(black_box(&from), black_box(&mut to)));
-            race.add(|| {
+            let mut race = Race::new();
+            race.add(timed(|| streaming_copy(black_box(&from), black_box(&mut to))));
+            race.add(timed(|| {
                 let results = kernel.run(&views).expect("the inputs fit");
                 // The array's memory goes back to the system, not to the next result.
                 let array = results.into_iter().next().expect("one output").into_f32();
                 drop(black_box(array));
-            });
-            let new = race.run(suite.budget(2));
+            }));
+            let new = race.run_for(suite.budget(2)).expect("nothing fails");
             let per_element = |time: f64| Cell::Time(time / size as f64);
-            let ns = |candidate| per_element(times.median(candidate));
+            let ns = |candidate| per_element(times[candidate].latency().median());
             table.row(&[
                 Cell::Text(expression.into()),
                 Cell::Size(size),
                 ns(0),
                 ns(1),
                 ns(2),
-                per_element(new.median(1)),
+                per_element(new[1].latency().median()),
                 Cell::Ratio(times.ratio(1, 0)),
                 Cell::Ratio(times.ratio(2, 0)),
                 Cell::Ratio(new.ratio(1, 0)),
@@ -168,11 +171,12 @@ pub(crate) fn layout(suite: Suite) {
                     ),
                 ];
                 for (name, kernel, dense, other) in layouts {
-                    let mut race = Race::default();
-                    race.add(call_with(kernel, dense));
-                    race.add(call_with(kernel, other));
-                    let times = race.run(suite.budget(1));
-                    let ns = |candidate| Cell::Time(times.median(candidate) / size as f64);
+                    let mut race = Race::new();
+                    race.add(timed(call_with(kernel, dense)));
+                    race.add(timed(call_with(kernel, other)));
+                    let times = race.run_for(suite.budget(1)).expect("nothing fails");
+                    let ns =
+                        |candidate| Cell::Time(times[candidate].latency().median() / size as f64);
                     table.row(&[
                         Cell::Text(name.into()),
                         Cell::Text(dtype.to_string()),
@@ -221,23 +225,23 @@ pub(crate) fn threads(suite: Suite) {
             let inputs: Vec<Tensor> =
                 (1..).take(count).map(|seed| random(DType::F32, &[size], seed)).collect();
             let views: Vec<View<'_>> = inputs.iter().map(Tensor::view).collect();
-            let mut race = Race::default();
-            race.add(call_with(&one, views.clone()));
-            race.add(call_with(&two, views.clone()));
-            let times = race.run(suite.budget(1));
-            let mut race = Race::default();
-            race.add(call_with(&one, views.clone()));
-            race.add(call_with(&two, views));
-            let later = race.run_apart(suite.budget(1), 200);
+            let mut race = Race::new();
+            race.add(timed(call_with(&one, views.clone())));
+            race.add(timed(call_with(&two, views.clone())));
+            let times = race.run_for(suite.budget(1)).expect("nothing fails");
+            let mut race = Race::apart(Duration::from_micros(200));
+            race.add(timed(call_with(&one, views.clone())));
+            race.add(timed(call_with(&two, views)));
+            let later = race.run_for(suite.budget(1)).expect("nothing fails");
             let us = |time: f64| Cell::Time(time / 1e3);
             table.row(&[
                 Cell::Text(expression.into()),
                 Cell::Size(size),
-                us(times.median(0)),
-                us(times.median(1)),
+                us(times[0].latency().median()),
+                us(times[1].latency().median()),
                 Cell::Ratio(times.ratio(1, 0)),
-                us(later.median(0)),
-                us(later.median(1)),
+                us(later[0].latency().median()),
+                us(later[1].latency().median()),
                 Cell::Ratio(later.ratio(1, 0)),
             ]);
         }

@@ -5,16 +5,20 @@ mod bench;
 mod console;
 mod explain;
 mod failure;
+mod html;
 mod interrupt;
 mod json;
 mod kernel;
 mod machine;
+mod markup;
 mod npy;
 mod ops;
 mod options;
 mod output;
+mod picture;
 mod plot;
 mod progress;
+mod roofline;
 mod run;
 mod shapes;
 mod shell;
@@ -45,6 +49,7 @@ enum Command {
     Run(run::Run),
     Explain(explain::Explain),
     Bench(bench::Bench),
+    Roofline(roofline::Options),
     Advise(advise::Advise),
     Ops(ops::Ops),
     Completions(shell::Completions),
@@ -78,6 +83,7 @@ impl Command {
             Command::Run(run) => run.execute(console),
             Command::Explain(explain) => explain.execute(console),
             Command::Bench(bench) => bench.execute(console),
+            Command::Roofline(roofline) => roofline.execute(console),
             Command::Advise(advise) => advise.execute(console),
             Command::Ops(ops) => ops.execute(console),
             Command::Completions(completions) => completions.execute(Cli::command(), console),

@@ -29,7 +29,9 @@ pub(crate) fn sizes(text: &str) -> Result<Sizes, String> {
     let (first, last) = (size(first)?, size(last)?);
     match first {
         0 => Err("a size is at least 1".into()),
-        _ if first > last => Err(format!("{first} is more than {last}: the smaller one goes first")),
+        _ if first > last => {
+            Err(format!("{first} is more than {last}: the smaller one goes first"))
+        }
         _ => {
             let doubled = |size: &usize| size.checked_mul(2).filter(|&size| size <= last);
             Ok(Sizes(std::iter::successors(Some(first), doubled).collect()))
@@ -56,8 +58,18 @@ mod tests {
         for (text, expected) in [("7", 7), (" 4Ki", 4 << 10), ("3Mi", 3 << 20), ("0", 0)] {
             assert_eq!(size(text), Ok(expected), "{text}");
         }
-        for text in ["", "Ki", "4k", "4 Ki", "-1", "+1", "1.5", "x", "99999999999999999999", "17179869184Gi"]
-        {
+        for text in [
+            "",
+            "Ki",
+            "4k",
+            "4 Ki",
+            "-1",
+            "+1",
+            "1.5",
+            "x",
+            "99999999999999999999",
+            "17179869184Gi",
+        ] {
             assert!(size(text).is_err(), "{text}");
         }
         assert_eq!(sizes("64..500"), Ok(Sizes(vec![64, 128, 256])));

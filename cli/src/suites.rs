@@ -31,16 +31,7 @@ pub(crate) const SUITES: [Suite; 4] = [
         about: "activations, from an L1 cache to memory",
         counts: "elements",
         sizes: &[4 << 10, 256 << 10, 4 << 20],
-        plotted: &[
-            1 << 10,
-            4 << 10,
-            16 << 10,
-            64 << 10,
-            256 << 10,
-            1 << 20,
-            4 << 20,
-            16 << 20,
-        ],
+        plotted: &[1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20],
         kernels: elementwise,
     },
     Suite {
@@ -142,10 +133,7 @@ fn derived() -> Vec<Kernel> {
 }
 
 fn named(rows: &[(&str, &str)]) -> Vec<Kernel> {
-    let kernel = |(name, text): &(&str, &str)| Kernel {
-        name: (*name).into(),
-        text: (*text).into(),
-        row: 1,
-    };
+    let kernel =
+        |(name, text): &(&str, &str)| Kernel { name: (*name).into(), text: (*text).into(), row: 1 };
     rows.iter().map(kernel).collect()
 }

@@ -1,7 +1,7 @@
 //! Floating-point operations by kind.
 
 use crate::lower::{Tier, lower};
-use kiln_ir::{Body, DType, Graph, Node, NodeId, Op, Shape};
+use kiln_ir::{Body, DType, Graph, Node, NodeId, Op, Shape, Typing};
 use kiln_jit::emit::cost::{Primitive, Tally};
 use kiln_jit::vir::Routine;
 
@@ -68,11 +68,13 @@ impl Flops {
     pub(super) fn of_body(body: &Body, tally: &Tally) -> Flops {
         let mut flops = Flops::default();
         let mut no_arithmetic = 0;
-        for node in body.nodes() {
+        for (id, node) in body.iter() {
             let Node::Op(op, args) = node else { continue };
-            *flops.kind(*op, body.dtype(args[args.len() - 1])) += 1;
-            if is_comparison(*op) {
-                no_arithmetic += executed(&Tally::of(&alone(body, *op, args)));
+            let dtype = body.dtype(args[args.len() - 1]);
+            *flops.kind(*op, dtype) += 1;
+            let is_cast = matches!(op.info().typing, Typing::Cast(_));
+            if is_comparison(*op) || is_cast || !dtype.is_float() {
+                no_arithmetic += executed(&Tally::of(&alone(body, id, *op, args)));
             }
         }
         flops.expanded = executed(tally).saturating_sub(flops.arithmetic() + no_arithmetic);
@@ -139,16 +141,20 @@ fn is_comparison(op: Op) -> bool {
     )
 }
 
-/// The routine of one op of a body: `max` adds numbers to get NaN and the sign of zero right, which is
-/// no arithmetic that anyone wrote.
-fn alone(body: &Body, op: Op, args: &[NodeId]) -> Routine {
+/// The routine of one op of a body. `max` adds numbers to get NaN and the sign of zero right, integers
+/// divide as floats, and casts round by adding: that is no arithmetic that anyone wrote.
+fn alone(body: &Body, id: NodeId, op: Op, args: &[NodeId]) -> Routine {
     let mut graph = Graph::unbounded("alone");
     let mut operand = |&arg: &NodeId| match body.scalar(arg) {
         Some(value) => graph.constant(body.dtype(arg), value),
         None => graph.parameter("", body.dtype(arg), Shape::scalar()),
     };
     let operands: Result<Vec<NodeId>, _> = args.iter().map(&mut operand).collect();
-    let result = operands.and_then(|operands| graph.op(op, &operands));
+    let mut result = operands.and_then(|operands| graph.op(op, &operands));
+    // What is not stored is rounded by the routine itself.
+    if matches!(op, Op::ToF16 | Op::ToBF16) && !body.outputs().contains(&id) {
+        result = result.and_then(|half| graph.op(Op::ToF32, &[half]));
+    }
     graph.output(result.expect("the op is in a body, on operands of these types"));
     lower(&graph, Tier::Default)
 }

@@ -53,7 +53,11 @@ impl Latency {
 
 /// The interquartile range over the median.
 pub(super) fn relative_spread(sorted: &[f64]) -> f64 {
-    (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / quantile(sorted, 0.5)
+    match quantile(sorted, 0.5) {
+        // Less than the clock can tell.
+        0.0 => 0.0,
+        median => (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / median,
+    }
 }
 
 /// Interpolated between the two samples that are nearest.

@@ -183,8 +183,10 @@ impl fmt::Display for Profile {
             writeln!(f, "{}", format!("  {what:<12}{figure:>16}  {note}").trim_end())
         };
         let (samples, calls) = (latency.samples().len(), latency.calls());
-        let note =
-            format!("median of {samples} samples of {calls}, spread {}", percent(latency.spread()));
+        let note = format!(
+            "median of {samples} samples of {calls} calls, spread {}",
+            percent(latency.spread())
+        );
         line("latency", time(latency.median()), note)?;
         line("fastest", time(latency.minimum()), String::new())?;
         if counts.elements > 1 {
@@ -261,5 +263,67 @@ impl fmt::Display for Comparison {
                 1.0 / self.speed_up
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Profile, Profiles};
+    use crate::profile::{Counts, Flops, Latency};
+
+    fn profile(name: &str, samples: [f64; 3], counts: Counts) -> Profile {
+        Profile::new(name.into(), Latency::new(samples.to_vec(), 4), counts)
+    }
+
+    fn profiles() -> Profiles {
+        let flops = Flops { multiplies: 3000, fmas: 500, comparisons: 1000, ..Flops::default() };
+        let counts = Counts { elements: 1000, flops, loaded: 4000, stored: 4000, memory: 8192 };
+        let plain = profile("plain", [4100.0, 4000.0, 4000.0], counts);
+        Profiles::new(vec![plain, profile("one", [990.0, 1000.0, 2000.0], counts)])
+    }
+
+    #[test]
+    fn a_report_has_a_line_for_each_figure() {
+        let expected = "\
+one
+  latency             1.000 µs  median of 3 samples of 4 calls, spread 50.5 %
+  fastest             990.0 ns
+  per element         1.000 ns  for each of 1000 elements
+  work               4000 FLOP  3000 multiplies, 500 FMAs, 1000 comparisons
+  throughput     4.000 GFLOP/s
+  moved             8000 bytes  4000 read, 4000 written
+  bandwidth         8.000 GB/s
+  intensity    0.500 FLOP/byte
+  peak memory        8.000 KiB  inputs, outputs and intermediates
+";
+        assert_eq!(profiles()[1].to_string(), expected);
+        let time = profile("time alone", [1.0, 2.0, 3.0], Counts::default()).to_string();
+        assert_eq!(time.lines().count(), 3, "{time}");
+    }
+
+    #[test]
+    fn a_table_compares_with_the_first() {
+        let expected = "
+             median        spread   per element    throughput     bandwidth      speed-up
+plain      4.000 µs         1.2 %      4.000 ns 1.000 GFLOP/s    2.000 GB/s         1.00x
+one        1.000 µs        50.5 %      1.000 ns 4.000 GFLOP/s    8.000 GB/s         4.00x
+medians of 3 interleaved rounds
+a spread of 50.5 %: the machine is busy with something else
+";
+        assert_eq!(profiles().to_string(), expected[1..]);
+    }
+
+    #[test]
+    fn comparisons_go_by_rounds() {
+        let profiles = profiles();
+        // The rounds' ratios are 4.14, 4 and 2.
+        assert_eq!((profiles.ratio(0, 1), profiles.fastest(), profiles.rounds()), (4.0, 1, 3));
+        let better = profiles.compare(1, 0);
+        assert_eq!((better.speed_up(), better.saved(), better.saved_part()), (4.0, 3000.0, 0.75));
+        let expected = "one is 4.00 times as fast as plain: it saves 3.000 µs of a call, 75.0 %";
+        assert_eq!(better.to_string(), expected);
+        let worse = profiles.compare(0, 1).to_string();
+        assert_eq!(worse, "plain takes 4.00 times as long as one: it costs 3.000 µs more a call");
+        assert_eq!(profiles[1].compare(&profiles[0]).speed_up(), 4.0);
     }
 }

@@ -10,6 +10,7 @@ mod kernel;
 mod language;
 mod memory;
 mod memory_model;
+mod mlp;
 mod passes;
 mod plans;
 mod products;

@@ -1,9 +1,10 @@
 //! What a profile counts, against counts by hand, and what it refuses.
 
+use kiln::ir::{Dim, Input, Op, Typing};
 use kiln::profile::{
     Counts, Flops, Latency, ProfileError, Profiler, Race, profile_fn, try_profile_fn,
 };
-use kiln::{CompileOptions, Kernel, RunError, compile_with, ir};
+use kiln::{CompileOptions, DType, Graph, Kernel, RunError, compile_with, ir};
 use ndarray::{Array1, Array2};
 use std::time::Duration;
 
@@ -54,10 +55,16 @@ fn elementwise_kernels_count_as_by_hand() {
         Flops { adds: 2, divisions: 1, roots: 1, comparisons: 3, others: 1, ..Flops::default() };
     assert_eq!((kinds.flops, kinds.flops.total()), (expected, 4));
 
-    // Nor are integers.
-    let integers = counts("|i: i32[n]| i * i + 1", &[&[10]]);
+    // Nor are integers, which divide as floats, and conversions, which round by adding.
+    let integers = counts("|i: i32[n], j: i32[n]| i / j + 1", &[&[10], &[10]]);
     assert_eq!((integers.flops.total(), integers.flops.others), (0, 20));
     assert_eq!(integers.intensity(), 0.0);
+    for dtype in ["f16", "bf16"] {
+        let stored = counts(&format!("|x: {dtype}[n]| x + x"), &[&[10]]);
+        assert_eq!((stored.flops.total(), stored.loaded, stored.stored), (10, 20, 40));
+        let rounded = counts(&format!("|x| f32({dtype}(x * x)) + x"), &[&[10]]);
+        assert_eq!((rounded.flops.total(), rounded.flops.others), (20, 20));
+    }
 }
 
 /// `0.5 * x * (1 + tanh(0.7978846 * (x + 0.044715 * x³)))`, fused into
@@ -126,6 +133,43 @@ fn products_and_layers_count_as_by_hand() {
     assert_eq!(mlp.flops, flops);
     assert_eq!(mlp.loaded, 4 * (m * k + k * h + (m * h + h) + (m * h + h * n) + (m * n + n)));
     assert_eq!(mlp.stored, 4 * (2 * m * h + 2 * m * n));
+}
+
+/// Every op is of one kind, on operands of every type, and only arithmetic has FLOPs.
+#[test]
+fn every_op_is_counted_once() {
+    let mut counted = 0;
+    for (&op, dtype) in Op::ALL.iter().flat_map(|op| DType::ALL.map(|dtype| (op, dtype))) {
+        let mut graph = Graph::new("one");
+        let operand = |index: usize| match op.info().typing {
+            Typing::Select if index == 0 => DType::Bool,
+            _ => dtype,
+        };
+        let inputs = (0..op.arity()).map(|index| Input {
+            name: format!("x{index}"),
+            dtype: operand(index),
+            dims: Some(vec![Dim::Size(10)]),
+        });
+        let inputs: Vec<_> = inputs.map(|input| graph.input(input).unwrap()).collect();
+        let Ok(result) = graph.op(op, &inputs) else { continue };
+        graph.output(result);
+        let kernel = compile_with(&graph, CompileOptions::unfused()).unwrap();
+        let flops = Counts::at(&kernel, &vec![[10]; op.arity()]).unwrap().flops;
+        let Flops { adds, multiplies, fmas, divisions, roots, .. } = flops;
+        let Flops { transcendentals, comparisons, others, .. } = flops;
+        let kinds =
+            [adds, multiplies, fmas, divisions, roots, transcendentals, comparisons, others];
+        assert_eq!(kinds.iter().sum::<u64>(), 10, "{} of {dtype}: {flops:?}", op.name());
+        let cast = matches!(op.info().typing, Typing::Cast(_));
+        if comparisons > 0 || cast || !dtype.is_float() {
+            assert_eq!(flops.total(), 0, "{} of {dtype}: {flops:?}", op.name());
+        }
+        if transcendentals > 0 {
+            assert!(flops.expanded >= 20, "{} of {dtype}: {flops:?}", op.name());
+        }
+        counted += 1;
+    }
+    assert!(counted > 200, "{counted}");
 }
 
 /// The plan of the call is what counts: a small `w` has a pass of its own.

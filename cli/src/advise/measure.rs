@@ -2,8 +2,7 @@
 
 use super::Subject;
 use super::technique::Trial;
-use crate::bench::data::{outputs, random};
-use crate::bench::difference::Difference;
+use crate::bench::{Difference, outputs, random};
 use crate::failure::Failure;
 use kiln::profile::{Counts, Profile, Profiles, Race, try_profile_fn};
 use kiln::{DType, Kernel, RunError, Tensor, View, ViewMut, compile_text};

@@ -117,7 +117,8 @@ impl Report<'_> {
                         "Less arithmetic helps, and doing more at once: rewriting, vectors, threads"
                     }
                 };
-                let it = Placed { name: "It".into(), ..placed.clone() };
+                let mut it = placed.clone();
+                it.name = "It".into();
                 format!("{it}.\n{helps}.")
             }
             None => {

@@ -57,7 +57,9 @@ pub(super) fn conclude(
     }
     let is_slower = |record: &&Record| {
         let compared = record.compared.as_ref();
-        compared.is_some_and(|old| old.verdict == Verdict::Slower && most.is_some_and(|most| old.ratio > most))
+        compared.is_some_and(|old| {
+            old.verdict == Verdict::Slower && most.is_some_and(|most| old.ratio > most)
+        })
     };
     let slower: Vec<String> = records.iter().filter(is_slower).map(title).collect();
     match most {

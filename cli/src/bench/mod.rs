@@ -2,14 +2,17 @@
 
 mod case;
 mod compare;
-pub(crate) mod data;
+mod data;
 mod detail;
-pub(crate) mod difference;
+mod difference;
 mod measure;
 mod race;
 mod record;
 mod sweep;
 mod tables;
+
+pub(crate) use data::{outputs, random};
+pub(crate) use difference::Difference;
 
 use crate::console::Console;
 use crate::failure::Failure;

@@ -168,9 +168,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Record>, Failure> {
         })?);
     }
     match records.is_empty() {
-        true => Err(Failure::Failed(format!(
-            "{shown} is empty; write one by `kiln bench --json`"
-        ))),
+        true => Err(Failure::Failed(format!("{shown} is empty; write one by `kiln bench --json`"))),
         false => Ok(records),
     }
 }

@@ -33,7 +33,16 @@ pub(super) fn date_and_machine(record: &Record) -> String {
 /// What was measured, a row each.
 fn figures(records: &[Record]) -> Table {
     let mut table = Table::new([
-        "", "size", "fused", "unfused", "gain", "spread", "ns/element", "GFLOP/s", "GB/s", "limit",
+        "",
+        "size",
+        "fused",
+        "unfused",
+        "gain",
+        "spread",
+        "ns/element",
+        "GFLOP/s",
+        "GB/s",
+        "limit",
     ]);
     for record in records {
         table.row(vec![
@@ -73,7 +82,15 @@ pub(super) fn copied(records: &[Record]) -> String {
 /// New figures and old ones, of the records that have both.
 fn comparison(records: &[Record]) -> Table {
     let mut table = Table::new([
-        "", "size", "old", "spread", "new", "spread", "new/old", "copy new/old", "verdict",
+        "",
+        "size",
+        "old",
+        "spread",
+        "new",
+        "spread",
+        "new/old",
+        "copy new/old",
+        "verdict",
     ]);
     for record in records {
         let Some(old) = &record.compared else { continue };
@@ -98,7 +115,8 @@ fn comparison(records: &[Record]) -> Table {
 
 /// What the words of [`comparison`] mean.
 fn legend_of_comparison(records: &[Record]) -> String {
-    let olds: Vec<&Compared> = records.iter().filter_map(|record| record.compared.as_ref()).collect();
+    let olds: Vec<&Compared> =
+        records.iter().filter_map(|record| record.compared.as_ref()).collect();
     let count = |verdict| olds.iter().filter(|old| old.verdict == verdict).count();
     let dates = distinct(olds.iter().map(|old| old.date.clone()));
     format!(

@@ -62,7 +62,8 @@ fn json_has_every_field() {
 
 #[test]
 fn strict_fused_bits_are_unfused_bits() {
-    let bench = ["bench", "@gelu_tanh", "--shape", "n=999", "--json", "--mode", "strict", "-q", "--quick"];
+    let bench =
+        ["bench", "@gelu_tanh", "--shape", "n=999", "--json", "--mode", "strict", "-q", "--quick"];
     for more in [&["--dtype", "f64"][..], &["--emitter", "interp"], &["--threads", "2"]] {
         let object = &objects(&[&bench[..], more].concat())[0];
         assert_eq!(object["max_abs_diff"], 0.0, "{object}");
@@ -74,7 +75,8 @@ fn strict_fused_bits_are_unfused_bits() {
 #[test]
 fn differences_are_told_with_their_place() {
     let desk = Desk::new();
-    let bench = ["bench", "@gelu_tanh", "-q", "--quick", "--shape", "n=40,d=25", "--emitter", "interp"];
+    let bench =
+        ["bench", "@gelu_tanh", "-q", "--quick", "--shape", "n=40,d=25", "--emitter", "interp"];
     let table = desk.ok(&bench);
     assert!(table.contains("fused results differ from unfused ones by at most "), "{table}");
     let place = table.lines().last().unwrap();

@@ -12,6 +12,9 @@ mod messages;
 mod npy;
 mod ops;
 mod outputs;
+mod pages;
+mod pictures;
+mod roofline;
 mod run;
 mod timings;
 
@@ -104,7 +107,7 @@ fn version_and_help() {
     let desk = Desk::new();
     assert_eq!(desk.ok(&["--version"]), format!("kiln {}\n", env!("CARGO_PKG_VERSION")));
     let mut help = desk.ok(&["--help"]);
-    for command in ["run", "explain", "bench", "advise", "ops", "completions", "man"] {
+    for command in ["run", "explain", "bench", "roofline", "advise", "ops", "completions", "man"] {
         help += &format!("\n$ kiln {command} --help\n{}", desk.ok(&[command, "--help"]));
     }
     // Emitters come and go with the library.

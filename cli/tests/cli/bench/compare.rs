@@ -47,7 +47,10 @@ fn figures_are_compared_beyond_their_spread() {
     let new = [("mish", 0.3, 0.02), ("silu", 0.1, 0.02), ("gelu", 0.21, 0.04), ("selu", 0.3, 0.6)];
     let desk = desk(&old, &new.map(|(name, ns, spread)| figure(name, ns, spread)));
     insta::assert_snapshot!("compared", desk.ok(&COMPARE));
-    insta::assert_snapshot!("compared_markdown", desk.ok(&[&COMPARE[..], &["--markdown"]].concat()));
+    insta::assert_snapshot!(
+        "compared_markdown",
+        desk.ok(&[&COMPARE[..], &["--markdown"]].concat())
+    );
     let json = desk.ok(&[&COMPARE[..], &["--json"]].concat());
     let verdicts: Vec<Value> = json
         .lines()

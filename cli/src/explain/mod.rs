@@ -1,16 +1,21 @@
 //! `kiln explain`: what becomes of a kernel, stage by stage.
 
+mod files;
+mod object;
+mod page;
+
 use crate::console::{Console, TITLE};
 use crate::failure::Failure;
-use crate::json::{self, print};
+use crate::json;
 use crate::kernel::Text;
 use crate::options::{dtypes, emitters, modes};
 use crate::shapes::{Shape, shape, shapes_of};
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use kiln::explain::{Costs, Separation, Stage, TOUR, explain, separations};
+use files::Files;
+use kiln::explain::{Stage, TOUR, explain, separations};
 use kiln::{CallPlan, CompileOptions, DType, EmitterKind, Graph, Mode, Tensor, View, compile_with};
-use serde::Serialize;
+use object::{Apart, Object, Shown, Written};
 
 /// Show what becomes of a kernel, stage by stage
 #[derive(Args)]
@@ -21,6 +26,8 @@ Examples
   kiln explain 'exp(tanh(x) @ w)' --stage why      why that is two kernels
   kiln explain @exp --stage vir,asm       the vector program and the machine code
   kiln explain 'x * exp(w)' --shape x=1000x8,w=8   what a call with such inputs runs
+  kiln explain bias_gelu.kiln --svg bias_gelu.svg  the graph before and after fusion, as a picture
+  kiln explain @gelu_tanh --html gelu.html         all of it, as a page for a browser
   kiln explain -- '-x * y'                an expression that begins with a minus")]
 pub(crate) struct Explain {
     /// A file ending in .kiln, an expression, or @name for an op
@@ -36,8 +43,7 @@ pub(crate) struct Explain {
         long,
         value_name = "INPUT=SIZES",
         value_delimiter = ',',
-        value_parser = shape,
-        conflicts_with_all = ["stage", "all"]
+        value_parser = shape
     )]
     shape: Vec<Shape>,
     /// The element type of inputs that KERNEL does not type
@@ -52,6 +58,8 @@ pub(crate) struct Explain {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    files: Files,
 }
 
 /// Reads `--stage`.
@@ -62,43 +70,21 @@ fn stages() -> impl TypedValueParser<Value = Stage> {
         .try_map(|name| name.parse::<Stage>())
 }
 
-/// The object that `kiln explain --json` prints.
-#[derive(Serialize)]
-struct Object<'a> {
-    command: &'static str,
-    kernel: &'a str,
-    mode: String,
-    stages: Vec<Shown>,
-    /// Why its kernels are not one.
-    apart: Vec<Apart>,
-    /// What a call with the inputs of `--shape` runs.
-    plan: Option<json::Plan>,
-}
-
-/// A stage, as text.
-#[derive(Serialize)]
-struct Shown {
-    stage: String,
-    text: String,
-}
-
-/// Two steps that are not one kernel.
-#[derive(Serialize)]
-struct Apart {
-    steps: [usize; 2],
-    because: String,
-    /// Estimates in adds on one element, if they decided.
-    cost_apart: Option<f64>,
-    cost_fused: Option<f64>,
-}
-
 impl Explain {
     pub(crate) fn execute(&self, console: &Console) -> Result<(), Failure> {
         let graph = Text::find(&self.kernel)?.graph_of(self.dtype, console)?;
+        if self.files.are_wanted() {
+            return self.files.write(self, &graph, console);
+        }
         if !self.shape.is_empty() {
+            if self.all || !self.stage.is_empty() {
+                let fault = "--shape shows a call, and --stage and --all the kernel: use one of them, \
+                             or write a page of both by --html";
+                return Err(Failure::Usage(fault.into()));
+            }
             let plan = self.call(&graph)?;
             return match self.json {
-                true => console.print(&self.object(&graph, Vec::new(), Some(&plan))),
+                true => console.print(&self.object(&graph, Vec::new(), Some(&plan), Vec::new())),
                 false => console.print(&plan.to_string()),
             };
         }
@@ -112,7 +98,7 @@ impl Explain {
                 Ok(Shown { stage: stage.to_string(), text: self.text(&graph, stage)? })
             };
             let shown = stages.iter().map(shown).collect::<Result<_, Failure>>()?;
-            return console.print(&self.object(&graph, shown, None));
+            return console.print(&self.object(&graph, shown, None, Vec::new()));
         }
         if let ([stage], false) = (&stages[..], self.all) {
             return console.print(&self.text(&graph, *stage)?);
@@ -137,24 +123,21 @@ impl Explain {
         }
     }
 
-    fn object(&self, graph: &Graph, stages: Vec<Shown>, plan: Option<&CallPlan>) -> String {
-        let adds = |tenths: u64| tenths as f64 / 10.0;
-        let apart = |Separation { steps, reason }: Separation| {
-            let costs = reason.costs();
-            Apart {
-                steps,
-                because: reason.to_string(),
-                cost_apart: costs.map(|Costs { apart, .. }| adds(apart)),
-                cost_fused: costs.map(|Costs { fused, .. }| adds(fused)),
-            }
-        };
-        print(&Object {
+    fn object<'a>(
+        &self,
+        graph: &'a Graph,
+        stages: Vec<Shown>,
+        plan: Option<&CallPlan>,
+        files: Vec<Written<'a>>,
+    ) -> String {
+        json::print(&Object {
             command: "explain",
             kernel: graph.name(),
             mode: self.mode.to_string(),
             stages,
-            apart: separations(graph, self.mode).into_iter().map(apart).collect(),
+            apart: separations(graph, self.mode).into_iter().map(Apart::of).collect(),
             plan: plan.map(json::Plan::of),
+            files,
         })
     }
 

@@ -1,0 +1,98 @@
+//! A kernel before and after fusion, as one picture.
+
+mod build;
+mod bytes;
+mod dot;
+mod layout;
+mod network;
+mod scene;
+mod svg;
+#[cfg(test)]
+mod tests;
+
+use build::{Detail, is_step, network};
+use bytes::Bytes;
+use kiln::internals::{fuse, unfuse};
+use kiln::ir::Node;
+use kiln::{Graph, Mode};
+use network::Network;
+use scene::Scene;
+
+pub(crate) use svg::STYLE;
+
+/// What a picture shows.
+pub(crate) struct Picture {
+    name: String,
+    before: Side,
+    after: Side,
+}
+
+/// The kernel as written, or fused.
+struct Side {
+    title: &'static str,
+    /// Passes, and the bytes that they move.
+    caption: String,
+    network: Network,
+}
+
+impl Picture {
+    /// Of a kernel, as written and as fused within `mode`.
+    pub(crate) fn of(graph: &Graph, mode: Mode) -> Picture {
+        let (before, after) = (unfuse(graph), fuse(graph, mode).graph);
+        Picture {
+            name: graph.name().to_string(),
+            before: Side::of("as written", &before.with_notes_of(graph), Detail::Passes),
+            after: Side::of("fused", &after.with_notes_of(graph), Detail::Kernels),
+        }
+    }
+
+    /// As Graphviz text.
+    pub(crate) fn dot(&self) -> String {
+        dot::document(&self.name, &self.panels())
+    }
+
+    /// As an SVG file.
+    pub(crate) fn svg(&self) -> String {
+        svg::document(&self.scene(), &self.name, &self.description())
+    }
+
+    /// As an element of a page that has [`STYLE`].
+    pub(crate) fn element(&self) -> String {
+        svg::element(&self.scene(), &self.name, &self.description())
+    }
+
+    fn scene(&self) -> Scene {
+        Scene::of(&self.panels())
+    }
+
+    /// For whoever cannot see it.
+    pub(crate) fn description(&self) -> String {
+        let sides = [&self.before, &self.after];
+        sides.map(|side| format!("{}: {}", side.title, side.caption)).join("; ")
+    }
+
+    fn panels(&self) -> [(String, String, &Network); 2] {
+        [&self.before, &self.after]
+            .map(|side| (side.title.to_string(), side.caption.clone(), &side.network))
+    }
+}
+
+impl Side {
+    fn of(title: &'static str, graph: &Graph, detail: Detail) -> Side {
+        Side { title, caption: caption(graph), network: network(graph, detail) }
+    }
+}
+
+/// `2 passes, 8 B an element moved`.
+fn caption(graph: &Graph) -> String {
+    let steps = graph.nodes().iter().filter(|node| is_step(node)).count();
+    let reads = graph.nodes().iter().filter(|node| is_step(node)).flat_map(Node::operands);
+    let writes =
+        graph.iter().filter(|(_, node)| matches!(node, Node::Item { .. } | Node::Call(..)));
+    let moved = reads.chain(writes.map(|(id, _)| id)).map(|id| Bytes::of(graph, id)).sum::<Bytes>();
+    let passes = match steps {
+        1 => "1 pass".to_string(),
+        steps => format!("{steps} passes"),
+    };
+    format!("{passes} over memory, which move {moved}")
+}
