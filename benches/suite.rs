@@ -7,19 +7,20 @@
 //! ```
 //!
 //! A time is the median over all rounds; a ratio is the median of the ratios of each round, so that
-//! it holds on a machine that others use too. Nothing here fails for being slow.
+//! it holds on a machine that others use too. Nothing here fails for being slow. Other libraries are
+//! measured by `benches/peers`.
 
 #[cfg(target_arch = "x86_64")]
 #[path = "suite/by_hand.rs"]
 mod by_hand;
 #[path = "suite/calls.rs"]
 mod calls;
+#[path = "suite/intrinsics.rs"]
+mod intrinsics;
 #[path = "suite/kernels.rs"]
 mod kernels;
 #[path = "suite/ops.rs"]
 mod ops;
-#[path = "suite/peers.rs"]
-mod peers;
 #[path = "suite/running.rs"]
 mod running;
 #[path = "suite/table.rs"]
@@ -48,10 +49,9 @@ impl Suite {
 
 type Section = (&'static str, fn(Suite));
 
-const SECTIONS: [Section; 11] = [
-    ("intrinsics", peers::intrinsics),
+const SECTIONS: [Section; 10] = [
+    ("intrinsics", intrinsics::intrinsics),
     ("emitters", ops::emitters_compared),
-    ("ndarray", peers::with_ndarray),
     ("broadcast", ops::broadcast),
     ("overhead", ops::overhead),
     ("calls", calls::calls),

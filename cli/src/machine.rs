@@ -56,7 +56,7 @@ impl fmt::Display for Cache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Cache { level, bytes } = self;
         match bytes {
-            _ if bytes % (1 << 20) == 0 => write!(f, "L{level} {} MiB", bytes >> 20),
+            _ if bytes.is_multiple_of(1 << 20) => write!(f, "L{level} {} MiB", bytes >> 20),
             _ => write!(f, "L{level} {} KiB", bytes >> 10),
         }
     }

@@ -43,8 +43,8 @@ pub(crate) fn sizes(text: &str) -> Result<Sizes, String> {
 pub(crate) fn shown(size: usize) -> String {
     match size {
         0 => "0".into(),
-        _ if size % (1 << 20) == 0 => format!("{} Mi", size >> 20),
-        _ if size % (1 << 10) == 0 => format!("{} Ki", size >> 10),
+        _ if size.is_multiple_of(1 << 20) => format!("{} Mi", size >> 20),
+        _ if size.is_multiple_of(1 << 10) => format!("{} Ki", size >> 10),
         _ => size.to_string(),
     }
 }

@@ -12,7 +12,19 @@ pub(crate) struct Suite {
     /// Sizes of a table, and those of a plot.
     pub(crate) sizes: &'static [usize],
     pub(crate) plotted: &'static [usize],
+    pub(crate) draws: Draws,
     pub(crate) kernels: fn() -> Vec<Kernel>,
+}
+
+/// What a plot shows over sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Draws {
+    /// Nanoseconds for an element, fused and unfused, a chart for each kernel.
+    Times,
+    /// FLOPs a second, fused and unfused, a chart for each kernel.
+    Flops,
+    /// FLOPs a second, of all kernels in one chart: there is nothing to fuse.
+    Products,
 }
 
 /// A kernel of a suite.
@@ -32,22 +44,25 @@ pub(crate) const SUITES: [Suite; 4] = [
         counts: "elements",
         sizes: &[4 << 10, 256 << 10, 4 << 20],
         plotted: &[1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20],
+        draws: Draws::Times,
         kernels: elementwise,
     },
     Suite {
         name: "matmul",
         about: "products of squares, and of a few rows with a square",
-        counts: "rows and columns of the square",
+        counts: "n",
         sizes: &[64, 128, 256, 512, 1024, 2048],
         plotted: &[64, 128, 256, 512, 1024, 2048],
+        draws: Draws::Products,
         kernels: matmul,
     },
     Suite {
         name: "layers",
         about: "linear layers with a bias and an activation, an MLP, a gated one (SwiGLU)",
-        counts: "rows, a batch",
+        counts: "rows",
         sizes: &[1, 16, 64, 256],
         plotted: &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
+        draws: Draws::Flops,
         kernels: layers,
     },
     Suite {
@@ -56,6 +71,7 @@ pub(crate) const SUITES: [Suite; 4] = [
         counts: "elements",
         sizes: &[4 << 20],
         plotted: &[4 << 10, 256 << 10, 4 << 20],
+        draws: Draws::Times,
         kernels: derived,
     },
 ];
@@ -90,15 +106,17 @@ fn elementwise() -> Vec<Kernel> {
     .collect()
 }
 
+/// The first matrix has as many rows as the first number says, and columns as the second one; the
+/// second matrix has columns as the third.
 fn matmul() -> Vec<Kernel> {
     let skinny = |rows: usize| Kernel {
-        name: format!("{rows} x n by n x n"),
+        name: format!("{rows} x n x n"),
         text: format!("kernel f(x: f32[{rows}, n], w: f32[n, n]) {{ x @ w }}"),
         row: 1,
     };
     let mut kernels = named(&[
-        ("n x n by n x n", "kernel f(x: f32[n, n], w: f32[n, n]) { x @ w }"),
-        ("n x 32 by 32 x n", "kernel f(x: f32[n, 32], w: f32[32, n]) { x @ w }"),
+        ("n x n x n", "kernel f(x: f32[n, n], w: f32[n, n]) { x @ w }"),
+        ("n x 32 x n", "kernel f(x: f32[n, 32], w: f32[32, n]) { x @ w }"),
     ]);
     kernels.extend([1, 8, 32].map(skinny));
     kernels

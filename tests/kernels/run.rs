@@ -8,7 +8,9 @@ use kiln::internals::vir::{Builder, Routine, Storage, interp};
 use kiln::internals::{Work, execute, matmul, op_program};
 use kiln::{Argument, EmitterKind, RunError, Tensor, View, ViewMut, compile_text};
 use kiln_ir::{DType, Op};
-use ndarray::{Array, Array1, Array2, ArrayD, ArrayViewD, Axis, IxDyn, Slice, arr0, s};
+use ndarray::{
+    Array, Array1, Array2, ArrayD, ArrayViewD, ArrayViewMutD, Axis, IxDyn, Slice, Zip, arr0, s,
+};
 
 const ONE_THREAD: Work = Work::new(Some(1), 1.0);
 /// So dear that two elements are worth a thread.
@@ -201,6 +203,39 @@ fn short_rows_and_bias() {
             execute(&code, &[(&x).into(), (&bias).into()], &mut [(&mut part).into()], work)
                 .unwrap();
             assert_eq!(part, &x + &bias);
+        }
+    }
+}
+
+/// Long rows that repeat are rows of one call, short ones are written out, and those of two lengths
+/// are called one by one: in arrays that begin anywhere, on any number of threads.
+#[test]
+fn rows_that_repeat() {
+    let code = fma(Storage::F32);
+    let waves = |len: usize, step: f32| (0..len).map(|i| (i as f32 * step).sin()).collect();
+    for (rows, columns) in [(5, 256), (5, 257), (7, 1000), (9, 1024), (20, 2048), (3, 4097)] {
+        let (n, shape) = (2 * rows * columns, [rows, 2, columns]);
+        for (w, b) in [
+            ([1, columns], [1, columns]),
+            ([1, columns], [2, columns]),
+            ([2, columns], [1, columns]),
+        ] {
+            let [first, second] = [(w, 0.3), (b, 0.9)].map(|(shape, step)| {
+                ArrayD::from_shape_vec(&shape[..], waves(shape[0] * columns, step)).unwrap()
+            });
+            for start in [0, 3] {
+                let x: Vec<f32> = waves(n + start, 0.7);
+                let x = ArrayViewD::from_shape(&shape[..], &x[start..]).unwrap();
+                let expected = Zip::from(&x).and_broadcast(&first).and_broadcast(&second);
+                let expected = expected.map_collect(|x, w, b| x.mul_add(*w, *b));
+                for work in [ONE_THREAD, MANY_THREADS] {
+                    let mut y = vec![0f32; n + start];
+                    let mut y = ArrayViewMutD::from_shape(&shape[..], &mut y[start..]).unwrap();
+                    let inputs = [x.view().into(), (&first).into(), (&second).into()];
+                    execute(&code, &inputs, &mut [(&mut y).into()], work).unwrap();
+                    assert_eq!(y, expected, "{shape:?} {w:?} {b:?} from {start}");
+                }
+            }
         }
     }
 }

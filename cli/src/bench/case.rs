@@ -68,13 +68,12 @@ impl Group {
         Ok(Group { suite: None, cases })
     }
 
-    /// All kernels of a suite, at its sizes or others.
+    /// All kernels of a suite, at each size.
     pub(super) fn of_suite(
         suite: &Suite,
         sizes: &[usize],
         console: &Console,
     ) -> Result<Group, Failure> {
-        let sizes = if sizes.is_empty() { suite.sizes } else { sizes };
         let mut cases = Vec::new();
         for Kernel { name, text, row } in (suite.kernels)() {
             let graph = Text::find(&text)?.graph_of(DType::F32, console)?;

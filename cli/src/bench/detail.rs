@@ -2,7 +2,7 @@
 
 use super::difference::Difference;
 use super::record::{Input, Record};
-use super::tables::{copied, date_and_machine, limit, percent};
+use super::tables::{date_and_machine, limit, percent};
 use crate::console::counted;
 
 /// Fused, unfused and the copy, a line each, and how far results are apart.
@@ -65,11 +65,25 @@ pub(super) fn detail(record: &Record) -> String {
         most: record.max_ulp_at.clone(),
     };
     text + &format!(
-        "\nfused does {:.1} GFLOP/s: {}\nmedians of {} interleaved rounds, half of which lie within \
-         the spread; time is relative to fused; copied by {}\n{difference}\n",
-        record.gflops(),
-        limit(record),
+        "\nmedians of {} interleaved rounds, half of which lie within the spread; time is relative to \
+         fused\ncopied by {}, the fastest of several ways\n{}{difference}\n",
         record.rounds,
-        copied(std::slice::from_ref(record)),
+        record.copied_by,
+        roof(record),
+    )
+}
+
+/// How near fused is to the roof that binds it, a line.
+fn roof(record: &Record) -> String {
+    let Some(roof) = &record.roof else { return String::new() };
+    let (unit, does) = match &roof.of[..] {
+        "peak" => ("GFLOP/s", record.gflops()),
+        _ => ("GB/s", record.bandwidth()),
+    };
+    format!(
+        "fused does {does:.1} {unit}, {} ({:.1} {unit}, {})\n",
+        limit(record),
+        roof.giga,
+        roof.by
     )
 }

@@ -1,6 +1,6 @@
 //! How far two results are apart, and where.
 
-use super::record::finite_or_not;
+use crate::json::finite_or_not;
 use half::{bf16, f16};
 use kiln::Tensor;
 use ndarray::ArrayD;

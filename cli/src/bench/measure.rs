@@ -1,15 +1,22 @@
 //! One kernel fused, unfused, and beside a copy.
 
 use super::case::Case;
-use super::data::{Copy, outputs, random};
+use super::data::{Copy, WAYS, outputs, random};
 use super::difference::Difference;
-use super::race::Race;
-use super::record::{Input, Record, VERSION};
+use super::record::{Input, Reached, Record, VERSION};
 use crate::failure::Failure;
 use crate::machine::{Machine, now};
 use crate::options::Execution;
+use kiln::profile::{
+    Counts, Profile, Profiles, Race, Resources, Roof, Roofline, profile_fn, try_profile_fn,
+};
 use kiln::{Tensor, View, compile_with};
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
+
+/// Entrants of the race; ways of copying follow.
+const FUSED: usize = 0;
+const UNFUSED: usize = 1;
 
 /// Races them for about so long.
 pub(super) fn measure(
@@ -17,6 +24,7 @@ pub(super) fn measure(
     case: &Case,
     execution: &Execution,
     budget: Duration,
+    roofline: Option<&Roofline>,
 ) -> Result<Record, Failure> {
     let Case { kernel, text, graph, size, shapes } = case;
     let seeded = graph.inputs().iter().zip(shapes).zip(1..);
@@ -39,23 +47,33 @@ pub(super) fn measure(
     }
     let plans = [fused.plan_for(&views)?, unfused.plan_for(&views)?];
     let [traffic_fused, traffic_unfused] = plans.each_ref().map(|plan| plan.traffic());
+    let counts = Counts::of(&fused, &views)?;
     let mut fused_outputs = outputs(&fused, &output_shapes)?;
     let mut unfused_outputs = outputs(&unfused, &output_shapes)?;
     let threads = rayon::current_num_threads();
-    let mut copy = Copy::new(traffic_fused.bytes(), threads)?;
-    let times = {
+    let copy = RefCell::new(Copy::new(traffic_fused.bytes(), threads)?);
+    let profiles = {
         let mut fused_views: Vec<_> = fused_outputs.iter_mut().map(Tensor::view_mut).collect();
         let mut unfused_views: Vec<_> = unfused_outputs.iter_mut().map(Tensor::view_mut).collect();
-        let mut race = Race::default();
-        race.add(|| fused.run_into(&views, &mut fused_views));
-        race.add(|| unfused.run_into(&views, &mut unfused_views));
-        race.add(|| {
-            copy.run();
-            Ok(())
-        });
-        race.run(budget)?
+        let mut race = Race::new();
+        race.add(try_profile_fn("fused", counts, || fused.run_into(&views, &mut fused_views)));
+        race.add(try_profile_fn("unfused", counts, || {
+            unfused.run_into(&views, &mut unfused_views)
+        }));
+        for (name, way) in WAYS {
+            let copy = &copy;
+            race.add(profile_fn(name, counts, move || copy.borrow_mut().run(way)));
+        }
+        race.run_for(budget)?
     };
-    let per_element = |candidate| times.median(candidate) / n as f64;
+    let copied = (UNFUSED + 1..)
+        .take(WAYS.len())
+        .min_by(|&a, &b| median(&profiles, a).total_cmp(&median(&profiles, b)))
+        .expect("there are ways of copying");
+    let per_element = |entrant| median(&profiles, entrant) / n as f64;
+    let spread = |entrant: usize| profiles[entrant].latency().spread();
+    let resources = Resources::of(&fused, threads);
+    let reached = roofline.map(|roofline| Reached::of(roofline, &profiles[FUSED], resources));
     let difference = Difference::of(&fused_outputs, &unfused_outputs);
     let (emitter, width) = fused.emitter().unzip();
     let input = |(input, shape): (&kiln::ir::Input, &Vec<usize>)| Input {
@@ -79,27 +97,71 @@ pub(super) fn measure(
         emitter: emitter.map(|emitter| emitter.to_string()),
         width,
         threads,
-        rounds: times.rounds(),
-        fused_ns_per_element: per_element(0),
-        unfused_ns_per_element: per_element(1),
-        copy_ns_per_element: per_element(2),
-        fused_spread: times.spread(0),
-        unfused_spread: times.spread(1),
-        copy_spread: times.spread(2),
-        copy: "memcpy".into(),
-        unfused_over_fused: times.ratio(1, 0),
+        rounds: profiles.rounds(),
+        fused_ns_per_element: per_element(FUSED),
+        unfused_ns_per_element: per_element(UNFUSED),
+        copy_ns_per_element: per_element(copied),
+        fused_spread: spread(FUSED),
+        unfused_spread: spread(UNFUSED),
+        copy_spread: spread(copied),
+        copied_by: profiles[copied].name().into(),
+        unfused_over_fused: profiles.ratio(UNFUSED, FUSED),
         kernels_fused: plans[0].steps().len(),
         kernels_unfused: plans[1].steps().len(),
         bytes_fused: traffic_fused.bytes() as u64,
         bytes_unfused: traffic_unfused.bytes() as u64,
         ops_fused: traffic_fused.ops as u64,
         ops_unfused: traffic_unfused.ops as u64,
-        flops: traffic_fused.ops as u64,
-        peak_gflops: None,
+        flops: counts.flops.total(),
+        roof: reached,
+        peak_gflops: roofline
+            .and_then(|roofline| roofline.peak_of(Resources { bits: u32::MAX, ..resources })),
         max_abs_diff: difference.abs,
         max_ulp_diff: difference.ulp,
         max_ulp_at: difference.most,
         compile_ms: compile.as_secs_f64() * 1e3,
         compared: None,
     })
+}
+
+/// The median time of a call.
+fn median(profiles: &Profiles, entrant: usize) -> f64 {
+    profiles[entrant].latency().median()
+}
+
+impl Reached {
+    fn of(roofline: &Roofline, profile: &Profile, resources: Resources) -> Reached {
+        let placed = roofline.place(profile, resources);
+        match placed.roof {
+            Roof::Bandwidth { level, access, gbytes } => {
+                let mut levels = roofline.levels().iter();
+                let measured = levels.find(|measured| measured.name == level);
+                let fitting =
+                    measured.into_iter().flat_map(|level| &level.bandwidths).filter(|bandwidth| {
+                        bandwidth.access == access && bandwidth.threads <= resources.threads
+                    });
+                let best = fitting.max_by(|a, b| a.gbytes.total_cmp(&b.gbytes));
+                let way = best.map_or(String::new(), |best| format!(" by {}", best.way));
+                Reached {
+                    part: placed.part,
+                    of: level,
+                    by: format!("{}{way}", access.name()),
+                    giga: gbytes,
+                }
+            }
+            Roof::Compute { bits, gflops } => Reached {
+                part: placed.part,
+                of: "peak".into(),
+                by: format!("{bits}-bit FMAs"),
+                giga: gflops,
+            },
+            // Whatever else may bind is not known here.
+            roof => Reached {
+                part: placed.part,
+                of: format!("{roof:?}"),
+                by: String::new(),
+                giga: placed.gbytes,
+            },
+        }
+    }
 }

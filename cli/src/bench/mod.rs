@@ -6,7 +6,7 @@ mod data;
 mod detail;
 mod difference;
 mod measure;
-mod race;
+mod plot;
 mod record;
 mod sweep;
 mod tables;
@@ -17,14 +17,16 @@ pub(crate) use difference::Difference;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::options::{Execution, dtypes};
+use crate::plot::File;
 use crate::progress::Progress;
 use crate::shapes::{Shape, shape};
 use crate::sizes::{Sizes, size, sizes};
-use crate::suites::{SUITES, Suite};
+use crate::suites::{Draws, SUITES, Suite};
 use case::Group;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use kiln::DType;
+use kiln::profile::{NOISY, Roofline};
 use record::Record;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,8 +46,9 @@ Examples
   kiln bench @gelu_tanh --shape n=4Mi --threads 1
   kiln bench bias_gelu.kiln --shape n=1024,d=4096 --json
   kiln bench 'x @ w' --shape x=64x1024,w=1024x256
-  kiln bench @silu @mish --sizes 1Ki..16Mi
+  kiln bench @silu @mish --sizes 1Ki..16Mi --plot silu.svg
   kiln bench --suite elementwise --threads 1 --markdown
+  kiln bench --suite matmul --plot matmul.png
   kiln bench --suite all --json > old.json
   kiln bench --suite all --compare old.json --fail-above 1.05
   kiln bench --load new.json --compare old.json
@@ -61,7 +64,8 @@ pub(crate) struct Bench {
     /// Measure these kernels instead, in a table for each suite
     #[arg(long, value_name = "SUITE", value_delimiter = ',', value_parser = suites())]
     suite: Vec<String>,
-    /// Measure at each of these sizes: of axis n, or what a suite counts. 1Ki..16Mi doubles
+    /// Measure at each of these sizes: of axis n, or elements, n or rows of a suite's kernels.
+    /// 64..2Ki is 64, 128 and so on to 2Ki
     #[arg(long, value_name = "SIZE", value_delimiter = ',', value_parser = sizes)]
     sizes: Vec<Sizes>,
     /// Look for a size from 1 to 2^26 at which fused is slower than unfused, or two threads are
@@ -69,7 +73,7 @@ pub(crate) struct Bench {
     #[arg(
         long,
         conflicts_with_all = [
-            "suite", "sizes", "shape", "threads", "load", "compare", "json", "markdown"
+            "suite", "sizes", "shape", "threads", "load", "compare", "roofs", "plot", "json", "markdown"
         ]
     )]
     sweep: bool,
@@ -98,7 +102,7 @@ pub(crate) struct Bench {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["suite", "sizes", "shape", "dtype", "mode", "emitter", "threads", "quick"]
+        conflicts_with_all = ["suite", "sizes", "shape", "dtype", "mode", "emitter", "threads", "quick", "roofs"]
     )]
     load: Option<PathBuf>,
     /// Compare with the figures of a file that --json has written on this machine
@@ -108,6 +112,14 @@ pub(crate) struct Bench {
     /// not within the spread
     #[arg(long, value_name = "RATIO", requires = "compare", value_parser = ratio)]
     fail_above: Option<f64>,
+    /// Measure the roofs of this machine first, in some seconds, and say how near each kernel is to
+    /// the one that binds it
+    #[arg(long)]
+    roofs: bool,
+    /// Draw the figures over sizes, in a file ending in .svg or .png: times of fused and unfused, or
+    /// FLOPs a second of the suites that have products
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
     /// Print tables in Markdown
     #[arg(long, conflicts_with = "json")]
     markdown: bool,
@@ -134,6 +146,7 @@ impl Bench {
             return sweep::sweep(self, console);
         }
         // Whatever can be wrong with the command is found before anything is measured.
+        let plot = self.plot.as_deref().map(File::find).transpose()?;
         let old = self.compare.as_deref().map(record::read).transpose()?;
         let mut records = Vec::new();
         let mut take = |group: Vec<Record>, progress: Option<&Progress>| {
@@ -151,19 +164,38 @@ impl Bench {
         match &self.load {
             Some(path) => {
                 let loaded = record::read(path)?;
+                if plot.is_some() && loaded.iter().any(|record| record.suite != loaded[0].suite) {
+                    return Err(plot::of_several());
+                }
                 for group in loaded.chunk_by(|a, b| a.suite == b.suite) {
                     take(group.to_vec(), None)?;
                 }
             }
             None => {
                 let groups = self.groups(console)?;
+                if plot.is_some() && groups.len() > 1 {
+                    return Err(plot::of_several());
+                }
                 let steps = groups.iter().map(|group| group.cases.len() as u64).sum();
                 let progress = Progress::of_steps(console, steps);
+                let roofline = match self.roofs || (plot.is_some() && needs_peak(&groups)) {
+                    true => {
+                        progress.at("the roofs of this machine");
+                        Some(Roofline::measure()?)
+                    }
+                    false => None,
+                };
                 for group in groups {
-                    let measured = self.measure(&group, &progress)?;
+                    let measured = self.measure(&group, roofline, &progress)?;
                     take(measured, Some(&progress))?;
                 }
             }
+        }
+        if self.load.is_none() {
+            warn_of_noise(&records, console);
+        }
+        if let Some(plot) = plot {
+            plot.write(&plot::picture(&records))?;
         }
         if old.is_some() {
             compare::conclude(&records, self.fail_above, console)?;
@@ -179,18 +211,28 @@ impl Bench {
         }
         let all = self.suite.iter().any(|name| name == "all");
         let chosen = |suite: &&Suite| all || self.suite.iter().any(|name| name == suite.name);
-        SUITES.iter().filter(chosen).map(|suite| Group::of_suite(suite, &sizes, console)).collect()
+        let group = |suite: &Suite| {
+            let usual = if self.plot.is_some() { suite.plotted } else { suite.sizes };
+            let sizes = if sizes.is_empty() { usual } else { &sizes[..] };
+            Group::of_suite(suite, sizes, console)
+        };
+        SUITES.iter().filter(chosen).map(group).collect()
     }
 
     /// Measures a group, case by case.
-    fn measure(&self, group: &Group, progress: &Progress) -> Result<Vec<Record>, Failure> {
+    fn measure(
+        &self,
+        group: &Group,
+        roofline: Option<&Roofline>,
+        progress: &Progress,
+    ) -> Result<Vec<Record>, Failure> {
         let whole = if group.cases.len() == 1 { 2000 } else { 400 };
         let budget = Duration::from_millis(if self.quick { whole / 10 } else { whole });
         let record = |case| {
             progress.at(group.title(case));
             let record = self
                 .execution
-                .in_pool(|| measure::measure(group.suite, case, &self.execution, budget));
+                .in_pool(|| measure::measure(group.suite, case, &self.execution, budget, roofline));
             progress.step();
             record
         };
@@ -210,5 +252,25 @@ impl Bench {
             }
             _ => gap.to_string() + &tables::section(group, is_compared, self.markdown),
         }
+    }
+}
+
+/// Whether the picture of these has the machine's peak.
+fn needs_peak(groups: &[Group]) -> bool {
+    let mut suites = groups.iter().filter_map(|group| group.suite).filter_map(Suite::find);
+    suites.any(|suite| suite.draws != Draws::Times)
+}
+
+/// Says so where the spread of many figures is too large for them to be worth reading.
+fn warn_of_noise(records: &[Record], console: &Console) {
+    let is_noisy = |record: &&Record| record.fused_spread.max(record.unfused_spread) >= NOISY;
+    let noisy = records.iter().filter(is_noisy).count();
+    if noisy > 0 {
+        console.note(&format!(
+            "the machine is noisy: in {noisy} of {} figures half of the rounds spread over {:.0}% of the \
+             median or more; measure again when nothing else runs",
+            records.len(),
+            100.0 * NOISY
+        ));
     }
 }

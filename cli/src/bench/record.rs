@@ -2,9 +2,9 @@
 
 use super::difference::Place;
 use crate::failure::Failure;
-use crate::json::print;
+use crate::json::{finite_or_not, print};
 use crate::machine::Machine;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::Path;
 use std::{fmt, fs};
@@ -39,7 +39,7 @@ pub(super) struct Record {
     pub(super) unfused_spread: f64,
     pub(super) copy_spread: f64,
     /// The fastest way of copying.
-    pub(super) copy: String,
+    pub(super) copied_by: String,
     /// The median of the ratios of each round.
     pub(super) unfused_over_fused: f64,
     pub(super) kernels_fused: usize,
@@ -49,7 +49,9 @@ pub(super) struct Record {
     pub(super) ops_fused: u64,
     pub(super) ops_unfused: u64,
     pub(super) flops: u64,
-    /// Of the machine, with these threads, in FLOPs a nanosecond.
+    /// How near the fused kernel is to the roof that binds it, unless roofs were not measured.
+    pub(super) roof: Option<Reached>,
+    /// Of the machine, with these threads.
     pub(super) peak_gflops: Option<f64>,
     #[serde(deserialize_with = "finite_or_not")]
     pub(super) max_abs_diff: f64,
@@ -67,6 +69,19 @@ pub(super) struct Input {
     pub(super) name: String,
     pub(super) dtype: String,
     pub(super) shape: Vec<usize>,
+}
+
+/// A roof: the bandwidth of a level of memory, or the peak of arithmetic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Reached {
+    /// The part of it that is reached.
+    pub(super) part: f64,
+    /// `L1`, .., `memory` or `peak`.
+    pub(super) of: String,
+    /// By what it was measured: the best of several ways.
+    pub(super) by: String,
+    /// 10^9 bytes, or FLOPs, a second.
+    pub(super) giga: f64,
 }
 
 /// The same kernel in an older file.
@@ -145,11 +160,6 @@ impl Record {
             None => Ok(()),
         }
     }
-}
-
-/// A number that JSON may not have: `null` is an infinity or NaN.
-pub(super) fn finite_or_not<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 /// The records of a file that `kiln bench --json` wrote, at least one.

@@ -3,13 +3,13 @@
 
 use super::Bench;
 use super::data::{outputs, random};
-use super::race::{Race, Times};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::kernel::Text;
 use crate::progress::Progress;
 use crate::shapes::{Shape, shapes_over};
 use kiln::derived::DERIVED;
+use kiln::profile::{Counts, Profiles, Race, try_profile_fn};
 use kiln::{CompileOptions, Graph, Kernel, Tensor, View, compile_with};
 use std::cell::RefCell;
 use std::time::Duration;
@@ -111,11 +111,11 @@ fn measure(
 ) -> Result<Row, Failure> {
     let budget = Duration::from_millis(if bench.quick { 80 } else { 400 });
     let times = race(graph, kernels, size, budget)?;
-    let ratios = |times: &Times| PAIRS.map(|(candidate, than, ..)| times.ratio(candidate, than));
+    let ratios = |times: &Profiles| PAIRS.map(|(candidate, than, ..)| times.ratio(candidate, than));
     let mut row = Row {
         name,
         size,
-        times: [0, 1, 2, 3].map(|candidate| times.median(candidate)),
+        times: [0, 1, 2, 3].map(|candidate| times[candidate].latency().median()),
         ratios: ratios(&times),
         races: 1,
     };
@@ -137,7 +137,7 @@ fn race(
     kernels: &[Kernel; 4],
     size: usize,
     budget: Duration,
-) -> Result<Times, Failure> {
+) -> Result<Profiles, Failure> {
     let shapes = shapes_over(graph, &[Shape::axis("n", size)])?;
     let arrays: Vec<Tensor> = (1..)
         .zip(graph.inputs().iter().zip(&shapes))
@@ -147,11 +147,12 @@ fn race(
     let mut results = outputs(&kernels[0], &kernels[0].output_shapes(&views)?)?;
     // All write to the same memory: where it lies makes no difference between them.
     let targets = RefCell::new(results.iter_mut().map(Tensor::view_mut).collect::<Vec<_>>());
-    let mut race = Race::default();
+    let mut race = Race::new();
     for kernel in kernels {
-        race.add(|| kernel.run_into(&views, &mut targets.borrow_mut()));
+        let call = || kernel.run_into(&views, &mut targets.borrow_mut());
+        race.add(try_profile_fn("", Counts::default(), call));
     }
-    Ok(race.run(budget)?)
+    Ok(race.run_for(budget)?)
 }
 
 fn head(bench: &Bench) -> String {

@@ -16,13 +16,17 @@ pub(super) fn section(records: &[Record], is_compared: bool, markdown: bool) -> 
 /// How the records were made, in two lines.
 fn heading(records: &[Record]) -> String {
     let Some(first) = records.first() else { return String::new() };
+    format!("{}\n{}", making(records), date_and_machine(first))
+}
+
+/// The suite, the mode, the emitter and the threads.
+pub(super) fn making(records: &[Record]) -> String {
     let made = |record: &Record| format!("{}, {}", record.mode, record.emitter());
-    let compiled = records.iter().filter(|record| record.emitter.is_some());
-    let makers = distinct(compiled.map(made));
-    let makers = if makers.is_empty() { first.mode.clone() } else { makers.join(" and ") };
-    let suite = first.suite.as_ref().map_or(String::new(), |suite| format!("{suite}: "));
+    let makers = distinct(records.iter().map(made)).join(" and ");
     let threads = distinct(records.iter().map(|record| counted(record.threads, "thread")));
-    format!("{suite}{makers}, {}\n{}", threads.join(" and "), date_and_machine(first))
+    let suites = distinct(records.iter().filter_map(|record| record.suite.clone())).join(", ");
+    let suites = if suites.is_empty() { suites } else { format!("{suites}: ") };
+    format!("{suites}{makers}, {}", threads.join(" and "))
 }
 
 /// A line.
@@ -68,15 +72,22 @@ fn legend(records: &[Record]) -> String {
     let rounds = if least == most { most.to_string() } else { format!("{least} to {most}") };
     format!(
         "Medians of {rounds} interleaved rounds, half of which lie within the spread (the larger of \
-         the two);\ngain is unfused over fused, the rest is of fused; copies move the bytes of fused \
-         by {}.\n",
-        copied(records)
+         the two);\ngain is unfused over fused, the rest is of fused. {}",
+        limits(records)
     )
 }
 
-/// By what the fastest copies were made.
-pub(super) fn copied(records: &[Record]) -> String {
-    distinct(records.iter().map(|record| record.copy.clone())).join(", ")
+/// What the limits are, and by what they were measured.
+fn limits(records: &[Record]) -> String {
+    let roof =
+        |record: &Record| record.roof.as_ref().map(|roof| format!("{}: {}", roof.of, roof.by));
+    let mut limits = distinct(records.iter().filter_map(roof));
+    let copies = records.iter().filter(|record| record.roof.is_none());
+    let ways = distinct(copies.map(|record| record.copied_by.clone()));
+    if !ways.is_empty() {
+        limits.push(format!("copy: {}", ways.join(" or ")));
+    }
+    format!("Limits, each the best of several ways:\n{}\n", limits.join("; "))
 }
 
 /// New figures and old ones, of the records that have both.
@@ -141,13 +152,14 @@ fn place(record: &Record) -> String {
     }
 }
 
-/// The nearer of its limits, and how much of it is reached.
+/// The limit that it meets first, and how much of it is reached.
 pub(super) fn limit(record: &Record) -> String {
     let copy = record.copy_ns_per_element / record.fused_ns_per_element;
-    match record.peak_gflops.map(|peak| record.gflops() / peak) {
-        Some(peak) if peak > copy => format!("{:.0}% of peak", 100.0 * peak),
-        _ => format!("{:.0}% of copy", 100.0 * copy),
-    }
+    let (part, of) = match &record.roof {
+        Some(roof) => (roof.part, &roof.of[..]),
+        None => (copy, "copy"),
+    };
+    format!("{:.0}% of {of}", 100.0 * part)
 }
 
 /// In the order in which they come.

@@ -9,15 +9,14 @@ use crate::failure::Failure;
 use crate::kernel::Text;
 use crate::machine::{Machine, now};
 use crate::options::{Execution, dtypes};
-use crate::output::{Contents, Output, write_all};
-use crate::plot::Format;
+use crate::plot::File;
 use crate::progress::Progress;
 use crate::shapes::{Shape, shape, shapes_over};
 use clap::Args;
 use kiln::profile::{Counts, NOISY, Profiler, Race, Resources, Roofline};
 use kiln::{DType, Graph, Kernel, Tensor, View, compile_with};
 use report::Report;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Measure what this machine can do at most, and how near to it kernels come
@@ -79,20 +78,12 @@ struct Subject {
 
 impl Options {
     pub(crate) fn execute(&self, console: &Console) -> Result<(), Failure> {
-        let plot = self.plot.as_deref().map(Plot::find).transpose()?;
-        if let Some(Plot { output, .. }) = &plot
-            && output.is_stdout()
-        {
-            return Err(Failure::Usage(
-                "--plot takes a file; standard output has the table".into(),
-            ));
-        }
+        let plot = self.plot.as_deref().map(File::find).transpose()?;
         let graphs = self.graphs(console)?;
         let report = self.execution.in_pool(|| self.measure(&graphs, console))?;
         console.print(&if self.json { report.json() } else { report.table() })?;
-        if let Some(Plot { output, format }) = plot {
-            let picture = report.picture(command()).chart().draw(format);
-            write_all(&[(output, Contents::Bytes(picture))])?;
+        if let Some(plot) = plot {
+            plot.write(&report.picture(command()).chart().picture())?;
         }
         Ok(())
     }
@@ -184,18 +175,4 @@ fn command() -> String {
     };
     let words: Vec<String> = std::env::args().skip(1).map(quoted).collect();
     format!("kiln {}", words.join(" "))
-}
-
-/// Where the picture goes, which is known before anything is measured.
-struct Plot<'a> {
-    output: Output<'a>,
-    format: Format,
-}
-
-impl Plot<'_> {
-    fn find(path: &Path) -> Result<Plot<'_>, Failure> {
-        let format = Format::of(path)?;
-        let output = Output::find(std::iter::once(path))?.remove(0);
-        Ok(Plot { output, format })
-    }
 }

@@ -1,6 +1,7 @@
 //! `kiln bench`. Nothing is asserted of times.
 
 mod compare;
+mod plot;
 
 use super::Desk;
 use serde_json::{Value, json};
@@ -124,7 +125,7 @@ fn a_suite_has_a_row_for_every_kernel_and_size() {
     let of = |suite: &str, kernel: &str, size| (suite.to_string(), kernel.to_string(), size);
     let derived = kiln::derived::DERIVED.iter().map(|op| of("derived", op.name, 16));
     assert_eq!(rows(&["derived", "--sizes", "16"]), derived.collect::<Vec<_>>());
-    let squares = |size| of("matmul", "n x n by n x n", size);
+    let squares = |size| of("matmul", "n x n x n", size);
     let products = rows(&["matmul", "--sizes", "2..8"]);
     assert_eq!(products[..3], [2, 4, 8].map(squares));
     let all = rows(&["elementwise,layers", "--sizes", "1"]);

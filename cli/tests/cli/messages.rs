@@ -102,6 +102,8 @@ fn benches() {
         &["bench", "--sweep", "--suite", "all"],
         &["bench", "x", "--up-to", "8"],
         &["bench", "x", "--fail-above", "1.05"],
+        &["bench", "x", "--compare", "old.json", "--fail-above", "0.9"],
+        &["bench", "x", "--compare", "absent.json"],
         &["bench", "x", "--json", "--markdown"],
     ]);
     insta::assert_snapshot!("benches", transcript);

@@ -4,7 +4,7 @@ use super::Desk;
 use serde_json::{Value, json};
 
 /// What `kiln bench --json` would print of a kernel that takes so long.
-fn figure(kernel: &str, ns: f64, spread: f64) -> Value {
+pub(super) fn figure(kernel: &str, ns: f64, spread: f64) -> Value {
     json!({
         "command": "bench", "version": 1, "date": "2026-11-28 21:36 UTC",
         "machine": {
@@ -18,19 +18,20 @@ fn figure(kernel: &str, ns: f64, spread: f64) -> Value {
         "fused_ns_per_element": ns, "unfused_ns_per_element": 3.0 * ns,
         "copy_ns_per_element": 0.05,
         "fused_spread": spread, "unfused_spread": 0.02, "copy_spread": 0.01,
-        "copy": "memcpy", "unfused_over_fused": 3.0,
+        "copied_by": "memcpy", "unfused_over_fused": 3.0,
         "kernels_fused": 1, "kernels_unfused": 9, "bytes_fused": 32768, "bytes_unfused": 344064,
         "ops_fused": 20480, "ops_unfused": 36864, "flops": 81920, "peak_gflops": 100.0,
+        "roof": { "part": 0.5, "of": "L1", "by": "copy by avx2", "giga": 90.0 },
         "max_abs_diff": null, "max_ulp_diff": 0, "max_ulp_at": null, "compile_ms": 0.3,
     })
 }
 
-fn with(mut figure: Value, field: &str, value: Value) -> Value {
+pub(super) fn with(mut figure: Value, field: &str, value: Value) -> Value {
     figure[field] = value;
     figure
 }
 
-fn desk(old: &[Value], new: &[Value]) -> Desk {
+pub(super) fn desk(old: &[Value], new: &[Value]) -> Desk {
     let desk = Desk::new();
     let lines = |figures: &[Value]| figures.iter().map(|f| format!("{f}\n")).collect::<String>();
     desk.write("old.json", lines(old));
@@ -109,7 +110,7 @@ fn files_that_cannot_be_compared() {
     };
     let machine = json!({ "processor": "another", "hardware_threads": 2, "vector_bits": 256,
         "caches": [] });
-    let desk = desk(&[], &[good.clone()]);
+    let desk = desk(&[], std::slice::from_ref(&good));
     let files = [
         ("empty.json", String::new()),
         ("cut.json", good.to_string()[..200].into()),

@@ -1,11 +1,10 @@
-//! Kiln beside other code: by hand with intrinsics, and `ndarray` with the standard library.
+//! Kiln beside code by hand with intrinsics.
 
 use crate::Suite;
 use crate::kernels::{call, copy, random, text};
 use crate::table::{Cell, Table, timed};
 use kiln::profile::Race;
-use kiln::{CompileOptions, DType, Tensor};
-use ndarray::{ArrayD, Zip};
+use kiln::{CompileOptions, DType};
 use std::hint::black_box;
 
 /// Three instruction sets by hand, and the emitter for each.
@@ -104,83 +103,4 @@ pub(crate) fn intrinsics(_: Suite) {
 fn bytes(floats: &[f32]) -> &[u8] {
     // SAFETY: any byte of a float is a byte; the length is that of the memory.
     unsafe { std::slice::from_raw_parts(floats.as_ptr().cast(), size_of_val(floats)) }
-}
-
-type Array = ArrayD<f32>;
-type Compute = fn(&[Array]) -> Array;
-
-fn gelu(x: f32) -> f32 {
-    0.5 * x * (1.0 + (0.797_884_6 * (x + 0.044_715 * x * x * x)).tanh())
-}
-
-/// `mapv` and `Zip` with `f32`'s methods: what one writes without Kiln.
-pub(crate) fn with_ndarray(suite: Suite) {
-    let note = "f32 on one thread, ns/element, against ndarray with std's functions. Stepwise: an \
-                array for each operation; one closure: fused by hand, scalar";
-    let columns =
-        ["", "size", "kiln", "stepwise", "closure", "stepwise/kiln", "closure/kiln", "copy"];
-    let table = Table::new("ndarray", note, 30, &columns);
-    // Text for Kiln, an array for each operation, one closure.
-    let rows: [(&str, Compute, Compute); 5] = [
-        (
-            "gelu_tanh(x)",
-            |a| {
-                let x = &a[0];
-                let inner = (x + 0.044_715 * (x * x * x)) * 0.797_884_6;
-                0.5 * x * (1.0 + inner.mapv(f32::tanh))
-            },
-            |a| a[0].mapv(gelu),
-        ),
-        (
-            "silu(x)",
-            |a| &a[0] / (1.0 + (-&a[0]).mapv(f32::exp)),
-            |a| a[0].mapv(|x| x / (1.0 + (-x).exp())),
-        ),
-        (
-            "softplus(x)",
-            |a| a[0].mapv(f32::exp).mapv(f32::ln_1p),
-            |a| a[0].mapv(|x| x.max(0.0) + (-x.abs()).exp().ln_1p()),
-        ),
-        (
-            "x*w+b",
-            |a| &a[0] * &a[1] + &a[2],
-            |a| Zip::from(&a[0]).and(&a[1]).and(&a[2]).map_collect(|x, w, b| x * w + b),
-        ),
-        (
-            "gelu_tanh(x*w+b)",
-            |a| {
-                let x = &a[0] * &a[1] + &a[2];
-                let inner = (&x + 0.044_715 * (&x * &x * &x)) * 0.797_884_6;
-                0.5 * x * (1.0 + inner.mapv(f32::tanh))
-            },
-            |a| Zip::from(&a[0]).and(&a[1]).and(&a[2]).map_collect(|x, w, b| gelu(x * w + b)),
-        ),
-    ];
-    for (expression, stepwise, closure) in rows {
-        let kernel = text(expression, CompileOptions::new());
-        for size in suite.sizes(&[4 << 10, 256 << 10, 4 << 20]) {
-            let count = kernel.inputs().len();
-            let inputs: Vec<Tensor> =
-                (1..).take(count).map(|seed| random(DType::F32, &[size], seed)).collect();
-            let arrays: Vec<Array> =
-                inputs.iter().map(|x| x.clone().into_f32().expect("it was made so")).collect();
-            let mut race = Race::new();
-            race.add(timed(call(&kernel, &inputs)));
-            race.add(timed(|| stepwise(black_box(&arrays))));
-            race.add(timed(|| closure(black_box(&arrays))));
-            race.add(timed(copy(4 * (count + 1) * size)));
-            let times = race.run_for(suite.budget(4)).expect("nothing fails");
-            let ns = |candidate| Cell::Time(times[candidate].latency().median() / size as f64);
-            table.row(&[
-                Cell::Text(expression.into()),
-                Cell::Size(size),
-                ns(0),
-                ns(1),
-                ns(2),
-                Cell::Ratio(times.ratio(1, 0)),
-                Cell::Ratio(times.ratio(2, 0)),
-                ns(3),
-            ]);
-        }
-    }
 }

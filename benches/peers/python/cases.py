@@ -1,0 +1,176 @@
+"""What is measured: one row a case.
+
+A row is a formula, its inputs, and the sizes to run it at. Formulas are Python's expressions, with
+assignments before them where a value is used twice; `DEFINITIONS` says what a function means to a peer
+that has no such function. `{n}` stands for the rows of 1024 elements that a size has.
+"""
+
+import dataclasses
+
+KI, MI = 1 << 10, 1 << 20
+ROW = 1024
+
+DEFINITIONS = {
+    "relu(x)": "maximum(x, 0.0)",
+    "sigmoid(x)": "1.0 / (1.0 + exp(-x))",
+    "silu(x)": "x / (1.0 + exp(-x))",
+    "gelu_tanh(x)": "0.5*x * (1.0 + tanh(0.7978845608028654 * (x + 0.044715*(x*x*x))))",
+    "gelu(x)": "0.5*x * (1.0 + erf(0.7071067811865476 * x))",
+    "softplus(x)": "maximum(x, 0.0) + log1p(exp(-abs(x)))",
+    "mish(x)": "x * tanh(softplus(x))",
+    "selu(x)": "1.0507009873554805 * where(x > 0.0, x, 1.6732632423543772 * expm1(x))",
+    # Where even the functions of <math.h> are missing.
+    "tanh(x)": "1.0 - 2.0 / (exp(2.0*x) + 1.0)",
+    "log1p(x)": "log(1.0 + x)",
+    "expm1(x)": "exp(x) - 1.0",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """An array: its shape, the range that its elements are drawn from, and how it lies.
+
+    A `weight` stays the same from call to call, so a peer may prepare it; one that is `transposed`
+    is stored with its axes exchanged, as PyTorch stores the weights of a linear layer.
+    """
+
+    name: str
+    shape: tuple
+    low: float = -4.0
+    high: float = 4.0
+    weight: bool = False
+    transposed: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A formula at one size."""
+
+    name: str
+    formula: str
+    inputs: tuple
+    shape: tuple
+    kind: str = "elementwise"
+    dtype: str = "float32"
+    threads: int = 1
+
+    @property
+    def elements(self):
+        """How many elements the output has."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def products(self):
+        """Multiplications of the matrix product, 0 without one."""
+        return 0 if self.kind == "elementwise" else self.elements * self.inputs[0].shape[1]
+
+    @property
+    def size(self):
+        """The size as tables print it."""
+        if self.kind != "elementwise":
+            m, k = self.inputs[0].shape
+            mark = "ᵀ" if self.inputs[1].transposed else ""
+            return f"{m}×{k}×{self.shape[1]}{mark}"
+        n = self.elements
+        return f"{n // MI} Mi" if n >= MI else f"{n // KI} Ki"
+
+    @property
+    def key(self):
+        """What tells a case from all others, for files and for the command line."""
+        suffix = "" if self.dtype == "float32" else " f64"
+        return f"{self.name}{suffix} | {self.size} | {self.threads}"
+
+
+X = Input("x", ("n", ROW))
+ROWS = (X, Input("w", (ROW,), 0.5, 1.5), Input("b", (ROW,), -0.5, 0.5))
+POSITIVE = tuple(Input(name, ("n", ROW), 0.1, 4.0) for name in "abc")
+OPTION = (
+    Input("s", ("n", ROW), 50.0, 150.0),
+    Input("k", ("n", ROW), 50.0, 150.0),
+    Input("t", ("n", ROW), 0.1, 2.0),
+    Input("v", ("n", ROW), 0.1, 0.5),
+)
+
+LOGS_AND_ROOTS = """
+h = sqrt(a*a + b*b)
+u = log(h + c)
+w = log(a)*sqrt(b) + log(b)*sqrt(c) + log(c)*sqrt(a)
+(u + sqrt(log1p(a*b)) * w) / (1.0 + sqrt(h*u*u + 1.0))
+"""
+
+BLACK_SCHOLES = """
+q = v * sqrt(t)
+d = (log(s / k) + (0.03 + 0.5*(v*v)) * t) / q
+s * (0.5 + 0.5*erf(0.7071067811865476 * d)) - k * exp(-0.03*t) * (0.5 + 0.5*erf(0.7071067811865476 * (d - q)))
+"""
+
+SIZES = (4 * KI, 256 * KI, 16 * MI)
+SMALL = (4 * KI, 256 * KI)
+
+# Name, formula, inputs, sizes, sizes that all threads share, element type.
+ELEMENTWISE = [
+    ("x*w+b", "x*w + b", ROWS, SIZES, (16 * MI,), "float32"),
+    ("relu", "relu(x)", (X,), SIZES, (), "float32"),
+    ("silu", "silu(x)", (X,), SIZES, (), "float32"),
+    ("gelu tanh", "gelu_tanh(x)", (X,), SIZES, (256 * KI, 16 * MI), "float32"),
+    ("gelu erf", "gelu(x)", (X,), SIZES, (16 * MI,), "float32"),
+    ("gelu(x*w+b)", "z = x*w + b\ngelu_tanh(z)", ROWS, SIZES, (256 * KI, 16 * MI), "float32"),
+    ("mish", "mish(x)", (X,), SIZES, (16 * MI,), "float32"),
+    ("softplus", "softplus(x)", (X,), SIZES, (), "float32"),
+    ("selu", "selu(x)", (X,), SIZES, (), "float32"),
+    ("logs, roots", LOGS_AND_ROOTS, POSITIVE, SMALL, (256 * KI,), "float32"),
+    ("Black-Scholes", BLACK_SCHOLES, OPTION, SMALL, (256 * KI,), "float32"),
+    ("gelu tanh", "gelu_tanh(x)", (X,), SMALL, (), "float64"),
+    ("Black-Scholes", BLACK_SCHOLES, OPTION, SMALL, (), "float64"),
+]
+
+# Rows, depth, columns; whether the weights are transposed; threads.
+SHAPES = [
+    (64, 64, 64, False, 1),
+    (128, 128, 128, False, 1),
+    (256, 256, 256, False, 1),
+    (512, 512, 512, False, 1),
+    (1024, 1024, 1024, False, 1),
+    (1, 1024, 1024, False, 1),
+    (8, 1024, 1024, False, 1),
+    (32, 1024, 1024, False, 1),
+    (32, 1024, 1024, True, 1),
+    (512, 512, 512, True, 1),
+    (1024, 64, 1024, False, 1),
+    (512, 512, 512, False, 2),
+    (1024, 1024, 1024, False, 2),
+]
+
+# Name, formula: `w` is of the shape's depth and columns, `b` a row.
+PRODUCTS = [
+    ("matmul", "x @ w"),
+    ("linear + gelu", "z = x @ w + b\ngelu_tanh(z)"),
+]
+
+
+def with_rows(inputs, rows):
+    """The inputs, `n` being that many rows."""
+    sized = lambda shape: tuple(rows if size == "n" else size for size in shape)
+    return tuple(dataclasses.replace(one, shape=sized(one.shape)) for one in inputs)
+
+
+def all_cases(threads):
+    """Every case, on a machine with that many threads."""
+    cases = []
+    for name, formula, inputs, alone, shared, dtype in ELEMENTWISE:
+        for size, count in [(size, 1) for size in alone] + [(size, threads) for size in shared]:
+            arrays = with_rows(inputs, size // ROW)
+            shape = (size // ROW, ROW)
+            cases.append(Case(name, formula, arrays, shape, dtype=dtype, threads=count))
+    for name, formula in PRODUCTS:
+        for m, k, n, transposed, count in SHAPES:
+            inputs = (
+                Input("x", (m, k), -1.0, 1.0),
+                Input("w", (k, n), -1.0, 1.0, weight=True, transposed=transposed),
+                Input("b", (n,), -1.0, 1.0, weight=True),
+            )
+            used = inputs if "+ b" in formula else inputs[:2]
+            count = threads if count > 1 else 1
+            cases.append(Case(name, formula, used, (m, n), "product", threads=count))
+    unique = {case.key: case for case in cases}
+    return list(unique.values())

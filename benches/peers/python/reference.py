@@ -1,0 +1,89 @@
+"""What results are judged by: the formula in 50 digits, at some of the elements."""
+
+import mpmath
+import numpy as np
+
+from formula import Program
+
+mpmath.mp.dps = 50
+
+FUNCTIONS = {
+    "add": lambda x, y: x + y,
+    "sub": lambda x, y: x - y,
+    "mul": lambda x, y: x * y,
+    "div": lambda x, y: x / y,
+    "neg": lambda x: -x,
+    "gt": lambda x, y: x > y,
+    "maximum": max,
+    "where": lambda condition, x, y: x if condition else y,
+    "abs": abs,
+    "exp": mpmath.exp,
+    "log": mpmath.log,
+    "log1p": lambda x: mpmath.log(1 + x),
+    "expm1": mpmath.expm1,
+    "sqrt": mpmath.sqrt,
+    "tanh": mpmath.tanh,
+    "erf": mpmath.erf,
+}
+
+POINTS = 1024
+# A peer whose error is larger, against the larger of 1 and the result, computes something else.
+WRONG = {"float32": 1e-3, "float64": 1e-9}
+
+
+def exact(program, inputs):
+    """The result at one point, of inputs by name."""
+    values = []
+    for op, *operands in program.nodes:
+        if op == "input":
+            values.append(mpmath.mpf(float(inputs[operands[0]])))
+        elif op == "number":
+            values.append(mpmath.mpf(operands[0]))
+        else:
+            values.append(FUNCTIONS[op](*(values[operand] for operand in operands)))
+    return values[program.result]
+
+
+class Reference:
+    """The exact results of a case at some points, or all results in `float64` of a product."""
+
+    def __init__(self, case, arrays):
+        self.case = case
+        if case.kind == "elementwise":
+            program = Program(case.formula, FUNCTIONS)
+            step = max(1, case.elements // POINTS | 1)
+            self.points = np.arange(0, case.elements, step)
+            flat = {
+                one.name: np.broadcast_to(array, case.shape).reshape(-1)[self.points]
+                for one, array in zip(case.inputs, arrays)
+            }
+            rows = range(len(self.points))
+            exacts = [exact(program, {name: x[i] for name, x in flat.items()}) for i in rows]
+            self.exact = exacts
+        else:
+            x, w, *rest = (array.astype(np.float64) for array in arrays)
+            z, size = x @ w, np.abs(x) @ np.abs(w)
+            if rest:
+                z, size = z + rest[0], size + np.abs(rest[0])
+                z = 0.5 * z * (1 + np.tanh(0.7978845608028654 * (z + 0.044715 * z**3)))
+            self.product, self.size = z, size
+
+    def error(self, result):
+        """The largest error, in units in the last place, and whether it is out of all measure.
+
+        A product's error is measured by the last place of the sum of its terms' sizes.
+        """
+        dtype, limit = np.dtype(self.case.dtype), WRONG[self.case.dtype]
+        if self.case.kind == "elementwise":
+            got = result.reshape(-1)[self.points]
+            if not np.isfinite(got).all():
+                return float("inf"), True
+            differences = [abs(mpmath.mpf(float(g)) - e) for g, e in zip(got, self.exact)]
+            spacing = np.spacing(np.abs(np.array([float(e) for e in self.exact], dtype)))
+            ulps = max(float(d) / float(s) for d, s in zip(differences, spacing))
+            bad = any(d > limit * max(1, abs(e)) for d, e in zip(differences, self.exact))
+            return ulps, bad
+        differences = np.abs(result.astype(np.float64) - self.product)
+        ulps = differences / (self.size * np.finfo(dtype).eps)
+        bad = not (differences <= limit * np.maximum(1, self.size)).all()
+        return float(ulps.max()), bad
