@@ -1,5 +1,6 @@
 //! The binary `kiln`: fused kernels on `.npy` files, from the command line.
 
+mod advise;
 mod bench;
 mod console;
 mod explain;
@@ -49,6 +50,7 @@ enum Command {
     Explain(explain::Explain),
     Bench(bench::Bench),
     Roofline(roofline::Options),
+    Advise(advise::Advise),
     Ops(ops::Ops),
     Completions(shell::Completions),
     Man(shell::Man),
@@ -70,6 +72,7 @@ Examples
   kiln run '2*x + b' -i x=x.npy -i b=b.npy -o y.npy
   kiln explain @gelu_tanh --stage fused
   kiln bench @gelu_tanh --shape n=4Mi --threads 1
+  kiln advise @gelu_tanh --shape n=4Mi
   kiln ops gelu
 
 Exit status: 0 success, 1 a run failed, 2 the command or its KERNEL is wrong.";
@@ -81,6 +84,7 @@ impl Command {
             Command::Explain(explain) => explain.execute(console),
             Command::Bench(bench) => bench.execute(console),
             Command::Roofline(roofline) => roofline.execute(console),
+            Command::Advise(advise) => advise.execute(console),
             Command::Ops(ops) => ops.execute(console),
             Command::Completions(completions) => completions.execute(Cli::command(), console),
             Command::Man(man) => man.execute(Cli::command(), console),

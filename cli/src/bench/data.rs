@@ -9,7 +9,7 @@ use rayon::slice::{ParallelSlice, ParallelSliceMut};
 use std::hint::black_box;
 
 /// Arrays of zeros for the outputs of a kernel.
-pub(super) fn outputs(kernel: &Kernel, shapes: &[Vec<usize>]) -> Result<Vec<Tensor>, RunError> {
+pub(crate) fn outputs(kernel: &Kernel, shapes: &[Vec<usize>]) -> Result<Vec<Tensor>, RunError> {
     let zeros =
         |(index, shape): (usize, &Vec<usize>)| Tensor::zeros(kernel.output_dtype(index), shape);
     shapes.iter().enumerate().map(zeros).collect()

@@ -11,7 +11,8 @@ mod record;
 mod sweep;
 mod tables;
 
-pub(crate) use data::random;
+pub(crate) use data::{outputs, random};
+pub(crate) use difference::Difference;
 
 use crate::console::Console;
 use crate::failure::Failure;
