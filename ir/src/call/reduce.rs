@@ -207,10 +207,9 @@ pub(super) fn infer<E: Extent>(reduce: Reduce, operands: &[&[E]]) -> Result<Dims
     let is_reduced = reduce.axes.of_rank(shape.len())?;
     let kept = || shape.iter().zip(&is_reduced).filter(|(_, reduced)| !**reduced);
     let is_empty = |(size, reduced): (&E, &bool)| *reduced && *size == E::ZERO;
-    if reduce.by.needs_elements() && !kept().any(|(size, _)| *size == E::ZERO) {
-        if let Some(axis) = shape.iter().zip(&is_reduced).position(is_empty) {
-            return Err(format!("there is none of nothing: axis {axis} has size 0"));
-        }
+    let needs_one = reduce.by.needs_elements() && !kept().any(|(size, _)| *size == E::ZERO);
+    if needs_one && let Some(axis) = shape.iter().zip(&is_reduced).position(is_empty) {
+        return Err(format!("there is none of nothing: axis {axis} has size 0"));
     }
     if reduce.axes.are_all() {
         return Ok(Dims::new());
