@@ -2,11 +2,16 @@
 //!
 //! `cargo run --release --example matmul_scaling`
 
-use kiln::profile::{Counts, Profile, Roofline, try_profile_fn};
+use kiln::profile::{Counts, Peak, Profile, try_profile_fn};
 use kiln::{CompileOptions, DType, fuse};
 use ndarray::Array2;
 
 const SIZES: [usize; 6] = [64, 128, 256, 512, 1024, 2048];
+
+/// Of the fastest sample, as the peak is that of the fastest.
+fn gflops(profile: &Profile) -> f64 {
+    profile.counts().flops.total() as f64 / profile.latency().minimum()
+}
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // One thread, so that sizes differ in nothing else.
@@ -29,23 +34,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         assert!((f64::from(c[[i, j]]) - exact).abs() < 1e-3, "{} is {exact}", c[[i, j]]);
     }
 
-    let peaks = Roofline::measure()?.peaks().iter();
+    let peaks = Peak::measure()?.iter();
     let peaks = peaks.filter(|peak| (peak.dtype, peak.threads) == (DType::F32, 1));
     let peak = peaks.map(|peak| peak.gflops).fold(0.0, f64::max);
     println!("n x n by n x n of f32, one thread; its peak is {peak:.1} GFLOP/s\n");
     println!(
         "{:>5} {:>12} {:>9} {:>12} {:>9} {:>11}",
-        "n", "time", "GFLOP/s", "of the peak", "GB/s", "FLOP/byte"
+        "n", "fastest", "GFLOP/s", "of the peak", "GB/s", "FLOP/byte"
     );
-    let best = profiles.iter().map(Profile::gflops).fold(0.0, f64::max);
     for profile in &profiles {
         println!(
             "{:>5} {:>9.3} ms {:>9.1} {:>10.0} % {:>9.2} {:>11.1}",
             profile.name(),
-            profile.latency().median() / 1e6,
-            profile.gflops(),
-            100.0 * profile.gflops() / peak,
-            profile.gbytes(),
+            profile.latency().minimum() / 1e6,
+            gflops(profile),
+            100.0 * gflops(profile) / peak,
+            profile.counts().bytes() as f64 / profile.latency().minimum(),
             profile.counts().intensity()
         );
     }
@@ -59,10 +63,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         last.name(),
         times(|profile| profile.counts().flops.total() as f64),
         times(|profile| profile.counts().bytes() as f64),
-        times(|profile| profile.latency().median())
+        times(|profile| profile.latency().minimum())
     );
-    let enough = profiles.iter().find(|profile| profile.gflops() > 0.9 * best);
-    if let Some(enough) = enough {
+    let best = profiles.iter().map(gflops).fold(0.0, f64::max);
+    if let Some(enough) = profiles.iter().find(|profile| gflops(profile) > 0.9 * best) {
         println!(
             "From {} on it comes within a tenth of its best, {best:.1} GFLOP/s: {:.0} % of the peak.",
             enough.name(),

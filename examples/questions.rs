@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --example questions`
 
-use kiln::profile::{Counts, ProfileError};
+use kiln::profile::{Counts, ProfileError, Workload};
 use kiln::{CompileOptions, Kernel, compile_text, compile_with, ir};
 
 const SIZE: usize = 1024;
@@ -68,7 +68,15 @@ fn accesses() -> Result<(), Box<dyn std::error::Error>> {
 
 /// What comes first where memory is small and every byte costs energy?
 fn edge() -> Result<(), Box<dyn std::error::Error>> {
-    println!("3. Priorities for an edge device: an MLP of 256, 1024 and 256, one row at a time");
+    println!("3. Priorities for an edge device");
+    let edge = Workload::ALL.iter().find(|workload| workload.name == "edge").ok_or("no edge")?;
+    let ranked: Vec<String> = edge
+        .ranked()
+        .iter()
+        .map(|(technique, score)| format!("{} ({:+})", technique.name, score.total()))
+        .collect();
+    println!("   By benefit, risk, cost and variety of machines: {}", ranked.join(", "));
+    println!("   By what an MLP of 256, 1024 and 256 moves, one row at a time:");
     let mlp = |dtype: &str| {
         format!(
             "|x: {dtype}[m, d], w: {dtype}[d, h], b: {dtype}[h], v: {dtype}[h, d], c: {dtype}[d]|
@@ -103,6 +111,7 @@ fn edge() -> Result<(), Box<dyn std::error::Error>> {
         let [bytes, memory] = [bytes, memory].map(|part| 100.0 * part);
         println!("   {name:26}{bytes:>11.1} %{memory:>12.1} %  {verdict}");
     }
+    assert_eq!(edge.ranked()[0].0.name, "fuse");
     // Two matrices, read once for every call.
     let weights = (2 * 4 * 256 * 1024) as f64 / fused.bytes() as f64;
     println!(

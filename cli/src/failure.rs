@@ -1,5 +1,6 @@
 //! The one error type: a message and an exit status.
 
+use kiln::profile::ProfileError;
 use kiln::{CompileError, RunError};
 use std::process::ExitCode;
 
@@ -39,6 +40,12 @@ impl From<CompileError> for Failure {
 
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Failure {
+        Failure::Failed(error.to_string())
+    }
+}
+
+impl From<ProfileError> for Failure {
+    fn from(error: ProfileError) -> Failure {
         Failure::Failed(error.to_string())
     }
 }

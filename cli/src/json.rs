@@ -2,13 +2,18 @@
 //! of its own: `docs/json.md` tells the meaning of every field.
 
 use kiln::{CallPlan, CallStep, Traffic};
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// An object, as a line.
 pub(crate) fn print(object: &impl Serialize) -> String {
     let mut line = serde_json::to_string(object).expect("keys are words");
     line.push('\n');
     line
+}
+
+/// Reads a number that may be one that JSON does not have: `null`, an infinity or NaN.
+pub(crate) fn finite_or_not<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 /// An input of a call.

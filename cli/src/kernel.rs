@@ -2,7 +2,7 @@
 
 use crate::console::Console;
 use crate::failure::Failure;
-use kiln::ir::{ArrayType, Call, Derived, FreeInput, Op, Typing, free_inputs, parse_with};
+use kiln::ir::{ArrayType, Call, Derived, FreeInput, Op, Rowwise, Typing, free_inputs, parse_with};
 use kiln::{DType, Graph, TextError};
 use std::fs;
 
@@ -70,6 +70,7 @@ fn is_op(name: &str) -> bool {
     Derived::from_name(name).is_some()
         || Op::from_name(name).is_some()
         || Call::from_name(name).is_some()
+        || Rowwise::from_name(name).is_some()
 }
 
 /// A kernel that calls an op: `kernel prelu(x, weight) { prelu(x, weight) }`.
@@ -84,6 +85,9 @@ fn call(name: &str) -> Result<String, Failure> {
     if let Some(op) = Derived::from_name(name) {
         let inputs = op.parameters.iter().filter(|parameter| parameter.default.is_none());
         return kernel(&inputs.map(|parameter| parameter.name).collect::<Vec<_>>());
+    }
+    if Rowwise::from_name(name).is_some() {
+        return Ok(format!("kernel {name}(x) {{ {name}[-1](x) }}"));
     }
     let arity = Op::from_name(name).map(Op::arity);
     match arity.or_else(|| Call::from_name(name).map(|call| call.info().arity)) {

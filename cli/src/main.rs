@@ -1,5 +1,6 @@
 //! The binary `kiln`: fused kernels on `.npy` files, from the command line.
 
+mod advise;
 mod bench;
 mod console;
 mod explain;
@@ -8,6 +9,7 @@ mod html;
 mod interrupt;
 mod json;
 mod kernel;
+mod machine;
 mod markup;
 mod npy;
 mod ops;
@@ -16,9 +18,13 @@ mod output;
 mod picture;
 mod plot;
 mod progress;
+mod roofline;
 mod run;
 mod shapes;
 mod shell;
+mod sizes;
+mod suites;
+mod table;
 mod timings;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -43,6 +49,8 @@ enum Command {
     Run(run::Run),
     Explain(explain::Explain),
     Bench(bench::Bench),
+    Roofline(roofline::Options),
+    Advise(advise::Advise),
     Ops(ops::Ops),
     Completions(shell::Completions),
     Man(shell::Man),
@@ -63,7 +71,8 @@ Operators, from the loosest: or |, and &, not, < <= > >= == !=, << >>, + -, * / 
 Examples
   kiln run '2*x + b' -i x=x.npy -i b=b.npy -o y.npy
   kiln explain @gelu_tanh --stage fused
-  kiln bench @gelu_tanh --shape n=4194304 --threads 1
+  kiln bench @gelu_tanh --shape n=4Mi --threads 1
+  kiln advise @gelu_tanh --shape n=4Mi
   kiln ops gelu
 
 Exit status: 0 success, 1 a run failed, 2 the command or its KERNEL is wrong.";
@@ -74,6 +83,8 @@ impl Command {
             Command::Run(run) => run.execute(console),
             Command::Explain(explain) => explain.execute(console),
             Command::Bench(bench) => bench.execute(console),
+            Command::Roofline(roofline) => roofline.execute(console),
+            Command::Advise(advise) => advise.execute(console),
             Command::Ops(ops) => ops.execute(console),
             Command::Completions(completions) => completions.execute(Cli::command(), console),
             Command::Man(man) => man.execute(Cli::command(), console),

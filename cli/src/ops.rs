@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::json::print;
 use crate::kernel::no_op;
 use clap::Args;
-use kiln::ir::{Call, Derived, Op, Typing};
+use kiln::ir::{Call, Derived, Op, ROWWISE, Rowwise, Typing};
 use kiln::{DType, derived::DERIVED};
 use serde::Serialize;
 
@@ -18,6 +18,7 @@ A derived op is a formula of others, whose errors add up; ACCURACY.md has what t
 Examples
   kiln ops                 all of them
   kiln ops gelu            one, with its formula
+  kiln ops softmax         one along axes: softmax[-1](x), softmax[0, 1](x), softmax[..](x)
   kiln ops --json          an object for each")]
 pub(crate) struct Ops {
     /// Only this one
@@ -34,6 +35,8 @@ struct Row {
     name: &'static str,
     kind: Kind,
     operands: Vec<Operand>,
+    /// Whether it has axes.
+    axes: bool,
     /// The types of operands, in words.
     takes: &'static str,
     /// The type of the result, if it is not that of the operands.
@@ -80,6 +83,7 @@ impl Ops {
         let mut rows: Vec<Row> = Op::ALL.iter().map(|&op| Row::of_op(op)).collect();
         rows.extend(DERIVED.iter().map(Row::of_derived));
         rows.extend(Call::all().map(Row::of_call));
+        rows.extend(ROWWISE.iter().map(Row::of_rowwise));
         if let Some(name) = &self.name {
             let name = name.trim_start_matches('@');
             rows.retain(|row| row.name == name);
@@ -124,6 +128,7 @@ impl Row {
             command: "ops",
             name: info.name,
             kind: Kind::Op,
+            axes: false,
             operands: operands(op.arity()),
             takes,
             gives,
@@ -142,6 +147,7 @@ impl Row {
             command: "ops",
             name: op.name,
             kind: Kind::Derived,
+            axes: false,
             operands: parameters
                 .map(|parameter| Operand { name: parameter.name, default: parameter.default })
                 .collect(),
@@ -162,6 +168,7 @@ impl Row {
             command: "ops",
             name: info.name,
             kind: Kind::Call,
+            axes: matches!(call, Call::Reduce(_)),
             operands: operands(info.arity),
             takes,
             gives,
@@ -173,14 +180,35 @@ impl Row {
         }
     }
 
-    /// `leaky_relu(x, slope = 0.01)`.
+    fn of_rowwise(row: &Rowwise) -> Row {
+        let parameters = row.parameters.iter();
+        Row {
+            command: "ops",
+            name: row.name,
+            kind: Kind::Call,
+            axes: true,
+            operands: parameters
+                .map(|parameter| Operand { name: parameter.name, default: parameter.default })
+                .collect(),
+            takes: "numbers",
+            gives: None,
+            max_ulp: None,
+            fast_ulp: None,
+            range: [None; 2],
+            formula: None,
+            doc: row.doc.trim().into(),
+        }
+    }
+
+    /// `leaky_relu(x, slope = 0.01)`, `sum[..](a)`.
     fn signature(&self) -> String {
         let operand = |Operand { name, default }: &Operand| match default {
             Some(default) => format!("{name} = {default}"),
             None => name.to_string(),
         };
         let operands: Vec<String> = self.operands.iter().map(operand).collect();
-        format!("{}({})", self.name, operands.join(", "))
+        let axes = if self.axes { "[..]" } else { "" };
+        format!("{}{axes}({})", self.name, operands.join(", "))
     }
 
     fn types(&self) -> String {
@@ -254,6 +282,8 @@ fn types(typing: Typing) -> (&'static str, Option<&'static str>) {
         Typing::Logic => ("bools, integers", None),
         Typing::Select => ("bool, then any", None),
         Typing::Cast(to) => ("any", Some(to.name())),
+        Typing::Truth => ("any", Some(DType::Bool.name())),
+        Typing::Index => ("numbers", Some(DType::I64.name())),
     }
 }
 

@@ -176,10 +176,7 @@ pub enum EvalError {
         sizes: [usize; 2],
     },
     /// Operands of a call that do not fit.
-    #[error(
-        "{call}: shapes {} do not fit: {reason}",
-        .operands.iter().map(|shape| format!("{shape:?}")).collect::<Vec<_>>().join(" and ")
-    )]
+    #[error("{}", crate::misfit(.call, .operands.iter().map(|shape| format!("{shape:?}")), .reason))]
     Call {
         /// Its name.
         call: &'static str,

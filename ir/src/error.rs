@@ -53,6 +53,13 @@ pub enum Fault {
         /// What does not fit, and a hint.
         reason: String,
     },
+    /// Axes that no array has, or that are there twice.
+    Axes {
+        /// The op's name.
+        op: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
     /// Operand types do not fit the op.
     Types {
         /// The op's name.
@@ -161,9 +168,9 @@ impl fmt::Display for Fault {
                 axis.axis_from_end, axis.left, axis.right
             ),
             Fault::Call { call, operands, reason } => {
-                let shapes: Vec<String> = operands.iter().map(Shape::to_string).collect();
-                write!(f, "{call}: shapes {} do not fit: {reason}", shapes.join(" and "))
+                f.write_str(&misfit(call, operands.iter().map(Shape::to_string), reason))
             }
+            Fault::Axes { op, reason } => write!(f, "{op}: {reason}"),
             Fault::Types { op, operands, hint } => {
                 let names: Vec<&str> = operands.iter().map(|d| d.name()).collect();
                 write!(f, "{op}: operands are {}; {hint}", names.join(" and "))
@@ -219,6 +226,16 @@ impl fmt::Display for Fault {
                 write!(f, "the kernel has more than {limit} outputs; split it into several kernels")
             }
         }
+    }
+}
+
+/// What is said of a call whose operands, of these shapes, do not fit.
+#[doc(hidden)]
+pub fn misfit(call: &str, operands: impl Iterator<Item = String>, reason: &str) -> String {
+    let shapes: Vec<String> = operands.collect();
+    match &shapes[..] {
+        [shape] => format!("{call}: the shape {shape} does not fit: {reason}"),
+        _ => format!("{call}: shapes {} do not fit: {reason}", shapes.join(" and ")),
     }
 }
 

@@ -11,7 +11,7 @@
 
 use crate::call::Call;
 use crate::dtype::DType;
-use crate::error::Origin;
+use crate::error::{Fault, Origin};
 use crate::for_each_op;
 use crate::has_dtype::HasDType;
 use crate::number::{Number, Scalar};
@@ -53,6 +53,8 @@ pub(crate) enum Kind {
     Fused(Box<Fused>),
     /// One output of a fused kernel.
     Item(Expr, usize),
+    /// What cannot be: told when it is built.
+    Wrong(Box<Fault>),
 }
 
 /// A fused kernel, as text has it.
@@ -66,7 +68,7 @@ impl Kind {
     /// The expressions that this one reads (a fused body reads none of the outer graph).
     pub(crate) fn operands(&self) -> Vec<&Expr> {
         match self {
-            Kind::Input(_) | Kind::Number(_) | Kind::Typed(..) => Vec::new(),
+            Kind::Input(_) | Kind::Number(_) | Kind::Typed(..) | Kind::Wrong(_) => Vec::new(),
             Kind::Op(_, operands) | Kind::Logical(_, operands) | Kind::Call(_, operands) => {
                 operands.iter().collect()
             }
@@ -93,6 +95,7 @@ impl Kind {
                 Kind::Fused(Box::new(Fused { parameters, args, body }))
             }
             Kind::Item(of, index) => Kind::Item(operand(of), *index),
+            Kind::Wrong(fault) => Kind::Wrong(fault.clone()),
         }
     }
 }
@@ -111,6 +114,7 @@ impl fmt::Debug for Expr {
             Kind::Call(call, _) => &call.info().name,
             Kind::Fused(_) => &"fused",
             Kind::Item(_, index) => &format!("item {index}"),
+            Kind::Wrong(fault) => fault,
         };
         f.debug_tuple("Expr").field(what).finish_non_exhaustive()
     }
@@ -129,7 +133,7 @@ impl Drop for ExprNode {
             }
             Kind::Fused(fused) => pending.extend(fused.args.into_iter().chain(fused.body)),
             Kind::Power(of, _) | Kind::Item(of, _) => pending.push(of),
-            Kind::Input(_) | Kind::Number(_) | Kind::Typed(..) => {}
+            Kind::Input(_) | Kind::Number(_) | Kind::Typed(..) | Kind::Wrong(_) => {}
         };
         take(&mut self.kind, &mut pending);
         while let Some(Expr(node)) = pending.pop() {

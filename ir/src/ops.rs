@@ -325,6 +325,7 @@ impl Op {
         match self.info().typing {
             Typing::Float | Typing::Number | Typing::Select => dtype.round(exact),
             Typing::Integer | Typing::Compare | Typing::Logic | Typing::Cast(_) => exact,
+            Typing::Truth | Typing::Index => unreachable!("of reductions alone"),
         }
     }
 

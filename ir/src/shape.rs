@@ -35,14 +35,18 @@ impl fmt::Display for Dim {
 pub trait Extent: Clone + PartialEq + fmt::Debug + fmt::Display {
     /// The size that broadcasts.
     const ONE: Self;
+    /// The size of nothing.
+    const ZERO: Self;
 }
 
 impl Extent for Dim {
     const ONE: Dim = Dim::Size(1);
+    const ZERO: Dim = Dim::Size(0);
 }
 
 impl Extent for usize {
     const ONE: usize = 1;
+    const ZERO: usize = 0;
 }
 
 /// Ranks up to this need no allocation.

@@ -19,6 +19,10 @@ pub enum Typing {
     Select,
     /// Anything gives this type.
     Cast(DType),
+    /// Bools give `bool`.
+    Truth,
+    /// Floats or integers of one type give `i64`.
+    Index,
 }
 
 impl Typing {
@@ -38,6 +42,8 @@ impl Typing {
                 (operands[0] == DType::Bool && operands[1] == operands[2]).then_some(operands[1])
             }
             Typing::Cast(to) => Some(to),
+            Typing::Truth => (same && first == DType::Bool).then_some(first),
+            Typing::Index => (same && number).then_some(DType::I64),
         }
     }
 
@@ -45,7 +51,7 @@ impl Typing {
     pub(crate) fn hint(self, operands: &[DType]) -> &'static str {
         let has = |is: fn(DType) -> bool| operands.iter().any(|&dtype| is(dtype));
         match self {
-            Typing::Number | Typing::Compare | Typing::Select
+            Typing::Number | Typing::Compare | Typing::Index | Typing::Select
                 if has(DType::is_integer) && has(DType::is_float) =>
             {
                 "integers and floats do not mix; convert one of them, as in f32(x) or i32(x)"
@@ -55,7 +61,8 @@ impl Typing {
             }
             Typing::Integer => "it takes integers of one type; convert with i32(x) or i64(x)",
             Typing::Select => "it takes a bool, then two operands of one type",
-            Typing::Number | Typing::Compare => {
+            Typing::Truth => "it takes bools; make them by a comparison or by bool(x)",
+            Typing::Number | Typing::Compare | Typing::Index => {
                 "it takes numbers of one type; convert with f32(x) or i32(x)"
             }
             Typing::Float | Typing::Cast(_) => {

@@ -124,7 +124,8 @@ const FLOPS: &str = "the operations";
 /// What a pass does.
 fn flops(step: &CallStep) -> Result<Flops, ProfileError> {
     let Some(fused) = step.fused() else {
-        return Ok(Flops { products: exact(step.traffic().ops, FLOPS)?, ..Flops::default() });
+        let (call, dtype) = step.call().expect("a pass is a fused kernel or a call");
+        return Ok(Flops::of_call(call, dtype, exact(step.traffic().ops, FLOPS)?));
     };
     let elements = exact(fused.elements, FLOPS)?;
     let each = Flops::of_body(&fused.body, &fused.tally);

@@ -1,7 +1,7 @@
 //! Floating-point operations by kind.
 
 use crate::lower::{Tier, lower};
-use kiln_ir::{Body, DType, Graph, Node, NodeId, Op, Shape, Typing};
+use kiln_ir::{Body, Call, DType, Graph, Node, NodeId, Op, Reduction, Shape, Typing};
 use kiln_jit::emit::cost::{Primitive, Tally};
 use kiln_jit::vir::Routine;
 
@@ -95,6 +95,22 @@ impl Flops {
             _ if op.max_ulp(DType::F32) > 0.5 => &mut self.transcendentals,
             _ => &mut self.others,
         }
+    }
+
+    /// What a call on arrays of this type does in `ops` operations. A reduction of `n` elements has `n`
+    /// of them: the first one meets what there is before any.
+    pub(super) fn of_call(call: Call, dtype: DType, ops: u64) -> Flops {
+        let mut flops = Flops::default();
+        *match call {
+            Call::Matmul => &mut flops.products,
+            Call::Reduce(_) if !dtype.is_float() => &mut flops.others,
+            Call::Reduce(reduce) => match reduce.by {
+                Reduction::Sum => &mut flops.adds,
+                Reduction::Prod => &mut flops.multiplies,
+                _ => &mut flops.comparisons,
+            },
+        } = ops;
+        flops
     }
 
     /// Each count combined with that of another; `None` if one overflows.

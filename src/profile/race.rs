@@ -91,12 +91,13 @@ impl<'a> Race<'a> {
         }
         let mut samples = vec![Vec::new(); self.entrants.len()];
         let mut rounds = 0;
-        while match until {
+        let goes_on = |rounds: usize| match until {
             Until::Rounds(count) => rounds < count,
             Until::Elapsed(budget) => {
                 rounds < ROUNDS.start || (rounds < ROUNDS.end && start.elapsed() < budget)
             }
-        } {
+        };
+        while goes_on(rounds) {
             self.round(&calls, |entrant, time| samples[entrant].push(time))?;
             rounds += 1;
         }

@@ -3,7 +3,7 @@
 use super::error::RunError;
 use super::view::View;
 use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, SizeClass, Step, Traffic};
-use kiln_ir::{Body, Graph};
+use kiln_ir::{Body, Call, DType, Graph};
 use kiln_jit::emit::cost::Tally;
 use kiln_jit::emit::{Code, EmitterKind};
 use std::fmt;
@@ -27,6 +27,8 @@ pub struct CallStep {
     emitter: Option<(EmitterKind, u32)>,
     traffic: Traffic,
     fused: Option<FusedStep>,
+    /// What it is if it is no fused kernel, and the type of its operands.
+    call: Option<(Call, DType)>,
 }
 
 /// What a pass that is a fused kernel computes.
@@ -62,6 +64,10 @@ impl CallPlan {
             let results: Vec<String> =
                 results.map(|(name, array)| format!("{name}: {array}")).collect();
             let args: Vec<(String, String)> = step.args.iter().map(&array).collect();
+            let call = match step.action {
+                Action::Call(call) => Some((call, step.args[0].dtype)),
+                Action::Map { .. } => None,
+            };
             let (reads, computes, fused) = match &step.action {
                 Action::Map { body, names, kernel } => {
                     // A parameter is shown only if its name differs from what is bound to it.
@@ -86,7 +92,7 @@ impl CallPlan {
             };
             let text = format!("({}) -> ({})\n{computes}", reads.join(", "), results.join(", "));
             let (emitter, fused) = fused.unzip();
-            CallStep { text, emitter, traffic, fused }
+            CallStep { text, emitter, traffic, fused, call }
         };
         let traffic = plan.traffic(shapes, &shape);
         let steps = plan.steps.iter().zip(traffic).map(step).collect();
@@ -141,6 +147,11 @@ impl CallStep {
     /// Its ops and bytes.
     pub fn traffic(&self) -> Traffic {
         self.traffic
+    }
+
+    /// What it is if it is no fused kernel, and the type of its operands.
+    pub(crate) fn call(&self) -> Option<(Call, DType)> {
+        self.call
     }
 
     /// What it computes; `None` for a call such as a product.

@@ -218,10 +218,7 @@ pub enum RunError {
         operand: &'static str,
     },
     /// Operands that a call, such as a product, does not accept.
-    #[error(
-        "{call}: shapes {} do not fit: {reason}",
-        .operands.iter().map(|shape| format!("{shape:?}")).collect::<Vec<_>>().join(" and ")
-    )]
+    #[error("{}", kiln_ir::misfit(.call, .operands.iter().map(|shape| format!("{shape:?}")), .reason))]
     Call {
         /// The call's name.
         call: &'static str,

@@ -10,7 +10,7 @@ mod library;
 
 use super::error::{Argument, RunError};
 use super::overlap;
-use super::queue::Queue;
+use super::queue::{Queue, Shared};
 use super::team::{self, share};
 use super::view::{Layout, View, ViewMut};
 use crate::plan::ShapeError;
@@ -284,12 +284,12 @@ impl Product {
         let one = Shared(one);
         let tasks = count * grid.blocks();
         if threads < 2 {
-            return (0..tasks).for_each(|task| one.call(task));
+            return (0..tasks).for_each(|task| (one.get())(task));
         }
         let queue = Queue::new(tasks, tasks.div_ceil(threads * PORTIONS));
         share(threads, &|| {
             while let Some(tasks) = queue.take() {
-                tasks.for_each(|task| one.call(task));
+                tasks.for_each(|task| (one.get())(task));
             }
         });
     }
@@ -324,19 +324,6 @@ fn steps(operand: &Layout, vector: [Option<usize>; 2]) -> [isize; 2] {
 fn from_end(operand: &Layout, back: Option<usize>) -> isize {
     let stride = back.map(|back| operand.strides[operand.strides.len() - 1 - back]);
     stride.and_then(|stride| in_elements(stride, operand.dtype.size())).unwrap_or(1)
-}
-
-/// A closure over raw pointers that threads may share.
-struct Shared<F>(F);
-
-// SAFETY: it is made for one closure, which reads the inputs and writes a distinct block of the
-// outputs in each task.
-unsafe impl<F> Sync for Shared<F> {}
-
-impl<F: Fn(usize)> Shared<F> {
-    fn call(&self, task: usize) {
-        (self.0)(task);
-    }
 }
 
 /// A matrix: first element, and steps between columns and between rows.

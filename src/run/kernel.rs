@@ -8,6 +8,7 @@ use super::error::RunError;
 use super::exec::{Work, dtype, execute_checked};
 use super::gemm::multiply;
 use super::layout::OPERANDS;
+use super::reduce::reduce;
 use super::tensor::{Tensor, Unfilled};
 use super::view::{Layout, View, ViewMut};
 use crate::plan::{
@@ -310,6 +311,13 @@ impl Kernel {
                     };
                     // SAFETY: as above.
                     unsafe { multiply(left, right, output, self.threads)? };
+                }
+                Action::Call(Call::Reduce(by)) => {
+                    let [input, output] = operands[..] else {
+                        panic!("a reduction has an operand and a result");
+                    };
+                    // SAFETY: as above.
+                    unsafe { reduce(*by, input, output, self.threads) };
                 }
             }
         }

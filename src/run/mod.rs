@@ -22,6 +22,7 @@ mod order;
 mod overlap;
 mod pack;
 mod queue;
+mod reduce;
 #[cfg_attr(any(not(feature = "threads"), target_family = "wasm"), path = "team/absent.rs")]
 mod team;
 mod tensor;

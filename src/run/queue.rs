@@ -23,3 +23,19 @@ impl Queue {
         (start < self.blocks).then(|| start..self.blocks.min(start + self.chunk))
     }
 }
+
+/// A closure over raw pointers that threads may share.
+///
+/// It is made for one that reads what nobody writes meanwhile, and writes other places for each piece of
+/// work that it is called with; what makes it sees to that.
+pub(super) struct Shared<F>(pub(super) F);
+
+// SAFETY: as its documentation says.
+unsafe impl<F> Sync for Shared<F> {}
+
+impl<F> Shared<F> {
+    /// The closure. Captured by itself, it would not be shared as a `Shared`.
+    pub(super) fn get(&self) -> &F {
+        &self.0
+    }
+}

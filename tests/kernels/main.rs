@@ -16,6 +16,7 @@ mod plans;
 mod products;
 mod profile;
 mod random;
+mod reductions;
 mod run;
 mod spans;
 mod strides;

@@ -9,7 +9,7 @@ use rayon::slice::{ParallelSlice, ParallelSliceMut};
 use std::hint::black_box;
 
 /// Arrays of zeros for the outputs of a kernel.
-pub(super) fn outputs(kernel: &Kernel, shapes: &[Vec<usize>]) -> Result<Vec<Tensor>, RunError> {
+pub(crate) fn outputs(kernel: &Kernel, shapes: &[Vec<usize>]) -> Result<Vec<Tensor>, RunError> {
     let zeros =
         |(index, shape): (usize, &Vec<usize>)| Tensor::zeros(kernel.output_dtype(index), shape);
     shapes.iter().enumerate().map(zeros).collect()
@@ -35,12 +35,21 @@ pub(crate) fn random(dtype: DType, shape: &[usize], seed: u64) -> Result<Tensor,
 
 /// The copy that kernels are compared with: half of the bytes are read, half are written.
 pub(super) struct Copy {
-    copy: fn(&mut [u8], &[u8]),
     from: Vec<u8>,
     to: Vec<u8>,
     /// Bytes for each thread.
     share: usize,
 }
+
+/// A way of copying.
+pub(super) type Way = fn(&mut [u8], &[u8]);
+
+/// Ways of copying, each with its name: none is the fastest at all sizes and on all machines.
+pub(super) const WAYS: [(&str, Way); 3] = [
+    ("memcpy", <[u8]>::copy_from_slice),
+    ("a plain loop", in_a_loop),
+    ("non-temporal stores", past_the_caches),
+];
 
 impl Copy {
     /// Smaller copies are faster on one thread.
@@ -57,28 +66,29 @@ impl Copy {
             Ok::<_, Failure>(buffer)
         };
         let share = if half < Copy::SHARED_FROM { half } else { half.div_ceil(threads) };
-        Ok(Copy { copy: <[u8]>::copy_from_slice, from: touched(1)?, to: touched(2)?, share })
+        Ok(Copy { from: touched(1)?, to: touched(2)?, share })
     }
 
-    /// The same past the caches.
-    pub(super) fn streaming(self) -> Copy {
-        Copy { copy: stream, ..self }
-    }
-
-    pub(super) fn run(&mut self) {
+    pub(super) fn run(&mut self, way: Way) {
         if self.share == self.from.len() {
-            (self.copy)(&mut self.to, &self.from);
+            way(&mut self.to, &self.from);
         } else {
             let to = self.to.par_chunks_mut(self.share);
-            to.zip(self.from.par_chunks(self.share)).for_each(|(to, from)| (self.copy)(to, from));
+            to.zip(self.from.par_chunks(self.share)).for_each(|(to, from)| way(to, from));
         }
         black_box(&mut self.to);
     }
 }
 
+fn in_a_loop(to: &mut [u8], from: &[u8]) {
+    // Plus nothing, so that it does not become `memcpy`.
+    let nothing = black_box(0u8);
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = from.wrapping_add(nothing));
+}
+
 /// A copy whose stores do not go through the caches.
 #[cfg(target_arch = "x86_64")]
-fn stream(to: &mut [u8], from: &[u8]) {
+fn past_the_caches(to: &mut [u8], from: &[u8]) {
     use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_sfence, _mm_stream_si128};
     // SAFETY: bytes make a vector, whatever they are.
     let (head, vectors, tail) = unsafe { to.align_to_mut::<__m128i>() };
@@ -95,6 +105,6 @@ fn stream(to: &mut [u8], from: &[u8]) {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn stream(to: &mut [u8], from: &[u8]) {
+fn past_the_caches(to: &mut [u8], from: &[u8]) {
     to.copy_from_slice(from);
 }

@@ -1,30 +1,33 @@
 //! How far two results are apart, and where.
 
+use crate::json::finite_or_not;
 use half::{bf16, f16};
 use kiln::Tensor;
 use ndarray::ArrayD;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The largest difference between two arrays.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Difference {
-    pub(super) abs: f64,
+pub(crate) struct Difference {
+    pub(crate) abs: f64,
     /// Representable numbers from one to the other.
-    pub(super) ulp: u64,
+    pub(crate) ulp: u64,
     /// Where most of them are, if there are any.
-    pub(super) most: Option<Place>,
+    pub(crate) most: Option<Place>,
 }
 
 /// An element that differs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Place {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Place {
     /// The number of the output.
-    pub(super) output: usize,
-    pub(super) index: Vec<usize>,
+    pub(crate) output: usize,
+    pub(crate) index: Vec<usize>,
     /// The element of the fused result, and that of the unfused one.
-    pub(super) fused: f64,
-    pub(super) unfused: f64,
+    #[serde(deserialize_with = "finite_or_not")]
+    pub(crate) fused: f64,
+    #[serde(deserialize_with = "finite_or_not")]
+    pub(crate) unfused: f64,
 }
 
 /// How far two elements are apart.
@@ -88,7 +91,7 @@ integers! {
 
 impl Difference {
     /// Between the results of a fused and an unfused kernel, which are the outputs of one graph.
-    pub(super) fn of(fused: &[Tensor], unfused: &[Tensor]) -> Difference {
+    pub(crate) fn of(fused: &[Tensor], unfused: &[Tensor]) -> Difference {
         let mut largest = Difference::default();
         for (output, pair) in fused.iter().zip(unfused).enumerate() {
             match pair {

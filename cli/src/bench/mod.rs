@@ -1,247 +1,276 @@
 //! `kiln bench`: fused against unfused against a plain copy, interleaved in one run.
 
-mod comparison;
+mod case;
+mod compare;
 mod data;
+mod detail;
 mod difference;
-mod machine;
-mod race;
-mod report;
+mod measure;
+mod plot;
+mod record;
 mod sweep;
+mod tables;
 
-pub(crate) use data::random;
+pub(crate) use data::{outputs, random};
+pub(crate) use difference::Difference;
 
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::kernel::Text;
 use crate::options::{Execution, dtypes};
+use crate::plot::File;
 use crate::progress::Progress;
+use crate::shapes::{Shape, shape};
+use crate::sizes::{Sizes, size, sizes};
+use crate::suites::{Draws, SUITES, Suite};
+use case::Group;
 use clap::Args;
-use comparison::Comparison;
-use data::{Copy, outputs};
-use difference::Difference;
-use kiln::ir::{Dim, Input};
-use kiln::{DType, Graph, Tensor, View, compile_with};
-use race::Race;
-use std::time::{Duration, Instant};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use kiln::DType;
+use kiln::profile::{NOISY, Roofline};
+use record::Record;
+use std::path::PathBuf;
+use std::time::Duration;
 
-/// Measure a kernel: fused, unfused, and a plain copy of the same bytes
+/// Measure kernels: fused, unfused, and a plain copy of the same bytes
 #[derive(Args)]
 #[command(after_help = "\
-The three take turns in one run; a figure is the median over all rounds (about two seconds).
-Inputs are pseudo-random, the same in every run. The copy reads and writes, in all, as many bytes
-as the fused kernel does.
+The three take turns in one run; a figure is the median over all rounds (about two seconds, in a
+suite or with --sizes a part of one). Half of the rounds lie within the spread. Inputs are
+pseudo-random, the same in every run. The copy reads and writes, in all, as many bytes as the fused
+kernel does, by the fastest of several ways.
+
+Exit status: 0 also if kernels are slower than in the file that --compare names, unless
+--fail-above says from which ratio on that is a failure, 1.
 
 Examples
-  kiln bench @gelu_tanh --shape n=4194304 --threads 1
+  kiln bench @gelu_tanh --shape n=4Mi --threads 1
   kiln bench bias_gelu.kiln --shape n=1024,d=4096 --json
-  kiln bench --suite --shape n=262144 --threads 1
+  kiln bench 'x @ w' --shape x=64x1024,w=1024x256
+  kiln bench @silu @mish --sizes 1Ki..16Mi --plot silu.svg
+  kiln bench --suite elementwise --threads 1 --markdown
+  kiln bench --suite matmul --plot matmul.png
+  kiln bench --suite all --json > old.json
+  kiln bench --suite all --compare old.json --fail-above 1.05
+  kiln bench --load new.json --compare old.json
   kiln bench --sweep --quick @silu @mish --emitter avx2")]
 pub(crate) struct Bench {
     /// Files ending in .kiln, expressions, or @name for an op
     #[arg(
         value_name = "KERNEL",
-        required_unless_present_any = ["suite", "sweep", "report"],
-        conflicts_with_all = ["suite", "report"]
+        required_unless_present_any = ["suite", "sweep", "load"],
+        conflicts_with_all = ["suite", "load"]
     )]
     kernels: Vec<String>,
-    /// Measure every derived op instead: one table, in about a minute
-    #[arg(long)]
-    suite: bool,
+    /// Measure these kernels instead, in a table for each suite
+    #[arg(long, value_name = "SUITE", value_delimiter = ',', value_parser = suites())]
+    suite: Vec<String>,
+    /// Measure at each of these sizes: of axis n, or elements, n or rows of a suite's kernels.
+    /// 64..2Ki is 64, 128 and so on to 2Ki
+    #[arg(long, value_name = "SIZE", value_delimiter = ',', value_parser = sizes)]
+    sizes: Vec<Sizes>,
     /// Look for a size from 1 to 2^26 at which fused is slower than unfused, or two threads are
     /// slower than one: of each KERNEL, or of every derived op
-    #[arg(long, conflicts_with_all = ["suite", "report", "shape", "threads", "json"])]
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "suite", "sizes", "shape", "threads", "load", "compare", "roofs", "plot", "json", "markdown"
+        ]
+    )]
     sweep: bool,
     /// With --sweep, the largest number of elements
-    #[arg(long, value_name = "SIZE", requires = "sweep")]
+    #[arg(long, value_name = "SIZE", requires = "sweep", value_parser = size)]
     up_to: Option<usize>,
-    /// Print the measured figures of the guide
-    #[arg(
-        long,
-        conflicts_with_all = ["suite", "shape", "dtype", "mode", "emitter", "threads", "json"]
-    )]
-    report: bool,
-    /// Take less care: --sweep goes up to 2^22 in about a minute; --report, whose figures then mean
-    /// nothing, shows its form in a few seconds
+    /// Take less care, and a tenth of the time; --sweep goes up to 2^22
     #[arg(long)]
     quick: bool,
-    /// The size of each axis; an input without a declared shape has all of them, in this order
+    /// Sizes of axes, n=4Ki, or of inputs, x=64x128; an input without a declared shape has all axes,
+    /// in this order [default: n=4Mi]
     #[arg(
         long,
-        value_name = "NAME=SIZE",
-        default_value = "n=4194304",
+        value_name = "NAME=SIZES",
         value_delimiter = ',',
-        value_parser = axis
+        value_parser = shape,
+        conflicts_with = "suite"
     )]
-    shape: Vec<Axis>,
+    shape: Vec<Shape>,
     /// The element type of inputs that KERNEL does not type
     #[arg(long, default_value = "f32", value_parser = dtypes())]
     dtype: DType,
     #[command(flatten)]
     execution: Execution,
-    /// Print one JSON object for each kernel
+    /// Measure nothing: take the figures from a file that --json has written
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["suite", "sizes", "shape", "dtype", "mode", "emitter", "threads", "quick", "roofs"]
+    )]
+    load: Option<PathBuf>,
+    /// Compare with the figures of a file that --json has written on this machine
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
+    /// With --compare, fail if a kernel takes more than so many times as long as before, and that is
+    /// not within the spread
+    #[arg(long, value_name = "RATIO", requires = "compare", value_parser = ratio)]
+    fail_above: Option<f64>,
+    /// Measure the roofs of this machine first, in some seconds, and say how near each kernel is to
+    /// the one that binds it
+    #[arg(long)]
+    roofs: bool,
+    /// Draw the figures over sizes, in a file ending in .svg or .png: times of fused and unfused, or
+    /// FLOPs a second of the suites that have products
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Print tables in Markdown
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
+    /// Print one JSON object for each kernel and size
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Clone)]
-struct Axis {
-    name: String,
-    size: usize,
+/// Reads `--suite`.
+fn suites() -> impl TypedValueParser<Value = String> {
+    let rows = SUITES.iter().map(|suite| PossibleValue::new(suite.name).help(suite.about));
+    PossibleValuesParser::new(rows.chain([PossibleValue::new("all").help("all of these")]))
 }
 
-fn axis(text: &str) -> Result<Axis, String> {
-    let (name, size) = text.split_once('=').unwrap_or_default();
-    match size.trim().parse() {
-        Ok(size) if size > 0 && !name.trim().is_empty() => {
-            Ok(Axis { name: name.trim().into(), size })
-        }
-        _ => Err("write NAME=SIZE with a size of at least 1, such as n=4096,d=128".into()),
-    }
+/// Reads `--fail-above`.
+fn ratio(text: &str) -> Result<f64, String> {
+    let ratio = text.parse::<f64>().ok().filter(|ratio| ratio.is_finite() && *ratio >= 1.0);
+    ratio.ok_or_else(|| "write a ratio of at least 1, such as 1.05".into())
 }
 
 impl Bench {
     pub(crate) fn execute(&self, console: &Console) -> Result<(), Failure> {
-        if self.report {
-            return report::report(self.quick, console);
-        }
         if self.sweep {
             return sweep::sweep(self, console);
         }
-        let kernels = self.kernels();
-        let progress = Progress::of_steps(console, kernels.len() as u64);
-        for (index, kernel) in kernels.iter().enumerate() {
-            progress.at(kernel);
-            let comparison = self.compare(kernel, console)?;
-            let text = match (self.json, self.suite, index) {
-                (true, ..) => comparison.json(),
-                (_, true, 0) => comparison.suite_head() + &comparison.suite_row(),
-                (_, true, _) => comparison.suite_row(),
-                (_, _, 0) => comparison.table(),
-                _ => format!("\n{}", comparison.table()),
+        // Whatever can be wrong with the command is found before anything is measured.
+        let plot = self.plot.as_deref().map(File::find).transpose()?;
+        let old = self.compare.as_deref().map(record::read).transpose()?;
+        let mut records = Vec::new();
+        let mut take = |group: Vec<Record>, progress: Option<&Progress>| {
+            let group = match &old {
+                Some(old) => compare::compare(group, old, console)?,
+                None => group,
             };
-            progress.pause(|| console.print(&text))?;
-            progress.step();
+            let text = self.text(&group, records.is_empty());
+            records.extend(group);
+            match progress {
+                Some(progress) => progress.pause(|| console.print(&text)),
+                None => console.print(&text),
+            }
+        };
+        match &self.load {
+            Some(path) => {
+                let loaded = record::read(path)?;
+                if plot.is_some() && loaded.iter().any(|record| record.suite != loaded[0].suite) {
+                    return Err(plot::of_several());
+                }
+                for group in loaded.chunk_by(|a, b| a.suite == b.suite) {
+                    take(group.to_vec(), None)?;
+                }
+            }
+            None => {
+                let groups = self.groups(console)?;
+                if plot.is_some() && groups.len() > 1 {
+                    return Err(plot::of_several());
+                }
+                let steps = groups.iter().map(|group| group.cases.len() as u64).sum();
+                let progress = Progress::of_steps(console, steps);
+                let roofline = match self.roofs || (plot.is_some() && needs_peak(&groups)) {
+                    true => {
+                        progress.at("the roofs of this machine");
+                        Some(Roofline::measure()?)
+                    }
+                    false => None,
+                };
+                for group in groups {
+                    let measured = self.measure(&group, roofline, &progress)?;
+                    take(measured, Some(&progress))?;
+                }
+            }
+        }
+        if self.load.is_none() {
+            warn_of_noise(&records, console);
+        }
+        if let Some(plot) = plot {
+            plot.write(&plot::picture(&records))?;
+        }
+        if old.is_some() {
+            compare::conclude(&records, self.fail_above, console)?;
         }
         Ok(())
     }
 
-    /// What is measured: the kernels that were named, or all derived ops.
-    fn kernels(&self) -> Vec<String> {
-        if !self.kernels.is_empty() {
-            return self.kernels.clone();
+    /// What is to be measured.
+    fn groups(&self, console: &Console) -> Result<Vec<Group>, Failure> {
+        let sizes: Vec<usize> = self.sizes.iter().flat_map(|sizes| sizes.0.clone()).collect();
+        if self.suite.is_empty() {
+            return Ok(vec![Group::of_kernels(self, &sizes, console)?]);
         }
-        kiln::derived::DERIVED.iter().map(|op| format!("@{}", op.name)).collect()
-    }
-
-    fn graph(&self, kernel: &str, console: &Console) -> Result<Graph, Failure> {
-        Text::find(kernel)?.graph_of(self.dtype, console)
-    }
-
-    fn compare(&self, kernel: &str, console: &Console) -> Result<Comparison, Failure> {
-        let graph = self.graph(kernel, console)?;
-        check_axes(&graph, &self.shape)?;
-        let shapes = shapes(&graph, &self.shape)?;
-        self.execution.in_pool(|| self.measure(&graph, &shapes))
-    }
-
-    fn measure(&self, graph: &Graph, shapes: &[Vec<usize>]) -> Result<Comparison, Failure> {
-        let seeded = graph.inputs().iter().zip(shapes).zip(1..);
-        let arrays: Vec<Tensor> = seeded
-            .map(|((input, shape), seed)| random(input.dtype, shape, seed))
-            .collect::<Result<_, _>>()?;
-        let views: Vec<View<'_>> = arrays.iter().map(Tensor::view).collect();
-
-        // The first compilation finds cold caches and untouched pages.
-        compile_with(graph, self.execution.options(true))?;
-        let start = Instant::now();
-        let fused = compile_with(graph, self.execution.options(true))?;
-        let compile = start.elapsed();
-        let unfused = compile_with(graph, self.execution.options(false))?;
-
-        let output_shapes = fused.output_shapes(&views)?;
-        let n = output_shapes.iter().map(|shape| shape.iter().product()).max().unwrap_or(0);
-        if n == 0 {
-            return Err(Failure::Usage("the kernel's outputs have no element".into()));
-        }
-        let plans = [fused.plan_for(&views)?, unfused.plan_for(&views)?];
-        let bytes = plans.each_ref().map(|plan| plan.traffic().bytes());
-        let ops = plans.each_ref().map(|plan| plan.traffic().ops);
-        let mut fused_outputs = outputs(&fused, &output_shapes)?;
-        let mut unfused_outputs = outputs(&unfused, &output_shapes)?;
-        let threads = rayon::current_num_threads();
-        let mut copy = Copy::new(bytes[0], threads)?;
-
-        let times = {
-            let mut fused_views: Vec<_> = fused_outputs.iter_mut().map(Tensor::view_mut).collect();
-            let mut unfused_views: Vec<_> =
-                unfused_outputs.iter_mut().map(Tensor::view_mut).collect();
-            let mut race = Race::default();
-            race.add(|| fused.run_into(&views, &mut fused_views));
-            race.add(|| unfused.run_into(&views, &mut unfused_views));
-            race.add(|| {
-                copy.run();
-                Ok(())
-            });
-            race.run(Duration::from_secs(2))?
+        let all = self.suite.iter().any(|name| name == "all");
+        let chosen = |suite: &&Suite| all || self.suite.iter().any(|name| name == suite.name);
+        let group = |suite: &Suite| {
+            let usual = if self.plot.is_some() { suite.plotted } else { suite.sizes };
+            let sizes = if sizes.is_empty() { usual } else { &sizes[..] };
+            Group::of_suite(suite, sizes, console)
         };
-        Ok(Comparison {
-            name: graph.name().to_string(),
-            inputs: graph.inputs().iter().map(Input::to_string).collect(),
-            shape: output_shapes[0].clone(),
-            n,
-            mode: self.execution.mode.to_string(),
-            emitter: fused.emitter().map(|(emitter, bits)| (emitter.to_string(), bits)),
-            threads,
-            kernels: plans.each_ref().map(|plan| plan.steps().len()),
-            bytes,
-            ops,
-            times: [0, 1, 2].map(|candidate| times.median(candidate)),
-            rounds: times.rounds(),
-            difference: Difference::of(&fused_outputs, &unfused_outputs),
-            compile,
-        })
+        SUITES.iter().filter(chosen).map(group).collect()
+    }
+
+    /// Measures a group, case by case.
+    fn measure(
+        &self,
+        group: &Group,
+        roofline: Option<&Roofline>,
+        progress: &Progress,
+    ) -> Result<Vec<Record>, Failure> {
+        let whole = if group.cases.len() == 1 { 2000 } else { 400 };
+        let budget = Duration::from_millis(if self.quick { whole / 10 } else { whole });
+        let record = |case| {
+            progress.at(group.title(case));
+            let record = self
+                .execution
+                .in_pool(|| measure::measure(group.suite, case, &self.execution, budget, roofline));
+            progress.step();
+            record
+        };
+        group.cases.iter().map(record).collect()
+    }
+
+    /// What is printed of a group.
+    fn text(&self, group: &[Record], is_first: bool) -> String {
+        if self.json {
+            return group.iter().map(Record::json).collect();
+        }
+        let gap = if is_first { "" } else { "\n" };
+        let is_compared = group.iter().any(|record| record.compared.is_some());
+        match group {
+            [record] if !is_compared && !self.markdown && record.suite.is_none() => {
+                gap.to_string() + &detail::detail(record)
+            }
+            _ => gap.to_string() + &tables::section(group, is_compared, self.markdown),
+        }
     }
 }
 
-/// The shape of each input.
-fn shapes(graph: &Graph, axes: &[Axis]) -> Result<Vec<Vec<usize>>, Failure> {
-    graph.inputs().iter().map(|input| shape_of(input, axes)).collect()
+/// Whether the picture of these has the machine's peak.
+fn needs_peak(groups: &[Group]) -> bool {
+    let mut suites = groups.iter().filter_map(|group| group.suite).filter_map(Suite::find);
+    suites.any(|suite| suite.draws != Draws::Times)
 }
 
-/// Checks that each axis is named once, and meant for some input.
-fn check_axes(graph: &Graph, axes: &[Axis]) -> Result<(), Failure> {
-    let any_shape = graph.inputs().iter().any(|input| input.dims.is_none());
-    let dims: Vec<&Dim> = graph.inputs().iter().flat_map(|i| i.dims.iter().flatten()).collect();
-    let has = |name: &str| dims.iter().any(|dim| matches!(dim, Dim::Symbol(s) if **s == *name));
-    for (index, Axis { name, .. }) in axes.iter().enumerate() {
-        if axes[..index].iter().any(|other| other.name == *name) {
-            return Err(Failure::Usage(format!("--shape gives axis {name} twice")));
-        }
-        if !any_shape && !has(name) {
-            let inputs: Vec<String> = graph.inputs().iter().map(Input::to_string).collect();
-            let takes = if inputs.is_empty() { "no input".into() } else { inputs.join(", ") };
-            return Err(Failure::Usage(format!(
-                "no input has an axis {name}; the kernel takes {takes}"
-            )));
-        }
+/// Says so where the spread of many figures is too large for them to be worth reading.
+fn warn_of_noise(records: &[Record], console: &Console) {
+    let is_noisy = |record: &&Record| record.fused_spread.max(record.unfused_spread) >= NOISY;
+    let noisy = records.iter().filter(is_noisy).count();
+    if noisy > 0 {
+        console.note(&format!(
+            "the machine is noisy: in {noisy} of {} figures half of the rounds spread over {:.0}% of the \
+             median or more; measure again when nothing else runs",
+            records.len(),
+            100.0 * NOISY
+        ));
     }
-    Ok(())
-}
-
-fn shape_of(input: &Input, axes: &[Axis]) -> Result<Vec<usize>, Failure> {
-    let Some(dims) = &input.dims else {
-        return Ok(axes.iter().map(|axis| axis.size).collect());
-    };
-    let size = |dim: &Dim| match dim {
-        Dim::Size(size) => Ok(*size),
-        Dim::Symbol(name) => {
-            let axis = axes.iter().find(|axis| axis.name[..] == **name);
-            axis.map(|axis| axis.size).ok_or_else(|| {
-                Failure::Usage(format!(
-                    "no size for axis {name} of input {input}: give --shape {name}=SIZE"
-                ))
-            })
-        }
-    };
-    dims.iter().map(size).collect()
 }

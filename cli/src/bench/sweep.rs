@@ -3,10 +3,13 @@
 
 use super::Bench;
 use super::data::{outputs, random};
-use super::race::{Race, Times};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::kernel::Text;
 use crate::progress::Progress;
+use crate::shapes::{Shape, shapes_over};
+use kiln::derived::DERIVED;
+use kiln::profile::{Counts, Profiles, Race, try_profile_fn};
 use kiln::{CompileOptions, Graph, Kernel, Tensor, View, compile_with};
 use std::cell::RefCell;
 use std::time::Duration;
@@ -67,11 +70,14 @@ pub(super) fn sweep(bench: &Bench, console: &Console) -> Result<(), Failure> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
     let pool =
         pool.map_err(|error| Failure::Failed(format!("cannot start two threads: {error}")))?;
-    let kernels = bench.kernels();
+    let kernels = match bench.kernels.is_empty() {
+        true => DERIVED.iter().map(|op| format!("@{}", op.name)).collect(),
+        false => bench.kernels.clone(),
+    };
     let progress = Progress::of_steps(console, (kernels.len() * sizes.len()) as u64);
     console.print(&head(bench))?;
     for kernel in kernels {
-        let graph = bench.graph(&kernel, console)?;
+        let graph = Text::find(&kernel)?.graph_of(bench.dtype, console)?;
         pool.install(|| -> Result<(), Failure> {
             let kernels = compile(bench, &graph)?;
             for &size in &sizes {
@@ -105,11 +111,11 @@ fn measure(
 ) -> Result<Row, Failure> {
     let budget = Duration::from_millis(if bench.quick { 80 } else { 400 });
     let times = race(graph, kernels, size, budget)?;
-    let ratios = |times: &Times| PAIRS.map(|(candidate, than, ..)| times.ratio(candidate, than));
+    let ratios = |times: &Profiles| PAIRS.map(|(candidate, than, ..)| times.ratio(candidate, than));
     let mut row = Row {
         name,
         size,
-        times: [0, 1, 2, 3].map(|candidate| times.median(candidate)),
+        times: [0, 1, 2, 3].map(|candidate| times[candidate].latency().median()),
         ratios: ratios(&times),
         races: 1,
     };
@@ -131,9 +137,8 @@ fn race(
     kernels: &[Kernel; 4],
     size: usize,
     budget: Duration,
-) -> Result<Times, Failure> {
-    let axes = [super::Axis { name: "n".into(), size }];
-    let shapes = super::shapes(graph, &axes)?;
+) -> Result<Profiles, Failure> {
+    let shapes = shapes_over(graph, &[Shape::axis("n", size)])?;
     let arrays: Vec<Tensor> = (1..)
         .zip(graph.inputs().iter().zip(&shapes))
         .map(|(seed, (input, shape))| random(input.dtype, shape, seed))
@@ -142,11 +147,12 @@ fn race(
     let mut results = outputs(&kernels[0], &kernels[0].output_shapes(&views)?)?;
     // All write to the same memory: where it lies makes no difference between them.
     let targets = RefCell::new(results.iter_mut().map(Tensor::view_mut).collect::<Vec<_>>());
-    let mut race = Race::default();
+    let mut race = Race::new();
     for kernel in kernels {
-        race.add(|| kernel.run_into(&views, &mut targets.borrow_mut()));
+        let call = || kernel.run_into(&views, &mut targets.borrow_mut());
+        race.add(try_profile_fn("", Counts::default(), call));
     }
-    Ok(race.run(budget)?)
+    Ok(race.run_for(budget)?)
 }
 
 fn head(bench: &Bench) -> String {

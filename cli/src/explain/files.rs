@@ -24,6 +24,10 @@ pub(super) struct Files {
     /// and reasons; with --shape also measured
     #[arg(long, value_name = "FILE", value_parser = path)]
     html: Option<PathBuf>,
+    /// With --html and --shape, measure what this machine can do, too (some seconds), and say on the page
+    /// which roof binds the kernel
+    #[arg(long, requires_all = ["html", "shape"])]
+    pub(super) roofline: bool,
 }
 
 /// Reads a path.

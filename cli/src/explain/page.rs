@@ -3,12 +3,13 @@
 use super::Explain;
 use crate::bench::random;
 use crate::failure::Failure;
-use crate::html::Page;
+use crate::html::{Finding, Page};
+use crate::machine::{self, Machine};
 use crate::picture::Picture;
 use crate::shapes::shapes_of;
 use kiln::explain::{Stage, explain, prove, separations};
 use kiln::ir::{Dim, Input, NodeId};
-use kiln::profile::{Profiler, Race};
+use kiln::profile::{Profiler, Race, Resources, Roofline};
 use kiln::{CompileOptions, Graph, Tensor, View, compile_with};
 use std::time::Duration;
 
@@ -70,12 +71,12 @@ impl Explain {
             stages,
             separations: separations(graph, self.mode),
             counts: of(Stage::Counts)?,
-            measured: is_measured.then(|| self.measured(graph)).transpose()?,
+            measured: if is_measured { self.measured(graph)? } else { Vec::new() },
         })
     }
 
-    /// Fused against unfused, in one race.
-    fn measured(&self, graph: &Graph) -> Result<String, Failure> {
+    /// Fused against unfused, in one race, and under the roofs of this machine if they are asked for.
+    fn measured(&self, graph: &Graph) -> Result<Vec<Finding>, Failure> {
         let shapes = shapes_of(graph, &self.shape)?;
         let seeded = graph.inputs().iter().zip(&shapes).zip(1..);
         let arrays: Vec<Tensor> = seeded
@@ -91,7 +92,21 @@ impl Explain {
             race.add(Profiler::new(name, kernel, &views).map_err(failed)?);
         }
         let profiles = race.run_for(Duration::from_secs(1)).map_err(failed)?;
-        Ok(format!("{profiles}\n{}\n\n{}", profiles.compare(1, 0), profiles[1]))
+        let mut findings = vec![
+            Finding::Words(format!("{}.", profiles.compare(1, 0))),
+            Finding::Words(format!("On {}, {}.", Machine::host(), machine::now())),
+            Finding::Table(profiles.to_string()),
+            Finding::Table(profiles[1].to_string()),
+        ];
+        if self.files.roofline {
+            let roofline = Roofline::measure().map_err(failed)?;
+            findings.extend(profiles.iter().zip([&unfused, &fused]).map(|(profile, kernel)| {
+                let placed = roofline.place(profile, Resources::of(kernel, roofline.threads()));
+                Finding::Words(format!("{placed}."))
+            }));
+            findings.push(Finding::Table(roofline.to_string()));
+        }
+        Ok(findings)
     }
 }
 

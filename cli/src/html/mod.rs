@@ -26,8 +26,16 @@ pub(crate) struct Page<'a> {
     pub(crate) separations: Vec<Separation>,
     /// Ops, bytes and costs, before and after.
     pub(crate) counts: String,
-    /// What was measured, and what that is.
-    pub(crate) measured: Option<String>,
+    /// What was measured, if anything was.
+    pub(crate) measured: Vec<Finding>,
+}
+
+/// Something that was measured.
+pub(crate) enum Finding {
+    /// A sentence.
+    Words(String),
+    /// Figures in columns.
+    Table(String),
 }
 
 impl Page<'_> {
@@ -41,8 +49,8 @@ impl Page<'_> {
             ("why", "Why these kernels", self.why()),
             ("counts", "Work and memory", text(&self.counts, "Work and memory")),
         ];
-        if let Some(measured) = &self.measured {
-            sections.push(("measured", "Measured", text(measured, "Measured")));
+        if !self.measured.is_empty() {
+            sections.push(("measured", "Measured", self.measured()));
         }
         let links = sections
             .iter()
@@ -105,6 +113,14 @@ impl Page<'_> {
             );
         }
         html + "</div>\n"
+    }
+
+    fn measured(&self) -> String {
+        let findings = self.measured.iter().map(|finding| match finding {
+            Finding::Words(words) => format!("<p>{}</p>\n", escaped(words)),
+            Finding::Table(table) => text(table, "Figures"),
+        });
+        findings.collect()
     }
 
     fn why(&self) -> String {

@@ -46,18 +46,17 @@ fn line(step: &Step, part: &str, mark: &str) -> String {
         *last = HOLE.to_string();
     }
     let around = step.around.expression_of(names);
-    // What is shared is named, so the part stands in one place.
+    // It is in one place: a step rewrites a tree, at the end of one path.
     let (left, right) = around.split_once(HOLE).unwrap_or(("", ""));
-    let ends = |end: &&str| left.trim_end().ends_with(*end);
-    let is_apart = (left.is_empty() || ["(", ",", ";", " ="].iter().any(|end| ends(&end)))
-        && (right.is_empty() || right.starts_with([')', ',', ';']));
+    let begins = ["(", ",", ";", " ="].iter().any(|end| left.trim_end().ends_with(end));
+    let is_apart =
+        (left.is_empty() || begins) && (right.is_empty() || right.starts_with([')', ',', ';']));
     let part = if is_apart || is_atom(part) { part.to_string() } else { format!("({part})") };
-    let right = right.replace(HOLE, &part);
     format!(
         "{}<{mark}>{}</{mark}>{}",
         escaped(&last_of(left)),
         escaped(&part),
-        escaped(&first_of(&right))
+        escaped(&first_of(right))
     )
 }
 

@@ -44,8 +44,8 @@ pub(super) struct Tick {
     pub(super) text: Option<String>,
 }
 
-/// The most numbers of an axis.
-const MOST: usize = 10;
+/// The most numbers of an axis, however long it is.
+pub(super) const MOST: usize = 10;
 
 impl Axis {
     /// Whether a number has a place on it.
@@ -86,10 +86,11 @@ impl Ruler {
         (number - self.low) / (self.high - self.low)
     }
 
-    pub(super) fn ticks(&self) -> Vec<Tick> {
+    /// Numbers, not many more than `most`, and marks between them.
+    pub(super) fn ticks(&self, most: usize) -> Vec<Tick> {
         match (self.scale, self.ticks) {
             (Scale::Linear, _) => {
-                let step = step(self.high - self.low);
+                let step = step(self.high - self.low, most);
                 let (first, last) =
                     ((self.low / step).ceil() as i64, (self.high / step).floor() as i64);
                 let ats = (first..=last).map(|index| index as f64 * step);
@@ -97,7 +98,7 @@ impl Ruler {
             }
             (Scale::Log, Ticks::Binary) => {
                 let (low, high) = (self.low.ceil() as i32, self.high.floor() as i32);
-                let few = |step: &i32| (high - low) / step < MOST as i32;
+                let few = |step: &i32| (high - low) / step < most as i32;
                 let step = [1, 2, 4, 5, 10, 20].into_iter().find(few).unwrap_or(40);
                 (low..=high)
                     .map(|power| {
@@ -107,14 +108,14 @@ impl Ruler {
                     })
                     .collect()
             }
-            (Scale::Log, Ticks::Plain) => self.decades(),
+            (Scale::Log, Ticks::Plain) => self.decades(most),
         }
     }
 
     /// Powers of ten; twice and five times these if there are few, and marks for the others.
-    fn decades(&self) -> Vec<Tick> {
+    fn decades(&self, most: usize) -> Vec<Tick> {
         let decades = self.high - self.low;
-        let step = (decades / MOST as f64).ceil().max(1.0) as i32;
+        let step = (decades / most as f64).ceil().max(1.0) as i32;
         let (first, last) = (self.low.floor() as i32, self.high.ceil() as i32);
         let mut ticks = Vec::new();
         for power in first..=last {
@@ -122,7 +123,7 @@ impl Ruler {
                 let at = f64::from(digit) * 10f64.powi(power);
                 let written = match digit {
                     1 => power.rem_euclid(step) == 0,
-                    2 | 5 => decades < 2.5,
+                    2 | 5 => decades < most as f64 / 4.0,
                     _ => decades < 0.7,
                 };
                 let between = digit == 1 || decades < 6.0;
@@ -143,13 +144,13 @@ impl Ruler {
 }
 
 /// The distance of the numbers on a linear axis: 1, 2 or 5 times a power of ten.
-fn step(range: f64) -> f64 {
+fn step(range: f64, most: usize) -> f64 {
     if range <= 0.0 {
         return 1.0;
     }
-    let power = 10f64.powf((range / MOST as f64).log10().floor());
+    let power = 10f64.powf((range / most as f64).log10().floor());
     let steps = [1.0, 2.0, 5.0, 10.0].map(|digit| digit * power);
-    steps.into_iter().find(|step| range / step <= MOST as f64).unwrap_or(10.0 * power)
+    steps.into_iter().find(|step| range / step <= most as f64).unwrap_or(10.0 * power)
 }
 
 /// `0.05`, `12`, `20 000`.
@@ -193,14 +194,14 @@ fn binary(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Axis, Scale, Ticks};
+    use super::{Axis, MOST, Scale, Ticks};
 
     fn written(scale: Scale, ticks: Ticks, numbers: &[f64]) -> Vec<String> {
         let ruler =
             Axis { label: String::new(), scale, ticks }.ruler(numbers.iter().copied(), [0.02; 2]);
         assert!(numbers.iter().all(|&number| (0.0..=1.0).contains(&ruler.along(number))));
         let text = |text: String| text.replace('\u{a0}', " ");
-        ruler.ticks().into_iter().filter_map(|tick| tick.text).map(text).collect()
+        ruler.ticks(MOST).into_iter().filter_map(|tick| tick.text).map(text).collect()
     }
 
     #[test]
@@ -237,7 +238,7 @@ mod tests {
     fn numbers_without_a_place_change_nothing() {
         let numbers = [1.0, 0.0, -4.0, f64::NAN, f64::INFINITY, 8.0];
         let axis = Axis { label: String::new(), scale: Scale::Log, ticks: Ticks::Binary };
-        assert_eq!(axis.ruler(numbers.into_iter(), [0.0; 2]).ticks().len(), 4);
+        assert_eq!(axis.ruler(numbers.into_iter(), [0.0; 2]).ticks(MOST).len(), 4);
         assert_eq!(axis.ruler([].into_iter(), [0.0; 2]).along(1.0), 0.0);
     }
 }

@@ -1,9 +1,9 @@
 //! The layout of a chart.
 
-use super::axis::{Axis, Ruler, Scale, Tick};
+use super::axis::{Axis, MOST, Ruler, Scale, Tick};
+use super::file::Picture;
 use super::font;
 use super::labels::{Label, Named, Obstacles, Placed, place};
-use super::picture::Format;
 use super::scene::{Anchor, At, BLACK, Color, Dash, GRAY, PALE, Rect, Shape, Stroke, Text, WHITE};
 
 /// Lines, points and borders over two axes.
@@ -58,6 +58,9 @@ const TITLE: f64 = 28.0;
 const BODY: f64 = 24.0;
 const NOTE: f64 = 17.0;
 const MARGIN: f64 = 20.0;
+/// The room of a number, on either axis.
+const COLUMN: f64 = 4.0 * BODY;
+const ROW: f64 = 2.2 * BODY;
 /// Half of a mark.
 const MARK: f64 = 7.0;
 
@@ -102,11 +105,10 @@ const POINTED: Corners = &[(0.0, 1.15), (1.1, -0.85), (-1.1, -0.85)];
 const FLAT: Corners = &[(-1.2, -0.5), (1.2, -0.5), (1.2, 0.5), (-1.2, 0.5)];
 
 impl Chart {
-    /// The picture, as a file of that format.
-    pub(crate) fn draw(&self, format: Format) -> Vec<u8> {
+    pub(crate) fn picture(&self) -> Picture {
         let (width, height) = SIZE;
         let all = Rect { left: 0.0, top: 0.0, right: width as f64, bottom: height as f64 };
-        format.draw(&self.shapes(all), SIZE)
+        Picture { shapes: self.shapes(all), size: SIZE }
     }
 
     /// What it consists of, inside of `all`.
@@ -139,16 +141,18 @@ impl Chart {
 
     /// Where lines and points are.
     fn frame(&self, all: Rect, [_, y]: &[Ruler; 2]) -> Rect {
-        let ticks = y.ticks();
+        let notes = self.notes.len() as f64 * 1.4 * NOTE;
+        let top = all.top + MARGIN + TITLE + 1.9 * BODY;
+        let bottom = all.bottom - MARGIN - notes - 3.4 * BODY;
+        let ticks = y.ticks(most(bottom - top, ROW));
         let numbers = longest(ticks.iter().filter_map(|tick| tick.text.as_deref()), BODY);
         let series = self.lines.iter().filter(|line| line.look == Look::Series);
         let series = longest(series.map(|line| &line.label[..]), BODY);
-        let notes = self.notes.len() as f64 * 1.4 * NOTE;
         Rect {
             left: all.left + MARGIN + numbers + 12.0,
-            top: all.top + MARGIN + TITLE + 1.9 * BODY,
+            top,
             right: all.right - 2.0 * MARGIN - series,
-            bottom: all.bottom - MARGIN - notes - 3.4 * BODY,
+            bottom,
         }
     }
 
@@ -261,12 +265,17 @@ fn place_in(frame: Rect, along: f64, up: f64) -> At {
     (left + along * (right - left), bottom - up * (bottom - top))
 }
 
+/// How many numbers an axis of that length has room for, each in so much of it.
+fn most(length: f64, each: f64) -> usize {
+    ((length / each) as usize).clamp(2, MOST)
+}
+
 /// The frame, the grid and the numbers.
 fn axes([x, y]: &[Ruler; 2], frame: Rect, shapes: &mut Vec<Shape>) {
     const TICK: f64 = 5.0;
     let mut numbers = Vec::new();
     let mut ticks = Vec::new();
-    for Tick { at, text } in x.ticks() {
+    for Tick { at, text } in x.ticks(most(frame.right - frame.left, COLUMN)) {
         let (foot, head) = (place_in(frame, x.along(at), 0.0), place_in(frame, x.along(at), 1.0));
         match text {
             Some(text) => {
@@ -276,7 +285,7 @@ fn axes([x, y]: &[Ruler; 2], frame: Rect, shapes: &mut Vec<Shape>) {
             None => ticks.push(stroke(vec![foot, (foot.0, foot.1 + TICK)], 1.0, &[], GRAY)),
         }
     }
-    for Tick { at, text } in y.ticks() {
+    for Tick { at, text } in y.ticks(most(frame.bottom - frame.top, ROW)) {
         let (left, right) = (place_in(frame, 0.0, y.along(at)), place_in(frame, 1.0, y.along(at)));
         match text {
             Some(text) => {
@@ -310,8 +319,13 @@ fn around((x, y): At) -> Rect {
 #[cfg(test)]
 mod tests {
     use super::{Axis, Border, Chart, Line, Look, Point, SIZE, Scale};
+    use crate::plot::Ticks;
+    use crate::plot::picture::Format;
     use crate::plot::scene::{Rect, Shape};
-    use crate::plot::{Format, Ticks};
+
+    fn svg(chart: &Chart) -> Vec<u8> {
+        Format::Svg.draw(&chart.picture().shapes, SIZE)
+    }
 
     fn axis(label: &str, ticks: Ticks) -> Axis {
         Axis { label: label.into(), scale: Scale::Log, ticks }
@@ -406,14 +420,14 @@ mod tests {
         let texts = texts(&sweep());
         assert!(texts.iter().all(|(text, _)| text != "nowhere" && !text.is_empty()));
         let nothing = Chart { lines: Vec::new(), borders: Vec::new(), ..sweep() };
-        assert!(!nothing.draw(Format::Svg).is_empty());
+        assert!(!svg(&nothing).is_empty());
     }
 
     #[test]
     fn svg_is_well_formed_and_the_same_every_time() {
         for chart in [sweep(), roofline()] {
-            let text = String::from_utf8(chart.draw(Format::Svg)).unwrap();
-            assert_eq!(text.as_bytes(), chart.draw(Format::Svg));
+            let text = String::from_utf8(svg(&chart)).unwrap();
+            assert_eq!(text.as_bytes(), svg(&chart));
             assert!(text.contains("a &lt; b &amp; &quot;c&quot;"));
             let mut open = Vec::new();
             for tag in text.split('<').skip(1) {

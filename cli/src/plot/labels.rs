@@ -135,6 +135,13 @@ fn candidates(label: &Label, frame: Rect, obstacles: &Obstacles) -> Vec<Candidat
                 && y != last.1
             {
                 add((x - GAP, y), Anchor::End, 0.0, None);
+                for step in 1..8 {
+                    let shift = f64::from(step) * 0.3 * label.size;
+                    for shift in [shift, -shift] {
+                        let at = (x - 2.0 * GAP, y + shift);
+                        add(at, Anchor::End, 0.15 * shift.abs(), Some((x, y)));
+                    }
+                }
             }
             let lift = GAP + label.size / 2.0;
             for step in 0..=24 {

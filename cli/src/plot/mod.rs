@@ -5,11 +5,14 @@
 
 mod axis;
 mod chart;
+mod file;
 mod font;
+mod grid;
 mod labels;
 mod picture;
 mod scene;
 
 pub(crate) use axis::{Axis, Scale, Ticks};
 pub(crate) use chart::{Border, Chart, Line, Look, Point};
-pub(crate) use picture::Format;
+pub(crate) use file::{File, Picture};
+pub(crate) use grid::Grid;

@@ -83,6 +83,7 @@ impl Rect {
         (self.left..=self.right).contains(&x) && (self.top..=self.bottom).contains(&y)
     }
 
+    #[cfg(test)]
     pub(super) fn holds(self, other: Rect) -> bool {
         self.left <= other.left
             && self.top <= other.top

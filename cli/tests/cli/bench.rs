@@ -1,5 +1,8 @@
 //! `kiln bench`. Nothing is asserted of times.
 
+mod compare;
+mod plot;
+
 use super::Desk;
 use serde_json::{Value, json};
 
@@ -12,13 +15,18 @@ fn objects(args: &[&str]) -> Vec<Value> {
 
 #[test]
 fn json_has_every_field() {
-    let bench = ["bench", "@gelu_tanh", "--shape", "n=1000", "--json", "--threads", "1"];
+    let bench =
+        ["bench", "@gelu_tanh", "--shape", "n=1000", "--json", "--threads", "1", "--quick", "-q"];
     let objects = objects(&bench);
     let [object] = &objects[..] else { panic!("{objects:?}") };
     for name in [
         "fused_ns_per_element",
         "unfused_ns_per_element",
         "copy_ns_per_element",
+        "fused_spread",
+        "unfused_spread",
+        "copy_spread",
+        "unfused_over_fused",
         "max_abs_diff",
         "max_ulp_diff",
         "compile_ms",
@@ -29,7 +37,11 @@ fn json_has_every_field() {
     }
     for (name, value) in [
         ("command", json!("bench")),
+        ("version", json!(1)),
+        ("suite", Value::Null),
         ("kernel", json!("gelu_tanh")),
+        ("text", json!("@gelu_tanh")),
+        ("inputs", json!([{ "name": "x", "dtype": "f32", "shape": [1000] }])),
         ("n", json!(1000)),
         ("shape", json!([1000])),
         ("mode", json!("precise")),
@@ -51,7 +63,8 @@ fn json_has_every_field() {
 
 #[test]
 fn strict_fused_bits_are_unfused_bits() {
-    let bench = ["bench", "@gelu_tanh", "--shape", "n=999", "--json", "--mode", "strict"];
+    let bench =
+        ["bench", "@gelu_tanh", "--shape", "n=999", "--json", "--mode", "strict", "-q", "--quick"];
     for more in [&["--dtype", "f64"][..], &["--emitter", "interp"], &["--threads", "2"]] {
         let object = &objects(&[&bench[..], more].concat())[0];
         assert_eq!(object["max_abs_diff"], 0.0, "{object}");
@@ -63,7 +76,8 @@ fn strict_fused_bits_are_unfused_bits() {
 #[test]
 fn differences_are_told_with_their_place() {
     let desk = Desk::new();
-    let bench = ["bench", "@gelu_tanh", "--shape", "n=40,d=25", "--emitter", "interp"];
+    let bench =
+        ["bench", "@gelu_tanh", "-q", "--quick", "--shape", "n=40,d=25", "--emitter", "interp"];
     let table = desk.ok(&bench);
     assert!(table.contains("fused results differ from unfused ones by at most "), "{table}");
     let place = table.lines().last().unwrap();
@@ -76,25 +90,97 @@ fn differences_are_told_with_their_place() {
 fn table_of_declared_shapes() {
     let desk = Desk::new();
     desk.write("scale.kiln", "kernel scale(x: f32[n, d], w: f32[d]) { (x * w + 1, x > w) }");
-    let table = desk.ok(&["bench", "scale.kiln", "--shape", "n=30,d=20", "--emitter", "interp"]);
+    let table = desk.ok(&[
+        "bench",
+        "scale.kiln",
+        "-q",
+        "--quick",
+        "--shape",
+        "n=30,d=20",
+        "--emitter",
+        "interp",
+    ]);
     assert!(
-        table.starts_with("scale(x: f32[n, d], w: f32[d]) -> [30, 20]: precise, interp "),
+        table.starts_with("scale(x: f32[30, 20], w: f32[20]) -> [30, 20]: precise, interp "),
         "{table}"
     );
     for label in ["fused", "unfused", "copy", "ns/element", "GB/s", "results"] {
         assert!(table.contains(label), "{label} is missing:\n{table}");
     }
-    desk.ok(&["bench", "x @ y + 1", "--shape", "n=16,d=16"]);
-    desk.ok(&["bench", "log(x)", "--shape", "n=100"]); // NaN in both
+    desk.ok(&["bench", "-q", "--quick", "x @ y + 1", "--shape", "n=16,d=16"]);
+    desk.ok(&["bench", "-q", "--quick", "log(x)", "--shape", "n=100"]); // NaN in both
 }
 
 #[test]
-fn the_suite_has_a_row_for_every_derived_op() {
-    let bench = ["bench", "--suite", "--shape", "n=16", "--threads", "1"];
-    let table = Desk::new().ok(&bench);
-    let rows: Vec<&str> = table.lines().skip(3).collect();
-    let names = rows.iter().map(|row| row.split_whitespace().next());
-    assert!(names.eq(kiln::derived::DERIVED.iter().map(|op| Some(op.name))), "{table}");
+fn a_suite_has_a_row_for_every_kernel_and_size() {
+    let bench = ["bench", "-q", "--quick", "--threads", "1", "--json", "--suite"];
+    let rows = |more: &[&str]| {
+        let row = |object: Value| {
+            let [suite, kernel] =
+                ["suite", "kernel"].map(|field| object[field].as_str().unwrap().to_string());
+            (suite, kernel, object["size"].as_u64().unwrap())
+        };
+        objects(&[&bench[..], more].concat()).into_iter().map(row).collect::<Vec<_>>()
+    };
+    let of = |suite: &str, kernel: &str, size| (suite.to_string(), kernel.to_string(), size);
+    let derived = kiln::derived::DERIVED.iter().map(|op| of("derived", op.name, 16));
+    assert_eq!(rows(&["derived", "--sizes", "16"]), derived.collect::<Vec<_>>());
+    let squares = |size| of("matmul", "n x n x n", size);
+    let products = rows(&["matmul", "--sizes", "2..8"]);
+    assert_eq!(products[..3], [2, 4, 8].map(squares));
+    let all = rows(&["elementwise,layers", "--sizes", "1"]);
+    assert!(all.contains(&of("elementwise", "SiLU", 1)), "{all:?}");
+    assert!(all.contains(&of("layers", "SwiGLU", 1)), "{all:?}");
+    // Its rows have 1024 elements.
+    assert!(all.iter().all(|(_, kernel, _)| kernel != "gelu(x*w+b)"), "{all:?}");
+    assert!(all.iter().all(|(suite, ..)| suite != "matmul"), "{all:?}");
+}
+
+#[test]
+fn every_table_says_how_it_was_made() {
+    let desk = Desk::new();
+    let of_kernel = ["bench", "-q", "@relu", "--quick", "--threads", "2"];
+    for more in [
+        &["--shape", "n=100"][..],
+        &["--sizes", "1,2"],
+        &["--sizes", "1,2", "--markdown"],
+        &["--emitter", "interp", "--shape", "n=9"],
+    ] {
+        let text = desk.ok(&[&of_kernel[..], more].concat());
+        let processor = text.contains(" hardware thread") && text.contains("-bit vectors");
+        assert!(processor && text.contains(" UTC on "), "{text}");
+        assert!(text.contains("precise, ") && text.contains(", 2 threads"), "{text}");
+        assert!(text.contains("-bit"), "the emitter and its width: {text}");
+    }
+}
+
+#[test]
+fn shapes_are_of_axes_and_of_inputs() {
+    let shapes = |kernel: &str, shape: &str| {
+        let bench = ["bench", "-q", kernel, "--quick", "--json", "--shape", shape];
+        let object = objects(&bench).swap_remove(0);
+        object["inputs"].as_array().unwrap().iter().map(|i| i["shape"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(shapes("x @ w", "x=4x8,w=8x2"), [json!([4, 8]), json!([8, 2])]);
+    assert_eq!(shapes("x*w", "n=1Ki,d=3"), [json!([1024, 3]), json!([1024, 3])]);
+    assert_eq!(shapes("x*w", "n=5,d=3,w=3"), [json!([5, 3]), json!([3])]);
+    let typed = "kernel f(x, w: f32[d]) { x*w }";
+    assert_eq!(shapes(typed, "n=5,d=3"), [json!([5, 3]), json!([3])]);
+    assert_eq!(shapes("kernel f(x: f32[2, 3]) { x + 1 }", "x=2x3"), [json!([2, 3])]);
+    // A kernel whose shape is known needs none.
+    let known = ["bench", "-q", "kernel f(x: f32[2, 3]) { x + 1 }", "--quick", "--json"];
+    assert_eq!(objects(&known)[0]["n"], 6);
+}
+
+#[test]
+fn a_file_of_figures_is_read_again() {
+    let desk = Desk::new();
+    let bench = ["bench", "-q", "@relu", "--sizes", "1,2", "--quick", "--json"];
+    let text = desk.ok(&bench);
+    desk.write("new.json", &text);
+    assert_eq!(desk.ok(&["bench", "--load", "new.json", "--json"]), text);
+    let table = desk.ok(&["bench", "--load", "new.json"]);
+    assert_eq!(table.matches("\nrelu ").count(), 2, "{table}");
 }
 
 #[test]
@@ -113,33 +199,4 @@ fn a_sweep_has_a_line_for_every_size_and_a_verdict() {
         line.contains("8 cases") && (line.starts_with("never slower") || line.starts_with("slower"))
     });
     assert!(verdict, "{text}");
-}
-
-/// What is left of a section of figures without its figures.
-fn form(section: &str) -> Vec<String> {
-    let cell = |cell: &str| {
-        let bare = cell.trim().trim_matches('*');
-        if bare.chars().all(|c| c.is_ascii_digit() || ".-: ".contains(c)) {
-            return "#".to_string();
-        }
-        // Sizes are others, too.
-        bare.trim_start_matches(|c: char| c.is_ascii_digit()).to_string()
-    };
-    let line = |line: &str| match line.split_once(" on: ") {
-        Some((measured, _)) => measured.to_string(),
-        None if line.starts_with('|') => line.split('|').map(cell).collect::<Vec<_>>().join("|"),
-        None => line.to_string(),
-    };
-    section.trim().lines().map(line).collect()
-}
-
-#[test]
-fn the_readme_has_the_form_of_the_report() {
-    let readme = include_str!("../../../docs/measured.md");
-    let (_, section) = readme.split_once("<!-- measured: by scripts/measure -->\n").unwrap();
-    let (section, _) = section.split_once("<!-- /measured -->\n").unwrap();
-    let report = Desk::new().ok(&["bench", "--report", "--quick"]);
-    let (written, made) = (form(section), form(&report));
-    assert_eq!(written, made, "run scripts/measure");
-    assert!(made.iter().filter(|line| line.contains("|#|")).count() > 20, "{report}");
 }

@@ -2,6 +2,7 @@
 //!
 //! What users read is kept as transcripts in `snapshots/`: the command, its exit status, its output.
 
+mod advise;
 mod arrays;
 mod bench;
 mod console;
@@ -13,6 +14,7 @@ mod ops;
 mod outputs;
 mod pages;
 mod pictures;
+mod roofline;
 mod run;
 mod timings;
 
@@ -105,7 +107,7 @@ fn version_and_help() {
     let desk = Desk::new();
     assert_eq!(desk.ok(&["--version"]), format!("kiln {}\n", env!("CARGO_PKG_VERSION")));
     let mut help = desk.ok(&["--help"]);
-    for command in ["run", "explain", "bench", "ops", "completions", "man"] {
+    for command in ["run", "explain", "bench", "roofline", "advise", "ops", "completions", "man"] {
         help += &format!("\n$ kiln {command} --help\n{}", desk.ok(&[command, "--help"]));
     }
     // Emitters come and go with the library.

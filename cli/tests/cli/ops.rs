@@ -2,7 +2,7 @@
 
 use super::Desk;
 use kiln::derived::DERIVED;
-use kiln::ir::{Call, Op};
+use kiln::ir::{Call, Op, ROWWISE};
 use serde_json::Value;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -16,10 +16,12 @@ fn every_row_of_the_tables_is_listed() {
         objects.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
     let names: Vec<&str> = objects.iter().map(|object| object["name"].as_str().unwrap()).collect();
     let ops = Op::ALL.iter().map(|op| op.name()).chain(DERIVED.iter().map(|op| op.name));
-    let expected: Vec<&str> = ops.chain(Call::all().map(|call| call.info().name)).collect();
+    let calls = Call::all().map(|call| call.info().name).chain(ROWWISE.iter().map(|row| row.name));
+    let expected: Vec<&str> = ops.chain(calls).collect();
     assert_eq!(names, expected);
     for name in expected {
-        assert!(list.lines().any(|line| line.starts_with(&format!("{name}("))), "{name}");
+        let line = list.lines().find_map(|line| line.strip_prefix(name));
+        assert!(line.is_some_and(|rest| rest.starts_with(['(', '['])), "{name}");
     }
     for op in Op::ALL {
         let object = objects.iter().find(|object| object["name"] == op.name()).unwrap();
@@ -32,7 +34,8 @@ fn every_row_of_the_tables_is_listed() {
 #[test]
 fn one_op() {
     let desk = Desk::new();
-    let pages = ["sin", "@leaky_relu", "select", "matmul"].map(|name| desk.ok(&["ops", name]));
+    let pages = ["sin", "@leaky_relu", "select", "matmul", "argmax", "layer_norm"]
+        .map(|name| desk.ok(&["ops", name]));
     insta::assert_snapshot!("ops", pages.join("\n"));
     let fault = desk.transcript(&[&["ops", "gleu"], &["ops", ""], &["man", "walk"]]);
     insta::assert_snapshot!("ops_faults", fault);

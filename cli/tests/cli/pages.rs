@@ -115,7 +115,14 @@ fn with_shapes_it_is_measured() {
     let desk = Desk::new();
     let html = page(&desk, &[MLP, "--shape", "n=4,d=8,h=16", "--stage", "vir"]);
     elements(&html);
-    for words in ["Measured", "interleaved rounds", "plan of this call", "x: f32[4, 8]", "FLOP"] {
+    for words in [
+        "Measured",
+        "interleaved rounds",
+        "plan of this call",
+        "x: f32[4, 8]",
+        "FLOP",
+        "-bit vectors",
+    ] {
         assert!(html.contains(words), "{words} is missing: {html}");
     }
     let faults = desk.transcript(&[
@@ -124,6 +131,7 @@ fn with_shapes_it_is_measured() {
         &["explain", "x + y", "--html", "absent/a.html"],
         &["explain", "x + y", "--shape", "x=3,y=3", "--stage", "ir"],
         &["explain", "x + y", "--html", "a.html", "--stage", "nothing"],
+        &["explain", "x + y", "--html", "a.html", "--roofline"],
     ]);
     insta::assert_snapshot!("page_faults", faults);
     assert!(desk.names().is_empty());

@@ -2,6 +2,7 @@
 
 mod promote;
 
+use crate::call::{Call, Reduction};
 use crate::declaration::parse_declaration;
 use crate::dtype::DType;
 use crate::error::{Fault, GraphError};
@@ -163,11 +164,16 @@ impl GraphBuilder {
             Kind::Op(op, _) => self.op(*op, operands),
             Kind::Power(_, exponent) => self.power(operands[0], *exponent),
             Kind::Logical(op, _) => self.logical(*op, operands),
+            Kind::Call(Call::Reduce(reduce), _) => {
+                let operand = self.reduced(reduce.by, operands[0])?;
+                self.graph.call(Call::Reduce(*reduce), &[operand]).map(Built::Node)
+            }
             Kind::Call(call, _) => {
                 let dtype = self.common_float(operands);
                 let nodes = self.promoted(operands, dtype)?;
                 self.graph.call(*call, &nodes).map(Built::Node)
             }
+            Kind::Wrong(fault) => Err((**fault).clone()),
             Kind::Fused(_) => unreachable!("combined above, where it keeps its body's origin"),
             Kind::Item(_, index) => match operands[0] {
                 Built::Node(of) => self.graph.item(of, *index).map(Built::Node),
@@ -335,6 +341,26 @@ impl GraphBuilder {
         });
         let truths: Vec<NodeId> = truths.collect::<Result<_, _>>()?;
         self.graph.op(op, &truths).map(Built::Node)
+    }
+
+    /// What a reduction is made of: of truth values where it asks for them; sums, products and counts
+    /// of bools and short integers are `i64`.
+    fn reduced(&mut self, by: Reduction, operand: Built) -> Result<NodeId, Fault> {
+        let node = match by {
+            Reduction::All | Reduction::Any => {
+                let node = self.materialize(operand, DEFAULT_FLOAT)?;
+                return match self.graph.dtype(node) {
+                    DType::Bool => Ok(node),
+                    _ => self.graph.op(Op::ToBool, &[node]),
+                };
+            }
+            _ => self.promoted(&[operand], self.common_type(&[operand]))?[0],
+        };
+        let widens = matches!(by, Reduction::Sum | Reduction::Prod | Reduction::Count);
+        match self.graph.dtype(node) {
+            DType::U8 | DType::I32 if widens => self.graph.op(Op::ToI64, &[node]),
+            _ => Ok(node),
+        }
     }
 
     fn fused(

@@ -6,8 +6,12 @@ use crate::array::{Array, Walk};
 use crate::shape::{Dims, Extent, Shape, broadcast};
 use crate::typing::Typing;
 
-pub(super) const INFO: CallInfo =
+const INFO: CallInfo =
     CallInfo { name: "matmul", noun: "a matmul", arity: 2, typing: Typing::Float, doc: "`a @ b`" };
+
+pub(super) fn info() -> &'static CallInfo {
+    &INFO
+}
 
 pub(super) const ALL: &[Call] = &[Call::Matmul];
 

@@ -1,12 +1,14 @@
 //! Calls: the operations that are not elementwise. Each is a row here and a file.
 //!
-//! The file has the call's [`CallInfo`] and functions of its operands: `infer` gives the shape of the
+//! The file has the call's [`CallInfo`] (`info`) and functions of its operands: `infer` gives the shape of the
 //! result, `check` finds faults before ranks are known, `eval` is the reference, and `terms` the cost.
 //! Kernels run it in a branch of their own. No other stage needs to know which call a node is.
 
 mod matmul;
+mod reduce;
 mod shapes;
 
+pub use reduce::{Axes, IntoAxes, Reduce, Reduction};
 pub use shapes::CallShapes;
 
 use crate::array::Array;
@@ -41,7 +43,7 @@ macro_rules! define_calls {
             /// Its row.
             pub fn info(self) -> &'static CallInfo {
                 match self {
-                    $(Call::$variant { .. } => &$file::INFO,)*
+                    $(Call::$variant $(($attributes))? => $file::info($($attributes)?),)*
                 }
             }
 
@@ -98,6 +100,14 @@ macro_rules! define_calls {
 }
 
 impl Call {
+    /// The axes that it goes along, where it has any to name.
+    pub fn axes(self) -> Option<Axes> {
+        match self {
+            Call::Reduce(reduce) => Some(reduce.axes),
+            _ => None,
+        }
+    }
+
     /// Operations for each element of the result, for operands of these shapes.
     pub fn ops(self, operands: &[&[usize]]) -> usize {
         let (count, sizes) = self.terms(operands);
@@ -108,6 +118,8 @@ impl Call {
 define_calls! {
     /// A matrix product, as NumPy's `matmul`.
     Matmul = matmul;
+    /// A reduction along axes.
+    Reduce(reduce: Reduce) = reduce;
 }
 
 #[cfg(test)]

@@ -124,7 +124,10 @@ impl<'t> Parser<'t> {
                 let value = self.fused_parameters(stack, head, true)?;
                 Ok(value.map(|value| (value, start)))
             }
-            TokenKind::Word(name) if self.cursor.ahead(1).is("(") && !is_constant(name) => {
+            TokenKind::Word(name)
+                if self.cursor.ahead(1).is("(") && !is_constant(name)
+                    || self.cursor.ahead(1).is("[") && Function::has_axes(name) =>
+            {
                 Ok(self.open_call(stack, name)?.map(|value| (value, start)))
             }
             _ => self.atom().map(|value| Some((value, start))),
@@ -361,12 +364,16 @@ impl<'t> Parser<'t> {
         if let "bits32" | "bits64" = name {
             return self.bits(name, span.start).map(Some);
         }
-        let Some(function) = Function::from_name(words::function(name)) else {
+        let function = match self.cursor.token().is("[") {
+            true => Function::along(name, self.axes()?),
+            false => Function::from_name(words::function(name)),
+        };
+        let Some(function) = function else {
             return Err(self.no_function(name, span));
         };
         self.enter()?;
         let open = self.cursor.token().clone();
-        self.cursor.advance();
+        self.cursor.expect("(")?;
         let call = OpenCall { name, span, open, function, args: Vec::new() };
         if self.cursor.token().is(")") {
             return self.close_call(call).map(Some);

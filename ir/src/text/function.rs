@@ -5,11 +5,12 @@ use super::error::Mistake;
 use super::lexer::Token;
 use super::parser::{Form, Parser};
 use super::{hints, words};
-use crate::call::Call;
+use crate::call::{Axes, Call};
 use crate::derived::Derived;
 use crate::error::Fault;
 use crate::expr::{Expr, Kind};
 use crate::ops::Op;
+use crate::rowwise::Rowwise;
 use std::ops::Range;
 
 /// A function, and the arguments so far.
@@ -27,6 +28,7 @@ pub(super) enum Function {
     Derived(&'static Derived),
     Logical(Op),
     Call(Call),
+    Rowwise(&'static Rowwise, Axes),
 }
 
 impl Function {
@@ -56,6 +58,7 @@ impl<'t> Parser<'t> {
         let origin = origin(&all);
         let arity = match function {
             Function::Derived(derived) => return self.derived(derived, name, &args, all),
+            Function::Rowwise(row, axes) => return self.rowwise(row, axes, &args, all),
             Function::Op(op) | Function::Logical(op) => op.arity(),
             Function::Call(call) => call.info().arity,
         };
@@ -82,9 +85,29 @@ impl<'t> Parser<'t> {
                 return Err(self.not_elementwise(all.start, call.info().noun));
             }
             Function::Call(call) => Kind::Call(call, args.into()),
-            Function::Derived(_) => unreachable!("applied above"),
+            Function::Derived(_) | Function::Rowwise(..) => unreachable!("applied above"),
         };
         Ok(Expr::new(kind, origin))
+    }
+
+    fn rowwise(
+        &mut self,
+        row: &Rowwise,
+        axes: Axes,
+        args: &[Expr],
+        all: Range<usize>,
+    ) -> Parsed<Expr> {
+        if self.scope.form == Form::Fused {
+            return Err(self.not_elementwise(all.start, "a reduction"));
+        }
+        let expected = 1..=row.parameters.len();
+        if !expected.contains(&args.len()) {
+            let (op, found) = (row.name.into(), args.len());
+            return Err(Mistake::fault(all, Fault::Arity { op, expected, found }));
+        }
+        let (expr, parts) = row.apply(args, axes).counted(origin(&all), args);
+        self.charge(parts)?;
+        Ok(expr)
     }
 
     fn derived(

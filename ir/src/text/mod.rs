@@ -39,7 +39,8 @@
 //! number     = digits [ "." digits ] [ "e" [ "+" | "-" ] digits ] [ dtype ]
 //!            | ("0x" | "0b" | "0o") digits
 //! bits       = ("bits32" | "bits64") "(" "0x" digits ")"
-//! call       = name "(" [ expr { "," expr } ] ")"
+//! call       = name [ axes ] "(" [ expr { "," expr } ] ")"
+//! axes       = "[" ".." "]" | "[" [ "-" ] digits { "," [ "-" ] digits } "]"
 //! fused      = "fused" "(" [ argument { "," argument } ] ")" "{" body "}"
 //! argument   = name [ "=" expr ]
 //! ```
@@ -70,6 +71,10 @@
 //!   `f32(x)`, `i32(x)`, `bool(x)` and their like convert. `xor(a, b)` is a function, for `^` is a
 //!   power. Many names that NumPy, PyTorch, Python and C have for them are understood too: `where`,
 //!   `maximum`, `arcsin`, `power`, `True`; of others the message says what to write.
+//! - **Reductions** have axes in brackets, counted from the last, which is -1, or from the first, which is
+//!   0: `sum[-1](x)`, `softmax[-2, -1](x)`, `max[..](x)` for all axes. `sum(x)` is `sum[..](x)`, but
+//!   `max(x, y)` and `min(x, y)` are elementwise. Axes that are named stay, with size 1, so that
+//!   `x - mean[-1](x)` broadcasts; of all axes the result is a single number.
 //! - **Division.** `/` of integers is rounded toward zero, and `a % b` has the sign of `a`, as in Rust and
 //!   C. `a // b` is rounded down, and `mod(a, b)` has the sign of `b`, as in Python. Of integers each is
 //!   0 where `b` is 0.
@@ -87,6 +92,7 @@
 //! ([`MAX_TEXT`], [`MAX_DEPTH`], [`MAX_NODES`](crate::MAX_NODES)), and no text makes the parser
 //! panic.
 
+mod axes;
 mod cursor;
 mod error;
 mod expression;

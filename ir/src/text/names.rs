@@ -3,6 +3,7 @@
 use super::cursor::{Parsed, origin};
 use super::error::Mistake;
 use super::expression::{constant, is_constant};
+use super::function::Function;
 use super::hints::{self, Missing, Place};
 use super::lexer::{quoted, shortened};
 use super::parser::{Form, Parser};
@@ -63,6 +64,11 @@ impl<'t> Parser<'t> {
         // The name of an array is no misspelt function.
         if self.scope.names.contains_key(name) {
             return unknown.hint(hints::fill(hints::ARRAY, &[&shortened(name)]));
+        }
+        if Function::has_axes(name) {
+            let name = words::function(name);
+            let which = Mistake::new(span, format!("`{name}` along which axes?"));
+            return which.hint(hints::fill(hints::ALONG, &[name]));
         }
         match hints::missing(name) {
             Missing::Known(says) => {

@@ -48,11 +48,17 @@ impl Graph {
 }
 
 impl Call {
+    /// Its name, with its axes.
+    fn written(self) -> String {
+        let axes = self.axes().map(|axes| axes.to_string());
+        format!("{}{}", self.info().name, axes.unwrap_or_default())
+    }
+
     /// Its text over operands that are names.
     pub fn expression(self, operands: &[&str]) -> String {
         match (operator_of(Meaning::Call(self)), operands) {
             (Some(operator), [a, b]) => format!("{a} {} {b}", operator.symbol),
-            _ => format!("{}({})", self.info().name, operands.join(", ")),
+            _ => format!("{}({})", self.written(), operands.join(", ")),
         }
     }
 }
@@ -288,7 +294,7 @@ impl<'g> Printer<'g> {
         let strong = self.strong_operand(None, args);
         match (operator_of(Meaning::Call(call)), args) {
             (Some(operator), &[a, b]) => self.binary(operator, a, b, strong),
-            _ => self.function(call.info().name, args, strong),
+            _ => self.function(&call.written(), args, strong),
         }
     }
 

@@ -1,7 +1,9 @@
 //! The names that NumPy, PyTorch, R, C and Rust have for functions and constants of ours.
 
+use crate::call::Reduction;
 use crate::derived::DERIVED;
 use crate::ops::Op;
+use crate::rowwise::Rowwise;
 
 /// Functions that are neither ops nor derived ops.
 pub(super) const SPECIAL: &[&str] = &[
@@ -37,6 +39,8 @@ pub(super) const ALIASES: &[(&str, &str)] = &[
     ("ifelse", "select"),
     ("if_else", "select"),
     ("pmax", "max"),
+    ("amax", "max"),
+    ("amin", "min"),
     ("pmin", "min"),
     ("arcsin", "asin"),
     ("arccos", "acos"),
@@ -175,7 +179,8 @@ pub(super) fn constant(name: &str) -> Option<&'static str> {
 pub(super) fn is_function(name: &str) -> bool {
     let name = function(name);
     let derived = || DERIVED.iter().any(|row| row.name == name);
-    Op::from_name(name).is_some() || SPECIAL.contains(&name) || derived()
+    let along = || Reduction::from_name(name).is_some() || Rowwise::from_name(name).is_some();
+    Op::from_name(name).is_some() || SPECIAL.contains(&name) || derived() || along()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// What is done with bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Eight arrays are read; a thirty-second of their bytes is written, for kernels have a result.
+    /// Four arrays are read; a sixteenth of their bytes is written, for kernels have a result.
     Read,
     /// Two arrays are read, one is written.
     Sum,
@@ -68,7 +68,7 @@ impl Access {
     /// The part of the bytes that is read.
     pub fn part_read(self) -> f64 {
         match self {
-            Access::Read => 32.0 / 33.0,
+            Access::Read => 16.0 / 17.0,
             Access::Sum => 2.0 / 3.0,
             Access::Copy => 0.5,
             Access::Write => 0.0,
@@ -87,7 +87,7 @@ impl Access {
 
     fn inputs(self) -> usize {
         match self {
-            Access::Read => 8,
+            Access::Read => 4,
             Access::Sum => 2,
             Access::Copy => 1,
             Access::Write => 0,
@@ -136,7 +136,7 @@ pub(super) fn finalists(level: &Level, memory: &mut Memory) -> Result<Vec<Move>,
     /// Those that a disturbance may have made look worse than the best one are among so many.
     const COUNT: usize = 2;
     // Where whole pages come and go, it matters little how arrays lie in them.
-    let offsets = if level.bytes.is_some() { &OFFSETS[..] } else { &OFFSETS[..2] };
+    let offsets = if level.bytes.is_some() { &OFFSETS[..] } else { &OFFSETS[1..2] };
     let mut all = Vec::new();
     for access in Access::ALL {
         let mut moves = moves(access, level, offsets);
@@ -175,17 +175,26 @@ pub(super) struct Move {
 /// array, or by some lines.
 const OFFSETS: [usize; 3] = [0, 1088, 2112];
 
+/// The machine code that emitters make here, but for the slower ones with narrow vectors.
+fn codes(routine: &Routine) -> Vec<(EmitterKind, Arc<Code>)> {
+    let mut codes: Vec<(EmitterKind, Arc<Code>)> = Vec::new();
+    for kind in EmitterKind::ALL.into_iter().filter(|kind| *kind != EmitterKind::Auto) {
+        let Ok(code) = compile(routine, kind, Cpu::host()) else { continue };
+        let is_native = !code.machine_code().is_empty() && !code.is_emulated();
+        if is_native && (code.bits() > 128 || codes.is_empty()) {
+            codes.push((kind, Arc::new(code)));
+        }
+    }
+    codes
+}
+
 /// Everything that is tried for an access.
 fn moves(access: Access, level: &Level, offsets: &'static [usize]) -> Vec<Move> {
     let mut ways = vec![(Way::Loop, None)];
     if matches!(access, Access::Copy | Access::Write) {
         ways.push((Way::Library, None));
     }
-    for kind in EmitterKind::ALL.into_iter().filter(|kind| *kind != EmitterKind::Auto) {
-        let code = compile(&access.routine(), kind, Cpu::host()).ok();
-        // What is not run by the processor moves nothing fast.
-        let code = code.filter(|code| !code.machine_code().is_empty() && !code.is_emulated());
-        let Some(code) = code.map(Arc::new) else { continue };
+    for (kind, code) in codes(&access.routine()) {
         ways.push((Way::Kernel(kind), Some(code.clone())));
         if access != Access::Read {
             ways.push((Way::NonTemporal(kind), Some(code)));

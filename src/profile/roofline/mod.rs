@@ -12,13 +12,11 @@ pub use level::Level;
 pub use peak::Peak;
 pub use place::{Placed, Resources, Roof};
 
-use super::counts::Counts;
 use super::error::ProfileError;
 use super::report::Profile;
 use bandwidth::Move;
-use peak::Chains;
 use std::sync::OnceLock;
-use work::{Care, Memory, Rate, Work};
+use work::{Care, Memory, Work};
 
 /// The roofs over kernels: how fast this machine computes, and how fast it moves bytes.
 ///
@@ -81,103 +79,40 @@ impl Roofline {
     }
 }
 
-/// First which ways of moving bytes are worth more rounds; then these, and chains of FMAs, on one thread
-/// and on all, in rounds that go through everything, so that a disturbance hits one round of each.
+/// First which ways of moving bytes are worth more rounds; then these, on one thread and on all, in rounds
+/// that go through all levels, so that a disturbance hits one round of each.
 fn measure() -> Result<Roofline, ProfileError> {
+    let peaks = Peak::measure()?.to_vec();
     let threads = work::threads();
-    let levels = level::levels(threads);
+    let mut levels = level::levels(threads);
     let most = |of: fn(&Level) -> usize| levels.iter().map(of).max().unwrap_or(0);
     let mut memory = Memory::new(threads, most(|level| level.alone), most(|level| level.each))?;
 
-    let mut entries: Vec<Entry> = peak::chains().into_iter().map(Entry::Chains).collect();
+    let mut moves = Vec::new();
     for (index, level) in levels.iter().enumerate() {
         let finalists = bandwidth::finalists(level, &mut memory)?;
-        entries.extend(finalists.into_iter().map(|work| Entry::Move(index, work)));
+        moves.extend(finalists.into_iter().map(|work| (index, work)));
     }
-    let mut roofline = Roofline { threads, peaks: Vec::new(), levels };
-    let works: Vec<&dyn Work> = entries.iter().map(|entry| entry as &dyn Work).collect();
+    let works: Vec<&dyn Work> = moves.iter().map(|(_, work)| work as &dyn Work).collect();
     let profiles = work::alone(&works, Care::Much, &mut memory)?;
-    let winners = winners(entries, profiles);
-    winners.iter().for_each(|(entry, profile)| roofline.add(entry, 1, profile));
+    let rivals = |a: &(usize, Move), b: &(usize, Move)| (a.0, a.1.access) == (b.0, b.1.access);
+    let best = work::fastest(moves, profiles, rivals);
+    for ((level, work), profile) in &best {
+        levels[*level].bandwidths.push(work.bandwidth(1, profile));
+    }
     if threads > 1 {
-        let shared = |(entry, profile): (Entry, Profile)| {
-            let alone = profile.latency().minimum();
-            match entry {
-                Entry::Chains(_) => (entry, alone),
-                Entry::Move(index, work) => {
-                    let Level { alone: bytes, each, .. } = roofline.levels[index];
-                    let part = each as f64 / bytes as f64;
-                    (Entry::Move(index, work.of_bytes(each)), part * alone)
-                }
-            }
+        let shared = |((level, work), profile): ((usize, Move), Profile)| {
+            let Level { alone, each, .. } = levels[level];
+            let time = profile.latency().minimum() * each as f64 / alone as f64;
+            (level, work.of_bytes(each), time)
         };
-        let entries: Vec<(Entry, f64)> = winners.into_iter().map(shared).collect();
-        let works: Vec<_> = entries.iter().map(|(work, time)| (work as &dyn Work, *time)).collect();
+        let moves: Vec<(usize, Move, f64)> = best.into_iter().map(shared).collect();
+        let works: Vec<_> =
+            moves.iter().map(|(_, work, time)| (work as &dyn Work, *time)).collect();
         let profiles = work::together(&works, &mut memory)?;
-        for ((entry, _), profile) in entries.iter().zip(&profiles) {
-            roofline.add(entry, threads, profile);
+        for ((level, work, _), profile) in moves.iter().zip(&profiles) {
+            levels[*level].bandwidths.push(work.bandwidth(threads, profile));
         }
     }
-    Ok(roofline)
-}
-
-/// What competes to be a roof.
-enum Entry {
-    Chains(Chains),
-    /// In the level of this number.
-    Move(usize, Move),
-}
-
-impl Entry {
-    /// Whether both are for one roof.
-    fn is_rival(&self, other: &Entry) -> bool {
-        match (self, other) {
-            (Entry::Chains(a), Entry::Chains(b)) => a.is_rival(b),
-            (Entry::Move(of, a), Entry::Move(level, b)) => of == level && a.access == b.access,
-            _ => false,
-        }
-    }
-}
-
-impl Work for Entry {
-    fn run(&self, times: u32, memory: &mut [u8]) {
-        match self {
-            Entry::Chains(chains) => chains.run(times, memory),
-            Entry::Move(_, work) => work.run(times, memory),
-        }
-    }
-
-    fn counts(&self) -> Counts {
-        match self {
-            Entry::Chains(chains) => chains.counts(),
-            Entry::Move(_, work) => work.counts(),
-        }
-    }
-}
-
-impl Roofline {
-    fn add(&mut self, entry: &Entry, threads: usize, profile: &Profile) {
-        match entry {
-            Entry::Chains(chains) => self.peaks.push(chains.peak(threads, profile)),
-            Entry::Move(level, work) => {
-                self.levels[*level].bandwidths.push(work.bandwidth(threads, profile));
-            }
-        }
-    }
-}
-
-/// The fastest entry for each roof.
-fn winners(entries: Vec<Entry>, profiles: Vec<Profile>) -> Vec<(Entry, Profile)> {
-    // FLOPs of chains, bytes of moves.
-    let rate =
-        |profile: &Profile| Rate::of(profile, |counts| counts.flops.total() + counts.bytes()).giga;
-    let mut winners: Vec<(Entry, Profile)> = Vec::new();
-    for (entry, profile) in entries.into_iter().zip(profiles) {
-        match winners.iter_mut().find(|(winner, _)| winner.is_rival(&entry)) {
-            Some(winner) if rate(&profile) > rate(&winner.1) => *winner = (entry, profile),
-            Some(_) => {}
-            None => winners.push((entry, profile)),
-        }
-    }
-    winners
+    Ok(Roofline { threads, peaks, levels })
 }

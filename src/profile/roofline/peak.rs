@@ -1,13 +1,15 @@
 //! Peak rates of FMAs: chains that do not wait for each other, compiled by Kiln's own emitters.
 
-use super::work::{Rate, Work};
+use super::work::{self, Care, Memory, PAGE, Rate, Work};
 use crate::profile::counts::Counts;
+use crate::profile::error::ProfileError;
 use crate::profile::flops::Flops;
 use crate::profile::report::Profile;
 use kiln_ir::DType;
 use kiln_jit::cpu::Cpu;
 use kiln_jit::emit::{Code, EmitterKind, Operand, compile};
 use kiln_jit::vir::{Builder, Routine, Storage, Type, Value};
+use std::sync::OnceLock;
 
 /// The most FLOPs a second with vectors of one width.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +39,38 @@ const N: usize = 512;
 /// Bytes of the largest splat.
 const SPLAT: usize = kiln_jit::emit::MAX_VECTOR;
 
+impl Peak {
+    /// The peaks of this machine, of one thread and of all: [`Roofline::peaks`](super::Roofline::peaks),
+    /// measured when first asked for, in a second, and kept.
+    ///
+    /// Fails where there is no memory.
+    pub fn measure() -> Result<&'static [Peak], ProfileError> {
+        static MEASURED: OnceLock<Result<Vec<Peak>, ProfileError>> = OnceLock::new();
+        let measured = MEASURED.get_or_init(measure).as_ref();
+        measured.map(Vec::as_slice).map_err(Clone::clone)
+    }
+}
+
+fn measure() -> Result<Vec<Peak>, ProfileError> {
+    let threads = work::threads();
+    let mut memory = Memory::new(threads, PAGE, PAGE)?;
+    let chains = chains();
+    let works: Vec<&dyn Work> = chains.iter().map(|chains| chains as &dyn Work).collect();
+    let profiles = work::alone(&works, Care::Much, &mut memory)?;
+    let best = work::fastest(chains, profiles, Chains::are_rivals);
+    let mut peaks: Vec<Peak> = best.iter().map(|(chains, it)| chains.peak(1, it)).collect();
+    if threads > 1 {
+        let time = |profile: &Profile| profile.latency().minimum();
+        let works: Vec<_> = best.iter().map(|(it, alone)| (it as &dyn Work, time(alone))).collect();
+        let together = work::together(&works, &mut memory)?;
+        let of_all = best.iter().zip(&together);
+        peaks.extend(of_all.map(|((chains, _), profile)| chains.peak(threads, profile)));
+    }
+    Ok(peaks)
+}
+
 /// All widths that this machine has code for, both types.
-pub(super) fn chains() -> Vec<Chains> {
+fn chains() -> Vec<Chains> {
     let types = [DType::F32, DType::F64];
     let mut all = Vec::new();
     for kind in EmitterKind::ALL.into_iter().filter(|kind| *kind != EmitterKind::Auto) {
@@ -54,7 +86,7 @@ pub(super) fn chains() -> Vec<Chains> {
 }
 
 /// Independent chains of `a = a * x + y`, which go to 2.
-pub(super) struct Chains {
+struct Chains {
     dtype: DType,
     bits: u32,
     by: &'static str,
@@ -76,12 +108,12 @@ impl Chains {
     }
 
     /// Whether both have the same type and width.
-    pub(super) fn is_rival(&self, other: &Chains) -> bool {
+    fn are_rivals(&self, other: &Chains) -> bool {
         (self.dtype, self.bits) == (other.dtype, other.bits)
     }
 
     /// What was measured.
-    pub(super) fn peak(&self, threads: usize, profile: &Profile) -> Peak {
+    fn peak(&self, threads: usize, profile: &Profile) -> Peak {
         let Rate { giga, spread } = Rate::of(profile, |counts| counts.flops.total());
         let Chains { dtype, bits, by, .. } = *self;
         Peak { dtype, bits, threads, gflops: giga, spread, by }

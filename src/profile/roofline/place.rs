@@ -126,8 +126,13 @@ impl Roofline {
         }
     }
 
+    /// 10^9 FLOPs a second that these resources can do at most; `None` if nothing computes so.
+    pub fn peak_of(&self, with: Resources) -> Option<f64> {
+        self.peak(with, false).map(|(_, gflops)| gflops)
+    }
+
     /// The peak of a width, and what so many threads reach of it.
-    pub(super) fn peak(&self, with: Resources, has_products: bool) -> Option<(&Peak, f64)> {
+    fn peak(&self, with: Resources, has_products: bool) -> Option<(&Peak, f64)> {
         let dtype = if with.dtype == DType::F64 { DType::F64 } else { DType::F32 };
         let bits = if has_products { u32::MAX } else { with.bits };
         let of = |threads: usize| {

@@ -1,5 +1,6 @@
 //! Work that a thread does over and over on memory of its own, timed for one thread and for all.
 
+use crate::profile::clock::Instant;
 use crate::profile::counts::Counts;
 use crate::profile::error::ProfileError;
 use crate::profile::latency::Latency;
@@ -10,6 +11,7 @@ use crate::run::{RunError, Tensor};
 use kiln_ir::DType;
 use std::cell::RefCell;
 use std::thread;
+use std::time::Duration;
 
 /// What can be timed.
 pub(super) trait Work: Sync {
@@ -101,6 +103,25 @@ fn apart(latency: &Latency) -> f64 {
     samples[2.min(samples.len() - 1)] / samples[0] - 1.0
 }
 
+/// Of rivals, the one that did most in its time: FLOPs, or bytes.
+pub(super) fn fastest<T>(
+    works: Vec<T>,
+    profiles: Vec<Profile>,
+    rivals: impl Fn(&T, &T) -> bool,
+) -> Vec<(T, Profile)> {
+    let rate =
+        |profile: &Profile| Rate::of(profile, |counts| counts.flops.total() + counts.bytes()).giga;
+    let mut fastest: Vec<(T, Profile)> = Vec::new();
+    for (work, profile) in works.into_iter().zip(profiles) {
+        match fastest.iter_mut().find(|(other, _)| rivals(other, &work)) {
+            Some(other) if rate(&profile) > rate(&other.1) => *other = (work, profile),
+            Some(_) => {}
+            None => fastest.push((work, profile)),
+        }
+    }
+    fastest
+}
+
 /// Times each work on the caller's thread, in turn.
 pub(super) fn alone(
     works: &[&dyn Work],
@@ -125,7 +146,7 @@ pub(super) fn together(
     memory: &mut Memory,
 ) -> Result<Vec<Profile>, ProfileError> {
     /// Nanoseconds against which it is nothing that threads start one after another.
-    const LONG: f64 = 4e6;
+    const LONG: f64 = 11e6;
     let threads = memory.threads() as u64;
     let slices = RefCell::new(memory.slices());
     let mut race = Race::new();
@@ -154,16 +175,15 @@ pub(super) fn together(
 /// Rounds until the best ones are alike, or for long enough.
 fn run(mut race: Race<'_>, care: Care) -> Result<Vec<Profile>, ProfileError> {
     const ROUNDS: usize = 5;
-    const BATCHES: usize = 6;
     const ALIKE: f64 = 0.03;
+    const PATIENCE: Duration = Duration::from_secs(3);
     if care == Care::Little {
         return Ok(race.run(0, 1)?.iter().cloned().collect());
     }
+    let start = Instant::now();
     let mut all: Vec<Profile> = race.run(0, ROUNDS)?.iter().cloned().collect();
-    for _ in 1..BATCHES {
-        if all.iter().all(|profile| apart(profile.latency()) < ALIKE) {
-            break;
-        }
+    let are_alike = |all: &[Profile]| all.iter().all(|it| apart(it.latency()) < ALIKE);
+    while !are_alike(&all) && start.elapsed() < PATIENCE {
         for (known, new) in all.iter_mut().zip(&race.run(0, ROUNDS)?) {
             *known = known.with_samples_of(new);
         }

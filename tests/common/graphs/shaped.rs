@@ -1,9 +1,9 @@
-//! Random graphs over inputs of several shapes, with matrix products and fused kernels as text can
+//! Random graphs over inputs of several shapes, with matrix products, reductions and fused kernels as text can
 //! write them: bodies that leave out arguments, and outputs smaller than their domain.
 
 use super::Step;
 use kiln::{DType, Graph};
-use kiln_ir::{Array, Call, Dim, Input, NodeId, Op};
+use kiln_ir::{Array, Axes, Call, Dim, Input, NodeId, Op, Reduce, Reduction};
 
 /// Ops of which kernels and the reference give the same bits.
 const EXACT: &[Op] = &[
@@ -59,6 +59,7 @@ pub fn graph(open: bool, steps: &[Step]) -> Graph {
         let operands = [at(a), at(b), at(c)];
         let made: Vec<NodeId> = match kind % 8 {
             0 => product(&mut graph, open, operands[0], operands[1]).into_iter().collect(),
+            3 => reduction(&mut graph, [a, b, c], operands[0]).into_iter().collect(),
             1 | 2 => fused(&mut graph, kind, &operands[..1 + c % 3], [a, b, c]),
             _ => op(&mut graph, EXACT[kind / 8 % EXACT.len()], operands).into_iter().collect(),
         };
@@ -74,6 +75,20 @@ fn product(graph: &mut Graph, open: bool, a: NodeId, b: NodeId) -> Option<NodeId
     let w = graph.input(declared(open).nth(2).expect("the third")).ok()?;
     let (a, b) = if open { (w, w) } else { (a, b) };
     graph.call(Call::Matmul, &[a, b]).ok()
+}
+
+/// A reduction that is exact, along one axis or all, if the operand has them.
+fn reduction(graph: &mut Graph, [a, b, _]: [usize; 3], operand: NodeId) -> Option<NodeId> {
+    let by = [Reduction::Max, Reduction::Min, Reduction::Count][a / 7 % 3];
+    let axes = match b / 5 % 4 {
+        0 => Axes::ALL,
+        1 => Axes::some(&[-1]).ok()?,
+        2 => Axes::some(&[-2]).ok()?,
+        _ => Axes::some(&[0]).ok()?,
+    };
+    // Of open shapes, only what fits whatever is bound.
+    let fits = graph.shape(operand).dims().is_some() || axes.are_all();
+    fits.then(|| graph.call(Call::Reduce(Reduce { by, axes }), &[operand]).ok()).flatten()
 }
 
 /// An op, if types and shapes allow it.

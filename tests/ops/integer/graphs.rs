@@ -76,7 +76,7 @@ fn random_graph(rng: &mut Rng) -> Graph {
         .filter(|op| match op.info().typing {
             Typing::Number | Typing::Integer | Typing::Logic | Typing::Compare => true,
             Typing::Select | Typing::Cast(_) => true,
-            Typing::Float => false,
+            Typing::Float | Typing::Truth | Typing::Index => false,
         })
         .collect();
     let mut graph = Graph::new("random");

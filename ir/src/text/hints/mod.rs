@@ -6,15 +6,18 @@ mod table;
 mod tests;
 
 use super::{suggest, words};
+use crate::call::Reduction;
 use crate::derived::DERIVED;
 use crate::ops::Op;
+use crate::rowwise::ROWWISE;
 use table::HINTS;
 
 pub(super) use table::{
-    ARGUMENTS, ARRAY, BARS, BINDING, CHAIN, CLOSURE, CLOSURE_INPUT, COMMENTS, CONSTANT, ENDING,
-    FUSED_INPUT, FUSED_NAMES, HEAD, KERNEL_INPUT, LARGE, LETTERS, LISTED, MARKS, MEANT, METHOD,
-    NAMED, NESTED, NO_GROUP, OCTAL, PARAMETERS, PAYLOAD, POSITIONAL, PREFIX, PRODUCT, RADIX,
-    RESERVED, RESULT, RESULT_TYPE, SEVERAL, STATEMENT, SUFFIX, TUPLE, TYPE, UNPACK, WRITTEN,
+    ALONG, ARGUMENTS, ARRAY, AXES, BARS, BINDING, CHAIN, CLOSURE, CLOSURE_INPUT, COMMENTS,
+    CONSTANT, ENDING, FUSED_INPUT, FUSED_NAMES, HEAD, KERNEL_INPUT, LARGE, LETTERS, LISTED, MARKS,
+    MEANT, METHOD, NAMED, NESTED, NO_GROUP, OCTAL, PARAMETERS, PAYLOAD, POSITIONAL, PREFIX,
+    PRODUCT, RADIX, RESERVED, RESULT, RESULT_TYPE, SEVERAL, STATEMENT, SUFFIX, TUPLE, TYPE, UNPACK,
+    WRITTEN,
 };
 
 /// A row of the table.
@@ -102,6 +105,8 @@ pub(super) fn missing(name: &str) -> Missing {
     }
     let ops = Op::ALL.iter().map(|op| op.name());
     let ours = ops.chain(DERIVED.iter().map(|row| row.name)).chain(words::SPECIAL.iter().copied());
+    let along = Reduction::ALL.iter().map(|by| by.info().name);
+    let ours = ours.chain(along).chain(ROWWISE.iter().map(|row| row.name));
     let theirs = words::ALIASES.iter().map(|(theirs, _)| *theirs);
     let absent = HINTS.iter().filter(|hint| hint.place == Place::Function);
     // Of short words, nearly all are near one of so many.

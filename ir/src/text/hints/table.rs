@@ -10,6 +10,8 @@ use super::{Hint, Place};
 
 pub(in crate::text) const ARGUMENTS: &str = "arguments go in parentheses: `{}(..)`";
 pub(in crate::text) const ARRAY: &str = "`{}` is an array; a product is `{} * (..)`";
+pub(in crate::text) const ALONG: &str = "write `{}[-1](x)` for the last axis, `{}[..](x)` for all";
+pub(in crate::text) const AXES: &str = "axes are counted from the last, which is -1, or the first, which is 0: `[-1]`, `[0, 1]`, `[..]`";
 pub(in crate::text) const BARS: &str =
     "bars name the inputs of a kernel, as in `|x, y| x * y`; a magnitude is `abs(x)`";
 pub(in crate::text) const BINDING: &str = "a binding ends with `;`: `let u = x * 2; u + 1`";
@@ -82,29 +84,28 @@ const fn hint(place: Place, words: &'static str, says: &'static str) -> Hint {
 /// The table. A word is in one row of each place at most; `{}` in a hint stands for what was written.
 #[rustfmt::skip]
 pub(in crate::text) static HINTS: &[Hint] = &[
-    // Reductions, which are not here yet.
-    hint(Function, "sum nansum reduce_sum sumsq total rowsums colsums", "there are no reductions yet: sum the result with ndarray, by `sum` or `sum_axis`"),
-    hint(Function, "mean average nanmean reduce_mean rowmeans colmeans", "there are no reductions yet: take the mean of the result with ndarray, by `mean` or `mean_axis`"),
-    hint(Function, "prod product nanprod reduce_prod", "there are no reductions yet: multiply the result up with ndarray, by `product` or `product_axis`"),
-    hint(Function, "var variance nanvar std stdev stddev sd nanstd sem", "there are no reductions yet: use ndarray on the result, by `var_axis` or `std_axis`"),
-    hint(Function, "amax amin nanmax nanmin reduce_max reduce_min maxval minval ptp reduce fold", "there are no reductions yet: `max(x, y)` is of two arrays; fold the result with ndarray, by `fold_axis`"),
-    hint(Function, "argmax argmin nanargmax nanargmin aminmax", "there are no reductions yet: search the result in Rust"),
+    // Reductions, by other names.
+    hint(Function, "nansum reduce_sum sumsq total rowsums colsums", "write `sum[-1](x)` of each row, `sum(x)` of all elements"),
+    hint(Function, "average nanmean reduce_mean rowmeans colmeans", "write `mean[-1](x)` of each row, `mean[..](x)` of all elements"),
+    hint(Function, "product nanprod reduce_prod", "write `prod[-1](x)` of each row, `prod(x)` of all elements"),
+    hint(Function, "variance nanvar stdev stddev sd nanstd sem", "write `var[-1](x)` or `std[-1](x)`, which divide by the number of elements"),
+    hint(Function, "nanmax nanmin reduce_max reduce_min maxval minval ptp reduce fold", "write `max[-1](x)` or `min[-1](x)` of each row, `max[..](x)` of all elements"),
+    hint(Function, "nanargmax nanargmin aminmax", "write `argmax[-1](x)` or `argmin[-1](x)`"),
     hint(Function, "median nanmedian quantile percentile mode kthvalue", "there are no order statistics: sort the result in Rust"),
-    hint(Function, "any all none count count_nonzero countif sumif allclose array_equal", "there are no reductions yet: make the bools the result, and count them in Rust"),
+    hint(Function, "none count_nonzero countif sumif allclose array_equal", "how many are true is `sum(x > 0)`, whether all are `all(x > 0)`"),
     hint(Function, "cumsum cumprod cummax cummin cumulative_sum logcumsumexp scan accumulate", "there are no running sums yet: use ndarray on the result, by `accumulate_axis_inplace`"),
-    hint(Function, "softmax softmin gumbel_softmax sparsemax", "there are no reductions yet: with the maximum `m` of a row and the sum `s` of its `exp(x - m)` as inputs, write `exp(x - m) / s`"),
-    hint(Function, "log_softmax logsoftmax", "there are no reductions yet: with the maximum `m` of a row and the sum `s` of its `exp(x - m)` as inputs, write `x - m - log(s)`"),
-    hint(Function, "logsumexp", "of two it is `logaddexp(a, b)`; there are no reductions yet"),
-    hint(Function, "layer_norm layernorm batch_norm batchnorm group_norm instance_norm normalize standardize zscore", "there are no reductions yet: with the mean `m` and the variance `v` as inputs, write `(x - m) * rsqrt(v + 1e-5)`"),
-    hint(Function, "rms_norm rmsnorm", "there are no reductions yet: with the mean `m` of the squares as an input, write `x * rsqrt(m + 1e-5)`"),
-    hint(Function, "norm l2_norm vector_norm cosine_similarity cdist", "there are no reductions yet: of two numbers it is `hypot(a, b)`; for more, sum `square(x)` with ndarray"),
-    hint(Function, "mse mse_loss", "write `square(a - b)`, and take the mean with ndarray"),
-    hint(Function, "mae l1_loss", "write `abs(a - b)`, and take the mean with ndarray"),
+    hint(Function, "softmin gumbel_softmax sparsemax", "there is `softmax[-1](x)`"),
+    hint(Function, "logsoftmax", "write `log_softmax[-1](x)`"),
+    hint(Function, "layernorm batch_norm batchnorm group_norm instance_norm normalize standardize zscore", "write `layer_norm[-1](x)`; scale and shift follow it: `layer_norm[-1](x) * w + b`"),
+    hint(Function, "rmsnorm", "write `rms_norm[-1](x)`"),
+    hint(Function, "l2_norm vector_norm cosine_similarity cdist", "write `norm[-1](x)`; of two numbers it is `hypot(a, b)`"),
+    hint(Function, "mse mse_loss", "write `mean[..](square(a - b))`"),
+    hint(Function, "mae l1_loss", "write `mean[..](abs(a - b))`"),
     hint(Function, "huber huber_loss smooth_l1 smooth_l1_loss", "write `select(abs(x) < 1, 0.5 * square(x), abs(x) - 0.5)` of the difference `x`"),
-    hint(Function, "cross_entropy nll_loss entropy", "there are no reductions yet: sum the terms `-p * log(q)` with ndarray"),
+    hint(Function, "cross_entropy nll_loss entropy", "write `-sum[-1](p * log(q))`, and of logits `-sum[-1](p * log_softmax[-1](x))`"),
     hint(Function, "binary_cross_entropy bce bce_loss", "write `-(t * log(p) + (1 - t) * log1p(-p))`"),
     hint(Function, "binary_cross_entropy_with_logits bce_with_logits", "write `max(x, 0) - x * t + softplus(-abs(x))`"),
-    hint(Function, "kl_div rel_entr", "there are no reductions yet: sum the terms `p * log(p / q)` with ndarray"),
+    hint(Function, "kl_div rel_entr", "write `sum[-1](p * log(p / q))`"),
     // Arrays as a whole.
     hint(Function, "dot vdot inner mv", "a product of matrices is `matmul(a, b)` or `a @ b`"),
     hint(Function, "einsum tensordot contract", "a product of matrices is `matmul(a, b)` or `a @ b`; there are no other contractions yet"),
@@ -237,7 +238,7 @@ pub(in crate::text) static HINTS: &[Hint] = &[
     hint(Function, "astype cast as to type", "write the type: `f32(x)`, `i32(x)`"),
     hint(Function, "view_as bitcast reinterpret transmute", "bits are not read as another type; numbers convert, as in `f32(x)`"),
     // Functions of ours with another number of arguments.
-    hint(Arity, "max/1 min/1", "`{}` is of two arrays; there are no reductions yet: fold the result with ndarray"),
+    hint(Arity, "max/1 min/1", "`{}` is of two arrays; of one write `{}[-1](x)`, or `{}[..](x)` over all axes"),
     hint(Arity, "max/+ min/+", "of three write `{}(a, {}(b, c))`"),
     hint(Arity, "log/2", "write `log(x) / log(b)`"),
     hint(Arity, "atan/2", "write `atan2(y, x)`"),
@@ -351,7 +352,7 @@ pub(in crate::text) static HINTS: &[Hint] = &[
     hint(Character, "≫", "a shift is written `x >> n`"),
     hint(Character, "⌊ ⌋", "it is written `floor(x)`"),
     hint(Character, "⌈ ⌉", "it is written `ceil(x)`"),
-    hint(Character, "‖ ∥ ∑ Σ ∏ Π ∫", "there are no reductions yet: use ndarray on the result"),
+    hint(Character, "‖ ∥ ∑ Σ ∏ Π ∫", "write `sum[-1](x)`, `prod[-1](x)` or `norm[-1](x)`"),
     hint(Character, "∂ ∇ ′ ″", "there are no derivatives yet: write the formula as a kernel of its own"),
     hint(Character, "→ ⇒ ↦ \\", CLOSURE),
     hint(Character, "← ≔", "a name is `let u = ..;`"),

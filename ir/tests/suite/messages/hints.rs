@@ -76,10 +76,7 @@ fn habits_have_hints() {
         ("exp x", "arguments go in parentheses: `exp(..)`"),
         ("np.exp(x)", "functions stand alone: `exp(x)`, without `np.`"),
         ("x.exp()", "an op is called as a function: `exp(x)`"),
-        (
-            "(x + 1).sum()",
-            "there are no reductions yet: sum the result with ndarray, by `sum` or `sum_axis`",
-        ),
+        ("(x + 1).sum()", "an op is called as a function: `sum(x)`"),
         (
             "x.T",
             "there are no views yet: pass the array transposed, which copies nothing (ndarray's `t` and `permuted_axes`)",
@@ -93,7 +90,7 @@ fn habits_have_hints() {
         ("clamp(x, min=0)", "arguments have no names: they come in order, as in `clamp(x, 0, 1)`"),
         (
             "max(x)",
-            "`max` is of two arrays; there are no reductions yet: fold the result with ndarray",
+            "`max` is of two arrays; of one write `max[-1](x)`, or `max[..](x)` over all axes",
         ),
         ("max(x, y, z)", "of three write `max(a, max(b, c))`"),
         ("log(x, 2)", "write `log(x) / log(b)`"),

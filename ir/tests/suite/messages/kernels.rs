@@ -96,11 +96,11 @@ fn functions() {
       | ^^^^^^^^^
       = hint: did you mean `leaky_relu`?
 
-    1:1: there is no function `softmax`
+    1:1: `softmax` along which axes?
       |
     1 | softmax(x)
       | ^^^^^^^
-      = hint: there are no reductions yet: with the maximum `m` of a row and the sum `s` of its `exp(x - m)` as inputs, write `exp(x - m) / s`
+      = hint: write `softmax[-1](x)` for the last axis, `softmax[..](x)` for all
     ");
 }
 

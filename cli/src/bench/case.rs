@@ -1,0 +1,103 @@
+//! What is to be measured: kernels with the shapes of their inputs.
+
+use super::Bench;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::kernel::Text;
+use crate::shapes::{Shape, shapes_over};
+use crate::sizes;
+use crate::suites::{Kernel, Suite};
+use kiln::{DType, Graph};
+
+/// Cases that make one table.
+pub(super) struct Group {
+    pub(super) suite: Option<&'static str>,
+    pub(super) cases: Vec<Case>,
+}
+
+/// A kernel and the shapes of its inputs.
+pub(super) struct Case {
+    pub(super) kernel: String,
+    /// As the command or the suite has it.
+    pub(super) text: String,
+    pub(super) graph: Graph,
+    pub(super) size: Option<usize>,
+    pub(super) shapes: Vec<Vec<usize>>,
+}
+
+impl Group {
+    /// The kernels that the command names, at each size or of one shape.
+    pub(super) fn of_kernels(
+        bench: &Bench,
+        sizes: &[usize],
+        console: &Console,
+    ) -> Result<Group, Failure> {
+        let mut cases = Vec::new();
+        for text in &bench.kernels {
+            let graph = Text::find(text)?.graph_of(bench.dtype, console)?;
+            if graph.inputs().is_empty() {
+                return Err(Failure::Usage(format!(
+                    "{text}: a kernel without inputs is a constant, and nothing to measure"
+                )));
+            }
+            let case = |size: Option<usize>, given: &[Shape]| {
+                let case = Case {
+                    kernel: graph.name().to_string(),
+                    text: text.clone(),
+                    size,
+                    shapes: shapes_over(&graph, given)?,
+                    graph: graph.clone(),
+                };
+                Ok::<_, Failure>(case)
+            };
+            let is_open = graph.inputs().iter().any(|input| input.dims.is_none());
+            match sizes {
+                [] if bench.shape.is_empty() && is_open => {
+                    cases.push(case(None, &[Shape::axis("n", 4 << 20)])?);
+                }
+                [] => cases.push(case(None, &bench.shape)?),
+                _ => {
+                    for &size in sizes {
+                        let mut given = vec![Shape::axis("n", size)];
+                        given.extend(bench.shape.iter().cloned());
+                        cases.push(case(Some(size), &given)?);
+                    }
+                }
+            }
+        }
+        Ok(Group { suite: None, cases })
+    }
+
+    /// All kernels of a suite, at each size.
+    pub(super) fn of_suite(
+        suite: &Suite,
+        sizes: &[usize],
+        console: &Console,
+    ) -> Result<Group, Failure> {
+        let mut cases = Vec::new();
+        for Kernel { name, text, row } in (suite.kernels)() {
+            let graph = Text::find(&text)?.graph_of(DType::F32, console)?;
+            for &size in sizes {
+                if size % row != 0 {
+                    let size = sizes::shown(size);
+                    console.note(&format!("{name} has rows of {row}, and none at size {size}"));
+                    continue;
+                }
+                cases.push(Case {
+                    kernel: name.clone(),
+                    text: text.clone(),
+                    shapes: shapes_over(&graph, &[Shape::axis("n", size / row)])?,
+                    size: Some(size),
+                    graph: graph.clone(),
+                });
+            }
+        }
+        Ok(Group { suite: Some(suite.name), cases })
+    }
+
+    /// What a progress bar says of a case.
+    pub(super) fn title(&self, case: &Case) -> String {
+        let size = case.size.map_or(String::new(), sizes::shown);
+        format!("{} {size}", case.kernel)
+    }
+}

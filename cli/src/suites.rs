@@ -1,0 +1,157 @@
+//! The suites of `kiln bench`: kernels that are measured together, and at which sizes.
+
+use kiln::derived::DERIVED;
+
+/// Kernels that are measured together.
+pub(crate) struct Suite {
+    pub(crate) name: &'static str,
+    /// What it is, for `--help`.
+    pub(crate) about: &'static str,
+    /// What its sizes count.
+    pub(crate) counts: &'static str,
+    /// Sizes of a table, and those of a plot.
+    pub(crate) sizes: &'static [usize],
+    pub(crate) plotted: &'static [usize],
+    pub(crate) draws: Draws,
+    pub(crate) kernels: fn() -> Vec<Kernel>,
+}
+
+/// What a plot shows over sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Draws {
+    /// Nanoseconds for an element, fused and unfused, a chart for each kernel.
+    Times,
+    /// FLOPs a second, fused and unfused, a chart for each kernel.
+    Flops,
+    /// FLOPs a second, of all kernels in one chart: there is nothing to fuse.
+    Products,
+}
+
+/// A kernel of a suite.
+pub(crate) struct Kernel {
+    pub(crate) name: String,
+    /// Its inputs are declared, `n` being the size, or have `n` elements.
+    pub(crate) text: String,
+    /// How much of the size makes one of `n`.
+    pub(crate) row: usize,
+}
+
+/// A suite is a row.
+pub(crate) const SUITES: [Suite; 4] = [
+    Suite {
+        name: "elementwise",
+        about: "activations, from an L1 cache to memory",
+        counts: "elements",
+        sizes: &[4 << 10, 256 << 10, 4 << 20],
+        plotted: &[1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20],
+        draws: Draws::Times,
+        kernels: elementwise,
+    },
+    Suite {
+        name: "matmul",
+        about: "products of squares, and of a few rows with a square",
+        counts: "n",
+        sizes: &[64, 128, 256, 512, 1024, 2048],
+        plotted: &[64, 128, 256, 512, 1024, 2048],
+        draws: Draws::Products,
+        kernels: matmul,
+    },
+    Suite {
+        name: "layers",
+        about: "linear layers with a bias and an activation, an MLP, a gated one (SwiGLU)",
+        counts: "rows",
+        sizes: &[1, 16, 64, 256],
+        plotted: &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
+        draws: Draws::Flops,
+        kernels: layers,
+    },
+    Suite {
+        name: "derived",
+        about: "every derived op",
+        counts: "elements",
+        sizes: &[4 << 20],
+        plotted: &[4 << 10, 256 << 10, 4 << 20],
+        draws: Draws::Times,
+        kernels: derived,
+    },
+];
+
+impl Suite {
+    /// The suite of a name.
+    pub(crate) fn find(name: &str) -> Option<&'static Suite> {
+        SUITES.iter().find(|suite| suite.name == name)
+    }
+}
+
+/// The columns of an elementwise kernel's rows, where it has some.
+const ROW: usize = 1024;
+
+fn elementwise() -> Vec<Kernel> {
+    named(&[
+        ("tanh-GELU", "gelu_tanh(x)"),
+        ("erf-GELU", "gelu(x)"),
+        ("SiLU", "silu(x)"),
+        ("mish", "mish(x)"),
+        ("softplus", "softplus(x)"),
+        ("SELU", "selu(x)"),
+    ])
+    .into_iter()
+    .chain([Kernel {
+        name: "gelu(x*w+b)".into(),
+        text: format!(
+            "kernel f(x: f32[n, {ROW}], w: f32[{ROW}], b: f32[{ROW}]) {{ gelu_tanh(x*w + b) }}"
+        ),
+        row: ROW,
+    }])
+    .collect()
+}
+
+/// The first matrix has as many rows as the first number says, and columns as the second one; the
+/// second matrix has columns as the third.
+fn matmul() -> Vec<Kernel> {
+    let skinny = |rows: usize| Kernel {
+        name: format!("{rows} x n x n"),
+        text: format!("kernel f(x: f32[{rows}, n], w: f32[n, n]) {{ x @ w }}"),
+        row: 1,
+    };
+    let mut kernels = named(&[
+        ("n x n x n", "kernel f(x: f32[n, n], w: f32[n, n]) { x @ w }"),
+        ("n x 32 x n", "kernel f(x: f32[n, 32], w: f32[32, n]) { x @ w }"),
+    ]);
+    kernels.extend([1, 8, 32].map(skinny));
+    kernels
+}
+
+fn layers() -> Vec<Kernel> {
+    const LINEAR: &str = "x: f32[n, 1024], w: f32[1024, 1024], b: f32[1024]";
+    let linear = |name: &str, activation: &str| Kernel {
+        name: name.into(),
+        text: format!("kernel f({LINEAR}) {{ {activation}(x @ w + b) }}"),
+        row: 1,
+    };
+    let mut kernels = vec![linear("linear, GELU", "gelu_tanh"), linear("linear, ReLU", "relu")];
+    kernels.extend(named(&[
+        (
+            "MLP, GELU",
+            "kernel f(x: f32[n, 512], w: f32[512, 2048], b: f32[2048], v: f32[2048, 512], \
+             c: f32[512]) { gelu_tanh(x @ w + b) @ v + c }",
+        ),
+        (
+            "SwiGLU",
+            "kernel f(x: f32[n, 512], gate: f32[512, 1376], up: f32[512, 1376], \
+             down: f32[1376, 512]) { (silu(x @ gate) * (x @ up)) @ down }",
+        ),
+    ]));
+    kernels
+}
+
+fn derived() -> Vec<Kernel> {
+    let kernel = |name: &str| Kernel { name: name.into(), text: format!("@{name}"), row: 1 };
+    DERIVED.iter().map(|op| kernel(op.name)).collect()
+}
+
+fn named(rows: &[(&str, &str)]) -> Vec<Kernel> {
+    let kernel =
+        |(name, text): &(&str, &str)| Kernel { name: (*name).into(), text: (*text).into(), row: 1 };
+    rows.iter().map(kernel).collect()
+}

@@ -1,0 +1,304 @@
+//! What is computed along axes of an array in terms of reductions: means, norms, softmax.
+//!
+//! One row below is a method of [`Expr`], a function in text (`softmax[-1](x)`) and a row of
+//! [`ROWWISE`]; nothing else knows of it. Each is written in its numerically stable form.
+
+use crate::call::{Axes, Call, IntoAxes, Reduce, Reduction};
+use crate::derived::Parameter;
+use crate::error::{Fault, Origin};
+use crate::expr::{Expr, Kind};
+use std::panic::Location;
+
+/// A row of [`ROWWISE`].
+#[derive(Clone, Copy, Debug)]
+pub struct Rowwise {
+    /// Its name.
+    pub name: &'static str,
+    /// Its parameters, those with defaults last.
+    pub parameters: &'static [Parameter],
+    /// What it computes.
+    pub doc: &'static str,
+    function: fn(&[Expr], Axes) -> Expr,
+}
+
+impl Rowwise {
+    /// The row of this name.
+    pub fn from_name(name: &str) -> Option<&'static Rowwise> {
+        ROWWISE.iter().find(|row| row.name == name)
+    }
+
+    /// The expression for these arguments, at least one and at most as many as there are parameters;
+    /// missing ones are the defaults.
+    pub(crate) fn apply(&self, args: &[Expr], axes: Axes) -> Expr {
+        let defaults = self.parameters[args.len()..].iter().filter_map(|p| p.default);
+        let mut all = args.to_vec();
+        all.extend(defaults.map(Expr::number));
+        (self.function)(&all, axes)
+    }
+}
+
+/// A reduction of `x`.
+fn reduce(by: Reduction, x: &Expr, axes: Axes) -> Expr {
+    let kind = Kind::Call(Call::Reduce(Reduce { by, axes }), [x.clone()].into());
+    Expr::new(kind, x.origin())
+}
+
+/// What `function` makes of `args`, or what is wrong with the axes, written at `here`.
+fn along(
+    name: &'static str,
+    axes: impl IntoAxes,
+    args: &[Expr],
+    here: &'static Location<'static>,
+    function: impl FnOnce(&[Expr], Axes) -> Expr,
+) -> Expr {
+    let origin = Origin::Code(here);
+    match axes.into_axes() {
+        Ok(axes) => function(args, axes).relocated(origin, args),
+        Err(reason) => Expr::new(Kind::Wrong(Fault::Axes { op: name, reason }.into()), origin),
+    }
+}
+
+/// `x` without its mean, and of that the mean and the mean square. The mean is rounded: what that leaves
+/// in the differences is the mean of those, and is taken off again.
+fn moments(x: &Expr, axes: Axes) -> (Expr, Expr, Expr) {
+    let count = x.count(axes);
+    let off = x - x.sum(axes) / &count;
+    let left = off.sum(axes) / &count;
+    let square = (&off * &off).sum(axes) / count;
+    (off, left, square)
+}
+
+/// The variance. Rounding may take what is left of nothing below 0.
+fn deviation(left: &Expr, square: &Expr) -> Expr {
+    (square - left * left).max(0.0)
+}
+
+/// `Reduction method, "name", "doc";`.
+macro_rules! define_reductions {
+    ($($variant:ident $method:ident $name:literal, $doc:literal;)*) => {
+        /// Reductions. Axes are `-1`, `[-2, -1]`, or `..` for all, counted from the last, which is
+        /// -1, or the first, which is 0. Named axes stay, with size 1; of all axes the result is a
+        /// single number.
+        impl Expr {
+            $(
+                #[doc = $doc]
+                #[track_caller]
+                pub fn $method(&self, axes: impl IntoAxes) -> Expr {
+                    let reduce = |args: &[Expr], axes| reduce(Reduction::$variant, &args[0], axes);
+                    along($name, axes, std::slice::from_ref(self), Location::caller(), reduce)
+                }
+            )*
+        }
+    };
+}
+
+define_reductions! {
+    Sum sum "sum", "The sum; of nothing 0. Of bools and short integers it is `i64`.";
+    Prod prod "prod", "The product; of nothing 1. Of bools and short integers it is `i64`.";
+    Max amax "max", "The largest element; NaN if one is. Of nothing there is none.";
+    Min amin "min", "The least element; NaN if one is. Of nothing there is none.";
+    All all "all", "Whether all are true; so it is of nothing.";
+    Any any "any", "Whether any is true; of nothing none is.";
+    ArgMax argmax "argmax", "The place of the first NaN, else of the first largest element.";
+    ArgMin argmin "argmin", "The place of the first NaN, else of the first least element.";
+    Count count "count", "How many elements there are, as a number of their type.";
+}
+
+/// `/// doc` `name(x, parameter = default; axes) => expression;`.
+macro_rules! define_rowwise {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident($x:ident $(, $parameter:ident = $default:expr)*; $axes:ident) => $body:expr;
+    )*) => {
+        /// Of reductions, along axes as those take them.
+        impl Expr {
+            $(
+                $(#[doc = $doc])+
+                #[track_caller]
+                pub fn $name(
+                    &self,
+                    axes: impl IntoAxes
+                    $(, $parameter: impl Into<Expr>)*
+                ) -> Expr {
+                    let args = [self.clone() $(, $parameter.into())*];
+                    let row = Rowwise::from_name(stringify!($name)).expect("it has a row");
+                    along(stringify!($name), axes, &args, Location::caller(), row.function)
+                }
+            )*
+        }
+
+        /// Every row.
+        pub static ROWWISE: &[Rowwise] = &[$(Rowwise {
+            name: stringify!($name),
+            parameters: &[
+                Parameter { name: stringify!($x), default: None },
+                $(Parameter { name: stringify!($parameter), default: Some($default) },)*
+            ],
+            doc: concat!($($doc, "\n"),+),
+            function: |args, $axes| {
+                let [$x $(, $parameter)*] = args else { unreachable!("one for each parameter") };
+                $body
+            },
+        }),*];
+    };
+}
+
+define_rowwise! {
+    /// The mean; of nothing NaN.
+    mean(x; axes) => x.sum(axes) / x.count(axes);
+
+    /// The mean square of what is left when the mean is taken off, in two passes: a large mean costs no
+    /// digits. It divides by the number of elements, as NumPy does.
+    var(x; axes) => {
+        let (_, left, square) = moments(x, axes);
+        deviation(&left, &square)
+    };
+
+    /// The root of the variance.
+    std(x; axes) => x.var(axes).sqrt();
+
+    /// `log(sum(exp(x)))`, which neither overflows nor underflows.
+    logsumexp(x; axes) => {
+        let largest = x.amax(axes);
+        // All are -inf, or one is inf: differences from these are no numbers.
+        let from = largest.isfinite().select(&largest, 0.0);
+        (x - &from).exp().sum(axes).log() + &from
+    };
+
+    /// `exp(x) / sum(exp(x))`. Where all are -inf it is NaN, as it is written.
+    softmax(x; axes) => {
+        let powers = (x - x.amax(axes)).exp();
+        &powers / powers.sum(axes)
+    };
+
+    /// [`softmax`](Expr::softmax), and 0 where all are -inf: rows that are masked whole.
+    softmax_or_zero(x; axes) => {
+        let largest = x.amax(axes);
+        let from = largest.eq(f64::NEG_INFINITY).select(0.0, &largest);
+        let powers = (x - from).exp();
+        let total = powers.sum(axes);
+        &powers / total.eq(0.0).select(1.0, &total)
+    };
+
+    /// `log(softmax(x))`.
+    log_softmax(x; axes) => {
+        let off = x - x.amax(axes);
+        &off - off.exp().sum(axes).log()
+    };
+
+    /// `(x - mean(x)) / sqrt(var(x) + eps)`.
+    layer_norm(x, eps = 1e-5; axes) => {
+        let (off, left, square) = moments(x, axes);
+        (off - &left) * (deviation(&left, &square) + eps).rsqrt()
+    };
+
+    /// `x / sqrt(mean(x * x) + eps)`.
+    rms_norm(x, eps = 1e-6; axes) => x * ((x * x).mean(axes) + eps).rsqrt();
+
+    /// The root of the sum of squares.
+    norm(x; axes) => (x * x).sum(axes).sqrt();
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::array::Array;
+    use crate::dtype::DType;
+    use crate::eval::eval;
+    use crate::text::parse;
+
+    /// What `text` makes of an array `x` of `f64`.
+    fn of(text: &str, shape: &[usize], data: &[f64]) -> Vec<f64> {
+        let graph = parse(&format!("|x: f64[..]| {text}")).unwrap();
+        assert_eq!(parse(&graph.to_string()).unwrap(), graph, "{graph}");
+        let x = Array::new(DType::F64, shape.to_vec(), data.to_vec()).unwrap();
+        let result = eval(&graph, &[x]).unwrap().remove(0);
+        match result.dtype() {
+            dtype if dtype.is_integer() => result.integers().iter().map(|&x| x as f64).collect(),
+            _ => result.data().to_vec(),
+        }
+    }
+
+    const INF: f64 = f64::INFINITY;
+
+    #[test]
+    fn reductions_by_hand() {
+        let grid = [1.0, 5.0, 2.0, -3.0, 0.0, 4.0];
+        for (text, expected) in [
+            ("sum[-1](x)", &[8.0, 1.0][..]),
+            ("sum[0](x)", &[-2.0, 5.0, 6.0]),
+            ("sum(x)", &[9.0]),
+            ("sum[-2, -1](x)", &[9.0]),
+            ("prod[1](x)", &[10.0, 0.0]),
+            ("max[-1](x)", &[5.0, 4.0]),
+            ("amin[..](x)", &[-3.0]),
+            ("argmax[-1](x)", &[1.0, 2.0]),
+            ("argmin(x)", &[3.0]),
+            ("count[-1](x)", &[3.0, 3.0]),
+            ("sum[-1](x > 0)", &[3.0, 1.0]),
+            ("any[-1](x > 4)", &[1.0, 0.0]),
+            ("all[0](x)", &[1.0, 0.0, 1.0]),
+            ("mean[-2](x)", &[-1.0, 2.5, 3.0]),
+            ("var[-1](x)", &[26.0 / 9.0, 74.0 / 9.0]),
+            ("x - max[-1](x)", &[-4.0, 0.0, -3.0, -7.0, -4.0, 0.0]),
+        ] {
+            let found = of(text, &[2, 3], &grid);
+            let close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-15 * b.abs();
+            let fits = found.len() == expected.len() && found.iter().zip(expected).all(close);
+            assert!(fits, "{text}: {found:?}, not {expected:?}");
+        }
+    }
+
+    #[test]
+    fn special_values() {
+        let nan = f64::NAN;
+        assert!(of("max[-1](x)", &[3], &[1.0, nan, 2.0])[0].is_nan());
+        assert_eq!(of("argmax[-1](x)", &[4], &[1.0, nan, 2.0, nan]), [1.0]);
+        assert_eq!(of("argmin[-1](x)", &[4], &[2.0, 1.0, 1.0, 3.0]), [1.0]);
+        assert_eq!(of("max[-1](x)", &[2], &[-0.0, 0.0])[0].to_bits(), 0.0f64.to_bits());
+        // Of nothing.
+        assert_eq!(of("sum[-1](x)", &[2, 0], &[]), [0.0, 0.0]);
+        assert_eq!(of("prod[-1](x)", &[2, 0], &[]), [1.0, 1.0]);
+        assert_eq!(of("all[-1](x)", &[1, 0], &[]), [1.0]);
+        assert!(of("mean[-1](x)", &[1, 0], &[])[0].is_nan());
+        // Rows that are masked whole.
+        let masked = [-INF, -INF];
+        assert!(of("softmax[-1](x)", &[2], &masked).iter().all(|x| x.is_nan()));
+        assert_eq!(of("softmax_or_zero[-1](x)", &[2], &masked), [0.0, 0.0]);
+        assert_eq!(of("softmax_or_zero[-1](x)", &[2], &[0.0, -INF]), [1.0, 0.0]);
+        assert_eq!(of("logsumexp[-1](x)", &[2], &masked), [-INF]);
+        assert_eq!(of("logsumexp[-1](x)", &[2], &[INF, 0.0]), [INF]);
+        // What would overflow.
+        assert_eq!(of("softmax[-1](x)", &[2], &[1000.0, 1000.0]), [0.5, 0.5]);
+        assert_eq!(of("log_softmax[-1](x)", &[2], &[1000.0, -1000.0]), [0.0, -2000.0]);
+        // A large mean costs the variance no digits.
+        assert_eq!(of("var[-1](x)", &[2], &[1e9, 1e9 + 2.0]), [1.0]);
+        assert_eq!(of("std[-1](x)", &[3], &[0.1, 0.1, 0.1]), [0.0]);
+    }
+
+    #[test]
+    fn what_cannot_be() {
+        for (text, message) in [
+            ("sum[](x)", "name an axis, or `..` for all"),
+            ("sum[1, 1](x)", "axis 1 is there twice"),
+            ("sum[n](x)", "expected an axis, found `n`"),
+            ("sum[-1", "this `[` is never closed"),
+            ("sum[-1] x", "expected `(`, found `x`"),
+            ("exp[-1](x)", "found `[`"),
+            ("softmax(x)", "`softmax` along which axes?"),
+            ("sum[-1](x, x)", "sum takes 1 argument, found 2"),
+            ("softmax[-1](x, x)", "softmax takes 1 argument, found 2"),
+            ("layer_norm[-1]()", "layer_norm takes 1 to 2 arguments, found 0"),
+            ("|x: f32[2, 3]| sum[2](x)", "there is no axis 2: the array has 2 axes"),
+            ("|x: f32[2, 3]| sum[0, -2](x)", "axis 0 of 2 is there twice"),
+            ("|x: f32[2, 0]| max[-1](x)", "there is none of nothing: axis 1 has size 0"),
+            ("fused(x) { sum[-1](x) }", "a sum cannot stand in a fused body"),
+            ("fused(x) { softmax[-1](x) }", "a reduction cannot stand in a fused body"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.message().contains(message), "{text}: {error}");
+        }
+        let x = crate::Expr::input("x");
+        let error = crate::build("k", &[x.sum([1, 1])]).unwrap_err().to_string();
+        assert!(error.contains("sum: axis 1 is there twice"), "{error}");
+    }
+}
