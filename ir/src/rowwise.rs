@@ -1,7 +1,8 @@
 //! What is computed along axes of an array in terms of reductions: means, norms, softmax.
 //!
 //! One row below is a method of [`Expr`], a function in text (`softmax[-1](x)`) and a row of
-//! [`ROWWISE`]; nothing else knows of it. Each is written in its numerically stable form.
+//! [`ROWWISE`]; nothing else knows of it. Softmax and its kin are written so that nothing overflows,
+//! variances so that nothing cancels. Norms square what they are given.
 
 use crate::call::{Axes, Call, IntoAxes, Reduce, Reduction};
 use crate::derived::Parameter;

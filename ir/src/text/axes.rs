@@ -52,8 +52,7 @@ impl Parser<'_> {
             _ => None,
         };
         let Some(axis) = number else {
-            let expected = format!("expected an axis, found {}", self.cursor.token());
-            return Err(self.cursor.unexpected(&expected).hint(hints::AXES));
+            return Err(self.cursor.expected("an axis").hint(hints::AXES));
         };
         self.cursor.advance();
         Ok(if is_negative { -axis } else { axis })

@@ -100,7 +100,9 @@ impl Rows {
                 }
             }
         }
-        let product = |axes: &Axes| axes.iter().map(|axis| axis.size).product();
+        // A view that repeats elements may have more than can be counted; nobody waits for those.
+        let product =
+            |axes: &Axes| axes.iter().fold(1, |n: usize, axis| n.saturating_mul(axis.size));
         Rows {
             input: input.base,
             output: output.base,
@@ -235,8 +237,11 @@ fn push(axes: &mut Axes, axis: Axis) {
     if let Some(last) = axes.last_mut() {
         let whole = axis.size as isize;
         let follows = |outer: isize, inner: isize| inner.checked_mul(whole) == Some(outer);
-        if follows(last.input, axis.input) && follows(last.output, axis.output) {
-            *last = Axis { size: last.size * axis.size, ..axis };
+        if follows(last.input, axis.input)
+            && follows(last.output, axis.output)
+            && let Some(size) = last.size.checked_mul(axis.size)
+        {
+            *last = Axis { size, ..axis };
             return;
         }
     }
