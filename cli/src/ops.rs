@@ -85,7 +85,11 @@ impl Ops {
         rows.extend(Call::all().map(Row::of_call));
         rows.extend(ROWWISE.iter().map(Row::of_rowwise));
         if let Some(name) = &self.name {
-            let name = name.trim_start_matches('@');
+            let name = match name.trim_start_matches('@') {
+                "amax" => "max",
+                "amin" => "min",
+                name => name,
+            };
             rows.retain(|row| row.name == name);
             if rows.is_empty() {
                 return Err(no_op(name));

@@ -176,9 +176,10 @@ impl fmt::Display for CallStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.text.replace('\n', "\n   "))?;
         let Traffic { ops, loaded, stored } = self.traffic;
-        match self.emitter {
-            Some((emitter, bits)) => write!(f, "   {emitter}, {bits} bits; {ops} ops")?,
-            None => write!(f, "   gemm; {ops} FLOP")?,
+        match (self.emitter, self.call) {
+            (Some((emitter, bits)), _) => write!(f, "   {emitter}, {bits} bits; {ops} ops")?,
+            (None, Some((Call::Reduce(_), _))) => write!(f, "   a reduction; {ops} ops")?,
+            (None, _) => write!(f, "   gemm; {ops} FLOP")?,
         }
         writeln!(f, "; {loaded} bytes loaded, {stored} stored")
     }

@@ -41,7 +41,7 @@ pub(crate) struct Advise {
     /// A file ending in .kiln, an expression, or @name for an op
     #[arg(required_unless_present = "workloads")]
     kernel: Option<String>,
-    /// Print which technique suits which kind of work instead, from research to the edge
+    /// Print which technique suits which kind of work instead, from research to batch inference
     #[arg(long, conflicts_with_all = ["kernel", "goal", "shape", "dtype", "quick"])]
     workloads: bool,
     /// What is to be gained

@@ -73,7 +73,7 @@ pub(crate) struct Run {
     /// Run one kernel for each op, as written
     #[arg(long)]
     unfused: bool,
-    /// Print the summary as JSON
+    /// Print the summary as JSON, of a run whose outputs go to files
     #[arg(long, requires = "outputs")]
     json: bool,
 }
