@@ -41,7 +41,7 @@ const SPLAT: usize = kiln_jit::emit::MAX_VECTOR;
 
 impl Peak {
     /// The peaks of this machine, of one thread and of all: [`Roofline::peaks`](super::Roofline::peaks),
-    /// measured when first asked for, in a second, and kept.
+    /// measured when first asked for, in a few seconds, and kept.
     ///
     /// Fails where there is no memory.
     pub fn measure() -> Result<&'static [Peak], ProfileError> {
