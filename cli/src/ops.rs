@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::json::print;
 use crate::kernel::no_op;
 use clap::Args;
+use kiln::ir::text::function_name;
 use kiln::ir::{Call, Derived, Op, ROWWISE, Rowwise, Typing};
 use kiln::{DType, derived::DERIVED};
 use serde::Serialize;
@@ -85,11 +86,7 @@ impl Ops {
         rows.extend(Call::all().map(Row::of_call));
         rows.extend(ROWWISE.iter().map(Row::of_rowwise));
         if let Some(name) = &self.name {
-            let name = match name.trim_start_matches('@') {
-                "amax" => "max",
-                "amin" => "min",
-                name => name,
-            };
+            let name = function_name(name.trim_start_matches('@'));
             rows.retain(|row| row.name == name);
             if rows.is_empty() {
                 return Err(no_op(name));

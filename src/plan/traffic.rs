@@ -43,7 +43,9 @@ impl<K> Plan<K> {
             let first = |&at: &usize| {
                 step.args[..at].iter().all(|other| other.place != step.args[at].place)
             };
-            let loads = (0..step.args.len()).filter(first).map(|at| &step.args[at]);
+            let reads = !matches!(&step.action, Action::Call(call) if !call.reads());
+            let loads =
+                (0..step.args.len()).filter(|at| reads && first(at)).map(|at| &step.args[at]);
             let loads = loads.map(|access| bytes(shape(access), access));
             let stores = step.results.iter().map(|access| bytes(shape(access), access));
             let ops_each = match &step.action {

@@ -258,3 +258,21 @@ fn short_calls_are_batched() {
     assert!(latency.calls() > 100, "{}", latency.calls());
     assert_eq!(latency.samples().len(), 3);
 }
+
+/// A reduction reads its operand once, and does one operation for each element; a count reads nothing.
+#[test]
+fn reductions_by_hand() {
+    let counts = |text: &str| {
+        let kernel = kiln::compile_text(text).unwrap();
+        Counts::at(&kernel, &[[8, 100]]).unwrap()
+    };
+    let sum = counts("sum[-1](x)");
+    assert_eq!((sum.flops.adds, sum.flops.total()), (800, 800));
+    assert_eq!((sum.loaded, sum.stored), (3200, 32));
+    let largest = counts("max[0](x)");
+    assert_eq!((largest.flops.comparisons, largest.flops.total()), (800, 0));
+    let mean = counts("mean[-1](x)");
+    assert_eq!((mean.flops.adds, mean.flops.divisions), (800, 8));
+    // The array, then the sums and the counts; and these, and the means.
+    assert_eq!((mean.loaded, mean.stored), (3200 + 64, 3 * 32));
+}

@@ -34,7 +34,7 @@ fn every_row_of_the_tables_is_listed() {
 #[test]
 fn one_op() {
     let desk = Desk::new();
-    let pages = ["sin", "@leaky_relu", "select", "matmul", "argmax", "layer_norm"]
+    let pages = ["sin", "@leaky_relu", "select", "matmul", "argmax", "layer_norm", "maximum"]
         .map(|name| desk.ok(&["ops", name]));
     insta::assert_snapshot!("ops", pages.join("\n"));
     let fault = desk.transcript(&[&["ops", "gleu"], &["ops", ""], &["man", "walk"]]);

@@ -108,6 +108,14 @@ impl Call {
         }
     }
 
+    /// Whether it reads its operands' elements, and not their shapes alone.
+    pub fn reads(self) -> bool {
+        match self {
+            Call::Reduce(reduce) => reduce.by.reads(),
+            _ => true,
+        }
+    }
+
     /// Operations for each element of the result, for operands of these shapes.
     pub fn ops(self, operands: &[&[usize]]) -> usize {
         let (count, sizes) = self.terms(operands);

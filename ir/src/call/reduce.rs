@@ -192,6 +192,11 @@ impl Reduction {
         Reduction::ALL.iter().copied().find(|reduction| reduction.info().name == name)
     }
 
+    /// Whether it looks at elements: how many there are, the shape says.
+    pub fn reads(self) -> bool {
+        self != Reduction::Count
+    }
+
     /// Whether it has no value where there are no elements.
     pub fn needs_elements(self) -> bool {
         matches!(self, Reduction::Max | Reduction::Min | Reduction::ArgMax | Reduction::ArgMin)
@@ -309,9 +314,9 @@ fn exact_sum(elements: &[Scalar]) -> f64 {
 pub(super) fn terms<E: Extent>(reduce: Reduce, operands: &[&[E]]) -> (usize, Dims<E>) {
     let is_reduced = reduce.axes.of_rank(operands[0].len()).unwrap_or_default();
     let reduced = operands[0].iter().zip(is_reduced).filter(|(_, reduced)| *reduced);
-    match reduce.by {
-        Reduction::Count => (0, Dims::new()),
-        _ => (1, reduced.map(|(size, _)| size.clone()).collect()),
+    match reduce.by.reads() {
+        false => (0, Dims::new()),
+        true => (1, reduced.map(|(size, _)| size.clone()).collect()),
     }
 }
 

@@ -122,6 +122,7 @@ use std::str::FromStr;
 pub use error::TextError;
 pub use grammar::{MAX_DEPTH, MAX_TEXT};
 pub use parser::FreeInput;
+pub use words::function as function_name;
 
 /// Reads a kernel; inputs without a type are `f32[..]`.
 ///

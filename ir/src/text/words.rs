@@ -165,8 +165,8 @@ fn look_up(table: &[(&str, &'static str)], word: &str) -> Option<&'static str> {
     table.iter().find(|(theirs, _)| *theirs == word).map(|(_, ours)| *ours)
 }
 
-/// Our name of a function.
-pub(super) fn function(name: &str) -> &str {
+/// Our name of a function, which NumPy, PyTorch, C or Rust may call otherwise: `max` of `maximum`.
+pub fn function(name: &str) -> &str {
     look_up(ALIASES, name).unwrap_or(name)
 }
 

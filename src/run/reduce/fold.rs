@@ -59,10 +59,10 @@ fn stripes<T: Copy, const S: usize>(block: &[T], identity: T, merge: impl Fn(T, 
 
 pub(super) struct Sum<T>(PhantomData<T>);
 pub(super) struct Product<T>(PhantomData<T>);
-pub(super) struct Largest<T>(PhantomData<T>);
-pub(super) struct Least<T>(PhantomData<T>);
-pub(super) struct FirstLargest<T>(PhantomData<T>);
-pub(super) struct FirstLeast<T>(PhantomData<T>);
+/// The largest element, or the least.
+pub(super) struct Extreme<T, const LARGEST: bool>(PhantomData<T>);
+/// The place of the first of these.
+pub(super) struct Place<T, const LARGEST: bool>(PhantomData<T>);
 pub(super) struct Count<T>(PhantomData<T>);
 pub(super) struct All;
 pub(super) struct Any;
@@ -158,19 +158,10 @@ impl Fold for Product<f64> {
     }
 }
 
-/// NaN wins, and then the larger; -0 is below +0. In any order it is the same.
-fn larger<T: Number>(a: T, b: T) -> T {
-    match a.is_nan() || !(b.is_nan() || b.is_above(a)) {
-        true => a,
-        false => b,
-    }
-}
-
-fn lesser<T: Number>(a: T, b: T) -> T {
-    match a.is_nan() || !(b.is_nan() || a.is_above(b)) {
-        true => a,
-        false => b,
-    }
+/// NaN wins, and then the larger, or the lesser; -0 is below +0. In any order it is the same.
+fn better<T: Number, const LARGEST: bool>(a: T, b: T) -> T {
+    let loses = if LARGEST { b.is_above(a) } else { a.is_above(b) };
+    if a.is_nan() || !(b.is_nan() || loses) { a } else { b }
 }
 
 /// A number of the kinds that are compared.
@@ -268,89 +259,47 @@ macro_rules! define_numbers {
 
 define_numbers! { floats f32 f64; integers u8 i32 i64 }
 
-impl<T: Number> Fold for Largest<T> {
+impl<T: Number, const LARGEST: bool> Fold for Extreme<T, LARGEST> {
     type Element = T;
     type State = T;
     type Result = T;
 
     fn start() -> T {
-        T::LEAST
+        if LARGEST { T::LEAST } else { T::LARGEST }
     }
 
-    fn add(largest: &mut T, _: usize, block: &[T]) {
-        *largest = larger(*largest, stripes::<T, 64>(block, T::LEAST, larger));
+    fn add(best: &mut T, _: usize, block: &[T]) {
+        let of_block = stripes::<T, 64>(block, Self::start(), better::<T, LARGEST>);
+        *best = better::<T, LARGEST>(*best, of_block);
     }
 
-    fn finish(largest: T, _: usize) -> T {
-        if largest.is_nan() { T::NAN } else { largest }
-    }
-}
-
-impl<T: Number> Fold for Least<T> {
-    type Element = T;
-    type State = T;
-    type Result = T;
-
-    fn start() -> T {
-        T::LARGEST
-    }
-
-    fn add(least: &mut T, _: usize, block: &[T]) {
-        *least = lesser(*least, stripes::<T, 64>(block, T::LARGEST, lesser));
-    }
-
-    fn finish(least: T, _: usize) -> T {
-        if least.is_nan() { T::NAN } else { least }
+    fn finish(best: T, _: usize) -> T {
+        if best.is_nan() { T::NAN } else { best }
     }
 }
 
 /// The best element so far and its place; of a NaN nothing is better.
-fn first<T: Number>(
-    state: &mut Option<(T, usize)>,
-    start: usize,
-    block: &[T],
-    is_better: impl Fn(T, T) -> bool,
-) {
-    for (at, &element) in block.iter().enumerate() {
-        let wins = match *state {
-            None => true,
-            Some((best, _)) => !best.is_nan() && (element.is_nan() || is_better(element, best)),
-        };
-        if wins {
-            *state = Some((element, start + at));
+impl<T: Number, const LARGEST: bool> Fold for Place<T, LARGEST> {
+    type Element = T;
+    type State = Option<(T, usize)>;
+    type Result = i64;
+
+    fn start() -> Self::State {
+        None
+    }
+
+    fn add(state: &mut Self::State, first: usize, block: &[T]) {
+        for (at, &element) in block.iter().enumerate() {
+            let wins = match *state {
+                None => true,
+                Some((best, _)) if best.is_nan() => false,
+                Some((best, _)) if LARGEST => element.is_nan() || element > best,
+                Some((best, _)) => element.is_nan() || element < best,
+            };
+            if wins {
+                *state = Some((element, first + at));
+            }
         }
-    }
-}
-
-impl<T: Number> Fold for FirstLargest<T> {
-    type Element = T;
-    type State = Option<(T, usize)>;
-    type Result = i64;
-
-    fn start() -> Self::State {
-        None
-    }
-
-    fn add(state: &mut Self::State, start: usize, block: &[T]) {
-        first(state, start, block, |a, b| a > b);
-    }
-
-    fn finish(state: Self::State, _: usize) -> i64 {
-        state.map_or(0, |(_, place)| place as i64)
-    }
-}
-
-impl<T: Number> Fold for FirstLeast<T> {
-    type Element = T;
-    type State = Option<(T, usize)>;
-    type Result = i64;
-
-    fn start() -> Self::State {
-        None
-    }
-
-    fn add(state: &mut Self::State, start: usize, block: &[T]) {
-        first(state, start, block, |a, b| a < b);
     }
 
     fn finish(state: Self::State, _: usize) -> i64 {
@@ -411,7 +360,7 @@ impl Fold for Any {
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK, FirstLargest, Fold, Largest, Product, Sum};
+    use super::{BLOCK, Extreme, Fold, Place, Product, Sum};
 
     fn fold<F: Fold>(row: &[F::Element]) -> F::Result {
         let mut state = F::start();
@@ -490,11 +439,11 @@ mod tests {
             for at in [0, len / 2, len - 1] {
                 let mut row: Vec<f32> = (0..len).map(|i| i as f32).collect();
                 row[at] = f32::NAN;
-                assert!(fold::<Largest<f32>>(&row).is_nan(), "{at} of {len}");
-                assert_eq!(fold::<FirstLargest<f32>>(&row), at as i64);
+                assert!(fold::<Extreme<f32, true>>(&row).is_nan(), "{at} of {len}");
+                assert_eq!(fold::<Place<f32, true>>(&row), at as i64);
                 row[at] = 1e9;
-                assert_eq!(fold::<Largest<f32>>(&row), 1e9);
-                assert_eq!(fold::<FirstLargest<f32>>(&row), at as i64);
+                assert_eq!(fold::<Extreme<f32, true>>(&row), 1e9);
+                assert_eq!(fold::<Place<f32, true>>(&row), at as i64);
             }
         }
     }

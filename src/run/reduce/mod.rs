@@ -8,7 +8,7 @@ mod fold;
 use super::queue::{Queue, Shared};
 use super::team::{self, share};
 use super::view::Layout;
-use fold::{All, Any, BLOCK, Count, FirstLargest, FirstLeast, Fold, Largest, Least, Product, Sum};
+use fold::{All, Any, BLOCK, Count, Extreme, Fold, Place, Product, Sum};
 use kiln_ir::{DType, Reduce, Reduction};
 use smallvec::SmallVec;
 
@@ -39,11 +39,17 @@ pub(super) unsafe fn reduce(
     threads: Option<usize>,
 ) {
     let rows = Rows::new(reduce, input, output);
-    /// `types => fold, ..` for each reduction.
+    /// The fold of each reduction, and whether it is for the largest, of each type of number.
     macro_rules! dispatch {
-        ($($by:ident: $fold:ident of $($dtype:ident $element:ty),+;)*) => {
+        ($($by:ident: $fold:ident $($largest:literal)?;)*) => {
             match (reduce.by, input.dtype) {
-                $($((Reduction::$by, DType::$dtype) => rows.run::<$fold<$element>>(threads),)+)*
+                $(
+                    (Reduction::$by, DType::F32) => rows.run::<$fold<f32 $(, $largest)?>>(threads),
+                    (Reduction::$by, DType::F64) => rows.run::<$fold<f64 $(, $largest)?>>(threads),
+                    (Reduction::$by, DType::U8) => rows.run::<$fold<u8 $(, $largest)?>>(threads),
+                    (Reduction::$by, DType::I32) => rows.run::<$fold<i32 $(, $largest)?>>(threads),
+                    (Reduction::$by, DType::I64) => rows.run::<$fold<i64 $(, $largest)?>>(threads),
+                )*
                 (Reduction::All, DType::Bool) => rows.run::<All>(threads),
                 (Reduction::Any, DType::Bool) => rows.run::<Any>(threads),
                 (by, dtype) => panic!("no graph has {} of {dtype}", by.info().noun),
@@ -51,13 +57,13 @@ pub(super) unsafe fn reduce(
         };
     }
     dispatch! {
-        Sum: Sum of F32 f32, F64 f64, U8 u8, I32 i32, I64 i64;
-        Prod: Product of F32 f32, F64 f64, U8 u8, I32 i32, I64 i64;
-        Max: Largest of F32 f32, F64 f64, U8 u8, I32 i32, I64 i64;
-        Min: Least of F32 f32, F64 f64, U8 u8, I32 i32, I64 i64;
-        ArgMax: FirstLargest of F32 f32, F64 f64, U8 u8, I32 i32, I64 i64;
-        ArgMin: FirstLeast of F32 f32, F64 f64, U8 u8, I32 i32, I64 i64;
-        Count: Count of F32 f32, F64 f64, U8 u8, I32 i32, I64 i64;
+        Sum: Sum;
+        Prod: Product;
+        Max: Extreme true;
+        Min: Extreme false;
+        ArgMax: Place true;
+        ArgMin: Place false;
+        Count: Count;
     }
 }
 
@@ -110,7 +116,7 @@ impl Rows {
             len: product(&reduced),
             kept,
             reduced,
-            reads: reduce.by != Reduction::Count,
+            reads: reduce.by.reads(),
         }
     }
 
@@ -203,7 +209,7 @@ impl Rows {
             }
             return;
         }
-        let mut places = Places::new(&self.reduced);
+        let mut steps = Steps::new(&self.reduced);
         let mut done = 0;
         while done < self.len {
             let block = BLOCK.min(self.len - done);
@@ -213,7 +219,7 @@ impl Rows {
                 buffer.resize(PITCH * SIDE_BY_SIDE, any);
             }
             for at in 0..block {
-                let element = input.wrapping_offset(places.next());
+                let element = input.wrapping_offset(steps.next());
                 for row in 0..states.len() {
                     let place = element.wrapping_offset(row as isize * step);
                     // SAFETY: it is element `done + at` of a row.
@@ -249,15 +255,15 @@ fn push(axes: &mut Axes, axis: Axis) {
 }
 
 /// The elements of a row, one after the other, as bytes from the first.
-struct Places<'a> {
+struct Steps<'a> {
     axes: &'a [Axis],
     at: SmallVec<[usize; 4]>,
     offset: isize,
 }
 
-impl<'a> Places<'a> {
-    fn new(axes: &'a [Axis]) -> Places<'a> {
-        Places { axes, at: SmallVec::from_elem(0, axes.len()), offset: 0 }
+impl<'a> Steps<'a> {
+    fn new(axes: &'a [Axis]) -> Steps<'a> {
+        Steps { axes, at: SmallVec::from_elem(0, axes.len()), offset: 0 }
     }
 
     /// The place of the next element; after the last one, the first again.
