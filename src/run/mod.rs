@@ -23,6 +23,7 @@ mod overlap;
 mod pack;
 mod queue;
 mod reduce;
+mod rows;
 #[cfg_attr(any(not(feature = "threads"), target_family = "wasm"), path = "team/absent.rs")]
 mod team;
 mod tensor;
@@ -41,6 +42,7 @@ pub(crate) use kernel::plan;
 pub use kernel::{Kernel, codes};
 pub use layout::broadcast_shape;
 pub(crate) use operand::{Operand, OperandMut};
+pub(crate) use rows::RowCode;
 pub use tensor::Tensor;
 pub use typed::{FromResult, FromResults};
 pub use view::{View, ViewMut};
