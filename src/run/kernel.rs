@@ -8,7 +8,7 @@ use super::error::RunError;
 use super::exec::{Work, dtype, execute_checked};
 use super::gemm::multiply;
 use super::layout::OPERANDS;
-use super::reduce::reduce;
+use super::rows::reduce;
 use super::tensor::{Tensor, Unfilled};
 use super::view::{Layout, View, ViewMut};
 use crate::plan::{
