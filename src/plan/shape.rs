@@ -1,7 +1,7 @@
 //! The shapes of a call, by NumPy's rules.
 
 use super::{Action, Place, Plan};
-use kiln_ir::{Call, DType, broadcast};
+use kiln_ir::{BodyMisfit, Call, DType, broadcast};
 use smallvec::SmallVec;
 
 /// The shape of an array.
@@ -29,6 +29,12 @@ impl ShapeError {
         let operands = operands.iter().map(|shape| shape.to_vec()).collect();
         ShapeError::Call { call, operands, reason }
     }
+
+    /// The error of a fused body that does not accept its arguments.
+    #[cold]
+    fn of_body(BodyMisfit { call, operands, reason }: BodyMisfit<usize>) -> ShapeError {
+        ShapeError::Call { call, operands, reason }
+    }
 }
 
 impl<K> Plan<K> {
@@ -54,7 +60,7 @@ impl<K> Plan<K> {
                 Action::Map { body, names, .. } => {
                     domain(names, &args, &mut shape[0])?;
                     if !step.smaller.is_empty() {
-                        let outputs = body.output_shapes(&args);
+                        let outputs = body.output_shapes(&args).map_err(ShapeError::of_body)?;
                         let smaller = step.smaller.iter().map(|&at| outputs[at].clone());
                         smaller.zip(&mut shape[1..]).for_each(|(dims, shape)| *shape = dims);
                     }

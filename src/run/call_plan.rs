@@ -1,11 +1,12 @@
 //! What a call runs, in readable form.
 
+use super::compiled::Compiled;
 use super::error::RunError;
 use super::view::View;
 use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, SizeClass, Step, Traffic};
 use kiln_ir::{Body, Call, DType, Graph};
+use kiln_jit::emit::EmitterKind;
 use kiln_jit::emit::cost::Tally;
-use kiln_jit::emit::{Code, EmitterKind};
 use std::fmt;
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ pub(crate) struct FusedStep {
 impl CallPlan {
     pub(super) fn new(
         graph: &Graph,
-        plan: &Chosen<'_, Code>,
+        plan: &Chosen<'_, Compiled>,
         class: Option<&SizeClass>,
         inputs: &[View<'_>],
         shapes: &[Dims],
@@ -59,7 +60,7 @@ impl CallPlan {
             let shape = plan.shape_of(access.place, shapes, &shape);
             (name, format!("{}{shape:?}", access.dtype))
         };
-        let step = |(step, traffic): (&Step<Code>, Traffic)| {
+        let step = |(step, traffic): (&Step<Compiled>, Traffic)| {
             let results = step.results.iter().map(&array);
             let results: Vec<String> =
                 results.map(|(name, array)| format!("{name}: {array}")).collect();
@@ -79,9 +80,9 @@ impl CallPlan {
                     };
                     let reads: Vec<String> = args.iter().zip(names).map(read).collect();
                     let elements = plan.elements(step, shapes);
-                    let (body, tally) = (body.clone(), *kernel.tally());
+                    let (body, tally) = (body.clone(), kernel.tally());
                     let computes = body.expression_of(names.clone());
-                    let emitter = (kernel.emitter(), kernel.bits());
+                    let emitter = kernel.emitter();
                     (reads, computes, Some((emitter, FusedStep { body, tally, elements })))
                 }
                 Action::Call(call) => {
@@ -92,6 +93,7 @@ impl CallPlan {
             };
             let text = format!("({}) -> ({})\n{computes}", reads.join(", "), results.join(", "));
             let (emitter, fused) = fused.unzip();
+            let emitter = emitter.flatten();
             CallStep { text, emitter, traffic, fused, call }
         };
         let traffic = plan.traffic(shapes, &shape);
@@ -178,6 +180,7 @@ impl fmt::Display for CallStep {
         let Traffic { ops, loaded, stored } = self.traffic;
         match (self.emitter, self.call) {
             (Some((emitter, bits)), _) => write!(f, "   {emitter}, {bits} bits; {ops} ops")?,
+            (None, None) => write!(f, "   pass by pass; {ops} ops")?,
             (None, Some((Call::Reduce(_), _))) => write!(f, "   a reduction; {ops} ops")?,
             (None, _) => write!(f, "   gemm; {ops} FLOP")?,
         }
