@@ -7,11 +7,11 @@
 use crate::cost::tier;
 use crate::error::CompileError;
 use crate::fuse::{self, AlgebraReport, Pass, PassContext, Unmerged};
-use crate::lower::lower;
+use crate::lower::{lower, rows::rows};
 use crate::mode::Mode;
 use crate::options::CompileOptions;
 use crate::plan::{Failure, Matters, Plan, Plans, SizeClass, Specialize};
-use crate::run::{self, Compiled, Kernel, RowKernel};
+use crate::run::{self, Compiled, Kernel, RowCode, RowKernel};
 use kiln_ir::{Body, Expr, Graph, Node};
 use kiln_jit::cpu::Cpu;
 use kiln_jit::emit::{self, Code, EmitError, EmitterKind};
@@ -108,7 +108,9 @@ fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError>
             plan(&passes, options).expect("the interpreter runs everything")
         })
     };
-    Ok(Compiled::Rows(Box::new(RowKernel::new(Box::new(make)))))
+    let stages = rows(body, tier(options.mode));
+    let stages = stages.map(|stages| RowCode::compile(stages, |stage| emitted(stage, options)));
+    Ok(Compiled::Rows(Box::new(RowKernel::new(stages.transpose()?, Box::new(make)))))
 }
 
 fn emitted(routine: &Routine, options: CompileOptions) -> Result<Code, EmitError> {

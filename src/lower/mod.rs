@@ -6,9 +6,10 @@
 
 mod integer;
 mod range;
+pub(crate) mod rows;
 
 use half::{bf16, f16};
-use kiln_ir::{DType, Graph, Node, Op, Scalar, Typing};
+use kiln_ir::{DType, Graph, Node, NodeId, Op, Scalar, Typing};
 use kiln_jit::math::{self, Range};
 use kiln_jit::vir::{Builder, Routine, Storage, Type, Value, interp};
 use range::{ranges, within};
@@ -51,10 +52,7 @@ pub fn lower(body: &Graph, tier: Tier) -> Routine {
     for (id, node) in body.iter() {
         values.push(match node {
             Node::Input(index) => inputs[*index as usize],
-            Node::Const(bits) => {
-                let dtype = body.dtype(id);
-                constant(&mut b, dtype, Scalar::from_bits(dtype, *bits))
-            }
+            Node::Const(bits) => constant_of(&mut b, body.dtype(id), *bits),
             Node::Op(op, args) => {
                 let operands: Vec<Value> = args.iter().map(|arg| values[arg.index()]).collect();
                 let dtype = body.dtype(args[args.len() - 1]);
@@ -64,22 +62,31 @@ pub fn lower(body: &Graph, tier: Tier) -> Routine {
         });
     }
     for &output in body.outputs() {
-        let value = match body.node(output) {
-            // The store does the rest.
-            Node::Op(Op::ToF16, args) => {
-                let x = values[args[0].index()];
-                math::before_half(&mut b, x, storage(body.dtype(args[0])))
-            }
-            Node::Op(Op::ToBF16, args) => {
-                let x = values[args[0].index()];
-                let x = math::before_half(&mut b, x, storage(body.dtype(args[0])));
-                math::before_bf16(&mut b, x)
-            }
-            _ => values[output.index()],
-        };
+        let value = stored_value(&mut b, body, output, |id| Some(values[id.index()]));
         b.output(value, storage(body.dtype(output)));
     }
     b.finish()
+}
+
+/// What is stored of a node: where it rounds to half a word, the store does the rest. `value` has what
+/// the program computes already.
+fn stored_value(
+    b: &mut Builder,
+    body: &Graph,
+    id: NodeId,
+    value: impl Fn(NodeId) -> Option<Value>,
+) -> Value {
+    if let Node::Op(op @ (Op::ToF16 | Op::ToBF16), args) = body.node(id)
+        && let Some(x) = value(args[0])
+    {
+        let x = math::before_half(b, x, storage(body.dtype(args[0])));
+        return if *op == Op::ToF16 { x } else { math::before_bf16(b, x) };
+    }
+    value(id).expect("it was computed")
+}
+
+fn constant_of(b: &mut Builder, dtype: DType, bits: u64) -> Value {
+    constant(b, dtype, Scalar::from_bits(dtype, bits))
 }
 
 fn constant(b: &mut Builder, dtype: DType, value: Scalar) -> Value {

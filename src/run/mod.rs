@@ -25,6 +25,7 @@ mod pack;
 mod queue;
 mod reduce;
 mod row_kernel;
+mod rows;
 mod steps;
 #[cfg_attr(any(not(feature = "threads"), target_family = "wasm"), path = "team/absent.rs")]
 mod team;
@@ -46,6 +47,7 @@ pub use kernel::{Kernel, codes};
 pub use layout::broadcast_shape;
 pub(crate) use operand::{Operand, OperandMut};
 pub(crate) use row_kernel::RowKernel;
+pub(crate) use rows::RowCode;
 pub use tensor::Tensor;
 pub use typed::{FromResult, FromResults};
 pub use view::{View, ViewMut};

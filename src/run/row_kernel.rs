@@ -7,6 +7,7 @@ use super::compiled::Compiled;
 use super::copy::copy;
 use super::error::RunError;
 use super::overlap::overlap;
+use super::rows::RowCode;
 use super::steps::{Arrays, Runner};
 use super::tensor::Tensor;
 use super::view::{Layout, ViewMut};
@@ -20,6 +21,8 @@ use std::sync::OnceLock;
 /// What runs a fused body that has reductions.
 #[derive(Debug)]
 pub(crate) struct RowKernel {
+    /// What runs most calls, if the body has stages.
+    stages: Option<RowCode>,
     passes: Passes,
 }
 
@@ -42,14 +45,14 @@ impl fmt::Debug for Passes {
 impl RowKernel {
     /// `passes` makes the plan of the body with each reduction apart. Its inputs are the body's
     /// parameters, and its outputs the body's.
-    pub(crate) fn new(passes: MakePasses) -> RowKernel {
+    pub(crate) fn new(stages: Option<RowCode>, passes: MakePasses) -> RowKernel {
         let passes = Passes { plan: OnceLock::new(), make: passes, runner: Runner::default() };
-        RowKernel { passes }
+        RowKernel { stages, passes }
     }
 
     /// The code of its stages.
     pub(super) fn codes(&self) -> Box<dyn Iterator<Item = &Code> + '_> {
-        Box::new(std::iter::empty())
+        Box::new(self.stages.iter().flat_map(RowCode::codes))
     }
 
     /// Runs on `operands`: what the body reads, then what it writes.
@@ -63,7 +66,13 @@ impl RowKernel {
         operands: &[&Layout],
         threads: Option<usize>,
     ) -> Result<(), RunError> {
-        // SAFETY: required of the caller.
+        if let Some(stages) = &self.stages {
+            // SAFETY: required of the caller.
+            if unsafe { stages.run(operands, threads) } {
+                return Ok(());
+            }
+        }
+        // SAFETY: required of the caller; nothing was written.
         unsafe { self.passes.run(operands, threads) }
     }
 }

@@ -13,7 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("lower", &["kiln_ir", "kiln_jit"]),
     ("plan", &["kiln_ir"]),
     ("profile", &["kiln_ir", "kiln_jit", "lower", "run"]),
-    ("run", &["kiln_ir", "kiln_jit", "plan"]),
+    ("run", &["kiln_ir", "kiln_jit", "lower", "plan"]),
 ];
 
 /// They put the stages together, and may import all of them.

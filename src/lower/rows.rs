@@ -1,0 +1,343 @@
+//! From a fused body with reductions to stages over rows.
+//!
+//! A row is what its reductions make one number of. The *level* of a value is the largest number of
+//! reductions below it on any path. For each level there is a stage over the elements of rows, then the
+//! folds of what it computes, then one over the numbers of rows, which the next level reads:
+//!
+//! ```text
+//! softmax   fold m = max x                  level 0
+//!           each e = exp(x - m)             level 1: m is a number of the row
+//!           fold s = sum e
+//!           each e / s                      level 2, where e was, if its memory is that of a result
+//! ```
+//!
+//! A value that two stages need is kept if it is stored anyway, for a fold, or is worth more than reading
+//! it; else it is computed again, with the same ops and so with the same bits.
+
+mod needs;
+
+use super::{Tier, constant_of, lower_op, range, storage, stored_value};
+use kiln_ir::{Axes, DType, Graph, Node, NodeId, Range, Reduction};
+use kiln_jit::vir::{Builder, Routine, Value};
+use needs::Needs;
+use std::collections::BTreeMap;
+
+/// What a row kernel does: stages, in order.
+#[derive(Clone, Debug)]
+pub(crate) struct RowProgram<K = Routine> {
+    /// Along which axes rows lie.
+    pub(crate) axes: Axes,
+    /// The inputs, then the outputs, then what is kept between stages.
+    pub(crate) slots: Vec<Slot>,
+    /// How many slots are inputs.
+    pub(crate) inputs: usize,
+    /// How many are outputs.
+    pub(crate) outputs: usize,
+    /// What is done, in order.
+    pub(crate) stages: Vec<Stage<K>>,
+    /// For the operand of each reduction, what its shape comes of.
+    pub(crate) operands: Vec<Operand>,
+}
+
+/// A value that stages read or write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    /// The type of its elements.
+    pub(crate) dtype: DType,
+    /// How many there are.
+    pub(crate) per: Per,
+    /// Another slot of the same type whose memory it may use: it is not read any more once that one is
+    /// written.
+    pub(crate) shares: Option<usize>,
+}
+
+/// What a value has one of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Per {
+    Element,
+    Row,
+}
+
+/// A part of a row kernel. Numbers are those of slots.
+#[derive(Clone, Debug)]
+pub(crate) enum Stage<K> {
+    /// Once for each element.
+    Each(Map<K>),
+    /// Once for each row, on numbers of rows.
+    Once(Map<K>),
+    /// What becomes of the elements of each row.
+    Fold { by: Reduction, from: usize, to: usize },
+    /// The number of elements of a row.
+    Count { to: usize },
+}
+
+/// An elementwise stage.
+#[derive(Clone, Debug)]
+pub(crate) struct Map<K> {
+    /// What computes it.
+    pub(crate) kernel: K,
+    /// What it loads.
+    pub(crate) inputs: Vec<usize>,
+    /// What it stores.
+    pub(crate) outputs: Vec<usize>,
+    /// Whether nothing that it stores is read again.
+    pub(crate) is_final: bool,
+}
+
+/// What the shape of a reduction's operand comes of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Operand {
+    /// Inputs that broadcast to it.
+    pub(crate) inputs: Vec<usize>,
+    /// Whether it is made of reductions, too.
+    pub(crate) has_reductions: bool,
+}
+
+impl<K> RowProgram<K> {
+    /// The same with other kernels.
+    pub(crate) fn try_map<L, E>(
+        self,
+        mut change: impl FnMut(K) -> Result<L, E>,
+    ) -> Result<RowProgram<L>, E> {
+        let mut map = |map: Map<K>| {
+            let Map { kernel, inputs, outputs, is_final } = map;
+            Ok(Map { kernel: change(kernel)?, inputs, outputs, is_final })
+        };
+        let stages = self.stages.into_iter().map(|stage| {
+            Ok(match stage {
+                Stage::Each(each) => Stage::Each(map(each)?),
+                Stage::Once(once) => Stage::Once(map(once)?),
+                Stage::Fold { by, from, to } => Stage::Fold { by, from, to },
+                Stage::Count { to } => Stage::Count { to },
+            })
+        });
+        let stages = stages.collect::<Result<_, E>>()?;
+        let RowProgram { axes, slots, inputs, outputs, operands, .. } = self;
+        Ok(RowProgram { axes, slots, inputs, outputs, stages, operands })
+    }
+}
+
+/// The stages of a body whose calls are reductions along the same axes. `None` if it is no such body, or
+/// if a reduction is of numbers of rows.
+pub(crate) fn rows(body: &Graph, tier: Tier) -> Option<RowProgram> {
+    let _env = kiln_fenv::hold_default();
+    let needs = Needs::new(body, tier)?;
+    let mut lowering = Lowering {
+        body,
+        tier,
+        ranges: range::ranges(body),
+        slots: Vec::new(),
+        places: BTreeMap::new(),
+        stages: Vec::new(),
+    };
+    for input in 0..body.inputs().len() {
+        let id = body.input_node(input);
+        let slot = lowering.slot(body.dtype(id), needs.per(id));
+        lowering.places.insert(id, slot);
+    }
+    for &output in body.outputs() {
+        lowering.slot(body.dtype(output), needs.per(output));
+    }
+    for &count in &needs.counts {
+        let to = lowering.place(count, Per::Row);
+        lowering.stages.push(Stage::Count { to });
+    }
+    for level in 0..=needs.last {
+        lowering.once(&needs, level);
+        lowering.each(&needs, level);
+        for &(reduction, by, operand) in
+            needs.folds.iter().filter(|fold| needs.level(fold.2) == level)
+        {
+            let from = lowering.places[&operand];
+            let to = lowering.place(reduction, Per::Row);
+            lowering.stages.push(Stage::Fold { by, from, to });
+        }
+    }
+    lowering.once(&needs, needs.last + 1);
+    let mut program = RowProgram {
+        axes: needs.axes,
+        slots: lowering.slots,
+        inputs: body.inputs().len(),
+        outputs: body.outputs().len(),
+        stages: lowering.stages,
+        operands: needs.operands,
+    };
+    share(&mut program);
+    mark_final(&mut program);
+    Some(program)
+}
+
+struct Lowering<'a> {
+    body: &'a Graph,
+    tier: Tier,
+    ranges: Vec<Range>,
+    slots: Vec<Slot>,
+    /// Where values are, of those that are anywhere.
+    places: BTreeMap<NodeId, usize>,
+    stages: Vec<Stage<Routine>>,
+}
+
+impl Lowering<'_> {
+    fn slot(&mut self, dtype: DType, per: Per) -> usize {
+        self.slots.push(Slot { dtype, per, shares: None });
+        self.slots.len() - 1
+    }
+
+    /// The slots of the outputs that are this value.
+    fn outputs_of(&self, id: NodeId) -> impl Iterator<Item = usize> {
+        let first = self.body.inputs().len();
+        let outputs = self.body.outputs().iter().enumerate();
+        outputs.filter(move |(_, output)| **output == id).map(move |(index, _)| first + index)
+    }
+
+    /// Makes a place for a value: that of the first output that it is, else one of its own.
+    fn place(&mut self, id: NodeId, per: Per) -> usize {
+        let output = self.outputs_of(id).next();
+        let slot = output.unwrap_or_else(|| self.slot(self.body.dtype(id), per));
+        self.places.insert(id, slot);
+        slot
+    }
+
+    /// The numbers of rows of a level that anything reads.
+    fn once(&mut self, needs: &Needs, level: usize) {
+        let is_once = |&id: &NodeId| needs.per(id) == Per::Row && needs.level(id) == level;
+        let mut stores: Vec<(NodeId, usize)> = Vec::new();
+        for id in needs.row_values.iter().copied().filter(is_once) {
+            let known = self.places.get(&id).copied();
+            let slot = known.unwrap_or_else(|| self.place(id, Per::Row));
+            // Of what is there already, outputs that lie elsewhere are copies.
+            let others: Vec<usize> = self.outputs_of(id).filter(|&other| other != slot).collect();
+            stores.extend(known.is_none().then_some((id, slot)));
+            stores.extend(others.into_iter().map(|other| (id, other)));
+        }
+        if !stores.is_empty() {
+            let map = self.map(&stores);
+            self.stages.push(Stage::Once(map));
+        }
+    }
+
+    /// The elements that are stored at a level.
+    fn each(&mut self, needs: &Needs, level: usize) {
+        let mut stores: Vec<(NodeId, usize)> = Vec::new();
+        for &id in &needs.stored[level] {
+            if !self.places.contains_key(&id) {
+                let slot = self.place(id, Per::Element);
+                stores.push((id, slot));
+            }
+            let slot = self.places[&id];
+            let others: Vec<usize> = self.outputs_of(id).filter(|&other| other != slot).collect();
+            stores.extend(others.into_iter().map(|other| (id, other)));
+        }
+        if !stores.is_empty() {
+            let map = self.map(&stores);
+            self.stages.push(Stage::Each(map));
+        }
+    }
+
+    /// The routine that stores values in slots, of what is in others already.
+    fn map(&self, stores: &[(NodeId, usize)]) -> Map<Routine> {
+        let body = self.body;
+        let stored_here =
+            |id: NodeId| stores.iter().any(|&(_, slot)| self.places.get(&id) == Some(&slot));
+        let place = |id: NodeId| self.places.get(&id).copied().filter(|_| !stored_here(id));
+        let mut is_needed = vec![false; body.nodes().len()];
+        let mut open: Vec<NodeId> = stores.iter().map(|&(id, _)| id).collect();
+        while let Some(id) = open.pop() {
+            if !std::mem::replace(&mut is_needed[id.index()], true) && place(id).is_none() {
+                open.extend(body.node(id).operands());
+            }
+        }
+        let mut b = Builder::new();
+        let mut inputs = Vec::new();
+        let mut values: BTreeMap<NodeId, Value> = BTreeMap::new();
+        for (id, node) in body.iter().filter(|(id, _)| is_needed[id.index()]) {
+            let value = match (place(id), node) {
+                (Some(slot), _) => {
+                    inputs.push(slot);
+                    b.input(storage(body.dtype(id)))
+                }
+                (None, Node::Const(bits)) => constant_of(&mut b, body.dtype(id), *bits),
+                (None, Node::Op(op, args)) => {
+                    let operands: Vec<Value> = args.iter().map(|arg| values[arg]).collect();
+                    let dtype = body.dtype(args[args.len() - 1]);
+                    let within = range::within(self.ranges[args[0].index()]);
+                    lower_op(&mut b, self.tier, *op, dtype, &operands, within)
+                }
+                (None, node) => unreachable!("{node:?} has a place"),
+            };
+            values.insert(id, value);
+        }
+        for &(id, _) in stores {
+            let value = stored_value(&mut b, body, id, |id| values.get(&id).copied());
+            b.output(value, storage(body.dtype(id)));
+        }
+        let outputs = stores.iter().map(|&(_, slot)| slot).collect();
+        Map { kernel: b.finish(), inputs, outputs, is_final: false }
+    }
+}
+
+/// Lets what is kept between stages use the memory of an output, or of what is read no more.
+fn share(program: &mut RowProgram) {
+    // When a slot is first written and last read: twice the number of its stage.
+    let ends = |program: &RowProgram, slot: usize| {
+        let (mut born, mut dies) = (usize::MAX, 0);
+        for (at, stage) in program.stages.iter().enumerate() {
+            let (reads, writes): (&[usize], &[usize]) = match stage {
+                Stage::Each(map) | Stage::Once(map) => (&map.inputs, &map.outputs),
+                Stage::Fold { from, to, .. } => {
+                    (std::slice::from_ref(from), std::slice::from_ref(to))
+                }
+                Stage::Count { to } => (&[], std::slice::from_ref(to)),
+            };
+            if writes.contains(&slot) {
+                born = born.min(at);
+            }
+            if reads.contains(&slot) {
+                dies = dies.max(at);
+            }
+        }
+        (born, dies.max(born))
+    };
+    let outputs = program.inputs..program.inputs + program.outputs;
+    let is_element = |program: &RowProgram, slot: usize| program.slots[slot].per == Per::Element;
+    // The slots that live in each memory, by when they are written and read.
+    let mut memories: Vec<(usize, Vec<(usize, usize)>)> = outputs
+        .clone()
+        .filter(|&slot| is_element(program, slot))
+        .map(|slot| (slot, vec![(ends(program, slot).0, usize::MAX)]))
+        .collect();
+    for slot in (outputs.end..program.slots.len())
+        .filter(|&slot| is_element(program, slot))
+        .collect::<Vec<_>>()
+    {
+        let (born, dies) = ends(program, slot);
+        // An output may be an input of the same stage, element for element.
+        let fits =
+            |&(other_born, other_dies): &(usize, usize)| dies <= other_born || other_dies <= born;
+        let dtype = program.slots[slot].dtype;
+        let free = memories
+            .iter_mut()
+            .find(|(of, lives)| program.slots[*of].dtype == dtype && lives.iter().all(fits));
+        match free {
+            Some((of, lives)) => {
+                program.slots[slot].shares = Some(*of);
+                lives.push((born, dies));
+            }
+            None => memories.push((slot, vec![(born, dies)])),
+        }
+    }
+}
+
+fn mark_final(program: &mut RowProgram) {
+    let mut is_read = vec![false; program.slots.len()];
+    for stage in program.stages.iter_mut().rev() {
+        match stage {
+            Stage::Each(map) | Stage::Once(map) => {
+                map.is_final = map.outputs.iter().all(|&slot| !is_read[slot]);
+                map.inputs.iter().for_each(|&slot| is_read[slot] = true);
+            }
+            Stage::Fold { from, .. } => is_read[*from] = true,
+            Stage::Count { .. } => {}
+        }
+    }
+}

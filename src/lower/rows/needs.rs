@@ -1,0 +1,278 @@
+//! What each level of a body with reductions has to store.
+
+use super::{Operand, Per};
+use crate::lower::{Tier, op_program_in};
+use kiln_ir::{Axes, Call, Dim, Graph, Node, NodeId, Op, Reduce, Reduction};
+use kiln_jit::emit::cost::weight;
+use std::collections::BTreeSet;
+
+/// What a value must cost, in tenths of an addition, to be kept for a later stage and not computed again:
+/// to store it and load it twice.
+const WORTH_KEEPING: u64 = 25;
+
+/// What of a body is stored, and when.
+pub(super) struct Needs {
+    /// Those of every reduction.
+    pub(super) axes: Axes,
+    /// Reductions of elements, and their operands.
+    pub(super) folds: Vec<(NodeId, Reduction, NodeId)>,
+    /// Reductions that only count.
+    pub(super) counts: Vec<NodeId>,
+    /// What the shape of each reduction's operand comes of.
+    pub(super) operands: Vec<Operand>,
+    /// Elements to be stored at each level.
+    pub(super) stored: Vec<Vec<NodeId>>,
+    /// Numbers of rows that something reads from memory, ascending.
+    pub(super) row_values: Vec<NodeId>,
+    /// The last level of elements.
+    pub(super) last: usize,
+    kinds: Vec<Kind>,
+    levels: Vec<usize>,
+}
+
+/// What a value has one of, as far as one can tell from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// One for all.
+    Constant,
+    Row,
+    Element,
+}
+
+impl Needs {
+    pub(super) fn new(body: &Graph, tier: Tier) -> Option<Needs> {
+        let is_live = live(body);
+        let reductions: Vec<(NodeId, Reduce, NodeId)> = body
+            .iter()
+            .filter(|(id, _)| is_live[id.index()])
+            .filter_map(|(id, node)| match node {
+                Node::Call(Call::Reduce(reduce), args) => Some((id, *reduce, args[0])),
+                _ => None,
+            })
+            .collect();
+        let &(_, Reduce { axes, .. }, domain) = reductions.first()?;
+        let is_reduced = body.shape(domain).dims().and_then(|dims| axes.of_rank(dims.len()).ok());
+        let (kinds, levels) = classify(body, &is_live, is_reduced.as_deref())?;
+        let kind = |id: NodeId| kinds[id.index()];
+        let fits = |(_, reduce, operand): &(NodeId, Reduce, NodeId)| {
+            reduce.axes == axes && (kind(*operand) == Kind::Element || !reduce.by.reads())
+        };
+        let outputs_fit = body.outputs().iter().all(|&output| kind(output) != Kind::Constant);
+        if !outputs_fit || !reductions.iter().all(fits) {
+            return None;
+        }
+        let operands = reductions.iter().map(|&(.., operand)| shape_of(body, operand)).collect();
+        let (folds, counts): (Vec<_>, Vec<_>) =
+            reductions.into_iter().partition(|(_, reduce, _)| reduce.by.reads());
+        let folds: Vec<_> =
+            folds.into_iter().map(|(id, reduce, operand)| (id, reduce.by, operand)).collect();
+        let level = |id: NodeId| levels[id.index()];
+        let elements = body.outputs().iter().filter(|&&output| kind(output) == Kind::Element);
+        let folded = folds.iter().map(|(.., operand)| operand);
+        let last = elements.chain(folded).map(|&id| level(id)).max().unwrap_or(0);
+        let mut needs = Needs {
+            axes,
+            folds,
+            counts: counts.into_iter().map(|(id, ..)| id).collect(),
+            operands,
+            stored: vec![Vec::new(); last + 1],
+            row_values: Vec::new(),
+            last,
+            kinds,
+            levels,
+        };
+        needs.store(body, tier);
+        Some(needs)
+    }
+
+    pub(super) fn per(&self, id: NodeId) -> Per {
+        match self.kinds[id.index()] {
+            Kind::Row => Per::Row,
+            Kind::Constant | Kind::Element => Per::Element,
+        }
+    }
+
+    /// Reductions below it on any path.
+    pub(super) fn level(&self, id: NodeId) -> usize {
+        self.levels[id.index()]
+    }
+
+    fn is_fold_operand(&self, id: NodeId) -> bool {
+        self.folds.iter().any(|&(.., operand)| operand == id)
+    }
+
+    /// Finds what is stored: operands of folds, outputs, and what is worth keeping.
+    fn store(&mut self, body: &Graph, tier: Tier) {
+        let is_element = |needs: &Needs, id: NodeId| needs.kinds[id.index()] == Kind::Element;
+        for index in 0..self.folds.len() {
+            let operand = self.folds[index].2;
+            let is_input = matches!(body.node(operand), Node::Input(_));
+            let stored = &mut self.stored[self.levels[operand.index()]];
+            if !is_input && !stored.contains(&operand) {
+                stored.push(operand);
+            }
+        }
+        let mut read_rows: BTreeSet<NodeId> = BTreeSet::new();
+        for &output in body.outputs() {
+            if !is_element(self, output) {
+                read_rows.insert(output);
+                continue;
+            }
+            let is_folded = self.is_fold_operand(output);
+            let level = if is_folded { self.level(output) } else { self.last };
+            if !self.stored[level].contains(&output) {
+                self.stored[level].push(output);
+            }
+        }
+        // The stage that first computes each.
+        let mut first: Vec<Option<usize>> = vec![None; body.nodes().len()];
+        for level in 0..=self.last {
+            let mut open = self.stored[level].clone();
+            let mut seen = BTreeSet::new();
+            while let Some(id) = open.pop() {
+                let is_op = matches!(body.node(id), Node::Op(..));
+                match self.kinds[id.index()] {
+                    Kind::Row => _ = read_rows.insert(id),
+                    Kind::Element if is_op && seen.insert(id) => {
+                        let known = first[id.index()].filter(|&known| known < level);
+                        if let Some(known) = known {
+                            let is_stored = self.stored[known].contains(&id);
+                            if is_stored {
+                                continue;
+                            }
+                            if self.cost(body, tier, id) > WORTH_KEEPING {
+                                self.stored[known].push(id);
+                                continue;
+                            }
+                        }
+                        first[id.index()].get_or_insert(level);
+                        open.extend(body.node(id).operands());
+                    }
+                    Kind::Element | Kind::Constant => {}
+                }
+            }
+        }
+        self.stored.iter_mut().for_each(|stored| stored.sort());
+        // A stage over the numbers of rows reads those of lower levels.
+        let mut readers: Vec<NodeId> = read_rows.iter().copied().collect();
+        while let Some(reader) = readers.pop() {
+            let mut open = vec![reader];
+            while let Some(id) = open.pop() {
+                match body.node(id) {
+                    _ if self.kinds[id.index()] != Kind::Row => {}
+                    _ if self.level(id) < self.level(reader) => {
+                        if read_rows.insert(id) {
+                            readers.push(id);
+                        }
+                    }
+                    Node::Op(_, args) => open.extend(args.iter()),
+                    _ => {}
+                }
+            }
+        }
+        self.row_values = read_rows.into_iter().collect();
+    }
+
+    /// The cost of computing an element of what elements and numbers of rows of its level give.
+    fn cost(&self, body: &Graph, tier: Tier, id: NodeId) -> u64 {
+        let (mut cost, mut open, mut seen) = (0, vec![id], BTreeSet::new());
+        while let Some(id) = open.pop() {
+            if self.kinds[id.index()] == Kind::Element
+                && let Node::Op(op, args) = body.node(id)
+                && seen.insert(id)
+            {
+                cost += op_cost(*op, body, args, tier);
+                open.extend(args.iter());
+            }
+        }
+        cost
+    }
+}
+
+fn op_cost(op: Op, body: &Graph, args: &[NodeId], tier: Tier) -> u64 {
+    weight(&op_program_in(tier, op, body.dtype(args[args.len() - 1])))
+}
+
+/// What outputs are made of. A count looks at no element.
+fn live(body: &Graph) -> Vec<bool> {
+    let mut is_live = vec![false; body.nodes().len()];
+    let mut open = body.outputs().to_vec();
+    while let Some(id) = open.pop() {
+        if std::mem::replace(&mut is_live[id.index()], true) {
+            continue;
+        }
+        match body.node(id) {
+            Node::Call(Call::Reduce(reduce), _) if !reduce.by.reads() => {}
+            node => open.extend(node.operands()),
+        }
+    }
+    is_live
+}
+
+/// What each value has one of, and its level. `None` if something is neither elementwise nor a reduction.
+fn classify(
+    body: &Graph,
+    is_live: &[bool],
+    is_reduced: Option<&[bool]>,
+) -> Option<(Vec<Kind>, Vec<usize>)> {
+    let (mut kinds, mut levels) = (Vec::new(), Vec::new());
+    for (id, node) in body.iter() {
+        let level = |id: &NodeId| levels[id.index()];
+        let (kind, level) = match node {
+            Node::Input(_) => (of_input(body, id, is_reduced), 0),
+            Node::Const(_) => (Kind::Constant, 0),
+            Node::Op(_, args) => {
+                let kinds = args.iter().map(|arg: &NodeId| kinds[arg.index()]);
+                let kind = kinds.reduce(|a: Kind, b| match (a, b) {
+                    (Kind::Element, _) | (_, Kind::Element) => Kind::Element,
+                    (Kind::Row, _) | (_, Kind::Row) => Kind::Row,
+                    _ => Kind::Constant,
+                });
+                (kind?, args.iter().map(level).max()?)
+            }
+            Node::Call(Call::Reduce(reduce), _) if !reduce.by.reads() => (Kind::Row, 0),
+            Node::Call(Call::Reduce(_), args) => (Kind::Row, level(&args[0]) + 1),
+            _ if is_live[id.index()] => return None,
+            _ => (Kind::Constant, 0),
+        };
+        kinds.push(kind);
+        levels.push(level);
+    }
+    Some((kinds, levels))
+}
+
+/// An input has one number for a row if it is known to have one element along the axes of rows.
+fn of_input(body: &Graph, id: NodeId, is_reduced: Option<&[bool]>) -> Kind {
+    let one = Dim::Size(1);
+    let Some(dims) = body.shape(id).dims() else { return Kind::Element };
+    let is_row = match is_reduced {
+        _ if dims.iter().all(|dim| *dim == one) => true,
+        // Shapes align at the end.
+        Some(reduced) => {
+            dims.iter()
+                .rev()
+                .zip(reduced.iter().rev())
+                .all(|(dim, reduced)| !reduced || *dim == one)
+                && dims.len() <= reduced.len()
+        }
+        None => false,
+    };
+    if is_row { Kind::Row } else { Kind::Element }
+}
+
+fn shape_of(body: &Graph, operand: NodeId) -> Operand {
+    let mut found = Operand { inputs: Vec::new(), has_reductions: false };
+    let (mut open, mut seen) = (vec![operand], BTreeSet::new());
+    while let Some(id) = open.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        match body.node(id) {
+            Node::Input(index) => found.inputs.push(*index as usize),
+            Node::Call(..) => found.has_reductions = true,
+            node => open.extend(node.operands()),
+        }
+    }
+    found.inputs.sort_unstable();
+    found
+}
