@@ -41,30 +41,29 @@ impl Hash for Body {
 }
 
 impl Body {
-    /// The shape of each output for arguments of these shapes. Fails where a reduction cannot take
-    /// what it would be given.
-    ///
-    /// # Panics
-    ///
-    /// If the arguments do not broadcast together.
+    /// The shape of each output for arguments of these shapes. Fails where operands do not fit.
     pub fn output_shapes<E: Extent>(&self, args: &[&[E]]) -> Result<Vec<Dims<E>>, BodyMisfit<E>> {
+        let shapes = self.shapes(args)?;
+        Ok(self.outputs().iter().map(|output| shapes[output.index()].clone()).collect())
+    }
+
+    /// The shape of each node for arguments of these shapes. Fails where operands do not fit.
+    pub fn shapes<E: Extent>(&self, args: &[&[E]]) -> Result<Vec<Dims<E>>, BodyMisfit<E>> {
         let mut shapes: Vec<Dims<E>> = Vec::with_capacity(self.nodes().len());
         for node in self.nodes() {
             let operands = node.operands();
             let operands: Vec<&[E]> = operands.iter().map(|id| &shapes[id.index()][..]).collect();
             let shape = match node {
                 Node::Input(index) => args[*index as usize].iter().cloned().collect(),
-                Node::Call(call, _) => call.infer(&operands).map_err(|reason| BodyMisfit {
-                    call: *call,
-                    operands: operands.iter().map(|operand| operand.to_vec()).collect(),
-                    reason,
+                Node::Call(call, _) => call.infer(&operands).map_err(|reason| {
+                    let operands = operands.iter().map(|operand| operand.to_vec()).collect();
+                    BodyMisfit::Call { call: *call, operands, reason }
                 })?,
-                // What is as large as a reduction's operand broadcasts with its result.
-                _ => broadcast(&operands).expect("arguments broadcast, and so do some of them"),
+                _ => broadcast(&operands).map_err(|_| BodyMisfit::Broadcast)?,
             };
             shapes.push(shape);
         }
-        Ok(self.outputs().iter().map(|output| shapes[output.index()].clone()).collect())
+        Ok(shapes)
     }
 
     /// The reductions in it; an elementwise body has none.
@@ -76,15 +75,20 @@ impl Body {
     }
 }
 
-/// A reduction in a body whose operand does not fit it.
+/// What does not fit in a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BodyMisfit<E> {
-    /// The reduction.
-    pub call: Call,
-    /// The shapes of its operands.
-    pub operands: Vec<Vec<E>>,
-    /// Why they do not fit.
-    pub reason: String,
+pub enum BodyMisfit<E> {
+    /// Operands of an elementwise op that do not broadcast.
+    Broadcast,
+    /// Operands that a call does not take.
+    Call {
+        /// The call.
+        call: Call,
+        /// The shapes of its operands.
+        operands: Vec<Vec<E>>,
+        /// Why they do not fit.
+        reason: String,
+    },
 }
 
 impl Graph {

@@ -29,11 +29,19 @@ impl ShapeError {
         let operands = operands.iter().map(|shape| shape.to_vec()).collect();
         ShapeError::Call { call, operands, reason }
     }
+}
 
-    /// The error of a fused body that does not accept its arguments.
-    #[cold]
-    fn of_body(BodyMisfit { call, operands, reason }: BodyMisfit<usize>) -> ShapeError {
-        ShapeError::Call { call, operands, reason }
+/// The error of a fused body that does not take its arguments, whose common shape this is.
+#[cold]
+fn of_body(misfit: BodyMisfit<usize>, common: Result<(), ShapeError>) -> ShapeError {
+    match (misfit, common) {
+        (BodyMisfit::Call { call, operands, reason }, _) => {
+            ShapeError::Call { call, operands, reason }
+        }
+        (BodyMisfit::Broadcast, Err(error)) => error,
+        (BodyMisfit::Broadcast, Ok(())) => {
+            unreachable!("arguments broadcast, and so do some of them")
+        }
     }
 }
 
@@ -58,9 +66,15 @@ impl<K> Plan<K> {
                         inferred.map_err(|reason| ShapeError::of_call(*call, &args, reason))?;
                 }
                 Action::Map { body, names, .. } => {
-                    domain(names, &args, &mut shape[0])?;
-                    if !step.smaller.is_empty() {
-                        let outputs = body.output_shapes(&args).map_err(ShapeError::of_body)?;
+                    let common = domain(names, &args, &mut shape[0]);
+                    let has_rows = body.reductions().next().is_some();
+                    // What reductions make of arrays may fit together though the arrays do not.
+                    if !has_rows {
+                        common.as_ref().map_err(Clone::clone)?;
+                    }
+                    if has_rows || !step.smaller.is_empty() {
+                        let outputs = body.output_shapes(&args);
+                        let outputs = outputs.or_else(|misfit| Err(of_body(misfit, common)))?;
                         let smaller = step.smaller.iter().map(|&at| outputs[at].clone());
                         smaller.zip(&mut shape[1..]).for_each(|(dims, shape)| *shape = dims);
                     }

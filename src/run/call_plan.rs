@@ -39,6 +39,8 @@ pub(crate) struct FusedStep {
     pub(crate) tally: Tally,
     /// How many elements it loops over: more than an address space holds are `usize::MAX`.
     pub(crate) elements: usize,
+    /// If it has reductions, how many elements each node of its body has; else nothing.
+    pub(crate) sizes: Vec<usize>,
 }
 
 impl CallPlan {
@@ -51,13 +53,14 @@ impl CallPlan {
     ) -> Result<CallPlan, RunError> {
         let shape = |input: usize| inputs[input].shape();
         let memory = plan.memory(shapes)?;
+        let of = |access: &Access| plan.shape_of(access.place, shapes, &shape);
         let array = |access: &Access| {
             let name = match access.place {
                 Place::Input(index) => graph.inputs()[index].name.clone(),
                 Place::Output(index) => format!("output {index}"),
                 Place::Buffer(index) => format!("t{index}"),
             };
-            let shape = plan.shape_of(access.place, shapes, &shape);
+            let shape = of(access);
             (name, format!("{}{shape:?}", access.dtype))
         };
         let step = |(step, traffic): (&Step<Compiled>, Traffic)| {
@@ -83,7 +86,11 @@ impl CallPlan {
                     let (body, tally) = (body.clone(), kernel.tally());
                     let computes = body.expression_of(names.clone());
                     let emitter = kernel.emitter();
-                    (reads, computes, Some((emitter, FusedStep { body, tally, elements })))
+                    let sizes = match kernel {
+                        Compiled::Map(_) => Vec::new(),
+                        Compiled::Rows(_) => sizes(&body, &step.args, &of),
+                    };
+                    (reads, computes, Some((emitter, FusedStep { body, tally, elements, sizes })))
                 }
                 Action::Call(call) => {
                     let reads = args.iter().map(|(name, array)| format!("{name}: {array}"));
@@ -138,6 +145,15 @@ impl CallPlan {
     pub fn traffic(&self) -> Traffic {
         self.steps.iter().map(|step| step.traffic).sum()
     }
+}
+
+/// How many elements each node of a body has.
+fn sizes<'s>(body: &Body, args: &[Access], shape: &impl Fn(&Access) -> &'s [usize]) -> Vec<usize> {
+    let args: Vec<&[usize]> = args.iter().map(shape).collect();
+    let shapes = body.shapes(&args).expect("they are those of the plan");
+    let count =
+        |shape: &Dims| shape.iter().fold(1, |count: usize, &size| count.saturating_mul(size));
+    shapes.iter().map(count).collect()
 }
 
 impl CallStep {

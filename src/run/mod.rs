@@ -36,6 +36,7 @@ mod view;
 mod walk;
 
 pub use buffers::release_memory;
+pub(crate) use call_plan::FusedStep;
 pub use call_plan::{CallPlan, CallStep};
 pub(crate) use compiled::Compiled;
 pub use element::{Element, Float};

@@ -92,10 +92,8 @@ impl<'a> Absorber<'a> {
 
     /// Whether a region of these rows may hold a reduction along those, beside what it holds.
     fn admits(&self, rows: Option<RowsId>, along: RowsId, inside: &HashSet<NodeId>) -> bool {
-        match rows {
-            Some(rows) => rows == along,
-            None => inside.iter().all(|&id| self.legal.rows.admit(along, self.graph.shape(id))),
-        }
+        let admits = |&id: &NodeId| self.legal.rows.admit(along, self.graph.shape(id));
+        rows.is_none_or(|rows| rows == along) && inside.iter().all(admits)
     }
 
     fn is_dear(&mut self, policy: Policy, id: NodeId) -> bool {

@@ -70,10 +70,13 @@ impl Rows {
 
     /// Whether a value of this shape has a place in a region of such rows.
     pub(super) fn admit(&self, rows: RowsId, shape: &Shape) -> bool {
-        match &self.keys[rows.0 as usize].domain {
+        let rows = rows.0 as usize;
+        let fits = |reduced: &Shape| reduced.broadcast(shape).is_ok();
+        let covers = match &self.keys[rows].domain {
             Some(domain) => shape.dims().is_none() || domain.covers(shape),
             None => true,
-        }
+        };
+        covers && self.reduced[rows].iter().all(fits)
     }
 
     /// The only kind of rows in which arrays of this shape are reduced.
