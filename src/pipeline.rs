@@ -7,14 +7,14 @@
 use crate::cost::tier;
 use crate::error::CompileError;
 use crate::fuse::{self, AlgebraReport, Pass, PassContext, Unmerged};
-use crate::lower::lower;
+use crate::lower::{lower, rows::rows};
 use crate::mode::Mode;
 use crate::options::CompileOptions;
 use crate::plan::{Failure, Matters, Plan, Plans, SizeClass, Specialize};
-use crate::run::{self, Kernel};
-use kiln_ir::{Expr, Graph, Node};
+use crate::run::{self, Compiled, Kernel, RowCode, RowKernel};
+use kiln_ir::{Body, Expr, Graph, Node};
 use kiln_jit::cpu::Cpu;
-use kiln_jit::emit::{self, Code, EmitError};
+use kiln_jit::emit::{self, Code, EmitError, EmitterKind};
 use kiln_jit::vir::Routine;
 
 pub use crate::cost::cost_model;
@@ -90,12 +90,32 @@ pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, Co
 }
 
 /// Lowers and emits every fused body of a graph, and plans its steps.
-fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan<Code>, EmitError> {
-    run::plan(graph, options.fuse, |body| {
+fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan<Compiled>, EmitError> {
+    run::plan(graph, options.fuse, |body| compiled(body, options))
+}
+
+/// What runs a fused body.
+fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError> {
+    if body.reductions().next().is_none() {
         let routine = lowered(body, options.mode);
-        kiln_ir::span!(DEBUG, "emit");
-        emit::compile(&routine, options.emitter, Cpu::host())
-    })
+        return Ok(Compiled::Map(emitted(&routine, options)?));
+    }
+    let passes = fuse::apart(body, cost_model(options.mode));
+    let make = move || {
+        plan(&passes, options).unwrap_or_else(|_| {
+            // What the system has refused it may refuse again; the interpreter asks for nothing.
+            let options = CompileOptions { emitter: EmitterKind::Interp, ..options };
+            plan(&passes, options).expect("the interpreter runs everything")
+        })
+    };
+    let stages = rows(body, tier(options.mode));
+    let stages = stages.map(|stages| RowCode::compile(stages, |stage| emitted(stage, options)));
+    Ok(Compiled::Rows(Box::new(RowKernel::new(stages.transpose()?, Box::new(make)))))
+}
+
+fn emitted(routine: &Routine, options: CompileOptions) -> Result<Code, EmitError> {
+    kiln_ir::span!(DEBUG, "emit");
+    emit::compile(routine, options.emitter, Cpu::host())
 }
 
 /// The vector program of a fused body.
@@ -112,8 +132,8 @@ struct BySize {
     options: CompileOptions,
 }
 
-impl Specialize<Code> for BySize {
-    fn plan(&self, class: &SizeClass) -> Result<Option<Plan<Code>>, Failure> {
+impl Specialize<Compiled> for BySize {
+    fn plan(&self, class: &SizeClass) -> Result<Option<Plan<Compiled>>, Failure> {
         kiln_ir::span!(DEBUG, "specialize");
         let model = cost_model(self.options.mode);
         let merged =

@@ -1,5 +1,6 @@
 //! Fused kernels: their bodies, what they are called with, and their outputs.
 
+use crate::call::{Call, Reduce};
 use crate::error::Fault;
 use crate::graph::{Graph, Node, NodeId};
 use crate::shape::{Dims, Extent, Shape, broadcast};
@@ -7,7 +8,7 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// What a fused kernel computes: an elementwise graph of its parameters.
+/// What a fused kernel computes: elementwise ops on its parameters, and reductions of them.
 ///
 /// Parameters go by position: input `i` of the body is bound to argument `i`. It has that argument's
 /// type and shape as they are in the graph around, so what a shape says in a body, it says there. Its
@@ -40,34 +41,61 @@ impl Hash for Body {
 }
 
 impl Body {
-    /// The shape of each output for arguments of these shapes.
-    ///
-    /// # Panics
-    ///
-    /// If the arguments do not broadcast together.
-    pub fn output_shapes<E: Extent>(&self, args: &[&[E]]) -> Vec<Dims<E>> {
+    /// The shape of each output for arguments of these shapes. Fails where operands do not fit.
+    pub fn output_shapes<E: Extent>(&self, args: &[&[E]]) -> Result<Vec<Dims<E>>, BodyMisfit<E>> {
+        let shapes = self.shapes(args)?;
+        Ok(self.outputs().iter().map(|output| shapes[output.index()].clone()).collect())
+    }
+
+    /// The shape of each node for arguments of these shapes. Fails where operands do not fit.
+    pub fn shapes<E: Extent>(&self, args: &[&[E]]) -> Result<Vec<Dims<E>>, BodyMisfit<E>> {
         let mut shapes: Vec<Dims<E>> = Vec::with_capacity(self.nodes().len());
         for node in self.nodes() {
+            let operands = node.operands();
+            let operands: Vec<&[E]> = operands.iter().map(|id| &shapes[id.index()][..]).collect();
             let shape = match node {
                 Node::Input(index) => args[*index as usize].iter().cloned().collect(),
-                _ => {
-                    let operands = node.operands();
-                    let operands: Vec<&[E]> =
-                        operands.iter().map(|id| &shapes[id.index()][..]).collect();
-                    broadcast(&operands).expect("arguments broadcast, and so do some of them")
-                }
+                Node::Call(call, _) => call.infer(&operands).map_err(|reason| {
+                    let operands = operands.iter().map(|operand| operand.to_vec()).collect();
+                    BodyMisfit::Call { call: *call, operands, reason }
+                })?,
+                _ => broadcast(&operands).map_err(|_| BodyMisfit::Broadcast)?,
             };
             shapes.push(shape);
         }
-        self.outputs().iter().map(|output| shapes[output.index()].clone()).collect()
+        Ok(shapes)
+    }
+
+    /// The reductions in it; an elementwise body has none.
+    pub fn reductions(&self) -> impl Iterator<Item = (NodeId, Reduce)> {
+        self.iter().filter_map(|(id, node)| match node {
+            Node::Call(Call::Reduce(reduce), _) => Some((id, *reduce)),
+            _ => None,
+        })
     }
 }
 
+/// What does not fit in a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BodyMisfit<E> {
+    /// Operands of an elementwise op that do not broadcast.
+    Broadcast,
+    /// Operands that a call does not take.
+    Call {
+        /// The call.
+        call: Call,
+        /// The shapes of its operands.
+        operands: Vec<Vec<E>>,
+        /// Why they do not fit.
+        reason: String,
+    },
+}
+
 impl Graph {
-    /// A fused kernel: one loop over the shape that its arguments broadcast to.
+    /// A fused kernel: one pass over the shape that its arguments broadcast to.
     ///
-    /// The body is elementwise, and its inputs have the types of `args`. One made for other shapes is
-    /// made anew for theirs. Arguments must broadcast together as far as their shapes are known here,
+    /// The body has elementwise ops and reductions, and its inputs have the types of `args`. One made
+    /// for other shapes is made anew for theirs. Arguments must broadcast together as far as their shapes are known here,
     /// whether or not an output reads them. A call asks it only of what an output reads.
     pub fn fused(&mut self, body: Graph, args: Vec<NodeId>) -> Result<NodeId, Fault> {
         if body.inputs().len() != args.len() {
@@ -77,6 +105,7 @@ impl Graph {
         let Some(&first) = body.outputs().first() else { return Err(Fault::NoOutputs) };
         let foreign = body.nodes().iter().find_map(|node| match node {
             Node::Input(_) | Node::Const(_) | Node::Op(..) => None,
+            Node::Call(call, _) if call.fuses() => None,
             Node::Call(call, _) => Some(call.info().noun),
             Node::Fused { .. } | Node::Item { .. } => Some("a fused kernel"),
         });
@@ -85,7 +114,8 @@ impl Graph {
         }
         let dtype = body.dtype(first);
         let mut domain = Shape::scalar();
-        let mut fits = true;
+        // Calls of unknown shapes are told apart by numbers, which are those of this graph.
+        let mut fits = !body.nodes().iter().any(|node| matches!(node, Node::Call(..)));
         for (index, &arg) in args.iter().enumerate() {
             let parameter = body.input_node(index);
             if body.dtype(parameter) != self.dtype(arg) {
@@ -104,7 +134,12 @@ impl Graph {
         }
         let body = match fits {
             true => body,
-            false => body.over(args.iter().map(|&arg| self.shape(arg)))?,
+            false => {
+                let shapes = args.iter().map(|&arg| self.shape(arg));
+                let body = body.over(shapes, self.calls.clone())?;
+                self.calls.clone_from(&body.calls);
+                body
+            }
         };
         self.push(Node::Fused { body: Arc::new(Body(body)), args: args.into() }, dtype, domain)
     }

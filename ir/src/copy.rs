@@ -1,5 +1,6 @@
 //! Graphs made of the nodes of others.
 
+use crate::call::CallShapes;
 use crate::error::Fault;
 use crate::graph::{Graph, Input, Node, NodeId};
 use crate::number::Scalar;
@@ -27,14 +28,20 @@ impl Graph {
     /// If the graph is not valid (see [`verify`](crate::verify)).
     pub fn normalized(&self) -> Graph {
         let inputs = (0..self.inputs().len()).map(|index| self.shape(self.input_node(index)));
-        self.over(inputs).expect("the graph is valid")
+        self.over(inputs, CallShapes::default()).expect("the graph is valid")
     }
 
-    /// The same in canonical order, over inputs of other shapes, one for each.
+    /// The same in canonical order, over inputs of other shapes, one for each, which may be those of
+    /// these calls.
     ///
     /// Fails where they do not fit.
-    pub(crate) fn over<'s>(&self, shapes: impl Iterator<Item = &'s Shape>) -> Result<Graph, Fault> {
+    pub(crate) fn over<'s>(
+        &self,
+        shapes: impl Iterator<Item = &'s Shape>,
+        calls: CallShapes,
+    ) -> Result<Graph, Fault> {
         let mut graph = Graph::unbounded(self.name());
+        graph.calls = calls;
         let mut new_ids: HashMap<NodeId, NodeId> = HashMap::new();
         for (index, (input, shape)) in self.inputs().iter().zip(shapes).enumerate() {
             let id = graph.parameter(input.name.clone(), input.dtype, shape.clone())?;

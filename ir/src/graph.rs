@@ -141,7 +141,7 @@ pub struct Graph {
     types: Vec<(DType, Shape)>,
     outputs: Vec<NodeId>,
     known: HashMap<(Node, DType), NodeId>,
-    calls: CallShapes,
+    pub(crate) calls: CallShapes,
     /// Nodes of fused bodies.
     inside: usize,
     pub(crate) unbounded: bool,
@@ -435,11 +435,6 @@ impl Graph {
         let shapes: Vec<&Shape> = operands.iter().map(|id| &self.types[id.index()].1).collect();
         let shape = self.calls.shape(call, &shapes)?;
         self.push(Node::Call(call, operands.into()), dtype, shape)
-    }
-
-    /// The shapes of its calls.
-    pub(crate) fn calls(&self) -> &CallShapes {
-        &self.calls
     }
 
     /// Adds an output.

@@ -61,7 +61,7 @@ pub use tracing as __tracing;
 
 pub use array::{Array, EvalError};
 pub use binding::{BindError, Binding};
-pub use body::Body;
+pub use body::{Body, BodyMisfit};
 pub use build::{build, build_function};
 pub use call::{Axes, Call, CallInfo, CallShapes, IntoAxes, Reduce, Reduction};
 pub use declaration::ArrayType;

@@ -32,7 +32,7 @@ pub fn same_signature(before: &Graph, after: &Graph) -> Result<(), String> {
     let mut known = HashMap::new();
     let mut of = |graph: &Graph| {
         let mut numbers: Vec<u32> = Vec::new();
-        for (call, operands) in graph.calls().open() {
+        for (call, operands) in graph.calls.open() {
             let operands: Vec<Shape> =
                 operands.iter().map(|shape| shape.renumbered(&numbers)).collect();
             let next = known.len() as u32;

@@ -106,7 +106,7 @@ fn one(graph: &Graph, inputs: &[(DType, Shape)], id: NodeId, node: &Node) -> Res
             let dtypes: Vec<_> = args.iter().map(|&id| graph.dtype(id)).collect();
             let dtype = call.info().typing.result_type(&dtypes);
             let shapes: Vec<&Shape> = args.iter().map(|&id| graph.shape(id)).collect();
-            let shape = graph.calls().known(*call, &shapes);
+            let shape = graph.calls.known(*call, &shapes);
             let shape = shape.map_err(|fault| fault.to_string())?;
             let shape = shape.ok_or("no call on such shapes was ever made")?;
             (dtype.ok_or(format!("operands are {dtypes:?}"))?, shape)
@@ -131,9 +131,13 @@ fn one(graph: &Graph, inputs: &[(DType, Shape)], id: NodeId, node: &Node) -> Res
 }
 
 fn fused(graph: &Graph, body: &Body, args: &[NodeId]) -> Result<(), String> {
-    let elementwise = |node: &Node| matches!(node, Node::Input(_) | Node::Const(_) | Node::Op(..));
-    if let Some(node) = body.nodes().iter().find(|node| !elementwise(node)) {
-        return Err(format!("its body has {node:?}, which is not elementwise"));
+    let fuses = |node: &Node| match node {
+        Node::Input(_) | Node::Const(_) | Node::Op(..) => true,
+        Node::Call(call, _) => call.fuses(),
+        Node::Fused { .. } | Node::Item { .. } => false,
+    };
+    if let Some(node) = body.nodes().iter().find(|node| !fuses(node)) {
+        return Err(format!("its body has {node:?}, which is no part of one"));
     }
     let is_label = |name: &str| name.is_empty() || is_name(name) && !RESERVED.contains(&name);
     if let Some(input) = body.inputs().iter().find(|input| !is_label(&input.name)) {
@@ -283,7 +287,7 @@ mod tests {
             body.parts_mut().0[1].name = "two words".into();
             with_body(g, body);
         });
-        fails("not elementwise", |g| {
+        fails("which is no part of one", |g| {
             with_body(g, parse("kernel f(h, two) { (h @ two, h) }").unwrap());
         });
         fails("its body: the graph has no output", |g| with_body(g, Graph::new("empty")));

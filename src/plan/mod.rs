@@ -111,7 +111,7 @@ impl<K> Plan<K> {
     pub(crate) fn new<E>(
         graph: &Graph,
         reuse: bool,
-        mut kernel: impl FnMut(&Graph) -> Result<K, E>,
+        mut kernel: impl FnMut(&Body) -> Result<K, E>,
     ) -> Result<Plan<K>, E> {
         let mut places = Places::new(graph);
         let mut steps = Vec::new();

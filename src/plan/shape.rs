@@ -1,7 +1,7 @@
 //! The shapes of a call, by NumPy's rules.
 
 use super::{Action, Place, Plan};
-use kiln_ir::{Call, DType, broadcast};
+use kiln_ir::{BodyMisfit, Call, DType, broadcast};
 use smallvec::SmallVec;
 
 /// The shape of an array.
@@ -31,6 +31,20 @@ impl ShapeError {
     }
 }
 
+/// The error of a fused body that does not take its arguments, whose common shape this is.
+#[cold]
+fn of_body(misfit: BodyMisfit<usize>, common: Result<(), ShapeError>) -> ShapeError {
+    match (misfit, common) {
+        (BodyMisfit::Call { call, operands, reason }, _) => {
+            ShapeError::Call { call, operands, reason }
+        }
+        (BodyMisfit::Broadcast, Err(error)) => error,
+        (BodyMisfit::Broadcast, Ok(())) => {
+            unreachable!("arguments broadcast, and so do some of them")
+        }
+    }
+}
+
 impl<K> Plan<K> {
     /// Adds to the empty `shapes` those of a call with inputs of these shapes.
     // Shapes are made where they stay: a copy waits until each part of what it copies is written.
@@ -52,9 +66,15 @@ impl<K> Plan<K> {
                         inferred.map_err(|reason| ShapeError::of_call(*call, &args, reason))?;
                 }
                 Action::Map { body, names, .. } => {
-                    domain(names, &args, &mut shape[0])?;
-                    if !step.smaller.is_empty() {
+                    let common = domain(names, &args, &mut shape[0]);
+                    let has_rows = body.reductions().next().is_some();
+                    // What reductions make of arrays may fit together though the arrays do not.
+                    if !has_rows {
+                        common.as_ref().map_err(Clone::clone)?;
+                    }
+                    if has_rows || !step.smaller.is_empty() {
                         let outputs = body.output_shapes(&args);
+                        let outputs = outputs.or_else(|misfit| Err(of_body(misfit, common)))?;
                         let smaller = step.smaller.iter().map(|&at| outputs[at].clone());
                         smaller.zip(&mut shape[1..]).for_each(|(dims, shape)| *shape = dims);
                     }

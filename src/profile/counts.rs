@@ -2,8 +2,8 @@
 
 use super::error::ProfileError;
 use super::flops::Flops;
-use crate::run::{CallStep, Kernel, RunError, View};
-use kiln_ir::DType;
+use crate::run::{CallStep, FusedStep, Kernel, RunError, View};
+use kiln_ir::{DType, Node, NodeId};
 
 /// What one call does. [`Counts::of`] and [`Counts::at`] take it from a kernel's plan; for other code,
 /// fill in what you know of it:
@@ -127,10 +127,32 @@ fn flops(step: &CallStep) -> Result<Flops, ProfileError> {
         let (call, dtype) = step.call().expect("a pass is a fused kernel or a call");
         return Ok(Flops::of_call(call, dtype, exact(step.traffic().ops, FLOPS)?));
     };
+    if !fused.sizes.is_empty() {
+        return of_rows(fused);
+    }
     let elements = exact(fused.elements, FLOPS)?;
     let each = Flops::of_body(&fused.body, &fused.tally);
     let all = each.zip(&each, |count, _| count.checked_mul(elements));
     all.ok_or(ProfileError::Overflow { what: FLOPS })
+}
+
+/// What a pass with reductions does: each op once for each element that it has.
+fn of_rows(fused: &FusedStep) -> Result<Flops, ProfileError> {
+    let mut all = Flops::default();
+    for (id, node) in fused.body.iter() {
+        let size = |id: NodeId| exact(fused.sizes[id.index()], FLOPS);
+        let (each, elements) = match node {
+            Node::Op(op, args) => (Flops::of_op(&fused.body, id, *op, args), size(id)?),
+            Node::Call(call, args) => {
+                let each = if call.reads() { 1 } else { 0 };
+                (Flops::of_call(*call, fused.body.dtype(args[0]), each), size(args[0])?)
+            }
+            _ => continue,
+        };
+        let part = each.zip(&each, |count, _| count.checked_mul(elements));
+        all = sum(all, part.ok_or(ProfileError::Overflow { what: FLOPS })?)?;
+    }
+    Ok(all)
 }
 
 /// The sum of two passes, whose total is a number too.

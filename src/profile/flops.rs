@@ -81,6 +81,18 @@ impl Flops {
         flops
     }
 
+    /// What an op of a body does for one element.
+    pub(super) fn of_op(body: &Body, id: NodeId, op: Op, args: &[NodeId]) -> Flops {
+        let mut flops = Flops::default();
+        let dtype = body.dtype(args[args.len() - 1]);
+        *flops.kind(op, dtype) += 1;
+        if flops.transcendentals + flops.divisions + flops.roots > 0 {
+            let all = executed(&Tally::of(&alone(body, id, op, args)));
+            flops.expanded = all.saturating_sub(flops.arithmetic());
+        }
+        flops
+    }
+
     /// The count that an op on operands of this type is one of. The op table knows transcendental
     /// functions by their error: no result of theirs is certain to be rounded correctly.
     fn kind(&mut self, op: Op, dtype: DType) -> &mut u64 {

@@ -1,11 +1,12 @@
 //! What a call runs, in readable form.
 
+use super::compiled::Compiled;
 use super::error::RunError;
 use super::view::View;
 use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, SizeClass, Step, Traffic};
 use kiln_ir::{Body, Call, DType, Graph};
+use kiln_jit::emit::EmitterKind;
 use kiln_jit::emit::cost::Tally;
-use kiln_jit::emit::{Code, EmitterKind};
 use std::fmt;
 use std::sync::Arc;
 
@@ -38,28 +39,31 @@ pub(crate) struct FusedStep {
     pub(crate) tally: Tally,
     /// How many elements it loops over: more than an address space holds are `usize::MAX`.
     pub(crate) elements: usize,
+    /// If it has reductions, how many elements each node of its body has; else nothing.
+    pub(crate) sizes: Vec<usize>,
 }
 
 impl CallPlan {
     pub(super) fn new(
         graph: &Graph,
-        plan: &Chosen<'_, Code>,
+        plan: &Chosen<'_, Compiled>,
         class: Option<&SizeClass>,
         inputs: &[View<'_>],
         shapes: &[Dims],
     ) -> Result<CallPlan, RunError> {
         let shape = |input: usize| inputs[input].shape();
         let memory = plan.memory(shapes)?;
+        let of = |access: &Access| plan.shape_of(access.place, shapes, &shape);
         let array = |access: &Access| {
             let name = match access.place {
                 Place::Input(index) => graph.inputs()[index].name.clone(),
                 Place::Output(index) => format!("output {index}"),
                 Place::Buffer(index) => format!("t{index}"),
             };
-            let shape = plan.shape_of(access.place, shapes, &shape);
+            let shape = of(access);
             (name, format!("{}{shape:?}", access.dtype))
         };
-        let step = |(step, traffic): (&Step<Code>, Traffic)| {
+        let step = |(step, traffic): (&Step<Compiled>, Traffic)| {
             let results = step.results.iter().map(&array);
             let results: Vec<String> =
                 results.map(|(name, array)| format!("{name}: {array}")).collect();
@@ -79,10 +83,14 @@ impl CallPlan {
                     };
                     let reads: Vec<String> = args.iter().zip(names).map(read).collect();
                     let elements = plan.elements(step, shapes);
-                    let (body, tally) = (body.clone(), *kernel.tally());
+                    let (body, tally) = (body.clone(), kernel.tally());
                     let computes = body.expression_of(names.clone());
-                    let emitter = (kernel.emitter(), kernel.bits());
-                    (reads, computes, Some((emitter, FusedStep { body, tally, elements })))
+                    let emitter = kernel.emitter();
+                    let sizes = match kernel {
+                        Compiled::Map(_) => Vec::new(),
+                        Compiled::Rows(_) => sizes(&body, &step.args, &of),
+                    };
+                    (reads, computes, Some((emitter, FusedStep { body, tally, elements, sizes })))
                 }
                 Action::Call(call) => {
                     let reads = args.iter().map(|(name, array)| format!("{name}: {array}"));
@@ -92,6 +100,7 @@ impl CallPlan {
             };
             let text = format!("({}) -> ({})\n{computes}", reads.join(", "), results.join(", "));
             let (emitter, fused) = fused.unzip();
+            let emitter = emitter.flatten();
             CallStep { text, emitter, traffic, fused, call }
         };
         let traffic = plan.traffic(shapes, &shape);
@@ -138,6 +147,15 @@ impl CallPlan {
     }
 }
 
+/// How many elements each node of a body has.
+fn sizes<'s>(body: &Body, args: &[Access], shape: &impl Fn(&Access) -> &'s [usize]) -> Vec<usize> {
+    let args: Vec<&[usize]> = args.iter().map(shape).collect();
+    let shapes = body.shapes(&args).expect("they are those of the plan");
+    let count =
+        |shape: &Dims| shape.iter().fold(1, |count: usize, &size| count.saturating_mul(size));
+    shapes.iter().map(count).collect()
+}
+
 impl CallStep {
     /// The emitter of its code and the width of its vectors in bits; `None` for a product.
     pub fn emitter(&self) -> Option<(EmitterKind, u32)> {
@@ -178,6 +196,7 @@ impl fmt::Display for CallStep {
         let Traffic { ops, loaded, stored } = self.traffic;
         match (self.emitter, self.call) {
             (Some((emitter, bits)), _) => write!(f, "   {emitter}, {bits} bits; {ops} ops")?,
+            (None, None) => write!(f, "   pass by pass; {ops} ops")?,
             (None, Some((Call::Reduce(_), _))) => write!(f, "   a reduction; {ops} ops")?,
             (None, _) => write!(f, "   gemm; {ops} FLOP")?,
         }

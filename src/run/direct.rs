@@ -3,6 +3,7 @@
 //! takes tens of nanoseconds. It runs the same code in the same way, so results have the same bits.
 
 use super::call::{Call, Pads};
+use super::compiled::Compiled;
 use super::exec::{PER_BYTE, WORTH_A_THREAD, Work, execute_checked};
 use super::layout::OPERANDS;
 use super::operand::{Operand, OperandMut};
@@ -27,7 +28,7 @@ pub(super) struct Direct {
 /// The pass of a plan that has no other.
 #[derive(Debug)]
 pub(super) struct Pass {
-    plan: Kept<Code>,
+    plan: Kept<Compiled>,
     /// For each operand of the code, the position of its array among the call's.
     places: SmallVec<[u8; OPERANDS]>,
     /// The inputs that it reads: bit `b` stands for input `b`.
@@ -58,7 +59,7 @@ pub struct Alike<'a> {
 
 impl Direct {
     /// If a kernel with these plans can be called so. Shapes that are declared must be checked.
-    pub(super) fn new(plans: &Plans<Code>, inputs: &[Input]) -> Option<Direct> {
+    pub(super) fn new(plans: &Plans<Compiled>, inputs: &[Input]) -> Option<Direct> {
         /// Of more inputs, there are too many sets.
         const MOST_INPUTS: usize = 6;
         let sets = match plans.is_one() {
@@ -75,7 +76,7 @@ impl Direct {
     #[inline]
     pub(super) fn fit<'k, 'a>(
         &'k self,
-        plans: &'k Plans<Code>,
+        plans: &'k Plans<Compiled>,
         inputs: &[Operand<'a>],
     ) -> Option<Fit<'k, 'a>> {
         let array = inputs.iter().find(|input| !input.shape.is_empty());
@@ -99,7 +100,9 @@ impl Direct {
         if array.is_some() && pass.reads & !elements == 0 {
             return None;
         }
-        let Action::Map { kernel: code, .. } = &pass.plan.plan(plans).steps[0].action else {
+        let Action::Map { kernel: Compiled::Map(code), .. } =
+            &pass.plan.plan(plans).steps[0].action
+        else {
             return None;
         };
         Some(Fit { pass, code, alike })
@@ -108,9 +111,9 @@ impl Direct {
 
 impl Pass {
     /// The only pass of a plan.
-    fn new(plan: Chosen<'_, Code>) -> Option<Pass> {
+    fn new(plan: Chosen<'_, Compiled>) -> Option<Pass> {
         let [step] = &plan.steps[..] else { return None };
-        let Action::Map { kernel: code, .. } = &step.action else { return None };
+        let Action::Map { kernel: Compiled::Map(code), .. } = &step.action else { return None };
         let accesses = || step.args.iter().chain(&step.results);
         if accesses().count() > OPERANDS || step.args.is_empty() {
             return None;

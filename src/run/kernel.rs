@@ -1,35 +1,28 @@
 //! The kernel: a fused graph with its code, planned into steps over arrays.
 
-use super::arena::Arena;
 use super::call_plan::CallPlan;
 use super::check;
+use super::compiled::Compiled;
 use super::direct::Direct;
 use super::error::RunError;
-use super::exec::{Work, dtype, execute_checked};
-use super::gemm::multiply;
-use super::layout::OPERANDS;
-use super::rows::reduce;
+use super::exec::dtype;
+use super::steps::{Arrays, Runner};
 use super::tensor::{Tensor, Unfilled};
-use super::view::{Layout, View, ViewMut};
-use crate::plan::{
-    Access, Action, Chosen, Dims, Memory, Place, Plan, Plans, ShapeError, Shapes, Written,
-};
-use kiln_ir::{Call, DType, Graph, Input};
+use super::view::{View, ViewMut};
+use crate::plan::{Access, Action, Chosen, Dims, Memory, Plan, Plans, ShapeError, Shapes, Written};
+use kiln_ir::{Body, DType, Graph, Input};
 use kiln_jit::emit::{Code, EmitterKind};
-use smallvec::SmallVec;
 use std::fmt;
-use std::sync::Mutex;
 
 /// A compiled expression, ready to run on arrays. It can be shared between threads and used after a
 /// panic: a call changes nothing in it except to add plans and to lend buffers.
 pub struct Kernel {
     graph: Graph,
-    pub(super) plans: Plans<Code>,
+    pub(super) plans: Plans<Compiled>,
     pub(super) threads: Option<usize>,
     /// The short way of a call, where there is one.
     pub(super) direct: Option<Direct>,
-    /// Memory of intermediates, kept between calls.
-    arena: Mutex<Arena>,
+    runner: Runner,
 }
 
 /// In one line: what it takes and gives, its passes, and what made its code.
@@ -50,16 +43,16 @@ impl fmt::Debug for Kernel {
     }
 }
 
-/// Plans a fused graph; `compile` makes the code of a fused body. Without `reuse`, every
-/// intermediate has memory of its own.
+/// Plans a fused graph; `compile` makes what runs a fused body. Without `reuse`, every intermediate
+/// has memory of its own.
 pub(crate) fn plan<E>(
     graph: &Graph,
     reuse: bool,
-    mut compile: impl FnMut(&Graph) -> Result<Code, E>,
-) -> Result<Plan<Code>, E> {
-    let plan = Plan::new(graph, reuse, &mut compile)?;
+    compile: impl FnMut(&Body) -> Result<Compiled, E>,
+) -> Result<Plan<Compiled>, E> {
+    let plan = Plan::new(graph, reuse, compile)?;
     for step in &plan.steps {
-        if let Action::Map { kernel: code, .. } = &step.action {
+        if let Action::Map { kernel: Compiled::Map(code), .. } = &step.action {
             let fit = |accesses: &[Access], storages: &[_]| {
                 accesses.iter().map(|access| access.dtype).eq(storages.iter().map(|&s| dtype(s)))
             };
@@ -73,17 +66,18 @@ pub(crate) fn plan<E>(
 
 /// The compiled code of each fused kernel of a kernel's graph, in the order they run.
 pub fn codes(kernel: &Kernel) -> impl Iterator<Item = &Code> {
-    kernel.plans.usual().steps.iter().filter_map(|step| match &step.action {
+    let bodies = kernel.plans.usual().steps.iter().filter_map(|step| match &step.action {
         Action::Map { kernel, .. } => Some(kernel),
         Action::Call(_) => None,
-    })
+    });
+    bodies.flat_map(Compiled::codes)
 }
 
 impl Kernel {
     /// A kernel that runs plans of `graph`, made by [`plan`].
-    pub(crate) fn new(graph: Graph, plans: Plans<Code>, threads: Option<usize>) -> Kernel {
+    pub(crate) fn new(graph: Graph, plans: Plans<Compiled>, threads: Option<usize>) -> Kernel {
         let direct = Direct::new(&plans, graph.inputs());
-        Kernel { graph, plans, threads, direct, arena: Mutex::default() }
+        Kernel { graph, plans, threads, direct, runner: Runner::default() }
     }
 
     /// The fused graph, which `Display` shows as text. Calls whose inputs differ much in size may
@@ -230,7 +224,7 @@ impl Kernel {
 
     /// The plan of a call.
     #[inline(always)]
-    fn choose(&self, inputs: &[View<'_>]) -> Chosen<'_, Code> {
+    fn choose(&self, inputs: &[View<'_>]) -> Chosen<'_, Compiled> {
         self.plans.choose(inputs.iter().map(View::shape))
     }
 
@@ -238,7 +232,7 @@ impl Kernel {
     #[inline(always)]
     fn add_shapes(
         &self,
-        plan: &Plan<Code>,
+        plan: &Plan<Compiled>,
         inputs: &[View<'_>],
         shapes: &mut Shapes,
     ) -> Result<(), RunError> {
@@ -257,70 +251,17 @@ impl Kernel {
     /// Runs a plan on arguments that fit; its steps have these shapes.
     fn run_plan(
         &self,
-        plan: &Plan<Code>,
+        plan: &Plan<Compiled>,
         inputs: &[View<'_>],
         outputs: &[ViewMut<'_>],
         shapes: &[Dims],
     ) -> Result<(), RunError> {
-        if plan.buffers.is_empty() {
-            return self.run_steps(plan, inputs, outputs, &[]);
-        }
-        // Two calls at once do not wait for each other: the second starts with no memory.
-        let kept = self.arena.try_lock().map(|mut kept| std::mem::take(&mut *kept));
-        let mut arena = kept.unwrap_or_default();
-        let arrays = arena.arrays(plan, shapes);
-        let done = arrays.and_then(|arrays| self.run_steps(plan, inputs, outputs, &arrays));
-        // Another call may have put back a larger one meanwhile.
-        if let Ok(mut kept) = self.arena.try_lock()
-            && kept.room() <= arena.room()
-        {
-            *kept = arena;
-        }
-        done
-    }
-
-    fn run_steps(
-        &self,
-        plan: &Plan<Code>,
-        inputs: &[View<'_>],
-        outputs: &[ViewMut<'_>],
-        buffers: &[Layout],
-    ) -> Result<(), RunError> {
-        for step in &plan.steps {
-            let layout = |access: &Access| match access.place {
-                Place::Input(index) => &inputs[index].layout,
-                Place::Output(index) => &outputs[index].layout,
-                Place::Buffer(index) => &buffers[index],
-            };
-            // Pushed, not collected, as shapes are: see `Plan::shapes`.
-            let mut operands: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
-            step.args.iter().for_each(|arg| operands.push(layout(arg)));
-            step.results.iter().for_each(|result| operands.push(layout(result)));
-            match &step.action {
-                Action::Map { kernel: code, .. } => {
-                    let work = Work::new(self.threads, code.nanoseconds());
-                    // SAFETY: `plan` and `check` checked types, shapes and overlaps. `outputs` are
-                    // borrowed mutably, or made for this call. A step's results are distinct
-                    // outputs and buffers, and it reads none of them: the graph is acyclic, and
-                    // whatever is live during a step lies apart.
-                    unsafe { execute_checked(code, &operands, work) };
-                }
-                Action::Call(Call::Matmul) => {
-                    let [left, right, output] = operands[..] else {
-                        panic!("a product has two operands and a result");
-                    };
-                    // SAFETY: as above.
-                    unsafe { multiply(left, right, output, self.threads)? };
-                }
-                Action::Call(Call::Reduce(by)) => {
-                    let [input, output] = operands[..] else {
-                        panic!("a reduction has an operand and a result");
-                    };
-                    // SAFETY: as above.
-                    unsafe { reduce(*by, input, output, self.threads) };
-                }
-            }
-        }
-        Ok(())
+        let arrays = Arrays {
+            inputs: |index: usize| &inputs[index].layout,
+            outputs: |index: usize| &outputs[index].layout,
+        };
+        // SAFETY: `plan` and `check` checked types, shapes and overlaps. `outputs` are borrowed
+        // mutably, or made for this call.
+        unsafe { self.runner.run(plan, &arrays, shapes, self.threads) }
     }
 }

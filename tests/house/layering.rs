@@ -123,7 +123,7 @@ fn few_files_know_which_call_it_is() {
         "ir/src/text/grammar.rs",
         "src/profile/flops.rs",
         "src/run/gemm.rs",
-        "src/run/kernel.rs",
+        "src/run/steps.rs",
     ];
     assert_eq!(found, known);
 }

@@ -273,6 +273,8 @@ fn reductions_by_hand() {
     assert_eq!((largest.flops.comparisons, largest.flops.total()), (800, 0));
     let mean = counts("mean[-1](x)");
     assert_eq!((mean.flops.adds, mean.flops.divisions), (800, 8));
-    // The array, then the sums and the counts; and these, and the means.
-    assert_eq!((mean.loaded, mean.stored), (3200 + 64, 3 * 32));
+    assert_eq!((mean.loaded, mean.stored), (3200, 32));
+    let softmax = counts("softmax[-1](x)");
+    assert_eq!((softmax.flops.adds, softmax.flops.comparisons), (1600, 800));
+    assert_eq!((softmax.flops.transcendentals, softmax.loaded, softmax.stored), (800, 3200, 3200));
 }

@@ -108,6 +108,11 @@ impl Call {
         }
     }
 
+    /// Whether it may stand in a fused body.
+    pub fn fuses(self) -> bool {
+        matches!(self, Call::Reduce(_))
+    }
+
     /// Whether it reads its operands' elements, and not their shapes alone.
     pub fn reads(self) -> bool {
         match self {

@@ -86,6 +86,13 @@ impl Axes {
         Ok(is_reduced)
     }
 
+    /// The same of an array of this rank, as far as it has them, each counted from the last.
+    pub fn from_last(self, rank: usize) -> Axes {
+        let moved = (0..rank).filter(|&place| self.first >> place & 1 == 1);
+        let last = moved.fold(self.last, |last, place| last | 1 << (rank - 1 - place));
+        Axes { last, first: 0 }
+    }
+
     /// Those that are named, ascending.
     fn iter(self) -> impl Iterator<Item = i64> {
         let last = (1..=64i64).rev().filter(move |&i| self.last >> (i - 1) & 1 == 1).map(|i| -i);

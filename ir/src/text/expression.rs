@@ -263,7 +263,7 @@ impl<'t> Parser<'t> {
             Meaning::Op(op) => Kind::Op(op, [left, right].into()),
             Meaning::Logical(op) => Kind::Logical(op, [left, right].into()),
             Meaning::Call(call) if self.scope.form == Form::Fused => {
-                return Err(self.not_elementwise(start, call.info().noun));
+                return Err(self.not_in_body(start, call.info().noun));
             }
             Meaning::Call(call) => Kind::Call(call, [left, right].into()),
         })

@@ -81,8 +81,8 @@ impl<'t> Parser<'t> {
         let kind = match function {
             Function::Op(op) => Kind::Op(op, args.into()),
             Function::Logical(op) => Kind::Logical(op, args.into()),
-            Function::Call(call) if self.scope.form == Form::Fused => {
-                return Err(self.not_elementwise(all.start, call.info().noun));
+            Function::Call(call) if self.scope.form == Form::Fused && !call.fuses() => {
+                return Err(self.not_in_body(all.start, call.info().noun));
             }
             Function::Call(call) => Kind::Call(call, args.into()),
             Function::Derived(_) | Function::Rowwise(..) => unreachable!("applied above"),
@@ -97,9 +97,6 @@ impl<'t> Parser<'t> {
         args: &[Expr],
         all: Range<usize>,
     ) -> Parsed<Expr> {
-        if self.scope.form == Form::Fused {
-            return Err(self.not_elementwise(all.start, "a reduction"));
-        }
         let expected = 1..=row.parameters.len();
         if !expected.contains(&args.len()) {
             let (op, found) = (row.name.into(), args.len());

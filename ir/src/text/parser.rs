@@ -248,7 +248,7 @@ impl<'t> Parser<'t> {
         let start = self.cursor.token().span.start;
         self.cursor.advance();
         if self.scope.form == Form::Fused {
-            return Err(self.not_elementwise(start, "a fused kernel"));
+            return Err(self.not_in_body(start, "a fused kernel"));
         }
         self.enter()?;
         let open = self.cursor.token().clone();
@@ -298,7 +298,7 @@ impl<'t> Parser<'t> {
         Ok((0..count).map(|i| Expr::new(Kind::Item(kernel.clone(), i), origin)).collect())
     }
 
-    pub(super) fn not_elementwise(&self, start: usize, what: &'static str) -> Mistake {
+    pub(super) fn not_in_body(&self, start: usize, what: &'static str) -> Mistake {
         Mistake::fault(start..self.cursor.previous_end(), Fault::Body { what })
     }
 

@@ -3,6 +3,7 @@
 use super::cost::{is_dear, is_smaller};
 use super::legal::Legal;
 use super::region::Region;
+use super::rows::RowsId;
 use crate::fuse::cost_model::CostModel;
 use kiln_ir::{Graph, NodeId};
 use std::collections::{HashMap, HashSet};
@@ -58,18 +59,28 @@ impl<'a> Absorber<'a> {
         let mut pending = outputs.to_vec();
         let mut ops = Vec::new();
         let mut met = Met { stored: false, dear: false };
+        // The first reduction says what the rows of the region are.
+        let mut rows = outputs.iter().find_map(|&output| self.legal.rows.of_reduction(output));
         while let Some(consumer) = pending.pop() {
             ops.push(consumer);
             for producer in self.graph.node(consumer).operands() {
                 if inside.contains(&producer) || self.legal.join(producer).is_err() {
                     continue;
                 }
+                let along = self.legal.rows.of_reduction(producer);
+                if let Some(along) = along
+                    && !self.admits(rows, along, &inside)
+                {
+                    continue;
+                }
                 let stored = self.legal.stored().contains(&producer);
-                let dear =
-                    is_smaller(self.graph, producer, consumer) && self.is_dear(policy, producer);
+                let dear = !self.legal.is_of_rows(producer)
+                    && is_smaller(self.graph, producer, consumer)
+                    && self.is_dear(policy, producer);
                 met.stored |= stored;
                 met.dear |= dear;
                 if !(policy.loads_stored() && stored || policy.hoists() && dear) {
+                    rows = rows.or(along);
                     inside.insert(producer);
                     pending.push(producer);
                 }
@@ -77,6 +88,12 @@ impl<'a> Absorber<'a> {
         }
         ops.sort_unstable();
         (Region { ops, outputs: outputs.to_vec() }, met)
+    }
+
+    /// Whether a region of these rows may hold a reduction along those, beside what it holds.
+    fn admits(&self, rows: Option<RowsId>, along: RowsId, inside: &HashSet<NodeId>) -> bool {
+        let admits = |&id: &NodeId| self.legal.rows.admit(along, self.graph.shape(id));
+        rows.is_none_or(|rows| rows == along) && inside.iter().all(admits)
     }
 
     fn is_dear(&mut self, policy: Policy, id: NodeId) -> bool {

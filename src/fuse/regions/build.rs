@@ -18,7 +18,7 @@ pub(super) fn build<'w>(
         let children: Vec<NodeId> = children.iter().map(|child| built[child]).collect();
         let id = match node {
             RegionNode::Input(id) => copy(&mut result, graph, *id, &[]),
-            RegionNode::Call(call) => {
+            RegionNode::Call(_, call) => {
                 result.call(*call, &children).expect("shapes were valid before")
             }
             RegionNode::Item(index) => item(&mut result, children[0], *index),

@@ -2,7 +2,7 @@
 
 use super::region::Region;
 use crate::fuse::cost_model::CostModel;
-use kiln_ir::{Dim, Graph, NodeId, Shape};
+use kiln_ir::{Dim, Graph, Node, NodeId, Shape};
 
 /// From this cost an element on, a producer over a smaller domain is worth a pass of its own (half
 /// a transcendental function). Below it, computing it again for every element is hidden behind
@@ -20,9 +20,17 @@ const OPEN_SIZE: u64 = 1 << 20;
 /// The largest size that enters a cost, so that sums of products fit.
 const MAX_SIZE: u64 = 1 << 32;
 
-/// Bytes moved, passes and ops, each weighted by the size it is done for.
+/// Merging an element into what a reduction has so far, in tenths of an `add`.
+const MERGE_COST: u64 = 10;
+
+/// Bytes moved, passes and ops, each weighted by the size it is done for: that of the largest array.
 pub(super) fn cost(region: &Region, graph: &Graph, model: &CostModel) -> u64 {
-    let domain = region.outputs.iter().map(|&id| size(graph.shape(id))).max().unwrap_or(1);
+    let reduced = region.ops.iter().filter_map(|&id| match graph.node(id) {
+        Node::Call(_, args) => Some(args[0]),
+        _ => None,
+    });
+    let sizes = region.outputs.iter().copied().chain(reduced).map(|id| size(graph.shape(id)));
+    let domain = sizes.max().unwrap_or(1);
     let loads: u64 = region.operands(graph).into_iter().map(|id| traffic(graph, id)).sum();
     let stores: u64 = region.outputs.iter().map(|&id| traffic(graph, id)).sum();
     PASS_COST + loads + stores + cost_of_ops(region, graph, model) * domain
@@ -43,8 +51,18 @@ pub(super) fn traffic(graph: &Graph, id: NodeId) -> u64 {
     BYTE_COST * graph.dtype(id).size() as u64 * size(graph.shape(id))
 }
 
+/// What a call costs that is a pass by itself.
+pub(super) fn cost_of_call(graph: &Graph, id: NodeId) -> u64 {
+    let operands = graph.node(id).operands();
+    PASS_COST + traffic(graph, id) + operands.iter().map(|&id| traffic(graph, id)).sum::<u64>()
+}
+
 fn cost_of_ops(region: &Region, graph: &Graph, model: &CostModel) -> u64 {
-    region.ops.iter().map(|&op| model.cost_of_node(graph, op)).sum()
+    let cost = |&op: &NodeId| match graph.node(op) {
+        Node::Call(..) => MERGE_COST,
+        _ => model.cost_of_node(graph, op),
+    };
+    region.ops.iter().map(cost).sum()
 }
 
 /// The number of elements that a shape counts as.

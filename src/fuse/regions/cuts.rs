@@ -5,18 +5,21 @@
 //! is stored. So no op runs in two stretches, whatever reads it, and a cut costs what crosses it.
 
 use super::cost::traffic;
-use kiln_ir::{Graph, Node, NodeId};
+use kiln_ir::{Graph, NodeId};
 
-/// The stretch of each node. A stretch has at most `most` ops, and all but the last have at least
-/// half as many. Within that, cuts go where the least traffic crosses.
-pub(super) fn stretches(graph: &Graph, most: usize) -> Vec<u32> {
-    let ops: Vec<NodeId> =
-        graph.iter().filter(|(_, node)| matches!(node, Node::Op(..))).map(|(id, _)| id).collect();
+/// The stretch of each node. A stretch has at most `most` ops, which are what `fuses`, and all but
+/// the last have at least half as many. Within that, cuts go where the least traffic crosses.
+pub(super) fn stretches(
+    graph: &Graph,
+    most: usize,
+    fuses: impl Fn(NodeId) -> bool + Copy,
+) -> Vec<u32> {
+    let ops: Vec<NodeId> = graph.iter().map(|(id, _)| id).filter(|&id| fuses(id)).collect();
     let mut stretches = vec![0; graph.nodes().len()];
     if ops.len() <= most {
         return stretches;
     }
-    let crossing = crossing(graph, &ops);
+    let crossing = crossing(graph, &ops, fuses);
     let (mut start, mut number) = (0, 0);
     while start < ops.len() {
         let rest = ops.len() - start;
@@ -36,13 +39,13 @@ pub(super) fn stretches(graph: &Graph, most: usize) -> Vec<u32> {
 }
 
 /// For each op, the traffic of the values computed before it and read from there on.
-fn crossing(graph: &Graph, ops: &[NodeId]) -> Vec<u64> {
+fn crossing(graph: &Graph, ops: &[NodeId], fuses: impl Fn(NodeId) -> bool) -> Vec<u64> {
     let mut position = vec![0; graph.nodes().len()];
     ops.iter().enumerate().for_each(|(at, op)| position[op.index()] = at);
     let mut last_read = vec![0; ops.len()];
     for (at, &op) in ops.iter().enumerate() {
         for operand in graph.node(op).operands() {
-            if matches!(graph.node(operand), Node::Op(..)) {
+            if fuses(operand) {
                 last_read[position[operand.index()]] = at;
             }
         }
@@ -65,18 +68,19 @@ fn crossing(graph: &Graph, ops: &[NodeId]) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::stretches;
-    use kiln_ir::parse;
+    use kiln_ir::{Node, NodeId, parse};
 
     #[test]
     fn cuts_are_where_little_crosses() {
         // Ten terms of four ops. Between two terms one sum crosses, within them more.
         let terms: Vec<String> = (1..=10).map(|i| format!("(x*{i}.5)*sin(x*{i}.25)")).collect();
         let graph = parse(&terms.join(" + ")).unwrap();
-        let stretches = stretches(&graph, 16);
+        let is_op = |id: NodeId| matches!(graph.node(id), Node::Op(..));
+        let stretches = stretches(&graph, 16, is_op);
         let counts: Vec<usize> = (0..=*stretches.iter().max().unwrap())
             .map(|number| {
-                let is_op = |id: usize| matches!(graph.nodes()[id], kiln_ir::Node::Op(..));
-                (0..stretches.len()).filter(|&id| is_op(id) && stretches[id] == number).count()
+                let ids = graph.iter().map(|(id, _)| id);
+                ids.filter(|&id| is_op(id) && stretches[id.index()] == number).count()
             })
             .collect();
         assert_eq!(counts, [14, 15, 15, 5]);

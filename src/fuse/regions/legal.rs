@@ -1,6 +1,7 @@
 //! What may run in one region. What may but need not is a matter of policy (`absorb`).
 
 use super::cuts;
+use super::rows::{Rows, RowsId};
 use super::siblings::{DomainId, Domains};
 use kiln_ir::{Graph, Node, NodeId};
 use std::collections::BTreeSet;
@@ -8,54 +9,65 @@ use std::collections::BTreeSet;
 /// Why a value is not computed in the region of an op that reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Apart {
-    /// It is not an elementwise op but an input, a number, or the result of a call.
+    /// It is not part of any region but an input, a number, or the result of a call.
     NotElementwise,
     /// It crosses a cut: it is computed once, whatever loading it costs.
     Cut,
 }
 
 /// What outputs of one region have in common: the level of calls, the stretch and the domain.
-pub(super) type Group = (u32, u32, DomainId);
+pub(super) type Group = (u32, u32, Domain);
+
+/// What a region that stores a value loops over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Domain {
+    /// The elements of an array.
+    Elements(DomainId),
+    /// Rows, of which it has reductions.
+    Rows(RowsId),
+}
 
 /// What is legal in one graph.
 pub(super) struct Legal<'a> {
     graph: &'a Graph,
+    pub(super) rows: Rows,
     /// Which stretch between two cuts each node is in.
     stretches: Vec<u32>,
     /// Which values cross a cut.
     crosses: Vec<bool>,
-    /// The largest number of calls on a path to each node.
-    levels: Vec<u32>,
-    /// Ops whose value must be in memory: outputs, operands of calls, and what crosses a cut.
+    levels: Vec<Level>,
+    /// Values that must be in memory: outputs, operands of calls, and what crosses a cut.
     stored: BTreeSet<NodeId>,
 }
 
 impl<'a> Legal<'a> {
-    /// With at most `most` ops in one region.
-    pub(super) fn new(graph: &'a Graph, most: usize) -> Legal<'a> {
-        let stretches = cuts::stretches(graph, most);
+    /// With at most `most` ops in one region, and reductions along these rows.
+    pub(super) fn new(graph: &'a Graph, most: usize, rows: Rows) -> Legal<'a> {
+        let fuses = |id: NodeId| fuses(graph, &rows, id);
+        let stretches = cuts::stretches(graph, most, fuses);
         let mut crosses = vec![false; graph.nodes().len()];
         let mut stored: BTreeSet<NodeId> = graph.outputs().iter().copied().collect();
         for (id, node) in graph.iter() {
             match node {
-                Node::Call(_, args) => stored.extend(args.iter().copied()),
-                Node::Op(_, args) => {
-                    let is_cut = |arg: &&NodeId| stretches[arg.index()] != stretches[id.index()];
-                    let is_op = |arg: &&NodeId| matches!(graph.node(**arg), Node::Op(..));
-                    for &arg in args.iter().filter(is_op).filter(is_cut) {
+                _ if fuses(id) => {
+                    let is_cut = |arg: &NodeId| stretches[arg.index()] != stretches[id.index()];
+                    for arg in node.operands().into_iter().filter(|&arg| fuses(arg)).filter(is_cut)
+                    {
                         crosses[arg.index()] = true;
                         stored.insert(arg);
                     }
                 }
+                Node::Call(_, args) => stored.extend(args.iter().copied()),
                 _ => {}
             }
         }
-        Legal { graph, stretches, crosses, levels: levels(graph), stored }
+        let levels = levels(graph, &rows);
+        Legal { graph, rows, stretches, crosses, levels, stored }
     }
 
     /// Whether a value may be computed in the regions that read it.
     pub(super) fn join(&self, producer: NodeId) -> Result<(), Apart> {
-        if !matches!(self.graph.node(producer), Node::Op(..)) {
+        if !fuses(self.graph, &self.rows, producer) {
             return Err(Apart::NotElementwise);
         }
         if self.crosses[producer.index()] { Err(Apart::Cut) } else { Ok(()) }
@@ -66,11 +78,23 @@ impl<'a> Legal<'a> {
     /// Values of one level cannot depend on each other through a call, and a stretch loads only
     /// from earlier ones, so the joint region never waits for itself.
     pub(super) fn group(&self, output: NodeId, domains: &Domains) -> Result<Group, Apart> {
-        if !matches!(self.graph.node(output), Node::Op(..)) {
+        if !fuses(self.graph, &self.rows, output) {
             return Err(Apart::NotElementwise);
         }
         let at = output.index();
-        Ok((self.levels[at], self.stretches[at], domains.of_node(output)))
+        let Level { calls, rows } = self.levels[at];
+        let rows = rows.or_else(|| self.rows.of_shape(self.graph.shape(output)));
+        let domain = match rows {
+            Some(rows) => Domain::Rows(rows),
+            None => Domain::Elements(domains.of_node(output)),
+        };
+        Ok((calls, self.stretches[at], domain))
+    }
+
+    /// Whether a value is computed of reductions that a region may hold: then it is not computed once
+    /// for each element of what reads it, but once a row.
+    pub(super) fn is_of_rows(&self, id: NodeId) -> bool {
+        self.levels[id.index()].rows.is_some()
     }
 
     /// What must be in memory, whatever policies say.
@@ -79,18 +103,47 @@ impl<'a> Legal<'a> {
     }
 }
 
-fn levels(graph: &Graph) -> Vec<u32> {
-    let mut levels: Vec<u32> = Vec::with_capacity(graph.nodes().len());
-    for node in graph.nodes() {
-        let below = node.operands().iter().map(|id| levels[id.index()]).max().unwrap_or(0);
-        levels.push(below + u32::from(matches!(node, Node::Call(..))));
+/// Whether a node may be part of a region.
+fn fuses(graph: &Graph, rows: &Rows, id: NodeId) -> bool {
+    matches!(graph.node(id), Node::Op(..)) || rows.of_reduction(id).is_some()
+}
+
+/// Where a value stands among the calls of its graph.
+#[derive(Clone, Copy, Debug, Default)]
+struct Level {
+    /// The largest number of calls on a path to it, not counting reductions of the rows that it is
+    /// computed of.
+    calls: u32,
+    /// The rows of the reductions on paths from the last of those calls.
+    rows: Option<RowsId>,
+}
+
+fn levels(graph: &Graph, rows: &Rows) -> Vec<Level> {
+    let mut levels: Vec<Level> = Vec::with_capacity(graph.nodes().len());
+    for (id, node) in graph.iter() {
+        let operands: Vec<Level> = node.operands().iter().map(|id| levels[id.index()]).collect();
+        let calls = operands.iter().map(|level| level.calls).max().unwrap_or(0);
+        let mut below = operands.iter().filter(|level| level.calls == calls);
+        let below_rows = below.clone().find_map(|level| level.rows);
+        let agree = below.all(|level| level.rows.is_none() || level.rows == below_rows);
+        levels.push(match (node, rows.of_reduction(id)) {
+            (_, Some(own)) if agree && below_rows.is_none_or(|below| below == own) => {
+                Level { calls, rows: Some(own) }
+            }
+            (_, Some(own)) => Level { calls: calls + 1, rows: Some(own) },
+            (Node::Call(..), None) => Level { calls: calls + 1, rows: None },
+            _ if agree => Level { calls, rows: below_rows },
+            // One region cannot hold them all, so it loads some.
+            _ => Level { calls: calls + 1, rows: None },
+        });
     }
     levels
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Apart, Legal};
+    use super::{Apart, Domain, Legal};
+    use crate::fuse::regions::rows::Rows;
     use crate::fuse::regions::siblings::Domains;
     use kiln_ir::{Node, NodeId, Op, parse};
 
@@ -100,7 +153,7 @@ mod tests {
         let find = |wanted: fn(&Node) -> bool| -> Vec<NodeId> {
             graph.iter().filter(|(_, node)| wanted(node)).map(|(id, _)| id).collect()
         };
-        let whole = Legal::new(&graph, 512);
+        let whole = Legal::new(&graph, 512, Rows::of(&graph));
         let product = find(|node| matches!(node, Node::Call(..)))[0];
         assert_eq!(whole.join(product), Err(Apart::NotElementwise));
         let exp = find(|node| matches!(node, Node::Op(Op::Exp, _)))[0];
@@ -110,6 +163,28 @@ mod tests {
         assert_eq!(whole.group(exp, &domains).unwrap().0, 1);
         // Two ops a region: the cut comes after the product by 2.
         let scaled = find(|node| matches!(node, Node::Op(Op::Mul, _)))[0];
-        assert_eq!(Legal::new(&graph, 2).join(scaled), Err(Apart::Cut));
+        assert_eq!(Legal::new(&graph, 2, Rows::of(&graph)).join(scaled), Err(Apart::Cut));
+    }
+
+    /// Reductions along the same axes of arrays of one shape join; others are calls between levels.
+    #[test]
+    fn rows_are_levels() {
+        let text = "kernel k(x: f32[n, d]) {
+            let e = exp(x - max[-1](x));
+            let s = e / sum[1](e);
+            (s, sum[0](s), x * 2, any[-1](x > 0))
+        }";
+        let graph = parse(text).unwrap();
+        let legal = Legal::new(&graph, 512, Rows::of(&graph));
+        let domains = Domains::of(&graph);
+        let groups: Vec<_> =
+            graph.outputs().iter().map(|&output| legal.group(output, &domains).unwrap()).collect();
+        assert_eq!(groups[0], groups[3]);
+        assert!(matches!(groups[0], (0, 0, Domain::Rows(_))));
+        assert!(matches!(groups[1], (1, 0, Domain::Rows(_))) && groups[1].2 != groups[0].2);
+        // Its shape is reduced along rows of two kinds.
+        assert!(matches!(groups[2], (0, 0, Domain::Elements(_))));
+        let calls = Legal::new(&graph, 512, Rows::none());
+        assert_eq!(calls.join(graph.outputs()[1]), Err(Apart::NotElementwise));
     }
 }

@@ -1,4 +1,4 @@
-//! Phase B: fusion. Merges elementwise ops into as few passes over memory as pay off.
+//! Phase B: fusion. Merges elementwise ops and reductions into as few passes over memory as pay off.
 //!
 //! A *region* is a set of ops that run as one kernel: it loads what it reads from outside, and
 //! stores its outputs. The rule
@@ -23,16 +23,18 @@ mod cuts;
 mod legal;
 mod reasons;
 mod region;
+mod rows;
 mod siblings;
 mod ways;
 
 use super::cost_model::CostModel;
 use super::extract::ClassId;
-use super::pass::PassContext;
+use super::pass::{PassContext, checked};
 use absorb::{Absorber, Policy};
-use kiln_ir::{Graph, Node, NodeId};
+use kiln_ir::{Body, Graph, Input, Node, NodeId};
 use legal::Legal;
 use region::Region;
+use rows::Rows;
 use ways::{RegionNode, Ways};
 
 pub(super) use cost::HOIST_COST;
@@ -49,15 +51,31 @@ const MAX_REGION: usize = 512;
 /// stand-ins.
 pub(super) fn merge(graph: &Graph, domains: &Domains, model: &CostModel) -> Graph {
     kiln_ir::span!(DEBUG, "merge");
-    let mut sweep = Sweep::new(graph, model, MAX_REGION);
+    let mut sweep = Sweep::new(graph, model, MAX_REGION, Rows::of(graph));
     sweep.join_siblings(domains);
     sweep.fill();
     sweep.extract()
 }
 
+/// A fused body as a graph in which each reduction is a pass by itself.
+pub(crate) fn apart(body: &Body, model: &CostModel) -> Graph {
+    let name = |index: usize| format!("v{index}");
+    let input =
+        |(index, input): (usize, &Input)| Input { name: name(index), dims: None, ..input.clone() };
+    let inputs: Vec<Input> = body.inputs().iter().enumerate().map(input).collect();
+    let mut graph = Graph::with_inputs("apart", &inputs);
+    let ids: Vec<NodeId> = (0..inputs.len()).map(|index| graph.input_node(index)).collect();
+    let outputs = graph.copy_graph(body, &ids).expect("a body is valid for any shapes");
+    outputs.into_iter().for_each(|output| graph.output(output));
+    let mut sweep = Sweep::new(&graph, model, MAX_REGION, Rows::none());
+    sweep.join_siblings(&Domains::of(&graph));
+    sweep.fill();
+    checked("apart", &graph, sweep.extract())
+}
+
 /// The pass `split`: one kernel for each op, as written. Fusion is compared with it.
 pub(crate) fn split(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
-    let mut sweep = Sweep::new(graph, context.model, usize::MAX);
+    let mut sweep = Sweep::new(graph, context.model, usize::MAX, Rows::none());
     for (id, node) in graph.iter() {
         if matches!(node, Node::Op(..)) {
             let class = sweep.class(id);
@@ -75,16 +93,16 @@ struct Sweep<'a> {
     ways: Ways,
     /// The class of each node's value, if it has one.
     classes: Vec<Option<ClassId>>,
-    /// Ops whose value some region loads, but which have no region yet.
+    /// What some region loads and has no region yet.
     wanted: Vec<(NodeId, ClassId)>,
 }
 
 impl<'a> Sweep<'a> {
-    fn new(graph: &'a Graph, model: &'a CostModel, most: usize) -> Sweep<'a> {
+    fn new(graph: &'a Graph, model: &'a CostModel, most: usize, rows: Rows) -> Sweep<'a> {
         let mut sweep = Sweep {
             graph,
             model,
-            absorber: Absorber::new(graph, model, Legal::new(graph, most)),
+            absorber: Absorber::new(graph, model, Legal::new(graph, most, rows)),
             ways: Ways::default(),
             classes: vec![None; graph.nodes().len()],
             wanted: Vec::new(),
@@ -108,7 +126,10 @@ impl<'a> Sweep<'a> {
             Node::Const(_) => self.add(class, Region::of_no_ops(id)),
             Node::Call(call, args) => {
                 let children: Vec<ClassId> = args.iter().map(|&arg| self.class(arg)).collect();
-                self.add_node(class, RegionNode::Call(*call), &children);
+                self.add_node(class, RegionNode::Call(id, *call), &children);
+                if self.absorber.legal.join(id).is_ok() {
+                    self.wanted.push((id, class));
+                }
             }
             _ => {
                 self.add_node(class, RegionNode::Input(id), &[]);
@@ -132,6 +153,10 @@ impl<'a> Sweep<'a> {
     fn fill(&mut self) {
         while let Some((id, class)) = self.wanted.pop() {
             let (all, met) = self.absorber.absorb(Policy::All, &[id]);
+            // Nothing is gained for a call that absorbs nothing.
+            if matches!(self.graph.node(id), Node::Call(..)) && all.ops.len() == 1 {
+                continue;
+            }
             self.add(class, all);
             for (policy, differs) in [
                 (Policy::LoadStored, met.stored),

@@ -6,6 +6,7 @@
 use super::absorb::{Absorber, Policy};
 use super::cost::{cost, is_smaller};
 use super::region::Region;
+use super::rows::Rows;
 use super::siblings::{self, Domains};
 use super::ways::RegionNode;
 use super::{MAX_REGION, Sweep};
@@ -142,21 +143,15 @@ pub(in crate::fuse) fn separations(
     domains: &Domains,
     model: &CostModel,
 ) -> Vec<Separation> {
-    let mut sweep = Sweep::new(graph, model, MAX_REGION);
+    let mut sweep = Sweep::new(graph, model, MAX_REGION, Rows::of(graph));
     sweep.join_siblings(domains);
     sweep.fill();
     let roots = graph.outputs().iter().map(|&id| sweep.class(id)).collect();
-    let mut calls = BTreeMap::new();
-    for (id, node) in graph.iter() {
-        if let (Node::Call(..), Some(class)) = (node, sweep.classes[id.index()]) {
-            calls.insert(class, id);
-        }
-    }
     let mut steps = Vec::new();
-    for (class, node, _) in sweep.ways.extract(roots) {
+    for (_, node, _) in sweep.ways.extract(roots) {
         match node {
             RegionNode::Region(region) => steps.push(Step::of_region(region.clone(), graph, model)),
-            RegionNode::Call(_) => steps.push(Step::of_call(calls[&class], graph)),
+            RegionNode::Call(id, _) => steps.push(Step::of_call(*id, graph)),
             RegionNode::Input(_) | RegionNode::Item(_) => {}
         }
     }

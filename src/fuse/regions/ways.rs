@@ -1,7 +1,7 @@
 //! The ways to compute each value: an e-graph in the form that extraction takes, with no rules left
 //! to match.
 
-use super::cost::cost;
+use super::cost::{cost, cost_of_call};
 use super::region::Region;
 use crate::fuse::cost_model::CostModel;
 use crate::fuse::extract::{Alternative, Choice, ClassId, NONE, Problem, mix};
@@ -12,7 +12,8 @@ use kiln_ir::{Call, Graph, NodeId};
 pub(super) enum RegionNode {
     /// It is given.
     Input(NodeId),
-    Call(Call),
+    /// A pass by itself.
+    Call(NodeId, Call),
     /// The kernel of a region, over what it loads.
     Region(Region),
     /// One output of a region that has several.
@@ -24,7 +25,7 @@ impl RegionNode {
     fn weigh(&self, graph: &Graph, model: &CostModel) -> (u64, u64) {
         match self {
             RegionNode::Input(id) => (0, id.index() as u64),
-            RegionNode::Call(_) => (0, 1 << 40),
+            RegionNode::Call(id, _) => (cost_of_call(graph, *id), 1 << 40),
             RegionNode::Item(item) => (0, (1 << 41) + *item as u64),
             RegionNode::Region(region) => {
                 let hash = |h, id: &NodeId| mix(h ^ id.index() as u64);

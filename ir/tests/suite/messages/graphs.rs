@@ -19,13 +19,13 @@ fn fused() {
     1 | fused(x, x) { x }
       |          ^
 
-    1:12: a matmul cannot stand in a fused body, which has elementwise ops only
+    1:12: a matmul cannot stand in a fused body, which has elementwise ops and reductions only
       |
     1 | fused(x) { x @ x }
       |            ^^^^^
       = hint: compute it outside and pass it in as an argument
 
-    1:12: a fused kernel cannot stand in a fused body, which has elementwise ops only
+    1:12: a fused kernel cannot stand in a fused body, which has elementwise ops and reductions only
       |
     1 | fused(x) { fused(x) { x } }
       |            ^^^^^
@@ -255,7 +255,9 @@ fn bodies_that_are_not_elementwise() {
     ] {
         let fault = graph.fused(parse(text).unwrap(), arguments.clone()).unwrap_err();
         assert_eq!(fault, Fault::Body { what });
-        let says = format!("{what} cannot stand in a fused body, which has elementwise ops only;");
+        let says = format!(
+            "{what} cannot stand in a fused body, which has elementwise ops and reductions only;"
+        );
         assert!(fault.to_string().starts_with(&says), "{fault}");
     }
 }

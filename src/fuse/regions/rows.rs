@@ -1,0 +1,88 @@
+//! Rows: what the reductions of one region have in common.
+//!
+//! A region with reductions runs as stages over the rows of its domain, so all of them go along the
+//! same axes of arrays that are as large as the domain. Where ranks are unknown, arrays are taken to
+//! be: a call in which they are not runs the region's body pass by pass.
+
+use kiln_ir::{Axes, Call, Graph, Node, NodeId, Shape};
+use std::collections::HashMap;
+
+/// A kind of rows in a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct RowsId(u32);
+
+/// Axes of a domain; `None` is one of unknown rank.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    axes: Axes,
+    domain: Option<Shape>,
+}
+
+/// The kinds of rows in a graph.
+pub(super) struct Rows {
+    keys: Vec<Key>,
+    /// For each kind, the shapes that are reduced.
+    reduced: Vec<Vec<Shape>>,
+    /// The kind of each reduction.
+    of: HashMap<NodeId, RowsId>,
+}
+
+impl Rows {
+    pub(super) fn of(graph: &Graph) -> Rows {
+        let mut rows = Rows { keys: Vec::new(), reduced: Vec::new(), of: HashMap::new() };
+        for (id, node) in graph.iter() {
+            let Node::Call(Call::Reduce(reduce), args) = node else { continue };
+            let shape = graph.shape(args[0]);
+            let axes = match shape.dims() {
+                Some(dims) => reduce.axes.from_last(dims.len()),
+                None => reduce.axes,
+            };
+            let domain = shape.dims().map(|_| shape.clone());
+            let kind = rows.add(Key { axes, domain });
+            let reduced = &mut rows.reduced[kind.0 as usize];
+            if !reduced.contains(shape) {
+                reduced.push(shape.clone());
+            }
+            rows.of.insert(id, kind);
+        }
+        rows
+    }
+
+    /// No reduction is part of any region.
+    pub(super) fn none() -> Rows {
+        Rows { keys: Vec::new(), reduced: Vec::new(), of: HashMap::new() }
+    }
+
+    fn add(&mut self, key: Key) -> RowsId {
+        let known = self.keys.iter().position(|known| *known == key);
+        let index = known.unwrap_or_else(|| {
+            self.keys.push(key);
+            self.reduced.push(Vec::new());
+            self.keys.len() - 1
+        });
+        RowsId(index as u32)
+    }
+
+    /// The rows that a reduction goes along, if it may be part of a region.
+    pub(super) fn of_reduction(&self, id: NodeId) -> Option<RowsId> {
+        self.of.get(&id).copied()
+    }
+
+    /// Whether a value of this shape has a place in a region of such rows.
+    pub(super) fn admit(&self, rows: RowsId, shape: &Shape) -> bool {
+        let rows = rows.0 as usize;
+        let fits = |reduced: &Shape| reduced.broadcast(shape).is_ok();
+        let covers = match &self.keys[rows].domain {
+            Some(domain) => shape.dims().is_none() || domain.covers(shape),
+            None => true,
+        };
+        covers && self.reduced[rows].iter().all(fits)
+    }
+
+    /// The only kind of rows in which arrays of this shape are reduced.
+    pub(super) fn of_shape(&self, shape: &Shape) -> Option<RowsId> {
+        let mut kinds = (0..self.keys.len()).filter(|&kind| self.reduced[kind].contains(shape));
+        let kind = kinds.next()?;
+        kinds.next().is_none().then_some(RowsId(kind as u32))
+    }
+}

@@ -1,0 +1,37 @@
+//! What runs a fused body.
+
+use super::row_kernel::RowKernel;
+use kiln_jit::emit::cost::Tally;
+use kiln_jit::emit::{Code, EmitterKind};
+
+/// What runs a fused body.
+#[derive(Debug)]
+pub(crate) enum Compiled {
+    /// Code, once for each element.
+    Map(Code),
+    /// Stages over rows, with reductions between them.
+    Rows(Box<RowKernel>),
+}
+
+impl Compiled {
+    /// The code that it runs, in order.
+    pub(crate) fn codes(&self) -> Box<dyn Iterator<Item = &Code> + '_> {
+        match self {
+            Compiled::Map(code) => Box::new(std::iter::once(code)),
+            Compiled::Rows(kernel) => kernel.codes(),
+        }
+    }
+
+    /// The emitter of its code and the width of its vectors in bits, if it has any.
+    pub(crate) fn emitter(&self) -> Option<(EmitterKind, u32)> {
+        self.codes().next().map(|code| (code.emitter(), code.bits()))
+    }
+
+    /// The primitives that it executes for an element.
+    pub(crate) fn tally(&self) -> Tally {
+        match self {
+            Compiled::Map(code) => *code.tally(),
+            Compiled::Rows(_) => Tally::default(),
+        }
+    }
+}

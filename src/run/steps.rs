@@ -1,0 +1,130 @@
+//! Running the steps of a plan, one after the other.
+
+use super::arena::Arena;
+use super::compiled::Compiled;
+use super::error::RunError;
+use super::exec::{Work, execute_checked};
+use super::gemm::multiply;
+use super::layout::OPERANDS;
+use super::rows::reduce;
+use super::view::Layout;
+use crate::plan::{Access, Action, Dims, Place, Plan, Step};
+use kiln_ir::Call;
+use smallvec::SmallVec;
+use std::sync::Mutex;
+
+/// The arrays of a call, by number.
+pub(super) struct Arrays<I, O> {
+    pub(super) inputs: I,
+    pub(super) outputs: O,
+}
+
+/// Runs plans; between calls it keeps the memory of their intermediates.
+#[derive(Debug, Default)]
+pub(super) struct Runner {
+    arena: Mutex<Arena>,
+}
+
+impl Runner {
+    /// Runs a plan, whose steps have these shapes.
+    ///
+    /// # Safety
+    ///
+    /// Arrays must have the types and shapes of the plan. Inputs must be readable. Outputs must be
+    /// writable and overlap nothing, except that one may be exactly an input which no step reads
+    /// after the one that writes the output, and which that one, if it reads it, reads as a fused
+    /// body.
+    // Inlined, as are its parts: a call of one small step is as long as what is around it.
+    #[inline(always)]
+    pub(super) unsafe fn run<'a>(
+        &self,
+        plan: &Plan<Compiled>,
+        arrays: &Arrays<impl Fn(usize) -> &'a Layout, impl Fn(usize) -> &'a Layout>,
+        shapes: &[Dims],
+        threads: Option<usize>,
+    ) -> Result<(), RunError> {
+        if plan.buffers.is_empty() {
+            // SAFETY: required of the caller.
+            return unsafe { run_steps(plan, arrays, &[], threads) };
+        }
+        // Two calls at once do not wait for each other: the second starts with no memory.
+        let kept = self.arena.try_lock().map(|mut kept| std::mem::take(&mut *kept));
+        let mut arena = kept.unwrap_or_default();
+        let buffers = arena.arrays(plan, shapes);
+        // SAFETY: required of the caller; the buffers that are live at once lie apart.
+        let done =
+            buffers.and_then(|buffers| unsafe { run_steps(plan, arrays, &buffers, threads) });
+        // Another call may have put back a larger one meanwhile.
+        if let Ok(mut kept) = self.arena.try_lock()
+            && kept.room() <= arena.room()
+        {
+            *kept = arena;
+        }
+        done
+    }
+}
+
+/// # Safety
+///
+/// As for [`Runner::run`]; buffers that are live at once must not overlap.
+#[inline(always)]
+unsafe fn run_steps<'a>(
+    plan: &Plan<Compiled>,
+    arrays: &Arrays<impl Fn(usize) -> &'a Layout, impl Fn(usize) -> &'a Layout>,
+    buffers: &[Layout],
+    threads: Option<usize>,
+) -> Result<(), RunError> {
+    for step in &plan.steps {
+        let layout = |access: &Access| match access.place {
+            Place::Input(index) => (arrays.inputs)(index),
+            Place::Output(index) => (arrays.outputs)(index),
+            Place::Buffer(index) => &buffers[index],
+        };
+        // Pushed, not collected, as shapes are: see `Plan::shapes`.
+        let mut operands: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
+        step.args.iter().for_each(|arg| operands.push(layout(arg)));
+        step.results.iter().for_each(|result| operands.push(layout(result)));
+        // SAFETY: required of the caller. A step's results are distinct outputs and buffers, and it
+        // reads none of them: the graph is acyclic, and whatever is live during a step lies apart.
+        unsafe { run_step(step, &operands, threads)? };
+    }
+    Ok(())
+}
+
+/// # Safety
+///
+/// Operands, what the step reads and then what it writes, must have its types and shapes, and be
+/// readable, and writable and apart.
+#[inline(always)]
+unsafe fn run_step(
+    step: &Step<Compiled>,
+    operands: &[&Layout],
+    threads: Option<usize>,
+) -> Result<(), RunError> {
+    match &step.action {
+        Action::Map { kernel: Compiled::Map(code), .. } => {
+            let work = Work::new(threads, code.nanoseconds());
+            // SAFETY: required of the caller.
+            unsafe { execute_checked(code, operands, work) };
+        }
+        Action::Map { kernel: Compiled::Rows(kernel), .. } => {
+            // SAFETY: required of the caller.
+            unsafe { kernel.run(operands, threads)? };
+        }
+        Action::Call(Call::Matmul) => {
+            let [left, right, output] = operands[..] else {
+                panic!("a product has two operands and a result");
+            };
+            // SAFETY: required of the caller.
+            unsafe { multiply(left, right, output, threads)? };
+        }
+        Action::Call(Call::Reduce(by)) => {
+            let [input, output] = operands[..] else {
+                panic!("a reduction has an operand and a result");
+            };
+            // SAFETY: required of the caller.
+            unsafe { reduce(*by, input, output, threads) };
+        }
+    }
+    Ok(())
+}
