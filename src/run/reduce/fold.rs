@@ -289,7 +289,7 @@ define_integer_folds! {
 }
 
 macro_rules! define_truths {
-    ($($fold:ident $start:literal $merge:tt;)*) => {
+    ($($fold:ident $start:literal $merge:tt $join:tt;)*) => {
         /// Bools, as the bytes that they are.
         $(impl Fold for $fold {
             type Element = u8;
@@ -320,7 +320,7 @@ macro_rules! define_truths {
 
             #[inline(always)]
             fn join(state: &mut bool, block: bool) {
-                *state = *state $merge block;
+                *state $join block;
             }
 
             #[inline(always)]
@@ -332,8 +332,8 @@ macro_rules! define_truths {
 }
 
 define_truths! {
-    All true &;
-    Any false |;
+    All true & &=;
+    Any false | |=;
 }
 
 #[cfg(test)]

@@ -108,9 +108,9 @@ impl Job<'_> {
                         let folds = program.stages[at + 1..].iter().take_while(is_fold).count();
                         let end = at + 1 + folds;
                         self.pass(at..end, tile, chunk, blocks, threads);
-                        for stage in at..end {
-                            if let Stage::Fold { by, from, to } = &program.stages[stage] {
-                                let of = self.blocks(blocks[stage], tile);
+                        for (stage, &base) in program.stages[at..end].iter().zip(&blocks[at..end]) {
+                            if let Stage::Fold { by, from, to } = stage {
+                                let of = self.blocks(base, tile);
                                 let to = self.shared[self.home[*to]];
                                 self.finish(*by, *from, &of, tile.rows, to);
                             }

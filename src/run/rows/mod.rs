@@ -65,11 +65,6 @@ impl RowCode {
         })
     }
 
-    /// The estimated nanoseconds per element on one thread where memory is no limit.
-    pub(crate) fn nanoseconds(&self) -> f64 {
-        nanoseconds(&self.program.stages)
-    }
-
     /// Runs on `operands`, the inputs and then the outputs. Returns whether it can; if not, nothing is
     /// written.
     ///
@@ -129,6 +124,7 @@ fn domain(reduced: &[Operand], operands: &[&Layout]) -> Option<Dims<usize>> {
     broadcast(&shapes).ok()
 }
 
+/// The estimated nanoseconds per element on one thread where memory is no limit.
 fn nanoseconds(stages: &[Stage<Code>]) -> f64 {
     let cost = |stage: &Stage<Code>| match stage {
         Stage::Each(map) => map.kernel.nanoseconds(),
@@ -366,3 +362,6 @@ fn pads(job: &Job<'_>) -> SmallVec<[Vector; OPERANDS]> {
     }
     pads
 }
+
+#[cfg(test)]
+mod tests;
