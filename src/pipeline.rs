@@ -168,18 +168,24 @@ pub fn unfuse(graph: &Graph) -> Graph {
     run_passes(UNFUSED, graph, &mut PassContext::new(Mode::Strict, cost_model(Mode::Strict)))
 }
 
-/// The vector program of each fused kernel, in the order they run.
+/// The vector programs of each fused kernel, in the order they run: one for each stage, where it has
+/// stages over rows.
 pub fn programs(graph: &Graph, mode: Mode) -> impl Iterator<Item = Routine> {
     let fused = fuse(graph, mode).graph;
-    let bodies: Vec<_> = fused
-        .nodes()
-        .iter()
-        .filter_map(|node| match node {
-            Node::Fused { body, .. } => Some(lowered(body, mode)),
-            _ => None,
-        })
-        .collect();
-    bodies.into_iter()
+    let routines = |node: &Node| match node {
+        Node::Fused { body, .. } => routines(body, mode),
+        _ => Vec::new(),
+    };
+    fused.nodes().iter().flat_map(routines).collect::<Vec<Routine>>().into_iter()
+}
+
+/// The vector programs of a fused body.
+fn routines(body: &Body, mode: Mode) -> Vec<Routine> {
+    if body.reductions().next().is_none() {
+        return vec![lowered(body, mode)];
+    }
+    let stages = rows(body, tier(mode));
+    stages.map_or_else(Vec::new, |rows| rows.routines().cloned().collect())
 }
 
 /// Runs passes on a graph that a user made.

@@ -117,6 +117,16 @@ impl<K> RowProgram<K> {
     }
 }
 
+impl RowProgram {
+    /// What computes the stages that compute.
+    pub(crate) fn routines(&self) -> impl Iterator<Item = &Routine> {
+        self.stages.iter().filter_map(|stage| match stage {
+            Stage::Each(map) | Stage::Once(map) => Some(&map.kernel),
+            Stage::Fold { .. } | Stage::Count { .. } => None,
+        })
+    }
+}
+
 /// The stages of a body whose calls are reductions along the same axes. `None` if it is no such body, or
 /// if a reduction is of numbers of rows.
 pub(crate) fn rows(body: &Graph, tier: Tier) -> Option<RowProgram> {

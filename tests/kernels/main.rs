@@ -17,6 +17,7 @@ mod products;
 mod profile;
 mod random;
 mod reductions;
+mod rows;
 mod run;
 mod spans;
 mod strides;

@@ -16,6 +16,7 @@ pub(super) enum Policy {
     /// All except those stored anyway: these are loaded instead of computed again.
     LoadStored,
     /// All except dear ones over a smaller domain: these are computed once, not for every element.
+    /// And except what is computed of reductions that the region cannot hold.
     Hoist,
     /// All except both of these.
     HoistAndLoadStored,
@@ -35,7 +36,7 @@ impl Policy {
 pub(super) struct Met {
     /// A value that is stored anyway.
     pub(super) stored: bool,
-    /// A dear one over a smaller domain.
+    /// One that is better computed elsewhere.
     pub(super) dear: bool,
 }
 
@@ -74,9 +75,13 @@ impl<'a> Absorber<'a> {
                     continue;
                 }
                 let stored = self.legal.stored().contains(&producer);
-                let dear = !self.legal.is_of_rows(producer)
-                    && is_smaller(self.graph, producer, consumer)
-                    && self.is_dear(policy, producer);
+                // What is computed of reductions belongs to their region, which has it once a row.
+                let dear = match self.legal.rows_of(producer) {
+                    Some(of) => !self.admits(rows, of, &inside),
+                    None => {
+                        is_smaller(self.graph, producer, consumer) && self.is_dear(policy, producer)
+                    }
+                };
                 met.stored |= stored;
                 met.dear |= dear;
                 if !(policy.loads_stored() && stored || policy.hoists() && dear) {

@@ -91,10 +91,9 @@ impl<'a> Legal<'a> {
         Ok((calls, self.stretches[at], domain))
     }
 
-    /// Whether a value is computed of reductions that a region may hold: then it is not computed once
-    /// for each element of what reads it, but once a row.
-    pub(super) fn is_of_rows(&self, id: NodeId) -> bool {
-        self.levels[id.index()].rows.is_some()
+    /// The rows of the reductions that a value is computed of.
+    pub(super) fn rows_of(&self, id: NodeId) -> Option<RowsId> {
+        self.levels[id.index()].rows
     }
 
     /// What must be in memory, whatever policies say.

@@ -1,0 +1,207 @@
+//! Rows: what is computed along axes is one kernel, whoever wrote it and however.
+
+use common::Rng;
+use kiln::internals::fuse;
+use kiln::{CompileOptions, Kernel, Mode, Tensor, View, compile_with};
+use kiln_ir::{Graph, Node, parse};
+use ndarray::{ArrayD, IxDyn};
+
+/// A function and its spellings, over declared shapes.
+const FUNCTIONS: &[(&str, &[&str])] = &[
+    (
+        "softmax(x: f32[n, d])",
+        &[
+            "softmax[-1](x)",
+            "let e = exp(x - max[-1](x)); e / sum[-1](e)",
+            "exp(x - max[1](x)) / sum[1](exp(x - max[1](x)))",
+            "let m = amax[-1](x); let e = exp(x - m); e * (1 / sum[-1](e))",
+        ],
+    ),
+    (
+        "log_softmax(x: f32[n, d])",
+        &[
+            "log_softmax[-1](x)",
+            "let o = x - max[-1](x); o - log(sum[-1](exp(o)))",
+            "let m = max[-1](x); x - (m + log(sum[-1](exp(x - m))))",
+            "x - logsumexp[-1](x)",
+        ],
+    ),
+    (
+        "masked(s: f32[n, d], scale: f32[], mask: f32[d])",
+        &[
+            "softmax[-1](s * scale + mask)",
+            "let t = s * scale + mask; let e = exp(t - max[-1](t)); e / sum[-1](e)",
+            "softmax_or_zero[-1](s * scale + mask)",
+        ],
+    ),
+    (
+        "layer_norm(x: f32[n, d], g: f32[d], b: f32[d])",
+        &[
+            "layer_norm[-1](x) * g + b",
+            "let o = x - mean[-1](x); o * rsqrt(mean[-1](o * o) + 1e-5) * g + b",
+            "(x - mean[-1](x)) / sqrt(var[-1](x) + 1e-5) * g + b",
+            "g * ((x - mean[-1](x)) / (std[-1](x) + 1e-5)) + b",
+        ],
+    ),
+    (
+        "rms_norm(x: f32[n, d], g: f32[d])",
+        &[
+            "rms_norm[-1](x) * g",
+            "x * rsqrt(mean[-1](x * x) + 1e-6) * g",
+            "g * x / sqrt(sum[-1](x^2) / count[-1](x) + 1e-6)",
+        ],
+    ),
+    (
+        "normalized(x: f32[n, d])",
+        &["x / norm[-1](x)", "x * rsqrt(sum[-1](x * x))", "x / max(sqrt(sum[-1](x^2)), 1e-12)"],
+    ),
+    ("moments(x: f32[n, d])", &["(mean[-1](x), var[-1](x))"]),
+    (
+        "fused_sum(x: f32[n, d], y: f32[n, d])",
+        &["sum[-1](exp(x) * y)", "sum(tanh(x * y))", "max[-1](abs(x - y))", "mean[..]((x - y)^2)"],
+    ),
+    (
+        "with_statistics(x: f32[n, d])",
+        &[
+            "(softmax[-1](x), logsumexp[-1](x))",
+            "let m = mean[-1](x); let r = rsqrt(var[-1](x) + 1e-5); ((x - m) * r, m, r)",
+            "(sum[-1](x), argmax[-1](x))",
+            "(x * 2, softmax[-1](x * 2))",
+        ],
+    ),
+];
+
+fn graph(head: &str, text: &str) -> Graph {
+    parse(&format!("kernel {head} {{ {text} }}")).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// How many kernels and calls a graph has.
+fn passes(graph: &Graph) -> usize {
+    let is_pass = |node: &&Node| matches!(node, Node::Fused { .. } | Node::Call(..));
+    graph.nodes().iter().filter(is_pass).count()
+}
+
+#[test]
+fn every_spelling_is_one_kernel() {
+    for (head, texts) in FUNCTIONS {
+        for text in *texts {
+            let declared = graph(head, text);
+            let open =
+                graph(&head.replace("f32[n, d]", "f32[..]").replace("f32[d]", "f32[..]"), text);
+            for (graph, mode) in
+                [&declared, &open].into_iter().flat_map(|g| Mode::ALL.map(|m| (g, m)))
+            {
+                let fused = fuse(graph, mode).graph;
+                assert_eq!(passes(&fused), 1, "{mode}: {graph}{fused}");
+                assert_eq!(parse(&fused.to_string()).unwrap(), fused.normalized(), "{fused}");
+            }
+        }
+    }
+}
+
+#[test]
+fn kernels_are_pinned() {
+    let text = |(head, texts): &(&str, &[&str])| {
+        fuse(&graph(head, texts[0]), Mode::Precise).graph.to_string()
+    };
+    insta::assert_snapshot!(FUNCTIONS.iter().map(text).collect::<Vec<_>>().join("\n"));
+}
+
+/// What is over other rows is another kernel, and what runs over them too.
+#[test]
+fn rows_of_two_kinds_are_two_kernels() {
+    for (text, expected) in [
+        ("sum[0](softmax[-1](x))", 2),
+        ("softmax[0](softmax[-1](x))", 2),
+        ("x / (sum[-1](x) * sum[0](x))", 2),
+        ("softmax[-1](x) + w", 1),
+        ("x + sum[-1](w)", 2),
+        ("x + softmax[-1](w)", 2),
+    ] {
+        let graph = parse(&format!("kernel k(x: f32[n, d], w: f32[d]) {{ {text} }}")).unwrap();
+        let fused = fuse(&graph, Mode::Strict).graph;
+        assert_eq!(passes(&fused), expected, "{graph}{fused}");
+    }
+}
+
+fn array(shape: &[usize], seed: u64) -> Tensor {
+    let mut rng = Rng::new(seed);
+    let mut element = || rng.below(1 << 20) as f32 / (1 << 17) as f32 - 4.0;
+    ArrayD::from_shape_simple_fn(IxDyn(shape), &mut element).into()
+}
+
+/// Any NaN is one NaN.
+fn same_bits(a: &Tensor, b: &Tensor) -> bool {
+    let bits = |tensor: &Tensor| -> Vec<u32> {
+        let Tensor::F32(array) = tensor else { unreachable!("they are f32") };
+        array.iter().map(|x| if x.is_nan() { 1 } else { x.to_bits() }).collect()
+    };
+    bits(a) == bits(b)
+}
+
+fn run(kernel: &Kernel, inputs: &[Tensor]) -> Vec<Tensor> {
+    kernel.run(&inputs.iter().map(Tensor::view).collect::<Vec<View<'_>>>()).unwrap()
+}
+
+/// Open shapes are merged as if arrays were of one shape. Where they are not, results are right all
+/// the same.
+#[test]
+fn shapes_that_nobody_expected() {
+    for (text, shapes) in [
+        ("softmax[-1](x) + y", &[&[3, 70][..], &[2, 3, 70]][..]),
+        ("softmax[-1](x) + y", &[&[70], &[3, 70]]),
+        ("softmax[-1](x) + y", &[&[3, 1], &[3, 70]]),
+        ("softmax[-1](x) * sum[-1](y)", &[&[3, 70], &[3, 5]]),
+        ("softmax[-1](x) * sum[-1](y)", &[&[3, 70], &[4]]),
+        ("softmax[0](x) + y", &[&[70], &[3, 70]]),
+        ("softmax[0](x) + y", &[&[3, 70], &[5, 3, 70]]),
+        ("y * mean[..](x) + x", &[&[3, 70], &[2, 1, 1]]),
+        ("(sum[-1](x), y + max[-1](x))", &[&[3, 70], &[3, 70]]),
+        ("(sum[-1](x), y + max[-1](x))", &[&[3, 70], &[2, 3, 1]]),
+        ("layer_norm[-1](x) * y", &[&[0, 70], &[70]]),
+        ("sum[-1](x * y)", &[&[3, 0], &[1]]),
+    ] {
+        let graph = parse(text).unwrap();
+        let inputs: Vec<Tensor> =
+            (1..).zip(shapes).map(|(seed, shape)| array(shape, seed)).collect();
+        let compiled = |options: CompileOptions| compile_with(&graph, options).unwrap();
+        let expected = run(&compiled(CompileOptions::unfused()), &inputs);
+        let found = run(&compiled(CompileOptions::new().mode(Mode::Strict)), &inputs);
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found.shape(), expected.shape(), "{text} of {shapes:?}");
+            assert!(same_bits(found, expected), "{text} of {shapes:?}: {found}, not {expected}");
+        }
+    }
+}
+
+/// What cannot be is told as it is of a reduction by itself.
+#[test]
+fn what_cannot_be_is_told() {
+    for (text, shape, message) in [
+        (
+            "x - max[-1](x)",
+            &[3, 0][..],
+            "max: the shape [3, 0] does not fit: there is none of nothing",
+        ),
+        ("softmax[2](x)", &[3, 4], "there is no axis 2"),
+        ("(x - max[-1](x)) * 2", &[0][..], "there is none of nothing"),
+    ] {
+        let kernel = kiln::compile_text(text).unwrap();
+        let error = kernel.run(&[array(shape, 1).view()]).unwrap_err().to_string();
+        assert!(error.contains(message), "{text}: {error}");
+    }
+}
+
+/// A kernel of one pass may write what it reads.
+#[test]
+fn in_place() {
+    for text in ["softmax[-1](x)", "layer_norm[-1](x)", "x * sum[-1](x)", "softmax[-1](x) * x"] {
+        let kernel = kiln::compile_text(text).unwrap();
+        for shape in [&[5, 70][..], &[3, 1000], &[1, 5000]] {
+            let mut x = array(shape, 3);
+            let expected = run(&kernel, std::slice::from_ref(&x)).remove(0);
+            kernel.run_in_place(x.view_mut(), &[]).unwrap();
+            assert!(same_bits(&x, &expected), "{text} of {shape:?}");
+        }
+    }
+}
