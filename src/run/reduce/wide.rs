@@ -5,6 +5,7 @@
 
 use super::extreme::{Extreme, Number, Place};
 use super::fold::{All, Any, BLOCK, Fold, Product, STRIPES, Sum};
+use super::simd::{self, Machine, Plain};
 use kiln_ir::{DType, Reduction};
 #[cfg(target_arch = "x86_64")]
 use kiln_jit::cpu::Cpu;
@@ -144,18 +145,18 @@ fn of<F: Fold>() -> Folder {
             return Folder { block_size, fold: fold_avx2::<F>, finish: finish_avx2::<F> };
         }
     }
-    Folder { block_size, fold: fold::<F>, finish: finish::<F> }
+    Folder { block_size, fold: fold::<F, Plain>, finish: finish::<F> }
 }
 
 /// The functions below for wider vectors.
 macro_rules! define_wide {
-    ($($features:literal $fold:ident $finish:ident;)*) => {
+    ($($features:literal $machine:ident $fold:ident $finish:ident;)*) => {
         $(
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = $features)]
             unsafe fn $fold<F: Fold>(rows: &Rows, blocks: &Blocks) {
                 // SAFETY: required of the caller.
-                unsafe { fold::<F>(rows, blocks) }
+                unsafe { fold::<F, simd::$machine>(rows, blocks) }
             }
 
             #[cfg(target_arch = "x86_64")]
@@ -169,8 +170,8 @@ macro_rules! define_wide {
 }
 
 define_wide! {
-    "avx2" fold_avx2 finish_avx2;
-    "avx512f,avx512bw,avx512dq,avx512vl" fold_avx512 finish_avx512;
+    "avx2" Avx2 fold_avx2 finish_avx2;
+    "avx512f,avx512bw,avx512dq,avx512vl" Avx512 fold_avx512 finish_avx512;
 }
 
 /// See [`Folder::finish`].
@@ -190,7 +191,7 @@ unsafe fn finish<F: Fold>(blocks: &Blocks, rows: usize, len: usize, results: *mu
 
 /// See [`Folder::fold`].
 #[inline(always)]
-unsafe fn fold<F: Fold>(rows: &Rows, blocks: &Blocks) {
+unsafe fn fold<F: Fold, M: Machine>(rows: &Rows, blocks: &Blocks) {
     let size = size_of::<F::Element>();
     if !rows.side_by_side {
         for row in 0..rows.rows {
@@ -198,7 +199,7 @@ unsafe fn fold<F: Fold>(rows: &Rows, blocks: &Blocks) {
             // SAFETY: the row is there, and aligned.
             let elements = unsafe { std::slice::from_raw_parts(base, rows.len) };
             for (index, block) in elements.chunks(BLOCK).enumerate() {
-                let folded = F::whole(rows.first + index * BLOCK, block);
+                let folded = F::whole::<M>(rows.first + index * BLOCK, block);
                 // SAFETY: required of the caller.
                 unsafe { blocks.at::<F>(row, index).write(folded) };
             }
@@ -244,7 +245,7 @@ unsafe fn dense<F: Fold>(rows: &Rows, mut write: impl FnMut(usize, F::Block)) {
     let elements =
         unsafe { std::slice::from_raw_parts(rows.base.cast::<F::Element>(), rows.len * width) };
     let stripes = rows.len.min(F::COUNT);
-    let mut lanes = [F::lane(first, elements[0]); STRIPES * DENSE];
+    let mut lanes = [F::identity(); STRIPES * DENSE];
     let (heads, rest) = elements.split_at(stripes * width);
     for (at, (lane, &element)) in lanes.iter_mut().zip(heads).enumerate() {
         *lane = F::lane(first + at / width, element);
@@ -288,7 +289,7 @@ unsafe fn strip<F: Fold>(rows: &Rows, mut write: impl FnMut(usize, F::Block)) {
     // Those that have no element are at the end, and change nothing.
     let stripes = F::COUNT.min(len.next_power_of_two());
     let depth = stripes.ilog2();
-    let mut waiting = [[F::lane(first, row(0)[0]); STRIP]; DEPTH];
+    let mut waiting = [[F::identity(); STRIP]; DEPTH];
     let mut is_there = [false; DEPTH];
     let mut top = 0;
     for turn in 0..stripes {
@@ -304,11 +305,12 @@ unsafe fn strip<F: Fold>(rows: &Rows, mut write: impl FnMut(usize, F::Block)) {
             while at + 3 * F::COUNT < len {
                 let ats = [0, 1, 2, 3].map(|turn| at + turn * F::COUNT);
                 let [a, b, c, d] = ats.map(row);
-                for (index, lane) in lanes.iter_mut().enumerate() {
-                    let merged = F::merge(*lane, F::lane(first + ats[0], a[index]));
-                    let merged = F::merge(merged, F::lane(first + ats[1], b[index]));
-                    let merged = F::merge(merged, F::lane(first + ats[2], c[index]));
-                    *lane = F::merge(merged, F::lane(first + ats[3], d[index]));
+                let elements = a.iter().zip(b).zip(c).zip(d);
+                for (lane, (((&a, &b), &c), &d)) in lanes.iter_mut().zip(elements) {
+                    let merged = F::merge(*lane, F::lane(first + ats[0], a));
+                    let merged = F::merge(merged, F::lane(first + ats[1], b));
+                    let merged = F::merge(merged, F::lane(first + ats[2], c));
+                    *lane = F::merge(merged, F::lane(first + ats[3], d));
                 }
                 at += 4 * F::COUNT;
             }

@@ -31,6 +31,10 @@ const FOLD: f64 = 0.02;
 const TILE: usize = 48 << 10;
 /// The same where nothing but folds is done, and nothing is read twice.
 const FOLD_TILE: usize = 64 << 10;
+/// Bytes of a tile of rows side by side.
+const SIDE_BY_SIDE: usize = 512 << 10;
+/// Bytes from element to element from which on those of rows side by side are packed.
+const SCATTERED: usize = 1 << 10;
 /// Rows up to this length lie side by side even where that takes a transposition.
 const SHORT: usize = 16;
 /// Bytes of a cache line.
@@ -221,9 +225,18 @@ impl<'a> Job<'a> {
         job.side_by_side = job.rows_are_nearer();
         let in_place = job.is_in_place();
         for (slot, about) in program.slots.iter().enumerate() {
-            let home = about.shares.filter(|&other| !in_place || other >= program.operands());
+            let is_apart = |&other: &usize| {
+                other >= program.operands() || !(in_place || job.is_scattered(other))
+            };
+            let home = about.shares.filter(is_apart);
             job.home.push(home.unwrap_or(slot));
-            job.access.push(job.access_of(slot));
+            let access = match job.access_of(slot) {
+                Access::Direct if job.is_read_twice(slot) && job.is_scattered(slot) => {
+                    Access::Packed
+                }
+                access => access,
+            };
+            job.access.push(access);
         }
         if in_place {
             // An input that is the same memory is read until the last stage.
@@ -249,6 +262,18 @@ impl<'a> Job<'a> {
             .map(|op| [kept.steps[op].unsigned_abs(), reduced.steps[op].unsigned_abs()])
             .filter(|[kept, reduced]| *kept != 0 && *reduced != 0);
         steps.next().is_some_and(|[kept, reduced]| kept < reduced)
+    }
+
+    /// Whether the elements of a row side by side with others lie so far apart that a cache may have no
+    /// room for all: where they are a power of two apart, they share lines of it.
+    fn is_scattered(&self, operand: usize) -> bool {
+        let step = self.grid.element_step(operand).unwrap_or(0);
+        self.side_by_side && step.unsigned_abs() >= SCATTERED
+    }
+
+    fn is_read_twice(&self, slot: usize) -> bool {
+        let reads = |stage: &&Stage<Code>| Program::reads_and_writes(stage).0.contains(&slot);
+        self.program.stages.iter().filter(reads).count() > 1
     }
 
     fn is_in_place(&self) -> bool {
@@ -325,8 +350,12 @@ impl<'a> Job<'a> {
     fn rows_of_tile(&self, run: usize) -> usize {
         let program = self.program;
         let is_whole = |slot: &usize| {
-            matches!(self.access[*slot], Access::Direct | Access::Packed | Access::Kept)
-                && self.home[*slot] == *slot
+            let is_there = match self.access[*slot] {
+                Access::Packed | Access::Kept => true,
+                Access::Direct => !self.is_scattered(*slot),
+                Access::Row | Access::Splat => false,
+            };
+            is_there && self.home[*slot] == *slot
         };
         let sizes = (0..program.slots.len()).filter(is_whole);
         let sizes = sizes.map(|slot| program.slots[slot].dtype.size());
@@ -342,7 +371,7 @@ impl<'a> Job<'a> {
             self.access[..program.inputs].iter().all(|&access| access == Access::Direct);
         let rows = match only_folds && is_direct {
             true => WIDE / largest,
-            false => (TILE / row).min(WIDE / largest) / line * line,
+            false => (SIDE_BY_SIDE / row).min(WIDE / largest) / line * line,
         };
         rows.max(line).min(run)
     }
