@@ -35,9 +35,6 @@ impl Machine for Plain {
     }
 }
 
-/// Stripes of a block of floats: 2048 bits.
-const BITS: usize = 2048;
-
 /// A vector of floats. Its functions may be called where the machine has such vectors.
 pub(super) trait Vector: Copy {
     type Element: Copy + 'static;
@@ -84,14 +81,13 @@ unsafe fn last_vectors<V: Vector, const N: usize>(
     })
 }
 
-/// The sum of a block, with `N` vectors of stripes.
+/// The sum of a block, with `N` vectors of stripes: 2048 bits of them, or fewer if each element has one.
 ///
 /// # Safety
 ///
 /// The machine must have these vectors.
 #[inline(always)]
 unsafe fn sum<V: Vector, const N: usize>(block: &[V::Element]) -> V::Element {
-    const { assert!(N * V::LANES * size_of::<V::Element>() * 8 == BITS) }
     let (from, part) = (block.as_ptr(), N * V::LANES);
     // SAFETY: required of the caller; loads are within the block.
     unsafe {
@@ -132,8 +128,8 @@ unsafe fn extreme<V: Vector, const N: usize, const LARGEST: bool>(
             for index in 0..N {
                 best[index] = row[index].better::<LARGEST>(best[index]);
             }
-            for pair in row.chunks_exact(2) {
-                odd = V::odd(odd, pair[0], pair[1]);
+            for index in (0..N).step_by(2) {
+                odd = V::odd(odd, row[index], row[(index + 1) % N]);
             }
         };
         let whole = block.len() / part * part;
@@ -181,18 +177,26 @@ fn back<T: Copy + 'static, U: Copy + 'static>(element: U) -> T {
     unsafe { std::mem::transmute_copy(&element) }
 }
 
-/// A machine with vectors of `f32` and `f64`.
+/// A machine with vectors of `f32` and `f64`: so many of the largest are all stripes; short rows fill one
+/// of those before.
 macro_rules! define_machine {
-    ($machine:ident, $singles:ty, $doubles:ty, $count:literal) => {
+    ($machine:ident: $($short:ty),* => $single:ty; $($brief:ty),* => $double:ty; $count:literal) => {
         impl Machine for $machine {
             #[inline(always)]
             fn sum<T: Copy + 'static>(block: &[T]) -> Option<T> {
                 // SAFETY: what is compiled for this machine runs on it alone.
                 unsafe {
                     if let Some(block) = of_type::<T, f32>(block) {
-                        return Some(back(sum::<$singles, $count>(block)));
+                        $(if block.len() <= <$short>::LANES {
+                            return Some(back(sum::<$short, 1>(block)));
+                        })*
+                        return Some(back(sum::<$single, $count>(block)));
                     }
-                    Some(back(sum::<$doubles, $count>(of_type::<T, f64>(block)?)))
+                    let block = of_type::<T, f64>(block)?;
+                    $(if block.len() <= <$brief>::LANES {
+                        return Some(back(sum::<$brief, 1>(block)));
+                    })*
+                    Some(back(sum::<$double, $count>(block)))
                 }
             }
 
@@ -201,9 +205,16 @@ macro_rules! define_machine {
                 // SAFETY: as above.
                 unsafe {
                     if let Some(block) = of_type::<T, f32>(block) {
-                        return Some(back(extreme::<$singles, $count, LARGEST>(block)));
+                        $(if block.len() <= <$short>::LANES {
+                            return Some(back(extreme::<$short, 1, LARGEST>(block)));
+                        })*
+                        return Some(back(extreme::<$single, $count, LARGEST>(block)));
                     }
-                    Some(back(extreme::<$doubles, $count, LARGEST>(of_type::<T, f64>(block)?)))
+                    let block = of_type::<T, f64>(block)?;
+                    $(if block.len() <= <$brief>::LANES {
+                        return Some(back(extreme::<$brief, 1, LARGEST>(block)));
+                    })*
+                    Some(back(extreme::<$double, $count, LARGEST>(block)))
                 }
             }
         }

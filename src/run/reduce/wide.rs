@@ -9,6 +9,7 @@ use super::simd::{self, Machine, Plain};
 use kiln_ir::{DType, Reduction};
 #[cfg(target_arch = "x86_64")]
 use kiln_jit::cpu::Cpu;
+use std::mem::MaybeUninit;
 
 /// Rows of elements.
 #[derive(Clone, Copy, Debug)]
@@ -178,6 +179,18 @@ define_wide! {
 #[inline(always)]
 unsafe fn finish<F: Fold>(blocks: &Blocks, rows: usize, len: usize, results: *mut u8) {
     let results = results.cast::<F::Result>();
+    if len.div_ceil(BLOCK) == 1 && blocks.row == 1 {
+        let blocks = blocks.at::<F>(0, 0);
+        for row in 0..rows {
+            let mut state = F::start();
+            // SAFETY: required of the caller.
+            unsafe {
+                F::join(&mut state, blocks.add(row).read());
+                results.add(row).write(F::finish(state, len));
+            }
+        }
+        return;
+    }
     for row in 0..rows {
         let mut state = F::start();
         for block in 0..len.div_ceil(BLOCK) {
@@ -193,6 +206,17 @@ unsafe fn finish<F: Fold>(blocks: &Blocks, rows: usize, len: usize, results: *mu
 #[inline(always)]
 unsafe fn fold<F: Fold, M: Machine>(rows: &Rows, blocks: &Blocks) {
     let size = size_of::<F::Element>();
+    if !rows.side_by_side && rows.len <= BLOCK {
+        for row in 0..rows.rows {
+            let base = rows.base.wrapping_offset(row as isize * rows.step).cast::<F::Element>();
+            // SAFETY: as below.
+            unsafe {
+                let block = std::slice::from_raw_parts(base, rows.len);
+                blocks.at::<F>(row, 0).write(F::whole::<M>(rows.first, block));
+            }
+        }
+        return;
+    }
     if !rows.side_by_side {
         for row in 0..rows.rows {
             let base = rows.base.wrapping_offset(row as isize * rows.step).cast::<F::Element>();
@@ -269,7 +293,7 @@ unsafe fn dense<F: Fold>(rows: &Rows, mut write: impl FnMut(usize, F::Block)) {
 }
 
 /// Rows whose stripes are merged at a time. What waits to be merged stays in L1.
-const STRIP: usize = 128;
+const STRIP: usize = 256;
 
 /// Merges stripes of rows that lie side by side. Stripe `j` and `j + 32` come one after the other, then
 /// `j + 16` and `j + 48`: so there are never more than a few that wait for their other half.
@@ -289,19 +313,37 @@ unsafe fn strip<F: Fold>(rows: &Rows, mut write: impl FnMut(usize, F::Block)) {
     // Those that have no element are at the end, and change nothing.
     let stripes = F::COUNT.min(len.next_power_of_two());
     let depth = stripes.ilog2();
-    let mut waiting = [[F::identity(); STRIP]; DEPTH];
-    let mut is_there = [false; DEPTH];
+    let stripe_of = |turn: usize| match depth {
+        0 => 0,
+        _ => turn.reverse_bits() >> (usize::BITS - depth),
+    };
+    let mut waiting = [const { MaybeUninit::<[F::Lane; STRIP]>::uninit() }; DEPTH];
     let mut top = 0;
     for turn in 0..stripes {
-        let stripe = if depth == 0 { 0 } else { turn.reverse_bits() >> (usize::BITS - depth) };
-        is_there[top] = stripe < len;
-        if is_there[top] {
-            let lanes = &mut waiting[top][..width];
+        let stripe = stripe_of(turn);
+        // No processor guesses where the next one is.
+        (stripe_of(turn + 1)..len).step_by(F::COUNT).for_each(|at| fetch(row(at)));
+        let is_there = stripe < len;
+        if is_there {
+            // SAFETY: any lanes; those that are read are written below.
+            let lanes = unsafe { lanes_of(&mut waiting[top], width) };
             let mut at = stripe;
-            for (lane, &element) in lanes.iter_mut().zip(row(at)) {
-                *lane = F::lane(first + at, element);
+            if at + 3 * F::COUNT < len {
+                let ats = [0, 1, 2, 3].map(|turn| at + turn * F::COUNT);
+                let [a, b, c, d] = ats.map(row);
+                let elements = a.iter().zip(b).zip(c).zip(d);
+                for (lane, (((&a, &b), &c), &d)) in lanes.iter_mut().zip(elements) {
+                    let merged = F::merge(F::lane(first + ats[0], a), F::lane(first + ats[1], b));
+                    let merged = F::merge(merged, F::lane(first + ats[2], c));
+                    *lane = F::merge(merged, F::lane(first + ats[3], d));
+                }
+                at += 4 * F::COUNT;
+            } else {
+                for (lane, &element) in lanes.iter_mut().zip(row(at)) {
+                    *lane = F::lane(first + at, element);
+                }
+                at += F::COUNT;
             }
-            at += F::COUNT;
             while at + 3 * F::COUNT < len {
                 let ats = [0, 1, 2, 3].map(|turn| at + turn * F::COUNT);
                 let [a, b, c, d] = ats.map(row);
@@ -321,19 +363,51 @@ unsafe fn strip<F: Fold>(rows: &Rows, mut write: impl FnMut(usize, F::Block)) {
                 at += F::COUNT;
             }
         }
-        // Like the carry of a binary counter.
+        // Like the carry of a binary counter. Where the right one is not there, the left one is as it is.
         let mut carry = turn;
+        let mut right_is_there = is_there;
         while carry & 1 == 1 {
             carry >>= 1;
             top -= 1;
-            if is_there[top + 1] {
+            if right_is_there {
                 let (left, right) = waiting.split_at_mut(top + 1);
-                for (left, &right) in left[top][..width].iter_mut().zip(&right[0][..width]) {
+                // SAFETY: both were written.
+                let [left, right] =
+                    unsafe { [lanes_of(&mut left[top], width), lanes_of(&mut right[0], width)] };
+                for (left, &mut right) in left.iter_mut().zip(right) {
                     *left = F::merge(*left, right);
                 }
             }
+            // A stripe is on the left of those after it.
+            right_is_there = true;
         }
         top += 1;
     }
-    waiting[0][..width].iter().enumerate().for_each(|(row, &lane)| write(row, F::block(lane)));
+    // SAFETY: it was written.
+    let lanes = unsafe { lanes_of(&mut waiting[0], width) };
+    lanes.iter().enumerate().for_each(|(row, &lane)| write(row, F::block(lane)));
+}
+
+/// The first of some lanes.
+///
+/// # Safety
+///
+/// They must be written before they are read.
+#[inline(always)]
+unsafe fn lanes_of<T: Copy>(lanes: &mut MaybeUninit<[T; STRIP]>, width: usize) -> &mut [T] {
+    // SAFETY: required of the caller; there is room for that many.
+    unsafe { std::slice::from_raw_parts_mut(lanes.as_mut_ptr().cast::<T>(), width.min(STRIP)) }
+}
+
+/// Asks for elements that are needed soon.
+#[inline(always)]
+fn fetch<T>(elements: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for at in (0..size_of_val(elements)).step_by(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint, which may have any address.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(elements.as_ptr().cast::<i8>().wrapping_add(at));
+        }
+    }
 }

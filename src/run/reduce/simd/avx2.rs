@@ -2,7 +2,10 @@
 
 use super::{Machine, Vector, back, define_machine, extreme, of_type, sum};
 use std::arch::x86_64::{
-    __m256, __m256d, __m256i, _CMP_UNORD_Q, _mm256_add_pd, _mm256_add_ps, _mm256_blendv_pd,
+    __m128, __m128i, __m256, __m256d, __m256i, _CMP_UNORD_Q, _mm_add_ps, _mm_blendv_ps,
+    _mm_castsi128_ps, _mm_cmp_ps, _mm_cmpgt_epi32, _mm_cvtss_f32, _mm_loadu_ps, _mm_maskload_ps,
+    _mm_max_ps, _mm_min_ps, _mm_movemask_ps, _mm_or_ps, _mm_permute_ps, _mm_set1_epi32,
+    _mm_set1_ps, _mm_setr_epi32, _mm_setzero_ps, _mm256_add_pd, _mm256_add_ps, _mm256_blendv_pd,
     _mm256_blendv_ps, _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_cmp_pd, _mm256_cmp_ps,
     _mm256_cmpgt_epi32, _mm256_cmpgt_epi64, _mm256_cvtsd_f64, _mm256_cvtss_f32, _mm256_loadu_pd,
     _mm256_loadu_ps, _mm256_maskload_pd, _mm256_maskload_ps, _mm256_max_pd, _mm256_max_ps,
@@ -15,7 +18,13 @@ use std::arch::x86_64::{
 /// AVX2.
 pub(in crate::run::reduce) struct Avx2;
 
-define_machine!(Avx2, __m256, __m256d, 8);
+define_machine!(Avx2: __m128, __m256 => __m256; __m256d => __m256d; 8);
+
+#[inline(always)]
+unsafe fn first_four(count: usize) -> __m128i {
+    // SAFETY: required of the caller.
+    unsafe { _mm_cmpgt_epi32(_mm_set1_epi32(count as i32), _mm_setr_epi32(0, 1, 2, 3)) }
+}
 
 #[inline(always)]
 unsafe fn first_singles(count: usize) -> __m256i {
@@ -46,7 +55,7 @@ macro_rules! define_vector {
         impl Vector for $vector {
             type Element = $element;
             type Mask = $vector;
-            const LANES: usize = 32 / size_of::<$element>();
+            const LANES: usize = size_of::<$vector>() / size_of::<$element>();
             const NEGATIVE_ZERO: $element = -0.0;
             const NAN: $element = $element::NAN;
 
@@ -119,6 +128,14 @@ macro_rules! define_vector {
             }
         }
     };
+}
+
+define_vector! {
+    __m128, f32: _mm_set1_ps _mm_loadu_ps first_four _mm_maskload_ps _mm_castsi128_ps
+    _mm_blendv_ps _mm_add_ps _mm_max_ps _mm_min_ps _mm_setzero_ps _mm_cmp_ps _mm_or_ps
+    _mm_movemask_ps _mm_cvtss_f32;
+    |x| _mm_permute_ps::<0b11_10_11_10>(x),
+    |x| _mm_permute_ps::<0b01_01_01_01>(x)
 }
 
 define_vector! {

@@ -2,17 +2,17 @@
 
 use super::{Machine, Vector, back, define_machine, extreme, of_type, sum};
 use std::arch::x86_64::{
-    __m512, __m512d, __mmask8, __mmask16, _CMP_UNORD_Q, _mm512_add_pd, _mm512_add_ps,
-    _mm512_cmp_pd_mask, _mm512_cmp_ps_mask, _mm512_cvtsd_f64, _mm512_cvtss_f32, _mm512_loadu_pd,
-    _mm512_loadu_ps, _mm512_mask_loadu_pd, _mm512_mask_loadu_ps, _mm512_max_pd, _mm512_max_ps,
-    _mm512_min_pd, _mm512_min_ps, _mm512_permute_pd, _mm512_permute_ps, _mm512_set1_pd,
-    _mm512_set1_ps, _mm512_shuffle_f32x4, _mm512_shuffle_f64x2,
+    __m128, __m256, __m256d, __m512, __m512d, __mmask8, __mmask16, _CMP_UNORD_Q, _mm512_add_pd,
+    _mm512_add_ps, _mm512_cmp_pd_mask, _mm512_cmp_ps_mask, _mm512_cvtsd_f64, _mm512_cvtss_f32,
+    _mm512_loadu_pd, _mm512_loadu_ps, _mm512_mask_loadu_pd, _mm512_mask_loadu_ps, _mm512_max_pd,
+    _mm512_max_ps, _mm512_min_pd, _mm512_min_ps, _mm512_permute_pd, _mm512_permute_ps,
+    _mm512_set1_pd, _mm512_set1_ps, _mm512_shuffle_f32x4, _mm512_shuffle_f64x2,
 };
 
 /// AVX-512.
 pub(in crate::run::reduce) struct Avx512;
 
-define_machine!(Avx512, __m512, __m512d, 4);
+define_machine!(Avx512: __m128, __m256, __m512 => __m512; __m256d, __m512d => __m512d; 4);
 
 /// The instructions of a type of vector; `swaps` bring the upper half of 16, 8, 4 and 2 lanes down.
 macro_rules! define_vector {
