@@ -49,14 +49,40 @@ impl Call<'_> {
         }
         for row in 0..rows {
             if row > 0 {
-                let next = |cursor: &mut Cursor| {
-                    cursor.base = cursor.base.wrapping_offset(cursor.row);
-                };
-                self.cursors.iter_mut().for_each(next);
+                self.next_row();
             }
             // SAFETY: required of the caller.
             unsafe { self.run(n) };
         }
+    }
+
+    /// The same, but results bypass the caches.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Code::call`], but `n` may be anything.
+    pub(super) unsafe fn rows_streaming(mut self, rows: usize, n: usize) {
+        let vector = self.code.bits() as usize / 8;
+        let outputs = &self.cursors[self.code.inputs().len()..];
+        let is_aligned = |cursor: &Cursor| {
+            (cursor.base.addr() | cursor.row.unsigned_abs()).is_multiple_of(vector)
+        };
+        if n.is_multiple_of(self.code.lanes()) && outputs.iter().all(is_aligned) {
+            // SAFETY: required of the caller.
+            return unsafe { self.code.call_streaming(rows, n, self.cursors) };
+        }
+        for row in 0..rows {
+            if row > 0 {
+                self.next_row();
+            }
+            // SAFETY: required of the caller.
+            unsafe { self.run(n) };
+        }
+    }
+
+    fn next_row(&mut self) {
+        let next = |cursor: &mut Cursor| cursor.base = cursor.base.wrapping_offset(cursor.row);
+        self.cursors.iter_mut().for_each(next);
     }
 
     /// Runs the kernel on a row of `n` elements. Whole vectors are computed where they lie.

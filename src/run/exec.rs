@@ -133,8 +133,7 @@ unsafe fn execute_on(threads: usize, code: &Code, operands: &[&Layout], work: Wo
 #[inline(always)]
 unsafe fn run_dense(mut dense: Dense<'_>, threads: usize, work: Work) {
     dense.cut(threads);
-    let above =
-        || work.stream_above.unwrap_or_else(|| (last_level_cache() as f64 * STREAM_ABOVE) as usize);
+    let above = || work.stream_above.unwrap_or_else(stream_above);
     dense.streams = dense.bytes() > above() && !dense.is_in_place();
     let blocks = dense.blocks();
     // SAFETY: required of the caller.
@@ -147,6 +146,11 @@ unsafe fn run_dense(mut dense: Dense<'_>, threads: usize, work: Work) {
             }
         }
     }
+}
+
+/// Bytes read and written from which on outputs bypass the caches.
+pub(super) fn stream_above() -> usize {
+    (last_level_cache() as f64 * STREAM_ABOVE) as usize
 }
 
 /// All blocks at once.
@@ -220,10 +224,10 @@ fn check_shapes(inputs: &[View<'_>], outputs: &[ViewMut<'_>]) -> Result<(), RunE
 }
 
 /// How many threads a call is given.
-struct Threads {
-    count: usize,
+pub(super) struct Threads {
+    pub(super) count: usize,
     /// Whether the call would get several if helpers were awake.
-    are_worth_it: bool,
+    pub(super) are_worth_it: bool,
 }
 
 /// How many threads the work is worth.
@@ -232,7 +236,11 @@ fn threads(shape: &[usize], operands: &[&Layout], work: Work) -> Threads {
     let bytes: usize = operands.iter().map(|operand| operand.dtype.size()).sum();
     let cost = work.cost.max(bytes as f64 * PER_BYTE);
     let elements: usize = shape.iter().product();
-    let nanoseconds = elements as f64 * cost;
+    threads_for(elements as f64 * cost, most)
+}
+
+/// How many threads this much work is worth, at most `most`.
+pub(super) fn threads_for(nanoseconds: f64, most: usize) -> Threads {
     if most < 2 || nanoseconds < 2.0 * WORTH_A_THREAD {
         return Threads { count: 1, are_worth_it: false };
     }

@@ -185,7 +185,24 @@ fn for_each_run(
     }
 }
 
-/// Copies rows and columns of elements; steps, of rows and of columns, are in bytes.
+/// Copies rows and columns of elements of `size` bytes; steps, of rows and of columns, are in bytes.
+///
+/// # Safety
+///
+/// The elements must be there, and `to` have room for them, apart from them.
+pub(super) unsafe fn copy(
+    size: usize,
+    to: *mut u8,
+    to_steps: [isize; 2],
+    from: *const u8,
+    from_steps: [isize; 2],
+    sizes: [usize; 2],
+) {
+    // SAFETY: required of the caller.
+    unsafe { by_size!(size, copy_as(to, to_steps, from, from_steps, sizes)) }
+}
+
+/// The same for elements of one size.
 unsafe fn copy_as<T: Copy>(
     to: *mut u8,
     to_steps: [isize; 2],

@@ -6,7 +6,7 @@ use super::error::RunError;
 use super::exec::{Work, execute_checked};
 use super::gemm::multiply;
 use super::layout::OPERANDS;
-use super::reduce::reduce;
+use super::rows::reduce;
 use super::view::Layout;
 use crate::plan::{Access, Action, Dims, Place, Plan, Step};
 use kiln_ir::Call;

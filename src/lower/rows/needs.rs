@@ -161,9 +161,7 @@ impl Needs {
                 match body.node(id) {
                     _ if self.kinds[id.index()] != Kind::Row => {}
                     _ if self.level(id) < self.level(reader) => {
-                        if read_rows.insert(id) {
-                            readers.push(id);
-                        }
+                        readers.extend(read_rows.insert(id).then_some(id));
                     }
                     Node::Op(_, args) => open.extend(args.iter()),
                     _ => {}

@@ -17,70 +17,117 @@
 use std::marker::PhantomData;
 
 /// Elements of a block.
-pub(super) const BLOCK: usize = 512;
+pub(in crate::run) const BLOCK: usize = 512;
+
+/// The most stripes of a block.
+pub(super) const STRIPES: usize = 64;
 
 /// A way to fold a row.
 pub(super) trait Fold {
     type Element: Copy;
+    /// What stripes hold.
+    type Lane: Copy;
+    /// What a block becomes.
+    type Block: Copy;
+    /// Blocks, joined.
     type State;
     type Result: Copy;
+
+    /// Stripes of a block: [`STRIPES`] or half as many.
+    const COUNT: usize = STRIPES;
+
+    /// An element by itself, number `at` of its row.
+    fn lane(at: usize, element: Self::Element) -> Self::Lane;
+
+    /// The elements of a stripe, or two stripes; those on the left come first.
+    fn merge(left: Self::Lane, right: Self::Lane) -> Self::Lane;
+
+    fn block(merged: Self::Lane) -> Self::Block;
 
     /// Of no elements.
     fn start() -> Self::State;
 
-    /// Adds a block, whose first element is number `first` of the row. All but the last one are full.
-    fn add(state: &mut Self::State, first: usize, block: &[Self::Element]);
+    /// Adds the next block.
+    fn join(state: &mut Self::State, block: Self::Block);
 
     /// The result of a row of `count` elements.
     fn finish(state: Self::State, count: usize) -> Self::Result;
+
+    /// All elements of a block, in a better way if there is one with the same result, but for which
+    /// NaN it is.
+    #[inline(always)]
+    fn whole(first: usize, elements: &[Self::Element]) -> Self::Block {
+        stripes::<Self>(first, elements)
+    }
 }
 
-/// A block: stripes merge from `identity` on, then in halves.
-fn stripes<T: Copy, const S: usize>(block: &[T], identity: T, merge: impl Fn(T, T) -> T) -> T {
-    let mut lanes = [identity; S];
-    let mut rows = block.chunks_exact(S);
-    for row in &mut rows {
-        for (lane, &element) in lanes.iter_mut().zip(row) {
-            *lane = merge(*lane, element);
+/// A block of at least one element, the first of which is number `first` of the row: stripes merge from
+/// the first element to the last, and then in halves.
+#[inline(always)]
+pub(super) fn stripes<F: Fold + ?Sized>(first: usize, block: &[F::Element]) -> F::Block {
+    let stripes = block.len().min(F::COUNT);
+    let (heads, rest) = block.split_at(stripes);
+    let mut lanes = [F::lane(first, block[0]); STRIPES];
+    for (at, (lane, &element)) in lanes.iter_mut().zip(heads).enumerate() {
+        *lane = F::lane(first + at, element);
+    }
+    let mut first = first + F::COUNT;
+    for row in rest.chunks(F::COUNT) {
+        for (at, (lane, &element)) in lanes.iter_mut().zip(row).enumerate() {
+            *lane = F::merge(*lane, F::lane(first + at, element));
         }
+        first += F::COUNT;
     }
-    for (lane, &element) in lanes.iter_mut().zip(rows.remainder()) {
-        *lane = merge(*lane, element);
-    }
-    let mut half = S / 2;
+    let mut half = F::COUNT / 2;
     while half > 0 {
-        for lane in 0..half {
-            lanes[lane] = merge(lanes[lane], lanes[lane + half]);
+        // A stripe that has no element changes nothing.
+        for lane in 0..half.min(stripes.saturating_sub(half)) {
+            lanes[lane] = F::merge(lanes[lane], lanes[lane + half]);
         }
         half /= 2;
     }
-    lanes[0]
+    F::block(lanes[0])
 }
 
 pub(super) struct Sum<T>(PhantomData<T>);
 pub(super) struct Product<T>(PhantomData<T>);
-/// The largest element, or the least.
-pub(super) struct Extreme<T, const LARGEST: bool>(PhantomData<T>);
-/// The place of the first of these.
-pub(super) struct Place<T, const LARGEST: bool>(PhantomData<T>);
-pub(super) struct Count<T>(PhantomData<T>);
 pub(super) struct All;
 pub(super) struct Any;
 
 impl Fold for Sum<f32> {
     type Element = f32;
+    type Lane = f32;
+    type Block = f32;
     type State = f64;
     type Result = f32;
 
+    #[inline(always)]
+    fn lane(_: usize, element: f32) -> f32 {
+        element
+    }
+
+    #[inline(always)]
+    fn merge(left: f32, right: f32) -> f32 {
+        left + right
+    }
+
+    #[inline(always)]
+    fn block(merged: f32) -> f32 {
+        merged
+    }
+
     /// -0 changes no sum.
+    #[inline(always)]
     fn start() -> f64 {
         -0.0
     }
 
-    fn add(sum: &mut f64, _: usize, block: &[f32]) {
-        *sum += f64::from(stripes::<f32, 64>(block, -0.0, |a, b| a + b));
+    #[inline(always)]
+    fn join(sum: &mut f64, block: f32) {
+        *sum += f64::from(block);
     }
 
+    #[inline(always)]
     fn finish(sum: f64, count: usize) -> f32 {
         match count {
             0 => 0.0,
@@ -93,15 +140,35 @@ impl Fold for Sum<f32> {
 /// Blocks join as an unevaluated sum of two `f64`: each addition keeps what it rounds off.
 impl Fold for Sum<f64> {
     type Element = f64;
+    type Lane = f64;
+    type Block = f64;
     type State = (f64, f64);
     type Result = f64;
 
+    const COUNT: usize = STRIPES / 2;
+
+    #[inline(always)]
+    fn lane(_: usize, element: f64) -> f64 {
+        element
+    }
+
+    #[inline(always)]
+    fn merge(left: f64, right: f64) -> f64 {
+        left + right
+    }
+
+    #[inline(always)]
+    fn block(merged: f64) -> f64 {
+        merged
+    }
+
+    #[inline(always)]
     fn start() -> (f64, f64) {
         (-0.0, 0.0)
     }
 
-    fn add((sum, lost): &mut (f64, f64), _: usize, block: &[f64]) {
-        let term = stripes::<f64, 32>(block, -0.0, |a, b| a + b);
+    #[inline(always)]
+    fn join((sum, lost): &mut (f64, f64), term: f64) {
         let next = *sum + term;
         // Knuth's two-sum: exact, whichever is larger.
         let back = next - *sum;
@@ -109,6 +176,7 @@ impl Fold for Sum<f64> {
         *sum = next;
     }
 
+    #[inline(always)]
     fn finish((sum, lost): (f64, f64), count: usize) -> f64 {
         match count {
             0 => 0.0,
@@ -120,252 +188,163 @@ impl Fold for Sum<f64> {
     }
 }
 
-impl Fold for Product<f32> {
-    type Element = f32;
-    type State = f64;
-    type Result = f32;
+macro_rules! define_float_products {
+    ($($float:ident by $count:expr;)*) => {
+        $(impl Fold for Product<$float> {
+            type Element = $float;
+            type Lane = f64;
+            type Block = f64;
+            type State = f64;
+            type Result = $float;
 
-    fn start() -> f64 {
-        1.0
-    }
+            const COUNT: usize = $count;
 
-    fn add(product: &mut f64, _: usize, block: &[f32]) {
-        let mut wide = [1.0; BLOCK];
-        wide.iter_mut().zip(block).for_each(|(wide, &element)| *wide = f64::from(element));
-        *product *= stripes::<f64, 64>(&wide[..block.len()], 1.0, |a, b| a * b);
-    }
-
-    fn finish(product: f64, _: usize) -> f32 {
-        if product.is_nan() { f32::NAN } else { product as f32 }
-    }
-}
-
-impl Fold for Product<f64> {
-    type Element = f64;
-    type State = f64;
-    type Result = f64;
-
-    fn start() -> f64 {
-        1.0
-    }
-
-    fn add(product: &mut f64, _: usize, block: &[f64]) {
-        *product *= stripes::<f64, 32>(block, 1.0, |a, b| a * b);
-    }
-
-    fn finish(product: f64, _: usize) -> f64 {
-        if product.is_nan() { f64::NAN } else { product }
-    }
-}
-
-/// NaN wins, and then the larger, or the lesser; -0 is below +0. In any order it is the same.
-fn better<T: Number, const LARGEST: bool>(a: T, b: T) -> T {
-    let loses = if LARGEST { b.is_above(a) } else { a.is_above(b) };
-    if a.is_nan() || !(b.is_nan() || loses) { a } else { b }
-}
-
-/// A number of the kinds that are compared.
-pub(super) trait Number: Copy + PartialOrd {
-    const LEAST: Self;
-    const LARGEST: Self;
-    /// The NaN that stands for all.
-    const NAN: Self;
-
-    fn is_nan(self) -> bool;
-
-    /// Whether it is larger, +0 being above -0.
-    fn is_above(self, other: Self) -> bool;
-
-    /// A number of elements.
-    fn count(elements: usize) -> Self;
-}
-
-macro_rules! define_numbers {
-    (floats $($float:ident)*; integers $($integer:ident)*) => {
-        $(impl Number for $float {
-            const LEAST: $float = $float::NEG_INFINITY;
-            const LARGEST: $float = $float::INFINITY;
-            const NAN: $float = $float::NAN;
-
-            fn is_nan(self) -> bool {
-                self != self
+            #[inline(always)]
+            fn lane(_: usize, element: $float) -> f64 {
+                f64::from(element)
             }
 
-            fn is_above(self, other: $float) -> bool {
-                self > other || (self == other && other.is_sign_negative())
+            #[inline(always)]
+            fn merge(left: f64, right: f64) -> f64 {
+                left * right
             }
 
-            fn count(elements: usize) -> $float {
-                elements as $float
+            #[inline(always)]
+            fn block(merged: f64) -> f64 {
+                merged
+            }
+
+            #[inline(always)]
+            fn start() -> f64 {
+                1.0
+            }
+
+            #[inline(always)]
+            fn join(product: &mut f64, block: f64) {
+                *product *= block;
+            }
+
+            #[inline(always)]
+            fn finish(product: f64, _: usize) -> $float {
+                if product.is_nan() { $float::NAN } else { product as $float }
             }
         })*
-        $(
-            impl Number for $integer {
-                const LEAST: $integer = $integer::MIN;
-                const LARGEST: $integer = $integer::MAX;
-                const NAN: $integer = 0;
-
-                fn is_nan(self) -> bool {
-                    false
-                }
-
-                fn is_above(self, other: $integer) -> bool {
-                    self > other
-                }
-
-                fn count(elements: usize) -> $integer {
-                    elements as $integer
-                }
-            }
-
-            impl Fold for Sum<$integer> {
-                type Element = $integer;
-                type State = $integer;
-                type Result = $integer;
-
-                fn start() -> $integer {
-                    0
-                }
-
-                fn add(sum: &mut $integer, _: usize, block: &[$integer]) {
-                    *sum = block.iter().fold(*sum, |a, &b| a.wrapping_add(b));
-                }
-
-                fn finish(sum: $integer, _: usize) -> $integer {
-                    sum
-                }
-            }
-
-            impl Fold for Product<$integer> {
-                type Element = $integer;
-                type State = $integer;
-                type Result = $integer;
-
-                fn start() -> $integer {
-                    1
-                }
-
-                fn add(product: &mut $integer, _: usize, block: &[$integer]) {
-                    *product = block.iter().fold(*product, |a, &b| a.wrapping_mul(b));
-                }
-
-                fn finish(product: $integer, _: usize) -> $integer {
-                    product
-                }
-            }
-        )*
     };
 }
 
-define_numbers! { floats f32 f64; integers u8 i32 i64 }
-
-impl<T: Number, const LARGEST: bool> Fold for Extreme<T, LARGEST> {
-    type Element = T;
-    type State = T;
-    type Result = T;
-
-    fn start() -> T {
-        if LARGEST { T::LEAST } else { T::LARGEST }
-    }
-
-    fn add(best: &mut T, _: usize, block: &[T]) {
-        let of_block = stripes::<T, 64>(block, Self::start(), better::<T, LARGEST>);
-        *best = better::<T, LARGEST>(*best, of_block);
-    }
-
-    fn finish(best: T, _: usize) -> T {
-        if best.is_nan() { T::NAN } else { best }
-    }
+define_float_products! {
+    f32 by STRIPES;
+    f64 by STRIPES / 2;
 }
 
-/// The best element so far and its place; of a NaN nothing is better.
-impl<T: Number, const LARGEST: bool> Fold for Place<T, LARGEST> {
-    type Element = T;
-    type State = Option<(T, usize)>;
-    type Result = i64;
+macro_rules! define_integer_folds {
+    ($($integer:ident $fold:ident $merge:ident $start:literal;)*) => {
+        $(impl Fold for $fold<$integer> {
+            type Element = $integer;
+            type Lane = $integer;
+            type Block = $integer;
+            type State = $integer;
+            type Result = $integer;
 
-    fn start() -> Self::State {
-        None
-    }
-
-    fn add(state: &mut Self::State, first: usize, block: &[T]) {
-        for (at, &element) in block.iter().enumerate() {
-            let wins = match *state {
-                None => true,
-                Some((best, _)) if best.is_nan() => false,
-                Some((best, _)) if LARGEST => element.is_nan() || element > best,
-                Some((best, _)) => element.is_nan() || element < best,
-            };
-            if wins {
-                *state = Some((element, first + at));
+            #[inline(always)]
+            fn lane(_: usize, element: $integer) -> $integer {
+                element
             }
-        }
-    }
 
-    fn finish(state: Self::State, _: usize) -> i64 {
-        state.map_or(0, |(_, place)| place as i64)
-    }
+            #[inline(always)]
+            fn merge(left: $integer, right: $integer) -> $integer {
+                left.$merge(right)
+            }
+
+            #[inline(always)]
+            fn block(merged: $integer) -> $integer {
+                merged
+            }
+
+            #[inline(always)]
+            fn start() -> $integer {
+                $start
+            }
+
+            #[inline(always)]
+            fn join(state: &mut $integer, block: $integer) {
+                *state = state.$merge(block);
+            }
+
+            #[inline(always)]
+            fn finish(state: $integer, _: usize) -> $integer {
+                state
+            }
+        })*
+    };
 }
 
-impl<T: Number> Fold for Count<T> {
-    type Element = T;
-    type State = ();
-    type Result = T;
-
-    fn start() {}
-
-    fn add((): &mut (), _: usize, _: &[T]) {}
-
-    fn finish((): (), count: usize) -> T {
-        T::count(count)
-    }
+define_integer_folds! {
+    u8 Sum wrapping_add 0;
+    i32 Sum wrapping_add 0;
+    i64 Sum wrapping_add 0;
+    u8 Product wrapping_mul 1;
+    i32 Product wrapping_mul 1;
+    i64 Product wrapping_mul 1;
 }
 
-/// Bools, as the bytes that they are.
-impl Fold for All {
-    type Element = u8;
-    type State = bool;
-    type Result = bool;
+macro_rules! define_truths {
+    ($($fold:ident $start:literal $merge:tt $join:tt;)*) => {
+        /// Bools, as the bytes that they are.
+        $(impl Fold for $fold {
+            type Element = u8;
+            type Lane = bool;
+            type Block = bool;
+            type State = bool;
+            type Result = bool;
 
-    fn start() -> bool {
-        true
-    }
+            #[inline(always)]
+            fn lane(_: usize, element: u8) -> bool {
+                element != 0
+            }
 
-    fn add(all: &mut bool, _: usize, block: &[u8]) {
-        *all &= block.iter().all(|&byte| byte != 0);
-    }
+            #[inline(always)]
+            fn merge(left: bool, right: bool) -> bool {
+                left $merge right
+            }
 
-    fn finish(all: bool, _: usize) -> bool {
-        all
-    }
+            #[inline(always)]
+            fn block(merged: bool) -> bool {
+                merged
+            }
+
+            #[inline(always)]
+            fn start() -> bool {
+                $start
+            }
+
+            #[inline(always)]
+            fn join(state: &mut bool, block: bool) {
+                *state $join block;
+            }
+
+            #[inline(always)]
+            fn finish(state: bool, _: usize) -> bool {
+                state
+            }
+        })*
+    };
 }
 
-impl Fold for Any {
-    type Element = u8;
-    type State = bool;
-    type Result = bool;
-
-    fn start() -> bool {
-        false
-    }
-
-    fn add(any: &mut bool, _: usize, block: &[u8]) {
-        *any |= block.iter().any(|&byte| byte != 0);
-    }
-
-    fn finish(any: bool, _: usize) -> bool {
-        any
-    }
+define_truths! {
+    All true & &=;
+    Any false | |=;
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK, Extreme, Fold, Place, Product, Sum};
+    use super::{BLOCK, Fold, Product, Sum};
+    use crate::run::reduce::extreme::{Extreme, Place};
 
     fn fold<F: Fold>(row: &[F::Element]) -> F::Result {
         let mut state = F::start();
         for (index, block) in row.chunks(BLOCK).enumerate() {
-            F::add(&mut state, index * BLOCK, block);
+            F::join(&mut state, F::whole(index * BLOCK, block));
         }
         F::finish(state, row.len())
     }

@@ -1,0 +1,196 @@
+//! Rows that are cut: every stage runs on all of a row, by several threads, before the next one does.
+
+use super::grid::Direction;
+use super::job::{Access, Job, Program, Tile, Worker};
+use super::{PORTIONS, pads};
+use crate::lower::rows::Stage;
+use crate::run::call::Pads;
+use crate::run::layout::OPERANDS;
+use crate::run::pack::Vector;
+use crate::run::queue::{Queue, Shared};
+use crate::run::reduce::{BLOCK, Blocks};
+use crate::run::team::share;
+use kiln_jit::emit::Code;
+use smallvec::SmallVec;
+
+/// Elements of a part of a row.
+pub(super) const CHUNK: usize = 16 * BLOCK;
+
+/// Bytes of a part of rows side by side.
+const PART: usize = 128 << 10;
+
+/// Memory that all threads use.
+struct Room(Vec<Vector>);
+
+impl Room {
+    fn new(bytes: usize) -> Option<Room> {
+        let lines = bytes.div_ceil(size_of::<Vector>());
+        let mut room = Vec::new();
+        room.try_reserve_exact(lines).ok()?;
+        Some(Room(room))
+    }
+
+    fn base(&mut self) -> *mut u8 {
+        self.0.as_mut_ptr().cast()
+    }
+}
+
+impl Job<'_> {
+    /// Runs the stages on long rows. Returns whether it can.
+    ///
+    /// # Safety
+    ///
+    /// As for [`RowCode::run`](super::RowCode::run).
+    pub(super) unsafe fn execute_long(mut self, threads: usize) -> bool {
+        if self.is_in_place() && !self.written_early().is_empty() {
+            return false;
+        }
+        let program = self.program;
+        let (len, (run, runs)) = (self.grid.len, self.grid.runs());
+        let sizes = program.slots.iter().map(|slot| slot.dtype.size());
+        let largest = sizes.max().unwrap_or(1);
+        let (rows, chunk) = match self.side_by_side {
+            true => {
+                let rows = (PART / BLOCK / largest).min(run);
+                (rows, (PART / largest / rows).next_multiple_of(BLOCK))
+            }
+            false => (1, CHUNK),
+        };
+        // What is kept is so for all elements; numbers of rows are for all threads.
+        let mut rooms: SmallVec<[Room; OPERANDS]> = SmallVec::new();
+        self.tile = [rows, len];
+        for slot in 0..program.slots.len() {
+            if matches!(self.access[slot], Access::Kept | Access::Row) && self.home[slot] == slot {
+                let Some(mut room) = Room::new(self.bytes(slot)) else { return false };
+                self.shared[slot] = room.base();
+                rooms.push(room);
+            }
+        }
+        let mut blocks: SmallVec<[*mut u8; OPERANDS]> = SmallVec::new();
+        for stage in program.stages {
+            let bytes = self.block_bytes(stage, len.div_ceil(BLOCK));
+            let Some(mut room) = Room::new(bytes) else { return false };
+            blocks.push(room.base());
+            rooms.push(room);
+        }
+        self.tile = [rows, chunk];
+        for row in (0..runs).flat_map(|index| (0..run).step_by(rows).map(move |row| (index, row))) {
+            let tile = Tile { run: row.0, row: row.1, rows: rows.min(run - row.1), start: 0, len };
+            // SAFETY: required of the caller.
+            unsafe { self.stages(tile, chunk, &blocks, threads) };
+        }
+        true
+    }
+
+    /// All stages on whole rows.
+    ///
+    /// # Safety
+    ///
+    /// As for [`execute_long`](Job::execute_long).
+    unsafe fn stages(&self, tile: Tile, chunk: usize, blocks: &[*mut u8], threads: usize) {
+        let program = self.program;
+        let mut pads = pads(self);
+        let worker = Worker::new(self, Pads(pads.as_mut_ptr()));
+        let rows = |slot: &usize| self.access[*slot] == Access::Row;
+        // SAFETY: required of the caller.
+        unsafe {
+            for slot in (0..program.inputs).filter(rows) {
+                worker.copy(slot, tile, Direction::Gather);
+            }
+            let mut at = 0;
+            while at < program.stages.len() {
+                match &program.stages[at] {
+                    Stage::Once(map) => worker.once(map, tile.rows),
+                    Stage::Count { to } => self.count(*to, tile.rows, self.shared[self.home[*to]]),
+                    Stage::Each(_) | Stage::Fold { .. } => {
+                        // Folds of what a stage computes, or of inputs, go over the elements with it.
+                        let is_fold = |stage: &&Stage<Code>| matches!(stage, Stage::Fold { .. });
+                        let folds = program.stages[at + 1..].iter().take_while(is_fold).count();
+                        let end = at + 1 + folds;
+                        self.pass(at..end, tile, chunk, blocks, threads);
+                        for (stage, &base) in program.stages[at..end].iter().zip(&blocks[at..end]) {
+                            if let Stage::Fold { by, from, to } = stage {
+                                let of = self.blocks(base, tile);
+                                let to = self.shared[self.home[*to]];
+                                self.finish(*by, *from, &of, tile.rows, to);
+                            }
+                        }
+                        at = end;
+                        continue;
+                    }
+                }
+                at += 1;
+            }
+            for slot in (program.inputs..program.operands()).filter(rows) {
+                worker.copy(slot, tile, Direction::Scatter);
+            }
+        }
+    }
+
+    /// Some stages on the elements of whole rows, part by part.
+    ///
+    /// # Safety
+    ///
+    /// As for [`execute_long`](Job::execute_long).
+    unsafe fn pass(
+        &self,
+        stages: std::ops::Range<usize>,
+        tile: Tile,
+        chunk: usize,
+        blocks: &[*mut u8],
+        threads: usize,
+    ) {
+        let program = self.program;
+        let is_packed = |slot: &usize| self.access[*slot] == Access::Packed;
+        let (mut read, mut written): (SmallVec<[usize; OPERANDS]>, SmallVec<[usize; OPERANDS]>) =
+            (SmallVec::new(), SmallVec::new());
+        for stage in &program.stages[stages.clone()] {
+            let (reads, writes) = Program::reads_and_writes(stage);
+            let homes = |slots: &[usize]| -> SmallVec<[usize; OPERANDS]> {
+                slots.iter().map(|&slot| self.home[slot]).filter(is_packed).collect()
+            };
+            // What a stage of this pass computes is there.
+            read.extend(homes(reads).into_iter().filter(|slot| !written.contains(slot)));
+            written.extend(homes(writes));
+        }
+        let this = Shared((self, blocks));
+        let part = |worker: &mut Worker<'_>, index: usize| {
+            let (job, blocks) = *this.get();
+            let start = index * chunk;
+            let part = Tile { start, len: chunk.min(tile.len - start), ..tile };
+            // SAFETY: parts are disjoint, and each packs what it needs; the caller vouches for the rest.
+            unsafe {
+                read.iter().for_each(|&slot| worker.copy(slot, part, Direction::Gather));
+                for stage in stages.clone() {
+                    match &program.stages[stage] {
+                        Stage::Each(map) => worker.each(map, part),
+                        Stage::Fold { by, from, .. } => {
+                            let Blocks { base, row, block } = job.blocks(blocks[stage], tile);
+                            let size = job.block_bytes(&program.stages[stage], 1) / job.tile[0];
+                            let base = base.wrapping_add(start / BLOCK * block * size);
+                            worker.fold(*by, *from, part, &Blocks { base, row, block });
+                        }
+                        Stage::Once(_) | Stage::Count { .. } => {}
+                    }
+                }
+                written.iter().for_each(|&slot| worker.copy(slot, part, Direction::Scatter));
+            }
+        };
+        let parts = tile.len.div_ceil(chunk);
+        let work = |take: &mut dyn FnMut() -> Option<std::ops::Range<usize>>| {
+            let (job, _) = *this.get();
+            let mut pads = pads(job);
+            let mut worker = Worker::new(job, Pads(pads.as_mut_ptr()));
+            while let Some(parts) = take() {
+                parts.for_each(|index| part(&mut worker, index));
+            }
+        };
+        if threads < 2 || parts < 2 {
+            let mut all = Some(0..parts);
+            work(&mut || all.take());
+        } else {
+            let queue = Queue::new(parts, parts.div_ceil(threads * PORTIONS));
+            share(threads, &|| work(&mut || queue.take()));
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Row kernels against their bodies, op by op and reduction by reduction: in bits.
+
+use super::{RowCode, reduce};
+use crate::lower::rows::rows;
+use crate::lower::{Tier, lower};
+use crate::run::view::Layout;
+use crate::run::{Tensor, View, Work, execute};
+use kiln_ir::{Call, DType, Graph, Input, Node, NodeId, parse};
+use kiln_jit::cpu::Cpu;
+use kiln_jit::emit::{Code, EmitterKind, compile};
+use kiln_jit::vir::Routine;
+
+const BODIES: [&str; 16] = [
+    "|x| softmax[A](x)",
+    "|x| log_softmax[A](x)",
+    "|x, s| let e = softmax[A](x * 0.5 + s); (e, logsumexp[A](x))",
+    "|x| layer_norm[A](x)",
+    "|x, s, y| layer_norm[A](x) * s + y",
+    "|x, s| rms_norm[A](x) * s",
+    "|x| (mean[A](x), var[A](x))",
+    "|x| let e = exp(x); (e, sum[A](e), e / sum[A](e))",
+    "|x| norm[A](x)",
+    "|x, y| sum[A](x * y) / (norm[A](x) * norm[A](y))",
+    "|x| (sum[A](x), argmax[A](x), count[A](x))",
+    "|x| (x - min[A](x)) / (max[A](x) - min[A](x))",
+    "|x, y| -sum[A](y * log_softmax[A](x))",
+    "|x| f16(softmax[A](f32(f16(x))))",
+    "|x| select(any[A](x > 0.99), prod[A](x), x)",
+    "|x| (x, x, sum[A](x), sum[A](x))",
+];
+
+/// Numbers among which some are NaN, infinite, or zeros of either sign, reproducible.
+fn fill(tensor: &mut Tensor, seed: u64, odd: bool) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut next = || match random.u32(..) % 5000 {
+        0 if odd => f64::NAN,
+        1 if odd => f64::INFINITY,
+        2 if odd => f64::NEG_INFINITY,
+        3 | 4 if odd => -0.0,
+        5 | 6 if odd => 0.0,
+        _ => random.f64() * 4.0 - 2.0,
+    };
+    match tensor {
+        Tensor::F32(array) => array.iter_mut().for_each(|x| *x = next() as f32),
+        Tensor::F64(array) => array.iter_mut().for_each(|x| *x = next()),
+        other => panic!("{}", other.dtype()),
+    }
+}
+
+/// The bits of all elements, each NaN being one.
+fn bits(tensor: &Tensor) -> Vec<u64> {
+    let f32_bits = |x: f32| if x.is_nan() { 1 } else { u64::from(x.to_bits()) };
+    match tensor {
+        Tensor::F16(array) => array.iter().map(|x| f32_bits(x.to_f32())).collect(),
+        Tensor::F32(array) => array.iter().map(|&x| f32_bits(x)).collect(),
+        Tensor::F64(array) => {
+            array.iter().map(|x| if x.is_nan() { 1 } else { x.to_bits() }).collect()
+        }
+        Tensor::Bool(array) => array.iter().map(|&x| x.into()).collect(),
+        Tensor::I64(array) => array.iter().map(|&x| x as u64).collect(),
+        other => panic!("{}", other.dtype()),
+    }
+}
+
+fn emit(routine: &Routine, emitter: EmitterKind) -> Code {
+    compile(routine, emitter, Cpu::host()).expect("the machine has the emitter")
+}
+
+/// Every node by itself.
+fn apart(body: &Graph, inputs: &[View<'_>]) -> Vec<Tensor> {
+    let mut values: Vec<Tensor> = Vec::new();
+    for (id, node) in body.iter() {
+        let value = match node {
+            Node::Input(index) => {
+                let view = &inputs[*index as usize];
+                let mut tensor = Tensor::zeros(view.dtype(), view.shape()).unwrap();
+                crate::run::copy::copy(view, &mut tensor.view_mut());
+                tensor
+            }
+            Node::Const(_) => {
+                let mut alone = Graph::unbounded("number");
+                let value = alone.constant(body.dtype(id), body.scalar(id).unwrap()).unwrap();
+                let dummy = Input { name: "x".into(), dtype: DType::F32, dims: None };
+                alone.input(dummy).unwrap();
+                alone.output(value);
+                let x = Tensor::zeros(DType::F32, &[]).unwrap();
+                elementwise(&alone, &[x.view()], body.dtype(id))
+            }
+            Node::Op(op, args) => {
+                let mut alone = Graph::unbounded("op");
+                let declared: Vec<NodeId> = (0..args.len())
+                    .map(|at| {
+                        let (name, dtype) = (format!("x{at}"), body.dtype(args[at]));
+                        alone.input(Input { name, dtype, dims: None }).unwrap()
+                    })
+                    .collect();
+                let result = alone.op(*op, &declared).unwrap();
+                alone.output(result);
+                let operands: Vec<View<'_>> =
+                    args.iter().map(|arg| values[arg.index()].view()).collect();
+                elementwise(&alone, &operands, body.dtype(id))
+            }
+            Node::Call(Call::Reduce(by), args) => {
+                let operand = values[args[0].index()].view();
+                let shape = Call::Reduce(*by).infer(&[operand.shape()]).unwrap();
+                let mut result = Tensor::zeros(body.dtype(id), &shape).unwrap();
+                let output = result.view_mut();
+                // SAFETY: the types and shapes of such a reduction, of arrays that live.
+                unsafe { reduce(*by, &operand.layout, &output.layout, Some(1)) };
+                drop(output);
+                result
+            }
+            node => panic!("{node:?}"),
+        };
+        values.push(value);
+    }
+    body.outputs().iter().map(|output| values[output.index()].clone()).collect()
+}
+
+fn elementwise(graph: &Graph, operands: &[View<'_>], dtype: DType) -> Tensor {
+    let code = emit(&lower(graph, Tier::Default), EmitterKind::Auto);
+    let shapes: Vec<&[usize]> = operands.iter().map(View::shape).collect();
+    let shape = kiln_ir::broadcast(&shapes).unwrap();
+    let mut result = Tensor::zeros(dtype, &shape).unwrap();
+    execute(&code, operands, &mut [result.view_mut()], Work::new(Some(1), 1.0)).unwrap();
+    result
+}
+
+fn emitters() -> Vec<EmitterKind> {
+    let code = |emitter: &EmitterKind| {
+        let mut b = kiln_jit::vir::Builder::new();
+        let x = b.input(kiln_jit::vir::Storage::F32);
+        b.output(x, kiln_jit::vir::Storage::F32);
+        compile(&b.finish(), *emitter, Cpu::host()).is_ok_and(|code| !code.is_emulated())
+    };
+    EmitterKind::ALL.iter().copied().filter(code).collect()
+}
+
+/// A body with inputs `x`, `s` and `y`, `s` being one row that all rows share.
+fn body(text: &str, axes: &str, dtype: DType) -> Graph {
+    let text = text.replace("[A]", axes);
+    let (names, rest) = text[1..].split_once('|').unwrap();
+    let declared: Vec<String> =
+        names.split(", ").map(|name| format!("{name}: {dtype}[..]")).collect();
+    parse(&format!("|{}| {rest}", declared.join(", "))).unwrap_or_else(|e| panic!("{text}: {e}"))
+}
+
+/// Runs a body by stages, and checks it against every node by itself.
+fn check(body: &Graph, code: &RowCode, inputs: &[View<'_>], expected: &[Tensor], threads: usize) {
+    let mut outputs: Vec<Tensor> = expected
+        .iter()
+        .map(|tensor| Tensor::zeros(tensor.dtype(), tensor.shape()).unwrap())
+        .collect();
+    let views: Vec<_> = outputs.iter_mut().map(Tensor::view_mut).collect();
+    let operands: Vec<&Layout> =
+        inputs.iter().map(|v| &v.layout).chain(views.iter().map(|v| &v.layout)).collect();
+    // SAFETY: the shapes of the same body, of arrays that live.
+    let done = unsafe { code.run(&operands, Some(threads)) };
+    drop(views);
+    let shape = inputs[0].shape();
+    assert!(done, "{body} of {shape:?}");
+    for (index, (found, expected)) in outputs.iter().zip(expected).enumerate() {
+        let [found, expected] = [found, expected].map(bits);
+        let differs = (0..found.len()).find(|&at| found[at] != expected[at]);
+        if let Some(at) = differs {
+            let [a, b] = [found[at], expected[at]];
+            panic!(
+                "output {index} of {body} of {shape:?}: {a:x}, not {b:x}, at {at}, {threads} threads"
+            );
+        }
+    }
+}
+
+#[test]
+fn stages_give_the_bits_of_ops_and_reductions_apart() {
+    let emitters = emitters();
+    let mut turn = 0;
+    for shape in [
+        &[3, 1][..],
+        &[5, 3],
+        &[40, 8],
+        &[7, 53],
+        &[2, 63],
+        &[9, 64],
+        &[4, 65],
+        &[3, 511],
+        &[2, 512],
+        &[2, 513],
+        &[2, 1023],
+        &[3, 1024],
+        &[1, 1025],
+        &[2, 3000],
+        &[3, 40, 20],
+    ] {
+        for axes in ["[-1]", "[0]", "[1]", "[-2, -1]"] {
+            let rank = shape.len();
+            let reduced = kiln_ir::parse(&format!("|x: f32[..]| sum{axes}(x)")).unwrap();
+            let Node::Call(Call::Reduce(by), _) = reduced.node(reduced.outputs()[0]) else {
+                panic!()
+            };
+            let Ok(is_reduced) = by.axes.of_rank(rank) else { continue };
+            for text in BODIES {
+                turn += 1;
+                let dtype = if turn % 3 == 0 { DType::F64 } else { DType::F32 };
+                let body = body(text, axes, dtype);
+                let program = rows(&body, Tier::Default).unwrap_or_else(|| panic!("{body}"));
+                let emitter = emitters[turn % emitters.len()];
+                let code =
+                    RowCode::compile(program, |routine| compile(routine, emitter, Cpu::host()))
+                        .unwrap();
+                let arrays: Vec<Tensor> = body
+                    .inputs()
+                    .iter()
+                    .map(|input| {
+                        let one = |at: usize| if is_reduced[at] { shape[at] } else { 1 };
+                        let own: Vec<usize> = match &input.name[..] {
+                            "s" => (0..rank).map(one).collect(),
+                            _ => shape.to_vec(),
+                        };
+                        let mut tensor = Tensor::zeros(dtype, &own).unwrap();
+                        fill(&mut tensor, turn as u64, turn % 2 == 0);
+                        tensor
+                    })
+                    .collect();
+                let views: Vec<View<'_>> = arrays.iter().map(Tensor::view).collect();
+                let expected = apart(&body, &views);
+                check(&body, &code, &views, &expected, 1 + turn % 3);
+            }
+        }
+    }
+}
+
+/// Enough elements for several threads, and rows that are cut.
+#[test]
+fn threads_change_no_bit() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    for (shape, axes) in [
+        ([300, 1000], "[-1]"),
+        ([300, 1000], "[0]"),
+        ([2, 150_000], "[-1]"),
+        ([150_000, 2], "[0]"),
+        ([100_000, 3], "[-1]"),
+        ([300, 1000], "[-2, -1]"),
+    ] {
+        for text in &BODIES[..11] {
+            let body = body(text, axes, DType::F32);
+            let program = rows(&body, Tier::Default).unwrap();
+            let code =
+                RowCode::compile(program, |r| compile(r, EmitterKind::Auto, Cpu::host())).unwrap();
+            let arrays: Vec<Tensor> = body
+                .inputs()
+                .iter()
+                .map(|input| {
+                    let mut own = shape.to_vec();
+                    if input.name == "s" && axes != "[-2, -1]" {
+                        own[usize::from(axes == "[0]")] = 1;
+                    }
+                    let mut tensor = Tensor::zeros(DType::F32, &own).unwrap();
+                    fill(&mut tensor, 5, false);
+                    tensor
+                })
+                .collect();
+            let views: Vec<View<'_>> = arrays.iter().map(Tensor::view).collect();
+            let expected = apart(&body, &views);
+            check(&body, &code, &views, &expected, 1);
+            for threads in [2, 7] {
+                pool.install(|| check(&body, &code, &views, &expected, threads));
+            }
+        }
+    }
+}
