@@ -49,6 +49,8 @@ pub enum Reason {
         /// What that is.
         noun: &'static str,
     },
+    /// They have reductions over different rows: what they are.
+    Rows([String; 2]),
     /// The program is too long for one kernel, and is cut between them.
     Cut {
         /// Its ops.
@@ -113,6 +115,7 @@ impl fmt::Display for Reason {
             Reason::Level { waiting, step, noun } => {
                 write!(f, "{waiting} waits for {step}, {noun}, and the other does not")
             }
+            Reason::Rows([one, other]) => write!(f, "{one} and {other} are over different rows"),
             Reason::Cut { ops, most } => {
                 write!(f, "{ops} ops are cut into kernels of at most {most}")
             }
@@ -195,10 +198,16 @@ struct Program<'a> {
 impl Program<'_> {
     /// Why a step is not one with steps before it.
     fn reasons(&mut self, at: usize) -> Vec<Separation> {
-        let Some(region) = self.steps[at].region.clone() else { return Vec::new() };
         let separation = |other: usize, reason| Separation { steps: [other + 1, at + 1], reason };
         let mut reasons: BTreeMap<usize, Reason> = BTreeMap::new();
-        for value in self.steps[at].loads.clone() {
+        let loads = self.steps[at].loads.clone();
+        for from in loads.iter().filter_map(|&value| self.storing(value)) {
+            reasons.extend(self.rows(from, at).map(|reason| (from, reason)));
+        }
+        let Some(region) = self.steps[at].region.clone() else {
+            return reasons.into_iter().map(|(other, reason)| separation(other, reason)).collect();
+        };
+        for value in loads {
             let Some(from) = self.storing(value) else { continue };
             match self.graph.node(value) {
                 Node::Call(call, operands) => {
@@ -209,9 +218,10 @@ impl Program<'_> {
                         }
                     }
                 }
+                _ if reasons.contains_key(&from) => {}
                 _ => {
                     let reason = self.load(value, &region);
-                    reasons.entry(from).or_insert(reason);
+                    reasons.insert(from, reason);
                 }
             }
         }
@@ -265,6 +275,9 @@ impl Program<'_> {
 
     /// Why two kernels of which neither loads from the other are not one.
     fn beside(&mut self, first: usize, second: usize) -> Reason {
+        if let Some(reason) = self.rows(first, second) {
+            return reason;
+        }
         let calls = [first, second].map(|step| self.calls_before(step));
         let feeds = |&&call: &&usize| self.needed(&self.steps[call].loads, None).contains(&first);
         if let Some(&call) = calls[1].iter().find(feeds) {
@@ -290,8 +303,12 @@ impl Program<'_> {
                 true => (first, &calls[0], &calls[1]),
                 false => (second, &calls[1], &calls[0]),
             };
-            let call = deep.difference(shallow).last();
-            let call = *call.expect("there are more calls before the deeper one");
+            let Some(&call) = deep.difference(shallow).last() else {
+                // What one waits for is a kernel of other rows.
+                return Reason::Shapes(
+                    [first, second].map(|step| self.array(self.steps[step].stores[0])),
+                );
+            };
             return Reason::Level { waiting: waiting + 1, step: call + 1, noun: self.noun(call) };
         }
         if domain != other_domain {
@@ -301,6 +318,30 @@ impl Program<'_> {
         let group = groups.into_iter().find(|group| group.contains(&outputs[0]));
         let (joint, _) = self.absorber.absorb(Policy::All, &group.unwrap_or(outputs.to_vec()));
         Reason::Cost(self.costs(joint))
+    }
+
+    /// Whether two steps have reductions over different rows.
+    fn rows(&self, first: usize, second: usize) -> Option<Reason> {
+        let reductions = [self.reduction(first)?, self.reduction(second)?];
+        let [one, other] = reductions.map(|id| self.absorber.legal.rows.of_reduction(id));
+        let name = |id: NodeId| match self.graph.node(id) {
+            Node::Call(call, args) => {
+                format!(
+                    "{} of {}",
+                    call.expression(&[""]).trim_end_matches("()"),
+                    self.array(args[0])
+                )
+            }
+            _ => unreachable!("reductions are calls"),
+        };
+        (one != other).then(|| Reason::Rows(reductions.map(name)))
+    }
+
+    /// A reduction of a step, if it has any.
+    fn reduction(&self, step: usize) -> Option<NodeId> {
+        let Step { region, stores, .. } = &self.steps[step];
+        let ops = region.as_ref().map_or(stores, |region| &region.ops);
+        ops.iter().copied().find(|&id| self.absorber.legal.rows.of_reduction(id).is_some())
     }
 
     fn cut(&self) -> Reason {
@@ -409,6 +450,11 @@ mod tests {
                 "kernel k(x: f32[n], y: f32[4, n]) { let v = exp(sin(x)) * tan(x); (v, v * y) }",
                 "1 and 2: mul (f32[n]) is stored anyway, so it is loaded: ",
             ),
+            (
+                "sum[0](softmax[-1](x))",
+                "1 and 2: max[-1] of f32[..] and sum[0] of div (f32[..]) are",
+            ),
+            ("(softmax[-1](x), exp(softmax[0](x)))", "1 and 2: max[-1] of f32[..] and max[0] of"),
             (
                 "kernel k(x: f32[n], y: f32[m]) { (exp(x), exp(y)) }",
                 "1 and 2: exp (f32[n]) and exp (f32[m]) are not known to have one shape",
