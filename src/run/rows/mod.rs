@@ -28,7 +28,7 @@ use smallvec::SmallVec;
 /// Nanoseconds for an element of a fold in cache.
 const FOLD: f64 = 0.02;
 /// Bytes of a tile.
-const TILE: usize = 48 << 10;
+const TILE: usize = 160 << 10;
 /// The same where nothing but folds is done, and nothing is read twice.
 const FOLD_TILE: usize = 64 << 10;
 /// Bytes of a tile of rows side by side.
