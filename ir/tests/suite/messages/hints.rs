@@ -10,10 +10,7 @@ fn habits_have_hints() {
         ("x if x > 0 else 0", "a choice is written `select(x > 0, x, 0)`"),
         ("if x > 0 { x } else { 0 }", "a choice is written `select(x > 0, x, 0)`"),
         ("IF(x > 0, x, 0)", "a choice is written `select(x > 0, x, 0)`"),
-        (
-            "x[0]",
-            "there is no indexing yet: pass a slice of the array as an input (ndarray's `slice`)",
-        ),
+        ("x[0]", "write `slice[0, 1:10:2](x)` for elements along an axis"),
         ("[1, 2, 3]", "a kernel makes no arrays: pass one as an input"),
         ("x++", "a kernel changes no array: write `x + 1`"),
         ("x -= 1", "a kernel changes no array: write the new value, as in `x + 1`"),
@@ -79,7 +76,7 @@ fn habits_have_hints() {
         ("(x + 1).sum()", "an op is called as a function: `sum(x)`"),
         (
             "x.T",
-            "there are no views yet: pass the array transposed, which copies nothing (ndarray's `t` and `permuted_axes`)",
+            "write `transpose(x)` for all axes in reverse, `permute[0, 2, 1](x)` for another order, `swapaxes[-2, -1](x)` for two of them",
         ),
         ("f32::exp(x)", "functions stand alone: `exp(x)`"),
         ("x .* y", "every op is elementwise: leave the dot out"),
