@@ -80,7 +80,7 @@ fn habits_have_hints() {
         ),
         ("f32::exp(x)", "functions stand alone: `exp(x)`"),
         ("x .* y", "every op is elementwise: leave the dot out"),
-        ("x'", "a kernel has no strings, and `'` transposes nothing: pass the array transposed"),
+        ("x'", "a kernel has no strings; a transpose is `transpose(x)`"),
         ("$x", "a name is written without `$`"),
         ("for i in x", "there are no loops: ops go over whole arrays by themselves"),
         ("import numpy", "there is nothing to import: ops are known by their names"),
