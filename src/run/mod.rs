@@ -27,6 +27,7 @@ mod reduce;
 mod row_kernel;
 mod rows;
 mod steps;
+mod strided;
 #[cfg_attr(any(not(feature = "threads"), target_family = "wasm"), path = "team/absent.rs")]
 mod team;
 mod tensor;

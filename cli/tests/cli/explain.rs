@@ -20,14 +20,24 @@ fn stages_of_gelu_tanh() {
 fn stages_are_listed() {
     let desk = Desk::new();
     let help = desk.ok(&["explain", "--help"]);
-    for line in ["after:inline:", "after:algebra:", "after:regions:", "after:split:", "proof:"] {
+    for line in [
+        "after:inline:",
+        "after:views:",
+        "after:algebra:",
+        "after:regions:",
+        "after:split:",
+        "proof:",
+    ] {
         assert!(help.contains(line), "{line} is missing:\n{help}");
     }
     let [shown, fused] = ["after:regions", "fused"]
         .map(|stage| desk.ok(&["explain", "@gelu_tanh", "--stage", stage]));
     assert_eq!(shown, fused);
     let fault = desk.transcript(&[&["explain", "x", "--stage", "after:nothing"]]);
-    assert!(fault.contains("after:inline, after:algebra, after:regions, after:split"), "{fault}");
+    assert!(
+        fault.contains("after:inline, after:views, after:algebra, after:regions, after:split"),
+        "{fault}"
+    );
 }
 
 #[test]
