@@ -1,0 +1,440 @@
+//! The loops around the kernel: blocks that stay in a cache each.
+
+use crate::matrix::{Matrix, MatrixMut};
+use crate::pack;
+use crate::tile::{self, Kernels, MOST};
+use std::cell::Cell;
+use std::ptr;
+
+/// Products that one kernel adds up before it writes its tile: a panel of the right operand stays in L1,
+/// or nearly so. Bits do not depend on it.
+const INNER: usize = 384;
+/// Bytes of a block of the left operand, which stays in L2.
+const LEFT: usize = 288 << 10;
+/// Columns of a block of the right operand, which stays in L3.
+const COLUMNS: usize = 2048;
+/// The same where the left operand is a block or two: then it is the right one that stays in L2.
+const FEW_COLUMNS: usize = 256;
+
+/// Up to so many tiles of rows, the right operand is not packed.
+const LOW: usize = 16;
+
+/// A type of elements: `f32` or `f64`.
+#[expect(private_bounds, reason = "there are no others")]
+pub trait Number: Element {}
+
+impl Number for f32 {}
+
+impl Number for f64 {}
+
+/// What the loops need to know of a type.
+pub(crate) trait Element: Copy + Send + Sync + 'static {
+    const ZERO: Self;
+    /// Rows and columns of a block that is transposed at once.
+    const BLOCK: [usize; 2];
+
+    /// The kernels of this machine.
+    fn kernels() -> &'static Kernels<Self>;
+
+    /// Lends the thread's room for packed panels.
+    fn with_room<R>(use_room: impl FnOnce(&mut Vec<Self>) -> R) -> R;
+
+    /// Transposes a block, whose rows are `down` elements apart, to rows that are `pitch` apart.
+    ///
+    /// # Safety
+    ///
+    /// The block must be readable, and its room writable.
+    unsafe fn transpose(from: *const Self, down: isize, to: *mut Self, pitch: usize);
+}
+
+macro_rules! number {
+    ($element:ty, $avx512:ident, $avx2:ident, $plain:ident, $block:expr, $transpose:path) => {
+        impl Element for $element {
+            const ZERO: $element = 0.0;
+            const BLOCK: [usize; 2] = $block;
+
+            #[inline(always)]
+            unsafe fn transpose(from: *const Self, down: isize, to: *mut Self, pitch: usize) {
+                // SAFETY: required of the caller.
+                unsafe { $transpose(from, down, to, pitch) };
+            }
+
+            fn kernels() -> &'static Kernels<$element> {
+                #[cfg(target_arch = "x86_64")]
+                {
+                    if is_x86_feature_detected!("avx512f") {
+                        return &tile::x86::$avx512;
+                    }
+                    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                        return &tile::x86::$avx2;
+                    }
+                }
+                &tile::$plain
+            }
+
+            fn with_room<R>(use_room: impl FnOnce(&mut Vec<$element>) -> R) -> R {
+                thread_local! {
+                    /// What panels are packed into, kept between products.
+                    static ROOM: Cell<Vec<$element>> = const { Cell::new(Vec::new()) };
+                }
+                let mut room = ROOM.take();
+                let result = use_room(&mut room);
+                ROOM.set(room);
+                result
+            }
+        }
+    };
+}
+
+number!(f32, AVX512_F32, AVX2_F32, PLAIN_F32, [4, 4], pack::transpose_f32);
+number!(f64, AVX512_F64, AVX2_F64, PLAIN_F64, [2, 2], pack::transpose_f64);
+
+/// `c = a b` for sizes `[m, k, n]`: `a` is m by k, `b` is k by n. The definition is in the
+/// [crate's documentation](crate).
+///
+/// # Safety
+///
+/// `a` and `b` must be readable in all of their elements. `c` must be writable, no two of its elements
+/// may share memory, and nothing else may use it.
+pub unsafe fn multiply<T: Number>(
+    [m, k, n]: [usize; 3],
+    a: Matrix<T>,
+    b: Matrix<T>,
+    c: MatrixMut<T>,
+) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    // Rows of the result are what kernels write, so they are the side whose elements lie together.
+    let is_turned = m > 1 && (n == 1 || c.across.unsigned_abs() > c.down.unsigned_abs());
+    let ([m, n], [a, b], c) = match is_turned {
+        true => ([n, m], [b.transposed(), a.transposed()], c.transposed()),
+        false => ([m, n], [a, b], c),
+    };
+    let kernels = T::kernels();
+    // SAFETY: required of the caller.
+    unsafe {
+        if m == 1 && c.across == 1 {
+            return (kernels.row)(k, n, a, b, c.first);
+        }
+        T::with_room(|room| match m <= LOW * kernels.rows && b.across == 1 {
+            true => low(kernels, [m, k, n], a, b, c, room),
+            false => blocked(kernels, [m, k, n], a, b, c, room),
+        });
+    }
+}
+
+/// A product with the rows of one tile: the right operand is read once, so it is not packed.
+///
+/// # Safety
+///
+/// As for [`multiply`]; columns of `b` lie side by side.
+unsafe fn low<T: Element>(
+    kernels: &Kernels<T>,
+    [m, k, n]: [usize; 3],
+    a: Matrix<T>,
+    b: Matrix<T>,
+    c: MatrixMut<T>,
+    room: &mut Vec<T>,
+) {
+    // SAFETY: required of the caller.
+    unsafe {
+        let whole = n / kernels.columns() * kernels.columns();
+        let inner = INNER.min(k.max(1));
+        let need = m * inner + inner * kernels.columns();
+        if room.len() < need {
+            *room = vec![T::ZERO; need];
+        }
+        let (left, right) = room.split_at_mut(m * inner);
+        let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
+        let mut done = 0;
+        loop {
+            let (terms, goes_on) = (inner.min(k - done), done > 0);
+            pack_left(kernels, a.from(0, done), terms, m, left);
+            for side in (0..whole).step_by(kernels.columns()) {
+                let from = b.at(done, side);
+                for top in (0..m).step_by(kernels.rows) {
+                    let rows = kernels.rows.min(m - top);
+                    let left = left.add(top * terms);
+                    let to = c.at(top, side);
+                    if c.across == 1 && top == 0 {
+                        kernels.of_unpacked(rows)(terms, left, from, b.down, to, c.down, goes_on);
+                    } else {
+                        let panel = Panel { first: from, step: b.down, columns: kernels.columns() };
+                        tile(kernels, [rows, terms], left, panel, to, c, goes_on);
+                    }
+                }
+            }
+            if whole < n {
+                let columns = n - whole;
+                pack_right(kernels, b.from(done, whole), terms, columns, right);
+                let step = columns.next_multiple_of(kernels.lanes) as isize;
+                let panel = Panel { first: right, step, columns };
+                for top in (0..m).step_by(kernels.rows) {
+                    let rows = kernels.rows.min(m - top);
+                    let left = left.add(top * terms);
+                    tile(kernels, [rows, terms], left, panel, c.at(top, whole), c, goes_on);
+                }
+            }
+            done += terms;
+            if done == k {
+                break;
+            }
+        }
+    }
+}
+
+/// Columns of the right operand: their first elements, and elements from one row to the next.
+#[derive(Clone, Copy)]
+struct Panel<T> {
+    first: *const T,
+    step: isize,
+    columns: usize,
+}
+
+/// A tile: `terms` products for each element of `rows` by the panel's columns, which begin at `to`.
+///
+/// # Safety
+///
+/// The operands must be readable, in whole vectors, and the tile writable, with the steps of `c`.
+#[inline(always)]
+unsafe fn tile<T: Element>(
+    kernels: &Kernels<T>,
+    [rows, terms]: [usize; 2],
+    left: *const T,
+    panel: Panel<T>,
+    to: *mut T,
+    c: MatrixMut<T>,
+    goes_on: bool,
+) {
+    let vectors = panel.columns.div_ceil(kernels.lanes);
+    let pitch = vectors * kernels.lanes;
+    let run = kernels.of(rows, vectors);
+    // SAFETY: required of the caller. The tile apart is as large as any.
+    unsafe {
+        if panel.columns == pitch && c.across == 1 {
+            return run(terms, left, panel.first, panel.step, to, c.down, goes_on);
+        }
+        let mut apart = [T::ZERO; MOST];
+        let element = |row: usize, column: usize| {
+            to.offset(row as isize * c.down + column as isize * c.across)
+        };
+        if goes_on {
+            for (row, column) in pairs(rows, panel.columns) {
+                apart[row * pitch + column] = *element(row, column);
+            }
+        }
+        let to = apart.as_mut_ptr();
+        run(terms, left, panel.first, panel.step, to, pitch as isize, goes_on);
+        for (row, column) in pairs(rows, panel.columns) {
+            *element(row, column) = apart[row * pitch + column];
+        }
+    }
+}
+
+/// # Safety
+///
+/// As for [`multiply`].
+unsafe fn blocked<T: Element>(
+    kernels: &Kernels<T>,
+    [m, k, n]: [usize; 3],
+    a: Matrix<T>,
+    b: Matrix<T>,
+    c: MatrixMut<T>,
+    room: &mut Vec<T>,
+) {
+    let inner = INNER.min(k.max(1));
+    let high = (LEFT / (INNER * size_of::<T>())).next_multiple_of(kernels.rows);
+    let wide = if m <= 2 * high { FEW_COLUMNS } else { COLUMNS };
+    let (high, wide) = (high.min(m), wide.min(n.next_multiple_of(kernels.lanes)));
+    let need = inner * (high + wide);
+    if room.len() < need {
+        *room = vec![T::ZERO; need];
+    }
+    let (left, right) = room.split_at_mut(inner * high);
+    let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
+    for side in (0..n).step_by(wide) {
+        let width = wide.min(n - side);
+        // A product of no terms is 0, which the first block of none writes.
+        let mut done = 0;
+        loop {
+            let terms = inner.min(k - done);
+            // SAFETY: the block is within `b`, and has room.
+            unsafe { pack_right(kernels, b.from(done, side), terms, width, right) };
+            for top in (0..m).step_by(high) {
+                let height = high.min(m - top);
+                let block = Block { top, side, height, width, terms, goes_on: done > 0 };
+                // SAFETY: the block is within `a`, and has room. Both are packed, and `c` is as
+                // the caller says.
+                unsafe {
+                    pack_left(kernels, a.from(top, done), terms, height, left);
+                    tiles(kernels, &block, left, right, c);
+                }
+            }
+            done += terms;
+            if done == k {
+                break;
+            }
+        }
+    }
+}
+
+/// A block of the result, and the terms that are added to it.
+struct Block {
+    top: usize,
+    side: usize,
+    height: usize,
+    width: usize,
+    terms: usize,
+    goes_on: bool,
+}
+
+/// Panels of whole vectors of columns; those beyond the matrix are 0.
+///
+/// # Safety
+///
+/// `terms` by `width` elements must be readable, and room for them and for the rest of the last vector.
+unsafe fn pack_right<T: Element>(
+    kernels: &Kernels<T>,
+    b: Matrix<T>,
+    terms: usize,
+    width: usize,
+    to: *mut T,
+) {
+    let columns = kernels.columns();
+    let whole = width / columns * columns;
+    // SAFETY: required of the caller.
+    unsafe {
+        if b.across == 1 {
+            // Row by row: what memory brings in lies together.
+            for l in 0..terms {
+                let (from, to) = (b.at(l, 0), to.add(l * columns));
+                for side in (0..whole).step_by(columns) {
+                    ptr::copy_nonoverlapping(from.add(side), to.add(side * terms), columns);
+                }
+            }
+        } else {
+            for side in (0..whole).step_by(columns) {
+                let from = b.from(0, side).transposed();
+                pack::lines(from, columns, terms, to.add(side * terms));
+            }
+        }
+        let (rest, to) = (width - whole, to.add(whole * terms));
+        let panel = rest.next_multiple_of(kernels.lanes);
+        for l in 0..terms {
+            for column in 0..panel {
+                let is_inside = column < rest;
+                let element = if is_inside { *b.at(l, whole + column) } else { T::ZERO };
+                *to.add(l * panel + column) = element;
+            }
+        }
+    }
+}
+
+/// Panels of rows.
+///
+/// # Safety
+///
+/// `height` by `terms` elements must be readable, and room for them.
+unsafe fn pack_left<T: Element>(
+    kernels: &Kernels<T>,
+    a: Matrix<T>,
+    terms: usize,
+    height: usize,
+    mut to: *mut T,
+) {
+    for top in (0..height).step_by(kernels.rows) {
+        let rows = kernels.rows.min(height - top);
+        // SAFETY: required of the caller.
+        unsafe {
+            pack::lines(a.from(top, 0), rows, terms, to);
+            to = to.add(rows * terms);
+        }
+    }
+}
+
+/// # Safety
+///
+/// `left` and `right` must hold the packed panels of the block, and `c` must be writable.
+unsafe fn tiles<T: Element>(
+    kernels: &Kernels<T>,
+    block: &Block,
+    left: *const T,
+    right: *const T,
+    c: MatrixMut<T>,
+) {
+    let &Block { top, side, height, width, terms, goes_on } = block;
+    let mut first = right;
+    for column in (0..width).step_by(kernels.columns()) {
+        let columns = kernels.columns().min(width - column);
+        let pitch = columns.next_multiple_of(kernels.lanes);
+        let panel = Panel { first, step: pitch as isize, columns };
+        let mut lines = left;
+        for row in (0..height).step_by(kernels.rows) {
+            let rows = kernels.rows.min(height - row);
+            let to = c.at(top + row, side + column);
+            // SAFETY: required of the caller.
+            unsafe {
+                tile(kernels, [rows, terms], lines, panel, to, c, goes_on);
+                lines = lines.add(rows * terms);
+            }
+        }
+        // SAFETY: the next panel.
+        first = unsafe { first.add(pitch * terms) };
+    }
+}
+
+fn pairs(rows: usize, columns: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::multiply;
+    use crate::matrix::{Matrix, MatrixMut};
+
+    /// The definition.
+    fn chain(k: usize, at: impl Fn(usize) -> [f32; 2]) -> f32 {
+        (0..k).map(at).fold(0.0, |sum, [a, b]| a.mul_add(b, sum))
+    }
+
+    /// Products of all sizes near those of tiles and blocks, in every layout.
+    #[test]
+    fn elements_are_chains() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let sizes = [1, 2, 5, 6, 7, 8, 11, 12, 13, 16, 31, 32, 33, 50];
+        let inner = [0, 1, 3, 8, 17, 383, 384, 385, 800];
+        for _ in 0..400 {
+            let mut pick = |from: &[usize]| from[random.usize(..from.len())];
+            let (m, k, n) = (pick(&sizes), pick(&inner), pick(&sizes));
+            let numbers = |count: usize, random: &mut fastrand::Rng| -> Vec<f32> {
+                (0..count.max(1)).map(|_| random.f32() * 2.0 - 1.0).collect()
+            };
+            let (a, b) = (numbers(m * k, &mut random), numbers(k * n, &mut random));
+            let mut c = vec![f32::NAN; m * n];
+            let steps = |rows: usize, columns: usize, by_columns: bool| match by_columns {
+                true => [1, rows as isize],
+                false => [columns as isize, 1],
+            };
+            let [turn_a, turn_b, turn_c] = [(); 3].map(|()| random.bool());
+            let [down, across] = steps(m, k, turn_a);
+            let left = Matrix { first: a.as_ptr(), down, across };
+            let [down, across] = steps(k, n, turn_b);
+            let right = Matrix { first: b.as_ptr(), down, across };
+            let [down, across] = steps(m, n, turn_c);
+            let product = MatrixMut { first: c.as_mut_ptr(), down, across };
+            // SAFETY: each matrix has as many elements as its sizes say.
+            unsafe { multiply([m, k, n], left, right, product) };
+            for i in 0..m {
+                for j in 0..n {
+                    // SAFETY: within the matrices.
+                    let terms = |l| unsafe { [*left.at(i, l), *right.at(l, j)] };
+                    // SAFETY: as above.
+                    let found = unsafe { *product.at(i, j) };
+                    let expected = chain(k, terms);
+                    assert_eq!(found.to_bits(), expected.to_bits(), "{m} {k} {n}: {i} {j}");
+                }
+            }
+        }
+    }
+}

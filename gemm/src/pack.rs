@@ -1,0 +1,131 @@
+//! Panels of operands, packed so that a kernel reads them element after element.
+
+use crate::blocked::Element;
+use crate::matrix::Matrix;
+
+/// Bytes of a cache line.
+pub(crate) const LINE: usize = 64;
+
+/// Packs `width` lines of `k` elements: element `l` of line `i` goes to `to[l * width + i]`.
+///
+/// `lines` has a line in each row.
+///
+/// # Safety
+///
+/// The lines must be readable, and `width * k` elements writable.
+#[inline]
+pub(crate) unsafe fn lines<T: Element>(lines: Matrix<T>, width: usize, k: usize, to: *mut T) {
+    // SAFETY: required of the caller.
+    unsafe {
+        match (lines.down, lines.across) {
+            (1, _) => side_by_side(lines, width, k, to),
+            (_, 1) => across(lines, width, k, to),
+            _ => one_by_one(lines, 0..width, 0..k, width, to),
+        }
+    }
+}
+
+/// Lines that lie side by side: what is packed together lies together.
+///
+/// # Safety
+///
+/// As for [`lines`].
+unsafe fn side_by_side<T: Element>(lines: Matrix<T>, width: usize, k: usize, to: *mut T) {
+    for l in 0..k {
+        // SAFETY: required of the caller.
+        unsafe { std::ptr::copy_nonoverlapping(lines.at(0, l), to.add(l * width), width) };
+    }
+}
+
+/// Lines whose elements lie one after the other: a transposition, in blocks.
+///
+/// # Safety
+///
+/// As for [`lines`].
+unsafe fn across<T: Element>(lines: Matrix<T>, width: usize, k: usize, to: *mut T) {
+    let [rows, columns] = T::BLOCK;
+    let (whole_width, whole_k) = (width / rows * rows, k / columns * columns);
+    // Whole cache lines of a few lines at a time: those of all may be more than L1 holds in one set.
+    let run = LINE / size_of::<T>();
+    // SAFETY: required of the caller; blocks are within the lines.
+    unsafe {
+        for start in (0..whole_k).step_by(run) {
+            let end = whole_k.min(start + run);
+            for i in (0..whole_width).step_by(rows) {
+                for l in (start..end).step_by(columns) {
+                    T::transpose(lines.at(i, l), lines.down, to.add(l * width + i), width);
+                }
+            }
+        }
+        one_by_one(lines, whole_width..width, 0..whole_k, width, to);
+        one_by_one(lines, 0..width, whole_k..k, width, to);
+    }
+}
+
+/// # Safety
+///
+/// As for [`lines`]; the ranges are within them.
+unsafe fn one_by_one<T: Element>(
+    lines: Matrix<T>,
+    which: std::ops::Range<usize>,
+    elements: std::ops::Range<usize>,
+    width: usize,
+    to: *mut T,
+) {
+    for l in elements {
+        for i in which.clone() {
+            // SAFETY: required of the caller.
+            unsafe { *to.add(l * width + i) = *lines.at(i, l) };
+        }
+    }
+}
+
+/// Transposes a block of four rows of `f32`, which are `down` elements apart, into four columns.
+///
+/// # Safety
+///
+/// Four elements of four rows must be readable; four of each of four rows, `pitch` elements apart,
+/// writable.
+#[inline(always)]
+pub(crate) unsafe fn transpose_f32(from: *const f32, down: isize, to: *mut f32, pitch: usize) {
+    // SAFETY: required of the caller.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{
+                _mm_loadu_ps, _mm_movehl_ps, _mm_movelh_ps, _mm_storeu_ps, _mm_unpackhi_ps,
+                _mm_unpacklo_ps,
+            };
+            let [a, b, c, d] =
+                std::array::from_fn(|row| _mm_loadu_ps(from.offset(row as isize * down)));
+            let (ab, cd) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d));
+            let (ab_high, cd_high) = (_mm_unpackhi_ps(a, b), _mm_unpackhi_ps(c, d));
+            _mm_storeu_ps(to, _mm_movelh_ps(ab, cd));
+            _mm_storeu_ps(to.add(pitch), _mm_movehl_ps(cd, ab));
+            _mm_storeu_ps(to.add(2 * pitch), _mm_movelh_ps(ab_high, cd_high));
+            _mm_storeu_ps(to.add(3 * pitch), _mm_movehl_ps(cd_high, ab_high));
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        for row in 0..4 {
+            for column in 0..4 {
+                *to.add(column * pitch + row) = *from.offset(row as isize * down).add(column);
+            }
+        }
+    }
+}
+
+/// Transposes a block of two rows of `f64`, which are `down` elements apart, into two columns.
+///
+/// # Safety
+///
+/// As for [`transpose_f32`], with two for four.
+#[inline(always)]
+pub(crate) unsafe fn transpose_f64(from: *const f64, down: isize, to: *mut f64, pitch: usize) {
+    // SAFETY: required of the caller.
+    unsafe {
+        let [a, b] =
+            [from.cast::<[f64; 2]>(), from.offset(down).cast()].map(|p| p.read_unaligned());
+        to.cast::<[f64; 2]>().write_unaligned([a[0], b[0]]);
+        to.add(pitch).cast::<[f64; 2]>().write_unaligned([a[1], b[1]]);
+    }
+}
