@@ -22,6 +22,7 @@ pub use crate::cost::cost_model;
 /// Fusion, pass by pass. To add a pass, write it in a file of its own and give it a row here.
 pub const PASSES: &[Pass] = &[
     INLINE,
+    Pass { name: "views", makes: "Views of what is stored alone", run: fuse::sink },
     Pass {
         name: "algebra",
         makes: "The cheapest program that the mode allows",

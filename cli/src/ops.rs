@@ -285,6 +285,9 @@ fn types(typing: Typing) -> (&'static str, Option<&'static str>) {
         Typing::Cast(to) => ("any", Some(to.name())),
         Typing::Truth => ("any", Some(DType::Bool.name())),
         Typing::Index => ("numbers", Some(DType::I64.name())),
+        Typing::Same => ("anything", None),
+        Typing::Pick => ("anything, and integers", None),
+        Typing::Place => ("anything", Some(DType::I64.name())),
     }
 }
 

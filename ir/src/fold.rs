@@ -49,7 +49,16 @@ pub(crate) fn fold(op: Op, numbers: &[Number]) -> Result<Option<Folded>, Fault> 
             let number = if is_float { Number::Float(value) } else { Number::inexact(value) };
             Ok(Some(Folded::Number(number, note)))
         }
-        (Typing::Integer | Typing::Logic | Typing::Truth | Typing::Index, _) => Ok(None),
+        (
+            Typing::Integer
+            | Typing::Logic
+            | Typing::Truth
+            | Typing::Index
+            | Typing::Same
+            | Typing::Pick
+            | Typing::Place,
+            _,
+        ) => Ok(None),
     }
 }
 

@@ -27,6 +27,7 @@
 //! Between the stages of the compiler, [`verify()`] checks a graph's invariants, and [`same_signature`]
 //! that a stage kept the inputs and outputs. [`eval()`] is the reference that stages are tested against.
 
+mod arrange;
 mod array;
 mod binding;
 mod body;
@@ -63,7 +64,10 @@ pub use array::{Array, EvalError};
 pub use binding::{BindError, Binding};
 pub use body::{Body, BodyMisfit};
 pub use build::{build, build_function};
-pub use call::{Axes, Call, CallInfo, CallShapes, IntoAxes, Reduce, Reduction};
+pub use call::{
+    Axes, Call, CallInfo, CallShapes, IntoAxes, IntoSizes, Permutation, Reduce, Reduction, Sizes,
+    Slice, View, ViewAxis,
+};
 pub use declaration::ArrayType;
 pub use derived::{DERIVED, Derived, Parameter};
 pub use dtype::DType;

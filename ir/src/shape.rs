@@ -37,16 +37,41 @@ pub trait Extent: Clone + PartialEq + fmt::Debug + fmt::Display {
     const ONE: Self;
     /// The size of nothing.
     const ZERO: Self;
+
+    /// This size.
+    fn of(size: usize) -> Self;
+
+    /// The size, where it is not a symbol.
+    fn known(&self) -> Option<usize>;
 }
 
 impl Extent for Dim {
     const ONE: Dim = Dim::Size(1);
     const ZERO: Dim = Dim::Size(0);
+
+    fn of(size: usize) -> Dim {
+        Dim::Size(size)
+    }
+
+    fn known(&self) -> Option<usize> {
+        match self {
+            Dim::Size(size) => Some(*size),
+            Dim::Symbol(_) => None,
+        }
+    }
 }
 
 impl Extent for usize {
     const ONE: usize = 1;
     const ZERO: usize = 0;
+
+    fn of(size: usize) -> usize {
+        size
+    }
+
+    fn known(&self) -> Option<usize> {
+        Some(*self)
+    }
 }
 
 /// Ranks up to this need no allocation.

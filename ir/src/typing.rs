@@ -23,6 +23,12 @@ pub enum Typing {
     Truth,
     /// Floats or integers of one type give `i64`.
     Index,
+    /// Anything of one type gives that type.
+    Same,
+    /// Anything, and integers that count in it, give its type.
+    Pick,
+    /// Anything gives `i64`.
+    Place,
 }
 
 impl Typing {
@@ -44,6 +50,9 @@ impl Typing {
             Typing::Cast(to) => Some(to),
             Typing::Truth => (same && first == DType::Bool).then_some(first),
             Typing::Index => (same && number).then_some(DType::I64),
+            Typing::Same => same.then_some(first),
+            Typing::Pick => matches!(operands[1], DType::I32 | DType::I64).then_some(first),
+            Typing::Place => Some(DType::I64),
         }
     }
 
@@ -65,7 +74,9 @@ impl Typing {
             Typing::Number | Typing::Compare | Typing::Index => {
                 "it takes numbers of one type; convert with f32(x) or i32(x)"
             }
-            Typing::Float | Typing::Cast(_) => {
+            Typing::Same => "it takes operands of one type; convert with f32(x) or i32(x)",
+            Typing::Pick => "places are counted in i32 or i64; convert with i64(x)",
+            Typing::Float | Typing::Cast(_) | Typing::Place => {
                 "it takes floats of one type; convert with f32(x) or f64(x)"
             }
         }

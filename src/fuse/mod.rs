@@ -30,6 +30,7 @@ mod sizes;
 #[cfg(test)]
 mod soundness;
 mod term;
+mod views;
 
 pub(crate) use algebra::simplify;
 pub use cost_model::CostModel;
@@ -43,6 +44,7 @@ pub(crate) use regions::{apart, split};
 pub(crate) use sizes::merge;
 pub use sizes::merge_for_sizes;
 pub(crate) use sizes::separations;
+pub(crate) use views::sink;
 
 /// Every rule's name and its two sides as kernel text. Random tests build graphs from them.
 pub fn rules() -> impl Iterator<Item = (&'static str, [&'static str; 2])> {

@@ -8,17 +8,20 @@ mod memory;
 mod shape;
 mod specialize;
 mod traffic;
+mod viewed;
 
 pub(crate) use memory::ALIGNMENT;
 pub use memory::Memory;
 pub(crate) use shape::{Dims, ShapeError, Shapes};
 pub(crate) use specialize::{Chosen, Failure, Kept, Matters, Plans, SizeClass, Specialize};
 pub use traffic::Traffic;
+pub(crate) use viewed::Viewed;
 
 use kiln_ir::{Body, Call, DType, Graph, Node, NodeId};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
+use viewed::viewed;
 
 /// Passes over memory, in order.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub(crate) struct Plan<K> {
     shapes: usize,
     /// Intermediates, which need memory from the kernel.
     pub(crate) buffers: Vec<Buffer>,
+    /// Values as steps read them in another order or shape.
+    pub(crate) views: Vec<Viewed>,
     /// What each output is.
     pub(crate) written: Vec<Written>,
     /// For each input, the last step that reads it.
@@ -81,6 +86,8 @@ pub(crate) enum Action<K> {
 pub(crate) struct Access {
     pub(crate) place: Place,
     pub(crate) dtype: DType,
+    /// Which of the plan's views of the value it is, if it is one.
+    pub(crate) view: Option<usize>,
 }
 
 /// Where a value is.
@@ -116,6 +123,7 @@ impl<K> Plan<K> {
         let mut places = Places::new(graph);
         let mut steps = Vec::new();
         let mut shapes = 0;
+        let mut views: Vec<Viewed> = Vec::new();
         for (id, node) in graph.iter() {
             let mut smaller = Vec::new();
             let action = match node {
@@ -126,11 +134,25 @@ impl<K> Plan<K> {
                     let names = graph.parameter_names(body, args);
                     Action::Map { body: body.clone(), names, kernel: kernel(body)? }
                 }
+                // What reads it reads its operand as it says.
+                Node::Call(Call::View(_), _) => continue,
                 Node::Call(call, _) => Action::Call(*call),
                 Node::Input(_) | Node::Item { .. } => continue,
                 Node::Const(_) | Node::Op(..) => panic!("a fused graph has no bare ops: {graph}"),
             };
-            let read = |arg: NodeId| Access { place: places.of[&arg], dtype: graph.dtype(arg) };
+            let read = |arg: NodeId| {
+                let (of, chain) = viewed(graph, arg);
+                let place = places.of[&of];
+                let view = (!chain.is_empty()).then(|| {
+                    let known = views.iter().position(|it| it.place == place && it.chain == chain);
+                    known.unwrap_or_else(|| {
+                        views.push(Viewed { place, chain, shape: shapes });
+                        shapes += 1;
+                        views.len() - 1
+                    })
+                });
+                Access { place, dtype: graph.dtype(arg), view }
+            };
             let args = node.operands().into_iter().map(read).collect();
             let domain = shapes;
             shapes += 1 + smaller.len();
@@ -168,7 +190,7 @@ impl<K> Plan<K> {
         }
         let written: Option<Vec<Written>> = written.into_iter().collect();
         let Some(written) = written else { panic!("no step writes an output: {graph}") };
-        Ok(Plan { steps, shapes, buffers, written, read })
+        Ok(Plan { steps, shapes, buffers, views, written, read })
     }
 }
 
@@ -214,7 +236,7 @@ impl<'g> Places<'g> {
         };
         values
             .into_iter()
-            .map(|(value, dtype)| Access { place: self.place(value), dtype })
+            .map(|(value, dtype)| Access { place: self.place(value), dtype, view: None })
             .collect()
     }
 

@@ -1,6 +1,6 @@
 //! The shapes of a call, by NumPy's rules.
 
-use super::{Action, Place, Plan};
+use super::{Access, Action, Place, Plan, Viewed};
 use kiln_ir::{BodyMisfit, Call, DType, broadcast};
 use smallvec::SmallVec;
 
@@ -56,9 +56,19 @@ impl<K> Plan<K> {
     ) -> Result<(), ShapeError> {
         (0..self.shapes).for_each(|_| shapes.push(Dims::new()));
         for step in &self.steps {
+            for view in step.args.iter().filter_map(|arg| arg.view) {
+                let Viewed { place, chain, shape } = &self.views[view];
+                let mut dims: Dims = self.shape_of_value(*place, shapes, &input).into();
+                for &view in chain {
+                    let (call, of) = (Call::View(view), [&dims[..]]);
+                    let inferred = call.infer(&of);
+                    dims = inferred.map_err(|reason| ShapeError::of_call(call, &of, reason))?;
+                }
+                shapes[*shape] = dims;
+            }
             let (before, shape) = shapes.split_at_mut(step.domain);
             let mut args: SmallVec<[&[usize]; 8]> = SmallVec::new();
-            step.args.iter().for_each(|arg| args.push(self.shape_of(arg.place, before, &input)));
+            step.args.iter().for_each(|arg| args.push(self.shape_of(arg, before, &input)));
             match &step.action {
                 Action::Call(call) => {
                     let inferred = call.infer(&args);
@@ -84,9 +94,22 @@ impl<K> Plan<K> {
         Ok(())
     }
 
-    /// The shape of the value at a place, given the shapes of inputs and of the call.
+    /// The shape of a value as a step reads or writes it, given the shapes of inputs and of the call.
     #[inline(always)]
     pub(crate) fn shape_of<'s, 'i: 's>(
+        &self,
+        access: &Access,
+        shapes: &'s [Dims],
+        input: &impl Fn(usize) -> &'i [usize],
+    ) -> &'s [usize] {
+        match access.view {
+            Some(view) => &shapes[self.views[view].shape],
+            None => self.shape_of_value(access.place, shapes, input),
+        }
+    }
+
+    #[inline(always)]
+    fn shape_of_value<'s, 'i: 's>(
         &self,
         place: Place,
         shapes: &'s [Dims],

@@ -252,7 +252,14 @@ mod tests {
             smaller: Vec::new(),
         });
         let steps = steps.collect();
-        Plan { steps, shapes: passes, buffers: Vec::new(), written: Vec::new(), read: Vec::new() }
+        Plan {
+            steps,
+            shapes: passes,
+            buffers: Vec::new(),
+            views: Vec::new(),
+            written: Vec::new(),
+            read: Vec::new(),
+        }
     }
 
     /// Counts calls, and blocks if the last two of three inputs are small.

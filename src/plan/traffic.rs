@@ -38,10 +38,13 @@ impl<K> Plan<K> {
         input: &impl Fn(usize) -> &'a [usize],
     ) -> Vec<Traffic> {
         let of = |step: &Step<K>| {
-            let shape = |access: &Access| self.shape_of(access.place, shapes, input);
+            let shape = |access: &Access| self.shape_of(access, shapes, input);
             // A product of an array with itself reads it once.
             let first = |&at: &usize| {
-                step.args[..at].iter().all(|other| other.place != step.args[at].place)
+                let is_same = |other: &Access| {
+                    (other.place, other.view) == (step.args[at].place, step.args[at].view)
+                };
+                !step.args[..at].iter().any(is_same)
             };
             let reads = !matches!(&step.action, Action::Call(call) if !call.reads());
             let loads =

@@ -115,6 +115,8 @@ impl Flops {
         let mut flops = Flops::default();
         *match call {
             Call::Matmul => &mut flops.products,
+            // It computes nothing.
+            Call::View(_) => &mut flops.others,
             Call::Reduce(_) if !dtype.is_float() => &mut flops.others,
             Call::Reduce(reduce) => match reduce.by {
                 Reduction::Sum => &mut flops.adds,

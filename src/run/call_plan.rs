@@ -53,7 +53,7 @@ impl CallPlan {
     ) -> Result<CallPlan, RunError> {
         let shape = |input: usize| inputs[input].shape();
         let memory = plan.memory(shapes)?;
-        let of = |access: &Access| plan.shape_of(access.place, shapes, &shape);
+        let of = |access: &Access| plan.shape_of(access, shapes, &shape);
         let array = |access: &Access| {
             let name = match access.place {
                 Place::Input(index) => graph.inputs()[index].name.clone(),
@@ -61,6 +61,8 @@ impl CallPlan {
                 Place::Buffer(index) => format!("t{index}"),
             };
             let shape = of(access);
+            let chain = access.view.map_or(&[][..], |view| &plan.views[view].chain);
+            let name = chain.iter().fold(name, |of, &view| Call::View(view).expression(&[&of]));
             (name, format!("{}{shape:?}", access.dtype))
         };
         let step = |(step, traffic): (&Step<Compiled>, Traffic)| {
@@ -198,7 +200,7 @@ impl fmt::Display for CallStep {
             (Some((emitter, bits)), _) => write!(f, "   {emitter}, {bits} bits; {ops} ops")?,
             (None, None) => write!(f, "   pass by pass; {ops} ops")?,
             (None, Some((Call::Reduce(_), _))) => write!(f, "   a reduction; {ops} ops")?,
-            (None, _) => write!(f, "   gemm; {ops} FLOP")?,
+            (None, _) => write!(f, "   a product; {ops} FLOP")?,
         }
         writeln!(f, "; {loaded} bytes loaded, {stored} stored")
     }

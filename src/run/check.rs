@@ -3,7 +3,7 @@
 use super::error::{Argument, RunError};
 use super::overlap;
 use super::view::{View, ViewMut};
-use crate::plan::{Action, Dims, Plan, Written};
+use crate::plan::{Access, Action, Dims, Place, Plan, Written};
 use kiln_ir::{Binding, Graph, Input};
 
 /// Checks number, types and declared shapes of inputs.
@@ -79,8 +79,13 @@ pub(super) fn outputs<K>(
             if !overlap::same(&output.layout, &input.layout) {
                 return Err(RunError::Overlap { output: argument(), other: other() });
             }
+            // Nor can a pass that reads it in another order.
+            let is_viewed = |access: &Access| {
+                access.place == Place::Input(other_index) && access.view.is_some()
+            };
+            let in_order = mapped && !plan.steps[step].args.iter().any(is_viewed);
             let read = plan.read[other_index];
-            if read > step || (read == step && !mapped) {
+            if read > step || (read == step && !in_order) {
                 let error = RunError::InPlace { output: argument(), other: other() };
                 in_place = in_place.and(Err(error));
             }

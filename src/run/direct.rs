@@ -118,6 +118,9 @@ impl Pass {
         if accesses().count() > OPERANDS || step.args.is_empty() {
             return None;
         }
+        if step.args.iter().any(|arg| arg.view.is_some()) {
+            return None;
+        }
         let place = |access: &Access| match access.place {
             Place::Input(index) | Place::Output(index) => u8::try_from(index).ok(),
             Place::Buffer(_) => None,

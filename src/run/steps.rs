@@ -4,11 +4,12 @@ use super::arena::Arena;
 use super::compiled::Compiled;
 use super::error::RunError;
 use super::exec::{Work, execute_checked};
-use super::gemm::multiply;
 use super::layout::OPERANDS;
+use super::product::multiply;
 use super::rows::reduce;
+use super::strided;
 use super::view::Layout;
-use crate::plan::{Access, Action, Dims, Place, Plan, Step};
+use crate::plan::{Action, Dims, Place, Plan, Step, Viewed};
 use kiln_ir::Call;
 use smallvec::SmallVec;
 use std::sync::Mutex;
@@ -75,15 +76,26 @@ unsafe fn run_steps<'a>(
     threads: Option<usize>,
 ) -> Result<(), RunError> {
     for step in &plan.steps {
-        let layout = |access: &Access| match access.place {
+        let place = |place: Place| match place {
             Place::Input(index) => (arrays.inputs)(index),
             Place::Output(index) => (arrays.outputs)(index),
             Place::Buffer(index) => &buffers[index],
         };
+        let mut copies = SmallVec::new();
+        let mut viewed: SmallVec<[Layout; 2]> = SmallVec::new();
         // Pushed, not collected, as shapes are: see `Plan::shapes`.
         let mut operands: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
-        step.args.iter().for_each(|arg| operands.push(layout(arg)));
-        step.results.iter().for_each(|result| operands.push(layout(result)));
+        for view in step.args.iter().filter_map(|arg| arg.view) {
+            let Viewed { place: of, chain, .. } = &plan.views[view];
+            // SAFETY: required of the caller.
+            viewed.push(unsafe { strided::viewed(place(*of), chain, &mut copies)? });
+        }
+        let mut views = viewed.iter();
+        step.args.iter().for_each(|arg| match arg.view {
+            Some(_) => operands.push(views.next().expect("made above")),
+            None => operands.push(place(arg.place)),
+        });
+        step.results.iter().for_each(|result| operands.push(place(result.place)));
         // SAFETY: required of the caller. A step's results are distinct outputs and buffers, and it
         // reads none of them: the graph is acyclic, and whatever is live during a step lies apart.
         unsafe { run_step(step, &operands, threads)? };
@@ -118,6 +130,7 @@ unsafe fn run_step(
             // SAFETY: required of the caller.
             unsafe { multiply(left, right, output, threads)? };
         }
+        Action::Call(Call::View(_)) => unreachable!("a view is no step"),
         Action::Call(Call::Reduce(by)) => {
             let [input, output] = operands[..] else {
                 panic!("a reduction has an operand and a result");

@@ -23,3 +23,4 @@ mod spans;
 mod strides;
 #[cfg(target_os = "linux")]
 mod system;
+mod views;

@@ -20,14 +20,24 @@ fn stages_of_gelu_tanh() {
 fn stages_are_listed() {
     let desk = Desk::new();
     let help = desk.ok(&["explain", "--help"]);
-    for line in ["after:inline:", "after:algebra:", "after:regions:", "after:split:", "proof:"] {
+    for line in [
+        "after:inline:",
+        "after:views:",
+        "after:algebra:",
+        "after:regions:",
+        "after:split:",
+        "proof:",
+    ] {
         assert!(help.contains(line), "{line} is missing:\n{help}");
     }
     let [shown, fused] = ["after:regions", "fused"]
         .map(|stage| desk.ok(&["explain", "@gelu_tanh", "--stage", stage]));
     assert_eq!(shown, fused);
     let fault = desk.transcript(&[&["explain", "x", "--stage", "after:nothing"]]);
-    assert!(fault.contains("after:inline, after:algebra, after:regions, after:split"), "{fault}");
+    assert!(
+        fault.contains("after:inline, after:views, after:algebra, after:regions, after:split"),
+        "{fault}"
+    );
 }
 
 #[test]
@@ -77,7 +87,7 @@ fn products_show_their_work() {
     let known = counts("kernel k(x: f32[3, 4], w: f32[4, 5]) { x @ w }");
     assert!(known.ends_with(": 120 FLOP, 188 bytes\n"), "{known}");
     let plan = desk.ok(&["explain", "x @ w", "--shape", "x=3x4,w=4x5"]);
-    assert!(plan.contains("gemm; 120 FLOP; 128 bytes loaded, 60 stored"), "{plan}");
+    assert!(plan.contains("a product; 120 FLOP; 128 bytes loaded, 60 stored"), "{plan}");
 }
 
 #[test]

@@ -168,6 +168,10 @@ impl GraphBuilder {
                 let operand = self.reduced(reduce.by, operands[0])?;
                 self.graph.call(Call::Reduce(*reduce), &[operand]).map(Built::Node)
             }
+            Kind::Call(call @ Call::View(_), _) => {
+                let operand = self.materialize(operands[0], DEFAULT_FLOAT)?;
+                self.graph.call(*call, &[operand]).map(Built::Node)
+            }
             Kind::Call(call, _) => {
                 let dtype = self.common_float(operands);
                 let nodes = self.promoted(operands, dtype)?;

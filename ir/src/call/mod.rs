@@ -7,12 +7,14 @@
 mod matmul;
 mod reduce;
 mod shapes;
+mod view;
 
 pub use reduce::{Axes, IntoAxes, Reduce, Reduction};
 pub use shapes::CallShapes;
+pub use view::{IntoSizes, Permutation, Sizes, Slice, View, ViewAxis};
 
 use crate::array::Array;
-use crate::shape::{Dims, Extent, Shape};
+use crate::shape::{Dim, Dims, Extent, Shape};
 use crate::typing::Typing;
 
 /// A row of the table of calls.
@@ -100,6 +102,31 @@ macro_rules! define_calls {
 }
 
 impl Call {
+    /// As [`infer`](Call::infer) for symbolic shapes; `None` where no symbol says a size of the result.
+    pub(crate) fn infer_symbolic(self, operands: &[&[Dim]]) -> Result<Option<Dims<Dim>>, String> {
+        match self {
+            Call::View(view) => view::infer_symbolic(view, operands[0]),
+            _ => self.infer(operands).map(Some),
+        }
+    }
+
+    /// What it is if it is a view.
+    pub fn view(self) -> Option<View> {
+        match self {
+            Call::View(view) => Some(view),
+            _ => None,
+        }
+    }
+
+    /// What is written in brackets behind its name; nothing where there are none.
+    pub(crate) fn attributes(self) -> String {
+        match self {
+            Call::Reduce(reduce) => reduce.axes.to_string(),
+            Call::View(view) => view.attributes().unwrap_or_default(),
+            Call::Matmul => String::new(),
+        }
+    }
+
     /// The axes that it goes along, where it has any to name.
     pub fn axes(self) -> Option<Axes> {
         match self {
@@ -133,6 +160,8 @@ define_calls! {
     Matmul = matmul;
     /// A reduction along axes.
     Reduce(reduce: Reduce) = reduce;
+    /// The elements of an array in another order or shape.
+    View(view: View) = view;
 }
 
 #[cfg(test)]

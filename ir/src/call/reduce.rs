@@ -86,6 +86,11 @@ impl Axes {
         Ok(is_reduced)
     }
 
+    /// How many are named.
+    pub fn count(self) -> usize {
+        (self.last.count_ones() + self.first.count_ones()) as usize
+    }
+
     /// The same of an array of this rank, as far as it has them, each counted from the last.
     pub fn from_last(self, rank: usize) -> Axes {
         let moved = (0..rank).filter(|&place| self.first >> place & 1 == 1);

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 
 /// The shapes of a graph's calls.
 ///
-/// If the rank of an operand is unknown, so is the rank of the result. The result's shape still follows
+/// If the rank of an operand is unknown, so is the rank of the result; it is taken for unknown, too, where
+/// a size has no symbol, as that of a slice may. The result's shape still follows
 /// from the operands' shapes and is identified by them: equal calls of equal shapes have one shape.
 #[derive(Clone, Debug, Default)]
 pub struct CallShapes {
@@ -46,11 +47,14 @@ impl CallShapes {
     }
 }
 
-/// The shape of a call; `None` where a rank is unknown.
+/// The shape of a call; `None` where a rank is unknown, or a size that has no symbol.
 fn infer(call: Call, operands: &[&Shape]) -> Result<Option<Shape>, Fault> {
     let dims: Option<Vec<&[Dim]>> = operands.iter().map(|shape| shape.dims()).collect();
     let inferred = match dims {
-        Some(dims) => call.infer(&dims).map(|dims| Some(Shape::new(dims.into_vec()))),
+        Some(dims) => {
+            let dims = call.infer_symbolic(&dims);
+            dims.map(|dims| dims.map(|dims| Shape::new(dims.into_vec())))
+        }
         None => call.check(operands).map(|()| None),
     };
     inferred.map_err(|reason| Fault::Call {

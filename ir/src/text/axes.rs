@@ -1,4 +1,5 @@
-//! Axes in brackets behind a function: `sum[-1](x)`, `softmax[-2, -1](x)`, `max[..](x)`.
+//! What is in brackets behind a function: `sum[-1](x)`, `softmax[..](x)`, `slice[0, 1:10:2](x)`,
+//! `reshape[-1, 3](x)`.
 
 use super::cursor::Parsed;
 use super::error::Mistake;
@@ -6,43 +7,127 @@ use super::function::Function;
 use super::lexer::TokenKind;
 use super::parser::Parser;
 use super::{hints, words};
-use crate::call::{Axes, Call, Reduce, Reduction};
+use crate::call::{Axes, Call, Permutation, Reduce, Reduction, Sizes, Slice, View};
 use crate::rowwise::Rowwise;
 
+/// What brackets hold.
+#[derive(Debug, Default)]
+pub(super) struct Brackets {
+    /// `..`.
+    all: bool,
+    numbers: Vec<i64>,
+    /// `start:stop:step`, which comes last.
+    range: Option<(Option<i64>, Option<i64>, i64)>,
+}
+
+impl Brackets {
+    fn axes(&self) -> Result<Axes, String> {
+        match (self.all, self.range) {
+            (true, None) => Ok(Axes::ALL),
+            (false, None) => Axes::some(&self.numbers),
+            (_, Some(_)) => Err("axes are numbers".into()),
+        }
+    }
+
+    fn numbers(&self) -> Result<&[i64], String> {
+        match (self.all, self.range) {
+            (false, None) => Ok(&self.numbers),
+            _ => Err("write numbers".into()),
+        }
+    }
+}
+
 impl Function {
-    /// The function of this name along axes.
-    pub(super) fn along(name: &str, axes: Axes) -> Option<Function> {
+    /// The function of this name with these brackets, which may be wrong for it; `None` where it has
+    /// none.
+    pub(super) fn with(name: &str, brackets: &Brackets) -> Option<Result<Function, String>> {
         let name = words::function(name);
-        let reduce = |by| Function::Call(Call::Reduce(Reduce { by, axes }));
-        let rowwise = || Rowwise::from_name(name).map(|row| Function::Rowwise(row, axes));
-        Reduction::from_name(name).map(reduce).or_else(rowwise)
+        if let Some(by) = Reduction::from_name(name) {
+            let reduce = |axes| Function::Call(Call::Reduce(Reduce { by, axes }));
+            return Some(brackets.axes().map(reduce));
+        }
+        if let Some(row) = Rowwise::from_name(name) {
+            return Some(brackets.axes().map(|axes| Function::Rowwise(row, axes)));
+        }
+        let view = view(name, brackets)?;
+        Some(view.map(|view| Function::Call(Call::View(view))))
     }
 
     /// Whether functions of this name have axes.
     pub(super) fn has_axes(name: &str) -> bool {
-        Function::along(name, Axes::ALL).is_some()
+        Function::with(name, &Brackets::default()).is_some()
     }
 }
 
+/// The view of this name.
+fn view(name: &str, brackets: &Brackets) -> Option<Result<View, String>> {
+    let sizes = || brackets.numbers().and_then(Sizes::new);
+    Some(match name {
+        "permute" | "transpose" => brackets.numbers().and_then(Permutation::new).map(View::Permute),
+        "swapaxes" => match brackets.numbers() {
+            Ok(&[a, b]) => View::swap(a, b),
+            _ => Err("write two axes, as in `swapaxes[-2, -1](x)`".into()),
+        },
+        "slice" => match (&brackets.numbers[..], brackets.range) {
+            (&[axis], Some((start, stop, step))) => {
+                Slice::new(axis, start, stop, step).map(View::Slice)
+            }
+            _ => Err("write an axis and a range, as in `slice[0, 1:10:2](x)`".into()),
+        },
+        "flip" => brackets.axes().map(View::Flip),
+        "squeeze" => brackets.axes().map(View::Squeeze),
+        "unsqueeze" => brackets.axes().map(View::Unsqueeze),
+        "expand" => sizes().map(View::Expand),
+        "reshape" => sizes().map(View::Reshape),
+        _ => return None,
+    })
+}
+
 impl Parser<'_> {
-    /// `[-1]`, `[-2, -1]` or `[..]`.
-    pub(super) fn axes(&mut self) -> Parsed<Axes> {
+    /// The function of this name with the brackets that come next; `None` where it has none.
+    pub(super) fn bracketed(&mut self, name: &str) -> Parsed<Option<Function>> {
         let open = self.cursor.token().clone();
         self.cursor.expect("[")?;
-        let mut axes = Vec::new();
-        let all = self.cursor.eat("..");
-        while !all && !self.cursor.token().is("]") {
-            axes.push(self.axis()?);
+        let mut brackets = Brackets { all: self.cursor.eat(".."), ..Brackets::default() };
+        while !brackets.all && brackets.range.is_none() && !self.cursor.token().is("]") {
+            let is_range =
+                |parser: &Self| [":", "::"].iter().any(|it| parser.cursor.token().is(it));
+            let start = if is_range(self) { None } else { Some(self.axis()?) };
+            match (is_range(self), start) {
+                (false, Some(number)) => brackets.numbers.push(number),
+                _ => brackets.range = Some(self.range(start)?),
+            }
             if !self.cursor.eat(",") {
                 break;
             }
         }
         self.cursor.expect_closing("]", &open)?;
-        if all {
-            return Ok(Axes::ALL);
-        }
         let span = open.span.start..self.cursor.previous_end();
-        Axes::some(&axes).map_err(|reason| Mistake::new(span, reason).hint(hints::AXES))
+        match Function::with(name, &brackets) {
+            Some(Err(reason)) => Err(Mistake::new(span, reason).hint(hints::AXES)),
+            Some(Ok(function)) => Ok(Some(function)),
+            None => Ok(None),
+        }
+    }
+
+    /// `:stop:step`, after `start`.
+    fn range(&mut self, start: Option<i64>) -> Parsed<(Option<i64>, Option<i64>, i64)> {
+        let bound = |parser: &mut Self| match [":", "]", ","]
+            .iter()
+            .any(|end| parser.cursor.token().is(end))
+        {
+            true => Ok(None),
+            false => parser.axis().map(Some),
+        };
+        let (stop, has_step) = match self.cursor.eat("::") {
+            true => (None, true),
+            false => {
+                self.cursor.expect(":")?;
+                (bound(self)?, self.cursor.eat(":"))
+            }
+        };
+        let step = if has_step { bound(self)? } else { None };
+        Ok((start, stop, step.unwrap_or(1)))
     }
 
     fn axis(&mut self) -> Parsed<i64> {

@@ -365,7 +365,7 @@ impl<'t> Parser<'t> {
             return self.bits(name, span.start).map(Some);
         }
         let function = match self.cursor.token().is("[") {
-            true => Function::along(name, self.axes()?),
+            true => self.bracketed(name)?,
             false => Function::from_name(words::function(name)),
         };
         let Some(function) = function else {

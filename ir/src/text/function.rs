@@ -5,7 +5,7 @@ use super::error::Mistake;
 use super::lexer::Token;
 use super::parser::{Form, Parser};
 use super::{hints, words};
-use crate::call::{Axes, Call};
+use crate::call::{Axes, Call, View};
 use crate::derived::Derived;
 use crate::error::Fault;
 use crate::expr::{Expr, Kind};
@@ -43,7 +43,8 @@ impl Function {
         };
         let op = || Op::from_name(name).map(Function::Op);
         let derived = || Derived::from_name(name).map(Function::Derived);
-        let call = || Call::from_name(name).map(Function::Call);
+        let is_whole = |call: &Call| call.view().is_none_or(|view| view == View::Transpose);
+        let call = || Call::from_name(name).filter(is_whole).map(Function::Call);
         logical.map(Function::Logical).or_else(op).or_else(derived).or_else(call)
     }
 }

@@ -8,6 +8,7 @@ use super::hints::{self, Missing, Place};
 use super::lexer::{quoted, shortened};
 use super::parser::{Form, Parser};
 use super::{suggest, words};
+use crate::call::Call;
 use crate::expr::Expr;
 use std::ops::Range;
 
@@ -67,6 +68,10 @@ impl<'t> Parser<'t> {
         }
         if Function::has_axes(name) {
             let name = words::function(name);
+            if let Some(call) = Call::from_name(name) {
+                let which = Mistake::new(span, format!("`{name}` of which axes or sizes?"));
+                return which.hint(call.info().doc);
+            }
             let which = Mistake::new(span, format!("`{name}` along which axes?"));
             return which.hint(hints::fill(hints::ALONG, &[name]));
         }

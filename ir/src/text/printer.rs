@@ -48,10 +48,9 @@ impl Graph {
 }
 
 impl Call {
-    /// Its name, with its axes.
+    /// Its name, with what is in brackets.
     fn written(self) -> String {
-        let axes = self.axes().map(|axes| axes.to_string());
-        format!("{}{}", self.info().name, axes.unwrap_or_default())
+        format!("{}{}", self.info().name, self.attributes())
     }
 
     /// Its text over operands that are names.

@@ -1,6 +1,6 @@
 //! The names that NumPy, PyTorch, R, C and Rust have for functions and constants of ours.
 
-use crate::call::Reduction;
+use crate::call::Call;
 use crate::derived::DERIVED;
 use crate::ops::Op;
 use crate::rowwise::Rowwise;
@@ -179,7 +179,7 @@ pub(super) fn constant(name: &str) -> Option<&'static str> {
 pub(super) fn is_function(name: &str) -> bool {
     let name = function(name);
     let derived = || DERIVED.iter().any(|row| row.name == name);
-    let along = || Reduction::from_name(name).is_some() || Rowwise::from_name(name).is_some();
+    let along = || Call::from_name(name).is_some() || Rowwise::from_name(name).is_some();
     Op::from_name(name).is_some() || SPECIAL.contains(&name) || derived() || along()
 }
 

@@ -3,7 +3,7 @@
 use super::cuts;
 use super::rows::{Rows, RowsId};
 use super::siblings::{DomainId, Domains};
-use kiln_ir::{Graph, Node, NodeId};
+use kiln_ir::{Call, Graph, Node, NodeId};
 use std::collections::BTreeSet;
 
 /// Why a value is not computed in the region of an op that reads it.
@@ -130,6 +130,8 @@ fn levels(graph: &Graph, rows: &Rows) -> Vec<Level> {
                 Level { calls, rows: Some(own) }
             }
             (_, Some(own)) => Level { calls: calls + 1, rows: Some(own) },
+            // What a view is of stands in memory.
+            (Node::Call(Call::View(_), args), None) if !fuses(graph, rows, args[0]) => operands[0],
             (Node::Call(..), None) => Level { calls: calls + 1, rows: None },
             _ if agree => Level { calls, rows: below_rows },
             // One region cannot hold them all, so it loads some.

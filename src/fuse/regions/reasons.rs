@@ -11,7 +11,7 @@ use super::siblings::{self, Domains};
 use super::ways::RegionNode;
 use super::{MAX_REGION, Sweep};
 use crate::fuse::cost_model::CostModel;
-use kiln_ir::{Graph, Node, NodeId};
+use kiln_ir::{Call, Graph, Node, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -154,6 +154,8 @@ pub(in crate::fuse) fn separations(
     for (_, node, _) in sweep.ways.extract(roots) {
         match node {
             RegionNode::Region(region) => steps.push(Step::of_region(region.clone(), graph, model)),
+            // A view is no step.
+            RegionNode::Call(_, Call::View(_)) => {}
             RegionNode::Call(id, _) => steps.push(Step::of_call(*id, graph)),
             RegionNode::Input(_) | RegionNode::Item(_) => {}
         }
@@ -248,7 +250,10 @@ impl Program<'_> {
     }
 
     /// The step that stores a value.
-    fn storing(&self, value: NodeId) -> Option<usize> {
+    fn storing(&self, mut value: NodeId) -> Option<usize> {
+        while let Node::Call(Call::View(_), args) = self.graph.node(value) {
+            value = args[0];
+        }
         self.steps.iter().position(|step| step.stores.contains(&value))
     }
 

@@ -236,7 +236,9 @@ impl Drawing {
                 vec![DType::Bool, of, of]
             }
             Typing::Cast(_) => vec![self.rng.pick(&DType::ALL)],
-            Typing::Truth | Typing::Index => unreachable!("of reductions, which are no ops"),
+            Typing::Truth | Typing::Index | Typing::Same | Typing::Pick | Typing::Place => {
+                unreachable!("of calls, which are no ops")
+            }
         };
         let operands: Vec<NodeId> = types.into_iter().map(|dtype| self.operand(dtype)).collect();
         self.op(op, &operands);

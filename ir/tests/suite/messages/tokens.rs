@@ -60,7 +60,7 @@ fn stray_characters() {
       |
     1 | 'x'
       | ^
-      = hint: a kernel has no strings, and `'` transposes nothing: pass the array transposed
+      = hint: a kernel has no strings; a transpose is `transpose(x)`
     ");
 }
 

@@ -1,0 +1,235 @@
+//! Views in kernels: against `ndarray` and the interpreter, in every layout, and as parts of fused
+//! chains.
+
+use common::Rng;
+use kiln::ir::{Array, eval};
+use kiln::{CompileOptions, DType, Expr, Graph, RunError, Tensor, View, compile_with, ir};
+use ndarray::{ArrayD, Axis, Ix2, Slice, s};
+
+/// An array of 0, 1, 2, ..
+fn counted(shape: &[usize]) -> ArrayD<f64> {
+    let mut next = -1.0;
+    ArrayD::from_shape_simple_fn(shape, || {
+        next += 1.0;
+        next
+    })
+}
+
+fn unfused() -> CompileOptions {
+    CompileOptions::unfused()
+}
+
+fn run(graph: &Graph, options: CompileOptions, inputs: &[View<'_>]) -> Result<Tensor, RunError> {
+    Ok(compile_with(graph, options).unwrap().run(inputs)?.remove(0))
+}
+
+fn result(graph: &Graph, options: CompileOptions, inputs: &[View<'_>]) -> ArrayD<f64> {
+    run(graph, options, inputs).unwrap_or_else(|e| panic!("{graph}{e}")).into_f64().unwrap()
+}
+
+/// A random view of an array, as Kiln's and as `ndarray`'s.
+fn random_view(rng: &mut Rng, x: &Expr, array: ArrayD<f64>) -> (Expr, ArrayD<f64>) {
+    let rank = array.ndim();
+    let mut below = |n: usize| (rng.next() >> 33) as usize % n.max(1);
+    // An axis, counted from either end.
+    let written = |axis: usize, from_last: bool| match from_last {
+        true => axis as i32 - rank as i32,
+        false => axis as i32,
+    };
+    match below(8) {
+        0 => (x.t(), array.reversed_axes()),
+        1 if rank > 0 => {
+            let (a, b) = (below(rank), below(rank));
+            let mut swapped = array;
+            swapped.swap_axes(a, b);
+            (x.swapaxes(written(a, below(2) == 0), written(b, false)), swapped)
+        }
+        2 if rank > 0 => {
+            let axis = below(rank);
+            let bound = |at: usize| match at {
+                0 => None,
+                at => Some(at as i64 - 6),
+            };
+            let (start, stop) = (bound(below(12)), bound(below(12)));
+            let step = [1, 2, 3, -1, -2][below(5)];
+            let sliced = x.slice_by(written(axis, below(2) == 0), start, stop, step);
+            // NumPy's rules, element by element.
+            let len = array.len_of(Axis(axis)) as i64;
+            let (least, most) = if step > 0 { (0, len) } else { (-1, len - 1) };
+            let at = |bound: i64| (if bound < 0 { bound + len } else { bound }).clamp(least, most);
+            let (from, to) = if step > 0 { (least, most) } else { (most, least) };
+            let (mut at_now, to) = (start.map_or(from, at), stop.map_or(to, at));
+            let mut taken = Vec::new();
+            while if step > 0 { at_now < to } else { at_now > to } {
+                taken.push(at_now as usize);
+                at_now += step;
+            }
+            (sliced, array.select(Axis(axis), &taken))
+        }
+        3 if rank > 0 => {
+            let axis = below(rank);
+            let mut flipped = array;
+            flipped.invert_axis(Axis(axis));
+            (x.flip(written(axis, below(2) == 0)), flipped)
+        }
+        4 if rank < 8 => {
+            let axis = below(rank + 1);
+            (x.unsqueeze(axis as i32), array.insert_axis(Axis(axis)))
+        }
+        5 => match (0..rank).find(|&axis| array.len_of(Axis(axis)) == 1) {
+            Some(axis) => (x.squeeze(written(axis, true)), array.remove_axis(Axis(axis))),
+            None => (x.t(), array.reversed_axes()),
+        },
+        6 if rank < 8 && array.len() < 4096 => {
+            let mut shape = array.shape().to_vec();
+            shape.iter_mut().filter(|size| **size == 1).for_each(|size| *size = 3);
+            shape.insert(0, below(3));
+            let expanded = array.broadcast(&shape[..]).unwrap().to_owned();
+            (x.expand(&shape[..]), expanded)
+        }
+        _ => {
+            // Some neighbours joined, others split.
+            let mut shape: Vec<usize> = array.shape().to_vec();
+            if rank > 1 && below(3) > 0 {
+                let axis = below(rank - 1);
+                shape[axis] *= shape.remove(axis + 1);
+            }
+            if let Some(axis) = shape.iter().position(|&size| size % 2 == 0 && size > 0)
+                && shape.len() < 8
+            {
+                shape[axis] /= 2;
+                shape.insert(axis + 1, 2);
+            }
+            let elements: Vec<f64> = array.iter().copied().collect();
+            (x.reshape(&shape[..]), ArrayD::from_shape_vec(shape, elements).unwrap())
+        }
+    }
+}
+
+/// Chains of views of arrays of up to eight axes, some of no elements, in rows, in columns and
+/// backwards.
+#[test]
+fn as_ndarray_does() {
+    let mut rng = Rng::new(11);
+    for round in 0..300 {
+        let rank = (rng.next() >> 33) as usize % 7;
+        let size = |rng: &mut Rng| [1, 2, 3, 4, 5, 1, 2, 6, 0][(rng.next() >> 33) as usize % 9];
+        let shape: Vec<usize> = (0..rank).map(|_| size(&mut rng)).collect();
+        let array = counted(&shape);
+        let (mut expr, mut expected) = (Expr::input("x: f64"), array.clone());
+        for _ in 0..1 + round % 4 {
+            (expr, expected) = random_view(&mut rng, &expr, expected);
+        }
+        let columns = array.t().as_standard_layout().into_owned();
+        let mut backwards = array.clone();
+        for axis in 0..rank {
+            backwards.invert_axis(Axis(axis));
+        }
+        let mut backwards = backwards.as_standard_layout().into_owned();
+        for axis in 0..rank {
+            backwards.invert_axis(Axis(axis));
+        }
+        let views = [array.view(), columns.view().reversed_axes(), backwards.view()];
+        // The view alone is a copy; in a sum it is read as it lies.
+        let graphs = [expr.clone(), &expr + 1.0, (&expr * 2.0).t()]
+            .map(|expr| ir::build("k", &[expr]).unwrap());
+        let expected = [expected.clone(), &expected + 1.0, (&expected * 2.0).reversed_axes()];
+        for (graph, expected) in graphs.iter().zip(&expected) {
+            assert_eq!(&ir::parse(&graph.to_string()).unwrap(), graph, "{graph}");
+            let data: Vec<f64> = array.iter().copied().collect();
+            let input = Array::new(DType::F64, shape.clone(), data).unwrap();
+            let meant = eval(graph, &[input]).unwrap().remove(0);
+            assert_eq!(meant.shape(), expected.shape(), "{graph}");
+            assert!(meant.data().iter().eq(expected.iter()), "{graph}");
+            for view in &views {
+                for options in [CompileOptions::default(), unfused()] {
+                    let found = result(graph, options, &[view.into()]);
+                    assert_eq!(&found, expected, "{graph} of {shape:?}");
+                }
+            }
+        }
+    }
+}
+
+/// What is a view costs no pass, and what reads one reads it as it lies.
+#[test]
+fn no_pass_for_a_view() {
+    for (text, passes) in [
+        ("kernel k(x: f32[n, m], b: f32[m, n]) { gelu(transpose(x) + b) }", 1),
+        ("transpose(x)", 1),
+        ("softmax[-1](swapaxes[-2, -1](x))", 1),
+        ("q @ swapaxes[-2, -1](k)", 1),
+        ("transpose(a @ b) + 1", 2),
+        ("reshape[-1, 3](sum[-1](x)) * 2", 2),
+    ] {
+        let graph = ir::parse(text).unwrap();
+        let kernel = compile_with(&graph, CompileOptions::default()).unwrap();
+        assert_eq!(kernel.pass_count(), passes, "{}", kernel.graph());
+    }
+}
+
+/// Products and reductions of views, and views of them.
+#[test]
+fn products_and_reductions() {
+    let (a, b) = (counted(&[3, 4]), counted(&[3, 5]));
+    let graph = ir::parse("|a: f64, b: f64| flip[0](transpose(transpose(a) @ b))").unwrap();
+    let product = a
+        .view()
+        .into_dimensionality::<Ix2>()
+        .unwrap()
+        .t()
+        .dot(&b.view().into_dimensionality::<Ix2>().unwrap());
+    let expected = product.t().slice(s![..;-1, ..]).to_owned().into_dyn();
+    for options in [CompileOptions::default(), unfused()] {
+        assert_eq!(result(&graph, options, &[(&a).into(), (&b).into()]), expected);
+    }
+    let graph = ir::parse("|a: f64, r: f64| transpose(sum[0](slice[1, ::-2](a))) - r").unwrap();
+    let sums = a.slice_axis(Axis(1), Slice::new(0, None, -2)).sum_axis(Axis(0));
+    let expected = sums.insert_axis(Axis(1));
+    let row = counted(&[1, 4]);
+    for options in [CompileOptions::default(), unfused()] {
+        let found = result(&graph, options, &[(&a).into(), (&row).into()]);
+        assert_eq!(found, &expected - &row);
+    }
+}
+
+/// An output may be an input only where it is read as it lies.
+#[test]
+fn in_place() {
+    let transposed = ir::parse("|x: f64| transpose(x) + 1").unwrap();
+    let kernel = compile_with(&transposed, CompileOptions::default()).unwrap();
+    let mut x = counted(&[3, 3]);
+    let error = kernel.run_in_place(&mut x, &[]).unwrap_err();
+    assert!(matches!(error, RunError::InPlace { .. }), "{error}");
+    assert_eq!(x, counted(&[3, 3]), "nothing was written");
+    let plain = ir::parse("|x: f64| x + 1").unwrap();
+    compile_with(&plain, CompileOptions::default()).unwrap().run_in_place(&mut x, &[]).unwrap();
+    assert_eq!(x, counted(&[3, 3]) + 1.0);
+}
+
+/// What does not fit is told at the call, too.
+#[test]
+fn misfits_of_a_call() {
+    for (text, shape, message) in [
+        (
+            "reshape[2, -1](x)",
+            &[3, 3][..],
+            "reshape: the shape [3, 3] does not fit: its 9 elements",
+        ),
+        ("permute[1, 0](x) + 1", &[3], "permute: the shape [3] does not fit: 2 axes are in order"),
+        ("slice[2, ::2](x)", &[3, 3], "slice: the shape [3, 3] does not fit: there is no axis 2"),
+        (
+            "squeeze[0](exp(x))",
+            &[3, 3],
+            "squeeze: the shape [3, 3] does not fit: axis 0 has size 3",
+        ),
+        ("expand[2, 2](x)", &[3], "expand: the shape [3] does not fit: axis 0 has size 3"),
+    ] {
+        let graph = ir::parse(&format!("|x: f64| {text}")).unwrap();
+        for options in [CompileOptions::default(), unfused()] {
+            let x = counted(shape);
+            let error = run(&graph, options, &[(&x).into()]).unwrap_err().to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
+    }
+}
