@@ -8,6 +8,7 @@
 mod grid;
 mod job;
 mod long;
+mod stage;
 
 use super::call::Pads;
 use super::exec::{PER_BYTE, stream_above, threads_for};
