@@ -42,12 +42,6 @@ impl Hash for Body {
 }
 
 impl Body {
-    /// The shape of each output for arguments of these shapes. Fails where operands do not fit.
-    pub fn output_shapes<E: Extent>(&self, args: &[&[E]]) -> Result<Vec<Dims<E>>, BodyMisfit<E>> {
-        let shapes = self.shapes(args)?;
-        Ok(self.outputs().iter().map(|output| shapes[output.index()].clone()).collect())
-    }
-
     /// The shape of each node for arguments of these shapes. Fails where operands do not fit.
     pub fn shapes<E: Extent>(&self, args: &[&[E]]) -> Result<Vec<Dims<E>>, BodyMisfit<E>> {
         let mut shapes: Vec<Dims<E>> = Vec::with_capacity(self.nodes().len());
