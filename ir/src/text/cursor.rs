@@ -254,8 +254,8 @@ fn skip_group(tokens: &mut Lexer<'_>, mut each: impl FnMut(&Token<'_>, usize)) {
     loop {
         let token = tokens.token();
         match token.kind {
-            TokenKind::Symbol("(" | "{") => depth += 1,
-            TokenKind::Symbol(")" | "}") => depth = depth.saturating_sub(1),
+            TokenKind::Symbol("(" | "{" | "[") => depth += 1,
+            TokenKind::Symbol(")" | "}" | "]") => depth = depth.saturating_sub(1),
             _ => {}
         }
         each(&token, depth);
