@@ -16,6 +16,9 @@ const COLUMNS: usize = 2048;
 /// The same where the left operand is a block or two: then it is the right one that stays in L2.
 const FEW_COLUMNS: usize = 256;
 
+/// Up to so many tiles of rows, the right operand is not packed.
+const LOW: usize = 16;
+
 /// A type of elements: `f32` or `f64`.
 #[expect(private_bounds, reason = "there are no others")]
 pub trait Number: Element {}
@@ -111,10 +114,10 @@ pub unsafe fn multiply<T: Number>(
     let kernels = T::kernels();
     // SAFETY: required of the caller.
     unsafe {
-        if m == 1 && b.across == 1 && c.across == 1 {
+        if m == 1 && c.across == 1 {
             return (kernels.row)(k, n, a, b, c.first);
         }
-        T::with_room(|room| match m <= kernels.rows && b.across == 1 {
+        T::with_room(|room| match m <= LOW * kernels.rows && b.across == 1 {
             true => low(kernels, [m, k, n], a, b, c, room),
             false => blocked(kernels, [m, k, n], a, b, c, room),
         });
@@ -144,18 +147,22 @@ unsafe fn low<T: Element>(
         }
         let (left, right) = room.split_at_mut(m * inner);
         let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
-        let run = kernels.of_unpacked(m);
         let mut done = 0;
         loop {
             let (terms, goes_on) = (inner.min(k - done), done > 0);
-            pack::lines(a.from(0, done), m, terms, left);
+            pack_left(kernels, a.from(0, done), terms, m, left);
             for side in (0..whole).step_by(kernels.columns()) {
                 let from = b.at(done, side);
-                if c.across == 1 {
-                    run(terms, left, from, b.down, c.at(0, side), c.down, goes_on);
-                } else {
-                    let panel = Panel { first: from, step: b.down, columns: kernels.columns() };
-                    tile(kernels, [m, terms], left, panel, c.at(0, side), c, goes_on);
+                for top in (0..m).step_by(kernels.rows) {
+                    let rows = kernels.rows.min(m - top);
+                    let left = left.add(top * terms);
+                    let to = c.at(top, side);
+                    if c.across == 1 && top == 0 {
+                        kernels.of_unpacked(rows)(terms, left, from, b.down, to, c.down, goes_on);
+                    } else {
+                        let panel = Panel { first: from, step: b.down, columns: kernels.columns() };
+                        tile(kernels, [rows, terms], left, panel, to, c, goes_on);
+                    }
                 }
             }
             if whole < n {
@@ -163,7 +170,11 @@ unsafe fn low<T: Element>(
                 pack_right(kernels, b.from(done, whole), terms, columns, right);
                 let step = columns.next_multiple_of(kernels.lanes) as isize;
                 let panel = Panel { first: right, step, columns };
-                tile(kernels, [m, terms], left, panel, c.at(0, whole), c, goes_on);
+                for top in (0..m).step_by(kernels.rows) {
+                    let rows = kernels.rows.min(m - top);
+                    let left = left.add(top * terms);
+                    tile(kernels, [rows, terms], left, panel, c.at(top, whole), c, goes_on);
+                }
             }
             done += terms;
             if done == k {

@@ -3,6 +3,9 @@
 use crate::blocked::Element;
 use crate::matrix::Matrix;
 
+/// Bytes of a cache line.
+pub(crate) const LINE: usize = 64;
+
 /// Packs `width` lines of `k` elements: element `l` of line `i` goes to `to[l * width + i]`.
 ///
 /// `lines` has a line in each row.
@@ -42,11 +45,16 @@ unsafe fn side_by_side<T: Element>(lines: Matrix<T>, width: usize, k: usize, to:
 unsafe fn across<T: Element>(lines: Matrix<T>, width: usize, k: usize, to: *mut T) {
     let [rows, columns] = T::BLOCK;
     let (whole_width, whole_k) = (width / rows * rows, k / columns * columns);
+    // Whole cache lines of a few lines at a time: those of all may be more than L1 holds in one set.
+    let run = LINE / size_of::<T>();
     // SAFETY: required of the caller; blocks are within the lines.
     unsafe {
-        for l in (0..whole_k).step_by(columns) {
+        for start in (0..whole_k).step_by(run) {
+            let end = whole_k.min(start + run);
             for i in (0..whole_width).step_by(rows) {
-                T::transpose(lines.at(i, l), lines.down, to.add(l * width + i), width);
+                for l in (start..end).step_by(columns) {
+                    T::transpose(lines.at(i, l), lines.down, to.add(l * width + i), width);
+                }
             }
         }
         one_by_one(lines, whole_width..width, 0..whole_k, width, to);

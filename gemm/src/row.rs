@@ -1,6 +1,8 @@
-//! A product of a single row: the right operand is read once, where it lies, as fast as memory gives it.
+//! A product of a single row: the right operand is read once, as fast as memory gives it.
 
+use crate::blocked::Element;
 use crate::matrix::Matrix;
+use crate::pack;
 use crate::simd::Simd;
 
 /// Rows of the right operand that are read side by side: each is a stream, and the result is loaded and
@@ -9,13 +11,17 @@ const STREAMS: usize = 8;
 /// Bytes of the result that stay in L1 meanwhile.
 const STRIP: usize = 16 << 10;
 
-/// `(k, n, a, b, c)`: the row `a` times `b`, whose columns lie side by side, as those of `c` do.
+/// Elements of a column that are turned at once, where columns are what lies together.
+const RUN: usize = 32;
+/// The most lanes of a vector.
+const MOST_LANES: usize = 16;
+
+/// `(k, n, a, b, c)`: the row `a` times `b`, of which columns lie side by side, or each element after
+/// element. Columns of `c` lie side by side.
 pub(crate) type Run<T> = unsafe fn(usize, usize, Matrix<T>, Matrix<T>, *mut T);
 
-/// An element that is multiplied by itself, not in a vector.
+/// An element that is multiplied alone, not in a vector.
 pub(crate) trait Scalar: Copy {
-    const ZERO: Self;
-
     /// `self * b + c`, rounded once.
     fn fma(self, b: Self, c: Self) -> Self;
 }
@@ -23,8 +29,6 @@ pub(crate) trait Scalar: Copy {
 macro_rules! scalar {
     ($($element:ty)*) => {$(
         impl Scalar for $element {
-            const ZERO: $element = 0.0;
-
             #[inline(always)]
             fn fma(self, b: $element, c: $element) -> $element {
                 self.mul_add(b, c)
@@ -47,8 +51,12 @@ pub(crate) unsafe fn row<S: Simd>(
     b: Matrix<S::Element>,
     c: *mut S::Element,
 ) where
-    S::Element: Scalar,
+    S::Element: Scalar + Element,
 {
+    if b.across != 1 {
+        // SAFETY: required of the caller.
+        return unsafe { columns::<S>(k, n, a, b, c) };
+    }
     let strip = STRIP / size_of::<S::Element>();
     for start in (0..n).step_by(strip) {
         let width = strip.min(n - start);
@@ -85,6 +93,53 @@ pub(crate) unsafe fn row<S: Simd>(
     }
 }
 
+/// [`row`] where a column lies element after element: as many columns as a vector has lanes are turned,
+/// a run at a time, in L1.
+///
+/// # Safety
+///
+/// As for [`row`].
+#[inline(always)]
+unsafe fn columns<S: Simd>(
+    k: usize,
+    n: usize,
+    a: Matrix<S::Element>,
+    b: Matrix<S::Element>,
+    c: *mut S::Element,
+) where
+    S::Element: Scalar + Element,
+{
+    let zero = <S::Element as Element>::ZERO;
+    let mut turned = [zero; RUN * MOST_LANES];
+    let whole = n / S::LANES * S::LANES;
+    // SAFETY: required of the caller: all elements are within the operands.
+    unsafe {
+        for side in (0..whole).step_by(S::LANES) {
+            let mut sum = S::zero();
+            for start in (0..k).step_by(RUN) {
+                let terms = RUN.min(k - start);
+                for column in side..side + S::LANES {
+                    let next = b.at(start + RUN, column);
+                    for ahead in 0..RUN * size_of::<S::Element>() / pack::LINE {
+                        S::prefetch(next.wrapping_byte_add(ahead * pack::LINE));
+                    }
+                }
+                let lines = b.from(start, side).transposed();
+                pack::lines(lines, S::LANES, terms, turned.as_mut_ptr());
+                for l in 0..terms {
+                    let factor = S::splat(a.at(0, start + l));
+                    sum = S::fma(factor, S::load(turned.as_ptr().add(l * S::LANES)), sum);
+                }
+            }
+            S::store(c.add(side), sum);
+        }
+        for column in whole..n {
+            let terms = (0..k).map(|l| (*a.at(0, l), *b.at(l, column)));
+            *c.add(column) = terms.fold(zero, |sum, (a, b)| a.fma(b, sum));
+        }
+    }
+}
+
 /// Adds the products of `COUNT` elements of the row, `across` apart, with rows that are `down` apart.
 ///
 /// # Safety
@@ -100,7 +155,7 @@ unsafe fn streams_of<S: Simd, const COUNT: usize>(
     c: *mut S::Element,
     width: usize,
 ) where
-    S::Element: Scalar,
+    S::Element: Scalar + Element,
 {
     // SAFETY: required of the caller.
     unsafe {
@@ -117,7 +172,7 @@ unsafe fn streams_of<S: Simd, const COUNT: usize>(
             at += S::LANES;
         }
         for at in at..width {
-            let mut sum = if goes_on { *c.add(at) } else { S::Element::ZERO };
+            let mut sum = if goes_on { *c.add(at) } else { <S::Element as Element>::ZERO };
             for (l, row) in rows.iter().enumerate() {
                 sum = (*a.offset(l as isize * across)).fma(*row.add(at), sum);
             }

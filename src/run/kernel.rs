@@ -216,7 +216,7 @@ impl Kernel {
     }
 
     /// The memory that a call with these inputs takes for intermediates, and keeps for later calls.
-    /// What `gemm` packs operands into is not counted. Fails where [`run`](Kernel::run) does.
+    /// What products pack operands into is not counted. Fails where [`run`](Kernel::run) does.
     pub fn memory(&self, inputs: &[View<'_>]) -> Result<Memory, RunError> {
         check::inputs(self.inputs(), inputs)?;
         let plan = self.choose(inputs);

@@ -122,7 +122,7 @@ fn few_files_know_which_call_it_is() {
         "ir/src/expr.rs",
         "ir/src/text/grammar.rs",
         "src/profile/flops.rs",
-        "src/run/gemm.rs",
+        "src/run/product.rs",
         "src/run/steps.rs",
     ];
     assert_eq!(found, known);

@@ -45,11 +45,15 @@ fn naive(a: &ArrayViewD<f64>, b: &ArrayViewD<f64>) -> ArrayD<f64> {
     out
 }
 
-/// Products are cut into blocks for threads; each element is summed as without. Sizes around those
-/// where `gemm` takes other loops, in every layout.
+/// An element is a chain of fused multiply-adds, however a product is cut for threads, in every layout,
+/// and the reference interpreter has the same bits.
 #[test]
-fn products_do_not_depend_on_the_number_of_threads() {
-    fn check<T: kiln::Element + PartialEq>(number: impl Fn(usize) -> T + Sync) {
+fn products_are_chains() {
+    fn check<T: kiln::Element + PartialEq>(
+        number: impl Fn(usize) -> T + Sync,
+        fma: fn(T, T, T) -> T,
+        zero: T,
+    ) {
         let pools = [2, 3, 16]
             .map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
         let sizes = [
@@ -86,6 +90,11 @@ fn products_do_not_depend_on_the_number_of_threads() {
                     out.to_owned()
                 };
                 let expected = product(Some(1));
+                for (i, j) in [(0, 0), (m / 2, n - 1), (m - 1, n / 3), (m - 1, n - 1)] {
+                    let terms = a.row(i).into_iter().zip(b.column(j));
+                    let chain = terms.fold(zero, |sum, (&a, &b)| fma(a, b, sum));
+                    assert!(expected[[i, j]] == chain, "{m} x {k} x {n}, layout {layout}: {i} {j}");
+                }
                 for pool in &pools {
                     let found = pool.install(|| product(None));
                     let threads = pool.current_num_threads();
@@ -94,8 +103,29 @@ fn products_do_not_depend_on_the_number_of_threads() {
             }
         }
     }
-    check(|i| (i % 1013) as f32 * 0.37 - 100.0);
-    check(|i| (i % 1013) as f64 * 0.37 - 100.0);
+    check(|i| (i % 1013) as f32 * 0.37 - 100.0, f32::mul_add, 0.0);
+    check(|i| (i % 1013) as f64 * 0.37 - 100.0, f64::mul_add, 0.0);
+}
+
+#[test]
+fn the_reference_has_the_same_bits() {
+    let graph = kiln_ir::parse("|a: f32[m, k], b: f32[k, n]| a @ b").unwrap();
+    let mut rng = Rng::new(11);
+    let mut draw = |shape: &[usize]| -> Vec<f64> {
+        (0..shape.iter().product()).map(|_| f64::from(rng.ordinary() as f32)).collect()
+    };
+    let (a, b) = (draw(&[17, 90]), draw(&[90, 35]));
+    let array = |shape: &[usize], data: &[f64]| {
+        kiln_ir::Array::new(DType::F32, shape.to_vec(), data.to_vec()).unwrap()
+    };
+    let expected = kiln_ir::eval(&graph, &[array(&[17, 90], &a), array(&[90, 35], &b)]).unwrap();
+    let narrow = |rows, columns, data: &[f64]| {
+        Array2::from_shape_vec((rows, columns), data.iter().map(|&x| x as f32).collect()).unwrap()
+    };
+    let (a, b) = (narrow(17, 90, &a), narrow(90, 35, &b));
+    let mut out = Array2::<f32>::zeros((17, 35));
+    matmul(&(&a).into(), &(&b).into(), &mut (&mut out).into(), None).unwrap();
+    assert!(out.iter().map(|&x| f64::from(x)).eq(expected[0].data().iter().copied()));
 }
 
 #[test]

@@ -96,7 +96,7 @@ pub(super) const TECHNIQUES: [Technique; 6] = [
 /// Each emitter with vectors narrower than those of the default, the narrowest first.
 fn emitters(subject: &Subject) -> Result<Vec<Trial>, String> {
     let Some((_, widest)) = subject.default.kernel.emitter() else {
-        return Err("products are made by `gemm`, which vectorises them itself".into());
+        return Err("products take the widest vectors, whatever the emitter".into());
     };
     // The interpreter does not compute with vectors of the processor: it would say nothing of them.
     let others = [EmitterKind::Auto, EmitterKind::Interp];

@@ -112,7 +112,7 @@ fn what_cannot_be_tried_is_said() {
     let product = object(&["x @ w", "--shape", "x=8x16,w=16x4"]);
     assert_eq!(
         reason(&product, "vectorisation"),
-        "Products are made by `gemm`, which vectorises them itself."
+        "Products take the widest vectors, whatever the emitter."
     );
     assert_eq!(tried(&product, "narrower storage"), ["bf16 for f32"]);
     let narrow = object(&["|x: bf16[n]| bf16(exp(x))", "--shape", "n=100"]);

@@ -3,6 +3,7 @@
 
 use super::{Call, CallInfo};
 use crate::array::{Array, Walk};
+use crate::dtype::DType;
 use crate::shape::{Dims, Extent, Shape, broadcast};
 use crate::typing::Typing;
 
@@ -87,15 +88,26 @@ pub(super) fn eval(operands: &[&Array], shape: Vec<usize>) -> Array {
     for (a_at, b_at) in Walk::new(a_batch, batch).zip(Walk::new(b_batch, batch)) {
         for row in 0..rows {
             for column in 0..columns {
-                let product = |k| {
-                    left[(a_at * rows + row) * inner + k]
-                        * right[(b_at * inner + k) * columns + column]
+                let term = |k| {
+                    let left = left[(a_at * rows + row) * inner + k];
+                    [left, right[(b_at * inner + k) * columns + column]]
                 };
-                data.push((0..inner).map(product).fold(0.0, |sum, term| sum + term));
+                data.push(chain(a.dtype(), (0..inner).map(term)));
             }
         }
     }
     Array::new(a.dtype(), shape, data).expect("the shape was inferred, and its elements counted")
+}
+
+/// What kernels compute: a chain of fused multiply-adds, in order.
+fn chain(dtype: DType, terms: impl Iterator<Item = [f64; 2]>) -> f64 {
+    match dtype {
+        DType::F32 => {
+            let narrow = terms.map(|term| term.map(|x| x as f32));
+            narrow.fold(0f32, |sum, [a, b]| a.mul_add(b, sum)).into()
+        }
+        _ => terms.fold(0.0, |sum, [a, b]| a.mul_add(b, sum)),
+    }
 }
 
 /// A multiplication and an addition for each term.
