@@ -121,6 +121,19 @@ impl Call {
         }
     }
 
+    /// Whether it moves elements, or counts places, and computes nothing.
+    pub fn moves(self) -> bool {
+        matches!(
+            self,
+            Call::View(_) | Call::Concat(_) | Call::Pad(_) | Call::Gather(_) | Call::Iota(_)
+        )
+    }
+
+    /// Whether it is a function in text without brackets.
+    pub(crate) fn stands_alone(self) -> bool {
+        !self.moves() || self == Call::View(View::Transpose)
+    }
+
     /// What it is if it is a view.
     pub fn view(self) -> Option<View> {
         match self {

@@ -6,7 +6,7 @@ use crate::text::parse;
 
 #[test]
 fn calls_are_found_by_name() {
-    assert_eq!(Call::from_name("matmul"), Some(Call::Matmul));
+    assert_eq!(Call::from_name("matmul").map(|call| call.info().arity), Some(2));
     assert_eq!(Call::from_name("exp"), None);
 }
 

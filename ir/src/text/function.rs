@@ -5,7 +5,7 @@ use super::error::Mistake;
 use super::lexer::Token;
 use super::parser::{Form, Parser};
 use super::{hints, words};
-use crate::call::{Axes, Call, View};
+use crate::call::{Axes, Call};
 use crate::derived::Derived;
 use crate::error::Fault;
 use crate::expr::{Expr, Kind};
@@ -44,9 +44,7 @@ impl Function {
         };
         let op = || Op::from_name(name).map(Function::Op);
         let derived = || Derived::from_name(name).map(Function::Derived);
-        let is_whole = |call: &Call| {
-            matches!(call, Call::Matmul | Call::Reduce(_) | Call::View(View::Transpose))
-        };
+        let is_whole = |call: &Call| call.stands_alone();
         let call = || Call::from_name(name).filter(is_whole).map(Function::Call);
         logical.map(Function::Logical).or_else(op).or_else(derived).or_else(call)
     }
