@@ -170,7 +170,7 @@ fn programs_that_mean_nothing_are_refused() {
             Type::M32 => Storage::Bool,
             _ => Storage::F32,
         };
-        let stages = vec![Each { body, stores }];
+        let stages = vec![Each { body, stores, folds: Vec::new() }];
         Routine { outputs: vec![storage], stages, ..Routine::default() }
     };
     let constant = |ty, bits| (ty, Inst::Const { ty, bits });

@@ -4,6 +4,7 @@ mod bits;
 mod check;
 mod emitters;
 mod emulate;
+mod folds;
 mod programs;
 mod random_bits;
 mod rows;

@@ -23,6 +23,7 @@ pub struct Code {
     takes_any_count: bool,
     pub(super) inputs: Vec<Storage>,
     pub(super) outputs: Vec<Storage>,
+    pub(super) folds: Vec<Storage>,
 }
 
 /// Where an operand of a call is.
@@ -31,8 +32,8 @@ pub struct Code {
 pub struct Cursor {
     /// The first element of a row, or [`Code::copies`] copies of the element that it repeats.
     pub base: *mut u8,
-    /// For an input, bytes from one vector to the next: the size of a vector, or 0. Ignored for an
-    /// output.
+    /// For an input, bytes from one vector to the next: the size of a vector, or 0. Ignored for
+    /// others.
     pub step: usize,
     /// Bytes from one row to the next.
     pub row: isize,
@@ -119,6 +120,7 @@ impl Code {
             takes_any_count,
             inputs,
             outputs,
+            folds: routine.folds().collect(),
         }
     }
 
@@ -172,6 +174,11 @@ impl Code {
         &self.outputs
     }
 
+    /// Storage of what each fold leaves, one element a row.
+    pub fn folds(&self) -> &[Storage] {
+        &self.folds
+    }
+
     /// The machine code; empty for the interpreter.
     pub fn machine_code(&self) -> &[u8] {
         match &self.callable {
@@ -188,7 +195,7 @@ impl Code {
 
     /// Runs on rows of `n` elements, in the floating-point environment of the thread, which must be
     /// the default one for results to have the right bits. `operands` are the inputs, then the
-    /// outputs. After a call of several rows, their bases may be anything.
+    /// outputs, then what folds leave. After a call of several rows, their bases may be anything.
     ///
     /// # Panics
     ///
@@ -200,7 +207,8 @@ impl Code {
     /// For each operand of element size `s` and each row `r` of `rows`, from `base + r * row` on:
     /// - an input must be readable in `n * s` bytes, if its step is `lanes * s`; or its step is 0, and
     ///   it is readable in `copies * s` bytes;
-    /// - an output must be writable in `n * s` bytes, which no other row of it overlaps;
+    /// - an output must be writable in `n * s` bytes, and what a fold leaves in `s` bytes, which no
+    ///   other row of it overlaps;
     /// - nothing else may write the inputs or touch the outputs during the call;
     /// - an output may overlap an input only if both are the same memory, element for element, in
     ///   every row, and overlaps no other output.
@@ -250,13 +258,14 @@ impl Code {
     }
 
     fn check(&self, n: usize, operands: &[Cursor]) {
-        let expected = self.inputs.len() + self.outputs.len();
+        let expected = self.inputs.len() + self.outputs.len() + self.folds.len();
         assert_eq!(operands.len(), expected, "one cursor per operand");
         let fits = self.takes_any_count || n.is_multiple_of(self.lanes);
         assert!(fits, "{n} is no multiple of {} lanes", self.lanes);
     }
 
-    /// Runs on `n` elements of slices, in the default floating-point environment.
+    /// Runs on `n` elements of slices, in the default floating-point environment. `outputs` are the
+    /// outputs, and then what folds leave.
     ///
     /// # Panics
     ///
@@ -304,7 +313,8 @@ impl Code {
             bytes.unwrap_or_else(|| panic!("no slice has {n} elements of {storage:?}"))
         };
         assert_eq!(inputs.len(), self.inputs.len(), "one slice per input");
-        assert_eq!(outputs.len(), self.outputs.len(), "one slice per output");
+        let results = self.outputs.len() + self.folds.len();
+        assert_eq!(outputs.len(), results, "one slice per output and per fold");
         let mut cursors = Vec::with_capacity(inputs.len() + outputs.len());
         for (operand, storage) in inputs.iter().zip(&self.inputs) {
             let size = storage.size();
@@ -315,8 +325,9 @@ impl Code {
             assert!(bytes.len() >= need, "an input of {} bytes, not {need}", bytes.len());
             cursors.push(Cursor { base: bytes.as_ptr().cast_mut(), step, row: 0 });
         }
-        for (bytes, storage) in outputs.iter_mut().zip(&self.outputs) {
-            let need = bytes_of(storage);
+        let needs = self.outputs.iter().map(bytes_of);
+        let needs = needs.chain(self.folds.iter().map(|storage| storage.size()));
+        for (bytes, need) in outputs.iter_mut().zip(needs) {
             assert!(bytes.len() >= need, "an output of {} bytes, not {need}", bytes.len());
             cursors.push(Cursor { base: bytes.as_mut_ptr(), step: 0, row: 0 });
         }

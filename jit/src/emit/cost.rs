@@ -11,7 +11,7 @@
 
 mod table;
 
-use crate::vir::{BinaryOp, Body, Inst, Routine, ShiftOp, Type, UnaryOp};
+use crate::vir::{BinaryOp, Body, Each, Fold, Inst, Merge, Routine, ShiftOp, Type, UnaryOp};
 pub(crate) use table::{AVX2, AVX512, CRANELIFT, INTERP};
 
 /// Primitives that cost alike.
@@ -126,7 +126,24 @@ const WEIGHED: [&Times; 3] = [&AVX512, &AVX2, &CRANELIFT];
 
 /// The work that a routine always does: cold regions are nearly always skipped.
 fn work(routine: &Routine) -> impl Iterator<Item = (Primitive, Type)> {
-    routine.stages.iter().flat_map(|stage| work_of(&stage.body))
+    routine.stages.iter().flat_map(|stage| work_of(&stage.body).chain(merges(stage)))
+}
+
+/// The work of merging an element, as if merges were primitives.
+fn merges(stage: &Each) -> impl Iterator<Item = (Primitive, Type)> {
+    stage.folds.iter().flat_map(|&Fold { value, merge }| {
+        let ty = stage.body.ty(value);
+        let primitives: &[Primitive] = match merge {
+            Merge::Add if ty.is_int() => &[Primitive::IntAdd],
+            Merge::Add => &[Primitive::Add],
+            Merge::Mul => &[Primitive::Mul],
+            Merge::Max | Merge::Min if ty.is_int() => &[Primitive::Min],
+            Merge::Max => &[Primitive::Logic, Primitive::Min, Primitive::Min, Primitive::Logic],
+            Merge::Min => &[Primitive::Min, Primitive::Min, Primitive::Logic],
+            Merge::And | Merge::Or => &[Primitive::Logic],
+        };
+        primitives.iter().map(move |&primitive| (primitive, ty))
+    })
 }
 
 fn work_of(body: &Body) -> impl Iterator<Item = (Primitive, Type)> {

@@ -28,7 +28,7 @@ pub struct Call<'a> {
     pub rows: usize,
     /// The number of elements of a row.
     pub n: usize,
-    /// The inputs, then the outputs.
+    /// The inputs, then the outputs, then what folds leave.
     pub operands: &'a [Operand],
     /// The constants, aligned to a cache line.
     pub pool: &'a [u8],
@@ -153,11 +153,15 @@ impl Emulated {
         let inputs = code.inputs.len();
         let mut arrays: Vec<Array> = Vec::with_capacity(cursors.len());
         let mut operands: Vec<Operand> = Vec::with_capacity(cursors.len());
-        let storages = code.inputs.iter().chain(&code.outputs);
+        let storages = code.inputs.iter().chain(&code.outputs).chain(&code.folds);
+        let count = |at: usize, is_splat: bool| match at >= inputs + code.outputs.len() {
+            true => 1,
+            false if is_splat => code.copies,
+            false => n,
+        };
         for (at, (&cursor, storage)) in cursors.iter().zip(storages).enumerate() {
             let (is_output, is_splat) = (at >= inputs, at < inputs && cursor.step == 0);
-            let span =
-                Span::new(cursor, rows, storage.size() * if is_splat { code.copies } else { n });
+            let span = Span::new(cursor, rows, storage.size() * count(at, is_splat));
             // Several inputs may share memory, and an output may share an input's; a repeated
             // element never belongs to an output.
             let key =
@@ -188,8 +192,8 @@ impl Emulated {
             operands.push(Operand { array, first, step: cursor.step, row: cursor.row });
         }
         execute(&Call { rows, n, operands: &operands, pool: &self.pool }, &mut arrays);
-        for (at, storage) in (inputs..).zip(&code.outputs) {
-            let span = Span::new(cursors[at], rows, n * storage.size());
+        for (at, storage) in (inputs..).zip(code.outputs.iter().chain(&code.folds)) {
+            let span = Span::new(cursors[at], rows, count(at, false) * storage.size());
             // SAFETY: the caller guarantees that these bytes may be written; the source is a copy.
             unsafe { span.write(&arrays[operands[at].array].bytes) };
         }

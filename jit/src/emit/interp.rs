@@ -33,26 +33,31 @@ impl Software for Interp {
     unsafe fn call(&self, _: &Code, rows: usize, n: usize, operands: &[Cursor]) {
         for row in 0..rows as isize {
             let start = |cursor: &Cursor| cursor.base.wrapping_offset(row * cursor.row);
-            let (inputs, outputs) = operands.split_at(self.routine.inputs.len());
+            let (inputs, results) = operands.split_at(self.routine.inputs.len());
             let steps = inputs.iter().map(|cursor| (start(cursor).cast_const(), cursor.step));
             let inputs: Vec<(*const u8, usize)> = steps.collect();
-            let outputs: Vec<*mut u8> = outputs.iter().map(start).collect();
+            let results: Vec<*mut u8> = results.iter().map(start).collect();
             // SAFETY: required of the caller.
-            unsafe { self.row(n, &inputs, &outputs) };
+            unsafe { self.row(n, &inputs, &results) };
         }
     }
 }
 
 impl Interp {
-    /// Runs on one row, given the start and step of each input and the start of each output.
+    /// Runs on one row, given the start and step of each input, the start of each output and the
+    /// place of each fold.
     ///
     /// # Safety
     ///
     /// As for [`Code::call`].
-    unsafe fn row(&self, n: usize, inputs: &[(*const u8, usize)], outputs: &[*mut u8]) {
+    unsafe fn row(&self, n: usize, inputs: &[(*const u8, usize)], results: &[*mut u8]) {
         let routine = &self.routine;
-        for start in (0..n).step_by(CHUNK) {
-            let len = CHUNK.min(n - start);
+        let folds: Vec<Storage> = routine.folds().collect();
+        let places = results.iter().zip(routine.outputs.iter().chain(&folds));
+        // A row that is folded is no row in pieces, and one without elements is folded, too.
+        let chunk = if folds.is_empty() { CHUNK } else { n.max(1) };
+        for start in (0..n.max(usize::from(!folds.is_empty()))).step_by(chunk) {
+            let len = chunk.min(n - start);
             let mut elements = Vec::with_capacity(inputs.len());
             for (&(base, step), &storage) in inputs.iter().zip(&routine.inputs) {
                 // SAFETY: element `i < n` of an input is readable at `base + i * step`.
@@ -60,11 +65,12 @@ impl Interp {
                 elements.push((0..len).map(element).collect::<Vec<u64>>());
             }
             let slices: Vec<&[u64]> = elements.iter().map(Vec::as_slice).collect();
-            let results = vir::interp::run(routine, &slices, len);
-            for ((values, &storage), &base) in results.iter().zip(&routine.outputs).zip(outputs) {
+            let made = vir::interp::run(routine, &slices, len);
+            for (values, (&base, &storage)) in made.iter().zip(places.clone()) {
                 for (i, &bits) in values.iter().enumerate() {
                     let size = storage.size();
-                    // SAFETY: `n` elements of an output are writable from `base`.
+                    // SAFETY: `n` elements of an output are writable from `base`, and one of a
+                    // fold, which has one value and begins at 0.
                     unsafe { write(base.add((start + i) * size), storage, bits) };
                 }
             }

@@ -1,8 +1,8 @@
 //! The builder of routines: typed, hash-consed, without algebra.
 
 use super::{
-    BinaryOp, Cold, Each, Inst, Predicate, Routine, ShiftOp, Storage, Store, Table, Type, UnaryOp,
-    Value,
+    BinaryOp, Cold, Each, Fold, Inst, Merge, Predicate, Routine, ShiftOp, Storage, Store, Table,
+    Type, UnaryOp, Value,
 };
 use std::collections::HashMap;
 
@@ -67,6 +67,11 @@ impl Builder {
         let output = self.routine.outputs.len() as u32;
         self.routine.outputs.push(storage);
         self.stage.stores.push(Store { value, output });
+    }
+
+    /// Merges `value`, a number, over the elements of a row: see [`Fold`].
+    pub fn fold(&mut self, value: Value, merge: Merge) {
+        self.stage.folds.push(Fold { value, merge });
     }
 
     /// The finished routine, verified.

@@ -2,13 +2,17 @@
 //!
 //! It is the oracle that emitters must match bit for bit, and the emitter of last resort.
 
-use super::{BinaryOp, Each, Inst, Predicate, Routine, ShiftOp, Storage, Store, Type, UnaryOp};
+use super::{
+    BinaryOp, Each, Inst, Merge, Predicate, Routine, ShiftOp, Storage, Store, Type, UnaryOp,
+    stripes,
+};
 use half::f16;
 
 /// Runs `routine` on a row of `lanes` elements.
 ///
 /// `inputs[slot][lane]` are element bits, zero-extended to 64 (a bool is 0 or non-zero); the
-/// result is `[output][lane]` in the same form (a bool is 0 or 1).
+/// result is `[output][lane]` in the same form (a bool is 0 or 1), and then one element for each
+/// fold.
 ///
 /// # Panics
 ///
@@ -16,7 +20,7 @@ use half::f16;
 pub fn run(routine: &Routine, inputs: &[&[u64]], lanes: usize) -> Vec<Vec<u64>> {
     let _env = kiln_fenv::hold_default();
     assert_eq!(inputs.len(), routine.inputs.len(), "one slice per input");
-    let Each { body, stores } = routine.stage();
+    let Each { body, stores, folds } = routine.stage();
     let mut values: Vec<Vec<u64>> = Vec::with_capacity(body.insts.len());
     for (inst, &ty) in body.insts.iter().zip(&body.types) {
         let lane_of = |lane: usize| eval(routine, inst, ty, inputs, &values, lane);
@@ -35,7 +39,47 @@ pub fn run(routine: &Routine, inputs: &[&[u64]], lanes: usize) -> Vec<Vec<u64>> 
             Storage::F32 | Storage::F64 | Storage::I32 | Storage::I64 => value.clone(),
         }
     };
-    stores.iter().map(stored).collect()
+    let folded = folds.iter().map(|each| {
+        let value = each.value;
+        vec![fold(each.merge, body.ty(value), &values[value.index()])]
+    });
+    stores.iter().map(stored).chain(folded).collect()
+}
+
+/// A row of lanes, merged as the definition says.
+fn fold(how: Merge, ty: Type, row: &[u64]) -> u64 {
+    let mut half = stripes(ty);
+    let mut stripes = vec![how.identity(ty); half];
+    for lanes in row.chunks(half) {
+        for (stripe, &lane) in stripes.iter_mut().zip(lanes) {
+            *stripe = merge(how, ty, *stripe, lane);
+        }
+    }
+    while half > 1 {
+        half /= 2;
+        for j in 0..half {
+            stripes[j] = merge(how, ty, stripes[j], stripes[j + half]);
+        }
+    }
+    stripes[0]
+}
+
+fn merge(how: Merge, ty: Type, a: u64, b: u64) -> u64 {
+    let nan = |bits| ty.is_float() && compare(Predicate::Ne, ty, bits, bits);
+    // Of equal numbers, zeros differ in their sign.
+    let below = |a, b| match compare(Predicate::Eq, ty, a, b) {
+        true => a & sign_bit(ty) > b & sign_bit(ty),
+        false => compare(Predicate::Lt, ty, a, b),
+    };
+    match how {
+        Merge::Add => binary(BinaryOp::Add, ty, a, b),
+        Merge::Mul => binary(BinaryOp::Mul, ty, a, b),
+        Merge::And => a & b,
+        Merge::Or => a | b,
+        Merge::Max if nan(a) || (!nan(b) && below(b, a)) => a,
+        Merge::Min if nan(a) || (!nan(b) && below(a, b)) => a,
+        Merge::Max | Merge::Min => b,
+    }
 }
 
 fn eval(

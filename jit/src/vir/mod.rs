@@ -35,6 +35,15 @@
 //! hardware; `interp` and emitters agree on *where* there is one. `neg`, `abs`, `copysign`,
 //! `select` and bit operations keep every bit.
 //!
+//! # Folds
+//!
+//! A [`Fold`] merges a value over the elements of a row, which leaves one element for each row, in
+//! an order that is part of the definition, for a sum depends on it. Element `i` goes to stripe
+//! `i mod s`, of which there are 64 of 32 bits or 32 of 64 ([`stripes`]). A stripe begins with the
+//! [identity](Merge::identity) and merges its elements from the first to the last. Then stripes
+//! merge in halves: `j` with `j + s/2` for each `j` below `s/2`, then `j` with `j + s/4`, and so on.
+//! What is left is stored. A row of no elements leaves the identity.
+//!
 //! # Cold regions
 //!
 //! A [`Cold`] region is a run of instructions whose results matter only where a mask is set
@@ -43,11 +52,13 @@
 //! on that mask.
 
 mod build;
+mod fold;
 pub mod interp;
 mod text;
 mod verify;
 
 pub use build::Builder;
+pub use fold::{Fold, Merge, STRIPE_BYTES, stripes};
 pub use verify::verify;
 
 /// The type of one lane of a value.
@@ -386,6 +397,8 @@ pub struct Each {
     pub body: Body,
     /// What is then stored.
     pub stores: Vec<Store>,
+    /// What is merged over the row.
+    pub folds: Vec<Fold>,
 }
 
 /// What a call does for each row of its operands. See the module documentation.
@@ -412,6 +425,28 @@ impl Routine {
             panic!("a routine has one stage, not {}", self.stages.len())
         };
         stage
+    }
+
+    /// Storage of what each fold leaves, one element a row: as wide as its lanes.
+    ///
+    /// # Panics
+    ///
+    /// Where [`Routine::stage`] does.
+    pub fn folds(&self) -> impl Iterator<Item = Storage> {
+        let stage = self.stage();
+        stage.folds.iter().map(|fold| match stage.body.ty(fold.value) {
+            Type::F32 => Storage::F32,
+            Type::F64 => Storage::F64,
+            Type::I32 | Type::M32 => Storage::I32,
+            Type::I64 | Type::M64 => Storage::I64,
+        })
+    }
+
+    /// The lane type of a fold.
+    #[cfg(feature = "x86")]
+    pub(crate) fn fold_type(&self, fold: u32) -> Type {
+        let stage = self.stage();
+        stage.body.ty(stage.folds[fold as usize].value)
     }
 
     /// What its only stage computes.

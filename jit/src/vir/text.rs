@@ -1,6 +1,9 @@
 //! The text of a routine: one line per instruction, as `kiln explain --stage vir` prints it.
 
-use super::{BinaryOp, Body, Each, Inst, Predicate, Routine, ShiftOp, Store, Type, UnaryOp, Value};
+use super::{
+    BinaryOp, Body, Each, Fold, Inst, Merge, Predicate, Routine, ShiftOp, Store, Type, UnaryOp,
+    Value,
+};
 use std::fmt;
 
 impl fmt::Display for Type {
@@ -31,7 +34,22 @@ impl fmt::Display for Routine {
 impl fmt::Display for Each {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.body.fmt(f)?;
-        self.stores.iter().try_for_each(|store| writeln!(f, "{store}"))
+        self.stores.iter().try_for_each(|store| writeln!(f, "{store}"))?;
+        self.folds.iter().try_for_each(|fold| writeln!(f, "{fold}"))
+    }
+}
+
+impl fmt::Display for Fold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.merge {
+            Merge::Add => "add",
+            Merge::Mul => "mul",
+            Merge::Max => "max",
+            Merge::Min => "min",
+            Merge::And => "and",
+            Merge::Or => "or",
+        };
+        write!(f, "fold {name} {}", self.value)
     }
 }
 

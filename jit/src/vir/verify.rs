@@ -9,6 +9,7 @@ pub fn verify(routine: &Routine) -> Result<(), String> {
     let [stage] = &routine.stages[..] else { return Err("a routine has one stage".into()) };
     verify_body(routine, &stage.body)?;
     verify_stores(routine, stage)?;
+    verify_folds(stage)?;
     verify_cold(stage)
 }
 
@@ -47,6 +48,20 @@ fn verify_stores(routine: &Routine, stage: &Each) -> Result<(), String> {
     Ok(())
 }
 
+/// Merges fit what they merge.
+fn verify_folds(stage: &Each) -> Result<(), String> {
+    for fold in &stage.folds {
+        if fold.value.index() >= stage.body.insts.len() {
+            return Err(format!("v{}, which is folded, is not defined", fold.value.0));
+        }
+        let ty = stage.body.ty(fold.value);
+        if !fold.merge.fits(ty) {
+            return Err(format!("{:?} merges no {ty}", fold.merge));
+        }
+    }
+    Ok(())
+}
+
 fn verify_cold(stage: &Each) -> Result<(), String> {
     let body = &stage.body;
     let mut previous_end = 0;
@@ -79,7 +94,9 @@ fn verify_cold(stage: &Each) -> Result<(), String> {
             return Err(format!("v{index} uses a value of a cold region without its mask"));
         }
     }
-    if stage.stores.iter().any(|store| regions[store.value.index()].is_some()) {
+    let folded = stage.folds.iter().map(|fold| fold.value);
+    let results = stage.stores.iter().map(|store| store.value).chain(folded);
+    if results.into_iter().any(|value| regions[value.index()].is_some()) {
         return Err("an output comes straight out of a cold region".into());
     }
     Ok(())

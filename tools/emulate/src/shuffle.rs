@@ -21,7 +21,7 @@ pub(crate) fn execute(p: &mut Processor, i: &Instruction) -> Result<(), Refusal>
         M::Vpmovdw => resize(p, i, [32, 16], |a| a),
         M::Vpmovdb => resize(p, i, [32, 8], |a| a),
         M::Vpmovqd => resize(p, i, [64, 32], |a| a),
-        M::Vextractf128 | M::Vextractf32x8 => extract(p, i),
+        M::Vextractf128 | M::Vextractf32x4 | M::Vextractf32x8 => extract(p, i),
         M::Vinsertf128 | M::Vinsertf32x8 => insert(p, i),
         M::Vpermq if !is_memory(i, 1) && i.op2_register().size() == 0 => {
             let imm = usize::from(i.immediate8());

@@ -323,10 +323,9 @@ pub(crate) fn execute(p: &mut Processor, i: &Instruction) -> Result<(), Refusal>
         M::Vmovapd => transfer(p, i, 64, true),
         M::Vmovntps | M::Vmovntpd if is_memory(i, 0) => transfer(p, i, 64, true),
         M::Vmovdqu | M::Vmovdqu8 => transfer(p, i, 8, false),
-        M::Vmovq if is_memory(i, 0) => {
-            let (at, from) = (p.address(i), p.register(i, 1));
-            store(p, at, 64, 1, 1, &from)
-        }
+        M::Vmovq if is_memory(i, 0) => transfer_lane(p, i, 64),
+        M::Vmovss if is_memory(i, 0) => transfer_lane(p, i, 32),
+        M::Vmovsd if is_memory(i, 0) => transfer_lane(p, i, 64),
         M::Vmovd if i.op1_register().is_gpr32() => {
             let mut result = Vector::ZERO;
             result.set_lane(32, 0, general::register(p, i.op1_register())?);
@@ -380,6 +379,12 @@ fn transfer(p: &mut Processor, i: &Instruction, bits: usize, aligned: bool) -> R
     let from = source(p, i, 1, bits, lanes, mask)?;
     write(p, i, from, bits, lanes, mask);
     Ok(())
+}
+
+/// Stores the first lane.
+fn transfer_lane(p: &mut Processor, i: &Instruction, bits: usize) -> Result<(), Refusal> {
+    let (at, from) = (p.address(i), p.register(i, 1));
+    store(p, at, bits, 1, 1, &from)
 }
 
 /// The sign bits of lanes, as a mask.

@@ -10,6 +10,7 @@
 //! time.
 
 mod bytes;
+mod fold;
 mod half;
 mod listing;
 mod primitive;

@@ -123,7 +123,13 @@ impl Translator<'_> {
         self.binary(op, ty, a, mask)
     }
 
-    fn binary(&mut self, op: BinaryOp, ty: Type, a: ir::Value, b: ir::Value) -> ir::Value {
+    pub(super) fn binary(
+        &mut self,
+        op: BinaryOp,
+        ty: Type,
+        a: ir::Value,
+        b: ir::Value,
+    ) -> ir::Value {
         let float = ty.is_float();
         match op {
             BinaryOp::Min => self.choose(ty, a, b, a, b),
@@ -160,7 +166,13 @@ impl Translator<'_> {
         self.builder.ins().bitselect(less, a, b)
     }
 
-    fn compare(&mut self, pred: Predicate, float: bool, a: ir::Value, b: ir::Value) -> ir::Value {
+    pub(super) fn compare(
+        &mut self,
+        pred: Predicate,
+        float: bool,
+        a: ir::Value,
+        b: ir::Value,
+    ) -> ir::Value {
         let (float_cc, int_cc) = match pred {
             Predicate::Eq => (FloatCC::Equal, IntCC::Equal),
             Predicate::Ne => (FloatCC::NotEqual, IntCC::NotEqual),

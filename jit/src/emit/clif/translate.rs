@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! entry(launch):          steps into registers
-//! row(rows):              pointers into registers; brif n -> loop, end
+//! row(rows):              pointers into registers; stripes of folds; brif n -> loop, end
 //! loop(input.., i):       one vector: loads, body, stores
 //!   (a cold region: brif any(mask) -> cold, join; the rest of the body goes on in join)
+//!   (stripes merged)
 //!   input += step ..; i += lanes; brif i < n -> loop, end
-//! end:                    rows -= 1; brif rows -> next, exit
+//! end:                    what folds leave; rows -= 1; brif rows -> next, exit
 //! next:                   pointers += a row, in memory; jump row
 //! ```
 //!
@@ -71,8 +72,11 @@ fn unroll(routine: &Routine) -> usize {
         1
     } else if length <= LONG {
         2
-    } else {
+    } else if routine.stage().folds.is_empty() {
         6
+    } else {
+        // So that an iteration's stripes are one after the other.
+        4
     }
 }
 
@@ -169,7 +173,9 @@ impl Translator<'_> {
         let cursors = self.load_word(launch, offsets::CURSORS);
         let inputs = 0..self.routine.inputs.len();
         let outputs = inputs.end..inputs.end + self.routine.outputs.len();
+        let folds = outputs.end..outputs.end + self.routine.stage().folds.len();
         let steps = self.load_fields(cursors, inputs.clone(), offsets::STEP);
+        let stripes = self.frame_of_stripes();
         if self.hoist {
             self.hoist_constants();
         }
@@ -179,6 +185,8 @@ impl Translator<'_> {
         self.builder.switch_to_block(row);
         let bases = self.load_fields(cursors, inputs.clone(), offsets::BASE);
         let targets = self.load_fields(cursors, outputs.clone(), offsets::BASE);
+        let results = self.load_fields(cursors, folds.clone(), offsets::BASE);
+        self.start_folds(&stripes);
         let zero = self.builder.ins().iconst(self.pointer, 0);
         let start: Vec<BlockArg> = bases.into_iter().chain([zero]).map(BlockArg::from).collect();
         self.builder.ins().brif(n, body, &start, end, &[]);
@@ -189,6 +197,7 @@ impl Translator<'_> {
         self.builder.switch_to_block(body);
         self.body();
         self.store_outputs(&targets, index);
+        self.fold(&stripes, index);
 
         let mut onward: Vec<BlockArg> = Vec::with_capacity(steps.len() + 1);
         for (&cursor, &step) in self.cursors.clone().iter().zip(&steps) {
@@ -200,12 +209,13 @@ impl Translator<'_> {
         self.builder.ins().brif(more, body, &onward, end, &[]);
 
         self.builder.switch_to_block(end);
+        self.finish_folds(&stripes, &results);
         let rows = self.builder.ins().iadd_imm_s(rows, -1);
         self.builder.ins().brif(rows, next, &[], exit, &[]);
 
         self.builder.switch_to_block(next);
         self.builder.set_cold_block(next);
-        self.next_row(cursors, inputs.start..outputs.end);
+        self.next_row(cursors, inputs.start..folds.end);
         self.builder.ins().jump(row, &[rows.into()]);
 
         self.builder.switch_to_block(exit);

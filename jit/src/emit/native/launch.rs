@@ -8,12 +8,12 @@
 //! | `rows` | number of rows, at least 1; the routine counts them down |
 //! | `n` | elements of a row, which may be 0: any number where [`Code::takes_any_count`], else a multiple of [`Code::lanes`] |
 //! | `pool` | the routine's constants, [`Code`]'s own |
-//! | `cursors` | a [`Cursor`] for each operand, the inputs first; the routine moves them from row to row |
+//! | `cursors` | a [`Cursor`] for each operand: inputs, outputs, folds; the routine moves them from row to row |
 //!
 //! An input that is an array has the step `lanes * size`; an input that is one repeated element (a
 //! *splat*) has the step 0 and points at [`Code::copies`] copies of it: a routine handles several
 //! vectors at a time if there are enough elements, and reads as many from a splat. So one routine
-//! serves both. A row of an output is contiguous. No pointer needs to be aligned. All inputs of an
+//! serves both. A row of an output is contiguous, and a fold stores one element a row. No pointer needs to be aligned. All inputs of an
 //! element are read before its outputs are written, so an output may be exactly an input's memory.
 //!
 //! Elements lie as [`Storage`](crate::vir::Storage) says; a `bool` is one byte, read as "not zero",

@@ -10,12 +10,13 @@ pub(in crate::emit) fn negated(body: &Body, value: Value) -> Option<Value> {
     }
 }
 
-/// Marks the values that a stored value depends on.
+/// Marks the values that a stored or folded value depends on.
 pub(in crate::emit) fn live(stage: &Each) -> Vec<bool> {
     let body = &stage.body;
     let mut live = vec![false; body.insts.len()];
     let stored = stage.stores.iter().map(|store| store.value);
-    for root in stored.chain(body.cold.iter().map(|cold| cold.mask)) {
+    let folded = stage.folds.iter().map(|fold| fold.value);
+    for root in stored.chain(folded).chain(body.cold.iter().map(|cold| cold.mask)) {
         live[root.index()] = true;
     }
     for index in (0..body.insts.len()).rev() {

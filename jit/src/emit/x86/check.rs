@@ -44,7 +44,7 @@ pub(super) fn check(function: &Function, allocation: &Allocation) -> Result<(), 
         checker.held = next;
         checker.iteration(&allocation.items)?;
     }
-    Ok(())
+    checker.walk(&function.epilogue, &allocation.epilogue)
 }
 
 struct Checker<'a> {
@@ -225,9 +225,12 @@ impl<'a> Checker<'a> {
         let [result, a, b, c] = placed.operands;
         let [x, y, z] = inst.sources;
         let sources: [(Place, Source); 3] = match inst.form {
-            Form::Plain | Form::Splat | Form::Apart | Form::Store { .. } => {
-                [(a, x), (b, y), (c, z)]
-            }
+            Form::Plain
+            | Form::Splat
+            | Form::Apart
+            | Form::Store { .. }
+            | Form::Keep(_)
+            | Form::Result { .. } => [(a, x), (b, y), (c, z)],
             // No result, or one that takes the place of the first source.
             Form::ColdStart | Form::Tied => [(result, x), (a, y), (b, z)],
             Form::Idiom => {
@@ -279,6 +282,7 @@ impl<'a> Checker<'a> {
                 return Err("an input is read after an output was written".to_string());
             }
             Source::Input { slot, at } => Place::Memory(Address::Input { slot, at }),
+            Source::Stripes(stripes) => Place::Memory(Address::Stripes(stripes)),
             Source::Pool { at } => Place::Memory(Address::Pool { at, repeated: false }),
             Source::Constant { at, .. } => {
                 let isa = self.function.isa;
@@ -314,6 +318,17 @@ impl<'a> Checker<'a> {
                 _ => Err(format!("{result:?} is the wrong place")),
             };
         }
+        let kept = match inst.form {
+            Form::Keep(stripes) => Some(Address::Stripes(stripes)),
+            Form::Result { fold } => Some(Address::Result { fold }),
+            _ => None,
+        };
+        if let Some(address) = kept {
+            return match result == Place::Memory(address) {
+                true => Ok(()),
+                false => Err(format!("{result:?} is the wrong place")),
+            };
+        }
         let Some(def) = inst.def else { return Ok(()) };
         let is = |op: Opcode| [32, 64].iter().any(|&bits| op.code(isa, bits) == inst.code);
         if inst.mask.is_some() && !inst.zeroing && !is(Opcode::Blend) && !is(Opcode::Gather) {
@@ -342,6 +357,10 @@ impl<'a> Checker<'a> {
             Class::Vector => matches!(result, Place::Vector(_)),
             Class::Mask => matches!(result, Place::Mask(_)),
         };
+        // Copies of stripes are out of date once they are defined again.
+        for held in &mut self.held {
+            held.retain(|fact| *fact != Fact::Reg(def));
+        }
         match self.index(result) {
             Some(index) if fits => self.held[index] = SmallVec::from_slice(&[Fact::Reg(def)]),
             _ => return Err(format!("{result:?} cannot hold {def:?}")),

@@ -17,7 +17,8 @@ const LEAST: usize = 6;
 /// Moves constants out of the loop, as many as there are free registers for.
 pub(super) fn hoist(function: &mut Function) {
     let registers = function.isa.registers(Class::Vector).0 as usize;
-    let spare = registers.saturating_sub(pressure(function).max(LEAST));
+    let taken = function.prologue.len();
+    let spare = registers.saturating_sub(pressure(function).max(LEAST) + taken);
     let chosen = most_read(function, spare);
     if chosen.is_empty() {
         return;
@@ -57,7 +58,11 @@ fn rewrite(function: &mut Function, resident: &HashMap<i32, Reg>) {
                     }
                     *source = Source::Reg(reg);
                 }
-                Source::None | Source::Pool { .. } | Source::Input { .. } | Source::Left => {}
+                Source::None
+                | Source::Pool { .. }
+                | Source::Input { .. }
+                | Source::Stripes(_)
+                | Source::Left => {}
             }
         }
         true

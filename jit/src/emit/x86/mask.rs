@@ -20,7 +20,7 @@ impl Selector<'_> {
         def
     }
 
-    fn wide(&self) -> bool {
+    pub(super) fn wide(&self) -> bool {
         self.isa == Isa::Avx512
     }
 
@@ -312,28 +312,5 @@ impl Selector<'_> {
     /// Sixteen bytes of 1, or more.
     fn byte_ones(&mut self) -> Source {
         Source::Pool { at: self.pool.bytes_of_one() }
-    }
-
-    /// Loads from a table: for every lane, so the predicate is all ones.
-    pub(super) fn gather(&mut self, ty: Type, from: Source) -> Reg {
-        let all = self.constant_mask(true);
-        let code = Opcode::Gather.code(self.isa, ty.bits());
-        if self.wide() {
-            return self.vector(|def| Inst::new(code, def, &[from]).form(Form::Apart).mask(all));
-        }
-        self.vector(|def| Inst::new(code, def, &[from, Source::Reg(all)]).form(Form::Apart))
-    }
-
-    /// `index` clamped to `0..=last` where the machine has no minimum of 64-bit integers.
-    pub(super) fn wide_clamp(&mut self, index: Reg, last: u64) -> Reg {
-        let ty = Type::I64;
-        let (zero, last) = (self.pooled(ty, 0), self.splat(ty, last));
-        let above = self.two(Opcode::IntGreater, ty, index, Source::Reg(last));
-        let blend = Opcode::Blend.code(self.isa, 64);
-        let sources = [index, last, above].map(Source::Reg);
-        let index = self.vector(|def| Inst::new(blend, def, &sources));
-        // A negative lane is its own mask: `vblendvpd` looks at the sign.
-        let sources = [Source::Reg(index), zero, Source::Reg(index)];
-        self.vector(|def| Inst::new(blend, def, &sources))
     }
 }

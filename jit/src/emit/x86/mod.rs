@@ -16,6 +16,7 @@
 mod allocate;
 mod check;
 mod encode;
+mod fold;
 mod half;
 mod hoist;
 mod integer;
@@ -28,6 +29,8 @@ mod opcode;
 mod pressure;
 mod program;
 mod select;
+mod stripes;
+mod table;
 mod tail;
 mod unroll;
 
@@ -141,10 +144,11 @@ impl Generated {
 /// Machine code and constants of `routine`.
 fn generate(routine: &Routine, isa: Isa) -> Result<Generated, EmitError> {
     let mut constants = select::Constants::new(routine, isa);
-    let Functions { full, tail } = functions(routine, isa, &mut constants);
+    let Functions { full, tail, around } = functions(routine, isa, &mut constants);
     let loops = Loops {
         full: full.iter().map(allocate::allocate).collect(),
         tail: tail.as_ref().map(allocate::allocate),
+        around: around.each_ref().map(allocate::allocate),
     };
     let encoded = encode::encode(routine, &loops, isa)
         .map_err(|error| EmitError::Codegen(format!("{error}\n{routine}")))?;
@@ -161,23 +165,45 @@ fn generate(routine: &Routine, isa: Isa) -> Result<Generated, EmitError> {
 struct Functions {
     full: Vec<Function>,
     tail: Option<Function>,
+    /// What comes before a row and after it.
+    around: [Function; 2],
 }
 
 /// An unrolled loop, where that pays, and a loop over single vectors for the rest.
 fn functions(routine: &Routine, isa: Isa, constants: &mut select::Constants) -> Functions {
     let single = select::select(routine, isa, 1, constants);
-    let unroll = unroll::unroll(routine, &single);
-    let mut main = match unroll {
-        1 => single.clone(),
-        _ => select::select(routine, isa, unroll, constants),
-    };
+    let mut main = main_loop(routine, isa, &single, constants);
     // Only a loop of many iterations earns back the work done before it.
     hoist::hoist(&mut main);
-    let mut functions = Functions { full: vec![main], tail: None };
+    let unrolled = main.lanes > single.lanes;
+    let around = [fold::start, fold::finish].map(|make| make(routine, isa, constants));
+    let mut functions = Functions { full: vec![main], tail: None, around };
     if tail::can_mask(routine, isa) {
         functions.tail = Some(tail::masked(routine, single, constants));
-    } else if unroll > 1 {
+    } else if unrolled {
         functions.full.push(single);
     }
     functions
+}
+
+/// The loop over several vectors, where that pays.
+fn main_loop(
+    routine: &Routine,
+    isa: Isa,
+    single: &Function,
+    constants: &mut select::Constants,
+) -> Function {
+    let unroll = unroll::unroll(routine, single);
+    let all = stripes::vectors(routine, single);
+    let mut main = match all {
+        // Enough iterations fit into the window, and each has stripes of its own.
+        Some(all) if stripes::is_short(single) => stripes::repeat(routine, single, all),
+        // Each iteration's stripes are one after the other.
+        _ => match all.map_or(unroll, |all| 1 << unroll.min(all).ilog2()) {
+            1 => single.clone(),
+            unroll => select::select(routine, isa, unroll, constants),
+        },
+    };
+    stripes::pin(routine, &mut main);
+    main
 }

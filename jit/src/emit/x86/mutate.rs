@@ -105,6 +105,7 @@ struct Subject {
     isa: Isa,
     functions: Vec<Function>,
     has_tail: bool,
+    around: [Allocation; 2],
     allocations: Vec<Allocation>,
     pool: Vec<u8>,
     /// Elements of a run: two iterations of the widest loop, and a partial vector.
@@ -116,7 +117,7 @@ struct Subject {
 impl Subject {
     fn new(routine: Routine, isa: Isa, rng: &mut Rng) -> Subject {
         let mut constants = Constants::new(&routine, isa);
-        let Functions { full, tail } = functions(&routine, isa, &mut constants);
+        let Functions { full, tail, around } = functions(&routine, isa, &mut constants);
         let has_tail = tail.is_some();
         let functions: Vec<Function> = full.into_iter().chain(tail).collect();
         let n = 2 * functions[0].lanes + 13;
@@ -139,6 +140,7 @@ impl Subject {
             allocations: functions.iter().map(allocate).collect(),
             functions,
             has_tail,
+            around: around.each_ref().map(allocate),
             pool: constants.finish().iter().flat_map(|line| line.0).collect(),
             routine,
             isa,
@@ -148,7 +150,8 @@ impl Subject {
 
     /// Whether code from `allocations` gives the right outputs; `None` if no code can be made.
     fn is_right(&self, allocations: &[Allocation]) -> Option<bool> {
-        let mut loops = Loops { full: allocations.to_vec(), tail: None };
+        let around = self.around.clone();
+        let mut loops = Loops { full: allocations.to_vec(), tail: None, around };
         loops.tail = if self.has_tail { loops.full.pop() } else { None };
         let code = encode(&self.routine, &loops, self.isa).ok()?.bytes;
         let n = if self.has_tail { self.n } else { self.n - self.n % loops.vector() };

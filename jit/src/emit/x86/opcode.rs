@@ -74,6 +74,9 @@ opcodes! {
     Promote:       EVEX_Vcvtps2pd_zmm_k1z_ymmm256b32_sae        INVALID                                      VEX_Vcvtps2pd_ymm_xmmm128            INVALID;
     Demote:        INVALID                                      EVEX_Vcvtpd2ps_ymm_k1z_zmmm512b64_er         INVALID                              VEX_Vcvtpd2ps_xmm_ymmm256;
     UpperHalf:     EVEX_Vextractf32x8_ymmm256_k1z_zmm_imm8      INVALID                                      VEX_Vextractf128_xmmm128_ymm_imm8    INVALID;
+    Quarter:       EVEX_Vextractf32x4_xmmm128_k1z_ymm_imm8      INVALID                                      VEX_Vextractf128_xmmm128_ymm_imm8    INVALID;
+    Shuffle:       EVEX_Vshufps_xmm_k1z_xmm_xmmm128b32_imm8     INVALID                                      VEX_Vshufps_xmm_xmm_xmmm128_imm8     INVALID;
+    StoreLane:     EVEX_Vmovss_m32_k1_xmm                       EVEX_Vmovsd_m64_k1_xmm                       VEX_Vmovss_m32_xmm                   VEX_Vmovsd_m64_xmm;
     JoinHalves:    EVEX_Vinsertf32x8_zmm_k1z_zmm_ymmm256_imm8   INVALID                                      VEX_Vinsertf128_ymm_ymm_xmmm128_imm8 INVALID;
     LoadBytes:     EVEX_Vpmovzxbd_zmm_k1z_xmmm128               INVALID                                      VEX_Vpmovzxbd_ymm_xmmm64             INVALID;
     LoadF16:       EVEX_Vcvtph2ps_zmm_k1z_ymmm256_sae           INVALID                                      VEX_Vcvtph2ps_ymm_xmmm128            INVALID;

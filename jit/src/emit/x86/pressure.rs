@@ -18,7 +18,8 @@ pub(super) fn hot(function: &Function) -> impl Iterator<Item = &Inst> {
     })
 }
 
-/// The largest number of vector registers that the loop needs at once.
+/// The largest number of vector registers that the loop needs at once, besides those that are
+/// defined before it.
 pub(super) fn pressure(function: &Function) -> usize {
     let mut last_use = vec![0; function.classes.len()];
     let mut before = last_use.clone();
@@ -39,7 +40,13 @@ pub(super) fn pressure(function: &Function) -> usize {
             last_use[def] = before[def];
         }
     }
-    let is_vector = |reg: &Reg| function.classes[reg.0 as usize] == Class::Vector;
+    // What is defined before the loop has a register of its own.
+    let mut counts: Vec<bool> =
+        function.classes.iter().map(|&class| class == Class::Vector).collect();
+    for def in function.prologue.iter().filter_map(|inst| inst.def) {
+        counts[def.0 as usize] = false;
+    }
+    let is_vector = |reg: &Reg| counts[reg.0 as usize];
     let (mut live, mut most, mut cold) = (0, 0, false);
     for (at, inst) in function.insts.iter().enumerate() {
         let dies = |reg: &Reg| last_use[reg.0 as usize] == at;

@@ -26,9 +26,22 @@ pub(super) enum Source {
     Input { slot: u32, at: i32 },
     /// One element of the pool for each lane of `index`.
     Gather { index: Reg, at: i32, scale: u8 },
+    /// Stripes of a fold, in the frame.
+    Stripes(Stripes),
     /// The remaining elements: their number (AVX2), or a bit for each (AVX-512). Only the first
     /// instruction may read it.
     Left,
+}
+
+/// A vector of the stripes of a fold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stripes {
+    pub(super) fold: u32,
+    /// A byte offset.
+    pub(super) at: i32,
+    /// Whether the offset is from the stripe of the iteration's first element, which is not always
+    /// the first stripe.
+    pub(super) moves: bool,
 }
 
 /// How operands and registers correspond.
@@ -48,6 +61,10 @@ pub(super) enum Form {
     Splat,
     /// `sources[0]` goes to an output's current vector, at a byte offset.
     Store { output: u32, at: i32 },
+    /// `sources[0]` becomes stripes of a fold.
+    Keep(Stripes),
+    /// The first lane of `sources[0]` is what is left of a row by a fold.
+    Result { fold: u32 },
     /// A test of `sources`; the cold region up to the matching [`Form::ColdEnd`] runs unless
     /// it says "zero".
     ColdStart,
@@ -143,15 +160,30 @@ pub(super) struct Function {
     pub(super) isa: Isa,
     /// Elements that one iteration of the loop handles.
     pub(super) lanes: usize,
-    /// Instructions before the loop: each defines a register that is never freed.
+    /// Instructions before the loop: each defines a register that is never freed. Those that stripes
+    /// are in are the only registers that are defined again, by the last instruction that reads them.
     pub(super) prologue: Vec<Inst>,
     /// The instructions of one iteration of the loop.
     pub(super) insts: Vec<Inst>,
+    /// Instructions after the loop.
+    pub(super) epilogue: Vec<Inst>,
     /// The class of each register.
     pub(super) classes: Vec<Class>,
 }
 
 impl Function {
+    /// An empty one, which handles so many elements at a time.
+    pub(super) fn new(isa: Isa, lanes: usize) -> Function {
+        Function {
+            isa,
+            lanes,
+            prologue: Vec::new(),
+            insts: Vec::new(),
+            epilogue: Vec::new(),
+            classes: Vec::new(),
+        }
+    }
+
     /// Whether `inst` loads an input, which can be loaded again until outputs are written: they may
     /// be the same memory.
     pub(super) fn reloads(&self, inst: &Inst) -> bool {

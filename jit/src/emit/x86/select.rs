@@ -50,29 +50,13 @@ pub(super) fn select(
     unroll: usize,
     constants: &mut Constants,
 ) -> Function {
-    let Each { body, stores } = routine.stage();
+    let Each { body, stores, folds } = routine.stage();
     let narrow = body.types.iter().any(|ty| ty.bits() == 32);
     let lanes = unroll * isa.bytes() / if narrow { 4 } else { 8 };
-    let mut selector = Selector {
-        routine,
-        body,
-        isa,
-        live: live(routine.stage()),
-        values: vec![None; body.insts.len()],
-        function: Function {
-            isa,
-            lanes,
-            prologue: Vec::new(),
-            insts: Vec::new(),
-            classes: Vec::new(),
-        },
-        pool: &mut constants.pool,
-        tables: &constants.tables,
-        shared: SmallVec::new(),
-        origin: 0,
-    };
+    let mut selector = Selector::new(routine, isa, lanes, constants);
     selector.body();
     selector.stores(stores);
+    selector.folds(folds);
     selector.function
 }
 
@@ -97,14 +81,34 @@ pub(super) struct Selector<'a> {
     values: Vec<Option<Held>>,
     pub(super) function: Function,
     pub(super) pool: &'a mut Pool,
-    tables: &'a [i32],
+    pub(super) tables: &'a [i32],
     /// Constants in registers, for all parts of the current instruction.
     shared: SmallVec<[(Value, Reg); 4]>,
     /// The vector instruction being selected for.
     origin: u32,
 }
 
-impl Selector<'_> {
+impl<'a> Selector<'a> {
+    pub(super) fn new(
+        routine: &'a Routine,
+        isa: Isa,
+        lanes: usize,
+        constants: &'a mut Constants,
+    ) -> Selector<'a> {
+        Selector {
+            routine,
+            body: routine.body(),
+            isa,
+            live: live(routine.stage()),
+            values: vec![None; routine.body().insts.len()],
+            function: Function::new(isa, lanes),
+            pool: &mut constants.pool,
+            tables: &constants.tables,
+            shared: SmallVec::new(),
+            origin: 0,
+        }
+    }
+
     fn body(&mut self) {
         let body = self.body;
         let mut at = 0;
@@ -121,18 +125,23 @@ impl Selector<'_> {
 
     fn stores(&mut self, stores: &[Store]) {
         for (index, store) in stores.iter().enumerate() {
-            self.shared.clear();
-            self.origin = (self.body.insts.len() + index) as u32;
+            self.serve(self.body.insts.len() + index);
             self.store(store);
         }
+    }
+
+    /// What follows serves instruction `index` of the routine, or one of its stores or folds, which
+    /// are numbered after them.
+    pub(super) fn serve(&mut self, index: usize) {
+        self.shared.clear();
+        self.origin = index as u32;
     }
 
     /// Instructions `start..end`.
     fn straight(&mut self, start: usize, end: usize) {
         for index in start..end {
             if self.live[index] {
-                self.origin = index as u32;
-                self.shared.clear();
+                self.serve(index);
                 let held = self.inst(&self.body.insts[index], self.body.types[index]);
                 self.values[index] = Some(held);
             }
@@ -472,27 +481,5 @@ impl Selector<'_> {
             let flipped = s.two(Opcode::Xor, ty, shifted, m);
             s.two(Opcode::IntSub, ty, flipped, m)
         })
-    }
-
-    /// The entries of a table, the index clamped to it.
-    fn table(&mut self, table: usize, index: Value) -> Parts {
-        let entries = &self.routine.tables[table];
-        let (ty, last) = (entries.ty.int(), entries.entries.len() as u64 - 1);
-        let at = self.tables[table];
-        self.each(ty, |s, part| {
-            let index = s.reg(index, part);
-            let index = s.clamp(ty, index, last);
-            let from = Source::Gather { index, at, scale: (ty.bits() / 8) as u8 };
-            s.gather(ty, from)
-        })
-    }
-
-    fn clamp(&mut self, ty: Type, index: Reg, last: u64) -> Reg {
-        if self.isa == Isa::Avx2 && ty == Type::I64 {
-            return self.wide_clamp(index, last);
-        }
-        let (zero, last) = (self.pooled(ty, 0), self.pooled(ty, last));
-        let index = self.two(Opcode::IntMax, ty, index, zero);
-        self.two(Opcode::IntMin, ty, index, last)
     }
 }

@@ -5,7 +5,8 @@
 //! takes one; AVX2 masks are vectors, and `vmaskmovps` takes one, for elements of 32 and 64 bits
 //! only: a routine with other elements does without this loop.
 //!
-//! Lanes beyond the mask compute on zeros. Nothing reads the results, and no cold region runs for them.
+//! Lanes beyond the mask compute on zeros. Nothing reads the results, and no cold region runs for them:
+//! stripes of a fold keep what they are where there is no element.
 //!
 //! Measured on a Zen 5, ns for a tail of 1 to 7 `f32` with AVX2: by `vmaskmovps` 1.0, as long as a
 //! whole vector; through padded vectors 8. If the vector reaches beyond the array into an unmapped
@@ -13,7 +14,7 @@
 
 use super::isa::{Class, Isa};
 use super::opcode::Opcode;
-use super::program::{Form, Function, Inst, Reg, Source};
+use super::program::{Form, Function, Inst, Reg, Source, Stripes};
 use super::select::Constants;
 use crate::vir::{Routine, Type, Value};
 use iced_x86::Code;
@@ -38,7 +39,21 @@ pub(super) fn masked(
         Isa::Avx2 => Masks::vectors(&mut single, constants),
     };
     let made = single.insts.len();
+    // Stripes as they were, for each half of the vector.
+    let mut stripes: Vec<(Stripes, Reg)> = Vec::new();
     for mut inst in body {
+        if let (Source::Stripes(of), Some(def)) = (inst.sources[0], inst.def) {
+            stripes.push((of, def));
+        }
+        if let Form::Keep(of) = inst.form {
+            let (_, old) = stripes.iter().find(|(known, _)| *known == of).expect("they are loaded");
+            let bytes = routine.fold_type(of.fold).bits() as usize / 8;
+            let mask = masks.of(of.at, bytes * single.lanes, isa);
+            let [new, ..] = inst.sources;
+            let def = single.reg(Class::Vector);
+            single.insts.push(blend(isa, bytes, mask, [Source::Reg(*old), new], def, inst.origin));
+            inst.sources[0] = Source::Reg(def);
+        }
         // The offset in a vector, and the size of an element, in bytes.
         let accessed = match (inst.form, inst.sources[0]) {
             (Form::Store { output, at }, _) => Some((at, routine.outputs[output as usize].size())),
@@ -49,12 +64,7 @@ pub(super) fn masked(
             debug_assert!(
                 inst.mask.is_none() && [0, size * single.lanes / 2].contains(&(at as usize))
             );
-            let [lower, upper] = masks.halves;
-            let mask = match at {
-                0 if size * single.lanes <= isa.bytes() => masks.whole,
-                0 => lower,
-                _ => upper,
-            };
+            let mask = masks.of(at, size * single.lanes, isa);
             put_under(mask, &mut inst, isa, 8 * size as u32);
         }
         if inst.form == Form::ColdStart {
@@ -82,6 +92,16 @@ struct Masks {
 }
 
 impl Masks {
+    /// That of the vector at a byte offset among `bytes` of one iteration.
+    fn of(&self, at: i32, bytes: usize, isa: Isa) -> Reg {
+        let [lower, upper] = self.halves;
+        match at {
+            0 if bytes <= isa.bytes() => self.whole,
+            0 => lower,
+            _ => upper,
+        }
+    }
+
     /// One bit per lane; a 64-bit value uses the low half of them.
     fn bits(function: &mut Function) -> Masks {
         let half = function.lanes as u8 / 2;
@@ -114,6 +134,23 @@ impl Masks {
         });
         Masks { whole, halves }
     }
+}
+
+/// `new` where there are elements, and what is `old` elsewhere.
+fn blend(
+    isa: Isa,
+    bytes: usize,
+    mask: Reg,
+    [old, new]: [Source; 2],
+    def: Reg,
+    origin: u32,
+) -> Inst {
+    let code = Opcode::Blend.code(isa, 8 * bytes as u32);
+    let made = match isa {
+        Isa::Avx512 => Inst::new(code, def, &[old, new]).mask(mask),
+        Isa::Avx2 => Inst::new(code, def, &[old, new, Source::Reg(mask)]),
+    };
+    Inst { origin, ..made }
 }
 
 /// Appends `inst` with a new register for its result.

@@ -50,6 +50,14 @@ impl Allocator<'_> {
                 placed.operands[0] = Place::Memory(Address::Output { output, at });
                 self.release_dead(pinned);
             }
+            Form::Keep(stripes) => {
+                placed.operands[0] = Place::Memory(Address::Stripes(stripes));
+                self.release_dead(pinned);
+            }
+            Form::Result { fold } => {
+                placed.operands[0] = Place::Memory(Address::Result { fold });
+                self.release_dead(pinned);
+            }
             Form::ColdStart => {
                 placed.operands.rotate_left(1);
                 self.release_dead(pinned);
@@ -80,6 +88,10 @@ impl Allocator<'_> {
     /// Gives the result a register.
     fn define(&mut self, inst: &Inst, pinned: &[Reg]) -> Place {
         let Some(def) = inst.def else { return Place::None };
+        if self.home(def).register.is_some() {
+            // Stripes, which have a register of their own.
+            return self.place(def);
+        }
         self.cold.iter_mut().for_each(|cold| cold.inside.push(def));
         self.settle(def, pinned);
         self.place(def)

@@ -35,8 +35,12 @@ pub(super) fn allocate(function: &Function) -> Allocation {
             _ => allocator.inst(at as u32, inst),
         }
     }
-    let Allocator { items, slots, .. } = allocator;
-    let allocation = Allocation { lanes: function.lanes, prologue, items, slots };
+    let items = std::mem::take(&mut allocator.items);
+    for (at, inst) in (function.insts.len()..).zip(&function.epilogue) {
+        allocator.inst(at as u32, inst);
+    }
+    let Allocator { items: epilogue, slots, .. } = allocator;
+    let allocation = Allocation { lanes: function.lanes, prologue, items, epilogue, slots };
     debug_assert_eq!(check::check(function, &allocation), Ok(()));
     allocation
 }
@@ -127,8 +131,11 @@ impl<'a> Allocator<'a> {
             self.pending[def.0 as usize] = (self.uses.len() as u32, self.uses.len() as u32 + 1);
             self.home(def).register = Some(index);
             self.origin = inst.origin;
-            let Source::Constant { at, .. } = inst.sources[0] else { unreachable!("a splat") };
-            let from = Address::Pool { at, repeated: false };
+            let from = match inst.sources[0] {
+                Source::Constant { at, .. } => Address::Pool { at, repeated: false },
+                Source::Stripes(stripes) => Address::Stripes(stripes),
+                _ => unreachable!("a prologue loads constants and stripes"),
+            };
             self.emit(inst.code, [self.place(def), Place::Memory(from)]);
         }
         self.uses.push(NEVER);
@@ -288,6 +295,7 @@ impl<'a> Allocator<'a> {
                     Place::Memory(Address::Pool { at, repeated })
                 }
                 Source::Input { slot, at } => Place::Memory(Address::Input { slot, at }),
+                Source::Stripes(stripes) => Place::Memory(Address::Stripes(stripes)),
                 Source::Gather { index, at, scale } => {
                     Place::Memory(Address::Gather { index: self.number(index), at, scale })
                 }

@@ -1,5 +1,6 @@
 //! An allocation: instructions with every operand in place.
 
+use super::super::program::Stripes;
 use iced_x86::Code;
 
 /// An operand with a place.
@@ -27,6 +28,12 @@ pub(in crate::emit::x86) enum Address {
     Output {
         output: u32,
         at: i32,
+    },
+    /// Stripes of a fold.
+    Stripes(Stripes),
+    /// What is left of a row by a fold.
+    Result {
+        fold: u32,
     },
     /// A place of the stack frame, as large as a vector.
     Stack(u32),
@@ -67,6 +74,8 @@ pub(in crate::emit::x86) struct Allocation {
     /// Instructions that run once, before the loop.
     pub(in crate::emit::x86) prologue: Vec<Item>,
     pub(in crate::emit::x86) items: Vec<Item>,
+    /// Instructions that run once, after the loop.
+    pub(in crate::emit::x86) epilogue: Vec<Item>,
     /// Places of the stack frame.
     pub(in crate::emit::x86) slots: u32,
 }

@@ -11,13 +11,15 @@
 //! | `r9` | the index of the iteration's first element |
 //! | `rax` | an address, for one instruction; at the start of a masked iteration with AVX-512, a bit for each remaining element |
 //! | `r10 r11 rsi rbx r12 r13 r14 r15` | the inputs' current addresses, then the outputs' |
-//! | `rsp` | the frame, aligned to a vector: spilled values, then the addresses of inputs without a register |
+//! | `rsp` | the frame, aligned to a vector: stripes of folds, spilled values, then the addresses of inputs without a register |
 //! | `rbp` | the caller's frame, where there is a frame |
 //!
 //! Cold regions lie after the loop, so that the hot path is a straight line.
 
+mod address;
+
 use super::super::native::launch::offsets;
-use super::allocate::{Address, Allocation, Item, Place, Placed};
+use super::allocate::{Allocation, Item, Place, Placed};
 use super::isa::Isa;
 use crate::vir::Routine;
 use iced_x86::{Code, Encoder, IcedError, Instruction, MemoryOperand, OpKind, Register};
@@ -46,12 +48,14 @@ pub(super) struct Encoded {
 }
 
 /// What a routine consists of.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Loops {
     /// One after the other, each as long as there are elements enough for an iteration.
     pub(super) full: Vec<Allocation>,
     /// [Masked](super::tail), for what is left then.
     pub(super) tail: Option<Allocation>,
+    /// What comes before a row and after it.
+    pub(super) around: [Allocation; 2],
 }
 
 impl Loops {
@@ -67,14 +71,16 @@ impl Loops {
 
 /// Encodes the kernel routine of `routine`.
 pub(super) fn encode(routine: &Routine, loops: &Loops, isa: Isa) -> Result<Encoded, IcedError> {
-    let items: usize = loops.iter().map(|each| each.prologue.len() + each.items.len()).sum();
+    let all = || loops.iter().chain(&loops.around);
+    let items: usize = all().map(|each| each.prologue.len() + each.items.len()).sum();
     let writer = Writer {
         isa,
         encoder: Encoder::try_with_capacity(64, items * 10 + 256)?,
         at: 0,
         inputs: routine.inputs.len(),
         outputs: routine.outputs.iter().map(|storage| storage.size() as u32).collect(),
-        slots: loops.iter().map(|each| each.slots).max().unwrap_or(0),
+        folds: routine.folds().map(|storage| storage.size() as u32).collect(),
+        slots: all().map(|each| each.slots).max().unwrap_or(0),
         origins: Vec::with_capacity(items),
     };
     writer.routine(loops)
@@ -87,6 +93,8 @@ struct Writer {
     inputs: usize,
     /// Per output, the size of an element.
     outputs: Vec<u32>,
+    /// Per fold, the size of a lane.
+    folds: Vec<u32>,
     slots: u32,
     origins: Vec<(u32, u32)>,
 }
@@ -121,6 +129,8 @@ impl Writer {
         self.load_launch()?;
         let row = self.at;
         self.load_cursors()?;
+        let [start, finish] = &loops.around;
+        self.straight(&start.items)?;
         let mut patches = Vec::new();
         let mut cold = Vec::new();
         for each in &loops.full {
@@ -133,6 +143,7 @@ impl Writer {
             let skip = self.tail(tail, &mut cold)?;
             patches.push((skip, self.at));
         }
+        self.straight(&finish.items)?;
         let rows = MemoryOperand::with_base_displ(Register::RCX, offsets::ROWS.into());
         self.emit(Instruction::with2(Code::Sub_rm64_imm8, rows, 1))?;
         let more = self.jump(Code::Jne_rel32_64)?;
@@ -175,6 +186,7 @@ impl Writer {
         self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::R9, lanes))?;
         self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
         self.emit(Instruction::with_branch(Code::Jle_rel32_64, top))?;
+        self.straight(&each.epilogue)?;
         Ok(skip)
     }
 
@@ -255,9 +267,8 @@ impl Writer {
 
     /// Bytes of the frame.
     fn frame(&self) -> i64 {
-        let vectors = i64::from(self.slots) * self.isa.bytes() as i64;
         let pointers = self.inputs.saturating_sub(CURSORS.len()) as i64 * 8;
-        vectors + pointers
+        self.stripes() + self.spilled() + pointers
     }
 
     fn enter(&mut self, saved: usize) -> Done {
@@ -330,7 +341,7 @@ impl Writer {
 
     /// Moves every cursor to the next row and jumps to the start of a row.
     fn next_row(&mut self, row: u64) -> Done {
-        for operand in 0..self.inputs + self.outputs.len() {
+        for operand in 0..self.inputs + self.outputs.len() + self.folds.len() {
             self.load_word(Register::RAX, cursor(operand, offsets::ROW))?;
             let base = cursor(operand, offsets::BASE);
             self.emit(Instruction::with2(Code::Add_rm64_r64, base, Register::RAX))?;
@@ -340,13 +351,6 @@ impl Writer {
 
     fn load_word(&mut self, into: Register, from: MemoryOperand) -> Done {
         self.emit(Instruction::with2(Code::Mov_r64_rm64, into, from))
-    }
-
-    /// Where the address of an input without a register is kept.
-    fn kept_cursor(&self, slot: usize) -> MemoryOperand {
-        let vectors = i64::from(self.slots) * self.isa.bytes() as i64;
-        let at = vectors + (slot - CURSORS.len()) as i64 * 8;
-        MemoryOperand::with_base_displ(Register::RSP, at)
     }
 
     /// The end of an iteration: advances by some vectors.
@@ -426,55 +430,6 @@ impl Writer {
             made.set_zeroing_masking(placed.zeroing);
         }
         self.emit(Ok(made))
-    }
-
-    fn vector(&self, number: u8, halved: u8) -> Register {
-        let widths = [Register::ZMM0, Register::YMM0, Register::XMM0];
-        let widest = usize::from(self.isa == Isa::Avx2);
-        widths[widest + usize::from(halved)] + u32::from(number)
-    }
-
-    /// The operand of an address, which may have to be read first.
-    fn memory(&mut self, address: Address) -> Result<MemoryOperand, IcedError> {
-        Ok(match address {
-            Address::Pool { at, repeated } => MemoryOperand {
-                is_broadcast: repeated,
-                ..MemoryOperand::with_base_displ(Register::R8, i64::from(at))
-            },
-            Address::Stack(slot) => {
-                let at = i64::from(slot) * self.isa.bytes() as i64;
-                MemoryOperand::with_base_displ(Register::RSP, at)
-            }
-            Address::Input { slot, at } => {
-                let base = match CURSORS.get(slot as usize) {
-                    Some(&register) => register,
-                    None => {
-                        let kept = self.kept_cursor(slot as usize);
-                        self.load_word(Register::RAX, kept)?;
-                        Register::RAX
-                    }
-                };
-                MemoryOperand::with_base_displ(base, i64::from(at))
-            }
-            Address::Output { output, at } => {
-                let base = match CURSORS.get(self.inputs + output as usize) {
-                    Some(&register) => register,
-                    None => {
-                        let base = cursor(self.inputs + output as usize, offsets::BASE);
-                        self.load_word(Register::RAX, base)?;
-                        Register::RAX
-                    }
-                };
-                let scale = self.outputs[output as usize];
-                let at = i64::from(at);
-                MemoryOperand::with_base_index_scale_displ_size(base, Register::R9, scale, at, 1)
-            }
-            Address::Gather { index, at, scale } => {
-                let index = self.vector(index, 0);
-                let (scale, at) = (u32::from(scale), i64::from(at));
-                MemoryOperand::with_base_index_scale_displ_size(Register::R8, index, scale, at, 1)
-            }
-        })
     }
 }
 
