@@ -18,10 +18,10 @@ fn heads(x: &Expr) -> Expr {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let attention = fuse!(|q: f32[n, 64], k: f32[n, 64], v: f32[n, 64]| {
-        let scores = heads(&q).matmul(heads(&k).swapaxes(-2, -1)) * 0.25;
+        let scores = heads(q).matmul(heads(k).swapaxes(-2, -1)) * 0.25;
         let mask = scores.iota(-2).ge(scores.iota(-1));
         let weights = mask.select(scores, f64::NEG_INFINITY).softmax(-1);
-        weights.matmul(heads(&v)).swapaxes(0, 1).reshape([-1, WIDTH as i32])
+        weights.matmul(heads(v)).swapaxes(0, 1).reshape([-1, WIDTH as i32])
     })?;
     println!("{}", attention.kernel().graph());
 

@@ -147,9 +147,10 @@ impl Expr {
 
     /// Arrays one after another along an axis.
     #[track_caller]
-    pub fn concat(arrays: &[Expr], axis: i32) -> Expr {
+    pub fn concat<E: Into<Expr> + Clone>(arrays: &[E], axis: i32) -> Expr {
         let concat = small_axis(axis.into()).map(|axis| Concat { axis });
-        Expr::concat_of(arrays, concat)
+        let arrays: Vec<Expr> = arrays.iter().cloned().map(Into::into).collect();
+        Expr::concat_of(&arrays, concat)
     }
 
     /// Each half is put together first: so no element moves often.
