@@ -12,7 +12,8 @@ const MOST_VIEWS: usize = 4;
 
 /// The pass `views`: the same program with views of what is stored.
 pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
-    if !graph.nodes().iter().any(|node| matches!(node, Node::Call(Call::View(_), _))) {
+    let sinks = |node: &Node| matches!(node, Node::Call(Call::View(_) | Call::Iota(_), _));
+    if !graph.nodes().iter().any(sinks) {
         return graph.clone();
     }
     let mut sink = Sink {
@@ -28,6 +29,11 @@ pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
         let operands: Vec<NodeId> = node.operands().iter().map(|id| ids[id.index()]).collect();
         let new = match node {
             Node::Call(Call::View(view), _) => sink.view(*view, operands[0]),
+            // It looks at shapes alone, so nothing need be computed for it.
+            Node::Call(call @ Call::Iota(_), _) => {
+                let of = sink.alike(operands[0]);
+                sink.graph.call(*call, &[of]).expect("shapes are the same")
+            }
             _ => {
                 let copied = sink.graph.copy_node(graph, id, &operands);
                 copied.unwrap_or_else(|fault| panic!("sinking views broke a valid graph: {fault}"))
@@ -41,7 +47,7 @@ pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
             Node::Call(call, _) if call.fuses() => {
                 sink.reduced.insert(new);
             }
-            Node::Call(..) => sink.stored.extend(operands),
+            Node::Call(call, _) if call.reads() => sink.stored.extend(operands),
             _ if operands.iter().any(|id| sink.reduced.contains(id)) => {
                 sink.reduced.insert(new);
             }
@@ -101,6 +107,17 @@ impl Sink {
             self.sunk.insert((view, id), sunk.unwrap_or(kept));
         }
         self.sunk[&(view, id)]
+    }
+
+    /// What has the shape of a value, as far as possible from being computed.
+    fn alike(&self, mut id: NodeId) -> NodeId {
+        while let Node::Op(_, args) = self.graph.node(id)
+            && let Some(&arg) =
+                args.iter().find(|&&arg| self.graph.shape(arg) == self.graph.shape(id))
+        {
+            id = arg;
+        }
+        id
     }
 
     fn call(&mut self, view: View, id: NodeId) -> NodeId {
