@@ -292,7 +292,7 @@ mod tests {
             "flip[..](x + b * c)",
             "unsqueeze[0, 2](x + b)",
             "unsqueeze[-1](x * c + b)",
-            "squeeze[2](unsqueeze[2](x) + c)",
+            "squeeze[2](unsqueeze[2](x) + unsqueeze[-1](b))",
             "reshape[2, -1](transpose(x * 2 + b))",
             "transpose(select(x > b, x, c))",
             "(x + 1, transpose(x + 1), slice[0, 1:](x + 1))",
