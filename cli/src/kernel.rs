@@ -86,8 +86,10 @@ fn call(name: &str) -> Result<String, Failure> {
         let inputs = op.parameters.iter().filter(|parameter| parameter.default.is_none());
         return kernel(&inputs.map(|parameter| parameter.name).collect::<Vec<_>>());
     }
-    if Rowwise::from_name(name).is_some() {
-        return Ok(format!("kernel {name}(x) {{ {name}[-1](x) }}"));
+    if let Some(row) = Rowwise::from_name(name) {
+        let inputs = row.parameters.iter().filter(|parameter| parameter.default.is_none());
+        let inputs = inputs.map(|parameter| parameter.name).collect::<Vec<_>>().join(", ");
+        return Ok(format!("kernel {name}({inputs}) {{ {name}[-1]({inputs}) }}"));
     }
     let inputs = ["x", "y", "z"];
     match (Op::from_name(name), Call::from_name(name)) {

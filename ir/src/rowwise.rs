@@ -8,6 +8,7 @@ use crate::call::{Axes, Call, IntoAxes, Reduce, Reduction};
 use crate::derived::Parameter;
 use crate::error::{Fault, Origin};
 use crate::expr::{Expr, Kind};
+use std::ops::RangeInclusive;
 use std::panic::Location;
 
 /// A row of [`ROWWISE`].
@@ -28,8 +29,13 @@ impl Rowwise {
         ROWWISE.iter().find(|row| row.name == name)
     }
 
-    /// The expression for these arguments, at least one and at most as many as there are parameters;
-    /// missing ones are the defaults.
+    /// How many arguments it takes.
+    pub fn arity(&self) -> RangeInclusive<usize> {
+        let needed = self.parameters.iter().filter(|parameter| parameter.default.is_none());
+        needed.count()..=self.parameters.len()
+    }
+
+    /// The expression for these arguments, as many as it takes; missing ones are the defaults.
     pub(crate) fn apply(&self, args: &[Expr], axes: Axes) -> Expr {
         let defaults = self.parameters[args.len()..].iter().filter_map(|p| p.default);
         let mut all = args.to_vec();
@@ -105,11 +111,11 @@ define_reductions! {
     Count count "count", "How many elements there are, as a number of their type.";
 }
 
-/// `/// doc` `name(x, parameter = default; axes) => expression;`.
+/// `/// doc` `name(x, needed, parameter = default; axes) => expression;`.
 macro_rules! define_rowwise {
     ($(
         $(#[doc = $doc:literal])+
-        $name:ident($x:ident $(, $parameter:ident = $default:expr)*; $axes:ident) => $body:expr;
+        $name:ident($x:ident $(, $parameter:ident $(= $default:expr)?)*; $axes:ident) => $body:expr;
     )*) => {
         /// Of reductions, along axes as those take them.
         impl Expr {
@@ -133,7 +139,10 @@ macro_rules! define_rowwise {
             name: stringify!($name),
             parameters: &[
                 Parameter { name: stringify!($x), default: None },
-                $(Parameter { name: stringify!($parameter), default: Some($default) },)*
+                $(Parameter {
+                    name: stringify!($parameter),
+                    default: [$($default)?].first().copied(),
+                },)*
             ],
             doc: concat!($($doc, "\n"),+),
             function: |args, $axes| {
@@ -169,7 +178,8 @@ define_rowwise! {
     /// `exp(x) / sum(exp(x))`. Where all are -inf it is NaN, as it is written.
     softmax(x; axes) => {
         let powers = (x - x.amax(axes)).exp();
-        &powers / powers.sum(axes)
+        // One division for a row: for each element it would cost as much as the exponential.
+        &powers * powers.sum(axes).recip()
     };
 
     /// [`softmax`](Expr::softmax), and 0 where all are -inf: rows that are masked whole.
@@ -178,7 +188,7 @@ define_rowwise! {
         let from = largest.eq(f64::NEG_INFINITY).select(0.0, &largest);
         let powers = (x - from).exp();
         let total = powers.sum(axes);
-        &powers / total.eq(0.0).select(1.0, &total)
+        &powers * total.eq(0.0).select(1.0, &total).recip()
     };
 
     /// `log(softmax(x))`.
@@ -198,6 +208,25 @@ define_rowwise! {
 
     /// The root of the sum of squares.
     norm(x; axes) => (x * x).sum(axes).sqrt();
+
+    /// `x / max(norm(x), eps)`: of length 1, and 0 where all are 0.
+    normalize(x, eps = 1e-12; axes) => x * x.norm(axes).max(eps).recip();
+
+    /// The cosine of the angle between `x` and `y`: their product over that of their lengths, each at
+    /// least `eps`.
+    cosine_similarity(x, y, eps = 1e-8; axes) => {
+        let lengths = x.norm(axes).max(eps) * y.norm(axes).max(eps);
+        (x * y).sum(axes) / lengths
+    };
+
+    /// `-sum(p * log_softmax(x))`: the loss of logits `x` where the probabilities of the classes are `p`.
+    cross_entropy(x, p; axes) => -(p * x.log_softmax(axes)).sum(axes);
+
+    /// `mean((x - y)^2)`: the mean square of the differences.
+    mse(x, y; axes) => {
+        let off = x - y;
+        (&off * &off).mean(axes)
+    };
 }
 
 #[cfg(test)]
@@ -241,6 +270,13 @@ mod tests {
             ("mean[-2](x)", &[-1.0, 2.5, 3.0]),
             ("var[-1](x)", &[26.0 / 9.0, 74.0 / 9.0]),
             ("x - max[-1](x)", &[-4.0, 0.0, -3.0, -7.0, -4.0, 0.0]),
+            ("norm[-1](x) * norm[-1](x)", &[30.0, 25.0]),
+            ("sum[-1](normalize[-1](x)^2)", &[1.0, 1.0]),
+            ("normalize[-1](0 * x)", &[0.0; 6]),
+            ("mse[-1](x, x + 2)", &[4.0, 4.0]),
+            ("cosine_similarity[-1](x, -2 * x)", &[-1.0, -1.0]),
+            ("cosine_similarity[-1](x, 0 * x)", &[0.0, 0.0]),
+            ("cross_entropy[-1](0 * x, 3 * softmax[-1](0 * x)) / log(3)", &[3.0, 3.0]),
             ("fused(x) { x - max[-1](x) }", &[-4.0, 0.0, -3.0, -7.0, -4.0, 0.0]),
             ("let (a, b) = fused(x) { (x * 2, sum[0](x)) }; max[0](a) - b", &[4.0, 5.0, 2.0]),
         ] {
@@ -286,11 +322,16 @@ mod tests {
             ("sum[n](x)", "expected an axis, found `n`"),
             ("sum[-1", "this `[` is never closed"),
             ("sum[-1] x", "expected `(`, found `x`"),
-            ("exp[-1](x)", "found `[`"),
+            ("exp[-1](x)", "`exp` goes along no axes"),
+            ("sofmax[-1](x)", "unknown function `sofmax`"),
+            ("sum(x, axis=1)", "expected `)`, found `=`"),
+            ("x[0]", "found `[`"),
             ("softmax(x)", "`softmax` along which axes?"),
             ("sum[-1](x, x)", "sum takes 1 argument, found 2"),
             ("softmax[-1](x, x)", "softmax takes 1 argument, found 2"),
             ("layer_norm[-1]()", "layer_norm takes 1 to 2 arguments, found 0"),
+            ("mse[-1](x)", "mse takes 2 arguments, found 1"),
+            ("cosine_similarity[-1](x)", "cosine_similarity takes 2 to 3 arguments, found 1"),
             ("|x: f32[2, 3]| sum[2](x)", "there is no axis 2: the array has 2 axes"),
             ("|x: f32[2, 3]| sum[0, -2](x)", "axis 0 of 2 is there twice"),
             ("|x: f32[2, 0]| max[-1](x)", "there is none of nothing: axis 1 has size 0"),

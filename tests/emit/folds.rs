@@ -1,5 +1,5 @@
-//! Folds: every emitter leaves the bits of the interpreter, of any number of elements in any number of
-//! rows, and touches nothing else.
+//! Folds and row scalars: every emitter leaves the bits of the interpreter, of any number of elements in
+//! any number of rows, and touches nothing else.
 
 use common::{Rng, SPECIAL, differs, emitters};
 use kiln::internals::emit::{Code, Cursor};
@@ -51,12 +51,16 @@ fn check(
 ) {
     let n = if code.takes_any_count() { n } else { n - n % code.lanes() };
     let storages: Vec<Storage> = routine.inputs.clone();
-    let values: Vec<Vec<Vec<u64>>> = (0..rows)
-        .map(|_| storages.iter().map(|&s| (0..n).map(|at| element(s, at)).collect()).collect())
-        .collect();
+    let length = |slot: usize| if routine.is_scalar(slot) { 1 } else { n };
+    let mut row = || -> Vec<Vec<u64>> {
+        let column = |(slot, &s)| (0..length(slot)).map(|at| element(s, at)).collect();
+        storages.iter().enumerate().map(column).collect()
+    };
+    let values: Vec<Vec<Vec<u64>>> = (0..rows).map(|_| row()).collect();
     let folds: Vec<Storage> = routine.folds().collect();
     assert_eq!(code.folds(), folds);
-    let counts = storages.iter().map(|s| (s, n)).chain(routine.outputs.iter().map(|s| (s, n)));
+    let inputs = storages.iter().enumerate().map(|(slot, s)| (s, length(slot)));
+    let counts = inputs.chain(routine.outputs.iter().map(|s| (s, n)));
     let counts: Vec<(Storage, usize)> =
         counts.chain(folds.iter().map(|s| (s, 1))).map(|(&s, n)| (s, n)).collect();
     let mut operands: Vec<Rows> =
@@ -67,8 +71,11 @@ fn check(
         }
     }
     let lanes = code.lanes();
-    let mut cursors: Vec<Cursor> =
-        operands.iter_mut().map(|operand| operand.cursor(lanes * operand.size)).collect();
+    let step = |(at, operand): (usize, &mut Rows)| {
+        let is_scalar = at < storages.len() && code.is_scalar(at);
+        operand.cursor(if is_scalar { 0 } else { lanes * operand.size })
+    };
+    let mut cursors: Vec<Cursor> = operands.iter_mut().enumerate().map(step).collect();
     // SAFETY: every operand has these rows, and none overlaps another.
     unsafe { code.call(rows, n, &mut cursors) };
     let results = &operands[storages.len()..];
@@ -237,6 +244,68 @@ fn folds_among_other_work() {
                         _ => rng.element(storage),
                     });
                 }
+            }
+        }
+    }
+}
+
+/// Row scalars of every type, beside elements, stores and folds; more of them than registers.
+#[test]
+fn row_scalars() {
+    let mut rng = Rng::new(33);
+    let mut routines = Vec::new();
+    let mut add = |build: &mut dyn FnMut(&mut Builder)| {
+        let mut b = Builder::new();
+        build(&mut b);
+        routines.push(b.finish());
+    };
+    for storage in NUMBERS {
+        add(&mut |b| {
+            let (mean, x) = (b.scalar(storage), b.input(storage));
+            let d = b.sub(x, mean);
+            b.fold(d, Merge::Add);
+        });
+        add(&mut |b| {
+            let (x, mean, scale) = (b.input(storage), b.scalar(storage), b.scalar(storage));
+            let d = b.sub(x, mean);
+            let y = b.mul(d, scale);
+            b.output(y, storage);
+            b.output(scale, storage);
+            b.fold(y, Merge::Max);
+        });
+        // Nothing but scalars.
+        add(&mut |b| {
+            let x = b.scalar(storage);
+            b.fold(x, Merge::Add);
+            b.output(x, storage);
+        });
+    }
+    for count in [9, 40] {
+        add(&mut |b| {
+            let x = b.input(Storage::F32);
+            let scalars: Vec<Value> = (0..count).map(|_| b.scalar(Storage::F32)).collect();
+            let y = scalars.iter().fold(x, |y, &s| b.fma(y, x, s));
+            let y = scalars.iter().rev().fold(y, |y, &s| b.fma(y, s, x));
+            b.output(y, Storage::F32);
+        });
+    }
+    add(&mut |b| {
+        let (x, y) = (b.input(Storage::F32), b.scalar(Storage::F64));
+        let wide = b.promote(x);
+        let sum = b.add(wide, y);
+        let bound = b.f64(1.0);
+        let mask = b.lt(bound, sum);
+        let [z] = b.cold(mask, [sum], |b| [b.fma(sum, y, y)]);
+        b.output(z, Storage::F64);
+    });
+    for routine in &routines {
+        for code in emitters(routine) {
+            for n in lengths().filter(|n| n % 7 == 0 || *n > 180) {
+                check(routine, &code, 1 + n % 4, n, |storage, _| match storage {
+                    Storage::F32 => u64::from((rng.ordinary() as f32).to_bits()),
+                    Storage::F64 => rng.ordinary().to_bits(),
+                    _ => rng.element(storage),
+                });
             }
         }
     }

@@ -110,7 +110,7 @@ impl<'t> Parser<'t> {
         args: &[Expr],
         all: Range<usize>,
     ) -> Parsed<Expr> {
-        let expected = 1..=row.parameters.len();
+        let expected = row.arity();
         if !expected.contains(&args.len()) {
             let (op, found) = (row.name.into(), args.len());
             return Err(Mistake::fault(all, Fault::Arity { op, expected, found }));

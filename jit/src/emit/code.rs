@@ -24,16 +24,19 @@ pub struct Code {
     pub(super) inputs: Vec<Storage>,
     pub(super) outputs: Vec<Storage>,
     pub(super) folds: Vec<Storage>,
+    /// Which inputs have one element for each row.
+    pub(super) scalars: Vec<bool>,
 }
 
 /// Where an operand of a call is.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor {
-    /// The first element of a row, or [`Code::copies`] copies of the element that it repeats.
+    /// The first element of a row, or [`Code::copies`] copies of the element that it repeats; one is
+    /// enough for a [row scalar](Code::is_scalar).
     pub base: *mut u8,
-    /// For an input, bytes from one vector to the next: the size of a vector, or 0. Ignored for
-    /// others.
+    /// For an input, bytes from one vector to the next: the size of a vector, or 0, as it is for a row
+    /// scalar. Ignored for others.
     pub step: usize,
     /// Bytes from one row to the next.
     pub row: isize,
@@ -121,6 +124,7 @@ impl Code {
             inputs,
             outputs,
             folds: routine.folds().collect(),
+            scalars: (0..routine.inputs.len()).map(|slot| routine.is_scalar(slot)).collect(),
         }
     }
 
@@ -174,6 +178,11 @@ impl Code {
         &self.outputs
     }
 
+    /// Whether an input is a row scalar: one element for each row, which code broadcasts.
+    pub fn is_scalar(&self, slot: usize) -> bool {
+        self.scalars[slot]
+    }
+
     /// Storage of what each fold leaves, one element a row.
     pub fn folds(&self) -> &[Storage] {
         &self.folds
@@ -206,7 +215,8 @@ impl Code {
     ///
     /// For each operand of element size `s` and each row `r` of `rows`, from `base + r * row` on:
     /// - an input must be readable in `n * s` bytes, if its step is `lanes * s`; or its step is 0, and
-    ///   it is readable in `copies * s` bytes;
+    ///   it is readable in `copies * s` bytes, or in `s` bytes as a [row scalar](Code::is_scalar),
+    ///   which no output overlaps;
     /// - an output must be writable in `n * s` bytes, and what a fold leaves in `s` bytes, which no
     ///   other row of it overlaps;
     /// - nothing else may write the inputs or touch the outputs during the call;
@@ -316,9 +326,12 @@ impl Code {
         let results = self.outputs.len() + self.folds.len();
         assert_eq!(outputs.len(), results, "one slice per output and per fold");
         let mut cursors = Vec::with_capacity(inputs.len() + outputs.len());
-        for (operand, storage) in inputs.iter().zip(&self.inputs) {
+        for (slot, (operand, storage)) in inputs.iter().zip(&self.inputs).enumerate() {
             let size = storage.size();
             let (bytes, need, step) = match *operand {
+                Operand::Array(bytes) | Operand::Splat(bytes) if self.scalars[slot] => {
+                    (bytes, size, 0)
+                }
                 Operand::Array(bytes) => (bytes, bytes_of(storage), self.lanes * size),
                 Operand::Splat(bytes) => (bytes, self.copies * size, 0),
             };

@@ -79,7 +79,7 @@ impl Primitive {
     /// counted by the byte.
     fn of(inst: &Inst, ty: Type) -> Option<Primitive> {
         Some(match inst {
-            Inst::Load { .. } | Inst::Const { .. } => return None,
+            Inst::Load { .. } | Inst::Scalar { .. } | Inst::Const { .. } => return None,
             Inst::Unary { op, .. } => match op {
                 UnaryOp::Bitcast(_) => return None,
                 UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Not => Primitive::Logic,

@@ -156,6 +156,7 @@ impl Emulated {
         let storages = code.inputs.iter().chain(&code.outputs).chain(&code.folds);
         let count = |at: usize, is_splat: bool| match at >= inputs + code.outputs.len() {
             true => 1,
+            false if at < inputs && code.scalars[at] => 1,
             false if is_splat => code.copies,
             false => n,
         };

@@ -61,6 +61,13 @@ impl Builder {
         self.push(Inst::Load { slot })
     }
 
+    /// Declares the next input, which has one element for each row, as wide as its lane.
+    pub fn scalar(&mut self, storage: Storage) -> Value {
+        let slot = self.routine.inputs.len() as u32;
+        self.routine.inputs.push(storage);
+        self.push(Inst::Scalar { slot })
+    }
+
     /// Stores `value` as the next output.
     pub fn output(&mut self, value: Value, storage: Storage) {
         assert_eq!(self.ty(value), storage.lane(), "an output has its storage's lane type");

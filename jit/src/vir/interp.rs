@@ -10,13 +10,13 @@ use half::f16;
 
 /// Runs `routine` on a row of `lanes` elements.
 ///
-/// `inputs[slot][lane]` are element bits, zero-extended to 64 (a bool is 0 or non-zero); the
-/// result is `[output][lane]` in the same form (a bool is 0 or 1), and then one element for each
+/// `inputs[slot][lane]` are element bits, zero-extended to 64 (a bool is 0 or non-zero). The
+/// first element of a row scalar is its element. The result is `[output][lane]` in the same form (a bool is 0 or 1), and then one element for each
 /// fold.
 ///
 /// # Panics
 ///
-/// If an input has fewer than `lanes` elements, or if the number of inputs is not the routine's.
+/// If an input has fewer than `lanes` elements (a row scalar: none), or if the number of inputs is not the routine's.
 pub fn run(routine: &Routine, inputs: &[&[u64]], lanes: usize) -> Vec<Vec<u64>> {
     let _env = kiln_fenv::hold_default();
     assert_eq!(inputs.len(), routine.inputs.len(), "one slice per input");
@@ -102,6 +102,7 @@ fn eval(
                 _ => bits,
             }
         }
+        Inst::Scalar { slot } => inputs[slot as usize][0],
         Inst::Const { bits, .. } => bits,
         Inst::Unary { op, a } => unary(op, operand_type.unwrap_or(ty), at(a)),
         Inst::Binary { op, a, b } => binary(op, ty, at(a), at(b)),

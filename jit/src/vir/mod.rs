@@ -252,6 +252,11 @@ pub enum Inst {
         /// Index into [`Routine::inputs`].
         slot: u32,
     },
+    /// The element of input `slot` that is the same for a whole row: a row scalar.
+    Scalar {
+        /// Index into [`Routine::inputs`]. It is as wide as its lane, and nothing else reads it.
+        slot: u32,
+    },
     /// A constant of type `ty`, by its bits (zero-extended). A mask is 0 or all ones.
     Const {
         /// Its lane type.
@@ -324,7 +329,7 @@ impl Inst {
     /// The operands, in order.
     pub fn operands(&self) -> impl Iterator<Item = Value> + use<> {
         let list = match *self {
-            Inst::Load { .. } | Inst::Const { .. } => [None; 3],
+            Inst::Load { .. } | Inst::Scalar { .. } | Inst::Const { .. } => [None; 3],
             Inst::Unary { a, .. } | Inst::Shift { a, .. } => [Some(a), None, None],
             Inst::Table { index, .. } => [Some(index), None, None],
             Inst::Binary { a, b, .. } | Inst::Compare { a, b, .. } => [Some(a), Some(b), None],
@@ -425,6 +430,12 @@ impl Routine {
             panic!("a routine has one stage, not {}", self.stages.len())
         };
         stage
+    }
+
+    /// Whether an input has one element for each row.
+    pub fn is_scalar(&self, slot: usize) -> bool {
+        let reads = |inst: &Inst| *inst == Inst::Scalar { slot: slot as u32 };
+        self.stages.iter().any(|stage| stage.body.insts.iter().any(reads))
     }
 
     /// Storage of what each fold leaves, one element a row: as wide as its lanes.

@@ -99,6 +99,7 @@ impl fmt::Display for Line<'_> {
 fn write_inst(f: &mut fmt::Formatter<'_>, inst: &Inst) -> fmt::Result {
     match *inst {
         Inst::Load { slot } => write!(f, "load {slot}"),
+        Inst::Scalar { slot } => write!(f, "scalar {slot}"),
         Inst::Const { ty: Type::F32, bits } => write!(f, "const {:?}", f32::from_bits(bits as u32)),
         Inst::Const { ty: Type::F64, bits } => write!(f, "const {:?}", f64::from_bits(bits)),
         Inst::Const { bits, .. } => write!(f, "const {bits:#x}"),

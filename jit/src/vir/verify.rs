@@ -22,6 +22,11 @@ fn verify_body(routine: &Routine, body: &Body) -> Result<(), String> {
         if let Some(late) = inst.operands().find(|v| v.index() >= index) {
             return fail(format!("uses v{} before its definition", late.0));
         }
+        if let Inst::Load { slot } = *inst
+            && routine.is_scalar(slot as usize)
+        {
+            return fail("loads a row scalar".to_string());
+        }
         match result_type(routine, body, inst) {
             Ok(ty) if ty == body.types[index] => {}
             Ok(ty) => return fail(format!("declared {:?}, is {ty:?}", body.types[index])),
@@ -110,6 +115,11 @@ pub(super) fn result_type(routine: &Routine, body: &Body, inst: &Inst) -> Result
     let need = |ok: bool, what: &str| if ok { Ok(()) } else { Err(what.to_string()) };
     Ok(match *inst {
         Inst::Load { slot } => routine.inputs.get(slot as usize).ok_or("no such input")?.lane(),
+        Inst::Scalar { slot } => {
+            let storage = routine.inputs.get(slot as usize).ok_or("no such input")?;
+            need(storage.fills_lane(), "a row scalar is as wide as its lane")?;
+            storage.lane()
+        }
         Inst::Const { ty, bits } => {
             need(bits & !ty.ones() == 0, "constant wider than its type")?;
             // Emitters look at the sign bit, at all bits, or at any bit.

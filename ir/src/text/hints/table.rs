@@ -12,6 +12,8 @@ pub(in crate::text) const ARGUMENTS: &str = "arguments go in parentheses: `{}(..
 pub(in crate::text) const ARRAY: &str = "`{}` is an array; a product is `{} * (..)`";
 pub(in crate::text) const ALONG: &str = "write `{}[-1](x)` for the last axis, `{}[..](x)` for all";
 pub(in crate::text) const AXES: &str = "axes are counted from the last, which is -1, or the first, which is 0: `[-1]`, `[0, 1]`, `[..]`";
+pub(in crate::text) const BRACKETS: &str =
+    "axes go in brackets: `{}[1](x)`; other arguments have no names, they come in order";
 pub(in crate::text) const BARS: &str =
     "bars name the inputs of a kernel, as in `|x, y| x * y`; a magnitude is `abs(x)`";
 pub(in crate::text) const BINDING: &str = "a binding ends with `;`: `let u = x * 2; u + 1`";
@@ -37,6 +39,7 @@ pub(in crate::text) const METHOD: &str = "an op is called as a function: `{}({})
 pub(in crate::text) const NAMED: &str = "choose another name";
 pub(in crate::text) const NESTED: &str = "name inner parts with `let`";
 pub(in crate::text) const NO_GROUP: &str = "no `(` is open here";
+pub(in crate::text) const NO_AXES: &str = "it is elementwise: write `{}(x)`";
 pub(in crate::text) const OCTAL: &str = "write `{}`; octal digits are `0o{}`";
 pub(in crate::text) const PARAMETERS: &str =
     "commas stand between parameters, and a type follows its name: `x: f32[n], y`";
@@ -96,13 +99,13 @@ pub(in crate::text) static HINTS: &[Hint] = &[
     hint(Function, "cumsum cumprod cummax cummin cumulative_sum logcumsumexp scan accumulate", "there are no running sums yet: use ndarray on the result, by `accumulate_axis_inplace`"),
     hint(Function, "softmin gumbel_softmax sparsemax", "there is `softmax[-1](x)`"),
     hint(Function, "logsoftmax", "write `log_softmax[-1](x)`"),
-    hint(Function, "layernorm batch_norm batchnorm group_norm instance_norm normalize standardize zscore", "write `layer_norm[-1](x)`; scale and shift follow it: `layer_norm[-1](x) * w + b`"),
+    hint(Function, "layernorm batch_norm batchnorm group_norm instance_norm standardize zscore", "write `layer_norm[-1](x)`; scale and shift follow it: `layer_norm[-1](x) * w + b`"),
     hint(Function, "rmsnorm", "write `rms_norm[-1](x)`"),
-    hint(Function, "l2_norm vector_norm cosine_similarity cdist", "write `norm[-1](x)`; of two numbers it is `hypot(a, b)`"),
-    hint(Function, "mse mse_loss", "write `mean[..](square(a - b))`"),
+    hint(Function, "l2_norm vector_norm cdist", "write `norm[-1](x)`; of two numbers it is `hypot(a, b)`"),
+    hint(Function, "mse_loss", "write `mse[..](a, b)`"),
     hint(Function, "mae l1_loss", "write `mean[..](abs(a - b))`"),
     hint(Function, "huber huber_loss smooth_l1 smooth_l1_loss", "write `select(abs(x) < 1, 0.5 * square(x), abs(x) - 0.5)` of the difference `x`"),
-    hint(Function, "cross_entropy nll_loss entropy", "write `-sum[-1](p * log(q))`, and of logits `-sum[-1](p * log_softmax[-1](x))`"),
+    hint(Function, "nll_loss entropy", "write `-sum[-1](p * log(q))`, and of logits `cross_entropy[-1](x, p)`"),
     hint(Function, "binary_cross_entropy bce bce_loss", "write `-(t * log(p) + (1 - t) * log1p(-p))`"),
     hint(Function, "binary_cross_entropy_with_logits bce_with_logits", "write `max(x, 0) - x * t + softplus(-abs(x))`"),
     hint(Function, "kl_div rel_entr", "write `sum[-1](p * log(p / q))`"),

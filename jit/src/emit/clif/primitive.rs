@@ -71,6 +71,7 @@ impl Translator<'_> {
                     ShiftOp::Sar => t.builder.ins().sshr(a[part], by),
                 })
             }
+            Inst::Scalar { .. } => unreachable!("row scalars are loaded before the loop"),
             Inst::Const { .. } => unreachable!("constants are made where they are used"),
         }
     }

@@ -64,7 +64,8 @@ fn unroll(routine: &Routine) -> usize {
     let body = routine.body();
     let cold = |at: u32| body.cold.iter().any(|cold| (cold.start..cold.end).contains(&at));
     let chain = |(at, inst): &(usize, &Inst)| {
-        !cold(*at as u32) && !matches!(inst, Inst::Const { .. } | Inst::Load { .. })
+        let free = matches!(inst, Inst::Const { .. } | Inst::Load { .. } | Inst::Scalar { .. });
+        !cold(*at as u32) && !free
     };
     let has = |bits| body.types.iter().any(|ty| ty.bits() == bits);
     let length = body.insts.iter().enumerate().filter(chain).count();
@@ -186,6 +187,7 @@ impl Translator<'_> {
         let bases = self.load_fields(cursors, inputs.clone(), offsets::BASE);
         let targets = self.load_fields(cursors, outputs.clone(), offsets::BASE);
         let results = self.load_fields(cursors, folds.clone(), offsets::BASE);
+        self.load_scalars(&bases);
         self.start_folds(&stripes);
         let zero = self.builder.ins().iconst(self.pointer, 0);
         let start: Vec<BlockArg> = bases.into_iter().chain([zero]).map(BlockArg::from).collect();
@@ -260,6 +262,19 @@ impl Translator<'_> {
         }
     }
 
+    /// Row scalars, in every lane.
+    fn load_scalars(&mut self, bases: &[ir::Value]) {
+        for index in 0..self.body.insts.len() {
+            if let (true, Inst::Scalar { slot }) = (self.live[index], self.body.insts[index]) {
+                let ty = vector(self.body.types[index]);
+                let (flags, base) = (unaligned(), bases[slot as usize]);
+                let lane = self.builder.ins().load(ty.lane_type(), flags, base, 0);
+                let value = self.builder.ins().splat(ty, lane);
+                self.values[index] = Some(smallvec![value; self.count(self.body.types[index])]);
+            }
+        }
+    }
+
     /// Every live instruction, with branches around cold regions.
     fn body(&mut self) {
         let body = self.body;
@@ -276,7 +291,8 @@ impl Translator<'_> {
     fn straight(&mut self, start: usize, end: usize) {
         let chosen = (start..end).filter(|&index| {
             // A constant is made where it is used: see the pool.
-            self.live[index] && !matches!(self.body.insts[index], Inst::Const { .. })
+            let made = matches!(self.body.insts[index], Inst::Const { .. } | Inst::Scalar { .. });
+            self.live[index] && !made
         });
         for strip in chosen.collect::<Vec<usize>>().chunks(STRIP) {
             for copy in 0..self.unroll {

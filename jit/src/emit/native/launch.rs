@@ -13,7 +13,7 @@
 //! An input that is an array has the step `lanes * size`; an input that is one repeated element (a
 //! *splat*) has the step 0 and points at [`Code::copies`] copies of it: a routine handles several
 //! vectors at a time if there are enough elements, and reads as many from a splat. So one routine
-//! serves both. A row of an output is contiguous, and a fold stores one element a row. No pointer needs to be aligned. All inputs of an
+//! serves both. A row scalar needs no copies: it is broadcast. A row of an output is contiguous, and a fold stores one element a row. No pointer needs to be aligned. All inputs of an
 //! element are read before its outputs are written, so an output may be exactly an input's memory.
 //!
 //! Elements lie as [`Storage`](crate::vir::Storage) says; a `bool` is one byte, read as "not zero",

@@ -10,7 +10,7 @@
 use super::isa::Isa;
 use super::opcode::Opcode;
 use super::program::{Form, Function, Inst, Reg, Source, Stripes};
-use super::select::{Constants, Selector};
+use super::select::{Constants, Parts, Selector};
 use crate::vir::{Fold, Merge, Routine, STRIPE_BYTES, Type};
 
 /// Sets all stripes to the identity, before a row.
@@ -66,6 +66,14 @@ fn is_flipped(merge: Merge, ty: Type) -> bool {
 }
 
 impl Selector<'_> {
+    /// A row scalar in every lane: one register for all parts.
+    pub(super) fn scalar(&mut self, slot: u32, ty: Type) -> Parts {
+        let code = Opcode::Broadcast.code(self.isa, ty.bits());
+        let from = Source::Input { slot, at: 0 };
+        let reg = self.vector(|def| Inst::new(code, def, &[from]).form(Form::Splat));
+        Parts::from_elem(reg, self.count(ty))
+    }
+
     /// Merges the elements of an iteration.
     pub(super) fn folds(&mut self, folds: &[Fold]) {
         self.each_fold(|s, fold, merge, ty| {

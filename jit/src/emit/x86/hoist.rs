@@ -1,4 +1,7 @@
-//! Constants that stay in registers.
+//! Constants and row scalars that stay in registers.
+//!
+//! A row scalar is the same in each iteration, so it comes first: what is not loaded before the loop is
+//! loaded again in each.
 //!
 //! A constant is read from memory by each instruction that uses it, and a core can read two vectors
 //! a cycle while it computes two more; polynomials are mostly constants. So registers that the loop
@@ -14,15 +17,57 @@ use std::collections::HashMap;
 /// instruction has up to four operands.
 const LEAST: usize = 6;
 
-/// Moves constants out of the loop, as many as there are free registers for.
+/// Moves row scalars and constants out of the loop, as many as there are free registers for.
 pub(super) fn hoist(function: &mut Function) {
-    let registers = function.isa.registers(Class::Vector).0 as usize;
-    let taken = function.prologue.len();
-    let spare = registers.saturating_sub(pressure(function).max(LEAST) + taken);
+    hoist_scalars(function);
+    let spare = spare(function);
     let chosen = most_read(function, spare);
     if chosen.is_empty() {
         return;
     }
+    hoist_constants(function, chosen);
+}
+
+/// Registers that the loop does not need.
+fn spare(function: &Function) -> usize {
+    let registers = function.isa.registers(Class::Vector).0 as usize;
+    let taken = function.prologue.len();
+    registers.saturating_sub(pressure(function).max(LEAST) + taken)
+}
+
+/// Loads row scalars before the loop, and once if they were loaded several times.
+fn hoist_scalars(function: &mut Function) {
+    let mut renamed: Vec<Reg> = (0..function.classes.len() as u32).map(Reg).collect();
+    let mut loaded: Vec<(u32, Reg)> = Vec::new();
+    let mut insts = std::mem::take(&mut function.insts);
+    let mut left = {
+        function.insts.clone_from(&insts);
+        spare(function)
+    };
+    insts.retain(|inst| {
+        let Some((slot, def)) = inst.scalar() else { return true };
+        match loaded.iter().find(|(known, _)| *known == slot) {
+            Some(&(_, reg)) => renamed[def.0 as usize] = reg,
+            None if left == 0 => return true,
+            None => {
+                left -= 1;
+                loaded.push((slot, def));
+                function.prologue.push(*inst);
+            }
+        }
+        false
+    });
+    for inst in &mut insts {
+        for source in &mut inst.sources {
+            if let Source::Reg(reg) | Source::Gather { index: reg, .. } = source {
+                *reg = renamed[reg.0 as usize];
+            }
+        }
+    }
+    function.insts = insts;
+}
+
+fn hoist_constants(function: &mut Function, chosen: Vec<Constant>) {
     let mut resident: HashMap<i32, Reg> = HashMap::new();
     for constant in chosen {
         let def = function.reg(Class::Vector);

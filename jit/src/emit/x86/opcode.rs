@@ -65,6 +65,7 @@ opcodes! {
     Ternary:       EVEX_Vpternlogd_zmm_k1z_zmm_zmmm512b32_imm8  EVEX_Vpternlogq_zmm_k1z_zmm_zmmm512b64_imm8  INVALID                              INVALID;
     MaskBits:      EVEX_Vpmovm2d_zmm_kr                         EVEX_Vpmovm2q_zmm_kr                         INVALID                              INVALID;
     Constant:      EVEX_Vbroadcastss_zmm_k1z_xmmm32             EVEX_Vbroadcastsd_zmm_k1z_xmmm64             VEX_Vmovups_ymm_ymmm256              VEX_Vmovups_ymm_ymmm256;
+    Broadcast:     EVEX_Vbroadcastss_zmm_k1z_xmmm32             EVEX_Vbroadcastsd_zmm_k1z_xmmm64             VEX_Vbroadcastss_ymm_m32             VEX_Vbroadcastsd_ymm_m64;
     Gather:        EVEX_Vgatherdps_zmm_k1_vm32z                 EVEX_Vgatherqpd_zmm_k1_vm64z                 VEX_Vgatherdps_ymm_vm32y_ymm         VEX_Vgatherqpd_ymm_vm64y_ymm;
     Move:          EVEX_Vmovaps_zmm_k1z_zmmm512                 EVEX_Vmovapd_zmm_k1z_zmmm512                 VEX_Vmovaps_ymm_ymmm256              VEX_Vmovapd_ymm_ymmm256;
     Load:          EVEX_Vmovups_zmm_k1z_zmmm512                 EVEX_Vmovupd_zmm_k1z_zmmm512                 VEX_Vmovups_ymm_ymmm256              VEX_Vmovupd_ymm_ymmm256;

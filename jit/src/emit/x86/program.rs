@@ -118,6 +118,14 @@ impl Inst {
         }
     }
 
+    /// For the load of a row scalar: the input, and the register.
+    pub(super) fn scalar(&self) -> Option<(u32, Reg)> {
+        match (self.form, self.sources[0], self.def) {
+            (Form::Splat, Source::Input { slot, .. }, Some(def)) => Some((slot, def)),
+            _ => None,
+        }
+    }
+
     /// The registers that it reads.
     pub(super) fn reads(&self) -> impl Iterator<Item = Reg> + use<> {
         let of = |source: Source| match source {

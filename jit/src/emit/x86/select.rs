@@ -155,6 +155,7 @@ impl<'a> Selector<'a> {
                 return self.held(a).clone();
             }
             vir::Inst::Load { slot } => self.load(slot, ty),
+            vir::Inst::Scalar { slot } => self.scalar(slot, ty),
             vir::Inst::Unary { op, a } => self.unary(op, ty, a),
             vir::Inst::Binary { op, a, b } => self.binary(op, ty, a, b),
             vir::Inst::Fma { a, b, c } => self.fma(ty, [a, b, c]),

@@ -50,6 +50,7 @@ pub(super) fn repeat(routine: &Routine, single: &Function, times: usize) -> Func
                 Source::Gather { index, at, scale } => {
                     Source::Gather { index: rename(index), at, scale }
                 }
+                same if inst.scalar().is_some() => same,
                 Source::Input { slot, at } => {
                     let size = routine.inputs[slot as usize].size();
                     Source::Input { slot, at: later(at, size) }

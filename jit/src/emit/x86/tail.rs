@@ -56,6 +56,8 @@ pub(super) fn masked(
         }
         // The offset in a vector, and the size of an element, in bytes.
         let accessed = match (inst.form, inst.sources[0]) {
+            // A row scalar.
+            (Form::Splat, _) => None,
             (Form::Store { output, at }, _) => Some((at, routine.outputs[output as usize].size())),
             (_, Source::Input { slot, at }) => Some((at, routine.inputs[slot as usize].size())),
             _ => None,

@@ -134,7 +134,8 @@ impl<'a> Allocator<'a> {
             let from = match inst.sources[0] {
                 Source::Constant { at, .. } => Address::Pool { at, repeated: false },
                 Source::Stripes(stripes) => Address::Stripes(stripes),
-                _ => unreachable!("a prologue loads constants and stripes"),
+                Source::Input { slot, at } => Address::Input { slot, at },
+                _ => unreachable!("a prologue loads constants, row scalars and stripes"),
             };
             self.emit(inst.code, [self.place(def), Place::Memory(from)]);
         }

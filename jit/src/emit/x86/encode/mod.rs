@@ -78,6 +78,7 @@ pub(super) fn encode(routine: &Routine, loops: &Loops, isa: Isa) -> Result<Encod
         encoder: Encoder::try_with_capacity(64, items * 10 + 256)?,
         at: 0,
         inputs: routine.inputs.len(),
+        scalars: (0..routine.inputs.len()).map(|slot| routine.is_scalar(slot)).collect(),
         outputs: routine.outputs.iter().map(|storage| storage.size() as u32).collect(),
         folds: routine.folds().map(|storage| storage.size() as u32).collect(),
         slots: all().map(|each| each.slots).max().unwrap_or(0),
@@ -91,6 +92,8 @@ struct Writer {
     encoder: Encoder,
     at: u64,
     inputs: usize,
+    /// Which inputs are the same for a whole row.
+    scalars: Vec<bool>,
     /// Per output, the size of an element.
     outputs: Vec<u32>,
     /// Per fold, the size of a lane.
@@ -355,7 +358,7 @@ impl Writer {
 
     /// The end of an iteration: advances by some vectors.
     fn advance(&mut self, vectors: usize) -> Done {
-        for slot in 0..self.inputs {
+        for slot in (0..self.inputs).filter(|&slot| !self.scalars[slot]).collect::<Vec<usize>>() {
             let step = cursor(slot, offsets::STEP);
             let held = CURSORS.get(slot);
             match (held, vectors) {
