@@ -13,7 +13,7 @@ pub(in crate::text) const ARRAY: &str = "`{}` is an array; a product is `{} * (.
 pub(in crate::text) const ALONG: &str = "write `{}[-1](x)` for the last axis, `{}[..](x)` for all";
 pub(in crate::text) const AXES: &str = "axes are counted from the last, which is -1, or the first, which is 0: `[-1]`, `[0, 1]`, `[..]`";
 pub(in crate::text) const BRACKETS: &str =
-    "axes go in brackets: `{}[1](x)`; other arguments have no names, they come in order";
+    "axes go in brackets: `{}[-1](x)`; other arguments have no names, they come in order";
 pub(in crate::text) const BARS: &str =
     "bars name the inputs of a kernel, as in `|x, y| x * y`; a magnitude is `abs(x)`";
 pub(in crate::text) const BINDING: &str = "a binding ends with `;`: `let u = x * 2; u + 1`";
