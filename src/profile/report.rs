@@ -320,7 +320,7 @@ a spread of 50.5 %: the machine is busy with something else
         assert_eq!((profiles.ratio(0, 1), profiles.fastest(), profiles.rounds()), (4.0, 1, 3));
         let better = profiles.compare(1, 0);
         assert_eq!((better.speed_up(), better.saved(), better.saved_part()), (4.0, 3000.0, 0.75));
-        let expected = "one is 4.00 times as fast as plain: it saves 3.000 µs of a call, 75.0 %";
+        let expected = "one is 4.00 times as fast as plain: it saves 3.000 µs of a call, 75.0%";
         assert_eq!(better.to_string(), expected);
         let worse = profiles.compare(0, 1).to_string();
         assert_eq!(worse, "plain takes 4.00 times as long as one: it costs 3.000 µs more a call");
