@@ -286,7 +286,7 @@ mod tests {
     fn a_report_has_a_line_for_each_figure() {
         let expected = "\
 one
-  latency             1.000 µs  median of 3 samples of 4 calls, spread 50.5 %
+  latency             1.000 µs  median of 3 samples of 4 calls, spread 50.5%
   fastest             990.0 ns
   per element         1.000 ns  for each of 1000 elements
   work               4000 FLOP  3000 multiplies, 500 FMAs, 1000 comparisons
@@ -305,10 +305,10 @@ one
     fn a_table_compares_with_the_first() {
         let expected = "
              median        spread   per element    throughput     bandwidth      speed-up
-plain      4.000 µs         1.2 %      4.000 ns 1.000 GFLOP/s    2.000 GB/s         1.00x
-one        1.000 µs        50.5 %      1.000 ns 4.000 GFLOP/s    8.000 GB/s         4.00x
+plain      4.000 µs          1.2%      4.000 ns 1.000 GFLOP/s    2.000 GB/s         1.00x
+one        1.000 µs         50.5%      1.000 ns 4.000 GFLOP/s    8.000 GB/s         4.00x
 medians of 3 interleaved rounds
-a spread of 50.5 %: the machine is busy with something else
+a spread of 50.5%: the machine is busy with something else
 ";
         assert_eq!(profiles().to_string(), expected[1..]);
     }
