@@ -4,7 +4,7 @@
 //! [`ROWWISE`]; nothing else knows of it. Softmax and its kin are written so that nothing overflows,
 //! variances so that nothing cancels. Norms square what they are given.
 
-use crate::call::{Axes, Call, IntoAxes, Reduce, Reduction};
+use crate::call::{Axes, Call, Gather, IntoAxes, Reduce, Reduction};
 use crate::derived::Parameter;
 use crate::error::{Fault, Origin};
 use crate::expr::{Expr, Kind};
@@ -78,6 +78,20 @@ fn moments(x: &Expr, axes: Axes) -> (Expr, Expr, Expr) {
 /// The variance. Rounding may take what is left of nothing below 0.
 fn deviation(left: &Expr, square: &Expr) -> Expr {
     (square - left * left).max(0.0)
+}
+
+/// Of each row the element at its label.
+fn at_label(name: &'static str, x: &Expr, labels: &Expr, axes: Axes) -> Expr {
+    match axes.only() {
+        Some(axis) => {
+            let call = Call::Gather(Gather { along: true, axis });
+            Expr::new(Kind::Call(call, [x.clone(), labels.clone()].into()), x.origin())
+        }
+        None => {
+            let reason = "labels are places along one axis".to_string();
+            Expr::new(Kind::Wrong(Fault::Axes { op: name, reason }.into()), x.origin())
+        }
+    }
 }
 
 /// `Reduction method, "name", "doc";`.
@@ -222,6 +236,20 @@ define_rowwise! {
     /// `-sum(p * log_softmax(x))`: the loss of logits `x` where the probabilities of the classes are `p`.
     cross_entropy(x, p; axes) => -(p * x.log_softmax(axes)).sum(axes);
 
+    /// The loss of logits `x` where the class of each row is the label `y`, its place along the axis:
+    /// `-log_softmax(x)` there. Labels are `i32` or `i64` and keep the axis, with size 1; one that is no
+    /// place along it is an error of the call.
+    label_cross_entropy(x, y; axes) => {
+        // Of the logits, and not of `log_softmax`: that would have to be written out to be picked from.
+        let largest = x.amax(axes);
+        let total = (x - &largest).exp().sum(axes);
+        total.log() - (at_label("label_cross_entropy", x, y, axes) - largest)
+    };
+
+    /// The loss of logarithms of probabilities `x` at labels `y`, which are as those of
+    /// [`label_cross_entropy`](Expr::label_cross_entropy): `-x` there.
+    nll(x, y; axes) => -at_label("nll", x, y, axes);
+
     /// `mean((x - y)^2)`: the mean square of the differences.
     mse(x, y; axes) => {
         let off = x - y;
@@ -276,6 +304,9 @@ mod tests {
             ("mse[-1](x, x + 2)", &[4.0, 4.0]),
             ("cosine_similarity[-1](x, -2 * x)", &[-1.0, -1.0]),
             ("cosine_similarity[-1](x, 0 * x)", &[0.0, 0.0]),
+            ("nll[-1](x, count[-1](x > 0) - 2)", &[-5.0, 0.0]),
+            ("nll[0](x, argmin[0](x))", &[3.0, 0.0, -2.0]),
+            ("label_cross_entropy[-1](0 * x, argmax[-1](x)) / log(3)", &[1.0, 1.0]),
             ("cross_entropy[-1](0 * x, 3 * softmax[-1](0 * x)) / log(3)", &[3.0, 3.0]),
             ("fused(x) { x - max[-1](x) }", &[-4.0, 0.0, -3.0, -7.0, -4.0, 0.0]),
             ("let (a, b) = fused(x) { (x * 2, sum[0](x)) }; max[0](a) - b", &[4.0, 5.0, 2.0]),
@@ -309,6 +340,13 @@ mod tests {
         // What would overflow.
         assert_eq!(of("softmax[-1](x)", &[2], &[1000.0, 1000.0]), [0.5, 0.5]);
         assert_eq!(of("log_softmax[-1](x)", &[2], &[1000.0, -1000.0]), [0.0, -2000.0]);
+        // A certain class costs nothing, whatever the logits' scale.
+        let logits = [1e9, 1e9 - 1000.0];
+        assert_eq!(of("label_cross_entropy[-1](x, argmax[-1](x))", &[2], &logits), [0.0]);
+        assert_eq!(of("label_cross_entropy[-1](x, argmin[-1](x))", &[2], &logits), [1000.0]);
+        // A class that cannot be costs infinitely much.
+        let masked = [0.0, -INF];
+        assert_eq!(of("label_cross_entropy[-1](x, argmin[-1](x))", &[2], &masked), [INF]);
         // A large mean costs the variance no digits.
         assert_eq!(of("var[-1](x)", &[2], &[1e9, 1e9 + 2.0]), [1.0]);
         assert_eq!(of("std[-1](x)", &[3], &[0.1, 0.1, 0.1]), [0.0]);
@@ -331,6 +369,9 @@ mod tests {
             ("softmax[-1](x, x)", "softmax takes 1 argument, found 2"),
             ("layer_norm[-1]()", "layer_norm takes 1 to 2 arguments, found 0"),
             ("mse[-1](x)", "mse takes 2 arguments, found 1"),
+            ("nll[..](x, argmax(x))", "nll: labels are places along one axis"),
+            ("nll[-1](x, 0.5)", "the number 0.5 is no i64"),
+            ("|x: f32[2, 3], y: i64[2]| label_cross_entropy[-1](x, y)", "the same number of axes"),
             ("cosine_similarity[-1](x)", "cosine_similarity takes 2 to 3 arguments, found 1"),
             ("|x: f32[2, 3]| sum[2](x)", "there is no axis 2: the array has 2 axes"),
             ("|x: f32[2, 3]| sum[0, -2](x)", "axis 0 of 2 is there twice"),

@@ -61,6 +61,9 @@ pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
     sink.graph.normalized()
 }
 
+/// An operand, and what view of it is read, if any.
+type Viewed = (Option<View>, NodeId);
+
 struct Sink {
     graph: Graph,
     /// What is in memory in any case.
@@ -126,7 +129,7 @@ impl Sink {
 
     /// The op that a view goes through, and what view of each operand, if any, stands for it; `None`
     /// where the view stays.
-    fn through(&mut self, view: View, id: NodeId) -> Option<(Op, Vec<(Option<View>, NodeId)>)> {
+    fn through(&mut self, view: View, id: NodeId) -> Option<(Op, Vec<Viewed>)> {
         let Node::Op(op, args) = self.graph.node(id) else { return None };
         let (op, args) = (*op, args.to_vec());
         let often = self.views.get(&id).is_some_and(|&views| views > MOST_VIEWS);
@@ -292,7 +295,7 @@ mod tests {
             "flip[..](x + b * c)",
             "unsqueeze[0, 2](x + b)",
             "unsqueeze[-1](x * c + b)",
-            "squeeze[2](unsqueeze[2](x) + c)",
+            "squeeze[2](unsqueeze[2](x) + unsqueeze[-1](b))",
             "reshape[2, -1](transpose(x * 2 + b))",
             "transpose(select(x > b, x, c))",
             "(x + 1, transpose(x + 1), slice[0, 1:](x + 1))",

@@ -60,7 +60,8 @@ pub(super) unsafe fn pick(gather: Gather, array: &Layout, places: &Layout, outpu
             break;
         }
         run *= count;
-        (steps.pop(), shape.pop());
+        steps.pop();
+        shape.pop();
     }
     walk(&shape, &steps, |[to, from, at]| {
         // SAFETY: an element of the places.

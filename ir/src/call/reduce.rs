@@ -89,6 +89,14 @@ impl Axes {
         Ok(is_reduced)
     }
 
+    /// The axis if one is named and no more.
+    pub(crate) fn only(self) -> Option<i8> {
+        let mut axes = self.iter();
+        let axis = axes.next()?;
+        // There are at most 64 axes.
+        axes.next().is_none().then_some(axis as i8)
+    }
+
     /// How many are named.
     pub fn count(self) -> usize {
         (self.last.count_ones() + self.first.count_ones()) as usize

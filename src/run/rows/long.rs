@@ -45,6 +45,13 @@ impl Job<'_> {
             return false;
         }
         let program = self.program;
+        if !self.is_in_place() {
+            // All of what is kept is in memory, so it may as well be where results will be.
+            self.streams = false;
+            for (slot, about) in program.slots.iter().enumerate() {
+                self.home[slot] = about.shares.unwrap_or(slot);
+            }
+        }
         let (len, (run, runs)) = (self.grid.len, self.grid.runs());
         let sizes = program.slots.iter().map(|slot| slot.dtype.size());
         let largest = sizes.max().unwrap_or(1);
