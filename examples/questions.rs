@@ -111,7 +111,7 @@ fn edge() -> Result<(), Box<dyn std::error::Error>> {
         let [bytes, memory] = [bytes, memory].map(|part| 100.0 * part);
         println!("   {name:26}{bytes:>11.1} %{memory:>12.1} %  {verdict}");
     }
-    assert_eq!(edge.ranked()[0].0.name, "fuse");
+    assert_eq!(edge.ranked()[0].0.name, "fusion");
     // Two matrices, read once for every call.
     let weights = (2 * 4 * 256 * 1024) as f64 / fused.bytes() as f64;
     println!(

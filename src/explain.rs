@@ -4,7 +4,7 @@ use crate::cost::cost_model;
 use crate::error::CompileError;
 use crate::fuse::{self, Pass, PassContext};
 use crate::mode::Mode;
-use crate::pipeline::{PASSES, UNFUSED, fuse, programs, run_passes, unfuse};
+use crate::pipeline::{PASSES, UNFUSED, fuse, listing, programs, run_passes, unfuse};
 use crate::plan::{Access, Action, Place, Plan};
 use kiln_ir::{Dim, Graph, Node};
 use kiln_jit::cpu::Cpu;
@@ -144,7 +144,7 @@ pub fn explain(graph: &Graph, mode: Mode, stage: Stage) -> Result<String, Compil
                 .to_string()
         }
         Stage::Fused => fuse(graph, mode).graph.to_string(),
-        Stage::Vir => programs(graph, mode).map(|program| program.to_string()).collect(),
+        Stage::Vir => listing(graph, mode),
         Stage::Clif => {
             let mut text = String::new();
             for program in programs(graph, mode) {
@@ -211,9 +211,17 @@ fn why(graph: &Graph, mode: Mode) -> String {
     let separations = separations(graph, mode);
     let is_kernel = |step: &&crate::plan::Step<()>| matches!(step.action, Action::Map { .. });
     let kernels = plan.steps.iter().filter(is_kernel).count();
-    let mut text = match kernels {
-        1 => "one kernel\n".to_string(),
-        _ => format!("{kernels} kernels\n"),
+    let counted = |count: usize, noun: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {noun}")),
+        _ => Some(format!("{count} {noun}s")),
+    };
+    let calls = plan.steps.len() - kernels;
+    let steps: Vec<String> =
+        [counted(kernels, "kernel"), counted(calls, "call")].into_iter().flatten().collect();
+    let mut text = match &steps[..] {
+        [] => "nothing to run\n".to_string(),
+        _ => steps.join(" and ") + "\n",
     };
     let name = |access: &Access| match access.place {
         Place::Input(index) => fused.inputs()[index].name.clone(),
@@ -259,20 +267,22 @@ fn counts(graph: &Graph, mode: Mode) -> String {
     let unfused = unfuse(graph);
     let [before, after] = [&unfused, &fusion.graph].map(Plan::outline);
     let [each, each_after] = [&before, &after].map(Plan::per_element);
+    let has_calls = unfused.nodes().iter().any(|node| matches!(node, Node::Call(..)));
     let mut text = format!(
         "             unfused    fused\n\
          passes      {:>8} {:>8}\n\
          ops         {:>8} {:>8}\n\
          bytes/elem  {:>8} {:>8}\n\
-         cost/elem   {:>8.1} {:>8.1}  (in adds, estimated)\n",
+         cost/elem   {:>8.1} {:>8.1}  (in adds, estimated{})\n",
         before.steps.len(),
         after.steps.len(),
         each.ops,
         each_after.ops,
         each.bytes(),
         each_after.bytes(),
-        fusion.algebra.cost_before as f64 / 10.0,
-        fusion.algebra.cost_after as f64 / 10.0,
+        fusion.algebra.ops_before as f64 / 10.0,
+        fusion.algebra.ops_after as f64 / 10.0,
+        if has_calls { ", without calls" } else { "" },
     );
     for (id, node) in fusion.graph.iter() {
         let Node::Call(call, args) = node else { continue };

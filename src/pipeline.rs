@@ -12,7 +12,7 @@ use crate::mode::Mode;
 use crate::options::CompileOptions;
 use crate::plan::{Failure, Matters, Plan, Plans, SizeClass, Specialize};
 use crate::run::{self, Compiled, Kernel, RowCode, RowKernel};
-use kiln_ir::{Body, Expr, Graph, Node};
+use kiln_ir::{Body, Expr, Graph, Node, NodeId};
 use kiln_jit::cpu::Cpu;
 use kiln_jit::emit::{self, Code, EmitError, EmitterKind};
 use kiln_jit::vir::Routine;
@@ -178,6 +178,27 @@ pub fn programs(graph: &Graph, mode: Mode) -> impl Iterator<Item = Routine> {
         _ => Vec::new(),
     };
     fused.nodes().iter().flat_map(routines).collect::<Vec<Routine>>().into_iter()
+}
+
+/// The vector programs of each fused kernel as text, with the stages of those that have some.
+pub(crate) fn listing(graph: &Graph, mode: Mode) -> String {
+    let fused = fuse(graph, mode).graph;
+    let name = |(at, arg): (usize, &NodeId)| match fused.node(*arg) {
+        Node::Input(index) => fused.inputs()[*index as usize].name.clone(),
+        _ => format!("input {at}"),
+    };
+    let text = |node: &Node| match node {
+        Node::Fused { body, args } if body.reductions().next().is_some() => {
+            let names: Vec<String> = args.iter().enumerate().map(name).collect();
+            match rows(body, tier(mode)) {
+                Some(program) => program.listing(&names),
+                None => "a kernel that runs pass by pass\n".to_string(),
+            }
+        }
+        Node::Fused { body, .. } => lowered(body, mode).to_string(),
+        _ => String::new(),
+    };
+    fused.nodes().iter().map(text).collect()
 }
 
 /// The vector programs of a fused body.

@@ -1,6 +1,7 @@
 //! What `--json` prints. Each object says its `command` and the name of its `kernel`, and is a line
 //! of its own: `docs/json.md` tells the meaning of every field.
 
+use kiln::profile::Counts;
 use kiln::{CallPlan, CallStep, Traffic};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -50,6 +51,8 @@ struct Step {
     emitter: Option<String>,
     width: Option<u32>,
     ops: usize,
+    /// `None` if they are more than can be counted.
+    flops: Option<u64>,
     bytes_loaded: usize,
     bytes_stored: usize,
 }
@@ -64,6 +67,7 @@ impl Plan {
                 emitter: emitter.map(|emitter| emitter.to_string()),
                 width,
                 ops,
+                flops: Counts::of_pass(step).ok().map(|counts| counts.flops.total()),
                 bytes_loaded: loaded,
                 bytes_stored: stored,
             }

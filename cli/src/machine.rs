@@ -1,10 +1,10 @@
 //! What figures were measured on, and when.
 
+use jiff::Timestamp;
 use kiln::internals::cpu::Cpu;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::read_to_string;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A machine, as far as its system tells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,39 +89,5 @@ fn cache(index: usize) -> Option<Option<Cache>> {
 
 /// The time by the clock of the system: `2026-11-28 21:36 UTC`.
 pub(crate) fn now() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    time(seconds)
-}
-
-/// A time in UTC from its seconds since 1970.
-fn time(seconds: u64) -> String {
-    let (days, minutes) = (seconds / 86_400, seconds / 60 % 1440);
-    // Years begin in March, so that what is of another length comes last; eras have 400 of them.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (year, month) = (era * 400 + year + month / 10, (month + 2) % 12 + 1);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::time;
-
-    #[test]
-    fn seconds_are_dates() {
-        for (seconds, expected) in [
-            (0, "1970-01-01 00:00 UTC"),
-            (951_782_399, "2000-02-28 23:59 UTC"),
-            (951_782_400, "2000-02-29 00:00 UTC"),
-            (1_709_251_200, "2024-03-01 00:00 UTC"),
-            (1_798_761_599, "2026-12-31 23:59 UTC"),
-            (4_107_542_400, "2100-03-01 00:00 UTC"),
-        ] {
-            assert_eq!(time(seconds), expected);
-        }
-    }
+    Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string()
 }

@@ -26,6 +26,7 @@ mod sizes;
 mod suites;
 mod table;
 mod timings;
+mod units;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use console::{Color, Console, complain};

@@ -138,7 +138,7 @@ impl Row {
                 .then_some(Ulp { f32: info.fast_ulp[0], f64: info.fast_ulp[1] }),
             range: [bound(info.range.0), bound(info.range.1)],
             formula: None,
-            doc: info.doc.into(),
+            doc: without_links(info.doc),
         }
     }
 
@@ -158,7 +158,7 @@ impl Row {
             fast_ulp: None,
             range: [None; 2],
             formula: Some(op.graph().expression()),
-            doc: op.doc(),
+            doc: without_links(&op.doc()),
         }
     }
 
@@ -177,7 +177,7 @@ impl Row {
             fast_ulp: None,
             range: [None; 2],
             formula: None,
-            doc: info.doc.into(),
+            doc: without_links(info.doc),
         }
     }
 
@@ -197,7 +197,7 @@ impl Row {
             fast_ulp: None,
             range: [None; 2],
             formula: None,
-            doc: row.doc.trim().into(),
+            doc: without_links(row.doc.trim()),
         }
     }
 
@@ -291,6 +291,25 @@ fn types(typing: Typing) -> (&'static str, Option<&'static str>) {
     }
 }
 
+/// A documentation without the addresses that rustdoc makes links of: "[`softmax`](Expr::softmax)" is
+/// "`softmax`".
+fn without_links(doc: &str) -> String {
+    let mut text = String::new();
+    let mut rest = doc;
+    while let Some((before, link)) = rest.split_once("[`") {
+        let name = link.split_once("`]").filter(|(name, _)| !name.contains('`'));
+        let Some((name, after)) = name else {
+            text += &format!("{before}[`");
+            rest = link;
+            continue;
+        };
+        text += &format!("{before}`{name}`");
+        let address = after.strip_prefix('(').and_then(|address| address.split_once(')'));
+        rest = address.map_or(after, |(_, after)| after);
+    }
+    text + rest
+}
+
 /// What a list shows of a documentation: up to its first pause outside of code.
 fn beginning(doc: &str) -> &str {
     let line = doc.lines().next().unwrap_or_default();
@@ -300,4 +319,22 @@ fn beginning(doc: &str) -> &str {
         .into_iter()
         .filter_map(|mark| line.match_indices(mark).find(pause).map(|(at, _)| at));
     line[..ends.min().unwrap_or(line.len())].trim_end_matches([':', '.'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_links;
+
+    #[test]
+    fn links_are_names() {
+        for (doc, shown) in [
+            ("[`softmax`](Expr::softmax), and 0", "`softmax`, and 0"),
+            ("the sign of [`exp`] (or so)", "the sign of `exp` (or so)"),
+            ("from [0, 1]; `a[`", "from [0, 1]; `a[`"),
+            ("[`a`](b) [`c`](d)", "`a` `c`"),
+            ("[`never", "[`never"),
+        ] {
+            assert_eq!(without_links(doc), shown);
+        }
+    }
 }

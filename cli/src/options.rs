@@ -1,9 +1,10 @@
 //! Flags that several commands share.
 
 use crate::failure::Failure;
+use crate::shapes::{Shape, shape};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use kiln::{CompileOptions, DType, EmitterKind, Mode};
+use kiln::{CompileOptions, DType, EmitterKind, Graph, Mode};
 
 /// How to compile and run.
 #[derive(Args)]
@@ -41,6 +42,37 @@ impl Execution {
         let pool = pool
             .map_err(|error| Failure::Failed(format!("cannot start {threads} threads: {error}")))?;
         pool.install(work)
+    }
+}
+
+/// What inputs are.
+#[derive(Args)]
+pub(crate) struct Arrays {
+    /// Sizes of axes, n=4Ki, or of inputs, x=64x128; an input without a declared shape has all axes,
+    /// in this order [default: n=4Mi]
+    #[arg(long, value_name = "NAME=SIZES", value_delimiter = ',', value_parser = shape)]
+    pub(crate) shape: Vec<Shape>,
+    /// The element type of inputs that KERNEL does not type
+    #[arg(long, default_value = "f32", value_parser = dtypes())]
+    pub(crate) dtype: DType,
+}
+
+impl Arrays {
+    /// The sizes that were given, or `n` of the default where a kernel has such an axis.
+    pub(crate) fn sizes(&self, graph: &Graph) -> Vec<Shape> {
+        self.sizes_or(graph, 4 << 20)
+    }
+
+    /// The same with another default.
+    pub(crate) fn sizes_or(&self, graph: &Graph, n: usize) -> Vec<Shape> {
+        let has_axis = graph.inputs().iter().any(|input| match &input.dims {
+            None => true,
+            Some(dims) => dims.iter().any(|dim| dim.to_string() == "n"),
+        });
+        match &self.shape[..] {
+            [] if has_axis => vec![Shape::axis("n", n)],
+            shapes => shapes.to_vec(),
+        }
     }
 }
 

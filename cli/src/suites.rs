@@ -34,10 +34,12 @@ pub(crate) struct Kernel {
     pub(crate) text: String,
     /// How much of the size makes one of `n`.
     pub(crate) row: usize,
+    /// Its sizes of a table, if they are not those of its suite.
+    pub(crate) sizes: Option<&'static [usize]>,
 }
 
 /// A suite is a row.
-pub(crate) const SUITES: [Suite; 4] = [
+pub(crate) const SUITES: [Suite; 5] = [
     Suite {
         name: "elementwise",
         about: "activations, from an L1 cache to memory",
@@ -64,6 +66,15 @@ pub(crate) const SUITES: [Suite; 4] = [
         plotted: &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
         draws: Draws::Flops,
         kernels: layers,
+    },
+    Suite {
+        name: "rows",
+        about: "softmax, norms and sums, of rows from 4 elements to 65536",
+        counts: "elements",
+        sizes: &[4 << 20],
+        plotted: &[64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20],
+        draws: Draws::Times,
+        kernels: rows,
     },
     Suite {
         name: "derived",
@@ -102,6 +113,7 @@ fn elementwise() -> Vec<Kernel> {
             "kernel f(x: f32[n, {ROW}], w: f32[{ROW}], b: f32[{ROW}]) {{ gelu_tanh(x*w + b) }}"
         ),
         row: ROW,
+        sizes: None,
     }])
     .collect()
 }
@@ -113,6 +125,7 @@ fn matmul() -> Vec<Kernel> {
         name: format!("{rows} x n x n"),
         text: format!("kernel f(x: f32[{rows}, n], w: f32[n, n]) {{ x @ w }}"),
         row: 1,
+        sizes: None,
     };
     let mut kernels = named(&[
         ("n x n x n", "kernel f(x: f32[n, n], w: f32[n, n]) { x @ w }"),
@@ -128,6 +141,7 @@ fn layers() -> Vec<Kernel> {
         name: name.into(),
         text: format!("kernel f({LINEAR}) {{ {activation}(x @ w + b) }}"),
         row: 1,
+        sizes: None,
     };
     let mut kernels = vec![linear("linear, GELU", "gelu_tanh"), linear("linear, ReLU", "relu")];
     kernels.extend(named(&[
@@ -145,13 +159,49 @@ fn layers() -> Vec<Kernel> {
     kernels
 }
 
+/// Matrices of so many columns, each of as many rows as a size has; sums along either axis.
+fn rows() -> Vec<Kernel> {
+    /// Columns, and sizes that are not the suite's.
+    type Columns = (usize, Option<&'static [usize]>);
+    const FORMULAS: [(&str, &str, &str); 6] = [
+        ("softmax", "", "softmax[-1](x)"),
+        ("log_softmax", "", "log_softmax[-1](x)"),
+        ("layer norm", ", w: f32[d], b: f32[d]", "layer_norm[-1](x) * w + b"),
+        ("RMS norm", ", w: f32[d]", "rms_norm[-1](x) * w"),
+        ("sum, axis 1", "", "sum[1](x)"),
+        ("sum, axis 0", "", "sum[0](x)"),
+    ];
+    const COLUMNS: [Columns; 4] = [
+        (1024, Some(&[4 << 10, 4 << 20])),
+        (64, None),
+        (65536, None),
+        // A million rows.
+        (4, Some(&[4_000_000])),
+    ];
+    let kernel = |(name, more, formula): (&str, &str, &str), (columns, sizes): Columns| {
+        let weights = more.replace('d', &columns.to_string());
+        Kernel {
+            name: format!("{name}, n x {columns}"),
+            text: format!("kernel f(x: f32[n, {columns}]{weights}) {{ {formula} }}"),
+            row: columns,
+            sizes,
+        }
+    };
+    FORMULAS.iter().flat_map(|formula| COLUMNS.map(|columns| kernel(*formula, columns))).collect()
+}
+
 fn derived() -> Vec<Kernel> {
-    let kernel = |name: &str| Kernel { name: name.into(), text: format!("@{name}"), row: 1 };
+    let kernel =
+        |name: &str| Kernel { name: name.into(), text: format!("@{name}"), row: 1, sizes: None };
     DERIVED.iter().map(|op| kernel(op.name)).collect()
 }
 
 fn named(rows: &[(&str, &str)]) -> Vec<Kernel> {
-    let kernel =
-        |(name, text): &(&str, &str)| Kernel { name: (*name).into(), text: (*text).into(), row: 1 };
+    let kernel = |(name, text): &(&str, &str)| Kernel {
+        name: (*name).into(),
+        text: (*text).into(),
+        row: 1,
+        sizes: None,
+    };
     rows.iter().map(kernel).collect()
 }

@@ -44,12 +44,24 @@ pub(crate) fn simplify(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
         nodes: run.egraph.total_size(),
         cost_before: cost(&indexed.input),
         cost_after: cost(&choice),
+        ops_before: cost_of_ops(&indexed, &indexed.input),
+        ops_after: cost_of_ops(&indexed, &choice),
     });
     if prove {
         let chosen = chosen_terms(&run, &indexed, &choice);
         context.proof = Some(proof::prove(graph, &mut run.egraph, &run.ids, chosen));
     }
     rebuild(graph, &indexed, &choice)
+}
+
+/// What the ops of a choice cost.
+fn cost_of_ops(indexed: &Indexed, choice: &Choice) -> u64 {
+    let classes = indexed.problem.order(choice).unwrap_or_default().into_iter();
+    let at = |class: usize| (class, choice[class] as usize);
+    let is_op =
+        |&(class, at): &(usize, usize)| !matches!(indexed.terms[class][at].head(), Head::Call(_));
+    let cost = |(class, at): (usize, usize)| indexed.problem.classes[class][at].cost % AVOIDED;
+    classes.map(at).filter(is_op).map(cost).sum()
 }
 
 /// Runs the rules of `mode` until nothing changes or a limit is reached.

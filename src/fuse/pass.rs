@@ -67,6 +67,10 @@ pub struct AlgebraReport {
     pub cost_before: u64,
     /// Estimated cost of an element as extracted.
     pub cost_after: u64,
+    /// What ops are of the cost as written. Calls count as more than any op, whatever they do.
+    pub ops_before: u64,
+    /// What ops are of the cost as extracted.
+    pub ops_after: u64,
 }
 
 /// Runs passes in order, each on the result of the one before, and returns the last result.

@@ -14,6 +14,7 @@
 //! A value that two stages need is kept if it is stored anyway, for a fold, or is worth more than reading
 //! it; else it is computed again, with the same ops and so with the same bits.
 
+mod listing;
 mod needs;
 
 use super::{Tier, constant_of, lower_op, range, storage, stored_value};

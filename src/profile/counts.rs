@@ -3,7 +3,7 @@
 use super::error::ProfileError;
 use super::flops::Flops;
 use crate::run::{CallStep, FusedStep, Kernel, RunError, View};
-use kiln_ir::{DType, Node, NodeId};
+use kiln_ir::{Call, DType, Node, NodeId};
 
 /// What one call does. [`Counts::of`] and [`Counts::at`] take it from a kernel's plan; for other code,
 /// fill in what you know of it:
@@ -24,7 +24,8 @@ use kiln_ir::{DType, Node, NodeId};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Elements of the largest output: what times per element are for.
+    /// Elements of the largest output, or of the largest array that is reduced if that has more: what
+    /// times per element are for.
     pub elements: u64,
     /// Operations.
     pub flops: Flops,
@@ -60,10 +61,11 @@ impl Counts {
         let plan = kernel.plan_for(inputs)?;
         let mut counts = Counts::default();
         for step in plan.steps() {
-            let traffic = step.traffic();
-            counts.flops = sum(counts.flops, flops(step)?)?;
-            counts.loaded = add(counts.loaded, exact(traffic.loaded, BYTES)?, BYTES)?;
-            counts.stored = add(counts.stored, exact(traffic.stored, BYTES)?, BYTES)?;
+            let pass = Counts::of_pass(step)?;
+            counts.elements = counts.elements.max(pass.elements);
+            counts.flops = sum(counts.flops, pass.flops)?;
+            counts.loaded = add(counts.loaded, pass.loaded, BYTES)?;
+            counts.stored = add(counts.stored, pass.stored, BYTES)?;
         }
         counts.memory = plan.memory().peak() as u64;
         for input in inputs {
@@ -103,6 +105,19 @@ impl Counts {
         Counts::of(kernel, &zeros.collect::<Vec<_>>())
     }
 
+    /// What one pass of a call does. Its elements are those that it reduces, and 0 if it does not; what
+    /// memory a call takes is not known of a pass.
+    pub fn of_pass(step: &CallStep) -> Result<Counts, ProfileError> {
+        let traffic = step.traffic();
+        Ok(Counts {
+            elements: reduced(step)?,
+            flops: flops(step)?,
+            loaded: exact(traffic.loaded, BYTES)?,
+            stored: exact(traffic.stored, BYTES)?,
+            memory: 0,
+        })
+    }
+
     /// Bytes read and written.
     pub fn bytes(&self) -> u64 {
         self.loaded.saturating_add(self.stored)
@@ -134,6 +149,15 @@ fn flops(step: &CallStep) -> Result<Flops, ProfileError> {
     let each = Flops::of_body(&fused.body, &fused.tally);
     let all = each.zip(&each, |count, _| count.checked_mul(elements));
     all.ok_or(ProfileError::Overflow { what: FLOPS })
+}
+
+/// The elements of the largest array that a pass reduces, 0 if there is none.
+fn reduced(step: &CallStep) -> Result<u64, ProfileError> {
+    match (step.fused(), step.call()) {
+        (Some(fused), _) => exact(fused.sizes.iter().copied().max().unwrap_or(0), FLOPS),
+        (None, Some((Call::Reduce(_), _))) => exact(step.traffic().ops, FLOPS),
+        _ => Ok(0),
+    }
 }
 
 /// What a pass with reductions does: each op once for each element that it has.

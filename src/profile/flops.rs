@@ -4,6 +4,7 @@ use crate::lower::{Tier, lower};
 use kiln_ir::{Body, Call, DType, Graph, Node, NodeId, Op, Reduction, Shape, Typing};
 use kiln_jit::emit::cost::{Primitive, Tally};
 use kiln_jit::vir::Routine;
+use std::fmt;
 
 /// Operations on floating-point numbers, by kind. [`total`](Flops::total) says what counts as a FLOP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,6 +148,16 @@ impl Flops {
             comparisons: combine(self.comparisons, other.comparisons)?,
             others: combine(self.others, other.others)?,
         })
+    }
+}
+
+/// `4000 FLOP: 3000 multiplies, 500 FMAs`.
+impl fmt::Display for Flops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds: Vec<String> =
+            self.kinds().map(|(kind, count)| format!("{count} {kind}")).collect();
+        let gap = if kinds.is_empty() { "" } else { ": " };
+        write!(f, "{} FLOP{gap}{}", self.total(), kinds.join(", "))
     }
 }
 

@@ -286,7 +286,7 @@ mod tests {
     fn a_report_has_a_line_for_each_figure() {
         let expected = "\
 one
-  latency             1.000 µs  median of 3 samples of 4 calls, spread 50.5 %
+  latency             1.000 µs  median of 3 samples of 4 calls, spread 50.5%
   fastest             990.0 ns
   per element         1.000 ns  for each of 1000 elements
   work               4000 FLOP  3000 multiplies, 500 FMAs, 1000 comparisons
@@ -305,10 +305,10 @@ one
     fn a_table_compares_with_the_first() {
         let expected = "
              median        spread   per element    throughput     bandwidth      speed-up
-plain      4.000 µs         1.2 %      4.000 ns 1.000 GFLOP/s    2.000 GB/s         1.00x
-one        1.000 µs        50.5 %      1.000 ns 4.000 GFLOP/s    8.000 GB/s         4.00x
+plain      4.000 µs          1.2%      4.000 ns 1.000 GFLOP/s    2.000 GB/s         1.00x
+one        1.000 µs         50.5%      1.000 ns 4.000 GFLOP/s    8.000 GB/s         4.00x
 medians of 3 interleaved rounds
-a spread of 50.5 %: the machine is busy with something else
+a spread of 50.5%: the machine is busy with something else
 ";
         assert_eq!(profiles().to_string(), expected[1..]);
     }
@@ -320,7 +320,7 @@ a spread of 50.5 %: the machine is busy with something else
         assert_eq!((profiles.ratio(0, 1), profiles.fastest(), profiles.rounds()), (4.0, 1, 3));
         let better = profiles.compare(1, 0);
         assert_eq!((better.speed_up(), better.saved(), better.saved_part()), (4.0, 3000.0, 0.75));
-        let expected = "one is 4.00 times as fast as plain: it saves 3.000 µs of a call, 75.0 %";
+        let expected = "one is 4.00 times as fast as plain: it saves 3.000 µs of a call, 75.0%";
         assert_eq!(better.to_string(), expected);
         let worse = profiles.compare(0, 1).to_string();
         assert_eq!(worse, "plain takes 4.00 times as long as one: it costs 3.000 µs more a call");

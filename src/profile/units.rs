@@ -23,7 +23,7 @@ pub(super) fn bytes(count: u64) -> String {
 
 /// A part of a whole.
 pub(super) fn percent(part: f64) -> String {
-    format!("{:.1} %", part * 100.0)
+    format!("{:.1}%", part * 100.0)
 }
 
 /// In the largest of some units, ascending, that leaves at least 1 of it.
@@ -54,6 +54,6 @@ mod tests {
         assert_eq!(rate(123.45, "FLOP/s"), "123.5 GFLOP/s");
         assert_eq!(rate(0.05, "B/s"), "50.00 MB/s");
         assert_eq!([1000, 1 << 10, 3 << 20].map(bytes), ["1000 bytes", "1.000 KiB", "3.000 MiB"]);
-        assert_eq!(percent(0.123), "12.3 %");
+        assert_eq!(percent(0.123), "12.3%");
     }
 }

@@ -84,7 +84,7 @@ pub enum Priority {
 ///
 /// let edge = Workload::ALL.iter().find(|workload| workload.name == "edge").unwrap();
 /// let ranked = edge.ranked();
-/// assert_eq!((ranked[0].0.name, ranked[0].1.priority()), ("fuse", Priority::High));
+/// assert_eq!((ranked[0].0.name, ranked[0].1.priority()), ("fusion", Priority::High));
 /// println!("{Priorities}");
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -165,10 +165,10 @@ const fn technique(
 impl Technique {
     /// All of them, in the order in which to try them: from the least work to the most.
     pub const ALL: &'static [Technique] = &[
-        technique("vectorise", [None, High], [None, Low, Low]),
-        technique("fuse", [Medium, Medium], [Low, Medium, Medium]),
-        technique("mixed precision", [High, High], [High, High, High]),
-        technique("graph optimisation", [Medium, VeryHigh], [Low, VeryHigh, VeryHigh]),
+        technique("vectorisation", [None, High], [None, Low, Low]),
+        technique("fusion", [Medium, Medium], [Low, Medium, Medium]),
+        technique("narrower storage", [High, High], [High, High, High]),
+        technique("graph rewriting", [Medium, VeryHigh], [Low, VeryHigh, VeryHigh]),
     ];
 }
 
@@ -263,13 +263,13 @@ mod tests {
             let Score { memory, latency, risk, cost, hardware } = workload.score(technique);
             [memory, latency, risk, cost, hardware]
         };
-        assert_eq!(score("edge", "fuse"), [2, 2, 1, 0, 1]);
-        assert_eq!(score("edge", "mixed precision"), [2, 2, -1, 0, -2]);
-        assert_eq!(score("edge", "vectorise"), [0, 2, 1, 0, 1]);
-        assert_eq!(score("research training", "graph optimisation"), [0, 0, 0, -1, -2]);
-        assert_eq!(score("research training", "vectorise"), [0, 0, 0, 1, 1]);
-        assert_eq!(score("production training", "fuse"), [2, 0, 1, 0, 0]);
-        assert_eq!(score("batch inference", "mixed precision"), [0, 0, -1, 0, 0]);
+        assert_eq!(score("edge", "fusion"), [2, 2, 1, 0, 1]);
+        assert_eq!(score("edge", "narrower storage"), [2, 2, -1, 0, -2]);
+        assert_eq!(score("edge", "vectorisation"), [0, 2, 1, 0, 1]);
+        assert_eq!(score("research training", "graph rewriting"), [0, 0, 0, -1, -2]);
+        assert_eq!(score("research training", "vectorisation"), [0, 0, 0, 1, 1]);
+        assert_eq!(score("production training", "fusion"), [2, 0, 1, 0, 0]);
+        assert_eq!(score("batch inference", "narrower storage"), [0, 0, -1, 0, 0]);
     }
 
     #[test]
@@ -305,7 +305,7 @@ mod tests {
     fn techniques_are_tried_from_the_least_work_on() {
         assert!(Technique::ALL.is_sorted_by_key(|technique| technique.cost));
         let names = Workload::ALL[3].ranked().into_iter().map(|(technique, _)| technique.name);
-        let edge = ["fuse", "vectorise", "graph optimisation", "mixed precision"];
+        let edge = ["fusion", "vectorisation", "graph rewriting", "narrower storage"];
         assert!(names.eq(edge));
     }
 }

@@ -1,6 +1,6 @@
 //! The short way of a call: a kernel of one pass, on arrays of one shape that all lie alike, element
-//! after element, and on single elements. What a general call works out is known beforehand, so this
-//! takes tens of nanoseconds. It runs the same code in the same way, so results have the same bits.
+//! after element, on single elements, and on rows that repeat, as a bias does. What a general call
+//! works out is known beforehand, so this takes tens of nanoseconds. It runs the same code in the same way, so results have the same bits.
 
 use super::call::{Call, Pads};
 use super::compiled::Compiled;
@@ -39,11 +39,16 @@ pub(super) struct Pass {
     most: usize,
 }
 
+/// The shortest row that repeats. Of shorter ones, code would do little at a time.
+const ROW: usize = 64;
+
 /// A pass, and how the inputs of a call lie.
 #[derive(Debug)]
 pub(super) struct Fit<'k, 'a> {
     pass: &'k Pass,
     code: &'k Code,
+    /// Elements of a row: of all arrays, unless there are inputs that repeat along the last axis.
+    row: usize,
     pub(super) alike: Alike<'a>,
 }
 
@@ -79,25 +84,39 @@ impl Direct {
         plans: &'k Plans<Compiled>,
         inputs: &[Operand<'a>],
     ) -> Option<Fit<'k, 'a>> {
-        let array = inputs.iter().find(|input| !input.shape.is_empty());
-        let alike = Alike::new(array.unwrap_or(&inputs[0]))?;
-        let mut elements = 0;
+        let mut model = &inputs[0];
+        for input in &inputs[1..] {
+            if input.shape.len() > model.shape.len() {
+                model = input;
+            }
+        }
+        let alike = Alike::new(model)?;
+        let is_array = !model.shape.is_empty();
+        let (mut elements, mut rows) = (0, 0);
         for (at, input) in inputs.iter().enumerate() {
             match input.shape {
                 [] => elements |= 1 << at,
                 _ if alike.fits(input) => {}
+                _ if alike.repeats(input) => rows |= 1 << at,
                 _ => return None,
             }
+        }
+        // What is computed of rows alone may be worth a plan of its own.
+        if rows != 0 && self.passes.len() > 1 {
+            return None;
         }
         // Empty arrays are small to a plan, and tell nothing of the next call.
         if alike.len == 0 && self.passes.len() > 1 {
             return None;
         }
-        let set = if array.is_some() && plans.tells_elements(alike.len) { elements } else { 0 };
+        let set = if is_array && plans.tells_elements(alike.len) { elements } else { 0 };
         let make = || Pass::new(plans.choose(inputs.iter().map(|input| input.shape)));
         let pass = self.passes[set].get_or_init(make).as_ref()?;
-        // What is computed of single elements alone has the shape of one.
-        if array.is_some() && pass.reads & !elements == 0 {
+        // What is computed of single elements alone has the shape of one, and of rows that of a row.
+        if is_array && pass.reads & !(elements | rows) == 0 {
+            return None;
+        }
+        if rows != 0 && alike.len > pass.most {
             return None;
         }
         let Action::Map { kernel: Compiled::Map(code), .. } =
@@ -105,7 +124,11 @@ impl Direct {
         else {
             return None;
         };
-        Some(Fit { pass, code, alike })
+        let row = match model.shape {
+            [.., columns] if rows != 0 => *columns,
+            _ => alike.len,
+        };
+        Some(Fit { pass, code, row, alike })
     }
 }
 
@@ -188,11 +211,21 @@ impl Fit<'_, '_> {
             } else {
                 (cursor.base, cursor.step) = (from.base, code.lanes() * sizes[op]);
             }
+            // An input with fewer axes repeats: its next row is the same.
+            if from.shape.len() == self.alike.model.shape.len() {
+                cursor.row = (self.row * sizes[op]) as isize;
+            }
         }
         let mut call = Call { code, sizes, cursors, pads, streams: false };
-        // SAFETY: every array has `len` elements in a row, and a single element is in its pad as
-        // often as the code reads it. The caller vouches for the rest.
-        unsafe { call.run(len) };
+        // SAFETY: every array has `len` elements one after another, which are whole rows; one that
+        // repeats has a row of them, and a single element is in its pad as often as the code reads it.
+        // The caller vouches for the rest.
+        unsafe {
+            match self.row == len {
+                true => call.run(len),
+                false => call.rows(len / self.row, self.row),
+            }
+        }
     }
 
     /// Runs on as many threads as pay: the arrays are rows of so many elements.
@@ -241,6 +274,17 @@ impl<'a> Alike<'a> {
                 let (&other_size, &other_stride) = others.next().expect("as many axes");
                 size == other_size && (stride == other_stride || size == 1 || self.len == 0)
             })
+    }
+
+    /// Whether an array is a row that all rows of these read, along the last axis.
+    #[inline]
+    fn repeats(&self, other: &Operand<'_>) -> bool {
+        match (self.model.shape, other.shape, other.strides) {
+            ([_, .., columns], [size], [1]) => {
+                size == columns && *size >= ROW && self.len > 0 && !self.is_column_major
+            }
+            _ => false,
+        }
     }
 
     /// The shape.

@@ -52,6 +52,7 @@ pub(crate) use operand::{Operand, OperandMut};
 pub use product::{matmul, matmul_shape};
 pub(crate) use row_kernel::RowKernel;
 pub(crate) use rows::RowCode;
+pub(crate) use team::pool_size;
 pub use tensor::Tensor;
 pub use typed::{FromResult, FromResults};
 pub use view::{View, ViewMut};

@@ -20,7 +20,7 @@ use std::time::Instant;
 /// The number of pool threads that a call from here uses; 1 if none can be started.
 ///
 /// Rayon starts its pool when it is first asked for, and panics if it cannot.
-pub(super) fn pool_size() -> usize {
+pub(crate) fn pool_size() -> usize {
     static GLOBAL_RUNS: OnceLock<bool> = OnceLock::new();
     let has_pool =
         rayon::current_thread_index().is_some() || *GLOBAL_RUNS.get_or_init(start_global);

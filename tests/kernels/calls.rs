@@ -70,6 +70,49 @@ fn all_ways_to_call_agree() {
     }
 }
 
+/// Rows that repeat, on either side of where the short way takes them: every call gives what one
+/// without rows does.
+#[test]
+fn rows_that_repeat_agree() {
+    let layer: Ternary = fuse!(|x, w, b| x * w + b).unwrap();
+    let turned: Ternary = fuse!(|w, b, x| x * w + b).unwrap();
+    for (rows, columns) in
+        [(1, 64), (4, 1024), (3, 65), (7, 100), (5, 63), (64, 64), (0, 64), (300, 1000)]
+    {
+        let x = noise([rows, columns], 1);
+        let [w, b] = [2, 3].map(|seed| noise([1, columns], seed).row(0).to_owned());
+        let wide = |row: &Array1<f32>| row.broadcast((rows, columns)).unwrap().to_owned();
+        let expected = layer.call((&x, &wide(&w), &wide(&b))).unwrap();
+        let what = format!("{rows}x{columns}");
+        assert_eq!(layer.call((&x, &w, &b)).unwrap(), expected, "{what}");
+        assert_eq!(turned.call((&w, &b, &x)).unwrap(), expected, "{what}");
+        assert_eq!(layer.call((&x, &w, &wide(&b))).unwrap(), expected, "{what}");
+        let mut into = Array2::zeros((rows, columns));
+        layer.call_into((&x, &w, &b), &mut into).unwrap();
+        assert_eq!(into, expected, "{what}");
+        let mut state = x.clone();
+        layer.call_in_place(&mut state, (&w, &b)).unwrap();
+        assert_eq!(state, expected, "{what}");
+        // Rows backwards, or of an array whose rows lie across.
+        let (w_back, b_back) = (w.slice(s![..;-1]), b.slice(s![..;-1]));
+        let backwards = layer.call((&x, &w_back.to_owned(), &b_back.to_owned())).unwrap();
+        assert_eq!(layer.call((&x, w_back, b_back)).unwrap(), backwards, "{what}");
+        let across = x.t().as_standard_layout().into_owned();
+        assert_eq!(layer.call((across.t(), &w, &b)).unwrap(), expected, "{what}");
+        // A row of another length fits nothing.
+        let long = Array1::<f32>::zeros(columns + 1);
+        assert!(layer.call((&x, &long, &b)).is_err(), "{what}");
+    }
+    // What is read of rows alone is a row.
+    let sum: Ternary = fuse!(|_x, w, b| w + b).unwrap();
+    let x = noise([4, 1024], 1);
+    let row = noise([1, 1024], 2).row(0).to_owned();
+    let (mut narrow, mut wide) = (Array1::<f32>::zeros(1024), x.clone());
+    sum.call_into((&x, &row, &row), &mut narrow).unwrap();
+    assert_eq!(narrow, &row + &row);
+    assert!(sum.call_into((&x, &row, &row), &mut wide).is_err());
+}
+
 /// Calls long enough for several threads take the short way too.
 #[test]
 fn long_calls_agree() {

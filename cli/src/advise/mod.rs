@@ -11,12 +11,12 @@ mod workloads;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::kernel::Text;
-use crate::options::dtypes;
+use crate::options::Arrays;
 use crate::progress::Progress;
-use crate::shapes::{Shape, shape, shapes_over};
+use crate::shapes::shapes_over;
 use clap::{Args, ValueEnum};
 use kiln::profile::{NOISY, Placed, Profile, Resources, Roofline};
-use kiln::{CompileOptions, DType, Graph};
+use kiln::{CompileOptions, Graph};
 use measure::{Outcome, measure};
 use report::Report;
 use std::time::Duration;
@@ -47,13 +47,8 @@ pub(crate) struct Advise {
     /// What is to be gained
     #[arg(long, default_value = "latency")]
     goal: Goal,
-    /// Sizes of axes, n=4Ki, or of inputs, x=64x128; an input without a declared shape has all axes,
-    /// in this order [default: n=4Mi]
-    #[arg(long, value_name = "NAME=SIZES", value_delimiter = ',', value_parser = shape)]
-    shape: Vec<Shape>,
-    /// The element type of inputs that KERNEL does not type
-    #[arg(long, default_value = "f32", value_parser = dtypes())]
-    dtype: DType,
+    #[command(flatten)]
+    arrays: Arrays,
     /// Take less care, and a tenth of the time
     #[arg(long)]
     quick: bool,
@@ -128,18 +123,14 @@ impl Advise {
     }
 
     fn subject(&self, kernel: &str, console: &Console) -> Result<Subject, Failure> {
-        let graph = Text::find(kernel)?.graph_of(self.dtype, console)?;
+        let graph = Text::find(kernel)?.graph_of(self.arrays.dtype, console)?;
         let inputs = graph.inputs();
         if inputs.is_empty() {
             return Err(Failure::Usage(format!(
                 "{kernel}: a kernel without inputs is a constant, and nothing to advise on"
             )));
         }
-        let is_open = inputs.iter().any(|input| input.dims.is_none());
-        let shapes = match self.shape.is_empty() && is_open {
-            true => shapes_over(&graph, &[Shape::axis("n", 4 << 20)])?,
-            false => shapes_over(&graph, &self.shape)?,
-        };
+        let shapes = shapes_over(&graph, &self.arrays.sizes(&graph))?;
         let options = CompileOptions::new();
         // The first compilation finds cold caches and untouched pages.
         let _ = compile(&graph, options);

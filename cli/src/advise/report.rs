@@ -7,6 +7,7 @@ use super::{Advice, Goal, Subject};
 use crate::json::{Array, print};
 use crate::machine::{Machine, now};
 use crate::table::Table;
+use crate::units::{percent, time};
 use kiln::profile::{Placed, Profile, Profiles, Roof};
 use serde::Serialize;
 use std::time::Duration;
@@ -79,7 +80,7 @@ impl Report<'_> {
             .collect();
         let emitter = match self.subject.default.kernel.emitter() {
             Some((emitter, bits)) => format!("{emitter} {bits}-bit"),
-            None => "matmul".into(),
+            None => "calls alone".into(),
         };
         let threads = crate::console::counted(self.subject.threads, "thread");
         let mut text = format!(
@@ -204,7 +205,7 @@ impl Report<'_> {
             vec![
                 figures.label.to_string(),
                 time(figures.ns),
-                format!("{:.1} %", 100.0 * figures.spread),
+                percent(figures.spread),
                 format!("{:.2}x", figures.speed_up),
                 format!("{:.3}", figures.memory as f64 / 1e6),
                 format!("{:.3}", figures.bytes as f64 / 1e6),
@@ -295,11 +296,6 @@ fn figures<'a>(trial: &Trial, outcome: &'a Outcome) -> Figures<'a> {
     let figures = Figures::of(&outcome.profile, outcome.nanoseconds, trial.compiled.took);
     let memory = figures.memory.saturating_mul(trial.at_once as u64);
     Figures { speed_up: outcome.speed_up, memory, error: outcome.error, ..figures }
-}
-
-/// A time with its unit.
-fn time(nanoseconds: f64) -> String {
-    format!("{:.3?}", Duration::from_nanos(nanoseconds.round() as u64))
 }
 
 /// An error in a table.

@@ -10,8 +10,8 @@ use serde::Serialize;
 const REMARK: &str = "
 A score is benefit against need, risk against tolerance, cost against speed, and dependence against
 variety: 3 or more is high, 1 or more medium, 0 low, and below that is to be skipped. It is of
-techniques done by hand: Kiln vectorises, fuses and optimises graphs whenever it compiles, so what is
-left to decide is precision. `kiln advise KERNEL` measures all of them.
+techniques done by hand: Kiln vectorises, fuses and rewrites graphs whenever it compiles, so what is
+left to decide is what to store. `kiln advise KERNEL` measures all of them.
 ";
 
 /// The object that `kiln advise --workloads --json` prints.

@@ -34,7 +34,7 @@ impl Group {
     ) -> Result<Group, Failure> {
         let mut cases = Vec::new();
         for text in &bench.kernels {
-            let graph = Text::find(text)?.graph_of(bench.dtype, console)?;
+            let graph = Text::find(text)?.graph_of(bench.arrays.dtype, console)?;
             if graph.inputs().is_empty() {
                 return Err(Failure::Usage(format!(
                     "{text}: a kernel without inputs is a constant, and nothing to measure"
@@ -50,16 +50,12 @@ impl Group {
                 };
                 Ok::<_, Failure>(case)
             };
-            let is_open = graph.inputs().iter().any(|input| input.dims.is_none());
             match sizes {
-                [] if bench.shape.is_empty() && is_open => {
-                    cases.push(case(None, &[Shape::axis("n", 4 << 20)])?);
-                }
-                [] => cases.push(case(None, &bench.shape)?),
+                [] => cases.push(case(None, &bench.arrays.sizes(&graph))?),
                 _ => {
                     for &size in sizes {
                         let mut given = vec![Shape::axis("n", size)];
-                        given.extend(bench.shape.iter().cloned());
+                        given.extend(bench.arrays.shape.iter().cloned());
                         cases.push(case(Some(size), &given)?);
                     }
                 }
@@ -68,14 +64,20 @@ impl Group {
         Ok(Group { suite: None, cases })
     }
 
-    /// All kernels of a suite, at each size.
+    /// All kernels of a suite, at each of these sizes, or at its own ones: many for a plot.
     pub(super) fn of_suite(
         suite: &Suite,
-        sizes: &[usize],
+        given: &[usize],
+        is_plotted: bool,
         console: &Console,
     ) -> Result<Group, Failure> {
         let mut cases = Vec::new();
-        for Kernel { name, text, row } in (suite.kernels)() {
+        for Kernel { name, text, row, sizes } in (suite.kernels)() {
+            let sizes = match given {
+                [] if is_plotted => suite.plotted,
+                [] => sizes.unwrap_or(suite.sizes),
+                _ => given,
+            };
             let graph = Text::find(&text)?.graph_of(DType::F32, console)?;
             for &size in sizes {
                 if size % row != 0 {

@@ -2,8 +2,9 @@
 
 use super::difference::Difference;
 use super::record::{Input, Record};
-use super::tables::{date_and_machine, limit, percent};
+use super::tables::{date_and_machine, limit};
 use crate::console::counted;
+use crate::units::percent;
 
 /// Fused, unfused and the copy, a line each, and how far results are apart.
 pub(super) fn detail(record: &Record) -> String {

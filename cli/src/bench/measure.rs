@@ -41,13 +41,13 @@ pub(super) fn measure(
     let unfused = compile_with(graph, execution.options(false))?;
 
     let output_shapes = fused.output_shapes(&views)?;
-    let n = output_shapes.iter().map(|shape| shape.iter().product()).max().unwrap_or(0);
-    if n == 0 {
+    let counts = Counts::of(&fused, &views)?;
+    let n = counts.elements as usize;
+    if output_shapes.iter().all(|shape| shape.contains(&0)) {
         return Err(Failure::Usage("the kernel's outputs have no element".into()));
     }
     let plans = [fused.plan_for(&views)?, unfused.plan_for(&views)?];
     let [traffic_fused, traffic_unfused] = plans.each_ref().map(|plan| plan.traffic());
-    let counts = Counts::of(&fused, &views)?;
     let mut fused_outputs = outputs(&fused, &output_shapes)?;
     let mut unfused_outputs = outputs(&unfused, &output_shapes)?;
     let threads = rayon::current_num_threads();

@@ -16,16 +16,14 @@ pub(crate) use difference::Difference;
 
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::options::{Execution, dtypes};
+use crate::options::{Arrays, Execution};
 use crate::plot::File;
 use crate::progress::Progress;
-use crate::shapes::{Shape, shape};
 use crate::sizes::{Sizes, size, sizes};
 use crate::suites::{Draws, SUITES, Suite};
 use case::Group;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use kiln::DType;
 use kiln::profile::{NOISY, Roofline};
 use record::Record;
 use std::path::PathBuf;
@@ -48,6 +46,7 @@ Examples
   kiln bench 'x @ w' --shape x=64x1024,w=1024x256
   kiln bench @silu @mish --sizes 1Ki..16Mi --plot silu.svg
   kiln bench --suite elementwise --threads 1 --markdown
+  kiln bench --suite rows --roofs
   kiln bench --suite matmul --plot matmul.png
   kiln bench --suite all --json > old.json
   kiln bench --suite all --compare old.json --fail-above 1.05
@@ -62,7 +61,13 @@ pub(crate) struct Bench {
     )]
     kernels: Vec<String>,
     /// Measure these kernels instead, in a table for each suite
-    #[arg(long, value_name = "SUITE", value_delimiter = ',', value_parser = suites())]
+    #[arg(
+        long,
+        value_name = "SUITE",
+        value_delimiter = ',',
+        value_parser = suites(),
+        conflicts_with = "shape"
+    )]
     suite: Vec<String>,
     /// Measure at each of these sizes: of axis n, or elements, n or rows of a suite's kernels.
     /// 64..2Ki is 64, 128 and so on to 2Ki
@@ -83,19 +88,8 @@ pub(crate) struct Bench {
     /// Take less care, and a tenth of the time; --sweep goes up to 2^22
     #[arg(long)]
     quick: bool,
-    /// Sizes of axes, n=4Ki, or of inputs, x=64x128; an input without a declared shape has all axes,
-    /// in this order [default: n=4Mi]
-    #[arg(
-        long,
-        value_name = "NAME=SIZES",
-        value_delimiter = ',',
-        value_parser = shape,
-        conflicts_with = "suite"
-    )]
-    shape: Vec<Shape>,
-    /// The element type of inputs that KERNEL does not type
-    #[arg(long, default_value = "f32", value_parser = dtypes())]
-    dtype: DType,
+    #[command(flatten)]
+    arrays: Arrays,
     #[command(flatten)]
     execution: Execution,
     /// Measure nothing: take the figures from a file that --json has written
@@ -211,11 +205,7 @@ impl Bench {
         }
         let all = self.suite.iter().any(|name| name == "all");
         let chosen = |suite: &&Suite| all || self.suite.iter().any(|name| name == suite.name);
-        let group = |suite: &Suite| {
-            let usual = if self.plot.is_some() { suite.plotted } else { suite.sizes };
-            let sizes = if sizes.is_empty() { usual } else { &sizes[..] };
-            Group::of_suite(suite, sizes, console)
-        };
+        let group = |suite: &Suite| Group::of_suite(suite, &sizes, self.plot.is_some(), console);
         SUITES.iter().filter(chosen).map(group).collect()
     }
 

@@ -143,7 +143,7 @@ impl Record {
         match (&self.emitter, self.width) {
             (Some(emitter), Some(bits)) => format!("{emitter} {bits}-bit"),
             (Some(emitter), None) => emitter.clone(),
-            _ => "matmul".into(),
+            _ => "calls alone".into(),
         }
     }
 

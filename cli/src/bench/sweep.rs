@@ -77,7 +77,7 @@ pub(super) fn sweep(bench: &Bench, console: &Console) -> Result<(), Failure> {
     let progress = Progress::of_steps(console, (kernels.len() * sizes.len()) as u64);
     console.print(&head(bench))?;
     for kernel in kernels {
-        let graph = Text::find(&kernel)?.graph_of(bench.dtype, console)?;
+        let graph = Text::find(&kernel)?.graph_of(bench.arrays.dtype, console)?;
         pool.install(|| -> Result<(), Failure> {
             let kernels = compile(bench, &graph)?;
             for &size in &sizes {
@@ -159,7 +159,7 @@ fn head(bench: &Bench) -> String {
     format!(
         "{}, {}, emitter {}; ns/element, medians of interleaved rounds\n\n\
          {:<14} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9} {:>7} {:>7}\n{:<14} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9} {:>7} {:>7}\n",
-        bench.dtype,
+        bench.arrays.dtype,
         bench.execution.mode,
         bench.execution.emitter,
         "",

@@ -14,6 +14,7 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use files::Files;
 use kiln::explain::{Stage, TOUR, explain, separations};
+use kiln::profile::Counts;
 use kiln::{CallPlan, CompileOptions, DType, EmitterKind, Graph, Mode, Tensor, View, compile_with};
 use object::{Apart, Object, Shown, Written};
 
@@ -62,6 +63,16 @@ pub(crate) struct Explain {
     files: Files,
 }
 
+/// The FLOPs of each pass.
+fn flops(plan: &CallPlan) -> Result<String, Failure> {
+    let mut text = "FLOP of each pass\n".to_string();
+    for (step, number) in plan.steps().iter().zip(1..) {
+        let Counts { flops, .. } = Counts::of_pass(step)?;
+        text += &format!("  {number}. {flops}\n");
+    }
+    Ok(text)
+}
+
 /// Reads `--stage`.
 fn stages() -> impl TypedValueParser<Value = Stage> {
     let value =
@@ -85,7 +96,7 @@ impl Explain {
             let plan = self.call(&graph)?;
             return match self.json {
                 true => console.print(&self.object(&graph, Vec::new(), Some(&plan), Vec::new())),
-                false => console.print(&plan.to_string()),
+                false => console.print(&format!("{plan}{}", flops(&plan)?)),
             };
         }
         let stages: Vec<Stage> = match (self.all, &self.stage[..]) {

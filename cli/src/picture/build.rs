@@ -1,6 +1,6 @@
 //! The network of a fused graph.
 
-use super::bytes::Bytes;
+use super::bytes::{Bytes, Elements};
 use super::network::{End, Item, Kind, Network};
 use kiln::Graph;
 use kiln::ir::{Body, Input, Node, NodeId, Op};
@@ -26,6 +26,7 @@ pub(crate) fn network(graph: &Graph, detail: Detail) -> Network {
     }
     let is_large = op_count(graph) > MOST_OPS;
     let arrays = Arrays::of(graph);
+    let elements = Elements::of(graph);
     let mut network = Network::default();
     let mut ends: HashMap<NodeId, End> = HashMap::new();
     let mut numbers = 1..;
@@ -48,7 +49,9 @@ pub(crate) fn network(graph: &Graph, detail: Detail) -> Network {
         if detail == Detail::Kernels && is_step(node) {
             let number = numbers.next().expect("there are enough");
             item.label = format!("{number}. {}", item.label);
-            let bytes = |ids: &[NodeId]| ids.iter().map(|&id| Bytes::of(graph, id)).sum::<Bytes>();
+            let bytes = |ids: &[NodeId]| {
+                ids.iter().map(|&id| Bytes::of(graph, &elements, id)).sum::<Bytes>()
+            };
             item.notes.push(format!("in {}", bytes(&node.operands())));
             item.notes.push(format!("out {}", bytes(&arrays.results[&id])));
         }
@@ -140,7 +143,16 @@ const HOLE: &str = "·";
 
 /// A fused kernel: a box for a single op, else a box around its ops.
 fn kernel(body: &Body, names: &[&str], is_large: bool) -> Item {
+    let reductions = body.reductions().count();
     match body.op_count() {
+        count if reductions > 0 => {
+            let mut item = Item::new(Kind::Pass, format!("kernel of {count} ops over rows"));
+            match is_large {
+                true => item.notes.extend(tally(body.nodes())),
+                false => item.inside = Some(inside(body, names)),
+            }
+            item
+        }
         0 if !names.is_empty() => Item::new(Kind::Pass, "copy"),
         0 | 1 if body.outputs().len() == 1 => {
             let holes = vec![HOLE.to_string(); body.inputs().len()];
@@ -168,9 +180,13 @@ fn inside(body: &Body, names: &[&str]) -> Network {
         ends.insert(body.input_node(index), End { item, port: 0 });
     }
     for (id, node) in body.iter() {
-        let Node::Op(op, args) = node else { continue };
+        let (label, args) = match node {
+            Node::Op(op, args) => (label(body, *op, args), &args[..]),
+            Node::Call(call, args) => (call.expression(&vec![HOLE; args.len()]), &args[..]),
+            _ => continue,
+        };
         let operands: Vec<End> = args.iter().filter_map(|arg| ends.get(arg).copied()).collect();
-        let item = network.add(Item::new(Kind::Op, label(body, *op, args)), operands);
+        let item = network.add(Item::new(Kind::Op, label), operands);
         ends.insert(id, End { item, port: 0 });
     }
     for output in body.outputs() {

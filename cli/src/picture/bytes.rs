@@ -1,9 +1,53 @@
 //! Bytes of arrays, as far as their shapes are known.
 
 use kiln::Graph;
-use kiln::ir::{Dim, NodeId};
-use std::collections::BTreeMap;
+use kiln::ir::{Dim, Node, NodeId};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+
+/// Sizes that stand for those of an array of unknown rank.
+const STAND_IN: [usize; 2] = [1009, 1013];
+
+/// What is known of how many elements values have.
+pub(crate) struct Elements(HashMap<NodeId, usize>);
+
+impl Elements {
+    /// Those of all values that could be found if arrays of unknown rank were alike.
+    pub(crate) fn of(graph: &Graph) -> Elements {
+        let mut shapes: HashMap<NodeId, Vec<Vec<usize>>> = HashMap::new();
+        for (id, node) in graph.iter() {
+            let operands = node.operands().into_iter();
+            let operands: Option<Vec<&[usize]>> =
+                operands.map(|operand| Some(&shapes.get(&operand)?.first()?[..])).collect();
+            let made = match (node, operands) {
+                (Node::Input(index), _) => {
+                    let size = |dim: &Dim| match dim {
+                        Dim::Size(size) => *size,
+                        Dim::Symbol(_) => STAND_IN[1],
+                    };
+                    let dims = graph.inputs()[*index as usize].dims.as_ref();
+                    let dims = dims.map(|dims| dims.iter().map(size).collect());
+                    Some(vec![dims.unwrap_or_else(|| STAND_IN.to_vec())])
+                }
+                (Node::Fused { body, .. }, Some(args)) => body.shapes(&args).ok().map(|all| {
+                    body.outputs().iter().map(|output| all[output.index()].to_vec()).collect()
+                }),
+                (Node::Call(call, _), Some(args)) => {
+                    call.infer(&args).ok().map(|dims| vec![dims.to_vec()])
+                }
+                (Node::Item { of, index }, _) => {
+                    shapes.get(of).and_then(|all| Some(vec![all.get(*index as usize)?.clone()]))
+                }
+                _ => None,
+            };
+            if let Some(made) = made {
+                shapes.insert(id, made);
+            }
+        }
+        let count = |all: &Vec<Vec<usize>>| all.first().map_or(0, |shape| shape.iter().product());
+        Elements(shapes.iter().map(|(id, all)| (*id, count(all))).collect())
+    }
+}
 
 /// A sum of sizes of arrays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,16 +55,24 @@ pub(crate) struct Bytes {
     known: u64,
     /// Of arrays of unknown rank, for each element.
     each: u64,
+    /// Of what reductions make of those, for each row.
+    row: u64,
     /// What symbols are multiplied by, by their names: `4` of `n·d`.
     symbolic: BTreeMap<String, u64>,
 }
 
 impl Bytes {
     /// Those of a value.
-    pub(crate) fn of(graph: &Graph, id: NodeId) -> Bytes {
+    pub(crate) fn of(graph: &Graph, elements: &Elements, id: NodeId) -> Bytes {
         let size = graph.dtype(id).size() as u64;
         let mut bytes = Bytes::default();
-        let Some(dims) = graph.shape(id).dims() else { return Bytes { each: size, ..bytes } };
+        let Some(dims) = graph.shape(id).dims() else {
+            return match elements.0.get(&id) {
+                Some(1) => Bytes { known: size, ..bytes },
+                Some(&count) if count < STAND_IN.iter().product() => Bytes { row: size, ..bytes },
+                _ => Bytes { each: size, ..bytes },
+            };
+        };
         let (mut known, mut names) = (size, Vec::new());
         for dim in dims {
             match dim {
@@ -44,6 +96,7 @@ impl std::iter::Sum for Bytes {
         all.fold(Bytes::default(), |mut sum, bytes| {
             sum.known = sum.known.saturating_add(bytes.known);
             sum.each = sum.each.saturating_add(bytes.each);
+            sum.row = sum.row.saturating_add(bytes.row);
             for (names, known) in bytes.symbolic {
                 let all = sum.symbolic.entry(names).or_default();
                 *all = all.saturating_add(known);
@@ -58,6 +111,9 @@ impl fmt::Display for Bytes {
         let mut parts = Vec::new();
         if self.each > 0 {
             parts.push(format!("{} B an element", self.each));
+        }
+        if self.row > 0 {
+            parts.push(format!("{} B a row", self.row));
         }
         let terms: Vec<String> =
             self.symbolic.iter().map(|(names, known)| format!("{known}·{names}")).collect();

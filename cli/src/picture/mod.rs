@@ -11,7 +11,7 @@ mod svg;
 mod tests;
 
 use build::{Detail, is_step, network};
-use bytes::Bytes;
+use bytes::{Bytes, Elements};
 use kiln::internals::{fuse, unfuse};
 use kiln::ir::Node;
 use kiln::{Graph, Mode};
@@ -89,7 +89,9 @@ fn caption(graph: &Graph) -> String {
     let reads = graph.nodes().iter().filter(|node| is_step(node)).flat_map(Node::operands);
     let writes =
         graph.iter().filter(|(_, node)| matches!(node, Node::Item { .. } | Node::Call(..)));
-    let moved = reads.chain(writes.map(|(id, _)| id)).map(|id| Bytes::of(graph, id)).sum::<Bytes>();
+    let elements = Elements::of(graph);
+    let moved = reads.chain(writes.map(|(id, _)| id));
+    let moved = moved.map(|id| Bytes::of(graph, &elements, id)).sum::<Bytes>();
     let passes = match steps {
         1 => "1 pass".to_string(),
         steps => format!("{steps} passes"),

@@ -24,6 +24,7 @@ fn corpus() -> Vec<Graph> {
         }",
         "select(x < y & y > 0, x, f32(i32(y)))",
         "kernel fused_text(x) { let t = fused(x) { exp(x) }; fused(t) { t * t } }",
+        "kernel norms(x, w) { (layer_norm[-1](x) * w, sum[-1](x * x), sum[0](x)) }",
         "kernel sizes(x: f32[1000, 64], w: f32[64]) { x * exp(sin(w)) }",
     ];
     let derived = DERIVED.iter().map(|op| {
@@ -163,6 +164,10 @@ fn bytes_follow_from_shapes() {
     assert_eq!(notes(sized), ["in 512.2 KiB", "out 512.0 KiB"]);
     let product = "kernel k(x: f32[n, d], w: f32[d, n]) { x @ w }";
     assert_eq!(notes(product), ["in 8·d·n B", "out 4·n·n B"]);
+    // What is left of a row is not as large as what was read, whatever that is.
+    assert_eq!(notes("sum[-1](x * 2)"), ["in 4 B an element", "out 4 B a row"]);
+    assert_eq!(notes("sum(x * 2)"), ["in 4 B an element", "out 4 B"]);
+    assert_eq!(notes("softmax[-1](x)"), ["in 4 B an element", "out 4 B an element"]);
 }
 
 /// Text cannot leave its place, whatever it is.

@@ -8,13 +8,13 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::kernel::Text;
 use crate::machine::{Machine, now};
-use crate::options::{Execution, dtypes};
+use crate::options::{Arrays, Execution};
 use crate::plot::File;
 use crate::progress::Progress;
-use crate::shapes::{Shape, shape, shapes_over};
+use crate::shapes::shapes_over;
 use clap::Args;
 use kiln::profile::{Counts, NOISY, Profiler, Race, Resources, Roofline};
-use kiln::{DType, Graph, Kernel, Tensor, View, compile_with};
+use kiln::{Graph, Kernel, Tensor, View, compile_with};
 use report::Report;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,18 +36,8 @@ pub(crate) struct Options {
     /// Files ending in .kiln, expressions, or @name for an op
     #[arg(value_name = "KERNEL")]
     kernels: Vec<String>,
-    /// Shapes of inputs, and sizes of axes that inputs share [default: n=16Mi]
-    #[arg(
-        long,
-        value_name = "NAME=SIZES",
-        value_delimiter = ',',
-        value_parser = shape,
-        requires = "kernels"
-    )]
-    shape: Vec<Shape>,
-    /// The element type of inputs that KERNEL does not type
-    #[arg(long, default_value = "f32", value_parser = dtypes())]
-    dtype: DType,
+    #[command(flatten)]
+    arrays: Arrays,
     #[command(flatten)]
     execution: Execution,
     /// Draw kernels under their roofs, to a file ending in .svg or .png
@@ -58,7 +48,7 @@ pub(crate) struct Options {
     json: bool,
 }
 
-/// Elements of an array that is given no shape: more than caches hold.
+/// Elements of an array where no kernel is named: more than caches hold.
 const N: usize = 16 << 20;
 
 /// What is measured where no kernel is named: name and text, `T` being the element type.
@@ -97,8 +87,11 @@ impl Options {
     }
 
     fn kernels(&self, console: &Console) -> Result<Vec<Named>, Failure> {
+        if self.kernels.is_empty() && !self.arrays.shape.is_empty() {
+            return Err(Failure::Usage("--shape is of kernels: name one".into()));
+        }
         let usual = |(name, text): (&str, &str)| {
-            let text = text.replace('T', self.dtype.name());
+            let text = text.replace('T', self.arrays.dtype.name());
             (name.to_string(), text)
         };
         let named: Vec<(String, String)> = match &self.kernels[..] {
@@ -106,27 +99,20 @@ impl Options {
             kernels => kernels.iter().map(|text| (text.clone(), text.clone())).collect(),
         };
         let kernel = |(name, text): (String, String)| {
-            let graph = Text::find(&text)?.graph_of(self.dtype, console)?;
+            let graph = Text::find(&text)?.graph_of(self.arrays.dtype, console)?;
             if graph.inputs().is_empty() {
                 return Err(Failure::Usage(format!(
                     "{name} has no inputs: it computes a number once, and there is nothing to measure"
                 )));
             }
-            let shapes = shapes_over(&graph, &self.shape_of(&graph))?;
+            let sizes = match &self.kernels[..] {
+                [] => self.arrays.sizes_or(&graph, N),
+                _ => self.arrays.sizes(&graph),
+            };
+            let shapes = shapes_over(&graph, &sizes)?;
             Ok(Named { name: name.trim_start_matches('@').to_string(), graph, shapes })
         };
         named.into_iter().map(kernel).collect()
-    }
-
-    fn shape_of(&self, graph: &Graph) -> Vec<Shape> {
-        let has_axis = graph.inputs().iter().any(|input| match &input.dims {
-            None => true,
-            Some(dims) => dims.iter().any(|dim| dim.to_string() == "n"),
-        });
-        match &self.shape[..] {
-            [] if has_axis => vec![Shape::axis("n", N)],
-            shapes => shapes.to_vec(),
-        }
     }
 
     fn measure(&self, kernels: &[Named], console: &Console) -> Result<Report, Failure> {

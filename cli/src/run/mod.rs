@@ -12,6 +12,7 @@ use crate::npy;
 use crate::options::{Execution, dtypes};
 use crate::output::{Contents, Output, write_all};
 use crate::progress::Progress;
+use crate::units::duration;
 use binding::{Binding, Given, Source, binding, source, unknown};
 use clap::Args;
 use kiln::ir::{ArrayType, FreeInput, Input};
@@ -104,9 +105,9 @@ impl Run {
         let start = Instant::now();
         let arrays = read(console, inputs)?;
         console.detail(&format!(
-            "read {} in {:.3?}",
+            "read {} in {}",
             counted(arrays.len(), "input"),
-            start.elapsed()
+            duration(start.elapsed())
         ));
         let (plan, results, compiled, ran) = self.execution.in_pool(|| {
             let progress = Progress::of_one(console);
@@ -122,7 +123,9 @@ impl Run {
             Ok((kernel.plan_for(&views)?, results, compiled, ran))
         })?;
         console.detail(&format!(
-            "compiled in {compiled:.3?}, ran in {ran:.3?}: {}",
+            "compiled in {}, ran in {}: {}",
+            duration(compiled),
+            duration(ran),
             plan.to_string().trim_end()
         ));
 
@@ -147,9 +150,9 @@ impl Run {
             write_all(&outputs)?;
         }
         console.detail(&format!(
-            "wrote {} in {:.3?}",
+            "wrote {} in {}",
             counted(outputs.len(), "file"),
-            start.elapsed()
+            duration(start.elapsed())
         ));
         if !outputs.iter().any(|(output, _)| output.is_stdout()) {
             return if self.json { console.print(&summary) } else { console.summary(&summary) };

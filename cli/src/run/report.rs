@@ -3,6 +3,7 @@
 use super::target::Destination;
 use crate::console::counted;
 use crate::json::{Array, Place, Plan, print};
+use crate::units::duration;
 use kiln::ir::Input;
 use kiln::{CallPlan, CallStep, DType, Mode, Tensor};
 use serde::Serialize;
@@ -58,9 +59,9 @@ impl Report<'_> {
         let kernels = counted(self.plan.steps().len(), "kernel");
         let emitter = match self.plan.steps().iter().find_map(CallStep::emitter) {
             Some((emitter, bits)) => format!("{emitter} {bits}-bit"),
-            None => "matmul".into(),
+            None => "calls alone".into(),
         };
-        format!("{}; {kernels}, {emitter}, {:.3?}\n", outputs.join(", "), self.ran)
+        format!("{}; {kernels}, {emitter}, {}\n", outputs.join(", "), duration(self.ran))
     }
 
     pub(super) fn json(&self) -> String {

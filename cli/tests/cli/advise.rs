@@ -44,17 +44,17 @@ fn workloads() {
         let list = list.as_array().expect("a list");
         list.iter().map(|row| row[field].as_str().expect("a name").to_string()).collect::<Vec<_>>()
     };
-    let phases = ["vectorise", "fuse", "mixed precision", "graph optimisation"];
+    let phases = ["vectorisation", "fusion", "narrower storage", "graph rewriting"];
     assert_eq!(names(&object["techniques"], "technique"), phases);
     let edge = &object["workloads"][3];
     assert_eq!(edge["workload"], "edge");
-    let ranked = ["fuse", "vectorise", "graph optimisation", "mixed precision"];
+    let ranked = ["fusion", "vectorisation", "graph rewriting", "narrower storage"];
     assert_eq!(names(&edge["techniques"], "technique"), ranked);
-    let fuse = json!({
-        "technique": "fuse", "priority": "high", "total": 6,
+    let fusion = json!({
+        "technique": "fusion", "priority": "high", "total": 6,
         "memory": 2, "latency": 2, "risk": 1, "cost": 0, "hardware": 1
     });
-    assert_eq!(edge["techniques"][0], fuse);
+    assert_eq!(edge["techniques"][0], fusion);
 }
 
 #[test]

@@ -128,6 +128,11 @@ fn a_suite_has_a_row_for_every_kernel_and_size() {
     let squares = |size| of("matmul", "n x n x n", size);
     let products = rows(&["matmul", "--sizes", "2..8"]);
     assert_eq!(products[..3], [2, 4, 8].map(squares));
+    let matrices = rows(&["rows", "--sizes", "4Ki"]);
+    assert!(matrices.contains(&of("rows", "softmax, n x 1024", 4 << 10)), "{matrices:?}");
+    assert!(matrices.contains(&of("rows", "sum, axis 0, n x 4", 4 << 10)), "{matrices:?}");
+    // They have no row of 65536.
+    assert_eq!(matrices.len(), 18, "{matrices:?}");
     let all = rows(&["elementwise,layers", "--sizes", "1"]);
     assert!(all.contains(&of("elementwise", "SiLU", 1)), "{all:?}");
     assert!(all.contains(&of("layers", "SwiGLU", 1)), "{all:?}");

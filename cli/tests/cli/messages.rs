@@ -95,7 +95,7 @@ fn benches() {
         &["bench", "x", "--sizes", "0"],
         &["bench", "x", "--sizes", "8..4"],
         &["bench", "x", "--sizes", "many"],
-        &["bench", "--suite", "rows"],
+        &["bench", "--suite", "columns"],
         &["bench", "--suite", "layers", "--shape", "n=4"],
         &["bench", "--suite", "matmul", "--sizes", "1Gi"],
         &["bench"],

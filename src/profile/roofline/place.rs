@@ -189,7 +189,7 @@ impl fmt::Display for Placed {
             Roof::Compute { bits, gflops: peak } => write!(
                 f,
                 "{name} is bound by arithmetic: at {intensity:.3} FLOP/byte, memory would give more than \
-                 the {peak:.1} GFLOP/s of {bits}-bit FMAs; it does {gflops:.1}, {percent:.0} % of that"
+                 the {peak:.1} GFLOP/s of {bits}-bit FMAs; it does {gflops:.1}, {percent:.0}% of that"
             ),
             Roof::Bandwidth { level, gbytes: most, .. } => {
                 write!(f, "{name} is bound by the bandwidth of {level}: ")?;
@@ -197,12 +197,12 @@ impl fmt::Display for Placed {
                     true => write!(
                         f,
                         "{intensity:.3} FLOP/byte at {most:.1} GB/s are {:.1} GFLOP/s, below what \
-                         vectors can do; it moves {gbytes:.1} GB/s, {percent:.0} % of that",
+                         vectors can do; it moves {gbytes:.1} GB/s, {percent:.0}% of that",
                         self.attainable_gflops()
                     ),
                     false => write!(
                         f,
-                        "it does no FLOPs, and moves {gbytes:.1} of {most:.1} GB/s, {percent:.0} % of that"
+                        "it does no FLOPs, and moves {gbytes:.1} of {most:.1} GB/s, {percent:.0}% of that"
                     ),
                 }
             }
@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(
             placed.to_string(),
             "it is bound by the bandwidth of L1: 0.083 FLOP/byte at 100.0 GB/s are 8.3 GFLOP/s, below \
-             what vectors can do; it moves 50.0 GB/s, 50 % of that"
+             what vectors can do; it moves 50.0 GB/s, 50% of that"
         );
     }
 

@@ -17,7 +17,7 @@ impl fmt::Display for Roofline {
             let all = self.peaks.iter().find(same).map(|all| all.gflops);
             let name = format!("{} FMA, {} bits", peak.dtype, peak.bits);
             write!(f, "{name:<24} {:>9.1} {:>10}  {}", peak.gflops, figure(all), peak.by)?;
-            writeln!(f, ", {:.1} %", 100.0 * peak.spread)?;
+            writeln!(f, ", {:.1}%", 100.0 * peak.spread)?;
         }
         writeln!(f, "\n{:<24} {:>9} {all:>10}  best way, spread", "bandwidth, GB/s", "1 thread")?;
         for level in &self.levels {
@@ -43,7 +43,7 @@ fn how(bandwidth: &Bandwidth) -> String {
     if *offset > 0 {
         text += &format!(", arrays {offset} bytes apart modulo 4 KiB");
     }
-    text += &format!(", {:.1} %", 100.0 * spread);
+    text += &format!(", {:.1}%", 100.0 * spread);
     if let Some(rate) = non_temporal {
         text += &format!("; non-temporal {rate:.1}");
     }

@@ -7,7 +7,7 @@ use crate::profile::latency::Latency;
 use crate::profile::profiler::Profiler;
 use crate::profile::race::Race;
 use crate::profile::report::Profile;
-use crate::run::{RunError, Tensor};
+use crate::run::{RunError, Tensor, pool_size};
 use kiln_ir::DType;
 use std::cell::RefCell;
 use std::thread;
@@ -61,12 +61,12 @@ impl Memory {
     }
 }
 
-/// How many threads this process can have.
+/// How many threads a call has by default.
 pub(super) fn threads() -> usize {
-    let count = thread::available_parallelism().map_or(1, |count| count.get());
-    // Where one cannot be started, as on WebAssembly, there is the caller's.
-    let starts = thread::Builder::new().spawn(|| ()).is_ok_and(|thread| thread.join().is_ok());
-    if starts { count } else { 1 }
+    // A thread of no pool sees the size of the global one, whatever pool the caller is in. Where none can
+    // be started, as on WebAssembly, there is the caller's.
+    let asked = thread::Builder::new().spawn(pool_size).ok().and_then(|thread| thread.join().ok());
+    asked.unwrap_or(1)
 }
 
 /// A rate of something, in 10^9 a second: the best of all rounds.

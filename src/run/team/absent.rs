@@ -1,6 +1,6 @@
 //! Replaces helpers in builds without threads: the caller does all the work.
 
-pub(super) fn pool_size() -> usize {
+pub(crate) fn pool_size() -> usize {
     1
 }
 

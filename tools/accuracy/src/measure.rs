@@ -8,11 +8,11 @@ use crate::scan::mix;
 use crate::speed::{Quiet, speed};
 use crate::sweep::{self, Sweep};
 use indicatif::ProgressBar;
+use jiff::Timestamp;
 use kiln::{DType, Mode};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Ranges of all f32, after each of which the state is saved.
 const RANGES: u32 = 16;
@@ -168,26 +168,12 @@ impl Measure<'_> {
 
 /// The date in UTC, as `2026-11-23`.
 fn today() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    date(since.as_secs() / 86_400)
-}
-
-/// The Gregorian date that many days after 1970-01-01. Years begin in March, eras of 400 years in
-/// year 0 (Hinnant, *chrono-Compatible Low-Level Date Algorithms*, `civil_from_days`).
-fn date(days: u64) -> String {
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    format!("{}-{month:02}-{day:02}", era * 400 + year + next)
+    Timestamp::now().strftime("%Y-%m-%d").to_string()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Measure, Settings, date};
+    use super::{Measure, Settings};
     use crate::function::Function;
     use crate::record::{Record, State};
     use crate::report::{breaks_contract, faults};
@@ -264,14 +250,5 @@ mod tests {
         let function = all.iter().find(|function| function.name() == "naive expm1").unwrap();
         assert!(faults(function, DType::F32, strict)[0].contains("Sign"));
         std::fs::remove_file(&path).unwrap();
-    }
-
-    #[test]
-    fn dates_are_gregorian() {
-        let known =
-            [(0, "1970-01-01"), (58, "1970-02-28"), (11_016, "2000-02-29"), (20_780, "2026-11-23")];
-        for (days, expected) in known {
-            assert_eq!(date(days), expected);
-        }
     }
 }
