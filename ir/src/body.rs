@@ -3,7 +3,8 @@
 use crate::call::{Call, Reduce};
 use crate::error::Fault;
 use crate::graph::{Graph, Node, NodeId};
-use crate::shape::{Dims, Extent, Shape, broadcast};
+use crate::shape::{Dims, Extent, Misfit, Shape, broadcast};
+use smallvec::SmallVec;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -41,26 +42,27 @@ impl Hash for Body {
 }
 
 impl Body {
-    /// The shape of each output for arguments of these shapes. Fails where operands do not fit.
-    pub fn output_shapes<E: Extent>(&self, args: &[&[E]]) -> Result<Vec<Dims<E>>, BodyMisfit<E>> {
-        let shapes = self.shapes(args)?;
-        Ok(self.outputs().iter().map(|output| shapes[output.index()].clone()).collect())
-    }
-
     /// The shape of each node for arguments of these shapes. Fails where operands do not fit.
     pub fn shapes<E: Extent>(&self, args: &[&[E]]) -> Result<Vec<Dims<E>>, BodyMisfit<E>> {
         let mut shapes: Vec<Dims<E>> = Vec::with_capacity(self.nodes().len());
         for node in self.nodes() {
-            let operands = node.operands();
-            let operands: Vec<&[E]> = operands.iter().map(|id| &shapes[id.index()][..]).collect();
+            let ids: &[NodeId] = match node {
+                Node::Op(_, args) => args,
+                Node::Call(_, args) | Node::Fused { args, .. } => args,
+                Node::Item { of, .. } => std::slice::from_ref(of),
+                Node::Input(_) | Node::Const(_) => &[],
+            };
+            let operands: SmallVec<[&[E]; 3]> =
+                ids.iter().map(|id| &shapes[id.index()][..]).collect();
             let shape = match node {
                 Node::Input(index) => args[*index as usize].iter().cloned().collect(),
                 Node::Call(call, _) => call.infer(&operands).map_err(|reason| {
                     let operands = operands.iter().map(|operand| operand.to_vec()).collect();
                     BodyMisfit::Call { call: *call, operands, reason }
                 })?,
-                _ => broadcast(&operands).map_err(|_| BodyMisfit::Broadcast)?,
+                _ => common(&operands).map_err(|_| BodyMisfit::Broadcast)?,
             };
+            drop(operands);
             shapes.push(shape);
         }
         Ok(shapes)
@@ -72,6 +74,17 @@ impl Body {
             Node::Call(Call::Reduce(reduce), _) => Some((id, *reduce)),
             _ => None,
         })
+    }
+}
+
+/// The shape that operands broadcast to. Most have one shape, or are single numbers.
+fn common<E: Extent>(operands: &[&[E]]) -> Result<Dims<E>, Misfit<E>> {
+    let largest = operands.iter().max_by_key(|shape| shape.len());
+    match largest {
+        Some(largest) if operands.iter().all(|shape| shape == largest || shape.is_empty()) => {
+            Ok(largest.iter().cloned().collect())
+        }
+        _ => broadcast(operands),
     }
 }
 

@@ -50,6 +50,7 @@ mod range;
 mod rowwise;
 mod scalar;
 mod shape;
+mod shape_rules;
 mod signature;
 mod span;
 pub mod text;
@@ -84,6 +85,7 @@ pub use rowwise::{ROWWISE, Rowwise};
 pub use shape::{
     BroadcastError, Dim, Dims, Extent, MAX_RANK, Misfit, Open, SMALL_RANK, Shape, broadcast,
 };
+pub use shape_rules::ShapeRules;
 pub use signature::same_signature;
 pub use text::{FreeInput, MAX_DEPTH, MAX_TEXT, TextError, free_inputs, parse, parse_with};
 pub use typing::Typing;

@@ -49,6 +49,10 @@ pub(crate) struct Slot {
     /// Another slot of the same type whose memory it may use: it is not read any more once that one is
     /// written.
     pub(crate) shares: Option<usize>,
+    /// How many stages read it.
+    pub(crate) reads: usize,
+    /// Whether one of them folds it.
+    pub(crate) is_folded: bool,
 }
 
 /// What a value has one of.
@@ -173,7 +177,7 @@ pub(crate) fn rows(body: &Graph, tier: Tier) -> Option<RowProgram> {
         operands: needs.operands,
     };
     share(&mut program);
-    mark_final(&mut program);
+    mark_reads(&mut program);
     Some(program)
 }
 
@@ -189,7 +193,7 @@ struct Lowering<'a> {
 
 impl Lowering<'_> {
     fn slot(&mut self, dtype: DType, per: Per) -> usize {
-        self.slots.push(Slot { dtype, per, shares: None });
+        self.slots.push(Slot { dtype, per, shares: None, reads: 0, is_folded: false });
         self.slots.len() - 1
     }
 
@@ -338,15 +342,19 @@ fn share(program: &mut RowProgram) {
     }
 }
 
-fn mark_final(program: &mut RowProgram) {
-    let mut is_read = vec![false; program.slots.len()];
+/// Tells of each slot what reads it, and of each stage whether what it stores is read again.
+fn mark_reads(program: &mut RowProgram) {
+    let slots = &mut program.slots;
     for stage in program.stages.iter_mut().rev() {
         match stage {
             Stage::Each(map) | Stage::Once(map) => {
-                map.is_final = map.outputs.iter().all(|&slot| !is_read[slot]);
-                map.inputs.iter().for_each(|&slot| is_read[slot] = true);
+                map.is_final = map.outputs.iter().all(|&slot| slots[slot].reads == 0);
+                map.inputs.iter().for_each(|&slot| slots[slot].reads += 1);
             }
-            Stage::Fold { from, .. } => is_read[*from] = true,
+            Stage::Fold { from, .. } => {
+                slots[*from].reads += 1;
+                slots[*from].is_folded = true;
+            }
             Stage::Count { .. } => {}
         }
     }

@@ -17,7 +17,7 @@ pub(crate) use specialize::{Chosen, Failure, Kept, Matters, Plans, SizeClass, Sp
 pub use traffic::Traffic;
 pub(crate) use viewed::Viewed;
 
-use kiln_ir::{Body, Call, DType, Graph, Node, NodeId};
+use kiln_ir::{Body, Call, DType, Graph, Node, NodeId, ShapeRules};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -76,6 +76,8 @@ pub(crate) enum Action<K> {
         body: Arc<Body>,
         /// The names of its parameters.
         names: Vec<String>,
+        /// How the shapes of its results follow.
+        shapes: ShapeRules,
         kernel: K,
     },
     Call(Call),
@@ -132,7 +134,8 @@ impl<K> Plan<K> {
                         |&at: &usize| body.shape(body.outputs()[at]) != graph.shape(id);
                     smaller.extend((0..body.outputs().len()).filter(is_smaller));
                     let names = graph.parameter_names(body, args);
-                    Action::Map { body: body.clone(), names, kernel: kernel(body)? }
+                    let (shapes, kernel) = (ShapeRules::of(body), kernel(body)?);
+                    Action::Map { body: body.clone(), names, shapes, kernel }
                 }
                 // What reads it reads its operand as it says.
                 Node::Call(Call::View(_), _) => continue,

@@ -75,7 +75,7 @@ impl<K> Plan<K> {
                     shape[0] =
                         inferred.map_err(|reason| ShapeError::of_call(*call, &args, reason))?;
                 }
-                Action::Map { body, names, .. } => {
+                Action::Map { body, names, shapes: rules, .. } => {
                     let common = domain(names, &args, &mut shape[0]);
                     let has_rows = body.reductions().next().is_some();
                     // What reductions make of arrays may fit together though the arrays do not.
@@ -83,7 +83,7 @@ impl<K> Plan<K> {
                         common.as_ref().map_err(Clone::clone)?;
                     }
                     if has_rows || !step.smaller.is_empty() {
-                        let outputs = body.output_shapes(&args);
+                        let outputs = rules.outputs(&args);
                         let outputs = outputs.or_else(|misfit| Err(of_body(misfit, common)))?;
                         let smaller = step.smaller.iter().map(|&at| outputs[at].clone());
                         smaller.zip(&mut shape[1..]).for_each(|(dims, shape)| *shape = dims);

@@ -75,7 +75,7 @@ impl CallPlan {
                 Action::Map { .. } => None,
             };
             let (reads, computes, fused) = match &step.action {
-                Action::Map { body, names, kernel } => {
+                Action::Map { body, names, kernel, .. } => {
                     // A parameter is shown only if its name differs from what is bound to it.
                     let read = |((name, array), parameter): (&(String, String), &String)| match name
                         == parameter

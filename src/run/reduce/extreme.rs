@@ -1,6 +1,7 @@
 //! Largest and least elements, and where they are.
 
-use super::fold::{Fold, STRIPES};
+use super::fold::{Fold, STRIPES, stripes};
+use super::simd::Machine;
 use std::marker::PhantomData;
 
 /// The largest element, or the least.
@@ -8,170 +9,149 @@ pub(super) struct Extreme<T, const LARGEST: bool>(PhantomData<T>);
 /// The place of the first of these.
 pub(super) struct Place<T, const LARGEST: bool>(PhantomData<T>);
 
-/// NaN wins, and then the larger, or the lesser; -0 is below +0. In any order it is the same.
-#[inline(always)]
-fn better<T: Number, const LARGEST: bool>(a: T, b: T) -> T {
-    let loses = if LARGEST { b.is_above(a) } else { a.is_above(b) };
-    if a.is_nan() || !(b.is_nan() || loses) { a } else { b }
-}
-
 /// A number of the kinds that are compared.
-pub(super) trait Number: Copy + PartialOrd {
-    const LEAST: Self;
-    const LARGEST: Self;
-    /// The NaN that stands for all.
-    const NAN: Self;
+pub(super) trait Number: Copy + PartialOrd + 'static {
+    /// An integer that is larger if the number is, +0 being above -0.
+    type Key: Copy + Ord;
+    const LEAST: Self::Key;
+    const LARGEST: Self::Key;
+    /// Nothing is beyond these.
+    const BOUNDS: [Self; 2];
     const ZERO: Self;
-    const NEGATIVE_ZERO: Self;
+    /// The NaN that stands for all; 0 if there is none.
+    const NAN: Self;
 
     fn is_nan(self) -> bool;
 
-    /// Whether it is larger, +0 being above -0.
-    fn is_above(self, other: Self) -> bool;
+    fn key(self) -> Self::Key;
 
-    /// Whether it is -0, which is below +0.
-    fn is_negative_zero(self) -> bool;
+    fn of_key(key: Self::Key) -> Self;
 
     /// A number of elements.
     fn count(elements: usize) -> Self;
 }
 
 macro_rules! define_numbers {
-    (floats $($float:ident)*; integers $($integer:ident)*) => {
+    (floats $($float:ident by $key:ident)*; integers $($integer:ident)*) => {
         $(impl Number for $float {
-            const LEAST: $float = $float::NEG_INFINITY;
-            const LARGEST: $float = $float::INFINITY;
-            const NAN: $float = $float::NAN;
+            type Key = $key;
+            const LEAST: $key = $key::MIN;
+            const LARGEST: $key = $key::MAX;
+            const BOUNDS: [$float; 2] = [$float::NEG_INFINITY, $float::INFINITY];
             const ZERO: $float = 0.0;
-            const NEGATIVE_ZERO: $float = -0.0;
+            const NAN: $float = $float::NAN;
 
             #[inline(always)]
             fn is_nan(self) -> bool {
                 self != self
             }
 
+            /// Bits count upwards, but those of negative numbers downwards.
             #[inline(always)]
-            fn is_above(self, other: $float) -> bool {
-                self > other || (self == other && other.is_sign_negative())
+            fn key(self) -> $key {
+                let bits = self.to_bits() as $key;
+                bits ^ ((bits >> ($key::BITS - 1)) & $key::MAX)
             }
 
             #[inline(always)]
-            fn is_negative_zero(self) -> bool {
-                self.to_bits() == (-0.0 as $float).to_bits()
+            fn of_key(key: $key) -> $float {
+                let bits = key ^ ((key >> ($key::BITS - 1)) & $key::MAX);
+                $float::from_bits(bits as _)
             }
 
             fn count(elements: usize) -> $float {
                 elements as $float
             }
         })*
-        $(
-            impl Number for $integer {
-                const LEAST: $integer = $integer::MIN;
-                const LARGEST: $integer = $integer::MAX;
-                const NAN: $integer = 0;
-                const ZERO: $integer = 0;
-                const NEGATIVE_ZERO: $integer = 0;
+        $(impl Number for $integer {
+            type Key = $integer;
+            const LEAST: $integer = $integer::MIN;
+            const LARGEST: $integer = $integer::MAX;
+            const BOUNDS: [$integer; 2] = [$integer::MIN, $integer::MAX];
+            const ZERO: $integer = 0;
+            const NAN: $integer = 0;
 
-                #[inline(always)]
-                fn is_nan(self) -> bool {
-                    false
-                }
-
-                #[inline(always)]
-                fn is_above(self, other: $integer) -> bool {
-                    self > other
-                }
-
-                #[inline(always)]
-                fn is_negative_zero(self) -> bool {
-                    false
-                }
-
-                fn count(elements: usize) -> $integer {
-                    elements as $integer
-                }
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                false
             }
-        )*
+
+            #[inline(always)]
+            fn key(self) -> $integer {
+                self
+            }
+
+            #[inline(always)]
+            fn of_key(key: $integer) -> $integer {
+                key
+            }
+
+            fn count(elements: usize) -> $integer {
+                elements as $integer
+            }
+        })*
     };
 }
 
-define_numbers! { floats f32 f64; integers u8 i32 i64 }
+define_numbers! { floats f32 by i32 f64 by i64; integers u8 i32 i64 }
 
+/// NaN wins, and then the larger, or the lesser; -0 is below +0. In any order it is the same: the keys of
+/// two NaN are the largest and the least integer.
 impl<T: Number, const LARGEST: bool> Fold for Extreme<T, LARGEST> {
     type Element = T;
-    type Lane = T;
-    type Block = T;
-    type State = T;
+    type Lane = T::Key;
+    type Block = T::Key;
+    type State = T::Key;
     type Result = T;
 
     #[inline(always)]
-    fn lane(_: usize, element: T) -> T {
-        element
-    }
-
-    #[inline(always)]
-    fn merge(left: T, right: T) -> T {
-        better::<T, LARGEST>(left, right)
-    }
-
-    #[inline(always)]
-    fn block(merged: T) -> T {
-        merged
-    }
-
-    #[inline(always)]
-    fn start() -> T {
+    fn identity() -> T::Key {
         if LARGEST { T::LEAST } else { T::LARGEST }
     }
 
     #[inline(always)]
-    fn join(best: &mut T, block: T) {
-        *best = better::<T, LARGEST>(*best, block);
+    fn lane(_: usize, element: T) -> T::Key {
+        match element.is_nan() {
+            true if LARGEST => T::LARGEST,
+            true => T::LEAST,
+            false => element.key(),
+        }
     }
 
     #[inline(always)]
-    fn finish(best: T, _: usize) -> T {
+    fn merge(left: T::Key, right: T::Key) -> T::Key {
+        if LARGEST { left.max(right) } else { left.min(right) }
+    }
+
+    #[inline(always)]
+    fn block(merged: T::Key) -> T::Key {
+        merged
+    }
+
+    #[inline(always)]
+    fn start() -> T::Key {
+        Self::identity()
+    }
+
+    #[inline(always)]
+    fn join(best: &mut T::Key, block: T::Key) {
+        *best = Self::merge(*best, block);
+    }
+
+    #[inline(always)]
+    fn finish(best: T::Key, _: usize) -> T {
+        let best = T::of_key(best);
         if best.is_nan() { T::NAN } else { best }
     }
 
     /// One instruction compares and chooses, if neither NaN nor the sign of zero count. So NaN is looked
     /// for beside it, and the sign only where the result is zero.
     #[inline(always)]
-    fn whole(_: usize, elements: &[T]) -> T {
-        let wins = |a: T, b: T| if LARGEST { a > b } else { a < b };
-        let mut best = [Self::start(); STRIPES];
-        let mut odd = best;
-        let mut rows = elements.chunks_exact(STRIPES);
-        for row in &mut rows {
-            for lane in 0..STRIPES {
-                best[lane] = if wins(row[lane], best[lane]) { row[lane] } else { best[lane] };
-                odd[lane] = if row[lane].is_nan() { row[lane] } else { odd[lane] };
-            }
+    fn whole<M: Machine>(_: usize, block: &[T]) -> T::Key {
+        match M::extreme::<T, LARGEST>(block) {
+            Some(best) if best != T::ZERO => Self::lane(0, best),
+            _ => block.iter().fold(Self::identity(), |a, &b| Self::merge(a, Self::lane(0, b))),
         }
-        for (lane, &element) in rows.remainder().iter().enumerate() {
-            best[lane] = if wins(element, best[lane]) { element } else { best[lane] };
-            odd[lane] = if element.is_nan() { element } else { odd[lane] };
-        }
-        let mut half = STRIPES / 2;
-        while half > 0 {
-            for lane in 0..half {
-                let (a, b) = (best[lane + half], odd[lane + half]);
-                best[lane] = if wins(a, best[lane]) { a } else { best[lane] };
-                odd[lane] = if b.is_nan() { b } else { odd[lane] };
-            }
-            half /= 2;
-        }
-        if odd[0].is_nan() {
-            return T::NAN;
-        }
-        if best[0] != T::ZERO {
-            return best[0];
-        }
-        let (better, worse) =
-            if LARGEST { (T::ZERO, T::NEGATIVE_ZERO) } else { (T::NEGATIVE_ZERO, T::ZERO) };
-        let is_better = |element: T| element == T::ZERO && element.is_negative_zero() != LARGEST;
-        let found = elements.iter().fold(false, |found, &element| found | is_better(element));
-        if found { better } else { worse }
     }
 }
 
@@ -186,6 +166,11 @@ impl<T: Number, const LARGEST: bool> Fold for Place<T, LARGEST> {
     #[inline(always)]
     fn lane(at: usize, element: T) -> (T, usize) {
         (element, at)
+    }
+
+    #[inline(always)]
+    fn identity() -> (T, usize) {
+        (T::BOUNDS[usize::from(!LARGEST)], usize::MAX)
     }
 
     /// Stripes take turns, so the left one may well come later.
@@ -215,5 +200,15 @@ impl<T: Number, const LARGEST: bool> Fold for Place<T, LARGEST> {
     #[inline(always)]
     fn finish(state: Self::State, _: usize) -> i64 {
         state.map_or(0, |(_, place)| place as i64)
+    }
+
+    /// What it is comes first, and then where.
+    #[inline(always)]
+    fn whole<M: Machine>(first: usize, block: &[T]) -> (T, usize) {
+        let Some(best) = M::extreme::<T, LARGEST>(block) else {
+            return stripes::<Self, STRIPES>(first, block);
+        };
+        let is_it = |&element: &T| element == best || (best.is_nan() && element.is_nan());
+        (best, first + block.iter().position(is_it).expect("it is there"))
     }
 }

@@ -14,6 +14,7 @@
 //!
 //! Products of `f32` are computed in `f64` throughout, for those on the way leave the range easily.
 
+use super::simd::Machine;
 use std::marker::PhantomData;
 
 /// Elements of a block.
@@ -21,6 +22,9 @@ pub(in crate::run) const BLOCK: usize = 512;
 
 /// The most stripes of a block.
 pub(super) const STRIPES: usize = 64;
+
+/// Stripes of elements of 64 bits.
+const HALF: usize = STRIPES / 2;
 
 /// A way to fold a row.
 pub(super) trait Fold {
@@ -36,12 +40,16 @@ pub(super) trait Fold {
     /// Stripes of a block: [`STRIPES`] or half as many.
     const COUNT: usize = STRIPES;
 
+    /// What a stripe of no elements holds. It changes no other.
+    fn identity() -> Self::Lane;
+
     /// An element by itself, number `at` of its row.
     fn lane(at: usize, element: Self::Element) -> Self::Lane;
 
-    /// The elements of a stripe, or two stripes; those on the left come first.
+    /// The elements of two stripes, or of one and the next.
     fn merge(left: Self::Lane, right: Self::Lane) -> Self::Lane;
 
+    /// Of all stripes.
     fn block(merged: Self::Lane) -> Self::Block;
 
     /// Of no elements.
@@ -53,35 +61,32 @@ pub(super) trait Fold {
     /// The result of a row of `count` elements.
     fn finish(state: Self::State, count: usize) -> Self::Result;
 
-    /// All elements of a block, in a better way if there is one with the same result, but for which
-    /// NaN it is.
+    /// A block of at least one element, the first of which is number `first` of the row; or a better way
+    /// to the same result, but for which NaN it is.
     #[inline(always)]
-    fn whole(first: usize, elements: &[Self::Element]) -> Self::Block {
-        stripes::<Self>(first, elements)
+    fn whole<M: Machine>(first: usize, block: &[Self::Element]) -> Self::Block {
+        match Self::COUNT {
+            STRIPES => stripes::<Self, STRIPES>(first, block),
+            _ => stripes::<Self, HALF>(first, block),
+        }
     }
 }
 
-/// A block of at least one element, the first of which is number `first` of the row: stripes merge from
-/// the first element to the last, and then in halves.
+/// Stripes merge from the first element to the last, and then in halves.
 #[inline(always)]
-pub(super) fn stripes<F: Fold + ?Sized>(first: usize, block: &[F::Element]) -> F::Block {
-    let stripes = block.len().min(F::COUNT);
-    let (heads, rest) = block.split_at(stripes);
-    let mut lanes = [F::lane(first, block[0]); STRIPES];
-    for (at, (lane, &element)) in lanes.iter_mut().zip(heads).enumerate() {
-        *lane = F::lane(first + at, element);
-    }
-    let mut first = first + F::COUNT;
-    for row in rest.chunks(F::COUNT) {
-        for (at, (lane, &element)) in lanes.iter_mut().zip(row).enumerate() {
-            *lane = F::merge(*lane, F::lane(first + at, element));
+pub(super) fn stripes<F: Fold + ?Sized, const S: usize>(
+    first: usize,
+    block: &[F::Element],
+) -> F::Block {
+    let mut lanes = [F::identity(); S];
+    for (turn, row) in block.chunks(S).enumerate() {
+        for (lane, &element) in row.iter().enumerate() {
+            lanes[lane] = F::merge(lanes[lane], F::lane(first + turn * S + lane, element));
         }
-        first += F::COUNT;
     }
-    let mut half = F::COUNT / 2;
+    let mut half = S / 2;
     while half > 0 {
-        // A stripe that has no element changes nothing.
-        for lane in 0..half.min(stripes.saturating_sub(half)) {
+        for lane in 0..half {
             lanes[lane] = F::merge(lanes[lane], lanes[lane + half]);
         }
         half /= 2;
@@ -101,6 +106,12 @@ impl Fold for Sum<f32> {
     type State = f64;
     type Result = f32;
 
+    /// -0 changes no sum.
+    #[inline(always)]
+    fn identity() -> f32 {
+        -0.0
+    }
+
     #[inline(always)]
     fn lane(_: usize, element: f32) -> f32 {
         element
@@ -116,7 +127,6 @@ impl Fold for Sum<f32> {
         merged
     }
 
-    /// -0 changes no sum.
     #[inline(always)]
     fn start() -> f64 {
         -0.0
@@ -135,6 +145,11 @@ impl Fold for Sum<f32> {
             _ => sum as f32,
         }
     }
+
+    #[inline(always)]
+    fn whole<M: Machine>(first: usize, block: &[f32]) -> f32 {
+        M::sum(block).unwrap_or_else(|| stripes::<Self, STRIPES>(first, block))
+    }
 }
 
 /// Blocks join as an unevaluated sum of two `f64`: each addition keeps what it rounds off.
@@ -145,7 +160,12 @@ impl Fold for Sum<f64> {
     type State = (f64, f64);
     type Result = f64;
 
-    const COUNT: usize = STRIPES / 2;
+    const COUNT: usize = HALF;
+
+    #[inline(always)]
+    fn identity() -> f64 {
+        -0.0
+    }
 
     #[inline(always)]
     fn lane(_: usize, element: f64) -> f64 {
@@ -186,6 +206,11 @@ impl Fold for Sum<f64> {
             _ => sum,
         }
     }
+
+    #[inline(always)]
+    fn whole<M: Machine>(first: usize, block: &[f64]) -> f64 {
+        M::sum(block).unwrap_or_else(|| stripes::<Self, HALF>(first, block))
+    }
 }
 
 macro_rules! define_float_products {
@@ -198,6 +223,11 @@ macro_rules! define_float_products {
             type Result = $float;
 
             const COUNT: usize = $count;
+
+            #[inline(always)]
+            fn identity() -> f64 {
+                1.0
+            }
 
             #[inline(always)]
             fn lane(_: usize, element: $float) -> f64 {
@@ -234,7 +264,7 @@ macro_rules! define_float_products {
 
 define_float_products! {
     f32 by STRIPES;
-    f64 by STRIPES / 2;
+    f64 by HALF;
 }
 
 macro_rules! define_integer_folds {
@@ -245,6 +275,11 @@ macro_rules! define_integer_folds {
             type Block = $integer;
             type State = $integer;
             type Result = $integer;
+
+            #[inline(always)]
+            fn identity() -> $integer {
+                $start
+            }
 
             #[inline(always)]
             fn lane(_: usize, element: $integer) -> $integer {
@@ -299,6 +334,11 @@ macro_rules! define_truths {
             type Result = bool;
 
             #[inline(always)]
+            fn identity() -> bool {
+                $start
+            }
+
+            #[inline(always)]
             fn lane(_: usize, element: u8) -> bool {
                 element != 0
             }
@@ -340,11 +380,12 @@ define_truths! {
 mod tests {
     use super::{BLOCK, Fold, Product, Sum};
     use crate::run::reduce::extreme::{Extreme, Place};
+    use crate::run::reduce::simd::Plain;
 
     fn fold<F: Fold>(row: &[F::Element]) -> F::Result {
         let mut state = F::start();
         for (index, block) in row.chunks(BLOCK).enumerate() {
-            F::join(&mut state, F::whole(index * BLOCK, block));
+            F::join(&mut state, F::whole::<Plain>(index * BLOCK, block));
         }
         F::finish(state, row.len())
     }

@@ -4,6 +4,7 @@
 
 mod extreme;
 mod fold;
+mod simd;
 mod wide;
 
 pub(super) use fold::BLOCK;

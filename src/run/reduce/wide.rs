@@ -5,9 +5,11 @@
 
 use super::extreme::{Extreme, Number, Place};
 use super::fold::{All, Any, BLOCK, Fold, Product, STRIPES, Sum};
+use super::simd::{self, Machine, Plain};
 use kiln_ir::{DType, Reduction};
 #[cfg(target_arch = "x86_64")]
 use kiln_jit::cpu::Cpu;
+use std::mem::MaybeUninit;
 
 /// Rows of elements.
 #[derive(Clone, Copy, Debug)]
@@ -144,18 +146,18 @@ fn of<F: Fold>() -> Folder {
             return Folder { block_size, fold: fold_avx2::<F>, finish: finish_avx2::<F> };
         }
     }
-    Folder { block_size, fold: fold::<F>, finish: finish::<F> }
+    Folder { block_size, fold: fold::<F, Plain>, finish: finish::<F> }
 }
 
 /// The functions below for wider vectors.
 macro_rules! define_wide {
-    ($($features:literal $fold:ident $finish:ident;)*) => {
+    ($($features:literal $machine:ident $fold:ident $finish:ident;)*) => {
         $(
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = $features)]
             unsafe fn $fold<F: Fold>(rows: &Rows, blocks: &Blocks) {
                 // SAFETY: required of the caller.
-                unsafe { fold::<F>(rows, blocks) }
+                unsafe { fold::<F, simd::$machine>(rows, blocks) }
             }
 
             #[cfg(target_arch = "x86_64")]
@@ -169,14 +171,26 @@ macro_rules! define_wide {
 }
 
 define_wide! {
-    "avx2" fold_avx2 finish_avx2;
-    "avx512f,avx512bw,avx512dq,avx512vl" fold_avx512 finish_avx512;
+    "avx2" Avx2 fold_avx2 finish_avx2;
+    "avx512f,avx512bw,avx512dq,avx512vl" Avx512 fold_avx512 finish_avx512;
 }
 
 /// See [`Folder::finish`].
 #[inline(always)]
 unsafe fn finish<F: Fold>(blocks: &Blocks, rows: usize, len: usize, results: *mut u8) {
     let results = results.cast::<F::Result>();
+    if len.div_ceil(BLOCK) == 1 && blocks.row == 1 {
+        let blocks = blocks.at::<F>(0, 0);
+        for row in 0..rows {
+            let mut state = F::start();
+            // SAFETY: required of the caller.
+            unsafe {
+                F::join(&mut state, blocks.add(row).read());
+                results.add(row).write(F::finish(state, len));
+            }
+        }
+        return;
+    }
     for row in 0..rows {
         let mut state = F::start();
         for block in 0..len.div_ceil(BLOCK) {
@@ -190,15 +204,26 @@ unsafe fn finish<F: Fold>(blocks: &Blocks, rows: usize, len: usize, results: *mu
 
 /// See [`Folder::fold`].
 #[inline(always)]
-unsafe fn fold<F: Fold>(rows: &Rows, blocks: &Blocks) {
+unsafe fn fold<F: Fold, M: Machine>(rows: &Rows, blocks: &Blocks) {
     let size = size_of::<F::Element>();
+    if !rows.side_by_side && rows.len <= BLOCK {
+        for row in 0..rows.rows {
+            let base = rows.base.wrapping_offset(row as isize * rows.step).cast::<F::Element>();
+            // SAFETY: as below.
+            unsafe {
+                let block = std::slice::from_raw_parts(base, rows.len);
+                blocks.at::<F>(row, 0).write(F::whole::<M>(rows.first, block));
+            }
+        }
+        return;
+    }
     if !rows.side_by_side {
         for row in 0..rows.rows {
             let base = rows.base.wrapping_offset(row as isize * rows.step).cast::<F::Element>();
             // SAFETY: the row is there, and aligned.
             let elements = unsafe { std::slice::from_raw_parts(base, rows.len) };
             for (index, block) in elements.chunks(BLOCK).enumerate() {
-                let folded = F::whole(rows.first + index * BLOCK, block);
+                let folded = F::whole::<M>(rows.first + index * BLOCK, block);
                 // SAFETY: required of the caller.
                 unsafe { blocks.at::<F>(row, index).write(folded) };
             }
@@ -244,7 +269,7 @@ unsafe fn dense<F: Fold>(rows: &Rows, mut write: impl FnMut(usize, F::Block)) {
     let elements =
         unsafe { std::slice::from_raw_parts(rows.base.cast::<F::Element>(), rows.len * width) };
     let stripes = rows.len.min(F::COUNT);
-    let mut lanes = [F::lane(first, elements[0]); STRIPES * DENSE];
+    let mut lanes = [F::identity(); STRIPES * DENSE];
     let (heads, rest) = elements.split_at(stripes * width);
     for (at, (lane, &element)) in lanes.iter_mut().zip(heads).enumerate() {
         *lane = F::lane(first + at / width, element);
@@ -268,7 +293,7 @@ unsafe fn dense<F: Fold>(rows: &Rows, mut write: impl FnMut(usize, F::Block)) {
 }
 
 /// Rows whose stripes are merged at a time. What waits to be merged stays in L1.
-const STRIP: usize = 128;
+const STRIP: usize = 256;
 
 /// Merges stripes of rows that lie side by side. Stripe `j` and `j + 32` come one after the other, then
 /// `j + 16` and `j + 48`: so there are never more than a few that wait for their other half.
@@ -288,27 +313,46 @@ unsafe fn strip<F: Fold>(rows: &Rows, mut write: impl FnMut(usize, F::Block)) {
     // Those that have no element are at the end, and change nothing.
     let stripes = F::COUNT.min(len.next_power_of_two());
     let depth = stripes.ilog2();
-    let mut waiting = [[F::lane(first, row(0)[0]); STRIP]; DEPTH];
-    let mut is_there = [false; DEPTH];
+    let stripe_of = |turn: usize| match depth {
+        0 => 0,
+        _ => turn.reverse_bits() >> (usize::BITS - depth),
+    };
+    let mut waiting = [const { MaybeUninit::<[F::Lane; STRIP]>::uninit() }; DEPTH];
     let mut top = 0;
     for turn in 0..stripes {
-        let stripe = if depth == 0 { 0 } else { turn.reverse_bits() >> (usize::BITS - depth) };
-        is_there[top] = stripe < len;
-        if is_there[top] {
-            let lanes = &mut waiting[top][..width];
+        let stripe = stripe_of(turn);
+        // No processor guesses where the next one is.
+        (stripe_of(turn + 1)..len).step_by(F::COUNT).for_each(|at| fetch(row(at)));
+        let is_there = stripe < len;
+        if is_there {
+            // SAFETY: any lanes; those that are read are written below.
+            let lanes = unsafe { lanes_of(&mut waiting[top], width) };
             let mut at = stripe;
-            for (lane, &element) in lanes.iter_mut().zip(row(at)) {
-                *lane = F::lane(first + at, element);
+            if at + 3 * F::COUNT < len {
+                let ats = [0, 1, 2, 3].map(|turn| at + turn * F::COUNT);
+                let [a, b, c, d] = ats.map(row);
+                let elements = a.iter().zip(b).zip(c).zip(d);
+                for (lane, (((&a, &b), &c), &d)) in lanes.iter_mut().zip(elements) {
+                    let merged = F::merge(F::lane(first + ats[0], a), F::lane(first + ats[1], b));
+                    let merged = F::merge(merged, F::lane(first + ats[2], c));
+                    *lane = F::merge(merged, F::lane(first + ats[3], d));
+                }
+                at += 4 * F::COUNT;
+            } else {
+                for (lane, &element) in lanes.iter_mut().zip(row(at)) {
+                    *lane = F::lane(first + at, element);
+                }
+                at += F::COUNT;
             }
-            at += F::COUNT;
             while at + 3 * F::COUNT < len {
                 let ats = [0, 1, 2, 3].map(|turn| at + turn * F::COUNT);
                 let [a, b, c, d] = ats.map(row);
-                for (index, lane) in lanes.iter_mut().enumerate() {
-                    let merged = F::merge(*lane, F::lane(first + ats[0], a[index]));
-                    let merged = F::merge(merged, F::lane(first + ats[1], b[index]));
-                    let merged = F::merge(merged, F::lane(first + ats[2], c[index]));
-                    *lane = F::merge(merged, F::lane(first + ats[3], d[index]));
+                let elements = a.iter().zip(b).zip(c).zip(d);
+                for (lane, (((&a, &b), &c), &d)) in lanes.iter_mut().zip(elements) {
+                    let merged = F::merge(*lane, F::lane(first + ats[0], a));
+                    let merged = F::merge(merged, F::lane(first + ats[1], b));
+                    let merged = F::merge(merged, F::lane(first + ats[2], c));
+                    *lane = F::merge(merged, F::lane(first + ats[3], d));
                 }
                 at += 4 * F::COUNT;
             }
@@ -319,19 +363,51 @@ unsafe fn strip<F: Fold>(rows: &Rows, mut write: impl FnMut(usize, F::Block)) {
                 at += F::COUNT;
             }
         }
-        // Like the carry of a binary counter.
+        // Like the carry of a binary counter. Where the right one is not there, the left one is as it is.
         let mut carry = turn;
+        let mut right_is_there = is_there;
         while carry & 1 == 1 {
             carry >>= 1;
             top -= 1;
-            if is_there[top + 1] {
+            if right_is_there {
                 let (left, right) = waiting.split_at_mut(top + 1);
-                for (left, &right) in left[top][..width].iter_mut().zip(&right[0][..width]) {
+                // SAFETY: both were written.
+                let [left, right] =
+                    unsafe { [lanes_of(&mut left[top], width), lanes_of(&mut right[0], width)] };
+                for (left, &mut right) in left.iter_mut().zip(right) {
                     *left = F::merge(*left, right);
                 }
             }
+            // A stripe is on the left of those after it.
+            right_is_there = true;
         }
         top += 1;
     }
-    waiting[0][..width].iter().enumerate().for_each(|(row, &lane)| write(row, F::block(lane)));
+    // SAFETY: it was written.
+    let lanes = unsafe { lanes_of(&mut waiting[0], width) };
+    lanes.iter().enumerate().for_each(|(row, &lane)| write(row, F::block(lane)));
+}
+
+/// The first of some lanes.
+///
+/// # Safety
+///
+/// They must be written before they are read.
+#[inline(always)]
+unsafe fn lanes_of<T: Copy>(lanes: &mut MaybeUninit<[T; STRIP]>, width: usize) -> &mut [T] {
+    // SAFETY: required of the caller; there is room for that many.
+    unsafe { std::slice::from_raw_parts_mut(lanes.as_mut_ptr().cast::<T>(), width.min(STRIP)) }
+}
+
+/// Asks for elements that are needed soon.
+#[inline(always)]
+fn fetch<T>(elements: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for at in (0..size_of_val(elements)).step_by(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint, which may have any address.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(elements.as_ptr().cast::<i8>().wrapping_add(at));
+        }
+    }
 }

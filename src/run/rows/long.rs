@@ -2,9 +2,8 @@
 
 use super::grid::Direction;
 use super::job::{Access, Job, Program, Tile, Worker};
-use super::{PORTIONS, pads};
+use super::{PORTIONS, Padding, make_room};
 use crate::lower::rows::Stage;
-use crate::run::call::Pads;
 use crate::run::layout::OPERANDS;
 use crate::run::pack::Vector;
 use crate::run::queue::{Queue, Shared};
@@ -41,7 +40,7 @@ impl Job<'_> {
     /// # Safety
     ///
     /// As for [`RowCode::run`](super::RowCode::run).
-    pub(super) unsafe fn execute_long(mut self, threads: usize) -> bool {
+    pub(super) unsafe fn execute_long(&mut self, threads: usize) -> bool {
         if self.is_in_place() && !self.written_early().is_empty() {
             return false;
         }
@@ -89,8 +88,9 @@ impl Job<'_> {
     /// As for [`execute_long`](Job::execute_long).
     unsafe fn stages(&self, tile: Tile, chunk: usize, blocks: &[*mut u8], threads: usize) {
         let program = self.program;
-        let mut pads = pads(self);
-        let worker = Worker::new(self, Pads(pads.as_mut_ptr()));
+        let mut pads = Padding::new();
+        let pads = make_room(&mut pads, self);
+        let worker = Worker::new(self, pads);
         let rows = |slot: &usize| self.access[*slot] == Access::Row;
         // SAFETY: required of the caller.
         unsafe {
@@ -179,8 +179,9 @@ impl Job<'_> {
         let parts = tile.len.div_ceil(chunk);
         let work = |take: &mut dyn FnMut() -> Option<std::ops::Range<usize>>| {
             let (job, _) = *this.get();
-            let mut pads = pads(job);
-            let mut worker = Worker::new(job, Pads(pads.as_mut_ptr()));
+            let mut pads = Padding::new();
+            let pads = make_room(&mut pads, job);
+            let mut worker = Worker::new(job, pads);
             while let Some(parts) = take() {
                 parts.for_each(|index| part(&mut worker, index));
             }

@@ -11,16 +11,16 @@ mod long;
 
 use super::call::Pads;
 use super::exec::{PER_BYTE, stream_above, threads_for};
-use super::layout::OPERANDS;
+use super::layout::{OPERANDS, broadcasts_to};
 use super::pack::Vector;
-use super::queue::Queue;
+use super::queue::{Queue, Shared};
 use super::reduce::BLOCK;
 use super::team::{self, share};
 use super::view::Layout;
 use crate::lower::rows::{Operand, Per, RowProgram, Slot, Stage};
 use grid::Grid;
 use job::{Access, Job, Program, Tile, Worker};
-use kiln_ir::{Dims, Reduce, broadcast};
+use kiln_ir::{Dims, Reduce, Reduction, broadcast};
 use kiln_jit::emit::Code;
 use kiln_jit::vir::Routine;
 use smallvec::SmallVec;
@@ -28,9 +28,13 @@ use smallvec::SmallVec;
 /// Nanoseconds for an element of a fold in cache.
 const FOLD: f64 = 0.02;
 /// Bytes of a tile.
-const TILE: usize = 48 << 10;
+const TILE: usize = 160 << 10;
 /// The same where nothing but folds is done, and nothing is read twice.
 const FOLD_TILE: usize = 64 << 10;
+/// Bytes of a tile of rows side by side.
+const SIDE_BY_SIDE: usize = 512 << 10;
+/// Bytes from element to element from which on those of rows side by side are packed.
+const SCATTERED: usize = 1 << 10;
 /// Rows up to this length lie side by side even where that takes a transposition.
 const SHORT: usize = 16;
 /// Bytes of a cache line.
@@ -86,27 +90,28 @@ impl RowCode {
             }
         };
         // Operands of other reductions, and results, are as large as the first one's operand.
-        let covers = |operand: &Operand| {
-            let mut shapes: SmallVec<[&[usize]; OPERANDS]> =
-                operand.inputs.iter().map(|&input| &operands[input].shape[..]).collect();
-            if operand.has_reductions {
-                shapes.push(&row);
-            }
-            broadcast(&shapes).is_ok_and(|shape| shape == domain)
-        };
         let fits = |(operand, slot): (&&Layout, &Slot)| match slot.per {
             Per::Element => operand.shape == domain,
             Per::Row => operand.shape == row,
         };
-        let results = operands[inputs..].iter().zip(&slots[inputs..]);
-        let broadcasts = |(operand, slot): (&&Layout, &Slot)| {
-            let into = if slot.per == Per::Row { &row } else { &domain };
-            broadcast(&[&operand.shape, into]).is_ok_and(|shape| shape == *into)
+        let broadcasts = |(operand, slot): (&&Layout, &Slot)| match slot.per {
+            Per::Element => broadcasts_to(&operand.shape, &domain),
+            Per::Row => broadcasts_to(&operand.shape, &row),
         };
-        let loaded = operands[..inputs].iter().zip(slots);
-        if !reduced.iter().all(covers)
-            || !results.into_iter().all(fits)
-            || !loaded.into_iter().all(broadcasts)
+        let covers = |operand: &Operand| {
+            let inputs = || operand.inputs.iter().map(|&input| &operands[input].shape);
+            inputs().any(|shape| *shape == domain) || {
+                let mut shapes: SmallVec<[&[usize]; OPERANDS]> = SmallVec::new();
+                inputs().for_each(|shape| shapes.push(shape));
+                if operand.has_reductions {
+                    shapes.push(&row);
+                }
+                broadcast(&shapes).is_ok_and(|shape| shape == domain)
+            }
+        };
+        if !operands[..inputs].iter().zip(slots).all(broadcasts)
+            || !operands[inputs..].iter().zip(&slots[inputs..]).all(fits)
+            || !reduced.iter().all(covers)
         {
             return false;
         }
@@ -119,6 +124,11 @@ impl RowCode {
 /// The shape that rows are cut from: that of the first reduction's operand.
 fn domain(reduced: &[Operand], operands: &[&Layout]) -> Option<Dims<usize>> {
     let first = reduced.iter().find(|operand| !operand.has_reductions)?;
+    let mut shapes = first.inputs.iter().map(|&input| &operands[input].shape);
+    let one = shapes.next()?;
+    if shapes.clone().all(|shape| broadcasts_to(shape, one)) {
+        return Some(one.clone());
+    }
     let shapes: SmallVec<[&[usize]; OPERANDS]> =
         first.inputs.iter().map(|&input| &operands[input].shape[..]).collect();
     broadcast(&shapes).ok()
@@ -146,9 +156,17 @@ pub(super) unsafe fn reduce(
     output: &Layout,
     threads: Option<usize>,
 ) {
-    let slot = |dtype, per| Slot { dtype, per, shares: None };
-    let slots = [slot(input.dtype, Per::Element), slot(output.dtype, Per::Row)];
-    let stage = match reduce.by.reads() {
+    let reads = reduce.by.reads();
+    let slots = [(input.dtype, Per::Element, reads), (output.dtype, Per::Row, false)].map(
+        |(dtype, per, is_folded)| Slot {
+            dtype,
+            per,
+            shares: None,
+            reads: usize::from(is_folded),
+            is_folded,
+        },
+    );
+    let stage = match reads {
         true => Stage::Fold { by: reduce.by, from: 0, to: 1 },
         false => Stage::Count { to: 1 },
     };
@@ -171,7 +189,7 @@ unsafe fn execute(
     operands: &[&Layout],
     threads: Option<usize>,
 ) -> bool {
-    let job =
+    let mut job =
         Job::new(program, Grid::new(domain, is_reduced, operands, lead(program, domain, operands)));
     let (run, runs) = job.grid.runs();
     let rows = run.saturating_mul(runs);
@@ -221,9 +239,16 @@ impl<'a> Job<'a> {
         job.side_by_side = job.rows_are_nearer();
         let in_place = job.is_in_place();
         for (slot, about) in program.slots.iter().enumerate() {
-            let home = about.shares.filter(|&other| !in_place || other >= program.operands());
+            let is_apart = |&other: &usize| {
+                other >= program.operands() || !(in_place || job.is_scattered(other))
+            };
+            let home = about.shares.filter(is_apart);
             job.home.push(home.unwrap_or(slot));
-            job.access.push(job.access_of(slot));
+            let access = match job.access_of(slot) {
+                Access::Direct if about.reads > 1 && job.is_scattered(slot) => Access::Packed,
+                access => access,
+            };
+            job.access.push(access);
         }
         if in_place {
             // An input that is the same memory is read until the last stage.
@@ -241,7 +266,7 @@ impl<'a> Job<'a> {
         let operands = (0..self.program.operands()).filter(is_element);
         let Some(kept) = grid.kept.last() else { return false };
         let Some(reduced) = grid.reduced.last() else { return true };
-        if grid.len <= SHORT {
+        if grid.len <= SHORT && !self.only_folds_floats() {
             return true;
         }
         // Of the first operand in which they differ.
@@ -249,6 +274,13 @@ impl<'a> Job<'a> {
             .map(|op| [kept.steps[op].unsigned_abs(), reduced.steps[op].unsigned_abs()])
             .filter(|[kept, reduced]| *kept != 0 && *reduced != 0);
         steps.next().is_some_and(|[kept, reduced]| kept < reduced)
+    }
+
+    /// Whether the elements of a row side by side with others lie so far apart that a cache may have no
+    /// room for all: where they are a power of two apart, they share lines of it.
+    fn is_scattered(&self, operand: usize) -> bool {
+        let step = self.grid.element_step(operand).unwrap_or(0);
+        self.side_by_side && step.unsigned_abs() >= SCATTERED
     }
 
     fn is_in_place(&self) -> bool {
@@ -269,6 +301,18 @@ impl<'a> Job<'a> {
         (program.inputs..program.operands()).filter(is_early).collect()
     }
 
+    /// Whether nothing is done but to fold floats, which are as fast where they lie, however short rows are.
+    fn only_folds_floats(&self) -> bool {
+        let is_fast = |stage: &Stage<Code>| match stage {
+            Stage::Fold { by, from, .. } => {
+                let by_vectors = matches!(by, Reduction::Sum | Reduction::Max | Reduction::Min);
+                by_vectors && self.program.slots[*from].dtype.is_float()
+            }
+            _ => false,
+        };
+        self.program.stages.iter().all(is_fast)
+    }
+
     /// Bytes of an element that are read from memory and written to it.
     fn moved(&self) -> usize {
         let is_moved = |slot: &usize| {
@@ -283,7 +327,7 @@ impl<'a> Job<'a> {
     /// # Safety
     ///
     /// As for [`RowCode::run`].
-    unsafe fn execute(mut self, threads: usize, streams: bool) -> bool {
+    unsafe fn execute(&mut self, threads: usize, streams: bool) -> bool {
         self.streams = streams;
         let (run, runs) = self.grid.runs();
         let rows = self.rows_of_tile(run);
@@ -302,10 +346,11 @@ impl<'a> Job<'a> {
             let (run_index, row) = (index / tiles_of_run, index % tiles_of_run * rows);
             Tile { run: run_index, row, rows: rows.min(run - row), start: 0, len: self.grid.len }
         };
-        let job = super::queue::Shared(&self);
+        let job = Shared(&*self);
         let work = |take: &mut dyn FnMut() -> Option<std::ops::Range<usize>>| {
-            let mut pads = pads(job.get());
-            let mut worker = Worker::new(job.get(), Pads(pads.as_mut_ptr()));
+            let mut pads = Padding::new();
+            let pads = make_room(&mut pads, job.get());
+            let mut worker = Worker::new(job.get(), pads);
             while let Some(tiles) = take() {
                 // SAFETY: tiles are disjoint; the caller vouches for the rest.
                 tiles.for_each(|index| unsafe { worker.run(tile(index)) });
@@ -325,8 +370,12 @@ impl<'a> Job<'a> {
     fn rows_of_tile(&self, run: usize) -> usize {
         let program = self.program;
         let is_whole = |slot: &usize| {
-            matches!(self.access[*slot], Access::Direct | Access::Packed | Access::Kept)
-                && self.home[*slot] == *slot
+            let is_there = match self.access[*slot] {
+                Access::Packed | Access::Kept => true,
+                Access::Direct => !self.is_scattered(*slot),
+                Access::Row | Access::Splat => false,
+            };
+            is_there && self.home[*slot] == *slot
         };
         let sizes = (0..program.slots.len()).filter(is_whole);
         let sizes = sizes.map(|slot| program.slots[slot].dtype.size());
@@ -342,25 +391,27 @@ impl<'a> Job<'a> {
             self.access[..program.inputs].iter().all(|&access| access == Access::Direct);
         let rows = match only_folds && is_direct {
             true => WIDE / largest,
-            false => (TILE / row).min(WIDE / largest) / line * line,
+            // If not even a line of each element fits, all goes through memory anyway.
+            false if SIDE_BY_SIDE / row < line => WIDE / largest,
+            false => (SIDE_BY_SIDE / row).min(WIDE / largest) / line * line,
         };
         rows.max(line).min(run)
     }
 }
 
-/// Room for padded vectors of the code that needs them.
-fn pads(job: &Job<'_>) -> SmallVec<[Vector; OPERANDS]> {
-    let mut pads = SmallVec::new();
+/// Room for padded vectors, one for each operand of a stage.
+type Padding = SmallVec<[Vector; OPERANDS]>;
+
+/// Makes room for those of code that needs them. They are large, and not to be moved.
+fn make_room(pads: &mut Padding, job: &Job<'_>) -> Pads {
     for stage in job.program.stages {
-        if let Stage::Each(map) | Stage::Once(map) = stage {
-            let streams = job.streams && map.is_final;
-            if streams || !map.kernel.takes_any_count() {
-                let operands = map.inputs.len() + map.outputs.len();
-                pads.reserve(operands);
-            }
+        if let Stage::Each(map) | Stage::Once(map) = stage
+            && (job.streams || !map.kernel.takes_any_count())
+        {
+            pads.reserve(map.inputs.len() + map.outputs.len());
         }
     }
-    pads
+    Pads(pads.as_mut_ptr())
 }
 
 #[cfg(test)]

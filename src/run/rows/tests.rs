@@ -4,7 +4,7 @@ use super::{RowCode, reduce};
 use crate::lower::rows::rows;
 use crate::lower::{Tier, lower};
 use crate::run::view::Layout;
-use crate::run::{Tensor, View, Work, execute};
+use crate::run::{Tensor, View, ViewMut, Work, execute};
 use kiln_ir::{Call, DType, Graph, Input, Node, NodeId, parse};
 use kiln_jit::cpu::Cpu;
 use kiln_jit::emit::{Code, EmitterKind, compile};
@@ -265,6 +265,117 @@ fn threads_change_no_bit() {
             check(&body, &code, &views, &expected, 1);
             for threads in [2, 7] {
                 pool.install(|| check(&body, &code, &views, &expected, threads));
+            }
+        }
+    }
+}
+
+/// Room for an array of `shape` that lies in one of several ways: in order of axes from the last one or
+/// from the first, every other element, backwards, or not at multiples of its elements' size.
+struct Room {
+    bytes: Vec<u8>,
+    dtype: DType,
+    shape: Vec<usize>,
+    start: usize,
+    strides: Vec<isize>,
+}
+
+const WAYS: usize = 5;
+
+impl Room {
+    fn new(dtype: DType, shape: &[usize], way: usize) -> Room {
+        let (size, rank) = (dtype.size(), shape.len());
+        let (gap, shift) = (if way == 2 { 2 } else { 1 }, if way == 4 { 1 } else { 0 });
+        let mut strides = vec![0; rank];
+        let mut step = (size * gap) as isize;
+        let order: Vec<usize> =
+            if way == 1 { (0..rank).collect() } else { (0..rank).rev().collect() };
+        for axis in order {
+            strides[axis] = step;
+            step *= shape[axis] as isize;
+        }
+        let mut start = shift;
+        if way == 3 && rank > 0 {
+            let last = rank - 1;
+            start += (strides[last] * (shape[last] as isize - 1)) as usize;
+            strides[last] = -strides[last];
+        }
+        // A vector of words, so that what begins at its start is aligned.
+        let bytes = vec![0u8; step as usize + 16];
+        Room { bytes, dtype, shape: shape.to_vec(), start, strides }
+    }
+
+    fn view(&self) -> View<'_> {
+        let base = self.bytes[self.start..].as_ptr();
+        // SAFETY: all elements are in the room.
+        unsafe { View::from_raw(base, self.dtype, &self.shape, &self.strides) }
+    }
+
+    fn view_mut(&mut self) -> ViewMut<'_> {
+        let base = self.bytes.as_mut_ptr().wrapping_add(self.start);
+        // SAFETY: all elements are in the room.
+        unsafe { ViewMut::from_raw(base, self.dtype, &self.shape, &self.strides) }
+    }
+}
+
+#[test]
+fn layouts_change_no_bit() {
+    let mut turn = 0;
+    for (shape, axes) in [
+        (&[5, 70][..], "[-1]"),
+        (&[70, 5], "[0]"),
+        (&[40, 3], "[-1]"),
+        (&[3, 20, 30], "[1]"),
+        (&[3, 20, 30], "[0, 2]"),
+        (&[3, 20, 30], "[..]"),
+    ] {
+        for text in &BODIES[..14] {
+            let body = body(text, axes, DType::F32);
+            let program = rows(&body, Tier::Default).unwrap();
+            let code =
+                RowCode::compile(program, |r| compile(r, EmitterKind::Auto, Cpu::host())).unwrap();
+            let mut x = Tensor::zeros(DType::F32, shape).unwrap();
+            fill(&mut x, 6, false);
+            let inputs = body.inputs().len();
+            let plain: Vec<View<'_>> = (0..inputs).map(|_| x.view()).collect();
+            let expected = apart(&body, &plain);
+            for _ in 0..4 * WAYS {
+                turn += 1;
+                let way = |at: usize| (turn / usize::pow(WAYS, at as u32 % 3)) % WAYS;
+                let mut rooms: Vec<Room> =
+                    (0..inputs).map(|at| Room::new(DType::F32, shape, way(at))).collect();
+                for room in &mut rooms {
+                    crate::run::copy::copy(&x.view(), &mut room.view_mut());
+                }
+                let mut results: Vec<Room> = expected
+                    .iter()
+                    .enumerate()
+                    .map(|(at, tensor)| Room::new(tensor.dtype(), tensor.shape(), way(at + 1)))
+                    .collect();
+                let views: Vec<View<'_>> = rooms.iter().map(Room::view).collect();
+                let outputs: Vec<ViewMut<'_>> = results.iter_mut().map(Room::view_mut).collect();
+                let mut operands: Vec<&Layout> = views
+                    .iter()
+                    .map(|v| &v.layout)
+                    .chain(outputs.iter().map(|v| &v.layout))
+                    .collect();
+                // In place, where the result is as large.
+                let in_place = turn % 2 == 0
+                    && expected[0].shape() == shape
+                    && expected[0].dtype() == DType::F32;
+                if in_place {
+                    operands[inputs] = operands[0];
+                }
+                // SAFETY: the types and shapes of the body, and one output is exactly an input.
+                assert!(unsafe { code.run(&operands, Some(1)) }, "{body}");
+                drop(outputs);
+                for (at, expected) in expected.iter().enumerate() {
+                    let room = if in_place && at == 0 { &rooms[0] } else { &results[at] };
+                    let mut found = Tensor::zeros(expected.dtype(), expected.shape()).unwrap();
+                    crate::run::copy::copy(&room.view(), &mut found.view_mut());
+                    let same = bits(&found) == bits(expected);
+                    assert!(same, "output {at} of {body} of {shape:?}, in place: {in_place}");
+                }
             }
         }
     }

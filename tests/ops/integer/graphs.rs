@@ -76,7 +76,9 @@ fn random_graph(rng: &mut Rng) -> Graph {
         .filter(|op| match op.info().typing {
             Typing::Number | Typing::Integer | Typing::Logic | Typing::Compare => true,
             Typing::Select | Typing::Cast(_) => true,
-            Typing::Float | Typing::Truth | Typing::Index => false,
+            Typing::Float => false,
+            // Those of calls.
+            Typing::Truth | Typing::Index | Typing::Same | Typing::Pick | Typing::Place => false,
         })
         .collect();
     let mut graph = Graph::new("random");

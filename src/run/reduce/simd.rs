@@ -1,0 +1,224 @@
+//! Sums and extremes of blocks of floats in vectors. Compilers, left alone, keep stripes in memory.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub(super) use avx512::Avx512;
+
+use std::any::TypeId;
+
+/// The vectors of a machine.
+pub(super) trait Machine {
+    /// The sum of a block in its order, if there are vectors of such elements.
+    fn sum<T: Copy + 'static>(block: &[T]) -> Option<T>;
+
+    /// The largest element of a block, or the least; of zeros any. Of a block with NaN, it is NaN. `None`
+    /// where there are no such vectors.
+    fn extreme<T: Copy + 'static, const LARGEST: bool>(block: &[T]) -> Option<T>;
+}
+
+/// One without vectors.
+pub(super) struct Plain;
+
+impl Machine for Plain {
+    fn sum<T: Copy + 'static>(_: &[T]) -> Option<T> {
+        None
+    }
+
+    fn extreme<T: Copy + 'static, const LARGEST: bool>(_: &[T]) -> Option<T> {
+        None
+    }
+}
+
+/// A vector of floats. Its functions may be called where the machine has such vectors.
+pub(super) trait Vector: Copy {
+    type Element: Copy + 'static;
+    /// A choice of lanes.
+    type Mask: Copy;
+    const LANES: usize;
+    /// What changes no sum.
+    const NEGATIVE_ZERO: Self::Element;
+    const NAN: Self::Element;
+
+    unsafe fn splat(element: Self::Element) -> Self;
+    unsafe fn load(from: *const Self::Element) -> Self;
+    /// The first `count` elements, fewer than there are lanes or as many, and others after them.
+    unsafe fn load_some(from: *const Self::Element, count: usize, others: Self) -> Self;
+    unsafe fn add(self, other: Self) -> Self;
+    /// The larger one or the lesser: `other` where one is NaN, and where both are zeros.
+    unsafe fn better<const LARGEST: bool>(self, other: Self) -> Self;
+    unsafe fn no_lane() -> Self::Mask;
+    /// The lanes of a mask, and those in which one of the two is NaN.
+    unsafe fn odd(mask: Self::Mask, a: Self, b: Self) -> Self::Mask;
+    unsafe fn is_any(mask: Self::Mask) -> bool;
+    /// Merges lane `j` with lane `j + LANES / 2`, and so on.
+    unsafe fn in_halves(self, merge: impl Fn(Self, Self) -> Self) -> Self::Element;
+}
+
+/// The vectors of a part of a block.
+#[inline(always)]
+unsafe fn vectors<V: Vector, const N: usize>(from: *const V::Element) -> [V; N] {
+    // SAFETY: required of the caller.
+    std::array::from_fn(|index| unsafe { V::load(from.add(index * V::LANES)) })
+}
+
+/// The vectors of the last part of a block, which has `count` elements.
+#[inline(always)]
+unsafe fn last_vectors<V: Vector, const N: usize>(
+    from: *const V::Element,
+    count: usize,
+    others: V::Element,
+) -> [V; N] {
+    // SAFETY: required of the caller; nothing is read after the elements.
+    std::array::from_fn(|index| unsafe {
+        let left = count.saturating_sub(index * V::LANES).min(V::LANES);
+        V::load_some(from.wrapping_add(index * V::LANES), left, V::splat(others))
+    })
+}
+
+/// The sum of a block, with `N` vectors of stripes: 2048 bits of them, or fewer if each element has one.
+///
+/// # Safety
+///
+/// The machine must have these vectors.
+#[inline(always)]
+unsafe fn sum<V: Vector, const N: usize>(block: &[V::Element]) -> V::Element {
+    let (from, part) = (block.as_ptr(), N * V::LANES);
+    // SAFETY: required of the caller; loads are within the block.
+    unsafe {
+        let mut stripes = [V::splat(V::NEGATIVE_ZERO); N];
+        let whole = block.len() / part * part;
+        for at in (0..whole).step_by(part) {
+            let row = vectors::<V, N>(from.add(at));
+            for index in 0..N {
+                stripes[index] = stripes[index].add(row[index]);
+            }
+        }
+        if whole < block.len() {
+            let count = block.len() - whole;
+            let row = last_vectors::<V, N>(from.add(whole), count, V::NEGATIVE_ZERO);
+            for index in 0..N {
+                stripes[index] = stripes[index].add(row[index]);
+            }
+        }
+        merged(stripes, |a, b| a.add(b))
+    }
+}
+
+/// The largest element or the least, of zeros any; NaN if one is.
+///
+/// # Safety
+///
+/// The machine must have these vectors.
+#[inline(always)]
+unsafe fn extreme<V: Vector, const N: usize, const LARGEST: bool>(
+    block: &[V::Element],
+) -> V::Element {
+    let (from, part) = (block.as_ptr(), N * V::LANES);
+    // SAFETY: required of the caller; loads are within the block.
+    unsafe {
+        let mut best = [V::splat(block[0]); N];
+        let mut odd = V::odd(V::no_lane(), best[0], best[0]);
+        let mut add = |row: [V; N]| {
+            for index in 0..N {
+                best[index] = row[index].better::<LARGEST>(best[index]);
+            }
+            for index in (0..N).step_by(2) {
+                odd = V::odd(odd, row[index], row[(index + 1) % N]);
+            }
+        };
+        let whole = block.len() / part * part;
+        for at in (0..whole).step_by(part) {
+            add(vectors::<V, N>(from.add(at)));
+        }
+        if whole < block.len() {
+            add(last_vectors::<V, N>(from.add(whole), block.len() - whole, block[0]));
+        }
+        match V::is_any(odd) {
+            true => V::NAN,
+            false => merged(best, |a, b| a.better::<LARGEST>(b)),
+        }
+    }
+}
+
+/// Stripes, merged in halves.
+#[inline(always)]
+unsafe fn merged<V: Vector, const N: usize>(
+    mut stripes: [V; N],
+    merge: impl Fn(V, V) -> V,
+) -> V::Element {
+    let mut half = N / 2;
+    while half > 0 {
+        for index in 0..half {
+            stripes[index] = merge(stripes[index], stripes[index + half]);
+        }
+        half /= 2;
+    }
+    // SAFETY: there are such vectors.
+    unsafe { stripes[0].in_halves(merge) }
+}
+
+/// A slice of elements of a type that turns out to be another's.
+fn of_type<T: Copy + 'static, U: Copy + 'static>(block: &[T]) -> Option<&[U]> {
+    // SAFETY: they are the same type.
+    (TypeId::of::<T>() == TypeId::of::<U>())
+        .then(|| unsafe { std::slice::from_raw_parts(block.as_ptr().cast(), block.len()) })
+}
+
+/// The same for one element.
+fn back<T: Copy + 'static, U: Copy + 'static>(element: U) -> T {
+    assert!(TypeId::of::<T>() == TypeId::of::<U>());
+    // SAFETY: they are the same type.
+    unsafe { std::mem::transmute_copy(&element) }
+}
+
+/// A machine with vectors of `f32` and `f64`: so many of the largest are all stripes; short rows fill one
+/// of those before.
+macro_rules! define_machine {
+    ($machine:ident: $($short:ty),* => $single:ty; $($brief:ty),* => $double:ty; $count:literal) => {
+        impl Machine for $machine {
+            #[inline(always)]
+            fn sum<T: Copy + 'static>(block: &[T]) -> Option<T> {
+                // SAFETY: what is compiled for this machine runs on it alone.
+                unsafe {
+                    if let Some(block) = of_type::<T, f32>(block) {
+                        $(if block.len() <= <$short>::LANES {
+                            return Some(back(sum::<$short, 1>(block)));
+                        })*
+                        return Some(back(sum::<$single, $count>(block)));
+                    }
+                    let block = of_type::<T, f64>(block)?;
+                    $(if block.len() <= <$brief>::LANES {
+                        return Some(back(sum::<$brief, 1>(block)));
+                    })*
+                    Some(back(sum::<$double, $count>(block)))
+                }
+            }
+
+            #[inline(always)]
+            fn extreme<T: Copy + 'static, const LARGEST: bool>(block: &[T]) -> Option<T> {
+                // SAFETY: as above.
+                unsafe {
+                    if let Some(block) = of_type::<T, f32>(block) {
+                        $(if block.len() <= <$short>::LANES {
+                            return Some(back(extreme::<$short, 1, LARGEST>(block)));
+                        })*
+                        return Some(back(extreme::<$single, $count, LARGEST>(block)));
+                    }
+                    let block = of_type::<T, f64>(block)?;
+                    $(if block.len() <= <$brief>::LANES {
+                        return Some(back(extreme::<$brief, 1, LARGEST>(block)));
+                    })*
+                    Some(back(extreme::<$double, $count, LARGEST>(block)))
+                }
+            }
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+use define_machine;

@@ -1,0 +1,156 @@
+//! Vectors of 256 bits.
+
+use super::{Machine, Vector, back, define_machine, extreme, of_type, sum};
+use std::arch::x86_64::{
+    __m128, __m128i, __m256, __m256d, __m256i, _CMP_UNORD_Q, _mm_add_ps, _mm_blendv_ps,
+    _mm_castsi128_ps, _mm_cmp_ps, _mm_cmpgt_epi32, _mm_cvtss_f32, _mm_loadu_ps, _mm_maskload_ps,
+    _mm_max_ps, _mm_min_ps, _mm_movemask_ps, _mm_or_ps, _mm_permute_ps, _mm_set1_epi32,
+    _mm_set1_ps, _mm_setr_epi32, _mm_setzero_ps, _mm256_add_pd, _mm256_add_ps, _mm256_blendv_pd,
+    _mm256_blendv_ps, _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_cmp_pd, _mm256_cmp_ps,
+    _mm256_cmpgt_epi32, _mm256_cmpgt_epi64, _mm256_cvtsd_f64, _mm256_cvtss_f32, _mm256_loadu_pd,
+    _mm256_loadu_ps, _mm256_maskload_pd, _mm256_maskload_ps, _mm256_max_pd, _mm256_max_ps,
+    _mm256_min_pd, _mm256_min_ps, _mm256_movemask_pd, _mm256_movemask_ps, _mm256_or_pd,
+    _mm256_or_ps, _mm256_permute_pd, _mm256_permute_ps, _mm256_permute2f128_pd,
+    _mm256_permute2f128_ps, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_set1_pd, _mm256_set1_ps,
+    _mm256_setr_epi32, _mm256_setr_epi64x, _mm256_setzero_pd, _mm256_setzero_ps,
+};
+
+/// AVX2.
+pub(in crate::run::reduce) struct Avx2;
+
+define_machine!(Avx2: __m128, __m256 => __m256; __m256d => __m256d; 8);
+
+#[inline(always)]
+unsafe fn first_four(count: usize) -> __m128i {
+    // SAFETY: required of the caller.
+    unsafe { _mm_cmpgt_epi32(_mm_set1_epi32(count as i32), _mm_setr_epi32(0, 1, 2, 3)) }
+}
+
+#[inline(always)]
+unsafe fn first_singles(count: usize) -> __m256i {
+    // SAFETY: required of the caller.
+    unsafe {
+        let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), lanes)
+    }
+}
+
+#[inline(always)]
+unsafe fn first_doubles(count: usize) -> __m256i {
+    // SAFETY: required of the caller.
+    unsafe {
+        let lanes = _mm256_setr_epi64x(0, 1, 2, 3);
+        _mm256_cmpgt_epi64(_mm256_set1_epi64x(count as i64), lanes)
+    }
+}
+
+/// The instructions of a type of vector; `swaps` bring the upper half of 8, 4 and 2 lanes down.
+macro_rules! define_vector {
+    (
+        $vector:ty, $element:ident: $splat:ident $load:ident $mask:ident $load_some:ident
+        $cast:ident $blend:ident $add:ident $max:ident $min:ident $zero:ident $compare:ident
+        $or:ident $any:ident $first:ident;
+        $($swap:expr),*
+    ) => {
+        impl Vector for $vector {
+            type Element = $element;
+            type Mask = $vector;
+            const LANES: usize = size_of::<$vector>() / size_of::<$element>();
+            const NEGATIVE_ZERO: $element = -0.0;
+            const NAN: $element = $element::NAN;
+
+            #[inline(always)]
+            unsafe fn splat(element: $element) -> $vector {
+                // SAFETY: required of the caller, here and below.
+                unsafe { $splat(element) }
+            }
+
+            #[inline(always)]
+            unsafe fn load(from: *const $element) -> $vector {
+                // SAFETY: as above.
+                unsafe { $load(from) }
+            }
+
+            #[inline(always)]
+            unsafe fn load_some(
+                from: *const $element,
+                count: usize,
+                others: $vector,
+            ) -> $vector {
+                // SAFETY: as above; lanes outside of the mask are not read.
+                unsafe {
+                    let mask = $mask(count);
+                    $blend(others, $load_some(from, mask), $cast(mask))
+                }
+            }
+
+            #[inline(always)]
+            unsafe fn add(self, other: $vector) -> $vector {
+                // SAFETY: as above.
+                unsafe { $add(self, other) }
+            }
+
+            #[inline(always)]
+            unsafe fn better<const LARGEST: bool>(self, other: $vector) -> $vector {
+                // SAFETY: as above.
+                unsafe { if LARGEST { $max(self, other) } else { $min(self, other) } }
+            }
+
+            #[inline(always)]
+            unsafe fn no_lane() -> $vector {
+                // SAFETY: as above.
+                unsafe { $zero() }
+            }
+
+            #[inline(always)]
+            unsafe fn odd(mask: $vector, a: $vector, b: $vector) -> $vector {
+                // SAFETY: as above.
+                unsafe { $or(mask, $compare::<_CMP_UNORD_Q>(a, b)) }
+            }
+
+            #[inline(always)]
+            unsafe fn is_any(mask: $vector) -> bool {
+                // SAFETY: as above.
+                unsafe { $any(mask) != 0 }
+            }
+
+            #[inline(always)]
+            unsafe fn in_halves(
+                self,
+                merge: impl Fn($vector, $vector) -> $vector,
+            ) -> $element {
+                let merged = self;
+                // SAFETY: as above.
+                unsafe {
+                    $(let merged = merge(merged, $swap(merged));)*
+                    $first(merged)
+                }
+            }
+        }
+    };
+}
+
+define_vector! {
+    __m128, f32: _mm_set1_ps _mm_loadu_ps first_four _mm_maskload_ps _mm_castsi128_ps
+    _mm_blendv_ps _mm_add_ps _mm_max_ps _mm_min_ps _mm_setzero_ps _mm_cmp_ps _mm_or_ps
+    _mm_movemask_ps _mm_cvtss_f32;
+    |x| _mm_permute_ps::<0b11_10_11_10>(x),
+    |x| _mm_permute_ps::<0b01_01_01_01>(x)
+}
+
+define_vector! {
+    __m256, f32: _mm256_set1_ps _mm256_loadu_ps first_singles _mm256_maskload_ps
+    _mm256_castsi256_ps _mm256_blendv_ps _mm256_add_ps _mm256_max_ps _mm256_min_ps
+    _mm256_setzero_ps _mm256_cmp_ps _mm256_or_ps _mm256_movemask_ps _mm256_cvtss_f32;
+    |x| _mm256_permute2f128_ps::<0x11>(x, x),
+    |x| _mm256_permute_ps::<0b11_10_11_10>(x),
+    |x| _mm256_permute_ps::<0b01_01_01_01>(x)
+}
+
+define_vector! {
+    __m256d, f64: _mm256_set1_pd _mm256_loadu_pd first_doubles _mm256_maskload_pd
+    _mm256_castsi256_pd _mm256_blendv_pd _mm256_add_pd _mm256_max_pd _mm256_min_pd
+    _mm256_setzero_pd _mm256_cmp_pd _mm256_or_pd _mm256_movemask_pd _mm256_cvtsd_f64;
+    |x| _mm256_permute2f128_pd::<0x11>(x, x),
+    |x| _mm256_permute_pd::<0b1111>(x)
+}

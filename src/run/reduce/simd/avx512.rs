@@ -1,0 +1,113 @@
+//! Vectors of 512 bits.
+
+use super::{Machine, Vector, back, define_machine, extreme, of_type, sum};
+use std::arch::x86_64::{
+    __m128, __m256, __m256d, __m512, __m512d, __mmask8, __mmask16, _CMP_UNORD_Q, _mm512_add_pd,
+    _mm512_add_ps, _mm512_cmp_pd_mask, _mm512_cmp_ps_mask, _mm512_cvtsd_f64, _mm512_cvtss_f32,
+    _mm512_loadu_pd, _mm512_loadu_ps, _mm512_mask_loadu_pd, _mm512_mask_loadu_ps, _mm512_max_pd,
+    _mm512_max_ps, _mm512_min_pd, _mm512_min_ps, _mm512_permute_pd, _mm512_permute_ps,
+    _mm512_set1_pd, _mm512_set1_ps, _mm512_shuffle_f32x4, _mm512_shuffle_f64x2,
+};
+
+/// AVX-512.
+pub(in crate::run::reduce) struct Avx512;
+
+define_machine!(Avx512: __m128, __m256, __m512 => __m512; __m256d, __m512d => __m512d; 4);
+
+/// The instructions of a type of vector; `swaps` bring the upper half of 16, 8, 4 and 2 lanes down.
+macro_rules! define_vector {
+    (
+        $vector:ty, $element:ident, $mask:ty: $splat:ident $load:ident $load_some:ident $add:ident
+        $max:ident $min:ident $compare:ident $first:ident;
+        $($swap:expr),*
+    ) => {
+        impl Vector for $vector {
+            type Element = $element;
+            type Mask = $mask;
+            const LANES: usize = 64 / size_of::<$element>();
+            const NEGATIVE_ZERO: $element = -0.0;
+            const NAN: $element = $element::NAN;
+
+            #[inline(always)]
+            unsafe fn splat(element: $element) -> $vector {
+                // SAFETY: required of the caller, here and below.
+                unsafe { $splat(element) }
+            }
+
+            #[inline(always)]
+            unsafe fn load(from: *const $element) -> $vector {
+                // SAFETY: as above.
+                unsafe { $load(from) }
+            }
+
+            #[inline(always)]
+            unsafe fn load_some(
+                from: *const $element,
+                count: usize,
+                others: $vector,
+            ) -> $vector {
+                let mask = ((1u32 << count) - 1) as $mask;
+                // SAFETY: as above; lanes outside of the mask are not read.
+                unsafe { $load_some(others, mask, from) }
+            }
+
+            #[inline(always)]
+            unsafe fn add(self, other: $vector) -> $vector {
+                // SAFETY: as above.
+                unsafe { $add(self, other) }
+            }
+
+            #[inline(always)]
+            unsafe fn better<const LARGEST: bool>(self, other: $vector) -> $vector {
+                // SAFETY: as above.
+                unsafe { if LARGEST { $max(self, other) } else { $min(self, other) } }
+            }
+
+            #[inline(always)]
+            unsafe fn no_lane() -> $mask {
+                0
+            }
+
+            #[inline(always)]
+            unsafe fn odd(mask: $mask, a: $vector, b: $vector) -> $mask {
+                // SAFETY: as above.
+                unsafe { mask | $compare::<_CMP_UNORD_Q>(a, b) }
+            }
+
+            #[inline(always)]
+            unsafe fn is_any(mask: $mask) -> bool {
+                mask != 0
+            }
+
+            #[inline(always)]
+            unsafe fn in_halves(
+                self,
+                merge: impl Fn($vector, $vector) -> $vector,
+            ) -> $element {
+                let merged = self;
+                // SAFETY: as above.
+                unsafe {
+                    $(let merged = merge(merged, $swap(merged));)*
+                    $first(merged)
+                }
+            }
+        }
+    };
+}
+
+define_vector! {
+    __m512, f32, __mmask16: _mm512_set1_ps _mm512_loadu_ps _mm512_mask_loadu_ps _mm512_add_ps
+    _mm512_max_ps _mm512_min_ps _mm512_cmp_ps_mask _mm512_cvtss_f32;
+    |x| _mm512_shuffle_f32x4::<0b11_10_11_10>(x, x),
+    |x| _mm512_shuffle_f32x4::<0b01_01_01_01>(x, x),
+    |x| _mm512_permute_ps::<0b11_10_11_10>(x),
+    |x| _mm512_permute_ps::<0b01_01_01_01>(x)
+}
+
+define_vector! {
+    __m512d, f64, __mmask8: _mm512_set1_pd _mm512_loadu_pd _mm512_mask_loadu_pd _mm512_add_pd
+    _mm512_max_pd _mm512_min_pd _mm512_cmp_pd_mask _mm512_cvtsd_f64;
+    |x| _mm512_shuffle_f64x2::<0b11_10_11_10>(x, x),
+    |x| _mm512_shuffle_f64x2::<0b01_01_01_01>(x, x),
+    |x| _mm512_permute_pd::<0b1111_1111>(x)
+}
