@@ -86,13 +86,23 @@ fn call(name: &str) -> Result<String, Failure> {
         let inputs = op.parameters.iter().filter(|parameter| parameter.default.is_none());
         return kernel(&inputs.map(|parameter| parameter.name).collect::<Vec<_>>());
     }
-    if Rowwise::from_name(name).is_some() {
-        return Ok(format!("kernel {name}(x) {{ {name}[-1](x) }}"));
+    if let Some(row) = Rowwise::from_name(name) {
+        let inputs = row.parameters.iter().filter(|parameter| parameter.default.is_none());
+        let inputs = inputs.map(|parameter| parameter.name).collect::<Vec<_>>().join(", ");
+        return Ok(format!("kernel {name}({inputs}) {{ {name}[-1]({inputs}) }}"));
     }
-    let arity = Op::from_name(name).map(Op::arity);
-    match arity.or_else(|| Call::from_name(name).map(|call| call.info().arity)) {
-        Some(arity) => kernel(&["x", "y", "z"][..arity]),
-        None => Err(no_op(name)),
+    let inputs = ["x", "y", "z"];
+    match (Op::from_name(name), Call::from_name(name)) {
+        (Some(op), _) => kernel(&inputs[..op.arity()]),
+        (None, Some(call)) => {
+            let info = call.info();
+            let inputs = &inputs[..info.arity];
+            // Places are counted in integers.
+            let places = if info.typing == Typing::Pick { ": i64" } else { "" };
+            let (head, body) = (inputs.join(", "), call.expression(inputs));
+            Ok(format!("kernel {name}({head}{places}) {{ {body} }}"))
+        }
+        (None, None) => Err(no_op(name)),
     }
 }
 

@@ -169,7 +169,7 @@ impl Row {
             command: "ops",
             name: info.name,
             kind: Kind::Call,
-            axes: matches!(call, Call::Reduce(_)),
+            axes: call.expression(&[""; 3][..info.arity]).contains('['),
             operands: operands(info.arity),
             takes,
             gives,

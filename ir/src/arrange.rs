@@ -1,8 +1,14 @@
 //! Arrays in other orders and shapes: the methods of [`Expr`] for views.
 
-use crate::call::{Axes, Call, IntoAxes, IntoSizes, Permutation, Slice, View};
+use crate::call::{
+    Axes, Call, Concat, Gather, IntoAxes, IntoSizes, Iota, Pad, Permutation, Sizes, Slice, View,
+    small_axis,
+};
+use crate::dtype::DType;
 use crate::error::{Fault, Origin};
 use crate::expr::{Expr, Kind};
+use crate::number::Scalar;
+use crate::ops::Op;
 use std::ops::{Bound, RangeBounds};
 use std::panic::Location;
 
@@ -109,6 +115,84 @@ impl Expr {
     #[track_caller]
     pub fn expand(&self, sizes: impl IntoSizes) -> Expr {
         self.view("expand", sizes.into_sizes().map(View::Expand))
+    }
+}
+
+/// What is picked, put together or counted along an axis, which is counted from the last, -1, or the
+/// first, 0.
+impl Expr {
+    /// What has these places along an axis, as NumPy's `take`: the axes of the places stand in place of
+    /// the axis. Places are `i32` or `i64`; those below 0 count from the end, and one beyond the ends is an
+    /// error of the call.
+    #[track_caller]
+    pub fn take(&self, places: impl Into<Expr>, axis: i32) -> Expr {
+        let gather = small_axis(axis.into()).map(|axis| Gather { along: false, axis });
+        call("take", gather.map(Call::Gather), [self.clone(), places.into()])
+    }
+
+    /// Of each row along an axis the elements in its places, as NumPy's `take_along_axis`: both have
+    /// the same number of axes, and all but this one broadcast. For the rest see [`take`](Expr::take).
+    #[track_caller]
+    pub fn take_along(&self, places: impl Into<Expr>, axis: i32) -> Expr {
+        let gather = small_axis(axis.into()).map(|axis| Gather { along: true, axis });
+        call("take_along", gather.map(Call::Gather), [self.clone(), places.into()])
+    }
+
+    /// `before` and `after` times `value` before and after each row along an axis.
+    #[track_caller]
+    pub fn pad(&self, axis: i32, [before, after]: [u32; 2], value: impl Into<Expr>) -> Expr {
+        let pad = Pad::new(axis.into(), before.into(), after.into());
+        call("pad", pad.map(Call::Pad), [self.clone(), value.into()])
+    }
+
+    /// Arrays one after another along an axis.
+    #[track_caller]
+    pub fn concat<E: Into<Expr> + Clone>(arrays: &[E], axis: i32) -> Expr {
+        let concat = small_axis(axis.into()).map(|axis| Concat { axis });
+        let arrays: Vec<Expr> = arrays.iter().cloned().map(Into::into).collect();
+        Expr::concat_of(&arrays, concat)
+    }
+
+    /// Each half is put together first: so no element moves often.
+    #[track_caller]
+    pub(crate) fn concat_of(arrays: &[Expr], concat: Result<Concat, String>) -> Expr {
+        match arrays {
+            [] => call("concat", Err("there is no array".into()), []),
+            [array] => array.clone(),
+            _ => {
+                let (left, right) = arrays.split_at(arrays.len().div_ceil(2));
+                let parts =
+                    [Expr::concat_of(left, concat.clone()), Expr::concat_of(right, concat.clone())];
+                call("concat", concat.map(Call::Concat), parts)
+            }
+        }
+    }
+
+    /// The places 0, 1, 2, .. along an axis, as `i64`. The other axes are there with size 1, so that it
+    /// broadcasts: of scores `s`, `s.iota(-2).ge(s.iota(-1))` is a causal mask.
+    #[track_caller]
+    pub fn iota(&self, axis: i32) -> Expr {
+        let iota = small_axis(axis.into()).map(|axis| Iota { axis });
+        call("iota", iota.map(Call::Iota), [self.clone()])
+    }
+
+    /// With a new last axis of size `depth`, along which only the place that each element says is true.
+    /// For elements that are no place, none is.
+    #[track_caller]
+    pub fn one_hot(&self, depth: u32) -> Expr {
+        self.one_hot_of(depth.into())
+    }
+
+    #[track_caller]
+    pub(crate) fn one_hot_of(&self, depth: i64) -> Expr {
+        let sizes = match depth {
+            -1 => Err("-1 is no size".into()),
+            depth => Sizes::new(&[depth]),
+        };
+        let zero = Kind::Typed(DType::I64, Scalar::Integer(0));
+        let zero = Expr::new(zero, Origin::Code(Location::caller()));
+        let places = zero.view("one_hot", sizes.map(View::Expand)).iota(-1);
+        Expr::apply(Op::Eq, vec![self.unsqueeze(-1), places])
     }
 }
 

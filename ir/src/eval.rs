@@ -114,12 +114,14 @@ fn common_shape(op: &'static str, operands: &[&Array]) -> Result<Vec<usize>, Eva
 
 fn eval_call(call: Call, operands: &[&Array]) -> Result<Array, EvalError> {
     let shapes: Vec<&[usize]> = operands.iter().map(|operand| operand.shape()).collect();
-    let shape = call.infer(&shapes).map_err(|reason| EvalError::Call {
+    let misfit = |reason| EvalError::Call {
         call: call.info().name,
         operands: shapes.iter().map(|shape| shape.to_vec()).collect(),
         reason,
-    })?;
+    };
+    let shape = call.infer(&shapes).map_err(misfit)?;
     element_count(&shape)?;
+    call.check_elements(operands).map_err(misfit)?;
     Ok(call.eval(operands, shape.into_vec()))
 }
 

@@ -66,8 +66,8 @@ pub use binding::{BindError, Binding};
 pub use body::{Body, BodyMisfit};
 pub use build::{build, build_function};
 pub use call::{
-    Axes, Call, CallInfo, CallShapes, IntoAxes, IntoSizes, Permutation, Reduce, Reduction, Sizes,
-    Slice, View, ViewAxis,
+    Axes, Call, CallInfo, CallShapes, Concat, Gather, IntoAxes, IntoSizes, Iota, Pad, Permutation,
+    Reduce, Reduction, Sizes, Slice, View, ViewAxis, index_at, out_of_bounds,
 };
 pub use declaration::ArrayType;
 pub use derived::{DERIVED, Derived, Parameter};

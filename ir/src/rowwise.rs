@@ -4,10 +4,11 @@
 //! [`ROWWISE`]; nothing else knows of it. Softmax and its kin are written so that nothing overflows,
 //! variances so that nothing cancels. Norms square what they are given.
 
-use crate::call::{Axes, Call, IntoAxes, Reduce, Reduction};
+use crate::call::{Axes, Call, Gather, IntoAxes, Reduce, Reduction};
 use crate::derived::Parameter;
 use crate::error::{Fault, Origin};
 use crate::expr::{Expr, Kind};
+use std::ops::RangeInclusive;
 use std::panic::Location;
 
 /// A row of [`ROWWISE`].
@@ -28,8 +29,13 @@ impl Rowwise {
         ROWWISE.iter().find(|row| row.name == name)
     }
 
-    /// The expression for these arguments, at least one and at most as many as there are parameters;
-    /// missing ones are the defaults.
+    /// How many arguments it takes.
+    pub fn arity(&self) -> RangeInclusive<usize> {
+        let needed = self.parameters.iter().filter(|parameter| parameter.default.is_none());
+        needed.count()..=self.parameters.len()
+    }
+
+    /// The expression for these arguments, as many as it takes; missing ones are the defaults.
     pub(crate) fn apply(&self, args: &[Expr], axes: Axes) -> Expr {
         let defaults = self.parameters[args.len()..].iter().filter_map(|p| p.default);
         let mut all = args.to_vec();
@@ -74,6 +80,20 @@ fn deviation(left: &Expr, square: &Expr) -> Expr {
     (square - left * left).max(0.0)
 }
 
+/// Of each row the element at its label.
+fn at_label(name: &'static str, x: &Expr, labels: &Expr, axes: Axes) -> Expr {
+    match axes.only() {
+        Some(axis) => {
+            let call = Call::Gather(Gather { along: true, axis });
+            Expr::new(Kind::Call(call, [x.clone(), labels.clone()].into()), x.origin())
+        }
+        None => {
+            let reason = "labels are places along one axis".to_string();
+            Expr::new(Kind::Wrong(Fault::Axes { op: name, reason }.into()), x.origin())
+        }
+    }
+}
+
 /// `Reduction method, "name", "doc";`.
 macro_rules! define_reductions {
     ($($variant:ident $method:ident $name:literal, $doc:literal;)*) => {
@@ -105,11 +125,11 @@ define_reductions! {
     Count count "count", "How many elements there are, as a number of their type.";
 }
 
-/// `/// doc` `name(x, parameter = default; axes) => expression;`.
+/// `/// doc` `name(x, needed, parameter = default; axes) => expression;`.
 macro_rules! define_rowwise {
     ($(
         $(#[doc = $doc:literal])+
-        $name:ident($x:ident $(, $parameter:ident = $default:expr)*; $axes:ident) => $body:expr;
+        $name:ident($x:ident $(, $parameter:ident $(= $default:expr)?)*; $axes:ident) => $body:expr;
     )*) => {
         /// Of reductions, along axes as those take them.
         impl Expr {
@@ -133,7 +153,10 @@ macro_rules! define_rowwise {
             name: stringify!($name),
             parameters: &[
                 Parameter { name: stringify!($x), default: None },
-                $(Parameter { name: stringify!($parameter), default: Some($default) },)*
+                $(Parameter {
+                    name: stringify!($parameter),
+                    default: [$($default)?].first().copied(),
+                },)*
             ],
             doc: concat!($($doc, "\n"),+),
             function: |args, $axes| {
@@ -169,7 +192,8 @@ define_rowwise! {
     /// `exp(x) / sum(exp(x))`. Where all are -inf it is NaN, as it is written.
     softmax(x; axes) => {
         let powers = (x - x.amax(axes)).exp();
-        &powers / powers.sum(axes)
+        // One division for a row: for each element it would cost as much as the exponential.
+        &powers * powers.sum(axes).recip()
     };
 
     /// [`softmax`](Expr::softmax), and 0 where all are -inf: rows that are masked whole.
@@ -178,7 +202,7 @@ define_rowwise! {
         let from = largest.eq(f64::NEG_INFINITY).select(0.0, &largest);
         let powers = (x - from).exp();
         let total = powers.sum(axes);
-        &powers / total.eq(0.0).select(1.0, &total)
+        &powers * total.eq(0.0).select(1.0, &total).recip()
     };
 
     /// `log(softmax(x))`.
@@ -198,6 +222,39 @@ define_rowwise! {
 
     /// The root of the sum of squares.
     norm(x; axes) => (x * x).sum(axes).sqrt();
+
+    /// `x / max(norm(x), eps)`: of length 1, and 0 where all are 0.
+    normalize(x, eps = 1e-12; axes) => x * x.norm(axes).max(eps).recip();
+
+    /// The cosine of the angle between `x` and `y`: their product over that of their lengths, each at
+    /// least `eps`.
+    cosine_similarity(x, y, eps = 1e-8; axes) => {
+        let lengths = x.norm(axes).max(eps) * y.norm(axes).max(eps);
+        (x * y).sum(axes) / lengths
+    };
+
+    /// `-sum(p * log_softmax(x))`: the loss of logits `x` where the probabilities of the classes are `p`.
+    cross_entropy(x, p; axes) => -(p * x.log_softmax(axes)).sum(axes);
+
+    /// The loss of logits `x` where the class of each row is the label `y`, its place along the axis:
+    /// `-log_softmax(x)` there. Labels are `i32` or `i64` and keep the axis, with size 1; one that is no
+    /// place along it is an error of the call.
+    label_cross_entropy(x, y; axes) => {
+        // Of the logits, and not of `log_softmax`: that would have to be written out to be picked from.
+        let largest = x.amax(axes);
+        let total = (x - &largest).exp().sum(axes);
+        total.log() - (at_label("label_cross_entropy", x, y, axes) - largest)
+    };
+
+    /// The loss of logarithms of probabilities `x` at labels `y`, which are as those of
+    /// [`label_cross_entropy`](Expr::label_cross_entropy): `-x` there.
+    nll(x, y; axes) => -at_label("nll", x, y, axes);
+
+    /// `mean((x - y)^2)`: the mean square of the differences.
+    mse(x, y; axes) => {
+        let off = x - y;
+        (&off * &off).mean(axes)
+    };
 }
 
 #[cfg(test)]
@@ -241,6 +298,16 @@ mod tests {
             ("mean[-2](x)", &[-1.0, 2.5, 3.0]),
             ("var[-1](x)", &[26.0 / 9.0, 74.0 / 9.0]),
             ("x - max[-1](x)", &[-4.0, 0.0, -3.0, -7.0, -4.0, 0.0]),
+            ("norm[-1](x) * norm[-1](x)", &[30.0, 25.0]),
+            ("sum[-1](normalize[-1](x)^2)", &[1.0, 1.0]),
+            ("normalize[-1](0 * x)", &[0.0; 6]),
+            ("mse[-1](x, x + 2)", &[4.0, 4.0]),
+            ("cosine_similarity[-1](x, -2 * x)", &[-1.0, -1.0]),
+            ("cosine_similarity[-1](x, 0 * x)", &[0.0, 0.0]),
+            ("nll[-1](x, count[-1](x > 0) - 2)", &[-5.0, 0.0]),
+            ("nll[0](x, argmin[0](x))", &[3.0, 0.0, -2.0]),
+            ("label_cross_entropy[-1](0 * x, argmax[-1](x)) / log(3)", &[1.0, 1.0]),
+            ("cross_entropy[-1](0 * x, 3 * softmax[-1](0 * x)) / log(3)", &[3.0, 3.0]),
             ("fused(x) { x - max[-1](x) }", &[-4.0, 0.0, -3.0, -7.0, -4.0, 0.0]),
             ("let (a, b) = fused(x) { (x * 2, sum[0](x)) }; max[0](a) - b", &[4.0, 5.0, 2.0]),
         ] {
@@ -273,6 +340,13 @@ mod tests {
         // What would overflow.
         assert_eq!(of("softmax[-1](x)", &[2], &[1000.0, 1000.0]), [0.5, 0.5]);
         assert_eq!(of("log_softmax[-1](x)", &[2], &[1000.0, -1000.0]), [0.0, -2000.0]);
+        // A certain class costs nothing, whatever the logits' scale.
+        let logits = [1e9, 1e9 - 1000.0];
+        assert_eq!(of("label_cross_entropy[-1](x, argmax[-1](x))", &[2], &logits), [0.0]);
+        assert_eq!(of("label_cross_entropy[-1](x, argmin[-1](x))", &[2], &logits), [1000.0]);
+        // A class that cannot be costs infinitely much.
+        let masked = [0.0, -INF];
+        assert_eq!(of("label_cross_entropy[-1](x, argmin[-1](x))", &[2], &masked), [INF]);
         // A large mean costs the variance no digits.
         assert_eq!(of("var[-1](x)", &[2], &[1e9, 1e9 + 2.0]), [1.0]);
         assert_eq!(of("std[-1](x)", &[3], &[0.1, 0.1, 0.1]), [0.0]);
@@ -286,11 +360,19 @@ mod tests {
             ("sum[n](x)", "expected an axis, found `n`"),
             ("sum[-1", "this `[` is never closed"),
             ("sum[-1] x", "expected `(`, found `x`"),
-            ("exp[-1](x)", "found `[`"),
+            ("exp[-1](x)", "`exp` goes along no axes"),
+            ("sofmax[-1](x)", "unknown function `sofmax`"),
+            ("sum(x, axis=1)", "expected `)`, found `=`"),
+            ("x[0]", "found `[`"),
             ("softmax(x)", "`softmax` along which axes?"),
             ("sum[-1](x, x)", "sum takes 1 argument, found 2"),
             ("softmax[-1](x, x)", "softmax takes 1 argument, found 2"),
             ("layer_norm[-1]()", "layer_norm takes 1 to 2 arguments, found 0"),
+            ("mse[-1](x)", "mse takes 2 arguments, found 1"),
+            ("nll[..](x, argmax(x))", "nll: labels are places along one axis"),
+            ("nll[-1](x, 0.5)", "the number 0.5 is no i64"),
+            ("|x: f32[2, 3], y: i64[2]| label_cross_entropy[-1](x, y)", "the same number of axes"),
+            ("cosine_similarity[-1](x)", "cosine_similarity takes 2 to 3 arguments, found 1"),
             ("|x: f32[2, 3]| sum[2](x)", "there is no axis 2: the array has 2 axes"),
             ("|x: f32[2, 3]| sum[0, -2](x)", "axis 0 of 2 is there twice"),
             ("|x: f32[2, 0]| max[-1](x)", "there is none of nothing: axis 1 has size 0"),

@@ -87,14 +87,15 @@ impl ShapeRules {
 mod tests {
     use super::ShapeRules;
     use crate::graph::Node;
+    use crate::shape::Dims;
     use crate::text::parse;
 
     #[test]
     fn rules_give_the_shapes_of_nodes() {
         for text in [
             "fused(x, g, b) { layer_norm[-1](x) * g + b }",
-            "let (a, b, c) = fused(x, g, b) { (x * 2, sum[-1](x * g), b + max[0](x)) }; a + b + c",
-            "let (a, b) = fused(x, g, b) { (sum(x), mean[-1](g) + 1) }; a + b",
+            "let (u, v, w) = fused(x, g, b) { (x * 2, sum[-1](x * g), b + max[0](x)) }; u + v + w",
+            "let (u, v) = fused(x, g, b) { (sum(x), mean[-1](g) + 1) }; u + v",
         ] {
             let graph = parse(&format!("kernel k(x, g, b) {{ {text} }}")).unwrap();
             let body = graph.nodes().iter().find_map(|node| match node {
@@ -112,7 +113,7 @@ mod tests {
                 [&[], &[], &[]],
             ] {
                 let each = body.shapes(&args);
-                let outputs = |shapes: Vec<_>| {
+                let outputs = |shapes: Vec<Dims<usize>>| {
                     body.outputs().iter().map(|id| shapes[id.index()].clone()).collect::<Vec<_>>()
                 };
                 assert_eq!(rules.outputs(&args), each.map(outputs), "{text} of {args:?}");

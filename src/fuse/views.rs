@@ -12,7 +12,8 @@ const MOST_VIEWS: usize = 4;
 
 /// The pass `views`: the same program with views of what is stored.
 pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
-    if !graph.nodes().iter().any(|node| matches!(node, Node::Call(Call::View(_), _))) {
+    let sinks = |node: &Node| matches!(node, Node::Call(Call::View(_) | Call::Iota(_), _));
+    if !graph.nodes().iter().any(sinks) {
         return graph.clone();
     }
     let mut sink = Sink {
@@ -28,6 +29,11 @@ pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
         let operands: Vec<NodeId> = node.operands().iter().map(|id| ids[id.index()]).collect();
         let new = match node {
             Node::Call(Call::View(view), _) => sink.view(*view, operands[0]),
+            // It looks at shapes alone, so nothing need be computed for it.
+            Node::Call(call @ Call::Iota(_), _) => {
+                let of = sink.alike(operands[0]);
+                sink.graph.call(*call, &[of]).expect("shapes are the same")
+            }
             _ => {
                 let copied = sink.graph.copy_node(graph, id, &operands);
                 copied.unwrap_or_else(|fault| panic!("sinking views broke a valid graph: {fault}"))
@@ -41,7 +47,7 @@ pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
             Node::Call(call, _) if call.fuses() => {
                 sink.reduced.insert(new);
             }
-            Node::Call(..) => sink.stored.extend(operands),
+            Node::Call(call, _) if call.reads() => sink.stored.extend(operands),
             _ if operands.iter().any(|id| sink.reduced.contains(id)) => {
                 sink.reduced.insert(new);
             }
@@ -54,6 +60,9 @@ pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
     }
     sink.graph.normalized()
 }
+
+/// An operand, and what view of it is read, if any.
+type Viewed = (Option<View>, NodeId);
 
 struct Sink {
     graph: Graph,
@@ -103,13 +112,24 @@ impl Sink {
         self.sunk[&(view, id)]
     }
 
+    /// What has the shape of a value, as far as possible from being computed.
+    fn alike(&self, mut id: NodeId) -> NodeId {
+        while let Node::Op(_, args) = self.graph.node(id)
+            && let Some(&arg) =
+                args.iter().find(|&&arg| self.graph.shape(arg) == self.graph.shape(id))
+        {
+            id = arg;
+        }
+        id
+    }
+
     fn call(&mut self, view: View, id: NodeId) -> NodeId {
         self.graph.call(Call::View(view), &[id]).expect("the view fits the value")
     }
 
     /// The op that a view goes through, and what view of each operand, if any, stands for it; `None`
     /// where the view stays.
-    fn through(&mut self, view: View, id: NodeId) -> Option<(Op, Vec<(Option<View>, NodeId)>)> {
+    fn through(&mut self, view: View, id: NodeId) -> Option<(Op, Vec<Viewed>)> {
         let Node::Op(op, args) = self.graph.node(id) else { return None };
         let (op, args) = (*op, args.to_vec());
         let often = self.views.get(&id).is_some_and(|&views| views > MOST_VIEWS);
@@ -275,7 +295,7 @@ mod tests {
             "flip[..](x + b * c)",
             "unsqueeze[0, 2](x + b)",
             "unsqueeze[-1](x * c + b)",
-            "squeeze[2](unsqueeze[2](x) + c)",
+            "squeeze[2](unsqueeze[2](x) + unsqueeze[-1](b))",
             "reshape[2, -1](transpose(x * 2 + b))",
             "transpose(select(x > b, x, c))",
             "(x + 1, transpose(x + 1), slice[0, 1:](x + 1))",

@@ -18,8 +18,8 @@ mod needs;
 
 use super::{Tier, constant_of, lower_op, range, storage, stored_value};
 use kiln_ir::{Axes, DType, Graph, Node, NodeId, Range, Reduction};
-use kiln_jit::vir::{Builder, Routine, Value};
-use needs::Needs;
+use kiln_jit::vir::{Builder, Merge, Routine, Value};
+use needs::{Needs, Reduced};
 use std::collections::BTreeMap;
 
 /// What a row kernel does: stages, in order.
@@ -86,6 +86,21 @@ pub(crate) struct Map<K> {
     pub(crate) outputs: Vec<usize>,
     /// Whether nothing that it stores is read again.
     pub(crate) is_final: bool,
+    /// The same together with folds, where elements lie row by row.
+    pub(crate) folding: Option<Folding<K>>,
+}
+
+/// An elementwise stage that folds what it computes, block by block: it leaves what becomes of a block.
+#[derive(Clone, Debug)]
+pub(crate) struct Folding<K> {
+    /// What computes it.
+    pub(crate) kernel: K,
+    /// What it loads.
+    pub(crate) inputs: Vec<usize>,
+    /// What it stores, beside what folds leave.
+    pub(crate) outputs: Vec<usize>,
+    /// How many of the next stages are the folds that it does.
+    pub(crate) folds: usize,
 }
 
 /// What the shape of a reduction's operand comes of.
@@ -104,8 +119,13 @@ impl<K> RowProgram<K> {
         mut change: impl FnMut(K) -> Result<L, E>,
     ) -> Result<RowProgram<L>, E> {
         let mut map = |map: Map<K>| {
-            let Map { kernel, inputs, outputs, is_final } = map;
-            Ok(Map { kernel: change(kernel)?, inputs, outputs, is_final })
+            let Map { kernel, inputs, outputs, is_final, folding } = map;
+            let kernel = change(kernel)?;
+            let folding = folding.map(|folding| {
+                let Folding { kernel, inputs, outputs, folds } = folding;
+                Ok(Folding { kernel: change(kernel)?, inputs, outputs, folds })
+            });
+            Ok(Map { kernel, inputs, outputs, is_final, folding: folding.transpose()? })
         };
         let stages = self.stages.into_iter().map(|stage| {
             Ok(match stage {
@@ -158,13 +178,21 @@ pub(crate) fn rows(body: &Graph, tier: Tier) -> Option<RowProgram> {
     }
     for level in 0..=needs.last {
         lowering.once(&needs, level);
-        lowering.each(&needs, level);
-        for &(reduction, by, operand) in
-            needs.folds.iter().filter(|fold| needs.level(fold.2) == level)
-        {
+        let mut folds: Vec<Reduced> =
+            needs.folds.iter().filter(|fold| needs.level(fold.operand) == level).copied().collect();
+        // Those that code does come first.
+        folds.sort_by_key(|fold| merge(fold, body).is_none());
+        lowering.each(&needs, level, &folds);
+        for Reduced { id, by, operand } in folds {
             let from = lowering.places[&operand];
-            let to = lowering.place(reduction, Per::Row);
+            let to = lowering.place(id, Per::Row);
             lowering.stages.push(Stage::Fold { by, from, to });
+        }
+        // What is only folded may be stored nowhere.
+        for id in &needs.stored[level] {
+            if !needs.is_kept(*id) && lowering.outputs_of(*id).next().is_none() {
+                lowering.places.remove(id);
+            }
         }
     }
     lowering.once(&needs, needs.last + 1);
@@ -230,8 +258,8 @@ impl Lowering<'_> {
         }
     }
 
-    /// The elements that are stored at a level.
-    fn each(&mut self, needs: &Needs, level: usize) {
+    /// The elements that are stored at a level, and folded.
+    fn each(&mut self, needs: &Needs, level: usize, folds: &[Reduced]) {
         let mut stores: Vec<(NodeId, usize)> = Vec::new();
         for &id in &needs.stored[level] {
             if !self.places.contains_key(&id) {
@@ -242,20 +270,55 @@ impl Lowering<'_> {
             let others: Vec<usize> = self.outputs_of(id).filter(|&other| other != slot).collect();
             stores.extend(others.into_iter().map(|other| (id, other)));
         }
-        if !stores.is_empty() {
-            let map = self.map(&stores);
-            self.stages.push(Stage::Each(map));
+        if stores.is_empty() {
+            return;
         }
+        let mut map = self.map(&stores);
+        let merges: Vec<(NodeId, Merge)> = folds
+            .iter()
+            .map_while(|fold| merge(fold, self.body).map(|merge| (fold.operand, merge)))
+            .collect();
+        if !merges.is_empty() {
+            // What is only folded is not stored.
+            let is_only_folded = |id: NodeId| {
+                let is_merged = merges.iter().any(|&(operand, _)| operand == id);
+                let others = folds[merges.len()..].iter().any(|fold| fold.operand == id);
+                is_merged && !others && !needs.is_kept(id) && self.outputs_of(id).next().is_none()
+            };
+            let here = self.computed(&stores);
+            stores.retain(|&(id, _)| !is_only_folded(id));
+            let (kernel, inputs) = self.routine(&here, &stores, &merges);
+            let outputs = stores.iter().map(|&(_, slot)| slot).collect();
+            map.folding = Some(Folding { kernel, inputs, outputs, folds: merges.len() });
+        }
+        self.stages.push(Stage::Each(map));
     }
 
     /// The routine that stores values in slots, of what is in others already.
     fn map(&self, stores: &[(NodeId, usize)]) -> Map<Routine> {
+        let (kernel, inputs) = self.routine(&self.computed(stores), stores, &[]);
+        let outputs = stores.iter().map(|&(_, slot)| slot).collect();
+        Map { kernel, inputs, outputs, is_final: false, folding: None }
+    }
+
+    /// Those of the stored values that are nowhere yet.
+    fn computed(&self, stores: &[(NodeId, usize)]) -> Vec<NodeId> {
+        let is_here = |&&(id, slot): &&(NodeId, usize)| self.places.get(&id) == Some(&slot);
+        stores.iter().filter(is_here).map(|&(id, _)| id).collect()
+    }
+
+    /// The routine that computes `here`, stores values and merges others; and the slots that it loads.
+    fn routine(
+        &self,
+        here: &[NodeId],
+        stores: &[(NodeId, usize)],
+        merges: &[(NodeId, Merge)],
+    ) -> (Routine, Vec<usize>) {
         let body = self.body;
-        let stored_here =
-            |id: NodeId| stores.iter().any(|&(_, slot)| self.places.get(&id) == Some(&slot));
-        let place = |id: NodeId| self.places.get(&id).copied().filter(|_| !stored_here(id));
+        let place = |id: NodeId| self.places.get(&id).copied().filter(|_| !here.contains(&id));
         let mut is_needed = vec![false; body.nodes().len()];
         let mut open: Vec<NodeId> = stores.iter().map(|&(id, _)| id).collect();
+        open.extend(merges.iter().map(|&(id, _)| id));
         while let Some(id) = open.pop() {
             if !std::mem::replace(&mut is_needed[id.index()], true) && place(id).is_none() {
                 open.extend(body.node(id).operands());
@@ -285,8 +348,19 @@ impl Lowering<'_> {
             let value = stored_value(&mut b, body, id, |id| values.get(&id).copied());
             b.output(value, storage(body.dtype(id)));
         }
-        let outputs = stores.iter().map(|&(_, slot)| slot).collect();
-        Map { kernel: b.finish(), inputs, outputs, is_final: false }
+        merges.iter().for_each(|&(id, merge)| b.fold(values[&id], merge));
+        (b.finish(), inputs)
+    }
+}
+
+/// How code merges elements, if it merges them as they are.
+fn merge(fold: &Reduced, body: &Graph) -> Option<Merge> {
+    let is_float = matches!(body.dtype(fold.operand), DType::F32 | DType::F64);
+    match fold.by {
+        Reduction::Sum if is_float => Some(Merge::Add),
+        Reduction::Max if is_float => Some(Merge::Max),
+        Reduction::Min if is_float => Some(Merge::Min),
+        _ => None,
     }
 }
 

@@ -115,8 +115,10 @@ impl Flops {
         let mut flops = Flops::default();
         *match call {
             Call::Matmul => &mut flops.products,
-            // It computes nothing.
-            Call::View(_) => &mut flops.others,
+            // They compute nothing.
+            Call::View(_) | Call::Concat(_) | Call::Pad(_) | Call::Gather(_) | Call::Iota(_) => {
+                &mut flops.others
+            }
             Call::Reduce(_) if !dtype.is_float() => &mut flops.others,
             Call::Reduce(reduce) => match reduce.by {
                 Reduction::Sum => &mut flops.adds,

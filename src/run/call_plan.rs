@@ -200,6 +200,9 @@ impl fmt::Display for CallStep {
             (Some((emitter, bits)), _) => write!(f, "   {emitter}, {bits} bits; {ops} ops")?,
             (None, None) => write!(f, "   pass by pass; {ops} ops")?,
             (None, Some((Call::Reduce(_), _))) => write!(f, "   a reduction; {ops} ops")?,
+            (None, Some((call, _))) if call.moves() => {
+                write!(f, "   {}; {ops} ops", call.info().noun)?
+            }
             (None, _) => write!(f, "   a product; {ops} FLOP")?,
         }
         writeln!(f, "; {loaded} bytes loaded, {stored} stored")

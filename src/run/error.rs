@@ -1,7 +1,7 @@
 //! What can go wrong when a kernel runs.
 
 use crate::plan::ShapeError;
-use kiln_ir::{DType, MAX_RANK};
+use kiln_ir::{Call, DType, MAX_RANK};
 use std::fmt;
 
 /// An argument of a call: `input x`, `output 1`, `output 1 (price)`.
@@ -175,6 +175,18 @@ pub enum RunError {
         output: Argument,
         /// The input.
         other: Argument,
+    },
+    /// A place along an axis that the array does not have.
+    #[error("{}: {}", .call.info().name, kiln_ir::out_of_bounds(*.place, *.axis, *.size))]
+    Place {
+        /// The call.
+        call: Call,
+        /// The place.
+        place: i64,
+        /// The axis.
+        axis: usize,
+        /// Its size.
+        size: usize,
     },
     /// An output whose own elements share memory.
     #[error("elements of {output} overlap each other in memory (shape {shape:?})")]

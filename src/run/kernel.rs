@@ -6,11 +6,14 @@ use super::compiled::Compiled;
 use super::direct::Direct;
 use super::error::RunError;
 use super::exec::dtype;
+use super::gather;
 use super::steps::{Arrays, Runner};
 use super::tensor::{Tensor, Unfilled};
 use super::view::{View, ViewMut};
-use crate::plan::{Access, Action, Chosen, Dims, Memory, Plan, Plans, ShapeError, Shapes, Written};
-use kiln_ir::{Body, DType, Graph, Input};
+use crate::plan::{
+    Access, Action, Chosen, Dims, Memory, Place, Plan, Plans, ShapeError, Shapes, Written,
+};
+use kiln_ir::{Body, Call, DType, Graph, Input};
 use kiln_jit::emit::{Code, EmitterKind};
 use std::fmt;
 
@@ -260,8 +263,31 @@ impl Kernel {
             inputs: |index: usize| &inputs[index].layout,
             outputs: |index: usize| &outputs[index].layout,
         };
+        self.check_places(plan, inputs, shapes)?;
         // SAFETY: `plan` and `check` checked types, shapes and overlaps. `outputs` are borrowed
         // mutably, or made for this call.
         unsafe { self.runner.run(plan, &arrays, shapes, self.threads) }
+    }
+
+    /// Refuses inputs that are places along an axis which has no such place, where steps before would
+    /// have written something.
+    #[inline(always)]
+    fn check_places(
+        &self,
+        plan: &Plan<Compiled>,
+        inputs: &[View<'_>],
+        shapes: &[Dims],
+    ) -> Result<(), RunError> {
+        for step in plan.steps.iter().skip(1) {
+            let Action::Call(Call::Gather(gather)) = step.action else { continue };
+            let [array, Access { place: Place::Input(places), view: None, .. }] = step.args[..]
+            else {
+                continue;
+            };
+            let array = plan.shape_of(&array, shapes, &|input| inputs[input].shape());
+            // SAFETY: an input is readable.
+            unsafe { gather::check(gather, array, &inputs[places].layout)? };
+        }
+        Ok(())
     }
 }

@@ -4,7 +4,9 @@ use super::arena::Arena;
 use super::compiled::Compiled;
 use super::error::RunError;
 use super::exec::{Work, execute_checked};
+use super::gather;
 use super::layout::OPERANDS;
+use super::parts;
 use super::product::multiply;
 use super::rows::reduce;
 use super::strided;
@@ -130,13 +132,38 @@ unsafe fn run_step(
             // SAFETY: required of the caller.
             unsafe { multiply(left, right, output, threads)? };
         }
-        Action::Call(Call::View(_)) => unreachable!("a view is no step"),
         Action::Call(Call::Reduce(by)) => {
             let [input, output] = operands[..] else {
                 panic!("a reduction has an operand and a result");
             };
             // SAFETY: required of the caller.
             unsafe { reduce(*by, input, output, threads) };
+        }
+        Action::Call(call) => {
+            // SAFETY: required of the caller.
+            unsafe { rearrange(*call, operands)? };
+        }
+    }
+    Ok(())
+}
+
+/// Runs a call that moves elements and computes nothing.
+///
+/// # Safety
+///
+/// As for [`run_step`].
+unsafe fn rearrange(call: Call, operands: &[&Layout]) -> Result<(), RunError> {
+    // SAFETY: required of the caller.
+    unsafe {
+        match (call, operands) {
+            (Call::Gather(by), &[array, places, output]) => {
+                gather::check(by, &array.shape, places)?;
+                gather::pick(by, array, places, output);
+            }
+            (Call::Concat(by), &[a, b, output]) => parts::concat(by, [a, b], output),
+            (Call::Pad(by), &[array, number, output]) => parts::pad(by, array, number, output),
+            (Call::Iota(_), &[_, output]) => parts::iota(output),
+            (call, _) => unreachable!("{} is no such call", call.info().noun),
         }
     }
     Ok(())

@@ -233,3 +233,103 @@ fn misfits_of_a_call() {
         }
     }
 }
+
+/// Every type of elements, in layouts of all kinds, against the interpreter.
+#[test]
+fn picked_and_put_together() {
+    let x = counted(&[3, 4, 5]);
+    let columns = x.t().as_standard_layout().into_owned();
+    let places = ArrayD::from_shape_vec(vec![2, 2], vec![2i64, -1, 0, 1]).unwrap();
+    let short = places.mapv(|place| place as i32);
+    for body in [
+        "take[0](x, i)",
+        "take[1](x, i)",
+        "take[-1](x * 2, i) + 1",
+        "take[0](transpose(x), i)",
+        "take_along[0](x, unsqueeze[-1](slice[0, :1](i)))",
+        "take_along[2](slice[0, :2](x), unsqueeze[1](i))",
+        "concat[1](x, x + 100) * 2",
+        "concat[-1](x, slice[2, ::-2](x), x)",
+        "concat[0](transpose(x), unsqueeze[-1](transpose(slice[0, 0:1](squeeze[0](slice[0, :1](x))))))",
+        "pad[1, 2, 1](x, 7)",
+        "pad[0, 0, 0](transpose(x), 7)",
+        "x + iota[1](x * 2)",
+        "select(iota[-2](x) >= iota[-1](x), x, -1)",
+        "select(one_hot[5](i), 1, 0) + sum(x)",
+    ] {
+        for dtype in ["f64", "f32", "f16", "i32", "i64", "u8", "bool"] {
+            for index in ["i64", "i32"] {
+                let cast = body.replace('x', &format!("{dtype}(x)")).replace("mafix", "max");
+                let cast = cast.replace(&format!("ma{dtype}(x)"), "max");
+                let text = format!("kernel k(x: f64[..], i: {index}[..]) {{ f64({cast}) }}");
+                let Ok(graph) = ir::parse(&text) else { continue };
+                let arrays = [
+                    Array::new(DType::F64, x.shape().to_vec(), x.iter().copied().collect())
+                        .unwrap(),
+                    Array::new(
+                        graph.inputs()[1].dtype,
+                        vec![2, 2],
+                        places.iter().copied().collect::<Vec<i64>>(),
+                    )
+                    .unwrap(),
+                ];
+                let Ok(mut meant) = eval(&graph, &arrays) else { continue };
+                let meant = meant.remove(0);
+                let indices: View<'_> =
+                    if index == "i64" { (&places).into() } else { (&short).into() };
+                for x in [x.view(), columns.view().reversed_axes()] {
+                    for options in [CompileOptions::default(), unfused()] {
+                        let found = result(&graph, options, &[(&x).into(), indices.clone()]);
+                        assert_eq!(found.shape(), meant.shape(), "{text}");
+                        assert!(found.iter().eq(meant.data()), "{text}: {found}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A place that is none is told before anything is written.
+#[test]
+fn places_out_of_bounds() {
+    let graph = ir::parse("kernel k(x: f64[..], i: i64[..]) { (x + 1, take[0](x, i)) }").unwrap();
+    let x = counted(&[3, 2]);
+    for places in [[0, 3], [-4, 0]] {
+        for options in [CompileOptions::default(), unfused()] {
+            let kernel = compile_with(&graph, options).unwrap();
+            let places = ndarray::arr1::<i64>(&places);
+            let (mut sum, mut taken) = (counted(&[3, 2]) * 0.0, counted(&[2, 2]) * 0.0);
+            let inputs = [View::from(&x), View::from(&places)];
+            let mut outputs = [(&mut sum).into(), (&mut taken).into()];
+            let error = kernel.run_into(&inputs, &mut outputs).unwrap_err();
+            assert!(matches!(error, RunError::Place { axis: 0, size: 3, .. }), "{error}");
+            assert!(kernel.run(&inputs).is_err());
+            assert!(sum.iter().chain(&taken).all(|&x| x == 0.0), "nothing was written");
+        }
+    }
+    let error = run(
+        &ir::parse("|x: f64| take[0](x, i64(x))").unwrap(),
+        CompileOptions::default(),
+        &[(&x).into()],
+    );
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "take: 3 is no place along axis 0, of size 3; they go from -3 to 2"
+    );
+}
+
+/// A mask of two iotas is part of the kernel that uses it.
+#[test]
+fn a_causal_softmax() {
+    let text = "kernel k(s: f32[h, n, m]) {
+        softmax[-1](select(iota[-2](s) >= iota[-1](s), s * 0.125, -inf))
+    }";
+    let kernel = compile_with(&ir::parse(text).unwrap(), CompileOptions::default()).unwrap();
+    // The places along each axis, and one kernel.
+    assert_eq!(kernel.pass_count(), 3, "{}", kernel.graph());
+    let s = ndarray::Array3::<f32>::zeros((2, 3, 3));
+    let found = kernel.run(&[(&s).into()]).unwrap().remove(0).into_f32().unwrap();
+    let third = 1.0f32 / 3.0;
+    let row = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [third, third, third]];
+    assert_eq!(found.index_axis(Axis(0), 1), ndarray::arr2(&row).into_dyn());
+}

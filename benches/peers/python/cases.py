@@ -2,7 +2,8 @@
 
 A row is a formula, its inputs, and the sizes to run it at. Formulas are Python's expressions, with
 assignments before them where a value is used twice; `DEFINITIONS` says what a function means to a peer
-that has no such function. `{n}` stands for the rows of 1024 elements that a size has.
+that has no such function. `{n}` stands for the rows of 1024 elements that a size has. A peer without a
+function along rows leaves its cases out.
 """
 
 import dataclasses
@@ -56,18 +57,21 @@ class Case:
 
     @property
     def elements(self):
-        """How many elements the output has."""
-        return self.shape[0] * self.shape[1]
+        """How many elements the output has, or those that rows are of."""
+        rows, columns = self.inputs[0].shape if self.kind == "rows" else self.shape
+        return rows * columns
 
     @property
     def products(self):
         """Multiplications of the matrix product, 0 without one."""
-        return 0 if self.kind == "elementwise" else self.elements * self.inputs[0].shape[1]
+        return self.elements * self.inputs[0].shape[1] if self.kind == "product" else 0
 
     @property
     def size(self):
         """The size as tables print it."""
-        if self.kind != "elementwise":
+        if self.kind == "rows":
+            return "×".join(map(str, self.inputs[0].shape))
+        if self.kind == "product":
             m, k = self.inputs[0].shape
             mark = "ᵀ" if self.inputs[1].transposed else ""
             return f"{m}×{k}×{self.shape[1]}{mark}"
@@ -147,6 +151,25 @@ PRODUCTS = [
     ("linear + gelu", "z = x @ w + b\ngelu_tanh(z)"),
 ]
 
+# Name, formula, how many of x, w, b it reads, the axes that are left: the others have size 1.
+ALONG_ROWS = [
+    ("softmax", "softmax(x)", 1, (0, 1)),
+    ("log softmax", "log_softmax(x)", 1, (0, 1)),
+    ("layer norm", "layer_norm(x, w, b)", 3, (0, 1)),
+    ("RMS norm", "rms_norm(x, w)", 2, (0, 1)),
+    ("sum, axis 1", "sum_axis_1(x)", 1, (0,)),
+    ("sum, axis 0", "sum_axis_0(x)", 1, (1,)),
+]
+
+# Rows, columns, and whether all threads share them, too.
+MATRICES = [
+    (4, 1024, False),
+    (4096, 1024, True),
+    (65536, 64, True),
+    (64, 65536, True),
+    (1_000_000, 4, True),
+]
+
 
 def with_rows(inputs, rows):
     """The inputs, `n` being that many rows."""
@@ -172,5 +195,15 @@ def all_cases(threads):
             used = inputs if "+ b" in formula else inputs[:2]
             count = threads if count > 1 else 1
             cases.append(Case(name, formula, used, (m, n), "product", threads=count))
+    for rows, columns, is_shared in MATRICES:
+        for name, formula, count, left in ALONG_ROWS:
+            inputs = (
+                Input("x", (rows, columns)),
+                Input("w", (columns,), 0.5, 1.5, weight=True),
+                Input("b", (columns,), -0.5, 0.5, weight=True),
+            )[:count]
+            shape = tuple(size if axis in left else 1 for axis, size in enumerate((rows, columns)))
+            for shared in [1, threads] if is_shared else [1]:
+                cases.append(Case(name, formula, inputs, shape, "rows", threads=shared))
     unique = {case.key: case for case in cases}
     return list(unique.values())

@@ -115,15 +115,10 @@ ARITHMETIC = {
 }
 
 
+# Functions along the rows of a matrix.
+ROWS = "softmax log_softmax layer_norm rms_norm sum_axis_0 sum_axis_1".split()
+
+
 def calls(prefix, names):
     """Templates of functions that are called `prefix` and their name."""
     return {name: f"{prefix}{name}({{0}})" for name in names.split()}
-
-
-def kiln_text(case):
-    """A case as Kiln's text: it has all these functions, and operators as Python's."""
-    dtype = {"float32": "f32", "float64": "f64"}[case.dtype]
-    *bindings, result = case.formula.strip().splitlines()
-    parameters = ", ".join(f"{one.name}: {dtype}[..]" for one in case.inputs)
-    lets = "".join(f"let {binding}; " for binding in bindings)
-    return f"|{parameters}| {{ {lets}{result} }}"

@@ -13,7 +13,7 @@ import subprocess
 
 import numpy as np
 
-from formula import ARITHMETIC, calls, render
+from formula import ARITHMETIC, ROWS, calls, render
 
 MATH = "exp log log1p expm1 sqrt tanh erf abs"
 
@@ -45,13 +45,38 @@ def function(case, bindings, result, extra=""):
 def only_elementwise(case):
     """Refuses what is no elementwise formula."""
     if case["kind"] != "elementwise":
-        raise Unable("has no matrix product")
+        raise Unable("is for elementwise formulas")
+
+
+def layer_norm(x, w, b, root, out=None):
+    """The norm as one writes it in NumPy and JAX; `root` is the square root of their numbers."""
+    off = x - x.mean(-1, keepdims=True)
+    scaled = off / root((off * off).mean(-1, keepdims=True) + 1e-5) * w
+    return scaled + b if out is None else np.add(scaled, b, out=out)
+
+
+def rms_norm(x, w, root, out=None):
+    """As [`layer_norm`]."""
+    scaled = x / root((x * x).mean(-1, keepdims=True) + 1e-6)
+    return scaled * w if out is None else np.multiply(scaled, w, out=out)
+
+
+def softmax(x, out=None):
+    """Softmax in NumPy."""
+    powers = np.exp(x - x.max(-1, keepdims=True))
+    return np.divide(powers, powers.sum(-1, keepdims=True), out=out)
+
+
+def log_softmax(x, out=None):
+    """Its logarithm in NumPy."""
+    off = x - x.max(-1, keepdims=True)
+    return np.subtract(off, np.log(np.exp(off).sum(-1, keepdims=True)), out=out)
 
 
 class NumPy:
     """NumPy, and SciPy for `erf`; the last operation writes into the given array."""
 
-    knows = MATH.split() + ["maximum", "where"]
+    knows = MATH.split() + ["maximum", "where"] + ROWS
     TEMPLATES = ARITHMETIC | calls("np.", MATH) | {
         "erf": "erf({0})",
         "maximum": "np.maximum({0}, {1})",
@@ -62,6 +87,12 @@ class NumPy:
     LAST = {op: f"np.{name}({{0}}, {{1}}, out=out)" for op, name in NAMES.items()} | {
         "maximum": "np.maximum({0}, {1}, out=out)",
         "matmul": "np.matmul({0}, {1}, out=out)",
+        "softmax": "softmax({0}, out)",
+        "log_softmax": "log_softmax({0}, out)",
+        "layer_norm": "layer_norm({0}, {1}, {2}, np.sqrt, out)",
+        "rms_norm": "rms_norm({0}, {1}, np.sqrt, out)",
+        "sum_axis_0": "np.sum({0}, 0, keepdims=True, out=out)",
+        "sum_axis_1": "np.sum({0}, 1, keepdims=True, out=out)",
     }
 
     def __init__(self):
@@ -74,7 +105,8 @@ class NumPy:
 
         bindings, result = render(case["nodes"], self.TEMPLATES, last=self.LAST)
         source = function(case, bindings, result, ", out")
-        f = compiled(source, "f", {"np": np, "erf": erf})
+        along_rows = {f.__name__: f for f in (softmax, log_softmax, layer_norm, rms_norm)}
+        f = compiled(source, "f", {"np": np, "erf": erf} | along_rows)
 
         def bind(inputs, out):
             arguments = views(case, inputs)
@@ -170,6 +202,7 @@ class Jax:
     """JAX's jitted functions. It makes its own arrays for results."""
 
     knows = MATH.split() + "maximum where relu silu sigmoid gelu gelu_tanh softplus mish selu".split()
+    knows += ROWS
     TEMPLATES = ARITHMETIC | calls("jnp.", MATH) | calls("nn.", "relu silu sigmoid softplus mish selu") | {
         "erf": "erf({0})",
         "gelu": "nn.gelu({0}, approximate=False)",
@@ -177,6 +210,12 @@ class Jax:
         "maximum": "jnp.maximum({0}, {1})",
         "where": "jnp.where({0}, {1}, {2})",
         "matmul": "({0} @ {1})",
+        "softmax": "nn.softmax({0}, -1)",
+        "log_softmax": "nn.log_softmax({0}, -1)",
+        "layer_norm": "layer_norm({0}, {1}, {2}, jnp.sqrt)",
+        "rms_norm": "rms_norm({0}, {1}, jnp.sqrt)",
+        "sum_axis_0": "jnp.sum({0}, 0, keepdims=True)",
+        "sum_axis_1": "jnp.sum({0}, 1, keepdims=True)",
     }
 
     def __init__(self):
@@ -193,7 +232,8 @@ class Jax:
         turned = [(one["name"], f"{one['name']}.T") for one in case["inputs"] if one["transposed"]]
         source = function(case, turned + bindings, result)
         jnp, nn, erf = jax.numpy, jax.nn, jax.scipy.special.erf
-        f = jax.jit(compiled(source, "f", {"jnp": jnp, "nn": nn, "erf": erf}))
+        known = {"jnp": jnp, "nn": nn, "erf": erf, "layer_norm": layer_norm, "rms_norm": rms_norm}
+        f = jax.jit(compiled(source, "f", known))
 
         def bind(inputs, out):
             arguments = [jax.dlpack.from_dlpack(array, copy=False) for array in inputs]
@@ -211,6 +251,7 @@ class Torch:
     """PyTorch, eager or compiled; it writes into the given array wherever it can be told to."""
 
     knows = MATH.split() + "maximum where relu silu sigmoid gelu gelu_tanh softplus mish selu linear".split()
+    knows += ROWS
     TEMPLATES = ARITHMETIC | calls("torch.", MATH) | calls("F.", "relu silu softplus mish selu") | {
         "sigmoid": "torch.sigmoid({0})",
         "gelu": "F.gelu({0})",
@@ -218,6 +259,12 @@ class Torch:
         "where": "torch.where({0}, {1}, {2})",
         "maximum": "torch.clamp_min({0}, {1})",
         "matmul": "({0} @ {1})",
+        "softmax": "F.softmax({0}, -1)",
+        "log_softmax": "F.log_softmax({0}, -1)",
+        "layer_norm": "F.layer_norm({0}, {1}.shape, {1}, {2}, 1e-5)",
+        "rms_norm": "F.rms_norm({0}, {1}.shape, {1}, 1e-6)",
+        "sum_axis_0": "torch.sum({0}, 0, True)",
+        "sum_axis_1": "torch.sum({0}, 1, True)",
     }
     LAST = {
         "add": "torch.add({0}, {1}, out=out)",
@@ -231,6 +278,10 @@ class Torch:
         "softplus": "torch._C._nn.softplus({0}, out=out)",
         "mish": "torch._C._nn.mish({0}, out=out)",
         "matmul": "torch.mm({0}, {1}, out=out)",
+        "softmax": "torch.softmax({0}, -1, out=out)",
+        "log_softmax": "torch.log_softmax({0}, -1, out=out)",
+        "sum_axis_0": "torch.sum({0}, 0, True, out=out)",
+        "sum_axis_1": "torch.sum({0}, 1, True, out=out)",
     }
 
     def __init__(self, compile):
@@ -272,13 +323,21 @@ class OnnxRuntime:
     """ONNX Runtime with bound arrays; weights are initialisers, which it packs once."""
 
     knows = MATH.split() + "maximum where relu sigmoid gelu gelu_tanh softplus mish selu".split()
+    knows += ROWS
     knows = [name for name in knows if name not in ("log1p", "expm1")]
     OPERATORS = {
         "add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "neg": "Neg", "gt": "Greater",
         "matmul": "MatMul", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "tanh": "Tanh", "erf": "Erf",
         "abs": "Abs", "maximum": "Max", "where": "Where", "relu": "Relu", "sigmoid": "Sigmoid",
         "gelu": "Gelu", "gelu_tanh": "Gelu", "softplus": "Softplus", "mish": "Mish", "selu": "Selu",
+        "softmax": "Softmax", "log_softmax": "LogSoftmax", "layer_norm": "LayerNormalization",
+        "rms_norm": "SimplifiedLayerNormalization", "sum_axis_0": "ReduceSum", "sum_axis_1": "ReduceSum",
     }  # fmt: skip
+    ATTRIBUTES = {
+        "gelu_tanh": {"approximate": "tanh"},
+        "layer_norm": {"epsilon": 1e-5},
+        "rms_norm": {"epsilon": 1e-6},
+    }
 
     def __init__(self):
         import onnx
@@ -305,8 +364,12 @@ class OnnxRuntime:
             elif op == "number":
                 initialisers.append(numpy_helper.from_array(np.array(operands[0], dtype), name))
             else:
-                attributes = {"approximate": "tanh"} if op == "gelu_tanh" else {}
+                attributes = self.ATTRIBUTES.get(op, {})
                 inputs = [names[operand] for operand in operands]
+                if op.startswith("sum_axis_"):
+                    axes = np.array([int(op[-1])], np.int64)
+                    initialisers.append(numpy_helper.from_array(axes, name + "_axes"))
+                    inputs.append(name + "_axes")
                 nodes.append(helper.make_node(self.OPERATORS[op], inputs, [name], **attributes))
             names.append(name)
         used = [one for one in case["inputs"] if one["name"] not in weights]

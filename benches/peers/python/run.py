@@ -29,9 +29,10 @@ HERE = pathlib.Path(__file__).parent
 PEERS = HERE.parent
 ENV = pathlib.Path(os.environ["KILN_PEERS_ENV"])
 RUST = ENV / "rust/release/kiln-peers"
-IN_RUST = "kiln kiln-fast kiln-avx2 ndarray candle fidget symjit gemmkit faer copy copy-streaming".split()
+IN_RUST = "kiln kiln-fast kiln-avx2 ndarray candle fidget symjit gemmkit faer copy copy-streaming read".split()
 IN_PYTHON = "numpy numexpr numba numba-fast jax jax-tuned torch torch-compiled onnxruntime gcc".split()
 ALL = IN_RUST + IN_PYTHON
+MEMORY = ("copy", "copy-streaming", "read")  # what memory allows: they compute nothing
 USUAL = [name for name in ALL if name not in ("kiln-avx2",)]
 
 # XLA takes vectors of 256 bits, and keeps to IEEE, unless it is told otherwise.
@@ -44,6 +45,12 @@ KILN_TEXT = ARITHMETIC | {
     "matmul": "({0} @ {1})",
     "maximum": "maximum({0}, {1})",
     "where": "where({0}, {1}, {2})",
+    "softmax": "softmax[-1]({0})",
+    "log_softmax": "log_softmax[-1]({0})",
+    "layer_norm": "(layer_norm[-1]({0}) * {1} + {2})",
+    "rms_norm": "(rms_norm[-1]({0}) * {1})",
+    "sum_axis_0": "sum[0]({0})",
+    "sum_axis_1": "sum[1]({0})",
 }
 
 
@@ -164,7 +171,7 @@ def measure(case, peers, rounds, seconds, folder):
     results, ready = {}, []
     for peer in peers:
         why = peer.open(case, files)
-        if why is None and not peer.name.startswith("copy"):
+        if why is None and peer.name not in MEMORY:
             file = folder / "result"
             why = peer.ask(do="result", file=str(file)).get("unable")
             if why is None:
@@ -218,7 +225,7 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="3 rounds of small cases: 3 minutes")
     parser.add_argument("--threads", type=int, help="only cases of so many threads")
     parser.add_argument("--output", type=pathlib.Path, help="the file for the figures")
-    parser.add_argument("--minutes", type=float, default=18, help="no case is begun after these (18)")
+    parser.add_argument("--minutes", type=float, default=30, help="no case is begun after these (30)")
     return parser.parse_args()
 
 
@@ -292,7 +299,7 @@ def summary(case, results):
         for name, result in results.items()
         if "rounds" in result
     }
-    others = {name: ns for name, ns in taken.items() if not name.startswith(("kiln", "copy"))}
+    others = {name: ns for name, ns in taken.items() if not name.startswith("kiln") and name not in MEMORY}
     parts = [f"{name} {ns:.3f}" for name, ns in taken.items() if name not in others]
     parts += [f"{name} {others[name]:.3f}" for name in sorted(others, key=others.get)[:3]]
     return f"{case.key:32} ns/element: {', '.join(parts)};"

@@ -25,8 +25,9 @@ NAMES = {
     "gcc": "gcc -Ofast, libmvec",
     "copy": "*copy*",
     "copy-streaming": "*copy, non-temporal*",
+    "read": "*read*",
 }
-NOT_PEERS = ("kiln", "kiln-fast", "kiln-avx2", "copy", "copy-streaming")
+NOT_PEERS = ("kiln", "kiln-fast", "kiln-avx2", "copy", "copy-streaming", "read")
 PLACEMENTS = 3
 LEVEL = 1.02  # what is closer is level
 
@@ -172,8 +173,10 @@ def page(report):
     """All tables."""
     cases = [Case(entry) for entry in report["cases"]]
     parts = [about(report), noise(cases), behind(cases)]
-    elementwise = [case for case in cases if not case.entry["products"]]
-    products = [case for case in cases if case.entry["products"]]
+    elementwise, products, rows = (
+        [case for case in cases if case.entry["kind"] == kind]
+        for kind in ("elementwise", "product", "rows")
+    )
     for threads in dict.fromkeys(case.entry["threads"] for case in cases):
         on = f"{threads} thread" + ("s" if threads > 1 else "")
         here = [case for case in elementwise if case.entry["threads"] == threads]
@@ -187,7 +190,12 @@ def page(report):
             chosen = [case for case in here if case.entry["name"] == name]
             columns = [case.entry["size"] for case in chosen]
             parts.append(figures(f"{name}, {on}: GFLOP/s", chosen, columns))
-    parts.append(errors(cases))
+        here = [case for case in rows if case.entry["threads"] == threads]
+        for size in dict.fromkeys(case.entry["size"] for case in here):
+            chosen = [case for case in here if case.entry["size"] == size]
+            columns = [case.name for case in chosen]
+            parts.append(figures(f"{size}, {on}: ns per element", chosen, columns))
+    parts += [errors(part) for part in (elementwise + products, rows) if part]
     return "\n".join(part for part in parts if part)
 
 

@@ -168,7 +168,16 @@ impl GraphBuilder {
                 let operand = self.reduced(reduce.by, operands[0])?;
                 self.graph.call(Call::Reduce(*reduce), &[operand]).map(Built::Node)
             }
-            Kind::Call(call @ Call::View(_), _) => {
+            Kind::Call(call @ (Call::Concat(_) | Call::Pad(_)), _) => {
+                let nodes = self.alike(operands)?;
+                self.graph.call(*call, &nodes).map(Built::Node)
+            }
+            Kind::Call(call @ Call::Gather(_), _) => {
+                let array = self.materialize(operands[0], DEFAULT_FLOAT)?;
+                let places = self.materialize(operands[1], DType::I64)?;
+                self.graph.call(*call, &[array, places]).map(Built::Node)
+            }
+            Kind::Call(call @ (Call::View(_) | Call::Iota(_)), _) => {
                 let operand = self.materialize(operands[0], DEFAULT_FLOAT)?;
                 self.graph.call(*call, &[operand]).map(Built::Node)
             }

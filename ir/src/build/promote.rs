@@ -78,6 +78,26 @@ impl GraphBuilder {
         self.graph.constant(dtype, number.of(dtype).ok_or_else(misfit)?)
     }
 
+    /// Operands of one type, which stays what it is where they have it: halves are not made wider, nor
+    /// bools numbers.
+    pub(super) fn alike(&mut self, operands: &[Built]) -> Result<Vec<NodeId>, Fault> {
+        let dtypes = operands.iter().filter_map(|built| match built {
+            Built::Node(id) => Some(self.graph.dtype(*id)),
+            _ => None,
+        });
+        match dtypes.max() {
+            Some(dtype) if !operands.iter().any(|&built| is_count(built)) => {
+                let nodes = self.materialized(operands, dtype)?;
+                let wider = |&id: &NodeId| self.graph.dtype(id).is_float() == dtype.is_float();
+                match nodes.iter().all(wider) {
+                    true => nodes.into_iter().map(|id| self.convert(id, dtype)).collect(),
+                    false => Ok(nodes),
+                }
+            }
+            _ => self.promoted(operands, self.common_type(operands)),
+        }
+    }
+
     pub(super) fn materialized(
         &mut self,
         operands: &[Built],

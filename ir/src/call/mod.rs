@@ -4,13 +4,22 @@
 //! result, `check` finds faults before ranks are known, `eval` is the reference, and `terms` the cost.
 //! Kernels run it in a branch of their own. No other stage needs to know which call a node is.
 
+mod concat;
+mod gather;
+mod iota;
 mod matmul;
+mod pad;
 mod reduce;
 mod shapes;
 mod view;
 
+pub use concat::Concat;
+pub use gather::{Gather, index_at, out_of_bounds};
+pub use iota::Iota;
+pub use pad::Pad;
 pub use reduce::{Axes, IntoAxes, Reduce, Reduction};
 pub use shapes::CallShapes;
+pub(crate) use view::small_axis;
 pub use view::{IntoSizes, Permutation, Sizes, Slice, View, ViewAxis};
 
 use crate::array::Array;
@@ -106,8 +115,23 @@ impl Call {
     pub(crate) fn infer_symbolic(self, operands: &[&[Dim]]) -> Result<Option<Dims<Dim>>, String> {
         match self {
             Call::View(view) => view::infer_symbolic(view, operands[0]),
+            Call::Concat(concat) => concat::infer_symbolic(concat, operands),
+            Call::Pad(pad) => pad::infer_symbolic(pad, operands),
             _ => self.infer(operands).map(Some),
         }
+    }
+
+    /// Whether it moves elements, or counts places, and computes nothing.
+    pub fn moves(self) -> bool {
+        matches!(
+            self,
+            Call::View(_) | Call::Concat(_) | Call::Pad(_) | Call::Gather(_) | Call::Iota(_)
+        )
+    }
+
+    /// Whether it is a function in text without brackets.
+    pub(crate) fn stands_alone(self) -> bool {
+        !self.moves() || self == Call::View(View::Transpose)
     }
 
     /// What it is if it is a view.
@@ -123,7 +147,19 @@ impl Call {
         match self {
             Call::Reduce(reduce) => reduce.axes.to_string(),
             Call::View(view) => view.attributes().unwrap_or_default(),
+            Call::Concat(Concat { axis })
+            | Call::Gather(Gather { axis, .. })
+            | Call::Iota(Iota { axis }) => format!("[{axis}]"),
+            Call::Pad(pad) => format!("[{pad}]"),
             Call::Matmul => String::new(),
+        }
+    }
+
+    /// Why elements of its operands do not fit, which have shapes that do.
+    pub(crate) fn check_elements(self, operands: &[&Array]) -> Result<(), String> {
+        match self {
+            Call::Gather(gather) => gather::check_elements(gather, operands),
+            _ => Ok(()),
         }
     }
 
@@ -144,6 +180,7 @@ impl Call {
     pub fn reads(self) -> bool {
         match self {
             Call::Reduce(reduce) => reduce.by.reads(),
+            Call::Iota(_) => false,
             _ => true,
         }
     }
@@ -162,15 +199,15 @@ define_calls! {
     Reduce(reduce: Reduce) = reduce;
     /// The elements of an array in another order or shape.
     View(view: View) = view;
+    /// Arrays put together along an axis.
+    Concat(concat: Concat) = concat;
+    /// A number before and after each row along an axis.
+    Pad(pad: Pad) = pad;
+    /// Elements picked by their places along an axis.
+    Gather(gather: Gather) = gather;
+    /// The places along an axis.
+    Iota(iota: Iota) = iota;
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Call;
-
-    #[test]
-    fn calls_are_found_by_name() {
-        assert_eq!(Call::from_name("matmul"), Some(Call::Matmul));
-        assert_eq!(Call::from_name("exp"), None);
-    }
-}
+mod tests;

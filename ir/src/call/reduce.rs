@@ -35,6 +35,9 @@ impl Axes {
     /// All axes.
     pub const ALL: Axes = Axes { last: 0, first: 0 };
 
+    /// The last axis.
+    pub(super) const LAST: Axes = Axes { last: 1, first: 0 };
+
     /// Some axes, at least one. Fails for an axis that no array has, and for one that is there twice.
     pub fn some(axes: &[i64]) -> Result<Axes, String> {
         let mut set = Axes::ALL;
@@ -84,6 +87,14 @@ impl Axes {
             }
         }
         Ok(is_reduced)
+    }
+
+    /// The axis if one is named and no more.
+    pub(crate) fn only(self) -> Option<i8> {
+        let mut axes = self.iter();
+        let axis = axes.next()?;
+        // There are at most 64 axes.
+        axes.next().is_none().then_some(axis as i8)
     }
 
     /// How many are named.

@@ -7,7 +7,10 @@ use super::function::Function;
 use super::lexer::TokenKind;
 use super::parser::Parser;
 use super::{hints, words};
-use crate::call::{Axes, Call, Permutation, Reduce, Reduction, Sizes, Slice, View};
+use crate::call::{
+    Axes, Call, Concat, Gather, Iota, Pad, Permutation, Reduce, Reduction, Sizes, Slice, View,
+    small_axis,
+};
 use crate::rowwise::Rowwise;
 
 /// What brackets hold.
@@ -49,6 +52,16 @@ impl Function {
         if let Some(row) = Rowwise::from_name(name) {
             return Some(brackets.axes().map(|axes| Function::Rowwise(row, axes)));
         }
+        if let Some(call) = call(name, brackets) {
+            return Some(call.map(Function::Call));
+        }
+        if name == "one_hot" {
+            let depth = brackets.numbers().and_then(|numbers| match numbers {
+                &[depth] => Ok(depth),
+                _ => Err("write how many there are, as in `one_hot[10](y)`".into()),
+            });
+            return Some(depth.map(Function::OneHot));
+        }
         let view = view(name, brackets)?;
         Some(view.map(|view| Function::Call(Call::View(view))))
     }
@@ -57,6 +70,26 @@ impl Function {
     pub(super) fn has_axes(name: &str) -> bool {
         Function::with(name, &Brackets::default()).is_some()
     }
+}
+
+/// The call of this name that is no view.
+fn call(name: &str, brackets: &Brackets) -> Option<Result<Call, String>> {
+    let axis = || match brackets.numbers() {
+        Ok(&[axis]) => small_axis(axis),
+        _ => Err("write one axis".to_string()),
+    };
+    let gather = |along| axis().map(|axis| Call::Gather(Gather { along, axis }));
+    Some(match name {
+        "concat" => axis().map(|axis| Call::Concat(Concat { axis })),
+        "take" => gather(false),
+        "take_along" => gather(true),
+        "iota" => axis().map(|axis| Call::Iota(Iota { axis })),
+        "pad" => match brackets.numbers() {
+            Ok(&[axis, before, after]) => Pad::new(axis, before, after).map(Call::Pad),
+            _ => Err("write an axis and two counts, as in `pad[-1, 0, 2](x, 0)`".into()),
+        },
+        _ => return None,
+    })
 }
 
 /// The view of this name.

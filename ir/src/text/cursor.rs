@@ -220,6 +220,11 @@ impl<'t> Cursor<'t> {
         symbols.iter().any(|symbol| token.is(symbol))
     }
 
+    /// Whether brackets and then arguments follow the word here, as axes and an array do.
+    pub(super) fn has_axes_ahead(&self) -> bool {
+        self.follows_group(self.ahead(1).span.start, &["("])
+    }
+
     /// Whether the group that opens here has a comma of its own.
     pub(super) fn has_comma(&self) -> bool {
         let mut found = false;
@@ -249,8 +254,8 @@ fn skip_group(tokens: &mut Lexer<'_>, mut each: impl FnMut(&Token<'_>, usize)) {
     loop {
         let token = tokens.token();
         match token.kind {
-            TokenKind::Symbol("(" | "{") => depth += 1,
-            TokenKind::Symbol(")" | "}") => depth = depth.saturating_sub(1),
+            TokenKind::Symbol("(" | "{" | "[") => depth += 1,
+            TokenKind::Symbol(")" | "}" | "]") => depth = depth.saturating_sub(1),
             _ => {}
         }
         each(&token, depth);

@@ -126,7 +126,8 @@ impl<'t> Parser<'t> {
             }
             TokenKind::Word(name)
                 if self.cursor.ahead(1).is("(") && !is_constant(name)
-                    || self.cursor.ahead(1).is("[") && Function::has_axes(name) =>
+                    || self.cursor.ahead(1).is("[")
+                        && (Function::has_axes(name) || self.cursor.has_axes_ahead()) =>
             {
                 Ok(self.open_call(stack, name)?.map(|value| (value, start)))
             }
@@ -234,7 +235,11 @@ impl<'t> Parser<'t> {
                     return Ok(Next::Operand);
                 }
                 if self.cursor.token().is("=") {
-                    return Err(self.cursor.expected("`)`").hint(hints::POSITIONAL));
+                    let hint = match Function::has_axes(call.name) {
+                        true => hints::fill(hints::BRACKETS, &[call.name]),
+                        false => hints::POSITIONAL.into(),
+                    };
+                    return Err(self.cursor.expected("`)`").hint(hint));
                 }
                 let start = call.span.start;
                 self.close_call(*call).map(|value| Next::Closed((value, start)))

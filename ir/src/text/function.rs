@@ -5,7 +5,7 @@ use super::error::Mistake;
 use super::lexer::Token;
 use super::parser::{Form, Parser};
 use super::{hints, words};
-use crate::call::{Axes, Call, View};
+use crate::call::{Axes, Call};
 use crate::derived::Derived;
 use crate::error::Fault;
 use crate::expr::{Expr, Kind};
@@ -29,6 +29,7 @@ pub(super) enum Function {
     Logical(Op),
     Call(Call),
     Rowwise(&'static Rowwise, Axes),
+    OneHot(i64),
 }
 
 impl Function {
@@ -43,7 +44,7 @@ impl Function {
         };
         let op = || Op::from_name(name).map(Function::Op);
         let derived = || Derived::from_name(name).map(Function::Derived);
-        let is_whole = |call: &Call| call.view().is_none_or(|view| view == View::Transpose);
+        let is_whole = |call: &Call| call.stands_alone();
         let call = || Call::from_name(name).filter(is_whole).map(Function::Call);
         logical.map(Function::Logical).or_else(op).or_else(derived).or_else(call)
     }
@@ -61,7 +62,13 @@ impl<'t> Parser<'t> {
             Function::Derived(derived) => return self.derived(derived, name, &args, all),
             Function::Rowwise(row, axes) => return self.rowwise(row, axes, &args, all),
             Function::Op(op) | Function::Logical(op) => op.arity(),
+            // Of more than two, each half is put together first.
+            Function::Call(Call::Concat(concat)) if args.len() > 2 => {
+                self.charge(args.len())?;
+                return Ok(Expr::concat_of(&args, Ok(concat)).relocated(origin, &args));
+            }
             Function::Call(call) => call.info().arity,
+            Function::OneHot(_) => 1,
         };
         if args.len() != arity {
             let found = args.len();
@@ -69,6 +76,7 @@ impl<'t> Parser<'t> {
             let doc = match function {
                 Function::Op(op) => op.info().doc,
                 Function::Call(call) => call.info().doc,
+                Function::OneHot(_) => "true in the place that a number says",
                 _ => "logic on truth values, numbers being \"not zero\"",
             };
             let operands = ["a", "a, b", "a, b, c"][arity - 1];
@@ -86,6 +94,10 @@ impl<'t> Parser<'t> {
                 return Err(self.not_in_body(all.start, call.info().noun));
             }
             Function::Call(call) => Kind::Call(call, args.into()),
+            Function::OneHot(depth) => {
+                self.charge(6)?;
+                return Ok(args[0].one_hot_of(depth).relocated(origin, &args));
+            }
             Function::Derived(_) | Function::Rowwise(..) => unreachable!("applied above"),
         };
         Ok(Expr::new(kind, origin))
@@ -98,7 +110,7 @@ impl<'t> Parser<'t> {
         args: &[Expr],
         all: Range<usize>,
     ) -> Parsed<Expr> {
-        let expected = 1..=row.parameters.len();
+        let expected = row.arity();
         if !expected.contains(&args.len()) {
             let (op, found) = (row.name.into(), args.len());
             return Err(Mistake::fault(all, Fault::Arity { op, expected, found }));

@@ -75,6 +75,10 @@ impl<'t> Parser<'t> {
             let which = Mistake::new(span, format!("`{name}` along which axes?"));
             return which.hint(hints::fill(hints::ALONG, &[name]));
         }
+        if Function::from_name(words::function(name)).is_some() {
+            let along = Mistake::new(span, format!("`{name}` goes along no axes"));
+            return along.hint(hints::fill(hints::NO_AXES, &[name]));
+        }
         match hints::missing(name) {
             Missing::Known(says) => {
                 Mistake::new(span, format!("there is no function `{name}`")).hint(says)

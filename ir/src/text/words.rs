@@ -179,7 +179,9 @@ pub(super) fn constant(name: &str) -> Option<&'static str> {
 pub(super) fn is_function(name: &str) -> bool {
     let name = function(name);
     let derived = || DERIVED.iter().any(|row| row.name == name);
-    let along = || Call::from_name(name).is_some() || Rowwise::from_name(name).is_some();
+    let along = || {
+        name == "one_hot" || Call::from_name(name).is_some() || Rowwise::from_name(name).is_some()
+    };
     Op::from_name(name).is_some() || SPECIAL.contains(&name) || derived() || along()
 }
 

@@ -3,7 +3,7 @@
 //! Leaving out a clamp that clamps nothing, or a special case that does not occur, changes no bit:
 //! a body still agrees with its ops run one by one.
 
-use kiln_ir::{Graph, Node, NodeId, Range};
+use kiln_ir::{Call, Graph, Node, NodeId, Op, Range, Reduction};
 use kiln_jit::math;
 use smallvec::SmallVec;
 
@@ -20,12 +20,26 @@ pub(crate) fn ranges(body: &Graph) -> Vec<Range> {
                 let operands: SmallVec<[Range; 3]> =
                     args.iter().map(|arg| ranges[arg.index()]).collect();
                 let one = args.windows(2).all(|pair: &[NodeId]| pair[0] == pair[1]);
-                Range::of_op(*op, dtype, &operands, one)
+                let range = Range::of_op(*op, dtype, &operands, one);
+                // Nothing is above the largest.
+                match is_off_largest(body, *op, args) {
+                    true => Range { high: range.high.min(0.0), ..range },
+                    false => range,
+                }
             }
             _ => Range::any(dtype),
         });
     }
     ranges
+}
+
+/// Whether it is an element without the largest one of its row.
+fn is_off_largest(body: &Graph, op: Op, args: &[NodeId]) -> bool {
+    op == Op::Sub
+        && matches!(
+            body.node(args[1]),
+            Node::Call(Call::Reduce(reduce), of) if reduce.by == Reduction::Max && of[0] == args[0]
+        )
 }
 
 /// What expansions ask for: the least and the largest number.

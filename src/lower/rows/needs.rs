@@ -14,8 +14,8 @@ const WORTH_KEEPING: u64 = 25;
 pub(super) struct Needs {
     /// Those of every reduction.
     pub(super) axes: Axes,
-    /// Reductions of elements, and their operands.
-    pub(super) folds: Vec<(NodeId, Reduction, NodeId)>,
+    /// Reductions of elements.
+    pub(super) folds: Vec<Reduced>,
     /// Reductions that only count.
     pub(super) counts: Vec<NodeId>,
     /// What the shape of each reduction's operand comes of.
@@ -26,8 +26,18 @@ pub(super) struct Needs {
     pub(super) row_values: Vec<NodeId>,
     /// The last level of elements.
     pub(super) last: usize,
+    /// Elements that later stages read.
+    kept: BTreeSet<NodeId>,
     kinds: Vec<Kind>,
     levels: Vec<usize>,
+}
+
+/// A reduction of elements.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reduced {
+    pub(super) id: NodeId,
+    pub(super) by: Reduction,
+    pub(super) operand: NodeId,
 }
 
 /// What a value has one of, as far as one can tell from it.
@@ -64,11 +74,13 @@ impl Needs {
         let operands = reductions.iter().map(|&(.., operand)| shape_of(body, operand)).collect();
         let (folds, counts): (Vec<_>, Vec<_>) =
             reductions.into_iter().partition(|(_, reduce, _)| reduce.by.reads());
-        let folds: Vec<_> =
-            folds.into_iter().map(|(id, reduce, operand)| (id, reduce.by, operand)).collect();
+        let folds: Vec<Reduced> = folds
+            .into_iter()
+            .map(|(id, reduce, operand)| Reduced { id, by: reduce.by, operand })
+            .collect();
         let level = |id: NodeId| levels[id.index()];
         let elements = body.outputs().iter().filter(|&&output| kind(output) == Kind::Element);
-        let folded = folds.iter().map(|(.., operand)| operand);
+        let folded = folds.iter().map(|fold| &fold.operand);
         let last = elements.chain(folded).map(|&id| level(id)).max().unwrap_or(0);
         let mut needs = Needs {
             axes,
@@ -77,6 +89,7 @@ impl Needs {
             operands,
             stored: vec![Vec::new(); last + 1],
             row_values: Vec::new(),
+            kept: BTreeSet::new(),
             last,
             kinds,
             levels,
@@ -97,15 +110,20 @@ impl Needs {
         self.levels[id.index()]
     }
 
+    /// Whether a stage after the first that computes it reads it.
+    pub(super) fn is_kept(&self, id: NodeId) -> bool {
+        self.kept.contains(&id)
+    }
+
     fn is_fold_operand(&self, id: NodeId) -> bool {
-        self.folds.iter().any(|&(.., operand)| operand == id)
+        self.folds.iter().any(|fold| fold.operand == id)
     }
 
     /// Finds what is stored: operands of folds, outputs, and what is worth keeping.
     fn store(&mut self, body: &Graph, tier: Tier) {
         let is_element = |needs: &Needs, id: NodeId| needs.kinds[id.index()] == Kind::Element;
         for index in 0..self.folds.len() {
-            let operand = self.folds[index].2;
+            let operand = self.folds[index].operand;
             let is_input = matches!(body.node(operand), Node::Input(_));
             let stored = &mut self.stored[self.levels[operand.index()]];
             if !is_input && !stored.contains(&operand) {
@@ -137,11 +155,12 @@ impl Needs {
                         let known = first[id.index()].filter(|&known| known < level);
                         if let Some(known) = known {
                             let is_stored = self.stored[known].contains(&id);
-                            if is_stored {
-                                continue;
-                            }
-                            if self.cost(body, tier, id) > WORTH_KEEPING {
-                                self.stored[known].push(id);
+                            let is_output = is_stored && body.outputs().contains(&id);
+                            if is_output || self.cost(body, tier, id) > WORTH_KEEPING {
+                                self.kept.insert(id);
+                                if !is_stored {
+                                    self.stored[known].push(id);
+                                }
                                 continue;
                             }
                         }

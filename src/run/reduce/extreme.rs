@@ -100,7 +100,7 @@ define_numbers! { floats f32 by i32 f64 by i64; integers u8 i32 i64 }
 impl<T: Number, const LARGEST: bool> Fold for Extreme<T, LARGEST> {
     type Element = T;
     type Lane = T::Key;
-    type Block = T::Key;
+    type Block = T;
     type State = T::Key;
     type Result = T;
 
@@ -124,8 +124,8 @@ impl<T: Number, const LARGEST: bool> Fold for Extreme<T, LARGEST> {
     }
 
     #[inline(always)]
-    fn block(merged: T::Key) -> T::Key {
-        merged
+    fn block(merged: T::Key) -> T {
+        T::of_key(merged)
     }
 
     #[inline(always)]
@@ -134,8 +134,8 @@ impl<T: Number, const LARGEST: bool> Fold for Extreme<T, LARGEST> {
     }
 
     #[inline(always)]
-    fn join(best: &mut T::Key, block: T::Key) {
-        *best = Self::merge(*best, block);
+    fn join(best: &mut T::Key, block: T) {
+        *best = Self::merge(*best, Self::lane(0, block));
     }
 
     #[inline(always)]
@@ -147,10 +147,13 @@ impl<T: Number, const LARGEST: bool> Fold for Extreme<T, LARGEST> {
     /// One instruction compares and chooses, if neither NaN nor the sign of zero count. So NaN is looked
     /// for beside it, and the sign only where the result is zero.
     #[inline(always)]
-    fn whole<M: Machine>(_: usize, block: &[T]) -> T::Key {
+    fn whole<M: Machine>(_: usize, block: &[T]) -> T {
         match M::extreme::<T, LARGEST>(block) {
-            Some(best) if best != T::ZERO => Self::lane(0, best),
-            _ => block.iter().fold(Self::identity(), |a, &b| Self::merge(a, Self::lane(0, b))),
+            Some(best) if best != T::ZERO => best,
+            _ => {
+                let merge = |a, &b: &T| Self::merge(a, Self::lane(0, b));
+                T::of_key(block.iter().fold(Self::identity(), merge))
+            }
         }
     }
 }

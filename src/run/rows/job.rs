@@ -6,6 +6,7 @@
 //! ones, and the numbers of rows are an array like any other.
 
 use super::grid::{Direction, Grid};
+use super::stage::SPLATS;
 use crate::lower::rows::{Map, Per, Slot, Stage};
 use crate::run::call::{Call, Pads};
 use crate::run::layout::OPERANDS;
@@ -15,8 +16,6 @@ use kiln_ir::Reduction;
 use kiln_jit::emit::{Code, Cursor};
 use smallvec::SmallVec;
 
-/// Bytes of repeated numbers, for each operand, that one call reads. They stay in L1.
-const SPLATS: usize = 8 << 10;
 /// Bytes between packed rows. Where rows are a power of two apart, a column has only one set of a cache.
 const GAP: usize = 64;
 
@@ -89,7 +88,7 @@ pub(super) struct Tile {
 }
 
 impl Job<'_> {
-    fn size(&self, slot: usize) -> usize {
+    pub(super) fn size(&self, slot: usize) -> usize {
         self.program.slots[slot].dtype.size()
     }
 
@@ -138,10 +137,10 @@ impl Job<'_> {
 
 /// Runs stages on tiles, on one thread.
 pub(super) struct Worker<'a> {
-    job: &'a Job<'a>,
-    /// A tile for each slot that needs one, repeated numbers for each input of a stage, and blocks.
-    scratch: Scratch,
-    pads: Pads,
+    pub(super) job: &'a Job<'a>,
+    /// A tile for each slot that needs one, then blocks, then repeated numbers for each input of a stage.
+    pub(super) scratch: Scratch,
+    pub(super) pads: Pads,
     has_packed_once: bool,
 }
 
@@ -157,7 +156,8 @@ impl<'a> Worker<'a> {
         let splats = splats.max().unwrap_or(0);
         // At least the repeated numbers of one row.
         let splat = SPLATS.max(kiln_jit::emit::MAX_VECTOR);
-        let blocks = std::iter::once(of_stages.max().unwrap_or(0));
+        // Folds of one stage are done at once.
+        let blocks = std::iter::once(of_stages.map(|bytes| bytes.next_multiple_of(8)).sum());
         let scratch = Scratch::new(slots.chain(blocks).chain((0..splats).map(|_| splat)));
         Worker { job, scratch, pads, has_packed_once: false }
     }
@@ -177,9 +177,22 @@ impl<'a> Worker<'a> {
                 }
             }
             self.has_packed_once = true;
-            for stage in program.stages {
+            let mut stages = program.stages;
+            while let [stage, rest @ ..] = stages {
+                stages = rest;
                 match stage {
-                    Stage::Each(map) => self.each(map, tile),
+                    Stage::Each(map) => {
+                        let folds = self.job.folds_of(map);
+                        let base = self.scratch.of(program.slots.len());
+                        let blocks = self.job.blocks_of(&rest[..folds], base, tile);
+                        self.each(map, tile, &blocks);
+                        for (stage, (blocks, _)) in rest[..folds].iter().zip(&blocks) {
+                            if let Stage::Fold { by, from, to } = stage {
+                                self.job.finish(*by, *from, blocks, tile.rows, self.memory(*to));
+                            }
+                        }
+                        stages = &rest[folds..];
+                    }
                     Stage::Once(map) => self.once(map, tile.rows),
                     Stage::Fold { by, from, to } => {
                         let blocks = self.scratch.of(program.slots.len());
@@ -230,7 +243,7 @@ impl<'a> Worker<'a> {
     }
 
     /// The memory of a slot that is not where it lies.
-    fn memory(&self, slot: usize) -> *mut u8 {
+    pub(super) fn memory(&self, slot: usize) -> *mut u8 {
         let home = self.job.home[slot];
         let shared = self.job.shared[home];
         if shared.is_null() { self.scratch.of(home) } else { shared }
@@ -238,7 +251,7 @@ impl<'a> Worker<'a> {
 
     /// Where the elements of a slot are, and bytes from row to row; if rows are side by side, from element
     /// to element.
-    fn place(&self, slot: usize, tile: Tile) -> (*mut u8, isize) {
+    pub(super) fn place(&self, slot: usize, tile: Tile) -> (*mut u8, isize) {
         let (job, home) = (self.job, self.job.home[slot]);
         let (size, pitch) = (job.size(home), job.pitch(home) as isize);
         match job.access[home] {
@@ -258,91 +271,6 @@ impl<'a> Worker<'a> {
             Access::Packed if job.is_repeated(home) => (self.memory(home), 0),
             _ => (self.memory(home), pitch),
         }
-    }
-
-    /// A stage on the elements of a tile.
-    ///
-    /// # Safety
-    ///
-    /// As for [`run`](Worker::run).
-    pub(super) unsafe fn each(&mut self, map: &Map<Code>, tile: Tile) {
-        let (job, code) = (self.job, &map.kernel);
-        let (rows, n) = match job.side_by_side {
-            true => (tile.len, tile.rows),
-            false => (tile.rows, tile.len),
-        };
-        if rows == 0 || n == 0 {
-            return;
-        }
-        let splats = job.program.slots.len() + 1;
-        let mut sizes: SmallVec<[usize; OPERANDS]> = SmallVec::new();
-        let mut cursors: SmallVec<[Cursor; OPERANDS]> = SmallVec::new();
-        map.inputs.iter().chain(&map.outputs).for_each(|&slot| sizes.push(job.size(slot)));
-        let largest = sizes.iter().copied().max().unwrap_or(1);
-        let most =
-            if job.side_by_side { rows } else { (SPLATS / (code.copies() * largest)).max(1) };
-        let mut done = 0;
-        while done < rows {
-            let count = most.min(rows - done);
-            cursors.clear();
-            for (index, &slot) in map.inputs.iter().enumerate() {
-                let size = sizes[index];
-                // Where the number of the first row is, and bytes to the next.
-                let (from, step) = match job.access[job.home[slot]] {
-                    Access::Row if job.side_by_side => {
-                        let (base, step) = (self.memory(slot), code.lanes() * size);
-                        cursors.push(Cursor { base, step, row: 0 });
-                        continue;
-                    }
-                    Access::Row => (self.memory(slot), size as isize),
-                    Access::Splat => {
-                        let step = if job.side_by_side { 0 } else { job.grid.row_step(slot) };
-                        (job.grid.row(slot, tile.run, tile.row), step)
-                    }
-                    _ => {
-                        let (base, row) = self.place(slot, tile);
-                        let base = base.wrapping_offset(done as isize * row);
-                        cursors.push(Cursor { base, step: code.lanes() * size, row });
-                        continue;
-                    }
-                };
-                let (base, pitch) = (self.scratch.of(splats + index), code.copies() * size);
-                let different = if step == 0 { 1 } else { count };
-                for row in 0..different {
-                    let from = from.wrapping_offset((done + row) as isize * step);
-                    // SAFETY: the number of a row, and room for the copies of those of a call.
-                    unsafe {
-                        pack::fill(base.wrapping_add(row * pitch), from, code.copies(), size)
-                    };
-                }
-                let row = if step == 0 { 0 } else { pitch as isize };
-                cursors.push(Cursor { base, step: 0, row });
-            }
-            for &slot in &map.outputs {
-                let (base, row) = self.place(slot, tile);
-                let base = base.wrapping_offset(done as isize * row);
-                cursors.push(Cursor { base, step: 0, row });
-            }
-            let streams = job.streams && map.is_final && self.streams(map, n);
-            let pads = self.pads;
-            let call = Call { code, sizes: &sizes, cursors: &mut cursors, pads, streams };
-            // SAFETY: every operand has these rows, or repeats a number for each.
-            unsafe {
-                match streams {
-                    true => call.rows_streaming(count, n),
-                    false => call.rows(count, n),
-                }
-            }
-            done += count;
-        }
-    }
-
-    /// Whether what a stage stores goes to memory, in rows that are worth a call each.
-    fn streams(&self, map: &Map<Code>, n: usize) -> bool {
-        const WORTH_A_CALL: usize = 2048;
-        let is_direct = |&slot: &usize| self.job.access[self.job.home[slot]] == Access::Direct;
-        let size = map.outputs.iter().map(|&slot| self.job.size(slot)).min().unwrap_or(0);
-        map.outputs.iter().all(is_direct) && n * size >= WORTH_A_CALL
     }
 
     /// A stage on the numbers of rows.
@@ -391,6 +319,34 @@ impl<'a> Worker<'a> {
 }
 
 impl Job<'_> {
+    /// How many of the stages after one are folds that its code does.
+    pub(super) fn folds_of(&self, map: &Map<Code>) -> usize {
+        match &map.folding {
+            Some(folding) if !self.side_by_side && folding.kernel.takes_any_count() => {
+                folding.folds
+            }
+            _ => 0,
+        }
+    }
+
+    /// The blocks of folds, one after the other, and bytes of each block.
+    pub(super) fn blocks_of(
+        &self,
+        folds: &[Stage<Code>],
+        base: *mut u8,
+        tile: Tile,
+    ) -> SmallVec<[(Blocks, usize); 2]> {
+        let mut base = base;
+        let mut all = SmallVec::new();
+        for fold in folds {
+            let bytes = self.block_bytes(fold, self.grid.len.div_ceil(BLOCK));
+            let size = self.block_bytes(fold, 1) / self.tile[0];
+            all.push((self.blocks(base, tile), size));
+            base = base.wrapping_add(bytes.next_multiple_of(8));
+        }
+        all
+    }
+
     fn is_repeated(&self, slot: usize) -> bool {
         !self.side_by_side && slot < self.program.inputs && self.grid.repeats_rows(slot)
     }

@@ -45,6 +45,13 @@ impl Job<'_> {
             return false;
         }
         let program = self.program;
+        if !self.is_in_place() {
+            // All of what is kept is in memory, so it may as well be where results will be.
+            self.streams = false;
+            for (slot, about) in program.slots.iter().enumerate() {
+                self.home[slot] = about.shares.unwrap_or(slot);
+            }
+        }
         let (len, (run, runs)) = (self.grid.len, self.grid.runs());
         let sizes = program.slots.iter().map(|slot| slot.dtype.size());
         let largest = sizes.max().unwrap_or(1);
@@ -161,14 +168,24 @@ impl Job<'_> {
             // SAFETY: parts are disjoint, and each packs what it needs; the caller vouches for the rest.
             unsafe {
                 read.iter().for_each(|&slot| worker.copy(slot, part, Direction::Gather));
+                let blocks_of = |stage: usize| {
+                    let Blocks { base, row, block } = job.blocks(blocks[stage], tile);
+                    let size = job.block_bytes(&program.stages[stage], 1) / job.tile[0];
+                    let base = base.wrapping_add(start / BLOCK * block * size);
+                    (Blocks { base, row, block }, size)
+                };
+                let mut folded = stages.start;
                 for stage in stages.clone() {
                     match &program.stages[stage] {
-                        Stage::Each(map) => worker.each(map, part),
+                        Stage::Each(map) => {
+                            folded = stage + 1 + job.folds_of(map);
+                            let blocks: SmallVec<[(Blocks, usize); 2]> =
+                                (stage + 1..folded).map(blocks_of).collect();
+                            worker.each(map, part, &blocks);
+                        }
+                        Stage::Fold { .. } if stage < folded => {}
                         Stage::Fold { by, from, .. } => {
-                            let Blocks { base, row, block } = job.blocks(blocks[stage], tile);
-                            let size = job.block_bytes(&program.stages[stage], 1) / job.tile[0];
-                            let base = base.wrapping_add(start / BLOCK * block * size);
-                            worker.fold(*by, *from, part, &Blocks { base, row, block });
+                            worker.fold(*by, *from, part, &blocks_of(stage).0);
                         }
                         Stage::Once(_) | Stage::Count { .. } => {}
                     }

@@ -8,6 +8,7 @@
 mod grid;
 mod job;
 mod long;
+mod stage;
 
 use super::call::Pads;
 use super::exec::{PER_BYTE, stream_above, threads_for};
@@ -189,26 +190,33 @@ unsafe fn execute(
     operands: &[&Layout],
     threads: Option<usize>,
 ) -> bool {
-    let mut job =
-        Job::new(program, Grid::new(domain, is_reduced, operands, lead(program, domain, operands)));
-    let (run, runs) = job.grid.runs();
-    let rows = run.saturating_mul(runs);
-    if rows == 0 {
+    let grid = Grid::new(domain, is_reduced, operands, lead(program, domain, operands));
+    let (run, runs) = grid.runs();
+    let elements = run as f64 * runs as f64 * grid.len as f64;
+    let moved = moved(program, &grid);
+    let mut job = Job::new(program, grid, elements * moved as f64 > stream_above() as f64);
+    if run == 0 || runs == 0 {
         return true;
     }
     let reads = program.stages.iter().any(|stage| !matches!(stage, Stage::Count { .. }));
-    let per_element: usize = job.moved();
-    let elements = (rows as f64) * job.grid.len as f64;
-    let cost = nanoseconds(program.stages).max(per_element as f64 * PER_BYTE);
+    let cost = nanoseconds(program.stages).max(moved as f64 * PER_BYTE);
     let most = if reads { threads.unwrap_or(usize::MAX) } else { 1 };
     let threads = threads_for(elements * cost, most);
-    let streams = elements * per_element as f64 > stream_above() as f64 && !job.is_in_place();
     // SAFETY: required of the caller.
-    let done = unsafe { job.execute(threads.count, streams) };
+    let done = unsafe { job.execute(threads.count) };
     if threads.are_worth_it {
         team::ended();
     }
     done
+}
+
+/// Bytes of an element that are read from memory and written to it.
+fn moved(program: Program<'_>, grid: &Grid) -> usize {
+    let is_moved = |&op: &usize| {
+        let repeats = !grid.kept.is_empty() && grid.repeats_rows(op);
+        program.slots[op].per == Per::Element && !repeats
+    };
+    (0..program.operands()).filter(is_moved).map(|op| grid.sizes[op]).sum()
 }
 
 /// The operand by whose memory rows are ordered: the first one with elements of its own everywhere.
@@ -225,7 +233,8 @@ fn lead(program: Program<'_>, domain: &[usize], operands: &[&Layout]) -> usize {
 }
 
 impl<'a> Job<'a> {
-    fn new(program: Program<'a>, grid: Grid) -> Job<'a> {
+    /// `is_large` if it moves more than caches hold.
+    fn new(program: Program<'a>, grid: Grid, is_large: bool) -> Job<'a> {
         let mut job = Job {
             program,
             grid,
@@ -238,9 +247,12 @@ impl<'a> Job<'a> {
         };
         job.side_by_side = job.rows_are_nearer();
         let in_place = job.is_in_place();
+        job.streams = is_large && !in_place;
         for (slot, about) in program.slots.iter().enumerate() {
             let is_apart = |&other: &usize| {
-                other >= program.operands() || !(in_place || job.is_scattered(other))
+                let is_output = other < program.operands();
+                // What is stored past the caches should not be in them.
+                !is_output || !(in_place || job.streams || job.is_scattered(other))
             };
             let home = about.shares.filter(is_apart);
             job.home.push(home.unwrap_or(slot));
@@ -313,22 +325,12 @@ impl<'a> Job<'a> {
         self.program.stages.iter().all(is_fast)
     }
 
-    /// Bytes of an element that are read from memory and written to it.
-    fn moved(&self) -> usize {
-        let is_moved = |slot: &usize| {
-            let repeats = *slot < self.program.inputs && self.grid.repeats_rows(*slot);
-            matches!(self.access[*slot], Access::Direct | Access::Packed) && !repeats
-        };
-        (0..self.program.operands()).filter(is_moved).map(|slot| self.grid.sizes[slot]).sum()
-    }
-
     /// Cuts the rows into tiles and runs the stages on each.
     ///
     /// # Safety
     ///
     /// As for [`RowCode::run`].
-    unsafe fn execute(&mut self, threads: usize, streams: bool) -> bool {
-        self.streams = streams;
+    unsafe fn execute(&mut self, threads: usize) -> bool {
         let (run, runs) = self.grid.runs();
         let rows = self.rows_of_tile(run);
         self.tile = [rows, self.grid.len];

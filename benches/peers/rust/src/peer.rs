@@ -173,7 +173,7 @@ impl Array {
 }
 
 /// Every peer by its name.
-pub(crate) const PEERS: [(&str, &dyn Peer); 11] = [
+pub(crate) const PEERS: [(&str, &dyn Peer); 12] = [
     ("kiln", &kiln::PRECISE),
     ("kiln-fast", &kiln::FAST),
     ("kiln-avx2", &kiln::AVX2),
@@ -185,6 +185,7 @@ pub(crate) const PEERS: [(&str, &dyn Peer); 11] = [
     ("faer", &products::Faer),
     ("copy", &copy::Copy { streaming: false }),
     ("copy-streaming", &copy::Copy { streaming: true }),
+    ("read", &copy::Read),
 ];
 
 /// Functions that most peers have.

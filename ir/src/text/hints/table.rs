@@ -12,6 +12,8 @@ pub(in crate::text) const ARGUMENTS: &str = "arguments go in parentheses: `{}(..
 pub(in crate::text) const ARRAY: &str = "`{}` is an array; a product is `{} * (..)`";
 pub(in crate::text) const ALONG: &str = "write `{}[-1](x)` for the last axis, `{}[..](x)` for all";
 pub(in crate::text) const AXES: &str = "axes are counted from the last, which is -1, or the first, which is 0: `[-1]`, `[0, 1]`, `[..]`";
+pub(in crate::text) const BRACKETS: &str =
+    "axes go in brackets: `{}[1](x)`; other arguments have no names, they come in order";
 pub(in crate::text) const BARS: &str =
     "bars name the inputs of a kernel, as in `|x, y| x * y`; a magnitude is `abs(x)`";
 pub(in crate::text) const BINDING: &str = "a binding ends with `;`: `let u = x * 2; u + 1`";
@@ -37,6 +39,7 @@ pub(in crate::text) const METHOD: &str = "an op is called as a function: `{}({})
 pub(in crate::text) const NAMED: &str = "choose another name";
 pub(in crate::text) const NESTED: &str = "name inner parts with `let`";
 pub(in crate::text) const NO_GROUP: &str = "no `(` is open here";
+pub(in crate::text) const NO_AXES: &str = "it is elementwise: write `{}(x)`";
 pub(in crate::text) const OCTAL: &str = "write `{}`; octal digits are `0o{}`";
 pub(in crate::text) const PARAMETERS: &str =
     "commas stand between parameters, and a type follows its name: `x: f32[n], y`";
@@ -96,13 +99,15 @@ pub(in crate::text) static HINTS: &[Hint] = &[
     hint(Function, "cumsum cumprod cummax cummin cumulative_sum logcumsumexp scan accumulate", "there are no running sums yet: use ndarray on the result, by `accumulate_axis_inplace`"),
     hint(Function, "softmin gumbel_softmax sparsemax", "there is `softmax[-1](x)`"),
     hint(Function, "logsoftmax", "write `log_softmax[-1](x)`"),
-    hint(Function, "layernorm batch_norm batchnorm group_norm instance_norm normalize standardize zscore", "write `layer_norm[-1](x)`; scale and shift follow it: `layer_norm[-1](x) * w + b`"),
+    hint(Function, "layernorm batch_norm batchnorm group_norm instance_norm standardize zscore", "write `layer_norm[-1](x)`; scale and shift follow it: `layer_norm[-1](x) * w + b`"),
     hint(Function, "rmsnorm", "write `rms_norm[-1](x)`"),
-    hint(Function, "l2_norm vector_norm cosine_similarity cdist", "write `norm[-1](x)`; of two numbers it is `hypot(a, b)`"),
-    hint(Function, "mse mse_loss", "write `mean[..](square(a - b))`"),
+    hint(Function, "l2_norm vector_norm cdist", "write `norm[-1](x)`; of two numbers it is `hypot(a, b)`"),
+    hint(Function, "mse_loss", "write `mse[..](a, b)`"),
     hint(Function, "mae l1_loss", "write `mean[..](abs(a - b))`"),
     hint(Function, "huber huber_loss smooth_l1 smooth_l1_loss", "write `select(abs(x) < 1, 0.5 * square(x), abs(x) - 0.5)` of the difference `x`"),
-    hint(Function, "cross_entropy nll_loss entropy", "write `-sum[-1](p * log(q))`, and of logits `-sum[-1](p * log_softmax[-1](x))`"),
+    hint(Function, "nll_loss", "write `nll[-1](x, y)` of logarithms of probabilities and labels, which keep the axis with size 1"),
+    hint(Function, "softmax_cross_entropy sparse_cross_entropy sparse_categorical_crossentropy categorical_crossentropy", "write `cross_entropy[-1](x, p)` of logits and probabilities, `label_cross_entropy[-1](x, i64(y))` of logits and labels, which keep the axis with size 1"),
+    hint(Function, "entropy", "write `-sum[-1](p * log(p))`"),
     hint(Function, "binary_cross_entropy bce bce_loss", "write `-(t * log(p) + (1 - t) * log1p(-p))`"),
     hint(Function, "binary_cross_entropy_with_logits bce_with_logits", "write `max(x, 0) - x * t + softplus(-abs(x))`"),
     hint(Function, "kl_div rel_entr", "write `sum[-1](p * log(p / q))`"),
@@ -115,14 +120,14 @@ pub(in crate::text) static HINTS: &[Hint] = &[
     hint(Function, "t T mT moveaxis rollaxis permute_dims permuted_axes", "write `transpose(x)` for all axes in reverse, `permute[0, 2, 1](x)` for another order, `swapaxes[-2, -1](x)` for two of them"),
     hint(Function, "view ravel flatten to_shape expand_dims newaxis insert_axis atleast_1d", "write `reshape[-1](x)`, and `unsqueeze[-1](x)` for a new axis"),
     hint(Function, "broadcast broadcast_to tile repeat", "operands broadcast by themselves: an array of shape [n] meets one of shape [m, n] in every row; otherwise write `expand[3, -1](x)`"),
-    hint(Function, "concat concatenate cat stack hstack vstack append", "there is no concatenation yet: put results together with ndarray's `concatenate`, or run into slices of one array"),
+    hint(Function, "concatenate cat stack hstack vstack append", "write `concat[0](a, b)` along an axis"),
     hint(Function, "split chunk unbind unstack narrow subarray", "write a slice for each part, as in `slice[0, 1:10:2](x)`"),
     hint(Function, "fliplr flipud rot90 reverse rev", "write `flip[-1](x)` for the last axis in reverse"),
-    hint(Function, "gather scatter scatter_add take take_along_axis index_select embedding lookup vlookup put at", "there is no indexing yet: pass what was picked (ndarray's `select`)"),
+    hint(Function, "gather scatter scatter_add take_along_axis index_select embedding lookup vlookup put at", "write `take[0](x, i)` for what has the places `i` along an axis, `take_along[-1](x, i)` for places of each row's own"),
     hint(Function, "masked_fill", "write `select(x < 0, value, x)`, or a bool array as the condition"),
     hint(Function, "masked_select compress nonzero argwhere filter", "a result has the shape of its operands: filter it in Rust"),
-    hint(Function, "diag tril triu eye identity", "a kernel knows no positions: pass the matrix, or a mask of 0 and 1"),
-    hint(Function, "zeros ones full empty arange linspace logspace iota range meshgrid one_hot", "a kernel makes no arrays: pass one"),
+    hint(Function, "diag tril triu eye identity", "compare places: `iota[-2](x) >= iota[-1](x)` is true on and below the diagonal"),
+    hint(Function, "zeros ones full empty arange linspace logspace range meshgrid", "a kernel makes no arrays but the places along an axis of one, `iota[-1](x)`: pass one"),
     hint(Function, "zeros_like", "write the number 0: it broadcasts (`x * 0` has the shape of `x`)"),
     hint(Function, "ones_like full_like empty_like", "write the number: it broadcasts (`x * 0 + 1` has the shape of `x`)"),
     hint(Function, "sort argsort topk unique searchsorted bucketize bincount histogram digitize", "elements are computed one by one: sort and count the result in Rust"),

@@ -1,0 +1,131 @@
+//! Elements picked by their places along an axis.
+
+use super::error::RunError;
+use super::view::Layout;
+use kiln_ir::{Call, DType, Dims, Gather, index_at};
+use smallvec::SmallVec;
+
+/// Refuses places that the axis of an array of this shape does not have.
+///
+/// # Safety
+///
+/// `places` must be readable.
+pub(super) unsafe fn check(
+    gather: Gather,
+    array: &[usize],
+    places: &Layout,
+) -> Result<(), RunError> {
+    let axis = gather.place(array.len()).expect("the shape was inferred");
+    let size = array[axis];
+    let mut wrong = None;
+    let steps: Dims<[isize; 1]> = places.strides.iter().map(|&stride| [stride]).collect();
+    walk(&places.shape, &steps, |[offset]| {
+        // SAFETY: an element of the places.
+        let place = unsafe { place_at(places, offset) };
+        if wrong.is_none() && index_at(place, size).is_none() {
+            wrong = Some(place);
+        }
+    });
+    match wrong {
+        Some(place) => Err(RunError::Place { call: Call::Gather(gather), place, axis, size }),
+        None => Ok(()),
+    }
+}
+
+/// Picks elements of an array into `output`.
+///
+/// # Safety
+///
+/// Operands must have the types and shapes of the call, and be readable, and `output` writable and
+/// apart. The places must have been [checked](check).
+pub(super) unsafe fn pick(gather: Gather, array: &Layout, places: &Layout, output: &Layout) {
+    let rank = array.shape.len();
+    let axis = gather.place(rank).expect("the shape was inferred");
+    let axes = gather.axes(rank, places.shape.len()).expect("the shape was inferred");
+    let (size, stride) = (array.shape[axis], array.strides[axis]);
+    // An axis of size 1 repeats.
+    let step = |of: &Layout, from: Option<usize>| {
+        from.filter(|&from| of.shape[from] != 1).map_or(0, |from| of.strides[from])
+    };
+    let of = |(own, &[from, place]): (&isize, &[Option<usize>; 2])| {
+        [*own, step(array, from), step(places, place)]
+    };
+    let mut steps: Dims<[isize; 3]> = output.strides.iter().zip(&axes).map(of).collect();
+    let mut shape: Dims<usize> = output.shape.clone();
+    // Rows that lie one element after another in both, and have one place, are copied whole.
+    let bytes = output.dtype.size();
+    let mut run = bytes;
+    while let (Some(&[to, from, 0]), Some(&count)) = (steps.last(), shape.last()) {
+        if count != 1 && (to, from) != (run as isize, run as isize) {
+            break;
+        }
+        run *= count;
+        steps.pop();
+        shape.pop();
+    }
+    walk(&shape, &steps, |[to, from, at]| {
+        // SAFETY: an element of the places.
+        let place = unsafe { place_at(places, at) };
+        let index = index_at(place, size).expect("places were checked") as isize;
+        let from = array.base.wrapping_offset(from + index * stride);
+        let to = output.base.wrapping_offset(to);
+        // SAFETY: elements within both arrays, which are apart.
+        unsafe {
+            match run {
+                4 => from.cast::<[u8; 4]>().copy_to_nonoverlapping(to.cast(), 1),
+                8 => from.cast::<[u8; 8]>().copy_to_nonoverlapping(to.cast(), 1),
+                _ => from.copy_to_nonoverlapping(to, run),
+            }
+        }
+    });
+}
+
+/// # Safety
+///
+/// There must be an element at this distance from the first.
+unsafe fn place_at(places: &Layout, offset: isize) -> i64 {
+    let at = places.base.wrapping_offset(offset);
+    // SAFETY: required of the caller.
+    unsafe {
+        match places.dtype {
+            DType::I32 => i64::from(at.cast::<i32>().read_unaligned()),
+            _ => at.cast::<i64>().read_unaligned(),
+        }
+    }
+}
+
+/// Visits each element of a shape, the last axis fastest, with its distance from the first in several
+/// arrays.
+fn walk<const N: usize>(shape: &[usize], steps: &[[isize; N]], mut visit: impl FnMut([isize; N])) {
+    if shape.contains(&0) {
+        return;
+    }
+    let (outer, inner) = match shape.split_last() {
+        Some((&inner, outer)) => (outer, inner),
+        None => (shape, 1),
+    };
+    let inner_step = steps.last().copied().unwrap_or([0; N]);
+    let mut at: SmallVec<[usize; 6]> = SmallVec::from_elem(0, outer.len());
+    let mut row = [0isize; N];
+    loop {
+        let mut offsets = row;
+        for _ in 0..inner {
+            visit(offsets);
+            (0..N).for_each(|of| offsets[of] += inner_step[of]);
+        }
+        let mut axis = outer.len();
+        loop {
+            if axis == 0 {
+                return;
+            }
+            axis -= 1;
+            at[axis] += 1;
+            (0..N).for_each(|of| row[of] += steps[axis][of]);
+            if at[axis] < outer[axis] {
+                break;
+            }
+            (0..N).for_each(|of| row[of] -= steps[axis][of] * outer[axis] as isize);
+            at[axis] = 0;
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Arrays that are made of parts: put together, made longer, or counted out.
+
+use super::copy::copy;
+use super::view::{Layout, View, ViewMut};
+use kiln_ir::{Concat, Pad};
+
+/// Part of an array, `len` elements from `start` on along an axis.
+fn part(of: &Layout, axis: usize, start: usize, len: usize) -> Layout {
+    let mut part = of.clone();
+    part.shape[axis] = len;
+    // Where there is nothing, no distance matters.
+    let start = if len == 0 { 0 } else { start };
+    part.base = part.base.wrapping_offset(part.strides[axis].wrapping_mul(start as isize));
+    part
+}
+
+/// # Safety
+///
+/// Both must have one type and shape, the first readable, the second writable and apart.
+unsafe fn fill(from: &Layout, to: Layout) {
+    // SAFETY: required of the caller.
+    let (from, mut to) = unsafe { (View::of_layout(from.clone()), ViewMut::of_layout(to)) };
+    copy(&from, &mut to);
+}
+
+/// Puts two arrays together.
+///
+/// # Safety
+///
+/// Operands must have the types and shapes of the call, and be readable, and `output` writable and
+/// apart.
+pub(super) unsafe fn concat(concat: Concat, operands: [&Layout; 2], output: &Layout) {
+    let axis = concat.place(output.shape.len()).expect("the shape was inferred");
+    let mut start = 0;
+    for operand in operands {
+        let len = operand.shape[axis];
+        // SAFETY: required of the caller; the part has the operand's shape.
+        unsafe { fill(operand, part(output, axis, start, len)) };
+        start += len;
+    }
+}
+
+/// Writes an array, and a number before and after each row.
+///
+/// # Safety
+///
+/// As for [`concat`].
+pub(super) unsafe fn pad(pad: Pad, array: &Layout, number: &Layout, output: &Layout) {
+    let axis = pad.place(output.shape.len()).expect("the shape was inferred");
+    let (before, len, after) = (pad.before as usize, array.shape[axis], pad.after as usize);
+    for (start, len) in [(0, before), (before + len, after)] {
+        let to = part(output, axis, start, len);
+        let mut number = number.clone();
+        number.strides = to.strides.iter().map(|_| 0).collect();
+        number.shape.clone_from(&to.shape);
+        // SAFETY: required of the caller; the number repeats in the part's shape.
+        unsafe { fill(&number, to) };
+    }
+    // SAFETY: required of the caller; the part has the array's shape.
+    unsafe { fill(array, part(output, axis, before, len)) };
+}
+
+/// Writes 0, 1, 2, .. as `i64`.
+///
+/// # Safety
+///
+/// `output` must have the type and shape of the call, and be writable.
+pub(super) unsafe fn iota(output: &Layout) {
+    let along = output.shape.iter().position(|&size| size != 1);
+    let (len, stride) = along.map_or((1, 0), |axis| (output.shape[axis], output.strides[axis]));
+    for place in 0..len {
+        let to = output.base.wrapping_offset(stride.wrapping_mul(place as isize));
+        // SAFETY: an element of the output.
+        unsafe { to.cast::<i64>().write_unaligned(place as i64) };
+    }
+}
