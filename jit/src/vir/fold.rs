@@ -69,3 +69,70 @@ impl Merge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Fold, Merge};
+    use crate::vir::{Builder, Inst, Routine, Storage, Type, Value, interp, verify};
+
+    fn sum(storage: Storage) -> Routine {
+        let mut b = Builder::new();
+        let x = b.input(storage);
+        b.fold(x, Merge::Add);
+        b.finish()
+    }
+
+    /// The definition, on a row whose sum depends on the order.
+    #[test]
+    fn stripes_merge_in_halves() {
+        let row: Vec<f32> = (0..150).map(|i| (i as f32 * 0.7).sin() * 10f32.powi(i % 7)).collect();
+        let mut stripes = vec![-0.0f32; 64];
+        row.iter().enumerate().for_each(|(i, x)| stripes[i % 64] += x);
+        while stripes.len() > 1 {
+            let upper = stripes.split_off(stripes.len() / 2);
+            stripes.iter_mut().zip(upper).for_each(|(a, b)| *a += b);
+        }
+        let bits: Vec<u64> = row.iter().map(|x| u64::from(x.to_bits())).collect();
+        let result = interp::run(&sum(Storage::F32), &[&bits], row.len());
+        assert_eq!(result, [[u64::from(stripes[0].to_bits())]]);
+        assert_ne!(stripes[0], row.iter().sum::<f32>());
+    }
+
+    #[test]
+    fn no_elements_leave_the_identity() {
+        for (storage, ty) in [(Storage::F64, Type::F64), (Storage::I32, Type::I32)] {
+            for merge in Merge::ALL.into_iter().filter(|merge| merge.fits(ty)) {
+                let mut b = Builder::new();
+                let x = b.input(storage);
+                b.fold(x, merge);
+                assert_eq!(interp::run(&b.finish(), &[&[]], 0), [[merge.identity(ty)]]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_merged_is_refused() {
+        let mut routine = sum(Storage::F32);
+        routine.inputs[0] = Storage::Bool;
+        routine.stages[0].body.types[0] = Type::M32;
+        assert_eq!(verify(&routine).unwrap_err(), "Add merges no m32");
+        let mut routine = sum(Storage::F32);
+        routine.stages[0].folds.push(Fold { value: Value(1), merge: Merge::Add });
+        assert_eq!(verify(&routine).unwrap_err(), "v1, which is folded, is not defined");
+        routine.stages[0].folds[1] = Fold { value: Value(0), merge: Merge::Or };
+        assert_eq!(verify(&routine).unwrap_err(), "Or merges no f32");
+    }
+
+    #[test]
+    fn row_scalars_fill_their_lanes_and_are_no_elements() {
+        let mut routine = sum(Storage::F32);
+        routine.stages[0].body.insts.push(Inst::Scalar { slot: 0 });
+        routine.stages[0].body.types.push(Type::F32);
+        assert_eq!(verify(&routine).unwrap_err(), "v0: loads a row scalar");
+        routine.stages[0].body.insts.remove(0);
+        routine.stages[0].body.types.remove(0);
+        assert_eq!(verify(&routine), Ok(()));
+        routine.inputs[0] = Storage::F16;
+        assert_eq!(verify(&routine).unwrap_err(), "v0: a row scalar is as wide as its lane");
+    }
+}

@@ -11,7 +11,7 @@ use super::isa::{Class, Isa};
 use super::program::{Function, move_code};
 use super::select::Constants;
 use super::{Functions, functions};
-use crate::vir::{Builder, Routine, Storage, Type, Value, interp};
+use crate::vir::{Builder, Merge, Routine, Storage, Type, Value, interp};
 use kiln_emulate::{Access, Array, Call, Decoded, Operand};
 
 /// SplitMix64.
@@ -99,6 +99,25 @@ fn polynomial(degree: usize) -> Routine {
     b.finish()
 }
 
+/// Folds with stripes in registers, and in memory for what is left of them, beside a store and a row
+/// scalar.
+fn folded(storage: Storage, degree: usize) -> Routine {
+    let mut b = Builder::new();
+    let (x, mean) = (b.input(storage), b.scalar(storage));
+    let d = b.sub(x, mean);
+    let square = b.mul(d, d);
+    let factors = (0..degree).map(|n| b.float(storage.lane(), 1.5 + n as f64));
+    let factors: Vec<Value> = factors.collect();
+    let y = factors.iter().fold(square, |y, &factor| b.fma(y, d, factor));
+    if degree > 0 {
+        b.output(y, storage);
+    }
+    b.fold(d, Merge::Add);
+    b.fold(square, Merge::Add);
+    b.fold(y, Merge::Max);
+    b.finish()
+}
+
 /// A program, what was made of it, and its expected outputs.
 struct Subject {
     routine: Routine,
@@ -133,7 +152,9 @@ impl Subject {
             column.iter().flat_map(|bits| bits.to_le_bytes()[..storage.size()].to_vec()).collect()
         };
         let inputs = routine.inputs.iter().zip(&columns).map(|(&s, c)| bytes(s, c)).collect();
-        let outputs = routine.outputs.iter().zip(&results).map(|(&s, c)| bytes(s, c));
+        let folds: Vec<Storage> = routine.folds().collect();
+        let storages = routine.outputs.iter().chain(&folds);
+        let outputs = storages.zip(&results).map(|(&s, c)| bytes(s, c));
         Subject {
             outputs: outputs.collect(),
             inputs,
@@ -155,11 +176,17 @@ impl Subject {
         loops.tail = if self.has_tail { loops.full.pop() } else { None };
         let code = encode(&self.routine, &loops, self.isa).ok()?.bytes;
         let n = if self.has_tail { self.n } else { self.n - self.n % loops.vector() };
-        let cut = |bytes: &[u8]| bytes[..bytes.len() / self.n * n].to_vec();
+        // What folds leave is right for all elements only.
+        assert!(n == self.n || self.routine.stage().folds.is_empty());
+        let cut = |bytes: &[u8]| match n == self.n {
+            true => bytes.to_vec(),
+            false => bytes[..bytes.len() / self.n * n].to_vec(),
+        };
         let inputs = self.inputs.iter().map(|bytes| Array::new(cut(bytes), 0, Access::Read));
         let output = |bytes: &Vec<u8>| Array::new(vec![0; cut(bytes).len()], 0, Access::Write);
         let count = self.inputs.len();
-        let storages = self.routine.inputs.iter().chain(&self.routine.outputs);
+        let folds: Vec<Storage> = self.routine.folds().collect();
+        let storages = self.routine.inputs.iter().chain(&self.routine.outputs).chain(&folds);
         let operands: Vec<Operand> = storages
             .enumerate()
             .map(|(array, storage)| Operand {
@@ -212,13 +239,18 @@ impl Mutation {
     /// Makes the mistake somewhere; `false` where it cannot be made.
     fn make(self, allocation: &mut Allocation, isa: Isa, rng: &mut Rng) -> bool {
         let slots = allocation.slots;
-        let prologue = allocation.prologue.len();
-        // The whole routine, because registers set before the loop count too.
-        let place = rng.below(prologue + allocation.items.len());
-        let (items, at) = match place.checked_sub(prologue) {
-            Some(at) => (&mut allocation.items, at),
-            None => (&mut allocation.prologue, place),
-        };
+        // The whole routine, because registers set before the loop and stored after it count too.
+        let Allocation { prologue, items, epilogue, .. } = allocation;
+        let mut at = rng.below(prologue.len() + items.len() + epilogue.len());
+        let mut chosen = prologue;
+        for part in [items, epilogue] {
+            if at < chosen.len() {
+                break;
+            }
+            at -= chosen.len();
+            chosen = part;
+        }
+        let items = chosen;
         let next = items.get(at + 1).copied();
         let Item::Inst(placed) = &mut items[at] else { return false };
         match self {
@@ -240,10 +272,16 @@ impl Mutation {
                 items.remove(at);
             }
             Mutation::Slot => {
-                let in_stack =
-                    |place: &&mut Place| matches!(place, Place::Memory(Address::Stack(_)));
-                let Some(place) = placed.operands.iter_mut().find(in_stack) else { return false };
-                *place = Place::Memory(Address::Stack(rng.below(slots as usize) as u32));
+                let in_frame = |place: &&mut Place| {
+                    matches!(place, Place::Memory(Address::Stack(_) | Address::Stripes(_)))
+                };
+                match placed.operands.iter_mut().find(in_frame) {
+                    Some(Place::Memory(Address::Stripes(stripes))) => stripes.at ^= 64,
+                    Some(Place::Memory(Address::Stack(slot))) => {
+                        *slot = rng.below(slots as usize) as u32;
+                    }
+                    _ => return false,
+                }
             }
             Mutation::Order => {
                 // The test must stay directly before its region.
@@ -286,6 +324,9 @@ fn what_changes_a_result_is_refused() {
     let mut subjects = Vec::new();
     for isa in [Isa::Avx512, Isa::Avx2] {
         let mut programs = vec![polynomial(9)];
+        for storage in [Storage::F32, Storage::F64] {
+            programs.extend([0, 12].map(|degree| folded(storage, degree)));
+        }
         for (values, ty, other) in [
             (20, Type::F32, Storage::F32),
             (50, Type::F32, Storage::F64),
