@@ -87,13 +87,14 @@ pub(crate) struct Map<K> {
     pub(crate) outputs: Vec<usize>,
     /// Whether nothing that it stores is read again.
     pub(crate) is_final: bool,
-    /// The same together with folds, where elements lie row by row.
-    pub(crate) folding: Option<Folding<K>>,
+    /// The same where rows lie apart, if there is anything to gain by that.
+    pub(crate) apart: Option<Apart<K>>,
 }
 
-/// An elementwise stage that folds what it computes, block by block: it leaves what becomes of a block.
+/// An elementwise stage on rows that lie apart. It reads numbers of rows once a row, and folds what it
+/// computes, block by block: it leaves what becomes of a block.
 #[derive(Clone, Debug)]
-pub(crate) struct Folding<K> {
+pub(crate) struct Apart<K> {
     /// What computes it.
     pub(crate) kernel: K,
     /// What it loads.
@@ -120,13 +121,13 @@ impl<K> RowProgram<K> {
         mut change: impl FnMut(K) -> Result<L, E>,
     ) -> Result<RowProgram<L>, E> {
         let mut map = |map: Map<K>| {
-            let Map { kernel, inputs, outputs, is_final, folding } = map;
+            let Map { kernel, inputs, outputs, is_final, apart } = map;
             let kernel = change(kernel)?;
-            let folding = folding.map(|folding| {
-                let Folding { kernel, inputs, outputs, folds } = folding;
-                Ok(Folding { kernel: change(kernel)?, inputs, outputs, folds })
+            let apart = apart.map(|apart| {
+                let Apart { kernel, inputs, outputs, folds } = apart;
+                Ok(Apart { kernel: change(kernel)?, inputs, outputs, folds })
             });
-            Ok(Map { kernel, inputs, outputs, is_final, folding: folding.transpose()? })
+            Ok(Map { kernel, inputs, outputs, is_final, apart: apart.transpose()? })
         };
         let stages = self.stages.into_iter().map(|stage| {
             Ok(match stage {
@@ -279,7 +280,8 @@ impl Lowering<'_> {
             .iter()
             .map_while(|fold| merge(fold, self.body).map(|merge| (fold.operand, merge)))
             .collect();
-        if !merges.is_empty() {
+        let reads_rows = map.inputs.iter().any(|&slot| self.is_scalar(slot));
+        if !merges.is_empty() || reads_rows {
             // What is only folded is not stored.
             let is_only_folded = |id: NodeId| {
                 let is_merged = merges.iter().any(|&(operand, _)| operand == id);
@@ -288,18 +290,18 @@ impl Lowering<'_> {
             };
             let here = self.computed(&stores);
             stores.retain(|&(id, _)| !is_only_folded(id));
-            let (kernel, inputs) = self.routine(&here, &stores, &merges);
+            let (kernel, inputs) = self.routine(&here, &stores, &merges, true);
             let outputs = stores.iter().map(|&(_, slot)| slot).collect();
-            map.folding = Some(Folding { kernel, inputs, outputs, folds: merges.len() });
+            map.apart = Some(Apart { kernel, inputs, outputs, folds: merges.len() });
         }
         self.stages.push(Stage::Each(map));
     }
 
     /// The routine that stores values in slots, of what is in others already.
     fn map(&self, stores: &[(NodeId, usize)]) -> Map<Routine> {
-        let (kernel, inputs) = self.routine(&self.computed(stores), stores, &[]);
+        let (kernel, inputs) = self.routine(&self.computed(stores), stores, &[], false);
         let outputs = stores.iter().map(|&(_, slot)| slot).collect();
-        Map { kernel, inputs, outputs, is_final: false, folding: None }
+        Map { kernel, inputs, outputs, is_final: false, apart: None }
     }
 
     /// Those of the stored values that are nowhere yet.
@@ -308,12 +310,20 @@ impl Lowering<'_> {
         stores.iter().filter(is_here).map(|&(id, _)| id).collect()
     }
 
-    /// The routine that computes `here`, stores values and merges others; and the slots that it loads.
+    /// Whether code can read a slot once a row.
+    fn is_scalar(&self, slot: usize) -> bool {
+        let Slot { dtype, per, .. } = self.slots[slot];
+        per == Per::Row && storage(dtype).fills_lane()
+    }
+
+    /// The routine that computes `here`, stores values and merges others; and the slots that it loads,
+    /// those of rows that lie `apart` once a row.
     fn routine(
         &self,
         here: &[NodeId],
         stores: &[(NodeId, usize)],
         merges: &[(NodeId, Merge)],
+        apart: bool,
     ) -> (Routine, Vec<usize>) {
         let body = self.body;
         let place = |id: NodeId| self.places.get(&id).copied().filter(|_| !here.contains(&id));
@@ -332,7 +342,8 @@ impl Lowering<'_> {
             let value = match (place(id), node) {
                 (Some(slot), _) => {
                     inputs.push(slot);
-                    b.input(storage(body.dtype(id)))
+                    let storage = storage(body.dtype(id));
+                    if apart && self.is_scalar(slot) { b.scalar(storage) } else { b.input(storage) }
                 }
                 (None, Node::Const(bits)) => constant_of(&mut b, body.dtype(id), *bits),
                 (None, Node::Op(op, args)) => {

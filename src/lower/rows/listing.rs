@@ -28,7 +28,7 @@ impl RowProgram {
             let reads = names(&map.inputs).join(", ");
             let writes: Vec<String> = map.outputs.iter().map(written).collect();
             let program = map.kernel.to_string().replace('\n', "\n   ");
-            let folds = map.folding.as_ref().map_or(0, |folding| folding.folds);
+            let folds = map.apart.as_ref().map_or(0, |apart| apart.folds);
             let together = match folds {
                 0 => String::new(),
                 1 => "   where elements of a row lie together, it does the next fold too\n".into(),

@@ -7,7 +7,7 @@
 
 use super::grid::{Direction, Grid};
 use super::stage::SPLATS;
-use crate::lower::rows::{Map, Per, Slot, Stage};
+use crate::lower::rows::{Apart, Map, Per, Slot, Stage};
 use crate::run::call::{Call, Pads};
 use crate::run::layout::OPERANDS;
 use crate::run::pack::{self, Scratch};
@@ -321,12 +321,13 @@ impl<'a> Worker<'a> {
 impl Job<'_> {
     /// How many of the stages after one are folds that its code does.
     pub(super) fn folds_of(&self, map: &Map<Code>) -> usize {
-        match &map.folding {
-            Some(folding) if !self.side_by_side && folding.kernel.takes_any_count() => {
-                folding.folds
-            }
-            _ => 0,
-        }
+        self.apart(map).map_or(0, |apart| apart.folds)
+    }
+
+    /// What runs a stage on rows that lie apart, if that is not what runs it on any.
+    pub(super) fn apart<'m>(&self, map: &'m Map<Code>) -> Option<&'m Apart<Code>> {
+        let apart = map.apart.as_ref().filter(|_| !self.side_by_side);
+        apart.filter(|apart| apart.kernel.takes_any_count())
     }
 
     /// The blocks of folds, one after the other, and bytes of each block.

@@ -29,13 +29,11 @@ impl Worker<'_> {
     ///
     /// As for [`run`](Worker::run); there must be room for the blocks.
     pub(super) unsafe fn each(&mut self, map: &Map<Code>, tile: Tile, blocks: &[(Blocks, usize)]) {
-        let (code, inputs, outputs) = match &map.folding {
-            Some(folding) if !blocks.is_empty() => {
-                (&folding.kernel, &folding.inputs, &folding.outputs)
-            }
-            _ => (&map.kernel, &map.inputs, &map.outputs),
-        };
         let job = self.job;
+        let (code, inputs, outputs) = match job.apart(map) {
+            Some(apart) => (&apart.kernel, &apart.inputs, &apart.outputs),
+            None => (&map.kernel, &map.inputs, &map.outputs),
+        };
         let (rows, n) = match job.side_by_side {
             true => (tile.len, tile.rows),
             false => (tile.rows, tile.len),
@@ -47,8 +45,14 @@ impl Worker<'_> {
         let mut sizes: SmallVec<[usize; OPERANDS]> = SmallVec::new();
         inputs.iter().chain(outputs).for_each(|&slot| sizes.push(job.size(slot)));
         let largest = sizes.iter().copied().max().unwrap_or(1);
-        let most =
-            if job.side_by_side { rows } else { (SPLATS / (code.copies() * largest)).max(1) };
+        let is_splat = |(index, &slot): (usize, &usize)| {
+            let access = job.access[job.home[slot]];
+            matches!(access, Access::Row | Access::Splat) && !code.is_scalar(index)
+        };
+        let most = match !job.side_by_side && inputs.iter().enumerate().any(is_splat) {
+            true => (SPLATS / (code.copies() * largest)).max(1),
+            false => rows,
+        };
         let mut done = 0;
         let mut first: SmallVec<[Cursor; OPERANDS]> = SmallVec::new();
         while done < rows {
@@ -75,6 +79,11 @@ impl Worker<'_> {
                         continue;
                     }
                 };
+                if code.is_scalar(index) {
+                    let base = from.wrapping_offset(done as isize * step);
+                    first.push(Cursor { base, step: 0, row: step });
+                    continue;
+                }
                 let (base, pitch) = (self.scratch.of(splats + index), code.copies() * size);
                 let different = if step == 0 { 1 } else { count };
                 for row in 0..different {
@@ -128,7 +137,8 @@ impl Worker<'_> {
         }
     }
 
-    /// A call for each block of some rows; for one row, one call for all blocks that are full.
+    /// A call for each block of some rows. Of one row, or of each where all have several, one call is
+    /// for all blocks that are full: memory is read in order.
     ///
     /// # Safety
     ///
@@ -142,6 +152,19 @@ impl Worker<'_> {
         rows: Part,
     ) {
         let mut cursors: SmallVec<[Cursor; OPERANDS]> = SmallVec::new();
+        if rows.count > 1 && rows.len >= 2 * BLOCK {
+            for row in 0..rows.count {
+                cursors.clear();
+                cursors.extend(first.iter().map(|cursor| {
+                    let base = cursor.base.wrapping_offset(row as isize * cursor.row);
+                    Cursor { base, ..*cursor }
+                }));
+                let part = Part { first: rows.first + row, count: 1, len: rows.len };
+                // SAFETY: required of the caller.
+                unsafe { self.call_by_blocks(code, sizes, &cursors, blocks, part) };
+            }
+            return;
+        }
         let inputs = code.inputs().len();
         let mut at = 0;
         while at < rows.len {
