@@ -1,8 +1,8 @@
 //! Arrays in other orders and shapes: the methods of [`Expr`] for views.
 
 use crate::call::{
-    Axes, Call, Concat, Gather, IntoAxes, IntoSizes, Iota, Pad, Permutation, Sizes, Slice, View,
-    small_axis,
+    Axes, Call, Concat, Gather, IntoAxes, IntoSizes, Iota, Pad, Permutation, Running, Scan, Sizes,
+    Slice, View, small_axis,
 };
 use crate::dtype::DType;
 use crate::error::{Fault, Origin};
@@ -118,7 +118,7 @@ impl Expr {
     }
 }
 
-/// What is picked, put together or counted along an axis, which is counted from the last, -1, or the
+/// What is picked, put together, counted or summed up along an axis, which is counted from the last, -1, or the
 /// first, 0.
 impl Expr {
     /// What has these places along an axis, as NumPy's `take`: the axes of the places stand in place of
@@ -174,6 +174,22 @@ impl Expr {
     pub fn iota(&self, axis: i32) -> Expr {
         let iota = small_axis(axis.into()).map(|axis| Iota { axis });
         call("iota", iota.map(Call::Iota), [self.clone()])
+    }
+
+    /// The sum of each element and those before it along an axis, as NumPy's `cumsum`. Of bools and short
+    /// integers it is `i64`.
+    #[track_caller]
+    pub fn cumsum(&self, axis: i32) -> Expr {
+        let scan = small_axis(axis.into()).map(|axis| Scan { by: Running::Sum, axis });
+        call("cumsum", scan.map(Call::Scan), [self.clone()])
+    }
+
+    /// The product of each element and those before it along an axis, as NumPy's `cumprod`. Of bools and
+    /// short integers it is `i64`.
+    #[track_caller]
+    pub fn cumprod(&self, axis: i32) -> Expr {
+        let scan = small_axis(axis.into()).map(|axis| Scan { by: Running::Product, axis });
+        call("cumprod", scan.map(Call::Scan), [self.clone()])
     }
 
     /// With a new last axis of size `depth`, along which only the place that each element says is true.

@@ -1,7 +1,9 @@
 //! Floating-point operations by kind.
 
 use crate::lower::{Tier, lower};
-use kiln_ir::{Body, Call, DType, Graph, Node, NodeId, Op, Reduction, Shape, Typing};
+use kiln_ir::{
+    Body, Call, DType, Graph, Node, NodeId, Op, Reduction, Running, Scan, Shape, Typing,
+};
 use kiln_jit::emit::cost::{Primitive, Tally};
 use kiln_jit::vir::Routine;
 use std::fmt;
@@ -120,7 +122,9 @@ impl Flops {
             Call::View(_) | Call::Concat(_) | Call::Pad(_) | Call::Gather(_) | Call::Iota(_) => {
                 &mut flops.others
             }
-            Call::Reduce(_) if !dtype.is_float() => &mut flops.others,
+            Call::Reduce(_) | Call::Scan(_) if !dtype.is_float() => &mut flops.others,
+            Call::Scan(Scan { by: Running::Sum, .. }) => &mut flops.adds,
+            Call::Scan(Scan { by: Running::Product, .. }) => &mut flops.multiplies,
             Call::Reduce(reduce) => match reduce.by {
                 Reduction::Sum => &mut flops.adds,
                 Reduction::Prod => &mut flops.multiplies,

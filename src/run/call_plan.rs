@@ -200,7 +200,7 @@ impl fmt::Display for CallStep {
             (Some((emitter, bits)), _) => write!(f, "   {emitter}, {bits} bits; {ops} ops")?,
             (None, None) => write!(f, "   pass by pass; {ops} ops")?,
             (None, Some((Call::Reduce(_), _))) => write!(f, "   a reduction; {ops} ops")?,
-            (None, Some((call, _))) if call.moves() => {
+            (None, Some((call, _))) if call.moves() || matches!(call, Call::Scan(_)) => {
                 write!(f, "   {}; {ops} ops", call.info().noun)?
             }
             (None, _) => write!(f, "   a product; {ops} FLOP")?,

@@ -28,6 +28,7 @@ mod queue;
 mod reduce;
 mod row_kernel;
 mod rows;
+mod scan;
 mod steps;
 mod strided;
 #[cfg_attr(any(not(feature = "threads"), target_family = "wasm"), path = "team/absent.rs")]

@@ -9,6 +9,7 @@ use super::layout::OPERANDS;
 use super::parts;
 use super::product::multiply;
 use super::rows::reduce;
+use super::scan::scan;
 use super::strided;
 use super::view::Layout;
 use crate::plan::{Action, Dims, Place, Plan, Step, Viewed};
@@ -138,6 +139,13 @@ unsafe fn run_step(
             };
             // SAFETY: required of the caller.
             unsafe { reduce(*by, input, output, threads) };
+        }
+        Action::Call(Call::Scan(by)) => {
+            let [input, output] = operands[..] else {
+                panic!("a scan has an operand and a result");
+            };
+            // SAFETY: required of the caller.
+            unsafe { scan(*by, input, output, threads) };
         }
         Action::Call(call) => {
             // SAFETY: required of the caller.

@@ -19,6 +19,7 @@ mod random;
 mod reductions;
 mod rows;
 mod run;
+mod scans;
 mod spans;
 mod strides;
 #[cfg(target_os = "linux")]

@@ -168,6 +168,10 @@ impl GraphBuilder {
                 let operand = self.reduced(reduce.by, operands[0])?;
                 self.graph.call(Call::Reduce(*reduce), &[operand]).map(Built::Node)
             }
+            Kind::Call(call @ Call::Scan(_), _) => {
+                let operand = self.reduced(Reduction::Sum, operands[0])?;
+                self.graph.call(*call, &[operand]).map(Built::Node)
+            }
             Kind::Call(call @ (Call::Concat(_) | Call::Pad(_)), _) => {
                 let nodes = self.alike(operands)?;
                 self.graph.call(*call, &nodes).map(Built::Node)

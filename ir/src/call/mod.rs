@@ -10,6 +10,7 @@ mod iota;
 mod matmul;
 mod pad;
 mod reduce;
+mod scan;
 mod shapes;
 mod view;
 
@@ -18,6 +19,7 @@ pub use gather::{Gather, index_at, out_of_bounds};
 pub use iota::Iota;
 pub use pad::Pad;
 pub use reduce::{Axes, IntoAxes, Reduce, Reduction};
+pub use scan::{Running, Scan};
 pub use shapes::CallShapes;
 pub(crate) use view::small_axis;
 pub use view::{IntoSizes, Permutation, Sizes, Slice, View, ViewAxis};
@@ -131,7 +133,10 @@ impl Call {
 
     /// Whether it is a function in text without brackets.
     pub(crate) fn stands_alone(self) -> bool {
-        !self.moves() || self == Call::View(View::Transpose)
+        match self {
+            Call::Scan(_) => false,
+            _ => !self.moves() || self == Call::View(View::Transpose),
+        }
     }
 
     /// What it is if it is a view.
@@ -149,7 +154,8 @@ impl Call {
             Call::View(view) => view.attributes().unwrap_or_default(),
             Call::Concat(Concat { axis })
             | Call::Gather(Gather { axis, .. })
-            | Call::Iota(Iota { axis }) => format!("[{axis}]"),
+            | Call::Iota(Iota { axis })
+            | Call::Scan(Scan { axis, .. }) => format!("[{axis}]"),
             Call::Pad(pad) => format!("[{pad}]"),
             Call::Matmul => String::new(),
         }
@@ -207,6 +213,8 @@ define_calls! {
     Gather(gather: Gather) = gather;
     /// The places along an axis.
     Iota(iota: Iota) = iota;
+    /// Running sums and products along an axis.
+    Scan(scan: Scan) = scan;
 }
 
 #[cfg(test)]

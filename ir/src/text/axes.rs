@@ -8,8 +8,8 @@ use super::lexer::TokenKind;
 use super::parser::Parser;
 use super::{hints, words};
 use crate::call::{
-    Axes, Call, Concat, Gather, Iota, Pad, Permutation, Reduce, Reduction, Sizes, Slice, View,
-    small_axis,
+    Axes, Call, Concat, Gather, Iota, Pad, Permutation, Reduce, Reduction, Running, Scan, Sizes,
+    Slice, View, small_axis,
 };
 use crate::rowwise::Rowwise;
 
@@ -78,12 +78,15 @@ fn call(name: &str, brackets: &Brackets) -> Option<Result<Call, String>> {
         Ok(&[axis]) => small_axis(axis),
         _ => Err("write one axis".to_string()),
     };
+    let scan = |by| axis().map(|axis| Call::Scan(Scan { by, axis }));
     let gather = |along| axis().map(|axis| Call::Gather(Gather { along, axis }));
     Some(match name {
         "concat" => axis().map(|axis| Call::Concat(Concat { axis })),
         "take" => gather(false),
         "take_along" => gather(true),
         "iota" => axis().map(|axis| Call::Iota(Iota { axis })),
+        "cumsum" => scan(Running::Sum),
+        "cumprod" => scan(Running::Product),
         "pad" => match brackets.numbers() {
             Ok(&[axis, before, after]) => Pad::new(axis, before, after).map(Call::Pad),
             _ => Err("write an axis and two counts, as in `pad[-1, 0, 2](x, 0)`".into()),

@@ -96,7 +96,7 @@ pub(in crate::text) static HINTS: &[Hint] = &[
     hint(Function, "nanargmax nanargmin aminmax", "write `argmax[-1](x)` or `argmin[-1](x)`"),
     hint(Function, "median nanmedian quantile percentile mode kthvalue", "there are no order statistics: sort the result in Rust"),
     hint(Function, "none count_nonzero countif sumif allclose array_equal", "how many are true is `sum(x > 0)`, whether all are `all(x > 0)`"),
-    hint(Function, "cumsum cumprod cummax cummin cumulative_sum logcumsumexp scan accumulate", "there are no running sums yet: use ndarray on the result, by `accumulate_axis_inplace`"),
+    hint(Function, "cummax cummin logcumsumexp scan accumulate", "of scans there are `cumsum` and `cumprod` alone: use ndarray on the result, by `accumulate_axis_inplace`"),
     hint(Function, "softmin gumbel_softmax sparsemax", "there is `softmax[-1](x)`"),
     hint(Function, "logsoftmax", "write `log_softmax[-1](x)`"),
     hint(Function, "layernorm batch_norm batchnorm group_norm instance_norm standardize zscore", "write `layer_norm[-1](x)`; scale and shift follow it: `layer_norm[-1](x) * w + b`"),

@@ -138,7 +138,7 @@ fn near_functions() {
     }
     let cumsum = error("cmusum(x)");
     assert!(cumsum.message().contains("unknown function `cmusum`"));
-    assert!(cumsum.hint().unwrap().starts_with("did you mean `cumsum`? There is no `cumsum`: "));
+    assert!(cumsum.hint().unwrap().starts_with("did you mean `cumsum`?"));
     // Names that are far from all, or another word.
     for text in ["quux(x)", "foo(x)", "g(x)", "sun(x)", "qz(x)", "nope(x)", "frobnicate(x)"] {
         assert_eq!(error(text).hint(), None, "{text}");
