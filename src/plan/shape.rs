@@ -84,7 +84,7 @@ impl<K> Plan<K> {
                     }
                     if has_rows || !step.smaller.is_empty() {
                         let outputs = rules.outputs(&args);
-                        let outputs = outputs.or_else(|misfit| Err(of_body(misfit, common)))?;
+                        let outputs = outputs.map_err(|misfit| of_body(misfit, common))?;
                         let smaller = step.smaller.iter().map(|&at| outputs[at].clone());
                         smaller.zip(&mut shape[1..]).for_each(|(dims, shape)| *shape = dims);
                     }

@@ -80,7 +80,7 @@ pub(super) fn eval(scan: Scan, operands: &[&Array], shape: Vec<usize>) -> Array 
     let mut carried: Vec<Scalar> = Vec::with_capacity(shape.iter().product());
     for index in 0..shape.iter().product() {
         let element = operand.data.at(index);
-        let is_first = index / step % shape[axis] == 0;
+        let is_first = (index / step).is_multiple_of(shape[axis]);
         carried.push(match is_first {
             true => element,
             false => merge(scan.by, carried[index - step], element),

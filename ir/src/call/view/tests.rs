@@ -115,6 +115,6 @@ fn what_cannot_be() {
         let error = crate::build("k", &[expr]).unwrap_err().to_string();
         assert!(error.contains(message) && error.contains("tests.rs:"), "{error}");
     }
-    let y = crate::build("k", &[x.slice(1, 1..=-1).t()]).unwrap();
+    let y = crate::build("k", &[x.slice(1, 1..3).t()]).unwrap();
     assert_eq!(y.shape(y.outputs()[0]).to_string(), "[2, 2]");
 }
