@@ -23,6 +23,7 @@ pub use crate::cost::cost_model;
 pub const PASSES: &[Pass] = &[
     INLINE,
     Pass { name: "views", makes: "Views of what is stored alone", run: fuse::sink },
+    Pass { name: "stable", makes: "No overflow where it need not be", run: fuse::stabilize },
     Pass {
         name: "algebra",
         makes: "The cheapest program that the mode allows",

@@ -118,6 +118,7 @@ define_reductions! {
     Prod prod "prod", "The product; of nothing 1. Of bools and short integers it is `i64`.";
     Max amax "max", "The largest element; NaN if one is. Of nothing there is none.";
     Min amin "min", "The least element; NaN if one is. Of nothing there is none.";
+    Sup sup "sup", "As the largest element, and of nothing -inf, or the least integer.";
     All all "all", "Whether all are true; so it is of nothing.";
     Any any "any", "Whether any is true; of nothing none is.";
     ArgMax argmax "argmax", "The place of the first NaN, else of the first largest element.";
@@ -328,6 +329,8 @@ mod tests {
         // Of nothing.
         assert_eq!(of("sum[-1](x)", &[2, 0], &[]), [0.0, 0.0]);
         assert_eq!(of("prod[-1](x)", &[2, 0], &[]), [1.0, 1.0]);
+        assert_eq!(of("sup[-1](x)", &[2, 0], &[]), [-INF, -INF]);
+        assert_eq!(of("sup[-1](x)", &[2], &[-3.0, -4.0]), [-3.0]);
         assert_eq!(of("all[-1](x)", &[1, 0], &[]), [1.0]);
         assert!(of("mean[-1](x)", &[1, 0], &[])[0].is_nan());
         // Rows that are masked whole.

@@ -182,7 +182,14 @@ impl Shape {
         };
         let mut open: Vec<Open> = self.open.iter().map(renumber).collect();
         open.sort_unstable();
+        open.dedup();
         Shape { dims: self.dims.clone(), open }
+    }
+
+    /// The same but for what it gets from there.
+    pub(crate) fn without(&self, open: Open) -> Shape {
+        let kept = self.open.iter().copied().filter(|&of| of != open);
+        Shape { dims: self.dims.clone(), open: kept.collect() }
     }
 
     /// Whether it is the shape of a single number.

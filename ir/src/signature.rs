@@ -1,8 +1,8 @@
 //! What every pass must keep: the inputs of a graph, and the types and shapes of its outputs.
 
+use crate::call::{Call, Reduce, Reduction};
 use crate::graph::{Graph, Input};
-use crate::shape::Shape;
-use std::collections::HashMap;
+use crate::shape::{Open, Shape};
 
 /// Checks that two graphs have the same inputs (names, types, axes, order), and outputs of the same
 /// types and shapes in the same order. The error says what differs.
@@ -29,16 +29,20 @@ pub fn same_signature(before: &Graph, after: &Graph) -> Result<(), String> {
         return Err(format!("there were {was} outputs, and are {is}"));
     }
     // One numbering for both: equal calls have equal numbers.
-    let mut known = HashMap::new();
+    let mut known = Vec::new();
     let mut of = |graph: &Graph| {
         let mut numbers: Vec<u32> = Vec::new();
         for (call, operands) in graph.calls.open() {
-            let operands: Vec<Shape> =
-                operands.iter().map(|shape| shape.renumbered(&numbers)).collect();
-            let next = known.len() as u32;
-            numbers.push(*known.entry((*call, operands)).or_insert(next));
+            let operands = operands.iter().map(|shape| shape.renumbered(&numbers));
+            let operands: Vec<Shape> = operands.map(|shape| absorbed(shape, &known)).collect();
+            let key = (alike(*call), operands);
+            let at = known.iter().position(|other| *other == key).unwrap_or_else(|| {
+                known.push(key);
+                known.len() - 1
+            });
+            numbers.push(at as u32);
         }
-        let shape = |&output| graph.shape(output).renumbered(&numbers);
+        let shape = |&output| absorbed(graph.shape(output).renumbered(&numbers), &known);
         graph.outputs().iter().map(shape).collect::<Vec<Shape>>()
     };
     let (shapes_before, shapes_after) = (of(before), of(after));
@@ -50,6 +54,25 @@ pub fn same_signature(before: &Graph, after: &Graph) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A call whose result has the same shape: what a reduction makes of elements does not matter.
+fn alike(call: Call) -> Call {
+    match call {
+        Call::Reduce(reduce) => Call::Reduce(Reduce { by: Reduction::Sum, ..reduce }),
+        call => call,
+    }
+}
+
+/// A shape without those of reductions of what it has: they broadcast to it.
+fn absorbed(mut shape: Shape, known: &[(Call, Vec<Shape>)]) -> Shape {
+    for (number, (call, operands)) in (0..).zip(known) {
+        let rest = shape.without(Open::Call(number));
+        if matches!(call, Call::Reduce(_)) && rest.covers(&operands[0]) {
+            shape = rest;
+        }
+    }
+    shape
 }
 
 #[cfg(test)]
@@ -70,6 +93,11 @@ mod tests {
             check("x", "kernel k(x) { (x, x) }").unwrap_err(),
             "there were 1 outputs, and are 2"
         );
+        // What is reduced broadcasts to what it was reduced from.
+        assert_eq!(check("exp(x) / sum[-1](exp(x))", "x - max[-1](x)"), Ok(()));
+        assert_eq!(check("sum[-1](x)", "max[-1](x - max[-1](x)) + min[-1](x)"), Ok(()));
+        assert!(check("sum[-1](x)", "sum[0](x)").is_err());
+        assert!(check("sum[-1](x)", "sum[-1](x) + x").is_err());
         // Both print as [..], but one is repeated along y.
         assert!(check("x + y", "kernel k(x, y) { x }").is_err());
         assert!(

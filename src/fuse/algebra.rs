@@ -49,7 +49,9 @@ pub(crate) fn simplify(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
     });
     if prove {
         let chosen = chosen_terms(&run, &indexed, &choice);
-        context.proof = Some(proof::prove(graph, &mut run.egraph, &run.ids, chosen));
+        let mut proof = proof::prove(graph, &mut run.egraph, &run.ids, chosen);
+        proof.steps.splice(..0, context.repairs.drain(..));
+        context.proof = Some(proof);
     }
     rebuild(graph, &indexed, &choice)
 }

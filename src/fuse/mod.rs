@@ -29,6 +29,7 @@ mod ruleset;
 mod sizes;
 #[cfg(test)]
 mod soundness;
+mod stable;
 mod term;
 mod views;
 
@@ -44,6 +45,7 @@ pub(crate) use regions::{apart, split};
 pub(crate) use sizes::merge;
 pub use sizes::merge_for_sizes;
 pub(crate) use sizes::separations;
+pub(crate) use stable::stabilize;
 pub(crate) use views::sink;
 
 /// Every rule's name and its two sides as kernel text. Random tests build graphs from them.

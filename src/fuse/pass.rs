@@ -1,7 +1,7 @@
 //! Passes: each makes a graph into another one that computes the same.
 
 use super::cost_model::CostModel;
-use super::proof::Proof;
+use super::proof::{Proof, Step};
 use crate::mode::Mode;
 use kiln_ir::Graph;
 
@@ -29,6 +29,8 @@ pub struct PassContext<'a> {
     pub algebra: Option<AlgebraReport>,
     /// The rewrites it made, if a proof was wanted and the program is not too large as a tree.
     pub proof: Option<Proof>,
+    /// Rewrites made before the algebra, if a proof was wanted.
+    pub repairs: Vec<Step>,
     /// The graph before merging, if the sizes of a call may require another merge.
     pub unmerged: Option<Unmerged>,
 }
@@ -48,7 +50,15 @@ pub struct Unmerged {
 impl<'a> PassContext<'a> {
     /// What passes know at the start.
     pub fn new(mode: Mode, model: &'a CostModel) -> PassContext<'a> {
-        PassContext { mode, model, prove: false, algebra: None, proof: None, unmerged: None }
+        PassContext {
+            mode,
+            model,
+            prove: false,
+            algebra: None,
+            proof: None,
+            repairs: Vec::new(),
+            unmerged: None,
+        }
     }
 }
 

@@ -370,7 +370,7 @@ fn merge(fold: &Reduced, body: &Graph) -> Option<Merge> {
     let is_float = matches!(body.dtype(fold.operand), DType::F32 | DType::F64);
     match fold.by {
         Reduction::Sum if is_float => Some(Merge::Add),
-        Reduction::Max if is_float => Some(Merge::Max),
+        Reduction::Max | Reduction::Sup if is_float => Some(Merge::Max),
         Reduction::Min if is_float => Some(Merge::Min),
         _ => None,
     }

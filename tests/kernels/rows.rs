@@ -205,3 +205,38 @@ fn in_place() {
         }
     }
 }
+
+/// Naive spellings do not overflow; where an element is not finite they are what was written.
+#[test]
+fn naive_spellings_are_stable() {
+    let inf = f32::INFINITY;
+    let softmax = "exp(x) / sum[-1](exp(x))";
+    let log_sum = "log(sum[-1](exp(x)))";
+    for (text, row, expected) in [
+        (softmax, &[1000.0, 1000.0][..], &[0.5, 0.5][..]),
+        (softmax, &[-1000.0, -1000.0], &[0.5, 0.5]),
+        (softmax, &[inf, 0.0], &[f32::NAN, 0.0]),
+        (softmax, &[-inf, -inf], &[f32::NAN, f32::NAN]),
+        (softmax, &[-inf, 3.0], &[0.0, 1.0]),
+        (softmax, &[f32::NAN, 3.0], &[f32::NAN, f32::NAN]),
+        (softmax, &[], &[]),
+        (log_sum, &[1000.0], &[1000.0]),
+        (log_sum, &[-1000.0], &[-1000.0]),
+        (log_sum, &[inf, 1.0], &[inf]),
+        (log_sum, &[-inf, -inf], &[-inf]),
+        (log_sum, &[], &[-inf]),
+        ("log(softmax[-1](x))", &[0.0, -200.0], &[0.0, -200.0]),
+    ] {
+        let x = ArrayD::from_shape_vec(IxDyn(&[1, row.len()]), row.to_vec()).unwrap();
+        for mode in [Mode::Precise, Mode::Fast] {
+            let graph = parse(text).unwrap();
+            let kernel = compile_with(&graph, CompileOptions::new().mode(mode)).unwrap();
+            let outputs = run(&kernel, &[x.clone().into()]);
+            let Tensor::F32(found) = &outputs[0] else { unreachable!("they are f32") };
+            let found: Vec<f32> = found.iter().copied().collect();
+            let same = |(a, b): (&f32, &f32)| a == b || a.is_nan() && b.is_nan();
+            assert!(found.iter().zip(expected).all(same), "{text} of {row:?}: {found:?}");
+            assert_eq!(found.len(), expected.len());
+        }
+    }
+}

@@ -457,7 +457,7 @@ mod tests {
             ),
             (
                 "sum[0](softmax[-1](x))",
-                "1 and 2: max[-1] of f32[..] and sum[0] of div (f32[..]) are",
+                "1 and 2: max[-1] of f32[..] and sum[0] of mul (f32[..]) are",
             ),
             ("(softmax[-1](x), exp(softmax[0](x)))", "1 and 2: max[-1] of f32[..] and max[0] of"),
             (

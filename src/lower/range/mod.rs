@@ -38,7 +38,8 @@ fn is_off_largest(body: &Graph, op: Op, args: &[NodeId]) -> bool {
     op == Op::Sub
         && matches!(
             body.node(args[1]),
-            Node::Call(Call::Reduce(reduce), of) if reduce.by == Reduction::Max && of[0] == args[0]
+            Node::Call(Call::Reduce(reduce), of)
+                if matches!(reduce.by, Reduction::Max | Reduction::Sup) && of[0] == args[0]
         )
 }
 

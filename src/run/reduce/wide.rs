@@ -104,6 +104,7 @@ pub(in crate::run) fn folder(by: Reduction, dtype: DType) -> Folder {
         Sum: Sum;
         Prod: Product;
         Max: Extreme true;
+        Sup: Extreme true;
         Min: Extreme false;
         ArgMax: Place true;
         ArgMin: Place false;

@@ -317,7 +317,8 @@ impl<'a> Job<'a> {
     fn only_folds_floats(&self) -> bool {
         let is_fast = |stage: &Stage<Code>| match stage {
             Stage::Fold { by, from, .. } => {
-                let by_vectors = matches!(by, Reduction::Sum | Reduction::Max | Reduction::Min);
+                let by_vectors =
+                    matches!(by, Reduction::Sum | Reduction::Max | Reduction::Sup | Reduction::Min);
                 by_vectors && self.program.slots[*from].dtype.is_float()
             }
             _ => false,

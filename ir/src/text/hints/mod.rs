@@ -6,7 +6,7 @@ mod table;
 mod tests;
 
 use super::{suggest, words};
-use crate::call::Reduction;
+use crate::call::Call;
 use crate::derived::DERIVED;
 use crate::ops::Op;
 use crate::rowwise::ROWWISE;
@@ -105,7 +105,7 @@ pub(super) fn missing(name: &str) -> Missing {
     }
     let ops = Op::ALL.iter().map(|op| op.name());
     let ours = ops.chain(DERIVED.iter().map(|row| row.name)).chain(words::SPECIAL.iter().copied());
-    let along = Reduction::ALL.iter().map(|by| by.info().name);
+    let along = Call::all().map(|call| call.info().name);
     let ours = ours.chain(along).chain(ROWWISE.iter().map(|row| row.name));
     let theirs = words::ALIASES.iter().map(|(theirs, _)| *theirs);
     let absent = HINTS.iter().filter(|hint| hint.place == Place::Function);
