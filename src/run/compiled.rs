@@ -6,7 +6,8 @@ use kiln_jit::emit::{Code, EmitterKind};
 
 /// What runs a fused body.
 #[derive(Debug)]
-#[expect(
+// Without machine code it is not large.
+#[allow(
     clippy::large_enum_variant,
     reason = "the shortest calls are of code: no step on the way to it"
 )]
