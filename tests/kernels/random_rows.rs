@@ -355,19 +355,37 @@ impl Case {
                 if let Some(fault) = fault(&format!("into, {threads}"), &kernel, &found) {
                     return Some(fault);
                 }
-                let fits = known.len() == 1
-                    && known[0].shape() == self.inputs[0].shape()
-                    && known[0].dtype() == self.inputs[0].dtype();
-                if fits {
+                let fits = |tensor: &Tensor| {
+                    tensor.shape() == self.inputs[0].shape()
+                        && tensor.dtype() == self.inputs[0].dtype()
+                };
+                if let Some(place) = known.iter().position(fits) {
                     let mut state = self.inputs[0].clone();
-                    let others = views(&self.inputs[1..]);
-                    let done = kernel.run_in_place(state.view_mut(), &others);
+                    let mut targets = known.clone();
+                    let done = {
+                        let strides = state.view().strides().to_vec();
+                        let base = match &mut state {
+                            Tensor::F32(array) => array.as_mut_ptr().cast::<u8>(),
+                            Tensor::F64(array) => array.as_mut_ptr().cast(),
+                            _ => unreachable!("inputs are floats"),
+                        };
+                        let (dtype, shape) = (known[place].dtype(), known[place].shape());
+                        let mut inputs = views(&self.inputs);
+                        // SAFETY: it is the memory of `state`, which nothing else uses meanwhile.
+                        inputs[0] = unsafe { View::from_raw(base, dtype, shape, &strides) };
+                        let mut outputs: Vec<ViewMut<'_>> =
+                            targets.iter_mut().map(Tensor::view_mut).collect();
+                        // SAFETY: as above; an output may be exactly an input.
+                        outputs[place] = unsafe { ViewMut::from_raw(base, dtype, shape, &strides) };
+                        kernel.run_into(&inputs, &mut outputs)
+                    };
                     // Several passes may read it later.
-                    if matches!(done, Err(RunError::InPlace { .. })) {
+                    if matches!(done, Err(RunError::InPlace { .. } | RunError::Overlap { .. })) {
                         continue;
                     }
+                    targets[place] = state;
                     let done = done.map_err(told);
-                    let found = done.map(|()| vec![state]);
+                    let found = done.map(|()| targets);
                     if let Some(fault) = fault(&format!("in place, {threads}"), &kernel, &found) {
                         return Some(fault);
                     }
