@@ -13,7 +13,8 @@ use kiln_ir::parse;
 use ndarray::{ArrayD, Axis, IxDyn, ShapeBuilder, Slice};
 
 /// Lengths about vectors, stripes and blocks.
-const LENGTHS: [usize; 14] = [0, 1, 7, 53, 63, 64, 65, 511, 512, 513, 1023, 1024, 1025, 3000];
+const LENGTHS: [usize; 15] =
+    [0, 1, 7, 53, 63, 64, 65, 511, 512, 513, 1023, 1024, 1025, 3000, 20_000];
 const ROWS: [usize; 5] = [1, 2, 3, 17, 70];
 
 const UNARY: &[&str] = &[
@@ -272,10 +273,23 @@ impl Case {
         let text = expression(rng, dtype);
         let graph = parse(&text).ok()?;
         let (mut rows, mut n) = (rng.pick(&ROWS), rng.pick(&LENGTHS));
+        if n > 3000 {
+            rows = rows.min(3);
+        }
         if rng.below(8) == 0 {
             (rows, n) = (n, rows);
         }
         let shapes: [&[usize]; 5] = [&[rows, n], &[rows, n], &[n], &[rows, 1], &[]];
+        // Open shapes may be any that broadcast.
+        let mut shapes = shapes.map(|shape| shape.to_vec());
+        if rng.below(4) == 0 {
+            let forms = [vec![1, n], vec![rows, 1], vec![n], vec![2, rows, n], vec![2, 1, n]];
+            for (shape, input) in shapes.iter_mut().zip(graph.inputs()) {
+                if rng.below(2) == 0 && input.to_string().ends_with("[..]") {
+                    *shape = forms[rng.below(forms.len())].clone();
+                }
+            }
+        }
         let special = rng.pick(&[0, 0, 0, 3000, 100, 5]);
         let mixed = rng.below(2) == 0;
         let orders = [0; 5].map(|_| if mixed { rng.pick(&ORDERS) } else { Order::Rows });
@@ -284,7 +298,7 @@ impl Case {
             inputs.push(array(rng, dtype, shape, order, special));
         }
         let into = [0; 4].map(|_| rng.pick(&ORDERS));
-        let about = format!("seed {seed}: {text}\n[{rows}, {n}], {orders:?} into {into:?}");
+        let about = format!("seed {seed}: {text}\n{shapes:?}, {orders:?} into {into:?}");
         Some(Case { graph, inputs, about, into })
     }
 
@@ -341,19 +355,37 @@ impl Case {
                 if let Some(fault) = fault(&format!("into, {threads}"), &kernel, &found) {
                     return Some(fault);
                 }
-                let fits = known.len() == 1
-                    && known[0].shape() == self.inputs[0].shape()
-                    && known[0].dtype() == self.inputs[0].dtype();
-                if fits {
+                let fits = |tensor: &Tensor| {
+                    tensor.shape() == self.inputs[0].shape()
+                        && tensor.dtype() == self.inputs[0].dtype()
+                };
+                if let Some(place) = known.iter().position(fits) {
                     let mut state = self.inputs[0].clone();
-                    let others = views(&self.inputs[1..]);
-                    let done = kernel.run_in_place(state.view_mut(), &others);
+                    let mut targets = known.clone();
+                    let done = {
+                        let strides = state.view().strides().to_vec();
+                        let base = match &mut state {
+                            Tensor::F32(array) => array.as_mut_ptr().cast::<u8>(),
+                            Tensor::F64(array) => array.as_mut_ptr().cast(),
+                            _ => unreachable!("inputs are floats"),
+                        };
+                        let (dtype, shape) = (known[place].dtype(), known[place].shape());
+                        let mut inputs = views(&self.inputs);
+                        // SAFETY: it is the memory of `state`, which nothing else uses meanwhile.
+                        inputs[0] = unsafe { View::from_raw(base, dtype, shape, &strides) };
+                        let mut outputs: Vec<ViewMut<'_>> =
+                            targets.iter_mut().map(Tensor::view_mut).collect();
+                        // SAFETY: as above; an output may be exactly an input.
+                        outputs[place] = unsafe { ViewMut::from_raw(base, dtype, shape, &strides) };
+                        kernel.run_into(&inputs, &mut outputs)
+                    };
                     // Several passes may read it later.
-                    if matches!(done, Err(RunError::InPlace { .. })) {
+                    if matches!(done, Err(RunError::InPlace { .. } | RunError::Overlap { .. })) {
                         continue;
                     }
+                    targets[place] = state;
                     let done = done.map_err(told);
-                    let found = done.map(|()| vec![state]);
+                    let found = done.map(|()| targets);
                     if let Some(fault) = fault(&format!("in place, {threads}"), &kernel, &found) {
                         return Some(fault);
                     }
