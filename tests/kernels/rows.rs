@@ -2,7 +2,7 @@
 
 use common::Rng;
 use kiln::internals::fuse;
-use kiln::{CompileOptions, Kernel, Mode, Tensor, View, compile_with};
+use kiln::{CompileOptions, DType, Kernel, Mode, Tensor, View, compile_with};
 use kiln_ir::{Graph, Node, parse};
 use ndarray::{ArrayD, IxDyn};
 
@@ -189,6 +189,27 @@ fn what_cannot_be_is_told() {
         let kernel = kiln::compile_text(text).unwrap();
         let error = kernel.run(&[array(shape, 1).view()]).unwrap_err().to_string();
         assert!(error.contains(message), "{text}: {error}");
+    }
+}
+
+/// What is folded after another result is written over it has been read before.
+#[test]
+fn one_of_two_results_in_place() {
+    let kernel = kiln::compile_text("(x - x, argmax[-1](x))").unwrap();
+    for backwards in [false, true] {
+        let Tensor::F32(x) = &array(&[70, 1023], 5) else { unreachable!("they are f32") };
+        let mut x = x.clone();
+        if backwards {
+            x.invert_axis(ndarray::Axis(0));
+            x.invert_axis(ndarray::Axis(1));
+        }
+        let expected = kernel.run(&[(&x).into()]).unwrap().remove(1);
+        let mut places = ArrayD::<i64>::zeros(IxDyn(&[70, 1]));
+        let strides: Vec<isize> = x.strides().iter().map(|stride| stride * 4).collect();
+        // SAFETY: the array outlives the call.
+        let input = unsafe { View::from_raw(x.as_ptr().cast(), DType::F32, x.shape(), &strides) };
+        kernel.run_into(&[input], &mut [(&mut x).into(), (&mut places).into()]).unwrap();
+        assert_eq!(Tensor::from(places), expected);
     }
 }
 

@@ -1,4 +1,8 @@
 //! Sums and extremes of blocks of floats in vectors. Compilers, left alone, keep stripes in memory.
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, unused_macros, reason = "other machines have no versions of their own yet")
+)]
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -5,7 +5,9 @@
 
 use super::extreme::{Extreme, Number, Place};
 use super::fold::{All, Any, BLOCK, Fold, Product, STRIPES, Sum};
-use super::simd::{self, Machine, Plain};
+#[cfg(target_arch = "x86_64")]
+use super::simd;
+use super::simd::{Machine, Plain};
 use kiln_ir::{DType, Reduction};
 #[cfg(target_arch = "x86_64")]
 use kiln_jit::cpu::Cpu;
@@ -411,4 +413,6 @@ fn fetch<T>(elements: &[T]) {
             _mm_prefetch::<_MM_HINT_T0>(elements.as_ptr().cast::<i8>().wrapping_add(at));
         }
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = elements;
 }

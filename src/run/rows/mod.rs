@@ -304,7 +304,8 @@ impl<'a> Job<'a> {
     /// Outputs of elements that are written before the last stage over elements.
     fn written_early(&self) -> SmallVec<[usize; OPERANDS]> {
         let program = self.program;
-        let last = program.stages.iter().rposition(|stage| matches!(stage, Stage::Each(_)));
+        let reads = |stage: &Stage<Code>| matches!(stage, Stage::Each(_) | Stage::Fold { .. });
+        let last = program.stages.iter().rposition(reads);
         let early = &program.stages[..last.unwrap_or(0)];
         let is_early = |slot: &usize| {
             program.slots[*slot].per == Per::Element
