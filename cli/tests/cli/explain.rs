@@ -36,7 +36,9 @@ fn stages_are_listed() {
     assert_eq!(shown, fused);
     let fault = desk.transcript(&[&["explain", "x", "--stage", "after:nothing"]]);
     assert!(
-        fault.contains("after:inline, after:views, after:stable, after:algebra, after:regions, after:split"),
+        fault.contains(
+            "after:inline, after:views, after:stable, after:algebra, after:regions, after:split"
+        ),
         "{fault}"
     );
 }
