@@ -124,7 +124,7 @@ pub unsafe fn multiply<T: Number>(
     }
 }
 
-/// A product with the rows of one tile: the right operand is read once, so it is not packed.
+/// A product of few rows, up to [`LOW`] tiles of them: the right operand is not packed.
 ///
 /// # Safety
 ///

@@ -20,7 +20,7 @@
 //! | `tile.rs` | the kernel of one tile |
 //! | `pack.rs` | panels of operands |
 //! | `blocked.rs` | the loops around them |
-//! | `row.rs` | products of a few rows |
+//! | `row.rs` | products of a single row |
 
 mod blocked;
 mod matrix;

@@ -88,14 +88,13 @@ impl Passes {
         plan.add_shapes(|input| &inputs[input].shape, &mut shapes)?;
         // One pass may write what a later one reads.
         let shares = |output: &Layout| inputs.iter().any(|input| overlap(output, input));
-        let apart: Vec<Option<Tensor>> = outputs
+        let mut apart: Vec<Option<Tensor>> = outputs
             .iter()
             .map(|output| match shares(output) {
                 true => Tensor::zeros(output.dtype, &output.shape).map(Some),
                 false => Ok(None),
             })
             .collect::<Result<_, RunError>>()?;
-        let mut apart = apart;
         let layouts: SmallVec<[Layout; 2]> = outputs
             .iter()
             .zip(&mut apart)
