@@ -15,6 +15,7 @@ mod direct;
 mod element;
 mod error;
 mod exec;
+mod factors;
 mod gather;
 mod kernel;
 mod layout;

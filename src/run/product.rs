@@ -6,12 +6,13 @@
 
 use super::error::{Argument, RunError};
 use super::exec::threads_for;
+use super::factors::{self, Stored};
 use super::overlap;
 use super::queue::{Queue, Shared};
 use super::team::{self, share};
 use super::view::{Layout, View, ViewMut};
 use crate::plan::ShapeError;
-use kiln_gemm::{Matrix, MatrixMut, Number};
+use kiln_gemm::MatrixMut;
 use kiln_ir::{Call, DType, Dims};
 use std::ops::Range;
 
@@ -122,17 +123,10 @@ pub(super) unsafe fn multiply(
     threads: Option<usize>,
 ) -> Result<(), RunError> {
     let product = Product::new(&left.shape, &right.shape)?;
-    let dtype = left.dtype;
-    if !dtype.is_arithmetic() {
-        let argument = Argument::input(0);
-        return Err(RunError::DType { argument, expected: DType::F32, found: dtype });
-    }
-    for (argument, found) in
-        [(Argument::input(1), right.dtype), (Argument::output(0), output.dtype)]
-    {
-        if found != dtype {
-            return Err(RunError::DType { argument, expected: dtype, found });
-        }
+    let dtype = factors::product_type(left.dtype, right.dtype)?;
+    if output.dtype != dtype {
+        let (argument, found) = (Argument::output(0), output.dtype);
+        return Err(RunError::DType { argument, expected: dtype, found });
     }
     if output.shape[..] != product.shape {
         let found = output.shape.to_vec();
@@ -212,7 +206,7 @@ impl Product {
     }
 
     /// Every matrix product of the batch.
-    fn run<T: Number>(&self, operands: [&Layout; 3], threads: Option<usize>) {
+    fn run<T: Stored>(&self, operands: [&Layout; 3], threads: Option<usize>) {
         let [left, right, output] = operands;
         // Rows and columns: a vector is a row on the left and a column on the right.
         let [left_rows, left_columns] = steps(left, [None, Some(0)]);
@@ -238,17 +232,16 @@ impl Product {
         let one = |task: usize| {
             let (index, block) = (task / grid.blocks(), task % grid.blocks());
             let [rows, columns] = grid.block(block);
-            let batch =
-                |operand: &Layout, rank: usize| self.place(index, operand, rank).cast::<T>();
+            let batch = |operand: &Layout, rank: usize| self.place(index, operand, rank);
             let left_at = batch(left, self.left.len().saturating_sub(2));
             let right_at = batch(right, self.right.len().saturating_sub(2));
-            let output_at = batch(output, self.batch.len());
+            let output_at = batch(output, self.batch.len()).cast::<T>();
             let [top, side] = [rows.start as isize, columns.start as isize];
             let output_at = output_at.wrapping_offset(top * output_rows + side * output_columns);
-            let left_at = left_at.cast_const().wrapping_offset(top * left_rows);
-            let right_at = right_at.cast_const().wrapping_offset(side * right_columns);
-            let left = Matrix { first: left_at, down: left_rows, across: left_columns };
-            let right = Matrix { first: right_at, down: right_rows, across: right_columns };
+            let steps = [left_rows, left_columns];
+            let left = T::operand(left.dtype, left_at, [top, 0], steps);
+            let steps = [right_rows, right_columns];
+            let right = T::operand(right.dtype, right_at, [0, side], steps);
             let output = MatrixMut { first: output_at, down: output_rows, across: output_columns };
             let sizes = [rows.len(), self.k, columns.len()];
             // SAFETY: the matrices lie within their views, as shapes and steps say; the output

@@ -185,9 +185,8 @@ impl GraphBuilder {
                 let operand = self.materialize(operands[0], DEFAULT_FLOAT)?;
                 self.graph.call(*call, &[operand]).map(Built::Node)
             }
-            Kind::Call(call, _) => {
-                let dtype = self.common_float(operands);
-                let nodes = self.promoted(operands, dtype)?;
+            Kind::Call(call @ Call::Matmul, _) => {
+                let nodes = self.factors(operands)?;
                 self.graph.call(*call, &nodes).map(Built::Node)
             }
             Kind::Wrong(fault) => Err((**fault).clone()),
