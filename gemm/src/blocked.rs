@@ -4,6 +4,7 @@ use crate::matrix::{Matrix, MatrixMut};
 use crate::pack;
 use crate::tile::{self, Kernels, MOST};
 use std::cell::Cell;
+use std::ops::Range;
 use std::ptr;
 
 /// Products that one kernel adds up before it writes its tile: a panel of the right operand stays in L1,
@@ -18,6 +19,13 @@ const FEW_COLUMNS: usize = 256;
 
 /// Up to so many tiles of rows, the right operand is not packed.
 const LOW: usize = 16;
+
+/// Fewest bytes of the result that are said to be finished at once. With the block of the left operand
+/// they stay in L2.
+const FINISHED: usize = 128 << 10;
+
+/// What is told of rows and columns of the result that are finished.
+type Finished<'f> = &'f mut dyn FnMut(Range<usize>, Range<usize>);
 
 /// A type of elements: `f32` or `f64`.
 #[expect(private_bounds, reason = "there are no others")]
@@ -102,6 +110,23 @@ pub unsafe fn multiply<T: Number>(
     b: Matrix<T>,
     c: MatrixMut<T>,
 ) {
+    // SAFETY: required of the caller.
+    unsafe { multiply_with([m, k, n], a, b, c, &mut |_, _| {}) };
+}
+
+/// [`multiply`], which calls `finished` with rows and columns of `c` once nothing is added to them any
+/// more, while a cache still has them: with blocks that make up `c`, each once.
+///
+/// # Safety
+///
+/// As for [`multiply`]; what is finished may be written by `finished`.
+pub unsafe fn multiply_with<T: Number>(
+    [m, k, n]: [usize; 3],
+    a: Matrix<T>,
+    b: Matrix<T>,
+    c: MatrixMut<T>,
+    finished: &mut dyn FnMut(Range<usize>, Range<usize>),
+) {
     if m == 0 || n == 0 {
         return;
     }
@@ -112,16 +137,24 @@ pub unsafe fn multiply<T: Number>(
         false => ([m, n], [a, b], c),
     };
     let kernels = T::kernels();
+    let mut turned = |rows, columns| finished(columns, rows);
+    let finished: Finished<'_> = if is_turned { &mut turned } else { finished };
     // SAFETY: required of the caller.
     unsafe {
         if m == 1 && c.across == 1 {
-            return (kernels.row)(k, n, a, b, c.first);
+            (kernels.row)(k, n, a, b, c.first);
+            return finished(0..1, 0..n);
         }
         T::with_room(|room| match m <= LOW * kernels.rows && b.across == 1 {
-            true => low(kernels, [m, k, n], a, b, c, room),
-            false => blocked(kernels, [m, k, n], a, b, c, room),
+            true => low(kernels, [m, k, n], a, b, c, room, finished),
+            false => blocked(kernels, [m, k, n], a, b, c, room, finished),
         });
     }
+}
+
+/// How many columns of so many rows are finished at once: whole tiles.
+fn finished_columns<T: Element>(kernels: &Kernels<T>, rows: usize) -> usize {
+    (FINISHED / (rows * size_of::<T>())).next_multiple_of(kernels.columns()).max(kernels.columns())
 }
 
 /// A product of few rows, up to [`LOW`] tiles of them: the right operand is not packed.
@@ -136,7 +169,9 @@ unsafe fn low<T: Element>(
     b: Matrix<T>,
     c: MatrixMut<T>,
     room: &mut Vec<T>,
+    finished: Finished<'_>,
 ) {
+    let at_once = finished_columns(kernels, m);
     // SAFETY: required of the caller.
     unsafe {
         let whole = n / kernels.columns() * kernels.columns();
@@ -150,6 +185,8 @@ unsafe fn low<T: Element>(
         let mut done = 0;
         loop {
             let (terms, goes_on) = (inner.min(k - done), done > 0);
+            let is_last = done + terms == k;
+            let mut told = 0;
             pack_left(kernels, a.from(0, done), terms, m, left);
             for side in (0..whole).step_by(kernels.columns()) {
                 let from = b.at(done, side);
@@ -164,6 +201,11 @@ unsafe fn low<T: Element>(
                         tile(kernels, [rows, terms], left, panel, to, c, goes_on);
                     }
                 }
+                let end = side + kernels.columns();
+                if is_last && end - told >= at_once {
+                    finished(0..m, told..end);
+                    told = end;
+                }
             }
             if whole < n {
                 let columns = n - whole;
@@ -176,10 +218,13 @@ unsafe fn low<T: Element>(
                     tile(kernels, [rows, terms], left, panel, c.at(top, whole), c, goes_on);
                 }
             }
-            done += terms;
-            if done == k {
+            if is_last {
+                if told < n {
+                    finished(0..m, told..n);
+                }
                 break;
             }
+            done += terms;
         }
     }
 }
@@ -242,6 +287,7 @@ unsafe fn blocked<T: Element>(
     b: Matrix<T>,
     c: MatrixMut<T>,
     room: &mut Vec<T>,
+    finished: Finished<'_>,
 ) {
     let inner = INNER.min(k.max(1));
     let high = (LEFT / (INNER * size_of::<T>())).next_multiple_of(kernels.rows);
@@ -263,12 +309,14 @@ unsafe fn blocked<T: Element>(
             unsafe { pack_right(kernels, b.from(done, side), terms, width, right) };
             for top in (0..m).step_by(high) {
                 let height = high.min(m - top);
-                let block = Block { top, side, height, width, terms, goes_on: done > 0 };
+                let goes_on = done > 0;
+                let is_last = done + terms == k;
+                let block = Block { top, side, height, width, terms, goes_on, is_last };
                 // SAFETY: the block is within `a`, and has room. Both are packed, and `c` is as
                 // the caller says.
                 unsafe {
                     pack_left(kernels, a.from(top, done), terms, height, left);
-                    tiles(kernels, &block, left, right, c);
+                    tiles(kernels, &block, left, right, c, finished);
                 }
             }
             done += terms;
@@ -287,6 +335,7 @@ struct Block {
     width: usize,
     terms: usize,
     goes_on: bool,
+    is_last: bool,
 }
 
 /// Panels of whole vectors of columns; those beyond the matrix are 0.
@@ -362,8 +411,11 @@ unsafe fn tiles<T: Element>(
     left: *const T,
     right: *const T,
     c: MatrixMut<T>,
+    finished: Finished<'_>,
 ) {
-    let &Block { top, side, height, width, terms, goes_on } = block;
+    let &Block { top, side, height, width, terms, goes_on, is_last } = block;
+    let at_once = finished_columns(kernels, height);
+    let mut told = 0;
     let mut first = right;
     for column in (0..width).step_by(kernels.columns()) {
         let columns = kernels.columns().min(width - column);
@@ -381,6 +433,11 @@ unsafe fn tiles<T: Element>(
         }
         // SAFETY: the next panel.
         first = unsafe { first.add(pitch * terms) };
+        let end = column + columns;
+        if is_last && (end - told >= at_once || end == width) {
+            finished(top..top + height, side + told..side + end);
+            told = end;
+        }
     }
 }
 
@@ -389,52 +446,4 @@ fn pairs(rows: usize, columns: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::multiply;
-    use crate::matrix::{Matrix, MatrixMut};
-
-    /// The definition.
-    fn chain(k: usize, at: impl Fn(usize) -> [f32; 2]) -> f32 {
-        (0..k).map(at).fold(0.0, |sum, [a, b]| a.mul_add(b, sum))
-    }
-
-    /// Products of all sizes near those of tiles and blocks, in every layout.
-    #[test]
-    fn elements_are_chains() {
-        let mut random = fastrand::Rng::with_seed(1);
-        let sizes = [1, 2, 5, 6, 7, 8, 11, 12, 13, 16, 31, 32, 33, 50];
-        let inner = [0, 1, 3, 8, 17, 383, 384, 385, 800];
-        for _ in 0..400 {
-            let mut pick = |from: &[usize]| from[random.usize(..from.len())];
-            let (m, k, n) = (pick(&sizes), pick(&inner), pick(&sizes));
-            let numbers = |count: usize, random: &mut fastrand::Rng| -> Vec<f32> {
-                (0..count.max(1)).map(|_| random.f32() * 2.0 - 1.0).collect()
-            };
-            let (a, b) = (numbers(m * k, &mut random), numbers(k * n, &mut random));
-            let mut c = vec![f32::NAN; m * n];
-            let steps = |rows: usize, columns: usize, by_columns: bool| match by_columns {
-                true => [1, rows as isize],
-                false => [columns as isize, 1],
-            };
-            let [turn_a, turn_b, turn_c] = [(); 3].map(|()| random.bool());
-            let [down, across] = steps(m, k, turn_a);
-            let left = Matrix { first: a.as_ptr(), down, across };
-            let [down, across] = steps(k, n, turn_b);
-            let right = Matrix { first: b.as_ptr(), down, across };
-            let [down, across] = steps(m, n, turn_c);
-            let product = MatrixMut { first: c.as_mut_ptr(), down, across };
-            // SAFETY: each matrix has as many elements as its sizes say.
-            unsafe { multiply([m, k, n], left, right, product) };
-            for i in 0..m {
-                for j in 0..n {
-                    // SAFETY: within the matrices.
-                    let terms = |l| unsafe { [*left.at(i, l), *right.at(l, j)] };
-                    // SAFETY: as above.
-                    let found = unsafe { *product.at(i, j) };
-                    let expected = chain(k, terms);
-                    assert_eq!(found.to_bits(), expected.to_bits(), "{m} {k} {n}: {i} {j}");
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -29,5 +29,5 @@ mod row;
 mod simd;
 mod tile;
 
-pub use blocked::{Number, multiply};
+pub use blocked::{Number, multiply, multiply_with};
 pub use matrix::{Matrix, MatrixMut};
