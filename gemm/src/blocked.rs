@@ -6,20 +6,28 @@ use crate::tile::{self, Kernels, MOST};
 use crate::vectors::Vectors;
 use crate::{pack, row};
 use std::cell::Cell;
+use std::ops::Range;
 use std::ptr;
 
 /// Products that one kernel adds up before it writes its tile: a panel of the right operand stays in L1,
 /// or nearly so. Bits do not depend on it.
-const INNER: usize = 384;
+pub(crate) const INNER: usize = 384;
 /// Bytes of a block of the left operand, which stays in L2.
 const LEFT: usize = 288 << 10;
 /// Columns of a block of the right operand, which stays in L3.
-const COLUMNS: usize = 2048;
+pub(crate) const COLUMNS: usize = 2048;
 /// The same where the left operand is a block or two: then it is the right one that stays in L2.
 const FEW_COLUMNS: usize = 256;
 
 /// Up to so many tiles of rows, the right operand is not packed.
 const LOW: usize = 16;
+
+/// Fewest bytes of the result that are said to be finished at once. With the block of the left operand
+/// they stay in L2.
+const FINISHED: usize = 128 << 10;
+
+/// What is told of rows and columns of the result that are finished.
+pub type Finished<'f> = &'f mut dyn FnMut(Range<usize>, Range<usize>);
 
 /// A type of elements: `f32` or `f64`.
 #[expect(private_bounds, reason = "there are no others")]
@@ -102,22 +110,39 @@ pub unsafe fn multiply<T: Number>(
     b: impl Into<Operand<T>>,
     c: MatrixMut<T>,
 ) {
-    // SAFETY: required of the caller; these vectors are there.
-    unsafe { multiply_by(Vectors::widest(), sizes, a.into(), b.into(), c) };
+    // SAFETY: required of the caller.
+    unsafe { multiply_with(sizes, a, b, c, &mut |_, _| {}) };
 }
 
-/// [`multiply`] by the kernels for these vectors, for tests.
+/// [`multiply`], which calls `finished` with rows and columns of `c` once nothing is added to them any
+/// more, while a cache still has them: with blocks that make up `c`, each once.
 ///
 /// # Safety
 ///
-/// As for [`multiply`], on a processor that has such vectors.
+/// As for [`multiply`]; what is finished may be written by `finished`.
+pub unsafe fn multiply_with<T: Number>(
+    sizes: [usize; 3],
+    a: impl Into<Operand<T>>,
+    b: impl Into<Operand<T>>,
+    c: MatrixMut<T>,
+    finished: Finished<'_>,
+) {
+    // SAFETY: required of the caller; these vectors are there.
+    unsafe { multiply_by(Vectors::widest(), sizes, [a.into(), b.into()], c, finished) };
+}
+
+/// [`multiply_with`] by the kernels for these vectors, for tests.
+///
+/// # Safety
+///
+/// As for [`multiply_with`], on a processor that has such vectors.
 #[doc(hidden)]
 pub unsafe fn multiply_by<T: Number>(
     vectors: Vectors,
     [m, k, n]: [usize; 3],
-    a: Operand<T>,
-    b: Operand<T>,
+    [a, b]: [Operand<T>; 2],
     c: MatrixMut<T>,
+    finished: Finished<'_>,
 ) {
     if m == 0 || n == 0 {
         return;
@@ -134,16 +159,29 @@ pub unsafe fn multiply_by<T: Number>(
         Operand::Plain(b) => b.across == 1,
         Operand::Half(b, _) => b.across == 1,
     };
+    let mut turned = |rows, columns| finished(columns, rows);
+    let finished: Finished<'_> = if is_turned { &mut turned } else { finished };
     // SAFETY: required of the caller.
     T::with_room(|room| unsafe {
         if m == 1 && c.across == 1 {
             row::multiply(kernels, [k, n], a, b, c.first, room);
+            finished(0..1, 0..n);
         } else if m <= LOW * kernels.rows && in_rows {
-            low(kernels, [m, k, n], a, b, c, room);
+            low(kernels, [m, k, n], a, b, c, room, finished);
         } else {
-            blocked(kernels, [m, k, n], a, b, c, room);
+            blocked(kernels, [m, k, n], a, b, c, room, finished);
         }
     });
+}
+
+/// Rows of a block of the left operand.
+pub(crate) fn most_rows<T: Element>(kernels: &Kernels<T>) -> usize {
+    (LEFT / (INNER * size_of::<T>())).next_multiple_of(kernels.rows)
+}
+
+/// How many columns of so many rows are finished at once: whole tiles.
+fn finished_columns<T: Element>(kernels: &Kernels<T>, rows: usize) -> usize {
+    (FINISHED / (rows * size_of::<T>())).next_multiple_of(kernels.columns()).max(kernels.columns())
 }
 
 /// A product of few rows, up to [`LOW`] tiles of them: the right operand is not packed, but for columns
@@ -159,7 +197,9 @@ unsafe fn low<T: Element>(
     b: Operand<T>,
     c: MatrixMut<T>,
     room: &mut Vec<T>,
+    finished: Finished<'_>,
 ) {
+    let at_once = finished_columns(kernels, m);
     // SAFETY: required of the caller.
     unsafe {
         let inner = INNER.min(k.max(1));
@@ -172,6 +212,8 @@ unsafe fn low<T: Element>(
         let mut done = 0;
         loop {
             let (terms, goes_on) = (inner.min(k - done), done > 0);
+            let is_last = done + terms == k;
+            let mut told = 0;
             pack_left(kernels, a.from(0, done), terms, m, left);
             for side in (0..n).step_by(kernels.columns()) {
                 let columns = kernels.columns().min(n - side);
@@ -195,11 +237,16 @@ unsafe fn low<T: Element>(
                         tile(kernels, [rows, terms], left, panel, to, c, goes_on);
                     }
                 }
+                let end = side + columns;
+                if is_last && (end - told >= at_once || end == n) {
+                    finished(0..m, told..end);
+                    told = end;
+                }
             }
-            done += terms;
-            if done == k {
+            if is_last {
                 break;
             }
+            done += terms;
         }
     }
 }
@@ -262,9 +309,10 @@ unsafe fn blocked<T: Element>(
     b: Operand<T>,
     c: MatrixMut<T>,
     room: &mut Vec<T>,
+    finished: Finished<'_>,
 ) {
     let inner = INNER.min(k.max(1));
-    let high = (LEFT / (INNER * size_of::<T>())).next_multiple_of(kernels.rows);
+    let high = most_rows(kernels);
     let wide = if m <= 2 * high { FEW_COLUMNS } else { COLUMNS };
     let (high, wide) = (high.min(m), wide.min(n.next_multiple_of(kernels.lanes)));
     let need = inner * (high + wide);
@@ -283,12 +331,14 @@ unsafe fn blocked<T: Element>(
             unsafe { pack_right(kernels, b.from(done, side), terms, width, right) };
             for top in (0..m).step_by(high) {
                 let height = high.min(m - top);
-                let block = Block { top, side, height, width, terms, goes_on: done > 0 };
+                let goes_on = done > 0;
+                let is_last = done + terms == k;
+                let block = Block { top, side, height, width, terms, goes_on, is_last };
                 // SAFETY: the block is within `a`, and has room. Both are packed, and `c` is as
                 // the caller says.
                 unsafe {
                     pack_left(kernels, a.from(top, done), terms, height, left);
-                    tiles(kernels, &block, left, right, c);
+                    tiles(kernels, &block, left, |at, _| right.add(at), c, finished);
                 }
             }
             done += terms;
@@ -300,13 +350,14 @@ unsafe fn blocked<T: Element>(
 }
 
 /// A block of the result, and the terms that are added to it.
-struct Block {
-    top: usize,
-    side: usize,
-    height: usize,
-    width: usize,
-    terms: usize,
-    goes_on: bool,
+pub(crate) struct Block {
+    pub(crate) top: usize,
+    pub(crate) side: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    pub(crate) terms: usize,
+    pub(crate) goes_on: bool,
+    pub(crate) is_last: bool,
 }
 
 /// Panels of whole vectors of columns; those beyond the matrix are 0.
@@ -314,7 +365,7 @@ struct Block {
 /// # Safety
 ///
 /// `terms` by `width` elements must be readable, and room for them and for the rest of the last vector.
-unsafe fn pack_right<T: Element>(
+pub(crate) unsafe fn pack_right<T: Element>(
     kernels: &Kernels<T>,
     b: Operand<T>,
     terms: usize,
@@ -355,7 +406,7 @@ unsafe fn pack_right<T: Element>(
 /// # Safety
 ///
 /// `height` by `terms` elements must be readable, and room for them.
-unsafe fn pack_left<T: Element>(
+pub(crate) unsafe fn pack_left<T: Element>(
     kernels: &Kernels<T>,
     a: Operand<T>,
     terms: usize,
@@ -372,21 +423,30 @@ unsafe fn pack_left<T: Element>(
     }
 }
 
+/// The tiles of a block. `right` gives where a panel lies that begins so many elements after the first, and
+/// has so many.
+///
 /// # Safety
 ///
-/// `left` and `right` must hold the packed panels of the block, and `c` must be writable.
-unsafe fn tiles<T: Element>(
+/// `left` must hold the packed panels of the block, as those of `right` must until it is asked for the
+/// next one, and `c` must be writable.
+pub(crate) unsafe fn tiles<T: Element>(
     kernels: &Kernels<T>,
     block: &Block,
     left: *const T,
-    right: *const T,
+    mut right: impl FnMut(usize, usize) -> *const T,
     c: MatrixMut<T>,
+    finished: Finished<'_>,
 ) {
-    let &Block { top, side, height, width, terms, goes_on } = block;
-    let mut first = right;
+    let &Block { top, side, height, width, terms, goes_on, is_last } = block;
+    let at_once = finished_columns(kernels, height);
+    let mut told = 0;
+    let mut at = 0;
     for column in (0..width).step_by(kernels.columns()) {
         let columns = kernels.columns().min(width - column);
         let pitch = columns.next_multiple_of(kernels.lanes);
+        let first = right(at, pitch * terms);
+        at += pitch * terms;
         let panel = Panel { first, step: pitch as isize, columns };
         let mut lines = left;
         for row in (0..height).step_by(kernels.rows) {
@@ -398,8 +458,11 @@ unsafe fn tiles<T: Element>(
                 lines = lines.add(rows * terms);
             }
         }
-        // SAFETY: the next panel.
-        first = unsafe { first.add(pitch * terms) };
+        let end = column + columns;
+        if is_last && (end - told >= at_once || end == width) {
+            finished(top..top + height, side + told..side + end);
+            told = end;
+        }
     }
 }
 

@@ -23,6 +23,7 @@
 //! | `tile.rs` | the kernel of one tile |
 //! | `pack.rs` | panels of operands |
 //! | `blocked.rs` | the loops around them |
+//! | `packed.rs` | right operands that are packed once, as weights are |
 //! | `row.rs` | products of a single row |
 //! | `operand.rs` | operands, also of 16 bits, which `widen.rs` makes wider while they are packed |
 //! | `vectors.rs` | which kernels a machine runs |
@@ -31,6 +32,7 @@ mod blocked;
 mod matrix;
 mod operand;
 mod pack;
+mod packed;
 mod row;
 mod simd;
 mod tile;
@@ -39,9 +41,10 @@ mod widen;
 
 #[doc(hidden)]
 pub use blocked::multiply_by;
-pub use blocked::{Number, multiply};
+pub use blocked::{Finished, Number, multiply, multiply_with};
 pub use matrix::{Matrix, MatrixMut};
 pub use operand::Operand;
+pub use packed::{Packed, multiply_packed};
 #[doc(hidden)]
 pub use vectors::Vectors;
 

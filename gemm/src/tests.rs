@@ -1,7 +1,8 @@
 //! Products against the definition.
 
-use crate::{Matrix, MatrixMut, Number, Operand, Vectors, multiply_by};
+use crate::{Matrix, MatrixMut, Number, Operand, Packed, Vectors, multiply_by, multiply_packed};
 use half::{bf16, f16};
+use std::ops::{Neg, Range};
 
 /// How numbers are stored, and what they are.
 struct Kind<S, T> {
@@ -43,11 +44,11 @@ fn check<T, A: Copy, B: Copy>(
     fma: fn(T, T, T) -> T,
     bits: fn(T) -> u64,
 ) where
-    T: Number + Default,
+    T: Number + Default + Neg<Output = T>,
     Operand<T>: From<Matrix<A>> + From<Matrix<B>>,
 {
     let mut random = fastrand::Rng::with_seed(1);
-    let sizes = [1, 2, 5, 6, 7, 8, 11, 12, 13, 16, 31, 32, 33, 50];
+    let sizes = [1, 2, 5, 6, 7, 8, 11, 12, 13, 16, 31, 32, 33, 50, 70, 300];
     let inner = [0, 1, 3, 8, 17, 63, 130, 383, 384, 385, 800];
     for round in 0..rounds {
         let mut pick = |from: &[usize]| from[random.usize(..from.len())];
@@ -59,8 +60,42 @@ fn check<T, A: Copy, B: Copy>(
         for vectors in Vectors::ALL.into_iter().filter(|vectors| vectors.are_there()) {
             let mut c = vec![T::default(); count];
             let product = MatrixMut { first: c.as_mut_ptr(), down, across };
-            // SAFETY: each matrix has as many elements as its sizes say.
-            unsafe { multiply_by(vectors, sizes, left.into(), right.into(), product) };
+            // What is finished is told once, and not touched afterwards.
+            let mut told = vec![0; m * n];
+            let mut finished = |rows: Range<usize>, columns: Range<usize>| {
+                for (i, j) in rows.flat_map(|i| columns.clone().map(move |j| (i, j))) {
+                    told[i * n + j] += 1;
+                    let found = product.at(i, j);
+                    // SAFETY: within the product, which nothing else uses.
+                    unsafe { *found = -*found };
+                }
+            };
+            let operands = [left.into(), right.into()];
+            // SAFETY: each matrix has as many elements as its sizes say; so have the columns of each cut.
+            unsafe {
+                if random.bool() {
+                    multiply_by(vectors, sizes, operands, product, &mut finished);
+                } else {
+                    let packed = Packed::by(vectors, [k, n], operands[1]);
+                    let cut = random.usize(..=n / Packed::<T>::START) * Packed::<T>::START;
+                    for columns in [0..cut, cut..n] {
+                        let first = product.at(0, columns.start);
+                        let start = columns.start;
+                        let part = MatrixMut { first, ..product };
+                        multiply_packed(
+                            m,
+                            operands[0],
+                            &packed,
+                            columns,
+                            part,
+                            &mut |rows, its| {
+                                finished(rows, its.start + start..its.end + start);
+                            },
+                        );
+                    }
+                }
+            }
+            assert!(told.iter().all(|&times| times == 1), "{vectors:?}, {sizes:?}");
             for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
                 let terms = (0..k).map(|l| {
                     // SAFETY: within the matrices.
@@ -70,7 +105,7 @@ fn check<T, A: Copy, B: Copy>(
                 let expected = terms.fold(T::default(), |sum, (a, b)| fma(a, b, sum));
                 // SAFETY: as above.
                 let found = unsafe { *product.at(i, j) };
-                assert_eq!(bits(found), bits(expected), "{vectors:?}, {sizes:?}: {i} {j}");
+                assert_eq!(bits(found), bits(-expected), "{vectors:?}, {sizes:?}: {i} {j}");
             }
         }
     }
