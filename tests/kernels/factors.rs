@@ -8,7 +8,7 @@ use kiln::{DType, RunError, Tensor, View, ViewMut, compile_text};
 use ndarray::{Array2, ArrayD, s};
 
 /// Random numbers of a type, and the same for the interpreter.
-fn draw(rng: &mut Rng, dtype: DType, shape: &[usize]) -> (Tensor, Array) {
+pub(crate) fn draw(rng: &mut Rng, dtype: DType, shape: &[usize]) -> (Tensor, Array) {
     let count = shape.iter().product();
     let numbers: Vec<f64> = (0..count).map(|_| dtype.round(4.0 * rng.ordinary().sin())).collect();
     let array = Array::new(dtype, shape.to_vec(), numbers.clone()).unwrap();

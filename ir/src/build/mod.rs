@@ -185,7 +185,7 @@ impl GraphBuilder {
                 let operand = self.materialize(operands[0], DEFAULT_FLOAT)?;
                 self.graph.call(*call, &[operand]).map(Built::Node)
             }
-            Kind::Call(call @ Call::Matmul, _) => {
+            Kind::Call(call, _) => {
                 let nodes = self.factors(operands)?;
                 self.graph.call(*call, &nodes).map(Built::Node)
             }
