@@ -31,6 +31,21 @@ pub(crate) trait Simd: Copy {
     /// The element must be readable.
     unsafe fn splat(from: *const Self::Element) -> Self::Vector;
 
+    /// Vectors of half as many bits, if there are any.
+    type Half: Simd<Element = Self::Element>;
+    /// A vector for each of a few elements that lie one after the other, in each of as many rows as a vector
+    /// has lanes.
+    type Turned: AsRef<[Self::Vector]>;
+    /// How many.
+    const TURNED: usize;
+
+    /// Turns elements of rows that are `down` apart.
+    ///
+    /// # Safety
+    ///
+    /// [`TURNED`](Simd::TURNED) elements of each row must be readable.
+    unsafe fn turned(from: *const Self::Element, down: isize) -> Self::Turned;
+
     /// Asks for what will be read or written.
     #[inline(always)]
     fn prefetch(at: *const Self::Element) {
@@ -61,6 +76,17 @@ macro_rules! plain {
             type Element = $element;
             type Vector = [$element; $lanes];
             const LANES: usize = $lanes;
+            type Half = Self;
+            type Turned = [Self::Vector; $lanes];
+            const TURNED: usize = $lanes;
+
+            #[inline(always)]
+            unsafe fn turned(from: *const $element, down: isize) -> Self::Turned {
+                std::array::from_fn(|l| {
+                    // SAFETY: required of the caller.
+                    std::array::from_fn(|row| unsafe { *from.offset(row as isize * down).add(l) })
+                })
+            }
 
             #[inline(always)]
             unsafe fn zero() -> Self::Vector {
@@ -104,11 +130,16 @@ pub(crate) mod x86 {
 
     use super::Simd;
     use std::arch::x86_64::{
-        __m256, __m256d, __m512, __m512d, _mm256_fmadd_pd, _mm256_fmadd_ps, _mm256_loadu_pd,
+        __m256, __m256d, __m512, __m512d, _mm_loadu_pd, _mm_loadu_ps, _mm256_castpd_ps,
+        _mm256_castpd128_pd256, _mm256_castps_pd, _mm256_castps128_ps256, _mm256_fmadd_pd,
+        _mm256_fmadd_ps, _mm256_insertf128_pd, _mm256_insertf128_ps, _mm256_loadu_pd,
         _mm256_loadu_ps, _mm256_set1_pd, _mm256_set1_ps, _mm256_setzero_pd, _mm256_setzero_ps,
-        _mm256_storeu_pd, _mm256_storeu_ps, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_pd,
+        _mm256_storeu_pd, _mm256_storeu_ps, _mm256_unpackhi_pd, _mm256_unpackhi_ps,
+        _mm256_unpacklo_pd, _mm256_unpacklo_ps, _mm512_castpd_ps, _mm512_castpd256_pd512,
+        _mm512_castps_pd, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_insertf64x4, _mm512_loadu_pd,
         _mm512_loadu_ps, _mm512_set1_pd, _mm512_set1_ps, _mm512_setzero_pd, _mm512_setzero_ps,
-        _mm512_storeu_pd, _mm512_storeu_ps,
+        _mm512_storeu_pd, _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps,
+        _mm512_unpacklo_pd, _mm512_unpacklo_ps,
     };
 
     /// Vectors of 512 bits.
@@ -120,12 +151,22 @@ pub(crate) mod x86 {
     pub(crate) struct Avx2<T>(std::marker::PhantomData<T>);
 
     macro_rules! vectors {
-        ($($simd:ident $element:ty, $vector:ty, $lanes:literal,
-            $zero:ident $load:ident $store:ident $set:ident $fma:ident;)*) => {$(
+        ($($simd:ident $half:ident $element:ty, $vector:ty, $lanes:literal,
+            $zero:ident $load:ident $store:ident $set:ident $fma:ident
+            $turn:ident $turned:literal;)*) => {$(
             impl Simd for $simd<$element> {
                 type Element = $element;
                 type Vector = $vector;
                 const LANES: usize = $lanes;
+                type Half = $half<$element>;
+                type Turned = [$vector; $turned];
+                const TURNED: usize = $turned;
+
+                #[inline(always)]
+                unsafe fn turned(from: *const $element, down: isize) -> Self::Turned {
+                    // SAFETY: required of the caller.
+                    unsafe { $turn(from, down) }
+                }
 
                 #[inline(always)]
                 unsafe fn zero() -> $vector {
@@ -161,13 +202,124 @@ pub(crate) mod x86 {
     }
 
     vectors! {
-        Avx512 f32, __m512, 16,
-            _mm512_setzero_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps _mm512_fmadd_ps;
-        Avx512 f64, __m512d, 8,
-            _mm512_setzero_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_set1_pd _mm512_fmadd_pd;
-        Avx2 f32, __m256, 8,
-            _mm256_setzero_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps _mm256_fmadd_ps;
-        Avx2 f64, __m256d, 4,
-            _mm256_setzero_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_set1_pd _mm256_fmadd_pd;
+        Avx512 Avx2 f32, __m512, 16,
+            _mm512_setzero_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps _mm512_fmadd_ps
+            turn_f32x16 4;
+        Avx512 Avx2 f64, __m512d, 8,
+            _mm512_setzero_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_set1_pd _mm512_fmadd_pd
+            turn_f64x8 2;
+        Avx2 Avx2 f32, __m256, 8,
+            _mm256_setzero_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps _mm256_fmadd_ps
+            turn_f32x8 4;
+        Avx2 Avx2 f64, __m256d, 4,
+            _mm256_setzero_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_set1_pd _mm256_fmadd_pd
+            turn_f64x4 2;
+    }
+
+    /// Four elements of rows 0, 4, 8, .. that are `down` apart, a quarter of a vector each.
+    ///
+    /// # Safety
+    ///
+    /// They must be readable, and the processor must have such vectors.
+    #[inline(always)]
+    unsafe fn quarters_f32(from: *const f32, down: isize) -> __m512 {
+        // SAFETY: required of the caller.
+        unsafe {
+            let low = _mm256_castps_pd(halves_f32(from, down));
+            let high = _mm256_castps_pd(halves_f32(from.offset(8 * down), down));
+            _mm512_castpd_ps(_mm512_insertf64x4::<1>(_mm512_castpd256_pd512(low), high))
+        }
+    }
+
+    /// Four elements of rows 0 and 4, half a vector each.
+    ///
+    /// # Safety
+    ///
+    /// As for [`quarters_f32`].
+    #[inline(always)]
+    unsafe fn halves_f32(from: *const f32, down: isize) -> __m256 {
+        // SAFETY: required of the caller.
+        unsafe {
+            let low = _mm256_castps128_ps256(_mm_loadu_ps(from));
+            _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(from.offset(4 * down)))
+        }
+    }
+
+    /// Two elements of rows 0, 2, 4 and 6, a quarter of a vector each.
+    ///
+    /// # Safety
+    ///
+    /// As for [`quarters_f32`].
+    #[inline(always)]
+    unsafe fn quarters_f64(from: *const f64, down: isize) -> __m512d {
+        // SAFETY: required of the caller.
+        unsafe {
+            let low = _mm512_castpd256_pd512(halves_f64(from, down));
+            _mm512_insertf64x4::<1>(low, halves_f64(from.offset(4 * down), down))
+        }
+    }
+
+    /// Two elements of rows 0 and 2, half a vector each.
+    ///
+    /// # Safety
+    ///
+    /// As for [`quarters_f32`].
+    #[inline(always)]
+    unsafe fn halves_f64(from: *const f64, down: isize) -> __m256d {
+        // SAFETY: required of the caller.
+        unsafe {
+            let low = _mm256_castpd128_pd256(_mm_loadu_pd(from));
+            _mm256_insertf128_pd::<1>(low, _mm_loadu_pd(from.offset(2 * down)))
+        }
+    }
+
+    /// Functions that turn rows, by instructions that work in parts of 128 bits.
+    macro_rules! turns {
+        ($($f32:ident $f64:ident: $single:ty, $double:ty, $load_f32:ident $load_f64:ident
+            $low:ident $high:ident $low_pairs:ident $high_pairs:ident $pairs:ident $singles:ident;)*) => {$(
+            /// # Safety
+            ///
+            /// As for [`Simd::turned`].
+            #[inline(always)]
+            unsafe fn $f32(from: *const f32, down: isize) -> [$single; 4] {
+                // SAFETY: required of the caller.
+                unsafe {
+                    let (a, b) = ($load_f32(from, down), $load_f32(from.offset(down), down));
+                    let (c, d) = (
+                        $load_f32(from.offset(2 * down), down),
+                        $load_f32(from.offset(3 * down), down),
+                    );
+                    let (ab, ab_high) = ($pairs($low(a, b)), $pairs($high(a, b)));
+                    let (cd, cd_high) = ($pairs($low(c, d)), $pairs($high(c, d)));
+                    [
+                        $singles($low_pairs(ab, cd)),
+                        $singles($high_pairs(ab, cd)),
+                        $singles($low_pairs(ab_high, cd_high)),
+                        $singles($high_pairs(ab_high, cd_high)),
+                    ]
+                }
+            }
+
+            /// # Safety
+            ///
+            /// As for [`Simd::turned`].
+            #[inline(always)]
+            unsafe fn $f64(from: *const f64, down: isize) -> [$double; 2] {
+                // SAFETY: required of the caller.
+                unsafe {
+                    let (a, b) = ($load_f64(from, down), $load_f64(from.offset(down), down));
+                    [$low_pairs(a, b), $high_pairs(a, b)]
+                }
+            }
+        )*};
+    }
+
+    turns! {
+        turn_f32x16 turn_f64x8: __m512, __m512d, quarters_f32 quarters_f64
+            _mm512_unpacklo_ps _mm512_unpackhi_ps _mm512_unpacklo_pd _mm512_unpackhi_pd
+            _mm512_castps_pd _mm512_castpd_ps;
+        turn_f32x8 turn_f64x4: __m256, __m256d, halves_f32 halves_f64
+            _mm256_unpacklo_ps _mm256_unpackhi_ps _mm256_unpacklo_pd _mm256_unpackhi_pd
+            _mm256_castps_pd _mm256_castpd_ps;
     }
 }

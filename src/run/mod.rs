@@ -17,6 +17,7 @@ mod element;
 mod error;
 mod exec;
 mod factors;
+mod flat;
 mod gather;
 mod kernel;
 mod layout;

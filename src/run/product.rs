@@ -8,6 +8,7 @@ use super::bound::Bound;
 use super::error::{Argument, RunError};
 use super::exec::threads_for;
 use super::factors::{self, Stored, in_elements};
+use super::flat::flat;
 use super::overlap;
 use super::queue::{Queue, Shared};
 use super::team::{self, share};
@@ -154,6 +155,11 @@ pub(super) unsafe fn multiply(
     if product.shape.contains(&0) {
         return Ok(());
     }
+    let flat = flat(left, right, output);
+    let (product, [left, output]) = match &flat {
+        Some([left, output]) => (Product::new(&left.shape, &right.shape)?, [left, output]),
+        None => (product, [left, output]),
+    };
     let operands = [left, right, output];
     match dtype {
         DType::F32 => product.run::<f32>(operands, threads, bound),
