@@ -24,6 +24,20 @@ pub(crate) trait Simd: Copy {
     /// `LANES` elements must be writable.
     unsafe fn store(to: *mut Self::Element, vector: Self::Vector);
 
+    /// The first `count` elements, not all, and zeros.
+    ///
+    /// # Safety
+    ///
+    /// They must be readable.
+    unsafe fn load_part(from: *const Self::Element, count: usize) -> Self::Vector;
+
+    /// Stores the first `count` elements, not all.
+    ///
+    /// # Safety
+    ///
+    /// They must be writable.
+    unsafe fn store_part(to: *mut Self::Element, vector: Self::Vector, count: usize);
+
     /// One element in every lane.
     ///
     /// # Safety
@@ -106,6 +120,24 @@ macro_rules! plain {
             }
 
             #[inline(always)]
+            unsafe fn load_part(from: *const $element, count: usize) -> Self::Vector {
+                let mut vector = [0.0; $lanes];
+                for (at, element) in vector[..count].iter_mut().enumerate() {
+                    // SAFETY: required of the caller.
+                    *element = unsafe { *from.add(at) };
+                }
+                vector
+            }
+
+            #[inline(always)]
+            unsafe fn store_part(to: *mut $element, vector: Self::Vector, count: usize) {
+                for (at, &element) in vector[..count].iter().enumerate() {
+                    // SAFETY: required of the caller.
+                    unsafe { *to.add(at) = element };
+                }
+            }
+
+            #[inline(always)]
             unsafe fn splat(from: *const $element) -> Self::Vector {
                 // SAFETY: required of the caller.
                 [unsafe { *from }; $lanes]
@@ -130,16 +162,19 @@ pub(crate) mod x86 {
 
     use super::Simd;
     use std::arch::x86_64::{
-        __m256, __m256d, __m512, __m512d, _mm_loadu_pd, _mm_loadu_ps, _mm256_castpd_ps,
+        __m256, __m256d, __m256i, __m512, __m512d, _mm_loadu_pd, _mm_loadu_ps, _mm256_castpd_ps,
         _mm256_castpd128_pd256, _mm256_castps_pd, _mm256_castps128_ps256, _mm256_fmadd_pd,
         _mm256_fmadd_ps, _mm256_insertf128_pd, _mm256_insertf128_ps, _mm256_loadu_pd,
-        _mm256_loadu_ps, _mm256_set1_pd, _mm256_set1_ps, _mm256_setzero_pd, _mm256_setzero_ps,
-        _mm256_storeu_pd, _mm256_storeu_ps, _mm256_unpackhi_pd, _mm256_unpackhi_ps,
-        _mm256_unpacklo_pd, _mm256_unpacklo_ps, _mm512_castpd_ps, _mm512_castpd256_pd512,
-        _mm512_castps_pd, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_insertf64x4, _mm512_loadu_pd,
-        _mm512_loadu_ps, _mm512_set1_pd, _mm512_set1_ps, _mm512_setzero_pd, _mm512_setzero_ps,
-        _mm512_storeu_pd, _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps,
-        _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+        _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_pd, _mm256_maskload_ps,
+        _mm256_maskstore_pd, _mm256_maskstore_ps, _mm256_set1_pd, _mm256_set1_ps,
+        _mm256_setzero_pd, _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps,
+        _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps,
+        _mm512_castpd_ps, _mm512_castpd256_pd512, _mm512_castps_pd, _mm512_fmadd_pd,
+        _mm512_fmadd_ps, _mm512_insertf64x4, _mm512_loadu_pd, _mm512_loadu_ps,
+        _mm512_mask_storeu_pd, _mm512_mask_storeu_ps, _mm512_maskz_loadu_pd, _mm512_maskz_loadu_ps,
+        _mm512_set1_pd, _mm512_set1_ps, _mm512_setzero_pd, _mm512_setzero_ps, _mm512_storeu_pd,
+        _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
+        _mm512_unpacklo_ps,
     };
 
     /// Vectors of 512 bits.
@@ -153,7 +188,7 @@ pub(crate) mod x86 {
     macro_rules! vectors {
         ($($simd:ident $half:ident $element:ty, $vector:ty, $lanes:literal,
             $zero:ident $load:ident $store:ident $set:ident $fma:ident
-            $turn:ident $turned:literal;)*) => {$(
+            $turn:ident $turned:literal $mask:expr, $load_part:ident $store_part:ident;)*) => {$(
             impl Simd for $simd<$element> {
                 type Element = $element;
                 type Vector = $vector;
@@ -187,6 +222,18 @@ pub(crate) mod x86 {
                 }
 
                 #[inline(always)]
+                unsafe fn load_part(from: *const $element, count: usize) -> $vector {
+                    // SAFETY: required of the caller.
+                    unsafe { $load_part($mask(count), from) }
+                }
+
+                #[inline(always)]
+                unsafe fn store_part(to: *mut $element, vector: $vector, count: usize) {
+                    // SAFETY: required of the caller.
+                    unsafe { $store_part(to, $mask(count), vector) };
+                }
+
+                #[inline(always)]
                 unsafe fn splat(from: *const $element) -> $vector {
                     // SAFETY: required of the caller.
                     unsafe { $set(*from) }
@@ -204,16 +251,69 @@ pub(crate) mod x86 {
     vectors! {
         Avx512 Avx2 f32, __m512, 16,
             _mm512_setzero_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps _mm512_fmadd_ps
-            turn_f32x16 4;
+            turn_f32x16 4 mask_16, _mm512_maskz_loadu_ps _mm512_mask_storeu_ps;
         Avx512 Avx2 f64, __m512d, 8,
             _mm512_setzero_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_set1_pd _mm512_fmadd_pd
-            turn_f64x8 2;
+            turn_f64x8 2 mask_8, _mm512_maskz_loadu_pd _mm512_mask_storeu_pd;
         Avx2 Avx2 f32, __m256, 8,
             _mm256_setzero_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps _mm256_fmadd_ps
-            turn_f32x8 4;
+            turn_f32x8 4 mask_of_32, load_part_f32 _mm256_maskstore_ps;
         Avx2 Avx2 f64, __m256d, 4,
             _mm256_setzero_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_set1_pd _mm256_fmadd_pd
-            turn_f64x4 2;
+            turn_f64x4 2 mask_of_64, load_part_f64 _mm256_maskstore_pd;
+    }
+
+    /// The first of 16 lanes.
+    #[inline(always)]
+    fn mask_16(count: usize) -> u16 {
+        (1 << count) - 1
+    }
+
+    /// The first of 8 lanes.
+    #[inline(always)]
+    fn mask_8(count: usize) -> u8 {
+        (1 << count) - 1
+    }
+
+    /// The first lanes of 32 bits.
+    ///
+    /// # Safety
+    ///
+    /// There must be `count` lanes, and the processor must have such vectors.
+    #[inline(always)]
+    unsafe fn mask_of_32(count: usize) -> __m256i {
+        const LANES: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+        // SAFETY: eight numbers from there on are within.
+        unsafe { _mm256_loadu_si256(LANES[8 - count..].as_ptr().cast()) }
+    }
+
+    /// The first lanes of 64 bits.
+    ///
+    /// # Safety
+    ///
+    /// As for [`mask_of_32`].
+    #[inline(always)]
+    unsafe fn mask_of_64(count: usize) -> __m256i {
+        // SAFETY: required of the caller.
+        unsafe { mask_of_32(2 * count) }
+    }
+
+    /// # Safety
+    ///
+    /// What the mask says must be readable.
+    #[inline(always)]
+    unsafe fn load_part_f32(mask: __m256i, from: *const f32) -> __m256 {
+        // SAFETY: required of the caller.
+        unsafe { _mm256_maskload_ps(from, mask) }
+    }
+
+    /// # Safety
+    ///
+    /// What the mask says must be readable.
+    #[inline(always)]
+    unsafe fn load_part_f64(mask: __m256i, from: *const f64) -> __m256d {
+        // SAFETY: required of the caller.
+        unsafe { _mm256_maskload_pd(from, mask) }
     }
 
     /// Four elements of rows 0, 4, 8, .. that are `down` apart, a quarter of a vector each.
