@@ -162,15 +162,16 @@ pub(crate) mod x86 {
 
     use super::Simd;
     use std::arch::x86_64::{
-        __m256, __m256d, __m256i, __m512, __m512d, _mm_loadu_pd, _mm_loadu_ps, _mm256_castpd_ps,
-        _mm256_castpd128_pd256, _mm256_castps_pd, _mm256_castps128_ps256, _mm256_fmadd_pd,
+        __m256, __m256d, __m256i, __m512, __m512d, _mm_castps_pd, _mm_cvtsd_f64, _mm_loadu_pd,
+        _mm_loadu_ps, _mm_movehl_ps, _mm_store_ss, _mm_storeu_pd, _mm_storeu_ps, _mm256_castpd_ps,
+        _mm256_castpd128_pd256, _mm256_castpd256_pd128, _mm256_castps_pd, _mm256_castps128_ps256,
+        _mm256_castps256_ps128, _mm256_extractf128_pd, _mm256_extractf128_ps, _mm256_fmadd_pd,
         _mm256_fmadd_ps, _mm256_insertf128_pd, _mm256_insertf128_ps, _mm256_loadu_pd,
         _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_pd, _mm256_maskload_ps,
-        _mm256_maskstore_pd, _mm256_maskstore_ps, _mm256_set1_pd, _mm256_set1_ps,
-        _mm256_setzero_pd, _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps,
-        _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps,
-        _mm512_castpd_ps, _mm512_castpd256_pd512, _mm512_castps_pd, _mm512_fmadd_pd,
-        _mm512_fmadd_ps, _mm512_insertf64x4, _mm512_loadu_pd, _mm512_loadu_ps,
+        _mm256_set1_pd, _mm256_set1_ps, _mm256_setzero_pd, _mm256_setzero_ps, _mm256_storeu_pd,
+        _mm256_storeu_ps, _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd,
+        _mm256_unpacklo_ps, _mm512_castpd_ps, _mm512_castpd256_pd512, _mm512_castps_pd,
+        _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_insertf64x4, _mm512_loadu_pd, _mm512_loadu_ps,
         _mm512_mask_storeu_pd, _mm512_mask_storeu_ps, _mm512_maskz_loadu_pd, _mm512_maskz_loadu_ps,
         _mm512_set1_pd, _mm512_set1_ps, _mm512_setzero_pd, _mm512_setzero_ps, _mm512_storeu_pd,
         _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
@@ -188,7 +189,7 @@ pub(crate) mod x86 {
     macro_rules! vectors {
         ($($simd:ident $half:ident $element:ty, $vector:ty, $lanes:literal,
             $zero:ident $load:ident $store:ident $set:ident $fma:ident
-            $turn:ident $turned:literal $mask:expr, $load_part:ident $store_part:ident;)*) => {$(
+            $turn:ident $turned:literal $load_part:ident $store_part:ident;)*) => {$(
             impl Simd for $simd<$element> {
                 type Element = $element;
                 type Vector = $vector;
@@ -224,13 +225,13 @@ pub(crate) mod x86 {
                 #[inline(always)]
                 unsafe fn load_part(from: *const $element, count: usize) -> $vector {
                     // SAFETY: required of the caller.
-                    unsafe { $load_part($mask(count), from) }
+                    unsafe { $load_part(from, count) }
                 }
 
                 #[inline(always)]
                 unsafe fn store_part(to: *mut $element, vector: $vector, count: usize) {
                     // SAFETY: required of the caller.
-                    unsafe { $store_part(to, $mask(count), vector) };
+                    unsafe { $store_part(to, vector, count) };
                 }
 
                 #[inline(always)]
@@ -251,28 +252,44 @@ pub(crate) mod x86 {
     vectors! {
         Avx512 Avx2 f32, __m512, 16,
             _mm512_setzero_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps _mm512_fmadd_ps
-            turn_f32x16 4 mask_16, _mm512_maskz_loadu_ps _mm512_mask_storeu_ps;
+            turn_f32x16 4 load_part_f32x16 store_part_f32x16;
         Avx512 Avx2 f64, __m512d, 8,
             _mm512_setzero_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_set1_pd _mm512_fmadd_pd
-            turn_f64x8 2 mask_8, _mm512_maskz_loadu_pd _mm512_mask_storeu_pd;
+            turn_f64x8 2 load_part_f64x8 store_part_f64x8;
         Avx2 Avx2 f32, __m256, 8,
             _mm256_setzero_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps _mm256_fmadd_ps
-            turn_f32x8 4 mask_of_32, load_part_f32 _mm256_maskstore_ps;
+            turn_f32x8 4 load_part_f32x8 store_part_f32x8;
         Avx2 Avx2 f64, __m256d, 4,
             _mm256_setzero_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_set1_pd _mm256_fmadd_pd
-            turn_f64x4 2 mask_of_64, load_part_f64 _mm256_maskstore_pd;
+            turn_f64x4 2 load_part_f64x4 store_part_f64x4;
     }
 
-    /// The first of 16 lanes.
-    #[inline(always)]
-    fn mask_16(count: usize) -> u16 {
-        (1 << count) - 1
+    macro_rules! parts {
+        ($($vector:ty, $element:ty, $mask:ty: $load_part:ident $masked_load:ident
+            $store_part:ident $masked_store:ident;)*) => {$(
+            /// # Safety
+            ///
+            /// As for [`Simd::load_part`].
+            #[inline(always)]
+            unsafe fn $load_part(from: *const $element, count: usize) -> $vector {
+                // SAFETY: required of the caller.
+                unsafe { $masked_load(((1 as $mask) << count) - 1, from) }
+            }
+
+            /// # Safety
+            ///
+            /// As for [`Simd::store_part`].
+            #[inline(always)]
+            unsafe fn $store_part(to: *mut $element, vector: $vector, count: usize) {
+                // SAFETY: required of the caller.
+                unsafe { $masked_store(to, ((1 as $mask) << count) - 1, vector) };
+            }
+        )*};
     }
 
-    /// The first of 8 lanes.
-    #[inline(always)]
-    fn mask_8(count: usize) -> u8 {
-        (1 << count) - 1
+    parts! {
+        __m512, f32, u16: load_part_f32x16 _mm512_maskz_loadu_ps store_part_f32x16 _mm512_mask_storeu_ps;
+        __m512d, f64, u8: load_part_f64x8 _mm512_maskz_loadu_pd store_part_f64x8 _mm512_mask_storeu_pd;
     }
 
     /// The first lanes of 32 bits.
@@ -281,39 +298,72 @@ pub(crate) mod x86 {
     ///
     /// There must be `count` lanes, and the processor must have such vectors.
     #[inline(always)]
-    unsafe fn mask_of_32(count: usize) -> __m256i {
+    unsafe fn mask(count: usize) -> __m256i {
         const LANES: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
         // SAFETY: eight numbers from there on are within.
         unsafe { _mm256_loadu_si256(LANES[8 - count..].as_ptr().cast()) }
     }
 
-    /// The first lanes of 64 bits.
-    ///
     /// # Safety
     ///
-    /// As for [`mask_of_32`].
+    /// As for [`Simd::load_part`].
     #[inline(always)]
-    unsafe fn mask_of_64(count: usize) -> __m256i {
+    unsafe fn load_part_f32x8(from: *const f32, count: usize) -> __m256 {
         // SAFETY: required of the caller.
-        unsafe { mask_of_32(2 * count) }
+        unsafe { _mm256_maskload_ps(from, mask(count)) }
     }
 
     /// # Safety
     ///
-    /// What the mask says must be readable.
+    /// As for [`Simd::load_part`].
     #[inline(always)]
-    unsafe fn load_part_f32(mask: __m256i, from: *const f32) -> __m256 {
+    unsafe fn load_part_f64x4(from: *const f64, count: usize) -> __m256d {
         // SAFETY: required of the caller.
-        unsafe { _mm256_maskload_ps(from, mask) }
+        unsafe { _mm256_maskload_pd(from, mask(2 * count)) }
     }
 
+    /// Stores halves of halves: a store by a mask takes AMD's cores many times as long.
+    ///
     /// # Safety
     ///
-    /// What the mask says must be readable.
+    /// As for [`Simd::store_part`].
     #[inline(always)]
-    unsafe fn load_part_f64(mask: __m256i, from: *const f64) -> __m256d {
+    unsafe fn store_part_f32x8(mut to: *mut f32, vector: __m256, count: usize) {
         // SAFETY: required of the caller.
-        unsafe { _mm256_maskload_pd(from, mask) }
+        unsafe {
+            let mut rest = _mm256_castps256_ps128(vector);
+            if count & 4 != 0 {
+                _mm_storeu_ps(to, rest);
+                (to, rest) = (to.add(4), _mm256_extractf128_ps::<1>(vector));
+            }
+            if count & 2 != 0 {
+                to.cast::<f64>().write_unaligned(_mm_cvtsd_f64(_mm_castps_pd(rest)));
+                (to, rest) = (to.add(2), _mm_movehl_ps(rest, rest));
+            }
+            if count & 1 != 0 {
+                _mm_store_ss(to, rest);
+            }
+        }
+    }
+
+    /// As [`store_part_f32x8`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`Simd::store_part`].
+    #[inline(always)]
+    unsafe fn store_part_f64x4(mut to: *mut f64, vector: __m256d, count: usize) {
+        // SAFETY: required of the caller.
+        unsafe {
+            let mut rest = _mm256_castpd256_pd128(vector);
+            if count & 2 != 0 {
+                _mm_storeu_pd(to, rest);
+                (to, rest) = (to.add(2), _mm256_extractf128_pd::<1>(vector));
+            }
+            if count & 1 != 0 {
+                *to = _mm_cvtsd_f64(rest);
+            }
+        }
     }
 
     /// Four elements of rows 0, 4, 8, .. that are `down` apart, a quarter of a vector each.
