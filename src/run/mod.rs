@@ -18,6 +18,7 @@ mod exec;
 mod gather;
 mod kernel;
 mod layout;
+mod numbers;
 mod operand;
 mod order;
 mod overlap;
