@@ -57,7 +57,10 @@ impl ShapeRules {
     }
 
     /// The shape of each output for arguments of these shapes. Fails where operands do not fit.
-    pub fn outputs<E: Extent>(&self, args: &[&[E]]) -> Result<Vec<Dims<E>>, BodyMisfit<E>> {
+    pub fn outputs<E: Extent>(
+        &self,
+        args: &[&[E]],
+    ) -> Result<SmallVec<[Dims<E>; 2]>, BodyMisfit<E>> {
         let mut shapes: SmallVec<[Dims<E>; 8]> = SmallVec::new();
         for rule in &self.rules {
             let shape = match rule {
@@ -116,7 +119,11 @@ mod tests {
                 let outputs = |shapes: Vec<Dims<usize>>| {
                     body.outputs().iter().map(|id| shapes[id.index()].clone()).collect::<Vec<_>>()
                 };
-                assert_eq!(rules.outputs(&args), each.map(outputs), "{text} of {args:?}");
+                assert_eq!(
+                    rules.outputs(&args).map(|all| all.into_vec()),
+                    each.map(outputs),
+                    "{text} of {args:?}"
+                );
             }
         }
     }
