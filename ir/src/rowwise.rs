@@ -4,7 +4,7 @@
 //! [`ROWWISE`]; nothing else knows of it. Softmax and its kin are written so that nothing overflows,
 //! variances so that nothing cancels. Norms square what they are given.
 
-use crate::call::{Axes, Call, IntoAxes, Reduce, Reduction, Within};
+use crate::call::{Axes, Call, IntoAxes, Iota, Reduce, Reduction, Within};
 use crate::derived::Parameter;
 use crate::dtype::DType;
 use crate::error::{Fault, Origin};
@@ -91,7 +91,9 @@ fn at_label(name: &'static str, x: &Expr, labels: &Expr, axes: Axes) -> Expr {
             // Counted in a type that counts them all.
             let count = x.cast(DType::F64).count(axes).cast(DType::I64);
             let from_first = labels.lt(0).select(&labels + count, &labels);
-            x.iota(axis.into()).eq(from_first).select(x, 0).sum(axes)
+            let places = Iota { axis, size: None, short: true };
+            let places = Expr::new(Kind::Call(Call::Iota(places), [x.clone()].into()), x.origin());
+            places.eq(from_first.cast(DType::I32)).select(x, 0).sum(axes)
         }
         None => {
             let reason = "labels are places along one axis".to_string();

@@ -4,7 +4,7 @@
 //! one as a call, which no rule looks into.
 
 use super::pass::PassContext;
-use kiln_ir::{Axes, Call, Dim, Graph, Node, NodeId, Op, Shape, View};
+use kiln_ir::{Axes, Call, Dim, Graph, Node, NodeId, Op, Shape, Typing, View};
 use std::collections::{HashMap, HashSet};
 
 /// A value of which more views than this are read is computed once: each would compute it again.
@@ -27,6 +27,7 @@ pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
     let mut ids: Vec<NodeId> = Vec::with_capacity(graph.nodes().len());
     for (id, node) in graph.iter() {
         let operands: Vec<NodeId> = node.operands().iter().map(|id| ids[id.index()]).collect();
+        let operands = sink.shortened(node, operands);
         let new = match node {
             Node::Call(Call::View(view), _) => sink.view(*view, operands[0]),
             Node::Call(call @ (Call::Iota(_) | Call::Within(_)), _) => {
@@ -119,6 +120,18 @@ impl Sink {
         let new = self.graph.call(call, &[read, &leaves].concat()).ok();
         let new = new.filter(|&new| self.graph.shape(new) == self.graph.shape(kept));
         new.unwrap_or(kept)
+    }
+
+    /// Operands of a node; where it compares places along axes, they compare alike in the shorter type.
+    fn shortened(&mut self, node: &Node, operands: Vec<NodeId>) -> Vec<NodeId> {
+        let compares = matches!(node, Node::Op(op, _) if op.info().typing == Typing::Compare);
+        let mut short = |&id: &NodeId| match self.graph.node(id).clone() {
+            Node::Call(Call::Iota(iota), args) if compares => {
+                self.graph.call(Call::Iota(iota.short()), &args).ok()
+            }
+            _ => None,
+        };
+        operands.iter().map(&mut short).collect::<Option<Vec<NodeId>>>().unwrap_or(operands)
     }
 
     /// Values that broadcast to the same shape, as far as possible from being computed.

@@ -28,7 +28,8 @@ pub(super) struct Arrays<I, O> {
 #[derive(Debug, Default)]
 pub(super) struct Runner {
     arena: Mutex<Arena>,
-    numbers: AllNumbers,
+    numbers: AllNumbers<i64>,
+    short_numbers: AllNumbers<i32>,
 }
 
 impl Runner {
@@ -77,25 +78,30 @@ impl Runner {
     /// The places along axes that a call reads.
     #[cold]
     fn count(&self, plan: &Plan<Compiled>, shapes: &[Dims]) -> Result<Counted, RunError> {
-        let len = |numbers: &Numbers| {
-            // Its other axes have size 1.
-            shapes[numbers.shape].iter().copied().max().unwrap_or(1)
+        let longest = |short: bool| {
+            let numbers = plan.numbers.iter().filter(|numbers| numbers.iota.short == short);
+            // All axes but one have size 1.
+            numbers.flat_map(|numbers| shapes[numbers.shape].iter().copied()).max().unwrap_or(0)
         };
-        let longest = plan.numbers.iter().map(len).max().unwrap_or(0);
-        let all = self.numbers.up_to(longest)?;
+        let (long, short) =
+            (self.numbers.up_to(longest(false))?, self.short_numbers.up_to(longest(true))?);
         let array = |numbers: &Numbers| {
             let shape = &shapes[numbers.shape];
             let axis = numbers.iota.place(shape.len()).expect("the shape was inferred");
-            let step = |at: usize| if at == axis { size_of::<i64>() as isize } else { 0 };
+            let (base, dtype) = match numbers.iota.short {
+                true => (short.as_ptr().cast_mut().cast(), DType::I32),
+                false => (long.as_ptr().cast_mut().cast(), DType::I64),
+            };
+            let step = |at: usize| if at == axis { dtype.size() as isize } else { 0 };
             Layout {
-                base: all.as_ptr().cast_mut().cast(),
-                dtype: DType::I64,
+                base,
+                dtype,
                 shape: shape.clone(),
                 strides: (0..shape.len()).map(step).collect(),
             }
         };
         let arrays = plan.numbers.iter().map(array).collect();
-        Ok(Counted { arrays, _all: all })
+        Ok(Counted { arrays, _numbers: Some((long, short)) })
     }
 }
 
@@ -103,7 +109,7 @@ impl Runner {
 #[derive(Default)]
 struct Counted {
     arrays: SmallVec<[Layout; 2]>,
-    _all: Arc<[i64]>,
+    _numbers: Option<(Arc<[i64]>, Arc<[i32]>)>,
 }
 
 /// # Safety

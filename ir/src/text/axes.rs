@@ -80,15 +80,17 @@ fn call(name: &str, brackets: &Brackets) -> Option<Result<Call, String>> {
     };
     let scan = |by| axis().map(|axis| Call::Scan(Scan { by, axis }));
     let gather = |along| axis().map(|axis| Call::Gather(Gather { along, axis }));
+    let iota = || match brackets.numbers() {
+        Ok(&[axis]) => Iota::new(axis, None),
+        Ok(&[axis, size]) => Iota::new(axis, Some(size)),
+        _ => Err("write an axis, or an axis and a size, as in `iota[-1, 10](x)`".into()),
+    };
     Some(match name {
         "concat" => axis().map(|axis| Call::Concat(Concat { axis })),
         "take" => gather(false),
         "take_along" => gather(true),
-        "iota" => match brackets.numbers() {
-            Ok(&[axis]) => Iota::new(axis, None).map(Call::Iota),
-            Ok(&[axis, size]) => Iota::new(axis, Some(size)).map(Call::Iota),
-            _ => Err("write an axis, or an axis and a size, as in `iota[-1, 10](x)`".into()),
-        },
+        "iota" => iota().map(Call::Iota),
+        "iota32" => iota().map(|iota| Call::Iota(iota.short())),
         "within" => axis().map(|axis| Call::Within(Within { axis })),
         "cumsum" => scan(Running::Sum),
         "cumprod" => scan(Running::Product),
