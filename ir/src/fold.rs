@@ -57,7 +57,8 @@ pub(crate) fn fold(op: Op, numbers: &[Number]) -> Result<Option<Folded>, Fault> 
             | Typing::Same
             | Typing::Pick
             | Typing::Count
-            | Typing::Place,
+            | Typing::Place
+            | Typing::Product,
             _,
         ) => Ok(None),
     }

@@ -330,7 +330,8 @@ impl Op {
             | Typing::Same
             | Typing::Pick
             | Typing::Count
-            | Typing::Place => {
+            | Typing::Place
+            | Typing::Product => {
                 unreachable!("of calls alone")
             }
         }

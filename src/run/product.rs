@@ -4,14 +4,16 @@
 //! of fused multiply-adds ([`kiln_gemm`]), so the result depends on nothing but the operands: not on
 //! the number of threads, not on layouts, not on the machine.
 
+use super::bound::Bound;
 use super::error::{Argument, RunError};
 use super::exec::threads_for;
+use super::factors::{self, Stored, in_elements};
 use super::overlap;
 use super::queue::{Queue, Shared};
 use super::team::{self, share};
 use super::view::{Layout, View, ViewMut};
 use crate::plan::ShapeError;
-use kiln_gemm::{Matrix, MatrixMut, Number};
+use kiln_gemm::{MatrixMut, multiply_packed};
 use kiln_ir::{Call, DType, Dims};
 use std::ops::Range;
 
@@ -107,10 +109,10 @@ pub fn matmul(
     left.layout.check_rank(|| Argument::input(0))?;
     right.layout.check_rank(|| Argument::input(1))?;
     // SAFETY: the views vouch for their memory, and `output` is borrowed mutably.
-    unsafe { multiply(&left.layout, &right.layout, &output.layout, threads) }
+    unsafe { multiply(&left.layout, &right.layout, &output.layout, threads, Bound::NONE) }
 }
 
-/// [`matmul`] on layouts.
+/// [`matmul`] on layouts. A right operand that is a constant is read as it was packed.
 ///
 /// # Safety
 ///
@@ -120,19 +122,13 @@ pub(super) unsafe fn multiply(
     right: &Layout,
     output: &Layout,
     threads: Option<usize>,
+    bound: &Bound,
 ) -> Result<(), RunError> {
     let product = Product::new(&left.shape, &right.shape)?;
-    let dtype = left.dtype;
-    if !dtype.is_arithmetic() {
-        let argument = Argument::input(0);
-        return Err(RunError::DType { argument, expected: DType::F32, found: dtype });
-    }
-    for (argument, found) in
-        [(Argument::input(1), right.dtype), (Argument::output(0), output.dtype)]
-    {
-        if found != dtype {
-            return Err(RunError::DType { argument, expected: dtype, found });
-        }
+    let dtype = factors::product_type(left.dtype, right.dtype)?;
+    if output.dtype != dtype {
+        let (argument, found) = (Argument::output(0), output.dtype);
+        return Err(RunError::DType { argument, expected: dtype, found });
     }
     if output.shape[..] != product.shape {
         let found = output.shape.to_vec();
@@ -160,8 +156,8 @@ pub(super) unsafe fn multiply(
     }
     let operands = [left, right, output];
     match dtype {
-        DType::F32 => product.run::<f32>(operands, threads),
-        _ => product.run::<f64>(operands, threads),
+        DType::F32 => product.run::<f32>(operands, threads, bound),
+        _ => product.run::<f64>(operands, threads, bound),
     }
     Ok(())
 }
@@ -172,12 +168,6 @@ fn is_aligned(operand: &Layout) -> bool {
     let is_whole = |(&len, &step): (&usize, &isize)| len <= 1 || in_elements(step, size).is_some();
     operand.base.addr().is_multiple_of(size)
         && operand.shape.iter().zip(&operand.strides).all(is_whole)
-}
-
-/// A step in elements, if it is a whole number of them.
-fn in_elements(step: isize, size: usize) -> Option<isize> {
-    let size = size as isize;
-    (step % size == 0).then(|| step / size)
 }
 
 /// Sizes of a batch of matrix products.
@@ -212,7 +202,7 @@ impl Product {
     }
 
     /// Every matrix product of the batch.
-    fn run<T: Number>(&self, operands: [&Layout; 3], threads: Option<usize>) {
+    fn run<T: Stored>(&self, operands: [&Layout; 3], threads: Option<usize>, bound: &Bound) {
         let [left, right, output] = operands;
         // Rows and columns: a vector is a row on the left and a column on the right.
         let [left_rows, left_columns] = steps(left, [None, Some(0)]);
@@ -235,21 +225,32 @@ impl Product {
             1 => Grid::whole(self.m, self.n),
             threads => Grid::new(self.m, self.n, count, threads),
         };
+        // What is packed has columns side by side, and so should the result.
+        let is_in_rows = self.m == 1 || output_rows.unsigned_abs() >= output_columns.unsigned_abs();
+        let packed = if is_in_rows { bound.packed(right) } else { None };
+        let packed = packed.as_ref().map(|packed| T::packed(&packed.matrices));
+        let matrix = |index| self.matrix(index, right);
         let one = |task: usize| {
             let (index, block) = (task / grid.blocks(), task % grid.blocks());
             let [rows, columns] = grid.block(block);
-            let batch =
-                |operand: &Layout, rank: usize| self.place(index, operand, rank).cast::<T>();
+            let batch = |operand: &Layout, rank: usize| self.place(index, operand, rank);
             let left_at = batch(left, self.left.len().saturating_sub(2));
             let right_at = batch(right, self.right.len().saturating_sub(2));
-            let output_at = batch(output, self.batch.len());
+            let output_at = batch(output, self.batch.len()).cast::<T>();
             let [top, side] = [rows.start as isize, columns.start as isize];
             let output_at = output_at.wrapping_offset(top * output_rows + side * output_columns);
-            let left_at = left_at.cast_const().wrapping_offset(top * left_rows);
-            let right_at = right_at.cast_const().wrapping_offset(side * right_columns);
-            let left = Matrix { first: left_at, down: left_rows, across: left_columns };
-            let right = Matrix { first: right_at, down: right_rows, across: right_columns };
+            let steps = [left_rows, left_columns];
+            let left = T::operand(left.dtype, left_at, [top, 0], steps);
+            let steps = [right_rows, right_columns];
+            let right = T::operand(right.dtype, right_at, [0, side], steps);
             let output = MatrixMut { first: output_at, down: output_rows, across: output_columns };
+            if let Some(packed) = packed {
+                let (rows, packed) = (rows.len(), &packed[matrix(index)]);
+                // SAFETY: as below.
+                return unsafe {
+                    multiply_packed(rows, left, packed, columns, output, &mut |_, _| {})
+                };
+            }
             let sizes = [rows.len(), self.k, columns.len()];
             // SAFETY: the matrices lie within their views, as shapes and steps say; the output
             // overlaps nothing, and its blocks are disjoint.
@@ -271,6 +272,23 @@ impl Product {
         if threads.are_worth_it {
             team::ended();
         }
+    }
+
+    /// Which of the right operand's matrices, each counted once however often it repeats, is that of
+    /// matrix `index` of the batch.
+    fn matrix(&self, mut index: usize, right: &Layout) -> usize {
+        let (mut matrix, mut pitch) = (0, 1);
+        let own_batch = right.shape.len() - 2;
+        for (axis, &size) in self.batch.iter().enumerate().rev() {
+            let position = index % size;
+            index /= size;
+            let own = (axis + own_batch).checked_sub(self.batch.len());
+            if own.is_some_and(|own| !factors::repeats(right, own)) {
+                matrix += position * pitch;
+                pitch *= size;
+            }
+        }
+        matrix
     }
 
     /// Where matrix `index` of the batch begins in an operand whose first `own_batch` dimensions

@@ -3,6 +3,7 @@
 //! Where stages over rows can run a call, they do. Other calls go pass by pass, each reduction
 //! apart, which gives the same bits: the order of a reduction does not depend on what computes it.
 
+use super::bound::Bound;
 use super::compiled::Compiled;
 use super::copy::copy;
 use super::error::RunError;
@@ -108,7 +109,7 @@ impl Passes {
             outputs: |index: usize| &layouts[index],
         };
         // SAFETY: required of the caller; what an output shared with an input is apart now.
-        unsafe { self.runner.run(plan, &arrays, &shapes, threads)? };
+        unsafe { self.runner.run(plan, &arrays, &shapes, threads, Bound::NONE)? };
         for (tensor, output) in apart.iter().zip(outputs) {
             if let Some(tensor) = tensor {
                 // SAFETY: the output is writable, and no input is read any more.

@@ -1,8 +1,10 @@
 //! Kernels: how graphs become them, and what they do with arrays, threads and memory.
 
+mod bound;
 mod cache;
 mod calls;
 mod compile_cost;
+mod factors;
 mod fuse;
 #[cfg(unix)]
 mod guard;

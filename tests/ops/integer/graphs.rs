@@ -83,7 +83,8 @@ fn random_graph(rng: &mut Rng) -> Graph {
             | Typing::Same
             | Typing::Pick
             | Typing::Count
-            | Typing::Place => false,
+            | Typing::Place
+            | Typing::Product => false,
         })
         .collect();
     let mut graph = Graph::new("random");

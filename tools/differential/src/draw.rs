@@ -241,7 +241,8 @@ impl Drawing {
             | Typing::Same
             | Typing::Pick
             | Typing::Count
-            | Typing::Place => {
+            | Typing::Place
+            | Typing::Product => {
                 unreachable!("of calls, which are no ops")
             }
         };
