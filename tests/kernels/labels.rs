@@ -244,5 +244,5 @@ fn text_of_a_plan_names_places() {
     let kernel = compiled(&graph, CompileOptions::new());
     let s = numbers(&[3, 3]);
     let plan = kernel.plan_for(&[View::from(&s)]).unwrap().to_string();
-    assert!(plan.contains("iota[-1](s): i64[1, 3]"), "{plan}");
+    assert!(plan.contains("iota32[-1](s): i32[1, 3]"), "{plan}");
 }
