@@ -2,7 +2,7 @@
 
 use super::region::Region;
 use crate::fuse::cost_model::CostModel;
-use kiln_ir::{Call, Dim, Graph, Node, NodeId, Shape};
+use kiln_ir::{Dim, Graph, Node, NodeId, Shape};
 
 /// From this cost an element on, a producer over a smaller domain is worth a pass of its own (half
 /// a transcendental function). Below it, computing it again for every element is hidden behind
@@ -54,8 +54,7 @@ pub(super) fn traffic(graph: &Graph, id: NodeId) -> u64 {
 /// What a call costs that is a pass by itself.
 pub(super) fn cost_of_call(graph: &Graph, id: NodeId) -> u64 {
     let operands = graph.node(id).operands();
-    // A view is no pass.
-    if matches!(graph.node(id), Node::Call(Call::View(_), _)) {
+    if matches!(graph.node(id), Node::Call(call, _) if call.is_free()) {
         return 0;
     }
     PASS_COST + traffic(graph, id) + operands.iter().map(|&id| traffic(graph, id)).sum::<u64>()

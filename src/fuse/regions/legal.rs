@@ -3,7 +3,7 @@
 use super::cuts;
 use super::rows::{Rows, RowsId};
 use super::siblings::{DomainId, Domains};
-use kiln_ir::{Call, Graph, Node, NodeId};
+use kiln_ir::{Graph, Node, NodeId};
 use std::collections::BTreeSet;
 
 /// Why a value is not computed in the region of an op that reads it.
@@ -57,7 +57,12 @@ impl<'a> Legal<'a> {
                         stored.insert(arg);
                     }
                 }
-                Node::Call(_, args) => stored.extend(args.iter().copied()),
+                // What is looked at alone need not be there, but what has its shape does.
+                Node::Call(call, args) => {
+                    let (read, looked_at) = args.split_at(call.read_count());
+                    stored.extend(read);
+                    stored.extend(looked_at.iter().filter(|&&arg| fuses(arg)));
+                }
                 _ => {}
             }
         }
@@ -130,8 +135,12 @@ fn levels(graph: &Graph, rows: &Rows) -> Vec<Level> {
                 Level { calls, rows: Some(own) }
             }
             (_, Some(own)) => Level { calls: calls + 1, rows: Some(own) },
-            // What a view is of stands in memory.
-            (Node::Call(Call::View(_), args), None) if !fuses(graph, rows, args[0]) => operands[0],
+            // What it is of stands in memory.
+            (Node::Call(call, args), None)
+                if call.is_free() && !args.iter().any(|&arg| fuses(graph, rows, arg)) =>
+            {
+                Level { calls, rows: below_rows }
+            }
             (Node::Call(..), None) => Level { calls: calls + 1, rows: None },
             _ if agree => Level { calls, rows: below_rows },
             // One region cannot hold them all, so it loads some.
