@@ -73,7 +73,7 @@ fn largest(of: DType, k: usize, draw: fn(&mut Random) -> f64) -> Result<f64, Box
         _ => f64::from(f32::EPSILON) / 2.0,
     };
     let errors = found.indexed_iter().map(|((i, j), &found)| {
-        let terms = a.row(i).into_iter().copied().zip(b.column(j).iter().copied());
+        let terms = a.row(i).into_iter().copied().zip(b.column(j).into_iter().copied());
         let ([sum, rest], size) = exact(terms);
         ((found - sum) - rest).abs() / (unit * size)
     });
