@@ -65,6 +65,11 @@ impl ShapeRules {
         Ok(self.outputs.iter().map(|&at| shapes[at].clone()).collect())
     }
 
+    /// Whether the body has a product.
+    pub fn has_product(&self) -> bool {
+        self.rules.iter().any(|rule| matches!(rule, Rule::Call(Call::Matmul, _)))
+    }
+
     /// The shape that the body loops over, for arguments of these shapes. Fails where operands do not fit.
     pub fn domain<E: Extent>(&self, args: &[&[E]]) -> Result<Dims<E>, BodyMisfit<E>> {
         let shapes = self.shapes(args)?;

@@ -7,12 +7,14 @@
 use super::error::{Argument, RunError};
 use super::exec::threads_for;
 use super::overlap;
+use super::pack::Vector;
 use super::queue::{Queue, Shared};
 use super::team::{self, share};
 use super::view::{Layout, View, ViewMut};
 use crate::plan::ShapeError;
 use kiln_gemm::{Matrix, MatrixMut, Number};
 use kiln_ir::{Call, DType, Dims};
+use std::cell::Cell;
 use std::ops::Range;
 
 /// Nanoseconds for a multiplication and addition of `f32` on one thread, at 50 of them a nanosecond
@@ -27,6 +29,27 @@ const LEAST: [usize; 2] = [24, 64];
 
 /// Blocks begin at multiples of these: whole tiles of any kernel.
 const TILE: [usize; 2] = [12, 32];
+
+/// Bytes of a thread's scratch for a block of a product.
+const SCRATCH: usize = 1 << 20;
+/// Rows of such a block: what is packed of the right operand is used for all of them.
+const MOST_ROWS: usize = 384;
+
+thread_local! {
+    /// The lines of this thread's last scratch.
+    static LINES: Cell<Vec<Vector>> = const { Cell::new(Vec::new()) };
+}
+
+/// Lends a thread's scratch of at least so many bytes.
+fn with_scratch(bytes: usize, use_scratch: impl FnOnce(*mut u8)) {
+    let mut lines = LINES.take();
+    let need = bytes.div_ceil(size_of::<Vector>());
+    if lines.len() < need {
+        lines.resize(need, Vector::ZERO);
+    }
+    use_scratch(lines.as_mut_ptr().cast());
+    LINES.set(lines);
+}
 
 /// A product cut into blocks of rows and columns, each a product of its own.
 #[derive(Clone, Copy)]
@@ -63,6 +86,20 @@ impl Grid {
             }
         }
         grid
+    }
+
+    /// Cuts on until no block has more elements than `most`, as far as blocks may be cut.
+    fn cut_to(&mut self, most: usize) {
+        let size =
+            |grid: &Grid, axis: usize| grid.sizes[axis].div_ceil(grid.parts[axis]) + TILE[axis];
+        while size(self, 0) * size(self, 1) > most {
+            // Long rows are read and written in fewer pieces.
+            let axis = usize::from(size(self, 0) <= MOST_ROWS || self.sizes[0] < 2 * LEAST[0]);
+            if self.sizes[axis] / (self.parts[axis] + 1) < LEAST[axis] {
+                break;
+            }
+            self.parts[axis] += 1;
+        }
     }
 
     /// Number of blocks.
@@ -155,19 +192,13 @@ pub(super) unsafe fn multiply(
             });
         }
     }
-    if product.shape.contains(&0) {
-        return Ok(());
-    }
-    let operands = [left, right, output];
-    match dtype {
-        DType::F32 => product.run::<f32>(operands, threads),
-        _ => product.run::<f64>(operands, threads),
-    }
+    // SAFETY: required of the caller; types, shapes and overlaps were just checked.
+    unsafe { product.multiply([left, right], Some(output), threads, None) };
     Ok(())
 }
 
 /// Whether elements lie where products, which count in elements, read and write them.
-fn is_aligned(operand: &Layout) -> bool {
+pub(super) fn is_aligned(operand: &Layout) -> bool {
     let size = operand.dtype.size();
     let is_whole = |(&len, &step): (&usize, &isize)| len <= 1 || in_elements(step, size).is_some();
     operand.base.addr().is_multiple_of(size)
@@ -180,12 +211,49 @@ fn in_elements(step: isize, size: usize) -> Option<isize> {
     (step % size == 0).then(|| step / size)
 }
 
+/// What runs on blocks of a result, each while a cache holds it.
+pub(super) struct Epilogue<'a> {
+    /// What it takes for an element, estimated.
+    pub(super) nanoseconds: f64,
+    /// Runs it on a block, which may then be anything.
+    pub(super) run: &'a (dyn Fn(Block) + Sync),
+}
+
+/// Rows and columns of one matrix of a result.
+pub(super) struct Block {
+    /// Which matrix of the batch.
+    index: usize,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    /// Where its first element is, and from one row and one column to the next, in bytes.
+    first: *mut u8,
+    steps: [isize; 2],
+}
+
+impl Block {
+    /// Where its elements are.
+    pub(super) fn layout(&self, dtype: DType) -> Layout {
+        self.layout_at(self.first, self.steps, dtype)
+    }
+
+    fn layout_at(&self, base: *mut u8, steps: [isize; 2], dtype: DType) -> Layout {
+        let shape = [self.rows.len(), self.columns.len()];
+        Layout { base, dtype, shape: shape.as_slice().into(), strides: steps.as_slice().into() }
+    }
+}
+
+/// An array that broadcasts to a result: how its elements lie along rows and columns, in bytes.
+pub(super) struct Placed<'a> {
+    array: &'a Layout,
+    steps: [isize; 2],
+}
+
 /// Sizes of a batch of matrix products.
-struct Product {
+pub(super) struct Product {
     left: Vec<usize>,
     right: Vec<usize>,
     /// The result's shape.
-    shape: Vec<usize>,
+    pub(super) shape: Vec<usize>,
     /// Its dimensions before the last two.
     batch: Vec<usize>,
     m: usize,
@@ -194,7 +262,7 @@ struct Product {
 }
 
 impl Product {
-    fn new(left: &[usize], right: &[usize]) -> Result<Product, RunError> {
+    pub(super) fn new(left: &[usize], right: &[usize]) -> Result<Product, RunError> {
         let shape = infer(left, right)?.into_vec();
         // A vector is a row on the left and a column on the right, and leaves no axis.
         let (has_rows, has_columns) = (left.len() > 1, right.len() > 1);
@@ -211,30 +279,54 @@ impl Product {
         })
     }
 
+    /// Multiplies arrays of these shapes. The result goes to `target`, or, if only `epilogue` reads it,
+    /// into a scratch of each thread.
+    ///
+    /// # Safety
+    ///
+    /// The operands must be of one type that has products, readable and aligned. So must the target, which
+    /// must be writable and used by nothing else. The epilogue must be safe to run on disjoint blocks.
+    pub(super) unsafe fn multiply(
+        &self,
+        operands: [&Layout; 2],
+        target: Option<&Layout>,
+        threads: Option<usize>,
+        epilogue: Option<&Epilogue<'_>>,
+    ) {
+        if self.shape.contains(&0) {
+            return;
+        }
+        match operands[0].dtype {
+            DType::F32 => self.run::<f32>(operands, target, threads, epilogue),
+            _ => self.run::<f64>(operands, target, threads, epilogue),
+        }
+    }
+
     /// Every matrix product of the batch.
-    fn run<T: Number>(&self, operands: [&Layout; 3], threads: Option<usize>) {
-        let [left, right, output] = operands;
+    fn run<T: Number>(
+        &self,
+        [left, right]: [&Layout; 2],
+        target: Option<&Layout>,
+        threads: Option<usize>,
+        epilogue: Option<&Epilogue<'_>>,
+    ) {
         // Rows and columns: a vector is a row on the left and a column on the right.
         let [left_rows, left_columns] = steps(left, [None, Some(0)]);
         let [right_rows, right_columns] = steps(right, [Some(0), None]);
-        let (vector_left, vector_right) = (self.left.len() == 1, self.right.len() == 1);
-        let kept: [Option<usize>; 2] = match (vector_left, vector_right) {
-            (false, false) => [Some(1), Some(0)],
-            (true, false) => [None, Some(0)],
-            (false, true) => [Some(0), None],
-            (true, true) => [None, None],
-        };
-        let [output_rows, output_columns] = kept.map(|back| from_end(output, back));
 
         let count: usize = self.batch.iter().product();
-        let each = self.m.saturating_mul(self.n).saturating_mul(self.k);
-        let size = size_of::<T>() as f64 / 4.0;
-        let nanoseconds = each.saturating_mul(count) as f64 * TERM * size;
-        let threads = threads_for(nanoseconds, threads.unwrap_or(usize::MAX));
-        let grid = match threads.count {
+        let elements = self.m.saturating_mul(self.n).saturating_mul(count) as f64;
+        let size = size_of::<T>();
+        let each = self.k as f64 * TERM * (size as f64 / 4.0);
+        let each = each + epilogue.map_or(0.0, |epilogue| epilogue.nanoseconds);
+        let threads = threads_for(elements * each, threads.unwrap_or(usize::MAX));
+        let mut grid = match threads.count {
             1 => Grid::whole(self.m, self.n),
             threads => Grid::new(self.m, self.n, count, threads),
         };
+        if target.is_none() {
+            grid.cut_to(SCRATCH / size);
+        }
         let one = |task: usize| {
             let (index, block) = (task / grid.blocks(), task % grid.blocks());
             let [rows, columns] = grid.block(block);
@@ -242,18 +334,43 @@ impl Product {
                 |operand: &Layout, rank: usize| self.place(index, operand, rank).cast::<T>();
             let left_at = batch(left, self.left.len().saturating_sub(2));
             let right_at = batch(right, self.right.len().saturating_sub(2));
-            let output_at = batch(output, self.batch.len());
             let [top, side] = [rows.start as isize, columns.start as isize];
-            let output_at = output_at.wrapping_offset(top * output_rows + side * output_columns);
             let left_at = left_at.cast_const().wrapping_offset(top * left_rows);
             let right_at = right_at.cast_const().wrapping_offset(side * right_columns);
             let left = Matrix { first: left_at, down: left_rows, across: left_columns };
             let right = Matrix { first: right_at, down: right_rows, across: right_columns };
-            let output = MatrixMut { first: output_at, down: output_rows, across: output_columns };
             let sizes = [rows.len(), self.k, columns.len()];
-            // SAFETY: the matrices lie within their views, as shapes and steps say; the output
-            // overlaps nothing, and its blocks are disjoint.
-            unsafe { kiln_gemm::multiply(sizes, left, right, output) };
+            let into = |output: MatrixMut<T>| {
+                let MatrixMut { first, down, across } = output;
+                let steps = [down, across].map(|step| step * size as isize);
+                let mut finished = |own_rows: Range<usize>, own_columns: Range<usize>| {
+                    let Some(epilogue) = epilogue else { return };
+                    let [down, across] =
+                        [own_rows.start as isize * down, own_columns.start as isize * across];
+                    (epilogue.run)(Block {
+                        index,
+                        rows: rows.start + own_rows.start..rows.start + own_rows.end,
+                        columns: columns.start + own_columns.start..columns.start + own_columns.end,
+                        first: first.wrapping_offset(down + across).cast(),
+                        steps,
+                    });
+                };
+                // SAFETY: the matrices lie within their views, as shapes and steps say, or in a scratch
+                // as large as the block; the output overlaps nothing, and its blocks are disjoint.
+                unsafe { kiln_gemm::multiply_with(sizes, left, right, output, &mut finished) };
+            };
+            match target {
+                Some(target) => {
+                    let [down, across] = self.kept().map(|back| from_end(target, back));
+                    let first = batch(target, self.batch.len());
+                    let first = first.wrapping_offset(top * down + side * across);
+                    into(MatrixMut { first, down, across });
+                }
+                None => with_scratch(rows.len() * columns.len() * size, |first| {
+                    let down = columns.len() as isize;
+                    into(MatrixMut { first: first.cast(), down, across: 1 });
+                }),
+            }
         };
         let one = Shared(one);
         let tasks = count * grid.blocks();
@@ -271,6 +388,34 @@ impl Product {
         if threads.are_worth_it {
             team::ended();
         }
+    }
+
+    /// The axes of the result that are rows and columns, counted from the last: a vector has none.
+    fn kept(&self) -> [Option<usize>; 2] {
+        match (self.left.len() == 1, self.right.len() == 1) {
+            (false, false) => [Some(1), Some(0)],
+            (true, false) => [None, Some(0)],
+            (false, true) => [Some(0), None],
+            (true, true) => [None, None],
+        }
+    }
+
+    /// How an array lies that broadcasts to the result.
+    pub(super) fn placed<'a>(&self, array: &'a Layout) -> Placed<'a> {
+        let step = |back: Option<usize>| {
+            let axis = back.and_then(|back| array.shape.len().checked_sub(back + 1));
+            axis.filter(|&axis| array.shape[axis] != 1).map_or(0, |axis| array.strides[axis])
+        };
+        Placed { array, steps: self.kept().map(step) }
+    }
+
+    /// A block of such an array.
+    pub(super) fn part(&self, operand: &Placed<'_>, block: &Block) -> Layout {
+        let Placed { array, steps: [down, across] } = operand;
+        let kept = self.shape.len() - self.batch.len();
+        let first = self.place(block.index, array, array.shape.len().saturating_sub(kept));
+        let offset = block.rows.start as isize * down + block.columns.start as isize * across;
+        block.layout_at(first.wrapping_offset(offset), [*down, *across], array.dtype)
     }
 
     /// Where matrix `index` of the batch begins in an operand whose first `own_batch` dimensions

@@ -126,6 +126,10 @@ unsafe fn run_step(
             // SAFETY: required of the caller.
             unsafe { kernel.run(operands, threads)? };
         }
+        Action::Map { kernel: Compiled::Product(kernel), .. } => {
+            // SAFETY: required of the caller.
+            unsafe { kernel.run(operands, threads)? };
+        }
         Action::Call(Call::Matmul) => {
             let [left, right, output] = operands[..] else {
                 panic!("a product has two operands and a result");

@@ -4,7 +4,9 @@
 //! program chosen and of the one in which two kernels are merged.
 
 use super::absorb::{Absorber, Policy};
-use super::cost::{cost, is_smaller};
+use super::cost::{cost, cost_of_call, is_smaller};
+use super::legal::Legal;
+use super::products::Products;
 use super::region::Region;
 use super::rows::Rows;
 use super::siblings::{self, Domains};
@@ -146,7 +148,8 @@ pub(in crate::fuse) fn separations(
     domains: &Domains,
     model: &CostModel,
 ) -> Vec<Separation> {
-    let mut sweep = Sweep::new(graph, model, MAX_REGION, Rows::of(graph));
+    let mut sweep =
+        Sweep::new(graph, model, Legal::new(graph, MAX_REGION, Rows::of(graph), Products::Held));
     sweep.join_siblings(domains);
     sweep.fill();
     let roots = graph.outputs().iter().map(|&id| sweep.class(id)).collect();
@@ -184,7 +187,12 @@ impl Step {
     }
 
     fn of_call(id: NodeId, graph: &Graph) -> Step {
-        Step { region: None, loads: graph.node(id).operands(), stores: vec![id], cost: 0 }
+        Step {
+            region: None,
+            loads: graph.node(id).operands(),
+            stores: vec![id],
+            cost: cost_of_call(graph, id),
+        }
     }
 }
 
@@ -262,7 +270,7 @@ impl Program<'_> {
         if self.absorber.legal.join(value).is_err() {
             return self.cut();
         }
-        let (all, _) = self.absorber.absorb(Policy::All, &region.outputs);
+        let (all, _) = self.absorber.absorb(Policy::ALL, &region.outputs);
         let costs = self.costs(all);
         let reads = |op: &&NodeId| self.graph.node(**op).operands().contains(&value);
         let mut readers = region.ops.iter().filter(reads);
@@ -321,7 +329,7 @@ impl Program<'_> {
         }
         let groups = siblings::groups(&self.absorber.legal, self.domains);
         let group = groups.into_iter().find(|group| group.contains(&outputs[0]));
-        let (joint, _) = self.absorber.absorb(Policy::All, &group.unwrap_or(outputs.to_vec()));
+        let (joint, _) = self.absorber.absorb(Policy::ALL, &group.unwrap_or(outputs.to_vec()));
         Reason::Cost(self.costs(joint))
     }
 
