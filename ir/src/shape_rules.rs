@@ -60,7 +60,10 @@ impl ShapeRules {
     }
 
     /// The shape of each output for arguments of these shapes. Fails where operands do not fit.
-    pub fn outputs<E: Extent>(&self, args: &[&[E]]) -> Result<Vec<Dims<E>>, BodyMisfit<E>> {
+    pub fn outputs<E: Extent>(
+        &self,
+        args: &[&[E]],
+    ) -> Result<SmallVec<[Dims<E>; 2]>, BodyMisfit<E>> {
         let shapes = self.shapes(args)?;
         Ok(self.outputs.iter().map(|&at| shapes[at].clone()).collect())
     }
@@ -137,7 +140,11 @@ mod tests {
                 let outputs = |shapes: Vec<Dims<usize>>| {
                     body.outputs().iter().map(|id| shapes[id.index()].clone()).collect::<Vec<_>>()
                 };
-                assert_eq!(rules.outputs(&args), each.map(outputs), "{text} of {args:?}");
+                assert_eq!(
+                    rules.outputs(&args).map(|all| all.into_vec()),
+                    each.map(outputs),
+                    "{text} of {args:?}"
+                );
             }
         }
     }

@@ -16,6 +16,7 @@ mod plans;
 mod products;
 mod profile;
 mod random;
+mod random_products;
 mod random_rows;
 mod reductions;
 mod rows;

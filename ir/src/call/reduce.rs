@@ -67,11 +67,11 @@ impl Axes {
 
     /// For an array of this rank, whether each of its axes is one of them. Fails where there is no
     /// such axis, and where one is named in both ways.
-    pub fn of_rank(self, rank: usize) -> Result<Vec<bool>, String> {
+    pub fn of_rank(self, rank: usize) -> Result<Dims<bool>, String> {
+        let mut is_reduced = Dims::from_elem(self.are_all(), rank);
         if self.are_all() {
-            return Ok(vec![true; rank]);
+            return Ok(is_reduced);
         }
-        let mut is_reduced = vec![false; rank];
         for axis in self.iter() {
             let place = if axis < 0 { axis + rank as i64 } else { axis };
             let place = usize::try_from(place).ok().and_then(|place| is_reduced.get_mut(place));
@@ -354,7 +354,10 @@ mod tests {
         assert_eq!(Axes::some(&[-1, -2]), Axes::some(&[-2, -1]));
         assert_eq!(Axes::some(&[-1, 0, -3]).unwrap().to_string(), "[-3, -1, 0]");
         assert_eq!(Axes::ALL.to_string(), "[..]");
-        assert_eq!(Axes::some(&[-1, 0]).unwrap().of_rank(3), Ok(vec![true, false, true]));
+        assert_eq!(
+            Axes::some(&[-1, 0]).unwrap().of_rank(3).as_deref(),
+            Ok(&[true, false, true][..])
+        );
         for (axes, rank, fault) in [
             (&[][..], 2, "name an axis, or `..` for all"),
             (&[1, 1], 2, "axis 1 is there twice"),

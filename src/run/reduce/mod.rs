@@ -8,4 +8,4 @@ mod simd;
 mod wide;
 
 pub(super) use fold::BLOCK;
-pub(super) use wide::{Blocks, Rows, count, folder};
+pub(super) use wide::{Blocks, Folder, Rows, count, folder};

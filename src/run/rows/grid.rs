@@ -14,14 +14,12 @@ pub(super) struct Axis {
 }
 
 /// Rows of elements, and where they are in each operand.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Grid {
     /// From row to row; neighbours are along the last.
     pub(super) kept: SmallVec<[Axis; 3]>,
     /// Along a row, in logical order: the last is the fastest.
     pub(super) reduced: SmallVec<[Axis; 2]>,
-    /// The first element of each operand.
-    pub(super) bases: SmallVec<[*mut u8; OPERANDS]>,
     /// Bytes of an element of each.
     pub(super) sizes: SmallVec<[usize; OPERANDS]>,
     /// Elements of a row.
@@ -40,7 +38,6 @@ impl Grid {
         let mut grid = Grid {
             kept: SmallVec::new(),
             reduced: SmallVec::new(),
-            bases: operands.iter().map(|operand| operand.base).collect(),
             sizes: operands.iter().map(|operand| operand.dtype.size()).collect(),
             len: 1,
         };
@@ -100,15 +97,15 @@ impl Grid {
         self.kept.iter().all(|axis| axis.steps[operand] == 0)
     }
 
-    /// The first element of row `row` of run `run`.
-    pub(super) fn row(&self, operand: usize, run: usize, row: usize) -> *mut u8 {
-        let mut base = self.bases[operand].wrapping_offset(row as isize * self.row_step(operand));
+    /// Bytes from the first element of an operand to that of row `row` of run `run`.
+    pub(super) fn before(&self, operand: usize, run: usize, row: usize) -> isize {
+        let mut bytes = (row as isize).wrapping_mul(self.row_step(operand));
         let mut rest = run;
         for axis in self.kept.iter().rev().skip(1) {
-            base = base.wrapping_offset((rest % axis.size) as isize * axis.steps[operand]);
+            bytes += (rest % axis.size) as isize * axis.steps[operand];
             rest /= axis.size;
         }
-        base
+        bytes
     }
 
     /// Copies elements `start..start + len` of `rows` rows, the first of which begins at `row`, to or from

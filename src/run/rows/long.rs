@@ -1,8 +1,9 @@
 //! Rows that are cut: every stage runs on all of a row, by several threads, before the next one does.
 
 use super::grid::Direction;
-use super::job::{Access, Job, Program, Tile, Worker};
-use super::{PORTIONS, Padding, make_room};
+use super::job::{Folded, Job, Tile, Worker};
+use super::setup::Access;
+use super::{PORTIONS, Padding, Program, make_room, written_early};
 use crate::lower::rows::Stage;
 use crate::run::layout::OPERANDS;
 use crate::run::pack::Vector;
@@ -40,22 +41,22 @@ impl Job<'_> {
     /// # Safety
     ///
     /// As for [`RowCode::run`](super::RowCode::run).
-    pub(super) unsafe fn execute_long(&mut self, threads: usize) -> bool {
-        if self.is_in_place() && !self.written_early().is_empty() {
+    pub(super) unsafe fn execute_long(self, threads: usize) -> bool {
+        let program = self.program;
+        let mut setup = self.setup.clone();
+        if setup.is_in_place && !written_early(program).is_empty() {
             return false;
         }
-        let program = self.program;
-        if !self.is_in_place() {
+        if !setup.is_in_place {
             // All of what is kept is in memory, so it may as well be where results will be.
-            self.streams = false;
+            setup.streams = false;
             for (slot, about) in program.slots.iter().enumerate() {
-                self.home[slot] = about.shares.unwrap_or(slot);
+                setup.home[slot] = about.shares.unwrap_or(slot);
             }
         }
-        let (len, (run, runs)) = (self.grid.len, self.grid.runs());
-        let sizes = program.slots.iter().map(|slot| slot.dtype.size());
-        let largest = sizes.max().unwrap_or(1);
-        let (rows, chunk) = match self.side_by_side {
+        let (len, (run, runs)) = (setup.grid.len, setup.grid.runs());
+        let largest = setup.sizes.iter().copied().max().unwrap_or(1);
+        let (rows, chunk) = match setup.side_by_side {
             true => {
                 let rows = (PART / BLOCK / largest).min(run);
                 (rows, (PART / largest / rows).next_multiple_of(BLOCK))
@@ -64,26 +65,31 @@ impl Job<'_> {
         };
         // What is kept is so for all elements; numbers of rows are for all threads.
         let mut rooms: SmallVec<[Room; OPERANDS]> = SmallVec::new();
-        self.tile = [rows, len];
-        for slot in 0..program.slots.len() {
-            if matches!(self.access[slot], Access::Kept | Access::Row) && self.home[slot] == slot {
-                let Some(mut room) = Room::new(self.bytes(slot)) else { return false };
-                self.shared[slot] = room.base();
+        let mut shared: SmallVec<[*mut u8; OPERANDS]> = SmallVec::new();
+        shared.resize(program.slots.len(), std::ptr::null_mut());
+        setup.tile = [rows, len];
+        for (slot, memory) in shared.iter_mut().enumerate() {
+            if matches!(setup.access[slot], Access::Kept | Access::Row) && setup.home[slot] == slot
+            {
+                let Some(mut room) = Room::new(setup.bytes(slot)) else { return false };
+                *memory = room.base();
                 rooms.push(room);
             }
         }
         let mut blocks: SmallVec<[*mut u8; OPERANDS]> = SmallVec::new();
-        for stage in program.stages {
-            let bytes = self.block_bytes(stage, len.div_ceil(BLOCK));
+        for stage in 0..program.stages.len() {
+            let bytes = setup.block_bytes(stage, len.div_ceil(BLOCK));
             let Some(mut room) = Room::new(bytes) else { return false };
             blocks.push(room.base());
             rooms.push(room);
         }
-        self.tile = [rows, chunk];
+        setup.tile = [rows, chunk];
+        setup.prepare(program, chunk.div_ceil(BLOCK), |slot| !shared[slot].is_null());
+        let job = Job { setup: &setup, shared: &shared, ..self };
         for row in (0..runs).flat_map(|index| (0..run).step_by(rows).map(move |row| (index, row))) {
             let tile = Tile { run: row.0, row: row.1, rows: rows.min(run - row.1), start: 0, len };
             // SAFETY: required of the caller.
-            unsafe { self.stages(tile, chunk, &blocks, threads) };
+            unsafe { job.stages(tile, chunk, &blocks, threads) };
         }
         true
     }
@@ -97,8 +103,9 @@ impl Job<'_> {
         let program = self.program;
         let mut pads = Padding::new();
         let pads = make_room(&mut pads, self);
-        let worker = Worker::new(self, pads);
-        let rows = |slot: &usize| self.access[*slot] == Access::Row;
+        let mut worker = Worker::new(*self, pads);
+        worker.seek(tile);
+        let rows = |slot: &usize| self.setup.access[*slot] == Access::Row;
         // SAFETY: required of the caller.
         unsafe {
             for slot in (0..program.inputs).filter(rows) {
@@ -107,20 +114,16 @@ impl Job<'_> {
             let mut at = 0;
             while at < program.stages.len() {
                 match &program.stages[at] {
-                    Stage::Once(map) => worker.once(map, tile.rows),
-                    Stage::Count { to } => self.count(*to, tile.rows, self.shared[self.home[*to]]),
+                    Stage::Once(_) => worker.once(at, tile.rows),
+                    Stage::Count { to } => worker.count(*to, tile.rows),
                     Stage::Each(_) | Stage::Fold { .. } => {
                         // Folds of what a stage computes, or of inputs, go over the elements with it.
                         let is_fold = |stage: &&Stage<Code>| matches!(stage, Stage::Fold { .. });
                         let folds = program.stages[at + 1..].iter().take_while(is_fold).count();
                         let end = at + 1 + folds;
                         self.pass(at..end, tile, chunk, blocks, threads);
-                        for (stage, &base) in program.stages[at..end].iter().zip(&blocks[at..end]) {
-                            if let Stage::Fold { by, from, to } = stage {
-                                let of = self.blocks(base, tile);
-                                let to = self.shared[self.home[*to]];
-                                self.finish(*by, *from, &of, tile.rows, to);
-                            }
+                        for (stage, &base) in (at..end).zip(&blocks[at..end]) {
+                            worker.finish(stage, &self.blocks(base, tile), tile.rows);
                         }
                         at = end;
                         continue;
@@ -148,13 +151,14 @@ impl Job<'_> {
         threads: usize,
     ) {
         let program = self.program;
-        let is_packed = |slot: &usize| self.access[*slot] == Access::Packed;
+        let setup = self.setup;
+        let is_packed = |slot: &usize| setup.access[*slot] == Access::Packed;
         let (mut read, mut written): (SmallVec<[usize; OPERANDS]>, SmallVec<[usize; OPERANDS]>) =
             (SmallVec::new(), SmallVec::new());
         for stage in &program.stages[stages.clone()] {
             let (reads, writes) = Program::reads_and_writes(stage);
             let homes = |slots: &[usize]| -> SmallVec<[usize; OPERANDS]> {
-                slots.iter().map(|&slot| self.home[slot]).filter(is_packed).collect()
+                slots.iter().map(|&slot| setup.home[slot]).filter(is_packed).collect()
             };
             // What a stage of this pass computes is there.
             read.extend(homes(reads).into_iter().filter(|slot| !written.contains(slot)));
@@ -165,28 +169,26 @@ impl Job<'_> {
             let (job, blocks) = *this.get();
             let start = index * chunk;
             let part = Tile { start, len: chunk.min(tile.len - start), ..tile };
+            let blocks_of = |stage: usize| {
+                let Blocks { base, row, block } = job.blocks(blocks[stage], tile);
+                let size = job.setup.block_size(stage);
+                let base = base.wrapping_add(start / BLOCK * block * size);
+                (Blocks { base, row, block }, size)
+            };
+            worker.seek(part);
             // SAFETY: parts are disjoint, and each packs what it needs; the caller vouches for the rest.
             unsafe {
                 read.iter().for_each(|&slot| worker.copy(slot, part, Direction::Gather));
-                let blocks_of = |stage: usize| {
-                    let Blocks { base, row, block } = job.blocks(blocks[stage], tile);
-                    let size = job.block_bytes(&program.stages[stage], 1) / job.tile[0];
-                    let base = base.wrapping_add(start / BLOCK * block * size);
-                    (Blocks { base, row, block }, size)
-                };
                 let mut folded = stages.start;
                 for stage in stages.clone() {
                     match &program.stages[stage] {
-                        Stage::Each(map) => {
-                            folded = stage + 1 + job.folds_of(map);
-                            let blocks: SmallVec<[(Blocks, usize); 2]> =
-                                (stage + 1..folded).map(blocks_of).collect();
-                            worker.each(map, part, &blocks);
+                        Stage::Each(_) => {
+                            folded = stage + 1 + job.setup.launches[stage].folds;
+                            let blocks: Folded = (stage + 1..folded).map(blocks_of).collect();
+                            worker.each(stage, part, &blocks);
                         }
                         Stage::Fold { .. } if stage < folded => {}
-                        Stage::Fold { by, from, .. } => {
-                            worker.fold(*by, *from, part, &blocks_of(stage).0);
-                        }
+                        Stage::Fold { .. } => worker.fold(stage, part, &blocks_of(stage).0),
                         Stage::Once(_) | Stage::Count { .. } => {}
                     }
                 }
@@ -198,7 +200,7 @@ impl Job<'_> {
             let (job, _) = *this.get();
             let mut pads = Padding::new();
             let pads = make_room(&mut pads, job);
-            let mut worker = Worker::new(job, pads);
+            let mut worker = Worker::new(*job, pads);
             while let Some(parts) = take() {
                 parts.for_each(|index| part(&mut worker, index));
             }

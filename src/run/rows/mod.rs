@@ -7,11 +7,13 @@
 
 mod grid;
 mod job;
+mod launch;
 mod long;
+mod setup;
 mod stage;
 
 use super::call::Pads;
-use super::exec::{PER_BYTE, stream_above, threads_for};
+use super::exec::{PER_BYTE, threads_for};
 use super::layout::{OPERANDS, broadcasts_to};
 use super::pack::Vector;
 use super::queue::{Queue, Shared};
@@ -19,12 +21,13 @@ use super::reduce::BLOCK;
 use super::team::{self, share};
 use super::view::Layout;
 use crate::lower::rows::{Operand, Per, RowProgram, Slot, Stage};
-use grid::Grid;
-use job::{Access, Job, Program, Tile, Worker};
-use kiln_ir::{Dims, Reduce, Reduction, broadcast};
+use job::{Job, Tile, Worker};
+use kiln_ir::{Dims, Reduce, broadcast};
 use kiln_jit::emit::Code;
 use kiln_jit::vir::Routine;
+use setup::{Setup, is_aligned, written_early};
 use smallvec::SmallVec;
+use std::sync::{Arc, Mutex};
 
 /// Nanoseconds for an element of a fold in cache.
 const FOLD: f64 = 0.02;
@@ -51,6 +54,46 @@ const PORTIONS: usize = 8;
 #[derive(Debug)]
 pub(crate) struct RowCode {
     program: RowProgram<Code>,
+    /// Estimated nanoseconds for an element.
+    cost: f64,
+    /// What the last call worked out of its operands: most calls are like the one before.
+    last: Mutex<Option<Arc<Known>>>,
+}
+
+/// What is known of operands that lie so.
+#[derive(Debug)]
+struct Known {
+    /// Shape and strides of each.
+    layouts: SmallVec<[(Dims<usize>, Dims<isize>); OPERANDS]>,
+    is_in_place: bool,
+    setup: Setup,
+}
+
+/// What a row kernel does, its slots being inputs, outputs and others.
+#[derive(Clone, Copy, Debug)]
+struct Program<'a> {
+    slots: &'a [Slot],
+    inputs: usize,
+    outputs: usize,
+    stages: &'a [Stage<Code>],
+    /// Estimated nanoseconds for an element.
+    cost: f64,
+}
+
+impl<'a> Program<'a> {
+    fn operands(&self) -> usize {
+        self.inputs + self.outputs
+    }
+
+    /// The slots that a stage reads, and those that it writes.
+    fn reads_and_writes(stage: &'a Stage<Code>) -> (&'a [usize], &'a [usize]) {
+        use std::slice::from_ref;
+        match stage {
+            Stage::Each(map) | Stage::Once(map) => (&map.inputs, &map.outputs),
+            Stage::Fold { from, to, .. } => (from_ref(from), from_ref(to)),
+            Stage::Count { to } => (&[], from_ref(to)),
+        }
+    }
 }
 
 impl RowCode {
@@ -59,7 +102,9 @@ impl RowCode {
         program: RowProgram,
         mut compile: impl FnMut(&Routine) -> Result<Code, E>,
     ) -> Result<RowCode, E> {
-        Ok(RowCode { program: program.try_map(|routine| compile(&routine))? })
+        let program = program.try_map(|routine| compile(&routine))?;
+        let cost = nanoseconds(&program.stages);
+        Ok(RowCode { program, cost, last: Mutex::new(None) })
     }
 
     /// The code of each stage that has some.
@@ -79,10 +124,35 @@ impl RowCode {
     /// inputs'. Inputs must be readable. Outputs must be writable and overlap nothing, except that one may
     /// be exactly an input.
     pub(in crate::run) unsafe fn run(&self, operands: &[&Layout], threads: Option<usize>) -> bool {
-        let RowProgram { axes, slots, inputs, outputs, stages, operands: reduced } = &self.program;
-        let (inputs, outputs) = (*inputs, *outputs);
-        let Some(domain) = domain(reduced, operands) else { return false };
-        let Ok(is_reduced) = axes.of_rank(domain.len()) else { return false };
+        let RowProgram { slots, inputs, outputs, stages, .. } = &self.program;
+        let program =
+            Program { slots, inputs: *inputs, outputs: *outputs, stages, cost: self.cost };
+        let last = self.last.try_lock().ok().and_then(|last| last.clone());
+        if let Some(known) = last.filter(|known| known.fits(operands, *inputs)) {
+            // SAFETY: required of the caller.
+            return unsafe { execute(program, &known.setup, operands, threads) };
+        }
+        let Some(setup) = self.setup(program, operands) else { return false };
+        if operands.iter().all(|operand| is_aligned(operand)) {
+            let layout = |operand: &&Layout| (operand.shape.clone(), operand.strides.clone());
+            let layouts = operands.iter().map(layout).collect();
+            let known = Arc::new(Known { layouts, is_in_place: setup.is_in_place, setup });
+            if let Ok(mut last) = self.last.try_lock() {
+                *last = Some(Arc::clone(&known));
+            }
+            // SAFETY: required of the caller.
+            return unsafe { execute(program, &known.setup, operands, threads) };
+        }
+        // SAFETY: required of the caller.
+        unsafe { execute(program, &setup, operands, threads) }
+    }
+
+    /// What a call on such operands needs to know, if stages can run it.
+    fn setup(&self, program: Program<'_>, operands: &[&Layout]) -> Option<Setup> {
+        let RowProgram { axes, slots, operands: reduced, .. } = &self.program;
+        let inputs = program.inputs;
+        let domain = domain(reduced, operands)?;
+        let is_reduced = axes.of_rank(domain.len()).ok()?;
         let row: Dims<usize> = match axes.are_all() {
             true => Dims::new(),
             false => {
@@ -110,15 +180,22 @@ impl RowCode {
                 broadcast(&shapes).is_ok_and(|shape| shape == domain)
             }
         };
-        if !operands[..inputs].iter().zip(slots).all(broadcasts)
-            || !operands[inputs..].iter().zip(&slots[inputs..]).all(fits)
-            || !reduced.iter().all(covers)
-        {
-            return false;
-        }
-        let program = Program { slots, inputs, outputs, stages };
-        // SAFETY: required of the caller.
-        unsafe { execute(program, &domain, &is_reduced, operands, threads) }
+        let is_able = operands[..inputs].iter().zip(slots).all(broadcasts)
+            && operands[inputs..].iter().zip(&slots[inputs..]).all(fits)
+            && reduced.iter().all(covers);
+        is_able.then(|| Setup::new(program, &domain, &is_reduced, operands))
+    }
+}
+
+impl Known {
+    /// Whether operands lie so.
+    fn fits(&self, operands: &[&Layout], inputs: usize) -> bool {
+        let fits = |(operand, (shape, strides)): (&&Layout, &(Dims<usize>, Dims<isize>))| {
+            operand.shape == *shape && operand.strides == *strides && is_aligned(operand)
+        };
+        let (read, written) = operands.split_at(inputs);
+        let same = |output: &&Layout| read.iter().any(|input| input.base == output.base);
+        operands.iter().zip(&self.layouts).all(fits) && written.iter().any(same) == self.is_in_place
     }
 }
 
@@ -167,41 +244,42 @@ pub(super) unsafe fn reduce(
             is_folded,
         },
     );
-    let stage = match reads {
+    let stages = [match reads {
         true => Stage::Fold { by: reduce.by, from: 0, to: 1 },
         false => Stage::Count { to: 1 },
-    };
-    let program = Program { slots: &slots, inputs: 1, outputs: 1, stages: &[stage] };
+    }];
+    let cost = nanoseconds(&stages);
+    let program = Program { slots: &slots, inputs: 1, outputs: 1, stages: &stages, cost };
     let is_reduced = reduce.axes.of_rank(input.shape.len()).expect("the shape was inferred");
+    let operands = [input, output];
+    let setup = Setup::new(program, &input.shape, &is_reduced, &operands);
     // SAFETY: required of the caller.
-    let done = unsafe { execute(program, &input.shape, &is_reduced, &[input, output], threads) };
+    let done = unsafe { execute(program, &setup, &operands, threads) };
     assert!(done, "a reduction keeps no elements");
 }
 
-/// Runs a program on operands that fit. Returns whether it can.
+/// Runs a program on operands that lie so. Returns whether it can.
 ///
 /// # Safety
 ///
 /// As for [`RowCode::run`].
 unsafe fn execute(
     program: Program<'_>,
-    domain: &[usize],
-    is_reduced: &[bool],
+    setup: &Setup,
     operands: &[&Layout],
     threads: Option<usize>,
 ) -> bool {
-    let grid = Grid::new(domain, is_reduced, operands, lead(program, domain, operands));
-    let (run, runs) = grid.runs();
-    let elements = run as f64 * runs as f64 * grid.len as f64;
-    let moved = moved(program, &grid);
-    let mut job = Job::new(program, grid, elements * moved as f64 > stream_above() as f64);
+    let (run, runs) = setup.grid.runs();
     if run == 0 || runs == 0 {
         return true;
     }
+    let bases: SmallVec<[*mut u8; OPERANDS]> =
+        operands.iter().map(|operand| operand.base).collect();
+    let job = Job { program, setup, bases: &bases, shared: &[] };
+    let cost = program.cost.max(setup.moved(program) as f64 * PER_BYTE);
     let reads = program.stages.iter().any(|stage| !matches!(stage, Stage::Count { .. }));
-    let cost = nanoseconds(program.stages).max(moved as f64 * PER_BYTE);
     let most = if reads { threads.unwrap_or(usize::MAX) } else { 1 };
-    let threads = threads_for(elements * cost, most);
+    let threads = threads_for(setup.elements() * cost, most);
     // SAFETY: required of the caller.
     let done = unsafe { job.execute(threads.count) };
     if threads.are_worth_it {
@@ -210,151 +288,33 @@ unsafe fn execute(
     done
 }
 
-/// Bytes of an element that are read from memory and written to it.
-fn moved(program: Program<'_>, grid: &Grid) -> usize {
-    let is_moved = |&op: &usize| {
-        let repeats = !grid.kept.is_empty() && grid.repeats_rows(op);
-        program.slots[op].per == Per::Element && !repeats
-    };
-    (0..program.operands()).filter(is_moved).map(|op| grid.sizes[op]).sum()
-}
-
-/// The operand by whose memory rows are ordered: the first one with elements of its own everywhere.
-fn lead(program: Program<'_>, domain: &[usize], operands: &[&Layout]) -> usize {
-    let is_element = |op: usize| program.slots[op].per == Per::Element;
-    let is_whole = |op: usize| {
-        let operand = operands[op];
-        let own = operand.shape.len() == domain.len();
-        own && (0..domain.len())
-            .all(|dim| domain[dim] == 1 || (operand.shape[dim] != 1 && operand.strides[dim] != 0))
-    };
-    let found = (0..operands.len()).find(|&op| is_element(op) && is_whole(op));
-    found.or_else(|| (0..operands.len()).find(|&op| is_element(op))).unwrap_or(0)
-}
-
-impl<'a> Job<'a> {
-    /// `is_large` if it moves more than caches hold.
-    fn new(program: Program<'a>, grid: Grid, is_large: bool) -> Job<'a> {
-        let mut job = Job {
-            program,
-            grid,
-            side_by_side: false,
-            access: SmallVec::new(),
-            home: SmallVec::new(),
-            tile: [1, 1],
-            shared: SmallVec::from_elem(std::ptr::null_mut(), program.slots.len()),
-            streams: false,
-        };
-        job.side_by_side = job.rows_are_nearer();
-        let in_place = job.is_in_place();
-        job.streams = is_large && !in_place;
-        for (slot, about) in program.slots.iter().enumerate() {
-            let is_apart = |&other: &usize| {
-                let is_output = other < program.operands();
-                // What is stored past the caches should not be in them.
-                !is_output || !(in_place || job.streams || job.is_scattered(other))
-            };
-            let home = about.shares.filter(is_apart);
-            job.home.push(home.unwrap_or(slot));
-            let access = match job.access_of(slot) {
-                Access::Direct if about.reads > 1 && job.is_scattered(slot) => Access::Packed,
-                access => access,
-            };
-            job.access.push(access);
-        }
-        if in_place {
-            // An input that is the same memory is read until the last stage.
-            for slot in job.written_early() {
-                job.access[slot] = Access::Packed;
-            }
-        }
-        job
-    }
-
-    /// Whether neighbouring rows lie nearer to one another than the elements of one, or rows are short.
-    fn rows_are_nearer(&self) -> bool {
-        let is_element = |op: &usize| self.program.slots[*op].per == Per::Element;
-        let grid = &self.grid;
-        let operands = (0..self.program.operands()).filter(is_element);
-        let Some(kept) = grid.kept.last() else { return false };
-        let Some(reduced) = grid.reduced.last() else { return true };
-        if grid.len <= SHORT && !self.only_folds_floats() {
-            return true;
-        }
-        // Of the first operand in which they differ.
-        let mut steps = operands
-            .map(|op| [kept.steps[op].unsigned_abs(), reduced.steps[op].unsigned_abs()])
-            .filter(|[kept, reduced]| *kept != 0 && *reduced != 0);
-        steps.next().is_some_and(|[kept, reduced]| kept < reduced)
-    }
-
-    /// Whether the elements of a row side by side with others lie so far apart that a cache may have no
-    /// room for all: where they are a power of two apart, they share lines of it.
-    fn is_scattered(&self, operand: usize) -> bool {
-        let step = self.grid.element_step(operand).unwrap_or(0);
-        self.side_by_side && step.unsigned_abs() >= SCATTERED
-    }
-
-    fn is_in_place(&self) -> bool {
-        let (inputs, outputs) =
-            self.grid.bases[..self.program.operands()].split_at(self.program.inputs);
-        outputs.iter().any(|output| inputs.contains(output))
-    }
-
-    /// Outputs of elements that are written before the last stage over elements.
-    fn written_early(&self) -> SmallVec<[usize; OPERANDS]> {
-        let program = self.program;
-        let reads = |stage: &Stage<Code>| matches!(stage, Stage::Each(_) | Stage::Fold { .. });
-        let last = program.stages.iter().rposition(reads);
-        let early = &program.stages[..last.unwrap_or(0)];
-        let is_early = |slot: &usize| {
-            program.slots[*slot].per == Per::Element
-                && early.iter().any(|stage| Program::reads_and_writes(stage).1.contains(slot))
-        };
-        (program.inputs..program.operands()).filter(is_early).collect()
-    }
-
-    /// Whether nothing is done but to fold floats, which are as fast where they lie, however short rows are.
-    fn only_folds_floats(&self) -> bool {
-        let is_fast = |stage: &Stage<Code>| match stage {
-            Stage::Fold { by, from, .. } => {
-                let by_vectors =
-                    matches!(by, Reduction::Sum | Reduction::Max | Reduction::Sup | Reduction::Min);
-                by_vectors && self.program.slots[*from].dtype.is_float()
-            }
-            _ => false,
-        };
-        self.program.stages.iter().all(is_fast)
-    }
-
+impl Job<'_> {
     /// Cuts the rows into tiles and runs the stages on each.
     ///
     /// # Safety
     ///
     /// As for [`RowCode::run`].
-    unsafe fn execute(&mut self, threads: usize) -> bool {
-        let (run, runs) = self.grid.runs();
-        let rows = self.rows_of_tile(run);
-        self.tile = [rows, self.grid.len];
+    unsafe fn execute(self, threads: usize) -> bool {
+        let Job { program, setup, .. } = self;
+        let (run, runs) = setup.grid.runs();
+        let [rows, len] = setup.tile;
         let tiles_of_run = run.div_ceil(rows);
         let tiles = runs.saturating_mul(tiles_of_run);
-        let room: usize = (0..self.program.slots.len())
-            .map(|slot| self.bytes(slot))
-            .fold(0, usize::saturating_add);
-        let is_scarce = tiles < 2 * threads && self.grid.len >= 2 * long::CHUNK * threads;
-        if self.grid.len > BLOCK && (room > ROOM || is_scarce) {
+        let room = setup.room[..program.slots.len()].iter().copied();
+        let is_scarce = tiles < 2 * threads && len >= 2 * long::CHUNK * threads;
+        if len > BLOCK && (room.fold(0, usize::saturating_add) > ROOM || is_scarce) {
             // SAFETY: required of the caller.
             return unsafe { self.execute_long(threads) };
         }
         let tile = |index: usize| {
             let (run_index, row) = (index / tiles_of_run, index % tiles_of_run * rows);
-            Tile { run: run_index, row, rows: rows.min(run - row), start: 0, len: self.grid.len }
+            Tile { run: run_index, row, rows: rows.min(run - row), start: 0, len }
         };
-        let job = Shared(&*self);
+        let job = Shared(self);
         let work = |take: &mut dyn FnMut() -> Option<std::ops::Range<usize>>| {
             let mut pads = Padding::new();
             let pads = make_room(&mut pads, job.get());
-            let mut worker = Worker::new(job.get(), pads);
+            let mut worker = Worker::new(*job.get(), pads);
             while let Some(tiles) = take() {
                 // SAFETY: tiles are disjoint; the caller vouches for the rest.
                 tiles.for_each(|index| unsafe { worker.run(tile(index)) });
@@ -369,38 +329,6 @@ impl<'a> Job<'a> {
         }
         true
     }
-
-    /// Neighbouring rows that are worked on at a time.
-    fn rows_of_tile(&self, run: usize) -> usize {
-        let program = self.program;
-        let is_whole = |slot: &usize| {
-            let is_there = match self.access[*slot] {
-                Access::Packed | Access::Kept => true,
-                Access::Direct => !self.is_scattered(*slot),
-                Access::Row | Access::Splat => false,
-            };
-            is_there && self.home[*slot] == *slot
-        };
-        let sizes = (0..program.slots.len()).filter(is_whole);
-        let sizes = sizes.map(|slot| program.slots[slot].dtype.size());
-        let (bytes, largest) = sizes.fold((0, 1), |(sum, most), size| (sum + size, size.max(most)));
-        let row = self.grid.len.saturating_mul(bytes).max(1);
-        let only_folds = program.stages.iter().all(|stage| matches!(stage, Stage::Fold { .. }));
-        if !self.side_by_side {
-            let tile = if only_folds { FOLD_TILE } else { TILE };
-            return (tile / row).clamp(1, run);
-        }
-        let line = LINE / largest;
-        let is_direct =
-            self.access[..program.inputs].iter().all(|&access| access == Access::Direct);
-        let rows = match only_folds && is_direct {
-            true => WIDE / largest,
-            // If not even a line of each element fits, all goes through memory anyway.
-            false if SIDE_BY_SIDE / row < line => WIDE / largest,
-            false => (SIDE_BY_SIDE / row).min(WIDE / largest) / line * line,
-        };
-        rows.max(line).min(run)
-    }
 }
 
 /// Room for padded vectors, one for each operand of a stage.
@@ -410,7 +338,7 @@ type Padding = SmallVec<[Vector; OPERANDS]>;
 fn make_room(pads: &mut Padding, job: &Job<'_>) -> Pads {
     for stage in job.program.stages {
         if let Stage::Each(map) | Stage::Once(map) = stage
-            && (job.streams || !map.kernel.takes_any_count())
+            && (job.setup.streams || !map.kernel.takes_any_count())
         {
             pads.reserve(map.inputs.len() + map.outputs.len());
         }

@@ -1,0 +1,387 @@
+//! What a row kernel needs to know of operands that lie so, worked out once for calls that are alike: how
+//! each value reaches its stages, and how many rows a tile has.
+
+use super::grid::Grid;
+use super::launch::Launch;
+use super::{FOLD_TILE, LINE, Program, SCATTERED, SHORT, SIDE_BY_SIDE, TILE, WIDE};
+use crate::lower::rows::{Apart, Map, Per, Stage};
+use crate::run::exec::stream_above;
+use crate::run::layout::OPERANDS;
+use crate::run::reduce::{BLOCK, Folder, folder};
+use crate::run::view::Layout;
+use kiln_ir::Reduction;
+use kiln_jit::emit::Code;
+use smallvec::SmallVec;
+
+/// Bytes between packed rows. Where rows are a power of two apart, a column has only one set of a cache.
+const GAP: usize = 64;
+
+/// How the elements of a slot reach the stages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Where they lie.
+    Direct,
+    /// One for a row, which is repeated. It reaches a tile of rows side by side only if it is one for all.
+    Splat,
+    /// Packed, tile by tile.
+    Packed,
+    /// Nowhere else than in a tile.
+    Kept,
+    /// One number for each row of a tile.
+    Row,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Setup {
+    pub(super) grid: Grid,
+    /// Bytes of an element of each slot.
+    pub(super) sizes: SmallVec<[usize; 12]>,
+    /// Whether rows are side by side in a tile.
+    pub(super) side_by_side: bool,
+    pub(super) access: SmallVec<[Access; OPERANDS]>,
+    /// Whose memory each slot uses.
+    pub(super) home: SmallVec<[usize; OPERANDS]>,
+    /// Rows of a tile, and elements of each.
+    pub(super) tile: [usize; 2],
+    /// Whether results bypass the caches.
+    pub(super) streams: bool,
+    /// Whether an output is the memory of an input.
+    pub(super) is_in_place: bool,
+    /// Blocks of a row.
+    pub(super) blocks: usize,
+    /// What folds elements, for each stage that is a fold.
+    pub(super) folders: SmallVec<[Option<Folder>; OPERANDS]>,
+    /// Bytes that each slot takes in a worker's memory, then the blocks of folds.
+    pub(super) room: SmallVec<[usize; 12]>,
+    /// The call of each stage of code.
+    pub(super) launches: SmallVec<[Launch; 0]>,
+    /// Slots that are elsewhere in each tile.
+    pub(super) moving: SmallVec<[usize; OPERANDS]>,
+    /// Operands that are packed, or numbers of rows.
+    pub(super) packed: SmallVec<[usize; OPERANDS]>,
+}
+
+impl Setup {
+    /// The rows of `domain`, for operands that fit.
+    pub(super) fn new(
+        program: Program<'_>,
+        domain: &[usize],
+        is_reduced: &[bool],
+        operands: &[&Layout],
+    ) -> Setup {
+        let grid = Grid::new(domain, is_reduced, operands, lead(program, domain, operands));
+        let (inputs, outputs) = operands.split_at(program.inputs);
+        let is_in_place =
+            outputs.iter().any(|output| inputs.iter().any(|input| input.base == output.base));
+        let mut setup = Setup {
+            grid,
+            sizes: program.slots.iter().map(|slot| slot.dtype.size()).collect(),
+            side_by_side: false,
+            access: SmallVec::new(),
+            home: SmallVec::new(),
+            tile: [1, 1],
+            streams: false,
+            is_in_place,
+            blocks: 0,
+            folders: SmallVec::new(),
+            room: SmallVec::new(),
+            launches: SmallVec::new(),
+            moving: SmallVec::new(),
+            packed: SmallVec::new(),
+        };
+        setup.side_by_side = setup.rows_are_nearer(program);
+        let is_large = setup.elements() * setup.moved(program) as f64 > stream_above() as f64;
+        setup.streams = is_large && !is_in_place;
+        for (slot, about) in program.slots.iter().enumerate() {
+            let is_apart = |&other: &usize| {
+                let is_output = other < program.operands();
+                // What is stored past the caches should not be in them.
+                !is_output || !(is_in_place || setup.streams || setup.is_scattered(other))
+            };
+            let home = about.shares.filter(is_apart).unwrap_or(slot);
+            setup.home.push(home);
+            let access = match setup.access_of(program, slot, operands) {
+                Access::Direct if about.reads > 1 && setup.is_scattered(slot) => Access::Packed,
+                access => access,
+            };
+            setup.access.push(access);
+        }
+        if is_in_place {
+            // An input that is the same memory is read until the last stage.
+            for slot in written_early(program) {
+                setup.access[slot] = Access::Packed;
+            }
+        }
+        setup.tile = [setup.rows_of_tile(program), setup.grid.len];
+        setup.folders.extend(program.stages.iter().map(|stage| match stage {
+            Stage::Fold { by, from, .. } => Some(folder(*by, program.slots[*from].dtype)),
+            _ => None,
+        }));
+        setup.blocks = setup.grid.len.div_ceil(BLOCK);
+        setup.prepare(program, setup.blocks, |_| false);
+        setup
+    }
+
+    /// How many elements there are.
+    pub(super) fn elements(&self) -> f64 {
+        let (run, runs) = self.grid.runs();
+        run as f64 * runs as f64 * self.grid.len as f64
+    }
+
+    /// Bytes of an element that are read from memory and written to it.
+    pub(super) fn moved(&self, program: Program<'_>) -> usize {
+        let is_moved = |&op: &usize| {
+            let repeats = !self.grid.kept.is_empty() && self.grid.repeats_rows(op);
+            program.slots[op].per == Per::Element && !repeats
+        };
+        (0..program.operands()).filter(is_moved).map(|op| self.grid.sizes[op]).sum()
+    }
+
+    /// Works out what follows from the rest: what a worker's memory has room for, its slots but for those
+    /// that all workers share, and so many blocks of each fold; and the calls.
+    pub(super) fn prepare(
+        &mut self,
+        program: Program<'_>,
+        blocks: usize,
+        is_shared: impl Fn(usize) -> bool,
+    ) {
+        let slots = 0..program.slots.len();
+        let bytes = |slot| if is_shared(slot) { 0 } else { self.bytes(slot) };
+        let mut room: SmallVec<[usize; 12]> = slots.clone().map(bytes).collect();
+        let of_folds = (0..program.stages.len()).map(|stage| self.block_bytes(stage, blocks));
+        room.push(of_folds.map(|bytes| bytes.next_multiple_of(8)).sum());
+        self.room = room;
+        let moves = |&slot: &usize| match self.access[slot] {
+            Access::Direct | Access::Splat => slot < program.operands(),
+            Access::Kept => is_shared(slot),
+            Access::Packed | Access::Row => false,
+        };
+        self.moving = slots.filter(moves).collect();
+        let is_packed = |&slot: &usize| matches!(self.access[slot], Access::Packed | Access::Row);
+        self.packed = (0..program.operands()).filter(is_packed).collect();
+        self.launches =
+            program.stages.iter().map(|stage| Launch::new(program, self, stage)).collect();
+    }
+
+    /// Bytes from row to row of a slot in a tile; if they are side by side, from element to element.
+    pub(super) fn step(&self, program: Program<'_>, slot: usize) -> isize {
+        let home = self.home[slot];
+        let size = self.sizes[home];
+        match self.access[home] {
+            Access::Direct if self.side_by_side => self.grid.element_step(home).unwrap_or(0),
+            Access::Splat if self.side_by_side => 0,
+            Access::Direct | Access::Splat => self.grid.row_step(home),
+            Access::Row => size as isize,
+            Access::Packed if self.is_repeated(program, home) => 0,
+            Access::Packed | Access::Kept => self.pitch(size) as isize,
+        }
+    }
+
+    /// Bytes from one row of a tile in memory to the next; if they are side by side, from one element to
+    /// the next.
+    pub(super) fn pitch(&self, size: usize) -> usize {
+        let [rows, len] = self.tile;
+        match self.side_by_side {
+            true => rows * size,
+            false if rows == 1 => len * size,
+            false => (len * size).next_multiple_of(GAP) + GAP,
+        }
+    }
+
+    /// Bytes of a slot in a tile.
+    pub(super) fn bytes(&self, slot: usize) -> usize {
+        let ([rows, len], size) = (self.tile, self.sizes[slot]);
+        match self.access[slot] {
+            _ if self.home[slot] != slot => 0,
+            Access::Direct | Access::Splat => 0,
+            Access::Row => rows * size,
+            Access::Packed | Access::Kept => match self.side_by_side {
+                true => len.saturating_mul(self.pitch(size)),
+                false => rows.saturating_mul(self.pitch(size)),
+            },
+        }
+    }
+
+    /// Bytes of what blocks become: of a row or several, `blocks` of each.
+    pub(super) fn block_bytes(&self, stage: usize, blocks: usize) -> usize {
+        self.folders[stage].map_or(0, |folder| folder.block_size * blocks * self.tile[0])
+    }
+
+    /// What folds elements in a stage that is a fold.
+    pub(super) fn folder(&self, stage: usize) -> &Folder {
+        self.folders[stage].as_ref().expect("the stage is a fold")
+    }
+
+    /// Bytes of one block of a fold.
+    pub(super) fn block_size(&self, stage: usize) -> usize {
+        self.folders[stage].map_or(0, |folder| folder.block_size)
+    }
+
+    /// How many of the stages after one are folds that its code does.
+    pub(super) fn folds_of(&self, map: &Map<Code>) -> usize {
+        self.apart(map).map_or(0, |apart| apart.folds)
+    }
+
+    /// The code of a stage, what it loads and what it stores.
+    pub(super) fn code_of<'m>(&self, map: &'m Map<Code>) -> (&'m Code, &'m [usize], &'m [usize]) {
+        match self.apart(map) {
+            Some(apart) => (&apart.kernel, &apart.inputs, &apart.outputs),
+            None => (&map.kernel, &map.inputs, &map.outputs),
+        }
+    }
+
+    /// What runs a stage on rows that lie apart, if that is not what runs it on any.
+    fn apart<'m>(&self, map: &'m Map<Code>) -> Option<&'m Apart<Code>> {
+        let apart = map.apart.as_ref().filter(|_| !self.side_by_side);
+        apart.filter(|apart| apart.kernel.takes_any_count())
+    }
+
+    /// Whether rows of an input are the same elements, and packed once.
+    pub(super) fn is_repeated(&self, program: Program<'_>, slot: usize) -> bool {
+        !self.side_by_side && slot < program.inputs && self.grid.repeats_rows(slot)
+    }
+
+    /// Whether an input is packed for all tiles at once.
+    pub(super) fn is_packed_once(&self, program: Program<'_>, slot: usize) -> bool {
+        self.access[slot] == Access::Packed
+            && slot < program.inputs
+            && self.grid.repeats_rows(slot)
+            && self.tile[1] == self.grid.len
+    }
+
+    /// Whether neighbouring rows lie nearer to one another than the elements of one, or rows are short.
+    fn rows_are_nearer(&self, program: Program<'_>) -> bool {
+        let is_element = |op: &usize| program.slots[*op].per == Per::Element;
+        let grid = &self.grid;
+        let operands = (0..program.operands()).filter(is_element);
+        let Some(kept) = grid.kept.last() else { return false };
+        let Some(reduced) = grid.reduced.last() else { return true };
+        if grid.len <= SHORT && !only_folds_floats(program) {
+            return true;
+        }
+        // Of the first operand in which they differ.
+        let mut steps = operands
+            .map(|op| [kept.steps[op].unsigned_abs(), reduced.steps[op].unsigned_abs()])
+            .filter(|[kept, reduced]| *kept != 0 && *reduced != 0);
+        steps.next().is_some_and(|[kept, reduced]| kept < reduced)
+    }
+
+    /// Whether the elements of a row side by side with others lie so far apart that a cache may have no
+    /// room for all: where they are a power of two apart, they share lines of it.
+    fn is_scattered(&self, operand: usize) -> bool {
+        let step = self.grid.element_step(operand).unwrap_or(0);
+        self.side_by_side && step.unsigned_abs() >= SCATTERED
+    }
+
+    /// How a value reaches the stages.
+    fn access_of(&self, program: Program<'_>, slot: usize, operands: &[&Layout]) -> Access {
+        let grid = &self.grid;
+        let is_used = program.stages.iter().map(Program::reads_and_writes);
+        let is_used = is_used.into_iter().any(|(r, w)| r.contains(&slot) || w.contains(&slot));
+        match program.slots[slot].per {
+            Per::Row => return Access::Row,
+            // Nobody looks at what is only counted.
+            Per::Element if !is_used => return Access::Direct,
+            Per::Element => {}
+        }
+        if slot >= program.operands() {
+            return Access::Kept;
+        }
+        let size = self.sizes[slot];
+        let (row, element) = (grid.row_step(slot), grid.element_step(slot));
+        let is_whole = |step: isize| step % size as isize == 0;
+        let mut steps = grid.kept.iter().chain(&grid.reduced).map(|axis| axis.steps[slot]);
+        let is_aligned = is_aligned(operands[slot]) && steps.all(is_whole);
+        let repeats = !grid.reduced.is_empty() && element == Some(0);
+        let is_folded = program
+            .stages
+            .iter()
+            .any(|stage| matches!(stage, Stage::Fold { from, .. } if *from == slot));
+        let is_one = if self.side_by_side { repeats && row == 0 } else { repeats };
+        if is_one && slot < program.inputs && !is_folded {
+            return Access::Splat;
+        }
+        let fits = match self.side_by_side {
+            true => row == size as isize && element.is_some(),
+            false => element == Some(size as isize),
+        };
+        if fits && is_aligned { Access::Direct } else { Access::Packed }
+    }
+
+    /// Neighbouring rows that are worked on at a time.
+    fn rows_of_tile(&self, program: Program<'_>) -> usize {
+        let (run, _) = self.grid.runs();
+        let is_whole = |slot: &usize| {
+            let is_there = match self.access[*slot] {
+                Access::Packed | Access::Kept => true,
+                Access::Direct => !self.is_scattered(*slot),
+                Access::Row | Access::Splat => false,
+            };
+            let repeats = *slot < program.inputs && self.grid.repeats_rows(*slot);
+            is_there && !repeats && self.home[*slot] == *slot
+        };
+        let sizes = (0..program.slots.len()).filter(is_whole);
+        let sizes = sizes.map(|slot| self.sizes[slot]);
+        let (bytes, largest) = sizes.fold((0, 1), |(sum, most), size| (sum + size, size.max(most)));
+        let row = self.grid.len.saturating_mul(bytes).max(1);
+        let only_folds = program.stages.iter().all(|stage| matches!(stage, Stage::Fold { .. }));
+        if !self.side_by_side {
+            let tile = if only_folds { FOLD_TILE } else { TILE };
+            return (tile / row).clamp(1, run.max(1));
+        }
+        let line = LINE / largest;
+        let is_direct =
+            self.access[..program.inputs].iter().all(|&access| access == Access::Direct);
+        let rows = match only_folds && is_direct {
+            true => WIDE / largest,
+            // If not even a line of each element fits, all goes through memory anyway.
+            false if SIDE_BY_SIDE / row < line => WIDE / largest,
+            false => (SIDE_BY_SIDE / row).min(WIDE / largest) / line * line,
+        };
+        rows.max(line).min(run.max(1))
+    }
+}
+
+/// Whether the first element lies at a multiple of its size.
+pub(super) fn is_aligned(operand: &Layout) -> bool {
+    operand.base.addr().is_multiple_of(operand.dtype.size())
+}
+
+/// Outputs of elements that are written before the last stage over elements.
+pub(super) fn written_early(program: Program<'_>) -> SmallVec<[usize; OPERANDS]> {
+    let reads = |stage: &Stage<Code>| matches!(stage, Stage::Each(_) | Stage::Fold { .. });
+    let last = program.stages.iter().rposition(reads);
+    let early = &program.stages[..last.unwrap_or(0)];
+    let is_early = |slot: &usize| {
+        program.slots[*slot].per == Per::Element
+            && early.iter().any(|stage| Program::reads_and_writes(stage).1.contains(slot))
+    };
+    (program.inputs..program.operands()).filter(is_early).collect()
+}
+
+/// Whether nothing is done but to fold floats, which are as fast where they lie, however short rows are.
+fn only_folds_floats(program: Program<'_>) -> bool {
+    let is_fast = |stage: &Stage<Code>| match stage {
+        Stage::Fold { by, from, .. } => {
+            let by_vectors =
+                matches!(by, Reduction::Sum | Reduction::Max | Reduction::Sup | Reduction::Min);
+            by_vectors && program.slots[*from].dtype.is_float()
+        }
+        _ => false,
+    };
+    program.stages.iter().all(is_fast)
+}
+
+/// The operand by whose memory rows are ordered: the first one with elements of its own everywhere.
+fn lead(program: Program<'_>, domain: &[usize], operands: &[&Layout]) -> usize {
+    let is_element = |op: usize| program.slots[op].per == Per::Element;
+    let is_whole = |op: usize| {
+        let operand = operands[op];
+        let own = operand.shape.len() == domain.len();
+        own && (0..domain.len())
+            .all(|dim| domain[dim] == 1 || (operand.shape[dim] != 1 && operand.strides[dim] != 0))
+    };
+    let found = (0..operands.len()).find(|&op| is_element(op) && is_whole(op));
+    found.or_else(|| (0..operands.len()).find(|&op| is_element(op))).unwrap_or(0)
+}
