@@ -192,8 +192,8 @@ pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
 ///
 /// let graph = ir::parse("exp(tanh(x) @ w)")?;
 /// let reasons = separations(&graph, Mode::Precise);
-/// assert_eq!(reasons[0].steps, [1, 3]);
-/// assert_eq!(reasons[0].reason, Reason::Call { step: 2, noun: "a matmul" });
+/// assert_eq!(reasons[0].steps, [1, 2]);
+/// assert_eq!(reasons[0].reason, Reason::Operand { step: 2, noun: "a matmul" });
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn separations(graph: &Graph, mode: Mode) -> Vec<Separation> {

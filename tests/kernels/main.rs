@@ -3,6 +3,7 @@
 mod cache;
 mod calls;
 mod compile_cost;
+mod epilogues;
 mod fuse;
 #[cfg(unix)]
 mod guard;

@@ -112,7 +112,7 @@ fn fused_products_change_no_bit() {
     let kinds: Vec<EmitterKind> = runners()
         .iter()
         .filter(|runner| matches!(runner, Runner::Native(_)))
-        .map(Runner::kind)
+        .map(|runner| runner.kind())
         .collect();
     let (first, cases) = (set("KILN_SEED", 1), set("KILN_CASES", 60));
     let pool = rayon::ThreadPoolBuilder::new().num_threads(7).build().unwrap();

@@ -22,6 +22,7 @@ mod cost;
 mod cuts;
 mod legal;
 mod products;
+mod reason;
 mod reasons;
 mod region;
 mod rows;
@@ -40,8 +41,8 @@ use rows::Rows;
 use ways::{RegionNode, Ways};
 
 pub(super) use cost::HOIST_COST;
+pub use reason::{Costs, Reason, Separation};
 pub(super) use reasons::separations;
-pub use reasons::{Costs, Reason, Separation};
 pub(super) use siblings::Domains;
 
 /// Most ops in one kernel: beyond it, compile time and spills cost more than memory traffic.
