@@ -53,9 +53,30 @@ fn it_is_explained() {
     let explained =
         |text: &str, stage| explain(&parse(text).unwrap(), Mode::Precise, stage).unwrap();
     let layer = "|x: f32[m, k], w: f32[k, n], b: f32[n]| relu(x @ w + b)";
-    insta::assert_snapshot!(explained(layer, Stage::Fused), @"");
-    insta::assert_snapshot!(explained(layer, Stage::Vir), @"");
-    insta::assert_snapshot!(explained(layer, Stage::Counts), @"");
+    insta::assert_snapshot!(explained(layer, Stage::Fused), @r"
+    kernel kernel(x: f32[m, k], w: f32[k, n], b: f32[n]) -> f32[m, n] {
+        fused(x, w, b) {
+            max(b + x @ w, 0)
+        }
+    }
+    ");
+    insta::assert_snapshot!(explained(layer, Stage::Vir), @r"
+    on each block of x @ w, of the product, b:
+    v0: f32 = load 0
+    v1: f32 = load 1
+    v2: f32 = add v1 v0
+    v3: f32 = const 0.0
+    v4: f32 = max v3 v2
+    v5: f32 = add v4 v3
+    store 0 v5
+    ");
+    insta::assert_snapshot!(explained(layer, Stage::Counts), @r"
+                 unfused    fused
+    passes             3        1
+    ops                3        3
+    bytes/elem        20        8
+    cost/elem        8.3      8.3  (in adds, estimated, without calls)
+    ");
     let why = [
         "exp(tanh(x) @ w)",
         "relu(transpose(x @ w))",
@@ -65,13 +86,55 @@ fn it_is_explained() {
     ];
     let why: Vec<String> =
         why.iter().map(|text| format!("{text}\n{}", explained(text, Stage::Why))).collect();
-    insta::assert_snapshot!(why.join("\n"), @"");
+    insta::assert_snapshot!(why.join("\n"), @r"
+    exp(tanh(x) @ w)
+    2 kernels
+      1. t0 = tanh(x)
+      2. output 0 = exp(t0 @ w)
+    because
+      1 and 2: 2 has a matmul of it, whose operands must be in memory
+
+    relu(transpose(x @ w))
+    1 kernel and 1 call
+      1. t0 = x @ w
+      2. output 0 = max(t0, 0)
+    because
+      1 and 2: it is read as a transpose, not element by element as a product is computed
+
+    silu(x @ w) * (x @ v)
+    2 kernels
+      1. t0 = let t0 = x @ w; t0 * sigmoid(t0)
+      2. output 0 = x @ v * t0
+    because
+      1 and 2: a kernel has one product at most, and each has one
+
+    softmax[-1](x @ w)
+    1 kernel and 1 call
+      1. t0 = x @ w
+      2. output 0 = let t1 = exp(t0 - max[-1](t0)); t1 * recip(sum[-1](t1))
+    because
+      1 and 2: a kernel has a product or reductions, not both of them
+
+    |x: f32[m, k], w: f32[k, n], y: f32[b, m, n]| x @ w + y
+    1 kernel and 1 call
+      1. t0 = x @ w
+      2. output 0 = y + t0
+    because
+      1 and 2: add (f32[b, m, n]) has more elements than the product (f32[m, n])
+    ");
     let kernel = compile_text(layer).unwrap();
     let zeros = |shape: &[usize]| Tensor::zeros(DType::F32, shape).unwrap();
     let [x, w, b] = [zeros(&[3, 4]), zeros(&[4, 5]), zeros(&[5])];
     let plan = kernel.plan_for(&[x.view(), w.view(), b.view()]).unwrap().to_string();
     let plan = plan.lines().filter(|line| !line.contains("bits;")).collect::<Vec<_>>().join("\n");
-    insta::assert_snapshot!(plan, @"");
+    insta::assert_snapshot!(plan, @r"
+    the usual plan, of 1 pass
+
+    1. (x: f32[3, 4], w: f32[4, 5], b: f32[5]) -> (output 0: f32[3, 5])
+       max(b + x @ w, 0)
+
+    in all: 150 ops, 208 bytes moved; no intermediate
+    ");
     let counts = Counts::of(&kernel, &[x.view(), w.view(), b.view()]).unwrap();
     assert_eq!(counts.flops.products, 2 * 3 * 4 * 5);
     assert_eq!((counts.flops.adds, counts.flops.comparisons), (15, 15));
@@ -86,9 +149,9 @@ fn errors_name_the_op_and_the_shapes() {
         let views: Vec<View<'_>> = inputs.iter().map(Tensor::view).collect();
         compile_text(text).unwrap().run(&views).unwrap_err().to_string()
     };
-    insta::assert_snapshot!(error("relu(x @ w + b)", &[&[2, 3], &[4, 3], &[3]]), @"");
-    insta::assert_snapshot!(error("relu(x @ w + b)", &[&[2, 3], &[3, 4], &[3]]), @"");
-    insta::assert_snapshot!(error("relu(x @ w + b)", &[&[], &[3, 4], &[3]]), @"");
+    insta::assert_snapshot!(error("relu(x @ w + b)", &[&[2, 3], &[4, 3], &[3]]), @r"matmul: shapes [2, 3] and [4, 3] do not fit: the last axis of the left is 3, but the second-last axis of the right is 4; they must be equal (is the right operand transposed?)");
+    insta::assert_snapshot!(error("relu(x @ w + b)", &[&[2, 3], &[3, 4], &[3]]), @r"shapes x @ w [2, 4], b [3] do not broadcast: axis -1 is 4 in one and 3 in another; sizes must be equal, or one of them 1");
+    insta::assert_snapshot!(error("relu(x @ w + b)", &[&[], &[3, 4], &[3]]), @r"matmul: shapes [] and [3, 4] do not fit: each needs at least one axis; multiply by a number with `*`");
 }
 
 /// Results of other types, and several, in every size about those of blocks and of the scratch.

@@ -211,18 +211,46 @@ mod tests {
         };
         let whole = Legal::new(&graph, 512, Rows::of(&graph), Products::Held);
         let product = find(|node| matches!(node, Node::Call(..)))[0];
-        assert_eq!(whole.join(product), Err(Apart::NotElementwise));
+        assert_eq!(whole.join(product), Ok(()));
+        assert_eq!(Legal::apart(&graph, 512).join(product), Err(Apart::NotElementwise));
         let exp = find(|node| matches!(node, Node::Op(Op::Exp, _)))[0];
         assert_eq!(whole.join(exp), Ok(()));
         let domains = Domains::of(&graph);
-        assert_eq!(whole.group(product, &domains), Err(Apart::NotElementwise));
-        assert_eq!(whole.group(exp, &domains).unwrap().0, 1);
+        let group = whole.group(product, &domains).unwrap();
+        assert_eq!(group, (1, 0, Domain::Product(product)));
+        assert_eq!(whole.group(exp, &domains), Ok(group));
         // Two ops a region: the cut comes after the product by 2.
         let scaled = find(|node| matches!(node, Node::Op(Op::Mul, _)))[0];
         assert_eq!(
             Legal::new(&graph, 2, Rows::of(&graph), Products::Held).join(scaled),
             Err(Apart::Cut)
         );
+    }
+
+    /// What another region reads of a product's elements is stored, so no product is computed twice.
+    #[test]
+    fn products_are_of_one_region() {
+        let text = "kernel k(x: f32[n, n], w: f32[n, n], v: f32[2, n, n]) {
+            let h = x @ w + 1;
+            (exp(h) @ w + h, sum[-1](h), h * v, silu(x @ v) * exp(w @ v))
+        }";
+        let graph = parse(text).unwrap();
+        let legal = Legal::new(&graph, 512, Rows::of(&graph), Products::Held);
+        let product = |id: NodeId| legal.product_of(id);
+        let products: Vec<NodeId> =
+            graph.iter().map(|(id, _)| id).filter(|&id| legal.holds_product(id)).collect();
+        let of = |op: Op| {
+            graph.iter().find(|(_, node)| matches!(node, Node::Op(found, _) if *found == op))
+        };
+        let h = of(Op::Add).unwrap().0;
+        assert_eq!((product(h), legal.join(h)), (Some(products[0]), Err(Apart::Product)));
+        let outputs = graph.outputs();
+        // It reads `h`, and belongs to the second product; a sum and a larger array to none.
+        assert_eq!(product(outputs[0]), Some(products[1]));
+        assert_eq!((product(outputs[1]), product(outputs[2])), (None, None));
+        // One of both products is computed apart.
+        assert_eq!(product(outputs[3]), Some(products[2]));
+        assert!(legal.stored().contains(&graph.node(outputs[3]).operands()[1]));
     }
 
     /// Reductions along the same axes of arrays of one shape join; others are calls between levels.
