@@ -3,7 +3,7 @@
 //! `cargo run --release --example linear_layer`
 
 use kiln::{CompileOptions, Function, RunError, fuse};
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2, s};
 use std::time::Instant;
 
 type Layer = Function<(f32, f32, f32), (f32,)>;
@@ -35,6 +35,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (passes, ms) = (layer.kernel().pass_count(), best_ms(layer, &x, w.t(), &b)?);
         println!("{name:7} {passes:2} passes, {ms:.2} ms");
     }
+
+    // For few rows, what a product does with its weights counts: bound, they are packed once.
+    let bound = fused.kernel().bind_constant("w", w.t())?.bind_constant("b", &b)?;
+    let bound = bound.function::<(f32,), (f32,)>()?;
+    let few = x.slice(s![..8, ..]);
+    assert_eq!(bound.call(few)?, fused.call((few, w.t(), &b))?);
+    println!("weights take {} bytes, packed too", bound.kernel().memory(&[few.into()])?.bound());
 
     // What does not fit says so, with both shapes and a hint: when it is compiled, or when called.
     if let Err(error) = fuse!(|x: f32[n, 3], w: f32[4, m]| x.matmul(w)) {

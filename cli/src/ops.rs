@@ -276,7 +276,7 @@ fn operands(arity: usize) -> Vec<Operand> {
 /// What a type rule takes, in words, and what it gives, if that is another type.
 fn types(typing: Typing) -> (&'static str, Option<&'static str>) {
     match typing {
-        Typing::Float => ("floats", None),
+        Typing::Float | Typing::Product => ("floats", None),
         Typing::Number => ("numbers", None),
         Typing::Integer => ("integers", None),
         Typing::Compare => ("numbers", Some(DType::Bool.name())),

@@ -1,19 +1,21 @@
 //! The loops around the kernel: blocks that stay in a cache each.
 
-use crate::matrix::{Matrix, MatrixMut};
-use crate::pack;
+use crate::matrix::MatrixMut;
+use crate::operand::Operand;
 use crate::tile::{self, Kernels, MOST};
+use crate::vectors::Vectors;
+use crate::{pack, row};
 use std::cell::Cell;
 use std::ops::Range;
 use std::ptr;
 
 /// Products that one kernel adds up before it writes its tile: a panel of the right operand stays in L1,
 /// or nearly so. Bits do not depend on it.
-const INNER: usize = 384;
+pub(crate) const INNER: usize = 384;
 /// Bytes of a block of the left operand, which stays in L2.
 const LEFT: usize = 288 << 10;
 /// Columns of a block of the right operand, which stays in L3.
-const COLUMNS: usize = 2048;
+pub(crate) const COLUMNS: usize = 2048;
 /// The same where the left operand is a block or two: then it is the right one that stays in L2.
 const FEW_COLUMNS: usize = 256;
 
@@ -25,7 +27,7 @@ const LOW: usize = 16;
 const FINISHED: usize = 128 << 10;
 
 /// What is told of rows and columns of the result that are finished.
-type Finished<'f> = &'f mut dyn FnMut(Range<usize>, Range<usize>);
+pub type Finished<'f> = &'f mut dyn FnMut(Range<usize>, Range<usize>);
 
 /// A type of elements: `f32` or `f64`.
 #[expect(private_bounds, reason = "there are no others")]
@@ -41,8 +43,8 @@ pub(crate) trait Element: Copy + Send + Sync + 'static {
     /// Rows and columns of a block that is transposed at once.
     const BLOCK: [usize; 2];
 
-    /// The kernels of this machine.
-    fn kernels() -> &'static Kernels<Self>;
+    /// The kernels for these vectors.
+    fn kernels(vectors: Vectors) -> &'static Kernels<Self>;
 
     /// Lends the thread's room for packed panels.
     fn with_room<R>(use_room: impl FnOnce(&mut Vec<Self>) -> R) -> R;
@@ -67,17 +69,15 @@ macro_rules! number {
                 unsafe { $transpose(from, down, to, pitch) };
             }
 
-            fn kernels() -> &'static Kernels<$element> {
-                #[cfg(target_arch = "x86_64")]
-                {
-                    if is_x86_feature_detected!("avx512f") {
-                        return &tile::x86::$avx512;
-                    }
-                    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                        return &tile::x86::$avx2;
-                    }
+            #[inline]
+            fn kernels(vectors: Vectors) -> &'static Kernels<$element> {
+                match vectors {
+                    #[cfg(target_arch = "x86_64")]
+                    Vectors::Avx512 => &tile::x86::$avx512,
+                    #[cfg(target_arch = "x86_64")]
+                    Vectors::Avx2 => &tile::x86::$avx2,
+                    _ => &tile::$plain,
                 }
-                &tile::$plain
             }
 
             fn with_room<R>(use_room: impl FnOnce(&mut Vec<$element>) -> R) -> R {
@@ -105,13 +105,13 @@ number!(f64, AVX512_F64, AVX2_F64, PLAIN_F64, [2, 2], pack::transpose_f64);
 /// `a` and `b` must be readable in all of their elements. `c` must be writable, no two of its elements
 /// may share memory, and nothing else may use it.
 pub unsafe fn multiply<T: Number>(
-    [m, k, n]: [usize; 3],
-    a: Matrix<T>,
-    b: Matrix<T>,
+    sizes: [usize; 3],
+    a: impl Into<Operand<T>>,
+    b: impl Into<Operand<T>>,
     c: MatrixMut<T>,
 ) {
     // SAFETY: required of the caller.
-    unsafe { multiply_with([m, k, n], a, b, c, &mut |_, _| {}) };
+    unsafe { multiply_with(sizes, a, b, c, &mut |_, _| {}) };
 }
 
 /// [`multiply`], which calls `finished` with rows and columns of `c` once nothing is added to them any
@@ -121,11 +121,28 @@ pub unsafe fn multiply<T: Number>(
 ///
 /// As for [`multiply`]; what is finished may be written by `finished`.
 pub unsafe fn multiply_with<T: Number>(
-    [m, k, n]: [usize; 3],
-    a: Matrix<T>,
-    b: Matrix<T>,
+    sizes: [usize; 3],
+    a: impl Into<Operand<T>>,
+    b: impl Into<Operand<T>>,
     c: MatrixMut<T>,
-    finished: &mut dyn FnMut(Range<usize>, Range<usize>),
+    finished: Finished<'_>,
+) {
+    // SAFETY: required of the caller; these vectors are there.
+    unsafe { multiply_by(Vectors::widest(), sizes, [a.into(), b.into()], c, finished) };
+}
+
+/// [`multiply_with`] by the kernels for these vectors, for tests.
+///
+/// # Safety
+///
+/// As for [`multiply_with`], on a processor that has such vectors.
+#[doc(hidden)]
+pub unsafe fn multiply_by<T: Number>(
+    vectors: Vectors,
+    [m, k, n]: [usize; 3],
+    [a, b]: [Operand<T>; 2],
+    c: MatrixMut<T>,
+    finished: Finished<'_>,
 ) {
     if m == 0 || n == 0 {
         return;
@@ -136,20 +153,30 @@ pub unsafe fn multiply_with<T: Number>(
         true => ([n, m], [b.transposed(), a.transposed()], c.transposed()),
         false => ([m, n], [a, b], c),
     };
-    let kernels = T::kernels();
+    let kernels = T::kernels(vectors);
+    // What lies in rows need not be packed as a whole.
+    let in_rows = match b {
+        Operand::Plain(b) => b.across == 1,
+        Operand::Half(b, _) => b.across == 1,
+    };
     let mut turned = |rows, columns| finished(columns, rows);
     let finished: Finished<'_> = if is_turned { &mut turned } else { finished };
     // SAFETY: required of the caller.
-    unsafe {
+    T::with_room(|room| unsafe {
         if m == 1 && c.across == 1 {
-            (kernels.row)(k, n, a, b, c.first);
-            return finished(0..1, 0..n);
+            row::multiply(kernels, [k, n], a, b, c.first, room);
+            finished(0..1, 0..n);
+        } else if m <= LOW * kernels.rows && in_rows {
+            low(kernels, [m, k, n], a, b, c, room, finished);
+        } else {
+            blocked(kernels, [m, k, n], a, b, c, room, finished);
         }
-        T::with_room(|room| match m <= LOW * kernels.rows && b.across == 1 {
-            true => low(kernels, [m, k, n], a, b, c, room, finished),
-            false => blocked(kernels, [m, k, n], a, b, c, room, finished),
-        });
-    }
+    });
+}
+
+/// Rows of a block of the left operand.
+pub(crate) fn most_rows<T: Element>(kernels: &Kernels<T>) -> usize {
+    (LEFT / (INNER * size_of::<T>())).next_multiple_of(kernels.rows)
 }
 
 /// How many columns of so many rows are finished at once: whole tiles.
@@ -157,7 +184,8 @@ fn finished_columns<T: Element>(kernels: &Kernels<T>, rows: usize) -> usize {
     (FINISHED / (rows * size_of::<T>())).next_multiple_of(kernels.columns()).max(kernels.columns())
 }
 
-/// A product of few rows, up to [`LOW`] tiles of them: the right operand is not packed.
+/// A product of few rows, up to [`LOW`] tiles of them: the right operand is not packed, but for columns
+/// that are no whole panel and numbers of 16 bits, which are, panel by panel.
 ///
 /// # Safety
 ///
@@ -165,8 +193,8 @@ fn finished_columns<T: Element>(kernels: &Kernels<T>, rows: usize) -> usize {
 unsafe fn low<T: Element>(
     kernels: &Kernels<T>,
     [m, k, n]: [usize; 3],
-    a: Matrix<T>,
-    b: Matrix<T>,
+    a: Operand<T>,
+    b: Operand<T>,
     c: MatrixMut<T>,
     room: &mut Vec<T>,
     finished: Finished<'_>,
@@ -174,7 +202,6 @@ unsafe fn low<T: Element>(
     let at_once = finished_columns(kernels, m);
     // SAFETY: required of the caller.
     unsafe {
-        let whole = n / kernels.columns() * kernels.columns();
         let inner = INNER.min(k.max(1));
         let need = m * inner + inner * kernels.columns();
         if room.len() < need {
@@ -188,40 +215,35 @@ unsafe fn low<T: Element>(
             let is_last = done + terms == k;
             let mut told = 0;
             pack_left(kernels, a.from(0, done), terms, m, left);
-            for side in (0..whole).step_by(kernels.columns()) {
-                let from = b.at(done, side);
+            for side in (0..n).step_by(kernels.columns()) {
+                let columns = kernels.columns().min(n - side);
+                let unpacked = b.plain_rows().filter(|_| columns == kernels.columns());
+                let panel = match unpacked {
+                    Some(b) => Panel { first: b.at(done, side), step: b.down, columns },
+                    None => {
+                        pack_right(kernels, b.from(done, side), terms, columns, right);
+                        let step = columns.next_multiple_of(kernels.lanes) as isize;
+                        Panel { first: right, step, columns }
+                    }
+                };
                 for top in (0..m).step_by(kernels.rows) {
                     let rows = kernels.rows.min(m - top);
                     let left = left.add(top * terms);
                     let to = c.at(top, side);
-                    if c.across == 1 && top == 0 {
-                        kernels.of_unpacked(rows)(terms, left, from, b.down, to, c.down, goes_on);
+                    if unpacked.is_some() && c.across == 1 && top == 0 {
+                        let run = kernels.of_unpacked(rows);
+                        run(terms, left, panel.first, panel.step, to, c.down, goes_on);
                     } else {
-                        let panel = Panel { first: from, step: b.down, columns: kernels.columns() };
                         tile(kernels, [rows, terms], left, panel, to, c, goes_on);
                     }
                 }
-                let end = side + kernels.columns();
-                if is_last && end - told >= at_once {
+                let end = side + columns;
+                if is_last && (end - told >= at_once || end == n) {
                     finished(0..m, told..end);
                     told = end;
                 }
             }
-            if whole < n {
-                let columns = n - whole;
-                pack_right(kernels, b.from(done, whole), terms, columns, right);
-                let step = columns.next_multiple_of(kernels.lanes) as isize;
-                let panel = Panel { first: right, step, columns };
-                for top in (0..m).step_by(kernels.rows) {
-                    let rows = kernels.rows.min(m - top);
-                    let left = left.add(top * terms);
-                    tile(kernels, [rows, terms], left, panel, c.at(top, whole), c, goes_on);
-                }
-            }
             if is_last {
-                if told < n {
-                    finished(0..m, told..n);
-                }
                 break;
             }
             done += terms;
@@ -283,14 +305,14 @@ unsafe fn tile<T: Element>(
 unsafe fn blocked<T: Element>(
     kernels: &Kernels<T>,
     [m, k, n]: [usize; 3],
-    a: Matrix<T>,
-    b: Matrix<T>,
+    a: Operand<T>,
+    b: Operand<T>,
     c: MatrixMut<T>,
     room: &mut Vec<T>,
     finished: Finished<'_>,
 ) {
     let inner = INNER.min(k.max(1));
-    let high = (LEFT / (INNER * size_of::<T>())).next_multiple_of(kernels.rows);
+    let high = most_rows(kernels);
     let wide = if m <= 2 * high { FEW_COLUMNS } else { COLUMNS };
     let (high, wide) = (high.min(m), wide.min(n.next_multiple_of(kernels.lanes)));
     let need = inner * (high + wide);
@@ -316,7 +338,7 @@ unsafe fn blocked<T: Element>(
                 // the caller says.
                 unsafe {
                     pack_left(kernels, a.from(top, done), terms, height, left);
-                    tiles(kernels, &block, left, right, c, finished);
+                    tiles(kernels, &block, left, |at, _| right.add(at), c, finished);
                 }
             }
             done += terms;
@@ -328,14 +350,14 @@ unsafe fn blocked<T: Element>(
 }
 
 /// A block of the result, and the terms that are added to it.
-struct Block {
-    top: usize,
-    side: usize,
-    height: usize,
-    width: usize,
-    terms: usize,
-    goes_on: bool,
-    is_last: bool,
+pub(crate) struct Block {
+    pub(crate) top: usize,
+    pub(crate) side: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    pub(crate) terms: usize,
+    pub(crate) goes_on: bool,
+    pub(crate) is_last: bool,
 }
 
 /// Panels of whole vectors of columns; those beyond the matrix are 0.
@@ -343,9 +365,9 @@ struct Block {
 /// # Safety
 ///
 /// `terms` by `width` elements must be readable, and room for them and for the rest of the last vector.
-unsafe fn pack_right<T: Element>(
+pub(crate) unsafe fn pack_right<T: Element>(
     kernels: &Kernels<T>,
-    b: Matrix<T>,
+    b: Operand<T>,
     terms: usize,
     width: usize,
     to: *mut T,
@@ -354,7 +376,7 @@ unsafe fn pack_right<T: Element>(
     let whole = width / columns * columns;
     // SAFETY: required of the caller.
     unsafe {
-        if b.across == 1 {
+        if let Some(b) = b.plain_rows() {
             // Row by row: what memory brings in lies together.
             for l in 0..terms {
                 let (from, to) = (b.at(l, 0), to.add(l * columns));
@@ -365,16 +387,15 @@ unsafe fn pack_right<T: Element>(
         } else {
             for side in (0..whole).step_by(columns) {
                 let from = b.from(0, side).transposed();
-                pack::lines(from, columns, terms, to.add(side * terms));
+                pack::lines(from, columns, terms, to.add(side * terms), columns);
             }
         }
         let (rest, to) = (width - whole, to.add(whole * terms));
-        let panel = rest.next_multiple_of(kernels.lanes);
-        for l in 0..terms {
-            for column in 0..panel {
-                let is_inside = column < rest;
-                let element = if is_inside { *b.at(l, whole + column) } else { T::ZERO };
-                *to.add(l * panel + column) = element;
+        if rest > 0 {
+            let pitch = rest.next_multiple_of(kernels.lanes);
+            pack::lines(b.from(0, whole).transposed(), rest, terms, to, pitch);
+            for l in 0..terms {
+                (rest..pitch).for_each(|column| *to.add(l * pitch + column) = T::ZERO);
             }
         }
     }
@@ -385,9 +406,9 @@ unsafe fn pack_right<T: Element>(
 /// # Safety
 ///
 /// `height` by `terms` elements must be readable, and room for them.
-unsafe fn pack_left<T: Element>(
+pub(crate) unsafe fn pack_left<T: Element>(
     kernels: &Kernels<T>,
-    a: Matrix<T>,
+    a: Operand<T>,
     terms: usize,
     height: usize,
     mut to: *mut T,
@@ -396,30 +417,36 @@ unsafe fn pack_left<T: Element>(
         let rows = kernels.rows.min(height - top);
         // SAFETY: required of the caller.
         unsafe {
-            pack::lines(a.from(top, 0), rows, terms, to);
+            pack::lines(a.from(top, 0), rows, terms, to, rows);
             to = to.add(rows * terms);
         }
     }
 }
 
+/// The tiles of a block. `right` gives where a panel lies that begins so many elements after the first, and
+/// has so many.
+///
 /// # Safety
 ///
-/// `left` and `right` must hold the packed panels of the block, and `c` must be writable.
-unsafe fn tiles<T: Element>(
+/// `left` must hold the packed panels of the block, as those of `right` must until it is asked for the
+/// next one, and `c` must be writable.
+pub(crate) unsafe fn tiles<T: Element>(
     kernels: &Kernels<T>,
     block: &Block,
     left: *const T,
-    right: *const T,
+    mut right: impl FnMut(usize, usize) -> *const T,
     c: MatrixMut<T>,
     finished: Finished<'_>,
 ) {
     let &Block { top, side, height, width, terms, goes_on, is_last } = block;
     let at_once = finished_columns(kernels, height);
     let mut told = 0;
-    let mut first = right;
+    let mut at = 0;
     for column in (0..width).step_by(kernels.columns()) {
         let columns = kernels.columns().min(width - column);
         let pitch = columns.next_multiple_of(kernels.lanes);
+        let first = right(at, pitch * terms);
+        at += pitch * terms;
         let panel = Panel { first, step: pitch as isize, columns };
         let mut lines = left;
         for row in (0..height).step_by(kernels.rows) {
@@ -431,8 +458,6 @@ unsafe fn tiles<T: Element>(
                 lines = lines.add(rows * terms);
             }
         }
-        // SAFETY: the next panel.
-        first = unsafe { first.add(pitch * terms) };
         let end = column + columns;
         if is_last && (end - told >= at_once || end == width) {
             finished(top..top + height, side + told..side + end);
@@ -444,6 +469,3 @@ unsafe fn tiles<T: Element>(
 fn pairs(rows: usize, columns: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)))
 }
-
-#[cfg(test)]
-mod tests;

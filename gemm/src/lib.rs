@@ -7,6 +7,9 @@
 //! c = 0;  for l in 0..k { c = fma(a[i][l], b[l][j], c) }
 //! ```
 //!
+//! Elements are `f32` or `f64`. Operands of `f32` may be stored as `f16` or `bf16`, each as it likes: they are
+//! widened, which is exact, and the product is that of the numbers.
+//!
 //! Blocks of the inner dimension go on with the sum that the block before left, so nothing depends on
 //! how a product is blocked, on the width of vectors, on strides, or on which rows and columns are
 //! computed at once. A caller may cut a product into any blocks of rows and columns.
@@ -20,14 +23,30 @@
 //! | `tile.rs` | the kernel of one tile |
 //! | `pack.rs` | panels of operands |
 //! | `blocked.rs` | the loops around them |
+//! | `packed.rs` | right operands that are packed once, as weights are |
 //! | `row.rs` | products of a single row |
+//! | `operand.rs` | operands, also of 16 bits, which `widen.rs` makes wider while they are packed |
+//! | `vectors.rs` | which kernels a machine runs |
 
 mod blocked;
 mod matrix;
+mod operand;
 mod pack;
+mod packed;
 mod row;
 mod simd;
 mod tile;
+mod vectors;
+mod widen;
 
-pub use blocked::{Number, multiply, multiply_with};
+#[doc(hidden)]
+pub use blocked::multiply_by;
+pub use blocked::{Finished, Number, multiply, multiply_with};
 pub use matrix::{Matrix, MatrixMut};
+pub use operand::Operand;
+pub use packed::{Packed, multiply_packed};
+#[doc(hidden)]
+pub use vectors::Vectors;
+
+#[cfg(test)]
+mod tests;

@@ -2,25 +2,80 @@
 
 use crate::blocked::Element;
 use crate::matrix::Matrix;
+use crate::operand::{Operand, Widen};
 
 /// Bytes of a cache line.
 pub(crate) const LINE: usize = 64;
 
-/// Packs `width` lines of `k` elements: element `l` of line `i` goes to `to[l * width + i]`.
+/// Elements of each line that are widened at once.
+const RUN: usize = 64;
+/// The most lines of a panel.
+const MOST_LINES: usize = 32;
+
+/// Packs `width` lines of `k` elements: element `l` of line `i` goes to `to[l * pitch + i]`.
 ///
 /// `lines` has a line in each row.
 ///
 /// # Safety
 ///
-/// The lines must be readable, and `width * k` elements writable.
+/// The lines must be readable, and `width` elements of each of `k` rows writable. There are no more than
+/// [`MOST_LINES`] lines of 16 bits.
 #[inline]
-pub(crate) unsafe fn lines<T: Element>(lines: Matrix<T>, width: usize, k: usize, to: *mut T) {
+pub(crate) unsafe fn lines<T: Element>(
+    lines: Operand<T>,
+    width: usize,
+    k: usize,
+    to: *mut T,
+    pitch: usize,
+) {
     // SAFETY: required of the caller.
     unsafe {
-        match (lines.down, lines.across) {
-            (1, _) => side_by_side(lines, width, k, to),
-            (_, 1) => across(lines, width, k, to),
-            _ => one_by_one(lines, 0..width, 0..k, width, to),
+        match lines {
+            Operand::Plain(lines) => match (lines.down, lines.across) {
+                (1, _) => side_by_side(lines, width, k, to, pitch),
+                (_, 1) => across(lines, width, k, to, pitch),
+                _ => one_by_one(lines, 0..width, 0..k, pitch, to),
+            },
+            Operand::Half(lines, widen) => match lines.down {
+                1 => (0..k).for_each(|l| widen(lines.at(0, l), width, to.add(l * pitch))),
+                _ => widened(lines, widen, width, k, to, pitch),
+            },
+        }
+    }
+}
+
+/// Lines of 16 bits that do not lie side by side: runs of them are widened first.
+///
+/// # Safety
+///
+/// As for [`lines`].
+unsafe fn widened<T: Element>(
+    lines: Matrix<u16>,
+    widen: Widen<T>,
+    width: usize,
+    k: usize,
+    to: *mut T,
+    pitch: usize,
+) {
+    let mut wide = [T::ZERO; MOST_LINES * RUN];
+    let mut narrow = [0; RUN];
+    let wide = wide.as_mut_ptr();
+    for start in (0..k).step_by(RUN) {
+        let terms = RUN.min(k - start);
+        // SAFETY: required of the caller; a run of each line has room.
+        unsafe {
+            for i in 0..width {
+                let mut from = lines.at(i, start);
+                if lines.across != 1 {
+                    for (l, element) in narrow[..terms].iter_mut().enumerate() {
+                        *element = *lines.at(i, start + l);
+                    }
+                    from = narrow.as_ptr();
+                }
+                widen(from, terms, wide.add(i * RUN));
+            }
+            let lines = Matrix { first: wide.cast_const(), down: RUN as isize, across: 1 };
+            across(lines, width, terms, to.add(start * pitch), pitch);
         }
     }
 }
@@ -30,10 +85,16 @@ pub(crate) unsafe fn lines<T: Element>(lines: Matrix<T>, width: usize, k: usize,
 /// # Safety
 ///
 /// As for [`lines`].
-unsafe fn side_by_side<T: Element>(lines: Matrix<T>, width: usize, k: usize, to: *mut T) {
+unsafe fn side_by_side<T: Element>(
+    lines: Matrix<T>,
+    width: usize,
+    k: usize,
+    to: *mut T,
+    pitch: usize,
+) {
     for l in 0..k {
         // SAFETY: required of the caller.
-        unsafe { std::ptr::copy_nonoverlapping(lines.at(0, l), to.add(l * width), width) };
+        unsafe { std::ptr::copy_nonoverlapping(lines.at(0, l), to.add(l * pitch), width) };
     }
 }
 
@@ -42,7 +103,7 @@ unsafe fn side_by_side<T: Element>(lines: Matrix<T>, width: usize, k: usize, to:
 /// # Safety
 ///
 /// As for [`lines`].
-unsafe fn across<T: Element>(lines: Matrix<T>, width: usize, k: usize, to: *mut T) {
+unsafe fn across<T: Element>(lines: Matrix<T>, width: usize, k: usize, to: *mut T, pitch: usize) {
     let [rows, columns] = T::BLOCK;
     let (whole_width, whole_k) = (width / rows * rows, k / columns * columns);
     // Whole cache lines of a few lines at a time: those of all may be more than L1 holds in one set.
@@ -53,12 +114,12 @@ unsafe fn across<T: Element>(lines: Matrix<T>, width: usize, k: usize, to: *mut 
             let end = whole_k.min(start + run);
             for i in (0..whole_width).step_by(rows) {
                 for l in (start..end).step_by(columns) {
-                    T::transpose(lines.at(i, l), lines.down, to.add(l * width + i), width);
+                    T::transpose(lines.at(i, l), lines.down, to.add(l * pitch + i), pitch);
                 }
             }
         }
-        one_by_one(lines, whole_width..width, 0..whole_k, width, to);
-        one_by_one(lines, 0..width, whole_k..k, width, to);
+        one_by_one(lines, whole_width..width, 0..whole_k, pitch, to);
+        one_by_one(lines, 0..width, whole_k..k, pitch, to);
     }
 }
 
@@ -69,13 +130,13 @@ unsafe fn one_by_one<T: Element>(
     lines: Matrix<T>,
     which: std::ops::Range<usize>,
     elements: std::ops::Range<usize>,
-    width: usize,
+    pitch: usize,
     to: *mut T,
 ) {
     for l in elements {
         for i in which.clone() {
             // SAFETY: required of the caller.
-            unsafe { *to.add(l * width + i) = *lines.at(i, l) };
+            unsafe { *to.add(l * pitch + i) = *lines.at(i, l) };
         }
     }
 }

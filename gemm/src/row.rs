@@ -2,8 +2,10 @@
 
 use crate::blocked::Element;
 use crate::matrix::Matrix;
+use crate::operand::Operand;
 use crate::pack;
 use crate::simd::Simd;
+use crate::tile::Kernels;
 
 /// Rows of the right operand that are read side by side: each is a stream, and the result is loaded and
 /// stored once for all of them.
@@ -16,9 +18,91 @@ const RUN: usize = 32;
 /// The most lanes of a vector.
 const MOST_LANES: usize = 16;
 
-/// `(k, n, a, b, c)`: the row `a` times `b`, of which columns lie side by side, or each element after
-/// element. Columns of `c` lie side by side.
-pub(crate) type Run<T> = unsafe fn(usize, usize, Matrix<T>, Matrix<T>, *mut T);
+/// Rows of a right operand of 16 bits that are widened at once: as many streams.
+const WIDENED: [usize; 2] = [STREAMS, 512];
+/// The same where columns are what lies together.
+const WIDENED_COLUMNS: [usize; 2] = [128, 32];
+
+/// `(k, n, a, b, c, goes_on)`: the row `a` times `b`, of which columns lie side by side, or each element
+/// after element. Columns of `c` lie side by side. The sums go on from `c` if it `goes_on`, and else
+/// from 0.
+pub(crate) type Run<T> = unsafe fn(usize, usize, Matrix<T>, Matrix<T>, *mut T, bool);
+
+/// The row `a` times `b`, for operands of any kind.
+///
+/// # Safety
+///
+/// The operands must be readable, and `n` elements from `c` on writable.
+pub(crate) unsafe fn multiply<T: Element>(
+    kernels: &Kernels<T>,
+    [k, n]: [usize; 2],
+    a: Operand<T>,
+    b: Operand<T>,
+    c: *mut T,
+    room: &mut Vec<T>,
+) {
+    let [terms, width] = match b {
+        Operand::Half(Matrix { across: 1, .. }, _) => WIDENED,
+        _ => WIDENED_COLUMNS,
+    };
+    let need = k + terms * width;
+    if room.len() < need {
+        *room = vec![T::ZERO; need];
+    }
+    let (row, block) = room.split_at_mut(k);
+    // SAFETY: required of the caller; the row and blocks have room.
+    unsafe {
+        let a = match a {
+            Operand::Plain(a) => a,
+            Operand::Half(..) => {
+                pack::lines(a, 1, k, row.as_mut_ptr(), 1);
+                Matrix { first: row.as_ptr(), down: 0, across: 1 }
+            }
+        };
+        let b = match b {
+            Operand::Plain(b) if b.across == 1 || b.down == 1 || k == 0 => {
+                return (kernels.row)(k, n, a, b, c, false);
+            }
+            b => b,
+        };
+        let to = block.as_mut_ptr();
+        let wide = Matrix { first: to.cast_const(), down: width as isize, across: 1 };
+        let strip = if terms == STREAMS { STRIP / size_of::<T>() } else { width };
+        for start in (0..n).step_by(strip) {
+            for l in (0..k).step_by(terms) {
+                let terms = terms.min(k - l);
+                for side in (start..n.min(start + strip)).step_by(width) {
+                    let width_here = width.min(n - side);
+                    widen_block(b.from(l, side), [terms, width_here], to, width);
+                    let a = a.from(0, l);
+                    (kernels.row)(terms, width_here, a, wide, c.add(side), l > 0);
+                }
+            }
+        }
+    }
+}
+
+/// Rows of a block, `pitch` elements apart.
+///
+/// # Safety
+///
+/// The block must be readable, and its room writable.
+unsafe fn widen_block<T: Element>(
+    b: Operand<T>,
+    [terms, width]: [usize; 2],
+    to: *mut T,
+    pitch: usize,
+) {
+    // SAFETY: required of the caller.
+    unsafe {
+        match b {
+            Operand::Half(rows, widen) if rows.across == 1 => {
+                (0..terms).for_each(|l| widen(rows.at(l, 0), width, to.add(l * pitch)));
+            }
+            b => pack::lines(b.transposed(), width, terms, to, pitch),
+        }
+    }
+}
 
 /// An element that is multiplied alone, not in a vector.
 pub(crate) trait Scalar: Copy {
@@ -50,25 +134,27 @@ pub(crate) unsafe fn row<S: Simd>(
     a: Matrix<S::Element>,
     b: Matrix<S::Element>,
     c: *mut S::Element,
+    goes_on: bool,
 ) where
     S::Element: Scalar + Element,
 {
     if b.across != 1 {
         // SAFETY: required of the caller.
-        return unsafe { columns::<S>(k, n, a, b, c) };
+        return unsafe { columns::<S>(k, n, a, b, c, goes_on) };
     }
     let strip = STRIP / size_of::<S::Element>();
     for start in (0..n).step_by(strip) {
         let width = strip.min(n - start);
         let mut l = 0;
         loop {
+            let goes_on = goes_on || l > 0;
             let streams = STREAMS.min(k - l);
             let (from, to) = (b.at(l, start), c.wrapping_add(start));
             // SAFETY: rows `l` and the next ones, and this strip, are within the operands.
             unsafe {
                 match streams {
                     STREAMS => streams_of::<S, STREAMS>(
-                        l > 0,
+                        goes_on,
                         a.at(0, l),
                         a.across,
                         from,
@@ -76,11 +162,11 @@ pub(crate) unsafe fn row<S: Simd>(
                         to,
                         width,
                     ),
-                    0 => streams_of::<S, 0>(l > 0, a.first, 0, from, 0, to, width),
+                    0 => streams_of::<S, 0>(goes_on, a.first, 0, from, 0, to, width),
                     _ => {
                         for l in l..l + streams {
-                            let from = b.at(l, start);
-                            streams_of::<S, 1>(l > 0, a.at(0, l), 0, from, 0, to, width);
+                            let (from, goes_on) = (b.at(l, start), goes_on || l > 0);
+                            streams_of::<S, 1>(goes_on, a.at(0, l), 0, from, 0, to, width);
                         }
                     }
                 }
@@ -106,6 +192,7 @@ unsafe fn columns<S: Simd>(
     a: Matrix<S::Element>,
     b: Matrix<S::Element>,
     c: *mut S::Element,
+    goes_on: bool,
 ) where
     S::Element: Scalar + Element,
 {
@@ -115,7 +202,7 @@ unsafe fn columns<S: Simd>(
     // SAFETY: required of the caller: all elements are within the operands.
     unsafe {
         for side in (0..whole).step_by(S::LANES) {
-            let mut sum = S::zero();
+            let mut sum = if goes_on { S::load(c.add(side)) } else { S::zero() };
             for start in (0..k).step_by(RUN) {
                 let terms = RUN.min(k - start);
                 for column in side..side + S::LANES {
@@ -125,7 +212,7 @@ unsafe fn columns<S: Simd>(
                     }
                 }
                 let lines = b.from(start, side).transposed();
-                pack::lines(lines, S::LANES, terms, turned.as_mut_ptr());
+                pack::lines(lines.into(), S::LANES, terms, turned.as_mut_ptr(), S::LANES);
                 for l in 0..terms {
                     let factor = S::splat(a.at(0, start + l));
                     sum = S::fma(factor, S::load(turned.as_ptr().add(l * S::LANES)), sum);
@@ -135,7 +222,8 @@ unsafe fn columns<S: Simd>(
         }
         for column in whole..n {
             let terms = (0..k).map(|l| (*a.at(0, l), *b.at(l, column)));
-            *c.add(column) = terms.fold(zero, |sum, (a, b)| a.fma(b, sum));
+            let first = if goes_on { *c.add(column) } else { zero };
+            *c.add(column) = terms.fold(first, |sum, (a, b)| a.fma(b, sum));
         }
     }
 }

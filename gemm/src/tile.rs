@@ -122,9 +122,10 @@ macro_rules! kernels {
                 a: Matrix<$element>,
                 b: Matrix<$element>,
                 c: *mut $element,
+                goes_on: bool,
             ) {
                 // SAFETY: required of the caller.
-                unsafe { row::row::<$simd>(k, n, a, b, c) };
+                unsafe { row::row::<$simd>(k, n, a, b, c, goes_on) };
             }
             Kernels {
                 row: single,

@@ -18,7 +18,8 @@ use std::fmt;
 /// width. Floats saturate when they are converted to integers.
 ///
 /// `f16` and `bf16` are storage types: they halve the traffic through memory. Arithmetic on them is done
-/// in `f32`, which holds their values exactly, and gives `f32`. To store an output in one of them,
+/// in `f32`, which holds their values exactly, and gives `f32`. A matrix product reads them as they lie, each
+/// operand for itself, and is an `f32` too. To store an output in one of them,
 /// convert it last, as in `f16(x * y)`, which rounds once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DType {

@@ -16,7 +16,8 @@ use std::collections::HashMap;
 
 /// The outputs of a graph for these inputs.
 ///
-/// A matrix product is summed in `f64`, in order, and rounded once.
+/// An element of a matrix product is one chain of fused multiply-adds, in order, of the type that the
+/// product has.
 ///
 /// ```
 /// use kiln_ir::{Array, DType, eval, parse};

@@ -224,6 +224,10 @@ impl Expr {
 
     /// The matrix product, as NumPy's `matmul`: the last two axes multiply, those before
     /// broadcast; a 1-d operand is a row on the left, a column on the right.
+    ///
+    /// Operands of `f16` and `bf16` are read as they lie, and widened on the way: no copy is made of
+    /// weights that are stored so, nor by writing `f32(w)`. Sums are `f32`, and so is the product;
+    /// `bf16(x @ w)` rounds it once.
     #[track_caller]
     pub fn matmul(&self, other: impl Into<Expr>) -> Expr {
         Expr::here(Kind::Call(Call::Matmul, [self.clone(), other.into()].into()))

@@ -56,7 +56,8 @@ pub(crate) fn fold(op: Op, numbers: &[Number]) -> Result<Option<Folded>, Fault> 
             | Typing::Index
             | Typing::Same
             | Typing::Pick
-            | Typing::Place,
+            | Typing::Place
+            | Typing::Product,
             _,
         ) => Ok(None),
     }

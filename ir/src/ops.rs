@@ -325,7 +325,12 @@ impl Op {
         match self.info().typing {
             Typing::Float | Typing::Number | Typing::Select => dtype.round(exact),
             Typing::Integer | Typing::Compare | Typing::Logic | Typing::Cast(_) => exact,
-            Typing::Truth | Typing::Index | Typing::Same | Typing::Pick | Typing::Place => {
+            Typing::Truth
+            | Typing::Index
+            | Typing::Same
+            | Typing::Pick
+            | Typing::Place
+            | Typing::Product => {
                 unreachable!("of calls alone")
             }
         }

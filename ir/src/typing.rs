@@ -29,6 +29,9 @@ pub enum Typing {
     Pick,
     /// Anything gives `i64`.
     Place,
+    /// Two floats, of which each that is no `f64` is computed with as an `f32`, as it is or widened, give
+    /// that type.
+    Product,
 }
 
 impl Typing {
@@ -53,6 +56,11 @@ impl Typing {
             Typing::Same => same.then_some(first),
             Typing::Pick => matches!(operands[1], DType::I32 | DType::I64).then_some(first),
             Typing::Place => Some(DType::I64),
+            Typing::Product => {
+                let widened = |dtype: &DType| dtype.is_float().then(|| (*dtype).max(DType::F32));
+                let (left, right) = (widened(&operands[0])?, widened(&operands[1])?);
+                (left == right).then_some(left)
+            }
         }
     }
 
@@ -76,7 +84,7 @@ impl Typing {
             }
             Typing::Same => "it takes operands of one type; convert with f32(x) or i32(x)",
             Typing::Pick => "places are counted in i32 or i64; convert with i64(x)",
-            Typing::Float | Typing::Cast(_) | Typing::Place => {
+            Typing::Float | Typing::Product | Typing::Cast(_) | Typing::Place => {
                 "it takes floats of one type; convert with f32(x) or f64(x)"
             }
         }

@@ -15,6 +15,8 @@ const MOST: usize = isize::MAX as usize;
 pub struct Memory {
     peak: usize,
     regions: Vec<Region>,
+    /// Bytes of constants, which are not the call's alone.
+    bound: usize,
 }
 
 /// A part of the block.
@@ -47,6 +49,17 @@ impl Memory {
     /// Bytes that they would take if no two shared a place.
     pub fn total(&self) -> usize {
         self.regions.iter().map(|region| region.bytes).sum()
+    }
+
+    /// Bytes of what inputs are [bound](crate::Kernel::bind_constant) to, and of what is packed of it. They
+    /// are the kernel's, whatever calls it, and those of all kernels that are made of it.
+    pub fn bound(&self) -> usize {
+        self.bound
+    }
+
+    /// The same beside so many bytes of constants.
+    pub(crate) fn beside(self, bound: usize) -> Memory {
+        Memory { bound, ..self }
     }
 
     /// Where in the block each buffer begins.
@@ -132,9 +145,13 @@ impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (count, peak, total) = (self.regions.len(), self.peak, self.total());
         match count {
-            0 => f.write_str("no intermediate"),
-            1 => write!(f, "{peak} bytes for 1 intermediate"),
-            _ => write!(f, "{peak} bytes for {count} intermediates of {total} bytes in all"),
+            0 => f.write_str("no intermediate")?,
+            1 => write!(f, "{peak} bytes for 1 intermediate")?,
+            _ => write!(f, "{peak} bytes for {count} intermediates of {total} bytes in all")?,
+        }
+        match self.bound {
+            0 => Ok(()),
+            bound => write!(f, ", and {bound} bytes of constants"),
         }
     }
 }
@@ -145,7 +162,8 @@ mod tests {
 
     fn placed(buffers: &[(usize, [usize; 2])]) -> Memory {
         let region = |&(bytes, live): &(usize, [usize; 2])| Region { offset: 0, bytes, live };
-        let mut memory = Memory { peak: 0, regions: buffers.iter().map(region).collect() };
+        let mut memory =
+            Memory { peak: 0, regions: buffers.iter().map(region).collect(), bound: 0 };
         memory.place();
         memory
     }

@@ -52,9 +52,9 @@ impl CallPlan {
         class: Option<&SizeClass>,
         inputs: &[View<'_>],
         shapes: &[Dims],
+        memory: Memory,
     ) -> Result<CallPlan, RunError> {
         let shape = |input: usize| inputs[input].shape();
-        let memory = plan.memory(shapes)?;
         let of = |access: &Access| plan.shape_of(access, shapes, &shape);
         let array = |access: &Access| {
             let name = match access.place {

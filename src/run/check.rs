@@ -5,15 +5,33 @@ use super::overlap;
 use super::view::{View, ViewMut};
 use crate::plan::{Access, Action, Dims, Place, Plan, Written};
 use kiln_ir::{Binding, Graph, Input};
+use std::borrow::Borrow;
 
 /// Checks number, types and declared shapes of inputs.
+#[inline]
 pub(super) fn inputs(inputs: &[Input], views: &[View<'_>]) -> Result<(), RunError> {
+    count(inputs, views)?;
+    fit(inputs.iter().zip(views))
+}
+
+/// Checks the number of inputs.
+#[inline]
+pub(super) fn count(inputs: &[Input], views: &[View<'_>]) -> Result<(), RunError> {
     if views.len() != inputs.len() {
         let inputs = inputs.iter().map(Input::to_string).collect();
         return Err(RunError::InputCount { inputs, found: views.len() });
     }
+    Ok(())
+}
+
+/// Checks types and declared shapes of inputs.
+#[inline]
+pub(super) fn fit<'i, 'v>(
+    inputs: impl Iterator<Item = (&'i Input, impl Borrow<View<'v>>)>,
+) -> Result<(), RunError> {
     let mut binding = Binding::default();
-    for (index, (input, view)) in inputs.iter().zip(views).enumerate() {
+    for (index, (input, view)) in inputs.enumerate() {
+        let view = view.borrow();
         let argument = || Argument::Input { index, name: Some(input.name.clone()) };
         view.layout.check_rank(argument)?;
         if view.dtype() != input.dtype {

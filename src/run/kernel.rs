@@ -1,5 +1,6 @@
 //! The kernel: a fused graph with its code, planned into steps over arrays.
 
+use super::bound::Bound;
 use super::call_plan::CallPlan;
 use super::check;
 use super::compiled::Compiled;
@@ -7,7 +8,7 @@ use super::direct::Direct;
 use super::error::RunError;
 use super::exec::dtype;
 use super::gather;
-use super::steps::{Arrays, Runner};
+use super::steps::{self, Arrays, Runner};
 use super::tensor::{Tensor, Unfilled};
 use super::view::{View, ViewMut};
 use crate::plan::{
@@ -16,16 +17,18 @@ use crate::plan::{
 use kiln_ir::{Body, Call, DType, Graph, Input};
 use kiln_jit::emit::{Code, EmitterKind};
 use std::fmt;
+use std::sync::Arc;
 
 /// A compiled expression, ready to run on arrays. It can be shared between threads and used after a
 /// panic: a call changes nothing in it except to add plans and to lend buffers.
 pub struct Kernel {
     graph: Graph,
-    pub(super) plans: Plans<Compiled>,
+    pub(super) plans: Arc<Plans<Compiled>>,
     pub(super) threads: Option<usize>,
     /// The short way of a call, where there is one.
     pub(super) direct: Option<Direct>,
     runner: Runner,
+    bound: Bound,
 }
 
 /// In one line: what it takes and gives, its passes, and what made its code.
@@ -80,7 +83,8 @@ impl Kernel {
     /// A kernel that runs plans of `graph`, made by [`plan`].
     pub(crate) fn new(graph: Graph, plans: Plans<Compiled>, threads: Option<usize>) -> Kernel {
         let direct = Direct::new(&plans, graph.inputs());
-        Kernel { graph, plans, threads, direct, runner: Runner::default() }
+        let (plans, bound) = (Arc::new(plans), Bound::default());
+        Kernel { graph, plans, threads, direct, runner: Runner::default(), bound }
     }
 
     /// The fused graph, which `Display` shows as text. Calls whose inputs differ much in size may
@@ -89,9 +93,49 @@ impl Kernel {
         &self.graph
     }
 
-    /// The inputs, in the order a call takes them.
+    /// The inputs, in the order a call takes them: those of [its graph](Kernel::graph) that are not
+    /// [bound](Kernel::bind_constant).
     pub fn inputs(&self) -> &[Input] {
-        self.graph.inputs()
+        self.bound.inputs(self.graph.inputs())
+    }
+
+    /// This kernel with an input bound to a constant, which calls then do not give: for weights.
+    ///
+    /// The value is copied. What products read as their right operand, as it is or as a view of it, is
+    /// packed once, as their kernels read it. That is worth most where the left operand has few rows:
+    /// packing, or reading what is not packed, takes as long as multiplying. No bit of a result changes.
+    /// Threads, and kernels that are made of this one by binding more, share both;
+    /// [`memory`](Kernel::memory) says how many bytes they take. Nothing is compiled again.
+    ///
+    /// Fails where the kernel has no such input, or it is bound already, and where the type or the
+    /// declared shape do not fit.
+    ///
+    /// ```
+    /// use ndarray::{Array2, array};
+    ///
+    /// let layer = kiln::compile_text("|x: f32[n, k], w: f32[k, m], b: f32[m]| relu(x @ w + b)")?;
+    /// let (w, b) = (Array2::<f32>::eye(3), array![0f32, -1.0, -2.0]);
+    /// let layer = layer.bind_constant("w", &w)?.bind_constant("b", &b)?;
+    /// let outputs = layer.run(&[(&array![[1f32, 1.0, 3.0]]).into()])?;
+    /// let [y] = outputs.try_into().expect("one output");
+    /// assert_eq!(Array2::<f32>::try_from(y)?, array![[1.0, 0.0, 1.0]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn bind_constant<'v>(
+        &self,
+        name: &str,
+        value: impl Into<View<'v>>,
+    ) -> Result<Kernel, RunError> {
+        let bound = self.bound.with(self.graph.inputs(), name, &value.into())?;
+        steps::pack(self.plans.usual(), &bound)?;
+        Ok(Kernel {
+            graph: self.graph.clone(),
+            plans: self.plans.clone(),
+            threads: self.threads,
+            direct: None,
+            runner: Runner::default(),
+            bound,
+        })
     }
 
     /// The number of outputs.
@@ -127,7 +171,7 @@ impl Kernel {
     pub fn run(&self, inputs: &[View<'_>]) -> Result<Vec<Tensor>, RunError> {
         let _env = kiln_fenv::hold_default();
         kiln_ir::span!(TRACE, "run");
-        check::inputs(self.inputs(), inputs)?;
+        let inputs = &*self.bound.arguments(self.graph.inputs(), inputs)?;
         let plan = self.choose(inputs);
         let mut shapes = Shapes::new();
         self.add_shapes(&plan, inputs, &mut shapes)?;
@@ -145,7 +189,7 @@ impl Kernel {
 
     /// The shape of each output for these inputs. Fails where [`run`](Kernel::run) does.
     pub fn output_shapes(&self, inputs: &[View<'_>]) -> Result<Vec<Vec<usize>>, RunError> {
-        check::inputs(self.inputs(), inputs)?;
+        let inputs = &*self.bound.arguments(self.graph.inputs(), inputs)?;
         let plan = self.plans.usual();
         let mut shapes = Shapes::new();
         self.add_shapes(plan, inputs, &mut shapes)?;
@@ -165,7 +209,7 @@ impl Kernel {
     ) -> Result<(), RunError> {
         let _env = kiln_fenv::hold_default();
         kiln_ir::span!(TRACE, "run");
-        check::inputs(self.inputs(), inputs)?;
+        let inputs = &*self.bound.arguments(self.graph.inputs(), inputs)?;
         let plan = self.choose(inputs);
         let mut shapes = Shapes::new();
         self.add_shapes(&plan, inputs, &mut shapes)?;
@@ -207,22 +251,23 @@ impl Kernel {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn plan_for(&self, inputs: &[View<'_>]) -> Result<CallPlan, RunError> {
-        check::inputs(self.inputs(), inputs)?;
+        let inputs = &*self.bound.arguments(self.graph.inputs(), inputs)?;
         let plan = self.choose(inputs);
         let mut shapes = Shapes::new();
         self.add_shapes(&plan, inputs, &mut shapes)?;
         let class = self.plans.class(inputs.iter().map(View::shape));
-        CallPlan::new(&self.graph, &plan, class.as_ref(), inputs, &shapes)
+        let memory = plan.memory(&shapes)?.beside(self.bound.bytes());
+        CallPlan::new(&self.graph, &plan, class.as_ref(), inputs, &shapes, memory)
     }
 
     /// The memory that a call with these inputs takes for intermediates, and keeps for later calls.
-    /// What products pack operands into is not counted. Fails where [`run`](Kernel::run) does.
+    /// What products pack operands into is not counted, but for [constants](Kernel::bind_constant). Fails where [`run`](Kernel::run) does.
     pub fn memory(&self, inputs: &[View<'_>]) -> Result<Memory, RunError> {
-        check::inputs(self.inputs(), inputs)?;
+        let inputs = &*self.bound.arguments(self.graph.inputs(), inputs)?;
         let plan = self.choose(inputs);
         let mut shapes = Shapes::new();
         self.add_shapes(&plan, inputs, &mut shapes)?;
-        Ok(plan.memory(&shapes)?)
+        Ok(plan.memory(&shapes)?.beside(self.bound.bytes()))
     }
 
     /// The plan of a call.
@@ -266,7 +311,7 @@ impl Kernel {
         self.check_places(plan, inputs, shapes)?;
         // SAFETY: `plan` and `check` checked types, shapes and overlaps. `outputs` are borrowed
         // mutably, or made for this call.
-        unsafe { self.runner.run(plan, &arrays, shapes, self.threads) }
+        unsafe { self.runner.run(plan, &arrays, shapes, self.threads, &self.bound) }
     }
 
     /// Refuses inputs that are places along an axis which has no such place, where steps before would

@@ -4,6 +4,7 @@
 //! The results have the same bits whatever the layout, the position and the number of threads.
 
 mod arena;
+mod bound;
 mod buffers;
 mod call;
 mod call_plan;
@@ -15,6 +16,7 @@ mod direct;
 mod element;
 mod error;
 mod exec;
+mod factors;
 mod gather;
 mod kernel;
 mod layout;

@@ -4,15 +4,17 @@
 //! of fused multiply-adds ([`kiln_gemm`]), so the result depends on nothing but the operands: not on
 //! the number of threads, not on layouts, not on the machine.
 
+use super::bound::Bound;
 use super::error::{Argument, RunError};
 use super::exec::threads_for;
+use super::factors::{self, Stored, in_elements};
 use super::overlap;
 use super::pack::Vector;
 use super::queue::{Queue, Shared};
 use super::team::{self, share};
 use super::view::{Layout, View, ViewMut};
 use crate::plan::ShapeError;
-use kiln_gemm::{Matrix, MatrixMut, Number};
+use kiln_gemm::{MatrixMut, multiply_packed};
 use kiln_ir::{Call, DType, Dims};
 use std::cell::Cell;
 use std::ops::Range;
@@ -144,10 +146,10 @@ pub fn matmul(
     left.layout.check_rank(|| Argument::input(0))?;
     right.layout.check_rank(|| Argument::input(1))?;
     // SAFETY: the views vouch for their memory, and `output` is borrowed mutably.
-    unsafe { multiply(&left.layout, &right.layout, &output.layout, threads) }
+    unsafe { multiply(&left.layout, &right.layout, &output.layout, threads, Bound::NONE) }
 }
 
-/// [`matmul`] on layouts.
+/// [`matmul`] on layouts. A right operand that is a constant is read as it was packed.
 ///
 /// # Safety
 ///
@@ -157,19 +159,13 @@ pub(super) unsafe fn multiply(
     right: &Layout,
     output: &Layout,
     threads: Option<usize>,
+    bound: &Bound,
 ) -> Result<(), RunError> {
     let product = Product::new(&left.shape, &right.shape)?;
-    let dtype = left.dtype;
-    if !dtype.is_arithmetic() {
-        let argument = Argument::input(0);
-        return Err(RunError::DType { argument, expected: DType::F32, found: dtype });
-    }
-    for (argument, found) in
-        [(Argument::input(1), right.dtype), (Argument::output(0), output.dtype)]
-    {
-        if found != dtype {
-            return Err(RunError::DType { argument, expected: dtype, found });
-        }
+    let dtype = factors::product_type(left.dtype, right.dtype)?;
+    if output.dtype != dtype {
+        let (argument, found) = (Argument::output(0), output.dtype);
+        return Err(RunError::DType { argument, expected: dtype, found });
     }
     if output.shape[..] != product.shape {
         let found = output.shape.to_vec();
@@ -192,8 +188,19 @@ pub(super) unsafe fn multiply(
             });
         }
     }
+<<<<<<< HEAD
     // SAFETY: required of the caller; types, shapes and overlaps were just checked.
     unsafe { product.multiply([left, right], Some(output), threads, None) };
+=======
+    if product.shape.contains(&0) {
+        return Ok(());
+    }
+    let operands = [left, right, output];
+    match dtype {
+        DType::F32 => product.run::<f32>(operands, threads, bound),
+        _ => product.run::<f64>(operands, threads, bound),
+    }
+>>>>>>> main
     Ok(())
 }
 
@@ -205,6 +212,7 @@ pub(super) fn is_aligned(operand: &Layout) -> bool {
         && operand.shape.iter().zip(&operand.strides).all(is_whole)
 }
 
+<<<<<<< HEAD
 /// A step in elements, if it is a whole number of them.
 fn in_elements(step: isize, size: usize) -> Option<isize> {
     let size = size as isize;
@@ -248,6 +256,8 @@ pub(super) struct Placed<'a> {
     steps: [isize; 2],
 }
 
+=======
+>>>>>>> main
 /// Sizes of a batch of matrix products.
 pub(super) struct Product {
     left: Vec<usize>,
@@ -303,6 +313,7 @@ impl Product {
     }
 
     /// Every matrix product of the batch.
+<<<<<<< HEAD
     fn run<T: Number>(
         &self,
         [left, right]: [&Layout; 2],
@@ -310,6 +321,10 @@ impl Product {
         threads: Option<usize>,
         epilogue: Option<&Epilogue<'_>>,
     ) {
+=======
+    fn run<T: Stored>(&self, operands: [&Layout; 3], threads: Option<usize>, bound: &Bound) {
+        let [left, right, output] = operands;
+>>>>>>> main
         // Rows and columns: a vector is a row on the left and a column on the right.
         let [left_rows, left_columns] = steps(left, [None, Some(0)]);
         let [right_rows, right_columns] = steps(right, [Some(0), None]);
@@ -324,21 +339,46 @@ impl Product {
             1 => Grid::whole(self.m, self.n),
             threads => Grid::new(self.m, self.n, count, threads),
         };
+<<<<<<< HEAD
         if target.is_none() {
             grid.cut_to(SCRATCH / size);
         }
+=======
+        // What is packed has columns side by side, and so should the result.
+        let is_in_rows = self.m == 1 || output_rows.unsigned_abs() >= output_columns.unsigned_abs();
+        let packed = if is_in_rows { bound.packed(right) } else { None };
+        let packed = packed.as_ref().map(|packed| T::packed(&packed.matrices));
+        let matrix = |index| self.matrix(index, right);
+>>>>>>> main
         let one = |task: usize| {
             let (index, block) = (task / grid.blocks(), task % grid.blocks());
             let [rows, columns] = grid.block(block);
-            let batch =
-                |operand: &Layout, rank: usize| self.place(index, operand, rank).cast::<T>();
+            let batch = |operand: &Layout, rank: usize| self.place(index, operand, rank);
             let left_at = batch(left, self.left.len().saturating_sub(2));
             let right_at = batch(right, self.right.len().saturating_sub(2));
+<<<<<<< HEAD
             let [top, side] = [rows.start as isize, columns.start as isize];
             let left_at = left_at.cast_const().wrapping_offset(top * left_rows);
             let right_at = right_at.cast_const().wrapping_offset(side * right_columns);
             let left = Matrix { first: left_at, down: left_rows, across: left_columns };
             let right = Matrix { first: right_at, down: right_rows, across: right_columns };
+=======
+            let output_at = batch(output, self.batch.len()).cast::<T>();
+            let [top, side] = [rows.start as isize, columns.start as isize];
+            let output_at = output_at.wrapping_offset(top * output_rows + side * output_columns);
+            let steps = [left_rows, left_columns];
+            let left = T::operand(left.dtype, left_at, [top, 0], steps);
+            let steps = [right_rows, right_columns];
+            let right = T::operand(right.dtype, right_at, [0, side], steps);
+            let output = MatrixMut { first: output_at, down: output_rows, across: output_columns };
+            if let Some(packed) = packed {
+                let (rows, packed) = (rows.len(), &packed[matrix(index)]);
+                // SAFETY: as below.
+                return unsafe {
+                    multiply_packed(rows, left, packed, columns, output, &mut |_, _| {})
+                };
+            }
+>>>>>>> main
             let sizes = [rows.len(), self.k, columns.len()];
             let into = |output: MatrixMut<T>| {
                 let MatrixMut { first, down, across } = output;
@@ -390,6 +430,7 @@ impl Product {
         }
     }
 
+<<<<<<< HEAD
     /// The axes of the result that are rows and columns, counted from the last: a vector has none.
     fn kept(&self) -> [Option<usize>; 2] {
         match (self.left.len() == 1, self.right.len() == 1) {
@@ -416,6 +457,23 @@ impl Product {
         let first = self.place(block.index, array, array.shape.len().saturating_sub(kept));
         let offset = block.rows.start as isize * down + block.columns.start as isize * across;
         block.layout_at(first.wrapping_offset(offset), [*down, *across], array.dtype)
+=======
+    /// Which of the right operand's matrices, each counted once however often it repeats, is that of
+    /// matrix `index` of the batch.
+    fn matrix(&self, mut index: usize, right: &Layout) -> usize {
+        let (mut matrix, mut pitch) = (0, 1);
+        let own_batch = right.shape.len() - 2;
+        for (axis, &size) in self.batch.iter().enumerate().rev() {
+            let position = index % size;
+            index /= size;
+            let own = (axis + own_batch).checked_sub(self.batch.len());
+            if own.is_some_and(|own| !factors::repeats(right, own)) {
+                matrix += position * pitch;
+                pitch *= size;
+            }
+        }
+        matrix
+>>>>>>> main
     }
 
     /// Where matrix `index` of the batch begins in an operand whose first `own_batch` dimensions

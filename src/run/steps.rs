@@ -1,6 +1,7 @@
 //! Running the steps of a plan, one after the other.
 
 use super::arena::Arena;
+use super::bound::Bound;
 use super::compiled::Compiled;
 use super::error::RunError;
 use super::exec::{Work, execute_checked};
@@ -46,18 +47,19 @@ impl Runner {
         arrays: &Arrays<impl Fn(usize) -> &'a Layout, impl Fn(usize) -> &'a Layout>,
         shapes: &[Dims],
         threads: Option<usize>,
+        bound: &Bound,
     ) -> Result<(), RunError> {
         if plan.buffers.is_empty() {
             // SAFETY: required of the caller.
-            return unsafe { run_steps(plan, arrays, &[], threads) };
+            return unsafe { run_steps(plan, arrays, &[], threads, bound) };
         }
         // Two calls at once do not wait for each other: the second starts with no memory.
         let kept = self.arena.try_lock().map(|mut kept| std::mem::take(&mut *kept));
         let mut arena = kept.unwrap_or_default();
         let buffers = arena.arrays(plan, shapes);
         // SAFETY: required of the caller; the buffers that are live at once lie apart.
-        let done =
-            buffers.and_then(|buffers| unsafe { run_steps(plan, arrays, &buffers, threads) });
+        let done = buffers
+            .and_then(|buffers| unsafe { run_steps(plan, arrays, &buffers, threads, bound) });
         // Another call may have put back a larger one meanwhile.
         if let Ok(mut kept) = self.arena.try_lock()
             && kept.room() <= arena.room()
@@ -66,6 +68,28 @@ impl Runner {
         }
         done
     }
+}
+
+/// Packs what products of a plan read of constants, so that the first call need not.
+pub(super) fn pack(plan: &Plan<Compiled>, bound: &Bound) -> Result<(), RunError> {
+    for step in &plan.steps {
+        let (Action::Call(Call::Matmul), [_, right]) = (&step.action, &step.args[..]) else {
+            continue;
+        };
+        let Place::Input(input) = right.place else { continue };
+        let Some(array) = bound.array(input) else { continue };
+        let chain = right.view.map_or(&[][..], |view| &plan.views[view].chain);
+        // What does not fit, the first call will tell.
+        let whole = Dims::from_slice(array.shape());
+        let shape = chain.iter().try_fold(whole, |of, &view| Call::View(view).infer(&[&of[..]]));
+        if shape.is_err() {
+            continue;
+        }
+        let mut copies = SmallVec::new();
+        // SAFETY: a constant is readable.
+        bound.packed(&unsafe { strided::viewed(&array.layout, chain, &mut copies)? });
+    }
+    Ok(())
 }
 
 /// # Safety
@@ -77,6 +101,7 @@ unsafe fn run_steps<'a>(
     arrays: &Arrays<impl Fn(usize) -> &'a Layout, impl Fn(usize) -> &'a Layout>,
     buffers: &[Layout],
     threads: Option<usize>,
+    bound: &Bound,
 ) -> Result<(), RunError> {
     for step in &plan.steps {
         let place = |place: Place| match place {
@@ -101,7 +126,7 @@ unsafe fn run_steps<'a>(
         step.results.iter().for_each(|result| operands.push(place(result.place)));
         // SAFETY: required of the caller. A step's results are distinct outputs and buffers, and it
         // reads none of them: the graph is acyclic, and whatever is live during a step lies apart.
-        unsafe { run_step(step, &operands, threads)? };
+        unsafe { run_step(step, &operands, threads, bound)? };
     }
     Ok(())
 }
@@ -115,6 +140,7 @@ unsafe fn run_step(
     step: &Step<Compiled>,
     operands: &[&Layout],
     threads: Option<usize>,
+    bound: &Bound,
 ) -> Result<(), RunError> {
     match &step.action {
         Action::Map { kernel: Compiled::Map(code), .. } => {
@@ -135,7 +161,7 @@ unsafe fn run_step(
                 panic!("a product has two operands and a result");
             };
             // SAFETY: required of the caller.
-            unsafe { multiply(left, right, output, threads)? };
+            unsafe { multiply(left, right, output, threads, bound)? };
         }
         Action::Call(Call::Reduce(by)) => {
             let [input, output] = operands[..] else {

@@ -1,9 +1,11 @@
 //! Kernels: how graphs become them, and what they do with arrays, threads and memory.
 
+mod bound;
 mod cache;
 mod calls;
 mod compile_cost;
 mod epilogues;
+mod factors;
 mod fuse;
 #[cfg(unix)]
 mod guard;

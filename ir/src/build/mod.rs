@@ -186,8 +186,7 @@ impl GraphBuilder {
                 self.graph.call(*call, &[operand]).map(Built::Node)
             }
             Kind::Call(call, _) => {
-                let dtype = self.common_float(operands);
-                let nodes = self.promoted(operands, dtype)?;
+                let nodes = self.factors(operands)?;
                 self.graph.call(*call, &nodes).map(Built::Node)
             }
             Kind::Wrong(fault) => Err((**fault).clone()),

@@ -3,7 +3,7 @@
 use super::{Built, COUNT, Choice, DEFAULT_FLOAT, GraphBuilder};
 use crate::dtype::DType;
 use crate::error::Fault;
-use crate::graph::NodeId;
+use crate::graph::{Graph, Node, NodeId};
 use crate::number::Number;
 use crate::ops::Op;
 
@@ -122,6 +122,24 @@ impl GraphBuilder {
             }
         }
         Ok(nodes)
+    }
+
+    /// Operands of a product, which reads halves as they are: none is made an `f32` for it, nor stays one
+    /// that was made so.
+    pub(super) fn factors(&mut self, operands: &[Built]) -> Result<Vec<NodeId>, Fault> {
+        let dtype = self.common_float(operands);
+        let nodes = self.materialized(operands, dtype)?;
+        if dtype != DType::F32 {
+            return self.promoted(operands, dtype);
+        }
+        let has_integer = operands.iter().any(|&built| self.is_integer(built));
+        let is_half = |graph: &Graph, id| matches!(graph.dtype(id), DType::F16 | DType::BF16);
+        let factor = |id: NodeId| match *self.graph.node(id) {
+            Node::Op(Op::ToF32, ref args) if is_half(&self.graph, args[0]) => Ok(args[0]),
+            _ if has_integer || is_half(&self.graph, id) => Ok(id),
+            _ => self.convert(id, dtype),
+        };
+        nodes.into_iter().map(factor).collect()
     }
 
     fn convert(&mut self, id: NodeId, dtype: DType) -> Result<NodeId, Fault> {

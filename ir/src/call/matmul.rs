@@ -1,5 +1,6 @@
 //! Matrix products: the last two axes multiply, those before broadcast. A vector is a row on the
-//! left and a column on the right, and the axis that this adds is dropped again.
+//! left and a column on the right, and the axis that this adds is dropped again. Halves are read as they are
+//! stored, each operand for itself, and computed with as `f32`, which is what the product is.
 
 use super::{Call, CallInfo};
 use crate::array::{Array, Walk};
@@ -7,8 +8,13 @@ use crate::dtype::DType;
 use crate::shape::{Dims, Extent, Shape, broadcast};
 use crate::typing::Typing;
 
-const INFO: CallInfo =
-    CallInfo { name: "matmul", noun: "a matmul", arity: 2, typing: Typing::Float, doc: "`a @ b`" };
+const INFO: CallInfo = CallInfo {
+    name: "matmul",
+    noun: "a matmul",
+    arity: 2,
+    typing: Typing::Product,
+    doc: "`a @ b`",
+};
 
 pub(super) fn info() -> &'static CallInfo {
     &INFO
@@ -73,7 +79,7 @@ fn mismatch<E: Extent>(left: &[E], right: &[E]) -> String {
     )
 }
 
-/// Each element is summed in `f64`, in order, and rounded once.
+/// Each element is one chain of fused multiply-adds, in order.
 pub(super) fn eval(operands: &[&Array], shape: Vec<usize>) -> Array {
     let [a, b] = operands else { panic!("a product has two operands") };
     let (a_shape, b_shape) = (a.shape(), b.shape());
@@ -84,6 +90,7 @@ pub(super) fn eval(operands: &[&Array], shape: Vec<usize>) -> Array {
     let columns = b_matrix[1..].iter().product();
     let batch = &shape[..shape.len() - (a_matrix.len() - 1) - (b_matrix.len() - 1)];
     let (left, right) = (a.data(), b.data());
+    let dtype = a.dtype().max(DType::F32);
     let mut data: Vec<f64> = Vec::with_capacity(shape.iter().product());
     for (a_at, b_at) in Walk::new(a_batch, batch).zip(Walk::new(b_batch, batch)) {
         for row in 0..rows {
@@ -92,11 +99,11 @@ pub(super) fn eval(operands: &[&Array], shape: Vec<usize>) -> Array {
                     let left = left[(a_at * rows + row) * inner + k];
                     [left, right[(b_at * inner + k) * columns + column]]
                 };
-                data.push(chain(a.dtype(), (0..inner).map(term)));
+                data.push(chain(dtype, (0..inner).map(term)));
             }
         }
     }
-    Array::new(a.dtype(), shape, data).expect("the shape was inferred, and its elements counted")
+    Array::new(dtype, shape, data).expect("the shape was inferred, and its elements counted")
 }
 
 /// What kernels compute: a chain of fused multiply-adds, in order.

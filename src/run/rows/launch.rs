@@ -1,7 +1,7 @@
 //! The calls of stages, as far as they are the same for all tiles.
 
-use super::Program;
 use super::setup::{Access, Setup};
+use super::{LINE, Program};
 use crate::lower::rows::{Map, Stage};
 use crate::run::layout::OPERANDS;
 use kiln_jit::emit::{Code, Cursor};
@@ -78,11 +78,14 @@ impl Launch {
     }
 }
 
-/// Whether what a stage stores goes to memory, in rows that are worth a call each.
+/// Whether what a stage stores goes to memory, in rows that are worth a call each, or need none.
 fn is_worth_streaming(setup: &Setup, map: &Map<Code>) -> bool {
     const WORTH_A_CALL: usize = 2048;
     let n = if setup.side_by_side { setup.tile[0] } else { setup.tile[1] };
     let is_direct = |&slot: &usize| setup.access[setup.home[slot]] == Access::Direct;
-    let size = map.outputs.iter().map(|&slot| setup.sizes[slot]).min().unwrap_or(0);
-    map.outputs.iter().all(is_direct) && n * size >= WORTH_A_CALL
+    let is_worth = |&slot: &usize| {
+        let bytes = n * setup.sizes[slot];
+        bytes >= WORTH_A_CALL || bytes.is_multiple_of(LINE)
+    };
+    map.outputs.iter().all(is_direct) && map.outputs.iter().all(is_worth)
 }

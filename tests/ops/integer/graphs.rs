@@ -78,7 +78,12 @@ fn random_graph(rng: &mut Rng) -> Graph {
             Typing::Select | Typing::Cast(_) => true,
             Typing::Float => false,
             // Those of calls.
-            Typing::Truth | Typing::Index | Typing::Same | Typing::Pick | Typing::Place => false,
+            Typing::Truth
+            | Typing::Index
+            | Typing::Same
+            | Typing::Pick
+            | Typing::Place
+            | Typing::Product => false,
         })
         .collect();
     let mut graph = Graph::new("random");

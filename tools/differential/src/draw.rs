@@ -236,7 +236,12 @@ impl Drawing {
                 vec![DType::Bool, of, of]
             }
             Typing::Cast(_) => vec![self.rng.pick(&DType::ALL)],
-            Typing::Truth | Typing::Index | Typing::Same | Typing::Pick | Typing::Place => {
+            Typing::Truth
+            | Typing::Index
+            | Typing::Same
+            | Typing::Pick
+            | Typing::Place
+            | Typing::Product => {
                 unreachable!("of calls, which are no ops")
             }
         };

@@ -35,6 +35,8 @@ use crate::vir::Routine;
 const SHORT: usize = 4;
 /// The most vectors.
 const MOST: usize = 8;
+/// The same of rows that have numbers of their own, which may be short.
+const MOST_OF_ROW: usize = 4;
 /// Instructions in the processor's window.
 const WINDOW: usize = 512;
 /// Bodies of fewer instructions are short enough for any number of vectors.
@@ -58,7 +60,9 @@ pub(super) fn unroll(routine: &Routine, single: &Function) -> usize {
     let inputs = routine.inputs.iter().map(|storage| storage.size());
     let lanes = routine.body().types.iter().map(|ty| ty.bits() as usize / 8);
     let widest = lanes.chain(inputs).max().unwrap_or(1);
-    let room = (MAX_VECTOR / (single.lanes * widest)).min(MOST);
+    let has_scalars = (0..routine.inputs.len()).any(|slot| routine.is_scalar(slot));
+    let most = if has_scalars { MOST_OF_ROW } else { MOST };
+    let room = (MAX_VECTOR / (single.lanes * widest)).min(most);
     let (chain, pressure) = (chain(single), pressure(single).max(1));
     let registers = single.isa.registers(Class::Vector).0 as usize;
     // Some registers are for constants.

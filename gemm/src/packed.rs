@@ -1,0 +1,193 @@
+//! Right operands that are packed once, and multiplied often.
+
+use crate::blocked::{
+    self, Block, COLUMNS, Element, Finished, INNER, Number, most_rows, pack_left, pack_right,
+};
+use crate::matrix::{Matrix, MatrixMut};
+use crate::operand::{Operand, Widen};
+use crate::tile::Kernels;
+use crate::vectors::Vectors;
+use std::ops::Range;
+
+/// The right operand of products, as the kernels of this machine read it. Numbers of 16 bits stay so.
+#[derive(Debug)]
+pub struct Packed<T> {
+    vectors: Vectors,
+    sizes: [usize; 2],
+    panels: Panels<T>,
+}
+
+/// For each block of rows, panels of columns, the last of them of whole vectors.
+#[derive(Debug)]
+enum Panels<T> {
+    Plain(Vec<T>),
+    Half(Vec<u16>, Widen<T>),
+}
+
+impl<T: Number> Packed<T> {
+    /// Products of some columns begin and end at multiples of this.
+    pub const START: usize = 32;
+
+    /// Packs `b`, which has `k` rows and `n` columns.
+    ///
+    /// # Safety
+    ///
+    /// `b` must be readable in all of its elements.
+    pub unsafe fn new(sizes: [usize; 2], b: impl Into<Operand<T>>) -> Packed<T> {
+        // SAFETY: required of the caller; these vectors are there.
+        unsafe { Packed::by(Vectors::widest(), sizes, b.into()) }
+    }
+
+    /// [`new`](Packed::new) for the kernels of these vectors, for tests.
+    ///
+    /// # Safety
+    ///
+    /// As for [`new`](Packed::new).
+    #[doc(hidden)]
+    pub unsafe fn by(vectors: Vectors, [k, n]: [usize; 2], b: Operand<T>) -> Packed<T> {
+        let kernels = T::kernels(vectors);
+        let width = pitch(kernels, n);
+        let starts = (0..k).step_by(INNER);
+        // SAFETY: required of the caller; the panels of a block have as much room as its rows.
+        let panels = unsafe {
+            match b {
+                Operand::Plain(b) => {
+                    let mut panels = vec![T::ZERO; k * width];
+                    for start in starts {
+                        let to = panels[start * width..].as_mut_ptr();
+                        pack_right(kernels, b.from(start, 0).into(), INNER.min(k - start), n, to);
+                    }
+                    Panels::Plain(panels)
+                }
+                Operand::Half(b, widen) => {
+                    let mut panels = vec![0; k * width];
+                    for start in starts {
+                        let to = &mut panels[start * width..];
+                        pack_half(kernels, b.from(start, 0), [INNER.min(k - start), n], to);
+                    }
+                    Panels::Half(panels, widen)
+                }
+            }
+        };
+        Packed { vectors, sizes: [k, n], panels }
+    }
+
+    /// Rows and columns.
+    pub fn sizes(&self) -> [usize; 2] {
+        self.sizes
+    }
+
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        match &self.panels {
+            Panels::Plain(panels) => size_of_val(&panels[..]),
+            Panels::Half(panels, _) => size_of_val(&panels[..]),
+        }
+    }
+}
+
+/// Columns of the panels of so many columns.
+fn pitch<T: Element>(kernels: &Kernels<T>, columns: usize) -> usize {
+    columns.next_multiple_of(kernels.lanes)
+}
+
+/// Panels of numbers of 16 bits, as [`pack_right`] makes them of others.
+///
+/// # Safety
+///
+/// The rows and columns must be readable.
+unsafe fn pack_half<T: Element>(
+    kernels: &Kernels<T>,
+    b: Matrix<u16>,
+    [terms, columns]: [usize; 2],
+    to: &mut [u16],
+) {
+    let mut room = &mut to[..];
+    for side in (0..columns).step_by(kernels.columns()) {
+        let width = kernels.columns().min(columns - side);
+        let pitch = pitch(kernels, width);
+        let panel;
+        (panel, room) = room.split_at_mut(pitch * terms);
+        for (l, row) in panel.chunks_exact_mut(pitch).enumerate() {
+            for (column, element) in row[..width].iter_mut().enumerate() {
+                // SAFETY: required of the caller.
+                *element = unsafe { *b.at(l, side + column) };
+            }
+        }
+    }
+}
+
+/// `c = a b` for these columns of `b`, with the bits of [`multiply`](crate::multiply): `a` has `m` rows. What
+/// is done is told `finished`, as by [`multiply_with`](crate::multiply_with).
+///
+/// # Safety
+///
+/// `a` must be readable. `c` must be writable, no two of its elements may share memory, and nothing else
+/// may use it, but for `finished`.
+///
+/// # Panics
+///
+/// If the columns are not within `b`, or do not begin at a multiple of [`Packed::START`] and end at one or
+/// with the last column.
+pub unsafe fn multiply_packed<T: Number>(
+    m: usize,
+    a: impl Into<Operand<T>>,
+    b: &Packed<T>,
+    columns: Range<usize>,
+    c: MatrixMut<T>,
+    finished: Finished<'_>,
+) {
+    let [k, all] = b.sizes;
+    let Range { start, end } = columns;
+    let is_edge = |at: usize| at == all || (at < all && at.is_multiple_of(Packed::<T>::START));
+    assert!(is_edge(start) && is_edge(end), "{columns:?} of {all}");
+    let (a, n) = (a.into(), columns.len());
+    if m == 0 || n == 0 {
+        return;
+    }
+    let kernels = T::kernels(b.vectors);
+    let inner = INNER.min(k.max(1));
+    let high = most_rows(kernels).min(m);
+    // Of few rows, the left operand is packed once.
+    let wide = if high == m { n } else { COLUMNS };
+    let width = pitch(kernels, all);
+    T::with_room(|room| {
+        let need = inner * (high + kernels.columns());
+        if room.len() < need {
+            *room = vec![T::ZERO; need];
+        }
+        let (left, right) = room.split_at_mut(inner * high);
+        let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
+        for side in (0..n).step_by(wide) {
+            let mut done = 0;
+            loop {
+                let terms = inner.min(k - done);
+                let is_last = done + terms == k;
+                let first = done * width + (start + side) * terms;
+                for top in (0..m).step_by(high) {
+                    let (height, width) = (high.min(m - top), wide.min(n - side));
+                    let goes_on = done > 0;
+                    let block = Block { top, side, height, width, terms, goes_on, is_last };
+                    // SAFETY: the block is within `a`, and has room; `c` is as the caller says. Panels
+                    // are as long as they were packed, for the last columns of a product are the last
+                    // ones, or end with a panel.
+                    unsafe {
+                        let panel = |at, count| match &b.panels {
+                            Panels::Plain(panels) => panels[first + at..][..count].as_ptr(),
+                            Panels::Half(panels, widen) => {
+                                widen(panels[first + at..][..count].as_ptr(), count, right);
+                                right.cast_const()
+                            }
+                        };
+                        pack_left(kernels, a.from(top, done), terms, height, left);
+                        blocked::tiles(kernels, &block, left, panel, c, finished);
+                    }
+                }
+                if is_last {
+                    break;
+                }
+                done += terms;
+            }
+        }
+    });
+}

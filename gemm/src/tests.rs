@@ -1,0 +1,148 @@
+//! Products against the definition.
+
+use crate::{Matrix, MatrixMut, Number, Operand, Packed, Vectors, multiply_by, multiply_packed};
+use half::{bf16, f16};
+use std::ops::{Neg, Range};
+
+/// How numbers are stored, and what they are.
+struct Kind<S, T> {
+    store: fn(f32) -> S,
+    load: fn(S) -> T,
+}
+
+const F32: Kind<f32, f32> = Kind { store: |x| x, load: |x| x };
+const F64: Kind<f64, f64> = Kind { store: |x| f64::from(x) / 3.0, load: |x| x };
+const BF16: Kind<bf16, f32> = Kind { store: bf16::from_f32, load: bf16::to_f32 };
+const F16: Kind<f16, f32> = Kind { store: f16::from_f32, load: f16::to_f32 };
+
+/// Steps of a matrix: by rows, by columns, or with gaps both ways; and how many elements that takes.
+fn steps([rows, columns]: [usize; 2], layout: usize) -> ([isize; 2], usize) {
+    let [down, across] = match layout {
+        0 => [columns, 1],
+        1 => [1, rows],
+        _ => [2 * columns + 1, 2],
+    };
+    ([down as isize, across as isize], rows * down + columns * across + 1)
+}
+
+/// Random numbers, and the matrix that they are.
+fn draw<S, T>(
+    sizes: [usize; 2],
+    kind: &Kind<S, T>,
+    random: &mut fastrand::Rng,
+) -> (Vec<S>, Matrix<S>) {
+    let ([down, across], count) = steps(sizes, random.usize(..3));
+    let numbers: Vec<S> = (0..count).map(|_| (kind.store)(random.f32() * 2.0 - 1.0)).collect();
+    let first = numbers.as_ptr();
+    (numbers, Matrix { first, down, across })
+}
+
+/// Products of all sizes near those of tiles and blocks, in every layout, by every kernel of this machine.
+fn check<T, A: Copy, B: Copy>(
+    rounds: usize,
+    kinds: (&Kind<A, T>, &Kind<B, T>),
+    fma: fn(T, T, T) -> T,
+    bits: fn(T) -> u64,
+) where
+    T: Number + Default + Neg<Output = T>,
+    Operand<T>: From<Matrix<A>> + From<Matrix<B>>,
+{
+    let mut random = fastrand::Rng::with_seed(1);
+    let sizes = [1, 2, 5, 6, 7, 8, 11, 12, 13, 16, 31, 32, 33, 50, 70, 300];
+    let inner = [0, 1, 3, 8, 17, 63, 130, 383, 384, 385, 800];
+    for round in 0..rounds {
+        let mut pick = |from: &[usize]| from[random.usize(..from.len())];
+        let (m, k, n) = (pick(&sizes), pick(&inner), pick(&sizes));
+        let sizes @ [m, k, n] = if round % 8 == 0 { [1, k, 700] } else { [m, k, n] };
+        let (_a, left) = draw([m, k], kinds.0, &mut random);
+        let (_b, right) = draw([k, n], kinds.1, &mut random);
+        let ([down, across], count) = steps([m, n], random.usize(..3));
+        for vectors in Vectors::ALL.into_iter().filter(|vectors| vectors.are_there()) {
+            let mut c = vec![T::default(); count];
+            let product = MatrixMut { first: c.as_mut_ptr(), down, across };
+            // What is finished is told once, and not touched afterwards.
+            let mut told = vec![0; m * n];
+            let mut finished = |rows: Range<usize>, columns: Range<usize>| {
+                for (i, j) in rows.flat_map(|i| columns.clone().map(move |j| (i, j))) {
+                    told[i * n + j] += 1;
+                    let found = product.at(i, j);
+                    // SAFETY: within the product, which nothing else uses.
+                    unsafe { *found = -*found };
+                }
+            };
+            let operands = [left.into(), right.into()];
+            // SAFETY: each matrix has as many elements as its sizes say; so have the columns of each cut.
+            unsafe {
+                if random.bool() {
+                    multiply_by(vectors, sizes, operands, product, &mut finished);
+                } else {
+                    let packed = Packed::by(vectors, [k, n], operands[1]);
+                    let cut = random.usize(..=n / Packed::<T>::START) * Packed::<T>::START;
+                    for columns in [0..cut, cut..n] {
+                        let first = product.at(0, columns.start);
+                        let start = columns.start;
+                        let part = MatrixMut { first, ..product };
+                        multiply_packed(
+                            m,
+                            operands[0],
+                            &packed,
+                            columns,
+                            part,
+                            &mut |rows, its| {
+                                finished(rows, its.start + start..its.end + start);
+                            },
+                        );
+                    }
+                }
+            }
+            assert!(told.iter().all(|&times| times == 1), "{vectors:?}, {sizes:?}");
+            for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+                let terms = (0..k).map(|l| {
+                    // SAFETY: within the matrices.
+                    let (a, b) = unsafe { (*left.at(i, l), *right.at(l, j)) };
+                    ((kinds.0.load)(a), (kinds.1.load)(b))
+                });
+                let expected = terms.fold(T::default(), |sum, (a, b)| fma(a, b, sum));
+                // SAFETY: as above.
+                let found = unsafe { *product.at(i, j) };
+                assert_eq!(bits(found), bits(-expected), "{vectors:?}, {sizes:?}: {i} {j}");
+            }
+        }
+    }
+}
+
+fn narrow_bits(number: f32) -> u64 {
+    number.to_bits().into()
+}
+
+#[test]
+fn elements_are_chains() {
+    check(400, (&F32, &F32), f32::mul_add, narrow_bits);
+    check(150, (&F64, &F64), f64::mul_add, f64::to_bits);
+}
+
+#[test]
+fn numbers_of_16_bits_are_what_they_are() {
+    check(150, (&BF16, &BF16), f32::mul_add, narrow_bits);
+    check(100, (&F16, &F16), f32::mul_add, narrow_bits);
+    check(100, (&F32, &BF16), f32::mul_add, narrow_bits);
+    check(100, (&BF16, &F16), f32::mul_add, narrow_bits);
+}
+
+/// All of them.
+#[test]
+fn every_number_of_16_bits_is_widened() {
+    let all: Vec<u16> = (0..=u16::MAX).collect();
+    let mut wide = vec![0.0; all.len()];
+    // SAFETY: there is room for all.
+    unsafe { crate::widen::bf16(all.as_ptr(), all.len(), wide.as_mut_ptr()) };
+    for (&bits, wide) in all.iter().zip(&wide) {
+        assert_eq!(wide.to_bits(), u32::from(bits) << 16);
+    }
+    // SAFETY: as above.
+    unsafe { crate::widen::f16(all.as_ptr(), all.len(), wide.as_mut_ptr()) };
+    for (&bits, &wide) in all.iter().zip(&wide) {
+        let expected = f16::from_bits(bits);
+        assert!(wide == expected.to_f32() || wide.is_nan() && expected.is_nan(), "{bits:x}");
+    }
+}
