@@ -1,5 +1,6 @@
 //! A fused body pass by pass, for calls that its kernel cannot run as one.
 
+use super::bound::Bound;
 use super::compiled::Compiled;
 use super::copy::copy;
 use super::error::RunError;
@@ -46,6 +47,7 @@ impl Passes {
         &self,
         operands: &[&Layout],
         threads: Option<usize>,
+        bound: &Bound,
     ) -> Result<(), RunError> {
         let plan = self.plan.get_or_init(|| (self.make)());
         let (inputs, outputs) = operands.split_at(plan.read.len());
@@ -73,7 +75,7 @@ impl Passes {
             outputs: |index: usize| &layouts[index],
         };
         // SAFETY: required of the caller; what an output shared with an input is apart now.
-        unsafe { self.runner.run(plan, &arrays, &shapes, threads)? };
+        unsafe { self.runner.run(plan, &arrays, &shapes, threads, bound)? };
         for (tensor, output) in apart.iter().zip(outputs) {
             if let Some(tensor) = tensor {
                 // SAFETY: the output is writable, and no input is read any more.

@@ -5,12 +5,15 @@
 //! place; else in a scratch of each thread. Calls that blocks cannot run go pass by pass, the product
 //! apart, which gives the same bits: those of an element depend neither on blocks nor on where it lies.
 
+use super::bound::Bound;
+use super::epilogue::{Block, Epilogue, Placed};
 use super::error::RunError;
 use super::exec::{Work, execute_on};
+use super::factors::product_type;
 use super::layout::{OPERANDS, broadcasts_to};
 use super::overlap::overlap;
 use super::passes::Passes;
-use super::product::{Block, Epilogue, Placed, Product, is_aligned};
+use super::product::{Product, Run, is_aligned};
 use super::queue::Shared;
 use super::view::Layout;
 use crate::lower::product::{Product as Program, Source};
@@ -45,12 +48,13 @@ impl ProductKernel {
         &self,
         operands: &[&Layout],
         threads: Option<usize>,
+        bound: &Bound,
     ) -> Result<(), RunError> {
         // SAFETY: required of the caller.
         unsafe {
-            match self.run_on_blocks(operands, threads) {
+            match self.run_on_blocks(operands, threads, bound) {
                 true => Ok(()),
-                false => self.passes.run(operands, threads),
+                false => self.passes.run(operands, threads, bound),
             }
         }
     }
@@ -60,7 +64,12 @@ impl ProductKernel {
     /// # Safety
     ///
     /// As for [`ProductKernel::run`].
-    unsafe fn run_on_blocks(&self, operands: &[&Layout], threads: Option<usize>) -> bool {
+    unsafe fn run_on_blocks(
+        &self,
+        operands: &[&Layout],
+        threads: Option<usize>,
+        bound: &Bound,
+    ) -> bool {
         let Program { operands: factors, inputs: sources, rest: code } = &self.program;
         let (inputs, outputs) = operands.split_at(operands.len() - code.outputs().len());
         let factors = factors.map(|at| inputs[at]);
@@ -69,13 +78,13 @@ impl ProductKernel {
             Source::Product => None,
             Source::Parameter(at) => Some(inputs[*at]),
         });
-        let dtype = factors[0].dtype;
+        let Ok(dtype) = product_type(factors[0].dtype, factors[1].dtype) else { return false };
         // Factors are read again and again.
         let can_write = |output: &&Layout| {
             output.shape[..] == product.shape
                 && !factors.iter().any(|factor| overlap(output, factor))
         };
-        let fits = factors.iter().all(|factor| factor.dtype == dtype && is_aligned(factor))
+        let fits = factors.iter().all(|factor| is_aligned(factor))
             && parameters.clone().all(|input| broadcasts_to(&input.shape, &product.shape))
             && outputs.iter().all(can_write);
         if !fits {
@@ -110,9 +119,11 @@ impl ProductKernel {
             unsafe { execute_on(1, code, &operands, work) };
         });
         let run = |block: Block| (on_block.get())(block);
-        let epilogue = Epilogue { nanoseconds: code.nanoseconds(), run: &run };
+        let epilogue = Some(Epilogue { nanoseconds: code.nanoseconds(), run: &run });
         // SAFETY: required of the caller; the target overlaps nothing that is read.
-        unsafe { product.multiply(factors, target, threads, Some(&epilogue)) };
+        unsafe {
+            Run { product: &product, operands: factors, target, epilogue }.run(threads, bound)
+        };
         true
     }
 }

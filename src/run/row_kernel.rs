@@ -3,12 +3,7 @@
 //! Where stages over rows can run a call, they do. Other calls go pass by pass, each reduction
 //! apart, which gives the same bits: the order of a reduction does not depend on what computes it.
 
-<<<<<<< HEAD
-=======
 use super::bound::Bound;
-use super::compiled::Compiled;
-use super::copy::copy;
->>>>>>> main
 use super::error::RunError;
 use super::passes::Passes;
 use super::rows::RowCode;
@@ -52,52 +47,6 @@ impl RowKernel {
             }
         }
         // SAFETY: required of the caller; nothing was written.
-        unsafe { self.passes.run(operands, threads) }
+        unsafe { self.passes.run(operands, threads, Bound::NONE) }
     }
 }
-<<<<<<< HEAD
-=======
-
-impl Passes {
-    /// # Safety
-    ///
-    /// As for [`RowKernel::run`].
-    unsafe fn run(&self, operands: &[&Layout], threads: Option<usize>) -> Result<(), RunError> {
-        let plan = self.plan.get_or_init(|| (self.make)());
-        let (inputs, outputs) = operands.split_at(plan.read.len());
-        let mut shapes = Shapes::new();
-        plan.add_shapes(|input| &inputs[input].shape, &mut shapes)?;
-        // One pass may write what a later one reads.
-        let shares = |output: &Layout| inputs.iter().any(|input| overlap(output, input));
-        let mut apart: Vec<Option<Tensor>> = outputs
-            .iter()
-            .map(|output| match shares(output) {
-                true => Tensor::zeros(output.dtype, &output.shape).map(Some),
-                false => Ok(None),
-            })
-            .collect::<Result<_, RunError>>()?;
-        let layouts: SmallVec<[Layout; 2]> = outputs
-            .iter()
-            .zip(&mut apart)
-            .map(|(output, apart)| match apart {
-                Some(tensor) => tensor.view_mut().layout,
-                None => (*output).clone(),
-            })
-            .collect();
-        let arrays = Arrays {
-            inputs: |index: usize| inputs[index],
-            outputs: |index: usize| &layouts[index],
-        };
-        // SAFETY: required of the caller; what an output shared with an input is apart now.
-        unsafe { self.runner.run(plan, &arrays, &shapes, threads, Bound::NONE)? };
-        for (tensor, output) in apart.iter().zip(outputs) {
-            if let Some(tensor) = tensor {
-                // SAFETY: the output is writable, and no input is read any more.
-                let mut output = unsafe { ViewMut::of_layout((*output).clone()) };
-                copy(&tensor.view(), &mut output);
-            }
-        }
-        Ok(())
-    }
-}
->>>>>>> main
