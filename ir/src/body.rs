@@ -98,7 +98,7 @@ impl Body {
 /// The first product of a body, and its operands.
 fn product(body: &Graph) -> Option<(NodeId, [NodeId; 2])> {
     body.iter().find_map(|(id, node)| match node {
-        Node::Call(Call::Matmul, args) => Some((id, [args[0], args[1]])),
+        Node::Call(call, args) if call.multiplies() => Some((id, [args[0], args[1]])),
         _ => None,
     })
 }
@@ -119,7 +119,7 @@ pub(crate) fn foreign(body: &Graph) -> Option<&'static str> {
     let product = product(body);
     body.iter().find_map(|(id, node)| match node {
         Node::Input(_) | Node::Const(_) | Node::Op(..) => None,
-        Node::Call(Call::Matmul, args) => {
+        Node::Call(call, args) if call.multiplies() => {
             let is_parameter = |&arg: &NodeId| matches!(body.node(arg), Node::Input(_));
             match product.is_some_and(|(first, _)| first == id) {
                 true if args.iter().all(is_parameter) => None,

@@ -70,7 +70,7 @@ impl ShapeRules {
 
     /// Whether the body has a product.
     pub fn has_product(&self) -> bool {
-        self.rules.iter().any(|rule| matches!(rule, Rule::Call(Call::Matmul, _)))
+        self.rules.iter().any(|rule| matches!(rule, Rule::Call(call, _) if call.multiplies()))
     }
 
     /// The shape that the body loops over, for arguments of these shapes. Fails where operands do not fit.

@@ -46,7 +46,7 @@ pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
             Node::Call(Call::View(_), _) => {}
             Node::Call(call, _) if call.fuses() => {
                 sink.reduced.insert(new);
-                if *call == Call::Matmul {
+                if call.multiplies() {
                     sink.stored.extend(operands);
                 }
             }

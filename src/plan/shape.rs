@@ -55,13 +55,13 @@ fn of_product(
 ) -> ShapeError {
     let common = || {
         let (_, factors) = body.product().expect("it has a product");
-        let product = Call::Matmul.infer(&factors.map(|at| args[at])).expect("its factors fit");
         let value = |id: NodeId| match body.node(id) {
             Node::Input(index) => (names[*index as usize].clone(), args[*index as usize].into()),
-            _ => {
-                let text = Call::Matmul.expression(&factors.map(|at| names[at].as_str()));
-                (text, product.clone())
+            Node::Call(call, _) => {
+                let shape = call.infer(&factors.map(|at| args[at])).expect("its factors fit");
+                (call.expression(&factors.map(|at| names[at].as_str())), shape)
             }
+            _ => unreachable!("what a body loops over are parameters and a product"),
         };
         let (names, shapes): (Vec<String>, Vec<Dims>) =
             body.domain().into_iter().map(value).unzip();

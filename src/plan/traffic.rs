@@ -1,7 +1,7 @@
 //! Counts of what a plan does: passes, ops and bytes moved.
 
 use super::{Access, Action, Dims, Plan, Step};
-use kiln_ir::{Call, Node};
+use kiln_ir::Node;
 
 /// What a call, or a step of it, does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,10 +77,11 @@ impl<K> Plan<K> {
         input: &impl Fn(usize) -> &'a [usize],
     ) -> usize {
         let Action::Map { body, .. } = &step.action else { return 0 };
-        let Some((_, operands)) = body.product() else { return 0 };
+        let Some((product, operands)) = body.product() else { return 0 };
+        let Node::Call(call, _) = body.node(product) else { return 0 };
         let operands = operands.map(|at| self.shape_of(&step.args[at], shapes, input));
-        let result = Call::Matmul.infer(&operands).expect("they are those of the plan");
-        count(&result).saturating_mul(Call::Matmul.ops(&operands))
+        let result = call.infer(&operands).expect("they are those of the plan");
+        count(&result).saturating_mul(call.ops(&operands))
     }
 
     /// How many elements a step of a call loops over.

@@ -150,7 +150,7 @@ fn flops(step: &CallStep) -> Result<Flops, ProfileError> {
     let all = each.zip(&each, |count, _| count.checked_mul(elements));
     let all = all.ok_or(ProfileError::Overflow { what: FLOPS })?;
     let product = exact(fused.product, FLOPS)?;
-    sum(all, Flops::of_call(Call::Matmul, DType::F32, product))
+    sum(all, Flops { products: product, ..Flops::default() })
 }
 
 /// The elements of the largest array that a pass reduces, 0 if there is none.

@@ -182,6 +182,11 @@ impl Call {
         matches!(self, Call::Reduce(_) | Call::Matmul)
     }
 
+    /// Whether it is a matrix product.
+    pub fn multiplies(self) -> bool {
+        self == Call::Matmul
+    }
+
     /// Whether it reads its operands' elements, and not their shapes alone.
     pub fn reads(self) -> bool {
         match self {

@@ -68,14 +68,17 @@ pub(super) fn cost_of_call(graph: &Graph, id: NodeId) -> u64 {
 
 /// What an element of a product costs; nothing for other calls.
 fn cost_of_terms(graph: &Graph, id: NodeId) -> u64 {
-    let Node::Call(Call::Matmul, args) = graph.node(id) else { return 0 };
+    let Node::Call(call, args) = graph.node(id) else { return 0 };
+    if !call.multiplies() {
+        return 0;
+    }
     let inner = graph.shape(args[0]).dims().and_then(|dims| dims.last());
     TERM_COST * inner.map_or(SYMBOL_SIZE, size_of).min(MAX_TERMS)
 }
 
 fn cost_of_ops(region: &Region, graph: &Graph, model: &CostModel) -> u64 {
     let cost = |&op: &NodeId| match graph.node(op) {
-        Node::Call(Call::Matmul, _) => cost_of_terms(graph, op),
+        Node::Call(call, _) if call.multiplies() => cost_of_terms(graph, op),
         Node::Call(..) => MERGE_COST,
         _ => model.cost_of_node(graph, op),
     };

@@ -4,7 +4,7 @@
 //! holds that, so every value has the product's shape, or broadcasts to it. Where ranks are unknown,
 //! arrays are taken to do so: a call in which they do not runs the region's body pass by pass.
 
-use kiln_ir::{Call, Graph, Node, NodeId, Shape};
+use kiln_ir::{Graph, Node, NodeId, Shape};
 
 /// Whether products may be part of regions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,8 @@ pub(super) enum Products {
 impl Products {
     /// Whether a node is a product that may be part of a region.
     pub(super) fn hold(self, graph: &Graph, id: NodeId) -> bool {
-        self == Products::Held && matches!(graph.node(id), Node::Call(Call::Matmul, _))
+        let is_product = |node: &Node| matches!(node, Node::Call(call, _) if call.multiplies());
+        self == Products::Held && is_product(graph.node(id))
     }
 }
 
