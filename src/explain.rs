@@ -5,7 +5,7 @@ use crate::error::CompileError;
 use crate::fuse::{self, Pass, PassContext};
 use crate::mode::Mode;
 use crate::pipeline::{PASSES, UNFUSED, fuse, listing, programs, run_passes, unfuse};
-use crate::plan::{Access, Action, Place, Plan};
+use crate::plan::{Access, Action, Plan};
 use kiln_ir::{Dim, Graph, Node, NodeId};
 use kiln_jit::cpu::Cpu;
 use kiln_jit::emit::{self, EmitterKind};
@@ -223,11 +223,7 @@ fn why(graph: &Graph, mode: Mode) -> String {
         [] => "nothing to run\n".to_string(),
         _ => steps.join(" and ") + "\n",
     };
-    let name = |access: &Access| match access.place {
-        Place::Input(index) => fused.inputs()[index].name.clone(),
-        Place::Output(index) => format!("output {index}"),
-        Place::Buffer(index) => format!("t{index}"),
-    };
+    let name = |access: &Access| plan.text_of(access, &|place| place.name(&fused));
     for (step, number) in plan.steps.iter().zip(1..) {
         let args: Vec<String> = step.args.iter().map(name).collect();
         let results: Vec<String> = step.results.iter().map(name).collect();

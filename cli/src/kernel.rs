@@ -98,9 +98,17 @@ fn call(name: &str) -> Result<String, Failure> {
             let info = call.info();
             let inputs = &inputs[..info.arity];
             // Places are counted in integers.
-            let places = if info.typing == Typing::Pick { ": i64" } else { "" };
-            let (head, body) = (inputs.join(", "), call.expression(inputs));
-            Ok(format!("kernel {name}({head}{places}) {{ {body} }}"))
+            let counted = match info.typing {
+                Typing::Pick => inputs.last(),
+                Typing::Count => inputs.first(),
+                _ => None,
+            };
+            let declared = |input: &&str| match counted == Some(input) {
+                true => format!("{input}: i64"),
+                false => input.to_string(),
+            };
+            let head = inputs.iter().map(declared).collect::<Vec<_>>().join(", ");
+            Ok(format!("kernel {name}({head}) {{ {} }}", call.expression(inputs)))
         }
         (None, None) => Err(no_op(name)),
     }

@@ -287,6 +287,7 @@ fn types(typing: Typing) -> (&'static str, Option<&'static str>) {
         Typing::Index => ("numbers", Some(DType::I64.name())),
         Typing::Same => ("anything", None),
         Typing::Pick => ("anything, and integers", None),
+        Typing::Count => ("integers, then anything", None),
         Typing::Place => ("anything", Some(DType::I64.name())),
     }
 }

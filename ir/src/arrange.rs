@@ -1,13 +1,11 @@
 //! Arrays in other orders and shapes: the methods of [`Expr`] for views.
 
 use crate::call::{
-    Axes, Call, Concat, Gather, IntoAxes, IntoSizes, Iota, Pad, Permutation, Running, Scan, Sizes,
-    Slice, View, small_axis,
+    Axes, Call, Concat, Gather, IntoAxes, IntoSizes, Iota, Pad, Permutation, Running, Scan, Slice,
+    View, small_axis,
 };
-use crate::dtype::DType;
 use crate::error::{Fault, Origin};
 use crate::expr::{Expr, Kind};
-use crate::number::Scalar;
 use crate::ops::Op;
 use std::ops::{Bound, RangeBounds};
 use std::panic::Location;
@@ -172,7 +170,7 @@ impl Expr {
     /// broadcasts: of scores `s`, `s.iota(-2).ge(s.iota(-1))` is a causal mask.
     #[track_caller]
     pub fn iota(&self, axis: i32) -> Expr {
-        let iota = small_axis(axis.into()).map(|axis| Iota { axis });
+        let iota = Iota::new(axis.into(), None);
         call("iota", iota.map(Call::Iota), [self.clone()])
     }
 
@@ -201,14 +199,10 @@ impl Expr {
 
     #[track_caller]
     pub(crate) fn one_hot_of(&self, depth: i64) -> Expr {
-        let sizes = match depth {
-            -1 => Err("-1 is no size".into()),
-            depth => Sizes::new(&[depth]),
-        };
-        let zero = Kind::Typed(DType::I64, Scalar::Integer(0));
-        let zero = Expr::new(zero, Origin::Code(Location::caller()));
-        let places = zero.view("one_hot", sizes.map(View::Expand)).iota(-1);
-        Expr::apply(Op::Eq, vec![self.unsqueeze(-1), places])
+        let labels = self.unsqueeze(-1);
+        let places = Iota::new(-1, Some(depth)).map(Call::Iota);
+        let places = call("one_hot", places, [labels.clone()]);
+        Expr::apply(Op::Eq, vec![labels, places])
     }
 }
 

@@ -56,6 +56,7 @@ pub(crate) fn fold(op: Op, numbers: &[Number]) -> Result<Option<Folded>, Fault> 
             | Typing::Index
             | Typing::Same
             | Typing::Pick
+            | Typing::Count
             | Typing::Place
             | Typing::Product,
             _,

@@ -424,7 +424,7 @@ impl Graph {
     pub fn call(&mut self, call: Call, operands: &[NodeId]) -> Result<NodeId, Fault> {
         let CallInfo { name, arity, typing, .. } = *call.info();
         let dtypes: Vec<DType> = operands.iter().map(|&id| self.dtype(id)).collect();
-        if operands.len() != arity {
+        if !call.takes(operands.len()) {
             let (expected, found) = (arity..=arity, operands.len());
             return Err(Fault::Arity { op: name.into(), expected, found });
         }

@@ -67,7 +67,8 @@ pub use body::{Body, BodyMisfit};
 pub use build::{build, build_function};
 pub use call::{
     Axes, Call, CallInfo, CallShapes, Concat, Gather, IntoAxes, IntoSizes, Iota, Pad, Permutation,
-    Reduce, Reduction, Running, Scan, Sizes, Slice, View, ViewAxis, index_at, out_of_bounds,
+    Reduce, Reduction, Running, Scan, Sizes, Slice, View, ViewAxis, Within, index_at,
+    out_of_bounds,
 };
 pub use declaration::ArrayType;
 pub use derived::{DERIVED, Derived, Parameter};

@@ -329,6 +329,7 @@ impl Op {
             | Typing::Index
             | Typing::Same
             | Typing::Pick
+            | Typing::Count
             | Typing::Place
             | Typing::Product => {
                 unreachable!("of calls alone")

@@ -4,8 +4,9 @@
 //! [`ROWWISE`]; nothing else knows of it. Softmax and its kin are written so that nothing overflows,
 //! variances so that nothing cancels. Norms square what they are given.
 
-use crate::call::{Axes, Call, Gather, IntoAxes, Reduce, Reduction};
+use crate::call::{Axes, Call, IntoAxes, Iota, Reduce, Reduction, Within};
 use crate::derived::Parameter;
+use crate::dtype::DType;
 use crate::error::{Fault, Origin};
 use crate::expr::{Expr, Kind};
 use std::ops::RangeInclusive;
@@ -80,12 +81,19 @@ fn deviation(left: &Expr, square: &Expr) -> Expr {
     (square - left * left).max(0.0)
 }
 
-/// Of each row the element at its label.
+/// Of each row the element at its label: the sum of it and of zeros, which rows fold as they are read.
 fn at_label(name: &'static str, x: &Expr, labels: &Expr, axes: Axes) -> Expr {
     match axes.only() {
         Some(axis) => {
-            let call = Call::Gather(Gather { along: true, axis });
-            Expr::new(Kind::Call(call, [x.clone(), labels.clone()].into()), x.origin())
+            let call = Call::Within(Within { axis });
+            let labels =
+                Expr::new(Kind::Call(call, [labels.clone(), x.clone()].into()), x.origin());
+            // Counted in a type that counts them all.
+            let count = x.cast(DType::F64).count(axes).cast(DType::I64);
+            let from_first = labels.lt(0).select(&labels + count, &labels);
+            let places = Iota { axis, size: None, short: true };
+            let places = Expr::new(Kind::Call(Call::Iota(places), [x.clone()].into()), x.origin());
+            places.eq(from_first.cast(DType::I32)).select(x, 0).sum(axes)
         }
         None => {
             let reason = "labels are places along one axis".to_string();

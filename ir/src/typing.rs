@@ -27,6 +27,8 @@ pub enum Typing {
     Same,
     /// Anything, and integers that count in it, give its type.
     Pick,
+    /// Integers that count in anything give their type.
+    Count,
     /// Anything gives `i64`.
     Place,
     /// Two floats, of which each that is no `f64` is computed with as an `f32`, as it is or widened, give
@@ -55,6 +57,7 @@ impl Typing {
             Typing::Index => (same && number).then_some(DType::I64),
             Typing::Same => same.then_some(first),
             Typing::Pick => matches!(operands[1], DType::I32 | DType::I64).then_some(first),
+            Typing::Count => matches!(first, DType::I32 | DType::I64).then_some(first),
             Typing::Place => Some(DType::I64),
             Typing::Product => {
                 let widened = |dtype: &DType| dtype.is_float().then(|| (*dtype).max(DType::F32));
@@ -83,7 +86,7 @@ impl Typing {
                 "it takes numbers of one type; convert with f32(x) or i32(x)"
             }
             Typing::Same => "it takes operands of one type; convert with f32(x) or i32(x)",
-            Typing::Pick => "places are counted in i32 or i64; convert with i64(x)",
+            Typing::Pick | Typing::Count => "places are counted in i32 or i64; convert with i64(x)",
             Typing::Float | Typing::Product | Typing::Cast(_) | Typing::Place => {
                 "it takes floats of one type; convert with f32(x) or f64(x)"
             }

@@ -4,7 +4,7 @@
 //! one as a call, which no rule looks into.
 
 use super::pass::PassContext;
-use kiln_ir::{Axes, Call, Dim, Graph, Node, NodeId, Op, View};
+use kiln_ir::{Axes, Call, Dim, Graph, Node, NodeId, Op, Shape, Typing, View};
 use std::collections::{HashMap, HashSet};
 
 /// A value of which more views than this are read is computed once: each would compute it again.
@@ -12,7 +12,7 @@ const MOST_VIEWS: usize = 4;
 
 /// The pass `views`: the same program with views of what is stored.
 pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
-    let sinks = |node: &Node| matches!(node, Node::Call(Call::View(_) | Call::Iota(_), _));
+    let sinks = |node: &Node| matches!(node, Node::Call(call, _) if call.is_free());
     if !graph.nodes().iter().any(sinks) {
         return graph.clone();
     }
@@ -27,12 +27,11 @@ pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
     let mut ids: Vec<NodeId> = Vec::with_capacity(graph.nodes().len());
     for (id, node) in graph.iter() {
         let operands: Vec<NodeId> = node.operands().iter().map(|id| ids[id.index()]).collect();
+        let operands = sink.shortened(node, operands);
         let new = match node {
             Node::Call(Call::View(view), _) => sink.view(*view, operands[0]),
-            // It looks at shapes alone, so nothing need be computed for it.
-            Node::Call(call @ Call::Iota(_), _) => {
-                let of = sink.alike(operands[0]);
-                sink.graph.call(*call, &[of]).expect("shapes are the same")
+            Node::Call(call @ (Call::Iota(_) | Call::Within(_)), _) => {
+                sink.of_shapes(*call, &operands)
             }
             _ => {
                 let copied = sink.graph.copy_node(graph, id, &operands);
@@ -50,7 +49,7 @@ pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
                     sink.stored.extend(operands);
                 }
             }
-            Node::Call(call, _) if call.reads() => sink.stored.extend(operands),
+            Node::Call(call, _) => sink.stored.extend(&operands[..call.read_count()]),
             _ if operands.iter().any(|id| sink.reduced.contains(id)) => {
                 sink.reduced.insert(new);
             }
@@ -115,15 +114,56 @@ impl Sink {
         self.sunk[&(view, id)]
     }
 
-    /// What has the shape of a value, as far as possible from being computed.
-    fn alike(&self, mut id: NodeId) -> NodeId {
-        while let Node::Op(_, args) = self.graph.node(id)
-            && let Some(&arg) =
-                args.iter().find(|&&arg| self.graph.shape(arg) == self.graph.shape(id))
-        {
-            id = arg;
+    /// A call that looks at the shapes of some operands alone: nothing need be computed for those, so
+    /// what they are computed of takes their place.
+    fn of_shapes(&mut self, call: Call, operands: &[NodeId]) -> NodeId {
+        let kept = self.graph.call(call, operands).expect("it is as it was");
+        let (read, looked_at) = operands.split_at(call.read_count());
+        let leaves = self.leaves(looked_at);
+        let new = self.graph.call(call, &[read, &leaves].concat()).ok();
+        let new = new.filter(|&new| self.graph.shape(new) == self.graph.shape(kept));
+        new.unwrap_or(kept)
+    }
+
+    /// Operands of a node; where it compares places along axes, they compare alike in the shorter type.
+    fn shortened(&mut self, node: &Node, operands: Vec<NodeId>) -> Vec<NodeId> {
+        let compares = matches!(node, Node::Op(op, _) if op.info().typing == Typing::Compare);
+        let mut short = |&id: &NodeId| match self.graph.node(id).clone() {
+            Node::Call(Call::Iota(iota), args) if compares => {
+                self.graph.call(Call::Iota(iota.short()), &args).ok()
+            }
+            _ => None,
+        };
+        operands.iter().map(&mut short).collect::<Option<Vec<NodeId>>>().unwrap_or(operands)
+    }
+
+    /// Values that broadcast to the same shape, as far as possible from being computed.
+    fn leaves(&self, values: &[NodeId]) -> Vec<NodeId> {
+        let graph = &self.graph;
+        let shapes = values.iter().map(|&id| graph.shape(id));
+        let whole = shapes.fold(Shape::scalar(), |whole, shape| {
+            whole.broadcast(shape).expect("the operands fit")
+        });
+        let (mut open, mut seen) = (values.to_vec(), HashSet::new());
+        let mut leaves = Vec::new();
+        while let Some(id) = open.pop() {
+            if !seen.insert(id) || graph.shape(id).is_scalar() {
+                continue;
+            }
+            match graph.node(id) {
+                Node::Op(_, args) => open.extend(args.iter()),
+                // If what is reduced has the shape, too, the axes that are left add nothing.
+                Node::Call(call, args) if call.fuses() => open.extend(args.iter()),
+                _ if *graph.shape(id) == whole => return vec![id],
+                _ => leaves.push(id),
+            }
         }
-        id
+        let shapes = leaves.iter().map(|&id| graph.shape(id));
+        let found = shapes.fold(Some(Shape::scalar()), |all, shape| {
+            all.and_then(|all| all.broadcast(shape).ok())
+        });
+        let fits = !leaves.is_empty() && found == Some(whole);
+        if fits { leaves } else { values.to_vec() }
     }
 
     fn call(&mut self, view: View, id: NodeId) -> NodeId {

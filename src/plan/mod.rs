@@ -15,9 +15,9 @@ pub use memory::Memory;
 pub(crate) use shape::{Dims, ShapeError, Shapes};
 pub(crate) use specialize::{Chosen, Failure, Kept, Matters, Plans, SizeClass, Specialize};
 pub use traffic::Traffic;
-pub(crate) use viewed::Viewed;
+pub(crate) use viewed::{Check, Numbers, Viewed};
 
-use kiln_ir::{Body, Call, DType, Graph, Node, NodeId, ShapeRules};
+use kiln_ir::{Body, Call, DType, Graph, Iota, Node, NodeId, ShapeRules};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -33,6 +33,10 @@ pub(crate) struct Plan<K> {
     pub(crate) buffers: Vec<Buffer>,
     /// Values as steps read them in another order or shape.
     pub(crate) views: Vec<Viewed>,
+    /// Places along axes that steps read.
+    pub(crate) numbers: Vec<Numbers>,
+    /// What must hold of elements, in the order of the steps that need it.
+    pub(crate) checks: Vec<Check>,
     /// What each output is.
     pub(crate) written: Vec<Written>,
     /// For each input, the last step that reads it.
@@ -84,7 +88,7 @@ pub(crate) enum Action<K> {
 }
 
 /// A value that a step reads or writes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Access {
     pub(crate) place: Place,
     pub(crate) dtype: DType,
@@ -98,6 +102,19 @@ pub(crate) enum Place {
     Input(usize),
     Output(usize),
     Buffer(usize),
+    Numbers(usize),
+}
+
+impl Place {
+    /// What text calls it.
+    pub(crate) fn name(self, graph: &Graph) -> String {
+        match self {
+            Place::Input(index) => graph.inputs()[index].name.clone(),
+            Place::Output(index) => format!("output {index}"),
+            Place::Buffer(index) => format!("t{index}"),
+            Place::Numbers(index) => format!("iota {index}"),
+        }
+    }
 }
 
 /// An intermediate.
@@ -124,8 +141,6 @@ impl<K> Plan<K> {
     ) -> Result<Plan<K>, E> {
         let mut places = Places::new(graph);
         let mut steps = Vec::new();
-        let mut shapes = 0;
-        let mut views: Vec<Viewed> = Vec::new();
         for (id, node) in graph.iter() {
             let mut smaller = Vec::new();
             let action = match node {
@@ -137,28 +152,15 @@ impl<K> Plan<K> {
                     let (shapes, kernel) = (ShapeRules::of(body), kernel(body)?);
                     Action::Map { body: body.clone(), names, shapes, kernel }
                 }
-                // What reads it reads its operand as it says.
-                Node::Call(Call::View(_), _) => continue,
+                Node::Call(call, _) if call.is_free() => continue,
                 Node::Call(call, _) => Action::Call(*call),
                 Node::Input(_) | Node::Item { .. } => continue,
                 Node::Const(_) | Node::Op(..) => panic!("a fused graph has no bare ops: {graph}"),
             };
-            let read = |arg: NodeId| {
-                let (of, chain) = viewed(graph, arg);
-                let place = places.of[&of];
-                let view = (!chain.is_empty()).then(|| {
-                    let known = views.iter().position(|it| it.place == place && it.chain == chain);
-                    known.unwrap_or_else(|| {
-                        views.push(Viewed { place, chain, shape: shapes });
-                        shapes += 1;
-                        views.len() - 1
-                    })
-                });
-                Access { place, dtype: graph.dtype(arg), view }
-            };
+            let read = |arg: NodeId| places.read(arg, steps.len());
             let args = node.operands().into_iter().map(read).collect();
-            let domain = shapes;
-            shapes += 1 + smaller.len();
+            let domain = places.shapes;
+            places.shapes += 1 + smaller.len();
             steps.push(Step { action, args, results: places.results(id), domain, smaller });
         }
         let mut written = vec![None; graph.outputs().len()];
@@ -172,7 +174,7 @@ impl<K> Plan<K> {
                         let last = &mut buffers[buffer].live[1];
                         *last = index.max(*last);
                     }
-                    Place::Output(_) => {}
+                    Place::Output(_) | Place::Numbers(_) => {}
                 }
             }
             for (at, result) in step.results.iter().enumerate() {
@@ -187,13 +189,14 @@ impl<K> Plan<K> {
                         let (dtype, written) = (result.dtype, result_written);
                         buffers.push(Buffer { dtype, written, live });
                     }
-                    Place::Input(_) => unreachable!("no step writes an input"),
+                    place => unreachable!("no step writes {place:?}"),
                 }
             }
         }
         let written: Option<Vec<Written>> = written.into_iter().collect();
         let Some(written) = written else { panic!("no step writes an output: {graph}") };
-        Ok(Plan { steps, shapes, buffers, views, written, read })
+        let Places { shapes, views, numbers, checks, .. } = places;
+        Ok(Plan { steps, shapes, buffers, views, numbers, checks, written, read })
     }
 }
 
@@ -205,10 +208,15 @@ impl Plan<()> {
     }
 }
 
-/// The place of every value of a graph.
+/// The place of every value of a graph, and how steps read values.
 struct Places<'g> {
     graph: &'g Graph,
     buffers: usize,
+    /// How many shapes a call has so far.
+    shapes: usize,
+    views: Vec<Viewed>,
+    numbers: Vec<Numbers>,
+    checks: Vec<Check>,
     of: HashMap<NodeId, Place>,
     /// The nodes of the outputs of fused kernels, if anything reads them.
     items: HashMap<(NodeId, u32), NodeId>,
@@ -224,7 +232,57 @@ impl<'g> Places<'g> {
             Node::Item { of, index } => Some(((of, index), id)),
             _ => None,
         });
-        Places { graph, buffers: 0, of: inputs.collect(), items: items.collect() }
+        Places {
+            graph,
+            buffers: 0,
+            shapes: 0,
+            views: Vec::new(),
+            numbers: Vec::new(),
+            checks: Vec::new(),
+            of: inputs.collect(),
+            items: items.collect(),
+        }
+    }
+
+    /// How a step reads a value.
+    fn read(&mut self, id: NodeId, step: usize) -> Access {
+        let (of, chain, checks) = viewed(self.graph, id);
+        for (within, id) in checks {
+            let args = self.graph.node(id).operands();
+            let mut args = args.into_iter().map(|arg| self.read(arg, step));
+            let places = args.next().expect("there are places to check");
+            let check = Check { within, places, of: args.collect(), step };
+            let is_same = |known: &Check| {
+                (known.within, known.places, &known.of) == (within, places, &check.of)
+            };
+            if !self.checks.iter().any(is_same) {
+                self.checks.push(check);
+            }
+        }
+        let place = match self.graph.node(of) {
+            Node::Call(Call::Iota(iota), args) => self.numbers(*iota, args, step),
+            _ => self.of[&of],
+        };
+        let view = (!chain.is_empty()).then(|| {
+            let known = self.views.iter().position(|it| it.place == place && it.chain == chain);
+            known.unwrap_or_else(|| {
+                self.views.push(Viewed { place, chain, shape: self.shapes });
+                self.shapes += 1;
+                self.views.len() - 1
+            })
+        });
+        Access { place, dtype: self.graph.dtype(id), view }
+    }
+
+    /// The place of the places along an axis.
+    fn numbers(&mut self, iota: Iota, args: &[NodeId], step: usize) -> Place {
+        let of: Vec<Access> = args.iter().map(|&arg| self.read(arg, step)).collect();
+        let known = self.numbers.iter().position(|it| (it.iota, &it.of) == (iota, &of));
+        Place::Numbers(known.unwrap_or_else(|| {
+            self.numbers.push(Numbers { iota, of, shape: self.shapes });
+            self.shapes += 1;
+            self.numbers.len() - 1
+        }))
     }
 
     /// Places for the values that a fused kernel or a call computes.

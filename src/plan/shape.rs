@@ -1,6 +1,6 @@
 //! The shapes of a call, by NumPy's rules.
 
-use super::{Access, Action, Place, Plan, Viewed};
+use super::{Access, Action, Numbers, Place, Plan, Viewed};
 use kiln_ir::{Body, BodyMisfit, Call, DType, Node, NodeId, broadcast};
 use smallvec::SmallVec;
 
@@ -85,16 +85,15 @@ impl<K> Plan<K> {
         shapes: &mut Shapes,
     ) -> Result<(), ShapeError> {
         (0..self.shapes).for_each(|_| shapes.push(Dims::new()));
-        for step in &self.steps {
-            for view in step.args.iter().filter_map(|arg| arg.view) {
-                let Viewed { place, chain, shape } = &self.views[view];
-                let mut dims: Dims = self.shape_of_value(*place, shapes, &input).into();
-                for &view in chain {
-                    let (call, of) = (Call::View(view), [&dims[..]]);
-                    let inferred = call.infer(&of);
-                    dims = inferred.map_err(|reason| ShapeError::of_call(call, &of, reason))?;
+        for (index, step) in self.steps.iter().enumerate() {
+            for arg in &step.args {
+                if arg.view.is_some() || matches!(arg.place, Place::Numbers(_)) {
+                    self.add_shape_of(arg, shapes, &input)?;
                 }
-                shapes[*shape] = dims;
+            }
+            for check in self.checks.iter().filter(|check| check.step == index) {
+                let of = std::iter::once(&check.places).chain(&check.of);
+                self.infer(Call::Within(check.within), of, shapes, &input)?;
             }
             let (before, shape) = shapes.split_at_mut(step.domain);
             let mut args: SmallVec<[&[usize]; 8]> = SmallVec::new();
@@ -135,6 +134,45 @@ impl<K> Plan<K> {
         Ok(())
     }
 
+    /// Adds the shape of a value as a step reads it, where that takes no step.
+    fn add_shape_of<'a>(
+        &self,
+        access: &Access,
+        shapes: &mut Shapes,
+        input: &impl Fn(usize) -> &'a [usize],
+    ) -> Result<(), ShapeError> {
+        if let Place::Numbers(index) = access.place {
+            let Numbers { iota, of, shape } = &self.numbers[index];
+            shapes[*shape] = self.infer(Call::Iota(*iota), of.iter(), shapes, input)?;
+        }
+        let Some(view) = access.view else { return Ok(()) };
+        let Viewed { place, chain, shape } = &self.views[view];
+        let mut dims: Dims = self.shape_of_value(*place, shapes, input).into();
+        for &view in chain {
+            let (call, of) = (Call::View(view), [&dims[..]]);
+            let inferred = call.infer(&of);
+            dims = inferred.map_err(|reason| ShapeError::of_call(call, &of, reason))?;
+        }
+        shapes[*shape] = dims;
+        Ok(())
+    }
+
+    /// The shape of a call that is no step, and of what it reads.
+    fn infer<'p, 'a>(
+        &self,
+        call: Call,
+        of: impl Iterator<Item = &'p Access> + Clone,
+        shapes: &mut Shapes,
+        input: &impl Fn(usize) -> &'a [usize],
+    ) -> Result<Dims, ShapeError> {
+        for access in of.clone() {
+            self.add_shape_of(access, shapes, input)?;
+        }
+        let of: SmallVec<[&[usize]; 8]> =
+            of.map(|access| self.shape_of(access, shapes, input)).collect();
+        call.infer(&of).map_err(|reason| ShapeError::of_call(call, &of, reason))
+    }
+
     /// The shape of a value as a step reads or writes it, given the shapes of inputs and of the call.
     #[inline(always)]
     pub(crate) fn shape_of<'s, 'i: 's>(
@@ -160,6 +198,7 @@ impl<K> Plan<K> {
             Place::Input(index) => input(index),
             Place::Output(output) => &shapes[self.written[output].shape],
             Place::Buffer(buffer) => &shapes[self.buffers[buffer].written.shape],
+            Place::Numbers(index) => &shapes[self.numbers[index].shape],
         }
     }
 }

@@ -257,6 +257,8 @@ mod tests {
             shapes: passes,
             buffers: Vec::new(),
             views: Vec::new(),
+            numbers: Vec::new(),
+            checks: Vec::new(),
             written: Vec::new(),
             read: Vec::new(),
         }

@@ -119,9 +119,8 @@ impl Flops {
         *match call {
             Call::Matmul => &mut flops.products,
             // They compute nothing.
-            Call::View(_) | Call::Concat(_) | Call::Pad(_) | Call::Gather(_) | Call::Iota(_) => {
-                &mut flops.others
-            }
+            Call::View(_) | Call::Concat(_) | Call::Pad(_) | Call::Gather(_) => &mut flops.others,
+            Call::Iota(_) | Call::Within(_) => &mut flops.others,
             Call::Reduce(_) | Call::Scan(_) if !dtype.is_float() => &mut flops.others,
             Call::Scan(Scan { by: Running::Sum, .. }) => &mut flops.adds,
             Call::Scan(Scan { by: Running::Product, .. }) => &mut flops.multiplies,

@@ -3,7 +3,7 @@
 use super::compiled::Compiled;
 use super::error::RunError;
 use super::view::View;
-use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, SizeClass, Step, Traffic};
+use crate::plan::{Access, Action, Chosen, Dims, Memory, SizeClass, Step, Traffic};
 use kiln_ir::{Body, Call, DType, Graph};
 use kiln_jit::emit::EmitterKind;
 use kiln_jit::emit::cost::Tally;
@@ -57,15 +57,8 @@ impl CallPlan {
         let shape = |input: usize| inputs[input].shape();
         let of = |access: &Access| plan.shape_of(access, shapes, &shape);
         let array = |access: &Access| {
-            let name = match access.place {
-                Place::Input(index) => graph.inputs()[index].name.clone(),
-                Place::Output(index) => format!("output {index}"),
-                Place::Buffer(index) => format!("t{index}"),
-            };
-            let shape = of(access);
-            let chain = access.view.map_or(&[][..], |view| &plan.views[view].chain);
-            let name = chain.iter().fold(name, |of, &view| Call::View(view).expression(&[&of]));
-            (name, format!("{}{shape:?}", access.dtype))
+            let name = plan.text_of(access, &|place| place.name(graph));
+            (name, format!("{}{:?}", access.dtype, of(access)))
         };
         let step = |(step, traffic): (&Step<Compiled>, Traffic)| {
             let results = step.results.iter().map(&array);

@@ -141,12 +141,12 @@ impl Pass {
         if accesses().count() > OPERANDS || step.args.is_empty() {
             return None;
         }
-        if step.args.iter().any(|arg| arg.view.is_some()) {
+        if !plan.checks.is_empty() || step.args.iter().any(|arg| arg.view.is_some()) {
             return None;
         }
         let place = |access: &Access| match access.place {
             Place::Input(index) | Place::Output(index) => u8::try_from(index).ok(),
-            Place::Buffer(_) => None,
+            Place::Buffer(_) | Place::Numbers(_) => None,
         };
         let places = accesses().map(place).collect::<Option<SmallVec<[u8; OPERANDS]>>>()?;
         let reads = places[..step.args.len()].iter().map(|&place| 1 << place).sum();

@@ -5,18 +5,17 @@ use super::view::Layout;
 use kiln_ir::{Call, DType, Dims, Gather, index_at};
 use smallvec::SmallVec;
 
-/// Refuses places that the axis of an array of this shape does not have.
+/// Refuses places that an axis of this size does not have.
 ///
 /// # Safety
 ///
 /// `places` must be readable.
 pub(super) unsafe fn check(
-    gather: Gather,
-    array: &[usize],
+    call: Call,
+    axis: usize,
+    size: usize,
     places: &Layout,
 ) -> Result<(), RunError> {
-    let axis = gather.place(array.len()).expect("the shape was inferred");
-    let size = array[axis];
     let mut wrong = None;
     let steps: Dims<[isize; 1]> = places.strides.iter().map(|&stride| [stride]).collect();
     walk(&places.shape, &steps, |[offset]| {
@@ -27,7 +26,7 @@ pub(super) unsafe fn check(
         }
     });
     match wrong {
-        Some(place) => Err(RunError::Place { call: Call::Gather(gather), place, axis, size }),
+        Some(place) => Err(RunError::Place { call, place, axis, size }),
         None => Ok(()),
     }
 }

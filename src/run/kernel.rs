@@ -330,8 +330,21 @@ impl Kernel {
                 continue;
             };
             let array = plan.shape_of(&array, shapes, &|input| inputs[input].shape());
+            let axis = gather.place(array.len()).expect("the shape was inferred");
+            let call = Call::Gather(gather);
             // SAFETY: an input is readable.
-            unsafe { gather::check(gather, array, &inputs[places].layout)? };
+            unsafe { gather::check(call, axis, array[axis], &inputs[places].layout)? };
+        }
+        for check in plan.checks.iter().filter(|check| check.step > 0) {
+            let Access { place: Place::Input(places), view: None, .. } = check.places else {
+                continue;
+            };
+            let shape = |of| plan.shape_of(of, shapes, &|input| inputs[input].shape());
+            let of: Vec<&[usize]> = check.of.iter().map(shape).collect();
+            let (axis, size) = check.within.size(&of).expect("the shape was inferred");
+            let call = Call::Within(check.within);
+            // SAFETY: an input is readable.
+            unsafe { gather::check(call, axis, size, &inputs[places].layout)? };
         }
         Ok(())
     }

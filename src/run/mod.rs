@@ -21,6 +21,7 @@ mod factors;
 mod gather;
 mod kernel;
 mod layout;
+mod numbers;
 mod operand;
 mod order;
 mod overlap;

@@ -1,4 +1,4 @@
-//! Arrays that are made of parts: put together, made longer, or counted out.
+//! Arrays that are made of parts: put together, or made longer.
 
 use super::copy::copy;
 use super::view::{Layout, View, ViewMut};
@@ -58,19 +58,4 @@ pub(super) unsafe fn pad(pad: Pad, array: &Layout, number: &Layout, output: &Lay
     }
     // SAFETY: required of the caller; the part has the array's shape.
     unsafe { fill(array, part(output, axis, before, len)) };
-}
-
-/// Writes 0, 1, 2, .. as `i64`.
-///
-/// # Safety
-///
-/// `output` must have the type and shape of the call, and be writable.
-pub(super) unsafe fn iota(output: &Layout) {
-    let along = output.shape.iter().position(|&size| size != 1);
-    let (len, stride) = along.map_or((1, 0), |axis| (output.shape[axis], output.strides[axis]));
-    for place in 0..len {
-        let to = output.base.wrapping_offset(stride.wrapping_mul(place as isize));
-        // SAFETY: an element of the output.
-        unsafe { to.cast::<i64>().write_unaligned(place as i64) };
-    }
 }

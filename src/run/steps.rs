@@ -7,16 +7,17 @@ use super::error::RunError;
 use super::exec::{Work, execute_checked};
 use super::gather;
 use super::layout::OPERANDS;
+use super::numbers::Numbers as AllNumbers;
 use super::parts;
 use super::product::multiply;
 use super::rows::reduce;
 use super::scan::scan;
 use super::strided;
 use super::view::Layout;
-use crate::plan::{Action, Dims, Place, Plan, Step, Viewed};
-use kiln_ir::Call;
+use crate::plan::{Access, Action, Check, Dims, Numbers, Place, Plan, Step, Viewed};
+use kiln_ir::{Call, DType};
 use smallvec::SmallVec;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// The arrays of a call, by number.
 pub(super) struct Arrays<I, O> {
@@ -28,6 +29,8 @@ pub(super) struct Arrays<I, O> {
 #[derive(Debug, Default)]
 pub(super) struct Runner {
     arena: Mutex<Arena>,
+    numbers: AllNumbers<i64>,
+    short_numbers: AllNumbers<i32>,
 }
 
 impl Runner {
@@ -49,17 +52,22 @@ impl Runner {
         threads: Option<usize>,
         bound: &Bound,
     ) -> Result<(), RunError> {
+        let numbers = match plan.numbers.is_empty() {
+            true => Counted::default(),
+            false => self.count(plan, shapes)?,
+        };
         if plan.buffers.is_empty() {
             // SAFETY: required of the caller.
-            return unsafe { run_steps(plan, arrays, &[], threads, bound) };
+            return unsafe { run_steps(plan, arrays, &[], &numbers.arrays, threads, bound) };
         }
         // Two calls at once do not wait for each other: the second starts with no memory.
         let kept = self.arena.try_lock().map(|mut kept| std::mem::take(&mut *kept));
         let mut arena = kept.unwrap_or_default();
         let buffers = arena.arrays(plan, shapes);
         // SAFETY: required of the caller; the buffers that are live at once lie apart.
-        let done = buffers
-            .and_then(|buffers| unsafe { run_steps(plan, arrays, &buffers, threads, bound) });
+        let done = buffers.and_then(|buffers| unsafe {
+            run_steps(plan, arrays, &buffers, &numbers.arrays, threads, bound)
+        });
         // Another call may have put back a larger one meanwhile.
         if let Ok(mut kept) = self.arena.try_lock()
             && kept.room() <= arena.room()
@@ -68,6 +76,42 @@ impl Runner {
         }
         done
     }
+
+    /// The places along axes that a call reads.
+    #[cold]
+    fn count(&self, plan: &Plan<Compiled>, shapes: &[Dims]) -> Result<Counted, RunError> {
+        let longest = |short: bool| {
+            let numbers = plan.numbers.iter().filter(|numbers| numbers.iota.short == short);
+            // All axes but one have size 1.
+            numbers.flat_map(|numbers| shapes[numbers.shape].iter().copied()).max().unwrap_or(0)
+        };
+        let (long, short) =
+            (self.numbers.up_to(longest(false))?, self.short_numbers.up_to(longest(true))?);
+        let array = |numbers: &Numbers| {
+            let shape = &shapes[numbers.shape];
+            let axis = numbers.iota.place(shape.len()).expect("the shape was inferred");
+            let (base, dtype) = match numbers.iota.short {
+                true => (short.as_ptr().cast_mut().cast(), DType::I32),
+                false => (long.as_ptr().cast_mut().cast(), DType::I64),
+            };
+            let step = |at: usize| if at == axis { dtype.size() as isize } else { 0 };
+            Layout {
+                base,
+                dtype,
+                shape: shape.clone(),
+                strides: (0..shape.len()).map(step).collect(),
+            }
+        };
+        let arrays = plan.numbers.iter().map(array).collect();
+        Ok(Counted { arrays, _numbers: Some((long, short)) })
+    }
+}
+
+/// The places along axes that a call reads, and the numbers that they are.
+#[derive(Default)]
+struct Counted {
+    arrays: SmallVec<[Layout; 2]>,
+    _numbers: Option<(Arc<[i64]>, Arc<[i32]>)>,
 }
 
 /// Packs what products of a plan read of constants, so that the first call need not.
@@ -106,15 +150,21 @@ unsafe fn run_steps<'a>(
     plan: &Plan<Compiled>,
     arrays: &Arrays<impl Fn(usize) -> &'a Layout, impl Fn(usize) -> &'a Layout>,
     buffers: &[Layout],
+    numbers: &[Layout],
     threads: Option<usize>,
     bound: &Bound,
 ) -> Result<(), RunError> {
-    for step in &plan.steps {
-        let place = |place: Place| match place {
-            Place::Input(index) => (arrays.inputs)(index),
-            Place::Output(index) => (arrays.outputs)(index),
-            Place::Buffer(index) => &buffers[index],
-        };
+    let place = |place: Place| match place {
+        Place::Input(index) => (arrays.inputs)(index),
+        Place::Output(index) => (arrays.outputs)(index),
+        Place::Buffer(index) => &buffers[index],
+        Place::Numbers(index) => &numbers[index],
+    };
+    for (index, step) in plan.steps.iter().enumerate() {
+        for check in plan.checks.iter().filter(|check| check.step == index) {
+            // SAFETY: required of the caller; what is read was written before.
+            unsafe { check_places(plan, check, &place)? };
+        }
         let mut copies = SmallVec::new();
         let mut viewed: SmallVec<[Layout; 2]> = SmallVec::new();
         // Pushed, not collected, as shapes are: see `Plan::shapes`.
@@ -135,6 +185,33 @@ unsafe fn run_steps<'a>(
         unsafe { run_step(step, &operands, threads, bound)? };
     }
     Ok(())
+}
+
+/// Refuses places that an axis does not have.
+///
+/// # Safety
+///
+/// What is in `place` must be readable.
+unsafe fn check_places<'l>(
+    plan: &Plan<Compiled>,
+    check: &Check,
+    place: &impl Fn(Place) -> &'l Layout,
+) -> Result<(), RunError> {
+    let mut copies = SmallVec::new();
+    let mut array = |access: &Access| match access.view {
+        Some(view) => {
+            let Viewed { place: of, chain, .. } = &plan.views[view];
+            // SAFETY: required of the caller.
+            unsafe { strided::viewed(place(*of), chain, &mut copies) }
+        }
+        None => Ok(place(access.place).clone()),
+    };
+    let places = array(&check.places)?;
+    let of = check.of.iter().map(array).collect::<Result<SmallVec<[Layout; 2]>, RunError>>()?;
+    let of: SmallVec<[&[usize]; 2]> = of.iter().map(|layout| &layout.shape[..]).collect();
+    let (axis, size) = check.within.size(&of).expect("the shape was inferred");
+    // SAFETY: required of the caller.
+    unsafe { gather::check(Call::Within(check.within), axis, size, &places) }
 }
 
 /// # Safety
@@ -201,12 +278,12 @@ unsafe fn rearrange(call: Call, operands: &[&Layout]) -> Result<(), RunError> {
     unsafe {
         match (call, operands) {
             (Call::Gather(by), &[array, places, output]) => {
-                gather::check(by, &array.shape, places)?;
+                let axis = by.place(array.shape.len()).expect("the shape was inferred");
+                gather::check(call, axis, array.shape[axis], places)?;
                 gather::pick(by, array, places, output);
             }
             (Call::Concat(by), &[a, b, output]) => parts::concat(by, [a, b], output),
             (Call::Pad(by), &[array, number, output]) => parts::pad(by, array, number, output),
-            (Call::Iota(_), &[_, output]) => parts::iota(output),
             (call, _) => unreachable!("{} is no such call", call.info().noun),
         }
     }

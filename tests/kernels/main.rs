@@ -10,6 +10,7 @@ mod fuse;
 #[cfg(unix)]
 mod guard;
 mod kernel;
+mod labels;
 mod language;
 mod memory;
 mod memory_model;

@@ -181,9 +181,14 @@ impl GraphBuilder {
                 let places = self.materialize(operands[1], DType::I64)?;
                 self.graph.call(*call, &[array, places]).map(Built::Node)
             }
+            Kind::Call(call @ Call::Within(_), _) => {
+                let places = self.materialize(operands[0], DType::I64)?;
+                let nodes = self.materialized(&operands[1..], DEFAULT_FLOAT)?;
+                self.graph.call(*call, &[&[places], &nodes[..]].concat()).map(Built::Node)
+            }
             Kind::Call(call @ (Call::View(_) | Call::Iota(_)), _) => {
-                let operand = self.materialize(operands[0], DEFAULT_FLOAT)?;
-                self.graph.call(*call, &[operand]).map(Built::Node)
+                let nodes = self.materialized(operands, DEFAULT_FLOAT)?;
+                self.graph.call(*call, &nodes).map(Built::Node)
             }
             Kind::Call(call, _) => {
                 let nodes = self.factors(operands)?;

@@ -13,6 +13,7 @@ mod reduce;
 mod scan;
 mod shapes;
 mod view;
+mod within;
 
 pub use concat::Concat;
 pub use gather::{Gather, index_at, out_of_bounds};
@@ -23,6 +24,7 @@ pub use scan::{Running, Scan};
 pub use shapes::CallShapes;
 pub(crate) use view::small_axis;
 pub use view::{IntoSizes, Permutation, Sizes, Slice, View, ViewAxis};
+pub use within::Within;
 
 use crate::array::Array;
 use crate::shape::{Dim, Dims, Extent, Shape};
@@ -127,7 +129,12 @@ impl Call {
     pub fn moves(self) -> bool {
         matches!(
             self,
-            Call::View(_) | Call::Concat(_) | Call::Pad(_) | Call::Gather(_) | Call::Iota(_)
+            Call::View(_)
+                | Call::Concat(_)
+                | Call::Pad(_)
+                | Call::Gather(_)
+                | Call::Iota(_)
+                | Call::Within(_)
         )
     }
 
@@ -154,9 +161,10 @@ impl Call {
             Call::View(view) => view.attributes().unwrap_or_default(),
             Call::Concat(Concat { axis })
             | Call::Gather(Gather { axis, .. })
-            | Call::Iota(Iota { axis })
+            | Call::Within(Within { axis })
             | Call::Scan(Scan { axis, .. }) => format!("[{axis}]"),
             Call::Pad(pad) => format!("[{pad}]"),
+            Call::Iota(iota) => format!("[{iota}]"),
             Call::Matmul => String::new(),
         }
     }
@@ -165,6 +173,7 @@ impl Call {
     pub(crate) fn check_elements(self, operands: &[&Array]) -> Result<(), String> {
         match self {
             Call::Gather(gather) => gather::check_elements(gather, operands),
+            Call::Within(within) => within::check_elements(within, operands),
             _ => Ok(()),
         }
     }
@@ -189,10 +198,31 @@ impl Call {
 
     /// Whether it reads its operands' elements, and not their shapes alone.
     pub fn reads(self) -> bool {
+        self.read_count() > 0
+    }
+
+    /// How many of its operands it reads, the first ones. Of the others it looks at shapes alone, of which
+    /// there may be any number.
+    pub fn read_count(self) -> usize {
         match self {
-            Call::Reduce(reduce) => reduce.by.reads(),
-            Call::Iota(_) => false,
-            _ => true,
+            Call::Reduce(reduce) => usize::from(reduce.by.reads()),
+            Call::Iota(_) => 0,
+            Call::Within(_) => 1,
+            _ => self.info().arity,
+        }
+    }
+
+    /// Whether it is no pass over memory: what reads it reads something else as it says.
+    pub fn is_free(self) -> bool {
+        matches!(self, Call::View(_) | Call::Iota(_) | Call::Within(_))
+    }
+
+    /// Whether it may have so many operands.
+    pub fn takes(self, count: usize) -> bool {
+        let arity = self.info().arity;
+        match self {
+            Call::Iota(_) | Call::Within(_) => count >= arity,
+            _ => count == arity,
         }
     }
 
@@ -220,6 +250,8 @@ define_calls! {
     Iota(iota: Iota) = iota;
     /// Running sums and products along an axis.
     Scan(scan: Scan) = scan;
+    /// Integers that must be places along an axis.
+    Within(within: Within) = within;
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The shapes of calls, some of which are known only when a kernel is called.
 
-use super::Call;
+use super::{Call, Iota};
 use crate::error::Fault;
 use crate::shape::{Dim, Open, Shape};
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ impl CallShapes {
         if let Some(shape) = infer(call, operands)? {
             return Ok(shape);
         }
-        let key = (call, operands.iter().map(|&shape| shape.clone()).collect());
+        let key = looked_at(call, operands);
         let next = self.open.len() as u32;
         let number = *self.known.entry(key).or_insert_with_key(|key| {
             self.open.push(key.clone());
@@ -36,7 +36,7 @@ impl CallShapes {
 
     /// What [`shape`](CallShapes::shape) gave for these; `None` if it never did.
     pub(crate) fn known(&self, call: Call, operands: &[&Shape]) -> Result<Option<Shape>, Fault> {
-        let key = (call, operands.iter().map(|&shape| shape.clone()).collect());
+        let key = looked_at(call, operands);
         let open = || self.known.get(&key).map(|&number| Shape::open(Open::Call(number)));
         Ok(infer(call, operands)?.or_else(open))
     }
@@ -44,6 +44,19 @@ impl CallShapes {
     /// The calls of unknown rank by number, each after those that it reads.
     pub(crate) fn open(&self) -> &[(Call, Vec<Shape>)] {
         &self.open
+    }
+}
+
+/// What the shape of a call follows from: of places along an axis, what their arrays broadcast to.
+fn looked_at(call: Call, operands: &[&Shape]) -> (Call, Vec<Shape>) {
+    let operands = operands.iter().map(|&shape| shape.clone());
+    match call {
+        Call::Iota(iota) => {
+            let common = operands.clone().try_fold(Shape::scalar(), |all, of| all.broadcast(&of));
+            let looked_at = common.map_or_else(|_| operands.collect(), |common| vec![common]);
+            (Call::Iota(Iota { short: false, ..iota }), looked_at)
+        }
+        _ => (call, operands.collect()),
     }
 }
 
@@ -55,6 +68,8 @@ fn infer(call: Call, operands: &[&Shape]) -> Result<Option<Shape>, Fault> {
             let dims = call.infer_symbolic(&dims);
             dims.map(|dims| dims.map(|dims| Shape::new(dims.into_vec())))
         }
+        // It is one of its operands.
+        None if matches!(call, Call::Within(_)) => Ok(Some(operands[0].clone())),
         None => call.check(operands).map(|()| None),
     };
     inferred.map_err(|reason| Fault::Call {

@@ -9,7 +9,7 @@ use super::parser::Parser;
 use super::{hints, words};
 use crate::call::{
     Axes, Call, Concat, Gather, Iota, Pad, Permutation, Reduce, Reduction, Running, Scan, Sizes,
-    Slice, View, small_axis,
+    Slice, View, Within, small_axis,
 };
 use crate::rowwise::Rowwise;
 
@@ -80,11 +80,18 @@ fn call(name: &str, brackets: &Brackets) -> Option<Result<Call, String>> {
     };
     let scan = |by| axis().map(|axis| Call::Scan(Scan { by, axis }));
     let gather = |along| axis().map(|axis| Call::Gather(Gather { along, axis }));
+    let iota = || match brackets.numbers() {
+        Ok(&[axis]) => Iota::new(axis, None),
+        Ok(&[axis, size]) => Iota::new(axis, Some(size)),
+        _ => Err("write an axis, or an axis and a size, as in `iota[-1, 10](x)`".into()),
+    };
     Some(match name {
         "concat" => axis().map(|axis| Call::Concat(Concat { axis })),
         "take" => gather(false),
         "take_along" => gather(true),
-        "iota" => axis().map(|axis| Call::Iota(Iota { axis })),
+        "iota" => iota().map(Call::Iota),
+        "iota32" => iota().map(|iota| Call::Iota(iota.short())),
+        "within" => axis().map(|axis| Call::Within(Within { axis })),
         "cumsum" => scan(Running::Sum),
         "cumprod" => scan(Running::Product),
         "pad" => match brackets.numbers() {

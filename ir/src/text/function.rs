@@ -67,6 +67,8 @@ impl<'t> Parser<'t> {
                 self.charge(args.len())?;
                 return Ok(Expr::concat_of(&args, Ok(concat)).relocated(origin, &args));
             }
+            // Of some the shapes of any number of arrays count.
+            Function::Call(call) if call.takes(args.len()) => args.len(),
             Function::Call(call) => call.info().arity,
             Function::OneHot(_) => 1,
         };

@@ -3,7 +3,7 @@
 use super::region::Region;
 use super::ways::RegionNode;
 use crate::fuse::extract::ClassId;
-use kiln_ir::{Call, Graph, Node, NodeId};
+use kiln_ir::{Graph, Node, NodeId};
 use std::collections::HashMap;
 
 /// Chosen classes, children first, as a graph; `roots` are those of the outputs.
@@ -35,8 +35,12 @@ pub(super) fn build<'w>(
     let mut copies: HashMap<NodeId, NodeId> = HashMap::new();
     for (&output, class) in graph.outputs().iter().zip(roots) {
         let mut id = built[class];
-        // An output that is an input, or a view, is copied by a kernel of no ops.
-        if matches!(graph.node(output), Node::Input(_) | Node::Call(Call::View(_), _)) {
+        // An output that is an input, or a view, or places along an axis, is copied by a kernel of no ops.
+        let is_free = match graph.node(output) {
+            Node::Call(call, _) => call.is_free(),
+            node => matches!(node, Node::Input(_)),
+        };
+        if is_free {
             let fused = add_fused(graph, &Region::of_no_ops(output), vec![id], &mut result);
             id = item(&mut result, fused, 0);
         }

@@ -58,8 +58,7 @@ pub(super) fn traffic(graph: &Graph, id: NodeId) -> u64 {
 /// What a call costs that is a pass by itself.
 pub(super) fn cost_of_call(graph: &Graph, id: NodeId) -> u64 {
     let operands = graph.node(id).operands();
-    // A view is no pass.
-    if matches!(graph.node(id), Node::Call(Call::View(_), _)) {
+    if matches!(graph.node(id), Node::Call(call, _) if call.is_free()) {
         return 0;
     }
     let moved = traffic(graph, id) + operands.iter().map(|&id| traffic(graph, id)).sum::<u64>();

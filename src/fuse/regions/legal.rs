@@ -4,7 +4,7 @@ use super::cuts;
 use super::products::{self, Products};
 use super::rows::{Rows, RowsId};
 use super::siblings::{DomainId, Domains};
-use kiln_ir::{Call, Graph, Node, NodeId};
+use kiln_ir::{Graph, Node, NodeId};
 use std::collections::BTreeSet;
 
 /// Why a value is not computed in the region of an op that reads it.
@@ -55,12 +55,16 @@ impl<'a> Legal<'a> {
         let mut apart = vec![None; graph.nodes().len()];
         let mut stored: BTreeSet<NodeId> = graph.outputs().iter().copied().collect();
         for (id, node) in graph.iter() {
-            let operands = node.operands();
-            if matches!(node, Node::Call(..)) && (products.hold(graph, id) || !fuses(id)) {
-                stored.extend(operands);
+            if let Node::Call(call, args) = node
+                && (products.hold(graph, id) || !fuses(id))
+            {
+                // What is looked at alone need not be there, but what has its shape does.
+                let (read, looked_at) = args.split_at(call.read_count());
+                stored.extend(read);
+                stored.extend(looked_at.iter().filter(|&&arg| fuses(arg)));
                 continue;
             }
-            for arg in operands.into_iter().filter(|&arg| fuses(arg)) {
+            for arg in node.operands().into_iter().filter(|&arg| fuses(arg)) {
                 let of = levels[arg.index()].product;
                 if stretches[arg.index()] != stretches[id.index()] {
                     apart[arg.index()] = Some(Apart::Cut);
@@ -171,9 +175,11 @@ fn levels(graph: &Graph, rows: &Rows, products: Products) -> Vec<Level> {
                 Level { calls, rows: Some(own), product: None }
             }
             (_, Some(own)) => Level { rows: Some(own), ..next },
-            // What a view is of stands in memory.
-            (Node::Call(Call::View(_), args), None) if !fuses(graph, rows, products, args[0]) => {
-                operands[0]
+            // What it is of stands in memory.
+            (Node::Call(call, args), None)
+                if call.is_free() && !args.iter().any(|&arg| fuses(graph, rows, products, arg)) =>
+            {
+                Level { calls, rows: below_rows, product: None }
             }
             (Node::Call(..), None) => {
                 Level { product: products.hold(graph, id).then_some(id), ..next }

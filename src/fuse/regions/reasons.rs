@@ -36,7 +36,7 @@ pub(in crate::fuse) fn separations(
         match node {
             RegionNode::Region(region) => steps.push(Step::of_region(region.clone(), graph, model)),
             // A view is no step.
-            RegionNode::Call(_, Call::View(_)) => {}
+            RegionNode::Call(_, call) if call.is_free() => {}
             RegionNode::Call(id, _) => steps.push(Step::of_call(*id, graph)),
             RegionNode::Input(_) | RegionNode::Item(_) => {}
         }
@@ -189,7 +189,7 @@ impl Program<'_> {
 
     /// The step that stores a value.
     fn storing(&self, mut value: NodeId) -> Option<usize> {
-        while let Node::Call(Call::View(_), args) = self.graph.node(value) {
+        while let Node::Call(Call::View(_) | Call::Within(_), args) = self.graph.node(value) {
             value = args[0];
         }
         self.steps.iter().position(|step| step.stores.contains(&value))

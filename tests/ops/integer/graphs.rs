@@ -82,6 +82,7 @@ fn random_graph(rng: &mut Rng) -> Graph {
             | Typing::Index
             | Typing::Same
             | Typing::Pick
+            | Typing::Count
             | Typing::Place
             | Typing::Product => false,
         })

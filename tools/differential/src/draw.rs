@@ -240,6 +240,7 @@ impl Drawing {
             | Typing::Index
             | Typing::Same
             | Typing::Pick
+            | Typing::Count
             | Typing::Place
             | Typing::Product => {
                 unreachable!("of calls, which are no ops")

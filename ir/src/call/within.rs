@@ -1,0 +1,96 @@
+//! Places that must be along an axis: labels.
+
+use super::gather::{index_at, out_of_bounds};
+use super::view::place;
+use super::{Call, CallInfo};
+use crate::array::Array;
+use crate::shape::{Dims, Extent, Shape, broadcast};
+use crate::typing::Typing;
+
+/// For each row along an axis of what other arrays broadcast to, a place along it: an array of integers
+/// as it is, of size 1 along the axis. Those below 0 count from the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Within {
+    /// The axis, counted from the last, which is -1, or the first, which is 0.
+    pub axis: i8,
+}
+
+impl Within {
+    /// Its axis among those of an array of this rank.
+    pub fn place(self, rank: usize) -> Result<usize, String> {
+        place(self.axis, rank)
+    }
+
+    /// The axis, and its size, of what arrays of these shapes broadcast to.
+    pub fn size<E: Extent>(self, shapes: &[&[E]]) -> Result<(usize, E), String> {
+        let shape = common(shapes)?;
+        let axis = self.place(shape.len())?;
+        Ok((axis, shape[axis].clone()))
+    }
+}
+
+/// What arrays of these shapes broadcast to.
+pub(super) fn common<E: Extent>(shapes: &[&[E]]) -> Result<Dims<E>, String> {
+    broadcast(shapes).map_err(|misfit| {
+        let (left, right) = (misfit.left, misfit.right);
+        format!("axis -{} is {left} in one and {right} in the other", misfit.axis)
+    })
+}
+
+const INFO: CallInfo = CallInfo {
+    name: "within",
+    noun: "a check of places",
+    arity: 2,
+    typing: Typing::Count,
+    doc: "Integers as they are, one for each row along an axis, which must be places along it, as in `within[-1](y, x)`; those below 0 count from the end",
+};
+
+pub(super) fn info(_: Within) -> &'static CallInfo {
+    &INFO
+}
+
+pub(super) const ALL: &[Call] = &[Call::Within(Within { axis: -1 })];
+
+pub(super) fn infer<E: Extent>(within: Within, operands: &[&[E]]) -> Result<Dims<E>, String> {
+    let (places, others) = (operands[0], &operands[1..]);
+    let shape = common(others)?;
+    if shape.len() != places.len() {
+        let hint = "add axes to the places by `unsqueeze[-1]`";
+        return Err(format!("both must have the same number of axes; {hint}"));
+    }
+    let axis = within.place(shape.len())?;
+    let fits = |at: usize| places[at] == E::ONE || at != axis && places[at] == shape[at];
+    match (0..shape.len()).find(|&at| !fits(at)) {
+        Some(at) if at == axis => {
+            Err(format!("there is one place for each row, but axis {at} has size {}", places[at]))
+        }
+        Some(at) => {
+            Err(format!("axis {at} is {} in one and {} in the other", places[at], shape[at]))
+        }
+        None => Ok(places.iter().cloned().collect()),
+    }
+}
+
+/// What fits is known once the ranks are.
+pub(super) fn check(_: Within, _: &[&Shape]) -> Result<(), String> {
+    Ok(())
+}
+
+/// Why an element is no place.
+pub(super) fn check_elements(within: Within, operands: &[&Array]) -> Result<(), String> {
+    let shapes: Vec<&[usize]> = operands[1..].iter().map(|operand| operand.shape()).collect();
+    let (axis, size) = within.size(&shapes)?;
+    match operands[0].integers().iter().find(|&&place| index_at(place, size).is_none()) {
+        Some(place) => Err(out_of_bounds(*place, axis, size)),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn eval(_: Within, operands: &[&Array], _: Vec<usize>) -> Array {
+    operands[0].clone()
+}
+
+/// It computes nothing.
+pub(super) fn terms<E: Extent>(_: Within, _: &[&[E]]) -> (usize, Dims<E>) {
+    (0, Dims::new())
+}
