@@ -2,35 +2,53 @@
 
 use super::strided::reshaped;
 use super::view::Layout;
+use kiln_ir::Dims;
+use smallvec::SmallVec;
 
-/// The left operand and the output as matrices, or as a matrix and a vector, if each row of them lies where
-/// the one before says, and the right operand is one for the whole batch.
-pub(super) fn flat(left: &Layout, right: &Layout, output: &Layout) -> Option<[Layout; 2]> {
-    let [batch @ .., k] = &left.shape[..] else { return None };
-    let columns = match right.shape[..] {
-        [_] => None,
-        [_, n] => Some(n),
-        _ => return None,
-    };
-    if batch.len() < 2 {
-        return None;
+/// A batch that is one product.
+pub(super) struct Flat<'a> {
+    /// The axes of the batch, and that of rows: they become one.
+    axes: &'a [usize],
+    /// The axes of the result behind them: one, or none where the right operand is a vector.
+    columns: usize,
+}
+
+impl<'a> Flat<'a> {
+    /// If there is a batch, and the right operand is one for all of it.
+    pub(super) fn new(left: &'a Layout, right: &Layout) -> Option<Flat<'a>> {
+        let [axes @ .., _] = &left.shape[..] else { return None };
+        let columns = right.shape.len().checked_sub(1)?;
+        (axes.len() > 1 && columns < 2).then_some(Flat { axes, columns })
     }
-    let rows = batch.iter().product();
-    let shaped = |of: &Layout, shape: &[usize]| {
-        let strides = reshaped(of, shape)?;
-        Some(Layout { base: of.base, dtype: of.dtype, shape: shape.into(), strides })
-    };
-    let left = shaped(left, &[rows, *k])?;
-    let output = match columns {
-        None => shaped(output, &[rows])?,
-        Some(n) => shaped(output, &[rows, n])?,
-    };
-    Some([left, output])
+
+    /// The left operand or an output with one axis for all rows, if each row lies where those before it say.
+    pub(super) fn whole(&self, array: &Layout) -> Option<Layout> {
+        let rest = array.shape.strip_prefix(self.axes)?;
+        let mut shape: Dims<usize> = SmallVec::new();
+        shape.push(self.axes.iter().product());
+        shape.extend_from_slice(rest);
+        let strides = reshaped(array, &shape)?;
+        Some(Layout { base: array.base, dtype: array.dtype, shape, strides })
+    }
+
+    /// An array that broadcasts to the result, if it does so to that of the one product.
+    pub(super) fn broadcast(&self, array: &Layout) -> Option<Layout> {
+        let own = array.shape.len().saturating_sub(self.columns);
+        match array.shape[..own].iter().all(|&size| size == 1) {
+            true => Some(Layout {
+                base: array.base,
+                dtype: array.dtype,
+                shape: array.shape[own..].into(),
+                strides: array.strides[own..].into(),
+            }),
+            false => self.whole(array),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Layout, flat};
+    use super::{Flat, Layout};
     use kiln_ir::DType;
 
     /// The strides of the matrices, in elements, that arrays of these shapes and strides are.
@@ -38,7 +56,9 @@ mod tests {
         let mut elements = [0f32; 1];
         let base = elements.as_mut_ptr().cast();
         let of = |(shape, strides)| Layout::new(base, DType::F32, shape, strides);
-        let flat = flat(&of(left), &of(right), &of(output))?;
+        let (left, right, output) = (of(left), of(right), of(output));
+        let flat = Flat::new(&left, &right)?;
+        let flat = [flat.whole(&left)?, flat.whole(&output)?];
         Some(flat.map(|layout| layout.strides.iter().map(|stride| stride / 4).collect()))
     }
 
@@ -63,5 +83,22 @@ mod tests {
         assert_eq!(strides([left, batch, output]), None);
         let single: (&[usize], &[isize]) = (&[3, 5], &[5, 1]);
         assert_eq!(strides([single, w, (&[3, 7], &[7, 1])]), None);
+    }
+
+    #[test]
+    fn what_broadcasts_does_so_to_all_rows() {
+        let mut elements = [0f32; 1];
+        let base = elements.as_mut_ptr().cast();
+        let of = |shape: &[usize]| Layout::row_major(base, DType::F32, shape);
+        let (left, right) = (of(&[2, 3, 5]), of(&[5, 7]));
+        let flat = Flat::new(&left, &right).unwrap();
+        let shape = |array: &[usize]| Some(flat.broadcast(&of(array))?.shape.to_vec());
+        assert_eq!(shape(&[]), Some(vec![]));
+        assert_eq!(shape(&[7]), Some(vec![7]));
+        assert_eq!(shape(&[1, 1, 7]), Some(vec![7]));
+        assert_eq!(shape(&[2, 3, 7]), Some(vec![6, 7]));
+        assert_eq!(shape(&[2, 3, 1]), Some(vec![6, 1]));
+        assert_eq!(shape(&[3, 7]), None);
+        assert_eq!(shape(&[2, 1, 7]), None);
     }
 }
