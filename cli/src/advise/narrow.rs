@@ -1,7 +1,7 @@
 //! The same kernel on arrays of narrower floats.
 
 use kiln::DType;
-use kiln::ir::{Fault, Graph, Input, Node, NodeId, Op};
+use kiln::ir::{Fault, Graph, Input, Node, NodeId, Op, Typing};
 
 /// The widest float that an input or an output of a graph is stored as.
 pub(super) fn widest(graph: &Graph) -> Option<DType> {
@@ -41,7 +41,13 @@ pub(super) fn narrowed(graph: &Graph, to: DType) -> Result<Graph, String> {
                 narrow.op(*op, &args)
             }
             Node::Call(call, args) => {
-                let args: Vec<NodeId> = args.iter().map(|arg| new_ids[arg.index()]).collect();
+                let is_product = call.info().typing == Typing::Product;
+                let arg = |arg: &NodeId| match narrow.node(new_ids[arg.index()]) {
+                    // A product reads what is of 16 bits as it lies.
+                    Node::Op(Op::ToF32, of) if is_product && narrow.dtype(of[0]) == to => of[0],
+                    _ => new_ids[arg.index()],
+                };
+                let args: Vec<NodeId> = args.iter().map(arg).collect();
                 narrow.call(*call, &args)
             }
             Node::Fused { .. } | Node::Item { .. } => {
@@ -57,7 +63,8 @@ pub(super) fn narrowed(graph: &Graph, to: DType) -> Result<Graph, String> {
         }
         narrow.output(id);
     }
-    Ok(narrow)
+    // Without conversions that nothing reads.
+    Ok(narrow.normalized())
 }
 
 /// What replaces a type that is computed with.
@@ -98,7 +105,7 @@ mod tests {
         same(
             "|x: f32[m, k], w: f32[k, n]| x @ w",
             DType::BF16,
-            "|x: bf16[m, k], w: bf16[k, n]| bf16(f32(x) @ f32(w))",
+            "|x: bf16[m, k], w: bf16[k, n]| bf16(x @ w)",
         );
     }
 
