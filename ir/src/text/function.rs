@@ -89,12 +89,7 @@ impl<'t> Parser<'t> {
             Function::Derived(derived) => return self.derived(derived, name, &args, all),
             Function::Rowwise(row, axes) => return self.rowwise(row, axes, &args, all),
             Function::Op(op) | Function::Logical(op) => op.arity(),
-            // Of more than two, each half is put together first.
-            Function::Call(Call::Concat(concat)) if args.len() > 2 => {
-                self.charge(args.len())?;
-                return Ok(Expr::concat_of(&args, Ok(concat)).relocated(origin, &args));
-            }
-            // Of some the shapes of any number of arrays count.
+            // Some are of any number of arrays.
             Function::Call(call) if call.takes(args.len()) => args.len(),
             Function::Call(call) => call.info().arity,
             Function::OneHot(_) => 1,
