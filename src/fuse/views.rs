@@ -49,6 +49,9 @@ pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
             Node::Call(Call::View(_), _) => {}
             Node::Call(call, _) if call.fuses() => {
                 sink.reduced.insert(new);
+                if call.multiplies() {
+                    sink.stored.extend(operands);
+                }
             }
             Node::Call(call, _) => sink.stored.extend(&operands[..call.read_count(operands.len())]),
             _ if operands.iter().any(|id| sink.reduced.contains(id)) => {
@@ -71,7 +74,7 @@ struct Sink {
     graph: Graph,
     /// What is in memory in any case.
     stored: HashSet<NodeId>,
-    /// What is computed of reductions: these are one kernel with them as they stand.
+    /// What is computed of reductions and products: these are one kernel with them as they stand.
     reduced: HashSet<NodeId>,
     /// How many views of a value were asked for.
     views: HashMap<NodeId, usize>,

@@ -117,9 +117,15 @@ struct Counted {
 /// Packs what products of a plan read of constants, so that the first call need not.
 pub(super) fn pack(plan: &Plan<Compiled>, bound: &Bound) -> Result<(), RunError> {
     for step in &plan.steps {
-        let (Action::Call(Call::Matmul), [_, right]) = (&step.action, &step.args[..]) else {
-            continue;
+        let right = match &step.action {
+            Action::Call(Call::Matmul) => 1,
+            Action::Map { body, .. } => match body.product() {
+                Some((_, [_, right])) => right,
+                None => continue,
+            },
+            Action::Call(_) => continue,
         };
+        let right = &step.args[right];
         let Place::Input(input) = right.place else { continue };
         let Some(array) = bound.array(input) else { continue };
         let chain = right.view.map_or(&[][..], |view| &plan.views[view].chain);
@@ -228,6 +234,10 @@ unsafe fn run_step(
         Action::Map { kernel: Compiled::Rows(kernel), .. } => {
             // SAFETY: required of the caller.
             unsafe { kernel.run(operands, threads)? };
+        }
+        Action::Map { kernel: Compiled::Product(kernel), .. } => {
+            // SAFETY: required of the caller.
+            unsafe { kernel.run(operands, threads, bound)? };
         }
         Action::Call(Call::Matmul) => {
             let [left, right, output] = operands[..] else {

@@ -5,6 +5,7 @@ mod bound;
 mod cache;
 mod calls;
 mod compile_cost;
+mod epilogues;
 mod factors;
 mod fuse;
 #[cfg(unix)]
@@ -20,6 +21,7 @@ mod plans;
 mod products;
 mod profile;
 mod random;
+mod random_products;
 mod random_rows;
 mod reductions;
 mod rows;

@@ -188,7 +188,12 @@ impl Call {
 
     /// Whether it may stand in a fused body.
     pub fn fuses(self) -> bool {
-        matches!(self, Call::Reduce(_))
+        matches!(self, Call::Reduce(_) | Call::Matmul)
+    }
+
+    /// Whether it is a matrix product.
+    pub fn multiplies(self) -> bool {
+        self == Call::Matmul
     }
 
     /// Whether it reads its operands' elements, and not their shapes alone.

@@ -261,7 +261,7 @@ impl<'t> Parser<'t> {
         Ok(match operator.meaning {
             Meaning::Op(op) => Kind::Op(op, [left, right].into()),
             Meaning::Logical(op) => Kind::Logical(op, [left, right].into()),
-            Meaning::Call(call) if self.scope.form == Form::Fused => {
+            Meaning::Call(call) if self.scope.form == Form::Fused && !call.fuses() => {
                 return Err(self.not_in_body(start, call.info().noun));
             }
             Meaning::Call(call) => Kind::Call(call, [left, right].into()),
