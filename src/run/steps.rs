@@ -262,7 +262,7 @@ unsafe fn run_step(
         }
         Action::Call(call) => {
             // SAFETY: required of the caller.
-            unsafe { rearrange(*call, operands)? };
+            unsafe { rearrange(*call, operands, threads)? };
         }
     }
     Ok(())
@@ -273,17 +273,23 @@ unsafe fn run_step(
 /// # Safety
 ///
 /// As for [`run_step`].
-unsafe fn rearrange(call: Call, operands: &[&Layout]) -> Result<(), RunError> {
+unsafe fn rearrange(
+    call: Call,
+    operands: &[&Layout],
+    threads: Option<usize>,
+) -> Result<(), RunError> {
     // SAFETY: required of the caller.
     unsafe {
         match (call, operands) {
             (Call::Gather(by), &[array, places, output]) => {
                 let axis = by.place(array.shape.len()).expect("the shape was inferred");
                 gather::check(call, axis, array.shape[axis], places)?;
-                gather::pick(by, array, places, output);
+                gather::pick(by, array, places, output, threads);
             }
-            (Call::Concat(by), &[a, b, output]) => parts::concat(by, [a, b], output),
-            (Call::Pad(by), &[array, number, output]) => parts::pad(by, array, number, output),
+            (Call::Concat(by), [arrays @ .., output]) => parts::concat(by, arrays, output, threads),
+            (Call::Pad(by), &[array, number, output]) => {
+                parts::pad(by, array, number, output, threads)
+            }
             (call, _) => unreachable!("{} is no such call", call.info().noun),
         }
     }

@@ -76,6 +76,7 @@ fn it_is_explained() {
     ops                3        3
     bytes/elem        20        8
     cost/elem        8.3      8.3  (in adds, estimated, without calls)
+    a matmul of f32[m, k] and f32[k, n]: 2*k*m*n FLOP, 4*(m*k + k*n) bytes
     ");
     let why = [
         "exp(tanh(x) @ w)",
@@ -97,7 +98,7 @@ fn it_is_explained() {
     relu(transpose(x @ w))
     1 kernel and 1 call
       1. t0 = x @ w
-      2. output 0 = max(t0, 0)
+      2. output 0 = max(transpose(t0), 0)
     because
       1 and 2: it is read as a transpose, not element by element as a product is computed
 

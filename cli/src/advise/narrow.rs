@@ -41,13 +41,16 @@ pub(super) fn narrowed(graph: &Graph, to: DType) -> Result<Graph, String> {
                 narrow.op(*op, &args)
             }
             Node::Call(call, args) => {
-                let is_product = call.info().typing == Typing::Product;
-                let arg = |arg: &NodeId| match narrow.node(new_ids[arg.index()]) {
-                    // A product reads what is of 16 bits as it lies.
-                    Node::Op(Op::ToF32, of) if is_product && narrow.dtype(of[0]) == to => of[0],
-                    _ => new_ids[arg.index()],
+                // A product widens what it reads by itself.
+                let widens = call.info().typing == Typing::Product;
+                let stored = |id: NodeId| match narrow.node(id) {
+                    Node::Op(Op::ToF32, args) if widens && is_half(narrow.dtype(args[0])) => {
+                        args[0]
+                    }
+                    _ => id,
                 };
-                let args: Vec<NodeId> = args.iter().map(arg).collect();
+                let args: Vec<NodeId> =
+                    args.iter().map(|arg| stored(new_ids[arg.index()])).collect();
                 narrow.call(*call, &args)
             }
             Node::Fused { .. } | Node::Item { .. } => {
@@ -63,8 +66,11 @@ pub(super) fn narrowed(graph: &Graph, to: DType) -> Result<Graph, String> {
         }
         narrow.output(id);
     }
-    // Without conversions that nothing reads.
-    Ok(narrow.normalized())
+    Ok(narrow)
+}
+
+fn is_half(dtype: DType) -> bool {
+    matches!(dtype, DType::F16 | DType::BF16)
 }
 
 /// What replaces a type that is computed with.

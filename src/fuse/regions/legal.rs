@@ -59,7 +59,7 @@ impl<'a> Legal<'a> {
                 && (products.hold(graph, id) || !fuses(id))
             {
                 // What is looked at alone need not be there, but what has its shape does.
-                let (read, looked_at) = args.split_at(call.read_count());
+                let (read, looked_at) = args.split_at(call.read_count(args.len()));
                 stored.extend(read);
                 stored.extend(looked_at.iter().filter(|&&arg| fuses(arg)));
                 continue;
