@@ -19,6 +19,7 @@ mod plans;
 mod products;
 mod profile;
 mod random;
+mod random_mixed;
 mod random_rows;
 mod reductions;
 mod rows;

@@ -396,7 +396,7 @@ impl Case {
     }
 }
 
-fn set(variable: &str, usual: u64) -> u64 {
+pub(super) fn set(variable: &str, usual: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
