@@ -22,6 +22,7 @@ mod random;
 mod random_mixed;
 mod random_rows;
 mod reductions;
+mod row_errors;
 mod rows;
 mod run;
 mod scans;
