@@ -5,6 +5,5 @@ mod facts;
 mod half;
 mod integer;
 mod promises;
-mod rows;
 mod special_values;
 mod subnormals;
