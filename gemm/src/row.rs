@@ -41,6 +41,11 @@ pub(crate) unsafe fn multiply<T: Element>(
     c: *mut T,
     room: &mut Vec<T>,
 ) {
+    if k == 0 {
+        // SAFETY: required of the caller.
+        unsafe { (0..n).for_each(|column| c.add(column).write(T::ZERO)) };
+        return;
+    }
     let [terms, width] = match b {
         Operand::Half(Matrix { across: 1, .. }, _) => WIDENED,
         _ => WIDENED_COLUMNS,
@@ -60,7 +65,7 @@ pub(crate) unsafe fn multiply<T: Element>(
             }
         };
         let b = match b {
-            Operand::Plain(b) if b.across == 1 || b.down == 1 || k == 0 => {
+            Operand::Plain(b) if b.across == 1 || b.down == 1 => {
                 return (kernels.row)(k, n, a, b, c, false);
             }
             b => b,
