@@ -1,4 +1,4 @@
-//! A linear layer: matmul by a blocked GEMM, then bias and GELU as one fused kernel.
+//! A linear layer: a matmul, bias and GELU as one kernel, on blocks that are still in the cache.
 //!
 //! `cargo run --release --example linear_layer`
 

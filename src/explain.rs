@@ -6,7 +6,7 @@ use crate::fuse::{self, Pass, PassContext};
 use crate::mode::Mode;
 use crate::pipeline::{PASSES, UNFUSED, fuse, listing, programs, run_passes, unfuse};
 use crate::plan::{Access, Action, Plan};
-use kiln_ir::{Dim, Graph, Node};
+use kiln_ir::{Dim, Graph, Node, NodeId};
 use kiln_jit::cpu::Cpu;
 use kiln_jit::emit::{self, EmitterKind};
 use std::fmt::{self, Write as _};
@@ -192,8 +192,8 @@ pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
 ///
 /// let graph = ir::parse("exp(tanh(x) @ w)")?;
 /// let reasons = separations(&graph, Mode::Precise);
-/// assert_eq!(reasons[0].steps, [1, 3]);
-/// assert_eq!(reasons[0].reason, Reason::Call { step: 2, noun: "a matmul" });
+/// assert_eq!(reasons[0].steps, [1, 2]);
+/// assert_eq!(reasons[0].reason, Reason::Operand { step: 2, noun: "a matmul" });
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn separations(graph: &Graph, mode: Mode) -> Vec<Separation> {
@@ -280,27 +280,36 @@ fn counts(graph: &Graph, mode: Mode) -> String {
         fusion.algebra.ops_after as f64 / 10.0,
         if has_calls { ", without calls" } else { "" },
     );
-    for (id, node) in fusion.graph.iter() {
-        let Node::Call(call, args) = node else { continue };
-        let graph = &fusion.graph;
-        let array = |&id: &kiln_ir::NodeId| format!("{}{}", graph.dtype(id), graph.shape(id));
+    let add = |text: &mut String, graph: &Graph, id: NodeId, is_fused: bool| {
+        let Node::Call(call, args) = graph.node(id) else { return };
+        let array = |&id: &NodeId| format!("{}{}", graph.dtype(id), graph.shape(id));
         let arrays: Vec<String> = args.iter().map(array).collect();
         let _ = write!(text, "{} of {}: ", call.info().noun, arrays.join(" and "));
-        let dims = |id: kiln_ir::NodeId| graph.shape(id).dims();
+        let dims = |id: NodeId| graph.shape(id).dims();
         let operands: Option<Vec<&[Dim]>> = args.iter().map(|&arg| dims(arg)).collect();
         let Some((operands, result)) = operands.zip(dims(id)) else {
-            text += "its FLOP and bytes follow from shapes\n";
-            continue;
+            *text += "its FLOP and bytes follow from shapes\n";
+            return;
         };
         let (count, sizes) = call.terms(&operands);
         let flop = product(count, sizes.iter().chain(result));
+        // The result of one that is part of a kernel is not moved.
+        let result = (!is_fused).then_some(result);
         let moved: Vec<String> =
-            operands.iter().chain([&result]).map(|dims| product(1, dims.iter())).collect();
+            operands.iter().copied().chain(result).map(|dims| product(1, dims.iter())).collect();
         let size = graph.dtype(id).size();
         let _ = match moved.iter().map(|bytes| bytes.parse::<usize>().ok()).sum::<Option<usize>>() {
             Some(elements) => writeln!(text, "{flop} FLOP, {} bytes", size * elements),
             None => writeln!(text, "{flop} FLOP, {size}*({}) bytes", moved.join(" + ")),
         };
+    };
+    for (id, node) in fusion.graph.iter() {
+        match node {
+            Node::Fused { body, .. } => {
+                body.product().into_iter().for_each(|(id, _)| add(&mut text, body, id, true));
+            }
+            _ => add(&mut text, &fusion.graph, id, false),
+        }
     }
     text
 }

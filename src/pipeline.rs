@@ -7,11 +7,12 @@
 use crate::cost::tier;
 use crate::error::CompileError;
 use crate::fuse::{self, AlgebraReport, Pass, PassContext, Unmerged};
+use crate::lower::product::{Product, Source, product};
 use crate::lower::{lower, rows::rows};
 use crate::mode::Mode;
 use crate::options::CompileOptions;
 use crate::plan::{Failure, Matters, Plan, Plans, SizeClass, Specialize};
-use crate::run::{self, Compiled, Kernel, RowCode, RowKernel};
+use crate::run::{self, Compiled, Kernel, Passes, ProductKernel, RowCode, RowKernel};
 use kiln_ir::{Body, Expr, Graph, Node, NodeId};
 use kiln_jit::cpu::Cpu;
 use kiln_jit::emit::{self, Code, EmitError, EmitterKind};
@@ -98,21 +99,30 @@ fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan<Compiled>, EmitEr
 
 /// What runs a fused body.
 fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError> {
+    if let Some(product) = product(body) {
+        let code = |rest: Graph| emitted(&lowered(&rest, options.mode), options);
+        let kernel = ProductKernel::new(product.try_map(code)?, passes(body, options));
+        return Ok(Compiled::Product(Box::new(kernel)));
+    }
     if body.reductions().next().is_none() {
         let routine = lowered(body, options.mode);
         return Ok(Compiled::Map(emitted(&routine, options)?));
     }
-    let passes = fuse::apart(body, cost_model(options.mode));
-    let make = move || {
-        plan(&passes, options).unwrap_or_else(|_| {
-            // What the system has refused it may refuse again; the interpreter asks for nothing.
-            let options = CompileOptions { emitter: EmitterKind::Interp, ..options };
-            plan(&passes, options).expect("the interpreter runs everything")
-        })
-    };
     let stages = rows(body, tier(options.mode));
     let stages = stages.map(|stages| RowCode::compile(stages, |stage| emitted(stage, options)));
-    Ok(Compiled::Rows(Box::new(RowKernel::new(stages.transpose()?, Box::new(make)))))
+    Ok(Compiled::Rows(Box::new(RowKernel::new(stages.transpose()?, passes(body, options)))))
+}
+
+/// What runs a fused body with each call apart.
+fn passes(body: &Body, options: CompileOptions) -> Passes {
+    let apart = fuse::apart(body, cost_model(options.mode));
+    Passes::new(Box::new(move || {
+        plan(&apart, options).unwrap_or_else(|_| {
+            // What the system has refused it may refuse again; the interpreter asks for nothing.
+            let options = CompileOptions { emitter: EmitterKind::Interp, ..options };
+            plan(&apart, options).expect("the interpreter runs everything")
+        })
+    }))
 }
 
 fn emitted(routine: &Routine, options: CompileOptions) -> Result<Code, EmitError> {
@@ -189,21 +199,40 @@ pub(crate) fn listing(graph: &Graph, mode: Mode) -> String {
         _ => format!("input {at}"),
     };
     let text = |node: &Node| match node {
-        Node::Fused { body, args } if body.reductions().next().is_some() => {
-            let names: Vec<String> = args.iter().enumerate().map(name).collect();
-            match rows(body, tier(mode)) {
-                Some(program) => program.listing(&names),
-                None => "a kernel that runs pass by pass\n".to_string(),
-            }
+        Node::Fused { body, args } => {
+            listing_of(body, &args.iter().enumerate().map(name).collect::<Vec<String>>(), mode)
         }
-        Node::Fused { body, .. } => lowered(body, mode).to_string(),
         _ => String::new(),
     };
     fused.nodes().iter().map(text).collect()
 }
 
+/// The vector programs of a fused body as text, with these names for what it reads.
+fn listing_of(body: &Body, names: &[String], mode: Mode) -> String {
+    if let Some(Product { operands: [left, right], inputs, rest }) = product(body) {
+        let (left, right) = (&names[left], &names[right]);
+        let name = |input: &Source| match input {
+            Source::Product => "the product".to_string(),
+            Source::Parameter(at) => names[*at].clone(),
+        };
+        let reads: Vec<String> = inputs.iter().map(name).collect();
+        let routine = lowered(&rest, mode);
+        return format!("on each block of {left} @ {right}, of {}:\n{routine}", reads.join(", "));
+    }
+    if body.reductions().next().is_none() {
+        return lowered(body, mode).to_string();
+    }
+    match rows(body, tier(mode)) {
+        Some(program) => program.listing(names),
+        None => "a kernel that runs pass by pass\n".to_string(),
+    }
+}
+
 /// The vector programs of a fused body.
 fn routines(body: &Body, mode: Mode) -> Vec<Routine> {
+    if let Some(product) = product(body) {
+        return vec![lowered(&product.rest, mode)];
+    }
     if body.reductions().next().is_none() {
         return vec![lowered(body, mode)];
     }

@@ -232,7 +232,7 @@ unsafe fn low<T: Element>(
                     let to = c.at(top, side);
                     if unpacked.is_some() && c.across == 1 && top == 0 {
                         let run = kernels.of_unpacked(rows);
-                        run(terms, left, panel.first, panel.step, to, c.down, goes_on);
+                        run([terms, columns], left, panel.first, panel.step, to, c.down, goes_on);
                     } else {
                         tile(kernels, [rows, terms], left, panel, to, c, goes_on);
                     }
@@ -277,10 +277,11 @@ unsafe fn tile<T: Element>(
     let vectors = panel.columns.div_ceil(kernels.lanes);
     let pitch = vectors * kernels.lanes;
     let run = kernels.of(rows, vectors);
+    let sizes = [terms, panel.columns];
     // SAFETY: required of the caller. The tile apart is as large as any.
     unsafe {
-        if panel.columns == pitch && c.across == 1 {
-            return run(terms, left, panel.first, panel.step, to, c.down, goes_on);
+        if c.across == 1 {
+            return run(sizes, left, panel.first, panel.step, to, c.down, goes_on);
         }
         let mut apart = [T::ZERO; MOST];
         let element = |row: usize, column: usize| {
@@ -292,7 +293,7 @@ unsafe fn tile<T: Element>(
             }
         }
         let to = apart.as_mut_ptr();
-        run(terms, left, panel.first, panel.step, to, pitch as isize, goes_on);
+        run(sizes, left, panel.first, panel.step, to, pitch as isize, goes_on);
         for (row, column) in pairs(rows, panel.columns) {
             *element(row, column) = apart[row * pitch + column];
         }

@@ -15,13 +15,16 @@ const STRIP: usize = 16 << 10;
 
 /// Elements of a column that are turned at once, where columns are what lies together.
 const RUN: usize = 32;
+/// Bytes of a right operand that is likely to be in L2.
+const NEAR: usize = 512 << 10;
 /// The most lanes of a vector.
 const MOST_LANES: usize = 16;
 
 /// Rows of a right operand of 16 bits that are widened at once: as many streams.
 const WIDENED: [usize; 2] = [STREAMS, 512];
-/// The same where columns are what lies together.
+/// The same where columns are what lies together, and from one of them to the next when they are wide.
 const WIDENED_COLUMNS: [usize; 2] = [128, 32];
+const WIDE_COLUMN: usize = 144;
 
 /// `(k, n, a, b, c, goes_on)`: the row `a` times `b`, of which columns lie side by side, or each element
 /// after element. Columns of `c` lie side by side. The sums go on from `c` if it `goes_on`, and else
@@ -46,11 +49,9 @@ pub(crate) unsafe fn multiply<T: Element>(
         unsafe { (0..n).for_each(|column| c.add(column).write(T::ZERO)) };
         return;
     }
-    let [terms, width] = match b {
-        Operand::Half(Matrix { across: 1, .. }, _) => WIDENED,
-        _ => WIDENED_COLUMNS,
-    };
-    let need = k + terms * width;
+    let in_rows = matches!(b, Operand::Half(Matrix { across: 1, .. }, _));
+    let [terms, width] = if in_rows { WIDENED } else { WIDENED_COLUMNS };
+    let need = k + (terms * width).max(WIDE_COLUMN * width);
     if room.len() < need {
         *room = vec![T::ZERO; need];
     }
@@ -71,40 +72,47 @@ pub(crate) unsafe fn multiply<T: Element>(
             b => b,
         };
         let to = block.as_mut_ptr();
-        let wide = Matrix { first: to.cast_const(), down: width as isize, across: 1 };
-        let strip = if terms == STREAMS { STRIP / size_of::<T>() } else { width };
+        let strip = if in_rows { STRIP / size_of::<T>() } else { width };
         for start in (0..n).step_by(strip) {
+            let end = n.min(start + strip);
             for l in (0..k).step_by(terms) {
                 let terms = terms.min(k - l);
-                for side in (start..n.min(start + strip)).step_by(width) {
-                    let width_here = width.min(n - side);
-                    widen_block(b.from(l, side), [terms, width_here], to, width);
-                    let a = a.from(0, l);
-                    (kernels.row)(terms, width_here, a, wide, c.add(side), l > 0);
+                for side in (start..end).step_by(width) {
+                    let width = width.min(end - side);
+                    let wide = widen_block(b.from(l, side), [terms, width], to);
+                    (kernels.row)(terms, width, a.from(0, l), wide, c.add(side), l > 0);
                 }
             }
         }
     }
 }
 
-/// Rows of a block, `pitch` elements apart.
+/// A block as numbers that lie together, in rows or in columns.
 ///
 /// # Safety
 ///
-/// The block must be readable, and its room writable.
+/// The block must be readable, and of [`WIDENED`] or [`WIDENED_COLUMNS`] at most; as much must be writable.
 unsafe fn widen_block<T: Element>(
     b: Operand<T>,
     [terms, width]: [usize; 2],
     to: *mut T,
-    pitch: usize,
-) {
+) -> Matrix<T> {
+    let [rows, columns] = [WIDENED[1], WIDE_COLUMN];
     // SAFETY: required of the caller.
     unsafe {
         match b {
-            Operand::Half(rows, widen) if rows.across == 1 => {
-                (0..terms).for_each(|l| widen(rows.at(l, 0), width, to.add(l * pitch)));
+            Operand::Half(b, widen) if b.across == 1 => {
+                (0..terms).for_each(|l| widen(b.at(l, 0), width, to.add(l * rows)));
+                Matrix { first: to, down: rows as isize, across: 1 }
             }
-            b => pack::lines(b.transposed(), width, terms, to, pitch),
+            Operand::Half(b, widen) if b.down == 1 => {
+                (0..width).for_each(|i| widen(b.at(0, i), terms, to.add(i * columns)));
+                Matrix { first: to, down: 1, across: columns as isize }
+            }
+            b => {
+                pack::lines(b.transposed(), width, terms, to, width);
+                Matrix { first: to, down: width as isize, across: 1 }
+            }
         }
     }
 }
@@ -144,8 +152,15 @@ pub(crate) unsafe fn row<S: Simd>(
     S::Element: Scalar + Element,
 {
     if b.across != 1 {
+        // Fewer columns at once are less to ask memory for at once; more are faster in a cache.
+        let is_near = k.saturating_mul(n) <= NEAR / size_of::<S::Element>();
         // SAFETY: required of the caller.
-        return unsafe { columns::<S>(k, n, a, b, c, goes_on) };
+        return unsafe {
+            match is_near {
+                true => columns::<S>(k, n, a, b, c, goes_on),
+                false => columns::<S::Half>(k, n, a, b, c, goes_on),
+            }
+        };
     }
     let strip = STRIP / size_of::<S::Element>();
     for start in (0..n).step_by(strip) {
@@ -184,8 +199,8 @@ pub(crate) unsafe fn row<S: Simd>(
     }
 }
 
-/// [`row`] where a column lies element after element: as many columns as a vector has lanes are turned,
-/// a run at a time, in L1.
+/// [`row`] where a column lies element after element: blocks of as many columns as a vector has lanes are
+/// turned in registers.
 ///
 /// # Safety
 ///
@@ -202,26 +217,32 @@ unsafe fn columns<S: Simd>(
     S::Element: Scalar + Element,
 {
     let zero = <S::Element as Element>::ZERO;
-    let mut turned = [zero; RUN * MOST_LANES];
-    let whole = n / S::LANES * S::LANES;
+    let (whole, whole_k) = (n / S::LANES * S::LANES, k / S::TURNED * S::TURNED);
     // SAFETY: required of the caller: all elements are within the operands.
     unsafe {
         for side in (0..whole).step_by(S::LANES) {
             let mut sum = if goes_on { S::load(c.add(side)) } else { S::zero() };
-            for start in (0..k).step_by(RUN) {
-                let terms = RUN.min(k - start);
+            for start in (0..whole_k).step_by(RUN) {
                 for column in side..side + S::LANES {
                     let next = b.at(start + RUN, column);
-                    for ahead in 0..RUN * size_of::<S::Element>() / pack::LINE {
-                        S::prefetch(next.wrapping_byte_add(ahead * pack::LINE));
+                    for ahead in (0..RUN * size_of::<S::Element>()).step_by(pack::LINE) {
+                        S::prefetch(next.wrapping_byte_add(ahead));
                     }
                 }
-                let lines = b.from(start, side).transposed();
-                pack::lines(lines.into(), S::LANES, terms, turned.as_mut_ptr(), S::LANES);
-                for l in 0..terms {
-                    let factor = S::splat(a.at(0, start + l));
-                    sum = S::fma(factor, S::load(turned.as_ptr().add(l * S::LANES)), sum);
+                for first in (start..whole_k.min(start + RUN)).step_by(S::TURNED) {
+                    let turned = S::turned(b.at(first, side), b.across);
+                    for (l, &column) in turned.as_ref().iter().enumerate() {
+                        let factor = S::splat(a.at(0, first + l));
+                        sum = S::fma(factor, column, sum);
+                    }
                 }
+            }
+            for l in whole_k..k {
+                let mut row = [zero; MOST_LANES];
+                for (column, element) in row[..S::LANES].iter_mut().enumerate() {
+                    *element = *b.at(l, side + column);
+                }
+                sum = S::fma(S::splat(a.at(0, l)), S::load(row.as_ptr()), sum);
             }
             S::store(c.add(side), sum);
         }

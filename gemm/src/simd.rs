@@ -24,12 +24,41 @@ pub(crate) trait Simd: Copy {
     /// `LANES` elements must be writable.
     unsafe fn store(to: *mut Self::Element, vector: Self::Vector);
 
+    /// The first `count` elements, not all, and zeros.
+    ///
+    /// # Safety
+    ///
+    /// They must be readable.
+    unsafe fn load_part(from: *const Self::Element, count: usize) -> Self::Vector;
+
+    /// Stores the first `count` elements, not all.
+    ///
+    /// # Safety
+    ///
+    /// They must be writable.
+    unsafe fn store_part(to: *mut Self::Element, vector: Self::Vector, count: usize);
+
     /// One element in every lane.
     ///
     /// # Safety
     ///
     /// The element must be readable.
     unsafe fn splat(from: *const Self::Element) -> Self::Vector;
+
+    /// Vectors of half as many bits, if there are any.
+    type Half: Simd<Element = Self::Element>;
+    /// A vector for each of a few elements that lie one after the other, in each of as many rows as a vector
+    /// has lanes.
+    type Turned: AsRef<[Self::Vector]>;
+    /// How many.
+    const TURNED: usize;
+
+    /// Turns elements of rows that are `down` apart.
+    ///
+    /// # Safety
+    ///
+    /// [`TURNED`](Simd::TURNED) elements of each row must be readable.
+    unsafe fn turned(from: *const Self::Element, down: isize) -> Self::Turned;
 
     /// Asks for what will be read or written.
     #[inline(always)]
@@ -61,6 +90,17 @@ macro_rules! plain {
             type Element = $element;
             type Vector = [$element; $lanes];
             const LANES: usize = $lanes;
+            type Half = Self;
+            type Turned = [Self::Vector; $lanes];
+            const TURNED: usize = $lanes;
+
+            #[inline(always)]
+            unsafe fn turned(from: *const $element, down: isize) -> Self::Turned {
+                std::array::from_fn(|l| {
+                    // SAFETY: required of the caller.
+                    std::array::from_fn(|row| unsafe { *from.offset(row as isize * down).add(l) })
+                })
+            }
 
             #[inline(always)]
             unsafe fn zero() -> Self::Vector {
@@ -77,6 +117,24 @@ macro_rules! plain {
             unsafe fn store(to: *mut $element, vector: Self::Vector) {
                 // SAFETY: required of the caller.
                 unsafe { to.cast::<Self::Vector>().write_unaligned(vector) };
+            }
+
+            #[inline(always)]
+            unsafe fn load_part(from: *const $element, count: usize) -> Self::Vector {
+                let mut vector = [0.0; $lanes];
+                for (at, element) in vector[..count].iter_mut().enumerate() {
+                    // SAFETY: required of the caller.
+                    *element = unsafe { *from.add(at) };
+                }
+                vector
+            }
+
+            #[inline(always)]
+            unsafe fn store_part(to: *mut $element, vector: Self::Vector, count: usize) {
+                for (at, &element) in vector[..count].iter().enumerate() {
+                    // SAFETY: required of the caller.
+                    unsafe { *to.add(at) = element };
+                }
             }
 
             #[inline(always)]
@@ -104,11 +162,20 @@ pub(crate) mod x86 {
 
     use super::Simd;
     use std::arch::x86_64::{
-        __m256, __m256d, __m512, __m512d, _mm256_fmadd_pd, _mm256_fmadd_ps, _mm256_loadu_pd,
-        _mm256_loadu_ps, _mm256_set1_pd, _mm256_set1_ps, _mm256_setzero_pd, _mm256_setzero_ps,
-        _mm256_storeu_pd, _mm256_storeu_ps, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_pd,
-        _mm512_loadu_ps, _mm512_set1_pd, _mm512_set1_ps, _mm512_setzero_pd, _mm512_setzero_ps,
-        _mm512_storeu_pd, _mm512_storeu_ps,
+        __m256, __m256d, __m256i, __m512, __m512d, _mm_castps_pd, _mm_cvtsd_f64, _mm_loadu_pd,
+        _mm_loadu_ps, _mm_movehl_ps, _mm_store_ss, _mm_storeu_pd, _mm_storeu_ps, _mm256_castpd_ps,
+        _mm256_castpd128_pd256, _mm256_castpd256_pd128, _mm256_castps_pd, _mm256_castps128_ps256,
+        _mm256_castps256_ps128, _mm256_extractf128_pd, _mm256_extractf128_ps, _mm256_fmadd_pd,
+        _mm256_fmadd_ps, _mm256_insertf128_pd, _mm256_insertf128_ps, _mm256_loadu_pd,
+        _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_pd, _mm256_maskload_ps,
+        _mm256_set1_pd, _mm256_set1_ps, _mm256_setzero_pd, _mm256_setzero_ps, _mm256_storeu_pd,
+        _mm256_storeu_ps, _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd,
+        _mm256_unpacklo_ps, _mm512_castpd_ps, _mm512_castpd256_pd512, _mm512_castps_pd,
+        _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_insertf64x4, _mm512_loadu_pd, _mm512_loadu_ps,
+        _mm512_mask_storeu_pd, _mm512_mask_storeu_ps, _mm512_maskz_loadu_pd, _mm512_maskz_loadu_ps,
+        _mm512_set1_pd, _mm512_set1_ps, _mm512_setzero_pd, _mm512_setzero_ps, _mm512_storeu_pd,
+        _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
+        _mm512_unpacklo_ps,
     };
 
     /// Vectors of 512 bits.
@@ -120,12 +187,22 @@ pub(crate) mod x86 {
     pub(crate) struct Avx2<T>(std::marker::PhantomData<T>);
 
     macro_rules! vectors {
-        ($($simd:ident $element:ty, $vector:ty, $lanes:literal,
-            $zero:ident $load:ident $store:ident $set:ident $fma:ident;)*) => {$(
+        ($($simd:ident $half:ident $element:ty, $vector:ty, $lanes:literal,
+            $zero:ident $load:ident $store:ident $set:ident $fma:ident
+            $turn:ident $turned:literal $load_part:ident $store_part:ident;)*) => {$(
             impl Simd for $simd<$element> {
                 type Element = $element;
                 type Vector = $vector;
                 const LANES: usize = $lanes;
+                type Half = $half<$element>;
+                type Turned = [$vector; $turned];
+                const TURNED: usize = $turned;
+
+                #[inline(always)]
+                unsafe fn turned(from: *const $element, down: isize) -> Self::Turned {
+                    // SAFETY: required of the caller.
+                    unsafe { $turn(from, down) }
+                }
 
                 #[inline(always)]
                 unsafe fn zero() -> $vector {
@@ -146,6 +223,18 @@ pub(crate) mod x86 {
                 }
 
                 #[inline(always)]
+                unsafe fn load_part(from: *const $element, count: usize) -> $vector {
+                    // SAFETY: required of the caller.
+                    unsafe { $load_part(from, count) }
+                }
+
+                #[inline(always)]
+                unsafe fn store_part(to: *mut $element, vector: $vector, count: usize) {
+                    // SAFETY: required of the caller.
+                    unsafe { $store_part(to, vector, count) };
+                }
+
+                #[inline(always)]
                 unsafe fn splat(from: *const $element) -> $vector {
                     // SAFETY: required of the caller.
                     unsafe { $set(*from) }
@@ -161,13 +250,226 @@ pub(crate) mod x86 {
     }
 
     vectors! {
-        Avx512 f32, __m512, 16,
-            _mm512_setzero_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps _mm512_fmadd_ps;
-        Avx512 f64, __m512d, 8,
-            _mm512_setzero_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_set1_pd _mm512_fmadd_pd;
-        Avx2 f32, __m256, 8,
-            _mm256_setzero_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps _mm256_fmadd_ps;
-        Avx2 f64, __m256d, 4,
-            _mm256_setzero_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_set1_pd _mm256_fmadd_pd;
+        Avx512 Avx2 f32, __m512, 16,
+            _mm512_setzero_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps _mm512_fmadd_ps
+            turn_f32x16 4 load_part_f32x16 store_part_f32x16;
+        Avx512 Avx2 f64, __m512d, 8,
+            _mm512_setzero_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_set1_pd _mm512_fmadd_pd
+            turn_f64x8 2 load_part_f64x8 store_part_f64x8;
+        Avx2 Avx2 f32, __m256, 8,
+            _mm256_setzero_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps _mm256_fmadd_ps
+            turn_f32x8 4 load_part_f32x8 store_part_f32x8;
+        Avx2 Avx2 f64, __m256d, 4,
+            _mm256_setzero_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_set1_pd _mm256_fmadd_pd
+            turn_f64x4 2 load_part_f64x4 store_part_f64x4;
+    }
+
+    macro_rules! parts {
+        ($($vector:ty, $element:ty, $mask:ty: $load_part:ident $masked_load:ident
+            $store_part:ident $masked_store:ident;)*) => {$(
+            /// # Safety
+            ///
+            /// As for [`Simd::load_part`].
+            #[inline(always)]
+            unsafe fn $load_part(from: *const $element, count: usize) -> $vector {
+                // SAFETY: required of the caller.
+                unsafe { $masked_load(((1 as $mask) << count) - 1, from) }
+            }
+
+            /// # Safety
+            ///
+            /// As for [`Simd::store_part`].
+            #[inline(always)]
+            unsafe fn $store_part(to: *mut $element, vector: $vector, count: usize) {
+                // SAFETY: required of the caller.
+                unsafe { $masked_store(to, ((1 as $mask) << count) - 1, vector) };
+            }
+        )*};
+    }
+
+    parts! {
+        __m512, f32, u16: load_part_f32x16 _mm512_maskz_loadu_ps store_part_f32x16 _mm512_mask_storeu_ps;
+        __m512d, f64, u8: load_part_f64x8 _mm512_maskz_loadu_pd store_part_f64x8 _mm512_mask_storeu_pd;
+    }
+
+    /// The first lanes of 32 bits.
+    ///
+    /// # Safety
+    ///
+    /// There must be `count` lanes, and the processor must have such vectors.
+    #[inline(always)]
+    unsafe fn mask(count: usize) -> __m256i {
+        const LANES: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+        // SAFETY: eight numbers from there on are within.
+        unsafe { _mm256_loadu_si256(LANES[8 - count..].as_ptr().cast()) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Simd::load_part`].
+    #[inline(always)]
+    unsafe fn load_part_f32x8(from: *const f32, count: usize) -> __m256 {
+        // SAFETY: required of the caller.
+        unsafe { _mm256_maskload_ps(from, mask(count)) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Simd::load_part`].
+    #[inline(always)]
+    unsafe fn load_part_f64x4(from: *const f64, count: usize) -> __m256d {
+        // SAFETY: required of the caller.
+        unsafe { _mm256_maskload_pd(from, mask(2 * count)) }
+    }
+
+    /// Stores halves of halves: a store by a mask takes AMD's cores many times as long.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Simd::store_part`].
+    #[inline(always)]
+    unsafe fn store_part_f32x8(mut to: *mut f32, vector: __m256, count: usize) {
+        // SAFETY: required of the caller.
+        unsafe {
+            let mut rest = _mm256_castps256_ps128(vector);
+            if count & 4 != 0 {
+                _mm_storeu_ps(to, rest);
+                (to, rest) = (to.add(4), _mm256_extractf128_ps::<1>(vector));
+            }
+            if count & 2 != 0 {
+                to.cast::<f64>().write_unaligned(_mm_cvtsd_f64(_mm_castps_pd(rest)));
+                (to, rest) = (to.add(2), _mm_movehl_ps(rest, rest));
+            }
+            if count & 1 != 0 {
+                _mm_store_ss(to, rest);
+            }
+        }
+    }
+
+    /// As [`store_part_f32x8`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`Simd::store_part`].
+    #[inline(always)]
+    unsafe fn store_part_f64x4(mut to: *mut f64, vector: __m256d, count: usize) {
+        // SAFETY: required of the caller.
+        unsafe {
+            let mut rest = _mm256_castpd256_pd128(vector);
+            if count & 2 != 0 {
+                _mm_storeu_pd(to, rest);
+                (to, rest) = (to.add(2), _mm256_extractf128_pd::<1>(vector));
+            }
+            if count & 1 != 0 {
+                *to = _mm_cvtsd_f64(rest);
+            }
+        }
+    }
+
+    /// Four elements of rows 0, 4, 8, .. that are `down` apart, a quarter of a vector each.
+    ///
+    /// # Safety
+    ///
+    /// They must be readable, and the processor must have such vectors.
+    #[inline(always)]
+    unsafe fn quarters_f32(from: *const f32, down: isize) -> __m512 {
+        // SAFETY: required of the caller.
+        unsafe {
+            let low = _mm256_castps_pd(halves_f32(from, down));
+            let high = _mm256_castps_pd(halves_f32(from.offset(8 * down), down));
+            _mm512_castpd_ps(_mm512_insertf64x4::<1>(_mm512_castpd256_pd512(low), high))
+        }
+    }
+
+    /// Four elements of rows 0 and 4, half a vector each.
+    ///
+    /// # Safety
+    ///
+    /// As for [`quarters_f32`].
+    #[inline(always)]
+    unsafe fn halves_f32(from: *const f32, down: isize) -> __m256 {
+        // SAFETY: required of the caller.
+        unsafe {
+            let low = _mm256_castps128_ps256(_mm_loadu_ps(from));
+            _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(from.offset(4 * down)))
+        }
+    }
+
+    /// Two elements of rows 0, 2, 4 and 6, a quarter of a vector each.
+    ///
+    /// # Safety
+    ///
+    /// As for [`quarters_f32`].
+    #[inline(always)]
+    unsafe fn quarters_f64(from: *const f64, down: isize) -> __m512d {
+        // SAFETY: required of the caller.
+        unsafe {
+            let low = _mm512_castpd256_pd512(halves_f64(from, down));
+            _mm512_insertf64x4::<1>(low, halves_f64(from.offset(4 * down), down))
+        }
+    }
+
+    /// Two elements of rows 0 and 2, half a vector each.
+    ///
+    /// # Safety
+    ///
+    /// As for [`quarters_f32`].
+    #[inline(always)]
+    unsafe fn halves_f64(from: *const f64, down: isize) -> __m256d {
+        // SAFETY: required of the caller.
+        unsafe {
+            let low = _mm256_castpd128_pd256(_mm_loadu_pd(from));
+            _mm256_insertf128_pd::<1>(low, _mm_loadu_pd(from.offset(2 * down)))
+        }
+    }
+
+    /// Functions that turn rows, by instructions that work in parts of 128 bits.
+    macro_rules! turns {
+        ($($f32:ident $f64:ident: $single:ty, $double:ty, $load_f32:ident $load_f64:ident
+            $low:ident $high:ident $low_pairs:ident $high_pairs:ident $pairs:ident $singles:ident;)*) => {$(
+            /// # Safety
+            ///
+            /// As for [`Simd::turned`].
+            #[inline(always)]
+            unsafe fn $f32(from: *const f32, down: isize) -> [$single; 4] {
+                // SAFETY: required of the caller.
+                unsafe {
+                    let (a, b) = ($load_f32(from, down), $load_f32(from.offset(down), down));
+                    let (c, d) = (
+                        $load_f32(from.offset(2 * down), down),
+                        $load_f32(from.offset(3 * down), down),
+                    );
+                    let (ab, ab_high) = ($pairs($low(a, b)), $pairs($high(a, b)));
+                    let (cd, cd_high) = ($pairs($low(c, d)), $pairs($high(c, d)));
+                    [
+                        $singles($low_pairs(ab, cd)),
+                        $singles($high_pairs(ab, cd)),
+                        $singles($low_pairs(ab_high, cd_high)),
+                        $singles($high_pairs(ab_high, cd_high)),
+                    ]
+                }
+            }
+
+            /// # Safety
+            ///
+            /// As for [`Simd::turned`].
+            #[inline(always)]
+            unsafe fn $f64(from: *const f64, down: isize) -> [$double; 2] {
+                // SAFETY: required of the caller.
+                unsafe {
+                    let (a, b) = ($load_f64(from, down), $load_f64(from.offset(down), down));
+                    [$low_pairs(a, b), $high_pairs(a, b)]
+                }
+            }
+        )*};
+    }
+
+    turns! {
+        turn_f32x16 turn_f64x8: __m512, __m512d, quarters_f32 quarters_f64
+            _mm512_unpacklo_ps _mm512_unpackhi_ps _mm512_unpacklo_pd _mm512_unpackhi_pd
+            _mm512_castps_pd _mm512_castpd_ps;
+        turn_f32x8 turn_f64x4: __m256, __m256d, halves_f32 halves_f64
+            _mm256_unpacklo_ps _mm256_unpackhi_ps _mm256_unpacklo_pd _mm256_unpackhi_pd
+            _mm256_castps_pd _mm256_castpd_ps;
     }
 }

@@ -4,10 +4,11 @@ use crate::matrix::Matrix;
 use crate::row;
 use crate::simd::{Plain, Simd};
 
-/// Adds `k` products to a tile: `(k, a, b, step, c, down, goes_on)`. `a` has a column of the tile's rows
+/// Adds `k` products to a tile: `([k, columns], a, b, step, c, down, goes_on)`. `a` has a column of the tile's rows
 /// for each product, one after the other, `b` a row of its columns, `step` elements apart. The sums go
-/// on from `c` if it `goes_on`, and else from 0. Rows of `c` are `down` elements apart.
-type Run<T> = unsafe fn(usize, *const T, *const T, isize, *mut T, isize, bool);
+/// on from `c` if it `goes_on`, and else from 0. Rows of `c` are `down` elements apart. It has so many columns:
+/// in the last vector there may be more, which are not written.
+type Run<T> = unsafe fn([usize; 2], *const T, *const T, isize, *mut T, isize, bool);
 
 /// The most rows of a tile, on any machine.
 const MOST_ROWS: usize = 12;
@@ -51,7 +52,7 @@ impl<T: Copy> Kernels<T> {
 /// The processor must have the vectors of `S`. `a`, `b` and `c` must hold what [`Run`] says.
 #[inline(always)]
 unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const ASKS: bool>(
-    k: usize,
+    [k, columns]: [usize; 2],
     mut a: *const S::Element,
     mut b: *const S::Element,
     step: isize,
@@ -61,6 +62,7 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const ASKS: boo
 ) {
     // SAFETY: required of the caller.
     unsafe {
+        let is_whole = columns == VECTORS * S::LANES;
         let mut sums = [[S::zero(); VECTORS]; ROWS];
         for row in 0..ROWS {
             let to = c.offset(row as isize * down);
@@ -70,7 +72,11 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const ASKS: boo
         if goes_on {
             for (row, sums) in sums.iter_mut().enumerate() {
                 for (vector, sum) in sums.iter_mut().enumerate() {
-                    *sum = S::load(c.offset(row as isize * down).add(vector * S::LANES));
+                    let from = c.offset(row as isize * down).add(vector * S::LANES);
+                    *sum = match is_whole || vector + 1 < VECTORS {
+                        true => S::load(from),
+                        false => S::load_part(from, columns - vector * S::LANES),
+                    };
                 }
             }
         }
@@ -92,7 +98,11 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const ASKS: boo
         }
         for (row, sums) in sums.iter().enumerate() {
             for (vector, &sum) in sums.iter().enumerate() {
-                S::store(c.offset(row as isize * down).add(vector * S::LANES), sum);
+                let to = c.offset(row as isize * down).add(vector * S::LANES);
+                match is_whole || vector + 1 < VECTORS {
+                    true => S::store(to, sum),
+                    false => S::store_part(to, sum, columns - vector * S::LANES),
+                }
             }
         }
     }
@@ -104,7 +114,7 @@ macro_rules! kernels {
         pub(crate) static $name: Kernels<$element> = {
             $(#[$feature])?
             unsafe fn run<const ROWS: usize, const VECTORS: usize, const ASKS: bool>(
-                k: usize,
+                sizes: [usize; 2],
                 a: *const $element,
                 b: *const $element,
                 step: isize,
@@ -113,7 +123,7 @@ macro_rules! kernels {
                 goes_on: bool,
             ) {
                 // SAFETY: required of the caller.
-                unsafe { tile::<$simd, ROWS, VECTORS, ASKS>(k, a, b, step, c, down, goes_on) };
+                unsafe { tile::<$simd, ROWS, VECTORS, ASKS>(sizes, a, b, step, c, down, goes_on) };
             }
             $(#[$feature])?
             unsafe fn single(

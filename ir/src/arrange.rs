@@ -12,11 +12,7 @@ use std::panic::Location;
 
 /// A call of `operands`, or what is wrong with its attributes.
 #[track_caller]
-fn call<const N: usize>(
-    name: &'static str,
-    call: Result<Call, String>,
-    operands: [Expr; N],
-) -> Expr {
+fn call(name: &'static str, call: Result<Call, String>, operands: impl Into<Box<[Expr]>>) -> Expr {
     let kind = match call {
         Ok(call) => Kind::Call(call, operands.into()),
         Err(reason) => Kind::Wrong(Fault::Axes { op: name, reason }.into()),
@@ -147,22 +143,11 @@ impl Expr {
     #[track_caller]
     pub fn concat<E: Into<Expr> + Clone>(arrays: &[E], axis: i32) -> Expr {
         let concat = small_axis(axis.into()).map(|axis| Concat { axis });
-        let arrays: Vec<Expr> = arrays.iter().cloned().map(Into::into).collect();
-        Expr::concat_of(&arrays, concat)
-    }
-
-    /// Each half is put together first: so no element moves often.
-    #[track_caller]
-    pub(crate) fn concat_of(arrays: &[Expr], concat: Result<Concat, String>) -> Expr {
-        match arrays {
-            [] => call("concat", Err("there is no array".into()), []),
-            [array] => array.clone(),
-            _ => {
-                let (left, right) = arrays.split_at(arrays.len().div_ceil(2));
-                let parts =
-                    [Expr::concat_of(left, concat.clone()), Expr::concat_of(right, concat.clone())];
-                call("concat", concat.map(Call::Concat), parts)
-            }
+        let mut arrays: Vec<Expr> = arrays.iter().cloned().map(Into::into).collect();
+        match arrays.len() {
+            0 => call("concat", Err("there is no array".into()), vec![]),
+            1 => arrays.remove(0),
+            _ => call("concat", concat.map(Call::Concat), arrays),
         }
     }
 

@@ -5,11 +5,13 @@ use crate::error::Fault;
 use crate::graph::{Graph, Node, NodeId};
 use crate::shape::{Dims, Extent, Misfit, Shape, broadcast};
 use smallvec::SmallVec;
+use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// What a fused kernel computes: elementwise ops on its parameters, and reductions of them.
+/// What a fused kernel computes: elementwise ops on its parameters, reductions of them, and at most one
+/// matrix product, whose operands are parameters.
 ///
 /// Parameters go by position: input `i` of the body is bound to argument `i`. It has that argument's
 /// type and shape as they are in the graph around, so what a shape says in a body, it says there. Its
@@ -68,6 +70,22 @@ impl Body {
         Ok(shapes)
     }
 
+    /// The product in it, if it has one, and the parameters that it multiplies.
+    pub fn product(&self) -> Option<(NodeId, [usize; 2])> {
+        let (product, operands) = product(self)?;
+        let position = |id: NodeId| match self.node(id) {
+            Node::Input(index) => *index as usize,
+            _ => unreachable!("a product in a body is of parameters"),
+        };
+        Some((product, operands.map(position)))
+    }
+
+    /// The values whose shapes broadcast to what it loops over: its product, and its parameters but for
+    /// those that nothing else reads than a product.
+    pub fn domain(&self) -> Vec<NodeId> {
+        domain(self)
+    }
+
     /// The reductions in it; an elementwise body has none.
     pub fn reductions(&self) -> impl Iterator<Item = (NodeId, Reduce)> {
         self.iter().filter_map(|(id, node)| match node {
@@ -75,6 +93,44 @@ impl Body {
             _ => None,
         })
     }
+}
+
+/// The first product of a body, and its operands.
+fn product(body: &Graph) -> Option<(NodeId, [NodeId; 2])> {
+    body.iter().find_map(|(id, node)| match node {
+        Node::Call(call, args) if call.multiplies() => Some((id, [args[0], args[1]])),
+        _ => None,
+    })
+}
+
+/// As [`Body::domain`], of a graph that is to be one.
+pub(crate) fn domain(body: &Graph) -> Vec<NodeId> {
+    let parameters = (0..body.inputs().len()).map(|index| body.input_node(index));
+    let Some((product, operands)) = product(body) else { return parameters.collect() };
+    let others = body.iter().filter(|&(id, _)| id != product);
+    let mut read: HashSet<NodeId> = others.flat_map(|(_, node)| node.operands()).collect();
+    read.extend(body.outputs());
+    let counts = |id: &NodeId| read.contains(id) || !operands.contains(id);
+    std::iter::once(product).chain(parameters.filter(counts)).collect()
+}
+
+/// What stands in a graph that cannot be in a body.
+pub(crate) fn foreign(body: &Graph) -> Option<&'static str> {
+    let product = product(body);
+    body.iter().find_map(|(id, node)| match node {
+        Node::Input(_) | Node::Const(_) | Node::Op(..) => None,
+        Node::Call(call, args) if call.multiplies() => {
+            let is_parameter = |&arg: &NodeId| matches!(body.node(arg), Node::Input(_));
+            match product.is_some_and(|(first, _)| first == id) {
+                true if args.iter().all(is_parameter) => None,
+                true => Some("a matmul of what the body computes"),
+                false => Some("a second matmul"),
+            }
+        }
+        Node::Call(call, _) if call.fuses() => None,
+        Node::Call(call, _) => Some(call.info().noun),
+        Node::Fused { .. } | Node::Item { .. } => Some("a fused kernel"),
+    })
 }
 
 /// The shape that operands broadcast to. Most have one shape, or are single numbers.
@@ -86,6 +142,17 @@ fn common<E: Extent>(operands: &[&[E]]) -> Result<Dims<E>, Misfit<E>> {
         }
         _ => broadcast(operands),
     }
+}
+
+/// Broadcasts a shape to another argument of a fused kernel.
+fn widen(common: &mut Shape, shape: &Shape) -> Result<(), Fault> {
+    *common = common.broadcast(shape).map_err(|axis| Fault::Broadcast {
+        op: "fused",
+        left: common.clone(),
+        right: shape.clone(),
+        axis,
+    })?;
+    Ok(())
 }
 
 /// What does not fit in a body.
@@ -107,26 +174,23 @@ pub enum BodyMisfit<E> {
 impl Graph {
     /// A fused kernel: one pass over the shape that its arguments broadcast to.
     ///
-    /// The body has elementwise ops and reductions, and its inputs have the types of `args`. One made
-    /// for other shapes is made anew for theirs. Arguments must broadcast together as far as their shapes are known here,
-    /// whether or not an output reads them. A call asks it only of what an output reads.
+    /// The body has elementwise ops, reductions and at most one matrix product, and its inputs have the
+    /// types of `args`. One made for other shapes is made anew for theirs. Arguments must broadcast
+    /// together as far as their shapes are known here, whether or not an output reads them. A call asks it
+    /// only of what an output reads. In place of the operands of a product, what it gives counts.
     pub fn fused(&mut self, body: Graph, args: Vec<NodeId>) -> Result<NodeId, Fault> {
         if body.inputs().len() != args.len() {
             let (taken, found) = (body.inputs().len(), args.len());
             return Err(Fault::Arity { op: "fused".into(), expected: taken..=taken, found });
         }
         let Some(&first) = body.outputs().first() else { return Err(Fault::NoOutputs) };
-        let foreign = body.nodes().iter().find_map(|node| match node {
-            Node::Input(_) | Node::Const(_) | Node::Op(..) => None,
-            Node::Call(call, _) if call.fuses() => None,
-            Node::Call(call, _) => Some(call.info().noun),
-            Node::Fused { .. } | Node::Item { .. } => Some("a fused kernel"),
-        });
+        let foreign = foreign(&body);
         if let Some(what) = foreign {
             return Err(Fault::Body { what });
         }
         let dtype = body.dtype(first);
-        let mut domain = Shape::scalar();
+        let counted = domain(&body);
+        let mut common = Shape::scalar();
         // Calls of unknown shapes are told apart by numbers, which are those of this graph.
         let mut fits = !body.nodes().iter().any(|node| matches!(node, Node::Call(..)));
         for (index, &arg) in args.iter().enumerate() {
@@ -138,12 +202,9 @@ impl Graph {
             }
             let shape = self.shape(arg);
             fits &= body.shape(parameter) == shape;
-            domain = domain.broadcast(shape).map_err(|axis| Fault::Broadcast {
-                op: "fused",
-                left: domain.clone(),
-                right: shape.clone(),
-                axis,
-            })?;
+            if counted.contains(&parameter) {
+                widen(&mut common, shape)?;
+            }
         }
         let body = match fits {
             true => body,
@@ -154,7 +215,10 @@ impl Graph {
                 body
             }
         };
-        self.push(Node::Fused { body: Arc::new(Body(body)), args: args.into() }, dtype, domain)
+        if let Some((product, _)) = product(&body) {
+            widen(&mut common, body.shape(product))?;
+        }
+        self.push(Node::Fused { body: Arc::new(Body(body)), args: args.into() }, dtype, common)
     }
 
     /// Output `index` of a fused kernel, with the type and shape that it has in the body.

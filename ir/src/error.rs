@@ -210,8 +210,8 @@ impl fmt::Display for Fault {
             }
             Fault::Body { what } => write!(
                 f,
-                "{what} cannot stand in a fused body, which has elementwise ops and reductions \
-                 only; compute it outside and pass it in as an argument"
+                "{what} cannot stand in a fused body, which has elementwise ops, reductions \
+                 and one matmul of parameters only; compute it outside and pass it in as an argument"
             ),
             Fault::NoOutputs => {
                 f.write_str("the kernel has no output; give at least one expression")

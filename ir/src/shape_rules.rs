@@ -16,6 +16,8 @@ pub struct ShapeRules {
     rules: Vec<Rule>,
     /// For each output, the rule that gives its shape.
     outputs: Vec<usize>,
+    /// Rules whose shapes broadcast to what the body loops over.
+    domain: Vec<usize>,
 }
 
 /// What gives a shape; numbers are those of earlier rules.
@@ -53,7 +55,8 @@ impl ShapeRules {
             of_node.push(*known.entry(body.shape(id)).or_insert(at));
         }
         let outputs = body.outputs().iter().map(|output| of_node[output.index()]).collect();
-        ShapeRules { rules, outputs }
+        let domain = body.domain().into_iter().map(|id| of_node[id.index()]).collect();
+        ShapeRules { rules, outputs, domain }
     }
 
     /// The shape of each output for arguments of these shapes. Fails where operands do not fit.
@@ -61,6 +64,24 @@ impl ShapeRules {
         &self,
         args: &[&[E]],
     ) -> Result<SmallVec<[Dims<E>; 2]>, BodyMisfit<E>> {
+        let shapes = self.shapes(args)?;
+        Ok(self.outputs.iter().map(|&at| shapes[at].clone()).collect())
+    }
+
+    /// Whether the body has a product.
+    pub fn has_product(&self) -> bool {
+        self.rules.iter().any(|rule| matches!(rule, Rule::Call(call, _) if call.multiplies()))
+    }
+
+    /// The shape that the body loops over, for arguments of these shapes. Fails where operands do not fit.
+    pub fn domain<E: Extent>(&self, args: &[&[E]]) -> Result<Dims<E>, BodyMisfit<E>> {
+        let shapes = self.shapes(args)?;
+        let shapes: SmallVec<[&[E]; 8]> = self.domain.iter().map(|&at| &shapes[at][..]).collect();
+        broadcast(&shapes).map_err(|_| BodyMisfit::Broadcast)
+    }
+
+    /// What each rule gives.
+    fn shapes<E: Extent>(&self, args: &[&[E]]) -> Result<SmallVec<[Dims<E>; 8]>, BodyMisfit<E>> {
         let mut shapes: SmallVec<[Dims<E>; 8]> = SmallVec::new();
         for rule in &self.rules {
             let shape = match rule {
@@ -82,7 +103,7 @@ impl ShapeRules {
             };
             shapes.push(shape);
         }
-        Ok(self.outputs.iter().map(|&at| shapes[at].clone()).collect())
+        Ok(shapes)
     }
 }
 

@@ -12,7 +12,10 @@ const MOST_VIEWS: usize = 4;
 
 /// The pass `views`: the same program with views of what is stored.
 pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
-    let sinks = |node: &Node| matches!(node, Node::Call(call, _) if call.is_free());
+    let sinks = |node: &Node| match node {
+        Node::Call(call, _) => call.is_free() || matches!(call, Call::Concat(_)),
+        _ => false,
+    };
     if !graph.nodes().iter().any(sinks) {
         return graph.clone();
     }
@@ -30,6 +33,7 @@ pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
         let operands = sink.shortened(node, operands);
         let new = match node {
             Node::Call(Call::View(view), _) => sink.view(*view, operands[0]),
+            Node::Call(call @ Call::Concat(_), _) => sink.flat(*call, &operands),
             Node::Call(call @ (Call::Iota(_) | Call::Within(_)), _) => {
                 sink.of_shapes(*call, &operands)
             }
@@ -45,8 +49,11 @@ pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
             Node::Call(Call::View(_), _) => {}
             Node::Call(call, _) if call.fuses() => {
                 sink.reduced.insert(new);
+                if call.multiplies() {
+                    sink.stored.extend(operands);
+                }
             }
-            Node::Call(call, _) => sink.stored.extend(&operands[..call.read_count()]),
+            Node::Call(call, _) => sink.stored.extend(&operands[..call.read_count(operands.len())]),
             _ if operands.iter().any(|id| sink.reduced.contains(id)) => {
                 sink.reduced.insert(new);
             }
@@ -67,7 +74,7 @@ struct Sink {
     graph: Graph,
     /// What is in memory in any case.
     stored: HashSet<NodeId>,
-    /// What is computed of reductions: these are one kernel with them as they stand.
+    /// What is computed of reductions and products: these are one kernel with them as they stand.
     reduced: HashSet<NodeId>,
     /// How many views of a value were asked for.
     views: HashMap<NodeId, usize>,
@@ -111,11 +118,28 @@ impl Sink {
         self.sunk[&(view, id)]
     }
 
+    /// A concatenation; parts of parts are put together with the others.
+    fn flat(&mut self, call: Call, operands: &[NodeId]) -> NodeId {
+        let kept = self.graph.call(call, operands).expect("it is as it was");
+        let parts: Vec<NodeId> = operands
+            .iter()
+            .flat_map(|&id| match self.graph.node(id) {
+                Node::Call(inner, parts) if *inner == call && !self.stored.contains(&id) => {
+                    parts.to_vec()
+                }
+                _ => vec![id],
+            })
+            .collect();
+        let flat = self.graph.call(call, &parts).ok();
+        let flat = flat.filter(|&flat| self.graph.shape(flat) == self.graph.shape(kept));
+        flat.unwrap_or(kept)
+    }
+
     /// A call that looks at the shapes of some operands alone: nothing need be computed for those, so
     /// what they are computed of takes their place.
     fn of_shapes(&mut self, call: Call, operands: &[NodeId]) -> NodeId {
         let kept = self.graph.call(call, operands).expect("it is as it was");
-        let (read, looked_at) = operands.split_at(call.read_count());
+        let (read, looked_at) = operands.split_at(call.read_count(operands.len()));
         let leaves = self.leaves(looked_at);
         let new = self.graph.call(call, &[read, &leaves].concat()).ok();
         let new = new.filter(|&new| self.graph.shape(new) == self.graph.shape(kept));
@@ -306,6 +330,18 @@ mod tests {
             ("x: f32[n, d]", "reshape[3, -1](exp(x) + 1)", "exp(reshape[3, -1](x)) + 1"),
             ("x: f32[n, 1]", "expand[-1, 3](exp(x))", "expand[-1, 3](exp(x))"),
             ("x: f32[n, d]", "transpose(softmax[-1](x))", ""),
+            (
+                "x: f32[n, 2], y: f32[n, 3]",
+                "concat[-1](x, concat[-1](y, x, y), concat[-1](x, x))",
+                "concat[-1](x, y, x, y, x, x)",
+            ),
+            ("x: f32[n, 2], y: f32[3, 2]", "concat[1](concat[0](y, y), concat[0](y, y))", ""),
+            ("x: f32[n, d], b: f32[d]", "x + f32(iota[-1](exp(x) + b))", "x + f32(iota[-1](x))"),
+            ("x: f32[n, 1], b: f32[d]", "iota[-1](exp(x) + b)", "iota[-1](b, x)"),
+            ("x, y", "iota[-1](exp(x) + y)", "iota[-1](y, x)"),
+            ("x: f32[n, d]", "iota[-1](x - max[-1](x))", "iota[-1](x)"),
+            ("x: f32[n, d]", "iota[0](x) < iota[1](x)", "iota32[0](x) < iota32[1](x)"),
+            ("x: f32[n, d]", "iota[0](x) < 3", "iota[0](x) < 3"),
             ("a, b", "relu(transpose(a @ b))", "relu(transpose(a @ b))"),
         ] {
             let graph = parse(&format!("kernel k({head}) {{ {text} }}")).unwrap();

@@ -1,7 +1,7 @@
 //! The shapes of a call, by NumPy's rules.
 
 use super::{Access, Action, Numbers, Place, Plan, Viewed};
-use kiln_ir::{BodyMisfit, Call, DType, broadcast};
+use kiln_ir::{Body, BodyMisfit, Call, DType, Node, NodeId, broadcast};
 use smallvec::SmallVec;
 
 /// The shape of an array.
@@ -45,6 +45,36 @@ fn of_body(misfit: BodyMisfit<usize>, common: Result<(), ShapeError>) -> ShapeEr
     }
 }
 
+/// The error of a body with a product, where something does not fit the result.
+#[cold]
+fn of_product(
+    misfit: BodyMisfit<usize>,
+    body: &Body,
+    names: &[String],
+    args: &[&[usize]],
+) -> ShapeError {
+    let common = || {
+        let (_, factors) = body.product().expect("it has a product");
+        let value = |id: NodeId| match body.node(id) {
+            Node::Input(index) => (names[*index as usize].clone(), args[*index as usize].into()),
+            Node::Call(call, _) => {
+                let shape = call.infer(&factors.map(|at| args[at])).expect("its factors fit");
+                (call.expression(&factors.map(|at| names[at].as_str())), shape)
+            }
+            _ => unreachable!("what a body loops over are parameters and a product"),
+        };
+        let (names, shapes): (Vec<String>, Vec<Dims>) =
+            body.domain().into_iter().map(value).unzip();
+        let shapes: Vec<&[usize]> = shapes.iter().map(|shape| &shape[..]).collect();
+        domain(&names, &shapes, &mut Dims::new())
+    };
+    let common = match misfit {
+        BodyMisfit::Broadcast => common(),
+        BodyMisfit::Call { .. } => Ok(()),
+    };
+    of_body(misfit, common)
+}
+
 impl<K> Plan<K> {
     /// Adds to the empty `shapes` those of a call with inputs of these shapes.
     // Shapes are made where they stay: a copy waits until each part of what it copies is written.
@@ -75,7 +105,18 @@ impl<K> Plan<K> {
                         inferred.map_err(|reason| ShapeError::of_call(*call, &args, reason))?;
                 }
                 Action::Map { body, names, shapes: rules, .. } => {
-                    let common = domain(names, &args, &mut shape[0]);
+                    let common = match rules.has_product() {
+                        false => domain(names, &args, &mut shape[0]),
+                        true => match rules.domain(&args) {
+                            Ok(domain) => {
+                                shape[0] = domain;
+                                Ok(())
+                            }
+                            Err(misfit) => {
+                                return Err(of_product(misfit, body, names, &args));
+                            }
+                        },
+                    };
                     let has_rows = body.reductions().next().is_some();
                     // What reductions make of arrays may fit together though the arrays do not.
                     if !has_rows {

@@ -1,6 +1,7 @@
 //! Counts of what a plan does: passes, ops and bytes moved.
 
 use super::{Access, Action, Dims, Plan, Step};
+use kiln_ir::Node;
 
 /// What a call, or a step of it, does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,13 +59,29 @@ impl<K> Plan<K> {
                     call.ops(&args)
                 }
             };
+            let ops = self.elements(step, shapes).saturating_mul(ops_each);
             Traffic {
-                ops: self.elements(step, shapes).saturating_mul(ops_each),
+                ops: ops.saturating_add(self.product_ops(step, shapes, input)),
                 loaded: loads.fold(0, usize::saturating_add),
                 stored: stores.fold(0, usize::saturating_add),
             }
         };
         self.steps.iter().map(of).collect()
+    }
+
+    /// The FLOP of the product that a fused kernel has, if it has one.
+    pub(crate) fn product_ops<'a>(
+        &self,
+        step: &Step<K>,
+        shapes: &'a [Dims],
+        input: &impl Fn(usize) -> &'a [usize],
+    ) -> usize {
+        let Action::Map { body, .. } = &step.action else { return 0 };
+        let Some((product, operands)) = body.product() else { return 0 };
+        let Node::Call(call, _) = body.node(product) else { return 0 };
+        let operands = operands.map(|at| self.shape_of(&step.args[at], shapes, input));
+        let result = call.infer(&operands).expect("they are those of the plan");
+        count(&result).saturating_mul(call.ops(&operands))
     }
 
     /// How many elements a step of a call loops over.
@@ -77,11 +94,18 @@ impl<K> Plan<K> {
     pub(crate) fn per_element(&self) -> Traffic {
         let bytes = |accesses: &[Access]| accesses.iter().map(|access| access.dtype.size()).sum();
         let of = |step: &Step<K>| match &step.action {
-            Action::Map { body, .. } => Traffic {
-                ops: body.op_count(),
-                loaded: bytes(&step.args),
-                stored: bytes(&step.results),
-            },
+            Action::Map { body, .. } => {
+                let domain = body.domain();
+                let read = domain.iter().filter_map(|&id| match body.node(id) {
+                    Node::Input(index) => Some(step.args[*index as usize].dtype.size()),
+                    _ => None,
+                });
+                Traffic {
+                    ops: body.op_count() + usize::from(body.product().is_some()),
+                    loaded: read.sum(),
+                    stored: bytes(&step.results),
+                }
+            }
             Action::Call(_) => Traffic { ops: 1, ..Traffic::default() },
         };
         self.steps.iter().map(of).sum()

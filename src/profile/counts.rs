@@ -148,7 +148,9 @@ fn flops(step: &CallStep) -> Result<Flops, ProfileError> {
     let elements = exact(fused.elements, FLOPS)?;
     let each = Flops::of_body(&fused.body, &fused.tally);
     let all = each.zip(&each, |count, _| count.checked_mul(elements));
-    all.ok_or(ProfileError::Overflow { what: FLOPS })
+    let all = all.ok_or(ProfileError::Overflow { what: FLOPS })?;
+    let product = exact(fused.product, FLOPS)?;
+    sum(all, Flops { products: product, ..Flops::default() })
 }
 
 /// The elements of the largest array that a pass reduces, 0 if there is none.

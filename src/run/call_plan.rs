@@ -41,6 +41,8 @@ pub(crate) struct FusedStep {
     pub(crate) elements: usize,
     /// If it has reductions, how many elements each node of its body has; else nothing.
     pub(crate) sizes: Vec<usize>,
+    /// If it has a product, the FLOP of that.
+    pub(crate) product: usize,
 }
 
 impl CallPlan {
@@ -82,10 +84,12 @@ impl CallPlan {
                     let computes = body.expression_of(names.clone());
                     let emitter = kernel.emitter();
                     let sizes = match kernel {
-                        Compiled::Map(_) => Vec::new(),
+                        Compiled::Map(_) | Compiled::Product(_) => Vec::new(),
                         Compiled::Rows(_) => sizes(&body, &step.args, &of),
                     };
-                    (reads, computes, Some((emitter, FusedStep { body, tally, elements, sizes })))
+                    let product = plan.product_ops(step, shapes, &shape);
+                    let fused = FusedStep { body, tally, elements, sizes, product };
+                    (reads, computes, Some((emitter, fused)))
                 }
                 Action::Call(call) => {
                     let reads = args.iter().map(|(name, array)| format!("{name}: {array}"));

@@ -1,5 +1,6 @@
 //! What runs a fused body.
 
+use super::product_kernel::ProductKernel;
 use super::row_kernel::RowKernel;
 use kiln_jit::emit::cost::Tally;
 use kiln_jit::emit::{Code, EmitterKind};
@@ -16,6 +17,8 @@ pub(crate) enum Compiled {
     Map(Code),
     /// Stages over rows, with reductions between them.
     Rows(Box<RowKernel>),
+    /// A product, and code on blocks of its result.
+    Product(Box<ProductKernel>),
 }
 
 impl Compiled {
@@ -24,6 +27,7 @@ impl Compiled {
         match self {
             Compiled::Map(code) => Box::new(std::iter::once(code)),
             Compiled::Rows(kernel) => kernel.codes(),
+            Compiled::Product(kernel) => Box::new(std::iter::once(kernel.code())),
         }
     }
 
@@ -36,6 +40,7 @@ impl Compiled {
     pub(crate) fn tally(&self) -> Tally {
         match self {
             Compiled::Map(code) => *code.tally(),
+            Compiled::Product(kernel) => *kernel.code().tally(),
             Compiled::Rows(_) => Tally::default(),
         }
     }

@@ -105,7 +105,7 @@ pub(super) unsafe fn execute_checked(code: &Code, operands: &[&Layout], work: Wo
 ///
 /// As for [`execute_checked`]; the outputs have at least one element.
 #[inline(always)]
-unsafe fn execute_on(threads: usize, code: &Code, operands: &[&Layout], work: Work) {
+pub(super) unsafe fn execute_on(threads: usize, code: &Code, operands: &[&Layout], work: Work) {
     if let Some(dense) = Dense::new(code, operands) {
         // SAFETY: required of the caller.
         return unsafe { run_dense(dense, threads, work) };

@@ -1,9 +1,18 @@
 //! Elements picked by their places along an axis.
 
 use super::error::RunError;
+use super::exec::{PER_BYTE, threads_for};
+use super::queue::{Queue, Shared};
+use super::team::{self, share};
 use super::view::Layout;
 use kiln_ir::{Call, DType, Dims, Gather, index_at};
 use smallvec::SmallVec;
+
+/// Nanoseconds for an element, or elements that are copied together, at least.
+const PER_ELEMENT: f64 = 1.0;
+
+/// Parts of the work for each thread.
+const PARTS: usize = 4;
 
 /// Refuses places that an axis of this size does not have.
 ///
@@ -37,7 +46,13 @@ pub(super) unsafe fn check(
 ///
 /// Operands must have the types and shapes of the call, and be readable, and `output` writable and
 /// apart. The places must have been [checked](check).
-pub(super) unsafe fn pick(gather: Gather, array: &Layout, places: &Layout, output: &Layout) {
+pub(super) unsafe fn pick(
+    gather: Gather,
+    array: &Layout,
+    places: &Layout,
+    output: &Layout,
+    threads: Option<usize>,
+) {
     let rank = array.shape.len();
     let axis = gather.place(rank).expect("the shape was inferred");
     let axes = gather.axes(rank, places.shape.len()).expect("the shape was inferred");
@@ -62,7 +77,7 @@ pub(super) unsafe fn pick(gather: Gather, array: &Layout, places: &Layout, outpu
         steps.pop();
         shape.pop();
     }
-    walk(&shape, &steps, |[to, from, at]| {
+    let pick = |[to, from, at]: [isize; 3]| {
         // SAFETY: an element of the places.
         let place = unsafe { place_at(places, at) };
         let index = index_at(place, size).expect("places were checked") as isize;
@@ -76,7 +91,32 @@ pub(super) unsafe fn pick(gather: Gather, array: &Layout, places: &Layout, outpu
                 _ => from.copy_to_nonoverlapping(to, run),
             }
         }
+    };
+    let count = shape.iter().fold(1.0, |count, &size| count * size as f64);
+    let cost = PER_ELEMENT.max(2.0 * run as f64 * PER_BYTE);
+    let threads = threads_for(count * cost, threads.unwrap_or(usize::MAX));
+    // Parts along the longest axis.
+    let longest = (0..shape.len()).max_by_key(|&at| shape[at]);
+    let (Some(axis), 2..) = (longest, threads.count) else {
+        walk(&shape, &steps, pick);
+        return;
+    };
+    let len = shape[axis].div_ceil(PARTS * threads.count);
+    let queue = Queue::new(shape[axis].div_ceil(len), 1);
+    let work = Shared(|part: usize| {
+        let (start, mut shape) = (part * len, shape.clone());
+        shape[axis] = len.min(shape[axis] - start);
+        let first = steps[axis].map(|step| step.wrapping_mul(start as isize));
+        walk(&shape, &steps, |at| pick([0, 1, 2].map(|of| first[of].wrapping_add(at[of]))));
     });
+    let part = work.get();
+    let all = Shared(|()| {
+        while let Some(parts) = queue.take() {
+            parts.for_each(part);
+        }
+    });
+    share(threads.count, &|| all.get()(()));
+    team::ended();
 }
 
 /// # Safety

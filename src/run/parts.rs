@@ -1,7 +1,7 @@
 //! Arrays that are made of parts: put together, or made longer.
 
-use super::copy::copy;
-use super::view::{Layout, View, ViewMut};
+use super::copy::copy_layout;
+use super::view::Layout;
 use kiln_ir::{Concat, Pad};
 
 /// Part of an array, `len` elements from `start` on along an axis.
@@ -14,28 +14,24 @@ fn part(of: &Layout, axis: usize, start: usize, len: usize) -> Layout {
     part
 }
 
-/// # Safety
-///
-/// Both must have one type and shape, the first readable, the second writable and apart.
-unsafe fn fill(from: &Layout, to: Layout) {
-    // SAFETY: required of the caller.
-    let (from, mut to) = unsafe { (View::of_layout(from.clone()), ViewMut::of_layout(to)) };
-    copy(&from, &mut to);
-}
-
-/// Puts two arrays together.
+/// Puts arrays together.
 ///
 /// # Safety
 ///
 /// Operands must have the types and shapes of the call, and be readable, and `output` writable and
 /// apart.
-pub(super) unsafe fn concat(concat: Concat, operands: [&Layout; 2], output: &Layout) {
+pub(super) unsafe fn concat(
+    concat: Concat,
+    operands: &[&Layout],
+    output: &Layout,
+    threads: Option<usize>,
+) {
     let axis = concat.place(output.shape.len()).expect("the shape was inferred");
     let mut start = 0;
-    for operand in operands {
+    for &operand in operands {
         let len = operand.shape[axis];
         // SAFETY: required of the caller; the part has the operand's shape.
-        unsafe { fill(operand, part(output, axis, start, len)) };
+        unsafe { copy_layout(operand, &part(output, axis, start, len), threads) };
         start += len;
     }
 }
@@ -45,7 +41,13 @@ pub(super) unsafe fn concat(concat: Concat, operands: [&Layout; 2], output: &Lay
 /// # Safety
 ///
 /// As for [`concat`].
-pub(super) unsafe fn pad(pad: Pad, array: &Layout, number: &Layout, output: &Layout) {
+pub(super) unsafe fn pad(
+    pad: Pad,
+    array: &Layout,
+    number: &Layout,
+    output: &Layout,
+    threads: Option<usize>,
+) {
     let axis = pad.place(output.shape.len()).expect("the shape was inferred");
     let (before, len, after) = (pad.before as usize, array.shape[axis], pad.after as usize);
     for (start, len) in [(0, before), (before + len, after)] {
@@ -54,8 +56,8 @@ pub(super) unsafe fn pad(pad: Pad, array: &Layout, number: &Layout, output: &Lay
         number.strides = to.strides.iter().map(|_| 0).collect();
         number.shape.clone_from(&to.shape);
         // SAFETY: required of the caller; the number repeats in the part's shape.
-        unsafe { fill(&number, to) };
+        unsafe { copy_layout(&number, &to, threads) };
     }
     // SAFETY: required of the caller; the part has the array's shape.
-    unsafe { fill(array, part(output, axis, before, len)) };
+    unsafe { copy_layout(array, &part(output, axis, before, len), threads) };
 }

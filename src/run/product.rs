@@ -5,10 +5,13 @@
 //! the number of threads, not on layouts, not on the machine.
 
 use super::bound::Bound;
+use super::epilogue::{Block, Epilogue, Placed, SCRATCH, with_scratch};
 use super::error::{Argument, RunError};
 use super::exec::threads_for;
 use super::factors::{self, Stored, in_elements};
+use super::flat::Flat;
 use super::overlap;
+use super::product_grid::Grid;
 use super::queue::{Queue, Shared};
 use super::team::{self, share};
 use super::view::{Layout, View, ViewMut};
@@ -23,68 +26,6 @@ const TERM: f64 = 0.02;
 
 /// Portions of small products for each thread.
 const PORTIONS: usize = 4;
-
-/// Fewest rows and columns of a block: several whole tiles.
-const LEAST: [usize; 2] = [24, 64];
-
-/// Blocks begin at multiples of these: whole tiles of any kernel.
-const TILE: [usize; 2] = [12, 32];
-
-/// A product cut into blocks of rows and columns, each a product of its own.
-#[derive(Clone, Copy)]
-struct Grid {
-    /// Rows and columns of the product.
-    sizes: [usize; 2],
-    /// How many parts each is cut into.
-    parts: [usize; 2],
-}
-
-impl Grid {
-    /// One block.
-    fn whole(m: usize, n: usize) -> Grid {
-        Grid { sizes: [m, n], parts: [1, 1] }
-    }
-
-    /// For `count` products on `threads` threads: enough blocks that each thread has equally many,
-    /// or at least three.
-    fn new(m: usize, n: usize, count: usize, threads: usize) -> Grid {
-        let mut grid = Grid::whole(m, n);
-        let is_even = |blocks: usize| {
-            blocks >= 3 * threads || (blocks >= threads && blocks.is_multiple_of(threads))
-        };
-        while !is_even(grid.blocks().saturating_mul(count)) {
-            // The closer a block is to square, the less of the operands is read for it.
-            let [rows, columns] = [0, 1].map(|axis| grid.sizes[axis] / grid.parts[axis]);
-            let longer = usize::from(columns > rows);
-            let cut = [longer, 1 - longer]
-                .into_iter()
-                .find(|&axis| grid.sizes[axis] / (grid.parts[axis] + 1) >= LEAST[axis]);
-            match cut {
-                Some(axis) => grid.parts[axis] += 1,
-                None => break,
-            }
-        }
-        grid
-    }
-
-    /// Number of blocks.
-    fn blocks(&self) -> usize {
-        self.parts[0] * self.parts[1]
-    }
-
-    /// Rows and columns of a block.
-    fn block(&self, index: usize) -> [Range<usize>; 2] {
-        let at = [index / self.parts[1], index % self.parts[1]];
-        [0, 1].map(|axis| {
-            let (size, parts) = (self.sizes[axis], self.parts[axis]);
-            let bound = |part: usize| match part == parts {
-                true => size,
-                false => size * part / parts / TILE[axis] * TILE[axis],
-            };
-            bound(at[axis])..bound(at[axis] + 1)
-        })
-    }
-}
 
 /// The shape of a product, by NumPy's rules. Vectors are promoted to matrices, and the added
 /// dimension is dropped again. Dimensions before the last two broadcast.
@@ -151,19 +92,21 @@ pub(super) unsafe fn multiply(
             });
         }
     }
-    if product.shape.contains(&0) {
-        return Ok(());
-    }
-    let operands = [left, right, output];
-    match dtype {
-        DType::F32 => product.run::<f32>(operands, threads, bound),
-        _ => product.run::<f64>(operands, threads, bound),
-    }
+    let flat =
+        Flat::new(left, right).and_then(|flat| Some([flat.whole(left)?, flat.whole(output)?]));
+    let (product, [left, output]) = match &flat {
+        Some([left, output]) => (Product::new(&left.shape, &right.shape)?, [left, output]),
+        None => (product, [left, output]),
+    };
+    let operands = [left, right];
+    let product = Run { product: &product, operands, target: Some(output), epilogue: None };
+    // SAFETY: required of the caller; types, shapes and overlaps were just checked.
+    unsafe { product.run(threads, bound) };
     Ok(())
 }
 
 /// Whether elements lie where products, which count in elements, read and write them.
-fn is_aligned(operand: &Layout) -> bool {
+pub(super) fn is_aligned(operand: &Layout) -> bool {
     let size = operand.dtype.size();
     let is_whole = |(&len, &step): (&usize, &isize)| len <= 1 || in_elements(step, size).is_some();
     operand.base.addr().is_multiple_of(size)
@@ -171,11 +114,11 @@ fn is_aligned(operand: &Layout) -> bool {
 }
 
 /// Sizes of a batch of matrix products.
-struct Product {
+pub(super) struct Product {
     left: Vec<usize>,
     right: Vec<usize>,
     /// The result's shape.
-    shape: Vec<usize>,
+    pub(super) shape: Vec<usize>,
     /// Its dimensions before the last two.
     batch: Vec<usize>,
     m: usize,
@@ -184,7 +127,7 @@ struct Product {
 }
 
 impl Product {
-    fn new(left: &[usize], right: &[usize]) -> Result<Product, RunError> {
+    pub(super) fn new(left: &[usize], right: &[usize]) -> Result<Product, RunError> {
         let shape = infer(left, right)?.into_vec();
         // A vector is a row on the left and a column on the right, and leaves no axis.
         let (has_rows, has_columns) = (left.len() > 1, right.len() > 1);
@@ -201,77 +144,32 @@ impl Product {
         })
     }
 
-    /// Every matrix product of the batch.
-    fn run<T: Stored>(&self, operands: [&Layout; 3], threads: Option<usize>, bound: &Bound) {
-        let [left, right, output] = operands;
-        // Rows and columns: a vector is a row on the left and a column on the right.
-        let [left_rows, left_columns] = steps(left, [None, Some(0)]);
-        let [right_rows, right_columns] = steps(right, [Some(0), None]);
-        let (vector_left, vector_right) = (self.left.len() == 1, self.right.len() == 1);
-        let kept: [Option<usize>; 2] = match (vector_left, vector_right) {
+    /// The axes of the result that are rows and columns, counted from the last: a vector has none.
+    fn kept(&self) -> [Option<usize>; 2] {
+        match (self.left.len() == 1, self.right.len() == 1) {
             (false, false) => [Some(1), Some(0)],
             (true, false) => [None, Some(0)],
             (false, true) => [Some(0), None],
             (true, true) => [None, None],
-        };
-        let [output_rows, output_columns] = kept.map(|back| from_end(output, back));
+        }
+    }
 
-        let count: usize = self.batch.iter().product();
-        let each = self.m.saturating_mul(self.n).saturating_mul(self.k);
-        let size = size_of::<T>() as f64 / 4.0;
-        let nanoseconds = each.saturating_mul(count) as f64 * TERM * size;
-        let threads = threads_for(nanoseconds, threads.unwrap_or(usize::MAX));
-        let grid = match threads.count {
-            1 => Grid::whole(self.m, self.n),
-            threads => Grid::new(self.m, self.n, count, threads),
+    /// How an array lies that broadcasts to the result.
+    pub(super) fn placed<'a>(&self, array: &'a Layout) -> Placed<'a> {
+        let step = |back: Option<usize>| {
+            let axis = back.and_then(|back| array.shape.len().checked_sub(back + 1));
+            axis.filter(|&axis| array.shape[axis] != 1).map_or(0, |axis| array.strides[axis])
         };
-        // What is packed has columns side by side, and so should the result.
-        let is_in_rows = self.m == 1 || output_rows.unsigned_abs() >= output_columns.unsigned_abs();
-        let packed = if is_in_rows { bound.packed(right) } else { None };
-        let packed = packed.as_ref().map(|packed| T::packed(&packed.matrices));
-        let matrix = |index| self.matrix(index, right);
-        let one = |task: usize| {
-            let (index, block) = (task / grid.blocks(), task % grid.blocks());
-            let [rows, columns] = grid.block(block);
-            let batch = |operand: &Layout, rank: usize| self.place(index, operand, rank);
-            let left_at = batch(left, self.left.len().saturating_sub(2));
-            let right_at = batch(right, self.right.len().saturating_sub(2));
-            let output_at = batch(output, self.batch.len()).cast::<T>();
-            let [top, side] = [rows.start as isize, columns.start as isize];
-            let output_at = output_at.wrapping_offset(top * output_rows + side * output_columns);
-            let steps = [left_rows, left_columns];
-            let left = T::operand(left.dtype, left_at, [top, 0], steps);
-            let steps = [right_rows, right_columns];
-            let right = T::operand(right.dtype, right_at, [0, side], steps);
-            let output = MatrixMut { first: output_at, down: output_rows, across: output_columns };
-            if let Some(packed) = packed {
-                let (rows, packed) = (rows.len(), &packed[matrix(index)]);
-                // SAFETY: as below.
-                return unsafe {
-                    multiply_packed(rows, left, packed, columns, output, &mut |_, _| {})
-                };
-            }
-            let sizes = [rows.len(), self.k, columns.len()];
-            // SAFETY: the matrices lie within their views, as shapes and steps say; the output
-            // overlaps nothing, and its blocks are disjoint.
-            unsafe { kiln_gemm::multiply(sizes, left, right, output) };
-        };
-        let one = Shared(one);
-        let tasks = count * grid.blocks();
-        match threads.count {
-            1 => (0..tasks).for_each(|task| (one.get())(task)),
-            count => {
-                let queue = Queue::new(tasks, tasks.div_ceil(count * PORTIONS));
-                share(count, &|| {
-                    while let Some(tasks) = queue.take() {
-                        tasks.for_each(|task| (one.get())(task));
-                    }
-                });
-            }
-        }
-        if threads.are_worth_it {
-            team::ended();
-        }
+        Placed { array, steps: self.kept().map(step) }
+    }
+
+    /// A block of such an array.
+    pub(super) fn part(&self, operand: &Placed<'_>, block: &Block) -> Layout {
+        let Placed { array, steps: [down, across] } = operand;
+        let kept = self.shape.len() - self.batch.len();
+        let first = self.place(block.index, array, array.shape.len().saturating_sub(kept));
+        let offset = block.rows.start as isize * down + block.columns.start as isize * across;
+        block.layout_at(first.wrapping_offset(offset), [*down, *across], array.dtype)
     }
 
     /// Which of the right operand's matrices, each counted once however often it repeats, is that of
@@ -304,6 +202,129 @@ impl Product {
             }
         }
         at
+    }
+}
+
+/// A batch of matrix products of these operands.
+pub(super) struct Run<'a> {
+    pub(super) product: &'a Product,
+    pub(super) operands: [&'a Layout; 2],
+    /// Where the result goes: if only the epilogue reads it, into a scratch of each thread.
+    pub(super) target: Option<&'a Layout>,
+    pub(super) epilogue: Option<Epilogue<'a>>,
+}
+
+impl Run<'_> {
+    /// Multiplies, on at most `threads` threads.
+    ///
+    /// # Safety
+    ///
+    /// The operands must have the product's shapes, and types that it may be of; they must be readable and
+    /// aligned. So must the target, which must be writable and used by nothing else. The epilogue must be
+    /// safe to run on disjoint blocks.
+    pub(super) unsafe fn run(&self, threads: Option<usize>, bound: &Bound) {
+        if self.product.shape.contains(&0) {
+            return;
+        }
+        let is_wide = self.operands.iter().any(|operand| operand.dtype == DType::F64);
+        match is_wide {
+            false => self.run_as::<f32>(threads, bound),
+            true => self.run_as::<f64>(threads, bound),
+        }
+    }
+
+    /// Every matrix product of the batch.
+    fn run_as<T: Stored>(&self, threads: Option<usize>, bound: &Bound) {
+        let Run { product, operands: [left, right], target, epilogue } = self;
+        let (m, k, n) = (product.m, product.k, product.n);
+        // Rows and columns: a vector is a row on the left and a column on the right.
+        let [left_rows, left_columns] = steps(left, [None, Some(0)]);
+        let [right_rows, right_columns] = steps(right, [Some(0), None]);
+        let target_steps = target.map(|target| product.kept().map(|back| from_end(target, back)));
+
+        let count: usize = product.batch.iter().product();
+        let elements = m.saturating_mul(n).saturating_mul(count) as f64;
+        let size = size_of::<T>();
+        let each = k as f64 * TERM * (size as f64 / 4.0);
+        let each = each + epilogue.as_ref().map_or(0.0, |epilogue| epilogue.nanoseconds);
+        let threads = threads_for(elements * each, threads.unwrap_or(usize::MAX));
+        let mut grid = match threads.count {
+            1 => Grid::whole(m, n),
+            threads => Grid::new(m, n, count, threads),
+        };
+        if target.is_none() {
+            grid.cut_to(SCRATCH / size);
+        }
+        // What is packed has columns side by side, and so should the result.
+        let is_in_rows = m == 1
+            || target_steps
+                .is_none_or(|[down, across]| down.unsigned_abs() >= across.unsigned_abs());
+        let packed = if is_in_rows { bound.packed(right) } else { None };
+        let packed = packed.as_ref().map(|packed| T::packed(&packed.matrices));
+        let one = |task: usize| {
+            let (index, block) = (task / grid.blocks(), task % grid.blocks());
+            let [rows, columns] = grid.block(block);
+            let batch = |operand: &Layout, rank: usize| product.place(index, operand, rank);
+            let left_at = batch(left, product.left.len().saturating_sub(2));
+            let right_at = batch(right, product.right.len().saturating_sub(2));
+            let [top, side] = [rows.start as isize, columns.start as isize];
+            let steps = [left_rows, left_columns];
+            let left = T::operand(left.dtype, left_at, [top, 0], steps);
+            let steps = [right_rows, right_columns];
+            let right_block = T::operand(right.dtype, right_at, [0, side], steps);
+            let into = |output: MatrixMut<T>| {
+                let mut finished = |own_rows: Range<usize>, own_columns: Range<usize>| {
+                    let Some(epilogue) = epilogue else { return };
+                    let MatrixMut { first, down, across } = output;
+                    let from = own_rows.start as isize * down + own_columns.start as isize * across;
+                    (epilogue.run)(Block {
+                        index,
+                        rows: rows.start + own_rows.start..rows.start + own_rows.end,
+                        columns: columns.start + own_columns.start..columns.start + own_columns.end,
+                        first: first.wrapping_offset(from).cast(),
+                        steps: [down, across].map(|step| step * size as isize),
+                    });
+                };
+                // SAFETY: the matrices lie within their views, as shapes and steps say, or in a scratch
+                // as large as the block; the output overlaps nothing, and its blocks are disjoint.
+                unsafe {
+                    if let Some(packed) = packed {
+                        let packed = &packed[product.matrix(index, right)];
+                        let (rows, columns) = (rows.len(), columns.clone());
+                        return multiply_packed(rows, left, packed, columns, output, &mut finished);
+                    }
+                    let sizes = [rows.len(), k, columns.len()];
+                    kiln_gemm::multiply_with(sizes, left, right_block, output, &mut finished);
+                }
+            };
+            match target.zip(target_steps) {
+                Some((target, [down, across])) => {
+                    let first = batch(target, product.batch.len()).cast::<T>();
+                    let first = first.wrapping_offset(top * down + side * across);
+                    into(MatrixMut { first, down, across });
+                }
+                None => with_scratch(rows.len() * columns.len() * size, |first| {
+                    let down = columns.len() as isize;
+                    into(MatrixMut { first: first.cast(), down, across: 1 });
+                }),
+            }
+        };
+        let one = Shared(one);
+        let tasks = count * grid.blocks();
+        match threads.count {
+            1 => (0..tasks).for_each(|task| (one.get())(task)),
+            count => {
+                let queue = Queue::new(tasks, tasks.div_ceil(count * PORTIONS));
+                share(count, &|| {
+                    while let Some(tasks) = queue.take() {
+                        tasks.for_each(|task| (one.get())(task));
+                    }
+                });
+            }
+        }
+        if threads.are_worth_it {
+            team::ended();
+        }
     }
 }
 

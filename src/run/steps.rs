@@ -117,9 +117,15 @@ struct Counted {
 /// Packs what products of a plan read of constants, so that the first call need not.
 pub(super) fn pack(plan: &Plan<Compiled>, bound: &Bound) -> Result<(), RunError> {
     for step in &plan.steps {
-        let (Action::Call(Call::Matmul), [_, right]) = (&step.action, &step.args[..]) else {
-            continue;
+        let right = match &step.action {
+            Action::Call(Call::Matmul) => 1,
+            Action::Map { body, .. } => match body.product() {
+                Some((_, [_, right])) => right,
+                None => continue,
+            },
+            Action::Call(_) => continue,
         };
+        let right = &step.args[right];
         let Place::Input(input) = right.place else { continue };
         let Some(array) = bound.array(input) else { continue };
         let chain = right.view.map_or(&[][..], |view| &plan.views[view].chain);
@@ -229,6 +235,10 @@ unsafe fn run_step(
             // SAFETY: required of the caller.
             unsafe { kernel.run(operands, threads)? };
         }
+        Action::Map { kernel: Compiled::Product(kernel), .. } => {
+            // SAFETY: required of the caller.
+            unsafe { kernel.run(operands, threads, bound)? };
+        }
         Action::Call(Call::Matmul) => {
             let [left, right, output] = operands[..] else {
                 panic!("a product has two operands and a result");
@@ -252,7 +262,7 @@ unsafe fn run_step(
         }
         Action::Call(call) => {
             // SAFETY: required of the caller.
-            unsafe { rearrange(*call, operands)? };
+            unsafe { rearrange(*call, operands, threads)? };
         }
     }
     Ok(())
@@ -263,17 +273,23 @@ unsafe fn run_step(
 /// # Safety
 ///
 /// As for [`run_step`].
-unsafe fn rearrange(call: Call, operands: &[&Layout]) -> Result<(), RunError> {
+unsafe fn rearrange(
+    call: Call,
+    operands: &[&Layout],
+    threads: Option<usize>,
+) -> Result<(), RunError> {
     // SAFETY: required of the caller.
     unsafe {
         match (call, operands) {
             (Call::Gather(by), &[array, places, output]) => {
                 let axis = by.place(array.shape.len()).expect("the shape was inferred");
                 gather::check(call, axis, array.shape[axis], places)?;
-                gather::pick(by, array, places, output);
+                gather::pick(by, array, places, output, threads);
             }
-            (Call::Concat(by), &[a, b, output]) => parts::concat(by, [a, b], output),
-            (Call::Pad(by), &[array, number, output]) => parts::pad(by, array, number, output),
+            (Call::Concat(by), [arrays @ .., output]) => parts::concat(by, arrays, output, threads),
+            (Call::Pad(by), &[array, number, output]) => {
+                parts::pad(by, array, number, output, threads)
+            }
             (call, _) => unreachable!("{} is no such call", call.info().noun),
         }
     }

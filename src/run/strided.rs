@@ -38,7 +38,7 @@ impl Layout {
 }
 
 /// The strides of an array in another shape of as many elements.
-fn reshaped(layout: &Layout, shape: &[usize]) -> Option<Dims<isize>> {
+pub(super) fn reshaped(layout: &Layout, shape: &[usize]) -> Option<Dims<isize>> {
     let size = layout.dtype.size() as isize;
     if shape.contains(&0) {
         return Some(SmallVec::from_elem(size, shape.len()));

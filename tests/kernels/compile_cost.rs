@@ -1,7 +1,7 @@
 //! What compilation costs and what it makes, in counts: they are the same on every machine.
 
 use common::texts::FAMILIES;
-use kiln::internals::{Fusion, PASSES, PassContext, Tier, cost_model, fuse, lower, run_passes};
+use kiln::internals::{PASSES, PassContext, cost_model, fuse, programs, run_passes};
 use kiln::{DType, Graph, Mode};
 use kiln_ir::{Input, Node, NodeId, Op, parse};
 
@@ -109,13 +109,8 @@ fn no_op_runs_twice_at_any_size() {
 /// What compiling a text costs: work of the algebra, and primitives to make code of.
 fn cost(text: &str, mode: Mode) -> [usize; 2] {
     let graph = parse(text).unwrap();
-    let Fusion { graph: fused, algebra, .. } = fuse(&graph, mode);
-    let tier = if mode == Mode::Fast { Tier::Fast } else { Tier::Default };
-    let primitives = |node: &Node| match node {
-        Node::Fused { body, .. } => lower(body, tier).body().insts.len(),
-        _ => 0,
-    };
-    [algebra.work, fused.nodes().iter().map(primitives).sum()]
+    let primitives = programs(&graph, mode).map(|program| program.body().insts.len());
+    [fuse(&graph, mode).algebra.work, primitives.sum()]
 }
 
 /// Twice the terms cost about twice as much, whatever the text is of.

@@ -118,3 +118,41 @@ fn wrong_types_are_refused() {
     let integers = compile_text("|x: bf16[m, k], w: i32[k, n]| x @ w").unwrap_err();
     assert!(integers.to_string().contains("floats"), "{integers}");
 }
+
+/// A batch with one right operand, and what is computed of it, has the bits of its matrices one by one,
+/// whatever is added and however rows lie.
+#[test]
+fn batches_are_their_matrices() {
+    let mut rng = Rng::new(9);
+    let (batch, m, k, n) = ([2, 3], 7, 40, 30);
+    let mut draw = |shape: &[usize]| ArrayD::from_shape_simple_fn(shape, || rng.ordinary().sin());
+    let x = draw(&[batch[0], batch[1], 2 * m, k]);
+    let (w, v) = (draw(&[k, n]), draw(&[k]));
+    let rows = x.slice(s![.., .., ..;2, ..]).into_dyn();
+    let gaps = x.slice(s![.., .., ..m, ..]).into_dyn();
+    let added: [&[usize]; 7] =
+        [&[n], &[1, 1, 1, n], &[2, 3, m, n], &[2, 3, m, 1], &[m, n], &[3, 1, n], &[2, 1, 1, 1]];
+    for text in ["relu(x @ w + b)", "(x @ w) * b, exp(x @ w)", "x @ w, b"] {
+        let kernel = compile_text(&format!("|x: f64, w: f64, b: f64| ({text})")).unwrap();
+        for (x, shape) in [&rows, &gaps].into_iter().flat_map(|x| added.map(|shape| (x, shape))) {
+            let b = draw(shape);
+            let whole = b.broadcast(vec![batch[0], batch[1], m, n]).unwrap();
+            let found = kernel.run(&[x.into(), (&w).into(), (&b).into()]).unwrap().remove(0);
+            let found = found.into_f64().unwrap();
+            for i in 0..batch[0] {
+                for j in 0..batch[1] {
+                    let part = |of: &ndarray::ArrayViewD<f64>| {
+                        of.slice(s![i, j, .., ..]).to_owned().into_dyn()
+                    };
+                    let (x, b) = (part(x), part(&whole));
+                    let one = kernel.run(&[(&x).into(), (&w).into(), (&b).into()]).unwrap();
+                    let one = one[0].clone().into_f64().unwrap();
+                    assert_eq!(part(&found.view()), one, "{text}, {shape:?}");
+                }
+            }
+        }
+    }
+    let kernel = compile_text("|x: f64, v: f64| relu(x @ v)").unwrap();
+    let found = kernel.run(&[rows.into(), (&v).into()]).unwrap().remove(0);
+    assert_eq!(found.shape(), [2, 3, m]);
+}

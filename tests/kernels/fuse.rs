@@ -145,7 +145,7 @@ fn unfused_is_one_kernel_for_each_op() {
 }
 
 #[test]
-fn matmul_stays_between_kernels() {
+fn products_are_part_of_kernels() {
     let x = Expr::input("x: f32[n, k]");
     let w = Expr::input("w: f32[k, m]");
     let b = Expr::input("b: f32[m]");

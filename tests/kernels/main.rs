@@ -1,9 +1,11 @@
 //! Kernels: how graphs become them, and what they do with arrays, threads and memory.
 
+mod bad_shapes;
 mod bound;
 mod cache;
 mod calls;
 mod compile_cost;
+mod epilogues;
 mod factors;
 mod fuse;
 #[cfg(unix)]
@@ -20,6 +22,7 @@ mod products;
 mod profile;
 mod random;
 mod random_mixed;
+mod random_products;
 mod random_rows;
 mod reductions;
 mod row_errors;

@@ -17,7 +17,7 @@ const LENGTHS: [usize; 15] =
     [0, 1, 7, 53, 63, 64, 65, 511, 512, 513, 1023, 1024, 1025, 3000, 20_000];
 const ROWS: [usize; 5] = [1, 2, 3, 17, 70];
 
-const UNARY: &[&str] = &[
+pub(super) const UNARY: &[&str] = &[
     "exp", "tanh", "abs", "sqrt", "neg", "tanh", "sigmoid", "recip", "floor", "relu", "square",
     "sin", "expm1", "erf", "softplus",
 ];
@@ -114,7 +114,7 @@ fn expression(rng: &mut Rng, dtype: DType) -> String {
     format!("kernel k({}) {{ {lets}{outputs} }}", params.join(", "))
 }
 
-fn recent(rng: &mut Rng, values: &[String]) -> String {
+pub(super) fn recent(rng: &mut Rng, values: &[String]) -> String {
     let back = match rng.below(3) {
         0 => rng.below(values.len()),
         _ => rng.below(values.len().min(4)),
@@ -131,14 +131,14 @@ fn binary(rng: &mut Rng, a: &str, b: &str) -> String {
 
 /// Where the elements of an array lie.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Order {
+pub(super) enum Order {
     Rows,
     Columns,
     Backwards(usize),
     Apart(usize),
 }
 
-const ORDERS: [Order; 7] = [
+pub(super) const ORDERS: [Order; 7] = [
     Order::Rows,
     Order::Rows,
     Order::Columns,
@@ -180,7 +180,13 @@ fn zeros(dtype: DType, shape: &[usize], order: Order) -> Tensor {
     }
 }
 
-fn array(rng: &mut Rng, dtype: DType, shape: &[usize], order: Order, special: usize) -> Tensor {
+pub(super) fn array(
+    rng: &mut Rng,
+    dtype: DType,
+    shape: &[usize],
+    order: Order,
+    special: usize,
+) -> Tensor {
     let mut tensor = zeros(dtype, shape, order);
     let scale = rng.pick(&[0.1, 1.0, 4.0, 50.0]);
     let mut element = || match special > 0 && rng.below(special) == 0 {
@@ -247,21 +253,21 @@ fn difference(found: &Results, expected: &Results) -> Option<String> {
 
 /// What cases were like.
 #[derive(Debug, Default)]
-struct Seen {
+pub(super) struct Seen {
     /// Those that gave results.
-    ran: usize,
+    pub(super) ran: usize,
     /// Those with results that are not all NaN.
-    numbers: usize,
+    pub(super) numbers: usize,
     /// Passes over memory, fused and not.
-    fused: usize,
-    unfused: usize,
+    pub(super) fused: usize,
+    pub(super) unfused: usize,
 }
 
-struct Case {
-    graph: Graph,
-    inputs: Vec<Tensor>,
-    about: String,
-    into: [Order; 4],
+pub(super) struct Case {
+    pub(super) graph: Graph,
+    pub(super) inputs: Vec<Tensor>,
+    pub(super) about: String,
+    pub(super) into: [Order; 4],
 }
 
 impl Case {
@@ -307,7 +313,12 @@ impl Case {
     }
 
     /// What is wrong with it.
-    fn fault(&self, kinds: &[EmitterKind], threads: &[usize], seen: &mut Seen) -> Option<String> {
+    pub(super) fn fault(
+        &self,
+        kinds: &[EmitterKind],
+        threads: &[usize],
+        seen: &mut Seen,
+    ) -> Option<String> {
         let unfused = |kind| {
             let kernel = self.compiled(CompileOptions::unfused().emitter(kind).threads(1));
             kernel.run(&views(&self.inputs)).map_err(told)

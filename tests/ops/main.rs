@@ -5,5 +5,6 @@ mod facts;
 mod half;
 mod integer;
 mod promises;
+mod rows;
 mod special_values;
 mod subnormals;

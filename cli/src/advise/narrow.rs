@@ -1,7 +1,7 @@
 //! The same kernel on arrays of narrower floats.
 
 use kiln::DType;
-use kiln::ir::{Fault, Graph, Input, Node, NodeId, Op};
+use kiln::ir::{Fault, Graph, Input, Node, NodeId, Op, Typing};
 
 /// The widest float that an input or an output of a graph is stored as.
 pub(super) fn widest(graph: &Graph) -> Option<DType> {
@@ -41,7 +41,16 @@ pub(super) fn narrowed(graph: &Graph, to: DType) -> Result<Graph, String> {
                 narrow.op(*op, &args)
             }
             Node::Call(call, args) => {
-                let args: Vec<NodeId> = args.iter().map(|arg| new_ids[arg.index()]).collect();
+                // A product widens what it reads by itself.
+                let widens = call.info().typing == Typing::Product;
+                let stored = |id: NodeId| match narrow.node(id) {
+                    Node::Op(Op::ToF32, args) if widens && is_half(narrow.dtype(args[0])) => {
+                        args[0]
+                    }
+                    _ => id,
+                };
+                let args: Vec<NodeId> =
+                    args.iter().map(|arg| stored(new_ids[arg.index()])).collect();
                 narrow.call(*call, &args)
             }
             Node::Fused { .. } | Node::Item { .. } => {
@@ -58,6 +67,10 @@ pub(super) fn narrowed(graph: &Graph, to: DType) -> Result<Graph, String> {
         narrow.output(id);
     }
     Ok(narrow)
+}
+
+fn is_half(dtype: DType) -> bool {
+    matches!(dtype, DType::F16 | DType::BF16)
 }
 
 /// What replaces a type that is computed with.
@@ -98,7 +111,7 @@ mod tests {
         same(
             "|x: f32[m, k], w: f32[k, n]| x @ w",
             DType::BF16,
-            "|x: bf16[m, k], w: bf16[k, n]| bf16(f32(x) @ f32(w))",
+            "|x: bf16[m, k], w: bf16[k, n]| bf16(x @ w)",
         );
     }
 

@@ -142,12 +142,12 @@ fn what_a_call_runs() {
     for shape in ["x=3x4", "n=3,d=4"] {
         let layer = desk.ok(&["explain", layer, "--shape", shape]);
         assert!(
-            layer.contains("(t1: f32[3, 4], w: f32[4, 4]) -> (output 0: f32[3, 4])"),
+            layer.contains("(t0: f32[3, 4], w: f32[4, 4]) -> (output 0: f32[3, 4])"),
             "{layer}"
         );
-        assert!(layer.contains("128 bytes for 2 intermediates of 128 bytes in all\n"), "{layer}");
+        assert!(layer.contains("64 bytes for 1 intermediate\n"), "{layer}");
         // 2 * 3 * 4 * 4.
-        assert!(layer.ends_with("3. 96 FLOP: 96 in products\n"), "{layer}");
+        assert!(layer.ends_with("2. 96 FLOP: 96 in products\n"), "{layer}");
     }
     let faults = desk.transcript(&[
         &["explain", "x * w", "--shape", "x=3"],

@@ -83,7 +83,7 @@ fn a_page_has_stages_proof_and_reasons() {
     let usual = ["as written", "after algebra", "fused (precise)", "vector programs", "plan"];
     assert_eq!(titles, usual);
     assert!(html.contains("<code>gelu-gate</code>"), "{html}");
-    assert!(html.contains("a matmul, stands between them") && html.contains("2. kernel of 6 ops"));
+    assert!(html.contains("a matmul of it, whose operands") && html.contains("1. kernel of 6 ops"));
     let html = page(&desk, &["exp(x * 1)", "--mode", "strict"]);
     let step = "<pre>exp(<del>x * 1</del>)\nexp(<ins>x</ins>)</pre>";
     assert!(html.contains(step), "{html}");

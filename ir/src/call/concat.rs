@@ -1,4 +1,4 @@
-//! Two arrays put together along an axis. More are put together two by two.
+//! Arrays put together along an axis.
 
 use super::view::place;
 use super::{Call, CallInfo};
@@ -36,26 +36,28 @@ pub(super) const ALL: &[Call] = &[Call::Concat(Concat { axis: -1 })];
 
 /// The sizes; `None` for one that no symbol says.
 fn sizes<E: Extent>(concat: Concat, operands: &[&[E]]) -> Result<Option<Dims<E>>, String> {
-    let (left, right) = (operands[0], operands[1]);
-    if left.len() != right.len() {
-        return Err("both must have the same number of axes".into());
-    }
-    let axis = concat.place(left.len())?;
-    let mut sizes: Dims<E> = left.iter().cloned().collect();
-    if let Some(at) = (0..left.len()).find(|&at| at != axis && left[at] != right[at]) {
-        let (left, right) = (&left[at], &right[at]);
-        return Err(format!("axis {at} is {left} in one and {right} in the other"));
-    }
-    match (left[axis].known(), right[axis].known()) {
-        (Some(left), Some(right)) => {
-            let sum = left.checked_add(right);
-            sizes[axis] = E::of(sum.ok_or("it would have more elements than can be counted")?);
+    let mut sizes: Dims<E> = operands[0].iter().cloned().collect();
+    let mut is_known = true;
+    for right in &operands[1..] {
+        if sizes.len() != right.len() {
+            return Err("all must have the same number of axes".into());
         }
-        (_, Some(0)) => {}
-        (Some(0), _) => sizes[axis] = right[axis].clone(),
-        _ => return Ok(None),
+        let axis = concat.place(sizes.len())?;
+        if let Some(at) = (0..sizes.len()).find(|&at| at != axis && sizes[at] != right[at]) {
+            let (left, right) = (&sizes[at], &right[at]);
+            return Err(format!("axis {at} is {left} in one and {right} in the other"));
+        }
+        match (sizes[axis].known(), right[axis].known()) {
+            (Some(left), Some(right)) => {
+                let sum = left.checked_add(right);
+                sizes[axis] = E::of(sum.ok_or("it would have more elements than can be counted")?);
+            }
+            (_, Some(0)) => {}
+            (Some(0), _) => sizes[axis] = right[axis].clone(),
+            _ => is_known = false,
+        }
     }
-    Ok(Some(sizes))
+    Ok(is_known.then_some(sizes))
 }
 
 pub(super) fn infer<E: Extent>(concat: Concat, operands: &[&[E]]) -> Result<Dims<E>, String> {

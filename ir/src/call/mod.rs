@@ -188,22 +188,26 @@ impl Call {
 
     /// Whether it may stand in a fused body.
     pub fn fuses(self) -> bool {
-        matches!(self, Call::Reduce(_))
+        matches!(self, Call::Reduce(_) | Call::Matmul)
+    }
+
+    /// Whether it is a matrix product.
+    pub fn multiplies(self) -> bool {
+        self == Call::Matmul
     }
 
     /// Whether it reads its operands' elements, and not their shapes alone.
     pub fn reads(self) -> bool {
-        self.read_count() > 0
+        self.read_count(1) > 0
     }
 
-    /// How many of its operands it reads, the first ones. Of the others it looks at shapes alone, of which
-    /// there may be any number.
-    pub fn read_count(self) -> usize {
+    /// How many of so many operands it reads, the first ones. Of the others it looks at shapes alone.
+    pub fn read_count(self, operands: usize) -> usize {
         match self {
             Call::Reduce(reduce) => usize::from(reduce.by.reads()),
             Call::Iota(_) => 0,
             Call::Within(_) => 1,
-            _ => self.info().arity,
+            _ => operands,
         }
     }
 
@@ -216,7 +220,7 @@ impl Call {
     pub fn takes(self, count: usize) -> bool {
         let arity = self.info().arity;
         match self {
-            Call::Iota(_) | Call::Within(_) => count >= arity,
+            Call::Iota(_) | Call::Within(_) | Call::Concat(_) => count >= arity,
             _ => count == arity,
         }
     }

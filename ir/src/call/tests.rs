@@ -93,7 +93,7 @@ fn what_does_not_fit() {
             "axis -1 is 3 in one and 2 in the other",
         ),
         ("concat[0](x, i)", "concat: operands are f64 and i64"),
-        ("concat[0](x, unsqueeze[0](x))", "both must have the same number of axes"),
+        ("concat[0](x, unsqueeze[0](x))", "all must have the same number of axes"),
         ("concat[0](x, slice[1, 1:](x))", "axis 1 is 3 in one and 2 in the other"),
         ("concat[0](x)", "concat takes 2 arguments, found 1"),
         ("concat(x, x)", "`concat` of which axes or sizes?"),

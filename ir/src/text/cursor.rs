@@ -3,6 +3,7 @@
 use super::error::Mistake;
 use super::hints::{self, Missing, Place};
 use super::lexer::{Lexer, Token, TokenKind, shortened};
+use super::named;
 use super::words;
 use crate::declaration::is_name;
 use crate::error::Origin;
@@ -32,6 +33,16 @@ impl<'t> Cursor<'t> {
             let read = std::mem::replace(&mut self.ahead[2], self.lexer.token());
             self.previous = [self.previous[1].take(), Some(read)];
         }
+    }
+
+    /// The text between two places in it.
+    pub(super) fn text(&self, between: Range<usize>) -> &'t str {
+        &self.lexer.text[between]
+    }
+
+    /// The text from a place on.
+    pub(super) fn text_from(&self, start: usize) -> &'t str {
+        &self.lexer.text[start..]
     }
 
     /// The token `distance` after the next one, up to 2.
@@ -169,6 +180,13 @@ impl<'t> Cursor<'t> {
         }
         if is_prefixed && let Some(says) = hints::find(Place::Name, name) {
             return says.to_string();
+        }
+        let call = self.ahead(2);
+        if !is_prefixed
+            && call.is("(")
+            && let Some(says) = named::along(name, Some(&object), self.text_from(call.span.end))
+        {
+            return says;
         }
         match hints::missing(name) {
             _ if is_prefixed => hints::fill(hints::PREFIX, &[known, previous]),

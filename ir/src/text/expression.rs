@@ -231,15 +231,9 @@ impl<'t> Parser<'t> {
             Some(Waiting::Call(mut call)) => {
                 call.args.push(operand);
                 if self.cursor.eat(",") && !self.cursor.token().is(")") {
+                    self.no_named_argument(&call)?;
                     stack.push(Waiting::Call(call));
                     return Ok(Next::Operand);
-                }
-                if self.cursor.token().is("=") {
-                    let hint = match Function::has_axes(call.name) {
-                        true => hints::fill(hints::BRACKETS, &[call.name]),
-                        false => hints::POSITIONAL.into(),
-                    };
-                    return Err(self.cursor.expected("`)`").hint(hint));
                 }
                 let start = call.span.start;
                 self.close_call(*call).map(|value| Next::Closed((value, start)))
@@ -267,7 +261,7 @@ impl<'t> Parser<'t> {
         Ok(match operator.meaning {
             Meaning::Op(op) => Kind::Op(op, [left, right].into()),
             Meaning::Logical(op) => Kind::Logical(op, [left, right].into()),
-            Meaning::Call(call) if self.scope.form == Form::Fused => {
+            Meaning::Call(call) if self.scope.form == Form::Fused && !call.fuses() => {
                 return Err(self.not_in_body(start, call.info().noun));
             }
             Meaning::Call(call) => Kind::Call(call, [left, right].into()),
@@ -383,6 +377,7 @@ impl<'t> Parser<'t> {
         if self.cursor.token().is(")") {
             return self.close_call(call).map(Some);
         }
+        self.no_named_argument(&call)?;
         stack.push(Waiting::Call(Box::new(call)));
         Ok(None)
     }

@@ -2,9 +2,9 @@
 
 use super::cursor::{Parsed, origin};
 use super::error::Mistake;
-use super::lexer::Token;
+use super::lexer::{Token, TokenKind};
 use super::parser::{Form, Parser};
-use super::{hints, words};
+use super::{hints, named, words};
 use crate::call::{Axes, Call};
 use crate::derived::Derived;
 use crate::error::Fault;
@@ -51,6 +51,33 @@ impl Function {
 }
 
 impl<'t> Parser<'t> {
+    /// Refuses `name = value`, with what to write for it.
+    pub(super) fn no_named_argument(&mut self, call: &OpenCall<'t>) -> Parsed<()> {
+        let (token, end) = (self.cursor.token(), call.open.span.end);
+        let (TokenKind::Word(name), true) = (token.kind, self.cursor.ahead(1).is("=")) else {
+            return Ok(());
+        };
+        let head = self.cursor.text(call.span.start..end);
+        let before = self.cursor.text(end..token.span.start);
+        let value = self.cursor.ahead(2).text;
+        let parameters = match call.function {
+            Function::Derived(row) => row.parameters,
+            Function::Rowwise(row, _) => row.parameters,
+            _ => &[],
+        };
+        let is_next = parameters.get(call.args.len()).is_some_and(|next| next.name == name);
+        let hint = match named::along(call.name, None, self.cursor.text_from(end)) {
+            Some(says) => says,
+            None if is_next && head.len() + before.len() < 80 => {
+                hints::fill(hints::IN_PLACE, &[head, before, value])
+            }
+            None if Function::has_axes(call.name) => hints::fill(hints::BRACKETS, &[call.name]),
+            None => hints::POSITIONAL.into(),
+        };
+        self.cursor.advance();
+        Err(self.cursor.expected("`)`").hint(hint))
+    }
+
     /// The end of a call, and its value.
     pub(super) fn close_call(&mut self, call: OpenCall<'t>) -> Parsed<Expr> {
         let OpenCall { name, span, open, function, args } = call;
@@ -62,12 +89,7 @@ impl<'t> Parser<'t> {
             Function::Derived(derived) => return self.derived(derived, name, &args, all),
             Function::Rowwise(row, axes) => return self.rowwise(row, axes, &args, all),
             Function::Op(op) | Function::Logical(op) => op.arity(),
-            // Of more than two, each half is put together first.
-            Function::Call(Call::Concat(concat)) if args.len() > 2 => {
-                self.charge(args.len())?;
-                return Ok(Expr::concat_of(&args, Ok(concat)).relocated(origin, &args));
-            }
-            // Of some the shapes of any number of arrays count.
+            // Some are of any number of arrays.
             Function::Call(call) if call.takes(args.len()) => args.len(),
             Function::Call(call) => call.info().arity,
             Function::OneHot(_) => 1,

@@ -98,7 +98,7 @@ fn symbol(rest: &str) -> Option<&'static str> {
 /// A place in a text, from which tokens are read.
 #[derive(Clone)]
 pub(super) struct Lexer<'t> {
-    text: &'t str,
+    pub(super) text: &'t str,
     at: usize,
     /// The end of the last token.
     end: usize,

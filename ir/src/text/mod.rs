@@ -101,6 +101,7 @@ mod grammar;
 mod head;
 mod hints;
 mod lexer;
+mod named;
 mod names;
 mod parser;
 mod printer;

@@ -7,7 +7,7 @@ use super::function::Function;
 use super::hints::{self, Missing, Place};
 use super::lexer::{quoted, shortened};
 use super::parser::{Form, Parser};
-use super::{suggest, words};
+use super::{named, suggest, words};
 use crate::call::Call;
 use crate::expr::Expr;
 use std::ops::Range;
@@ -73,6 +73,12 @@ impl<'t> Parser<'t> {
                 return which.hint(call.info().doc);
             }
             let which = Mistake::new(span, format!("`{name}` along which axes?"));
+            let open = self.cursor.token();
+            if open.is("(")
+                && let Some(says) = named::along(name, None, self.cursor.text_from(open.span.end))
+            {
+                return which.hint(says);
+            }
             return which.hint(hints::fill(hints::ALONG, &[name]));
         }
         if Function::from_name(words::function(name)).is_some() {

@@ -8,36 +8,47 @@ use crate::fuse::cost_model::CostModel;
 use kiln_ir::{Graph, NodeId};
 use std::collections::{HashMap, HashSet};
 
-/// Which producers a region absorbs.
+/// Which producers a region leaves out, of those that it may absorb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Policy {
-    /// All of them.
-    All,
-    /// All except those stored anyway: these are loaded instead of computed again.
-    LoadStored,
-    /// All except dear ones over a smaller domain: these are computed once, not for every element.
-    /// And except what is computed of reductions that the region cannot hold.
-    Hoist,
-    /// All except both of these.
-    HoistAndLoadStored,
+pub(super) struct Policy {
+    /// Those stored anyway: these are loaded instead of computed again.
+    pub(super) loads_stored: bool,
+    /// Dear ones over a smaller domain: these are computed once, not for every element. And what is
+    /// computed of reductions that the region cannot hold.
+    pub(super) hoists: bool,
+    /// The product: it is a pass of its own.
+    pub(super) loads_product: bool,
 }
 
 impl Policy {
-    fn loads_stored(self) -> bool {
-        matches!(self, Policy::LoadStored | Policy::HoistAndLoadStored)
-    }
+    /// None of them.
+    pub(super) const ALL: Policy =
+        Policy { loads_stored: false, hoists: false, loads_product: false };
 
-    fn hoists(self) -> bool {
-        matches!(self, Policy::Hoist | Policy::HoistAndLoadStored)
+    /// The other policies that make a difference, where a region that absorbs all met this.
+    pub(super) fn others(met: &Met) -> impl Iterator<Item = Policy> {
+        let either = |is_met: bool| if is_met { &[false, true][..] } else { &[false] };
+        let [stored, dear, product] = [met.stored, met.dear, met.product].map(either);
+        let policies = product.iter().flat_map(move |&loads_product| {
+            dear.iter().flat_map(move |&hoists| {
+                let policy =
+                    move |&loads_stored: &bool| Policy { loads_stored, hoists, loads_product };
+                stored.iter().map(policy)
+            })
+        });
+        policies.skip(1)
     }
 }
 
 /// What an absorbing walk came upon.
+#[derive(Default)]
 pub(super) struct Met {
     /// A value that is stored anyway.
     pub(super) stored: bool,
     /// One that is better computed elsewhere.
     pub(super) dear: bool,
+    /// The product that it may hold.
+    pub(super) product: bool,
 }
 
 /// Makes regions.
@@ -59,32 +70,50 @@ impl<'a> Absorber<'a> {
         let mut inside: HashSet<NodeId> = outputs.iter().copied().collect();
         let mut pending = outputs.to_vec();
         let mut ops = Vec::new();
-        let mut met = Met { stored: false, dear: false };
+        let mut met = Met::default();
+        let product = self.legal.product_of(outputs[0]);
+        // The operands of a product must be in memory.
+        let held = product.filter(|_| !policy.loads_product);
+        let multiplied = held.map_or_else(Vec::new, |product| self.graph.node(product).operands());
         // The first reduction says what the rows of the region are.
         let mut rows = outputs.iter().find_map(|&output| self.legal.rows.of_reduction(output));
         while let Some(consumer) = pending.pop() {
             ops.push(consumer);
+            if held == Some(consumer) {
+                continue;
+            }
             for producer in self.graph.node(consumer).operands() {
-                if inside.contains(&producer) || self.legal.join(producer).is_err() {
+                let is_apart = self.legal.join(producer).is_err() || multiplied.contains(&producer);
+                if inside.contains(&producer) || is_apart {
+                    continue;
+                }
+                if self.legal.holds_product(producer) {
+                    if product == Some(producer) {
+                        met.product = true;
+                        if held.is_some() {
+                            inside.insert(producer);
+                            pending.push(producer);
+                        }
+                    }
                     continue;
                 }
                 let along = self.legal.rows.of_reduction(producer);
                 if let Some(along) = along
-                    && !self.admits(rows, along, &inside)
+                    && (held.is_some() || !self.admits(rows, along, &inside))
                 {
                     continue;
                 }
                 let stored = self.legal.stored().contains(&producer);
                 // What is computed of reductions belongs to their region, which has it once a row.
                 let dear = match self.legal.rows_of(producer) {
-                    Some(of) => !self.admits(rows, of, &inside),
+                    Some(of) => held.is_some() || !self.admits(rows, of, &inside),
                     None => {
                         is_smaller(self.graph, producer, consumer) && self.is_dear(policy, producer)
                     }
                 };
                 met.stored |= stored;
                 met.dear |= dear;
-                if !(policy.loads_stored() && stored || policy.hoists() && dear) {
+                if !(policy.loads_stored && stored || policy.hoists && dear) {
                     rows = rows.or(along);
                     inside.insert(producer);
                     pending.push(producer);

@@ -2,7 +2,7 @@
 
 use super::region::Region;
 use crate::fuse::cost_model::CostModel;
-use kiln_ir::{Dim, Graph, Node, NodeId, Shape};
+use kiln_ir::{Call, Dim, Graph, Node, NodeId, Shape};
 
 /// From this cost an element on, a producer over a smaller domain is worth a pass of its own (half
 /// a transcendental function). Below it, computing it again for every element is hidden behind
@@ -20,13 +20,17 @@ const OPEN_SIZE: u64 = 1 << 20;
 /// The largest size that enters a cost, so that sums of products fit.
 const MAX_SIZE: u64 = 1 << 32;
 
+/// A term of a product, in tenths of an `add`.
+const TERM_COST: u64 = 10;
+/// The largest number of terms that enters a cost.
+const MAX_TERMS: u64 = 1 << 12;
 /// Merging an element into what a reduction has so far, in tenths of an `add`.
 const MERGE_COST: u64 = 10;
 
 /// Bytes moved, passes and ops, each weighted by the size it is done for: that of the largest array.
 pub(super) fn cost(region: &Region, graph: &Graph, model: &CostModel) -> u64 {
     let reduced = region.ops.iter().filter_map(|&id| match graph.node(id) {
-        Node::Call(_, args) => Some(args[0]),
+        Node::Call(Call::Reduce(_), args) => Some(args[0]),
         _ => None,
     });
     let sizes = region.outputs.iter().copied().chain(reduced).map(|id| size(graph.shape(id)));
@@ -57,11 +61,23 @@ pub(super) fn cost_of_call(graph: &Graph, id: NodeId) -> u64 {
     if matches!(graph.node(id), Node::Call(call, _) if call.is_free()) {
         return 0;
     }
-    PASS_COST + traffic(graph, id) + operands.iter().map(|&id| traffic(graph, id)).sum::<u64>()
+    let moved = traffic(graph, id) + operands.iter().map(|&id| traffic(graph, id)).sum::<u64>();
+    PASS_COST + moved + cost_of_terms(graph, id) * size(graph.shape(id))
+}
+
+/// What an element of a product costs; nothing for other calls.
+fn cost_of_terms(graph: &Graph, id: NodeId) -> u64 {
+    let Node::Call(call, args) = graph.node(id) else { return 0 };
+    if !call.multiplies() {
+        return 0;
+    }
+    let inner = graph.shape(args[0]).dims().and_then(|dims| dims.last());
+    TERM_COST * inner.map_or(SYMBOL_SIZE, size_of).min(MAX_TERMS)
 }
 
 fn cost_of_ops(region: &Region, graph: &Graph, model: &CostModel) -> u64 {
     let cost = |&op: &NodeId| match graph.node(op) {
+        Node::Call(call, _) if call.multiplies() => cost_of_terms(graph, op),
         Node::Call(..) => MERGE_COST,
         _ => model.cost_of_node(graph, op),
     };
@@ -71,9 +87,13 @@ fn cost_of_ops(region: &Region, graph: &Graph, model: &CostModel) -> u64 {
 /// The number of elements that a shape counts as.
 fn size(shape: &Shape) -> u64 {
     let Some(dims) = shape.dims() else { return OPEN_SIZE };
-    let sizes = dims.iter().map(|dim| match dim {
+    let sizes = dims.iter().map(size_of);
+    sizes.fold(1u64, |product, size| product.saturating_mul(size).min(MAX_SIZE))
+}
+
+fn size_of(dim: &Dim) -> u64 {
+    match dim {
         Dim::Size(size) => *size as u64,
         Dim::Symbol(_) => SYMBOL_SIZE,
-    });
-    sizes.fold(1u64, |product, size| product.saturating_mul(size).min(MAX_SIZE))
+    }
 }

@@ -1,7 +1,7 @@
 //! Phase B: fusion. Merges elementwise ops and reductions into as few passes over memory as pay off.
 //!
 //! A *region* is a set of ops that run as one kernel: it loads what it reads from outside, and
-//! stores its outputs. The rule
+//! stores its outputs. It may hold reductions ([`rows`]) or a product ([`products`]). The rule
 //!
 //! > `store ∘ load` between two regions of one iteration domain is nothing
 //!
@@ -21,6 +21,8 @@ mod build;
 mod cost;
 mod cuts;
 mod legal;
+mod products;
+mod reason;
 mod reasons;
 mod region;
 mod rows;
@@ -33,13 +35,14 @@ use super::pass::{PassContext, checked};
 use absorb::{Absorber, Policy};
 use kiln_ir::{Body, Graph, Input, Node, NodeId};
 use legal::Legal;
+use products::Products;
 use region::Region;
 use rows::Rows;
 use ways::{RegionNode, Ways};
 
 pub(super) use cost::HOIST_COST;
+pub use reason::{Costs, Reason, Separation};
 pub(super) use reasons::separations;
-pub use reasons::{Costs, Reason, Separation};
 pub(super) use siblings::Domains;
 
 /// Most ops in one kernel: beyond it, compile time and spills cost more than memory traffic.
@@ -51,13 +54,14 @@ const MAX_REGION: usize = 512;
 /// stand-ins.
 pub(super) fn merge(graph: &Graph, domains: &Domains, model: &CostModel) -> Graph {
     kiln_ir::span!(DEBUG, "merge");
-    let mut sweep = Sweep::new(graph, model, MAX_REGION, Rows::of(graph));
+    let mut sweep =
+        Sweep::new(graph, model, Legal::new(graph, MAX_REGION, Rows::of(graph), Products::Held));
     sweep.join_siblings(domains);
     sweep.fill();
     sweep.extract()
 }
 
-/// A fused body as a graph in which each reduction is a pass by itself.
+/// A fused body as a graph in which each reduction and product is a pass by itself.
 pub(crate) fn apart(body: &Body, model: &CostModel) -> Graph {
     let name = |index: usize| format!("v{index}");
     let input =
@@ -67,7 +71,7 @@ pub(crate) fn apart(body: &Body, model: &CostModel) -> Graph {
     let ids: Vec<NodeId> = (0..inputs.len()).map(|index| graph.input_node(index)).collect();
     let outputs = graph.copy_graph(body, &ids).expect("a body is valid for any shapes");
     outputs.into_iter().for_each(|output| graph.output(output));
-    let mut sweep = Sweep::new(&graph, model, MAX_REGION, Rows::none());
+    let mut sweep = Sweep::new(&graph, model, Legal::apart(&graph, MAX_REGION));
     sweep.join_siblings(&Domains::of(&graph));
     sweep.fill();
     checked("apart", &graph, sweep.extract())
@@ -75,7 +79,7 @@ pub(crate) fn apart(body: &Body, model: &CostModel) -> Graph {
 
 /// The pass `split`: one kernel for each op, as written. Fusion is compared with it.
 pub(crate) fn split(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
-    let mut sweep = Sweep::new(graph, context.model, usize::MAX, Rows::none());
+    let mut sweep = Sweep::new(graph, context.model, Legal::apart(graph, usize::MAX));
     for (id, node) in graph.iter() {
         if matches!(node, Node::Op(..)) {
             let class = sweep.class(id);
@@ -98,11 +102,11 @@ struct Sweep<'a> {
 }
 
 impl<'a> Sweep<'a> {
-    fn new(graph: &'a Graph, model: &'a CostModel, most: usize, rows: Rows) -> Sweep<'a> {
+    fn new(graph: &'a Graph, model: &'a CostModel, legal: Legal<'a>) -> Sweep<'a> {
         let mut sweep = Sweep {
             graph,
             model,
-            absorber: Absorber::new(graph, model, Legal::new(graph, most, rows)),
+            absorber: Absorber::new(graph, model, legal),
             ways: Ways::default(),
             classes: vec![None; graph.nodes().len()],
             wanted: Vec::new(),
@@ -152,21 +156,15 @@ impl<'a> Sweep<'a> {
     /// Regions of one output each, for every value that is wanted.
     fn fill(&mut self) {
         while let Some((id, class)) = self.wanted.pop() {
-            let (all, met) = self.absorber.absorb(Policy::All, &[id]);
+            let (all, met) = self.absorber.absorb(Policy::ALL, &[id]);
             // Nothing is gained for a call that absorbs nothing.
             if matches!(self.graph.node(id), Node::Call(..)) && all.ops.len() == 1 {
                 continue;
             }
             self.add(class, all);
-            for (policy, differs) in [
-                (Policy::LoadStored, met.stored),
-                (Policy::Hoist, met.dear),
-                (Policy::HoistAndLoadStored, met.stored && met.dear),
-            ] {
-                if differs {
-                    let (region, _) = self.absorber.absorb(policy, &[id]);
-                    self.add(class, region);
-                }
+            for policy in Policy::others(&met) {
+                let (region, _) = self.absorber.absorb(policy, &[id]);
+                self.add(class, region);
             }
         }
     }
@@ -174,8 +172,9 @@ impl<'a> Sweep<'a> {
     /// Regions that compute several stored values over one domain, in one pass.
     fn join_siblings(&mut self, domains: &Domains) {
         for group in siblings::groups(&self.absorber.legal, domains) {
-            let (all, met) = self.absorber.absorb(Policy::All, &group);
-            let hoisted = met.dear.then(|| self.absorber.absorb(Policy::Hoist, &group).0);
+            let (all, met) = self.absorber.absorb(Policy::ALL, &group);
+            let hoist = Policy { hoists: true, ..Policy::ALL };
+            let hoisted = met.dear.then(|| self.absorber.absorb(hoist, &group).0);
             let hoisted = hoisted.filter(|hoisted| *hoisted != all);
             for region in [Some(all), hoisted].into_iter().flatten() {
                 let joint = self.ways.add_class();

@@ -4,7 +4,10 @@
 //! program chosen and of the one in which two kernels are merged.
 
 use super::absorb::{Absorber, Policy};
-use super::cost::{cost, is_smaller};
+use super::cost::{cost, cost_of_call, is_smaller};
+use super::legal::{Apart, Legal};
+use super::products::{self, Products};
+use super::reason::{Costs, Reason, Separation};
 use super::region::Region;
 use super::rows::Rows;
 use super::siblings::{self, Domains};
@@ -13,129 +16,6 @@ use super::{MAX_REGION, Sweep};
 use crate::fuse::cost_model::CostModel;
 use kiln_ir::{Call, Graph, Node, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-
-/// Two steps of a program that are not one kernel, and why.
-///
-/// Steps are numbered from 1, in the order in which they run. The second is always a kernel, as the
-/// first one is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Separation {
-    /// Their numbers.
-    pub steps: [usize; 2],
-    /// Why they are two.
-    pub reason: Reason,
-}
-
-/// Why two kernels are not one.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Reason {
-    /// A step that is not elementwise stands between them: it reads and writes whole arrays.
-    Call {
-        /// Its number.
-        step: usize,
-        /// What it is, such as `a matmul`.
-        noun: &'static str,
-    },
-    /// They store arrays that are not known to have one shape.
-    Shapes([String; 2]),
-    /// One of them waits for a step that is not elementwise, and the other does not.
-    Level {
-        /// The number of the kernel that waits.
-        waiting: usize,
-        /// The number of what it waits for.
-        step: usize,
-        /// What that is.
-        noun: &'static str,
-    },
-    /// They have reductions over different rows: what they are.
-    Rows([String; 2]),
-    /// The program is too long for one kernel, and is cut between them.
-    Cut {
-        /// Its ops.
-        ops: usize,
-        /// The most that a kernel has.
-        most: usize,
-    },
-    /// What the first computes has far fewer elements than what the second does with it.
-    Smaller {
-        /// The arrays of both.
-        arrays: [String; 2],
-        /// What was estimated.
-        costs: Costs,
-    },
-    /// What the first computes is stored anyway, and loaded rather than computed again.
-    Stored {
-        /// The array.
-        array: String,
-        /// What was estimated.
-        costs: Costs,
-    },
-    /// Nothing but their cost.
-    Cost(Costs),
-}
-
-/// Estimates of what two kernels cost apart and fused, in tenths of an `add` on one element.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Costs {
-    /// As they are.
-    pub apart: u64,
-    /// As one kernel.
-    pub fused: u64,
-}
-
-impl Reason {
-    /// What was estimated, if that decided.
-    pub fn costs(&self) -> Option<Costs> {
-        match self {
-            Reason::Smaller { costs, .. } | Reason::Stored { costs, .. } => Some(*costs),
-            Reason::Cost(costs) => Some(*costs),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Separation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [first, second] = self.steps;
-        write!(f, "{first} and {second}: {}", self.reason)
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Reason::Call { step, noun } => {
-                write!(f, "{step}, {noun}, stands between them: its arrays must be in memory")
-            }
-            Reason::Shapes([one, other]) => {
-                write!(f, "{one} and {other} are not known to have one shape")
-            }
-            Reason::Level { waiting, step, noun } => {
-                write!(f, "{waiting} waits for {step}, {noun}, and the other does not")
-            }
-            Reason::Rows([one, other]) => write!(f, "{one} and {other} are over different rows"),
-            Reason::Cut { ops, most } => {
-                write!(f, "{ops} ops are cut into kernels of at most {most}")
-            }
-            Reason::Smaller { arrays: [small, large], costs } => {
-                write!(f, "{small} is computed once, not for every element of {large}: {costs}")
-            }
-            Reason::Stored { array, costs } => {
-                write!(f, "{array} is stored anyway, so it is loaded: {costs}")
-            }
-            Reason::Cost(costs) => write!(f, "one kernel would not be better: {costs}"),
-        }
-    }
-}
-
-impl fmt::Display for Costs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let adds = |tenths: u64| tenths as f64 / 10.0;
-        write!(f, "{:.3e} adds apart, {:.3e} fused", adds(self.apart), adds(self.fused))
-    }
-}
 
 /// Why the kernels that [`merge`](super::merge) makes are not fewer.
 ///
@@ -146,7 +26,8 @@ pub(in crate::fuse) fn separations(
     domains: &Domains,
     model: &CostModel,
 ) -> Vec<Separation> {
-    let mut sweep = Sweep::new(graph, model, MAX_REGION, Rows::of(graph));
+    let mut sweep =
+        Sweep::new(graph, model, Legal::new(graph, MAX_REGION, Rows::of(graph), Products::Held));
     sweep.join_siblings(domains);
     sweep.fill();
     let roots = graph.outputs().iter().map(|&id| sweep.class(id)).collect();
@@ -184,7 +65,12 @@ impl Step {
     }
 
     fn of_call(id: NodeId, graph: &Graph) -> Step {
-        Step { region: None, loads: graph.node(id).operands(), stores: vec![id], cost: 0 }
+        Step {
+            region: None,
+            loads: graph.node(id).operands(),
+            stores: vec![id],
+            cost: cost_of_call(graph, id),
+        }
     }
 }
 
@@ -209,8 +95,21 @@ impl Program<'_> {
         let Some(region) = self.steps[at].region.clone() else {
             return reasons.into_iter().map(|(other, reason)| separation(other, reason)).collect();
         };
+        let held = self.product(&region);
+        let factors = held.map_or_else(Vec::new, |product| self.graph.node(product).operands());
         for value in loads {
             let Some(from) = self.storing(value) else { continue };
+            if let Some(reason) = self.unheld(value, held, &region) {
+                reasons.insert(from, reason);
+                continue;
+            }
+            if let (Some(product), true) = (held, factors.contains(&value))
+                && self.steps[from].region.is_some()
+            {
+                let noun = self.noun_of(product);
+                reasons.insert(from, Reason::Operand { step: at + 1, noun });
+                continue;
+            }
             match self.graph.node(value) {
                 Node::Call(call, operands) => {
                     let noun = call.info().noun;
@@ -249,6 +148,45 @@ impl Program<'_> {
         reasons.into_iter().map(|(other, reason)| separation(other, reason)).collect()
     }
 
+    /// The product that a region has.
+    fn product(&self, region: &Region) -> Option<NodeId> {
+        region.ops.iter().copied().find(|&id| self.absorber.legal.holds_product(id))
+    }
+
+    /// The product that a step has.
+    fn product_of(&self, step: usize) -> Option<NodeId> {
+        self.steps[step].region.as_ref().and_then(|region| self.product(region))
+    }
+
+    /// Why a region, which has this product, does not have the one that a value is computed of; `None` if
+    /// that is not what keeps it from computing the value.
+    fn unheld(&self, value: NodeId, held: Option<NodeId>, region: &Region) -> Option<Reason> {
+        let legal = &self.absorber.legal;
+        let mut of = value;
+        while let Node::Call(Call::View(_), args) = self.graph.node(of) {
+            of = args[0];
+        }
+        let product = legal.product_of(of)?;
+        if held.is_some_and(|held| self.graph.node(held).operands().contains(&value)) {
+            return None;
+        }
+        if let Node::Call(view @ Call::View(_), _) = self.graph.node(value) {
+            return Some(Reason::View(view.info().noun));
+        }
+        if held.is_some_and(|held| held != product) {
+            return Some(Reason::Products);
+        }
+        let is_reduction = |&id: &NodeId| legal.rows.of_reduction(id).is_some();
+        if region.ops.iter().any(is_reduction) {
+            return Some(Reason::Reductions);
+        }
+        let reads = |op: &&NodeId| self.graph.node(**op).operands().contains(&value);
+        let mut readers = region.ops.iter().filter(reads);
+        let (shape, larger) = (self.graph.shape(product), |id: NodeId| self.graph.shape(id));
+        let larger = readers.find(|&&id| !products::admits(shape, larger(id)))?;
+        Some(Reason::Larger([self.array(product), self.array(*larger)]))
+    }
+
     /// The step that stores a value.
     fn storing(&self, mut value: NodeId) -> Option<usize> {
         while let Node::Call(Call::View(_) | Call::Within(_), args) = self.graph.node(value) {
@@ -259,10 +197,10 @@ impl Program<'_> {
 
     /// Why a kernel loads a value that another one computes.
     fn load(&mut self, value: NodeId, region: &Region) -> Reason {
-        if self.absorber.legal.join(value).is_err() {
+        if self.absorber.legal.join(value) == Err(Apart::Cut) {
             return self.cut();
         }
-        let (all, _) = self.absorber.absorb(Policy::All, &region.outputs);
+        let (all, _) = self.absorber.absorb(Policy::ALL, &region.outputs);
         let costs = self.costs(all);
         let reads = |op: &&NodeId| self.graph.node(**op).operands().contains(&value);
         let mut readers = region.ops.iter().filter(reads);
@@ -303,6 +241,11 @@ impl Program<'_> {
         if stretch != other_stretch {
             return self.cut();
         }
+        match [first, second].map(|step| self.product_of(step).is_some()) {
+            [true, true] => return Reason::Products,
+            [false, false] => {}
+            _ => return Reason::Unrelated,
+        }
         if level != other_level {
             let (waiting, deep, shallow) = match level > other_level {
                 true => (first, &calls[0], &calls[1]),
@@ -321,7 +264,7 @@ impl Program<'_> {
         }
         let groups = siblings::groups(&self.absorber.legal, self.domains);
         let group = groups.into_iter().find(|group| group.contains(&outputs[0]));
-        let (joint, _) = self.absorber.absorb(Policy::All, &group.unwrap_or(outputs.to_vec()));
+        let (joint, _) = self.absorber.absorb(Policy::ALL, &group.unwrap_or(outputs.to_vec()));
         Reason::Cost(self.costs(joint))
     }
 
@@ -361,9 +304,13 @@ impl Program<'_> {
 
     /// What a call is.
     fn noun(&self, step: usize) -> &'static str {
-        match self.graph.node(self.steps[step].stores[0]) {
+        self.noun_of(self.steps[step].stores[0])
+    }
+
+    fn noun_of(&self, id: NodeId) -> &'static str {
+        match self.graph.node(id) {
             Node::Call(call, _) => call.info().noun,
-            _ => panic!("step {step} is a kernel"),
+            _ => panic!("an op is no call"),
         }
     }
 
@@ -441,15 +388,25 @@ mod tests {
     #[test]
     fn every_reason_is_given() {
         for (text, expected) in [
-            ("exp(tanh(x) @ w)", "1 and 3: 2, a matmul, stands between them"),
+            ("exp(tanh(x) @ w)", "1 and 2: 2 has a matmul of it, whose operands must be in memory"),
+            ("relu(transpose(x @ w))", "1 and 2: it is read as a transpose, not element by"),
+            (
+                "silu(x @ w) * (x @ v)",
+                "1 and 2: a kernel has one product at most, and each has one",
+            ),
+            ("softmax[-1](x @ w)", "1 and 2: a kernel has a product or reductions, not both"),
+            (
+                "kernel k(x: f32[m, k], w: f32[k, n], y: f32[b, m, n]) { x @ w + y }",
+                "1 and 2: add (f32[b, m, n]) has more elements than the product (f32[m, n])",
+            ),
             (
                 "kernel k(x: f32[1000, 64], w: f32[64]) { x * exp(sin(w)) }",
                 "1 and 2: exp (f32[64]) is computed once, not for every element of mul (f32[1000, 64])",
             ),
-            ("exp(tanh(x) @ w @ w)", "1 and 4: 2, a matmul, stands between them"),
+            ("exp(tanh(x) @ w @ w)", "1 and 3: 2, a matmul, stands between them"),
             (
                 "kernel k(x: f32[n, n], w: f32[n, n]) { (exp(x), x @ w + 1) }",
-                "1 and 3: 3 waits for 2, a matmul, and the other does not",
+                "1 and 2: with a product, a kernel stores only what is computed of it",
             ),
             (
                 "kernel k(x: f32[n], y: f32[4, n]) { let v = exp(sin(x)) * tan(x); (v, v * y) }",

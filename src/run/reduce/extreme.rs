@@ -1,6 +1,6 @@
 //! Largest and least elements, and where they are.
 
-use super::fold::{Fold, STRIPES, stripes};
+use super::fold::{Fold, STRIP, STRIPES, stripes};
 use super::simd::Machine;
 use std::marker::PhantomData;
 
@@ -205,6 +205,35 @@ impl<T: Number, const LARGEST: bool> Fold for Place<T, LARGEST> {
         state.map_or(0, |(_, place)| place as i64)
     }
 
+    const HAS_ACROSS: bool = true;
+
+    /// Elements come in order, so of equals the one before stays, as a NaN does.
+    #[inline(always)]
+    fn across<'e>(
+        elements: impl Fn(usize) -> &'e [T],
+        len: usize,
+        first: usize,
+        mut write: impl FnMut(usize, (T, usize)),
+    ) {
+        let heads = elements(0);
+        let mut best = [T::ZERO; STRIP];
+        let mut places = [0u32; STRIP];
+        let (best, places) = (&mut best[..heads.len()], &mut places[..heads.len()]);
+        best.copy_from_slice(heads);
+        for at in 1..len {
+            let rows = best.iter_mut().zip(&mut *places).zip(elements(at));
+            for ((best, place), &element) in rows {
+                let stays = if LARGEST { element <= *best } else { element >= *best };
+                let takes = !stays & !best.is_nan();
+                *best = if takes { element } else { *best };
+                *place = if takes { at as u32 } else { *place };
+            }
+        }
+        for (row, (&best, &place)) in best.iter().zip(&*places).enumerate() {
+            write(row, (best, first + place as usize));
+        }
+    }
+
     /// What it is comes first, and then where.
     #[inline(always)]
     fn whole<M: Machine>(first: usize, block: &[T]) -> (T, usize) {
@@ -213,5 +242,37 @@ impl<T: Number, const LARGEST: bool> Fold for Place<T, LARGEST> {
         };
         let is_it = |&element: &T| element == best || (best.is_nan() && element.is_nan());
         (best, first + block.iter().position(is_it).expect("it is there"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Place;
+    use crate::run::reduce::fold::{Fold, STRIPES, stripes};
+
+    /// Side by side or by stripes: the same place, whatever is equal, signed or no number.
+    #[test]
+    fn places_of_rows_side_by_side() {
+        let mut random = fastrand::Rng::with_seed(4);
+        let numbers = [f32::NAN, -f32::NAN, 0.0, -0.0, 1.0, -1.0, f32::INFINITY, f32::NEG_INFINITY];
+        for len in [1, 2, 63, 64, 65, 200, 512] {
+            for kinds in [2..4, 2..6, 0..8, 7..8] {
+                const WIDTH: usize = 17;
+                let elements: Vec<f32> =
+                    (0..len * WIDTH).map(|_| numbers[random.usize(kinds.clone())]).collect();
+                let row = |at: usize| &elements[at * WIDTH..(at + 1) * WIDTH];
+                let mut found = Vec::new();
+                Place::<f32, true>::across(row, len, 512, |_, (_, place)| found.push(place));
+                let mut least = Vec::new();
+                Place::<f32, false>::across(row, len, 512, |_, (_, place)| least.push(place));
+                for lane in 0..WIDTH {
+                    let column: Vec<f32> = (0..len).map(|at| row(at)[lane]).collect();
+                    let (_, place) = stripes::<Place<f32, true>, STRIPES>(512, &column);
+                    assert_eq!(found[lane], place, "{column:?}");
+                    let (_, place) = stripes::<Place<f32, false>, STRIPES>(512, &column);
+                    assert_eq!(least[lane], place, "{column:?}");
+                }
+            }
+        }
     }
 }

@@ -70,7 +70,27 @@ pub(super) trait Fold {
             _ => stripes::<Self, HALF>(first, block),
         }
     }
+
+    /// Whether [`across`](Fold::across) is there.
+    const HAS_ACROSS: bool = false;
+
+    /// A better way than by stripes to the same result for a block of up to [`STRIP`] rows side by side, of
+    /// `len` elements each, at least one: `elements` gives one of each row.
+    #[inline(always)]
+    fn across<'e>(
+        _elements: impl Fn(usize) -> &'e [Self::Element],
+        _len: usize,
+        _first: usize,
+        _write: impl FnMut(usize, Self::Block),
+    ) where
+        Self::Element: 'e,
+    {
+        unreachable!("stripes are as good")
+    }
 }
+
+/// Rows side by side that are taken at a time. What waits to be merged stays in L1.
+pub(super) const STRIP: usize = 256;
 
 /// Stripes merge from the first element to the last, and then in halves.
 #[inline(always)]
@@ -79,10 +99,16 @@ pub(super) fn stripes<F: Fold + ?Sized, const S: usize>(
     block: &[F::Element],
 ) -> F::Block {
     let mut lanes = [F::identity(); S];
-    for (turn, row) in block.chunks(S).enumerate() {
+    // Rows of all stripes have a length that the compiler knows, and become vectors.
+    let (rows, rest) = block.as_chunks::<S>();
+    for (turn, row) in rows.iter().enumerate() {
         for (lane, &element) in row.iter().enumerate() {
             lanes[lane] = F::merge(lanes[lane], F::lane(first + turn * S + lane, element));
         }
+    }
+    let after = first + rows.len() * S;
+    for (at, (lane, &element)) in lanes.iter_mut().zip(rest).enumerate() {
+        *lane = F::merge(*lane, F::lane(after + at, element));
     }
     let mut half = S / 2;
     while half > 0 {

@@ -2,6 +2,7 @@
 
 use crate::function::Function;
 use crate::measure::{Measure, Settings};
+use crate::products;
 use crate::record::State;
 use crate::report;
 use clap::Parser;
@@ -16,11 +17,14 @@ use std::time::Instant;
 #[command(name = "kiln-accuracy", arg_required_else_help = true)]
 pub struct Cli {
     /// Measure everything, then write the report
-    #[arg(long, conflicts_with = "ops")]
+    #[arg(long, conflicts_with_all = ["ops", "products"])]
     all: bool,
     /// Names of ops, derived ops and spellings
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     ops: Vec<String>,
+    /// Measure products of matrices, printed
+    #[arg(long)]
+    products: bool,
     /// Only this element type: f32 or f64
     #[arg(long, value_parser = dtype)]
     dtype: Option<DType>,
@@ -132,6 +136,10 @@ impl Cli {
     ///
     /// Fails where files cannot be read or written, or an op breaks its contract.
     pub fn execute(&self) -> Result<(), Box<dyn Error>> {
+        if self.products {
+            print!("{}", products::section()?);
+            return Ok(());
+        }
         let mut state = State::load(&self.state)?;
         state.machine = machine();
         let settings = Settings {

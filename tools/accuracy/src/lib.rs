@@ -4,6 +4,7 @@
 //! cargo run --release -p kiln-accuracy -- --all                 all of it, then ACCURACY.md
 //! cargo run --release -p kiln-accuracy -- --ops exp,gelu        some, printed
 //! cargo run --release -p kiln-accuracy -- --ops exp --stride 64 a sample of all f32
+//! cargo run --release -p kiln-accuracy -- --products            products of matrices, printed
 //! ```
 //!
 //! Functions of one `f32` are tried on all 2^32 inputs (`exhaustive`), the others on dense and
@@ -20,6 +21,7 @@ mod function;
 mod graph;
 mod measure;
 mod points;
+mod products;
 mod program;
 mod published;
 mod real;

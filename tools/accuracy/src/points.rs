@@ -27,7 +27,8 @@ impl Random {
         mix(self.0)
     }
 
-    fn unit(&mut self) -> f64 {
+    /// From 0 to 1, which it never is.
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 

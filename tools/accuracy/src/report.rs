@@ -2,6 +2,7 @@
 
 use crate::exhaustive::MARGIN;
 use crate::function::Function;
+use crate::products;
 use crate::published::{LIBRARIES, SOURCES, figures};
 use crate::record::{Hashes, Program, Record, State, Tally, Worst};
 use crate::scan::mix;
@@ -9,6 +10,7 @@ use crate::speed::aim;
 use kiln::DType;
 use kiln::internals::{Tier, max_ulp};
 use kiln::ir::{Flags, Op};
+use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
@@ -88,7 +90,7 @@ fn symmetry(function: &Function, tally: &Tally) -> Option<bool> {
 }
 
 /// The whole document.
-pub(crate) fn document(state: &State) -> Result<String, fmt::Error> {
+pub(crate) fn document(state: &State) -> Result<String, Box<dyn Error>> {
     let functions = Function::all();
     let (ops, composites): (Vec<Function>, Vec<Function>) =
         functions.iter().partition(|function| function.op().is_some());
@@ -120,6 +122,8 @@ pub(crate) fn document(state: &State) -> Result<String, fmt::Error> {
     text += &composite_table(state, &composites, DType::F32)?;
     text += "\n## Composites, f64, samples\n\n";
     text += &composite_table(state, &composites, DType::F64)?;
+    text += "\n## Products of matrices\n\n";
+    text += &products::section()?;
     text += "\n## Throughput\n\n";
     text += THROUGHPUT;
     text += &speed_table(state, &functions)?;

@@ -31,6 +31,8 @@ pub(in crate::text) const HEAD: &str =
     "a kernel has a name, and its body stands in braces: `kernel f(x) { x * 2 }`";
 pub(in crate::text) const KERNEL_INPUT: &str =
     "inputs are declared in the head: `kernel f({}: f32[..])`";
+pub(in crate::text) const IN_PLACE: &str =
+    "arguments have no names: write it in its place, `{}{}{})`";
 pub(in crate::text) const LARGE: &str = "split it into several kernels";
 pub(in crate::text) const LETTERS: &str = "names are ASCII letters, digits and `_`";
 pub(in crate::text) const MARKS: &str = "a `_` stands between digits";

@@ -7,7 +7,7 @@ use kiln_ir::{Fault, NodeId, parse};
 fn fused() {
     insta::assert_snapshot!(errors(&[
         "fused(x, x) { x }",
-        "fused(x) { x @ x }",
+        "fused(x) { x @ x @ x }",
         "fused(x) { fused(x) { x } }",
         "fused(x) { (x, x * 2) } + 1",
         "fused(x = ) { x }",
@@ -19,13 +19,13 @@ fn fused() {
     1 | fused(x, x) { x }
       |          ^
 
-    1:12: a matmul cannot stand in a fused body, which has elementwise ops and reductions only
+    1:1: a second matmul cannot stand in a fused body, which has elementwise ops, reductions and one matmul of parameters only
       |
-    1 | fused(x) { x @ x }
-      |            ^^^^^
+    1 | fused(x) { x @ x @ x }
+      | ^^^^^^^^^^^^^^^^^^^^^^
       = hint: compute it outside and pass it in as an argument
 
-    1:12: a fused kernel cannot stand in a fused body, which has elementwise ops and reductions only
+    1:12: a fused kernel cannot stand in a fused body, which has elementwise ops, reductions and one matmul of parameters only
       |
     1 | fused(x) { fused(x) { x } }
       |            ^^^^^
@@ -250,13 +250,16 @@ fn bodies_that_are_not_elementwise() {
     let mut graph = parse("kernel f(x, w) { x + w }").unwrap();
     let arguments: Vec<NodeId> = [0, 1].map(NodeId::new).to_vec();
     for (text, what) in [
-        ("kernel body(x, w) { x @ w }", "a matmul"),
+        ("kernel body(x, w) { transpose(x) + w }", "a transpose"),
+        ("kernel body(x, w) { (x @ w, w @ x) }", "a second matmul"),
+        ("kernel body(x, w) { exp(x) @ w }", "a matmul of what the body computes"),
         ("kernel body(x, w) { fused(x, w) { x + w } }", "a fused kernel"),
     ] {
         let fault = graph.fused(parse(text).unwrap(), arguments.clone()).unwrap_err();
         assert_eq!(fault, Fault::Body { what });
         let says = format!(
-            "{what} cannot stand in a fused body, which has elementwise ops and reductions only;"
+            "{what} cannot stand in a fused body, which has elementwise ops, reductions and one matmul of \
+             parameters only;"
         );
         assert!(fault.to_string().starts_with(&says), "{fault}");
     }

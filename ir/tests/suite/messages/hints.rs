@@ -84,6 +84,23 @@ fn habits_have_hints() {
         ("$x", "a name is written without `$`"),
         ("for i in x", "there are no loops: ops go over whole arrays by themselves"),
         ("import numpy", "there is nothing to import: ops are known by their names"),
+        ("x.sum(axis=1)", "write `sum[1](x)`; the axis stays, with size 1"),
+        ("x.sum(1)", "write `sum[1](x)`; the axis stays, with size 1"),
+        ("x.softmax(-1) * 2", "write `softmax[-1](x)`"),
+        ("sum(x, axis=(0, 1))", "write `sum[0, 1](x)`; the axis stays, with size 1"),
+        ("softmax(x, dim=-1)", "write `softmax[-1](x)`"),
+        (
+            "layer_norm[-1](x, eps=1e-5)",
+            "arguments have no names: write it in its place, `layer_norm[-1](x, 1e-5)`",
+        ),
+        (
+            "kernel f(x) { gelu(x) + layer_norm[-1](x * 2, eps=0.1) }",
+            "arguments have no names: write it in its place, `layer_norm[-1](x * 2, 0.1)`",
+        ),
+        (
+            "sum(x, keepdims=1)",
+            "axes go in brackets: `sum[-1](x)`; other arguments have no names, they come in order",
+        ),
         ("clamp(x, min=0)", "arguments have no names: they come in order, as in `clamp(x, 0, 1)`"),
         (
             "max(x)",

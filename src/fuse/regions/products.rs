@@ -1,0 +1,32 @@
+//! Products: which of them a region may hold, and what runs on their results.
+//!
+//! A region has at most one product. What it computes of the result runs on each block of it while a cache
+//! holds that, so every value has the product's shape, or broadcasts to it. Where ranks are unknown,
+//! arrays are taken to do so: a call in which they do not runs the region's body pass by pass.
+
+use kiln_ir::{Graph, Node, NodeId, Shape};
+
+/// Whether products may be part of regions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Products {
+    /// Each is a pass by itself.
+    Apart,
+    /// With what is computed of its result.
+    Held,
+}
+
+impl Products {
+    /// Whether a node is a product that may be part of a region.
+    pub(super) fn hold(self, graph: &Graph, id: NodeId) -> bool {
+        let is_product = |node: &Node| matches!(node, Node::Call(call, _) if call.multiplies());
+        self == Products::Held && is_product(graph.node(id))
+    }
+}
+
+/// Whether a value of this shape has a place in a region with a product of that one.
+pub(super) fn admits(product: &Shape, shape: &Shape) -> bool {
+    match (product.dims(), shape.dims()) {
+        (Some(_), Some(_)) => product.covers(shape),
+        _ => true,
+    }
+}

@@ -1,0 +1,60 @@
+//! A fused body with a product: what it multiplies, and what it computes of the result.
+
+use kiln_ir::{Body, Graph, Node, NodeId};
+use std::collections::HashMap;
+
+/// A body in two parts.
+#[derive(Clone, Debug)]
+pub(crate) struct Product<R> {
+    /// The parameters that are multiplied.
+    pub(crate) operands: [usize; 2],
+    /// What the rest reads, input by input: the product, or a parameter of the body.
+    pub(crate) inputs: Vec<Source>,
+    /// What is computed of the result, with the outputs of the body.
+    pub(crate) rest: R,
+}
+
+/// What an input of the rest is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The product.
+    Product,
+    /// A parameter of the body.
+    Parameter(usize),
+}
+
+impl<R> Product<R> {
+    /// The same with something else made of the rest.
+    pub(crate) fn try_map<S, E>(
+        self,
+        make: impl FnOnce(R) -> Result<S, E>,
+    ) -> Result<Product<S>, E> {
+        let Product { operands, inputs, rest } = self;
+        Ok(Product { operands, inputs, rest: make(rest)? })
+    }
+}
+
+/// Takes a body apart at its product, if it has one.
+pub(crate) fn product(body: &Body) -> Option<Product<Graph>> {
+    let (product, operands) = body.product()?;
+    let mut rest = Graph::unbounded("rest");
+    let mut ids: HashMap<NodeId, NodeId> = HashMap::new();
+    let mut inputs = Vec::new();
+    for id in body.domain() {
+        inputs.push(match body.node(id) {
+            Node::Input(index) => Source::Parameter(*index as usize),
+            _ => Source::Product,
+        });
+        let parameter = rest.parameter("", body.dtype(id), body.shape(id).clone());
+        ids.insert(id, parameter.expect("an unbounded graph has room"));
+    }
+    for (id, node) in
+        body.iter().filter(|&(id, node)| id != product && !matches!(node, Node::Input(_)))
+    {
+        let operands: Vec<NodeId> = node.operands().iter().map(|operand| ids[operand]).collect();
+        let copied = rest.copy_node(body, id, &operands).expect("it was valid in the body");
+        ids.insert(id, copied);
+    }
+    body.outputs().iter().for_each(|output| rest.output(ids[output]));
+    Some(Product { operands, inputs, rest })
+}

@@ -1,0 +1,152 @@
+//! Kernels over a product: what is computed of its elements runs on each block of them while a cache
+//! holds it.
+//!
+//! Where it can, the product is added up in the memory of a result, which code then reads and writes in
+//! place; else in a scratch of each thread. Calls that blocks cannot run go pass by pass, the product
+//! apart, which gives the same bits: those of an element depend neither on blocks nor on where it lies.
+
+use super::bound::Bound;
+use super::epilogue::{Block, Epilogue, Placed};
+use super::error::RunError;
+use super::exec::{Work, execute_on};
+use super::factors::product_type;
+use super::flat::Flat;
+use super::layout::{OPERANDS, broadcasts_to};
+use super::overlap::overlap;
+use super::passes::Passes;
+use super::product::{Product, Run, is_aligned};
+use super::queue::Shared;
+use super::view::Layout;
+use crate::lower::product::{Product as Program, Source};
+use kiln_jit::emit::Code;
+use smallvec::SmallVec;
+
+/// What runs a fused body that has a product.
+#[derive(Debug)]
+pub(crate) struct ProductKernel {
+    program: Program<Code>,
+    passes: Passes,
+}
+
+impl ProductKernel {
+    /// `program` runs on blocks of the product, and `passes` where it cannot.
+    pub(crate) fn new(program: Program<Code>, passes: Passes) -> ProductKernel {
+        ProductKernel { program, passes }
+    }
+
+    /// What runs on blocks of the product.
+    pub(super) fn code(&self) -> &Code {
+        &self.program.rest
+    }
+
+    /// Runs on `operands`: what the body reads, then what it writes.
+    ///
+    /// # Safety
+    ///
+    /// Operands must have the types and shapes of the body. Inputs must be readable, and outputs
+    /// writable; an output must overlap nothing, unless it is exactly an input.
+    pub(super) unsafe fn run(
+        &self,
+        operands: &[&Layout],
+        threads: Option<usize>,
+        bound: &Bound,
+    ) -> Result<(), RunError> {
+        // SAFETY: required of the caller.
+        unsafe {
+            match self.run_on_blocks(operands, threads, bound) {
+                true => Ok(()),
+                false => self.passes.run(operands, threads, bound),
+            }
+        }
+    }
+
+    /// The operands of the one product that a batch is, if it is one.
+    fn flat(&self, operands: &[&Layout]) -> Option<SmallVec<[Layout; OPERANDS]>> {
+        let Program { operands: [left, right], inputs: sources, rest: code } = &self.program;
+        let flat = Flat::new(operands[*left], operands[*right])?;
+        let outputs = operands.len() - code.outputs().len();
+        let mut all: SmallVec<[Layout; OPERANDS]> = SmallVec::new();
+        for (at, operand) in operands.iter().enumerate() {
+            let is_broadcast = at >= outputs || sources.contains(&Source::Parameter(at));
+            all.push(match at {
+                _ if at == *left => flat.whole(operand)?,
+                _ if at == *right && is_broadcast => return None,
+                _ if at == *right => (*operand).clone(),
+                _ => flat.broadcast(operand)?,
+            });
+        }
+        Some(all)
+    }
+
+    /// Runs on blocks of the product. Returns whether it can; if not, nothing is written.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ProductKernel::run`].
+    unsafe fn run_on_blocks(
+        &self,
+        operands: &[&Layout],
+        threads: Option<usize>,
+        bound: &Bound,
+    ) -> bool {
+        let flat = self.flat(operands);
+        let flat: Option<SmallVec<[&Layout; OPERANDS]>> =
+            flat.as_ref().map(|flat| flat.iter().collect());
+        let operands = flat.as_deref().unwrap_or(operands);
+        let Program { operands: factors, inputs: sources, rest: code } = &self.program;
+        let (inputs, outputs) = operands.split_at(operands.len() - code.outputs().len());
+        let factors = factors.map(|at| inputs[at]);
+        let Ok(product) = Product::new(&factors[0].shape, &factors[1].shape) else { return false };
+        let parameters = sources.iter().filter_map(|source| match source {
+            Source::Product => None,
+            Source::Parameter(at) => Some(inputs[*at]),
+        });
+        let Ok(dtype) = product_type(factors[0].dtype, factors[1].dtype) else { return false };
+        // Factors are read again and again.
+        let can_write = |output: &&Layout| {
+            output.shape[..] == product.shape
+                && !factors.iter().any(|factor| overlap(output, factor))
+        };
+        let fits = factors.iter().all(|factor| is_aligned(factor))
+            && parameters.clone().all(|input| broadcasts_to(&input.shape, &product.shape))
+            && outputs.iter().all(can_write);
+        if !fits {
+            return false;
+        }
+        let holds = |output: &&&Layout| {
+            let is_apart = |input: &Layout| !overlap(output, input);
+            output.dtype == dtype && is_aligned(output) && parameters.clone().all(is_apart)
+        };
+        let target = outputs.iter().find(holds).copied();
+        let mut placed: SmallVec<[Option<Placed>; OPERANDS]> = SmallVec::new();
+        sources.iter().for_each(|source| {
+            placed.push(match source {
+                Source::Product => None,
+                Source::Parameter(at) => Some(product.placed(inputs[*at])),
+            });
+        });
+        outputs.iter().for_each(|output| placed.push(Some(product.placed(output))));
+        let on_block = Shared(|block: Block| {
+            let mut layouts: SmallVec<[Layout; OPERANDS]> = SmallVec::new();
+            placed.iter().for_each(|operand| {
+                layouts.push(match operand {
+                    Some(operand) => product.part(operand, &block),
+                    None => block.layout(dtype),
+                });
+            });
+            let mut operands: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
+            layouts.iter().for_each(|layout| operands.push(layout));
+            let work = Work { stream_above: Some(usize::MAX), ..Work::new(Some(1), 0.0) };
+            // SAFETY: required of the caller. The operands are those of a block that no other thread has,
+            // and the product lies in a scratch or is exactly an output.
+            unsafe { execute_on(1, code, &operands, work) };
+        });
+        let run = |block: Block| (on_block.get())(block);
+        let epilogue = Some(Epilogue { nanoseconds: code.nanoseconds(), run: &run });
+        // SAFETY: required of the caller; the target overlaps nothing that is read.
+        unsafe {
+            Run { product: &product, operands: factors, target, epilogue }.run(threads, bound)
+        };
+        true
+    }
+}

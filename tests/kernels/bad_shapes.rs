@@ -1,0 +1,124 @@
+//! Shapes that do not fit, and those at the ends of what does: typed errors that name the call, the
+//! shapes and what is wrong, whether kernels are fused or not.
+
+use kiln::{CompileOptions, Tensor, View, compile_with};
+use kiln_ir::parse;
+use ndarray::{ArrayD, IxDyn};
+
+fn run(text: &str, shapes: &[&[usize]]) -> Result<Vec<usize>, String> {
+    let graph = parse(text).map_err(|error| error.message().to_string())?;
+    let inputs: Vec<Tensor> =
+        shapes.iter().map(|shape| ArrayD::<f32>::ones(IxDyn(shape)).into()).collect();
+    let inputs: Vec<View<'_>> = inputs.iter().map(Tensor::view).collect();
+    let [found, unfused] = [CompileOptions::new(), CompileOptions::unfused()].map(|options| {
+        let kernel = compile_with(&graph, options).map_err(|error| error.to_string())?;
+        let outputs = kernel.run(&inputs).map_err(|error| error.to_string())?;
+        Ok::<_, String>(outputs[0].shape().to_vec())
+    });
+    assert_eq!(found.is_ok(), unfused.is_ok(), "{text} of {shapes:?}: {found:?}, not {unfused:?}");
+    found
+}
+
+#[test]
+fn errors_name_the_call_the_shapes_and_the_reason() {
+    let long: &[usize] = &[1, 2, 1, 2, 1, 2, 1, 2];
+    for (text, shapes, message) in [
+        ("sum[2](x)", &[&[2, 3][..]][..], "sum: the shape [2, 3] does not fit: there is no axis 2"),
+        ("sum[-3](x)", &[&[2, 3]], "sum: the shape [2, 3] does not fit: there is no axis -3"),
+        ("softmax[8](x)", &[long], "there is no axis 8: the array has 8 axes"),
+        ("sum[0, -2](x)", &[&[2, 3]], "axis 0 of 2 is there twice"),
+        ("sum[1, 1](x)", &[&[2, 3]], "axis 1 is there twice"),
+        (
+            "max[-1](x)",
+            &[&[2, 0]],
+            "max: the shape [2, 0] does not fit: there is none of nothing: axis 1 has size 0",
+        ),
+        (
+            "argmin[0](x * 2)",
+            &[&[0, 3]],
+            "argmin: the shape [0, 3] does not fit: there is none of nothing",
+        ),
+        (
+            "x - min[..](x)",
+            &[&[3, 0]],
+            "min: the shape [3, 0] does not fit: there is none of nothing",
+        ),
+        ("reshape[4, -1](x)", &[&[2, 3]], "reshape: the shape [2, 3] does not fit"),
+        ("reshape[7](x)", &[&[2, 3]], "reshape: the shape [2, 3] does not fit"),
+        (
+            "concat[0](x, x, y)",
+            &[&[2, 3], &[2, 4]],
+            "concat: shapes [2, 3] and [2, 3] and [2, 4] do not fit: axis 1 is 3 in one and 4 in the other",
+        ),
+        ("concat[0](x, y)", &[&[2, 3], &[3]], "all must have the same number of axes"),
+        ("concat[2](x, x)", &[&[2, 3]], "there is no axis 2"),
+        (
+            "pad[2, 1, 1](x, 0)",
+            &[&[2, 3]],
+            "pad: shapes [2, 3] and [] do not fit: there is no axis 2",
+        ),
+        ("take[3](x, 0)", &[&[2, 3]], "there is no axis 3"),
+        (
+            "take[0](x, 5)",
+            &[&[2, 3]],
+            "take: 5 is no place along axis 0, of size 2; they go from -2 to 1",
+        ),
+        ("take[0](x, 0)", &[&[0, 3]], "take: 0 is no place along axis 0, of size 0; it has none"),
+        ("iota[2](x) + 1", &[&[2, 3]], "iota: the shape [2, 3] does not fit: there is no axis 2"),
+        ("iota[0](x + y) + 1", &[&[2, 3], &[3, 3]], "do not"),
+        ("cumsum[-3](x)", &[&[2, 3]], "cumsum: the shape [2, 3] does not fit: there is no axis -3"),
+        ("squeeze[0](x)", &[&[2, 3]], "squeeze: the shape [2, 3] does not fit"),
+        ("x + y", &[&[2, 3], &[4]], "do not broadcast: axis -1 is 3 in one and 4 in another"),
+        ("label_cross_entropy[2](x, i64(y))", &[&[2, 3], &[2, 1]], "there is no axis 2"),
+        ("label_cross_entropy[-1](x, i64(y))", &[&[2, 3], &[2]], "the same number of axes"),
+    ] {
+        let error = run(text, shapes).expect_err(text);
+        assert!(error.contains(message), "{text} of {shapes:?}: {error}");
+    }
+}
+
+/// Sizes whose product no address space holds.
+#[test]
+fn sizes_that_overflow() {
+    for text in [
+        "expand[4000000000, 4000000000, 4000000000](x)",
+        "sum[-1](expand[4000000000, 4000000000, 4000000000](x) * 2)",
+        "one_hot[4000000000](i64(expand[4000000000, 4000000000](x)))",
+        "pad[0, 4000000000, 4000000000](expand[4000000000, 4000000000](x), 0)",
+    ] {
+        let error = run(text, &[&[1, 1]]).expect_err(text);
+        let told = ["too large", "more elements", "bytes", "memory"];
+        assert!(told.iter().any(|it| error.contains(it)), "{text}: {error}");
+    }
+}
+
+/// What is no error: eight axes and nine, and axes of no elements.
+#[test]
+fn the_ends_of_what_fits() {
+    let eight: &[usize] = &[1, 2, 1, 2, 1, 2, 1, 2];
+    let nine: &[usize] = &[2, 1, 2, 1, 2, 1, 2, 1, 3];
+    for (text, shape, expected) in [
+        ("softmax[-1](x)", eight, eight),
+        ("sum[0, 3, -1](x)", eight, &[1, 2, 1, 1, 1, 2, 1, 1][..]),
+        ("softmax[4](x) + 1", nine, nine),
+        ("argmax[0](x)", nine, &[1, 1, 2, 1, 2, 1, 2, 1, 3]),
+        ("iota[8](x)", nine, &[1, 1, 1, 1, 1, 1, 1, 1, 3]),
+        ("concat[-1](x, x, x)", nine, &[2, 1, 2, 1, 2, 1, 2, 1, 9]),
+        ("take[-1](x, 2)", nine, &[2, 1, 2, 1, 2, 1, 2, 1]),
+        ("pad[0, 1, 1](x, 0)", nine, &[4, 1, 2, 1, 2, 1, 2, 1, 3]),
+        ("sum[-1](x)", &[3, 0], &[3, 1]),
+        ("mean[0](x)", &[0, 3], &[1, 3]),
+        ("any[..](x > 0)", &[0], &[]),
+        ("softmax[-1](x)", &[0, 3], &[0, 3]),
+        ("max[-1](x)", &[0, 3], &[0, 1]),
+        ("cumsum[0](x)", &[0, 3], &[0, 3]),
+        ("concat[0](x, x)", &[0, 3], &[0, 3]),
+        ("concat[1](x, x)", &[0, 3], &[0, 6]),
+        ("take[1](x, 2)", &[0, 3], &[0]),
+        ("iota[0](x)", &[0, 3], &[0, 1]),
+        ("one_hot[0](i64(x))", &[2, 3], &[2, 3, 0]),
+        ("pad[0, 1, 2](x, 7)", &[0, 3], &[3, 3]),
+    ] {
+        assert_eq!(run(text, &[shape]).as_deref(), Ok(expected), "{text} of {shape:?}");
+    }
+}

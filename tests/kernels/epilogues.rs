@@ -1,0 +1,215 @@
+//! Products with what is computed of them: one kernel, where that can be.
+
+use common::Rng;
+use kiln::explain::{Stage, explain};
+use kiln::profile::Counts;
+use kiln::{CompileOptions, DType, Mode, Tensor, View, compile_text, compile_with};
+use kiln_ir::{Node, parse};
+use ndarray::{Array2, ArrayD, IxDyn};
+
+/// How many passes a text is.
+fn passes(text: &str) -> usize {
+    compile_text(text).unwrap().pass_count()
+}
+
+#[test]
+fn kernels_are_counted() {
+    for (count, text) in [
+        (1, "gelu_tanh(x @ w + b)"),
+        (1, "|x: f32[m, k], w: f32[k, n], b: f32[n]| gelu(x @ w + b)"),
+        (2, "gelu_tanh(x @ w1 + b1) @ w2 + b2 + x"),
+        (1, "|x: f32[m, k], w: f32[k, n], b: f32[n], r: f32[m, n]| silu(x @ w + b) * r"),
+        (1, "let h = x @ w; (h, relu(h))"),
+        (1, "|x: f32[m, k], w: f32[k, n]| let h = x @ w; (tanh(h), exp(h), h > 0)"),
+        (1, "x @ transpose(w) * 2"),
+        (1, "x @ x + x"),
+        // One kernel has one product.
+        (2, "silu(x @ w) * (x @ v)"),
+        (2, "(relu(x @ w), relu(x @ v))"),
+        (3, "(relu(x @ w), relu(x @ v), relu(x @ u))"),
+        // What is read later is stored, and the product is not computed again.
+        (2, "let h = x @ w; relu(h) @ w + h"),
+        // A row kernel loads what a product's kernel stores.
+        (2, "softmax[-1](x @ w * 0.125 + m)"),
+        (2, "layer_norm[-1](x @ w + b)"),
+        (2, "relu(transpose(x @ w))"),
+        (2, "(x @ w) * sum[-1](y)"),
+    ] {
+        let graph = parse(text).unwrap();
+        let fused = kiln::internals::fuse(&graph, Mode::Precise).graph;
+        assert_eq!(passes(text), count, "{text}\n{fused}");
+        let products = |node: &Node| match node {
+            Node::Call(kiln_ir::Call::Matmul, _) => true,
+            Node::Fused { body, .. } => body.product().is_some(),
+            _ => false,
+        };
+        let products = fused.nodes().iter().filter(|node| products(node)).count();
+        assert_eq!(products, text.matches('@').count(), "{text}\n{fused}");
+    }
+}
+
+#[test]
+fn it_is_explained() {
+    let explained =
+        |text: &str, stage| explain(&parse(text).unwrap(), Mode::Precise, stage).unwrap();
+    let layer = "|x: f32[m, k], w: f32[k, n], b: f32[n]| relu(x @ w + b)";
+    insta::assert_snapshot!(explained(layer, Stage::Fused), @r"
+    kernel kernel(x: f32[m, k], w: f32[k, n], b: f32[n]) -> f32[m, n] {
+        fused(x, w, b) {
+            max(b + x @ w, 0)
+        }
+    }
+    ");
+    insta::assert_snapshot!(explained(layer, Stage::Vir), @r"
+    on each block of x @ w, of the product, b:
+    v0: f32 = load 0
+    v1: f32 = load 1
+    v2: f32 = add v1 v0
+    v3: f32 = const 0.0
+    v4: f32 = max v3 v2
+    v5: f32 = add v4 v3
+    store 0 v5
+    ");
+    insta::assert_snapshot!(explained(layer, Stage::Counts), @r"
+                 unfused    fused
+    passes             3        1
+    ops                3        3
+    bytes/elem        20        8
+    cost/elem        8.3      8.3  (in adds, estimated, without calls)
+    a matmul of f32[m, k] and f32[k, n]: 2*k*m*n FLOP, 4*(m*k + k*n) bytes
+    ");
+    let why = [
+        "exp(tanh(x) @ w)",
+        "relu(transpose(x @ w))",
+        "silu(x @ w) * (x @ v)",
+        "softmax[-1](x @ w)",
+        "|x: f32[m, k], w: f32[k, n], y: f32[b, m, n]| x @ w + y",
+    ];
+    let why: Vec<String> =
+        why.iter().map(|text| format!("{text}\n{}", explained(text, Stage::Why))).collect();
+    insta::assert_snapshot!(why.join("\n"), @r"
+    exp(tanh(x) @ w)
+    2 kernels
+      1. t0 = tanh(x)
+      2. output 0 = exp(t0 @ w)
+    because
+      1 and 2: 2 has a matmul of it, whose operands must be in memory
+
+    relu(transpose(x @ w))
+    1 kernel and 1 call
+      1. t0 = x @ w
+      2. output 0 = max(transpose(t0), 0)
+    because
+      1 and 2: it is read as a transpose, not element by element as a product is computed
+
+    silu(x @ w) * (x @ v)
+    2 kernels
+      1. t0 = let t0 = x @ w; t0 * sigmoid(t0)
+      2. output 0 = x @ v * t0
+    because
+      1 and 2: a kernel has one product at most, and each has one
+
+    softmax[-1](x @ w)
+    1 kernel and 1 call
+      1. t0 = x @ w
+      2. output 0 = let t1 = exp(t0 - max[-1](t0)); t1 * recip(sum[-1](t1))
+    because
+      1 and 2: a kernel has a product or reductions, not both of them
+
+    |x: f32[m, k], w: f32[k, n], y: f32[b, m, n]| x @ w + y
+    1 kernel and 1 call
+      1. t0 = x @ w
+      2. output 0 = y + t0
+    because
+      1 and 2: add (f32[b, m, n]) has more elements than the product (f32[m, n])
+    ");
+    let kernel = compile_text(layer).unwrap();
+    let zeros = |shape: &[usize]| Tensor::zeros(DType::F32, shape).unwrap();
+    let [x, w, b] = [zeros(&[3, 4]), zeros(&[4, 5]), zeros(&[5])];
+    let plan = kernel.plan_for(&[x.view(), w.view(), b.view()]).unwrap().to_string();
+    let plan = plan.lines().filter(|line| !line.contains("bits;")).collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!(plan, @r"
+    the usual plan, of 1 pass
+
+    1. (x: f32[3, 4], w: f32[4, 5], b: f32[5]) -> (output 0: f32[3, 5])
+       max(b + x @ w, 0)
+
+    in all: 150 ops, 208 bytes moved; no intermediate
+    ");
+    let counts = Counts::of(&kernel, &[x.view(), w.view(), b.view()]).unwrap();
+    assert_eq!(counts.flops.products, 2 * 3 * 4 * 5);
+    assert_eq!((counts.flops.adds, counts.flops.comparisons), (15, 15));
+    assert_eq!(counts.bytes(), 4 * (12 + 20 + 5 + 15));
+}
+
+#[test]
+fn errors_name_the_op_and_the_shapes() {
+    let error = |text: &str, shapes: &[&[usize]]| {
+        let inputs: Vec<Tensor> =
+            shapes.iter().map(|shape| Tensor::zeros(DType::F32, shape).unwrap()).collect();
+        let views: Vec<View<'_>> = inputs.iter().map(Tensor::view).collect();
+        compile_text(text).unwrap().run(&views).unwrap_err().to_string()
+    };
+    insta::assert_snapshot!(error("relu(x @ w + b)", &[&[2, 3], &[4, 3], &[3]]), @r"matmul: shapes [2, 3] and [4, 3] do not fit: the last axis of the left is 3, but the second-last axis of the right is 4; they must be equal (is the right operand transposed?)");
+    insta::assert_snapshot!(error("relu(x @ w + b)", &[&[2, 3], &[3, 4], &[3]]), @r"shapes x @ w [2, 4], b [3] do not broadcast: axis -1 is 4 in one and 3 in another; sizes must be equal, or one of them 1");
+    insta::assert_snapshot!(error("relu(x @ w + b)", &[&[], &[3, 4], &[3]]), @r"matmul: shapes [] and [3, 4] do not fit: each needs at least one axis; multiply by a number with `*`");
+}
+
+/// Results of other types, and several, in every size about those of blocks and of the scratch.
+#[test]
+fn results_of_any_type() {
+    let mut rng = Rng::new(5);
+    let mut draw = |shape: [usize; 2]| {
+        Array2::from_shape_simple_fn(shape, || rng.below(2001) as f32 / 1000.0 - 1.0)
+    };
+    for text in [
+        "f16(x @ w * s)",
+        "bf16(tanh(x @ w) + s)",
+        "(x @ w > s, i32(x @ w * 100), f64(x @ w))",
+        "(f64(x @ w), relu(x @ w + s))",
+        "x @ w > 0",
+    ] {
+        let head = "x: f32[m, k], w: f32[k, n], s: f32[m, 1]";
+        let graph = parse(&format!("kernel k({head}) {{ {text} }}")).unwrap();
+        let strict = CompileOptions::new().mode(Mode::Strict);
+        let fused = compile_with(&graph, strict).unwrap();
+        let apart = compile_with(&graph, CompileOptions::unfused()).unwrap();
+        assert_eq!(fused.pass_count(), 1, "{text}");
+        for [m, k, n] in [[1, 9, 700], [7, 400, 33], [600, 20, 900], [13, 3, 40_000], [2000, 5, 2]]
+        {
+            let [x, w, s] = [draw([m, k]), draw([k, n]), draw([m, 1])];
+            let inputs = [(&x).into(), (&w).into(), (&s).into()];
+            let found = fused.run(&inputs).unwrap();
+            assert_eq!(found, apart.run(&inputs).unwrap(), "{text} {m} {k} {n}");
+        }
+    }
+}
+
+/// A result may be written over an operand of the product, and over what is added to it.
+#[test]
+fn results_in_place() {
+    let graph = parse("|x: f32[n, n], w: f32[n, n], b: f32[n]| tanh(x @ w + b) + x").unwrap();
+    let kernel = compile_with(&graph, CompileOptions::new()).unwrap();
+    assert_eq!(kernel.pass_count(), 1);
+    let residual = compile_text("|r: f32[n, n], x: f32[n, n], w: f32[n, n]| r + x @ w").unwrap();
+    for n in [1, 6, 33, 300] {
+        let array = |from: usize| {
+            ArrayD::from_shape_fn(IxDyn(&[n, n]), |i| {
+                ((i[0] * 7 + i[1] * 3 + from) % 11) as f32 * 0.1
+            })
+        };
+        let (x, w, b) = (array(1), array(2), ndarray::Array1::<f32>::ones(n));
+        let expected = kernel.run(&[(&x).into(), (&w).into(), (&b).into()]).unwrap();
+        let mut state = x.clone();
+        kernel.run_in_place(&mut state, &[(&w).into(), (&b).into()]).unwrap();
+        assert_eq!(Tensor::F32(state), expected[0]);
+        let expected = residual.run(&[
+            (&b.broadcast((n, n)).unwrap().to_owned()).into(),
+            (&x).into(),
+            (&w).into(),
+        ]);
+        let mut state = ArrayD::<f32>::ones(IxDyn(&[n, n]));
+        residual.run_in_place(&mut state, &[(&x).into(), (&w).into()]).unwrap();
+        assert_eq!(Tensor::F32(state), expected.unwrap()[0]);
+    }
+}
