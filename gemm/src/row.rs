@@ -44,6 +44,11 @@ pub(crate) unsafe fn multiply<T: Element>(
     c: *mut T,
     room: &mut Vec<T>,
 ) {
+    if k == 0 {
+        // SAFETY: required of the caller.
+        unsafe { (0..n).for_each(|column| c.add(column).write(T::ZERO)) };
+        return;
+    }
     let in_rows = matches!(b, Operand::Half(Matrix { across: 1, .. }, _));
     let [terms, width] = if in_rows { WIDENED } else { WIDENED_COLUMNS };
     let need = k + (terms * width).max(WIDE_COLUMN * width);
@@ -61,7 +66,7 @@ pub(crate) unsafe fn multiply<T: Element>(
             }
         };
         let b = match b {
-            Operand::Plain(b) if b.across == 1 || b.down == 1 || k == 0 => {
+            Operand::Plain(b) if b.across == 1 || b.down == 1 => {
                 return (kernels.row)(k, n, a, b, c, false);
             }
             b => b,

@@ -44,7 +44,7 @@ fn check<T, A: Copy, B: Copy>(
     fma: fn(T, T, T) -> T,
     bits: fn(T) -> u64,
 ) where
-    T: Number + Default + Neg<Output = T>,
+    T: Number + Default + Neg<Output = T> + From<f32>,
     Operand<T>: From<Matrix<A>> + From<Matrix<B>>,
 {
     let mut random = fastrand::Rng::with_seed(1);
@@ -53,12 +53,17 @@ fn check<T, A: Copy, B: Copy>(
     for round in 0..rounds {
         let mut pick = |from: &[usize]| from[random.usize(..from.len())];
         let (m, k, n) = (pick(&sizes), pick(&inner), pick(&sizes));
-        let sizes @ [m, k, n] = if round % 8 == 0 { [1, k, 700] } else { [m, k, n] };
+        let sizes @ [m, k, n] = match round % 8 {
+            0 => [1, k, 700],
+            1 => [1, 0, n],
+            _ => [m, k, n],
+        };
         let (_a, left) = draw([m, k], kinds.0, &mut random);
         let (_b, right) = draw([k, n], kinds.1, &mut random);
         let ([down, across], count) = steps([m, n], random.usize(..3));
         for vectors in Vectors::ALL.into_iter().filter(|vectors| vectors.are_there()) {
-            let mut c = vec![T::default(); count];
+            // Whatever was there before.
+            let mut c = vec![T::from(f32::NAN); count];
             let product = MatrixMut { first: c.as_mut_ptr(), down, across };
             // What is finished is told once, and not touched afterwards.
             let mut told = vec![0; m * n];
