@@ -179,11 +179,9 @@ impl Sink {
                 _ => leaves.push(id),
             }
         }
-        let shapes = leaves.iter().map(|&id| graph.shape(id));
-        let found = shapes.fold(Some(Shape::scalar()), |all, shape| {
-            all.and_then(|all| all.broadcast(shape).ok())
-        });
-        let fits = !leaves.is_empty() && found == Some(whole);
+        let mut shapes = leaves.iter().map(|&id| graph.shape(id));
+        let found = shapes.try_fold(Shape::scalar(), |all, shape| all.broadcast(shape));
+        let fits = !leaves.is_empty() && found == Ok(whole);
         if fits { leaves } else { values.to_vec() }
     }
 

@@ -103,7 +103,7 @@ impl Runner {
             }
         };
         let arrays = plan.numbers.iter().map(array).collect();
-        Ok(Counted { arrays, _numbers: Some((long, short)) })
+        Ok(Counted { arrays, _long: Some(long), _short: Some(short) })
     }
 }
 
@@ -111,7 +111,8 @@ impl Runner {
 #[derive(Default)]
 struct Counted {
     arrays: SmallVec<[Layout; 2]>,
-    _numbers: Option<(Arc<[i64]>, Arc<[i32]>)>,
+    _long: Option<Arc<[i64]>>,
+    _short: Option<Arc<[i32]>>,
 }
 
 /// Packs what products of a plan read of constants, so that the first call need not.

@@ -15,8 +15,11 @@ const OUTER: usize = 40;
 /// What is multiplied.
 const OPERANDS: [DType; 4] = [DType::F32, DType::F64, DType::BF16, DType::F16];
 
+/// Draws an element.
+type Draw = fn(&mut Random) -> f64;
+
 /// What numbers there are.
-const INPUTS: [(&str, fn(&mut Random) -> f64); 3] = [
+const INPUTS: [(&str, Draw); 3] = [
     ("of one sign", |random| random.unit()),
     ("of both signs", |random| 2.0 * random.unit() - 1.0),
     ("far apart", |random| (2.0 * random.unit() - 1.0) * (20.0 * random.unit() - 10.0).exp2()),
