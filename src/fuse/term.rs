@@ -5,6 +5,7 @@
 
 use egg::{Id, Language};
 use kiln_ir::{Call, DType, Fault, Flags, Graph, NodeId, Op, Scalar};
+use smallvec::SmallVec;
 use std::fmt;
 
 /// What a [`Term`] is, apart from its children.
@@ -20,19 +21,16 @@ pub(crate) enum Head {
     Call(Call),
 }
 
-/// An e-node. 32 bytes, no heap: they are cloned a lot.
+/// An e-node. They are cloned a lot, so only calls of more than three operands are in the heap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Term {
     head: Head,
-    len: u8,
-    children: [Id; 3],
+    children: SmallVec<[Id; 3]>,
 }
 
 impl Term {
     pub(crate) fn new(head: Head, children: &[Id]) -> Term {
-        let mut all = [Id::from(0); 3];
-        all[..children.len()].copy_from_slice(children);
-        Term { head, len: children.len() as u8, children: all }
+        Term { head, children: children.into() }
     }
 
     pub(crate) fn constant(dtype: DType, value: f64) -> Term {
@@ -57,7 +55,7 @@ impl Term {
     pub(crate) fn unordered(&self) -> usize {
         match self.head {
             Head::Op(Op::Fma) => 2,
-            Head::Op(op) if op.has(Flags::COMMUTATIVE) && self.len == 2 => 2,
+            Head::Op(op) if op.has(Flags::COMMUTATIVE) && self.children.len() == 2 => 2,
             _ => 0,
         }
     }
@@ -85,15 +83,15 @@ impl Language for Term {
     }
 
     fn matches(&self, other: &Term) -> bool {
-        self.head == other.head && self.len == other.len
+        self.head == other.head && self.children.len() == other.children.len()
     }
 
     fn children(&self) -> &[Id] {
-        &self.children[..self.len as usize]
+        &self.children
     }
 
     fn children_mut(&mut self) -> &mut [Id] {
-        &mut self.children[..self.len as usize]
+        &mut self.children
     }
 }
 

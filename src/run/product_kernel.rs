@@ -67,9 +67,9 @@ impl ProductKernel {
         let outputs = operands.len() - code.outputs().len();
         let mut all: SmallVec<[Layout; OPERANDS]> = SmallVec::new();
         for (at, operand) in operands.iter().enumerate() {
-            let is_broadcast = at >= outputs || sources.contains(&Source::Parameter(at));
+            let is_broadcast = sources.contains(&Source::Parameter(at));
             all.push(match at {
-                _ if at == *left => flat.whole(operand)?,
+                _ if at == *left || at >= outputs => flat.whole(operand)?,
                 _ if at == *right && is_broadcast => return None,
                 _ if at == *right => (*operand).clone(),
                 _ => flat.broadcast(operand)?,
@@ -97,6 +97,9 @@ impl ProductKernel {
         let (inputs, outputs) = operands.split_at(operands.len() - code.outputs().len());
         let factors = factors.map(|at| inputs[at]);
         let Ok(product) = Product::new(&factors[0].shape, &factors[1].shape) else { return false };
+        if product.is_small() {
+            return false;
+        }
         let parameters = sources.iter().filter_map(|source| match source {
             Source::Product => None,
             Source::Parameter(at) => Some(inputs[*at]),

@@ -250,6 +250,7 @@ fn picked_and_put_together() {
         "take_along[2](slice[0, :2](x), unsqueeze[1](i))",
         "concat[1](x, x + 100) * 2",
         "concat[-1](x, slice[2, ::-2](x), x)",
+        "concat[1](concat[1](x, x + 100), concat[1](x * 2, x), x) + 1",
         "concat[0](transpose(x), unsqueeze[-1](transpose(slice[0, 0:1](squeeze[0](slice[0, :1](x))))))",
         "pad[1, 2, 1](x, 7)",
         "pad[0, 0, 0](transpose(x), 7)",

@@ -183,7 +183,8 @@ impl RowCode {
         let is_able = operands[..inputs].iter().zip(slots).all(broadcasts)
             && operands[inputs..].iter().zip(&slots[inputs..]).all(fits)
             && reduced.iter().all(covers);
-        is_able.then(|| Setup::new(program, &domain, &is_reduced, operands))
+        let setup = is_able.then(|| Setup::new(program, &domain, &is_reduced, operands))?;
+        (!setup.is_narrow(program)).then_some(setup)
     }
 }
 
