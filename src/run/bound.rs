@@ -10,6 +10,9 @@ use kiln_ir::{Dims, Input};
 use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock};
 
+/// Views of a constant that are packed: calls whose views differ each time must not fill memory.
+const MOST_PACKED: usize = 16;
+
 /// The constants of a kernel. Clones share them, and what was packed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bound {
@@ -156,6 +159,9 @@ impl Constant {
         let mut known = self.packed.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = find(&known) {
             return Some(found);
+        }
+        if known.len() == MOST_PACKED {
+            return None;
         }
         let size = right.dtype.size();
         if right.strides.iter().any(|&stride| in_elements(stride, size).is_none()) {

@@ -37,6 +37,12 @@ impl Passes {
         Passes { plan: OnceLock::new(), make, runner: Runner::default() }
     }
 
+    /// Whether a call went this way.
+    #[cfg(test)]
+    pub(super) fn were_needed(&self) -> bool {
+        self.plan.get().is_some()
+    }
+
     /// Runs on `operands`: what the body reads, then what it writes.
     ///
     /// # Safety

@@ -153,3 +153,38 @@ impl ProductKernel {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::Action;
+    use crate::run::compiled::Compiled;
+    use crate::run::{Tensor, View};
+    use kiln_ir::DType;
+
+    /// Usual calls run on blocks, as `explain` says; what blocks cannot do, or not as fast, does not.
+    #[test]
+    fn usual_calls_need_no_passes() {
+        for (left, right, is_on_blocks) in [
+            (&[64, 32][..], &[32, 64][..], true),
+            (&[1, 64], &[64, 96], true),
+            (&[1, 1, 64], &[64, 96], true),
+            (&[1, 1, 1, 64], &[64, 96], true),
+            (&[1, 5, 64], &[64, 96], true),
+            (&[3, 5, 64], &[64, 96], true),
+            (&[2, 64, 32], &[2, 32, 64], true),
+            (&[9, 4, 4], &[9, 4, 4], false),
+            (&[500, 4], &[4, 4], false),
+        ] {
+            let kernel = crate::compile_text("gelu_tanh(x @ w + b)").unwrap();
+            let zeros = |shape: &[usize]| Tensor::zeros(DType::F32, shape).unwrap();
+            let (x, w, b) = (zeros(left), zeros(right), zeros(&right[right.len() - 1..]));
+            let inputs: Vec<View<'_>> = [&x, &w, &b].map(Tensor::view).into();
+            kernel.run(&inputs).unwrap();
+            let [step] = &kernel.plans.usual().steps[..] else { panic!("one kernel") };
+            let Action::Map { kernel: Compiled::Product(product), .. } = &step.action else {
+                panic!("a product's");
+            };
+            assert_eq!(product.passes.were_needed(), !is_on_blocks, "{left:?} {right:?}");
+        }
+    }
+}

@@ -301,11 +301,6 @@ unsafe fn dense<F: Fold>(rows: &Rows, mut write: impl FnMut(usize, F::Block)) {
     lanes[..width].iter().enumerate().for_each(|(row, &lane)| write(row, F::block(lane)));
 }
 
-/// Elements of each row that are asked for before they are needed. Sums of 64 rows of 64 Ki columns on a
-/// Zen 4 take .25 ns an element with those of 4 turns, .45 with those of one; of 512 rows, whose turns
-/// have 8 elements, more than one turn gains nothing.
-const FETCHED: usize = 8;
-
 /// Merges stripes of rows that lie side by side. Stripe `j` and `j + 32` come one after the other, then
 /// `j + 16` and `j + 48`: so there are never more than a few that wait for their other half.
 ///
@@ -328,17 +323,12 @@ unsafe fn strip<F: Fold>(rows: &Rows, mut write: impl FnMut(usize, F::Block)) {
         0 => 0,
         _ => turn.reverse_bits() >> (usize::BITS - depth),
     };
-    // Some lines on their way at any time, but not so many that they drive each other out of L1.
-    let ahead = (FETCHED / len.div_ceil(F::COUNT).max(1)).clamp(1, 6);
-    for turn in 0..ahead.min(stripes) {
-        (stripe_of(turn)..len).step_by(F::COUNT).for_each(|at| fetch(row(at)));
-    }
     let mut waiting = [const { MaybeUninit::<[F::Lane; STRIP]>::uninit() }; DEPTH];
     let mut top = 0;
     for turn in 0..stripes {
         let stripe = stripe_of(turn);
         // No processor guesses where the next one is.
-        (stripe_of(turn + ahead)..len).step_by(F::COUNT).for_each(|at| fetch(row(at)));
+        (stripe_of(turn + 1)..len).step_by(F::COUNT).for_each(|at| fetch(row(at)));
         let is_there = stripe < len;
         if is_there {
             // SAFETY: any lanes; those that are read are written below.

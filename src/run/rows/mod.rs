@@ -25,7 +25,7 @@ use job::{Job, Tile, Worker};
 use kiln_ir::{Dims, Reduce, broadcast};
 use kiln_jit::emit::Code;
 use kiln_jit::vir::Routine;
-use setup::{Setup, is_aligned, written_early};
+use setup::{Setup, is_aligned, is_in_place, written_early};
 use smallvec::SmallVec;
 use std::sync::{Arc, Mutex};
 
@@ -66,7 +66,8 @@ struct Known {
     /// Shape and strides of each.
     layouts: SmallVec<[(Dims<usize>, Dims<isize>); OPERANDS]>,
     is_in_place: bool,
-    setup: Setup,
+    /// None where stages cannot run them, or should not.
+    setup: Option<Setup>,
 }
 
 /// What a row kernel does, its slots being inputs, outputs and others.
@@ -128,23 +129,26 @@ impl RowCode {
         let program =
             Program { slots, inputs: *inputs, outputs: *outputs, stages, cost: self.cost };
         let last = self.last.try_lock().ok().and_then(|last| last.clone());
-        if let Some(known) = last.filter(|known| known.fits(operands, *inputs)) {
-            // SAFETY: required of the caller.
-            return unsafe { execute(program, &known.setup, operands, threads) };
-        }
-        let Some(setup) = self.setup(program, operands) else { return false };
-        if operands.iter().all(|operand| is_aligned(operand)) {
-            let layout = |operand: &&Layout| (operand.shape.clone(), operand.strides.clone());
-            let layouts = operands.iter().map(layout).collect();
-            let known = Arc::new(Known { layouts, is_in_place: setup.is_in_place, setup });
-            if let Ok(mut last) = self.last.try_lock() {
-                *last = Some(Arc::clone(&known));
+        let known = match last.filter(|known| known.fits(operands, *inputs)) {
+            Some(known) => known,
+            None => {
+                let layout = |operand: &&Layout| (operand.shape.clone(), operand.strides.clone());
+                let known = Arc::new(Known {
+                    layouts: operands.iter().map(layout).collect(),
+                    is_in_place: is_in_place(operands, *inputs),
+                    setup: self.setup(program, operands),
+                });
+                if operands.iter().all(|operand| is_aligned(operand))
+                    && let Ok(mut last) = self.last.try_lock()
+                {
+                    *last = Some(Arc::clone(&known));
+                }
+                known
             }
-            // SAFETY: required of the caller.
-            return unsafe { execute(program, &known.setup, operands, threads) };
-        }
+        };
+        let Some(setup) = &known.setup else { return false };
         // SAFETY: required of the caller.
-        unsafe { execute(program, &setup, operands, threads) }
+        unsafe { execute(program, setup, operands, threads) }
     }
 
     /// What a call on such operands needs to know, if stages can run it.
