@@ -409,7 +409,7 @@ mod tests {
                 "1 and 2: max[0] of f32[..] is not along the rows of the product",
             ),
             (
-                "kernel k(x: f32[8, 8], w: f32[8, 50000]) { softmax(x @ w) }",
+                "kernel k(x: f32[8, 8], w: f32[8, 50000]) { softmax[-1](x @ w) }",
                 "1 and 2: the rows of the product (f32[8, 50000]) are too long to be held and reduced",
             ),
             (
