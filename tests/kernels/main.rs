@@ -1,5 +1,6 @@
 //! Kernels: how graphs become them, and what they do with arrays, threads and memory.
 
+mod attention;
 mod bad_shapes;
 mod bound;
 mod cache;
