@@ -1,6 +1,8 @@
 //! Kernels: how graphs become them, and what they do with arrays, threads and memory.
 
+mod activations;
 mod bad_shapes;
+mod block;
 mod bound;
 mod cache;
 mod calls;

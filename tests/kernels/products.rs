@@ -234,6 +234,18 @@ fn matmul_names_what_does_not_fit() {
         "matmul: shapes [] and [3] do not fit: each needs at least one axis; multiply by a number with \
          `*`"
     );
+    assert_eq!(
+        error(&[3], &[1, 5]),
+        "matmul: shapes [3] and [1, 5] do not fit: the last axis of the left is 3, but the second-last \
+         axis of the right is 1; they must be equal (a vector on the left is a row; for a column reshape \
+         it to [3, 1])"
+    );
+    assert_eq!(
+        error(&[4, 1], &[3]),
+        "matmul: shapes [4, 1] and [3] do not fit: the last axis of the left is 1, but the only axis of \
+         the right is 3; they must be equal (a vector on the right is a column; for a row reshape it to \
+         [1, 3])"
+    );
     let (a, b) = (array![[true]], array![[1f32]]);
     let mut out = b.clone();
     let error = matmul(&(&a).into(), &(&a).into(), &mut (&mut out).into(), None).unwrap_err();
