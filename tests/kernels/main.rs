@@ -17,6 +17,7 @@ mod labels;
 mod language;
 mod memory;
 mod memory_model;
+mod misaligned;
 mod mlp;
 mod passes;
 mod plans;
