@@ -1,10 +1,11 @@
 //! A second product, of rows that were just computed of a first one, while a cache holds them: `softmax(q @ kT) @ v`
 //! needs no memory for its probabilities.
 
+use super::aligned::is_aligned;
 use super::bound::{Bound, Packed};
 use super::epilogue::Block;
 use super::factors::{Matrices, Stored, product_type};
-use super::product::{Product, TERM, from_end, is_aligned, pack_right, steps};
+use super::product::{Product, TERM, from_end, pack_right, steps};
 use super::view::Layout;
 use kiln_gemm::{MatrixMut, multiply_packed, multiply_with};
 use kiln_ir::DType;

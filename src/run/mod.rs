@@ -3,6 +3,7 @@
 //! In: compiled [`Code`](kiln_jit::emit::Code) and [`View`]s of arrays. Out: filled [`ViewMut`]s.
 //! The results have the same bits whatever the layout, the position and the number of threads.
 
+mod aligned;
 mod arena;
 mod bound;
 mod buffers;

@@ -4,7 +4,9 @@
 //! of fused multiply-adds ([`kiln_gemm`]), so the result depends on nothing but the operands: not on
 //! the number of threads, not on layouts, not on the machine.
 
+use super::aligned::{align, is_aligned, readable};
 use super::bound::Bound;
+use super::copy::copy_layout;
 use super::epilogue::{Block, Epilogue, Placed, SCRATCH, with_scratch};
 use super::error::{Argument, RunError};
 use super::exec::threads_for;
@@ -14,6 +16,7 @@ use super::overlap;
 use super::product_grid::Grid;
 use super::queue::{Queue, Shared};
 use super::team::{self, share};
+use super::tensor::Tensor;
 use super::view::{Layout, View, ViewMut};
 use crate::plan::ShapeError;
 use kiln_gemm::{MatrixMut, multiply_packed};
@@ -86,12 +89,6 @@ pub(super) unsafe fn multiply(
         let output = Argument::output(0);
         return Err(RunError::OutputShape { output, expected: product.shape, found });
     }
-    for (operand, layout) in [("left operand", left), ("right operand", right), ("output", output)]
-    {
-        if !is_aligned(layout) {
-            return Err(RunError::Unaligned { operand });
-        }
-    }
     overlap::check_itself(output, || Argument::output(0))?;
     for (index, input) in [left, right].into_iter().enumerate() {
         if overlap::overlap(output, input) {
@@ -102,6 +99,16 @@ pub(super) unsafe fn multiply(
             });
         }
     }
+    // SAFETY: required of the caller.
+    let copies = unsafe { [align(left, threads)?, align(right, threads)?] };
+    let (left, right) = (readable(left, &copies[0]), readable(right, &copies[1]));
+    let mut apart = match is_aligned(output) {
+        true => None,
+        false => Some(Tensor::zeros(dtype, &output.shape)?),
+    };
+    let written = output;
+    let apart = apart.as_mut().map(|result| result.view_mut().layout);
+    let output = apart.as_ref().unwrap_or(written);
     let flat =
         Flat::new(left, right).and_then(|flat| Some([flat.whole(left)?, flat.whole(output)?]));
     let (product, [left, output]) = match &flat {
@@ -112,15 +119,11 @@ pub(super) unsafe fn multiply(
     let product = Run { product: &product, operands, target: Some(output), epilogue: None };
     // SAFETY: required of the caller; types, shapes and overlaps were just checked.
     unsafe { product.run(threads, bound) };
+    if let Some(apart) = &apart {
+        // SAFETY: required of the caller; the result that lies apart is ours.
+        unsafe { copy_layout(apart, written, threads) };
+    }
     Ok(())
-}
-
-/// Whether elements lie where products, which count in elements, read and write them.
-pub(super) fn is_aligned(operand: &Layout) -> bool {
-    let size = operand.dtype.size();
-    let is_whole = |(&len, &step): (&usize, &isize)| len <= 1 || in_elements(step, size).is_some();
-    operand.base.addr().is_multiple_of(size)
-        && operand.shape.iter().zip(&operand.strides).all(is_whole)
 }
 
 /// Sizes of a batch of matrix products.

@@ -5,6 +5,7 @@
 //! place; else in a scratch of each thread. Calls that blocks cannot run go pass by pass, the product
 //! apart, which gives the same bits: those of an element depend neither on blocks nor on where it lies.
 
+use super::aligned::is_aligned;
 use super::bound::Bound;
 use super::chained::Chained;
 use super::epilogue::{Block, Epilogue, Placed};
@@ -15,7 +16,7 @@ use super::flat::Flat;
 use super::layout::{OPERANDS, broadcasts_to};
 use super::overlap::overlap;
 use super::passes::Passes;
-use super::product::{Product, Run, is_aligned};
+use super::product::{Product, Run};
 use super::queue::Shared;
 use super::row_panels::RowPanels;
 use super::rows::RowCode;
