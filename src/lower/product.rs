@@ -24,13 +24,10 @@ pub(crate) enum Source {
 }
 
 impl<R> Product<R> {
-    /// The same with something else made of the rest.
-    pub(crate) fn try_map<S, E>(
-        self,
-        make: impl FnOnce(R) -> Result<S, E>,
-    ) -> Result<Product<S>, E> {
-        let Product { operands, inputs, rest } = self;
-        Ok(Product { operands, inputs, rest: make(rest)? })
+    /// The same with what was made of the rest.
+    pub(crate) fn with<S>(self, rest: S) -> Product<S> {
+        let Product { operands, inputs, .. } = self;
+        Product { operands, inputs, rest }
     }
 }
 

@@ -61,7 +61,7 @@ pub use layout::broadcast_shape;
 pub(crate) use operand::{Operand, OperandMut};
 pub(crate) use passes::Passes;
 pub use product::{matmul, matmul_shape};
-pub(crate) use product_kernel::ProductKernel;
+pub(crate) use product_kernel::{ProductKernel, Rest};
 pub(crate) use row_kernel::RowKernel;
 pub(crate) use rows::RowCode;
 pub(crate) use team::pool_size;

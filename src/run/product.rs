@@ -10,7 +10,7 @@ use super::copy::copy_layout;
 use super::epilogue::{Block, Epilogue, Placed, SCRATCH, with_scratch};
 use super::error::{Argument, RunError};
 use super::exec::threads_for;
-use super::factors::{self, Stored, in_elements};
+use super::factors::{self, Matrices, Stored, in_elements};
 use super::flat::Flat;
 use super::overlap;
 use super::product_grid::Grid;
@@ -26,6 +26,13 @@ use std::ops::Range;
 /// Nanoseconds for a multiplication and addition of `f32` on one thread, at 50 of them a nanosecond
 /// (AVX-512 at 3.7 GHz; AVX2 takes a little longer).
 const TERM: f64 = 0.02;
+
+/// Bytes of the rows of a result that are taken as a whole: a part of L2.
+const PANEL: usize = 512 << 10;
+/// Fewest rows of them, where there are more: the right operand is read for each few.
+const FEW_ROWS: usize = 16;
+/// Most bytes of a right operand that is packed for one call.
+const MOST_PACKED: usize = 64 << 20;
 
 /// Portions of small products for each thread.
 const PORTIONS: usize = 4;
@@ -155,6 +162,11 @@ impl Product {
         (count > 1 && self.m.saturating_mul(self.n) < 64 * 64) || (self.m > 1 && self.n < 8)
     }
 
+    /// Whether the last axis of the result is that of its columns.
+    pub(super) fn has_rows(&self) -> bool {
+        self.right.len() > 1
+    }
+
     /// The axes of the result that are rows and columns, counted from the last: a vector has none.
     fn kept(&self) -> [Option<usize>; 2] {
         match (self.left.len() == 1, self.right.len() == 1) {
@@ -226,16 +238,18 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Multiplies, on at most `threads` threads.
+    /// Multiplies, on at most `threads` threads. Returns whether it can; if not, nothing is written: where whole
+    /// rows are to be taken, too few fit in a scratch, or there are too few for the threads.
     ///
     /// # Safety
     ///
     /// The operands must have the product's shapes, and types that it may be of; they must be readable and
     /// aligned. So must the target, which must be writable and used by nothing else. The epilogue must be
     /// safe to run on disjoint blocks.
-    pub(super) unsafe fn run(&self, threads: Option<usize>, bound: &Bound) {
+    pub(super) unsafe fn run(&self, threads: Option<usize>, bound: &Bound) -> bool {
         if self.product.shape.contains(&0) {
-            return;
+            // Of rows without elements there may be numbers.
+            return !self.takes_rows();
         }
         let is_wide = self.operands.iter().any(|operand| operand.dtype == DType::F64);
         match is_wide {
@@ -245,7 +259,7 @@ impl Run<'_> {
     }
 
     /// Every matrix product of the batch.
-    fn run_as<T: Stored>(&self, threads: Option<usize>, bound: &Bound) {
+    fn run_as<T: Stored>(&self, threads: Option<usize>, bound: &Bound) -> bool {
         let Run { product, operands: [left, right], target, epilogue } = self;
         let (m, k, n) = (product.m, product.k, product.n);
         // Rows and columns: a vector is a row on the left and a column on the right.
@@ -260,10 +274,21 @@ impl Run<'_> {
         let each = each + epilogue.as_ref().map_or(0.0, |epilogue| epilogue.nanoseconds);
         let threads = threads_for(elements * each, threads.unwrap_or(usize::MAX));
         let mut grid = match threads.count {
+            threads if self.takes_rows() => {
+                let row = n.saturating_mul(size);
+                let most = (PANEL / row).max(FEW_ROWS).min(m);
+                let grid = Grid::of_rows(m, n, count, threads, most);
+                if most.saturating_mul(row) > SCRATCH
+                    || grid.blocks().saturating_mul(count) < threads
+                {
+                    return false;
+                }
+                grid
+            }
             1 => Grid::whole(m, n),
             threads => Grid::new(m, n, count, threads),
         };
-        if target.is_none() {
+        if target.is_none() && !self.takes_rows() {
             grid.cut_to(SCRATCH / size);
         }
         // What is packed has columns side by side, and so should the result.
@@ -272,6 +297,16 @@ impl Run<'_> {
                 .is_none_or(|[down, across]| down.unsigned_abs() >= across.unsigned_abs());
         let packed = if is_in_rows { bound.packed(right) } else { None };
         let packed = packed.as_ref().map(|packed| T::packed(&packed.matrices));
+        // What each block of rows reads is packed for all of them.
+        let own = match packed {
+            // SAFETY: required of the caller.
+            None if self.takes_rows() && grid.blocks() > 1 => unsafe { self.packed_right() },
+            _ => None,
+        };
+        let packed = packed.or(own.as_ref().map(|own| T::packed(own)));
+        let [on_parts, on_rows] = [false, true].map(|takes_rows| {
+            epilogue.as_ref().filter(|epilogue| epilogue.takes_rows == takes_rows)
+        });
         let one = |task: usize| {
             let (index, block) = (task / grid.blocks(), task % grid.blocks());
             let [rows, columns] = grid.block(block);
@@ -285,7 +320,7 @@ impl Run<'_> {
             let right_block = T::operand(right.dtype, right_at, [0, side], steps);
             let into = |output: MatrixMut<T>| {
                 let mut finished = |own_rows: Range<usize>, own_columns: Range<usize>| {
-                    let Some(epilogue) = epilogue else { return };
+                    let Some(epilogue) = on_parts else { return };
                     let MatrixMut { first, down, across } = output;
                     let from = own_rows.start as isize * down + own_columns.start as isize * across;
                     (epilogue.run)(Block {
@@ -317,6 +352,11 @@ impl Run<'_> {
                 None => with_scratch(rows.len() * columns.len() * size, |first| {
                     let down = columns.len() as isize;
                     into(MatrixMut { first: first.cast(), down, across: 1 });
+                    if let Some(epilogue) = on_rows {
+                        let steps = [down * size as isize, size as isize];
+                        let (rows, columns) = (rows.clone(), columns.clone());
+                        (epilogue.run)(Block { index, rows, columns, first, steps });
+                    }
                 }),
             }
         };
@@ -336,6 +376,27 @@ impl Run<'_> {
         if threads.are_worth_it {
             team::ended();
         }
+        true
+    }
+
+    fn takes_rows(&self) -> bool {
+        self.epilogue.as_ref().is_some_and(|epilogue| epilogue.takes_rows)
+    }
+
+    /// The right operand's matrices, packed, if they are not too large for that.
+    ///
+    /// # Safety
+    ///
+    /// As for [`run`](Run::run).
+    unsafe fn packed_right(&self) -> Option<Matrices> {
+        let right = self.operands[1];
+        let own = |axis: usize| if factors::repeats(right, axis) { 1 } else { right.shape[axis] };
+        let batch = right.shape.len().saturating_sub(2);
+        let count: usize = (0..batch).map(own).product();
+        let Product { k, n, .. } = *self.product;
+        let bytes = [k, n, right.dtype.size()].into_iter().fold(count, usize::saturating_mul);
+        // SAFETY: required of the caller.
+        (bytes <= MOST_PACKED).then(|| unsafe { Matrices::pack(right) }).flatten()
     }
 }
 

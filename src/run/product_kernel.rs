@@ -17,27 +17,73 @@ use super::overlap::overlap;
 use super::passes::Passes;
 use super::product::{Product, Run};
 use super::queue::Shared;
+use super::rows::{PanelSetup, RowCode};
 use super::view::Layout;
 use crate::lower::product::{Product as Program, Source};
 use kiln_jit::emit::Code;
+use kiln_jit::emit::cost::Tally;
 use smallvec::SmallVec;
+use std::sync::OnceLock;
 
 /// What runs a fused body that has a product.
 #[derive(Debug)]
 pub(crate) struct ProductKernel {
-    program: Program<Code>,
+    /// None if it always goes pass by pass.
+    program: Option<Program<Rest>>,
     passes: Passes,
+}
+
+/// What is computed of a product.
+#[derive(Debug)]
+pub(crate) enum Rest {
+    /// Code, on any block of it.
+    Elements(Code),
+    /// Stages, on whole rows.
+    Rows(RowCode),
+}
+
+impl Rest {
+    fn codes(&self) -> Box<dyn Iterator<Item = &Code> + '_> {
+        match self {
+            Rest::Elements(code) => Box::new(std::iter::once(code)),
+            Rest::Rows(rows) => Box::new(rows.codes()),
+        }
+    }
+
+    /// How many results it has.
+    fn outputs(&self) -> usize {
+        match self {
+            Rest::Elements(code) => code.outputs().len(),
+            Rest::Rows(rows) => rows.outputs(),
+        }
+    }
+
+    /// Whether result `index` has one number for each row.
+    fn is_of_rows(&self, index: usize) -> bool {
+        match self {
+            Rest::Elements(_) => false,
+            Rest::Rows(rows) => rows.is_of_rows(index),
+        }
+    }
 }
 
 impl ProductKernel {
     /// `program` runs on blocks of the product, and `passes` where it cannot.
-    pub(crate) fn new(program: Program<Code>, passes: Passes) -> ProductKernel {
+    pub(crate) fn new(program: Option<Program<Rest>>, passes: Passes) -> ProductKernel {
         ProductKernel { program, passes }
     }
 
+    /// The primitives that it executes for an element of the product, if it has no reductions.
+    pub(super) fn tally(&self) -> Tally {
+        match self.program.as_ref().map(|program| &program.rest) {
+            Some(Rest::Elements(code)) => *code.tally(),
+            _ => Tally::default(),
+        }
+    }
+
     /// What runs on blocks of the product.
-    pub(super) fn code(&self) -> &Code {
-        &self.program.rest
+    pub(super) fn codes(&self) -> Box<dyn Iterator<Item = &Code> + '_> {
+        Box::new(self.program.iter().flat_map(|program| program.rest.codes()))
     }
 
     /// Runs on `operands`: what the body reads, then what it writes.
@@ -54,18 +100,20 @@ impl ProductKernel {
     ) -> Result<(), RunError> {
         // SAFETY: required of the caller.
         unsafe {
-            match self.run_on_blocks(operands, threads, bound) {
-                true => Ok(()),
-                false => self.passes.run(operands, threads, bound),
+            match &self.program {
+                Some(program) if program.run(operands, threads, bound) => Ok(()),
+                _ => self.passes.run(operands, threads, bound),
             }
         }
     }
+}
 
+impl Program<Rest> {
     /// The operands of the one product that a batch is, if it is one.
     fn flat(&self, operands: &[&Layout]) -> Option<SmallVec<[Layout; OPERANDS]>> {
-        let Program { operands: [left, right], inputs: sources, rest: code } = &self.program;
+        let Program { operands: [left, right], inputs: sources, rest } = self;
         let flat = Flat::new(operands[*left], operands[*right])?;
-        let outputs = operands.len() - code.outputs().len();
+        let outputs = operands.len() - rest.outputs();
         let mut all: SmallVec<[Layout; OPERANDS]> = SmallVec::new();
         for (at, operand) in operands.iter().enumerate() {
             let is_broadcast = sources.contains(&Source::Parameter(at));
@@ -84,18 +132,13 @@ impl ProductKernel {
     /// # Safety
     ///
     /// As for [`ProductKernel::run`].
-    unsafe fn run_on_blocks(
-        &self,
-        operands: &[&Layout],
-        threads: Option<usize>,
-        bound: &Bound,
-    ) -> bool {
+    unsafe fn run(&self, operands: &[&Layout], threads: Option<usize>, bound: &Bound) -> bool {
         let flat = self.flat(operands);
         let flat: Option<SmallVec<[&Layout; OPERANDS]>> =
             flat.as_ref().map(|flat| flat.iter().collect());
         let operands = flat.as_deref().unwrap_or(operands);
-        let Program { operands: factors, inputs: sources, rest: code } = &self.program;
-        let (inputs, outputs) = operands.split_at(operands.len() - code.outputs().len());
+        let Program { operands: factors, inputs: sources, rest } = self;
+        let (inputs, outputs) = operands.split_at(operands.len() - rest.outputs());
         let factors = factors.map(|at| inputs[at]);
         let Ok(product) = Product::new(&factors[0].shape, &factors[1].shape) else { return false };
         if product.is_small() {
@@ -107,21 +150,13 @@ impl ProductKernel {
         });
         let Ok(dtype) = product_type(factors[0].dtype, factors[1].dtype) else { return false };
         // Factors are read again and again.
-        let can_write = |output: &&Layout| {
-            output.shape[..] == product.shape
-                && !factors.iter().any(|factor| overlap(output, factor))
-        };
+        let can_write = |output: &Layout| !factors.iter().any(|factor| overlap(output, factor));
         let fits = factors.iter().all(|factor| is_aligned(factor))
             && parameters.clone().all(|input| broadcasts_to(&input.shape, &product.shape))
-            && outputs.iter().all(can_write);
+            && outputs.iter().all(|output| can_write(output));
         if !fits {
             return false;
         }
-        let holds = |output: &&&Layout| {
-            let is_apart = |input: &Layout| !overlap(output, input);
-            output.dtype == dtype && is_aligned(output) && parameters.clone().all(is_apart)
-        };
-        let target = outputs.iter().find(holds).copied();
         let mut placed: SmallVec<[Option<Placed>; OPERANDS]> = SmallVec::new();
         sources.iter().for_each(|source| {
             placed.push(match source {
@@ -130,28 +165,87 @@ impl ProductKernel {
             });
         });
         outputs.iter().for_each(|output| placed.push(Some(product.placed(output))));
-        let on_block = Shared(|block: Block| {
+        // The operands of what runs on a block.
+        let parts = |block: &Block| {
             let mut layouts: SmallVec<[Layout; OPERANDS]> = SmallVec::new();
-            placed.iter().for_each(|operand| {
-                layouts.push(match operand {
-                    Some(operand) => product.part(operand, &block),
+            for (index, operand) in placed.iter().enumerate() {
+                let mut layout = match operand {
+                    Some(operand) => product.part(operand, block),
                     None => block.layout(dtype),
-                });
-            });
-            let mut operands: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
-            layouts.iter().for_each(|layout| operands.push(layout));
-            let work = Work { stream_above: Some(usize::MAX), ..Work::new(Some(1), 0.0) };
-            // SAFETY: required of the caller. The operands are those of a block that no other thread has,
-            // and the product lies in a scratch or is exactly an output.
-            unsafe { execute_on(1, code, &operands, work) };
-        });
-        let run = |block: Block| (on_block.get())(block);
-        let epilogue = Some(Epilogue { nanoseconds: code.nanoseconds(), run: &run });
-        // SAFETY: required of the caller; the target overlaps nothing that is read.
-        unsafe {
-            Run { product: &product, operands: factors, target, epilogue }.run(threads, bound)
+                };
+                if rest.is_of_rows(index) {
+                    layout.shape[1] = 1;
+                }
+                layouts.push(layout);
+            }
+            layouts
         };
-        true
+        match rest {
+            Rest::Elements(code) => {
+                if outputs.iter().any(|output| output.shape[..] != product.shape) {
+                    return false;
+                }
+                let holds = |output: &&&Layout| {
+                    let is_apart = |input: &Layout| !overlap(output, input);
+                    output.dtype == dtype && is_aligned(output) && parameters.clone().all(is_apart)
+                };
+                let target = outputs.iter().find(holds).copied();
+                let on_block = Shared(|block: Block| {
+                    let layouts = parts(&block);
+                    let mut operands: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
+                    layouts.iter().for_each(|layout| operands.push(layout));
+                    let work = Work { stream_above: Some(usize::MAX), ..Work::new(Some(1), 0.0) };
+                    // SAFETY: required of the caller. The operands are those of a block that no other
+                    // thread has, and the product lies in a scratch or is exactly an output.
+                    unsafe { execute_on(1, code, &operands, work) };
+                });
+                let run = |block: Block| (on_block.get())(block);
+                let epilogue =
+                    Epilogue { nanoseconds: code.nanoseconds(), takes_rows: false, run: &run };
+                let epilogue = Some(epilogue);
+                // SAFETY: required of the caller; the target overlaps nothing that is read.
+                unsafe {
+                    Run { product: &product, operands: factors, target, epilogue }
+                        .run(threads, bound)
+                }
+            }
+            Rest::Rows(code) => {
+                let whole = Layout::row_major(std::ptr::null_mut(), dtype, &product.shape);
+                let mut all: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
+                placed.iter().for_each(|operand| {
+                    all.push(operand.as_ref().map_or(&whole, |operand| operand.array));
+                });
+                if !product.has_rows() || !code.folds_rows_of(&product.shape, &all) {
+                    return false;
+                }
+                // Most panels have as many rows as the first one.
+                let usual: OnceLock<(usize, PanelSetup)> = OnceLock::new();
+                let on_panel = Shared(|block: Block| {
+                    let layouts = parts(&block);
+                    let setup = || {
+                        let mut operands: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
+                        layouts.iter().for_each(|layout| operands.push(layout));
+                        code.panel([block.rows.len(), block.columns.len()], &operands)
+                    };
+                    let (rows, known) = usual.get_or_init(|| (block.rows.len(), setup()));
+                    let other = (*rows != block.rows.len()).then(setup);
+                    let bases: SmallVec<[*mut u8; OPERANDS]> =
+                        layouts.iter().map(|layout| layout.base).collect();
+                    // SAFETY: required of the caller. The operands are those of rows that no other thread
+                    // has, and the product lies in a scratch.
+                    unsafe { code.run_on_panel(other.as_ref().unwrap_or(known), &bases) };
+                });
+                let run = |block: Block| (on_panel.get())(block);
+                let epilogue =
+                    Epilogue { nanoseconds: code.nanoseconds(), takes_rows: true, run: &run };
+                let epilogue = Some(epilogue);
+                // SAFETY: required of the caller.
+                unsafe {
+                    Run { product: &product, operands: factors, target: None, epilogue }
+                        .run(threads, bound)
+                }
+            }
+        }
     }
 }
 

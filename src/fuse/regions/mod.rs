@@ -61,7 +61,7 @@ pub(super) fn merge(graph: &Graph, domains: &Domains, model: &CostModel) -> Grap
     sweep.extract()
 }
 
-/// A fused body as a graph in which each reduction and product is a pass by itself.
+/// A fused body as a graph in which its product is a pass by itself; else each of its reductions is.
 pub(crate) fn apart(body: &Body, model: &CostModel) -> Graph {
     let name = |index: usize| format!("v{index}");
     let input =
@@ -71,7 +71,12 @@ pub(crate) fn apart(body: &Body, model: &CostModel) -> Graph {
     let ids: Vec<NodeId> = (0..inputs.len()).map(|index| graph.input_node(index)).collect();
     let outputs = graph.copy_graph(body, &ids).expect("a body is valid for any shapes");
     outputs.into_iter().for_each(|output| graph.output(output));
-    let mut sweep = Sweep::new(&graph, model, Legal::apart(&graph, MAX_REGION));
+    let rows = match body.product() {
+        Some(_) => Rows::of(&graph),
+        None => Rows::none(),
+    };
+    let legal = Legal::new(&graph, MAX_REGION, rows, Products::Apart);
+    let mut sweep = Sweep::new(&graph, model, legal);
     sweep.join_siblings(&Domains::of(&graph));
     sweep.fill();
     checked("apart", &graph, sweep.extract())
