@@ -100,9 +100,13 @@ fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan<Compiled>, EmitEr
 /// What runs a fused body.
 fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError> {
     if let Some(product) = product(body) {
-        let rest = match body.reductions().next() {
-            None => Some(Rest::Elements(emitted(&lowered(&product.rest, options.mode), options)?)),
-            Some(_) => stages(&product.rest, options)?.map(Rest::Rows),
+        let rest = match (body.reductions().next(), product.then) {
+            (Some(_), _) => stages(&product.rest, options)?.map(Rest::Rows),
+            (None, None) => {
+                Some(Rest::Elements(emitted(&lowered(&product.rest, options.mode), options)?))
+            }
+            // Only what is computed of whole rows is multiplied again.
+            (None, Some(_)) => None,
         };
         let program = rest.map(|rest| product.with(rest));
         let kernel = ProductKernel::new(program, passes(body, options));
@@ -218,7 +222,7 @@ pub(crate) fn listing(graph: &Graph, mode: Mode) -> String {
 
 /// The vector programs of a fused body as text, with these names for what it reads.
 fn listing_of(body: &Body, names: &[String], mode: Mode) -> String {
-    if let Some(Product { operands: [left, right], inputs, rest }) = product(body) {
+    if let Some(Product { operands: [left, right], inputs, rest, then }) = product(body) {
         let (left, right) = (&names[left], &names[right]);
         let name = |input: &Source| match input {
             Source::Product => "the product".to_string(),
@@ -228,7 +232,10 @@ fn listing_of(body: &Body, names: &[String], mode: Mode) -> String {
         if body.reductions().next().is_some() {
             let stages = rows(&rest, tier(mode)).map(|stages| stages.listing(&reads));
             let stages = stages.unwrap_or_else(|| PASS_BY_PASS.into());
-            return format!("on some rows of {left} @ {right} at a time:\n{stages}");
+            let then = then.map_or(String::new(), |right| {
+                format!("then the product of that and {}\n", names[right])
+            });
+            return format!("on some rows of {left} @ {right} at a time:\n{stages}{then}");
         }
         let routine = lowered(&rest, mode);
         return format!("on each block of {left} @ {right}, of {}:\n{routine}", reads.join(", "));

@@ -21,16 +21,19 @@ use super::view::{Layout, View, ViewMut};
 use crate::plan::ShapeError;
 use kiln_gemm::{MatrixMut, multiply_packed};
 use kiln_ir::{Call, DType, Dims};
+use kiln_jit::cpu::last_level_cache;
 use std::ops::Range;
 
 /// Nanoseconds for a multiplication and addition of `f32` on one thread, at 50 of them a nanosecond
 /// (AVX-512 at 3.7 GHz; AVX2 takes a little longer).
-const TERM: f64 = 0.02;
+pub(super) const TERM: f64 = 0.02;
 
 /// Bytes of the rows of a result that are taken as a whole: a part of L2.
 const PANEL: usize = 512 << 10;
 /// Fewest rows of them, where there are more: the right operand is read for each few.
 const FEW_ROWS: usize = 16;
+/// With so many, the right operand may come from memory for each few.
+const MANY_ROWS: usize = 96;
 /// Most bytes of a right operand that is packed for one call.
 const MOST_PACKED: usize = 64 << 20;
 
@@ -195,9 +198,27 @@ impl Product {
         block.layout_at(first.wrapping_offset(offset), [*down, *across], array.dtype)
     }
 
+    /// Whether a cache holds a matrix of the right operand, with others.
+    pub(super) fn right_is_near(&self) -> bool {
+        self.k.saturating_mul(self.n).saturating_mul(size_of::<f32>()) <= last_level_cache() / 4
+    }
+
+    /// Bytes of the right operand's matrices, each counted once.
+    fn right_bytes(&self, right: &Layout) -> usize {
+        let own = |axis: usize| if factors::repeats(right, axis) { 1 } else { right.shape[axis] };
+        let batch = right.shape.len().saturating_sub(2);
+        let sizes = (0..batch).map(own).chain([self.k, self.n, right.dtype.size()]);
+        sizes.fold(1, usize::saturating_mul)
+    }
+
+    /// Whether each of its matrices is of one of another product, whose result it has on the left.
+    pub(super) fn has_matrices_of(&self, first: &Product) -> bool {
+        self.left.len() > 1 && self.right.len() > 1 && self.batch == first.batch
+    }
+
     /// Which of the right operand's matrices, each counted once however often it repeats, is that of
     /// matrix `index` of the batch.
-    fn matrix(&self, mut index: usize, right: &Layout) -> usize {
+    pub(super) fn matrix(&self, mut index: usize, right: &Layout) -> usize {
         let (mut matrix, mut pitch) = (0, 1);
         let own_batch = right.shape.len() - 2;
         for (axis, &size) in self.batch.iter().enumerate().rev() {
@@ -214,7 +235,7 @@ impl Product {
 
     /// Where matrix `index` of the batch begins in an operand whose first `own_batch` dimensions
     /// are its own batch.
-    fn place(&self, mut index: usize, operand: &Layout, own_batch: usize) -> *mut u8 {
+    pub(super) fn place(&self, mut index: usize, operand: &Layout, own_batch: usize) -> *mut u8 {
         let mut at = operand.base;
         for (axis, &size) in self.batch.iter().enumerate().rev() {
             let position = index % size;
@@ -278,9 +299,9 @@ impl Run<'_> {
                 let row = n.saturating_mul(size);
                 let most = (PANEL / row).max(FEW_ROWS).min(m);
                 let grid = Grid::of_rows(m, n, count, threads, most);
-                if most.saturating_mul(row) > SCRATCH
-                    || grid.blocks().saturating_mul(count) < threads
-                {
+                let is_slow = grid.blocks() > 1 && most < MANY_ROWS && !product.right_is_near();
+                let are_few = grid.blocks().saturating_mul(count) < threads;
+                if is_slow || are_few || most.saturating_mul(row) > SCRATCH {
                     return false;
                 }
                 grid
@@ -300,7 +321,7 @@ impl Run<'_> {
         // What each block of rows reads is packed for all of them.
         let own = match packed {
             // SAFETY: required of the caller.
-            None if self.takes_rows() && grid.blocks() > 1 => unsafe { self.packed_right() },
+            None if self.takes_rows() && grid.blocks() > 1 => unsafe { pack_right(product, right) },
             _ => None,
         };
         let packed = packed.or(own.as_ref().map(|own| T::packed(own)));
@@ -382,27 +403,22 @@ impl Run<'_> {
     fn takes_rows(&self) -> bool {
         self.epilogue.as_ref().is_some_and(|epilogue| epilogue.takes_rows)
     }
+}
 
-    /// The right operand's matrices, packed, if they are not too large for that.
-    ///
-    /// # Safety
-    ///
-    /// As for [`run`](Run::run).
-    unsafe fn packed_right(&self) -> Option<Matrices> {
-        let right = self.operands[1];
-        let own = |axis: usize| if factors::repeats(right, axis) { 1 } else { right.shape[axis] };
-        let batch = right.shape.len().saturating_sub(2);
-        let count: usize = (0..batch).map(own).product();
-        let Product { k, n, .. } = *self.product;
-        let bytes = [k, n, right.dtype.size()].into_iter().fold(count, usize::saturating_mul);
-        // SAFETY: required of the caller.
-        (bytes <= MOST_PACKED).then(|| unsafe { Matrices::pack(right) }).flatten()
-    }
+/// The matrices of a right operand, packed, if they are not too large for that.
+///
+/// # Safety
+///
+/// The operand must be readable and aligned.
+pub(super) unsafe fn pack_right(product: &Product, right: &Layout) -> Option<Matrices> {
+    // SAFETY: required of the caller.
+    let pack = || unsafe { Matrices::pack(right) };
+    if product.right_bytes(right) <= MOST_PACKED { pack() } else { None }
 }
 
 /// Element steps of rows and columns of an operand; `vector` says which of the two a vector's only
 /// dimension is.
-fn steps(operand: &Layout, vector: [Option<usize>; 2]) -> [isize; 2] {
+pub(super) fn steps(operand: &Layout, vector: [Option<usize>; 2]) -> [isize; 2] {
     match operand.shape.len() {
         1 => vector.map(|back| from_end(operand, back)),
         _ => [Some(1), Some(0)].map(|back| from_end(operand, back)),
@@ -411,7 +427,7 @@ fn steps(operand: &Layout, vector: [Option<usize>; 2]) -> [isize; 2] {
 
 /// Step in elements of a dimension, counted from the last (0); 1 if there is none. A step that is
 /// not whole is never taken: [`is_aligned`] allows one only for a single element.
-fn from_end(operand: &Layout, back: Option<usize>) -> isize {
+pub(super) fn from_end(operand: &Layout, back: Option<usize>) -> isize {
     let stride = back.map(|back| operand.strides[operand.strides.len() - 1 - back]);
     stride.and_then(|stride| in_elements(stride, operand.dtype.size())).unwrap_or(1)
 }

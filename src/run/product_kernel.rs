@@ -7,6 +7,7 @@
 
 use super::aligned::is_aligned;
 use super::bound::Bound;
+use super::chained::Chained;
 use super::epilogue::{Block, Epilogue, Placed};
 use super::error::RunError;
 use super::exec::{Work, execute_on};
@@ -17,13 +18,13 @@ use super::overlap::overlap;
 use super::passes::Passes;
 use super::product::{Product, Run};
 use super::queue::Shared;
-use super::rows::{PanelSetup, RowCode};
+use super::row_panels::RowPanels;
+use super::rows::RowCode;
 use super::view::Layout;
 use crate::lower::product::{Product as Program, Source};
 use kiln_jit::emit::Code;
 use kiln_jit::emit::cost::Tally;
 use smallvec::SmallVec;
-use std::sync::OnceLock;
 
 /// What runs a fused body that has a product.
 #[derive(Debug)]
@@ -55,14 +56,6 @@ impl Rest {
         match self {
             Rest::Elements(code) => code.outputs().len(),
             Rest::Rows(rows) => rows.outputs(),
-        }
-    }
-
-    /// Whether result `index` has one number for each row.
-    fn is_of_rows(&self, index: usize) -> bool {
-        match self {
-            Rest::Elements(_) => false,
-            Rest::Rows(rows) => rows.is_of_rows(index),
         }
     }
 }
@@ -111,7 +104,9 @@ impl ProductKernel {
 impl Program<Rest> {
     /// The operands of the one product that a batch is, if it is one.
     fn flat(&self, operands: &[&Layout]) -> Option<SmallVec<[Layout; OPERANDS]>> {
-        let Program { operands: [left, right], inputs: sources, rest } = self;
+        let Program { operands: [left, right], inputs: sources, rest, then: None } = self else {
+            return None;
+        };
         let flat = Flat::new(operands[*left], operands[*right])?;
         let outputs = operands.len() - rest.outputs();
         let mut all: SmallVec<[Layout; OPERANDS]> = SmallVec::new();
@@ -137,7 +132,7 @@ impl Program<Rest> {
         let flat: Option<SmallVec<[&Layout; OPERANDS]>> =
             flat.as_ref().map(|flat| flat.iter().collect());
         let operands = flat.as_deref().unwrap_or(operands);
-        let Program { operands: factors, inputs: sources, rest } = self;
+        let Program { operands: factors, inputs: sources, rest, then } = self;
         let (inputs, outputs) = operands.split_at(operands.len() - rest.outputs());
         let factors = factors.map(|at| inputs[at]);
         let Ok(product) = Product::new(&factors[0].shape, &factors[1].shape) else { return false };
@@ -164,21 +159,19 @@ impl Program<Rest> {
                 Source::Parameter(at) => Some(product.placed(inputs[*at])),
             });
         });
-        outputs.iter().for_each(|output| placed.push(Some(product.placed(output))));
-        // The operands of what runs on a block.
-        let parts = |block: &Block| {
-            let mut layouts: SmallVec<[Layout; OPERANDS]> = SmallVec::new();
-            for (index, operand) in placed.iter().enumerate() {
-                let mut layout = match operand {
-                    Some(operand) => product.part(operand, block),
-                    None => block.layout(dtype),
-                };
-                if rest.is_of_rows(index) {
-                    layout.shape[1] = 1;
-                }
-                layouts.push(layout);
+        let chained = match then {
+            None => {
+                outputs.iter().for_each(|output| placed.push(Some(product.placed(output))));
+                None
             }
-            layouts
+            Some(right) => {
+                // The rows that are multiplied lie where the product was.
+                placed.push(None);
+                let is_apart = inputs.iter().all(|input| !overlap(outputs[0], input));
+                let chained = Chained::new(&product, dtype, inputs[*right], outputs[0]);
+                let Some(chained) = chained.filter(|_| is_apart) else { return false };
+                Some(chained)
+            }
         };
         match rest {
             Rest::Elements(code) => {
@@ -191,7 +184,13 @@ impl Program<Rest> {
                 };
                 let target = outputs.iter().find(holds).copied();
                 let on_block = Shared(|block: Block| {
-                    let layouts = parts(&block);
+                    let mut layouts: SmallVec<[Layout; OPERANDS]> = SmallVec::new();
+                    placed.iter().for_each(|operand| {
+                        layouts.push(match operand {
+                            Some(operand) => product.part(operand, &block),
+                            None => block.layout(dtype),
+                        });
+                    });
                     let mut operands: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
                     layouts.iter().for_each(|layout| operands.push(layout));
                     let work = Work { stream_above: Some(usize::MAX), ..Work::new(Some(1), 0.0) };
@@ -210,40 +209,12 @@ impl Program<Rest> {
                 }
             }
             Rest::Rows(code) => {
-                let whole = Layout::row_major(std::ptr::null_mut(), dtype, &product.shape);
-                let mut all: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
-                placed.iter().for_each(|operand| {
-                    all.push(operand.as_ref().map_or(&whole, |operand| operand.array));
-                });
-                if !product.has_rows() || !code.folds_rows_of(&product.shape, &all) {
+                if !product.has_rows() {
                     return false;
                 }
-                // Most panels have as many rows as the first one.
-                let usual: OnceLock<(usize, PanelSetup)> = OnceLock::new();
-                let on_panel = Shared(|block: Block| {
-                    let layouts = parts(&block);
-                    let setup = || {
-                        let mut operands: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
-                        layouts.iter().for_each(|layout| operands.push(layout));
-                        code.panel([block.rows.len(), block.columns.len()], &operands)
-                    };
-                    let (rows, known) = usual.get_or_init(|| (block.rows.len(), setup()));
-                    let other = (*rows != block.rows.len()).then(setup);
-                    let bases: SmallVec<[*mut u8; OPERANDS]> =
-                        layouts.iter().map(|layout| layout.base).collect();
-                    // SAFETY: required of the caller. The operands are those of rows that no other thread
-                    // has, and the product lies in a scratch.
-                    unsafe { code.run_on_panel(other.as_ref().unwrap_or(known), &bases) };
-                });
-                let run = |block: Block| (on_panel.get())(block);
-                let epilogue =
-                    Epilogue { nanoseconds: code.nanoseconds(), takes_rows: true, run: &run };
-                let epilogue = Some(epilogue);
+                let kernel = RowPanels { code, product: &product, factors, placed, dtype };
                 // SAFETY: required of the caller.
-                unsafe {
-                    Run { product: &product, operands: factors, target: None, epilogue }
-                        .run(threads, bound)
-                }
+                unsafe { kernel.run(chained, threads, bound) }
             }
         }
     }
@@ -270,16 +241,47 @@ mod tests {
             (&[9, 4, 4], &[9, 4, 4], false),
             (&[500, 4], &[4, 4], false),
         ] {
-            let kernel = crate::compile_text("gelu_tanh(x @ w + b)").unwrap();
-            let zeros = |shape: &[usize]| Tensor::zeros(DType::F32, shape).unwrap();
-            let (x, w, b) = (zeros(left), zeros(right), zeros(&right[right.len() - 1..]));
-            let inputs: Vec<View<'_>> = [&x, &w, &b].map(Tensor::view).into();
-            kernel.run(&inputs).unwrap();
-            let [step] = &kernel.plans.usual().steps[..] else { panic!("one kernel") };
-            let Action::Map { kernel: Compiled::Product(product), .. } = &step.action else {
-                panic!("a product's");
-            };
-            assert_eq!(product.passes.were_needed(), !is_on_blocks, "{left:?} {right:?}");
+            let last = &right[right.len() - 1..];
+            let found = needs_passes("gelu_tanh(x @ w + b)", &[left, right, last]);
+            assert_eq!(found, !is_on_blocks, "{left:?} {right:?}");
         }
+    }
+
+    /// So do calls of which rows are folded, and multiplied again; of rows that are too long, or so long that a
+    /// large right operand would be read for each few, they go pass by pass.
+    #[test]
+    fn usual_rows_need_no_passes() {
+        let fold = "softmax[-1](x @ w + b)";
+        let attention = "softmax[-1](x @ w + b) @ v";
+        for (text, shapes, is_on_rows) in [
+            (fold, &[&[64, 32][..], &[32, 64][..], &[64][..]][..], true),
+            (fold, &[&[300, 64], &[64, 1000], &[1]], true),
+            (fold, &[&[1, 64], &[64, 50_000], &[1]], true),
+            (fold, &[&[3, 5, 64], &[64, 96], &[96]], true),
+            (fold, &[&[2, 64, 32], &[2, 32, 64], &[2, 64, 1]], true),
+            (fold, &[&[40, 2], &[2, 50_000], &[1]], false),
+            (fold, &[&[500, 4], &[4, 4], &[4]], false),
+            (attention, &[&[64, 32], &[32, 64], &[64], &[64, 32]], true),
+            (attention, &[&[300, 64], &[64, 1000], &[1], &[1000, 64]], true),
+            (attention, &[&[2, 64, 32], &[2, 32, 64], &[2, 64, 1], &[2, 64, 32]], true),
+            (attention, &[&[2, 64, 32], &[2, 32, 64], &[1], &[64, 32]], true),
+            (attention, &[&[64, 32], &[32, 64], &[1], &[3, 64, 32]], false),
+        ] {
+            assert_eq!(needs_passes(text, shapes), !is_on_rows, "{text} {shapes:?}");
+        }
+    }
+
+    /// Whether a call with inputs of these shapes, whose kernel is one, goes pass by pass.
+    fn needs_passes(text: &str, shapes: &[&[usize]]) -> bool {
+        let kernel = crate::compile_text(text).unwrap();
+        let zeros = |shape: &&[usize]| Tensor::zeros(DType::F32, shape).unwrap();
+        let inputs: Vec<Tensor> = shapes.iter().map(zeros).collect();
+        let inputs: Vec<View<'_>> = inputs.iter().map(Tensor::view).collect();
+        kernel.run(&inputs).unwrap();
+        let [step] = &kernel.plans.usual().steps[..] else { panic!("one kernel") };
+        let Action::Map { kernel: Compiled::Product(product), .. } = &step.action else {
+            panic!("a product's");
+        };
+        product.passes.were_needed()
     }
 }

@@ -1,6 +1,7 @@
 //! Kernels: how graphs become them, and what they do with arrays, threads and memory.
 
 mod activations;
+mod attention;
 mod bad_shapes;
 mod block;
 mod bound;

@@ -41,7 +41,7 @@ fn expression(rng: &mut Rng, dtype: DType) -> String {
             12 => format!("{a} - {}[-1](p)", rng.pick(&["sum", "max", "mean"])),
             13 => format!("{}[-1]({a} + p)", rng.pick(&["sum", "min", "logsumexp"])),
             _ => match rng.below(8) {
-                0 => "r @ transpose(w)".into(),
+                0 => format!("softmax[-1]({a} + p) @ transpose(w)"),
                 1 => format!("{a} @ transpose(w)"),
                 2 => format!("softmax[-1]({a})"),
                 3 => format!("sum[-1]({a} * {b})"),

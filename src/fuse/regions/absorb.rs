@@ -124,6 +124,21 @@ impl<'a> Absorber<'a> {
         (Region { ops, outputs: outputs.to_vec() }, met)
     }
 
+    /// The region of a product, what its left operand is computed of, and the product that this is computed
+    /// of, if one may hold both.
+    pub(super) fn chain(&mut self, product: NodeId) -> Option<Region> {
+        let left = self.legal.chained(product)?;
+        let (Region { mut ops, .. }, _) = self.absorb(Policy::ALL, &[left]);
+        let right = self.graph.node(product).operands()[1];
+        let has_first = ops.iter().any(|&id| self.legal.holds_product(id));
+        let has_rows = ops.iter().any(|&id| self.legal.rows.of_reduction(id).is_some());
+        if !has_first || !has_rows || ops.contains(&right) {
+            return None;
+        }
+        ops.push(product);
+        Some(Region { ops, outputs: vec![product] })
+    }
+
     /// Whether a region of this product and these rows may hold a reduction along those, beside what it
     /// holds.
     fn admits(

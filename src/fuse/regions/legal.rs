@@ -123,6 +123,26 @@ impl<'a> Legal<'a> {
         self.levels[id.index()].product
     }
 
+    /// What a product has on its left, if that is computed of whole rows of another product: one region may
+    /// hold both.
+    pub(super) fn chained(&self, id: NodeId) -> Option<NodeId> {
+        let Node::Call(call, args) = self.graph.node(id) else { return None };
+        let [left, right] = args[..] else { return None };
+        if self.products != Products::Chained || !call.multiplies() {
+            return None;
+        }
+        let first = self.levels[left.index()].product?;
+        let (shape, of) = (self.graph.shape(left), self.graph.shape(first));
+        let has_rows = self.graph.shape(right).dims().is_none_or(|dims| dims.len() > 1);
+        let fits = self.levels[left.index()].rows.is_some()
+            && has_rows
+            && self.graph.dtype(left) == self.graph.dtype(first)
+            && (shape == of || shape.dims().is_none() || of.dims().is_none())
+            && matches!(self.graph.node(left), Node::Op(..))
+            && self.stretches[left.index()] == self.stretches[id.index()];
+        fits.then_some(left)
+    }
+
     /// Whether a node is a product that a region may hold.
     pub(super) fn holds_product(&self, id: NodeId) -> bool {
         self.products.hold(self.graph, id)

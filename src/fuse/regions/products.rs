@@ -4,6 +4,8 @@
 //! holds that, so every value has the product's shape, or broadcasts to it. Where ranks are unknown,
 //! arrays are taken to do so: a call in which they do not runs the region's body pass by pass.
 //!
+//! Only a product of what is computed of whole rows, as attention has one, may follow in the same region.
+//!
 //! Reductions along the last axis run on whole rows of the result, some at a time, which a cache must hold.
 
 use kiln_ir::{Dim, Graph, Node, NodeId, Shape};
@@ -19,13 +21,15 @@ pub(super) enum Products {
     Apart,
     /// With what is computed of its result.
     Held,
+    /// So, and with a second product of that, where it was computed of whole rows.
+    Chained,
 }
 
 impl Products {
     /// Whether a node is a product that may be part of a region.
     pub(super) fn hold(self, graph: &Graph, id: NodeId) -> bool {
         let is_product = |node: &Node| matches!(node, Node::Call(call, _) if call.multiplies());
-        self == Products::Held && is_product(graph.node(id))
+        self != Products::Apart && is_product(graph.node(id))
     }
 }
 

@@ -27,7 +27,7 @@ pub(in crate::fuse) fn separations(
     model: &CostModel,
 ) -> Vec<Separation> {
     let mut sweep =
-        Sweep::new(graph, model, Legal::new(graph, MAX_REGION, Rows::of(graph), Products::Held));
+        Sweep::new(graph, model, Legal::new(graph, MAX_REGION, Rows::of(graph), Products::Chained));
     sweep.join_siblings(domains);
     sweep.fill();
     let roots = graph.outputs().iter().map(|&id| sweep.class(id)).collect();
@@ -96,7 +96,7 @@ impl Program<'_> {
             return reasons.into_iter().map(|(other, reason)| separation(other, reason)).collect();
         };
         let held = self.product(&region);
-        let factors = held.map_or_else(Vec::new, |product| self.graph.node(product).operands());
+        let factors = self.factors(&region);
         for value in loads {
             let Some(from) = self.storing(value) else { continue };
             if let Some(reason) = self.unheld(value, held, &region) {
@@ -153,6 +153,12 @@ impl Program<'_> {
         region.ops.iter().copied().find(|&id| self.absorber.legal.holds_product(id))
     }
 
+    /// What its products multiply.
+    fn factors(&self, region: &Region) -> Vec<NodeId> {
+        let products = region.ops.iter().filter(|&&id| self.absorber.legal.holds_product(id));
+        products.flat_map(|&product| self.graph.node(product).operands()).collect()
+    }
+
     /// The product that a step has.
     fn product_of(&self, step: usize) -> Option<NodeId> {
         self.steps[step].region.as_ref().and_then(|region| self.product(region))
@@ -167,7 +173,7 @@ impl Program<'_> {
             of = args[0];
         }
         let product = legal.product_of(of)?;
-        if held.is_some_and(|held| self.graph.node(held).operands().contains(&value)) {
+        if self.factors(region).contains(&value) {
             return None;
         }
         if let Node::Call(view @ Call::View(_), _) = self.graph.node(value) {
