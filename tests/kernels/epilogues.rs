@@ -112,7 +112,7 @@ fn it_is_explained() {
     softmax[-1](x @ w)
     1 kernel and 1 call
       1. t0 = x @ w
-      2. output 0 = let t1 = exp(t0 - max[-1](t0)); t1 * recip(sum[-1](t1))
+      2. output 0 = let t1 = exp(t0 - sup[-1](t0)); t1 * recip(sum[-1](t1))
     because
       1 and 2: a kernel has a product or reductions, not both of them
 

@@ -108,6 +108,7 @@ mod printer;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod words;
 
 use crate::build::build_with_inputs;
@@ -123,7 +124,7 @@ use std::str::FromStr;
 pub use error::TextError;
 pub use grammar::{MAX_DEPTH, MAX_TEXT};
 pub use parser::FreeInput;
-pub use words::function as function_name;
+pub use words::{SPECIAL, Special, function as function_name};
 
 /// Reads a kernel; inputs without a type are `f32[..]`.
 ///
