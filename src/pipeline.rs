@@ -12,8 +12,8 @@ use crate::lower::{lower, rows::rows};
 use crate::mode::Mode;
 use crate::options::CompileOptions;
 use crate::plan::{Failure, Matters, Plan, Plans, SizeClass, Specialize};
-use crate::run::{self, Compiled, Kernel, Passes, ProductKernel, RowCode, RowKernel};
-use kiln_ir::{Body, Expr, Graph, Node, NodeId};
+use crate::run::{self, Compiled, Kernel, Passes, ProductKernel, Rest, RowCode, RowKernel};
+use kiln_ir::{Body, Call, Expr, Graph, Node, NodeId};
 use kiln_jit::cpu::Cpu;
 use kiln_jit::emit::{self, Code, EmitError, EmitterKind};
 use kiln_jit::vir::Routine;
@@ -100,17 +100,30 @@ fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan<Compiled>, EmitEr
 /// What runs a fused body.
 fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError> {
     if let Some(product) = product(body) {
-        let code = |rest: Graph| emitted(&lowered(&rest, options.mode), options);
-        let kernel = ProductKernel::new(product.try_map(code)?, passes(body, options));
+        let rest = match (body.reductions().next(), product.then) {
+            (Some(_), _) => stages(&product.rest, options)?.map(Rest::Rows),
+            (None, None) => {
+                Some(Rest::Elements(emitted(&lowered(&product.rest, options.mode), options)?))
+            }
+            // Only what is computed of whole rows is multiplied again.
+            (None, Some(_)) => None,
+        };
+        let program = rest.map(|rest| product.with(rest));
+        let kernel = ProductKernel::new(program, passes(body, options));
         return Ok(Compiled::Product(Box::new(kernel)));
     }
     if body.reductions().next().is_none() {
         let routine = lowered(body, options.mode);
         return Ok(Compiled::Map(emitted(&routine, options)?));
     }
+    let kernel = RowKernel::new(stages(body, options)?, passes(body, options));
+    Ok(Compiled::Rows(Box::new(kernel)))
+}
+
+/// The stages of a body with reductions, if it has some.
+fn stages(body: &Graph, options: CompileOptions) -> Result<Option<RowCode>, EmitError> {
     let stages = rows(body, tier(options.mode));
-    let stages = stages.map(|stages| RowCode::compile(stages, |stage| emitted(stage, options)));
-    Ok(Compiled::Rows(Box::new(RowKernel::new(stages.transpose()?, passes(body, options)))))
+    stages.map(|stages| RowCode::compile(stages, |stage| emitted(stage, options))).transpose()
 }
 
 /// What runs a fused body with each call apart.
@@ -209,13 +222,21 @@ pub(crate) fn listing(graph: &Graph, mode: Mode) -> String {
 
 /// The vector programs of a fused body as text, with these names for what it reads.
 fn listing_of(body: &Body, names: &[String], mode: Mode) -> String {
-    if let Some(Product { operands: [left, right], inputs, rest }) = product(body) {
+    if let Some(Product { operands: [left, right], inputs, rest, then }) = product(body) {
         let (left, right) = (&names[left], &names[right]);
         let name = |input: &Source| match input {
             Source::Product => "the product".to_string(),
             Source::Parameter(at) => names[*at].clone(),
         };
         let reads: Vec<String> = inputs.iter().map(name).collect();
+        if body.reductions().next().is_some() {
+            let stages = rows(&rest, tier(mode)).map(|stages| stages.listing(&reads));
+            let stages = stages.unwrap_or_else(|| PASS_BY_PASS.into());
+            let then = then.map_or(String::new(), |right| {
+                format!("then the product of that and {}\n", names[right])
+            });
+            return format!("on some rows of {left} @ {right} at a time:\n{stages}{then}");
+        }
         let routine = lowered(&rest, mode);
         return format!("on each block of {left} @ {right}, of {}:\n{routine}", reads.join(", "));
     }
@@ -224,16 +245,18 @@ fn listing_of(body: &Body, names: &[String], mode: Mode) -> String {
     }
     match rows(body, tier(mode)) {
         Some(program) => program.listing(names),
-        None => "a kernel that runs pass by pass\n".to_string(),
+        None => PASS_BY_PASS.into(),
     }
 }
 
+const PASS_BY_PASS: &str = "a kernel that runs pass by pass\n";
+
 /// The vector programs of a fused body.
 fn routines(body: &Body, mode: Mode) -> Vec<Routine> {
-    if let Some(product) = product(body) {
-        return vec![lowered(&product.rest, mode)];
-    }
-    if body.reductions().next().is_none() {
+    let product = product(body);
+    let body: &Graph = product.as_ref().map_or(body, |product| &product.rest);
+    let is_reduction = |node: &Node| matches!(node, Node::Call(Call::Reduce(_), _));
+    if !body.nodes().iter().any(is_reduction) {
         return vec![lowered(body, mode)];
     }
     let stages = rows(body, tier(mode));

@@ -15,7 +15,7 @@ pub struct Binding<'g> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BindError<'g> {
     /// It has another number of axes.
-    #[error("it must have {expected} {}", if *.expected == 1 { "axis" } else { "axes" })]
+    #[error("it must have {expected} {}; reshape it", if *.expected == 1 { "axis" } else { "axes" })]
     Rank {
         /// The input's.
         expected: usize,

@@ -11,7 +11,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 /// What a fused kernel computes: elementwise ops on its parameters, reductions of them, and at most one
-/// matrix product, whose operands are parameters.
+/// matrix product, whose operands are parameters. A second one may follow, of what is computed of the first by
+/// a parameter: then it is the only output.
 ///
 /// Parameters go by position: input `i` of the body is bound to argument `i`. It has that argument's
 /// type and shape as they are in the graph around, so what a shape says in a body, it says there. Its
@@ -80,8 +81,18 @@ impl Body {
         Some((product, operands.map(position)))
     }
 
-    /// The values whose shapes broadcast to what it loops over: its product, and its parameters but for
-    /// those that nothing else reads than a product.
+    /// The product that follows the first, if there is one: what its left operand is, and the parameter that
+    /// is its right one.
+    pub fn second_product(&self) -> Option<(NodeId, NodeId, usize)> {
+        let (id, [left, right]) = second_product(self)?;
+        match self.node(right) {
+            Node::Input(index) => Some((id, left, *index as usize)),
+            _ => unreachable!("the right operand of a product in a body is a parameter"),
+        }
+    }
+
+    /// The values whose shapes broadcast to what it loops over: its first product, and its parameters but
+    /// for those that nothing else reads than a product.
     pub fn domain(&self) -> Vec<NodeId> {
         domain(self)
     }
@@ -97,7 +108,16 @@ impl Body {
 
 /// The first product of a body, and its operands.
 fn product(body: &Graph) -> Option<(NodeId, [NodeId; 2])> {
-    body.iter().find_map(|(id, node)| match node {
+    products(body).next()
+}
+
+/// The second product of a body, and its operands.
+fn second_product(body: &Graph) -> Option<(NodeId, [NodeId; 2])> {
+    products(body).nth(1)
+}
+
+fn products(body: &Graph) -> impl Iterator<Item = (NodeId, [NodeId; 2])> {
+    body.iter().filter_map(|(id, node)| match node {
         Node::Call(call, args) if call.multiplies() => Some((id, [args[0], args[1]])),
         _ => None,
     })
@@ -107,7 +127,11 @@ fn product(body: &Graph) -> Option<(NodeId, [NodeId; 2])> {
 pub(crate) fn domain(body: &Graph) -> Vec<NodeId> {
     let parameters = (0..body.inputs().len()).map(|index| body.input_node(index));
     let Some((product, operands)) = product(body) else { return parameters.collect() };
-    let others = body.iter().filter(|&(id, _)| id != product);
+    let second = second_product(body);
+    let operands = operands.into_iter().chain(second.map(|(_, [_, right])| right));
+    let operands: SmallVec<[NodeId; 3]> = operands.collect();
+    let is_second = |id: NodeId| second.is_some_and(|(second, _)| second == id);
+    let others = body.iter().filter(|&(id, _)| id != product && !is_second(id));
     let mut read: HashSet<NodeId> = others.flat_map(|(_, node)| node.operands()).collect();
     read.extend(body.outputs());
     let counts = |id: &NodeId| read.contains(id) || !operands.contains(id);
@@ -116,15 +140,23 @@ pub(crate) fn domain(body: &Graph) -> Vec<NodeId> {
 
 /// What stands in a graph that cannot be in a body.
 pub(crate) fn foreign(body: &Graph) -> Option<&'static str> {
-    let product = product(body);
+    let (product, second) = (product(body), second_product(body));
+    let is_parameter = |arg: NodeId| matches!(body.node(arg), Node::Input(_));
     body.iter().find_map(|(id, node)| match node {
         Node::Input(_) | Node::Const(_) | Node::Op(..) => None,
         Node::Call(call, args) if call.multiplies() => {
-            let is_parameter = |&arg: &NodeId| matches!(body.node(arg), Node::Input(_));
             match product.is_some_and(|(first, _)| first == id) {
-                true if args.iter().all(is_parameter) => None,
+                true if args.iter().all(|&arg| is_parameter(arg)) => None,
                 true => Some("a matmul of what the body computes"),
-                false => Some("a second matmul"),
+                false => {
+                    let is_last = second.is_some_and(|(second, [left, right])| {
+                        second == id
+                            && !is_parameter(left)
+                            && is_parameter(right)
+                            && body.outputs() == [id]
+                    });
+                    if is_last { None } else { Some("a second matmul") }
+                }
             }
         }
         Node::Call(call, _) if call.fuses() => None,
@@ -174,8 +206,7 @@ pub enum BodyMisfit<E> {
 impl Graph {
     /// A fused kernel: one pass over the shape that its arguments broadcast to.
     ///
-    /// The body has elementwise ops, reductions and at most one matrix product, and its inputs have the
-    /// types of `args`. One made for other shapes is made anew for theirs. Arguments must broadcast
+    /// The body is as [`Body`] says, and its inputs have the types of `args`. One made for other shapes is made anew for theirs. Arguments must broadcast
     /// together as far as their shapes are known here, whether or not an output reads them. A call asks it
     /// only of what an output reads. In place of the operands of a product, what it gives counts.
     pub fn fused(&mut self, body: Graph, args: Vec<NodeId>) -> Result<NodeId, Fault> {

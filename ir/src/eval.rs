@@ -257,7 +257,7 @@ mod tests {
         );
         assert_eq!(
             error(kernel, &[y.clone(), y.clone()]),
-            "input x: f32[n, 3] got shape [1]: it must have 2 axes"
+            "input x: f32[n, 3] got shape [1]: it must have 2 axes; reshape it"
         );
         assert_eq!(
             error(kernel, &[x, array(&[2], &[0.0; 2])]),

@@ -4,7 +4,7 @@
 //! one as a call, which no rule looks into.
 
 use super::pass::PassContext;
-use kiln_ir::{Axes, Call, Dim, Graph, Node, NodeId, Op, Shape, Typing, View};
+use kiln_ir::{Axes, Call, Dim, Graph, Iota, Node, NodeId, Op, Shape, Typing, View};
 use std::collections::{HashMap, HashSet};
 
 /// A value of which more views than this are read is computed once: each would compute it again.
@@ -140,7 +140,11 @@ impl Sink {
     fn of_shapes(&mut self, call: Call, operands: &[NodeId]) -> NodeId {
         let kept = self.graph.call(call, operands).expect("it is as it was");
         let (read, looked_at) = operands.split_at(call.read_count(operands.len()));
-        let leaves = self.leaves(looked_at);
+        let leaves = match (call, looked_at) {
+            (Call::Iota(iota), &[value]) => self.factor(iota, value).map(|factor| vec![factor]),
+            _ => None,
+        };
+        let leaves = leaves.unwrap_or_else(|| self.leaves(looked_at));
         let new = self.graph.call(call, &[read, &leaves].concat()).ok();
         let new = new.filter(|&new| self.graph.shape(new) == self.graph.shape(kept));
         new.unwrap_or(kept)
@@ -156,6 +160,28 @@ impl Sink {
             _ => None,
         };
         operands.iter().map(&mut short).collect::<Option<Vec<NodeId>>>().unwrap_or(operands)
+    }
+
+    /// The operand of a product that has this axis of its result, where a value is computed of one and has its
+    /// shape: places along queries and keys, which mask scores, need no scores.
+    fn factor(&self, iota: Iota, value: NodeId) -> Option<NodeId> {
+        let graph = &self.graph;
+        let shape = graph.shape(value);
+        let rank = shape.dims()?.len();
+        let axis = iota.place(rank).ok()?;
+        let mut id = value;
+        loop {
+            match graph.node(id) {
+                Node::Op(_, args) => id = *args.iter().find(|&&arg| graph.shape(arg) == shape)?,
+                Node::Call(call, args) if call.multiplies() => {
+                    let side = rank - 1 - axis;
+                    let factor = args[usize::from(side == 0)];
+                    let is_whole = graph.shape(factor).dims()?.len() == rank;
+                    return (side < 2 && is_whole).then_some(factor);
+                }
+                _ => return None,
+            }
+        }
     }
 
     /// Values that broadcast to the same shape, as far as possible from being computed.

@@ -10,8 +10,11 @@ pub(crate) struct Product<R> {
     pub(crate) operands: [usize; 2],
     /// What the rest reads, input by input: the product, or a parameter of the body.
     pub(crate) inputs: Vec<Source>,
-    /// What is computed of the result, with the outputs of the body.
+    /// What is computed of the result, with the outputs of the body, or the left operand of its second
+    /// product.
     pub(crate) rest: R,
+    /// The parameter that the second product multiplies that by, if there is one.
+    pub(crate) then: Option<usize>,
 }
 
 /// What an input of the rest is.
@@ -24,19 +27,18 @@ pub(crate) enum Source {
 }
 
 impl<R> Product<R> {
-    /// The same with something else made of the rest.
-    pub(crate) fn try_map<S, E>(
-        self,
-        make: impl FnOnce(R) -> Result<S, E>,
-    ) -> Result<Product<S>, E> {
-        let Product { operands, inputs, rest } = self;
-        Ok(Product { operands, inputs, rest: make(rest)? })
+    /// The same with what was made of the rest.
+    pub(crate) fn with<S>(self, rest: S) -> Product<S> {
+        let Product { operands, inputs, then, .. } = self;
+        Product { operands, inputs, rest, then }
     }
 }
 
 /// Takes a body apart at its product, if it has one.
 pub(crate) fn product(body: &Body) -> Option<Product<Graph>> {
     let (product, operands) = body.product()?;
+    let second = body.second_product();
+    let is_second = |id: NodeId| second.is_some_and(|(second, ..)| second == id);
     let mut rest = Graph::unbounded("rest");
     let mut ids: HashMap<NodeId, NodeId> = HashMap::new();
     let mut inputs = Vec::new();
@@ -48,13 +50,17 @@ pub(crate) fn product(body: &Body) -> Option<Product<Graph>> {
         let parameter = rest.parameter("", body.dtype(id), body.shape(id).clone());
         ids.insert(id, parameter.expect("an unbounded graph has room"));
     }
-    for (id, node) in
-        body.iter().filter(|&(id, node)| id != product && !matches!(node, Node::Input(_)))
-    {
+    let is_rest = |id: NodeId, node: &Node| {
+        id != product && !is_second(id) && !matches!(node, Node::Input(_))
+    };
+    for (id, node) in body.iter().filter(|&(id, node)| is_rest(id, node)) {
         let operands: Vec<NodeId> = node.operands().iter().map(|operand| ids[operand]).collect();
         let copied = rest.copy_node(body, id, &operands).expect("it was valid in the body");
         ids.insert(id, copied);
     }
-    body.outputs().iter().for_each(|output| rest.output(ids[output]));
-    Some(Product { operands, inputs, rest })
+    match second {
+        Some((_, left, _)) => rest.output(ids[&left]),
+        None => body.outputs().iter().for_each(|output| rest.output(ids[output])),
+    }
+    Some(Product { operands, inputs, rest, then: second.map(|(.., right)| right) })
 }

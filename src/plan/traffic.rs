@@ -69,7 +69,7 @@ impl<K> Plan<K> {
         self.steps.iter().map(of).collect()
     }
 
-    /// The FLOP of the product that a fused kernel has, if it has one.
+    /// The FLOP of the products that a fused kernel has.
     pub(crate) fn product_ops<'a>(
         &self,
         step: &Step<K>,
@@ -80,8 +80,18 @@ impl<K> Plan<K> {
         let Some((product, operands)) = body.product() else { return 0 };
         let Node::Call(call, _) = body.node(product) else { return 0 };
         let operands = operands.map(|at| self.shape_of(&step.args[at], shapes, input));
-        let result = call.infer(&operands).expect("they are those of the plan");
-        count(&result).saturating_mul(call.ops(&operands))
+        let infer = |operands: [&[usize]; 2]| -> Dims {
+            call.infer(&operands).expect("they are those of the plan")
+        };
+        let ops = |result: &[usize], operands: [&[usize]; 2]| {
+            count(result).saturating_mul(call.ops(&operands))
+        };
+        let first = infer(operands);
+        let second = body.second_product().map_or(0, |(.., right)| {
+            let operands = [&first[..], self.shape_of(&step.args[right], shapes, input)];
+            ops(&infer(operands), operands)
+        });
+        ops(&first, operands).saturating_add(second)
     }
 
     /// How many elements a step of a call loops over.
@@ -101,7 +111,9 @@ impl<K> Plan<K> {
                     _ => None,
                 });
                 Traffic {
-                    ops: body.op_count() + usize::from(body.product().is_some()),
+                    ops: body.op_count()
+                        + usize::from(body.product().is_some())
+                        + usize::from(body.second_product().is_some()),
                     loaded: read.sum(),
                     stored: bytes(&step.results),
                 }

@@ -27,7 +27,7 @@ impl Compiled {
         match self {
             Compiled::Map(code) => Box::new(std::iter::once(code)),
             Compiled::Rows(kernel) => kernel.codes(),
-            Compiled::Product(kernel) => Box::new(std::iter::once(kernel.code())),
+            Compiled::Product(kernel) => kernel.codes(),
         }
     }
 
@@ -40,7 +40,7 @@ impl Compiled {
     pub(crate) fn tally(&self) -> Tally {
         match self {
             Compiled::Map(code) => *code.tally(),
-            Compiled::Product(kernel) => *kernel.code().tally(),
+            Compiled::Product(kernel) => kernel.tally(),
             Compiled::Rows(_) => Tally::default(),
         }
     }

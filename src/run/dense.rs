@@ -8,7 +8,7 @@ use super::call::{Call, Pads};
 use super::layout::{OPERANDS, Space};
 use super::pack::{self, Scratch, Vector};
 use super::view::Layout;
-use kiln_jit::emit::{Code, Cursor};
+use kiln_jit::emit::{Code, Cursor, fence};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
@@ -226,6 +226,9 @@ impl<'a> Dense<'a> {
                 unsafe { self.call(elements.start, rows, length, &starts, &mut cursors, pads) };
                 elements.start += rows * length;
             }
+        }
+        if self.streams {
+            fence();
         }
     }
 

@@ -10,6 +10,8 @@ use std::ops::Range;
 pub(super) struct Epilogue<'a> {
     /// What it takes for an element, estimated.
     pub(super) nanoseconds: f64,
+    /// Whether its blocks are whole rows.
+    pub(super) takes_rows: bool,
     /// Runs it on a block, which may then be anything.
     pub(super) run: &'a (dyn Fn(Block) + Sync),
 }

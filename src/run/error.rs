@@ -220,15 +220,6 @@ pub enum RunError {
         /// The shape and the element type of a result; `None` of a kernel's intermediates.
         array: Option<(Vec<usize>, DType)>,
     },
-    /// An operand of a product whose elements do not lie at multiples of their size.
-    #[error(
-        "matmul: elements of the {operand} do not lie at multiples of their size in memory; copy it \
-         first"
-    )]
-    Unaligned {
-        /// Which.
-        operand: &'static str,
-    },
     /// Operands that a call, such as a product, does not accept.
     #[error("{}", kiln_ir::misfit(.call, .operands.iter().map(|shape| format!("{shape:?}")), .reason))]
     Call {

@@ -3,11 +3,13 @@
 //! In: compiled [`Code`](kiln_jit::emit::Code) and [`View`]s of arrays. Out: filled [`ViewMut`]s.
 //! The results have the same bits whatever the layout, the position and the number of threads.
 
+mod aligned;
 mod arena;
 mod bound;
 mod buffers;
 mod call;
 mod call_plan;
+mod chained;
 mod check;
 mod compiled;
 mod copy;
@@ -35,6 +37,7 @@ mod product_kernel;
 mod queue;
 mod reduce;
 mod row_kernel;
+mod row_panels;
 mod rows;
 mod scan;
 mod steps;
@@ -60,7 +63,7 @@ pub use layout::broadcast_shape;
 pub(crate) use operand::{Operand, OperandMut};
 pub(crate) use passes::Passes;
 pub use product::{matmul, matmul_shape};
-pub(crate) use product_kernel::ProductKernel;
+pub(crate) use product_kernel::{ProductKernel, Rest};
 pub(crate) use row_kernel::RowKernel;
 pub(crate) use rows::RowCode;
 pub(crate) use team::pool_size;

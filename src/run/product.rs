@@ -4,25 +4,38 @@
 //! of fused multiply-adds ([`kiln_gemm`]), so the result depends on nothing but the operands: not on
 //! the number of threads, not on layouts, not on the machine.
 
+use super::aligned::{align, is_aligned, readable};
 use super::bound::Bound;
+use super::copy::copy_layout;
 use super::epilogue::{Block, Epilogue, Placed, SCRATCH, with_scratch};
 use super::error::{Argument, RunError};
 use super::exec::threads_for;
-use super::factors::{self, Stored, in_elements};
+use super::factors::{self, Matrices, Stored, in_elements};
 use super::flat::Flat;
 use super::overlap;
 use super::product_grid::Grid;
 use super::queue::{Queue, Shared};
 use super::team::{self, share};
+use super::tensor::Tensor;
 use super::view::{Layout, View, ViewMut};
 use crate::plan::ShapeError;
 use kiln_gemm::{MatrixMut, multiply_packed};
 use kiln_ir::{Call, DType, Dims};
+use kiln_jit::cpu::last_level_cache;
 use std::ops::Range;
 
 /// Nanoseconds for a multiplication and addition of `f32` on one thread, at 50 of them a nanosecond
 /// (AVX-512 at 3.7 GHz; AVX2 takes a little longer).
-const TERM: f64 = 0.02;
+pub(super) const TERM: f64 = 0.02;
+
+/// Bytes of the rows of a result that are taken as a whole: a part of L2.
+const PANEL: usize = 512 << 10;
+/// Fewest rows of them, where there are more: the right operand is read for each few.
+const FEW_ROWS: usize = 16;
+/// With so many, the right operand may come from memory for each few.
+const MANY_ROWS: usize = 96;
+/// Most bytes of a right operand that is packed for one call.
+const MOST_PACKED: usize = 64 << 20;
 
 /// Portions of small products for each thread.
 const PORTIONS: usize = 4;
@@ -76,12 +89,6 @@ pub(super) unsafe fn multiply(
         let output = Argument::output(0);
         return Err(RunError::OutputShape { output, expected: product.shape, found });
     }
-    for (operand, layout) in [("left operand", left), ("right operand", right), ("output", output)]
-    {
-        if !is_aligned(layout) {
-            return Err(RunError::Unaligned { operand });
-        }
-    }
     overlap::check_itself(output, || Argument::output(0))?;
     for (index, input) in [left, right].into_iter().enumerate() {
         if overlap::overlap(output, input) {
@@ -92,6 +99,16 @@ pub(super) unsafe fn multiply(
             });
         }
     }
+    // SAFETY: required of the caller.
+    let copies = unsafe { [align(left, threads)?, align(right, threads)?] };
+    let (left, right) = (readable(left, &copies[0]), readable(right, &copies[1]));
+    let mut apart = match is_aligned(output) {
+        true => None,
+        false => Some(Tensor::zeros(dtype, &output.shape)?),
+    };
+    let written = output;
+    let apart = apart.as_mut().map(|result| result.view_mut().layout);
+    let output = apart.as_ref().unwrap_or(written);
     let flat =
         Flat::new(left, right).and_then(|flat| Some([flat.whole(left)?, flat.whole(output)?]));
     let (product, [left, output]) = match &flat {
@@ -102,15 +119,11 @@ pub(super) unsafe fn multiply(
     let product = Run { product: &product, operands, target: Some(output), epilogue: None };
     // SAFETY: required of the caller; types, shapes and overlaps were just checked.
     unsafe { product.run(threads, bound) };
+    if let Some(apart) = &apart {
+        // SAFETY: required of the caller; the result that lies apart is ours.
+        unsafe { copy_layout(apart, written, threads) };
+    }
     Ok(())
-}
-
-/// Whether elements lie where products, which count in elements, read and write them.
-pub(super) fn is_aligned(operand: &Layout) -> bool {
-    let size = operand.dtype.size();
-    let is_whole = |(&len, &step): (&usize, &isize)| len <= 1 || in_elements(step, size).is_some();
-    operand.base.addr().is_multiple_of(size)
-        && operand.shape.iter().zip(&operand.strides).all(is_whole)
 }
 
 /// Sizes of a batch of matrix products.
@@ -152,6 +165,11 @@ impl Product {
         (count > 1 && self.m.saturating_mul(self.n) < 64 * 64) || (self.m > 1 && self.n < 8)
     }
 
+    /// Whether the last axis of the result is that of its columns.
+    pub(super) fn has_rows(&self) -> bool {
+        self.right.len() > 1
+    }
+
     /// The axes of the result that are rows and columns, counted from the last: a vector has none.
     fn kept(&self) -> [Option<usize>; 2] {
         match (self.left.len() == 1, self.right.len() == 1) {
@@ -180,9 +198,27 @@ impl Product {
         block.layout_at(first.wrapping_offset(offset), [*down, *across], array.dtype)
     }
 
+    /// Whether a cache holds a matrix of the right operand, with others.
+    pub(super) fn right_is_near(&self) -> bool {
+        self.k.saturating_mul(self.n).saturating_mul(size_of::<f32>()) <= last_level_cache() / 4
+    }
+
+    /// Bytes of the right operand's matrices, each counted once.
+    fn right_bytes(&self, right: &Layout) -> usize {
+        let own = |axis: usize| if factors::repeats(right, axis) { 1 } else { right.shape[axis] };
+        let batch = right.shape.len().saturating_sub(2);
+        let sizes = (0..batch).map(own).chain([self.k, self.n, right.dtype.size()]);
+        sizes.fold(1, usize::saturating_mul)
+    }
+
+    /// Whether each of its matrices is of one of another product, whose result it has on the left.
+    pub(super) fn has_matrices_of(&self, first: &Product) -> bool {
+        self.left.len() > 1 && self.right.len() > 1 && self.batch == first.batch
+    }
+
     /// Which of the right operand's matrices, each counted once however often it repeats, is that of
     /// matrix `index` of the batch.
-    fn matrix(&self, mut index: usize, right: &Layout) -> usize {
+    pub(super) fn matrix(&self, mut index: usize, right: &Layout) -> usize {
         let (mut matrix, mut pitch) = (0, 1);
         let own_batch = right.shape.len() - 2;
         for (axis, &size) in self.batch.iter().enumerate().rev() {
@@ -199,7 +235,7 @@ impl Product {
 
     /// Where matrix `index` of the batch begins in an operand whose first `own_batch` dimensions
     /// are its own batch.
-    fn place(&self, mut index: usize, operand: &Layout, own_batch: usize) -> *mut u8 {
+    pub(super) fn place(&self, mut index: usize, operand: &Layout, own_batch: usize) -> *mut u8 {
         let mut at = operand.base;
         for (axis, &size) in self.batch.iter().enumerate().rev() {
             let position = index % size;
@@ -223,16 +259,18 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Multiplies, on at most `threads` threads.
+    /// Multiplies, on at most `threads` threads. Returns whether it can; if not, nothing is written: where whole
+    /// rows are to be taken, too few fit in a scratch, or there are too few for the threads.
     ///
     /// # Safety
     ///
     /// The operands must have the product's shapes, and types that it may be of; they must be readable and
     /// aligned. So must the target, which must be writable and used by nothing else. The epilogue must be
     /// safe to run on disjoint blocks.
-    pub(super) unsafe fn run(&self, threads: Option<usize>, bound: &Bound) {
+    pub(super) unsafe fn run(&self, threads: Option<usize>, bound: &Bound) -> bool {
         if self.product.shape.contains(&0) {
-            return;
+            // Of rows without elements there may be numbers.
+            return !self.takes_rows();
         }
         let is_wide = self.operands.iter().any(|operand| operand.dtype == DType::F64);
         match is_wide {
@@ -242,7 +280,7 @@ impl Run<'_> {
     }
 
     /// Every matrix product of the batch.
-    fn run_as<T: Stored>(&self, threads: Option<usize>, bound: &Bound) {
+    fn run_as<T: Stored>(&self, threads: Option<usize>, bound: &Bound) -> bool {
         let Run { product, operands: [left, right], target, epilogue } = self;
         let (m, k, n) = (product.m, product.k, product.n);
         // Rows and columns: a vector is a row on the left and a column on the right.
@@ -257,10 +295,21 @@ impl Run<'_> {
         let each = each + epilogue.as_ref().map_or(0.0, |epilogue| epilogue.nanoseconds);
         let threads = threads_for(elements * each, threads.unwrap_or(usize::MAX));
         let mut grid = match threads.count {
+            threads if self.takes_rows() => {
+                let row = n.saturating_mul(size);
+                let most = (PANEL / row).max(FEW_ROWS).min(m);
+                let grid = Grid::of_rows(m, n, count, threads, most);
+                let is_slow = grid.blocks() > 1 && most < MANY_ROWS && !product.right_is_near();
+                let are_few = grid.blocks().saturating_mul(count) < threads;
+                if is_slow || are_few || most.saturating_mul(row) > SCRATCH {
+                    return false;
+                }
+                grid
+            }
             1 => Grid::whole(m, n),
             threads => Grid::new(m, n, count, threads),
         };
-        if target.is_none() {
+        if target.is_none() && !self.takes_rows() {
             grid.cut_to(SCRATCH / size);
         }
         // What is packed has columns side by side, and so should the result.
@@ -269,6 +318,16 @@ impl Run<'_> {
                 .is_none_or(|[down, across]| down.unsigned_abs() >= across.unsigned_abs());
         let packed = if is_in_rows { bound.packed(right) } else { None };
         let packed = packed.as_ref().map(|packed| T::packed(&packed.matrices));
+        // What each block of rows reads is packed for all of them.
+        let own = match packed {
+            // SAFETY: required of the caller.
+            None if self.takes_rows() && grid.blocks() > 1 => unsafe { pack_right(product, right) },
+            _ => None,
+        };
+        let packed = packed.or(own.as_ref().map(|own| T::packed(own)));
+        let [on_parts, on_rows] = [false, true].map(|takes_rows| {
+            epilogue.as_ref().filter(|epilogue| epilogue.takes_rows == takes_rows)
+        });
         let one = |task: usize| {
             let (index, block) = (task / grid.blocks(), task % grid.blocks());
             let [rows, columns] = grid.block(block);
@@ -282,7 +341,7 @@ impl Run<'_> {
             let right_block = T::operand(right.dtype, right_at, [0, side], steps);
             let into = |output: MatrixMut<T>| {
                 let mut finished = |own_rows: Range<usize>, own_columns: Range<usize>| {
-                    let Some(epilogue) = epilogue else { return };
+                    let Some(epilogue) = on_parts else { return };
                     let MatrixMut { first, down, across } = output;
                     let from = own_rows.start as isize * down + own_columns.start as isize * across;
                     (epilogue.run)(Block {
@@ -314,6 +373,11 @@ impl Run<'_> {
                 None => with_scratch(rows.len() * columns.len() * size, |first| {
                     let down = columns.len() as isize;
                     into(MatrixMut { first: first.cast(), down, across: 1 });
+                    if let Some(epilogue) = on_rows {
+                        let steps = [down * size as isize, size as isize];
+                        let (rows, columns) = (rows.clone(), columns.clone());
+                        (epilogue.run)(Block { index, rows, columns, first, steps });
+                    }
                 }),
             }
         };
@@ -333,12 +397,28 @@ impl Run<'_> {
         if threads.are_worth_it {
             team::ended();
         }
+        true
     }
+
+    fn takes_rows(&self) -> bool {
+        self.epilogue.as_ref().is_some_and(|epilogue| epilogue.takes_rows)
+    }
+}
+
+/// The matrices of a right operand, packed, if they are not too large for that.
+///
+/// # Safety
+///
+/// The operand must be readable and aligned.
+pub(super) unsafe fn pack_right(product: &Product, right: &Layout) -> Option<Matrices> {
+    // SAFETY: required of the caller.
+    let pack = || unsafe { Matrices::pack(right) };
+    if product.right_bytes(right) <= MOST_PACKED { pack() } else { None }
 }
 
 /// Element steps of rows and columns of an operand; `vector` says which of the two a vector's only
 /// dimension is.
-fn steps(operand: &Layout, vector: [Option<usize>; 2]) -> [isize; 2] {
+pub(super) fn steps(operand: &Layout, vector: [Option<usize>; 2]) -> [isize; 2] {
     match operand.shape.len() {
         1 => vector.map(|back| from_end(operand, back)),
         _ => [Some(1), Some(0)].map(|back| from_end(operand, back)),
@@ -347,7 +427,7 @@ fn steps(operand: &Layout, vector: [Option<usize>; 2]) -> [isize; 2] {
 
 /// Step in elements of a dimension, counted from the last (0); 1 if there is none. A step that is
 /// not whole is never taken: [`is_aligned`] allows one only for a single element.
-fn from_end(operand: &Layout, back: Option<usize>) -> isize {
+pub(super) fn from_end(operand: &Layout, back: Option<usize>) -> isize {
     let stride = back.map(|back| operand.strides[operand.strides.len() - 1 - back]);
     stride.and_then(|stride| in_elements(stride, operand.dtype.size())).unwrap_or(1)
 }

@@ -18,12 +18,14 @@ pub(super) struct Grid {
     sizes: [usize; 2],
     /// How many parts each is cut into.
     parts: [usize; 2],
+    /// Rows of each part, if these are not cut evenly.
+    height: Option<usize>,
 }
 
 impl Grid {
     /// One block.
     pub(super) fn whole(m: usize, n: usize) -> Grid {
-        Grid { sizes: [m, n], parts: [1, 1] }
+        Grid { sizes: [m, n], parts: [1, 1], height: None }
     }
 
     /// For `count` products on `threads` threads: enough blocks that each thread has equally many,
@@ -46,6 +48,18 @@ impl Grid {
             }
         }
         grid
+    }
+
+    /// Whole rows, at most so many at a time: as few as let each of so many threads have some of `count`
+    /// products.
+    pub(super) fn of_rows(m: usize, n: usize, count: usize, threads: usize, most: usize) -> Grid {
+        let fewest = m.div_ceil(most);
+        let wanted = if threads < 2 { 1 } else { (3 * threads).div_ceil(count) };
+        let parts = wanted.min(m / LEAST[0]).max(fewest).max(1);
+        let height = m.div_ceil(parts);
+        let whole = height.next_multiple_of(TILE[0]);
+        let height = if whole <= most { whole } else { height };
+        Grid { sizes: [m, n], parts: [m.div_ceil(height), 1], height: Some(height) }
     }
 
     /// Cuts on until no block has more elements than `most`, as far as blocks may be cut.
@@ -72,9 +86,11 @@ impl Grid {
         let at = [index / self.parts[1], index % self.parts[1]];
         [0, 1].map(|axis| {
             let (size, parts) = (self.sizes[axis], self.parts[axis]);
-            let bound = |part: usize| match part == parts {
-                true => size,
-                false => size * part / parts / TILE[axis] * TILE[axis],
+            let height = self.height.filter(|_| axis == 0);
+            let bound = |part: usize| match (part == parts, height) {
+                (true, _) => size,
+                (false, Some(height)) => height * part,
+                (false, None) => size * part / parts / TILE[axis] * TILE[axis],
             };
             bound(at[axis])..bound(at[axis] + 1)
         })

@@ -5,7 +5,9 @@
 //! place; else in a scratch of each thread. Calls that blocks cannot run go pass by pass, the product
 //! apart, which gives the same bits: those of an element depend neither on blocks nor on where it lies.
 
+use super::aligned::is_aligned;
 use super::bound::Bound;
+use super::chained::Chained;
 use super::epilogue::{Block, Epilogue, Placed};
 use super::error::RunError;
 use super::exec::{Work, execute_on};
@@ -14,29 +16,67 @@ use super::flat::Flat;
 use super::layout::{OPERANDS, broadcasts_to};
 use super::overlap::overlap;
 use super::passes::Passes;
-use super::product::{Product, Run, is_aligned};
+use super::product::{Product, Run};
 use super::queue::Shared;
+use super::row_panels::RowPanels;
+use super::rows::RowCode;
 use super::view::Layout;
 use crate::lower::product::{Product as Program, Source};
 use kiln_jit::emit::Code;
+use kiln_jit::emit::cost::Tally;
 use smallvec::SmallVec;
 
 /// What runs a fused body that has a product.
 #[derive(Debug)]
 pub(crate) struct ProductKernel {
-    program: Program<Code>,
+    /// None if it always goes pass by pass.
+    program: Option<Program<Rest>>,
     passes: Passes,
+}
+
+/// What is computed of a product.
+#[derive(Debug)]
+pub(crate) enum Rest {
+    /// Code, on any block of it.
+    Elements(Code),
+    /// Stages, on whole rows.
+    Rows(RowCode),
+}
+
+impl Rest {
+    fn codes(&self) -> Box<dyn Iterator<Item = &Code> + '_> {
+        match self {
+            Rest::Elements(code) => Box::new(std::iter::once(code)),
+            Rest::Rows(rows) => Box::new(rows.codes()),
+        }
+    }
+
+    /// How many results it has.
+    fn outputs(&self) -> usize {
+        match self {
+            Rest::Elements(code) => code.outputs().len(),
+            Rest::Rows(rows) => rows.outputs(),
+        }
+    }
 }
 
 impl ProductKernel {
     /// `program` runs on blocks of the product, and `passes` where it cannot.
-    pub(crate) fn new(program: Program<Code>, passes: Passes) -> ProductKernel {
+    pub(crate) fn new(program: Option<Program<Rest>>, passes: Passes) -> ProductKernel {
         ProductKernel { program, passes }
     }
 
+    /// The primitives that it executes for an element of the product, if it has no reductions.
+    pub(super) fn tally(&self) -> Tally {
+        match self.program.as_ref().map(|program| &program.rest) {
+            Some(Rest::Elements(code)) => *code.tally(),
+            _ => Tally::default(),
+        }
+    }
+
     /// What runs on blocks of the product.
-    pub(super) fn code(&self) -> &Code {
-        &self.program.rest
+    pub(super) fn codes(&self) -> Box<dyn Iterator<Item = &Code> + '_> {
+        Box::new(self.program.iter().flat_map(|program| program.rest.codes()))
     }
 
     /// Runs on `operands`: what the body reads, then what it writes.
@@ -53,18 +93,22 @@ impl ProductKernel {
     ) -> Result<(), RunError> {
         // SAFETY: required of the caller.
         unsafe {
-            match self.run_on_blocks(operands, threads, bound) {
-                true => Ok(()),
-                false => self.passes.run(operands, threads, bound),
+            match &self.program {
+                Some(program) if program.run(operands, threads, bound) => Ok(()),
+                _ => self.passes.run(operands, threads, bound),
             }
         }
     }
+}
 
+impl Program<Rest> {
     /// The operands of the one product that a batch is, if it is one.
     fn flat(&self, operands: &[&Layout]) -> Option<SmallVec<[Layout; OPERANDS]>> {
-        let Program { operands: [left, right], inputs: sources, rest: code } = &self.program;
+        let Program { operands: [left, right], inputs: sources, rest, then: None } = self else {
+            return None;
+        };
         let flat = Flat::new(operands[*left], operands[*right])?;
-        let outputs = operands.len() - code.outputs().len();
+        let outputs = operands.len() - rest.outputs();
         let mut all: SmallVec<[Layout; OPERANDS]> = SmallVec::new();
         for (at, operand) in operands.iter().enumerate() {
             let is_broadcast = sources.contains(&Source::Parameter(at));
@@ -83,18 +127,13 @@ impl ProductKernel {
     /// # Safety
     ///
     /// As for [`ProductKernel::run`].
-    unsafe fn run_on_blocks(
-        &self,
-        operands: &[&Layout],
-        threads: Option<usize>,
-        bound: &Bound,
-    ) -> bool {
+    unsafe fn run(&self, operands: &[&Layout], threads: Option<usize>, bound: &Bound) -> bool {
         let flat = self.flat(operands);
         let flat: Option<SmallVec<[&Layout; OPERANDS]>> =
             flat.as_ref().map(|flat| flat.iter().collect());
         let operands = flat.as_deref().unwrap_or(operands);
-        let Program { operands: factors, inputs: sources, rest: code } = &self.program;
-        let (inputs, outputs) = operands.split_at(operands.len() - code.outputs().len());
+        let Program { operands: factors, inputs: sources, rest, then } = self;
+        let (inputs, outputs) = operands.split_at(operands.len() - rest.outputs());
         let factors = factors.map(|at| inputs[at]);
         let Ok(product) = Product::new(&factors[0].shape, &factors[1].shape) else { return false };
         if product.is_small() {
@@ -106,21 +145,13 @@ impl ProductKernel {
         });
         let Ok(dtype) = product_type(factors[0].dtype, factors[1].dtype) else { return false };
         // Factors are read again and again.
-        let can_write = |output: &&Layout| {
-            output.shape[..] == product.shape
-                && !factors.iter().any(|factor| overlap(output, factor))
-        };
+        let can_write = |output: &Layout| !factors.iter().any(|factor| overlap(output, factor));
         let fits = factors.iter().all(|factor| is_aligned(factor))
             && parameters.clone().all(|input| broadcasts_to(&input.shape, &product.shape))
-            && outputs.iter().all(can_write);
+            && outputs.iter().all(|output| can_write(output));
         if !fits {
             return false;
         }
-        let holds = |output: &&&Layout| {
-            let is_apart = |input: &Layout| !overlap(output, input);
-            output.dtype == dtype && is_aligned(output) && parameters.clone().all(is_apart)
-        };
-        let target = outputs.iter().find(holds).copied();
         let mut placed: SmallVec<[Option<Placed>; OPERANDS]> = SmallVec::new();
         sources.iter().for_each(|source| {
             placed.push(match source {
@@ -128,29 +159,64 @@ impl ProductKernel {
                 Source::Parameter(at) => Some(product.placed(inputs[*at])),
             });
         });
-        outputs.iter().for_each(|output| placed.push(Some(product.placed(output))));
-        let on_block = Shared(|block: Block| {
-            let mut layouts: SmallVec<[Layout; OPERANDS]> = SmallVec::new();
-            placed.iter().for_each(|operand| {
-                layouts.push(match operand {
-                    Some(operand) => product.part(operand, &block),
-                    None => block.layout(dtype),
-                });
-            });
-            let mut operands: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
-            layouts.iter().for_each(|layout| operands.push(layout));
-            let work = Work { stream_above: Some(usize::MAX), ..Work::new(Some(1), 0.0) };
-            // SAFETY: required of the caller. The operands are those of a block that no other thread has,
-            // and the product lies in a scratch or is exactly an output.
-            unsafe { execute_on(1, code, &operands, work) };
-        });
-        let run = |block: Block| (on_block.get())(block);
-        let epilogue = Some(Epilogue { nanoseconds: code.nanoseconds(), run: &run });
-        // SAFETY: required of the caller; the target overlaps nothing that is read.
-        unsafe {
-            Run { product: &product, operands: factors, target, epilogue }.run(threads, bound)
+        let chained = match then {
+            None => {
+                outputs.iter().for_each(|output| placed.push(Some(product.placed(output))));
+                None
+            }
+            Some(right) => {
+                // The rows that are multiplied lie where the product was.
+                placed.push(None);
+                let is_apart = inputs.iter().all(|input| !overlap(outputs[0], input));
+                let chained = Chained::new(&product, dtype, inputs[*right], outputs[0]);
+                let Some(chained) = chained.filter(|_| is_apart) else { return false };
+                Some(chained)
+            }
         };
-        true
+        match rest {
+            Rest::Elements(code) => {
+                if outputs.iter().any(|output| output.shape[..] != product.shape) {
+                    return false;
+                }
+                let holds = |output: &&&Layout| {
+                    let is_apart = |input: &Layout| !overlap(output, input);
+                    output.dtype == dtype && is_aligned(output) && parameters.clone().all(is_apart)
+                };
+                let target = outputs.iter().find(holds).copied();
+                let on_block = Shared(|block: Block| {
+                    let mut layouts: SmallVec<[Layout; OPERANDS]> = SmallVec::new();
+                    placed.iter().for_each(|operand| {
+                        layouts.push(match operand {
+                            Some(operand) => product.part(operand, &block),
+                            None => block.layout(dtype),
+                        });
+                    });
+                    let mut operands: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
+                    layouts.iter().for_each(|layout| operands.push(layout));
+                    let work = Work { stream_above: Some(usize::MAX), ..Work::new(Some(1), 0.0) };
+                    // SAFETY: required of the caller. The operands are those of a block that no other
+                    // thread has, and the product lies in a scratch or is exactly an output.
+                    unsafe { execute_on(1, code, &operands, work) };
+                });
+                let run = |block: Block| (on_block.get())(block);
+                let epilogue =
+                    Epilogue { nanoseconds: code.nanoseconds(), takes_rows: false, run: &run };
+                let epilogue = Some(epilogue);
+                // SAFETY: required of the caller; the target overlaps nothing that is read.
+                unsafe {
+                    Run { product: &product, operands: factors, target, epilogue }
+                        .run(threads, bound)
+                }
+            }
+            Rest::Rows(code) => {
+                if !product.has_rows() {
+                    return false;
+                }
+                let kernel = RowPanels { code, product: &product, factors, placed, dtype };
+                // SAFETY: required of the caller.
+                unsafe { kernel.run(chained, threads, bound) }
+            }
+        }
     }
 }
 
@@ -175,16 +241,47 @@ mod tests {
             (&[9, 4, 4], &[9, 4, 4], false),
             (&[500, 4], &[4, 4], false),
         ] {
-            let kernel = crate::compile_text("gelu_tanh(x @ w + b)").unwrap();
-            let zeros = |shape: &[usize]| Tensor::zeros(DType::F32, shape).unwrap();
-            let (x, w, b) = (zeros(left), zeros(right), zeros(&right[right.len() - 1..]));
-            let inputs: Vec<View<'_>> = [&x, &w, &b].map(Tensor::view).into();
-            kernel.run(&inputs).unwrap();
-            let [step] = &kernel.plans.usual().steps[..] else { panic!("one kernel") };
-            let Action::Map { kernel: Compiled::Product(product), .. } = &step.action else {
-                panic!("a product's");
-            };
-            assert_eq!(product.passes.were_needed(), !is_on_blocks, "{left:?} {right:?}");
+            let last = &right[right.len() - 1..];
+            let found = needs_passes("gelu_tanh(x @ w + b)", &[left, right, last]);
+            assert_eq!(found, !is_on_blocks, "{left:?} {right:?}");
         }
+    }
+
+    /// So do calls of which rows are folded, and multiplied again; of rows that are too long, or so long that a
+    /// large right operand would be read for each few, they go pass by pass.
+    #[test]
+    fn usual_rows_need_no_passes() {
+        let fold = "softmax[-1](x @ w + b)";
+        let attention = "softmax[-1](x @ w + b) @ v";
+        for (text, shapes, is_on_rows) in [
+            (fold, &[&[64, 32][..], &[32, 64][..], &[64][..]][..], true),
+            (fold, &[&[300, 64], &[64, 1000], &[1]], true),
+            (fold, &[&[1, 64], &[64, 50_000], &[1]], true),
+            (fold, &[&[3, 5, 64], &[64, 96], &[96]], true),
+            (fold, &[&[2, 64, 32], &[2, 32, 64], &[2, 64, 1]], true),
+            (fold, &[&[40, 2], &[2, 50_000], &[1]], false),
+            (fold, &[&[500, 4], &[4, 4], &[4]], false),
+            (attention, &[&[64, 32], &[32, 64], &[64], &[64, 32]], true),
+            (attention, &[&[300, 64], &[64, 1000], &[1], &[1000, 64]], true),
+            (attention, &[&[2, 64, 32], &[2, 32, 64], &[2, 64, 1], &[2, 64, 32]], true),
+            (attention, &[&[2, 64, 32], &[2, 32, 64], &[1], &[64, 32]], true),
+            (attention, &[&[64, 32], &[32, 64], &[1], &[3, 64, 32]], false),
+        ] {
+            assert_eq!(needs_passes(text, shapes), !is_on_rows, "{text} {shapes:?}");
+        }
+    }
+
+    /// Whether a call with inputs of these shapes, whose kernel is one, goes pass by pass.
+    fn needs_passes(text: &str, shapes: &[&[usize]]) -> bool {
+        let kernel = crate::compile_text(text).unwrap();
+        let zeros = |shape: &&[usize]| Tensor::zeros(DType::F32, shape).unwrap();
+        let inputs: Vec<Tensor> = shapes.iter().map(zeros).collect();
+        let inputs: Vec<View<'_>> = inputs.iter().map(Tensor::view).collect();
+        kernel.run(&inputs).unwrap();
+        let [step] = &kernel.plans.usual().steps[..] else { panic!("one kernel") };
+        let Action::Map { kernel: Compiled::Product(product), .. } = &step.action else {
+            panic!("a product's");
+        };
+        product.passes.were_needed()
     }
 }

@@ -3,7 +3,7 @@
 use common::Rng;
 use kiln::explain::{Stage, explain};
 use kiln::profile::Counts;
-use kiln::{CompileOptions, DType, Mode, Tensor, View, compile_text, compile_with};
+use kiln::{CompileOptions, DType, Kernel, Mode, Tensor, View, compile_text, compile_with};
 use kiln_ir::{Node, parse};
 use ndarray::{Array2, ArrayD, IxDyn};
 
@@ -29,11 +29,25 @@ fn kernels_are_counted() {
         (3, "(relu(x @ w), relu(x @ v), relu(x @ u))"),
         // What is read later is stored, and the product is not computed again.
         (2, "let h = x @ w; relu(h) @ w + h"),
-        // A row kernel loads what a product's kernel stores.
-        (2, "softmax[-1](x @ w * 0.125 + m)"),
-        (2, "layer_norm[-1](x @ w + b)"),
+        // What is computed of whole rows runs on some of them at a time.
+        (1, "softmax[-1](x @ w * 0.125 + m)"),
+        (1, "log_softmax[-1](x @ w)"),
+        (1, "layer_norm[-1](x @ w + b)"),
+        (1, "|x: f32[m, k], w: f32[k, n], g: f32[n]| rms_norm[-1](x @ w) * g"),
+        (1, "let h = x @ w; (max[-1](h), sum[-1](h), h)"),
+        (1, "let h = x @ w; (h - mean[-1](h), mean[-1](h) > 0)"),
+        (
+            1,
+            "|x: f32[b, h, t, d], y: f32[b, h, s, d]| softmax[-1](x @ swapaxes[-1, -2](y) * 0.125)",
+        ),
+        (1, "|x: f32[m, k], w: f32[k, n], y: f32[m, n]| (x @ w) * sum[-1](y)"),
+        // Along other axes, of other rows, of rows too long to be held.
+        (2, "softmax[0](x @ w)"),
+        (2, "|x: f32[m, k], w: f32[k, n]| softmax[0](x @ w)"),
+        (2, "|x: f32[m, k], w: f32[k, n], y: f32[m, k]| (x @ w) * sum[-1](y)"),
+        (2, "|x: f32[m, k], w: f32[k, 20000]| softmax[-1](x @ w)"),
+        (2, "|x: f32[m, k], w: f32[k]| softmax[-1](x @ w)"),
         (2, "relu(transpose(x @ w))"),
-        (2, "(x @ w) * sum[-1](y)"),
     ] {
         let graph = parse(text).unwrap();
         let fused = kiln::internals::fuse(&graph, Mode::Precise).graph;
@@ -83,6 +97,8 @@ fn it_is_explained() {
         "relu(transpose(x @ w))",
         "silu(x @ w) * (x @ v)",
         "softmax[-1](x @ w)",
+        "softmax[0](x @ w)",
+        "|x: f32[8, 8], w: f32[8, 50000]| softmax[-1](x @ w)",
         "|x: f32[m, k], w: f32[k, n], y: f32[b, m, n]| x @ w + y",
     ];
     let why: Vec<String> =
@@ -110,11 +126,22 @@ fn it_is_explained() {
       1 and 2: a kernel has one product at most, and each has one
 
     softmax[-1](x @ w)
+    1 kernel
+      1. output 0 = let t0 = x @ w; let t1 = exp(t0 - max[-1](t0)); t1 * recip(sum[-1](t1)..
+
+    softmax[0](x @ w)
+    1 kernel and 1 call
+      1. t0 = x @ w
+      2. output 0 = let t1 = exp(t0 - max[0](t0)); t1 * recip(sum[0](t1))
+    because
+      1 and 2: max[0] of f32[..] is not along the rows of the product, some of which are held
+
+    |x: f32[8, 8], w: f32[8, 50000]| softmax[-1](x @ w)
     1 kernel and 1 call
       1. t0 = x @ w
       2. output 0 = let t1 = exp(t0 - sup[-1](t0)); t1 * recip(sum[-1](t1))
     because
-      1 and 2: a kernel has a product or reductions, not both of them
+      1 and 2: the rows of the product (f32[8, 50000]) are too long to be held and reduced
 
     |x: f32[m, k], w: f32[k, n], y: f32[b, m, n]| x @ w + y
     1 kernel and 1 call
@@ -211,5 +238,85 @@ fn results_in_place() {
         let mut state = ArrayD::<f32>::ones(IxDyn(&[n, n]));
         residual.run_in_place(&mut state, &[(&x).into(), (&w).into()]).unwrap();
         assert_eq!(Tensor::F32(state), expected.unwrap()[0]);
+    }
+}
+
+/// What folds rows of a product computes the bits of a product, then of a pass for each op, whatever its size,
+/// type and batch, on any number of threads.
+#[test]
+fn folded_rows_change_no_bit() {
+    let mut rng = Rng::new(11);
+    let mut draw = |shape: &[usize]| {
+        let mut element = || rng.below(2001) as f32 / 1000.0 - 1.0;
+        ArrayD::from_shape_simple_fn(IxDyn(shape), &mut element)
+    };
+    // Both operands of the last two are narrowed or widened first.
+    let texts = [
+        ("softmax[-1](x @ w * 0.125 + s)", 1),
+        ("let h = x @ w; (h, sum[-1](h), f16(h - max[-1](h)), logsumexp[-1](h * s))", 1),
+        ("f64(layer_norm[-1](f16(x) @ bf16(w) + s))", 3),
+        ("max[-1](f64(x) @ f64(w)) > s", 3),
+    ];
+    let sizes: [([&[usize]; 2], usize); 9] = [
+        ([&[1, 9], &[9, 700]], 1),
+        ([&[7, 400], &[400, 33]], 1),
+        ([&[300, 0], &[0, 40]], 1),
+        ([&[130, 20], &[20, 1]], 1),
+        ([&[33, 3], &[3, 20_000]], 1),
+        ([&[5, 3], &[3, 0]], 1),
+        ([&[40], &[40, 90]], 1),
+        ([&[2, 65, 24], &[1, 24, 600]], 1),
+        ([&[2, 1, 50, 24], &[3, 24, 100]], 1),
+    ];
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(7).build().unwrap();
+    for (text, passes) in texts {
+        let graph = parse(text).unwrap();
+        let strict = CompileOptions::new().mode(Mode::Strict);
+        let fused = compile_with(&graph, strict).unwrap();
+        assert_eq!(fused.pass_count(), passes, "{text}");
+        let apart = compile_with(&graph, CompileOptions::unfused()).unwrap();
+        for ([left, right], s) in sizes {
+            let [x, w, s] = [draw(left), draw(right), draw(&[s])];
+            let inputs = [(&x).into(), (&w).into(), (&s).into()];
+            // There is no largest element of none.
+            let expected = apart.run(&inputs).map_err(|error| error.to_string());
+            let run = |kernel: &Kernel, inputs: &[View<'_>]| {
+                kernel.run(inputs).map_err(|error| error.to_string())
+            };
+            for threads in [1, 2, 3, 7] {
+                let kernel = compile_with(&graph, strict.threads(threads)).unwrap();
+                let found = pool.install(|| run(&kernel, &inputs));
+                assert!(found == expected, "{text} {left:?} {right:?} {threads}");
+            }
+            let bound = fused.bind_constant("w", &w).unwrap();
+            let found = run(&bound, &[(&x).into(), (&s).into()]);
+            assert!(found == expected, "{text} {left:?} {right:?}, bound");
+        }
+    }
+}
+
+/// Results of whole rows may be written over what is added to the product.
+#[test]
+fn folded_rows_in_place() {
+    let text = "|r: f32[m, n], x: f32[m, n], w: f32[n, n]| layer_norm[-1](x @ w + r) + r";
+    let kernel = compile_text(text).unwrap();
+    assert_eq!(kernel.pass_count(), 1);
+    for shape @ [m, n] in [[1, 5], [70, 33], [300, 600]] {
+        let array = |shape: [usize; 2], from: usize| {
+            ArrayD::from_shape_fn(IxDyn(&shape), |i| {
+                ((i[0] * 7 + i[1] * 3 + from) % 11) as f32 * 0.1
+            })
+        };
+        let (mut r, mut x, w) = (array(shape, 1), array([m, n], 2), array([n, n], 3));
+        let expected = kernel.run(&[(&r).into(), (&x).into(), (&w).into()]).unwrap();
+        let state = r.clone();
+        kernel.run_in_place(&mut r, &[(&x).into(), (&w).into()]).unwrap();
+        assert_eq!(Tensor::F32(r), expected[0]);
+        // Not over what is multiplied, which is read again.
+        let result = x.view_mut();
+        let text = "|x: f32[m, n], r: f32[m, n], w: f32[n, n]| layer_norm[-1](x @ w + r) + r";
+        let kernel = compile_text(text).unwrap();
+        kernel.run_in_place(result, &[(&state).into(), (&w).into()]).unwrap();
+        assert_eq!(Tensor::F32(x), expected[0]);
     }
 }

@@ -1,6 +1,9 @@
 //! Kernels: how graphs become them, and what they do with arrays, threads and memory.
 
+mod activations;
+mod attention;
 mod bad_shapes;
+mod block;
 mod bound;
 mod cache;
 mod calls;
@@ -15,6 +18,7 @@ mod labels;
 mod language;
 mod memory;
 mod memory_model;
+mod misaligned;
 mod mlp;
 mod passes;
 mod plans;

@@ -31,14 +31,17 @@ fn expression(rng: &mut Rng, dtype: DType) -> String {
     for index in 0..1 + rng.below(10) {
         let a = recent(rng, &values);
         let b = recent(rng, &values);
-        let text = match rng.below(12) {
+        let text = match rng.below(15) {
             0..=3 => format!("{}({a})", rng.pick(UNARY)),
             4..=7 => format!("{a} {} {b}", rng.pick(&["+", "-", "*", "/"])),
             8 => format!("max({a}, {b})"),
             9 => format!("select({a} < {b}, {b}, p)"),
             10 => format!("p * 0.5 + {a}"),
+            11 => format!("{}[-1]({a})", rng.pick(&["softmax", "log_softmax", "layer_norm"])),
+            12 => format!("{a} - {}[-1](p)", rng.pick(&["sum", "max", "mean"])),
+            13 => format!("{}[-1]({a} + p)", rng.pick(&["sum", "min", "logsumexp"])),
             _ => match rng.below(8) {
-                0 => "r @ transpose(w)".into(),
+                0 => format!("softmax[-1]({a} + p) @ transpose(w)"),
                 1 => format!("{a} @ transpose(w)"),
                 2 => format!("softmax[-1]({a})"),
                 3 => format!("sum[-1]({a} * {b})"),

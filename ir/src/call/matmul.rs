@@ -66,16 +66,20 @@ fn mismatch<E: Extent>(left: &[E], right: &[E]) -> String {
     let (left_axis, right_axis) = (left.len() - 1, right.len().saturating_sub(2));
     let (k, right_k) = (&left[left_axis], &right[right_axis]);
     let which = if right.len() == 1 { "only" } else { "second-last" };
-    let transposed = if right.len() > 1 && right.last() == Some(k) {
-        " (is the right operand transposed?)"
+    let hint = if right.len() > 1 && right.last() == Some(k) {
+        " (is the right operand transposed?)".into()
     } else if left.len() > 1 && left[left_axis - 1] == *right_k {
-        " (is the left operand transposed?)"
+        " (is the left operand transposed?)".into()
+    } else if left.len() == 1 && *right_k == E::ONE {
+        format!(" (a vector on the left is a row; for a column reshape it to [{k}, 1])")
+    } else if right.len() == 1 && *k == E::ONE {
+        format!(" (a vector on the right is a column; for a row reshape it to [1, {right_k}])")
     } else {
-        ""
+        String::new()
     };
     format!(
         "the last axis of the left is {k}, but the {which} axis of the right is {right_k}; they \
-         must be equal{transposed}"
+         must be equal{hint}"
     )
 }
 

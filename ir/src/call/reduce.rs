@@ -36,7 +36,7 @@ impl Axes {
     pub const ALL: Axes = Axes { last: 0, first: 0 };
 
     /// The last axis.
-    pub(super) const LAST: Axes = Axes { last: 1, first: 0 };
+    pub const LAST: Axes = Axes { last: 1, first: 0 };
 
     /// Some axes, at least one. Fails for an axis that no array has, and for one that is there twice.
     pub fn some(axes: &[i64]) -> Result<Axes, String> {

@@ -92,6 +92,17 @@ pub enum Operand<'a> {
     Splat(&'a [u8]),
 }
 
+/// Makes what [`Code::call_streaming`] stored visible to threads that are notified afterwards: such
+/// stores are not ordered with others. It waits for memory, so it comes once after all calls of a
+/// thread.
+pub fn fence() {
+    // SAFETY: every x86-64 has it.
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    unsafe {
+        std::arch::x86_64::_mm_sfence();
+    }
+}
+
 impl Code {
     /// What `emitter` made of `routine`.
     ///
@@ -238,7 +249,8 @@ impl Code {
 
     /// Like [`call`](Code::call), but stores bypass the caches for outputs whose elements are as
     /// wide as lanes, if there is such code and the rows of these outputs are aligned to a vector
-    /// of [`Code::bits`]. Pays for outputs larger than the caches.
+    /// of [`Code::bits`]. Pays for outputs larger than the caches. Other threads may be told of what it
+    /// stored after a [`fence`].
     ///
     /// # Panics
     ///
@@ -314,6 +326,7 @@ impl Code {
                 }
             }
         }
+        fence();
     }
 
     /// A cursor for each operand, which is long enough.

@@ -30,7 +30,7 @@ mod toy;
 mod x86;
 
 pub use crate::vir::Storage;
-pub use code::{Code, Cursor, MAX_VECTOR, Operand};
+pub use code::{Code, Cursor, MAX_VECTOR, Operand, fence};
 pub use emitters::{EmitterKind, UnknownEmitter};
 pub use error::EmitError;
 

@@ -99,14 +99,14 @@ impl<'a> Absorber<'a> {
                 }
                 let along = self.legal.rows.of_reduction(producer);
                 if let Some(along) = along
-                    && (held.is_some() || !self.admits(rows, along, &inside))
+                    && !self.admits(held, rows, along, &inside)
                 {
                     continue;
                 }
                 let stored = self.legal.stored().contains(&producer);
                 // What is computed of reductions belongs to their region, which has it once a row.
                 let dear = match self.legal.rows_of(producer) {
-                    Some(of) => held.is_some() || !self.admits(rows, of, &inside),
+                    Some(of) => !self.admits(held, rows, of, &inside),
                     None => {
                         is_smaller(self.graph, producer, consumer) && self.is_dear(policy, producer)
                     }
@@ -124,10 +124,35 @@ impl<'a> Absorber<'a> {
         (Region { ops, outputs: outputs.to_vec() }, met)
     }
 
-    /// Whether a region of these rows may hold a reduction along those, beside what it holds.
-    fn admits(&self, rows: Option<RowsId>, along: RowsId, inside: &HashSet<NodeId>) -> bool {
+    /// The region of a product, what its left operand is computed of, and the product that this is computed
+    /// of, if one may hold both.
+    pub(super) fn chain(&mut self, product: NodeId) -> Option<Region> {
+        let left = self.legal.chained(product)?;
+        let (Region { mut ops, .. }, _) = self.absorb(Policy::ALL, &[left]);
+        let right = self.graph.node(product).operands()[1];
+        let has_first = ops.iter().any(|&id| self.legal.holds_product(id));
+        let has_rows = ops.iter().any(|&id| self.legal.rows.of_reduction(id).is_some());
+        if !has_first || !has_rows || ops.contains(&right) {
+            return None;
+        }
+        ops.push(product);
+        Some(Region { ops, outputs: vec![product] })
+    }
+
+    /// Whether a region of this product and these rows may hold a reduction along those, beside what it
+    /// holds.
+    fn admits(
+        &self,
+        product: Option<NodeId>,
+        rows: Option<RowsId>,
+        along: RowsId,
+        inside: &HashSet<NodeId>,
+    ) -> bool {
+        let is_of = |product| self.legal.rows.are_of(along, self.graph, product);
         let admits = |&id: &NodeId| self.legal.rows.admit(along, self.graph.shape(id));
-        rows.is_none_or(|rows| rows == along) && inside.iter().all(admits)
+        product.is_none_or(is_of)
+            && rows.is_none_or(|rows| rows == along)
+            && inside.iter().all(admits)
     }
 
     fn is_dear(&mut self, policy: Policy, id: NodeId) -> bool {

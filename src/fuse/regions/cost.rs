@@ -37,12 +37,14 @@ pub(super) fn cost(region: &Region, graph: &Graph, model: &CostModel) -> u64 {
     let domain = sizes.max().unwrap_or(1);
     let loads: u64 = region.operands(graph).into_iter().map(|id| traffic(graph, id)).sum();
     let stores: u64 = region.outputs.iter().map(|&id| traffic(graph, id)).sum();
-    PASS_COST + loads + stores + cost_of_ops(region, graph, model) * domain
+    let products = region.ops.iter().map(|&id| cost_of_product(graph, id));
+    PASS_COST + loads + stores + cost_of_ops(region, graph, model) * domain + products.sum::<u64>()
 }
 
 /// Whether a region is worth a pass of its own if it has far fewer elements than its consumer.
 pub(super) fn is_dear(region: &Region, graph: &Graph, model: &CostModel) -> bool {
-    cost_of_ops(region, graph, model) >= HOIST_COST
+    let terms = region.ops.iter().map(|&id| cost_of_terms(graph, id)).sum::<u64>();
+    cost_of_ops(region, graph, model) + terms >= HOIST_COST
 }
 
 /// Whether a producer has far fewer elements than what reads it.
@@ -62,7 +64,12 @@ pub(super) fn cost_of_call(graph: &Graph, id: NodeId) -> u64 {
         return 0;
     }
     let moved = traffic(graph, id) + operands.iter().map(|&id| traffic(graph, id)).sum::<u64>();
-    PASS_COST + moved + cost_of_terms(graph, id) * size(graph.shape(id))
+    PASS_COST + moved + cost_of_product(graph, id)
+}
+
+/// What all elements of a product cost; nothing for other calls.
+fn cost_of_product(graph: &Graph, id: NodeId) -> u64 {
+    cost_of_terms(graph, id) * size(graph.shape(id))
 }
 
 /// What an element of a product costs; nothing for other calls.
@@ -77,7 +84,7 @@ fn cost_of_terms(graph: &Graph, id: NodeId) -> u64 {
 
 fn cost_of_ops(region: &Region, graph: &Graph, model: &CostModel) -> u64 {
     let cost = |&op: &NodeId| match graph.node(op) {
-        Node::Call(call, _) if call.multiplies() => cost_of_terms(graph, op),
+        Node::Call(call, _) if call.multiplies() => 0,
         Node::Call(..) => MERGE_COST,
         _ => model.cost_of_node(graph, op),
     };

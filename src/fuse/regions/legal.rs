@@ -123,6 +123,26 @@ impl<'a> Legal<'a> {
         self.levels[id.index()].product
     }
 
+    /// What a product has on its left, if that is computed of whole rows of another product: one region may
+    /// hold both.
+    pub(super) fn chained(&self, id: NodeId) -> Option<NodeId> {
+        let Node::Call(call, args) = self.graph.node(id) else { return None };
+        let [left, right] = args[..] else { return None };
+        if self.products != Products::Chained || !call.multiplies() {
+            return None;
+        }
+        let first = self.levels[left.index()].product?;
+        let (shape, of) = (self.graph.shape(left), self.graph.shape(first));
+        let has_rows = self.graph.shape(right).dims().is_none_or(|dims| dims.len() > 1);
+        let fits = self.levels[left.index()].rows.is_some()
+            && has_rows
+            && self.graph.dtype(left) == self.graph.dtype(first)
+            && (shape == of || shape.dims().is_none() || of.dims().is_none())
+            && matches!(self.graph.node(left), Node::Op(..))
+            && self.stretches[left.index()] == self.stretches[id.index()];
+        fits.then_some(left)
+    }
+
     /// Whether a node is a product that a region may hold.
     pub(super) fn holds_product(&self, id: NodeId) -> bool {
         self.products.hold(self.graph, id)
@@ -165,14 +185,20 @@ fn levels(graph: &Graph, rows: &Rows, products: Products) -> Vec<Level> {
             (level.rows.is_none() || level.rows == below_rows)
                 && (level.product.is_none() || level.product == product)
         };
+        let are_of_product = |along: Option<RowsId>| match (along, product) {
+            (Some(along), Some(product)) => rows.are_of(along, graph, product),
+            _ => true,
+        };
         // One region cannot hold all that they are computed of, so it loads some.
-        let agree = below.clone().all(agree) && (below_rows.is_none() || product.is_none());
+        let agree = below.clone().all(agree) && are_of_product(below_rows);
         let next = Level { calls: calls + 1, ..Level::default() };
         levels.push(match (node, rows.of_reduction(id)) {
             (_, Some(own))
-                if agree && product.is_none() && below_rows.is_none_or(|below| below == own) =>
+                if agree
+                    && are_of_product(Some(own))
+                    && below_rows.is_none_or(|below| below == own) =>
             {
-                Level { calls, rows: Some(own), product: None }
+                Level { calls, rows: Some(own), product }
             }
             (_, Some(own)) => Level { rows: Some(own), ..next },
             // What it is of stands in memory.
@@ -191,7 +217,7 @@ fn levels(graph: &Graph, rows: &Rows, products: Products) -> Vec<Level> {
                     let is_admitted = products::admits(graph.shape(of), graph.shape(id));
                     let product = product.filter(|_| is_admitted);
                     match agree && is_admitted {
-                        true => Level { calls, rows: None, product },
+                        true => Level { calls, rows: below_rows, product },
                         false => Level { product, ..next },
                     }
                 }
@@ -238,7 +264,7 @@ mod tests {
     fn products_are_of_one_region() {
         let text = "kernel k(x: f32[n, n], w: f32[n, n], v: f32[2, n, n]) {
             let h = x @ w + 1;
-            (exp(h) @ w + h, sum[-1](h), h * v, silu(x @ v) * exp(w @ v))
+            (exp(h) @ w + h, sum[0](h), h * v, silu(x @ v) * exp(w @ v), sum[-1](h))
         }";
         let graph = parse(text).unwrap();
         let legal = Legal::new(&graph, 512, Rows::of(&graph), Products::Held);
@@ -251,9 +277,11 @@ mod tests {
         let h = of(Op::Add).unwrap().0;
         assert_eq!((product(h), legal.join(h)), (Some(products[0]), Err(Apart::Product)));
         let outputs = graph.outputs();
-        // It reads `h`, and belongs to the second product; a sum and a larger array to none.
+        // It reads `h`, and belongs to the second product; a sum of rows belongs to the first, one of columns
+        // and a larger array to none.
         assert_eq!(product(outputs[0]), Some(products[1]));
         assert_eq!((product(outputs[1]), product(outputs[2])), (None, None));
+        assert_eq!(product(outputs[4]), Some(products[0]));
         // One of both products is computed apart.
         assert_eq!(product(outputs[3]), Some(products[2]));
         assert!(legal.stored().contains(&graph.node(outputs[3]).operands()[1]));

@@ -55,13 +55,14 @@ const MAX_REGION: usize = 512;
 pub(super) fn merge(graph: &Graph, domains: &Domains, model: &CostModel) -> Graph {
     kiln_ir::span!(DEBUG, "merge");
     let mut sweep =
-        Sweep::new(graph, model, Legal::new(graph, MAX_REGION, Rows::of(graph), Products::Held));
+        Sweep::new(graph, model, Legal::new(graph, MAX_REGION, Rows::of(graph), Products::Chained));
     sweep.join_siblings(domains);
     sweep.fill();
     sweep.extract()
 }
 
-/// A fused body as a graph in which each reduction and product is a pass by itself.
+/// A fused body as a graph in which its last product is a pass by itself; of one without products, each reduction
+/// is.
 pub(crate) fn apart(body: &Body, model: &CostModel) -> Graph {
     let name = |index: usize| format!("v{index}");
     let input =
@@ -71,7 +72,12 @@ pub(crate) fn apart(body: &Body, model: &CostModel) -> Graph {
     let ids: Vec<NodeId> = (0..inputs.len()).map(|index| graph.input_node(index)).collect();
     let outputs = graph.copy_graph(body, &ids).expect("a body is valid for any shapes");
     outputs.into_iter().for_each(|output| graph.output(output));
-    let mut sweep = Sweep::new(&graph, model, Legal::apart(&graph, MAX_REGION));
+    let legal = match (body.product(), body.second_product()) {
+        (None, _) => Legal::apart(&graph, MAX_REGION),
+        (Some(_), None) => Legal::new(&graph, MAX_REGION, Rows::of(&graph), Products::Apart),
+        (Some(_), Some(_)) => Legal::new(&graph, MAX_REGION, Rows::of(&graph), Products::Held),
+    };
+    let mut sweep = Sweep::new(&graph, model, legal);
     sweep.join_siblings(&Domains::of(&graph));
     sweep.fill();
     checked("apart", &graph, sweep.extract())
@@ -156,6 +162,9 @@ impl<'a> Sweep<'a> {
     /// Regions of one output each, for every value that is wanted.
     fn fill(&mut self) {
         while let Some((id, class)) = self.wanted.pop() {
+            if let Some(region) = self.absorber.chain(id) {
+                self.add(class, region);
+            }
             let (all, met) = self.absorber.absorb(Policy::ALL, &[id]);
             // Nothing is gained for a call that absorbs nothing.
             if matches!(self.graph.node(id), Node::Call(..)) && all.ops.len() == 1 {

@@ -36,8 +36,11 @@ pub enum Reason {
     View(&'static str),
     /// The first one has a product, and the second has another one.
     Products,
-    /// The first one has a product, and the second has reductions.
-    Reductions,
+    /// The first one has a product, and the second has reductions along other axes than its last: these are
+    /// of that array.
+    Reductions(String),
+    /// The second one reduces rows of the product that the first one has, which are too long to be held.
+    Long(String),
     /// One has a product, and the other computes nothing of it.
     Unrelated,
     /// What the second one computes is larger than the product that the first one has.
@@ -120,8 +123,14 @@ impl fmt::Display for Reason {
                 write!(f, "it is read as {view}, not element by element as a product is computed")
             }
             Reason::Products => f.write_str("a kernel has one product at most, and each has one"),
-            Reason::Reductions => {
-                f.write_str("a kernel has a product or reductions, not both of them")
+            Reason::Reductions(reduction) => {
+                write!(
+                    f,
+                    "{reduction} is not along the rows of the product, some of which are held"
+                )
+            }
+            Reason::Long(product) => {
+                write!(f, "the rows of the product ({product}) are too long to be held and reduced")
             }
             Reason::Unrelated => {
                 f.write_str("with a product, a kernel stores only what is computed of it")

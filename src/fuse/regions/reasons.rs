@@ -27,7 +27,7 @@ pub(in crate::fuse) fn separations(
     model: &CostModel,
 ) -> Vec<Separation> {
     let mut sweep =
-        Sweep::new(graph, model, Legal::new(graph, MAX_REGION, Rows::of(graph), Products::Held));
+        Sweep::new(graph, model, Legal::new(graph, MAX_REGION, Rows::of(graph), Products::Chained));
     sweep.join_siblings(domains);
     sweep.fill();
     let roots = graph.outputs().iter().map(|&id| sweep.class(id)).collect();
@@ -96,7 +96,7 @@ impl Program<'_> {
             return reasons.into_iter().map(|(other, reason)| separation(other, reason)).collect();
         };
         let held = self.product(&region);
-        let factors = held.map_or_else(Vec::new, |product| self.graph.node(product).operands());
+        let factors = self.factors(&region);
         for value in loads {
             let Some(from) = self.storing(value) else { continue };
             if let Some(reason) = self.unheld(value, held, &region) {
@@ -153,6 +153,12 @@ impl Program<'_> {
         region.ops.iter().copied().find(|&id| self.absorber.legal.holds_product(id))
     }
 
+    /// What its products multiply.
+    fn factors(&self, region: &Region) -> Vec<NodeId> {
+        let products = region.ops.iter().filter(|&&id| self.absorber.legal.holds_product(id));
+        products.flat_map(|&product| self.graph.node(product).operands()).collect()
+    }
+
     /// The product that a step has.
     fn product_of(&self, step: usize) -> Option<NodeId> {
         self.steps[step].region.as_ref().and_then(|region| self.product(region))
@@ -167,7 +173,7 @@ impl Program<'_> {
             of = args[0];
         }
         let product = legal.product_of(of)?;
-        if held.is_some_and(|held| self.graph.node(held).operands().contains(&value)) {
+        if self.factors(region).contains(&value) {
             return None;
         }
         if let Node::Call(view @ Call::View(_), _) = self.graph.node(value) {
@@ -176,13 +182,22 @@ impl Program<'_> {
         if held.is_some_and(|held| held != product) {
             return Some(Reason::Products);
         }
-        let is_reduction = |&id: &NodeId| legal.rows.of_reduction(id).is_some();
-        if region.ops.iter().any(is_reduction) {
-            return Some(Reason::Reductions);
+        let shape = self.graph.shape(product);
+        let is_apart = |&&id: &&NodeId| {
+            legal
+                .rows
+                .of_reduction(id)
+                .is_some_and(|rows| !legal.rows.are_of(rows, self.graph, product))
+        };
+        if let Some(&reduction) = region.ops.iter().find(is_apart) {
+            return Some(match products::is_long(self.graph, product) {
+                true => Reason::Long(self.array(product)),
+                false => Reason::Reductions(self.reduction_name(reduction)),
+            });
         }
         let reads = |op: &&NodeId| self.graph.node(**op).operands().contains(&value);
         let mut readers = region.ops.iter().filter(reads);
-        let (shape, larger) = (self.graph.shape(product), |id: NodeId| self.graph.shape(id));
+        let larger = |id: NodeId| self.graph.shape(id);
         let larger = readers.find(|&&id| !products::admits(shape, larger(id)))?;
         Some(Reason::Larger([self.array(product), self.array(*larger)]))
     }
@@ -272,17 +287,18 @@ impl Program<'_> {
     fn rows(&self, first: usize, second: usize) -> Option<Reason> {
         let reductions = [self.reduction(first)?, self.reduction(second)?];
         let [one, other] = reductions.map(|id| self.absorber.legal.rows.of_reduction(id));
-        let name = |id: NodeId| match self.graph.node(id) {
+        (one != other).then(|| Reason::Rows(reductions.map(|id| self.reduction_name(id))))
+    }
+
+    /// What a reduction is: `max[-1] of f32[8, 8]`.
+    fn reduction_name(&self, id: NodeId) -> String {
+        match self.graph.node(id) {
             Node::Call(call, args) => {
-                format!(
-                    "{} of {}",
-                    call.expression(&[""]).trim_end_matches("()"),
-                    self.array(args[0])
-                )
+                let call = call.expression(&[""]);
+                format!("{} of {}", call.trim_end_matches("()"), self.array(args[0]))
             }
             _ => unreachable!("reductions are calls"),
-        };
-        (one != other).then(|| Reason::Rows(reductions.map(name)))
+        }
     }
 
     /// A reduction of a step, if it has any.
@@ -394,7 +410,14 @@ mod tests {
                 "silu(x @ w) * (x @ v)",
                 "1 and 2: a kernel has one product at most, and each has one",
             ),
-            ("softmax[-1](x @ w)", "1 and 2: a kernel has a product or reductions, not both"),
+            (
+                "softmax[0](x @ w)",
+                "1 and 2: max[0] of f32[..] is not along the rows of the product",
+            ),
+            (
+                "kernel k(x: f32[8, 8], w: f32[8, 50000]) { softmax[-1](x @ w) }",
+                "1 and 2: the rows of the product (f32[8, 50000]) are too long to be held and reduced",
+            ),
             (
                 "kernel k(x: f32[m, k], w: f32[k, n], y: f32[b, m, n]) { x @ w + y }",
                 "1 and 2: add (f32[b, m, n]) has more elements than the product (f32[m, n])",

@@ -4,6 +4,7 @@
 //! same axes of arrays that are as large as the domain. Where ranks are unknown, arrays are taken to
 //! be: a call in which they are not runs the region's body pass by pass.
 
+use super::products;
 use kiln_ir::{Axes, Call, Graph, Node, NodeId, Shape};
 use std::collections::HashMap;
 
@@ -77,6 +78,22 @@ impl Rows {
             None => true,
         };
         covers && self.reduced[rows].iter().all(fits)
+    }
+
+    /// Whether they are the rows of a product, and short enough for its region to fold.
+    pub(super) fn are_of(&self, rows: RowsId, graph: &Graph, product: NodeId) -> bool {
+        let Key { axes, domain } = &self.keys[rows.0 as usize];
+        let shape = graph.shape(product);
+        let fits = |domain: &Shape| shape.dims().is_none() || domain == shape;
+        // Of a matrix and a vector, the rows are the product's columns.
+        let is_turned = graph
+            .shape(graph.node(product).operands()[1])
+            .dims()
+            .is_some_and(|dims| dims.len() == 1);
+        *axes == Axes::LAST
+            && domain.as_ref().is_none_or(fits)
+            && !is_turned
+            && !products::is_long(graph, product)
     }
 
     /// The only kind of rows in which arrays of this shape are reduced.

@@ -13,7 +13,7 @@ use crate::lower::rows::Stage;
 use crate::run::call::{Call, Pads};
 use crate::run::pack::{self, Scratch};
 use crate::run::reduce::{Blocks, Rows, count};
-use kiln_jit::emit::MAX_VECTOR;
+use kiln_jit::emit::{MAX_VECTOR, fence};
 use smallvec::SmallVec;
 
 /// A row kernel on some operands.
@@ -256,6 +256,14 @@ impl<'a> Worker<'a> {
         let Job { program, setup, .. } = self.job;
         // SAFETY: there is room for a number of each row.
         unsafe { count(program.slots[to].dtype, setup.grid.len, rows, self.memory(to)) };
+    }
+}
+
+impl Drop for Worker<'_> {
+    fn drop(&mut self) {
+        if self.job.setup.streams {
+            fence();
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod grid;
 mod job;
 mod launch;
 mod long;
+mod panel;
 mod setup;
 mod stage;
 
@@ -25,6 +26,7 @@ use job::{Job, Tile, Worker};
 use kiln_ir::{Dims, Reduce, broadcast};
 use kiln_jit::emit::Code;
 use kiln_jit::vir::Routine;
+pub(in crate::run) use panel::PanelSetup;
 use setup::{Setup, is_aligned, is_in_place, written_early};
 use smallvec::SmallVec;
 use std::sync::{Arc, Mutex};
@@ -108,6 +110,11 @@ impl RowCode {
         Ok(RowCode { program, cost, last: Mutex::new(None) })
     }
 
+    fn program(&self) -> Program<'_> {
+        let RowProgram { slots, inputs, outputs, stages, .. } = &self.program;
+        Program { slots, inputs: *inputs, outputs: *outputs, stages, cost: self.cost }
+    }
+
     /// The code of each stage that has some.
     pub(crate) fn codes(&self) -> impl Iterator<Item = &Code> {
         self.program.stages.iter().filter_map(|stage| match stage {
@@ -125,17 +132,15 @@ impl RowCode {
     /// inputs'. Inputs must be readable. Outputs must be writable and overlap nothing, except that one may
     /// be exactly an input.
     pub(in crate::run) unsafe fn run(&self, operands: &[&Layout], threads: Option<usize>) -> bool {
-        let RowProgram { slots, inputs, outputs, stages, .. } = &self.program;
-        let program =
-            Program { slots, inputs: *inputs, outputs: *outputs, stages, cost: self.cost };
+        let (program, inputs) = (self.program(), self.program.inputs);
         let last = self.last.try_lock().ok().and_then(|last| last.clone());
-        let known = match last.filter(|known| known.fits(operands, *inputs)) {
+        let known = match last.filter(|known| known.fits(operands, inputs)) {
             Some(known) => known,
             None => {
                 let layout = |operand: &&Layout| (operand.shape.clone(), operand.strides.clone());
                 let known = Arc::new(Known {
                     layouts: operands.iter().map(layout).collect(),
-                    is_in_place: is_in_place(operands, *inputs),
+                    is_in_place: is_in_place(operands, inputs),
                     setup: self.setup(program, operands),
                 });
                 if operands.iter().all(|operand| is_aligned(operand))
@@ -153,8 +158,15 @@ impl RowCode {
 
     /// What a call on such operands needs to know, if stages can run it.
     fn setup(&self, program: Program<'_>, operands: &[&Layout]) -> Option<Setup> {
-        let RowProgram { axes, slots, operands: reduced, .. } = &self.program;
-        let inputs = program.inputs;
+        let (domain, is_reduced) = self.domain(operands)?;
+        let setup = Setup::new(program, &domain, &is_reduced, operands);
+        (!setup.is_narrow(program)).then_some(setup)
+    }
+
+    /// The shape that rows are cut from and which of its axes they lie along, for operands that fit.
+    fn domain(&self, operands: &[&Layout]) -> Option<(Dims<usize>, Dims<bool>)> {
+        let RowProgram { axes, slots, inputs, operands: reduced, .. } = &self.program;
+        let inputs = *inputs;
         let domain = domain(reduced, operands)?;
         let is_reduced = axes.of_rank(domain.len()).ok()?;
         let row: Dims<usize> = match axes.are_all() {
@@ -187,8 +199,7 @@ impl RowCode {
         let is_able = operands[..inputs].iter().zip(slots).all(broadcasts)
             && operands[inputs..].iter().zip(&slots[inputs..]).all(fits)
             && reduced.iter().all(covers);
-        let setup = is_able.then(|| Setup::new(program, &domain, &is_reduced, operands))?;
-        (!setup.is_narrow(program)).then_some(setup)
+        is_able.then_some((domain, is_reduced))
     }
 }
 
@@ -311,6 +322,22 @@ impl Job<'_> {
             // SAFETY: required of the caller.
             return unsafe { self.execute_long(threads) };
         }
+        // SAFETY: required of the caller.
+        unsafe { self.execute_tiles(threads) };
+        true
+    }
+
+    /// Runs the stages tile by tile, however long rows are.
+    ///
+    /// # Safety
+    ///
+    /// As for [`RowCode::run`].
+    unsafe fn execute_tiles(self, threads: usize) {
+        let Job { setup, .. } = self;
+        let (run, runs) = setup.grid.runs();
+        let [rows, len] = setup.tile;
+        let tiles_of_run = run.div_ceil(rows);
+        let tiles = runs.saturating_mul(tiles_of_run);
         let tile = |index: usize| {
             let (run_index, row) = (index / tiles_of_run, index % tiles_of_run * rows);
             Tile { run: run_index, row, rows: rows.min(run - row), start: 0, len }
@@ -332,7 +359,6 @@ impl Job<'_> {
             let queue = Queue::new(tiles, tiles.div_ceil(threads * PORTIONS));
             share(threads, &|| work(&mut || queue.take()));
         }
-        true
     }
 }
 

@@ -91,7 +91,7 @@ impl Setup {
         };
         setup.side_by_side = setup.rows_are_nearer(program);
         let bytes = setup.elements() * setup.moved(program) as f64;
-        setup.streams = bytes > stream_rows_above(program) && !is_in_place;
+        setup.streams = bytes > setup.stream_above(program) && !is_in_place;
         for (slot, about) in program.slots.iter().enumerate() {
             let is_apart = |&other: &usize| {
                 let is_output = other < program.operands();
@@ -129,6 +129,28 @@ impl Setup {
         const FEW: usize = 32;
         let calls_code = program.stages.iter().any(|stage| matches!(stage, Stage::Each(_)));
         self.side_by_side && calls_code && self.grid.len > BLOCK && self.grid.runs().0 < FEW
+    }
+
+    /// Bytes read and written from which on results bypass the caches.
+    ///
+    /// A last stage that reads its rows from a cache and stores them waits for nothing but its stores, so
+    /// these pay earlier than in one pass over everything: layer norm of 16 MB on a Zen 4 (32 MiB of
+    /// cache) took .32 to .39 ns an element past the caches and .41 to .45 through them. Where what an
+    /// earlier stage stores lies in the memory of results, they are in a cache already: softmax takes .48
+    /// and .45.
+    fn stream_above(&self, program: Program<'_>) -> f64 {
+        let outputs = program.inputs..program.operands();
+        let lies_there = |&slot: &usize| {
+            program.slots[slot].shares.is_some_and(|other| outputs.contains(&other))
+        };
+        let stores_there = |stage: &Stage<Code>| match stage {
+            Stage::Each(map) => self.code_of(map).2.iter().any(lies_there),
+            _ => false,
+        };
+        match program.stages.iter().any(stores_there) {
+            true => stream_above() as f64,
+            false => last_level_cache() as f64 / 2.0,
+        }
     }
 
     /// How many elements there are.
@@ -348,21 +370,6 @@ impl Setup {
             false => (SIDE_BY_SIDE / row).min(WIDE / largest) / line * line,
         };
         rows.max(line).min(run.max(1))
-    }
-}
-
-/// Bytes read and written from which on results bypass the caches.
-///
-/// A last stage that reads its rows from a cache and stores them waits for nothing but its stores, so
-/// these pay earlier than in one pass over everything: layer norm of 16 MB on a Zen 4 (32 MiB of cache)
-/// took .32 to .39 ns an element past the caches and .41 to .45 through them, RMS norm .27 either way. Where results lie in the memory of what
-/// an earlier stage keeps, they are in a cache already: softmax takes .48 and .45.
-fn stream_rows_above(program: Program<'_>) -> f64 {
-    let outputs = program.inputs..program.operands();
-    let is_kept = |slot: &Slot| slot.shares.is_some_and(|other| outputs.contains(&other));
-    match program.slots.iter().any(is_kept) {
-        true => stream_above() as f64,
-        false => last_level_cache() as f64 / 2.0,
     }
 }
 

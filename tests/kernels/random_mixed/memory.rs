@@ -5,16 +5,16 @@ use half::{bf16, f16};
 use kiln::{DType, View, ViewMut};
 
 /// An array's elements, in rows.
-pub(super) struct Elements {
-    pub(super) dtype: DType,
-    pub(super) shape: Vec<usize>,
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Elements {
+    pub(crate) dtype: DType,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) bytes: Vec<u8>,
     /// Whether those of axis 0 are all the same.
-    pub(super) repeats: bool,
+    pub(crate) repeats: bool,
 }
 
 impl Elements {
-    pub(super) fn draw(rng: &mut Rng, dtype: DType, shape: &[usize], special: usize) -> Elements {
+    pub(crate) fn draw(rng: &mut Rng, dtype: DType, shape: &[usize], special: usize) -> Elements {
         let repeats = !shape.is_empty() && rng.below(5) == 0;
         let count: usize = shape.iter().product();
         let distinct = if repeats { shape[1..].iter().product() } else { count };
@@ -43,28 +43,31 @@ impl Elements {
 
 /// How an array lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Order {
+pub(crate) enum Order {
     Rows,
     Columns,
     Backwards,
     Apart,
     Misaligned,
+    /// A byte of something else after each element, as in records.
+    Records,
     Repeated,
 }
 
-pub(super) const ORDERS: [Order; 6] = [
+pub(crate) const ORDERS: [Order; 7] = [
     Order::Rows,
     Order::Columns,
     Order::Backwards,
     Order::Apart,
     Order::Misaligned,
+    Order::Records,
     Order::Repeated,
 ];
 
 /// Memory of an array.
-pub(super) struct Memory {
-    pub(super) dtype: DType,
-    pub(super) shape: Vec<usize>,
+pub(crate) struct Memory {
+    pub(crate) dtype: DType,
+    pub(crate) shape: Vec<usize>,
     /// Of 8 bytes each, so that it is aligned.
     words: Vec<u64>,
     base: usize,
@@ -72,11 +75,14 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn new(dtype: DType, shape: &[usize], order: Order) -> Memory {
+    pub(crate) fn new(dtype: DType, shape: &[usize], order: Order) -> Memory {
         let size = dtype.size();
-        let gap = if order == Order::Apart { 3 } else { 1 };
         let mut strides = vec![0; shape.len()];
-        let mut step = (size * gap) as isize;
+        let mut step = match order {
+            Order::Apart => 3 * size as isize,
+            Order::Records => size as isize + 1,
+            _ => size as isize,
+        };
         let axes: Vec<usize> = match order {
             Order::Columns => (0..shape.len()).collect(),
             _ => (0..shape.len()).rev().collect(),
@@ -99,7 +105,7 @@ impl Memory {
         Memory { dtype, shape: shape.to_vec(), words, base, strides }
     }
 
-    pub(super) fn of(elements: &Elements, order: Order) -> Memory {
+    pub(crate) fn of(elements: &Elements, order: Order) -> Memory {
         let order = match order {
             Order::Repeated if !elements.repeats => Order::Rows,
             order => order,
@@ -113,7 +119,7 @@ impl Memory {
         memory
     }
 
-    pub(super) fn bytes(&mut self) -> &mut [u8] {
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
         let len = self.words.len() * 8;
         // SAFETY: bytes of words that are borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.words.as_mut_ptr().cast(), len) }
@@ -129,20 +135,20 @@ impl Memory {
         place as usize
     }
 
-    pub(super) fn view(&self) -> View<'_> {
+    pub(crate) fn view(&self) -> View<'_> {
         let base = self.words.as_ptr().cast::<u8>().wrapping_add(self.base);
         // SAFETY: `new` made room for all elements; nothing writes them while they are borrowed.
         unsafe { View::from_raw(base, self.dtype, &self.shape, &self.strides) }
     }
 
-    pub(super) fn view_mut(&mut self) -> ViewMut<'_> {
+    pub(crate) fn view_mut(&mut self) -> ViewMut<'_> {
         let base = self.words.as_mut_ptr().cast::<u8>().wrapping_add(self.base);
         // SAFETY: as above, and they are borrowed mutably.
         unsafe { ViewMut::from_raw(base, self.dtype, &self.shape, &self.strides) }
     }
 
     /// Bits of every element in rows, any NaN as one NaN.
-    pub(super) fn bits(&mut self) -> Vec<u64> {
+    pub(crate) fn bits(&mut self) -> Vec<u64> {
         let (count, size, dtype) = (self.shape.iter().product(), self.dtype.size(), self.dtype);
         let places: Vec<usize> = (0..count).map(|at| self.place(at)).collect();
         let bytes = self.bytes();

@@ -36,19 +36,14 @@ impl Streaming {
         Some(Streaming { entry, _code: code })
     }
 
-    /// Calls it, and makes its stores visible to threads that are notified afterwards.
+    /// Calls it.
     ///
     /// # Safety
     ///
     /// As for the routine whose twin it is.
     pub(in crate::emit) unsafe fn call(&self, launch: &mut Launch) {
-        // SAFETY: required of the caller. Every x86-64 has the fence, which is needed because
-        // streaming stores are not ordered with others.
-        unsafe {
-            (self.entry)(launch);
-            #[cfg(target_arch = "x86_64")]
-            std::arch::x86_64::_mm_sfence();
-        }
+        // SAFETY: required of the caller.
+        unsafe { (self.entry)(launch) };
     }
 }
 

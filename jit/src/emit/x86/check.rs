@@ -44,7 +44,10 @@ pub(super) fn check(function: &Function, allocation: &Allocation) -> Result<(), 
         checker.held = next;
         checker.iteration(&allocation.items)?;
     }
-    checker.walk(&function.epilogue, &allocation.epilogue)
+    let after = checker.held.clone();
+    checker.walk(&function.epilogue, &allocation.epilogue)?;
+    checker.held = after;
+    checker.walk(&function.whole, &allocation.whole)
 }
 
 struct Checker<'a> {

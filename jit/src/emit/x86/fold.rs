@@ -17,11 +17,8 @@ use crate::vir::{Fold, Merge, Routine, STRIPE_BYTES, Type};
 pub(super) fn start(routine: &Routine, isa: Isa, constants: &mut Constants) -> Function {
     let mut selector = Selector::new(routine, isa, 0, constants);
     let mut known: Vec<((u64, Type), Reg)> = Vec::new();
-    selector.each_fold(|s, fold, merge, ty| {
-        let bits = match is_flipped(merge, ty) {
-            true => Merge::Min.identity(ty),
-            false => merge.identity(ty),
-        };
+    selector.each_fold(|s, fold, _, ty| {
+        let (_, bits) = identity(routine, fold);
         let same = known.iter().find(|(key, _)| *key == (bits, ty)).map(|&(_, reg)| reg);
         let identity = same.unwrap_or_else(|| s.splat(ty, bits));
         known.push(((bits, ty), identity));
@@ -35,29 +32,32 @@ pub(super) fn start(routine: &Routine, isa: Isa, constants: &mut Constants) -> F
 /// Merges all stripes in halves and stores what is left, after a row.
 pub(super) fn finish(routine: &Routine, isa: Isa, constants: &mut Constants) -> Function {
     let mut selector = Selector::new(routine, isa, 0, constants);
-    selector.each_fold(|s, fold, merge, ty| {
-        let offsets = s.offsets();
-        let load = |at| s.stripes(Stripes { fold, at, moves: false }, ty);
-        let mut parts: Vec<Reg> = offsets.map(load).collect();
-        while parts.len() > 1 {
-            let upper = parts.split_off(parts.len() / 2);
-            parts = parts.iter().zip(upper).map(|(&a, b)| s.merged(merge, ty, a, b)).collect();
-        }
-        let mut left = parts[0];
-        let mut bytes = isa.bytes() / 2;
-        while bytes * 8 >= ty.bits() as usize {
-            let upper = s.upper_bytes(left, bytes);
-            left = s.merged(merge, ty, left, upper);
-            bytes /= 2;
-        }
-        if is_flipped(merge, ty) {
-            left = s.flipped(ty, left);
-        }
-        let narrow = if isa == Isa::Avx512 { 2 } else { 1 };
-        let store = Inst::new(Opcode::StoreLane.code(isa, ty.bits()), None, &[Source::Reg(left)]);
-        s.push(store.form(Form::Result { fold }).halved([0, narrow, 0, 0]));
-    });
+    selector.finish(|s, stripes, ty| s.stripes(stripes, ty));
     selector.function
+}
+
+/// What [`finish`] does, but the stripes are in registers of `function`, to which it is added.
+pub(super) fn finish_registers(
+    routine: &Routine,
+    function: &mut Function,
+    stripes: &[(Stripes, Reg)],
+    constants: &mut Constants,
+) {
+    let mut selector = Selector::new(routine, function.isa, 0, constants);
+    selector.function.classes = std::mem::take(&mut function.classes);
+    selector.finish(|_, of, _| {
+        let is_it = |(known, _): &&(Stripes, Reg)| *known == of;
+        stripes.iter().find(is_it).expect("all stripes are in registers").1
+    });
+    function.classes = selector.function.classes;
+    function.whole = selector.function.insts;
+}
+
+/// What stripes of a fold begin with, as a constant.
+pub(super) fn identity(routine: &Routine, fold: u32) -> (Type, u64) {
+    let ty = routine.fold_type(fold);
+    let merge = routine.stage().folds[fold as usize].merge;
+    (ty, if is_flipped(merge, ty) { Merge::Min.identity(ty) } else { merge.identity(ty) })
 }
 
 /// Whether stripes hold the negated value.
@@ -66,6 +66,34 @@ fn is_flipped(merge: Merge, ty: Type) -> bool {
 }
 
 impl Selector<'_> {
+    /// Merges all stripes of each fold in halves and stores what is left; `load` says where they are.
+    fn finish(&mut self, mut load: impl FnMut(&mut Self, Stripes, Type) -> Reg) {
+        let isa = self.isa;
+        self.each_fold(|s, fold, merge, ty| {
+            let offsets = s.offsets();
+            let mut parts: Vec<Reg> =
+                offsets.map(|at| load(s, Stripes { fold, at, moves: false }, ty)).collect();
+            while parts.len() > 1 {
+                let upper = parts.split_off(parts.len() / 2);
+                parts = parts.iter().zip(upper).map(|(&a, b)| s.merged(merge, ty, a, b)).collect();
+            }
+            let mut left = parts[0];
+            let mut bytes = isa.bytes() / 2;
+            while bytes * 8 >= ty.bits() as usize {
+                let upper = s.upper_bytes(left, bytes);
+                left = s.merged(merge, ty, left, upper);
+                bytes /= 2;
+            }
+            if is_flipped(merge, ty) {
+                left = s.flipped(ty, left);
+            }
+            let narrow = if isa == Isa::Avx512 { 2 } else { 1 };
+            let store =
+                Inst::new(Opcode::StoreLane.code(isa, ty.bits()), None, &[Source::Reg(left)]);
+            s.push(store.form(Form::Result { fold }).halved([0, narrow, 0, 0]));
+        });
+    }
+
     /// A row scalar in every lane: one register for all parts.
     pub(super) fn scalar(&mut self, slot: u32, ty: Type) -> Parts {
         let code = Opcode::Broadcast.code(self.isa, ty.bits());

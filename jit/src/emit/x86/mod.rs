@@ -204,6 +204,6 @@ fn main_loop(
             unroll => select::select(routine, isa, unroll, constants),
         },
     };
-    stripes::pin(routine, &mut main);
+    stripes::pin(routine, &mut main, constants);
     main
 }

@@ -175,6 +175,9 @@ pub(super) struct Function {
     pub(super) insts: Vec<Inst>,
     /// Instructions after the loop.
     pub(super) epilogue: Vec<Inst>,
+    /// Instructions after the loop, instead of the epilogue, if it has handled a whole row: they finish
+    /// folds whose stripes are in registers. Empty unless all are.
+    pub(super) whole: Vec<Inst>,
     /// The class of each register.
     pub(super) classes: Vec<Class>,
 }
@@ -188,6 +191,7 @@ impl Function {
             prologue: Vec::new(),
             insts: Vec::new(),
             epilogue: Vec::new(),
+            whole: Vec::new(),
             classes: Vec::new(),
         }
     }
@@ -202,6 +206,11 @@ impl Function {
     pub(super) fn first_store(&self) -> u32 {
         let is_store = |inst: &Inst| matches!(inst.form, Form::Store { .. });
         self.insts.iter().position(is_store).unwrap_or(self.insts.len()) as u32
+    }
+
+    /// The position of the first of the instructions for a whole row: after all others.
+    pub(super) fn whole_from(&self) -> usize {
+        self.insts.len() + self.epilogue.len()
     }
 
     /// A new register.

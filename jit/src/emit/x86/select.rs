@@ -38,6 +38,11 @@ impl Constants {
         self.pool.sequence(ty, 0..lanes as u64)
     }
 
+    /// A constant as a memory operand.
+    pub(super) fn splat(&mut self, ty: Type, bits: u64) -> Source {
+        Source::Constant { at: self.pool.splat(ty, bits), bits: ty.bits() }
+    }
+
     pub(super) fn finish(self) -> Box<[Line]> {
         self.pool.finish()
     }

@@ -4,10 +4,12 @@
 //! ones. If there are registers for them, they are loaded before the loop and stored after it. In
 //! memory a chain of merges also waits for each store to be loaded again.
 
+use super::fold;
 use super::isa::Class;
 use super::opcode::Opcode;
 use super::pressure::{hot, pressure};
 use super::program::{Form, Function, Inst, Reg, Source, Stripes};
+use super::select::Constants;
 use crate::vir::{Routine, STRIPE_BYTES};
 
 /// A body of up to this many instructions is repeated as a whole instead of being unrolled
@@ -69,20 +71,37 @@ pub(super) fn repeat(routine: &Routine, single: &Function, times: usize) -> Func
     all
 }
 
-/// Gives the stripes of as many folds registers as there are registers for.
-pub(super) fn pin(routine: &Routine, function: &mut Function) {
+/// Gives the stripes of as many folds registers as there are registers for. Where that is all of them,
+/// a row that the loop handles whole needs no memory for them: they begin as constants, and what is left
+/// of them is made of the registers. (On a Zen 4, which takes two cycles to store 64 bytes, this is
+/// what short rows wait for.)
+pub(super) fn pin(routine: &Routine, function: &mut Function, constants: &mut Constants) {
+    let mut pinned = Vec::new();
     let registers = function.isa.registers(Class::Vector).0 as usize;
     let each = STRIPE_BYTES / function.isa.bytes();
     for fold in 0..routine.stage().folds.len() as u32 {
         let bytes = routine.fold_type(fold).bits() as usize / 8;
         let needed = pressure(function) + function.prologue.len() + each;
         if function.lanes * bytes == STRIPE_BYTES && needed <= registers {
-            pin_fold(fold, bytes as u32 * 8, function);
+            pin_fold(fold, bytes as u32 * 8, function, &mut pinned);
         }
     }
+    if pinned.is_empty() || pinned.len() < each * routine.stage().folds.len() {
+        return;
+    }
+    for inst in &mut function.prologue {
+        if let Source::Stripes(of) = inst.sources[0] {
+            let (ty, bits) = fold::identity(routine, of.fold);
+            let from = constants.splat(ty, bits);
+            let code = Opcode::Constant.code(function.isa, ty.bits());
+            let begin = Inst::new(code, inst.def, &[from]).form(Form::Splat);
+            *inst = Inst { origin: inst.origin, ..begin };
+        }
+    }
+    fold::finish_registers(routine, function, &pinned, constants);
 }
 
-fn pin_fold(fold: u32, bits: u32, function: &mut Function) {
+fn pin_fold(fold: u32, bits: u32, function: &mut Function, pinned: &mut Vec<(Stripes, Reg)>) {
     let [load, store] = [Opcode::Load, Opcode::Store].map(|op| op.code(function.isa, bits));
     let is_its = |of: &Stripes| of.fold == fold;
     let mut insts: Vec<Inst> = Vec::with_capacity(function.insts.len());
@@ -93,6 +112,7 @@ fn pin_fold(fold: u32, bits: u32, function: &mut Function) {
             (Source::Stripes(of), _) if is_its(&of) => {
                 current = inst.def.expect("a load has a result");
                 function.prologue.push(inst);
+                pinned.push((of, current));
                 debug_assert_eq!(inst.code, load);
             }
             (Source::Reg(after), Form::Keep(of)) if is_its(&of) => {

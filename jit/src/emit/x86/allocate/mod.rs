@@ -39,8 +39,13 @@ pub(super) fn allocate(function: &Function) -> Allocation {
     for (at, inst) in (function.insts.len()..).zip(&function.epilogue) {
         allocator.inst(at as u32, inst);
     }
-    let Allocator { items: epilogue, slots, .. } = allocator;
-    let allocation = Allocation { lanes: function.lanes, prologue, items, epilogue, slots };
+    let epilogue = std::mem::take(&mut allocator.items);
+    for (at, inst) in (function.whole_from()..).zip(&function.whole) {
+        allocator.origin = inst.origin;
+        allocator.inst(at as u32, inst);
+    }
+    let Allocator { items: whole, slots, .. } = allocator;
+    let allocation = Allocation { lanes: function.lanes, prologue, items, epilogue, whole, slots };
     debug_assert_eq!(check::check(function, &allocation), Ok(()));
     allocation
 }
@@ -86,7 +91,9 @@ impl<'a> Allocator<'a> {
     fn new(function: &'a Function) -> Allocator<'a> {
         let count = function.classes.len();
         let mut pending = vec![(0, 0); count];
-        for reg in function.insts.iter().flat_map(Inst::reads) {
+        let whole = (function.whole_from()..).zip(&function.whole);
+        let insts = || function.insts.iter().enumerate().chain(whole.clone());
+        for reg in insts().flat_map(|(_, inst)| inst.reads()) {
             pending[reg.0 as usize].1 += 1;
         }
         let mut total = 0;
@@ -96,7 +103,7 @@ impl<'a> Allocator<'a> {
             total += uses;
         }
         let mut uses = vec![0; total as usize];
-        for (at, inst) in function.insts.iter().enumerate() {
+        for (at, inst) in insts() {
             for reg in inst.reads() {
                 let end = &mut pending[reg.0 as usize].1;
                 uses[*end as usize] = at as u32;

@@ -76,6 +76,8 @@ pub(in crate::emit::x86) struct Allocation {
     pub(in crate::emit::x86) items: Vec<Item>,
     /// Instructions that run once, after the loop.
     pub(in crate::emit::x86) epilogue: Vec<Item>,
+    /// Those that run instead if the loop has handled a whole row; empty if there are none.
+    pub(in crate::emit::x86) whole: Vec<Item>,
     /// Places of the stack frame.
     pub(in crate::emit::x86) slots: u32,
 }

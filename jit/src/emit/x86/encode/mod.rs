@@ -133,20 +133,30 @@ impl Writer {
         let row = self.at;
         self.load_cursors()?;
         let [start, finish] = &loops.around;
-        self.straight(&start.items)?;
         let mut patches = Vec::new();
         let mut cold = Vec::new();
-        for each in &loops.full {
-            let skip = self.iterations(each, each.lanes / loops.vector(), &mut cold)?;
-            patches.push((skip, self.at));
-            // The limit was the last index with enough elements for an iteration.
-            self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::RDI, each.lanes as i32))?;
+        let (main, others) = loops.full.split_first().expect("there is a loop");
+        let vectors = main.lanes / loops.vector();
+        // Where the loop may finish a row: what comes instead if it has too few elements, and if it has
+        // more.
+        let mut unfinished = None;
+        if main.whole.is_empty() {
+            self.straight(&start.items)?;
+            let few = self.iterations(main, vectors, &mut cold)?;
+            self.straight(&main.epilogue)?;
+            patches.push((few, self.at));
+            self.no_limit(main)?;
+            self.rest(others, loops, &mut patches, &mut cold)?;
+            self.straight(&finish.items)?;
+        } else {
+            let few = self.iterations(main, vectors, &mut cold)?;
+            self.no_limit(main)?;
+            self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
+            let more = self.jump(Code::Jne_rel32_64)?;
+            self.straight(&main.whole)?;
+            unfinished = Some((few, more));
         }
-        if let Some(tail) = &loops.tail {
-            let skip = self.tail(tail, &mut cold)?;
-            patches.push((skip, self.at));
-        }
-        self.straight(&finish.items)?;
+        let finished = self.at;
         let rows = MemoryOperand::with_base_displ(Register::RCX, offsets::ROWS.into());
         self.emit(Instruction::with2(Code::Sub_rm64_imm8, rows, 1))?;
         let more = self.jump(Code::Jne_rel32_64)?;
@@ -155,6 +165,18 @@ impl Writer {
         // Most calls have one row, so the code that advances to the next row is kept off that path.
         patches.push((more, self.at));
         self.next_row(row)?;
+        if let Some((few, more)) = unfinished {
+            patches.push((more, self.at));
+            self.straight(&main.epilogue)?;
+            let rest = self.jump(Code::Jmp_rel32_64)?;
+            patches.push((few, self.at));
+            self.no_limit(main)?;
+            self.straight(&start.items)?;
+            patches.push((rest, self.at));
+            self.rest(others, loops, &mut patches, &mut cold)?;
+            self.straight(&finish.items)?;
+            self.emit(Instruction::with_branch(Code::Jmp_rel32_64, finished))?;
+        }
         for ColdRegion { jump, items, join } in cold {
             patches.push((jump, self.at));
             self.straight(items)?;
@@ -166,6 +188,33 @@ impl Writer {
             bytes[at..at + 4].copy_from_slice(&distance.to_le_bytes());
         }
         Ok(Encoded { bytes, origins: self.origins })
+    }
+
+    /// The loops after the first one.
+    fn rest<'a>(
+        &mut self,
+        full: &'a [Allocation],
+        loops: &'a Loops,
+        patches: &mut Vec<(usize, u64)>,
+        cold: &mut Vec<ColdRegion<'a>>,
+    ) -> Done {
+        for each in full {
+            let skip = self.iterations(each, each.lanes / loops.vector(), cold)?;
+            self.straight(&each.epilogue)?;
+            patches.push((skip, self.at));
+            self.no_limit(each)?;
+        }
+        if let Some(tail) = &loops.tail {
+            let skip = self.tail(tail, cold)?;
+            patches.push((skip, self.at));
+        }
+        Ok(())
+    }
+
+    /// Makes `rdi` the number of elements again after a loop: it was the last index with enough elements
+    /// for an iteration.
+    fn no_limit(&mut self, each: &Allocation) -> Done {
+        self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::RDI, each.lanes as i32))
     }
 
     /// A loop whose iterations handle some vectors each, and the code before it. Returns the jump
@@ -189,7 +238,6 @@ impl Writer {
         self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::R9, lanes))?;
         self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
         self.emit(Instruction::with_branch(Code::Jle_rel32_64, top))?;
-        self.straight(&each.epilogue)?;
         Ok(skip)
     }
 

@@ -1,0 +1,180 @@
+//! Attention as it is written: one kernel, without memory for what all keys are to all queries.
+
+use common::Rng;
+use kiln::explain::{Stage, explain};
+use kiln::{CompileOptions, Kernel, Mode, Tensor, View, compile_text, compile_with};
+use kiln_ir::{Node, parse};
+use ndarray::{ArrayD, IxDyn};
+
+const HEADS: &str = "q: f32[b, h, t, d], k: f32[b, h, s, d], v: f32[b, h, s, e]";
+
+#[test]
+fn kernels_are_counted() {
+    let masked = format!(
+        "|{HEADS}, m: bool[t, s]| \
+         softmax[-1](select(m, q @ swapaxes[-1, -2](k) * 0.125, -inf)) @ v"
+    );
+    let causal = format!(
+        "|{HEADS}| let s = q @ swapaxes[-1, -2](k) * 0.125; \
+         softmax[-1](select(iota[-2](s) >= iota[-1](s), s, -inf)) @ v"
+    );
+    let scaled = format!("|{HEADS}| softmax[-1](q @ swapaxes[-1, -2](k) * 0.125) @ v");
+    for (count, text) in [
+        (1, "softmax[-1](q @ kt) @ v"),
+        (1, "softmax[-1](q @ kt * 0.125 + m) @ v"),
+        (
+            1,
+            "|q: f32[t, d], kt: f32[d, s], v: f32[s, d], m: f32[t, s]| softmax[-1](q @ kt * 0.125 + m) @ v",
+        ),
+        (1, &scaled),
+        (1, &masked),
+        (1, &causal),
+        (1, "layer_norm[-1](x @ w) @ v"),
+        // What follows is a kernel of its own, and what is stored anyway is loaded.
+        (2, "relu(softmax[-1](q @ kt) @ v)"),
+        (2, "let p = softmax[-1](q @ kt); (p, p @ v)"),
+        (2, "gelu_tanh(x @ w1) @ w2"),
+        (2, "let h = x @ w; softmax[-1](h) @ h"),
+        (2, "|q: f32[t, d], k: f32[d, s], v: f32[s]| softmax[-1](q @ k) @ v"),
+        (2, "|q: f32[t, d], k: f32[d, s], v: f32[1, d]| max[-1](q @ k) @ v"),
+    ] {
+        let graph = parse(text).unwrap();
+        let fused = kiln::internals::fuse(&graph, Mode::Precise).graph;
+        let kernel = compile_text(text).unwrap();
+        assert_eq!(kernel.pass_count(), count, "{text}\n{fused}");
+        assert!(fused.nodes().iter().any(|node| matches!(node, Node::Fused { .. })), "{text}");
+    }
+}
+
+#[test]
+fn it_is_explained() {
+    let text =
+        "|q: f32[t, d], kt: f32[d, s], v: f32[s, d], m: f32[t, s]| softmax[-1](q @ kt + m) @ v";
+    let explained = |stage| explain(&parse(text).unwrap(), Mode::Strict, stage).unwrap();
+    insta::assert_snapshot!(explained(Stage::Fused), @r"
+    kernel kernel(q: f32[t, d], kt: f32[d, s], v: f32[s, d], m: f32[t, s]) -> f32[t, d] {
+        fused(q, kt, m, v) {
+            let t0 = m + q @ kt;
+            let t1 = exp(t0 - max[-1](t0));
+            t1 * recip(sum[-1](t1)) @ v
+        }
+    }
+    ");
+    insta::assert_snapshot!(explained(Stage::Why), @r"
+    1 kernel
+      1. output 0 = let t0 = m + q @ kt; let t1 = exp(t0 - max[-1](t0)); t1 * recip(sum[-1..
+    ");
+    let vir = explained(Stage::Vir);
+    assert!(vir.starts_with("on some rows of q @ kt at a time:\n"), "{vir}");
+    assert!(vir.ends_with("then the product of that and v\n"), "{vir}");
+}
+
+/// One kernel computes the bits of a pass for each op.
+#[test]
+fn attention_changes_no_bit() {
+    let mut rng = Rng::new(3);
+    let mut draw = |shape: &[usize]| {
+        let mut element = || rng.below(2001) as f32 / 1000.0 - 1.0;
+        ArrayD::from_shape_simple_fn(IxDyn(shape), &mut element)
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(7).build().unwrap();
+    let texts = [
+        ("softmax[-1](q @ swapaxes[-1, -2](k) * 0.125 + m) @ v", 1),
+        ("softmax[-1](select(m > 0, q @ swapaxes[-1, -2](k), -inf)) @ v", 1),
+        (
+            "|q: f32[t, d], k: f32[s, d], v: f32[s, e]| let s = q @ swapaxes[-1, -2](k); \
+          softmax[-1](select(iota[-2](s) >= iota[-1](s), s, -inf)) @ v",
+            1,
+        ),
+        ("layer_norm[-1](q @ swapaxes[-1, -2](k)) @ v + m", 2),
+        ("softmax[-1](f64(q) @ swapaxes[-1, -2](f64(k)) + m) @ f64(v)", 4),
+        ("softmax[-1](f16(q) @ swapaxes[-1, -2](bf16(k)) + m) @ f16(v)", 4),
+    ];
+    // Those of `q`, `k`, `v` and `m`.
+    let sizes: [[&[usize]; 4]; 11] = [
+        [&[1, 8], &[40, 8], &[40, 8], &[1]],
+        [&[65, 8], &[65, 8], &[65, 9], &[65, 1]],
+        [&[300, 5], &[700, 5], &[700, 1], &[1]],
+        [&[200, 64], &[200, 64], &[200, 64], &[1]],
+        [&[33, 0], &[20, 0], &[20, 7], &[1]],
+        [&[33, 4], &[0, 4], &[0, 7], &[1]],
+        [&[0, 4], &[20, 4], &[20, 7], &[1]],
+        [&[33, 4], &[20, 4], &[20, 0], &[1]],
+        [&[2, 3, 70, 16], &[2, 3, 90, 16], &[2, 3, 90, 16], &[2, 1, 1, 1]],
+        // Heads of keys and values that several heads of queries share, and what is not one batch.
+        [&[2, 2, 3, 70, 16], &[2, 2, 1, 90, 16], &[2, 2, 1, 90, 16], &[1]],
+        [&[70, 16], &[90, 16], &[3, 90, 16], &[1]],
+    ];
+    for (text, passes) in texts {
+        let graph = parse(text).unwrap();
+        let strict = CompileOptions::new().mode(Mode::Strict);
+        let fused = compile_with(&graph, strict).unwrap();
+        assert_eq!(fused.pass_count(), passes, "{text}");
+        let apart = compile_with(&graph, CompileOptions::unfused()).unwrap();
+        // A mask of places needs ranks that are known.
+        let is_declared = text.starts_with('|');
+        for shapes in sizes {
+            if is_declared && shapes[..3].iter().any(|shape| shape.len() > 2) {
+                continue;
+            }
+            let arrays = shapes.map(&mut draw);
+            let inputs: Vec<View<'_>> = ["q", "k", "v", "m"]
+                .map(|name| &arrays["qkvm".find(name).unwrap()])
+                .map(View::from)
+                .into();
+            let names: Vec<usize> =
+                fused.inputs().iter().map(|input| "qkvm".find(&input.name).unwrap()).collect();
+            let inputs: Vec<View<'_>> = names.iter().map(|&at| inputs[at].clone()).collect();
+            let run = |kernel: &Kernel, inputs: &[View<'_>]| {
+                kernel.run(inputs).map_err(|error| error.to_string())
+            };
+            // There is no largest element of none.
+            let expected = run(&apart, &inputs);
+            let is_same = |found: &Result<Vec<Tensor>, String>| match (found, &expected) {
+                (Ok(found), Ok(expected)) => {
+                    found.iter().zip(expected).all(|(one, other)| same(one, other))
+                }
+                (found, expected) => found == expected,
+            };
+            for threads in [1, 2, 7] {
+                let kernel = compile_with(&graph, strict.threads(threads)).unwrap();
+                let found = pool.install(|| run(&kernel, &inputs));
+                assert!(is_same(&found), "{text} {shapes:?} {threads}");
+            }
+            let bound = fused.bind_constant("v", &arrays[2]).unwrap();
+            let rest: Vec<View<'_>> = names
+                .iter()
+                .zip(&inputs)
+                .filter(|(at, _)| **at != 2)
+                .map(|(_, v)| v.clone())
+                .collect();
+            assert!(is_same(&run(&bound, &rest)), "{text} {shapes:?}, bound");
+        }
+    }
+}
+
+/// Whether numbers have the same bits, or are both NaN: rows that are masked whole.
+fn same(one: &Tensor, other: &Tensor) -> bool {
+    let is_same = |a: f64, b: f64| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+    match (one, other) {
+        (Tensor::F32(one), Tensor::F32(other)) => {
+            one.shape() == other.shape()
+                && one.iter().zip(other).all(|(a, b)| is_same((*a).into(), (*b).into()))
+        }
+        (Tensor::F64(one), Tensor::F64(other)) => {
+            one.shape() == other.shape() && one.iter().zip(other).all(|(a, b)| is_same(*a, *b))
+        }
+        _ => one == other,
+    }
+}
+
+/// A call keeps no scores: what it takes does not grow with queries times keys.
+#[test]
+fn scores_take_no_memory() {
+    let text = "softmax[-1](q @ kt) @ v";
+    let kernel = compile_text(text).unwrap();
+    let [q, kt, v] =
+        [[512, 4], [4, 512], [512, 4]].map(|shape| ArrayD::<f32>::zeros(IxDyn(&shape)));
+    let memory = kernel.memory(&[(&q).into(), (&kt).into(), (&v).into()]).unwrap();
+    assert_eq!(memory.peak(), 0);
+}
