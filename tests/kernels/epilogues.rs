@@ -127,7 +127,7 @@ fn it_is_explained() {
 
     softmax[-1](x @ w)
     1 kernel
-      1. output 0 = let t0 = x @ w; let t1 = exp(t0 - max[-1](t0)); t1 * recip(sum[-1](t1)..
+      1. output 0 = let t0 = x @ w; let t1 = exp(t0 - sup[-1](t0)); t1 * recip(sum[-1](t1)..
 
     softmax[0](x @ w)
     1 kernel and 1 call

@@ -63,6 +63,8 @@ pub(super) fn along(name: &str, object: Option<&str>, text: &str) -> Option<Stri
     let mut operands: Vec<&str> = object.into_iter().chain(positional).collect();
     let found = match named {
         Some(value) => numbers(value)?,
+        // Of a norm it is the order.
+        None if ours == "norm" => return None,
         // They come after the operands.
         None => {
             let is_number = |text: &&&str| numbers(text).is_some();
@@ -141,6 +143,7 @@ mod tests {
             ("slice", None, "x, 0, 1)"),
             ("concat", None, "a, b)"),
             ("layer_norm", None, "x, 0.1)"),
+            ("norm", None, "x, 2)"),
             ("exp", Some("x"), "axis=1)"),
             ("sum", Some("x"), "axis=n)"),
             ("sum", Some("x"), "axis=1"),

@@ -228,3 +228,24 @@ fn habits_that_work() {
         same(text, ours);
     }
 }
+
+/// What goes wrong in what a function is made of names the function, and nothing else does.
+#[test]
+fn functions_are_named() {
+    for (text, message) in [
+        ("one_hot[5](y)", "one_hot: eq: operands are f32 and i64"),
+        ("nll[-1](x, y)", "nll: labels: operands are f32 and f32"),
+        (
+            "|x: f32[3], y: f32[2]| mse[-1](x, y)",
+            "mse: sub: shapes [3] and [2] do not broadcast: axis -1 is 3 on the left and 2 on the right",
+        ),
+        ("|x: i32[3]| gelu(x) * 2", "gelu: normcdf: operands are i32"),
+        (
+            "|x: f32[3], y: f32[2]| gelu(x) + gelu(y)",
+            "add: shapes [3] and [2] do not broadcast: axis -1 is 3 on the left and 2 on the right",
+        ),
+        ("layer_norm[-1](x, y)", "layer_norm: eps is one number, not an array [..]"),
+    ] {
+        assert_eq!(parse(text).unwrap_err().message(), message, "{text}");
+    }
+}
