@@ -281,10 +281,15 @@ fn needs_peak(groups: &[Group]) -> bool {
     suites.any(|suite| suite.draws != Draws::Times)
 }
 
+/// How many figures have a spread that is too large.
+fn noisy(records: &[Record]) -> usize {
+    let is_noisy = |record: &&Record| record.fused_spread.max(record.unfused_spread) >= NOISY;
+    records.iter().filter(is_noisy).count()
+}
+
 /// Says so where the spread of many figures is too large for them to be worth reading.
 fn warn_of_noise(records: &[Record], console: &Console) {
-    let is_noisy = |record: &&Record| record.fused_spread.max(record.unfused_spread) >= NOISY;
-    let noisy = records.iter().filter(is_noisy).count();
+    let noisy = noisy(records);
     if noisy > 0 {
         console.note(&format!(
             "the machine is noisy: in {noisy} of {} figures half of the rounds spread over {:.0}% of the \
