@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::json::print;
 use crate::kernel::no_op;
 use clap::Args;
-use kiln::ir::text::function_name;
+use kiln::ir::text::{SPECIAL, Special, function_name};
 use kiln::ir::{Call, Derived, Op, ROWWISE, Rowwise, Typing};
 use kiln::{DType, derived::DERIVED};
 use serde::Serialize;
@@ -34,6 +34,9 @@ pub(crate) struct Ops {
 struct Row {
     command: &'static str,
     name: &'static str,
+    /// How it is called, where its operands do not say so.
+    #[serde(skip)]
+    usage: Option<&'static str>,
     kind: Kind,
     operands: Vec<Operand>,
     /// Whether it has axes.
@@ -59,6 +62,7 @@ enum Kind {
     Op,
     Derived,
     Call,
+    Special,
 }
 
 #[derive(Serialize)]
@@ -73,10 +77,11 @@ struct Ulp {
     f64: f64,
 }
 
-const KINDS: [(Kind, &str); 3] = [
+const KINDS: [(Kind, &str); 4] = [
     (Kind::Op, "Ops"),
     (Kind::Derived, "Derived ops, formulas of ops"),
     (Kind::Call, "Calls, not elementwise"),
+    (Kind::Special, "Functions of text"),
 ];
 
 impl Ops {
@@ -85,6 +90,7 @@ impl Ops {
         rows.extend(DERIVED.iter().map(Row::of_derived));
         rows.extend(Call::all().map(Row::of_call));
         rows.extend(ROWWISE.iter().map(Row::of_rowwise));
+        rows.extend(SPECIAL.iter().map(Row::of_special));
         if let Some(name) = &self.name {
             let name = function_name(name.trim_start_matches('@'));
             rows.retain(|row| row.name == name);
@@ -128,6 +134,7 @@ impl Row {
         Row {
             command: "ops",
             name: info.name,
+            usage: None,
             kind: Kind::Op,
             axes: false,
             operands: operands(op.arity()),
@@ -147,6 +154,7 @@ impl Row {
         Row {
             command: "ops",
             name: op.name,
+            usage: None,
             kind: Kind::Derived,
             axes: false,
             operands: parameters
@@ -168,6 +176,7 @@ impl Row {
         Row {
             command: "ops",
             name: info.name,
+            usage: None,
             kind: Kind::Call,
             axes: call.expression(&[""; 3][..info.arity]).contains('['),
             operands: operands(info.arity),
@@ -186,6 +195,7 @@ impl Row {
         Row {
             command: "ops",
             name: row.name,
+            usage: None,
             kind: Kind::Call,
             axes: true,
             operands: parameters
@@ -201,8 +211,29 @@ impl Row {
         }
     }
 
+    fn of_special(special: &Special) -> Row {
+        Row {
+            command: "ops",
+            name: special.name,
+            usage: Some(special.usage),
+            kind: Kind::Special,
+            operands: Vec::new(),
+            axes: special.usage.contains('['),
+            takes: special.takes,
+            gives: Some(special.gives),
+            max_ulp: None,
+            fast_ulp: None,
+            range: [None; 2],
+            formula: None,
+            doc: special.doc.into(),
+        }
+    }
+
     /// `leaky_relu(x, slope = 0.01)`, `sum[..](a)`.
     fn signature(&self) -> String {
+        if let Some(usage) = self.usage {
+            return usage.into();
+        }
         let operand = |Operand { name, default }: &Operand| match default {
             Some(default) => format!("{name} = {default}"),
             None => name.to_string(),

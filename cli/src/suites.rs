@@ -60,7 +60,8 @@ pub(crate) const SUITES: [Suite; 5] = [
     },
     Suite {
         name: "layers",
-        about: "linear layers with a bias and an activation, an MLP, a gated one (SwiGLU)",
+        about: "linear layers with a bias and an activation, an MLP, a gated one (SwiGLU), causal attention, a \
+                transformer block",
         counts: "rows",
         sizes: &[1, 16, 64, 256],
         plotted: &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
@@ -155,8 +156,38 @@ fn layers() -> Vec<Kernel> {
             "kernel f(x: f32[n, 512], gate: f32[512, 1376], up: f32[512, 1376], \
              down: f32[1376, 512]) { (silu(x @ gate) * (x @ up)) @ down }",
         ),
+        ("attention", &attention()),
+        ("block", &block()),
     ]));
     kernels
+}
+
+/// Of `n` tokens, each seeing itself and those before it: four heads of 64 elements, which are columns of
+/// `q`, `k` and `v`. What is to stand before the result, whose heads are along its first axis, and that.
+fn attend(qkv: [&str; 3]) -> [String; 2] {
+    let [q, k, v] = qkv.map(|x| format!("swapaxes[0, 1](reshape[-1, 4, 64]({x}))"));
+    [
+        format!("let s = {q} @ swapaxes[-2, -1]({k}) * 0.125;"),
+        format!("softmax[-1](select(iota[-2](s) >= iota[-1](s), s, -inf)) @ {v}"),
+    ]
+}
+
+fn attention() -> String {
+    let [scores, result] = attend(["q", "k", "v"]);
+    format!("kernel f(q: f32[n, 256], k: f32[n, 256], v: f32[n, 256]) {{ {scores} {result} }}")
+}
+
+/// Norm, attention, residual; norm, MLP, residual.
+fn block() -> String {
+    let [scores, result] =
+        attend(["slice[-1, 0:256](p)", "slice[-1, 256:512](p)", "slice[-1, 512:768](p)"]);
+    format!(
+        "kernel f(x: f32[n, 256], g: f32[256], c: f32[256], qkv: f32[256, 768], out: f32[256, 256], \
+         h: f32[256], d: f32[256], up: f32[256, 1024], b: f32[1024], down: f32[1024, 256], \
+         e: f32[256]) {{ let p = (layer_norm[-1](x) * g + c) @ qkv; {scores} let a = {result}; \
+         let r = x + reshape[-1, 256](swapaxes[0, 1](a)) @ out; \
+         r + gelu_tanh((layer_norm[-1](r) * h + d) @ up + b) @ down + e }}"
+    )
 }
 
 /// Matrices of so many columns, each of as many rows as a size has; sums along either axis.

@@ -143,12 +143,8 @@ impl Expr {
     #[track_caller]
     pub fn concat<E: Into<Expr> + Clone>(arrays: &[E], axis: i32) -> Expr {
         let concat = small_axis(axis.into()).map(|axis| Concat { axis });
-        let mut arrays: Vec<Expr> = arrays.iter().cloned().map(Into::into).collect();
-        match arrays.len() {
-            0 => call("concat", Err("there is no array".into()), vec![]),
-            1 => arrays.remove(0),
-            _ => call("concat", concat.map(Call::Concat), arrays),
-        }
+        let arrays: Vec<Expr> = arrays.iter().cloned().map(Into::into).collect();
+        call("concat", concat.map(Call::Concat), arrays)
     }
 
     /// The places 0, 1, 2, .. along an axis, as `i64`. The other axes are there with size 1, so that it

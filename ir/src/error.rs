@@ -53,6 +53,13 @@ pub enum Fault {
         /// What does not fit, and a hint.
         reason: String,
     },
+    /// An argument that a function of arrays does not take.
+    Argument {
+        /// The function's name.
+        function: &'static str,
+        /// What is wrong, and a hint.
+        reason: String,
+    },
     /// Axes that no array has, or that are there twice.
     Axes {
         /// The op's name.
@@ -170,7 +177,9 @@ impl fmt::Display for Fault {
             Fault::Call { call, operands, reason } => {
                 f.write_str(&misfit(call, operands.iter().map(Shape::to_string), reason))
             }
-            Fault::Axes { op, reason } => write!(f, "{op}: {reason}"),
+            Fault::Argument { function: name, reason } | Fault::Axes { op: name, reason } => {
+                write!(f, "{name}: {reason}")
+            }
             Fault::Types { op, operands, hint } => {
                 let names: Vec<&str> = operands.iter().map(|d| d.name()).collect();
                 write!(f, "{op}: operands are {}; {hint}", names.join(" and "))
@@ -186,12 +195,13 @@ impl fmt::Display for Fault {
             }
             Fault::Arity { op, expected, found } => {
                 let (least, most) = (expected.start(), expected.end());
-                write!(f, "{op} takes ")?;
-                if least != most {
-                    write!(f, "{least} to ")?;
-                }
-                let s = if *most == 1 { "" } else { "s" };
-                write!(f, "{most} argument{s}, found {found}")
+                let (count, last) = match *most {
+                    usize::MAX => (format!("at least {least}"), least),
+                    _ if least == most => (most.to_string(), most),
+                    _ => (format!("{least} to {most}"), most),
+                };
+                let s = if *last == 1 { "" } else { "s" };
+                write!(f, "{op} takes {count} argument{s}, found {found}")
             }
             Fault::InputTwice { name, first, second } => {
                 write!(f, "input {name} is declared twice")?;

@@ -16,6 +16,7 @@ use crate::for_each_op;
 use crate::has_dtype::HasDType;
 use crate::number::{Number, Scalar};
 use crate::ops::Op;
+use crate::rowwise::Rowwise;
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
@@ -50,6 +51,8 @@ pub(crate) enum Kind {
     /// `&`, `|`, `xor` or `!` of truth values: operands are made bools.
     Logical(Op, Box<[Expr]>),
     Call(Call, Box<[Expr]>),
+    /// An argument of a function, by number: what it must be is seen when it is built.
+    Argument(Expr, &'static Rowwise, usize),
     Fused(Box<Fused>),
     /// One output of a fused kernel.
     Item(Expr, usize),
@@ -73,7 +76,7 @@ impl Kind {
                 operands.iter().collect()
             }
             Kind::Fused(fused) => fused.args.iter().collect(),
-            Kind::Power(of, _) | Kind::Item(of, _) => vec![of],
+            Kind::Power(of, _) | Kind::Item(of, _) | Kind::Argument(of, ..) => vec![of],
         }
     }
 
@@ -89,6 +92,7 @@ impl Kind {
             }
             Kind::Power(of, exponent) => Kind::Power(operand(of), *exponent),
             Kind::Call(call, operands) => Kind::Call(*call, operands.iter().map(operand).collect()),
+            Kind::Argument(of, function, index) => Kind::Argument(operand(of), function, *index),
             Kind::Fused(fused) => {
                 let (parameters, body) = (fused.parameters.clone(), fused.body.clone());
                 let args = fused.args.iter().map(operand).collect();
@@ -112,6 +116,7 @@ impl fmt::Debug for Expr {
             Kind::Op(op, _) | Kind::Logical(op, _) => &op.name(),
             Kind::Power(_, exponent) => &format!("power {exponent}"),
             Kind::Call(call, _) => &call.info().name,
+            Kind::Argument(_, function, index) => &function.parameters[*index].name,
             Kind::Fused(_) => &"fused",
             Kind::Item(_, index) => &format!("item {index}"),
             Kind::Wrong(fault) => fault,
@@ -132,7 +137,7 @@ impl Drop for ExprNode {
                 pending.extend(operands)
             }
             Kind::Fused(fused) => pending.extend(fused.args.into_iter().chain(fused.body)),
-            Kind::Power(of, _) | Kind::Item(of, _) => pending.push(of),
+            Kind::Power(of, _) | Kind::Item(of, _) | Kind::Argument(of, ..) => pending.push(of),
             Kind::Input(_) | Kind::Number(_) | Kind::Typed(..) | Kind::Wrong(_) => {}
         };
         take(&mut self.kind, &mut pending);

@@ -422,10 +422,10 @@ impl Graph {
 
     /// A call on operands whose types fit as they are.
     pub fn call(&mut self, call: Call, operands: &[NodeId]) -> Result<NodeId, Fault> {
-        let CallInfo { name, arity, typing, .. } = *call.info();
+        let CallInfo { name, typing, .. } = *call.info();
         let dtypes: Vec<DType> = operands.iter().map(|&id| self.dtype(id)).collect();
-        if !call.takes(operands.len()) {
-            let (expected, found) = (arity..=arity, operands.len());
+        if !call.arity().contains(&operands.len()) {
+            let (expected, found) = (call.arity(), operands.len());
             return Err(Fault::Arity { op: name.into(), expected, found });
         }
         let Some(dtype) = typing.result_type(&dtypes) else {

@@ -68,7 +68,6 @@ pub use build::{build, build_function};
 pub use call::{
     Axes, Call, CallInfo, CallShapes, Concat, Gather, IntoAxes, IntoSizes, Iota, Pad, Permutation,
     Reduce, Reduction, Running, Scan, Sizes, Slice, View, ViewAxis, Within, index_at,
-    out_of_bounds,
 };
 pub use declaration::ArrayType;
 pub use derived::{DERIVED, Derived, Parameter};

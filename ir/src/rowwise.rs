@@ -24,6 +24,32 @@ pub struct Rowwise {
     function: fn(&[Expr], Axes) -> Expr,
 }
 
+/// What a parameter of a [`Rowwise`] takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// Any array.
+    Array,
+    /// A single number, as what has a default.
+    Number,
+    /// An array of floats.
+    Probabilities,
+}
+
+impl Parameter {
+    /// What it takes in a [`Rowwise`].
+    pub(crate) fn takes(&self) -> Takes {
+        match (self.default, self.name) {
+            (Some(_), _) => Takes::Number,
+            (None, PROBABILITIES) => Takes::Probabilities,
+            (None, _) => Takes::Array,
+        }
+    }
+}
+
+/// The parameter that is of labels, and the one that is of probabilities: easily taken for one another.
+const LABELS: &str = "labels";
+const PROBABILITIES: &str = "p";
+
 impl Rowwise {
     /// The row of this name.
     pub fn from_name(name: &str) -> Option<&'static Rowwise> {
@@ -36,11 +62,25 @@ impl Rowwise {
         needed.count()..=self.parameters.len()
     }
 
+    /// Whether it goes along one axis alone.
+    pub(crate) fn is_along_one(&self) -> bool {
+        self.parameters.iter().any(|parameter| parameter.name == LABELS)
+    }
+
     /// The expression for these arguments, as many as it takes; missing ones are the defaults.
-    pub(crate) fn apply(&self, args: &[Expr], axes: Axes) -> Expr {
-        let defaults = self.parameters[args.len()..].iter().filter_map(|p| p.default);
-        let mut all = args.to_vec();
-        all.extend(defaults.map(Expr::number));
+    pub(crate) fn apply(&'static self, args: &[Expr], axes: Axes) -> Expr {
+        let all: Vec<Expr> = self
+            .parameters
+            .iter()
+            .enumerate()
+            .map(|(index, parameter)| match (args.get(index), parameter.default) {
+                (Some(given), _) if parameter.takes() == Takes::Array => given.clone(),
+                (Some(given), _) => {
+                    Expr::new(Kind::Argument(given.clone(), self, index), given.origin())
+                }
+                (None, default) => Expr::number(default.expect("the others were given")),
+            })
+            .collect();
         (self.function)(&all, axes)
     }
 }
@@ -88,12 +128,13 @@ fn at_label(name: &'static str, x: &Expr, labels: &Expr, axes: Axes) -> Expr {
             let call = Call::Within(Within { axis });
             let labels =
                 Expr::new(Kind::Call(call, [labels.clone(), x.clone()].into()), x.origin());
-            // Counted in a type that counts them all.
-            let count = x.cast(DType::F64).count(axes).cast(DType::I64);
-            let from_first = labels.lt(0).select(&labels + count, &labels);
+            // Met by a reduction, which changes nothing, a label is a value of its row: it is converted
+            // once a row, in the same kernel. Counted in a type that counts all elements.
+            let last = x.cast(DType::F64).count(axes).cast(DType::I64) - 1;
+            let label = labels.min(last).cast(DType::I32);
             let places = Iota { axis, size: None, short: true };
             let places = Expr::new(Kind::Call(Call::Iota(places), [x.clone()].into()), x.origin());
-            places.eq(from_first.cast(DType::I32)).select(x, 0).sum(axes)
+            places.eq(label).select(x, 0).sum(axes)
         }
         None => {
             let reason = "labels are places along one axis".to_string();
@@ -152,7 +193,9 @@ macro_rules! define_rowwise {
                 ) -> Expr {
                     let args = [self.clone() $(, $parameter.into())*];
                     let row = Rowwise::from_name(stringify!($name)).expect("it has a row");
-                    along(stringify!($name), axes, &args, Location::caller(), row.function)
+                    along(stringify!($name), axes, &args, Location::caller(), |args, axes| {
+                        row.apply(args, axes)
+                    })
                 }
             )*
         }
@@ -192,22 +235,22 @@ define_rowwise! {
 
     /// `log(sum(exp(x)))`, which neither overflows nor underflows.
     logsumexp(x; axes) => {
-        let largest = x.amax(axes);
+        let largest = x.sup(axes);
         // All are -inf, or one is inf: differences from these are no numbers.
         let from = largest.isfinite().select(&largest, 0.0);
         (x - &from).exp().sum(axes).log() + &from
     };
 
-    /// `exp(x) / sum(exp(x))`. Where all are -inf it is NaN, as it is written.
+    /// `exp(x) / sum(exp(x))`. Where all are -inf it is NaN, as it is written; of nothing it is nothing.
     softmax(x; axes) => {
-        let powers = (x - x.amax(axes)).exp();
+        let powers = (x - x.sup(axes)).exp();
         // One division for a row: for each element it would cost as much as the exponential.
         &powers * powers.sum(axes).recip()
     };
 
     /// [`softmax`](Expr::softmax), and 0 where all are -inf: rows that are masked whole.
     softmax_or_zero(x; axes) => {
-        let largest = x.amax(axes);
+        let largest = x.sup(axes);
         let from = largest.eq(f64::NEG_INFINITY).select(0.0, &largest);
         let powers = (x - from).exp();
         let total = powers.sum(axes);
@@ -216,7 +259,7 @@ define_rowwise! {
 
     /// `log(softmax(x))`.
     log_softmax(x; axes) => {
-        let off = x - x.amax(axes);
+        let off = x - x.sup(axes);
         &off - off.exp().sum(axes).log()
     };
 
@@ -245,19 +288,19 @@ define_rowwise! {
     /// `-sum(p * log_softmax(x))`: the loss of logits `x` where the probabilities of the classes are `p`.
     cross_entropy(x, p; axes) => -(p * x.log_softmax(axes)).sum(axes);
 
-    /// The loss of logits `x` where the class of each row is the label `y`, its place along the axis:
-    /// `-log_softmax(x)` there. Labels are `i32` or `i64` and keep the axis, with size 1; one that is no
-    /// place along it is an error of the call.
-    label_cross_entropy(x, y; axes) => {
+    /// The loss of logits `x` where the class of each row is its label, a place along the axis:
+    /// `-log_softmax(x)` there. Labels are `i32` or `i64`, keep the axis, with size 1, and count from 0; one
+    /// that is no place along it is an error of the call, and so is -1.
+    label_cross_entropy(x, labels; axes) => {
         // Of the logits, and not of `log_softmax`: that would have to be written out to be picked from.
-        let largest = x.amax(axes);
+        let largest = x.sup(axes);
         let total = (x - &largest).exp().sum(axes);
-        total.log() - (at_label("label_cross_entropy", x, y, axes) - largest)
+        total.log() - (at_label("label_cross_entropy", x, labels, axes) - largest)
     };
 
-    /// The loss of logarithms of probabilities `x` at labels `y`, which are as those of
+    /// The loss of logarithms of probabilities `x` at labels, which are as those of
     /// [`label_cross_entropy`](Expr::label_cross_entropy): `-x` there.
-    nll(x, y; axes) => -at_label("nll", x, y, axes);
+    nll(x, labels; axes) => -at_label("nll", x, labels, axes);
 
     /// `mean((x - y)^2)`: the mean square of the differences.
     mse(x, y; axes) => {
@@ -378,6 +421,16 @@ mod tests {
             ("softmax(x)", "`softmax` along which axes?"),
             ("sum[-1](x, x)", "sum takes 1 argument, found 2"),
             ("softmax[-1](x, x)", "softmax takes 1 argument, found 2"),
+            ("layer_norm[-1](x, w)", "eps is one number, not an array [..]"),
+            ("rms_norm[-1](x, x * 2)", "eps is one number, not an array [..]"),
+            (
+                "|x, w: f32[d]| layer_norm[-1](x, w)",
+                "layer_norm: eps is one number, not an array [d]",
+            ),
+            (
+                "|x: f32[n, k], p: i64[n, 1]| cross_entropy[-1](x, p)",
+                "p has the probability of each class, not i64",
+            ),
             ("layer_norm[-1]()", "layer_norm takes 1 to 2 arguments, found 0"),
             ("mse[-1](x)", "mse takes 2 arguments, found 1"),
             ("nll[..](x, argmax(x))", "nll: labels are places along one axis"),

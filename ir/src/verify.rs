@@ -100,7 +100,7 @@ fn one(graph: &Graph, inputs: &[(DType, Shape)], id: NodeId, node: &Node) -> Res
             (dtype.ok_or(format!("operands are {dtypes:?}"))?, broadcast(graph, args)?)
         }
         Node::Call(call, args) => {
-            if !call.takes(args.len()) {
+            if !call.arity().contains(&args.len()) {
                 return Err(format!("has {} operands", args.len()));
             }
             let dtypes: Vec<_> = args.iter().map(|&id| graph.dtype(id)).collect();

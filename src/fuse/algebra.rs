@@ -24,7 +24,7 @@ struct Saturated {
     egraph: EGraph<Term, FactAnalysis>,
     /// The class of each node of the graph.
     ids: Vec<Id>,
-    /// The ops of the graph.
+    /// The ops and calls of the graph.
     written: Written,
     ended: Ended,
 }
@@ -86,7 +86,7 @@ fn saturate(graph: &Graph, mode: Mode, model: &CostModel, explain: bool) -> Satu
             ids.push(egraph.add_uncanonical(term));
         }
         egraph.rebuild();
-        let ops = graph.iter().filter(|(_, node)| matches!(node, Node::Op(..)));
+        let ops = graph.iter().filter(|(_, node)| matches!(node, Node::Op(..) | Node::Call(..)));
         let term = |(id, node): (NodeId, &Node)| (ids[id.index()], term_of(graph, id, node, &ids));
         let written = Written { ops: ops.map(term).collect() };
         let rules = RuleSet::of(mode, floats(graph));

@@ -13,7 +13,7 @@ use super::avoided::Avoided;
 use super::facts::{FactAnalysis, Facts};
 use super::term::{Head, Term};
 use egg::{EGraph, Id, Language};
-use kiln_ir::{DType, Flags, Op, Typing};
+use kiln_ir::{Call, DType, Flags, Op, Reduce, Reduction, Running, Scan, Typing};
 use std::collections::HashMap;
 
 /// What a rule needs of the context of the values it computes differently.
@@ -83,6 +83,11 @@ impl Context {
 
     fn beside(flows: u8, partner: Id) -> Context {
         Context { flows, partner: Partner::One(partner) }
+    }
+
+    /// Beside elements at other places, of which nothing is known.
+    fn beside_others(flows: u8) -> Context {
+        Context { flows, partner: Partner::Many }
     }
 
     fn has(self, flows: u8) -> bool {
@@ -192,6 +197,34 @@ fn own(op: Op, ids: &[Id], operands: &[&Facts], index: usize) -> Context {
     }
 }
 
+/// What a call itself adds to the context of an operand. One that gives places steps from one to another
+/// where elements change their order. Others may add or multiply elements of all places.
+fn of_call(call: Call, operands: &[&Facts], index: usize) -> Context {
+    let facts = operands[index];
+    if !facts.dtype.is_float() {
+        return Context::default();
+    }
+    let is_of_both_signs = facts.range.low < 0.0 && facts.range.high > 0.0;
+    let multiplies = Context::beside_others(FACTOR | SUMMAND);
+    match (call.info().typing, call) {
+        (Typing::Index, _) => Context::of(EDGE),
+        (Typing::Product, _) if operands.iter().any(|facts| facts.range.may_overflow) => multiplies,
+        (_, Call::Reduce(Reduce { by: Reduction::Prod, .. }))
+        | (_, Call::Scan(Scan { by: Running::Product, .. }))
+            if facts.range.may_overflow =>
+        {
+            multiplies
+        }
+        (_, Call::Reduce(Reduce { by: Reduction::Sum, .. }))
+        | (_, Call::Scan(Scan { by: Running::Sum, .. }))
+            if facts.range.may_overflow && is_of_both_signs =>
+        {
+            Context::beside_others(SUMMAND)
+        }
+        _ => Context::default(),
+    }
+}
+
 /// The context of a divisor.
 fn divisor(facts: &Facts) -> u8 {
     if facts.range.contains(0.0) { DIVISOR | SIDE } else { 0 }
@@ -250,7 +283,7 @@ fn power(operands: &[&Facts], index: usize) -> Context {
     })
 }
 
-/// The ops of a program as written: the classes of the results, and the terms.
+/// The ops and calls of a program as written: the classes of the results, and the terms.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Written {
     pub(crate) ops: Vec<(Id, Term)>,
@@ -282,12 +315,15 @@ impl Written {
         };
         let avoided = Avoided::of(egraph);
         for (class, term) in &self.ops {
-            let Head::Op(op) = term.head() else { continue };
             let ids: Vec<Id> = term.children().iter().map(|&id| egraph.find(id)).collect();
             let facts: Vec<&Facts> = ids.iter().map(|&id| &egraph[id].data).collect();
             let is_repaired = avoided.contains(egraph, egraph.find(*class), term);
             for (index, &id) in ids.iter().enumerate() {
-                let own = own(op, &ids, &facts, index);
+                let own = match term.head() {
+                    Head::Op(op) => own(op, &ids, &facts, index),
+                    Head::Call(call) => of_call(call, &facts, index),
+                    _ => Context::default(),
+                };
                 let own = if is_repaired { own.of_repaired() } else { own };
                 add(&mut contexts, &mut open, id, own);
             }

@@ -13,7 +13,7 @@ use super::cost_model::CostModel;
 use super::term::{Head, Term};
 use crate::mode::Mode;
 use egg::{Analysis, DidMerge, EGraph, Id};
-use kiln_ir::{Call, CallShapes, DType, LARGE, Op, Range, Scalar, Shape};
+use kiln_ir::{Call, CallShapes, DType, LARGE, Op, Range, Reduction, Scalar, Shape, Typing};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
 
@@ -155,8 +155,15 @@ impl Analysis<Term> for FactAnalysis {
                 let dtypes: Vec<DType> = operands.iter().map(|facts| facts.dtype).collect();
                 let shapes: Vec<u32> = operands.iter().map(|facts| facts.shape).collect();
                 let dtype = call.info().typing.result_type(&dtypes).expect("rules keep types");
+                let overflows = operands.iter().any(|facts| facts.range.may_overflow);
                 let shape = egraph.analysis.call(call, &shapes);
-                anything(dtype, shape)
+                let adds = match call {
+                    Call::Reduce(reduce) => matches!(reduce.by, Reduction::Sum | Reduction::Prod),
+                    _ => matches!(call, Call::Scan(_)) || call.info().typing == Typing::Product,
+                };
+                let may_overflow = dtype.is_float() && (adds || overflows);
+                let facts = anything(dtype, shape);
+                Facts { range: Range { may_overflow, ..facts.range }, ..facts }
             }
             Head::Op(op) => {
                 let operands = operand_facts(egraph, term);

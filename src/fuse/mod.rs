@@ -29,6 +29,8 @@ mod ruleset;
 mod sizes;
 #[cfg(test)]
 mod soundness;
+#[cfg(test)]
+mod soundness_rows;
 mod stable;
 mod term;
 mod views;

@@ -2,7 +2,7 @@
 
 use super::compiled::Compiled;
 use super::error::RunError;
-use super::view::View;
+use super::view::{Layout, View};
 use crate::plan::{Access, Action, Chosen, Dims, Memory, SizeClass, Step, Traffic};
 use kiln_ir::{Body, Call, DType, Graph};
 use kiln_jit::emit::EmitterKind;
@@ -82,7 +82,13 @@ impl CallPlan {
                     let elements = plan.elements(step, shapes);
                     let (body, tally) = (body.clone(), kernel.tally());
                     let computes = body.expression_of(names.clone());
-                    let emitter = kernel.emitter();
+                    let operands: Vec<(DType, &[usize])> = step
+                        .args
+                        .iter()
+                        .chain(&step.results)
+                        .map(|access| (access.dtype, of(access)))
+                        .collect();
+                    let emitter = kernel.emitter().filter(|_| is_one_pass(kernel, &operands));
                     let sizes = match kernel {
                         Compiled::Map(_) | Compiled::Product(_) => Vec::new(),
                         Compiled::Rows(_) => sizes(&body, &step.args, &of),
@@ -146,6 +152,25 @@ impl CallPlan {
     }
 }
 
+/// Whether a kernel runs operands of these types and shapes in one pass, as if they were dense.
+fn is_one_pass(kernel: &Compiled, operands: &[(DType, &[usize])]) -> bool {
+    let bytes = |(dtype, shape): &(DType, &[usize])| {
+        let mut sizes = shape.iter().filter(|&&size| size != 0);
+        sizes.try_fold(dtype.size(), |bytes, &size| bytes.checked_mul(size))
+    };
+    // No call has arrays that cannot be addressed.
+    if operands.iter().any(|operand| bytes(operand).is_none_or(|bytes| bytes > isize::MAX as usize))
+    {
+        return true;
+    }
+    let layout = |(place, &(dtype, shape)): (usize, &(DType, &[usize]))| {
+        let apart = std::ptr::without_provenance_mut((place + 1) << 12);
+        Layout::row_major(apart, dtype, shape)
+    };
+    let layouts: Vec<Layout> = operands.iter().enumerate().map(layout).collect();
+    kernel.is_one_pass(&layouts.iter().collect::<Vec<_>>())
+}
+
 /// How many elements each node of a body has.
 fn sizes<'s>(body: &Body, args: &[Access], shape: &impl Fn(&Access) -> &'s [usize]) -> Vec<usize> {
     let args: Vec<&[usize]> = args.iter().map(shape).collect();
@@ -156,7 +181,8 @@ fn sizes<'s>(body: &Body, args: &[Access], shape: &impl Fn(&Access) -> &'s [usiz
 }
 
 impl CallStep {
-    /// The emitter of its code and the width of its vectors in bits; `None` for a product.
+    /// The emitter of its code and the width of its vectors in bits; `None` for a call, and for a kernel that a
+    /// call of these shapes runs pass by pass.
     pub fn emitter(&self) -> Option<(EmitterKind, u32)> {
         self.emitter
     }
@@ -195,7 +221,9 @@ impl fmt::Display for CallStep {
         let Traffic { ops, loaded, stored } = self.traffic;
         match (self.emitter, self.call) {
             (Some((emitter, bits)), _) => write!(f, "   {emitter}, {bits} bits; {ops} ops")?,
-            (None, None) => write!(f, "   pass by pass; {ops} ops")?,
+            (None, None) => {
+                write!(f, "   pass by pass: it is too small, or its rows are too few; {ops} ops")?
+            }
             (None, Some((Call::Reduce(_), _))) => write!(f, "   a reduction; {ops} ops")?,
             (None, Some((call, _))) if call.moves() || matches!(call, Call::Scan(_)) => {
                 write!(f, "   {}; {ops} ops", call.info().noun)?

@@ -2,6 +2,7 @@
 
 use super::product_kernel::ProductKernel;
 use super::row_kernel::RowKernel;
+use super::view::Layout;
 use kiln_jit::emit::cost::Tally;
 use kiln_jit::emit::{Code, EmitterKind};
 
@@ -34,6 +35,15 @@ impl Compiled {
     /// The emitter of its code and the width of its vectors in bits, if it has any.
     pub(crate) fn emitter(&self) -> Option<(EmitterKind, u32)> {
         self.codes().next().map(|code| (code.emitter(), code.bits()))
+    }
+
+    /// Whether a call on operands of such shapes and strides, the inputs and then the outputs, is one pass.
+    pub(super) fn is_one_pass(&self, operands: &[&Layout]) -> bool {
+        match self {
+            Compiled::Map(_) => true,
+            Compiled::Rows(kernel) => kernel.is_one_pass(operands),
+            Compiled::Product(kernel) => kernel.is_one_pass(operands),
+        }
     }
 
     /// The primitives that it executes for an element.

@@ -177,7 +177,7 @@ pub enum RunError {
         other: Argument,
     },
     /// A place along an axis that the array does not have.
-    #[error("{}: {}", .call.info().name, kiln_ir::out_of_bounds(*.place, *.axis, *.size))]
+    #[error("{}: {}", .call.info().name, .call.no_place(*.place, *.axis, *.size))]
     Place {
         /// The call.
         call: Call,

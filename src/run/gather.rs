@@ -30,7 +30,7 @@ pub(super) unsafe fn check(
     walk(&places.shape, &steps, |[offset]| {
         // SAFETY: an element of the places.
         let place = unsafe { place_at(places, offset) };
-        if wrong.is_none() && index_at(place, size).is_none() {
+        if wrong.is_none() && !call.has_place(place, size) {
             wrong = Some(place);
         }
     });

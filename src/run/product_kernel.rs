@@ -79,6 +79,11 @@ impl ProductKernel {
         Box::new(self.program.iter().flat_map(|program| program.rest.codes()))
     }
 
+    /// Whether a call on operands of such shapes runs on blocks, as far as shapes decide.
+    pub(super) fn is_one_pass(&self, operands: &[&Layout]) -> bool {
+        self.program.as_ref().is_some_and(|program| program.is_large(operands))
+    }
+
     /// Runs on `operands`: what the body reads, then what it writes.
     ///
     /// # Safety
@@ -120,6 +125,17 @@ impl Program<Rest> {
             });
         }
         Some(all)
+    }
+
+    /// Whether the product, or the one that a batch is, is worth blocks.
+    fn is_large(&self, operands: &[&Layout]) -> bool {
+        let flat = self.flat(operands);
+        let factors = self.operands.map(|at| match &flat {
+            Some(flat) => &flat[at],
+            None => operands[at],
+        });
+        let product = Product::new(&factors[0].shape, &factors[1].shape);
+        product.is_ok_and(|product| !product.is_small())
     }
 
     /// Runs on blocks of the product. Returns whether it can; if not, nothing is written.

@@ -29,6 +29,11 @@ impl RowKernel {
         Box::new(self.stages.iter().flat_map(RowCode::codes))
     }
 
+    /// Whether a call on operands of such shapes and strides is one pass.
+    pub(super) fn is_one_pass(&self, operands: &[&Layout]) -> bool {
+        self.stages.as_ref().is_some_and(|stages| stages.can_run(operands))
+    }
+
     /// Runs on `operands`: what the body reads, then what it writes.
     ///
     /// # Safety

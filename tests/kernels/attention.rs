@@ -55,14 +55,14 @@ fn it_is_explained() {
     kernel kernel(q: f32[t, d], kt: f32[d, s], v: f32[s, d], m: f32[t, s]) -> f32[t, d] {
         fused(q, kt, m, v) {
             let t0 = m + q @ kt;
-            let t1 = exp(t0 - max[-1](t0));
+            let t1 = exp(t0 - sup[-1](t0));
             t1 * recip(sum[-1](t1)) @ v
         }
     }
     ");
     insta::assert_snapshot!(explained(Stage::Why), @r"
     1 kernel
-      1. output 0 = let t0 = m + q @ kt; let t1 = exp(t0 - max[-1](t0)); t1 * recip(sum[-1..
+      1. output 0 = let t0 = m + q @ kt; let t1 = exp(t0 - sup[-1](t0)); t1 * recip(sum[-1..
     ");
     let vir = explained(Stage::Vir);
     assert!(vir.starts_with("on some rows of q @ kt at a time:\n"), "{vir}");

@@ -127,7 +127,7 @@ fn it_is_explained() {
 
     softmax[-1](x @ w)
     1 kernel
-      1. output 0 = let t0 = x @ w; let t1 = exp(t0 - max[-1](t0)); t1 * recip(sum[-1](t1)..
+      1. output 0 = let t0 = x @ w; let t1 = exp(t0 - sup[-1](t0)); t1 * recip(sum[-1](t1)..
 
     softmax[0](x @ w)
     1 kernel and 1 call
@@ -139,7 +139,7 @@ fn it_is_explained() {
     |x: f32[8, 8], w: f32[8, 50000]| softmax[-1](x @ w)
     1 kernel and 1 call
       1. t0 = x @ w
-      2. output 0 = let t1 = exp(t0 - max[-1](t0)); t1 * recip(sum[-1](t1))
+      2. output 0 = let t1 = exp(t0 - sup[-1](t0)); t1 * recip(sum[-1](t1))
     because
       1 and 2: the rows of the product (f32[8, 50000]) are too long to be held and reduced
 

@@ -27,6 +27,27 @@ fn plans_can_be_read() {
     assert!(kernel.plan_for(&[x.view()]).is_err());
 }
 
+/// A kernel that a call of these shapes does not run in one pass says so.
+#[test]
+fn what_goes_pass_by_pass_is_told() {
+    let layer = "|x: f32[b, n, k], w: f32[b, k, m]| relu(x @ w)";
+    let zeros = |shape: &[usize]| Tensor::zeros(DType::F32, shape).unwrap();
+    for (text, shapes, is_told) in [
+        ("x + sum[0](x)", &[&[100_000, 3][..]][..], true),
+        ("x + sum[0](x)", &[&[100_000, 300]], false),
+        ("softmax[-1](x)", &[&[100, 3]], false),
+        (layer, &[&[8, 4, 4], &[8, 4, 4]], true),
+        (layer, &[&[8, 100, 64], &[8, 64, 100]], false),
+    ] {
+        let kernel = compile_text(text).unwrap();
+        let arrays: Vec<Tensor> = shapes.iter().map(|shape| zeros(shape)).collect();
+        let views: Vec<View<'_>> = arrays.iter().map(Tensor::view).collect();
+        let plan = kernel.plan_for(&views).unwrap();
+        assert_eq!(plan.to_string().contains("pass by pass"), is_told, "{shapes:?}: {plan}");
+        assert_eq!(plan.steps().iter().all(|step| step.emitter().is_some()), !is_told);
+    }
+}
+
 /// An intermediate without elements takes no memory for its other axes.
 #[test]
 fn empty_intermediates_take_no_memory() {

@@ -23,6 +23,8 @@ pub(super) struct Case {
     pub(super) graph: Graph,
     pub(super) size: Option<usize>,
     pub(super) shapes: Vec<Vec<usize>>,
+    /// Inputs that are bound to constants.
+    pub(super) bound: Vec<String>,
 }
 
 impl Group {
@@ -47,6 +49,7 @@ impl Group {
                     size,
                     shapes: shapes_over(&graph, given)?,
                     graph: graph.clone(),
+                    bound: Vec::new(),
                 };
                 Ok::<_, Failure>(case)
             };
@@ -91,10 +94,23 @@ impl Group {
                     shapes: shapes_over(&graph, &[Shape::axis("n", size / row)])?,
                     size: Some(size),
                     graph: graph.clone(),
+                    bound: Vec::new(),
                 });
             }
         }
         Ok(Group { suite: Some(suite.name), cases })
+    }
+
+    /// Binds the inputs of these names to constants, or, without names, all but the first.
+    pub(super) fn bind(&mut self, names: Option<&[String]>) {
+        let Some(names) = names else { return };
+        for case in &mut self.cases {
+            let inputs = case.graph.inputs().iter().map(|input| input.name.to_string());
+            case.bound = match names {
+                [] => inputs.skip(1).collect(),
+                _ => inputs.filter(|input| names.contains(input)).collect(),
+            };
+        }
     }
 
     /// What a progress bar says of a case.

@@ -10,7 +10,7 @@ use crate::options::Execution;
 use kiln::profile::{
     Counts, Profile, Profiles, Race, Resources, Roof, Roofline, profile_fn, try_profile_fn,
 };
-use kiln::{Tensor, View, compile_with};
+use kiln::{Kernel, Tensor, View, compile_with};
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
@@ -26,19 +26,28 @@ pub(super) fn measure(
     budget: Duration,
     roofline: Option<&Roofline>,
 ) -> Result<Record, Failure> {
-    let Case { kernel, text, graph, size, shapes } = case;
+    let Case { kernel, text, graph, size, shapes, bound } = case;
+    let is_bound = |input: &kiln::ir::Input| bound.iter().any(|bound| *bound == *input.name);
     let seeded = graph.inputs().iter().zip(shapes).zip(1..);
     let arrays: Vec<Tensor> = seeded
         .map(|((input, shape), seed)| random(input.dtype, shape, seed))
         .collect::<Result<_, _>>()?;
-    let views: Vec<View<'_>> = arrays.iter().map(Tensor::view).collect();
+    let (constants, given): (Vec<_>, Vec<_>) =
+        graph.inputs().iter().zip(&arrays).partition(|(input, _)| is_bound(input));
+    let views: Vec<View<'_>> = given.iter().map(|(_, array)| array.view()).collect();
+    let bind = |kernel: Kernel| {
+        constants.iter().try_fold(kernel, |kernel, (input, array)| {
+            kernel.bind_constant(&input.name, array.view())
+        })
+    };
 
     // The first compilation finds cold caches and untouched pages.
     compile_with(graph, execution.options(true))?;
     let start = Instant::now();
     let fused = compile_with(graph, execution.options(true))?;
     let compile = start.elapsed();
-    let unfused = compile_with(graph, execution.options(false))?;
+    let fused = bind(fused)?;
+    let unfused = bind(compile_with(graph, execution.options(false))?)?;
 
     let output_shapes = fused.output_shapes(&views)?;
     let counts = Counts::of(&fused, &views)?;
@@ -80,6 +89,7 @@ pub(super) fn measure(
         name: input.name.to_string(),
         dtype: input.dtype.to_string(),
         shape: shape.clone(),
+        bound: is_bound(input),
     };
     Ok(Record {
         command: "bench".into(),

@@ -44,6 +44,8 @@ Examples
   kiln bench @gelu_tanh --shape n=4Mi --threads 1
   kiln bench bias_gelu.kiln --shape n=1024,d=4096 --json
   kiln bench 'x @ w' --shape x=64x1024,w=1024x256
+  kiln bench 'relu(x @ w + b)' --shape x=8x4096,w=4096x4096,b=4096 --bind
+  kiln bench --suite layers --bind
   kiln bench @silu @mish --sizes 1Ki..16Mi --plot silu.svg
   kiln bench --suite elementwise --threads 1 --markdown
   kiln bench --suite rows --roofs
@@ -82,6 +84,17 @@ pub(crate) struct Bench {
         ]
     )]
     sweep: bool,
+    /// Bind inputs to constants, as a model does its weights: products then read them as they were packed
+    /// once. Without names, all inputs but the first
+    #[arg(
+        long,
+        value_name = "INPUT",
+        value_delimiter = ',',
+        num_args = 0..,
+        require_equals = true,
+        conflicts_with_all = ["sweep", "load"]
+    )]
+    bind: Option<Vec<String>>,
     /// With --sweep, the largest number of elements
     #[arg(long, value_name = "SIZE", requires = "sweep", value_parser = size)]
     up_to: Option<usize>,
@@ -201,12 +214,19 @@ impl Bench {
     fn groups(&self, console: &Console) -> Result<Vec<Group>, Failure> {
         let sizes: Vec<usize> = self.sizes.iter().flat_map(|sizes| sizes.0.clone()).collect();
         if self.suite.is_empty() {
-            return Ok(vec![Group::of_kernels(self, &sizes, console)?]);
+            let mut group = Group::of_kernels(self, &sizes, console)?;
+            group.bind(self.bind.as_deref());
+            return all_bound(self.bind.as_deref(), vec![group]);
         }
         let all = self.suite.iter().any(|name| name == "all");
         let chosen = |suite: &&Suite| all || self.suite.iter().any(|name| name == suite.name);
-        let group = |suite: &Suite| Group::of_suite(suite, &sizes, self.plot.is_some(), console);
-        SUITES.iter().filter(chosen).map(group).collect()
+        let group = |suite: &Suite| {
+            let mut group = Group::of_suite(suite, &sizes, self.plot.is_some(), console)?;
+            group.bind(self.bind.as_deref());
+            Ok(group)
+        };
+        let groups = SUITES.iter().filter(chosen).map(group).collect::<Result<_, Failure>>()?;
+        all_bound(self.bind.as_deref(), groups)
     }
 
     /// Measures a group, case by case.
@@ -245,16 +265,31 @@ impl Bench {
     }
 }
 
+/// These, if each name that `--bind` has is an input that some kernel binds.
+fn all_bound(names: Option<&[String]>, groups: Vec<Group>) -> Result<Vec<Group>, Failure> {
+    let cases = || groups.iter().flat_map(|group| &group.cases);
+    let is_input = |name: &str| cases().any(|case| case.bound.iter().any(|bound| bound == name));
+    match names.unwrap_or_default().iter().find(|name| !is_input(name)) {
+        Some(name) => Err(Failure::Usage(format!("--bind: no kernel has an input {name}"))),
+        None => Ok(groups),
+    }
+}
+
 /// Whether the picture of these has the machine's peak.
 fn needs_peak(groups: &[Group]) -> bool {
     let mut suites = groups.iter().filter_map(|group| group.suite).filter_map(Suite::find);
     suites.any(|suite| suite.draws != Draws::Times)
 }
 
+/// How many figures have a spread that is too large.
+fn noisy(records: &[Record]) -> usize {
+    let is_noisy = |record: &&Record| record.fused_spread.max(record.unfused_spread) >= NOISY;
+    records.iter().filter(is_noisy).count()
+}
+
 /// Says so where the spread of many figures is too large for them to be worth reading.
 fn warn_of_noise(records: &[Record], console: &Console) {
-    let is_noisy = |record: &&Record| record.fused_spread.max(record.unfused_spread) >= NOISY;
-    let noisy = records.iter().filter(is_noisy).count();
+    let noisy = noisy(records);
     if noisy > 0 {
         console.note(&format!(
             "the machine is noisy: in {noisy} of {} figures half of the rounds spread over {:.0}% of the \

@@ -1,5 +1,6 @@
 //! Figures over sizes, as a picture.
 
+use super::noisy;
 use super::record::Record;
 use super::tables::{date_and_machine, making};
 use crate::failure::Failure;
@@ -151,8 +152,12 @@ fn borders(records: &[Record], has_room: bool) -> Vec<Border> {
     records[0].machine.caches.iter().filter_map(border).collect()
 }
 
-/// The machine, the day, how it was made, the command.
+/// The machine, the day, how it was made, and how well.
 fn notes(records: &[Record]) -> Vec<String> {
     let machine = date_and_machine(&records[0]).trim_end().to_string();
-    vec![format!("{}; medians of interleaved rounds", making(records)), machine]
+    let noise = match noisy(records) {
+        0 => String::new(),
+        count => format!("; the machine was noisy in {count} of {} figures", records.len()),
+    };
+    vec![format!("{}; medians of interleaved rounds{noise}", making(records)), machine]
 }

@@ -69,6 +69,9 @@ pub(super) struct Input {
     pub(super) name: String,
     pub(super) dtype: String,
     pub(super) shape: Vec<usize>,
+    /// Whether it is bound to a constant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) bound: bool,
 }
 
 /// A roof: the bandwidth of a level of memory, or the peak of arithmetic.
@@ -106,10 +109,11 @@ pub(super) enum Verdict {
     Slower,
 }
 
-/// As kernels declare it, with its sizes: `x: f32[64, 128]`.
+/// As kernels declare it, with its sizes: `x: f32[64, 128]`, and `bound` before it if it is.
 impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}{:?}", self.name, self.dtype, self.shape)
+        let bound = if self.bound { "bound " } else { "" };
+        write!(f, "{bound}{}: {}{:?}", self.name, self.dtype, self.shape)
     }
 }
 

@@ -20,14 +20,20 @@ fn heading(records: &[Record]) -> String {
     format!("{}\n{}", making(records), date_and_machine(first))
 }
 
-/// The suite, the mode, the emitter and the threads.
+/// The suite, the mode, the emitter, the threads and what is bound.
 pub(super) fn making(records: &[Record]) -> String {
     let made = |record: &Record| format!("{}, {}", record.mode, record.emitter());
     let makers = distinct(records.iter().map(made)).join(" and ");
     let threads = distinct(records.iter().map(|record| counted(record.threads, "thread")));
     let suites = distinct(records.iter().filter_map(|record| record.suite.clone())).join(", ");
     let suites = if suites.is_empty() { suites } else { format!("{suites}: ") };
-    format!("{suites}{makers}, {}", threads.join(" and "))
+    let inputs = records.iter().flat_map(|record| &record.inputs);
+    let bound = distinct(inputs.filter(|input| input.bound).map(|input| input.name.clone()));
+    let bound = match &bound[..] {
+        [] => String::new(),
+        names => format!(", bound: {}", names.join(" ")),
+    };
+    format!("{suites}{makers}, {}{bound}", threads.join(" and "))
 }
 
 /// A line.

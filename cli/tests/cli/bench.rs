@@ -141,6 +141,41 @@ fn a_suite_has_a_row_for_every_kernel_and_size() {
     assert!(all.iter().all(|(suite, ..)| suite != "matmul"), "{all:?}");
 }
 
+/// Those of the names given, or all but the first, in every kernel that has them.
+#[test]
+fn inputs_are_bound_to_constants() {
+    let bench = ["bench", "-q", "--quick", "--threads", "1"];
+    let layer = ["relu(x @ w + b)", "--shape", "x=3x20,w=20x30,b=30"];
+    let bound = |more: &[&str]| {
+        let objects = objects(&[&bench[..], &["--json"], more].concat());
+        let names = |object: &Value| {
+            let inputs = object["inputs"].as_array().unwrap().iter();
+            let bound = inputs.filter(|input| input["bound"] == json!(true));
+            bound.map(|input| input["name"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
+        };
+        objects.iter().map(names).collect::<Vec<_>>()
+    };
+    assert_eq!(bound(&[&layer[..], &["--bind"]].concat()), ["w b"]);
+    assert_eq!(bound(&[&layer[..], &["--bind=b"]].concat()), ["b"]);
+    assert_eq!(bound(&[&layer[..], &["--bind=x,w,b"]].concat()), ["x w b"]);
+    assert_eq!(bound(&layer), [""]);
+    let suite = bound(&["--suite", "layers", "--sizes", "2", "--bind=w,down"]);
+    assert_eq!(suite, ["w", "w", "w", "down", "", "down"]);
+
+    let desk = Desk::new();
+    let text = desk.ok(&[&bench[..], &layer, &["--bind=w"]].concat());
+    assert!(text.starts_with("kernel(x: f32[3, 20], bound w: f32[20, 30], b: f32[30])"), "{text}");
+    let text = desk.ok(&[&bench[..], &["@gelu", "x @ w", "--sizes", "4", "--bind"]].concat());
+    assert!(text.contains(", 1 thread, bound: w\n"), "{text}");
+    // What was bound is another thing.
+    let old = desk.ok(&[&bench[..], &layer, &["--json", "--bind"]].concat());
+    desk.write("old.json", &old);
+    desk.ok(&[&bench[..], &layer, &["--bind", "--compare", "old.json"]].concat());
+    let output = desk.output(&[&bench[..], &layer, &["--compare", "old.json"]].concat());
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("the old figures have none of these kernels and shapes"), "{told}");
+}
+
 #[test]
 fn every_table_says_how_it_was_made() {
     let desk = Desk::new();

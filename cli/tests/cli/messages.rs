@@ -99,6 +99,8 @@ fn benches() {
         &["bench", "--suite", "layers", "--shape", "n=4"],
         &["bench", "--suite", "matmul", "--sizes", "1Gi"],
         &["bench"],
+        &["bench", "x @ w", "--shape", "n=2", "--bind=w,v"],
+        &["bench", "--sweep", "--bind", "x"],
         &["bench", "--sweep", "--suite", "all"],
         &["bench", "x", "--up-to", "8"],
         &["bench", "x", "--fail-above", "1.05"],

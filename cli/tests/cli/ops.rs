@@ -2,6 +2,7 @@
 
 use super::Desk;
 use kiln::derived::DERIVED;
+use kiln::ir::text::SPECIAL;
 use kiln::ir::{Call, Op, ROWWISE};
 use serde_json::Value;
 use std::io::Write;
@@ -17,7 +18,8 @@ fn every_row_of_the_tables_is_listed() {
     let names: Vec<&str> = objects.iter().map(|object| object["name"].as_str().unwrap()).collect();
     let ops = Op::ALL.iter().map(|op| op.name()).chain(DERIVED.iter().map(|op| op.name));
     let calls = Call::all().map(|call| call.info().name).chain(ROWWISE.iter().map(|row| row.name));
-    let expected: Vec<&str> = ops.chain(calls).collect();
+    let special = SPECIAL.iter().map(|special| special.name);
+    let expected: Vec<&str> = ops.chain(calls).chain(special).collect();
     assert_eq!(names, expected);
     for name in expected {
         let mut rests = list.lines().filter_map(|line| line.strip_prefix(name));

@@ -1,5 +1,6 @@
 //! From expressions to a graph: typing of numbers, promotion, hash-consing.
 
+mod argument;
 mod promote;
 
 use crate::call::{Call, Reduction};
@@ -194,6 +195,7 @@ impl GraphBuilder {
                 let nodes = self.factors(operands)?;
                 self.graph.call(*call, &nodes).map(Built::Node)
             }
+            Kind::Argument(_, function, index) => self.argument(function, *index, operands[0]),
             Kind::Wrong(fault) => Err((**fault).clone()),
             Kind::Fused(_) => unreachable!("combined above, where it keeps its body's origin"),
             Kind::Item(_, index) => match operands[0] {

@@ -25,7 +25,7 @@ const INFO: CallInfo = CallInfo {
     noun: "a concatenation",
     arity: 2,
     typing: Typing::Same,
-    doc: "Arrays one after another along an axis, as in `concat[-1](a, b)`",
+    doc: "Arrays, one or more, one after another along an axis, as in `concat[-1](a, b)`",
 };
 
 pub(super) fn info(_: Concat) -> &'static CallInfo {
@@ -38,11 +38,11 @@ pub(super) const ALL: &[Call] = &[Call::Concat(Concat { axis: -1 })];
 fn sizes<E: Extent>(concat: Concat, operands: &[&[E]]) -> Result<Option<Dims<E>>, String> {
     let mut sizes: Dims<E> = operands[0].iter().cloned().collect();
     let mut is_known = true;
+    let axis = concat.place(sizes.len())?;
     for right in &operands[1..] {
         if sizes.len() != right.len() {
             return Err("all must have the same number of axes".into());
         }
-        let axis = concat.place(sizes.len())?;
         if let Some(at) = (0..sizes.len()).find(|&at| at != axis && sizes[at] != right[at]) {
             let (left, right) = (&sizes[at], &right[at]);
             return Err(format!("axis {at} is {left} in one and {right} in the other"));

@@ -98,19 +98,9 @@ pub(super) fn check_elements(gather: Gather, operands: &[&Array]) -> Result<(), 
     let axis = gather.place(operands[0].shape().len())?;
     let size = operands[0].shape()[axis];
     match operands[1].integers().iter().find(|&&place| index_at(place, size).is_none()) {
-        Some(place) => Err(out_of_bounds(*place, axis, size)),
+        Some(place) => Err(Call::Gather(gather).no_place(*place, axis, size)),
         None => Ok(()),
     }
-}
-
-/// What is said of a place that an axis does not have.
-#[doc(hidden)]
-pub fn out_of_bounds(place: i64, axis: usize, size: usize) -> String {
-    let hint = match size {
-        0 => "it has none".to_string(),
-        size => format!("they go from -{size} to {}", size - 1),
-    };
-    format!("{place} is no place along axis {axis}, of size {size}; {hint}")
 }
 
 pub(super) fn eval(gather: Gather, operands: &[&Array], shape: Vec<usize>) -> Array {

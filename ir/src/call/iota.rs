@@ -26,7 +26,10 @@ pub struct Iota {
 impl Iota {
     /// Fails for what is no axis, and for what is no size.
     pub fn new(axis: i64, size: Option<i64>) -> Result<Iota, String> {
-        let is_size = |size: i64| u32::try_from(size).map_err(|_| format!("{size} is no size"));
+        let is_size = |size: i64| {
+            let no_size = |_| format!("{size} is no size: sizes go from 0 to {}", u32::MAX);
+            u32::try_from(size).map_err(no_size)
+        };
         Ok(Iota { axis: small_axis(axis)?, size: size.map(is_size).transpose()?, short: false })
     }
 
@@ -60,7 +63,7 @@ const INFO: CallInfo = CallInfo {
 const SHORT: CallInfo = CallInfo {
     name: "iota32",
     typing: Typing::Cast(DType::I32),
-    doc: "As `iota`, of type `i32`",
+    doc: "As `iota`, of type `i32`: `iota32[-1](x)`",
     ..INFO
 };
 

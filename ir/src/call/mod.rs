@@ -16,7 +16,7 @@ mod view;
 mod within;
 
 pub use concat::Concat;
-pub use gather::{Gather, index_at, out_of_bounds};
+pub use gather::{Gather, index_at};
 pub use iota::Iota;
 pub use pad::Pad;
 pub use reduce::{Axes, IntoAxes, Reduce, Reduction};
@@ -29,6 +29,7 @@ pub use within::Within;
 use crate::array::Array;
 use crate::shape::{Dim, Dims, Extent, Shape};
 use crate::typing::Typing;
+use std::ops::RangeInclusive;
 
 /// A row of the table of calls.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +38,7 @@ pub struct CallInfo {
     pub name: &'static str,
     /// What messages call it, with its article.
     pub noun: &'static str,
-    /// Its number of operands.
+    /// Its number of operands, where it is not of any number.
     pub arity: usize,
     /// The types that it takes, and the one that it gives.
     pub typing: Typing,
@@ -178,6 +179,24 @@ impl Call {
         }
     }
 
+    /// Whether this is a place along an axis of this size, for what picks by places or checks them.
+    pub fn has_place(self, place: i64, size: usize) -> bool {
+        match self {
+            Call::Within(_) => Within::is_place(place, size),
+            _ => index_at(place, size).is_some(),
+        }
+    }
+
+    /// Why this is no place along an axis of this size.
+    pub fn no_place(self, place: i64, axis: usize, size: usize) -> String {
+        let from_end = if matches!(self, Call::Within(_)) { 0 } else { size };
+        let hint = match size {
+            0 => "it has none".to_string(),
+            _ => format!("they go from {} to {}", -(from_end as i64), size - 1),
+        };
+        format!("{place} is no place along axis {axis}, of size {size}; {hint}")
+    }
+
     /// The axes that it goes along, where it has any to name.
     pub fn axes(self) -> Option<Axes> {
         match self {
@@ -216,12 +235,13 @@ impl Call {
         matches!(self, Call::View(_) | Call::Iota(_) | Call::Within(_))
     }
 
-    /// Whether it may have so many operands.
-    pub fn takes(self, count: usize) -> bool {
+    /// How many operands it may have.
+    pub fn arity(self) -> RangeInclusive<usize> {
         let arity = self.info().arity;
         match self {
-            Call::Iota(_) | Call::Within(_) | Call::Concat(_) => count >= arity,
-            _ => count == arity,
+            Call::Concat(_) => 1..=usize::MAX,
+            Call::Iota(_) | Call::Within(_) => arity..=usize::MAX,
+            _ => arity..=arity,
         }
     }
 

@@ -23,8 +23,10 @@ impl Pad {
     /// Fails for what is no axis, and for counts that are none.
     pub fn new(axis: i64, before: i64, after: i64) -> Result<Pad, String> {
         let count = |count: i64| {
-            let hint = "write how often the number stands there, or take a `slice`";
-            u32::try_from(count).map_err(|_| format!("{count} is no count; {hint}"))
+            let hint = if count < 0 { "; fewer elements are a `slice`" } else { "" };
+            let no_count =
+                |_| format!("{count} is no count: counts go from 0 to {}{hint}", u32::MAX);
+            u32::try_from(count).map_err(no_count)
         };
         Ok(Pad { axis: small_axis(axis)?, before: count(before)?, after: count(after)? })
     }

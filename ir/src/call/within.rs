@@ -1,6 +1,5 @@
-//! Places that must be along an axis: labels.
+//! Labels: places that must be along an axis.
 
-use super::gather::{index_at, out_of_bounds};
 use super::view::place;
 use super::{Call, CallInfo};
 use crate::array::Array;
@@ -8,7 +7,8 @@ use crate::shape::{Dims, Extent, Shape, broadcast};
 use crate::typing::Typing;
 
 /// For each row along an axis of what other arrays broadcast to, a place along it: an array of integers
-/// as it is, of size 1 along the axis. Those below 0 count from the end.
+/// as it is, of size 1 along the axis. They count from 0: a label of -1, of old for what has none, is no
+/// place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Within {
     /// The axis, counted from the last, which is -1, or the first, which is 0.
@@ -19,6 +19,11 @@ impl Within {
     /// Its axis among those of an array of this rank.
     pub fn place(self, rank: usize) -> Result<usize, String> {
         place(self.axis, rank)
+    }
+
+    /// Whether a label is a place along an axis of this size.
+    pub fn is_place(label: i64, size: usize) -> bool {
+        usize::try_from(label).is_ok_and(|label| label < size)
     }
 
     /// The axis, and its size, of what arrays of these shapes broadcast to.
@@ -38,11 +43,11 @@ pub(super) fn common<E: Extent>(shapes: &[&[E]]) -> Result<Dims<E>, String> {
 }
 
 const INFO: CallInfo = CallInfo {
-    name: "within",
-    noun: "a check of places",
+    name: "labels",
+    noun: "a check of labels",
     arity: 2,
     typing: Typing::Count,
-    doc: "Integers as they are, one for each row along an axis, which must be places along it, as in `within[-1](y, x)`; those below 0 count from the end",
+    doc: "Integers as they are, one for each row along an axis, which must be places along it, counted from 0, as in `labels[-1](y, x)`",
 };
 
 pub(super) fn info(_: Within) -> &'static CallInfo {
@@ -55,14 +60,14 @@ pub(super) fn infer<E: Extent>(within: Within, operands: &[&[E]]) -> Result<Dims
     let (places, others) = (operands[0], &operands[1..]);
     let shape = common(others)?;
     if shape.len() != places.len() {
-        let hint = "add axes to the places by `unsqueeze[-1]`";
+        let hint = "labels keep the axis, with size 1: add it by `unsqueeze[-1]`";
         return Err(format!("both must have the same number of axes; {hint}"));
     }
     let axis = within.place(shape.len())?;
     let fits = |at: usize| places[at] == E::ONE || at != axis && places[at] == shape[at];
     match (0..shape.len()).find(|&at| !fits(at)) {
         Some(at) if at == axis => {
-            Err(format!("there is one place for each row, but axis {at} has size {}", places[at]))
+            Err(format!("there is one label for each row, but axis {at} has size {}", places[at]))
         }
         Some(at) => {
             Err(format!("axis {at} is {} in one and {} in the other", places[at], shape[at]))
@@ -80,8 +85,8 @@ pub(super) fn check(_: Within, _: &[&Shape]) -> Result<(), String> {
 pub(super) fn check_elements(within: Within, operands: &[&Array]) -> Result<(), String> {
     let shapes: Vec<&[usize]> = operands[1..].iter().map(|operand| operand.shape()).collect();
     let (axis, size) = within.size(&shapes)?;
-    match operands[0].integers().iter().find(|&&place| index_at(place, size).is_none()) {
-        Some(place) => Err(out_of_bounds(*place, axis, size)),
+    match operands[0].integers().iter().find(|&&label| !Within::is_place(label, size)) {
+        Some(label) => Err(Call::Within(within).no_place(*label, axis, size)),
         None => Ok(()),
     }
 }

@@ -6,7 +6,7 @@ use super::error::Mistake;
 use super::function::Function;
 use super::lexer::TokenKind;
 use super::parser::Parser;
-use super::{hints, words};
+use super::{hints, usage, words};
 use crate::call::{
     Axes, Call, Concat, Gather, Iota, Pad, Permutation, Reduce, Reduction, Running, Scan, Sizes,
     Slice, View, Within, small_axis,
@@ -24,6 +24,10 @@ pub(super) struct Brackets {
 }
 
 impl Brackets {
+    pub(super) fn of(numbers: Vec<i64>) -> Brackets {
+        Brackets { numbers, ..Brackets::default() }
+    }
+
     fn axes(&self) -> Result<Axes, String> {
         match (self.all, self.range) {
             (true, None) => Ok(Axes::ALL),
@@ -58,7 +62,7 @@ impl Function {
         if name == "one_hot" {
             let depth = brackets.numbers().and_then(|numbers| match numbers {
                 &[depth] => Ok(depth),
-                _ => Err("write how many there are, as in `one_hot[10](y)`".into()),
+                _ => Err("write how many there are".into()),
             });
             return Some(depth.map(Function::OneHot));
         }
@@ -83,7 +87,7 @@ fn call(name: &str, brackets: &Brackets) -> Option<Result<Call, String>> {
     let iota = || match brackets.numbers() {
         Ok(&[axis]) => Iota::new(axis, None),
         Ok(&[axis, size]) => Iota::new(axis, Some(size)),
-        _ => Err("write an axis, or an axis and a size, as in `iota[-1, 10](x)`".into()),
+        _ => Err("write an axis, or an axis and a size".into()),
     };
     Some(match name {
         "concat" => axis().map(|axis| Call::Concat(Concat { axis })),
@@ -91,12 +95,12 @@ fn call(name: &str, brackets: &Brackets) -> Option<Result<Call, String>> {
         "take_along" => gather(true),
         "iota" => iota().map(Call::Iota),
         "iota32" => iota().map(|iota| Call::Iota(iota.short())),
-        "within" => axis().map(|axis| Call::Within(Within { axis })),
+        "labels" => axis().map(|axis| Call::Within(Within { axis })),
         "cumsum" => scan(Running::Sum),
         "cumprod" => scan(Running::Product),
         "pad" => match brackets.numbers() {
             Ok(&[axis, before, after]) => Pad::new(axis, before, after).map(Call::Pad),
-            _ => Err("write an axis and two counts, as in `pad[-1, 0, 2](x, 0)`".into()),
+            _ => Err("write an axis and two counts".into()),
         },
         _ => return None,
     })
@@ -109,13 +113,13 @@ fn view(name: &str, brackets: &Brackets) -> Option<Result<View, String>> {
         "permute" | "transpose" => brackets.numbers().and_then(Permutation::new).map(View::Permute),
         "swapaxes" => match brackets.numbers() {
             Ok(&[a, b]) => View::swap(a, b),
-            _ => Err("write two axes, as in `swapaxes[-2, -1](x)`".into()),
+            _ => Err("write two axes".into()),
         },
         "slice" => match (&brackets.numbers[..], brackets.range) {
             (&[axis], Some((start, stop, step))) => {
                 Slice::new(axis, start, stop, step).map(View::Slice)
             }
-            _ => Err("write an axis and a range, as in `slice[0, 1:10:2](x)`".into()),
+            _ => Err("write an axis and a range".into()),
         },
         "flip" => brackets.axes().map(View::Flip),
         "squeeze" => brackets.axes().map(View::Squeeze),
@@ -124,6 +128,18 @@ fn view(name: &str, brackets: &Brackets) -> Option<Result<View, String>> {
         "reshape" => sizes().map(View::Reshape),
         _ => return None,
     })
+}
+
+/// Whether what is in the brackets of a function of this name is axes.
+fn is_along(name: &str) -> bool {
+    let name = words::function(name);
+    Reduction::from_name(name).is_some() || Rowwise::from_name(name).is_some()
+}
+
+/// What stands in the brackets of a function of this name.
+fn attributes(name: &str) -> String {
+    let example = usage::example(words::function(name)).filter(|_| !is_along(name));
+    example.map_or(hints::AXES.into(), |example| hints::fill(hints::USAGE, &[&example]))
 }
 
 impl Parser<'_> {
@@ -135,10 +151,10 @@ impl Parser<'_> {
         while !brackets.all && brackets.range.is_none() && !self.cursor.token().is("]") {
             let is_range =
                 |parser: &Self| [":", "::"].iter().any(|it| parser.cursor.token().is(it));
-            let start = if is_range(self) { None } else { Some(self.axis()?) };
+            let start = if is_range(self) { None } else { Some(self.axis(name)?) };
             match (is_range(self), start) {
                 (false, Some(number)) => brackets.numbers.push(number),
-                _ => brackets.range = Some(self.range(start)?),
+                _ => brackets.range = Some(self.range(name, start)?),
             }
             if !self.cursor.eat(",") {
                 break;
@@ -147,20 +163,20 @@ impl Parser<'_> {
         self.cursor.expect_closing("]", &open)?;
         let span = open.span.start..self.cursor.previous_end();
         match Function::with(name, &brackets) {
-            Some(Err(reason)) => Err(Mistake::new(span, reason).hint(hints::AXES)),
+            Some(Err(reason)) => Err(Mistake::new(span, reason).hint(attributes(name))),
             Some(Ok(function)) => Ok(Some(function)),
             None => Ok(None),
         }
     }
 
     /// `:stop:step`, after `start`.
-    fn range(&mut self, start: Option<i64>) -> Parsed<(Option<i64>, Option<i64>, i64)> {
+    fn range(&mut self, name: &str, start: Option<i64>) -> Parsed<(Option<i64>, Option<i64>, i64)> {
         let bound = |parser: &mut Self| match [":", "]", ","]
             .iter()
             .any(|end| parser.cursor.token().is(end))
         {
             true => Ok(None),
-            false => parser.axis().map(Some),
+            false => parser.axis(name).map(Some),
         };
         let (stop, has_step) = match self.cursor.eat("::") {
             true => (None, true),
@@ -173,14 +189,15 @@ impl Parser<'_> {
         Ok((start, stop, step.unwrap_or(1)))
     }
 
-    fn axis(&mut self) -> Parsed<i64> {
+    fn axis(&mut self, name: &str) -> Parsed<i64> {
         let is_negative = self.cursor.eat("-");
         let number = match self.cursor.token().kind {
             TokenKind::Number { number, dtype: None } => number.integer(),
             _ => None,
         };
         let Some(axis) = number else {
-            return Err(self.cursor.expected("an axis").hint(hints::AXES));
+            let what = if is_along(name) { "an axis" } else { "a number" };
+            return Err(self.cursor.expected(what).hint(attributes(name)));
         };
         self.cursor.advance();
         Ok(if is_negative { -axis } else { axis })

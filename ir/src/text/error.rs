@@ -183,6 +183,15 @@ impl Mistake {
         self
     }
 
+    /// The same, of what a function is made of, unless it names that.
+    pub(super) fn of(mut self, function: Option<&str>) -> Mistake {
+        let names = |name: &&str| self.0.message.starts_with(&format!("{name}:"));
+        if let Some(function) = function.filter(|name| !names(name)) {
+            self.0.message = format!("{function}: {}", self.0.message);
+        }
+        self
+    }
+
     /// A fault of the graph that the text describes; faults say `what is wrong; what to do`.
     pub(super) fn fault(span: Range<usize>, fault: Fault) -> Mistake {
         let text = fault.to_string();

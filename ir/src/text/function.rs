@@ -4,14 +4,14 @@ use super::cursor::{Parsed, origin};
 use super::error::Mistake;
 use super::lexer::{Token, TokenKind};
 use super::parser::{Form, Parser};
-use super::{hints, named, words};
+use super::{hints, named, usage, words};
 use crate::call::{Axes, Call};
 use crate::derived::Derived;
 use crate::error::Fault;
 use crate::expr::{Expr, Kind};
 use crate::ops::Op;
 use crate::rowwise::Rowwise;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// A function, and the arguments so far.
 pub(super) struct OpenCall<'t> {
@@ -50,6 +50,35 @@ impl Function {
     }
 }
 
+impl Function {
+    /// How many arguments it takes.
+    fn arity(self) -> RangeInclusive<usize> {
+        match self {
+            Function::Op(op) | Function::Logical(op) => op.arity()..=op.arity(),
+            Function::Derived(row) => row.arity(),
+            Function::Call(call) => call.arity(),
+            Function::Rowwise(row, _) => row.arity(),
+            Function::OneHot(_) => 1..=1,
+        }
+    }
+
+    /// How it is written, under this name of it.
+    pub(super) fn usage(self, name: &str) -> String {
+        if let Function::Derived(row) = self {
+            return row.to_string();
+        }
+        let has_brackets = match self {
+            Function::Call(call) => !call.attributes().is_empty(),
+            Function::Rowwise(..) | Function::OneHot(_) => true,
+            _ => false,
+        };
+        match usage::example(words::function(name)).filter(|_| has_brackets) {
+            Some(example) => example,
+            None => format!("{name}({})", ["", "a", "a, b", "a, b, c"][*self.arity().start()]),
+        }
+    }
+}
+
 impl<'t> Parser<'t> {
     /// Refuses `name = value`, with what to write for it.
     pub(super) fn no_named_argument(&mut self, call: &OpenCall<'t>) -> Parsed<()> {
@@ -80,36 +109,17 @@ impl<'t> Parser<'t> {
 
     /// The end of a call, and its value.
     pub(super) fn close_call(&mut self, call: OpenCall<'t>) -> Parsed<Expr> {
-        let OpenCall { name, span, open, function, args } = call;
-        self.cursor.expect_closing(")", &open)?;
+        self.cursor.expect_closing(")", &call.open)?;
         self.leave();
-        let all = span.start..self.cursor.previous_end();
-        let origin = origin(&all);
-        let arity = match function {
-            Function::Derived(derived) => return self.derived(derived, name, &args, all),
-            Function::Rowwise(row, axes) => return self.rowwise(row, axes, &args, all),
-            Function::Op(op) | Function::Logical(op) => op.arity(),
-            // Some are of any number of arrays.
-            Function::Call(call) if call.takes(args.len()) => args.len(),
-            Function::Call(call) => call.info().arity,
-            Function::OneHot(_) => 1,
-        };
-        if args.len() != arity {
-            let found = args.len();
-            let fault = Fault::Arity { op: name.into(), expected: arity..=arity, found };
-            let doc = match function {
-                Function::Op(op) => op.info().doc,
-                Function::Call(call) => call.info().doc,
-                Function::OneHot(_) => "true in the place that a number says",
-                _ => "logic on truth values, numbers being \"not zero\"",
-            };
-            let operands = ["a", "a, b", "a, b, c"][arity - 1];
-            let mistake = Mistake::fault(all, fault);
-            return Err(match hints::arity(words::function(name), found, arity) {
-                Some(says) => mistake.hint(hints::fill(says, &[name])),
-                None => mistake.hint(format!("`{name}({operands})`: {doc}")),
-            });
+        let all = call.span.start..self.cursor.previous_end();
+        let found = call.args.len();
+        if !call.function.arity().contains(&found) {
+            let (op, expected) = (call.name.into(), call.function.arity());
+            let fault = Fault::Arity { op, expected, found };
+            return Err(Mistake::fault(all, fault).hint(self.arity_hint(&call)));
         }
+        let OpenCall { function, args, .. } = call;
+        let origin = origin(&all);
         self.charge(1)?;
         let kind = match function {
             Function::Op(op) => Kind::Op(op, args.into()),
@@ -122,43 +132,47 @@ impl<'t> Parser<'t> {
                 self.charge(6)?;
                 return Ok(args[0].one_hot_of(depth).relocated(origin, &args));
             }
-            Function::Derived(_) | Function::Rowwise(..) => unreachable!("applied above"),
+            Function::Derived(row) => return self.applied(row.apply(&args), all, &args),
+            Function::Rowwise(row, axes) => {
+                return self.applied(row.apply(&args, axes), all, &args);
+            }
         };
         Ok(Expr::new(kind, origin))
     }
 
-    fn rowwise(
-        &mut self,
-        row: &Rowwise,
-        axes: Axes,
-        args: &[Expr],
-        all: Range<usize>,
-    ) -> Parsed<Expr> {
-        let expected = row.arity();
-        if !expected.contains(&args.len()) {
-            let (op, found) = (row.name.into(), args.len());
-            return Err(Mistake::fault(all, Fault::Arity { op, expected, found }));
-        }
-        let (expr, parts) = row.apply(args, axes).counted(origin(&all), args);
-        self.charge(parts)?;
+    /// What a function made of its arguments, as written here.
+    fn applied(&mut self, expr: Expr, all: Range<usize>, args: &[Expr]) -> Parsed<Expr> {
+        let (expr, parts) = expr.counted(origin(&all), args);
+        // One is charged for already.
+        self.charge(parts.saturating_sub(1))?;
         Ok(expr)
     }
 
-    fn derived(
-        &mut self,
-        derived: &Derived,
-        name: &str,
-        args: &[Expr],
-        all: Range<usize>,
-    ) -> Parsed<Expr> {
-        let arity = derived.arity();
-        if !arity.contains(&args.len()) {
-            let (op, found) = (name.into(), args.len());
-            let mistake = Mistake::fault(all, Fault::Arity { op, expected: arity, found });
-            return Err(mistake.hint(format!("write `{derived}`")));
+    /// What to write for a call with the wrong number of arguments.
+    fn arity_hint(&self, call: &OpenCall<'t>) -> String {
+        let OpenCall { name, function, .. } = *call;
+        let (ours, found) = (words::function(name), call.args.len());
+        let most = *function.arity().end();
+        let has_brackets = self.cursor.text(call.span.end..call.open.span.start).contains('[');
+        let key = if has_brackets { format!("{ours}[-1]") } else { ours.to_string() };
+        if let Some(says) = hints::arity(&key, found, most) {
+            let name = if has_brackets { &key } else { name };
+            return hints::fill(says, &[name]);
         }
-        let (expr, parts) = derived.apply(args).counted(origin(&all), args);
-        self.charge(parts)?;
-        Ok(expr)
+        let text = self.cursor.text_from(call.open.span.end);
+        if !has_brackets && let Some(says) = named::along(name, None, text) {
+            return says;
+        }
+        let usage = function.usage(name);
+        match function {
+            Function::Op(op) => format!("`{usage}`: {}", op.info().doc),
+            Function::Call(call) if call.attributes().is_empty() => {
+                format!("`{usage}`: {}", call.info().doc)
+            }
+            Function::Logical(_) => {
+                format!("`{usage}`: logic on truth values, numbers being \"not zero\"")
+            }
+            _ => format!("write `{usage}`"),
+        }
     }
 }

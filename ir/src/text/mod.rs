@@ -108,6 +108,7 @@ mod printer;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod words;
 
 use crate::build::build_with_inputs;
@@ -123,7 +124,7 @@ use std::str::FromStr;
 pub use error::TextError;
 pub use grammar::{MAX_DEPTH, MAX_TEXT};
 pub use parser::FreeInput;
-pub use words::function as function_name;
+pub use words::{SPECIAL, Special, function as function_name};
 
 /// Reads a kernel; inputs without a type are `f32[..]`.
 ///
@@ -155,7 +156,7 @@ pub fn parse_with(
     let _env = kiln_fenv::hold_default();
     crate::span!(DEBUG, "parse", bytes = text.len());
     let is_input = |name: &str| type_of(name).is_some();
-    let graph = read(text, &is_input).and_then(|kernel| build(kernel, &type_of));
+    let graph = read(text, &is_input).and_then(|kernel| build(text, kernel, &type_of));
     let mut graph = graph.map_err(|mistake| locate(text, mistake))?;
     for note in graph.notes_mut() {
         if let Some(Origin::Text { start, end }) = note.origin {
@@ -195,7 +196,11 @@ fn read(text: &str, is_input: &dyn Fn(&str) -> bool) -> Result<Kernel, Mistake> 
     Parser::new(text, is_input).kernel()
 }
 
-fn build(kernel: Kernel, type_of: &dyn Fn(&str) -> Option<ArrayType>) -> Result<Graph, Mistake> {
+fn build(
+    text: &str,
+    kernel: Kernel,
+    type_of: &dyn Fn(&str) -> Option<ArrayType>,
+) -> Result<Graph, Mistake> {
     let typed = |input: FreeInput| {
         let declared = input.declared.or_else(|| type_of(&input.name));
         let (dtype, dims) = declared.unwrap_or((DType::F32, None));
@@ -205,7 +210,9 @@ fn build(kernel: Kernel, type_of: &dyn Fn(&str) -> Option<ArrayType>) -> Result<
     let graph = build_with_inputs(&kernel.name, &inputs, &kernel.outputs).map_err(|error| {
         let GraphError { fault, origin } = error;
         match origin {
-            Some(Origin::Text { start, end }) => Mistake::fault(start..end, fault),
+            Some(Origin::Text { start, end }) => {
+                Mistake::fault(start..end, fault).of(words::made_by(&text[start..end]))
+            }
             _ => Mistake::fault(0..0, fault),
         }
     })?;

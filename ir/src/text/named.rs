@@ -1,6 +1,8 @@
 //! What to write for arguments that have names: kernels' have none, and axes go in brackets.
 
-use super::words;
+use super::axes::Brackets;
+use super::function::Function;
+use super::{hints, usage, words};
 use crate::call::Reduction;
 use crate::rowwise::Rowwise;
 
@@ -43,38 +45,66 @@ fn argument(text: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// Axes without what is around them: `1` of `1`, `0, 1` of `(0, 1)`.
-fn axes(text: &str) -> Option<&str> {
+/// Numbers without what is around them: `1` of `1`, `0, 1` of `(0, 1)`.
+fn numbers(text: &str) -> Option<Vec<i64>> {
     let inner = text.trim_matches(['(', ')', '[', ']', ' ', ',']);
-    let is_axis = |axis: &str| axis.trim().parse::<i8>().is_ok();
-    inner.split(',').all(is_axis).then_some(inner)
+    inner.split(',').map(|number| number.trim().parse().ok()).collect()
 }
 
-/// What to write for a function of axes, written `name(..)` or `object.name(..)`; `text` begins behind the
-/// parenthesis. `None` where no axes are written.
+/// What to write for a function with brackets whose numbers stand in its parentheses, written `name(..)` or
+/// `object.name(..)`; `text` begins behind the parenthesis. `None` where there are none.
 pub(super) fn along(name: &str, object: Option<&str>, text: &str) -> Option<String> {
     let ours = words::function(name);
-    if Reduction::from_name(ours).is_none() && Rowwise::from_name(ours).is_none() {
-        return None;
-    }
+    let (least, most) = usage::arity(ours)?;
     let all = arguments(text)?;
     let is_axes = |name: &Option<&str>| name.is_some_and(|name| AXES.contains(&name));
     let named = all.iter().find(|(name, _)| is_axes(name)).map(|&(_, value)| value);
-    let positional = || all.iter().filter(|(name, _)| name.is_none()).map(|&(_, value)| value);
-    let (axes, operands): (&str, Vec<&str>) = match (named, object) {
-        (Some(value), _) => (axes(value)?, object.into_iter().chain(positional()).collect()),
-        // A method's first argument says where it goes along.
-        (None, Some(object)) => (
-            axes(positional().next()?)?,
-            std::iter::once(object).chain(positional().skip(1)).collect(),
-        ),
-        (None, None) => return None,
+    let positional = all.iter().filter(|(name, _)| name.is_none()).map(|&(_, value)| value);
+    let mut operands: Vec<&str> = object.into_iter().chain(positional).collect();
+    let found = match named {
+        Some(value) => numbers(value)?,
+        // Of a norm it is the order.
+        None if ours == "norm" => return None,
+        // They come after the operands.
+        None => {
+            let is_number = |text: &&&str| numbers(text).is_some();
+            let last = operands.iter().rev().take_while(is_number).count();
+            let end = most.min(operands.len() - last).max(least);
+            let rest = operands.split_off(end.min(operands.len()));
+            rest.into_iter().map(numbers).collect::<Option<Vec<_>>>()?.concat()
+        }
     };
+    if found.is_empty() {
+        return None;
+    }
+    let attributes = found.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+    Function::with(ours, &Brackets::of(found))?.ok()?;
     let says = match Reduction::from_name(ours) {
         Some(_) => "; the axis stays, with size 1",
         None => "",
     };
-    Some(format!("write `{ours}[{axes}]({})`{says}", operands.join(", ")))
+    Some(format!("write `{ours}[{attributes}]({})`{says}", operands.join(", ")))
+}
+
+/// What to write for a function of ours without the brackets that it has; `text` begins behind its
+/// parenthesis.
+pub(super) fn without_brackets(name: &str, text: &str) -> String {
+    if let Some(says) = along(name, None, text) {
+        return says;
+    }
+    let Some(row) = Rowwise::from_name(name) else {
+        return usage::doc(name).unwrap_or_default().to_string();
+    };
+    // Its arguments as they were written, if they are all that it takes.
+    let written = arguments(text).unwrap_or_default();
+    let fits = written.len() == *row.arity().start()
+        && written.iter().all(|(name, text)| name.is_none() && text.len() < 20);
+    let operands = match fits {
+        true => written.iter().map(|&(_, text)| text).collect::<Vec<_>>().join(", "),
+        false => usage::operands(row),
+    };
+    let says = if row.is_along_one() { hints::ALONG_ONE } else { hints::ALONG };
+    hints::fill(says, &[name, &operands, name, &operands])
 }
 
 #[cfg(test)]
@@ -95,12 +125,25 @@ mod tests {
             ("mean", Some("x"), "dim=-1, keepdim=True) * 2", "write `mean[-1](x)`"),
             ("softmax", None, "x * (a + 1), dim=1)", "write `softmax[1](x * (a + 1))`"),
             ("logsumexp", Some("x"), "axis=[1])", "write `logsumexp[1](x)`"),
+            ("sum", None, "x, 1)", "write `sum[1](x)`; the axis stays, with size 1"),
+            ("one_hot", None, "y, 5)", "write `one_hot[5](y)`"),
+            ("one_hot", Some("y"), "5)", "write `one_hot[5](y)`"),
+            ("take", None, "x, i, 0)", "write `take[0](x, i)`"),
+            ("concat", None, "a, b, c, 0)", "write `concat[0](a, b, c)`"),
+            ("concat", None, "a, 0)", "write `concat[0](a)`"),
+            ("reshape", Some("x"), "-1, 300)", "write `reshape[-1, 300](x)`"),
+            ("permute", None, "x, (1, 0))", "write `permute[1, 0](x)`"),
+            ("cross_entropy", None, "x, p, dim=1)", "write `cross_entropy[1](x, p)`"),
         ] {
             assert_eq!(along(name, object, text).as_deref(), Some(says), "{name}({text}");
         }
         for (name, object, text) in [
             ("sum", Some("x"), ")"),
-            ("sum", None, "x, 1)"),
+            ("sum", None, "x, y)"),
+            ("slice", None, "x, 0, 1)"),
+            ("concat", None, "a, b)"),
+            ("layer_norm", None, "x, 0.1)"),
+            ("norm", None, "x, 2)"),
             ("exp", Some("x"), "axis=1)"),
             ("sum", Some("x"), "axis=n)"),
             ("sum", Some("x"), "axis=1"),

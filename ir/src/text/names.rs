@@ -8,8 +8,8 @@ use super::hints::{self, Missing, Place};
 use super::lexer::{quoted, shortened};
 use super::parser::{Form, Parser};
 use super::{named, suggest, words};
-use crate::call::Call;
 use crate::expr::Expr;
+use crate::rowwise::Rowwise;
 use std::ops::Range;
 
 impl<'t> Parser<'t> {
@@ -68,22 +68,20 @@ impl<'t> Parser<'t> {
         }
         if Function::has_axes(name) {
             let name = words::function(name);
-            if let Some(call) = Call::from_name(name) {
-                let which = Mistake::new(span, format!("`{name}` of which axes or sizes?"));
-                return which.hint(call.info().doc);
-            }
-            let which = Mistake::new(span, format!("`{name}` along which axes?"));
             let open = self.cursor.token();
-            if open.is("(")
-                && let Some(says) = named::along(name, None, self.cursor.text_from(open.span.end))
-            {
-                return which.hint(says);
-            }
-            return which.hint(hints::fill(hints::ALONG, &[name]));
+            let text = if open.is("(") { self.cursor.text_from(open.span.end) } else { "" };
+            let which = if Rowwise::from_name(name).is_some() { "along" } else { "of" };
+            let what = if which == "of" { "axes or sizes" } else { "axes" };
+            let mistake = Mistake::new(span, format!("`{name}` {which} which {what}?"));
+            return mistake.hint(named::without_brackets(name, text));
         }
-        if Function::from_name(words::function(name)).is_some() {
-            let along = Mistake::new(span, format!("`{name}` goes along no axes"));
-            return along.hint(hints::fill(hints::NO_AXES, &[name]));
+        if let Some(function) = Function::from_name(words::function(name)) {
+            let mistake = Mistake::new(span, format!("`{name}` goes along no axes"));
+            let usage = function.usage(name);
+            return mistake.hint(match function {
+                Function::Call(_) => hints::fill(hints::NO_BRACKETS, &[&usage]),
+                _ => hints::fill(hints::NO_AXES, &[&usage]),
+            });
         }
         match hints::missing(name) {
             Missing::Known(says) => {

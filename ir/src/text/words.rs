@@ -5,17 +5,47 @@ use crate::derived::DERIVED;
 use crate::ops::Op;
 use crate::rowwise::Rowwise;
 
-/// Functions that are neither ops nor derived ops.
-pub(super) const SPECIAL: &[&str] = &[
-    "matmul",
-    "bits32",
-    "bits64",
-    "fused",
-    "logical_and",
-    "logical_or",
-    "logical_xor",
-    "logical_not",
-];
+/// A function of text that is a row of no other table.
+#[derive(Clone, Copy, Debug)]
+pub struct Special {
+    /// Its name.
+    pub name: &'static str,
+    /// How it is called.
+    pub usage: &'static str,
+    /// What it takes, in words.
+    pub takes: &'static str,
+    /// The type that it gives.
+    pub gives: &'static str,
+    /// What it computes.
+    pub doc: &'static str,
+}
+
+/// Makes the table from rows: `name usage takes gives doc`.
+macro_rules! special {
+    ($($name:literal $usage:literal $takes:literal $gives:literal $doc:literal;)*) => {
+        /// Functions of text that are rows of no other table.
+        pub static SPECIAL: &[Special] = &[$(Special {
+            name: $name, usage: $usage, takes: $takes, gives: $gives, doc: $doc,
+        }),*];
+    };
+}
+
+special! {
+    "one_hot" "one_hot[..](y)" "integers" "bool"
+        "True in the place that each element says, along a new last axis: `one_hot[10](y)` has ten. An element that is no place has none";
+    "logical_and" "logical_and(a, b)" "any" "bool"
+        "Whether both are true, numbers being \"not zero\"";
+    "logical_or" "logical_or(a, b)" "any" "bool"
+        "Whether either is true, numbers being \"not zero\"";
+    "logical_xor" "logical_xor(a, b)" "any" "bool"
+        "Whether just one is true, numbers being \"not zero\"";
+    "logical_not" "logical_not(a)" "any" "bool"
+        "Whether it is not true, numbers being \"not zero\"";
+    "bits32" "bits32(0x7fc00001)" "32 bits" "f32"
+        "The number that has these bits, for a NaN with a payload";
+    "bits64" "bits64(0x7ff8000000000001)" "64 bits" "f64"
+        "The number that has these bits, for a NaN with a payload";
+}
 
 /// Other names of functions, and ours.
 pub(super) const ALIASES: &[(&str, &str)] = &[
@@ -170,6 +200,30 @@ pub fn function(name: &str) -> &str {
     look_up(ALIASES, name).unwrap_or(name)
 }
 
+/// The function of a text that is a call of one which is made of others.
+pub(super) fn made_by(text: &str) -> Option<&str> {
+    let name = text[..text.find(['[', '('])?].trim_end();
+    // Where the first parenthesis closes, the call ends.
+    let mut depth = 0usize;
+    let closes = |(_, c): &(usize, char)| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        *c == ')' && depth == 0
+    };
+    let (end, _) = text.char_indices().find(closes)?;
+    if end + 1 != text.len() {
+        return None;
+    }
+    let special = || SPECIAL.iter().any(|special| special.name == name);
+    let is_made = Rowwise::from_name(name).is_some()
+        || DERIVED.iter().any(|row| row.name == name)
+        || special();
+    is_made.then_some(name)
+}
+
 /// Our name of a constant.
 pub(super) fn constant(name: &str) -> Option<&'static str> {
     look_up(CONSTANTS, name)
@@ -179,10 +233,9 @@ pub(super) fn constant(name: &str) -> Option<&'static str> {
 pub(super) fn is_function(name: &str) -> bool {
     let name = function(name);
     let derived = || DERIVED.iter().any(|row| row.name == name);
-    let along = || {
-        name == "one_hot" || Call::from_name(name).is_some() || Rowwise::from_name(name).is_some()
-    };
-    Op::from_name(name).is_some() || SPECIAL.contains(&name) || derived() || along()
+    let special = || name == "fused" || SPECIAL.iter().any(|special| special.name == name);
+    let along = || Call::from_name(name).is_some() || Rowwise::from_name(name).is_some();
+    Op::from_name(name).is_some() || special() || derived() || along()
 }
 
 #[cfg(test)]

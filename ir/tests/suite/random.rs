@@ -45,7 +45,8 @@ pub(crate) fn graph(choices: &mut Choices, nodes: usize) -> Graph {
             0 => {
                 let operands =
                     [draw(choices, &mut graph, &values), draw(choices, &mut graph, &values)];
-                values.extend(graph.call(Call::Matmul, &operands[..2]));
+                let operands = operands.map(|operand| as_it_lies(&graph, operand));
+                values.extend(graph.call(Call::Matmul, &operands));
             }
             1 => values.extend(fused(choices, &mut graph, &values)),
             _ => values.extend(op(choices, &mut graph, &values)),
@@ -56,6 +57,16 @@ pub(crate) fn graph(choices: &mut Choices, nodes: usize) -> Graph {
         graph.output(output);
     }
     graph
+}
+
+/// A factor as a product of text reads it: a half that was widened stays one.
+fn as_it_lies(graph: &Graph, operand: NodeId) -> NodeId {
+    match graph.node(operand) {
+        Node::Op(Op::ToF32, args) if matches!(graph.dtype(args[0]), DType::F16 | DType::BF16) => {
+            args[0]
+        }
+        _ => operand,
+    }
 }
 
 fn dim(text: &str) -> Dim {

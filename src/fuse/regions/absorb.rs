@@ -99,7 +99,7 @@ impl<'a> Absorber<'a> {
                 }
                 let along = self.legal.rows.of_reduction(producer);
                 if let Some(along) = along
-                    && !self.admits(held, rows, along, &inside)
+                    && !(self.admits(held, rows, along, &inside) && self.is_beside(held, producer))
                 {
                     continue;
                 }
@@ -153,6 +153,14 @@ impl<'a> Absorber<'a> {
         product.is_none_or(is_of)
             && rows.is_none_or(|rows| rows == along)
             && inside.iter().all(admits)
+    }
+
+    /// Whether a reduction is known to be of arrays as large as a product: where ranks are unknown, only what
+    /// is computed of the product is.
+    fn is_beside(&self, product: Option<NodeId>, reduction: NodeId) -> bool {
+        let has_rank = |id: &NodeId| self.graph.shape(*id).dims().is_some();
+        let is_of_it = self.legal.product_of(reduction) == product;
+        product.is_none() || is_of_it || self.graph.node(reduction).operands().iter().all(has_rank)
     }
 
     fn is_dear(&mut self, policy: Policy, id: NodeId) -> bool {

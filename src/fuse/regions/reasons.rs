@@ -437,9 +437,9 @@ mod tests {
             ),
             (
                 "sum[0](softmax[-1](x))",
-                "1 and 2: max[-1] of f32[..] and sum[0] of mul (f32[..]) are",
+                "1 and 2: sup[-1] of f32[..] and sum[0] of mul (f32[..]) are",
             ),
-            ("(softmax[-1](x), exp(softmax[0](x)))", "1 and 2: max[-1] of f32[..] and max[0] of"),
+            ("(softmax[-1](x), exp(softmax[0](x)))", "1 and 2: sup[-1] of f32[..] and sup[0] of"),
             (
                 "kernel k(x: f32[n], y: f32[m]) { (exp(x), exp(y)) }",
                 "1 and 2: exp (f32[n]) and exp (f32[m]) are not known to have one shape",

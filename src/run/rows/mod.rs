@@ -123,6 +123,11 @@ impl RowCode {
         })
     }
 
+    /// Whether it runs calls on operands of such shapes and strides.
+    pub(in crate::run) fn can_run(&self, operands: &[&Layout]) -> bool {
+        self.setup(self.program(), operands).is_some()
+    }
+
     /// Runs on `operands`, the inputs and then the outputs. Returns whether it can; if not, nothing is
     /// written.
     ///

@@ -4,7 +4,7 @@
 use super::grid::Grid;
 use super::launch::Launch;
 use super::{FOLD_TILE, LINE, Program, SCATTERED, SHORT, SIDE_BY_SIDE, TILE, WIDE};
-use crate::lower::rows::{Apart, Map, Per, Slot, Stage};
+use crate::lower::rows::{Apart, Map, Per, Stage};
 use crate::run::exec::stream_above;
 use crate::run::layout::OPERANDS;
 use crate::run::reduce::{BLOCK, Folder, folder};

@@ -289,11 +289,11 @@ define_views! {
     View::Slice(_) => View::Slice(Slice::WHOLE),
         "slice" "a slice", "Elements along an axis, as in `slice[0, 1:10:2](x)`; bounds are NumPy's";
     View::Flip(_) => View::Flip(Axes::LAST),
-        "flip" "a flip", "The elements along axes in reverse";
+        "flip" "a flip", "The elements along axes in reverse, as in `flip[-1](x)`";
     View::Squeeze(_) => View::Squeeze(Axes::LAST),
-        "squeeze" "a squeeze", "Axes of size 1 are dropped";
+        "squeeze" "a squeeze", "Axes of size 1 are dropped, as in `squeeze[-1](x)`";
     View::Unsqueeze(_) => View::Unsqueeze(Axes::LAST),
-        "unsqueeze" "an unsqueeze", "New axes of size 1, in these places of the result";
+        "unsqueeze" "an unsqueeze", "New axes of size 1, in these places of the result, as in `unsqueeze[-1](x)`";
     View::Expand(_) => View::Expand(Sizes::OF_ALL),
         "expand" "an expansion", "Axes of size 1 repeat, as in `expand[3, -1](x)`; -1 keeps a size";
     View::Reshape(_) => View::Reshape(Sizes::OF_ALL),

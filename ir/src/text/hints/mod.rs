@@ -13,11 +13,11 @@ use crate::rowwise::ROWWISE;
 use table::HINTS;
 
 pub(super) use table::{
-    ALONG, ARGUMENTS, ARRAY, AXES, BARS, BINDING, BRACKETS, CHAIN, CLOSURE, CLOSURE_INPUT,
-    COMMENTS, CONSTANT, ENDING, FUSED_INPUT, FUSED_NAMES, HEAD, IN_PLACE, KERNEL_INPUT, LARGE,
-    LETTERS, LISTED, MARKS, MEANT, METHOD, NAMED, NESTED, NO_AXES, NO_GROUP, OCTAL, PARAMETERS,
-    PAYLOAD, POSITIONAL, PREFIX, PRODUCT, RADIX, RESERVED, RESULT, RESULT_TYPE, SEVERAL, STATEMENT,
-    SUFFIX, TUPLE, TYPE, UNPACK, WRITTEN,
+    ALONG, ALONG_ONE, ARGUMENTS, ARRAY, AXES, BARS, BINDING, BRACKETS, CHAIN, CLOSURE,
+    CLOSURE_INPUT, COMMENTS, CONSTANT, ENDING, FUSED_INPUT, FUSED_NAMES, HEAD, IN_PLACE,
+    KERNEL_INPUT, LARGE, LETTERS, LISTED, MARKS, MEANT, METHOD, NAMED, NESTED, NO_AXES,
+    NO_BRACKETS, NO_GROUP, OCTAL, PARAMETERS, PAYLOAD, POSITIONAL, PREFIX, PRODUCT, RADIX,
+    RESERVED, RESULT, RESULT_TYPE, SEVERAL, STATEMENT, SUFFIX, TUPLE, TYPE, UNPACK, USAGE, WRITTEN,
 };
 
 /// A row of the table.
@@ -104,7 +104,8 @@ pub(super) fn missing(name: &str) -> Missing {
         return Missing::Near(fill(MEANT, &[words::function(&lower)]));
     }
     let ops = Op::ALL.iter().map(|op| op.name());
-    let ours = ops.chain(DERIVED.iter().map(|row| row.name)).chain(words::SPECIAL.iter().copied());
+    let special = words::SPECIAL.iter().map(|special| special.name).chain(["fused"]);
+    let ours = ops.chain(DERIVED.iter().map(|row| row.name)).chain(special);
     let along = Call::all().map(|call| call.info().name);
     let ours = ours.chain(along).chain(ROWWISE.iter().map(|row| row.name));
     let theirs = words::ALIASES.iter().map(|(theirs, _)| *theirs);

@@ -10,7 +10,9 @@ use super::{Hint, Place};
 
 pub(in crate::text) const ARGUMENTS: &str = "arguments go in parentheses: `{}(..)`";
 pub(in crate::text) const ARRAY: &str = "`{}` is an array; a product is `{} * (..)`";
-pub(in crate::text) const ALONG: &str = "write `{}[-1](x)` for the last axis, `{}[..](x)` for all";
+pub(in crate::text) const ALONG: &str =
+    "write `{}[-1]({})` for the last axis, `{}[..]({})` for all";
+pub(in crate::text) const ALONG_ONE: &str = "write `{}[-1]({})` for the last axis";
 pub(in crate::text) const AXES: &str = "axes are counted from the last, which is -1, or the first, which is 0: `[-1]`, `[0, 1]`, `[..]`";
 pub(in crate::text) const BRACKETS: &str =
     "axes go in brackets: `{}[-1](x)`; other arguments have no names, they come in order";
@@ -41,7 +43,8 @@ pub(in crate::text) const METHOD: &str = "an op is called as a function: `{}({})
 pub(in crate::text) const NAMED: &str = "choose another name";
 pub(in crate::text) const NESTED: &str = "name inner parts with `let`";
 pub(in crate::text) const NO_GROUP: &str = "no `(` is open here";
-pub(in crate::text) const NO_AXES: &str = "it is elementwise: write `{}(x)`";
+pub(in crate::text) const NO_AXES: &str = "it is elementwise: write `{}`";
+pub(in crate::text) const NO_BRACKETS: &str = "it has no axes: write `{}`";
 pub(in crate::text) const OCTAL: &str = "write `{}`; octal digits are `0o{}`";
 pub(in crate::text) const PARAMETERS: &str =
     "commas stand between parameters, and a type follows its name: `x: f32[n], y`";
@@ -65,6 +68,7 @@ pub(in crate::text) const TYPE: &str =
     "a type is an element type, and its axes where they matter: `f32`, `f32[n, 3]`";
 pub(in crate::text) const UNPACK: &str =
     "only a fused kernel has several values; write one `let` for each name";
+pub(in crate::text) const USAGE: &str = "it is written `{}`";
 pub(in crate::text) const WRITTEN: &str = "it is a function: call it as `{}(..)`";
 
 // Hints of several rows.
@@ -134,6 +138,9 @@ pub(in crate::text) static HINTS: &[Hint] = &[
     hint(Function, "ones_like full_like empty_like", "write the number: it broadcasts (`x * 0 + 1` has the shape of `x`)"),
     hint(Function, "sort argsort topk unique searchsorted bucketize bincount histogram digitize", "elements are computed one by one: sort and count the result in Rust"),
     hint(Function, "diff gradient trapz convolve conv conv1d conv2d conv3d correlate max_pool2d avg_pool2d interp interp1d unfold", NEIGHBOURS),
+    hint(Function, "causal causal_mask is_causal mask", "compare places: `select(iota[-2](s) >= iota[-1](s), s, -inf)` leaves scores `s` on and below the diagonal"),
+    hint(Function, "attention sdpa scaled_dot_product_attention flash_attention multihead_attention", "write `softmax[-1](q @ swapaxes[-2, -1](k) * 0.125) @ v`"),
+    hint(Function, "masked_softmax softmax_masked", "write `softmax_or_zero[-1](select(m > 0, x, -inf))`, which is 0 where all is masked"),
     hint(Function, "fft ifft rfft irfft dct", "there are no Fourier transforms"),
     hint(Function, "grad vjp jvp backward derivative", "there are no derivatives yet: write the formula as a kernel of its own"),
     hint(Function, "size shape len length ndim rank numel nrow ncol", "a kernel does not know its sizes: pass them as inputs"),
@@ -246,6 +253,11 @@ pub(in crate::text) static HINTS: &[Hint] = &[
     hint(Function, "view_as bitcast reinterpret transmute", "bits are not read as another type; numbers convert, as in `f32(x)`"),
     // Functions of ours with another number of arguments.
     hint(Arity, "max/1 min/1", "`{}` is of two arrays; of one write `{}[-1](x)`, or `{}[..](x)` over all axes"),
+    hint(Arity, "max[-1]/2", "`max[-1](x)` is the largest of each row, `max(a, b)` the larger of two arrays"),
+    hint(Arity, "min[-1]/2", "`min[-1](x)` is the least of each row, `min(a, b)` the lesser of two arrays"),
+    hint(Arity, "layer_norm[-1]/3 rms_norm[-1]/3", "scale and shift follow it: `{}(x) * w + b`"),
+    hint(Arity, "norm[-1]/2", "it is the root of the sum of squares; of magnitudes write `sum[-1](abs(x))` or `max[-1](abs(x))`"),
+    hint(Arity, "transpose/3", "two axes change places by `swapaxes[0, 1](x)`; all of them in an order of yours by `permute[1, 0](x)`"),
     hint(Arity, "max/+ min/+", "of three write `{}(a, {}(b, c))`"),
     hint(Arity, "log/2", "write `log(x) / log(b)`"),
     hint(Arity, "atan/2", "write `atan2(y, x)`"),

@@ -106,6 +106,59 @@ fn habits_have_hints() {
             "max(x)",
             "`max` is of two arrays; of one write `max[-1](x)`, or `max[..](x)` over all axes",
         ),
+        ("softmax(x, 0)", "write `softmax[0](x)`"),
+        ("sum(x, 0)", "write `sum[0](x)`; the axis stays, with size 1"),
+        ("argmax(x, 1)", "write `argmax[1](x)`; the axis stays, with size 1"),
+        ("one_hot(y, 5)", "write `one_hot[5](y)`"),
+        ("y.one_hot(5)", "write `one_hot[5](y)`"),
+        ("take(x, i, 0)", "write `take[0](x, i)`"),
+        ("concat(a, b, 0)", "write `concat[0](a, b)`"),
+        ("reshape(x, 2, 3)", "write `reshape[2, 3](x)`"),
+        ("x.permute(1, 0)", "write `permute[1, 0](x)`"),
+        (
+            "transpose(x, 0, 1)",
+            "two axes change places by `swapaxes[0, 1](x)`; all of them in an order of yours by `permute[1, 0](x)`",
+        ),
+        (
+            "one_hot(y)",
+            "True in the place that each element says, along a new last axis: `one_hot[10](y)` has ten. An element that is no place has none",
+        ),
+        ("one_hot[n](y)", "it is written `one_hot[10](y)`"),
+        ("one_hot[2, 3](y)", "it is written `one_hot[10](y)`"),
+        ("iota[-1, 5000000000](x)", "it is written `iota[-1](x)`"),
+        ("pad[0, 5000000000, 0](x, 0)", "it is written `pad[-1, 0, 2](x, 0)`"),
+        ("slice[0](x)", "it is written `slice[0, 1:10:2](x)`"),
+        (
+            "sum[n](x)",
+            "axes are counted from the last, which is -1, or the first, which is 0: `[-1]`, `[0, 1]`, `[..]`",
+        ),
+        ("mse(a, b)", "write `mse[-1](a, b)` for the last axis, `mse[..](a, b)` for all"),
+        ("label_cross_entropy(x, y)", "write `label_cross_entropy[-1](x, y)` for the last axis"),
+        ("nll(x)", "write `nll[-1](x, labels)` for the last axis"),
+        ("matmul[-1](a, b)", "it has no axes: write `matmul(a, b)`"),
+        ("pow[-1](a, b)", "it is elementwise: write `pow(a, b)`"),
+        ("gelu[-1](x)", "it is elementwise: write `gelu(x)`"),
+        (
+            "max[-1](x, 0)",
+            "`max[-1](x)` is the largest of each row, `max(a, b)` the larger of two arrays",
+        ),
+        ("softmax[-1](x, 2)", "write `softmax[-1](x)`"),
+        ("concat[0]()", "write `concat[-1](a, b)`"),
+        ("layer_norm[-1](x, w, b)", "scale and shift follow it: `layer_norm[-1](x) * w + b`"),
+        (
+            "layer_norm[-1](x, w)",
+            "declare it so, `w: f32[]`, and an array follows: `layer_norm[-1](x) * w`",
+        ),
+        ("cosine_similarity[-1](x, y, e)", "declare it so, `e: f32[]`"),
+        (
+            "|x: f32[n, k], y: i64[n, 1]| cross_entropy[-1](x, y)",
+            "of labels write `label_cross_entropy[-1](x, y)`, of numbers `f32(p)`",
+        ),
+        ("label_cross_entropy[-1](x, y)", "places are counted in i32 or i64; convert with i64(x)"),
+        (
+            "causal(x)",
+            "compare places: `select(iota[-2](s) >= iota[-1](s), s, -inf)` leaves scores `s` on and below the diagonal",
+        ),
         ("max(x, y, z)", "of three write `max(a, max(b, c))`"),
         ("log(x, 2)", "write `log(x) / log(b)`"),
         ("round(x, 2)", "to `n` digits write `round(x * 10^n) / 10^n`"),
@@ -173,5 +226,26 @@ fn habits_that_work() {
         ("is_nan(x)", "isnan(x)"),
     ] {
         same(text, ours);
+    }
+}
+
+/// What goes wrong in what a function is made of names the function, and nothing else does.
+#[test]
+fn functions_are_named() {
+    for (text, message) in [
+        ("one_hot[5](y)", "one_hot: eq: operands are f32 and i64"),
+        ("nll[-1](x, y)", "nll: labels: operands are f32 and f32"),
+        (
+            "|x: f32[3], y: f32[2]| mse[-1](x, y)",
+            "mse: sub: shapes [3] and [2] do not broadcast: axis -1 is 3 on the left and 2 on the right",
+        ),
+        ("|x: i32[3]| gelu(x) * 2", "gelu: normcdf: operands are i32"),
+        (
+            "|x: f32[3], y: f32[2]| gelu(x) + gelu(y)",
+            "add: shapes [3] and [2] do not broadcast: axis -1 is 3 on the left and 2 on the right",
+        ),
+        ("layer_norm[-1](x, y)", "layer_norm: eps is one number, not an array [..]"),
+    ] {
+        assert_eq!(parse(text).unwrap_err().message(), message, "{text}");
     }
 }

@@ -1,0 +1,330 @@
+//! Every row of the rule table below and above reductions, and what is rewritten of reductions
+//! themselves, tested within its licence.
+//!
+//! Rules are elementwise, so that of a reduction's operand they may change what [`super::soundness`]
+//! has them change. What is left to test is whether they know what a reduction makes of it: places, which
+//! step where elements change their order; and sums and products with other elements, whose infinities
+//! may be those of numbers.
+
+use super::context::Needs;
+use super::rules::{Licence, RULES, Repairs, Rule};
+use crate::explain::prove;
+use crate::{CompileOptions, Kernel, Mode, Tensor, compile_with};
+use kiln_ir::parse;
+use ndarray::Array2;
+
+const ROWS: usize = 60;
+
+/// A side of a rule over arrays and numbers, and its parameters.
+fn side(side: &'static str) -> (String, Vec<&'static str>) {
+    let number = |name: &str| match name {
+        "k" => "0.3",
+        "l" => "2",
+        "m" => "0.7",
+        _ => unreachable!("numbers have three names"),
+    };
+    let (mut text, mut parameters) = (String::new(), Vec::new());
+    let mut rest = side;
+    while let Some(first) = rest.chars().next() {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+        let end = match is_word(first) {
+            true => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
+            false => first.len_utf8(),
+        };
+        match &rest[..end] {
+            name @ ("k" | "l" | "m") => text += number(name),
+            name @ ("a" | "b" | "c" | "d" | "p" | "q") => {
+                text += name;
+                if !parameters.contains(&name) {
+                    parameters.push(name);
+                }
+            }
+            other => text += other,
+        }
+        rest = &rest[end..];
+    }
+    (text, parameters)
+}
+
+/// A kernel of a formula over such parameters, and over `z`.
+fn text(parameters: &[&str], formula: &str) -> String {
+    text_of("f32", parameters, formula)
+}
+
+fn text_of(float: &str, parameters: &[&str], formula: &str) -> String {
+    let typed = parameters.iter().chain(&["z"]).map(|name| match *name {
+        "p" | "q" => format!("{name}: bool[m, n]"),
+        _ => format!("{name}: {float}[m, n]"),
+    });
+    format!("|{}| {formula}", typed.collect::<Vec<_>>().join(", "))
+}
+
+struct Random(u64);
+
+impl Random {
+    fn bits(&mut self) -> u64 {
+        self.0 = super::extract::mix(self.0);
+        self.0
+    }
+
+    /// A number, often one where functions end, or are lost to rounding.
+    fn value(&mut self) -> f32 {
+        let unit = (self.bits() >> 40) as f32 / (1 << 24) as f32;
+        match self.bits() % 8 {
+            0 => [0.0, -0.0, 1.0, -1.0, 89.0, -104.0, 1e-30, 1e30][(self.bits() % 8) as usize],
+            1 => (unit - 0.5) * 300.0,
+            2 => f32::INFINITY,
+            3 => 1e30,
+            _ => (unit - 0.5) * 8.0,
+        }
+    }
+}
+
+/// Arrays for such parameters, and `z`.
+fn arrays(parameters: &[&str], columns: usize) -> Vec<Tensor> {
+    let mut random = Random(parameters.len() as u64 + 3);
+    let mut array = |name: &&str| -> Tensor {
+        let mut draw = || random.value();
+        match *name {
+            "p" | "q" => Array2::from_shape_simple_fn((ROWS, columns), || draw() > 1.0).into(),
+            _ => Array2::from_shape_simple_fn((ROWS, columns), draw).into(),
+        }
+    };
+    parameters.iter().chain(&["z"]).map(&mut array).collect()
+}
+
+fn compiled(text: &str, options: CompileOptions) -> Kernel {
+    let graph = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    compile_with(&graph, options).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn run(kernel: &Kernel, arrays: &[Tensor]) -> Vec<f32> {
+    let views: Vec<_> = arrays.iter().map(Tensor::view).collect();
+    match &kernel.run(&views).expect("shapes fit")[0] {
+        Tensor::F32(array) => array.iter().copied().collect(),
+        Tensor::F64(array) => array.iter().map(|&x| x as f32).collect(),
+        Tensor::I64(array) => array.iter().map(|&place| place as f32).collect(),
+        Tensor::Bool(array) => array.iter().map(|&truth| f32::from(u8::from(truth))).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn same(a: f32, b: f32) -> bool {
+    a.is_nan() && b.is_nan() || a.to_bits() == b.to_bits()
+}
+
+/// Whether a proof has a step by a rule with one of these needs.
+fn rounds(text: &str) -> bool {
+    let proof = prove(&parse(text).unwrap(), Mode::Precise).unwrap();
+    let is_smooth = |rule: &&Rule| matches!(rule.needs, Needs::Smooth | Needs::NoEdge);
+    proof.steps.iter().any(|step| RULES.iter().filter(is_smooth).any(|r| r.name == step.rule))
+}
+
+/// What leads to a place is not rounded in another way, and what leads to a sum is.
+#[test]
+fn places_are_steps() {
+    let mut seen = 0;
+    let is_smooth = |rule: &&Rule| matches!(rule.needs, Needs::Smooth | Needs::NoEdge);
+    for rule in RULES.iter().filter(is_smooth) {
+        let (left, parameters) = side(rule.left);
+        let of = |formula: &str| text(&parameters, formula);
+        seen += usize::from(rounds(&of(&format!("sum[-1]({left})"))));
+        for formula in [
+            format!("argmax[-1]({left})"),
+            format!("argmin[0]({left} + z)"),
+            format!("argmax[-1](cumsum[-1]({left}))"),
+            format!("argmax[..](max[-1]({left}))"),
+        ] {
+            assert!(!rounds(&of(&formula)), "{}: {formula}", rule.name);
+        }
+    }
+    assert!(seen > 15, "{seen} rules were tested");
+    // `q` is `m*m` rounded, up or down; as written, the first of equals is taken.
+    let kernel = compiled("|q: f32[n], m: f32[n]| argmax[-1](q - m * m)", CompileOptions::new());
+    let m = ndarray::Array1::from_iter((0..100).map(|i| 1.0 + i as f32 * 0.0137));
+    let q = m.mapv(|m| m * m);
+    assert_eq!(kernel.run(&[(&q).into(), (&m).into()]).unwrap()[0], ndarray::arr1(&[0i64]).into());
+}
+
+/// In strict mode no bit of a reduction changes.
+#[test]
+fn strict_rules_change_no_bit_of_a_reduction() {
+    for rule in RULES.iter().filter(|rule| rule.licence == Licence::Exact) {
+        let (left, parameters) = side(rule.left);
+        let graph = parse(&text(&parameters, &left)).unwrap();
+        let is_float = graph.dtype(graph.outputs()[0]).is_float();
+        let formulas: &[&str] = match is_float {
+            true => {
+                &["sum[-1](@)", "max[0](@)", "argmin[-1](@)", "cumsum[-1](@)", "sum[-1](@) * z"]
+            }
+            false => &["any[-1](@)", "all[0](@)", "sum[..](f32(@))"],
+        };
+        for formula in formulas {
+            let text = text(&parameters, &formula.replace('@', &format!("({left})")));
+            let arrays = arrays(&parameters, 65);
+            let expected = run(&compiled(&text, CompileOptions::unfused()), &arrays);
+            let found = run(&compiled(&text, CompileOptions::new().mode(Mode::Strict)), &arrays);
+            let at = expected.iter().zip(&found).position(|(a, b)| !same(*a, *b));
+            if let Some(at) = at {
+                panic!("{}, {text}: {:e}, not {:e}", rule.name, found[at], expected[at]);
+            }
+        }
+    }
+}
+
+/// Numbers where functions end, or are lost to rounding, or overflow.
+const ENDS: [f32; 12] = [0.5, -0.5, 0.9, 0.0, 30.0, -30.0, 50.0, -50.0, 100.0, -100.0, 3e38, -3e38];
+/// Of `z`: some have squares that are infinite, though of numbers.
+const SQUARED: [f32; 6] = [0.5, -0.7, 3.0, 2e19, 1e22, 0.1];
+
+/// Beside elements whose infinities are those of numbers, no repair makes an infinity of what is a number,
+/// where none was written. Products are for the rules that know of them: those of what is 0 in a tail.
+#[test]
+fn repairs_make_no_infinity_of_a_reduction() {
+    let (mut seen, mut numbers) = (0, 0);
+    for rule in RULES.iter().filter(|rule| rule.repairs != Repairs::Never) {
+        let ((left, parameters), (right, _)) = (side(rule.left), side(rule.right));
+        let graph = parse(&text(&parameters, &left)).unwrap();
+        if !graph.dtype(graph.outputs()[0]).is_float() {
+            continue;
+        }
+        let mut random = Random(7);
+        let mut array = |of: &[f32]| {
+            let mut draw = || of[(random.bits() % of.len() as u64) as usize];
+            Array2::from_shape_simple_fn((ROWS, 2), &mut draw)
+        };
+        let mut arrays: Vec<Array2<f32>> = parameters.iter().map(|_| array(&ENDS)).collect();
+        arrays.push(array(&SQUARED));
+        let wide: Vec<Tensor> = arrays.iter().map(|array| array.mapv(f64::from).into()).collect();
+        let arrays: Vec<Tensor> = arrays.into_iter().map(Tensor::from).collect();
+        for formula in [
+            "sum[-1](select(z < 1, S, -(z * z)))",
+            "sum[-1](select(z < 1, -(S), z * z))",
+            "prod[-1](select(z < 1, S, z * z))",
+            "cumsum[-1](select(z < 1, S, -(z * z)))",
+            "cumprod[-1](select(z < 1, S, z * z))",
+            "(S) - sum[-1](z * z)",
+            "(S) * sum[-1](z * z)",
+            "(S) * prod[0](select(z > 1e21, z, 1))",
+            "(S) + min[-1](-(z * z))",
+            "select(z < 1, S, -(z * z)) @ transpose(1 + 0 * z)",
+        ] {
+            let multiplies = formula.contains("prod") || formula.contains(") *");
+            if multiplies && rule.needs != Needs::NoCliffNorOverflow {
+                continue;
+            }
+            let of = |side: &str| match side.rsplit_once("; ") {
+                Some((lets, value)) => format!("{lets}; {}", formula.replace('S', value)),
+                None => formula.replace('S', side),
+            };
+            let text = text(&parameters, &of(&left));
+            let exact = text_of("f64", &parameters, &of(&right));
+            let written = run(&compiled(&text, CompileOptions::unfused()), &arrays);
+            let found = run(&compiled(&text, CompileOptions::new()), &arrays);
+            let exact = run(&compiled(&exact, CompileOptions::unfused()), &wide);
+            for ((written, found), exact) in written.iter().zip(&found).zip(&exact) {
+                seen += usize::from(!written.is_finite() && exact.is_finite());
+                numbers += usize::from(found.is_finite());
+                let is_false = !written.is_infinite() && found.is_infinite() && exact.is_finite();
+                assert!(!is_false, "{}, {text}: {written:e} became {found:e}", rule.name);
+            }
+        }
+    }
+    assert!(seen > 500 && numbers > 5000, "{seen} of {numbers}");
+}
+
+/// Sums of exponentials are what was meant, however large the logits are, and what was written where
+/// one is not finite.
+#[test]
+fn repairs_of_sums_keep_their_licence() {
+    type Exact = fn(&[f64]) -> Vec<f64>;
+    let softmax: Exact = |row| {
+        let most = row.iter().fold(f64::MIN, |most, x| most.max(*x));
+        let sum: f64 = row.iter().map(|x| (x - most).exp()).sum();
+        row.iter().map(|x| (x - most).exp() / sum).collect()
+    };
+    let log_sum: Exact = |row| {
+        let most = row.iter().fold(f64::MIN, |most, x| most.max(*x));
+        vec![most + row.iter().map(|x| (x - most).exp()).sum::<f64>().ln()]
+    };
+    let log_softmax: Exact = |row| {
+        let most = row.iter().fold(f64::MIN, |most, x| most.max(*x));
+        let sum = row.iter().map(|x| (x - most).exp()).sum::<f64>().ln();
+        row.iter().map(|x| x - most - sum).collect()
+    };
+    let spellings: [(&str, Exact); 8] = [
+        ("exp(z) / sum[-1](exp(z))", softmax),
+        ("exp(z) * recip(sum[-1](exp(z)))", softmax),
+        ("let e = exp(z); (1 / sum[-1](e)) * e", softmax),
+        ("log(sum[-1](exp(z)))", log_sum),
+        ("let e = exp(z); log(sum[-1](e))", log_sum),
+        ("log(softmax[-1](z))", log_softmax),
+        ("log(exp(z) / sum[-1](exp(z)))", log_softmax),
+        ("log_softmax[-1](z)", log_softmax),
+    ];
+    let mut random = Random(5);
+    for ((text, exact), columns) in
+        spellings.into_iter().flat_map(|s| [1, 3, 70, 600].map(|n| (s, n)))
+    {
+        let text = format!("|z: f32[m, n]| {text}");
+        let kernels = [Mode::Precise, Mode::Fast].map(|mode| {
+            let graph = parse(&text).unwrap();
+            compile_with(&graph, CompileOptions::new().mode(mode)).unwrap()
+        });
+        let written = compiled(&text, CompileOptions::unfused());
+        for scale in [1.0, 20.0, 2000.0, 3e30] {
+            let mut unit = || (random.bits() >> 40) as f32 / (1 << 24) as f32 - 0.5;
+            let z = Array2::from_shape_simple_fn((4, columns), || scale * unit());
+            let rows: Vec<Vec<f64>> =
+                z.rows().into_iter().map(|row| row.iter().map(|&x| x.into()).collect()).collect();
+            let arrays = [Tensor::from(z)];
+            for kernel in &kernels {
+                let found = run(kernel, &arrays);
+                let size = found.len() / rows.len();
+                for (at, row) in rows.iter().enumerate() {
+                    let (found, expected) = (&found[at * size..][..size], exact(row));
+                    // Of a softmax half as many as the logarithm is below the largest; of a logarithm,
+                    // of the larger of its parts.
+                    let scale = row.iter().fold(1f64, |most, x| most.max(x.abs()));
+                    let allowed = |expected: f64| match expected.abs() < 1e-30 {
+                        true => 1e-37,
+                        false => {
+                            let of_logit = if size > 1 && expected < 1.0 && expected > 0.0 {
+                                expected * (6.0 + 0.5 * -expected.ln())
+                            } else {
+                                4.0 * scale.max(expected.abs())
+                            };
+                            of_logit * f64::from(f32::EPSILON)
+                        }
+                    };
+                    for (found, expected) in found.iter().zip(&expected) {
+                        let error = (f64::from(*found) - expected).abs();
+                        assert!(
+                            error <= allowed(*expected),
+                            "{text}, {columns} columns of {scale:e}: {found:e}, not {expected:e}"
+                        );
+                    }
+                }
+            }
+        }
+        // Infinite and no number at all: what was written.
+        for special in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+            for all in [false, true] {
+                let mut z = Array2::from_shape_fn((2, columns), |(i, j)| ((i + j) % 5) as f32);
+                match all {
+                    true => z.fill(special),
+                    false => z[[1, columns / 2]] = special,
+                }
+                let arrays = [Tensor::from(z)];
+                let (written, found) = (run(&written, &arrays), run(&kernels[0], &arrays));
+                for (written, found) in written.iter().zip(&found) {
+                    let alike =
+                        written.is_nan() || (written - found).abs() <= 1e-6 || written == found;
+                    assert!(alike, "{text} with {special}: {found:e}, written {written:e}");
+                    let is_false = written.is_nan() && found.is_infinite();
+                    assert!(!is_false, "{text} with {special}: {found:e} of no number");
+                }
+            }
+        }
+    }
+}
