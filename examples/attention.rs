@@ -1,5 +1,5 @@
 //! Causal attention with several heads: reshapes and transposes move nothing, the mask is made of places
-//! and never an array, and what stands between the two products is one kernel.
+//! and never an array, and all of it but the last copy is one kernel, without memory for scores.
 //!
 //! `cargo run --release --example attention`
 

@@ -105,6 +105,7 @@ impl<K> Plan<K> {
                         inferred.map_err(|reason| ShapeError::of_call(*call, &args, reason))?;
                 }
                 Action::Map { body, names, shapes: rules, .. } => {
+                    let has_rows = body.reductions().next().is_some();
                     let common = match rules.has_product() {
                         false => domain(names, &args, &mut shape[0]),
                         true => match rules.domain(&args) {
@@ -112,12 +113,14 @@ impl<K> Plan<K> {
                                 shape[0] = domain;
                                 Ok(())
                             }
+                            Err(BodyMisfit::Broadcast) if has_rows => {
+                                Err(of_product(BodyMisfit::Broadcast, body, names, &args))
+                            }
                             Err(misfit) => {
                                 return Err(of_product(misfit, body, names, &args));
                             }
                         },
                     };
-                    let has_rows = body.reductions().next().is_some();
                     // What reductions make of arrays may fit together though the arrays do not.
                     if !has_rows {
                         common.as_ref().map_err(Clone::clone)?;

@@ -4,7 +4,7 @@
 use super::aligned::is_aligned;
 use super::bound::{Bound, Packed};
 use super::epilogue::Block;
-use super::factors::{Matrices, Stored, product_type};
+use super::factors::{Category, Matrices, Stored, product_type};
 use super::product::{Product, TERM, from_end, pack_right, steps};
 use super::view::Layout;
 use kiln_gemm::{MatrixMut, multiply_packed, multiply_with};
@@ -98,21 +98,84 @@ impl<'a> Chained<'a> {
         let [down, across] = [1, 0].map(|back| from_end(output, Some(back)));
         let first = product.place(block.index, output, output.shape.len() - 2).cast::<T>();
         let first = first.wrapping_offset(block.rows.start as isize * down);
-        let output = MatrixMut { first, down, across };
-        let packed = match matrices {
-            Right::AsItLies => None,
-            Right::Packed(matrices) => Some(T::packed(matrices)),
-            Right::Bound(packed) => Some(T::packed(&packed.matrices)),
-        };
+        let to = MatrixMut { first, down, across };
+        let at = product.place(block.index, right, right.shape.len() - 2);
+        let right_steps = steps(right, [Some(0), None]);
+        let operand = T::operand(right.dtype, at, [0, 0], right_steps);
         // SAFETY: required of the caller; matrices lie within their views, as shapes and steps say.
         unsafe {
-            if let Some(packed) = packed {
-                let packed = &packed[product.matrix(block.index, right)];
-                return multiply_packed(rows, left, packed, 0..columns, output, &mut |_, _| {});
+            if right.dtype == output.dtype && right_steps[1] == 1 {
+                let live = live::<T>(block.first.cast(), left_steps, [rows, inner]);
+                let rest = at.cast::<T>().wrapping_offset(live as isize * right_steps[0]);
+                let is_finite = |x: T| x.category() != Category::Infinite;
+                if live < inner
+                    && 8 * (inner - live) >= inner
+                    && all(rest, right_steps, [inner - live, columns], is_finite)
+                {
+                    multiply_with([rows, live, columns], left, operand, to, &mut |_, _| {});
+                    // Zeros that are added change -0.0 alone, which takes a sum of numbers that vanish.
+                    let is_kept = |x: T| x.category() != Category::NegativeZero;
+                    if all(first, [down, across], [rows, columns], is_kept) {
+                        return;
+                    }
+                }
             }
-            let at = product.place(block.index, right, right.shape.len() - 2);
-            let right = T::operand(right.dtype, at, [0, 0], steps(right, [Some(0), None]));
-            multiply_with([rows, inner, columns], left, right, output, &mut |_, _| {});
+            let packed = match matrices {
+                Right::AsItLies => None,
+                Right::Packed(matrices) => Some(T::packed(matrices)),
+                Right::Bound(packed) => Some(T::packed(&packed.matrices)),
+            };
+            match packed {
+                Some(packed) => {
+                    let packed = &packed[product.matrix(block.index, right)];
+                    multiply_packed(rows, left, packed, 0..columns, to, &mut |_, _| {});
+                }
+                None => {
+                    multiply_with([rows, inner, columns], left, operand, to, &mut |_, _| {});
+                }
+            }
         }
     }
+}
+
+/// The columns up to the last that has anything but 0.0: what is masked has weight 0.
+///
+/// # Safety
+///
+/// The matrix must be readable.
+unsafe fn live<T: Stored>(
+    first: *const T,
+    [down, across]: [isize; 2],
+    [rows, columns]: [usize; 2],
+) -> usize {
+    let mut live = 0;
+    for row in 0..rows as isize {
+        let is_zero = |column: &usize| {
+            // SAFETY: required of the caller.
+            let x = unsafe { *first.offset(row * down + *column as isize * across) };
+            x.category() == Category::Zero
+        };
+        let dead = (live..columns).rev().take_while(is_zero).count();
+        live = columns - dead;
+    }
+    live
+}
+
+/// Whether all elements of a matrix are so.
+///
+/// # Safety
+///
+/// The matrix must be readable.
+unsafe fn all<T: Stored>(
+    first: *const T,
+    [down, across]: [isize; 2],
+    [rows, columns]: [usize; 2],
+    is_so: impl Fn(T) -> bool,
+) -> bool {
+    (0..rows as isize).all(|row| {
+        // SAFETY: required of the caller.
+        let at = |column: isize| unsafe { *first.offset(row * down + column * across) };
+        // Without a way out within a row, this is done by vectors.
+        (0..columns as isize).fold(true, |so, column| so & is_so(at(column)))
+    })
 }

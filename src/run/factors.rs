@@ -14,6 +14,34 @@ pub(super) trait Stored: Number {
 
     /// Packed matrices, which are of this type.
     fn packed(matrices: &Matrices) -> &[Packed<Self>];
+
+    /// What kind of number it is.
+    fn category(self) -> Category;
+}
+
+/// What products with zeros depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Category {
+    /// 0.0.
+    Zero,
+    /// -0.0.
+    NegativeZero,
+    Finite,
+    /// An infinity, or not a number.
+    Infinite,
+}
+
+macro_rules! category {
+    () => {
+        fn category(self) -> Category {
+            match self {
+                _ if !self.is_finite() => Category::Infinite,
+                _ if self != 0.0 => Category::Finite,
+                _ if self.is_sign_negative() => Category::NegativeZero,
+                _ => Category::Zero,
+            }
+        }
+    };
 }
 
 /// The matrices of a right operand, packed.
@@ -108,6 +136,8 @@ impl Stored for f32 {
             Matrices::F64(_) => unreachable!("a right operand of `f64` has a product of `f64`"),
         }
     }
+
+    category!();
 }
 
 impl Stored for f64 {
@@ -121,6 +151,8 @@ impl Stored for f64 {
             Matrices::F32(_) => unreachable!("a product of `f64` has operands of `f64`"),
         }
     }
+
+    category!();
 }
 
 /// The type of a product of these, or the operand that is of a wrong one.

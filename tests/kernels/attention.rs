@@ -91,10 +91,11 @@ fn attention_changes_no_bit() {
         ("softmax[-1](f16(q) @ swapaxes[-1, -2](bf16(k)) + m) @ f16(v)", 4),
     ];
     // Those of `q`, `k`, `v` and `m`.
-    let sizes: [[&[usize]; 4]; 11] = [
+    let sizes: [[&[usize]; 4]; 12] = [
         [&[1, 8], &[40, 8], &[40, 8], &[1]],
         [&[65, 8], &[65, 8], &[65, 9], &[65, 1]],
         [&[300, 5], &[700, 5], &[700, 1], &[1]],
+        [&[700, 4], &[1500, 4], &[1500, 6], &[1]],
         [&[200, 64], &[200, 64], &[200, 64], &[1]],
         [&[33, 0], &[20, 0], &[20, 7], &[1]],
         [&[33, 4], &[0, 4], &[0, 7], &[1]],
@@ -177,4 +178,28 @@ fn scores_take_no_memory() {
         [[512, 4], [4, 512], [512, 4]].map(|shape| ArrayD::<f32>::zeros(IxDyn(&shape)));
     let memory = kernel.memory(&[(&q).into(), (&kt).into(), (&v).into()]).unwrap();
     assert_eq!(memory.peak(), 0);
+}
+
+/// What is masked is left out only where that changes no bit: an infinity times 0 is not 0, and -0.0 that is
+/// left of numbers which vanish becomes 0.0 by adding 0.0.
+#[test]
+fn masked_values_leave_their_bits() {
+    let text = "|q: f32[t, d], k: f32[t, d], v: f32[t, e]| let s = q @ swapaxes[-1, -2](k); \
+                softmax[-1](select(iota[-2](s) >= iota[-1](s), s, -inf)) @ v";
+    let graph = parse(text).unwrap();
+    let fused = compile_with(&graph, CompileOptions::new().mode(Mode::Strict)).unwrap();
+    let apart = compile_with(&graph, CompileOptions::unfused()).unwrap();
+    assert_eq!(fused.pass_count(), 1);
+    let q = ArrayD::<f32>::from_shape_fn(IxDyn(&[600, 4]), |i| (i[0] % 7) as f32 * 0.1);
+    for last in [1.0, -1.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 0.0, -0.0] {
+        for first in [-1e-45, 1.0] {
+            let v = ArrayD::<f32>::from_shape_fn(IxDyn(&[600, 5]), |i| match i[0] {
+                0..300 => first,
+                _ => last,
+            });
+            let inputs = [(&q).into(), (&q).into(), (&v).into()];
+            let (found, expected) = (fused.run(&inputs).unwrap(), apart.run(&inputs).unwrap());
+            assert!(same(&found[0], &expected[0]), "{first} {last}");
+        }
+    }
 }

@@ -320,3 +320,19 @@ fn folded_rows_in_place() {
         assert_eq!(Tensor::F32(x), expected[0]);
     }
 }
+
+/// Numbers of rows fit what the product does not.
+#[test]
+fn folded_rows_with_other_arrays() {
+    for text in ["max[-1](x @ w) * y", "x @ w + sum[-1](y)", "let h = x @ w; (h, sum[-1](h) - y)"] {
+        let graph = parse(text).unwrap();
+        let strict = CompileOptions::new().mode(Mode::Strict);
+        let fused = compile_with(&graph, strict).unwrap();
+        let apart = compile_with(&graph, CompileOptions::unfused()).unwrap();
+        let [x, w, y] = [[5, 4], [4, 9], [5, 7]].map(|shape| {
+            Array2::from_shape_fn(shape, |(i, j)| ((i * 5 + j * 3) % 7) as f32 * 0.5 - 1.0)
+        });
+        let inputs = [(&x).into(), (&w).into(), (&y).into()];
+        assert_eq!(fused.run(&inputs).unwrap(), apart.run(&inputs).unwrap(), "{text}");
+    }
+}
