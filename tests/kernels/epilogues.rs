@@ -132,9 +132,9 @@ fn it_is_explained() {
     softmax[0](x @ w)
     1 kernel and 1 call
       1. t0 = x @ w
-      2. output 0 = let t1 = exp(t0 - max[0](t0)); t1 * recip(sum[0](t1))
+      2. output 0 = let t1 = exp(t0 - sup[0](t0)); t1 * recip(sum[0](t1))
     because
-      1 and 2: max[0] of f32[..] is not along the rows of the product, some of which are held
+      1 and 2: sup[0] of f32[..] is not along the rows of the product, some of which are held
 
     |x: f32[8, 8], w: f32[8, 50000]| softmax[-1](x @ w)
     1 kernel and 1 call
