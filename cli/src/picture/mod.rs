@@ -96,5 +96,5 @@ fn caption(graph: &Graph) -> String {
         1 => "1 pass".to_string(),
         steps => format!("{steps} passes"),
     };
-    format!("{passes} over memory, which move {moved}")
+    format!("{passes} over memory, moving {moved}")
 }

@@ -13,8 +13,8 @@ fn pictures_are_files() {
     let told = desk.ok(&["explain", "@gelu_tanh", "--svg", "a.svg", "--dot", "a.dot"]);
     assert_eq!(
         told,
-        "a.svg, a.dot: as written: 9 passes over memory, which move 84 B an element; fused: 1 pass \
-         over memory, which move 8 B an element\n"
+        "a.svg, a.dot: as written: 9 passes over memory, moving 84 B an element; fused: 1 pass \
+         over memory, moving 8 B an element\n"
     );
     let (svg, dot) = (text(&desk, "a.svg"), text(&desk, "a.dot"));
     assert!(svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n"), "{svg}");

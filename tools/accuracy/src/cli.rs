@@ -5,6 +5,7 @@ use crate::measure::{Measure, Settings};
 use crate::products;
 use crate::record::State;
 use crate::report;
+use crate::rows;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use kiln::{DType, Mode};
@@ -17,7 +18,7 @@ use std::time::Instant;
 #[command(name = "kiln-accuracy", arg_required_else_help = true)]
 pub struct Cli {
     /// Measure everything, then write the report
-    #[arg(long, conflicts_with_all = ["ops", "products"])]
+    #[arg(long, conflicts_with_all = ["ops", "products", "rows"])]
     all: bool,
     /// Names of ops, derived ops and spellings
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
@@ -25,6 +26,9 @@ pub struct Cli {
     /// Measure products of matrices, printed
     #[arg(long)]
     products: bool,
+    /// Measure softmax, norms and losses, printed
+    #[arg(long, conflicts_with = "products")]
+    rows: bool,
     /// Only this element type: f32 or f64
     #[arg(long, value_parser = dtype)]
     dtype: Option<DType>,
@@ -138,6 +142,10 @@ impl Cli {
     pub fn execute(&self) -> Result<(), Box<dyn Error>> {
         if self.products {
             print!("{}", products::section()?);
+            return Ok(());
+        }
+        if self.rows {
+            print!("{}", rows::section()?);
             return Ok(());
         }
         let mut state = State::load(&self.state)?;

@@ -5,6 +5,7 @@
 //! cargo run --release -p kiln-accuracy -- --ops exp,gelu        some, printed
 //! cargo run --release -p kiln-accuracy -- --ops exp --stride 64 a sample of all f32
 //! cargo run --release -p kiln-accuracy -- --products            products of matrices, printed
+//! cargo run --release -p kiln-accuracy -- --rows                softmax, norms and losses, printed
 //! ```
 //!
 //! Functions of one `f32` are tried on all 2^32 inputs (`exhaustive`), the others on dense and
@@ -27,6 +28,7 @@ mod published;
 mod real;
 mod record;
 mod report;
+mod rows;
 mod scan;
 mod speed;
 mod sweep;

@@ -5,6 +5,7 @@ use crate::function::Function;
 use crate::products;
 use crate::published::{LIBRARIES, SOURCES, figures};
 use crate::record::{Hashes, Program, Record, State, Tally, Worst};
+use crate::rows;
 use crate::scan::mix;
 use crate::speed::aim;
 use kiln::DType;
@@ -124,6 +125,8 @@ pub(crate) fn document(state: &State) -> Result<String, Box<dyn Error>> {
     text += &composite_table(state, &composites, DType::F64)?;
     text += "\n## Products of matrices\n\n";
     text += &products::section()?;
+    text += "\n## Rows\n\n";
+    text += &rows::section()?;
     text += "\n## Throughput\n\n";
     text += THROUGHPUT;
     text += &speed_table(state, &functions)?;
