@@ -412,7 +412,7 @@ mod tests {
             ),
             (
                 "softmax[0](x @ w)",
-                "1 and 2: max[0] of f32[..] is not along the rows of the product",
+                "1 and 2: sup[0] of f32[..] is not along the rows of the product",
             ),
             (
                 "kernel k(x: f32[8, 8], w: f32[8, 50000]) { softmax[-1](x @ w) }",
