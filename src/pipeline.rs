@@ -103,7 +103,8 @@ fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError>
         let rest = match (body.reductions().next(), product.then) {
             (Some(_), _) => stages(&product.rest, options)?.map(Rest::Rows),
             (None, None) => {
-                Some(Rest::Elements(emitted(&lowered(&product.rest, options.mode), options)?))
+                let code = emitted(&lowered(&product.rest, options.mode), options)?;
+                Some(Rest::Elements(Box::new(code)))
             }
             // Only what is computed of whole rows is multiplied again.
             (None, Some(_)) => None,

@@ -38,7 +38,7 @@ pub(crate) struct ProductKernel {
 #[derive(Debug)]
 pub(crate) enum Rest {
     /// Code, on any block of it.
-    Elements(Code),
+    Elements(Box<Code>),
     /// Stages, on whole rows.
     Rows(RowCode),
 }
@@ -46,7 +46,7 @@ pub(crate) enum Rest {
 impl Rest {
     fn codes(&self) -> Box<dyn Iterator<Item = &Code> + '_> {
         match self {
-            Rest::Elements(code) => Box::new(std::iter::once(code)),
+            Rest::Elements(code) => Box::new(std::iter::once(&**code)),
             Rest::Rows(rows) => Box::new(rows.codes()),
         }
     }
