@@ -105,9 +105,11 @@ unsafe fn pack<T: Stored>(right: &Layout, batch: &[usize], sizes: [usize; 2]) ->
     (0..count).map(matrix).collect()
 }
 
-/// Whether matrices along an axis of the batch are one.
+/// Whether matrices along an axis of the batch are one. Where there are none, nothing may be read, whatever
+/// the stride.
 pub(super) fn repeats(operand: &Layout, axis: usize) -> bool {
-    operand.shape[axis] == 1 || operand.strides[axis] == 0
+    let (size, stride) = (operand.shape[axis], operand.strides[axis]);
+    size == 1 || (size > 1 && stride == 0)
 }
 
 /// A step in elements, if it is a whole number of them.

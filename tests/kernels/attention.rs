@@ -91,7 +91,7 @@ fn attention_changes_no_bit() {
         ("softmax[-1](f16(q) @ swapaxes[-1, -2](bf16(k)) + m) @ f16(v)", 4),
     ];
     // Those of `q`, `k`, `v` and `m`.
-    let sizes: [[&[usize]; 4]; 12] = [
+    let sizes: [[&[usize]; 4]; 15] = [
         [&[1, 8], &[40, 8], &[40, 8], &[1]],
         [&[65, 8], &[65, 8], &[65, 9], &[65, 1]],
         [&[300, 5], &[700, 5], &[700, 1], &[1]],
@@ -105,6 +105,10 @@ fn attention_changes_no_bit() {
         // Heads of keys and values that several heads of queries share, and what is not one batch.
         [&[2, 2, 3, 70, 16], &[2, 2, 1, 90, 16], &[2, 2, 1, 90, 16], &[1]],
         [&[70, 16], &[90, 16], &[3, 90, 16], &[1]],
+        // No heads: nothing is read.
+        [&[0, 33, 4], &[0, 20, 4], &[0, 20, 7], &[1]],
+        [&[65, 16], &[0, 65, 16], &[0, 65, 2], &[1]],
+        [&[1, 0, 12], &[0, 51, 12], &[0, 51, 6], &[1]],
     ];
     for (text, passes) in texts {
         let graph = parse(text).unwrap();

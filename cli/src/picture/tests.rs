@@ -140,7 +140,7 @@ fn all_ops_are_there() {
     assert_eq!(counts(&picture.before.network), [1, 4, 0, 0, 0, 1]);
     assert_eq!(counts(&picture.after.network), [1, 1, 2, 1, 1, 1]);
     let svg = picture.svg();
-    for words in ["sigmoid(·)", "1. kernel of 2 ops", "in 4 B an element", "move 36 B an element"]
+    for words in ["sigmoid(·)", "1. kernel of 2 ops", "in 4 B an element", "moving 36 B an element"]
     {
         assert!(svg.contains(words), "{words} is missing: {svg}");
     }
