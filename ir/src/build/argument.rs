@@ -23,16 +23,17 @@ impl GraphBuilder {
                     Node::Input(input) => &self.graph.inputs()[*input as usize].name,
                     _ => parameter.name,
                 };
-                let weight = match function.arity().start() {
-                    1 => format!(", and an array follows: `{}[-1](x) * {name}`", function.name),
-                    _ => String::new(),
+                let declared = format!("`{name}: {}[]`", self.graph.dtype(id));
+                let hint = match function.arity().start() {
+                    1 => format!(
+                        "a scale follows: `{}[-1](x) * {name}`, and a number is declared as one: \
+                         {declared}",
+                        function.name
+                    ),
+                    _ => format!("declare it so, {declared}"),
                 };
-                format!(
-                    "{} is one number, not an array {}; declare it so, `{name}: {}[]`{weight}",
-                    parameter.name,
-                    self.graph.shape(id),
-                    self.graph.dtype(id),
-                )
+                let shape = self.graph.shape(id);
+                format!("{} is one number, not an array {shape}; {hint}", parameter.name)
             }
             Takes::Probabilities if !self.graph.dtype(id).is_float() => format!(
                 "{} has the probability of each class, not {}; of labels write \

@@ -147,7 +147,7 @@ fn habits_have_hints() {
         ("layer_norm[-1](x, w, b)", "scale and shift follow it: `layer_norm[-1](x) * w + b`"),
         (
             "layer_norm[-1](x, w)",
-            "declare it so, `w: f32[]`, and an array follows: `layer_norm[-1](x) * w`",
+            "a scale follows: `layer_norm[-1](x) * w`, and a number is declared as one: `w: f32[]`",
         ),
         ("cosine_similarity[-1](x, y, e)", "declare it so, `e: f32[]`"),
         (
