@@ -240,10 +240,10 @@ impl Mutation {
     fn make(self, allocation: &mut Allocation, isa: Isa, rng: &mut Rng) -> bool {
         let slots = allocation.slots;
         // The whole routine, because registers set before the loop and stored after it count too.
-        let Allocation { prologue, items, epilogue, .. } = allocation;
-        let mut at = rng.below(prologue.len() + items.len() + epilogue.len());
+        let Allocation { prologue, items, epilogue, whole, .. } = allocation;
+        let mut at = rng.below(prologue.len() + items.len() + epilogue.len() + whole.len());
         let mut chosen = prologue;
-        for part in [items, epilogue] {
+        for part in [items, epilogue, whole] {
             if at < chosen.len() {
                 break;
             }
