@@ -77,7 +77,8 @@ impl<'py> Argument<'py> {
 
 impl Number {
     /// The number that an object is. NumPy's numbers are none: they have types.
-    fn new(object: &Bound<'_, PyAny>) -> PyResult<Option<Number>> {
+    #[inline]
+    pub(crate) fn new(object: &Bound<'_, PyAny>) -> PyResult<Option<Number>> {
         Ok(if let Ok(float) = object.cast_exact::<PyFloat>() {
             Some(Number::Float(float.value()))
         } else if object.is_exact_instance_of::<PyInt>() {
@@ -147,13 +148,6 @@ impl<'py> Array<'py> {
         foreign: Foreign,
         name: &str,
     ) -> PyResult<Array<'py>> {
-        let descr = array.dtype();
-        let Some(dtype) = dtype::of_descr(&descr) else {
-            return Err(PyTypeError::new_err(format!(
-                "{name} is {descr}, which Kiln has not; its types are bool, uint8, int32, int64, float16, \
-                 bfloat16, float32 and float64"
-            )));
-        };
         // Objects made by `ndarray.__new__` itself are the usual case.
         if !array.is_exact_instance_of::<PyUntypedArray>() && is_masked(array)? {
             return Err(PyTypeError::new_err(format!(
@@ -161,6 +155,23 @@ impl<'py> Array<'py> {
                  {name}.filled(0)"
             )));
         }
+        Array::plain(array, foreign, name)
+    }
+
+    /// The array without a look at a mask.
+    #[inline]
+    pub(crate) fn plain(
+        array: &Bound<'py, PyUntypedArray>,
+        foreign: Foreign,
+        name: &str,
+    ) -> PyResult<Array<'py>> {
+        let descr = array.dtype();
+        let Some(dtype) = dtype::of_descr(&descr) else {
+            return Err(PyTypeError::new_err(format!(
+                "{name} is {descr}, which Kiln has not; its types are bool, uint8, int32, int64, float16, \
+                 bfloat16, float32 and float64"
+            )));
+        };
         if lies_readable(array) {
             return Ok(Array { array: array.clone(), dtype });
         }

@@ -3,7 +3,6 @@
 use kiln::DType;
 use numpy::npyffi::{NPY_TYPES, PY_ARRAY_API, PyArray_Descr};
 use numpy::{PyArrayDescr, PyArrayDescrMethods};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::ffi::{c_int, c_long};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -50,25 +49,4 @@ pub(crate) fn to_descr(py: Python<'_>, dtype: DType) -> PyResult<*mut PyArray_De
     }
     let bfloat16 = py.import("ml_dtypes")?.getattr("bfloat16")?;
     Ok(PyArrayDescr::new(py, bfloat16)?.into_dtype_ptr())
-}
-
-/// The type of a name: Kiln's (`f32`) or NumPy's (`float32`).
-pub(crate) fn from_name(name: &str) -> PyResult<DType> {
-    let numpy = [
-        ("float16", DType::F16),
-        ("bfloat16", DType::BF16),
-        ("float32", DType::F32),
-        ("float64", DType::F64),
-        ("uint8", DType::U8),
-        ("int32", DType::I32),
-        ("int64", DType::I64),
-    ];
-    let found = numpy.into_iter().find(|(known, _)| *known == name).map(|(_, dtype)| dtype);
-    found.or_else(|| DType::from_name(name)).ok_or_else(|| {
-        let names: Vec<&str> = DType::ALL.iter().map(|dtype| dtype.name()).collect();
-        PyValueError::new_err(format!(
-            "no element type is named {name:?}; use {}",
-            names.join(", ")
-        ))
-    })
 }

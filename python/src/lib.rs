@@ -3,23 +3,34 @@
 //! ```text
 //! text ── Variants ── kiln::Kernel        compiled once for each list of element types
 //! args ── Bindings ── Call ── Views ── run ── results ── NumPy arrays
+//!
+//! text ── kiln.numexpr ── Expression ── kiln::Kernel         what numexpr's functions evaluate
+//! names ── Scope ── promoted ── Views ── run ── results
 //! ```
 
 mod arguments;
 mod array;
 mod dtype;
 mod error;
+mod evaluate;
+mod expression;
 mod kernel;
 mod look;
 mod options;
+mod promote;
 mod results;
 mod run;
+mod scope;
 mod variants;
 
 use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 mod _kiln {
+    #[pymodule_export]
+    use crate::evaluate::{evaluate, re_evaluate, set_threads, validate};
+    #[pymodule_export]
+    use crate::expression::Expression;
     #[pymodule_export]
     use crate::kernel::{PyKernel, compile_text, restore};
     #[pymodule_export]

@@ -1,6 +1,7 @@
 //! Running a kernel on arrays of NumPy, into new ones or into the caller's.
 
 use crate::array::{Array, Foreign, as_array, lies_readable};
+use crate::dtype;
 use crate::error;
 use crate::results::to_array;
 use kiln::{Kernel, RunError, View, ViewMut};
@@ -26,9 +27,19 @@ pub(crate) fn run<'py>(
     out: Option<&Bound<'py, PyAny>>,
     foreign: Foreign,
 ) -> PyResult<Bound<'py, PyAny>> {
-    if let Some(out) = out {
-        return run_into(py, kernel, views, out, foreign);
+    match out {
+        Some(out) => run_into(py, kernel, views, out, foreign),
+        None => new_results(py, kernel, views),
     }
+}
+
+/// Runs a kernel and returns its result, or a tuple of its results, as new arrays.
+#[inline]
+pub(crate) fn new_results<'py>(
+    py: Python<'py>,
+    kernel: &Kernel,
+    views: &[View<'_>],
+) -> PyResult<Bound<'py, PyAny>> {
     let outputs = detached(py, views, || kernel.run(views)).map_err(error::run)?;
     let mut arrays = outputs.into_iter().map(|tensor| to_array(py, tensor));
     if kernel.output_count() == 1
@@ -69,6 +80,32 @@ fn run_into<'py>(
         arrays.iter().map(Array::view_mut).collect::<PyResult<_>>()?;
     detached(py, views, || kernel.run_into(views, &mut outputs)).map_err(error::run)?;
     Ok(out.clone())
+}
+
+/// Runs a kernel with one result into an array that can take it as it is: false if it cannot, and then
+/// nothing was written.
+pub(crate) fn run_into_same<'py>(
+    py: Python<'py>,
+    kernel: &Kernel,
+    views: &[View<'_>],
+    out: &Bound<'py, PyAny>,
+) -> PyResult<bool> {
+    let array = shared(out)?;
+    if !lies_readable(&array) || dtype::of_descr(&array.dtype()) != Some(kernel.output_dtype(0)) {
+        return Ok(false);
+    }
+    let array = Array::plain(&array, Foreign::Copy, "out")?;
+    let mut outputs = [array.view_mut()?];
+    match detached(py, views, || kernel.run_into(views, &mut outputs)) {
+        Ok(()) => Ok(true),
+        Err(
+            RunError::Overlap { .. }
+            | RunError::SelfOverlap { .. }
+            | RunError::InPlace { .. }
+            | RunError::OutputShape { .. },
+        ) => Ok(false),
+        Err(error) => Err(error::run(error)),
+    }
 }
 
 /// The array in whose memory an object lies.

@@ -14,7 +14,11 @@ def elements(dtype):
     dtype = np.dtype(dtype)
     if dtype.kind == "f":
         width = dtype.itemsize * 8
-        special = [float(dtype.type(x)) for x in SPECIAL if np.isfinite(dtype.type(x)) or not np.isfinite(x)]
+        special = [
+            float(dtype.type(x))
+            for x in SPECIAL
+            if np.isfinite(dtype.type(x)) or not np.isfinite(x)
+        ]
         return st.sampled_from(special) | st.floats(width=width)
     if dtype.kind == "b":
         return st.booleans()

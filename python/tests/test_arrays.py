@@ -1,12 +1,11 @@
 """Arrays of every layout are read and written where they lie, and give what NumPy gives."""
 
+import kiln
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from layouts import NUMBERS, arrays, assert_same, in_packed_record, pairs
-
-import kiln
 
 STRICT = kiln.compile("|a, b| a * b + a - b", mode="strict")
 NEGATED = kiln.compile("-x", mode="strict")

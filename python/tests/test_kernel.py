@@ -3,10 +3,9 @@
 import pickle
 import threading
 
+import kiln
 import numpy as np
 import pytest
-
-import kiln
 
 A, B = np.arange(8.0), np.arange(8.0) + 1
 
