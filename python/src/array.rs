@@ -1,6 +1,7 @@
 //! Arguments of a call: arrays where they lie, and numbers.
 
 use crate::dtype;
+use crate::run::Views;
 use kiln::{DType, View, ViewMut};
 use numpy::npyffi::{NPY_ARRAY_ALIGNED, NPY_ARRAY_WRITEABLE, PyArrayObject_fields};
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
@@ -40,13 +41,19 @@ pub(crate) enum Foreign {
 }
 
 impl<'py> Argument<'py> {
-    /// What a kernel reads, whose input `name` is of type `dtype`.
+    /// Adds what a kernel reads, whose input `name` is of type `dtype`.
     #[inline]
-    pub(crate) fn view(&self, dtype: DType, name: &str) -> PyResult<View<'_>> {
-        match self {
-            Argument::Array(array) => Ok(array.view()),
-            Argument::Number(number) => number.view(dtype, name),
-        }
+    pub(crate) fn add_view<'a>(
+        &'a self,
+        dtype: DType,
+        name: &str,
+        views: &mut Views<'a>,
+    ) -> PyResult<()> {
+        views.push(match self {
+            Argument::Array(array) => array.view(),
+            Argument::Number(number) => number.view(dtype, name)?,
+        });
+        Ok(())
     }
 
     /// The type that it has.

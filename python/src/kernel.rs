@@ -5,7 +5,7 @@ use crate::array::{Array, Foreign, as_array};
 use crate::error;
 use crate::look::{Memory, Profile};
 use crate::options::Options;
-use crate::run::run;
+use crate::run::{Views, run};
 use crate::variants::{Types, Variant, Variants};
 use kiln::explain::{Stage, explain, tour};
 use kiln::ir::{FreeInput, free_inputs};
@@ -105,7 +105,7 @@ impl PyKernel {
         self.variant(py, &types?)
     }
 
-    fn call<'a, 'py>(
+    fn arguments<'a, 'py>(
         &'a self,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
@@ -117,6 +117,21 @@ impl PyKernel {
             foreign: self.options.foreign,
         };
         bindings.call(args, kwargs)
+    }
+
+    /// Runs it on the arguments of a call.
+    #[inline]
+    pub(crate) fn call<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let call = self.arguments(args, kwargs)?;
+        let variant = self.variant_for(py, &call)?;
+        let mut views = Views::new();
+        call.add_views(&mut views)?;
+        run(py, &variant.kernel, &views, call.out.as_ref(), self.options.foreign)
     }
 
     /// The variant of a call, whose positional arguments it can tell apart.
@@ -145,11 +160,8 @@ impl PyKernel {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let call = self.call(args, kwargs)?;
-        let variant = self.variant_for(py, &call)?;
-        run(py, &variant.kernel, &call.views()?, call.out.as_ref(), self.options.foreign)
+        self.call(py, args, kwargs)
     }
-
     /// This kernel with inputs bound to constants, which calls then do not give: for weights.
     #[pyo3(signature = (**constants))]
     fn bind(&self, py: Python<'_>, constants: Option<&Bound<'_, PyDict>>) -> PyResult<PyKernel> {
@@ -242,9 +254,11 @@ impl PyKernel {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Memory> {
-        let call = self.call(args, kwargs)?;
+        let call = self.arguments(args, kwargs)?;
         let variant = self.variant_for(py, &call)?;
-        let memory = variant.kernel.memory(&call.views()?).map_err(error::run)?;
+        let mut views = Views::new();
+        call.add_views(&mut views)?;
+        let memory = variant.kernel.memory(&views).map_err(error::run)?;
         Ok(Memory::new(&memory))
     }
 
@@ -256,9 +270,10 @@ impl PyKernel {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Profile> {
-        let call = self.call(args, kwargs)?;
+        let call = self.arguments(args, kwargs)?;
         let variant = self.variant_for(py, &call)?;
-        let views = call.views()?;
+        let mut views = Views::new();
+        call.add_views(&mut views)?;
         py.detach(|| Profile::measure(&variant.kernel, &views))
     }
 

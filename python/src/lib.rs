@@ -10,6 +10,7 @@
 
 mod arguments;
 mod array;
+mod dispatch;
 mod dtype;
 mod error;
 mod evaluate;
@@ -27,6 +28,8 @@ use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 mod _kiln {
+    #[pymodule_export]
+    use crate::dispatch::Dispatch;
     #[pymodule_export]
     use crate::evaluate::{evaluate, re_evaluate, set_threads, validate};
     #[pymodule_export]

@@ -7,11 +7,16 @@ array([-0.15865525,  0.        ,  0.84134475])
 >>> a, b = np.arange(3.0), np.ones(3)
 >>> kiln.evaluate("2*a + 3*b")
 array([3., 5., 7.])
+>>> @kiln.jit
+... def scaled(x, w):
+...     return np.tanh(x) * w
+>>> scaled(np.zeros(2), np.ones(2))
+array([0., 0.])
 """
 
-from kiln import numexpr
+from kiln import nn, numexpr
+from kiln._jit import compile, jit  # noqa: A004
 from kiln._kiln import Kernel, Memory, Profile, evaluate, re_evaluate, validate
-from kiln._kiln import compile_text as compile  # noqa: A004
 from kiln._kiln import stages as _stages
 
 STAGES: dict[str, str] = dict(_stages())
@@ -24,6 +29,8 @@ __all__ = [
     "Profile",
     "compile",
     "evaluate",
+    "jit",
+    "nn",
     "numexpr",
     "re_evaluate",
     "validate",
