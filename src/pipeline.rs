@@ -101,7 +101,7 @@ fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan<Compiled>, EmitEr
 fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError> {
     if let Some(product) = product(body) {
         let rest = match (body.reductions().next(), product.then) {
-            (Some(_), _) => stages(&product.rest, options)?.map(Rest::Rows),
+            (Some(_), _) => stages(&product.rest, options)?.map(|code| Rest::Rows(Box::new(code))),
             (None, None) => {
                 let code = emitted(&lowered(&product.rest, options.mode), options)?;
                 Some(Rest::Elements(Box::new(code)))
@@ -124,7 +124,9 @@ fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError>
 /// The stages of a body with reductions, if it has some.
 fn stages(body: &Graph, options: CompileOptions) -> Result<Option<RowCode>, EmitError> {
     let stages = rows(body, tier(options.mode));
-    stages.map(|stages| RowCode::compile(stages, |stage| emitted(stage, options))).transpose()
+    let code =
+        |stages| RowCode::compile(stages, |stage| emitted(stage, options), emit::compile_sweep);
+    stages.map(code).transpose()
 }
 
 /// What runs a fused body with each call apart.
