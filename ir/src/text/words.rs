@@ -200,30 +200,6 @@ pub fn function(name: &str) -> &str {
     look_up(ALIASES, name).unwrap_or(name)
 }
 
-/// The function of a text that is a call of one which is made of others.
-pub(super) fn made_by(text: &str) -> Option<&str> {
-    let name = text[..text.find(['[', '('])?].trim_end();
-    // Where the first parenthesis closes, the call ends.
-    let mut depth = 0usize;
-    let closes = |(_, c): &(usize, char)| {
-        match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        *c == ')' && depth == 0
-    };
-    let (end, _) = text.char_indices().find(closes)?;
-    if end + 1 != text.len() {
-        return None;
-    }
-    let special = || SPECIAL.iter().any(|special| special.name == name);
-    let is_made = Rowwise::from_name(name).is_some()
-        || DERIVED.iter().any(|row| row.name == name)
-        || special();
-    is_made.then_some(name)
-}
-
 /// Our name of a constant.
 pub(super) fn constant(name: &str) -> Option<&'static str> {
     look_up(CONSTANTS, name)
