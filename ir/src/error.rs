@@ -263,12 +263,18 @@ fn number(f: &mut fmt::Formatter<'_>, value: &str, dtype: DType) -> fmt::Result 
     match (dtype.integer_range(), dtype) {
         (Some((least, most)), _) => {
             let is_float = value.contains(|c: char| !(c.is_ascii_digit() || c == '-'));
-            let article = if is_float { "an integer without a point" } else { "an integer" };
-            write!(
-                f,
-                "the number {value} is no {dtype}; write {article} from {least} to {most}, or \
-                 convert what it meets, as in f32(x)"
-            )
+            let is_whole = value.parse().is_ok_and(|value: f64| value.fract() == 0.0);
+            let hint = match is_float {
+                true if is_whole => {
+                    "write an integer without a point, or convert what it meets, as in f32(x)"
+                        .into()
+                }
+                true => "convert what it meets, as in f32(x); integers have no fractions".into(),
+                false => format!(
+                    "write an integer from {least} to {most}, or convert what it meets, as in f32(x)"
+                ),
+            };
+            write!(f, "the number {value} is no {dtype}; {hint}")
         }
         (None, DType::Bool) => write!(
             f,

@@ -32,7 +32,7 @@ macro_rules! special {
 
 special! {
     "one_hot" "one_hot[..](y)" "integers" "bool"
-        "True in the place that each element says, along a new last axis: `one_hot[10](y)` has ten. An element that is no place has none";
+        "True in the place that each element says, along a new last axis: `one_hot[10](y)` has ten. An element that is no place, as -1, has none";
     "logical_and" "logical_and(a, b)" "any" "bool"
         "Whether both are true, numbers being \"not zero\"";
     "logical_or" "logical_or(a, b)" "any" "bool"
