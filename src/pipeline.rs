@@ -76,7 +76,7 @@ pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, Co
     if !options.fuse {
         let split = unfuse(graph).with_notes_of(graph);
         let plan = plan(&split, options)?;
-        return Ok(Kernel::new(split, Plans::new(plan), options.threads));
+        return Ok(Kernel::new(split, graph, Plans::new(plan), options.threads));
     }
     let Fusion { graph: fused, unmerged, .. } = fuse(graph, options.mode);
     let usual = plan(&fused, options)?;
@@ -89,7 +89,7 @@ pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, Co
             Plans::with_special(usual, matters, make)
         }
     };
-    Ok(Kernel::new(fused.with_notes_of(graph), plans, options.threads))
+    Ok(Kernel::new(fused.with_notes_of(graph), graph, plans, options.threads))
 }
 
 /// Lowers and emits every fused body of a graph, and plans its steps.
