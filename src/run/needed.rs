@@ -115,9 +115,12 @@ mod tests {
     use super::Needed;
     use crate::plan::Action;
     use crate::run::View;
+    use crate::run::bound::Bound;
     use crate::run::compiled::Compiled;
-    use crate::run::product::Product;
-    use ndarray::Array;
+    use crate::run::epilogue::{Block, Epilogue};
+    use crate::run::product::{Product, Run};
+    use ndarray::{Array, Array2};
+    use std::sync::Mutex;
 
     /// The last column that any of some rows needs, of any mask.
     #[test]
@@ -144,5 +147,29 @@ mod tests {
                 assert_eq!(found, expected, "{rows:?}");
             }
         }
+    }
+
+    /// Rows are multiplied as far as they are needed, in whole panels, and once more where that was too few.
+    #[test]
+    fn needed_columns_are_enough() {
+        let (left, right) = (Array2::<f32>::ones((100, 3)), Array2::<f32>::ones((3, 90)));
+        let (left, right): (View<'_>, View<'_>) = ((&left).into(), (&right).into());
+        let product = Product::new(&left.layout.shape, &right.layout.shape).unwrap();
+        let told = Mutex::new(Vec::new());
+        let run = |block: Block| {
+            told.lock().unwrap().push((block.rows.start, block.columns.clone()));
+            block.rows.start > 0
+        };
+        let columns = |_, rows: std::ops::Range<usize>| rows.start + 1;
+        let (nanoseconds, columns) = (1.0, Some(&columns as &_));
+        let epilogue = Some(Epilogue { nanoseconds, takes_rows: true, columns, run: &run });
+        let operands = [&left.layout, &right.layout];
+        // SAFETY: the views are of arrays, and the epilogue writes nothing.
+        let done = unsafe {
+            Run { product: &product, operands, target: None, epilogue }.run(Some(1), Bound::NONE)
+        };
+        assert!(done);
+        let expected = [(0, 0..32), (0, 0..90), (36, 0..64), (72, 0..90)];
+        assert_eq!(told.into_inner().unwrap(), expected);
     }
 }
