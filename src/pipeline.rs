@@ -109,7 +109,12 @@ fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError>
             // Only what is computed of whole rows is multiplied again.
             (None, Some(_)) => None,
         };
-        let program = rest.map(|rest| product.with(rest));
+        let mut program = None;
+        if let Some(rest) = rest {
+            let needed = |needed: Graph| emitted(&lowered(&needed, options.mode), options);
+            let mask = product.mask.clone().map(|mask| mask.try_map(needed)).transpose()?;
+            program = Some(product.with(rest, mask));
+        }
         let kernel = ProductKernel::new(program, passes(body, options));
         return Ok(Compiled::Product(Box::new(kernel)));
     }
@@ -225,7 +230,7 @@ pub(crate) fn listing(graph: &Graph, mode: Mode) -> String {
 
 /// The vector programs of a fused body as text, with these names for what it reads.
 fn listing_of(body: &Body, names: &[String], mode: Mode) -> String {
-    if let Some(Product { operands: [left, right], inputs, rest, then }) = product(body) {
+    if let Some(Product { operands: [left, right], inputs, rest, then, mask }) = product(body) {
         let (left, right) = (&names[left], &names[right]);
         let name = |input: &Source| match input {
             Source::Product => "the product".to_string(),
@@ -238,7 +243,8 @@ fn listing_of(body: &Body, names: &[String], mode: Mode) -> String {
             let then = then.map_or(String::new(), |right| {
                 format!("then the product of that and {}\n", names[right])
             });
-            return format!("on some rows of {left} @ {right} at a time:\n{stages}{then}");
+            let masked = mask.map_or("", |_| ", but for columns that are masked in all");
+            return format!("on some rows of {left} @ {right} at a time{masked}:\n{stages}{then}");
         }
         let routine = lowered(&rest, mode);
         return format!("on each block of {left} @ {right}, of {}:\n{routine}", reads.join(", "));
