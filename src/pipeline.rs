@@ -76,7 +76,7 @@ pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, Co
     if !options.fuse {
         let split = unfuse(graph).with_notes_of(graph);
         let plan = plan(&split, options)?;
-        return Ok(Kernel::new(split, Plans::new(plan), options.threads));
+        return Ok(Kernel::new(split, graph, Plans::new(plan), options.threads));
     }
     let Fusion { graph: fused, unmerged, .. } = fuse(graph, options.mode);
     let usual = plan(&fused, options)?;
@@ -89,7 +89,7 @@ pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, Co
             Plans::with_special(usual, matters, make)
         }
     };
-    Ok(Kernel::new(fused.with_notes_of(graph), plans, options.threads))
+    Ok(Kernel::new(fused.with_notes_of(graph), graph, plans, options.threads))
 }
 
 /// Lowers and emits every fused body of a graph, and plans its steps.
@@ -101,7 +101,7 @@ fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan<Compiled>, EmitEr
 fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError> {
     if let Some(product) = product(body) {
         let rest = match (body.reductions().next(), product.then) {
-            (Some(_), _) => stages(&product.rest, options)?.map(Rest::Rows),
+            (Some(_), _) => stages(&product.rest, options)?.map(|code| Rest::Rows(Box::new(code))),
             (None, None) => {
                 let code = emitted(&lowered(&product.rest, options.mode), options)?;
                 Some(Rest::Elements(Box::new(code)))
@@ -109,7 +109,12 @@ fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError>
             // Only what is computed of whole rows is multiplied again.
             (None, Some(_)) => None,
         };
-        let program = rest.map(|rest| product.with(rest));
+        let mut program = None;
+        if let Some(rest) = rest {
+            let needed = |needed: Graph| emitted(&lowered(&needed, options.mode), options);
+            let mask = product.mask.clone().map(|mask| mask.try_map(needed)).transpose()?;
+            program = Some(product.with(rest, mask));
+        }
         let kernel = ProductKernel::new(program, passes(body, options));
         return Ok(Compiled::Product(Box::new(kernel)));
     }
@@ -124,7 +129,9 @@ fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError>
 /// The stages of a body with reductions, if it has some.
 fn stages(body: &Graph, options: CompileOptions) -> Result<Option<RowCode>, EmitError> {
     let stages = rows(body, tier(options.mode));
-    stages.map(|stages| RowCode::compile(stages, |stage| emitted(stage, options))).transpose()
+    let code =
+        |stages| RowCode::compile(stages, |stage| emitted(stage, options), emit::compile_sweep);
+    stages.map(code).transpose()
 }
 
 /// What runs a fused body with each call apart.
@@ -223,7 +230,7 @@ pub(crate) fn listing(graph: &Graph, mode: Mode) -> String {
 
 /// The vector programs of a fused body as text, with these names for what it reads.
 fn listing_of(body: &Body, names: &[String], mode: Mode) -> String {
-    if let Some(Product { operands: [left, right], inputs, rest, then }) = product(body) {
+    if let Some(Product { operands: [left, right], inputs, rest, then, mask }) = product(body) {
         let (left, right) = (&names[left], &names[right]);
         let name = |input: &Source| match input {
             Source::Product => "the product".to_string(),
@@ -236,7 +243,8 @@ fn listing_of(body: &Body, names: &[String], mode: Mode) -> String {
             let then = then.map_or(String::new(), |right| {
                 format!("then the product of that and {}\n", names[right])
             });
-            return format!("on some rows of {left} @ {right} at a time:\n{stages}{then}");
+            let masked = mask.map_or("", |_| ", but for columns that are masked in all");
+            return format!("on some rows of {left} @ {right} at a time{masked}:\n{stages}{then}");
         }
         let routine = lowered(&rest, mode);
         return format!("on each block of {left} @ {right}, of {}:\n{routine}", reads.join(", "));

@@ -117,8 +117,9 @@ unsafe fn pack_half<T: Element>(
     }
 }
 
-/// `c = a b` for these columns of `b`, with the bits of [`multiply`](crate::multiply): `a` has `m` rows. What
-/// is done is told `finished`, as by [`multiply_with`](crate::multiply_with).
+/// `c = a b` for these columns of `b`, with the bits of [`multiply`](crate::multiply): `a` has `m` rows and
+/// `used` columns, which meet as many rows of `b`, the first ones. What is done is told `finished`, as by
+/// [`multiply_with`](crate::multiply_with).
 ///
 /// # Safety
 ///
@@ -127,10 +128,10 @@ unsafe fn pack_half<T: Element>(
 ///
 /// # Panics
 ///
-/// If the columns are not within `b`, or do not begin at a multiple of [`Packed::START`] and end at one or
+/// If `b` has fewer rows, or the columns are not within it, or do not begin at a multiple of [`Packed::START`] and end at one or
 /// with the last column.
 pub unsafe fn multiply_packed<T: Number>(
-    m: usize,
+    [m, used]: [usize; 2],
     a: impl Into<Operand<T>>,
     b: &Packed<T>,
     columns: Range<usize>,
@@ -141,12 +142,13 @@ pub unsafe fn multiply_packed<T: Number>(
     let Range { start, end } = columns;
     let is_edge = |at: usize| at == all || (at < all && at.is_multiple_of(Packed::<T>::START));
     assert!(is_edge(start) && is_edge(end), "{columns:?} of {all}");
+    assert!(used <= k, "{used} of {k} rows");
     let (a, n) = (a.into(), columns.len());
     if m == 0 || n == 0 {
         return;
     }
     let kernels = T::kernels(b.vectors);
-    let inner = INNER.min(k.max(1));
+    let inner = INNER.min(used.max(1));
     let high = most_rows(kernels).min(m);
     // Of few rows, the left operand is packed once.
     let wide = if high == m { n } else { COLUMNS };
@@ -161,9 +163,10 @@ pub unsafe fn multiply_packed<T: Number>(
         for side in (0..n).step_by(wide) {
             let mut done = 0;
             loop {
-                let terms = inner.min(k - done);
-                let is_last = done + terms == k;
-                let first = done * width + (start + side) * terms;
+                // Of the last block of rows, the first ones may be all that is used.
+                let (held, terms) = (INNER.min(k - done), inner.min(used - done));
+                let is_last = done + terms == used;
+                let first = done * width + (start + side) * held;
                 for top in (0..m).step_by(high) {
                     let (height, width) = (high.min(m - top), wide.min(n - side));
                     let goes_on = done > 0;
@@ -172,11 +175,14 @@ pub unsafe fn multiply_packed<T: Number>(
                     // are as long as they were packed, for the last columns of a product are the last
                     // ones, or end with a panel.
                     unsafe {
-                        let panel = |at, count| match &b.panels {
-                            Panels::Plain(panels) => panels[first + at..][..count].as_ptr(),
-                            Panels::Half(panels, widen) => {
-                                widen(panels[first + at..][..count].as_ptr(), count, right);
-                                right.cast_const()
+                        let panel = |at: usize, count| {
+                            let at = first + at.checked_div(terms).unwrap_or(0) * held;
+                            match &b.panels {
+                                Panels::Plain(panels) => panels[at..][..count].as_ptr(),
+                                Panels::Half(panels, widen) => {
+                                    widen(panels[at..][..count].as_ptr(), count, right);
+                                    right.cast_const()
+                                }
                             }
                         };
                         pack_left(kernels, a.from(top, done), terms, height, left);

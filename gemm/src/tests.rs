@@ -76,19 +76,21 @@ fn check<T, A: Copy, B: Copy>(
                 }
             };
             let operands = [left.into(), right.into()];
+            let mut used = k;
             // SAFETY: each matrix has as many elements as its sizes say; so have the columns of each cut.
             unsafe {
                 if random.bool() {
                     multiply_by(vectors, sizes, operands, product, &mut finished);
                 } else {
                     let packed = Packed::by(vectors, [k, n], operands[1]);
+                    used = random.usize(..=2 * k).min(k);
                     let cut = random.usize(..=n / Packed::<T>::START) * Packed::<T>::START;
                     for columns in [0..cut, cut..n] {
                         let first = product.at(0, columns.start);
                         let start = columns.start;
                         let part = MatrixMut { first, ..product };
                         multiply_packed(
-                            m,
+                            [m, used],
                             operands[0],
                             &packed,
                             columns,
@@ -102,7 +104,7 @@ fn check<T, A: Copy, B: Copy>(
             }
             assert!(told.iter().all(|&times| times == 1), "{vectors:?}, {sizes:?}");
             for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
-                let terms = (0..k).map(|l| {
+                let terms = (0..used).map(|l| {
                     // SAFETY: within the matrices.
                     let (a, b) = unsafe { (*left.at(i, l), *right.at(l, j)) };
                     ((kinds.0.load)(a), (kinds.1.load)(b))

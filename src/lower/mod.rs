@@ -5,6 +5,7 @@
 //! does not compile until it is lowered.
 
 mod integer;
+pub(crate) mod mask;
 pub(crate) mod product;
 mod range;
 pub(crate) mod rows;

@@ -1,20 +1,23 @@
 //! A fused body with a product: what it multiplies, and what it computes of the result.
 
+use super::mask::{Mask, mask};
 use kiln_ir::{Body, Graph, Node, NodeId};
 use std::collections::HashMap;
 
 /// A body in two parts.
 #[derive(Clone, Debug)]
-pub(crate) struct Product<R> {
+pub(crate) struct Product<R, M = Graph> {
     /// The parameters that are multiplied.
     pub(crate) operands: [usize; 2],
     /// What the rest reads, input by input: the product, or a parameter of the body.
     pub(crate) inputs: Vec<Source>,
     /// What is computed of the result, with the outputs of the body, or the left operand of its second
-    /// product.
+    /// product. Where that has a mask, there may be one output more: whether rows may leave out what is masked.
     pub(crate) rest: R,
     /// The parameter that the second product multiplies that by, if there is one.
     pub(crate) then: Option<usize>,
+    /// Which elements of the first product the second one needs, if not all. It reads parameters of the body.
+    pub(crate) mask: Option<Mask<M>>,
 }
 
 /// What an input of the rest is.
@@ -26,11 +29,11 @@ pub(crate) enum Source {
     Parameter(usize),
 }
 
-impl<R> Product<R> {
-    /// The same with what was made of the rest.
-    pub(crate) fn with<S>(self, rest: S) -> Product<S> {
+impl<R, M> Product<R, M> {
+    /// The same with what was made of its programs.
+    pub(crate) fn with<S, N>(self, rest: S, mask: Option<Mask<N>>) -> Product<S, N> {
         let Product { operands, inputs, then, .. } = self;
-        Product { operands, inputs, rest, then }
+        Product { operands, inputs, rest, then, mask }
     }
 }
 
@@ -62,5 +65,18 @@ pub(crate) fn product(body: &Body) -> Option<Product<Graph>> {
         Some((_, left, _)) => rest.output(ids[&left]),
         None => body.outputs().iter().for_each(|output| rest.output(ids[output])),
     }
-    Some(Product { operands, inputs, rest, then: second.map(|(.., right)| right) })
+    let then = second.map(|(.., right)| right);
+    let mask = then.and_then(|_| mask(&rest, ids[&product]));
+    let (mask, rest) = match mask {
+        Some((Mask { needed, inputs: read }, rest)) => {
+            let parameter = |input: usize| match inputs[input] {
+                Source::Parameter(at) => at,
+                Source::Product => unreachable!("a mask is known before the product"),
+            };
+            let inputs = read.into_iter().map(parameter).collect();
+            (Some(Mask { needed, inputs }), rest)
+        }
+        None => (None, rest),
+    };
+    Some(Product { operands, inputs, rest, then, mask })
 }

@@ -9,7 +9,9 @@ use super::product::{Product, TERM, from_end, pack_right, steps};
 use super::view::Layout;
 use kiln_gemm::{MatrixMut, multiply_packed, multiply_with};
 use kiln_ir::DType;
-use std::sync::Arc;
+use std::ops::Range;
+use std::slice;
+use std::sync::{Arc, OnceLock};
 
 /// See the module.
 pub(super) struct Chained<'a> {
@@ -18,6 +20,8 @@ pub(super) struct Chained<'a> {
     output: &'a Layout,
     /// The right operand, if all rows read it packed.
     matrices: Right,
+    /// Of each matrix of the right operand, up to which row it has numbers that are not finite.
+    kept: Box<[OnceLock<usize>]>,
 }
 
 /// A right operand that was packed for this call, or once for all.
@@ -44,7 +48,11 @@ impl<'a> Chained<'a> {
             && output.dtype == dtype
             && is_aligned(right)
             && is_aligned(output);
-        fits.then_some(Chained { product, right, output, matrices: Right::AsItLies })
+        fits.then(|| {
+            let kept = product.matrices(right);
+            let kept = (0..kept).map(|_| OnceLock::new()).collect();
+            Chained { product, right, output, matrices: Right::AsItLies, kept }
+        })
     }
 
     /// The same with its right operand packed, where that pays.
@@ -70,13 +78,36 @@ impl<'a> Chained<'a> {
         columns as f64 * TERM * self.output.dtype.size() as f64 / 4.0
     }
 
-    /// Multiplies rows of the left operand.
+    /// Up to which row of its matrix the right operand has numbers that are not finite: those times 0 are no 0.
     ///
     /// # Safety
     ///
-    /// The block must be readable, and have the type and the width of the left operand. So must the right
-    /// operand. These rows of the output must be writable, and used by nothing else.
-    pub(super) unsafe fn multiply(&self, block: &Block) {
+    /// The right operand must be readable.
+    pub(super) unsafe fn kept_rows(&self, index: usize) -> usize {
+        let Chained { product, right, kept, .. } = self;
+        let find = || {
+            let [k, n] = [2, 1].map(|back| right.shape[right.shape.len() - back]);
+            // SAFETY: required of the caller.
+            let are_finite = |rows: Range<usize>| unsafe {
+                self.every(index, [rows, 0..n], |bits, kind| !kind.is_infinite(bits))
+            };
+            let mut kept = if are_finite(0..k) { 0 } else { k };
+            while kept > 0 && are_finite(kept - 1..kept) {
+                kept -= 1;
+            }
+            kept
+        };
+        *kept[product.matrix(index, right)].get_or_init(find)
+    }
+
+    /// Multiplies rows of the left operand, by as many rows of the right one as the block has columns. The others
+    /// meet zeros if the last column is one. Returns whether that is so, or there are none.
+    ///
+    /// # Safety
+    ///
+    /// The block must be readable, and have the type of the left operand, whose first columns it has. So must the
+    /// right operand. These rows of the output must be writable, and used by nothing else.
+    pub(super) unsafe fn multiply(&self, block: &Block) -> bool {
         // SAFETY: required of the caller.
         unsafe {
             match self.output.dtype {
@@ -89,9 +120,10 @@ impl<'a> Chained<'a> {
     /// # Safety
     ///
     /// As for [`multiply`](Chained::multiply), in elements of this type.
-    unsafe fn multiply_as<T: Stored>(&self, block: &Block) {
-        let Chained { product, right, output, matrices } = self;
+    unsafe fn multiply_as<T: Stored>(&self, block: &Block) -> bool {
+        let Chained { product, right, output, matrices, .. } = self;
         let (size, rows, inner) = (size_of::<T>() as isize, block.rows.len(), block.columns.len());
+        let whole = right.shape[right.shape.len() - 2];
         let columns = output.shape[output.shape.len() - 1];
         let left_steps = block.steps.map(|step| step / size);
         let left = T::operand(output.dtype, block.first, [0, 0], left_steps);
@@ -100,41 +132,149 @@ impl<'a> Chained<'a> {
         let first = first.wrapping_offset(block.rows.start as isize * down);
         let to = MatrixMut { first, down, across };
         let at = product.place(block.index, right, right.shape.len() - 2);
-        let right_steps = steps(right, [Some(0), None]);
-        let operand = T::operand(right.dtype, at, [0, 0], right_steps);
+        let operand = T::operand(right.dtype, at, [0, 0], steps(right, [Some(0), None]));
+        let packed = match matrices {
+            Right::AsItLies => None,
+            Right::Packed(matrices) => Some(T::packed(matrices)),
+            Right::Bound(packed) => Some(T::packed(&packed.matrices)),
+        };
         // SAFETY: required of the caller; matrices lie within their views, as shapes and steps say.
         unsafe {
-            if right.dtype == output.dtype && right_steps[1] == 1 {
-                let live = live::<T>(block.first.cast(), left_steps, [rows, inner]);
-                let rest = at.cast::<T>().wrapping_offset(live as isize * right_steps[0]);
-                let is_finite = |x: T| x.category() != Category::Infinite;
-                if live < inner
-                    && 8 * (inner - live) >= inner
-                    && all(rest, right_steps, [inner - live, columns], is_finite)
-                {
-                    multiply_with([rows, live, columns], left, operand, to, &mut |_, _| {});
-                    // Zeros that are added change -0.0 alone, which takes a sum of numbers that vanish.
-                    let is_kept = |x: T| x.category() != Category::NegativeZero;
-                    if all(first, [down, across], [rows, columns], is_kept) {
-                        return;
-                    }
-                }
+            let live = live::<T>(block.first.cast(), left_steps, [rows, inner]);
+            if inner < whole && live == inner {
+                return false;
             }
-            let packed = match matrices {
-                Right::AsItLies => None,
-                Right::Packed(matrices) => Some(T::packed(matrices)),
-                Right::Bound(packed) => Some(T::packed(&packed.matrices)),
+            let used = match inner < whole || 8 * (inner - live) >= inner.max(1) {
+                true => live.max(self.kept_rows(block.index)),
+                false => inner,
             };
             match packed {
                 Some(packed) => {
                     let packed = &packed[product.matrix(block.index, right)];
-                    multiply_packed(rows, left, packed, 0..columns, to, &mut |_, _| {});
+                    multiply_packed([rows, used], left, packed, 0..columns, to, &mut |_, _| {});
                 }
-                None => {
-                    multiply_with([rows, inner, columns], left, operand, to, &mut |_, _| {});
+                None => multiply_with([rows, used, columns], left, operand, to, &mut |_, _| {}),
+            }
+            self.add_zeros(block.index, to, [rows, columns], used..whole);
+        }
+        true
+    }
+
+    /// Adds to a product what 0.0 times rows of the right operand gives. That changes -0.0 alone, which takes a
+    /// sum of numbers that vanish.
+    ///
+    /// # Safety
+    ///
+    /// The right operand must be readable, and the product writable.
+    unsafe fn add_zeros<T: Stored>(
+        &self,
+        index: usize,
+        product: MatrixMut<T>,
+        [rows, columns]: [usize; 2],
+        terms: Range<usize>,
+    ) {
+        let MatrixMut { first, down, across } = product;
+        if terms.is_empty() {
+            return;
+        }
+        for row in 0..rows as isize {
+            let at = |column: usize| first.wrapping_offset(row * down + column as isize * across);
+            // SAFETY: required of the caller.
+            let category = |column: usize| unsafe { (*at(column)).category() };
+            let is_negative_zero = |column: usize| category(column) == Category::NegativeZero;
+            // Without a way out within a row, this is done by vectors.
+            if !(0..columns).fold(false, |any, column| any | is_negative_zero(column)) {
+                continue;
+            }
+            for column in (0..columns).filter(|&column| is_negative_zero(column)) {
+                let of = [terms.clone(), column..column + 1];
+                // SAFETY: required of the caller.
+                unsafe {
+                    if !self.every(index, of, |bits, kind| kind.is_negative(bits)) {
+                        *at(column) = T::default();
+                    }
                 }
             }
         }
+    }
+
+    /// Whether all elements of some rows and columns of a right operand's matrix are so, by their bits.
+    ///
+    /// # Safety
+    ///
+    /// The right operand must be readable.
+    unsafe fn every(
+        &self,
+        index: usize,
+        part: [Range<usize>; 2],
+        is_so: impl Fn(u64, Kind) -> bool,
+    ) -> bool {
+        let kind = Kind::of(self.right.dtype);
+        let is_so = |bits: u64| is_so(bits, kind);
+        // SAFETY: required of the caller; elements are so large.
+        unsafe {
+            match kind.size {
+                2 => self.every_as::<u16>(index, part, is_so),
+                4 => self.every_as::<u32>(index, part, is_so),
+                _ => self.every_as::<u64>(index, part, is_so),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`every`](Chained::every), for elements as large as this type.
+    unsafe fn every_as<B: Copy + Into<u64>>(
+        &self,
+        index: usize,
+        [mut rows, columns]: [Range<usize>; 2],
+        is_so: impl Fn(u64) -> bool,
+    ) -> bool {
+        let [down, across] = steps(self.right, [Some(0), None]);
+        let first = self.product.place(index, self.right, self.right.shape.len() - 2).cast::<B>();
+        rows.all(|row| {
+            let first = first.wrapping_offset(row as isize * down);
+            // Without a way out within a row, this is done by vectors.
+            // SAFETY: required of the caller.
+            unsafe {
+                if across == 1 && !columns.is_empty() {
+                    let first = first.wrapping_add(columns.start);
+                    let row = slice::from_raw_parts(first, columns.len());
+                    return row.iter().fold(true, |so, &bits| so & is_so(bits.into()));
+                }
+                let at = |column: usize| first.wrapping_offset(column as isize * across);
+                columns.clone().fold(true, |so, column| so & is_so((*at(column)).into()))
+            }
+        })
+    }
+}
+
+/// How floats of a type lie in their bits.
+#[derive(Clone, Copy)]
+struct Kind {
+    size: usize,
+    /// All bits of the exponent.
+    exponent: u64,
+}
+
+impl Kind {
+    fn of(dtype: DType) -> Kind {
+        let exponent = match dtype {
+            DType::F16 => 0x7c00,
+            DType::BF16 => 0x7f80,
+            DType::F32 => 0x7f80_0000,
+            _ => 0x7ff0_0000_0000_0000,
+        };
+        Kind { size: dtype.size(), exponent }
+    }
+
+    /// Whether it is an infinity, or not a number.
+    fn is_infinite(self, bits: u64) -> bool {
+        bits & self.exponent == self.exponent
+    }
+
+    fn is_negative(self, bits: u64) -> bool {
+        bits >> (8 * self.size - 1) != 0
     }
 }
 
@@ -159,23 +299,4 @@ unsafe fn live<T: Stored>(
         live = columns - dead;
     }
     live
-}
-
-/// Whether all elements of a matrix are so.
-///
-/// # Safety
-///
-/// The matrix must be readable.
-unsafe fn all<T: Stored>(
-    first: *const T,
-    [down, across]: [isize; 2],
-    [rows, columns]: [usize; 2],
-    is_so: impl Fn(T) -> bool,
-) -> bool {
-    (0..rows as isize).all(|row| {
-        // SAFETY: required of the caller.
-        let at = |column: isize| unsafe { *first.offset(row * down + column * across) };
-        // Without a way out within a row, this is done by vectors.
-        (0..columns as isize).fold(true, |so, column| so & is_so(at(column)))
-    })
 }

@@ -12,9 +12,14 @@ pub(super) struct Epilogue<'a> {
     pub(super) nanoseconds: f64,
     /// Whether its blocks are whole rows.
     pub(super) takes_rows: bool,
-    /// Runs it on a block, which may then be anything.
-    pub(super) run: &'a (dyn Fn(Block) + Sync),
+    /// How many columns of some rows of a matrix it needs, if it knows: it takes those.
+    pub(super) columns: Option<&'a Columns<'a>>,
+    /// Runs it on a block, which may then be anything. Returns whether it could do with so many columns.
+    pub(super) run: &'a (dyn Fn(Block) -> bool + Sync),
 }
+
+/// Says of rows of a matrix how many columns are needed.
+pub(super) type Columns<'a> = dyn Fn(usize, Range<usize>) -> usize + Sync + 'a;
 
 /// Rows and columns of one matrix of a result.
 pub(super) struct Block {

@@ -7,7 +7,7 @@ use kiln_gemm::{Matrix, Number, Operand, Packed};
 use kiln_ir::{DType, Typing};
 
 /// A type that products are computed in.
-pub(super) trait Stored: Number {
+pub(super) trait Stored: Number + Default {
     /// The matrix that begins `from` rows and columns after `at`; `steps` are those from a row and a
     /// column to the next, in elements of its type, which a product of this type takes.
     fn operand(dtype: DType, at: *mut u8, from: [isize; 2], steps: [isize; 2]) -> Operand<Self>;
@@ -26,17 +26,14 @@ pub(super) enum Category {
     Zero,
     /// -0.0.
     NegativeZero,
-    Finite,
-    /// An infinity, or not a number.
-    Infinite,
+    Other,
 }
 
 macro_rules! category {
     () => {
         fn category(self) -> Category {
             match self {
-                _ if !self.is_finite() => Category::Infinite,
-                _ if self != 0.0 => Category::Finite,
+                _ if self != 0.0 => Category::Other,
                 _ if self.is_sign_negative() => Category::NegativeZero,
                 _ => Category::Zero,
             }

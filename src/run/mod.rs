@@ -24,6 +24,7 @@ mod flat;
 mod gather;
 mod kernel;
 mod layout;
+mod needed;
 mod numbers;
 mod operand;
 mod order;

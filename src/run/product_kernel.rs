@@ -8,17 +8,18 @@
 use super::aligned::is_aligned;
 use super::bound::Bound;
 use super::chained::Chained;
-use super::epilogue::{Block, Epilogue, Placed};
+use super::epilogue::{Block, Epilogue};
 use super::error::RunError;
 use super::exec::{Work, execute_on};
 use super::factors::product_type;
 use super::flat::Flat;
 use super::layout::{OPERANDS, broadcasts_to};
+use super::needed::Needed;
 use super::overlap::overlap;
 use super::passes::Passes;
 use super::product::{Product, Run};
 use super::queue::Shared;
-use super::row_panels::RowPanels;
+use super::row_panels::{Place, RowPanels};
 use super::rows::RowCode;
 use super::view::Layout;
 use crate::lower::product::{Product as Program, Source};
@@ -30,7 +31,7 @@ use smallvec::SmallVec;
 #[derive(Debug)]
 pub(crate) struct ProductKernel {
     /// None if it always goes pass by pass.
-    program: Option<Program<Rest>>,
+    program: Option<Program<Rest, Code>>,
     passes: Passes,
 }
 
@@ -40,7 +41,7 @@ pub(crate) enum Rest {
     /// Code, on any block of it.
     Elements(Box<Code>),
     /// Stages, on whole rows.
-    Rows(RowCode),
+    Rows(Box<RowCode>),
 }
 
 impl Rest {
@@ -62,7 +63,7 @@ impl Rest {
 
 impl ProductKernel {
     /// `program` runs on blocks of the product, and `passes` where it cannot.
-    pub(crate) fn new(program: Option<Program<Rest>>, passes: Passes) -> ProductKernel {
+    pub(crate) fn new(program: Option<Program<Rest, Code>>, passes: Passes) -> ProductKernel {
         ProductKernel { program, passes }
     }
 
@@ -106,10 +107,11 @@ impl ProductKernel {
     }
 }
 
-impl Program<Rest> {
+impl Program<Rest, Code> {
     /// The operands of the one product that a batch is, if it is one.
     fn flat(&self, operands: &[&Layout]) -> Option<SmallVec<[Layout; OPERANDS]>> {
-        let Program { operands: [left, right], inputs: sources, rest, then: None } = self else {
+        let Program { operands: [left, right], inputs: sources, rest, then: None, .. } = self
+        else {
             return None;
         };
         let flat = Flat::new(operands[*left], operands[*right])?;
@@ -148,8 +150,9 @@ impl Program<Rest> {
         let flat: Option<SmallVec<[&Layout; OPERANDS]>> =
             flat.as_ref().map(|flat| flat.iter().collect());
         let operands = flat.as_deref().unwrap_or(operands);
-        let Program { operands: factors, inputs: sources, rest, then } = self;
-        let (inputs, outputs) = operands.split_at(operands.len() - rest.outputs());
+        let Program { operands: factors, inputs: sources, rest, then, mask } = self;
+        let outputs = if then.is_some() { 1 } else { rest.outputs() };
+        let (inputs, outputs) = operands.split_at(operands.len() - outputs);
         let factors = factors.map(|at| inputs[at]);
         let Ok(product) = Product::new(&factors[0].shape, &factors[1].shape) else { return false };
         if product.is_small() {
@@ -168,21 +171,24 @@ impl Program<Rest> {
         if !fits {
             return false;
         }
-        let mut placed: SmallVec<[Option<Placed>; OPERANDS]> = SmallVec::new();
+        let mut placed: SmallVec<[Place; OPERANDS]> = SmallVec::new();
         sources.iter().for_each(|source| {
             placed.push(match source {
-                Source::Product => None,
-                Source::Parameter(at) => Some(product.placed(inputs[*at])),
+                Source::Product => Place::Product,
+                Source::Parameter(at) => Place::Array(product.placed(inputs[*at])),
             });
         });
         let chained = match then {
             None => {
-                outputs.iter().for_each(|output| placed.push(Some(product.placed(output))));
+                outputs.iter().for_each(|output| {
+                    placed.push(Place::Array(product.placed(output)));
+                });
                 None
             }
             Some(right) => {
                 // The rows that are multiplied lie where the product was.
-                placed.push(None);
+                placed.push(Place::Product);
+                placed.extend((rest.outputs() > 1).then_some(Place::Verdict));
                 let is_apart = inputs.iter().all(|input| !overlap(outputs[0], input));
                 let chained = Chained::new(&product, dtype, inputs[*right], outputs[0]);
                 let Some(chained) = chained.filter(|_| is_apart) else { return false };
@@ -203,8 +209,8 @@ impl Program<Rest> {
                     let mut layouts: SmallVec<[Layout; OPERANDS]> = SmallVec::new();
                     placed.iter().for_each(|operand| {
                         layouts.push(match operand {
-                            Some(operand) => product.part(operand, &block),
-                            None => block.layout(dtype),
+                            Place::Array(placed) => product.part(placed, &block),
+                            Place::Product | Place::Verdict => block.layout(dtype),
                         });
                     });
                     let mut operands: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
@@ -213,11 +219,12 @@ impl Program<Rest> {
                     // SAFETY: required of the caller. The operands are those of a block that no other
                     // thread has, and the product lies in a scratch or is exactly an output.
                     unsafe { execute_on(1, code, &operands, work) };
+                    true
                 });
                 let run = |block: Block| (on_block.get())(block);
+                let nanoseconds = code.nanoseconds();
                 let epilogue =
-                    Epilogue { nanoseconds: code.nanoseconds(), takes_rows: false, run: &run };
-                let epilogue = Some(epilogue);
+                    Some(Epilogue { nanoseconds, takes_rows: false, columns: None, run: &run });
                 // SAFETY: required of the caller; the target overlaps nothing that is read.
                 unsafe {
                     Run { product: &product, operands: factors, target, epilogue }
@@ -228,7 +235,11 @@ impl Program<Rest> {
                 if !product.has_rows() {
                     return false;
                 }
-                let kernel = RowPanels { code, product: &product, factors, placed, dtype };
+                let needed = mask.as_ref().map(|mask| {
+                    let read = mask.inputs.iter().map(|&at| product.placed(inputs[at]));
+                    Needed::new(&mask.needed, &product, read.collect())
+                });
+                let kernel = RowPanels { code, product: &product, factors, placed, needed, dtype };
                 // SAFETY: required of the caller.
                 unsafe { kernel.run(chained, threads, bound) }
             }
@@ -284,6 +295,37 @@ mod tests {
             (attention, &[&[64, 32], &[32, 64], &[1], &[3, 64, 32]], false),
         ] {
             assert_eq!(needs_passes(text, shapes), !is_on_rows, "{text} {shapes:?}");
+        }
+    }
+
+    /// Masks are looked at before a product is computed: where what is left out is the same all along a row.
+    #[test]
+    fn masks_are_known_beforehand() {
+        let head = "|q: f32[t, d], k: f32[d, s], v: f32[s, e], m: bool[t, s], b: f32[t, s]| \
+                    let s = q @ k; let i = iota[-2](s); let j = iota[-1](s);";
+        for (text, is_masked) in [
+            ("softmax[-1](select(i >= j, s, -inf)) @ v", true),
+            ("softmax[-1](select(i < j, -inf, s * 2)) @ v", true),
+            ("softmax[-1](select(i >= j, s, -1e9)) @ v", true),
+            ("softmax_or_zero[-1](select(i >= j & i < j + 9, s, -inf)) @ v", true),
+            ("softmax[-1](select(j < 7, select(i > j, s + b, -inf), -inf)) @ v", true),
+            ("softmax[-1](select(m, s, -inf)) @ v", true),
+            ("select(m, softmax[-1](select(m, s, -inf)), 0) @ v", true),
+            // What is masked is not the same, or not lost.
+            ("softmax[-1](select(m, s, b)) @ v", false),
+            ("softmax[-1](select(m, s, -inf) + b) @ v", false),
+            ("softmax[-1](s + b) @ v", false),
+            ("softmax[-1](select(s > 0, s, -inf)) @ v", false),
+            ("layer_norm[-1](select(m, s, 0)) @ v", false),
+            ("softmax[-1](select(m, s, -inf))", false),
+        ] {
+            let kernel = crate::compile_text(&format!("{head} {text}")).unwrap();
+            let product = kernel.plans.usual().steps.iter().find_map(|step| match &step.action {
+                Action::Map { kernel: Compiled::Product(product), .. } => Some(product),
+                _ => None,
+            });
+            let program = product.unwrap().program.as_ref().unwrap();
+            assert_eq!(program.mask.is_some(), is_masked, "{text}");
         }
     }
 

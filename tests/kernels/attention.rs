@@ -184,6 +184,75 @@ fn scores_take_no_memory() {
     assert_eq!(memory.peak(), 0);
 }
 
+/// Masks that are known beforehand, of any kind, and of whole rows: nothing of what they hide leaks, and whatever
+/// they leave is as it was.
+#[test]
+fn masked_scores_change_no_bit() {
+    let head = "|q: f32[h, t, d], k: f32[G, s, d], v: f32[G, s, e], m: bool[G, t, s], p: bool[G, 1, s]| \
+                let s = q @ swapaxes[-1, -2](k); let i = iota[-2](s); let j = iota[-1](s);";
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(7).build().unwrap();
+    let mut rng = Rng::new(5);
+    for text in [
+        "softmax[-1](select(i >= j, s, -inf)) @ v",
+        "softmax[-1](select(i < j + 40, -inf, s)) @ v",
+        "softmax[-1](select(i >= j & p, s, -1e9)) @ v",
+        "softmax_or_zero[-1](select(m, select(i >= j, s * 2, -inf), -inf)) @ v",
+        "select(i >= j, softmax[-1](select(i >= j, s, 3)), 0) @ v",
+        "exp(select(p, s, -inf) - max[-1](select(p, s, 1))) @ v",
+    ] {
+        for [heads, groups, t, s] in
+            [[2, 2, 100, 100], [1, 1, 150, 700], [3, 1, 130, 129], [2, 2, 1, 70], [1, 1, 97, 1]]
+        {
+            let size = if groups == 1 { "1" } else { "h" };
+            let graph = parse(&format!("{head} {text}").replace('G', size)).unwrap();
+            let strict = CompileOptions::new().mode(Mode::Strict);
+            let apart = compile_with(&graph, CompileOptions::unfused()).unwrap();
+            let kernels =
+                [1, 2, 7].map(|threads| compile_with(&graph, strict.threads(threads)).unwrap());
+            for spoilt in [1.0, f32::INFINITY, f32::NAN] {
+                let mut draw = |shape: [usize; 3], spoilt: f32| {
+                    let last = shape[1] * 2 / 3;
+                    ArrayD::from_shape_fn(IxDyn(&shape), |at| match rng.below(2001) {
+                        0 if at[1] >= last => spoilt,
+                        drawn => drawn as f32 / 500.0 - 2.0,
+                    })
+                };
+                let q = draw([heads, t, 16], 1.0);
+                let (k, v) = (draw([groups, s, 16], spoilt), draw([groups, s, 5], spoilt));
+                let mut mask = |rows: usize| {
+                    let kept = s / 2 + 1;
+                    ArrayD::from_shape_fn(IxDyn(&[groups, rows, s]), |at| {
+                        at[1] % 50 != 7 && at[2] < kept && rng.below(4) > 0
+                    })
+                };
+                let (m, p) = (mask(t), mask(1));
+                let names: [(&str, View<'_>); 5] = [
+                    ("q", (&q).into()),
+                    ("k", (&k).into()),
+                    ("v", (&v).into()),
+                    ("m", (&m).into()),
+                    ("p", (&p).into()),
+                ];
+                let run = |kernel: &Kernel| {
+                    let view = |name: &str| {
+                        names.iter().find(|(known, _)| *known == name).unwrap().1.clone()
+                    };
+                    let inputs: Vec<View<'_>> =
+                        kernel.inputs().iter().map(|input| view(&input.name)).collect();
+                    kernel.run(&inputs).unwrap().swap_remove(0)
+                };
+                let expected = run(&apart);
+                for kernel in &kernels {
+                    assert_eq!(kernel.pass_count(), 1, "{text}");
+                    let found = pool.install(|| run(kernel));
+                    let about = format!("{text} {:?} {spoilt}", [heads, groups, t, s]);
+                    assert!(same(&found, &expected), "{about}");
+                }
+            }
+        }
+    }
+}
+
 /// What is masked is left out only where that changes no bit: an infinity times 0 is not 0, and -0.0 that is
 /// left of numbers which vanish becomes 0.0 by adding 0.0.
 #[test]
