@@ -3,7 +3,8 @@
 use crate::arguments::{Bindings, Call};
 use crate::array::{Array, Foreign, as_array};
 use crate::error;
-use crate::look::{Memory, Profile};
+use crate::html;
+use crate::look::{self, Memory, Profile};
 use crate::options::Options;
 use crate::run::{Views, run};
 use crate::variants::{Types, Variant, Variants};
@@ -119,6 +120,13 @@ impl PyKernel {
         bindings.call(args, kwargs)
     }
 
+    /// The same text, bound and compiled otherwise.
+    fn with(&self, py: Python<'_>, bound: Vec<Option<Py<PyAny>>>, options: Options) -> PyKernel {
+        let names = self.names.iter().map(|name| name.clone_ref(py)).collect();
+        let (text, inputs) = (self.text.clone(), self.inputs.clone());
+        PyKernel { text, inputs, names, options, bound, variants: Variants::default() }
+    }
+
     /// Runs it on the arguments of a call.
     #[inline]
     pub(crate) fn call<'py>(
@@ -188,10 +196,14 @@ impl PyKernel {
             }
             bound[index] = Some(array.object().call_method0(intern!(py, "copy"))?.unbind());
         }
-        let names = self.names.iter().map(|name| name.clone_ref(py)).collect();
-        let (text, inputs) = (self.text.clone(), self.inputs.clone());
-        let variants = Variants::default();
-        Ok(PyKernel { text, inputs, names, options: self.options, bound, variants })
+        Ok(self.with(py, bound, self.options))
+    }
+
+    /// The same with a kernel for each op, as it is written, and an array for each result: to compare
+    /// with.
+    fn unfused(&self, py: Python<'_>) -> PyKernel {
+        let bound = self.bound.iter().map(|value| value.as_ref().map(|value| value.clone_ref(py)));
+        self.with(py, bound.collect(), Options { fuse: false, ..self.options })
     }
 
     /// What happens to the kernel at a stage of compilation, as text; a tour through them by default.
@@ -277,6 +289,27 @@ impl PyKernel {
         py.detach(|| Profile::measure(&variant.kernel, &views))
     }
 
+    /// Where calls with these arguments are under the roofs of this machine, in a sentence.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn place<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<String> {
+        let call = self.arguments(args, kwargs)?;
+        let variant = self.variant_for(py, &call)?;
+        let mut views = Views::new();
+        call.add_views(&mut views)?;
+        py.detach(|| look::place(&variant.kernel, &views, self.options.threads))
+    }
+
+    /// What notebooks show: the kernel, and what became of it, to unfold.
+    fn _repr_html_(&self, py: Python<'_>) -> PyResult<String> {
+        let shown = self.shown(py)?;
+        py.detach(|| html::page(&self.text, &shown.graph, &shown.kernel, self.options.mode))
+    }
+
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         Ok(format!("Kernel({})", PyString::new(py, &self.text).repr()?))
     }
@@ -288,13 +321,14 @@ impl PyKernel {
                 bound.set_item(name, value)?;
             }
         }
-        let Options { mode, emitter, threads, foreign } = self.options;
+        let Options { mode, emitter, threads, foreign, fuse } = self.options;
         let state = (
             &self.text,
             mode.to_string(),
             threads,
             emitter.to_string(),
             foreign == Foreign::Copy,
+            fuse,
             bound,
         );
         let restore = py.import("kiln._kiln")?.getattr("_restore")?;
@@ -305,6 +339,7 @@ impl PyKernel {
 /// A kernel out of its pickle.
 #[pyfunction]
 #[pyo3(name = "_restore")]
+#[expect(clippy::too_many_arguments, reason = "they are all of its state")]
 pub(crate) fn restore(
     py: Python<'_>,
     text: String,
@@ -312,8 +347,12 @@ pub(crate) fn restore(
     threads: Option<usize>,
     emitter: &str,
     copy: bool,
+    fuse: bool,
     bound: &Bound<'_, PyDict>,
 ) -> PyResult<PyKernel> {
-    let kernel = compile_text(py, text, mode, threads, emitter, copy)?;
+    let mut kernel = compile_text(py, text, mode, threads, emitter, copy)?;
+    if !fuse {
+        kernel = kernel.unfused(py);
+    }
     if bound.is_empty() { Ok(kernel) } else { kernel.bind(py, Some(bound)) }
 }

@@ -10,11 +10,13 @@
 
 mod arguments;
 mod array;
+mod arrow;
 mod dispatch;
 mod dtype;
 mod error;
 mod evaluate;
 mod expression;
+mod html;
 mod kernel;
 mod look;
 mod options;
@@ -37,7 +39,7 @@ mod _kiln {
     #[pymodule_export]
     use crate::kernel::{PyKernel, compile_text, restore};
     #[pymodule_export]
-    use crate::look::{Memory, Profile};
+    use crate::look::{Memory, Profile, Roofline, roofline};
     #[pymodule_export]
     use crate::stages;
 }

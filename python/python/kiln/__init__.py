@@ -15,8 +15,9 @@ array([0., 0.])
 """
 
 from kiln import nn, numexpr
+from kiln._bench import Bench, bench
 from kiln._jit import compile, jit  # noqa: A004
-from kiln._kiln import Kernel, Memory, Profile, evaluate, re_evaluate, validate
+from kiln._kiln import Kernel, Memory, Profile, Roofline, evaluate, re_evaluate, roofline, validate
 from kiln._kiln import stages as _stages
 
 STAGES: dict[str, str] = dict(_stages())
@@ -24,14 +25,18 @@ STAGES: dict[str, str] = dict(_stages())
 
 __all__ = [
     "STAGES",
+    "Bench",
     "Kernel",
     "Memory",
     "Profile",
+    "Roofline",
+    "bench",
     "compile",
     "evaluate",
     "jit",
     "nn",
     "numexpr",
     "re_evaluate",
+    "roofline",
     "validate",
 ]

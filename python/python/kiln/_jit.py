@@ -25,6 +25,8 @@ Finish = Callable[[Any], Any] | None
 class Traced(_kiln.Dispatch):
     """A function that is called with arrays, and computed by kernels. `kiln.jit` makes it."""
 
+    __wrapped__: Callable[..., Any]
+
     def __init__(
         self, function: Callable[..., Any], static: Iterable[str], options: dict[str, Any]
     ) -> None:

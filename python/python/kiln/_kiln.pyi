@@ -49,6 +49,23 @@ class Profile:
         """All of it as text."""
 
 @final
+class Roofline:
+    """What this machine can do at most. `print` shows a table."""
+
+    @property
+    def threads(self) -> int:
+        """How many threads it has."""
+    @property
+    def gflops(self) -> float:
+        """The most that all threads compute, in 10^9 operations of `f32` a second."""
+    @property
+    def gbytes(self) -> float:
+        """The most that all threads move from and to memory, in 10^9 bytes a second."""
+    @property
+    def report(self) -> str:
+        """All of it as text."""
+
+@final
 class Kernel:
     """A compiled expression, called with arrays or numbers."""
 
@@ -56,6 +73,10 @@ class Kernel:
         """Run it on arrays in the order of its inputs, or by name."""
     def bind(self, **constants: Any) -> Kernel:
         """Return this kernel with inputs bound to constants, which calls then do not give."""
+    def unfused(self) -> Kernel:
+        """Return the same with a kernel for each op, as it is written, to compare with."""
+    def place(self, *args: Any, **kwargs: Any) -> str:
+        """Return where calls with these arguments are under the roofs of this machine."""
     def explain(self, stage: str = "tour") -> str:
         """Return what happens to the kernel at a stage of compilation, or a tour through them."""
     def memory(self, *args: Any, **kwargs: Any) -> Memory:
@@ -77,6 +98,7 @@ class Kernel:
     @property
     def emitter(self) -> tuple[str, int] | None:
         """What made the machine code, and how many bits its vectors have."""
+    def _repr_html_(self) -> str: ...
     @property
     def mode(self) -> str:
         """How much its rewrites may change."""
@@ -141,6 +163,9 @@ def validate(
 
 def re_evaluate(local_dict: Any = None, global_dict: Any = None, _frame_depth: int = 2) -> Any:
     """Evaluate the expression of the last evaluate or validate again."""
+
+def roofline() -> Roofline:
+    """Measure what this machine can do at most: a few seconds, the first time."""
 
 def set_threads(threads: int) -> int: ...
 def stages() -> list[tuple[str, str]]: ...
