@@ -180,7 +180,7 @@ pub unsafe fn multiply_packed<T: Number>(
                             match &b.panels {
                                 Panels::Plain(panels) => panels[at..][..count].as_ptr(),
                                 Panels::Half(panels, widen) => {
-                                    widen(panels[at..][..count].as_ptr(), count, right);
+                                    widen.run(panels[at..][..count].as_ptr(), count, right);
                                     right.cast_const()
                                 }
                             }

@@ -142,12 +142,12 @@ fn every_number_of_16_bits_is_widened() {
     let all: Vec<u16> = (0..=u16::MAX).collect();
     let mut wide = vec![0.0; all.len()];
     // SAFETY: there is room for all.
-    unsafe { crate::widen::bf16(all.as_ptr(), all.len(), wide.as_mut_ptr()) };
+    unsafe { crate::widen::bf16(all.as_ptr(), 0, [1, all.len()], wide.as_mut_ptr(), 0) };
     for (&bits, wide) in all.iter().zip(&wide) {
         assert_eq!(wide.to_bits(), u32::from(bits) << 16);
     }
     // SAFETY: as above.
-    unsafe { crate::widen::f16(all.as_ptr(), all.len(), wide.as_mut_ptr()) };
+    unsafe { crate::widen::f16(all.as_ptr(), 0, [1, all.len()], wide.as_mut_ptr(), 0) };
     for (&bits, &wide) in all.iter().zip(&wide) {
         let expected = f16::from_bits(bits);
         assert!(wide == expected.to_f32() || wide.is_nan() && expected.is_nan(), "{bits:x}");
