@@ -1,4 +1,4 @@
-//! A product of a single row whose right operand has numbers of 16 bits, in rows: they are widened in registers,
+//! A product of a single row, or a few, whose right operand has numbers of 16 bits, in rows: they are widened in registers,
 //! so no more is read than there is.
 
 use crate::matrix::Matrix;
@@ -12,8 +12,13 @@ pub(crate) enum Half {
     F16,
 }
 
-/// `(half, k, n, a, b, c)`: the row `a` times `b`, whose columns lie side by side, as those of `c` do.
-pub(crate) type Run<T> = unsafe fn(Half, [usize; 2], Matrix<T>, Matrix<u16>, *mut T);
+/// `(half, [k, n], a, b, c, goes_on)`: the row `a` times `b`, whose columns lie side by side, as those of `c` do. The
+/// sums go on from `c` if it `goes_on`, and else from 0. There are some.
+pub(crate) type Run<T> = unsafe fn(Half, [usize; 2], Matrix<T>, Matrix<u16>, *mut T, bool);
+
+/// Up to so many rows are multiplied one by one: to read numbers of 16 bits from a cache again is no more than to
+/// keep them widened.
+pub(crate) const FEW_ROWS: usize = 3;
 
 /// Vectors of `f32` that are loaded from numbers of 16 bits.
 trait Halves: Simd<Element = f32> {
@@ -51,6 +56,7 @@ unsafe fn row<S: Halves, const IS_BF16: bool>(
     a: Matrix<f32>,
     b: Matrix<u16>,
     c: *mut f32,
+    goes_on: bool,
 ) {
     let strip = STRIP / size_of::<f32>();
     for start in (0..n).step_by(strip) {
@@ -58,7 +64,7 @@ unsafe fn row<S: Halves, const IS_BF16: bool>(
         let mut l = 0;
         while l < k {
             let (factors, from, to) = (a.from(0, l), b.from(l, start), c.wrapping_add(start));
-            let goes_on = l > 0;
+            let goes_on = goes_on || l > 0;
             // SAFETY: these rows and this strip are within the operands.
             l += unsafe {
                 match k - l {
@@ -122,12 +128,13 @@ macro_rules! runs {
             a: Matrix<f32>,
             b: Matrix<u16>,
             c: *mut f32,
+            goes_on: bool,
         ) {
             // SAFETY: required of the caller.
             unsafe {
                 match half {
-                    Half::Bf16 => row::<$simd, true>(sizes, a, b, c),
-                    Half::F16 => row::<$simd, false>(sizes, a, b, c),
+                    Half::Bf16 => row::<$simd, true>(sizes, a, b, c, goes_on),
+                    Half::F16 => row::<$simd, false>(sizes, a, b, c, goes_on),
                 }
             }
         }

@@ -56,19 +56,13 @@ pub(crate) unsafe fn multiply<T: Element>(
     let (row, block) = room.split_at_mut(k);
     // SAFETY: required of the caller; the row and blocks have room.
     unsafe {
-        let a = match a {
-            Operand::Plain(a) => a,
-            Operand::Half(..) => {
-                pack::lines(a, 1, k, row.as_mut_ptr(), 1);
-                Matrix { first: row.as_ptr(), down: 0, across: 1 }
-            }
-        };
+        let a = plain(a, k, row);
         let b = match b {
             Operand::Half(b, widen)
                 if b.across == 1
                     && let Some(run) = kernels.half_row =>
             {
-                return run(widen.half, [k, n], a, b, c);
+                return run(widen.half, [k, n], a, b, c, false);
             }
             Operand::Plain(b) if b.across == 1 || b.down == 1 => {
                 return (kernels.row)(k, n, a, b, c, false);
@@ -83,6 +77,22 @@ pub(crate) unsafe fn multiply<T: Element>(
                 let wide = widen_block(b.from(l, side), [terms, width], to);
                 (kernels.row)(terms, width, a.from(0, l), wide, c.add(side), l > 0);
             }
+        }
+    }
+}
+
+/// A row of `k` elements as numbers, in `room` if they are to be widened.
+///
+/// # Safety
+///
+/// The row must be readable, and there must be room for it.
+pub(crate) unsafe fn plain<T: Element>(a: Operand<T>, k: usize, room: &mut [T]) -> Matrix<T> {
+    match a {
+        Operand::Plain(a) => a,
+        Operand::Half(..) => {
+            // SAFETY: required of the caller.
+            unsafe { pack::lines(a, 1, k, room.as_mut_ptr(), 1) };
+            Matrix { first: room.as_ptr(), down: 0, across: 1 }
         }
     }
 }

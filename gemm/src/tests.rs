@@ -48,7 +48,7 @@ fn check<T, A: Copy, B: Copy>(
     Operand<T>: From<Matrix<A>> + From<Matrix<B>>,
 {
     let mut random = fastrand::Rng::with_seed(1);
-    let sizes = [1, 2, 5, 6, 7, 8, 11, 12, 13, 16, 31, 32, 33, 50, 70, 300];
+    let sizes = [1, 2, 3, 5, 6, 7, 8, 11, 12, 13, 16, 31, 32, 33, 50, 70, 300];
     let inner = [0, 1, 3, 8, 17, 63, 130, 383, 384, 385, 800];
     for round in 0..rounds {
         let mut pick = |from: &[usize]| from[random.usize(..from.len())];
