@@ -16,7 +16,7 @@ fn heads(x: &Expr) -> Expr {
     x.reshape([-1, HEADS as i32, SIZE as i32]).swapaxes(0, 1)
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> kiln::Result<()> {
     let attention = fuse!(|q: f32[n, 64], k: f32[n, 64], v: f32[n, 64]| {
         let scores = heads(q).matmul(heads(k).swapaxes(-2, -1)) * 0.25;
         let mask = scores.iota(-2).ge(scores.iota(-1));

@@ -5,7 +5,7 @@
 use kiln::fuse;
 use ndarray::{Array1, Zip};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> kiln::Result<()> {
     let black_scholes = fuse!(|s: f64, k: f64, t: f64, r: f64, sigma: f64| {
         let spread = sigma * t.sqrt();
         let d1 = ((s / k).log() + (r + 0.5 * sigma * sigma) * t) / &spread;

@@ -14,7 +14,7 @@ fn leaky_swish(x: &Expr, leak: f64) -> Expr {
     x * (leak + (1.0 - leak) * gate)
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> kiln::Result<()> {
     let activation = fuse!(|x| leaky_swish(x, 0.1))?;
     let x: Array2<f32> = Array2::from_shape_fn((3, 5), |(i, j)| (i * 5 + j) as f32 - 7.0);
     // Any layout will do. Here it is a transpose, and the result lies as it does.

@@ -14,7 +14,7 @@ fn standardised<T: Float, D: Dimension>(
     x: &Array<T, D>,
     mean: T,
     deviation: T,
-) -> Result<Array<T, D>, Box<dyn std::error::Error>> {
+) -> kiln::Result<Array<T, D>> {
     let kernel = fuse!(in KERNELS, |x: T, mean: T, deviation: T| (x - mean) / deviation)?;
     Ok(kernel.call((x, mean, deviation))?)
 }
@@ -24,7 +24,7 @@ fn softsign<T: Float>() -> Result<Function<(T,), (T,)>, CompileError> {
     fuse!(|x: T| x / (1.0 + x.abs()))
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> kiln::Result<()> {
     let singles: Array1<f32> = Array1::linspace(0.0, 10.0, 11);
     let doubles = array![[1.0f64, 2.0], [3.0, 4.0]];
     for _ in 0..10 {

@@ -12,7 +12,7 @@ fn layer(options: CompileOptions) -> Result<Layer, kiln::CompileError> {
     fuse!(options, |x: f32[n, k], w: f32[k, m], b: f32[m]| (x.matmul(w) + b).gelu_tanh())
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> kiln::Result<()> {
     let fused = layer(CompileOptions::new())?;
     let unfused = layer(CompileOptions::unfused())?;
     println!("{}", fused.kernel().graph());

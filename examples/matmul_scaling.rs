@@ -13,7 +13,7 @@ fn gflops(profile: &Profile) -> f64 {
     profile.counts().flops.total() as f64 / profile.latency().minimum()
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> kiln::Result<()> {
     // One thread, so that sizes differ in nothing else.
     let product =
         fuse!(CompileOptions::new().threads(1), |a: f32[m, k], b: f32[k, n]| a.matmul(b))?;

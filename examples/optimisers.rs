@@ -5,7 +5,7 @@
 use kiln::{Expr, fuse};
 use ndarray::{Array1, Zip};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> kiln::Result<()> {
     // The states come first, and each output replaces the state at its position.
     let sgd = fuse!(|p, lr, g| p - lr * g)?;
     let adam = fuse!(|p, m, v, g, lr, step| {

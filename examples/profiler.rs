@@ -31,7 +31,7 @@ fn counts_of_loops() -> Counts {
     Counts { elements: m * n, flops, loaded, stored, memory: loaded + stored }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> kiln::Result<()> {
     let noise = |i: usize, j: usize| ((i * 31 + j * 17) % 101) as f32 / 101.0 - 0.5;
     let x = Array2::from_shape_fn((ROWS, INPUTS), |(i, j)| noise(i, j));
     let w = Array2::from_shape_fn((INPUTS, OUTPUTS), |(i, j)| noise(j, i));

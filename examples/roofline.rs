@@ -12,7 +12,7 @@ const N: usize = 1 << 24;
 /// Rows and columns of the matrices.
 const M: usize = 1024;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> kiln::Result<()> {
     let roofline = Roofline::measure()?;
     println!("{roofline}");
 

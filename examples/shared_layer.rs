@@ -28,7 +28,7 @@ impl Layer {
 static RELU: LazyLock<Function<(f32,), (f32,)>> =
     LazyLock::new(|| fuse!(|x| x.relu()).expect("it compiles"));
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> kiln::Result<()> {
     let (rows, width, threads) = (1000, 64, 4);
     let layer = Layer::new(width)?;
     let x = Array2::from_shape_fn((rows, width), |(i, j)| ((i * 7 + j) % 13) as f32 - 6.0);

@@ -12,7 +12,7 @@ kernel bias_gelu(x: f32[n, d], w: f32[d], b: f32[d]) -> f32[n, d] {
 }
 ";
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> kiln::Result<()> {
     // By position. The types are checked once, here.
     let bias_gelu: Function<(f32, f32, f32), (f32,)> = compile_text(BIAS_GELU)?.function()?;
     println!("{}", bias_gelu.kernel().graph());

@@ -84,7 +84,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let x = Array2::from_shape_fn((TOKENS, WIDTH), |(i, j)| noise(i * 31 + j * j));
 
     // One thread, so that only fusion differs.
-    let compiled = |options: CompileOptions| -> Result<Block, Box<dyn std::error::Error>> {
+    let compiled = |options: CompileOptions| -> kiln::Result<Block> {
         let mut kernel = compile_with(&graph, options.threads(1))?;
         for (name, array) in &weights {
             kernel = kernel.bind_constant(name, array)?;

@@ -1,7 +1,49 @@
-//! Why there is no kernel, or no function.
+//! Why there is no kernel, or no function, or no result.
 
+use crate::profile::ProfileError;
+use crate::run::RunError;
 use kiln_ir::{DType, GraphError, TextError};
 use kiln_jit::emit::EmitError;
+
+/// What can go wrong from an expression to its results: for functions that compile, call and measure.
+///
+/// ```
+/// use ndarray::{Array1, array};
+///
+/// fn softsign(x: &Array1<f32>) -> kiln::Result<Array1<f32>> {
+///     Ok(kiln::fuse!(|x| x / (1.0 + x.abs()))?.call(x)?)
+/// }
+/// assert_eq!(softsign(&array![1.0, -3.0])?, array![0.5, -0.75]);
+/// # kiln::Result::Ok(())
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no kernel.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// A call failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Nothing was measured.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+}
+
+/// The result of what compiles and calls.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+macro_rules! from_parts {
+    ($($part:ty),*) => {$(
+        impl From<$part> for Error {
+            fn from(part: $part) -> Error {
+                CompileError::from(part).into()
+            }
+        }
+    )*};
+}
+
+from_parts!(GraphError, TextError, EmitError, SignatureError);
 
 /// Why a kernel was not compiled.
 #[derive(Debug, thiserror::Error)]

@@ -76,7 +76,7 @@ pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, Co
     if !options.fuse {
         let split = unfuse(graph).with_notes_of(graph);
         let plan = plan(&split, options)?;
-        return Ok(Kernel::new(split, Plans::new(plan), options.threads));
+        return Ok(Kernel::new(split, graph, Plans::new(plan), options.threads));
     }
     let Fusion { graph: fused, unmerged, .. } = fuse(graph, options.mode);
     let usual = plan(&fused, options)?;
@@ -89,7 +89,7 @@ pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, Co
             Plans::with_special(usual, matters, make)
         }
     };
-    Ok(Kernel::new(fused.with_notes_of(graph), plans, options.threads))
+    Ok(Kernel::new(fused.with_notes_of(graph), graph, plans, options.threads))
 }
 
 /// Lowers and emits every fused body of a graph, and plans its steps.
@@ -101,7 +101,7 @@ fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan<Compiled>, EmitEr
 fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError> {
     if let Some(product) = product(body) {
         let rest = match (body.reductions().next(), product.then) {
-            (Some(_), _) => stages(&product.rest, options)?.map(Rest::Rows),
+            (Some(_), _) => stages(&product.rest, options)?.map(|code| Rest::Rows(Box::new(code))),
             (None, None) => {
                 let code = emitted(&lowered(&product.rest, options.mode), options)?;
                 Some(Rest::Elements(Box::new(code)))
@@ -129,7 +129,9 @@ fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError>
 /// The stages of a body with reductions, if it has some.
 fn stages(body: &Graph, options: CompileOptions) -> Result<Option<RowCode>, EmitError> {
     let stages = rows(body, tier(options.mode));
-    stages.map(|stages| RowCode::compile(stages, |stage| emitted(stage, options))).transpose()
+    let code =
+        |stages| RowCode::compile(stages, |stage| emitted(stage, options), emit::compile_sweep);
+    stages.map(code).transpose()
 }
 
 /// What runs a fused body with each call apart.

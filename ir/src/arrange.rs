@@ -172,7 +172,7 @@ impl Expr {
     }
 
     /// With a new last axis of size `depth`, along which only the place that each element says is true.
-    /// For elements that are no place, none is.
+    /// For elements that are no place, as -1, none is: rows of false, where labels would be refused.
     #[track_caller]
     pub fn one_hot(&self, depth: u32) -> Expr {
         self.one_hot_of(depth.into())

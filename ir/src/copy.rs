@@ -55,7 +55,9 @@ impl Graph {
             let operands = self.node(id).operands();
             if operands_done || operands.is_empty() {
                 let operands: Vec<NodeId> = operands.iter().map(|old| new_ids[old]).collect();
+                let first = graph.nodes().len();
                 new_ids.insert(id, graph.copy_node(self, id, &operands)?);
+                graph.place_nodes(first, self.written(id));
             } else {
                 stack.push((id, true));
                 stack.extend(operands.into_iter().rev().map(|operand| (operand, false)));
@@ -63,7 +65,7 @@ impl Graph {
         }
         self.outputs().iter().for_each(|old| graph.output(new_ids[old]));
         graph.unbounded = self.unbounded;
-        Ok(graph.with_notes_of(self))
+        Ok(graph.with_notes_of(self).in_text_of(self))
     }
 
     /// Adds node `id` of another graph, reading `operands` of this one. The other copiers of nodes are

@@ -63,6 +63,7 @@ impl Derived {
     /// let prelu = kiln_ir::Derived::from_name("prelu").unwrap();
     /// assert_eq!(prelu.graph(), "kernel prelu(x, weight) { prelu(x, weight) }".parse().unwrap());
     /// ```
+    #[track_caller]
     pub fn graph(&self) -> Graph {
         let required = &self.parameters[..*self.arity().start()];
         let inputs: Vec<Expr> = required.iter().map(|p| Expr::input(p.name)).collect();
@@ -87,7 +88,7 @@ impl Derived {
         let defaults = self.parameters[args.len()..].iter().filter_map(|p| p.default);
         let mut all = args.to_vec();
         all.extend(defaults.map(default));
-        (self.function)(&all).relocated(here, &all)
+        (self.function)(&all).relocated(self.name, here, &all)
     }
 }
 
@@ -120,7 +121,7 @@ macro_rules! define_derived {
                 let args = [$x.into() $(, $parameter.into())*];
                 let [$x $(, $parameter)*] = &args;
                 let expr: Expr = $body;
-                expr.relocated(here, &args)
+                expr.relocated(stringify!($name), here, &args)
             }
         )*
 

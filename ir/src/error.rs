@@ -2,6 +2,7 @@
 
 use crate::dtype::DType;
 use crate::shape::{BroadcastError, Shape};
+use crate::written::Written;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::panic::Location;
@@ -27,6 +28,8 @@ pub struct GraphError {
     pub fault: Fault,
     /// Where it was written, if known.
     pub origin: Option<Origin>,
+    /// The function that it is a part of, where that is made of several ops: `softmax`.
+    pub function: Option<&'static str>,
 }
 
 /// What is wrong with a graph.
@@ -148,14 +151,20 @@ pub enum Fault {
 impl Fault {
     /// This fault, written at `origin`.
     pub fn at(self, origin: Option<Origin>) -> GraphError {
-        GraphError { fault: self, origin }
+        GraphError { fault: self, origin, function: None }
     }
 }
 
 impl GraphError {
-    /// This error, written at `origin` if no closer place is known.
-    pub(crate) fn or_at(self, origin: Origin) -> GraphError {
-        GraphError { origin: self.origin.or(Some(origin)), ..self }
+    /// This error, written there if no closer place is known.
+    pub(crate) fn or_at(self, written: Written) -> GraphError {
+        match self.origin {
+            Some(_) => self,
+            None => {
+                let Written { function, origin } = written;
+                GraphError { origin: Some(origin), function, ..self }
+            }
+        }
     }
 }
 
@@ -254,12 +263,18 @@ fn number(f: &mut fmt::Formatter<'_>, value: &str, dtype: DType) -> fmt::Result 
     match (dtype.integer_range(), dtype) {
         (Some((least, most)), _) => {
             let is_float = value.contains(|c: char| !(c.is_ascii_digit() || c == '-'));
-            let article = if is_float { "an integer without a point" } else { "an integer" };
-            write!(
-                f,
-                "the number {value} is no {dtype}; write {article} from {least} to {most}, or \
-                 convert what it meets, as in f32(x)"
-            )
+            let is_whole = value.parse().is_ok_and(|value: f64| value.fract() == 0.0);
+            let hint = match is_float {
+                true if is_whole => {
+                    "write an integer without a point, or convert what it meets, as in f32(x)"
+                        .into()
+                }
+                true => "convert what it meets, as in f32(x); integers have no fractions".into(),
+                false => format!(
+                    "write an integer from {least} to {most}, or convert what it meets, as in f32(x)"
+                ),
+            };
+            write!(f, "the number {value} is no {dtype}; {hint}")
         }
         (None, DType::Bool) => write!(
             f,
@@ -289,7 +304,7 @@ fn number(f: &mut fmt::Formatter<'_>, value: &str, dtype: DType) -> fmt::Result 
 
 impl fmt::Display for GraphError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.fault)?;
+        f.write_str(&self.told())?;
         match self.origin {
             Some(Origin::Code(location)) => write!(f, " (written at {location})"),
             _ => Ok(()),

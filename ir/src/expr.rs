@@ -17,6 +17,7 @@ use crate::has_dtype::HasDType;
 use crate::number::{Number, Scalar};
 use crate::ops::Op;
 use crate::rowwise::Rowwise;
+use crate::written::Written;
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
@@ -35,7 +36,7 @@ pub struct Expr(Arc<ExprNode>);
 
 pub(crate) struct ExprNode {
     pub(crate) kind: Kind,
-    pub(crate) origin: Origin,
+    pub(crate) written: Written,
 }
 
 pub(crate) enum Kind {
@@ -151,7 +152,11 @@ impl Drop for ExprNode {
 
 impl Expr {
     pub(crate) fn new(kind: Kind, origin: Origin) -> Expr {
-        Expr(Arc::new(ExprNode { kind, origin }))
+        Expr::made(kind, Written { function: None, origin })
+    }
+
+    fn made(kind: Kind, written: Written) -> Expr {
+        Expr(Arc::new(ExprNode { kind, written }))
     }
 
     #[track_caller]
@@ -164,7 +169,11 @@ impl Expr {
     }
 
     pub(crate) fn origin(&self) -> Origin {
-        self.0.origin
+        self.0.written.origin
+    }
+
+    pub(crate) fn written(&self) -> Written {
+        self.0.written
     }
 
     /// Identifies the node: equal for handles of the same one.
@@ -172,28 +181,39 @@ impl Expr {
         Arc::as_ptr(&self.0).addr()
     }
 
-    /// This expression with every node above `operands` written at `origin`: what a function made
-    /// of its operands was written where the function was called.
-    pub(crate) fn relocated(&self, origin: Origin, operands: &[Expr]) -> Expr {
-        self.counted(origin, operands).0
+    /// This expression with every node above `operands` written at `origin`: what `function` made
+    /// of its operands was written where it was called.
+    pub(crate) fn relocated(
+        &self,
+        function: &'static str,
+        origin: Origin,
+        operands: &[Expr],
+    ) -> Expr {
+        self.counted(function, origin, operands).0
     }
 
     /// [`relocated`](Expr::relocated), and how many nodes there are above `operands`.
-    pub(crate) fn counted(&self, origin: Origin, operands: &[Expr]) -> (Expr, usize) {
+    pub(crate) fn counted(
+        &self,
+        function: &'static str,
+        origin: Origin,
+        operands: &[Expr],
+    ) -> (Expr, usize) {
         let mut moved: HashMap<usize, Expr> =
             operands.iter().map(|e| (e.address(), e.clone())).collect();
         let below = moved.len();
-        let expr = self.relocated_into(origin, &mut moved);
+        let written = Written { function: Some(function), origin };
+        let expr = self.relocated_into(written, &mut moved);
         (expr, moved.len() - below)
     }
 
     /// Recursive, for the few levels that a function adds.
-    fn relocated_into(&self, origin: Origin, moved: &mut HashMap<usize, Expr>) -> Expr {
+    fn relocated_into(&self, written: Written, moved: &mut HashMap<usize, Expr>) -> Expr {
         if let Some(known) = moved.get(&self.address()) {
             return known.clone();
         }
-        let kind = self.kind().map(|operand| operand.relocated_into(origin, moved));
-        let expr = Expr::new(kind, origin);
+        let kind = self.kind().map(|operand| operand.relocated_into(written, moved));
+        let expr = Expr::made(kind, written);
         moved.insert(self.address(), expr.clone());
         expr
     }

@@ -8,6 +8,7 @@ use crate::note::Note;
 use crate::number::Scalar;
 use crate::ops::Op;
 use crate::shape::{Dim, Open, Shape, check_rank};
+use crate::written::Record;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
@@ -150,6 +151,7 @@ pub struct Graph {
     /// The names that its text gives to outputs; shorter than `outputs`, or empty, where it gives none.
     output_names: Vec<Option<String>>,
     notes: Vec<Note>,
+    pub(crate) record: Record,
 }
 
 /// Names of inputs count. Those of the graph and of outputs, notes, and whether inputs are ordered do

@@ -56,6 +56,7 @@ mod span;
 pub mod text;
 mod typing;
 mod verify;
+mod written;
 
 #[cfg(feature = "tracing")]
 #[doc(hidden)]
@@ -90,3 +91,5 @@ pub use signature::same_signature;
 pub use text::{FreeInput, MAX_DEPTH, MAX_TEXT, TextError, free_inputs, parse, parse_with};
 pub use typing::Typing;
 pub use verify::verify;
+#[doc(hidden)]
+pub use written::WrittenMisfit;

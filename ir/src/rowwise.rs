@@ -101,7 +101,7 @@ fn along(
 ) -> Expr {
     let origin = Origin::Code(here);
     match axes.into_axes() {
-        Ok(axes) => function(args, axes).relocated(origin, args),
+        Ok(axes) => function(args, axes).relocated(name, origin, args),
         Err(reason) => Expr::new(Kind::Wrong(Fault::Axes { op: name, reason }.into()), origin),
     }
 }
@@ -165,8 +165,8 @@ macro_rules! define_reductions {
 define_reductions! {
     Sum sum "sum", "The sum; of nothing 0. Of bools and short integers it is `i64`.";
     Prod prod "prod", "The product; of nothing 1. Of bools and short integers it is `i64`.";
-    Max amax "max", "The largest element; NaN if one is. Of nothing there is none.";
-    Min amin "min", "The least element; NaN if one is. Of nothing there is none.";
+    Max amax "max", "The largest element; NaN if one is. Without elements it is an error.";
+    Min amin "min", "The least element; NaN if one is. Without elements it is an error.";
     Sup sup "sup", "As the largest element, and of nothing -inf, or the least integer.";
     All all "all", "Whether all are true; so it is of nothing.";
     Any any "any", "Whether any is true; of nothing none is.";
@@ -439,8 +439,8 @@ mod tests {
             ("cosine_similarity[-1](x)", "cosine_similarity takes 2 to 3 arguments, found 1"),
             ("|x: f32[2, 3]| sum[2](x)", "there is no axis 2: the array has 2 axes"),
             ("|x: f32[2, 3]| sum[0, -2](x)", "axis 0 of 2 is there twice"),
-            ("|x: f32[2, 0]| max[-1](x)", "there is none of nothing: axis 1 has size 0"),
-            ("|x: f32[2, 0]| fused(x) { max[-1](x) }", "there is none of nothing"),
+            ("|x: f32[2, 0]| max[-1](x)", "axis 1 has no elements to choose from"),
+            ("|x: f32[2, 0]| fused(x) { max[-1](x) }", "no elements to choose from"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.message().contains(message), "{text}: {error}");

@@ -19,8 +19,8 @@ pub(super) enum Licence {
     Exact,
     /// Rounding, and repairs. For given operands, the result is within 2.5 ULP, or no worse than
     /// what was written. A sum that cancels magnifies earlier rounding, and stays within the bound
-    /// of what was written. Where that is finite, so is the result, and a NaN never becomes a false
-    /// infinity. A *repair* of what loses all digits at some inputs may, at others, have the error
+    /// of what was written. Where that is finite, so is the result. A NaN becomes no false infinity, unless
+    /// a factor had overflowed that met a lost tail. A *repair* of what loses all digits at some inputs may, at others, have the error
     /// of its own ops: `x * normcdf(x)` is off by up to 2.61 ULP where GELU by `erf` may be better,
     /// beyond 2.5 at one f32 in two million of [-12, 0]. It gives zero where the exact function
     /// does, and NaN where that has no value. See [`modes`](crate::guide::modes).

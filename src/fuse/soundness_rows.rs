@@ -178,10 +178,11 @@ const ENDS: [f32; 12] = [0.5, -0.5, 0.9, 0.0, 30.0, -30.0, 50.0, -50.0, 100.0, -
 const SQUARED: [f32; 6] = [0.5, -0.7, 3.0, 2e19, 1e22, 0.1];
 
 /// Beside elements whose infinities are those of numbers, no repair makes an infinity of what is a number,
-/// where none was written. Products are for the rules that know of them: those of what is 0 in a tail.
+/// where none was written. In a product only the rules keep to that that know of factors; the others may
+/// make the infinity of the factor of what was 0 times it. What was finite stays so in any case.
 #[test]
 fn repairs_make_no_infinity_of_a_reduction() {
-    let (mut seen, mut numbers) = (0, 0);
+    let (mut seen, mut numbers, mut factors) = (0, 0, 0);
     for rule in RULES.iter().filter(|rule| rule.repairs != Repairs::Never) {
         let ((left, parameters), (right, _)) = (side(rule.left), side(rule.right));
         let graph = parse(&text(&parameters, &left)).unwrap();
@@ -210,9 +211,6 @@ fn repairs_make_no_infinity_of_a_reduction() {
             "select(z < 1, S, -(z * z)) @ transpose(1 + 0 * z)",
         ] {
             let multiplies = formula.contains("prod") || formula.contains(") *");
-            if multiplies && rule.needs != Needs::NoCliffNorOverflow {
-                continue;
-            }
             let of = |side: &str| match side.rsplit_once("; ") {
                 Some((lets, value)) => format!("{lets}; {}", formula.replace('S', value)),
                 None => formula.replace('S', side),
@@ -226,11 +224,15 @@ fn repairs_make_no_infinity_of_a_reduction() {
                 seen += usize::from(!written.is_finite() && exact.is_finite());
                 numbers += usize::from(found.is_finite());
                 let is_false = !written.is_infinite() && found.is_infinite() && exact.is_finite();
-                assert!(!is_false, "{}, {text}: {written:e} became {found:e}", rule.name);
+                let is_factors = multiplies && rule.needs != Needs::NoCliffNorOverflow;
+                factors += usize::from(is_false && is_factors);
+                let keeps =
+                    (!is_false || is_factors) && (!written.is_finite() || found.is_finite());
+                assert!(keeps, "{}, {text}: {written:e} became {found:e}", rule.name);
             }
         }
     }
-    assert!(seen > 500 && numbers > 5000, "{seen} of {numbers}");
+    assert!(seen > 500 && numbers > 5000 && factors > 50, "{seen} of {numbers}, {factors}");
 }
 
 /// Sums of exponentials are what was meant, however large the logits are, and what was written where

@@ -16,12 +16,14 @@
 
 mod listing;
 mod needs;
+mod sweep;
 
 use super::{Tier, constant_of, lower_op, range, storage, stored_value};
 use kiln_ir::{Axes, DType, Graph, Node, NodeId, Range, Reduction};
 use kiln_jit::vir::{Builder, Merge, Routine, Value};
 use needs::{Needs, Reduced};
 use std::collections::BTreeMap;
+pub(crate) use sweep::RowSweep;
 
 /// What a row kernel does: stages, in order.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub(crate) struct RowProgram<K = Routine> {
     pub(crate) stages: Vec<Stage<K>>,
     /// For the operand of each reduction, what its shape comes of.
     pub(crate) operands: Vec<Operand>,
+    /// The stages as one routine, if they can be one.
+    pub(crate) sweep: Option<RowSweep>,
 }
 
 /// A value that stages read or write.
@@ -138,8 +142,8 @@ impl<K> RowProgram<K> {
             })
         });
         let stages = stages.collect::<Result<_, E>>()?;
-        let RowProgram { axes, slots, inputs, outputs, operands, .. } = self;
-        Ok(RowProgram { axes, slots, inputs, outputs, stages, operands })
+        let RowProgram { axes, slots, inputs, outputs, operands, sweep, .. } = self;
+        Ok(RowProgram { axes, slots, inputs, outputs, stages, operands, sweep })
     }
 }
 
@@ -205,9 +209,11 @@ pub(crate) fn rows(body: &Graph, tier: Tier) -> Option<RowProgram> {
         outputs: body.outputs().len(),
         stages: lowering.stages,
         operands: needs.operands,
+        sweep: None,
     };
     share(&mut program);
     mark_reads(&mut program);
+    program.sweep = sweep::sweep(&program);
     Some(program)
 }
 
@@ -367,8 +373,13 @@ impl Lowering<'_> {
 
 /// How code merges elements, if it merges them as they are.
 fn merge(fold: &Reduced, body: &Graph) -> Option<Merge> {
-    let is_float = matches!(body.dtype(fold.operand), DType::F32 | DType::F64);
-    match fold.by {
+    merge_of(fold.by, body.dtype(fold.operand))
+}
+
+/// The same for elements of a type.
+fn merge_of(by: Reduction, dtype: DType) -> Option<Merge> {
+    let is_float = matches!(dtype, DType::F32 | DType::F64);
+    match by {
         Reduction::Sum if is_float => Some(Merge::Add),
         Reduction::Max | Reduction::Sup if is_float => Some(Merge::Max),
         Reduction::Min if is_float => Some(Merge::Min),

@@ -1,7 +1,7 @@
 //! What can go wrong when a kernel runs.
 
 use crate::plan::ShapeError;
-use kiln_ir::{Call, DType, MAX_RANK};
+use kiln_ir::{BodyMisfit, Call, DType, MAX_RANK, WrittenMisfit};
 use std::fmt;
 
 /// An argument of a call: `input x`, `output 1`, `output 1 (price)`.
@@ -93,8 +93,9 @@ pub enum RunError {
     },
     /// Shapes that do not broadcast.
     #[error(
-        "shapes {} do not broadcast: axis -{axis} is {} in one and {} in another; sizes must be \
-         equal, or one of them 1", .operands.join(", "), .sizes[0], .sizes[1]
+        "{}shapes {} do not broadcast: axis -{axis} is {} in one and {} in another; sizes must be \
+         equal, or one of them 1{}", of(*.function), .operands.join(", "), .sizes[0], .sizes[1],
+        at(.place)
     )]
     Broadcast {
         /// Each operand's name and shape.
@@ -103,6 +104,10 @@ pub enum RunError {
         axis: usize,
         /// Two sizes that it has.
         sizes: [usize; 2],
+        /// The function that they are a part of, if it is one of several ops, such as `mse`.
+        function: Option<&'static str>,
+        /// Where they were written, if that is known: a line of code, or a place in the text.
+        place: Option<String>,
     },
     /// The number of outputs is not the kernel's.
     #[error(
@@ -221,25 +226,60 @@ pub enum RunError {
         array: Option<(Vec<usize>, DType)>,
     },
     /// Operands that a call, such as a product, does not accept.
-    #[error("{}", kiln_ir::misfit(.call, .operands.iter().map(|shape| format!("{shape:?}")), .reason))]
+    #[error(
+        "{}{}", kiln_ir::misfit(.call, .operands.iter().map(|shape| format!("{shape:?}")), .reason),
+        at(.place)
+    )]
     Call {
-        /// The call's name.
+        /// The call's name, or that of the function that it is a part of, such as `softmax`.
         call: &'static str,
         /// The operands' shapes.
         operands: Vec<Vec<usize>>,
         /// What does not fit, and a hint.
         reason: String,
+        /// Where it was written, if that is known: a line of code, or a place in the text.
+        place: Option<String>,
     },
+}
+
+impl RunError {
+    /// This error as one of the graph that the user wrote, where shapes of its inputs do not fit so.
+    pub(super) fn written(self, found: WrittenMisfit) -> RunError {
+        let WrittenMisfit { misfit, function, place } = found;
+        match (self, misfit) {
+            (
+                RunError::Call { .. } | RunError::Broadcast { .. },
+                BodyMisfit::Call { call, operands, reason },
+            ) => {
+                let call = function.unwrap_or(call.info().name);
+                RunError::Call { call, operands, reason, place }
+            }
+            (RunError::Broadcast { operands, axis, sizes, .. }, BodyMisfit::Broadcast) => {
+                RunError::Broadcast { operands, axis, sizes, function, place }
+            }
+            (other, _) => other,
+        }
+    }
+}
+
+/// The beginning of what is said of a part of a function.
+fn of(function: Option<&'static str>) -> String {
+    function.map_or(String::new(), |function| format!("{function}: "))
+}
+
+/// The end of what is said of a place.
+fn at(place: &Option<String>) -> String {
+    place.as_ref().map_or(String::new(), |place| format!(" (written at {place})"))
 }
 
 impl From<ShapeError> for RunError {
     fn from(error: ShapeError) -> RunError {
         match error {
             ShapeError::Broadcast { operands, axis, sizes } => {
-                RunError::Broadcast { operands, axis, sizes }
+                RunError::Broadcast { operands, axis, sizes, function: None, place: None }
             }
             ShapeError::Call { call, operands, reason } => {
-                RunError::Call { call: call.info().name, operands, reason }
+                RunError::Call { call: call.info().name, operands, reason, place: None }
             }
             ShapeError::TooLarge { shape, dtype } => RunError::TooLarge { shape, dtype },
         }

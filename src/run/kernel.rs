@@ -23,6 +23,8 @@ use std::sync::Arc;
 /// panic: a call changes nothing in it except to add plans and to lend buffers.
 pub struct Kernel {
     graph: Graph,
+    /// The graph that was compiled, for messages.
+    written: Arc<Graph>,
     pub(super) plans: Arc<Plans<Compiled>>,
     pub(super) threads: Option<usize>,
     /// The short way of a call, where there is one.
@@ -80,11 +82,17 @@ pub fn codes(kernel: &Kernel) -> impl Iterator<Item = &Code> {
 }
 
 impl Kernel {
-    /// A kernel that runs plans of `graph`, made by [`plan`].
-    pub(crate) fn new(graph: Graph, plans: Plans<Compiled>, threads: Option<usize>) -> Kernel {
+    /// A kernel that runs plans of `graph`, made by [`plan`] of what was written.
+    pub(crate) fn new(
+        graph: Graph,
+        written: &Graph,
+        plans: Plans<Compiled>,
+        threads: Option<usize>,
+    ) -> Kernel {
         let direct = Direct::new(&plans, graph.inputs());
         let (plans, bound) = (Arc::new(plans), Bound::default());
-        Kernel { graph, plans, threads, direct, runner: Runner::default(), bound }
+        let written = Arc::new(written.clone());
+        Kernel { graph, written, plans, threads, direct, runner: Runner::default(), bound }
     }
 
     /// The fused graph, which `Display` shows as text. Calls whose inputs differ much in size may
@@ -130,6 +138,7 @@ impl Kernel {
         steps::pack(self.plans.usual(), &bound)?;
         Ok(Kernel {
             graph: self.graph.clone(),
+            written: self.written.clone(),
             plans: self.plans.clone(),
             threads: self.threads,
             direct: None,
@@ -288,12 +297,18 @@ impl Kernel {
             .map_err(|error| self.misfit(error, inputs))
     }
 
-    /// Why inputs do not fit a plan, with the names of the usual plan, which are the graph's.
+    /// Why inputs do not fit a plan, with the names of the usual plan, which are the graph's, and as it was
+    /// written.
     #[cold]
     fn misfit(&self, error: ShapeError, inputs: &[View<'_>]) -> RunError {
         let mut shapes = Shapes::new();
         let usual = self.plans.usual().add_shapes(|input| inputs[input].shape(), &mut shapes);
-        usual.err().unwrap_or(error).into()
+        let error = RunError::from(usual.err().unwrap_or(error));
+        let shapes: Vec<&[usize]> = inputs.iter().map(View::shape).collect();
+        match self.written.misfit(&shapes) {
+            Some(found) => error.written(found),
+            None => error,
+        }
     }
 
     /// Runs a plan on arguments that fit; its steps have these shapes.

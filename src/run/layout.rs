@@ -20,7 +20,8 @@ pub fn broadcast_shape(shapes: &[&[usize]]) -> Result<Vec<usize>, RunError> {
         let operands =
             operands.map(|(index, shape)| format!("{} {shape:?}", Argument::input(index)));
         let (axis, sizes) = (misfit.axis, [misfit.left, misfit.right]);
-        RunError::Broadcast { operands: operands.collect(), axis, sizes }
+        let operands = operands.collect();
+        RunError::Broadcast { operands, axis, sizes, function: None, place: None }
     })?;
     Ok(shape.into_vec())
 }

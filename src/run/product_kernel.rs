@@ -41,7 +41,7 @@ pub(crate) enum Rest {
     /// Code, on any block of it.
     Elements(Box<Code>),
     /// Stages, on whole rows.
-    Rows(RowCode),
+    Rows(Box<RowCode>),
 }
 
 impl Rest {

@@ -1,8 +1,8 @@
 //! Shapes that do not fit, and those at the ends of what does: typed errors that name the call, the
 //! shapes and what is wrong, whether kernels are fused or not.
 
-use kiln::{CompileOptions, Tensor, View, compile_with};
-use kiln_ir::parse;
+use kiln::{CompileOptions, Expr, Tensor, View, compile, compile_with};
+use kiln_ir::{Derived, ROWWISE, parse};
 use ndarray::{ArrayD, IxDyn};
 
 fn run(text: &str, shapes: &[&[usize]]) -> Result<Vec<usize>, String> {
@@ -31,17 +31,17 @@ fn errors_name_the_call_the_shapes_and_the_reason() {
         (
             "max[-1](x)",
             &[&[2, 0]],
-            "max: the shape [2, 0] does not fit: there is none of nothing: axis 1 has size 0",
+            "max: the shape [2, 0] does not fit: axis 1 has no elements to choose from",
         ),
         (
             "argmin[0](x * 2)",
             &[&[0, 3]],
-            "argmin: the shape [0, 3] does not fit: there is none of nothing",
+            "argmin: the shape [0, 3] does not fit: axis 0 has no elements to choose from",
         ),
         (
             "x - min[..](x)",
             &[&[3, 0]],
-            "min: the shape [3, 0] does not fit: there is none of nothing",
+            "min: the shape [3, 0] does not fit: axis 1 has no elements to choose from",
         ),
         ("reshape[4, -1](x)", &[&[2, 3]], "reshape: the shape [2, 3] does not fit"),
         ("reshape[7](x)", &[&[2, 3]], "reshape: the shape [2, 3] does not fit"),
@@ -74,6 +74,71 @@ fn errors_name_the_call_the_shapes_and_the_reason() {
     ] {
         let error = run(text, shapes).expect_err(text);
         assert!(error.contains(message), "{text} of {shapes:?}: {error}");
+    }
+}
+
+/// Whatever a function is made of, an error names the function, and where it was called.
+#[test]
+fn errors_name_what_was_written() {
+    for row in ROWWISE {
+        let given = row.parameters.iter().filter(|parameter| parameter.default.is_none());
+        let args: Vec<&str> =
+            given.map(|given| if given.name == "labels" { "i64(y)" } else { "x" }).collect();
+        let call = format!("{}[-3]({})", row.name, args.join(", "));
+        let (shapes, text) = ([&[2, 3][..], &[2, 1]], format!("|x, y|\n  tanh({call} * 2)"));
+        let error = run(&text, &shapes).expect_err(&text);
+        assert!(error.starts_with(&format!("{}: ", row.name)), "{text}: {error}");
+        assert!(error.contains("there is no axis -3"), "{text}: {error}");
+        assert!(error.ends_with(&format!(" (written at 2:8, `{call}`)")), "{text}: {error}");
+    }
+    for (text, shapes, message) in [
+        (
+            "mse[-1](x, y)",
+            &[&[2, 3][..], &[2, 4]][..],
+            "mse: shapes x [2, 3], y [2, 4] do not broadcast: axis -1 is 3 in one and 4 in \
+             another; sizes must be equal, or one of them 1 (written at 1:1, `mse[-1](x, y)`)",
+        ),
+        (
+            "x + fused(y) { y - max[-3](y) }",
+            &[&[2, 3], &[2, 3]],
+            "max: the shape [2, 3] does not fit: there is no axis -3: the array has 2 axes",
+        ),
+        (
+            "relu(x @ y + transpose(x))",
+            &[&[2, 3], &[2, 3]],
+            "matmul: shapes [2, 3] and [2, 3] do not fit: the last axis of the left is 3",
+        ),
+    ] {
+        let error = run(text, shapes).expect_err(text);
+        assert!(error.starts_with(message), "{text}: {error}");
+    }
+    // An op by itself is of the line that asks for it.
+    let (prelu, line) = (Derived::from_name("prelu").unwrap().graph(), line!());
+    let arrays = [&[2, 3][..], &[4]].map(|shape| ArrayD::<f32>::ones(IxDyn(shape)));
+    let views: Vec<View<'_>> = arrays.iter().map(View::from).collect();
+    let error = compile_with(&prelu, CompileOptions::new()).unwrap().run(&views).unwrap_err();
+    let expected = format!("bad_shapes.rs:{line}:");
+    assert!(error.to_string().contains(&expected), "{error}");
+    // The same of code: the line of the call, when it is compiled and when it is run.
+    let (x, known) = (Expr::input("x"), Expr::input("x: f32[2, 3]"));
+    let (softmax, line) = (x.softmax(-3), line!());
+    let message =
+        "softmax: the shape [2, 3] does not fit: there is no axis -3: the array has 2 axes";
+    let place = format!("bad_shapes.rs:{line}:");
+    let kernel = compile(&[softmax * 2]).unwrap();
+    let array = ArrayD::<f32>::ones(IxDyn(&[2, 3]));
+    let error = kernel.run(&[(&array).into()]).unwrap_err().to_string();
+    assert!(error.starts_with(message) && error.contains(&place), "{error}");
+    let of_unknown = kernel.output_shapes(&[(&array).into()]).unwrap_err().to_string();
+    assert_eq!(of_unknown, error);
+    for (wrong, message) in [
+        (known.softmax(-3), "softmax: the shape [2, 3] does not fit: there is no axis -3"),
+        (known.mse(-1, Expr::input("y: f32[4]")), "mse: sub: shapes [2, 3] and [4] do not"),
+        (Expr::input("n: i32").gelu(), "gelu: normcdf: operands are i32"),
+        (known.amax(2), "max: the shape [2, 3] does not fit: there is no axis 2"),
+    ] {
+        let error = compile(&[wrong + 1]).unwrap_err().to_string();
+        assert!(error.starts_with(message) && error.contains("bad_shapes.rs:"), "{error}");
     }
 }
 

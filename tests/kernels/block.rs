@@ -161,15 +161,13 @@ fn products_refuse_what_does_not_fit() {
     assert_eq!(row[0], Array1::<f32>::from_elem(5, 4.0).into());
     let short = Array2::<f32>::ones((2, 3));
     let error = refused(product.kernel().run(&[(&short).into(), (&w).into()]));
-    assert_eq!(
-        error,
-        "matmul: shapes [2, 3] and [4, 5] do not fit: the last axis of the left is 3, but the \
-         second-last axis of the right is 4; they must be equal"
-    );
+    let reason = "the last axis of the left is 3, but the second-last axis of the right is 4; they must be equal";
+    let message = format!("matmul: shapes [2, 3] and [4, 5] do not fit: {reason} (written at ");
+    assert!(error.starts_with(&message), "{error}");
     let batches = [Array3::<f32>::ones((2, 3, 4)), Array3::<f32>::ones((3, 4, 5))];
     let [a, b] = &batches;
     let error = refused(product.kernel().run(&[a.into(), b.into()]));
-    assert!(error.ends_with("2 against 3; sizes must be equal, or one of them 1"), "{error}");
+    assert!(error.contains("2 against 3; sizes must be equal, or one of them 1"), "{error}");
 }
 
 fn refused(result: Result<Vec<Tensor>, RunError>) -> String {

@@ -178,9 +178,9 @@ fn errors_name_the_op_and_the_shapes() {
         let views: Vec<View<'_>> = inputs.iter().map(Tensor::view).collect();
         compile_text(text).unwrap().run(&views).unwrap_err().to_string()
     };
-    insta::assert_snapshot!(error("relu(x @ w + b)", &[&[2, 3], &[4, 3], &[3]]), @r"matmul: shapes [2, 3] and [4, 3] do not fit: the last axis of the left is 3, but the second-last axis of the right is 4; they must be equal (is the right operand transposed?)");
-    insta::assert_snapshot!(error("relu(x @ w + b)", &[&[2, 3], &[3, 4], &[3]]), @r"shapes x @ w [2, 4], b [3] do not broadcast: axis -1 is 4 in one and 3 in another; sizes must be equal, or one of them 1");
-    insta::assert_snapshot!(error("relu(x @ w + b)", &[&[], &[3, 4], &[3]]), @r"matmul: shapes [] and [3, 4] do not fit: each needs at least one axis; multiply by a number with `*`");
+    insta::assert_snapshot!(error("relu(x @ w + b)", &[&[2, 3], &[4, 3], &[3]]), @r"matmul: shapes [2, 3] and [4, 3] do not fit: the last axis of the left is 3, but the second-last axis of the right is 4; they must be equal (is the right operand transposed?) (written at 1:6, `x @ w`)");
+    insta::assert_snapshot!(error("relu(x @ w + b)", &[&[2, 3], &[3, 4], &[3]]), @r"shapes x @ w [2, 4], b [3] do not broadcast: axis -1 is 4 in one and 3 in another; sizes must be equal, or one of them 1 (written at 1:6, `x @ w + b`)");
+    insta::assert_snapshot!(error("relu(x @ w + b)", &[&[], &[3, 4], &[3]]), @r"matmul: shapes [] and [3, 4] do not fit: each needs at least one axis; multiply by a number with `*` (written at 1:6, `x @ w`)");
 }
 
 /// Results of other types, and several, in every size about those of blocks and of the scratch.

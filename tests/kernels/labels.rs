@@ -228,8 +228,9 @@ fn labels_of_other_shapes() {
     ] {
         let y = places(shape, 4);
         let error = kernel.run(&[(&x).into(), (&y).into()]).unwrap_err().to_string();
-        let message = format!("labels: shapes {shape:?} and [3, 4] do not fit: {reason}");
-        assert_eq!(error, message);
+        let message =
+            format!("label_cross_entropy: shapes {shape:?} and [3, 4] do not fit: {reason} (");
+        assert!(error.starts_with(&message), "{error}");
     }
     // One label for all rows.
     let one = places(&[1, 1], 4);

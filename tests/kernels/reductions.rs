@@ -63,7 +63,8 @@ fn as_the_interpreter_in_every_layout() {
                 Ok(mut results) => results.remove(0),
                 Err(error) => {
                     let found = run(&graph, CompileOptions::new(), (&x).into()).unwrap_err();
-                    assert_eq!(found.to_string(), error.to_string(), "{text}");
+                    // An interpreter knows no place in a text.
+                    assert!(found.to_string().starts_with(&error.to_string()), "{text}");
                     continue;
                 }
             };
@@ -173,15 +174,13 @@ fn typed_calls_and_errors() {
     assert!((softmax.call(&x).unwrap().sum() - 1.0).abs() < 1e-6);
     let largest = kiln::fuse!(|x| x.amax(-1)).unwrap();
     let error = largest.call(&Array1::<f32>::zeros(0)).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "max: the shape [0] does not fit: there is none of nothing: axis 0 has size 0"
-    );
+    let told =
+        "max: the shape [0] does not fit: axis 0 has no elements to choose from (written at ";
+    assert!(error.to_string().starts_with(told), "{error}");
     let error = kiln::fuse!(|x| x.sum(2)).unwrap().call(&x).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "sum: the shape [3] does not fit: there is no axis 2: the array has 1 axis"
-    );
+    let told =
+        "sum: the shape [3] does not fit: there is no axis 2: the array has 1 axis (written at ";
+    assert!(error.to_string().starts_with(told), "{error}");
     // The result's memory may not be the operand's.
     let mut x = ndarray::array![[1.0f32]];
     let kernel = kiln::compile_text("sum[-1](x)").unwrap();

@@ -181,10 +181,10 @@ fn what_cannot_be_is_told() {
         (
             "x - max[-1](x)",
             &[3, 0][..],
-            "max: the shape [3, 0] does not fit: there is none of nothing",
+            "max: the shape [3, 0] does not fit: axis 1 has no elements to choose from",
         ),
         ("softmax[2](x)", &[3, 4], "there is no axis 2"),
-        ("(x - max[-1](x)) * 2", &[0][..], "there is none of nothing"),
+        ("(x - max[-1](x)) * 2", &[0][..], "no elements to choose from"),
     ] {
         let kernel = kiln::compile_text(text).unwrap();
         let error = kernel.run(&[array(shape, 1).view()]).unwrap_err().to_string();

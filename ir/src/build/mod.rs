@@ -137,7 +137,9 @@ impl GraphBuilder {
             }
             let operands = expr.kind().operands();
             if operands_done || operands.is_empty() {
-                let built = self.combine(expr).map_err(|error| error.or_at(expr.origin()))?;
+                let first = self.graph.nodes().len();
+                let built = self.combine(expr).map_err(|error| error.or_at(expr.written()))?;
+                self.graph.place_nodes(first, Some(expr.written()));
                 self.graph.place_notes(expr.origin());
                 self.built.insert(expr.address(), built);
             } else {

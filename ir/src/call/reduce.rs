@@ -200,8 +200,8 @@ macro_rules! define_reductions {
 define_reductions! {
     Sum "sum" "a sum" Number, "The sum; of nothing 0. Of bools and `i32` it is `i64`";
     Prod "prod" "a product of elements" Number, "The product; of nothing 1. Of bools and `i32` it is `i64`";
-    Max "max" "a largest element" Number, "The largest; NaN if one is, -0 below +0. Of nothing there is none";
-    Min "min" "a least element" Number, "The least; NaN if one is, -0 below +0. Of nothing there is none";
+    Max "max" "a largest element" Number, "The largest; NaN if one is, -0 below +0. Without elements it is an error";
+    Min "min" "a least element" Number, "The least; NaN if one is, -0 below +0. Without elements it is an error";
     Sup "sup" "a supremum" Number, "As `max`, and of nothing -inf, or the least integer";
     All "all" "an all" Truth, "Whether all are true, numbers being \"not zero\"; so it is of nothing";
     Any "any" "an any" Truth, "Whether any is true, numbers being \"not zero\"; of nothing none is";
@@ -238,7 +238,7 @@ pub(super) fn infer<E: Extent>(reduce: Reduce, operands: &[&[E]]) -> Result<Dims
     let is_empty = |(size, reduced): (&E, &bool)| *reduced && *size == E::ZERO;
     let needs_one = reduce.by.needs_elements() && !kept().any(|(size, _)| *size == E::ZERO);
     if needs_one && let Some(axis) = shape.iter().zip(&is_reduced).position(is_empty) {
-        return Err(format!("there is none of nothing: axis {axis} has size 0"));
+        return Err(format!("axis {axis} has no elements to choose from"));
     }
     if reduce.axes.are_all() {
         return Ok(Dims::new());
@@ -386,7 +386,7 @@ mod tests {
         assert_eq!(shape(Reduction::Sum, &[-1], &[2, 0]), Ok(vec![2, 1]));
         // Of nothing there is no largest; but where nothing is asked for, nothing lacks.
         assert_eq!(shape(Reduction::Max, &[-1], &[0, 0]), Ok(vec![0, 1]));
-        let fault = "there is none of nothing: axis 1 has size 0";
+        let fault = "axis 1 has no elements to choose from";
         assert_eq!(shape(Reduction::Max, &[-1], &[2, 0]), Err(fault.into()));
         assert_eq!(shape(Reduction::ArgMin, &[], &[2, 0]), Err(fault.into()));
     }

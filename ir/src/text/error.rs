@@ -1,6 +1,6 @@
 //! Errors that point into the text.
 
-use crate::error::Fault;
+use crate::error::{Fault, GraphError};
 use std::fmt;
 use std::ops::Range;
 
@@ -183,23 +183,19 @@ impl Mistake {
         self
     }
 
-    /// The same, of what a function is made of, unless it names that.
-    pub(super) fn of(mut self, function: Option<&str>) -> Mistake {
-        let names = |name: &&str| self.0.message.starts_with(&format!("{name}:"));
-        if let Some(function) = function.filter(|name| !names(name)) {
-            self.0.message = format!("{function}: {}", self.0.message);
-        }
-        self
+    /// A fault of the graph that the text describes.
+    pub(super) fn fault(span: Range<usize>, fault: Fault) -> Mistake {
+        Mistake::error(span, fault.into())
     }
 
-    /// A fault of the graph that the text describes; faults say `what is wrong; what to do`.
-    pub(super) fn fault(span: Range<usize>, fault: Fault) -> Mistake {
-        let text = fault.to_string();
+    /// An error of the graph that the text describes; these say `what is wrong; what to do`.
+    pub(super) fn error(span: Range<usize>, error: GraphError) -> Mistake {
+        let text = error.told();
         let mut mistake = match text.split_once("; ") {
             Some((message, hint)) => Mistake::new(span, message).hint(hint),
             None => Mistake::new(span, text),
         };
-        mistake.0.fault = Some(fault);
+        mistake.0.fault = Some(error.fault);
         mistake
     }
 }

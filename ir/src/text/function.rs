@@ -130,19 +130,27 @@ impl<'t> Parser<'t> {
             Function::Call(call) => Kind::Call(call, args.into()),
             Function::OneHot(depth) => {
                 self.charge(6)?;
-                return Ok(args[0].one_hot_of(depth).relocated(origin, &args));
+                return Ok(args[0].one_hot_of(depth).relocated("one_hot", origin, &args));
             }
-            Function::Derived(row) => return self.applied(row.apply(&args), all, &args),
+            Function::Derived(row) => {
+                return self.applied(row.name, row.apply(&args), all, &args);
+            }
             Function::Rowwise(row, axes) => {
-                return self.applied(row.apply(&args, axes), all, &args);
+                return self.applied(row.name, row.apply(&args, axes), all, &args);
             }
         };
         Ok(Expr::new(kind, origin))
     }
 
     /// What a function made of its arguments, as written here.
-    fn applied(&mut self, expr: Expr, all: Range<usize>, args: &[Expr]) -> Parsed<Expr> {
-        let (expr, parts) = expr.counted(origin(&all), args);
+    fn applied(
+        &mut self,
+        function: &'static str,
+        expr: Expr,
+        all: Range<usize>,
+        args: &[Expr],
+    ) -> Parsed<Expr> {
+        let (expr, parts) = expr.counted(function, origin(&all), args);
         // One is charged for already.
         self.charge(parts.saturating_sub(1))?;
         Ok(expr)

@@ -114,7 +114,7 @@ mod words;
 use crate::build::build_with_inputs;
 use crate::declaration::ArrayType;
 use crate::dtype::DType;
-use crate::error::{GraphError, Origin};
+use crate::error::Origin;
 use crate::graph::{Graph, Input};
 use crate::shape::Shape;
 use error::{Mistake, plural};
@@ -208,15 +208,13 @@ fn build(
     };
     let inputs: Vec<Input> = kernel.inputs.into_iter().map(typed).collect();
     let graph = build_with_inputs(&kernel.name, &inputs, &kernel.outputs).map_err(|error| {
-        let GraphError { fault, origin } = error;
-        match origin {
-            Some(Origin::Text { start, end }) => {
-                Mistake::fault(start..end, fault).of(words::made_by(&text[start..end]))
-            }
-            _ => Mistake::fault(0..0, fault),
-        }
+        let span = match error.origin {
+            Some(Origin::Text { start, end }) => start..end,
+            _ => 0..0,
+        };
+        Mistake::error(span, error)
     })?;
-    let graph = graph.with_output_names(kernel.output_names);
+    let graph = graph.with_output_names(kernel.output_names).in_text(text);
     if let Some((declared, span)) = kernel.results {
         check_results(&graph, &declared)
             .map_err(|message| Mistake::new(span, message).hint(hints::RESULT_TYPE))?;

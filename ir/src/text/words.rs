@@ -32,7 +32,7 @@ macro_rules! special {
 
 special! {
     "one_hot" "one_hot[..](y)" "integers" "bool"
-        "True in the place that each element says, along a new last axis: `one_hot[10](y)` has ten. An element that is no place has none";
+        "True in the place that each element says, along a new last axis: `one_hot[10](y)` has ten. An element that is no place, as -1, has none";
     "logical_and" "logical_and(a, b)" "any" "bool"
         "Whether both are true, numbers being \"not zero\"";
     "logical_or" "logical_or(a, b)" "any" "bool"
@@ -198,30 +198,6 @@ fn look_up(table: &[(&str, &'static str)], word: &str) -> Option<&'static str> {
 /// Our name of a function, which NumPy, PyTorch, C or Rust may call otherwise: `max` of `maximum`.
 pub fn function(name: &str) -> &str {
     look_up(ALIASES, name).unwrap_or(name)
-}
-
-/// The function of a text that is a call of one which is made of others.
-pub(super) fn made_by(text: &str) -> Option<&str> {
-    let name = text[..text.find(['[', '('])?].trim_end();
-    // Where the first parenthesis closes, the call ends.
-    let mut depth = 0usize;
-    let closes = |(_, c): &(usize, char)| {
-        match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        *c == ')' && depth == 0
-    };
-    let (end, _) = text.char_indices().find(closes)?;
-    if end + 1 != text.len() {
-        return None;
-    }
-    let special = || SPECIAL.iter().any(|special| special.name == name);
-    let is_made = Rowwise::from_name(name).is_some()
-        || DERIVED.iter().any(|row| row.name == name)
-        || special();
-    is_made.then_some(name)
 }
 
 /// Our name of a constant.

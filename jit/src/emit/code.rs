@@ -3,13 +3,16 @@
 use super::cost::{self, Tally};
 use super::emitters::EmitterKind;
 use super::native::Native;
-use crate::vir::{Routine, Storage};
+use crate::vir::{Routine, Step, Storage, Sweep};
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// The most bytes that [`Code::copies`] elements of an operand take: the room that a caller needs
 /// for a splat, or for less than a vector.
 pub const MAX_VECTOR: usize = 512;
+
+/// The most rows that the code of a [`Sweep`] takes at a time.
+pub const MOST_ROWS: usize = 8;
 
 /// A compiled routine. It owns its machine code and frees it on drop.
 #[derive(Debug)]
@@ -24,6 +27,7 @@ pub struct Code {
     pub(super) inputs: Vec<Storage>,
     pub(super) outputs: Vec<Storage>,
     pub(super) folds: Vec<Storage>,
+    pub(super) kept: Vec<Storage>,
     /// Which inputs have one element for each row.
     pub(super) scalars: Vec<bool>,
 }
@@ -50,6 +54,13 @@ pub(super) enum Callable {
     Software(Box<dyn Software>),
 }
 
+/// How many rows a call has, and how many of them the code of a [`Sweep`] takes at a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rows {
+    pub(super) all: usize,
+    pub(super) tile: usize,
+}
+
 /// A routine that software executes: the interpreter, or what stands in for a processor.
 pub(super) trait Software: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSafe {
     /// Runs `code`, which must be the code of `self`.
@@ -57,14 +68,14 @@ pub(super) trait Software: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSafe
     /// # Safety
     ///
     /// As for [`Code::call`].
-    unsafe fn call(&self, code: &Code, rows: usize, n: usize, operands: &[Cursor]);
+    unsafe fn call(&self, code: &Code, rows: Rows, n: usize, operands: &[Cursor]);
 
     /// Like [`call`](Software::call), but with the streaming code, if there is any.
     ///
     /// # Safety
     ///
     /// As for [`Code::call_streaming`], with outputs that are aligned to a vector.
-    unsafe fn call_streaming(&self, code: &Code, rows: usize, n: usize, operands: &[Cursor]) {
+    unsafe fn call_streaming(&self, code: &Code, rows: Rows, n: usize, operands: &[Cursor]) {
         // SAFETY: required of the caller.
         unsafe { self.call(code, rows, n, operands) };
     }
@@ -73,6 +84,15 @@ pub(super) trait Software: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSafe
     fn machine_code(&self) -> &[u8] {
         &[]
     }
+}
+
+/// The operands of a call. See [`Code`].
+struct Operands {
+    inputs: Vec<Storage>,
+    outputs: Vec<Storage>,
+    folds: Vec<Storage>,
+    kept: Vec<Storage>,
+    scalars: Vec<bool>,
 }
 
 /// How many elements a routine takes, in all and at a time. See [`Code`].
@@ -116,26 +136,73 @@ impl Code {
         callable: Callable,
         vectors: Vectors,
     ) -> Code {
+        let operands = Operands {
+            inputs: routine.inputs.clone(),
+            outputs: routine.outputs.clone(),
+            folds: routine.folds().collect(),
+            kept: Vec::new(),
+            scalars: (0..routine.inputs.len()).map(|slot| routine.is_scalar(slot)).collect(),
+        };
+        Code::of([routine], operands, emitter, callable, vectors)
+    }
+
+    /// What `emitter` made of `sweep`.
+    ///
+    /// # Panics
+    ///
+    /// Where [`Code::new`] does.
+    pub(super) fn of_sweep(
+        sweep: &Sweep,
+        emitter: EmitterKind,
+        callable: Callable,
+        vectors: Vectors,
+    ) -> Code {
+        let Sweep { inputs, outputs, kept, .. } = sweep;
+        let operands = Operands {
+            inputs: inputs.clone(),
+            outputs: outputs.clone(),
+            folds: Vec::new(),
+            kept: kept.clone(),
+            scalars: (0..inputs.len()).map(|input| sweep.is_scalar(input)).collect(),
+        };
+        let each = |step: &Step| matches!(step, Step::Each { .. });
+        let each = sweep.steps.iter().filter(|step| each(step));
+        let routines = each.map(|step| &step.part().routine);
+        Code::of(routines, operands, emitter, callable, vectors)
+    }
+
+    /// What `emitter` made, which executes some routines for each element.
+    fn of<'r>(
+        routines: impl IntoIterator<Item = &'r Routine>,
+        operands: Operands,
+        emitter: EmitterKind,
+        callable: Callable,
+        vectors: Vectors,
+    ) -> Code {
         let Vectors { lanes, copies, takes_any_count } = vectors;
-        let inputs = routine.inputs.clone();
-        let outputs: Vec<Storage> = routine.outputs.clone();
+        let Operands { inputs, outputs, folds, kept, scalars } = operands;
         let widest = inputs.iter().chain(&outputs).map(|storage| storage.size()).max();
         let vector = copies * widest.unwrap_or(0);
-        assert!(vector <= MAX_VECTOR, "{emitter}: a vector of {vector} bytes\n{routine}");
-        assert!(lanes > 0 && copies % lanes == 0, "{emitter}: {copies} by {lanes}\n{routine}");
-        let nanoseconds = cost::nanoseconds(routine, emitter.row().times);
+        assert!(vector <= MAX_VECTOR, "{emitter}: a vector of {vector} bytes");
+        assert!(lanes > 0 && copies % lanes == 0, "{emitter}: {copies} by {lanes}");
+        let (mut nanoseconds, mut tally) = (0.0, Tally::default());
+        for routine in routines {
+            nanoseconds += cost::nanoseconds(routine, emitter.row().times);
+            tally.add(routine);
+        }
         Code {
             callable,
             emitter,
             nanoseconds,
-            tally: Tally::of(routine),
+            tally,
             lanes,
             copies,
             takes_any_count,
             inputs,
             outputs,
-            folds: routine.folds().collect(),
-            scalars: (0..routine.inputs.len()).map(|slot| routine.is_scalar(slot)).collect(),
+            folds,
+            kept,
+            scalars,
         }
     }
 
@@ -199,6 +266,13 @@ impl Code {
         &self.folds
     }
 
+    /// Storage of each row of elements that the code of a [`Sweep`] keeps for itself while it is at
+    /// a row. The cursor of one is like that of an input; it has as many rows as a
+    /// [tile](Code::call_tiles).
+    pub fn kept(&self) -> &[Storage] {
+        &self.kept
+    }
+
     /// The machine code; empty for the interpreter.
     pub fn machine_code(&self) -> &[u8] {
         match &self.callable {
@@ -215,7 +289,8 @@ impl Code {
 
     /// Runs on rows of `n` elements, in the floating-point environment of the thread, which must be
     /// the default one for results to have the right bits. `operands` are the inputs, then the
-    /// outputs, then what folds leave. After a call of several rows, their bases may be anything.
+    /// outputs, then what folds leave, then rows that are [kept](Code::kept). After a call of several
+    /// rows, their bases may be anything.
     ///
     /// # Panics
     ///
@@ -230,14 +305,30 @@ impl Code {
     ///   which no output overlaps;
     /// - an output must be writable in `n * s` bytes, and what a fold leaves in `s` bytes, which no
     ///   other row of it overlaps;
+    /// - what is kept must be writable in `n * s` bytes, which nothing overlaps;
     /// - nothing else may write the inputs or touch the outputs during the call;
     /// - an output may overlap an input only if both are the same memory, element for element, in
     ///   every row, and overlaps no other output.
     pub unsafe fn call(&self, rows: usize, n: usize, operands: &mut [Cursor]) {
-        self.check(n, operands);
+        // SAFETY: required of the caller.
+        unsafe { self.call_tiles(rows, 1, n, operands) };
+    }
+
+    /// [`call`](Code::call), but the code of a [`Sweep`] takes `tile` rows at a time.
+    ///
+    /// # Panics
+    ///
+    /// Where [`call`](Code::call) does, or if `tile` is 0 or more than [`MOST_ROWS`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`call`](Code::call), but there must be `tile` rows of what is kept.
+    pub unsafe fn call_tiles(&self, rows: usize, tile: usize, n: usize, operands: &mut [Cursor]) {
+        self.check(tile, n, operands);
         if rows == 0 {
             return;
         }
+        let rows = Rows { all: rows, tile };
         // SAFETY: there is a cursor for each operand, and the caller guarantees the memory.
         unsafe {
             match &self.callable {
@@ -260,27 +351,50 @@ impl Code {
     ///
     /// As for [`call`](Code::call).
     pub unsafe fn call_streaming(&self, rows: usize, n: usize, operands: &mut [Cursor]) {
-        self.check(n, operands);
+        // SAFETY: required of the caller.
+        unsafe { self.call_tiles_streaming(rows, 1, n, operands) };
+    }
+
+    /// [`call_tiles`](Code::call_tiles) as [`call_streaming`](Code::call_streaming).
+    ///
+    /// # Panics
+    ///
+    /// Where [`call_tiles`](Code::call_tiles) does.
+    ///
+    /// # Safety
+    ///
+    /// As for [`call_tiles`](Code::call_tiles).
+    pub unsafe fn call_tiles_streaming(
+        &self,
+        rows: usize,
+        tile: usize,
+        n: usize,
+        operands: &mut [Cursor],
+    ) {
+        self.check(tile, n, operands);
         let vector = self.bits() as usize / 8;
         let aligned = |(cursor, storage): (&Cursor, &Storage)| {
             let row = if rows > 1 { cursor.row } else { 0 };
             let places = cursor.base.addr() | row.unsigned_abs();
             !storage.fills_lane() || places.is_multiple_of(vector)
         };
-        let outputs = &operands[self.inputs.len()..];
-        let aligned = rows > 0 && outputs.iter().zip(&self.outputs).all(aligned);
+        let outputs = operands[self.inputs.len()..].iter().zip(&self.outputs);
+        let aligned = rows > 0 && { outputs }.all(aligned);
+        let all = Rows { all: rows, tile };
         // SAFETY: required of the caller; there is a cursor for each operand.
         unsafe {
             match &self.callable {
-                _ if !aligned => self.call(rows, n, operands),
-                Callable::Native(native) => native.call_streaming(rows, n, operands),
-                Callable::Software(software) => software.call_streaming(self, rows, n, operands),
+                _ if !aligned => self.call_tiles(rows, tile, n, operands),
+                Callable::Native(native) => native.call_streaming(all, n, operands),
+                Callable::Software(software) => software.call_streaming(self, all, n, operands),
             }
         }
     }
 
-    fn check(&self, n: usize, operands: &[Cursor]) {
-        let expected = self.inputs.len() + self.outputs.len() + self.folds.len();
+    fn check(&self, tile: usize, n: usize, operands: &[Cursor]) {
+        assert!((1..=MOST_ROWS).contains(&tile), "{tile} rows at a time");
+        let results = self.outputs.len() + self.folds.len() + self.kept.len();
+        let expected = self.inputs.len() + results;
         assert_eq!(operands.len(), expected, "one cursor per operand");
         let fits = self.takes_any_count || n.is_multiple_of(self.lanes);
         assert!(fits, "{n} is no multiple of {} lanes", self.lanes);

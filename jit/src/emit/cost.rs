@@ -165,8 +165,13 @@ impl Tally {
     /// The primitives of a routine.
     pub fn of(routine: &Routine) -> Tally {
         let mut tally = Tally::default();
-        work(routine).for_each(|(primitive, _)| tally.0[primitive as usize] += 1);
+        tally.add(routine);
         tally
+    }
+
+    /// Adds the primitives of a routine.
+    pub(super) fn add(&mut self, routine: &Routine) {
+        work(routine).for_each(|(primitive, _)| self.0[primitive as usize] += 1);
     }
 
     /// How many of this primitive.

@@ -5,7 +5,7 @@
 
 use super::{Code, EmitError, clif, cost, interp, x86};
 use crate::cpu::Cpu;
-use crate::vir::Routine;
+use crate::vir::{Routine, Sweep};
 use std::fmt;
 use std::str::FromStr;
 
@@ -17,6 +17,8 @@ pub(super) struct Emitter {
     pub(super) available: fn(Cpu) -> Result<(), EmitError>,
     /// Makes code of a verified routine, on a machine where the emitter is available.
     pub(super) compile: fn(&Routine, Cpu) -> Result<Code, EmitError>,
+    /// Makes code of a verified sweep, where the emitter is available; none if it makes none of such.
+    pub(super) sweep: fn(&Sweep) -> Result<Option<Code>, EmitError>,
     /// The code of a verified routine, as text.
     pub(super) listing: fn(&Routine) -> Result<String, EmitError>,
     /// How long its code takes.

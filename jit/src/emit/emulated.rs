@@ -4,13 +4,13 @@
 //! executor is not part of Kiln (its tests use `tools/emulate`): it is given the code once and then
 //! calls, whose arrays are exactly what [`Code::call`](super::Code::call) may touch.
 
-use super::code::{Code, Cursor, Software};
+use super::code::{Code, Cursor, Rows, Software};
 use super::emitters::EmitterKind;
 use super::error::EmitError;
 use super::native::pool::Line;
 use super::native::stream;
 use super::x86;
-use crate::vir::{self, Routine};
+use crate::vir::{self, Routine, Sweep};
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::OnceLock;
@@ -26,6 +26,8 @@ pub type Execute = Box<dyn Fn(&Call<'_>, &mut [Array]) + Send + Sync + UnwindSaf
 pub struct Call<'a> {
     /// The number of rows, at least 1.
     pub rows: usize,
+    /// How many the code of a sweep takes at a time.
+    pub tile: usize,
     /// The number of elements of a row.
     pub n: usize,
     /// The inputs, then the outputs, then what folds leave.
@@ -81,6 +83,15 @@ pub(super) fn stand_in(routine: &Routine, kind: EmitterKind) -> Option<Result<Co
     kinds.contains(&kind).then(|| x86::compile_for(routine, kind, *load))
 }
 
+/// The same of a sweep.
+pub(super) fn sweep_stand_in(
+    sweep: &Sweep,
+    kind: EmitterKind,
+) -> Option<Result<Option<Code>, EmitError>> {
+    let (kinds, load) = STAND_IN.get()?;
+    kinds.contains(&kind).then(|| x86::compile_sweep_for(sweep, kind, *load))
+}
+
 /// The code of one of the x86 emitters, executed by what `load` makes.
 ///
 /// # Panics
@@ -108,12 +119,12 @@ impl fmt::Debug for Emulated {
 }
 
 impl Software for Emulated {
-    unsafe fn call(&self, code: &Code, rows: usize, n: usize, operands: &[Cursor]) {
+    unsafe fn call(&self, code: &Code, rows: Rows, n: usize, operands: &[Cursor]) {
         // SAFETY: required of the caller.
         unsafe { self.run(&self.execute, code, rows, n, operands) };
     }
 
-    unsafe fn call_streaming(&self, code: &Code, rows: usize, n: usize, operands: &[Cursor]) {
+    unsafe fn call_streaming(&self, code: &Code, rows: Rows, n: usize, operands: &[Cursor]) {
         let twin = || stream::twin(&self.code).map(|twin| (self.load)(&twin));
         let execute = self.streaming.get_or_init(twin).as_ref().unwrap_or(&self.execute);
         // SAFETY: required of the caller.
@@ -146,23 +157,25 @@ impl Emulated {
         &self,
         execute: &Execute,
         code: &Code,
-        rows: usize,
+        Rows { all, tile }: Rows,
         n: usize,
         cursors: &[Cursor],
     ) {
         let inputs = code.inputs.len();
         let mut arrays: Vec<Array> = Vec::with_capacity(cursors.len());
         let mut operands: Vec<Operand> = Vec::with_capacity(cursors.len());
-        let storages = code.inputs.iter().chain(&code.outputs).chain(&code.folds);
-        let count = |at: usize, is_splat: bool| match at >= inputs + code.outputs.len() {
+        let storages = code.inputs.iter().chain(&code.outputs).chain(&code.folds).chain(&code.kept);
+        let folds = inputs + code.outputs.len()..inputs + code.outputs.len() + code.folds.len();
+        let count = |at: usize, is_splat: bool| match folds.contains(&at) {
             true => 1,
             false if at < inputs && code.scalars[at] => 1,
             false if is_splat => code.copies,
             false => n,
         };
+        let rows = |at: usize| if at < folds.end { all } else { tile };
         for (at, (&cursor, storage)) in cursors.iter().zip(storages).enumerate() {
             let (is_output, is_splat) = (at >= inputs, at < inputs && cursor.step == 0);
-            let span = Span::new(cursor, rows, storage.size() * count(at, is_splat));
+            let span = Span::new(cursor, rows(at), storage.size() * count(at, is_splat));
             // Several inputs may share memory, and an output may share an input's; a repeated
             // element never belongs to an output.
             let key =
@@ -187,14 +200,18 @@ impl Emulated {
                     arrays.len() - 1
                 }
             };
-            arrays[array].is_input |= !is_output;
+            // What is kept is read again.
+            arrays[array].is_input |= !is_output || at >= folds.end;
             arrays[array].is_output |= is_output;
             let first = cursor.base.addr() - span.start.addr();
             operands.push(Operand { array, first, step: cursor.step, row: cursor.row });
         }
-        execute(&Call { rows, n, operands: &operands, pool: &self.pool }, &mut arrays);
-        for (at, storage) in (inputs..).zip(code.outputs.iter().chain(&code.folds)) {
-            let span = Span::new(cursors[at], rows, count(at, false) * storage.size());
+        let call = Call { rows: all, tile, n, operands: &operands, pool: &self.pool };
+        execute(&call, &mut arrays);
+        for (at, storage) in
+            (inputs..).zip(code.outputs.iter().chain(&code.folds).chain(&code.kept))
+        {
+            let span = Span::new(cursors[at], rows(at), count(at, false) * storage.size());
             // SAFETY: the caller guarantees that these bytes may be written; the source is a copy.
             unsafe { span.write(&arrays[operands[at].array].bytes) };
         }

@@ -1,9 +1,9 @@
 //! The interpreter behind the kernel ABI: the emitter of last resort, with one-element vectors.
 
-use super::code::{Callable, Code, Cursor, Software, Vectors};
+use super::code::{Callable, Code, Cursor, Rows, Software, Vectors};
 use super::cost;
 use super::emitters::{Emitter, EmitterKind};
-use crate::vir::{self, Routine, Storage};
+use crate::vir::{self, Part, Place, Routine, Step, Storage, Sweep};
 
 /// Elements interpreted per batch, to amortise the interpreter's allocations.
 const CHUNK: usize = 256;
@@ -18,6 +18,7 @@ pub(super) const INTERP: Emitter = Emitter {
     bits: 64,
     available: |_| Ok(()),
     compile: |routine, _| Ok(interpreted(routine, EmitterKind::Interp)),
+    sweep: |sweep| Ok(Some(interpreted_sweep(sweep))),
     listing: |_| Ok("; no machine code\n".to_string()),
     times: &cost::INTERP,
 };
@@ -29,9 +30,98 @@ pub(super) fn interpreted(routine: &Routine, kind: EmitterKind) -> Code {
     Code::new(routine, kind, callable, vectors)
 }
 
+/// A sweep to interpret.
+#[derive(Debug)]
+struct InterpSweep {
+    sweep: Sweep,
+}
+
+/// Wraps `sweep`.
+pub(super) fn interpreted_sweep(sweep: &Sweep) -> Code {
+    let callable = Callable::Software(Box::new(InterpSweep { sweep: sweep.clone() }));
+    let vectors = Vectors { lanes: 1, copies: 1, takes_any_count: true };
+    Code::of_sweep(sweep, EmitterKind::Interp, callable, vectors)
+}
+
+impl Software for InterpSweep {
+    unsafe fn call(&self, _: &Code, rows: Rows, n: usize, operands: &[Cursor]) {
+        let mut numbers = vec![0u64; self.sweep.numbers.len()];
+        for row in 0..rows.all as isize {
+            let mut row = Row { sweep: &self.sweep, row, operands, numbers: &mut numbers };
+            for step in &self.sweep.steps {
+                let (each, block) = match step {
+                    Step::Each { join: Some((block, _)), .. } => (n, *block),
+                    Step::Each { join: None, .. } => (n, n.max(1)),
+                    Step::Once(_) => (1, 1),
+                };
+                let mut at = 0;
+                loop {
+                    for (index, part) in step.parts().enumerate() {
+                        let elements = if index == 0 { at..each.min(at + block) } else { 0..1 };
+                        // SAFETY: required of the caller; numbers have room for any element.
+                        unsafe { row.part(part, elements) };
+                    }
+                    at += block;
+                    if at >= each {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A row of a sweep.
+struct Row<'a> {
+    sweep: &'a Sweep,
+    row: isize,
+    operands: &'a [Cursor],
+    numbers: &'a mut [u64],
+}
+
+impl Row<'_> {
+    /// A part on some elements.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Code::call`].
+    unsafe fn part(&mut self, part: &Part, elements: std::ops::Range<usize>) {
+        let inputs = part.inputs.iter().map(|&place| {
+            let (base, step) = self.place(place);
+            (base.wrapping_add(elements.start * step).cast_const(), step)
+        });
+        let inputs: Vec<(*const u8, usize)> = inputs.collect();
+        let results = part.results.iter().enumerate().map(|(index, &place)| {
+            let size = part.routine.outputs.get(index).map_or(0, |storage| storage.size());
+            self.place(place).0.wrapping_add(elements.start * size)
+        });
+        let results: Vec<*mut u8> = results.collect();
+        let interp = Interp { routine: part.routine.clone() };
+        // SAFETY: required of the caller.
+        unsafe { interp.row(elements.len(), &inputs, &results) };
+    }
+
+    /// Where the elements of this row begin, and bytes from one to the next.
+    fn place(&mut self, place: Place) -> (*mut u8, usize) {
+        let Sweep { inputs, outputs, .. } = self.sweep;
+        let operand = match place {
+            Place::Input(index) => index as usize,
+            Place::Output(index) => inputs.len() + index as usize,
+            Place::Kept(index) => inputs.len() + outputs.len() + index as usize,
+            Place::Number(number) => {
+                return ((&raw mut self.numbers[number as usize]).cast(), 0);
+            }
+        };
+        let Cursor { base, step, row } = self.operands[operand];
+        // Row by row, one row of what is kept is enough.
+        let row = if matches!(place, Place::Kept(_)) { 0 } else { row };
+        (base.wrapping_offset(self.row * row), step)
+    }
+}
+
 impl Software for Interp {
-    unsafe fn call(&self, _: &Code, rows: usize, n: usize, operands: &[Cursor]) {
-        for row in 0..rows as isize {
+    unsafe fn call(&self, _: &Code, rows: Rows, n: usize, operands: &[Cursor]) {
+        for row in 0..rows.all as isize {
             let start = |cursor: &Cursor| cursor.base.wrapping_offset(row * cursor.row);
             let (inputs, results) = operands.split_at(self.routine.inputs.len());
             let steps = inputs.iter().map(|cursor| (start(cursor).cast_const(), cursor.step));

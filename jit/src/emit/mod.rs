@@ -30,12 +30,12 @@ mod toy;
 mod x86;
 
 pub use crate::vir::Storage;
-pub use code::{Code, Cursor, MAX_VECTOR, Operand, fence};
+pub use code::{Code, Cursor, MAX_VECTOR, MOST_ROWS, Operand, fence};
 pub use emitters::{EmitterKind, UnknownEmitter};
 pub use error::EmitError;
 
 use crate::cpu::Cpu;
-use crate::vir::{self, Routine};
+use crate::vir::{self, Routine, Sweep};
 use emitters::{EMITTERS, Emitter};
 
 /// Makes `routine` callable. `cpu` is [`Cpu::host`], or less, to rule out instruction sets.
@@ -77,6 +77,21 @@ fn compile_by_first(routine: &Routine, cpu: Cpu) -> Result<Code, EmitError> {
         }
     }
     compile_by(last, routine, cpu)
+}
+
+/// Makes `sweep` callable by an emitter that made code of its routines; none if it makes none of
+/// sweeps.
+///
+/// # Panics
+///
+/// If `kind` is [`EmitterKind::Auto`], which made no code.
+pub fn compile_sweep(sweep: &Sweep, kind: EmitterKind) -> Result<Option<Code>, EmitError> {
+    sweep.verify().map_err(EmitError::Invalid)?;
+    #[cfg(feature = "x86")]
+    if let Some(code) = emulated::sweep_stand_in(sweep, kind) {
+        return code;
+    }
+    (kind.row().sweep)(sweep)
 }
 
 /// The machine code that `kind` makes of `routine`, as text. The x86 emitters name the primitive

@@ -8,6 +8,7 @@ pub(super) const TOY: Emitter = Emitter {
     bits: 64,
     available: |_| Ok(()),
     compile: |routine, _| Ok(interp::interpreted(routine, EmitterKind::Toy)),
+    sweep: |_| Ok(None),
     listing: |routine| Ok(routine.to_string()),
     times: &cost::INTERP,
 };

@@ -81,6 +81,37 @@ impl Builder {
         self.stage.folds.push(Fold { value, merge });
     }
 
+    /// What `routine` stores, one value for each output, computed here from values for its inputs. It must
+    /// have no cold regions.
+    pub fn inline(&mut self, routine: &Routine, inputs: &[Value]) -> Vec<Value> {
+        let Each { body, stores, .. } = routine.stage();
+        assert!(body.cold.is_empty(), "a region is skipped as a whole");
+        let mut values: Vec<Value> = Vec::with_capacity(body.insts.len());
+        for &inst in &body.insts {
+            let of = |value: Value| values[value.index()];
+            let value = match inst {
+                Inst::Load { slot } | Inst::Scalar { slot } => inputs[slot as usize],
+                Inst::Table { table, index } => {
+                    let Table { ty, entries } = &routine.tables[table as usize];
+                    self.table(*ty, entries, of(index))
+                }
+                Inst::Const { .. } => self.push(inst),
+                Inst::Unary { op, a } => self.push(Inst::Unary { op, a: of(a) }),
+                Inst::Binary { op, a, b } => self.push(Inst::Binary { op, a: of(a), b: of(b) }),
+                Inst::Fma { a, b, c } => self.push(Inst::Fma { a: of(a), b: of(b), c: of(c) }),
+                Inst::Compare { pred, a, b } => {
+                    self.push(Inst::Compare { pred, a: of(a), b: of(b) })
+                }
+                Inst::Select { mask, a, b } => {
+                    self.push(Inst::Select { mask: of(mask), a: of(a), b: of(b) })
+                }
+                Inst::Shift { op, a, by } => self.push(Inst::Shift { op, a: of(a), by }),
+            };
+            values.push(value);
+        }
+        stores.iter().map(|store| values[store.value.index()]).collect()
+    }
+
     /// The finished routine, verified.
     pub fn finish(self) -> Routine {
         let routine = Routine { stages: vec![self.stage], ..self.routine };

@@ -54,11 +54,13 @@
 mod build;
 mod fold;
 pub mod interp;
+mod sweep;
 mod text;
 mod verify;
 
 pub use build::Builder;
 pub use fold::{Fold, Merge, STRIPE_BYTES, stripes};
+pub use sweep::{Part, Place, Step, Sweep};
 pub use verify::verify;
 
 /// The type of one lane of a value.

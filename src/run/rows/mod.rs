@@ -12,6 +12,7 @@ mod long;
 mod panel;
 mod setup;
 mod stage;
+mod sweep;
 
 use super::call::Pads;
 use super::exec::{PER_BYTE, threads_for};
@@ -21,15 +22,16 @@ use super::queue::{Queue, Shared};
 use super::reduce::BLOCK;
 use super::team::{self, share};
 use super::view::Layout;
-use crate::lower::rows::{Operand, Per, RowProgram, Slot, Stage};
+use crate::lower::rows::{Operand, Per, RowProgram, RowSweep, Slot, Stage};
 use job::{Job, Tile, Worker};
 use kiln_ir::{Dims, Reduce, broadcast};
-use kiln_jit::emit::Code;
-use kiln_jit::vir::Routine;
+use kiln_jit::emit::{Code, EmitterKind};
+use kiln_jit::vir::{Routine, Sweep};
 pub(in crate::run) use panel::PanelSetup;
 use setup::{Setup, is_aligned, is_in_place, written_early};
 use smallvec::SmallVec;
 use std::sync::{Arc, Mutex};
+use sweep::{Sweeper, Sweeps};
 
 /// Nanoseconds for an element of a fold in cache.
 const FOLD: f64 = 0.02;
@@ -49,6 +51,8 @@ const LINE: usize = 64;
 const WIDE: usize = 4 << 10;
 /// Bytes that a worker's tile may take.
 const ROOM: usize = 1 << 20;
+/// Bytes of the rows that a thread takes at a time in a sweep.
+const PORTION: usize = 64 << 10;
 /// Portions of work for each thread.
 const PORTIONS: usize = 8;
 
@@ -56,6 +60,10 @@ const PORTIONS: usize = 8;
 #[derive(Debug)]
 pub(crate) struct RowCode {
     program: RowProgram<Code>,
+    /// All stages as one, if they can be.
+    sweep: Option<RowSweep<Code>>,
+    /// When that is what runs.
+    sweeps: Sweeps,
     /// Estimated nanoseconds for an element.
     cost: f64,
     /// What the last call worked out of its operands: most calls are like the one before.
@@ -79,6 +87,8 @@ struct Program<'a> {
     inputs: usize,
     outputs: usize,
     stages: &'a [Stage<Code>],
+    sweep: Option<&'a RowSweep<Code>>,
+    sweeps: Sweeps,
     /// Estimated nanoseconds for an element.
     cost: f64,
 }
@@ -100,19 +110,35 @@ impl<'a> Program<'a> {
 }
 
 impl RowCode {
-    /// Compiles each stage.
+    /// Compiles each stage, and all as one if `compile_sweep` can by the emitter of those.
     pub(crate) fn compile<E>(
-        program: RowProgram,
+        mut program: RowProgram,
         mut compile: impl FnMut(&Routine) -> Result<Code, E>,
+        compile_sweep: impl FnOnce(&Sweep, EmitterKind) -> Result<Option<Code>, E>,
     ) -> Result<RowCode, E> {
+        let sweep = program.sweep.take();
         let program = program.try_map(|routine| compile(&routine))?;
         let cost = nanoseconds(&program.stages);
-        Ok(RowCode { program, cost, last: Mutex::new(None) })
+        let mut code = RowCode {
+            program,
+            sweep: None,
+            sweeps: Sweeps::WhereItPays,
+            cost,
+            last: Mutex::new(None),
+        };
+        let emitter = code.codes().next().map(Code::emitter);
+        if let (Some(RowSweep { kernel, inputs, outputs, kept }), Some(emitter)) = (sweep, emitter)
+        {
+            let made = compile_sweep(&kernel, emitter)?;
+            code.sweep = made.map(|kernel| RowSweep { kernel, inputs, outputs, kept });
+        }
+        Ok(code)
     }
 
     fn program(&self) -> Program<'_> {
         let RowProgram { slots, inputs, outputs, stages, .. } = &self.program;
-        Program { slots, inputs: *inputs, outputs: *outputs, stages, cost: self.cost }
+        let (sweep, sweeps, cost) = (self.sweep.as_ref(), self.sweeps, self.cost);
+        Program { slots, inputs: *inputs, outputs: *outputs, stages, sweep, sweeps, cost }
     }
 
     /// The code of each stage that has some.
@@ -270,7 +296,15 @@ pub(super) unsafe fn reduce(
         false => Stage::Count { to: 1 },
     }];
     let cost = nanoseconds(&stages);
-    let program = Program { slots: &slots, inputs: 1, outputs: 1, stages: &stages, cost };
+    let program = Program {
+        slots: &slots,
+        inputs: 1,
+        outputs: 1,
+        stages: &stages,
+        sweep: None,
+        sweeps: Sweeps::Never,
+        cost,
+    };
     let is_reduced = reduce.axes.of_rank(input.shape.len()).expect("the shape was inferred");
     let operands = [input, output];
     let setup = Setup::new(program, &input.shape, &is_reduced, &operands);
@@ -338,32 +372,51 @@ impl Job<'_> {
     ///
     /// As for [`RowCode::run`].
     unsafe fn execute_tiles(self, threads: usize) {
-        let Job { setup, .. } = self;
-        let (run, runs) = setup.grid.runs();
-        let [rows, len] = setup.tile;
+        let Job { program, setup, bases, .. } = self;
+        let sweeping = setup.sweeping.as_ref().filter(|sweeping| sweeping.fits(program, bases));
+        if let (Some(sweeping), Some(sweep)) = (sweeping, program.sweep) {
+            // One call is for as many rows as there are, or as are worth the turns of threads.
+            let row = setup.grid.len.saturating_mul(setup.moved(program)).max(1);
+            let rows = if threads < 2 { usize::MAX } else { (PORTION / row).max(1) };
+            return self.share(threads, rows, |job, tiles| {
+                let mut sweeper = Sweeper::new(job, sweep, sweeping);
+                // SAFETY: tiles are disjoint; the caller vouches for the rest.
+                tiles.for_each(|tile| unsafe { sweeper.run(tile) });
+            });
+        }
+        self.share(threads, setup.tile[0], |job, tiles| {
+            let mut pads = Padding::new();
+            let pads = make_room(&mut pads, &job);
+            let mut worker = Worker::new(job, pads);
+            // SAFETY: as above.
+            tiles.for_each(|tile| unsafe { worker.run(tile) });
+        });
+    }
+
+    /// Cuts the rows into tiles of at most so many, and has threads work on them.
+    fn share(
+        self,
+        threads: usize,
+        rows: usize,
+        work: impl Fn(Job<'_>, &mut dyn Iterator<Item = Tile>),
+    ) {
+        let (run, runs) = self.setup.grid.runs();
+        let (rows, len) = (rows.min(run), self.setup.tile[1]);
         let tiles_of_run = run.div_ceil(rows);
         let tiles = runs.saturating_mul(tiles_of_run);
         let tile = |index: usize| {
             let (run_index, row) = (index / tiles_of_run, index % tiles_of_run * rows);
             Tile { run: run_index, row, rows: rows.min(run - row), start: 0, len }
         };
-        let job = Shared(self);
-        let work = |take: &mut dyn FnMut() -> Option<std::ops::Range<usize>>| {
-            let mut pads = Padding::new();
-            let pads = make_room(&mut pads, job.get());
-            let mut worker = Worker::new(*job.get(), pads);
-            while let Some(tiles) = take() {
-                // SAFETY: tiles are disjoint; the caller vouches for the rest.
-                tiles.for_each(|index| unsafe { worker.run(tile(index)) });
-            }
-        };
         if threads < 2 || tiles < 2 {
-            let mut all = Some(0..tiles);
-            work(&mut || all.take());
-        } else {
-            let queue = Queue::new(tiles, tiles.div_ceil(threads * PORTIONS));
-            share(threads, &|| work(&mut || queue.take()));
+            return work(self, &mut (0..tiles).map(tile));
         }
+        let queue = Queue::new(tiles, tiles.div_ceil(threads * PORTIONS));
+        let shared = Shared((self, work));
+        share(threads, &|| {
+            let (job, work) = shared.get();
+            work(*job, &mut std::iter::from_fn(|| queue.take()).flatten().map(tile));
+        });
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::grid::Grid;
 use super::launch::Launch;
+use super::sweep::{Sweeping, Sweeps};
 use super::{FOLD_TILE, LINE, Program, SCATTERED, SHORT, SIDE_BY_SIDE, TILE, WIDE};
 use crate::lower::rows::{Apart, Map, Per, Stage};
 use crate::run::exec::stream_above;
@@ -57,6 +58,8 @@ pub(super) struct Setup {
     pub(super) room: SmallVec<[usize; 12]>,
     /// The call of each stage of code.
     pub(super) launches: SmallVec<[Launch; 0]>,
+    /// The call that does what all stages do, if there is one.
+    pub(super) sweeping: Option<Sweeping>,
     /// Slots that are elsewhere in each tile.
     pub(super) moving: SmallVec<[usize; OPERANDS]>,
     /// Operands that are packed, or numbers of rows.
@@ -86,6 +89,7 @@ impl Setup {
             folders: SmallVec::new(),
             room: SmallVec::new(),
             launches: SmallVec::new(),
+            sweeping: None,
             moving: SmallVec::new(),
             packed: SmallVec::new(),
         };
@@ -119,6 +123,7 @@ impl Setup {
         }));
         setup.blocks = setup.grid.len.div_ceil(BLOCK);
         setup.prepare(program, setup.blocks, |_| false);
+        setup.sweeping = Sweeping::new(program, &setup);
         setup
     }
 
@@ -147,7 +152,9 @@ impl Setup {
             Stage::Each(map) => self.code_of(map).2.iter().any(lies_there),
             _ => false,
         };
-        match program.stages.iter().any(stores_there) {
+        let sweeps =
+            program.sweep.is_some() && program.sweeps != Sweeps::Never && !self.side_by_side;
+        match !sweeps && program.stages.iter().any(stores_there) {
             true => stream_above() as f64,
             false => last_level_cache() as f64 / 2.0,
         }

@@ -1,13 +1,13 @@
 //! Row kernels against their bodies, op by op and reduction by reduction: in bits.
 
-use super::{RowCode, reduce};
+use super::{RowCode, Sweeps, reduce};
 use crate::lower::rows::rows;
 use crate::lower::{Tier, lower};
 use crate::run::view::Layout;
 use crate::run::{Tensor, View, ViewMut, Work, execute};
 use kiln_ir::{Call, DType, Graph, Input, Node, NodeId, parse};
 use kiln_jit::cpu::Cpu;
-use kiln_jit::emit::{Code, EmitterKind, compile};
+use kiln_jit::emit::{Code, EmitterKind, compile, compile_sweep};
 use kiln_jit::vir::Routine;
 
 const BODIES: [&str; 16] = [
@@ -145,8 +145,33 @@ fn body(text: &str, axes: &str, dtype: DType) -> Graph {
     parse(&format!("|{}| {rest}", declared.join(", "))).unwrap_or_else(|e| panic!("{text}: {e}"))
 }
 
-/// Runs a body by stages, and checks it against every node by itself.
-fn check(body: &Graph, code: &RowCode, inputs: &[View<'_>], expected: &[Tensor], threads: usize) {
+/// Runs a body by stages and by its sweep, and checks both against every node by itself.
+fn check(
+    body: &Graph,
+    code: &mut RowCode,
+    inputs: &[View<'_>],
+    expected: &[Tensor],
+    threads: usize,
+) {
+    for sweeps in [Sweeps::Always, Sweeps::Never, Sweeps::WhereItPays] {
+        turn_to(code, sweeps);
+        check_as_it_is(body, code, inputs, expected, threads);
+    }
+}
+
+/// From now on, a sweep runs when this says.
+fn turn_to(code: &mut RowCode, sweeps: Sweeps) {
+    code.sweeps = sweeps;
+    *code.last.lock().unwrap() = None;
+}
+
+fn check_as_it_is(
+    body: &Graph,
+    code: &RowCode,
+    inputs: &[View<'_>],
+    expected: &[Tensor],
+    threads: usize,
+) {
     let mut outputs: Vec<Tensor> = expected
         .iter()
         .map(|tensor| Tensor::zeros(tensor.dtype(), tensor.shape()).unwrap())
@@ -165,7 +190,8 @@ fn check(body: &Graph, code: &RowCode, inputs: &[View<'_>], expected: &[Tensor],
         if let Some(at) = differs {
             let [a, b] = [found[at], expected[at]];
             panic!(
-                "output {index} of {body} of {shape:?}: {a:x}, not {b:x}, at {at}, {threads} threads"
+                "output {index} of {body} of {shape:?}: {a:x}, not {b:x}, at {at}, {threads} threads, {:?}",
+                code.sweeps
             );
         }
     }
@@ -205,8 +231,8 @@ fn stages_give_the_bits_of_ops_and_reductions_apart() {
                 let body = body(text, axes, dtype);
                 let program = rows(&body, Tier::Default).unwrap_or_else(|| panic!("{body}"));
                 let emitter = emitters[turn % emitters.len()];
-                let code =
-                    RowCode::compile(program, |routine| compile(routine, emitter, Cpu::host()))
+                let mut code =
+                    RowCode::compile(program, |r| compile(r, emitter, Cpu::host()), compile_sweep)
                         .unwrap();
                 let arrays: Vec<Tensor> = body
                     .inputs()
@@ -224,7 +250,7 @@ fn stages_give_the_bits_of_ops_and_reductions_apart() {
                     .collect();
                 let views: Vec<View<'_>> = arrays.iter().map(Tensor::view).collect();
                 let expected = apart(&body, &views);
-                check(&body, &code, &views, &expected, 1 + turn % 3);
+                check(&body, &mut code, &views, &expected, 1 + turn % 3);
             }
         }
     }
@@ -245,8 +271,12 @@ fn threads_change_no_bit() {
         for text in &BODIES[..11] {
             let body = body(text, axes, DType::F32);
             let program = rows(&body, Tier::Default).unwrap();
-            let code =
-                RowCode::compile(program, |r| compile(r, EmitterKind::Auto, Cpu::host())).unwrap();
+            let mut code = RowCode::compile(
+                program,
+                |r| compile(r, EmitterKind::Auto, Cpu::host()),
+                compile_sweep,
+            )
+            .unwrap();
             let arrays: Vec<Tensor> = body
                 .inputs()
                 .iter()
@@ -262,9 +292,9 @@ fn threads_change_no_bit() {
                 .collect();
             let views: Vec<View<'_>> = arrays.iter().map(Tensor::view).collect();
             let expected = apart(&body, &views);
-            check(&body, &code, &views, &expected, 1);
+            check(&body, &mut code, &views, &expected, 1);
             for threads in [2, 7] {
-                pool.install(|| check(&body, &code, &views, &expected, threads));
+                pool.install(|| check(&body, &mut code, &views, &expected, threads));
             }
         }
     }
@@ -332,8 +362,12 @@ fn layouts_change_no_bit() {
         for text in &BODIES[..14] {
             let body = body(text, axes, DType::F32);
             let program = rows(&body, Tier::Default).unwrap();
-            let code =
-                RowCode::compile(program, |r| compile(r, EmitterKind::Auto, Cpu::host())).unwrap();
+            let mut code = RowCode::compile(
+                program,
+                |r| compile(r, EmitterKind::Auto, Cpu::host()),
+                compile_sweep,
+            )
+            .unwrap();
             let mut x = Tensor::zeros(DType::F32, shape).unwrap();
             fill(&mut x, 6, false);
             let inputs = body.inputs().len();
@@ -366,6 +400,7 @@ fn layouts_change_no_bit() {
                 if in_place {
                     operands[inputs] = operands[0];
                 }
+                turn_to(&mut code, [Sweeps::Always, Sweeps::Never][turn / 2 % 2]);
                 // SAFETY: the types and shapes of the body, and one output is exactly an input.
                 assert!(unsafe { code.run(&operands, Some(1)) }, "{body}");
                 drop(outputs);
@@ -379,4 +414,46 @@ fn layouts_change_no_bit() {
             }
         }
     }
+}
+
+/// What is stored past the caches, and what a sweep keeps in them for itself.
+#[test]
+fn streaming_sweeps_change_no_bit() {
+    /// Rows that begin where vectors may.
+    #[repr(align(64))]
+    #[derive(Clone, Copy)]
+    struct Line([f32; 16]);
+    let shape = [9, 592];
+    let mut streamed = 0;
+    for text in [BODIES[0], BODIES[1], BODIES[3], BODIES[4], BODIES[5]] {
+        let body = body(text, "[-1]", DType::F32);
+        let mut x = Tensor::zeros(DType::F32, &shape).unwrap();
+        fill(&mut x, 7, true);
+        let views: Vec<View<'_>> = body.inputs().iter().map(|_| x.view()).collect();
+        let expected = apart(&body, &views);
+        for emitter in emitters() {
+            let program = rows(&body, Tier::Default).unwrap();
+            let mut code =
+                RowCode::compile(program, |r| compile(r, emitter, Cpu::host()), compile_sweep)
+                    .unwrap();
+            turn_to(&mut code, Sweeps::Always);
+            let mut lines = [Line([0.0; 16]); 9 * 37];
+            let base = lines.as_mut_ptr().cast::<u8>();
+            // SAFETY: the lines are one array of this shape.
+            let output = unsafe { ViewMut::from_raw(base, DType::F32, &shape, &[592 * 4, 4]) };
+            let mut operands: Vec<&Layout> = views.iter().map(|view| &view.layout).collect();
+            operands.push(&output.layout);
+            let mut setup = code.setup(code.program(), &operands).unwrap();
+            let Some(sweeping) = &mut setup.sweeping else { continue };
+            sweeping.streams = true;
+            // SAFETY: the types and shapes of the body, of arrays that live.
+            assert!(unsafe { super::execute(code.program(), &setup, &operands, Some(2)) });
+            drop(output);
+            let found = lines.iter().flat_map(|line| line.0);
+            let found = ndarray::ArrayD::from_shape_vec(&shape[..], found.collect()).unwrap();
+            assert_eq!(bits(&Tensor::F32(found)), bits(&expected[0]), "{body} by {emitter}");
+            streamed += 1;
+        }
+    }
+    assert_eq!(streamed > 0, cfg!(target_arch = "x86_64"));
 }

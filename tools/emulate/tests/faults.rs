@@ -7,6 +7,7 @@ fn call(code: &[u8], n: usize) -> Result<Vec<u8>, Fault> {
     let array = |access| Array::new((0..4 * n as u8).collect(), 64, access);
     let call = Call {
         rows: 1,
+        tile: 1,
         n,
         arrays: vec![array(Access::Read), array(Access::Write)],
         operands: &[0, 1].map(|array| Operand { array, first: 0, step: 64, row: 0 }),
@@ -125,6 +126,7 @@ fn what_is_between_rows_is_not_touched() {
         let array = |access| Array { row: 16, pitch: 24, ..Array::new(vec![7; 32], 0, access) };
         let call = Call {
             rows: 2,
+            tile: 1,
             n: 4,
             arrays: vec![array(Access::Read), array(Access::Write)],
             operands: &[0, 1].map(|array| Operand { array, first: 0, step: 16, row: 24 }),

@@ -168,31 +168,31 @@ fn graphs() {
       |
     1 | kernel f(x: i32) { x/2.0 }
       |                    ^^^^^
-      = hint: write an integer without a point from -2147483648 to 2147483647, or convert what it meets, as in f32(x)
+      = hint: write an integer without a point, or convert what it meets, as in f32(x)
 
     1:20: the number 5.0 is no i32
       |
     1 | kernel f(x: i32) { x/5e0 }
       |                    ^^^^^
-      = hint: write an integer without a point from -2147483648 to 2147483647, or convert what it meets, as in f32(x)
+      = hint: write an integer without a point, or convert what it meets, as in f32(x)
 
     1:29: the number 1.0 is no i32
       |
     1 | kernel f(x: i32, y: i32) { (x*1.0+y*1.0)/2.0 }
       |                             ^^^^^
-      = hint: write an integer without a point from -2147483648 to 2147483647, or convert what it meets, as in f32(x)
+      = hint: write an integer without a point, or convert what it meets, as in f32(x)
 
     1:20: the number 2.0 is no i32
       |
     1 | kernel f(x: i32) { x < 2. }
       |                    ^^^^^^
-      = hint: write an integer without a point from -2147483648 to 2147483647, or convert what it meets, as in f32(x)
+      = hint: write an integer without a point, or convert what it meets, as in f32(x)
 
     1:20: the number 2.0 is no i32
       |
     1 | kernel f(x: i32) { x * (4/2) }
       |                    ^^^^^^^^^
-      = hint: write an integer without a point from -2147483648 to 2147483647, or convert what it meets, as in f32(x)
+      = hint: write an integer without a point, or convert what it meets, as in f32(x)
 
     1:19: the number 300 is no u8
       |

@@ -121,7 +121,11 @@ fn habits_have_hints() {
         ),
         (
             "one_hot(y)",
-            "True in the place that each element says, along a new last axis: `one_hot[10](y)` has ten. An element that is no place has none",
+            "True in the place that each element says, along a new last axis: `one_hot[10](y)` has ten. An element that is no place, as -1, has none",
+        ),
+        (
+            "|x: f32[n, n]| softmax[-1](x - 0.1 * abs(iota[-1](x) - iota[-2](x)))",
+            "convert what it meets, as in f32(x); integers have no fractions",
         ),
         ("one_hot[n](y)", "it is written `one_hot[10](y)`"),
         ("one_hot[2, 3](y)", "it is written `one_hot[10](y)`"),

@@ -13,6 +13,7 @@ pub(super) const CRANELIFT: Emitter = Emitter {
     bits: 128,
     available: |_| Err(ABSENT),
     compile: |_, _| Err(ABSENT),
+    sweep: |_| Ok(None),
     listing: |_| Err(ABSENT),
     times: &cost::CRANELIFT,
 };

@@ -38,6 +38,8 @@ pub(super) const CRANELIFT: Emitter = Emitter {
     bits: 128,
     available: |_| host().map(|_| ()),
     compile,
+    // The steps of a row are routines by themselves there.
+    sweep: |_| Ok(None),
     listing: |routine| Ok(listing(routine, None)?.assembly),
     times: &cost::CRANELIFT,
 };

@@ -1,6 +1,6 @@
 //! Replaces machine code in builds without an emitter of it: there is none to call.
 
-use super::code::Cursor;
+use super::code::{Cursor, Rows};
 
 /// A routine in machine code.
 #[derive(Debug)]
@@ -11,11 +11,11 @@ impl Native {
         match *self {}
     }
 
-    pub(super) unsafe fn call(&self, _: usize, _: usize, _: &mut [Cursor]) {
+    pub(super) unsafe fn call(&self, _: Rows, _: usize, _: &mut [Cursor]) {
         match *self {}
     }
 
-    pub(super) unsafe fn call_streaming(&self, _: usize, _: usize, _: &mut [Cursor]) {
+    pub(super) unsafe fn call_streaming(&self, _: Rows, _: usize, _: &mut [Cursor]) {
         match *self {}
     }
 }

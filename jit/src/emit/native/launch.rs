@@ -8,7 +8,8 @@
 //! | `rows` | number of rows, at least 1; the routine counts them down |
 //! | `n` | elements of a row, which may be 0: any number where [`Code::takes_any_count`], else a multiple of [`Code::lanes`] |
 //! | `pool` | the routine's constants, [`Code`]'s own |
-//! | `cursors` | a [`Cursor`] for each operand: inputs, outputs, folds; the routine moves them from row to row |
+//! | `cursors` | a [`Cursor`] for each operand: inputs, outputs, folds, rows that are kept; the routine moves them from row to row |
+//! | `tile` | how many rows at a time the code of a sweep takes, from 1 to [`MOST_ROWS`](crate::emit::MOST_ROWS) |
 //!
 //! An input that is an array has the step `lanes * size`; an input that is one repeated element (a
 //! *splat*) has the step 0 and points at [`Code::copies`] copies of it: a routine handles several
@@ -34,6 +35,7 @@ pub(in crate::emit) struct Launch {
     pub(in crate::emit) n: usize,
     pub(in crate::emit) pool: *const u8,
     pub(in crate::emit) cursors: *mut Cursor,
+    pub(in crate::emit) tile: usize,
 }
 
 /// Declares [`Entry`], which has one calling convention on all systems of a processor.
@@ -57,6 +59,7 @@ pub(in crate::emit) mod offsets {
     pub(in crate::emit) const N: i32 = offset_of!(Launch, n) as i32;
     pub(in crate::emit) const POOL: i32 = offset_of!(Launch, pool) as i32;
     pub(in crate::emit) const CURSORS: i32 = offset_of!(Launch, cursors) as i32;
+    pub(in crate::emit) const TILE: i32 = offset_of!(Launch, tile) as i32;
 
     /// From one operand's cursor to the next.
     pub(in crate::emit) const CURSOR: i32 = size_of::<Cursor>() as i32;

@@ -16,7 +16,7 @@ mod slab;
 #[cfg_attr(not(feature = "x86"), path = "stream/absent.rs")]
 pub(super) mod stream;
 
-use super::code::Cursor;
+use super::code::{Cursor, Rows};
 use launch::{Entry, Launch};
 use memory::CodeMemory;
 use std::sync::OnceLock;
@@ -48,13 +48,13 @@ impl Native {
         self.code.bytes()
     }
 
-    /// Runs on at least one row.
+    /// Runs on at least one row, so many at a time if it is the code of a sweep.
     ///
     /// # Safety
     ///
     /// As for [`Code::call`](super::Code::call), with a cursor for each operand.
     #[inline(always)]
-    pub(super) unsafe fn call(&self, rows: usize, n: usize, operands: &mut [Cursor]) {
+    pub(super) unsafe fn call(&self, rows: Rows, n: usize, operands: &mut [Cursor]) {
         let mut launch = self.launch(rows, n, operands);
         // SAFETY: the routine was compiled for this machine with this ABI and pool and lives as
         // long as `self`; the caller guarantees the memory.
@@ -67,7 +67,7 @@ impl Native {
     ///
     /// As for [`Code::call_streaming`](super::Code::call_streaming), with a cursor for each operand
     /// and outputs that are aligned to a vector.
-    pub(super) unsafe fn call_streaming(&self, rows: usize, n: usize, operands: &mut [Cursor]) {
+    pub(super) unsafe fn call_streaming(&self, rows: Rows, n: usize, operands: &mut [Cursor]) {
         let twin = || stream::Streaming::new(self.code.bytes());
         // SAFETY: as in `call`; vectors are aligned, as each is a whole number of vectors from the
         // start of a row.
@@ -81,7 +81,8 @@ impl Native {
 
     /// The argument of a call.
     #[inline(always)]
-    fn launch(&self, rows: usize, n: usize, operands: &mut [Cursor]) -> Launch {
-        Launch { rows, n, pool: self.pool.as_ptr().cast(), cursors: operands.as_mut_ptr() }
+    fn launch(&self, rows: Rows, n: usize, operands: &mut [Cursor]) -> Launch {
+        let (pool, cursors) = (self.pool.as_ptr().cast(), operands.as_mut_ptr());
+        Launch { rows: rows.all, n, pool, cursors, tile: rows.tile }
     }
 }

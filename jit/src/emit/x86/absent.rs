@@ -8,6 +8,7 @@ pub(super) const AVX512: Emitter = Emitter {
     bits: 512,
     available: |_| absent(EmitterKind::Avx512),
     compile: |_, _| absent(EmitterKind::Avx512),
+    sweep: |_| absent(EmitterKind::Avx512),
     listing: |_| absent(EmitterKind::Avx512),
     times: &cost::AVX512,
 };
@@ -16,6 +17,7 @@ pub(super) const AVX2: Emitter = Emitter {
     bits: 256,
     available: |_| absent(EmitterKind::Avx2),
     compile: |_, _| absent(EmitterKind::Avx2),
+    sweep: |_| absent(EmitterKind::Avx2),
     listing: |_| absent(EmitterKind::Avx2),
     times: &cost::AVX2,
 };

@@ -30,6 +30,7 @@ mod pressure;
 mod program;
 mod select;
 mod stripes;
+mod sweep;
 mod table;
 mod tail;
 mod unroll;
@@ -44,14 +45,16 @@ use super::native::memory::CodeMemory;
 use super::native::pool::Line;
 use crate::cpu::Cpu;
 use crate::vir::Routine;
-use encode::Loops;
+use encode::{Bound, Loops, Operands, Part, Step};
 use isa::Isa;
 use program::Function;
+pub(super) use sweep::compile_for as compile_sweep_for;
 
 pub(super) const AVX512: Emitter = Emitter {
     bits: 512,
     available: |cpu| available(Isa::Avx512, cpu),
     compile: |routine, _| compile(routine, Isa::Avx512),
+    sweep: |sweep| sweep::compile(sweep, Isa::Avx512),
     listing: |routine| listing::listing(routine, Isa::Avx512),
     times: &cost::AVX512,
 };
@@ -60,6 +63,7 @@ pub(super) const AVX2: Emitter = Emitter {
     bits: 256,
     available: |cpu| available(Isa::Avx2, cpu),
     compile: |routine, _| compile(routine, Isa::Avx2),
+    sweep: |sweep| sweep::compile(sweep, Isa::Avx2),
     listing: |routine| listing::listing(routine, Isa::Avx2),
     times: &cost::AVX2,
 };
@@ -67,12 +71,8 @@ pub(super) const AVX2: Emitter = Emitter {
 /// Compiles for this machine, on which `isa` is available.
 fn compile(routine: &Routine, isa: Isa) -> Result<Code, EmitError> {
     let mut made = generate(routine, isa)?;
-    let code = CodeMemory::new(&made.encoded.bytes)?;
-    let pool = std::mem::take(&mut made.pool);
-    // SAFETY: the function has this ABI and these constants, and `available` made sure that this
-    // machine has the instructions.
-    let native = unsafe { Native::new(code, pool) };
-    Ok(made.code(routine, isa, Callable::Native(native)))
+    let callable = made.native()?;
+    Ok(made.code(routine, isa, callable))
 }
 
 /// Compiles for any machine; what `load` makes executes the code.
@@ -85,15 +85,23 @@ pub(super) fn compile_for(
     kind: EmitterKind,
     load: Load,
 ) -> Result<Code, EmitError> {
-    let isa = match kind {
+    let isa = isa_of(kind);
+    let mut made = generate(routine, isa)?;
+    let callable = made.emulated(load);
+    Ok(made.code(routine, isa, callable))
+}
+
+/// The instruction set of an emitter.
+///
+/// # Panics
+///
+/// If `kind` is not one of these.
+fn isa_of(kind: EmitterKind) -> Isa {
+    match kind {
         EmitterKind::Avx512 => Isa::Avx512,
         EmitterKind::Avx2 => Isa::Avx2,
         kind => panic!("the {kind} emitter makes no code that could be executed elsewhere"),
-    };
-    let mut made = generate(routine, isa)?;
-    let bytes = std::mem::take(&mut made.encoded.bytes);
-    let callable = Callable::Software(Box::new(Emulated::new(bytes, &made.pool, load)));
-    Ok(made.code(routine, isa, callable))
+    }
 }
 
 /// The emitter of an instruction set.
@@ -131,34 +139,58 @@ struct Generated {
 }
 
 impl Generated {
+    /// What this machine executes, which has the instructions.
+    fn native(&mut self) -> Result<Callable, EmitError> {
+        let code = CodeMemory::new(&self.encoded.bytes)?;
+        let pool = std::mem::take(&mut self.pool);
+        // SAFETY: the function has this ABI and these constants, and `available` made sure that this
+        // machine has the instructions.
+        Ok(Callable::Native(unsafe { Native::new(code, pool) }))
+    }
+
+    /// What `load` executes.
+    fn emulated(&mut self, load: Load) -> Callable {
+        let bytes = std::mem::take(&mut self.encoded.bytes);
+        Callable::Software(Box::new(Emulated::new(bytes, &self.pool, load)))
+    }
+
+    fn vectors(&self) -> Vectors {
+        let Generated { lanes, copies, takes_any_count, .. } = *self;
+        Vectors { lanes, copies, takes_any_count }
+    }
+
     fn code(&self, routine: &Routine, isa: Isa, callable: Callable) -> Code {
-        let vectors = Vectors {
-            lanes: self.lanes,
-            copies: self.copies,
-            takes_any_count: self.takes_any_count,
-        };
-        Code::new(routine, kind(isa), callable, vectors)
+        Code::new(routine, kind(isa), callable, self.vectors())
     }
 }
 
 /// Machine code and constants of `routine`.
 fn generate(routine: &Routine, isa: Isa) -> Result<Generated, EmitError> {
     let mut constants = select::Constants::new(routine, isa);
-    let Functions { full, tail, around } = functions(routine, isa, &mut constants);
-    let loops = Loops {
+    let loops = loops(routine, isa, &mut constants);
+    let (lanes, copies) = (loops.vector(), loops.full[0].lanes);
+    let takes_any_count = loops.tail.is_some();
+    let encoded = encoded(routine, loops, isa)?;
+    Ok(Generated { encoded, pool: constants.finish(), lanes, copies, takes_any_count })
+}
+
+/// The machine code of a routine by itself.
+fn encoded(routine: &Routine, loops: Loops, isa: Isa) -> Result<encode::Encoded, EmitError> {
+    let cursors = routine.inputs.len() + routine.outputs.len() + routine.folds().count();
+    let part = Part::Each { loops: Box::new(loops), join: None };
+    let step = Step { bound: Bound::of(routine), part };
+    encode::encode(&[step], Operands { cursors, ..Operands::default() }, isa)
+        .map_err(|error| EmitError::Codegen(format!("{error}\n{routine}")))
+}
+
+/// The loops of a routine, placed.
+fn loops(routine: &Routine, isa: Isa, constants: &mut select::Constants) -> Loops {
+    let Functions { full, tail, around } = functions(routine, isa, constants);
+    Loops {
         full: full.iter().map(allocate::allocate).collect(),
         tail: tail.as_ref().map(allocate::allocate),
         around: around.each_ref().map(allocate::allocate),
-    };
-    let encoded = encode::encode(routine, &loops, isa)
-        .map_err(|error| EmitError::Codegen(format!("{error}\n{routine}")))?;
-    Ok(Generated {
-        encoded,
-        pool: constants.finish(),
-        lanes: loops.vector(),
-        copies: full[0].lanes,
-        takes_any_count: loops.tail.is_some(),
-    })
+    }
 }
 
 /// The loops of a routine, one after the other: see [`Loops`].

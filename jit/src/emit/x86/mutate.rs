@@ -6,7 +6,8 @@
 
 use super::allocate::{Address, Allocation, Item, Place, Placed, allocate};
 use super::check::check;
-use super::encode::{Loops, encode};
+use super::encode::Loops;
+use super::encoded;
 use super::isa::{Class, Isa};
 use super::program::{Function, move_code};
 use super::select::Constants;
@@ -174,8 +175,9 @@ impl Subject {
         let around = self.around.clone();
         let mut loops = Loops { full: allocations.to_vec(), tail: None, around };
         loops.tail = if self.has_tail { loops.full.pop() } else { None };
-        let code = encode(&self.routine, &loops, self.isa).ok()?.bytes;
-        let n = if self.has_tail { self.n } else { self.n - self.n % loops.vector() };
+        let vector = loops.vector();
+        let code = encoded(&self.routine, loops, self.isa).ok()?.bytes;
+        let n = if self.has_tail { self.n } else { self.n - self.n % vector };
         // What folds leave is right for all elements only.
         assert!(n == self.n || self.routine.stage().folds.is_empty());
         let cut = |bytes: &[u8]| match n == self.n {
@@ -192,12 +194,13 @@ impl Subject {
             .map(|(array, storage)| Operand {
                 array,
                 first: 0,
-                step: storage.size() * loops.vector(),
+                step: storage.size() * vector,
                 row: 0,
             })
             .collect();
         let call = Call {
             rows: 1,
+            tile: 1,
             n,
             arrays: inputs.chain(self.outputs.iter().map(output)).collect(),
             operands: &operands,

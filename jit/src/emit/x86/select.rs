@@ -25,12 +25,18 @@ pub(super) struct Constants {
 
 impl Constants {
     pub(super) fn new(routine: &Routine, isa: Isa) -> Constants {
-        let mut pool = match isa {
+        let pool = match isa {
             Isa::Avx512 => Pool::of_scalars(),
             Isa::Avx2 => Pool::of_vectors(isa.bytes()),
         };
-        let tables = routine.tables.iter().map(|table| pool.table(table)).collect();
-        Constants { pool, tables }
+        let mut constants = Constants { pool, tables: Vec::new() };
+        constants.turn_to(routine);
+        constants
+    }
+
+    /// From now on, tables are those of this routine.
+    pub(super) fn turn_to(&mut self, routine: &Routine) {
+        self.tables = routine.tables.iter().map(|table| self.pool.table(table)).collect();
     }
 
     /// The offset of the lane numbers: 0, 1, 2, ...

@@ -3,14 +3,53 @@
 use super::super::allocate::Address;
 use super::super::isa::Isa;
 use super::super::program::Stripes;
-use super::{CURSORS, Writer, cursor, offsets};
+use super::bound::{At, Held};
+use super::{CURSORS, Writer};
+use crate::emit::code::MOST_ROWS;
 use crate::vir::STRIPE_BYTES;
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 
-impl Writer {
+/// Bytes of a number of a row in the frame.
+const NUMBER: usize = 8;
+
+/// A word of the frame, where there are tiles of rows.
+#[derive(Clone, Copy)]
+pub(super) enum Word {
+    /// Which row of the tile is the current one.
+    Row,
+    /// How many rows the tile has.
+    Rows,
+}
+
+impl Word {
+    /// How many there are.
+    pub(super) const COUNT: usize = 2;
+}
+
+impl Writer<'_> {
     /// Bytes of the frame that stripes take.
     pub(super) fn stripes(&self) -> i64 {
-        (self.folds.len() * STRIPE_BYTES) as i64
+        (self.folds * STRIPE_BYTES) as i64
+    }
+
+    /// Bytes of the frame that numbers of rows take.
+    pub(super) fn numbers(&self) -> i64 {
+        (self.operands.numbers * MOST_ROWS * NUMBER).next_multiple_of(STRIPE_BYTES) as i64
+    }
+
+    /// A number of the current row.
+    fn number(&mut self, number: usize) -> Result<MemoryOperand, IcedError> {
+        let at = self.stripes() + (number * MOST_ROWS * NUMBER) as i64;
+        self.load_word(Register::RAX, self.word(Word::Row))?;
+        let (base, row) = (Register::RSP, Register::RAX);
+        Ok(MemoryOperand::with_base_index_scale_displ_size(base, row, NUMBER as u32, at, 1))
+    }
+
+    /// A word of the frame.
+    pub(super) fn word(&self, word: Word) -> MemoryOperand {
+        let before = self.stripes() + self.numbers() + self.spilled();
+        let at = before + (self.in_frame + word as usize) as i64 * 8;
+        MemoryOperand::with_base_displ(Register::RSP, at)
     }
 
     /// Bytes of the frame that spilled values take.
@@ -18,9 +57,9 @@ impl Writer {
         i64::from(self.slots) * self.isa.bytes() as i64
     }
 
-    /// Where the address of an input without a register is kept.
-    pub(super) fn kept_cursor(&self, slot: usize) -> MemoryOperand {
-        let at = self.stripes() + self.spilled() + (slot - CURSORS.len()) as i64 * 8;
+    /// Where an address without a register is.
+    pub(super) fn kept_cursor(&self, index: usize) -> MemoryOperand {
+        let at = self.stripes() + self.numbers() + self.spilled() + index as i64 * 8;
         MemoryOperand::with_base_displ(Register::RSP, at)
     }
 
@@ -38,39 +77,46 @@ impl Writer {
                 ..MemoryOperand::with_base_displ(Register::R8, i64::from(at))
             },
             Address::Stack(slot) => {
-                let at = self.stripes() + i64::from(slot) * self.isa.bytes() as i64;
+                let before = self.stripes() + self.numbers();
+                let at = before + i64::from(slot) * self.isa.bytes() as i64;
                 MemoryOperand::with_base_displ(Register::RSP, at)
             }
             Address::Input { slot, at } => {
-                let base = match CURSORS.get(slot as usize) {
-                    Some(&register) => register,
-                    None => {
-                        let kept = self.kept_cursor(slot as usize);
+                let (input, at) = (self.bound.inputs[slot as usize], i64::from(at));
+                let base = match (input.at, input.held) {
+                    (At::Number(number), _) => return self.number(number),
+                    (_, Held::Register(held)) => CURSORS[held],
+                    (At::Cursor(operand), Held::Nowhere) => {
+                        self.load_base(Register::RAX, operand)?;
+                        Register::RAX
+                    }
+                    (_, Held::Frame(index)) => {
+                        let kept = self.kept_cursor(index);
                         self.load_word(Register::RAX, kept)?;
                         Register::RAX
                     }
                 };
-                MemoryOperand::with_base_displ(base, i64::from(at))
+                MemoryOperand::with_base_displ(base, at)
             }
             Address::Output { output, at } => {
-                let base = match CURSORS.get(self.inputs + output as usize) {
-                    Some(&register) => register,
-                    None => {
-                        let base = cursor(self.inputs + output as usize, offsets::BASE);
-                        self.load_word(Register::RAX, base)?;
+                let (output, at) = (self.bound.outputs[output as usize], i64::from(at));
+                let base = match (output.at, output.held) {
+                    (At::Number(number), _) => return self.number(number),
+                    (_, Held::Register(held)) => CURSORS[held],
+                    (At::Cursor(operand), _) => {
+                        self.load_base(Register::RAX, operand)?;
                         Register::RAX
                     }
                 };
-                let scale = self.outputs[output as usize];
-                let at = i64::from(at);
-                MemoryOperand::with_base_index_scale_displ_size(base, Register::R9, scale, at, 1)
+                let (index, scale) = (Register::R9, output.size);
+                MemoryOperand::with_base_index_scale_displ_size(base, index, scale, at, 1)
             }
             Address::Stripes(Stripes { fold, at, moves }) => {
                 let at = i64::from(fold) * STRIPE_BYTES as i64 + i64::from(at);
                 if !moves {
                     return Ok(MemoryOperand::with_base_displ(Register::RSP, at));
                 }
-                let scale = self.folds[fold as usize];
+                let scale = self.bound.folds[fold as usize].size;
                 let last = STRIPE_BYTES as i32 / scale as i32 - 1;
                 let [index, element] = [Register::EAX, Register::R9D];
                 self.emit(Instruction::with2(Code::Mov_r32_rm32, index, element))?;
@@ -79,8 +125,11 @@ impl Writer {
                 MemoryOperand::with_base_index_scale_displ_size(Register::RSP, index, scale, at, 1)
             }
             Address::Result { fold } => {
-                let operand = self.inputs + self.outputs.len() + fold as usize;
-                self.load_word(Register::RAX, cursor(operand, offsets::BASE))?;
+                let operand = match self.bound.folds[fold as usize].at {
+                    At::Number(number) => return self.number(number),
+                    At::Cursor(operand) => operand,
+                };
+                self.load_base(Register::RAX, operand)?;
                 MemoryOperand::with_base(Register::RAX)
             }
             Address::Gather { index, at, scale } => {

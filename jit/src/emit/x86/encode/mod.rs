@@ -17,11 +17,17 @@
 //! Cold regions lie after the loop, so that the hot path is a straight line.
 
 mod address;
+mod bound;
+mod loops;
 
 use super::super::native::launch::offsets;
-use super::allocate::{Allocation, Item, Place, Placed};
+use super::allocate::{Address, Allocation, Item, Place, Placed};
 use super::isa::Isa;
-use crate::vir::Routine;
+use address::Word;
+pub(super) use bound::Bound;
+use bound::{At, Held};
+use loops::Later;
+
 use iced_x86::{Code, Encoder, IcedError, Instruction, MemoryOperand, OpKind, Register};
 
 /// Registers for addresses; those from `SAVED` on belong to the caller.
@@ -69,51 +75,96 @@ impl Loops {
     }
 }
 
-/// Encodes the kernel routine of `routine`.
-pub(super) fn encode(routine: &Routine, loops: &Loops, isa: Isa) -> Result<Encoded, IcedError> {
-    let all = || loops.iter().chain(&loops.around);
+/// What is done with a row, in order.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) bound: Bound,
+    pub(super) part: Part,
+}
+
+/// The code of a step.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// On each element.
+    Each {
+        loops: Box<Loops>,
+        /// What follows each block of so many elements.
+        join: Option<(usize, Bound, Allocation)>,
+    },
+    /// Once.
+    Once(Allocation),
+}
+
+/// The operands of a call, and what the frame has room for beside spilled values and stripes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Operands {
+    /// How many cursors there are.
+    pub(super) cursors: usize,
+    /// How many of them, the last ones, are of rows that are kept for later steps.
+    pub(super) kept: usize,
+    /// Numbers of a row.
+    pub(super) numbers: usize,
+    /// Whether each step runs on some rows, a tile, before the next one does.
+    pub(super) has_tiles: bool,
+}
+
+/// Encodes a kernel routine: these steps for each row.
+pub(super) fn encode(steps: &[Step], operands: Operands, isa: Isa) -> Result<Encoded, IcedError> {
+    let bounds = || steps.iter().flat_map(Step::bounds);
+    let all = || steps.iter().flat_map(Step::allocations);
     let items: usize = all().map(|each| each.prologue.len() + each.items.len()).sum();
+    let Some(first) = steps.first() else { return Ok(Encoded::default()) };
     let writer = Writer {
         isa,
         encoder: Encoder::try_with_capacity(64, items * 10 + 256)?,
         at: 0,
-        inputs: routine.inputs.len(),
-        scalars: (0..routine.inputs.len()).map(|slot| routine.is_scalar(slot)).collect(),
-        outputs: routine.outputs.iter().map(|storage| storage.size() as u32).collect(),
-        folds: routine.folds().map(|storage| storage.size() as u32).collect(),
+        bound: &first.bound,
+        operands,
+        folds: bounds().map(|bound| bound.folds.len()).max().unwrap_or(0),
         slots: all().map(|each| each.slots).max().unwrap_or(0),
+        registers: bounds().map(Bound::registers).max().unwrap_or(0),
+        in_frame: bounds().map(Bound::in_frame).max().unwrap_or(0),
         origins: Vec::with_capacity(items),
     };
-    writer.routine(loops)
+    writer.rows(steps)
 }
 
-struct Writer {
+impl Step {
+    fn bounds(&self) -> impl Iterator<Item = &Bound> {
+        let join = match &self.part {
+            Part::Each { join: Some((_, bound, _)), .. } => Some(bound),
+            _ => None,
+        };
+        std::iter::once(&self.bound).chain(join)
+    }
+
+    fn allocations(&self) -> impl Iterator<Item = &Allocation> {
+        let (loops, once) = match &self.part {
+            Part::Each { loops, join } => (Some(loops), join.as_ref().map(|(.., join)| join)),
+            Part::Once(once) => (None, Some(once)),
+        };
+        loops.into_iter().flat_map(|loops| loops.iter().chain(&loops.around)).chain(once)
+    }
+}
+
+struct Writer<'a> {
     isa: Isa,
     encoder: Encoder,
     at: u64,
-    inputs: usize,
-    /// Which inputs are the same for a whole row.
-    scalars: Vec<bool>,
-    /// Per output, the size of an element.
-    outputs: Vec<u32>,
-    /// Per fold, the size of a lane.
-    folds: Vec<u32>,
+    /// The operands of what is being written.
+    bound: &'a Bound,
+    operands: Operands,
+    /// The most folds of a step, spilled values, and addresses in registers and in the frame.
+    folds: usize,
     slots: u32,
+    registers: usize,
+    in_frame: usize,
     origins: Vec<(u32, u32)>,
-}
-
-/// A cold region, written after the loops.
-struct ColdRegion<'a> {
-    /// The jump to it.
-    jump: usize,
-    items: &'a [Item],
-    /// Where the hot path continues.
-    join: u64,
 }
 
 type Done = Result<(), IcedError>;
 
-impl Writer {
+impl<'a> Writer<'a> {
     fn emit(&mut self, instruction: Result<Instruction, IcedError>) -> Done {
         self.at += self.encoder.encode(&instruction?, self.at)? as u64;
         Ok(())
@@ -126,200 +177,88 @@ impl Writer {
         Ok(self.at as usize - 4)
     }
 
-    fn routine(mut self, loops: &Loops) -> Result<Encoded, IcedError> {
-        let saved = self.saved();
+    fn rows(mut self, steps: &'a [Step]) -> Result<Encoded, IcedError> {
+        let saved = self.registers.saturating_sub(SAVED);
         self.enter(saved)?;
         self.load_launch()?;
-        let row = self.at;
-        self.load_cursors()?;
-        let [start, finish] = &loops.around;
-        let mut patches = Vec::new();
-        let mut cold = Vec::new();
-        let (main, others) = loops.full.split_first().expect("there is a loop");
-        let vectors = main.lanes / loops.vector();
-        // Where the loop may finish a row: what comes instead if it has too few elements, and if it has
-        // more.
-        let mut unfinished = None;
-        if main.whole.is_empty() {
-            self.straight(&start.items)?;
-            let few = self.iterations(main, vectors, &mut cold)?;
-            self.straight(&main.epilogue)?;
-            patches.push((few, self.at));
-            self.no_limit(main)?;
-            self.rest(others, loops, &mut patches, &mut cold)?;
-            self.straight(&finish.items)?;
-        } else {
-            let few = self.iterations(main, vectors, &mut cold)?;
-            self.no_limit(main)?;
-            self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
-            let more = self.jump(Code::Jne_rel32_64)?;
-            self.straight(&main.whole)?;
-            unfinished = Some((few, more));
-        }
-        let finished = self.at;
+        let first = self.at;
+        let mut later = Later::default();
         let rows = MemoryOperand::with_base_displ(Register::RCX, offsets::ROWS.into());
-        self.emit(Instruction::with2(Code::Sub_rm64_imm8, rows, 1))?;
+        if self.operands.has_tiles {
+            self.tile(steps, &mut later)?;
+            self.load_word(Register::RAX, self.word(Word::Rows))?;
+            self.emit(Instruction::with2(Code::Sub_rm64_r64, rows, Register::RAX))?;
+        } else {
+            steps.iter().try_for_each(|step| self.step(step, &mut later))?;
+            self.emit(Instruction::with2(Code::Sub_rm64_imm8, rows, 1))?;
+        }
         let more = self.jump(Code::Jne_rel32_64)?;
         self.leave(saved)?;
         self.emit(Ok(Instruction::with(Code::Retnq)))?;
         // Most calls have one row, so the code that advances to the next row is kept off that path.
-        patches.push((more, self.at));
-        self.next_row(row)?;
-        if let Some((few, more)) = unfinished {
-            patches.push((more, self.at));
-            self.straight(&main.epilogue)?;
-            let rest = self.jump(Code::Jmp_rel32_64)?;
-            patches.push((few, self.at));
-            self.no_limit(main)?;
-            self.straight(&start.items)?;
-            patches.push((rest, self.at));
-            self.rest(others, loops, &mut patches, &mut cold)?;
-            self.straight(&finish.items)?;
-            self.emit(Instruction::with_branch(Code::Jmp_rel32_64, finished))?;
-        }
-        for ColdRegion { jump, items, join } in cold {
-            patches.push((jump, self.at));
-            self.straight(items)?;
-            self.emit(Instruction::with_branch(Code::Jmp_rel32_64, join))?;
-        }
+        later.patches.push((more, self.at));
+        self.next_rows(first)?;
+        self.finish(&mut later)?;
         let mut bytes = self.encoder.take_buffer();
-        for (at, target) in patches {
+        for (at, target) in later.patches {
             let distance = target as i32 - (at as i32 + 4);
             bytes[at..at + 4].copy_from_slice(&distance.to_le_bytes());
         }
         Ok(Encoded { bytes, origins: self.origins })
     }
 
-    /// The loops after the first one.
-    fn rest<'a>(
-        &mut self,
-        full: &'a [Allocation],
-        loops: &'a Loops,
-        patches: &mut Vec<(usize, u64)>,
-        cold: &mut Vec<ColdRegion<'a>>,
-    ) -> Done {
-        for each in full {
-            let skip = self.iterations(each, each.lanes / loops.vector(), cold)?;
-            self.straight(&each.epilogue)?;
-            patches.push((skip, self.at));
-            self.no_limit(each)?;
-        }
-        if let Some(tail) = &loops.tail {
-            let skip = self.tail(tail, cold)?;
-            patches.push((skip, self.at));
-        }
-        Ok(())
-    }
-
-    /// Makes `rdi` the number of elements again after a loop: it was the last index with enough elements
-    /// for an iteration.
-    fn no_limit(&mut self, each: &Allocation) -> Done {
-        self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::RDI, each.lanes as i32))
-    }
-
-    /// A loop whose iterations handle some vectors each, and the code before it. Returns the jump
-    /// over it, which is taken if there are too few elements for an iteration.
-    fn iterations<'a>(
-        &mut self,
-        each: &'a Allocation,
-        vectors: usize,
-        cold: &mut Vec<ColdRegion<'a>>,
-    ) -> Result<usize, IcedError> {
-        let lanes = each.lanes as i32;
-        self.emit(Instruction::with2(Code::Sub_rm64_imm32, Register::RDI, lanes))?;
-        self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
-        let skip = self.jump(Code::Jg_rel32_64)?;
-        self.straight(&each.prologue)?;
-        // A loop that starts in the middle of a line costs one more fetch per iteration.
-        self.pad_to(64)?;
-        let top = self.at;
-        self.body(&each.items, cold)?;
-        self.advance(vectors)?;
-        self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::R9, lanes))?;
-        self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
-        self.emit(Instruction::with_branch(Code::Jle_rel32_64, top))?;
-        Ok(skip)
-    }
-
-    /// A loop of masked iterations for all remaining elements. Returns the jump over it.
-    fn tail<'a>(
-        &mut self,
-        each: &'a Allocation,
-        cold: &mut Vec<ColdRegion<'a>>,
-    ) -> Result<usize, IcedError> {
-        let lanes = each.lanes as i32;
-        self.emit(Instruction::with2(Code::Sub_r64_rm64, Register::RDI, Register::R9))?;
-        let skip = self.jump(Code::Jle_rel32_64)?;
-        let top = self.at;
-        if self.isa == Isa::Avx512 {
-            // As many low bits as elements are left. `bzhi` reads only 8 bits of the count; the
-            // wide loop leaves at most 127.
-            self.emit(Instruction::with2(Code::Mov_r32_imm32, Register::EAX, -1))?;
-            let (code, bits) = (Code::VEX_Bzhi_r32_rm32_r32, Register::EAX);
-            self.emit(Instruction::with3(code, bits, bits, Register::EDI))?;
-        }
-        self.body(&each.items, cold)?;
-        self.advance(1)?;
-        self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::R9, lanes))?;
-        self.emit(Instruction::with2(Code::Sub_rm64_imm32, Register::RDI, lanes))?;
-        self.emit(Instruction::with_branch(Code::Jg_rel32_64, top))?;
-        Ok(skip)
-    }
-
-    /// The instructions of an iteration, except cold regions, which are deferred.
-    fn body<'a>(&mut self, mut items: &'a [Item], cold: &mut Vec<ColdRegion<'a>>) -> Done {
-        while let Some(start) = items.iter().position(|item| matches!(item, Item::ColdStart)) {
-            self.straight(&items[..start])?;
-            let inside = &items[start + 1..];
-            let len = inside.iter().position(|item| matches!(item, Item::ColdEnd));
-            let (region, after) = inside.split_at(len.expect("a region ends"));
-            let jump = self.jump(Code::Jne_rel32_64)?;
-            cold.push(ColdRegion { jump, items: region, join: self.at });
-            items = &after[1..];
-        }
-        self.straight(items)
-    }
-
-    fn straight(&mut self, items: &[Item]) -> Done {
-        items.iter().try_for_each(|item| match item {
-            Item::Inst(placed) => self.placed(placed),
-            Item::ColdStart | Item::ColdEnd => unreachable!("cold regions are no straight line"),
-        })
-    }
-
-    /// No-ops, as long as possible each, up to a multiple of `line` bytes.
-    fn pad_to(&mut self, line: u64) -> Done {
-        while !self.at.is_multiple_of(line) {
-            let left = self.at.next_multiple_of(line) - self.at;
-            let nop = match left {
-                8.. => {
-                    // Displacement size 8 stands for four bytes, sign-extended.
-                    let far = MemoryOperand::with_base_index_scale_displ_size(
-                        Register::RAX,
-                        Register::RAX,
-                        1,
-                        0,
-                        8,
-                    );
-                    Instruction::with1(Code::Nop_rm32, far)
-                }
-                3.. => Instruction::with1(Code::Nop_rm32, MemoryOperand::with_base(Register::RAX)),
-                _ => Ok(Instruction::with(Code::Nopd)),
-            };
-            self.emit(nop)?;
+    /// Each step on each row of a tile: while one row waits for its numbers, the next is computed.
+    fn tile(&mut self, steps: &'a [Step], later: &mut Later<'a>) -> Done {
+        let [rows, tile] = [offsets::ROWS, offsets::TILE]
+            .map(|at| MemoryOperand::with_base_displ(Register::RCX, at.into()));
+        self.load_word(Register::RAX, rows)?;
+        self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::RAX, tile))?;
+        self.emit(Instruction::with2(Code::Cmovg_r64_rm64, Register::RAX, tile))?;
+        let [row, rows] = [Word::Row, Word::Rows].map(|word| self.word(word));
+        self.emit(Instruction::with2(Code::Mov_rm64_r64, rows, Register::RAX))?;
+        for step in steps {
+            self.emit(Instruction::with2(Code::Mov_rm64_imm32, row, 0))?;
+            let top = self.at;
+            self.step(step, later)?;
+            self.load_word(Register::RAX, row)?;
+            self.emit(Instruction::with2(Code::Add_rm64_imm8, Register::RAX, 1))?;
+            self.emit(Instruction::with2(Code::Mov_rm64_r64, row, Register::RAX))?;
+            self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::RAX, rows))?;
+            self.emit(Instruction::with_branch(Code::Jl_rel32_64, top))?;
         }
         Ok(())
     }
 
-    /// How many of the caller's registers are used.
-    fn saved(&self) -> usize {
-        (self.inputs + self.outputs.len()).min(CURSORS.len()).saturating_sub(SAVED)
+    fn step(&mut self, step: &'a Step, later: &mut Later<'a>) -> Done {
+        self.bound = &step.bound;
+        match &step.part {
+            Part::Once(once) => self.body(&once.items, later),
+            Part::Each { loops, join } => {
+                self.load_cursors()?;
+                let n = MemoryOperand::with_base_displ(Register::RCX, offsets::N.into());
+                let Some((len, bound, join)) = join else {
+                    self.load_word(Register::RDI, n)?;
+                    return self.elements(loops, later);
+                };
+                let block = self.at;
+                let end = MemoryOperand::with_base_displ(Register::R9, *len as i64);
+                self.emit(Instruction::with2(Code::Lea_r64_m, Register::RDI, end))?;
+                self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::RDI, n))?;
+                self.emit(Instruction::with2(Code::Cmovg_r64_rm64, Register::RDI, n))?;
+                self.elements(loops, later)?;
+                self.bound = bound;
+                self.body(&join.items, later)?;
+                self.bound = &step.bound;
+                self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, n))?;
+                self.emit(Instruction::with_branch(Code::Jl_rel32_64, block))
+            }
+        }
     }
 
     /// Bytes of the frame.
     fn frame(&self) -> i64 {
-        let pointers = self.inputs.saturating_sub(CURSORS.len()) as i64 * 8;
-        self.stripes() + self.spilled() + pointers
+        let words = if self.operands.has_tiles { Word::COUNT } else { 0 };
+        self.stripes() + self.numbers() + self.spilled() + (self.in_frame + words) as i64 * 8
     }
 
     fn enter(&mut self, saved: usize) -> Done {
@@ -367,76 +306,74 @@ impl Writer {
         self.load_word(Register::R8, field(offsets::POOL))
     }
 
-    /// Reads the length of the current row and where it begins for each operand.
+    /// Reads where the current row begins for each operand of a step.
     fn load_cursors(&mut self) -> Done {
-        for slot in 0..self.inputs {
-            let base = cursor(slot, offsets::BASE);
-            match CURSORS.get(slot) {
-                Some(&register) => self.load_word(register, base)?,
-                None => {
-                    self.load_word(Register::R9, base)?;
-                    let kept = self.kept_cursor(slot);
+        for operand in self.bound.inputs.iter().chain(&self.bound.outputs) {
+            let At::Cursor(index) = operand.at else { continue };
+            match operand.held {
+                Held::Register(held) => self.load_base(CURSORS[held], index)?,
+                Held::Frame(kept) => {
+                    self.load_base(Register::R9, index)?;
+                    let kept = self.kept_cursor(kept);
                     self.emit(Instruction::with2(Code::Mov_rm64_r64, kept, Register::R9))?;
                 }
+                Held::Nowhere => {}
             }
         }
-        for output in 0..self.outputs.len() {
-            if let Some(&register) = CURSORS.get(self.inputs + output) {
-                self.load_word(register, cursor(self.inputs + output, offsets::BASE))?;
-            }
-        }
-        let n = MemoryOperand::with_base_displ(Register::RCX, offsets::N.into());
-        self.load_word(Register::RDI, n)?;
         self.emit(Instruction::with2(Code::Xor_r32_rm32, Register::R9D, Register::R9D))
     }
 
-    /// Moves every cursor to the next row and jumps to the start of a row.
-    fn next_row(&mut self, row: u64) -> Done {
-        for operand in 0..self.inputs + self.outputs.len() + self.folds.len() {
+    /// Reads where the current row of an operand begins.
+    fn load_base(&mut self, into: Register, operand: usize) -> Done {
+        let base = cursor(operand, offsets::BASE);
+        if !self.operands.has_tiles {
+            return self.load_word(into, base);
+        }
+        self.load_word(into, cursor(operand, offsets::ROW))?;
+        let row = self.word(Word::Row);
+        self.emit(Instruction::with2(Code::Imul_r64_rm64, into, row))?;
+        self.emit(Instruction::with2(Code::Add_r64_rm64, into, base))
+    }
+
+    /// Moves cursors to the next row, or the next rows, and jumps to the start.
+    fn next_rows(&mut self, first: u64) -> Done {
+        for operand in 0..self.operands.cursors - self.operands.kept {
             self.load_word(Register::RAX, cursor(operand, offsets::ROW))?;
+            if self.operands.has_tiles {
+                let rows = self.word(Word::Rows);
+                self.emit(Instruction::with2(Code::Imul_r64_rm64, Register::RAX, rows))?;
+            }
             let base = cursor(operand, offsets::BASE);
             self.emit(Instruction::with2(Code::Add_rm64_r64, base, Register::RAX))?;
         }
-        self.emit(Instruction::with_branch(Code::Jmp_rel32_64, row))
+        self.emit(Instruction::with_branch(Code::Jmp_rel32_64, first))
+    }
+
+    /// A store to an output: a step reads soon what is kept for it, so it never bypasses the caches, which
+    /// is what [streaming twins](super::super::native::stream) do to stores of floats.
+    fn store_code(&self, code: Code, output: u32) -> Code {
+        match code {
+            _ if !self.bound.outputs[output as usize].is_kept => code,
+            Code::EVEX_Vmovups_zmmm512_k1z_zmm => Code::EVEX_Vmovdqu32_zmmm512_k1z_zmm,
+            Code::EVEX_Vmovupd_zmmm512_k1z_zmm => Code::EVEX_Vmovdqu64_zmmm512_k1z_zmm,
+            Code::VEX_Vmovups_ymmm256_ymm | Code::VEX_Vmovupd_ymmm256_ymm => {
+                Code::VEX_Vmovdqu_ymmm256_ymm
+            }
+            code => code,
+        }
     }
 
     fn load_word(&mut self, into: Register, from: MemoryOperand) -> Done {
         self.emit(Instruction::with2(Code::Mov_r64_rm64, into, from))
     }
 
-    /// The end of an iteration: advances by some vectors.
-    fn advance(&mut self, vectors: usize) -> Done {
-        for slot in (0..self.inputs).filter(|&slot| !self.scalars[slot]).collect::<Vec<usize>>() {
-            let step = cursor(slot, offsets::STEP);
-            let held = CURSORS.get(slot);
-            match (held, vectors) {
-                (Some(&register), 1) => {
-                    self.emit(Instruction::with2(Code::Add_r64_rm64, register, step))?;
-                    continue;
-                }
-                (None, 1) => self.load_word(Register::RAX, step)?,
-                _ => {
-                    let (code, vectors) = (Code::Imul_r64_rm64_imm8, vectors as i32);
-                    self.emit(Instruction::with3(code, Register::RAX, step, vectors))?;
-                }
-            }
-            match held {
-                Some(&register) => {
-                    self.emit(Instruction::with2(Code::Add_r64_rm64, register, Register::RAX))?;
-                }
-                None => {
-                    let kept = self.kept_cursor(slot);
-                    self.emit(Instruction::with2(Code::Add_rm64_r64, kept, Register::RAX))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn placed(&mut self, placed: &Placed) -> Done {
         self.origins.push((self.at as u32, placed.origin));
         let mut made = Instruction::new();
-        made.set_code(placed.code);
+        made.set_code(match placed.operands[0] {
+            Place::Memory(Address::Output { output, .. }) => self.store_code(placed.code, output),
+            _ => placed.code,
+        });
         let mut count = 0;
         for (place, halved) in placed.operands.into_iter().zip(placed.halved) {
             let kind = match place {

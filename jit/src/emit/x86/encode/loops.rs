@@ -1,0 +1,242 @@
+//! The loops over the elements of a row.
+
+use super::super::isa::Isa;
+use super::bound::{At, Bound, Held};
+use super::{Allocation, CURSORS, Done, Item, Loops, Writer, cursor, offsets};
+use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
+
+/// What is left to be written of loops that handle most rows whole.
+pub(super) struct Unfinished<'a> {
+    /// The jump from them where a row has too few elements, and where it has more.
+    few: usize,
+    more: usize,
+    /// Where a row is finished.
+    finished: u64,
+    loops: &'a Loops,
+    bound: &'a Bound,
+}
+
+/// A cold region, written after the loops.
+struct ColdRegion<'a> {
+    /// The jump to it.
+    jump: usize,
+    items: &'a [Item],
+    /// Where the hot path continues.
+    join: u64,
+    bound: &'a Bound,
+}
+
+/// What is written after everything else.
+#[derive(Default)]
+pub(super) struct Later<'a> {
+    cold: Vec<ColdRegion<'a>>,
+    unfinished: Vec<Unfinished<'a>>,
+    /// Jumps, and their targets.
+    pub(super) patches: Vec<(usize, u64)>,
+}
+
+impl<'a> Writer<'a> {
+    /// The elements of a row, or of a block of one.
+    pub(super) fn elements(&mut self, loops: &'a Loops, later: &mut Later<'a>) -> Done {
+        let [start, finish] = &loops.around;
+        let (main, others) = loops.full.split_first().expect("there is a loop");
+        let vectors = main.lanes / loops.vector();
+        if main.whole.is_empty() {
+            self.straight(&start.items)?;
+            let few = self.iterations(main, vectors, later)?;
+            self.straight(&main.epilogue)?;
+            later.patches.push((few, self.at));
+            self.no_limit(main)?;
+            self.rest(others, loops, later)?;
+            return self.straight(&finish.items);
+        }
+        let few = self.iterations(main, vectors, later)?;
+        self.no_limit(main)?;
+        self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
+        let more = self.jump(Code::Jne_rel32_64)?;
+        self.straight(&main.whole)?;
+        let (finished, bound) = (self.at, self.bound);
+        later.unfinished.push(Unfinished { few, more, finished, loops, bound });
+        Ok(())
+    }
+
+    /// What was left for later.
+    pub(super) fn finish(&mut self, later: &mut Later<'a>) -> Done {
+        for unfinished in std::mem::take(&mut later.unfinished) {
+            self.bound = unfinished.bound;
+            self.unfinished(unfinished, later)?;
+        }
+        for ColdRegion { jump, items, join, bound } in std::mem::take(&mut later.cold) {
+            self.bound = bound;
+            later.patches.push((jump, self.at));
+            self.straight(items)?;
+            self.emit(Instruction::with_branch(Code::Jmp_rel32_64, join))?;
+        }
+        Ok(())
+    }
+
+    /// What rows that are not handled whole need, in their place.
+    fn unfinished(&mut self, unfinished: Unfinished<'a>, later: &mut Later<'a>) -> Done {
+        let Unfinished { few, more, finished, loops, .. } = unfinished;
+        let [start, finish] = &loops.around;
+        let (main, others) = loops.full.split_first().expect("there is a loop");
+        later.patches.push((more, self.at));
+        self.straight(&main.epilogue)?;
+        let rest = self.jump(Code::Jmp_rel32_64)?;
+        later.patches.push((few, self.at));
+        self.no_limit(main)?;
+        self.straight(&start.items)?;
+        later.patches.push((rest, self.at));
+        self.rest(others, loops, later)?;
+        self.straight(&finish.items)?;
+        self.emit(Instruction::with_branch(Code::Jmp_rel32_64, finished))
+    }
+
+    /// The loops after the first one.
+    fn rest(&mut self, full: &'a [Allocation], loops: &'a Loops, later: &mut Later<'a>) -> Done {
+        for each in full {
+            let skip = self.iterations(each, each.lanes / loops.vector(), later)?;
+            self.straight(&each.epilogue)?;
+            later.patches.push((skip, self.at));
+            self.no_limit(each)?;
+        }
+        if let Some(tail) = &loops.tail {
+            let skip = self.tail(tail, later)?;
+            later.patches.push((skip, self.at));
+        }
+        Ok(())
+    }
+
+    /// Makes `rdi` the number of elements again after a loop: it was the last index with enough elements
+    /// for an iteration.
+    fn no_limit(&mut self, each: &Allocation) -> Done {
+        self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::RDI, each.lanes as i32))
+    }
+
+    /// A loop whose iterations handle some vectors each, and the code before it. Returns the jump
+    /// over it, which is taken if there are too few elements for an iteration.
+    fn iterations(
+        &mut self,
+        each: &'a Allocation,
+        vectors: usize,
+        later: &mut Later<'a>,
+    ) -> Result<usize, IcedError> {
+        let lanes = each.lanes as i32;
+        self.emit(Instruction::with2(Code::Sub_rm64_imm32, Register::RDI, lanes))?;
+        self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
+        let skip = self.jump(Code::Jg_rel32_64)?;
+        self.straight(&each.prologue)?;
+        // A loop that starts in the middle of a line costs one more fetch per iteration.
+        self.pad_to(64)?;
+        let top = self.at;
+        self.body(&each.items, later)?;
+        self.advance(vectors)?;
+        self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::R9, lanes))?;
+        self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
+        self.emit(Instruction::with_branch(Code::Jle_rel32_64, top))?;
+        Ok(skip)
+    }
+
+    /// A loop of masked iterations for all remaining elements. Returns the jump over it.
+    fn tail(&mut self, each: &'a Allocation, later: &mut Later<'a>) -> Result<usize, IcedError> {
+        let lanes = each.lanes as i32;
+        self.emit(Instruction::with2(Code::Sub_r64_rm64, Register::RDI, Register::R9))?;
+        let skip = self.jump(Code::Jle_rel32_64)?;
+        let top = self.at;
+        if self.isa == Isa::Avx512 {
+            // As many low bits as elements are left. `bzhi` reads only 8 bits of the count; the
+            // wide loop leaves at most 127.
+            self.emit(Instruction::with2(Code::Mov_r32_imm32, Register::EAX, -1))?;
+            let (code, bits) = (Code::VEX_Bzhi_r32_rm32_r32, Register::EAX);
+            self.emit(Instruction::with3(code, bits, bits, Register::EDI))?;
+        }
+        self.body(&each.items, later)?;
+        self.advance(1)?;
+        self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::R9, lanes))?;
+        self.emit(Instruction::with2(Code::Sub_rm64_imm32, Register::RDI, lanes))?;
+        self.emit(Instruction::with_branch(Code::Jg_rel32_64, top))?;
+        Ok(skip)
+    }
+
+    /// The instructions of an iteration, except cold regions, which are deferred.
+    pub(super) fn body(&mut self, mut items: &'a [Item], later: &mut Later<'a>) -> Done {
+        while let Some(start) = items.iter().position(|item| matches!(item, Item::ColdStart)) {
+            self.straight(&items[..start])?;
+            let inside = &items[start + 1..];
+            let len = inside.iter().position(|item| matches!(item, Item::ColdEnd));
+            let (region, after) = inside.split_at(len.expect("a region ends"));
+            let jump = self.jump(Code::Jne_rel32_64)?;
+            later.cold.push(ColdRegion { jump, items: region, join: self.at, bound: self.bound });
+            items = &after[1..];
+        }
+        self.straight(items)
+    }
+
+    pub(super) fn straight(&mut self, items: &[Item]) -> Done {
+        items.iter().try_for_each(|item| match item {
+            Item::Inst(placed) => self.placed(placed),
+            Item::ColdStart | Item::ColdEnd => unreachable!("cold regions are no straight line"),
+        })
+    }
+
+    /// No-ops, as long as possible each, up to a multiple of `line` bytes.
+    fn pad_to(&mut self, line: u64) -> Done {
+        while !self.at.is_multiple_of(line) {
+            let left = self.at.next_multiple_of(line) - self.at;
+            let nop = match left {
+                8.. => {
+                    // Displacement size 8 stands for four bytes, sign-extended.
+                    let far = MemoryOperand::with_base_index_scale_displ_size(
+                        Register::RAX,
+                        Register::RAX,
+                        1,
+                        0,
+                        8,
+                    );
+                    Instruction::with1(Code::Nop_rm32, far)
+                }
+                3.. => Instruction::with1(Code::Nop_rm32, MemoryOperand::with_base(Register::RAX)),
+                _ => Ok(Instruction::with(Code::Nopd)),
+            };
+            self.emit(nop)?;
+        }
+        Ok(())
+    }
+
+    /// The end of an iteration: advances by some vectors.
+    fn advance(&mut self, vectors: usize) -> Done {
+        for input in &self.bound.inputs {
+            let At::Cursor(operand) = input.at else { continue };
+            if input.is_scalar {
+                continue;
+            }
+            let step = cursor(operand, offsets::STEP);
+            match (input.held, vectors) {
+                (Held::Register(held), 1) => {
+                    self.emit(Instruction::with2(Code::Add_r64_rm64, CURSORS[held], step))?;
+                    continue;
+                }
+                (_, 1) => self.load_word(Register::RAX, step)?,
+                _ => {
+                    let (code, vectors) = (Code::Imul_r64_rm64_imm8, vectors as i32);
+                    self.emit(Instruction::with3(code, Register::RAX, step, vectors))?;
+                }
+            }
+            match input.held {
+                Held::Register(held) => {
+                    self.emit(Instruction::with2(
+                        Code::Add_r64_rm64,
+                        CURSORS[held],
+                        Register::RAX,
+                    ))?;
+                }
+                Held::Frame(index) => {
+                    let kept = self.kept_cursor(index);
+                    self.emit(Instruction::with2(Code::Add_rm64_r64, kept, Register::RAX))?;
+                }
+                Held::Nowhere => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,61 @@
+"""How many threads evaluations use: numexpr's settings, and its environment variables."""
+
+from __future__ import annotations
+
+import os
+
+from kiln._kiln import set_threads
+
+_SAFE_THREADS = 16
+"""numexpr takes no more unless it is told to."""
+
+
+def _from_environment(name: str) -> int | None:
+    value = os.environ.get(name, "")
+    return int(value) if value else None
+
+
+MAX_THREADS = _from_environment("NUMEXPR_MAX_THREADS") or 64
+
+_threads = 1
+
+
+def set_num_threads(nthreads: int) -> int:
+    """Set the most threads that an evaluation uses, and return what it was."""
+    global _threads
+    if nthreads > MAX_THREADS:
+        raise ValueError(
+            "The number of threads cannot be larger than environment variable "
+            f'"NUMEXPR_MAX_THREADS" ({MAX_THREADS})'
+        )
+    if nthreads <= 0:
+        raise ValueError("Error.  nthreads must be a positive integer")
+    before, _threads = _threads, nthreads
+    set_threads(nthreads)
+    return before
+
+
+def get_num_threads() -> int:
+    """Return the most threads that an evaluation uses."""
+    return _threads
+
+
+def detect_number_of_cores() -> int:
+    """Return how many cores there are."""
+    return os.cpu_count() or 1
+
+
+def detect_number_of_threads() -> int:
+    """Return how many threads the environment asks for, or how many cores there are."""
+    asked = _from_environment("NUMEXPR_NUM_THREADS") or _from_environment("OMP_NUM_THREADS")
+    return min(asked or detect_number_of_cores(), MAX_THREADS)
+
+
+def _init_num_threads() -> int:
+    """Set the threads that the environment asks for, and return how many."""
+    configured = any(_from_environment(name) for name in ("NUMEXPR_MAX_THREADS", "OMP_NUM_THREADS"))
+    most = MAX_THREADS if configured else min(detect_number_of_cores(), _SAFE_THREADS)
+    asked = _from_environment("NUMEXPR_NUM_THREADS") or _from_environment("OMP_NUM_THREADS")
+    threads = asked or min(most, detect_number_of_cores())
+    set_num_threads(threads)
+    return threads

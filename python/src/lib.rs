@@ -1,0 +1,47 @@
+//! The native part of the Python package `kiln`: kernels that are called with NumPy arrays.
+//!
+//! ```text
+//! text ── Variants ── kiln::Kernel        compiled once for each list of element types
+//! args ── Bindings ── Call ── Views ── run ── results ── NumPy arrays
+//!
+//! text ── kiln.numexpr ── Expression ── kiln::Kernel         what numexpr's functions evaluate
+//! names ── Scope ── promoted ── Views ── run ── results
+//! ```
+
+mod arguments;
+mod array;
+mod dtype;
+mod error;
+mod evaluate;
+mod expression;
+mod kernel;
+mod look;
+mod options;
+mod promote;
+mod results;
+mod run;
+mod scope;
+mod variants;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = false)]
+mod _kiln {
+    #[pymodule_export]
+    use crate::evaluate::{evaluate, re_evaluate, set_threads, validate};
+    #[pymodule_export]
+    use crate::expression::Expression;
+    #[pymodule_export]
+    use crate::kernel::{PyKernel, compile_text, restore};
+    #[pymodule_export]
+    use crate::look::{Memory, Profile};
+    #[pymodule_export]
+    use crate::stages;
+}
+
+/// The stages that `Kernel.explain` shows, each with what it is.
+#[pyfunction]
+fn stages() -> Vec<(String, &'static str)> {
+    let stages = kiln::explain::Stage::all();
+    stages.into_iter().map(|(stage, shows)| (stage.to_string(), shows)).collect()
+}

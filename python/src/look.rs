@@ -1,0 +1,83 @@
+//! What is known of a call: its memory, and what was measured.
+
+use crate::error;
+use kiln::profile::Profiler;
+use kiln::{Kernel, View};
+use pyo3::prelude::*;
+
+/// The bytes that a call takes beside its inputs and outputs.
+#[pyclass(frozen, module = "kiln", get_all)]
+pub(crate) struct Memory {
+    /// What intermediates take at once.
+    peak: usize,
+    /// What they would take if no two shared a place.
+    total: usize,
+    /// What constants take that inputs are bound to. They are the kernel's, not the call's.
+    bound: usize,
+}
+
+#[pymethods]
+impl Memory {
+    fn __repr__(&self) -> String {
+        let Memory { peak, total, bound } = self;
+        format!("Memory(peak={peak}, total={total}, bound={bound})")
+    }
+}
+
+impl Memory {
+    pub(crate) fn new(memory: &kiln::Memory) -> Memory {
+        Memory { peak: memory.peak(), total: memory.total(), bound: memory.bound() }
+    }
+}
+
+/// What was measured of a kernel's calls. `print` shows a report.
+#[pyclass(frozen, module = "kiln", get_all)]
+pub(crate) struct Profile {
+    /// The median time of a call in seconds.
+    median: f64,
+    /// The least time of a call in seconds.
+    minimum: f64,
+    /// How far apart times lie, as a part of the median. From 0.1 on, something else was running.
+    spread: f64,
+    /// Floating-point operations of a call.
+    flops: u64,
+    /// Bytes that a call reads and writes.
+    bytes: u64,
+    /// 10^9 operations a second.
+    gflops: f64,
+    /// 10^9 bytes a second.
+    gbytes: f64,
+    report: String,
+}
+
+/// Calls before those that are measured, and samples.
+const WARM_UP: usize = 3;
+const SAMPLES: usize = 20;
+
+impl Profile {
+    /// Measures calls of a kernel with these inputs.
+    pub(crate) fn measure(kernel: &Kernel, inputs: &[View<'_>]) -> PyResult<Profile> {
+        let name = kernel.graph().name();
+        let mut profiler = Profiler::new(name, kernel, inputs).map_err(error::profile)?;
+        let profile = profiler.profile(WARM_UP, SAMPLES).map_err(error::profile)?;
+        let (latency, counts) = (profile.latency(), profile.counts());
+        const NANOSECOND: f64 = 1e-9;
+        Ok(Profile {
+            median: latency.median() * NANOSECOND,
+            minimum: latency.minimum() * NANOSECOND,
+            spread: latency.spread(),
+            flops: counts.flops.total(),
+            bytes: counts.bytes(),
+            gflops: profile.gflops(),
+            gbytes: profile.gbytes(),
+            report: profile.to_string(),
+        })
+    }
+}
+
+#[pymethods]
+impl Profile {
+    fn __repr__(&self) -> &str {
+        &self.report
+    }
+}

@@ -1,0 +1,45 @@
+//! How to compile, as keyword arguments.
+
+use crate::array::Foreign;
+use kiln::{CompileOptions, EmitterKind, Mode};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+/// What `kiln.compile` is told besides the text.
+#[derive(Clone, Copy)]
+pub(crate) struct Options {
+    pub(crate) mode: Mode,
+    pub(crate) emitter: EmitterKind,
+    pub(crate) threads: Option<usize>,
+    pub(crate) foreign: Foreign,
+}
+
+impl Options {
+    pub(crate) fn new(
+        mode: &str,
+        emitter: &str,
+        threads: Option<usize>,
+        copy: bool,
+    ) -> PyResult<Options> {
+        if threads == Some(0) {
+            return Err(PyValueError::new_err("threads is 0: use 1 or more, or None for all"));
+        }
+        let value = |error: String| PyValueError::new_err(error);
+        Ok(Options {
+            mode: mode.parse().map_err(|error: kiln::UnknownMode| value(error.to_string()))?,
+            emitter: emitter
+                .parse()
+                .map_err(|error: kiln::UnknownEmitter| value(error.to_string()))?,
+            threads,
+            foreign: if copy { Foreign::Copy } else { Foreign::Refuse },
+        })
+    }
+
+    pub(crate) fn compile_options(self) -> CompileOptions {
+        let options = CompileOptions::new().mode(self.mode).emitter(self.emitter);
+        match self.threads {
+            Some(threads) => options.threads(threads),
+            None => options,
+        }
+    }
+}

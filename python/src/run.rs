@@ -1,0 +1,171 @@
+//! Running a kernel on arrays of NumPy, into new ones or into the caller's.
+
+use crate::array::{Array, Foreign, as_array, lies_readable};
+use crate::dtype;
+use crate::error;
+use crate::results::to_array;
+use kiln::{Kernel, RunError, View, ViewMut};
+use numpy::{PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+use smallvec::SmallVec;
+
+pub(crate) type Views<'a> = SmallVec<[View<'a>; 8]>;
+
+/// Elements from which on other threads of Python may run meanwhile. For fewer, asking for the
+/// interpreter again costs more than the call.
+const LONG: usize = 512;
+
+/// Runs a kernel and returns its result, or a tuple of its results: new arrays, or `out`.
+#[inline]
+pub(crate) fn run<'py>(
+    py: Python<'py>,
+    kernel: &Kernel,
+    views: &[View<'_>],
+    out: Option<&Bound<'py, PyAny>>,
+    foreign: Foreign,
+) -> PyResult<Bound<'py, PyAny>> {
+    match out {
+        Some(out) => run_into(py, kernel, views, out, foreign),
+        None => new_results(py, kernel, views),
+    }
+}
+
+/// Runs a kernel and returns its result, or a tuple of its results, as new arrays.
+#[inline]
+pub(crate) fn new_results<'py>(
+    py: Python<'py>,
+    kernel: &Kernel,
+    views: &[View<'_>],
+) -> PyResult<Bound<'py, PyAny>> {
+    let outputs = detached(py, views, || kernel.run(views)).map_err(error::run)?;
+    let mut arrays = outputs.into_iter().map(|tensor| to_array(py, tensor));
+    if kernel.output_count() == 1
+        && let Some(array) = arrays.next()
+    {
+        return Ok(array?.into_any());
+    }
+    let arrays: Vec<_> = arrays.collect::<PyResult<_>>()?;
+    Ok(PyTuple::new(py, arrays)?.into_any())
+}
+
+/// Runs a kernel into the caller's arrays.
+fn run_into<'py>(
+    py: Python<'py>,
+    kernel: &Kernel,
+    views: &[View<'_>],
+    out: &Bound<'py, PyAny>,
+    foreign: Foreign,
+) -> PyResult<Bound<'py, PyAny>> {
+    let targets: SmallVec<[Bound<'py, PyAny>; 2]> = match out.cast::<PyTuple>() {
+        Ok(tuple) => tuple.iter().collect(),
+        Err(_) => match out.cast::<PyList>() {
+            Ok(_) => {
+                let message = "out is an array, or a tuple of arrays if there are several results";
+                return Err(PyTypeError::new_err(message));
+            }
+            Err(_) => [out.clone()].into_iter().collect(),
+        },
+    };
+    let arrays: SmallVec<[Bound<'py, PyUntypedArray>; 2]> =
+        targets.iter().map(shared).collect::<PyResult<_>>()?;
+    if foreign == Foreign::Copy && !arrays.iter().all(lies_readable) {
+        return run_and_copy(py, kernel, views, out, &arrays);
+    }
+    let arrays: SmallVec<[Array<'py>; 2]> =
+        arrays.iter().map(|array| Array::new(array, foreign, "out")).collect::<PyResult<_>>()?;
+    let mut outputs: SmallVec<[ViewMut<'_>; 2]> =
+        arrays.iter().map(Array::view_mut).collect::<PyResult<_>>()?;
+    detached(py, views, || kernel.run_into(views, &mut outputs)).map_err(error::run)?;
+    Ok(out.clone())
+}
+
+/// Runs a kernel with one result into an array that can take it as it is: false if it cannot, and then
+/// nothing was written.
+pub(crate) fn run_into_same<'py>(
+    py: Python<'py>,
+    kernel: &Kernel,
+    views: &[View<'_>],
+    out: &Bound<'py, PyAny>,
+) -> PyResult<bool> {
+    let array = shared(out)?;
+    if !lies_readable(&array) || dtype::of_descr(&array.dtype()) != Some(kernel.output_dtype(0)) {
+        return Ok(false);
+    }
+    let array = Array::plain(&array, Foreign::Copy, "out")?;
+    let mut outputs = [array.view_mut()?];
+    match detached(py, views, || kernel.run_into(views, &mut outputs)) {
+        Ok(()) => Ok(true),
+        Err(
+            RunError::Overlap { .. }
+            | RunError::SelfOverlap { .. }
+            | RunError::InPlace { .. }
+            | RunError::OutputShape { .. },
+        ) => Ok(false),
+        Err(error) => Err(error::run(error)),
+    }
+}
+
+/// The array in whose memory an object lies.
+fn shared<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArray>> {
+    if let Ok(array) = object.cast::<PyUntypedArray>() {
+        return Ok(array.clone());
+    }
+    let shares = ["__array__", "__dlpack__"];
+    let mut shares = shares.into_iter().map(|name| object.hasattr(name));
+    if !shares.try_fold(false, |any, has| has.map(|has| any || has))? {
+        let message = format!("out is {}, not an array", object.get_type().name()?);
+        return Err(PyTypeError::new_err(message));
+    }
+    as_array(object)
+}
+
+/// Runs a kernel and has NumPy copy the results into arrays that no kernel can write.
+#[cold]
+fn run_and_copy<'py>(
+    py: Python<'py>,
+    kernel: &Kernel,
+    views: &[View<'_>],
+    out: &Bound<'py, PyAny>,
+    arrays: &[Bound<'py, PyUntypedArray>],
+) -> PyResult<Bound<'py, PyAny>> {
+    let (expected, found) = (kernel.output_count(), arrays.len());
+    if expected != found {
+        return Err(error::run(RunError::OutputCount { expected, found }));
+    }
+    let results = detached(py, views, || kernel.run(views)).map_err(error::run)?;
+    for (index, (array, tensor)) in arrays.iter().zip(&results).enumerate() {
+        let output = kiln::Argument::Output { index, name: None };
+        let (expected, found) = (tensor.shape().to_vec(), array.shape().to_vec());
+        if expected != found {
+            return Err(error::run(RunError::OutputShape { output, expected, found }));
+        }
+        if Array::new(array, Foreign::Copy, "out")?.dtype != tensor.dtype() {
+            let (expected, found) =
+                (tensor.dtype(), Array::new(array, Foreign::Copy, "out")?.dtype);
+            return Err(error::run(RunError::DType { argument: output, expected, found }));
+        }
+    }
+    let copyto = py.import(intern!(py, "numpy"))?.getattr(intern!(py, "copyto"))?;
+    for (array, tensor) in arrays.iter().zip(results) {
+        copyto.call1((array, to_array(py, tensor)?))?;
+    }
+    Ok(out.clone())
+}
+
+/// Does something with views, while other threads of Python may run if it takes long.
+#[inline]
+fn detached<R: Send>(
+    py: Python<'_>,
+    views: &[View<'_>],
+    work: impl FnOnce() -> Result<R, RunError> + Send,
+) -> Result<R, RunError> {
+    // Shapes that broadcast may have a result that is larger than they are.
+    let elements = views
+        .iter()
+        .map(View::len)
+        .fold(1usize, |all, len| if len == all { all } else { all.saturating_mul(len) });
+    if elements < LONG { work() } else { py.detach(work) }
+}

@@ -1,0 +1,91 @@
+//! Names of the caller's frame.
+
+use pyo3::exceptions::PyKeyError;
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+/// Where names are looked up: first among locals, then among globals.
+pub(crate) struct Scope<'py> {
+    locals: Bound<'py, PyAny>,
+    globals: Bound<'py, PyAny>,
+    /// Whether `locals` is a copy that the frame keeps, and with it all that it names.
+    is_kept: bool,
+}
+
+/// A bit of `co_flags`: locals are no dictionary of their own.
+const OPTIMIZED: u32 = 1;
+
+impl<'py> Scope<'py> {
+    /// The scope of the frame `up` calls above the running one, or what is given in its place.
+    #[inline]
+    pub(crate) fn new(
+        py: Python<'py>,
+        locals: Option<&Bound<'py, PyAny>>,
+        globals: Option<&Bound<'py, PyAny>>,
+        up: usize,
+    ) -> PyResult<Scope<'py>> {
+        if let (Some(locals), Some(globals)) = (locals, globals) {
+            return Ok(Scope { locals: locals.clone(), globals: globals.clone(), is_kept: false });
+        }
+        // SAFETY: it is a borrowed reference to a frame, or null where no code of Python runs.
+        let frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetFrame().cast()) };
+        let Some(mut frame) = frame else {
+            let nothing = || PyDict::new(py).into_any();
+            let given = |given: Option<&Bound<'py, PyAny>>| given.cloned().unwrap_or_else(nothing);
+            return Ok(Scope { locals: given(locals), globals: given(globals), is_kept: false });
+        };
+        for _ in 0..up {
+            frame = frame.getattr(intern!(py, "f_back"))?;
+        }
+        let globals = match globals {
+            Some(globals) => globals.clone(),
+            None => frame.getattr(intern!(py, "f_globals"))?,
+        };
+        if let Some(locals) = locals {
+            return Ok(Scope { locals: locals.clone(), globals, is_kept: false });
+        }
+        let code = frame.getattr(intern!(py, "f_code"))?;
+        let flags: u32 = code.getattr(intern!(py, "co_flags"))?.extract()?;
+        let locals = frame.getattr(intern!(py, "f_locals"))?;
+        let is_kept = flags & OPTIMIZED != 0 && locals.is_exact_instance_of::<PyDict>();
+        Ok(Scope { locals, globals, is_kept })
+    }
+
+    /// What a name stands for.
+    #[inline]
+    pub(crate) fn get(&self, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(object) = get(&self.locals, name)? {
+            return Ok(object);
+        }
+        let global = get(&self.globals, name)?;
+        global.ok_or_else(|| PyKeyError::new_err(name.to_string()))
+    }
+}
+
+/// What the frame keeps would keep alive what its names stood for, until the function returns.
+impl Drop for Scope<'_> {
+    fn drop(&mut self) {
+        if self.is_kept
+            && let Ok(locals) = self.locals.cast::<PyDict>()
+        {
+            locals.clear();
+        }
+    }
+}
+
+#[inline]
+fn get<'py>(
+    names: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if let Ok(names) = names.cast_exact::<PyDict>() {
+        return names.get_item(name);
+    }
+    match names.get_item(name) {
+        Ok(object) => Ok(Some(object)),
+        Err(error) if error.is_instance_of::<PyKeyError>(names.py()) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,141 @@
+"""Arrays of every layout are read and written where they lie, and give what NumPy gives."""
+
+import kiln
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from layouts import NUMBERS, arrays, assert_same, in_packed_record, pairs
+
+STRICT = kiln.compile("|a, b| a * b + a - b", mode="strict")
+NEGATED = kiln.compile("-x", mode="strict")
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    with np.errstate(all="ignore"):
+        yield
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.sampled_from(NUMBERS).flatmap(pairs))
+def test_two_arrays_broadcast_as_in_numpy(pair):
+    a, b = pair
+    assert_same(STRICT(a, b), np.asarray(a * b + a - b, a.dtype.newbyteorder("=")))
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.sampled_from(("float32", "float64", "int32", "int64")).flatmap(arrays))
+def test_one_array_of_any_layout(x):
+    assert_same(NEGATED(x), np.asarray(-x, x.dtype.newbyteorder("=")))
+
+
+@settings(deadline=None, max_examples=100)
+@given(arrays("float64"), st.data())
+def test_results_go_into_arrays_of_any_layout(x, data):
+    out = data.draw(st.sampled_from(("C", "F", "reversed", "packed", "swapped")))
+    target = np.full(x.shape, 7.0, order="F" if out == "F" else "C")
+    if out == "reversed" and x.ndim:
+        target = target[::-1]
+    if out == "packed":
+        target = in_packed_record(target)
+    if out == "swapped":
+        target = target.astype(target.dtype.newbyteorder())
+    assert NEGATED(x, out=target) is target
+    assert_same(np.asarray(target, "=f8"), np.asarray(-x, "=f8"))
+
+
+def test_results_lie_as_the_inputs_do():
+    x = np.ones((40, 60), order="F")
+    assert NEGATED(x).flags.f_contiguous
+    assert NEGATED(x[:4, :4].copy(order="F")).flags.f_contiguous
+    assert NEGATED(x.copy(order="C")).flags.c_contiguous
+    large = np.ones((3, 200, 50)).transpose(1, 2, 0)
+    assert NEGATED(large).strides == large.strides
+
+
+def test_large_results_own_their_memory():
+    x = np.arange(1e6)
+    results = [NEGATED(x) for _ in range(4)]
+    assert all(np.array_equal(result, -x) for result in results)
+    results[0][:] = 0
+    assert results[1][5] == -5
+    assert results[0].flags.writeable
+
+
+def test_single_elements_and_no_elements():
+    assert NEGATED(np.float64(3)).shape == ()
+    assert NEGATED(2.5) == -2.5
+    assert NEGATED(np.empty((0, 3))).shape == (0, 3)
+    assert NEGATED(np.empty((3, 0)), out=np.empty((3, 0))).shape == (3, 0)
+
+
+def test_numbers_take_the_type_of_what_they_meet():
+    x = np.ones(3, np.float32)
+    assert STRICT(x, 2.5).dtype == np.float32
+    assert STRICT(x, 2).dtype == np.float32
+    assert STRICT(np.ones(3, np.int32), 2).dtype == np.int32
+    assert STRICT(np.ones(3, np.float32), np.float64(2)).dtype == np.float64
+    assert STRICT(1, 2).dtype == np.int64
+    assert STRICT(1.0, 2).dtype == np.float64
+
+
+def test_what_numpy_makes_arrays_of():
+    assert NEGATED([1.0, 2.0]).tolist() == [-1, -2]
+    assert NEGATED(memoryview(np.arange(3.0))).tolist() == [0, -1, -2]
+    pandas = pytest.importorskip("pandas")
+    assert NEGATED(pandas.Series([1.0, 2.0])).tolist() == [-1, -2]
+
+
+class OnlyDLPack:
+    """An array of another library, which has this one way to share its memory."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, **kwargs):
+        return self.array.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
+def test_arrays_of_other_libraries_share_their_memory():
+    x, out = np.arange(3.0), np.empty(3)
+    assert NEGATED(OnlyDLPack(x)).tolist() == [0, -1, -2]
+    assert isinstance(NEGATED(x, out=OnlyDLPack(out)), OnlyDLPack)
+    assert out.tolist() == [0, -1, -2]
+
+
+def test_halves_and_bfloat16():
+    assert kiln.compile("2 * x")(np.ones(3, np.float16)).dtype == np.float32
+    assert kiln.compile("|x: f16| f16(2 * x)")(np.ones(3, np.float16)).dtype == np.float16
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    result = kiln.compile("bf16(x * 1.5)")(np.ones(3, ml_dtypes.bfloat16))
+    assert result.dtype == ml_dtypes.bfloat16
+    assert result.tolist() == [1.5] * 3
+
+
+def test_foreign_arrays_are_refused_by_choice():
+    kernel = kiln.compile("-x", copy=False)
+    x = np.arange(4.0)
+    assert kernel(x).tolist() == [0, -1, -2, -3]
+    with pytest.raises(TypeError, match=r"another byte order.*copy=False"):
+        kernel(x.astype(">f8"))
+    with pytest.raises(TypeError, match="not aligned"):
+        kernel(in_packed_record(x))
+    with pytest.raises(TypeError, match="not aligned"):
+        kernel(x, out=in_packed_record(x))
+
+
+def test_masked_arrays_are_refused():
+    with pytest.raises(TypeError, match="masked"):
+        NEGATED(np.ma.masked_array([1.0, 2.0], [True, False]))
+
+
+class Sub(np.ndarray):
+    pass
+
+
+def test_arrays_of_derived_types():
+    assert NEGATED(np.arange(3.0).view(Sub)).tolist() == [0, -1, -2]

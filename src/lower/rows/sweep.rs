@@ -1,0 +1,417 @@
+//! The stages of a row kernel as one routine, which has the loop over rows inside.
+//!
+//! A sum leaves a number for each block of a row; they join in twice the precision as
+//! [`run::reduce`](crate::run) says, and here once more, for code:
+//!
+//! ```text
+//! once   s = -0                       the sum so far, in f64
+//! each   b = sum of x                 of a block
+//! join   s = s + b
+//! once   sum = s                      rounded
+//! ```
+
+use super::{Per, RowProgram, Slot, Stage, storage};
+use kiln_ir::Reduction;
+use kiln_jit::vir::{Builder, Inst, Part, Place, Routine, Step, Storage, Sweep, Type, Value};
+
+/// Elements of a block, at whose end sums join.
+pub(crate) const BLOCK: usize = 512;
+
+/// A sweep, and the slot that each of its operands is.
+#[derive(Clone, Debug)]
+pub(crate) struct RowSweep<K = Sweep> {
+    /// What is done.
+    pub(crate) kernel: K,
+    /// The slot of each input: an input of the program, or a count of elements.
+    pub(crate) inputs: Vec<usize>,
+    /// The slot of each output.
+    pub(crate) outputs: Vec<usize>,
+    /// Bytes of an element of each row that is kept.
+    pub(crate) kept: Vec<usize>,
+}
+
+/// The sweep that does what the stages of a program do, if there is one: if code does all of their folds,
+/// and every result has an element for each of a row.
+pub(super) fn sweep(program: &RowProgram) -> Option<RowSweep> {
+    let outputs = program.inputs..program.inputs + program.outputs;
+    if program.slots[outputs].iter().any(|slot| slot.per == Per::Row) {
+        return None;
+    }
+    let mut making = Making {
+        program,
+        sweep: Sweep::default(),
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        kept: Vec::new(),
+        places: vec![None; program.slots.len()],
+    };
+    let mut stages = program.stages.iter().peekable();
+    while let Some(stage) = stages.next() {
+        match stage {
+            Stage::Each(map) => {
+                let (routine, inputs, outputs, count) = match &map.apart {
+                    Some(apart) => (&apart.kernel, &apart.inputs, &apart.outputs, apart.folds),
+                    None => (&map.kernel, &map.inputs, &map.outputs, 0),
+                };
+                let mut folds = Vec::new();
+                for _ in 0..count {
+                    let Some(Stage::Fold { by, to, .. }) = stages.next() else { return None };
+                    folds.push((*by, *to));
+                }
+                making.each(routine.clone(), inputs, outputs, &folds)?;
+            }
+            Stage::Fold { by, from, to } => {
+                let mut b = Builder::new();
+                let slot = program.slots[*from];
+                let value = b.input(storage(slot.dtype));
+                let merge = super::merge_of(*by, slot.dtype)?;
+                b.fold(value, merge);
+                making.each(b.finish(), &[*from], &[], &[(*by, *to)])?;
+            }
+            Stage::Once(map) => making.once(once_a_row(&map.kernel)?, &map.inputs, &map.outputs)?,
+            Stage::Count { to } => making.operand(*to),
+        }
+    }
+    let Making { mut sweep, inputs, outputs, kept, .. } = making;
+    join_steps(&mut sweep);
+    debug_assert_eq!(sweep.verify(), Ok(()));
+    Some(RowSweep { kernel: sweep, inputs, outputs, kept })
+}
+
+struct Making<'a> {
+    program: &'a RowProgram,
+    sweep: Sweep,
+    inputs: Vec<usize>,
+    outputs: Vec<usize>,
+    kept: Vec<usize>,
+    /// Where each slot is, of those that are anywhere.
+    places: Vec<Option<Place>>,
+}
+
+impl Making<'_> {
+    fn slot(&self, slot: usize) -> Slot {
+        self.program.slots[slot]
+    }
+
+    /// Makes a slot the next input.
+    fn operand(&mut self, slot: usize) {
+        self.places[slot] = Some(Place::Input(self.inputs.len() as u32));
+        self.inputs.push(slot);
+        self.sweep.inputs.push(storage(self.slot(slot).dtype));
+    }
+
+    /// A new number of rows.
+    fn number(&mut self, storage: Storage) -> Place {
+        self.sweep.numbers.push(storage);
+        Place::Number(self.sweep.numbers.len() as u32 - 1)
+    }
+
+    /// Where slots that are read are.
+    fn inputs(&mut self, slots: &[usize]) -> Option<Vec<Place>> {
+        let place = |&slot: &usize| {
+            if self.places[slot].is_none() {
+                self.operand(slot);
+            }
+            // A number must be as wide as its lane.
+            let Slot { dtype, per, .. } = self.slot(slot);
+            let fits = per == Per::Element || storage(dtype).fills_lane();
+            self.places[slot].filter(|_| fits)
+        };
+        slots.iter().map(place).collect()
+    }
+
+    /// Where slots that are written are.
+    fn results(&mut self, slots: &[usize]) -> Option<Vec<Place>> {
+        let program = self.program;
+        let is_output =
+            |slot: usize| (program.inputs..program.inputs + program.outputs).contains(&slot);
+        let place = |&slot: &usize| {
+            let Slot { dtype, per, .. } = self.slot(slot);
+            let storage = storage(dtype);
+            let place = match per {
+                Per::Row if storage.fills_lane() => self.number(storage),
+                Per::Row => return None,
+                Per::Element if is_output(slot) => {
+                    self.outputs.push(slot);
+                    self.sweep.outputs.push(storage);
+                    // What is stored as a result is read from nowhere again.
+                    if program.slots[slot].reads > 0 {
+                        return None;
+                    }
+                    Place::Output(self.outputs.len() as u32 - 1)
+                }
+                Per::Element => {
+                    self.kept.push(dtype.size());
+                    self.sweep.kept.push(storage);
+                    Place::Kept(self.kept.len() as u32 - 1)
+                }
+            };
+            self.places[slot] = Some(place);
+            Some(place)
+        };
+        slots.iter().map(place).collect()
+    }
+
+    fn once(&mut self, routine: Routine, inputs: &[usize], outputs: &[usize]) -> Option<()> {
+        let (inputs, results) = (self.inputs(inputs)?, self.results(outputs)?);
+        self.sweep.steps.push(Step::Once(Part { routine, inputs, results }));
+        Some(())
+    }
+
+    /// A stage over elements, and its folds with the slots of what they leave.
+    fn each(
+        &mut self,
+        routine: Routine,
+        inputs: &[usize],
+        outputs: &[usize],
+        folds: &[(Reduction, usize)],
+    ) -> Option<()> {
+        let (inputs, mut results) = (self.inputs(inputs)?, self.results(outputs)?);
+        let storages: Vec<Storage> = routine.folds().collect();
+        let blocks: Vec<Place> = storages.iter().map(|&storage| self.number(storage)).collect();
+        results.extend(&blocks);
+        let part = Part { routine, inputs, results };
+        let is_sum = |&(by, _): &(Reduction, usize)| by == Reduction::Sum;
+        if !folds.iter().any(is_sum) {
+            // Blocks need not join: no order of them gives another result.
+            self.sweep.steps.push(Step::Each { part, join: None });
+            let blocks = blocks.iter().zip(&storages);
+            return self.finish(folds, blocks.map(|(&place, &storage)| (vec![place], storage)));
+        }
+        if !folds.iter().all(is_sum) {
+            return None;
+        }
+        let states: Vec<Vec<Place>> = storages
+            .iter()
+            .map(|&storage| (0..states_of(storage)).map(|_| self.number(Storage::F64)).collect())
+            .collect();
+        let mut start = Builder::new();
+        let mut join = Builder::new();
+        let (mut start_places, mut join_inputs, mut join_results) =
+            (Vec::new(), Vec::new(), Vec::new());
+        for ((places, &block), &storage) in states.iter().zip(&blocks).zip(&storages) {
+            // -0 changes no sum.
+            for initial in [-0.0, 0.0].into_iter().take(places.len()) {
+                let value = start.f64(initial);
+                start.output(value, Storage::F64);
+            }
+            start_places.extend(places);
+            let term = join.scalar(storage);
+            let state: Vec<Value> = places.iter().map(|_| join.scalar(Storage::F64)).collect();
+            join_inputs.push(block);
+            join_inputs.extend(places);
+            for value in joined(&mut join, &state, term) {
+                join.output(value, Storage::F64);
+            }
+            join_results.extend(places);
+        }
+        let [start, join] = [
+            Part { routine: start.finish(), inputs: Vec::new(), results: start_places },
+            Part { routine: join.finish(), inputs: join_inputs, results: join_results },
+        ];
+        self.sweep.steps.push(Step::Once(start));
+        self.sweep.steps.push(Step::Each { part, join: Some((BLOCK, join)) });
+        self.finish(folds, states.into_iter().zip(storages))
+    }
+
+    /// What rows become: of NaN one and the same.
+    fn finish(
+        &mut self,
+        folds: &[(Reduction, usize)],
+        states: impl Iterator<Item = (Vec<Place>, Storage)>,
+    ) -> Option<()> {
+        let slots: Vec<usize> = folds.iter().map(|&(_, to)| to).collect();
+        if slots.is_empty() {
+            return Some(());
+        }
+        let mut b = Builder::new();
+        let mut inputs = Vec::new();
+        for (&(by, _), (places, storage)) in folds.iter().zip(states) {
+            let ty = storage.lane();
+            let of = if by == Reduction::Sum { Storage::F64 } else { storage };
+            let state: Vec<Value> = places.iter().map(|_| b.scalar(of)).collect();
+            inputs.extend(places);
+            let wide = finished(&mut b, &state);
+            let value = if b.ty(wide) == ty { wide } else { b.demote(wide) };
+            let nan = b.float(ty, f64::NAN);
+            let is_nan = b.ne(value, value);
+            let value = b.select(is_nan, nan, value);
+            b.output(value, storage);
+        }
+        let results = self.results(&slots)?;
+        self.sweep.steps.push(Step::Once(Part { routine: b.finish(), inputs, results }));
+        Some(())
+    }
+}
+
+/// Makes one of neighbouring steps that run once: so they wait for each other in registers, not in memory.
+fn join_steps(sweep: &mut Sweep) {
+    let can_join = |part: &Part| part.routine.body().cold.is_empty();
+    let mut joined: Vec<Step> = Vec::new();
+    for step in std::mem::take(&mut sweep.steps) {
+        match (joined.last_mut(), step) {
+            (Some(Step::Once(first)), Step::Once(second))
+                if can_join(first) && can_join(&second) =>
+            {
+                *first = joined_parts(first, &second);
+            }
+            (_, step) => joined.push(step),
+        }
+    }
+    // Most numbers are now read by nobody else.
+    let reads = |step: &Step| step.parts().flat_map(|part| part.inputs.clone()).collect::<Vec<_>>();
+    let read: Vec<Place> = joined.iter().flat_map(reads).collect();
+    for step in &mut joined {
+        if let Step::Once(part) = step
+            && can_join(part)
+        {
+            *part = with_results(part, |place| read.contains(&place));
+        }
+    }
+    sweep.steps = joined;
+}
+
+/// A part and another that follows it, as one.
+fn joined_parts(first: &Part, second: &Part) -> Part {
+    let mut b = Builder::new();
+    let mut known: Vec<(Place, Value)> = Vec::new();
+    let mut inputs = Vec::new();
+    let mut results: Vec<Place> = Vec::new();
+    for part in [first, second] {
+        let storages = part.inputs.iter().zip(&part.routine.inputs);
+        let values: Vec<Value> = storages
+            .map(|(&place, &storage)| match known.iter().find(|(of, _)| *of == place) {
+                Some(&(_, value)) => value,
+                None => {
+                    inputs.push(place);
+                    let value = b.scalar(storage);
+                    known.push((place, value));
+                    value
+                }
+            })
+            .collect();
+        let made = b.inline(&part.routine, &values);
+        for (&place, value) in part.results.iter().zip(made) {
+            known.retain(|(of, _)| *of != place);
+            known.push((place, value));
+            if !results.contains(&place) {
+                results.push(place);
+            }
+        }
+    }
+    store(b, inputs, results, &known)
+}
+
+/// A part that leaves some of its results out.
+fn with_results(part: &Part, is_read: impl Fn(Place) -> bool) -> Part {
+    let mut b = Builder::new();
+    let values: Vec<Value> = part.routine.inputs.iter().map(|&storage| b.scalar(storage)).collect();
+    let made = b.inline(&part.routine, &values);
+    let known: Vec<(Place, Value)> = part.results.iter().copied().zip(made).collect();
+    let results = part.results.iter().copied().filter(|&place| is_read(place)).collect();
+    store(b, part.inputs.clone(), results, &known)
+}
+
+/// The part that stores values where they are known to belong.
+fn store(
+    mut b: Builder,
+    inputs: Vec<Place>,
+    results: Vec<Place>,
+    known: &[(Place, Value)],
+) -> Part {
+    for place in &results {
+        let (_, value) = known.iter().find(|(of, _)| of == place).expect("it was computed");
+        b.output(*value, number_storage(b.ty(*value)));
+    }
+    Part { routine: b.finish(), inputs, results }
+}
+
+/// How many `f64` hold a sum of such elements: of `f64` also what was rounded off.
+fn states_of(storage: Storage) -> usize {
+    if storage == Storage::F64 { 2 } else { 1 }
+}
+
+/// A sum and one more term.
+fn joined(b: &mut Builder, state: &[Value], term: Value) -> Vec<Value> {
+    let [sum, lost] = state[..] else {
+        let term = b.promote(term);
+        return vec![b.add(state[0], term)];
+    };
+    let next = b.add(sum, term);
+    // Knuth's two-sum: exact, whichever is larger.
+    let back = b.sub(next, sum);
+    let [kept, rest] = [b.sub(next, back), b.sub(term, back)];
+    let of_sum = b.sub(sum, kept);
+    let off = b.add(of_sum, rest);
+    vec![next, b.add(lost, off)]
+}
+
+/// The result that a state stands for.
+fn finished(b: &mut Builder, state: &[Value]) -> Value {
+    let [sum, lost] = state[..] else { return state[0] };
+    // What infinity loses is no number, and nothing lost would change the sign of zero.
+    let (zero, infinity) = (b.f64(0.0), b.f64(f64::INFINITY));
+    let magnitude = b.abs(sum);
+    let (is_finite, is_some) = (b.lt(magnitude, infinity), b.ne(lost, zero));
+    let counts = b.and(is_finite, is_some);
+    let both = b.add(sum, lost);
+    b.select(counts, both, sum)
+}
+
+/// A routine over the numbers of rows as one for each row.
+fn once_a_row(routine: &Routine) -> Option<Routine> {
+    let mut routine = routine.clone();
+    if !routine.inputs.iter().all(|storage| storage.fills_lane()) {
+        return None;
+    }
+    for inst in routine.stages.iter_mut().flat_map(|stage| &mut stage.body.insts) {
+        if let Inst::Load { slot } = *inst {
+            *inst = Inst::Scalar { slot };
+        }
+    }
+    Some(routine)
+}
+
+/// Storage of a number of this type.
+fn number_storage(ty: Type) -> Storage {
+    match ty {
+        Type::F32 => Storage::F32,
+        Type::F64 => Storage::F64,
+        Type::I32 | Type::M32 => Storage::I32,
+        Type::I64 | Type::M64 => Storage::I64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::lower::{Tier, rows::rows};
+
+    /// How many steps the sweep of a body has, and how many rows it keeps, if there is one.
+    fn steps(text: &str) -> Option<(usize, usize)> {
+        let body = kiln_ir::parse(text).unwrap();
+        let sweep = rows(&body, Tier::Default).unwrap().sweep?;
+        assert_eq!(sweep.kernel.verify(), Ok(()));
+        Some((sweep.kernel.steps.len(), sweep.kept.len()))
+    }
+
+    #[test]
+    fn steps_that_run_once_are_one() {
+        // Each: the largest, exponentials with their sum, quotients. Once: before each of the last two.
+        assert_eq!(steps("|x: f32[n]| softmax[-1](x)"), Some((5, 1)));
+        // Each: the sum, two sums of deviations, results.
+        assert_eq!(steps("|x: f32[n], w: f32[n]| layer_norm[-1](x) * w"), Some((6, 0)));
+        assert_eq!(steps("|x: f64[n]| rms_norm[-1](x)"), Some((4, 0)));
+    }
+
+    #[test]
+    fn what_code_folds_not_is_no_sweep() {
+        for text in [
+            "|x: f32[n]| sum[-1](x)",
+            "|x: f32[n]| let e = exp(x); (e, sum[-1](e), e / sum[-1](e))",
+            "|x: i32[n]| x - max[-1](x)",
+            "|x: f32[n]| select(any[-1](x > 0.0), x, -x)",
+        ] {
+            assert_eq!(steps(text), None, "{text}");
+        }
+    }
+}
