@@ -59,7 +59,7 @@ impl Expression {
         let kernel = self.kernel(py, &kinds)?;
         let mut views = Views::new();
         for (argument, kind) in arguments.iter().zip(&kinds) {
-            views.push(argument.view(kind.dtype(), "")?);
+            argument.add_view(kind.dtype(), "", &mut views)?;
         }
         match giving.out {
             None => {

@@ -113,7 +113,7 @@ fn shared<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArray
     if let Ok(array) = object.cast::<PyUntypedArray>() {
         return Ok(array.clone());
     }
-    let shares = ["__array__", "__dlpack__"];
+    let shares = ["__array__", "__dlpack__", "__arrow_c_array__"];
     let mut shares = shares.into_iter().map(|name| object.hasattr(name));
     if !shares.try_fold(false, |any, has| has.map(|has| any || has))? {
         let message = format!("out is {}, not an array", object.get_type().name()?);
