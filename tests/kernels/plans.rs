@@ -1,7 +1,7 @@
 //! What a kernel tells of a call before it is made.
 
 use kiln::{DType, Tensor, View, compile_text};
-use ndarray::Array2;
+use ndarray::{Array2, ShapeBuilder};
 
 #[test]
 fn plans_can_be_read() {
