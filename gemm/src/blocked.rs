@@ -1,5 +1,6 @@
 //! The loops around the kernel: blocks that stay in a cache each.
 
+use crate::halves::FEW_ROWS;
 use crate::matrix::MatrixMut;
 use crate::operand::Operand;
 use crate::tile::{self, Kernels, MOST};
@@ -155,17 +156,20 @@ pub unsafe fn multiply_by<T: Number>(
     };
     let kernels = T::kernels(vectors);
     // What lies in rows need not be packed as a whole.
-    let in_rows = match b {
-        Operand::Plain(b) => b.across == 1,
-        Operand::Half(b, _) => b.across == 1,
+    let (in_rows, few) = match b {
+        Operand::Plain(b) => (b.across == 1, 1),
+        Operand::Half(b, _) if b.across == 1 => (true, FEW_ROWS),
+        Operand::Half(..) => (false, 1),
     };
     let mut turned = |rows, columns| finished(columns, rows);
     let finished: Finished<'_> = if is_turned { &mut turned } else { finished };
     // SAFETY: required of the caller.
     T::with_room(|room| unsafe {
-        if m == 1 && c.across == 1 {
-            row::multiply(kernels, [k, n], a, b, c.first, room);
-            finished(0..1, 0..n);
+        if m <= few && c.across == 1 {
+            for top in 0..m {
+                row::multiply(kernels, [k, n], a.from(top, 0), b, c.at(top, 0), room);
+            }
+            finished(0..m, 0..n);
         } else if m <= LOW * kernels.rows && in_rows {
             low(kernels, [m, k, n], a, b, c, room, finished);
         } else {

@@ -24,11 +24,12 @@
 //! | `pack.rs` | panels of operands |
 //! | `blocked.rs` | the loops around them |
 //! | `packed.rs` | right operands that are packed once, as weights are |
-//! | `row.rs` | products of a single row |
+//! | `row.rs` | products of a single row; `halves.rs` those whose right operand has 16 bits |
 //! | `operand.rs` | operands, also of 16 bits, which `widen.rs` makes wider while they are packed |
 //! | `vectors.rs` | which kernels a machine runs |
 
 mod blocked;
+mod halves;
 mod matrix;
 mod operand;
 mod pack;

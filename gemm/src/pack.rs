@@ -37,7 +37,7 @@ pub(crate) unsafe fn lines<T: Element>(
                 _ => one_by_one(lines, 0..width, 0..k, pitch, to),
             },
             Operand::Half(lines, widen) => match lines.down {
-                1 => (0..k).for_each(|l| widen(lines.at(0, l), width, to.add(l * pitch))),
+                1 => widen.rows(lines.transposed(), [k, width], to, pitch),
                 _ => widened(lines, widen, width, k, to, pitch),
             },
         }
@@ -72,7 +72,7 @@ unsafe fn widened<T: Element>(
                     }
                     from = narrow.as_ptr();
                 }
-                widen(from, terms, wide.add(i * RUN));
+                widen.run(from, terms, wide.add(i * RUN));
             }
             let lines = Matrix { first: wide.cast_const(), down: RUN as isize, across: 1 };
             across(lines, width, terms, to.add(start * pitch), pitch);

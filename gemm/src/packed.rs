@@ -3,8 +3,10 @@
 use crate::blocked::{
     self, Block, COLUMNS, Element, Finished, INNER, Number, most_rows, pack_left, pack_right,
 };
+use crate::halves::FEW_ROWS;
 use crate::matrix::{Matrix, MatrixMut};
 use crate::operand::{Operand, Widen};
+use crate::row;
 use crate::tile::Kernels;
 use crate::vectors::Vectors;
 use std::ops::Range;
@@ -86,6 +88,19 @@ impl<T: Number> Packed<T> {
     }
 }
 
+/// The panels of some columns: for each block of the rows that are used, where it begins, and where each panel begins,
+/// and how many columns it has.
+fn panels_of<T: Element>(
+    kernels: &Kernels<T>,
+    used: usize,
+    columns: Range<usize>,
+) -> impl Iterator<Item = (usize, usize, usize)> {
+    let (step, end) = (kernels.columns(), columns.end);
+    (0..used).step_by(INNER).flat_map(move |done| {
+        columns.clone().step_by(step).map(move |side| (done, side, step.min(end - side)))
+    })
+}
+
 /// Columns of the panels of so many columns.
 fn pitch<T: Element>(kernels: &Kernels<T>, columns: usize) -> usize {
     columns.next_multiple_of(kernels.lanes)
@@ -148,6 +163,35 @@ pub unsafe fn multiply_packed<T: Number>(
         return;
     }
     let kernels = T::kernels(b.vectors);
+    if let Panels::Half(panels, widen) = &b.panels
+        && let Some(run) = kernels.half_row
+        && m <= FEW_ROWS
+        && used > 0
+        && c.across == 1
+    {
+        T::with_room(|room| {
+            if room.len() < used {
+                *room = vec![T::ZERO; used];
+            }
+            for top in 0..m {
+                // SAFETY: required of the caller; the columns are whole panels, or end with the last one.
+                unsafe {
+                    let a = row::plain(a.from(top, 0), used, room);
+                    let to = c.at(top, 0);
+                    for (done, side, columns) in panels_of(kernels, used, start..end) {
+                        let (held, terms) = (INNER.min(k - done), INNER.min(used - done));
+                        let down = pitch(kernels, columns);
+                        let at = done * pitch(kernels, all) + side * held;
+                        let first = panels[at..][..down * terms].as_ptr();
+                        let panel = Matrix { first, down: down as isize, across: 1 };
+                        let (sizes, to) = ([terms, columns], to.add(side - start));
+                        run(widen.half, sizes, a.from(0, done), panel, to, done > 0);
+                    }
+                }
+            }
+        });
+        return finished(0..m, 0..n);
+    }
     let inner = INNER.min(used.max(1));
     let high = most_rows(kernels).min(m);
     // Of few rows, the left operand is packed once.
@@ -180,7 +224,7 @@ pub unsafe fn multiply_packed<T: Number>(
                             match &b.panels {
                                 Panels::Plain(panels) => panels[at..][..count].as_ptr(),
                                 Panels::Half(panels, widen) => {
-                                    widen(panels[at..][..count].as_ptr(), count, right);
+                                    widen.run(panels[at..][..count].as_ptr(), count, right);
                                     right.cast_const()
                                 }
                             }

@@ -9,9 +9,9 @@ use crate::tile::Kernels;
 
 /// Rows of the right operand that are read side by side: each is a stream, and the result is loaded and
 /// stored once for all of them.
-const STREAMS: usize = 8;
+pub(crate) const STREAMS: usize = 8;
 /// Bytes of the result that stay in L1 meanwhile.
-const STRIP: usize = 16 << 10;
+pub(crate) const STRIP: usize = 16 << 10;
 
 /// Elements of a column that are turned at once, where columns are what lies together.
 const RUN: usize = 32;
@@ -20,9 +20,8 @@ const NEAR: usize = 512 << 10;
 /// The most lanes of a vector.
 const MOST_LANES: usize = 16;
 
-/// Rows of a right operand of 16 bits that are widened at once: as many streams.
-const WIDENED: [usize; 2] = [STREAMS, 512];
-/// The same where columns are what lies together, and from one of them to the next when they are wide.
+/// Rows and columns of a right operand of 16 bits that are widened at once where columns are what lies together,
+/// and from one of them to the next when they are wide.
 const WIDENED_COLUMNS: [usize; 2] = [128, 32];
 const WIDE_COLUMN: usize = 144;
 
@@ -49,40 +48,51 @@ pub(crate) unsafe fn multiply<T: Element>(
         unsafe { (0..n).for_each(|column| c.add(column).write(T::ZERO)) };
         return;
     }
-    let in_rows = matches!(b, Operand::Half(Matrix { across: 1, .. }, _));
-    let [terms, width] = if in_rows { WIDENED } else { WIDENED_COLUMNS };
-    let need = k + (terms * width).max(WIDE_COLUMN * width);
+    let [terms, width] = WIDENED_COLUMNS;
+    let need = k + WIDE_COLUMN * width;
     if room.len() < need {
         *room = vec![T::ZERO; need];
     }
     let (row, block) = room.split_at_mut(k);
     // SAFETY: required of the caller; the row and blocks have room.
     unsafe {
-        let a = match a {
-            Operand::Plain(a) => a,
-            Operand::Half(..) => {
-                pack::lines(a, 1, k, row.as_mut_ptr(), 1);
-                Matrix { first: row.as_ptr(), down: 0, across: 1 }
-            }
-        };
+        let a = plain(a, k, row);
         let b = match b {
+            Operand::Half(b, widen)
+                if b.across == 1
+                    && let Some(run) = kernels.half_row =>
+            {
+                return run(widen.half, [k, n], a, b, c, false);
+            }
             Operand::Plain(b) if b.across == 1 || b.down == 1 => {
                 return (kernels.row)(k, n, a, b, c, false);
             }
             b => b,
         };
         let to = block.as_mut_ptr();
-        let strip = if in_rows { STRIP / size_of::<T>() } else { width };
-        for start in (0..n).step_by(strip) {
-            let end = n.min(start + strip);
+        for side in (0..n).step_by(width) {
+            let width = width.min(n - side);
             for l in (0..k).step_by(terms) {
                 let terms = terms.min(k - l);
-                for side in (start..end).step_by(width) {
-                    let width = width.min(end - side);
-                    let wide = widen_block(b.from(l, side), [terms, width], to);
-                    (kernels.row)(terms, width, a.from(0, l), wide, c.add(side), l > 0);
-                }
+                let wide = widen_block(b.from(l, side), [terms, width], to);
+                (kernels.row)(terms, width, a.from(0, l), wide, c.add(side), l > 0);
             }
+        }
+    }
+}
+
+/// A row of `k` elements as numbers, in `room` if they are to be widened.
+///
+/// # Safety
+///
+/// The row must be readable, and there must be room for it.
+pub(crate) unsafe fn plain<T: Element>(a: Operand<T>, k: usize, room: &mut [T]) -> Matrix<T> {
+    match a {
+        Operand::Plain(a) => a,
+        Operand::Half(..) => {
+            // SAFETY: required of the caller.
+            unsafe { pack::lines(a, 1, k, room.as_mut_ptr(), 1) };
+            Matrix { first: room.as_ptr(), down: 0, across: 1 }
         }
     }
 }
@@ -91,23 +101,19 @@ pub(crate) unsafe fn multiply<T: Element>(
 ///
 /// # Safety
 ///
-/// The block must be readable, and of [`WIDENED`] or [`WIDENED_COLUMNS`] at most; as much must be writable.
+/// The block must be readable, and of [`WIDENED_COLUMNS`] at most; as much must be writable, from one column to the
+/// next [`WIDE_COLUMN`].
 unsafe fn widen_block<T: Element>(
     b: Operand<T>,
     [terms, width]: [usize; 2],
     to: *mut T,
 ) -> Matrix<T> {
-    let [rows, columns] = [WIDENED[1], WIDE_COLUMN];
     // SAFETY: required of the caller.
     unsafe {
         match b {
-            Operand::Half(b, widen) if b.across == 1 => {
-                (0..terms).for_each(|l| widen(b.at(l, 0), width, to.add(l * rows)));
-                Matrix { first: to, down: rows as isize, across: 1 }
-            }
             Operand::Half(b, widen) if b.down == 1 => {
-                (0..width).for_each(|i| widen(b.at(0, i), terms, to.add(i * columns)));
-                Matrix { first: to, down: 1, across: columns as isize }
+                widen.rows(b.transposed(), [width, terms], to, WIDE_COLUMN);
+                Matrix { first: to, down: 1, across: WIDE_COLUMN as isize }
             }
             b => {
                 pack::lines(b.transposed(), width, terms, to, width);

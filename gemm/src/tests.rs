@@ -48,7 +48,7 @@ fn check<T, A: Copy, B: Copy>(
     Operand<T>: From<Matrix<A>> + From<Matrix<B>>,
 {
     let mut random = fastrand::Rng::with_seed(1);
-    let sizes = [1, 2, 5, 6, 7, 8, 11, 12, 13, 16, 31, 32, 33, 50, 70, 300];
+    let sizes = [1, 2, 3, 5, 6, 7, 8, 11, 12, 13, 16, 31, 32, 33, 50, 70, 300];
     let inner = [0, 1, 3, 8, 17, 63, 130, 383, 384, 385, 800];
     for round in 0..rounds {
         let mut pick = |from: &[usize]| from[random.usize(..from.len())];
@@ -142,12 +142,12 @@ fn every_number_of_16_bits_is_widened() {
     let all: Vec<u16> = (0..=u16::MAX).collect();
     let mut wide = vec![0.0; all.len()];
     // SAFETY: there is room for all.
-    unsafe { crate::widen::bf16(all.as_ptr(), all.len(), wide.as_mut_ptr()) };
+    unsafe { crate::widen::bf16(all.as_ptr(), 0, [1, all.len()], wide.as_mut_ptr(), 0) };
     for (&bits, wide) in all.iter().zip(&wide) {
         assert_eq!(wide.to_bits(), u32::from(bits) << 16);
     }
     // SAFETY: as above.
-    unsafe { crate::widen::f16(all.as_ptr(), all.len(), wide.as_mut_ptr()) };
+    unsafe { crate::widen::f16(all.as_ptr(), 0, [1, all.len()], wide.as_mut_ptr(), 0) };
     for (&bits, &wide) in all.iter().zip(&wide) {
         let expected = f16::from_bits(bits);
         assert!(wide == expected.to_f32() || wide.is_nan() && expected.is_nan(), "{bits:x}");

@@ -1,5 +1,6 @@
 //! The kernel of one tile of the result, whose sums stay in registers.
 
+use crate::halves;
 use crate::matrix::Matrix;
 use crate::row;
 use crate::simd::{Plain, Simd};
@@ -26,6 +27,8 @@ pub(crate) struct Kernels<T: 'static> {
     run: [&'static [Run<T>]; 3],
     /// For a single row.
     pub(crate) row: row::Run<T>,
+    /// The same with a right operand of 16 bits, which products of `f32` may have.
+    pub(crate) half_row: Option<halves::Run<T>>,
 }
 
 impl<T: Copy> Kernels<T> {
@@ -110,7 +113,7 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const ASKS: boo
 
 /// Kernels for one kind of vectors: `NAME: Simd<Element>, features, [row numbers]`.
 macro_rules! kernels {
-    ($($name:ident: $simd:ty, $element:ty, $(#[$feature:meta])?, $most:literal, [$($rows:literal)*];)*) => {$(
+    ($($name:ident: $simd:ty, $element:ty, $half_row:expr, $(#[$feature:meta])?, $most:literal, [$($rows:literal)*];)*) => {$(
         pub(crate) static $name: Kernels<$element> = {
             $(#[$feature])?
             unsafe fn run<const ROWS: usize, const VECTORS: usize, const ASKS: bool>(
@@ -139,6 +142,7 @@ macro_rules! kernels {
             }
             Kernels {
                 row: single,
+                half_row: $half_row,
                 rows: $most,
                 lanes: <$simd as Simd>::LANES,
                 run: [
@@ -152,19 +156,20 @@ macro_rules! kernels {
 }
 
 kernels! {
-    PLAIN_F32: Plain<f32>, f32, , 4, [1 2 3 4];
-    PLAIN_F64: Plain<f64>, f64, , 4, [1 2 3 4];
+    PLAIN_F32: Plain<f32>, f32, Some(halves::plain), , 4, [1 2 3 4];
+    PLAIN_F64: Plain<f64>, f64, None, , 4, [1 2 3 4];
 }
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86 {
     use super::{Kernels, Matrix, Simd, row, tile};
+    use crate::halves::x86 as halves;
     use crate::simd::x86::{Avx2, Avx512};
 
     kernels! {
-        AVX512_F32: Avx512<f32>, f32, #[target_feature(enable = "avx512f")], 12, [1 2 3 4 5 6 7 8 9 10 11 12];
-        AVX512_F64: Avx512<f64>, f64, #[target_feature(enable = "avx512f")], 12, [1 2 3 4 5 6 7 8 9 10 11 12];
-        AVX2_F32: Avx2<f32>, f32, #[target_feature(enable = "avx2,fma")], 6, [1 2 3 4 5 6];
-        AVX2_F64: Avx2<f64>, f64, #[target_feature(enable = "avx2,fma")], 6, [1 2 3 4 5 6];
+        AVX512_F32: Avx512<f32>, f32, Some(halves::avx512), #[target_feature(enable = "avx512f")], 12, [1 2 3 4 5 6 7 8 9 10 11 12];
+        AVX512_F64: Avx512<f64>, f64, None, #[target_feature(enable = "avx512f")], 12, [1 2 3 4 5 6 7 8 9 10 11 12];
+        AVX2_F32: Avx2<f32>, f32, Some(halves::avx2), #[target_feature(enable = "avx2,fma")], 6, [1 2 3 4 5 6];
+        AVX2_F64: Avx2<f64>, f64, None, #[target_feature(enable = "avx2,fma")], 6, [1 2 3 4 5 6];
     }
 }

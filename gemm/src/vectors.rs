@@ -5,7 +5,7 @@
 pub enum Vectors {
     /// 512 bits.
     Avx512,
-    /// 256 bits, with fused multiply-adds.
+    /// 256 bits, with fused multiply-adds and conversions of `f16`.
     Avx2,
     /// Whatever a compiler makes of arrays.
     Plain,
@@ -22,7 +22,11 @@ impl Vectors {
             #[cfg(target_arch = "x86_64")]
             Vectors::Avx512 => is_x86_feature_detected!("avx512f"),
             #[cfg(target_arch = "x86_64")]
-            Vectors::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Vectors::Avx2 => {
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("f16c")
+            }
             Vectors::Plain => true,
             #[cfg(not(target_arch = "x86_64"))]
             _ => false,

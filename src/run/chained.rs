@@ -7,9 +7,10 @@ use super::epilogue::Block;
 use super::factors::{Category, Matrices, Stored, product_type};
 use super::product::{Product, TERM, from_end, pack_right, steps};
 use super::view::Layout;
+use half::{bf16, f16};
 use kiln_gemm::{MatrixMut, multiply_packed, multiply_with};
 use kiln_ir::DType;
-use std::ops::Range;
+use std::ops::{BitAnd, Range};
 use std::slice;
 use std::sync::{Arc, OnceLock};
 
@@ -87,9 +88,14 @@ impl<'a> Chained<'a> {
         let Chained { product, right, kept, .. } = self;
         let find = || {
             let [k, n] = [2, 1].map(|back| right.shape[right.shape.len() - back]);
-            // SAFETY: required of the caller.
+            // SAFETY: required of the caller; elements are so large.
             let are_finite = |rows: Range<usize>| unsafe {
-                self.every(index, [rows, 0..n], |bits, kind| !kind.is_infinite(bits))
+                match right.dtype {
+                    DType::F16 => self.are_finite(index, [rows, 0..n], 0x7c00_u16),
+                    DType::BF16 => self.are_finite(index, [rows, 0..n], 0x7f80_u16),
+                    DType::F32 => self.are_finite(index, [rows, 0..n], 0x7f80_0000_u32),
+                    _ => self.are_finite(index, [rows, 0..n], 0x7ff0_u64 << 48),
+                }
             };
             let mut kept = if are_finite(0..k) { 0 } else { k };
             while kept > 0 && are_finite(kept - 1..kept) {
@@ -187,10 +193,9 @@ impl<'a> Chained<'a> {
                 continue;
             }
             for column in (0..columns).filter(|&column| is_negative_zero(column)) {
-                let of = [terms.clone(), column..column + 1];
                 // SAFETY: required of the caller.
                 unsafe {
-                    if !self.every(index, of, |bits, kind| kind.is_negative(bits)) {
+                    if !terms.clone().all(|term| self.is_negative(index, term, column)) {
                         *at(column) = T::default();
                     }
                 }
@@ -198,83 +203,60 @@ impl<'a> Chained<'a> {
         }
     }
 
-    /// Whether all elements of some rows and columns of a right operand's matrix are so, by their bits.
+    /// Where an element of a right operand's matrix is.
+    fn at(&self, index: usize, row: usize, column: usize) -> *const u8 {
+        let (right, batch) = (self.right, self.right.shape.len() - 2);
+        let [down, across] = [right.strides[batch], right.strides[batch + 1]];
+        let first = self.product.place(index, right, batch).cast_const();
+        first.wrapping_offset(row as isize * down + column as isize * across)
+    }
+
+    /// Whether all elements of some rows and columns of a right operand's matrix are finite: infinities and
+    /// what is no number have all bits of the exponent.
+    ///
+    /// # Safety
+    ///
+    /// The right operand must be readable, and its elements as large as this type.
+    unsafe fn are_finite<B: Copy + PartialEq + BitAnd<Output = B>>(
+        &self,
+        index: usize,
+        [mut rows, columns]: [Range<usize>; 2],
+        exponent: B,
+    ) -> bool {
+        let across = self.right.strides[self.right.strides.len() - 1];
+        let is_finite = |bits: B| bits & exponent != exponent;
+        rows.all(|row| {
+            let first = self.at(index, row, columns.start);
+            // Without a way out within a row, this is done by vectors.
+            // SAFETY: required of the caller.
+            unsafe {
+                if across == size_of::<B>() as isize && !columns.is_empty() {
+                    let row = slice::from_raw_parts(first.cast::<B>(), columns.len());
+                    return row.iter().fold(true, |so, &bits| so & is_finite(bits));
+                }
+                let at =
+                    |column: usize| first.wrapping_offset(column as isize * across).cast::<B>();
+                (0..columns.len()).fold(true, |so, column| so & is_finite(*at(column)))
+            }
+        })
+    }
+
+    /// Whether an element of a right operand's matrix has that sign.
     ///
     /// # Safety
     ///
     /// The right operand must be readable.
-    unsafe fn every(
-        &self,
-        index: usize,
-        part: [Range<usize>; 2],
-        is_so: impl Fn(u64, Kind) -> bool,
-    ) -> bool {
-        let kind = Kind::of(self.right.dtype);
-        let is_so = |bits: u64| is_so(bits, kind);
-        // SAFETY: required of the caller; elements are so large.
+    unsafe fn is_negative(&self, index: usize, row: usize, column: usize) -> bool {
+        let at = self.at(index, row, column);
+        // SAFETY: required of the caller.
         unsafe {
-            match kind.size {
-                2 => self.every_as::<u16>(index, part, is_so),
-                4 => self.every_as::<u32>(index, part, is_so),
-                _ => self.every_as::<u64>(index, part, is_so),
+            match self.right.dtype {
+                DType::F16 => at.cast::<f16>().read().is_sign_negative(),
+                DType::BF16 => at.cast::<bf16>().read().is_sign_negative(),
+                DType::F32 => at.cast::<f32>().read().is_sign_negative(),
+                _ => at.cast::<f64>().read().is_sign_negative(),
             }
         }
-    }
-
-    /// # Safety
-    ///
-    /// As for [`every`](Chained::every), for elements as large as this type.
-    unsafe fn every_as<B: Copy + Into<u64>>(
-        &self,
-        index: usize,
-        [mut rows, columns]: [Range<usize>; 2],
-        is_so: impl Fn(u64) -> bool,
-    ) -> bool {
-        let [down, across] = steps(self.right, [Some(0), None]);
-        let first = self.product.place(index, self.right, self.right.shape.len() - 2).cast::<B>();
-        rows.all(|row| {
-            let first = first.wrapping_offset(row as isize * down);
-            // Without a way out within a row, this is done by vectors.
-            // SAFETY: required of the caller.
-            unsafe {
-                if across == 1 && !columns.is_empty() {
-                    let first = first.wrapping_add(columns.start);
-                    let row = slice::from_raw_parts(first, columns.len());
-                    return row.iter().fold(true, |so, &bits| so & is_so(bits.into()));
-                }
-                let at = |column: usize| first.wrapping_offset(column as isize * across);
-                columns.clone().fold(true, |so, column| so & is_so((*at(column)).into()))
-            }
-        })
-    }
-}
-
-/// How floats of a type lie in their bits.
-#[derive(Clone, Copy)]
-struct Kind {
-    size: usize,
-    /// All bits of the exponent.
-    exponent: u64,
-}
-
-impl Kind {
-    fn of(dtype: DType) -> Kind {
-        let exponent = match dtype {
-            DType::F16 => 0x7c00,
-            DType::BF16 => 0x7f80,
-            DType::F32 => 0x7f80_0000,
-            _ => 0x7ff0_0000_0000_0000,
-        };
-        Kind { size: dtype.size(), exponent }
-    }
-
-    /// Whether it is an infinity, or not a number.
-    fn is_infinite(self, bits: u64) -> bool {
-        bits & self.exponent == self.exponent
-    }
-
-    fn is_negative(self, bits: u64) -> bool {
-        bits >> (8 * self.size - 1) != 0
     }
 }
 

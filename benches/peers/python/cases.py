@@ -7,6 +7,7 @@ function along rows leaves its cases out.
 """
 
 import dataclasses
+import math
 
 KI, MI = 1 << 10, 1 << 20
 ROW = 1024
@@ -58,18 +59,19 @@ class Case:
     @property
     def elements(self):
         """How many elements the output has, or those that rows are of."""
-        rows, columns = self.inputs[0].shape if self.kind == "rows" else self.shape
-        return rows * columns
+        return math.prod(self.inputs[0].shape if self.kind == "rows" else self.shape)
 
     @property
     def products(self):
-        """Multiplications of the matrix product, 0 without one."""
+        """Multiplications of matrix products, 0 without any; of attention for all pairs."""
+        if self.kind == "attention":
+            return 2 * self.elements * self.shape[1]
         return self.elements * self.inputs[0].shape[1] if self.kind == "product" else 0
 
     @property
     def size(self):
         """The size as tables print it."""
-        if self.kind == "rows":
+        if self.kind in ("rows", "attention"):
             return "×".join(map(str, self.inputs[0].shape))
         if self.kind == "product":
             m, k = self.inputs[0].shape
@@ -170,6 +172,13 @@ MATRICES = [
     (1_000_000, 4, True),
 ]
 
+# Name, formula: of one head after the other. Positions; each has 12 heads of 64 elements.
+ATTENTION = [
+    ("attention", "attention(q, k, v)"),
+    ("causal attention", "causal_attention(q, k, v)"),
+]
+POSITIONS = (128, 256, 512, 1024, 2048)
+
 
 def with_rows(inputs, rows):
     """The inputs, `n` being that many rows."""
@@ -205,5 +214,10 @@ def all_cases(threads):
             shape = tuple(size if axis in left else 1 for axis, size in enumerate((rows, columns)))
             for shared in [1, threads] if is_shared else [1]:
                 cases.append(Case(name, formula, inputs, shape, "rows", threads=shared))
+    for name, formula in ATTENTION:
+        for shape in [(12, positions, 64) for positions in POSITIONS]:
+            inputs = tuple(Input(one, shape, -2.0, 2.0) for one in "qkv")
+            for shared in (1, threads):
+                cases.append(Case(name, formula, inputs, shape, "attention", threads=shared))
     unique = {case.key: case for case in cases}
     return list(unique.values())

@@ -117,6 +117,8 @@ ARITHMETIC = {
 
 # Functions along the rows of a matrix.
 ROWS = "softmax log_softmax layer_norm rms_norm sum_axis_0 sum_axis_1".split()
+# Of queries, keys and values, scaled by the root of 64; the second of what is not later.
+ATTENTION = "attention causal_attention".split()
 
 
 def calls(prefix, names):

@@ -13,7 +13,7 @@ import subprocess
 
 import numpy as np
 
-from formula import ARITHMETIC, ROWS, calls, render
+from formula import ARITHMETIC, ATTENTION, ROWS, calls, render
 
 MATH = "exp log log1p expm1 sqrt tanh erf abs"
 
@@ -61,6 +61,11 @@ def rms_norm(x, w, root, out=None):
     return scaled * w if out is None else np.multiply(scaled, w, out=out)
 
 
+def attention(q, k, v, softmax, swapaxes, mask=lambda scores: scores):
+    """Attention as one writes it in NumPy and JAX; `mask` hides scores."""
+    return softmax(mask(q @ swapaxes(k, -1, -2) * 0.125)) @ v
+
+
 def softmax(x, out=None):
     """Softmax in NumPy."""
     powers = np.exp(x - x.max(-1, keepdims=True))
@@ -76,8 +81,10 @@ def log_softmax(x, out=None):
 class NumPy:
     """NumPy, and SciPy for `erf`; the last operation writes into the given array."""
 
-    knows = MATH.split() + ["maximum", "where"] + ROWS
+    knows = MATH.split() + ["maximum", "where"] + ROWS + ATTENTION
     TEMPLATES = ARITHMETIC | calls("np.", MATH) | {
+        "attention": "attention({0}, {1}, {2}, softmax, np.swapaxes)",
+        "causal_attention": "attention({0}, {1}, {2}, softmax, np.swapaxes, causal)",
         "erf": "erf({0})",
         "maximum": "np.maximum({0}, {1})",
         "where": "np.where({0}, {1}, {2})",
@@ -93,6 +100,8 @@ class NumPy:
         "rms_norm": "rms_norm({0}, {1}, np.sqrt, out)",
         "sum_axis_0": "np.sum({0}, 0, keepdims=True, out=out)",
         "sum_axis_1": "np.sum({0}, 1, keepdims=True, out=out)",
+        "attention": "np.copyto(out, attention({0}, {1}, {2}, softmax, np.swapaxes))",
+        "causal_attention": "np.copyto(out, attention({0}, {1}, {2}, softmax, np.swapaxes, causal))",
     }
 
     def __init__(self):
@@ -105,7 +114,9 @@ class NumPy:
 
         bindings, result = render(case["nodes"], self.TEMPLATES, last=self.LAST)
         source = function(case, bindings, result, ", out")
-        along_rows = {f.__name__: f for f in (softmax, log_softmax, layer_norm, rms_norm)}
+        along_rows = {f.__name__: f for f in (softmax, log_softmax, layer_norm, rms_norm, attention)}
+        causal = lambda scores: np.where(np.tri(scores.shape[-1], dtype=bool), scores, -np.inf)
+        along_rows["causal"] = lambda scores: causal(scores).astype(scores.dtype, copy=False)
         f = compiled(source, "f", {"np": np, "erf": erf} | along_rows)
 
         def bind(inputs, out):
@@ -202,8 +213,10 @@ class Jax:
     """JAX's jitted functions. It makes its own arrays for results."""
 
     knows = MATH.split() + "maximum where relu silu sigmoid gelu gelu_tanh softplus mish selu".split()
-    knows += ROWS
+    knows += ROWS + ATTENTION
     TEMPLATES = ARITHMETIC | calls("jnp.", MATH) | calls("nn.", "relu silu sigmoid softplus mish selu") | {
+        "attention": "attention({0}, {1}, {2}, nn.softmax, jnp.swapaxes)",
+        "causal_attention": "attention({0}, {1}, {2}, nn.softmax, jnp.swapaxes, causal)",
         "erf": "erf({0})",
         "gelu": "nn.gelu({0}, approximate=False)",
         "gelu_tanh": "nn.gelu({0}, approximate=True)",
@@ -233,6 +246,8 @@ class Jax:
         source = function(case, turned + bindings, result)
         jnp, nn, erf = jax.numpy, jax.nn, jax.scipy.special.erf
         known = {"jnp": jnp, "nn": nn, "erf": erf, "layer_norm": layer_norm, "rms_norm": rms_norm}
+        causal = lambda scores: jnp.where(jnp.tri(scores.shape[-1], dtype=bool), scores, -jnp.inf)
+        known |= {"attention": attention, "causal": causal}
         f = jax.jit(compiled(source, "f", known))
 
         def bind(inputs, out):
@@ -251,8 +266,12 @@ class Torch:
     """PyTorch, eager or compiled; it writes into the given array wherever it can be told to."""
 
     knows = MATH.split() + "maximum where relu silu sigmoid gelu gelu_tanh softplus mish selu linear".split()
-    knows += ROWS
+    knows += ROWS + ATTENTION
+    # It is fast for four axes alone.
+    ATTENTION = "F.scaled_dot_product_attention({0}[None], {1}[None], {2}[None]"
     TEMPLATES = ARITHMETIC | calls("torch.", MATH) | calls("F.", "relu silu softplus mish selu") | {
+        "attention": f"{ATTENTION})[0]",
+        "causal_attention": f"{ATTENTION}, is_causal=True)[0]",
         "sigmoid": "torch.sigmoid({0})",
         "gelu": "F.gelu({0})",
         "gelu_tanh": "F.gelu({0}, approximate='tanh')",
@@ -323,7 +342,7 @@ class OnnxRuntime:
     """ONNX Runtime with bound arrays; weights are initialisers, which it packs once."""
 
     knows = MATH.split() + "maximum where relu sigmoid gelu gelu_tanh softplus mish selu".split()
-    knows += ROWS
+    knows += ROWS + ATTENTION
     knows = [name for name in knows if name not in ("log1p", "expm1")]
     OPERATORS = {
         "add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "neg": "Neg", "gt": "Greater",
@@ -332,11 +351,15 @@ class OnnxRuntime:
         "gelu": "Gelu", "gelu_tanh": "Gelu", "softplus": "Softplus", "mish": "Mish", "selu": "Selu",
         "softmax": "Softmax", "log_softmax": "LogSoftmax", "layer_norm": "LayerNormalization",
         "rms_norm": "SimplifiedLayerNormalization", "sum_axis_0": "ReduceSum", "sum_axis_1": "ReduceSum",
+        "attention": "Attention", "causal_attention": "Attention",
     }  # fmt: skip
     ATTRIBUTES = {
         "gelu_tanh": {"approximate": "tanh"},
         "layer_norm": {"epsilon": 1e-5},
         "rms_norm": {"epsilon": 1e-6},
+        # Of three axes the first is that of a batch.
+        "attention": {"q_num_heads": 1, "kv_num_heads": 1},
+        "causal_attention": {"q_num_heads": 1, "kv_num_heads": 1, "is_causal": 1},
     }
 
     def __init__(self):
@@ -376,7 +399,7 @@ class OnnxRuntime:
         inputs = [helper.make_tensor_value_info(one["name"], element, one["stored"]) for one in used]
         output = helper.make_tensor_value_info(names[-1], element, case["shape"])
         graph = helper.make_graph(nodes, "case", inputs, [output], initialisers)
-        opsets = [helper.make_opsetid("", 22)]
+        opsets = [helper.make_opsetid("", 23 if case["kind"] == "attention" else 22)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=10), used, names[-1]
 
     def prepare(self, case):

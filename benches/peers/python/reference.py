@@ -74,6 +74,16 @@ def of_rows(name, x, w=1.0, b=0.0):
     return result, np.broadcast_to(np.abs(result).max(1, keepdims=True), result.shape)
 
 
+def of_attention(name, q, k, v):
+    """Attention, and the sum of the sizes of what its values add up."""
+    scores = q @ k.swapaxes(1, 2) / 8
+    if name.startswith("causal"):
+        scores = np.where(np.tri(scores.shape[-1], dtype=bool), scores, -np.inf)
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    weights /= weights.sum(-1, keepdims=True)
+    return weights @ v, weights @ np.abs(v)
+
+
 class Reference:
     """The exact results of a case at some points, or all in `float64` where sums are part of it."""
 
@@ -92,8 +102,11 @@ class Reference:
             self.exact = exacts
         else:
             wide = [array.astype(np.float64) for array in arrays]
-            is_product = case.kind == "product"
-            self.all, self.size = of_product(*wide) if is_product else of_rows(case.name, *wide)
+            if case.kind == "product":
+                self.all, self.size = of_product(*wide)
+            else:
+                judge = of_rows if case.kind == "rows" else of_attention
+                self.all, self.size = judge(case.name, *wide)
 
     def error(self, result):
         """The largest error, in units in the last place, and whether it is out of all measure.
@@ -102,7 +115,7 @@ class Reference:
         """
         dtype, limit = np.dtype(self.case.dtype), WRONG[self.case.dtype]
         # The size of a sum is far above the sum.
-        limit *= 0.1 if self.case.kind == "rows" else 1.0
+        limit *= 1.0 if self.case.kind in ("elementwise", "product") else 0.1
         if self.case.kind == "elementwise":
             got = result.reshape(-1)[self.points]
             if not np.isfinite(got).all():

@@ -51,6 +51,9 @@ KILN_TEXT = ARITHMETIC | {
     "rms_norm": "(rms_norm[-1]({0}) * {1})",
     "sum_axis_0": "sum[0]({0})",
     "sum_axis_1": "sum[1]({0})",
+    "attention": "(softmax[-1]({0} @ swapaxes[-1, -2]({1}) * 0.125) @ {2})",
+    "causal_attention": "(softmax[-1](select(iota[-2]({0}) >= iota[-1](swapaxes[-1, -2]({1})), "
+    "{0} @ swapaxes[-1, -2]({1}) * 0.125, -inf)) @ {2})",
 }
 
 
@@ -145,7 +148,9 @@ def kiln_text(case, program):
     dtype = {"float32": "f32", "float64": "f64"}[case.dtype]
     functions = {op: f"{op}({{0}})" for op, *_ in program.nodes if op not in KILN_TEXT}
     bindings, result = render(program.nodes, functions | KILN_TEXT)
-    parameters = ", ".join(f"{one.name}: {dtype}[..]" for one in case.inputs)
+    # A mask of places is part of the kernel where ranks are known.
+    shape = "h, t, d" if case.kind == "attention" else ".."
+    parameters = ", ".join(f"{one.name}: {dtype}[{shape}]" for one in case.inputs)
     lets = "".join(f"let {name} = {text}; " for name, text in bindings)
     return f"|{parameters}| {{ {lets}{result} }}"
 

@@ -174,8 +174,8 @@ def page(report):
     cases = [Case(entry) for entry in report["cases"]]
     parts = [about(report), noise(cases), behind(cases)]
     elementwise, products, rows = (
-        [case for case in cases if case.entry["kind"] == kind]
-        for kind in ("elementwise", "product", "rows")
+        [case for case in cases if case.entry["kind"] in kinds]
+        for kinds in (("elementwise",), ("product", "attention"), ("rows",))
     )
     for threads in dict.fromkeys(case.entry["threads"] for case in cases):
         on = f"{threads} thread" + ("s" if threads > 1 else "")

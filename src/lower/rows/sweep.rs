@@ -364,7 +364,7 @@ fn once_a_row(routine: &Routine) -> Option<Routine> {
     if !routine.inputs.iter().all(|storage| storage.fills_lane()) {
         return None;
     }
-    for inst in routine.stages.iter_mut().flat_map(|stage| &mut stage.body.insts) {
+    for inst in &mut routine.stage.body.insts {
         if let Inst::Load { slot } = *inst {
             *inst = Inst::Scalar { slot };
         }

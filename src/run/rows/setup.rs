@@ -3,7 +3,7 @@
 
 use super::grid::Grid;
 use super::launch::Launch;
-use super::sweep::{Sweeping, Sweeps};
+use super::sweep::{self, Sweeping};
 use super::{FOLD_TILE, LINE, Program, SCATTERED, SHORT, SIDE_BY_SIDE, TILE, WIDE};
 use crate::lower::rows::{Apart, Map, Per, Stage};
 use crate::run::exec::stream_above;
@@ -152,8 +152,7 @@ impl Setup {
             Stage::Each(map) => self.code_of(map).2.iter().any(lies_there),
             _ => false,
         };
-        let sweeps =
-            program.sweep.is_some() && program.sweeps != Sweeps::Never && !self.side_by_side;
+        let sweeps = sweep::pays(program, self, true);
         match !sweeps && program.stages.iter().any(stores_there) {
             true => stream_above() as f64,
             false => last_level_cache() as f64 / 2.0,

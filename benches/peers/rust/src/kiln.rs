@@ -20,7 +20,8 @@ impl Peer for Kiln {
 
     fn knows(&self) -> &'static str {
         "exp log log1p expm1 sqrt tanh erf abs maximum where relu sigmoid silu gelu gelu_tanh \
-         softplus mish selu softmax log_softmax layer_norm rms_norm sum_axis_0 sum_axis_1"
+         softplus mish selu softmax log_softmax layer_norm rms_norm sum_axis_0 sum_axis_1 \
+         attention causal_attention"
     }
 
     fn bind(&self, case: &Case, inputs: &[Array], output: &Array) -> Result<Bound, Unable> {
