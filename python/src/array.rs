@@ -2,6 +2,7 @@
 
 use crate::arrow;
 use crate::dtype;
+use crate::results;
 use crate::run::Views;
 use kiln::{DType, View, ViewMut};
 use numpy::npyffi::{NPY_ARRAY_ALIGNED, NPY_ARRAY_WRITEABLE, PyArrayObject_fields};
@@ -208,6 +209,16 @@ impl<'py> Array<'py> {
 
     fn strides(&self) -> &[isize] {
         self.array.strides()
+    }
+
+    /// A new array in row-major order, whose elements are not written yet.
+    #[inline]
+    pub(crate) fn empty(py: Python<'py>, dtype: DType, shape: &[usize]) -> PyResult<Array<'py>> {
+        Ok(Array { array: results::empty(py, dtype, shape)?, dtype })
+    }
+
+    pub(crate) fn into_object(self) -> Bound<'py, PyUntypedArray> {
+        self.array
     }
 
     pub(crate) fn object(&self) -> &Bound<'py, PyUntypedArray> {

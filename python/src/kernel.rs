@@ -139,7 +139,7 @@ impl PyKernel {
         let variant = self.variant_for(py, &call)?;
         let mut views = Views::new();
         call.add_views(&mut views)?;
-        run(py, &variant.kernel, &views, call.out.as_ref(), self.options.foreign)
+        run(py, &variant, &views, call.out.as_ref(), self.options.foreign)
     }
 
     /// The variant of a call, whose positional arguments it can tell apart.

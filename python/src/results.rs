@@ -12,7 +12,7 @@ use std::ptr::{self, NonNull};
 
 /// Bytes from which on an array keeps the memory that the kernel wrote. Smaller results are copied:
 /// that costs less than an owner.
-const LARGE: usize = 1 << 14;
+pub(crate) const LARGE: usize = 1 << 14;
 
 /// Owns the memory of an array. Kiln keeps what is freed for the next result.
 #[pyclass(frozen, module = "kiln._kiln")]
@@ -69,6 +69,17 @@ pub(crate) fn to_array<'py>(
     // tensor into it moves no elements.
     let (array, _) = unsafe { new(py, dtype, parts.shape, Some(given), true)? };
     owned(array, Bound::new(py, Owner { tensor })?.into_any())
+}
+
+/// A new array in row-major order, whose elements are not written yet.
+#[inline]
+pub(crate) fn empty<'py>(
+    py: Python<'py>,
+    dtype: DType,
+    shape: &[usize],
+) -> PyResult<Bound<'py, PyUntypedArray>> {
+    // SAFETY: NumPy allocates what it needs.
+    unsafe { new(py, dtype, shape, None, true).map(|(array, _)| array) }
 }
 
 /// An array of one axis in memory of someone else, which may not be written.

@@ -89,7 +89,11 @@ fn is_optimized(frame: &Bound<'_, PyAny>) -> PyResult<bool> {
 /// What the frame keeps would keep alive what its names stood for, until the function returns.
 impl Drop for Scope<'_> {
     fn drop(&mut self) {
+        // SAFETY: it is an object, and the interpreter is held.
+        let references = unsafe { ffi::Py_REFCNT(self.locals.as_ptr()) };
+        // Whoever asked for `locals()` has the same dictionary: then there are more than two of us.
         if self.is_kept
+            && references <= 2
             && let Ok(locals) = self.locals.cast::<PyDict>()
         {
             locals.clear();

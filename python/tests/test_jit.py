@@ -144,6 +144,17 @@ def test_calls_by_name_static_arguments_and_defaults():
     assert total(1.0, 2.0, np.ones(2)).tolist() == [3, 3]
 
 
+def test_constants_that_are_equal_are_not_the_same():
+    f = kiln.jit(lambda x, n: x + n, static=("n",))
+    x = np.arange(3)
+    assert f(x, n=1).dtype == np.int64
+    assert f(x, n=1.0).dtype == np.float64
+    assert f(x, n=True).dtype == np.int64
+    g = kiln.jit(lambda x, n: x + n[0])
+    assert g(x, (1,)).dtype == np.int64
+    assert g(x, (1.0,)).dtype == np.float64
+
+
 def test_results_are_as_the_function_returns_them():
     Pair = collections.namedtuple("Pair", "low high")
     result = kiln.jit(lambda x: Pair(x.min(), x.max()))(X)

@@ -112,7 +112,7 @@ class _Arguments:
                     self._add(f"{name}{index}", item, (name, index))
                     key.append(_key(item))
             elif name in static or isinstance(value, _STATIC):
-                key.append(("static", value))
+                key.append(_static(value))
             else:
                 self._add(name, value, (name, None))
                 key.append(_key(self.arrays[-1]))
@@ -162,8 +162,14 @@ def _key(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.dtype.char, 0
     if isinstance(value, _STATIC):
-        return "static", value
+        return _static(value)
     return type(value) if isinstance(value, int | float) else None
+
+
+def _static(value: Any) -> Any:
+    """Return the key of a constant: 1, 1.0 and True are equal, and not the same."""
+    items = tuple(map(_static, value)) if isinstance(value, tuple) else value
+    return "static", type(value), items
 
 
 def _outputs(result: Any, program: Program) -> tuple[list[str], Finish]:

@@ -111,7 +111,8 @@ class Builder:
     def unary(self, operation: str, value: Value) -> Value:
         """Return `neg` or `invert` of a value."""
         if value.is_constant:
-            return constant(-value.constant if operation == "neg" else ~value.constant)
+            number = int(value.constant) if isinstance(value.constant, bool) else value.constant
+            return constant(-number if operation == "neg" else ~number)
         return self._apply(operation, value.kind, value)
 
     def function(self, name: str, least: str | None, *values: Value) -> Value:
