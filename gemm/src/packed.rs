@@ -3,7 +3,7 @@
 use crate::blocked::{
     self, Block, COLUMNS, Element, Finished, INNER, Number, most_rows, pack_left, pack_right,
 };
-use crate::halves::FEW_ROWS;
+use crate::halves::FEW_ROWS_OF_PANELS;
 use crate::matrix::{Matrix, MatrixMut};
 use crate::operand::{Operand, Widen};
 use crate::row;
@@ -165,7 +165,7 @@ pub unsafe fn multiply_packed<T: Number>(
     let kernels = T::kernels(b.vectors);
     if let Panels::Half(panels, widen) = &b.panels
         && let Some(run) = kernels.half_row
-        && m <= FEW_ROWS
+        && m <= FEW_ROWS_OF_PANELS
         && used > 0
         && c.across == 1
     {

@@ -59,7 +59,7 @@ impl Sweeping {
         let kept_bytes = kept.iter().fold(0, |sum: usize, size| sum.saturating_add(*size));
         let fits = !setup.side_by_side
             && setup.grid.len > 0
-            && pays(program, setup, setup.streams)
+            && pays(program, setup, setup.is_large)
             && setup.grid.len.saturating_mul(kept_bytes) <= ROOM
             && inputs.iter().filter(|&&slot| slot < program.inputs).all(is_direct)
             && outputs.iter().all(is_direct);
@@ -70,7 +70,11 @@ impl Sweeping {
             cursors: SmallVec::new(),
             slots: SmallVec::new(),
             streams: setup.streams,
-            tile: (TILE / row_bytes(setup).max(1)).clamp(1, MOST_AT_A_TIME),
+            // Lines of results that come through the caches come with their rows.
+            tile: match setup.is_large && !setup.streams {
+                true => 1,
+                false => (TILE / row_bytes(setup).max(1)).clamp(1, MOST_AT_A_TIME),
+            },
         };
         for (index, &slot) in inputs.iter().enumerate() {
             let vector = code.lanes() * setup.sizes[slot];
@@ -117,7 +121,7 @@ fn pitch(len: usize, size: usize) -> usize {
     (len * size).next_multiple_of(LINE) + LINE
 }
 
-/// Whether a sweep takes less time than stage by stage, where results bypass the caches or do not.
+/// Whether a sweep takes less time than stage by stage, for operands larger than the caches or others.
 /// Nanoseconds for an `f32` of one and the other, on a Zen 4 with AVX-512:
 ///
 /// | | softmax | layer norm | RMS norm |
@@ -134,7 +138,7 @@ fn pitch(len: usize, size: usize) -> usize {
 /// A row waits for its own numbers, and short ones have little to do meanwhile. Long ones are read, computed
 /// and stored by turns, and not at the same time. The largest of a row is found faster where a branch may
 /// look for NaN once more.
-pub(super) fn pays(program: Program<'_>, setup: &Setup, streams: bool) -> bool {
+pub(super) fn pays(program: Program<'_>, setup: &Setup, is_large: bool) -> bool {
     const FEW: f64 = 2048.0;
     const FEW_TILES: f64 = 16384.0;
     let is_extreme =
@@ -142,7 +146,7 @@ pub(super) fn pays(program: Program<'_>, setup: &Setup, streams: bool) -> bool {
     let has_extremes = program.stages.iter().any(is_extreme);
     let (elements, row) = (setup.elements(), row_bytes(setup));
     let keeps = program.sweep.is_some_and(|sweep| !sweep.kept.is_empty());
-    match streams {
+    match is_large {
         _ if setup.side_by_side || program.sweep.is_none() => false,
         _ if program.sweeps != Sweeps::WhereItPays => program.sweeps == Sweeps::Always,
         _ if elements <= FEW => true,
