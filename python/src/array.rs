@@ -238,13 +238,22 @@ impl<'py> Array<'py> {
 
     /// What a kernel writes. Fails if the array may not be written.
     pub(crate) fn view_mut(&self) -> PyResult<ViewMut<'_>> {
-        if self.fields().flags & NPY_ARRAY_WRITEABLE == 0 {
-            return Err(PyValueError::new_err("out is read-only"));
-        }
+        check_writeable(&self.array)?;
         // SAFETY: as above; and Kiln refuses outputs that overlap what it reads or writes otherwise.
         Ok(unsafe {
             ViewMut::from_raw(self.fields().data.cast(), self.dtype, self.shape(), self.strides())
         })
+    }
+}
+
+/// Refuses an array that may not be written.
+#[inline]
+pub(crate) fn check_writeable(array: &Bound<'_, PyUntypedArray>) -> PyResult<()> {
+    // SAFETY: it is an array.
+    let flags = unsafe { (*array.as_array_ptr()).fields.flags };
+    match flags & NPY_ARRAY_WRITEABLE {
+        0 => Err(PyValueError::new_err("out is read-only")),
+        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Running a kernel on arrays of NumPy, into new ones or into the caller's.
 
-use crate::array::{Array, Foreign, as_array, lies_readable};
+use crate::array::{Array, Foreign, check_writeable, lies_readable};
 use crate::dtype;
 use crate::error;
 use crate::results::{LARGE, to_array};
@@ -175,18 +175,19 @@ pub(crate) fn run_into_same<'py>(
     }
 }
 
-/// The array in whose memory an object lies.
+/// The array in whose memory an object lies. What other interfaces give may be a copy, and what is written
+/// there lost.
 fn shared<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArray>> {
+    let py = object.py();
     if let Ok(array) = object.cast::<PyUntypedArray>() {
         return Ok(array.clone());
     }
-    let shares = ["__array__", "__dlpack__", "__arrow_c_array__"];
-    let mut shares = shares.into_iter().map(|name| object.hasattr(name));
-    if !shares.try_fold(false, |any, has| has.map(|has| any || has))? {
+    if !object.hasattr(intern!(py, "__dlpack__"))? {
         let message = format!("out is {}, not an array", object.get_type().name()?);
         return Err(PyTypeError::new_err(message));
     }
-    as_array(object)
+    let numpy = py.import(intern!(py, "numpy"))?;
+    Ok(numpy.call_method1(intern!(py, "from_dlpack"), (object,))?.cast_into()?)
 }
 
 /// Runs a kernel and has NumPy copy the results into arrays that no kernel can write.
@@ -209,11 +210,16 @@ fn run_and_copy<'py>(
         if expected != found {
             return Err(error::run(RunError::OutputShape { output, expected, found }));
         }
-        if Array::new(array, Foreign::Copy, "out")?.dtype != tensor.dtype() {
-            let (expected, found) =
-                (tensor.dtype(), Array::new(array, Foreign::Copy, "out")?.dtype);
-            return Err(error::run(RunError::DType { argument: output, expected, found }));
+        let expected = tensor.dtype();
+        match dtype::of_descr(&array.dtype()) {
+            Some(found) if found == expected => {}
+            Some(found) => {
+                return Err(error::run(RunError::DType { argument: output, expected, found }));
+            }
+            // It tells what the type is.
+            None => drop(Array::new(array, Foreign::Copy, "out")?),
         }
+        check_writeable(array)?;
     }
     let copyto = py.import(intern!(py, "numpy"))?.getattr(intern!(py, "copyto"))?;
     for (array, tensor) in arrays.iter().zip(results) {

@@ -130,7 +130,7 @@ def test_arrays_of_arrow():
         NEGATED(OnlyArrow(pyarrow.array([1.0, None])))
     with pytest.raises(TypeError, match="format"):
         NEGATED(OnlyArrow(pyarrow.array(["text"])))
-    with pytest.raises(ValueError, match="read-only"):
+    with pytest.raises(TypeError, match="out is OnlyArrow, not an array"):
         NEGATED(np.ones(1), out=OnlyArrow(pyarrow.array([1.0])))
 
 
@@ -141,6 +141,25 @@ def test_halves_and_bfloat16():
     result = kiln.compile("bf16(x * 1.5)")(np.ones(3, ml_dtypes.bfloat16))
     assert result.dtype == ml_dtypes.bfloat16
     assert result.tolist() == [1.5] * 3
+
+
+def test_nothing_is_written_where_one_of_several_results_has_no_place():
+    kernel = kiln.compile("|x| (x + 1, x > 1)")
+    x = np.arange(3.0)
+    packed = in_packed_record(np.zeros(3))
+    for other in (np.broadcast_to(False, 3), np.zeros(3, "i2"), np.zeros(2, bool), np.zeros(3)):
+        with pytest.raises((TypeError, ValueError)):
+            kernel(x, out=(packed, other))
+        assert packed.tolist() == [0, 0, 0]
+    truths = np.zeros(3, bool)
+    kernel(x, out=(packed, truths))
+    assert (packed.tolist(), truths.tolist()) == ([1, 2, 3], [False, False, True])
+
+
+def test_what_may_be_a_copy_is_no_place_for_results():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(TypeError, match="out is Series, not an array"):
+        NEGATED(np.ones(2), out=pandas.Series([1.0, 2.0]))
 
 
 def test_foreign_arrays_are_refused_by_choice():
