@@ -263,7 +263,8 @@ fn counts(graph: &Graph, mode: Mode) -> String {
     let unfused = unfuse(graph);
     let [before, after] = [&unfused, &fusion.graph].map(Plan::outline);
     let [each, each_after] = [&before, &after].map(Plan::per_element);
-    let has_calls = unfused.nodes().iter().any(|node| matches!(node, Node::Call(..)));
+    let is_call = |node: &Node| matches!(node, Node::Call(call, _) if !call.is_free());
+    let has_calls = unfused.nodes().iter().any(is_call);
     let mut text = format!(
         "             unfused    fused\n\
          passes      {:>8} {:>8}\n\
@@ -282,6 +283,9 @@ fn counts(graph: &Graph, mode: Mode) -> String {
     );
     let add = |text: &mut String, graph: &Graph, id: NodeId, is_fused: bool| {
         let Node::Call(call, args) = graph.node(id) else { return };
+        if call.is_free() {
+            return;
+        }
         let array = |&id: &NodeId| format!("{}{}", graph.dtype(id), graph.shape(id));
         let arrays: Vec<String> = args.iter().map(array).collect();
         let _ = write!(text, "{} of {}: ", call.info().noun, arrays.join(" and "));

@@ -150,10 +150,12 @@ impl<'k> Bindings<'k> {
 }
 
 impl Call<'_, '_> {
-    /// What the kernel reads.
+    /// What the kernel reads. Views are large, so they are made where they stay.
     #[inline]
-    pub(crate) fn views(&self) -> PyResult<Views<'_>> {
-        let given = self.arguments.iter();
-        given.map(|(at, argument)| argument.view(self.types[*at], &self.inputs[*at].name)).collect()
+    pub(crate) fn add_views<'a>(&'a self, views: &mut Views<'a>) -> PyResult<()> {
+        for (at, argument) in &self.arguments {
+            argument.add_view(self.types[*at], &self.inputs[*at].name, views)?;
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,9 @@
 //! Arguments of a call: arrays where they lie, and numbers.
 
+use crate::arrow;
 use crate::dtype;
+use crate::results;
+use crate::run::Views;
 use kiln::{DType, View, ViewMut};
 use numpy::npyffi::{NPY_ARRAY_ALIGNED, NPY_ARRAY_WRITEABLE, PyArrayObject_fields};
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
@@ -40,13 +43,19 @@ pub(crate) enum Foreign {
 }
 
 impl<'py> Argument<'py> {
-    /// What a kernel reads, whose input `name` is of type `dtype`.
+    /// Adds what a kernel reads, whose input `name` is of type `dtype`.
     #[inline]
-    pub(crate) fn view(&self, dtype: DType, name: &str) -> PyResult<View<'_>> {
-        match self {
-            Argument::Array(array) => Ok(array.view()),
-            Argument::Number(number) => number.view(dtype, name),
-        }
+    pub(crate) fn add_view<'a>(
+        &'a self,
+        dtype: DType,
+        name: &str,
+        views: &mut Views<'a>,
+    ) -> PyResult<()> {
+        views.push(match self {
+            Argument::Array(array) => array.view(),
+            Argument::Number(number) => number.view(dtype, name)?,
+        });
+        Ok(())
     }
 
     /// The type that it has.
@@ -202,6 +211,16 @@ impl<'py> Array<'py> {
         self.array.strides()
     }
 
+    /// A new array in row-major order, whose elements are not written yet.
+    #[inline]
+    pub(crate) fn empty(py: Python<'py>, dtype: DType, shape: &[usize]) -> PyResult<Array<'py>> {
+        Ok(Array { array: results::empty(py, dtype, shape)?, dtype })
+    }
+
+    pub(crate) fn into_object(self) -> Bound<'py, PyUntypedArray> {
+        self.array
+    }
+
     pub(crate) fn object(&self) -> &Bound<'py, PyUntypedArray> {
         &self.array
     }
@@ -249,10 +268,14 @@ fn is_masked(array: &Bound<'_, PyUntypedArray>) -> PyResult<bool> {
 pub(crate) fn as_array<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArray>> {
     let py = object.py();
     let numpy = py.import(intern!(py, "numpy"))?;
-    // Objects that share memory in no other way do so by DLPack.
-    let by_dlpack =
-        !object.hasattr(intern!(py, "__array__"))? && object.hasattr(intern!(py, "__dlpack__"))?;
-    let function = if by_dlpack { intern!(py, "from_dlpack") } else { intern!(py, "asarray") };
+    // Objects that share memory in no other way do so by DLPack, or by Arrow's interface.
+    let has = |name| object.hasattr(name);
+    let function = match has(intern!(py, "__array__"))? {
+        true => intern!(py, "asarray"),
+        false if has(intern!(py, "__dlpack__"))? => intern!(py, "from_dlpack"),
+        false if has(intern!(py, "__arrow_c_array__"))? => return arrow::as_array(object),
+        false => intern!(py, "asarray"),
+    };
     Ok(numpy.call_method1(function, (object,))?.cast_into()?)
 }
 

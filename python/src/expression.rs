@@ -3,7 +3,7 @@
 use crate::array::Argument;
 use crate::error;
 use crate::promote::{Kind, promoted};
-use crate::run::{Views, new_results, run_into_same};
+use crate::run::{Shaping, Views, new_results, run_into_same};
 use kiln::ir::parse;
 use kiln::{CompileOptions, Kernel};
 use pyo3::exceptions::PyTypeError;
@@ -37,6 +37,7 @@ struct Compiled {
     kinds: Kinds,
     threads: usize,
     kernel: Arc<Kernel>,
+    shaping: Shaping,
 }
 
 /// How results are given: numexpr's keyword arguments.
@@ -56,14 +57,14 @@ impl Expression {
         giving: &Giving<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (kinds, arguments) = self.arguments(py, objects, giving.casting)?;
-        let kernel = self.kernel(py, &kinds)?;
+        let (kernel, shaping) = self.kernel(py, &kinds)?;
         let mut views = Views::new();
         for (argument, kind) in arguments.iter().zip(&kinds) {
-            views.push(argument.view(kind.dtype(), "")?);
+            argument.add_view(kind.dtype(), "", &mut views)?;
         }
         match giving.out {
             None => {
-                let result = new_results(py, &kernel, &views)?;
+                let result = new_results(py, &kernel, shaping, &views)?;
                 if matches!(giving.order, "K" | "A") {
                     Ok(result)
                 } else {
@@ -72,7 +73,7 @@ impl Expression {
             }
             Some(out) => {
                 if !run_into_same(py, &kernel, &views, out)? {
-                    let result = new_results(py, &kernel, &views)?;
+                    let result = new_results(py, &kernel, shaping, &views)?;
                     copy_to(out, &result, giving.casting)?;
                 }
                 Ok(out.clone())
@@ -110,26 +111,31 @@ impl Expression {
     }
 
     /// The kernel for variables of these kinds.
-    pub(crate) fn kernel(&self, py: Python<'_>, kinds: &[Kind]) -> PyResult<Arc<Kernel>> {
+    pub(crate) fn kernel(
+        &self,
+        py: Python<'_>,
+        kinds: &[Kind],
+    ) -> PyResult<(Arc<Kernel>, Shaping)> {
         let threads = THREADS.load(Ordering::Relaxed);
         let known =
             |compiled: &&Compiled| compiled.kinds[..] == *kinds && compiled.threads == threads;
         if let Some(compiled) = self.lock().iter().find(known) {
-            return Ok(compiled.kernel.clone());
+            return Ok((compiled.kernel.clone(), compiled.shaping));
         }
         let text = self.text(py, kinds)?;
         let options = CompileOptions::new().threads(threads);
-        let kernel: Result<Kernel, kiln::CompileError> = py.detach(|| {
+        let compiled: Result<_, kiln::CompileError> = py.detach(|| {
             let graph = parse(&text)?;
-            kiln::compile_with(&graph, options)
+            Ok((kiln::compile_with(&graph, options)?, Shaping::of(&graph)))
         });
-        let kernel = Arc::new(kernel.map_err(error::compile)?);
+        let (kernel, shaping) = compiled.map_err(error::compile)?;
+        let kernel = Arc::new(kernel);
         let mut kernels = self.lock();
         if kernels.len() == MOST_KERNELS {
             kernels.clear();
         }
-        kernels.push(Compiled { kinds: kinds.into(), threads, kernel: kernel.clone() });
-        Ok(kernel)
+        kernels.push(Compiled { kinds: kinds.into(), threads, kernel: kernel.clone(), shaping });
+        Ok((kernel, shaping))
     }
 
     /// The kernel's text for variables of these kinds.

@@ -3,9 +3,10 @@
 use crate::arguments::{Bindings, Call};
 use crate::array::{Array, Foreign, as_array};
 use crate::error;
-use crate::look::{Memory, Profile};
+use crate::html;
+use crate::look::{self, Memory, Profile};
 use crate::options::Options;
-use crate::run::run;
+use crate::run::{Views, run};
 use crate::variants::{Types, Variant, Variants};
 use kiln::explain::{Stage, explain, tour};
 use kiln::ir::{FreeInput, free_inputs};
@@ -105,7 +106,7 @@ impl PyKernel {
         self.variant(py, &types?)
     }
 
-    fn call<'a, 'py>(
+    fn arguments<'a, 'py>(
         &'a self,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
@@ -117,6 +118,28 @@ impl PyKernel {
             foreign: self.options.foreign,
         };
         bindings.call(args, kwargs)
+    }
+
+    /// The same text, bound and compiled otherwise.
+    fn with(&self, py: Python<'_>, bound: Vec<Option<Py<PyAny>>>, options: Options) -> PyKernel {
+        let names = self.names.iter().map(|name| name.clone_ref(py)).collect();
+        let (text, inputs) = (self.text.clone(), self.inputs.clone());
+        PyKernel { text, inputs, names, options, bound, variants: Variants::default() }
+    }
+
+    /// Runs it on the arguments of a call.
+    #[inline]
+    pub(crate) fn call<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let call = self.arguments(args, kwargs)?;
+        let variant = self.variant_for(py, &call)?;
+        let mut views = Views::new();
+        call.add_views(&mut views)?;
+        run(py, &variant, &views, call.out.as_ref(), self.options.foreign)
     }
 
     /// The variant of a call, whose positional arguments it can tell apart.
@@ -145,11 +168,8 @@ impl PyKernel {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let call = self.call(args, kwargs)?;
-        let variant = self.variant_for(py, &call)?;
-        run(py, &variant.kernel, &call.views()?, call.out.as_ref(), self.options.foreign)
+        self.call(py, args, kwargs)
     }
-
     /// This kernel with inputs bound to constants, which calls then do not give: for weights.
     #[pyo3(signature = (**constants))]
     fn bind(&self, py: Python<'_>, constants: Option<&Bound<'_, PyDict>>) -> PyResult<PyKernel> {
@@ -176,10 +196,14 @@ impl PyKernel {
             }
             bound[index] = Some(array.object().call_method0(intern!(py, "copy"))?.unbind());
         }
-        let names = self.names.iter().map(|name| name.clone_ref(py)).collect();
-        let (text, inputs) = (self.text.clone(), self.inputs.clone());
-        let variants = Variants::default();
-        Ok(PyKernel { text, inputs, names, options: self.options, bound, variants })
+        Ok(self.with(py, bound, self.options))
+    }
+
+    /// The same with a kernel for each op, as it is written, and an array for each result: to compare
+    /// with.
+    fn unfused(&self, py: Python<'_>) -> PyKernel {
+        let bound = self.bound.iter().map(|value| value.as_ref().map(|value| value.clone_ref(py)));
+        self.with(py, bound.collect(), Options { fuse: false, ..self.options })
     }
 
     /// What happens to the kernel at a stage of compilation, as text; a tour through them by default.
@@ -242,9 +266,11 @@ impl PyKernel {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Memory> {
-        let call = self.call(args, kwargs)?;
+        let call = self.arguments(args, kwargs)?;
         let variant = self.variant_for(py, &call)?;
-        let memory = variant.kernel.memory(&call.views()?).map_err(error::run)?;
+        let mut views = Views::new();
+        call.add_views(&mut views)?;
+        let memory = variant.kernel.memory(&views).map_err(error::run)?;
         Ok(Memory::new(&memory))
     }
 
@@ -256,10 +282,32 @@ impl PyKernel {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Profile> {
-        let call = self.call(args, kwargs)?;
+        let call = self.arguments(args, kwargs)?;
         let variant = self.variant_for(py, &call)?;
-        let views = call.views()?;
+        let mut views = Views::new();
+        call.add_views(&mut views)?;
         py.detach(|| Profile::measure(&variant.kernel, &views))
+    }
+
+    /// Where calls with these arguments are under the roofs of this machine, in a sentence.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn place<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<String> {
+        let call = self.arguments(args, kwargs)?;
+        let variant = self.variant_for(py, &call)?;
+        let mut views = Views::new();
+        call.add_views(&mut views)?;
+        py.detach(|| look::place(&variant.kernel, &views, self.options.threads))
+    }
+
+    /// What notebooks show: the kernel, and what became of it, to unfold.
+    fn _repr_html_(&self, py: Python<'_>) -> PyResult<String> {
+        let shown = self.shown(py)?;
+        py.detach(|| html::page(&self.text, &shown.graph, &shown.kernel, self.options.mode))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -273,13 +321,14 @@ impl PyKernel {
                 bound.set_item(name, value)?;
             }
         }
-        let Options { mode, emitter, threads, foreign } = self.options;
+        let Options { mode, emitter, threads, foreign, fuse } = self.options;
         let state = (
             &self.text,
             mode.to_string(),
             threads,
             emitter.to_string(),
             foreign == Foreign::Copy,
+            fuse,
             bound,
         );
         let restore = py.import("kiln._kiln")?.getattr("_restore")?;
@@ -290,6 +339,7 @@ impl PyKernel {
 /// A kernel out of its pickle.
 #[pyfunction]
 #[pyo3(name = "_restore")]
+#[expect(clippy::too_many_arguments, reason = "they are all of its state")]
 pub(crate) fn restore(
     py: Python<'_>,
     text: String,
@@ -297,8 +347,12 @@ pub(crate) fn restore(
     threads: Option<usize>,
     emitter: &str,
     copy: bool,
+    fuse: bool,
     bound: &Bound<'_, PyDict>,
 ) -> PyResult<PyKernel> {
-    let kernel = compile_text(py, text, mode, threads, emitter, copy)?;
+    let mut kernel = compile_text(py, text, mode, threads, emitter, copy)?;
+    if !fuse {
+        kernel = kernel.unfused(py);
+    }
     if bound.is_empty() { Ok(kernel) } else { kernel.bind(py, Some(bound)) }
 }

@@ -10,10 +10,13 @@
 
 mod arguments;
 mod array;
+mod arrow;
+mod dispatch;
 mod dtype;
 mod error;
 mod evaluate;
 mod expression;
+mod html;
 mod kernel;
 mod look;
 mod options;
@@ -28,13 +31,15 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _kiln {
     #[pymodule_export]
+    use crate::dispatch::Dispatch;
+    #[pymodule_export]
     use crate::evaluate::{evaluate, re_evaluate, set_threads, validate};
     #[pymodule_export]
     use crate::expression::Expression;
     #[pymodule_export]
     use crate::kernel::{PyKernel, compile_text, restore};
     #[pymodule_export]
-    use crate::look::{Memory, Profile};
+    use crate::look::{Memory, Profile, Roofline, roofline};
     #[pymodule_export]
     use crate::stages;
 }

@@ -1,7 +1,7 @@
 //! What is known of a call: its memory, and what was measured.
 
 use crate::error;
-use kiln::profile::Profiler;
+use kiln::profile::{Profiler, Resources};
 use kiln::{Kernel, View};
 use pyo3::prelude::*;
 
@@ -48,6 +48,52 @@ pub(crate) struct Profile {
     /// 10^9 bytes a second.
     gbytes: f64,
     report: String,
+}
+
+/// What this machine can do at most. `print` shows a table.
+#[pyclass(frozen, module = "kiln", get_all)]
+pub(crate) struct Roofline {
+    /// How many threads it has.
+    threads: usize,
+    /// The most that all threads compute, in 10^9 operations of `f32` a second.
+    gflops: f64,
+    /// The most that all threads move from and to memory, in 10^9 bytes a second.
+    gbytes: f64,
+    report: String,
+}
+
+#[pymethods]
+impl Roofline {
+    fn __repr__(&self) -> &str {
+        &self.report
+    }
+}
+
+/// Measures what this machine can do at most: a few seconds, the first time.
+#[pyfunction]
+pub(crate) fn roofline(py: Python<'_>) -> PyResult<Roofline> {
+    let measured = py.detach(kiln::profile::Roofline::measure).map_err(error::profile)?;
+    let most = |figures: &mut dyn Iterator<Item = f64>| figures.fold(0.0, f64::max);
+    let memory = measured.levels().last();
+    Ok(Roofline {
+        threads: measured.threads(),
+        gflops: most(&mut measured.peaks().iter().map(|peak| peak.gflops)),
+        gbytes: most(&mut memory.into_iter().flat_map(|it| &it.bandwidths).map(|it| it.gbytes)),
+        report: measured.to_string(),
+    })
+}
+
+/// Where calls of a kernel are under the roofs, in a sentence.
+pub(crate) fn place(
+    kernel: &Kernel,
+    inputs: &[View<'_>],
+    threads: Option<usize>,
+) -> PyResult<String> {
+    let measured = kiln::profile::Roofline::measure().map_err(error::profile)?;
+    let mut profiler = Profiler::new("it", kernel, inputs).map_err(error::profile)?;
+    let profile = profiler.profile(WARM_UP, SAMPLES).map_err(error::profile)?;
+    let threads = threads.unwrap_or(usize::MAX).min(measured.threads());
+    Ok(measured.place(&profile, Resources::of(kernel, threads)).to_string())
 }
 
 /// Calls before those that are measured, and samples.

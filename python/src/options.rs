@@ -12,6 +12,8 @@ pub(crate) struct Options {
     pub(crate) emitter: EmitterKind,
     pub(crate) threads: Option<usize>,
     pub(crate) foreign: Foreign,
+    /// Whether ops are merged, or each is a kernel, to compare with.
+    pub(crate) fuse: bool,
 }
 
 impl Options {
@@ -32,11 +34,13 @@ impl Options {
                 .map_err(|error: kiln::UnknownEmitter| value(error.to_string()))?,
             threads,
             foreign: if copy { Foreign::Copy } else { Foreign::Refuse },
+            fuse: true,
         })
     }
 
     pub(crate) fn compile_options(self) -> CompileOptions {
-        let options = CompileOptions::new().mode(self.mode).emitter(self.emitter);
+        let options = if self.fuse { CompileOptions::new() } else { CompileOptions::unfused() };
+        let options = options.mode(self.mode).emitter(self.emitter);
         match self.threads {
             Some(threads) => options.threads(threads),
             None => options,

@@ -2,7 +2,7 @@
 
 use crate::array::sizes;
 use crate::dtype;
-use kiln::Tensor;
+use kiln::{DType, Tensor};
 use ndarray::ArrayD;
 use numpy::PyUntypedArray;
 use numpy::npyffi::{NPY_ARRAY_WRITEABLE, NpyTypes, PY_ARRAY_API, get_type_object};
@@ -12,7 +12,7 @@ use std::ptr::{self, NonNull};
 
 /// Bytes from which on an array keeps the memory that the kernel wrote. Smaller results are copied:
 /// that costs less than an owner.
-const LARGE: usize = 1 << 14;
+pub(crate) const LARGE: usize = 1 << 14;
 
 /// Owns the memory of an array. Kiln keeps what is freed for the next result.
 #[pyclass(frozen, module = "kiln._kiln")]
@@ -64,10 +64,49 @@ pub(crate) fn to_array<'py>(
     }
     let size = dtype.size() as isize;
     let strides: Vec<isize> = parts.strides.iter().map(|stride| stride * size).collect();
+    let given = Given { data, strides: &strides, flags: NPY_ARRAY_WRITEABLE };
     // SAFETY: the elements are there, and stay as long as their owner, which the array keeps. Moving the
     // tensor into it moves no elements.
-    let (array, _) = unsafe { new(py, dtype, parts.shape, Some((data, &strides)), true)? };
-    let owner = Bound::new(py, Owner { tensor })?;
+    let (array, _) = unsafe { new(py, dtype, parts.shape, Some(given), true)? };
+    owned(array, Bound::new(py, Owner { tensor })?.into_any())
+}
+
+/// A new array in row-major order, whose elements are not written yet.
+#[inline]
+pub(crate) fn empty<'py>(
+    py: Python<'py>,
+    dtype: DType,
+    shape: &[usize],
+) -> PyResult<Bound<'py, PyUntypedArray>> {
+    // SAFETY: NumPy allocates what it needs.
+    unsafe { new(py, dtype, shape, None, true).map(|(array, _)| array) }
+}
+
+/// An array of one axis in memory of someone else, which may not be written.
+///
+/// # Safety
+///
+/// So many elements must lie there as long as the owner is there.
+pub(crate) unsafe fn borrowed<'py>(
+    py: Python<'py>,
+    dtype: DType,
+    len: usize,
+    data: *const u8,
+    owner: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyUntypedArray>> {
+    let strides = [dtype.size() as isize];
+    let given = Given { data: data.cast_mut(), strides: &strides, flags: 0 };
+    // SAFETY: required of the caller.
+    let (array, _) = unsafe { new(py, dtype, &[len], Some(given), true)? };
+    owned(array, owner)
+}
+
+/// An array that keeps the owner of its memory.
+fn owned<'py>(
+    array: Bound<'py, PyUntypedArray>,
+    owner: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyUntypedArray>> {
+    let py = array.py();
     // SAFETY: the reference is given away, whatever happens.
     let failed =
         unsafe { PY_ARRAY_API.PyArray_SetBaseObject(py, array.as_ptr().cast(), owner.into_ptr()) };
@@ -86,6 +125,13 @@ fn is_in_order<'a>(axes: impl Iterator<Item = (&'a usize, &'a isize)>) -> bool {
     true
 }
 
+/// Memory for an array: where its elements begin, its strides in bytes, and whether it may be written.
+struct Given<'a> {
+    data: *mut u8,
+    strides: &'a [isize],
+    flags: i32,
+}
+
 /// A new array, in memory of its own or in that which is given, and where its elements begin.
 ///
 /// # Safety
@@ -93,18 +139,18 @@ fn is_in_order<'a>(axes: impl Iterator<Item = (&'a usize, &'a isize)>) -> bool {
 /// What is given must have all elements that shape and strides reach, and outlive the array.
 unsafe fn new<'py>(
     py: Python<'py>,
-    dtype: kiln::DType,
+    dtype: DType,
     shape: &[usize],
-    given: Option<(*mut u8, &[isize])>,
+    given: Option<Given<'_>>,
     row_major: bool,
 ) -> PyResult<(Bound<'py, PyUntypedArray>, *mut u8)> {
     let descr = dtype::to_descr(py, dtype)?;
-    let (data, strides) = match given {
-        Some((data, strides)) => (data.cast::<c_void>(), strides.as_ptr().cast_mut()),
+    let (data, strides) = match &given {
+        Some(given) => (given.data.cast::<c_void>(), given.strides.as_ptr().cast_mut()),
         None => (ptr::null_mut(), ptr::null_mut()),
     };
     // For memory that is given, flags say what it may be used for; else, in which order axes lie.
-    let flags = if given.is_some() { NPY_ARRAY_WRITEABLE } else { i32::from(!row_major) };
+    let flags = given.map_or(i32::from(!row_major), |given| given.flags);
     // SAFETY: NumPy reads the sizes and strides, as many as there are axes, and takes the reference to
     // the type.
     unsafe {

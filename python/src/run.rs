@@ -3,7 +3,9 @@
 use crate::array::{Array, Foreign, as_array, lies_readable};
 use crate::dtype;
 use crate::error;
-use crate::results::to_array;
+use crate::results::{LARGE, to_array};
+use crate::variants::Variant;
+use kiln::ir::{Graph, Node};
 use kiln::{Kernel, RunError, View, ViewMut};
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
@@ -22,14 +24,34 @@ const LONG: usize = 512;
 #[inline]
 pub(crate) fn run<'py>(
     py: Python<'py>,
-    kernel: &Kernel,
+    variant: &Variant,
     views: &[View<'_>],
     out: Option<&Bound<'py, PyAny>>,
     foreign: Foreign,
 ) -> PyResult<Bound<'py, PyAny>> {
     match out {
-        Some(out) => run_into(py, kernel, views, out, foreign),
-        None => new_results(py, kernel, views),
+        Some(out) => run_into(py, &variant.kernel, views, out, foreign),
+        None => new_results(py, &variant.kernel, variant.shaping, views),
+    }
+}
+
+/// What is known of the shape of a kernel's result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shaping {
+    /// There is one result, and where inputs that are no single elements have one shape, it is the
+    /// result's, if it reads one of them.
+    Elementwise,
+    Other,
+}
+
+impl Shaping {
+    pub(crate) fn of(graph: &Graph) -> Shaping {
+        let is_elementwise =
+            |node: &Node| matches!(node, Node::Input(_) | Node::Const(_) | Node::Op(..));
+        match graph.outputs().len() == 1 && graph.nodes().iter().all(is_elementwise) {
+            true => Shaping::Elementwise,
+            false => Shaping::Other,
+        }
     }
 }
 
@@ -38,8 +60,14 @@ pub(crate) fn run<'py>(
 pub(crate) fn new_results<'py>(
     py: Python<'py>,
     kernel: &Kernel,
+    shaping: Shaping,
     views: &[View<'_>],
 ) -> PyResult<Bound<'py, PyAny>> {
+    if shaping == Shaping::Elementwise
+        && let Some(array) = small_result(py, kernel, views)?
+    {
+        return Ok(array.into_any());
+    }
     let outputs = detached(py, views, || kernel.run(views)).map_err(error::run)?;
     let mut arrays = outputs.into_iter().map(|tensor| to_array(py, tensor));
     if kernel.output_count() == 1
@@ -49,6 +77,45 @@ pub(crate) fn new_results<'py>(
     }
     let arrays: Vec<_> = arrays.collect::<PyResult<_>>()?;
     Ok(PyTuple::new(py, arrays)?.into_any())
+}
+
+/// Runs an elementwise kernel on not too many elements, straight into memory of NumPy's: none if the result has
+/// another shape or order of axes than one can tell beforehand.
+#[inline]
+fn small_result<'py>(
+    py: Python<'py>,
+    kernel: &Kernel,
+    views: &[View<'_>],
+) -> PyResult<Option<Bound<'py, PyUntypedArray>>> {
+    let dtype = kernel.output_dtype(0);
+    let is_small = |view: &&View<'_>| view.len() < LARGE / dtype.size() && is_row_major(view);
+    let mut arrays = views.iter().filter(|view| !view.shape().is_empty());
+    let Some(first) = arrays.next().filter(is_small) else {
+        return Ok(None);
+    };
+    if arrays.any(|view| view.shape() != first.shape()) {
+        return Ok(None);
+    }
+    let result = Array::empty(py, dtype, first.shape())?;
+    let mut outputs = [result.view_mut()?];
+    match detached(py, views, || kernel.run_into(views, &mut outputs)) {
+        Ok(()) => Ok(Some(result.into_object())),
+        Err(RunError::OutputShape { .. }) => Ok(None),
+        Err(error) => Err(error::run(error)),
+    }
+}
+
+/// Whether elements lie one after another, the last axis fastest.
+#[inline]
+fn is_row_major(view: &View<'_>) -> bool {
+    let mut expected = view.dtype().size() as isize;
+    for (&size, &stride) in view.shape().iter().zip(view.strides()).rev() {
+        if size != 1 && stride != expected {
+            return false;
+        }
+        expected *= size as isize;
+    }
+    true
 }
 
 /// Runs a kernel into the caller's arrays.
@@ -113,7 +180,7 @@ fn shared<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArray
     if let Ok(array) = object.cast::<PyUntypedArray>() {
         return Ok(array.clone());
     }
-    let shares = ["__array__", "__dlpack__"];
+    let shares = ["__array__", "__dlpack__", "__arrow_c_array__"];
     let mut shares = shares.into_iter().map(|name| object.hasattr(name));
     if !shares.try_fold(false, |any, has| has.map(|has| any || has))? {
         let message = format!("out is {}, not an array", object.get_type().name()?);

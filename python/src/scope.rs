@@ -9,9 +9,16 @@ use pyo3::types::{PyDict, PyString};
 /// Where names are looked up: first among locals, then among globals.
 pub(crate) struct Scope<'py> {
     locals: Bound<'py, PyAny>,
-    globals: Bound<'py, PyAny>,
+    globals: Globals<'py>,
     /// Whether `locals` is a copy that the frame keeps, and with it all that it names.
     is_kept: bool,
+}
+
+/// Globals are asked for only if a name is not among locals.
+enum Globals<'py> {
+    Given(Bound<'py, PyAny>),
+    /// Of the frame so many calls above the running one.
+    Above(usize),
 }
 
 /// A bit of `co_flags`: locals are no dictionary of their own.
@@ -26,30 +33,18 @@ impl<'py> Scope<'py> {
         globals: Option<&Bound<'py, PyAny>>,
         up: usize,
     ) -> PyResult<Scope<'py>> {
-        if let (Some(locals), Some(globals)) = (locals, globals) {
-            return Ok(Scope { locals: locals.clone(), globals: globals.clone(), is_kept: false });
-        }
-        // SAFETY: it is a borrowed reference to a frame, or null where no code of Python runs.
-        let frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetFrame().cast()) };
-        let Some(mut frame) = frame else {
-            let nothing = || PyDict::new(py).into_any();
-            let given = |given: Option<&Bound<'py, PyAny>>| given.cloned().unwrap_or_else(nothing);
-            return Ok(Scope { locals: given(locals), globals: given(globals), is_kept: false });
-        };
-        for _ in 0..up {
-            frame = frame.getattr(intern!(py, "f_back"))?;
-        }
         let globals = match globals {
-            Some(globals) => globals.clone(),
-            None => frame.getattr(intern!(py, "f_globals"))?,
+            Some(globals) => Globals::Given(globals.clone()),
+            None => Globals::Above(up),
         };
         if let Some(locals) = locals {
             return Ok(Scope { locals: locals.clone(), globals, is_kept: false });
         }
-        let code = frame.getattr(intern!(py, "f_code"))?;
-        let flags: u32 = code.getattr(intern!(py, "co_flags"))?.extract()?;
+        let Some(frame) = frame(py, up)? else {
+            return Ok(Scope { locals: PyDict::new(py).into_any(), globals, is_kept: false });
+        };
         let locals = frame.getattr(intern!(py, "f_locals"))?;
-        let is_kept = flags & OPTIMIZED != 0 && locals.is_exact_instance_of::<PyDict>();
+        let is_kept = locals.is_exact_instance_of::<PyDict>() && is_optimized(&frame)?;
         Ok(Scope { locals, globals, is_kept })
     }
 
@@ -59,15 +54,46 @@ impl<'py> Scope<'py> {
         if let Some(object) = get(&self.locals, name)? {
             return Ok(object);
         }
-        let global = get(&self.globals, name)?;
+        let py = name.py();
+        let global = match &self.globals {
+            Globals::Given(globals) => get(globals, name)?,
+            Globals::Above(up) => match frame(py, *up)? {
+                Some(frame) => get(&frame.getattr(intern!(py, "f_globals"))?, name)?,
+                None => None,
+            },
+        };
         global.ok_or_else(|| PyKeyError::new_err(name.to_string()))
     }
+}
+
+/// The frame so many calls above the running one; none where no code of Python runs.
+#[inline]
+fn frame(py: Python<'_>, up: usize) -> PyResult<Option<Bound<'_, PyAny>>> {
+    // SAFETY: it is a borrowed reference to a frame, or null.
+    let frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetFrame().cast()) };
+    let Some(mut frame) = frame else { return Ok(None) };
+    for _ in 0..up {
+        frame = frame.getattr(intern!(py, "f_back"))?;
+    }
+    Ok(Some(frame))
+}
+
+/// Whether it is the frame of a function.
+fn is_optimized(frame: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = frame.py();
+    let code = frame.getattr(intern!(py, "f_code"))?;
+    let flags: u32 = code.getattr(intern!(py, "co_flags"))?.extract()?;
+    Ok(flags & OPTIMIZED != 0)
 }
 
 /// What the frame keeps would keep alive what its names stood for, until the function returns.
 impl Drop for Scope<'_> {
     fn drop(&mut self) {
+        // SAFETY: it is an object, and the interpreter is held.
+        let references = unsafe { ffi::Py_REFCNT(self.locals.as_ptr()) };
+        // Whoever asked for `locals()` has the same dictionary: then there are more than two of us.
         if self.is_kept
+            && references <= 2
             && let Ok(locals) = self.locals.cast::<PyDict>()
         {
             locals.clear();

@@ -2,6 +2,7 @@
 
 use crate::error;
 use crate::options::Options;
+use crate::run::Shaping;
 use kiln::ir::{FreeInput, Graph, parse_with};
 use kiln::{DType, Kernel};
 use pyo3::prelude::*;
@@ -17,6 +18,7 @@ pub(crate) struct Variant {
     /// As written. The kernel's graph is fused.
     pub(crate) graph: Graph,
     pub(crate) kernel: Kernel,
+    pub(crate) shaping: Shaping,
 }
 
 /// All of them, the one used last first.
@@ -69,6 +71,7 @@ impl Variant {
         };
         let graph = parse_with(text, type_of).map_err(error::text)?;
         let compiled = kiln::compile_with(&graph, options.compile_options());
-        Ok(Variant { types: types.into(), graph, kernel: compiled.map_err(error::compile)? })
+        let (kernel, shaping) = (compiled.map_err(error::compile)?, Shaping::of(&graph));
+        Ok(Variant { types: types.into(), graph, kernel, shaping })
     }
 }

@@ -107,6 +107,33 @@ def test_arrays_of_other_libraries_share_their_memory():
     assert out.tolist() == [0, -1, -2]
 
 
+class OnlyArrow:
+    """An array that has Arrow's interface alone."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __arrow_c_array__(self, requested_schema=None):
+        return self.array.__arrow_c_array__(requested_schema)
+
+
+def test_arrays_of_arrow():
+    pyarrow = pytest.importorskip("pyarrow")
+    for dtype in ("f8", "f4", "i8", "i4"):
+        x = np.arange(6, dtype=dtype)
+        array = pyarrow.array(x)
+        assert_same(NEGATED(OnlyArrow(array)), -x)
+        assert_same(NEGATED(OnlyArrow(array[2:5])), -x[2:5])
+        assert_same(NEGATED(array), -x)
+    assert NEGATED(OnlyArrow(pyarrow.array([], pyarrow.float64()))).shape == (0,)
+    with pytest.raises(ValueError, match="nulls"):
+        NEGATED(OnlyArrow(pyarrow.array([1.0, None])))
+    with pytest.raises(TypeError, match="format"):
+        NEGATED(OnlyArrow(pyarrow.array(["text"])))
+    with pytest.raises(ValueError, match="read-only"):
+        NEGATED(np.ones(1), out=OnlyArrow(pyarrow.array([1.0])))
+
+
 def test_halves_and_bfloat16():
     assert kiln.compile("2 * x")(np.ones(3, np.float16)).dtype == np.float32
     assert kiln.compile("|x: f16| f16(2 * x)")(np.ones(3, np.float16)).dtype == np.float16

@@ -109,6 +109,13 @@ def test_nothing_is_kept_alive():
     assert call() is None
 
 
+def test_dictionaries_of_locals_stay_as_they_are():
+    a = np.arange(3.0)
+    names = locals()
+    assert kiln.evaluate("a + 1").tolist() == [1, 2, 3]
+    assert names["a"] is a
+
+
 def test_results_in_the_callers_memory():
     a = np.arange(6.0).reshape(2, 3)
     out = np.empty((2, 3))

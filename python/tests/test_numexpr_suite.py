@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def report():
-    pytest.importorskip("numexpr")
+    pytest.importorskip("numexpr", minversion="2.14.2")
     script = ROOT / "tools" / "numexpr_suite.py"
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     return done.stdout

@@ -3,7 +3,7 @@
 use super::compiled::Compiled;
 use super::error::RunError;
 use super::view::{Layout, View};
-use crate::plan::{Access, Action, Chosen, Dims, Memory, SizeClass, Step, Traffic};
+use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, SizeClass, Step, Traffic};
 use kiln_ir::{Body, Call, DType, Graph};
 use kiln_jit::emit::EmitterKind;
 use kiln_jit::emit::cost::Tally;
@@ -82,12 +82,14 @@ impl CallPlan {
                     let elements = plan.elements(step, shapes);
                     let (body, tally) = (body.clone(), kernel.tally());
                     let computes = body.expression_of(names.clone());
-                    let operands: Vec<(DType, &[usize])> = step
-                        .args
-                        .iter()
-                        .chain(&step.results)
-                        .map(|access| (access.dtype, of(access)))
-                        .collect();
+                    let given = |access: &Access| match (access.place, access.view) {
+                        (Place::Input(input), None) => Some(&inputs[input].layout),
+                        _ => None,
+                    };
+                    let args = step.args.iter().map(|arg| (arg.dtype, of(arg), given(arg)));
+                    let results = step.results.iter();
+                    let results = results.map(|result| (result.dtype, of(result), None));
+                    let operands: Vec<Operand<'_>> = args.chain(results).collect();
                     let emitter = kernel.emitter().filter(|_| is_one_pass(kernel, &operands));
                     let sizes = match kernel {
                         Compiled::Map(_) | Compiled::Product(_) => Vec::new(),
@@ -152,9 +154,12 @@ impl CallPlan {
     }
 }
 
-/// Whether a kernel runs operands of these types and shapes in one pass, as if they were dense.
-fn is_one_pass(kernel: &Compiled, operands: &[(DType, &[usize])]) -> bool {
-    let bytes = |(dtype, shape): &(DType, &[usize])| {
+/// An operand's type and shape, and how it lies if the caller gives it; others are dense.
+type Operand<'a> = (DType, &'a [usize], Option<&'a Layout>);
+
+/// Whether a kernel runs such operands in one pass.
+fn is_one_pass(kernel: &Compiled, operands: &[Operand<'_>]) -> bool {
+    let bytes = |(dtype, shape, _): &Operand<'_>| {
         let mut sizes = shape.iter().filter(|&&size| size != 0);
         sizes.try_fold(dtype.size(), |bytes, &size| bytes.checked_mul(size))
     };
@@ -163,9 +168,12 @@ fn is_one_pass(kernel: &Compiled, operands: &[(DType, &[usize])]) -> bool {
     {
         return true;
     }
-    let layout = |(place, &(dtype, shape)): (usize, &(DType, &[usize]))| {
-        let apart = std::ptr::without_provenance_mut((place + 1) << 12);
-        Layout::row_major(apart, dtype, shape)
+    let layout = |(place, &(dtype, shape, given)): (usize, &Operand<'_>)| match given {
+        Some(layout) => layout.clone(),
+        None => {
+            let apart = std::ptr::without_provenance_mut((place + 1) << 12);
+            Layout::row_major(apart, dtype, shape)
+        }
     };
     let layouts: Vec<Layout> = operands.iter().enumerate().map(layout).collect();
     kernel.is_one_pass(&layouts.iter().collect::<Vec<_>>())

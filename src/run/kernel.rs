@@ -244,8 +244,8 @@ impl Kernel {
         self.run_into(&inputs, &mut [output])
     }
 
-    /// What a call with these inputs runs, which `Display` shows as text. Only types and shapes of
-    /// the inputs count. It may compile, as the first call of its kind does. Fails where
+    /// What a call with these inputs runs, which `Display` shows as text. Types, shapes and layouts of
+    /// the inputs count, and outputs are taken to be dense. It may compile, as the first call of its kind does. Fails where
     /// [`run`](Kernel::run) does.
     ///
     /// ```

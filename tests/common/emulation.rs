@@ -43,6 +43,7 @@ fn execute(routine: &Decoded, call: &Call<'_>, arrays: &mut [Array]) {
     let lent = kiln_emulate::Call {
         rows: call.rows,
         tile: call.tile,
+        head: call.head,
         n: call.n,
         arrays: arrays.iter_mut().map(lent).collect(),
         operands: &call.operands.iter().map(operand).collect::<Vec<_>>(),

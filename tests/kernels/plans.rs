@@ -1,7 +1,7 @@
 //! What a kernel tells of a call before it is made.
 
 use kiln::{DType, Tensor, View, compile_text};
-use ndarray::Array2;
+use ndarray::{Array2, ShapeBuilder};
 
 #[test]
 fn plans_can_be_read() {
@@ -57,4 +57,15 @@ fn empty_intermediates_take_no_memory() {
     let inputs = [View::from(&x), View::from(&w)];
     assert!(kernel.memory(&inputs).unwrap().peak() <= 64);
     assert_eq!(kernel.run(&inputs).unwrap()[0].shape(), [0, 3]);
+}
+
+/// Long rows that lie side by side, and few of them, go pass by pass; the same that lie apart do not.
+#[test]
+fn plans_tell_of_layouts() {
+    let kernel = compile_text("x + sum[0](x)").unwrap();
+    let rows = Array2::<f32>::zeros((4096, 3));
+    let columns = Array2::<f32>::zeros((4096, 3).f());
+    let told = |x: &Array2<f32>| kernel.plan_for(&[x.into()]).unwrap().to_string();
+    assert!(told(&rows).contains("pass by pass"), "{}", told(&rows));
+    assert!(!told(&columns).contains("pass by pass"), "{}", told(&columns));
 }

@@ -194,7 +194,7 @@ fn a_hundred_thousand_kernels_live_at_once() {
         .map(|i| {
             let mut program = program.clone();
             let constant =
-                program.stages[0].body.insts.iter_mut().find(|i| matches!(i, Inst::Const { .. }));
+                program.stage.body.insts.iter_mut().find(|i| matches!(i, Inst::Const { .. }));
             *constant.unwrap() = Inst::Const { ty: Type::F32, bits: (i as f32).to_bits().into() };
             compile(&program)
         })

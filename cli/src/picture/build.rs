@@ -37,7 +37,9 @@ pub(crate) fn network(graph: &Graph, detail: Detail) -> Network {
             }
             Node::Fused { body, args } => kernel(body, &arrays.names_of(args), is_large),
             Node::Call(call, args) => {
-                Item::new(Kind::Pass, call.expression(&vec![HOLE; args.len()]))
+                // What is free is read as it says by what comes after it.
+                let kind = if call.is_free() { Kind::Op } else { Kind::Pass };
+                Item::new(kind, call.expression(&vec![HOLE; args.len()]))
             }
             Node::Item { of, index } => {
                 let End { item, .. } = ends[of];
@@ -87,6 +89,11 @@ impl Arrays {
                     continue;
                 }
                 Node::Item { of, .. } => *of,
+                Node::Call(call, args) if call.is_free() => {
+                    let name = call.expression(&arrays.names_of(args));
+                    arrays.names.insert(id, name);
+                    continue;
+                }
                 Node::Call(..) => id,
                 Node::Fused { .. } | Node::Const(_) | Node::Op(..) => continue,
             };
@@ -114,7 +121,11 @@ fn output_name(graph: &Graph, index: usize) -> String {
 
 /// Whether a node is a pass over memory.
 pub(crate) fn is_step(node: &Node) -> bool {
-    matches!(node, Node::Fused { .. } | Node::Call(..))
+    match node {
+        Node::Fused { .. } => true,
+        Node::Call(call, _) => !call.is_free(),
+        _ => false,
+    }
 }
 
 /// The ops of all fused kernels.

@@ -1,7 +1,7 @@
 //! Bytes of arrays, as far as their shapes are known.
 
 use kiln::Graph;
-use kiln::ir::{Dim, Node, NodeId};
+use kiln::ir::{Call, Dim, Node, NodeId};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
@@ -66,6 +66,10 @@ impl Bytes {
     pub(crate) fn of(graph: &Graph, elements: &Elements, id: NodeId) -> Bytes {
         let size = graph.dtype(id).size() as u64;
         let mut bytes = Bytes::default();
+        // Places along an axis are counted, not read.
+        if matches!(graph.node(id), Node::Call(Call::Iota(_), _)) {
+            return bytes;
+        }
         let Some(dims) = graph.shape(id).dims() else {
             return match elements.0.get(&id) {
                 Some(1) => Bytes { known: size, ..bytes },

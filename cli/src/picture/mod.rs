@@ -83,12 +83,17 @@ impl Side {
     }
 }
 
+fn is_kernel(node: &Node) -> bool {
+    matches!(node, Node::Fused { .. })
+}
+
 /// `2 passes, 8 B an element moved`.
 fn caption(graph: &Graph) -> String {
     let steps = graph.nodes().iter().filter(|node| is_step(node)).count();
     let reads = graph.nodes().iter().filter(|node| is_step(node)).flat_map(Node::operands);
-    let writes =
-        graph.iter().filter(|(_, node)| matches!(node, Node::Item { .. } | Node::Call(..)));
+    let is_written =
+        |node: &Node| matches!(node, Node::Item { .. }) || is_step(node) && !is_kernel(node);
+    let writes = graph.iter().filter(|(_, node)| is_written(node));
     let elements = Elements::of(graph);
     let moved = reads.chain(writes.map(|(id, _)| id));
     let moved = moved.map(|id| Bytes::of(graph, &elements, id)).sum::<Bytes>();

@@ -25,6 +25,11 @@ fn corpus() -> Vec<Graph> {
         "select(x < y & y > 0, x, f32(i32(y)))",
         "kernel fused_text(x) { let t = fused(x) { exp(x) }; fused(t) { t * t } }",
         "kernel norms(x, w) { (layer_norm[-1](x) * w, sum[-1](x * x), sum[0](x)) }",
+        "kernel attention(q: f32[t, d], k: f32[t, d], v: f32[t, d]) {
+            let s = q @ transpose(k);
+            softmax[-1](select(iota[-1](s) <= iota[-2](s), s, -inf)) @ v
+        }",
+        "kernel loss(x: f32[n, c], y: i64[n, 1]) { label_cross_entropy[-1](x * 2, y) }",
         "kernel sizes(x: f32[1000, 64], w: f32[64]) { x * exp(sin(w)) }",
     ];
     let derived = DERIVED.iter().map(|op| {
@@ -168,6 +173,31 @@ fn bytes_follow_from_shapes() {
     assert_eq!(notes("sum[-1](x * 2)"), ["in 4 B an element", "out 4 B a row"]);
     assert_eq!(notes("sum(x * 2)"), ["in 4 B an element", "out 4 B"]);
     assert_eq!(notes("softmax[-1](x)"), ["in 4 B an element", "out 4 B an element"]);
+}
+
+/// What only says how something is read moves nothing, and is no pass.
+#[test]
+fn views_are_no_passes() {
+    let told = |text: &str| {
+        let picture = Picture::of(&ir::parse(text).unwrap(), Mode::Precise);
+        let passes = picture.after.network.of_kind(Kind::Pass).count();
+        assert!(picture.after.caption.starts_with(&format!("{passes} pass")), "{text}");
+        [picture.before.caption, picture.after.caption]
+    };
+    assert_eq!(
+        told("kernel k(x: f32[n, d], w: f32[m, d]) { relu(x @ transpose(w)) }"),
+        [
+            "2 passes over memory, moving 4·d·m + 4·d·n + 12·m·n B",
+            "1 pass over memory, moving 4·d·m + 4·d·n + 4·m·n B"
+        ]
+    );
+    assert_eq!(
+        told("kernel k(x: f32[n, 8]) { x + f32(iota[-1](x)) }")[1],
+        "1 pass over memory, moving 64·n B"
+    );
+    let text = "kernel k(x: f32[n, d], w: f32[m, d]) { gelu(x @ transpose(w)) }";
+    let svg = Picture::of(&ir::parse(text).unwrap(), Mode::Precise).svg();
+    assert!(svg.contains("load transpose(w)"), "{svg}");
 }
 
 /// Text cannot leave its place, whatever it is.

@@ -140,7 +140,8 @@ impl Options {
             race.add(Profiler::new(name.clone(), kernel, views)?);
         }
         let profiles = race.run_for(Duration::from_millis(500 * subjects.len() as u64))?;
-        if profiles.noise() >= NOISY {
+        let noisy = profiles.noise() >= NOISY;
+        if noisy {
             console.note("the machine is busy with something else; measure again when it is not");
         }
         let placed = subjects.iter().zip(&profiles).map(|(subject, profile)| {
@@ -150,6 +151,7 @@ impl Options {
             machine: Machine::host(),
             date: now(),
             threads,
+            noisy,
             roofline,
             placed: placed.collect(),
         })

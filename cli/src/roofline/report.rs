@@ -14,6 +14,8 @@ pub(super) struct Report {
     pub(super) machine: Machine,
     pub(super) date: String,
     pub(super) threads: usize,
+    /// Whether something else ran meanwhile.
+    pub(super) noisy: bool,
     pub(super) roofline: &'static Roofline,
     pub(super) placed: Vec<Placed>,
 }
@@ -74,7 +76,7 @@ struct KernelObject<'a> {
 
 impl Report {
     pub(super) fn table(&self) -> String {
-        let Report { machine, date, threads, roofline, placed } = self;
+        let Report { machine, date, threads, roofline, placed, .. } = self;
         let mut table = Table::new([
             "",
             "FLOP/byte",
@@ -150,11 +152,12 @@ impl Report {
 
     /// What is drawn of it; the command is in the small print.
     pub(super) fn picture(&self, command: String) -> Picture {
-        let Report { machine, date, threads, placed, .. } = self;
+        let Report { machine, date, threads, noisy, placed, .. } = self;
+        let noise = if *noisy { "; something else ran meanwhile" } else { "" };
         let s = if *threads == 1 { "" } else { "s" };
         Picture {
             title: format!("Kernels below the roofs of {threads} thread{s}"),
-            notes: vec![format!("{machine}; {date}"), command],
+            notes: vec![format!("{machine}; {date}"), format!("{command}{noise}")],
             bandwidths: self.bandwidths(),
             peaks: self.peaks(),
             kernels: placed

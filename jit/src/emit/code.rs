@@ -3,7 +3,7 @@
 use super::cost::{self, Tally};
 use super::emitters::EmitterKind;
 use super::native::Native;
-use crate::vir::{Routine, Step, Storage, Sweep};
+use crate::vir::{Part, Place, Routine, Step, Storage, Sweep};
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
@@ -24,6 +24,8 @@ pub struct Code {
     lanes: usize,
     pub(super) copies: usize,
     takes_any_count: bool,
+    /// Whether a call may begin with fewer elements of each row than a vector has.
+    has_heads: bool,
     pub(super) inputs: Vec<Storage>,
     pub(super) outputs: Vec<Storage>,
     pub(super) folds: Vec<Storage>,
@@ -56,9 +58,12 @@ pub(super) enum Callable {
 
 /// How many rows a call has, and how many of them the code of a [`Sweep`] takes at a time.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "_native"), expect(dead_code, reason = "the interpreter goes row by row"))]
 pub(super) struct Rows {
     pub(super) all: usize,
     pub(super) tile: usize,
+    /// Elements of each row before outputs are aligned to a vector.
+    pub(super) head: usize,
 }
 
 /// A routine that software executes: the interpreter, or what stands in for a processor.
@@ -93,6 +98,7 @@ struct Operands {
     folds: Vec<Storage>,
     kept: Vec<Storage>,
     scalars: Vec<bool>,
+    has_heads: bool,
 }
 
 /// How many elements a routine takes, in all and at a time. See [`Code`].
@@ -142,6 +148,7 @@ impl Code {
             folds: routine.folds().collect(),
             kept: Vec::new(),
             scalars: (0..routine.inputs.len()).map(|slot| routine.is_scalar(slot)).collect(),
+            has_heads: false,
         };
         Code::of([routine], operands, emitter, callable, vectors)
     }
@@ -158,12 +165,17 @@ impl Code {
         vectors: Vectors,
     ) -> Code {
         let Sweep { inputs, outputs, kept, .. } = sweep;
+        // Stripes of folds begin where rows do.
+        let is_output = |place: &Place| matches!(place, Place::Output(_));
+        let stores_last =
+            |part: &Part| part.folds().is_empty() || !part.results.iter().any(is_output);
         let operands = Operands {
             inputs: inputs.clone(),
             outputs: outputs.clone(),
             folds: Vec::new(),
             kept: kept.clone(),
             scalars: (0..inputs.len()).map(|input| sweep.is_scalar(input)).collect(),
+            has_heads: sweep.steps.iter().map(Step::part).all(stores_last),
         };
         let each = |step: &Step| matches!(step, Step::Each { .. });
         let each = sweep.steps.iter().filter(|step| each(step));
@@ -180,7 +192,7 @@ impl Code {
         vectors: Vectors,
     ) -> Code {
         let Vectors { lanes, copies, takes_any_count } = vectors;
-        let Operands { inputs, outputs, folds, kept, scalars } = operands;
+        let Operands { inputs, outputs, folds, kept, scalars, has_heads } = operands;
         let widest = inputs.iter().chain(&outputs).map(|storage| storage.size()).max();
         let vector = copies * widest.unwrap_or(0);
         assert!(vector <= MAX_VECTOR, "{emitter}: a vector of {vector} bytes");
@@ -198,6 +210,7 @@ impl Code {
             lanes,
             copies,
             takes_any_count,
+            has_heads,
             inputs,
             outputs,
             folds,
@@ -328,7 +341,7 @@ impl Code {
         if rows == 0 {
             return;
         }
-        let rows = Rows { all: rows, tile };
+        let rows = Rows { all: rows, tile, head: 0 };
         // SAFETY: there is a cursor for each operand, and the caller guarantees the memory.
         unsafe {
             match &self.callable {
@@ -372,23 +385,36 @@ impl Code {
         operands: &mut [Cursor],
     ) {
         self.check(tile, n, operands);
-        let vector = self.bits() as usize / 8;
-        let aligned = |(cursor, storage): (&Cursor, &Storage)| {
-            let row = if rows > 1 { cursor.row } else { 0 };
-            let places = cursor.base.addr() | row.unsigned_abs();
-            !storage.fills_lane() || places.is_multiple_of(vector)
-        };
-        let outputs = operands[self.inputs.len()..].iter().zip(&self.outputs);
-        let aligned = rows > 0 && { outputs }.all(aligned);
-        let all = Rows { all: rows, tile };
+        let all = (rows > 0).then(|| self.head(rows, n, operands)).flatten();
+        let all = all.map(|head| Rows { all: rows, tile, head });
         // SAFETY: required of the caller; there is a cursor for each operand.
         unsafe {
-            match &self.callable {
-                _ if !aligned => self.call_tiles(rows, tile, n, operands),
-                Callable::Native(native) => native.call_streaming(all, n, operands),
-                Callable::Software(software) => software.call_streaming(self, all, n, operands),
+            match (all, &self.callable) {
+                (None, _) => self.call_tiles(rows, tile, n, operands),
+                (Some(all), Callable::Native(native)) => native.call_streaming(all, n, operands),
+                (Some(all), Callable::Software(software)) => {
+                    software.call_streaming(self, all, n, operands);
+                }
             }
         }
+    }
+
+    /// How many elements of a row come before outputs are aligned to a vector, if that is the same for
+    /// all that are as wide as lanes, and the code can begin with as many.
+    fn head(&self, rows: usize, n: usize, operands: &[Cursor]) -> Option<usize> {
+        let vector = self.bits() as usize / 8;
+        let outputs = operands[self.inputs.len()..].iter().zip(&self.outputs);
+        let mut heads =
+            outputs.filter(|(_, storage)| storage.fills_lane()).map(|(cursor, storage)| {
+                let row = if rows > 1 { cursor.row } else { 0 };
+                let before = cursor.base.addr().wrapping_neg() % vector;
+                let is_even = row.unsigned_abs().is_multiple_of(vector)
+                    && before.is_multiple_of(storage.size());
+                is_even.then_some(before / storage.size())
+            });
+        let first = heads.next().unwrap_or(Some(0))?;
+        let fits = first == 0 || (self.has_heads && first < self.lanes && first <= n);
+        (fits && heads.all(|head| head == Some(first))).then_some(first)
     }
 
     fn check(&self, tile: usize, n: usize, operands: &[Cursor]) {

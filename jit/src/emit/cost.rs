@@ -126,7 +126,7 @@ const WEIGHED: [&Times; 3] = [&AVX512, &AVX2, &CRANELIFT];
 
 /// The work that a routine always does: cold regions are nearly always skipped.
 fn work(routine: &Routine) -> impl Iterator<Item = (Primitive, Type)> {
-    routine.stages.iter().flat_map(|stage| work_of(&stage.body).chain(merges(stage)))
+    work_of(&routine.stage.body).chain(merges(&routine.stage))
 }
 
 /// The work of merging an element, as if merges were primitives.

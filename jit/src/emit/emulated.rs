@@ -28,6 +28,8 @@ pub struct Call<'a> {
     pub rows: usize,
     /// How many the code of a sweep takes at a time.
     pub tile: usize,
+    /// Elements of a row that it stores first.
+    pub head: usize,
     /// The number of elements of a row.
     pub n: usize,
     /// The inputs, then the outputs, then what folds leave.
@@ -157,7 +159,7 @@ impl Emulated {
         &self,
         execute: &Execute,
         code: &Code,
-        Rows { all, tile }: Rows,
+        Rows { all, tile, head }: Rows,
         n: usize,
         cursors: &[Cursor],
     ) {
@@ -206,7 +208,7 @@ impl Emulated {
             let first = cursor.base.addr() - span.start.addr();
             operands.push(Operand { array, first, step: cursor.step, row: cursor.row });
         }
-        let call = Call { rows: all, tile, n, operands: &operands, pool: &self.pool };
+        let call = Call { rows: all, tile, head, n, operands: &operands, pool: &self.pool };
         execute(&call, &mut arrays);
         for (at, storage) in
             (inputs..).zip(code.outputs.iter().chain(&code.folds).chain(&code.kept))

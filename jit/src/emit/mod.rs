@@ -123,7 +123,7 @@ mod tests {
         let x = b.input(Storage::F32);
         b.output(x, Storage::F32);
         let mut routine = b.finish();
-        routine.stages[0].body.insts[0] = Inst::Load { slot: 1 };
+        routine.stage.body.insts[0] = Inst::Load { slot: 1 };
         for kind in EmitterKind::ALL {
             let error = compile(&routine, kind, Cpu::host()).unwrap_err().to_string();
             assert_eq!(error, "no code can be made of an invalid routine: v0: no such input");

@@ -84,7 +84,7 @@ impl Builder {
     /// What `routine` stores, one value for each output, computed here from values for its inputs. It must
     /// have no cold regions.
     pub fn inline(&mut self, routine: &Routine, inputs: &[Value]) -> Vec<Value> {
-        let Each { body, stores, .. } = routine.stage();
+        let Each { body, stores, .. } = &routine.stage;
         assert!(body.cold.is_empty(), "a region is skipped as a whole");
         let mut values: Vec<Value> = Vec::with_capacity(body.insts.len());
         for &inst in &body.insts {
@@ -114,7 +114,7 @@ impl Builder {
 
     /// The finished routine, verified.
     pub fn finish(self) -> Routine {
-        let routine = Routine { stages: vec![self.stage], ..self.routine };
+        let routine = Routine { stage: self.stage, ..self.routine };
         if let Err(fault) = super::verify(&routine) {
             panic!("lower built an invalid routine: {fault}\n{routine}");
         }

@@ -114,23 +114,23 @@ mod tests {
     fn what_cannot_be_merged_is_refused() {
         let mut routine = sum(Storage::F32);
         routine.inputs[0] = Storage::Bool;
-        routine.stages[0].body.types[0] = Type::M32;
+        routine.stage.body.types[0] = Type::M32;
         assert_eq!(verify(&routine).unwrap_err(), "Add merges no m32");
         let mut routine = sum(Storage::F32);
-        routine.stages[0].folds.push(Fold { value: Value(1), merge: Merge::Add });
+        routine.stage.folds.push(Fold { value: Value(1), merge: Merge::Add });
         assert_eq!(verify(&routine).unwrap_err(), "v1, which is folded, is not defined");
-        routine.stages[0].folds[1] = Fold { value: Value(0), merge: Merge::Or };
+        routine.stage.folds[1] = Fold { value: Value(0), merge: Merge::Or };
         assert_eq!(verify(&routine).unwrap_err(), "Or merges no f32");
     }
 
     #[test]
     fn row_scalars_fill_their_lanes_and_are_no_elements() {
         let mut routine = sum(Storage::F32);
-        routine.stages[0].body.insts.push(Inst::Scalar { slot: 0 });
-        routine.stages[0].body.types.push(Type::F32);
+        routine.stage.body.insts.push(Inst::Scalar { slot: 0 });
+        routine.stage.body.types.push(Type::F32);
         assert_eq!(verify(&routine).unwrap_err(), "v0: loads a row scalar");
-        routine.stages[0].body.insts.remove(0);
-        routine.stages[0].body.types.remove(0);
+        routine.stage.body.insts.remove(0);
+        routine.stage.body.types.remove(0);
         assert_eq!(verify(&routine), Ok(()));
         routine.inputs[0] = Storage::F16;
         assert_eq!(verify(&routine).unwrap_err(), "v0: a row scalar is as wide as its lane");

@@ -20,7 +20,7 @@ use half::f16;
 pub fn run(routine: &Routine, inputs: &[&[u64]], lanes: usize) -> Vec<Vec<u64>> {
     let _env = kiln_fenv::hold_default();
     assert_eq!(inputs.len(), routine.inputs.len(), "one slice per input");
-    let Each { body, stores, folds } = routine.stage();
+    let Each { body, stores, folds } = &routine.stage;
     let mut values: Vec<Vec<u64>> = Vec::with_capacity(body.insts.len());
     for (inst, &ty) in body.insts.iter().zip(&body.types) {
         let lane_of = |lane: usize| eval(routine, inst, ty, inputs, &values, lane);

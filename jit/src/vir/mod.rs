@@ -1,7 +1,7 @@
 //! The vector routine: what `lower` writes and every emitter reads.
 //!
-//! A [`Routine`] says what is done with each row of its operands, stage by stage. A stage is a
-//! [`Body`], executed once for each element of the row: a straight line of primitive lane
+//! A [`Routine`] says what is done with each row of its operands. Its [`Body`] is executed once for each
+//! element of the row: a straight line of primitive lane
 //! operations in SSA form, where instruction `i` defines [`Value`] `i` and every operand comes
 //! earlier. It says what happens to *one* lane; an emitter runs it on as many lanes at once as its
 //! registers hold. Nothing after `lower` may contract, split, reassociate or reorder floating
@@ -60,7 +60,7 @@ mod verify;
 
 pub use build::Builder;
 pub use fold::{Fold, Merge, STRIPE_BYTES, stripes};
-pub use sweep::{Part, Place, Step, Sweep};
+pub use sweep::{Join, Part, Place, Step, Sweep};
 pub use verify::verify;
 
 /// The type of one lane of a value.
@@ -397,7 +397,7 @@ pub struct Store {
     pub output: u32,
 }
 
-/// A stage: what is done once for each element, in any order.
+/// What is done once for each element, in any order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Each {
     /// What is computed.
@@ -417,36 +417,20 @@ pub struct Routine {
     pub outputs: Vec<Storage>,
     /// Constant tables.
     pub tables: Vec<Table>,
-    /// Its stages: always one.
-    pub stages: Vec<Each>,
+    /// What is done with each element.
+    pub stage: Each,
 }
 
 impl Routine {
-    /// Its only stage.
-    ///
-    /// # Panics
-    ///
-    /// If it has none, or several, which no verified routine does.
-    pub fn stage(&self) -> &Each {
-        let [stage] = &self.stages[..] else {
-            panic!("a routine has one stage, not {}", self.stages.len())
-        };
-        stage
-    }
-
     /// Whether an input has one element for each row.
     pub fn is_scalar(&self, slot: usize) -> bool {
         let reads = |inst: &Inst| *inst == Inst::Scalar { slot: slot as u32 };
-        self.stages.iter().any(|stage| stage.body.insts.iter().any(reads))
+        self.stage.body.insts.iter().any(reads)
     }
 
     /// Storage of what each fold leaves, one element a row: as wide as its lanes.
-    ///
-    /// # Panics
-    ///
-    /// Where [`Routine::stage`] does.
     pub fn folds(&self) -> impl Iterator<Item = Storage> {
-        let stage = self.stage();
+        let stage = &self.stage;
         stage.folds.iter().map(|fold| match stage.body.ty(fold.value) {
             Type::F32 => Storage::F32,
             Type::F64 => Storage::F64,
@@ -458,16 +442,12 @@ impl Routine {
     /// The lane type of a fold.
     #[cfg(feature = "x86")]
     pub(crate) fn fold_type(&self, fold: u32) -> Type {
-        let stage = self.stage();
+        let stage = &self.stage;
         stage.body.ty(stage.folds[fold as usize].value)
     }
 
-    /// What its only stage computes.
-    ///
-    /// # Panics
-    ///
-    /// Where [`Routine::stage`] does.
+    /// What is computed for each element.
     pub fn body(&self) -> &Body {
-        &self.stage().body
+        &self.stage.body
     }
 }

@@ -27,7 +27,7 @@ impl fmt::Display for Value {
 
 impl fmt::Display for Routine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.stages.iter().try_for_each(|stage| stage.fmt(f))
+        self.stage.fmt(f)
     }
 }
 

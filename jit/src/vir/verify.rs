@@ -6,7 +6,7 @@ use super::{BinaryOp, Body, Cold, Each, Inst, Routine, Type, UnaryOp, Value};
 
 /// Checks every invariant of a routine.
 pub fn verify(routine: &Routine) -> Result<(), String> {
-    let [stage] = &routine.stages[..] else { return Err("a routine has one stage".into()) };
+    let stage = &routine.stage;
     verify_body(routine, &stage.body)?;
     verify_stores(routine, stage)?;
     verify_folds(stage)?;

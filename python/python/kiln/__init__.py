@@ -7,11 +7,17 @@ array([-0.15865525,  0.        ,  0.84134475])
 >>> a, b = np.arange(3.0), np.ones(3)
 >>> kiln.evaluate("2*a + 3*b")
 array([3., 5., 7.])
+>>> @kiln.jit
+... def scaled(x, w):
+...     return np.tanh(x) * w
+>>> scaled(np.zeros(2), np.ones(2))
+array([0., 0.])
 """
 
-from kiln import numexpr
-from kiln._kiln import Kernel, Memory, Profile, evaluate, re_evaluate, validate
-from kiln._kiln import compile_text as compile  # noqa: A004
+from kiln import nn, numexpr
+from kiln._bench import Bench, bench
+from kiln._jit import compile, jit  # noqa: A004
+from kiln._kiln import Kernel, Memory, Profile, Roofline, evaluate, re_evaluate, roofline, validate
 from kiln._kiln import stages as _stages
 
 STAGES: dict[str, str] = dict(_stages())
@@ -19,12 +25,18 @@ STAGES: dict[str, str] = dict(_stages())
 
 __all__ = [
     "STAGES",
+    "Bench",
     "Kernel",
     "Memory",
     "Profile",
+    "Roofline",
+    "bench",
     "compile",
     "evaluate",
+    "jit",
+    "nn",
     "numexpr",
     "re_evaluate",
+    "roofline",
     "validate",
 ]

@@ -3,8 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
 
 _RESERVED = frozenset({"kernel", "let", "fused", "true", "false", "inf", "nan", "not", "and", "or"})
+
+
+def literal(value: Any, dtype: str) -> str:
+    """Return a number of one of Kiln's types as text."""
+    if dtype == "bool":
+        return "true" if value else "false"
+    if dtype[0] in "iu":
+        least, most = (0, 255) if dtype == "u8" else (-(2 ** (int(dtype[1:]) - 1)), None)
+        most = -least - 1 if most is None else most
+        if not least <= int(value) <= most:
+            raise OverflowError("Python int too large to convert to C long")
+        return f"{dtype}({int(value)})"
+    if dtype == "f32":
+        with np.errstate(all="ignore"):
+            value = float(np.float32(value))
+    return f"{dtype}({float(value)!r})"
 
 
 class Program:

@@ -75,6 +75,8 @@ pub(crate) struct RowCode {
 struct Known {
     /// Shape and strides of each.
     layouts: SmallVec<[(Dims<usize>, Dims<isize>); OPERANDS]>,
+    /// How far into a line of the caches the outputs begin.
+    offsets: SmallVec<[usize; 2]>,
     is_in_place: bool,
     /// None where stages cannot run them, or should not.
     setup: Option<Setup>,
@@ -171,6 +173,7 @@ impl RowCode {
                 let layout = |operand: &&Layout| (operand.shape.clone(), operand.strides.clone());
                 let known = Arc::new(Known {
                     layouts: operands.iter().map(layout).collect(),
+                    offsets: operands[inputs..].iter().map(|output| offset(output)).collect(),
                     is_in_place: is_in_place(operands, inputs),
                     setup: self.setup(program, operands),
                 });
@@ -241,9 +244,17 @@ impl Known {
             operand.shape == *shape && operand.strides == *strides && is_aligned(operand)
         };
         let (read, written) = operands.split_at(inputs);
+        let begins = |(output, &before): (&&Layout, &usize)| offset(output) == before;
         let same = |output: &&Layout| read.iter().any(|input| input.base == output.base);
-        operands.iter().zip(&self.layouts).all(fits) && written.iter().any(same) == self.is_in_place
+        operands.iter().zip(&self.layouts).all(fits)
+            && written.iter().zip(&self.offsets).all(begins)
+            && written.iter().any(same) == self.is_in_place
     }
+}
+
+/// How far into a line of the caches an operand begins.
+fn offset(operand: &Layout) -> usize {
+    operand.base.addr() % LINE
 }
 
 /// The shape that rows are cut from: that of the first reduction's operand.

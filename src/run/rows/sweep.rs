@@ -57,11 +57,9 @@ impl Sweeping {
             !is_element || setup.access[slot] == Access::Direct
         };
         let kept_bytes = kept.iter().fold(0, |sum: usize, size| sum.saturating_add(*size));
-        let largest = setup.sizes.iter().copied().max().unwrap_or(1);
-        let row = setup.grid.len.saturating_mul(largest);
         let fits = !setup.side_by_side
             && setup.grid.len > 0
-            && is_worth_it(program, setup, row)
+            && pays(program, setup, setup.is_large)
             && setup.grid.len.saturating_mul(kept_bytes) <= ROOM
             && inputs.iter().filter(|&&slot| slot < program.inputs).all(is_direct)
             && outputs.iter().all(is_direct);
@@ -72,7 +70,11 @@ impl Sweeping {
             cursors: SmallVec::new(),
             slots: SmallVec::new(),
             streams: setup.streams,
-            tile: (TILE / row).clamp(1, MOST_AT_A_TIME),
+            // Lines of results that come through the caches come with their rows.
+            tile: match setup.is_large && !setup.streams {
+                true => 1,
+                false => (TILE / row_bytes(setup).max(1)).clamp(1, MOST_AT_A_TIME),
+            },
         };
         for (index, &slot) in inputs.iter().enumerate() {
             let vector = code.lanes() * setup.sizes[slot];
@@ -97,18 +99,19 @@ impl Sweeping {
         self.slots.push(slot);
     }
 
-    /// Whether it runs on operands that begin here: where results bypass the caches, only vectors of
-    /// them do, so that other rows are better cut.
+    /// Whether it runs on operands that begin here. Where results bypass the caches, only vectors of them do,
+    /// so all rows must begin as far from one.
     pub(super) fn fits(&self, program: Program<'_>, bases: &[*mut u8]) -> bool {
-        let is_output = |slot: usize| slot >= program.inputs;
-        let mut outputs = self.slots.iter().zip(&self.cursors);
+        let outputs = self.slots.iter().zip(&self.cursors);
+        let outputs = outputs.filter_map(|(slot, cursor)| {
+            let slot = slot.filter(|&slot| slot >= program.inputs)?;
+            Some((bases[slot].addr() % LINE / program.slots[slot].dtype.size(), cursor.row))
+        });
+        let mut firsts = outputs.clone().map(|(first, _)| first);
+        let first = firsts.next();
         !self.streams
-            || outputs.all(|(slot, cursor)| match slot {
-                Some(slot) if is_output(*slot) => {
-                    (bases[*slot].addr() | cursor.row.unsigned_abs()).is_multiple_of(LINE)
-                }
-                _ => true,
-            })
+            || (firsts.all(|other| Some(other) == first) && { outputs }
+                .all(|(_, row)| row.unsigned_abs().is_multiple_of(LINE)))
     }
 }
 
@@ -118,8 +121,8 @@ fn pitch(len: usize, size: usize) -> usize {
     (len * size).next_multiple_of(LINE) + LINE
 }
 
-/// Whether a sweep takes less time than stage by stage, for rows of so many bytes. Nanoseconds for an `f32`
-/// of one and the other, on a Zen 4 with AVX-512:
+/// Whether a sweep takes less time than stage by stage, for operands larger than the caches or others.
+/// Nanoseconds for an `f32` of one and the other, on a Zen 4 with AVX-512:
 ///
 /// | | softmax | layer norm | RMS norm |
 /// |---|---|---|---|
@@ -135,20 +138,27 @@ fn pitch(len: usize, size: usize) -> usize {
 /// A row waits for its own numbers, and short ones have little to do meanwhile. Long ones are read, computed
 /// and stored by turns, and not at the same time. The largest of a row is found faster where a branch may
 /// look for NaN once more.
-fn is_worth_it(program: Program<'_>, setup: &Setup, row: usize) -> bool {
+pub(super) fn pays(program: Program<'_>, setup: &Setup, is_large: bool) -> bool {
     const FEW: f64 = 2048.0;
     const FEW_TILES: f64 = 16384.0;
     let is_extreme =
         |stage: &Stage<Code>| matches!(stage, Stage::Fold { by, .. } if *by != Reduction::Sum);
     let has_extremes = program.stages.iter().any(is_extreme);
-    let elements = setup.elements();
+    let (elements, row) = (setup.elements(), row_bytes(setup));
     let keeps = program.sweep.is_some_and(|sweep| !sweep.kept.is_empty());
-    match setup.streams {
+    match is_large {
+        _ if setup.side_by_side || program.sweep.is_none() => false,
         _ if program.sweeps != Sweeps::WhereItPays => program.sweeps == Sweeps::Always,
         _ if elements <= FEW => true,
         true => row >= 1 << 10 && row <= if keeps { 8 << 10 } else { 64 << 10 },
         false => row >= 2 << 10 && (!has_extremes || elements <= FEW_TILES),
     }
+}
+
+/// Bytes of a row of the largest elements.
+fn row_bytes(setup: &Setup) -> usize {
+    let largest = setup.sizes.iter().copied().max().unwrap_or(1);
+    setup.grid.len.saturating_mul(largest)
 }
 
 /// Runs a sweep, on one thread.

@@ -258,7 +258,7 @@ fn what_does_not_fit_is_told() {
         ("kernel k(x: i32, y: i32) { x @ y }", &["matmul", "it takes floats"]),
         ("300u8", &["the number 300 is no u8", "0 to 255"]),
         ("-1u8", &["the number -1 is no u8"]),
-        ("2.5i32", &["is no i32", "without a point"]),
+        ("2.5i32", &["is no i32", "have no fractions"]),
     ] {
         let message = error(text);
         assert!(parts.iter().all(|part| message.contains(part)), "{text}: {message}");

@@ -8,6 +8,7 @@ fn call(code: &[u8], n: usize) -> Result<Vec<u8>, Fault> {
     let call = Call {
         rows: 1,
         tile: 1,
+        head: 0,
         n,
         arrays: vec![array(Access::Read), array(Access::Write)],
         operands: &[0, 1].map(|array| Operand { array, first: 0, step: 64, row: 0 }),
@@ -127,6 +128,7 @@ fn what_is_between_rows_is_not_touched() {
         let call = Call {
             rows: 2,
             tile: 1,
+            head: 0,
             n: 4,
             arrays: vec![array(Access::Read), array(Access::Write)],
             operands: &[0, 1].map(|array| Operand { array, first: 0, step: 16, row: 24 }),

@@ -10,7 +10,7 @@ const VECTOR: usize = 16;
 impl Translator<'_> {
     /// The address of each fold's stripes.
     pub(super) fn frame_of_stripes(&mut self) -> Vec<ir::Value> {
-        let count = self.routine.stage().folds.len();
+        let count = self.routine.stage.folds.len();
         if count == 0 {
             return Vec::new();
         }
@@ -79,7 +79,7 @@ impl Translator<'_> {
         stripes: &[ir::Value],
         mut make: impl FnMut(&mut Self, ir::Value, Merge, Type, Fold),
     ) {
-        let stage = self.routine.stage();
+        let stage = &self.routine.stage;
         for (&fold, &base) in stage.folds.iter().zip(stripes) {
             make(self, base, fold.merge, stage.body.ty(fold.value), fold);
         }

@@ -73,7 +73,7 @@ fn unroll(routine: &Routine) -> usize {
         1
     } else if length <= LONG {
         2
-    } else if routine.stage().folds.is_empty() {
+    } else if routine.stage.folds.is_empty() {
         6
     } else {
         // So that an iteration's stripes are one after the other.
@@ -99,7 +99,7 @@ pub(super) fn translate(routine: &Routine, isa: &dyn TargetIsa) -> (ir::Function
         lanes: lanes(routine),
         unroll: unroll(routine),
         copy: None,
-        live: live(routine.stage()),
+        live: live(&routine.stage),
         values: vec![None; routine.body().insts.len()],
         cursors: Vec::new(),
         pool: Pool::of_vectors(16),
@@ -174,7 +174,7 @@ impl Translator<'_> {
         let cursors = self.load_word(launch, offsets::CURSORS);
         let inputs = 0..self.routine.inputs.len();
         let outputs = inputs.end..inputs.end + self.routine.outputs.len();
-        let folds = outputs.end..outputs.end + self.routine.stage().folds.len();
+        let folds = outputs.end..outputs.end + self.routine.stage.folds.len();
         let steps = self.load_fields(cursors, inputs.clone(), offsets::STEP);
         let stripes = self.frame_of_stripes();
         if self.hoist {
@@ -359,7 +359,7 @@ impl Translator<'_> {
 
     fn store_outputs(&mut self, outputs: &[ir::Value], index: ir::Value) {
         let routine = self.routine;
-        for store in &routine.stage().stores {
+        for store in &routine.stage.stores {
             let (storage, base) =
                 (routine.outputs[store.output as usize], outputs[store.output as usize]);
             let parts = self.parts(store.value);

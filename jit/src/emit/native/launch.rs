@@ -9,6 +9,7 @@
 //! | `n` | elements of a row, which may be 0: any number where [`Code::takes_any_count`], else a multiple of [`Code::lanes`] |
 //! | `pool` | the routine's constants, [`Code`]'s own |
 //! | `cursors` | a [`Cursor`] for each operand: inputs, outputs, folds, rows that are kept; the routine moves them from row to row |
+//! | `head` | elements of a row that the code of a sweep stores first, so that outputs are aligned to a vector after them; fewer than a vector has |
 //! | `tile` | how many rows at a time the code of a sweep takes, from 1 to [`MOST_ROWS`](crate::emit::MOST_ROWS) |
 //!
 //! An input that is an array has the step `lanes * size`; an input that is one repeated element (a
@@ -36,6 +37,7 @@ pub(in crate::emit) struct Launch {
     pub(in crate::emit) pool: *const u8,
     pub(in crate::emit) cursors: *mut Cursor,
     pub(in crate::emit) tile: usize,
+    pub(in crate::emit) head: usize,
 }
 
 /// Declares [`Entry`], which has one calling convention on all systems of a processor.
@@ -60,6 +62,7 @@ pub(in crate::emit) mod offsets {
     pub(in crate::emit) const POOL: i32 = offset_of!(Launch, pool) as i32;
     pub(in crate::emit) const CURSORS: i32 = offset_of!(Launch, cursors) as i32;
     pub(in crate::emit) const TILE: i32 = offset_of!(Launch, tile) as i32;
+    pub(in crate::emit) const HEAD: i32 = offset_of!(Launch, head) as i32;
 
     /// From one operand's cursor to the next.
     pub(in crate::emit) const CURSOR: i32 = size_of::<Cursor>() as i32;

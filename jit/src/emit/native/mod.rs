@@ -83,6 +83,6 @@ impl Native {
     #[inline(always)]
     fn launch(&self, rows: Rows, n: usize, operands: &mut [Cursor]) -> Launch {
         let (pool, cursors) = (self.pool.as_ptr().cast(), operands.as_mut_ptr());
-        Launch { rows: rows.all, n, pool, cursors, tile: rows.tile }
+        Launch { rows: rows.all, n, pool, cursors, tile: rows.tile, head: rows.head }
     }
 }

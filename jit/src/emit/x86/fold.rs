@@ -56,7 +56,7 @@ pub(super) fn finish_registers(
 /// What stripes of a fold begin with, as a constant.
 pub(super) fn identity(routine: &Routine, fold: u32) -> (Type, u64) {
     let ty = routine.fold_type(fold);
-    let merge = routine.stage().folds[fold as usize].merge;
+    let merge = routine.stage.folds[fold as usize].merge;
     (ty, if is_flipped(merge, ty) { Merge::Min.identity(ty) } else { merge.identity(ty) })
 }
 
@@ -123,7 +123,7 @@ impl Selector<'_> {
 
     /// Calls `make` with the number of each fold, its merge and the type of its lanes.
     fn each_fold(&mut self, mut make: impl FnMut(&mut Self, u32, Merge, Type)) {
-        let stage = self.routine.stage();
+        let stage = &self.routine.stage;
         for (index, &Fold { value, merge }) in stage.folds.iter().enumerate() {
             self.serve(stage.body.insts.len() + stage.stores.len() + index);
             make(self, index as u32, merge, stage.body.ty(value));

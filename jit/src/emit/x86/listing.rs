@@ -33,7 +33,7 @@ pub(super) fn listing(routine: &Routine, isa: Isa) -> Result<String, EmitError> 
 
 /// The line of the vector routine that an instruction serves.
 fn primitive(routine: &Routine, origin: usize) -> String {
-    let Each { body, stores, folds } = routine.stage();
+    let Each { body, stores, folds } = &routine.stage;
     match origin.checked_sub(body.insts.len()) {
         None => body.line(Value(origin as u32)).to_string(),
         Some(index) if index < stores.len() => stores[index].to_string(),

@@ -179,7 +179,7 @@ impl Subject {
         let code = encoded(&self.routine, loops, self.isa).ok()?.bytes;
         let n = if self.has_tail { self.n } else { self.n - self.n % vector };
         // What folds leave is right for all elements only.
-        assert!(n == self.n || self.routine.stage().folds.is_empty());
+        assert!(n == self.n || self.routine.stage.folds.is_empty());
         let cut = |bytes: &[u8]| match n == self.n {
             true => bytes.to_vec(),
             false => bytes[..bytes.len() / self.n * n].to_vec(),
@@ -201,6 +201,7 @@ impl Subject {
         let call = Call {
             rows: 1,
             tile: 1,
+            head: 0,
             n,
             arrays: inputs.chain(self.outputs.iter().map(output)).collect(),
             operands: &operands,

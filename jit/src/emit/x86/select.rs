@@ -61,7 +61,7 @@ pub(super) fn select(
     unroll: usize,
     constants: &mut Constants,
 ) -> Function {
-    let Each { body, stores, folds } = routine.stage();
+    let Each { body, stores, folds } = &routine.stage;
     let narrow = body.types.iter().any(|ty| ty.bits() == 32);
     let lanes = unroll * isa.bytes() / if narrow { 4 } else { 8 };
     let mut selector = Selector::new(routine, isa, lanes, constants);
@@ -110,7 +110,7 @@ impl<'a> Selector<'a> {
             routine,
             body: routine.body(),
             isa,
-            live: live(routine.stage()),
+            live: live(&routine.stage),
             values: vec![None; routine.body().insts.len()],
             function: Function::new(isa, lanes),
             pool: &mut constants.pool,

@@ -20,7 +20,7 @@ const SHORT: usize = 12;
 /// stripes, if there are folds.
 pub(super) fn vectors(routine: &Routine, single: &Function) -> Option<usize> {
     let bits = |fold: usize| routine.fold_type(fold as u32).bits() as usize;
-    let widest = (0..routine.stage().folds.len()).map(bits).max()?;
+    let widest = (0..routine.stage.folds.len()).map(bits).max()?;
     Some(STRIPE_BYTES * 8 / (single.lanes * widest))
 }
 
@@ -79,14 +79,14 @@ pub(super) fn pin(routine: &Routine, function: &mut Function, constants: &mut Co
     let mut pinned = Vec::new();
     let registers = function.isa.registers(Class::Vector).0 as usize;
     let each = STRIPE_BYTES / function.isa.bytes();
-    for fold in 0..routine.stage().folds.len() as u32 {
+    for fold in 0..routine.stage.folds.len() as u32 {
         let bytes = routine.fold_type(fold).bits() as usize / 8;
         let needed = pressure(function) + function.prologue.len() + each;
         if function.lanes * bytes == STRIPE_BYTES && needed <= registers {
             pin_fold(fold, bytes as u32 * 8, function, &mut pinned);
         }
     }
-    if pinned.is_empty() || pinned.len() < each * routine.stage().folds.len() {
+    if pinned.is_empty() || pinned.len() < each * routine.stage.folds.len() {
         return;
     }
     for inst in &mut function.prologue {

@@ -64,7 +64,7 @@ class NumExpr:
         *arrays: Any,
         out: Any = None,
         order: str = "K",
-        casting: str = "safe",
+        casting: Any = "safe",
         ex_uses_vml: bool = False,
     ) -> Any:
         """Evaluate the expression on arrays in the order of `input_names`."""

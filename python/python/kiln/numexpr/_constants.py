@@ -33,23 +33,24 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+_KINDS: tuple[tuple[tuple[type, ...], str], ...] = (
+    ((str, bytes), "bytes"),
+    ((bool, np.bool_), "bool"),
+    ((np.int64,), "long"),
+    ((np.float32,), "float"),
+    ((float, np.floating), "double"),
+    ((complex, np.complexfloating), "complex"),
+)
+"""Types of constants but for integers, whose kind depends on their size."""
+
+
 def kind_of(value: Constant) -> str:
     """Return the kind that a constant has: integers of 32 bits where they fit, floats of 64."""
-    match value:
-        case str() | bytes():
-            return "bytes"
-        case bool() | np.bool_():
-            return "bool"
-        case np.int64():
-            return "long"
-        case np.float32():
-            return "float"
-        case int() | np.integer():
-            return "int" if -(2**31) <= value < 2**31 else "long"
-        case float() | np.floating():
-            return "double"
-        case complex() | np.complexfloating():
-            return "complex"
+    if isinstance(value, int | np.integer) and not isinstance(value, bool | np.int64):
+        return "int" if -(2**31) <= value < 2**31 else "long"
+    for types, kind in _KINDS:
+        if isinstance(value, types):
+            return kind
     raise TypeError(f"unsupported object type: {type(value)}")
 
 
@@ -76,18 +77,3 @@ def _check_size(operation: str, left: int, right: int) -> None:
         bits = left.bit_length() + right.bit_length()
     if bits > _MOST_BITS:
         raise OverflowError("Python int too large to convert to C long")
-
-
-def text(value: Constant, kind: str) -> str:
-    """Return a constant of a kind as kernel text."""
-    if kind == "bool":
-        return "true" if value else "false"
-    if kind in ("int", "long"):
-        bits = 31 if kind == "int" else 63
-        if not -(2**bits) <= int(value) < 2**bits:
-            raise OverflowError("Python int too large to convert to C long")
-        return f"i{bits + 1}({int(value)})"
-    if kind == "float":
-        with np.errstate(all="ignore"):
-            return f"f32({float(np.float32(value))!r})"
-    return f"f64({float(value)!r})"

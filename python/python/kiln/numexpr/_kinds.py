@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 DTYPES = {"bool": "bool", "int": "i32", "long": "i64", "float": "f32", "double": "f64"}
 """The kinds that Kiln has, from the narrowest on, and its names for them."""
 
-NUMPY = {
+NUMPY: dict[str, np.dtype[Any]] = {
     "bool": np.dtype("bool"),
     "int": np.dtype("int32"),
     "long": np.dtype("int64"),

@@ -50,10 +50,7 @@ _FUNCTIONS: dict[str, tuple[str, int, str | None]] = {
         "log log1p log10 log2 exp expm1 ceil floor".split()
     },
     "abs": ("absolute", 1, "float"),
-    **{
-        name: (name, 1, "double")
-        for name in "round trunc sign isnan isfinite isinf signbit".split()
-    },
+    **{name: (name, 1, "double") for name in "round trunc sign isnan isfinite isinf signbit".split()},
     **{name: (name, 2, "float") for name in ("fmod", "arctan2")},
     **{name: (name, 2, "double") for name in "hypot nextafter copysign maximum minimum".split()},
 }
@@ -137,9 +134,7 @@ class _Translator:
                 return self._binary(node)
             case ast.Name(id=name):
                 return self._inputs[name]
-            case ast.Constant(
-                value=bool() | int() | float() | complex() | bytes() | str() as value
-            ):
+            case ast.Constant(value=bool() | int() | float() | complex() | bytes() | str() as value):
                 return constant(value)
             case ast.Constant(value=value):
                 raise TypeError(f"unsupported object type: {type(value)}")
@@ -160,9 +155,7 @@ class _Translator:
             case ast.Call(func=ast.Name(id=name)) if name in FUNCTIONS:
                 return self._call(name, node)
             case ast.Call(func=ast.Name(id=name)):
-                raise TypeError(
-                    f"unknown function {name}; there are {', '.join(sorted(FUNCTIONS))}"
-                )
+                raise TypeError(f"unknown function {name}; there are {', '.join(sorted(FUNCTIONS))}")
         raise TypeError(f"unsupported expression type: {ast.unparse(node)} ({type(node).__name__})")
 
     def _binary(self, node: ast.BinOp) -> Value:
@@ -205,11 +198,7 @@ class _Translator:
 
     def _reduction(self, name: str, node: ast.Call) -> Value:
         axes = [*node.args[1:], *(keyword.value for keyword in node.keywords)]
-        if (
-            any(keyword.arg != "axis" for keyword in node.keywords)
-            or len(axes) > 1
-            or not node.args
-        ):
+        if any(keyword.arg != "axis" for keyword in node.keywords) or len(axes) > 1 or not node.args:
             raise TypeError(f"{name}() takes an array, and an axis or none")
         axis = _axis(axes[0]) if axes else None
         return self._builder.reduce(name, self.visit(node.args[0]), axis)

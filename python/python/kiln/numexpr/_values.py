@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kiln._program import Program
+from kiln._program import Program, literal
 from kiln.numexpr import _constants
 from kiln.numexpr._kinds import DTYPES, MISSING, at_least, common_kind, missing, operand_kind
 
@@ -111,7 +111,8 @@ class Builder:
     def unary(self, operation: str, value: Value) -> Value:
         """Return `neg` or `invert` of a value."""
         if value.is_constant:
-            return constant(-value.constant if operation == "neg" else ~value.constant)
+            number = int(value.constant) if isinstance(value.constant, bool) else value.constant
+            return constant(-number if operation == "neg" else ~number)
         return self._apply(operation, value.kind, value)
 
     def function(self, name: str, least: str | None, *values: Value) -> Value:
@@ -172,16 +173,14 @@ class Builder:
 
     def _converted(self, value: Value, kind: str) -> str:
         if value.is_constant:
-            return _constants.text(value.constant, kind)
+            return literal(value.constant, DTYPES[kind])
         if value.kind == kind:
             return value.text
         return self.program.bind(f"{DTYPES[kind]}({value.text})")
 
     def _divide(self, left: Value, right: Value) -> Value:
         kind = common_kind([left.kind, right.kind])
-        return self._apply(
-            "div", "double" if kind in ("bool", "int", "long") else kind, left, right
-        )
+        return self._apply("div", "double" if kind in ("bool", "int", "long") else kind, left, right)
 
     def _power(self, base: Value, exponent: Value) -> Value:
         """Return a power whose kind depends on the exponent, as numexpr's does."""
@@ -282,9 +281,7 @@ class Builder:
         inner = bind(f"select({size} < f64({2.0**-1021!r}), {unit}, {moved})")
         largest = bind(f"select({outward}, f64(inf), f64({1.7976931348623157e308!r}))")
         beyond = bind(f"select(isinf({size}), {largest}, {inner})")
-        signed = bind(
-            f"select({x} == f64(0), copysign(f64(5e-324), {to}), copysign({beyond}, {x}))"
-        )
+        signed = bind(f"select({x} == f64(0), copysign(f64(5e-324), {to}), copysign({beyond}, {x}))")
         stays = bind(f"select({x} == {to}, {to}, {signed})")
         return f"select(isnan({x}) | isnan({to}), {x} + {to}, {stays})"
 

@@ -60,6 +60,36 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Whether what is being written stores some elements first: its stores may bypass the caches, for which
+    /// vectors must be aligned. Stripes of folds begin where rows do.
+    pub(super) fn has_head(&self) -> bool {
+        let mut outputs = self.bound.outputs.iter();
+        self.operands.has_tiles
+            && self.bound.folds.is_empty()
+            && outputs.any(|output| matches!(output.at, At::Cursor(_)) && !output.is_kept)
+    }
+
+    /// A masked iteration for the first elements.
+    pub(super) fn head(&mut self, loops: &'a Loops, later: &mut Later<'a>) -> Done {
+        let Some(tail) = &loops.tail else { return Ok(()) };
+        let head = MemoryOperand::with_base_displ(Register::RCX, offsets::HEAD.into());
+        self.load_word(Register::RDI, head)?;
+        self.emit(Instruction::with2(Code::Cmp_rm64_imm8, Register::RDI, 0))?;
+        let skip = self.jump(Code::Jle_rel32_64)?;
+        self.masked(tail, later)?;
+        for input in &self.bound.inputs {
+            if matches!(input.at, At::Number(_)) || input.is_scalar {
+                continue;
+            }
+            let (code, size) = (Code::Imul_r64_rm64_imm8, input.size as i32);
+            self.emit(Instruction::with3(code, Register::RAX, Register::RDI, size))?;
+            self.add_to(input.held)?;
+        }
+        self.emit(Instruction::with2(Code::Mov_r64_rm64, Register::R9, Register::RDI))?;
+        later.patches.push((skip, self.at));
+        Ok(())
+    }
+
     /// What was left for later.
     pub(super) fn finish(&mut self, later: &mut Later<'a>) -> Done {
         for unfinished in std::mem::take(&mut later.unfinished) {
@@ -143,6 +173,16 @@ impl<'a> Writer<'a> {
         self.emit(Instruction::with2(Code::Sub_r64_rm64, Register::RDI, Register::R9))?;
         let skip = self.jump(Code::Jle_rel32_64)?;
         let top = self.at;
+        self.masked(each, later)?;
+        self.advance(1)?;
+        self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::R9, lanes))?;
+        self.emit(Instruction::with2(Code::Sub_rm64_imm32, Register::RDI, lanes))?;
+        self.emit(Instruction::with_branch(Code::Jg_rel32_64, top))?;
+        Ok(skip)
+    }
+
+    /// An iteration for as many elements as `rdi` says.
+    fn masked(&mut self, each: &'a Allocation, later: &mut Later<'a>) -> Done {
         if self.isa == Isa::Avx512 {
             // As many low bits as elements are left. `bzhi` reads only 8 bits of the count; the
             // wide loop leaves at most 127.
@@ -150,12 +190,7 @@ impl<'a> Writer<'a> {
             let (code, bits) = (Code::VEX_Bzhi_r32_rm32_r32, Register::EAX);
             self.emit(Instruction::with3(code, bits, bits, Register::EDI))?;
         }
-        self.body(&each.items, later)?;
-        self.advance(1)?;
-        self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::R9, lanes))?;
-        self.emit(Instruction::with2(Code::Sub_rm64_imm32, Register::RDI, lanes))?;
-        self.emit(Instruction::with_branch(Code::Jg_rel32_64, top))?;
-        Ok(skip)
+        self.body(&each.items, later)
     }
 
     /// The instructions of an iteration, except cold regions, which are deferred.
@@ -222,21 +257,22 @@ impl<'a> Writer<'a> {
                     self.emit(Instruction::with3(code, Register::RAX, step, vectors))?;
                 }
             }
-            match input.held {
-                Held::Register(held) => {
-                    self.emit(Instruction::with2(
-                        Code::Add_r64_rm64,
-                        CURSORS[held],
-                        Register::RAX,
-                    ))?;
-                }
-                Held::Frame(index) => {
-                    let kept = self.kept_cursor(index);
-                    self.emit(Instruction::with2(Code::Add_rm64_r64, kept, Register::RAX))?;
-                }
-                Held::Nowhere => {}
-            }
+            self.add_to(input.held)?;
         }
         Ok(())
+    }
+
+    /// Moves the address of an input by `rax` bytes.
+    fn add_to(&mut self, held: Held) -> Done {
+        match held {
+            Held::Register(held) => {
+                self.emit(Instruction::with2(Code::Add_r64_rm64, CURSORS[held], Register::RAX))
+            }
+            Held::Frame(index) => {
+                let kept = self.kept_cursor(index);
+                self.emit(Instruction::with2(Code::Add_rm64_r64, kept, Register::RAX))
+            }
+            Held::Nowhere => Ok(()),
+        }
     }
 }

@@ -235,6 +235,9 @@ impl<'a> Writer<'a> {
             Part::Once(once) => self.body(&once.items, later),
             Part::Each { loops, join } => {
                 self.load_cursors()?;
+                if self.has_head() {
+                    self.head(loops, later)?;
+                }
                 let n = MemoryOperand::with_base_displ(Register::RCX, offsets::N.into());
                 let Some((len, bound, join)) = join else {
                     self.load_word(Register::RDI, n)?;

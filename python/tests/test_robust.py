@@ -1,0 +1,240 @@
+"""What must hold whatever happens: memory, signals, forks, threads, interpreters."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import kiln
+import numpy as np
+import pytest
+
+
+def run(script, *, code=0):
+    """Run a script in a new interpreter, and return what it prints."""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == code, (done.returncode, done.stderr)
+    return done.stdout.strip()
+
+
+GROWTH = """
+import kiln, numpy as np
+def resident():
+    return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmRSS"))
+a, b, out, large = np.arange(8.0), np.ones(8), np.empty(8), np.ones(5000)
+k, f = kiln.compile("|a, b| 2*a + b"), kiln.jit(lambda a, b: (a + b, a * b))
+packed = np.zeros(8, [("c", "i1"), ("x", "f8")])["x"]
+def calls(n):
+    for _ in range(n):
+        k(a, b); k(a, 2.0, out=out); kiln.evaluate("2*a + b"); f(a, b)
+    for _ in range(n // 20):
+        k(large, large); k(packed, b); kiln.evaluate("a + 1", {"a": packed}, out=packed)
+        kiln.nn.softmax(a, axis=0); kiln.re_evaluate({"a": a})
+    for _ in range(n // 20):
+        for wrong in (lambda: k(a), lambda: k(a, np.ones(3)), lambda: kiln.evaluate("a + missing"),
+                      lambda: kiln.evaluate("a +"), lambda: k(a, b, out=out[::2]),
+                      lambda: kiln.compile("(")):
+            try: wrong()
+            except (TypeError, ValueError, KeyError, SyntaxError): pass
+calls(20_000)
+before = resident()
+calls(250_000)
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux")
+def test_a_million_calls_leak_nothing():
+    # In kilobytes: less than 4 bytes a call.
+    assert int(run(GROWTH)) < 4096
+
+
+def test_compiled_kernels_are_freed():
+    script = """
+import kiln, numpy as np, gc
+def resident():
+    return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmRSS"))
+def work(n):
+    for i in range(n):
+        kiln.compile(f"|x: f64| x * {i} + {i}")(1.0)
+        kiln.jit(lambda x: x + i)(np.ones(2))
+    gc.collect()
+work(300)
+before = resident()
+work(1500)
+print(resident() - before)
+"""
+    assert int(run(script)) < 12_000
+
+
+def test_references_are_balanced():
+    a, b, out = np.arange(8.0), np.ones(8), np.empty(8)
+    kernel, function = kiln.compile("|a, b| a + b"), kiln.jit(lambda a, b: a * b)
+    objects = (a, b, out, kernel, np.dtype("f8"))
+    kernel(a, b, out=out), function(a, b), kiln.evaluate("a + b", out=out)
+    before = [sys.getrefcount(x) for x in objects]
+    for _ in range(100):
+        kernel(a, b, out=out)
+        function(a, b)
+        kiln.evaluate("a + b", out=out)
+        kernel.bind(b=b)(a)
+    assert [sys.getrefcount(x) for x in objects] == before
+
+
+def test_memory_that_there_is_not():
+    rows = np.broadcast_to(np.ones((1, 1)), (2**31, 1))
+    columns = rows.T
+    with pytest.raises(MemoryError):
+        kiln.evaluate("rows + columns")
+    with pytest.raises(MemoryError):
+        kiln.compile("|a, b| a + b")(rows, columns)
+    assert kiln.evaluate("sum(rows)") == 2**31
+
+
+def test_bools_of_any_byte_are_true_or_false():
+    odd = np.array([0, 1, 2, 255], np.uint8).view(bool)
+    for emitter in ("auto", "interp"):
+
+        def call(text, emitter=emitter):
+            return kiln.compile(text, emitter=emitter)(odd)
+
+        for text in ("|x: bool| x", "|x: bool| x & x", "|x: bool| u8(x)", "|x: bool| i32(x)"):
+            result = call(text)
+            bytes_of = result.view("u1") if result.dtype == bool else result
+            assert bytes_of.tolist() == [0, 1, 1, 1]
+        assert call("|x: bool| !x").view("u1").tolist() == [1, 0, 0, 0]
+        assert call("|x: bool| select(x, 1.0, 2.0)").tolist() == [2, 1, 1, 1]
+        assert call("|x: bool| sum(x)") == 3
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_stops_a_loop_of_calls():
+    script = """
+import kiln, numpy as np
+x = np.ones(2_000_000)
+print("ready", flush=True)
+try:
+    while True:
+        kiln.evaluate("exp(sin(x)) + cos(x)")
+except KeyboardInterrupt:
+    print("stopped", kiln.evaluate("x + 1")[0])
+"""
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert out == "stopped 2.0\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_forked_children_compute():
+    script = """
+import os, kiln, numpy as np
+x = np.linspace(0, 1, 2_000_000)
+kernel = kiln.compile("exp(sin(x))")
+expected = kernel(x).sum()
+for _ in range(3):
+    child = os.fork()
+    if child == 0:
+        same = kernel(x).sum() == expected and kiln.evaluate("x + 1")[0] == 1
+        os._exit(0 if same else 1)
+    assert os.waitpid(child, 0)[1] == 0
+assert kernel(x).sum() == expected
+print("done")
+"""
+    assert run(script) == "done"
+
+
+def square(task):
+    kernel, x = task
+    return kernel(x)
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_kernels_go_to_other_processes(method):
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip("no such way to start")
+    script = f"""
+import multiprocessing, kiln, numpy as np
+if __name__ == "__main__":
+    kernel = kiln.compile("|x, w| x * w").bind(w=np.float64(3))
+    with multiprocessing.get_context({method!r}).Pool(2) as pool:
+        results = pool.map(kernel, [np.ones(4) * i for i in range(4)])
+    print([float(r[0]) for r in results])
+"""
+    assert run(script) == "[0.0, 3.0, 6.0, 9.0]"
+
+
+def test_threads_evaluate_and_compile_at_once():
+    errors = []
+    start = threading.Barrier(8)
+
+    def work(seed):
+        try:
+            start.wait()
+            for i in range(60):
+                x = np.full(700 + seed, float(seed))
+                np.testing.assert_array_equal(
+                    kiln.evaluate(f"x * {i % 7} + {seed % 3}"), x * (i % 7) + seed % 3
+                )
+                np.testing.assert_array_equal(SHARED(x, x), 2 * x)
+                np.testing.assert_array_equal(TRACED(x if i % 2 else x.astype("f4")), x + 1)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+
+
+SHARED = kiln.compile("|a, b| a + b")
+TRACED = kiln.jit(lambda x: x + 1)
+
+
+def test_other_interpreters_say_what_they_lack():
+    script = """
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+import kiln
+other = interpreters.create()
+try:
+    failed = interpreters.run_string(other, "import kiln")
+except Exception as error:
+    failed = error
+print(failed is None or "import" in str(failed).lower())
+print(kiln.compile("x + 1")(1.0))
+"""
+    assert run(script).splitlines() == ["True", "2.0"]
+
+
+def test_exceptions_of_arguments_pass_through():
+    class Wrong:
+        def __array__(self, *args, **kwargs):
+            raise ZeroDivisionError("from the argument")
+
+    class Mapping:
+        def __getitem__(self, name):
+            raise LookupError("from the mapping")
+
+    with pytest.raises(ZeroDivisionError, match="from the argument"):
+        kiln.compile("x + 1")(Wrong())
+    with pytest.raises(LookupError, match="from the mapping"):
+        kiln.evaluate("a + 1", Mapping())
+
+
+def test_calls_within_calls():
+    class Reentrant:
+        def __array__(self, *args, **kwargs):
+            return kiln.evaluate("b + 1", {"b": np.arange(3.0)})
+
+    assert kiln.evaluate("a * 2", {"a": Reentrant()}).tolist() == [2, 4, 6]
+    assert kiln.compile("a * 2")(Reentrant()).tolist() == [2, 4, 6]

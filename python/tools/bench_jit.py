@@ -1,0 +1,76 @@
+"""`kiln.jit` beside `jax.jit` and NumPy: the first call, which compiles, and later ones, in one run.
+
+    python tools/bench_jit.py
+
+Run it with nothing else running, on a build with `--release`, where JAX is installed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import kiln
+import numpy as np
+from bench import best
+
+
+def gelu(np: Any, x: Any) -> Any:
+    """Elementwise."""
+    return 0.5 * x * (1 + np.tanh(0.7978845608 * (x + 0.044715 * x**3)))
+
+
+def softmax(np: Any, x: Any) -> Any:
+    """Along rows."""
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def layer(np: Any, x: Any, w: Any, b: Any) -> Any:
+    """A product, and what follows."""
+    y = np.tanh(x @ w + b)
+    return y - y.mean(axis=-1, keepdims=True)
+
+
+CASES: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
+    "gelu, 1 Ki": (gelu, [(1024,)]),
+    "gelu, 1 Mi": (gelu, [(1 << 20,)]),
+    "softmax, 1024 x 512": (softmax, [(1024, 512)]),
+    "layer, 256 x 512 x 512": (layer, [(256, 512), (512, 512), (512,)]),
+}
+
+
+def first(call: Callable[[], object]) -> float:
+    """Return the seconds of a first call."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Print a table."""
+    import jax
+    import jax.numpy as jnp
+
+    rng = np.random.default_rng(0)
+    print(f"{'':26} {'first call, ms':>24} {'later calls, µs':>36}")
+    print(f"{'':26} {'kiln':>12} {'jax':>11} {'kiln':>12} {'jax':>11} {'numpy':>11}")
+    for name, (function, shapes) in CASES.items():
+        arrays = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+        theirs = [jnp.asarray(array) for array in arrays]
+        ours = kiln.jit(lambda *xs, f=function: f(np, *xs), static=("f",))
+        by_jax = jax.jit(lambda *xs, f=function: f(jnp, *xs))
+        calls = {
+            "kiln": lambda ours=ours, arrays=arrays: ours(*arrays),
+            "jax": lambda by_jax=by_jax, theirs=theirs: by_jax(*theirs).block_until_ready(),
+        }
+        compiling = [first(call) * 1e3 for call in calls.values()]
+        calls["numpy"] = lambda f=function, arrays=arrays: f(np, *arrays)
+        later = [seconds * 1e6 for seconds in best(calls).values()]
+        print(f"{name:26} {compiling[0]:12.2f} {compiling[1]:11.2f}", end=" ")
+        print(f"{later[0]:12.1f} {later[1]:11.1f} {later[2]:11.1f}")
+
+
+if __name__ == "__main__":
+    main()
