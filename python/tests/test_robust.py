@@ -113,7 +113,9 @@ def test_bools_of_any_byte_are_true_or_false():
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_stops_a_loop_of_calls():
     script = """
-import kiln, numpy as np
+import signal, kiln, numpy as np
+# Shells have what runs in the background ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 x = np.ones(2_000_000)
 print("ready", flush=True)
 try:
@@ -122,11 +124,14 @@ try:
 except KeyboardInterrupt:
     print("stopped", kiln.evaluate("x + 1")[0])
 """
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "ready\n"
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert out == "stopped 2.0\n"
 
 
