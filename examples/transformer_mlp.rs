@@ -83,9 +83,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     drop(race);
 
     println!("{profiles}");
-    let (all, share) = (&profiles[0], |part: usize| profiles.ratio(part, 0));
+    let all = &profiles[0];
+    let of_parts: f64 = (1..=4).map(|part| profiles.ratio(part, 0)).sum();
+    let share = |part: usize| profiles.ratio(part, 0) / of_parts;
     println!(
-        "Products are {:.1} % of the FLOPs and {:.0} % of the time; GELU, fused with its bias, is {:.0} %.",
+        "Products are {:.1} % of the FLOPs and {:.0} % of the parts' time; GELU, fused with its bias, is {:.0} %.",
         100.0 * whole.flops.products as f64 / whole.flops.total() as f64,
         100.0 * (share(1) + share(3)),
         100.0 * share(2)

@@ -4,6 +4,7 @@ use crate::profile::ProfileError;
 use crate::run::RunError;
 use kiln_ir::{DType, GraphError, TextError};
 use kiln_jit::emit::EmitError;
+use std::fmt;
 
 /// What can go wrong from an expression to its results: for functions that compile, call and measure.
 ///
@@ -16,7 +17,9 @@ use kiln_jit::emit::EmitError;
 /// assert_eq!(softsign(&array![1.0, -3.0])?, array![0.5, -0.75]);
 /// # kiln::Result::Ok(())
 /// ```
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug` is its text, for that is what a `main` that returns it prints.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// There is no kernel.
@@ -28,6 +31,12 @@ pub enum Error {
     /// Nothing was measured.
     #[error(transparent)]
     Profile(#[from] ProfileError),
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// The result of what compiles and calls.

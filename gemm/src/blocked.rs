@@ -23,6 +23,10 @@ const FEW_COLUMNS: usize = 256;
 /// Up to so many tiles of rows, the right operand is not packed.
 const LOW: usize = 16;
 
+/// Elements of a right operand that L2 does not hold: two rows read it twice, as it lies, in half the time that
+/// tiles take, which walk down its columns (1024 by 1024 on a Zen 4).
+const FAR: usize = 512 << 10;
+
 /// Fewest bytes of the result that are said to be finished at once. With the block of the left operand
 /// they stay in L2.
 const FINISHED: usize = 128 << 10;
@@ -157,9 +161,9 @@ pub unsafe fn multiply_by<T: Number>(
     let kernels = T::kernels(vectors);
     // What lies in rows need not be packed as a whole.
     let (in_rows, few) = match b {
-        Operand::Plain(b) => (b.across == 1, 1),
+        Operand::Plain(b) if b.across == 1 => (true, if k.saturating_mul(n) < FAR { 1 } else { 2 }),
         Operand::Half(b, _) if b.across == 1 => (true, FEW_ROWS),
-        Operand::Half(..) => (false, 1),
+        _ => (false, 1),
     };
     let mut turned = |rows, columns| finished(columns, rows);
     let finished: Finished<'_> = if is_turned { &mut turned } else { finished };

@@ -15,8 +15,8 @@ pub(crate) const STRIP: usize = 16 << 10;
 
 /// Elements of a column that are turned at once, where columns are what lies together.
 const RUN: usize = 32;
-/// Bytes of a right operand that is likely to be in L2.
-const NEAR: usize = 512 << 10;
+/// Vectors of a right operand that is likely to be in L2, which is larger where vectors are.
+const NEAR: usize = 16 << 10;
 /// The most lanes of a vector.
 const MOST_LANES: usize = 16;
 
@@ -159,7 +159,7 @@ pub(crate) unsafe fn row<S: Simd>(
 {
     if b.across != 1 {
         // Fewer columns at once are less to ask memory for at once; more are faster in a cache.
-        let is_near = k.saturating_mul(n) <= NEAR / size_of::<S::Element>();
+        let is_near = k.saturating_mul(n) <= NEAR * S::LANES;
         // SAFETY: required of the caller.
         return unsafe {
             match is_near {

@@ -56,6 +56,8 @@ fn check<T, A: Copy, B: Copy>(
         let sizes @ [m, k, n] = match round % 8 {
             0 => [1, k, 700],
             1 => [1, 0, n],
+            // Two rows of a right operand that no L2 holds.
+            2 if round == 2 => [2, 800, 700],
             _ => [m, k, n],
         };
         let (_a, left) = draw([m, k], kinds.0, &mut random);

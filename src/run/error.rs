@@ -140,8 +140,8 @@ pub enum RunError {
     },
     /// A result taken as an array of another number of axes than it has.
     #[error(
-        "the result has shape {found:?}, which is no array of {expected} axes; take an array of {}, \
-         or an `ArrayD`", .found.len()
+        "the result has shape {found:?}, which is no array of {}; take it as {} or an `ArrayD`, by \
+         `call_as` if a function gives it", axes(*.expected), rank(.found.len())
     )]
     TensorRank {
         /// The number of axes asked for.
@@ -259,6 +259,20 @@ impl RunError {
             }
             (other, _) => other,
         }
+    }
+}
+
+/// `1 axis`, `2 axes`.
+fn axes(count: usize) -> String {
+    if count == 1 { "1 axis".into() } else { format!("{count} axes") }
+}
+
+/// What holds a result of so many axes.
+fn rank(axes: usize) -> String {
+    match axes {
+        0 => "a number".into(),
+        1..=6 => format!("an `Array{axes}`"),
+        _ => format!("an array of {axes} axes"),
     }
 }
 

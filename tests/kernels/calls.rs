@@ -182,7 +182,8 @@ fn parameters_are_the_inputs() {
     assert_eq!(ignores.call((&array![1.0, 2.0], 7)).unwrap(), array![2.0, 4.0]);
     assert_eq!(
         ignores.call((3.0, &array![7, 8])).unwrap_err().to_string(),
-        "the result has shape [], which is no array of 1 axes; take an array of 0, or an `ArrayD`"
+        "the result has shape [], which is no array of 1 axis; take it as a number or an `ArrayD`, \
+         by `call_as` if a function gives it"
     );
     let three: f64 = ignores.call_as((1.5, &array![7, 8])).unwrap();
     assert_eq!(three, 3.0);
@@ -492,4 +493,20 @@ fn a_closure_in_a_cache_is_compiled_once() {
         cache.get_or_compile_text("|x, y| x + y", options).unwrap().graph().inputs_are_ordered()
     );
     assert!(!cache.get_or_compile_text("x + y", options).unwrap().graph().inputs_are_ordered());
+}
+
+/// What a `main` prints that returns the error of all of Kiln.
+#[test]
+fn errors_are_readable_when_main_returns_them() {
+    let run = |text: &str| -> kiln::Result<Tensor> {
+        let kernel = kiln::compile_text(text)?;
+        let outputs = kernel.run(&[View::from(&array![1.0f32])])?;
+        Ok(outputs.into_iter().next().expect("one output"))
+    };
+    assert!(run("x + 1").is_ok());
+    let printed = |text: &str| format!("{:?}", run(text).unwrap_err());
+    assert!(printed("x + (1").starts_with("1:5: this `(` is never closed\n  |\n1 | x + (1\n"));
+    assert!(printed("x + y").starts_with("the kernel takes 2 inputs (x: f32[..], y: f32[..])"));
+    let profile: kiln::Error = kiln::profile::Race::new().run(1, 0).unwrap_err().into();
+    assert_eq!(format!("{profile:?}"), profile.to_string());
 }

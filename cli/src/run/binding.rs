@@ -51,8 +51,21 @@ pub(super) fn binding(text: &str) -> Result<Binding, String> {
     }
 }
 
+/// Reads an input that has no name, which may be meant to have one.
+pub(super) fn in_order(text: &str) -> Result<Source, String> {
+    let is_name = |name: &str| {
+        name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.is_empty()
+    };
+    match text.split_once('=') {
+        Some((name, _)) if is_name(name) && !Path::new(text).exists() => {
+            Err(format!("an input with a name is given by -i: write -i {text}"))
+        }
+        _ => Ok(source(text)),
+    }
+}
+
 /// Reads what is right of the name.
-pub(super) fn source(text: &str) -> Source {
+fn source(text: &str) -> Source {
     if text == "-" {
         return Source::Stdin;
     }

@@ -13,7 +13,7 @@ use crate::options::{Execution, dtypes};
 use crate::output::{Contents, Output, write_all};
 use crate::progress::Progress;
 use crate::units::duration;
-use binding::{Binding, Given, Source, binding, source, unknown};
+use binding::{Binding, Given, Source, binding, in_order, unknown};
 use clap::Args;
 use kiln::ir::{ArrayType, FreeInput, Input};
 use kiln::{DType, Graph, Tensor, View, compile_with};
@@ -57,7 +57,7 @@ pub(crate) struct Run {
     /// A file ending in .kiln, an expression, or @name for an op
     kernel: String,
     /// Inputs without names, where their order is plain
-    #[arg(value_name = "INPUT", value_parser = |text: &str| Ok::<_, String>(source(text)), allow_negative_numbers = true)]
+    #[arg(value_name = "INPUT", value_parser = in_order, allow_negative_numbers = true)]
     values: Vec<Source>,
     /// What an input is: a file, a number, - for standard input; once for each input
     #[arg(short, long = "input", value_name = "NAME=FILE.npy", value_parser = binding)]

@@ -63,6 +63,7 @@ fn runs() {
         &["run", "(x, 2 * x)", "-i", "x=x.npy", "-o", "y.npy", "-o", "y.npy"],
         &["run", "(x, 2 * x)", "-i", "x=x.npy", "-o", "y.npy", "-o", "./y.npy"],
         &["run", "x", "-i", "x=absent.npy", "-o", "y.npy"],
+        &["run", "x", "x=3"],
         &["run", "x", "-i", "x=x.npy", "-o", "absent/y.npy"],
         &["run", "(x, 2 * x)", "-i", "x=x.npy", "-o", "y.npy", "-o", "absent/z.npy"],
         &["run", "x", "-i", "x=x.npy", "-o", "."],

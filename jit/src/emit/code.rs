@@ -58,6 +58,7 @@ pub(super) enum Callable {
 
 /// How many rows a call has, and how many of them the code of a [`Sweep`] takes at a time.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "_native"), expect(dead_code, reason = "the interpreter goes row by row"))]
 pub(super) struct Rows {
     pub(super) all: usize,
     pub(super) tile: usize,

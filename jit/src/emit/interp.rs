@@ -50,7 +50,7 @@ impl Software for InterpSweep {
             let mut row = Row { sweep: &self.sweep, row, operands, numbers: &mut numbers };
             for step in &self.sweep.steps {
                 let (each, block) = match step {
-                    Step::Each { join: Some((block, _)), .. } => (n, *block),
+                    Step::Each { join: Some(join), .. } => (n, join.block),
                     Step::Each { join: None, .. } => (n, n.max(1)),
                     Step::Once(_) => (1, 1),
                 };

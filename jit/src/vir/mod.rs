@@ -60,7 +60,7 @@ mod verify;
 
 pub use build::Builder;
 pub use fold::{Fold, Merge, STRIPE_BYTES, stripes};
-pub use sweep::{Part, Place, Step, Sweep};
+pub use sweep::{Join, Part, Place, Step, Sweep};
 pub use verify::verify;
 
 /// The type of one lane of a value.

@@ -32,12 +32,20 @@ pub enum Step {
     Each {
         /// What is done.
         part: Part,
-        /// What follows each block of so many elements, the last of which may have fewer. If nothing
-        /// does, the row is one block.
-        join: Option<(usize, Part)>,
+        /// What follows each block of elements. If nothing does, the row is one block.
+        join: Option<Box<Join>>,
     },
     /// Once for the row.
     Once(Part),
+}
+
+/// What follows each block of elements of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Join {
+    /// Elements of a block: a power of two. The last one may have fewer.
+    pub block: usize,
+    /// What is done, once.
+    pub part: Part,
 }
 
 /// A routine, and where its operands are.
@@ -75,7 +83,7 @@ impl Step {
     /// What is done, and what follows each block.
     pub fn parts(&self) -> impl Iterator<Item = &Part> {
         let join = match self {
-            Step::Each { join: Some((_, join)), .. } => Some(join),
+            Step::Each { join: Some(join), .. } => Some(&join.part),
             _ => None,
         };
         std::iter::once(self.part()).chain(join)
@@ -116,10 +124,10 @@ impl Sweep {
                 self.verify_part(part, is_once || at > 0, &mut written)
                     .map_err(|fault| format!("step {index}: {fault}"))?;
             }
-            if let Step::Each { join: Some((block, _)), .. } = step
-                && !block.is_power_of_two()
+            if let Step::Each { join: Some(join), .. } = step
+                && !join.block.is_power_of_two()
             {
-                return Err(format!("step {index}: blocks of {block}"));
+                return Err(format!("step {index}: blocks of {}", join.block));
             }
         }
         let is_stored = |output: &u32| {

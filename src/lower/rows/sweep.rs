@@ -12,7 +12,7 @@
 
 use super::{Per, RowProgram, Slot, Stage, storage};
 use kiln_ir::Reduction;
-use kiln_jit::vir::{Builder, Inst, Part, Place, Routine, Step, Storage, Sweep, Type, Value};
+use kiln_jit::vir::{Builder, Inst, Join, Part, Place, Routine, Step, Storage, Sweep, Type, Value};
 
 /// Elements of a block, at whose end sums join.
 pub(crate) const BLOCK: usize = 512;
@@ -210,7 +210,8 @@ impl Making<'_> {
             Part { routine: join.finish(), inputs: join_inputs, results: join_results },
         ];
         self.sweep.steps.push(Step::Once(start));
-        self.sweep.steps.push(Step::Each { part, join: Some((BLOCK, join)) });
+        let join = Some(Box::new(Join { block: BLOCK, part: join }));
+        self.sweep.steps.push(Step::Each { part, join });
         self.finish(folds, states.into_iter().zip(storages))
     }
 

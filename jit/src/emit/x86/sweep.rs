@@ -55,9 +55,9 @@ fn generate(sweep: &Sweep, isa: Isa) -> Result<Option<Generated>, EmitError> {
                 }
                 lanes = Some(loops.vector());
                 copies = copies.max(loops.full[0].lanes);
-                let join = join.as_ref().map(|(block, part)| {
-                    let bound = Bound::of_part(part, sweep, true);
-                    (*block, bound, once(part, isa, &mut constants))
+                let join = join.as_ref().map(|join| {
+                    let bound = Bound::of_part(&join.part, sweep, true);
+                    (join.block, bound, once(&join.part, isa, &mut constants))
                 });
                 Part::Each { loops: Box::new(loops), join }
             }
