@@ -68,7 +68,7 @@ fn main() -> kiln::Result<()> {
     let best = profiles.iter().map(gflops).fold(0.0, f64::max);
     let of_peak = 100.0 * best / peak;
     let slower = profiles.iter().rposition(|profile| gflops(profile) < 0.9 * best);
-    match profiles.iter().nth(slower.map_or(0, |last| last + 1)) {
+    match profiles.get(slower.map_or(0, |last| last + 1)) {
         Some(enough) => println!(
             "From {} on it comes within a tenth of its best, {best:.1} GFLOP/s: {of_peak:.0} % of the peak.",
             enough.name()

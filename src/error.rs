@@ -15,7 +15,7 @@ use std::fmt;
 ///     Ok(kiln::fuse!(|x| x / (1.0 + x.abs()))?.call(x)?)
 /// }
 /// assert_eq!(softsign(&array![1.0, -3.0])?, array![0.5, -0.75]);
-/// # kiln::Result::Ok(())
+/// # Ok::<(), kiln::Error>(())
 /// ```
 ///
 /// Its `Debug` is its text, for that is what a `main` that returns it prints.
