@@ -4,7 +4,7 @@ use crate::cost::cost_model;
 use crate::error::CompileError;
 use crate::fuse::{self, Pass, PassContext};
 use crate::mode::Mode;
-use crate::pipeline::{PASSES, UNFUSED, fuse, listing, programs, run_passes, unfuse};
+use crate::pipeline::{PASSES, UNFUSED, fuse, listing, programs, run_passes, sweeps, unfuse};
 use crate::plan::{Access, Action, Plan};
 use kiln_ir::{Dim, Graph, Node, NodeId};
 use kiln_jit::cpu::Cpu;
@@ -157,6 +157,10 @@ pub fn explain(graph: &Graph, mode: Mode, stage: Stage) -> Result<String, Compil
             for program in programs(graph, mode) {
                 kiln_ir::span!(DEBUG, "emit");
                 text += &emit::assembly(&program, kind, Cpu::host())?;
+            }
+            for sweep in sweeps(graph, mode) {
+                let code = emit::sweep_assembly(&sweep, kind, Cpu::host())?;
+                text += &code.map_or(String::new(), |code| format!("; all stages of rows\n{code}"));
             }
             text
         }

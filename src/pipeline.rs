@@ -16,7 +16,7 @@ use crate::run::{self, Compiled, Kernel, Passes, ProductKernel, Rest, RowCode, R
 use kiln_ir::{Body, Call, Expr, Graph, Node, NodeId};
 use kiln_jit::cpu::Cpu;
 use kiln_jit::emit::{self, Code, EmitError, EmitterKind};
-use kiln_jit::vir::Routine;
+use kiln_jit::vir::{Routine, Sweep};
 
 pub use crate::cost::cost_model;
 
@@ -212,6 +212,16 @@ pub fn programs(graph: &Graph, mode: Mode) -> impl Iterator<Item = Routine> {
     fused.nodes().iter().flat_map(routines).collect::<Vec<Routine>>().into_iter()
 }
 
+/// The sweeps of fused kernels, of those that have one.
+pub(crate) fn sweeps(graph: &Graph, mode: Mode) -> impl Iterator<Item = Sweep> {
+    let fused = fuse(graph, mode).graph;
+    let sweep = |node: &Node| match node {
+        Node::Fused { body, .. } => sweep_of(body, mode),
+        _ => None,
+    };
+    fused.nodes().iter().filter_map(sweep).collect::<Vec<_>>().into_iter()
+}
+
 /// The vector programs of each fused kernel as text, with the stages of those that have some.
 pub(crate) fn listing(graph: &Graph, mode: Mode) -> String {
     let fused = fuse(graph, mode).graph;
@@ -270,6 +280,13 @@ fn routines(body: &Body, mode: Mode) -> Vec<Routine> {
     }
     let stages = rows(body, tier(mode));
     stages.map_or_else(Vec::new, |rows| rows.routines().cloned().collect())
+}
+
+/// The sweep of a fused body, if it has one.
+fn sweep_of(body: &Body, mode: Mode) -> Option<Sweep> {
+    let product = product(body);
+    let body: &Graph = product.as_ref().map_or(body, |product| &product.rest);
+    rows(body, tier(mode))?.sweep.map(|sweep| sweep.kernel)
 }
 
 /// Runs passes on a graph that a user made.

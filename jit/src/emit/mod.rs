@@ -5,13 +5,14 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `code.rs` | calls of code |
+//! | `code.rs` `apply.rs` | calls of code, and on slices |
 //! | `native/` | machine code: its ABI, executable memory, constants, stores that bypass the caches |
 //! | `emitters.rs` | the table of emitters |
 //! | `x86/` `clif/` `interp.rs` | the emitters |
 //! | `cost/` | what a routine costs on each |
 //! | `emulated.rs` | routines that software executes, for tests |
 
+mod apply;
 #[cfg_attr(not(feature = "cranelift"), path = "clif/absent.rs")]
 pub mod clif;
 mod code;
@@ -30,7 +31,8 @@ mod toy;
 mod x86;
 
 pub use crate::vir::Storage;
-pub use code::{Code, Cursor, MAX_VECTOR, MOST_ROWS, Operand, fence};
+pub use apply::Operand;
+pub use code::{Code, Cursor, MAX_VECTOR, MOST_ROWS, fence};
 pub use emitters::{EmitterKind, UnknownEmitter};
 pub use error::EmitError;
 
@@ -103,6 +105,25 @@ pub fn assembly(routine: &Routine, kind: EmitterKind, cpu: Cpu) -> Result<String
         kind => kind,
     };
     Ok(format!("; {kind}\n{}", (kind.row().listing)(routine)?))
+}
+
+/// The machine code that `kind` makes of `sweep`, as text, if it makes any. [`EmitterKind::Auto`] takes what
+/// [`compile`] takes for its routines.
+pub fn sweep_assembly(
+    sweep: &Sweep,
+    kind: EmitterKind,
+    cpu: Cpu,
+) -> Result<Option<String>, EmitError> {
+    let kind = match (kind, sweep.steps.first()) {
+        (EmitterKind::Auto, Some(step)) => compile(&step.part().routine, kind, cpu)?.emitter(),
+        (EmitterKind::Auto, None) => return Ok(None),
+        (kind, _) => kind,
+    };
+    (kind.row().available)(cpu)?;
+    let code = compile_sweep(sweep, kind)?;
+    let bytes = code.as_ref().map_or(&[][..], Code::machine_code);
+    Ok((!bytes.is_empty())
+        .then(|| format!("; {kind}\n{}", x86::disassembled(bytes, &[], |_| String::new()))))
 }
 
 #[cfg(test)]

@@ -55,6 +55,10 @@ impl RowProgram {
             };
             let _ = write!(text, "{number}. {stage}");
         }
+        if self.sweep.is_some() {
+            text += "where elements of a row lie together, and it pays, all of this is one routine:\n\
+                     a sweep, which goes through the stages with a few rows at a time\n";
+        }
         text
     }
 }
@@ -77,7 +81,9 @@ mod tests {
             "stages over rows[-1]\n\
              1. each element: x -> t0, in the memory of output 0\n\
              2. fold: t1 = sum of each row of t0\n\
-             3. each element: t0, t1 -> output 0\n"
+             3. each element: t0, t1 -> output 0\n\
+             where elements of a row lie together, and it pays, all of this is one routine:\n\
+             a sweep, which goes through the stages with a few rows at a time\n"
         );
         assert_eq!(
             stages("(max[0](x), x - exp(max[0](x)))"),

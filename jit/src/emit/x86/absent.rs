@@ -22,6 +22,11 @@ pub(super) const AVX2: Emitter = Emitter {
     times: &cost::AVX2,
 };
 
+/// No code is made that could be listed.
+pub(super) fn disassembled(_: &[u8], _: &[(u32, u32)], _: impl Fn(u32) -> String) -> String {
+    String::new()
+}
+
 fn absent<T>(emitter: EmitterKind) -> Result<T, EmitError> {
     Err(EmitError::Unavailable { emitter, reason: "Kiln was built without its feature `x86`" })
 }

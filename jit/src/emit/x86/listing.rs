@@ -10,25 +10,33 @@ use std::fmt::Write as _;
 /// Disassembles the code of `routine`, on any machine.
 pub(super) fn listing(routine: &Routine, isa: Isa) -> Result<String, EmitError> {
     let encoded = generate(routine, isa)?.encoded;
+    let primitive = |origin: u32| primitive(routine, origin as usize);
+    Ok(disassembled(&encoded.bytes, &encoded.origins, primitive))
+}
+
+/// Machine code as text, with what is known of instructions at offsets.
+pub(in crate::emit) fn disassembled(
+    bytes: &[u8],
+    origins: &[(u32, u32)],
+    comment: impl Fn(u32) -> String,
+) -> String {
     let mut formatter = NasmFormatter::new();
-    let mut origins = encoded.origins.iter().copied().peekable();
+    let mut origins = origins.iter().copied().peekable();
     let mut text = String::new();
     let mut line = String::new();
     let mut instruction = Instruction::default();
-    let mut decoder = Decoder::with_ip(64, &encoded.bytes, 0, DecoderOptions::NONE);
+    let mut decoder = Decoder::with_ip(64, bytes, 0, DecoderOptions::NONE);
     while decoder.can_decode() {
         decoder.decode_out(&mut instruction);
         line.clear();
         formatter.format(&instruction, &mut line);
         let at = instruction.ip();
         let _ = match origins.next_if(|&(start, _)| u64::from(start) == at) {
-            Some((_, origin)) => {
-                writeln!(text, "{at:5x}  {line:<56} ; {}", primitive(routine, origin as usize))
-            }
+            Some((_, origin)) => writeln!(text, "{at:5x}  {line:<56} ; {}", comment(origin)),
             None => writeln!(text, "{at:5x}  {line}"),
         };
     }
-    Ok(text)
+    text
 }
 
 /// The line of the vector routine that an instruction serves.

@@ -47,6 +47,7 @@ use crate::cpu::Cpu;
 use crate::vir::Routine;
 use encode::{Bound, Loops, Operands, Part, Step};
 use isa::Isa;
+pub(super) use listing::disassembled;
 use program::Function;
 pub(super) use sweep::compile_for as compile_sweep_for;
 

@@ -42,7 +42,7 @@ fn code(
 fn generate(sweep: &Sweep, isa: Isa) -> Result<Option<Generated>, EmitError> {
     let Some(first) = sweep.steps.first() else { return Ok(None) };
     let mut constants = Constants::new(&first.part().routine, isa);
-    let (mut steps, mut lanes, mut copies) = (Vec::new(), None, 0);
+    let (mut steps, mut lanes) = (Vec::new(), None);
     for step in &sweep.steps {
         let bound = Bound::of_part(step.part(), sweep, matches!(step, vir::Step::Once(_)));
         let part = match step {
@@ -54,7 +54,6 @@ fn generate(sweep: &Sweep, isa: Isa) -> Result<Option<Generated>, EmitError> {
                     return Ok(None);
                 }
                 lanes = Some(loops.vector());
-                copies = copies.max(loops.full[0].lanes);
                 let join = join.as_ref().map(|join| {
                     let bound = Bound::of_part(&join.part, sweep, true);
                     (join.block, bound, once(&join.part, isa, &mut constants))
@@ -70,8 +69,8 @@ fn generate(sweep: &Sweep, isa: Isa) -> Result<Option<Generated>, EmitError> {
     let operands = Operands { cursors, kept, numbers, has_tiles: true };
     let encoded = encode::encode(&steps, operands, isa)
         .map_err(|error| EmitError::Codegen(format!("{error}\n{sweep:?}")))?;
-    // Nothing is repeated in memory, so any number of copies will do.
-    let copies = copies.next_multiple_of(lanes);
+    // Nothing is repeated in memory.
+    let copies = lanes;
     let pool = constants.finish();
     Ok(Some(Generated { encoded, pool, lanes, copies, takes_any_count: true }))
 }
