@@ -34,9 +34,9 @@ const PANEL: usize = 512 << 10;
 const FEW_ROWS: usize = 16;
 /// With so many, the right operand may come from memory for each few.
 const MANY_ROWS: usize = 96;
-/// Most rows where what is masked is left out: the fewer, the more of it. Causal attention of 128 positions took
-/// 1.19 of the time of all pairs with 192 rows, 1.04 with 96, .96 with 48, .92 with 24; of 1024 .66, .63, .61
-/// and .60 (Zen 4). Panels of 24 rows make products slower: by a twelfth.
+/// Most rows where what is masked is left out: the fewer, the more of it, but panels of 24 rows make products
+/// slower by a twelfth. Causal attention takes .94 of the time of all pairs of 128 positions, .62 of 512 and .55
+/// of 1024 (Zen 4, one thread).
 const MASKED_ROWS: usize = 48;
 /// Most bytes of a right operand that is packed for one call.
 const MOST_PACKED: usize = 64 << 20;
