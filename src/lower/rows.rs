@@ -23,7 +23,7 @@ use kiln_ir::{Axes, DType, Graph, Node, NodeId, Range, Reduction};
 use kiln_jit::vir::{Builder, Merge, Routine, Value};
 use needs::{Needs, Reduced};
 use std::collections::BTreeMap;
-pub(crate) use sweep::RowSweep;
+pub(crate) use sweep::{BLOCK, RowSweep};
 
 /// What a row kernel does: stages, in order.
 #[derive(Clone, Debug)]

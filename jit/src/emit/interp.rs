@@ -96,9 +96,8 @@ impl Row<'_> {
             self.place(place).0.wrapping_add(elements.start * size)
         });
         let results: Vec<*mut u8> = results.collect();
-        let interp = Interp { routine: part.routine.clone() };
         // SAFETY: required of the caller.
-        unsafe { interp.row(elements.len(), &inputs, &results) };
+        unsafe { interpret(&part.routine, elements.len(), &inputs, &results) };
     }
 
     /// Where the elements of this row begin, and bytes from one to the next.
@@ -128,41 +127,43 @@ impl Software for Interp {
             let inputs: Vec<(*const u8, usize)> = steps.collect();
             let results: Vec<*mut u8> = results.iter().map(start).collect();
             // SAFETY: required of the caller.
-            unsafe { self.row(n, &inputs, &results) };
+            unsafe { interpret(&self.routine, n, &inputs, &results) };
         }
     }
 }
 
-impl Interp {
-    /// Runs on one row, given the start and step of each input, the start of each output and the
-    /// place of each fold.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Code::call`].
-    unsafe fn row(&self, n: usize, inputs: &[(*const u8, usize)], results: &[*mut u8]) {
-        let routine = &self.routine;
-        let folds: Vec<Storage> = routine.folds().collect();
-        let places = results.iter().zip(routine.outputs.iter().chain(&folds));
-        // A row that is folded is no row in pieces, and one without elements is folded, too.
-        let chunk = if folds.is_empty() { CHUNK } else { n.max(1) };
-        for start in (0..n.max(usize::from(!folds.is_empty()))).step_by(chunk) {
-            let len = chunk.min(n - start);
-            let mut elements = Vec::with_capacity(inputs.len());
-            for (&(base, step), &storage) in inputs.iter().zip(&routine.inputs) {
-                // SAFETY: element `i < n` of an input is readable at `base + i * step`.
-                let element = |i| unsafe { read(base.add((start + i) * step), storage) };
-                elements.push((0..len).map(element).collect::<Vec<u64>>());
-            }
-            let slices: Vec<&[u64]> = elements.iter().map(Vec::as_slice).collect();
-            let made = vir::interp::run(routine, &slices, len);
-            for (values, (&base, &storage)) in made.iter().zip(places.clone()) {
-                for (i, &bits) in values.iter().enumerate() {
-                    let size = storage.size();
-                    // SAFETY: `n` elements of an output are writable from `base`, and one of a
-                    // fold, which has one value and begins at 0.
-                    unsafe { write(base.add((start + i) * size), storage, bits) };
-                }
+/// Runs on one row, given the start and step of each input, the start of each output and the
+/// place of each fold.
+///
+/// # Safety
+///
+/// As for [`Code::call`].
+unsafe fn interpret(
+    routine: &Routine,
+    n: usize,
+    inputs: &[(*const u8, usize)],
+    results: &[*mut u8],
+) {
+    let folds: Vec<Storage> = routine.folds().collect();
+    let places = results.iter().zip(routine.outputs.iter().chain(&folds));
+    // A row that is folded is no row in pieces, and one without elements is folded, too.
+    let chunk = if folds.is_empty() { CHUNK } else { n.max(1) };
+    for start in (0..n.max(usize::from(!folds.is_empty()))).step_by(chunk) {
+        let len = chunk.min(n - start);
+        let mut elements = Vec::with_capacity(inputs.len());
+        for (&(base, step), &storage) in inputs.iter().zip(&routine.inputs) {
+            // SAFETY: element `i < n` of an input is readable at `base + i * step`.
+            let element = |i| unsafe { read(base.add((start + i) * step), storage) };
+            elements.push((0..len).map(element).collect::<Vec<u64>>());
+        }
+        let slices: Vec<&[u64]> = elements.iter().map(Vec::as_slice).collect();
+        let made = vir::interp::run(routine, &slices, len);
+        for (values, (&base, &storage)) in made.iter().zip(places.clone()) {
+            for (i, &bits) in values.iter().enumerate() {
+                let size = storage.size();
+                // SAFETY: `n` elements of an output are writable from `base`, and one of a
+                // fold, which has one value and begins at 0.
+                unsafe { write(base.add((start + i) * size), storage, bits) };
             }
         }
     }

@@ -14,7 +14,7 @@ use super::{Per, RowProgram, Slot, Stage, storage};
 use kiln_ir::Reduction;
 use kiln_jit::vir::{Builder, Inst, Join, Part, Place, Routine, Step, Storage, Sweep, Type, Value};
 
-/// Elements of a block, at whose end sums join.
+/// Elements of a block, at whose end sums join: for code, and for [`run::reduce`](crate::run).
 pub(crate) const BLOCK: usize = 512;
 
 /// A sweep, and the slot that each of its operands is.
@@ -26,8 +26,6 @@ pub(crate) struct RowSweep<K = Sweep> {
     pub(crate) inputs: Vec<usize>,
     /// The slot of each output.
     pub(crate) outputs: Vec<usize>,
-    /// Bytes of an element of each row that is kept.
-    pub(crate) kept: Vec<usize>,
 }
 
 /// The sweep that does what the stages of a program do, if there is one: if code does all of their folds,
@@ -42,10 +40,9 @@ pub(super) fn sweep(program: &RowProgram) -> Option<RowSweep> {
         sweep: Sweep::default(),
         inputs: Vec::new(),
         outputs: Vec::new(),
-        kept: Vec::new(),
         places: vec![None; program.slots.len()],
     };
-    let mut stages = program.stages.iter().peekable();
+    let mut stages = program.stages.iter();
     while let Some(stage) = stages.next() {
         match stage {
             Stage::Each(map) => {
@@ -72,10 +69,10 @@ pub(super) fn sweep(program: &RowProgram) -> Option<RowSweep> {
             Stage::Count { to } => making.operand(*to),
         }
     }
-    let Making { mut sweep, inputs, outputs, kept, .. } = making;
+    let Making { mut sweep, inputs, outputs, .. } = making;
     join_steps(&mut sweep);
     debug_assert_eq!(sweep.verify(), Ok(()));
-    Some(RowSweep { kernel: sweep, inputs, outputs, kept })
+    Some(RowSweep { kernel: sweep, inputs, outputs })
 }
 
 struct Making<'a> {
@@ -83,7 +80,6 @@ struct Making<'a> {
     sweep: Sweep,
     inputs: Vec<usize>,
     outputs: Vec<usize>,
-    kept: Vec<usize>,
     /// Where each slot is, of those that are anywhere.
     places: Vec<Option<Place>>,
 }
@@ -141,9 +137,8 @@ impl Making<'_> {
                     Place::Output(self.outputs.len() as u32 - 1)
                 }
                 Per::Element => {
-                    self.kept.push(dtype.size());
                     self.sweep.kept.push(storage);
-                    Place::Kept(self.kept.len() as u32 - 1)
+                    Place::Kept(self.sweep.kept.len() as u32 - 1)
                 }
             };
             self.places[slot] = Some(place);
@@ -392,7 +387,7 @@ mod tests {
         let body = kiln_ir::parse(text).unwrap();
         let sweep = rows(&body, Tier::Default).unwrap().sweep?;
         assert_eq!(sweep.kernel.verify(), Ok(()));
-        Some((sweep.kernel.steps.len(), sweep.kept.len()))
+        Some((sweep.kernel.steps.len(), sweep.kernel.kept.len()))
     }
 
     #[test]

@@ -17,8 +17,7 @@
 use super::simd::Machine;
 use std::marker::PhantomData;
 
-/// Elements of a block.
-pub(in crate::run) const BLOCK: usize = 512;
+pub(in crate::run) use crate::lower::rows::BLOCK;
 
 /// The most stripes of a block.
 pub(super) const STRIPES: usize = 64;

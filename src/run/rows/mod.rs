@@ -129,10 +129,9 @@ impl RowCode {
             last: Mutex::new(None),
         };
         let emitter = code.codes().next().map(Code::emitter);
-        if let (Some(RowSweep { kernel, inputs, outputs, kept }), Some(emitter)) = (sweep, emitter)
-        {
+        if let (Some(RowSweep { kernel, inputs, outputs }), Some(emitter)) = (sweep, emitter) {
             let made = compile_sweep(&kernel, emitter)?;
-            code.sweep = made.map(|kernel| RowSweep { kernel, inputs, outputs, kept });
+            code.sweep = made.map(|kernel| RowSweep { kernel, inputs, outputs });
         }
         Ok(code)
     }

@@ -15,11 +15,9 @@ use std::ptr;
 
 /// Bytes of the number of elements of a row.
 const COUNT: usize = 8;
-/// Bytes of one operand's rows that are worked on at a time, and the most such rows: while one waits for
-/// its numbers, the next one is computed, but all stay in L1.
+/// Bytes of one operand's rows that are worked on at a time: while one waits for its numbers, the next one
+/// is computed, but all stay in L1.
 const TILE: usize = 8 << 10;
-const MOST_AT_A_TIME: usize = 4;
-const _: () = assert!(MOST_AT_A_TIME <= MOST_ROWS);
 
 /// When a sweep is what runs a row kernel. No choice changes a bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +49,13 @@ unsafe impl Sync for Sweeping {}
 impl Sweeping {
     /// The call of a program's sweep on operands that lie as `setup` says, if it can be.
     pub(super) fn new(program: Program<'_>, setup: &Setup) -> Option<Sweeping> {
-        let RowSweep { kernel: code, inputs, outputs, kept } = program.sweep?;
+        let RowSweep { kernel: code, inputs, outputs } = program.sweep?;
         let is_direct = |&slot: &usize| {
             let is_element = program.slots[slot].per == Per::Element;
             !is_element || setup.access[slot] == Access::Direct
         };
-        let kept_bytes = kept.iter().fold(0, |sum: usize, size| sum.saturating_add(*size));
+        let kept = || code.kept().iter().map(|storage| storage.size());
+        let kept_bytes: usize = kept().sum();
         let fits = !setup.side_by_side
             && setup.grid.len > 0
             && pays(program, setup, setup.is_large)
@@ -73,7 +72,7 @@ impl Sweeping {
             // Lines of results that come through the caches come with their rows.
             tile: match setup.is_large && !setup.streams {
                 true => 1,
-                false => (TILE / row_bytes(setup).max(1)).clamp(1, MOST_AT_A_TIME),
+                false => (TILE / row_bytes(setup).max(1)).clamp(1, MOST_ROWS),
             },
         };
         for (index, &slot) in inputs.iter().enumerate() {
@@ -85,9 +84,9 @@ impl Sweeping {
         for &slot in outputs {
             sweeping.push(setup, Some(slot), 0);
         }
-        for size in kept {
+        for size in kept() {
             sweeping.push(setup, None, code.lanes() * size);
-            let row = pitch(setup.grid.len, *size) as isize;
+            let row = pitch(setup.grid.len, size) as isize;
             sweeping.cursors.last_mut().expect("it was pushed").row = row;
         }
         Some(sweeping)
@@ -102,16 +101,16 @@ impl Sweeping {
     /// Whether it runs on operands that begin here. Where results bypass the caches, only vectors of them do,
     /// so all rows must begin as far from one.
     pub(super) fn fits(&self, program: Program<'_>, bases: &[*mut u8]) -> bool {
-        let outputs = self.slots.iter().zip(&self.cursors);
-        let outputs = outputs.filter_map(|(slot, cursor)| {
-            let slot = slot.filter(|&slot| slot >= program.inputs)?;
-            Some((bases[slot].addr() % LINE / program.slots[slot].dtype.size(), cursor.row))
-        });
-        let mut firsts = outputs.clone().map(|(first, _)| first);
-        let first = firsts.next();
-        !self.streams
-            || (firsts.all(|other| Some(other) == first) && { outputs }
-                .all(|(_, row)| row.unsigned_abs().is_multiple_of(LINE)))
+        let mut first = None;
+        let is_even = |(slot, cursor): (&Option<usize>, &Cursor)| match *slot {
+            Some(slot) if slot >= program.inputs => {
+                let offset = bases[slot].addr() % LINE / program.slots[slot].dtype.size();
+                *first.get_or_insert(offset) == offset
+                    && cursor.row.unsigned_abs().is_multiple_of(LINE)
+            }
+            _ => true,
+        };
+        !self.streams || self.slots.iter().zip(&self.cursors).all(is_even)
     }
 }
 
@@ -145,7 +144,7 @@ pub(super) fn pays(program: Program<'_>, setup: &Setup, is_large: bool) -> bool 
         |stage: &Stage<Code>| matches!(stage, Stage::Fold { by, .. } if *by != Reduction::Sum);
     let has_extremes = program.stages.iter().any(is_extreme);
     let (elements, row) = (setup.elements(), row_bytes(setup));
-    let keeps = program.sweep.is_some_and(|sweep| !sweep.kept.is_empty());
+    let keeps = program.sweep.is_some_and(|sweep| !sweep.kernel.kept().is_empty());
     match is_large {
         _ if setup.side_by_side || program.sweep.is_none() => false,
         _ if program.sweeps != Sweeps::WhereItPays => program.sweeps == Sweeps::Always,
@@ -177,7 +176,8 @@ impl<'a> Sweeper<'a> {
         sweeping: &'a Sweeping,
     ) -> Sweeper<'a> {
         let len = job.setup.grid.len;
-        let kept = sweep.kept.iter().map(|size| sweeping.tile * pitch(len, *size));
+        let kept = sweep.kernel.kept().iter();
+        let kept = kept.map(|storage| sweeping.tile * pitch(len, storage.size()));
         let counts = sweep.inputs.iter().filter(|&&slot| slot >= job.program.inputs);
         let room = counts.clone().map(|_| COUNT).chain(kept);
         let scratch = Scratch::new(room);
@@ -207,7 +207,7 @@ impl<'a> Sweeper<'a> {
             cursors.push(Cursor { base, ..*cursor });
         }
         let (Tile { rows, len, .. }, at_a_time) = (tile, self.sweeping.tile);
-        // SAFETY: required of the caller; what is kept has room for a row.
+        // SAFETY: required of the caller; what is kept has room for the rows at a time.
         unsafe {
             match self.sweeping.streams {
                 true => self.code.call_tiles_streaming(rows, at_a_time, len, &mut cursors),

@@ -455,5 +455,5 @@ fn streaming_sweeps_change_no_bit() {
             streamed += 1;
         }
     }
-    assert_eq!(streamed > 0, cfg!(target_arch = "x86_64"));
+    assert!(streamed > 0);
 }
