@@ -138,6 +138,7 @@ fn merges(stage: &Each) -> impl Iterator<Item = (Primitive, Type)> {
             Merge::Add => &[Primitive::Add],
             Merge::Mul => &[Primitive::Mul],
             Merge::Max | Merge::Min if ty.is_int() => &[Primitive::Min],
+            Merge::Sup => &[Primitive::Min],
             Merge::Max => &[Primitive::Logic, Primitive::Min, Primitive::Min, Primitive::Logic],
             Merge::Min => &[Primitive::Min, Primitive::Min, Primitive::Logic],
             Merge::And | Merge::Or => &[Primitive::Logic],

@@ -61,7 +61,11 @@ fn fold(how: Merge, ty: Type, row: &[u64]) -> u64 {
             stripes[j] = merge(how, ty, stripes[j], stripes[j + half]);
         }
     }
-    stripes[0]
+    match how {
+        // Whichever zero came last.
+        Merge::Sup if compare(Predicate::Eq, ty, stripes[0], 0) => 0,
+        _ => stripes[0],
+    }
 }
 
 fn merge(how: Merge, ty: Type, a: u64, b: u64) -> u64 {
@@ -79,6 +83,8 @@ fn merge(how: Merge, ty: Type, a: u64, b: u64) -> u64 {
         Merge::Max if nan(a) || (!nan(b) && below(b, a)) => a,
         Merge::Min if nan(a) || (!nan(b) && below(a, b)) => a,
         Merge::Max | Merge::Min => b,
+        Merge::Sup if compare(Predicate::Lt, ty, a, b) => b,
+        Merge::Sup => a,
     }
 }
 

@@ -46,6 +46,7 @@ impl fmt::Display for Fold {
             Merge::Mul => "mul",
             Merge::Max => "max",
             Merge::Min => "min",
+            Merge::Sup => "sup",
             Merge::And => "and",
             Merge::Or => "or",
         };
