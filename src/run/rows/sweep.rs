@@ -126,18 +126,19 @@ fn pitch(len: usize, size: usize) -> usize {
 ///
 /// | | softmax | layer norm | RMS norm |
 /// |---|---|---|---|
-/// | past the caches, (16384, 256) | .38 .42 | .27 .27 | .15 .19 |
-/// | (4096, 1024) | .35 .43 | .24 .28 | .14 .20 |
-/// | (1024, 4096) | .40 .38 | .24 .27 | .14 .19 |
-/// | (64, 65536) | .47 .37 | .27 .27 | .19 .20 |
-/// | in them, (2000, 256) | .36 .32 | .27 .24 | .14 .15 |
-/// | (600, 768) | .33 .32 | .22 .24 | .12 .16 |
-/// | (100, 4096) | .34 .31 | .23 .25 | .14 .17 |
-/// | (4, 1024) | .45 .51 | .38 .50 | .28 .35 |
+/// | past the caches, (65536, 64) | .53 .51 | .61 .41 | .30 .22 |
+/// | (16384, 256) | .35 .42 | .27 .27 | .15 .19 |
+/// | (4096, 1024) | .31 .43 | .19 .28 | .14 .20 |
+/// | (1024, 4096) | .31 .40 | .18 .28 | .14 .19 |
+/// | (256, 16384) | .38 .41 | | |
+/// | (64, 65536) | .41 .39 | .26 .27 | .19 .21 |
+/// | in them, (2000, 256) | .34 .32 | .24 .23 | .14 .14 |
+/// | (600, 768) | .32 .32 | .20 .23 | .12 .15 |
+/// | (100, 4096) | .33 .31 | .18 .22 | .10 .14 |
+/// | (4, 1024) | .48 .55 | .40 .50 | .27 .33 |
 ///
-/// A row waits for its own numbers, and short ones have little to do meanwhile. Long ones are read, computed
-/// and stored by turns, and not at the same time. The largest of a row is found faster where a branch may
-/// look for NaN once more.
+/// A row waits for its own numbers, and short ones have little to do meanwhile. Rows that are kept and leave
+/// L2 are read as often either way.
 pub(super) fn pays(program: Program<'_>, setup: &Setup, is_large: bool) -> bool {
     const FEW: f64 = 2048.0;
     const FEW_TILES: f64 = 16384.0;
