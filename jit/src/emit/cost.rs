@@ -80,6 +80,8 @@ impl Primitive {
     fn of(inst: &Inst, ty: Type) -> Option<Primitive> {
         Some(match inst {
             Inst::Load { .. } | Inst::Scalar { .. } | Inst::Const { .. } => return None,
+            // What it may take the place of is counted.
+            Inst::Scale { .. } => return None,
             Inst::Unary { op, .. } => match op {
                 UnaryOp::Bitcast(_) => return None,
                 UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Not => Primitive::Logic,

@@ -112,6 +112,7 @@ fn eval(
         Inst::Const { bits, .. } => bits,
         Inst::Unary { op, a } => unary(op, operand_type.unwrap_or(ty), at(a)),
         Inst::Binary { op, a, b } => binary(op, ty, at(a), at(b)),
+        Inst::Scale { scaled, .. } => at(scaled),
         Inst::Fma { a, b, c } => match ty {
             Type::F32 => f32_bits(f32_of(at(a)).mul_add(f32_of(at(b)), f32_of(at(c)))),
             _ => f64_of(at(a)).mul_add(f64_of(at(b)), f64_of(at(c))).to_bits(),
