@@ -70,6 +70,10 @@ impl Tile {
     pub const ONE: Tile = Tile { rows: 1, runs_ahead: false };
 
     /// How many rows later the rows are that memory is asked for; 0 if it is not.
+    #[cfg_attr(
+        not(feature = "_native"),
+        expect(dead_code, reason = "the interpreter asks for none")
+    )]
     pub(super) fn ahead(self) -> usize {
         if self.runs_ahead { self.rows } else { 0 }
     }

@@ -106,6 +106,20 @@ pub fn compile(routine: &Routine, kind: EmitterKind, load: Load) -> Result<Code,
     x86::compile_for(routine, kind, load)
 }
 
+/// The same of a sweep; none if the emitter makes none of it.
+///
+/// # Panics
+///
+/// If `kind` is another emitter.
+pub fn compile_sweep(
+    sweep: &Sweep,
+    kind: EmitterKind,
+    load: Load,
+) -> Result<Option<Code>, EmitError> {
+    sweep.verify().map_err(EmitError::Invalid)?;
+    x86::compile_sweep_for(sweep, kind, load)
+}
+
 /// A routine and its executor.
 pub(super) struct Emulated {
     code: Box<[u8]>,
@@ -176,7 +190,7 @@ impl Emulated {
             false if is_splat => code.copies,
             false => n,
         };
-        let rows = |at: usize| if at < folds.end { all } else { tile.rows };
+        let rows = |at: usize| if at < folds.end { all } else { tile.rows.min(all) };
         for (at, (&cursor, storage)) in cursors.iter().zip(storages).enumerate() {
             let (is_output, is_splat) = (at >= inputs, at < inputs && cursor.step == 0);
             let span = Span::new(cursor, rows(at), storage.size() * count(at, is_splat));

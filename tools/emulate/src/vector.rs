@@ -319,8 +319,8 @@ pub(crate) fn write(
 pub(crate) fn execute(p: &mut Processor, i: &Instruction) -> Result<(), Refusal> {
     use Mnemonic as M;
     match i.mnemonic() {
-        M::Vmovups => transfer(p, i, 32, false),
-        M::Vmovupd => transfer(p, i, 64, false),
+        M::Vmovups | M::Vmovdqu32 => transfer(p, i, 32, false),
+        M::Vmovupd | M::Vmovdqu64 => transfer(p, i, 64, false),
         M::Vmovaps => transfer(p, i, 32, true),
         M::Vmovapd => transfer(p, i, 64, true),
         M::Vmovntps | M::Vmovntpd if is_memory(i, 0) => transfer(p, i, 64, true),
