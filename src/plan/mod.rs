@@ -12,6 +12,7 @@ mod viewed;
 
 pub(crate) use memory::ALIGNMENT;
 pub use memory::Memory;
+use shape::LastCall;
 pub(crate) use shape::{Dims, ShapeError, Shapes};
 pub(crate) use specialize::{Chosen, Failure, Kept, Matters, Plans, SizeClass, Specialize};
 pub use traffic::Traffic;
@@ -41,6 +42,7 @@ pub(crate) struct Plan<K> {
     pub(crate) written: Vec<Written>,
     /// For each input, the last step that reads it.
     pub(crate) read: Vec<usize>,
+    last: Option<LastCall>,
 }
 
 /// One pass over memory.
@@ -196,7 +198,8 @@ impl<K> Plan<K> {
         let written: Option<Vec<Written>> = written.into_iter().collect();
         let Some(written) = written else { panic!("no step writes an output: {graph}") };
         let Places { shapes, views, numbers, checks, .. } = places;
-        Ok(Plan { steps, shapes, buffers, views, numbers, checks, written, read })
+        let last = LastCall::of(&steps);
+        Ok(Plan { steps, shapes, buffers, views, numbers, checks, written, read, last })
     }
 }
 

@@ -1,8 +1,9 @@
 //! The shapes of a call, by NumPy's rules.
 
-use super::{Access, Action, Numbers, Place, Plan, Viewed};
+use super::{Access, Action, Numbers, Place, Plan, Step, Viewed};
 use kiln_ir::{Body, BodyMisfit, Call, DType, Node, NodeId, broadcast};
 use smallvec::SmallVec;
+use std::sync::Mutex;
 
 /// The shape of an array.
 pub(crate) type Dims = kiln_ir::Dims<usize>;
@@ -75,11 +76,65 @@ fn of_product(
     of_body(misfit, common)
 }
 
+/// The shapes of the last call, for most calls are like the one before. What only broadcasts is inferred in
+/// less time than it takes to look here.
+#[derive(Debug)]
+pub(crate) struct LastCall(Mutex<Option<(SmallVec<[Dims; 4]>, Shapes)>>);
+
+impl LastCall {
+    /// Of a plan with such steps.
+    pub(super) fn of<K>(steps: &[Step<K>]) -> Option<LastCall> {
+        let is_slow = |step: &Step<K>| match &step.action {
+            Action::Call(_) => true,
+            Action::Map { body, shapes, .. } => {
+                shapes.has_product() || body.reductions().next().is_some()
+            }
+        };
+        steps.iter().any(is_slow).then(|| LastCall(Mutex::new(None)))
+    }
+}
+
 impl<K> Plan<K> {
     /// Adds to the empty `shapes` those of a call with inputs of these shapes.
-    // Shapes are made where they stay: a copy waits until each part of what it copies is written.
     #[inline(always)]
     pub(crate) fn add_shapes<'a>(
+        &self,
+        input: impl Fn(usize) -> &'a [usize],
+        shapes: &mut Shapes,
+    ) -> Result<(), ShapeError> {
+        match &self.last {
+            None => self.infer_shapes(input, shapes),
+            Some(last) => self.recall_shapes(last, &input, shapes),
+        }
+    }
+
+    /// [`infer_shapes`](Plan::infer_shapes), unless the last call had the same inputs.
+    #[inline(never)]
+    fn recall_shapes<'a>(
+        &self,
+        LastCall(last): &LastCall,
+        input: &impl Fn(usize) -> &'a [usize],
+        shapes: &mut Shapes,
+    ) -> Result<(), ShapeError> {
+        let inputs = || (0..self.read.len()).map(input);
+        // Another thread may be looking; nobody waits.
+        if let Ok(last) = last.try_lock()
+            && let Some((known, of_known)) = &*last
+            && inputs().eq(known.iter().map(|dims| &dims[..]))
+        {
+            shapes.clone_from(of_known);
+            return Ok(());
+        }
+        self.infer_shapes(input, shapes)?;
+        if let Ok(mut last) = last.try_lock() {
+            *last = Some((inputs().map(Dims::from).collect(), shapes.clone()));
+        }
+        Ok(())
+    }
+
+    // Shapes are made where they stay: a copy waits until each part of what it copies is written.
+    #[inline(always)]
+    fn infer_shapes<'a>(
         &self,
         input: impl Fn(usize) -> &'a [usize],
         shapes: &mut Shapes,

@@ -261,6 +261,7 @@ mod tests {
             checks: Vec::new(),
             written: Vec::new(),
             read: Vec::new(),
+            last: None,
         }
     }
 
