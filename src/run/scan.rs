@@ -7,7 +7,8 @@
 //! and `n` times 2^-53 of the sum of magnitudes so far. Of `f64`: one unit of the result, and `n^2`
 //! times 2^-106 of that sum. Of a product: `n` times 2^-53, relative, and of `f32` half a unit more.
 //!
-//! Several rows are carried side by side, since one alone waits for each of its additions.
+//! Several rows are carried side by side, since one alone waits for each of its additions: many of those
+//! whose elements are neighbours, and few of others, which a cache may have no room for.
 
 use super::exec::{PER_BYTE, threads_for};
 use super::layout::Space;
@@ -16,8 +17,11 @@ use super::team::{self, share};
 use super::view::Layout;
 use kiln_ir::{DType, Running, Scan};
 
-/// How many rows are carried side by side.
-const LANES: usize = 16;
+/// How many rows are carried side by side, if their elements are neighbours.
+const NEIGHBOURS: usize = 256;
+
+/// How many others are.
+const LANES: usize = 4;
 
 /// Nanoseconds for an element, roughly.
 const PER_ELEMENT: f64 = 0.5;
@@ -164,18 +168,32 @@ unsafe fn rows<C: Carry<T>, T: Copy>(
     let steps = [input.strides[axis], output.strides[axis]];
     let (input, output) = (without(input, axis), without(output, axis));
     let space = Space::new(&output.shape, &[&input, &output], 1);
-    let groups = space.inner().div_ceil(LANES);
+    let size = size_of::<T>() as isize;
+    let are_neighbours = [0, 1].iter().all(|&operand| space.inner_stride(operand) == size);
+    let lanes = if are_neighbours { NEIGHBOURS } else { LANES };
+    let groups = space.inner().div_ceil(lanes);
     let queue = Queue::new(space.rows() * groups, 1);
     let work = Shared(|group: usize| {
-        let (row, first) = (group / groups, group % groups * LANES);
+        let (row, first) = (group / groups, group % groups * lanes);
         let start = |operand: usize| {
             let offset = first as isize * space.inner_stride(operand);
             space.bases[operand].wrapping_offset(space.row_offset(row, operand) + offset)
         };
         let nearby = [space.inner_stride(0), space.inner_stride(1)];
-        let count = LANES.min(space.inner() - first);
+        let (bases, count) = ([start(0), start(1)], lanes.min(space.inner() - first));
         // SAFETY: elements of both arrays, which are apart; no other group has these rows.
-        unsafe { side_by_side::<C, T>([start(0), start(1)], nearby, count, steps, len) };
+        unsafe {
+            if are_neighbours {
+                neighbours::<C, T>(bases, count, steps, len);
+            } else if count == LANES {
+                side_by_side::<C, T, LANES>(bases, nearby, steps, len);
+            } else {
+                for lane in 0..count {
+                    let at = |of: usize| bases[of].wrapping_offset(lane as isize * nearby[of]);
+                    side_by_side::<C, T, 1>([at(0), at(1)], nearby, steps, len);
+                }
+            }
+        }
     });
     let cost = PER_ELEMENT.max(2.0 * size_of::<T>() as f64 * PER_BYTE);
     let threads = threads_for(elements as f64 * cost, threads.unwrap_or(usize::MAX));
@@ -202,26 +220,48 @@ fn without(layout: &Layout, axis: usize) -> Layout {
     rest
 }
 
-/// Scans up to [`LANES`] rows of `len` elements, which lie `nearby` bytes apart, and their elements
-/// `steps` bytes.
+/// Scans `L` rows of `len` elements, which lie `nearby` bytes apart, and their elements `steps` bytes.
 ///
 /// # Safety
 ///
 /// From `bases`, the first elements, there must be such elements of type `T`, those of the first readable,
 /// those of the second writable and apart.
-unsafe fn side_by_side<C: Carry<T>, T: Copy>(
+unsafe fn side_by_side<C: Carry<T>, T: Copy, const L: usize>(
     mut bases: [*mut u8; 2],
     nearby: [isize; 2],
+    steps: [isize; 2],
+    len: usize,
+) {
+    let mut states = [C::start(); L];
+    for _ in 0..len {
+        for (lane, state) in states.iter_mut().enumerate() {
+            let at = |of: usize| bases[of].wrapping_offset(lane as isize * nearby[of]).cast::<T>();
+            // SAFETY: required of the caller.
+            unsafe { at(1).write_unaligned(C::step(state, at(0).read_unaligned())) };
+        }
+        bases = [0, 1].map(|of| bases[of].wrapping_offset(steps[of]));
+    }
+}
+
+/// Scans up to [`NEIGHBOURS`] rows of `len` elements, `steps` bytes apart, whose first elements are neighbours.
+///
+/// # Safety
+///
+/// As for [`side_by_side`].
+unsafe fn neighbours<C: Carry<T>, T: Copy>(
+    mut bases: [*mut u8; 2],
     count: usize,
     steps: [isize; 2],
     len: usize,
 ) {
-    let mut states = [C::start(); LANES];
+    let mut states = [C::start(); NEIGHBOURS];
     for _ in 0..len {
+        let [from, to] = bases.map(|base| base.cast::<T>());
         for (lane, state) in states[..count].iter_mut().enumerate() {
-            let at = |of: usize| bases[of].wrapping_offset(lane as isize * nearby[of]).cast::<T>();
             // SAFETY: required of the caller.
-            unsafe { at(1).write_unaligned(C::step(state, at(0).read_unaligned())) };
+            unsafe {
+                to.add(lane).write_unaligned(C::step(state, from.add(lane).read_unaligned()))
+            };
         }
         bases = [0, 1].map(|of| bases[of].wrapping_offset(steps[of]));
     }

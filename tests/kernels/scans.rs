@@ -32,6 +32,7 @@ fn as_the_interpreter_along_every_axis_in_every_layout() {
         &[2, 0],
         &[3, 4, 5],
         &[18, 1, 20],
+        &[4, 270],
         &[2, 3, 4, 17],
     ] {
         let x = whole(shape);

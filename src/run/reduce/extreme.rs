@@ -100,6 +100,8 @@ define_numbers! { floats f32 by i32 f64 by i64; integers u8 i32 i64 }
 /// NaN wins, and then the larger, or the lesser; -0 is below +0. In any order it is the same: the keys of
 /// two NaN are the largest and the least integer.
 impl<T: Number, const LARGEST: bool> Fold for Extreme<T, LARGEST> {
+    const ANY_ORDER: bool = true;
+
     type Element = T;
     type Lane = T::Key;
     type Block = T;
@@ -162,6 +164,8 @@ impl<T: Number, const LARGEST: bool> Fold for Extreme<T, LARGEST> {
 
 /// NaN is as good as nothing, and zeros are +0, so in any order it is the same.
 impl<T: Number> Fold for Supremum<T> {
+    const ANY_ORDER: bool = true;
+
     type Element = T;
     type Lane = T::Key;
     type Block = T;
@@ -302,9 +306,23 @@ impl<T: Number, const LARGEST: bool> Fold for Place<T, LARGEST> {
         let Some(best) = M::extreme::<T, LARGEST>(block) else {
             return stripes::<Self, STRIPES>(first, block);
         };
-        let is_it = |&element: &T| element == best || (best.is_nan() && element.is_nan());
-        (best, first + block.iter().position(is_it).expect("it is there"))
+        (best, first + place(block, best))
     }
+}
+
+/// Where an element is in a block that has it, or the first NaN. Parts are looked through as a whole: which of its
+/// elements it is, is asked of one only.
+#[inline(always)]
+fn place<T: Number>(block: &[T], best: T) -> usize {
+    const PART: usize = 64;
+    let is_it = |element: T| match best.is_nan() {
+        true => element.is_nan(),
+        false => element == best,
+    };
+    let has_it = |part: &[T]| part.iter().fold(false, |any, &element| any | is_it(element));
+    let part = block.chunks(PART).position(has_it).expect("one of them has it");
+    let elements = &block[part * PART..];
+    part * PART + elements.iter().position(|&element| is_it(element)).expect("this one has it")
 }
 
 #[cfg(test)]

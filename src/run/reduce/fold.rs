@@ -27,7 +27,7 @@ const HALF: usize = STRIPES / 2;
 
 /// A way to fold a row.
 pub(super) trait Fold {
-    type Element: Copy;
+    type Element: Copy + 'static;
     /// What stripes hold.
     type Lane: Copy;
     /// What a block becomes.
@@ -38,6 +38,12 @@ pub(super) trait Fold {
 
     /// Stripes of a block: [`STRIPES`] or half as many.
     const COUNT: usize = STRIPES;
+
+    /// Whether elements may be merged in any order, for the same result.
+    const ANY_ORDER: bool = false;
+
+    /// Whether stripes hold elements as they are, and merging adds them: machines do so with their vectors.
+    const ADDS: bool = false;
 
     /// What a stripe of no elements holds. It changes no other.
     fn identity() -> Self::Lane;
@@ -59,6 +65,14 @@ pub(super) trait Fold {
 
     /// The result of a row of `count` elements.
     fn finish(state: Self::State, count: usize) -> Self::Result;
+
+    /// The result of a row that is one block.
+    #[inline(always)]
+    fn only(block: Self::Block, count: usize) -> Self::Result {
+        let mut state = Self::start();
+        Self::join(&mut state, block);
+        Self::finish(state, count)
+    }
 
     /// A block of at least one element, the first of which is number `first` of the row; or a better way
     /// to the same result, but for which NaN it is.
@@ -88,7 +102,7 @@ pub(super) trait Fold {
     }
 }
 
-/// Rows side by side that are taken at a time. What waits to be merged stays in L1.
+/// Most rows side by side that [`across`](Fold::across) takes at a time.
 pub(super) const STRIP: usize = 256;
 
 /// Stripes merge from the first element to the last, and then in halves.
@@ -125,6 +139,8 @@ pub(super) struct All;
 pub(super) struct Any;
 
 impl Fold for Sum<f32> {
+    const ADDS: bool = true;
+
     type Element = f32;
     type Lane = f32;
     type Block = f32;
@@ -171,6 +187,12 @@ impl Fold for Sum<f32> {
         }
     }
 
+    /// Nothing is rounded, whatever the precision.
+    #[inline(always)]
+    fn only(block: f32, _: usize) -> f32 {
+        if block.is_nan() { f32::NAN } else { block }
+    }
+
     #[inline(always)]
     fn whole<M: Machine>(first: usize, block: &[f32]) -> f32 {
         M::sum(block).unwrap_or_else(|| stripes::<Self, STRIPES>(first, block))
@@ -179,6 +201,8 @@ impl Fold for Sum<f32> {
 
 /// Blocks join as an unevaluated sum of two `f64`: each addition keeps what it rounds off.
 impl Fold for Sum<f64> {
+    const ADDS: bool = true;
+
     type Element = f64;
     type Lane = f64;
     type Block = f64;
@@ -230,6 +254,12 @@ impl Fold for Sum<f64> {
             _ if sum.is_nan() => f64::NAN,
             _ => sum,
         }
+    }
+
+    /// Nothing is rounded, whatever the precision.
+    #[inline(always)]
+    fn only(block: f64, _: usize) -> f64 {
+        if block.is_nan() { f64::NAN } else { block }
     }
 
     #[inline(always)]
@@ -295,6 +325,8 @@ define_float_products! {
 macro_rules! define_integer_folds {
     ($($integer:ident $fold:ident $merge:ident $start:literal;)*) => {
         $(impl Fold for $fold<$integer> {
+            const ANY_ORDER: bool = true;
+
             type Element = $integer;
             type Lane = $integer;
             type Block = $integer;
@@ -352,6 +384,8 @@ macro_rules! define_truths {
     ($($fold:ident $start:literal $merge:tt $join:tt;)*) => {
         /// Bools, as the bytes that they are.
         $(impl Fold for $fold {
+            const ANY_ORDER: bool = true;
+
             type Element = u8;
             type Lane = bool;
             type Block = bool;
@@ -402,94 +436,4 @@ define_truths! {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{BLOCK, Fold, Product, Sum};
-    use crate::run::reduce::extreme::{Extreme, Place};
-    use crate::run::reduce::simd::Plain;
-
-    fn fold<F: Fold>(row: &[F::Element]) -> F::Result {
-        let mut state = F::start();
-        for (index, block) in row.chunks(BLOCK).enumerate() {
-            F::join(&mut state, F::whole::<Plain>(index * BLOCK, block));
-        }
-        F::finish(state, row.len())
-    }
-
-    /// The order, element by element.
-    #[test]
-    fn sums_have_their_order() {
-        let mut random = fastrand::Rng::with_seed(7);
-        for len in [1, 2, 63, 64, 65, 511, 512, 513, 1500] {
-            let row: Vec<f32> = (0..len).map(|_| random.f32() * 2.0 - 1.0).collect();
-            let mut sum = -0.0f64;
-            for block in row.chunks(512) {
-                let mut stripes: Vec<f32> = (0..64)
-                    .map(|s| block.iter().skip(s).step_by(64).fold(-0.0, |a, b| a + b))
-                    .collect();
-                while stripes.len() > 1 {
-                    let upper = stripes.split_off(stripes.len() / 2);
-                    stripes.iter_mut().zip(upper).for_each(|(a, b)| *a += b);
-                }
-                sum += f64::from(stripes[0]);
-            }
-            assert_eq!(fold::<Sum<f32>>(&row).to_bits(), (sum as f32).to_bits(), "{len}");
-        }
-    }
-
-    /// The error that the module states, against a sum that is exact.
-    #[test]
-    fn sums_are_near() {
-        let mut random = fastrand::Rng::with_seed(8);
-        let draws: [fn(&mut fastrand::Rng) -> f32; 3] = [
-            |_| 0.1,
-            |random| random.f32(),
-            |random| (random.f32() - 0.5) * (random.f32() * 60.0 - 30.0).exp2(),
-        ];
-        for draw in draws {
-            for len in [1000, 100_000, 1_000_000] {
-                let row: Vec<f32> = (0..len).map(|_| draw(&mut random)).collect();
-                let exact =
-                    fold::<Sum<f64>>(&row.iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
-                let magnitudes: f64 = row.iter().map(|&x| f64::from(x.abs())).sum();
-                let error = (f64::from(fold::<Sum<f32>>(&row)) - exact).abs();
-                assert!(error <= 14.0 * magnitudes * 2f64.powi(-24), "{len}: {error:e}");
-            }
-        }
-    }
-
-    #[test]
-    fn compensated_sums_lose_little() {
-        let row: Vec<f64> = (0..3000).map(|i| if i < 1024 { 1e16 } else { 1.0 }).collect();
-        assert_eq!(fold::<Sum<f64>>(&row), 1024.0 * 1e16 + 1976.0);
-        let zeros = vec![-0.0f64; 600];
-        assert_eq!(fold::<Sum<f64>>(&zeros).to_bits(), (-0.0f64).to_bits());
-        let infinite = vec![f64::INFINITY; 600];
-        assert_eq!(fold::<Sum<f64>>(&infinite), f64::INFINITY);
-    }
-
-    /// Of what leaves the range of `f32` on the way, a product leaves nothing out.
-    #[test]
-    fn products_have_room() {
-        let row = [1e30f32, 1e-30, 1e30, 1e-30];
-        assert!((fold::<Product<f32>>(&row) - 1.0).abs() < 1e-6);
-        // One NaN, whatever it came of.
-        let infinities = [f32::INFINITY, f32::NEG_INFINITY];
-        assert_eq!(fold::<Sum<f32>>(&infinities).to_bits(), f32::NAN.to_bits());
-    }
-
-    /// At every position of vector and tail.
-    #[test]
-    fn a_nan_wins_wherever_it_is() {
-        for len in [1, 7, 64, 65, 513, 1100] {
-            for at in [0, len / 2, len - 1] {
-                let mut row: Vec<f32> = (0..len).map(|i| i as f32).collect();
-                row[at] = f32::NAN;
-                assert!(fold::<Extreme<f32, true>>(&row).is_nan(), "{at} of {len}");
-                assert_eq!(fold::<Place<f32, true>>(&row), at as i64);
-                row[at] = 1e9;
-                assert_eq!(fold::<Extreme<f32, true>>(&row), 1e9);
-                assert_eq!(fold::<Place<f32, true>>(&row), at as i64);
-            }
-        }
-    }
-}
+mod tests;

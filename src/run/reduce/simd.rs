@@ -8,6 +8,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod rows;
 
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx2::Avx2;
@@ -24,6 +26,42 @@ pub(super) trait Machine {
     /// The largest element of a block, or the least; of zeros any. Of a block with NaN, it is NaN. `None`
     /// where there are no such vectors.
     fn extreme<T: Copy + 'static, const LARGEST: bool>(block: &[T]) -> Option<T>;
+
+    /// Adds `N` rows of elements, one after the other; to what is there, if the sum goes on. Returns whether
+    /// there are such vectors, here and below.
+    ///
+    /// # Safety
+    ///
+    /// There must be `width` elements of each, which `to` may be among.
+    unsafe fn add<T: Copy + 'static, const N: usize, const GOES_ON: bool>(
+        from: [*const T; N],
+        to: *mut T,
+        width: usize,
+    ) -> bool;
+
+    /// Adds two to four rows of elements in halves: the first to the third, the second to the fourth, and
+    /// these.
+    ///
+    /// # Safety
+    ///
+    /// As for [`add`](Machine::add).
+    unsafe fn add_halves<T: Copy + 'static, const N: usize>(
+        from: [*const T; N],
+        to: *mut T,
+        width: usize,
+    ) -> bool;
+
+    /// The sums of rows that follow one another in memory, of up to as many elements as a vector has.
+    ///
+    /// # Safety
+    ///
+    /// There must be `rows * len` elements, and room for the sums.
+    unsafe fn add_short<T: Copy + 'static>(
+        from: *const T,
+        rows: usize,
+        len: usize,
+        to: *mut T,
+    ) -> bool;
 }
 
 /// One without vectors.
@@ -36,6 +74,26 @@ impl Machine for Plain {
 
     fn extreme<T: Copy + 'static, const LARGEST: bool>(_: &[T]) -> Option<T> {
         None
+    }
+
+    unsafe fn add<T: Copy + 'static, const N: usize, const GOES_ON: bool>(
+        _: [*const T; N],
+        _: *mut T,
+        _: usize,
+    ) -> bool {
+        false
+    }
+
+    unsafe fn add_halves<T: Copy + 'static, const N: usize>(
+        _: [*const T; N],
+        _: *mut T,
+        _: usize,
+    ) -> bool {
+        false
+    }
+
+    unsafe fn add_short<T: Copy + 'static>(_: *const T, _: usize, _: usize, _: *mut T) -> bool {
+        false
     }
 }
 
@@ -53,6 +111,9 @@ pub(super) trait Vector: Copy {
     unsafe fn load(from: *const Self::Element) -> Self;
     /// The first `count` elements, fewer than there are lanes or as many, and others after them.
     unsafe fn load_some(from: *const Self::Element, count: usize, others: Self) -> Self;
+    unsafe fn store(self, to: *mut Self::Element);
+    /// The first `count` elements, fewer than there are lanes.
+    unsafe fn store_some(self, to: *mut Self::Element, count: usize);
     unsafe fn add(self, other: Self) -> Self;
     /// The larger one or the lesser: `other` where one is NaN, and where both are zeros.
     unsafe fn better<const LARGEST: bool>(self, other: Self) -> Self;
@@ -62,6 +123,16 @@ pub(super) trait Vector: Copy {
     unsafe fn is_any(mask: Self::Mask) -> bool;
     /// Merges lane `j` with lane `j + LANES / 2`, and so on.
     unsafe fn in_halves(self, merge: impl Fn(Self, Self) -> Self) -> Self::Element;
+}
+
+/// A vector whose lanes can be put into any order.
+pub(super) trait Ordered: Vector {
+    /// Where each lane comes from.
+    type Order: Copy;
+
+    /// Lane `j` is lane `from(j)` of one vector, or `from(j) - LANES` of another.
+    unsafe fn order(from: impl Fn(usize) -> usize) -> Self::Order;
+    unsafe fn pick(self, other: Self, order: Self::Order) -> Self;
 }
 
 /// The vectors of a part of a block.
@@ -167,6 +238,11 @@ unsafe fn merged<V: Vector, const N: usize>(
     unsafe { stripes[0].in_halves(merge) }
 }
 
+/// Whether two types are the same.
+fn is<T: 'static, U: 'static>() -> bool {
+    TypeId::of::<T>() == TypeId::of::<U>()
+}
+
 /// A slice of elements of a type that turns out to be another's.
 fn of_type<T: Copy + 'static, U: Copy + 'static>(block: &[T]) -> Option<&[U]> {
     // SAFETY: they are the same type.
@@ -219,6 +295,63 @@ macro_rules! define_machine {
                         return Some(back(extreme::<$brief, 1, LARGEST>(block)));
                     })*
                     Some(back(extreme::<$double, $count, LARGEST>(block)))
+                }
+            }
+
+            #[inline(always)]
+            unsafe fn add<T: Copy + 'static, const N: usize, const GOES_ON: bool>(
+                from: [*const T; N],
+                to: *mut T,
+                width: usize,
+            ) -> bool {
+                // SAFETY: required of the caller.
+                unsafe {
+                    if is::<T, f32>() {
+                        rows::add::<$single, N, GOES_ON>(from.map(<*const T>::cast), to.cast(), width);
+                    } else if is::<T, f64>() {
+                        rows::add::<$double, N, GOES_ON>(from.map(<*const T>::cast), to.cast(), width);
+                    } else {
+                        return false;
+                    }
+                }
+                true
+            }
+
+            #[inline(always)]
+            unsafe fn add_halves<T: Copy + 'static, const N: usize>(
+                from: [*const T; N],
+                to: *mut T,
+                width: usize,
+            ) -> bool {
+                // SAFETY: required of the caller.
+                unsafe {
+                    if is::<T, f32>() {
+                        rows::add_halves::<$single, N>(from.map(<*const T>::cast), to.cast(), width);
+                    } else if is::<T, f64>() {
+                        rows::add_halves::<$double, N>(from.map(<*const T>::cast), to.cast(), width);
+                    } else {
+                        return false;
+                    }
+                }
+                true
+            }
+
+            #[inline(always)]
+            unsafe fn add_short<T: Copy + 'static>(
+                from: *const T,
+                rows: usize,
+                len: usize,
+                to: *mut T,
+            ) -> bool {
+                // SAFETY: required of the caller.
+                unsafe {
+                    if is::<T, f32>() {
+                        rows::add_short::<$single>(from.cast(), rows, len, to.cast())
+                    } else if is::<T, f64>() {
+                        rows::add_short::<$double>(from.cast(), rows, len, to.cast())
+                    } else {
+                        false
+                    }
                 }
             }
         }

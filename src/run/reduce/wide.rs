@@ -4,14 +4,13 @@
 //! nothing there may be contracted or reordered.
 
 use super::extreme::{Extreme, Number, Place, Supremum};
-use super::fold::{All, Any, BLOCK, Fold, Product, STRIP, STRIPES, Sum};
+use super::fold::{All, Any, BLOCK, Fold, Product, Sum};
 #[cfg(target_arch = "x86_64")]
 use super::simd;
 use super::simd::{Machine, Plain};
+use super::strips;
 use kiln_ir::{DType, Reduction};
-#[cfg(target_arch = "x86_64")]
 use kiln_jit::cpu::Cpu;
-use std::mem::MaybeUninit;
 
 /// Rows of elements.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +24,8 @@ pub(in crate::run) struct Rows {
     pub(in crate::run) first: usize,
     /// Whether neighbours are elements of neighbouring rows, and not of one row.
     pub(in crate::run) side_by_side: bool,
+    /// Whether all elements are in L2.
+    pub(in crate::run) is_near: bool,
     /// Bytes from row to row; if they are side by side, from element to element.
     pub(in crate::run) step: isize,
 }
@@ -41,7 +42,7 @@ pub(in crate::run) struct Blocks {
 
 impl Blocks {
     /// The place of a block.
-    fn at<F: Fold>(&self, row: usize, block: usize) -> *mut F::Block {
+    pub(super) fn at<F: Fold>(&self, row: usize, block: usize) -> *mut F::Block {
         self.base.cast::<F::Block>().wrapping_add(row * self.row + block * self.block)
     }
 }
@@ -85,19 +86,24 @@ impl Folder {
 
 /// The fold of a reduction.
 pub(in crate::run) fn folder(by: Reduction, dtype: DType) -> Folder {
+    folder_for(Cpu::host(), by, dtype)
+}
+
+/// The same for a processor that has such vectors.
+fn folder_for(cpu: Cpu, by: Reduction, dtype: DType) -> Folder {
     /// The fold of each reduction, and whether it is for the largest, of each type of number.
     macro_rules! dispatch {
         ($($by:ident: $fold:ident $($largest:literal)?;)*) => {
             match (by, dtype) {
                 $(
-                    (Reduction::$by, DType::F32) => of::<$fold<f32 $(, $largest)?>>(),
-                    (Reduction::$by, DType::F64) => of::<$fold<f64 $(, $largest)?>>(),
-                    (Reduction::$by, DType::U8) => of::<$fold<u8 $(, $largest)?>>(),
-                    (Reduction::$by, DType::I32) => of::<$fold<i32 $(, $largest)?>>(),
-                    (Reduction::$by, DType::I64) => of::<$fold<i64 $(, $largest)?>>(),
+                    (Reduction::$by, DType::F32) => of::<$fold<f32 $(, $largest)?>>(cpu),
+                    (Reduction::$by, DType::F64) => of::<$fold<f64 $(, $largest)?>>(cpu),
+                    (Reduction::$by, DType::U8) => of::<$fold<u8 $(, $largest)?>>(cpu),
+                    (Reduction::$by, DType::I32) => of::<$fold<i32 $(, $largest)?>>(cpu),
+                    (Reduction::$by, DType::I64) => of::<$fold<i64 $(, $largest)?>>(cpu),
                 )*
-                (Reduction::All, DType::Bool) => of::<All>(),
-                (Reduction::Any, DType::Bool) => of::<Any>(),
+                (Reduction::All, DType::Bool) => of::<All>(cpu),
+                (Reduction::Any, DType::Bool) => of::<Any>(cpu),
                 (by, dtype) => panic!("no graph has {} of {dtype}", by.info().noun),
             }
         };
@@ -137,11 +143,10 @@ pub(in crate::run) unsafe fn count(dtype: DType, len: usize, rows: usize, result
 }
 
 /// A fold, as wide as the machine's vectors.
-fn of<F: Fold>() -> Folder {
+fn of<F: Fold>(cpu: Cpu) -> Folder {
     let block_size = size_of::<F::Block>();
     #[cfg(target_arch = "x86_64")]
     {
-        let cpu = Cpu::host();
         if cpu.avx512 {
             return Folder { block_size, fold: fold_avx512::<F>, finish: finish_avx512::<F> };
         }
@@ -149,6 +154,8 @@ fn of<F: Fold>() -> Folder {
             return Folder { block_size, fold: fold_avx2::<F>, finish: finish_avx2::<F> };
         }
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = cpu;
     Folder { block_size, fold: fold::<F, Plain>, finish: finish::<F> }
 }
 
@@ -182,33 +189,62 @@ define_wide! {
 #[inline(always)]
 unsafe fn finish<F: Fold>(blocks: &Blocks, rows: usize, len: usize, results: *mut u8) {
     let results = results.cast::<F::Result>();
-    if len.div_ceil(BLOCK) == 1 && blocks.row == 1 {
-        let blocks = blocks.at::<F>(0, 0);
+    let count = len.div_ceil(BLOCK);
+    if blocks.row != 1 {
         for row in 0..rows {
             let mut state = F::start();
-            // SAFETY: required of the caller.
-            unsafe {
-                F::join(&mut state, blocks.add(row).read());
-                results.add(row).write(F::finish(state, len));
+            for block in 0..count {
+                // SAFETY: required of the caller.
+                F::join(&mut state, unsafe { blocks.at::<F>(row, block).read() });
+            }
+            // SAFETY: as above.
+            unsafe { results.add(row).write(F::finish(state, len)) };
+        }
+        return;
+    }
+    if count == 1 {
+        // SAFETY: as above; blocks and results are apart.
+        unsafe {
+            let blocks = std::slice::from_raw_parts(blocks.at::<F>(0, 0), rows);
+            for (row, &block) in blocks.iter().enumerate() {
+                results.add(row).write(F::only(block, len));
             }
         }
         return;
     }
-    for row in 0..rows {
-        let mut state = F::start();
-        for block in 0..len.div_ceil(BLOCK) {
-            // SAFETY: required of the caller.
-            F::join(&mut state, unsafe { blocks.at::<F>(row, block).read() });
+    // In the order of memory.
+    const AT_A_TIME: usize = 64;
+    for first in (0..rows).step_by(AT_A_TIME) {
+        let mut states: [F::State; AT_A_TIME] = std::array::from_fn(|_| F::start());
+        let here = AT_A_TIME.min(rows - first);
+        for block in 0..count {
+            let blocks = blocks.at::<F>(first, block);
+            for (row, state) in states[..here].iter_mut().enumerate() {
+                // SAFETY: as above.
+                F::join(state, unsafe { blocks.add(row).read() });
+            }
         }
-        // SAFETY: as above.
-        unsafe { results.add(row).write(F::finish(state, len)) };
+        for (row, state) in states.into_iter().take(here).enumerate() {
+            // SAFETY: as above.
+            unsafe { results.add(first + row).write(F::finish(state, len)) };
+        }
     }
 }
+
+/// Most elements of rows of which several fill a vector.
+const SHORT: usize = 16;
 
 /// See [`Folder::fold`].
 #[inline(always)]
 unsafe fn fold<F: Fold, M: Machine>(rows: &Rows, blocks: &Blocks) {
-    let size = size_of::<F::Element>();
+    let is_dense = rows.step == (rows.len * size_of::<F::Element>()) as isize;
+    if F::ADDS && !rows.side_by_side && is_dense && rows.len <= SHORT && blocks.row == 1 {
+        let (from, to) = (rows.base.cast::<F::Element>(), blocks.at::<F>(0, 0));
+        // SAFETY: required of the caller; what sums come to is of the type of elements.
+        if unsafe { M::add_short::<F::Element>(from, rows.rows, rows.len, to.cast()) } {
+            return;
+        }
+    }
     if !rows.side_by_side && rows.len <= BLOCK {
         for row in 0..rows.rows {
             let base = rows.base.wrapping_offset(row as isize * rows.step).cast::<F::Element>();
@@ -233,189 +269,9 @@ unsafe fn fold<F: Fold, M: Machine>(rows: &Rows, blocks: &Blocks) {
         }
         return;
     }
-    let is_dense = rows.rows <= DENSE && rows.step == (rows.rows * size) as isize;
-    for index in 0..rows.len.div_ceil(BLOCK) {
-        let before = index * BLOCK;
-        let base = rows.base.wrapping_offset(before as isize * rows.step);
-        let block =
-            Rows { base, len: (rows.len - before).min(BLOCK), first: rows.first + before, ..*rows };
-        // SAFETY: a part of what the caller has.
-        unsafe {
-            if is_dense && !F::HAS_ACROSS {
-                dense::<F>(&block, |row, folded| blocks.at::<F>(row, index).write(folded));
-                continue;
-            }
-            for strip in (0..rows.rows).step_by(STRIP) {
-                let base = base.wrapping_add(strip * size);
-                let part = Rows { base, rows: STRIP.min(rows.rows - strip), ..block };
-                let write = |row: usize, folded| blocks.at::<F>(strip + row, index).write(folded);
-                let elements = |at: usize| {
-                    let base = part.base.wrapping_offset(at as isize * part.step);
-                    std::slice::from_raw_parts(base.cast::<F::Element>(), part.rows)
-                };
-                match F::HAS_ACROSS {
-                    true => F::across(elements, part.len, part.first, write),
-                    false => self::strip::<F>(&part, write),
-                }
-            }
-        }
-    }
-}
-
-/// Rows up to which a block of rows that lie side by side, with nothing else between them, is taken as
-/// one of longer rows.
-const DENSE: usize = 16;
-
-/// Stripes of rows that lie side by side, one after the other, are wider stripes.
-///
-/// # Safety
-///
-/// There must be at most [`DENSE`] rows of at most a block, element after element.
-#[inline(always)]
-unsafe fn dense<F: Fold>(rows: &Rows, mut write: impl FnMut(usize, F::Block)) {
-    let (width, first) = (rows.rows, rows.first);
     // SAFETY: required of the caller.
-    let elements =
-        unsafe { std::slice::from_raw_parts(rows.base.cast::<F::Element>(), rows.len * width) };
-    let stripes = rows.len.min(F::COUNT);
-    let mut lanes = [F::identity(); STRIPES * DENSE];
-    let (heads, rest) = elements.split_at(stripes * width);
-    for (at, (lane, &element)) in lanes.iter_mut().zip(heads).enumerate() {
-        *lane = F::lane(first + at / width, element);
-    }
-    for (turn, row) in rest.chunks(F::COUNT * width).enumerate() {
-        let first = first + (turn + 1) * F::COUNT;
-        for (at, (lane, &element)) in lanes.iter_mut().zip(row).enumerate() {
-            *lane = F::merge(*lane, F::lane(first + at / width, element));
-        }
-    }
-    let mut half = F::COUNT / 2;
-    while half > 0 {
-        let (left, right) = lanes.split_at_mut(half * width);
-        let count = half.min(stripes.saturating_sub(half)) * width;
-        for (left, &right) in left.iter_mut().zip(&right[..count]) {
-            *left = F::merge(*left, right);
-        }
-        half /= 2;
-    }
-    lanes[..width].iter().enumerate().for_each(|(row, &lane)| write(row, F::block(lane)));
+    unsafe { strips::fold::<F, M>(rows, blocks) }
 }
 
-/// Merges stripes of rows that lie side by side. Stripe `j` and `j + 32` come one after the other, then
-/// `j + 16` and `j + 48`: so there are never more than a few that wait for their other half.
-///
-/// # Safety
-///
-/// There must be at most [`STRIP`] rows of at most a block.
-#[inline(always)]
-unsafe fn strip<F: Fold>(rows: &Rows, mut write: impl FnMut(usize, F::Block)) {
-    const DEPTH: usize = STRIPES.ilog2() as usize + 1;
-    let Rows { rows: width, len, first, .. } = *rows;
-    let row = |at: usize| {
-        let base = rows.base.wrapping_offset(at as isize * rows.step).cast::<F::Element>();
-        // SAFETY: element `at` of each row is there, and aligned.
-        unsafe { std::slice::from_raw_parts(base, width) }
-    };
-    // Those that have no element are at the end, and change nothing.
-    let stripes = F::COUNT.min(len.next_power_of_two());
-    let depth = stripes.ilog2();
-    let stripe_of = |turn: usize| match depth {
-        0 => 0,
-        _ => turn.reverse_bits() >> (usize::BITS - depth),
-    };
-    let mut waiting = [const { MaybeUninit::<[F::Lane; STRIP]>::uninit() }; DEPTH];
-    let mut top = 0;
-    for turn in 0..stripes {
-        let stripe = stripe_of(turn);
-        // No processor guesses where the next one is.
-        (stripe_of(turn + 1)..len).step_by(F::COUNT).for_each(|at| fetch(row(at)));
-        let is_there = stripe < len;
-        if is_there {
-            // SAFETY: any lanes; those that are read are written below.
-            let lanes = unsafe { lanes_of(&mut waiting[top], width) };
-            let mut at = stripe;
-            if at + 3 * F::COUNT < len {
-                let ats = [0, 1, 2, 3].map(|turn| at + turn * F::COUNT);
-                let [a, b, c, d] = ats.map(row);
-                let elements = a.iter().zip(b).zip(c).zip(d);
-                for (lane, (((&a, &b), &c), &d)) in lanes.iter_mut().zip(elements) {
-                    let merged = F::merge(F::lane(first + ats[0], a), F::lane(first + ats[1], b));
-                    let merged = F::merge(merged, F::lane(first + ats[2], c));
-                    *lane = F::merge(merged, F::lane(first + ats[3], d));
-                }
-                at += 4 * F::COUNT;
-            } else {
-                for (lane, &element) in lanes.iter_mut().zip(row(at)) {
-                    *lane = F::lane(first + at, element);
-                }
-                at += F::COUNT;
-            }
-            while at + 3 * F::COUNT < len {
-                let ats = [0, 1, 2, 3].map(|turn| at + turn * F::COUNT);
-                let [a, b, c, d] = ats.map(row);
-                let elements = a.iter().zip(b).zip(c).zip(d);
-                for (lane, (((&a, &b), &c), &d)) in lanes.iter_mut().zip(elements) {
-                    let merged = F::merge(*lane, F::lane(first + ats[0], a));
-                    let merged = F::merge(merged, F::lane(first + ats[1], b));
-                    let merged = F::merge(merged, F::lane(first + ats[2], c));
-                    *lane = F::merge(merged, F::lane(first + ats[3], d));
-                }
-                at += 4 * F::COUNT;
-            }
-            while at < len {
-                for (lane, &element) in lanes.iter_mut().zip(row(at)) {
-                    *lane = F::merge(*lane, F::lane(first + at, element));
-                }
-                at += F::COUNT;
-            }
-        }
-        // Like the carry of a binary counter. Where the right one is not there, the left one is as it is.
-        let mut carry = turn;
-        let mut right_is_there = is_there;
-        while carry & 1 == 1 {
-            carry >>= 1;
-            top -= 1;
-            if right_is_there {
-                let (left, right) = waiting.split_at_mut(top + 1);
-                // SAFETY: both were written.
-                let [left, right] =
-                    unsafe { [lanes_of(&mut left[top], width), lanes_of(&mut right[0], width)] };
-                for (left, &mut right) in left.iter_mut().zip(right) {
-                    *left = F::merge(*left, right);
-                }
-            }
-            // A stripe is on the left of those after it.
-            right_is_there = true;
-        }
-        top += 1;
-    }
-    // SAFETY: it was written.
-    let lanes = unsafe { lanes_of(&mut waiting[0], width) };
-    lanes.iter().enumerate().for_each(|(row, &lane)| write(row, F::block(lane)));
-}
-
-/// The first of some lanes.
-///
-/// # Safety
-///
-/// They must be written before they are read.
-#[inline(always)]
-unsafe fn lanes_of<T: Copy>(lanes: &mut MaybeUninit<[T; STRIP]>, width: usize) -> &mut [T] {
-    // SAFETY: required of the caller; there is room for that many.
-    unsafe { std::slice::from_raw_parts_mut(lanes.as_mut_ptr().cast::<T>(), width.min(STRIP)) }
-}
-
-/// Asks for elements that are needed soon.
-#[inline(always)]
-fn fetch<T>(elements: &[T]) {
-    #[cfg(target_arch = "x86_64")]
-    for at in (0..size_of_val(elements)).step_by(64) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint, which may have any address.
-        unsafe {
-            _mm_prefetch::<_MM_HINT_T0>(elements.as_ptr().cast::<i8>().wrapping_add(at));
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = elements;
-}
+#[cfg(test)]
+mod tests;

@@ -229,6 +229,7 @@ impl<'a> Worker<'a> {
             len: tile.len,
             first: tile.start,
             side_by_side: setup.side_by_side,
+            is_near: setup.is_near(from),
             step: setup.step(program, from),
         };
         // SAFETY: required of the caller.
@@ -244,7 +245,7 @@ impl<'a> Worker<'a> {
         let Job { program, setup, .. } = self.job;
         let Stage::Fold { to, .. } = program.stages[stage] else { return };
         // SAFETY: required of the caller; there is room for a number of each row.
-        unsafe { setup.folder(stage).finish(blocks, rows, setup.grid.len, self.memory(to)) };
+        unsafe { setup.folder(stage).finish(blocks, rows, setup.grid.len, self.place(to)) };
     }
 
     /// The number of elements of each row.
@@ -255,7 +256,7 @@ impl<'a> Worker<'a> {
     pub(super) unsafe fn count(&self, to: usize, rows: usize) {
         let Job { program, setup, .. } = self.job;
         // SAFETY: there is room for a number of each row.
-        unsafe { count(program.slots[to].dtype, setup.grid.len, rows, self.memory(to)) };
+        unsafe { count(program.slots[to].dtype, setup.grid.len, rows, self.place(to)) };
     }
 }
 

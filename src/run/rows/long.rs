@@ -2,7 +2,7 @@
 
 use super::grid::Direction;
 use super::job::{Folded, Job, Tile, Worker};
-use super::setup::Access;
+use super::setup::{Access, Setup};
 use super::{PORTIONS, Padding, Program, make_room, written_early};
 use crate::lower::rows::Stage;
 use crate::run::layout::OPERANDS;
@@ -16,8 +16,28 @@ use smallvec::SmallVec;
 /// Elements of a part of a row.
 pub(super) const CHUNK: usize = 16 * BLOCK;
 
-/// Bytes of a part of rows side by side.
-const PART: usize = 128 << 10;
+/// Bytes of a part of rows side by side. Each element of theirs is then a page that is read in order: in parts of
+/// 512 KiB, `sum[0](exp(x))` of (4096, 1024) took three times as long.
+const PART: usize = 2 << 20;
+
+/// Whether what is kept is read by nothing but the folds right after what computes it: then each part has done
+/// with its own.
+fn is_passing(program: Program<'_>, setup: &Setup, slot: usize) -> bool {
+    let is_fold = |stage: &&Stage<Code>| matches!(stage, Stage::Fold { .. });
+    let mut last = 0..0;
+    for (at, stage) in program.stages.iter().enumerate() {
+        let (reads, writes) = Program::reads_and_writes(stage);
+        if reads.contains(&slot) && !last.contains(&at) {
+            return false;
+        }
+        if writes.contains(&slot) {
+            let folds = program.stages[at + 1..].iter().take_while(is_fold).count();
+            last = at + 1..at + 1 + folds;
+        }
+    }
+    let is_its = |&other: &usize| setup.home[other] == slot;
+    setup.access[slot] == Access::Kept && (0..setup.home.len()).filter(is_its).count() == 1
+}
 
 /// Memory that all threads use.
 struct Room(Vec<Vector>);
@@ -36,6 +56,19 @@ impl Room {
 }
 
 impl Job<'_> {
+    /// Whether rows side by side are so long that tiles of them would be narrow, and parts of rows wider, which
+    /// keep no more.
+    pub(super) fn is_wider_in_parts(&self) -> bool {
+        let Job { program, setup, .. } = *self;
+        let largest = setup.sizes.iter().copied().max().unwrap_or(1);
+        let is_free =
+            |slot: usize| setup.access[slot] != Access::Kept || is_passing(program, setup, slot);
+        setup.side_by_side
+            && setup.grid.len >= 2 * BLOCK
+            && setup.tile[0] < (PART / BLOCK / largest).min(setup.grid.runs().0)
+            && (0..program.slots.len()).all(is_free)
+    }
+
     /// Runs the stages on long rows. Returns whether it can.
     ///
     /// # Safety
@@ -57,6 +90,7 @@ impl Job<'_> {
         let (len, (run, runs)) = (setup.grid.len, setup.grid.runs());
         let largest = setup.sizes.iter().copied().max().unwrap_or(1);
         let (rows, chunk) = match setup.side_by_side {
+            true if setup.only_folds_where_elements_lie(program) => (setup.tile[0], BLOCK),
             true => {
                 let rows = (PART / BLOCK / largest).min(run);
                 (rows, (PART / largest / rows).next_multiple_of(BLOCK))
@@ -69,8 +103,12 @@ impl Job<'_> {
         shared.resize(program.slots.len(), std::ptr::null_mut());
         setup.tile = [rows, len];
         for (slot, memory) in shared.iter_mut().enumerate() {
-            if matches!(setup.access[slot], Access::Kept | Access::Row) && setup.home[slot] == slot
-            {
+            let is_there = match setup.access[slot] {
+                Access::Row => true,
+                Access::Kept => !is_passing(program, &setup, slot),
+                _ => false,
+            };
+            if is_there && setup.home[slot] == slot {
                 let Some(mut room) = Room::new(setup.bytes(slot)) else { return false };
                 *memory = room.base();
                 rooms.push(room);

@@ -50,6 +50,10 @@ const SHORT: usize = 12;
 const LINE: usize = 64;
 /// Most bytes from element to element of rows side by side: a page.
 const WIDE: usize = 4 << 10;
+/// The same where nothing but folds is done, where elements lie.
+const FOLD_WIDE: usize = 64 << 10;
+/// Bytes of elements that L2 holds.
+const NEAR: usize = 512 << 10;
 /// Bytes that a worker's tile may take.
 const ROOM: usize = 1 << 20;
 /// Bytes of the rows that a thread takes at a time in a sweep.
@@ -367,8 +371,13 @@ impl Job<'_> {
         let tiles_of_run = run.div_ceil(rows);
         let tiles = runs.saturating_mul(tiles_of_run);
         let room = setup.room[..program.slots.len()].iter().copied();
-        let is_scarce = tiles < 2 * threads && len >= 2 * long::CHUNK * threads;
-        if len > BLOCK && (room.fold(0, usize::saturating_add) > ROOM || is_scarce) {
+        let is_scarce = tiles < 2 * threads
+            && match threads > 1 && setup.only_folds_where_elements_lie(program) {
+                true => len >= 2 * BLOCK * threads,
+                false => len >= 2 * long::CHUNK * threads,
+            };
+        let is_large = room.fold(0, usize::saturating_add) > ROOM;
+        if len > BLOCK && (is_large || is_scarce || self.is_wider_in_parts()) {
             // SAFETY: required of the caller.
             return unsafe { self.execute_long(threads) };
         }
@@ -412,7 +421,13 @@ impl Job<'_> {
         work: impl Fn(Job<'_>, &mut dyn Iterator<Item = Tile>),
     ) {
         let (run, runs) = self.setup.grid.runs();
-        let (rows, len) = (rows.min(run), self.setup.tile[1]);
+        let len = self.setup.tile[1];
+        // Rows side by side that are few enough for a tile may be enough for threads.
+        let rows = match self.setup.side_by_side && threads > 1 && runs < 2 * threads {
+            true => rows.min(run.div_ceil(2 * threads).next_multiple_of(LINE)),
+            false => rows,
+        };
+        let rows = rows.min(run);
         let tiles_of_run = run.div_ceil(rows);
         let tiles = runs.saturating_mul(tiles_of_run);
         let tile = |index: usize| {

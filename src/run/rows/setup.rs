@@ -4,7 +4,9 @@
 use super::grid::Grid;
 use super::launch::Launch;
 use super::sweep::{self, Sweeping};
-use super::{FOLD_TILE, LINE, Program, SCATTERED, SHORT, SIDE_BY_SIDE, TILE, WIDE};
+use super::{
+    FOLD_TILE, FOLD_WIDE, LINE, NEAR, Program, SCATTERED, SHORT, SIDE_BY_SIDE, TILE, WIDE,
+};
 use crate::lower::rows::{Apart, Map, Per, Stage};
 use crate::run::exec::stream_above;
 use crate::run::layout::OPERANDS;
@@ -29,7 +31,7 @@ pub(super) enum Access {
     Packed,
     /// Nowhere else than in a tile.
     Kept,
-    /// One number for each row of a tile.
+    /// One number for each row of a tile, in memory of its own.
     Row,
 }
 
@@ -323,6 +325,23 @@ impl Setup {
         steps.next().is_some_and(|[kept, reduced]| kept < reduced)
     }
 
+    /// Whether nothing is done but to fold elements of inputs where they lie, side by side.
+    pub(super) fn only_folds_where_elements_lie(&self, program: Program<'_>) -> bool {
+        let is_direct =
+            self.access[..program.inputs].iter().all(|&access| access == Access::Direct);
+        let only_folds = program.stages.iter().all(|stage| matches!(stage, Stage::Fold { .. }));
+        self.side_by_side && only_folds && is_direct
+    }
+
+    /// Whether L2 has the elements of a slot that a tile or a call is of.
+    pub(super) fn is_near(&self, slot: usize) -> bool {
+        let home = self.home[slot];
+        match self.access[home] {
+            Access::Packed | Access::Kept => self.bytes(home) <= NEAR,
+            _ => self.elements() * self.sizes[home] as f64 <= NEAR as f64,
+        }
+    }
+
     /// Whether the elements of a row side by side with others lie so far apart that a cache may have no
     /// room for all: where they are a power of two apart, they share lines of it.
     fn is_scattered(&self, operand: usize) -> bool {
@@ -336,6 +355,9 @@ impl Setup {
         let is_used = program.stages.iter().map(Program::reads_and_writes);
         let is_used = is_used.into_iter().any(|(r, w)| r.contains(&slot) || w.contains(&slot));
         match program.slots[slot].per {
+            Per::Row if self.is_written_where_it_lies(program, slot, operands) => {
+                return Access::Direct;
+            }
             Per::Row => return Access::Row,
             // Nobody looks at what is only counted.
             Per::Element if !is_used => return Access::Direct,
@@ -365,6 +387,21 @@ impl Setup {
         if fits && is_aligned { Access::Direct } else { Access::Packed }
     }
 
+    /// Whether the numbers of rows are written where the result lies: nothing reads them, and no input is there.
+    fn is_written_where_it_lies(
+        &self,
+        program: Program<'_>,
+        slot: usize,
+        operands: &[&Layout],
+    ) -> bool {
+        let is_output = (program.inputs..program.operands()).contains(&slot);
+        is_output
+            && !self.is_in_place
+            && program.slots[slot].reads == 0
+            && is_aligned(operands[slot])
+            && self.grid.row_step(slot) == self.sizes[slot] as isize
+    }
+
     /// Neighbouring rows that are worked on at a time.
     fn rows_of_tile(&self, program: Program<'_>) -> usize {
         let (run, _) = self.grid.runs();
@@ -375,22 +412,21 @@ impl Setup {
                 Access::Row | Access::Splat => false,
             };
             let repeats = *slot < program.inputs && self.grid.repeats_rows(*slot);
-            is_there && !repeats && self.home[*slot] == *slot
+            let is_element = program.slots[*slot].per == Per::Element;
+            is_there && is_element && !repeats && self.home[*slot] == *slot
         };
         let sizes = (0..program.slots.len()).filter(is_whole);
         let sizes = sizes.map(|slot| self.sizes[slot]);
         let (bytes, largest) = sizes.fold((0, 1), |(sum, most), size| (sum + size, size.max(most)));
         let row = self.grid.len.saturating_mul(bytes).max(1);
-        let only_folds = program.stages.iter().all(|stage| matches!(stage, Stage::Fold { .. }));
         if !self.side_by_side {
+            let only_folds = program.stages.iter().all(|stage| matches!(stage, Stage::Fold { .. }));
             let tile = if only_folds { FOLD_TILE } else { TILE };
             return (tile / row).clamp(1, run.max(1));
         }
         let line = LINE / largest;
-        let is_direct =
-            self.access[..program.inputs].iter().all(|&access| access == Access::Direct);
-        let rows = match only_folds && is_direct {
-            true => WIDE / largest,
+        let rows = match self.only_folds_where_elements_lie(program) {
+            true => FOLD_WIDE / largest,
             // If not even a line of each element fits, all goes through memory anyway.
             false if SIDE_BY_SIDE / row < line => WIDE / largest,
             false => (SIDE_BY_SIDE / row).min(WIDE / largest) / line * line,

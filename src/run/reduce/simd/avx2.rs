@@ -1,18 +1,20 @@
 //! Vectors of 256 bits.
 
-use super::{Machine, Vector, back, define_machine, extreme, of_type, sum};
+use super::{Machine, Ordered, Vector, back, define_machine, extreme, is, of_type, rows, sum};
 use std::arch::x86_64::{
     __m128, __m128i, __m256, __m256d, __m256i, _CMP_UNORD_Q, _mm_add_ps, _mm_blendv_ps,
     _mm_castsi128_ps, _mm_cmp_ps, _mm_cmpgt_epi32, _mm_cvtss_f32, _mm_loadu_ps, _mm_maskload_ps,
-    _mm_max_ps, _mm_min_ps, _mm_movemask_ps, _mm_or_ps, _mm_permute_ps, _mm_set1_epi32,
-    _mm_set1_ps, _mm_setr_epi32, _mm_setzero_ps, _mm256_add_pd, _mm256_add_ps, _mm256_blendv_pd,
-    _mm256_blendv_ps, _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_cmp_pd, _mm256_cmp_ps,
-    _mm256_cmpgt_epi32, _mm256_cmpgt_epi64, _mm256_cvtsd_f64, _mm256_cvtss_f32, _mm256_loadu_pd,
-    _mm256_loadu_ps, _mm256_maskload_pd, _mm256_maskload_ps, _mm256_max_pd, _mm256_max_ps,
-    _mm256_min_pd, _mm256_min_ps, _mm256_movemask_pd, _mm256_movemask_ps, _mm256_or_pd,
-    _mm256_or_ps, _mm256_permute_pd, _mm256_permute_ps, _mm256_permute2f128_pd,
-    _mm256_permute2f128_ps, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_set1_pd, _mm256_set1_ps,
-    _mm256_setr_epi32, _mm256_setr_epi64x, _mm256_setzero_pd, _mm256_setzero_ps,
+    _mm_maskstore_ps, _mm_max_ps, _mm_min_ps, _mm_movemask_ps, _mm_or_ps, _mm_permute_ps,
+    _mm_set1_epi32, _mm_set1_ps, _mm_setr_epi32, _mm_setzero_ps, _mm_storeu_ps, _mm256_add_pd,
+    _mm256_add_ps, _mm256_blendv_pd, _mm256_blendv_ps, _mm256_castpd_ps, _mm256_castps_pd,
+    _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_cmp_pd, _mm256_cmp_ps, _mm256_cmpgt_epi32,
+    _mm256_cmpgt_epi64, _mm256_cvtsd_f64, _mm256_cvtss_f32, _mm256_loadu_pd, _mm256_loadu_ps,
+    _mm256_loadu_si256, _mm256_maskload_pd, _mm256_maskload_ps, _mm256_maskstore_pd,
+    _mm256_maskstore_ps, _mm256_max_pd, _mm256_max_ps, _mm256_min_pd, _mm256_min_ps,
+    _mm256_movemask_pd, _mm256_movemask_ps, _mm256_or_pd, _mm256_or_ps, _mm256_permute_pd,
+    _mm256_permute_ps, _mm256_permute2f128_pd, _mm256_permute2f128_ps, _mm256_permutevar8x32_ps,
+    _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_set1_pd, _mm256_set1_ps, _mm256_setr_epi32,
+    _mm256_setr_epi64x, _mm256_setzero_pd, _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps,
 };
 
 /// AVX2.
@@ -48,7 +50,8 @@ unsafe fn first_doubles(count: usize) -> __m256i {
 macro_rules! define_vector {
     (
         $vector:ty, $element:ident: $splat:ident $load:ident $mask:ident $load_some:ident
-        $cast:ident $blend:ident $add:ident $max:ident $min:ident $zero:ident $compare:ident
+        $store:ident $store_some:ident $cast:ident $blend:ident $add:ident $max:ident
+        $min:ident $zero:ident $compare:ident
         $or:ident $any:ident $first:ident;
         $($swap:expr),*
     ) => {
@@ -82,6 +85,18 @@ macro_rules! define_vector {
                     let mask = $mask(count);
                     $blend(others, $load_some(from, mask), $cast(mask))
                 }
+            }
+
+            #[inline(always)]
+            unsafe fn store(self, to: *mut $element) {
+                // SAFETY: as above.
+                unsafe { $store(to, self) }
+            }
+
+            #[inline(always)]
+            unsafe fn store_some(self, to: *mut $element, count: usize) {
+                // SAFETY: as above; lanes outside of the mask are not written.
+                unsafe { $store_some(to, $mask(count), self) }
             }
 
             #[inline(always)]
@@ -131,7 +146,8 @@ macro_rules! define_vector {
 }
 
 define_vector! {
-    __m128, f32: _mm_set1_ps _mm_loadu_ps first_four _mm_maskload_ps _mm_castsi128_ps
+    __m128, f32: _mm_set1_ps _mm_loadu_ps first_four _mm_maskload_ps
+    _mm_storeu_ps _mm_maskstore_ps _mm_castsi128_ps
     _mm_blendv_ps _mm_add_ps _mm_max_ps _mm_min_ps _mm_setzero_ps _mm_cmp_ps _mm_or_ps
     _mm_movemask_ps _mm_cvtss_f32;
     |x| _mm_permute_ps::<0b11_10_11_10>(x),
@@ -140,6 +156,7 @@ define_vector! {
 
 define_vector! {
     __m256, f32: _mm256_set1_ps _mm256_loadu_ps first_singles _mm256_maskload_ps
+    _mm256_storeu_ps _mm256_maskstore_ps
     _mm256_castsi256_ps _mm256_blendv_ps _mm256_add_ps _mm256_max_ps _mm256_min_ps
     _mm256_setzero_ps _mm256_cmp_ps _mm256_or_ps _mm256_movemask_ps _mm256_cvtss_f32;
     |x| _mm256_permute2f128_ps::<0x11>(x, x),
@@ -149,8 +166,74 @@ define_vector! {
 
 define_vector! {
     __m256d, f64: _mm256_set1_pd _mm256_loadu_pd first_doubles _mm256_maskload_pd
+    _mm256_storeu_pd _mm256_maskstore_pd
     _mm256_castsi256_pd _mm256_blendv_pd _mm256_add_pd _mm256_max_pd _mm256_min_pd
     _mm256_setzero_pd _mm256_cmp_pd _mm256_or_pd _mm256_movemask_pd _mm256_cvtsd_f64;
     |x| _mm256_permute2f128_pd::<0x11>(x, x),
     |x| _mm256_permute_pd::<0b1111>(x)
+}
+
+/// Where each lane comes from, as numbers of parts of 32 bits, and whether it is of the other vector.
+#[derive(Clone, Copy)]
+pub(in crate::run::reduce) struct Order {
+    parts: __m256i,
+    is_other: __m256i,
+}
+
+impl Order {
+    #[inline(always)]
+    unsafe fn new(lanes: usize, from: impl Fn(usize) -> usize) -> Order {
+        let (mut parts, mut is_other) = ([0i32; 8], [0i32; 8]);
+        let each = 8 / lanes;
+        for at in 0..8 {
+            let lane = from(at / each);
+            parts[at] = (lane % lanes * each + at % each) as i32;
+            is_other[at] = -i32::from(lane >= lanes);
+        }
+        // SAFETY: required of the caller; there are eight.
+        unsafe {
+            Order {
+                parts: _mm256_loadu_si256(parts.as_ptr().cast()),
+                is_other: _mm256_loadu_si256(is_other.as_ptr().cast()),
+            }
+        }
+    }
+}
+
+impl Ordered for __m256 {
+    type Order = Order;
+
+    #[inline(always)]
+    unsafe fn order(from: impl Fn(usize) -> usize) -> Order {
+        // SAFETY: required of the caller, here and below.
+        unsafe { Order::new(8, from) }
+    }
+
+    #[inline(always)]
+    unsafe fn pick(self, other: __m256, order: Order) -> __m256 {
+        // SAFETY: as above.
+        unsafe {
+            let of = |vector| _mm256_permutevar8x32_ps(vector, order.parts);
+            _mm256_blendv_ps(of(self), of(other), _mm256_castsi256_ps(order.is_other))
+        }
+    }
+}
+
+impl Ordered for __m256d {
+    type Order = Order;
+
+    #[inline(always)]
+    unsafe fn order(from: impl Fn(usize) -> usize) -> Order {
+        // SAFETY: as above.
+        unsafe { Order::new(4, from) }
+    }
+
+    #[inline(always)]
+    unsafe fn pick(self, other: __m256d, order: Order) -> __m256d {
+        // SAFETY: as above.
+        unsafe {
+            let (one, other) = (_mm256_castpd_ps(self), _mm256_castpd_ps(other));
+            _mm256_castps_pd(Ordered::pick(one, other, order))
+        }
+    }
 }

@@ -1,12 +1,14 @@
 //! Vectors of 512 bits.
 
-use super::{Machine, Vector, back, define_machine, extreme, of_type, sum};
+use super::{Machine, Ordered, Vector, back, define_machine, extreme, is, of_type, rows, sum};
 use std::arch::x86_64::{
-    __m128, __m256, __m256d, __m512, __m512d, __mmask8, __mmask16, _CMP_UNORD_Q, _mm512_add_pd,
-    _mm512_add_ps, _mm512_cmp_pd_mask, _mm512_cmp_ps_mask, _mm512_cvtsd_f64, _mm512_cvtss_f32,
-    _mm512_loadu_pd, _mm512_loadu_ps, _mm512_mask_loadu_pd, _mm512_mask_loadu_ps, _mm512_max_pd,
-    _mm512_max_ps, _mm512_min_pd, _mm512_min_ps, _mm512_permute_pd, _mm512_permute_ps,
-    _mm512_set1_pd, _mm512_set1_ps, _mm512_shuffle_f32x4, _mm512_shuffle_f64x2,
+    __m128, __m256, __m256d, __m512, __m512d, __m512i, __mmask8, __mmask16, _CMP_UNORD_Q,
+    _mm512_add_pd, _mm512_add_ps, _mm512_cmp_pd_mask, _mm512_cmp_ps_mask, _mm512_cvtsd_f64,
+    _mm512_cvtss_f32, _mm512_loadu_epi32, _mm512_loadu_epi64, _mm512_loadu_pd, _mm512_loadu_ps,
+    _mm512_mask_loadu_pd, _mm512_mask_loadu_ps, _mm512_mask_storeu_pd, _mm512_mask_storeu_ps,
+    _mm512_max_pd, _mm512_max_ps, _mm512_min_pd, _mm512_min_ps, _mm512_permute_pd,
+    _mm512_permute_ps, _mm512_permutex2var_pd, _mm512_permutex2var_ps, _mm512_set1_pd,
+    _mm512_set1_ps, _mm512_shuffle_f32x4, _mm512_shuffle_f64x2, _mm512_storeu_pd, _mm512_storeu_ps,
 };
 
 /// AVX-512.
@@ -17,8 +19,8 @@ define_machine!(Avx512: __m128, __m256, __m512 => __m512; __m256d, __m512d => __
 /// The instructions of a type of vector; `swaps` bring the upper half of 16, 8, 4 and 2 lanes down.
 macro_rules! define_vector {
     (
-        $vector:ty, $element:ident, $mask:ty: $splat:ident $load:ident $load_some:ident $add:ident
-        $max:ident $min:ident $compare:ident $first:ident;
+        $vector:ty, $element:ident, $mask:ty: $splat:ident $load:ident $load_some:ident $store:ident
+        $store_some:ident $add:ident $max:ident $min:ident $compare:ident $first:ident;
         $($swap:expr),*
     ) => {
         impl Vector for $vector {
@@ -49,6 +51,19 @@ macro_rules! define_vector {
                 let mask = ((1u32 << count) - 1) as $mask;
                 // SAFETY: as above; lanes outside of the mask are not read.
                 unsafe { $load_some(others, mask, from) }
+            }
+
+            #[inline(always)]
+            unsafe fn store(self, to: *mut $element) {
+                // SAFETY: as above.
+                unsafe { $store(to, self) }
+            }
+
+            #[inline(always)]
+            unsafe fn store_some(self, to: *mut $element, count: usize) {
+                let mask = ((1u32 << count) - 1) as $mask;
+                // SAFETY: as above; lanes outside of the mask are not written.
+                unsafe { $store_some(to, mask, self) }
             }
 
             #[inline(always)]
@@ -96,8 +111,9 @@ macro_rules! define_vector {
 }
 
 define_vector! {
-    __m512, f32, __mmask16: _mm512_set1_ps _mm512_loadu_ps _mm512_mask_loadu_ps _mm512_add_ps
-    _mm512_max_ps _mm512_min_ps _mm512_cmp_ps_mask _mm512_cvtss_f32;
+    __m512, f32, __mmask16: _mm512_set1_ps _mm512_loadu_ps _mm512_mask_loadu_ps
+    _mm512_storeu_ps _mm512_mask_storeu_ps _mm512_add_ps _mm512_max_ps _mm512_min_ps
+    _mm512_cmp_ps_mask _mm512_cvtss_f32;
     |x| _mm512_shuffle_f32x4::<0b11_10_11_10>(x, x),
     |x| _mm512_shuffle_f32x4::<0b01_01_01_01>(x, x),
     |x| _mm512_permute_ps::<0b11_10_11_10>(x),
@@ -105,9 +121,40 @@ define_vector! {
 }
 
 define_vector! {
-    __m512d, f64, __mmask8: _mm512_set1_pd _mm512_loadu_pd _mm512_mask_loadu_pd _mm512_add_pd
-    _mm512_max_pd _mm512_min_pd _mm512_cmp_pd_mask _mm512_cvtsd_f64;
+    __m512d, f64, __mmask8: _mm512_set1_pd _mm512_loadu_pd _mm512_mask_loadu_pd
+    _mm512_storeu_pd _mm512_mask_storeu_pd _mm512_add_pd _mm512_max_pd _mm512_min_pd
+    _mm512_cmp_pd_mask _mm512_cvtsd_f64;
     |x| _mm512_shuffle_f64x2::<0b11_10_11_10>(x, x),
     |x| _mm512_shuffle_f64x2::<0b01_01_01_01>(x, x),
     |x| _mm512_permute_pd::<0b1111_1111>(x)
+}
+
+/// Lanes of two vectors by their numbers.
+macro_rules! define_orders {
+    ($($vector:ty, $index:ty: $load:ident $pick:ident;)*) => {
+        $(impl Ordered for $vector {
+            type Order = __m512i;
+
+            #[inline(always)]
+            unsafe fn order(from: impl Fn(usize) -> usize) -> __m512i {
+                let mut lanes = [0 as $index; <$vector as Vector>::LANES];
+                for (at, lane) in lanes.iter_mut().enumerate() {
+                    *lane = from(at) as $index;
+                }
+                // SAFETY: required of the caller; there are as many numbers as lanes.
+                unsafe { $load(lanes.as_ptr()) }
+            }
+
+            #[inline(always)]
+            unsafe fn pick(self, other: $vector, order: __m512i) -> $vector {
+                // SAFETY: required of the caller.
+                unsafe { $pick(self, order, other) }
+            }
+        })*
+    };
+}
+
+define_orders! {
+    __m512, i32: _mm512_loadu_epi32 _mm512_permutex2var_ps;
+    __m512d, i64: _mm512_loadu_epi64 _mm512_permutex2var_pd;
 }

@@ -1,0 +1,158 @@
+//! Sums of many rows at once: a lane of a vector has what is of one row.
+
+use super::{Ordered, Vector};
+
+/// See [`Machine::add`](super::Machine::add).
+#[inline(always)]
+pub(super) unsafe fn add<V: Vector, const N: usize, const GOES_ON: bool>(
+    from: [*const V::Element; N],
+    to: *mut V::Element,
+    width: usize,
+) {
+    let mut at = 0;
+    // SAFETY: required of the caller.
+    unsafe {
+        while at < width {
+            let count = (width - at).min(V::LANES);
+            let mut sum = some::<V>(from[0].add(at), count);
+            if GOES_ON {
+                sum = some::<V>(to.add(at), count).add(sum);
+            }
+            for row in &from[1..] {
+                sum = sum.add(some::<V>(row.add(at), count));
+            }
+            keep(sum, to.add(at), count);
+            at += V::LANES;
+        }
+    }
+}
+
+/// See [`Machine::add_halves`](super::Machine::add_halves).
+#[inline(always)]
+pub(super) unsafe fn add_halves<V: Vector, const N: usize>(
+    from: [*const V::Element; N],
+    to: *mut V::Element,
+    width: usize,
+) {
+    let mut at = 0;
+    // SAFETY: required of the caller.
+    unsafe {
+        while at < width {
+            let count = (width - at).min(V::LANES);
+            let mut left = some::<V>(from[0].add(at), count);
+            let mut right = some::<V>(from[1].add(at), count);
+            if N > 2 {
+                left = left.add(some::<V>(from[2].add(at), count));
+            }
+            if N > 3 {
+                right = right.add(some::<V>(from[3].add(at), count));
+            }
+            keep(left.add(right), to.add(at), count);
+            at += V::LANES;
+        }
+    }
+}
+
+/// A vector, or the first elements of one.
+#[inline(always)]
+unsafe fn some<V: Vector>(from: *const V::Element, count: usize) -> V {
+    // SAFETY: required of the caller.
+    unsafe {
+        match count == V::LANES {
+            true => V::load(from),
+            false => V::load_some(from, count, V::splat(V::NEGATIVE_ZERO)),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn keep<V: Vector>(vector: V, to: *mut V::Element, count: usize) {
+    // SAFETY: required of the caller.
+    unsafe {
+        match count == V::LANES {
+            true => vector.store(to),
+            false => vector.store_some(to, count),
+        }
+    }
+}
+
+/// See [`Machine::add_short`](super::Machine::add_short).
+#[inline(always)]
+pub(super) unsafe fn add_short<V: Ordered>(
+    from: *const V::Element,
+    rows: usize,
+    len: usize,
+    to: *mut V::Element,
+) -> bool {
+    // SAFETY: required of the caller.
+    unsafe {
+        match (len.next_power_of_two(), len.is_power_of_two()) {
+            (2, _) => short::<V, 2, true>(from, rows, len, to),
+            (4, true) => short::<V, 4, true>(from, rows, len, to),
+            (4, false) => short::<V, 4, false>(from, rows, len, to),
+            (8, true) if V::LANES >= 8 => short::<V, 8, true>(from, rows, len, to),
+            (8, false) if V::LANES >= 8 => short::<V, 8, false>(from, rows, len, to),
+            (16, true) if V::LANES >= 16 => short::<V, 16, true>(from, rows, len, to),
+            (16, false) if V::LANES >= 16 => short::<V, 16, false>(from, rows, len, to),
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// Rows of up to `P` elements, as many as lanes at a time: each vector has some, filled up to `P` elements by
+/// what changes no sum, unless rows are full. Halves are added to halves until a lane has the sum of a row.
+#[inline(always)]
+unsafe fn short<V: Ordered, const P: usize, const IS_FULL: bool>(
+    from: *const V::Element,
+    rows: usize,
+    len: usize,
+    to: *mut V::Element,
+) {
+    let of_vector = V::LANES / P;
+    let len = if IS_FULL { P } else { len };
+    let elements = rows * len;
+    // Elements from the first one of the first vector to the last one that is read of the last.
+    let reads = (P - 1) * of_vector * len + V::LANES;
+    // SAFETY: required of the caller.
+    unsafe {
+        let none = V::splat(V::NEGATIVE_ZERO);
+        let fill = V::order(|lane| match lane % P < len {
+            true => lane / P * len + lane % P,
+            false => V::LANES,
+        });
+        let mut row = 0;
+        while row < rows {
+            let first = row * len;
+            let mut vectors = [none; P];
+            if first + reads <= elements {
+                for (index, vector) in vectors.iter_mut().enumerate() {
+                    *vector = V::load(from.add(first + index * of_vector * len));
+                }
+            } else {
+                for (index, vector) in vectors.iter_mut().enumerate() {
+                    let at = first + index * of_vector * len;
+                    *vector =
+                        some(from.wrapping_add(at), elements.saturating_sub(at).min(V::LANES));
+                }
+            }
+            if !IS_FULL {
+                for vector in &mut vectors {
+                    *vector = vector.pick(none, fill);
+                }
+            }
+            let mut half = P / 2;
+            while half > 0 {
+                let lower = V::order(|lane| lane / half * 2 * half + lane % half);
+                let upper = V::order(|lane| lane / half * 2 * half + lane % half + half);
+                for index in 0..half {
+                    let (a, b) = (vectors[2 * index], vectors[2 * index + 1]);
+                    vectors[index] = a.pick(b, lower).add(a.pick(b, upper));
+                }
+                half /= 2;
+            }
+            keep(vectors[0], to.add(row), V::LANES.min(rows - row));
+            row += V::LANES;
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What rows become does not depend on how they lie, nor on the vectors that fold them.
+
+use super::{BLOCK, Blocks, Folder, Rows, folder_for};
+use kiln_ir::{DType, Reduction};
+use kiln_jit::cpu::Cpu;
+
+/// Vectors of every width that this machine has.
+fn cpus() -> Vec<Cpu> {
+    let host = Cpu::host();
+    let narrower = Cpu { avx512: false, ..host };
+    [Some(Cpu::BASE), host.avx2.then_some(narrower), host.avx512.then_some(host)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// The results of `count` rows of `len` elements, as bytes.
+fn results(folder: &Folder, elements: &[u8], rows: Rows, result: usize) -> Vec<u8> {
+    let blocks = rows.len.div_ceil(BLOCK);
+    let mut room = vec![0u64; (rows.rows * blocks * folder.block_size).div_ceil(8)];
+    let base = room.as_mut_ptr().cast();
+    let places = match rows.side_by_side {
+        true => Blocks { base, row: 1, block: rows.rows },
+        false => Blocks { base, row: blocks, block: 1 },
+    };
+    let mut results = vec![0u64; (rows.rows * result).div_ceil(8)];
+    let rows = Rows { base: elements.as_ptr(), ..rows };
+    // SAFETY: the elements are there, and room for what becomes of them.
+    unsafe {
+        folder.fold(&rows, &places);
+        folder.finish(&places, rows.rows, rows.len, results.as_mut_ptr().cast());
+    }
+    let bytes: Vec<u8> = results.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    bytes[..rows.rows * result].to_vec()
+}
+
+/// Elements as bytes, aligned as any element must be.
+fn elements(dtype: DType, count: usize, random: &mut fastrand::Rng) -> Vec<u64> {
+    let mut bytes = Vec::with_capacity(count * dtype.size());
+    for _ in 0..count {
+        let near = random.f64() * 2.0 - 1.0;
+        let number = match random.u8(..100) {
+            0 => -0.0,
+            1 => 0.0,
+            2 => f64::INFINITY,
+            3 if count > 64 => f64::NAN,
+            _ => near * f64::from(random.i8(-9..9)).exp2(),
+        };
+        match dtype {
+            DType::F32 => bytes.extend((number as f32).to_ne_bytes()),
+            DType::F64 => bytes.extend(number.to_ne_bytes()),
+            DType::I32 => bytes.extend(random.i32(..).to_ne_bytes()),
+            DType::I64 => bytes.extend(random.i64(..).to_ne_bytes()),
+            DType::Bool => bytes.push(u8::from(random.u8(..) > 3)),
+            _ => bytes.push(random.u8(..)),
+        }
+    }
+    bytes.resize(bytes.len().next_multiple_of(8), 0);
+    bytes.chunks(8).map(|word| u64::from_ne_bytes(word.try_into().expect("eight bytes"))).collect()
+}
+
+/// As a matrix of rows and as its transpose.
+fn both_ways(by: Reduction, dtype: DType, [rows, len]: [usize; 2], random: &mut fastrand::Rng) {
+    let size = dtype.size();
+    let result = match by {
+        Reduction::ArgMax | Reduction::ArgMin => 8,
+        _ => size,
+    };
+    let words = elements(dtype, rows * len, random);
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let mut turned = vec![0u64; words.len()];
+    // SAFETY: as many bytes.
+    let across =
+        unsafe { std::slice::from_raw_parts_mut(turned.as_mut_ptr().cast::<u8>(), bytes.len()) };
+    for row in 0..rows {
+        for at in 0..len {
+            let (from, to) = ((row * len + at) * size, (at * rows + row) * size);
+            across[to..to + size].copy_from_slice(&bytes[from..from + size]);
+        }
+    }
+    // SAFETY: as above.
+    let along = unsafe { std::slice::from_raw_parts(words.as_ptr().cast::<u8>(), bytes.len()) };
+    let apart = Rows {
+        base: std::ptr::null(),
+        rows,
+        len,
+        first: 0,
+        side_by_side: false,
+        is_near: false,
+        step: (len * size) as isize,
+    };
+    let nearby = Rows { side_by_side: true, step: (rows * size) as isize, ..apart };
+    let expected = results(&folder_for(Cpu::BASE, by, dtype), along, apart, result);
+    for cpu in cpus() {
+        let folder = folder_for(cpu, by, dtype);
+        let what = format!("{by:?} of {dtype}, {rows} x {len}, {cpu:?}");
+        assert_eq!(results(&folder, along, apart, result), expected, "{what}, apart");
+        assert_eq!(results(&folder, across, nearby, result), expected, "{what}, side by side");
+        let near = Rows { is_near: true, ..nearby };
+        assert_eq!(results(&folder, across, near, result), expected, "{what}, in L2");
+    }
+}
+
+const NUMBERS: [DType; 5] = [DType::F32, DType::F64, DType::U8, DType::I32, DType::I64];
+
+/// Blocks with any number of elements in the last stripes, and strips with any number of rows in the last.
+#[test]
+fn sums_are_the_same_however_rows_lie() {
+    let mut random = fastrand::Rng::with_seed(11);
+    let lens =
+        [1, 2, 3, 4, 5, 6, 7, 8, 15, 16, 17, 31, 33, 48, 63, 64, 65, 100, 128, 129, 192, 200];
+    for len in lens.into_iter().chain([256, 257, 320, 400, 511, 512, 513, 640, 1100]) {
+        for rows in [1, 2, 3, 7, 16, 17, 40, 66, 300] {
+            for dtype in [DType::F32, DType::F64] {
+                both_ways(Reduction::Sum, dtype, [rows, len], &mut random);
+            }
+        }
+    }
+    // Several strips of rows that are not near.
+    for len in [3, 64, 65, 520] {
+        both_ways(Reduction::Sum, DType::F32, [17_000, len], &mut random);
+    }
+}
+
+#[test]
+fn other_folds_are_the_same_however_rows_lie() {
+    use Reduction::{ArgMax, ArgMin, Max, Min, Prod, Sum};
+    let mut random = fastrand::Rng::with_seed(12);
+    for by in [Prod, Sum, Max, Min, ArgMax, ArgMin] {
+        for dtype in NUMBERS {
+            for [rows, len] in [[1, 600], [5, 4], [17, 64], [40, 65], [70, 200], [300, 513]] {
+                both_ways(by, dtype, [rows, len], &mut random);
+            }
+        }
+    }
+    for by in [Reduction::All, Reduction::Any] {
+        for shape in [[1, 600], [5, 4], [17, 64], [300, 513]] {
+            both_ways(by, DType::Bool, shape, &mut random);
+        }
+    }
+}
