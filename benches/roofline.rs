@@ -16,36 +16,55 @@ use std::time::{Duration, Instant};
 
 /// How far the roofs may be from the loops.
 const TOLERANCE: f64 = 0.1;
+/// Both are measured so many times, in turn: of a virtual machine's memory, neighbours take a fifth for
+/// seconds.
+const ROUNDS: usize = 4;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     // `cargo test --benches` wants to know only that it runs.
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(ExitCode::SUCCESS);
     }
+    let mut checks = Vec::new();
+    for _ in 0..ROUNDS {
+        let found = measure_both(&Roofline::measure_anew()?);
+        for (index, check) in found.into_iter().enumerate() {
+            match checks.get_mut(index) {
+                Some(best) => Check::keep_best(best, check),
+                None => checks.push(check),
+            }
+        }
+    }
+    let loops = loops_agree(&checks);
     let roofline = Roofline::measure()?;
     println!("{roofline}");
-    let loops = loops_agree(roofline);
     let kernels = kernels_are_below(roofline)?;
     Ok(if loops && kernels { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Whether the best of many rounds of plain intrinsics is what the roofline says.
-fn loops_agree(roofline: &Roofline) -> bool {
-    let mut agree = true;
-    let mut check = |what: String, roof: f64, found: f64, is_judged: bool| {
-        let near = !is_judged || (found / roof - 1.0).abs() <= TOLERANCE;
-        let verdict = match (is_judged, near) {
-            (false, _) => "  not judged: kernels store something, this loop does not",
-            (_, true) => "",
-            (_, false) => "  DIFFERS",
-        };
-        println!("{what:<28} {roof:>8.1} {found:>8.1} {:>6.2}{verdict}", found / roof);
-        agree &= near;
-    };
-    println!("{:<28} {:>8} {:>8} {:>6}", "one thread", "roof", "loop", "ratio");
+/// A roof, and what a loop that knows nothing of Kiln reaches.
+struct Check {
+    what: String,
+    roof: f64,
+    found: f64,
+    is_judged: bool,
+}
+
+impl Check {
+    /// Of either, what was best in any round.
+    fn keep_best(&mut self, other: Check) {
+        self.roof = self.roof.max(other.roof);
+        self.found = self.found.max(other.found);
+    }
+}
+
+/// The roofs of one thread, and plain intrinsics right after them.
+fn measure_both(roofline: &Roofline) -> Vec<Check> {
+    let mut checks = Vec::new();
     for peak in roofline.peaks().iter().filter(|peak| peak.threads == 1) {
         if let Some(found) = loops::fmas(peak.dtype, peak.bits) {
-            check(format!("{} FMA, {} bits", peak.dtype, peak.bits), peak.gflops, found, true);
+            let what = format!("{} FMA, {} bits", peak.dtype, peak.bits);
+            checks.push(Check { what, roof: peak.gflops, found, is_judged: true });
         }
     }
     for level in roofline.levels() {
@@ -56,9 +75,27 @@ fn loops_agree(roofline: &Roofline) -> bool {
             let roof = level.bandwidth(access.part_read(), 1);
             if let (Some(roof), Some(found)) = (roof, loops::bandwidth(access, bytes)) {
                 let what = format!("{level}, {}", access.name());
-                check(what, roof.gbytes, found, access != Access::Read);
+                let is_judged = access != Access::Read;
+                checks.push(Check { what, roof: roof.gbytes, found, is_judged });
             }
         }
+    }
+    checks
+}
+
+/// Whether the loops come near to what the roofs say.
+fn loops_agree(checks: &[Check]) -> bool {
+    let mut agree = true;
+    println!("{:<28} {:>8} {:>8} {:>6}", "one thread", "roof", "loop", "ratio");
+    for Check { what, roof, found, is_judged } in checks {
+        let near = !is_judged || (found / roof - 1.0).abs() <= TOLERANCE;
+        let verdict = match (is_judged, near) {
+            (false, _) => "  not judged: kernels store something, this loop does not",
+            (_, true) => "",
+            (_, false) => "  DIFFERS",
+        };
+        println!("{what:<28} {roof:>8.1} {found:>8.1} {:>6.2}{verdict}", found / roof);
+        agree &= near;
     }
     println!();
     agree

@@ -167,7 +167,7 @@ define_reductions! {
     Prod prod "prod", "The product; of nothing 1. Of bools and short integers it is `i64`.";
     Max amax "max", "The largest element; NaN if one is. Without elements it is an error.";
     Min amin "min", "The least element; NaN if one is. Without elements it is an error.";
-    Sup sup "sup", "As the largest element, and of nothing -inf, or the least integer.";
+    Sup sup "sup", "The largest element that is a number, +0 of zeros; of nothing -inf, or the least integer.";
     All all "all", "Whether all are true; so it is of nothing.";
     Any any "any", "Whether any is true; of nothing none is.";
     ArgMax argmax "argmax", "The place of the first NaN, else of the first largest element.";

@@ -381,7 +381,8 @@ fn merge_of(by: Reduction, dtype: DType) -> Option<Merge> {
     let is_float = matches!(dtype, DType::F32 | DType::F64);
     match by {
         Reduction::Sum if is_float => Some(Merge::Add),
-        Reduction::Max | Reduction::Sup if is_float => Some(Merge::Max),
+        Reduction::Max if is_float => Some(Merge::Max),
+        Reduction::Sup if is_float => Some(Merge::Sup),
         Reduction::Min if is_float => Some(Merge::Min),
         _ => None,
     }

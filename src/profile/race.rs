@@ -145,7 +145,7 @@ fn calls_of_a_sample(entrant: &mut Profiler<'_>) -> Result<u32, ProfileError> {
     /// Long enough for the clock.
     const SAMPLE: f64 = 50_000.0;
     /// Calls that take this long find nothing in any cache that another one left there.
-    const SLOW: f64 = 10_000_000.0;
+    const SLOW: f64 = 3_000_000.0;
     /// Arrays that just fit the last cache settle there after a few calls.
     const LEAST: u32 = 3;
     (entrant.calls)(1)?; // touches every page

@@ -211,6 +211,14 @@ unsafe fn copy_as<T: Copy>(
     sizes: [usize; 2],
 ) {
     let size = size_of::<T>() as isize;
+    if to_steps[0] == size && to_steps[1] != size {
+        let turned = |[a, b]: [isize; 2]| [b, a];
+        let [rows, columns] = sizes;
+        // SAFETY: the same elements, rows being called columns.
+        unsafe {
+            return copy_as::<T>(to, turned(to_steps), from, turned(from_steps), [columns, rows]);
+        }
+    }
     let [rows, columns] = sizes;
     // SAFETY: required of the caller.
     unsafe {

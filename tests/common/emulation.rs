@@ -43,6 +43,7 @@ fn execute(routine: &Decoded, call: &Call<'_>, arrays: &mut [Array]) {
     let lent = kiln_emulate::Call {
         rows: call.rows,
         tile: call.tile,
+        ahead: call.ahead,
         head: call.head,
         n: call.n,
         arrays: arrays.iter_mut().map(lent).collect(),

@@ -8,3 +8,4 @@ mod folds;
 mod programs;
 mod random_bits;
 mod rows;
+mod sweeps;

@@ -202,7 +202,7 @@ define_reductions! {
     Prod "prod" "a product of elements" Number, "The product; of nothing 1. Of bools and `i32` it is `i64`";
     Max "max" "a largest element" Number, "The largest; NaN if one is, -0 below +0. Without elements it is an error";
     Min "min" "a least element" Number, "The least; NaN if one is, -0 below +0. Without elements it is an error";
-    Sup "sup" "a supremum" Number, "As `max`, and of nothing -inf, or the least integer";
+    Sup "sup" "a supremum" Number, "The largest that is a number, +0 of zeros; of nothing -inf, or the least integer";
     All "all" "an all" Truth, "Whether all are true, numbers being \"not zero\"; so it is of nothing";
     Any "any" "an any" Truth, "Whether any is true, numbers being \"not zero\"; of nothing none is";
     ArgMax "argmax" "an argmax" Index, "The place of the first NaN, else of the first largest, counted along the axes, the last one fastest";
@@ -302,7 +302,11 @@ fn value(by: Reduction, elements: &[Scalar]) -> Scalar {
         Reduction::Sum => Scalar::Float(exact_sum(elements)),
         Reduction::Prod => fold(|a, b| a * b, i64::wrapping_mul).unwrap_or(Scalar::Integer(1)),
         Reduction::Max => fold(maximum, i64::max).expect("there are elements"),
-        Reduction::Sup => fold(maximum, i64::max).unwrap_or(Scalar::Float(f64::NEG_INFINITY)),
+        Reduction::Sup if are_integers => fold(maximum, i64::max).expect("there are elements"),
+        Reduction::Sup => {
+            let numbers = elements.iter().map(|x| x.to_f64()).filter(|x| !x.is_nan());
+            Scalar::Float(numbers.fold(f64::NEG_INFINITY, maximum) + 0.0)
+        }
         Reduction::Min => fold(minimum, i64::min).expect("there are elements"),
         Reduction::All => Scalar::Float(elements.iter().all(|x| x.to_f64() != 0.0).into()),
         Reduction::Any => Scalar::Float(elements.iter().any(|x| x.to_f64() != 0.0).into()),

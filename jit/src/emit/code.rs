@@ -56,12 +56,35 @@ pub(super) enum Callable {
     Software(Box<dyn Software>),
 }
 
-/// How many rows a call has, and how many of them the code of a [`Sweep`] takes at a time.
+/// How the code of a [`Sweep`] goes through rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Tile {
+    /// How many rows each step takes before the next one does: 1 to [`MOST_ROWS`].
+    pub rows: usize,
+    /// Whether memory is asked for the next ones meanwhile. Pays for rows that no cache has yet.
+    pub runs_ahead: bool,
+}
+
+impl Tile {
+    /// Row by row.
+    pub const ONE: Tile = Tile { rows: 1, runs_ahead: false };
+
+    /// How many rows later the rows are that memory is asked for; 0 if it is not.
+    #[cfg_attr(
+        not(feature = "_native"),
+        expect(dead_code, reason = "the interpreter asks for none")
+    )]
+    pub(super) fn ahead(self) -> usize {
+        if self.runs_ahead { self.rows } else { 0 }
+    }
+}
+
+/// How many rows a call has, and how the code of a [`Sweep`] goes through them.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(feature = "_native"), expect(dead_code, reason = "the interpreter goes row by row"))]
 pub(super) struct Rows {
     pub(super) all: usize,
-    pub(super) tile: usize,
+    pub(super) tile: Tile,
     /// Elements of each row before outputs are aligned to a vector.
     pub(super) head: usize,
 }
@@ -315,19 +338,19 @@ impl Code {
     ///   every row, and overlaps no other output.
     pub unsafe fn call(&self, rows: usize, n: usize, operands: &mut [Cursor]) {
         // SAFETY: required of the caller.
-        unsafe { self.call_tiles(rows, 1, n, operands) };
+        unsafe { self.call_tiles(rows, Tile::ONE, n, operands) };
     }
 
-    /// [`call`](Code::call), but the code of a [`Sweep`] takes `tile` rows at a time.
+    /// [`call`](Code::call), but the code of a [`Sweep`] takes rows as `tile` says.
     ///
     /// # Panics
     ///
-    /// Where [`call`](Code::call) does, or if `tile` is 0 or more than [`MOST_ROWS`].
+    /// Where [`call`](Code::call) does, or if a tile has no rows or more than [`MOST_ROWS`].
     ///
     /// # Safety
     ///
-    /// As for [`call`](Code::call), but there must be `tile` rows of what is kept.
-    pub unsafe fn call_tiles(&self, rows: usize, tile: usize, n: usize, operands: &mut [Cursor]) {
+    /// As for [`call`](Code::call), but there must be as many rows of what is kept as in a tile.
+    pub unsafe fn call_tiles(&self, rows: usize, tile: Tile, n: usize, operands: &mut [Cursor]) {
         self.check(tile, n, operands);
         if rows == 0 {
             return;
@@ -356,7 +379,7 @@ impl Code {
     /// As for [`call`](Code::call).
     pub unsafe fn call_streaming(&self, rows: usize, n: usize, operands: &mut [Cursor]) {
         // SAFETY: required of the caller.
-        unsafe { self.call_tiles_streaming(rows, 1, n, operands) };
+        unsafe { self.call_tiles_streaming(rows, Tile::ONE, n, operands) };
     }
 
     /// [`call_tiles`](Code::call_tiles) as [`call_streaming`](Code::call_streaming).
@@ -371,7 +394,7 @@ impl Code {
     pub unsafe fn call_tiles_streaming(
         &self,
         rows: usize,
-        tile: usize,
+        tile: Tile,
         n: usize,
         operands: &mut [Cursor],
     ) {
@@ -408,8 +431,8 @@ impl Code {
         (fits && heads.all(|head| head == Some(first))).then_some(first)
     }
 
-    fn check(&self, tile: usize, n: usize, operands: &[Cursor]) {
-        assert!((1..=MOST_ROWS).contains(&tile), "{tile} rows at a time");
+    fn check(&self, tile: Tile, n: usize, operands: &[Cursor]) {
+        assert!((1..=MOST_ROWS).contains(&tile.rows), "{} rows at a time", tile.rows);
         let results = self.outputs.len() + self.folds.len() + self.kept.len();
         let expected = self.inputs.len() + results;
         assert_eq!(operands.len(), expected, "one cursor per operand");

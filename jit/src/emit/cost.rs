@@ -80,6 +80,8 @@ impl Primitive {
     fn of(inst: &Inst, ty: Type) -> Option<Primitive> {
         Some(match inst {
             Inst::Load { .. } | Inst::Scalar { .. } | Inst::Const { .. } => return None,
+            // What it may take the place of is counted.
+            Inst::Scale { .. } => return None,
             Inst::Unary { op, .. } => match op {
                 UnaryOp::Bitcast(_) => return None,
                 UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Not => Primitive::Logic,
@@ -138,6 +140,7 @@ fn merges(stage: &Each) -> impl Iterator<Item = (Primitive, Type)> {
             Merge::Add => &[Primitive::Add],
             Merge::Mul => &[Primitive::Mul],
             Merge::Max | Merge::Min if ty.is_int() => &[Primitive::Min],
+            Merge::Sup => &[Primitive::Min],
             Merge::Max => &[Primitive::Logic, Primitive::Min, Primitive::Min, Primitive::Logic],
             Merge::Min => &[Primitive::Min, Primitive::Min, Primitive::Logic],
             Merge::And | Merge::Or => &[Primitive::Logic],

@@ -28,6 +28,8 @@ pub struct Call<'a> {
     pub rows: usize,
     /// How many the code of a sweep takes at a time.
     pub tile: usize,
+    /// How many rows later the rows are that it asks memory for.
+    pub ahead: usize,
     /// Elements of a row that it stores first.
     pub head: usize,
     /// The number of elements of a row.
@@ -104,6 +106,20 @@ pub fn compile(routine: &Routine, kind: EmitterKind, load: Load) -> Result<Code,
     x86::compile_for(routine, kind, load)
 }
 
+/// The same of a sweep; none if the emitter makes none of it.
+///
+/// # Panics
+///
+/// If `kind` is another emitter.
+pub fn compile_sweep(
+    sweep: &Sweep,
+    kind: EmitterKind,
+    load: Load,
+) -> Result<Option<Code>, EmitError> {
+    sweep.verify().map_err(EmitError::Invalid)?;
+    x86::compile_sweep_for(sweep, kind, load)
+}
+
 /// A routine and its executor.
 pub(super) struct Emulated {
     code: Box<[u8]>,
@@ -174,7 +190,7 @@ impl Emulated {
             false if is_splat => code.copies,
             false => n,
         };
-        let rows = |at: usize| if at < folds.end { all } else { tile };
+        let rows = |at: usize| if at < folds.end { all } else { tile.rows.min(all) };
         for (at, (&cursor, storage)) in cursors.iter().zip(storages).enumerate() {
             let (is_output, is_splat) = (at >= inputs, at < inputs && cursor.step == 0);
             let span = Span::new(cursor, rows(at), storage.size() * count(at, is_splat));
@@ -208,7 +224,8 @@ impl Emulated {
             let first = cursor.base.addr() - span.start.addr();
             operands.push(Operand { array, first, step: cursor.step, row: cursor.row });
         }
-        let call = Call { rows: all, tile, head, n, operands: &operands, pool: &self.pool };
+        let (tile, ahead, pool) = (tile.rows, tile.ahead(), &self.pool);
+        let call = Call { rows: all, tile, ahead, head, n, operands: &operands, pool };
         execute(&call, &mut arrays);
         for (at, storage) in
             (inputs..).zip(code.outputs.iter().chain(&code.folds).chain(&code.kept))

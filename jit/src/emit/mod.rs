@@ -32,7 +32,7 @@ mod x86;
 
 pub use crate::vir::Storage;
 pub use apply::Operand;
-pub use code::{Code, Cursor, MAX_VECTOR, MOST_ROWS, fence};
+pub use code::{Code, Cursor, MAX_VECTOR, MOST_ROWS, Tile, fence};
 pub use emitters::{EmitterKind, UnknownEmitter};
 pub use error::EmitError;
 

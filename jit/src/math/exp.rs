@@ -79,15 +79,16 @@ pub fn exp(b: &mut Builder, x: Value, within: Range) -> Value {
             return scale(b, p, k);
         }
     };
-    let (k, r) = reduce(b, x, 1.0, exponent_bias(ty) + lift);
+    let (biased, r) = reduce(b, x, 1.0, exponent_bias(ty) + lift);
     let p = exp_of_reduced(b, r, 1.0);
-    let power = power_of_two(b, k);
-    let lifted = b.mul(p, power);
-    if lift == 0.0 {
-        return lifted;
+    let power = power_of_two(b, biased);
+    let mut scaled = b.mul(p, power);
+    if lift != 0.0 {
+        let lower = b.float(ty, (-lift).exp2());
+        scaled = b.mul(scaled, lower);
     }
-    let lower = b.float(ty, (-lift).exp2());
-    b.mul(lifted, lower)
+    let k = exponent(b, biased, exponent_bias(ty) + lift);
+    b.scale(p, k, scaled)
 }
 
 /// `2^x`. Error 0.87 ULP (f32), 0.87 (f64); exact for integers.
@@ -104,7 +105,7 @@ pub(crate) fn exp2_parts(b: &mut Builder, x: Value, bias: f64) -> (Value, Value)
     let ty = b.ty(x);
     let magic = b.float(ty, magic(ty) + bias);
     let biased = b.add(x, magic);
-    let k = b.sub(biased, magic);
+    let k = exponent(b, biased, bias);
     let r = b.sub(x, k);
     let p = horner(b, r, by_type(ty, EXP2_32, EXP2_64));
     let one = b.float(ty, 1.0);
@@ -184,7 +185,7 @@ fn quotient(b: &mut Builder, x: Value, scale: f64, bias: f64) -> (Value, Value) 
     let magic = b.float(ty, magic(ty) + bias);
     let log2_e = b.float(ty, std::f64::consts::LOG2_E * scale);
     let biased = b.fma(x, log2_e, magic);
-    (biased, b.sub(biased, magic))
+    (biased, exponent(b, biased, bias))
 }
 
 /// `e^(scale r)` for `|scale r| <= ln 2 / 2`, `scale` a power of two or its negative.
@@ -218,6 +219,15 @@ fn scale(b: &mut Builder, p: Value, biased: Value) -> Value {
     let all = exponent_bits(b, biased);
     let rest = b.sub(all, half);
     let (half, rest) = (b.bitcast(half, ty), b.bitcast(rest, ty));
-    let p = b.mul(p, rest);
-    b.mul(p, half)
+    let scaled = b.mul(p, rest);
+    let scaled = b.mul(scaled, half);
+    let k = exponent(b, biased, 2.0 * exponent_bias(ty));
+    b.scale(p, k, scaled)
+}
+
+/// `k`, from the float whose low bits are `k + bias`.
+fn exponent(b: &mut Builder, biased: Value, bias: f64) -> Value {
+    let ty = b.ty(biased);
+    let magic = b.float(ty, magic(ty) + bias);
+    b.sub(biased, magic)
 }

@@ -99,6 +99,9 @@ impl Builder {
                 Inst::Unary { op, a } => self.push(Inst::Unary { op, a: of(a) }),
                 Inst::Binary { op, a, b } => self.push(Inst::Binary { op, a: of(a), b: of(b) }),
                 Inst::Fma { a, b, c } => self.push(Inst::Fma { a: of(a), b: of(b), c: of(c) }),
+                Inst::Scale { p, k, scaled } => {
+                    self.push(Inst::Scale { p: of(p), k: of(k), scaled: of(scaled) })
+                }
                 Inst::Compare { pred, a, b } => {
                     self.push(Inst::Compare { pred, a: of(a), b: of(b) })
                 }
@@ -221,6 +224,8 @@ impl Builder {
         xor(a, b) => binary(BinaryOp::Xor);
         /// `a*b + c`, rounded once.
         fma(a, b, c) => |a, b, c| Inst::Fma { a, b, c };
+        /// `scaled`, which must be `p 2^k` rounded once, for a normal `p` and a whole `k`.
+        scale(p, k, scaled) => |p, k, scaled| Inst::Scale { p, k, scaled };
         /// `a` where `mask` is set, else `b`.
         select(mask, a, b) => |mask, a, b| Inst::Select { mask, a, b };
         /// Equal; false on NaN.

@@ -13,6 +13,8 @@ pub enum Merge {
     Max,
     /// The lesser, from the largest there is. NaN wins, and -0 is below +0.
     Min,
+    /// The larger of floats, from -inf. NaN is left out, and of zeros it is +0.
+    Sup,
     /// `and` of integers, from all ones.
     And,
     /// `or` of integers, from 0.
@@ -38,14 +40,14 @@ pub fn stripes(ty: Type) -> usize {
 
 impl Merge {
     /// All of them.
-    pub const ALL: [Merge; 6] =
-        [Merge::Add, Merge::Mul, Merge::Max, Merge::Min, Merge::And, Merge::Or];
+    pub const ALL: [Merge; 7] =
+        [Merge::Add, Merge::Mul, Merge::Max, Merge::Min, Merge::Sup, Merge::And, Merge::Or];
 
     /// Whether lanes of type `ty` are merged this way.
     pub fn fits(self, ty: Type) -> bool {
         match self {
             Merge::Add | Merge::Max | Merge::Min => !ty.is_mask(),
-            Merge::Mul => ty.is_float(),
+            Merge::Mul | Merge::Sup => ty.is_float(),
             Merge::And | Merge::Or => ty.is_int(),
         }
     }
@@ -61,6 +63,7 @@ impl Merge {
             Merge::Add if ty.is_float() => sign,
             Merge::Add | Merge::Or => 0,
             Merge::Mul => float(1.0, 1.0),
+            Merge::Sup => float(f32::NEG_INFINITY, f64::NEG_INFINITY),
             Merge::Max if ty.is_float() => float(f32::NEG_INFINITY, f64::NEG_INFINITY),
             Merge::Min if ty.is_float() => float(f32::INFINITY, f64::INFINITY),
             Merge::Max => sign,

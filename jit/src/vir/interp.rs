@@ -61,7 +61,11 @@ fn fold(how: Merge, ty: Type, row: &[u64]) -> u64 {
             stripes[j] = merge(how, ty, stripes[j], stripes[j + half]);
         }
     }
-    stripes[0]
+    match how {
+        // Whichever zero came last.
+        Merge::Sup if compare(Predicate::Eq, ty, stripes[0], 0) => 0,
+        _ => stripes[0],
+    }
 }
 
 fn merge(how: Merge, ty: Type, a: u64, b: u64) -> u64 {
@@ -79,6 +83,8 @@ fn merge(how: Merge, ty: Type, a: u64, b: u64) -> u64 {
         Merge::Max if nan(a) || (!nan(b) && below(b, a)) => a,
         Merge::Min if nan(a) || (!nan(b) && below(a, b)) => a,
         Merge::Max | Merge::Min => b,
+        Merge::Sup if compare(Predicate::Lt, ty, a, b) => b,
+        Merge::Sup => a,
     }
 }
 
@@ -106,6 +112,7 @@ fn eval(
         Inst::Const { bits, .. } => bits,
         Inst::Unary { op, a } => unary(op, operand_type.unwrap_or(ty), at(a)),
         Inst::Binary { op, a, b } => binary(op, ty, at(a), at(b)),
+        Inst::Scale { scaled, .. } => at(scaled),
         Inst::Fma { a, b, c } => match ty {
             Type::F32 => f32_bits(f32_of(at(a)).mul_add(f32_of(at(b)), f32_of(at(c)))),
             _ => f64_of(at(a)).mul_add(f64_of(at(b)), f64_of(at(c))).to_bits(),

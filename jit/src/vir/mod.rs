@@ -29,6 +29,7 @@
 //! | `promote demote` | f32 ↔ f64 | exact; rounded to nearest even |
 //! | `widen narrow` | m32 ↔ m64 | the same truth value |
 //! | `widen narrow` | i32 ↔ i64 | the sign extended; the lower half |
+//! | `scale p k or v` | f | `v`, which is `p 2^k` rounded once, `k` being whole: where that is one instruction, it takes the place of `v` |
 //! | `table t[i]` | i → f i | entry `i` of a constant table; the index is clamped to the table |
 //!
 //! Which NaN comes out of an arithmetic primitive (payload and sign) is unspecified, as it is on
@@ -291,6 +292,15 @@ pub enum Inst {
         /// Addend.
         c: Value,
     },
+    /// `scaled`, which must be `p 2^k` rounded once: emitters compute one or the other.
+    Scale {
+        /// The number that is scaled: normal, or NaN.
+        p: Value,
+        /// The exponent: whole, or NaN.
+        k: Value,
+        /// The result, computed otherwise.
+        scaled: Value,
+    },
     /// A mask.
     Compare {
         /// The predicate.
@@ -336,6 +346,7 @@ impl Inst {
             Inst::Table { index, .. } => [Some(index), None, None],
             Inst::Binary { a, b, .. } | Inst::Compare { a, b, .. } => [Some(a), Some(b), None],
             Inst::Fma { a, b, c } => [Some(a), Some(b), Some(c)],
+            Inst::Scale { p, k, scaled } => [Some(p), Some(k), Some(scaled)],
             Inst::Select { mask, a, b } => [Some(mask), Some(a), Some(b)],
         };
         list.into_iter().flatten()

@@ -46,6 +46,7 @@ impl fmt::Display for Fold {
             Merge::Mul => "mul",
             Merge::Max => "max",
             Merge::Min => "min",
+            Merge::Sup => "sup",
             Merge::And => "and",
             Merge::Or => "or",
         };
@@ -107,6 +108,7 @@ fn write_inst(f: &mut fmt::Formatter<'_>, inst: &Inst) -> fmt::Result {
         Inst::Unary { op, a } => write!(f, "{} {a}", unary_name(op)),
         Inst::Binary { op, a, b } => write!(f, "{} {a} {b}", binary_name(op)),
         Inst::Fma { a, b, c } => write!(f, "fma {a} {b} {c}"),
+        Inst::Scale { p, k, scaled } => write!(f, "scale {p} {k} or {scaled}"),
         Inst::Compare { pred, a, b } => {
             let name = match pred {
                 Predicate::Eq => "eq",

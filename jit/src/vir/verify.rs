@@ -165,6 +165,12 @@ pub(super) fn result_type(routine: &Routine, body: &Body, inst: &Inst) -> Result
             need(left.is_float() && left == ty(b)? && left == ty(c)?, "fma wants three floats")?;
             left
         }
+        Inst::Scale { p, k, scaled } => {
+            let left = ty(p)?;
+            let fits = left.is_float() && left == ty(k)? && left == ty(scaled)?;
+            need(fits, "scale wants three floats")?;
+            left
+        }
         Inst::Compare { a, b, .. } => {
             let left = ty(a)?;
             need(left == ty(b)? && !left.is_mask(), "compare wants two numbers of one type")?;

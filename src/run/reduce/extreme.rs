@@ -6,6 +6,8 @@ use std::marker::PhantomData;
 
 /// The largest element, or the least.
 pub(super) struct Extreme<T, const LARGEST: bool>(PhantomData<T>);
+/// The largest element that is a number.
+pub(super) struct Supremum<T>(PhantomData<T>);
 /// The place of the first of these.
 pub(super) struct Place<T, const LARGEST: bool>(PhantomData<T>);
 
@@ -152,6 +154,68 @@ impl<T: Number, const LARGEST: bool> Fold for Extreme<T, LARGEST> {
     fn whole<M: Machine>(_: usize, block: &[T]) -> T {
         match M::extreme::<T, LARGEST>(block) {
             Some(best) if best != T::ZERO => best,
+            _ => {
+                let merge = |a, &b: &T| Self::merge(a, Self::lane(0, b));
+                T::of_key(block.iter().fold(Self::identity(), merge))
+            }
+        }
+    }
+}
+
+/// NaN is as good as nothing, and zeros are +0, so in any order it is the same.
+impl<T: Number> Fold for Supremum<T> {
+    const ANY_ORDER: bool = true;
+
+    type Element = T;
+    type Lane = T::Key;
+    type Block = T;
+    type State = T::Key;
+    type Result = T;
+
+    #[inline(always)]
+    fn identity() -> T::Key {
+        T::BOUNDS[0].key()
+    }
+
+    #[inline(always)]
+    fn lane(_: usize, element: T) -> T::Key {
+        match element {
+            element if element.is_nan() => Self::identity(),
+            element if element == T::ZERO => T::ZERO.key(),
+            element => element.key(),
+        }
+    }
+
+    #[inline(always)]
+    fn merge(left: T::Key, right: T::Key) -> T::Key {
+        left.max(right)
+    }
+
+    #[inline(always)]
+    fn block(merged: T::Key) -> T {
+        T::of_key(merged)
+    }
+
+    #[inline(always)]
+    fn start() -> T::Key {
+        Self::identity()
+    }
+
+    #[inline(always)]
+    fn join(best: &mut T::Key, block: T) {
+        *best = Self::merge(*best, block.key());
+    }
+
+    #[inline(always)]
+    fn finish(best: T::Key, _: usize) -> T {
+        T::of_key(best)
+    }
+
+    /// As [`Extreme`] does.
+    #[inline(always)]
+    fn whole<M: Machine>(_: usize, block: &[T]) -> T {
+        match M::extreme::<T, true>(block) {
+            Some(best) if best != T::ZERO && !best.is_nan() => best,
             _ => {
                 let merge = |a, &b: &T| Self::merge(a, Self::lane(0, b));
                 T::of_key(block.iter().fold(Self::identity(), merge))

@@ -3,7 +3,7 @@
 //! Each fold is compiled for each width; what it computes is said once, in [`fold`](super::fold), and
 //! nothing there may be contracted or reordered.
 
-use super::extreme::{Extreme, Number, Place};
+use super::extreme::{Extreme, Number, Place, Supremum};
 use super::fold::{All, Any, BLOCK, Fold, Product, Sum};
 #[cfg(target_arch = "x86_64")]
 use super::simd;
@@ -112,7 +112,7 @@ fn folder_for(cpu: Cpu, by: Reduction, dtype: DType) -> Folder {
         Sum: Sum;
         Prod: Product;
         Max: Extreme true;
-        Sup: Extreme true;
+        Sup: Supremum;
         Min: Extreme false;
         ArgMax: Place true;
         ArgMin: Place false;

@@ -1,6 +1,6 @@
 //! A row kernel as one call: the loop over rows is inside its code.
 
-use super::job::{Job, Tile};
+use super::job::{self, Job};
 use super::setup::{Access, Setup};
 use super::stage::Cursors;
 use super::{LINE, Program, ROOM};
@@ -9,7 +9,7 @@ use crate::run::layout::OPERANDS;
 use crate::run::pack::Scratch;
 use crate::run::reduce::count;
 use kiln_ir::Reduction;
-use kiln_jit::emit::{Code, Cursor, MOST_ROWS, fence};
+use kiln_jit::emit::{Code, Cursor, MOST_ROWS, Tile, fence};
 use smallvec::SmallVec;
 use std::ptr;
 
@@ -17,7 +17,7 @@ use std::ptr;
 const COUNT: usize = 8;
 /// Bytes of one operand's rows that are worked on at a time: while one waits for its numbers, the next one
 /// is computed, but all stay in L1.
-const TILE: usize = 8 << 10;
+const BYTES_AT_A_TIME: usize = 8 << 10;
 
 /// When a sweep is what runs a row kernel. No choice changes a bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(super) struct Sweeping {
     /// Whether results bypass the caches, where they lie so that they can.
     pub(super) streams: bool,
     /// Rows at a time.
-    tile: usize,
+    tile: Tile,
 }
 
 // SAFETY: cursors have no bases.
@@ -65,15 +65,16 @@ impl Sweeping {
         if !fits {
             return None;
         }
+        let rows = match setup.is_large && !setup.streams {
+            // Lines of results that come through the caches come with their rows.
+            true => 1,
+            false => (BYTES_AT_A_TIME / row_bytes(setup).max(1)).clamp(1, MOST_ROWS),
+        };
         let mut sweeping = Sweeping {
             cursors: SmallVec::new(),
             slots: SmallVec::new(),
             streams: setup.streams,
-            // Lines of results that come through the caches come with their rows.
-            tile: match setup.is_large && !setup.streams {
-                true => 1,
-                false => (TILE / row_bytes(setup).max(1)).clamp(1, MOST_ROWS),
-            },
+            tile: Tile { rows, runs_ahead: setup.is_large },
         };
         for (index, &slot) in inputs.iter().enumerate() {
             let vector = code.lanes() * setup.sizes[slot];
@@ -125,18 +126,19 @@ fn pitch(len: usize, size: usize) -> usize {
 ///
 /// | | softmax | layer norm | RMS norm |
 /// |---|---|---|---|
-/// | past the caches, (16384, 256) | .38 .42 | .27 .27 | .15 .19 |
-/// | (4096, 1024) | .35 .43 | .24 .28 | .14 .20 |
-/// | (1024, 4096) | .40 .38 | .24 .27 | .14 .19 |
-/// | (64, 65536) | .47 .37 | .27 .27 | .19 .20 |
-/// | in them, (2000, 256) | .36 .32 | .27 .24 | .14 .15 |
-/// | (600, 768) | .33 .32 | .22 .24 | .12 .16 |
-/// | (100, 4096) | .34 .31 | .23 .25 | .14 .17 |
-/// | (4, 1024) | .45 .51 | .38 .50 | .28 .35 |
+/// | past the caches, (65536, 64) | .53 .51 | .61 .41 | .30 .22 |
+/// | (16384, 256) | .35 .42 | .27 .27 | .15 .19 |
+/// | (4096, 1024) | .31 .43 | .19 .28 | .14 .20 |
+/// | (1024, 4096) | .31 .40 | .18 .28 | .14 .19 |
+/// | (256, 16384) | .38 .41 | | |
+/// | (64, 65536) | .41 .39 | .26 .27 | .19 .21 |
+/// | in them, (2000, 256) | .34 .32 | .24 .23 | .14 .14 |
+/// | (600, 768) | .32 .32 | .20 .23 | .12 .15 |
+/// | (100, 4096) | .33 .31 | .18 .22 | .10 .14 |
+/// | (4, 1024) | .48 .55 | .40 .50 | .27 .33 |
 ///
-/// A row waits for its own numbers, and short ones have little to do meanwhile. Long ones are read, computed
-/// and stored by turns, and not at the same time. The largest of a row is found faster where a branch may
-/// look for NaN once more.
+/// A row waits for its own numbers, and short ones have little to do meanwhile. Rows that are kept and leave
+/// L2 are read as often either way.
 pub(super) fn pays(program: Program<'_>, setup: &Setup, is_large: bool) -> bool {
     const FEW: f64 = 2048.0;
     const FEW_TILES: f64 = 16384.0;
@@ -149,7 +151,7 @@ pub(super) fn pays(program: Program<'_>, setup: &Setup, is_large: bool) -> bool 
         _ if setup.side_by_side || program.sweep.is_none() => false,
         _ if program.sweeps != Sweeps::WhereItPays => program.sweeps == Sweeps::Always,
         _ if elements <= FEW => true,
-        true => row >= 1 << 10 && row <= if keeps { 8 << 10 } else { 64 << 10 },
+        true => row >= 1 << 10 && row <= if keeps { 64 << 10 } else { 256 << 10 },
         false => row >= 2 << 10 && (!has_extremes || elements <= FEW_TILES),
     }
 }
@@ -177,7 +179,7 @@ impl<'a> Sweeper<'a> {
     ) -> Sweeper<'a> {
         let len = job.setup.grid.len;
         let kept = sweep.kernel.kept().iter();
-        let kept = kept.map(|storage| sweeping.tile * pitch(len, storage.size()));
+        let kept = kept.map(|storage| sweeping.tile.rows * pitch(len, storage.size()));
         let counts = sweep.inputs.iter().filter(|&&slot| slot >= job.program.inputs);
         let room = counts.clone().map(|_| COUNT).chain(kept);
         let scratch = Scratch::new(room);
@@ -193,7 +195,7 @@ impl<'a> Sweeper<'a> {
     /// # Safety
     ///
     /// The tile must be one of the job's, and nothing else may use its elements of outputs.
-    pub(super) unsafe fn run(&mut self, tile: Tile) {
+    pub(super) unsafe fn run(&mut self, tile: job::Tile) {
         let Job { setup, bases, .. } = self.job;
         let mut own = 0..;
         let mut cursors = Cursors::new();
@@ -206,7 +208,7 @@ impl<'a> Sweeper<'a> {
             };
             cursors.push(Cursor { base, ..*cursor });
         }
-        let (Tile { rows, len, .. }, at_a_time) = (tile, self.sweeping.tile);
+        let (job::Tile { rows, len, .. }, at_a_time) = (tile, self.sweeping.tile);
         // SAFETY: required of the caller; what is kept has room for the rows at a time.
         unsafe {
             match self.sweeping.streams {

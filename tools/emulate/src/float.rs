@@ -59,6 +59,40 @@ macro_rules! formats {
                 if of(a) > of(b) { a } else { b }
             }
 
+            /// `a` times two to the power of `k`, rounded down to a whole one; rounded once.
+            pub(crate) fn scale(a: u64, k: u64) -> u64 {
+                let (of_a, of_k) = (of(a), of(k));
+                let is_quiet = a as $bits & QUIET != 0;
+                match (of_a, of_k) {
+                    // As limits, these do not look at a quiet NaN.
+                    (a, Float::INFINITY) if a.is_nan() && is_quiet => bits(Float::INFINITY),
+                    (a, Float::NEG_INFINITY) if a.is_nan() && is_quiet => bits(0.0),
+                    (a, k) if a.is_nan() || k.is_nan() => known(&[a, k], a),
+                    (a, Float::INFINITY) => known(&[], a * Float::INFINITY),
+                    (a, Float::NEG_INFINITY) => known(&[], a * 0.0),
+                    (a, k) => bits(scaled(a, k.floor())),
+                }
+            }
+
+            /// `a 2^k` of numbers, of which `k` is whole.
+            fn scaled(a: Float, k: Float) -> Float {
+                let most = Float::MAX_EXP as Float;
+                // Beyond, every number becomes infinite or zero.
+                let mut left = k.clamp(-3.0 * most, 3.0 * most);
+                let mut a = a;
+                // Exact steps, as long as the number is far from where they are not.
+                let step = Float::from(32u8);
+                let far = (most / 2.0).exp2();
+                while left >= step && a.abs() < far {
+                    (a, left) = (a * step.exp2(), left - step);
+                }
+                while left <= -step && a.abs() > far.recip() {
+                    (a, left) = (a / step.exp2(), left + step);
+                }
+                let least = Float::MIN_EXP - Float::MANTISSA_DIGITS as i32;
+                a * left.clamp(least as Float, most - 1.0).exp2()
+            }
+
             pub(crate) fn sqrt(a: u64) -> u64 {
                 known(&[of(a)], of(a).sqrt())
             }

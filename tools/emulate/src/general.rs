@@ -76,8 +76,17 @@ fn straight(p: &mut Processor, i: &Instruction) -> Result<(), Refusal> {
                 write(p, i, value)?;
             }
         }
-        Mnemonic::Imul if i.op_count() == 3 && size(i, 0) == 8 => {
-            let product = i128::from(read(p, i, 1)? as i64) * i128::from(read(p, i, 2)? as i64);
+        // Memory is asked for what may not be there.
+        Mnemonic::Prefetcht0 => {}
+        Mnemonic::Cmovg => {
+            let greater = !flag(p.flags.zero)? && !less(&p.flags)?;
+            let value = read(p, i, if greater { 1 } else { 0 })?;
+            write(p, i, value)?;
+        }
+        Mnemonic::Imul if i.op_count() > 1 && size(i, 0) == 8 => {
+            let factors = if i.op_count() == 3 { [1, 2] } else { [0, 1] };
+            let [a, b] = factors.map(|operand| read(p, i, operand));
+            let product = i128::from(a? as i64) * i128::from(b? as i64);
             let overflow = Some(i64::try_from(product).is_err());
             p.flags = Flags { carry: overflow, overflow, zero: None, sign: None };
             write(p, i, product as u64)?;

@@ -46,6 +46,8 @@ pub struct Call<'a> {
     pub rows: usize,
     /// How many of them a kernel that takes several at a time takes.
     pub tile: usize,
+    /// How many rows later the rows are that such a kernel asks memory for.
+    pub ahead: usize,
     /// Elements of each row that such a kernel stores first.
     pub head: usize,
     /// The number of elements of a row.
@@ -62,7 +64,7 @@ impl Call<'_> {
     /// Calls `routine` and returns the arrays afterwards.
     pub fn run(self, routine: &Decoded) -> Result<Vec<Array>, Fault> {
         let mut memory = Memory::new();
-        let Call { rows, tile, head, n, mut arrays, operands, pool } = self;
+        let Call { rows, tile, ahead, head, n, mut arrays, operands, pool } = self;
         let mut place = |array: &mut Array| {
             let name = match array.access {
                 Access::Read => "an input",
@@ -84,7 +86,9 @@ impl Call<'_> {
         };
         let cursors = add("the cursors", words(&cursors), Access::ReadWrite);
         let pool = add("the pool", pool.to_vec(), Access::Read);
-        let launch = words(&[rows as u64, n as u64, pool, cursors, tile as u64, head as u64]);
+        let (rows, n) = (rows as u64, n as u64);
+        let tiles = [tile, head, ahead].map(|count| count as u64);
+        let launch = words(&[&[rows, n, pool, cursors], &tiles[..]].concat());
         let launch = add("the launch", launch, Access::ReadWrite);
         let mut processor = Processor::new(memory);
         processor.call(routine, &[launch])?;

@@ -47,6 +47,8 @@ pub(crate) fn lanes_of(instruction: &Instruction) -> Option<Lanewise> {
         M::Vminpd => (64, Two(|a, b, _| double::min(a, b))),
         M::Vmaxps => (32, Two(|a, b, _| single::max(a, b))),
         M::Vmaxpd => (64, Two(|a, b, _| double::max(a, b))),
+        M::Vscalefps => (32, Two(|a, b, _| single::scale(a, b))),
+        M::Vscalefpd => (64, Two(|a, b, _| double::scale(a, b))),
         M::Vsqrtps => (32, One(|a, _| single::sqrt(a))),
         M::Vsqrtpd => (64, One(|a, _| double::sqrt(a))),
         // No fraction is kept: the upper bits of the immediate are clear.
@@ -317,8 +319,8 @@ pub(crate) fn write(
 pub(crate) fn execute(p: &mut Processor, i: &Instruction) -> Result<(), Refusal> {
     use Mnemonic as M;
     match i.mnemonic() {
-        M::Vmovups => transfer(p, i, 32, false),
-        M::Vmovupd => transfer(p, i, 64, false),
+        M::Vmovups | M::Vmovdqu32 => transfer(p, i, 32, false),
+        M::Vmovupd | M::Vmovdqu64 => transfer(p, i, 64, false),
         M::Vmovaps => transfer(p, i, 32, true),
         M::Vmovapd => transfer(p, i, 64, true),
         M::Vmovntps | M::Vmovntpd if is_memory(i, 0) => transfer(p, i, 64, true),

@@ -8,6 +8,7 @@ fn call(code: &[u8], n: usize) -> Result<Vec<u8>, Fault> {
     let call = Call {
         rows: 1,
         tile: 1,
+        ahead: 0,
         head: 0,
         n,
         arrays: vec![array(Access::Read), array(Access::Write)],
@@ -128,6 +129,7 @@ fn what_is_between_rows_is_not_touched() {
         let call = Call {
             rows: 2,
             tile: 1,
+            ahead: 0,
             head: 0,
             n: 4,
             arrays: vec![array(Access::Read), array(Access::Write)],

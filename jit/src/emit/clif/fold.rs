@@ -68,6 +68,11 @@ impl Translator<'_> {
                 left = t.merged(merge, ty, left, upper);
                 half /= 2;
             }
+            if merge == Merge::Sup {
+                // Whichever zero came last.
+                let zero = t.constant(ty, 0);
+                left = t.binary(BinaryOp::Add, ty, left, zero);
+            }
             let lane = t.builder.ins().extractlane(left, 0);
             let to = *results.next().expect("each fold has a place");
             t.builder.ins().store(unaligned(), lane, to, 0);
@@ -91,6 +96,8 @@ impl Translator<'_> {
             Merge::Mul => BinaryOp::Mul,
             Merge::And => BinaryOp::And,
             Merge::Or => BinaryOp::Or,
+            // Of what is no number, or alike, it is the second: what there is.
+            Merge::Sup => return self.binary(BinaryOp::Max, ty, b, a),
             // NaN wins, and -0 is below +0.
             Merge::Max if ty.is_float() => return self.builder.ins().fmax(a, b),
             Merge::Min if ty.is_float() => return self.builder.ins().fmin(a, b),

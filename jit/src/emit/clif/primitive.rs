@@ -50,6 +50,7 @@ impl Translator<'_> {
                 let (a, b, c) = (self.fma_operand(a), self.fma_operand(b), self.fma_operand(c));
                 self.each(ty, |t, part| t.builder.ins().fma(a[part], b[part], c[part]))
             }
+            Inst::Scale { scaled, .. } => self.parts(scaled),
             Inst::Compare { pred, a, b } => {
                 let float = self.body.ty(a).is_float();
                 let (a, b) = (self.parts(a), self.parts(b));

@@ -16,7 +16,7 @@
 //! each at a time.
 
 use super::super::native::launch::offsets;
-use super::super::native::live::live;
+use super::super::native::live::{Scales, live};
 use super::super::native::pool::{Line, Pool};
 use crate::vir::{Body, Cold, Inst, Routine, Storage, Type, Value};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -99,7 +99,7 @@ pub(super) fn translate(routine: &Routine, isa: &dyn TargetIsa) -> (ir::Function
         lanes: lanes(routine),
         unroll: unroll(routine),
         copy: None,
-        live: live(&routine.stage),
+        live: live(&routine.stage, Scales::Never),
         values: vec![None; routine.body().insts.len()],
         cursors: Vec::new(),
         pool: Pool::of_vectors(16),

@@ -11,6 +11,7 @@
 //! | `cursors` | a [`Cursor`] for each operand: inputs, outputs, folds, rows that are kept; the routine moves them from row to row |
 //! | `head` | elements of a row that the code of a sweep stores first, so that outputs are aligned to a vector after them; fewer than a vector has |
 //! | `tile` | how many rows at a time the code of a sweep takes, from 1 to [`MOST_ROWS`](crate::emit::MOST_ROWS) |
+//! | `ahead` | how many rows later the rows are that the code of a sweep asks memory for; 0 if it should not |
 //!
 //! An input that is an array has the step `lanes * size`; an input that is one repeated element (a
 //! *splat*) has the step 0 and points at [`Code::copies`] copies of it: a routine handles several
@@ -38,6 +39,7 @@ pub(in crate::emit) struct Launch {
     pub(in crate::emit) cursors: *mut Cursor,
     pub(in crate::emit) tile: usize,
     pub(in crate::emit) head: usize,
+    pub(in crate::emit) ahead: usize,
 }
 
 /// Declares [`Entry`], which has one calling convention on all systems of a processor.
@@ -63,6 +65,7 @@ pub(in crate::emit) mod offsets {
     pub(in crate::emit) const CURSORS: i32 = offset_of!(Launch, cursors) as i32;
     pub(in crate::emit) const TILE: i32 = offset_of!(Launch, tile) as i32;
     pub(in crate::emit) const HEAD: i32 = offset_of!(Launch, head) as i32;
+    pub(in crate::emit) const AHEAD: i32 = offset_of!(Launch, ahead) as i32;
 
     /// From one operand's cursor to the next.
     pub(in crate::emit) const CURSOR: i32 = size_of::<Cursor>() as i32;

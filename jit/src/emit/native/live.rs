@@ -10,8 +10,18 @@ pub(in crate::emit) fn negated(body: &Body, value: Value) -> Option<Value> {
     }
 }
 
+/// What an emitter computes of [`Inst::Scale`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::emit) enum Scales {
+    /// The scaled value, from the number and its exponent.
+    #[cfg_attr(not(feature = "x86"), expect(dead_code, reason = "no other emitter has it"))]
+    ByInstruction,
+    /// What the scaled value is otherwise.
+    Never,
+}
+
 /// Marks the values that a stored or folded value depends on.
-pub(in crate::emit) fn live(stage: &Each) -> Vec<bool> {
+pub(in crate::emit) fn live(stage: &Each, scales: Scales) -> Vec<bool> {
     let body = &stage.body;
     let mut live = vec![false; body.insts.len()];
     let stored = stage.stores.iter().map(|store| store.value);
@@ -24,7 +34,12 @@ pub(in crate::emit) fn live(stage: &Each) -> Vec<bool> {
             continue;
         }
         let inst = body.insts[index];
-        for operand in inst.operands() {
+        let is_needed = |operand: &Value| match (inst, scales) {
+            (Inst::Scale { p, k, .. }, Scales::ByInstruction) => [p, k].contains(operand),
+            (Inst::Scale { scaled, .. }, Scales::Never) => *operand == scaled,
+            _ => true,
+        };
+        for operand in inst.operands().filter(is_needed) {
             let folded = match inst {
                 Inst::Fma { .. } => negated(body, operand),
                 _ => None,

@@ -81,8 +81,9 @@ impl Native {
 
     /// The argument of a call.
     #[inline(always)]
-    fn launch(&self, rows: Rows, n: usize, operands: &mut [Cursor]) -> Launch {
+    fn launch(&self, call: Rows, n: usize, operands: &mut [Cursor]) -> Launch {
         let (pool, cursors) = (self.pool.as_ptr().cast(), operands.as_mut_ptr());
-        Launch { rows: rows.all, n, pool, cursors, tile: rows.tile, head: rows.head }
+        let Rows { all, tile, head } = call;
+        Launch { rows: all, n, pool, cursors, tile: tile.rows, head, ahead: tile.ahead() }
     }
 }

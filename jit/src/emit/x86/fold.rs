@@ -3,6 +3,9 @@
 //! Stripes lie in the frame. A loop reads those of its elements, merges, and writes them back, unless
 //! [`pin`](super::stripes::pin) finds registers for them.
 //!
+//! A supremum is one instruction an element: of operands that are no numbers, or alike, `max` gives the
+//! second, which is what there is. The sign of zero goes when a row is done.
+//!
 //! The lesser of two floats is `min(a, b) | min(b, a)`: both are the same unless one is NaN, which the
 //! bits of a number leave NaN, or both are zeros, of which -0 is then left. Stripes of the larger have
 //! their signs flipped. (NaN and zeros take two more instructions for the larger itself.)
@@ -87,6 +90,10 @@ impl Selector<'_> {
             if is_flipped(merge, ty) {
                 left = s.flipped(ty, left);
             }
+            if merge == Merge::Sup {
+                let zero = s.pooled(ty, 0);
+                left = s.two(Opcode::Add, ty, left, zero);
+            }
             let narrow = if isa == Isa::Avx512 { 2 } else { 1 };
             let store =
                 Inst::new(Opcode::StoreLane.code(isa, ty.bits()), None, &[Source::Reg(left)]);
@@ -156,6 +163,7 @@ impl Selector<'_> {
             Merge::Add if ty.is_float() => Opcode::Add,
             Merge::Add => Opcode::IntAdd,
             Merge::Mul => Opcode::Mul,
+            Merge::Sup => Opcode::Max,
             Merge::And => Opcode::And,
             Merge::Or => Opcode::Or,
             Merge::Max | Merge::Min if ty.is_float() => {

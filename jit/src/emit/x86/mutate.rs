@@ -201,6 +201,7 @@ impl Subject {
         let call = Call {
             rows: 1,
             tile: 1,
+            ahead: 0,
             head: 0,
             n,
             arrays: inputs.chain(self.outputs.iter().map(output)).collect(),

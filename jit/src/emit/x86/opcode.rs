@@ -28,6 +28,7 @@ opcodes! {
     Div:           EVEX_Vdivps_zmm_k1z_zmm_zmmm512b32_er        EVEX_Vdivpd_zmm_k1z_zmm_zmmm512b64_er        VEX_Vdivps_ymm_ymm_ymmm256           VEX_Vdivpd_ymm_ymm_ymmm256;
     Min:           EVEX_Vminps_zmm_k1z_zmm_zmmm512b32_sae       EVEX_Vminpd_zmm_k1z_zmm_zmmm512b64_sae       VEX_Vminps_ymm_ymm_ymmm256           VEX_Vminpd_ymm_ymm_ymmm256;
     Max:           EVEX_Vmaxps_zmm_k1z_zmm_zmmm512b32_sae       EVEX_Vmaxpd_zmm_k1z_zmm_zmmm512b64_sae       VEX_Vmaxps_ymm_ymm_ymmm256           VEX_Vmaxpd_ymm_ymm_ymmm256;
+    Scale:         EVEX_Vscalefps_zmm_k1z_zmm_zmmm512b32_er     EVEX_Vscalefpd_zmm_k1z_zmm_zmmm512b64_er     INVALID                              INVALID;
     Sqrt:          EVEX_Vsqrtps_zmm_k1z_zmmm512b32_er           EVEX_Vsqrtpd_zmm_k1z_zmmm512b64_er           VEX_Vsqrtps_ymm_ymmm256              VEX_Vsqrtpd_ymm_ymmm256;
     Round:         EVEX_Vrndscaleps_zmm_k1z_zmmm512b32_imm8_sae EVEX_Vrndscalepd_zmm_k1z_zmmm512b64_imm8_sae VEX_Vroundps_ymm_ymmm256_imm8        VEX_Vroundpd_ymm_ymmm256_imm8;
     FloatAnd:      EVEX_Vandps_zmm_k1z_zmm_zmmm512b32           EVEX_Vandpd_zmm_k1z_zmm_zmmm512b64           VEX_Vandps_ymm_ymm_ymmm256           VEX_Vandpd_ymm_ymm_ymmm256;

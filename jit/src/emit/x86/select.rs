@@ -6,7 +6,7 @@
 //! memory operands if possible; [`hoist`](super::hoist) finds registers for them.
 //! [`mask`](super::mask) says what masks are.
 
-use super::super::native::live::{live, negated};
+use super::super::native::live::{Scales, live, negated};
 use super::super::native::pool::{Line, Pool};
 use super::isa::{Class, Isa};
 use super::opcode::{Opcode, multiply_add};
@@ -106,11 +106,15 @@ impl<'a> Selector<'a> {
         lanes: usize,
         constants: &'a mut Constants,
     ) -> Selector<'a> {
+        let scales = match isa {
+            Isa::Avx512 => Scales::ByInstruction,
+            Isa::Avx2 => Scales::Never,
+        };
         Selector {
             routine,
             body: routine.body(),
             isa,
-            live: live(&routine.stage),
+            live: live(&routine.stage, scales),
             values: vec![None; routine.body().insts.len()],
             function: Function::new(isa, lanes),
             pool: &mut constants.pool,
@@ -170,6 +174,11 @@ impl<'a> Selector<'a> {
             vir::Inst::Unary { op, a } => self.unary(op, ty, a),
             vir::Inst::Binary { op, a, b } => self.binary(op, ty, a, b),
             vir::Inst::Fma { a, b, c } => self.fma(ty, [a, b, c]),
+            vir::Inst::Scale { p, k, .. } if self.isa == Isa::Avx512 => self.each(ty, |s, part| {
+                let (p, k) = (s.reg(p, part), s.reg(k, part));
+                s.two(Opcode::Scale, ty, p, Source::Reg(k))
+            }),
+            vir::Inst::Scale { scaled, .. } => return self.held(scaled).clone(),
             vir::Inst::Compare { pred, a, b } => self.compare(pred, a, b),
             vir::Inst::Select { mask, a, b } => self.select(ty, mask, a, b),
             vir::Inst::Shift { op, a, by } => self.shift(op, ty, a, by),

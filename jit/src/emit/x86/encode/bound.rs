@@ -24,6 +24,8 @@ pub(super) struct Operand {
     pub(super) is_scalar: bool,
     /// Whether later steps read it.
     pub(super) is_kept: bool,
+    /// Whether it is an input whose next rows memory is asked for meanwhile.
+    pub(super) runs_ahead: bool,
 }
 
 /// Where an operand is.
@@ -98,6 +100,7 @@ impl Bound {
             held: held(at, true),
             is_scalar: routine.is_scalar(slot),
             is_kept: false,
+            runs_ahead: false,
         });
         let inputs = inputs.collect();
         let sizes = routine.outputs.iter().map(|storage| storage.size() as u32);
@@ -108,6 +111,7 @@ impl Bound {
             held: held(at, false),
             is_scalar: false,
             is_kept: is_kept(index),
+            runs_ahead: false,
         });
         let outputs = outputs.collect();
         let folds = results[routine.outputs.len()..].iter().zip(routine.folds());
@@ -117,8 +121,14 @@ impl Bound {
             held: Held::Nowhere,
             is_scalar: false,
             is_kept: false,
+            runs_ahead: false,
         });
         Bound { inputs, outputs, folds: folds.collect() }
+    }
+
+    /// Has memory asked for the next rows of an input.
+    pub(in crate::emit::x86) fn run_ahead(&mut self, input: usize) {
+        self.inputs[input].runs_ahead = true;
     }
 
     /// How many general registers hold addresses.

@@ -5,6 +5,9 @@ use super::bound::{At, Bound, Held};
 use super::{Allocation, CURSORS, Done, Item, Loops, Writer, cursor, offsets};
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 
+/// Bytes of a line of a cache.
+const LINE: usize = 64;
+
 /// What is left to be written of loops that handle most rows whole.
 pub(super) struct Unfinished<'a> {
     /// The jump from them where a row has too few elements, and where it has more.
@@ -159,12 +162,35 @@ impl<'a> Writer<'a> {
         // A loop that starts in the middle of a line costs one more fetch per iteration.
         self.pad_to(64)?;
         let top = self.at;
+        self.run_ahead(each.lanes)?;
         self.body(&each.items, later)?;
         self.advance(vectors)?;
         self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::R9, lanes))?;
         self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
         self.emit(Instruction::with_branch(Code::Jle_rel32_64, top))?;
         Ok(skip)
+    }
+
+    /// Asks memory for as many elements of a later row as an iteration handles. How many rows later, the
+    /// call says: if none, nothing is asked for that is not there.
+    fn run_ahead(&mut self, lanes: usize) -> Done {
+        for input in &self.bound.inputs {
+            let (true, At::Cursor(operand), Held::Register(held)) =
+                (input.runs_ahead, input.at, input.held)
+            else {
+                continue;
+            };
+            self.load_word(Register::RAX, cursor(operand, offsets::ROW))?;
+            let rows = MemoryOperand::with_base_displ(Register::RCX, offsets::AHEAD.into());
+            self.emit(Instruction::with2(Code::Imul_r64_rm64, Register::RAX, rows))?;
+            for at in (0..lanes * input.size as usize).step_by(LINE) {
+                let (base, ahead) = (CURSORS[held], Register::RAX);
+                let line =
+                    MemoryOperand::with_base_index_scale_displ_size(base, ahead, 1, at as i64, 1);
+                self.emit(Instruction::with1(Code::Prefetcht0_m8, line))?;
+            }
+        }
+        Ok(())
     }
 
     /// A loop of masked iterations for all remaining elements. Returns the jump over it.

@@ -1,0 +1,125 @@
+//! Sweeps on the processor of software: the bits of the interpreter, with any number of rows at a time,
+//! wherever outputs begin, whether or not memory is asked for the next rows, and nothing else is touched.
+
+use common::Rng;
+use common::emulation::load;
+use kiln::EmitterKind;
+use kiln::internals::emit::{Code, Cursor, MOST_ROWS, Tile, compile_sweep, emulated};
+use kiln::internals::vir::{
+    Builder, Join, Merge, Part, Place, Routine, Step, Storage, Sweep, Value,
+};
+
+const GAP: usize = 16;
+
+/// What a builder makes, and where its operands are.
+fn part(inputs: &[Place], results: &[Place], make: impl FnOnce(&mut Builder)) -> Part {
+    let mut b = Builder::new();
+    make(&mut b);
+    let routine: Routine = b.finish();
+    Part { routine, inputs: inputs.to_vec(), results: results.to_vec() }
+}
+
+/// Each element without the largest of its row, over the sum of these: it has every kind of step and place.
+fn shares() -> Sweep {
+    let [largest, block, total, inverse] = [0, 1, 2, 3].map(Place::Number);
+    let (x, off, y) = (Place::Input(0), Place::Kept(0), Place::Output(0));
+    let find = part(&[x], &[largest], |b| {
+        let x = b.input(Storage::F32);
+        b.fold(x, Merge::Sup);
+    });
+    let start = part(&[], &[total], |b| {
+        let zero = b.f64(-0.0);
+        b.output(zero, Storage::F64);
+    });
+    let subtract = part(&[x, largest], &[off, block], |b| {
+        let (x, largest) = (b.input(Storage::F32), b.scalar(Storage::F32));
+        let off = b.sub(x, largest);
+        b.output(off, Storage::F32);
+        b.fold(off, Merge::Add);
+    });
+    let add = part(&[block, total], &[total], |b| {
+        let (block, total) = (b.scalar(Storage::F32), b.scalar(Storage::F64));
+        let block = b.promote(block);
+        let sum: Value = b.add(total, block);
+        b.output(sum, Storage::F64);
+    });
+    let invert = part(&[total], &[inverse], |b| {
+        let total = b.scalar(Storage::F64);
+        let (one, total) = (b.f32(1.0), b.demote(total));
+        let inverse = b.div(one, total);
+        b.output(inverse, Storage::F32);
+    });
+    let multiply = part(&[off, inverse], &[y], |b| {
+        let (off, inverse) = (b.input(Storage::F32), b.scalar(Storage::F32));
+        let y = b.mul(off, inverse);
+        b.output(y, Storage::F32);
+    });
+    let sweep = Sweep {
+        inputs: vec![Storage::F32],
+        outputs: vec![Storage::F32],
+        kept: vec![Storage::F32],
+        numbers: vec![Storage::F32, Storage::F32, Storage::F64, Storage::F32],
+        steps: vec![
+            Step::Each { part: find, join: None },
+            Step::Once(start),
+            Step::Each { part: subtract, join: Some(Box::new(Join { block: 512, part: add })) },
+            Step::Once(invert),
+            Step::Each { part: multiply, join: None },
+        ],
+    };
+    assert_eq!(sweep.verify(), Ok(()));
+    sweep
+}
+
+/// Runs `code` on rows that are `pitch` elements apart, and returns all elements of the output, which begins
+/// `before` elements after a line of the caches.
+fn run(
+    code: &Code,
+    x: &[f32],
+    [rows, n, pitch, before]: [usize; 4],
+    tile: Tile,
+    streams: bool,
+) -> Vec<u32> {
+    let mut x = x.to_vec();
+    let mut kept = vec![0f32; tile.rows * pitch];
+    let mut y = vec![f32::from_bits(0xa5a5_a5a5); rows * pitch + 32];
+    let start = y.as_ptr().align_offset(64) + before;
+    let (step, row) = (code.lanes() * 4, (pitch * 4) as isize);
+    let cursor = |array: &mut [f32], step| Cursor { base: array.as_mut_ptr().cast(), step, row };
+    let mut cursors = [cursor(&mut x, step), cursor(&mut y[start..], 0), cursor(&mut kept, step)];
+    // SAFETY: each operand has these rows, and none overlaps another.
+    unsafe {
+        match streams {
+            true => code.call_tiles_streaming(rows, tile, n, &mut cursors),
+            false => code.call_tiles(rows, tile, n, &mut cursors),
+        }
+    }
+    y[start..start + rows * pitch].iter().map(|y| y.to_bits()).collect()
+}
+
+#[test]
+fn emulated_sweeps_have_the_bits_of_the_interpreter() {
+    let sweep = shares();
+    let expected = compile_sweep(&sweep, EmitterKind::Interp).unwrap().expect("it makes sweeps");
+    let mut rng = Rng::new(5);
+    for kind in [EmitterKind::Avx2, EmitterKind::Avx512] {
+        let code = emulated::compile_sweep(&sweep, kind, load).unwrap().expect("it makes sweeps");
+        for n in [1, 7, 16, 63, 64, 65, 200, 513, 1100] {
+            let pitch = (n + GAP).next_multiple_of(16);
+            for rows in [1, 3, 5] {
+                let x: Vec<f32> = (0..rows * pitch).map(|_| rng.ordinary() as f32).collect();
+                let sizes = |before| [rows, n, pitch, before];
+                let want = run(&expected, &x, sizes(0), Tile::ONE, false);
+                for tile in [1, 2, MOST_ROWS] {
+                    for (runs_ahead, streams, before) in
+                        [(false, false, 0), (true, false, 3), (true, true, 0), (true, true, 5)]
+                    {
+                        let tile = Tile { rows: tile, runs_ahead };
+                        let got = run(&code, &x, sizes(before), tile, streams);
+                        assert!(got == want, "{kind}, {rows} rows of {n}, {tile:?}, {streams}");
+                    }
+                }
+            }
+        }
+    }
+}
