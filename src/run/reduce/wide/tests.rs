@@ -124,9 +124,9 @@ fn sums_are_the_same_however_rows_lie() {
 
 #[test]
 fn other_folds_are_the_same_however_rows_lie() {
-    use Reduction::{ArgMax, ArgMin, Max, Min, Prod, Sum};
+    use Reduction::{ArgMax, ArgMin, Max, Min, Prod, Sum, Sup};
     let mut random = fastrand::Rng::with_seed(12);
-    for by in [Prod, Sum, Max, Min, ArgMax, ArgMin] {
+    for by in [Prod, Sum, Max, Sup, Min, ArgMax, ArgMin] {
         for dtype in NUMBERS {
             for [rows, len] in [[1, 600], [5, 4], [17, 64], [40, 65], [70, 200], [300, 513]] {
                 both_ways(by, dtype, [rows, len], &mut random);
