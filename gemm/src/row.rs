@@ -15,6 +15,8 @@ pub(crate) const STRIP: usize = 16 << 10;
 
 /// Vectors of a right operand that is likely to be in L2, which is larger where vectors are.
 const NEAR: usize = 16 << 10;
+/// Bytes from one address to the next that has the same set of L1.
+const PAGE: isize = 4096;
 /// The most lanes of a vector.
 const MOST_LANES: usize = 16;
 
@@ -162,13 +164,15 @@ pub(crate) unsafe fn row<S: Simd>(
     S::Element: Scalar + Element,
 {
     if b.across != 1 {
-        // Fewer columns at once are less to ask memory for at once; more are faster in a cache.
         let is_near = k.saturating_mul(n) <= NEAR * S::LANES;
+        // Columns that share a set of L1 evict each other: of these, as few at once as may be.
+        let is_crowded = (b.across * size_of::<S::Element>() as isize) % PAGE == 0;
         // SAFETY: required of the caller.
         return unsafe {
-            match is_near {
-                true => columns::<S, 2>(k, n, a, b, c, goes_on),
-                false => columns::<S::Half, 2>(k, n, a, b, c, goes_on),
+            match (is_near, is_crowded) {
+                (true, _) => columns::<S, 2>(k, n, a, b, c, goes_on),
+                (false, false) => columns::<S::Half, 2>(k, n, a, b, c, goes_on),
+                (false, true) => columns::<S::Half, 1>(k, n, a, b, c, goes_on),
             }
         };
     }
@@ -258,7 +262,8 @@ unsafe fn block<S: Simd, const VECTORS: usize>(
 ) where
     S::Element: Scalar + Element,
 {
-    let run = pack::RUN_BYTES / size_of::<S::Element>();
+    let bytes = if VECTORS == 1 { 2 * pack::LINE } else { pack::RUN_BYTES };
+    let run = bytes / size_of::<S::Element>();
     let whole = k / S::TURNED * S::TURNED;
     // SAFETY: required of the caller: all elements are within the operands.
     unsafe {
@@ -269,6 +274,11 @@ unsafe fn block<S: Simd, const VECTORS: usize>(
         for start in (0..whole).step_by(run) {
             for (vector, sum) in sums.iter_mut().enumerate() {
                 let b = b.from(0, vector * S::LANES);
+                for column in (0..S::LANES).filter(|_| VECTORS == 1) {
+                    let next = b.at(start + run, column);
+                    S::prefetch(next);
+                    S::prefetch(next.wrapping_byte_add(pack::LINE));
+                }
                 for first in (start..whole.min(start + run)).step_by(S::TURNED) {
                     let turned = S::turned(b.at(first, 0), b.across);
                     for (l, &column) in turned.as_ref().iter().enumerate() {
