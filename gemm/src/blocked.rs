@@ -396,13 +396,13 @@ pub(crate) unsafe fn pack_right<T: Element>(
         } else {
             for side in (0..whole).step_by(columns) {
                 let from = b.from(0, side).transposed();
-                pack::lines(from, columns, terms, to.add(side * terms), columns);
+                pack::lines(kernels, from, columns, terms, to.add(side * terms), columns);
             }
         }
         let (rest, to) = (width - whole, to.add(whole * terms));
         if rest > 0 {
             let pitch = rest.next_multiple_of(kernels.lanes);
-            pack::lines(b.from(0, whole).transposed(), rest, terms, to, pitch);
+            pack::lines(kernels, b.from(0, whole).transposed(), rest, terms, to, pitch);
             for l in 0..terms {
                 (rest..pitch).for_each(|column| *to.add(l * pitch + column) = T::ZERO);
             }
@@ -426,7 +426,7 @@ pub(crate) unsafe fn pack_left<T: Element>(
         let rows = kernels.rows.min(height - top);
         // SAFETY: required of the caller.
         unsafe {
-            pack::lines(a.from(top, 0), rows, terms, to, rows);
+            pack::lines(kernels, a.from(top, 0), rows, terms, to, rows);
             to = to.add(rows * terms);
         }
     }

@@ -20,6 +20,7 @@
 //! | file | |
 //! |---|---|
 //! | `simd.rs` | vectors: AVX-512, AVX2 with FMA, and plain arrays for other machines |
+//! | `turn.rs` | rows turned into columns, in registers |
 //! | `tile.rs` | the kernel of one tile |
 //! | `pack.rs` | panels of operands |
 //! | `blocked.rs` | the loops around them |
@@ -37,6 +38,8 @@ mod packed;
 mod row;
 mod simd;
 mod tile;
+#[cfg(target_arch = "x86_64")]
+mod turn;
 mod vectors;
 mod widen;
 

@@ -3,9 +3,16 @@
 use crate::blocked::Element;
 use crate::matrix::Matrix;
 use crate::operand::{Operand, Widen};
+use crate::simd::Simd;
+use crate::tile::Kernels;
+use std::ops::Range;
 
 /// Bytes of a cache line.
 pub(crate) const LINE: usize = 64;
+
+/// Bytes that are read at once of each of a few lines that lie side by side: as processors ask memory for what
+/// follows, and lines that share a set of L1 must not evict each other.
+pub(crate) const RUN_BYTES: usize = 256;
 
 /// Elements of each line that are widened at once.
 const RUN: usize = 64;
@@ -22,6 +29,7 @@ const MOST_LINES: usize = 32;
 /// [`MOST_LINES`] lines of 16 bits.
 #[inline]
 pub(crate) unsafe fn lines<T: Element>(
+    kernels: &Kernels<T>,
     lines: Operand<T>,
     width: usize,
     k: usize,
@@ -33,12 +41,12 @@ pub(crate) unsafe fn lines<T: Element>(
         match lines {
             Operand::Plain(lines) => match (lines.down, lines.across) {
                 (1, _) => side_by_side(lines, width, k, to, pitch),
-                (_, 1) => across(lines, width, k, to, pitch),
+                (_, 1) => (kernels.across)(lines, width, k, to, pitch),
                 _ => one_by_one(lines, 0..width, 0..k, pitch, to),
             },
             Operand::Half(lines, widen) => match lines.down {
                 1 => widen.rows(lines.transposed(), [k, width], to, pitch),
-                _ => widened(lines, widen, width, k, to, pitch),
+                _ => widened(kernels, lines, widen, [width, k], to, pitch),
             },
         }
     }
@@ -50,10 +58,10 @@ pub(crate) unsafe fn lines<T: Element>(
 ///
 /// As for [`lines`].
 unsafe fn widened<T: Element>(
+    kernels: &Kernels<T>,
     lines: Matrix<u16>,
     widen: Widen<T>,
-    width: usize,
-    k: usize,
+    [width, k]: [usize; 2],
     to: *mut T,
     pitch: usize,
 ) {
@@ -75,7 +83,7 @@ unsafe fn widened<T: Element>(
                 widen.run(from, terms, wide.add(i * RUN));
             }
             let lines = Matrix { first: wide.cast_const(), down: RUN as isize, across: 1 };
-            across(lines, width, terms, to.add(start * pitch), pitch);
+            (kernels.across)(lines, width, terms, to.add(start * pitch), pitch);
         }
     }
 }
@@ -98,29 +106,93 @@ unsafe fn side_by_side<T: Element>(
     }
 }
 
-/// Lines whose elements lie one after the other: a transposition, in blocks.
+/// Lines whose elements lie one after the other, as [`lines`] packs them.
+pub(crate) type Across<T> = unsafe fn(Matrix<T>, usize, usize, *mut T, usize);
+
+/// Lines whose elements lie one after the other: a transposition, of as many lines at once as half a vector has lanes: more
+/// may evict each other from L1 before they are read.
 ///
 /// # Safety
 ///
-/// As for [`lines`].
-unsafe fn across<T: Element>(lines: Matrix<T>, width: usize, k: usize, to: *mut T, pitch: usize) {
-    let [rows, columns] = T::BLOCK;
-    let (whole_width, whole_k) = (width / rows * rows, k / columns * columns);
-    // Whole cache lines of a few lines at a time: those of all may be more than L1 holds in one set.
-    let run = LINE / size_of::<T>();
+/// As for [`lines`], on a processor that has the vectors of `S`.
+#[inline(always)]
+pub(crate) unsafe fn across<S: Simd>(
+    lines: Matrix<S::Element>,
+    width: usize,
+    k: usize,
+    to: *mut S::Element,
+    pitch: usize,
+) where
+    S::Element: Element,
+{
+    let [rows, columns] = S::Element::BLOCK;
+    let whole_k = k / columns * columns;
+    let run = RUN_BYTES / size_of::<S::Element>();
     // SAFETY: required of the caller; blocks are within the lines.
     unsafe {
-        for start in (0..whole_k).step_by(run) {
-            let end = whole_k.min(start + run);
-            for i in (0..whole_width).step_by(rows) {
-                for l in (start..end).step_by(columns) {
-                    T::transpose(lines.at(i, l), lines.down, to.add(l * pitch + i), pitch);
+        let mut done = 0;
+        for start in (0..k).step_by(run) {
+            let end = k.min(start + run);
+            done = turn::<S::Half>(lines, 0..width, start..end, to, pitch);
+            let whole_end = whole_k.min(end);
+            while done + rows <= width {
+                for l in (start..whole_end).step_by(columns) {
+                    S::Element::transpose(
+                        lines.at(done, l),
+                        lines.down,
+                        to.add(l * pitch + done),
+                        pitch,
+                    );
                 }
+                one_by_one(lines, done..done + rows, whole_end.max(start)..end, pitch, to);
+                done += rows;
             }
         }
-        one_by_one(lines, whole_width..width, 0..whole_k, pitch, to);
-        one_by_one(lines, 0..width, whole_k..k, pitch, to);
+        one_by_one(lines, done..width, 0..k, pitch, to);
     }
+}
+
+/// Asks for what is read next of a line.
+#[inline(always)]
+fn prefetch_run<S: Simd>(next: *const S::Element) {
+    (0..RUN_BYTES).step_by(LINE).for_each(|at| S::prefetch_near(next.wrapping_byte_add(at)));
+}
+
+/// Packs as many of these lines as make whole vectors, and returns where the others begin.
+///
+/// # Safety
+///
+/// As for [`across`].
+#[inline(always)]
+unsafe fn turn<S: Simd>(
+    lines: Matrix<S::Element>,
+    which: Range<usize>,
+    elements: Range<usize>,
+    to: *mut S::Element,
+    pitch: usize,
+) -> usize
+where
+    S::Element: Element,
+{
+    let mut first = which.start;
+    let whole = elements.start + elements.len() / S::TURNED * S::TURNED;
+    while first + S::LANES <= which.end {
+        // SAFETY: required of the caller; there are so many lines.
+        unsafe {
+            for line in first..first + S::LANES {
+                prefetch_run::<S>(lines.at(line, elements.end));
+            }
+            for l in (elements.start..whole).step_by(S::TURNED) {
+                let turned = S::turned(lines.at(first, l), lines.down);
+                for (ahead, &vector) in turned.as_ref().iter().enumerate() {
+                    S::store(to.add((l + ahead) * pitch + first), vector);
+                }
+            }
+            one_by_one(lines, first..first + S::LANES, whole..elements.end, pitch, to);
+        }
+        first += S::LANES;
+    }
+    first
 }
 
 /// # Safety
@@ -128,8 +200,8 @@ unsafe fn across<T: Element>(lines: Matrix<T>, width: usize, k: usize, to: *mut 
 /// As for [`lines`]; the ranges are within them.
 unsafe fn one_by_one<T: Element>(
     lines: Matrix<T>,
-    which: std::ops::Range<usize>,
-    elements: std::ops::Range<usize>,
+    which: Range<usize>,
+    elements: Range<usize>,
     pitch: usize,
     to: *mut T,
 ) {

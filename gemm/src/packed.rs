@@ -176,7 +176,7 @@ pub unsafe fn multiply_packed<T: Number>(
             for top in 0..m {
                 // SAFETY: required of the caller; the columns are whole panels, or end with the last one.
                 unsafe {
-                    let a = row::plain(a.from(top, 0), used, room);
+                    let a = row::plain(kernels, a.from(top, 0), used, room);
                     let to = c.at(top, 0);
                     for (done, side, columns) in panels_of(kernels, used, start..end) {
                         let (held, terms) = (INNER.min(k - done), INNER.min(used - done));

@@ -13,10 +13,10 @@ pub(crate) const STREAMS: usize = 8;
 /// Bytes of the result that stay in L1 meanwhile.
 pub(crate) const STRIP: usize = 16 << 10;
 
-/// Elements of a column that are turned at once, where columns are what lies together.
-const RUN: usize = 32;
 /// Vectors of a right operand that is likely to be in L2, which is larger where vectors are.
 const NEAR: usize = 16 << 10;
+/// Bytes from one address to the next that has the same set of L1.
+const PAGE: isize = 4096;
 /// The most lanes of a vector.
 const MOST_LANES: usize = 16;
 
@@ -56,7 +56,7 @@ pub(crate) unsafe fn multiply<T: Element>(
     let (row, block) = room.split_at_mut(k);
     // SAFETY: required of the caller; the row and blocks have room.
     unsafe {
-        let a = plain(a, k, row);
+        let a = plain(kernels, a, k, row);
         let b = match b {
             Operand::Half(b, widen)
                 if b.across == 1
@@ -74,7 +74,7 @@ pub(crate) unsafe fn multiply<T: Element>(
             let width = width.min(n - side);
             for l in (0..k).step_by(terms) {
                 let terms = terms.min(k - l);
-                let wide = widen_block(b.from(l, side), [terms, width], to);
+                let wide = widen_block(kernels, b.from(l, side), [terms, width], to);
                 (kernels.row)(terms, width, a.from(0, l), wide, c.add(side), l > 0);
             }
         }
@@ -86,12 +86,17 @@ pub(crate) unsafe fn multiply<T: Element>(
 /// # Safety
 ///
 /// The row must be readable, and there must be room for it.
-pub(crate) unsafe fn plain<T: Element>(a: Operand<T>, k: usize, room: &mut [T]) -> Matrix<T> {
+pub(crate) unsafe fn plain<T: Element>(
+    kernels: &Kernels<T>,
+    a: Operand<T>,
+    k: usize,
+    room: &mut [T],
+) -> Matrix<T> {
     match a {
         Operand::Plain(a) => a,
         Operand::Half(..) => {
             // SAFETY: required of the caller.
-            unsafe { pack::lines(a, 1, k, room.as_mut_ptr(), 1) };
+            unsafe { pack::lines(kernels, a, 1, k, room.as_mut_ptr(), 1) };
             Matrix { first: room.as_ptr(), down: 0, across: 1 }
         }
     }
@@ -104,6 +109,7 @@ pub(crate) unsafe fn plain<T: Element>(a: Operand<T>, k: usize, room: &mut [T]) 
 /// The block must be readable, and of [`WIDENED_COLUMNS`] at most; as much must be writable, from one column to the
 /// next [`WIDE_COLUMN`].
 unsafe fn widen_block<T: Element>(
+    kernels: &Kernels<T>,
     b: Operand<T>,
     [terms, width]: [usize; 2],
     to: *mut T,
@@ -116,7 +122,7 @@ unsafe fn widen_block<T: Element>(
                 Matrix { first: to, down: 1, across: WIDE_COLUMN as isize }
             }
             b => {
-                pack::lines(b.transposed(), width, terms, to, width);
+                pack::lines(kernels, b.transposed(), width, terms, to, width);
                 Matrix { first: to, down: width as isize, across: 1 }
             }
         }
@@ -158,13 +164,15 @@ pub(crate) unsafe fn row<S: Simd>(
     S::Element: Scalar + Element,
 {
     if b.across != 1 {
-        // Fewer columns at once are less to ask memory for at once; more are faster in a cache.
         let is_near = k.saturating_mul(n) <= NEAR * S::LANES;
+        // Columns that share a set of L1 evict each other: of these, as few at once as may be.
+        let is_crowded = (b.across * size_of::<S::Element>() as isize) % PAGE == 0;
         // SAFETY: required of the caller.
         return unsafe {
-            match is_near {
-                true => columns::<S>(k, n, a, b, c, goes_on),
-                false => columns::<S::Half>(k, n, a, b, c, goes_on),
+            match (is_near, is_crowded) {
+                (true, _) => columns::<S, 2>(k, n, a, b, c, goes_on),
+                (false, false) => columns::<S::Half, 2>(k, n, a, b, c, goes_on),
+                (false, true) => columns::<S::Half, 1>(k, n, a, b, c, goes_on),
             }
         };
     }
@@ -206,13 +214,13 @@ pub(crate) unsafe fn row<S: Simd>(
 }
 
 /// [`row`] where a column lies element after element: blocks of as many columns as a vector has lanes are
-/// turned in registers.
+/// turned in registers, `VECTORS` of them at a time, for a sum waits for what was added before.
 ///
 /// # Safety
 ///
 /// As for [`row`].
 #[inline(always)]
-unsafe fn columns<S: Simd>(
+unsafe fn columns<S: Simd, const VECTORS: usize>(
     k: usize,
     n: usize,
     a: Matrix<S::Element>,
@@ -222,40 +230,74 @@ unsafe fn columns<S: Simd>(
 ) where
     S::Element: Scalar + Element,
 {
-    let zero = <S::Element as Element>::ZERO;
-    let (whole, whole_k) = (n / S::LANES * S::LANES, k / S::TURNED * S::TURNED);
-    // SAFETY: required of the caller: all elements are within the operands.
+    let [several, whole] = [VECTORS * S::LANES, S::LANES].map(|width| n / width * width);
+    // SAFETY: required of the caller: all columns are within the operands.
     unsafe {
-        for side in (0..whole).step_by(S::LANES) {
-            let mut sum = if goes_on { S::load(c.add(side)) } else { S::zero() };
-            for start in (0..whole_k).step_by(RUN) {
-                for column in side..side + S::LANES {
-                    let next = b.at(start + RUN, column);
-                    for ahead in (0..RUN * size_of::<S::Element>()).step_by(pack::LINE) {
-                        S::prefetch(next.wrapping_byte_add(ahead));
-                    }
-                }
-                for first in (start..whole_k.min(start + RUN)).step_by(S::TURNED) {
-                    let turned = S::turned(b.at(first, side), b.across);
-                    for (l, &column) in turned.as_ref().iter().enumerate() {
-                        let factor = S::splat(a.at(0, first + l));
-                        sum = S::fma(factor, column, sum);
-                    }
-                }
-            }
-            for l in whole_k..k {
-                let mut row = [zero; MOST_LANES];
-                for (column, element) in row[..S::LANES].iter_mut().enumerate() {
-                    *element = *b.at(l, side + column);
-                }
-                sum = S::fma(S::splat(a.at(0, l)), S::load(row.as_ptr()), sum);
-            }
-            S::store(c.add(side), sum);
+        for side in (0..several).step_by(VECTORS * S::LANES) {
+            block::<S, VECTORS>(k, a, b.from(0, side), c.add(side), goes_on);
+        }
+        for side in (several..whole).step_by(S::LANES) {
+            block::<S, 1>(k, a, b.from(0, side), c.add(side), goes_on);
         }
         for column in whole..n {
             let terms = (0..k).map(|l| (*a.at(0, l), *b.at(l, column)));
-            let first = if goes_on { *c.add(column) } else { zero };
+            let first = if goes_on { *c.add(column) } else { <S::Element as Element>::ZERO };
             *c.add(column) = terms.fold(first, |sum, (a, b)| a.fma(b, sum));
+        }
+    }
+}
+
+/// [`columns`] of `VECTORS` vectors.
+///
+/// # Safety
+///
+/// As for [`row`].
+#[inline(always)]
+unsafe fn block<S: Simd, const VECTORS: usize>(
+    k: usize,
+    a: Matrix<S::Element>,
+    b: Matrix<S::Element>,
+    c: *mut S::Element,
+    goes_on: bool,
+) where
+    S::Element: Scalar + Element,
+{
+    let bytes = if VECTORS == 1 { 2 * pack::LINE } else { pack::RUN_BYTES };
+    let run = bytes / size_of::<S::Element>();
+    let whole = k / S::TURNED * S::TURNED;
+    // SAFETY: required of the caller: all elements are within the operands.
+    unsafe {
+        let mut sums: [S::Vector; VECTORS] = std::array::from_fn(|vector| match goes_on {
+            true => S::load(c.add(vector * S::LANES)),
+            false => S::zero(),
+        });
+        for start in (0..whole).step_by(run) {
+            for (vector, sum) in sums.iter_mut().enumerate() {
+                let b = b.from(0, vector * S::LANES);
+                for column in (0..S::LANES).filter(|_| VECTORS == 1) {
+                    let next = b.at(start + run, column);
+                    S::prefetch(next);
+                    S::prefetch(next.wrapping_byte_add(pack::LINE));
+                }
+                for first in (start..whole.min(start + run)).step_by(S::TURNED) {
+                    let turned = S::turned(b.at(first, 0), b.across);
+                    for (l, &column) in turned.as_ref().iter().enumerate() {
+                        *sum = S::fma(S::splat(a.at(0, first + l)), column, *sum);
+                    }
+                }
+            }
+        }
+        for l in whole..k {
+            for (vector, sum) in sums.iter_mut().enumerate() {
+                let mut row = [<S::Element as Element>::ZERO; MOST_LANES];
+                for (column, element) in row[..S::LANES].iter_mut().enumerate() {
+                    *element = *b.at(l, vector * S::LANES + column);
+                }
+                *sum = S::fma(S::splat(a.at(0, l)), S::load(row.as_ptr()), *sum);
+            }
+        }
+        for (vector, &sum) in sums.iter().enumerate() {
+            S::store(c.add(vector * S::LANES), sum);
         }
     }
 }

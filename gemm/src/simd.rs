@@ -72,6 +72,18 @@ pub(crate) trait Simd: Copy {
         let _ = at;
     }
 
+    /// Asks for what will be read, without room for it in L1.
+    #[inline(always)]
+    fn prefetch_near(at: *const Self::Element) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a hint, which no address makes fail.
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(at.cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = at;
+    }
+
     /// `a * b + c`, rounded once.
     ///
     /// # Safety
@@ -161,21 +173,17 @@ pub(crate) mod x86 {
     //! The vectors of x86-64.
 
     use super::Simd;
+    use crate::turn::{turn_f32x8, turn_f32x16, turn_f64x4, turn_f64x8};
     use std::arch::x86_64::{
-        __m256, __m256d, __m256i, __m512, __m512d, _mm_castps_pd, _mm_cvtsd_f64, _mm_loadu_pd,
-        _mm_loadu_ps, _mm_movehl_ps, _mm_store_ss, _mm_storeu_pd, _mm_storeu_ps, _mm256_castpd_ps,
-        _mm256_castpd128_pd256, _mm256_castpd256_pd128, _mm256_castps_pd, _mm256_castps128_ps256,
-        _mm256_castps256_ps128, _mm256_extractf128_pd, _mm256_extractf128_ps, _mm256_fmadd_pd,
-        _mm256_fmadd_ps, _mm256_insertf128_pd, _mm256_insertf128_ps, _mm256_loadu_pd,
-        _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_pd, _mm256_maskload_ps,
-        _mm256_set1_pd, _mm256_set1_ps, _mm256_setzero_pd, _mm256_setzero_ps, _mm256_storeu_pd,
-        _mm256_storeu_ps, _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd,
-        _mm256_unpacklo_ps, _mm512_castpd_ps, _mm512_castpd256_pd512, _mm512_castps_pd,
-        _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_insertf64x4, _mm512_loadu_pd, _mm512_loadu_ps,
-        _mm512_mask_storeu_pd, _mm512_mask_storeu_ps, _mm512_maskz_loadu_pd, _mm512_maskz_loadu_ps,
-        _mm512_set1_pd, _mm512_set1_ps, _mm512_setzero_pd, _mm512_setzero_ps, _mm512_storeu_pd,
-        _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
-        _mm512_unpacklo_ps,
+        __m256, __m256d, __m256i, __m512, __m512d, _mm_castps_pd, _mm_cvtsd_f64, _mm_movehl_ps,
+        _mm_store_ss, _mm_storeu_pd, _mm_storeu_ps, _mm256_castpd256_pd128, _mm256_castps256_ps128,
+        _mm256_extractf128_pd, _mm256_extractf128_ps, _mm256_fmadd_pd, _mm256_fmadd_ps,
+        _mm256_loadu_pd, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_pd,
+        _mm256_maskload_ps, _mm256_set1_pd, _mm256_set1_ps, _mm256_setzero_pd, _mm256_setzero_ps,
+        _mm256_storeu_pd, _mm256_storeu_ps, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_pd,
+        _mm512_loadu_ps, _mm512_mask_storeu_pd, _mm512_mask_storeu_ps, _mm512_maskz_loadu_pd,
+        _mm512_maskz_loadu_ps, _mm512_set1_pd, _mm512_set1_ps, _mm512_setzero_pd,
+        _mm512_setzero_ps, _mm512_storeu_pd, _mm512_storeu_ps,
     };
 
     /// Vectors of 512 bits.
@@ -258,10 +266,10 @@ pub(crate) mod x86 {
             turn_f64x8 2 load_part_f64x8 store_part_f64x8;
         Avx2 Avx2 f32, __m256, 8,
             _mm256_setzero_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps _mm256_fmadd_ps
-            turn_f32x8 4 load_part_f32x8 store_part_f32x8;
+            turn_f32x8 8 load_part_f32x8 store_part_f32x8;
         Avx2 Avx2 f64, __m256d, 4,
             _mm256_setzero_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_set1_pd _mm256_fmadd_pd
-            turn_f64x4 2 load_part_f64x4 store_part_f64x4;
+            turn_f64x4 4 load_part_f64x4 store_part_f64x4;
     }
 
     macro_rules! parts {
@@ -364,112 +372,5 @@ pub(crate) mod x86 {
                 *to = _mm_cvtsd_f64(rest);
             }
         }
-    }
-
-    /// Four elements of rows 0, 4, 8, .. that are `down` apart, a quarter of a vector each.
-    ///
-    /// # Safety
-    ///
-    /// They must be readable, and the processor must have such vectors.
-    #[inline(always)]
-    unsafe fn quarters_f32(from: *const f32, down: isize) -> __m512 {
-        // SAFETY: required of the caller.
-        unsafe {
-            let low = _mm256_castps_pd(halves_f32(from, down));
-            let high = _mm256_castps_pd(halves_f32(from.offset(8 * down), down));
-            _mm512_castpd_ps(_mm512_insertf64x4::<1>(_mm512_castpd256_pd512(low), high))
-        }
-    }
-
-    /// Four elements of rows 0 and 4, half a vector each.
-    ///
-    /// # Safety
-    ///
-    /// As for [`quarters_f32`].
-    #[inline(always)]
-    unsafe fn halves_f32(from: *const f32, down: isize) -> __m256 {
-        // SAFETY: required of the caller.
-        unsafe {
-            let low = _mm256_castps128_ps256(_mm_loadu_ps(from));
-            _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(from.offset(4 * down)))
-        }
-    }
-
-    /// Two elements of rows 0, 2, 4 and 6, a quarter of a vector each.
-    ///
-    /// # Safety
-    ///
-    /// As for [`quarters_f32`].
-    #[inline(always)]
-    unsafe fn quarters_f64(from: *const f64, down: isize) -> __m512d {
-        // SAFETY: required of the caller.
-        unsafe {
-            let low = _mm512_castpd256_pd512(halves_f64(from, down));
-            _mm512_insertf64x4::<1>(low, halves_f64(from.offset(4 * down), down))
-        }
-    }
-
-    /// Two elements of rows 0 and 2, half a vector each.
-    ///
-    /// # Safety
-    ///
-    /// As for [`quarters_f32`].
-    #[inline(always)]
-    unsafe fn halves_f64(from: *const f64, down: isize) -> __m256d {
-        // SAFETY: required of the caller.
-        unsafe {
-            let low = _mm256_castpd128_pd256(_mm_loadu_pd(from));
-            _mm256_insertf128_pd::<1>(low, _mm_loadu_pd(from.offset(2 * down)))
-        }
-    }
-
-    /// Functions that turn rows, by instructions that work in parts of 128 bits.
-    macro_rules! turns {
-        ($($f32:ident $f64:ident: $single:ty, $double:ty, $load_f32:ident $load_f64:ident
-            $low:ident $high:ident $low_pairs:ident $high_pairs:ident $pairs:ident $singles:ident;)*) => {$(
-            /// # Safety
-            ///
-            /// As for [`Simd::turned`].
-            #[inline(always)]
-            unsafe fn $f32(from: *const f32, down: isize) -> [$single; 4] {
-                // SAFETY: required of the caller.
-                unsafe {
-                    let (a, b) = ($load_f32(from, down), $load_f32(from.offset(down), down));
-                    let (c, d) = (
-                        $load_f32(from.offset(2 * down), down),
-                        $load_f32(from.offset(3 * down), down),
-                    );
-                    let (ab, ab_high) = ($pairs($low(a, b)), $pairs($high(a, b)));
-                    let (cd, cd_high) = ($pairs($low(c, d)), $pairs($high(c, d)));
-                    [
-                        $singles($low_pairs(ab, cd)),
-                        $singles($high_pairs(ab, cd)),
-                        $singles($low_pairs(ab_high, cd_high)),
-                        $singles($high_pairs(ab_high, cd_high)),
-                    ]
-                }
-            }
-
-            /// # Safety
-            ///
-            /// As for [`Simd::turned`].
-            #[inline(always)]
-            unsafe fn $f64(from: *const f64, down: isize) -> [$double; 2] {
-                // SAFETY: required of the caller.
-                unsafe {
-                    let (a, b) = ($load_f64(from, down), $load_f64(from.offset(down), down));
-                    [$low_pairs(a, b), $high_pairs(a, b)]
-                }
-            }
-        )*};
-    }
-
-    turns! {
-        turn_f32x16 turn_f64x8: __m512, __m512d, quarters_f32 quarters_f64
-            _mm512_unpacklo_ps _mm512_unpackhi_ps _mm512_unpacklo_pd _mm512_unpackhi_pd
-            _mm512_castps_pd _mm512_castpd_ps;
-        turn_f32x8 turn_f64x4: __m256, __m256d, halves_f32 halves_f64
-            _mm256_unpacklo_ps _mm256_unpackhi_ps _mm256_unpacklo_pd _mm256_unpackhi_pd
-            _mm256_castps_pd _mm256_castpd_ps;
     }
 }

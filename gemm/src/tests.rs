@@ -155,3 +155,30 @@ fn every_number_of_16_bits_is_widened() {
         assert!(wide == expected.to_f32() || wide.is_nan() && expected.is_nan(), "{bits:x}");
     }
 }
+
+/// A row times a matrix that no cache near has, whose columns lie together: near each other in memory or in one
+/// set of L1.
+#[test]
+fn columns_of_large_matrices_are_chains() {
+    let mut random = fastrand::Rng::with_seed(4);
+    for (k, n) in [(1024, 277), (1003, 277), (2048, 136)] {
+        let mut draw =
+            |count: usize| -> Vec<f32> { (0..count).map(|_| random.f32() - 0.5).collect() };
+        let (a, b) = (draw(k), draw(k * n));
+        let chain =
+            |column: &[f32]| a.iter().zip(column).fold(0.0, |c: f32, (a, b)| a.mul_add(*b, c));
+        let expected: Vec<u32> = b.chunks_exact(k).map(|column| chain(column).to_bits()).collect();
+        for vectors in Vectors::ALL.into_iter().filter(|vectors| vectors.are_there()) {
+            let mut c = vec![0f32; n];
+            let row = Matrix { first: a.as_ptr(), down: k as isize, across: 1 };
+            let columns = Matrix { first: b.as_ptr(), down: 1, across: k as isize };
+            let to = MatrixMut { first: c.as_mut_ptr(), down: n as isize, across: 1 };
+            // SAFETY: the matrices are as large as that, and the processor has these vectors.
+            unsafe {
+                multiply_by(vectors, [1, k, n], [row.into(), columns.into()], to, &mut |_, _| {});
+            }
+            let found: Vec<u32> = c.iter().map(|x| x.to_bits()).collect();
+            assert_eq!(found, expected, "{k} {n} {vectors:?}");
+        }
+    }
+}

@@ -2,8 +2,8 @@
 
 use crate::halves;
 use crate::matrix::Matrix;
-use crate::row;
 use crate::simd::{Plain, Simd};
+use crate::{pack, row};
 
 /// Adds `k` products to a tile: `([k, columns], a, b, step, c, down, goes_on)`. `a` has a column of the tile's rows
 /// for each product, one after the other, `b` a row of its columns, `step` elements apart. The sums go
@@ -25,6 +25,8 @@ pub(crate) struct Kernels<T: 'static> {
     /// The kernel of each number of rows, from 1 on: for one vector, for two, and for two that are not
     /// packed.
     run: [&'static [Run<T>]; 3],
+    /// Packs lines whose elements lie one after the other.
+    pub(crate) across: pack::Across<T>,
     /// For a single row.
     pub(crate) row: row::Run<T>,
     /// The same with a right operand of 16 bits, which products of `f32` may have.
@@ -140,7 +142,19 @@ macro_rules! kernels {
                 // SAFETY: required of the caller.
                 unsafe { row::row::<$simd>(k, n, a, b, c, goes_on) };
             }
+            $(#[$feature])?
+            unsafe fn across(
+                lines: Matrix<$element>,
+                width: usize,
+                k: usize,
+                to: *mut $element,
+                pitch: usize,
+            ) {
+                // SAFETY: required of the caller.
+                unsafe { pack::across::<$simd>(lines, width, k, to, pitch) };
+            }
             Kernels {
+                across,
                 row: single,
                 half_row: $half_row,
                 rows: $most,
@@ -162,7 +176,7 @@ kernels! {
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86 {
-    use super::{Kernels, Matrix, Simd, row, tile};
+    use super::{Kernels, Matrix, Simd, pack, row, tile};
     use crate::halves::x86 as halves;
     use crate::simd::x86::{Avx2, Avx512};
 

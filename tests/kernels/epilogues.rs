@@ -94,6 +94,8 @@ fn it_is_explained() {
     ");
     let why = [
         "exp(tanh(x) @ w)",
+        "gelu_tanh(x) @ w",
+        "relu(softmax[-1](x @ w) @ v)",
         "relu(transpose(x @ w))",
         "silu(x @ w) * (x @ v)",
         "softmax[-1](x @ w)",
@@ -110,6 +112,20 @@ fn it_is_explained() {
       2. output 0 = exp(t0 @ w)
     because
       1 and 2: 2 has a matmul of it, whose operands must be in memory
+
+    gelu_tanh(x) @ w
+    1 kernel and 1 call
+      1. t0 = x * sigmoid(x * fma(0.071354814, x * x, 1.5957692))
+      2. output 0 = t0 @ w
+    because
+      1 and 2: 2 has a matmul of it, whose operands must be in memory
+
+    relu(softmax[-1](x @ w) @ v)
+    2 kernels
+      1. t0 = let t0 = x @ w; let t1 = exp(t0 - sup[-1](t0)); t1 * recip(sum[-1](t1)..
+      2. output 0 = max(t0, 0)
+    because
+      1 and 2: a kernel that multiplies what it computes of a product ends with that
 
     relu(transpose(x @ w))
     1 kernel and 1 call
@@ -168,6 +184,29 @@ fn it_is_explained() {
     assert_eq!(counts.flops.products, 2 * 3 * 4 * 5);
     assert_eq!((counts.flops.adds, counts.flops.comparisons), (15, 15));
     assert_eq!(counts.bytes(), 4 * (12 + 20 + 5 + 15));
+}
+
+/// A residual is no pass of its own: a call reads each array once, and writes its result once.
+#[test]
+fn a_residual_is_read_once() {
+    for text in ["gelu_tanh(x @ w + b) + r", "r + x @ w + b * r", "layer_norm[-1](x @ w + b + r)"] {
+        let kernel = compile_text(text).unwrap();
+        assert_eq!(kernel.pass_count(), 1, "{text}");
+        let shapes = |name: &str| match name {
+            "x" => vec![30, 40],
+            "w" => vec![40, 50],
+            "b" => vec![50],
+            _ => vec![30, 50],
+        };
+        let arrays: Vec<Tensor> = kernel
+            .inputs()
+            .iter()
+            .map(|input| Tensor::zeros(DType::F32, &shapes(&input.name)).unwrap())
+            .collect();
+        let views: Vec<View<'_>> = arrays.iter().map(Tensor::view).collect();
+        let counts = Counts::of(&kernel, &views).unwrap();
+        assert_eq!(counts.bytes(), 4 * (1200 + 2000 + 50 + 1500 + 1500), "{text}");
+    }
 }
 
 #[test]

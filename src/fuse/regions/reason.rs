@@ -4,8 +4,7 @@ use std::fmt;
 
 /// Two steps of a program that are not one kernel, and why.
 ///
-/// Steps are numbered from 1, in the order in which they run. The second is always a kernel. So is the
-/// first one, unless it is a product.
+/// Steps are numbered from 1, in the order in which they run. Each is a kernel, or a product.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Separation {
     /// Their numbers.
@@ -36,6 +35,8 @@ pub enum Reason {
     View(&'static str),
     /// The first one has a product, and the second has another one.
     Products,
+    /// The first one ends with a second product, of what it computed of its first one.
+    Ends,
     /// The first one has a product, and the second has reductions along other axes than its last: these are
     /// of that array.
     Reductions(String),
@@ -123,6 +124,9 @@ impl fmt::Display for Reason {
                 write!(f, "it is read as {view}, not element by element as a product is computed")
             }
             Reason::Products => f.write_str("a kernel has one product at most, and each has one"),
+            Reason::Ends => {
+                f.write_str("a kernel that multiplies what it computes of a product ends with that")
+            }
             Reason::Reductions(reduction) => {
                 write!(
                     f,

@@ -91,6 +91,7 @@ impl Program<'_> {
         let loads = self.steps[at].loads.clone();
         for from in loads.iter().filter_map(|&value| self.storing(value)) {
             reasons.extend(self.rows(from, at).map(|reason| (from, reason)));
+            reasons.extend(self.multiplied(from, at).map(|reason| (from, reason)));
         }
         let Some(region) = self.steps[at].region.clone() else {
             return reasons.into_iter().map(|(other, reason)| separation(other, reason)).collect();
@@ -108,6 +109,10 @@ impl Program<'_> {
             {
                 let noun = self.noun_of(product);
                 reasons.insert(from, Reason::Operand { step: at + 1, noun });
+                continue;
+            }
+            if self.ends(from) {
+                reasons.insert(from, Reason::Ends);
                 continue;
             }
             match self.graph.node(value) {
@@ -151,6 +156,21 @@ impl Program<'_> {
     /// The product that a region has.
     fn product(&self, region: &Region) -> Option<NodeId> {
         region.ops.iter().copied().find(|&id| self.absorber.legal.holds_product(id))
+    }
+
+    /// Why a kernel is not one with a product, a pass by itself, that has its result on a side.
+    fn multiplied(&self, from: usize, at: usize) -> Option<Reason> {
+        let (from, product) = (&self.steps[from], &self.steps[at]);
+        let Node::Call(call, _) = self.graph.node(product.stores[0]) else { return None };
+        let is_pass = from.region.is_some() && product.region.is_none() && call.multiplies();
+        is_pass.then(|| Reason::Operand { step: at + 1, noun: call.info().noun })
+    }
+
+    /// Whether a step is a kernel of two products.
+    fn ends(&self, step: usize) -> bool {
+        let region = self.steps[step].region.iter();
+        let ops = region.flat_map(|region| &region.ops);
+        ops.filter(|&&op| self.absorber.legal.holds_product(op)).count() > 1
     }
 
     /// What its products multiply.
@@ -405,6 +425,11 @@ mod tests {
     fn every_reason_is_given() {
         for (text, expected) in [
             ("exp(tanh(x) @ w)", "1 and 2: 2 has a matmul of it, whose operands must be in memory"),
+            ("gelu_tanh(x) @ w", "1 and 2: 2 has a matmul of it, whose operands must be in memory"),
+            (
+                "relu(softmax[-1](q @ kt) @ v) + x",
+                "1 and 2: a kernel that multiplies what it computes of a product ends with that",
+            ),
             ("relu(transpose(x @ w))", "1 and 2: it is read as a transpose, not element by"),
             (
                 "silu(x @ w) * (x @ v)",
