@@ -1,6 +1,6 @@
 """Types of the native part."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self, final
 
 from kiln.numexpr._translate import Parsed
@@ -106,11 +106,16 @@ class Kernel:
 class Dispatch:
     """A function that finds the kernels of calls seen before; its `_call` finds all others."""
 
-    def __new__(cls, numbers: bool) -> Self: ...
+    def __new__(cls, positions: Sequence[int], names: Sequence[str], most: int) -> Self: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it: the first call with arrays of such types traces and compiles it."""
     def _remember(
-        self, args: tuple[Any, ...], kernel: Kernel, finish: Callable[[Any], Any] | None = None
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        sources: Sequence[int | str | tuple[Any]] | None,
+        kernel: Kernel,
+        finish: Callable[[Any], Any] | None = None,
     ) -> None: ...
 
 @final
