@@ -4,10 +4,15 @@ use crate::error;
 use kiln::explain::{Stage, TOUR, explain};
 use kiln::ir::Graph;
 use kiln::{Kernel, Mode};
+use kiln_picture::Picture;
+use kiln_picture::markup::escaped;
 use pyo3::prelude::*;
 use std::fmt::Write as _;
 
-/// The text and what runs, and below it the stages of the tour, to unfold.
+/// Nodes beyond which a picture is too large to be read.
+const MOST_DRAWN: usize = 400;
+
+/// The text and what runs, a picture of it, and below the stages of the tour, to unfold.
 pub(crate) fn page(text: &str, graph: &Graph, kernel: &Kernel, mode: Mode) -> PyResult<String> {
     let (passes, s) = (kernel.pass_count(), if kernel.pass_count() == 1 { "" } else { "es" });
     let emitter =
@@ -16,6 +21,9 @@ pub(crate) fn page(text: &str, graph: &Graph, kernel: &Kernel, mode: Mode) -> Py
         "<div class=\"kiln-kernel\"><code>{}</code><div><small>{mode}, {passes} pass{s}{emitter}</small></div>",
         escaped(text)
     );
+    if graph.nodes().len() <= MOST_DRAWN {
+        html += &image(&Picture::of(graph, mode));
+    }
     for stage in TOUR.iter().copied().chain([Stage::Vir]) {
         let shown = explain(graph, mode, stage).map_err(error::compile)?;
         let title = stage.title(mode);
@@ -29,6 +37,19 @@ pub(crate) fn page(text: &str, graph: &Graph, kernel: &Kernel, mode: Mode) -> Py
     Ok(html + "</div>")
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+/// A picture as a document of its own, so that the styles and names of pictures on one page stay apart.
+fn image(picture: &Picture) -> String {
+    let mut url = "data:image/svg+xml,".to_string();
+    for byte in picture.svg().bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b' ' | b'/' | b'=' => {
+                url.push(byte as char);
+            }
+            _ => {
+                let _ = write!(url, "%{byte:02X}");
+            }
+        }
+    }
+    let description = escaped(&picture.description());
+    format!("<div><img alt=\"{description}\" style=\"max-width:100%\" src=\"{url}\"></div>")
 }

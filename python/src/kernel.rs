@@ -10,7 +10,7 @@ use crate::run::{Views, run};
 use crate::variants::{Types, Variant, Variants};
 use kiln::explain::{Stage, explain, tour};
 use kiln::ir::{FreeInput, free_inputs};
-use kiln::{DType, RunError};
+use kiln::{DType, RunError, View};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -106,20 +106,6 @@ impl PyKernel {
         self.variant(py, &types?)
     }
 
-    fn arguments<'a, 'py>(
-        &'a self,
-        args: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Call<'a, 'py>> {
-        let bindings = Bindings {
-            inputs: &self.inputs,
-            names: &self.names,
-            bound: &self.bound,
-            foreign: self.options.foreign,
-        };
-        bindings.call(args, kwargs)
-    }
-
     /// The same text, bound and compiled otherwise.
     fn with(&self, py: Python<'_>, bound: Vec<Option<Py<PyAny>>>, options: Options) -> PyKernel {
         let names = self.names.iter().map(|name| name.clone_ref(py)).collect();
@@ -135,11 +121,31 @@ impl PyKernel {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let call = self.arguments(args, kwargs)?;
+        self.with_arguments(py, args, kwargs, |variant, views, out| {
+            run(py, variant, views, out, self.options.foreign)
+        })
+    }
+
+    /// Does something with what a call with these arguments would run, read and write.
+    #[inline]
+    fn with_arguments<'py, R>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+        work: impl FnOnce(&Variant, &[View<'_>], Option<&Bound<'py, PyAny>>) -> PyResult<R>,
+    ) -> PyResult<R> {
+        let bindings = Bindings {
+            inputs: &self.inputs,
+            names: &self.names,
+            bound: &self.bound,
+            foreign: self.options.foreign,
+        };
+        let call = bindings.call(args, kwargs)?;
         let variant = self.variant_for(py, &call)?;
         let mut views = Views::new();
         call.add_views(&mut views)?;
-        run(py, &variant, &views, call.out.as_ref(), self.options.foreign)
+        work(&variant, &views, call.out.as_ref())
     }
 
     /// The variant of a call, whose positional arguments it can tell apart.
@@ -266,12 +272,10 @@ impl PyKernel {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Memory> {
-        let call = self.arguments(args, kwargs)?;
-        let variant = self.variant_for(py, &call)?;
-        let mut views = Views::new();
-        call.add_views(&mut views)?;
-        let memory = variant.kernel.memory(&views).map_err(error::run)?;
-        Ok(Memory::new(&memory))
+        self.with_arguments(py, args, kwargs, |variant, views, _| {
+            let memory = variant.kernel.memory(views).map_err(error::run)?;
+            Ok(Memory::new(&memory))
+        })
     }
 
     /// Measures calls with these arguments.
@@ -282,11 +286,9 @@ impl PyKernel {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Profile> {
-        let call = self.arguments(args, kwargs)?;
-        let variant = self.variant_for(py, &call)?;
-        let mut views = Views::new();
-        call.add_views(&mut views)?;
-        py.detach(|| Profile::measure(&variant.kernel, &views))
+        self.with_arguments(py, args, kwargs, |variant, views, _| {
+            py.detach(|| Profile::measure(&variant.kernel, views))
+        })
     }
 
     /// Where calls with these arguments are under the roofs of this machine, in a sentence.
@@ -297,11 +299,9 @@ impl PyKernel {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<String> {
-        let call = self.arguments(args, kwargs)?;
-        let variant = self.variant_for(py, &call)?;
-        let mut views = Views::new();
-        call.add_views(&mut views)?;
-        py.detach(|| look::place(&variant.kernel, &views, self.options.threads))
+        self.with_arguments(py, args, kwargs, |variant, views, _| {
+            py.detach(|| look::place(&variant.kernel, views, self.options.threads))
+        })
     }
 
     /// What notebooks show: the kernel, and what became of it, to unfold.

@@ -21,9 +21,11 @@ mod kernel;
 mod look;
 mod options;
 mod promote;
+mod recent;
 mod results;
 mod run;
 mod scope;
+mod traits;
 mod variants;
 
 use pyo3::prelude::*;

@@ -21,7 +21,11 @@ pub(crate) struct Variant {
     pub(crate) shaping: Shaping,
 }
 
-/// All of them, the one used last first.
+/// The most kernels of one text. Programs that bring more lists of types than that wait for the compiler
+/// again.
+const MOST: usize = 64;
+
+/// Those used last, the last one first.
 #[derive(Default)]
 pub(crate) struct Variants(Mutex<Vec<Arc<Variant>>>);
 
@@ -45,10 +49,11 @@ impl Variants {
         let types = variant.types.clone();
         let mut variants = self.lock();
         if variants.iter().all(|known| known.types != types) {
+            variants.truncate(MOST - 1);
             variants.insert(0, Arc::new(variant));
         }
-        drop(variants);
-        self.get(&types).expect("it is there")
+        let at = variants.iter().position(|known| known.types == types);
+        variants[at.expect("it is there")].clone()
     }
 
     /// Nothing runs while the lock is held, and every list is whole.

@@ -2,6 +2,7 @@
 
 import collections
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import kiln
 import numpy as np
@@ -303,3 +304,104 @@ def test_the_functions_are_those_of_traced_code_too():
     w = np.ones((4, 2))
     expected = kiln.nn.gelu(kiln.nn.layer_norm(X) @ w, approximate=True)
     np.testing.assert_allclose(block(X, w), expected)
+
+
+def test_constants_and_defaults_by_name():
+    calls = []
+
+    @kiln.jit(static=("axis", "n"))
+    def f(x, w=np.arange(3.0), *, n=2, axis=-1, keepdims=False, scale=1.5, dtype=None, name="sum"):
+        calls.append((n, axis, keepdims, dtype, name))
+        y = (x * w + n) * scale
+        y = y.max(axis=axis, keepdims=keepdims) if name == "max" else y.sum(axis=axis, keepdims=keepdims)
+        return y if dtype is None else y.astype(dtype)
+
+    x, w = np.arange(6.0).reshape(2, 3), np.ones(3)
+    ways = [
+        ((x,), {}),
+        ((x, w), {}),
+        ((x,), {"w": w}),
+        ((), {"w": w, "x": x}),
+        ((x,), {"n": 3}),
+        ((x,), {"n": 3.0}),
+        ((x,), {"n": True}),
+        ((x,), {"axis": 0, "keepdims": True}),
+        ((x,), {"keepdims": True, "axis": 0}),
+        ((x,), {"axis": (0, 1)}),
+        ((x,), {"axis": None, "name": "max"}),
+        ((x,), {"scale": 2.0}),
+        ((x,), {"scale": -7.0, "dtype": np.float32}),
+        ((x,), {"scale": 3, "dtype": np.dtype("f4")}),
+        ((x,), {"scale": np.float64(3)}),
+        ((x, [1.0, 2.0, 3.0]), {"name": "".join(["m", "ax"])}),
+    ]
+    plain = f.__wrapped__
+    expected = [plain(*args, **kwargs) for args, kwargs in ways]
+    calls.clear()
+    for again in range(3):
+        for (args, kwargs), right in zip(ways, expected, strict=True):
+            for found in (f(*args, **kwargs), f.kernel(*args, **kwargs) and f(*args, **kwargs)):
+                assert (found.dtype, found.shape) == (right.dtype, right.shape)
+                np.testing.assert_allclose(found, right, rtol=1e-6)
+        traced = len(calls) if again == 0 else traced
+        assert len(calls) == traced
+    # Where arguments are told apart by name alone, they are.
+    g = kiln.jit(lambda a, b: a - b)
+    for _ in range(2):
+        assert g(a=1.0, b=2.0) == -1
+        assert g(b=1.0, a=2.0) == 1
+        assert g(1.0, b=np.float64(2)) == -1
+        out = np.empty(2)
+        assert g(b=np.ones(2), a=2, out=out) is out
+        assert out.tolist() == [1, 1]
+    for _ in range(2):
+        with pytest.raises(TypeError):
+            g(1.0)
+        with pytest.raises(TypeError):
+            g(1.0, 2.0, 3.0)
+        with pytest.raises(TypeError):
+            g(1.0, 2.0, b=3.0)
+        with pytest.raises(TypeError):
+            g(1.0, c=3.0)
+
+
+def test_arguments_of_any_number():
+    f = kiln.jit(lambda x, *others, shift=0: x + sum(others) + shift)
+    for _ in range(2):
+        assert f(X, X, X).tolist() == (3 * X).tolist()
+        assert f(X, X, 1.0).tolist() == (2 * X + 1).tolist()
+        assert f(X, shift=2).tolist() == (X + 2).tolist()
+        assert f(X, X, shift=X).tolist() == (3 * X).tolist()
+
+
+def test_kernels_used_last_are_kept():
+    traced = []
+
+    @kiln.jit(static=("n",))
+    def f(x, n):
+        traced.append(n)
+        return x + n
+
+    def all_of(counts):
+        traced.clear()
+        for n in counts:
+            assert f(1.0, n) == 1 + n
+            assert f(1.0, n=n) == 1 + n
+        return traced
+
+    assert all_of(range(100)) == list(range(100))
+    assert all_of(range(100)) == []
+    assert all_of(range(100, 200)) == list(range(100, 200))
+    assert all_of(range(199, 79, -1)) == []
+    assert all_of(range(10)) == list(range(10))
+    assert len(f._kernels) == kiln._jit.MOST_KERNELS == 128
+
+
+def test_threads_that_crowd_a_cache():
+    f = kiln.jit(lambda x, n: x + n, static=("n",))
+
+    def work(seed):
+        return all(f(2.0, (i * seed) % 300) == 2 + (i * seed) % 300 for i in range(300))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, (1, 7, 11, 13)))

@@ -1,7 +1,11 @@
 """What is shown of kernels: pages, tables, roofs, and the notebook that uses them."""
 
 import json
+import re
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import kiln
 import numpy as np
@@ -16,6 +20,38 @@ def test_pages_of_kernels():
     assert page.startswith('<div class="kiln-kernel"><code>|x| select(x &lt; 1')
     assert page.count("<details>") == page.count("</details>") == 6
     assert "1 pass" in page
+
+
+def picture(kernel):
+    """Return the picture on the page of a kernel, read as XML."""
+    url = re.search(r'<img alt="[^"]+" style="max-width:100%" src="data:image/svg\+xml,([^"<>]*)">', page_of(kernel))
+    return ElementTree.fromstring(unquote(url[1]))
+
+
+def page_of(kernel):
+    page = kernel._repr_html_()
+    # Everything is closed, and nothing that a text says is markup.
+    seen = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, _: seen.append(tag) if tag != "img" else None
+    parser.handle_endtag = lambda tag: seen.remove(tag)
+    parser.feed(page)
+    assert not seen
+    return page
+
+
+def words(kernel):
+    return [text.text for text in picture(kernel).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_pages_have_a_picture():
+    kernel = kiln.compile("|x, w| select(x < w & x > 0, exp(x) * w, 0)")
+    assert {"x: f32[..]", "exp(·)", "as written", "fused"} <= set(words(kernel))
+    product = kiln.compile("|x: f32[n, k], w: f32[k, m]| relu(x @ w)")
+    assert any("@" in word for word in words(product))
+    steps = "".join(f"let t{n + 1} = sin(t{n}) * x;" for n in range(300))
+    long = kiln.compile("|x| { let t0 = x;" + steps + "t300 }")
+    assert "<img" not in page_of(long)
 
 
 def test_kernels_unfused_give_the_same():

@@ -243,3 +243,60 @@ def test_calls_within_calls():
 
     assert kiln.evaluate("a * 2", {"a": Reentrant()}).tolist() == [2, 4, 6]
     assert kiln.compile("a * 2")(Reentrant()).tolist() == [2, 4, 6]
+
+
+def test_exceptions_leave_arrays_as_they_were():
+    a, b, out = np.arange(6.0).reshape(2, 3), np.arange(3.0), np.full((2, 3), 7.0)
+    labels = np.array([0, 9])
+    kernel, take = kiln.compile("|a, b| a + b"), kiln.compile("|a, i: i64[n]| take[0](a, i)")
+    traced = kiln.jit(lambda a, b: a @ b)
+    read_only = out.view()
+    read_only.flags.writeable = False
+    calls = [
+        lambda: kernel(a, np.ones(4), out=out),
+        lambda: kernel(a, b, out=out[:, :2]),
+        lambda: kernel(a, b, out=out.astype("i4")),
+        lambda: kernel(a, b, out=read_only),
+        lambda: kernel(a, b, out=(out, out)),
+        lambda: kernel(a, a.astype(complex), out=out),
+        lambda: take(a, labels, out=out),
+        lambda: traced(a, a, out=out),
+        lambda: kiln.evaluate("a + b", {"a": a, "b": np.ones(4)}, out=out),
+        lambda: kiln.evaluate("a + b", {"a": a, "b": b}, out=read_only),
+        lambda: kiln.evaluate("a + b", {"a": a, "b": b}, out=np.ones((2, 3), "i4"), casting="safe"),
+    ]
+    for call in calls:
+        with pytest.raises((TypeError, ValueError, IndexError)):
+            call()
+        assert a.tolist() == [[0, 1, 2], [3, 4, 5]]
+        assert b.tolist() == [0, 1, 2]
+        assert (out == 7).all()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x +",
+        "x\0",
+        "x\ud800",
+        "(" * 100_000 + "x" + ")" * 100_000,
+        "-" * 100_000 + "x",
+        "x.__class__",
+        "__import__('os')",
+        "lambda: x",
+        "(x := 1)",
+        "f'{x}'",
+        "x[0",
+        "x" * 100 + " y",
+        "unknown(x)",
+        "9" * 5000 + "*",
+        "|x, x| x",
+        "|x: f128| x",
+        "|x: f32[" + "9" * 50 + "]| x",
+        "sum[" + "9" * 50 + "](x)",
+    ],
+)
+def test_hostile_texts_of_kernels(text):
+    with pytest.raises((ValueError, TypeError)):
+        kiln.compile(text)(1.0)

@@ -1,116 +1,109 @@
-"""Kiln beside numexpr, NumPy, JAX and numba: times of the same expressions, in one run.
+"""Kiln beside numexpr, NumPy, JAX and numba, in one run: Markdown, as in `MEASURED.md`.
 
-    python tools/bench.py                       10 to 10^7 elements, one and two threads
-    python tools/bench.py --sizes 1e3 1e8 --threads 2 --dtype f4
+    python tools/bench.py                           all of it, some minutes
+    python tools/bench.py --sizes 1e3 1e8 --threads 2 --only sum
+    python tools/bench.py --under 'nice -n -5'      a command that each piece runs under
 
-Everyone's calls take turns, and the least time of each counts. JAX and numba are left out where they
-are not installed. Run it with nothing else running, on a build with `--release`.
+Everyone's calls take turns, and the least time of each counts; each piece is a process of its own, on as
+many cores as threads. Run it with nothing else running, on a build with `--release`.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import time
-from collections.abc import Callable
+import json
+import shlex
+import statistics
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-EXPRESSIONS = {
-    "2*a + 3*b": "2*a + 3*b",
-    "a**2 + b**2 + 2*a*b": "a**2 + b**2 + 2*a*b",
-    "sin(a)**2 + cos(a)**2": "np.sin(a)**2 + np.cos(a)**2",
-    "(a < b) & (a > 0)": "(a < b) & (a > 0)",
-    "where(a > b, a, b*2)": "np.where(a > b, a, b*2)",
-    "sum(a*b)": "np.sum(a*b)",
-    "exp(-a)*sqrt(b)": "np.exp(-a)*np.sqrt(b)",
-}
-"""Expressions as numexpr has them, and as NumPy has them."""
+from contest import EXPRESSIONS
 
-ROUNDS = 7
-ENOUGH = 0.02
-"""Seconds of a round, or one call."""
+TOOLS = Path(__file__).parent
+PEERS = ("numexpr", "numpy", "jax", "numba")
+LARGE = 3e7
+"""Elements from which on a size is a piece of its own."""
 
-
-def best(calls: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Return the least seconds of a call of each, all taking turns."""
-    counts = {}
-    for name, call in calls.items():
-        call()
-        start = time.perf_counter()
-        call()
-        once = time.perf_counter() - start
-        counts[name] = max(1, int(ENOUGH / max(once, 1e-7)))
-    least = dict.fromkeys(calls, float("inf"))
-    for _ in range(ROUNDS):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            for _ in range(counts[name]):
-                call()
-            least[name] = min(least[name], (time.perf_counter() - start) / counts[name])
-    return least
+Row = tuple[int, str, int, dict[str, float]]
+"""Threads, expression, elements, and seconds by name."""
 
 
-def contestants(ours: str, theirs: str, a: object, b: object) -> dict[str, Callable[[], object]]:
-    """Return a call of each library."""
-    import kiln
-    import numexpr
-    import numpy as np
+def piece(under: str, script: str, *arguments: object) -> str:
+    """Return what a script prints."""
+    command = [*shlex.split(under), sys.executable, str(TOOLS / script), *map(str, arguments)]
+    print(*command[-len(arguments) - 1 :], file=sys.stderr, flush=True)
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
-    names = {"a": a, "b": b}
-    source = f"lambda a, b: {theirs}"
-    by_numpy = eval(source, {"np": np})
-    calls = {
-        "kiln": lambda: kiln.evaluate(ours, names),
-        "numexpr": lambda: numexpr.evaluate(ours, names),
-        "numpy": lambda: by_numpy(a, b),
-    }
-    try:
-        import jax
-        import jax.numpy as jnp
-    except ImportError:
-        pass
-    else:
-        jax.config.update("jax_enable_x64", True)
-        by_jax = jax.jit(eval(source, {"np": jnp}))
-        x, y = jnp.asarray(a), jnp.asarray(b)
-        calls["jax"] = lambda: by_jax(x, y).block_until_ready()
-    try:
-        import numba
-    except ImportError:
-        pass
-    else:
-        by_numba = numba.njit(eval(source, {"np": np}))
-        calls["numba"] = lambda: by_numba(a, b)
-    return calls
+
+def measure(options: argparse.Namespace) -> list[Row]:
+    """Return times of all expressions."""
+    rows: list[Row] = []
+    small = [size for size in options.sizes if size < LARGE]
+    parts = [part for part in (small, *([size] for size in options.sizes if size >= LARGE)) if part]
+    for threads in options.threads:
+        for expression in EXPRESSIONS:
+            if options.only not in expression:
+                continue
+            for sizes in parts:
+                which = (expression, "--threads", threads, "--dtype", options.dtype, "--sizes", *sizes)
+                times = json.loads(piece(options.under, "contest.py", *which))
+                rows += [(threads, expression, int(size), by) for size, by in times.items()]
+    return rows
+
+
+def summary(rows: list[Row]) -> str:
+    """Return how far Kiln is ahead, at least and in the middle."""
+    lines = ["| beside | least | where | median |", "|---|---:|---|---:|"]
+    for peer in PEERS:
+        ratios = [(by[peer] / by["kiln"], row) for *row, by in rows if peer in by]
+        if ratios:
+            least, (threads, expression, size) = min(ratios)
+            middle = statistics.median(ratio for ratio, _ in ratios)
+            where = f"`{expression}`, {size} elements, {threads} thread{'s' * (threads > 1)}"
+            lines.append(f"| {peer} | {least:.2f} | {where} | {middle:.1f} |")
+    return "\n".join(lines)
+
+
+def table(rows: list[Row], threads: int) -> str:
+    """Return Kiln's times, and how many times as long everyone else takes."""
+    peers = [peer for peer in PEERS if peer in rows[0][3]]
+    lines = [f"| expression | elements | Kiln, µs | {' | '.join(peers)} |", "|---|---:" + "|---:" * (len(peers) + 1) + "|"]
+    for its, expression, size, by in rows:
+        if its == threads:
+            ratios = " | ".join(f"{by[peer] / by['kiln']:.2f}" for peer in peers)
+            lines.append(f"| `{expression}` | 10^{len(str(size)) - 1} | {by['kiln'] * 1e6:.2f} | {ratios} |")
+    return "\n".join(lines)
+
+
+def versions() -> str:
+    """Return what was measured."""
+    found = []
+    for name in (*PEERS, "jaxlib"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            pass
+    return f"Python {sys.version.split()[0]}, {', '.join(found)}"
 
 
 def main() -> None:
-    """Print a table for each number of threads."""
+    """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", nargs="+", type=float, default=[10.0**k for k in range(1, 8)])
+    parser.add_argument("--sizes", nargs="+", type=float, default=[10.0**k for k in range(1, 9)])
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--dtype", default="f8")
-    parser.add_argument("--only", help="a part of an expression")
+    parser.add_argument("--only", default="", help="a part of an expression")
+    parser.add_argument("--under", default="", help="a command that each piece runs under")
     options = parser.parse_args()
-    # Before any of them starts its threads.
-    os.environ["NUMEXPR_MAX_THREADS"] = str(max(options.threads))
-    import kiln
-    import numexpr
-    import numpy as np
-
-    rng = np.random.default_rng(1)
+    rows = measure(options)
+    print(f"{versions()}; `{options.dtype}`.\n\n## How many times as long others take\n\n{summary(rows)}")
+    print(f"\n## Small calls\n\n{piece(options.under, 'bench_small.py')}")
+    if "jax" in rows[0][3]:
+        print(f"## `kiln.jit` beside `jax.jit`\n\n{piece(options.under, 'bench_jit.py')}", end="")
     for threads in options.threads:
-        numexpr.set_num_threads(threads)
-        kiln.numexpr.set_num_threads(threads)
-        print(f"\n{threads} thread{'s' if threads > 1 else ''}, {options.dtype}: microseconds")
-        for ours, theirs in EXPRESSIONS.items():
-            if options.only and options.only not in ours:
-                continue
-            for size in options.sizes:
-                a, b = rng.random((2, int(size))).astype(options.dtype)
-                times = best(contestants(ours, theirs, a, b))
-                row = "  ".join(f"{name} {t * 1e6:10.2f}" for name, t in times.items())
-                ahead = min(t for name, t in times.items() if name != "kiln") / times["kiln"]
-                print(f"{ours:24} {int(size):>10}  {row}  {ahead:5.2f}x")
+        print(f"\n## {threads} thread{'s' * (threads > 1)}\n\n{table(rows, threads)}")
 
 
 if __name__ == "__main__":

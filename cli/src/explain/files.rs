@@ -5,9 +5,9 @@ use super::object::Written;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::output::{Contents, Output, write_all};
-use crate::picture::Picture;
 use clap::Args;
 use kiln::Graph;
+use kiln_picture::Picture;
 use std::path::{Path, PathBuf};
 
 /// Where pictures and pages go.

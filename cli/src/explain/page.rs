@@ -5,12 +5,12 @@ use crate::bench::random;
 use crate::failure::Failure;
 use crate::html::{Finding, Page};
 use crate::machine::{self, Machine};
-use crate::picture::Picture;
 use crate::shapes::shapes_of;
 use kiln::explain::{Stage, explain, prove, separations};
 use kiln::ir::{Dim, Input, NodeId};
 use kiln::profile::{Profiler, Race, Resources, Roofline};
 use kiln::{CompileOptions, Graph, Tensor, View, compile_with};
+use kiln_picture::Picture;
 use std::time::Duration;
 
 impl Explain {

@@ -2,10 +2,10 @@
 
 mod proof;
 
-use crate::markup::escaped;
-use crate::picture::{Picture, STYLE};
 use kiln::explain::{Proof, Separation};
 use kiln::{Graph, Mode};
+use kiln_picture::markup::escaped;
+use kiln_picture::{Picture, STYLE};
 use std::fmt::Write as _;
 
 const PAGE_STYLE: &str = include_str!("page.css");

@@ -1,7 +1,7 @@
 //! The steps of a proof, each with the part that it changes.
 
-use crate::markup::escaped;
 use kiln::explain::{Proof, Step};
+use kiln_picture::markup::escaped;
 use std::fmt::Write as _;
 
 /// The most steps that a page shows.

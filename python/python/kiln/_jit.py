@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any, overload
 
@@ -17,6 +18,9 @@ from kiln._tracer import Tracer
 _STATIC = (bool, str, bytes, type(None), tuple, type, np.dtype)
 """What is no array: each value has a kernel of its own."""
 
+
+MOST_KERNELS = 128
+"""The most kernels that a function keeps: those of the calls made last."""
 
 Finish = Callable[[Any], Any] | None
 """What makes the result of a function of what its kernel gives, if they differ."""
@@ -33,9 +37,11 @@ class Traced(_kiln.Dispatch):
         """Take a function to trace."""
         self._function = function
         self._signature = inspect.signature(function)
+        self._positions = _positions(self._signature)
         self._static = frozenset(static)
         self._options = options
         self._kernels: dict[Any, tuple[_kiln.Kernel, Finish]] = {}
+        self._lock = threading.Lock()
         functools.update_wrapper(self, function)
         unknown = self._static - set(self._signature.parameters)
         if unknown:
@@ -44,17 +50,20 @@ class Traced(_kiln.Dispatch):
     def __new__(
         cls, function: Callable[..., Any], static: Iterable[str], options: dict[str, Any]
     ) -> Traced:
-        """Make a function whose numbers are inputs, if none of them is a constant."""
-        return super().__new__(cls, not tuple(static))
+        """Say which of its parameters are constants."""
+        names = tuple(static)
+        positions = [at for name, at in _positions(inspect.signature(function)).items() if name in names]
+        return super().__new__(cls, positions, names, MOST_KERNELS)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call it with arguments of types that are new, or by name."""
         if any(isinstance(value, Tracer) for value in (*args, *kwargs.values())):
             return self._function(*args, **kwargs)
         out = kwargs.pop("out", None)
-        kernel, finish, arrays = self._find(args, kwargs)
-        if not kwargs and len(arrays) == len(args):
-            self._remember(args, kernel, finish)
+        kernel, finish, arguments = self._find(args, kwargs)
+        sources = arguments.sources(self._positions, len(args), kwargs)
+        self._remember(args, kwargs, sources, kernel, finish)
+        arrays = arguments.arrays
         result = kernel(*arrays) if out is None else kernel(*arrays, out=out)
         return result if finish is None else finish(result)
 
@@ -64,15 +73,20 @@ class Traced(_kiln.Dispatch):
 
     def _find(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[_kiln.Kernel, Finish, list[Any]]:
+    ) -> tuple[_kiln.Kernel, Finish, _Arguments]:
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
         arguments = _Arguments(bound, self._static)
-        known = self._kernels.get(arguments.key)
-        if known is None:
-            known = self._trace(arguments)
+        with self._lock:
+            known = self._kernels.get(arguments.key)
+        known = known or self._trace(arguments)
+        with self._lock:
+            # Those used last are at the end.
+            self._kernels.pop(arguments.key, None)
             self._kernels[arguments.key] = known
-        return (*known, arguments.arrays)
+            if len(self._kernels) > MOST_KERNELS:
+                del self._kernels[next(iter(self._kernels))]
+        return (*known, arguments)
 
     def _trace(self, arguments: _Arguments) -> tuple[_kiln.Kernel, Finish]:
         program = Program()
@@ -141,6 +155,16 @@ class _Arguments:
             for x in self.arrays
         ]
 
+    def sources(
+        self, positions: dict[str, int], count: int, kwargs: dict[str, Any]
+    ) -> list[int | str | tuple[Any]] | None:
+        """Return where each array comes from, if they are not the positional arguments in order."""
+        sources: list[int | str | tuple[Any]] = []
+        for (name, index), array in zip(self._places, self.arrays, strict=True):
+            at = positions.get(name, count) + (index or 0)
+            sources.append(name if name in kwargs else at if at < count else (array,))
+        return None if not kwargs and sources == list(range(count)) else sources
+
     def call(self, function: Callable[..., Any], tracers: list[Tracer]) -> Any:
         """Call a function with tracers in place of arrays."""
         arguments = dict(self._bound.arguments)
@@ -153,6 +177,13 @@ class _Arguments:
                 arguments[name] = tuple(items)
         bound = inspect.BoundArguments(self._bound.signature, arguments)
         return function(*bound.args, **bound.kwargs)
+
+
+def _positions(signature: inspect.Signature) -> dict[str, int]:
+    """Return at which position each parameter can be given; for `*args`, the first of them."""
+    by_name = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+    parameters = signature.parameters.values()
+    return {p.name: at for at, p in enumerate(p for p in parameters if p.kind not in by_name)}
 
 
 def _key(value: Any) -> Any:

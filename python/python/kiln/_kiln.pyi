@@ -1,9 +1,28 @@
 """Types of the native part."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self, final
 
+from typing_extensions import disjoint_base
+
 from kiln.numexpr._translate import Parsed
+
+__all__ = [
+    "Dispatch",
+    "Expression",
+    "Kernel",
+    "Memory",
+    "Profile",
+    "Roofline",
+    "_restore",
+    "compile_text",
+    "evaluate",
+    "re_evaluate",
+    "roofline",
+    "set_threads",
+    "stages",
+    "validate",
+]
 
 @final
 class Memory:
@@ -103,21 +122,27 @@ class Kernel:
     def mode(self) -> str:
         """How much its rewrites may change."""
 
+@disjoint_base
 class Dispatch:
     """A function that finds the kernels of calls seen before; its `_call` finds all others."""
 
-    def __new__(cls, numbers: bool) -> Self: ...
+    def __new__(cls, positions: Sequence[int], names: Sequence[str], most: int) -> Self: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it: the first call with arrays of such types traces and compiles it."""
     def _remember(
-        self, args: tuple[Any, ...], kernel: Kernel, finish: Callable[[Any], Any] | None = None
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        sources: Sequence[int | str | tuple[Any]] | None,
+        kernel: Kernel,
+        finish: Callable[[Any], Any] | None = None,
     ) -> None: ...
 
 @final
 class Expression:
     """An expression of numexpr, which is called with arrays in the order of its names."""
 
-    def __init__(self, parsed: Parsed) -> None: ...
+    def __new__(cls, parsed: Parsed) -> Self: ...
     def __call__(
         self, *arrays: Any, out: Any = None, order: str = "K", casting: str = "safe"
     ) -> Any: ...
@@ -169,3 +194,12 @@ def roofline() -> Roofline:
 
 def set_threads(threads: int) -> int: ...
 def stages() -> list[tuple[str, str]]: ...
+def _restore(
+    text: str,
+    mode: str,
+    threads: int | None,
+    emitter: str,
+    copy: bool,
+    fuse: bool,
+    bound: dict[str, Any],
+) -> Kernel: ...

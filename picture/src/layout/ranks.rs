@@ -1,7 +1,7 @@
 //! The rank of each block, and a slot in every rank that a wire passes.
 
 use super::{Block, Rank};
-use crate::picture::network::{End, Wire};
+use crate::network::{End, Wire};
 use std::collections::{BTreeMap, HashMap};
 
 /// How wide the slot of a wire is.

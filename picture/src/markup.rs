@@ -1,7 +1,7 @@
 //! Text within markup: of SVG, HTML and Graphviz.
 
 /// Text for SVG and HTML, as content and as the value of an attribute in double quotes.
-pub(crate) fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -21,7 +21,7 @@ pub(crate) fn escaped(text: &str) -> String {
 }
 
 /// Text for Graphviz, within double quotes.
-pub(crate) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }
 

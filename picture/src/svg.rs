@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 /// How it looks, in light and in darkness.
-pub(crate) const STYLE: &str = include_str!("picture.css");
+pub const STYLE: &str = include_str!("picture.css");
 
 /// A picture that stands alone: a file.
 pub(crate) fn document(scene: &Scene, title: &str, description: &str) -> String {

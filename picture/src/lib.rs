@@ -1,9 +1,20 @@
 //! A kernel before and after fusion, as one picture.
+//!
+//! ```
+//! use kiln::{Mode, ir};
+//! use kiln_picture::Picture;
+//!
+//! let kernel = ir::parse("kernel gelu(x) { 0.5 * x * (1 + erf(x / sqrt(2))) }").unwrap();
+//! let picture = Picture::of(&kernel, Mode::Precise);
+//! assert!(picture.svg().starts_with("<svg "));
+//! assert!(picture.description().ends_with("fused: 1 pass over memory, moving 8 B an element"));
+//! ```
 
 mod build;
 mod bytes;
 mod dot;
 mod layout;
+pub mod markup;
 mod network;
 mod scene;
 mod svg;
@@ -18,10 +29,10 @@ use kiln::{Graph, Mode};
 use network::Network;
 use scene::Scene;
 
-pub(crate) use svg::STYLE;
+pub use svg::STYLE;
 
 /// What a picture shows.
-pub(crate) struct Picture {
+pub struct Picture {
     name: String,
     before: Side,
     after: Side,
@@ -37,7 +48,7 @@ struct Side {
 
 impl Picture {
     /// Of a kernel, as written and as fused within `mode`.
-    pub(crate) fn of(graph: &Graph, mode: Mode) -> Picture {
+    pub fn of(graph: &Graph, mode: Mode) -> Picture {
         let (before, after) = (unfuse(graph), fuse(graph, mode).graph);
         Picture {
             name: graph.name().to_string(),
@@ -47,17 +58,17 @@ impl Picture {
     }
 
     /// As Graphviz text.
-    pub(crate) fn dot(&self) -> String {
+    pub fn dot(&self) -> String {
         dot::document(&self.name, &self.panels())
     }
 
     /// As an SVG file.
-    pub(crate) fn svg(&self) -> String {
+    pub fn svg(&self) -> String {
         svg::document(&self.scene(), &self.name, &self.description())
     }
 
     /// As an element of a page that has [`STYLE`].
-    pub(crate) fn element(&self) -> String {
+    pub fn element(&self) -> String {
         svg::element(&self.scene(), &self.name, &self.description())
     }
 
@@ -66,7 +77,7 @@ impl Picture {
     }
 
     /// For whoever cannot see it.
-    pub(crate) fn description(&self) -> String {
+    pub fn description(&self) -> String {
         let sides = [&self.before, &self.after];
         sides.map(|side| format!("{}: {}", side.title, side.caption)).join("; ")
     }
