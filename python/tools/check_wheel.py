@@ -13,8 +13,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-NEWEST_GLIBC = (2, 28)
-"""Of manylinux_2_28: Linux distributions of 2019 and later."""
+NEWEST_GLIBC = (2, 34)
+"""Of manylinux_2_34: Linux distributions of 2022 and later, such as Debian 12."""
 
 FILES = ("__init__.py", "py.typed", "_kiln.pyi", "_kiln.abi3.so", "nn.py", "numexpr/__init__.py")
 LICENCES = ("LICENSE-APACHE", "LICENSE-MIT")
