@@ -44,7 +44,8 @@ const SIDE_BY_SIDE: usize = 512 << 10;
 /// Bytes from element to element from which on those of rows side by side are packed.
 const SCATTERED: usize = 1 << 10;
 /// Rows up to this length lie side by side even where that takes a transposition: softmax of (2^18, 16) took
-/// 1.30 ns an element that way on a Zen 4, and 1.08 row by row; of (2^19, 8) 1.37 and 2.7.
+/// 1.30 ns an element that way on a Zen 4, and 1.08 row by row; of (2^19, 8) 1.37 and 2.7. Between
+/// these nothing was measured.
 const SHORT: usize = 12;
 /// Bytes of a cache line.
 const LINE: usize = 64;

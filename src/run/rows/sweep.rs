@@ -37,7 +37,7 @@ pub(super) struct Sweeping {
     slots: SmallVec<[Option<usize>; OPERANDS]>,
     /// Whether results bypass the caches, where they lie so that they can.
     pub(super) streams: bool,
-    /// Rows at a time.
+    /// How many rows at a time, and whether memory is asked for the next ones.
     tile: Tile,
 }
 
