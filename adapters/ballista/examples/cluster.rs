@@ -1,7 +1,7 @@
 //! A cluster on this machine, and a query whose kernels each executor compiles for itself: a scheduler and
 //! two executors as processes, Parquet files, a fused projection, a shuffle by groups.
 //!
-//! `cargo run -p kiln-ballista --example cluster`
+//! `cargo run --example cluster` in `adapters/`
 
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::prelude::ParquetReadOptions;

@@ -4,8 +4,8 @@
 //! Of a NaN that arithmetic makes, neither Rust nor Kiln promises the sign, and so neither does its place.
 
 use datafusion::logical_expr::Operator;
-use kiln::ir::{Fault, NodeId, Op};
-use kiln::{DType, Graph};
+use kiln::Graph;
+use kiln::ir::{Fault, Node, NodeId, Op};
 
 /// `left operator right`; none for an operator that does not compare.
 pub(super) fn compare(
@@ -35,18 +35,25 @@ pub(super) fn compare(
     }))
 }
 
-/// Numbers by their order; if there is a NaN, no numbers are less, and ranks decide.
+/// Numbers by their order. If there is a NaN, no number is less, and a negative NaN on the left or a positive
+/// one on the right is, unless the other side is one of that sign, too.
 fn less(graph: &mut Graph, left: NodeId, right: NodeId) -> Result<NodeId, Fault> {
     let numbers = graph.op(Op::Lt, &[left, right])?;
-    let (left, right) = (rank(graph, left)?, rank(graph, right)?);
-    let ranks = graph.op(Op::Lt, &[left, right])?;
-    graph.op(Op::Or, &[numbers, ranks])
+    let nans = match (is_number(graph, left), is_number(graph, right)) {
+        (true, true) => return Ok(numbers),
+        (false, true) => nan_of_sign(graph, Op::Lt, left)?,
+        (true, false) => nan_of_sign(graph, Op::Gt, right)?,
+        (false, false) => {
+            let (left, right) = (rank(graph, left)?, rank(graph, right)?);
+            graph.op(Op::Lt, &[left, right])?
+        }
+    };
+    graph.op(Op::Or, &[numbers, nans])
 }
 
 /// Equal numbers, or NaNs of one sign.
 fn equal(graph: &mut Graph, left: NodeId, right: NodeId) -> Result<NodeId, Fault> {
     let numbers = graph.op(Op::Eq, &[left, right])?;
-    // No literal is a NaN here, and then the other side need not be asked.
     if is_number(graph, left) || is_number(graph, right) {
         return Ok(numbers);
     }
@@ -57,19 +64,33 @@ fn equal(graph: &mut Graph, left: NodeId, right: NodeId) -> Result<NodeId, Fault
     graph.op(Op::Or, &[numbers, nans])
 }
 
+/// Whether a value is never a NaN: a literal is none, nor is what was an integer.
 fn is_number(graph: &Graph, node: NodeId) -> bool {
-    graph.constant_value(node).is_some_and(|value| !value.is_nan())
+    match graph.node(node) {
+        Node::Op(Op::ToF32 | Op::ToF64, args) => graph.dtype(args[0]).is_integer(),
+        _ => graph.constant_value(node).is_some_and(|value| !value.is_nan()),
+    }
+}
+
+/// A number's sign, or a NaN's.
+fn sign(graph: &mut Graph, node: NodeId) -> Result<NodeId, Fault> {
+    let one = graph.constant(graph.dtype(node), 1.0)?;
+    graph.op(Op::CopySign, &[one, node])
+}
+
+/// Whether it is a NaN whose sign is on this side of 0.
+fn nan_of_sign(graph: &mut Graph, side: Op, node: NodeId) -> Result<NodeId, Fault> {
+    let nan = graph.op(Op::IsNan, &[node])?;
+    let sign = sign(graph, node)?;
+    let zero = graph.constant(graph.dtype(node), 0.0)?;
+    let fits = graph.op(side, &[sign, zero])?;
+    graph.op(Op::And, &[nan, fits])
 }
 
 /// 1 for a positive NaN, -1 for a negative one, 0 for a number.
 fn rank(graph: &mut Graph, node: NodeId) -> Result<NodeId, Fault> {
-    let dtype: DType = graph.dtype(node);
-    let zero = graph.constant(dtype, 0.0)?;
-    if is_number(graph, node) {
-        return Ok(zero);
-    }
-    let one = graph.constant(dtype, 1.0)?;
     let nan = graph.op(Op::IsNan, &[node])?;
-    let sign = graph.op(Op::CopySign, &[one, node])?;
+    let sign = sign(graph, node)?;
+    let zero = graph.constant(graph.dtype(node), 0.0)?;
     graph.op(Op::Select, &[nan, sign, zero])
 }

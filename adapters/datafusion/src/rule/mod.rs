@@ -56,8 +56,14 @@ impl FuseKernels {
         FuseKernels { mode, ..self }
     }
 
-    /// Fuses whatever has at least two ops, from a table of so many rows on; where their number is not
-    /// known, always. Compiling takes as long as some ten thousand rows.
+    /// Fuses what costs at least this: a sum or a comparison is 1, a function is 8. It is 2 by default, for
+    /// a single op is a single pass over memory either way.
+    pub fn least_cost(self, cost: u32) -> FuseKernels {
+        FuseKernels { least_cost: cost, ..self }
+    }
+
+    /// Fuses from a table of so many rows on; where their number is not known, always. Compiling takes as
+    /// long as some ten thousand rows.
     pub fn least_rows(self, rows: usize) -> FuseKernels {
         FuseKernels { least_rows: rows, ..self }
     }
