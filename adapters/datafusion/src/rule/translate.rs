@@ -43,7 +43,6 @@ impl<'a> Translation<'a> {
 
     /// All of them at once: a filter drops a row where one is null as where one is false.
     fn conjunction(&mut self, terms: &[Expression]) -> Result<&mut Self, Fault> {
-        self.cost += terms.len().saturating_sub(1) as u32;
         let mut all = None;
         for term in terms {
             let term = self.value(term)?;
@@ -67,7 +66,7 @@ impl<'a> Translation<'a> {
         };
         let operands: Vec<NodeId> =
             operands.into_iter().map(|operand| self.value(operand)).collect::<Result<_, _>>()?;
-        self.cost += cost(meaning);
+        self.cost += cost(meaning, operands.first().map(|&operand| self.graph.dtype(operand)));
         match meaning {
             Meaning::Op(op) => self.graph.op(op, &operands),
             Meaning::TotalOrder(operator) => {
@@ -107,14 +106,17 @@ impl<'a> Translation<'a> {
     }
 
     fn finish(&mut self, mode: Mode) -> Option<Translated> {
-        if self.cost == 0 || self.leaves.is_empty() {
+        // Bools are unpacked from bits, which is a pass more.
+        let bools = self.graph.inputs().iter().filter(|input| input.dtype == DType::Bool).count();
+        let cost = self.cost.saturating_sub(bools as u32);
+        if cost == 0 || self.leaves.is_empty() {
             return None;
         }
         let text = self.graph.to_string();
         let body = text.split_once('{').and_then(|(_, rest)| rest.rsplit_once('}'))?.0;
         let name = format!("kiln[{}]", one_line(body));
         let function = KernelFunction::with_mode(name, text, mode).ok()?;
-        Some(Translated { function, leaves: std::mem::take(&mut self.leaves), cost: self.cost })
+        Some(Translated { function, leaves: std::mem::take(&mut self.leaves), cost })
     }
 }
 
@@ -137,10 +139,12 @@ fn literal(literal: &Literal) -> Option<(DType, Scalar)> {
     })
 }
 
-/// What it costs DataFusion: a pass over memory, or a call of a function for each row.
-fn cost(meaning: Meaning) -> u32 {
+/// What it costs DataFusion, of operands of a type: a pass over memory, or a call of a function for each row.
+fn cost(meaning: Meaning, of: Option<DType>) -> u32 {
     match meaning {
         Meaning::Op(Op::Rem) => 8,
+        // Of 64 rows at once.
+        Meaning::Op(Op::And | Op::Or | Op::Not) if of == Some(DType::Bool) => 0,
         Meaning::Op(op) if op.max_ulp(DType::F64) > 0.5 => 8,
         Meaning::Op(_) | Meaning::TotalOrder(_) => 1,
         Meaning::Case => 2,
