@@ -4,7 +4,7 @@
 //! one as a call, which no rule looks into.
 
 use super::pass::PassContext;
-use kiln_ir::{Axes, Call, Dim, Graph, Iota, Node, NodeId, Op, Shape, Typing, View};
+use kiln_ir::{Axes, Call, DType, Dim, Graph, Iota, Node, NodeId, Op, Shape, Typing, View};
 use std::collections::{HashMap, HashSet};
 
 /// A value of which more views than this are read is computed once: each would compute it again.
@@ -30,7 +30,10 @@ pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
     let mut ids: Vec<NodeId> = Vec::with_capacity(graph.nodes().len());
     for (id, node) in graph.iter() {
         let operands: Vec<NodeId> = node.operands().iter().map(|id| ids[id.index()]).collect();
-        let operands = sink.shortened(node, operands);
+        let operands = match node {
+            Node::Call(call, _) if call.multiplies() => sink.halves(operands),
+            _ => sink.shortened(node, operands),
+        };
         let new = match node {
             Node::Call(Call::View(view), _) => sink.view(*view, operands[0]),
             Node::Call(call @ Call::Concat(_), _) => sink.flat(*call, &operands),
@@ -160,6 +163,16 @@ impl Sink {
             _ => None,
         };
         operands.iter().map(&mut short).collect::<Option<Vec<NodeId>>>().unwrap_or(operands)
+    }
+
+    /// Operands of a product, which widens numbers of 16 bits while it packs them.
+    fn halves(&self, operands: Vec<NodeId>) -> Vec<NodeId> {
+        let is_half = |id: NodeId| matches!(self.graph.dtype(id), DType::F16 | DType::BF16);
+        let half = |id: NodeId| match self.graph.node(id) {
+            Node::Op(Op::ToF32, args) if is_half(args[0]) => args[0],
+            _ => id,
+        };
+        operands.into_iter().map(half).collect()
     }
 
     /// The operand of a product that has this axis of its result, where a value is computed of one and has its
@@ -367,6 +380,8 @@ mod tests {
             ("x: f32[n, d]", "iota[0](x) < iota[1](x)", "iota32[0](x) < iota32[1](x)"),
             ("x: f32[n, d]", "iota[0](x) < 3", "iota[0](x) < 3"),
             ("a, b", "relu(transpose(a @ b))", "relu(transpose(a @ b))"),
+            ("a, b: f16[..]", "a @ transpose(f32(b))", "a @ transpose(b)"),
+            ("a, b: f64[..]", "a @ transpose(f32(b))", "a @ f32(transpose(b))"),
         ] {
             let graph = parse(&format!("kernel k({head}) {{ {text} }}")).unwrap();
             let wanted = match expected {

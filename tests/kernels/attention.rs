@@ -102,6 +102,7 @@ fn attention_changes_no_bit() {
         ("let o = f64(softmax[-1](q @ swapaxes[-1, -2](k)) @ v); (relu(o) - f64(m), o * 2)", 1),
         ("softmax[-1](f64(q) @ swapaxes[-1, -2](f64(k)) + m) @ f64(v)", 4),
         ("softmax[-1](f16(q) @ swapaxes[-1, -2](bf16(k)) + m) @ f16(v)", 4),
+        ("softmax[-1](q @ swapaxes[-1, -2](f32(bf16(k))) + m) @ v", 2),
     ];
     // Those of `q`, `k`, `v` and `m`.
     let sizes: [[&[usize]; 4]; 15] = [
