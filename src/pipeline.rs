@@ -7,7 +7,7 @@
 use crate::cost::tier;
 use crate::error::CompileError;
 use crate::fuse::{self, AlgebraReport, Pass, PassContext, Unmerged};
-use crate::lower::product::{Product, Source, product};
+use crate::lower::product::{Product, Source, Tail, Then, product};
 use crate::lower::{lower, rows::rows};
 use crate::mode::Mode;
 use crate::options::CompileOptions;
@@ -100,7 +100,7 @@ fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan<Compiled>, EmitEr
 /// What runs a fused body.
 fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError> {
     if let Some(product) = product(body) {
-        let rest = match (body.reductions().next(), product.then) {
+        let rest = match (body.reductions().next(), &product.then) {
             (Some(_), _) => stages(&product.rest, options)?.map(|code| Rest::Rows(Box::new(code))),
             (None, None) => {
                 let code = emitted(&lowered(&product.rest, options.mode), options)?;
@@ -109,12 +109,8 @@ fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError>
             // Only what is computed of whole rows is multiplied again.
             (None, Some(_)) => None,
         };
-        let mut program = None;
-        if let Some(rest) = rest {
-            let needed = |needed: Graph| emitted(&lowered(&needed, options.mode), options);
-            let mask = product.mask.clone().map(|mask| mask.try_map(needed)).transpose()?;
-            program = Some(product.with(rest, mask));
-        }
+        let code = |part: Graph| emitted(&lowered(&part, options.mode), options);
+        let program = rest.map(|rest| product.try_map(rest, code)).transpose()?;
         let kernel = ProductKernel::new(program, passes(body, options));
         return Ok(Compiled::Product(Box::new(kernel)));
     }
@@ -246,18 +242,26 @@ fn listing_of(body: &Body, names: &[String], mode: Mode) -> String {
             Source::Product => "the product".to_string(),
             Source::Parameter(at) => names[*at].clone(),
         };
-        let reads: Vec<String> = inputs.iter().map(name).collect();
+        let list = |inputs: &[Source]| inputs.iter().map(name).collect::<Vec<String>>();
+        let reads = |inputs: &[Source]| list(inputs).join(", ");
         if body.reductions().next().is_some() {
-            let stages = rows(&rest, tier(mode)).map(|stages| stages.listing(&reads));
+            let stages = rows(&rest, tier(mode)).map(|stages| stages.listing(&list(&inputs)));
             let stages = stages.unwrap_or_else(|| PASS_BY_PASS.into());
-            let then = then.map_or(String::new(), |right| {
-                format!("then the product of that and {}\n", names[right])
+            let then = then.map_or(String::new(), |Then { right, tail }| {
+                let product = format!("then the product of that and {}", names[right]);
+                match tail {
+                    None => product + "\n",
+                    Some(Tail { inputs, program }) => {
+                        let routine = lowered(&program, mode);
+                        format!("{product}, on blocks of which, of {}:\n{routine}", reads(&inputs))
+                    }
+                }
             });
             let masked = mask.map_or("", |_| ", but for columns that are masked in all");
             return format!("on some rows of {left} @ {right} at a time{masked}:\n{stages}{then}");
         }
         let routine = lowered(&rest, mode);
-        return format!("on each block of {left} @ {right}, of {}:\n{routine}", reads.join(", "));
+        return format!("on each block of {left} @ {right}, of {}:\n{routine}", reads(&inputs));
     }
     if body.reductions().next().is_none() {
         return lowered(body, mode).to_string();
@@ -279,7 +283,9 @@ fn routines(body: &Body, mode: Mode) -> Vec<Routine> {
         return vec![lowered(body, mode)];
     }
     let stages = rows(body, tier(mode));
-    stages.map_or_else(Vec::new, |rows| rows.routines().cloned().collect())
+    let stages = stages.map_or_else(Vec::new, |rows| rows.routines().cloned().collect());
+    let tail = product.as_ref().and_then(|product| product.then.as_ref()?.tail.as_ref());
+    stages.into_iter().chain(tail.map(|tail| lowered(&tail.program, mode))).collect()
 }
 
 /// The sweep of a fused body, if it has one.

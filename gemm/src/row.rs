@@ -17,6 +17,8 @@ pub(crate) const STRIP: usize = 16 << 10;
 const NEAR: usize = 16 << 10;
 /// Bytes from one address to the next that has the same set of L1.
 const PAGE: isize = 4096;
+/// Lines that a set of L1 holds.
+const WAYS: usize = 8;
 /// The most lanes of a vector.
 const MOST_LANES: usize = 16;
 
@@ -165,13 +167,14 @@ pub(crate) unsafe fn row<S: Simd>(
 {
     if b.across != 1 {
         let is_near = k.saturating_mul(n) <= NEAR * S::LANES;
-        // Columns that share a set of L1 evict each other: of these, as few at once as may be.
+        // Columns that share a set of L1 evict each other: of these, no more at once than it holds.
         let is_crowded = (b.across * size_of::<S::Element>() as isize) % PAGE == 0;
         // SAFETY: required of the caller.
         return unsafe {
             match (is_near, is_crowded) {
                 (true, _) => columns::<S, 2>(k, n, a, b, c, goes_on),
                 (false, false) => columns::<S::Half, 2>(k, n, a, b, c, goes_on),
+                (false, true) if S::LANES <= WAYS => columns::<S, 1>(k, n, a, b, c, goes_on),
                 (false, true) => columns::<S::Half, 1>(k, n, a, b, c, goes_on),
             }
         };

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// What a fused kernel computes: elementwise ops on its parameters, reductions of them, and at most one
 /// matrix product, whose operands are parameters. A second one may follow, of what is computed of the first by
-/// a parameter: then it is the only output.
+/// a parameter. Then outputs are elementwise ops on that and on parameters.
 ///
 /// Parameters go by position: input `i` of the body is bound to argument `i`. It has that argument's
 /// type and shape as they are in the graph around, so what a shape says in a body, it says there. Its
@@ -92,9 +92,23 @@ impl Body {
     }
 
     /// The values whose shapes broadcast to what it loops over: its first product, and its parameters but
-    /// for those that nothing else reads than a product.
+    /// for those that nothing else reads than a product, or what follows the second one.
     pub fn domain(&self) -> Vec<NodeId> {
         domain(self)
+    }
+
+    /// The same of what follows its second product, if it has one: that product, and the parameters that are
+    /// read there.
+    pub fn second_domain(&self) -> Vec<NodeId> {
+        let Some((second, _)) = second_product(self) else { return Vec::new() };
+        let read = below(self, self.outputs(), Some(second));
+        std::iter::once(second).chain(parameters(self).filter(|id| read.contains(id))).collect()
+    }
+
+    /// These values and what they are computed of; but what `end` is computed of only where something else is,
+    /// too.
+    pub fn below(&self, values: &[NodeId], end: Option<NodeId>) -> HashSet<NodeId> {
+        below(self, values, end)
     }
 
     /// The reductions in it; an elementwise body has none.
@@ -125,43 +139,71 @@ fn products(body: &Graph) -> impl Iterator<Item = (NodeId, [NodeId; 2])> {
 
 /// As [`Body::domain`], of a graph that is to be one.
 pub(crate) fn domain(body: &Graph) -> Vec<NodeId> {
-    let parameters = (0..body.inputs().len()).map(|index| body.input_node(index));
-    let Some((product, operands)) = product(body) else { return parameters.collect() };
-    let second = second_product(body);
-    let operands = operands.into_iter().chain(second.map(|(_, [_, right])| right));
-    let operands: SmallVec<[NodeId; 3]> = operands.collect();
-    let is_second = |id: NodeId| second.is_some_and(|(second, _)| second == id);
-    let others = body.iter().filter(|&(id, _)| id != product && !is_second(id));
-    let mut read: HashSet<NodeId> = others.flat_map(|(_, node)| node.operands()).collect();
-    read.extend(body.outputs());
-    let counts = |id: &NodeId| read.contains(id) || !operands.contains(id);
-    std::iter::once(product).chain(parameters.filter(counts)).collect()
+    let Some((product, operands)) = product(body) else { return parameters(body).collect() };
+    let (read, apart) = match second_product(body) {
+        None => (below(body, body.outputs(), Some(product)), HashSet::from(operands)),
+        Some((second, [left, right])) => {
+            let mut apart = below(body, body.outputs(), Some(second));
+            apart.extend(operands.into_iter().chain([right]));
+            (below(body, &[left], Some(product)), apart)
+        }
+    };
+    let counts = |id: &NodeId| read.contains(id) || !apart.contains(id);
+    std::iter::once(product).chain(parameters(body).filter(counts)).collect()
+}
+
+fn parameters(body: &Graph) -> impl Iterator<Item = NodeId> {
+    (0..body.inputs().len()).map(|index| body.input_node(index))
+}
+
+/// As [`Body::below`], of a graph that is to be one.
+fn below(body: &Graph, values: &[NodeId], end: Option<NodeId>) -> HashSet<NodeId> {
+    let mut below = HashSet::new();
+    let mut pending = values.to_vec();
+    while let Some(id) = pending.pop() {
+        if below.insert(id) && Some(id) != end {
+            pending.extend(body.node(id).operands());
+        }
+    }
+    below
 }
 
 /// What stands in a graph that cannot be in a body.
 pub(crate) fn foreign(body: &Graph) -> Option<&'static str> {
     let (product, second) = (product(body), second_product(body));
     let is_parameter = |arg: NodeId| matches!(body.node(arg), Node::Input(_));
-    body.iter().find_map(|(id, node)| match node {
+    let foreign = body.iter().find_map(|(id, node)| match node {
         Node::Input(_) | Node::Const(_) | Node::Op(..) => None,
         Node::Call(call, args) if call.multiplies() => {
             match product.is_some_and(|(first, _)| first == id) {
                 true if args.iter().all(|&arg| is_parameter(arg)) => None,
                 true => Some("a matmul of what the body computes"),
                 false => {
-                    let is_last = second.is_some_and(|(second, [left, right])| {
-                        second == id
-                            && !is_parameter(left)
-                            && is_parameter(right)
-                            && body.outputs() == [id]
+                    let is_second = second.is_some_and(|(second, [left, right])| {
+                        second == id && !is_parameter(left) && is_parameter(right)
                     });
-                    if is_last { None } else { Some("a second matmul") }
+                    if is_second { None } else { Some("a second matmul") }
                 }
             }
         }
         Node::Call(call, _) if call.fuses() => None,
         Node::Call(call, _) => Some(call.info().noun),
         Node::Fused { .. } | Node::Item { .. } => Some("a fused kernel"),
+    });
+    foreign.or_else(|| {
+        let (second, [left, _]) = second?;
+        let (first, _) = product?;
+        let tail = below(body, body.outputs(), Some(second));
+        let ends = |&output: &NodeId| below(body, &[output], Some(second)).contains(&second);
+        let is_chain = below(body, &[left], None).contains(&first)
+            && !tail.contains(&first)
+            && body.outputs().iter().all(ends);
+        let is_call = |&&id: &&NodeId| id != second && matches!(body.node(id), Node::Call(..));
+        match tail.iter().find(is_call) {
+            _ if !is_chain => Some("a second matmul"),
+            Some(_) => Some("a reduction beside a second matmul"),
+            None => None,
+        }
     })
 }
 
@@ -281,5 +323,46 @@ impl Graph {
             names.push(name);
         }
         names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::text::parse;
+
+    /// What a body may hold of products, and what follows them.
+    #[test]
+    fn bodies_hold_what_they_may() {
+        for (body, expected) in [
+            ("x @ w", None),
+            ("relu(x @ w) + y", None),
+            ("softmax[-1](x @ w) @ v", None),
+            ("gelu_tanh(relu(x @ w) @ v * y) + exp(y)", None),
+            ("let t = exp(y); relu(x @ w + t) @ v + t", None),
+            ("exp(x) @ w", Some("a matmul of what the body computes")),
+            ("x @ w + y @ v", Some("a second matmul")),
+            ("relu(x) @ w @ v", Some("a matmul of what the body computes")),
+            ("relu(x @ w) @ exp(v)", Some("a second matmul")),
+            ("relu(x @ w) @ v @ v", Some("a second matmul")),
+            ("let p = relu(x @ w); p @ v + p", Some("a second matmul")),
+            ("relu(x @ w) @ v + sum[-1](y)", Some("a reduction beside a second matmul")),
+            ("max[-1](relu(x @ w) @ v)", Some("a reduction beside a second matmul")),
+            ("transpose(x)", Some("a transpose")),
+        ] {
+            let head = "kernel k(x, w, v, y)";
+            let text = format!("{head} {{ fused(x, w, v, y) {{ {body} }} }}");
+            match (parse(&text), expected) {
+                (Ok(_), None) => {}
+                (Err(error), Some(what)) => assert!(error.to_string().contains(what), "{error}"),
+                (found, _) => panic!("{body}: {found:?}"),
+            }
+        }
+        let several = "kernel k(x, w, v, y) { let (a, b) = fused(x, w, v, y) { \
+                       let q = relu(x @ w) @ v; (q + y, OTHER) }; a + b }";
+        assert!(parse(&several.replace("OTHER", "q")).is_ok());
+        for other in ["y", "exp(y)", "relu(x @ w)"] {
+            let error = parse(&several.replace("OTHER", other)).unwrap_err().to_string();
+            assert!(error.contains("a second matmul"), "{other}: {error}");
+        }
     }
 }

@@ -17,16 +17,6 @@ pub(crate) struct Mask<M> {
     pub(crate) inputs: Vec<usize>,
 }
 
-impl<M> Mask<M> {
-    /// The same with what was made of the program.
-    pub(crate) fn try_map<N, E>(
-        self,
-        change: impl FnOnce(M) -> Result<N, E>,
-    ) -> Result<Mask<N>, E> {
-        Ok(Mask { needed: change(self.needed)?, inputs: self.inputs })
-    }
-}
-
 /// The mask of what is computed of a product's rows, if it has one, and the same with another output, where that
 /// is needed: for each row, whether sums may leave out what is masked.
 pub(super) fn mask(rest: &Graph, product: NodeId) -> Option<(Mask<Graph>, Graph)> {

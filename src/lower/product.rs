@@ -4,9 +4,9 @@ use super::mask::{Mask, mask};
 use kiln_ir::{Body, Graph, Node, NodeId};
 use std::collections::HashMap;
 
-/// A body in two parts.
+/// A body in two parts, or three if it has a second product.
 #[derive(Clone, Debug)]
-pub(crate) struct Product<R, M = Graph> {
+pub(crate) struct Product<R, C = Graph> {
     /// The parameters that are multiplied.
     pub(crate) operands: [usize; 2],
     /// What the rest reads, input by input: the product, or a parameter of the body.
@@ -14,13 +14,31 @@ pub(crate) struct Product<R, M = Graph> {
     /// What is computed of the result, with the outputs of the body, or the left operand of its second
     /// product. Where that has a mask, there may be one output more: whether rows may leave out what is masked.
     pub(crate) rest: R,
-    /// The parameter that the second product multiplies that by, if there is one.
-    pub(crate) then: Option<usize>,
+    /// What is done with that operand, if there is a second product.
+    pub(crate) then: Option<Then<C>>,
     /// Which elements of the first product the second one needs, if not all. It reads parameters of the body.
-    pub(crate) mask: Option<Mask<M>>,
+    pub(crate) mask: Option<Mask<C>>,
 }
 
-/// What an input of the rest is.
+/// A second product.
+#[derive(Clone, Debug)]
+pub(crate) struct Then<C> {
+    /// The parameter that is its right operand.
+    pub(crate) right: usize,
+    /// What is computed of its elements, with the outputs of the body, if that is not the product alone.
+    pub(crate) tail: Option<Tail<C>>,
+}
+
+/// Elementwise ops on a second product.
+#[derive(Clone, Debug)]
+pub(crate) struct Tail<C> {
+    /// What it reads, input by input: the product, or a parameter of the body.
+    pub(crate) inputs: Vec<Source>,
+    /// What it computes.
+    pub(crate) program: C,
+}
+
+/// What an input of a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// The product.
@@ -29,44 +47,38 @@ pub(crate) enum Source {
     Parameter(usize),
 }
 
-impl<R, M> Product<R, M> {
+impl<R, C> Product<R, C> {
     /// The same with what was made of its programs.
-    pub(crate) fn with<S, N>(self, rest: S, mask: Option<Mask<N>>) -> Product<S, N> {
-        let Product { operands, inputs, then, .. } = self;
-        Product { operands, inputs, rest, then, mask }
+    pub(crate) fn try_map<S, D, E>(
+        self,
+        rest: S,
+        mut change: impl FnMut(C) -> Result<D, E>,
+    ) -> Result<Product<S, D>, E> {
+        let Product { operands, inputs, then, mask, .. } = self;
+        let mask = match mask {
+            Some(Mask { needed, inputs }) => Some(Mask { needed: change(needed)?, inputs }),
+            None => None,
+        };
+        let then = match then {
+            Some(Then { right, tail: Some(Tail { inputs, program }) }) => {
+                Some(Then { right, tail: Some(Tail { inputs, program: change(program)? }) })
+            }
+            Some(Then { right, tail: None }) => Some(Then { right, tail: None }),
+            None => None,
+        };
+        Ok(Product { operands, inputs, rest, then, mask })
     }
 }
 
-/// Takes a body apart at its product, if it has one.
+/// Takes a body apart at its products, if it has one.
 pub(crate) fn product(body: &Body) -> Option<Product<Graph>> {
     let (product, operands) = body.product()?;
     let second = body.second_product();
-    let is_second = |id: NodeId| second.is_some_and(|(second, ..)| second == id);
-    let mut rest = Graph::unbounded("rest");
-    let mut ids: HashMap<NodeId, NodeId> = HashMap::new();
-    let mut inputs = Vec::new();
-    for id in body.domain() {
-        inputs.push(match body.node(id) {
-            Node::Input(index) => Source::Parameter(*index as usize),
-            _ => Source::Product,
-        });
-        let parameter = rest.parameter("", body.dtype(id), body.shape(id).clone());
-        ids.insert(id, parameter.expect("an unbounded graph has room"));
-    }
-    let is_rest = |id: NodeId, node: &Node| {
-        id != product && !is_second(id) && !matches!(node, Node::Input(_))
+    let (inputs, rest, ids) = match second {
+        None => part(body, product, body.domain(), body.outputs()),
+        Some((_, left, _)) => part(body, product, body.domain(), &[left]),
     };
-    for (id, node) in body.iter().filter(|&(id, node)| is_rest(id, node)) {
-        let operands: Vec<NodeId> = node.operands().iter().map(|operand| ids[operand]).collect();
-        let copied = rest.copy_node(body, id, &operands).expect("it was valid in the body");
-        ids.insert(id, copied);
-    }
-    match second {
-        Some((_, left, _)) => rest.output(ids[&left]),
-        None => body.outputs().iter().for_each(|output| rest.output(ids[output])),
-    }
-    let then = second.map(|(.., right)| right);
-    let mask = then.and_then(|_| mask(&rest, ids[&product]));
+    let mask = second.and_then(|_| mask(&rest, ids[&product]));
     let (mask, rest) = match mask {
         Some((Mask { needed, inputs: read }, rest)) => {
             let parameter = |input: usize| match inputs[input] {
@@ -78,5 +90,44 @@ pub(crate) fn product(body: &Body) -> Option<Product<Graph>> {
         }
         None => (None, rest),
     };
+    let then = second.map(|(second, _, right)| {
+        let tail = (body.outputs() != [second]).then(|| {
+            let (inputs, program, _) = part(body, second, body.second_domain(), body.outputs());
+            Tail { inputs, program }
+        });
+        Then { right, tail }
+    });
     Some(Product { operands, inputs, rest, then, mask })
+}
+
+/// What is computed of a product and of parameters, which `domain` are, as a graph: what its inputs are, and what
+/// each value is there.
+fn part(
+    body: &Body,
+    product: NodeId,
+    domain: Vec<NodeId>,
+    outputs: &[NodeId],
+) -> (Vec<Source>, Graph, HashMap<NodeId, NodeId>) {
+    let mut part = Graph::unbounded("rest");
+    let mut ids: HashMap<NodeId, NodeId> = HashMap::new();
+    let mut inputs = Vec::new();
+    for id in domain {
+        inputs.push(match body.node(id) {
+            Node::Input(index) => Source::Parameter(*index as usize),
+            _ => Source::Product,
+        });
+        let parameter = part.parameter("", body.dtype(id), body.shape(id).clone());
+        ids.insert(id, parameter.expect("an unbounded graph has room"));
+    }
+    let read = body.below(outputs, Some(product));
+    for (id, node) in body.iter().filter(|(id, _)| read.contains(id)) {
+        if ids.contains_key(&id) {
+            continue;
+        }
+        let operands: Vec<NodeId> = node.operands().iter().map(|operand| ids[operand]).collect();
+        let copied = part.copy_node(body, id, &operands).expect("it was valid in the body");
+        ids.insert(id, copied);
+    }
+    outputs.iter().for_each(|output| part.output(ids[output]));
+    (inputs, part, ids)
 }

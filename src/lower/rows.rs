@@ -213,6 +213,7 @@ pub(crate) fn rows(body: &Graph, tier: Tier) -> Option<RowProgram> {
     };
     share(&mut program);
     mark_reads(&mut program);
+    run_ahead(&mut program);
     program.sweep = sweep::sweep(&program);
     Some(program)
 }
@@ -454,6 +455,42 @@ fn mark_reads(program: &mut RowProgram) {
                 slots[*from].is_folded = true;
             }
             Stage::Count { .. } => {}
+        }
+    }
+}
+
+/// What of a row a stage reads from memory, and a later one from a cache: that one has time to ask memory for
+/// the same of the next rows. Layer norm of rows of 4096 took .25 ns an element on a Zen 4, and then .18.
+fn run_ahead(program: &mut RowProgram) {
+    let mut reads = vec![0; program.inputs];
+    let mut is_second = |slot: usize| {
+        let reads = reads.get_mut(slot);
+        reads.is_some_and(|reads| {
+            *reads += 1;
+            *reads == 2
+        })
+    };
+    let mut folds = 0;
+    for stage in &mut program.stages {
+        match stage {
+            Stage::Each(map) => {
+                let (kernel, inputs) = match &mut map.apart {
+                    Some(apart) => {
+                        folds = apart.folds;
+                        (&mut apart.kernel, &apart.inputs)
+                    }
+                    None => (&mut map.kernel, &map.inputs),
+                };
+                for (index, &slot) in inputs.iter().enumerate() {
+                    if !kernel.is_scalar(index) && is_second(slot) {
+                        kernel.ahead.push(index as u32);
+                    }
+                }
+            }
+            // Code has folded it.
+            Stage::Fold { .. } if folds > 0 => folds -= 1,
+            Stage::Fold { from, .. } => _ = is_second(*from),
+            Stage::Once(_) | Stage::Count { .. } => {}
         }
     }
 }

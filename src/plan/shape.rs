@@ -55,19 +55,34 @@ fn of_product(
     args: &[&[usize]],
 ) -> ShapeError {
     let common = || {
-        let (_, factors) = body.product().expect("it has a product");
-        let value = |id: NodeId| match body.node(id) {
-            Node::Input(index) => (names[*index as usize].clone(), args[*index as usize].into()),
-            Node::Call(call, _) => {
-                let shape = call.infer(&factors.map(|at| args[at])).expect("its factors fit");
-                (call.expression(&factors.map(|at| names[at].as_str())), shape)
-            }
-            _ => unreachable!("what a body loops over are parameters and a product"),
+        let (first, factors) = body.product().expect("it has a product");
+        let multiplied = |product: NodeId, texts: [&str; 2], shapes: [&[usize]; 2]| {
+            let Node::Call(call, _) = body.node(product) else {
+                unreachable!("a product is a call")
+            };
+            (call.expression(&texts), call.infer(&shapes).expect("its factors fit"))
         };
-        let (names, shapes): (Vec<String>, Vec<Dims>) =
-            body.domain().into_iter().map(value).unzip();
-        let shapes: Vec<&[usize]> = shapes.iter().map(|shape| &shape[..]).collect();
-        domain(&names, &shapes, &mut Dims::new())
+        let all = |product: (String, Dims), ids: Vec<NodeId>| {
+            let (names, shapes): (Vec<String>, Vec<Dims>) = ids
+                .into_iter()
+                .map(|id| match body.node(id) {
+                    Node::Input(index) => {
+                        let index = *index as usize;
+                        (names[index].clone(), args[index].into())
+                    }
+                    _ => product.clone(),
+                })
+                .unzip();
+            let shapes: Vec<&[usize]> = shapes.iter().map(|shape| &shape[..]).collect();
+            let mut common = Dims::new();
+            domain(&names, &shapes, &mut common).map(|()| common)
+        };
+        let texts = factors.map(|at| names[at].as_str());
+        let product = multiplied(first, texts, factors.map(|at| args[at]));
+        let left = all(product.clone(), body.domain())?;
+        let Some((second, _, right)) = body.second_product() else { return Ok(()) };
+        let texts = [&format!("({} ..)", product.0), names[right].as_str()];
+        all(multiplied(second, texts, [&left, args[right]]), body.second_domain()).map(|_| ())
     };
     let common = match misfit {
         BodyMisfit::Broadcast => common(),

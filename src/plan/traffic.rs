@@ -105,7 +105,10 @@ impl<K> Plan<K> {
         let bytes = |accesses: &[Access]| accesses.iter().map(|access| access.dtype.size()).sum();
         let of = |step: &Step<K>| match &step.action {
             Action::Map { body, .. } => {
-                let domain = body.domain();
+                let mut domain = body.domain();
+                domain.extend(body.second_domain());
+                domain.sort_unstable();
+                domain.dedup();
                 let read = domain.iter().filter_map(|&id| match body.node(id) {
                     Node::Input(index) => Some(step.args[*index as usize].dtype.size()),
                     _ => None,

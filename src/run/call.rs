@@ -10,7 +10,7 @@
 
 use super::layout::OPERANDS;
 use super::pack::{self, Vector};
-use kiln_jit::emit::{Code, Cursor};
+use kiln_jit::emit::{Code, Cursor, Tile};
 use smallvec::SmallVec;
 
 /// The padded vectors, one per operand.
@@ -56,20 +56,21 @@ impl Call<'_> {
         }
     }
 
-    /// The same, but results bypass the caches.
+    /// The same, but results bypass the caches; memory is asked for rows that are `ahead`.
     ///
     /// # Safety
     ///
     /// As for [`Code::call`], but `n` may be anything.
-    pub(super) unsafe fn rows_streaming(mut self, rows: usize, n: usize) {
+    pub(super) unsafe fn rows_streaming(mut self, rows: usize, n: usize, ahead: usize) {
         let vector = self.code.bits() as usize / 8;
         let outputs = &self.cursors[self.code.inputs().len()..];
         let is_aligned = |cursor: &Cursor| {
             (cursor.base.addr() | cursor.row.unsigned_abs()).is_multiple_of(vector)
         };
         if n.is_multiple_of(self.code.lanes()) && outputs.iter().all(is_aligned) {
+            let tile = Tile { rows: 1, ahead };
             // SAFETY: required of the caller.
-            return unsafe { self.code.call_streaming(rows, n, self.cursors) };
+            return unsafe { self.code.call_tiles_streaming(rows, tile, n, self.cursors) };
         }
         for row in 0..rows {
             if row > 0 {

@@ -1,24 +1,36 @@
 //! A second product, of rows that were just computed of a first one, while a cache holds them: `softmax(q @ kT) @ v`
-//! needs no memory for its probabilities.
+//! needs no memory for its probabilities. What is computed of it, as in `softmax(q @ kT) @ v + x`, runs on blocks.
 
 use super::aligned::is_aligned;
 use super::bound::{Bound, Packed};
-use super::epilogue::Block;
+use super::epilogue::{Block, BlockCode, Place, SCRATCH, with_scratch};
 use super::factors::{Category, Matrices, Stored, product_type};
+use super::layout::broadcasts_to;
+use super::overlap::overlap;
 use super::product::{Product, TERM, from_end, pack_right, steps};
 use super::view::Layout;
+use crate::lower::product::{Source, Tail, Then};
 use half::{bf16, f16};
 use kiln_gemm::{MatrixMut, multiply_packed, multiply_with};
 use kiln_ir::DType;
+use kiln_jit::emit::Code;
 use std::ops::{BitAnd, Range};
 use std::slice;
 use std::sync::{Arc, OnceLock};
 
+/// Fewest rows of it that what follows runs on: whole tiles.
+const FEW_ROWS: usize = 24;
+
 /// See the module.
 pub(super) struct Chained<'a> {
     product: Product,
+    /// Its type.
+    dtype: DType,
     right: &'a Layout,
-    output: &'a Layout,
+    /// Where it goes: if only what follows reads it, into a scratch of each thread.
+    target: Option<&'a Layout>,
+    /// What follows.
+    tail: Option<BlockCode<'a>>,
     /// The right operand, if all rows read it packed.
     matrices: Right,
     /// Of each matrix of the right operand, up to which row it has numbers that are not finite.
@@ -34,26 +46,52 @@ enum Right {
 
 impl<'a> Chained<'a> {
     /// The product of an array as large as the result of `first`, of this type, if each of its matrices is one
-    /// of those.
+    /// of those, and blocks can have what follows.
     pub(super) fn new(
         first: &Product,
         dtype: DType,
-        right: &'a Layout,
-        output: &'a Layout,
+        Then { right, tail }: &'a Then<Code>,
+        inputs: &[&'a Layout],
+        outputs: &[&'a Layout],
     ) -> Option<Chained<'a>> {
+        let right = inputs[*right];
         let product = Product::new(&first.shape, &right.shape).ok()?;
+        let is_written_over = |input: &Layout| outputs.iter().any(|output| overlap(output, input));
         let fits = product.has_matrices_of(first)
             && product.right_is_near()
-            && output.shape[..] == product.shape
+            && outputs.iter().all(|output| output.shape[..] == product.shape)
             && product_type(dtype, right.dtype) == Ok(dtype)
-            && output.dtype == dtype
             && is_aligned(right)
-            && is_aligned(output);
-        fits.then(|| {
-            let kept = product.matrices(right);
-            let kept = (0..kept).map(|_| OnceLock::new()).collect();
-            Chained { product, right, output, matrices: Right::AsItLies, kept }
-        })
+            && !is_written_over(right);
+        if !fits {
+            return None;
+        }
+        let holds = |output: &&&Layout| {
+            let is_apart = |input: &&Layout| !overlap(output, input);
+            output.dtype == dtype && is_aligned(output) && inputs.iter().all(is_apart)
+        };
+        let target = outputs.iter().find(holds).copied();
+        let tail = match tail {
+            None => None,
+            Some(Tail { inputs: sources, program: code }) => {
+                let broadcasts = |source: &Source| match source {
+                    Source::Product => true,
+                    Source::Parameter(at) => broadcasts_to(&inputs[*at].shape, &product.shape),
+                };
+                let mut placed = Place::of_sources(sources, &product, inputs);
+                placed.extend(Place::of_outputs(&product, outputs));
+                let row = product.shape[product.shape.len() - 1] * dtype.size();
+                let has_room = target.is_some() || row <= SCRATCH / FEW_ROWS;
+                let is_able = has_room && sources.iter().all(broadcasts);
+                Some(is_able.then_some(BlockCode { code, placed })?)
+            }
+        };
+        if tail.is_none() && target.is_none() {
+            return None;
+        }
+        let kept = (0..product.matrices(right)).map(|_| OnceLock::new()).collect();
+        let matrices = Right::AsItLies;
+        Some(Chained { product, dtype, right, target, tail, matrices, kept })
     }
 
     /// The same with its right operand packed, where that pays.
@@ -76,7 +114,7 @@ impl<'a> Chained<'a> {
     /// Nanoseconds for each element of its left operand.
     pub(super) fn nanoseconds(&self) -> f64 {
         let columns = self.product.shape[self.product.shape.len() - 1];
-        columns as f64 * TERM * self.output.dtype.size() as f64 / 4.0
+        columns as f64 * TERM * self.dtype.size() as f64 / 4.0
     }
 
     /// Up to which row of its matrix the right operand has numbers that are not finite: those times 0 are no 0.
@@ -112,11 +150,11 @@ impl<'a> Chained<'a> {
     /// # Safety
     ///
     /// The block must be readable, and have the type of the left operand, whose first columns it has. So must the
-    /// right operand. These rows of the output must be writable, and used by nothing else.
+    /// right operand, and what follows reads. These rows of the outputs must be writable, and used by nothing else.
     pub(super) unsafe fn multiply(&self, block: &Block) -> bool {
         // SAFETY: required of the caller.
         unsafe {
-            match self.output.dtype {
+            match self.dtype {
                 DType::F64 => self.multiply_as::<f64>(block),
                 _ => self.multiply_as::<f32>(block),
             }
@@ -127,16 +165,66 @@ impl<'a> Chained<'a> {
     ///
     /// As for [`multiply`](Chained::multiply), in elements of this type.
     unsafe fn multiply_as<T: Stored>(&self, block: &Block) -> bool {
-        let Chained { product, right, output, matrices, .. } = self;
-        let (size, rows, inner) = (size_of::<T>() as isize, block.rows.len(), block.columns.len());
+        let Chained { product, right, target, .. } = self;
+        let (size, rows, inner) = (size_of::<T>(), block.rows.len(), block.columns.len());
         let whole = right.shape[right.shape.len() - 2];
-        let columns = output.shape[output.shape.len() - 1];
+        let columns = product.shape[product.shape.len() - 1];
+        let left_steps = block.steps.map(|step| step / size as isize);
+        // SAFETY: required of the caller.
+        let used = unsafe {
+            let live = live::<T>(block.first.cast(), left_steps, [rows, inner]);
+            if inner < whole && live == inner {
+                return false;
+            }
+            match inner < whole || 8 * (inner - live) >= inner.max(1) {
+                true => live.max(self.kept_rows(block.index)),
+                false => inner,
+            }
+        };
+        let part = |rows: Range<usize>, to: MatrixMut<T>| {
+            // SAFETY: as above; `to` is these rows of the target, or a scratch for them.
+            unsafe { self.multiply_rows(block, rows, used, to) };
+        };
+        match target {
+            Some(target) => {
+                let [down, across] = [1, 0].map(|back| from_end(target, Some(back)));
+                let first = product.place(block.index, target, target.shape.len() - 2).cast::<T>();
+                let first = first.wrapping_offset(block.rows.start as isize * down);
+                part(0..rows, MatrixMut { first, down, across });
+            }
+            None => {
+                let most = SCRATCH / (columns * size).max(1) / FEW_ROWS * FEW_ROWS;
+                let most = most.clamp(1, rows.max(1));
+                with_scratch(most * columns * size, |first| {
+                    for top in (0..rows).step_by(most) {
+                        let (first, down) = (first.cast(), columns as isize);
+                        part(top..rows.min(top + most), MatrixMut { first, down, across: 1 });
+                    }
+                });
+            }
+        }
+        true
+    }
+
+    /// Multiplies some of a block's rows, of which so many columns are used, and runs what follows.
+    ///
+    /// # Safety
+    ///
+    /// As for [`multiply`](Chained::multiply); `to` must have room for these rows of the product.
+    unsafe fn multiply_rows<T: Stored>(
+        &self,
+        block: &Block,
+        rows: Range<usize>,
+        used: usize,
+        to: MatrixMut<T>,
+    ) {
+        let Chained { product, right, matrices, tail, .. } = self;
+        let size = size_of::<T>() as isize;
+        let whole = right.shape[right.shape.len() - 2];
+        let columns = product.shape[product.shape.len() - 1];
         let left_steps = block.steps.map(|step| step / size);
-        let left = T::operand(output.dtype, block.first, [0, 0], left_steps);
-        let [down, across] = [1, 0].map(|back| from_end(output, Some(back)));
-        let first = product.place(block.index, output, output.shape.len() - 2).cast::<T>();
-        let first = first.wrapping_offset(block.rows.start as isize * down);
-        let to = MatrixMut { first, down, across };
+        let from = [rows.start as isize, 0];
+        let left = T::operand(self.dtype, block.first, from, left_steps);
         let at = product.place(block.index, right, right.shape.len() - 2);
         let operand = T::operand(right.dtype, at, [0, 0], steps(right, [Some(0), None]));
         let packed = match matrices {
@@ -144,30 +232,43 @@ impl<'a> Chained<'a> {
             Right::Packed(matrices) => Some(T::packed(matrices)),
             Right::Bound(packed) => Some(T::packed(&packed.matrices)),
         };
+        let mut finished = |own_rows: Range<usize>, own_columns: Range<usize>| {
+            let MatrixMut { first, down, across } = to;
+            let from = own_rows.start as isize * down + own_columns.start as isize * across;
+            let part = MatrixMut { first: first.wrapping_offset(from), down, across };
+            // SAFETY: required of the caller. Blocks are disjoint.
+            unsafe {
+                self.add_zeros(block.index, part, own_rows.len(), &own_columns, used..whole);
+                let Some(tail) = tail else { return };
+                let top = block.rows.start + rows.start;
+                let finished = Block {
+                    index: block.index,
+                    rows: top + own_rows.start..top + own_rows.end,
+                    columns: own_columns,
+                    first: part.first.cast(),
+                    steps: [down, across].map(|step| step * size),
+                };
+                tail.run(product, &finished, self.dtype);
+            }
+        };
         // SAFETY: required of the caller; matrices lie within their views, as shapes and steps say.
         unsafe {
-            let live = live::<T>(block.first.cast(), left_steps, [rows, inner]);
-            if inner < whole && live == inner {
-                return false;
-            }
-            let used = match inner < whole || 8 * (inner - live) >= inner.max(1) {
-                true => live.max(self.kept_rows(block.index)),
-                false => inner,
-            };
             match packed {
                 Some(packed) => {
-                    let packed = &packed[product.matrix(block.index, right)];
-                    multiply_packed([rows, used], left, packed, 0..columns, to, &mut |_, _| {});
+                    let (packed, sizes) =
+                        (&packed[product.matrix(block.index, right)], [rows.len(), used]);
+                    multiply_packed(sizes, left, packed, 0..columns, to, &mut finished);
                 }
-                None => multiply_with([rows, used, columns], left, operand, to, &mut |_, _| {}),
+                None => {
+                    let sizes = [rows.len(), used, columns];
+                    multiply_with(sizes, left, operand, to, &mut finished);
+                }
             }
-            self.add_zeros(block.index, to, [rows, columns], used..whole);
         }
-        true
     }
 
-    /// Adds to a product what 0.0 times rows of the right operand gives. That changes -0.0 alone, which takes a
-    /// sum of numbers that vanish.
+    /// Adds to some columns of a product what 0.0 times rows of the right operand gives. That changes -0.0 alone,
+    /// which takes a sum of numbers that vanish.
     ///
     /// # Safety
     ///
@@ -176,7 +277,8 @@ impl<'a> Chained<'a> {
         &self,
         index: usize,
         product: MatrixMut<T>,
-        [rows, columns]: [usize; 2],
+        rows: usize,
+        columns: &Range<usize>,
         terms: Range<usize>,
     ) {
         let MatrixMut { first, down, across } = product;
@@ -189,13 +291,14 @@ impl<'a> Chained<'a> {
             let category = |column: usize| unsafe { (*at(column)).category() };
             let is_negative_zero = |column: usize| category(column) == Category::NegativeZero;
             // Without a way out within a row, this is done by vectors.
-            if !(0..columns).fold(false, |any, column| any | is_negative_zero(column)) {
+            if !(0..columns.len()).fold(false, |any, column| any | is_negative_zero(column)) {
                 continue;
             }
-            for column in (0..columns).filter(|&column| is_negative_zero(column)) {
+            for column in (0..columns.len()).filter(|&column| is_negative_zero(column)) {
                 // SAFETY: required of the caller.
                 unsafe {
-                    if !terms.clone().all(|term| self.is_negative(index, term, column)) {
+                    let of = columns.start + column;
+                    if !terms.clone().all(|term| self.is_negative(index, term, of)) {
                         *at(column) = T::default();
                     }
                 }

@@ -1,9 +1,15 @@
 //! What runs on blocks of a product's result.
 
+use super::exec::{Work, execute_on};
+use super::layout::OPERANDS;
 use super::pack::Vector;
+use super::product::Product;
 use super::view::Layout;
+use crate::lower::product::Source;
 use kiln_ir::DType;
-use std::cell::Cell;
+use kiln_jit::emit::Code;
+use smallvec::SmallVec;
+use std::cell::RefCell;
 use std::ops::Range;
 
 /// What runs on blocks of a result, each while a cache holds it.
@@ -50,21 +56,86 @@ pub(super) struct Placed<'a> {
     pub(super) steps: [isize; 2],
 }
 
+/// Where an operand of what runs on blocks is.
+pub(super) enum Place<'a> {
+    /// It is the product, or what is computed in its place.
+    Product,
+    Array(Placed<'a>),
+    /// Whether a row may leave out what is masked.
+    Verdict,
+}
+
+impl<'a> Place<'a> {
+    /// Where what is read lies, of these inputs.
+    pub(super) fn of_sources(
+        sources: &[Source],
+        product: &Product,
+        inputs: &[&'a Layout],
+    ) -> SmallVec<[Place<'a>; OPERANDS]> {
+        let mut placed = SmallVec::new();
+        sources.iter().for_each(|source| {
+            placed.push(match source {
+                Source::Product => Place::Product,
+                Source::Parameter(at) => Place::Array(product.placed(inputs[*at])),
+            });
+        });
+        placed
+    }
+
+    /// The arrays of these outputs.
+    pub(super) fn of_outputs(
+        product: &Product,
+        outputs: &[&'a Layout],
+    ) -> impl Iterator<Item = Place<'a>> {
+        outputs.iter().map(|output| Place::Array(product.placed(output)))
+    }
+}
+
+/// Code of elements, and the operands on which it runs block by block.
+pub(super) struct BlockCode<'a> {
+    pub(super) code: &'a Code,
+    pub(super) placed: SmallVec<[Place<'a>; OPERANDS]>,
+}
+
+impl BlockCode<'_> {
+    /// Runs on a block of a product, which is of this type.
+    ///
+    /// # Safety
+    ///
+    /// Operands must be as the code needs them. Inputs must be readable, outputs writable, and nothing else may
+    /// use these blocks of them, or the block.
+    pub(super) unsafe fn run(&self, product: &Product, block: &Block, dtype: DType) {
+        let mut layouts: SmallVec<[Layout; OPERANDS]> = SmallVec::new();
+        self.placed.iter().for_each(|operand| {
+            layouts.push(match operand {
+                Place::Array(placed) => product.part(placed, block),
+                Place::Product | Place::Verdict => block.layout(dtype),
+            });
+        });
+        let mut operands: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
+        layouts.iter().for_each(|layout| operands.push(layout));
+        let work = Work { stream_above: Some(usize::MAX), ..Work::new(Some(1), 0.0) };
+        // SAFETY: required of the caller.
+        unsafe { execute_on(1, self.code, &operands, work) };
+    }
+}
+
 /// Bytes of a thread's scratch for a block of a product.
 pub(super) const SCRATCH: usize = 1 << 20;
 
 thread_local! {
-    /// The lines of this thread's last scratch.
-    static LINES: Cell<Vec<Vector>> = const { Cell::new(Vec::new()) };
+    /// The lines of this thread's scratches that nothing uses.
+    static LINES: RefCell<Vec<Vec<Vector>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Lends a thread's scratch of at least so many bytes.
-pub(super) fn with_scratch(bytes: usize, use_scratch: impl FnOnce(*mut u8)) {
-    let mut lines = LINES.take();
+/// Lends a scratch of a thread, of at least so many bytes.
+pub(super) fn with_scratch<R>(bytes: usize, use_scratch: impl FnOnce(*mut u8) -> R) -> R {
+    let mut lines = LINES.with_borrow_mut(Vec::pop).unwrap_or_default();
     let need = bytes.div_ceil(size_of::<Vector>());
     if lines.len() < need {
         lines.resize(need, Vector::ZERO);
     }
-    use_scratch(lines.as_mut_ptr().cast());
-    LINES.set(lines);
+    let result = use_scratch(lines.as_mut_ptr().cast());
+    LINES.with_borrow_mut(|free| free.push(lines));
+    result
 }

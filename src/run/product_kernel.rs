@@ -8,9 +8,8 @@
 use super::aligned::is_aligned;
 use super::bound::Bound;
 use super::chained::Chained;
-use super::epilogue::{Block, Epilogue};
+use super::epilogue::{Block, BlockCode, Epilogue, Place};
 use super::error::RunError;
-use super::exec::{Work, execute_on};
 use super::factors::product_type;
 use super::flat::Flat;
 use super::layout::{OPERANDS, broadcasts_to};
@@ -19,10 +18,10 @@ use super::overlap::overlap;
 use super::passes::Passes;
 use super::product::{Product, Run};
 use super::queue::Shared;
-use super::row_panels::{Place, RowPanels};
+use super::row_panels::RowPanels;
 use super::rows::RowCode;
 use super::view::Layout;
-use crate::lower::product::{Product as Program, Source};
+use crate::lower::product::{Product as Program, Source, Then};
 use kiln_jit::emit::Code;
 use kiln_jit::emit::cost::Tally;
 use smallvec::SmallVec;
@@ -77,7 +76,10 @@ impl ProductKernel {
 
     /// What runs on blocks of the product.
     pub(super) fn codes(&self) -> Box<dyn Iterator<Item = &Code> + '_> {
-        Box::new(self.program.iter().flat_map(|program| program.rest.codes()))
+        Box::new(self.program.iter().flat_map(|program| {
+            let tail = program.then.as_ref().and_then(|then| then.tail.as_ref());
+            program.rest.codes().chain(tail.map(|tail| &tail.program))
+        }))
     }
 
     /// Whether a call on operands of such shapes runs on blocks, as far as shapes decide.
@@ -140,6 +142,14 @@ impl Program<Rest, Code> {
         product.is_ok_and(|product| !product.is_small())
     }
 
+    /// How many results there are.
+    fn outputs(&self) -> usize {
+        match &self.then {
+            None => self.rest.outputs(),
+            Some(Then { tail, .. }) => tail.as_ref().map_or(1, |tail| tail.program.outputs().len()),
+        }
+    }
+
     /// Runs on blocks of the product. Returns whether it can; if not, nothing is written.
     ///
     /// # Safety
@@ -151,8 +161,7 @@ impl Program<Rest, Code> {
             flat.as_ref().map(|flat| flat.iter().collect());
         let operands = flat.as_deref().unwrap_or(operands);
         let Program { operands: factors, inputs: sources, rest, then, mask } = self;
-        let outputs = if then.is_some() { 1 } else { rest.outputs() };
-        let (inputs, outputs) = operands.split_at(operands.len() - outputs);
+        let (inputs, outputs) = operands.split_at(operands.len() - self.outputs());
         let factors = factors.map(|at| inputs[at]);
         let Ok(product) = Product::new(&factors[0].shape, &factors[1].shape) else { return false };
         if product.is_small() {
@@ -171,27 +180,21 @@ impl Program<Rest, Code> {
         if !fits {
             return false;
         }
-        let mut placed: SmallVec<[Place; OPERANDS]> = SmallVec::new();
-        sources.iter().for_each(|source| {
-            placed.push(match source {
-                Source::Product => Place::Product,
-                Source::Parameter(at) => Place::Array(product.placed(inputs[*at])),
-            });
-        });
+        let mut placed = Place::of_sources(sources, &product, inputs);
         let chained = match then {
             None => {
-                outputs.iter().for_each(|output| {
-                    placed.push(Place::Array(product.placed(output)));
-                });
+                placed.extend(Place::of_outputs(&product, outputs));
                 None
             }
-            Some(right) => {
+            Some(then) => {
                 // The rows that are multiplied lie where the product was.
                 placed.push(Place::Product);
                 placed.extend((rest.outputs() > 1).then_some(Place::Verdict));
-                let is_apart = inputs.iter().all(|input| !overlap(outputs[0], input));
-                let chained = Chained::new(&product, dtype, inputs[*right], outputs[0]);
-                let Some(chained) = chained.filter(|_| is_apart) else { return false };
+                let is_apart = |output: &&Layout| !parameters.clone().any(|it| overlap(output, it));
+                let chained = Chained::new(&product, dtype, then, inputs, outputs);
+                let Some(chained) = chained.filter(|_| outputs.iter().all(is_apart)) else {
+                    return false;
+                };
                 Some(chained)
             }
         };
@@ -205,23 +208,13 @@ impl Program<Rest, Code> {
                     output.dtype == dtype && is_aligned(output) && parameters.clone().all(is_apart)
                 };
                 let target = outputs.iter().find(holds).copied();
-                let on_block = Shared(|block: Block| {
-                    let mut layouts: SmallVec<[Layout; OPERANDS]> = SmallVec::new();
-                    placed.iter().for_each(|operand| {
-                        layouts.push(match operand {
-                            Place::Array(placed) => product.part(placed, &block),
-                            Place::Product | Place::Verdict => block.layout(dtype),
-                        });
-                    });
-                    let mut operands: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
-                    layouts.iter().for_each(|layout| operands.push(layout));
-                    let work = Work { stream_above: Some(usize::MAX), ..Work::new(Some(1), 0.0) };
+                let on_blocks = Shared(BlockCode { code, placed });
+                let run = |block: Block| {
                     // SAFETY: required of the caller. The operands are those of a block that no other
                     // thread has, and the product lies in a scratch or is exactly an output.
-                    unsafe { execute_on(1, code, &operands, work) };
+                    unsafe { on_blocks.get().run(&product, &block, dtype) };
                     true
-                });
-                let run = |block: Block| (on_block.get())(block);
+                };
                 let nanoseconds = code.nanoseconds();
                 let epilogue =
                     Some(Epilogue { nanoseconds, takes_rows: false, columns: None, run: &run });
@@ -280,6 +273,8 @@ mod tests {
     fn usual_rows_need_no_passes() {
         let fold = "softmax[-1](x @ w + b)";
         let attention = "softmax[-1](x @ w + b) @ v";
+        let tail = "gelu_tanh(softmax[-1](x @ w + b) @ v + y)";
+        let f64s = "f64(softmax[-1](x @ w + b) @ v) + f64(y)";
         for (text, shapes, is_on_rows) in [
             (fold, &[&[64, 32][..], &[32, 64][..], &[64][..]][..], true),
             (fold, &[&[300, 64], &[64, 1000], &[1]], true),
@@ -293,6 +288,12 @@ mod tests {
             (attention, &[&[2, 64, 32], &[2, 32, 64], &[2, 64, 1], &[2, 64, 32]], true),
             (attention, &[&[2, 64, 32], &[2, 32, 64], &[1], &[64, 32]], true),
             (attention, &[&[64, 32], &[32, 64], &[1], &[3, 64, 32]], false),
+            (tail, &[&[64, 32], &[32, 64], &[64], &[64, 32], &[64, 32]], true),
+            (tail, &[&[2, 64, 32], &[2, 32, 64], &[1], &[2, 64, 32], &[32]], true),
+            (tail, &[&[64, 32], &[32, 64], &[1], &[64, 32], &[2, 64, 32]], false),
+            // No output has the product's type, and of its rows a scratch holds too few.
+            (f64s, &[&[64, 32], &[32, 64], &[1], &[64, 32], &[32]], true),
+            (f64s, &[&[40, 8], &[8, 40], &[1], &[40, 20_000], &[1]], false),
         ] {
             assert_eq!(needs_passes(text, shapes), !is_on_rows, "{text} {shapes:?}");
         }

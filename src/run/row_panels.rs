@@ -2,7 +2,7 @@
 
 use super::bound::Bound;
 use super::chained::Chained;
-use super::epilogue::{Block, Columns, Epilogue, Placed};
+use super::epilogue::{Block, Columns, Epilogue, Place};
 use super::layout::OPERANDS;
 use super::needed::Needed;
 use super::product::{Product, Run};
@@ -26,15 +26,6 @@ pub(super) struct RowPanels<'a> {
     pub(super) needed: Option<Needed<'a>>,
     /// The type of the product.
     pub(super) dtype: DType,
-}
-
-/// Where an operand of the code is.
-pub(super) enum Place<'a> {
-    /// It is the product, or what is computed in its place.
-    Product,
-    Array(Placed<'a>),
-    /// Whether a row may leave out what is masked.
-    Verdict,
 }
 
 /// What panels of some sizes need.

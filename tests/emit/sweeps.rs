@@ -114,7 +114,7 @@ fn emulated_sweeps_have_the_bits_of_the_interpreter() {
                     for (runs_ahead, streams, before) in
                         [(false, false, 0), (true, false, 3), (true, true, 0), (true, true, 5)]
                     {
-                        let tile = Tile { rows: tile, runs_ahead };
+                        let tile = Tile { rows: tile, ahead: if runs_ahead { tile } else { 0 } };
                         let got = run(&code, &x, sizes(before), tile, streams);
                         assert!(got == want, "{kind}, {rows} rows of {n}, {tile:?}, {streams}");
                     }

@@ -30,8 +30,19 @@ fn kernels_are_counted() {
         (1, &masked),
         (1, &causal),
         (1, "layer_norm[-1](x @ w) @ v"),
-        // What follows is a kernel of its own, and what is stored anyway is loaded.
-        (2, "relu(softmax[-1](q @ kt) @ v)"),
+        // Elements of the second product are computed with.
+        (1, "relu(softmax[-1](q @ kt) @ v)"),
+        (1, "gelu_tanh(softmax[-1](q @ kt * s + m) @ v * s + x)"),
+        (2, "softmax[-1](exp(q) @ kt) @ v + exp(q)"),
+        (1, "let o = softmax[-1](q @ kt) @ v; (o, relu(o) + x, o > 0)"),
+        (
+            1,
+            "|q: f32[t, d], kt: f32[d, s], v: f32[s, e], g: f32[e], x: f32[t, e]| \
+             softmax[-1](q @ kt) @ v * g + x",
+        ),
+        // What is stored anyway is loaded, and what reduces the second product is a kernel of its own.
+        (2, "softmax[-1](softmax[-1](q @ kt) @ v + x)"),
+        (2, "let p = softmax[-1](q @ kt); p @ v + p"),
         (2, "let p = softmax[-1](q @ kt); (p, p @ v)"),
         (2, "gelu_tanh(x @ w1) @ w2"),
         (2, "let h = x @ w; softmax[-1](h) @ h"),
@@ -86,7 +97,9 @@ fn attention_changes_no_bit() {
           softmax[-1](select(iota[-2](s) >= iota[-1](s), s, -inf)) @ v",
             1,
         ),
-        ("layer_norm[-1](q @ swapaxes[-1, -2](k)) @ v + m", 2),
+        ("layer_norm[-1](q @ swapaxes[-1, -2](k)) @ v + m", 1),
+        ("let o = softmax[-1](q @ swapaxes[-1, -2](k)) @ v; (o, gelu_tanh(o * m) + o, o > m)", 1),
+        ("let o = f64(softmax[-1](q @ swapaxes[-1, -2](k)) @ v); (relu(o) - f64(m), o * 2)", 1),
         ("softmax[-1](f64(q) @ swapaxes[-1, -2](f64(k)) + m) @ f64(v)", 4),
         ("softmax[-1](f16(q) @ swapaxes[-1, -2](bf16(k)) + m) @ f16(v)", 4),
     ];

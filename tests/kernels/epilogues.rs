@@ -121,11 +121,8 @@ fn it_is_explained() {
       1 and 2: 2 has a matmul of it, whose operands must be in memory
 
     relu(softmax[-1](x @ w) @ v)
-    2 kernels
-      1. t0 = let t0 = x @ w; let t1 = exp(t0 - sup[-1](t0)); t1 * recip(sum[-1](t1)..
-      2. output 0 = max(t0, 0)
-    because
-      1 and 2: a kernel that multiplies what it computes of a product ends with that
+    1 kernel
+      1. output 0 = let t0 = x @ w; let t1 = exp(t0 - sup[-1](t0)); max(t1 * recip(sum[-1]..
 
     relu(transpose(x @ w))
     1 kernel and 1 call

@@ -13,14 +13,15 @@ const ROWS: [usize; 14] = [0, 1, 5, 6, 7, 11, 12, 13, 31, 32, 33, 64, 65, 200];
 const INNER: [usize; 10] = [0, 1, 2, 7, 16, 33, 64, 383, 384, 385];
 const COLUMNS: [usize; 14] = [0, 1, 5, 15, 16, 17, 31, 32, 33, 64, 65, 130, 257, 1100];
 
-/// An expression over `x @ w`, an array of its shape, a row, a column and a number.
+/// An expression over `x @ w`, an array of its shape, a row, a column and a number; and often over a product of
+/// what that gives by the transpose of `w`, and an array of its shape.
 fn expression(rng: &mut Rng, dtype: DType) -> String {
     let types = match rng.below(3) {
-        0 => ["[..]", "[..]", "[..]", "[..]", "[..]", "[]"],
-        1 => ["[m, k]", "[k, n]", "[m, n]", "[n]", "[m, 1]", "[]"],
-        _ => ["[b, m, k]", "[k, n]", "[b, m, n]", "[n]", "[..]", "[]"],
+        0 => ["[..]", "[..]", "[..]", "[..]", "[..]", "[..]", "[]"],
+        1 => ["[m, k]", "[m, k]", "[k, n]", "[m, n]", "[n]", "[m, 1]", "[]"],
+        _ => ["[b, m, k]", "[b, m, k]", "[k, n]", "[b, m, n]", "[n]", "[..]", "[]"],
     };
-    let names = ["x", "w", "r", "g", "s", "c"];
+    let names = ["y", "x", "w", "r", "g", "s", "c"];
     let params: Vec<String> =
         names.iter().zip(types).map(|(name, ty)| format!("{name}: {dtype}{ty}")).collect();
     let mut values: Vec<String> = ["g", "s", "c", "r"].map(String::from).to_vec();
@@ -63,11 +64,35 @@ fn expression(rng: &mut Rng, dtype: DType) -> String {
     if rng.below(6) == 0 {
         outputs.push("p".into());
     }
+    if rng.below(3) == 0 {
+        let weights = format!("{}[-1]({} + p)", rng.pick(&["softmax", "layer_norm"]), outputs[0]);
+        lets += &format!("let q = {weights} @ transpose(w); ");
+        (lets, outputs) = tail(rng, lets);
+    }
     let outputs = match &outputs[..] {
         [one] => one.clone(),
         all => format!("({})", all.join(", ")),
     };
     format!("kernel k({}) {{ {lets}{outputs} }}", params.join(", "))
+}
+
+/// What is computed of a second product, `q`, and outputs.
+fn tail(rng: &mut Rng, mut lets: String) -> (String, Vec<String>) {
+    let mut values = ["c", "s", "y", "q"].map(String::from).to_vec();
+    for index in 0..rng.below(5) {
+        let a = recent(rng, &values);
+        let b = recent(rng, &values);
+        let text = match rng.below(6) {
+            0..=1 => format!("{}({a})", rng.pick(UNARY)),
+            2..=3 => format!("{a} {} {b}", rng.pick(&["+", "-", "*"])),
+            4 => format!("select({a} < {b}, q, y)"),
+            _ => format!("q * 0.5 + {a}"),
+        };
+        lets += &format!("let t{index} = {text}; ");
+        values.push(format!("t{index}"));
+    }
+    let outputs = (0..1 + rng.below(3)).map(|at| values[values.len() - 1 - at].clone());
+    (lets, outputs.collect())
 }
 
 /// `None` where the expression has an error of types or shapes.
@@ -84,21 +109,23 @@ fn draw(seed: u64) -> Option<Case> {
     let k = if rng.below(6) == 0 { n } else { k };
     let count = 1 + rng.below(4);
     let is_batch = text.contains("[b, m, k]") || text.contains("x: f32[..]") && rng.below(3) == 0;
-    let mut shapes = match is_batch {
-        true => [vec![count, m, k], vec![k, n], vec![count, m, n], vec![n], vec![m, 1], vec![]],
-        false => [vec![m, k], vec![k, n], vec![m, n], vec![n], vec![m, 1], vec![]],
-    };
+    let batch = if is_batch { vec![count] } else { vec![] };
+    let of = |rows, columns| [&batch[..], &[rows, columns]].concat();
+    let (left, result) = (of(m, k), of(m, n));
+    let mut shapes = [left.clone(), left, vec![k, n], result, vec![n], vec![m, 1], vec![]];
     if rng.below(5) == 0 && text.contains("r: f32[..]") {
         // Larger than the product, or something that broadcasts to it, or vectors.
-        match rng.below(4) {
-            0 => shapes[2] = vec![2, 1, m, n],
-            1 => shapes[2] = vec![1, n],
-            2 => shapes[0] = vec![k],
-            _ => shapes[1] = vec![k],
+        match rng.below(6) {
+            0 => shapes[3] = vec![2, 1, m, n],
+            1 => shapes[3] = vec![1, n],
+            2 => shapes[1] = vec![k],
+            3 => shapes[2] = vec![k],
+            4 => shapes[0] = vec![k],
+            _ => shapes[0] = vec![2, 1, m, k],
         }
     }
     let special = rng.pick(&[0, 0, 0, 3000, 100]);
-    let orders = [0; 6].map(|_| rng.pick(&ORDERS));
+    let orders = [0; 7].map(|_| rng.pick(&ORDERS));
     let mut inputs = Vec::new();
     for (shape, order) in shapes.iter().zip(orders) {
         inputs.push(array(rng, dtype, shape, order, special));

@@ -117,6 +117,7 @@ fn rows_of_two_kinds_are_two_kernels() {
         ("softmax[-1](x) + w", 1),
         ("x + sum[-1](w)", 2),
         ("x + softmax[-1](w)", 2),
+        ("(sum[-1](w), x + sum[-1](w))", 2),
     ] {
         let graph = parse(&format!("kernel k(x: f32[n, d], w: f32[d]) {{ {text} }}")).unwrap();
         let fused = fuse(&graph, Mode::Strict).graph;

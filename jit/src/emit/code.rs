@@ -61,22 +61,14 @@ pub(super) enum Callable {
 pub struct Tile {
     /// How many rows each step takes before the next one does: 1 to [`MOST_ROWS`].
     pub rows: usize,
-    /// Whether memory is asked for the next ones meanwhile. Pays for rows that no cache has yet.
-    pub runs_ahead: bool,
+    /// How many rows later the rows are that memory is asked for [meanwhile](Routine::ahead); 0 if it is
+    /// not. Pays for rows that no cache has yet.
+    pub ahead: usize,
 }
 
 impl Tile {
     /// Row by row.
-    pub const ONE: Tile = Tile { rows: 1, runs_ahead: false };
-
-    /// How many rows later the rows are that memory is asked for; 0 if it is not.
-    #[cfg_attr(
-        not(feature = "_native"),
-        expect(dead_code, reason = "the interpreter asks for none")
-    )]
-    pub(super) fn ahead(self) -> usize {
-        if self.runs_ahead { self.rows } else { 0 }
-    }
+    pub const ONE: Tile = Tile { rows: 1, ahead: 0 };
 }
 
 /// How many rows a call has, and how the code of a [`Sweep`] goes through them.

@@ -224,7 +224,7 @@ impl Emulated {
             let first = cursor.base.addr() - span.start.addr();
             operands.push(Operand { array, first, step: cursor.step, row: cursor.row });
         }
-        let (tile, ahead, pool) = (tile.rows, tile.ahead(), &self.pool);
+        let (tile, ahead, pool) = (tile.rows, tile.ahead, &self.pool);
         let call = Call { rows: all, tile, ahead, head, n, operands: &operands, pool };
         execute(&call, &mut arrays);
         for (at, storage) in

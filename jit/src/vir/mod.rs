@@ -430,6 +430,8 @@ pub struct Routine {
     pub tables: Vec<Table>,
     /// What is done with each element.
     pub stage: Each,
+    /// Inputs of whose later rows memory may be asked for meanwhile, if a call says so.
+    pub ahead: Vec<u32>,
 }
 
 impl Routine {

@@ -7,6 +7,11 @@ use super::{BinaryOp, Body, Cold, Each, Inst, Routine, Type, UnaryOp, Value};
 /// Checks every invariant of a routine.
 pub fn verify(routine: &Routine) -> Result<(), String> {
     let stage = &routine.stage;
+    let is_element =
+        |slot: &u32| (*slot as usize) < routine.inputs.len() && !routine.is_scalar(*slot as usize);
+    if !routine.ahead.iter().all(is_element) {
+        return Err("only inputs of elements have more of them".into());
+    }
     verify_body(routine, &stage.body)?;
     verify_stores(routine, stage)?;
     verify_folds(stage)?;

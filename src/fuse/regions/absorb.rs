@@ -5,7 +5,7 @@ use super::legal::Legal;
 use super::region::Region;
 use super::rows::RowsId;
 use crate::fuse::cost_model::CostModel;
-use kiln_ir::{Graph, NodeId};
+use kiln_ir::{Graph, Node, NodeId};
 use std::collections::{HashMap, HashSet};
 
 /// Which producers a region leaves out, of those that it may absorb.
@@ -125,18 +125,41 @@ impl<'a> Absorber<'a> {
     }
 
     /// The region of a product, what its left operand is computed of, and the product that this is computed
-    /// of, if one may hold both.
-    pub(super) fn chain(&mut self, product: NodeId) -> Option<Region> {
-        let left = self.legal.chained(product)?;
-        let (Region { mut ops, .. }, _) = self.absorb(Policy::ALL, &[left]);
-        let right = self.graph.node(product).operands()[1];
-        let has_first = ops.iter().any(|&id| self.legal.holds_product(id));
-        let has_rows = ops.iter().any(|&id| self.legal.rows.of_reduction(id).is_some());
-        if !has_first || !has_rows || ops.contains(&right) {
+    /// of, with what is computed of the second one for these outputs, if one may hold all.
+    pub(super) fn chain(&mut self, outputs: &[NodeId]) -> Option<Region> {
+        let second = self.legal.product_of(outputs[0])?;
+        let left = self.legal.chained(second)?;
+        let (Region { ops: first, .. }, _) = self.absorb(Policy::ALL, &[left]);
+        let right = self.graph.node(second).operands()[1];
+        let product = first.iter().copied().find(|&id| self.legal.holds_product(id))?;
+        let has_rows = first.iter().any(|&id| self.legal.rows.of_reduction(id).is_some());
+        if !has_rows || first.contains(&right) {
             return None;
         }
-        ops.push(product);
-        Some(Region { ops, outputs: vec![product] })
+        let factors = self.graph.node(product).operands();
+        // What is stored may be what the first product multiplies.
+        [Policy::ALL, Policy { loads_stored: true, ..Policy::ALL }].into_iter().find_map(|policy| {
+            let (Region { ops: tail, .. }, _) = self.absorb(policy, outputs);
+            let is_elementwise = |&id: &NodeId| {
+                id == second
+                    || !factors.contains(&id)
+                        && matches!(self.graph.node(id), Node::Op(..))
+                        && self.reads_none_of(id, &first, &tail)
+            };
+            if !tail.contains(&second) || !tail.iter().all(is_elementwise) {
+                return None;
+            }
+            let mut ops: Vec<NodeId> = first.iter().copied().chain(tail).collect();
+            ops.sort_unstable();
+            ops.dedup();
+            Some(Region { ops, outputs: outputs.to_vec() })
+        })
+    }
+
+    /// Whether an op reads nothing that is computed only in `others`, apart from where it is.
+    fn reads_none_of(&self, op: NodeId, others: &[NodeId], own: &[NodeId]) -> bool {
+        let operands = self.graph.node(op).operands();
+        operands.iter().all(|operand| own.contains(operand) || !others.contains(operand))
     }
 
     /// Whether a region of this product and these rows may hold a reduction along those, beside what it

@@ -27,24 +27,51 @@ const MAX_TERMS: u64 = 1 << 12;
 /// Merging an element into what a reduction has so far, in tenths of an `add`.
 const MERGE_COST: u64 = 10;
 
-/// Bytes moved, passes and ops, each weighted by the size it is done for: that of the largest array.
+/// Bytes moved, passes and ops, each weighted by the size it is done for: that of the largest array, or of a
+/// second product.
 pub(super) fn cost(region: &Region, graph: &Graph, model: &CostModel) -> u64 {
+    let (before, after) = parts(region, graph);
     let reduced = region.ops.iter().filter_map(|&id| match graph.node(id) {
         Node::Call(Call::Reduce(_), args) => Some(args[0]),
         _ => None,
     });
-    let sizes = region.outputs.iter().copied().chain(reduced).map(|id| size(graph.shape(id)));
+    let outputs = region.outputs.iter().copied().filter(|output| !after.contains(output));
+    let sizes = outputs.chain(reduced).map(|id| size(graph.shape(id)));
     let domain = sizes.max().unwrap_or(1);
     let loads: u64 = region.operands(graph).into_iter().map(|id| traffic(graph, id)).sum();
     let stores: u64 = region.outputs.iter().map(|&id| traffic(graph, id)).sum();
     let products = region.ops.iter().map(|&id| cost_of_product(graph, id));
-    PASS_COST + loads + stores + cost_of_ops(region, graph, model) * domain + products.sum::<u64>()
+    let of_second = after.first().map_or(0, |&second| size(graph.shape(second)));
+    PASS_COST
+        + loads
+        + stores
+        + cost_of_ops(&before, graph, model) * domain
+        + cost_of_ops(&after, graph, model) * of_second
+        + products.sum::<u64>()
+}
+
+/// The ops of a region, and those of its second product: that, and what is computed of it.
+fn parts(region: &Region, graph: &Graph) -> (Vec<NodeId>, Vec<NodeId>) {
+    let is_product =
+        |id: NodeId| matches!(graph.node(id), Node::Call(call, _) if call.multiplies());
+    let second = region.ops.iter().copied().filter(|&id| is_product(id)).nth(1);
+    let mut after: Vec<NodeId> = Vec::new();
+    let is_after = |&id: &NodeId| {
+        let is_after = second == Some(id)
+            || !after.is_empty() && graph.node(id).operands().iter().any(|id| after.contains(id));
+        if is_after {
+            after.push(id);
+        }
+        !is_after
+    };
+    let before = region.ops.iter().copied().filter(is_after).collect();
+    (before, after)
 }
 
 /// Whether a region is worth a pass of its own if it has far fewer elements than its consumer.
 pub(super) fn is_dear(region: &Region, graph: &Graph, model: &CostModel) -> bool {
     let terms = region.ops.iter().map(|&id| cost_of_terms(graph, id)).sum::<u64>();
-    cost_of_ops(region, graph, model) + terms >= HOIST_COST
+    cost_of_ops(&region.ops, graph, model) + terms >= HOIST_COST
 }
 
 /// Whether a producer has far fewer elements than what reads it.
@@ -82,13 +109,13 @@ fn cost_of_terms(graph: &Graph, id: NodeId) -> u64 {
     TERM_COST * inner.map_or(SYMBOL_SIZE, size_of).min(MAX_TERMS)
 }
 
-fn cost_of_ops(region: &Region, graph: &Graph, model: &CostModel) -> u64 {
+fn cost_of_ops(ops: &[NodeId], graph: &Graph, model: &CostModel) -> u64 {
     let cost = |&op: &NodeId| match graph.node(op) {
         Node::Call(call, _) if call.multiplies() => 0,
         Node::Call(..) => MERGE_COST,
         _ => model.cost_of_node(graph, op),
     };
-    region.ops.iter().map(cost).sum()
+    ops.iter().map(cost).sum()
 }
 
 /// The number of elements that a shape counts as.

@@ -211,7 +211,12 @@ fn levels(graph: &Graph, rows: &Rows, products: Products) -> Vec<Level> {
                 Level { product: products.hold(graph, id).then_some(id), ..next }
             }
             _ => match product {
-                None if agree => Level { calls, rows: below_rows, product },
+                // What is larger than the rows that it is computed of loads what they become.
+                None if agree
+                    && below_rows.is_none_or(|below| rows.admit(below, graph.shape(id))) =>
+                {
+                    Level { calls, rows: below_rows, product }
+                }
                 None => next,
                 Some(of) => {
                     let is_admitted = products::admits(graph.shape(of), graph.shape(id));

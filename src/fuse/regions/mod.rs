@@ -162,7 +162,7 @@ impl<'a> Sweep<'a> {
     /// Regions of one output each, for every value that is wanted.
     fn fill(&mut self) {
         while let Some((id, class)) = self.wanted.pop() {
-            if let Some(region) = self.absorber.chain(id) {
+            if let Some(region) = self.absorber.chain(&[id]) {
                 self.add(class, region);
             }
             let (all, met) = self.absorber.absorb(Policy::ALL, &[id]);
@@ -185,7 +185,8 @@ impl<'a> Sweep<'a> {
             let hoist = Policy { hoists: true, ..Policy::ALL };
             let hoisted = met.dear.then(|| self.absorber.absorb(hoist, &group).0);
             let hoisted = hoisted.filter(|hoisted| *hoisted != all);
-            for region in [Some(all), hoisted].into_iter().flatten() {
+            let chain = self.absorber.chain(&group);
+            for region in [Some(all), hoisted, chain].into_iter().flatten() {
                 let joint = self.ways.add_class();
                 self.add(joint, region);
                 for (item, &id) in group.iter().enumerate() {

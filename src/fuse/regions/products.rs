@@ -4,7 +4,8 @@
 //! holds that, so every value has the product's shape, or broadcasts to it. Where ranks are unknown,
 //! arrays are taken to do so: a call in which they do not runs the region's body pass by pass.
 //!
-//! Only a product of what is computed of whole rows, as attention has one, may follow in the same region.
+//! Only a product of what is computed of whole rows, as attention has one, may follow in the same region, and
+//! elementwise ops on that.
 //!
 //! Reductions along the last axis run on whole rows of the result, some at a time, which a cache must hold.
 

@@ -35,7 +35,8 @@ pub enum Reason {
     View(&'static str),
     /// The first one has a product, and the second has another one.
     Products,
-    /// The first one ends with a second product, of what it computed of its first one.
+    /// The first one has a second product, of what it computed of its first one, and what follows there is
+    /// elementwise, of nothing that was computed before.
     Ends,
     /// The first one has a product, and the second has reductions along other axes than its last: these are
     /// of that array.
@@ -125,7 +126,9 @@ impl fmt::Display for Reason {
             }
             Reason::Products => f.write_str("a kernel has one product at most, and each has one"),
             Reason::Ends => {
-                f.write_str("a kernel that multiplies what it computes of a product ends with that")
+                f.write_str(
+                    "what follows a second product in a kernel is elementwise, of it and of what is in memory",
+                )
             }
             Reason::Reductions(reduction) => {
                 write!(

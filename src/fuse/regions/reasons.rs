@@ -427,8 +427,9 @@ mod tests {
             ("exp(tanh(x) @ w)", "1 and 2: 2 has a matmul of it, whose operands must be in memory"),
             ("gelu_tanh(x) @ w", "1 and 2: 2 has a matmul of it, whose operands must be in memory"),
             (
-                "relu(softmax[-1](q @ kt) @ v) + x",
-                "1 and 2: a kernel that multiplies what it computes of a product ends with that",
+                "|q: f32[4096, 64], kt: f32[64, 4096], v: f32[4096, 64]| \
+                 softmax[-1](softmax[-1](q @ kt) @ v + q)",
+                "1 and 2: what follows a second product in a kernel is elementwise, of it and of",
             ),
             ("relu(transpose(x @ w))", "1 and 2: it is read as a transpose, not element by"),
             (

@@ -1,7 +1,7 @@
 //! Largest and least elements, and where they are.
 
 use super::fold::{Fold, STRIP, STRIPES, stripes};
-use super::simd::Machine;
+use super::simd::{Blocked, Machine};
 use std::marker::PhantomData;
 
 /// The largest element, or the least.
@@ -160,6 +160,12 @@ impl<T: Number, const LARGEST: bool> Fold for Extreme<T, LARGEST> {
             }
         }
     }
+
+    #[inline(always)]
+    unsafe fn several<M: Machine>(rows: Blocked<T>, to: *mut T) -> usize {
+        // SAFETY: required of the caller.
+        unsafe { several::<Self, M, T, LARGEST>(rows, to) }
+    }
 }
 
 /// NaN is as good as nothing, and zeros are +0, so in any order it is the same.
@@ -221,6 +227,43 @@ impl<T: Number> Fold for Supremum<T> {
                 T::of_key(block.iter().fold(Self::identity(), merge))
             }
         }
+    }
+
+    #[inline(always)]
+    unsafe fn several<M: Machine>(rows: Blocked<T>, to: *mut T) -> usize {
+        // SAFETY: required of the caller.
+        unsafe { several::<Self, M, T, true>(rows, to) }
+    }
+}
+
+/// Extremes of rows, as [`whole`](Fold::whole) has them: those that are zero, and those that are or may be
+/// NaN, one by one.
+///
+/// # Safety
+///
+/// As for [`several`](Fold::several).
+#[inline(always)]
+unsafe fn several<F, M, T, const LARGEST: bool>(rows: Blocked<T>, to: *mut T) -> usize
+where
+    F: Fold<Element = T, Block = T>,
+    M: Machine,
+    T: Number,
+{
+    const AT_A_TIME: usize = 16;
+    // SAFETY: required of the caller.
+    unsafe {
+        let done = M::extremes::<T, LARGEST>(rows, to);
+        let best = std::slice::from_raw_parts_mut(to, done);
+        for (index, best) in best.chunks_mut(AT_A_TIME).enumerate() {
+            let is_odd = |best: T| best.is_nan() | (best == T::ZERO);
+            if best.iter().fold(false, |any, &best| any | is_odd(best)) {
+                for (row, best) in best.iter_mut().enumerate().filter(|(_, best)| is_odd(**best)) {
+                    let row = rows.row(index * AT_A_TIME + row);
+                    *best = F::whole::<M>(0, std::slice::from_raw_parts(row, rows.len));
+                }
+            }
+        }
+        done
     }
 }
 

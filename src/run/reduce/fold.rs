@@ -14,7 +14,7 @@
 //!
 //! Products of `f32` are computed in `f64` throughout, for those on the way leave the range easily.
 
-use super::simd::Machine;
+use super::simd::{Blocked, Machine};
 use std::marker::PhantomData;
 
 pub(in crate::run) use crate::lower::rows::BLOCK;
@@ -82,6 +82,16 @@ pub(super) trait Fold {
             STRIPES => stripes::<Self, STRIPES>(first, block),
             _ => stripes::<Self, HALF>(first, block),
         }
+    }
+
+    /// A better way for some rows of one block each: what the first of them become, and how many.
+    ///
+    /// # Safety
+    ///
+    /// The rows must be there and have elements, and there must be room for what they become.
+    #[inline(always)]
+    unsafe fn several<M: Machine>(_: Blocked<Self::Element>, _: *mut Self::Block) -> usize {
+        0
     }
 
     /// Whether [`across`](Fold::across) is there.
@@ -197,6 +207,12 @@ impl Fold for Sum<f32> {
     fn whole<M: Machine>(first: usize, block: &[f32]) -> f32 {
         M::sum(block).unwrap_or_else(|| stripes::<Self, STRIPES>(first, block))
     }
+
+    #[inline(always)]
+    unsafe fn several<M: Machine>(rows: Blocked<f32>, to: *mut f32) -> usize {
+        // SAFETY: required of the caller.
+        unsafe { M::sums(rows, to) }
+    }
 }
 
 /// Blocks join as an unevaluated sum of two `f64`: each addition keeps what it rounds off.
@@ -265,6 +281,12 @@ impl Fold for Sum<f64> {
     #[inline(always)]
     fn whole<M: Machine>(first: usize, block: &[f64]) -> f64 {
         M::sum(block).unwrap_or_else(|| stripes::<Self, HALF>(first, block))
+    }
+
+    #[inline(always)]
+    unsafe fn several<M: Machine>(rows: Blocked<f64>, to: *mut f64) -> usize {
+        // SAFETY: required of the caller.
+        unsafe { M::sums(rows, to) }
     }
 }
 

@@ -62,6 +62,46 @@ pub(super) trait Machine {
         len: usize,
         to: *mut T,
     ) -> bool;
+
+    /// The [`sum`](Machine::sum) of each of some rows, as many at a time as a vector has lanes. Returns how
+    /// many rows are done, here and below.
+    ///
+    /// # Safety
+    ///
+    /// The rows must be there, and room for the sums.
+    unsafe fn sums<T: Copy + 'static>(rows: Blocked<T>, to: *mut T) -> usize;
+
+    /// The [`extreme`](Machine::extreme) of each of some rows; NaN also of others where one has NaN.
+    ///
+    /// # Safety
+    ///
+    /// As above, and rows must have elements.
+    unsafe fn extremes<T: Copy + 'static, const LARGEST: bool>(
+        rows: Blocked<T>,
+        to: *mut T,
+    ) -> usize;
+}
+
+/// Rows of up to a block of elements each.
+#[derive(Clone, Copy)]
+pub(super) struct Blocked<T> {
+    pub(super) from: *const T,
+    pub(super) rows: usize,
+    pub(super) len: usize,
+    /// Bytes from row to row.
+    pub(super) step: isize,
+}
+
+impl<T> Blocked<T> {
+    /// The elements of a row.
+    pub(super) fn row(&self, row: usize) -> *const T {
+        self.from.wrapping_byte_offset(row as isize * self.step)
+    }
+
+    fn of<U>(self) -> Blocked<U> {
+        let Blocked { from, rows, len, step } = self;
+        Blocked { from: from.cast(), rows, len, step }
+    }
 }
 
 /// One without vectors.
@@ -94,6 +134,14 @@ impl Machine for Plain {
 
     unsafe fn add_short<T: Copy + 'static>(_: *const T, _: usize, _: usize, _: *mut T) -> bool {
         false
+    }
+
+    unsafe fn sums<T: Copy + 'static>(_: Blocked<T>, _: *mut T) -> usize {
+        0
+    }
+
+    unsafe fn extremes<T: Copy + 'static, const LARGEST: bool>(_: Blocked<T>, _: *mut T) -> usize {
+        0
     }
 }
 
@@ -163,20 +211,30 @@ unsafe fn last_vectors<V: Vector, const N: usize>(
 /// The machine must have these vectors.
 #[inline(always)]
 unsafe fn sum<V: Vector, const N: usize>(block: &[V::Element]) -> V::Element {
-    let (from, part) = (block.as_ptr(), N * V::LANES);
+    // SAFETY: required of the caller.
+    unsafe { sum_lanes::<V, N>(block.as_ptr(), block.len()).in_halves(|a, b| a.add(b)) }
+}
+
+/// The same but for the lanes of the last vector, which are left.
+///
+/// # Safety
+///
+/// The machine must have these vectors, and the block `len` elements.
+#[inline(always)]
+unsafe fn sum_lanes<V: Vector, const N: usize>(from: *const V::Element, len: usize) -> V {
+    let part = N * V::LANES;
     // SAFETY: required of the caller; loads are within the block.
     unsafe {
         let mut stripes = [V::splat(V::NEGATIVE_ZERO); N];
-        let whole = block.len() / part * part;
+        let whole = len / part * part;
         for at in (0..whole).step_by(part) {
             let row = vectors::<V, N>(from.add(at));
             for index in 0..N {
                 stripes[index] = stripes[index].add(row[index]);
             }
         }
-        if whole < block.len() {
-            let count = block.len() - whole;
-            let row = last_vectors::<V, N>(from.add(whole), count, V::NEGATIVE_ZERO);
+        if whole < len {
+            let row = last_vectors::<V, N>(from.add(whole), len - whole, V::NEGATIVE_ZERO);
             for index in 0..N {
                 stripes[index] = stripes[index].add(row[index]);
             }
@@ -194,11 +252,34 @@ unsafe fn sum<V: Vector, const N: usize>(block: &[V::Element]) -> V::Element {
 unsafe fn extreme<V: Vector, const N: usize, const LARGEST: bool>(
     block: &[V::Element],
 ) -> V::Element {
-    let (from, part) = (block.as_ptr(), N * V::LANES);
+    // SAFETY: required of the caller.
+    unsafe {
+        let none = V::no_lane();
+        let (best, odd) = extreme_lanes::<V, N, LARGEST>(block.as_ptr(), block.len(), none);
+        match V::is_any(odd) {
+            true => V::NAN,
+            false => best.in_halves(|a, b| a.better::<LARGEST>(b)),
+        }
+    }
+}
+
+/// The same but for the lanes of the last vector, which are left; and `odd` with the lanes in which NaN was.
+///
+/// # Safety
+///
+/// The machine must have these vectors, and the block `len` elements, at least one.
+#[inline(always)]
+unsafe fn extreme_lanes<V: Vector, const N: usize, const LARGEST: bool>(
+    from: *const V::Element,
+    len: usize,
+    mut odd: V::Mask,
+) -> (V, V::Mask) {
+    let part = N * V::LANES;
     // SAFETY: required of the caller; loads are within the block.
     unsafe {
-        let mut best = [V::splat(block[0]); N];
-        let mut odd = V::odd(V::no_lane(), best[0], best[0]);
+        let first = *from;
+        let mut best = [V::splat(first); N];
+        odd = V::odd(odd, best[0], best[0]);
         let mut add = |row: [V; N]| {
             for index in 0..N {
                 best[index] = row[index].better::<LARGEST>(best[index]);
@@ -207,26 +288,20 @@ unsafe fn extreme<V: Vector, const N: usize, const LARGEST: bool>(
                 odd = V::odd(odd, row[index], row[(index + 1) % N]);
             }
         };
-        let whole = block.len() / part * part;
+        let whole = len / part * part;
         for at in (0..whole).step_by(part) {
             add(vectors::<V, N>(from.add(at)));
         }
-        if whole < block.len() {
-            add(last_vectors::<V, N>(from.add(whole), block.len() - whole, block[0]));
+        if whole < len {
+            add(last_vectors::<V, N>(from.add(whole), len - whole, first));
         }
-        match V::is_any(odd) {
-            true => V::NAN,
-            false => merged(best, |a, b| a.better::<LARGEST>(b)),
-        }
+        (merged(best, |a, b| a.better::<LARGEST>(b)), odd)
     }
 }
 
-/// Stripes, merged in halves.
+/// Vectors of stripes, merged in halves.
 #[inline(always)]
-unsafe fn merged<V: Vector, const N: usize>(
-    mut stripes: [V; N],
-    merge: impl Fn(V, V) -> V,
-) -> V::Element {
+fn merged<V: Vector, const N: usize>(mut stripes: [V; N], merge: impl Fn(V, V) -> V) -> V {
     let mut half = N / 2;
     while half > 0 {
         for index in 0..half {
@@ -234,8 +309,7 @@ unsafe fn merged<V: Vector, const N: usize>(
         }
         half /= 2;
     }
-    // SAFETY: there are such vectors.
-    unsafe { stripes[0].in_halves(merge) }
+    stripes[0]
 }
 
 /// Whether two types are the same.
@@ -260,7 +334,10 @@ fn back<T: Copy + 'static, U: Copy + 'static>(element: U) -> T {
 /// A machine with vectors of `f32` and `f64`: so many of the largest are all stripes; short rows fill one
 /// of those before.
 macro_rules! define_machine {
-    ($machine:ident: $($short:ty),* => $single:ty; $($brief:ty),* => $double:ty; $count:literal) => {
+    (
+        $machine:ident: $($short:ty),* => $single:ty, $single_lanes:literal;
+        $($brief:ty),* => $double:ty, $double_lanes:literal; $count:literal
+    ) => {
         impl Machine for $machine {
             #[inline(always)]
             fn sum<T: Copy + 'static>(block: &[T]) -> Option<T> {
@@ -351,6 +428,37 @@ macro_rules! define_machine {
                         rows::add_short::<$double>(from.cast(), rows, len, to.cast())
                     } else {
                         false
+                    }
+                }
+            }
+
+            #[inline(always)]
+            unsafe fn sums<T: Copy + 'static>(rows: Blocked<T>, to: *mut T) -> usize {
+                // SAFETY: required of the caller.
+                unsafe {
+                    if is::<T, f32>() {
+                        rows::sums::<$single, $single_lanes, $count>(rows.of(), to.cast())
+                    } else if is::<T, f64>() {
+                        rows::sums::<$double, $double_lanes, $count>(rows.of(), to.cast())
+                    } else {
+                        0
+                    }
+                }
+            }
+
+            #[inline(always)]
+            unsafe fn extremes<T: Copy + 'static, const LARGEST: bool>(
+                rows: Blocked<T>,
+                to: *mut T,
+            ) -> usize {
+                // SAFETY: required of the caller.
+                unsafe {
+                    if is::<T, f32>() {
+                        rows::extremes::<$single, $single_lanes, $count, LARGEST>(rows.of(), to.cast())
+                    } else if is::<T, f64>() {
+                        rows::extremes::<$double, $double_lanes, $count, LARGEST>(rows.of(), to.cast())
+                    } else {
+                        0
                     }
                 }
             }

@@ -7,7 +7,7 @@ use super::extreme::{Extreme, Number, Place, Supremum};
 use super::fold::{All, Any, BLOCK, Fold, Product, Sum};
 #[cfg(target_arch = "x86_64")]
 use super::simd;
-use super::simd::{Machine, Plain};
+use super::simd::{Blocked, Machine, Plain};
 use super::strips;
 use kiln_ir::{DType, Reduction};
 use kiln_jit::cpu::Cpu;
@@ -246,7 +246,14 @@ unsafe fn fold<F: Fold, M: Machine>(rows: &Rows, blocks: &Blocks) {
         }
     }
     if !rows.side_by_side && rows.len <= BLOCK {
-        for row in 0..rows.rows {
+        let mut done = 0;
+        if blocks.row == 1 && rows.len > 0 {
+            let Rows { base, rows, len, step, .. } = *rows;
+            let blocked = Blocked { from: base.cast(), rows, len, step };
+            // SAFETY: required of the caller.
+            done = unsafe { F::several::<M>(blocked, blocks.at::<F>(0, 0)) };
+        }
+        for row in done..rows.rows {
             let base = rows.base.wrapping_offset(row as isize * rows.step).cast::<F::Element>();
             // SAFETY: as below.
             unsafe {

@@ -1,13 +1,13 @@
 //! A stage of code on a tile: its calls.
 
-use super::job::{Folded, Tile, Worker};
+use super::job::{self, Folded, Worker};
 use super::launch::Launch;
 use crate::lower::rows::Stage;
 use crate::run::call::Call;
 use crate::run::layout::OPERANDS;
 use crate::run::pack;
 use crate::run::reduce::{BLOCK, Blocks};
-use kiln_jit::emit::{Code, Cursor};
+use kiln_jit::emit::{Code, Cursor, Tile};
 use smallvec::SmallVec;
 
 /// Bytes of repeated numbers, for each operand, that one call reads. They stay in L1.
@@ -32,7 +32,7 @@ impl Worker<'_> {
     /// # Safety
     ///
     /// As for [`run`](Worker::run); there must be room for the blocks.
-    pub(super) unsafe fn each(&self, stage: usize, tile: Tile, folded: &Folded) {
+    pub(super) unsafe fn each(&self, stage: usize, tile: job::Tile, folded: &Folded) {
         let setup = self.job.setup;
         let Stage::Each(map) = &self.job.program.stages[stage] else { return };
         let (code, launch) = (setup.code_of(map).0, &setup.launches[stage]);
@@ -99,15 +99,16 @@ impl Worker<'_> {
     ) {
         // SAFETY: required of the caller.
         unsafe {
+            let ahead = self.job.setup.ahead();
             if !folded.is_empty() {
-                call_by_blocks(code, &launch.sizes, cursors, folded, rows);
+                call_by_blocks(code, &launch.sizes, cursors, folded, rows, ahead);
             } else if !launch.streams && code.takes_any_count() {
-                code.call(rows.count, rows.len, cursors);
+                code.call_tiles(rows.count, Tile { rows: 1, ahead }, rows.len, cursors);
             } else {
                 let (sizes, pads, streams) = (&launch.sizes[..], self.pads, launch.streams);
                 let call = Call { code, sizes, cursors, pads, streams };
                 match streams {
-                    true => call.rows_streaming(rows.count, rows.len),
+                    true => call.rows_streaming(rows.count, rows.len, ahead),
                     false => call.rows(rows.count, rows.len),
                 }
             }
@@ -149,6 +150,7 @@ unsafe fn call_by_blocks(
     first: &[Cursor],
     folded: &Folded,
     rows: Part,
+    ahead: usize,
 ) {
     let mut cursors = Cursors::new();
     let inputs = code.inputs().len();
@@ -172,7 +174,12 @@ unsafe fn call_by_blocks(
             let base = base.wrapping_add(place * size);
             cursors.push(Cursor { base, step: 0, row: (step * size) as isize });
         }
-        code.call(count, len, &mut cursors);
+        let ahead = match is_one_row {
+            true if rows.len.is_multiple_of(BLOCK) => ahead * (rows.len / BLOCK),
+            true => 0,
+            false => ahead,
+        };
+        code.call_tiles(count, Tile { rows: 1, ahead }, len, &mut cursors);
     };
     if rows.count > 1 && rows.len < 2 * BLOCK {
         for at in (0..rows.len).step_by(BLOCK) {

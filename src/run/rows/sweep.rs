@@ -74,7 +74,7 @@ impl Sweeping {
             cursors: SmallVec::new(),
             slots: SmallVec::new(),
             streams: setup.streams,
-            tile: Tile { rows, runs_ahead: setup.is_large },
+            tile: Tile { rows, ahead: if setup.is_large { rows } else { 0 } },
         };
         for (index, &slot) in inputs.iter().enumerate() {
             let vector = code.lanes() * setup.sizes[slot];
@@ -157,7 +157,7 @@ pub(super) fn pays(program: Program<'_>, setup: &Setup, is_large: bool) -> bool 
 }
 
 /// Bytes of a row of the largest elements.
-fn row_bytes(setup: &Setup) -> usize {
+pub(super) fn row_bytes(setup: &Setup) -> usize {
     let largest = setup.sizes.iter().copied().max().unwrap_or(1);
     setup.grid.len.saturating_mul(largest)
 }

@@ -59,7 +59,7 @@ fn text_and_code_say_the_same() {
         assert!(words.starts_with(&built.fault.to_string()) || text == "pow(x)", "{words}");
     }
     // What only text can say is a fault of a graph too.
-    for text in ["|x, x| x", "1.5i32", "1e39f32", "softplus()", "fused(x) { x @ x @ x * 2 }"] {
+    for text in ["|x, x| x", "1.5i32", "1e39f32", "softplus()", "fused(x) { x @ x @ x @ x }"] {
         assert!(parse(text).unwrap_err().fault().is_some(), "{text}");
     }
 }

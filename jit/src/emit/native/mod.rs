@@ -84,6 +84,6 @@ impl Native {
     fn launch(&self, call: Rows, n: usize, operands: &mut [Cursor]) -> Launch {
         let (pool, cursors) = (self.pool.as_ptr().cast(), operands.as_mut_ptr());
         let Rows { all, tile, head } = call;
-        Launch { rows: all, n, pool, cursors, tile: tile.rows, head, ahead: tile.ahead() }
+        Launch { rows: all, n, pool, cursors, tile: tile.rows, head, ahead: tile.ahead }
     }
 }

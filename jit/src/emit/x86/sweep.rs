@@ -9,7 +9,6 @@ use super::{
     Callable, Code, EmitError, EmitterKind, Generated, Load, allocate, isa_of, kind, loops,
 };
 use crate::vir::{self, Sweep};
-use std::collections::BTreeMap;
 
 /// Compiles for this machine, on which `isa` is available. None if steps differ in how many elements a
 /// vector has, or if the last elements of a row cannot be masked.
@@ -44,12 +43,8 @@ fn generate(sweep: &Sweep, isa: Isa) -> Result<Option<Generated>, EmitError> {
     let Some(first) = sweep.steps.first() else { return Ok(None) };
     let mut constants = Constants::new(&first.part().routine, isa);
     let (mut steps, mut lanes) = (Vec::new(), None);
-    let mut ahead = Ahead::default();
     for step in &sweep.steps {
-        let mut bound = Bound::of_part(step.part(), sweep, matches!(step, vir::Step::Once(_)));
-        if let vir::Step::Each { part, .. } = step {
-            ahead.inputs(part).for_each(|input| bound.run_ahead(input));
-        }
+        let bound = Bound::of_part(step.part(), sweep, matches!(step, vir::Step::Once(_)));
         let part = match step {
             vir::Step::Once(part) => Part::Once(once(part, isa, &mut constants)),
             vir::Step::Each { part, join } => {
@@ -78,27 +73,6 @@ fn generate(sweep: &Sweep, isa: Isa) -> Result<Option<Generated>, EmitError> {
     let copies = lanes;
     let pool = constants.finish();
     Ok(Some(Generated { encoded, pool, lanes, copies, takes_any_count: true }))
-}
-
-/// What of a row a step reads from memory, and a later one from a cache: that one has time to ask for the
-/// same of the next rows. Layer norm of rows of 4096 took .25 ns an element on a Zen 4, and then .18.
-#[derive(Default)]
-struct Ahead {
-    /// How many steps so far read each input.
-    reads: BTreeMap<u32, usize>,
-}
-
-impl Ahead {
-    /// The inputs of the next step which it reads as the second one.
-    fn inputs(&mut self, part: &vir::Part) -> impl Iterator<Item = usize> {
-        let slots = part.inputs.iter().enumerate();
-        slots.filter_map(|(slot, place)| {
-            let vir::Place::Input(input) = *place else { return None };
-            let reads = self.reads.entry(input).or_insert(0);
-            *reads += 1;
-            (*reads == 2 && !part.routine.is_scalar(slot)).then_some(slot)
-        })
-    }
 }
 
 /// A part that runs once: an iteration of a loop over vectors, of which the first lane counts.

@@ -1,6 +1,6 @@
 //! Sums of many rows at once: a lane of a vector has what is of one row.
 
-use super::{Ordered, Vector};
+use super::{Blocked, Ordered, Vector, extreme_lanes, sum_lanes};
 
 /// See [`Machine::add`](super::Machine::add).
 #[inline(always)]
@@ -141,18 +141,87 @@ unsafe fn short<V: Ordered, const P: usize, const IS_FULL: bool>(
                     *vector = vector.pick(none, fill);
                 }
             }
-            let mut half = P / 2;
-            while half > 0 {
-                let lower = V::order(|lane| lane / half * 2 * half + lane % half);
-                let upper = V::order(|lane| lane / half * 2 * half + lane % half + half);
-                for index in 0..half {
-                    let (a, b) = (vectors[2 * index], vectors[2 * index + 1]);
-                    vectors[index] = a.pick(b, lower).add(a.pick(b, upper));
-                }
-                half /= 2;
-            }
-            keep(vectors[0], to.add(row), V::LANES.min(rows - row));
+            let sums = in_halves(vectors, |a, b| a.add(b));
+            keep(sums, to.add(row), V::LANES.min(rows - row));
             row += V::LANES;
         }
     }
+}
+
+/// Merges halves of `P` lanes, then of `P / 2`, until one is left of each: lane `j` of the result is what is
+/// left of number `j` of all vectors, one after the other.
+///
+/// # Safety
+///
+/// The machine must have these vectors.
+#[inline(always)]
+unsafe fn in_halves<V: Ordered, const P: usize>(
+    mut vectors: [V; P],
+    merge: impl Fn(V, V) -> V,
+) -> V {
+    let mut half = P / 2;
+    while half > 0 {
+        // SAFETY: required of the caller.
+        unsafe {
+            let lower = V::order(|lane| lane / half * 2 * half + lane % half);
+            let upper = V::order(|lane| lane / half * 2 * half + lane % half + half);
+            for index in 0..half {
+                let (a, b) = (vectors[2 * index], vectors[2 * index + 1]);
+                vectors[index] = merge(a.pick(b, lower), a.pick(b, upper));
+            }
+        }
+        half /= 2;
+    }
+    vectors[0]
+}
+
+/// See [`Machine::sums`](super::Machine::sums). Row by row each would wait for its own last few lanes.
+#[inline(always)]
+pub(super) unsafe fn sums<V: Ordered, const LANES: usize, const N: usize>(
+    rows: Blocked<V::Element>,
+    to: *mut V::Element,
+) -> usize {
+    let done = rows.rows / LANES * LANES;
+    for first in (0..done).step_by(LANES) {
+        // SAFETY: required of the caller.
+        unsafe {
+            let mut vectors = [V::splat(V::NEGATIVE_ZERO); LANES];
+            for (index, vector) in vectors.iter_mut().enumerate() {
+                *vector = sum_lanes::<V, N>(rows.row(first + index), rows.len);
+            }
+            in_halves(vectors, |a, b| a.add(b)).store(to.add(first));
+        }
+    }
+    done
+}
+
+/// See [`Machine::extremes`](super::Machine::extremes).
+#[inline(always)]
+pub(super) unsafe fn extremes<
+    V: Ordered,
+    const LANES: usize,
+    const N: usize,
+    const LARGEST: bool,
+>(
+    rows: Blocked<V::Element>,
+    to: *mut V::Element,
+) -> usize {
+    let done = rows.rows / LANES * LANES;
+    for first in (0..done).step_by(LANES) {
+        // SAFETY: required of the caller.
+        unsafe {
+            let mut odd = V::no_lane();
+            let mut vectors = [V::splat(V::NAN); LANES];
+            for (index, vector) in vectors.iter_mut().enumerate() {
+                let row = rows.row(first + index);
+                (*vector, odd) = extreme_lanes::<V, N, LARGEST>(row, rows.len, odd);
+            }
+            let best = match V::is_any(odd) {
+                true => V::splat(V::NAN),
+                false => in_halves(vectors, |a, b| a.better::<LARGEST>(b)),
+            };
+            best.store(to.add(first));
+        }
+    }
+    done
 }

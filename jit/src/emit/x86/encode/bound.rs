@@ -100,7 +100,7 @@ impl Bound {
             held: held(at, true),
             is_scalar: routine.is_scalar(slot),
             is_kept: false,
-            runs_ahead: false,
+            runs_ahead: routine.ahead.contains(&(slot as u32)),
         });
         let inputs = inputs.collect();
         let sizes = routine.outputs.iter().map(|storage| storage.size() as u32);
@@ -124,11 +124,6 @@ impl Bound {
             runs_ahead: false,
         });
         Bound { inputs, outputs, folds: folds.collect() }
-    }
-
-    /// Has memory asked for the next rows of an input.
-    pub(in crate::emit::x86) fn run_ahead(&mut self, input: usize) {
-        self.inputs[input].runs_ahead = true;
     }
 
     /// How many general registers hold addresses.

@@ -162,7 +162,7 @@ impl<'a> Writer<'a> {
         // A loop that starts in the middle of a line costs one more fetch per iteration.
         self.pad_to(64)?;
         let top = self.at;
-        self.run_ahead(each.lanes)?;
+        self.run_ahead(each.lanes, later)?;
         self.body(&each.items, later)?;
         self.advance(vectors)?;
         self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::R9, lanes))?;
@@ -172,8 +172,14 @@ impl<'a> Writer<'a> {
     }
 
     /// Asks memory for as many elements of a later row as an iteration handles. How many rows later, the
-    /// call says: if none, nothing is asked for that is not there.
-    fn run_ahead(&mut self, lanes: usize) -> Done {
+    /// call says: if none, nothing is asked for.
+    fn run_ahead(&mut self, lanes: usize, later: &mut Later<'a>) -> Done {
+        if !self.bound.inputs.iter().any(|input| input.runs_ahead) {
+            return Ok(());
+        }
+        let rows = MemoryOperand::with_base_displ(Register::RCX, offsets::AHEAD.into());
+        self.emit(Instruction::with2(Code::Cmp_rm64_imm8, rows, 0))?;
+        let none = self.jump(Code::Je_rel32_64)?;
         for input in &self.bound.inputs {
             let (true, At::Cursor(operand), Held::Register(held)) =
                 (input.runs_ahead, input.at, input.held)
@@ -181,7 +187,6 @@ impl<'a> Writer<'a> {
                 continue;
             };
             self.load_word(Register::RAX, cursor(operand, offsets::ROW))?;
-            let rows = MemoryOperand::with_base_displ(Register::RCX, offsets::AHEAD.into());
             self.emit(Instruction::with2(Code::Imul_r64_rm64, Register::RAX, rows))?;
             for at in (0..lanes * input.size as usize).step_by(LINE) {
                 let (base, ahead) = (CURSORS[held], Register::RAX);
@@ -190,6 +195,7 @@ impl<'a> Writer<'a> {
                 self.emit(Instruction::with1(Code::Prefetcht0_m8, line))?;
             }
         }
+        later.patches.push((none, self.at));
         Ok(())
     }
 
