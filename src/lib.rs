@@ -62,5 +62,5 @@ pub use pipeline::{compile, compile_text, compile_with};
 pub use plan::{Memory, Traffic};
 pub use run::{
     Argument, CallPlan, CallStep, Element, Float, Kernel, RunError, Tensor, View, ViewMut,
-    release_memory,
+    interruptible, release_memory,
 };

@@ -2,12 +2,12 @@
 
 use crate::halves::FEW_ROWS;
 use crate::matrix::MatrixMut;
+use crate::observer::{Observer, Turned};
 use crate::operand::Operand;
 use crate::tile::{self, Kernels, MOST};
 use crate::vectors::Vectors;
 use crate::{pack, row};
 use std::cell::Cell;
-use std::ops::Range;
 use std::ptr;
 
 /// Products that one kernel adds up before it writes its tile: a panel of the right operand stays in L1,
@@ -30,9 +30,6 @@ const FAR: usize = 512 << 10;
 /// Fewest bytes of the result that are said to be finished at once. With the block of the left operand
 /// they stay in L2.
 const FINISHED: usize = 128 << 10;
-
-/// What is told of rows and columns of the result that are finished.
-pub type Finished<'f> = &'f mut dyn FnMut(Range<usize>, Range<usize>);
 
 /// A type of elements: `f32` or `f64`.
 #[expect(private_bounds, reason = "there are no others")]
@@ -119,21 +116,20 @@ pub unsafe fn multiply<T: Number>(
     unsafe { multiply_with(sizes, a, b, c, &mut |_, _| {}) };
 }
 
-/// [`multiply`], which calls `finished` with rows and columns of `c` once nothing is added to them any
-/// more, while a cache still has them: with blocks that make up `c`, each once.
+/// [`multiply`], which tells an observer what is finished of `c`, and ends where that one says so.
 ///
 /// # Safety
 ///
-/// As for [`multiply`]; what is finished may be written by `finished`.
+/// As for [`multiply`]; what is finished may be written by the observer.
 pub unsafe fn multiply_with<T: Number>(
     sizes: [usize; 3],
     a: impl Into<Operand<T>>,
     b: impl Into<Operand<T>>,
     c: MatrixMut<T>,
-    finished: Finished<'_>,
+    observer: &mut dyn Observer,
 ) {
     // SAFETY: required of the caller; these vectors are there.
-    unsafe { multiply_by(Vectors::widest(), sizes, [a.into(), b.into()], c, finished) };
+    unsafe { multiply_by(Vectors::widest(), sizes, [a.into(), b.into()], c, observer) };
 }
 
 /// [`multiply_with`] by the kernels for these vectors, for tests.
@@ -147,7 +143,7 @@ pub unsafe fn multiply_by<T: Number>(
     [m, k, n]: [usize; 3],
     [a, b]: [Operand<T>; 2],
     c: MatrixMut<T>,
-    finished: Finished<'_>,
+    observer: &mut dyn Observer,
 ) {
     if m == 0 || n == 0 {
         return;
@@ -165,19 +161,25 @@ pub unsafe fn multiply_by<T: Number>(
         Operand::Half(b, _) if b.across == 1 => (true, FEW_ROWS),
         _ => (false, 1),
     };
-    let mut turned = |rows, columns| finished(columns, rows);
-    let finished: Finished<'_> = if is_turned { &mut turned } else { finished };
+    let mut turned;
+    let observer: &mut dyn Observer = match is_turned {
+        true => {
+            turned = Turned(observer);
+            &mut turned
+        }
+        false => observer,
+    };
     // SAFETY: required of the caller.
     T::with_room(|room| unsafe {
         if m <= few && c.across == 1 {
             for top in 0..m {
                 row::multiply(kernels, [k, n], a.from(top, 0), b, c.at(top, 0), room);
             }
-            finished(0..m, 0..n);
+            observer.finished(0..m, 0..n);
         } else if m <= LOW * kernels.rows && in_rows {
-            low(kernels, [m, k, n], a, b, c, room, finished);
+            low(kernels, [m, k, n], a, b, c, room, observer);
         } else {
-            blocked(kernels, [m, k, n], a, b, c, room, finished);
+            blocked(kernels, [m, k, n], a, b, c, room, observer);
         }
     });
 }
@@ -205,7 +207,7 @@ unsafe fn low<T: Element>(
     b: Operand<T>,
     c: MatrixMut<T>,
     room: &mut Vec<T>,
-    finished: Finished<'_>,
+    observer: &mut dyn Observer,
 ) {
     let at_once = finished_columns(kernels, m);
     // SAFETY: required of the caller.
@@ -247,7 +249,7 @@ unsafe fn low<T: Element>(
                 }
                 let end = side + columns;
                 if is_last && (end - told >= at_once || end == n) {
-                    finished(0..m, told..end);
+                    observer.finished(0..m, told..end);
                     told = end;
                 }
             }
@@ -318,7 +320,7 @@ unsafe fn blocked<T: Element>(
     b: Operand<T>,
     c: MatrixMut<T>,
     room: &mut Vec<T>,
-    finished: Finished<'_>,
+    observer: &mut dyn Observer,
 ) {
     let inner = INNER.min(k.max(1));
     let high = most_rows(kernels);
@@ -339,6 +341,9 @@ unsafe fn blocked<T: Element>(
             // SAFETY: the block is within `b`, and has room.
             unsafe { pack_right(kernels, b.from(done, side), terms, width, right) };
             for top in (0..m).step_by(high) {
+                if !observer.goes_on() {
+                    return;
+                }
                 let height = high.min(m - top);
                 let goes_on = done > 0;
                 let is_last = done + terms == k;
@@ -347,7 +352,7 @@ unsafe fn blocked<T: Element>(
                 // the caller says.
                 unsafe {
                     pack_left(kernels, a.from(top, done), terms, height, left);
-                    tiles(kernels, &block, left, |at, _| right.add(at), c, finished);
+                    tiles(kernels, &block, left, |at, _| right.add(at), c, observer);
                 }
             }
             done += terms;
@@ -445,7 +450,7 @@ pub(crate) unsafe fn tiles<T: Element>(
     left: *const T,
     mut right: impl FnMut(usize, usize) -> *const T,
     c: MatrixMut<T>,
-    finished: Finished<'_>,
+    observer: &mut dyn Observer,
 ) {
     let &Block { top, side, height, width, terms, goes_on, is_last } = block;
     let at_once = finished_columns(kernels, height);
@@ -469,7 +474,7 @@ pub(crate) unsafe fn tiles<T: Element>(
         }
         let end = column + columns;
         if is_last && (end - told >= at_once || end == width) {
-            finished(top..top + height, side + told..side + end);
+            observer.finished(top..top + height, side + told..side + end);
             told = end;
         }
     }

@@ -24,6 +24,7 @@
 //! | `tile.rs` | the kernel of one tile |
 //! | `pack.rs` | panels of operands |
 //! | `blocked.rs` | the loops around them |
+//! | `observer.rs` | who is told what is finished, and may end a product |
 //! | `packed.rs` | right operands that are packed once, as weights are |
 //! | `row.rs` | products of a single row; `halves.rs` those whose right operand has 16 bits |
 //! | `operand.rs` | operands, also of 16 bits, which `widen.rs` makes wider while they are packed |
@@ -32,6 +33,7 @@
 mod blocked;
 mod halves;
 mod matrix;
+mod observer;
 mod operand;
 mod pack;
 mod packed;
@@ -45,8 +47,9 @@ mod widen;
 
 #[doc(hidden)]
 pub use blocked::multiply_by;
-pub use blocked::{Finished, Number, multiply, multiply_with};
+pub use blocked::{Number, multiply, multiply_with};
 pub use matrix::{Matrix, MatrixMut};
+pub use observer::Observer;
 pub use operand::Operand;
 pub use packed::{Packed, multiply_packed};
 #[doc(hidden)]

@@ -1,10 +1,11 @@
 //! Right operands that are packed once, and multiplied often.
 
 use crate::blocked::{
-    self, Block, COLUMNS, Element, Finished, INNER, Number, most_rows, pack_left, pack_right,
+    self, Block, COLUMNS, Element, INNER, Number, most_rows, pack_left, pack_right,
 };
 use crate::halves::FEW_ROWS_OF_PANELS;
 use crate::matrix::{Matrix, MatrixMut};
+use crate::observer::Observer;
 use crate::operand::{Operand, Widen};
 use crate::row;
 use crate::tile::Kernels;
@@ -133,13 +134,13 @@ unsafe fn pack_half<T: Element>(
 }
 
 /// `c = a b` for these columns of `b`, with the bits of [`multiply`](crate::multiply): `a` has `m` rows and
-/// `used` columns, which meet as many rows of `b`, the first ones. What is done is told `finished`, as by
+/// `used` columns, which meet as many rows of `b`, the first ones. The observer is told and asked as by
 /// [`multiply_with`](crate::multiply_with).
 ///
 /// # Safety
 ///
 /// `a` must be readable. `c` must be writable, no two of its elements may share memory, and nothing else
-/// may use it, but for `finished`.
+/// may use it, but for the observer.
 ///
 /// # Panics
 ///
@@ -151,7 +152,7 @@ pub unsafe fn multiply_packed<T: Number>(
     b: &Packed<T>,
     columns: Range<usize>,
     c: MatrixMut<T>,
-    finished: Finished<'_>,
+    observer: &mut dyn Observer,
 ) {
     let [k, all] = b.sizes;
     let Range { start, end } = columns;
@@ -190,7 +191,7 @@ pub unsafe fn multiply_packed<T: Number>(
                 }
             }
         });
-        return finished(0..m, 0..n);
+        return observer.finished(0..m, 0..n);
     }
     let inner = INNER.min(used.max(1));
     let high = most_rows(kernels).min(m);
@@ -212,6 +213,9 @@ pub unsafe fn multiply_packed<T: Number>(
                 let is_last = done + terms == used;
                 let first = done * width + (start + side) * held;
                 for top in (0..m).step_by(high) {
+                    if !observer.goes_on() {
+                        return;
+                    }
                     let (height, width) = (high.min(m - top), wide.min(n - side));
                     let goes_on = done > 0;
                     let block = Block { top, side, height, width, terms, goes_on, is_last };
@@ -230,7 +234,7 @@ pub unsafe fn multiply_packed<T: Number>(
                             }
                         };
                         pack_left(kernels, a.from(top, done), terms, height, left);
-                        blocked::tiles(kernels, &block, left, panel, c, finished);
+                        blocked::tiles(kernels, &block, left, panel, c, observer);
                     }
                 }
                 if is_last {

@@ -97,7 +97,7 @@ fn check<T, A: Copy, B: Copy>(
                             &packed,
                             columns,
                             part,
-                            &mut |rows, its| {
+                            &mut |rows, its: Range<usize>| {
                                 finished(rows, its.start + start..its.end + start);
                             },
                         );

@@ -7,6 +7,7 @@ use crate::html;
 use crate::look::{self, Memory, Profile};
 use crate::options::Options;
 use crate::run::{Views, run};
+use crate::signals;
 use crate::variants::{Types, Variant, Variants};
 use kiln::explain::{Stage, explain, tour};
 use kiln::ir::{FreeInput, free_inputs};
@@ -287,7 +288,8 @@ impl PyKernel {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Profile> {
         self.with_arguments(py, args, kwargs, |variant, views, _| {
-            py.detach(|| Profile::measure(&variant.kernel, views))
+            let measured = signals::detached(py, || Profile::measure(&variant.kernel, views));
+            measured?.map_err(error::profile)
         })
     }
 
@@ -300,7 +302,9 @@ impl PyKernel {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<String> {
         self.with_arguments(py, args, kwargs, |variant, views, _| {
-            py.detach(|| look::place(&variant.kernel, views, self.options.threads))
+            let threads = self.options.threads;
+            let placed = signals::detached(py, || look::place(&variant.kernel, views, threads));
+            placed?.map_err(error::profile)
         })
     }
 

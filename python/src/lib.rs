@@ -25,9 +25,11 @@ mod recent;
 mod results;
 mod run;
 mod scope;
+mod signals;
 mod traits;
 mod variants;
 
+use kiln::explain::Stage;
 use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
@@ -46,9 +48,12 @@ mod _kiln {
     use crate::stages;
 }
 
-/// The stages that `Kernel.explain` shows, each with what it is.
+/// The stages that `Kernel.explain` shows, each with what it is. Cranelift's is not built where Kiln's own
+/// emitters serve.
 #[pyfunction]
 fn stages() -> Vec<(String, &'static str)> {
-    let stages = kiln::explain::Stage::all();
-    stages.into_iter().map(|(stage, shows)| (stage.to_string(), shows)).collect()
+    let is_built =
+        |stage: &Stage| !matches!(stage, Stage::Clif) || cfg!(not(target_arch = "x86_64"));
+    let stages = Stage::all().into_iter().filter(|(stage, _)| is_built(stage));
+    stages.map(|(stage, shows)| (stage.to_string(), shows)).collect()
 }

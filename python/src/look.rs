@@ -1,7 +1,7 @@
 //! What is known of a call: its memory, and what was measured.
 
 use crate::error;
-use kiln::profile::{Profiler, Resources};
+use kiln::profile::{ProfileError, Profiler, Resources};
 use kiln::{Kernel, View};
 use pyo3::prelude::*;
 
@@ -88,10 +88,10 @@ pub(crate) fn place(
     kernel: &Kernel,
     inputs: &[View<'_>],
     threads: Option<usize>,
-) -> PyResult<String> {
-    let measured = kiln::profile::Roofline::measure().map_err(error::profile)?;
-    let mut profiler = Profiler::new("it", kernel, inputs).map_err(error::profile)?;
-    let profile = profiler.profile(WARM_UP, SAMPLES).map_err(error::profile)?;
+) -> Result<String, ProfileError> {
+    let measured = kiln::profile::Roofline::measure()?;
+    let mut profiler = Profiler::new("it", kernel, inputs)?;
+    let profile = profiler.profile(WARM_UP, SAMPLES)?;
     let threads = threads.unwrap_or(usize::MAX).min(measured.threads());
     Ok(measured.place(&profile, Resources::of(kernel, threads)).to_string())
 }
@@ -102,10 +102,10 @@ const SAMPLES: usize = 20;
 
 impl Profile {
     /// Measures calls of a kernel with these inputs.
-    pub(crate) fn measure(kernel: &Kernel, inputs: &[View<'_>]) -> PyResult<Profile> {
+    pub(crate) fn measure(kernel: &Kernel, inputs: &[View<'_>]) -> Result<Profile, ProfileError> {
         let name = kernel.graph().name();
-        let mut profiler = Profiler::new(name, kernel, inputs).map_err(error::profile)?;
-        let profile = profiler.profile(WARM_UP, SAMPLES).map_err(error::profile)?;
+        let mut profiler = Profiler::new(name, kernel, inputs)?;
+        let profile = profiler.profile(WARM_UP, SAMPLES)?;
         let (latency, counts) = (profile.latency(), profile.counts());
         const NANOSECOND: f64 = 1e-9;
         Ok(Profile {

@@ -4,6 +4,7 @@ use crate::array::{Array, Foreign, check_writeable, lies_readable};
 use crate::dtype;
 use crate::error;
 use crate::results::{LARGE, to_array};
+use crate::signals;
 use crate::variants::Variant;
 use kiln::ir::{Graph, Node};
 use kiln::{Kernel, RunError, View, ViewMut};
@@ -68,7 +69,7 @@ pub(crate) fn new_results<'py>(
     {
         return Ok(array.into_any());
     }
-    let outputs = detached(py, views, || kernel.run(views)).map_err(error::run)?;
+    let outputs = detached(py, views, || kernel.run(views))?.map_err(error::run)?;
     let mut arrays = outputs.into_iter().map(|tensor| to_array(py, tensor));
     if kernel.output_count() == 1
         && let Some(array) = arrays.next()
@@ -98,7 +99,7 @@ fn small_result<'py>(
     }
     let result = Array::empty(py, dtype, first.shape())?;
     let mut outputs = [result.view_mut()?];
-    match detached(py, views, || kernel.run_into(views, &mut outputs)) {
+    match detached(py, views, || kernel.run_into(views, &mut outputs))? {
         Ok(()) => Ok(Some(result.into_object())),
         Err(RunError::OutputShape { .. }) => Ok(None),
         Err(error) => Err(error::run(error)),
@@ -145,7 +146,7 @@ fn run_into<'py>(
         arrays.iter().map(|array| Array::new(array, foreign, "out")).collect::<PyResult<_>>()?;
     let mut outputs: SmallVec<[ViewMut<'_>; 2]> =
         arrays.iter().map(Array::view_mut).collect::<PyResult<_>>()?;
-    detached(py, views, || kernel.run_into(views, &mut outputs)).map_err(error::run)?;
+    detached(py, views, || kernel.run_into(views, &mut outputs))?.map_err(error::run)?;
     Ok(out.clone())
 }
 
@@ -163,7 +164,7 @@ pub(crate) fn run_into_same<'py>(
     }
     let array = Array::plain(&array, Foreign::Copy, "out")?;
     let mut outputs = [array.view_mut()?];
-    match detached(py, views, || kernel.run_into(views, &mut outputs)) {
+    match detached(py, views, || kernel.run_into(views, &mut outputs))? {
         Ok(()) => Ok(true),
         Err(
             RunError::Overlap { .. }
@@ -203,7 +204,7 @@ fn run_and_copy<'py>(
     if expected != found {
         return Err(error::run(RunError::OutputCount { expected, found }));
     }
-    let results = detached(py, views, || kernel.run(views)).map_err(error::run)?;
+    let results = detached(py, views, || kernel.run(views))?.map_err(error::run)?;
     for (index, (array, tensor)) in arrays.iter().zip(&results).enumerate() {
         let output = kiln::Argument::Output { index, name: None };
         let (expected, found) = (tensor.shape().to_vec(), array.shape().to_vec());
@@ -228,17 +229,17 @@ fn run_and_copy<'py>(
     Ok(out.clone())
 }
 
-/// Does something with views, while other threads of Python may run if it takes long.
+/// Does something with views. If it takes long, other threads of Python may run, and signals end it.
 #[inline]
 fn detached<R: Send>(
     py: Python<'_>,
     views: &[View<'_>],
     work: impl FnOnce() -> Result<R, RunError> + Send,
-) -> Result<R, RunError> {
+) -> PyResult<Result<R, RunError>> {
     // Shapes that broadcast may have a result that is larger than they are.
     let elements = views
         .iter()
         .map(View::len)
         .fold(1usize, |all, len| if len == all { all } else { all.saturating_mul(len) });
-    if elements < LONG { work() } else { py.detach(work) }
+    if elements < LONG { Ok(work()) } else { signals::detached(py, work) }
 }

@@ -110,29 +110,79 @@ def test_bools_of_any_byte_are_true_or_false():
         assert call("|x: bool| sum(x)") == 3
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_ctrl_c_stops_a_loop_of_calls():
-    script = """
+INTERRUPTED = """
 import signal, kiln, numpy as np
 # Shells have what runs in the background ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-x = np.ones(2_000_000)
+x, out = np.ones(2_000_000), np.full((20, 1_000_000), np.nan)
+endless = np.broadcast_to(np.ones(1), (200, 50_000_000))
+sines = "+".join(f"sin(x * {i})" for i in range(1, 99))
+def calls():
+    while True: kiln.evaluate("exp(sin(x)) + cos(x)")
+def reduction(threads=None):
+    kiln.compile(f"|x| sum({sines})", threads=threads)(endless)
+def one_thread(): reduction(threads=1)
+def elementwise(): kiln.evaluate(sines, {"x": np.ones(out.shape)}, out=out)
+def rows(): kiln.compile(f"|x, y| ({sines}) + y", threads=1)(np.ones(out.shape), x[:1_000_000], out=out)
+def product():
+    k = kiln.compile("|a: f64[n, k], b: f64[k, m]| a @ b")
+    k(np.ones((20, 1_000_000)), np.broadcast_to(1.0, (1_000_000, 1_000_000)), out=out)
+def several():
+    while True: kiln.compile("|x| cumsum[0](x * 2) + cumsum[0](sqrt(x))")(x)
+def profile(): kiln.compile(f"|x| sum({sines})").profile(endless)
+def handler():
+    # A handler that uses Kiln itself, and then raises.
+    def handle(*_): raise KeyboardInterrupt(kiln.evaluate("sum(x * 2)"))
+    signal.signal(signal.SIGINT, handle)
+    reduction()
 print("ready", flush=True)
 try:
-    while True:
-        kiln.evaluate("exp(sin(x)) + cos(x)")
+    CASE()
 except KeyboardInterrupt:
-    print("stopped", kiln.evaluate("x + 1")[0])
+    before = out.copy()
+    print("stopped", kiln.evaluate("x + 1")[0], np.isnan(out).any(), np.array_equal(out, before, equal_nan=True))
 """
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(
+    "case",
+    "calls reduction one_thread elementwise rows product several profile handler".split(),
+)
+def test_ctrl_c_stops_what_runs(case):
+    # None of them ends by itself, or none before half of a minute, and then all of `out` is written.
+    script = INTERRUPTED.replace("CASE", case)
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout.readline() == "ready\n"
-            time.sleep(0.3)
+            time.sleep(0.5)
             process.send_signal(signal.SIGINT)
             out, _ = process.communicate(timeout=60)
         finally:
             process.kill()
-    assert out == "stopped 2.0\n"
+    assert out == "stopped 2.0 True True\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_reaches_the_main_thread_while_others_run():
+    script = """
+import signal, threading, kiln, numpy as np
+signal.signal(signal.SIGINT, signal.default_int_handler)
+x = np.ones(3_000_000)
+sums = []
+def work():
+    for _ in range(5): sums.append(kiln.evaluate("sum(sin(x) ** 2 + cos(x) ** 2)").round(3))
+threads = [threading.Thread(target=work) for _ in range(2)]
+[t.start() for t in threads]
+try:
+    signal.raise_signal(signal.SIGINT)
+    kiln.evaluate("x + 1")
+except KeyboardInterrupt:
+    print("stopped")
+[t.join() for t in threads]
+print(len(sums), set(sums) == {3_000_000})
+"""
+    assert run(script).split("\n") == ["stopped", "10 True"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")

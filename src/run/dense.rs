@@ -5,6 +5,7 @@
 //! lines of the output, wherever rows end.
 
 use super::call::{Call, Pads};
+use super::interrupt::goes_on;
 use super::layout::{OPERANDS, Space};
 use super::pack::{self, Scratch, Vector};
 use super::view::Layout;
@@ -36,7 +37,7 @@ const WRITTEN_OUT: usize = 256;
 const TILE: usize = 8 << 10;
 /// Fewest elements of a block, where there are several threads.
 const SHORT: usize = 2048;
-/// Most elements of a block, where there are several threads: the others finish soon after.
+/// Most elements of a block: where there are several threads, the others finish soon after.
 const LONG: usize = 1 << 16;
 /// Blocks begin and end at multiples of this many elements: a cache line of bools.
 const LINE: usize = 64;
@@ -123,7 +124,8 @@ impl<'a> Dense<'a> {
         let even = self.n.div_ceil(threads * PER_THREAD).next_multiple_of(LINE);
         self.block = match threads {
             _ if self.written_out().next().is_some() => self.n.min(TILE / self.largest()),
-            1 => self.n,
+            // Nothing is gained by blocks, but that the work can end between them.
+            1 => self.n.min(LONG),
             _ => even.clamp(SHORT, LONG),
         };
     }
@@ -210,7 +212,8 @@ impl<'a> Dense<'a> {
                 cursors[op].row = (period * self.sizes[op]) as isize;
             }
         }
-        for block in std::iter::once(first).chain(std::iter::from_fn(take)).flatten() {
+        let blocks = std::iter::once(first).chain(std::iter::from_fn(take)).flatten();
+        for block in blocks.take_while(|_| goes_on()) {
             let mut elements = self.elements(block);
             while !elements.is_empty() {
                 // Each period is a product of the last sizes of one shape, so it divides the longer

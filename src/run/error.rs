@@ -46,7 +46,7 @@ impl fmt::Display for Argument {
     }
 }
 
-/// Why a kernel did not run. Nothing was written.
+/// Why a kernel did not run. Nothing was written, unless it was interrupted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -225,6 +225,10 @@ pub enum RunError {
         /// The shape and the element type of a result; `None` of a kernel's intermediates.
         array: Option<(Vec<usize>, DType)>,
     },
+    /// Somebody ended it ([`interruptible`](crate::interruptible)). What it was to write may be written in
+    /// part.
+    #[error("the call was interrupted")]
+    Interrupted,
     /// Operands that a call, such as a product, does not accept.
     #[error(
         "{}{}", kiln_ir::misfit(.call, .operands.iter().map(|shape| format!("{shape:?}")), .reason),

@@ -3,6 +3,7 @@
 
 use super::dense::Dense;
 use super::error::{Argument, RunError};
+use super::interrupt;
 use super::layout::{OPERANDS, Space, broadcast_shape, broadcasts_to};
 use super::overlap;
 use super::queue::Queue;
@@ -76,7 +77,7 @@ pub fn execute(
     let layouts = inputs.iter().map(|v| &v.layout).chain(outputs.iter().map(|v| &v.layout));
     // SAFETY: the views vouch for their memory; types, shapes and overlaps were just checked.
     unsafe { execute_checked(code, &layouts.collect::<SmallVec<[&Layout; OPERANDS]>>(), work) };
-    Ok(())
+    interrupt::check()
 }
 
 /// [`execute`] where its checks are known to hold. `operands` are the inputs, then the outputs, at

@@ -13,6 +13,8 @@ const PER_ELEMENT: f64 = 1.0;
 
 /// Parts of the work for each thread.
 const PARTS: usize = 4;
+/// Most elements of a part, roughly: the work can end between them.
+const LONG: usize = 1 << 20;
 
 /// Refuses places that an axis of this size does not have.
 ///
@@ -95,13 +97,15 @@ pub(super) unsafe fn pick(
     let count = shape.iter().fold(1.0, |count, &size| count * size as f64);
     let cost = PER_ELEMENT.max(2.0 * run as f64 * PER_BYTE);
     let threads = threads_for(count * cost, threads.unwrap_or(usize::MAX));
-    // Parts along the longest axis.
+    // Parts along the longest axis, for threads, or such that the work can end between them.
+    let parts = if threads.count < 2 { 0 } else { PARTS * threads.count };
+    let parts = parts.max(count as usize / LONG);
     let longest = (0..shape.len()).max_by_key(|&at| shape[at]);
-    let (Some(axis), 2..) = (longest, threads.count) else {
+    let (Some(axis), 1..) = (longest, parts) else {
         walk(&shape, &steps, pick);
         return;
     };
-    let len = shape[axis].div_ceil(PARTS * threads.count);
+    let len = shape[axis].div_ceil(parts);
     let queue = Queue::new(shape[axis].div_ceil(len), 1);
     let work = Shared(|part: usize| {
         let (start, mut shape) = (part * len, shape.clone());
@@ -115,8 +119,13 @@ pub(super) unsafe fn pick(
             parts.for_each(part);
         }
     });
-    share(threads.count, &|| all.get()(()));
-    team::ended();
+    match threads.count {
+        1 => all.get()(()),
+        count => share(count, &|| all.get()(())),
+    }
+    if threads.are_worth_it {
+        team::ended();
+    }
 }
 
 /// # Safety

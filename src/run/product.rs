@@ -12,6 +12,7 @@ use super::error::{Argument, RunError};
 use super::exec::threads_for;
 use super::factors::{self, Matrices, Stored, in_elements};
 use super::flat::Flat;
+use super::interrupt::{self, goes_on};
 use super::overlap;
 use super::product_grid::Grid;
 use super::queue::{Queue, Shared};
@@ -19,7 +20,7 @@ use super::team::{self, share};
 use super::tensor::Tensor;
 use super::view::{Layout, View, ViewMut};
 use crate::plan::ShapeError;
-use kiln_gemm::{MatrixMut, Packed, multiply_packed};
+use kiln_gemm::{MatrixMut, Observer, Packed, multiply_packed};
 use kiln_ir::{Call, DType, Dims};
 use kiln_jit::cpu::last_level_cache;
 use std::ops::Range;
@@ -67,7 +68,8 @@ pub fn matmul(
     left.layout.check_rank(|| Argument::input(0))?;
     right.layout.check_rank(|| Argument::input(1))?;
     // SAFETY: the views vouch for their memory, and `output` is borrowed mutably.
-    unsafe { multiply(&left.layout, &right.layout, &output.layout, threads, Bound::NONE) }
+    unsafe { multiply(&left.layout, &right.layout, &output.layout, threads, Bound::NONE)? };
+    interrupt::check()
 }
 
 /// [`matmul`] on layouts. A right operand that is a constant is read as it was packed.
@@ -363,7 +365,7 @@ impl Run<'_> {
             let steps = [right_rows, right_columns];
             let right_block = T::operand(right.dtype, right_at, [0, side], steps);
             let into = |columns: &Range<usize>, output: MatrixMut<T>| {
-                let mut finished = |own_rows: Range<usize>, own_columns: Range<usize>| {
+                let finished = |own_rows: Range<usize>, own_columns: Range<usize>| {
                     let Some(epilogue) = on_parts else { return };
                     let MatrixMut { first, down, across } = output;
                     let from = own_rows.start as isize * down + own_columns.start as isize * across;
@@ -375,6 +377,7 @@ impl Run<'_> {
                         steps: [down, across].map(|step| step * size as isize),
                     });
                 };
+                let mut observer = Interruptible(finished);
                 // SAFETY: the matrices lie within their views, as shapes and steps say, or in a scratch
                 // as large as the block; the output overlaps nothing, and its blocks are disjoint.
                 unsafe {
@@ -387,11 +390,11 @@ impl Run<'_> {
                             packed,
                             columns,
                             output,
-                            &mut finished,
+                            &mut observer,
                         );
                     }
                     let sizes = [rows.len(), k, columns.len()];
-                    kiln_gemm::multiply_with(sizes, left, right_block, output, &mut finished);
+                    kiln_gemm::multiply_with(sizes, left, right_block, output, &mut observer);
                 }
             };
             match target.zip(target_steps) {
@@ -423,12 +426,12 @@ impl Run<'_> {
         let one = Shared(one);
         let tasks = count * grid.blocks();
         match threads.count {
-            1 => (0..tasks).for_each(|task| (one.get())(task)),
+            1 => (0..tasks).take_while(|_| goes_on()).for_each(|task| (one.get())(task)),
             count => {
                 let queue = Queue::new(tasks, tasks.div_ceil(count * PORTIONS));
                 share(count, &|| {
                     while let Some(tasks) = queue.take() {
-                        tasks.for_each(|task| (one.get())(task));
+                        tasks.take_while(|_| goes_on()).for_each(|task| (one.get())(task));
                     }
                 });
             }
@@ -441,6 +444,19 @@ impl Run<'_> {
 
     fn takes_rows(&self) -> bool {
         self.epilogue.as_ref().is_some_and(|epilogue| epilogue.takes_rows)
+    }
+}
+
+/// Tells a closure what is finished, and ends where work does.
+struct Interruptible<F>(F);
+
+impl<F: FnMut(Range<usize>, Range<usize>)> Observer for Interruptible<F> {
+    fn finished(&mut self, rows: Range<usize>, columns: Range<usize>) {
+        (self.0)(rows, columns);
+    }
+
+    fn goes_on(&self) -> bool {
+        goes_on()
     }
 }
 

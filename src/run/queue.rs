@@ -1,5 +1,6 @@
 //! Work that threads take from each other.
 
+use super::interrupt::goes_on;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,10 +18,10 @@ impl Queue {
         Queue { next: AtomicUsize::new(0), blocks, chunk }
     }
 
-    /// Blocks that no other thread gets.
+    /// Blocks that no other thread gets; none once the work is over before it is done.
     pub(super) fn take(&self) -> Option<Range<usize>> {
         let start = self.next.fetch_add(self.chunk, Ordering::Relaxed);
-        (start < self.blocks).then(|| start..self.blocks.min(start + self.chunk))
+        (start < self.blocks && goes_on()).then(|| start..self.blocks.min(start + self.chunk))
     }
 }
 

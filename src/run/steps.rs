@@ -6,6 +6,7 @@ use super::compiled::Compiled;
 use super::error::RunError;
 use super::exec::{Work, execute_checked};
 use super::gather;
+use super::interrupt;
 use super::layout::OPERANDS;
 use super::numbers::Numbers as AllNumbers;
 use super::parts;
@@ -184,6 +185,8 @@ unsafe fn run_steps<'a>(
         // SAFETY: required of the caller. A step's results are distinct outputs and buffers, and it
         // reads none of them: the graph is acyclic, and whatever is live during a step lies apart.
         unsafe { run_step(step, &operands, threads, bound)? };
+        // What an ended step has not written, no other one reads.
+        interrupt::check()?;
     }
     Ok(())
 }

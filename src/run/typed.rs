@@ -5,6 +5,7 @@ use super::copy::copy;
 use super::direct::{Alike, Fit};
 use super::element::Element;
 use super::error::RunError;
+use super::interrupt::is_watched;
 use super::kernel::Kernel;
 use super::layout::OPERANDS;
 use super::operand::{Operand, OperandMut, Operands, OperandsMut};
@@ -161,7 +162,9 @@ impl Kernel {
     /// The short way, if this kernel and these inputs can take it.
     #[inline]
     fn fit<'k, 'a>(&'k self, inputs: &[Operand<'a>]) -> Option<Fit<'k, 'a>> {
-        self.direct.as_ref()?.fit(&self.plans, inputs)
+        // It fails nowhere, and so cannot end early.
+        let direct = self.direct.as_ref().filter(|_| !is_watched());
+        direct?.fit(&self.plans, inputs)
     }
 
     /// As [`run`](Kernel::run).

@@ -14,6 +14,7 @@
 //! the rest is packed block by block, and all rows are one.
 
 use super::call::{Call, Pads};
+use super::interrupt::goes_on;
 use super::layout::{Inner, OPERANDS, Space};
 use super::pack::{self, Block, Scratch, Vector};
 use kiln_jit::emit::{Code, Cursor};
@@ -184,7 +185,8 @@ impl<'a> Job<'a> {
                 pads.reserve(self.space.operands());
             }
             let pads = Pads(pads.as_mut_ptr());
-            Worker::new(self, pads).blocks(std::iter::once(first).chain(rest).flatten());
+            let blocks = std::iter::once(first).chain(rest).flatten();
+            Worker::new(self, pads).blocks(blocks.take_while(|_| goes_on()));
         }
     }
 

@@ -5,6 +5,7 @@ use super::job::{Folded, Job, Tile, Worker};
 use super::setup::{Access, Setup};
 use super::{PORTIONS, Padding, Program, make_room, written_early};
 use crate::lower::rows::Stage;
+use crate::run::interrupt::goes_on;
 use crate::run::layout::OPERANDS;
 use crate::run::pack::Vector;
 use crate::run::queue::{Queue, Shared};
@@ -240,7 +241,7 @@ impl Job<'_> {
             let pads = make_room(&mut pads, job);
             let mut worker = Worker::new(*job, pads);
             while let Some(parts) = take() {
-                parts.for_each(|index| part(&mut worker, index));
+                parts.take_while(|_| goes_on()).for_each(|index| part(&mut worker, index));
             }
         };
         if threads < 2 || parts < 2 {

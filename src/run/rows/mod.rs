@@ -16,6 +16,7 @@ mod sweep;
 
 use super::call::Pads;
 use super::exec::{PER_BYTE, threads_for};
+use super::interrupt::goes_on;
 use super::layout::{OPERANDS, broadcasts_to};
 use super::pack::Vector;
 use super::queue::{Queue, Shared};
@@ -59,6 +60,8 @@ const NEAR: usize = 512 << 10;
 const ROOM: usize = 1 << 20;
 /// Bytes of the rows that a thread takes at a time in a sweep.
 const PORTION: usize = 64 << 10;
+/// The same where there is one thread: the work can end between them.
+const LONG_PORTION: usize = 16 << 20;
 /// Portions of work for each thread.
 const PORTIONS: usize = 8;
 
@@ -398,7 +401,8 @@ impl Job<'_> {
         if let (Some(sweeping), Some(sweep)) = (sweeping, program.sweep) {
             // One call is for as many rows as there are, or as are worth the turns of threads.
             let row = setup.grid.len.saturating_mul(setup.moved(program)).max(1);
-            let rows = if threads < 2 { usize::MAX } else { (PORTION / row).max(1) };
+            let portion = if threads < 2 { LONG_PORTION } else { PORTION };
+            let rows = (portion / row).max(1);
             return self.share(threads, rows, |job, tiles| {
                 let mut sweeper = Sweeper::new(job, sweep, sweeping);
                 // SAFETY: tiles are disjoint; the caller vouches for the rest.
@@ -436,13 +440,14 @@ impl Job<'_> {
             Tile { run: run_index, row, rows: rows.min(run - row), start: 0, len }
         };
         if threads < 2 || tiles < 2 {
-            return work(self, &mut (0..tiles).map(tile));
+            return work(self, &mut (0..tiles).take_while(|_| goes_on()).map(tile));
         }
         let queue = Queue::new(tiles, tiles.div_ceil(threads * PORTIONS));
         let shared = Shared((self, work));
         share(threads, &|| {
             let (job, work) = shared.get();
-            work(*job, &mut std::iter::from_fn(|| queue.take()).flatten().map(tile));
+            let tiles = std::iter::from_fn(|| queue.take()).flatten();
+            work(*job, &mut tiles.take_while(|_| goes_on()).map(tile));
         });
     }
 }
