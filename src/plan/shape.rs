@@ -56,11 +56,15 @@ fn of_product(
 ) -> ShapeError {
     let common = || {
         let (first, factors) = body.product().expect("it has a product");
+        // What is computed of parameters alone may come first, so what is multiplied may not fit either.
         let multiplied = |product: NodeId, texts: [&str; 2], shapes: [&[usize]; 2]| {
             let Node::Call(call, _) = body.node(product) else {
                 unreachable!("a product is a call")
             };
-            (call.expression(&texts), call.infer(&shapes).expect("its factors fit"))
+            match call.infer(&shapes) {
+                Ok(shape) => Ok((call.expression(&texts), shape)),
+                Err(reason) => Err(ShapeError::of_call(*call, &shapes, reason)),
+            }
         };
         let all = |product: (String, Dims), ids: Vec<NodeId>| {
             let (names, shapes): (Vec<String>, Vec<Dims>) = ids
@@ -78,11 +82,11 @@ fn of_product(
             domain(&names, &shapes, &mut common).map(|()| common)
         };
         let texts = factors.map(|at| names[at].as_str());
-        let product = multiplied(first, texts, factors.map(|at| args[at]));
+        let product = multiplied(first, texts, factors.map(|at| args[at]))?;
         let left = all(product.clone(), body.domain())?;
         let Some((second, _, right)) = body.second_product() else { return Ok(()) };
         let texts = [&format!("({} ..)", product.0), names[right].as_str()];
-        all(multiplied(second, texts, [&left, args[right]]), body.second_domain()).map(|_| ())
+        all(multiplied(second, texts, [&left, args[right]])?, body.second_domain()).map(|_| ())
     };
     let common = match misfit {
         BodyMisfit::Broadcast => common(),

@@ -217,6 +217,18 @@ fn errors_name_the_op_and_the_shapes() {
     insta::assert_snapshot!(error("relu(x @ w + b)", &[&[2, 3], &[4, 3], &[3]]), @r"matmul: shapes [2, 3] and [4, 3] do not fit: the last axis of the left is 3, but the second-last axis of the right is 4; they must be equal (is the right operand transposed?) (written at 1:6, `x @ w`)");
     insta::assert_snapshot!(error("relu(x @ w + b)", &[&[2, 3], &[3, 4], &[3]]), @r"shapes x @ w [2, 4], b [3] do not broadcast: axis -1 is 4 in one and 3 in another; sizes must be equal, or one of them 1 (written at 1:6, `x @ w + b`)");
     insta::assert_snapshot!(error("relu(x @ w + b)", &[&[], &[3, 4], &[3]]), @r"matmul: shapes [] and [3, 4] do not fit: each needs at least one axis; multiply by a number with `*` (written at 1:6, `x @ w`)");
+    // Nor do the other operands fit together, which are met first.
+    for text in [
+        "|a, b, x, w| max(a, b) > (x @ w)",
+        "|a, b, x, w| softmax[-1](max(a, b) + (x @ w))",
+        "|a, b, x, w| softmax[-1](max(a, b) + (x @ w)) @ w",
+        "|a, b, x, w| max(a, b) + softmax[-1](x @ x) @ w",
+    ] {
+        let told = error(text, &[&[3, 4], &[2, 4], &[8, 9], &[3, 8]]);
+        assert!(told.contains("[8, 9]") || told.contains("[3, 4]"), "{text}: {told}");
+        let told = error(text, &[&[3, 4], &[2, 4], &[8, 8], &[3, 8]]);
+        assert!(told.contains("[3, 8]") || told.contains("[3, 4]"), "{text}: {told}");
+    }
 }
 
 /// Results of other types, and several, in every size about those of blocks and of the scratch.
