@@ -108,7 +108,9 @@ pub(crate) async fn agreement(case: &Case, folder: &Path) -> Result<String> {
         let context = side.context(folder, Some(1)).await?;
         let plan = context.sql(case.query).await?.create_physical_plan().await?;
         let shown = datafusion::physical_plan::displayable(plan.as_ref()).indent(false).to_string();
-        if side == Side::Fused && !case.query.contains("sum(") && !shown.contains("kiln[") {
+        // Of aggregates plans show no arguments, and one pass is left alone.
+        let may_be_stock = case.query.contains("sum(") || case.name == "s*v + k";
+        if side == Side::Fused && !may_be_stock && !shown.contains("kiln[") {
             return Err(format!("{}: nothing is fused\n{shown}", case.name).into());
         }
         results.push(context.sql(case.query).await?.collect().await?);

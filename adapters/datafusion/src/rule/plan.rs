@@ -182,7 +182,10 @@ impl Fuser<'_> {
         let Some(translated) = translate(terms, schema, self.rule.mode) else {
             return Ok(None);
         };
-        if translated.cost < self.rule.least_cost {
+        // What a kernel reads it reads in one pass, but it does read it: of 8,192 rows on a Zen 4, in
+        // microseconds without a kernel and with one, `s*2.0 + 1.0` takes 2.7 and 2.2, `s*v + k` 3.9 and 4.1.
+        let columns = translated.leaves.len() as u32;
+        if translated.cost < self.rule.least_cost + columns / 3 {
             return Ok(None);
         }
         let leaves = translated

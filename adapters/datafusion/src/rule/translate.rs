@@ -146,7 +146,9 @@ fn cost(meaning: Meaning, of: Option<DType>) -> u32 {
         // Of 64 rows at once.
         Meaning::Op(Op::And | Op::Or | Op::Not) if of == Some(DType::Bool) => 0,
         Meaning::Op(op) if op.max_ulp(DType::F64) > 0.5 => 8,
-        Meaning::Op(_) | Meaning::TotalOrder(_) => 1,
+        // 8.4 microseconds of 8,192 rows; a sum takes 1.3.
+        Meaning::TotalOrder(_) => 4,
+        Meaning::Op(_) => 1,
         Meaning::Case => 2,
     }
 }
