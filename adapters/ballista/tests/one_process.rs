@@ -89,7 +89,7 @@ async fn kernels_travel_as_text() -> Result<()> {
     let by_text = "SELECT g, sum(kiln('a*b + silu(c)', a, b, c)) AS s FROM t GROUP BY g ORDER BY g";
     assert_same(&collect(&client, by_text).await?, &collect(&local, by_text).await?);
     let before = compile_count();
-    let plain = "SELECT g, sum(a*b + c) AS s, count(*) AS n FROM t WHERE a*2.0 + c > b GROUP BY g ORDER BY g";
+    let plain = "SELECT g, sum(a*b*2.0 + c) AS s, count(*) AS n FROM t WHERE a*2.0 + c > b GROUP BY g ORDER BY g";
     let stock = with_table(SessionContext::new(), folder).await?;
     assert_same(&collect(&client, plain).await?, &collect(&stock, plain).await?);
     assert_eq!(compile_count(), before + 2, "a sum and a filter");
