@@ -31,12 +31,14 @@ fn shares() -> Sweep {
         let zero = b.f64(-0.0);
         b.output(zero, Storage::F64);
     });
-    let subtract = part(&[x, largest], &[off, block], |b| {
+    let mut subtract = part(&[x, largest], &[off, block], |b| {
         let (x, largest) = (b.input(Storage::F32), b.scalar(Storage::F32));
         let off = b.sub(x, largest);
         b.output(off, Storage::F32);
         b.fold(off, Merge::Add);
     });
+    // The second to read a row asks memory for the next ones.
+    subtract.routine.ahead.push(0);
     let add = part(&[block, total], &[total], |b| {
         let (block, total) = (b.scalar(Storage::F32), b.scalar(Storage::F64));
         let block = b.promote(block);

@@ -11,7 +11,7 @@
 //! | `cursors` | a [`Cursor`] for each operand: inputs, outputs, folds, rows that are kept; the routine moves them from row to row |
 //! | `head` | elements of a row that the code of a sweep stores first, so that outputs are aligned to a vector after them; fewer than a vector has |
 //! | `tile` | how many rows at a time the code of a sweep takes, from 1 to [`MOST_ROWS`](crate::emit::MOST_ROWS) |
-//! | `ahead` | how many rows later the rows are that the code of a sweep asks memory for; 0 if it should not |
+//! | `ahead` | how many rows later the rows are that memory is asked for, of [inputs](crate::vir::Routine::ahead) that say so; 0 if it should not |
 //!
 //! An input that is an array has the step `lanes * size`; an input that is one repeated element (a
 //! *splat*) has the step 0 and points at [`Code::copies`] copies of it: a routine handles several
