@@ -4,6 +4,7 @@ import contextvars
 import gc
 import subprocess
 import sys
+import textwrap
 import threading
 import weakref
 from collections import ChainMap
@@ -399,3 +400,41 @@ assert (frame + frame.a.mean()).shape == frame.shape
 print(len(calls) >= 5)
 """
     assert run(script) == "True"
+
+
+def test_what_numexpr_has():
+    numexpr = pytest.importorskip("numexpr")
+    public = {name for name in dir(numexpr) if not name.startswith("__")}
+    assert {name for name in public if not hasattr(ne, name)} == {"interpreter"}
+    settings = {
+        name for name in dir(numexpr.utils) if name.endswith(("_threads", "_cores")) or "vml" in name
+    }
+    private = {"_get_num_threads", "_set_num_threads"}
+    assert {name for name in settings if not hasattr(ne.utils, name)} == private
+    with pytest.raises(AttributeError, match=r"no numexpr\.interpreter: .* opcodes"):
+        _ = ne.interpreter
+    with pytest.raises(AttributeError, match=r"no numexpr\.necompiler\.typeCompileAst"):
+        _ = ne.necompiler.typeCompileAst
+    with pytest.raises(AttributeError, match=r"no numexpr\.expressions\.FuncNode"):
+        _ = ne.expressions.FuncNode
+    with pytest.raises(ImportError, match=r"kiln\.numexpr\.tests"):
+        ne.test()
+    assert ne.necompiler.getExprNames("b * sin(a) + where(b > 0, c, 1)") == (["a", "b", "c"], False)
+
+
+def test_modules_of_numexpr_are_there_once():
+    script = """
+        import kiln.numexpr as ne
+        ne.install()
+        import numexpr
+        from numexpr.utils import set_num_threads
+        from numexpr.necompiler import evaluate
+        from numexpr.version import version
+        set_num_threads(1)
+        assert ne.get_num_threads() == 1 and evaluate is ne.evaluate and version == numexpr.__version__
+        try:
+            from numexpr.necompiler import stringToExpression
+        except ImportError as error:
+            print(error)
+    """
+    assert "stringToExpression" in run(textwrap.dedent(script))

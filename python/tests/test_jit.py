@@ -306,14 +306,21 @@ def test_the_functions_are_those_of_traced_code_too():
     np.testing.assert_allclose(block(X, w), expected)
 
 
+WEIGHTS = np.arange(3.0)
+
+
 def test_constants_and_defaults_by_name():
     calls = []
 
     @kiln.jit(static=("axis", "n"))
-    def f(x, w=np.arange(3.0), *, n=2, axis=-1, keepdims=False, scale=1.5, dtype=None, name="sum"):
+    def f(x, w=WEIGHTS, *, n=2, axis=-1, keepdims=False, scale=1.5, dtype=None, name="sum"):
         calls.append((n, axis, keepdims, dtype, name))
         y = (x * w + n) * scale
-        y = y.max(axis=axis, keepdims=keepdims) if name == "max" else y.sum(axis=axis, keepdims=keepdims)
+        y = (
+            y.max(axis=axis, keepdims=keepdims)
+            if name == "max"
+            else y.sum(axis=axis, keepdims=keepdims)
+        )
         return y if dtype is None else y.astype(dtype)
 
     x, w = np.arange(6.0).reshape(2, 3), np.ones(3)

@@ -140,7 +140,8 @@ try:
     CASE()
 except KeyboardInterrupt:
     before = out.copy()
-    print("stopped", kiln.evaluate("x + 1")[0], np.isnan(out).any(), np.array_equal(out, before, equal_nan=True))
+    is_kept = np.array_equal(out, before, equal_nan=True)
+    print("stopped", kiln.evaluate("x + 1")[0], np.isnan(out).any(), is_kept)
 """
 
 

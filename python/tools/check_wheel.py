@@ -1,6 +1,6 @@
 """Checks a wheel: its tag, its metadata, its files, and that it works where nothing else of Kiln is.
 
-    python tools/check_wheel.py kiln-0.1.0-cp310-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl
+python tools/check_wheel.py kiln-0.1.0-cp310-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl
 """
 
 from __future__ import annotations

@@ -52,7 +52,9 @@ class Traced(_kiln.Dispatch):
     ) -> Traced:
         """Say which of its parameters are constants."""
         names = tuple(static)
-        positions = [at for name, at in _positions(inspect.signature(function)).items() if name in names]
+        positions = [
+            at for name, at in _positions(inspect.signature(function)).items() if name in names
+        ]
         return super().__new__(cls, positions, names, MOST_KERNELS)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 import kiln._kiln as _kiln
-from kiln.numexpr._expressions import ExpressionNode
 from kiln.numexpr._kinds import NUMPY
 from kiln.numexpr._translate import Parsed, check_context, parse
+from kiln.numexpr.expressions import ExpressionNode
 
 _KINDS: dict[Any, str] = {
     bool: "bool",

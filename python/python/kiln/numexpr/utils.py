@@ -6,6 +6,10 @@ import os
 
 from kiln._kiln import set_threads
 
+use_vml = False
+is_cpu_amd_intel = False
+"""Whether VML has code for this processor: there is no VML."""
+
 _SAFE_THREADS = 16
 """numexpr takes no more unless it is told to."""
 
@@ -59,3 +63,19 @@ def _init_num_threads() -> int:
     threads = asked or min(most, detect_number_of_cores())
     set_num_threads(threads)
     return threads
+
+
+def get_vml_version() -> None:
+    """Return None: there is no VML."""
+
+
+def set_vml_accuracy_mode(mode: str | None) -> None:
+    """Do nothing, for there is no VML."""
+
+
+def set_vml_num_threads(nthreads: int) -> None:
+    """Do nothing, for there is no VML."""
+
+
+def get_vml_num_threads() -> None:
+    """Return None: there is no VML."""
