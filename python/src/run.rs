@@ -1,6 +1,6 @@
 //! Running a kernel on arrays of NumPy, into new ones or into the caller's.
 
-use crate::array::{Array, Foreign, check_writeable, lies_readable};
+use crate::array::{Array, Foreign, bfloat16_of_torch, check_writeable, lies_readable};
 use crate::dtype;
 use crate::error;
 use crate::results::{LARGE, to_array};
@@ -186,6 +186,9 @@ fn shared<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArray
     if !object.hasattr(intern!(py, "__dlpack__"))? {
         let message = format!("out is {}, not an array", object.get_type().name()?);
         return Err(PyTypeError::new_err(message));
+    }
+    if let Some(array) = bfloat16_of_torch(object)? {
+        return Ok(array);
     }
     let numpy = py.import(intern!(py, "numpy"))?;
     Ok(numpy.call_method1(intern!(py, "from_dlpack"), (object,))?.cast_into()?)

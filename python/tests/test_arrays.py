@@ -1,5 +1,8 @@
 """Arrays of every layout are read and written where they lie, and give what NumPy gives."""
 
+import sys
+import types
+
 import kiln
 import numpy as np
 import pytest
@@ -141,6 +144,48 @@ def test_halves_and_bfloat16():
     result = kiln.compile("bf16(x * 1.5)")(np.ones(3, ml_dtypes.bfloat16))
     assert result.dtype == ml_dtypes.bfloat16
     assert result.tolist() == [1.5] * 3
+
+
+class Tensor:
+    """A tensor of PyTorch's `bfloat16`, as far as Kiln looks at it: NumPy cannot take it as it is."""
+
+    dtype = "torch.bfloat16"
+
+    def __init__(self, array):
+        self.array = array
+
+    def view(self, dtype):
+        return self.array.view(dtype)
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError("Got unsupported ScalarType BFloat16")
+
+    def __dlpack__(self, **kwargs):
+        raise RuntimeError("Unsupported dtype in DLTensor")
+
+
+@pytest.mark.parametrize("is_real", [False, True])
+def test_bfloat16_of_torch(is_real, monkeypatch):
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    x = np.arange(6.0).reshape(2, 3).astype(bfloat16)
+    if is_real:
+        torch = pytest.importorskip("torch")
+        tensor = torch.arange(6.0).reshape(2, 3).to(torch.bfloat16)
+        out = torch.zeros((3, 2), dtype=torch.bfloat16)
+        written = lambda: out.to(torch.float32).numpy()  # noqa: E731
+    else:
+        monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(int16=np.int16))
+        tensor, out = Tensor(x), Tensor(np.zeros((3, 2), bfloat16))
+        out.T, tensor.T = Tensor(out.array.T), Tensor(x.T)
+        written = lambda: out.array.astype(np.float32)  # noqa: E731
+    kernel = kiln.compile("|x: bf16[..]| bf16(x * 1.5)")
+    expected = (x.astype(np.float32) * 1.5).astype(bfloat16)
+    assert_same(kernel(tensor), expected)
+    assert_same(kernel(tensor.T), expected.T)
+    assert kernel(tensor.T, out=out) is out
+    np.testing.assert_array_equal(written(), expected.T.astype(np.float32))
+    assert_same(kiln.jit(lambda x: -x)(tensor), -x.astype(np.float32))
+    assert_same(kiln.compile("x * 1.5").bind(x=tensor)(), x.astype(np.float32) * np.float32(1.5))
 
 
 def test_nothing_is_written_where_one_of_several_results_has_no_place():

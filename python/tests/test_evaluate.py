@@ -310,6 +310,11 @@ def test_options_are_checked():
             kiln.evaluate("a", **options)
     with pytest.raises(ValueError, match="as a string"):
         kiln.evaluate(3)
+    with pytest.raises(ValueError, match="casting must be one of"):
+        kiln.evaluate("a", casting="wrong")
+    assert isinstance(kiln.validate("a", casting="wrong"), ValueError)
+    with pytest.raises(ValueError, match="order must be one of"):
+        kiln.evaluate("a", order="wrong")
 
 
 def test_more_expressions_than_are_kept():
@@ -331,6 +336,9 @@ def test_compiled_expressions():
         f(np.arange(3), np.ones(3, "f4"))
     with pytest.raises(ValueError, match="inputs"):
         f(np.arange(3))
+    assert ne.NumExpr("a + b", [("a", np.float32), ("b", int)]).signature == b"fl"
+    with pytest.raises(TypeError, match=r"a has the unknown type 'f4'; there are bool, .*float64"):
+        ne.NumExpr("a", [("a", "f4")])
     with pytest.raises(ValueError, match="don't match"):
         ne.NumExpr("a + b", signature=[("a", float)])
     built = ne.NumExpr((ne.E.a + 2.0 * ne.E.b) / (1 - ne.E.a) ** 2)

@@ -4,7 +4,7 @@
     python tools/bench.py --sizes 1e3 1e8 --threads 2 --only sum
     python tools/bench.py --under 'nice -n -5'      a command that each piece runs under
 
-Everyone's calls take turns, and the least time of each counts; each piece is a process of its own, on as
+Everyone takes turns, and the least time of each counts; each piece is a process of its own, on as
 many cores as threads. Run it with nothing else running, on a build with `--release`.
 """
 

@@ -136,7 +136,7 @@ class _Arguments:
 
     def _add(self, name: str, value: Any, place: tuple[str, int | None]) -> None:
         if not isinstance(value, np.ndarray | np.generic | int | float):
-            value = np.asarray(value)
+            value = _kiln.as_array(value)
         self.names.append(name)
         self.arrays.append(value)
         self._places.append(place)
@@ -302,4 +302,6 @@ def compile(  # noqa: A001
             tracers.append(Tracer(program, text, name_of(dtype.strip()), ndim))
         outputs, _ = _outputs(source(*tracers), program)
         source = program.text(outputs)
+    elif not isinstance(source, str):
+        raise TypeError(f"a kernel is compiled of text or of a function, not of {source!r}")
     return _kiln.compile_text(source, mode=mode, threads=threads, emitter=emitter, copy=copy)
