@@ -20,7 +20,7 @@ pub(crate) const COLUMNS: usize = 2048;
 /// The same where the left operand is a block or two: then it is the right one that stays in L2.
 const FEW_COLUMNS: usize = 256;
 
-/// Up to so many tiles of rows, the right operand is not packed.
+/// Up to so many tiles of rows, the right operand is not packed, or panel by panel.
 const LOW: usize = 16;
 
 /// Elements of a right operand that L2 does not hold: two rows read it twice, as it lies, in half the time that
@@ -155,11 +155,10 @@ pub unsafe fn multiply_by<T: Number>(
         false => ([m, n], [a, b], c),
     };
     let kernels = T::kernels(vectors);
-    // What lies in rows need not be packed as a whole.
-    let (in_rows, few) = match b {
-        Operand::Plain(b) if b.across == 1 => (true, if k.saturating_mul(n) < FAR { 1 } else { 2 }),
-        Operand::Half(b, _) if b.across == 1 => (true, FEW_ROWS),
-        _ => (false, 1),
+    let few = match b {
+        Operand::Plain(b) if b.across == 1 && k.saturating_mul(n) >= FAR => 2,
+        Operand::Half(b, _) if b.across == 1 => FEW_ROWS,
+        _ => 1,
     };
     let mut turned;
     let observer: &mut dyn Observer = match is_turned {
@@ -172,11 +171,8 @@ pub unsafe fn multiply_by<T: Number>(
     // SAFETY: required of the caller.
     T::with_room(|room| unsafe {
         if m <= few && c.across == 1 {
-            for top in 0..m {
-                row::multiply(kernels, [k, n], a.from(top, 0), b, c.at(top, 0), room);
-            }
-            observer.finished(0..m, 0..n);
-        } else if m <= LOW * kernels.rows && in_rows {
+            row::one_by_one(kernels, [m, k, n], a, b, c, room, observer);
+        } else if m <= LOW * kernels.rows {
             low(kernels, [m, k, n], a, b, c, room, observer);
         } else {
             blocked(kernels, [m, k, n], a, b, c, room, observer);
@@ -194,12 +190,12 @@ fn finished_columns<T: Element>(kernels: &Kernels<T>, rows: usize) -> usize {
     (FINISHED / (rows * size_of::<T>())).next_multiple_of(kernels.columns()).max(kernels.columns())
 }
 
-/// A product of few rows, up to [`LOW`] tiles of them: the right operand is not packed, but for columns
-/// that are no whole panel and numbers of 16 bits, which are, panel by panel.
+/// A product of few rows, up to [`LOW`] tiles of them: the right operand is not packed where its columns lie side by
+/// side, but for those that are no whole panel and numbers of 16 bits. What is, is packed panel by panel.
 ///
 /// # Safety
 ///
-/// As for [`multiply`]; columns of `b` lie side by side.
+/// As for [`multiply`].
 unsafe fn low<T: Element>(
     kernels: &Kernels<T>,
     [m, k, n]: [usize; 3],
@@ -226,6 +222,9 @@ unsafe fn low<T: Element>(
             let mut told = 0;
             pack_left(kernels, a.from(0, done), terms, m, left);
             for side in (0..n).step_by(kernels.columns()) {
+                if !observer.goes_on() {
+                    return;
+                }
                 let columns = kernels.columns().min(n - side);
                 let unpacked = b.plain_rows().filter(|_| columns == kernels.columns());
                 let panel = match unpacked {
