@@ -63,6 +63,32 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// The jump that is taken where rows have as many elements as an iteration handles.
+    pub(super) fn is_row(&mut self, row: &Allocation) -> Result<usize, IcedError> {
+        let n = MemoryOperand::with_base_displ(Register::RCX, offsets::N.into());
+        self.emit(Instruction::with2(Code::Cmp_rm64_imm32, n, row.lanes as i32))?;
+        self.jump(Code::Je_rel32_64)
+    }
+
+    /// A loop over such rows, and the code before it; then it goes on at `done`.
+    pub(super) fn whole_rows(
+        &mut self,
+        row: &'a Allocation,
+        done: u64,
+        later: &mut Later<'a>,
+    ) -> Done {
+        self.straight(&row.prologue)?;
+        self.pad_to(64)?;
+        let top = self.at;
+        self.load_cursors()?;
+        self.run_ahead(row.lanes, later)?;
+        self.body(&row.items, later)?;
+        let rows = MemoryOperand::with_base_displ(Register::RCX, offsets::ROWS.into());
+        self.emit(Instruction::with2(Code::Sub_rm64_imm8, rows, 1))?;
+        self.emit(Instruction::with_branch(Code::Je_rel32_64, done))?;
+        self.next_rows(top)
+    }
+
     /// Whether what is being written stores some elements first: its stores may bypass the caches, for which
     /// vectors must be aligned. Stripes of folds begin where rows do.
     pub(super) fn has_head(&self) -> bool {

@@ -62,11 +62,17 @@ pub(super) struct Loops {
     pub(super) tail: Option<Allocation>,
     /// What comes before a row and after it.
     pub(super) around: [Allocation; 2],
+    /// All of a row of as many elements as it has lanes.
+    pub(super) row: Option<Allocation>,
 }
 
 impl Loops {
     fn iter(&self) -> impl Iterator<Item = &Allocation> {
         self.full.iter().chain(&self.tail)
+    }
+
+    fn allocations(&self) -> impl Iterator<Item = &Allocation> {
+        self.iter().chain(&self.around).chain(&self.row)
     }
 
     /// The lanes of a vector: one is an iteration of the last loop.
@@ -143,7 +149,7 @@ impl Step {
             Part::Each { loops, join } => (Some(loops), join.as_ref().map(|(.., join)| join)),
             Part::Once(once) => (None, Some(once)),
         };
-        loops.into_iter().flat_map(|loops| loops.iter().chain(&loops.around)).chain(once)
+        loops.into_iter().flat_map(|loops| loops.allocations()).chain(once)
     }
 }
 
@@ -181,8 +187,10 @@ impl<'a> Writer<'a> {
         let saved = self.registers.saturating_sub(SAVED);
         self.enter(saved)?;
         self.load_launch()?;
-        let first = self.at;
         let mut later = Later::default();
+        let row = self.row(steps);
+        let is_row = row.map(|row| self.is_row(row)).transpose()?;
+        let first = self.at;
         let rows = MemoryOperand::with_base_displ(Register::RCX, offsets::ROWS.into());
         if self.operands.has_tiles {
             self.tile(steps, &mut later)?;
@@ -193,11 +201,16 @@ impl<'a> Writer<'a> {
             self.emit(Instruction::with2(Code::Sub_rm64_imm8, rows, 1))?;
         }
         let more = self.jump(Code::Jne_rel32_64)?;
+        let done = self.at;
         self.leave(saved)?;
         self.emit(Ok(Instruction::with(Code::Retnq)))?;
         // Most calls have one row, so the code that advances to the next row is kept off that path.
         later.patches.push((more, self.at));
         self.next_rows(first)?;
+        if let (Some(row), Some(is_row)) = (row, is_row) {
+            later.patches.push((is_row, self.at));
+            self.whole_rows(row, done, &mut later)?;
+        }
         self.finish(&mut later)?;
         let mut bytes = self.encoder.take_buffer();
         for (at, target) in later.patches {
@@ -255,6 +268,16 @@ impl<'a> Writer<'a> {
                 self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, n))?;
                 self.emit(Instruction::with_branch(Code::Jl_rel32_64, block))
             }
+        }
+    }
+
+    /// What handles a row of as many elements as it has lanes, if there is one.
+    fn row(&self, steps: &'a [Step]) -> Option<&'a Allocation> {
+        match steps {
+            [Step { part: Part::Each { loops, join: None }, .. }] if !self.operands.has_tiles => {
+                loops.row.as_ref()
+            }
+            _ => None,
         }
     }
 
