@@ -147,7 +147,7 @@ def programs(draw):
     return arrays, steps
 
 
-@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 @given(programs(), st.sampled_from(["strict", "precise"]))
 def test_random_functions_give_what_numpy_gives(program, mode):
     arrays, steps = program
