@@ -21,6 +21,8 @@ NEWEST_GLIBC = (2, 34)
 
 FILES = ("__init__.py", "py.typed", "_kiln.pyi", "_kiln.abi3.so", "nn.py", "numexpr/__init__.py")
 LICENCES = ("LICENSE-APACHE", "LICENSE-MIT")
+LIBRARIES = {"libc.so.6", "libm.so.6", "libgcc_s.so.1", "libpthread.so.0", "libdl.so.2", "librt.so.1"}
+"""What is on every such Linux, but for the loader."""
 
 NAMES = [f"python3.{minor}" for minor in range(10, 20)]
 
@@ -58,6 +60,7 @@ def check(wheel: Path) -> None:
         names = files.namelist()
         info = f"{name}-{version}.dist-info"
         metadata = email.message_from_bytes(files.read(f"{info}/METADATA"))
+        check_library(files.read(f"{name}/_kiln.abi3.so"))
     missing = [file for file in FILES if f"{name}/{file}" not in names]
     missing += [file for file in LICENCES if f"{info}/licenses/{file}" not in names]
     assert not missing, missing
@@ -70,6 +73,17 @@ def check(wheel: Path) -> None:
     assert "numpy>=1.25" in metadata.get_all("Requires-Dist"), metadata.get_all("Requires-Dist")
     assert metadata["Description-Content-Type"].startswith("text/markdown")
     assert metadata.get_payload().startswith("# Kiln for Python")
+
+
+def check_library(library: bytes) -> None:
+    """Raise an AssertionError if a library needs what a system need not have."""
+    # Names that the loader looks for: whole strings of the library.
+    libraries = {name.decode() for name in re.findall(rb"(?<=\0)lib[\w.+-]+\.so\.\d+(?=\0)", library)}
+    assert libraries <= LIBRARIES, libraries - LIBRARIES
+    versions = re.findall(rb"(?<=\0)GLIBC_(\d+)\.(\d+)(?:\.\d+)?(?=\0)", library)
+    assert versions, "it is no library of Linux"
+    newest = max((int(major), int(minor)) for major, minor in versions)
+    assert newest <= NEWEST_GLIBC, newest
 
 
 def interpreters() -> list[str]:
