@@ -373,6 +373,11 @@ def test_threads():
         ({"OMP_NUM_THREADS": "5", "NUMEXPR_NUM_THREADS": "3"}, "3 64"),
         ({"NUMEXPR_MAX_THREADS": "4", "NUMEXPR_NUM_THREADS": "2"}, "2 4"),
         ({"OMP_NUM_THREADS": "", "NUMEXPR_NUM_THREADS": "1"}, "1 64"),
+        # What is meant for other libraries is no reason not to be imported.
+        ({"OMP_NUM_THREADS": "3,2"}, "3 64"),
+        ({"OMP_NUM_THREADS": "500"}, "64 64"),
+        ({"OMP_NUM_THREADS": "many", "NUMEXPR_NUM_THREADS": "2"}, "2 64"),
+        ({"NUMEXPR_MAX_THREADS": "-1", "NUMEXPR_NUM_THREADS": "0", "OMP_NUM_THREADS": "2"}, "2 64"),
     ],
 )
 def test_environment(environment, expected):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 from kiln._kiln import set_threads
 
@@ -16,7 +17,13 @@ _SAFE_THREADS = 16
 
 def _from_environment(name: str) -> int | None:
     value = os.environ.get(name, "")
-    return int(value) if value else None
+    # OpenMP has a list of them for loops within loops.
+    first = value.split(",")[0].strip()
+    if first.isdecimal() and int(first) > 0:
+        return int(first)
+    if value:
+        warnings.warn(f"{name}={value} is no number of threads", RuntimeWarning, stacklevel=2)
+    return None
 
 
 MAX_THREADS = _from_environment("NUMEXPR_MAX_THREADS") or 64
@@ -57,10 +64,10 @@ def detect_number_of_threads() -> int:
 
 def _init_num_threads() -> int:
     """Set the threads that the environment asks for, and return how many."""
-    configured = any(_from_environment(name) for name in ("NUMEXPR_MAX_THREADS", "OMP_NUM_THREADS"))
+    configured = any(os.environ.get(name) for name in ("NUMEXPR_MAX_THREADS", "OMP_NUM_THREADS"))
     most = MAX_THREADS if configured else min(detect_number_of_cores(), _SAFE_THREADS)
     asked = _from_environment("NUMEXPR_NUM_THREADS") or _from_environment("OMP_NUM_THREADS")
-    threads = asked or min(most, detect_number_of_cores())
+    threads = min(asked or min(most, detect_number_of_cores()), MAX_THREADS)
     set_num_threads(threads)
     return threads
 
