@@ -6,7 +6,7 @@ import types
 import kiln
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from layouts import NUMBERS, arrays, assert_same, in_packed_record, pairs
 
@@ -46,6 +46,51 @@ def test_results_go_into_arrays_of_any_layout(x, data):
         target = target.astype(target.dtype.newbyteorder())
     assert NEGATED(x, out=target) is target
     assert_same(np.asarray(target, "=f8"), np.asarray(-x, "=f8"))
+
+
+@st.composite
+def windows(draw):
+    """Two operands and a place for the result, all of one shape, and in one memory."""
+    base = np.arange(60.0) % 17 - 8
+    shape = draw(st.sampled_from([(5,), (3, 4), (2, 3, 2), (1, 4)]))
+
+    def window():
+        steps = draw(st.lists(st.integers(-5, 7), min_size=len(shape), max_size=len(shape)))
+        spans = [(size - 1) * step for size, step in zip(shape, steps, strict=True)]
+        first = -sum(span for span in spans if span < 0)
+        last = len(base) - sum(span for span in spans if span > 0)
+        assume(first < last)
+        at = draw(st.integers(first, last - 1))
+        return np.lib.stride_tricks.as_strided(base[at:], shape, [8 * step for step in steps])
+
+    return base, window(), window(), window()
+
+
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.filter_too_much])
+@given(windows())
+def test_results_anywhere_in_the_memory_of_operands(given_windows):
+    base, a, b, out = given_windows
+    before, expected = base.copy(), a * b + a - b
+    places = np.unique(
+        np.lib.stride_tricks.as_strided(np.arange(60)[first_of(out, base) :], out.shape, out.strides)
+    )
+    elsewhere = np.setdiff1d(np.arange(60), places)
+    has_room = len(places) == out.size
+    try:
+        STRICT(a, b, out=out)
+    except ValueError:
+        np.testing.assert_array_equal(base, before)
+        kiln.evaluate("a * b + a - b", out=out)
+    else:
+        assert has_room
+    if has_room:
+        np.testing.assert_array_equal(out, expected)
+    np.testing.assert_array_equal(base[elsewhere], before[elsewhere])
+
+
+def first_of(array, base):
+    """Which element of its memory an array begins with."""
+    return (array.__array_interface__["data"][0] - base.__array_interface__["data"][0]) // 8
 
 
 def test_results_lie_as_the_inputs_do():
