@@ -106,8 +106,9 @@ def main() -> None:
         f"{versions()}; `{options.dtype}`.\n\n## How many times as long others take\n\n{summary(rows)}"
     )
     print(f"\n## Small calls\n\n{piece(options.under, 'bench_small.py')}")
-    if "jax" in rows[0][3]:
-        print(f"## `kiln.jit` beside `jax.jit`\n\n{piece(options.under, 'bench_jit.py')}", end="")
+    for threads in options.threads if "jax" in rows[0][3] else ():
+        times = piece(options.under, "bench_jit.py", "--threads", threads)
+        print(f"## `kiln.jit` beside `jax.jit`, {threads} thread{'s' * (threads > 1)}\n\n{times}")
     for threads in options.threads:
         print(f"\n## {threads} thread{'s' * (threads > 1)}\n\n{table(rows, threads)}")
 

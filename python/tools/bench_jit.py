@@ -1,20 +1,19 @@
 """`kiln.jit` beside `jax.jit` and NumPy: the first call, which compiles, and later ones, in one run.
 
-    python tools/bench_jit.py
+    python tools/bench_jit.py --threads 1
 
 Run it with nothing else running, on a build with `--release`, where JAX is installed.
 """
 
 from __future__ import annotations
 
+import argparse
 import functools
 import time
 from collections.abc import Callable
 from typing import Any
 
-import kiln
-import numpy as np
-from contest import best
+from contest import best, limit
 
 
 def gelu(np: Any, x: Any) -> Any:
@@ -51,8 +50,13 @@ def first(call: Callable[[], object]) -> float:
 
 def main() -> None:
     """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, required=True)
+    limit(parser.parse_args().threads)
     import jax
     import jax.numpy as jnp
+    import kiln
+    import numpy as np
 
     rng = np.random.default_rng(0)
     print("| | first call, ms: Kiln | JAX | later calls, µs: Kiln | JAX | NumPy |")
