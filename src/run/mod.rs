@@ -43,6 +43,7 @@ mod row_panels;
 mod rows;
 mod scan;
 mod steps;
+mod stream;
 mod strided;
 #[cfg_attr(any(not(feature = "threads"), target_family = "wasm"), path = "team/absent.rs")]
 mod team;

@@ -48,6 +48,11 @@ impl Scratch {
         Scratch { base: lines.as_mut_ptr(), lines, starts }
     }
 
+    /// How many operands there is room for.
+    pub(super) fn operands(&self) -> usize {
+        self.starts.len() - 1
+    }
+
     /// An operand's first byte.
     pub(super) fn of(&self, operand: usize) -> *mut u8 {
         self.base.wrapping_add(self.starts[operand]).cast()

@@ -19,10 +19,12 @@ fn part(inputs: &[Place], results: &[Place], make: impl FnOnce(&mut Builder)) ->
     Part { routine, inputs: inputs.to_vec(), results: results.to_vec() }
 }
 
-/// Each element without the largest of its row, over the sum of these: it has every kind of step and place.
+/// Each element without the largest of its row, times a number of the row over the sum of these: it has
+/// every kind of step and place.
 fn shares() -> Sweep {
     let [largest, block, total, inverse] = [0, 1, 2, 3].map(Place::Number);
     let (x, off, y) = (Place::Input(0), Place::Kept(0), Place::Output(0));
+    let scale = Place::Input(1);
     let find = part(&[x], &[largest], |b| {
         let x = b.input(Storage::F32);
         b.fold(x, Merge::Sup);
@@ -45,10 +47,10 @@ fn shares() -> Sweep {
         let sum: Value = b.add(total, block);
         b.output(sum, Storage::F64);
     });
-    let invert = part(&[total], &[inverse], |b| {
-        let total = b.scalar(Storage::F64);
-        let (one, total) = (b.f32(1.0), b.demote(total));
-        let inverse = b.div(one, total);
+    let invert = part(&[total, scale], &[inverse], |b| {
+        let (total, scale) = (b.scalar(Storage::F64), b.scalar(Storage::F64));
+        let inverse = b.div(scale, total);
+        let inverse = b.demote(inverse);
         b.output(inverse, Storage::F32);
     });
     let multiply = part(&[off, inverse], &[y], |b| {
@@ -57,7 +59,7 @@ fn shares() -> Sweep {
         b.output(y, Storage::F32);
     });
     let sweep = Sweep {
-        inputs: vec![Storage::F32],
+        inputs: vec![Storage::F32, Storage::F64],
         outputs: vec![Storage::F32],
         kept: vec![Storage::F32],
         numbers: vec![Storage::F32, Storage::F32, Storage::F64, Storage::F32],
@@ -83,12 +85,16 @@ fn run(
     streams: bool,
 ) -> Vec<u32> {
     let mut x = x.to_vec();
+    let mut scales: Vec<f64> = (0..rows * 2).map(|row| 1.0 + row as f64 / 7.0).collect();
     let mut kept = vec![0f32; tile.rows * pitch];
     let mut y = vec![f32::from_bits(0xa5a5_a5a5); rows * pitch + 32];
     let start = y.as_ptr().align_offset(64) + before;
     let (step, row) = (code.lanes() * 4, (pitch * 4) as isize);
     let cursor = |array: &mut [f32], step| Cursor { base: array.as_mut_ptr().cast(), step, row };
-    let mut cursors = [cursor(&mut x, step), cursor(&mut y[start..], 0), cursor(&mut kept, step)];
+    let scale = Cursor { base: scales.as_mut_ptr().cast(), step: 0, row: 16 };
+    let [x, y_of, kept] =
+        [cursor(&mut x, step), cursor(&mut y[start..], 0), cursor(&mut kept, step)];
+    let mut cursors = [x, scale, y_of, kept];
     // SAFETY: each operand has these rows, and none overlaps another.
     unsafe {
         match streams {
@@ -106,13 +112,13 @@ fn emulated_sweeps_have_the_bits_of_the_interpreter() {
     let mut rng = Rng::new(5);
     for kind in [EmitterKind::Avx2, EmitterKind::Avx512] {
         let code = emulated::compile_sweep(&sweep, kind, load).unwrap().expect("it makes sweeps");
-        for n in [1, 7, 16, 63, 64, 65, 200, 513, 1100] {
+        for n in [1, 7, 16, 63, 64, 65, 200, 512, 513, 1100] {
             let pitch = (n + GAP).next_multiple_of(16);
-            for rows in [1, 3, 5] {
+            for rows in [1, 3, 5, 41].into_iter().filter(|rows| n * rows < 6000) {
                 let x: Vec<f32> = (0..rows * pitch).map(|_| rng.ordinary() as f32).collect();
                 let sizes = |before| [rows, n, pitch, before];
                 let want = run(&expected, &x, sizes(0), Tile::ONE, false);
-                for tile in [1, 2, MOST_ROWS] {
+                for tile in [1, 2, 9, MOST_ROWS] {
                     for (runs_ahead, streams, before) in
                         [(false, false, 0), (true, false, 3), (true, true, 0), (true, true, 5)]
                     {

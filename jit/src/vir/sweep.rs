@@ -6,7 +6,8 @@
 //!
 //! A step is a [`Part`]: a routine, and where each of its operands is. `Each` runs on all elements of
 //! the row. Its folds leave numbers; if they leave one for each block of elements, `join` runs after each
-//! block. `Once` runs on one lane, all of whose operands are numbers or [row scalars](Inst::Scalar).
+//! block. `Once` has numbers or [row scalars](Inst::Scalar) for operands, one of each row; code may do it for several
+//! rows at a time.
 
 use super::{Inst, Routine, Storage, verify};
 

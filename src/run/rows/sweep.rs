@@ -8,6 +8,7 @@ use crate::lower::rows::{Per, RowSweep, Stage};
 use crate::run::layout::OPERANDS;
 use crate::run::pack::Scratch;
 use crate::run::reduce::count;
+use crate::run::stream;
 use kiln_ir::Reduction;
 use kiln_jit::emit::{Code, Cursor, MOST_ROWS, Tile, fence};
 use kiln_jit::vir::STRIPE_BYTES;
@@ -19,6 +20,10 @@ const COUNT: usize = 8;
 /// Bytes of one operand's rows that are worked on at a time: while one waits for its numbers, the next one
 /// is computed, but all stay in L1.
 const BYTES_AT_A_TIME: usize = 8 << 10;
+
+/// Rows that begin between lines of memory are computed elsewhere and copied past the caches, if at least so
+/// many are worked on at a time: else the first elements of each row are stored by themselves.
+const FEW: usize = 4;
 
 /// When a sweep is what runs a row kernel. No choice changes a bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +43,8 @@ pub(super) struct Sweeping {
     slots: SmallVec<[Option<usize>; OPERANDS]>,
     /// Whether results bypass the caches, where they lie so that they can.
     pub(super) streams: bool,
+    /// Whether they may be computed elsewhere, and copied past the caches: rows are one after the other.
+    pub(super) can_copy: bool,
     /// How many rows at a time, and whether memory is asked for the next ones.
     tile: Tile,
 }
@@ -66,15 +73,21 @@ impl Sweeping {
         if !fits {
             return None;
         }
-        let rows = match setup.is_large && !setup.streams {
+        let most = (BYTES_AT_A_TIME / row_bytes(setup).max(1)).clamp(1, MOST_ROWS);
+        let is_dense = |&slot: &usize| {
+            setup.grid.row_step(slot) == (setup.grid.len * setup.sizes[slot]) as isize
+        };
+        let can_copy = setup.is_large && most >= FEW && outputs.iter().all(is_dense);
+        let rows = match setup.is_large && !setup.streams && !can_copy {
             // Lines of results that come through the caches come with their rows.
             true => 1,
-            false => (BYTES_AT_A_TIME / row_bytes(setup).max(1)).clamp(1, MOST_ROWS),
+            false => most,
         };
         let mut sweeping = Sweeping {
             cursors: SmallVec::new(),
             slots: SmallVec::new(),
             streams: setup.streams,
+            can_copy,
             tile: Tile { rows, ahead: if setup.is_large { rows } else { 0 } },
         };
         for (index, &slot) in inputs.iter().enumerate() {
@@ -100,19 +113,36 @@ impl Sweeping {
         self.slots.push(slot);
     }
 
-    /// Whether it runs on operands that begin here. Where results bypass the caches, only vectors of them do,
-    /// so all rows must begin as far from one.
+    /// Whether it runs on operands that begin here.
     pub(super) fn fits(&self, program: Program<'_>, bases: &[*mut u8]) -> bool {
+        !self.streams || self.can_copy || self.are_even(program, bases)
+    }
+
+    /// Whether all rows of results begin as far from a line of memory: only vectors that lie in one bypass the
+    /// caches.
+    fn are_even(&self, program: Program<'_>, bases: &[*mut u8]) -> bool {
         let mut first = None;
-        let is_even = |(slot, cursor): (&Option<usize>, &Cursor)| match *slot {
-            Some(slot) if slot >= program.inputs => {
-                let offset = bases[slot].addr() % LINE / program.slots[slot].dtype.size();
-                *first.get_or_insert(offset) == offset
-                    && cursor.row.unsigned_abs().is_multiple_of(LINE)
-            }
-            _ => true,
-        };
-        !self.streams || self.slots.iter().zip(&self.cursors).all(is_even)
+        self.results(program).all(|(slot, cursor)| {
+            let offset = bases[slot].addr() % LINE / program.slots[slot].dtype.size();
+            *first.get_or_insert(offset) == offset && cursor.row.unsigned_abs().is_multiple_of(LINE)
+        })
+    }
+
+    /// Whether results are computed elsewhere, and copied: where they are to bypass the caches, but rows do not
+    /// begin where lines do.
+    fn copies(&self, program: Program<'_>, bases: &[*mut u8]) -> bool {
+        let is_aligned = |(slot, _): (usize, &Cursor)| bases[slot].addr().is_multiple_of(LINE);
+        let is_direct =
+            self.streams && self.are_even(program, bases) && self.results(program).all(is_aligned);
+        self.can_copy && !is_direct
+    }
+
+    /// The slot of each result, with its cursor.
+    fn results(&self, program: Program<'_>) -> impl Iterator<Item = (usize, &Cursor)> {
+        let slots = self.slots.iter().zip(&self.cursors);
+        slots
+            .filter_map(|(slot, cursor)| slot.map(|slot| (slot, cursor)))
+            .filter(move |(slot, _)| *slot >= program.inputs)
     }
 }
 
@@ -177,7 +207,9 @@ pub(super) struct Sweeper<'a> {
     job: Job<'a>,
     code: &'a Code,
     sweeping: &'a Sweeping,
-    /// The number of elements of a row, and then each row that is kept.
+    /// Whether results are computed elsewhere, and copied.
+    copies: bool,
+    /// The number of elements of a row, then each row that is kept, then results that are copied.
     scratch: Scratch,
 }
 
@@ -191,13 +223,16 @@ impl<'a> Sweeper<'a> {
         let kept = sweep.kernel.kept().iter();
         let kept = kept.map(|storage| sweeping.tile.rows * pitch(len, storage.size()));
         let counts = sweep.inputs.iter().filter(|&&slot| slot >= job.program.inputs);
-        let room = counts.clone().map(|_| COUNT).chain(kept);
+        let copies = sweeping.copies(job.program, job.bases);
+        let results = sweep.outputs.iter().filter(|_| copies);
+        let results = results.map(|&slot| sweeping.tile.rows * len * job.setup.sizes[slot]);
+        let room = counts.clone().map(|_| COUNT).chain(kept).chain(results);
         let scratch = Scratch::new(room);
         for (index, &slot) in counts.enumerate() {
             // SAFETY: there is room for a number of any type.
             unsafe { count(job.program.slots[slot].dtype, len, 1, scratch.of(index)) };
         }
-        Sweeper { job, code: &sweep.kernel, sweeping, scratch }
+        Sweeper { job, code: &sweep.kernel, sweeping, copies, scratch }
     }
 
     /// All steps on the rows of a tile, which are whole.
@@ -222,8 +257,43 @@ impl<'a> Sweeper<'a> {
         // SAFETY: required of the caller; what is kept has room for the rows at a time.
         unsafe {
             match self.sweeping.streams {
+                _ if self.copies => self.run_and_copy(rows, len, &cursors),
                 true => self.code.call_tiles_streaming(rows, at_a_time, len, &mut cursors),
                 false => self.code.call_tiles(rows, at_a_time, len, &mut cursors),
+            }
+        }
+    }
+
+    /// All steps on rows whose results are copied, as many as are worked on at a time in each call.
+    ///
+    /// # Safety
+    ///
+    /// As for [`run`](Sweeper::run); the cursors must be at these rows.
+    unsafe fn run_and_copy(&self, rows: usize, len: usize, at: &[Cursor]) {
+        let at_a_time = self.sweeping.tile;
+        let (inputs, outputs) = (self.code.inputs().len(), self.code.outputs().len());
+        let results = inputs..inputs + outputs;
+        let first_result = self.scratch.operands() - outputs;
+        for first in (0..rows).step_by(at_a_time.rows) {
+            let here = at_a_time.rows.min(rows - first);
+            let later = |cursor: &Cursor| cursor.base.wrapping_offset(first as isize * cursor.row);
+            let place = |(index, cursor): (usize, &Cursor)| {
+                let base = match index {
+                    _ if index < inputs => later(cursor),
+                    _ if results.contains(&index) => self.scratch.of(first_result + index - inputs),
+                    _ => cursor.base,
+                };
+                Cursor { base, ..*cursor }
+            };
+            let mut cursors: Cursors = at.iter().enumerate().map(place).collect();
+            // SAFETY: required of the caller; results have room for the rows at a time, one after the other
+            // as where they go.
+            unsafe {
+                self.code.call_tiles(here, at_a_time, len, &mut cursors);
+                for (index, cursor) in results.clone().zip(&at[results.clone()]) {
+                    let from = self.scratch.of(first_result + index - inputs);
+                    stream::copy(later(cursor), from, here * cursor.row.unsigned_abs());
+                }
             }
         }
     }
@@ -231,7 +301,7 @@ impl<'a> Sweeper<'a> {
 
 impl Drop for Sweeper<'_> {
     fn drop(&mut self) {
-        if self.sweeping.streams {
+        if self.sweeping.streams || self.copies {
             fence();
         }
     }

@@ -424,9 +424,11 @@ fn streaming_sweeps_change_no_bit() {
     #[repr(align(64))]
     #[derive(Clone, Copy)]
     struct Line([f32; 16]);
-    let shape = [9, 592];
     let mut streamed = 0;
-    for text in [BODIES[0], BODIES[1], BODIES[3], BODIES[4], BODIES[5]] {
+    let bodies = [BODIES[0], BODIES[1], BODIES[3], BODIES[4], BODIES[5]];
+    // Few rows at a time, and many.
+    for (text, shape) in bodies.into_iter().flat_map(|text| [(text, [9, 592]), (text, [70, 64])]) {
+        let count = shape[0] * shape[1];
         let body = body(text, "[-1]", DType::F32);
         let mut x = Tensor::zeros(DType::F32, &shape).unwrap();
         fill(&mut x, 7, true);
@@ -438,19 +440,22 @@ fn streaming_sweeps_change_no_bit() {
                 RowCode::compile(program, |r| compile(r, emitter, Cpu::host()), compile_sweep)
                     .unwrap();
             turn_to(&mut code, Sweeps::Always);
-            let mut lines = [Line([0.0; 16]); 9 * 37 + 1];
+            let mut lines = [Line([7.0; 16]); 9 * 37 + 2];
             let base = lines.as_mut_ptr().cast::<f32>().wrapping_add(first).cast::<u8>();
             // SAFETY: the lines are one array of this shape.
-            let output = unsafe { ViewMut::from_raw(base, DType::F32, &shape, &[592 * 4, 4]) };
+            let output =
+                unsafe { ViewMut::from_raw(base, DType::F32, &shape, &[shape[1] as isize * 4, 4]) };
             let mut operands: Vec<&Layout> = views.iter().map(|view| &view.layout).collect();
             operands.push(&output.layout);
             let mut setup = code.setup(code.program(), &operands).unwrap();
             let Some(sweeping) = &mut setup.sweeping else { continue };
-            sweeping.streams = true;
+            (sweeping.streams, sweeping.can_copy) = (streamed % 3 > 0, streamed % 3 < 2);
             // SAFETY: the types and shapes of the body, of arrays that live.
             assert!(unsafe { super::execute(code.program(), &setup, &operands, Some(2)) });
             drop(output);
-            let found = lines.iter().flat_map(|line| line.0).skip(first).take(9 * 592);
+            let all: Vec<f32> = lines.iter().flat_map(|line| line.0).collect();
+            assert!(all[..first].iter().chain(&all[first + count..]).all(|&x| x == 7.0));
+            let found = all.iter().skip(first).take(count).copied();
             let found = ndarray::ArrayD::from_shape_vec(&shape[..], found.collect()).unwrap();
             assert_eq!(bits(&Tensor::F32(found)), bits(&expected[0]), "{body} by {emitter}");
             streamed += 1;
