@@ -14,8 +14,9 @@ const PER_ELEMENT: f64 = 1.0;
 
 /// Parts of the work for each thread.
 const PARTS: usize = 4;
-/// Most elements of a part, roughly: the work can end between them.
-const LONG: usize = 1 << 20;
+/// Most lines of memory of a part, roughly, each of which may be waited for: the work can end between parts.
+const LONG: usize = 1 << 15;
+const LINE: f64 = 64.0;
 
 /// Refuses places that an axis of this size does not have.
 ///
@@ -111,7 +112,8 @@ pub(super) unsafe fn pick(
     let threads = threads_for(count * cost, threads.unwrap_or(usize::MAX));
     // For threads, or such that the work can end between them.
     let parts = if threads.count < 2 { 0 } else { PARTS * threads.count };
-    let parts = parts.max(count as usize / LONG);
+    let lines = count * (run as f64 / LINE).max(1.0);
+    let parts = parts.max(lines as usize / LONG);
     let Some(cut) = Cut::new(&shape, parts) else {
         walk(&shape, &steps, pick);
         return;

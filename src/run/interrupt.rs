@@ -286,6 +286,7 @@ mod tests {
             ("|x: f32[n, m]| cumsum[0](x)", vec![&wide]),
             ("|x: f32[n, m]| cumprod[1](x)", vec![&lying]),
             ("|x: f32[n], i: i64[k]| take[0](x, i)", vec![&x, &places]),
+            ("|x: f32[n, m]| take[0](x, iota[0](x))", vec![&wide]),
             ("|x: f32[n]| concat[0](x, x)", vec![&x]),
             ("|x: f32[n]| sum[0](x)", vec![&x]),
             ("|x: f32[n]| sum[0](exp(x))", vec![&x]),
