@@ -6,7 +6,7 @@ use crate::observer::{Observer, Turned};
 use crate::operand::Operand;
 use crate::tile::{self, Kernels, MOST};
 use crate::vectors::Vectors;
-use crate::{pack, row};
+use crate::{low, pack, row};
 use std::cell::Cell;
 use std::ptr;
 
@@ -19,9 +19,6 @@ const LEFT: usize = 288 << 10;
 pub(crate) const COLUMNS: usize = 2048;
 /// The same where the left operand is a block or two: then it is the right one that stays in L2.
 const FEW_COLUMNS: usize = 256;
-
-/// Up to so many tiles of rows, the right operand is not packed.
-const LOW: usize = 16;
 
 /// Elements of a right operand that L2 does not hold: two rows read it twice, as it lies, in half the time that
 /// tiles take, which walk down its columns (1024 by 1024 on a Zen 4).
@@ -155,11 +152,10 @@ pub unsafe fn multiply_by<T: Number>(
         false => ([m, n], [a, b], c),
     };
     let kernels = T::kernels(vectors);
-    // What lies in rows need not be packed as a whole.
-    let (in_rows, few) = match b {
-        Operand::Plain(b) if b.across == 1 => (true, if k.saturating_mul(n) < FAR { 1 } else { 2 }),
-        Operand::Half(b, _) if b.across == 1 => (true, FEW_ROWS),
-        _ => (false, 1),
+    let few = match b {
+        Operand::Plain(b) if b.across == 1 && k.saturating_mul(n) >= FAR => 2,
+        Operand::Half(b, _) if b.across == 1 => FEW_ROWS,
+        _ => 1,
     };
     let mut turned;
     let observer: &mut dyn Observer = match is_turned {
@@ -172,12 +168,9 @@ pub unsafe fn multiply_by<T: Number>(
     // SAFETY: required of the caller.
     T::with_room(|room| unsafe {
         if m <= few && c.across == 1 {
-            for top in 0..m {
-                row::multiply(kernels, [k, n], a.from(top, 0), b, c.at(top, 0), room);
-            }
-            observer.finished(0..m, 0..n);
-        } else if m <= LOW * kernels.rows && in_rows {
-            low(kernels, [m, k, n], a, b, c, room, observer);
+            row::one_by_one(kernels, [m, k, n], a, b, c, room, observer);
+        } else if low::is_for(kernels, [m, k, n], b) {
+            low::multiply(kernels, [m, k, n], a, b, c, room, observer);
         } else {
             blocked(kernels, [m, k, n], a, b, c, room, observer);
         }
@@ -190,83 +183,16 @@ pub(crate) fn most_rows<T: Element>(kernels: &Kernels<T>) -> usize {
 }
 
 /// How many columns of so many rows are finished at once: whole tiles.
-fn finished_columns<T: Element>(kernels: &Kernels<T>, rows: usize) -> usize {
+pub(crate) fn finished_columns<T: Element>(kernels: &Kernels<T>, rows: usize) -> usize {
     (FINISHED / (rows * size_of::<T>())).next_multiple_of(kernels.columns()).max(kernels.columns())
-}
-
-/// A product of few rows, up to [`LOW`] tiles of them: the right operand is not packed, but for columns
-/// that are no whole panel and numbers of 16 bits, which are, panel by panel.
-///
-/// # Safety
-///
-/// As for [`multiply`]; columns of `b` lie side by side.
-unsafe fn low<T: Element>(
-    kernels: &Kernels<T>,
-    [m, k, n]: [usize; 3],
-    a: Operand<T>,
-    b: Operand<T>,
-    c: MatrixMut<T>,
-    room: &mut Vec<T>,
-    observer: &mut dyn Observer,
-) {
-    let at_once = finished_columns(kernels, m);
-    // SAFETY: required of the caller.
-    unsafe {
-        let inner = INNER.min(k.max(1));
-        let need = m * inner + inner * kernels.columns();
-        if room.len() < need {
-            *room = vec![T::ZERO; need];
-        }
-        let (left, right) = room.split_at_mut(m * inner);
-        let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
-        let mut done = 0;
-        loop {
-            let (terms, goes_on) = (inner.min(k - done), done > 0);
-            let is_last = done + terms == k;
-            let mut told = 0;
-            pack_left(kernels, a.from(0, done), terms, m, left);
-            for side in (0..n).step_by(kernels.columns()) {
-                let columns = kernels.columns().min(n - side);
-                let unpacked = b.plain_rows().filter(|_| columns == kernels.columns());
-                let panel = match unpacked {
-                    Some(b) => Panel { first: b.at(done, side), step: b.down, columns },
-                    None => {
-                        pack_right(kernels, b.from(done, side), terms, columns, right);
-                        let step = columns.next_multiple_of(kernels.lanes) as isize;
-                        Panel { first: right, step, columns }
-                    }
-                };
-                for top in (0..m).step_by(kernels.rows) {
-                    let rows = kernels.rows.min(m - top);
-                    let left = left.add(top * terms);
-                    let to = c.at(top, side);
-                    if unpacked.is_some() && c.across == 1 && top == 0 {
-                        let run = kernels.of_unpacked(rows);
-                        run([terms, columns], left, panel.first, panel.step, to, c.down, goes_on);
-                    } else {
-                        tile(kernels, [rows, terms], left, panel, to, c, goes_on);
-                    }
-                }
-                let end = side + columns;
-                if is_last && (end - told >= at_once || end == n) {
-                    observer.finished(0..m, told..end);
-                    told = end;
-                }
-            }
-            if is_last {
-                break;
-            }
-            done += terms;
-        }
-    }
 }
 
 /// Columns of the right operand: their first elements, and elements from one row to the next.
 #[derive(Clone, Copy)]
-struct Panel<T> {
-    first: *const T,
-    step: isize,
-    columns: usize,
+pub(crate) struct Panel<T> {
+    pub(crate) first: *const T,
+    pub(crate) step: isize,
+    pub(crate) columns: usize,
 }
 
 /// A tile: `terms` products for each element of `rows` by the panel's columns, which begin at `to`.
@@ -275,7 +201,7 @@ struct Panel<T> {
 ///
 /// The operands must be readable, in whole vectors, and the tile writable, with the steps of `c`.
 #[inline(always)]
-unsafe fn tile<T: Element>(
+pub(crate) unsafe fn tile<T: Element>(
     kernels: &Kernels<T>,
     [rows, terms]: [usize; 2],
     left: *const T,

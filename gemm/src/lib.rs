@@ -23,7 +23,7 @@
 //! | `turn.rs` | rows turned into columns, in registers |
 //! | `tile.rs` | the kernel of one tile |
 //! | `pack.rs` | panels of operands |
-//! | `blocked.rs` | the loops around them |
+//! | `blocked.rs` | the loops around them; `low.rs` those of few rows |
 //! | `observer.rs` | who is told what is finished, and may end a product |
 //! | `packed.rs` | right operands that are packed once, as weights are |
 //! | `row.rs` | products of a single row; `halves.rs` those whose right operand has 16 bits |
@@ -32,6 +32,7 @@
 
 mod blocked;
 mod halves;
+mod low;
 mod matrix;
 mod observer;
 mod operand;

@@ -10,6 +10,11 @@ use std::ops::Range;
 /// Bytes of a cache line.
 pub(crate) const LINE: usize = 64;
 
+/// Bytes from one address to the next that has the same set of L1.
+const PAGE: usize = 4096;
+/// Lines that a set of L1 holds.
+const WAYS: usize = 8;
+
 /// Bytes that are read at once of each of a few lines that lie side by side: as processors ask memory for what
 /// follows, and lines that share a set of L1 must not evict each other.
 pub(crate) const RUN_BYTES: usize = 256;
@@ -110,7 +115,7 @@ unsafe fn side_by_side<T: Element>(
 pub(crate) type Across<T> = unsafe fn(Matrix<T>, usize, usize, *mut T, usize);
 
 /// Lines whose elements lie one after the other: a transposition, of as many lines at once as half a vector has lanes: more
-/// may evict each other from L1 before they are read.
+/// may evict each other from L1 before they are read. But where a vector is a cache line, that is read at once.
 ///
 /// # Safety
 ///
@@ -130,10 +135,17 @@ pub(crate) unsafe fn across<S: Simd>(
     let run = RUN_BYTES / size_of::<S::Element>();
     // SAFETY: required of the caller; blocks are within the lines.
     unsafe {
-        let mut done = 0;
-        for start in (0..k).step_by(run) {
+        let mut whole = 0;
+        if size_of::<S::Vector>() == LINE {
+            let head = head::<S>(lines).min(k);
+            for elements in [0..head, head..k] {
+                whole = turn::<S>(lines, 0..width, elements, to, pitch, false);
+            }
+        }
+        let mut done = whole;
+        for start in (0..k).step_by(run).filter(|_| whole < width) {
             let end = k.min(start + run);
-            done = turn::<S::Half>(lines, 0..width, start..end, to, pitch);
+            done = turn::<S::Half>(lines, whole..width, start..end, to, pitch, true);
             let whole_end = whole_k.min(end);
             while done + rows <= width {
                 for l in (start..whole_end).step_by(columns) {
@@ -152,13 +164,31 @@ pub(crate) unsafe fn across<S: Simd>(
     }
 }
 
+/// Whether of so many lines more share a set of L1 than it holds: they evict each other.
+pub(crate) fn are_crowded<T>(lines: Matrix<T>, count: usize) -> bool {
+    let down = lines.down * size_of::<T>() as isize;
+    let sets = PAGE >> down.trailing_zeros().min(PAGE.ilog2());
+    count > sets * WAYS
+}
+
+/// How many elements of lines come before vectors lie within cache lines, where these must be read at once.
+pub(crate) fn head<S: Simd>(lines: Matrix<S::Element>) -> usize {
+    let vector = size_of::<S::Vector>();
+    let past = lines.first as usize % vector;
+    match past > 0 && are_crowded(lines, S::LANES) {
+        true => (vector - past) / size_of::<S::Element>(),
+        false => 0,
+    }
+}
+
 /// Asks for what is read next of a line.
 #[inline(always)]
 fn prefetch_run<S: Simd>(next: *const S::Element) {
     (0..RUN_BYTES).step_by(LINE).for_each(|at| S::prefetch_near(next.wrapping_byte_add(at)));
 }
 
-/// Packs as many of these lines as make whole vectors, and returns where the others begin.
+/// Packs as many of these lines as make whole vectors, and returns where the others begin. It may ask memory for what
+/// follows.
 ///
 /// # Safety
 ///
@@ -170,25 +200,32 @@ unsafe fn turn<S: Simd>(
     elements: Range<usize>,
     to: *mut S::Element,
     pitch: usize,
+    asks: bool,
 ) -> usize
 where
     S::Element: Element,
 {
     let mut first = which.start;
-    let whole = elements.start + elements.len() / S::TURNED * S::TURNED;
+    let whole = elements.start + elements.len() / S::LANES * S::LANES;
     while first + S::LANES <= which.end {
         // SAFETY: required of the caller; there are so many lines.
         unsafe {
-            for line in first..first + S::LANES {
+            for line in (first..first + S::LANES).filter(|_| asks) {
                 prefetch_run::<S>(lines.at(line, elements.end));
             }
-            for l in (elements.start..whole).step_by(S::TURNED) {
+            for l in (elements.start..whole).step_by(S::LANES) {
                 let turned = S::turned(lines.at(first, l), lines.down);
                 for (ahead, &vector) in turned.as_ref().iter().enumerate() {
                     S::store(to.add((l + ahead) * pitch + first), vector);
                 }
             }
-            one_by_one(lines, first..first + S::LANES, whole..elements.end, pitch, to);
+            if whole < elements.end {
+                let rest = elements.end - whole;
+                let turned = S::turned_part(lines.at(first, whole), lines.down, rest);
+                for (ahead, &vector) in turned.as_ref()[..rest].iter().enumerate() {
+                    S::store(to.add((whole + ahead) * pitch + first), vector);
+                }
+            }
         }
         first += S::LANES;
     }

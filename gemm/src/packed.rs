@@ -174,7 +174,7 @@ pub unsafe fn multiply_packed<T: Number>(
             if room.len() < used {
                 *room = vec![T::ZERO; used];
             }
-            for top in 0..m {
+            for top in (0..m).take_while(|_| observer.goes_on()) {
                 // SAFETY: required of the caller; the columns are whole panels, or end with the last one.
                 unsafe {
                     let a = row::plain(kernels, a.from(top, 0), used, room);

@@ -1,11 +1,13 @@
 //! A product of a single row: the right operand is read once, as fast as memory gives it.
 
 use crate::blocked::Element;
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, MatrixMut};
+use crate::observer::Observer;
 use crate::operand::Operand;
 use crate::pack;
 use crate::simd::Simd;
 use crate::tile::Kernels;
+use std::ops::Range;
 
 /// Rows of the right operand that are read side by side: each is a stream, and the result is loaded and
 /// stored once for all of them.
@@ -13,14 +15,8 @@ pub(crate) const STREAMS: usize = 8;
 /// Bytes of the result that stay in L1 meanwhile.
 pub(crate) const STRIP: usize = 16 << 10;
 
-/// Vectors of a right operand that is likely to be in L2, which is larger where vectors are.
-const NEAR: usize = 16 << 10;
-/// Bytes from one address to the next that has the same set of L1.
-const PAGE: isize = 4096;
-/// Lines that a set of L1 holds.
-const WAYS: usize = 8;
-/// The most lanes of a vector.
-const MOST_LANES: usize = 16;
+/// Elements of the right operand between two questions whether to go on: some milliseconds, if memory has them.
+const ASKED: usize = 8 << 20;
 
 /// Rows and columns of a right operand of 16 bits that are widened at once where columns are what lies together,
 /// and from one of them to the next when they are wide.
@@ -32,12 +28,40 @@ const WIDE_COLUMN: usize = 144;
 /// from 0.
 pub(crate) type Run<T> = unsafe fn(usize, usize, Matrix<T>, Matrix<T>, *mut T, bool);
 
+/// Rows of `a` times `b`, one by one.
+///
+/// # Safety
+///
+/// As for [`multiply`](crate::multiply); columns of `c` lie side by side.
+pub(crate) unsafe fn one_by_one<T: Element>(
+    kernels: &Kernels<T>,
+    [m, k, n]: [usize; 3],
+    a: Operand<T>,
+    b: Operand<T>,
+    c: MatrixMut<T>,
+    room: &mut Vec<T>,
+    observer: &mut dyn Observer,
+) {
+    let wide = (ASKED / k.max(1)).max(1).next_multiple_of(STRIP / size_of::<T>());
+    for columns in (0..n).step_by(wide).map(|side| side..n.min(side + wide)) {
+        if !observer.goes_on() {
+            return;
+        }
+        let (b, sizes) = (b.from(0, columns.start), [k, columns.len()]);
+        for top in 0..m {
+            // SAFETY: required of the caller.
+            unsafe { multiply(kernels, sizes, a.from(top, 0), b, c.at(top, columns.start), room) };
+        }
+        observer.finished(0..m, columns);
+    }
+}
+
 /// The row `a` times `b`, for operands of any kind.
 ///
 /// # Safety
 ///
 /// The operands must be readable, and `n` elements from `c` on writable.
-pub(crate) unsafe fn multiply<T: Element>(
+unsafe fn multiply<T: Element>(
     kernels: &Kernels<T>,
     [k, n]: [usize; 2],
     a: Operand<T>,
@@ -166,16 +190,11 @@ pub(crate) unsafe fn row<S: Simd>(
     S::Element: Scalar + Element,
 {
     if b.across != 1 {
-        let is_near = k.saturating_mul(n) <= NEAR * S::LANES;
-        // Columns that share a set of L1 evict each other: of these, no more at once than it holds.
-        let is_crowded = (b.across * size_of::<S::Element>() as isize) % PAGE == 0;
         // SAFETY: required of the caller.
         return unsafe {
-            match (is_near, is_crowded) {
-                (true, _) => columns::<S, 2>(k, n, a, b, c, goes_on),
-                (false, false) => columns::<S::Half, 2>(k, n, a, b, c, goes_on),
-                (false, true) if S::LANES <= WAYS => columns::<S, 1>(k, n, a, b, c, goes_on),
-                (false, true) => columns::<S::Half, 1>(k, n, a, b, c, goes_on),
+            match pack::are_crowded(b.transposed(), 2 * S::LANES) {
+                true => columns::<S, 1>(k, n, a, b, c, goes_on),
+                false => columns::<S, 2>(k, n, a, b, c, goes_on),
             }
         };
     }
@@ -265,43 +284,63 @@ unsafe fn block<S: Simd, const VECTORS: usize>(
 ) where
     S::Element: Scalar + Element,
 {
-    let bytes = if VECTORS == 1 { 2 * pack::LINE } else { pack::RUN_BYTES };
-    let run = bytes / size_of::<S::Element>();
-    let whole = k / S::TURNED * S::TURNED;
+    let head = pack::head::<S>(b.transposed()).min(k);
+    let whole = head + (k - head) / S::LANES * S::LANES;
     // SAFETY: required of the caller: all elements are within the operands.
     unsafe {
         let mut sums: [S::Vector; VECTORS] = std::array::from_fn(|vector| match goes_on {
             true => S::load(c.add(vector * S::LANES)),
             false => S::zero(),
         });
-        for start in (0..whole).step_by(run) {
+        for (vector, sum) in sums.iter_mut().enumerate() {
+            *sum = add_part::<S>(*sum, a, b.from(0, vector * S::LANES), 0..head);
+        }
+        for start in (head..whole).step_by(S::LANES) {
             for (vector, sum) in sums.iter_mut().enumerate() {
-                let b = b.from(0, vector * S::LANES);
-                for column in (0..S::LANES).filter(|_| VECTORS == 1) {
-                    let next = b.at(start + run, column);
-                    S::prefetch(next);
-                    S::prefetch(next.wrapping_byte_add(pack::LINE));
-                }
-                for first in (start..whole.min(start + run)).step_by(S::TURNED) {
-                    let turned = S::turned(b.at(first, 0), b.across);
-                    for (l, &column) in turned.as_ref().iter().enumerate() {
-                        *sum = S::fma(S::splat(a.at(0, first + l)), column, *sum);
-                    }
-                }
+                let turned = S::turned(b.at(start, vector * S::LANES), b.across);
+                *sum = add::<S>(*sum, a.from(0, start), turned.as_ref());
             }
         }
-        for l in whole..k {
-            for (vector, sum) in sums.iter_mut().enumerate() {
-                let mut row = [<S::Element as Element>::ZERO; MOST_LANES];
-                for (column, element) in row[..S::LANES].iter_mut().enumerate() {
-                    *element = *b.at(l, vector * S::LANES + column);
-                }
-                *sum = S::fma(S::splat(a.at(0, l)), S::load(row.as_ptr()), *sum);
-            }
+        for (vector, sum) in sums.iter_mut().enumerate() {
+            *sum = add_part::<S>(*sum, a, b.from(0, vector * S::LANES), whole..k);
         }
         for (vector, &sum) in sums.iter().enumerate() {
             S::store(c.add(vector * S::LANES), sum);
         }
+    }
+}
+
+/// Adds to a sum for each of as many columns as a vector has lanes the products of some terms, a vector of each.
+///
+/// # Safety
+///
+/// As for [`row`].
+#[inline(always)]
+unsafe fn add<S: Simd>(sum: S::Vector, a: Matrix<S::Element>, terms: &[S::Vector]) -> S::Vector {
+    let terms = terms.iter().enumerate();
+    // SAFETY: required of the caller.
+    terms.fold(sum, |sum, (l, &term)| unsafe { S::fma(S::splat(a.at(0, l)), term, sum) })
+}
+
+/// [`add`] of fewer terms than a vector has lanes, of these columns.
+///
+/// # Safety
+///
+/// As for [`row`].
+#[inline(always)]
+unsafe fn add_part<S: Simd>(
+    sum: S::Vector,
+    a: Matrix<S::Element>,
+    b: Matrix<S::Element>,
+    terms: Range<usize>,
+) -> S::Vector {
+    if terms.is_empty() {
+        return sum;
+    }
+    // SAFETY: required of the caller.
+    unsafe {
+        let turned = S::turned_part(b.at(terms.start, 0), b.across, terms.len());
+        add::<S>(sum, a.from(0, terms.start), &turned.as_ref()[..terms.len()])
     }
 }
 

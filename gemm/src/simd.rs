@@ -1,5 +1,8 @@
 //! Vectors of numbers, and what a kernel does with them.
 
+/// The most lanes of a vector.
+const MOST_LANES: usize = 16;
+
 /// The vectors of a processor, for one type of number.
 pub(crate) trait Simd: Copy {
     /// An element.
@@ -47,18 +50,32 @@ pub(crate) trait Simd: Copy {
 
     /// Vectors of half as many bits, if there are any.
     type Half: Simd<Element = Self::Element>;
-    /// A vector for each of a few elements that lie one after the other, in each of as many rows as a vector
-    /// has lanes.
+    /// As many vectors as each has lanes.
     type Turned: AsRef<[Self::Vector]>;
-    /// How many.
-    const TURNED: usize;
 
-    /// Turns elements of rows that are `down` apart.
+    /// Turns rows that are `down` apart into columns: as many of each as a vector has lanes.
     ///
     /// # Safety
     ///
-    /// [`TURNED`](Simd::TURNED) elements of each row must be readable.
+    /// The rows must be readable.
     unsafe fn turned(from: *const Self::Element, down: isize) -> Self::Turned;
+
+    /// The same of rows of `count` elements, fewer than a vector has lanes; of the others the result may be anything.
+    ///
+    /// # Safety
+    ///
+    /// The rows must be readable.
+    #[inline(always)]
+    unsafe fn turned_part(from: *const Self::Element, down: isize, count: usize) -> Self::Turned {
+        // SAFETY: required of the caller; there is room for so many rows.
+        unsafe {
+            let mut rows = [Self::zero(); MOST_LANES];
+            for (row, vector) in rows[..Self::LANES].iter_mut().enumerate() {
+                *vector = Self::load_part(from.offset(row as isize * down), count);
+            }
+            Self::turned(rows.as_ptr().cast(), Self::LANES as isize)
+        }
+    }
 
     /// Asks for what will be read or written.
     #[inline(always)]
@@ -104,7 +121,6 @@ macro_rules! plain {
             const LANES: usize = $lanes;
             type Half = Self;
             type Turned = [Self::Vector; $lanes];
-            const TURNED: usize = $lanes;
 
             #[inline(always)]
             unsafe fn turned(from: *const $element, down: isize) -> Self::Turned {
@@ -197,14 +213,13 @@ pub(crate) mod x86 {
     macro_rules! vectors {
         ($($simd:ident $half:ident $element:ty, $vector:ty, $lanes:literal,
             $zero:ident $load:ident $store:ident $set:ident $fma:ident
-            $turn:ident $turned:literal $load_part:ident $store_part:ident;)*) => {$(
+            $turn:ident $load_part:ident $store_part:ident;)*) => {$(
             impl Simd for $simd<$element> {
                 type Element = $element;
                 type Vector = $vector;
                 const LANES: usize = $lanes;
                 type Half = $half<$element>;
-                type Turned = [$vector; $turned];
-                const TURNED: usize = $turned;
+                type Turned = [$vector; $lanes];
 
                 #[inline(always)]
                 unsafe fn turned(from: *const $element, down: isize) -> Self::Turned {
@@ -260,16 +275,16 @@ pub(crate) mod x86 {
     vectors! {
         Avx512 Avx2 f32, __m512, 16,
             _mm512_setzero_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps _mm512_fmadd_ps
-            turn_f32x16 4 load_part_f32x16 store_part_f32x16;
+            turn_f32x16 load_part_f32x16 store_part_f32x16;
         Avx512 Avx2 f64, __m512d, 8,
             _mm512_setzero_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_set1_pd _mm512_fmadd_pd
-            turn_f64x8 2 load_part_f64x8 store_part_f64x8;
+            turn_f64x8 load_part_f64x8 store_part_f64x8;
         Avx2 Avx2 f32, __m256, 8,
             _mm256_setzero_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps _mm256_fmadd_ps
-            turn_f32x8 8 load_part_f32x8 store_part_f32x8;
+            turn_f32x8 load_part_f32x8 store_part_f32x8;
         Avx2 Avx2 f64, __m256d, 4,
             _mm256_setzero_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_set1_pd _mm256_fmadd_pd
-            turn_f64x4 4 load_part_f64x4 store_part_f64x4;
+            turn_f64x4 load_part_f64x4 store_part_f64x4;
     }
 
     macro_rules! parts {

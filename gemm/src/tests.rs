@@ -1,7 +1,11 @@
 //! Products against the definition.
 
-use crate::{Matrix, MatrixMut, Number, Operand, Packed, Vectors, multiply_by, multiply_packed};
+use crate::{
+    Matrix, MatrixMut, Number, Observer, Operand, Packed, Vectors, multiply_by, multiply_packed,
+    multiply_with,
+};
 use half::{bf16, f16};
+use std::cell::Cell;
 use std::ops::{Neg, Range};
 
 /// How numbers are stored, and what they are.
@@ -161,10 +165,13 @@ fn every_number_of_16_bits_is_widened() {
 #[test]
 fn columns_of_large_matrices_are_chains() {
     let mut random = fastrand::Rng::with_seed(4);
-    for (k, n) in [(1024, 277), (1003, 277), (2048, 136)] {
+    // Vectors may lie anywhere within cache lines.
+    for (k, n, past) in [(1024, 277, 0), (1024, 43, 5), (1003, 277, 3), (2048, 136, 7), (11, 50, 3)]
+    {
         let mut draw =
             |count: usize| -> Vec<f32> { (0..count).map(|_| random.f32() - 0.5).collect() };
-        let (a, b) = (draw(k), draw(k * n));
+        let (a, b) = (draw(k), draw(past + k * n));
+        let b = &b[past..];
         let chain =
             |column: &[f32]| a.iter().zip(column).fold(0.0, |c: f32, (a, b)| a.mul_add(*b, c));
         let expected: Vec<u32> = b.chunks_exact(k).map(|column| chain(column).to_bits()).collect();
@@ -179,6 +186,53 @@ fn columns_of_large_matrices_are_chains() {
             }
             let found: Vec<u32> = c.iter().map(|x| x.to_bits()).collect();
             assert_eq!(found, expected, "{k} {n} {vectors:?}");
+        }
+    }
+}
+
+/// Says no after some questions, and counts elements that are finished.
+struct Impatient {
+    left: Cell<usize>,
+    told: usize,
+}
+
+impl Observer for Impatient {
+    fn finished(&mut self, rows: Range<usize>, columns: Range<usize>) {
+        self.told += rows.len() * columns.len();
+    }
+
+    fn goes_on(&self) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
+        left > 0
+    }
+}
+
+/// Products of one row, of few rows and of many ask whether to go on, and what was asked for is finished.
+#[test]
+fn all_products_may_end() {
+    for (m, k, n, is_turned) in [
+        (1, 5000, 4500, false),
+        (1, 5000, 4500, true),
+        (2, 5000, 4500, false),
+        (8, 50, 40_000, false),
+        (8, 50, 40_000, true),
+        (300, 20, 5000, false),
+        (300, 20, 5000, true),
+    ] {
+        let (a, b) = (vec![1f32; m * k], vec![1f32; k * n]);
+        let left = Matrix { first: a.as_ptr(), down: k as isize, across: 1 };
+        let [down, across] = if is_turned { [1, k as isize] } else { [n as isize, 1] };
+        let right = Matrix { first: b.as_ptr(), down, across };
+        let mut c = vec![0f32; m * n];
+        let to = MatrixMut { first: c.as_mut_ptr(), down: n as isize, across: 1 };
+        for (asked, is_whole) in [(0, false), (1, false), (usize::MAX, true)] {
+            let mut observer = Impatient { left: Cell::new(asked), told: 0 };
+            // SAFETY: the matrices are as large as that.
+            unsafe { multiply_with([m, k, n], left, right, to, &mut observer) };
+            let told = observer.told;
+            assert_eq!(told == m * n, is_whole, "{m} {k} {n} {is_turned}: {told}");
+            assert!(asked > 0 || told == 0, "{m} {k} {n} {is_turned}: {told}");
         }
     }
 }

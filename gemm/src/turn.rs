@@ -1,106 +1,120 @@
 //! Rows that are turned into columns, in the registers of x86-64.
 
 use std::arch::x86_64::{
-    __m256, __m256d, __m512, __m512d, _mm_loadu_pd, _mm_loadu_ps, _mm256_castpd_ps,
-    _mm256_castpd128_pd256, _mm256_castps_pd, _mm256_castps128_ps256, _mm256_insertf128_pd,
-    _mm256_insertf128_ps, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_permute2f128_pd,
-    _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps,
-    _mm512_castpd_ps, _mm512_castpd256_pd512, _mm512_castps_pd, _mm512_insertf64x4,
-    _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+    __m256, __m256d, __m512, __m512d, _mm256_castpd_ps, _mm256_castps_pd, _mm256_loadu_pd,
+    _mm256_loadu_ps, _mm256_permute2f128_pd, _mm256_unpackhi_pd, _mm256_unpackhi_ps,
+    _mm256_unpacklo_pd, _mm256_unpacklo_ps, _mm512_castpd_ps, _mm512_castpd256_pd512,
+    _mm512_castps_pd, _mm512_insertf64x4, _mm512_setzero_pd, _mm512_setzero_ps,
+    _mm512_shuffle_f64x2, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
+    _mm512_unpacklo_ps,
 };
 
-/// Four elements of rows 0, 4, 8, .. that are `down` apart, a quarter of a vector each.
+/// Parts 0 and 2 of two vectors, of four.
+const EVEN: i32 = 0b10_00_10_00;
+/// Parts 1 and 3.
+const ODD: i32 = 0b11_01_11_01;
+
+/// Eight elements of each of two rows that are `down` apart.
 ///
 /// # Safety
 ///
 /// They must be readable, and the processor must have such vectors.
 #[inline(always)]
-unsafe fn quarters_f32(from: *const f32, down: isize) -> __m512 {
+unsafe fn two_f32x8(from: *const f32, down: isize) -> __m512 {
     // SAFETY: required of the caller.
     unsafe {
-        let low = _mm256_castps_pd(halves_f32(from, down));
-        let high = _mm256_castps_pd(halves_f32(from.offset(8 * down), down));
+        let low = _mm256_castps_pd(_mm256_loadu_ps(from));
+        let high = _mm256_castps_pd(_mm256_loadu_ps(from.offset(down)));
         _mm512_castpd_ps(_mm512_insertf64x4::<1>(_mm512_castpd256_pd512(low), high))
     }
 }
 
-/// Four elements of rows 0 and 4, half a vector each.
+/// Four elements of each of two rows.
 ///
 /// # Safety
 ///
-/// As for [`quarters_f32`].
+/// As for [`two_f32x8`].
 #[inline(always)]
-unsafe fn halves_f32(from: *const f32, down: isize) -> __m256 {
+unsafe fn two_f64x4(from: *const f64, down: isize) -> __m512d {
     // SAFETY: required of the caller.
     unsafe {
-        let low = _mm256_castps128_ps256(_mm_loadu_ps(from));
-        _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(from.offset(4 * down)))
+        let low = _mm512_castpd256_pd512(_mm256_loadu_pd(from));
+        _mm512_insertf64x4::<1>(low, _mm256_loadu_pd(from.offset(down)))
     }
 }
 
-/// Two elements of rows 0, 2, 4 and 6, a quarter of a vector each.
-///
-/// # Safety
-///
-/// As for [`quarters_f32`].
-#[inline(always)]
-unsafe fn quarters_f64(from: *const f64, down: isize) -> __m512d {
-    // SAFETY: required of the caller.
-    unsafe {
-        let low = _mm512_castpd256_pd512(halves_f64(from, down));
-        _mm512_insertf64x4::<1>(low, halves_f64(from.offset(4 * down), down))
-    }
-}
-
-/// Two elements of rows 0 and 2, half a vector each.
-///
-/// # Safety
-///
-/// As for [`quarters_f32`].
-#[inline(always)]
-unsafe fn halves_f64(from: *const f64, down: isize) -> __m256d {
-    // SAFETY: required of the caller.
-    unsafe {
-        let low = _mm256_castpd128_pd256(_mm_loadu_pd(from));
-        _mm256_insertf128_pd::<1>(low, _mm_loadu_pd(from.offset(2 * down)))
-    }
-}
-
-/// Sixteen rows of four elements, by instructions that work in parts of 128 bits.
+/// Sixteen rows of sixteen elements. Of each row, both halves are loaded one after the other: in L1 rows may evict
+/// each other. A load may add a half to a vector for nothing, and shuffles are what this waits for, three an element.
 ///
 /// # Safety
 ///
 /// As for [`Simd::turned`](crate::simd::Simd::turned).
 #[inline(always)]
-pub(crate) unsafe fn turn_f32x16(from: *const f32, down: isize) -> [__m512; 4] {
+pub(crate) unsafe fn turn_f32x16(from: *const f32, down: isize) -> [__m512; 16] {
     // SAFETY: required of the caller.
     unsafe {
-        let [a, b, c, d] =
-            std::array::from_fn(|row| quarters_f32(from.offset(row as isize * down), down));
-        let pairs = |a, b| {
-            [_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)].map(|x| _mm512_castps_pd(x))
-        };
-        let ([ab, ab_high], [cd, cd_high]) = (pairs(a, b), pairs(c, d));
-        [
-            _mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)),
-            _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)),
-            _mm512_castpd_ps(_mm512_unpacklo_pd(ab_high, cd_high)),
-            _mm512_castpd_ps(_mm512_unpackhi_pd(ab_high, cd_high)),
-        ]
+        let [mut left, mut right] = [[_mm512_setzero_ps(); 8]; 2];
+        for (at, (left, right)) in left.iter_mut().zip(&mut right).enumerate() {
+            let from = from.offset((at / 4 * 8 + at % 4) as isize * down);
+            *left = two_f32x8(from, 4 * down);
+            *right = two_f32x8(from.add(8), 4 * down);
+        }
+        let mut turned = [_mm512_setzero_ps(); 16];
+        for (rows, turned) in [left, right].iter().zip(turned.chunks_exact_mut(8)) {
+            // Elements 0 and 1 of two rows, and 2 and 3, in each part; then those of four rows.
+            let pairs = |at: usize| {
+                let (a, b) = (rows[at], rows[at + 1]);
+                [_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)].map(|x| _mm512_castps_pd(x))
+            };
+            let fours = |at: usize| {
+                let ([low, high], [next_low, next_high]) = (pairs(at), pairs(at + 2));
+                [
+                    _mm512_unpacklo_pd(low, next_low),
+                    _mm512_unpackhi_pd(low, next_low),
+                    _mm512_unpacklo_pd(high, next_high),
+                    _mm512_unpackhi_pd(high, next_high),
+                ]
+            };
+            let (first, last) = (fours(0), fours(4));
+            for element in 0..4 {
+                let (first, last) = (first[element], last[element]);
+                turned[element] = _mm512_castpd_ps(_mm512_shuffle_f64x2::<EVEN>(first, last));
+                turned[element + 4] = _mm512_castpd_ps(_mm512_shuffle_f64x2::<ODD>(first, last));
+            }
+        }
+        turned
     }
 }
 
-/// Eight rows of two elements.
+/// Eight rows of eight elements, as [`turn_f32x16`].
 ///
 /// # Safety
 ///
 /// As for [`Simd::turned`](crate::simd::Simd::turned).
 #[inline(always)]
-pub(crate) unsafe fn turn_f64x8(from: *const f64, down: isize) -> [__m512d; 2] {
+pub(crate) unsafe fn turn_f64x8(from: *const f64, down: isize) -> [__m512d; 8] {
     // SAFETY: required of the caller.
     unsafe {
-        let (a, b) = (quarters_f64(from, down), quarters_f64(from.offset(down), down));
-        [_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b)]
+        let [mut left, mut right] = [[_mm512_setzero_pd(); 4]; 2];
+        for (at, (left, right)) in left.iter_mut().zip(&mut right).enumerate() {
+            let from = from.offset((at / 2 * 4 + at % 2) as isize * down);
+            *left = two_f64x4(from, 2 * down);
+            *right = two_f64x4(from.add(4), 2 * down);
+        }
+        let mut turned = [_mm512_setzero_pd(); 8];
+        for (rows, turned) in [left, right].iter().zip(turned.chunks_exact_mut(4)) {
+            let pairs = |at: usize| {
+                let (a, b) = (rows[at], rows[at + 1]);
+                [_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b)]
+            };
+            let (first, last) = (pairs(0), pairs(2));
+            for element in 0..2 {
+                let (first, last) = (first[element], last[element]);
+                turned[element] = _mm512_shuffle_f64x2::<EVEN>(first, last);
+                turned[element + 2] = _mm512_shuffle_f64x2::<ODD>(first, last);
+            }
+        }
+        turned
     }
 }
 

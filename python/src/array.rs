@@ -277,15 +277,10 @@ fn is_masked(array: &Bound<'_, PyUntypedArray>) -> PyResult<bool> {
 pub(crate) fn as_array<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArray>> {
     let py = object.py();
     let numpy = py.import(intern!(py, "numpy"))?;
-    let has = |name| object.hasattr(name);
-    if has(intern!(py, "__dlpack__"))? && is_bfloat16_of_torch(object)? {
-        // NumPy has no such type, so PyTorch gives it none: it goes by its bits.
-        let int16 = py.import(intern!(py, "torch"))?.getattr(intern!(py, "int16"))?;
-        let bits = object.call_method1(intern!(py, "view"), (int16,))?;
-        let bits = numpy.call_method1(intern!(py, "asarray"), (bits,))?;
-        let bfloat16 = py.import(intern!(py, "ml_dtypes"))?.getattr(intern!(py, "bfloat16"))?;
-        return Ok(bits.call_method1(intern!(py, "view"), (bfloat16,))?.cast_into()?);
+    if let Some(array) = bfloat16_of_torch(object)? {
+        return Ok(array);
     }
+    let has = |name| object.hasattr(name);
     // Objects that share memory in no other way do so by DLPack, or by Arrow's interface.
     let function = match has(intern!(py, "__array__"))? {
         true => intern!(py, "asarray"),
@@ -296,10 +291,30 @@ pub(crate) fn as_array<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, P
     Ok(numpy.call_method1(function, (object,))?.cast_into()?)
 }
 
-/// Whether an object is a tensor of PyTorch, of this type.
-fn is_bfloat16_of_torch(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let dtype = object.getattr_opt(intern!(object.py(), "dtype"))?;
-    dtype.map_or(Ok(false), |dtype| Ok(dtype.str()?.to_str()? == "torch.bfloat16"))
+/// The array in the memory of a tensor of PyTorch, if it is of this type. NumPy has no such type, so PyTorch
+/// gives it none: it goes by its bits.
+pub(crate) fn bfloat16_of_torch<'py>(
+    object: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyUntypedArray>>> {
+    let py = object.py();
+    let dtype = match object.hasattr(intern!(py, "__dlpack__"))? {
+        true => object.getattr_opt(intern!(py, "dtype"))?,
+        false => None,
+    };
+    if !matches!(dtype, Some(dtype) if dtype.str()?.to_str()? == "torch.bfloat16") {
+        return Ok(None);
+    }
+    let int16 = py.import(intern!(py, "torch"))?.getattr(intern!(py, "int16"))?;
+    let bits = object.call_method1(intern!(py, "view"), (int16,))?;
+    let bits = py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asarray"), (bits,))?;
+    let bfloat16 = py.import(intern!(py, "ml_dtypes"))?.getattr(intern!(py, "bfloat16"))?;
+    Ok(Some(bits.call_method1(intern!(py, "view"), (bfloat16,))?.cast_into()?))
+}
+
+/// The array that a kernel reads of an object.
+#[pyfunction(name = "as_array")]
+pub(crate) fn py_as_array<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArray>> {
+    as_array(object)
 }
 
 /// The sizes of axes, as NumPy's C interface takes them.

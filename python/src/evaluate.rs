@@ -53,6 +53,7 @@ pub(crate) fn evaluate<'py>(
     let request = Request { sanitize, context: kwargs, disable_cache };
     let expression = expression(py, ex, &request)?;
     let giving = Giving { out, order, casting };
+    check_casting(casting)?;
     let objects = objects(py, expression.get(), local_dict, global_dict, _frame_depth)?;
     let result = expression.get().run(py, &objects, &giving)?;
     if !disable_cache {
@@ -84,6 +85,7 @@ pub(crate) fn validate<'py>(
     let request = Request { sanitize, context: kwargs, disable_cache: false };
     let check = || {
         let expression = expression(py, ex, &request)?;
+        check_casting(casting)?;
         let depth = _frame_depth + 1;
         let objects = objects(py, expression.get(), local_dict, global_dict, depth)?;
         expression.get().check(py, &objects, casting)?;
@@ -122,6 +124,17 @@ pub(crate) fn re_evaluate<'py>(
     let out = if out.is_none() { None } else { Some(out.call0()?).filter(|out| !out.is_none()) };
     let (order, casting): (String, String) = (order.extract()?, casting.extract()?);
     run(expression.cast()?, &Giving { out: out.as_ref(), order: &order, casting: &casting })
+}
+
+/// Refuses a rule of casting that there is not, whether it is needed or not.
+#[inline]
+fn check_casting(casting: &str) -> PyResult<()> {
+    match casting {
+        "same_kind" | "safe" | "no" | "equiv" | "unsafe" => Ok(()),
+        _ => Err(PyValueError::new_err(format!(
+            "casting must be one of 'no', 'equiv', 'safe', 'same_kind', or 'unsafe' (got '{casting}')"
+        ))),
+    }
 }
 
 /// The most threads that an evaluation uses; returns what it was.

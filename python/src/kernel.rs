@@ -44,7 +44,7 @@ pub(crate) fn compile_text(
     py: Python<'_>,
     text: String,
     mode: &str,
-    threads: Option<usize>,
+    threads: Option<isize>,
     emitter: &str,
     copy: bool,
 ) -> PyResult<PyKernel> {
@@ -348,7 +348,7 @@ pub(crate) fn restore(
     py: Python<'_>,
     text: String,
     mode: &str,
-    threads: Option<usize>,
+    threads: Option<isize>,
     emitter: &str,
     copy: bool,
     fuse: bool,

@@ -35,6 +35,8 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _kiln {
     #[pymodule_export]
+    use crate::array::py_as_array;
+    #[pymodule_export]
     use crate::dispatch::Dispatch;
     #[pymodule_export]
     use crate::evaluate::{evaluate, re_evaluate, set_threads, validate};

@@ -20,19 +20,22 @@ impl Options {
     pub(crate) fn new(
         mode: &str,
         emitter: &str,
-        threads: Option<usize>,
+        threads: Option<isize>,
         copy: bool,
     ) -> PyResult<Options> {
-        if threads == Some(0) {
-            return Err(PyValueError::new_err("threads is 0: use 1 or more, or None for all"));
-        }
+        let count = |threads: isize| match usize::try_from(threads) {
+            Ok(threads @ 1..) => Ok(threads),
+            _ => Err(PyValueError::new_err(format!(
+                "threads is {threads}: use 1 or more, or None for all"
+            ))),
+        };
         let value = |error: String| PyValueError::new_err(error);
         Ok(Options {
             mode: mode.parse().map_err(|error: kiln::UnknownMode| value(error.to_string()))?,
             emitter: emitter
                 .parse()
                 .map_err(|error: kiln::UnknownEmitter| value(error.to_string()))?,
-            threads,
+            threads: threads.map(count).transpose()?,
             foreign: if copy { Foreign::Copy } else { Foreign::Refuse },
             fuse: true,
         })

@@ -1,12 +1,12 @@
 //! Running a kernel on arrays of NumPy, into new ones or into the caller's.
 
-use crate::array::{Array, Foreign, check_writeable, lies_readable};
+use crate::array::{Array, Foreign, bfloat16_of_torch, check_writeable, lies_readable};
 use crate::dtype;
 use crate::error;
 use crate::results::{LARGE, to_array};
 use crate::signals;
 use crate::variants::Variant;
-use kiln::ir::{Graph, Node};
+use kiln::ir::{Call, Graph, Node};
 use kiln::{Kernel, RunError, View, ViewMut};
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
@@ -139,7 +139,13 @@ fn run_into<'py>(
     };
     let arrays: SmallVec<[Bound<'py, PyUntypedArray>; 2]> =
         targets.iter().map(shared).collect::<PyResult<_>>()?;
-    if foreign == Foreign::Copy && !arrays.iter().all(lies_readable) {
+    let is_copied = if arrays.iter().all(lies_readable) {
+        // Places that are computed can be wrong when some results are there, and then none may be written.
+        arrays.len() > 1 && kernel.graph().nodes().iter().any(checks_places)
+    } else {
+        foreign == Foreign::Copy
+    };
+    if is_copied {
         return run_and_copy(py, kernel, views, out, &arrays);
     }
     let arrays: SmallVec<[Array<'py>; 2]> =
@@ -148,6 +154,11 @@ fn run_into<'py>(
         arrays.iter().map(Array::view_mut).collect::<PyResult<_>>()?;
     detached(py, views, || kernel.run_into(views, &mut outputs))?.map_err(error::run)?;
     Ok(out.clone())
+}
+
+/// Whether a node reads places along an axis, which an array may not have.
+fn checks_places(node: &Node) -> bool {
+    matches!(node, Node::Call(Call::Gather(_) | Call::Within(_), _))
 }
 
 /// Runs a kernel with one result into an array that can take it as it is: false if it cannot, and then
@@ -186,6 +197,9 @@ fn shared<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArray
     if !object.hasattr(intern!(py, "__dlpack__"))? {
         let message = format!("out is {}, not an array", object.get_type().name()?);
         return Err(PyTypeError::new_err(message));
+    }
+    if let Some(array) = bfloat16_of_torch(object)? {
+        return Ok(array);
     }
     let numpy = py.import(intern!(py, "numpy"))?;
     Ok(numpy.call_method1(intern!(py, "from_dlpack"), (object,))?.cast_into()?)

@@ -1,9 +1,12 @@
 """Arrays of every layout are read and written where they lie, and give what NumPy gives."""
 
+import sys
+import types
+
 import kiln
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from layouts import NUMBERS, arrays, assert_same, in_packed_record, pairs
 
@@ -43,6 +46,51 @@ def test_results_go_into_arrays_of_any_layout(x, data):
         target = target.astype(target.dtype.newbyteorder())
     assert NEGATED(x, out=target) is target
     assert_same(np.asarray(target, "=f8"), np.asarray(-x, "=f8"))
+
+
+@st.composite
+def windows(draw):
+    """Two operands and a place for the result, all of one shape, and in one memory."""
+    base = np.arange(60.0) % 17 - 8
+    shape = draw(st.sampled_from([(5,), (3, 4), (2, 3, 2), (1, 4)]))
+
+    def window():
+        steps = draw(st.lists(st.integers(-5, 7), min_size=len(shape), max_size=len(shape)))
+        spans = [(size - 1) * step for size, step in zip(shape, steps, strict=True)]
+        first = -sum(span for span in spans if span < 0)
+        last = len(base) - sum(span for span in spans if span > 0)
+        assume(first < last)
+        at = draw(st.integers(first, last - 1))
+        return np.lib.stride_tricks.as_strided(base[at:], shape, [8 * step for step in steps])
+
+    return base, window(), window(), window()
+
+
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.filter_too_much])
+@given(windows())
+def test_results_anywhere_in_the_memory_of_operands(given_windows):
+    base, a, b, out = given_windows
+    before, expected = base.copy(), a * b + a - b
+    places = np.unique(
+        np.lib.stride_tricks.as_strided(np.arange(60)[first_of(out, base) :], out.shape, out.strides)
+    )
+    elsewhere = np.setdiff1d(np.arange(60), places)
+    has_room = len(places) == out.size
+    try:
+        STRICT(a, b, out=out)
+    except ValueError:
+        np.testing.assert_array_equal(base, before)
+        kiln.evaluate("a * b + a - b", out=out)
+    else:
+        assert has_room
+    if has_room:
+        np.testing.assert_array_equal(out, expected)
+    np.testing.assert_array_equal(base[elsewhere], before[elsewhere])
+
+
+def first_of(array, base):
+    """Which element of its memory an array begins with."""
+    return (array.__array_interface__["data"][0] - base.__array_interface__["data"][0]) // 8
 
 
 def test_results_lie_as_the_inputs_do():
@@ -141,6 +189,48 @@ def test_halves_and_bfloat16():
     result = kiln.compile("bf16(x * 1.5)")(np.ones(3, ml_dtypes.bfloat16))
     assert result.dtype == ml_dtypes.bfloat16
     assert result.tolist() == [1.5] * 3
+
+
+class Tensor:
+    """A tensor of PyTorch's `bfloat16`, as far as Kiln looks at it: NumPy cannot take it as it is."""
+
+    dtype = "torch.bfloat16"
+
+    def __init__(self, array):
+        self.array = array
+
+    def view(self, dtype):
+        return self.array.view(dtype)
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError("Got unsupported ScalarType BFloat16")
+
+    def __dlpack__(self, **kwargs):
+        raise RuntimeError("Unsupported dtype in DLTensor")
+
+
+@pytest.mark.parametrize("is_real", [False, True])
+def test_bfloat16_of_torch(is_real, monkeypatch):
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    x = np.arange(6.0).reshape(2, 3).astype(bfloat16)
+    if is_real:
+        torch = pytest.importorskip("torch")
+        tensor = torch.arange(6.0).reshape(2, 3).to(torch.bfloat16)
+        out = torch.zeros((3, 2), dtype=torch.bfloat16)
+        written = lambda: out.to(torch.float32).numpy()  # noqa: E731
+    else:
+        monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(int16=np.int16))
+        tensor, out = Tensor(x), Tensor(np.zeros((3, 2), bfloat16))
+        out.T, tensor.T = Tensor(out.array.T), Tensor(x.T)
+        written = lambda: out.array.astype(np.float32)  # noqa: E731
+    kernel = kiln.compile("|x: bf16[..]| bf16(x * 1.5)")
+    expected = (x.astype(np.float32) * 1.5).astype(bfloat16)
+    assert_same(kernel(tensor), expected)
+    assert_same(kernel(tensor.T), expected.T)
+    assert kernel(tensor.T, out=out) is out
+    np.testing.assert_array_equal(written(), expected.T.astype(np.float32))
+    assert_same(kiln.jit(lambda x: -x)(tensor), -x.astype(np.float32))
+    assert_same(kiln.compile("x * 1.5").bind(x=tensor)(), x.astype(np.float32) * np.float32(1.5))
 
 
 def test_nothing_is_written_where_one_of_several_results_has_no_place():

@@ -4,6 +4,7 @@ import contextvars
 import gc
 import subprocess
 import sys
+import textwrap
 import threading
 import weakref
 from collections import ChainMap
@@ -309,6 +310,11 @@ def test_options_are_checked():
             kiln.evaluate("a", **options)
     with pytest.raises(ValueError, match="as a string"):
         kiln.evaluate(3)
+    with pytest.raises(ValueError, match="casting must be one of"):
+        kiln.evaluate("a", casting="wrong")
+    assert isinstance(kiln.validate("a", casting="wrong"), ValueError)
+    with pytest.raises(ValueError, match="order must be one of"):
+        kiln.evaluate("a", order="wrong")
 
 
 def test_more_expressions_than_are_kept():
@@ -330,6 +336,9 @@ def test_compiled_expressions():
         f(np.arange(3), np.ones(3, "f4"))
     with pytest.raises(ValueError, match="inputs"):
         f(np.arange(3))
+    assert ne.NumExpr("a + b", [("a", np.float32), ("b", int)]).signature == b"fl"
+    with pytest.raises(TypeError, match=r"a has the unknown type 'f4'; there are bool, .*float64"):
+        ne.NumExpr("a", [("a", "f4")])
     with pytest.raises(ValueError, match="don't match"):
         ne.NumExpr("a + b", signature=[("a", float)])
     built = ne.NumExpr((ne.E.a + 2.0 * ne.E.b) / (1 - ne.E.a) ** 2)
@@ -364,6 +373,11 @@ def test_threads():
         ({"OMP_NUM_THREADS": "5", "NUMEXPR_NUM_THREADS": "3"}, "3 64"),
         ({"NUMEXPR_MAX_THREADS": "4", "NUMEXPR_NUM_THREADS": "2"}, "2 4"),
         ({"OMP_NUM_THREADS": "", "NUMEXPR_NUM_THREADS": "1"}, "1 64"),
+        # What is meant for other libraries is no reason not to be imported.
+        ({"OMP_NUM_THREADS": "3,2"}, "3 64"),
+        ({"OMP_NUM_THREADS": "500"}, "64 64"),
+        ({"OMP_NUM_THREADS": "many", "NUMEXPR_NUM_THREADS": "2"}, "2 64"),
+        ({"NUMEXPR_MAX_THREADS": "-1", "NUMEXPR_NUM_THREADS": "0", "OMP_NUM_THREADS": "2"}, "2 64"),
     ],
 )
 def test_environment(environment, expected):
@@ -399,3 +413,41 @@ assert (frame + frame.a.mean()).shape == frame.shape
 print(len(calls) >= 5)
 """
     assert run(script) == "True"
+
+
+def test_what_numexpr_has():
+    numexpr = pytest.importorskip("numexpr")
+    public = {name for name in dir(numexpr) if not name.startswith("__")}
+    assert {name for name in public if not hasattr(ne, name)} == {"interpreter"}
+    settings = {
+        name for name in dir(numexpr.utils) if name.endswith(("_threads", "_cores")) or "vml" in name
+    }
+    private = {"_get_num_threads", "_set_num_threads"}
+    assert {name for name in settings if not hasattr(ne.utils, name)} == private
+    with pytest.raises(AttributeError, match=r"no numexpr\.interpreter: .* opcodes"):
+        _ = ne.interpreter
+    with pytest.raises(AttributeError, match=r"no numexpr\.necompiler\.typeCompileAst"):
+        _ = ne.necompiler.typeCompileAst
+    with pytest.raises(AttributeError, match=r"no numexpr\.expressions\.FuncNode"):
+        _ = ne.expressions.FuncNode
+    with pytest.raises(ImportError, match=r"kiln\.numexpr\.tests"):
+        ne.test()
+    assert ne.necompiler.getExprNames("b * sin(a) + where(b > 0, c, 1)") == (["a", "b", "c"], False)
+
+
+def test_modules_of_numexpr_are_there_once():
+    script = """
+        import kiln.numexpr as ne
+        ne.install()
+        import numexpr
+        from numexpr.utils import set_num_threads
+        from numexpr.necompiler import evaluate
+        from numexpr.version import version
+        set_num_threads(1)
+        assert ne.get_num_threads() == 1 and evaluate is ne.evaluate and version == numexpr.__version__
+        try:
+            from numexpr.necompiler import stringToExpression
+        except ImportError as error:
+            print(error)
+    """
+    assert "stringToExpression" in run(textwrap.dedent(script))

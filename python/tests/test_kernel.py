@@ -111,8 +111,11 @@ def test_options():
         kiln.compile("x", mode="quick")
     with pytest.raises(ValueError, match="interp"):
         kiln.compile("x", emitter="llvm")
-    with pytest.raises(ValueError, match="threads is 0"):
-        kiln.compile("x", threads=0)
+    for threads in (0, -1):
+        with pytest.raises(ValueError, match=f"threads is {threads}: use 1 or more"):
+            kiln.compile("x", threads=threads)
+    with pytest.raises(TypeError, match="of text or of a function, not of None"):
+        kiln.compile(None)
 
 
 def test_constants_are_bound():

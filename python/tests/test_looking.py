@@ -24,7 +24,9 @@ def test_pages_of_kernels():
 
 def picture(kernel):
     """Return the picture on the page of a kernel, read as XML."""
-    url = re.search(r'<img alt="[^"]+" style="max-width:100%" src="data:image/svg\+xml,([^"<>]*)">', page_of(kernel))
+    url = re.search(
+        r'<img alt="[^"]+" style="max-width:100%" src="data:image/svg\+xml,([^"<>]*)">', page_of(kernel)
+    )
     return ElementTree.fromstring(unquote(url[1]))
 
 

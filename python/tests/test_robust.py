@@ -140,7 +140,8 @@ try:
     CASE()
 except KeyboardInterrupt:
     before = out.copy()
-    print("stopped", kiln.evaluate("x + 1")[0], np.isnan(out).any(), np.array_equal(out, before, equal_nan=True))
+    is_kept = np.array_equal(out, before, equal_nan=True)
+    print("stopped", kiln.evaluate("x + 1")[0], np.isnan(out).any(), is_kept)
 """
 
 
@@ -321,6 +322,28 @@ def test_exceptions_leave_arrays_as_they_were():
         assert a.tolist() == [[0, 1, 2], [3, 4, 5]]
         assert b.tolist() == [0, 1, 2]
         assert (out == 7).all()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(sum[..](x), take[0](x, i + 1))",
+        "(i * 2, take[0](x, i * 2))",
+        "(cumsum[0](x), take[0](cumsum[0](x), i + 1))",
+        "(sum[..](x), label_cross_entropy[1](unsqueeze[0](x), unsqueeze[1](slice[0, 0:1](i) + 1)))",
+    ],
+)
+def test_places_that_are_wrong_late_leave_results_as_they_were(text):
+    x, good, wrong = np.arange(6.0), np.array([0, 1]), np.array([99, 99])
+    kernel = kiln.compile(f"|x: f64[n], i: i64[m]| {text}")
+    results = kernel(x, good)
+    out = tuple(np.full_like(result, 7) for result in results)
+    with pytest.raises((IndexError, ValueError), match=r"99|100|198"):
+        kernel(x, wrong, out=out)
+    assert all((array == 7).all() for array in out)
+    assert kernel(x, good, out=out) is out
+    for array, result in zip(out, results, strict=True):
+        np.testing.assert_array_equal(array, result)
 
 
 @pytest.mark.parametrize(

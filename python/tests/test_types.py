@@ -49,7 +49,9 @@ def test_stubs_are_of_what_is_there():
 
 def test_users_see_types(tmp_path):
     (tmp_path / "good.py").write_text(USER)
-    (tmp_path / "wrong.py").write_text('import kiln\nkiln.compile(3)\nkiln.compile("x").passes.upper()\n')
+    (tmp_path / "wrong.py").write_text(
+        'import kiln\nkiln.compile(3)\nkiln.compile("x").passes.upper()\n'
+    )
     code, found = mypy("mypy", "--strict", "good.py", cwd=tmp_path)
     assert code == 0, found
     code, found = mypy("mypy", "wrong.py", cwd=tmp_path)

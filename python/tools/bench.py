@@ -4,13 +4,14 @@
     python tools/bench.py --sizes 1e3 1e8 --threads 2 --only sum
     python tools/bench.py --under 'nice -n -5'      a command that each piece runs under
 
-Everyone's calls take turns, and the least time of each counts; each piece is a process of its own, on as
+Everyone takes turns, and the least time of each counts; each piece is a process of its own, on as
 many cores as threads. Run it with nothing else running, on a build with `--release`.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shlex
 import statistics
@@ -69,11 +70,16 @@ def summary(rows: list[Row]) -> str:
 def table(rows: list[Row], threads: int) -> str:
     """Return Kiln's times, and how many times as long everyone else takes."""
     peers = [peer for peer in PEERS if peer in rows[0][3]]
-    lines = [f"| expression | elements | Kiln, µs | {' | '.join(peers)} |", "|---|---:" + "|---:" * (len(peers) + 1) + "|"]
+    lines = [
+        f"| expression | elements | Kiln, µs | {' | '.join(peers)} |",
+        "|---|---:" + "|---:" * (len(peers) + 1) + "|",
+    ]
     for its, expression, size, by in rows:
         if its == threads:
             ratios = " | ".join(f"{by[peer] / by['kiln']:.2f}" for peer in peers)
-            lines.append(f"| `{expression}` | 10^{len(str(size)) - 1} | {by['kiln'] * 1e6:.2f} | {ratios} |")
+            lines.append(
+                f"| `{expression}` | 10^{len(str(size)) - 1} | {by['kiln'] * 1e6:.2f} | {ratios} |"
+            )
     return "\n".join(lines)
 
 
@@ -81,10 +87,8 @@ def versions() -> str:
     """Return what was measured."""
     found = []
     for name in (*PEERS, "jaxlib"):
-        try:
+        with contextlib.suppress(PackageNotFoundError):
             found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            pass
     return f"Python {sys.version.split()[0]}, {', '.join(found)}"
 
 
@@ -98,7 +102,9 @@ def main() -> None:
     parser.add_argument("--under", default="", help="a command that each piece runs under")
     options = parser.parse_args()
     rows = measure(options)
-    print(f"{versions()}; `{options.dtype}`.\n\n## How many times as long others take\n\n{summary(rows)}")
+    print(
+        f"{versions()}; `{options.dtype}`.\n\n## How many times as long others take\n\n{summary(rows)}"
+    )
     print(f"\n## Small calls\n\n{piece(options.under, 'bench_small.py')}")
     if "jax" in rows[0][3]:
         print(f"## `kiln.jit` beside `jax.jit`\n\n{piece(options.under, 'bench_jit.py')}", end="")

@@ -16,7 +16,7 @@ def main() -> None:
     bound = kernel.bind(b=b)
     calls = {
         '`kiln.evaluate("2*a + 3*b")`': lambda a=a, b=b: kiln.evaluate("2*a + 3*b"),
-        '`kiln.evaluate(.., out=out)`': lambda a=a, b=b: kiln.evaluate("2*a + 3*b", out=out),
+        "`kiln.evaluate(.., out=out)`": lambda a=a, b=b: kiln.evaluate("2*a + 3*b", out=out),
         "a kernel": lambda: kernel(a, b),
         "a kernel, `out=out`": lambda: kernel(a, b, out=out),
         "a kernel, by names": lambda: kernel(a=a, b=b),

@@ -29,7 +29,7 @@ ROUNDS = 5
 ENOUGH = 0.01
 """Seconds of a round, or one call."""
 LONG = 1.0
-"""Seconds from which on a call of everyone, after the first, is all."""
+"""Seconds of a call of everyone from which on there is one more round, and else `ROUNDS`."""
 
 Calls = dict[str, Callable[[], object]]
 
@@ -40,7 +40,7 @@ def best(calls: Calls) -> dict[str, float]:
         call()
     least = {name: seconds(call, 1) for name, call in calls.items()}
     counts = {name: max(1, int(ENOUGH / max(once, 1e-7))) for name, once in least.items()}
-    for _ in range(ROUNDS if sum(least.values()) < LONG else 0):
+    for _ in range(ROUNDS if sum(least.values()) < LONG else 1):
         for name, call in calls.items():
             least[name] = min(least[name], seconds(call, counts[name]))
     return least

@@ -2,6 +2,7 @@
 
 use super::error::RunError;
 use super::exec::{PER_BYTE, threads_for};
+use super::interrupt;
 use super::queue::{Queue, Shared};
 use super::team::{self, share};
 use super::view::Layout;
@@ -29,13 +30,24 @@ pub(super) unsafe fn check(
 ) -> Result<(), RunError> {
     let mut wrong = None;
     let steps: Dims<[isize; 1]> = places.strides.iter().map(|&stride| [stride]).collect();
-    walk(&places.shape, &steps, |[offset]| {
+    let mut visit = |[offset]: [isize; 1]| {
         // SAFETY: an element of the places.
         let place = unsafe { place_at(places, offset) };
         if wrong.is_none() && !call.has_place(place, size) {
             wrong = Some(place);
         }
-    });
+    };
+    let count: usize = places.shape.iter().product();
+    match Cut::new(&places.shape, count / LONG) {
+        None => walk(&places.shape, &steps, visit),
+        Some(cut) => {
+            for part in 0..cut.parts {
+                // Nothing may be picked by places that were not looked at.
+                interrupt::check()?;
+                cut.walk(part, &places.shape, &steps, &mut visit);
+            }
+        }
+    }
     match wrong {
         Some(place) => Err(RunError::Place { call, place, axis, size }),
         None => Ok(()),
@@ -97,22 +109,15 @@ pub(super) unsafe fn pick(
     let count = shape.iter().fold(1.0, |count, &size| count * size as f64);
     let cost = PER_ELEMENT.max(2.0 * run as f64 * PER_BYTE);
     let threads = threads_for(count * cost, threads.unwrap_or(usize::MAX));
-    // Parts along the longest axis, for threads, or such that the work can end between them.
+    // For threads, or such that the work can end between them.
     let parts = if threads.count < 2 { 0 } else { PARTS * threads.count };
     let parts = parts.max(count as usize / LONG);
-    let longest = (0..shape.len()).max_by_key(|&at| shape[at]);
-    let (Some(axis), 1..) = (longest, parts) else {
+    let Some(cut) = Cut::new(&shape, parts) else {
         walk(&shape, &steps, pick);
         return;
     };
-    let len = shape[axis].div_ceil(parts);
-    let queue = Queue::new(shape[axis].div_ceil(len), 1);
-    let work = Shared(|part: usize| {
-        let (start, mut shape) = (part * len, shape.clone());
-        shape[axis] = len.min(shape[axis] - start);
-        let first = steps[axis].map(|step| step.wrapping_mul(start as isize));
-        walk(&shape, &steps, |at| pick([0, 1, 2].map(|of| first[of].wrapping_add(at[of]))));
-    });
+    let queue = Queue::new(cut.parts, 1);
+    let work = Shared(|part: usize| cut.walk(part, &shape, &steps, pick));
     let part = work.get();
     let all = Shared(|()| {
         while let Some(parts) = queue.take() {
@@ -139,6 +144,38 @@ unsafe fn place_at(places: &Layout, offset: isize) -> i64 {
             DType::I32 => i64::from(at.cast::<i32>().read_unaligned()),
             _ => at.cast::<i64>().read_unaligned(),
         }
+    }
+}
+
+/// A shape in parts along its longest axis.
+struct Cut {
+    axis: usize,
+    /// Of each part along the axis, but for the last.
+    len: usize,
+    parts: usize,
+}
+
+impl Cut {
+    /// About so many parts, if there are any.
+    fn new(shape: &[usize], parts: usize) -> Option<Cut> {
+        let axis = (0..shape.len()).max_by_key(|&at| shape[at]).filter(|_| parts > 0)?;
+        let len = shape[axis].div_ceil(parts).max(1);
+        Some(Cut { axis, len, parts: shape[axis].div_ceil(len) })
+    }
+
+    /// Visits each element of a part.
+    fn walk<const N: usize>(
+        &self,
+        part: usize,
+        shape: &[usize],
+        steps: &[[isize; N]],
+        mut visit: impl FnMut([isize; N]),
+    ) {
+        let start = part * self.len;
+        let mut shape = Dims::from_slice(shape);
+        shape[self.axis] = self.len.min(shape[self.axis] - start);
+        let first = steps[self.axis].map(|step| step.wrapping_mul(start as isize));
+        walk(&shape, steps, |at| visit(std::array::from_fn(|of| first[of].wrapping_add(at[of]))));
     }
 }
 

@@ -38,8 +38,17 @@ pub fn interruptible<R, E: From<RunError>>(
     ask: &dyn Fn() -> bool,
     work: impl FnOnce() -> Result<R, E>,
 ) -> Result<R, E> {
+    asking_every(Duration::from_millis(100), ask, work)
+}
+
+/// The same, asking so often.
+fn asking_every<R, E: From<RunError>>(
+    every: Duration,
+    ask: &dyn Fn() -> bool,
+    work: impl FnOnce() -> Result<R, E>,
+) -> Result<R, E> {
     let over = AtomicBool::new(false);
-    let asking = Asking::new(ask);
+    let asking = Asking::new(every, ask);
     // SAFETY: a pointer may dangle; only its lifetime changes.
     let shared = unsafe {
         std::mem::transmute::<*const Asking<'_>, *const Asking<'static>>(&raw const asking)
@@ -134,6 +143,7 @@ impl Drop for Under {
 
 /// When to ask, and whom.
 struct Asking<'a> {
+    every: Duration,
     ask: &'a dyn Fn() -> bool,
     /// When it was asked, or the first piece of work began.
     asked: Cell<Option<Instant>>,
@@ -145,16 +155,13 @@ struct Asking<'a> {
 }
 
 impl<'a> Asking<'a> {
-    fn new(ask: &'a dyn Fn() -> bool) -> Asking<'a> {
+    fn new(every: Duration, ask: &'a dyn Fn() -> bool) -> Asking<'a> {
         let (asked, looked) = (Cell::new(None), Cell::new(None));
-        Asking { ask, asked, looked, stride: Cell::new(1), left: Cell::new(0) }
+        Asking { every, ask, asked, looked, stride: Cell::new(1), left: Cell::new(0) }
     }
 
     /// Asks, if it is time to.
     fn says_so(&self) -> bool {
-        const EVERY: Duration = Duration::from_millis(100);
-        /// A look at the clock takes as long as a short piece of work: they are some way apart.
-        const APART: Duration = Duration::from_millis(1);
         const MOST: u32 = 64;
         if self.left.get() > 0 {
             self.left.set(self.left.get() - 1);
@@ -163,7 +170,8 @@ impl<'a> Asking<'a> {
         let now = Instant::now();
         if let Some(last) = self.looked.replace(Some(now)) {
             let stride = self.stride.get();
-            let is_near = now.duration_since(last) < APART;
+            // A look at the clock takes as long as a short piece of work: they are some way apart.
+            let is_near = now.duration_since(last) < self.every / 100;
             self.stride.set(if is_near { (2 * stride).min(MOST) } else { (stride / 2).max(1) });
         }
         self.left.set(self.stride.get() - 1);
@@ -171,7 +179,7 @@ impl<'a> Asking<'a> {
             self.asked.set(Some(now));
             return false;
         };
-        if now.duration_since(asked) < EVERY {
+        if now.duration_since(asked) < self.every {
             return false;
         }
         // Whoever is asked may call kernels, too.
@@ -184,7 +192,7 @@ impl<'a> Asking<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{goes_on, interruptible, is_watched};
+    use super::{asking_every, goes_on, interruptible, is_watched};
     use crate::run::{Kernel, RunError};
     use crate::{CompileOptions, DType, Tensor, compile_with};
     use std::cell::Cell;
@@ -257,6 +265,50 @@ mod tests {
                 }
             });
             assert_eq!((done, asked.get()), (Err(RunError::Interrupted), 1));
+        }
+    }
+
+    /// How many elements there are to the longest piece of work of a call, roughly.
+    #[test]
+    fn pieces_of_work_are_short() {
+        const PIECE: usize = 1 << 20;
+        let x = Tensor::zeros(DType::F32, &[8 * PIECE]).unwrap();
+        let rows =
+            |columns: usize| Tensor::zeros(DType::F32, &[8 * PIECE / columns, columns]).unwrap();
+        let (narrow, wide, lying) = (rows(4), rows(512), rows(PIECE * 2));
+        let places = Tensor::zeros(DType::I64, &[8 * PIECE]).unwrap();
+        for (text, inputs) in [
+            ("|x: f32| exp(x) + 1", vec![&x]),
+            ("|x: f32[n]| flip[0](x) + 1", vec![&x]),
+            ("|x: f32[n, m]| transpose(x) + 1", vec![&narrow]),
+            ("|x: f32[n]| cumsum[0](x)", vec![&x]),
+            ("|x: f32[n, m]| cumsum[0](x)", vec![&narrow]),
+            ("|x: f32[n, m]| cumsum[0](x)", vec![&wide]),
+            ("|x: f32[n, m]| cumprod[1](x)", vec![&lying]),
+            ("|x: f32[n], i: i64[k]| take[0](x, i)", vec![&x, &places]),
+            ("|x: f32[n]| concat[0](x, x)", vec![&x]),
+            ("|x: f32[n]| sum[0](x)", vec![&x]),
+            ("|x: f32[n]| sum[0](exp(x))", vec![&x]),
+            ("|x: f32[n]| argmax[0](x)", vec![&x]),
+            ("|x: f32[n, m]| sum[0](x)", vec![&narrow]),
+            ("|x: f32[n, m]| sum[0](x)", vec![&wide]),
+            ("|x: f32[n, m]| sum[0](x)", vec![&lying]),
+            ("|x: f32[n, m]| sum[1](x)", vec![&narrow]),
+            ("|x: f32[n, m]| max[1](x)", vec![&wide]),
+            ("|x: f32[n]| softmax[0](x)", vec![&x]),
+            ("|x: f32[n, m]| softmax[0](x)", vec![&wide]),
+            ("|x: f32[n, m]| layer_norm[1](x)", vec![&narrow]),
+        ] {
+            let kernel = kernel(text, 1);
+            let views: Vec<_> = inputs.iter().map(|tensor| tensor.view()).collect();
+            let asked = Cell::new(0);
+            let ask = || {
+                asked.set(asked.get() + 1);
+                false
+            };
+            asking_every(Duration::ZERO, &ask, || kernel.run(&views).map(drop)).unwrap();
+            let pieces = asked.get();
+            assert!(pieces >= 8, "{text} of {:?} is {pieces} pieces", inputs[0].shape());
         }
     }
 

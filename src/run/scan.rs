@@ -11,6 +11,7 @@
 //! whose elements are neighbours, and few of others, which a cache may have no room for.
 
 use super::exec::{PER_BYTE, threads_for};
+use super::interrupt::goes_on;
 use super::layout::Space;
 use super::queue::{Queue, Shared};
 use super::team::{self, share};
@@ -22,6 +23,9 @@ const NEIGHBOURS: usize = 256;
 
 /// How many others are.
 const LANES: usize = 4;
+
+/// Elements after which somebody may end a scan of long rows.
+const PORTION: usize = 1 << 18;
 
 /// Nanoseconds for an element, roughly.
 const PER_ELEMENT: f64 = 0.5;
@@ -233,14 +237,14 @@ unsafe fn side_by_side<C: Carry<T>, T: Copy, const L: usize>(
     len: usize,
 ) {
     let mut states = [C::start(); L];
-    for _ in 0..len {
+    in_portions(len, PORTION / L, || {
         for (lane, state) in states.iter_mut().enumerate() {
             let at = |of: usize| bases[of].wrapping_offset(lane as isize * nearby[of]).cast::<T>();
             // SAFETY: required of the caller.
             unsafe { at(1).write_unaligned(C::step(state, at(0).read_unaligned())) };
         }
         bases = [0, 1].map(|of| bases[of].wrapping_offset(steps[of]));
-    }
+    });
 }
 
 /// Scans up to [`NEIGHBOURS`] rows of `len` elements, `steps` bytes apart, whose first elements are neighbours.
@@ -255,7 +259,7 @@ unsafe fn neighbours<C: Carry<T>, T: Copy>(
     len: usize,
 ) {
     let mut states = [C::start(); NEIGHBOURS];
-    for _ in 0..len {
+    in_portions(len, PORTION / NEIGHBOURS, || {
         let [from, to] = bases.map(|base| base.cast::<T>());
         for (lane, state) in states[..count].iter_mut().enumerate() {
             // SAFETY: required of the caller.
@@ -264,6 +268,20 @@ unsafe fn neighbours<C: Carry<T>, T: Copy>(
             };
         }
         bases = [0, 1].map(|of| bases[of].wrapping_offset(steps[of]));
+    });
+}
+
+/// Steps along rows, until somebody ends the work.
+#[inline(always)]
+fn in_portions(len: usize, portion: usize, mut step: impl FnMut()) {
+    let mut left = len;
+    loop {
+        let here = left.min(portion);
+        (0..here).for_each(|_| step());
+        left -= here;
+        if left == 0 || !goes_on() {
+            return;
+        }
     }
 }
 

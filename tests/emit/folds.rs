@@ -146,7 +146,7 @@ fn special_numbers_at_every_position() {
         for merge in merges(storage) {
             let routine = plain(storage, merge);
             for code in emitters(&routine) {
-                for n in [1, 7, 64, 130] {
+                for n in [1, 7, 32, 64, 130] {
                     for at in 0..n {
                         for special in &SPECIAL[..12] {
                             // Zeros of either sign, and ones.
@@ -235,7 +235,7 @@ fn folds_among_other_work() {
     });
     for routine in &routines {
         for code in emitters(routine) {
-            for n in lengths().filter(|n| n % 3 == 0 || *n > 60) {
+            for n in lengths().filter(|n| n % 3 == 0 || n % 32 == 0 || *n > 60) {
                 check(routine, &code, 1 + n % 3, n, |storage, _| rng.element(storage));
                 if n % 5 == 0 {
                     check(routine, &code, 2, n, |storage, _| match storage {
@@ -300,7 +300,7 @@ fn row_scalars() {
     });
     for routine in &routines {
         for code in emitters(routine) {
-            for n in lengths().filter(|n| n % 7 == 0 || *n > 180) {
+            for n in lengths().filter(|n| n % 7 == 0 || n % 32 == 0 || *n > 180) {
                 check(routine, &code, 1 + n % 4, n, |storage, _| match storage {
                     Storage::F32 => u64::from((rng.ordinary() as f32).to_bits()),
                     Storage::F64 => rng.ordinary().to_bits(),

@@ -12,7 +12,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 pub const MAX_VECTOR: usize = 512;
 
 /// The most rows that the code of a [`Sweep`] takes at a time.
-pub const MOST_ROWS: usize = 4;
+pub const MOST_ROWS: usize = 32;
 
 /// A compiled routine. It owns its machine code and frees it on drop.
 #[derive(Debug)]

@@ -52,7 +52,9 @@ class Traced(_kiln.Dispatch):
     ) -> Traced:
         """Say which of its parameters are constants."""
         names = tuple(static)
-        positions = [at for name, at in _positions(inspect.signature(function)).items() if name in names]
+        positions = [
+            at for name, at in _positions(inspect.signature(function)).items() if name in names
+        ]
         return super().__new__(cls, positions, names, MOST_KERNELS)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -134,7 +136,7 @@ class _Arguments:
 
     def _add(self, name: str, value: Any, place: tuple[str, int | None]) -> None:
         if not isinstance(value, np.ndarray | np.generic | int | float):
-            value = np.asarray(value)
+            value = _kiln.as_array(value)
         self.names.append(name)
         self.arrays.append(value)
         self._places.append(place)
@@ -300,4 +302,6 @@ def compile(  # noqa: A001
             tracers.append(Tracer(program, text, name_of(dtype.strip()), ndim))
         outputs, _ = _outputs(source(*tracers), program)
         source = program.text(outputs)
+    elif not isinstance(source, str):
+        raise TypeError(f"a kernel is compiled of text or of a function, not of {source!r}")
     return _kiln.compile_text(source, mode=mode, threads=threads, emitter=emitter, copy=copy)

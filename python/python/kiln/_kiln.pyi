@@ -15,6 +15,7 @@ __all__ = [
     "Profile",
     "Roofline",
     "_restore",
+    "as_array",
     "compile_text",
     "evaluate",
     "re_evaluate",
@@ -148,6 +149,9 @@ class Expression:
     ) -> Any: ...
     @property
     def names(self) -> tuple[str, ...]: ...
+
+def as_array(object: Any) -> Any:  # noqa: A002
+    """Return the array that a kernel reads of an object."""
 
 def compile_text(
     text: str,

@@ -76,6 +76,12 @@ class Tracer(NDArrayOperatorsMixin):
     def __iter__(self) -> NoReturn:
         raise TypeError("a traced array has no known size to iterate over: compute with all of it")
 
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise TypeError(
+            "an array of a traced function is not written to: make another, as in np.where(mask, a, b) "
+            "or np.concatenate"
+        )
+
     @property
     def shape(self) -> NoReturn:
         """Not known: a kernel is for all shapes."""
@@ -93,7 +99,8 @@ class Tracer(NDArrayOperatorsMixin):
         if method != "__call__":
             raise TypeError(f"np.{name}.{method} cannot be traced")
         if any(value is not None for value in options.values()):
-            raise TypeError(f"np.{name} is traced without {', '.join(options)}")
+            hint = ": write x = x + y in place of x += y" if "out" in options else ""
+            raise TypeError(f"np.{name} is traced without {', '.join(options)}{hint}")
         if ufunc is np.matmul:
             return FUNCTIONS[np.matmul](*inputs)
         return self._apply(ufunc, inputs)
@@ -106,7 +113,8 @@ class Tracer(NDArrayOperatorsMixin):
         kwargs: dict[str, Any],
     ) -> Any:
         if function not in FUNCTIONS:
-            raise TypeError(f"np.{function.__name__} cannot be traced: Kiln has no such function")
+            where = function.__module__.replace("numpy", "np", 1)
+            raise TypeError(f"{where}.{function.__name__} cannot be traced: Kiln has no such function")
         return FUNCTIONS[function](*args, **kwargs)
 
     def _apply(self, ufunc: np.ufunc, inputs: Sequence[Any]) -> Tracer:

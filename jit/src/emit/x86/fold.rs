@@ -39,13 +39,13 @@ pub(super) fn finish(routine: &Routine, isa: Isa, constants: &mut Constants) -> 
     selector.function
 }
 
-/// What [`finish`] does, but the stripes are in registers of `function`, to which it is added.
+/// What [`finish`] does, but the stripes are in registers of `function`.
 pub(super) fn finish_registers(
     routine: &Routine,
     function: &mut Function,
     stripes: &[(Stripes, Reg)],
     constants: &mut Constants,
-) {
+) -> Vec<Inst> {
     let mut selector = Selector::new(routine, function.isa, 0, constants);
     selector.function.classes = std::mem::take(&mut function.classes);
     selector.finish(|_, of, _| {
@@ -53,7 +53,7 @@ pub(super) fn finish_registers(
         stripes.iter().find(is_it).expect("all stripes are in registers").1
     });
     function.classes = selector.function.classes;
-    function.whole = selector.function.insts;
+    selector.function.insts
 }
 
 /// What stripes of a fold begin with, as a constant.

@@ -20,12 +20,7 @@ const LEAST: usize = 6;
 /// Moves row scalars and constants out of the loop, as many as there are free registers for.
 pub(super) fn hoist(function: &mut Function) {
     hoist_scalars(function);
-    let spare = spare(function);
-    let chosen = most_read(function, spare);
-    if chosen.is_empty() {
-        return;
-    }
-    hoist_constants(function, chosen);
+    hoist_constants(function);
 }
 
 /// Registers that the loop does not need.
@@ -67,7 +62,12 @@ fn hoist_scalars(function: &mut Function) {
     function.insts = insts;
 }
 
-fn hoist_constants(function: &mut Function, chosen: Vec<Constant>) {
+/// Moves constants out of the loop, as many as there are free registers for.
+pub(super) fn hoist_constants(function: &mut Function) {
+    let chosen = most_read(function, spare(function));
+    if chosen.is_empty() {
+        return;
+    }
     let mut resident: HashMap<i32, Reg> = HashMap::new();
     for constant in chosen {
         let def = function.reg(Class::Vector);

@@ -28,6 +28,7 @@ mod mutate;
 mod opcode;
 mod pressure;
 mod program;
+mod row;
 mod select;
 mod stripes;
 mod sweep;
@@ -169,7 +170,8 @@ impl Generated {
 fn generate(routine: &Routine, isa: Isa) -> Result<Generated, EmitError> {
     let mut constants = select::Constants::new(routine, isa);
     let loops = loops(routine, isa, &mut constants);
-    let (lanes, copies) = (loops.vector(), loops.full[0].lanes);
+    let row = loops.row.as_ref().map_or(0, |row| row.lanes);
+    let (lanes, copies) = (loops.vector(), loops.full[0].lanes.max(row));
     let takes_any_count = loops.tail.is_some();
     let encoded = encoded(routine, loops, isa)?;
     Ok(Generated { encoded, pool: constants.finish(), lanes, copies, takes_any_count })
@@ -186,11 +188,12 @@ fn encoded(routine: &Routine, loops: Loops, isa: Isa) -> Result<encode::Encoded,
 
 /// The loops of a routine, placed.
 fn loops(routine: &Routine, isa: Isa, constants: &mut select::Constants) -> Loops {
-    let Functions { full, tail, around } = functions(routine, isa, constants);
+    let Functions { full, tail, around, row } = functions(routine, isa, constants);
     Loops {
         full: full.iter().map(allocate::allocate).collect(),
         tail: tail.as_ref().map(allocate::allocate),
         around: around.each_ref().map(allocate::allocate),
+        row: row.as_ref().map(allocate::allocate),
     }
 }
 
@@ -200,17 +203,21 @@ struct Functions {
     tail: Option<Function>,
     /// What comes before a row and after it.
     around: [Function; 2],
+    /// What handles a row of as many elements as it has lanes.
+    row: Option<Function>,
 }
 
 /// An unrolled loop, where that pays, and a loop over single vectors for the rest.
 fn functions(routine: &Routine, isa: Isa, constants: &mut select::Constants) -> Functions {
     let single = select::select(routine, isa, 1, constants);
     let mut main = main_loop(routine, isa, &single, constants);
+    let row = row::row(routine, isa, &main, constants);
+    stripes::pin(routine, &mut main, constants);
     // Only a loop of many iterations earns back the work done before it.
     hoist::hoist(&mut main);
     let unrolled = main.lanes > single.lanes;
     let around = [fold::start, fold::finish].map(|make| make(routine, isa, constants));
-    let mut functions = Functions { full: vec![main], tail: None, around };
+    let mut functions = Functions { full: vec![main], tail: None, around, row };
     if tail::can_mask(routine, isa) {
         functions.tail = Some(tail::masked(routine, single, constants));
     } else if unrolled {
@@ -228,7 +235,7 @@ fn main_loop(
 ) -> Function {
     let unroll = unroll::unroll(routine, single);
     let all = stripes::vectors(routine, single);
-    let mut main = match all {
+    match all {
         // Enough iterations fit into the window, and each has stripes of its own.
         Some(all) if stripes::is_short(single) => stripes::repeat(routine, single, all),
         // Each iteration's stripes are one after the other.
@@ -236,7 +243,5 @@ fn main_loop(
             1 => single.clone(),
             unroll => select::select(routine, isa, unroll, constants),
         },
-    };
-    stripes::pin(routine, &mut main, constants);
-    main
+    }
 }

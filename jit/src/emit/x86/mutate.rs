@@ -137,7 +137,7 @@ struct Subject {
 impl Subject {
     fn new(routine: Routine, isa: Isa, rng: &mut Rng) -> Subject {
         let mut constants = Constants::new(&routine, isa);
-        let Functions { full, tail, around } = functions(&routine, isa, &mut constants);
+        let Functions { full, tail, around, .. } = functions(&routine, isa, &mut constants);
         let has_tail = tail.is_some();
         let functions: Vec<Function> = full.into_iter().chain(tail).collect();
         let n = 2 * functions[0].lanes + 13;
@@ -173,7 +173,7 @@ impl Subject {
     /// Whether code from `allocations` gives the right outputs; `None` if no code can be made.
     fn is_right(&self, allocations: &[Allocation]) -> Option<bool> {
         let around = self.around.clone();
-        let mut loops = Loops { full: allocations.to_vec(), tail: None, around };
+        let mut loops = Loops { full: allocations.to_vec(), tail: None, around, row: None };
         loops.tail = if self.has_tail { loops.full.pop() } else { None };
         let vector = loops.vector();
         let code = encoded(&self.routine, loops, self.isa).ok()?.bytes;

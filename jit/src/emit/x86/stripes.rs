@@ -98,7 +98,7 @@ pub(super) fn pin(routine: &Routine, function: &mut Function, constants: &mut Co
             *inst = Inst { origin: inst.origin, ..begin };
         }
     }
-    fold::finish_registers(routine, function, &pinned, constants);
+    function.whole = fold::finish_registers(routine, function, &pinned, constants);
 }
 
 fn pin_fold(fold: u32, bits: u32, function: &mut Function, pinned: &mut Vec<(Stripes, Reg)>) {

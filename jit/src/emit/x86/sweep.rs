@@ -1,14 +1,13 @@
 //! Code of sweeps: the steps of a row, one after the other, in one loop over rows.
 
-use super::encode::{self, Bound, Operands, Part, Step};
+use super::allocate::{Allocation, allocate};
+use super::encode::{self, Bound, Copied, Joined, Once, Operands, Part, Step};
 use super::isa::Isa;
 use super::opcode::Opcode;
 use super::program::Form;
 use super::select::{Constants, select};
-use super::{
-    Callable, Code, EmitError, EmitterKind, Generated, Load, allocate, isa_of, kind, loops,
-};
-use crate::vir::{self, Sweep};
+use super::{Callable, Code, EmitError, EmitterKind, Generated, Load, isa_of, kind, loops};
+use crate::vir::{self, Inst, Place, Routine, Sweep};
 
 /// Compiles for this machine, on which `isa` is available. None if steps differ in how many elements a
 /// vector has, or if the last elements of a row cannot be masked.
@@ -40,6 +39,7 @@ fn code(
 }
 
 fn generate(sweep: &Sweep, isa: Isa) -> Result<Option<Generated>, EmitError> {
+    let (sweep, copied) = &with_numbers(sweep);
     let Some(first) = sweep.steps.first() else { return Ok(None) };
     let mut constants = Constants::new(&first.part().routine, isa);
     let (mut steps, mut lanes) = (Vec::new(), None);
@@ -54,9 +54,10 @@ fn generate(sweep: &Sweep, isa: Isa) -> Result<Option<Generated>, EmitError> {
                     return Ok(None);
                 }
                 lanes = Some(loops.vector());
-                let join = join.as_ref().map(|join| {
-                    let bound = Bound::of_part(&join.part, sweep, true);
-                    (join.block, bound, once(&join.part, isa, &mut constants))
+                let join = join.as_ref().map(|join| Joined {
+                    block: join.block,
+                    bound: Bound::of_part(&join.part, sweep, true),
+                    once: once(&join.part, isa, &mut constants),
                 });
                 Part::Each { loops: Box::new(loops), join }
             }
@@ -66,7 +67,8 @@ fn generate(sweep: &Sweep, isa: Isa) -> Result<Option<Generated>, EmitError> {
     let Some(lanes) = lanes else { return Ok(None) };
     let cursors = sweep.inputs.len() + sweep.outputs.len() + sweep.kept.len();
     let (kept, numbers) = (sweep.kept.len(), sweep.numbers.len());
-    let operands = Operands { cursors, kept, numbers, has_tiles: true };
+    let copied = copied.clone();
+    let operands = Operands { cursors, kept, numbers, copied, has_tiles: true };
     let encoded = encode::encode(&steps, operands, isa)
         .map_err(|error| EmitError::Codegen(format!("{error}\n{sweep:?}")))?;
     // Nothing is repeated in memory.
@@ -75,9 +77,50 @@ fn generate(sweep: &Sweep, isa: Isa) -> Result<Option<Generated>, EmitError> {
     Ok(Some(Generated { encoded, pool, lanes, copies, takes_any_count: true }))
 }
 
-/// A part that runs once: an iteration of a loop over vectors, of which the first lane counts.
-fn once(part: &vir::Part, isa: Isa, constants: &mut Constants) -> allocate::Allocation {
-    let routine = &part.routine;
+/// The sweep in which all that is done once reads numbers: row scalars are copied to such first.
+fn with_numbers(sweep: &Sweep) -> (Sweep, Vec<Copied>) {
+    let mut sweep = sweep.clone();
+    let mut copied: Vec<Copied> = Vec::new();
+    for step in &mut sweep.steps {
+        let vir::Step::Once(part) = step else { continue };
+        for place in &mut part.inputs {
+            let Place::Input(input) = *place else { continue };
+            let storage = sweep.inputs[input as usize];
+            let cursor = input as usize;
+            let known = copied.iter().find(|known| known.cursor == cursor).copied();
+            let number = known.map_or(sweep.numbers.len(), |known| known.number);
+            if known.is_none() {
+                sweep.numbers.push(storage);
+                copied.push(Copied { cursor, number, size: storage.size() });
+            }
+            *place = Place::Number(number as u32);
+        }
+    }
+    (sweep, copied)
+}
+
+/// A part that runs once a row.
+fn once(part: &vir::Part, isa: Isa, constants: &mut Constants) -> Once {
+    Once {
+        row: once_for_one(&part.routine, isa, constants),
+        rows: once_for_many(&part.routine, isa, constants),
+    }
+}
+
+/// What runs once, for as many rows as a vector has lanes: what is a number of each row is an element.
+fn once_for_many(routine: &Routine, isa: Isa, constants: &mut Constants) -> Allocation {
+    let mut routine = routine.clone();
+    for inst in &mut routine.stage.body.insts {
+        if let Inst::Scalar { slot } = *inst {
+            *inst = Inst::Load { slot };
+        }
+    }
+    constants.turn_to(&routine);
+    allocate(&select(&routine, isa, 1, constants))
+}
+
+/// What runs once, for one row: an iteration of a loop over vectors, of which the first lane counts.
+fn once_for_one(routine: &Routine, isa: Isa, constants: &mut Constants) -> Allocation {
     constants.turn_to(routine);
     let mut function = select(routine, isa, 1, constants);
     let narrow = if isa == Isa::Avx512 { 2 } else { 1 };
@@ -88,5 +131,5 @@ fn once(part: &vir::Part, isa: Isa, constants: &mut Constants) -> allocate::Allo
         inst.halved = [0, narrow, 0, 0];
         at == 0
     });
-    allocate::allocate(&function)
+    allocate(&function)
 }

@@ -13,43 +13,33 @@ from __future__ import annotations
 
 import platform
 import sys
+from typing import NoReturn
 
 import numpy as np
 
 from kiln._kiln import evaluate, re_evaluate, validate
+from kiln.numexpr import expressions, necompiler, utils, version
+from kiln.numexpr._absent import absent
 from kiln.numexpr._compiled import NumExpr, disassemble
-from kiln.numexpr._expressions import E
-from kiln.numexpr._threads import (
+from kiln.numexpr.expressions import E
+from kiln.numexpr.utils import (
     MAX_THREADS,
     _init_num_threads,
     detect_number_of_cores,
     detect_number_of_threads,
     get_num_threads,
+    get_vml_num_threads,
+    get_vml_version,
+    is_cpu_amd_intel,
     set_num_threads,
+    set_vml_accuracy_mode,
+    set_vml_num_threads,
+    use_vml,
 )
+from kiln.numexpr.version import __version__
 
-__version__ = "2.14.2"
-"""The version of numexpr whose functions these are."""
-
-use_vml = False
 ncores = detect_number_of_cores()
 nthreads = _init_num_threads()
-
-
-def get_vml_version() -> None:
-    """Return None: there is no VML."""
-
-
-def set_vml_accuracy_mode(mode: str | None) -> None:
-    """Do nothing, for there is no VML."""
-
-
-def set_vml_num_threads(nthreads: int) -> None:
-    """Do nothing, for there is no VML."""
-
-
-def get_vml_num_threads() -> None:
-    """Return None: there is no VML."""
 
 
 def print_versions() -> None:
@@ -61,33 +51,55 @@ def print_versions() -> None:
     print(f"Threads:           {get_num_threads()} of {detect_number_of_cores()} cores")
 
 
+def test(verbosity: int = 1) -> NoReturn:  # noqa: PT028
+    """Raise an ImportError: there are no tests in Kiln's package."""
+    del verbosity
+    raise ImportError(
+        "kiln.numexpr.tests: tests are not in Kiln's package; `scripts/python test` runs them"
+    )
+
+
 def install() -> None:
     """Have `import numexpr` find this module from now on, in pandas' `eval` and `query` too.
 
     Call it before pandas is imported, which looks for numexpr once.
     """
     sys.modules["numexpr"] = sys.modules[__name__]
+    for module in (expressions, necompiler, utils, version):
+        # Found under another name, it would be loaded once more.
+        sys.modules[module.__name__.removeprefix("kiln.")] = module
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise absent(__name__, name)
 
 
 __all__ = [
     "MAX_THREADS",
     "E",
     "NumExpr",
+    "__version__",
     "detect_number_of_cores",
     "detect_number_of_threads",
     "disassemble",
     "evaluate",
+    "expressions",
     "get_num_threads",
     "get_vml_num_threads",
     "get_vml_version",
     "install",
+    "is_cpu_amd_intel",
     "ncores",
+    "necompiler",
     "nthreads",
     "print_versions",
     "re_evaluate",
     "set_num_threads",
     "set_vml_accuracy_mode",
     "set_vml_num_threads",
+    "test",
     "use_vml",
+    "utils",
     "validate",
+    "version",
 ]

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 
 import kiln._kiln as _kiln
-from kiln.numexpr._expressions import ExpressionNode
 from kiln.numexpr._kinds import NUMPY
 from kiln.numexpr._translate import Parsed, check_context, parse
+from kiln.numexpr.expressions import ExpressionNode
 
 _KINDS: dict[Any, str] = {
     bool: "bool",
     np.int32: "int",
     np.int64: "long",
+    int: "long",
     float: "float",
+    np.float32: "float",
     np.float64: "double",
     complex: "complex",
     bytes: "bytes",
@@ -49,6 +51,10 @@ class NumExpr:
             raise ValueError(
                 f"input names ({list(types)}) don't match those found in expression ({set(names)})"
             )
+        for name, of in types.items():
+            if of not in _KINDS:
+                known = ", ".join(kind.__name__ for kind in _KINDS)
+                raise TypeError(f"{name} has the unknown type {of!r}; there are {known}")
         self.input_names = tuple(types) or names
         self._kinds = {name: _KINDS[types[name]] if types else "double" for name in names}
         self.kernel = _kiln.compile_text(self._parsed.kernel_text(self._kinds))

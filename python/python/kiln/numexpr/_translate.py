@@ -11,8 +11,8 @@ import os
 import re
 from collections.abc import Callable
 
-from kiln.numexpr._expressions import BOOLEAN
 from kiln.numexpr._values import Builder, Value, constant
+from kiln.numexpr.expressions import BOOLEAN
 
 OPTIMIZATIONS = ("none", "moderate", "aggressive")
 

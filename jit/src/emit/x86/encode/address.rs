@@ -9,7 +9,7 @@ use crate::emit::code::MOST_ROWS;
 use crate::vir::STRIPE_BYTES;
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 
-/// Bytes of a number of a row in the frame.
+/// Most bytes of a number of a row.
 const NUMBER: usize = 8;
 
 /// A word of the frame, where there are tiles of rows.
@@ -37,12 +37,17 @@ impl Writer<'_> {
         (self.operands.numbers * MOST_ROWS * NUMBER).next_multiple_of(STRIPE_BYTES) as i64
     }
 
-    /// A number of the current row.
-    fn number(&mut self, number: usize) -> Result<MemoryOperand, IcedError> {
-        let at = self.stripes() + (number * MOST_ROWS * NUMBER) as i64;
+    /// A number of the current row, of so many bytes, or what lies so many bytes behind it.
+    pub(super) fn number(
+        &mut self,
+        number: usize,
+        size: usize,
+        at: i64,
+    ) -> Result<MemoryOperand, IcedError> {
+        let at = self.stripes() + (number * MOST_ROWS * NUMBER) as i64 + at;
         self.load_word(Register::RAX, self.word(Word::Row))?;
         let (base, row) = (Register::RSP, Register::RAX);
-        Ok(MemoryOperand::with_base_index_scale_displ_size(base, row, NUMBER as u32, at, 1))
+        Ok(MemoryOperand::with_base_index_scale_displ_size(base, row, size as u32, at, 1))
     }
 
     /// A word of the frame.
@@ -84,7 +89,9 @@ impl Writer<'_> {
             Address::Input { slot, at } => {
                 let (input, at) = (self.bound.inputs[slot as usize], i64::from(at));
                 let base = match (input.at, input.held) {
-                    (At::Number(number), _) => return self.number(number),
+                    (At::Number(number), _) => {
+                        return self.number(number, input.size as usize, at);
+                    }
                     (_, Held::Register(held)) => CURSORS[held],
                     (At::Cursor(operand), Held::Nowhere) => {
                         self.load_base(Register::RAX, operand)?;
@@ -101,7 +108,9 @@ impl Writer<'_> {
             Address::Output { output, at } => {
                 let (output, at) = (self.bound.outputs[output as usize], i64::from(at));
                 let base = match (output.at, output.held) {
-                    (At::Number(number), _) => return self.number(number),
+                    (At::Number(number), _) => {
+                        return self.number(number, output.size as usize, at);
+                    }
                     (_, Held::Register(held)) => CURSORS[held],
                     (At::Cursor(operand), _) => {
                         self.load_base(Register::RAX, operand)?;
@@ -125,8 +134,9 @@ impl Writer<'_> {
                 MemoryOperand::with_base_index_scale_displ_size(Register::RSP, index, scale, at, 1)
             }
             Address::Result { fold } => {
-                let operand = match self.bound.folds[fold as usize].at {
-                    At::Number(number) => return self.number(number),
+                let result = self.bound.folds[fold as usize];
+                let operand = match result.at {
+                    At::Number(number) => return self.number(number, result.size as usize, 0),
                     At::Cursor(operand) => operand,
                 };
                 self.load_base(Register::RAX, operand)?;

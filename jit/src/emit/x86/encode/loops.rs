@@ -2,7 +2,7 @@
 
 use super::super::isa::Isa;
 use super::bound::{At, Bound, Held};
-use super::{Allocation, CURSORS, Done, Item, Loops, Writer, cursor, offsets};
+use super::{Allocation, CURSORS, Done, Item, Loops, Writer, cursor, field, offsets};
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 
 /// Bytes of a line of a cache.
@@ -29,13 +29,31 @@ struct ColdRegion<'a> {
     bound: &'a Bound,
 }
 
+/// A loop over rows of as many elements as it has lanes.
+struct WholeRows<'a> {
+    /// The jump to it.
+    jump: usize,
+    row: &'a Allocation,
+    /// Where it goes on after the last one.
+    done: u64,
+    bound: &'a Bound,
+}
+
 /// What is written after everything else.
 #[derive(Default)]
 pub(super) struct Later<'a> {
     cold: Vec<ColdRegion<'a>>,
     unfinished: Vec<Unfinished<'a>>,
+    whole: Vec<WholeRows<'a>>,
     /// Jumps, and their targets.
     pub(super) patches: Vec<(usize, u64)>,
+}
+
+impl<'a> Later<'a> {
+    /// Has such a loop written.
+    pub(super) fn whole(&mut self, jump: usize, row: &'a Allocation, done: u64, bound: &'a Bound) {
+        self.whole.push(WholeRows { jump, row, done, bound });
+    }
 }
 
 impl<'a> Writer<'a> {
@@ -63,6 +81,34 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// The jump that is taken where rows have as many elements as an iteration handles.
+    pub(super) fn is_row(&mut self, row: &Allocation) -> Result<usize, IcedError> {
+        let n = field(offsets::N);
+        self.emit(Instruction::with2(Code::Cmp_rm64_imm32, n, row.lanes as i32))?;
+        self.jump(Code::Je_rel32_64)
+    }
+
+    /// A loop over such rows, and the code before it.
+    fn whole_rows(&mut self, row: &'a Allocation, done: u64, later: &mut Later<'a>) -> Done {
+        let has_tiles = self.operands.has_tiles;
+        if has_tiles {
+            self.first_row()?;
+        }
+        self.straight(&row.prologue)?;
+        self.pad_to(64)?;
+        let top = self.at;
+        self.load_cursors()?;
+        self.run_ahead(row.lanes, later)?;
+        self.body(&row.items, later)?;
+        if has_tiles {
+            self.next_row(1, top)?;
+            return self.emit(Instruction::with_branch(Code::Jmp_rel32_64, done));
+        }
+        self.emit(Instruction::with2(Code::Sub_rm64_imm8, field(offsets::ROWS), 1))?;
+        self.emit(Instruction::with_branch(Code::Je_rel32_64, done))?;
+        self.next_rows(top)
+    }
+
     /// Whether what is being written stores some elements first: its stores may bypass the caches, for which
     /// vectors must be aligned. Stripes of folds begin where rows do.
     pub(super) fn has_head(&self) -> bool {
@@ -75,7 +121,7 @@ impl<'a> Writer<'a> {
     /// A masked iteration for the first elements.
     pub(super) fn head(&mut self, loops: &'a Loops, later: &mut Later<'a>) -> Done {
         let Some(tail) = &loops.tail else { return Ok(()) };
-        let head = MemoryOperand::with_base_displ(Register::RCX, offsets::HEAD.into());
+        let head = field(offsets::HEAD);
         self.load_word(Register::RDI, head)?;
         self.emit(Instruction::with2(Code::Cmp_rm64_imm8, Register::RDI, 0))?;
         let skip = self.jump(Code::Jle_rel32_64)?;
@@ -98,6 +144,11 @@ impl<'a> Writer<'a> {
         for unfinished in std::mem::take(&mut later.unfinished) {
             self.bound = unfinished.bound;
             self.unfinished(unfinished, later)?;
+        }
+        for WholeRows { jump, row, done, bound } in std::mem::take(&mut later.whole) {
+            self.bound = bound;
+            later.patches.push((jump, self.at));
+            self.whole_rows(row, done, later)?;
         }
         for ColdRegion { jump, items, join, bound } in std::mem::take(&mut later.cold) {
             self.bound = bound;
@@ -177,7 +228,7 @@ impl<'a> Writer<'a> {
         if !self.bound.inputs.iter().any(|input| input.runs_ahead) {
             return Ok(());
         }
-        let rows = MemoryOperand::with_base_displ(Register::RCX, offsets::AHEAD.into());
+        let rows = field(offsets::AHEAD);
         self.emit(Instruction::with2(Code::Cmp_rm64_imm8, rows, 0))?;
         let none = self.jump(Code::Je_rel32_64)?;
         for input in &self.bound.inputs {

@@ -19,6 +19,7 @@
 mod address;
 mod bound;
 mod loops;
+mod tiles;
 
 use super::super::native::launch::offsets;
 use super::allocate::{Address, Allocation, Item, Place, Placed};
@@ -62,11 +63,17 @@ pub(super) struct Loops {
     pub(super) tail: Option<Allocation>,
     /// What comes before a row and after it.
     pub(super) around: [Allocation; 2],
+    /// All of a row of as many elements as it has lanes.
+    pub(super) row: Option<Allocation>,
 }
 
 impl Loops {
     fn iter(&self) -> impl Iterator<Item = &Allocation> {
         self.full.iter().chain(&self.tail)
+    }
+
+    fn allocations(&self) -> impl Iterator<Item = &Allocation> {
+        self.iter().chain(&self.around).chain(&self.row)
     }
 
     /// The lanes of a vector: one is an iteration of the last loop.
@@ -86,17 +93,31 @@ pub(super) struct Step {
 #[derive(Debug)]
 pub(super) enum Part {
     /// On each element.
-    Each {
-        loops: Box<Loops>,
-        /// What follows each block of so many elements.
-        join: Option<(usize, Bound, Allocation)>,
-    },
+    Each { loops: Box<Loops>, join: Option<Joined> },
     /// Once.
-    Once(Allocation),
+    Once(Once),
+}
+
+/// What is done once a row.
+#[derive(Debug)]
+pub(super) struct Once {
+    /// On the numbers of one row.
+    pub(super) row: Allocation,
+    /// On those of as many rows as it has lanes.
+    pub(super) rows: Allocation,
+}
+
+/// What follows each block of the elements of a row.
+#[derive(Debug)]
+pub(super) struct Joined {
+    /// Elements of a block.
+    pub(super) block: usize,
+    pub(super) bound: Bound,
+    pub(super) once: Once,
 }
 
 /// The operands of a call, and what the frame has room for beside spilled values and stripes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Operands {
     /// How many cursors there are.
     pub(super) cursors: usize,
@@ -104,8 +125,19 @@ pub(super) struct Operands {
     pub(super) kept: usize,
     /// Numbers of a row.
     pub(super) numbers: usize,
+    /// Numbers that are row scalars, with their cursors: copied before the first step.
+    pub(super) copied: Vec<Copied>,
     /// Whether each step runs on some rows, a tile, before the next one does.
     pub(super) has_tiles: bool,
+}
+
+/// A number that is a row scalar.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Copied {
+    pub(super) cursor: usize,
+    pub(super) number: usize,
+    /// Its bytes: 4 or 8.
+    pub(super) size: usize,
 }
 
 /// Encodes a kernel routine: these steps for each row.
@@ -132,7 +164,7 @@ pub(super) fn encode(steps: &[Step], operands: Operands, isa: Isa) -> Result<Enc
 impl Step {
     fn bounds(&self) -> impl Iterator<Item = &Bound> {
         let join = match &self.part {
-            Part::Each { join: Some((_, bound, _)), .. } => Some(bound),
+            Part::Each { join: Some(join), .. } => Some(&join.bound),
             _ => None,
         };
         std::iter::once(&self.bound).chain(join)
@@ -140,10 +172,11 @@ impl Step {
 
     fn allocations(&self) -> impl Iterator<Item = &Allocation> {
         let (loops, once) = match &self.part {
-            Part::Each { loops, join } => (Some(loops), join.as_ref().map(|(.., join)| join)),
+            Part::Each { loops, join } => (Some(loops), join.as_ref().map(|join| &join.once)),
             Part::Once(once) => (None, Some(once)),
         };
-        loops.into_iter().flat_map(|loops| loops.iter().chain(&loops.around)).chain(once)
+        let once = once.into_iter().flat_map(|once| [&once.row, &once.rows]);
+        loops.into_iter().flat_map(|loops| loops.allocations()).chain(once)
     }
 }
 
@@ -181,23 +214,37 @@ impl<'a> Writer<'a> {
         let saved = self.registers.saturating_sub(SAVED);
         self.enter(saved)?;
         self.load_launch()?;
-        let first = self.at;
         let mut later = Later::default();
-        let rows = MemoryOperand::with_base_displ(Register::RCX, offsets::ROWS.into());
+        let row = self.row(steps);
+        let is_row = row.map(|row| self.is_row(row)).transpose()?;
+        let first = self.at;
+        let rows = field(offsets::ROWS);
         if self.operands.has_tiles {
             self.tile(steps, &mut later)?;
             self.load_word(Register::RAX, self.word(Word::Rows))?;
             self.emit(Instruction::with2(Code::Sub_rm64_r64, rows, Register::RAX))?;
         } else {
-            steps.iter().try_for_each(|step| self.step(step, &mut later))?;
+            for step in steps {
+                let Part::Each { loops, join: None } = &step.part else {
+                    unreachable!("rows one by one have no numbers");
+                };
+                self.bound = &step.bound;
+                self.load_cursors()?;
+                self.load_word(Register::RDI, field(offsets::N))?;
+                self.elements(loops, &mut later)?;
+            }
             self.emit(Instruction::with2(Code::Sub_rm64_imm8, rows, 1))?;
         }
         let more = self.jump(Code::Jne_rel32_64)?;
+        let done = self.at;
         self.leave(saved)?;
         self.emit(Ok(Instruction::with(Code::Retnq)))?;
         // Most calls have one row, so the code that advances to the next row is kept off that path.
         later.patches.push((more, self.at));
         self.next_rows(first)?;
+        if let (Some(row), Some(is_row)) = (row, is_row) {
+            later.whole(is_row, row, done, &steps[0].bound);
+        }
         self.finish(&mut later)?;
         let mut bytes = self.encoder.take_buffer();
         for (at, target) in later.patches {
@@ -207,54 +254,13 @@ impl<'a> Writer<'a> {
         Ok(Encoded { bytes, origins: self.origins })
     }
 
-    /// Each step on each row of a tile: while one row waits for its numbers, the next is computed.
-    fn tile(&mut self, steps: &'a [Step], later: &mut Later<'a>) -> Done {
-        let [rows, tile] = [offsets::ROWS, offsets::TILE]
-            .map(|at| MemoryOperand::with_base_displ(Register::RCX, at.into()));
-        self.load_word(Register::RAX, rows)?;
-        self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::RAX, tile))?;
-        self.emit(Instruction::with2(Code::Cmovg_r64_rm64, Register::RAX, tile))?;
-        let [row, rows] = [Word::Row, Word::Rows].map(|word| self.word(word));
-        self.emit(Instruction::with2(Code::Mov_rm64_r64, rows, Register::RAX))?;
-        for step in steps {
-            self.emit(Instruction::with2(Code::Mov_rm64_imm32, row, 0))?;
-            let top = self.at;
-            self.step(step, later)?;
-            self.load_word(Register::RAX, row)?;
-            self.emit(Instruction::with2(Code::Add_rm64_imm8, Register::RAX, 1))?;
-            self.emit(Instruction::with2(Code::Mov_rm64_r64, row, Register::RAX))?;
-            self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::RAX, rows))?;
-            self.emit(Instruction::with_branch(Code::Jl_rel32_64, top))?;
-        }
-        Ok(())
-    }
-
-    fn step(&mut self, step: &'a Step, later: &mut Later<'a>) -> Done {
-        self.bound = &step.bound;
-        match &step.part {
-            Part::Once(once) => self.body(&once.items, later),
-            Part::Each { loops, join } => {
-                self.load_cursors()?;
-                if self.has_head() {
-                    self.head(loops, later)?;
-                }
-                let n = MemoryOperand::with_base_displ(Register::RCX, offsets::N.into());
-                let Some((len, bound, join)) = join else {
-                    self.load_word(Register::RDI, n)?;
-                    return self.elements(loops, later);
-                };
-                let block = self.at;
-                let end = MemoryOperand::with_base_displ(Register::R9, *len as i64);
-                self.emit(Instruction::with2(Code::Lea_r64_m, Register::RDI, end))?;
-                self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::RDI, n))?;
-                self.emit(Instruction::with2(Code::Cmovg_r64_rm64, Register::RDI, n))?;
-                self.elements(loops, later)?;
-                self.bound = bound;
-                self.body(&join.items, later)?;
-                self.bound = &step.bound;
-                self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, n))?;
-                self.emit(Instruction::with_branch(Code::Jl_rel32_64, block))
+    /// What handles a row of as many elements as it has lanes, if there is one.
+    fn row(&self, steps: &'a [Step]) -> Option<&'a Allocation> {
+        match steps {
+            [Step { part: Part::Each { loops, join: None }, .. }] if !self.operands.has_tiles => {
+                loops.row.as_ref()
             }
+            _ => None,
         }
     }
 
@@ -303,7 +309,6 @@ impl<'a> Writer<'a> {
 
     /// Reads what all rows share; `rdi` will hold a number of elements.
     fn load_launch(&mut self) -> Done {
-        let field = |at: i32| MemoryOperand::with_base_displ(Register::RCX, at.into());
         self.emit(Instruction::with2(Code::Mov_r64_rm64, Register::RCX, Register::RDI))?;
         self.load_word(Register::RDX, field(offsets::CURSORS))?;
         self.load_word(Register::R8, field(offsets::POOL))
@@ -422,6 +427,11 @@ impl<'a> Writer<'a> {
         }
         self.emit(Ok(made))
     }
+}
+
+/// A field of the launch.
+fn field(at: i32) -> MemoryOperand {
+    MemoryOperand::with_base_displ(Register::RCX, at.into())
 }
 
 /// A field of an operand's cursor.

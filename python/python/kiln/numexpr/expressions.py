@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
+
+from kiln.numexpr._absent import absent
 
 BOOLEAN = (
     "You can't use Python's standard boolean operators in NumExpr expressions. You should use "
@@ -111,3 +113,7 @@ class _Expression:
 
 
 E = _Expression()
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise absent(__name__, name)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 from kiln._kiln import set_threads
+
+use_vml = False
+is_cpu_amd_intel = False
+"""Whether VML has code for this processor: there is no VML."""
 
 _SAFE_THREADS = 16
 """numexpr takes no more unless it is told to."""
@@ -12,7 +17,13 @@ _SAFE_THREADS = 16
 
 def _from_environment(name: str) -> int | None:
     value = os.environ.get(name, "")
-    return int(value) if value else None
+    # OpenMP has a list of them for loops within loops.
+    first = value.split(",")[0].strip()
+    if first.isdecimal() and int(first) > 0:
+        return int(first)
+    if value:
+        warnings.warn(f"{name}={value} is no number of threads", RuntimeWarning, stacklevel=2)
+    return None
 
 
 MAX_THREADS = _from_environment("NUMEXPR_MAX_THREADS") or 64
@@ -53,9 +64,25 @@ def detect_number_of_threads() -> int:
 
 def _init_num_threads() -> int:
     """Set the threads that the environment asks for, and return how many."""
-    configured = any(_from_environment(name) for name in ("NUMEXPR_MAX_THREADS", "OMP_NUM_THREADS"))
+    configured = any(os.environ.get(name) for name in ("NUMEXPR_MAX_THREADS", "OMP_NUM_THREADS"))
     most = MAX_THREADS if configured else min(detect_number_of_cores(), _SAFE_THREADS)
     asked = _from_environment("NUMEXPR_NUM_THREADS") or _from_environment("OMP_NUM_THREADS")
-    threads = asked or min(most, detect_number_of_cores())
+    threads = min(asked or min(most, detect_number_of_cores()), MAX_THREADS)
     set_num_threads(threads)
     return threads
+
+
+def get_vml_version() -> None:
+    """Return None: there is no VML."""
+
+
+def set_vml_accuracy_mode(mode: str | None) -> None:
+    """Do nothing, for there is no VML."""
+
+
+def set_vml_num_threads(nthreads: int) -> None:
+    """Do nothing, for there is no VML."""
+
+
+def get_vml_num_threads() -> None:
+    """Return None: there is no VML."""
