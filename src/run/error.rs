@@ -61,6 +61,28 @@ pub enum RunError {
         /// How many were given.
         found: usize,
     },
+    /// An array of Arrow in which elements are null.
+    #[cfg(feature = "arrow")]
+    #[error(
+        "{nulls} of {length} elements are null, and a kernel knows no nulls: give it the numbers, \
+         `array.values()`, and its results the nulls, `array.nulls()`"
+    )]
+    Nulls {
+        /// How many are null.
+        nulls: usize,
+        /// How many elements there are.
+        length: usize,
+    },
+    /// An array of Arrow whose elements are none of Kiln's where they lie.
+    #[cfg(feature = "arrow")]
+    #[error(
+        "an array of {found} cannot be read where it lies: cast it to floats, UInt8, Int32 or Int64; \
+         bools are packed in bits, unpack them"
+    )]
+    Column {
+        /// Its type.
+        found: String,
+    },
     /// A name that no input has.
     #[error("the kernel has no input {name}; its inputs are {}", .inputs.join(", "))]
     NoInput {

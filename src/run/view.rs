@@ -1,5 +1,12 @@
 //! Views: arrays with their element type erased.
 
+#[cfg(feature = "arrow")]
+mod arrow;
+#[cfg(feature = "faer")]
+mod faer;
+#[cfg(feature = "nalgebra")]
+mod nalgebra;
+
 use super::element::Element;
 use super::error::{Argument, RunError};
 use kiln_ir::{DType, Dims, MAX_RANK};
@@ -70,7 +77,20 @@ impl Layout {
 /// A read-only view of an array of any element type, shape and strides.
 ///
 /// Made by `From` from `ndarray`'s arrays and views, from slices, and from single elements, which
-/// are arrays of no axes.
+/// are arrays of no axes. With the features of these names also from matrices of `nalgebra` and `faer`, and by
+/// `TryFrom` from arrays of `arrow`, which may have nulls:
+///
+#[cfg_attr(feature = "nalgebra", doc = "```")]
+#[cfg_attr(not(feature = "nalgebra"), doc = "```ignore")]
+/// use nalgebra::DMatrix;
+///
+/// let x = DMatrix::from_row_slice(2, 2, &[1.0f32, -2.0, 3.0, -4.0]);
+/// let mut y = DMatrix::<f32>::zeros(2, 2);
+/// let kernel = kiln::compile_text("relu(x) + 1")?;
+/// kernel.run_into(&[(&x).into()], &mut [(&mut y).into()])?;
+/// assert_eq!(y, DMatrix::from_row_slice(2, 2, &[2.0, 1.0, 4.0, 1.0]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct View<'a> {
     pub(super) layout: Layout,
@@ -175,13 +195,17 @@ impl<'a> View<'a> {
 }
 
 impl<'a> ViewMut<'a> {
+    fn over(layout: Layout) -> ViewMut<'a> {
+        ViewMut { layout, lifetime: PhantomData }
+    }
+
     /// A view of what a layout reaches.
     ///
     /// # Safety
     ///
     /// As for [`from_raw`](ViewMut::from_raw).
     pub(super) unsafe fn of_layout(layout: Layout) -> ViewMut<'a> {
-        ViewMut { layout, lifetime: PhantomData }
+        ViewMut::over(layout)
     }
 
     /// A view of room for an array, to be written; `strides` are in elements, in row-major order
@@ -199,7 +223,7 @@ impl<'a> ViewMut<'a> {
             None => Layout::row_major(base.cast(), T::DTYPE, shape),
             Some(strides) => Layout::of(base, shape, strides),
         };
-        ViewMut { layout, lifetime: PhantomData }
+        ViewMut::over(layout)
     }
 
     /// A view of raw memory; `strides` are in bytes.
@@ -217,7 +241,7 @@ impl<'a> ViewMut<'a> {
     ) -> ViewMut<'a> {
         assert_eq!(shape.len(), strides.len(), "one stride per dimension");
         let layout = Layout { base, dtype, shape: shape.into(), strides: strides.into() };
-        ViewMut { layout, lifetime: PhantomData }
+        ViewMut::over(layout)
     }
 
     /// The element type.
@@ -237,7 +261,7 @@ impl<'a> ViewMut<'a> {
 
     /// The same view for a shorter time.
     pub fn reborrow(&mut self) -> ViewMut<'_> {
-        ViewMut { layout: self.layout.clone(), lifetime: PhantomData }
+        ViewMut::over(self.layout.clone())
     }
 
     /// The same array once more, to be written.
@@ -246,7 +270,7 @@ impl<'a> ViewMut<'a> {
     ///
     /// While one of the two is used for writing, the other may not be used at all.
     pub(super) unsafe fn write_again(&self) -> ViewMut<'_> {
-        ViewMut { layout: self.layout.clone(), lifetime: PhantomData }
+        ViewMut::over(self.layout.clone())
     }
 
     /// The same array, read-only for as long as `self` is borrowed.
@@ -285,7 +309,7 @@ where
     fn from(array: &'a mut ArrayBase<S, D>) -> ViewMut<'a> {
         let base = array.as_mut_ptr();
         let layout = Layout::of(base, array.shape(), array.strides());
-        ViewMut { layout, lifetime: PhantomData }
+        ViewMut::over(layout)
     }
 }
 
@@ -293,7 +317,7 @@ impl<'a, T: Element, D: Dimension> From<&'a mut ArrayRef<T, D>> for ViewMut<'a> 
     fn from(array: &'a mut ArrayRef<T, D>) -> ViewMut<'a> {
         let base = array.as_mut_ptr();
         let layout = Layout::of(base, array.shape(), array.strides());
-        ViewMut { layout, lifetime: PhantomData }
+        ViewMut::over(layout)
     }
 }
 
@@ -301,7 +325,7 @@ impl<'a, T: Element, D: Dimension> From<ArrayViewMut<'a, T, D>> for ViewMut<'a> 
     fn from(mut array: ArrayViewMut<'a, T, D>) -> ViewMut<'a> {
         let base = array.as_mut_ptr();
         let layout = Layout::of(base, array.shape(), array.strides());
-        ViewMut { layout, lifetime: PhantomData }
+        ViewMut::over(layout)
     }
 }
 

@@ -2,9 +2,12 @@
 
 use datafusion::error::DataFusionError;
 use kiln::{CompileError, RunError, TextError};
+use std::fmt;
 
 /// Why a kernel is no function of DataFusion's, or could not run as one.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug` is its text, for that is what Ballista sends of an error.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum KernelError {
     /// The text is no kernel. The message shows where.
@@ -42,6 +45,12 @@ pub enum KernelError {
         /// What is wrong with them.
         reason: String,
     },
+}
+
+impl fmt::Debug for KernelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl From<KernelError> for DataFusionError {

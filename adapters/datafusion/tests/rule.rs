@@ -2,51 +2,12 @@
 
 mod common;
 
-use common::{contexts, plan, rows};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
+use common::{assert_same, contexts, plan, rows};
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::Float64Type;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use std::sync::Arc;
-
-/// Whether two columns are the same: nulls, bits, and NaNs as NaNs.
-fn same(left: &ArrayRef, right: &ArrayRef, ulp: u64) -> Result<(), String> {
-    if left.data_type() != right.data_type() || left.logical_nulls() != right.logical_nulls() {
-        return Err(format!("types or nulls differ: {} {}", left.data_type(), right.data_type()));
-    }
-    let near = |row: usize, a: f64, b: f64, distance: u64| {
-        let fits = a.is_nan() && b.is_nan() || a.to_bits() == b.to_bits() || distance <= ulp;
-        let shown = || format!("row {row}: {a:e} and {b:e}, {distance} ULP");
-        if left.is_null(row) || fits { Ok(()) } else { Err(shown()) }
-    };
-    match left.data_type() {
-        DataType::Float64 => {
-            let pair = (left.as_primitive::<Float64Type>(), right.as_primitive::<Float64Type>());
-            (0..left.len()).try_for_each(|row| {
-                let (a, b) = (pair.0.value(row), pair.1.value(row));
-                near(row, a, b, a.to_bits().abs_diff(b.to_bits()))
-            })
-        }
-        DataType::Float32 => {
-            let pair = (left.as_primitive::<Float32Type>(), right.as_primitive::<Float32Type>());
-            (0..left.len()).try_for_each(|row| {
-                let (a, b) = (pair.0.value(row), pair.1.value(row));
-                let distance = a.to_bits().abs_diff(b.to_bits()).into();
-                near(row, a.into(), b.into(), distance)
-            })
-        }
-        _ if left == right => Ok(()),
-        _ => Err(format!("{left:?} and {right:?}")),
-    }
-}
-
-fn assert_same(query: &str, [stock, fused]: [&RecordBatch; 2], ulp: u64) {
-    assert_eq!(stock.num_rows(), fused.num_rows(), "{query}");
-    assert_eq!(stock.schema(), fused.schema(), "{query}");
-    for (left, right) in stock.columns().iter().zip(fused.columns()) {
-        same(left, right, ulp).unwrap_or_else(|difference| panic!("{query}: {difference}"));
-    }
-}
 
 /// Arithmetic, comparisons and logic: the same bits, and kernels in the plan.
 #[tokio::test]
@@ -230,6 +191,26 @@ async fn errors_are_those_of_datafusion() {
             }
             (stock, fused) => panic!("{query}: {stock:?} and {fused:?}"),
         }
+    }
+}
+
+/// Expressions that programs write: what planning does for each level may not double, nor end the stack.
+#[tokio::test]
+async fn large_expressions_are_planned() {
+    let [stock, fused] = contexts();
+    let nest = (0..24).fold("\"Z\"".to_owned(), |inner, level| {
+        format!("CASE WHEN \"X\"*2.0 > {level}.0 THEN \"Y\" + {level}.0 ELSE {inner} END")
+    });
+    let sum = |terms: usize| (1..terms).fold("x".to_owned(), |sum, n| format!("{sum} + y*{n}.0"));
+    let terms: Vec<String> = (0..60).map(|n| format!("x*2.0 <> {n}.5")).collect();
+    for query in [
+        format!("SELECT {nest} AS r FROM t"),
+        format!("SELECT {} AS r FROM t", sum(60)),
+        format!("SELECT row FROM t WHERE {}", terms.join(" AND ")),
+        format!("SELECT row FROM t WHERE {}", terms.join(" OR ")),
+    ] {
+        let results = [rows(&stock, &query).await.unwrap(), rows(&fused, &query).await.unwrap()];
+        assert_same(&query, results.each_ref(), 0);
     }
 }
 

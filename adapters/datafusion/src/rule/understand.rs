@@ -38,7 +38,7 @@ pub(super) fn understand<'a>(
         let of = dtype(operands[0]).filter(|&of| dtype(operands[1]) == Some(of))?;
         let meaning = match of {
             DType::Bool => logical(*binary.op(), &operands, schema)?,
-            of if of.is_float() => of_floats(*binary.op(), &operands)?,
+            of if of.is_float() => of_floats(*binary.op(), &operands, schema)?,
             _ => of_integers(binary)?,
         };
         return Some((meaning, operands));
@@ -112,22 +112,25 @@ fn logical(operator: Operator, operands: &[&Expression], schema: &Schema) -> Opt
     operands.iter().all(safe).then_some(Meaning::Op(op))
 }
 
-fn of_floats(operator: Operator, operands: &[&Expression]) -> Option<Meaning> {
+fn of_floats(operator: Operator, operands: &[&Expression], schema: &Schema) -> Option<Meaning> {
     Some(Meaning::Op(match operator {
         Operator::Plus => Op::Add,
         Operator::Minus => Op::Sub,
         Operator::Multiply => Op::Mul,
         Operator::Divide => Op::Div,
         Operator::Modulo => Op::Rem,
-        // Two NaNs of columns are compared by their payloads, which no op sees.
-        _ if operands.iter().all(|operand| operand.downcast_ref::<Column>().is_some()) => {
-            return None;
-        }
+        // Two NaNs that come as they are, are compared by their payloads, which no op sees.
+        _ if operands.iter().all(|operand| comes_as_it_is(operand, schema)) => return None,
         operator => {
             comparison(operator)?;
             return Some(Meaning::TotalOrder(operator));
         }
     }))
+}
+
+/// A column, or what a kernel takes as one.
+fn comes_as_it_is(expression: &Expression, schema: &Schema) -> bool {
+    expression.downcast_ref::<Literal>().is_none() && understand(expression, schema).is_none()
 }
 
 fn of_integers(binary: &BinaryExpr) -> Option<Meaning> {
@@ -181,7 +184,8 @@ fn of_case<'a>(
     operands.iter().all(safe).then_some((Meaning::Case, operands))
 }
 
-/// Whether it can be computed for any row without an error.
+/// Whether it can be computed for any row without an error. (Ops that look at this of their operands are known by
+/// their kind alone, or each level of a nest would double the work.)
 pub(super) fn is_certain(expression: &Expression, schema: &Schema) -> bool {
     if expression.downcast_ref::<Column>().is_some()
         || expression.downcast_ref::<Literal>().is_some()
@@ -193,7 +197,8 @@ pub(super) fn is_certain(expression: &Expression, schema: &Schema) -> bool {
     let compares = expression.downcast_ref::<BinaryExpr>().is_some_and(|binary| {
         matches!(binary.op(), Operator::And | Operator::Or) || comparison(*binary.op()).is_some()
     });
+    let chooses = expression.downcast_ref::<CaseExpr>().is_some();
     let known = || understand(expression, schema).is_some();
-    (tests_null || compares || known())
+    (tests_null || compares || chooses || known())
         && expression.children().into_iter().all(|child| is_certain(child, schema))
 }
