@@ -194,7 +194,7 @@ pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
 /// use kiln::explain::{Reason, separations};
 /// use kiln::{Mode, ir};
 ///
-/// let graph = ir::parse("exp(tanh(x) @ w)")?;
+/// let graph = ir::parse("exp(x @ tanh(w))")?;
 /// let reasons = separations(&graph, Mode::Precise);
 /// assert_eq!(reasons[0].steps, [1, 2]);
 /// assert_eq!(reasons[0].reason, Reason::Operand { step: 2, noun: "a matmul" });

@@ -1,11 +1,14 @@
 //! Products of few rows, and of some rows at a time: the right operand is not packed as a whole.
 
-use crate::blocked::{Element, INNER, Panel, finished_columns, pack_left, pack_right, tile};
+use crate::blocked::{
+    Element, INNER, Number, Panel, finished_columns, pack_left, pack_right, tile,
+};
 use crate::matrix::MatrixMut;
 use crate::observer::Observer;
 use crate::operand::Operand;
 use crate::pack::LINE;
 use crate::tile::Kernels;
+use crate::vectors::Vectors;
 
 /// Up to so many tiles of rows are few.
 const LOW: usize = 16;
@@ -15,14 +18,24 @@ const LOW: usize = 16;
 const NEAR: usize = 1 << 20;
 const FEW_TILES: usize = 8;
 
+/// Whether products of some rows each, by one right operand, gain by having it [packed](crate::Packed) once for all.
+pub fn gains_by_packing<T: Number>(b: Operand<T>) -> bool {
+    b.plain_rows().is_none() || !reads_lines(T::kernels(Vectors::widest()))
+}
+
+/// Whether a vector is a cache line, so that rows are read as they lie as fast as from panels.
+fn reads_lines<T: Element>(kernels: &Kernels<T>) -> bool {
+    kernels.lanes * size_of::<T>() == LINE
+}
+
 /// Whether products of these sizes by that right operand need not have it packed as a whole.
 pub(crate) fn is_for<T: Element>(
     kernels: &Kernels<T>,
     [m, k, n]: [usize; 3],
     b: Operand<T>,
 ) -> bool {
-    let (line, bytes) = (kernels.lanes * size_of::<T>(), k.saturating_mul(n) * size_of::<T>());
-    m <= LOW * kernels.rows || b.plain_rows().is_some() && line == LINE && bytes <= NEAR
+    let bytes = k.saturating_mul(n).saturating_mul(size_of::<T>());
+    m <= LOW * kernels.rows || b.plain_rows().is_some() && reads_lines(kernels) && bytes <= NEAR
 }
 
 /// `c = a b`. The right operand is not packed where its columns lie side by side, but for those that are no

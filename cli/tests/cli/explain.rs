@@ -46,7 +46,7 @@ fn stages_are_listed() {
 #[test]
 fn by_default_it_shows_what_was_gained_and_why() {
     let desk = Desk::new();
-    let tour = desk.ok(&["explain", "exp(tanh(x) @ w)"]);
+    let tour = desk.ok(&["explain", "exp(x @ tanh(w))"]);
     insta::assert_snapshot!("tour", tour);
     let all = desk.ok(&["explain", "@gelu_tanh", "--all", "--emitter", "avx512"]);
     let titles = ["as written", "after algebra", "fused (precise)", "vector programs", "machine"];
