@@ -314,7 +314,9 @@ fn counts(graph: &Graph, mode: Mode) -> String {
     for (id, node) in fusion.graph.iter() {
         match node {
             Node::Fused { body, .. } => {
-                body.product().into_iter().for_each(|(id, _)| add(&mut text, body, id, true));
+                let second = || body.second_product().map(|(id, ..)| id);
+                let product = body.product().map(|(id, _)| id).or_else(second);
+                product.into_iter().for_each(|id| add(&mut text, body, id, true));
             }
             _ => add(&mut text, &fusion.graph, id, false),
         }
