@@ -46,6 +46,7 @@ mod rows;
 mod scan;
 mod steps;
 mod strided;
+mod tasks;
 #[cfg_attr(any(not(feature = "threads"), target_family = "wasm"), path = "team/absent.rs")]
 mod team;
 mod tensor;

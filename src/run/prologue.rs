@@ -11,7 +11,8 @@ use super::exec::threads_for;
 use super::panel_code::PanelCode;
 use super::product::{PANEL, Product};
 use super::product_grid::Grid;
-use super::queue::{Shared, each};
+use super::queue::Shared;
+use super::tasks::each;
 use kiln_ir::DType;
 
 /// Most rows at a time: several tiles of rows in L2, with what is packed of them.

@@ -1,13 +1,8 @@
 //! Work that threads take from each other.
 
-use super::exec::Threads;
 use super::interrupt::goes_on;
-use super::team::{self, share};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// Portions of small tasks for each thread.
-const PORTIONS: usize = 4;
 
 /// Blocks of work, handed out in portions.
 #[derive(Debug)]
@@ -43,23 +38,5 @@ impl<F> Shared<F> {
     /// The closure. Captured by itself, it would not be shared as a `Shared`.
     pub(super) fn get(&self) -> &F {
         &self.0
-    }
-}
-
-/// Does so many tasks on threads, until work ends.
-pub(super) fn each(tasks: usize, threads: Threads, one: &Shared<impl Fn(usize)>) {
-    match threads.count {
-        1 => (0..tasks).take_while(|_| goes_on()).for_each(|task| (one.get())(task)),
-        count => {
-            let queue = Queue::new(tasks, tasks.div_ceil(count * PORTIONS));
-            share(count, &|| {
-                while let Some(tasks) = queue.take() {
-                    tasks.take_while(|_| goes_on()).for_each(|task| (one.get())(task));
-                }
-            });
-        }
-    }
-    if threads.are_worth_it {
-        team::ended();
     }
 }
