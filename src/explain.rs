@@ -194,7 +194,7 @@ pub fn prove(graph: &Graph, mode: Mode) -> Option<Proof> {
 /// use kiln::explain::{Reason, separations};
 /// use kiln::{Mode, ir};
 ///
-/// let graph = ir::parse("exp(tanh(x) @ w)")?;
+/// let graph = ir::parse("exp(x @ tanh(w))")?;
 /// let reasons = separations(&graph, Mode::Precise);
 /// assert_eq!(reasons[0].steps, [1, 2]);
 /// assert_eq!(reasons[0].reason, Reason::Operand { step: 2, noun: "a matmul" });
@@ -314,7 +314,9 @@ fn counts(graph: &Graph, mode: Mode) -> String {
     for (id, node) in fusion.graph.iter() {
         match node {
             Node::Fused { body, .. } => {
-                body.product().into_iter().for_each(|(id, _)| add(&mut text, body, id, true));
+                let second = || body.second_product().map(|(id, ..)| id);
+                let product = body.product().map(|(id, _)| id).or_else(second);
+                product.into_iter().for_each(|id| add(&mut text, body, id, true));
             }
             _ => add(&mut text, &fusion.graph, id, false),
         }

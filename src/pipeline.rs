@@ -102,12 +102,12 @@ fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError>
     if let Some(product) = product(body) {
         let rest = match (body.reductions().next(), &product.then) {
             (Some(_), _) => stages(&product.rest, options)?.map(|code| Rest::Rows(Box::new(code))),
-            (None, None) => {
+            (None, then) if then.is_none() || product.operands.is_none() => {
                 let code = emitted(&lowered(&product.rest, options.mode), options)?;
                 Some(Rest::Elements(Box::new(code)))
             }
             // Only what is computed of whole rows is multiplied again.
-            (None, Some(_)) => None,
+            (None, _) => None,
         };
         let code = |part: Graph| emitted(&lowered(&part, options.mode), options);
         let program = rest.map(|rest| product.try_map(rest, code)).transpose()?;
@@ -236,32 +236,8 @@ pub(crate) fn listing(graph: &Graph, mode: Mode) -> String {
 
 /// The vector programs of a fused body as text, with these names for what it reads.
 fn listing_of(body: &Body, names: &[String], mode: Mode) -> String {
-    if let Some(Product { operands: [left, right], inputs, rest, then, mask }) = product(body) {
-        let (left, right) = (&names[left], &names[right]);
-        let name = |input: &Source| match input {
-            Source::Product => "the product".to_string(),
-            Source::Parameter(at) => names[*at].clone(),
-        };
-        let list = |inputs: &[Source]| inputs.iter().map(name).collect::<Vec<String>>();
-        let reads = |inputs: &[Source]| list(inputs).join(", ");
-        if body.reductions().next().is_some() {
-            let stages = rows(&rest, tier(mode)).map(|stages| stages.listing(&list(&inputs)));
-            let stages = stages.unwrap_or_else(|| PASS_BY_PASS.into());
-            let then = then.map_or(String::new(), |Then { right, tail }| {
-                let product = format!("then the product of that and {}", names[right]);
-                match tail {
-                    None => product + "\n",
-                    Some(Tail { inputs, program }) => {
-                        let routine = lowered(&program, mode);
-                        format!("{product}, on blocks of which, of {}:\n{routine}", reads(&inputs))
-                    }
-                }
-            });
-            let masked = mask.map_or("", |_| ", but for columns that are masked in all");
-            return format!("on some rows of {left} @ {right} at a time{masked}:\n{stages}{then}");
-        }
-        let routine = lowered(&rest, mode);
-        return format!("on each block of {left} @ {right}, of {}:\n{routine}", reads(&inputs));
+    if let Some(product) = product(body) {
+        return listing_of_product(product, names, mode);
     }
     if body.reductions().next().is_none() {
         return lowered(body, mode).to_string();
@@ -270,6 +246,47 @@ fn listing_of(body: &Body, names: &[String], mode: Mode) -> String {
         Some(program) => program.listing(names),
         None => PASS_BY_PASS.into(),
     }
+}
+
+/// The same of a body with a product.
+fn listing_of_product(product: Product<Graph>, names: &[String], mode: Mode) -> String {
+    let Product { operands, inputs, rest, then, mask } = product;
+    let name = |input: &Source| match input {
+        Source::Product => "the product".to_string(),
+        Source::Parameter(at) => names[*at].clone(),
+    };
+    let list = |inputs: &[Source]| inputs.iter().map(name).collect::<Vec<String>>();
+    let reads = |inputs: &[Source]| list(inputs).join(", ");
+    let first = operands.map(|[left, right]| format!("{} @ {}", names[left], names[right]));
+    let is_reduction = |node: &Node| matches!(node, Node::Call(Call::Reduce(_), _));
+    let code = match rest.nodes().iter().any(is_reduction) {
+        true => {
+            let stages = rows(&rest, tier(mode)).map(|stages| stages.listing(&list(&inputs)));
+            format!(":\n{}", stages.unwrap_or_else(|| PASS_BY_PASS.into()))
+        }
+        false => format!(", of {}:\n{}", reads(&inputs), lowered(&rest, mode)),
+    };
+    let Some(Then { right, tail, .. }) = then else {
+        let first = first.unwrap_or_default();
+        return match code.starts_with(':') {
+            true => format!("on some rows of {first} at a time{code}"),
+            false => format!("on each block of {first}{code}"),
+        };
+    };
+    let masked = mask.map_or("", |_| ", but for columns that are masked in all");
+    let begin = match first {
+        Some(first) => format!("on some rows of {first} at a time{masked}"),
+        None => "some rows at a time".into(),
+    };
+    let product = format!("then the product of that and {}", names[right]);
+    let end = match tail {
+        None => product + "\n",
+        Some(Tail { inputs, program }) => {
+            let routine = lowered(&program, mode);
+            format!("{product}, on blocks of which, of {}:\n{routine}", reads(&inputs))
+        }
+    };
+    format!("{begin}{code}{end}")
 }
 
 const PASS_BY_PASS: &str = "a kernel that runs pass by pass\n";

@@ -49,6 +49,7 @@ mod widen;
 #[doc(hidden)]
 pub use blocked::multiply_by;
 pub use blocked::{Number, multiply, multiply_with};
+pub use low::gains_by_packing;
 pub use matrix::{Matrix, MatrixMut};
 pub use observer::Observer;
 pub use operand::Operand;

@@ -11,8 +11,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 /// What a fused kernel computes: elementwise ops on its parameters, reductions of them, and at most one
-/// matrix product, whose operands are parameters. A second one may follow, of what is computed of the first by
-/// a parameter. Then outputs are elementwise ops on that and on parameters.
+/// matrix product, whose operands are parameters. A second one may follow, of what is computed of the first, or of
+/// parameters where there is none, by a parameter. Then outputs are elementwise ops on that and on parameters.
 ///
 /// Parameters go by position: input `i` of the body is bound to argument `i`. It has that argument's
 /// type and shape as they are in the graph around, so what a shape says in a body, it says there. Its
@@ -71,7 +71,7 @@ impl Body {
         Ok(shapes)
     }
 
-    /// The product in it, if it has one, and the parameters that it multiplies.
+    /// The product of parameters in it, if it has one, and those.
     pub fn product(&self) -> Option<(NodeId, [usize; 2])> {
         let (product, operands) = product(self)?;
         let position = |id: NodeId| match self.node(id) {
@@ -81,8 +81,8 @@ impl Body {
         Some((product, operands.map(position)))
     }
 
-    /// The product that follows the first, if there is one: what its left operand is, and the parameter that
-    /// is its right one.
+    /// The product of what is computed, of the first one or of parameters, if there is one: what its left operand
+    /// is, and the parameter that is its right one.
     pub fn second_product(&self) -> Option<(NodeId, NodeId, usize)> {
         let (id, [left, right]) = second_product(self)?;
         match self.node(right) {
@@ -122,12 +122,16 @@ impl Body {
 
 /// The first product of a body, and its operands.
 fn product(body: &Graph) -> Option<(NodeId, [NodeId; 2])> {
-    products(body).next()
+    products(body).next().filter(|(_, [left, _])| is_parameter(body, *left))
 }
 
-/// The second product of a body, and its operands.
+/// The product of what a body computes, and its operands.
 fn second_product(body: &Graph) -> Option<(NodeId, [NodeId; 2])> {
-    products(body).nth(1)
+    products(body).last().filter(|(_, [left, _])| !is_parameter(body, *left))
+}
+
+fn is_parameter(body: &Graph, id: NodeId) -> bool {
+    matches!(body.node(id), Node::Input(_))
 }
 
 fn products(body: &Graph) -> impl Iterator<Item = (NodeId, [NodeId; 2])> {
@@ -139,17 +143,19 @@ fn products(body: &Graph) -> impl Iterator<Item = (NodeId, [NodeId; 2])> {
 
 /// As [`Body::domain`], of a graph that is to be one.
 pub(crate) fn domain(body: &Graph) -> Vec<NodeId> {
-    let Some((product, operands)) = product(body) else { return parameters(body).collect() };
+    let first = product(body);
+    let (product, operands) = (first.map(|(id, _)| id), first.map(|(_, operands)| operands));
     let (read, apart) = match second_product(body) {
-        None => (below(body, body.outputs(), Some(product)), HashSet::from(operands)),
+        None if first.is_none() => return parameters(body).collect(),
+        None => (below(body, body.outputs(), product), operands.into_iter().flatten().collect()),
         Some((second, [left, right])) => {
             let mut apart = below(body, body.outputs(), Some(second));
-            apart.extend(operands.into_iter().chain([right]));
-            (below(body, &[left], Some(product)), apart)
+            apart.extend(operands.into_iter().flatten().chain([right]));
+            (below(body, &[left], product), apart)
         }
     };
     let counts = |id: &NodeId| read.contains(id) || !apart.contains(id);
-    std::iter::once(product).chain(parameters(body).filter(counts)).collect()
+    product.into_iter().chain(parameters(body).filter(counts)).collect()
 }
 
 fn parameters(body: &Graph) -> impl Iterator<Item = NodeId> {
@@ -170,20 +176,15 @@ fn below(body: &Graph, values: &[NodeId], end: Option<NodeId>) -> HashSet<NodeId
 
 /// What stands in a graph that cannot be in a body.
 pub(crate) fn foreign(body: &Graph) -> Option<&'static str> {
-    let (product, second) = (product(body), second_product(body));
-    let is_parameter = |arg: NodeId| matches!(body.node(arg), Node::Input(_));
+    let (first, second) = (product(body), second_product(body));
     let foreign = body.iter().find_map(|(id, node)| match node {
         Node::Input(_) | Node::Const(_) | Node::Op(..) => None,
         Node::Call(call, args) if call.multiplies() => {
-            match product.is_some_and(|(first, _)| first == id) {
-                true if args.iter().all(|&arg| is_parameter(arg)) => None,
-                true => Some("a matmul of what the body computes"),
-                false => {
-                    let is_second = second.is_some_and(|(second, [left, right])| {
-                        second == id && !is_parameter(left) && is_parameter(right)
-                    });
-                    if is_second { None } else { Some("a second matmul") }
-                }
+            let is = |product: Option<(NodeId, _)>| product.is_some_and(|(known, _)| known == id);
+            match (is(first) || is(second), is_parameter(body, args[1])) {
+                (true, true) => None,
+                (true, false) => Some("a matmul by what the body computes"),
+                (false, _) => Some("a second matmul"),
             }
         }
         Node::Call(call, _) if call.fuses() => None,
@@ -192,12 +193,12 @@ pub(crate) fn foreign(body: &Graph) -> Option<&'static str> {
     });
     foreign.or_else(|| {
         let (second, [left, _]) = second?;
-        let (first, _) = product?;
         let tail = below(body, body.outputs(), Some(second));
         let ends = |&output: &NodeId| below(body, &[output], Some(second)).contains(&second);
-        let is_chain = below(body, &[left], None).contains(&first)
-            && !tail.contains(&first)
-            && body.outputs().iter().all(ends);
+        let goes_on = |(first, _): (NodeId, _)| {
+            below(body, &[left], None).contains(&first) && !tail.contains(&first)
+        };
+        let is_chain = first.is_none_or(goes_on) && body.outputs().iter().all(ends);
         let is_call = |&&id: &&NodeId| id != second && matches!(body.node(id), Node::Call(..));
         match tail.iter().find(is_call) {
             _ if !is_chain => Some("a second matmul"),
@@ -339,10 +340,16 @@ mod tests {
             ("softmax[-1](x @ w) @ v", None),
             ("gelu_tanh(relu(x @ w) @ v * y) + exp(y)", None),
             ("let t = exp(y); relu(x @ w + t) @ v + t", None),
-            ("exp(x) @ w", Some("a matmul of what the body computes")),
+            ("exp(x) @ w", None),
+            ("relu(layer_norm[-1](x) * y @ w + exp(y))", None),
+            ("relu(x) @ w + relu(x)", None),
+            ("x @ exp(w)", Some("a matmul by what the body computes")),
+            ("exp(x) @ exp(w)", Some("a matmul by what the body computes")),
             ("x @ w + y @ v", Some("a second matmul")),
-            ("relu(x) @ w @ v", Some("a matmul of what the body computes")),
-            ("relu(x @ w) @ exp(v)", Some("a second matmul")),
+            ("exp(x) @ w + y @ v", Some("a second matmul")),
+            ("relu(x) @ w @ v", Some("a second matmul")),
+            ("relu(x @ w) @ exp(v)", Some("a matmul by what the body computes")),
+            ("softmax[-1](exp(x) @ w)", Some("a reduction beside a second matmul")),
             ("relu(x @ w) @ v @ v", Some("a second matmul")),
             ("let p = relu(x @ w); p @ v + p", Some("a second matmul")),
             ("relu(x @ w) @ v + sum[-1](y)", Some("a reduction beside a second matmul")),

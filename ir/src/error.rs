@@ -230,7 +230,7 @@ impl fmt::Display for Fault {
             Fault::Body { what } => write!(
                 f,
                 "{what} cannot stand in a fused body, which has elementwise ops, reductions \
-                 and one matmul of parameters only; compute it outside and pass it in as an argument"
+                 and one matmul by a parameter; compute it outside and pass it in as an argument"
             ),
             Fault::NoOutputs => {
                 f.write_str("the kernel has no output; give at least one expression")

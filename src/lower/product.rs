@@ -1,14 +1,14 @@
 //! A fused body with a product: what it multiplies, and what it computes of the result.
 
 use super::mask::{Mask, mask};
-use kiln_ir::{Body, Graph, Node, NodeId};
+use kiln_ir::{Body, DType, Graph, Node, NodeId};
 use std::collections::HashMap;
 
-/// A body in two parts, or three if it has a second product.
+/// A body in two parts, or three if it has a second product; or its rest, and a product of that.
 #[derive(Clone, Debug)]
 pub(crate) struct Product<R, C = Graph> {
-    /// The parameters that are multiplied.
-    pub(crate) operands: [usize; 2],
+    /// The parameters that are multiplied; none where what the rest computes is multiplied alone.
+    pub(crate) operands: Option<[usize; 2]>,
     /// What the rest reads, input by input: the product, or a parameter of the body.
     pub(crate) inputs: Vec<Source>,
     /// What is computed of the result, with the outputs of the body, or the left operand of its second
@@ -23,6 +23,8 @@ pub(crate) struct Product<R, C = Graph> {
 /// A second product.
 #[derive(Clone, Debug)]
 pub(crate) struct Then<C> {
+    /// The type of its left operand.
+    pub(crate) left: DType,
     /// The parameter that is its right operand.
     pub(crate) right: usize,
     /// What is computed of its elements, with the outputs of the body, if that is not the product alone.
@@ -60,10 +62,15 @@ impl<R, C> Product<R, C> {
             None => None,
         };
         let then = match then {
-            Some(Then { right, tail: Some(Tail { inputs, program }) }) => {
-                Some(Then { right, tail: Some(Tail { inputs, program: change(program)? }) })
+            Some(Then { left, right, tail }) => {
+                let tail = match tail {
+                    Some(Tail { inputs, program }) => {
+                        Some(Tail { inputs, program: change(program)? })
+                    }
+                    None => None,
+                };
+                Some(Then { left, right, tail })
             }
-            Some(Then { right, tail: None }) => Some(Then { right, tail: None }),
             None => None,
         };
         Ok(Product { operands, inputs, rest, then, mask })
@@ -72,13 +79,16 @@ impl<R, C> Product<R, C> {
 
 /// Takes a body apart at its products, if it has one.
 pub(crate) fn product(body: &Body) -> Option<Product<Graph>> {
-    let (product, operands) = body.product()?;
-    let second = body.second_product();
+    let (first, second) = (body.product(), body.second_product());
+    if first.is_none() && second.is_none() {
+        return None;
+    }
+    let product = first.map(|(product, _)| product);
     let (inputs, rest, ids) = match second {
         None => part(body, product, body.domain(), body.outputs()),
         Some((_, left, _)) => part(body, product, body.domain(), &[left]),
     };
-    let mask = second.and_then(|_| mask(&rest, ids[&product]));
+    let mask = product.filter(|_| second.is_some()).and_then(|id| mask(&rest, ids[&id]));
     let (mask, rest) = match mask {
         Some((Mask { needed, inputs: read }, rest)) => {
             let parameter = |input: usize| match inputs[input] {
@@ -90,13 +100,15 @@ pub(crate) fn product(body: &Body) -> Option<Product<Graph>> {
         }
         None => (None, rest),
     };
-    let then = second.map(|(second, _, right)| {
+    let then = second.map(|(second, left, right)| {
         let tail = (body.outputs() != [second]).then(|| {
-            let (inputs, program, _) = part(body, second, body.second_domain(), body.outputs());
+            let (inputs, program, _) =
+                part(body, Some(second), body.second_domain(), body.outputs());
             Tail { inputs, program }
         });
-        Then { right, tail }
+        Then { left: body.dtype(left), right, tail }
     });
+    let operands = first.map(|(_, operands)| operands);
     Some(Product { operands, inputs, rest, then, mask })
 }
 
@@ -104,7 +116,7 @@ pub(crate) fn product(body: &Body) -> Option<Product<Graph>> {
 /// each value is there.
 fn part(
     body: &Body,
-    product: NodeId,
+    product: Option<NodeId>,
     domain: Vec<NodeId>,
     outputs: &[NodeId],
 ) -> (Vec<Source>, Graph, HashMap<NodeId, NodeId>) {
@@ -119,7 +131,7 @@ fn part(
         let parameter = part.parameter("", body.dtype(id), body.shape(id).clone());
         ids.insert(id, parameter.expect("an unbounded graph has room"));
     }
-    let read = body.below(outputs, Some(product));
+    let read = body.below(outputs, product);
     for (id, node) in body.iter().filter(|(id, _)| read.contains(id)) {
         if ids.contains_key(&id) {
             continue;

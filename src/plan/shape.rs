@@ -55,7 +55,6 @@ fn of_product(
     args: &[&[usize]],
 ) -> ShapeError {
     let common = || {
-        let (first, factors) = body.product().expect("it has a product");
         // What is computed of parameters alone may come first, so what is multiplied may not fit either.
         let multiplied = |product: NodeId, texts: [&str; 2], shapes: [&[usize]; 2]| {
             let Node::Call(call, _) = body.node(product) else {
@@ -66,7 +65,7 @@ fn of_product(
                 Err(reason) => Err(ShapeError::of_call(*call, &shapes, reason)),
             }
         };
-        let all = |product: (String, Dims), ids: Vec<NodeId>| {
+        let all = |product: Option<(String, Dims)>, ids: Vec<NodeId>| {
             let (names, shapes): (Vec<String>, Vec<Dims>) = ids
                 .into_iter()
                 .map(|id| match body.node(id) {
@@ -74,19 +73,23 @@ fn of_product(
                         let index = *index as usize;
                         (names[index].clone(), args[index].into())
                     }
-                    _ => product.clone(),
+                    _ => product.clone().expect("what is no parameter is a product"),
                 })
                 .unzip();
             let shapes: Vec<&[usize]> = shapes.iter().map(|shape| &shape[..]).collect();
             let mut common = Dims::new();
             domain(&names, &shapes, &mut common).map(|()| common)
         };
-        let texts = factors.map(|at| names[at].as_str());
-        let product = multiplied(first, texts, factors.map(|at| args[at]))?;
+        let of_first = |(first, factors): (NodeId, [usize; 2])| {
+            let texts = factors.map(|at| names[at].as_str());
+            multiplied(first, texts, factors.map(|at| args[at]))
+        };
+        let product = body.product().map(of_first).transpose()?;
         let left = all(product.clone(), body.domain())?;
         let Some((second, _, right)) = body.second_product() else { return Ok(()) };
-        let texts = [&format!("({} ..)", product.0), names[right].as_str()];
-        all(multiplied(second, texts, [&left, args[right]])?, body.second_domain()).map(|_| ())
+        let text = product.map_or("(..)".into(), |(text, _)| format!("({text} ..)"));
+        let result = multiplied(second, [&text, names[right].as_str()], [&left, args[right]])?;
+        all(Some(result), body.second_domain()).map(|_| ())
     };
     let common = match misfit {
         BodyMisfit::Broadcast => common(),

@@ -1,7 +1,7 @@
 //! Counts of what a plan does: passes, ops and bytes moved.
 
 use super::{Access, Action, Dims, Plan, Step};
-use kiln_ir::Node;
+use kiln_ir::{Node, NodeId};
 
 /// What a call, or a step of it, does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,21 +77,20 @@ impl<K> Plan<K> {
         input: &impl Fn(usize) -> &'a [usize],
     ) -> usize {
         let Action::Map { body, .. } = &step.action else { return 0 };
-        let Some((product, operands)) = body.product() else { return 0 };
-        let Node::Call(call, _) = body.node(product) else { return 0 };
-        let operands = operands.map(|at| self.shape_of(&step.args[at], shapes, input));
-        let infer = |operands: [&[usize]; 2]| -> Dims {
-            call.infer(&operands).expect("they are those of the plan")
+        let shape = |at: usize| self.shape_of(&step.args[at], shapes, input);
+        let product = |id: NodeId, operands: [&[usize]; 2]| -> (Dims, usize) {
+            let Node::Call(call, _) = body.node(id) else { unreachable!("a product is a call") };
+            let result = call.infer(&operands).expect("they are those of the plan");
+            let ops = count(&result).saturating_mul(call.ops(&operands));
+            (result, ops)
         };
-        let ops = |result: &[usize], operands: [&[usize]; 2]| {
-            count(result).saturating_mul(call.ops(&operands))
-        };
-        let first = infer(operands);
-        let second = body.second_product().map_or(0, |(.., right)| {
-            let operands = [&first[..], self.shape_of(&step.args[right], shapes, input)];
-            ops(&infer(operands), operands)
+        let first = body.product().map(|(id, operands)| product(id, operands.map(shape)));
+        let second = body.second_product().map_or(0, |(id, left, right)| {
+            let args: Vec<&[usize]> = (0..step.args.len()).map(shape).collect();
+            let shapes = body.shapes(&args).expect("they are those of the plan");
+            product(id, [&shapes[left.index()], args[right]]).1
         });
-        ops(&first, operands).saturating_add(second)
+        first.map_or(0, |(_, ops)| ops).saturating_add(second)
     }
 
     /// How many elements a step of a call loops over.

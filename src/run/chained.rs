@@ -11,7 +11,7 @@ use super::product::{Product, TERM, from_end, pack_right, steps};
 use super::view::Layout;
 use crate::lower::product::{Source, Tail, Then};
 use half::{bf16, f16};
-use kiln_gemm::{MatrixMut, multiply_packed, multiply_with};
+use kiln_gemm::{MatrixMut, gains_by_packing, multiply_packed, multiply_with};
 use kiln_ir::DType;
 use kiln_jit::emit::Code;
 use std::ops::{BitAnd, Range};
@@ -50,7 +50,7 @@ impl<'a> Chained<'a> {
     pub(super) fn new(
         first: &Product,
         dtype: DType,
-        Then { right, tail }: &'a Then<Code>,
+        Then { right, tail, .. }: &'a Then<Code>,
         inputs: &[&'a Layout],
         outputs: &[&'a Layout],
     ) -> Option<Chained<'a>> {
@@ -111,6 +111,32 @@ impl<'a> Chained<'a> {
         Chained { matrices, ..self }
     }
 
+    /// The same where its left operand is computed so many rows at a time.
+    ///
+    /// # Safety
+    ///
+    /// The right operand must be readable.
+    pub(super) unsafe fn by_rows(self, rows: usize, bound: &Bound) -> Chained<'a> {
+        let Chained { dtype, right, .. } = &self;
+        let steps = steps(right, [Some(0), None]);
+        let ([all, _], count) = self.product.sizes();
+        let gains = match dtype {
+            DType::F64 => gains_by_packing(f64::operand(right.dtype, right.base, [0, 0], steps)),
+            _ => gains_by_packing(f32::operand(right.dtype, right.base, [0, 0], steps)),
+        };
+        let is_read_often = all.div_ceil(rows.max(1)) * count > self.product.matrices(right);
+        match gains && is_read_often || bound.packed(right).is_some() {
+            // SAFETY: required of the caller.
+            true => unsafe { self.packed(bound) },
+            false => self,
+        }
+    }
+
+    /// Whether its matrices are so small that it is better run as a whole.
+    pub(super) fn is_small(&self) -> bool {
+        self.product.is_small()
+    }
+
     /// Nanoseconds for each element of its left operand.
     pub(super) fn nanoseconds(&self) -> f64 {
         let columns = self.product.shape[self.product.shape.len() - 1];
@@ -154,33 +180,58 @@ impl<'a> Chained<'a> {
     pub(super) unsafe fn multiply(&self, block: &Block) -> bool {
         // SAFETY: required of the caller.
         unsafe {
+            let used = match self.dtype {
+                DType::F64 => self.used::<f64>(block),
+                _ => self.used::<f32>(block),
+            };
+            used.map(|used| self.multiply_all(block, used)).is_some()
+        }
+    }
+
+    /// How many of a block's columns are to be multiplied; `None` if others are, too.
+    ///
+    /// # Safety
+    ///
+    /// As for [`multiply`](Chained::multiply), in elements of this type.
+    unsafe fn used<T: Stored>(&self, block: &Block) -> Option<usize> {
+        let (size, inner) = (size_of::<T>(), block.columns.len());
+        let whole = self.right.shape[self.right.shape.len() - 2];
+        let steps = block.steps.map(|step| step / size as isize);
+        // SAFETY: required of the caller.
+        unsafe {
+            let live = live::<T>(block.first.cast(), steps, [block.rows.len(), inner]);
+            if inner < whole && live == inner {
+                return None;
+            }
+            Some(match inner < whole || 8 * (inner - live) >= inner.max(1) {
+                true => live.max(self.kept_rows(block.index)),
+                false => inner,
+            })
+        }
+    }
+
+    /// [`multiply`](Chained::multiply) by so many rows of the right operand, whatever the block has there.
+    ///
+    /// # Safety
+    ///
+    /// As for [`multiply`](Chained::multiply); the others must meet zeros.
+    pub(super) unsafe fn multiply_all(&self, block: &Block, used: usize) {
+        // SAFETY: required of the caller.
+        unsafe {
             match self.dtype {
-                DType::F64 => self.multiply_as::<f64>(block),
-                _ => self.multiply_as::<f32>(block),
+                DType::F64 => self.multiply_as::<f64>(block, used),
+                _ => self.multiply_as::<f32>(block, used),
             }
         }
     }
 
     /// # Safety
     ///
-    /// As for [`multiply`](Chained::multiply), in elements of this type.
-    unsafe fn multiply_as<T: Stored>(&self, block: &Block) -> bool {
-        let Chained { product, right, target, .. } = self;
-        let (size, rows, inner) = (size_of::<T>(), block.rows.len(), block.columns.len());
-        let whole = right.shape[right.shape.len() - 2];
+    /// As for [`multiply_all`](Chained::multiply_all), in elements of this type.
+    unsafe fn multiply_as<T: Stored>(&self, block: &Block, used: usize) {
+        let Chained { product, target, .. } = self;
+        let (size, rows) = (size_of::<T>(), block.rows.len());
         let columns = product.shape[product.shape.len() - 1];
-        let left_steps = block.steps.map(|step| step / size as isize);
-        // SAFETY: required of the caller.
-        let used = unsafe {
-            let live = live::<T>(block.first.cast(), left_steps, [rows, inner]);
-            if inner < whole && live == inner {
-                return false;
-            }
-            match inner < whole || 8 * (inner - live) >= inner.max(1) {
-                true => live.max(self.kept_rows(block.index)),
-                false => inner,
-            }
-        };
         let part = |rows: Range<usize>, to: MatrixMut<T>| {
             // SAFETY: as above; `to` is these rows of the target, or a scratch for them.
             unsafe { self.multiply_rows(block, rows, used, to) };
@@ -203,7 +254,6 @@ impl<'a> Chained<'a> {
                 });
             }
         }
-        true
     }
 
     /// Multiplies some of a block's rows, of which so many columns are used, and runs what follows.

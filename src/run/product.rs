@@ -15,8 +15,8 @@ use super::flat::Flat;
 use super::interrupt::{self, goes_on};
 use super::overlap;
 use super::product_grid::Grid;
-use super::queue::{Queue, Shared};
-use super::team::{self, share};
+use super::queue::Shared;
+use super::tasks::each;
 use super::tensor::Tensor;
 use super::view::{Layout, View, ViewMut};
 use crate::plan::ShapeError;
@@ -30,7 +30,7 @@ use std::ops::Range;
 pub(super) const TERM: f64 = 0.02;
 
 /// Bytes of the rows of a result that are taken as a whole: a part of L2.
-const PANEL: usize = 512 << 10;
+pub(super) const PANEL: usize = 512 << 10;
 /// Fewest rows of them, where there are more: the right operand is read for each few.
 const FEW_ROWS: usize = 16;
 /// With so many, the right operand may come from memory for each few.
@@ -41,9 +41,6 @@ const MANY_ROWS: usize = 96;
 const MASKED_ROWS: usize = 48;
 /// Most bytes of a right operand that is packed for one call.
 const MOST_PACKED: usize = 64 << 20;
-
-/// Portions of small products for each thread.
-const PORTIONS: usize = 4;
 
 /// The shape of a product, by NumPy's rules. Vectors are promoted to matrices, and the added
 /// dimension is dropped again. Dimensions before the last two broadcast.
@@ -169,6 +166,19 @@ impl Product {
     pub(super) fn is_small(&self) -> bool {
         let count: usize = self.batch.iter().product();
         (count > 1 && self.m.saturating_mul(self.n) < 64 * 64) || (self.m > 1 && self.n < 8)
+    }
+
+    /// Of which an array of this shape is the result, as far as places in it go.
+    pub(super) fn with_result(shape: &[usize]) -> Option<Product> {
+        let [.., _, columns] = *shape else { return None };
+        let mut left = shape.to_vec();
+        *left.last_mut()? = 1;
+        Product::new(&left, &[1, columns]).ok()
+    }
+
+    /// Sizes of the result's matrices, and how many there are.
+    pub(super) fn sizes(&self) -> ([usize; 2], usize) {
+        ([self.m, self.n], self.batch.iter().product())
     }
 
     /// Whether the last axis of the result is that of its columns.
@@ -312,9 +322,9 @@ impl Run<'_> {
         let count: usize = product.batch.iter().product();
         let elements = m.saturating_mul(n).saturating_mul(count) as f64;
         let size = size_of::<T>();
-        let each = k as f64 * TERM * (size as f64 / 4.0);
-        let each = each + epilogue.as_ref().map_or(0.0, |epilogue| epilogue.nanoseconds);
-        let threads = threads_for(elements * each, threads.unwrap_or(usize::MAX));
+        let nanoseconds = k as f64 * TERM * (size as f64 / 4.0)
+            + epilogue.as_ref().map_or(0.0, |epilogue| epilogue.nanoseconds);
+        let threads = threads_for(elements * nanoseconds, threads.unwrap_or(usize::MAX));
         let mut grid = match threads.count {
             threads if self.takes_rows() => {
                 let row = n.saturating_mul(size);
@@ -423,22 +433,7 @@ impl Run<'_> {
                 }),
             }
         };
-        let one = Shared(one);
-        let tasks = count * grid.blocks();
-        match threads.count {
-            1 => (0..tasks).take_while(|_| goes_on()).for_each(|task| (one.get())(task)),
-            count => {
-                let queue = Queue::new(tasks, tasks.div_ceil(count * PORTIONS));
-                share(count, &|| {
-                    while let Some(tasks) = queue.take() {
-                        tasks.take_while(|_| goes_on()).for_each(|task| (one.get())(task));
-                    }
-                });
-            }
-        }
-        if threads.are_worth_it {
-            team::ended();
-        }
+        each(count * grid.blocks(), threads, &Shared(one));
         true
     }
 

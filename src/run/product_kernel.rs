@@ -15,16 +15,20 @@ use super::flat::Flat;
 use super::layout::{OPERANDS, broadcasts_to};
 use super::needed::Needed;
 use super::overlap::overlap;
+use super::panel_code::PanelCode;
 use super::passes::Passes;
 use super::product::{Product, Run};
+use super::prologue::{self, Prologue};
 use super::queue::Shared;
 use super::row_panels::RowPanels;
 use super::rows::RowCode;
 use super::view::Layout;
 use crate::lower::product::{Product as Program, Source, Then};
+use kiln_ir::{DType, broadcast};
 use kiln_jit::emit::Code;
 use kiln_jit::emit::cost::Tally;
 use smallvec::SmallVec;
+use std::ptr;
 
 /// What runs a fused body that has a product.
 #[derive(Debug)]
@@ -112,34 +116,70 @@ impl ProductKernel {
 impl Program<Rest, Code> {
     /// The operands of the one product that a batch is, if it is one.
     fn flat(&self, operands: &[&Layout]) -> Option<SmallVec<[Layout; OPERANDS]>> {
-        let Program { operands: [left, right], inputs: sources, rest, then: None, .. } = self
-        else {
-            return None;
+        let Program { operands: factors, inputs: sources, then, .. } = self;
+        let computed;
+        let (left, right, tail) = match (factors, then) {
+            (Some([left, right]), None) => (operands[*left], *right, None),
+            (None, Some(then)) => {
+                computed = self.computed(operands)?;
+                (&computed, then.right, then.tail.as_ref())
+            }
+            _ => return None,
         };
-        let flat = Flat::new(operands[*left], operands[*right])?;
-        let outputs = operands.len() - rest.outputs();
+        let flat = Flat::new(left, operands[right])?;
+        let outputs = operands.len() - self.outputs();
+        let reads = |sources: &[Source], at: usize| sources.contains(&Source::Parameter(at));
         let mut all: SmallVec<[Layout; OPERANDS]> = SmallVec::new();
         for (at, operand) in operands.iter().enumerate() {
-            let is_broadcast = sources.contains(&Source::Parameter(at));
+            let is_broadcast =
+                reads(sources, at) || tail.is_some_and(|tail| reads(&tail.inputs, at));
+            let is_left = factors.is_some_and(|[left, _]| at == left);
             all.push(match at {
-                _ if at == *left || at >= outputs => flat.whole(operand)?,
-                _ if at == *right && is_broadcast => return None,
-                _ if at == *right => (*operand).clone(),
+                _ if is_left || at >= outputs => flat.whole(operand)?,
+                _ if at == right && is_broadcast => return None,
+                _ if at == right => (*operand).clone(),
                 _ => flat.broadcast(operand)?,
             });
         }
         Some(all)
     }
 
+    /// How a left operand lies that is computed, wherever it is.
+    fn computed(&self, operands: &[&Layout]) -> Option<Layout> {
+        let shapes = self.inputs.iter().map(|source| match source {
+            Source::Parameter(at) => &operands[*at].shape[..],
+            Source::Product => &[],
+        });
+        let shapes: SmallVec<[&[usize]; OPERANDS]> = shapes.collect();
+        Some(Layout::row_major(ptr::null_mut(), DType::U8, &broadcast(&shapes).ok()?))
+    }
+
     /// Whether the product, or the one that a batch is, is worth blocks.
     fn is_large(&self, operands: &[&Layout]) -> bool {
         let flat = self.flat(operands);
-        let factors = self.operands.map(|at| match &flat {
+        let at = |at: usize| match &flat {
             Some(flat) => &flat[at],
             None => operands[at],
-        });
-        let product = Product::new(&factors[0].shape, &factors[1].shape);
-        product.is_ok_and(|product| !product.is_small())
+        };
+        let is_large = |left: &Layout, right: &Layout| {
+            let product = Product::new(&left.shape, &right.shape);
+            product.is_ok_and(|product| !product.is_small())
+        };
+        match (self.operands, &self.then) {
+            (Some([left, right]), _) => is_large(at(left), at(right)),
+            (None, Some(then)) => {
+                let all: SmallVec<[&Layout; OPERANDS]> = (0..operands.len()).map(at).collect();
+                self.computed(&all).is_some_and(|left| {
+                    let fits = match left.shape[..] {
+                        [.., m, k] => prologue::rows_at_once(m, k * then.left.size()).is_some(),
+                        _ => false,
+                    };
+                    fits && prologue::pays(&left.shape, then.left)
+                        && is_large(&left, all[then.right])
+                })
+            }
+            (None, None) => false,
+        }
     }
 
     /// How many results there are.
@@ -156,13 +196,21 @@ impl Program<Rest, Code> {
     ///
     /// As for [`ProductKernel::run`].
     unsafe fn run(&self, operands: &[&Layout], threads: Option<usize>, bound: &Bound) -> bool {
+        if let (None, Some(then)) = (self.operands, &self.then)
+            && !self.computed(operands).is_some_and(|left| prologue::pays(&left.shape, then.left))
+        {
+            return false;
+        }
         let flat = self.flat(operands);
         let flat: Option<SmallVec<[&Layout; OPERANDS]>> =
             flat.as_ref().map(|flat| flat.iter().collect());
         let operands = flat.as_deref().unwrap_or(operands);
         let Program { operands: factors, inputs: sources, rest, then, mask } = self;
         let (inputs, outputs) = operands.split_at(operands.len() - self.outputs());
-        let factors = factors.map(|at| inputs[at]);
+        let Some(factors) = factors.map(|factors| factors.map(|at| inputs[at])) else {
+            // SAFETY: required of the caller.
+            return unsafe { self.run_computed(operands, threads, bound) };
+        };
         let Ok(product) = Product::new(&factors[0].shape, &factors[1].shape) else { return false };
         if product.is_small() {
             return false;
@@ -232,11 +280,47 @@ impl Program<Rest, Code> {
                     let read = mask.inputs.iter().map(|&at| product.placed(inputs[at]));
                     Needed::new(&mask.needed, &product, read.collect())
                 });
-                let kernel = RowPanels { code, product: &product, factors, placed, needed, dtype };
+                let panel = PanelCode::new(code, &product, dtype, placed);
+                let kernel = RowPanels { panel, factors, needed };
                 // SAFETY: required of the caller.
                 unsafe { kernel.run(chained, threads, bound) }
             }
         }
+    }
+
+    /// [`run`](Program::run) of a product whose left operand is computed.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ProductKernel::run`].
+    unsafe fn run_computed(
+        &self,
+        operands: &[&Layout],
+        threads: Option<usize>,
+        bound: &Bound,
+    ) -> bool {
+        let Program { inputs: sources, rest, then: Some(then), .. } = self else { return false };
+        let (inputs, outputs) = operands.split_at(operands.len() - self.outputs());
+        let rows = self.computed(operands).and_then(|left| Product::with_result(&left.shape));
+        let Some(rows) = rows else { return false };
+        let dtype = then.left;
+        let chained = Chained::new(&rows, dtype, then, inputs, outputs);
+        let mut read = sources.iter().filter_map(|source| match source {
+            Source::Product => None,
+            Source::Parameter(at) => Some(inputs[*at]),
+        });
+        let is_apart = read.all(|input| !outputs.iter().any(|output| overlap(output, input)));
+        let Some(chained) = chained.filter(|chained| is_apart && !chained.is_small()) else {
+            return false;
+        };
+        let mut placed = Place::of_sources(sources, &rows, inputs);
+        placed.push(Place::Product);
+        let code = match rest {
+            Rest::Elements(code) => prologue::Code::Elements(BlockCode { code, placed }),
+            Rest::Rows(code) => prologue::Code::Rows(PanelCode::new(code, &rows, dtype, placed)),
+        };
+        // SAFETY: required of the caller.
+        unsafe { Prologue { rows: &rows, dtype, code }.run(chained, threads, bound) }
     }
 }
 
@@ -296,6 +380,30 @@ mod tests {
             (f64s, &[&[40, 8], &[8, 40], &[1], &[40, 20_000], &[1]], false),
         ] {
             assert_eq!(needs_passes(text, shapes), !is_on_rows, "{text} {shapes:?}");
+        }
+    }
+
+    /// So do left operands that are large, of rows that are not too long.
+    #[test]
+    fn usual_prologues_need_no_passes() {
+        for text in ["relu(x) @ w + b", "layer_norm[-1](x) @ w + b"] {
+            for (left, right, is_on_rows) in [
+                (&[300, 128][..], &[128, 64][..], true),
+                (&[2, 100, 256], &[256, 64], true),
+                (&[2000, 1, 64], &[64, 64], true),
+                (&[2, 300, 64], &[2, 64, 64], true),
+                (&[2000, 2, 64], &[2000, 64, 64], false),
+                (&[300, 32], &[32, 64], false),
+                (&[300, 6000], &[6000, 64], false),
+                (&[3000, 64], &[64, 4], false),
+            ] {
+                let last = &right[right.len() - 1..];
+                assert_eq!(
+                    needs_passes(text, &[left, right, last]),
+                    !is_on_rows,
+                    "{text} {left:?}"
+                );
+            }
         }
     }
 

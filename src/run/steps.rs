@@ -121,9 +121,9 @@ pub(super) fn pack(plan: &Plan<Compiled>, bound: &Bound) -> Result<(), RunError>
     for step in &plan.steps {
         let right = match &step.action {
             Action::Call(Call::Matmul) => 1,
-            Action::Map { body, .. } => match body.product() {
-                Some((_, [_, right])) => right,
-                None => continue,
+            Action::Map { body, .. } => match (body.product(), body.second_product()) {
+                (Some((_, [_, right])), _) | (None, Some((.., right))) => right,
+                (None, None) => continue,
             },
             Action::Call(_) => continue,
         };

@@ -93,8 +93,9 @@ fn it_is_explained() {
     a matmul of f32[m, k] and f32[k, n]: 2*k*m*n FLOP, 4*(m*k + k*n) bytes
     ");
     let why = [
-        "exp(tanh(x) @ w)",
+        "exp(x @ tanh(w))",
         "gelu_tanh(x) @ w",
+        "|x: f32[8, 5000], w: f32[5000, 8]| relu(x) @ w",
         "relu(softmax[-1](x @ w) @ v)",
         "relu(transpose(x @ w))",
         "silu(x @ w) * (x @ v)",
@@ -106,19 +107,23 @@ fn it_is_explained() {
     let why: Vec<String> =
         why.iter().map(|text| format!("{text}\n{}", explained(text, Stage::Why))).collect();
     insta::assert_snapshot!(why.join("\n"), @r"
-    exp(tanh(x) @ w)
+    exp(x @ tanh(w))
     2 kernels
-      1. t0 = tanh(x)
-      2. output 0 = exp(t0 @ w)
+      1. t0 = tanh(w)
+      2. output 0 = exp(x @ t0)
     because
       1 and 2: 2 has a matmul of it, whose operands must be in memory
 
     gelu_tanh(x) @ w
+    1 kernel
+      1. output 0 = x * sigmoid(x * fma(0.071354814, x * x, 1.5957692)) @ w
+
+    |x: f32[8, 5000], w: f32[5000, 8]| relu(x) @ w
     1 kernel and 1 call
-      1. t0 = x * sigmoid(x * fma(0.071354814, x * x, 1.5957692))
+      1. t0 = max(x, 0)
       2. output 0 = t0 @ w
     because
-      1 and 2: 2 has a matmul of it, whose operands must be in memory
+      1 and 2: 2 has a matmul of it, and max (f32[8, 5000]) has rows that are too long to be computed some at a time
 
     relu(softmax[-1](x @ w) @ v)
     1 kernel

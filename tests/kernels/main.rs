@@ -24,6 +24,7 @@ mod passes;
 mod plans;
 mod products;
 mod profile;
+mod prologues;
 mod random;
 mod random_mixed;
 mod random_products;

@@ -239,7 +239,9 @@ fn equal_products_become_one() {
                 let fused = kiln::internals::fuse(&graph, mode).graph;
                 let count = fused.nodes().iter().filter(|node| match node {
                     kiln_ir::Node::Call(..) => true,
-                    kiln_ir::Node::Fused { body, .. } => body.product().is_some(),
+                    kiln_ir::Node::Fused { body, .. } => {
+                        body.product().is_some() || body.second_product().is_some()
+                    }
                     _ => false,
                 });
                 assert_eq!(Some(count.count()), products, "{text} {mode}\n{fused}");

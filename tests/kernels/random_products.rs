@@ -27,7 +27,14 @@ fn expression(rng: &mut Rng, dtype: DType) -> String {
     let mut values: Vec<String> = ["g", "s", "c", "r"].map(String::from).to_vec();
     values.rotate_left(rng.below(4));
     values.truncate(1 + rng.below(4));
-    let mut lets = "let p = x @ w; ".to_string();
+    let left = match rng.below(3) {
+        0 => format!("{}(x)", rng.pick(UNARY)),
+        1 => rng
+            .pick(&["(x * c + 1)", "layer_norm[-1](x)", "(x - max[-1](x * c))", "softmax[-1](x)"])
+            .into(),
+        _ => "x".to_string(),
+    };
+    let mut lets = format!("let p = {left} @ w; ");
     values.push("p".into());
     for index in 0..1 + rng.below(10) {
         let a = recent(rng, &values);

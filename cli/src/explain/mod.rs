@@ -24,7 +24,7 @@ use object::{Apart, Object, Shown, Written};
 Examples
   kiln explain @gelu_tanh                 what was written, the proof, what runs, and what was gained
   kiln explain @gelu_tanh --stage proof   the rewrites from what was written to what runs
-  kiln explain 'exp(tanh(x) @ w)' --stage why      why that is two kernels
+  kiln explain 'exp(x @ tanh(w))' --stage why      why that is two kernels
   kiln explain @exp --stage vir,asm       the vector program and the machine code
   kiln explain 'x * exp(w)' --shape x=1000x8,w=8   what a call with such inputs runs
   kiln explain bias_gelu.kiln --svg bias_gelu.svg  the graph before and after fusion, as a picture

@@ -124,19 +124,39 @@ impl<'a> Absorber<'a> {
         (Region { ops, outputs: outputs.to_vec() }, met)
     }
 
-    /// The region of a product, what its left operand is computed of, and the product that this is computed
-    /// of, with what is computed of the second one for these outputs, if one may hold all.
+    /// The region of a product with what is computed of it for these outputs, and what its left operand is
+    /// computed of, be that another product or none, if one may hold all.
     pub(super) fn chain(&mut self, outputs: &[NodeId]) -> Option<Region> {
         let second = self.legal.product_of(outputs[0])?;
-        let left = self.legal.chained(second)?;
-        let (Region { ops: first, .. }, _) = self.absorb(Policy::ALL, &[left]);
-        let right = self.graph.node(second).operands()[1];
-        let product = first.iter().copied().find(|&id| self.legal.holds_product(id))?;
-        let has_rows = first.iter().any(|&id| self.legal.rows.of_reduction(id).is_some());
-        if !has_rows || first.contains(&right) {
+        match (self.legal.chained(second), self.legal.headed(second)) {
+            (Some(left), _) => {
+                let (Region { ops: first, .. }, _) = self.absorb(Policy::ALL, &[left]);
+                let product = first.iter().copied().find(|&id| self.legal.holds_product(id))?;
+                let has_rows = first.iter().any(|&id| self.legal.rows.of_reduction(id).is_some());
+                let factors = self.graph.node(product).operands();
+                if has_rows { self.ended(outputs, second, first, &factors) } else { None }
+            }
+            (None, Some(left)) => {
+                let hoists = Policy { hoists: true, ..Policy::ALL };
+                let (all, met) = self.absorb(Policy::ALL, &[left]);
+                let first = if met.dear { self.absorb(hoists, &[left]).0 } else { all };
+                self.ended(outputs, second, first.ops, &[])
+            }
+            (None, None) => None,
+        }
+    }
+
+    /// A region of these ops, a product of what they compute, and what follows it.
+    fn ended(
+        &mut self,
+        outputs: &[NodeId],
+        second: NodeId,
+        first: Vec<NodeId>,
+        factors: &[NodeId],
+    ) -> Option<Region> {
+        if first.contains(&self.graph.node(second).operands()[1]) {
             return None;
         }
-        let factors = self.graph.node(product).operands();
         // What is stored may be what the first product multiplies.
         [Policy::ALL, Policy { loads_stored: true, ..Policy::ALL }].into_iter().find_map(|policy| {
             let (Region { ops: tail, .. }, _) = self.absorb(policy, outputs);

@@ -13,6 +13,8 @@ pub(in crate::fuse) const HOIST_COST: u64 = 100;
 const BYTE_COST: u64 = 10;
 /// Starting a pass over memory, in the same unit: about a microsecond.
 const PASS_COST: u64 = 20_000;
+/// To compute the left operand of a product some rows at a time: of what else saves as much, more is gained.
+const PROLOGUE_COST: u64 = 1_000;
 /// What an axis of unknown size counts as.
 const SYMBOL_SIZE: u64 = 1 << 10;
 /// What an array of unknown rank counts as.
@@ -37,24 +39,31 @@ pub(super) fn cost(region: &Region, graph: &Graph, model: &CostModel) -> u64 {
     });
     let outputs = region.outputs.iter().copied().filter(|output| !after.contains(output));
     let sizes = outputs.chain(reduced).map(|id| size(graph.shape(id)));
-    let domain = sizes.max().unwrap_or(1);
+    let second = after.first().copied();
+    // What a product has on its left, if that is computed here.
+    let left = second.map(|second| size(graph.shape(graph.node(second).operands()[0])));
+    let domain = sizes.chain(left).max().unwrap_or(1);
     let loads: u64 = region.operands(graph).into_iter().map(|id| traffic(graph, id)).sum();
     let stores: u64 = region.outputs.iter().map(|&id| traffic(graph, id)).sum();
     let products = region.ops.iter().map(|&id| cost_of_product(graph, id));
-    let of_second = after.first().map_or(0, |&second| size(graph.shape(second)));
+    let of_second = second.map_or(0, |second| size(graph.shape(second)));
+    let has_first = before.iter().any(|&id| cost_of_terms(graph, id) > 0);
+    let prologue = if second.is_some() && !has_first { PROLOGUE_COST } else { 0 };
     PASS_COST
         + loads
         + stores
+        + prologue
         + cost_of_ops(&before, graph, model) * domain
         + cost_of_ops(&after, graph, model) * of_second
         + products.sum::<u64>()
 }
 
-/// The ops of a region, and those of its second product: that, and what is computed of it.
+/// The ops of a region, and those of a product of what they compute: that, and what is computed of it.
 fn parts(region: &Region, graph: &Graph) -> (Vec<NodeId>, Vec<NodeId>) {
     let is_product =
         |id: NodeId| matches!(graph.node(id), Node::Call(call, _) if call.multiplies());
-    let second = region.ops.iter().copied().filter(|&id| is_product(id)).nth(1);
+    let is_computed = |id: NodeId| region.ops.contains(&graph.node(id).operands()[0]);
+    let second = region.ops.iter().copied().find(|&id| is_product(id) && is_computed(id));
     let mut after: Vec<NodeId> = Vec::new();
     let is_after = |&id: &NodeId| {
         let is_after = second == Some(id)

@@ -4,7 +4,7 @@ use super::cuts;
 use super::products::{self, Products};
 use super::rows::{Rows, RowsId};
 use super::siblings::{DomainId, Domains};
-use kiln_ir::{Graph, Node, NodeId};
+use kiln_ir::{DType, Graph, Node, NodeId};
 use std::collections::BTreeSet;
 
 /// Why a value is not computed in the region of an op that reads it.
@@ -133,14 +133,35 @@ impl<'a> Legal<'a> {
         }
         let first = self.levels[left.index()].product?;
         let (shape, of) = (self.graph.shape(left), self.graph.shape(first));
-        let has_rows = self.graph.shape(right).dims().is_none_or(|dims| dims.len() > 1);
         let fits = self.levels[left.index()].rows.is_some()
-            && has_rows
+            && products::is_matrix(self.graph.shape(right))
             && self.graph.dtype(left) == self.graph.dtype(first)
             && (shape == of || shape.dims().is_none() || of.dims().is_none())
             && matches!(self.graph.node(left), Node::Op(..))
             && self.stretches[left.index()] == self.stretches[id.index()];
         fits.then_some(left)
+    }
+
+    /// What a product has on its left, if that is computed of no product and its rows may be multiplied where they
+    /// are computed: one region may hold both.
+    pub(super) fn headed(&self, id: NodeId) -> Option<NodeId> {
+        let Node::Call(call, args) = self.graph.node(id) else { return None };
+        let [left, right] = args[..] else { return None };
+        if self.products != Products::Chained || !call.multiplies() {
+            return None;
+        }
+        let Level { rows, product, .. } = self.levels[left.index()];
+        let are_rows = |rows| self.rows.are_whole(rows, self.graph.shape(left));
+        let dtype = self.graph.dtype(left);
+        let fits = matches!(self.graph.node(left), Node::Op(..))
+            && product.is_none()
+            && rows.is_none_or(are_rows)
+            && dtype == self.graph.dtype(id)
+            && [DType::F32, DType::F64].contains(&dtype)
+            && [left, right].iter().all(|&id| products::is_matrix(self.graph.shape(id)))
+            && self.join(left) != Err(Apart::Cut)
+            && self.stretches[left.index()] == self.stretches[id.index()];
+        (fits && products::is_far(self.graph, id).is_none()).then_some(left)
     }
 
     /// Whether a node is a product that a region may hold.

@@ -73,9 +73,9 @@ pub(crate) fn apart(body: &Body, model: &CostModel) -> Graph {
     let outputs = graph.copy_graph(body, &ids).expect("a body is valid for any shapes");
     outputs.into_iter().for_each(|output| graph.output(output));
     let legal = match (body.product(), body.second_product()) {
-        (None, _) => Legal::apart(&graph, MAX_REGION),
+        (None, None) => Legal::apart(&graph, MAX_REGION),
         (Some(_), None) => Legal::new(&graph, MAX_REGION, Rows::of(&graph), Products::Apart),
-        (Some(_), Some(_)) => Legal::new(&graph, MAX_REGION, Rows::of(&graph), Products::Held),
+        (_, Some(_)) => Legal::new(&graph, MAX_REGION, Rows::of(&graph), Products::Held),
     };
     let mut sweep = Sweep::new(&graph, model, legal);
     sweep.join_siblings(&Domains::of(&graph));

@@ -31,12 +31,24 @@ pub enum Reason {
         /// What it has of it, such as `a matmul`.
         noun: &'static str,
     },
+    /// The second one multiplies what the first computes, which does not pay some rows at a time: for its size, or that of
+    /// what it meets.
+    Size {
+        /// The number of the second.
+        step: usize,
+        /// What it has of the first, such as `a matmul`.
+        noun: &'static str,
+        /// The array.
+        array: String,
+        /// What it is.
+        why: &'static str,
+    },
     /// The second one reads a product, which the first computes, as this view of it.
     View(&'static str),
     /// The first one has a product, and the second has another one.
     Products,
-    /// The first one has a second product, of what it computed of its first one, and what follows there is
-    /// elementwise, of nothing that was computed before.
+    /// The first one has a product of what it computes, and what follows there is elementwise, of nothing that was
+    /// computed before.
     Ends,
     /// The first one has a product, and the second has reductions along other axes than its last: these are
     /// of that array.
@@ -121,13 +133,16 @@ impl fmt::Display for Reason {
             Reason::Operand { step, noun } => {
                 write!(f, "{step} has {noun} of it, whose operands must be in memory")
             }
+            Reason::Size { step, noun, array, why } => {
+                write!(f, "{step} has {noun} of it, and {array} {why}")
+            }
             Reason::View(view) => {
                 write!(f, "it is read as {view}, not element by element as a product is computed")
             }
             Reason::Products => f.write_str("a kernel has one product at most, and each has one"),
             Reason::Ends => {
                 f.write_str(
-                    "what follows a second product in a kernel is elementwise, of it and of what is in memory",
+                    "what follows a product of what a kernel computes is elementwise, of it and of what is in memory",
                 )
             }
             Reason::Reductions(reduction) => {

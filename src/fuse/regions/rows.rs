@@ -82,18 +82,21 @@ impl Rows {
 
     /// Whether they are the rows of a product, and short enough for its region to fold.
     pub(super) fn are_of(&self, rows: RowsId, graph: &Graph, product: NodeId) -> bool {
-        let Key { axes, domain } = &self.keys[rows.0 as usize];
-        let shape = graph.shape(product);
-        let fits = |domain: &Shape| shape.dims().is_none() || domain == shape;
         // Of a matrix and a vector, the rows are the product's columns.
         let is_turned = graph
             .shape(graph.node(product).operands()[1])
             .dims()
             .is_some_and(|dims| dims.len() == 1);
-        *axes == Axes::LAST
-            && domain.as_ref().is_none_or(fits)
+        self.are_whole(rows, graph.shape(product))
             && !is_turned
             && !products::is_long(graph, product)
+    }
+
+    /// Whether they are those of an array of this shape, along its last axis.
+    pub(super) fn are_whole(&self, rows: RowsId, shape: &Shape) -> bool {
+        let Key { axes, domain } = &self.keys[rows.0 as usize];
+        let fits = |domain: &Shape| shape.dims().is_none() || domain == shape;
+        *axes == Axes::LAST && domain.as_ref().is_none_or(fits)
     }
 
     /// The only kind of rows in which arrays of this shape are reduced.

@@ -19,13 +19,13 @@ fn fused() {
     1 | fused(x, x) { x }
       |          ^
 
-    1:1: a second matmul cannot stand in a fused body, which has elementwise ops, reductions and one matmul of parameters only
+    1:1: a second matmul cannot stand in a fused body, which has elementwise ops, reductions and one matmul by a parameter
       |
     1 | fused(x) { x @ x @ x @ x }
       | ^^^^^^^^^^^^^^^^^^^^^^^^^^
       = hint: compute it outside and pass it in as an argument
 
-    1:12: a fused kernel cannot stand in a fused body, which has elementwise ops, reductions and one matmul of parameters only
+    1:12: a fused kernel cannot stand in a fused body, which has elementwise ops, reductions and one matmul by a parameter
       |
     1 | fused(x) { fused(x) { x } }
       |            ^^^^^
@@ -252,14 +252,14 @@ fn bodies_that_are_not_elementwise() {
     for (text, what) in [
         ("kernel body(x, w) { transpose(x) + w }", "a transpose"),
         ("kernel body(x, w) { (x @ w, w @ x) }", "a second matmul"),
-        ("kernel body(x, w) { exp(x) @ w }", "a matmul of what the body computes"),
+        ("kernel body(x, w) { x @ exp(w) }", "a matmul by what the body computes"),
         ("kernel body(x, w) { fused(x, w) { x + w } }", "a fused kernel"),
     ] {
         let fault = graph.fused(parse(text).unwrap(), arguments.clone()).unwrap_err();
         assert_eq!(fault, Fault::Body { what });
         let says = format!(
-            "{what} cannot stand in a fused body, which has elementwise ops, reductions and one matmul of \
-             parameters only;"
+            "{what} cannot stand in a fused body, which has elementwise ops, reductions and one matmul by \
+             a parameter;"
         );
         assert!(fault.to_string().starts_with(&says), "{fault}");
     }
