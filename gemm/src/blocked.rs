@@ -1,7 +1,7 @@
 //! The loops around the kernel: blocks that stay in a cache each.
 
 use crate::halves::FEW_ROWS;
-use crate::matrix::{Matrix, MatrixMut};
+use crate::matrix::MatrixMut;
 use crate::observer::{Observer, Turned};
 use crate::operand::Operand;
 use crate::tile::{self, Kernels, MOST};
@@ -195,14 +195,6 @@ pub(crate) struct Panel<T> {
     pub(crate) columns: usize,
 }
 
-/// Rows of the left operand.
-#[derive(Clone, Copy)]
-pub(crate) enum Left<T> {
-    Packed(*const T),
-    /// Each element after element.
-    AsItLies(Matrix<T>),
-}
-
 /// A tile: `terms` products for each element of `rows` by the panel's columns, which begin at `to`.
 ///
 /// # Safety
@@ -212,7 +204,7 @@ pub(crate) enum Left<T> {
 pub(crate) unsafe fn tile<T: Element>(
     kernels: &Kernels<T>,
     [rows, terms]: [usize; 2],
-    left: Left<T>,
+    left: *const T,
     panel: Panel<T>,
     to: *mut T,
     c: MatrixMut<T>,
@@ -220,13 +212,7 @@ pub(crate) unsafe fn tile<T: Element>(
 ) {
     let vectors = panel.columns.div_ceil(kernels.lanes);
     let pitch = vectors * kernels.lanes;
-    let (run, left) = match left {
-        Left::Packed(first) => {
-            let left = Matrix { first, down: 1, across: rows as isize };
-            (kernels.of(rows, vectors), left)
-        }
-        Left::AsItLies(left) => (kernels.of_direct(rows, vectors), left),
-    };
+    let run = kernels.of(rows, vectors);
     let sizes = [terms, panel.columns];
     // SAFETY: required of the caller. The tile apart is as large as any.
     unsafe {
@@ -408,7 +394,7 @@ pub(crate) unsafe fn tiles<T: Element>(
             let to = c.at(top + row, side + column);
             // SAFETY: required of the caller.
             unsafe {
-                tile(kernels, [rows, terms], Left::Packed(lines), panel, to, c, goes_on);
+                tile(kernels, [rows, terms], lines, panel, to, c, goes_on);
                 lines = lines.add(rows * terms);
             }
         }

@@ -1,12 +1,12 @@
 //! Products of few rows, and of some rows at a time: the right operand is not packed as a whole.
 
 use crate::blocked::{
-    Element, INNER, Left, Number, Panel, finished_columns, pack_left, pack_right, tile,
+    Element, INNER, Number, Panel, finished_columns, pack_left, pack_right, tile,
 };
-use crate::matrix::{Matrix, MatrixMut};
+use crate::matrix::MatrixMut;
 use crate::observer::Observer;
 use crate::operand::Operand;
-use crate::pack::{LINE, are_crowded};
+use crate::pack::LINE;
 use crate::tile::Kernels;
 use crate::vectors::Vectors;
 
@@ -17,12 +17,6 @@ const LOW: usize = 16;
 /// tiles of rows takes .88 to 1 of the time (Zen 4, 64 to 512 columns); with shorter vectors up to 1.37.
 const NEAR: usize = 1 << 20;
 const FEW_TILES: usize = 8;
-
-/// Columns that do not earn back what packing the left operand costs, and bytes of one that is read for all of them, where
-/// vectors are cache lines and where they are shorter.
-const FEW_COLUMNS: usize = 512;
-const FEW_BYTES: usize = 512 << 10;
-const FEWER_BYTES: usize = 32 << 10;
 
 /// Whether products of some rows each, by one right operand, gain by having it [packed](crate::Packed) once for all.
 pub fn gains_by_packing<T: Number>(b: Operand<T>) -> bool {
@@ -42,26 +36,6 @@ pub(crate) fn is_for<T: Element>(
 ) -> bool {
     let bytes = k.saturating_mul(n).saturating_mul(size_of::<T>());
     m <= LOW * kernels.rows || b.plain_rows().is_some() && reads_lines(kernels) && bytes <= NEAR
-}
-
-/// The left operand of products of these sizes, if it need not be packed: where few columns read it, that costs more than
-/// to read it as it lies, .87 to .96 of the time (Zen 4, squares of 64 to 300).
-fn unpacked<T: Element>(
-    kernels: &Kernels<T>,
-    [m, k, n]: [usize; 3],
-    a: Operand<T>,
-    b: Operand<T>,
-) -> Option<Matrix<T>> {
-    let Operand::Plain(a) = a else { return None };
-    let bytes = |elements: usize| elements.saturating_mul(size_of::<T>());
-    let most = if reads_lines(kernels) { FEW_BYTES } else { FEWER_BYTES };
-    let fits = a.across == 1
-        && n <= FEW_COLUMNS
-        && bytes(m.saturating_mul(k)) <= most
-        && b.plain_rows().is_some()
-        && bytes(k.saturating_mul(n)) <= NEAR
-        && !are_crowded(a, kernels.rows);
-    fits.then_some(a)
 }
 
 /// `c = a b`. The right operand is not packed where its columns lie side by side, but for those that are no
@@ -85,7 +59,6 @@ pub(crate) unsafe fn multiply<T: Element>(
     if room.len() < need {
         *room = vec![T::ZERO; need];
     }
-    let direct = unpacked(kernels, [m, k, n], a, b);
     let (left, right) = room.split_at_mut(most * inner);
     let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
     for first in (0..m).step_by(most) {
@@ -97,11 +70,7 @@ pub(crate) unsafe fn multiply<T: Element>(
             let is_last = done + terms == k;
             let mut told = 0;
             // SAFETY: required of the caller; there is room for these rows and a panel.
-            unsafe {
-                if direct.is_none() {
-                    pack_left(kernels, a.from(first, done), terms, all.len(), left);
-                }
-            }
+            unsafe { pack_left(kernels, a.from(first, done), terms, all.len(), left) };
             for side in (0..n).step_by(kernels.columns()) {
                 if !observer.goes_on() {
                     return;
@@ -120,21 +89,21 @@ pub(crate) unsafe fn multiply<T: Element>(
                     };
                     for top in all.clone().step_by(kernels.rows) {
                         let rows = kernels.rows.min(all.end - top);
-                        let to = c.at(top, side);
-                        let sizes = [rows, terms];
-                        if let Some(a) = direct {
-                            let left = Left::AsItLies(a.from(top, done));
-                            tile(kernels, sizes, left, panel, to, c, goes_on);
-                            continue;
-                        }
                         let left = left.add((top - first) * terms);
+                        let to = c.at(top, side);
                         if unpacked.is_some() && c.across == 1 && top == first {
                             let run = kernels.of_unpacked(rows);
-                            let left = Matrix { first: left, down: 1, across: rows as isize };
-                            let (b, step) = (panel.first, panel.step);
-                            run([terms, columns], left, b, step, to, c.down, goes_on);
+                            run(
+                                [terms, columns],
+                                left,
+                                panel.first,
+                                panel.step,
+                                to,
+                                c.down,
+                                goes_on,
+                            );
                         } else {
-                            tile(kernels, sizes, Left::Packed(left), panel, to, c, goes_on);
+                            tile(kernels, [rows, terms], left, panel, to, c, goes_on);
                         }
                     }
                 }

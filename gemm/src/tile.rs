@@ -6,11 +6,10 @@ use crate::simd::{Plain, Simd};
 use crate::{pack, row};
 
 /// Adds `k` products to a tile: `([k, columns], a, b, step, c, down, goes_on)`. `a` has a column of the tile's rows
-/// for each product: packed, one after the other, or as they lie, each row element after element. `b` has a row of its
-/// columns, `step` elements apart. The sums go
+/// for each product, one after the other, `b` a row of its columns, `step` elements apart. The sums go
 /// on from `c` if it `goes_on`, and else from 0. Rows of `c` are `down` elements apart. It has so many columns:
 /// in the last vector there may be more, which are not written.
-type Run<T> = unsafe fn([usize; 2], Matrix<T>, *const T, isize, *mut T, isize, bool);
+type Run<T> = unsafe fn([usize; 2], *const T, *const T, isize, *mut T, isize, bool);
 
 /// The most rows of a tile, on any machine.
 const MOST_ROWS: usize = 12;
@@ -26,8 +25,6 @@ pub(crate) struct Kernels<T: 'static> {
     /// The kernel of each number of rows, from 1 on: for one vector, for two, and for two that are not
     /// packed.
     run: [&'static [Run<T>]; 3],
-    /// The same for one vector and for two, of rows that are not packed.
-    direct: [&'static [Run<T>]; 2],
     /// Packs lines whose elements lie one after the other.
     pub(crate) across: pack::Across<T>,
     /// For a single row.
@@ -48,12 +45,6 @@ impl<T: Copy> Kernels<T> {
         self.run[vectors - 1][rows - 1]
     }
 
-    /// The kernel for so many rows as they lie, and vectors.
-    #[inline]
-    pub(crate) fn of_direct(&self, rows: usize, vectors: usize) -> Run<T> {
-        self.direct[vectors - 1][rows - 1]
-    }
-
     /// The kernel for so many rows, and two vectors of a matrix as it lies: it asks for those beside them.
     #[inline]
     pub(crate) fn of_unpacked(&self, rows: usize) -> Run<T> {
@@ -65,15 +56,9 @@ impl<T: Copy> Kernels<T> {
 ///
 /// The processor must have the vectors of `S`. `a`, `b` and `c` must hold what [`Run`] says.
 #[inline(always)]
-unsafe fn tile<
-    S: Simd,
-    const ROWS: usize,
-    const VECTORS: usize,
-    const ASKS: bool,
-    const IS_PACKED: bool,
->(
+unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const ASKS: bool>(
     [k, columns]: [usize; 2],
-    a: Matrix<S::Element>,
+    mut a: *const S::Element,
     mut b: *const S::Element,
     step: isize,
     c: *mut S::Element,
@@ -84,8 +69,7 @@ unsafe fn tile<
     unsafe {
         let is_whole = columns == VECTORS * S::LANES;
         let mut sums = [[S::zero(); VECTORS]; ROWS];
-        // What is so small that its rows are not packed is near.
-        for row in (0..ROWS).filter(|_| IS_PACKED) {
+        for row in 0..ROWS {
             let to = c.offset(row as isize * down);
             S::prefetch(to);
             S::prefetch(to.wrapping_add(VECTORS * S::LANES - 1));
@@ -101,9 +85,7 @@ unsafe fn tile<
                 }
             }
         }
-        let rows: [*const S::Element; ROWS] = std::array::from_fn(|row| a.at(row, 0));
-        let mut packed = a.first;
-        for l in 0..k {
+        for _ in 0..k {
             if ASKS {
                 let beside = b.wrapping_add(VECTORS * S::LANES);
                 S::prefetch(beside);
@@ -111,12 +93,12 @@ unsafe fn tile<
             }
             let right: [S::Vector; VECTORS] = std::array::from_fn(|v| S::load(b.add(v * S::LANES)));
             for (row, sums) in sums.iter_mut().enumerate() {
-                let left = S::splat(if IS_PACKED { packed.add(row) } else { rows[row].add(l) });
+                let left = S::splat(a.add(row));
                 for (sum, &right) in sums.iter_mut().zip(&right) {
                     *sum = S::fma(left, right, *sum);
                 }
             }
-            packed = packed.wrapping_add(ROWS);
+            a = a.add(ROWS);
             b = b.wrapping_offset(step);
         }
         for (row, sums) in sums.iter().enumerate() {
@@ -136,14 +118,9 @@ macro_rules! kernels {
     ($($name:ident: $simd:ty, $element:ty, $half_row:expr, $(#[$feature:meta])?, $most:literal, [$($rows:literal)*];)*) => {$(
         pub(crate) static $name: Kernels<$element> = {
             $(#[$feature])?
-            unsafe fn run<
-                const ROWS: usize,
-                const VECTORS: usize,
-                const ASKS: bool,
-                const IS_PACKED: bool,
-            >(
+            unsafe fn run<const ROWS: usize, const VECTORS: usize, const ASKS: bool>(
                 sizes: [usize; 2],
-                a: Matrix<$element>,
+                a: *const $element,
                 b: *const $element,
                 step: isize,
                 c: *mut $element,
@@ -151,11 +128,7 @@ macro_rules! kernels {
                 goes_on: bool,
             ) {
                 // SAFETY: required of the caller.
-                unsafe {
-                    tile::<$simd, ROWS, VECTORS, ASKS, IS_PACKED>(
-                        sizes, a, b, step, c, down, goes_on,
-                    );
-                }
+                unsafe { tile::<$simd, ROWS, VECTORS, ASKS>(sizes, a, b, step, c, down, goes_on) };
             }
             $(#[$feature])?
             unsafe fn single(
@@ -187,13 +160,9 @@ macro_rules! kernels {
                 rows: $most,
                 lanes: <$simd as Simd>::LANES,
                 run: [
-                    &[$(run::<$rows, 1, false, true>),*],
-                    &[$(run::<$rows, 2, false, true>),*],
-                    &[$(run::<$rows, 2, true, true>),*],
-                ],
-                direct: [
-                    &[$(run::<$rows, 1, false, false>),*],
-                    &[$(run::<$rows, 2, false, false>),*],
+                    &[$(run::<$rows, 1, false>),*],
+                    &[$(run::<$rows, 2, false>),*],
+                    &[$(run::<$rows, 2, true>),*],
                 ],
             }
         };
