@@ -78,11 +78,13 @@ impl Sweeping {
             setup.grid.row_step(slot) == (setup.grid.len * setup.sizes[slot]) as isize
         };
         let can_copy = setup.is_large && most >= FEW && outputs.iter().all(is_dense);
-        let rows = match setup.is_large && !setup.streams && !can_copy {
-            // Lines of results that come through the caches come with their rows.
-            true => 1,
-            false => most,
-        };
+        let comes_with_rows = setup.is_large && !setup.streams && !can_copy;
+        // One by one, short rows take longer than stage by stage.
+        if comes_with_rows && most >= FEW && program.sweeps == Sweeps::WhereItPays {
+            return None;
+        }
+        // Lines of results that come through the caches come with their rows.
+        let rows = if comes_with_rows { 1 } else { most };
         let mut sweeping = Sweeping {
             cursors: SmallVec::new(),
             slots: SmallVec::new(),

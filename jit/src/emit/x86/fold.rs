@@ -56,8 +56,18 @@ pub(super) fn finish_registers(
     selector.function.insts
 }
 
+/// `stripes`, the load of some, as what they begin with.
+pub(super) fn begin(routine: &Routine, isa: Isa, stripes: Inst, constants: &mut Constants) -> Inst {
+    let Source::Stripes(of) = stripes.sources[0] else { unreachable!("{stripes:?} loads none") };
+    let (ty, bits) = identity(routine, of.fold);
+    let from = constants.splat(ty, bits);
+    let code = Opcode::Constant.code(isa, ty.bits());
+    let begin = Inst::new(code, stripes.def, &[from]).form(Form::Splat);
+    Inst { origin: stripes.origin, ..begin }
+}
+
 /// What stripes of a fold begin with, as a constant.
-pub(super) fn identity(routine: &Routine, fold: u32) -> (Type, u64) {
+fn identity(routine: &Routine, fold: u32) -> (Type, u64) {
     let ty = routine.fold_type(fold);
     let merge = routine.stage.folds[fold as usize].merge;
     (ty, if is_flipped(merge, ty) { Merge::Min.identity(ty) } else { merge.identity(ty) })

@@ -7,7 +7,6 @@
 use super::fold;
 use super::hoist;
 use super::isa::Isa;
-use super::opcode::Opcode;
 use super::program::{Form, Function, Inst, Reg, Source, Stripes};
 use super::select::{Constants, select};
 use crate::vir::{Merge, Routine, STRIPE_BYTES};
@@ -53,11 +52,7 @@ fn begin(
     for inst in std::mem::take(&mut function.insts) {
         match (inst.sources[0], inst.form) {
             (Source::Stripes(of), _) if !keeps_elements(routine, of.fold) => {
-                let (ty, bits) = fold::identity(routine, of.fold);
-                let from = constants.splat(ty, bits);
-                let code = Opcode::Constant.code(function.isa, ty.bits());
-                let identity = Inst::new(code, inst.def, &[from]).form(Form::Splat);
-                insts.push(Inst { origin: inst.origin, ..identity });
+                insts.push(fold::begin(routine, function.isa, inst, constants));
             }
             (Source::Stripes(_), _) => {}
             (Source::Reg(merged), Form::Keep(of)) if keeps_elements(routine, of.fold) => {

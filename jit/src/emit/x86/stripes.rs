@@ -90,12 +90,8 @@ pub(super) fn pin(routine: &Routine, function: &mut Function, constants: &mut Co
         return;
     }
     for inst in &mut function.prologue {
-        if let Source::Stripes(of) = inst.sources[0] {
-            let (ty, bits) = fold::identity(routine, of.fold);
-            let from = constants.splat(ty, bits);
-            let code = Opcode::Constant.code(function.isa, ty.bits());
-            let begin = Inst::new(code, inst.def, &[from]).form(Form::Splat);
-            *inst = Inst { origin: inst.origin, ..begin };
+        if matches!(inst.sources[0], Source::Stripes(_)) {
+            *inst = fold::begin(routine, function.isa, *inst, constants);
         }
     }
     function.whole = fold::finish_registers(routine, function, &pinned, constants);
