@@ -217,6 +217,7 @@ impl<'a> Writer<'a> {
         let mut later = Later::default();
         let row = self.row(steps);
         let is_row = row.map(|row| self.is_row(row)).transpose()?;
+        self.copy_same_scalars(&mut later)?;
         let first = self.at;
         let rows = field(offsets::ROWS);
         if self.operands.has_tiles {

@@ -6,7 +6,9 @@
 
 use super::address::Word;
 use super::loops::Later;
-use super::{Copied, Done, Joined, Loops, Once, Part, Step, Writer, field, offsets};
+use super::{
+    CURSORS, Copied, Done, Joined, Loops, Once, Part, Step, Writer, cursor, field, offsets,
+};
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 
 /// Tiles of fewer rows do what is done once row by row: a vector of numbers that were just stored one by one
@@ -23,7 +25,7 @@ impl<'a> Writer<'a> {
         self.emit(Instruction::with2(Code::Cmovg_r64_rm64, Register::RAX, tile))?;
         let rows = self.word(Word::Rows);
         self.emit(Instruction::with2(Code::Mov_rm64_r64, rows, Register::RAX))?;
-        self.copy_scalars()?;
+        self.copy_scalars(Code::Je_rel32_64, rows, later)?;
         for step in steps {
             self.bound = &step.bound;
             match &step.part {
@@ -50,25 +52,37 @@ impl<'a> Writer<'a> {
         self.emit(Instruction::with_branch(Code::Jl_rel32_64, top))
     }
 
-    /// Makes numbers of row scalars.
-    fn copy_scalars(&mut self) -> Done {
-        if self.operands.copied.is_empty() {
-            return Ok(());
-        }
-        self.first_row()?;
-        let top = self.at;
-        for Copied { cursor, number, size } in self.operands.copied.clone() {
-            let from = MemoryOperand::with_base(Register::RDI);
-            self.load_base(Register::RDI, cursor)?;
-            let to = self.number(number, size, 0)?;
+    /// Makes numbers of row scalars that are the same for all rows, for as many as any tile has.
+    pub(super) fn copy_same_scalars(&mut self, later: &mut Later<'a>) -> Done {
+        self.copy_scalars(Code::Jne_rel32_64, field(offsets::TILE), later)
+    }
+
+    /// Makes numbers of row scalars, but of those for which `skips` is taken where their step is compared
+    /// with zero.
+    fn copy_scalars(&mut self, skips: Code, rows: MemoryOperand, later: &mut Later<'a>) -> Done {
+        for Copied { cursor: operand, number, size } in self.operands.copied.clone() {
+            let [base, step] = [offsets::BASE, offsets::ROW].map(|field| cursor(operand, field));
+            self.emit(Instruction::with2(Code::Cmp_rm64_imm8, step, 0))?;
+            let skip = self.jump(skips)?;
+            let [from, row, count] = [CURSORS[0], Register::R9, Register::RAX];
+            self.load_word(from, base)?;
+            self.load_word(count, rows)?;
+            self.emit(Instruction::with2(Code::Xor_r32_rm32, Register::R9D, Register::R9D))?;
+            let top = self.at;
             let (load, store, word) = match size {
                 4 => (Code::Mov_r32_rm32, Code::Mov_rm32_r32, Register::EDI),
                 _ => (Code::Mov_r64_rm64, Code::Mov_rm64_r64, Register::RDI),
             };
-            self.emit(Instruction::with2(load, word, from))?;
+            let to = self.number_of(number, row, size, 0);
+            self.emit(Instruction::with2(load, word, MemoryOperand::with_base(from)))?;
             self.emit(Instruction::with2(store, to, word))?;
+            self.emit(Instruction::with2(Code::Add_r64_rm64, from, step))?;
+            self.emit(Instruction::with2(Code::Add_rm64_imm8, row, 1))?;
+            self.emit(Instruction::with2(Code::Cmp_r64_rm64, row, count))?;
+            self.emit(Instruction::with_branch(Code::Jl_rel32_64, top))?;
+            later.patches.push((skip, self.at));
         }
-        self.next_row(1, top)
+        Ok(())
     }
 
     /// What is done once a row.
