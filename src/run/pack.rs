@@ -28,8 +28,7 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Room for this many bytes per operand. Allocates nothing if this thread's last one was as
-    /// large.
+    /// Room for this many bytes per operand. Allocates nothing if one that this thread had was as large.
     pub(super) fn new(bytes: impl Iterator<Item = usize>) -> Scratch {
         let mut end = 0;
         let mut starts = SmallVec::new();
@@ -40,7 +39,7 @@ impl Scratch {
         }
         let mut lines = match end {
             0 => Vec::new(),
-            _ => KEPT.try_with(Cell::take).unwrap_or_default(),
+            _ => KEPT.try_with(take).unwrap_or_default(),
         };
         if lines.len() < end {
             lines.resize(end, Vector::ZERO);
@@ -60,15 +59,29 @@ impl Scratch {
 }
 
 thread_local! {
-    /// The lines of this thread's last scratch, at most a tile per operand.
-    static KEPT: Cell<Vec<Vector>> = const { Cell::new(Vec::new()) };
+    /// The lines of scratches that this thread had, the larger ones last: one may be in use while another is
+    /// made, as by the parts of long rows.
+    static KEPT: Cell<[Vec<Vector>; 2]> = const { Cell::new([Vec::new(), Vec::new()]) };
+}
+
+/// The larger ones.
+fn take(kept: &Cell<[Vec<Vector>; 2]>) -> Vec<Vector> {
+    let [smaller, larger] = kept.take();
+    kept.set([Vec::new(), smaller]);
+    larger
+}
+
+/// Keeps these, and the larger of the others.
+fn keep(kept: &Cell<[Vec<Vector>; 2]>, lines: Vec<Vector>) {
+    let [_, larger] = kept.take();
+    kept.set(if larger.len() > lines.len() { [lines, larger] } else { [larger, lines] });
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
         if !self.lines.is_empty() {
             // The slot is gone once the thread ends.
-            let _ = KEPT.try_with(|kept| kept.set(std::mem::take(&mut self.lines)));
+            let _ = KEPT.try_with(|kept| keep(kept, std::mem::take(&mut self.lines)));
         }
     }
 }

@@ -20,6 +20,9 @@ pub(super) const CHUNK: usize = 16 * BLOCK;
 /// Bytes of a part of rows side by side. Each element of theirs is then a page that is read in order: in parts of
 /// 512 KiB, `sum[0](exp(x))` of (4096, 1024) took three times as long.
 const PART: usize = 2 << 20;
+/// The same of rows so few that an element of theirs is less than a page.
+const NARROW_PART: usize = 256 << 10;
+const PAGE: usize = 4 << 10;
 
 /// Whether what is kept is read by nothing but the folds right after what computes it: then each part has done
 /// with its own.
@@ -57,10 +60,12 @@ impl Room {
 }
 
 impl Job<'_> {
-    /// Whether rows side by side are so long that tiles of them would be narrow, and parts of rows wider, which
-    /// keep no more.
+    /// Whether rows side by side are so long that tiles of them would be narrow, and parts of rows wider.
     pub(super) fn is_wider_in_parts(&self) -> bool {
         let Job { program, setup, .. } = *self;
+        if setup.is_narrow_tile() {
+            return !setup.is_in_place || written_early(program).is_empty();
+        }
         let largest = setup.sizes.iter().copied().max().unwrap_or(1);
         let is_free =
             |slot: usize| setup.access[slot] != Access::Kept || is_passing(program, setup, slot);
@@ -94,7 +99,8 @@ impl Job<'_> {
             true if setup.only_folds_where_elements_lie(program) => (setup.tile[0], BLOCK),
             true => {
                 let rows = (PART / BLOCK / largest).min(run);
-                (rows, (PART / largest / rows).next_multiple_of(BLOCK))
+                let part = if rows * largest < PAGE { NARROW_PART } else { PART };
+                (rows, (part / largest / rows).next_multiple_of(BLOCK))
             }
             false => (1, CHUNK),
         };
@@ -121,6 +127,10 @@ impl Job<'_> {
             let Some(mut room) = Room::new(bytes) else { return false };
             blocks.push(room.base());
             rooms.push(room);
+        }
+        // Each element is a page that is read in order.
+        for slot in std::mem::take(&mut setup.gathered) {
+            setup.access[slot] = Access::Direct;
         }
         setup.tile = [rows, chunk];
         setup.prepare(program, chunk.div_ceil(BLOCK), |slot| !shared[slot].is_null());

@@ -42,8 +42,8 @@ const TILE: usize = 160 << 10;
 const FOLD_TILE: usize = 64 << 10;
 /// Bytes of a tile of rows side by side.
 const SIDE_BY_SIDE: usize = 512 << 10;
-/// Bytes from element to element from which on those of rows side by side are packed.
-const SCATTERED: usize = 1 << 10;
+/// Bytes of one way of L2, as a power of two: what lies so far apart shares a line of it.
+const WAY: u32 = 17;
 /// Rows up to this length lie side by side even where that takes a transposition: softmax of (2^18, 16) took
 /// 1.30 ns an element that way on a Zen 4, and 1.08 row by row; of (2^19, 8) 1.37 and 2.7. Between
 /// these nothing was measured.
@@ -382,7 +382,8 @@ impl Job<'_> {
                 false => len >= 2 * long::CHUNK * threads,
             };
         let is_large = room.fold(0, usize::saturating_add) > ROOM;
-        if len > BLOCK && (is_large || is_scarce || self.is_wider_in_parts()) {
+        let is_long = len > BLOCK && (is_large || is_scarce);
+        if is_long || self.is_wider_in_parts() {
             // SAFETY: required of the caller.
             return unsafe { self.execute_long(threads) };
         }
