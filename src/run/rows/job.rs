@@ -8,6 +8,7 @@
 use super::Program;
 use super::grid::Direction;
 use super::setup::{Access, Setup};
+use super::short;
 use super::stage::{Cursors, SPLATS};
 use crate::lower::rows::Stage;
 use crate::run::call::{Call, Pads};
@@ -61,7 +62,7 @@ impl<'a> Worker<'a> {
         });
         let splats = splats.max().unwrap_or(0);
         // At least the repeated numbers of one row.
-        let splat = SPLATS.max(MAX_VECTOR);
+        let splat = if job.setup.is_flat { short::TILE } else { SPLATS.max(MAX_VECTOR) };
         let room = job.setup.room.iter().copied();
         let scratch = Scratch::new(room.chain((0..splats).map(|_| splat)));
         let mut worker =
@@ -177,6 +178,7 @@ impl<'a> Worker<'a> {
                 // As many as any tile has.
                 true if repeats => ([size, pitch], setup.tile[0]),
                 true => ([size, pitch], tile.rows),
+                false if setup.is_flat && repeats => ([pitch, size], setup.tile[0]),
                 false => ([pitch, size], if repeats { 1 } else { tile.rows }),
             };
             let elements = [tile.start, tile.len, rows];

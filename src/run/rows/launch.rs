@@ -55,6 +55,10 @@ impl Launch {
             let (vector, row) = (code.lanes() * setup.sizes[slot], setup.step(program, slot));
             match setup.access[setup.home[slot]] {
                 Access::Row if setup.side_by_side => launch.push(setup, slot, vector, 0),
+                Access::Row | Access::Splat if setup.is_flat => {
+                    launch.splats.push(index);
+                    launch.push(setup, slot, vector, row);
+                }
                 Access::Row | Access::Splat => {
                     if !code.is_scalar(index) {
                         launch.splats.push(index);
@@ -81,7 +85,11 @@ impl Launch {
 /// Whether what a stage stores goes to memory, in rows that are worth a call each, or need none.
 fn is_worth_streaming(setup: &Setup, map: &Map<Code>) -> bool {
     const WORTH_A_CALL: usize = 2048;
-    let n = if setup.side_by_side { setup.tile[0] } else { setup.tile[1] };
+    let n = match setup.side_by_side {
+        true => setup.tile[0],
+        false if setup.is_flat => setup.tile[0] * setup.tile[1],
+        false => setup.tile[1],
+    };
     let is_direct = |&slot: &usize| setup.access[setup.home[slot]] == Access::Direct;
     let is_worth = |&slot: &usize| {
         let bytes = n * setup.sizes[slot];

@@ -23,6 +23,10 @@ const PART: usize = 2 << 20;
 /// The same of rows so few that an element of theirs is less than a page.
 const NARROW_PART: usize = 256 << 10;
 const PAGE: usize = 4 << 10;
+/// Tiles of rows side by side that have fewer bytes of an element are narrow: rows are done in parts instead, in
+/// the order of memory. Softmax of (4096, 1024) along its columns took 8.8 ms on a Zen 4 in tiles and 3.4 in
+/// parts, what is not the largest of its column 2.9 and 1.9.
+const NARROW: usize = 1 << 10;
 
 /// Whether what is kept is read by nothing but the folds right after what computes it: then each part has done
 /// with its own.
@@ -63,15 +67,16 @@ impl Job<'_> {
     /// Whether rows side by side are so long that tiles of them would be narrow, and parts of rows wider.
     pub(super) fn is_wider_in_parts(&self) -> bool {
         let Job { program, setup, .. } = *self;
-        if setup.is_narrow_tile() {
+        let largest = setup.sizes.iter().copied().max().unwrap_or(1);
+        let (tile, all) = (setup.tile[0], setup.grid.runs().0);
+        if setup.side_by_side && tile * largest < NARROW && tile < all {
             return !setup.is_in_place || written_early(program).is_empty();
         }
-        let largest = setup.sizes.iter().copied().max().unwrap_or(1);
         let is_free =
             |slot: usize| setup.access[slot] != Access::Kept || is_passing(program, setup, slot);
         setup.side_by_side
             && setup.grid.len >= 2 * BLOCK
-            && setup.tile[0] < (PART / BLOCK / largest).min(setup.grid.runs().0)
+            && tile < (PART / BLOCK / largest).min(all)
             && (0..program.slots.len()).all(is_free)
     }
 

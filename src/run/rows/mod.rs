@@ -11,6 +11,7 @@ mod launch;
 mod long;
 mod panel;
 mod setup;
+mod short;
 mod stage;
 mod sweep;
 

@@ -3,6 +3,7 @@
 
 use super::grid::Grid;
 use super::launch::Launch;
+use super::short;
 use super::sweep::{self, Sweeping};
 use super::{FOLD_TILE, FOLD_WIDE, LINE, NEAR, Program, SHORT, SIDE_BY_SIDE, TILE, WAY, WIDE};
 use crate::lower::rows::{Apart, Map, Per, Stage};
@@ -10,7 +11,6 @@ use crate::run::exec::stream_above;
 use crate::run::layout::OPERANDS;
 use crate::run::reduce::{BLOCK, Folder, folder};
 use crate::run::view::Layout;
-use kiln_ir::Reduction;
 use kiln_jit::cpu::last_level_cache;
 use kiln_jit::emit::Code;
 use smallvec::SmallVec;
@@ -41,6 +41,8 @@ pub(super) struct Setup {
     pub(super) sizes: SmallVec<[usize; 12]>,
     /// Whether rows are side by side in a tile.
     pub(super) side_by_side: bool,
+    /// Whether rows are [short](super::short), and the elements of a tile one row.
+    pub(super) is_flat: bool,
     pub(super) access: SmallVec<[Access; OPERANDS]>,
     /// Whose memory each slot uses.
     pub(super) home: SmallVec<[usize; OPERANDS]>,
@@ -84,6 +86,7 @@ impl Setup {
             grid,
             sizes: program.slots.iter().map(|slot| slot.dtype.size()).collect(),
             side_by_side: false,
+            is_flat: false,
             access: SmallVec::new(),
             home: SmallVec::new(),
             tile: [1, 1],
@@ -99,7 +102,8 @@ impl Setup {
             moving: SmallVec::new(),
             packed: SmallVec::new(),
         };
-        setup.side_by_side = setup.rows_are_nearer(program);
+        setup.is_flat = short::fits(program, &setup.grid, is_in_place);
+        setup.side_by_side = !setup.is_flat && setup.rows_are_nearer(program);
         let bytes = setup.elements() * setup.moved(program) as f64;
         setup.is_large = bytes > setup.stream_above(program) && !is_in_place;
         setup.streams = setup.is_large && setup.rows_are_lines(program, operands);
@@ -191,7 +195,7 @@ impl Setup {
     /// How many rows later the rows are that memory is asked for while one is computed: those of the next
     /// tile. Layer norm of (65536, 64) takes .40 ns an element without it on a Zen 4, and .35 with it.
     pub(super) fn ahead(&self) -> usize {
-        if self.is_large && !self.side_by_side { self.tile[0] } else { 0 }
+        if self.is_large && !self.side_by_side && !self.is_flat { self.tile[0] } else { 0 }
     }
 
     /// How many elements there are.
@@ -255,7 +259,7 @@ impl Setup {
         let [rows, len] = self.tile;
         match self.side_by_side {
             true => rows * size,
-            false if rows == 1 => len * size,
+            false if rows == 1 || self.is_flat => len * size,
             false => (len * size).next_multiple_of(GAP) + GAP,
         }
     }
@@ -304,13 +308,14 @@ impl Setup {
 
     /// What runs a stage on rows that lie apart, if that is not what runs it on any.
     fn apart<'m>(&self, map: &'m Map<Code>) -> Option<&'m Apart<Code>> {
-        let apart = map.apart.as_ref().filter(|_| !self.side_by_side);
+        let apart = map.apart.as_ref().filter(|_| !self.side_by_side && !self.is_flat);
         apart.filter(|apart| apart.kernel.takes_any_count())
     }
 
     /// Whether rows of an input are the same elements, and packed once.
     pub(super) fn is_repeated(&self, program: Program<'_>, slot: usize) -> bool {
-        !self.side_by_side && slot < program.inputs && self.grid.repeats_rows(slot)
+        let is_one = !self.side_by_side && !self.is_flat;
+        is_one && slot < program.inputs && self.grid.repeats_rows(slot)
     }
 
     /// Whether an input is packed for all tiles at once.
@@ -363,16 +368,6 @@ impl Setup {
         self.side_by_side && self.grid.len.saturating_mul(between) > NEAR
     }
 
-    /// Whether rows side by side are so long that a tile of them is narrow. Then all of them are done in parts,
-    /// in the order of memory: softmax of (4096, 1024) along its columns took 8.8 ms on a Zen 4 in tiles and 3.4 in
-    /// parts, what is not the largest of its column 2.9 and 1.9.
-    pub(super) fn is_narrow_tile(&self) -> bool {
-        const NARROW: usize = 1 << 10;
-        let largest = self.sizes.iter().copied().max().unwrap_or(1);
-        let rows = self.tile[0];
-        self.side_by_side && rows * largest < NARROW && rows < self.grid.runs().0
-    }
-
     /// How a value reaches the stages.
     fn access_of(&self, program: Program<'_>, slot: usize, operands: &[&Layout]) -> Access {
         let grid = &self.grid;
@@ -408,7 +403,9 @@ impl Setup {
             true => row == size as isize && element.is_some(),
             false => element == Some(size as isize),
         };
-        if fits && is_aligned { Access::Direct } else { Access::Packed }
+        // Repeated rows are so in memory where all are one.
+        let repeats_rows = self.is_flat && slot < program.inputs && grid.repeats_rows(slot);
+        if fits && is_aligned && !repeats_rows { Access::Direct } else { Access::Packed }
     }
 
     /// Whether the numbers of rows are written where the result lies: nothing reads them, and no input is there.
@@ -429,6 +426,9 @@ impl Setup {
     /// Neighbouring rows that are worked on at a time.
     fn rows_of_tile(&self, program: Program<'_>) -> usize {
         let (run, _) = self.grid.runs();
+        if self.is_flat {
+            return short::rows_of_tile(&self.grid, &self.sizes);
+        }
         let is_whole = |slot: &usize| {
             let is_there = match self.access[*slot] {
                 Access::Packed | Access::Kept => true,
@@ -484,15 +484,7 @@ pub(super) fn written_early(program: Program<'_>) -> SmallVec<[usize; OPERANDS]>
 
 /// Whether nothing is done but to fold floats, which are as fast where they lie, however short rows are.
 fn only_folds_floats(program: Program<'_>) -> bool {
-    let is_fast = |stage: &Stage<Code>| match stage {
-        Stage::Fold { by, from, .. } => {
-            let by_vectors =
-                matches!(by, Reduction::Sum | Reduction::Max | Reduction::Sup | Reduction::Min);
-            by_vectors && program.slots[*from].dtype.is_float()
-        }
-        _ => false,
-    };
-    program.stages.iter().all(is_fast)
+    program.stages.iter().all(|stage| short::folds_floats(program, stage))
 }
 
 /// The operand by whose memory rows are ordered: the first one with elements of its own everywhere.

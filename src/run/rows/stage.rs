@@ -2,6 +2,7 @@
 
 use super::job::{self, Folded, Worker};
 use super::launch::Launch;
+use super::short;
 use crate::lower::rows::Stage;
 use crate::run::call::Call;
 use crate::run::layout::OPERANDS;
@@ -45,6 +46,18 @@ impl Worker<'_> {
         }
         let mut cursors = Cursors::new();
         self.add_cursors(launch, &mut cursors);
+        if setup.is_flat {
+            for &index in &launch.splats {
+                let room = self.scratch.of(self.job.program.slots.len() + 1 + index);
+                let Cursor { base, row, .. } = cursors[index];
+                // SAFETY: there is a number for each row, and room for a tile of elements.
+                unsafe { short::expand(base, row, room, [rows, n, launch.sizes[index]]) };
+                cursors[index].base = room;
+            }
+            let all = Part { first: 0, count: 1, len: rows * n };
+            // SAFETY: every operand has these elements one after the other.
+            return unsafe { self.call(code, launch, &mut cursors, all, folded) };
+        }
         if launch.splats.is_empty() {
             let rows = Part { first: 0, count: rows, len: n };
             // SAFETY: every operand has these rows.

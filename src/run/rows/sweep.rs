@@ -65,6 +65,7 @@ impl Sweeping {
         let kept = || code.kept().iter().map(|storage| storage.size());
         let kept_bytes: usize = kept().sum();
         let fits = !setup.side_by_side
+            && !setup.is_flat
             && setup.grid.len > 0
             && pays(program, setup, setup.is_large)
             && setup.grid.len.saturating_mul(kept_bytes) <= ROOM
@@ -206,7 +207,7 @@ pub(super) fn pays(program: Program<'_>, setup: &Setup, is_large: bool) -> bool 
     let keeps = program.sweep.is_some_and(|sweep| !sweep.kernel.kept().is_empty());
     let only_numbers = program.sweep.is_some_and(|sweep| sweep.outputs.is_empty());
     match is_large {
-        _ if setup.side_by_side || program.sweep.is_none() => false,
+        _ if setup.side_by_side || setup.is_flat || program.sweep.is_none() => false,
         _ if program.sweeps != Sweeps::WhereItPays => program.sweeps == Sweeps::Always,
         _ if elements <= FEW => true,
         // Code has a loop of its own for these.

@@ -207,7 +207,15 @@ pub(super) unsafe fn extremes<
     to: *mut V::Element,
 ) -> usize {
     let done = rows.rows / LANES * LANES;
-    for first in (0..done).step_by(LANES) {
+    let is_dense = rows.step == (rows.len * size_of::<V::Element>()) as isize;
+    let first = match rows.len {
+        // SAFETY: as above.
+        2..=16 if is_dense && rows.len <= V::LANES => unsafe {
+            best_of_short::<V, LARGEST>(rows, to)
+        },
+        _ => 0,
+    };
+    for first in (first..done).step_by(LANES) {
         // SAFETY: required of the caller.
         unsafe {
             let mut odd = V::no_lane();
@@ -224,4 +232,56 @@ pub(super) unsafe fn extremes<
         }
     }
     done
+}
+
+/// The same of short rows that follow one another, as [`add_short`] adds them, and as many as can be without reading
+/// after the last one. Returns how many.
+#[inline(always)]
+unsafe fn best_of_short<V: Ordered, const LARGEST: bool>(
+    rows: Blocked<V::Element>,
+    to: *mut V::Element,
+) -> usize {
+    // SAFETY: required of the caller.
+    unsafe {
+        match rows.len.next_power_of_two() {
+            2 => best::<V, 2, LARGEST>(rows, to),
+            4 => best::<V, 4, LARGEST>(rows, to),
+            8 if V::LANES >= 8 => best::<V, 8, LARGEST>(rows, to),
+            16 if V::LANES >= 16 => best::<V, 16, LARGEST>(rows, to),
+            _ => 0,
+        }
+    }
+}
+
+/// See [`short`]; rows are filled up with their own elements.
+#[inline(always)]
+unsafe fn best<V: Ordered, const P: usize, const LARGEST: bool>(
+    rows: Blocked<V::Element>,
+    to: *mut V::Element,
+) -> usize {
+    let of_vector = V::LANES / P;
+    let (from, len) = (rows.from, rows.len);
+    let elements = rows.rows * len;
+    let reads = (P - 1) * of_vector * len + V::LANES;
+    let mut row = 0;
+    // SAFETY: required of the caller.
+    unsafe {
+        let fill = V::order(|lane| lane / P * len + lane % P % len);
+        while row + V::LANES <= rows.rows && row * len + reads <= elements {
+            let mut odd = V::no_lane();
+            let mut vectors = [V::splat(V::NAN); P];
+            for (index, vector) in vectors.iter_mut().enumerate() {
+                let loaded = V::load(from.add((row + index * of_vector) * len));
+                *vector = if P == len { loaded } else { loaded.pick(loaded, fill) };
+                odd = V::odd(odd, *vector, *vector);
+            }
+            let best = match V::is_any(odd) {
+                true => V::splat(V::NAN),
+                false => in_halves(vectors, |a, b| a.better::<LARGEST>(b)),
+            };
+            best.store(to.add(row));
+            row += V::LANES;
+        }
+    }
+    row
 }
