@@ -1,0 +1,171 @@
+//! Intermediates that are parts of what is put together of them: what computes one writes it where it will be
+//! read.
+//!
+//! So it is where a concatenation, or what pads an array, is all that reads an intermediate, as it is. What
+//! is put together is then written from its first part on: where that is an output that is an input, too, a
+//! call gives intermediates memory of their own.
+
+use super::{Access, Action, Dims, Place, Plan, Step};
+use kiln_ir::Call;
+
+/// Where an intermediate lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// The step that puts together.
+    step: usize,
+    /// Which of its operands it is.
+    operand: usize,
+}
+
+/// A part of an array: so many elements from a place on, along an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Within {
+    /// What it is a part of.
+    pub(crate) of: Place,
+    pub(crate) axis: usize,
+    pub(crate) start: usize,
+}
+
+impl<K> Plan<K> {
+    /// Finds the parts.
+    pub(super) fn place_parts(&mut self) {
+        for index in 0..self.steps.len() {
+            let step = &self.steps[index];
+            let is_part = |&operand: &usize| {
+                moves(step, operand) && step.args[operand].view.is_none() && {
+                    let place = step.args[operand].place;
+                    matches!(place, Place::Buffer(_)) && self.reads(place) == 1
+                }
+            };
+            let parts: Vec<usize> = (0..step.args.len()).filter(is_part).collect();
+            let whole = step.results[0].place;
+            for operand in parts {
+                let Place::Buffer(buffer) = self.steps[index].args[operand].place else { continue };
+                self.buffers[buffer].part = Some(Part { step: index, operand });
+                let first = self.buffers[buffer].live[0];
+                if let Place::Buffer(buffer) = whole {
+                    let live = &mut self.buffers[buffer].live[0];
+                    *live = first.min(*live);
+                }
+            }
+        }
+    }
+
+    /// How often steps read a value, in any way.
+    fn reads(&self, place: Place) -> usize {
+        let args = self.steps.iter().flat_map(|step| &step.args);
+        let checked = self.checks.iter().flat_map(|check| check.of.iter().chain([&check.places]));
+        let counted = self.numbers.iter().flat_map(|numbers| &numbers.of);
+        let is_it = |access: &&Access| access.place == place;
+        args.chain(checked).chain(counted).filter(is_it).count()
+    }
+
+    /// Whether what a step reads is a part of what it makes.
+    pub(super) fn is_part(&self, step: &Step<K>, arg: &Access) -> bool {
+        let Place::Buffer(buffer) = arg.place else { return false };
+        // It is read once.
+        let part = self.buffers[buffer].part;
+        part.is_some_and(|part| self.steps[part.step].domain == step.domain)
+    }
+
+    /// Where an intermediate lies that is a part, in a call of these shapes.
+    pub(crate) fn within<'a>(
+        &self,
+        part: Part,
+        shapes: &'a [Dims],
+        input: &impl Fn(usize) -> &'a [usize],
+    ) -> Within {
+        let step = &self.steps[part.step];
+        let rank = shapes[step.domain].len();
+        let (axis, start) = match step.action {
+            Action::Call(Call::Concat(concat)) => {
+                let axis = concat.place(rank).expect("the shape was inferred");
+                let before = step.args[..part.operand].iter();
+                (axis, before.map(|arg| self.shape_of(arg, shapes, input)[axis]).sum())
+            }
+            Action::Call(Call::Pad(pad)) => {
+                (pad.place(rank).expect("the shape was inferred"), pad.before as usize)
+            }
+            _ => unreachable!("it puts nothing together"),
+        };
+        Within { of: step.results[0].place, axis, start }
+    }
+}
+
+/// Whether a step only moves an operand into a part of its result.
+fn moves<K>(step: &Step<K>, operand: usize) -> bool {
+    match step.action {
+        Action::Call(Call::Concat(_)) => true,
+        Action::Call(Call::Pad(_)) => operand == 0,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Within;
+    use crate::plan::{Place, Plan, Shapes};
+    use kiln_ir::parse;
+
+    /// The parts of a kernel's plan, and the bytes of its intermediates.
+    fn parts(text: &str, inputs: &[&[usize]]) -> (Vec<Option<Within>>, usize) {
+        let plan = Plan::outline(&parse(text).unwrap());
+        let mut shapes = Shapes::new();
+        plan.add_shapes(|input| inputs[input], &mut shapes).unwrap();
+        let parts = plan
+            .buffers
+            .iter()
+            .map(|buffer| buffer.part.map(|part| plan.within(part, &shapes, &|at| inputs[at])));
+        (parts.collect(), plan.memory(&shapes).unwrap().peak())
+    }
+
+    #[test]
+    fn what_is_put_together_is_written_there() {
+        let within = |of, axis, start| Some(Within { of, axis, start });
+        let output = Place::Output(0);
+        let text = "kernel k(x: f32[n, d], y: f32[m, d]) {
+            let a = fused(x) { x * 2 };
+            let b = fused(y) { exp(y) };
+            concat[0](a, y, b)
+        }";
+        let shapes: [&[usize]; 2] = [&[3, 5], &[2, 5]];
+        let found = parts(text, &shapes);
+        assert_eq!(found, (vec![within(output, 0, 0), within(output, 0, 5)], 0));
+        // A part of a part, along another axis.
+        let text = "kernel k(x: f32[n, d], y: f32[n, d]) {
+            let a = fused(y) { exp(y) };
+            pad[0, 2, 1](concat[-1](x, a), 0)
+        }";
+        let found = parts(text, &[&[3, 5], &[3, 5]]);
+        let whole = Place::Buffer(1);
+        assert_eq!(found, (vec![within(whole, 1, 5), within(output, 0, 2)], 0));
+    }
+
+    /// Of what is put together, only what lies elsewhere is moved.
+    #[test]
+    fn parts_are_not_moved() {
+        let text = "kernel k(x: f32[n, d], y: f32[m, d]) {
+            concat[0](fused(x) { x * 2 }, y)
+        }";
+        let plan = Plan::outline(&parse(text).unwrap());
+        let (mut shapes, inputs) = (Shapes::new(), [&[3, 5][..], &[2, 5]]);
+        plan.add_shapes(|input| inputs[input], &mut shapes).unwrap();
+        let traffic = plan.traffic(&shapes, &|input| inputs[input]);
+        assert_eq!(traffic.iter().map(|step| step.loaded).collect::<Vec<_>>(), [60, 40]);
+        assert_eq!(traffic.iter().map(|step| step.stored).collect::<Vec<_>>(), [60, 40]);
+    }
+
+    #[test]
+    fn what_is_read_elsewhere_too_has_memory_of_its_own() {
+        for text in [
+            "let a = fused(x) { x * 2 }; concat[0](a, a)",
+            "let a = fused(x) { x * 2 }; (concat[0](a, x), fused(a) { exp(a) })",
+            "let a = fused(x) { x * 2 }; concat[0](transpose(a), x)",
+            "let a = fused(x) { x * 2 }; concat[0](x, fused(x, a) { x + a })",
+        ] {
+            let text = format!("kernel k(x: f32[n, n]) {{ {text} }}");
+            let (parts, peak) = parts(&text, &[&[4, 4]]);
+            assert!(parts[0].is_none() && peak > 0, "{text}: {parts:?}");
+        }
+    }
+}
