@@ -101,7 +101,7 @@ impl<K> Plan<K> {
     /// The memory of a call of these shapes.
     pub(crate) fn memory(&self, shapes: &[Dims]) -> Result<Memory, ShapeError> {
         let mut memory = Memory::default();
-        self.update_memory(&mut memory, shapes, true)?;
+        self.update_memory(&mut memory, shapes, self.computes_parts(shapes))?;
         Ok(memory)
     }
 

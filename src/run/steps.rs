@@ -64,7 +64,7 @@ impl Runner {
         // Two calls at once do not wait for each other: the second starts with no memory.
         let kept = self.arena.try_lock().map(|mut kept| std::mem::take(&mut *kept));
         let mut arena = kept.unwrap_or_default();
-        let in_parts = has_parts(plan, arrays);
+        let in_parts = plan.computes_parts(shapes) && !is_in_place(plan, arrays);
         let buffers = arena.arrays(plan, shapes, in_parts);
         // SAFETY: required of the caller; the buffers that are live at once lie apart.
         let done = buffers.and_then(|mut buffers| unsafe {
@@ -148,9 +148,8 @@ pub(super) fn pack(plan: &Plan<Compiled>, bound: &Bound) -> Result<(), RunError>
     Ok(())
 }
 
-/// Whether intermediates that are parts of others, or of outputs, are computed there. An output that is an
-/// input is written only after that was read.
-fn has_parts<'a>(
+/// Whether an output is an input, too: such a one is written only after that was read.
+fn is_in_place<'a>(
     plan: &Plan<Compiled>,
     arrays: &Arrays<impl Fn(usize) -> &'a Layout, impl Fn(usize) -> &'a Layout>,
 ) -> bool {
@@ -158,11 +157,10 @@ fn has_parts<'a>(
         let base = (arrays.outputs)(output).base;
         (0..plan.read.len()).any(|input| (arrays.inputs)(input).base == base)
     };
-    plan.buffers.iter().any(|buffer| buffer.part.is_some())
-        && !(0..plan.written.len()).any(is_input)
+    (0..plan.written.len()).any(is_input)
 }
 
-/// Places them.
+/// Places intermediates that are parts of others, or of outputs.
 fn place_parts<'a>(
     plan: &Plan<Compiled>,
     arrays: &Arrays<impl Fn(usize) -> &'a Layout, impl Fn(usize) -> &'a Layout>,
