@@ -63,6 +63,7 @@ fn shares() -> Sweep {
         outputs: vec![Storage::F32],
         kept: vec![Storage::F32],
         numbers: vec![Storage::F32, Storage::F32, Storage::F64, Storage::F32],
+        left: vec![3, 2],
         steps: vec![
             Step::Each { part: find, join: None },
             Step::Once(start),
@@ -76,7 +77,7 @@ fn shares() -> Sweep {
 }
 
 /// Runs `code` on rows that are `pitch` elements apart, and returns all elements of the output, which begins
-/// `before` elements after a line of the caches.
+/// `before` elements after a line of the caches, and then the words of the numbers that are results.
 fn run(
     code: &Code,
     x: &[f32],
@@ -92,9 +93,13 @@ fn run(
     let (step, row) = (code.lanes() * 4, (pitch * 4) as isize);
     let cursor = |array: &mut [f32], step| Cursor { base: array.as_mut_ptr().cast(), step, row };
     let scale = Cursor { base: scales.as_mut_ptr().cast(), step: 0, row: 16 };
+    // Numbers of rows, one after the other and with two words between them.
+    let (mut inverses, mut totals) = (vec![7u32; rows + 1], vec![7u32; rows * 4 + 4]);
+    let inverse = Cursor { base: inverses.as_mut_ptr().cast(), step: 0, row: 4 };
+    let total = Cursor { base: totals.as_mut_ptr().cast(), step: 0, row: 16 };
     let [x, y_of, kept] =
         [cursor(&mut x, step), cursor(&mut y[start..], 0), cursor(&mut kept, step)];
-    let mut cursors = [x, scale, y_of, kept];
+    let mut cursors = [x, scale, y_of, inverse, total, kept];
     // SAFETY: each operand has these rows, and none overlaps another.
     unsafe {
         match streams {
@@ -102,7 +107,8 @@ fn run(
             false => code.call_tiles(rows, tile, n, &mut cursors),
         }
     }
-    y[start..start + rows * pitch].iter().map(|y| y.to_bits()).collect()
+    let elements = y[start..start + rows * pitch].iter().map(|y| y.to_bits());
+    elements.chain(inverses).chain(totals).collect()
 }
 
 #[test]

@@ -178,7 +178,7 @@ impl Code {
         let operands = Operands {
             inputs: inputs.clone(),
             outputs: outputs.clone(),
-            folds: Vec::new(),
+            folds: sweep.left().collect(),
             kept: kept.clone(),
             scalars: (0..inputs.len()).map(|input| sweep.is_scalar(input)).collect(),
             has_heads: sweep.steps.iter().map(Step::part).all(stores_last),
@@ -280,7 +280,7 @@ impl Code {
         self.scalars[slot]
     }
 
-    /// Storage of what each fold leaves, one element a row.
+    /// Storage of what each fold leaves, or of [what is left](Sweep::left) by a [`Sweep`]: one element a row.
     pub fn folds(&self) -> &[Storage] {
         &self.folds
     }
@@ -308,7 +308,7 @@ impl Code {
 
     /// Runs on rows of `n` elements, in the floating-point environment of the thread, which must be
     /// the default one for results to have the right bits. `operands` are the inputs, then the
-    /// outputs, then what folds leave, then rows that are [kept](Code::kept). After a call of several
+    /// outputs, then what [folds](Code::folds) leave, then rows that are [kept](Code::kept). After a call of several
     /// rows, their bases may be anything.
     ///
     /// # Panics

@@ -67,6 +67,8 @@ impl Software for InterpSweep {
                     }
                 }
             }
+            // SAFETY: as above.
+            unsafe { row.leave() };
         }
     }
 }
@@ -100,13 +102,28 @@ impl Row<'_> {
         unsafe { interpret(&part.routine, elements.len(), &inputs, &results) };
     }
 
+    /// Writes the numbers that are results.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Code::call`].
+    unsafe fn leave(&self) {
+        let results = self.sweep.inputs.len() + self.sweep.outputs.len();
+        let left = self.sweep.left.iter().zip(self.sweep.left());
+        for ((&number, storage), cursor) in left.zip(&self.operands[results..]) {
+            let to = cursor.base.wrapping_offset(self.row * cursor.row);
+            // SAFETY: required of the caller.
+            unsafe { write(to, storage, self.numbers[number as usize]) };
+        }
+    }
+
     /// Where the elements of this row begin, and bytes from one to the next.
     fn place(&mut self, place: Place) -> (*mut u8, usize) {
-        let Sweep { inputs, outputs, .. } = self.sweep;
+        let Sweep { inputs, outputs, left, .. } = self.sweep;
         let operand = match place {
             Place::Input(index) => index as usize,
             Place::Output(index) => inputs.len() + index as usize,
-            Place::Kept(index) => inputs.len() + outputs.len() + index as usize,
+            Place::Kept(index) => inputs.len() + outputs.len() + left.len() + index as usize,
             Place::Number(number) => {
                 return ((&raw mut self.numbers[number as usize]).cast(), 0);
             }

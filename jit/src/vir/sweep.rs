@@ -7,7 +7,7 @@
 //! A step is a [`Part`]: a routine, and where each of its operands is. `Each` runs on all elements of
 //! the row. Its folds leave numbers; if they leave one for each block of elements, `join` runs after each
 //! block. `Once` has numbers or [row scalars](Inst::Scalar) for operands, one of each row; code may do it for several
-//! rows at a time.
+//! rows at a time. What a number is after the last step may be a result of the row.
 
 use super::{Inst, Routine, Storage, verify};
 
@@ -22,6 +22,8 @@ pub struct Sweep {
     pub kept: Vec<Storage>,
     /// Storage of each number of a row: as wide as its lane.
     pub numbers: Vec<Storage>,
+    /// Numbers that are results too: operands of one element for each row, after the outputs.
+    pub left: Vec<u32>,
     /// What is done, in order.
     pub steps: Vec<Step>,
 }
@@ -135,10 +137,19 @@ impl Sweep {
             let parts = self.steps.iter().flat_map(Step::parts);
             parts.flat_map(|part| &part.results).any(|place| *place == Place::Output(*output))
         };
-        match (0..self.outputs.len() as u32).find(|output| !is_stored(output)) {
-            Some(output) => Err(format!("output {output} is stored nowhere")),
+        if let Some(output) = (0..self.outputs.len() as u32).find(|output| !is_stored(output)) {
+            return Err(format!("output {output} is stored nowhere"));
+        }
+        let is_written = |&&number: &&u32| written.numbers.get(number as usize) == Some(&true);
+        match self.left.iter().find(|number| !is_written(number)) {
+            Some(number) => Err(format!("number {number} is left, and computed nowhere")),
             None => Ok(()),
         }
+    }
+
+    /// Storage of each number that is a result.
+    pub fn left(&self) -> impl Iterator<Item = Storage> {
+        self.left.iter().map(|&number| self.numbers[number as usize])
     }
 
     fn verify_part(&self, part: &Part, is_once: bool, written: &mut Written) -> Result<(), String> {

@@ -90,7 +90,9 @@ mod tests {
             "stages over rows[0]\n\
              1. fold: output 0 = max of each row of x\n\
              2. each row: output 0 -> t0\n\
-             3. each element: x, t0 -> output 1\n"
+             3. each element: x, t0 -> output 1\n\
+             where elements of a row lie together, and it pays, all of this is one routine:\n\
+             a sweep, which goes through the stages with a few rows at a time\n"
         );
     }
 }

@@ -26,20 +26,19 @@ pub(crate) struct RowSweep<K = Sweep> {
     pub(crate) inputs: Vec<usize>,
     /// The slot of each output.
     pub(crate) outputs: Vec<usize>,
+    /// The slot of each number that is a result.
+    pub(crate) left: Vec<usize>,
 }
 
-/// The sweep that does what the stages of a program do, if there is one: if code does all of their folds,
-/// and every result has an element for each of a row.
+/// The sweep that does what the stages of a program do, if there is one: if code does all of their folds, and
+/// elements are read at least twice. Where they are read once, stages are as fast.
 pub(super) fn sweep(program: &RowProgram) -> Option<RowSweep> {
-    let outputs = program.inputs..program.inputs + program.outputs;
-    if program.slots[outputs].iter().any(|slot| slot.per == Per::Row) {
-        return None;
-    }
     let mut making = Making {
         program,
         sweep: Sweep::default(),
         inputs: Vec::new(),
         outputs: Vec::new(),
+        left: Vec::new(),
         places: vec![None; program.slots.len()],
     };
     let mut stages = program.stages.iter();
@@ -69,10 +68,15 @@ pub(super) fn sweep(program: &RowProgram) -> Option<RowSweep> {
             Stage::Count { to } => making.operand(*to),
         }
     }
-    let Making { mut sweep, inputs, outputs, .. } = making;
+    let Making { mut sweep, inputs, outputs, left, .. } = making;
+    let is_each = |step: &&Step| matches!(step, Step::Each { .. });
+    let are_all_made = outputs.len() + left.len() == program.outputs;
+    if sweep.steps.iter().filter(is_each).count() < 2 || !are_all_made {
+        return None;
+    }
     join_steps(&mut sweep);
     debug_assert_eq!(sweep.verify(), Ok(()));
-    Some(RowSweep { kernel: sweep, inputs, outputs })
+    Some(RowSweep { kernel: sweep, inputs, outputs, left })
 }
 
 struct Making<'a> {
@@ -80,6 +84,7 @@ struct Making<'a> {
     sweep: Sweep,
     inputs: Vec<usize>,
     outputs: Vec<usize>,
+    left: Vec<usize>,
     /// Where each slot is, of those that are anywhere.
     places: Vec<Option<Place>>,
 }
@@ -125,7 +130,14 @@ impl Making<'_> {
             let Slot { dtype, per, .. } = self.slot(slot);
             let storage = storage(dtype);
             let place = match per {
-                Per::Row if storage.fills_lane() => self.number(storage),
+                Per::Row if storage.fills_lane() => {
+                    let number = self.sweep.numbers.len() as u32;
+                    if is_output(slot) {
+                        self.left.push(slot);
+                        self.sweep.left.push(number);
+                    }
+                    self.number(storage)
+                }
                 Per::Row => return None,
                 Per::Element if is_output(slot) => {
                     self.outputs.push(slot);
@@ -256,7 +268,8 @@ fn join_steps(sweep: &mut Sweep) {
     }
     // Most numbers are now read by nobody else.
     let reads = |step: &Step| step.parts().flat_map(|part| part.inputs.clone()).collect::<Vec<_>>();
-    let read: Vec<Place> = joined.iter().flat_map(reads).collect();
+    let left = sweep.left.iter().map(|&number| Place::Number(number));
+    let read: Vec<Place> = joined.iter().flat_map(reads).chain(left).collect();
     for step in &mut joined {
         if let Step::Once(part) = step
             && can_join(part)
@@ -397,6 +410,10 @@ mod tests {
         // Each: the sum, two sums of deviations, results.
         assert_eq!(steps("|x: f32[n], w: f32[n]| layer_norm[-1](x) * w"), Some((6, 0)));
         assert_eq!(steps("|x: f64[n]| rms_norm[-1](x)"), Some((4, 0)));
+        // Each: the largest, the sum of exponentials. Once: between them and, twice, after: logarithms have
+        // cold regions.
+        assert_eq!(steps("|x: f32[n]| logsumexp[-1](x)"), Some((5, 0)));
+        assert_eq!(steps("|x: f32[n]| (mean[-1](x), var[-1](x))"), Some((5, 0)));
     }
 
     #[test]

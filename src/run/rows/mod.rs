@@ -138,9 +138,10 @@ impl RowCode {
             last: Mutex::new(None),
         };
         let emitter = code.codes().next().map(Code::emitter);
-        if let (Some(RowSweep { kernel, inputs, outputs }), Some(emitter)) = (sweep, emitter) {
+        if let (Some(RowSweep { kernel, inputs, outputs, left }), Some(emitter)) = (sweep, emitter)
+        {
             let made = compile_sweep(&kernel, emitter)?;
-            code.sweep = made.map(|kernel| RowSweep { kernel, inputs, outputs });
+            code.sweep = made.map(|kernel| RowSweep { kernel, inputs, outputs, left });
         }
         Ok(code)
     }

@@ -78,6 +78,14 @@ fn is_flipped(merge: Merge, ty: Type) -> bool {
     merge == Merge::Max && ty.is_float()
 }
 
+/// How much of a vector counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Width {
+    Whole,
+    /// The lower half, if the vector has 512 bits.
+    Half,
+}
+
 impl Selector<'_> {
     /// Merges all stripes of each fold in halves and stores what is left; `load` says where they are.
     fn finish(&mut self, mut load: impl FnMut(&mut Self, Stripes, Type) -> Reg) {
@@ -88,13 +96,14 @@ impl Selector<'_> {
                 offsets.map(|at| load(s, Stripes { fold, at, moves: false }, ty)).collect();
             while parts.len() > 1 {
                 let upper = parts.split_off(parts.len() / 2);
-                parts = parts.iter().zip(upper).map(|(&a, b)| s.merged(merge, ty, a, b)).collect();
+                let merged = |(&a, b)| s.merged(merge, ty, [a, b], Width::Whole);
+                parts = parts.iter().zip(upper).map(merged).collect();
             }
             let mut left = parts[0];
             let mut bytes = isa.bytes() / 2;
             while bytes * 8 >= ty.bits() as usize {
                 let upper = s.upper_bytes(left, bytes);
-                left = s.merged(merge, ty, left, upper);
+                left = s.merged(merge, ty, [left, upper], Width::Half);
                 bytes /= 2;
             }
             if is_flipped(merge, ty) {
@@ -132,7 +141,7 @@ impl Selector<'_> {
                     element = s.flipped(ty, element);
                 }
                 let before = s.stripes(stripes, ty);
-                let after = s.merged(merge, ty, before, element);
+                let after = s.merged(merge, ty, [before, element], Width::Whole);
                 s.keep(stripes, ty, after);
             }
         });
@@ -167,8 +176,8 @@ impl Selector<'_> {
         self.two(Opcode::FloatXor, ty, a, sign)
     }
 
-    /// Two vectors merged. The last instruction reads `a` or what was made of it.
-    fn merged(&mut self, merge: Merge, ty: Type, a: Reg, b: Reg) -> Reg {
+    /// Two vectors merged, or their lower halves. The last instruction reads `a` or what was made of it.
+    fn merged(&mut self, merge: Merge, ty: Type, [a, b]: [Reg; 2], width: Width) -> Reg {
         let op = match merge {
             Merge::Add if ty.is_float() => Opcode::Add,
             Merge::Add => Opcode::IntAdd,
@@ -178,8 +187,8 @@ impl Selector<'_> {
             Merge::Or => Opcode::Or,
             Merge::Max | Merge::Min if ty.is_float() => {
                 let [first, second] =
-                    [[a, b], [b, a]].map(|[a, b]| self.two(Opcode::Min, ty, a, Source::Reg(b)));
-                return self.two(Opcode::FloatOr, ty, first, Source::Reg(second));
+                    [[a, b], [b, a]].map(|operands| self.of_two(Opcode::Min, ty, operands, width));
+                return self.of_two(Opcode::FloatOr, ty, [first, second], width);
             }
             Merge::Max | Merge::Min if ty == Type::I64 && self.isa == Isa::Avx2 => {
                 let above = self.two(Opcode::IntGreater, ty, a, Source::Reg(b));
@@ -191,7 +200,17 @@ impl Selector<'_> {
             Merge::Max => Opcode::IntMax,
             Merge::Min => Opcode::IntMin,
         };
-        self.two(op, ty, b, Source::Reg(a))
+        self.of_two(op, ty, [b, a], width)
+    }
+
+    /// An operation on two vectors, or on their lower halves: a core that has AVX-512 in units of 256 bits
+    /// does two of these at a time.
+    fn of_two(&mut self, op: Opcode, ty: Type, [a, b]: [Reg; 2], width: Width) -> Reg {
+        if width == Width::Whole || self.isa == Isa::Avx2 {
+            return self.two(op, ty, a, Source::Reg(b));
+        }
+        let (code, sources) = (op.half_code(ty.bits()), [a, b].map(Source::Reg));
+        self.vector(|def| Inst::new(code, def, &sources).halved([1, 1, 1, 0]))
     }
 
     /// The upper half of the lowest `2 * bytes` bytes of a vector, moved down.

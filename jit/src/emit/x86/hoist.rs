@@ -30,36 +30,39 @@ fn spare(function: &Function) -> usize {
     registers.saturating_sub(pressure(function).max(LEAST) + taken)
 }
 
-/// Loads row scalars before the loop, and once if they were loaded several times.
+/// Loads row scalars before the loop.
 fn hoist_scalars(function: &mut Function) {
+    let shared = share_scalars(function);
+    let is_shared = |inst: &mut Inst| inst.scalar().is_some_and(|(_, def)| shared.contains(&def));
+    function.prologue.extend(function.insts.extract_if(.., is_shared));
+}
+
+/// Loads row scalars once if they were loaded several times: as many as there are free registers for. Returns
+/// where these are.
+pub(super) fn share_scalars(function: &mut Function) -> Vec<Reg> {
     let mut renamed: Vec<Reg> = (0..function.classes.len() as u32).map(Reg).collect();
     let mut loaded: Vec<(u32, Reg)> = Vec::new();
-    let mut insts = std::mem::take(&mut function.insts);
-    let mut left = {
-        function.insts.clone_from(&insts);
-        spare(function)
-    };
-    insts.retain(|inst| {
+    let most = spare(function);
+    function.insts.retain(|inst| {
         let Some((slot, def)) = inst.scalar() else { return true };
         match loaded.iter().find(|(known, _)| *known == slot) {
-            Some(&(_, reg)) => renamed[def.0 as usize] = reg,
-            None if left == 0 => return true,
-            None => {
-                left -= 1;
-                loaded.push((slot, def));
-                function.prologue.push(*inst);
+            Some(&(_, reg)) => {
+                renamed[def.0 as usize] = reg;
+                return false;
             }
+            None if loaded.len() < most => loaded.push((slot, def)),
+            None => {}
         }
-        false
+        true
     });
-    for inst in &mut insts {
+    for inst in &mut function.insts {
         for source in &mut inst.sources {
             if let Source::Reg(reg) | Source::Gather { index: reg, .. } = source {
                 *reg = renamed[reg.0 as usize];
             }
         }
     }
-    function.insts = insts;
+    loaded.into_iter().map(|(_, reg)| reg).collect()
 }
 
 /// Moves constants out of the loop, as many as there are free registers for.

@@ -88,6 +88,34 @@ opcodes! {
     StoreBytes:    EVEX_Vmovdqu8_xmmm128_k1z_xmm                INVALID                                      VEX_Vmovq_xmmm64_xmm                 INVALID;
 }
 
+macro_rules! half_opcodes {
+    ($($name:ident: $y32:ident $y64:ident;)+) => {
+        impl Opcode {
+            /// The machine instruction on half a vector of AVX-512, of those that merge; else `INVALID`.
+            pub(super) fn half_code(self, bits: u32) -> Code {
+                let row = match self {
+                    $(Opcode::$name => [Code::$y32, Code::$y64],)+
+                    _ => [Code::INVALID; 2],
+                };
+                row[usize::from(bits == 64)]
+            }
+        }
+    };
+}
+
+half_opcodes! {
+    Add:     EVEX_Vaddps_ymm_k1z_ymm_ymmm256b32      EVEX_Vaddpd_ymm_k1z_ymm_ymmm256b64;
+    Mul:     EVEX_Vmulps_ymm_k1z_ymm_ymmm256b32      EVEX_Vmulpd_ymm_k1z_ymm_ymmm256b64;
+    Min:     EVEX_Vminps_ymm_k1z_ymm_ymmm256b32      EVEX_Vminpd_ymm_k1z_ymm_ymmm256b64;
+    Max:     EVEX_Vmaxps_ymm_k1z_ymm_ymmm256b32      EVEX_Vmaxpd_ymm_k1z_ymm_ymmm256b64;
+    FloatOr: EVEX_Vorps_ymm_k1z_ymm_ymmm256b32       EVEX_Vorpd_ymm_k1z_ymm_ymmm256b64;
+    IntAdd:  EVEX_Vpaddd_ymm_k1z_ymm_ymmm256b32      EVEX_Vpaddq_ymm_k1z_ymm_ymmm256b64;
+    And:     EVEX_Vpandd_ymm_k1z_ymm_ymmm256b32      EVEX_Vpandq_ymm_k1z_ymm_ymmm256b64;
+    Or:      EVEX_Vpord_ymm_k1z_ymm_ymmm256b32       EVEX_Vporq_ymm_k1z_ymm_ymmm256b64;
+    IntMin:  EVEX_Vpminsd_ymm_k1z_ymm_ymmm256b32     EVEX_Vpminsq_ymm_k1z_ymm_ymmm256b64;
+    IntMax:  EVEX_Vpmaxsd_ymm_k1z_ymm_ymmm256b32     EVEX_Vpmaxsq_ymm_k1z_ymm_ymmm256b64;
+}
+
 /// A multiply-add with the signs of its product and its addend: the forms 132, 213 and 231, which
 /// differ in the operand that the result replaces.
 pub(super) fn multiply_add(negative_product: bool, negative_addend: bool) -> [Opcode; 3] {

@@ -33,6 +33,7 @@ pub(super) fn row(
     let stripes = begin(routine, &mut function, constants);
     let finish = fold::finish_registers(routine, &mut function, &stripes, constants);
     function.insts.extend(finish);
+    hoist::share_scalars(&mut function);
     hoist::hoist_constants(&mut function);
     Some(function)
 }

@@ -1,7 +1,7 @@
 //! Code of sweeps: the steps of a row, one after the other, in one loop over rows.
 
 use super::allocate::{Allocation, allocate};
-use super::encode::{self, Bound, Copied, Joined, Once, Operands, Part, Step};
+use super::encode::{self, Bound, Joined, Moved, Once, Operands, Part, Step};
 use super::isa::Isa;
 use super::opcode::Opcode;
 use super::program::Form;
@@ -65,10 +65,21 @@ fn generate(sweep: &Sweep, isa: Isa) -> Result<Option<Generated>, EmitError> {
         steps.push(Step { bound, part });
     }
     let Some(lanes) = lanes else { return Ok(None) };
-    let cursors = sweep.inputs.len() + sweep.outputs.len() + sweep.kept.len();
-    let (kept, numbers) = (sweep.kept.len(), sweep.numbers.len());
-    let copied = copied.clone();
-    let operands = Operands { cursors, kept, numbers, copied, has_tiles: true };
+    let results = sweep.inputs.len() + sweep.outputs.len();
+    let left =
+        sweep.left.iter().zip(sweep.left()).enumerate().map(|(index, (&number, storage))| Moved {
+            cursor: results + index,
+            number: number as usize,
+            size: storage.size(),
+        });
+    let operands = Operands {
+        cursors: results + sweep.left.len() + sweep.kept.len(),
+        kept: sweep.kept.len(),
+        numbers: sweep.numbers.len(),
+        copied: copied.clone(),
+        left: left.collect(),
+        has_tiles: true,
+    };
     let encoded = encode::encode(&steps, operands, isa)
         .map_err(|error| EmitError::Codegen(format!("{error}\n{sweep:?}")))?;
     // Nothing is repeated in memory.
@@ -78,9 +89,9 @@ fn generate(sweep: &Sweep, isa: Isa) -> Result<Option<Generated>, EmitError> {
 }
 
 /// The sweep in which all that is done once reads numbers: row scalars are copied to such first.
-fn with_numbers(sweep: &Sweep) -> (Sweep, Vec<Copied>) {
+fn with_numbers(sweep: &Sweep) -> (Sweep, Vec<Moved>) {
     let mut sweep = sweep.clone();
-    let mut copied: Vec<Copied> = Vec::new();
+    let mut copied: Vec<Moved> = Vec::new();
     for step in &mut sweep.steps {
         let vir::Step::Once(part) = step else { continue };
         for place in &mut part.inputs {
@@ -91,7 +102,7 @@ fn with_numbers(sweep: &Sweep) -> (Sweep, Vec<Copied>) {
             let number = known.map_or(sweep.numbers.len(), |known| known.number);
             if known.is_none() {
                 sweep.numbers.push(storage);
-                copied.push(Copied { cursor, number, size: storage.size() });
+                copied.push(Moved { cursor, number, size: storage.size() });
             }
             *place = Place::Number(number as u32);
         }

@@ -44,10 +44,20 @@ impl Writer<'_> {
         size: usize,
         at: i64,
     ) -> Result<MemoryOperand, IcedError> {
-        let at = self.stripes() + (number * MOST_ROWS * NUMBER) as i64 + at;
         self.load_word(Register::RAX, self.word(Word::Row))?;
-        let (base, row) = (Register::RSP, Register::RAX);
-        Ok(MemoryOperand::with_base_index_scale_displ_size(base, row, size as u32, at, 1))
+        Ok(self.number_of(number, Register::RAX, size, at))
+    }
+
+    /// The same of the row that a register has.
+    pub(super) fn number_of(
+        &self,
+        number: usize,
+        row: Register,
+        size: usize,
+        at: i64,
+    ) -> MemoryOperand {
+        let at = self.stripes() + (number * MOST_ROWS * NUMBER) as i64 + at;
+        MemoryOperand::with_base_index_scale_displ_size(Register::RSP, row, size as u32, at, 1)
     }
 
     /// A word of the frame.

@@ -59,11 +59,11 @@ impl Bound {
 
     /// Those of a part of a sweep, which has no addresses of its own in registers if it runs once.
     pub(in crate::emit::x86) fn of_part(part: &Part, sweep: &Sweep, is_once: bool) -> Bound {
-        let (inputs, outputs) = (sweep.inputs.len(), sweep.outputs.len());
+        let (inputs, results) = (sweep.inputs.len(), sweep.outputs.len() + sweep.left.len());
         let at = |place: &Place| match *place {
             Place::Input(index) => At::Cursor(index as usize),
             Place::Output(index) => At::Cursor(inputs + index as usize),
-            Place::Kept(index) => At::Cursor(inputs + outputs + index as usize),
+            Place::Kept(index) => At::Cursor(inputs + results + index as usize),
             Place::Number(index) => At::Number(index as usize),
         };
         let [all_inputs, results] =

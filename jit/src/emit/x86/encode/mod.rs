@@ -126,14 +126,16 @@ pub(super) struct Operands {
     /// Numbers of a row.
     pub(super) numbers: usize,
     /// Numbers that are row scalars, with their cursors: copied before the first step.
-    pub(super) copied: Vec<Copied>,
+    pub(super) copied: Vec<Moved>,
+    /// Numbers that are results, with their cursors: copied after the last step.
+    pub(super) left: Vec<Moved>,
     /// Whether each step runs on some rows, a tile, before the next one does.
     pub(super) has_tiles: bool,
 }
 
-/// A number that is a row scalar.
+/// A number that comes from an operand, or goes to one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Copied {
+pub(super) struct Moved {
     pub(super) cursor: usize,
     pub(super) number: usize,
     /// Its bytes: 4 or 8.
@@ -217,6 +219,7 @@ impl<'a> Writer<'a> {
         let mut later = Later::default();
         let row = self.row(steps);
         let is_row = row.map(|row| self.is_row(row)).transpose()?;
+        self.copy_same_scalars(&mut later)?;
         let first = self.at;
         let rows = field(offsets::ROWS);
         if self.operands.has_tiles {

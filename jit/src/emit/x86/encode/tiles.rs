@@ -6,13 +6,22 @@
 
 use super::address::Word;
 use super::loops::Later;
-use super::{Copied, Done, Joined, Loops, Once, Part, Step, Writer, field, offsets};
+use super::{
+    CURSORS, Done, Joined, Loops, Moved, Once, Part, Step, Writer, cursor, field, offsets,
+};
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 
 /// Tiles of fewer rows do what is done once row by row: a vector of numbers that were just stored one by one
 /// waits until they are in the cache. Layer norm of (4096, 1024), two rows at a time, takes .18 ns an element
 /// on a Zen 4 and .22 by vectors.
 const FEW: i32 = 8;
+
+/// Whether numbers come from an operand or go to one.
+#[derive(Clone, Copy)]
+enum Direction {
+    Read,
+    Write,
+}
 
 impl<'a> Writer<'a> {
     /// All steps on a tile.
@@ -23,7 +32,7 @@ impl<'a> Writer<'a> {
         self.emit(Instruction::with2(Code::Cmovg_r64_rm64, Register::RAX, tile))?;
         let rows = self.word(Word::Rows);
         self.emit(Instruction::with2(Code::Mov_rm64_r64, rows, Register::RAX))?;
-        self.copy_scalars()?;
+        self.copy_scalars(Code::Je_rel32_64, rows, later)?;
         for step in steps {
             self.bound = &step.bound;
             match &step.part {
@@ -31,7 +40,7 @@ impl<'a> Writer<'a> {
                 Part::Each { loops, join } => self.each(step, loops, join.as_ref(), later)?,
             }
         }
-        Ok(())
+        self.leave_numbers()
     }
 
     /// Makes the first row of the tile the current one.
@@ -50,25 +59,56 @@ impl<'a> Writer<'a> {
         self.emit(Instruction::with_branch(Code::Jl_rel32_64, top))
     }
 
-    /// Makes numbers of row scalars.
-    fn copy_scalars(&mut self) -> Done {
-        if self.operands.copied.is_empty() {
-            return Ok(());
+    /// Makes numbers of row scalars that are the same for all rows, for as many as any tile has.
+    pub(super) fn copy_same_scalars(&mut self, later: &mut Later<'a>) -> Done {
+        self.copy_scalars(Code::Jne_rel32_64, field(offsets::TILE), later)
+    }
+
+    /// Makes numbers of row scalars, but of those for which `skips` is taken where their step is compared
+    /// with zero.
+    fn copy_scalars(&mut self, skips: Code, rows: MemoryOperand, later: &mut Later<'a>) -> Done {
+        for scalar in self.operands.copied.clone() {
+            let step = cursor(scalar.cursor, offsets::ROW);
+            self.emit(Instruction::with2(Code::Cmp_rm64_imm8, step, 0))?;
+            let skip = self.jump(skips)?;
+            self.move_number(scalar, rows, Direction::Read)?;
+            later.patches.push((skip, self.at));
         }
-        self.first_row()?;
+        Ok(())
+    }
+
+    /// Writes the numbers that are results.
+    fn leave_numbers(&mut self) -> Done {
+        let rows = self.word(Word::Rows);
+        let left = self.operands.left.clone();
+        left.into_iter().try_for_each(|number| self.move_number(number, rows, Direction::Write))
+    }
+
+    /// Copies a number of each of so many rows.
+    fn move_number(&mut self, moved: Moved, rows: MemoryOperand, direction: Direction) -> Done {
+        let Moved { cursor: operand, number, size } = moved;
+        let [base, step] = [offsets::BASE, offsets::ROW].map(|field| cursor(operand, field));
+        let [place, row, count] = [CURSORS[0], Register::R9, Register::RAX];
+        self.load_word(place, base)?;
+        self.load_word(count, rows)?;
+        self.emit(Instruction::with2(Code::Xor_r32_rm32, Register::R9D, Register::R9D))?;
         let top = self.at;
-        for Copied { cursor, number, size } in self.operands.copied.clone() {
-            let from = MemoryOperand::with_base(Register::RDI);
-            self.load_base(Register::RDI, cursor)?;
-            let to = self.number(number, size, 0)?;
-            let (load, store, word) = match size {
-                4 => (Code::Mov_r32_rm32, Code::Mov_rm32_r32, Register::EDI),
-                _ => (Code::Mov_r64_rm64, Code::Mov_rm64_r64, Register::RDI),
-            };
-            self.emit(Instruction::with2(load, word, from))?;
-            self.emit(Instruction::with2(store, to, word))?;
-        }
-        self.next_row(1, top)
+        let (load, store, word) = match size {
+            4 => (Code::Mov_r32_rm32, Code::Mov_rm32_r32, Register::EDI),
+            _ => (Code::Mov_r64_rm64, Code::Mov_rm64_r64, Register::RDI),
+        };
+        let (operand, number) =
+            (MemoryOperand::with_base(place), self.number_of(number, row, size, 0));
+        let (from, to) = match direction {
+            Direction::Read => (operand, number),
+            Direction::Write => (number, operand),
+        };
+        self.emit(Instruction::with2(load, word, from))?;
+        self.emit(Instruction::with2(store, to, word))?;
+        self.emit(Instruction::with2(Code::Add_r64_rm64, place, step))?;
+        self.emit(Instruction::with2(Code::Add_rm64_imm8, row, 1))?;
+        self.emit(Instruction::with2(Code::Cmp_r64_rm64, row, count))?;
+        self.emit(Instruction::with_branch(Code::Jl_rel32_64, top))
     }
 
     /// What is done once a row.
