@@ -157,11 +157,11 @@ mod tests {
         let found = parts(text, &shapes);
         assert_eq!(found, (vec![within(output, 0, 0), within(output, 0, 5)], 0));
         // A part of a part, along another axis.
-        let text = "kernel k(x: f32[n, d], y: f32[n, d]) {
+        let text = "kernel k(x: f32[n, d], y: f32[n, d], c: f32[]) {
             let a = fused(y) { exp(y) };
-            pad[0, 2, 1](concat[-1](x, a), 0)
+            pad[0, 2, 1](concat[-1](x, a), c)
         }";
-        let found = parts(text, &[&[300, 5], &[300, 5]]);
+        let found = parts(text, &[&[300, 5], &[300, 5], &[]]);
         let whole = Place::Buffer(1);
         assert_eq!(found, (vec![within(whole, 1, 5), within(output, 0, 2)], 0));
     }
