@@ -101,16 +101,18 @@ impl<K> Plan<K> {
     /// The memory of a call of these shapes.
     pub(crate) fn memory(&self, shapes: &[Dims]) -> Result<Memory, ShapeError> {
         let mut memory = Memory::default();
-        self.update_memory(&mut memory, shapes)?;
+        self.update_memory(&mut memory, shapes, self.computes_parts(shapes))?;
         Ok(memory)
     }
 
     /// Makes `memory` that of a call of these shapes. It is left as it is if the
-    /// lives and sizes of buffers are the same, as they are from call to call.
+    /// lives and sizes of buffers are the same, as they are from call to call. With `in_parts`, intermediates
+    /// that are [parts](super::Part) of others, or of outputs, take none.
     pub(crate) fn update_memory(
         &self,
         memory: &mut Memory,
         shapes: &[Dims],
+        in_parts: bool,
     ) -> Result<(), ShapeError> {
         let mut is_same = memory.regions.len() == self.buffers.len();
         memory.regions.resize(self.buffers.len(), Region::default());
@@ -119,6 +121,7 @@ impl<K> Plan<K> {
             let (shape, dtype) = (&shapes[buffer.written.shape], buffer.dtype);
             // An array without elements gets an address of its own, however large its other axes are.
             let elements = match shape.contains(&0) {
+                _ if in_parts && buffer.part.is_some() => Some(0),
                 true => Some(1),
                 false => shape.iter().try_fold(1usize, |elements, &n| elements.checked_mul(n)),
             };
@@ -143,7 +146,8 @@ impl<K> Plan<K> {
 
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (count, peak, total) = (self.regions.len(), self.peak, self.total());
+        let count = self.regions.iter().filter(|region| region.bytes > 0).count();
+        let (peak, total) = (self.peak, self.total());
         match count {
             0 => f.write_str("no intermediate")?,
             1 => write!(f, "{peak} bytes for 1 intermediate")?,

@@ -5,6 +5,7 @@
 //! which is live from the step that writes it to the last one that reads it.
 
 mod memory;
+mod parts;
 mod shape;
 mod specialize;
 mod traffic;
@@ -12,6 +13,7 @@ mod viewed;
 
 pub(crate) use memory::ALIGNMENT;
 pub use memory::Memory;
+pub(crate) use parts::Part;
 use shape::LastCall;
 pub(crate) use shape::{Dims, ShapeError, Shapes};
 pub(crate) use specialize::{Chosen, Failure, Kept, Matters, Plans, SizeClass, Specialize};
@@ -126,6 +128,8 @@ pub(crate) struct Buffer {
     pub(crate) written: Written,
     /// The first and last step during which nothing else may lie in its place.
     pub(crate) live: [usize; 2],
+    /// Where it lies if it needs no memory of its own.
+    pub(crate) part: Option<Part>,
 }
 
 impl<K> Plan<K> {
@@ -189,7 +193,7 @@ impl<K> Plan<K> {
                     Place::Buffer(_) => {
                         let live = if reuse { [index; 2] } else { [0, usize::MAX] };
                         let (dtype, written) = (result.dtype, result_written);
-                        buffers.push(Buffer { dtype, written, live });
+                        buffers.push(Buffer { dtype, written, live, part: None });
                     }
                     place => unreachable!("no step writes {place:?}"),
                 }
@@ -199,7 +203,11 @@ impl<K> Plan<K> {
         let Some(written) = written else { panic!("no step writes an output: {graph}") };
         let Places { shapes, views, numbers, checks, .. } = places;
         let last = LastCall::of(&steps);
-        Ok(Plan { steps, shapes, buffers, views, numbers, checks, written, read, last })
+        let mut plan = Plan { steps, shapes, buffers, views, numbers, checks, written, read, last };
+        if reuse {
+            plan.place_parts();
+        }
+        Ok(plan)
     }
 }
 

@@ -48,10 +48,16 @@ impl<K> Plan<K> {
                 !step.args[..at].iter().any(is_same)
             };
             let reads = !matches!(&step.action, Action::Call(call) if !call.reads());
-            let loads =
-                (0..step.args.len()).filter(|at| reads && first(at)).map(|at| &step.args[at]);
-            let loads = loads.map(|access| bytes(shape(access), access));
-            let stores = step.results.iter().map(|access| bytes(shape(access), access));
+            // Parts that were computed in their place are left there.
+            let (there, moved): (Vec<&Access>, Vec<&Access>) = (0..step.args.len())
+                .filter(|at| reads && first(at))
+                .map(|at| &step.args[at])
+                .partition(|arg| self.is_part(step, arg));
+            let of_all = |accesses: &[&Access]| {
+                let all = accesses.iter().map(|access| bytes(shape(access), access));
+                all.fold(0, usize::saturating_add)
+            };
+            let results: Vec<&Access> = step.results.iter().collect();
             let ops_each = match &step.action {
                 Action::Map { body, .. } => body.op_count(),
                 Action::Call(call) => {
@@ -62,8 +68,8 @@ impl<K> Plan<K> {
             let ops = self.elements(step, shapes).saturating_mul(ops_each);
             Traffic {
                 ops: ops.saturating_add(self.product_ops(step, shapes, input)),
-                loaded: loads.fold(0, usize::saturating_add),
-                stored: stores.fold(0, usize::saturating_add),
+                loaded: of_all(&moved),
+                stored: of_all(&results).saturating_sub(of_all(&there)),
             }
         };
         self.steps.iter().map(of).collect()

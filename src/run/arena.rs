@@ -22,13 +22,15 @@ struct Line(#[expect(dead_code, reason = "it is memory")] [u8; ALIGNMENT]);
 impl Arena {
     /// An array in row-major order for each buffer of a plan whose steps have these shapes. They
     /// are valid until the next call of this, or until the arena is dropped. Those that are live
-    /// during the same step do not overlap.
+    /// during the same step do not overlap. With `in_parts`, those that are parts of others are still to be
+    /// placed.
     pub(super) fn arrays<K>(
         &mut self,
         plan: &Plan<K>,
         shapes: &[Dims],
+        in_parts: bool,
     ) -> Result<SmallVec<[Layout; 2]>, RunError> {
-        plan.update_memory(&mut self.memory, shapes)?;
+        plan.update_memory(&mut self.memory, shapes, in_parts)?;
         self.grow(self.memory.peak())?;
         let block = self.block.as_mut_ptr().cast::<u8>();
         let mut arrays = SmallVec::new();

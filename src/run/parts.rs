@@ -5,7 +5,7 @@ use super::view::Layout;
 use kiln_ir::{Concat, Pad};
 
 /// Part of an array, `len` elements from `start` on along an axis.
-fn part(of: &Layout, axis: usize, start: usize, len: usize) -> Layout {
+pub(super) fn part(of: &Layout, axis: usize, start: usize, len: usize) -> Layout {
     let mut part = of.clone();
     part.shape[axis] = len;
     // Where there is nothing, no distance matters.
@@ -19,7 +19,7 @@ fn part(of: &Layout, axis: usize, start: usize, len: usize) -> Layout {
 /// # Safety
 ///
 /// Operands must have the types and shapes of the call, and be readable, and `output` writable and
-/// apart.
+/// apart, but for operands that lie where they are to be put.
 pub(super) unsafe fn concat(
     concat: Concat,
     operands: &[&Layout],
@@ -31,7 +31,7 @@ pub(super) unsafe fn concat(
     for &operand in operands {
         let len = operand.shape[axis];
         // SAFETY: required of the caller; the part has the operand's shape.
-        unsafe { copy_layout(operand, &part(output, axis, start, len), threads) };
+        unsafe { put(operand, &part(output, axis, start, len), threads) };
         start += len;
     }
 }
@@ -59,5 +59,17 @@ pub(super) unsafe fn pad(
         unsafe { copy_layout(&number, &to, threads) };
     }
     // SAFETY: required of the caller; the part has the array's shape.
-    unsafe { copy_layout(array, &part(output, axis, before, len), threads) };
+    unsafe { put(array, &part(output, axis, before, len), threads) };
+}
+
+/// Copies an array to where it belongs, unless it was computed there.
+///
+/// # Safety
+///
+/// As for [`copy_layout`].
+unsafe fn put(from: &Layout, to: &Layout, threads: Option<usize>) {
+    if from.base != to.base || from.strides != to.strides {
+        // SAFETY: required of the caller.
+        unsafe { copy_layout(from, to, threads) };
+    }
 }

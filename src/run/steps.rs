@@ -9,7 +9,7 @@ use super::gather;
 use super::interrupt;
 use super::layout::OPERANDS;
 use super::numbers::Numbers as AllNumbers;
-use super::parts;
+use super::parts::{self, part};
 use super::product::multiply;
 use super::rows::reduce;
 use super::scan::scan;
@@ -64,9 +64,13 @@ impl Runner {
         // Two calls at once do not wait for each other: the second starts with no memory.
         let kept = self.arena.try_lock().map(|mut kept| std::mem::take(&mut *kept));
         let mut arena = kept.unwrap_or_default();
-        let buffers = arena.arrays(plan, shapes);
+        let in_parts = plan.computes_parts(shapes) && !is_in_place(plan, arrays);
+        let buffers = arena.arrays(plan, shapes, in_parts);
         // SAFETY: required of the caller; the buffers that are live at once lie apart.
-        let done = buffers.and_then(|buffers| unsafe {
+        let done = buffers.and_then(|mut buffers| unsafe {
+            if in_parts {
+                place_parts(plan, arrays, shapes, &mut buffers);
+            }
             run_steps(plan, arrays, &buffers, &numbers.arrays, threads, bound)
         });
         // Another call may have put back a larger one meanwhile.
@@ -142,6 +146,39 @@ pub(super) fn pack(plan: &Plan<Compiled>, bound: &Bound) -> Result<(), RunError>
         bound.packed(&unsafe { strided::viewed(&array.layout, chain, &mut copies)? });
     }
     Ok(())
+}
+
+/// Whether an output is an input, too: such a one is written only after that was read.
+fn is_in_place<'a>(
+    plan: &Plan<Compiled>,
+    arrays: &Arrays<impl Fn(usize) -> &'a Layout, impl Fn(usize) -> &'a Layout>,
+) -> bool {
+    let is_input = |output: usize| {
+        let base = (arrays.outputs)(output).base;
+        (0..plan.read.len()).any(|input| (arrays.inputs)(input).base == base)
+    };
+    (0..plan.written.len()).any(is_input)
+}
+
+/// Places intermediates that are parts of others, or of outputs.
+fn place_parts<'a>(
+    plan: &Plan<Compiled>,
+    arrays: &Arrays<impl Fn(usize) -> &'a Layout, impl Fn(usize) -> &'a Layout>,
+    shapes: &[Dims],
+    buffers: &mut [Layout],
+) {
+    // What they are parts of is written later, and may be a part itself.
+    for (index, buffer) in plan.buffers.iter().enumerate().rev() {
+        let Some(of) = buffer.part else { continue };
+        let within = plan.within(of, shapes, &|input| &(arrays.inputs)(input).shape[..]);
+        let whole = match within.of {
+            Place::Output(output) => (arrays.outputs)(output),
+            Place::Buffer(buffer) => &buffers[buffer],
+            place => unreachable!("no step writes {place:?}"),
+        };
+        let len = shapes[buffer.written.shape][within.axis];
+        buffers[index] = part(whole, within.axis, within.start, len);
+    }
 }
 
 /// # Safety

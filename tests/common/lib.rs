@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "for tests only")]
 
+pub mod balls;
 #[cfg_attr(not(feature = "x86"), path = "emulation/absent.rs")]
 pub mod emulation;
 pub mod graphs;

@@ -7,7 +7,14 @@ use ndarray::{ArrayD, IxDyn};
 
 /// Heads, and what is one kernel of them.
 const KERNELS: &[(&str, &[&str])] = &[
-    ("loss(x: f32[n, c], y: i64[n, 1])", &["label_cross_entropy[-1](x, y)"]),
+    (
+        "loss(x: f32[n, c], y: i64[n, 1])",
+        &[
+            "label_cross_entropy[-1](x, y)",
+            "sum[-1](select(iota[-1](x) == y, logsumexp[-1](x) - x, 0))",
+            "logsumexp[-1](x) - sum[-1](select(iota[-1](x) == y, x, 0))",
+        ],
+    ),
     ("loss_of(x: f32[n, c], y: i32[n, 1])", &["label_cross_entropy[-1](x * 2, y) / 3"]),
     ("nll(x: f32[n, c], y: i64[n, 1])", &["nll[1](x, y)"]),
     (
@@ -48,6 +55,17 @@ fn labels_and_masks_are_one_kernel() {
                 }
             }
         }
+    }
+}
+
+/// Where no shape is declared, places along an axis of what is computed are those of another kernel's result.
+#[test]
+fn labels_of_what_is_computed_are_one_kernel_where_shapes_are_declared() {
+    let text = "kernel k(x: f32[n, c], y: i64[n, 1]) { nll[-1](log_softmax[-1](x), y) }";
+    let open = "|x: f32[..], y: i64[..]| nll[-1](log_softmax[-1](x), y)";
+    for (text, passes) in [(text, 1), (open, 2)] {
+        let kernel = compiled(&parse(text).unwrap(), CompileOptions::new());
+        assert_eq!(kernel.pass_count(), passes, "{}", kernel.graph());
     }
 }
 

@@ -3,7 +3,7 @@
 //! back: the bits must be those of one kernel for each op, and in the other modes those of every
 //! other emitter, number of threads and layout. `KILN_SEED` and `KILN_CASES` try others.
 
-mod drawing;
+pub(crate) mod drawing;
 pub(crate) mod memory;
 
 use super::random_rows::set;

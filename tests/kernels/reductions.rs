@@ -2,7 +2,9 @@
 
 use common::Rng;
 use kiln::ir::{Array, eval};
-use kiln::{CompileOptions, DType, Graph, Mode, RunError, Tensor, View, compile_with, ir};
+use kiln::{
+    CompileOptions, DType, EmitterKind, Graph, Mode, RunError, Tensor, View, compile_with, ir,
+};
 use ndarray::{Array1, ArrayD, Axis, IxDyn, s};
 
 /// Elements of an array of `f64`s, reproducible, in `[-1, 1)`.
@@ -208,5 +210,82 @@ fn strict_fusion_changes_no_bit() {
         for (fused, unfused) in fused.iter().zip(&unfused) {
             assert_eq!(bits(fused), bits(unfused), "{text}: {}", strict.graph());
         }
+    }
+}
+
+/// Runs a kernel of one input on every emitter that the machine has, fused and not.
+fn everywhere(text: &str, x: &Tensor, check: impl Fn(&Tensor, &str)) {
+    let graph = ir::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    for emitter in EmitterKind::ALL {
+        for options in [CompileOptions::new(), CompileOptions::unfused()] {
+            let about = format!("{text} of {:?}, {emitter}, {options:?}", x.shape());
+            let Ok(kernel) = compile_with(&graph, options.emitter(emitter)) else { continue };
+            check(&kernel.run(&[x.view()]).unwrap().remove(0), &about);
+        }
+    }
+}
+
+#[test]
+fn of_nothing() {
+    let (inf, nan) = (f64::INFINITY, f64::NAN);
+    for (by, expected) in [
+        ("sum", 0.0),
+        ("prod", 1.0),
+        ("count", 0.0),
+        ("mean", nan),
+        ("var", nan),
+        ("norm", 0.0),
+        ("sup", -inf),
+        ("logsumexp", -inf),
+    ] {
+        for (text, shape) in [
+            (format!("|x: f64[..]| {by}[-1](x)"), [3, 0]),
+            (format!("|x: f64[..]| {by}[0](x * 2)"), [0, 3]),
+        ] {
+            let x: Tensor = ArrayD::<f64>::zeros(IxDyn(&shape)).into();
+            everywhere(&text, &x, |found, about| {
+                let Tensor::F64(found) = found else { panic!("{about}: {}", found.dtype()) };
+                let is_it =
+                    |&x: &f64| x.to_bits() == expected.to_bits() || x.is_nan() && expected.is_nan();
+                assert!(found.len() == 3 && found.iter().all(is_it), "{about}: {found}");
+            });
+        }
+    }
+    for (by, expected) in [("any", false), ("all", true)] {
+        let x: Tensor = ArrayD::<f64>::zeros(IxDyn(&[3, 0])).into();
+        everywhere(&format!("|x: f64[..]| {by}[-1](x > 0)"), &x, |found, about| {
+            let Tensor::Bool(found) = found else { panic!("{about}: {}", found.dtype()) };
+            assert!(found.len() == 3 && found.iter().all(|&x| x == expected), "{about}: {found}");
+        });
+    }
+}
+
+/// The first NaN, else the first of the largest, wherever it is among vectors and what fills none.
+#[test]
+fn places_at_every_position() {
+    const LEN: usize = 150;
+    // A row for each place: the largest there and at the end of the row, or NaN.
+    let of = |largest: f32, before: f32| {
+        ArrayD::from_shape_fn(IxDyn(&[LEN, LEN]), |index| {
+            let (row, at) = (index[0], index[1]);
+            let is_it = at == row || at == LEN - 1 && row < at;
+            if is_it { largest } else { before + (at % 7) as f32 }
+        })
+    };
+    for (text, largest, before) in [
+        ("argmax[-1](x)", 9.0, 0.0),
+        ("argmax[-1](x * 2)", f32::NAN, 0.0),
+        ("argmin[-1](x)", -9.0, 0.0),
+        ("argmin[-1](-x)", f32::NAN, f32::NEG_INFINITY),
+        ("argmax[-1](x)", f32::NEG_INFINITY, f32::NEG_INFINITY),
+    ] {
+        let x: Tensor = of(largest, before).into();
+        let all_alike = largest == before;
+        everywhere(&format!("|x: f32[..]| {text}"), &x, |found, about| {
+            let Tensor::I64(found) = found else { panic!("{about}: {}", found.dtype()) };
+            let is_it =
+                |(row, &place): (usize, &i64)| place == if all_alike { 0 } else { row as i64 };
+            assert!(found.iter().enumerate().all(is_it), "{about}: {found}");
+        });
     }
 }

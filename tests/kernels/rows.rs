@@ -32,6 +32,7 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
             "softmax[-1](s * scale + mask)",
             "let t = s * scale + mask; let e = exp(t - max[-1](t)); e / sum[-1](e)",
             "softmax_or_zero[-1](s * scale + mask)",
+            "let t = fma(s, scale, mask); exp(t - logsumexp[-1](t))",
         ],
     ),
     (
@@ -55,7 +56,25 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
         "normalized(x: f32[n, d])",
         &["x / norm[-1](x)", "x * rsqrt(sum[-1](x * x))", "x / max(sqrt(sum[-1](x^2)), 1e-12)"],
     ),
-    ("moments(x: f32[n, d])", &["(mean[-1](x), var[-1](x))"]),
+    ("norm(x: f32[n, d])", &["norm[-1](x)", "sqrt(sum[-1](x * x))", "sum[-1](abs(x)^2)^0.5"]),
+    (
+        "loss(x: f32[n, d], p: f32[n, d])",
+        &[
+            "cross_entropy[-1](x, p)",
+            "-sum[-1](p * log_softmax[-1](x))",
+            "sum[-1](p * (logsumexp[-1](x) - x))",
+            "let o = x - max[-1](x); sum[-1](p * (log(sum[-1](exp(o))) - o))",
+        ],
+    ),
+    (
+        "moments(x: f32[n, d])",
+        &[
+            "(mean[-1](x), var[-1](x))",
+            "let m = mean[-1](x); let o = x - m; (m, mean[-1](o * o))",
+            "let m = sum[-1](x) / count[-1](x); (m, sum[-1]((x - m)^2) / count[-1](x))",
+            "(mean[-1](x), std[-1](x)^2)",
+        ],
+    ),
     (
         "fused_sum(x: f32[n, d], y: f32[n, d])",
         &["sum[-1](exp(x) * y)", "sum(tanh(x * y))", "max[-1](abs(x - y))", "mean[..]((x - y)^2)"],
@@ -64,6 +83,9 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
         "with_statistics(x: f32[n, d])",
         &[
             "(softmax[-1](x), logsumexp[-1](x))",
+            "let m = max[-1](x); let e = exp(x - m); let s = sum[-1](e); (e / s, m + log(s))",
+            "let l = logsumexp[-1](x); (exp(x - l), l)",
+            "(exp(log_softmax[-1](x)), max[-1](x) + log(sum[-1](exp(x - max[-1](x)))))",
             "let m = mean[-1](x); let r = rsqrt(var[-1](x) + 1e-5); ((x - m) * r, m, r)",
             "(sum[-1](x), argmax[-1](x))",
             "(x * 2, softmax[-1](x * 2))",

@@ -371,8 +371,8 @@ impl GraphBuilder {
     /// What a reduction is made of: of truth values where it asks for them; sums, products and counts
     /// of bools and short integers are `i64`.
     fn reduced(&mut self, by: Reduction, operand: Built) -> Result<NodeId, Fault> {
-        let node = match by {
-            Reduction::All | Reduction::Any => {
+        let node = match by.info().typing {
+            Typing::Truth => {
                 let node = self.materialize(operand, DEFAULT_FLOAT)?;
                 return match self.graph.dtype(node) {
                     DType::Bool => Ok(node),

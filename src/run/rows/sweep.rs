@@ -134,7 +134,7 @@ impl Sweeping {
 
     /// Whether results are computed elsewhere, and copied: where they are to bypass the caches, but rows do not
     /// begin where lines do.
-    fn copies(&self, program: Program<'_>, bases: &[*mut u8]) -> bool {
+    pub(super) fn copies(&self, program: Program<'_>, bases: &[*mut u8]) -> bool {
         let is_aligned = |(slot, _): (usize, &Cursor)| bases[slot].addr().is_multiple_of(LINE);
         let is_direct =
             self.streams && self.are_even(program, bases) && self.results(program).all(is_aligned);

@@ -1,5 +1,7 @@
 //! Row kernels against their bodies, op by op and reduction by reduction: in bits.
 
+mod paths;
+
 use super::{RowCode, Sweeps, reduce};
 use crate::lower::rows::rows;
 use crate::lower::{Tier, lower};

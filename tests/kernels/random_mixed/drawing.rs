@@ -21,20 +21,20 @@ const OF_FLOATS: &[&str] = &[
 ];
 
 #[derive(Clone, Debug)]
-pub(super) struct Value {
-    pub(super) name: String,
-    pub(super) dtype: DType,
-    pub(super) shape: Vec<usize>,
+pub(crate) struct Value {
+    pub(crate) name: String,
+    pub(crate) dtype: DType,
+    pub(crate) shape: Vec<usize>,
 }
 
 /// A kernel under construction, and the values that later steps may read.
-pub(super) struct Drawing<'a> {
-    pub(super) rng: &'a mut Rng,
-    pub(super) dtype: DType,
-    pub(super) values: Vec<Value>,
-    pub(super) lets: String,
+pub(crate) struct Drawing<'a> {
+    pub(crate) rng: &'a mut Rng,
+    pub(crate) dtype: DType,
+    pub(crate) values: Vec<Value>,
+    pub(crate) lets: String,
     /// Whether sizes may be written out, which fits one shape only.
-    pub(super) has_sizes: bool,
+    pub(crate) has_sizes: bool,
 }
 
 /// What two shapes broadcast to.
@@ -53,7 +53,7 @@ fn joined(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
 
 impl Drawing<'_> {
     /// Mostly a recent one.
-    pub(super) fn value(&mut self) -> Value {
+    pub(crate) fn value(&mut self) -> Value {
         let count = self.values.len();
         let back = match self.rng.below(3) {
             0 => self.rng.below(count),
@@ -93,7 +93,7 @@ impl Drawing<'_> {
     }
 
     /// One more value, if it fits.
-    pub(super) fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         let value = self.number();
         let Value { name: a, dtype, shape } = value.clone();
         let rank = shape.len();

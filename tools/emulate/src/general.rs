@@ -77,7 +77,10 @@ fn straight(p: &mut Processor, i: &Instruction) -> Result<(), Refusal> {
             }
         }
         // Memory is asked for what may not be there.
-        Mnemonic::Prefetcht0 => {}
+        Mnemonic::Prefetcht0 => {
+            let address = p.address(i);
+            p.asked.push(address);
+        }
         Mnemonic::Cmovg => {
             let greater = !flag(p.flags.zero)? && !less(&p.flags)?;
             let value = read(p, i, if greater { 1 } else { 0 })?;

@@ -63,6 +63,11 @@ pub struct Call<'a> {
 impl Call<'_> {
     /// Calls `routine` and returns the arrays afterwards.
     pub fn run(self, routine: &Decoded) -> Result<Vec<Array>, Fault> {
+        Ok(self.run_and_tell(routine)?.0)
+    }
+
+    /// The same, and what memory was asked for before it was read: bytes from the start of the first array.
+    pub fn run_and_tell(self, routine: &Decoded) -> Result<(Vec<Array>, Vec<i64>), Fault> {
         let mut memory = Memory::new();
         let Call { rows, tile, ahead, head, n, mut arrays, operands, pool } = self;
         let mut place = |array: &mut Array| {
@@ -99,6 +104,8 @@ impl Call<'_> {
             }
             array.bytes = processor.memory.bytes(handle).to_vec();
         }
-        Ok(arrays)
+        let first = handles.first().map_or(0, |&handle| processor.memory.address(handle));
+        let from_first = |&address: &u64| address.wrapping_sub(first) as i64;
+        Ok((arrays, processor.asked.iter().map(from_first).collect()))
     }
 }

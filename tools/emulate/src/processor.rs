@@ -53,6 +53,8 @@ pub struct Processor {
     pub flags: Flags,
     /// Memory.
     pub memory: Memory,
+    /// The addresses that it was asked for before they are read.
+    pub asked: Vec<u64>,
 }
 
 /// Something that the machine would not have done, or that is not supported here.
@@ -115,6 +117,7 @@ impl Processor {
             general: [0xbad0_bad0_bad0_bad0; 16],
             flags: Flags::default(),
             memory,
+            asked: Vec::new(),
         }
     }
 

@@ -13,6 +13,8 @@
 //! to 3 % quicker and compilation 2 to 21 % slower.) `rcp`, `rsqrt` and the like are never used:
 //! every instruction gives the bits that its primitive defines.
 
+#[cfg(test)]
+mod ahead;
 mod allocate;
 mod check;
 mod encode;

@@ -1,0 +1,108 @@
+//! Which way rows go, by their lengths, by how many there are, and by where results lie. Nothing is run.
+
+use super::{body, compile, compile_sweep};
+use crate::lower::Tier;
+use crate::lower::rows::rows;
+use crate::run::rows::{RowCode, Sweeps};
+use crate::run::view::Layout;
+use crate::run::{View, ViewMut};
+use kiln_ir::DType;
+use kiln_jit::cpu::{Cpu, last_level_cache};
+use kiln_jit::emit::EmitterKind;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Stages,
+    Sweep,
+    /// A sweep whose results go past the caches.
+    Streaming,
+    /// A sweep whose results are copied past them.
+    Copied,
+}
+
+/// Results of this shape, a line of memory beginning with the first row or so many bytes before it, and so
+/// many elements between rows.
+fn way(code: &RowCode, [count, len]: [usize; 2], before: usize, gap: usize) -> Way {
+    const LINE: usize = 64;
+    // Addresses that nobody reads or writes.
+    let [from, to] =
+        [LINE << 40, (LINE << 41) + before].map(std::ptr::without_provenance_mut::<u8>);
+    let shape = [count, len];
+    let strides = |gap: usize| [((len + gap) * 4) as isize, 4];
+    // SAFETY: nothing is run on them.
+    let (input, output) = unsafe {
+        let input = View::from_raw(from, DType::F32, &shape, &strides(0));
+        (input, ViewMut::from_raw(to, DType::F32, &shape, &strides(gap)))
+    };
+    let operands: [&Layout; 2] = [&input.layout, &output.layout];
+    let program = code.program();
+    let setup = code.setup(program, &operands).expect("rows run by stages");
+    let bases = [from, to];
+    let sweeping = setup.sweeping.as_ref().filter(|sweeping| sweeping.fits(program, &bases));
+    match sweeping {
+        None => Way::Stages,
+        Some(sweeping) if sweeping.copies(program, &bases) => Way::Copied,
+        Some(sweeping) if sweeping.streams => Way::Streaming,
+        Some(_) => Way::Sweep,
+    }
+}
+
+#[test]
+fn rows_go_the_way_that_was_measured_to_be_the_shortest() {
+    // As many elements as are read and written past the caches, whatever they are.
+    let large = last_level_cache().max(1 << 20);
+    for text in ["|x| softmax[A](x)", "|x| layer_norm[A](x)", "|x| rms_norm[A](x)"] {
+        let body = body(text, "[-1]", DType::F32);
+        let program = rows(&body, Tier::Default).unwrap();
+        let emitter = EmitterKind::Interp;
+        let code =
+            RowCode::compile(program, |r| compile(r, emitter, Cpu::host()), compile_sweep).unwrap();
+        assert!(code.sweep.is_some(), "{text}");
+        let way = |shape, before, gap| way(&code, shape, before, gap);
+        let is = |[count, len]: [usize; 2], before, gap, expected| {
+            let found = way([count, len], before, gap);
+            assert_eq!(
+                found, expected,
+                "{text} of {count} rows of {len}, {before} bytes, gaps of {gap}"
+            );
+        };
+        // Few elements.
+        is([30, 64], 0, 0, Way::Sweep);
+        is([2, 1024], 16, 0, Way::Sweep);
+        // In a cache, rows of one iteration are swept as long as they are few.
+        is([256, 64], 4, 0, Way::Sweep);
+        is([1000, 64], 0, 0, Way::Stages);
+        is([600, 128], 0, 0, Way::Stages);
+        // Past the caches, in lines, beside them and apart.
+        for len in [64, 128, 256] {
+            is([large / len, len], 0, 0, Way::Streaming);
+            is([large / len, len], 16, 0, Way::Copied);
+            is([large / len, len], 60, 0, Way::Copied);
+            is([large / len, len], 0, 16, Way::Streaming);
+            is([large / len, len], 0, 4, Way::Stages);
+            is([large / len, len], 16, 16, Way::Stages);
+        }
+        is([large / 96, 96], 0, 0, Way::Stages);
+        is([large / 32, 32], 0, 0, Way::Stages);
+        is([large / 32, 32], 16, 0, Way::Stages);
+        // Of long ones the first elements are stored by themselves.
+        is([large / 4096, 4096], 16, 0, Way::Streaming);
+        is([large / 4096, 4096], 16, 4, Way::Stages);
+    }
+}
+
+/// Tests say which way.
+#[test]
+fn rows_go_where_they_are_told() {
+    let body = body("|x| softmax[A](x)", "[-1]", DType::F32);
+    for (sweeps, expected) in [(Sweeps::Always, Way::Sweep), (Sweeps::Never, Way::Stages)] {
+        let program = rows(&body, Tier::Default).unwrap();
+        let emitter = EmitterKind::Interp;
+        let mut code =
+            RowCode::compile(program, |r| compile(r, emitter, Cpu::host()), compile_sweep).unwrap();
+        super::turn_to(&mut code, sweeps);
+        for shape in [[30, 64], [1000, 64], [600, 100]] {
+            assert_eq!(way(&code, shape, 0, 0), expected, "{shape:?}");
+        }
+    }
+}
