@@ -174,9 +174,6 @@ impl Program<'_> {
                 let (operand, why) = match far {
                     Far::Rows => (0, "has rows that are too long to be computed some at a time"),
                     Far::Right => (1, "is too large to be read for some rows at a time"),
-                    Far::Nothing => {
-                        (0, "is so small that nothing is gained by some rows at a time")
-                    }
                 };
                 Reason::Size { step, noun, array: self.array(operands[operand]), why }
             }
