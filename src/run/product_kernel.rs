@@ -23,7 +23,7 @@ use super::row_panels::RowPanels;
 use super::rows::RowCode;
 use super::view::Layout;
 use crate::lower::product::{Product as Program, Source, Tail, Then};
-use kiln_ir::{DType, Dims, broadcast};
+use kiln_ir::{Dims, broadcast};
 use kiln_jit::emit::Code;
 use kiln_jit::emit::cost::Tally;
 use smallvec::SmallVec;

@@ -45,6 +45,10 @@ fn every_reason_is_given() {
              softmax[-1](softmax[-1](q @ kt) @ v + q)",
             "1 and 2: what follows a product of what a kernel computes is elementwise, of it and of",
         ),
+        (
+            "let s = q @ kt; softmax[-1](select(iota[-2](s) >= iota[-1](s), s, -inf)) @ v",
+            "1 and 2: places along axes of the product (f32[..]) need it in memory; those along its",
+        ),
         ("relu(transpose(x @ w))", "1 and 2: it is read as a transpose, not element by"),
         ("silu(x @ w) * (x @ v)", "1 and 2: a kernel has one product at most, and each has one"),
         ("softmax[0](x @ w)", "1 and 2: sup[0] of f32[..] is not along the rows of the product"),
