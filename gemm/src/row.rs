@@ -44,19 +44,24 @@ pub(crate) unsafe fn one_by_one<T: Element>(
 ) {
     let wide = (ASKED / k.max(1)).max(1).next_multiple_of(STRIP / size_of::<T>());
     for columns in (0..n).step_by(wide).map(|side| side..n.min(side + wide)) {
-        if !observer.goes_on() {
-            return;
-        }
-        let (b, sizes) = (b.from(0, columns.start), [k, columns.len()]);
-        for top in 0..m {
-            // SAFETY: required of the caller.
-            unsafe { multiply(kernels, sizes, a.from(top, 0), b, c.at(top, columns.start), room) };
+        // A product of no terms is 0, which the first piece of none writes.
+        for done in (0..k.max(1)).step_by(ASKED) {
+            if !observer.goes_on() {
+                return;
+            }
+            let sizes = [ASKED.min(k - done), columns.len()];
+            let (a, b) = (a.from(0, done), b.from(done, columns.start));
+            for top in 0..m {
+                let (a, to) = (a.from(top, 0), c.at(top, columns.start));
+                // SAFETY: required of the caller.
+                unsafe { multiply(kernels, sizes, a, b, to, done > 0, room) };
+            }
         }
         observer.finished(0..m, columns);
     }
 }
 
-/// The row `a` times `b`, for operands of any kind.
+/// The row `a` times `b`, for operands of any kind. The sums go on from `c` if it `goes_on`, and else from 0.
 ///
 /// # Safety
 ///
@@ -67,6 +72,7 @@ unsafe fn multiply<T: Element>(
     a: Operand<T>,
     b: Operand<T>,
     c: *mut T,
+    goes_on: bool,
     room: &mut Vec<T>,
 ) {
     if k == 0 {
@@ -88,10 +94,10 @@ unsafe fn multiply<T: Element>(
                 if b.across == 1
                     && let Some(run) = kernels.half_row =>
             {
-                return run(widen.half, [k, n], a, b, c, false);
+                return run(widen.half, [k, n], a, b, c, goes_on);
             }
             Operand::Plain(b) if b.across == 1 || b.down == 1 => {
-                return (kernels.row)(k, n, a, b, c, false);
+                return (kernels.row)(k, n, a, b, c, goes_on);
             }
             b => b,
         };
@@ -101,7 +107,7 @@ unsafe fn multiply<T: Element>(
             for l in (0..k).step_by(terms) {
                 let terms = terms.min(k - l);
                 let wide = widen_block(kernels, b.from(l, side), [terms, width], to);
-                (kernels.row)(terms, width, a.from(0, l), wide, c.add(side), l > 0);
+                (kernels.row)(terms, width, a.from(0, l), wide, c.add(side), goes_on || l > 0);
             }
         }
     }

@@ -214,6 +214,8 @@ fn all_products_may_end() {
     for (m, k, n, is_turned) in [
         (1, 5000, 4500, false),
         (1, 5000, 4500, true),
+        (1, 9 << 20, 1, false),
+        (1, 9 << 20, 2, true),
         (2, 5000, 4500, false),
         (8, 50, 40_000, false),
         (8, 50, 40_000, true),
@@ -232,6 +234,7 @@ fn all_products_may_end() {
             unsafe { multiply_with([m, k, n], left, right, to, &mut observer) };
             let told = observer.told;
             assert_eq!(told == m * n, is_whole, "{m} {k} {n} {is_turned}: {told}");
+            assert!(!is_whole || c.iter().all(|&sum| sum == k as f32), "{m} {k} {n} {is_turned}");
             assert!(asked > 0 || told == 0, "{m} {k} {n} {is_turned}: {told}");
         }
     }

@@ -34,7 +34,7 @@ pub(super) struct Chained<'a> {
     /// The right operand, if all rows read it packed.
     matrices: Right,
     /// Of each matrix of the right operand, up to which row it has numbers that are not finite.
-    kept: Box<[OnceLock<usize>]>,
+    kept: OnceLock<Box<[OnceLock<usize>]>>,
 }
 
 /// A right operand that was packed for this call, or once for all.
@@ -59,7 +59,7 @@ impl<'a> Chained<'a> {
         let is_written_over = |input: &Layout| outputs.iter().any(|output| overlap(output, input));
         let fits = product.has_matrices_of(first)
             && product.right_is_near()
-            && outputs.iter().all(|output| output.shape[..] == product.shape)
+            && outputs.iter().all(|output| output.shape == product.shape)
             && product_type(dtype, right.dtype) == Ok(dtype)
             && is_aligned(right)
             && !is_written_over(right);
@@ -89,8 +89,7 @@ impl<'a> Chained<'a> {
         if tail.is_none() && target.is_none() {
             return None;
         }
-        let kept = (0..product.matrices(right)).map(|_| OnceLock::new()).collect();
-        let matrices = Right::AsItLies;
+        let (matrices, kept) = (Right::AsItLies, OnceLock::new());
         Some(Chained { product, dtype, right, target, tail, matrices, kept })
     }
 
@@ -167,7 +166,8 @@ impl<'a> Chained<'a> {
             }
             kept
         };
-        *kept[product.matrix(index, right)].get_or_init(find)
+        let none = || (0..product.matrices(right)).map(|_| OnceLock::new()).collect();
+        *kept.get_or_init(none)[product.matrix(index, right)].get_or_init(find)
     }
 
     /// Multiplies rows of the left operand, by as many rows of the right one as the block has columns. The others

@@ -14,9 +14,9 @@ pub(super) struct Flat<'a> {
 }
 
 impl<'a> Flat<'a> {
-    /// If there is a batch, and the right operand is one for all of it.
-    pub(super) fn new(left: &'a Layout, right: &Layout) -> Option<Flat<'a>> {
-        let [axes @ .., _] = &left.shape[..] else { return None };
+    /// If a left operand of this shape has a batch, and the right one is one for all of it.
+    pub(super) fn new(left: &'a [usize], right: &Layout) -> Option<Flat<'a>> {
+        let [axes @ .., _] = left else { return None };
         let columns = right.shape.len().checked_sub(1)?;
         (axes.len() > 1 && columns < 2).then_some(Flat { axes, columns })
     }
@@ -57,7 +57,7 @@ mod tests {
         let base = elements.as_mut_ptr().cast();
         let of = |(shape, strides)| Layout::new(base, DType::F32, shape, strides);
         let (left, right, output) = (of(left), of(right), of(output));
-        let flat = Flat::new(&left, &right)?;
+        let flat = Flat::new(&left.shape, &right)?;
         let flat = [flat.whole(&left)?, flat.whole(&output)?];
         Some(flat.map(|layout| layout.strides.iter().map(|stride| stride / 4).collect()))
     }
@@ -91,7 +91,7 @@ mod tests {
         let base = elements.as_mut_ptr().cast();
         let of = |shape: &[usize]| Layout::row_major(base, DType::F32, shape);
         let (left, right) = (of(&[2, 3, 5]), of(&[5, 7]));
-        let flat = Flat::new(&left, &right).unwrap();
+        let flat = Flat::new(&left.shape, &right).unwrap();
         let shape = |array: &[usize]| Some(flat.broadcast(&of(array))?.shape.to_vec());
         assert_eq!(shape(&[]), Some(vec![]));
         assert_eq!(shape(&[7]), Some(vec![7]));

@@ -35,6 +35,7 @@ mod panel_code;
 mod parts;
 mod passes;
 mod product;
+mod product_elements;
 mod product_grid;
 mod product_kernel;
 mod prologue;

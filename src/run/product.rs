@@ -64,33 +64,24 @@ pub fn matmul(
     let _env = kiln_fenv::hold_default();
     left.layout.check_rank(|| Argument::input(0))?;
     right.layout.check_rank(|| Argument::input(1))?;
-    // SAFETY: the views vouch for their memory, and `output` is borrowed mutably.
-    unsafe { multiply(&left.layout, &right.layout, &output.layout, threads, Bound::NONE)? };
+    let [left, right] = [&left.layout, &right.layout];
+    check(left, right, &output.layout)?;
+    // SAFETY: the views vouch for their memory, `output` is borrowed mutably, and they were just checked.
+    unsafe { multiply(left, right, &output.layout, threads, Bound::NONE)? };
     interrupt::check()
 }
 
-/// [`matmul`] on layouts. A right operand that is a constant is read as it was packed.
-///
-/// # Safety
-///
-/// The operands must be readable, and `output` writable and used by nothing else.
-pub(super) unsafe fn multiply(
-    left: &Layout,
-    right: &Layout,
-    output: &Layout,
-    threads: Option<usize>,
-    bound: &Bound,
-) -> Result<(), RunError> {
-    let product = Product::new(&left.shape, &right.shape)?;
+/// Refuses what is no product of these operands, or shares memory with one.
+fn check(left: &Layout, right: &Layout, output: &Layout) -> Result<(), RunError> {
+    let shape = infer(&left.shape, &right.shape)?;
     let dtype = factors::product_type(left.dtype, right.dtype)?;
     if output.dtype != dtype {
         let (argument, found) = (Argument::output(0), output.dtype);
         return Err(RunError::DType { argument, expected: dtype, found });
     }
-    if output.shape[..] != product.shape {
-        let found = output.shape.to_vec();
-        let output = Argument::output(0);
-        return Err(RunError::OutputShape { output, expected: product.shape, found });
+    if output.shape != shape {
+        let (expected, found) = (shape.into_vec(), output.shape.to_vec());
+        return Err(RunError::OutputShape { output: Argument::output(0), expected, found });
     }
     overlap::check_itself(output, || Argument::output(0))?;
     for (index, input) in [left, right].into_iter().enumerate() {
@@ -102,18 +93,35 @@ pub(super) unsafe fn multiply(
             });
         }
     }
+    Ok(())
+}
+
+/// [`matmul`] on layouts that fit. A right operand that is a constant is read as it was packed.
+///
+/// # Safety
+///
+/// Types and shapes must be those of a product. The operands must be readable, and `output` writable and used
+/// by nothing else.
+pub(super) unsafe fn multiply(
+    left: &Layout,
+    right: &Layout,
+    output: &Layout,
+    threads: Option<usize>,
+    bound: &Bound,
+) -> Result<(), RunError> {
+    let product = Product::new(&left.shape, &right.shape)?;
     // SAFETY: required of the caller.
     let copies = unsafe { [align(left, threads)?, align(right, threads)?] };
     let (left, right) = (readable(left, &copies[0]), readable(right, &copies[1]));
     let mut apart = match is_aligned(output) {
         true => None,
-        false => Some(Tensor::zeros(dtype, &output.shape)?),
+        false => Some(Tensor::zeros(output.dtype, &output.shape)?),
     };
     let written = output;
     let apart = apart.as_mut().map(|result| result.view_mut().layout);
     let output = apart.as_ref().unwrap_or(written);
-    let flat =
-        Flat::new(left, right).and_then(|flat| Some([flat.whole(left)?, flat.whole(output)?]));
+    let flat = Flat::new(&left.shape, right)
+        .and_then(|flat| Some([flat.whole(left)?, flat.whole(output)?]));
     let (product, [left, output]) = match &flat {
         Some([left, output]) => (Product::new(&left.shape, &right.shape)?, [left, output]),
         None => (product, [left, output]),
@@ -131,12 +139,10 @@ pub(super) unsafe fn multiply(
 
 /// Sizes of a batch of matrix products.
 pub(super) struct Product {
-    left: Vec<usize>,
-    right: Vec<usize>,
+    /// How many axes each operand has.
+    ranks: [usize; 2],
     /// The result's shape.
-    pub(super) shape: Vec<usize>,
-    /// Its dimensions before the last two.
-    batch: Vec<usize>,
+    pub(super) shape: Dims<usize>,
     m: usize,
     k: usize,
     n: usize,
@@ -144,51 +150,50 @@ pub(super) struct Product {
 
 impl Product {
     pub(super) fn new(left: &[usize], right: &[usize]) -> Result<Product, RunError> {
-        let shape = infer(left, right)?.into_vec();
-        // A vector is a row on the left and a column on the right, and leaves no axis.
-        let (has_rows, has_columns) = (left.len() > 1, right.len() > 1);
-        let batch =
-            shape[..shape.len() - usize::from(has_rows) - usize::from(has_columns)].to_vec();
+        let shape = infer(left, right)?;
         Ok(Product {
-            left: left.to_vec(),
-            right: right.to_vec(),
+            ranks: [left.len(), right.len()],
             shape,
-            batch,
-            m: if has_rows { left[left.len() - 2] } else { 1 },
+            // A vector is a row on the left and a column on the right, and leaves no axis.
+            m: if left.len() > 1 { left[left.len() - 2] } else { 1 },
             k: left[left.len() - 1],
-            n: if has_columns { right[right.len() - 1] } else { 1 },
+            n: if right.len() > 1 { right[right.len() - 1] } else { 1 },
         })
+    }
+
+    /// The result's dimensions before rows and columns.
+    fn batch(&self) -> &[usize] {
+        let matrices = self.ranks.iter().filter(|&&rank| rank > 1).count();
+        &self.shape[..self.shape.len() - matrices]
     }
 
     /// Whether its matrices are so small that what runs on blocks is better run on all of them at once: of
     /// 2000 products of 4 by 4 by 4 with `relu`, blocks take 2.5 times as long, and of 64 by 64 by 64 as long; of
     /// one matrix of four columns, a sixth longer.
     pub(super) fn is_small(&self) -> bool {
-        let count: usize = self.batch.iter().product();
+        let count: usize = self.batch().iter().product();
         (count > 1 && self.m.saturating_mul(self.n) < 64 * 64) || (self.m > 1 && self.n < 8)
     }
 
     /// Of which an array of this shape is the result, as far as places in it go.
-    pub(super) fn with_result(shape: &[usize]) -> Option<Product> {
-        let [.., _, columns] = *shape else { return None };
-        let mut left = shape.to_vec();
-        *left.last_mut()? = 1;
-        Product::new(&left, &[1, columns]).ok()
+    pub(super) fn with_result(shape: Dims<usize>) -> Option<Product> {
+        let [.., m, n] = shape[..] else { return None };
+        Some(Product { ranks: [shape.len(); 2], shape, m, k: 1, n })
     }
 
     /// Sizes of the result's matrices, and how many there are.
     pub(super) fn sizes(&self) -> ([usize; 2], usize) {
-        ([self.m, self.n], self.batch.iter().product())
+        ([self.m, self.n], self.batch().iter().product())
     }
 
     /// Whether the last axis of the result is that of its columns.
     pub(super) fn has_rows(&self) -> bool {
-        self.right.len() > 1
+        self.ranks[1] > 1
     }
 
     /// The axes of the result that are rows and columns, counted from the last: a vector has none.
     fn kept(&self) -> [Option<usize>; 2] {
-        match (self.left.len() == 1, self.right.len() == 1) {
+        match (self.ranks[0] == 1, self.ranks[1] == 1) {
             (false, false) => [Some(1), Some(0)],
             (true, false) => [None, Some(0)],
             (false, true) => [Some(0), None],
@@ -208,7 +213,7 @@ impl Product {
     /// A block of such an array.
     pub(super) fn part(&self, operand: &Placed<'_>, block: &Block) -> Layout {
         let Placed { array, steps: [down, across] } = operand;
-        let kept = self.shape.len() - self.batch.len();
+        let kept = self.shape.len() - self.batch().len();
         let first = self.place(block.index, array, array.shape.len().saturating_sub(kept));
         let offset = block.rows.start as isize * down + block.columns.start as isize * across;
         block.layout_at(first.wrapping_offset(offset), [*down, *across], array.dtype)
@@ -229,7 +234,7 @@ impl Product {
 
     /// Whether each of its matrices is of one of another product, whose result it has on the left.
     pub(super) fn has_matrices_of(&self, first: &Product) -> bool {
-        self.left.len() > 1 && self.right.len() > 1 && self.batch == first.batch
+        self.ranks.iter().all(|&rank| rank > 1) && self.batch() == first.batch()
     }
 
     /// Which of the right operand's matrices, each counted once however often it repeats, is that of
@@ -237,10 +242,10 @@ impl Product {
     pub(super) fn matrix(&self, mut index: usize, right: &Layout) -> usize {
         let (mut matrix, mut pitch) = (0, 1);
         let own_batch = right.shape.len() - 2;
-        for (axis, &size) in self.batch.iter().enumerate().rev() {
+        for (axis, &size) in self.batch().iter().enumerate().rev() {
             let position = index % size;
             index /= size;
-            let own = (axis + own_batch).checked_sub(self.batch.len());
+            let own = (axis + own_batch).checked_sub(self.batch().len());
             if own.is_some_and(|own| !factors::repeats(right, own)) {
                 matrix += position * pitch;
                 pitch *= size;
@@ -251,7 +256,7 @@ impl Product {
 
     /// How many matrices of a right operand there are, each counted once however often it repeats.
     pub(super) fn matrices(&self, right: &Layout) -> usize {
-        match self.batch.iter().product::<usize>() {
+        match self.batch().iter().product::<usize>() {
             0 => 0,
             count => self.matrix(count - 1, right) + 1,
         }
@@ -259,7 +264,7 @@ impl Product {
 
     /// Whether what an array has for each matrix of the batch, to whose result it broadcasts, is the same.
     pub(super) fn is_of_all(&self, array: &Layout) -> bool {
-        let kept = self.shape.len() - self.batch.len();
+        let kept = self.shape.len() - self.batch().len();
         let own_batch = array.shape.len().saturating_sub(kept);
         (0..own_batch).all(|axis| factors::repeats(array, axis))
     }
@@ -268,10 +273,10 @@ impl Product {
     /// are its own batch.
     pub(super) fn place(&self, mut index: usize, operand: &Layout, own_batch: usize) -> *mut u8 {
         let mut at = operand.base;
-        for (axis, &size) in self.batch.iter().enumerate().rev() {
+        for (axis, &size) in self.batch().iter().enumerate().rev() {
             let position = index % size;
             index /= size;
-            let own = (axis + own_batch).checked_sub(self.batch.len());
+            let own = (axis + own_batch).checked_sub(self.batch().len());
             if let Some(own) = own.filter(|&own| operand.shape[own] != 1) {
                 at = at.wrapping_offset(position as isize * operand.strides[own]);
             }
@@ -319,7 +324,7 @@ impl Run<'_> {
         let [right_rows, right_columns] = steps(right, [Some(0), None]);
         let target_steps = target.map(|target| product.kept().map(|back| from_end(target, back)));
 
-        let count: usize = product.batch.iter().product();
+        let count: usize = product.batch().iter().product();
         let elements = m.saturating_mul(n).saturating_mul(count) as f64;
         let size = size_of::<T>();
         let nanoseconds = k as f64 * TERM * (size as f64 / 4.0)
@@ -367,8 +372,8 @@ impl Run<'_> {
             let (index, block) = (task / grid.blocks(), task % grid.blocks());
             let [rows, columns] = grid.block(block);
             let batch = |operand: &Layout, rank: usize| product.place(index, operand, rank);
-            let left_at = batch(left, product.left.len().saturating_sub(2));
-            let right_at = batch(right, product.right.len().saturating_sub(2));
+            let left_at = batch(left, product.ranks[0].saturating_sub(2));
+            let right_at = batch(right, product.ranks[1].saturating_sub(2));
             let [top, side] = [rows.start as isize, columns.start as isize];
             let steps = [left_rows, left_columns];
             let left = T::operand(left.dtype, left_at, [top, 0], steps);
@@ -409,7 +414,7 @@ impl Run<'_> {
             };
             match target.zip(target_steps) {
                 Some((target, [down, across])) => {
-                    let first = batch(target, product.batch.len()).cast::<T>();
+                    let first = batch(target, product.batch().len()).cast::<T>();
                     let first = first.wrapping_offset(top * down + side * across);
                     into(&columns, MatrixMut { first, down, across });
                 }

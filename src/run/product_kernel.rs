@@ -5,30 +5,28 @@
 //! place; else in a scratch of each thread. Calls that blocks cannot run go pass by pass, the product
 //! apart, which gives the same bits: those of an element depend neither on blocks nor on where it lies.
 
-use super::aligned::is_aligned;
 use super::bound::Bound;
 use super::chained::Chained;
-use super::epilogue::{Block, BlockCode, Epilogue, Place};
+use super::epilogue::{BlockCode, Place, with_scratch};
 use super::error::RunError;
-use super::factors::product_type;
+use super::exec::{Work, execute_checked};
 use super::flat::Flat;
-use super::layout::{OPERANDS, broadcasts_to};
+use super::layout::OPERANDS;
 use super::needed::Needed;
 use super::overlap::overlap;
 use super::panel_code::PanelCode;
 use super::passes::Passes;
-use super::product::{Product, Run};
+use super::product::{Product, multiply};
+use super::product_elements::Operands;
 use super::prologue::{self, Prologue};
-use super::queue::Shared;
 use super::row_panels::RowPanels;
 use super::rows::RowCode;
 use super::view::Layout;
-use crate::lower::product::{Product as Program, Source, Then};
-use kiln_ir::{DType, broadcast};
+use crate::lower::product::{Product as Program, Source, Tail, Then};
+use kiln_ir::{Dims, broadcast};
 use kiln_jit::emit::Code;
 use kiln_jit::emit::cost::Tally;
 use smallvec::SmallVec;
-use std::ptr;
 
 /// What runs a fused body that has a product.
 #[derive(Debug)]
@@ -117,9 +115,12 @@ impl Program<Rest, Code> {
     /// The operands of the one product that a batch is, if it is one.
     fn flat(&self, operands: &[&Layout]) -> Option<SmallVec<[Layout; OPERANDS]>> {
         let Program { operands: factors, inputs: sources, then, .. } = self;
+        if operands.iter().all(|operand| operand.shape.len() < 3) {
+            return None;
+        }
         let computed;
         let (left, right, tail) = match (factors, then) {
-            (Some([left, right]), None) => (operands[*left], *right, None),
+            (Some([left, right]), None) => (&operands[*left].shape, *right, None),
             (None, Some(then)) => {
                 computed = self.computed(operands)?;
                 (&computed, then.right, then.tail.as_ref())
@@ -144,14 +145,14 @@ impl Program<Rest, Code> {
         Some(all)
     }
 
-    /// How a left operand lies that is computed, wherever it is.
-    fn computed(&self, operands: &[&Layout]) -> Option<Layout> {
+    /// The shape of a left operand that is computed.
+    fn computed(&self, operands: &[&Layout]) -> Option<Dims<usize>> {
         let shapes = self.inputs.iter().map(|source| match source {
             Source::Parameter(at) => &operands[*at].shape[..],
             Source::Product => &[],
         });
         let shapes: SmallVec<[&[usize]; OPERANDS]> = shapes.collect();
-        Some(Layout::row_major(ptr::null_mut(), DType::U8, &broadcast(&shapes).ok()?))
+        broadcast(&shapes).ok()
     }
 
     /// Whether the product, or the one that a batch is, is worth blocks.
@@ -161,21 +162,24 @@ impl Program<Rest, Code> {
             Some(flat) => &flat[at],
             None => operands[at],
         };
-        let is_large = |left: &Layout, right: &Layout| {
-            let product = Product::new(&left.shape, &right.shape);
+        let is_large = |left: &[usize], right: &Layout| {
+            let product = Product::new(left, &right.shape);
             product.is_ok_and(|product| !product.is_small())
         };
         match (self.operands, &self.then) {
-            (Some([left, right]), _) => is_large(at(left), at(right)),
+            (Some([left, right]), _) => is_large(&at(left).shape, at(right)),
             (None, Some(then)) => {
                 let all: SmallVec<[&Layout; OPERANDS]> = (0..operands.len()).map(at).collect();
-                self.computed(&all).is_some_and(|left| {
-                    let fits = match left.shape[..] {
-                        [.., m, k] => prologue::rows_at_once(m, k * then.left.size()).is_some(),
-                        _ => false,
-                    };
-                    fits && prologue::pays(&left.shape, then.left)
-                        && is_large(&left, all[then.right])
+                self.computed(&all).is_some_and(|left| match left[..] {
+                    [.., m, k] => {
+                        let is_whole = prologue::is_whole(&left, then.left);
+                        let fits = || prologue::rows_at_once(m, k * then.left.size()).is_some();
+                        match is_whole && then.tail.is_none() {
+                            true => true,
+                            false => (is_whole || fits()) && is_large(&left, all[then.right]),
+                        }
+                    }
+                    _ => false,
                 })
             }
             (None, None) => false,
@@ -196,11 +200,6 @@ impl Program<Rest, Code> {
     ///
     /// As for [`ProductKernel::run`].
     unsafe fn run(&self, operands: &[&Layout], threads: Option<usize>, bound: &Bound) -> bool {
-        if let (None, Some(then)) = (self.operands, &self.then)
-            && !self.computed(operands).is_some_and(|left| prologue::pays(&left.shape, then.left))
-        {
-            return false;
-        }
         let flat = self.flat(operands);
         let flat: Option<SmallVec<[&Layout; OPERANDS]>> =
             flat.as_ref().map(|flat| flat.iter().collect());
@@ -211,21 +210,14 @@ impl Program<Rest, Code> {
             // SAFETY: required of the caller.
             return unsafe { self.run_computed(operands, threads, bound) };
         };
-        let Ok(product) = Product::new(&factors[0].shape, &factors[1].shape) else { return false };
-        if product.is_small() {
-            return false;
-        }
-        let parameters = sources.iter().filter_map(|source| match source {
-            Source::Product => None,
-            Source::Parameter(at) => Some(inputs[*at]),
-        });
-        let Ok(dtype) = product_type(factors[0].dtype, factors[1].dtype) else { return false };
-        // Factors are read again and again.
-        let can_write = |output: &Layout| !factors.iter().any(|factor| overlap(output, factor));
-        let fits = factors.iter().all(|factor| is_aligned(factor))
-            && parameters.clone().all(|input| broadcasts_to(&input.shape, &product.shape))
-            && outputs.iter().all(|output| can_write(output));
-        if !fits {
+        let operands = Operands { factors, sources, inputs, outputs };
+        let code = match rest {
+            // SAFETY: required of the caller.
+            Rest::Elements(code) => return unsafe { operands.run(code, threads, bound) },
+            Rest::Rows(code) => code,
+        };
+        let Some((product, dtype)) = operands.product() else { return false };
+        if !product.has_rows() {
             return false;
         }
         let mut placed = Place::of_sources(sources, &product, inputs);
@@ -238,7 +230,7 @@ impl Program<Rest, Code> {
                 // The rows that are multiplied lie where the product was.
                 placed.push(Place::Product);
                 placed.extend((rest.outputs() > 1).then_some(Place::Verdict));
-                let is_apart = |output: &&Layout| !parameters.clone().any(|it| overlap(output, it));
+                let is_apart = |output: &&Layout| !operands.read().any(|it| overlap(output, it));
                 let chained = Chained::new(&product, dtype, then, inputs, outputs);
                 let Some(chained) = chained.filter(|_| outputs.iter().all(is_apart)) else {
                     return false;
@@ -246,46 +238,14 @@ impl Program<Rest, Code> {
                 Some(chained)
             }
         };
-        match rest {
-            Rest::Elements(code) => {
-                if outputs.iter().any(|output| output.shape[..] != product.shape) {
-                    return false;
-                }
-                let holds = |output: &&&Layout| {
-                    let is_apart = |input: &Layout| !overlap(output, input);
-                    output.dtype == dtype && is_aligned(output) && parameters.clone().all(is_apart)
-                };
-                let target = outputs.iter().find(holds).copied();
-                let on_blocks = Shared(BlockCode { code, placed });
-                let run = |block: Block| {
-                    // SAFETY: required of the caller. The operands are those of a block that no other
-                    // thread has, and the product lies in a scratch or is exactly an output.
-                    unsafe { on_blocks.get().run(&product, &block, dtype) };
-                    true
-                };
-                let nanoseconds = code.nanoseconds();
-                let epilogue =
-                    Some(Epilogue { nanoseconds, takes_rows: false, columns: None, run: &run });
-                // SAFETY: required of the caller; the target overlaps nothing that is read.
-                unsafe {
-                    Run { product: &product, operands: factors, target, epilogue }
-                        .run(threads, bound)
-                }
-            }
-            Rest::Rows(code) => {
-                if !product.has_rows() {
-                    return false;
-                }
-                let needed = mask.as_ref().map(|mask| {
-                    let read = mask.inputs.iter().map(|&at| product.placed(inputs[at]));
-                    Needed::new(&mask.needed, &product, read.collect())
-                });
-                let panel = PanelCode::new(code, &product, dtype, placed);
-                let kernel = RowPanels { panel, factors, needed };
-                // SAFETY: required of the caller.
-                unsafe { kernel.run(chained, threads, bound) }
-            }
-        }
+        let needed = mask.as_ref().map(|mask| {
+            let read = mask.inputs.iter().map(|&at| product.placed(inputs[at]));
+            Needed::new(&mask.needed, &product, read.collect())
+        });
+        let panel = PanelCode::new(code, &product, dtype, placed);
+        let kernel = RowPanels { panel, factors, needed };
+        // SAFETY: required of the caller.
+        unsafe { kernel.run(chained, threads, bound) }
     }
 
     /// [`run`](Program::run) of a product whose left operand is computed.
@@ -301,9 +261,12 @@ impl Program<Rest, Code> {
     ) -> bool {
         let Program { inputs: sources, rest, then: Some(then), .. } = self else { return false };
         let (inputs, outputs) = operands.split_at(operands.len() - self.outputs());
-        let rows = self.computed(operands).and_then(|left| Product::with_result(&left.shape));
-        let Some(rows) = rows else { return false };
-        let dtype = then.left;
+        let (Some(left), dtype) = (self.computed(operands), then.left) else { return false };
+        if prologue::is_whole(&left, dtype) {
+            // SAFETY: required of the caller.
+            return unsafe { self.run_whole(&left, operands, threads, bound) };
+        }
+        let Some(rows) = Product::with_result(left) else { return false };
         let chained = Chained::new(&rows, dtype, then, inputs, outputs);
         let mut read = sources.iter().filter_map(|source| match source {
             Source::Product => None,
@@ -321,6 +284,58 @@ impl Program<Rest, Code> {
         };
         // SAFETY: required of the caller.
         unsafe { Prologue { rows: &rows, dtype, code }.run(chained, threads, bound) }
+    }
+
+    /// [`run_computed`](Program::run_computed) where the left operand, of this shape, is computed as a whole.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ProductKernel::run`].
+    unsafe fn run_whole(
+        &self,
+        left: &[usize],
+        operands: &[&Layout],
+        threads: Option<usize>,
+        bound: &Bound,
+    ) -> bool {
+        let Program { inputs: sources, rest, then: Some(then), .. } = self else { return false };
+        let (inputs, outputs) = operands.split_at(operands.len() - self.outputs());
+        let right = inputs[then.right];
+        let is_small = || Product::new(left, &right.shape).is_ok_and(|product| product.is_small());
+        if outputs.iter().any(|output| overlap(output, right))
+            || (then.tail.is_some() && is_small())
+        {
+            return false;
+        }
+        let bytes = left.iter().product::<usize>() * then.left.size();
+        with_scratch(bytes, |first| {
+            let left = Layout::row_major(first, then.left, left);
+            let mut read: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
+            sources.iter().for_each(|source| {
+                read.extend(match source {
+                    Source::Product => None,
+                    Source::Parameter(at) => Some(inputs[*at]),
+                });
+            });
+            read.push(&left);
+            // SAFETY: required of the caller. The scratch is ours, and as large as what is computed.
+            unsafe {
+                match rest {
+                    Rest::Elements(code) => {
+                        execute_checked(code, &read, Work::new(threads, code.nanoseconds()));
+                    }
+                    Rest::Rows(code) if code.run(&read, threads) => {}
+                    Rest::Rows(_) => return false,
+                }
+                match &then.tail {
+                    None => multiply(&left, right, outputs[0], threads, bound).is_ok(),
+                    Some(Tail { inputs: sources, program }) => {
+                        let factors = [&left, right];
+                        Operands { factors, sources, inputs, outputs }.run(program, threads, bound)
+                    }
+                }
+            }
+        })
     }
 }
 
@@ -393,7 +408,7 @@ mod tests {
                 (&[2000, 1, 64], &[64, 64], true),
                 (&[2, 300, 64], &[2, 64, 64], true),
                 (&[2000, 2, 64], &[2000, 64, 64], false),
-                (&[300, 32], &[32, 64], false),
+                (&[300, 32], &[32, 64], true),
                 (&[300, 6000], &[6000, 64], false),
                 (&[3000, 64], &[64, 4], false),
             ] {

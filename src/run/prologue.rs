@@ -17,8 +17,8 @@ use kiln_ir::DType;
 
 /// Most rows at a time: several tiles of rows in L2, with what is packed of them.
 const MOST_ROWS: usize = 96;
-/// Fewest bytes of a left operand: less of it stays in L1 and L2 anyway.
-const LEAST: usize = 128 << 10;
+/// A left operand of so few bytes is computed as a whole: it stays in L1 and L2 anyway.
+const WHOLE: usize = 128 << 10;
 /// Fewest rows, where there are more: the right operand is read for each few.
 const FEWEST_ROWS: usize = 24;
 
@@ -45,10 +45,10 @@ impl Code<'_> {
     }
 }
 
-/// Whether rows of a left operand of this shape are computed some at a time, as far as it is that which decides.
-pub(super) fn pays(shape: &[usize], dtype: DType) -> bool {
+/// Whether a left operand of this shape is computed as a whole.
+pub(super) fn is_whole(shape: &[usize], dtype: DType) -> bool {
     let bytes = shape.iter().fold(dtype.size(), |bytes, &size| bytes.saturating_mul(size));
-    bytes >= LEAST
+    bytes <= WHOLE
 }
 
 /// How many rows of so many bytes are computed at once, of `m`, if enough of them fit.

@@ -34,7 +34,7 @@ fn kernels_are_counted() {
         (2, "|x: f32[m, k], w: f32[1, n]| max[-1](x) @ w"),
         (2, "|x: f32[m, 5000], w: f32[5000, n]| relu(x) @ w"),
         (2, "|x: f32[m, 2048], w: f32[2048, 2048]| relu(x) @ w"),
-        (2, "|x: f32[64, 64], w: f32[64, 64]| relu(x) @ w"),
+        (1, "|x: f32[64, 64], w: f32[64, 64]| relu(x) @ w"),
         (2, "softmax[0](x) @ w"),
     ] {
         let kernel = compile_text(text);

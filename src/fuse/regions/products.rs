@@ -44,8 +44,6 @@ pub(super) fn is_long(graph: &Graph, product: NodeId) -> bool {
 
 /// Most bytes of a row that is computed where it is multiplied: for few of them the right operand is read too often.
 const LONGEST_LEFT: usize = 16 << 10;
-/// Fewest bytes of a left operand: caches hold less anyway.
-const LEAST_LEFT: usize = 128 << 10;
 /// Most bytes of a right operand that is read for some rows at a time: a part of a last-level cache.
 const NEAR: usize = 8 << 20;
 
@@ -62,14 +60,7 @@ pub(super) fn is_far(graph: &Graph, product: NodeId) -> Option<Far> {
         return Some(Far::Rows);
     }
     let right = k.zip(n).map(|(k, n)| k.saturating_mul(n).saturating_mul(size));
-    if right.is_some_and(|bytes| bytes > NEAR) {
-        return Some(Far::Right);
-    }
-    let bytes = graph.shape(operands[0]).dims()?.iter().try_fold(size, |bytes, dim| match dim {
-        Dim::Size(size) => Some(bytes.saturating_mul(*size)),
-        Dim::Symbol(_) => None,
-    })?;
-    (bytes < LEAST_LEFT).then_some(Far::Nothing)
+    right.is_some_and(|bytes| bytes > NEAR).then_some(Far::Right)
 }
 
 /// What of a product's operands is too large.
@@ -79,8 +70,6 @@ pub(super) enum Far {
     Rows,
     /// The right one.
     Right,
-    /// Nothing: the left one is small.
-    Nothing,
 }
 
 /// Whether arrays of this shape are matrices, as far as it is known.

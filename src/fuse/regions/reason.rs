@@ -45,6 +45,8 @@ pub enum Reason {
     },
     /// The second one reads a product, which the first computes, as this view of it.
     View(&'static str),
+    /// The second one counts places along the axes of a product, which the first computes: this array.
+    Places(String),
     /// The first one has a product, and the second has another one.
     Products,
     /// The first one has a product of what it computes, and what follows there is elementwise, of nothing that was
@@ -138,6 +140,13 @@ impl fmt::Display for Reason {
             }
             Reason::View(view) => {
                 write!(f, "it is read as {view}, not element by element as a product is computed")
+            }
+            Reason::Places(product) => {
+                write!(
+                    f,
+                    "places along axes of the product ({product}) need it in memory; those along its operands, \
+                     as `iota[-2](a)` and `iota[-1](b)` of `a @ b`, do not"
+                )
             }
             Reason::Products => f.write_str("a kernel has one product at most, and each has one"),
             Reason::Ends => {

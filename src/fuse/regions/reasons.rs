@@ -98,7 +98,7 @@ impl Program<'_> {
         };
         let held = self.product(&region);
         let factors = self.factors(&region);
-        for value in loads {
+        for &value in &loads {
             let Some(from) = self.storing(value) else { continue };
             if let Some(reason) = self.unheld(value, held, &region) {
                 reasons.insert(from, reason);
@@ -130,6 +130,7 @@ impl Program<'_> {
                 }
             }
         }
+        reasons.extend(loads.iter().filter_map(|&value| self.places(value)));
         // Not of what another kernel loads: that one says why.
         let stored = self.absorber.legal.stored();
         let is_final = region.outputs.iter().any(|output| stored.contains(output));
@@ -150,6 +151,15 @@ impl Program<'_> {
             }
         }
         reasons.into_iter().map(|(other, reason)| separation(other, reason)).collect()
+    }
+
+    /// Why a kernel that loads places along axes of a product is not one with that, which is this step.
+    fn places(&self, value: NodeId) -> Option<(usize, Reason)> {
+        let Node::Call(Call::Iota(_), operands) = self.graph.node(value) else { return None };
+        let is_product =
+            |id: NodeId| matches!(self.graph.node(id), Node::Call(call, _) if call.multiplies());
+        let product = operands.iter().copied().find(|&id| is_product(id))?;
+        Some((self.storing(product)?, Reason::Places(self.array(product))))
     }
 
     /// The product that a region has.
@@ -174,9 +184,6 @@ impl Program<'_> {
                 let (operand, why) = match far {
                     Far::Rows => (0, "has rows that are too long to be computed some at a time"),
                     Far::Right => (1, "is too large to be read for some rows at a time"),
-                    Far::Nothing => {
-                        (0, "is so small that nothing is gained by some rows at a time")
-                    }
                 };
                 Reason::Size { step, noun, array: self.array(operands[operand]), why }
             }

@@ -39,15 +39,15 @@ fn every_reason_is_given() {
             "|x: f32[64, 4096], w: f32[4096, 4096]| relu(x) @ w + 1",
             "1 and 2: 2 has a matmul of it, and f32[4096, 4096] is too large to be read",
         ),
-        (
-            "|x: f32[64, 64], w: f32[64, 64]| relu(x) @ w",
-            "1 and 2: 2 has a matmul of it, and max (f32[64, 64]) is so small",
-        ),
         ("softmax[-1](relu(x) @ w + c)", "1 and 2: 2 has a matmul of it, whose operands must be"),
         (
             "|q: f32[4096, 64], kt: f32[64, 4096], v: f32[4096, 64]| \
              softmax[-1](softmax[-1](q @ kt) @ v + q)",
             "1 and 2: what follows a product of what a kernel computes is elementwise, of it and of",
+        ),
+        (
+            "let s = q @ kt; softmax[-1](select(iota[-2](s) >= iota[-1](s), s, -inf)) @ v",
+            "1 and 2: places along axes of the product (f32[..]) need it in memory; those along its",
         ),
         ("relu(transpose(x @ w))", "1 and 2: it is read as a transpose, not element by"),
         ("silu(x @ w) * (x @ v)", "1 and 2: a kernel has one product at most, and each has one"),
