@@ -1,6 +1,7 @@
 //! Arithmetic of plans, fused: each maximal tree of it becomes one kernel.
 
 mod compare;
+mod cost;
 mod plan;
 mod translate;
 mod understand;
@@ -56,8 +57,9 @@ impl FuseKernels {
         FuseKernels { mode, ..self }
     }
 
-    /// Fuses what costs at least this, and 1 more for every three columns: a sum is 1, a comparison of floats
-    /// 4, a function 8. It is 2 by default, for a single op is a single pass over memory either way.
+    /// What a call of a kernel costs, in passes over memory: a sum is one, a comparison of floats 6, a function 8. It is
+    /// 2 by default, and 1 more for every three columns that are read. What costs DataFusion less for every row is left
+    /// alone, be it that it computes more for some rows, as `AND` and `CASE` do. With 0, whatever can be is fused.
     pub fn least_cost(self, cost: u32) -> FuseKernels {
         FuseKernels { least_cost: cost, ..self }
     }
