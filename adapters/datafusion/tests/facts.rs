@@ -273,6 +273,23 @@ fn cast_to_f64(value: &ScalarValue) -> ScalarValue {
     value.cast_to(&DataType::Float64).unwrap()
 }
 
+/// A sum that cancels shows how its product was rounded: as it is written the difference is 0, rounded once it is not.
+#[test]
+fn bounds_allow_for_other_roundings() {
+    let function = KernelFunction::new("f", "x*x - y").unwrap();
+    for x in [1.1, 1.0 / 3.0, 1e10 / 7.0, -0.7] {
+        let square: f64 = x * x;
+        let [point, other] =
+            [x, square].map(|value| Interval::make(Some(value), Some(value)).unwrap());
+        let bounds = function.evaluate_bounds(&[&point, &other]).unwrap();
+        let column = |value: f64| Arc::new(Float64Array::from(vec![value])) as ArrayRef;
+        let result = results(&function, &[column(x), column(square)]).value(0);
+        assert_ne!(result, 0.0, "{x}: it is rounded once");
+        let result = ScalarValue::Float64(Some(result));
+        assert!(bounds.contains_value(&result).unwrap(), "{x}: {result} is not in {bounds}");
+    }
+}
+
 /// What is fast keeps neither the last digits nor infinities, and so nothing is told of it.
 #[test]
 fn nothing_is_told_of_fast_kernels() {
