@@ -5,8 +5,8 @@ use kiln::DType;
 use kiln::ir::Op;
 use std::collections::BTreeSet;
 
-/// What a kernel computes in the time in which DataFusion computes one pass. Measured are 4 for functions and 8 and more
-/// for comparisons and arithmetic.
+/// What a kernel computes in the time in which DataFusion computes one pass. Measured beside the call, of 8,192 rows on
+/// a Zen 4 (`--example versus -- overhead`): comparisons 4, functions 3.3 (`asin`) to 14 (`cbrt`).
 const GAIN: u32 = 4;
 
 /// What an argument that is no column may cost; nobody knows.
@@ -79,7 +79,7 @@ pub(super) fn passes(meaning: Meaning, of: DType) -> u32 {
         // Of 64 rows at once.
         Meaning::Op(Op::And | Op::Or | Op::Not) if of == DType::Bool => 0,
         Meaning::Op(op) if op.max_ulp(DType::F64) > 0.5 => 8,
-        // 8.4 microseconds of 8,192 rows; a sum takes 1.3.
+        // 8 to 10 microseconds of 8,192 rows; a sum takes 1.3.
         Meaning::TotalOrder(_) => 6,
         Meaning::Op(_) => 1,
         Meaning::Case => 2,
