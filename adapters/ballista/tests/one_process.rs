@@ -94,6 +94,22 @@ async fn kernels_travel_as_text() -> Result<()> {
     assert_same(&collect(&client, plain).await?, &collect(&stock, plain).await?);
     assert_eq!(compile_count(), before + 2, "a sum and a filter");
 
+    // Two clients at once, whose functions have one name: each gets its own.
+    let other = SessionContext::remote_with_state(&url, kiln_ballista::state()).await?;
+    let other = with_table(other, folder).await?;
+    const OTHER: &str = "|a, b, c| a*b - 0.25*c*c";
+    other.register_udf(KernelFunction::new("f", OTHER).expect("a kernel").into());
+    let other_local = with_table(SessionContext::new(), folder).await?;
+    other_local.register_udf(KernelFunction::new("f", OTHER).expect("a kernel").into());
+    let second = collect(&other_local, QUERY).await?;
+    let before = compile_count();
+    for _ in 0..2 {
+        let (of_client, of_other) = tokio::join!(collect(&client, QUERY), collect(&other, QUERY));
+        assert_same(&first, &of_client?);
+        assert_same(&second, &of_other?);
+    }
+    assert_eq!(compile_count(), before, "both were compiled already");
+
     // What the codec does not know is an error, and so is what is damaged; the cluster goes on.
     let stranger = ScalarUDF::from(Stranger::default());
     client.register_udf(stranger);

@@ -37,7 +37,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         write(&folder.path().join(format!("{file}.parquet")), file)?;
     }
     let builder = SessionStateBuilder::new().with_default_features();
-    let context = SessionContext::new_with_state(FuseKernels::new().install(builder).build());
+    let context =
+        SessionContext::new_with_state(FuseKernels::new().least_rows(0).install(builder).build());
     context.register_udf(KilnFunction::default().into());
     let table = folder.path().to_str().ok_or("a path that is no text")?;
     context.register_parquet("sales", table, ParquetReadOptions::default()).await?;

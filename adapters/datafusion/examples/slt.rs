@@ -35,7 +35,7 @@ fn context(fuses: bool) -> SessionContext {
     let config = SessionConfig::new().with_target_partitions(4).with_information_schema(true);
     let mut builder = SessionStateBuilder::new().with_config(config).with_default_features();
     if fuses {
-        builder = FuseKernels::new().least_rows(0).least_cost(1).install(builder);
+        builder = FuseKernels::new().least_rows(0).least_cost(0).install(builder);
     }
     SessionContext::new_with_state(builder.build())
 }

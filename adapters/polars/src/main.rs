@@ -7,6 +7,7 @@ use polars::prelude::{
 };
 use std::borrow::Cow;
 use std::error::Error;
+use std::time::Instant;
 
 /// The kernel of these expressions of `f64`, in the order of its inputs.
 fn fused(kernel: Kernel, inputs: &[Expr]) -> Expr {
@@ -52,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(scores, [Some(0.0), Some(0.5), None, Some(0.75)]);
 
     // A chain of arithmetic, as Polars has it and as one kernel: in strict mode the same bits.
-    let rows = 100_000;
+    let rows = 1_000_000;
     let number = |step: usize| (0..rows).map(move |row| ((row * step) % 1000) as f64 / 500.0 - 1.0);
     let columns = [("x", 7), ("w", 11), ("b", 13)].map(|(name, step)| {
         let numbers: Float64Chunked = number(step).map(|x| (x != 0.5).then_some(x)).collect();
@@ -65,7 +66,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = CompileOptions::new().mode(Mode::Strict);
     let kernel = kiln::compile_with(&kiln::ir::parse(text)?, options)?;
     let one = fused(kernel, &[x(), w(), b(), lit(2.0)]);
-    let result = frame.select([stock.alias("stock"), one.alias("fused")]).collect()?;
+    let both = [stock.alias("stock"), one.alias("fused")];
+    // Worth a look where it is built with `--release`.
+    for (expression, name) in both.iter().zip(["Polars", "Kiln"]) {
+        let mut best = f64::INFINITY;
+        for _ in 0..10 {
+            let start = Instant::now();
+            frame.clone().select([expression.clone()]).collect()?;
+            best = best.min(start.elapsed().as_secs_f64());
+        }
+        println!("{name}: {:.2} ms", best * 1e3);
+    }
+    let result = frame.select(both).collect()?;
     let [stock, fused] = [result.column("stock")?, result.column("fused")?];
     assert!(stock.equals_missing(fused) && stock.null_count() > 0, "the same bits, the same nulls");
     println!("a chain of 8 ops: {} rows, {} null, as Polars has them", rows, fused.null_count());

@@ -2,8 +2,10 @@
 //!
 //! `cargo run --release -p kiln-datafusion --example versus -- [--files 8] [--rows 1000000] [--folder DIR]
 //! [--cases a,b]`. Sides take turns; each turn is a process of its own, so that its peak of memory is its own.
-//! `-- overhead` measures what a call takes beside its kernel, on batches of 8,192 rows.
+//! `-- overhead` measures what a call takes beside its kernel, on batches of 8,192 rows, and `-- crossover` from how
+//! many rows on a kernel pays that is compiled for one query.
 
+mod crossover;
 mod data;
 mod overhead;
 mod side;
@@ -20,6 +22,9 @@ async fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|first| first == "overhead") {
         return overhead::measure();
+    }
+    if arguments.first().is_some_and(|first| first == "crossover") {
+        return crossover::measure().await;
     }
     if let [turn, case, side, folder] = arguments.as_slice()
         && turn == "turn"

@@ -96,14 +96,41 @@ fn expressions(batch: &datafusion::arrow::array::RecordBatch) -> Result<()> {
         "s*2.0 > k + 1.0",
         "k > 20.0 AND t < 1.0",
         "k > 20.0 AND t < 1.0 AND r > 0.01 AND k*t > 5.0",
+        "k > 49.98 AND t < 1.0",
+        "k > 49.98 AND exp(r)*t > 1.0",
+        "k > 49.98 AND exp(r)*t + ln(k)*tanh(t) > 1.0 AND cos(k) < 0.99",
+        "k > 49.98 OR t < 1.0 OR r > 0.01 OR k*t > 5.0",
+        "CASE WHEN k > 49.98 THEN exp(r*t) + sin(k) WHEN t < 0.3 THEN ln(k)*tanh(t) ELSE k*t END",
+        "CASE WHEN k > 20.0 THEN k*t ELSE k + t END",
+        "CASE WHEN k > 1.0 THEN k ELSE sin(k) END",
+        "CAST(k AS REAL) * CAST(2.0 AS REAL)",
         "abs(s)",
+        "abs(k)",
+        "floor(k)",
+        "-k",
+        "k % 0.75",
+        "isnan(k)",
         "exp(r)",
+        "exp(r) + exp(t)",
+        "exp(r) + exp(t) + exp(k)",
+        "ln(k)",
+        "log10(k)",
+        "sin(k)",
+        "tan(k)",
+        "asin(r)",
+        "acos(r)",
+        "atan(k)",
+        "atan2(k, t)",
+        "cbrt(k)",
+        "sinh(r)",
+        "cosh(r)",
+        "tanh(k)",
     ] {
         let mut times = [0.0; 2];
         for (fuses, time) in [false, true].into_iter().zip(&mut times) {
             let mut builder = SessionStateBuilder::new().with_default_features();
             if fuses {
-                builder = FuseKernels::new().least_rows(0).least_cost(1).install(builder);
+                builder = FuseKernels::new().least_rows(0).least_cost(0).install(builder);
             }
             let context = SessionContext::new_with_state(builder.build());
             context.register_batch("t", batch.clone())?;

@@ -13,11 +13,11 @@ use std::time::Instant;
 
 pub(crate) struct Case {
     pub(crate) name: &'static str,
-    query: &'static str,
+    pub(crate) query: &'static str,
 }
 
 /// The normal distribution function of Black-Scholes is by `tanh`, for SQL has none.
-pub(crate) const CASES: [Case; 5] = [
+pub(crate) const CASES: [Case; 8] = [
     Case { name: "s*v + k", query: "SELECT s*v + k AS y FROM t" },
     Case {
         name: "GELU",
@@ -36,6 +36,19 @@ pub(crate) const CASES: [Case; 5] = [
         name: "filter of six terms",
         query: "SELECT s AS y FROM t WHERE s > 11.0 AND k < 49.0 AND t > 0.3 AND r < 0.099 \
                 AND v*s < 24.0 AND s + k > 25.0",
+    },
+    Case {
+        name: "filter by one in 2,000",
+        query: "SELECT s AS y FROM t WHERE k > 49.98 AND exp(r)*t + ln(k)*tanh(t) > 1.0 AND cos(k) < 0.99",
+    },
+    Case {
+        name: "filter of two functions",
+        query: "SELECT s AS y FROM t WHERE exp(r)*t > 0.3 AND ln(k) + t > 2.4",
+    },
+    Case {
+        name: "choice",
+        query: "SELECT CASE WHEN k > 49.98 THEN exp(r*t) + sin(k) WHEN t < 0.3 THEN ln(k)*tanh(t) \
+                ELSE k*t END AS y FROM t",
     },
     Case {
         name: "sum by group",
@@ -63,16 +76,21 @@ impl Side {
         Ok(sides.into_iter().find(|side| side.name() == name).ok_or("no such side")?)
     }
 
-    async fn context(self, folder: &Path, partitions: Option<usize>) -> Result<SessionContext> {
+    /// A session; with the rule, for tables of at least so many rows.
+    pub(crate) fn session(self, partitions: Option<usize>, least_rows: usize) -> SessionContext {
         let mut config = SessionConfig::new();
         if let Some(partitions) = partitions {
             config = config.with_target_partitions(partitions);
         }
         let mut builder = SessionStateBuilder::new().with_config(config).with_default_features();
         if self == Side::Fused {
-            builder = FuseKernels::new().install(builder);
+            builder = FuseKernels::new().least_rows(least_rows).install(builder);
         }
-        let context = SessionContext::new_with_state(builder.build());
+        SessionContext::new_with_state(builder.build())
+    }
+
+    async fn context(self, folder: &Path, partitions: Option<usize>) -> Result<SessionContext> {
+        let context = self.session(partitions, 0);
         let folder = folder.to_str().ok_or("a path that is no text")?;
         context.register_parquet("t", folder, ParquetReadOptions::default()).await?;
         Ok(context)

@@ -52,7 +52,7 @@ pub(crate) struct Resolved {
     dtypes: Vec<DType>,
     pub(crate) graph: Graph,
     pub(crate) column: DataType,
-    mode: Mode,
+    pub(super) mode: Mode,
     kernel: OnceLock<Arc<Kernel>>,
 }
 

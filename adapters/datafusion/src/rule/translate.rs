@@ -1,10 +1,11 @@
 //! An expression of DataFusion as the text of a kernel, and the arguments of that.
 
 use super::compare::compare;
+use super::cost::{Cost, passes};
 use super::understand::{Expression, Meaning, understand};
 use crate::function::{KernelFunction, one_line};
 use crate::types::dtype_of;
-use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::physical_expr::expressions::{Column, Literal};
 use kiln::ir::{Fault, Input, NodeId, Op, Scalar};
@@ -15,8 +16,13 @@ pub(super) struct Translated {
     pub(super) function: KernelFunction,
     /// What it is computed of.
     pub(super) leaves: Vec<Expression>,
-    /// What its ops cost, a sum or a product being 1.
-    pub(super) cost: u32,
+}
+
+/// What a kernel of an expression costs, and the expression without one.
+pub(super) fn cost(expression: &Expression, schema: &Schema) -> Option<Cost> {
+    let mut translation = Translation::new(schema, false);
+    translation.value(expression, true).ok()?;
+    Some(translation.cost)
 }
 
 /// The kernel of the conjunction of `terms`; of one, of that. None where nothing of it is arithmetic.
@@ -33,19 +39,20 @@ struct Translation<'a> {
     schema: &'a Schema,
     named: bool,
     leaves: Vec<Expression>,
-    cost: u32,
+    cost: Cost,
 }
 
 impl<'a> Translation<'a> {
     fn new(schema: &'a Schema, named: bool) -> Translation<'a> {
-        Translation { graph: Graph::new("fused"), schema, named, leaves: Vec::new(), cost: 0 }
+        let graph = Graph::new("fused");
+        Translation { graph, schema, named, leaves: Vec::new(), cost: Cost::default() }
     }
 
     /// All of them at once: a filter drops a row where one is null as where one is false.
     fn conjunction(&mut self, terms: &[Expression]) -> Result<&mut Self, Fault> {
         let mut all = None;
         for term in terms {
-            let term = self.value(term)?;
+            let term = self.value(term, all.is_none())?;
             all = Some(match all {
                 None => term,
                 Some(all) => self.graph.op(Op::And, &[all, term])?,
@@ -57,22 +64,28 @@ impl<'a> Translation<'a> {
         Ok(self)
     }
 
-    fn value(&mut self, expression: &Expression) -> Result<NodeId, Fault> {
+    /// The value of an expression; `always` unless DataFusion computes it for some rows only.
+    fn value(&mut self, expression: &Expression, always: bool) -> Result<NodeId, Fault> {
         if let Some(constant) = expression.downcast_ref::<Literal>().and_then(literal) {
             return self.graph.constant(constant.0, constant.1);
         }
         let Some((meaning, operands)) = understand(expression, self.schema) else {
-            return self.leaf(expression);
+            return self.leaf(expression, always);
         };
-        let operands: Vec<NodeId> =
-            operands.into_iter().map(|operand| self.value(operand)).collect::<Result<_, _>>()?;
-        self.cost += cost(meaning, operands.first().map(|&operand| self.graph.dtype(operand)));
+        // What decides is computed first.
+        let decides = meaning == Meaning::Case || is_logical(meaning, operands[0], self.schema);
+        let operands: Vec<NodeId> = operands
+            .into_iter()
+            .enumerate()
+            .map(|(index, operand)| self.value(operand, always && (index == 0 || !decides)))
+            .collect::<Result<_, _>>()?;
+        self.cost.add(passes(meaning, self.graph.dtype(operands[0])), always);
         match meaning {
             Meaning::Op(op) => self.graph.op(op, &operands),
             Meaning::TotalOrder(operator) => {
                 match compare(&mut self.graph, operator, operands[0], operands[1])? {
                     Some(result) => Ok(result),
-                    None => self.leaf(expression),
+                    None => self.leaf(expression, always),
                 }
             }
             Meaning::Case => {
@@ -85,7 +98,7 @@ impl<'a> Translation<'a> {
     }
 
     /// An input. A column is one however often it is read; of others, each may be another value.
-    fn leaf(&mut self, expression: &Expression) -> Result<NodeId, Fault> {
+    fn leaf(&mut self, expression: &Expression, always: bool) -> Result<NodeId, Fault> {
         let column = expression.downcast_ref::<Column>();
         let same = |leaf: &Expression| column.is_some() && leaf.downcast_ref::<Column>() == column;
         if let Some(index) = self.leaves.iter().position(same) {
@@ -101,22 +114,20 @@ impl<'a> Translation<'a> {
         };
         let dtype = expression.data_type(self.schema).ok().as_ref().and_then(dtype_of);
         let dtype = dtype.expect("operands of what is understood have types of ours");
+        self.cost.read(column.map(Column::index), dtype, always);
         self.leaves.push(expression.clone());
         self.graph.input(Input { name, dtype, dims: None })
     }
 
     fn finish(&mut self, mode: Mode) -> Option<Translated> {
-        // Bools are unpacked from bits, which is a pass more.
-        let bools = self.graph.inputs().iter().filter(|input| input.dtype == DType::Bool).count();
-        let cost = self.cost.saturating_sub(bools as u32);
-        if cost == 0 || self.leaves.is_empty() {
+        if self.cost.is_nothing() || self.leaves.is_empty() {
             return None;
         }
         let text = self.graph.to_string();
         let body = text.split_once('{').and_then(|(_, rest)| rest.rsplit_once('}'))?.0;
         let name = format!("kiln[{}]", one_line(body));
         let function = KernelFunction::with_mode(name, text, mode).ok()?;
-        Some(Translated { function, leaves: std::mem::take(&mut self.leaves), cost })
+        Some(Translated { function, leaves: std::mem::take(&mut self.leaves) })
     }
 }
 
@@ -139,16 +150,8 @@ fn literal(literal: &Literal) -> Option<(DType, Scalar)> {
     })
 }
 
-/// What it costs DataFusion, of operands of a type: a pass over memory, or a call of a function for each row.
-fn cost(meaning: Meaning, of: Option<DType>) -> u32 {
-    match meaning {
-        Meaning::Op(Op::Rem) => 8,
-        // Of 64 rows at once.
-        Meaning::Op(Op::And | Op::Or | Op::Not) if of == Some(DType::Bool) => 0,
-        Meaning::Op(op) if op.max_ulp(DType::F64) > 0.5 => 8,
-        // 8.4 microseconds of 8,192 rows; a sum takes 1.3.
-        Meaning::TotalOrder(_) => 4,
-        Meaning::Op(_) => 1,
-        Meaning::Case => 2,
-    }
+/// Whether it is `AND` or `OR` of bools.
+fn is_logical(meaning: Meaning, operand: &Expression, schema: &Schema) -> bool {
+    matches!(meaning, Meaning::Op(Op::And | Op::Or))
+        && operand.data_type(schema).is_ok_and(|of| of == DataType::Boolean)
 }

@@ -44,7 +44,9 @@ pub(super) fn understand<'a>(
         return Some((meaning, operands));
     }
     if let Some(negative) = expression.downcast_ref::<NegativeExpr>() {
-        let fits = dtype(negative.arg())? != DType::U8;
+        // Of a number alone DataFusion checks it, of a column it wraps.
+        let of = dtype(negative.arg())?;
+        let fits = of.is_float() || of != DType::U8 && !is_constant(negative.arg());
         return fits.then(|| (Meaning::Op(Op::Neg), vec![negative.arg()]));
     }
     if let Some(not) = expression.downcast_ref::<NotExpr>() {
@@ -126,6 +128,15 @@ fn of_floats(operator: Operator, operands: &[&Expression], schema: &Schema) -> O
             return Some(Meaning::TotalOrder(operator));
         }
     }))
+}
+
+/// Whether it is computed of literals alone, as a single value then.
+fn is_constant(expression: &Expression) -> bool {
+    let children = expression.children();
+    match children.is_empty() {
+        true => expression.downcast_ref::<Literal>().is_some(),
+        false => children.into_iter().all(is_constant),
+    }
 }
 
 /// A column, or what a kernel takes as one.

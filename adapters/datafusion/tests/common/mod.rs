@@ -113,7 +113,7 @@ pub fn contexts() -> [SessionContext; 2] {
 /// As [`contexts`], with the table `tame` beside it, in which no number is a NaN or too large; the rule fuses
 /// whatever it can.
 pub fn tables() -> [SessionContext; 2] {
-    let rule = FuseKernels::new().least_rows(0).least_cost(1);
+    let rule = FuseKernels::new().least_rows(0).least_cost(0);
     let tables = [
         ("t", batch(ROWS, 7)),
         ("tame", numbers(ROWS, 9, &[0.0, -0.0, 1.0, -1.0, 0.5, 4.0], &[0, 1, -1])),
