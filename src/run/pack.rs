@@ -64,7 +64,7 @@ thread_local! {
     static KEPT: Cell<[Vec<Vector>; 2]> = const { Cell::new([Vec::new(), Vec::new()]) };
 }
 
-/// The larger ones.
+/// Takes the larger ones.
 fn take(kept: &Cell<[Vec<Vector>; 2]>) -> Vec<Vector> {
     let [smaller, larger] = kept.take();
     kept.set([Vec::new(), smaller]);

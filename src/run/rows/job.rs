@@ -3,7 +3,9 @@
 //! A tile is some neighbouring rows, or a part of them, in one of two ways. Where the elements of a row lie
 //! nearer to one another than rows do, a call of code takes rows, and a number of a row is repeated for
 //! it. Else neighbouring rows lie *side by side*: a call takes the first elements of all, then the second
-//! ones, and the numbers of rows are an array like any other.
+//! ones, and the numbers of rows are an array like any other. [Short] rows one after the other may be one row.
+//!
+//! [Short]: super::short
 
 use super::Program;
 use super::grid::Direction;

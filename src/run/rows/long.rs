@@ -20,7 +20,8 @@ pub(super) const CHUNK: usize = 16 * BLOCK;
 /// Bytes of a part of rows side by side. Each element of theirs is then a page that is read in order: in parts of
 /// 512 KiB, `sum[0](exp(x))` of (4096, 1024) took three times as long.
 const PART: usize = 2 << 20;
-/// The same of rows so few that an element of theirs is less than a page.
+/// The same of rows so few that an element of theirs is less than a page: with it, and with scratch memory that is
+/// kept, the norm of (2000, 64) along its columns took 21 µs on a Zen 4, and 42 before.
 const NARROW_PART: usize = 256 << 10;
 const PAGE: usize = 4 << 10;
 /// Tiles of rows side by side that have fewer bytes of an element are narrow: rows are done in parts instead, in
