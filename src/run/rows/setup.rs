@@ -3,6 +3,7 @@
 
 use super::grid::Grid;
 use super::launch::Launch;
+use super::long::Long;
 use super::narrow;
 use super::short;
 use super::sweep::{self, Sweeping};
@@ -15,6 +16,7 @@ use crate::run::view::Layout;
 use kiln_jit::cpu::last_level_cache;
 use kiln_jit::emit::Code;
 use smallvec::SmallVec;
+use std::sync::OnceLock;
 
 /// Bytes between packed rows. Where rows are a power of two apart, a column has only one set of a cache.
 const GAP: usize = 64;
@@ -67,6 +69,8 @@ pub(super) struct Setup {
     pub(super) launches: SmallVec<[Launch; 0]>,
     /// The call that does what all stages do, if there is one.
     pub(super) sweeping: Option<Sweeping>,
+    /// What it is for rows that are cut, once that is asked for.
+    pub(super) long: OnceLock<Box<Long>>,
     /// Slots that are elsewhere in each tile.
     pub(super) moving: SmallVec<[usize; OPERANDS]>,
     /// Operands that are packed, or numbers of rows.
@@ -100,6 +104,7 @@ impl Setup {
             room: SmallVec::new(),
             launches: SmallVec::new(),
             sweeping: None,
+            long: OnceLock::new(),
             moving: SmallVec::new(),
             packed: SmallVec::new(),
         };
