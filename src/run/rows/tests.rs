@@ -1,5 +1,6 @@
 //! Row kernels against their bodies, op by op and reduction by reduction: in bits.
 
+mod narrow;
 mod paths;
 
 use super::{RowCode, Sweeps, reduce};
@@ -269,6 +270,8 @@ fn threads_change_no_bit() {
         ([9_000, 40], "[0]"),
         ([1_300, 200], "[0]"),
         ([100_000, 3], "[-1]"),
+        ([100_000, 3], "[0]"),
+        ([20_000, 30], "[0]"),
         ([300, 1000], "[-2, -1]"),
     ] {
         for text in &BODIES[..11] {
@@ -357,6 +360,7 @@ fn layouts_change_no_bit() {
     for (shape, axes) in [
         (&[5, 70][..], "[-1]"),
         (&[70, 5], "[0]"),
+        (&[1200, 3], "[0]"),
         (&[40, 3], "[-1]"),
         (&[3, 20, 30], "[1]"),
         (&[3, 20, 30], "[0, 2]"),
