@@ -1,7 +1,14 @@
 //! Few rows side by side: a call takes several elements of each as one.
 //!
 //! Their elements lie one after the other, or are packed so. A call that takes one of each does little; one that
-//! takes a group of them finds what is one for a row repeated as often.
+//! takes a group of them finds what is one for a row repeated as often. Time with groups over time without, `f32`
+//! on a Zen 4, for 2, 8, 16, 31 and 64 rows:
+//!
+//! | | less the largest | softmax | layer norm |
+//! |---|---|---|---|
+//! | 16 elements | .97 1.07 1.07 1.08 1.11 | .90 .93 1.07 1.06 1.09 | 1.03 1.03 1.04 1.13 1.13 |
+//! | 64 | .87 .95 1.02 1.04 1.17 | .52 .65 .97 .88 1.05 | .77 .93 1.05 1.00 1.31 |
+//! | 1000 | .27 .50 .68 .87 1.11 | .13 .27 .69 .67 .85 | .24 .46 .68 .81 1.01 |
 
 use super::Program;
 use super::grid::Grid;

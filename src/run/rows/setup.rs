@@ -105,12 +105,13 @@ impl Setup {
             moving: SmallVec::new(),
             packed: SmallVec::new(),
         };
-        setup.is_flat = short::fits(program, &setup.grid, is_in_place);
+        let bytes = setup.elements() * setup.moved(program) as f64;
+        let is_large = bytes > last_level_cache() as f64 / 2.0;
+        setup.is_flat = short::fits(program, &setup.grid, is_in_place, is_large);
         setup.side_by_side = !setup.is_flat && setup.rows_are_nearer(program);
         if setup.side_by_side {
             setup.group = narrow::group(program, &setup.grid, &setup.sizes);
         }
-        let bytes = setup.elements() * setup.moved(program) as f64;
         setup.is_large = bytes > setup.stream_above(program) && !is_in_place;
         setup.streams = setup.is_large && setup.rows_are_lines(program, operands);
         for (slot, about) in program.slots.iter().enumerate() {

@@ -209,6 +209,8 @@ fn stages_give_the_bits_of_ops_and_reductions_apart() {
         &[5, 3],
         &[40, 8],
         &[7, 53],
+        &[130, 21],
+        &[300, 45],
         &[2, 63],
         &[9, 64],
         &[4, 65],
