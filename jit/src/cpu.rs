@@ -33,6 +33,11 @@ pub fn last_level_cache() -> usize {
     data_caches().last().copied().unwrap_or(32 << 20)
 }
 
+/// Bytes of the second-level cache; a guess if the processor does not say.
+pub fn second_level_cache() -> usize {
+    data_caches().get(1).copied().unwrap_or(1 << 20)
+}
+
 /// Bytes of each cache that holds data, from the one next to the core; empty if neither the processor
 /// nor the system says.
 pub fn data_caches() -> &'static [usize] {

@@ -79,6 +79,7 @@ impl Watch {
     const NONE: Watch = Watch { over: ptr::null(), asking: ptr::null() };
 
     /// That of this thread, for its helpers, which do not ask.
+    #[cfg(all(feature = "threads", not(target_family = "wasm")))]
     pub(super) fn for_helpers() -> Watch {
         Watch { asking: ptr::null(), ..WATCH.get() }
     }

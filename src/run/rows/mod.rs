@@ -29,6 +29,7 @@ use super::view::Layout;
 use crate::lower::rows::{Operand, Per, RowProgram, RowSweep, Slot, Stage};
 use job::{Job, Tile, Worker};
 use kiln_ir::{Dims, Reduce, broadcast};
+use kiln_jit::cpu::second_level_cache;
 use kiln_jit::emit::{Code, EmitterKind};
 use kiln_jit::vir::{Routine, Sweep};
 pub(in crate::run) use panel::PanelSetup;
@@ -45,8 +46,8 @@ const TILE: usize = 160 << 10;
 const FOLD_TILE: usize = 64 << 10;
 /// Bytes of a tile of rows side by side.
 const SIDE_BY_SIDE: usize = 512 << 10;
-/// Bytes of one way of an L2 of 1 MiB, as a power of two: what lies so far apart shares a line of it.
-const WAY: u32 = 17;
+/// Ways of half of an L2, at least in most: what lies a way apart shares a line of it.
+const WAYS: usize = 4;
 /// Rows up to this length that are not [taken as one](short) lie side by side even where that takes a transposition: softmax of (2^18, 16) took
 /// 1.30 ns an element that way on a Zen 4, and 1.08 row by row; of (2^19, 8) 1.37 and 2.7. Between
 /// these nothing was measured.
@@ -57,8 +58,6 @@ const LINE: usize = 64;
 const WIDE: usize = 4 << 10;
 /// The same where nothing but folds is done, where elements lie.
 const FOLD_WIDE: usize = 64 << 10;
-/// Bytes of elements that L2 holds.
-const NEAR: usize = 512 << 10;
 /// Bytes that a worker's tile may take.
 const ROOM: usize = 1 << 20;
 /// Bytes of the rows that a thread takes at a time in a sweep.
@@ -76,6 +75,8 @@ pub(crate) struct RowCode {
     sweep: Option<RowSweep<Code>>,
     /// When that is what runs.
     sweeps: Sweeps,
+    /// Bytes of elements that L2 holds.
+    near: usize,
     /// Estimated nanoseconds for an element.
     cost: f64,
     /// What the last call worked out of its operands: most calls are like the one before.
@@ -103,6 +104,8 @@ struct Program<'a> {
     stages: &'a [Stage<Code>],
     sweep: Option<&'a RowSweep<Code>>,
     sweeps: Sweeps,
+    /// Bytes of elements that L2 holds.
+    near: usize,
     /// Estimated nanoseconds for an element.
     cost: f64,
 }
@@ -137,6 +140,7 @@ impl RowCode {
             program,
             sweep: None,
             sweeps: Sweeps::WhereItPays,
+            near: second_level_cache() / 2,
             cost,
             last: Mutex::new(None),
         };
@@ -151,8 +155,10 @@ impl RowCode {
 
     fn program(&self) -> Program<'_> {
         let RowProgram { slots, inputs, outputs, stages, .. } = &self.program;
-        let (sweep, sweeps, cost) = (self.sweep.as_ref(), self.sweeps, self.cost);
-        Program { slots, inputs: *inputs, outputs: *outputs, stages, sweep, sweeps, cost }
+        let (sweep, sweeps) = (self.sweep.as_ref(), self.sweeps);
+        let (inputs, outputs) = (*inputs, *outputs);
+        let (near, cost) = (self.near, self.cost);
+        Program { slots, inputs, outputs, stages, sweep, sweeps, near, cost }
     }
 
     /// The code of each stage that has some.
@@ -326,6 +332,7 @@ pub(super) unsafe fn reduce(
         stages: &stages,
         sweep: None,
         sweeps: Sweeps::Never,
+        near: second_level_cache() / 2,
         cost,
     };
     let is_reduced = reduce.axes.of_rank(input.shape.len()).expect("the shape was inferred");

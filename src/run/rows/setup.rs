@@ -4,10 +4,9 @@
 use super::grid::Grid;
 use super::launch::Launch;
 use super::long::Long;
-use super::narrow;
-use super::short;
 use super::sweep::{self, Sweeping};
-use super::{FOLD_TILE, FOLD_WIDE, LINE, NEAR, Program, SHORT, SIDE_BY_SIDE, TILE, WAY, WIDE};
+use super::{FOLD_TILE, FOLD_WIDE, LINE, Program, SHORT, SIDE_BY_SIDE, TILE, WAYS, WIDE};
+use super::{narrow, short};
 use crate::lower::rows::{Apart, Map, Per, Stage};
 use crate::run::exec::stream_above;
 use crate::run::layout::OPERANDS;
@@ -46,6 +45,8 @@ pub(super) struct Setup {
     pub(super) side_by_side: bool,
     /// Whether rows are [short](super::short), and the elements of a tile one row.
     pub(super) is_flat: bool,
+    /// Bytes of elements that L2 holds.
+    near: usize,
     /// Elements of each row that a call takes as one, if rows are [few](super::narrow).
     pub(super) group: Option<usize>,
     pub(super) access: SmallVec<[Access; OPERANDS]>,
@@ -92,6 +93,7 @@ impl Setup {
             sizes: program.slots.iter().map(|slot| slot.dtype.size()).collect(),
             side_by_side: false,
             is_flat: false,
+            near: program.near,
             group: None,
             access: SmallVec::new(),
             home: SmallVec::new(),
@@ -350,8 +352,8 @@ impl Setup {
     pub(super) fn is_near(&self, slot: usize) -> bool {
         let home = self.home[slot];
         match self.access[home] {
-            Access::Packed | Access::Kept => self.bytes(home) <= NEAR,
-            _ => self.elements() * self.sizes[home] as f64 <= NEAR as f64,
+            Access::Packed | Access::Kept => self.bytes(home) <= self.near,
+            _ => self.elements() * self.sizes[home] as f64 <= self.near as f64,
         }
     }
 
@@ -359,8 +361,8 @@ impl Setup {
     /// that are a multiple of a power of two, it is as if all that lies between such were read.
     fn is_scattered(&self, operand: usize) -> bool {
         let step = self.grid.element_step(operand).unwrap_or(0).unsigned_abs();
-        let between = if step == 0 { 0 } else { 1 << step.trailing_zeros().min(WAY) };
-        self.side_by_side && self.group.is_none() && self.grid.len.saturating_mul(between) > NEAR
+        let span = self.grid.len.saturating_mul((step & step.wrapping_neg()).min(self.near / WAYS));
+        self.side_by_side && self.group.is_none() && span > self.near
     }
 
     /// How a value reaches the stages.

@@ -409,6 +409,8 @@ fn layouts_change_no_bit() {
                 if in_place {
                     operands[inputs] = operands[0];
                 }
+                // Nothing is near, all is, or what L2 of this machine holds.
+                code.near = [code.near, 0, 64, usize::MAX][turn % 4];
                 turn_to(&mut code, [Sweeps::Always, Sweeps::Never][turn / 2 % 2]);
                 // SAFETY: the types and shapes of the body, and one output is exactly an input.
                 assert!(unsafe { code.run(&operands, Some(1)) }, "{body}");

@@ -4,7 +4,7 @@ use crate::big::Big;
 use crate::points::Random;
 use kiln::ir::{Op, parse};
 use kiln::{CompileOptions, DType, Mode, Tensor, compile_with};
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
 use std::error::Error;
 use std::fmt::Write as _;
 
@@ -17,24 +17,41 @@ const INPUTS: [(&str, f64, f64); 3] =
     [("about 0", 0.0, 4.0), ("wide", 0.0, 60.0), ("about 1000", 1000.0, 1.0)];
 
 /// The exact results of a row.
-type Exact = fn(&[Big]) -> Vec<Big>;
+#[derive(Clone, Copy)]
+enum Exact {
+    Of(fn(&[Big]) -> Vec<Big>),
+    /// Of it and of probabilities.
+    With(fn(&[Big], &[Big]) -> Vec<Big>),
+}
+use Exact::{Of, With};
 
-/// What is measured: a name, a text, and the formula in numbers of 200 bits.
-const FUNCTIONS: [(&str, &str, Exact); 12] = [
-    ("softmax", "softmax[-1](x)", softmax),
-    ("naive softmax", "exp(x) / sum[-1](exp(x))", softmax),
-    ("log_softmax", "log_softmax[-1](x)", log_softmax),
-    ("logsumexp", "logsumexp[-1](x)", |x| vec![log_sum(x)]),
-    ("naive logsumexp", "log(sum[-1](exp(x)))", |x| vec![log_sum(x)]),
-    ("sum", "sum[-1](x)", |x| vec![sum(x)]),
-    ("mean", "mean[-1](x)", |x| vec![mean(x)]),
-    ("var", "var[-1](x)", |x| vec![variance(x)]),
-    ("norm", "norm[-1](x)", |x| vec![root(sum_of_squares(x))]),
-    ("layer_norm", "layer_norm[-1](x)", layer_norm),
-    ("rms_norm", "rms_norm[-1](x)", rms_norm),
-    ("label_cross_entropy", "label_cross_entropy[-1](x, i64(0 * sum[-1](x)))", |x| {
-        vec![-log_softmax(x).swap_remove(0)]
-    }),
+/// What is measured: a name, a text of `x` and maybe of probabilities `p`, and the formula in numbers of
+/// 200 bits.
+const FUNCTIONS: [(&str, &str, Exact); 20] = [
+    ("softmax", "softmax[-1](x)", Of(softmax)),
+    ("naive softmax", "exp(x) / sum[-1](exp(x))", Of(softmax)),
+    ("softmax_or_zero", "softmax_or_zero[-1](x)", Of(softmax)),
+    ("log_softmax", "log_softmax[-1](x)", Of(log_softmax)),
+    ("logsumexp", "logsumexp[-1](x)", Of(|x| vec![log_sum(x)])),
+    ("naive logsumexp", "log(sum[-1](exp(x)))", Of(|x| vec![log_sum(x)])),
+    ("sum", "sum[-1](x)", Of(|x| vec![sum(x)])),
+    ("cumsum", "cumsum[-1](x)", Of(sums)),
+    ("prod of 1 + p", "prod[-1](1 + p)", With(|_, p| products(p).split_off(p.len() - 1))),
+    ("cumprod of 1 + p", "cumprod[-1](1 + p)", With(|_, p| products(p))),
+    ("mean", "mean[-1](x)", Of(|x| vec![mean(x)])),
+    ("var", "var[-1](x)", Of(|x| vec![variance(x)])),
+    ("std", "std[-1](x)", Of(|x| vec![root(variance(x))])),
+    ("norm", "norm[-1](x)", Of(|x| vec![root(sum_of_squares(x))])),
+    ("normalize", "normalize[-1](x)", Of(normalize)),
+    ("cosine_similarity", "cosine_similarity[-1](x, p)", With(|x, p| vec![cosine(x, p)])),
+    ("layer_norm", "layer_norm[-1](x)", Of(layer_norm)),
+    ("rms_norm", "rms_norm[-1](x)", Of(rms_norm)),
+    ("cross_entropy", "cross_entropy[-1](x, p)", With(|x, p| vec![-dot(p, &log_softmax(x))])),
+    (
+        "label_cross_entropy",
+        "label_cross_entropy[-1](x, i64(0 * sum[-1](x)))",
+        Of(|x| vec![-log_softmax(x).swap_remove(0)]),
+    ),
 ];
 
 fn big(value: f64) -> Big {
@@ -53,8 +70,42 @@ fn sum(x: &[Big]) -> Big {
     x.iter().fold(big(0.0), |sum, x| sum + x.clone())
 }
 
+/// Of the first element, of the first two, and so on.
+fn sums(x: &[Big]) -> Vec<Big> {
+    let mut sum = big(0.0);
+    let add = |x: &Big| {
+        sum = sum.clone() + x.clone();
+        sum.clone()
+    };
+    x.iter().map(add).collect()
+}
+
+/// The same of products, of `f32`s that are 1 more than these.
+fn products(p: &[Big]) -> Vec<Big> {
+    let mut product = big(1.0);
+    let multiply = |p: &Big| {
+        product = product.clone() * big(DType::F32.round(1.0 + p.to_f64()));
+        product.clone()
+    };
+    p.iter().map(multiply).collect()
+}
+
+fn dot(x: &[Big], y: &[Big]) -> Big {
+    x.iter().zip(y).fold(big(0.0), |sum, (x, y)| sum + x.clone() * y.clone())
+}
+
 fn sum_of_squares(x: &[Big]) -> Big {
-    x.iter().fold(big(0.0), |sum, x| sum + x.clone() * x.clone())
+    dot(x, x)
+}
+
+/// No row here is as short as what the op divides by at least.
+fn normalize(x: &[Big]) -> Vec<Big> {
+    let length = root(sum_of_squares(x));
+    x.iter().map(|x| x.clone() / length.clone()).collect()
+}
+
+fn cosine(x: &[Big], y: &[Big]) -> Big {
+    dot(x, y) / (root(sum_of_squares(x)) * root(sum_of_squares(y)))
 }
 
 fn mean(x: &[Big]) -> Big {
@@ -117,15 +168,35 @@ fn rows(columns: usize, mean: f64, width: f64) -> Array2<f32> {
     })
 }
 
+/// As many rows of probabilities, whose sums are about 1.
+fn probabilities(columns: usize) -> Array2<f32> {
+    let mut p = rows(columns, 0.5, 0.5);
+    for mut row in p.rows_mut() {
+        let sum = row.iter().map(|&p| f64::from(p)).sum::<f64>();
+        row.mapv_inplace(|p| (f64::from(p) / sum) as f32);
+    }
+    p
+}
+
+/// The exact results of each row.
+fn expected(exact: Exact, x: &Array2<f32>, p: &Array2<f32>) -> Vec<Vec<Big>> {
+    let bigs = |row: ArrayView1<'_, f32>| row.iter().map(|&x| big(x.into())).collect::<Vec<_>>();
+    let of_row = |(x, p)| match exact {
+        Of(exact) => exact(&bigs(x)),
+        With(exact) => exact(&bigs(x), &bigs(p)),
+    };
+    x.rows().into_iter().zip(p.rows()).map(of_row).collect()
+}
+
 fn measured(
     text: &str,
     mode: Mode,
-    x: &Array2<f32>,
+    [x, p]: [&Array2<f32>; 2],
     exact: &[Vec<Big>],
 ) -> Result<Largest, Box<dyn Error>> {
-    let graph = parse(&format!("|x: f32[m, n]| {text}"))?;
+    let graph = parse(&format!("|x: f32[m, n], p: f32[m, n]| {text}"))?;
     let kernel = compile_with(&graph, CompileOptions::new().mode(mode))?;
-    let Tensor::F32(found) = &kernel.run(&[x.into()])?[0] else {
+    let Tensor::F32(found) = &kernel.run(&[x.into(), p.into()])?[0] else {
         return Err(format!("{text} is not of f32").into());
     };
     let found: Vec<f32> = found.iter().copied().collect();
@@ -170,11 +241,12 @@ pub(crate) fn section() -> Result<String, Box<dyn Error>> {
 fn table(columns: &[usize]) -> Result<String, Box<dyn Error>> {
     let mut text = format!(
         "Rows of {} elements of f32, uniform in [-4, 4] (*about 0*), in [-60, 60] (*wide*) and in\n\
-         [999, 1001] (*about 1000*), against 200 bits: the largest error that was seen, in ULP of the\n\
-         element itself and, behind the stroke, of the largest element of its row. An element of a softmax\n\
-         is off by half as many ULP as its logarithm is below the largest, for the difference from the largest\n\
-         is rounded; where a logarithm or an element of a norm is next to 0, its own ULP are tiny. *wrong* is an\n\
-         infinity or NaN for a number. They are the same on every machine.\n\n",
+         [999, 1001] (*about 1000*), and rows *p* of probabilities, against 200 bits: the largest error that\n\
+         was seen, in ULP of the element itself and, behind the stroke, of the largest element of its row. An\n\
+         element of a softmax is off by half as many ULP as its logarithm is below the largest, for the\n\
+         difference from the largest is rounded; where a logarithm or an element of a norm is next to 0, its\n\
+         own ULP are tiny. *wrong* is an infinity or NaN for a number. They are the same on every machine.\n\
+         `max`, `min`, `sup`, `argmax`, `argmin`, `any`, `all` and reductions of integers round nothing.\n\n",
         columns.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
     );
     text += "| function | mode |";
@@ -186,13 +258,10 @@ fn table(columns: &[usize]) -> Result<String, Box<dyn Error>> {
         let mut errors = [[Largest::default(); INPUTS.len()]; Mode::ALL.len()];
         for (at, &(_, mean, width)) in INPUTS.iter().enumerate() {
             for &columns in columns {
-                let x = rows(columns, mean, width);
-                let of_row = |row: ndarray::ArrayView1<'_, f32>| {
-                    exact(&row.iter().map(|&x| big(x.into())).collect::<Vec<_>>())
-                };
-                let expected: Vec<Vec<Big>> = x.rows().into_iter().map(of_row).collect();
+                let (x, p) = (rows(columns, mean, width), probabilities(columns));
+                let expected = expected(exact, &x, &p);
                 for (errors, mode) in errors.iter_mut().zip(Mode::ALL) {
-                    let found = measured(formula, mode, &x, &expected)?;
+                    let found = measured(formula, mode, [&x, &p], &expected)?;
                     errors[at].own = errors[at].own.max(found.own);
                     errors[at].of_row = errors[at].of_row.max(found.of_row);
                 }
@@ -211,20 +280,17 @@ fn table(columns: &[usize]) -> Result<String, Box<dyn Error>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FUNCTIONS, big, measured, rows, shown};
+    use super::{FUNCTIONS, expected, measured, probabilities, rows, shown};
     use kiln::Mode;
 
     /// Every function is what its formula says, to some ULP of the largest of its row.
     #[test]
     fn errors_are_small() {
         for (name, text, exact) in FUNCTIONS {
-            let x = rows(70, 0.0, 4.0);
-            let of_row = |row: ndarray::ArrayView1<'_, f32>| {
-                exact(&row.iter().map(|&x| big(x.into())).collect::<Vec<_>>())
-            };
-            let expected: Vec<_> = x.rows().into_iter().map(of_row).collect();
+            let (x, p) = (rows(70, 0.0, 4.0), probabilities(70));
+            let expected = expected(exact, &x, &p);
             for mode in Mode::ALL {
-                let error = measured(text, mode, &x, &expected).unwrap().of_row;
+                let error = measured(text, mode, [&x, &p], &expected).unwrap().of_row;
                 assert!(error > 0.0 && error < 8.0, "{name}, {mode}: {error}");
             }
         }
