@@ -75,9 +75,7 @@ pub(super) fn fits(program: Program<'_>, grid: &Grid, is_in_place: bool, is_larg
     };
     let operands = 0..program.operands();
     let numbers = program.stages.iter().map(numbers).sum();
-    let plain: usize = std::env::var("XPLAIN").ok().and_then(|v| v.parse().ok()).unwrap_or(100);
-    grid.len <= plain.max(16)
-        && takes_less(program, grid.len, numbers, is_large)
+    takes_less(program, grid.len, numbers, is_large)
         && !is_in_place
         && program.stages.iter().any(is_each)
         && program.stages.iter().all(is_fast)
