@@ -59,6 +59,14 @@ impl Worker<'_> {
             // SAFETY: every operand has these elements one after the other.
             return unsafe { self.call(code, launch, &mut cursors, all, folded) };
         }
+        // Rows of which nothing is one for all, and which follow one another, are one: `sum[0](exp(x) * y)` of
+        // (2000, 64) by AVX2 takes less time than what is not fused, and took 1.17 times as long on a Zen 4.
+        let mut all = cursors.iter().zip(&launch.sizes);
+        if folded.is_empty() && all.all(|(cursor, size)| cursor.row == (n * size) as isize) {
+            let all = Part { first: 0, count: 1, len: rows * n };
+            // SAFETY: every operand has these rows one after the other.
+            return unsafe { self.call(code, launch, &mut cursors, all, folded) };
+        }
         let Some(group) = setup.group else {
             // SAFETY: every operand has these rows.
             return unsafe { self.rows(code, launch, &mut cursors, [rows, n], folded) };
