@@ -48,19 +48,79 @@ fn is_passing(program: Program<'_>, setup: &Setup, slot: usize) -> bool {
     setup.access[slot] == Access::Kept && (0..setup.home.len()).filter(is_its).count() == 1
 }
 
-/// Memory that all threads use.
-struct Room(Vec<Vector>);
+/// What rows that are cut need to know, of operands that lie so.
+#[derive(Clone, Debug)]
+pub(super) struct Long {
+    /// Its tiles are parts.
+    setup: Setup,
+    /// Bytes of each slot whose memory all threads share.
+    slots: SmallVec<[usize; OPERANDS]>,
+    /// Bytes of the blocks of each stage.
+    blocks: SmallVec<[usize; OPERANDS]>,
+}
 
-impl Room {
-    fn new(bytes: usize) -> Option<Room> {
-        let lines = bytes.div_ceil(size_of::<Vector>());
-        let mut room = Vec::new();
-        room.try_reserve_exact(lines).ok()?;
-        Some(Room(room))
+impl Long {
+    fn new(program: Program<'_>, whole: &Setup) -> Long {
+        let mut setup = whole.clone();
+        if !setup.is_in_place {
+            // All of what is kept is in memory, so it may as well be where results will be.
+            for (slot, about) in program.slots.iter().enumerate() {
+                setup.home[slot] = about.shares.unwrap_or(slot);
+            }
+            setup.streams &= program.slots.iter().all(|slot| slot.shares.is_none());
+        }
+        let (len, (run, _)) = (setup.grid.len, setup.grid.runs());
+        let largest = setup.sizes.iter().copied().max().unwrap_or(1);
+        let (rows, chunk) = match setup.side_by_side {
+            true if setup.only_folds_where_elements_lie(program) => (setup.tile[0], BLOCK),
+            true => {
+                let rows = (PART / BLOCK / largest).min(run);
+                let part = if rows * largest < PAGE { NARROW_PART } else { PART };
+                (rows, (part / largest / rows).next_multiple_of(BLOCK))
+            }
+            false => (1, CHUNK),
+        };
+        // What is kept is so for all elements; numbers of rows are for all threads.
+        setup.tile = [rows, len];
+        let bytes = |slot: usize| {
+            let is_there = match setup.access[slot] {
+                Access::Row => true,
+                Access::Kept => !is_passing(program, &setup, slot),
+                _ => false,
+            };
+            if is_there && setup.home[slot] == slot { setup.bytes(slot) } else { 0 }
+        };
+        let slots: SmallVec<[usize; OPERANDS]> = (0..program.slots.len()).map(bytes).collect();
+        let blocks = (0..program.stages.len())
+            .map(|stage| setup.block_bytes(stage, len.div_ceil(BLOCK)))
+            .collect();
+        setup.tile = [rows, chunk];
+        setup.prepare(program, chunk.div_ceil(BLOCK), |slot| slots[slot] > 0);
+        Long { setup, slots, blocks }
+    }
+}
+
+/// Memory that all threads use.
+struct Rooms(SmallVec<[Vec<Vector>; OPERANDS]>);
+
+impl Rooms {
+    /// Room for so many bytes each.
+    fn new(bytes: &[usize]) -> Option<Rooms> {
+        let room = |bytes: &usize| {
+            let mut room = Vec::new();
+            room.try_reserve_exact(bytes.div_ceil(size_of::<Vector>())).ok()?;
+            Some(room)
+        };
+        bytes.iter().map(room).collect::<Option<_>>().map(Rooms)
     }
 
-    fn base(&mut self) -> *mut u8 {
-        self.0.as_mut_ptr().cast()
+    /// Where each begins; null where there is none.
+    fn bases(&mut self) -> SmallVec<[*mut u8; OPERANDS]> {
+        let base = |room: &mut Vec<Vector>| match room.capacity() {
+            0 => std::ptr::null_mut(),
+            _ => room.as_mut_ptr().cast(),
+        };
+        self.0.iter_mut().map(base).collect()
     }
 }
 
@@ -88,55 +148,18 @@ impl Job<'_> {
     /// As for [`RowCode::run`](super::RowCode::run).
     pub(super) unsafe fn execute_long(self, threads: usize) -> bool {
         let program = self.program;
-        let mut setup = self.setup.clone();
-        if setup.is_in_place && !written_early(program).is_empty() {
+        if self.setup.is_in_place && !written_early(program).is_empty() {
             return false;
         }
-        if !setup.is_in_place {
-            // All of what is kept is in memory, so it may as well be where results will be.
-            for (slot, about) in program.slots.iter().enumerate() {
-                setup.home[slot] = about.shares.unwrap_or(slot);
-            }
-            setup.streams &= program.slots.iter().all(|slot| slot.shares.is_none());
-        }
-        let (len, (run, runs)) = (setup.grid.len, setup.grid.runs());
-        let largest = setup.sizes.iter().copied().max().unwrap_or(1);
-        let (rows, chunk) = match setup.side_by_side {
-            true if setup.only_folds_where_elements_lie(program) => (setup.tile[0], BLOCK),
-            true => {
-                let rows = (PART / BLOCK / largest).min(run);
-                let part = if rows * largest < PAGE { NARROW_PART } else { PART };
-                (rows, (part / largest / rows).next_multiple_of(BLOCK))
-            }
-            false => (1, CHUNK),
+        let long = self.setup.long.get_or_init(|| Box::new(Long::new(program, self.setup)));
+        let Long { setup, slots, blocks } = &**long;
+        let (Some(mut slots), Some(mut blocks)) = (Rooms::new(slots), Rooms::new(blocks)) else {
+            return false;
         };
-        // What is kept is so for all elements; numbers of rows are for all threads.
-        let mut rooms: SmallVec<[Room; OPERANDS]> = SmallVec::new();
-        let mut shared: SmallVec<[*mut u8; OPERANDS]> = SmallVec::new();
-        shared.resize(program.slots.len(), std::ptr::null_mut());
-        setup.tile = [rows, len];
-        for (slot, memory) in shared.iter_mut().enumerate() {
-            let is_there = match setup.access[slot] {
-                Access::Row => true,
-                Access::Kept => !is_passing(program, &setup, slot),
-                _ => false,
-            };
-            if is_there && setup.home[slot] == slot {
-                let Some(mut room) = Room::new(setup.bytes(slot)) else { return false };
-                *memory = room.base();
-                rooms.push(room);
-            }
-        }
-        let mut blocks: SmallVec<[*mut u8; OPERANDS]> = SmallVec::new();
-        for stage in 0..program.stages.len() {
-            let bytes = setup.block_bytes(stage, len.div_ceil(BLOCK));
-            let Some(mut room) = Room::new(bytes) else { return false };
-            blocks.push(room.base());
-            rooms.push(room);
-        }
-        setup.tile = [rows, chunk];
-        setup.prepare(program, chunk.div_ceil(BLOCK), |slot| !shared[slot].is_null());
-        let job = Job { setup: &setup, shared: &shared, ..self };
+        let (shared, blocks) = (slots.bases(), blocks.bases());
+        let job = Job { setup, shared: &shared, ..self };
+        let (run, runs) = setup.grid.runs();
+        let ([rows, chunk], len) = (setup.tile, setup.grid.len);
         for row in (0..runs).flat_map(|index| (0..run).step_by(rows).map(move |row| (index, row))) {
             let tile = Tile { run: row.0, row: row.1, rows: rows.min(run - row.1), start: 0, len };
             // SAFETY: required of the caller.

@@ -5,6 +5,7 @@
 //! every stage runs on all of a row first ([`long`]). A reduction by itself is a row kernel of one
 //! stage. What is computed does not depend on any of this.
 
+mod apart;
 mod grid;
 mod job;
 mod launch;
@@ -211,7 +212,8 @@ impl RowCode {
     /// What a call on such operands needs to know, if stages can run it.
     fn setup(&self, program: Program<'_>, operands: &[&Layout]) -> Option<Setup> {
         let (domain, is_reduced) = self.domain(operands)?;
-        Some(Setup::new(program, &domain, &is_reduced, operands))
+        let setup = Setup::new(program, &domain, &is_reduced, operands);
+        (!apart::take_less(program, &setup)).then_some(setup)
     }
 
     /// The shape that rows are cut from and which of its axes they lie along, for operands that fit.

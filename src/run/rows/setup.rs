@@ -3,6 +3,7 @@
 
 use super::grid::Grid;
 use super::launch::Launch;
+use super::long::Long;
 use super::sweep::{self, Sweeping};
 use super::{FOLD_TILE, FOLD_WIDE, LINE, Program, SHORT, SIDE_BY_SIDE, TILE, WAYS, WIDE};
 use super::{narrow, short};
@@ -14,6 +15,7 @@ use crate::run::view::Layout;
 use kiln_jit::cpu::last_level_cache;
 use kiln_jit::emit::Code;
 use smallvec::SmallVec;
+use std::sync::OnceLock;
 
 /// Bytes between packed rows. Where rows are a power of two apart, a column has only one set of a cache.
 const GAP: usize = 64;
@@ -68,6 +70,8 @@ pub(super) struct Setup {
     pub(super) launches: SmallVec<[Launch; 0]>,
     /// The call that does what all stages do, if there is one.
     pub(super) sweeping: Option<Sweeping>,
+    /// What it is for rows that are cut, once that is asked for.
+    pub(super) long: OnceLock<Box<Long>>,
     /// Slots that are elsewhere in each tile.
     pub(super) moving: SmallVec<[usize; OPERANDS]>,
     /// Operands that are packed, or numbers of rows.
@@ -102,6 +106,7 @@ impl Setup {
             room: SmallVec::new(),
             launches: SmallVec::new(),
             sweeping: None,
+            long: OnceLock::new(),
             moving: SmallVec::new(),
             packed: SmallVec::new(),
         };

@@ -5,7 +5,7 @@ use crate::lower::Tier;
 use crate::lower::rows::rows;
 use crate::run::rows::{RowCode, Sweeps};
 use crate::run::view::Layout;
-use crate::run::{View, ViewMut};
+use crate::run::{Tensor, View, ViewMut};
 use kiln_ir::DType;
 use kiln_jit::cpu::{Cpu, last_level_cache};
 use kiln_jit::emit::EmitterKind;
@@ -104,5 +104,36 @@ fn rows_go_where_they_are_told() {
         for shape in [[30, 64], [1000, 64], [600, 100]] {
             assert_eq!(way(&code, shape, 0, 0), expected, "{shape:?}");
         }
+    }
+}
+
+/// Runs that are small and many, and short rows of more than one operand, unless numbers of rows are read again.
+#[test]
+fn passes_apart_run_what_stages_would_call_too_often() {
+    for (text, axis, shape, expected) in [
+        ("|x, y| sum[A](exp(x) * y)", 1, &[100, 3, 50][..], true),
+        ("|x, y| sum[A](exp(x) * y)", 1, &[4, 3, 50], false),
+        ("|x, y| sum[A](exp(x) * y)", 1, &[100, 30, 50], false),
+        ("|x| x - max[A](x)", 1, &[100, 3, 50], false),
+        ("|x, y| argmax[A](x * 2 + y)", 1, &[1000, 4], true),
+        ("|x, y| argmax[A](x * 2 + y)", 1, &[1000, 40], false),
+        ("|x| argmax[A](x * 2)", 1, &[1000, 4], false),
+    ] {
+        let body = body(text, &format!("[{axis}]"), DType::F32);
+        let program = rows(&body, Tier::Default).unwrap();
+        let emitter = EmitterKind::Interp;
+        let code =
+            RowCode::compile(program, |r| compile(r, emitter, Cpu::host()), compile_sweep).unwrap();
+        let x = Tensor::zeros(DType::F32, shape).unwrap();
+        let mut result = shape.to_vec();
+        if !text.contains("x - ") {
+            result[axis] = 1;
+        }
+        let mut result = Tensor::zeros(body.dtype(body.outputs()[0]), &result).unwrap();
+        let (x, y) = (x.view(), result.view_mut());
+        let mut operands: Vec<&Layout> = body.inputs().iter().map(|_| &x.layout).collect();
+        operands.push(&y.layout);
+        let stages = code.setup(code.program(), &operands);
+        assert_eq!(stages.is_none(), expected, "{text} of {shape:?}");
     }
 }
