@@ -68,6 +68,10 @@ pub(super) unsafe fn pick(
     output: &Layout,
     threads: Option<usize>,
 ) {
+    // Axes without elements must not be taken for parts of rows: there would be places to look at.
+    if output.shape.contains(&0) {
+        return;
+    }
     let rank = array.shape.len();
     let axis = gather.place(rank).expect("the shape was inferred");
     let axes = gather.axes(rank, places.shape.len()).expect("the shape was inferred");

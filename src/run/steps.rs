@@ -292,7 +292,7 @@ unsafe fn run_step(
                 panic!("a reduction has an operand and a result");
             };
             // SAFETY: required of the caller.
-            unsafe { reduce(*by, input, output, threads) };
+            unsafe { reduce(*by, input, output, threads)? };
         }
         Action::Call(Call::Scan(by)) => {
             let [input, output] = operands[..] else {

@@ -191,3 +191,14 @@ fn the_ends_of_what_fits() {
         assert_eq!(run(text, &[shape]).as_deref(), Ok(expected), "{text} of {shape:?}");
     }
 }
+
+/// A view that repeats one element may have more of them, or more blocks, than any memory holds.
+#[test]
+fn reductions_of_more_than_memory_holds() {
+    for text in ["sum[..](V)", "max[0, 1](V)", "mean[..](V)", "var[..](V)", "sum[..](exp(V) * 2)"] {
+        let text = text.replace('V', &format!("expand[{0}, {0}](x)", u32::MAX - 1));
+        let error = run(&format!("|x: f32[..]| {text}"), &[&[1, 1]]).unwrap_err();
+        let is_told = ["out of memory", "more bytes than can be addressed"];
+        assert!(is_told.iter().any(|told| error.contains(told)), "{text}: {error}");
+    }
+}

@@ -33,8 +33,9 @@ fn what_goes_pass_by_pass_is_told() {
     let layer = "|x: f32[b, n, k], w: f32[b, k, m]| relu(x @ w)";
     let zeros = |shape: &[usize]| Tensor::zeros(DType::F32, shape).unwrap();
     for (text, shapes, is_told) in [
-        ("x + sum[0](x)", &[&[100_000, 3][..]][..], true),
-        ("x + sum[0](x)", &[&[100_000, 300]], false),
+        ("argmax[1](x * 2 + y)", &[&[65536, 4][..], &[65536, 4]][..], true),
+        ("argmax[0](x * 2 + y)", &[&[65536, 4], &[65536, 4]], false),
+        ("x + sum[0](x)", &[&[100_000, 3]], false),
         ("softmax[-1](x)", &[&[100, 3]], false),
         (layer, &[&[8, 4, 4], &[8, 4, 4]], true),
         (layer, &[&[8, 100, 64], &[8, 64, 100]], false),
@@ -94,13 +95,14 @@ fn empty_intermediates_take_no_memory() {
     assert_eq!(kernel.run(&inputs).unwrap()[0].shape(), [0, 3]);
 }
 
-/// Long rows that lie side by side, and few of them, go pass by pass; the same that lie apart do not.
+/// Short rows that would be transposed, two operands of them, go pass by pass; the same that lie side by side do
+/// not.
 #[test]
 fn plans_tell_of_layouts() {
-    let kernel = compile_text("x + sum[0](x)").unwrap();
-    let rows = Array2::<f32>::zeros((4096, 3));
-    let columns = Array2::<f32>::zeros((4096, 3).f());
-    let told = |x: &Array2<f32>| kernel.plan_for(&[x.into()]).unwrap().to_string();
+    let kernel = compile_text("argmax[1](x * 2 + y)").unwrap();
+    let rows = Array2::<f32>::zeros((65536, 4));
+    let columns = Array2::<f32>::zeros((65536, 4).f());
+    let told = |x: &Array2<f32>| kernel.plan_for(&[x.into(), x.into()]).unwrap().to_string();
     assert!(told(&rows).contains("pass by pass"), "{}", told(&rows));
     assert!(!told(&columns).contains("pass by pass"), "{}", told(&columns));
 }

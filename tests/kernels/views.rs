@@ -333,3 +333,29 @@ fn a_causal_softmax() {
     let row = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [third, third, third]];
     assert_eq!(found.index_axis(Axis(0), 1), ndarray::arr2(&row).into_dyn());
 }
+
+/// What has no elements is picked of nothing, wherever its axes say that some lie.
+#[test]
+fn nothing_is_picked_where_there_is_nothing() {
+    for (shape, places, axis) in [
+        (&[9, 0][..], &[3, 0][..], 0),
+        (&[0, 9, 0, 9], &[2, 9, 0, 9], 0),
+        (&[1, 5, 40, 0], &[1, 2, 40, 0], 1),
+        (&[2, 3, 0, 1, 1], &[2, 1, 0, 1, 1], 1),
+        (&[4, 5], &[4, 0], 1),
+    ] {
+        let x = ArrayD::<f64>::zeros(shape);
+        let i = ArrayD::<i64>::zeros(places);
+        for text in [
+            format!("take_along[{axis}](x, i)"),
+            format!("take_along[{axis}](x * 2, i)"),
+            format!("take_along[{axis}](exp(x), i + 0) + 1"),
+        ] {
+            let graph = ir::parse(&format!("|x: f64[..], i: i64[..]| {text}")).unwrap();
+            for options in [CompileOptions::new(), unfused()] {
+                let found = run(&graph, options, &[(&x).into(), (&i).into()]).unwrap();
+                assert_eq!(found.shape(), places, "{text}");
+            }
+        }
+    }
+}

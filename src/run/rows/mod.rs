@@ -18,6 +18,7 @@ mod stage;
 mod sweep;
 
 use super::call::Pads;
+use super::error::RunError;
 use super::exec::{PER_BYTE, threads_for};
 use super::interrupt::goes_on;
 use super::layout::{OPERANDS, broadcasts_to};
@@ -298,7 +299,8 @@ fn nanoseconds(stages: &[Stage<Code>]) -> f64 {
     stages.iter().map(cost).sum()
 }
 
-/// Reduces `input` to `output`, on at most `threads` threads.
+/// Reduces `input` to `output`, on at most `threads` threads. Fails where there is no memory for the blocks of
+/// rows, of which a view that repeats elements may have more than any memory holds.
 ///
 /// # Safety
 ///
@@ -309,7 +311,7 @@ pub(super) unsafe fn reduce(
     input: &Layout,
     output: &Layout,
     threads: Option<usize>,
-) {
+) -> Result<(), RunError> {
     let reads = reduce.by.reads();
     let slots = [(input.dtype, Per::Element, reads), (output.dtype, Per::Row, false)].map(
         |(dtype, per, is_folded)| Slot {
@@ -340,7 +342,9 @@ pub(super) unsafe fn reduce(
     let setup = Setup::new(program, &input.shape, &is_reduced, &operands);
     // SAFETY: required of the caller.
     let done = unsafe { execute(program, &setup, &operands, threads) };
-    assert!(done, "a reduction keeps no elements");
+    // It keeps no elements, so it can, if there is room for what blocks become.
+    let bytes = setup.room.iter().copied().fold(0, usize::saturating_add);
+    if done { Ok(()) } else { Err(RunError::OutOfMemory { bytes, array: None }) }
 }
 
 /// Runs a program on operands that lie so. Returns whether it can.

@@ -222,7 +222,7 @@ impl Setup {
         let bytes = |slot| if is_shared(slot) { 0 } else { self.bytes(slot) };
         let mut room: SmallVec<[usize; 12]> = slots.clone().map(bytes).collect();
         let of_folds = (0..program.stages.len()).map(|stage| self.block_bytes(stage, blocks));
-        room.push(of_folds.map(|bytes| bytes.next_multiple_of(8)).sum());
+        room.push(of_folds.map(|b| b.div_ceil(8).saturating_mul(8)).fold(0, usize::saturating_add));
         self.room = room;
         let moves = |&slot: &usize| match self.access[slot] {
             Access::Direct | Access::Splat => slot < program.operands(),
@@ -238,8 +238,7 @@ impl Setup {
 
     /// Bytes from row to row of a slot in a tile; if they are side by side, from element to element.
     pub(super) fn step(&self, program: Program<'_>, slot: usize) -> isize {
-        let home = self.home[slot];
-        let size = self.sizes[home];
+        let (home, size) = (self.home[slot], self.sizes[self.home[slot]]);
         match self.access[home] {
             Access::Direct if self.side_by_side => self.grid.element_step(home).unwrap_or(0),
             Access::Splat if self.side_by_side => 0,
@@ -253,11 +252,11 @@ impl Setup {
     /// Bytes from one row of a tile in memory to the next; if they are side by side, from one element to
     /// the next.
     pub(super) fn pitch(&self, size: usize) -> usize {
-        let [rows, len] = self.tile;
+        let (rows, row) = (self.tile[0], self.tile[1].saturating_mul(size));
         match self.side_by_side {
             true => rows * size,
-            false if rows == 1 || self.is_flat => len * size,
-            false => (len * size).next_multiple_of(GAP) + GAP,
+            false if rows == 1 || self.is_flat => row,
+            false => row.div_ceil(GAP).saturating_add(1).saturating_mul(GAP),
         }
     }
 
@@ -277,7 +276,7 @@ impl Setup {
 
     /// Bytes of what blocks become: of a row or several, `blocks` of each.
     pub(super) fn block_bytes(&self, stage: usize, blocks: usize) -> usize {
-        self.folders[stage].map_or(0, |folder| folder.block_size * blocks * self.tile[0])
+        self.block_size(stage).saturating_mul(blocks * self.tile[0])
     }
 
     /// What folds elements in a stage that is a fold.

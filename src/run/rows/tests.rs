@@ -109,7 +109,7 @@ fn apart(body: &Graph, inputs: &[View<'_>]) -> Vec<Tensor> {
                 let mut result = Tensor::zeros(body.dtype(id), &shape).unwrap();
                 let output = result.view_mut();
                 // SAFETY: the types and shapes of such a reduction, of arrays that live.
-                unsafe { reduce(*by, &operand.layout, &output.layout, Some(1)) };
+                unsafe { reduce(*by, &operand.layout, &output.layout, Some(1)) }.unwrap();
                 drop(output);
                 result
             }
