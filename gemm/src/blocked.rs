@@ -1,12 +1,14 @@
 //! The loops around the kernel: blocks that stay in a cache each.
 
 use crate::halves::FEW_ROWS;
+use crate::low::{self, FEW_TILES};
 use crate::matrix::MatrixMut;
 use crate::observer::{Observer, Turned};
 use crate::operand::Operand;
+use crate::pages::Pages;
 use crate::tile::{self, Kernels, MOST};
 use crate::vectors::Vectors;
-use crate::{low, pack, row};
+use crate::{pack, row};
 use std::cell::Cell;
 use std::ptr;
 
@@ -14,7 +16,7 @@ use std::ptr;
 /// or nearly so. Bits do not depend on it.
 pub(crate) const INNER: usize = 384;
 /// Bytes of a block of the left operand, which stays in L2.
-const LEFT: usize = 288 << 10;
+pub(crate) const LEFT: usize = 288 << 10;
 /// Columns of a block of the right operand, which stays in L3.
 pub(crate) const COLUMNS: usize = 2048;
 /// The same where the left operand is a block or two: then it is the right one that stays in L2.
@@ -46,7 +48,7 @@ pub(crate) trait Element: Copy + Send + Sync + 'static {
     fn kernels(vectors: Vectors) -> &'static Kernels<Self>;
 
     /// Lends the thread's room for packed panels.
-    fn with_room<R>(use_room: impl FnOnce(&mut Vec<Self>) -> R) -> R;
+    fn with_room<R>(use_room: impl FnOnce(&mut Pages<Self>) -> R) -> R;
 
     /// Transposes a block, whose rows are `down` elements apart, to rows that are `pitch` apart.
     ///
@@ -79,12 +81,12 @@ macro_rules! number {
                 }
             }
 
-            fn with_room<R>(use_room: impl FnOnce(&mut Vec<$element>) -> R) -> R {
+            fn with_room<R>(use_room: impl FnOnce(&mut Pages<$element>) -> R) -> R {
                 thread_local! {
                     /// What panels are packed into, kept between products.
-                    static ROOM: Cell<Vec<$element>> = const { Cell::new(Vec::new()) };
+                    static ROOM: Cell<Pages<$element>> = const { Cell::new(Pages::none()) };
                 }
-                let mut room = ROOM.take();
+                let mut room = ROOM.replace(Pages::none());
                 let result = use_room(&mut room);
                 ROOM.set(room);
                 result
@@ -245,7 +247,7 @@ unsafe fn blocked<T: Element>(
     a: Operand<T>,
     b: Operand<T>,
     c: MatrixMut<T>,
-    room: &mut Vec<T>,
+    room: &mut Pages<T>,
     observer: &mut dyn Observer,
 ) {
     let inner = INNER.min(k.max(1));
@@ -254,7 +256,7 @@ unsafe fn blocked<T: Element>(
     let (high, wide) = (high.min(m), wide.min(n.next_multiple_of(kernels.lanes)));
     let need = inner * (high + wide);
     if room.len() < need {
-        *room = vec![T::ZERO; need];
+        *room = Pages::zeros(T::ZERO, need);
     }
     let (left, right) = room.split_at_mut(inner * high);
     let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
@@ -380,6 +382,8 @@ pub(crate) unsafe fn tiles<T: Element>(
 ) {
     let &Block { top, side, height, width, terms, goes_on, is_last } = block;
     let at_once = finished_columns(kernels, height);
+    // The panel that follows comes meanwhile, where little else is computed with it.
+    let asks = c.across == 1 && (kernels.rows + 1..=FEW_TILES * kernels.rows).contains(&height);
     let mut told = 0;
     let mut at = 0;
     for column in (0..width).step_by(kernels.columns()) {
@@ -394,7 +398,12 @@ pub(crate) unsafe fn tiles<T: Element>(
             let to = c.at(top + row, side + column);
             // SAFETY: required of the caller.
             unsafe {
-                tile(kernels, [rows, terms], lines, panel, to, c, goes_on);
+                if asks && row == 0 && columns == kernels.columns() {
+                    let run = kernels.asking(rows);
+                    run([terms, columns], lines, first, pitch as isize, to, c.down, goes_on);
+                } else {
+                    tile(kernels, [rows, terms], lines, panel, to, c, goes_on);
+                }
                 lines = lines.add(rows * terms);
             }
         }

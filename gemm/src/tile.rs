@@ -45,9 +45,10 @@ impl<T: Copy> Kernels<T> {
         self.run[vectors - 1][rows - 1]
     }
 
-    /// The kernel for so many rows, and two vectors of a matrix as it lies: it asks for those beside them.
+    /// The kernel for so many rows, and two whole vectors: it asks for those beside them, of a matrix as it lies, or of the
+    /// panel that follows.
     #[inline]
-    pub(crate) fn of_unpacked(&self, rows: usize) -> Run<T> {
+    pub(crate) fn asking(&self, rows: usize) -> Run<T> {
         self.run[2][rows - 1]
     }
 }
@@ -85,11 +86,14 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const ASKS: boo
                 }
             }
         }
+        let width = VECTORS * S::LANES;
+        // What is beside is a panel's next one.
+        let ahead = if step == width as isize { k * width } else { width };
         for _ in 0..k {
             if ASKS {
-                let beside = b.wrapping_add(VECTORS * S::LANES);
+                let beside = b.wrapping_add(ahead);
                 S::prefetch(beside);
-                S::prefetch(beside.wrapping_add(VECTORS * S::LANES - 1));
+                S::prefetch(beside.wrapping_add(width - 1));
             }
             let right: [S::Vector; VECTORS] = std::array::from_fn(|v| S::load(b.add(v * S::LANES)));
             for (row, sums) in sums.iter_mut().enumerate() {
