@@ -228,9 +228,14 @@ fn why(graph: &Graph, mode: Mode) -> String {
         _ => steps.join(" and ") + "\n",
     };
     let name = |access: &Access| plan.text_of(access, &|place| place.name(&fused));
+    // What is computed where it belongs says where that is.
+    let result = |access: &Access| match plan.whole(access.place) {
+        Some(whole) => format!("{} in {}", name(access), whole.name(&fused)),
+        None => name(access),
+    };
     for (step, number) in plan.steps.iter().zip(1..) {
         let args: Vec<String> = step.args.iter().map(name).collect();
-        let results: Vec<String> = step.results.iter().map(name).collect();
+        let results: Vec<String> = step.results.iter().map(result).collect();
         let computes = match &step.action {
             Action::Map { body, .. } => body.expression_of(args),
             Action::Call(call) => {

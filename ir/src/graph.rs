@@ -1,7 +1,7 @@
 //! The graph: a hash-consed arena of nodes in topological order.
 
 use crate::body::Body;
-use crate::call::{Call, CallInfo, CallShapes};
+use crate::call::{Call, CallInfo, CallShapes, absorbed};
 use crate::dtype::DType;
 use crate::error::{Fault, Origin};
 use crate::note::Note;
@@ -215,6 +215,21 @@ impl Graph {
     /// A node's shape; for a fused kernel, the one that its arguments broadcast to.
     pub fn shape(&self, id: NodeId) -> &Shape {
         &self.types[id.index()].1
+    }
+
+    /// A shape without what reductions of it along an axis add: nothing, for they broadcast to it. Of
+    /// `x - max[-1](x)` it is the shape of `x`, whatever its rank. It has such an axis wherever they do.
+    pub fn absorbed(&self, shape: Shape, axis: i8) -> Shape {
+        let known = self.calls.open();
+        let of = |shape: &Shape| {
+            absorbed(shape.clone(), known, |reduce| reduce.axes.only() == Some(axis))
+        };
+        let whole = of(&shape);
+        let is_of_it = |(number, (_, operands)): (usize, &(Call, Vec<Shape>))| {
+            let open = Open::Call(number as u32);
+            !shape.has(open) || whole.has(open) || of(&operands[0]) == whole
+        };
+        if known.iter().enumerate().all(is_of_it) { whole } else { shape }
     }
 
     /// Whether it is equal to another graph but for the declarations of inputs.

@@ -192,6 +192,11 @@ impl Shape {
         Shape { dims: self.dims.clone(), open: kept.collect() }
     }
 
+    /// Whether it broadcasts over what gets axes there.
+    pub(crate) fn has(&self, open: Open) -> bool {
+        self.open.contains(&open)
+    }
+
     /// Whether it is the shape of a single number.
     pub fn is_scalar(&self) -> bool {
         self.open.is_empty() && self.dims.is_empty()

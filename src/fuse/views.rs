@@ -4,7 +4,7 @@
 //! one as a call, which no rule looks into.
 
 use super::pass::PassContext;
-use kiln_ir::{Axes, Call, DType, Dim, Graph, Iota, Node, NodeId, Op, Shape, Typing, View};
+use kiln_ir::{Axes, Call, DType, Dim, Graph, Iota, Node, NodeId, Op, Shape, Typing, View, Within};
 use std::collections::{HashMap, HashSet};
 
 /// A value of which more views than this are read is computed once: each would compute it again.
@@ -143,14 +143,18 @@ impl Sink {
     fn of_shapes(&mut self, call: Call, operands: &[NodeId]) -> NodeId {
         let kept = self.graph.call(call, operands).expect("it is as it was");
         let (read, looked_at) = operands.split_at(call.read_count(operands.len()));
-        let leaves = match (call, looked_at) {
-            (Call::Iota(iota), &[value]) => self.factor(iota, value).map(|factor| vec![factor]),
-            _ => None,
+        let (axis, factor) = match (call, looked_at) {
+            (Call::Iota(iota), &[value]) => (iota.axis, self.factor(iota, value)),
+            (Call::Iota(Iota { axis, .. }) | Call::Within(Within { axis }), _) => (axis, None),
+            _ => unreachable!("it looks at no shape"),
         };
-        let leaves = leaves.unwrap_or_else(|| self.leaves(looked_at));
-        let new = self.graph.call(call, &[read, &leaves].concat()).ok();
-        let new = new.filter(|&new| self.graph.shape(new) == self.graph.shape(kept));
-        new.unwrap_or(kept)
+        if let Some(factor) = factor {
+            let new = self.graph.call(call, &[read, &[factor]].concat()).ok();
+            let new = new.filter(|&new| self.graph.shape(new) == self.graph.shape(kept));
+            return new.unwrap_or(kept);
+        }
+        let leaves = self.leaves(looked_at, axis);
+        self.graph.call(call, &[read, &leaves].concat()).unwrap_or(kept)
     }
 
     /// Operands of a node; where it compares places along axes, they compare alike in the shorter type.
@@ -197,13 +201,16 @@ impl Sink {
         }
     }
 
-    /// Values that broadcast to the same shape, as far as possible from being computed.
-    fn leaves(&self, values: &[NodeId]) -> Vec<NodeId> {
+    /// Values that broadcast to the same shape, as far as possible from being computed. What is reduced of them
+    /// along the axis adds nothing, and what lacks that axis is an error all the same.
+    fn leaves(&self, values: &[NodeId], axis: i8) -> Vec<NodeId> {
         let graph = &self.graph;
+        let of = |shape: &Shape| graph.absorbed(shape.clone(), axis);
         let shapes = values.iter().map(|&id| graph.shape(id));
         let whole = shapes.fold(Shape::scalar(), |whole, shape| {
             whole.broadcast(shape).expect("the operands fit")
         });
+        let whole = of(&whole);
         let (mut open, mut seen) = (values.to_vec(), HashSet::new());
         let mut leaves = Vec::new();
         while let Some(id) = open.pop() {
@@ -220,7 +227,7 @@ impl Sink {
         }
         let mut shapes = leaves.iter().map(|&id| graph.shape(id));
         let found = shapes.try_fold(Shape::scalar(), |all, shape| all.broadcast(shape));
-        let fits = !leaves.is_empty() && found == Ok(whole);
+        let fits = !leaves.is_empty() && found.is_ok_and(|found| of(&found) == whole);
         if fits { leaves } else { values.to_vec() }
     }
 
@@ -377,6 +384,13 @@ mod tests {
             ("x: f32[n, 1], b: f32[d]", "iota[-1](exp(x) + b)", "iota[-1](b, x)"),
             ("x, y", "iota[-1](exp(x) + y)", "iota[-1](y, x)"),
             ("x: f32[n, d]", "iota[-1](x - max[-1](x))", "iota[-1](x)"),
+            ("x", "iota[-1](x - max[-1](x) + min[-1](x))", "iota[-1](x)"),
+            ("x", "iota[0](log_softmax[0](x))", "iota[0](x)"),
+            ("x, y", "iota[-1](x * y - max[-1](x * y))", "iota[-1](y, x)"),
+            // These may lack the axis, which is an error of the reduction.
+            ("x", "iota[-1](x - max[1](x))", ""),
+            ("x, y", "iota[-1](y - max[-1](x))", ""),
+            ("x, y", "iota[-1](x * y - max[-1](x))", ""),
             ("x: f32[n, d]", "iota[0](x) < iota[1](x)", "iota32[0](x) < iota32[1](x)"),
             ("x: f32[n, d]", "iota[0](x) < 3", "iota[0](x) < 3"),
             ("a, b", "relu(transpose(a @ b))", "relu(transpose(a @ b))"),

@@ -86,6 +86,29 @@ impl<K> Plan<K> {
         Within { of: step.results[0].place, axis, start }
     }
 
+    /// What a value is computed in, if it is an intermediate that is a part.
+    pub(crate) fn whole(&self, place: Place) -> Option<Place> {
+        let Place::Buffer(buffer) = place else { return None };
+        let part = self.buffers[buffer].part?;
+        Some(self.steps[part.step].results[0].place)
+    }
+
+    /// The same as text, with its place in that, for a call of these shapes that computes parts where they
+    /// belong: `slice[0, 3:5](output 0)`.
+    pub(crate) fn within_text<'a>(
+        &self,
+        place: Place,
+        shapes: &'a [Dims],
+        input: &impl Fn(usize) -> &'a [usize],
+        named: &impl Fn(Place) -> String,
+    ) -> Option<String> {
+        let Place::Buffer(buffer) = place else { return None };
+        let Buffer { part, written, .. } = &self.buffers[buffer];
+        let Within { of, axis, start } = self.within((*part)?, shapes, input);
+        let stop = start + shapes[written.shape][axis];
+        Some(format!("slice[{axis}, {start}:{stop}]({})", named(of)))
+    }
+
     /// Along which axis parts are put together.
     fn axis(&self, part: Part, shapes: &[Dims]) -> usize {
         let step = &self.steps[part.step];

@@ -38,6 +38,7 @@ impl<K> Plan<K> {
         shapes: &'a [Dims],
         input: &impl Fn(usize) -> &'a [usize],
     ) -> Vec<Traffic> {
+        let in_parts = self.computes_parts(shapes);
         let of = |step: &Step<K>| {
             let shape = |access: &Access| self.shape_of(access, shapes, input);
             // A product of an array with itself reads it once.
@@ -52,7 +53,7 @@ impl<K> Plan<K> {
             let (there, moved): (Vec<&Access>, Vec<&Access>) = (0..step.args.len())
                 .filter(|at| reads && first(at))
                 .map(|at| &step.args[at])
-                .partition(|arg| self.is_part(step, arg));
+                .partition(|arg| in_parts && self.is_part(step, arg));
             let of_all = |accesses: &[&Access]| {
                 let all = accesses.iter().map(|access| bytes(shape(access), access));
                 all.fold(0, usize::saturating_add)

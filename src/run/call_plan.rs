@@ -60,10 +60,18 @@ impl CallPlan {
             let name = plan.text_of(access, &|place| place.name(graph));
             (name, format!("{}{:?}", access.dtype, of(access)))
         };
+        let in_parts = plan.computes_parts(shapes);
+        let result = |access: &Access| {
+            let (name, array) = array(access);
+            let named = |place: Place| place.name(graph);
+            let within = || plan.within_text(access.place, shapes, &shape, &named);
+            match in_parts.then(within).flatten() {
+                Some(within) => format!("{name} = {within}: {array}"),
+                None => format!("{name}: {array}"),
+            }
+        };
         let step = |(step, traffic): (&Step<Compiled>, Traffic)| {
-            let results = step.results.iter().map(&array);
-            let results: Vec<String> =
-                results.map(|(name, array)| format!("{name}: {array}")).collect();
+            let results: Vec<String> = step.results.iter().map(&result).collect();
             let args: Vec<(String, String)> = step.args.iter().map(&array).collect();
             let call = match step.action {
                 Action::Call(call) => Some((call, step.args[0].dtype)),

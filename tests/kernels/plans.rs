@@ -48,6 +48,41 @@ fn what_goes_pass_by_pass_is_told() {
     }
 }
 
+/// What is computed as a part of what it is put together to says where; where parts are copied, because they are
+/// small, it does not, and bytes are counted.
+#[test]
+fn what_is_computed_in_its_place_is_told() {
+    let text = "kernel k(x: f32[n, d], y: f32[m, d], c: f32[]) {
+        pad[1, 1, 2](concat[0](x * 2, exp(y)), c)
+    }";
+    let kernel = compile_text(text).unwrap();
+    let plan = |n: usize, m: usize, d: usize| {
+        let zeros = |shape: &[usize]| Tensor::zeros(DType::F32, shape).unwrap();
+        let (x, y, c) = (zeros(&[n, d]), zeros(&[m, d]), zeros(&[]));
+        kernel.plan_for(&[x.view(), y.view(), c.view()]).unwrap()
+    };
+    let large = plan(300, 200, 64);
+    let text = large.to_string();
+    for result in [
+        "-> (t0 = slice[0, 0:300](t2): f32[300, 64])",
+        "-> (t1 = slice[0, 300:500](t2): f32[200, 64])",
+        "-> (t2 = slice[1, 1:65](output 0): f32[500, 64])",
+        "-> (output 0: f32[500, 67])",
+        "; no intermediate",
+    ] {
+        assert!(text.contains(result), "{result}\n is not in\n{text}");
+    }
+    let moved = |plan: &kiln::CallPlan| {
+        plan.steps().iter().map(|step| step.traffic().bytes()).collect::<Vec<_>>()
+    };
+    // The last one writes what is around the parts.
+    assert_eq!(moved(&large), [2 * 76_800, 2 * 51_200, 0, 500 * 3 * 4 + 4], "{text}");
+    let small = plan(3, 2, 4);
+    let text = small.to_string();
+    assert!(!text.contains("slice") && text.contains("for 3 intermediates"), "{text}");
+    assert_eq!(moved(&small), [2 * 48, 2 * 32, 2 * 80, 80 + 4 + 5 * 7 * 4], "{text}");
+}
+
 /// An intermediate without elements takes no memory for its other axes.
 #[test]
 fn empty_intermediates_take_no_memory() {

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::kernel::Text;
 use crate::shapes::{Shape, shapes_over};
 use crate::sizes;
-use crate::suites::{Kernel, Suite};
+use crate::suites::{Kernel, Shapes, Suite};
 use kiln::{DType, Graph};
 
 /// Cases that make one table.
@@ -72,26 +72,17 @@ impl Group {
         suite: &Suite,
         given: &[usize],
         is_plotted: bool,
+        dtype: DType,
         console: &Console,
     ) -> Result<Group, Failure> {
         let mut cases = Vec::new();
-        for Kernel { name, text, row, sizes } in (suite.kernels)() {
-            let sizes = match given {
-                [] if is_plotted => suite.plotted,
-                [] => sizes.unwrap_or(suite.sizes),
-                _ => given,
-            };
-            let graph = Text::find(&text)?.graph_of(DType::F32, console)?;
-            for &size in sizes {
-                if size % row != 0 {
-                    let size = sizes::shown(size);
-                    console.note(&format!("{name} has rows of {row}, and none at size {size}"));
-                    continue;
-                }
+        for Kernel { name, text, shapes } in (suite.kernels)() {
+            let graph = Text::find(&text)?.graph_of(dtype, console)?;
+            for (size, axes) in at(suite, &name, shapes, given, is_plotted, console) {
                 cases.push(Case {
                     kernel: name.clone(),
                     text: text.clone(),
-                    shapes: shapes_over(&graph, &[Shape::axis("n", size / row)])?,
+                    shapes: shapes_over(&graph, &axes)?,
                     size: Some(size),
                     graph: graph.clone(),
                     bound: Vec::new(),
@@ -117,5 +108,41 @@ impl Group {
     pub(super) fn title(&self, case: &Case) -> String {
         let size = case.size.map_or(String::new(), sizes::shown);
         format!("{} {size}", case.kernel)
+    }
+}
+
+/// The sizes of a suite's kernel, each with the axes that it makes: of these, or its own ones.
+fn at(
+    suite: &Suite,
+    name: &str,
+    shapes: Shapes,
+    given: &[usize],
+    is_plotted: bool,
+    console: &Console,
+) -> Vec<(usize, Vec<Shape>)> {
+    match shapes {
+        Shapes::One(shape) => {
+            let size = shape.iter().product();
+            let axes = shape.iter().enumerate();
+            let axes = axes.map(|(axis, &size)| Shape::axis(&format!("axis {axis}"), size));
+            match given.is_empty() || given.contains(&size) {
+                true => vec![(size, axes.collect())],
+                false => Vec::new(),
+            }
+        }
+        Shapes::Over { row, sizes } => {
+            let sizes = match given {
+                [] if is_plotted => suite.plotted,
+                [] => sizes.unwrap_or(suite.sizes),
+                _ => given,
+            };
+            let (whole, none): (Vec<usize>, Vec<usize>) =
+                sizes.iter().partition(|&size| size % row == 0);
+            for size in none {
+                let size = sizes::shown(size);
+                console.note(&format!("{name} has rows of {row}, and none at size {size}"));
+            }
+            whole.into_iter().map(|size| (size, vec![Shape::axis("n", size / row)])).collect()
+        }
     }
 }

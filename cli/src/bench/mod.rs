@@ -1,6 +1,7 @@
 //! `kiln bench`: fused against unfused against a plain copy, interleaved in one run.
 
 mod case;
+mod choice;
 mod compare;
 mod data;
 mod detail;
@@ -8,6 +9,7 @@ mod difference;
 mod measure;
 mod plot;
 mod record;
+mod slowest;
 mod sweep;
 mod tables;
 
@@ -20,8 +22,9 @@ use crate::options::{Arrays, Execution};
 use crate::plot::File;
 use crate::progress::Progress;
 use crate::sizes::{Sizes, size, sizes};
-use crate::suites::{Draws, SUITES, Suite};
+use crate::suites::{SUITES, Shows, Suite};
 use case::Group;
+use choice::Choice;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use kiln::profile::{NOISY, Roofline};
@@ -49,6 +52,7 @@ Examples
   kiln bench @silu @mish --sizes 1Ki..16Mi --plot silu.svg
   kiln bench --suite elementwise --threads 1 --markdown
   kiln bench --suite rows --roofs
+  kiln bench --suite axes --only softmax --part 1/4 --threads 1
   kiln bench --suite matmul --plot matmul.png
   kiln bench --suite all --json > old.json
   kiln bench --suite all --compare old.json --fail-above 1.05
@@ -71,6 +75,8 @@ pub(crate) struct Bench {
         conflicts_with = "shape"
     )]
     suite: Vec<String>,
+    #[command(flatten)]
+    choice: Choice,
     /// Measure at each of these sizes: of axis n, or elements, n or rows of a suite's kernels.
     /// 64..2Ki is 64, 128 and so on to 2Ki
     #[arg(long, value_name = "SIZE", value_delimiter = ',', value_parser = sizes)]
@@ -138,7 +144,7 @@ pub(crate) struct Bench {
 /// Reads `--suite`.
 fn suites() -> impl TypedValueParser<Value = String> {
     let rows = SUITES.iter().map(|suite| PossibleValue::new(suite.name).help(suite.about));
-    PossibleValuesParser::new(rows.chain([PossibleValue::new("all").help("all of these")]))
+    PossibleValuesParser::new(rows.chain([PossibleValue::new("all").help("all of these but axes")]))
 }
 
 /// Reads `--fail-above`.
@@ -171,8 +177,8 @@ impl Bench {
         match &self.load {
             Some(path) => {
                 let loaded = record::read(path)?;
-                if plot.is_some() && loaded.iter().any(|record| record.suite != loaded[0].suite) {
-                    return Err(plot::of_several());
+                if plot.is_some() {
+                    plot::check(loaded.iter().map(|record| record.suite.as_deref()))?;
                 }
                 for group in loaded.chunk_by(|a, b| a.suite == b.suite) {
                     take(group.to_vec(), None)?;
@@ -180,8 +186,8 @@ impl Bench {
             }
             None => {
                 let groups = self.groups(console)?;
-                if plot.is_some() && groups.len() > 1 {
-                    return Err(plot::of_several());
+                if plot.is_some() {
+                    plot::check(groups.iter().map(|group| group.suite))?;
                 }
                 let steps = groups.iter().map(|group| group.cases.len() as u64).sum();
                 let progress = Progress::of_steps(console, steps);
@@ -219,14 +225,17 @@ impl Bench {
             return all_bound(self.bind.as_deref(), vec![group]);
         }
         let all = self.suite.iter().any(|name| name == "all");
-        let chosen = |suite: &&Suite| all || self.suite.iter().any(|name| name == suite.name);
+        let chosen = |suite: &&Suite| {
+            (all && suite.is_short()) || self.suite.iter().any(|name| name == suite.name)
+        };
         let group = |suite: &Suite| {
-            let mut group = Group::of_suite(suite, &sizes, self.plot.is_some(), console)?;
+            let (is_plotted, dtype) = (self.plot.is_some(), self.arrays.dtype);
+            let mut group = Group::of_suite(suite, &sizes, is_plotted, dtype, console)?;
             group.bind(self.bind.as_deref());
             Ok(group)
         };
         let groups = SUITES.iter().filter(chosen).map(group).collect::<Result<_, Failure>>()?;
-        all_bound(self.bind.as_deref(), groups)
+        all_bound(self.bind.as_deref(), self.choice.of(groups)?)
     }
 
     /// Measures a group, case by case.
@@ -238,15 +247,21 @@ impl Bench {
     ) -> Result<Vec<Record>, Failure> {
         let whole = if group.cases.len() == 1 { 2000 } else { 400 };
         let budget = Duration::from_millis(if self.quick { whole / 10 } else { whole });
+        let is_sought = slowest::is_sought(group.suite);
+        let measure = if is_sought { slowest::measure_again } else { measure::measure };
         let record = |case| {
             progress.at(group.title(case));
             let record = self
                 .execution
-                .in_pool(|| measure::measure(group.suite, case, &self.execution, budget, roofline));
+                .in_pool(|| measure(group.suite, case, &self.execution, budget, roofline));
             progress.step();
             record
         };
-        group.cases.iter().map(record).collect()
+        let mut records = group.cases.iter().map(record).collect::<Result<Vec<Record>, _>>()?;
+        if is_sought {
+            slowest::sort(&mut records);
+        }
+        Ok(records)
     }
 
     /// What is printed of a group.
@@ -278,7 +293,7 @@ fn all_bound(names: Option<&[String]>, groups: Vec<Group>) -> Result<Vec<Group>,
 /// Whether the picture of these has the machine's peak.
 fn needs_peak(groups: &[Group]) -> bool {
     let mut suites = groups.iter().filter_map(|group| group.suite).filter_map(Suite::find);
-    suites.any(|suite| suite.draws != Draws::Times)
+    suites.any(|suite| matches!(suite.shows, Shows::Flops | Shows::Products))
 }
 
 /// How many figures have a spread that is too large.

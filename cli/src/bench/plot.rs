@@ -2,32 +2,33 @@
 
 use super::noisy;
 use super::record::Record;
+use super::slowest;
 use super::tables::{date_and_machine, making};
 use crate::failure::Failure;
 use crate::machine::Cache;
 use crate::plot::{Axis, Border, Chart, Grid, Line, Look, Picture, Scale, Ticks};
-use crate::suites::{Draws, Suite};
+use crate::suites::{Shows, Suite};
 
 /// The picture of records of one suite, or of kernels of one command.
 pub(super) fn picture(records: &[Record]) -> Picture {
     let suite = records.first().and_then(|record| record.suite.as_deref()).and_then(Suite::find);
-    let draws = suite.map_or(Draws::Times, |suite| suite.draws);
+    let shows = suite.map_or(Shows::Times, |suite| suite.shows);
     let kernels: Vec<&[Record]> = records.chunk_by(|a, b| a.kernel == b.kernel).collect();
     let notes = notes(records);
     let counts = suite.map_or("n", |suite| suite.counts);
-    let charts: Vec<Chart> = match draws {
-        Draws::Products => vec![products(&kernels, counts)],
-        Draws::Times => {
+    let charts: Vec<Chart> = match shows {
+        Shows::Products => vec![products(&kernels, counts)],
+        Shows::Times | Shows::Slowest => {
             let is_one = kernels.len() == 1;
             kernels.iter().map(|records| times(records, counts, is_one)).collect()
         }
-        Draws::Flops => kernels.iter().map(|records| flops(records, counts)).collect(),
+        Shows::Flops => kernels.iter().map(|records| flops(records, counts)).collect(),
     };
     match <[Chart; 1]>::try_from(charts) {
         Ok([chart]) => Chart { notes, ..chart }.picture(),
         Err(charts) => {
-            let title = match draws {
-                Draws::Flops => "GFLOP/s, fused and unfused",
+            let title = match shows {
+                Shows::Flops => "GFLOP/s, fused and unfused",
                 _ => "Nanoseconds for an element, fused and unfused",
             };
             Grid { title: title.into(), notes, charts }.picture()
@@ -35,9 +36,19 @@ pub(super) fn picture(records: &[Record]) -> Picture {
     }
 }
 
-/// Why there is no picture of several suites.
-pub(super) fn of_several() -> Failure {
-    Failure::Usage("--plot draws the kernels of one suite; name one by --suite".into())
+/// Refuses what no picture is of.
+pub(super) fn check<'a>(mut suites: impl Iterator<Item = Option<&'a str>>) -> Result<(), Failure> {
+    let Some(first) = suites.next() else { return Ok(()) };
+    if suites.any(|suite| suite != first) {
+        let why = "--plot draws the kernels of one suite; name one by --suite";
+        return Err(Failure::Usage(why.into()));
+    }
+    match first {
+        Some(name) if slowest::is_sought(first) => {
+            Err(Failure::Usage(format!("--plot draws figures over sizes, and {name} has none")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Nanoseconds for an element over sizes. Where there is room, borders tell the size of caches.

@@ -1,6 +1,7 @@
 //! Records as tables.
 
 use super::record::{Compared, Record, Verdict};
+use super::slowest;
 use crate::console::counted;
 use crate::sizes;
 use crate::table::Table;
@@ -8,9 +9,18 @@ use crate::units::{digits, percent, time};
 
 /// What is said of the records of one suite, or of kernels of one command.
 pub(super) fn section(records: &[Record], is_compared: bool, markdown: bool) -> String {
-    let table = if is_compared { comparison(records) } else { figures(records) };
+    let is_sought = slowest::is_sought(records.first().and_then(|record| record.suite.as_deref()));
+    let table = match (is_compared, is_sought) {
+        (true, _) => comparison(records),
+        (false, true) => figures(slowest::told(records)),
+        (false, false) => figures(records),
+    };
     let table = if markdown { table.markdown() } else { table.plain() };
-    let below = if is_compared { legend_of_comparison(records) } else { legend(records) };
+    let below = match (is_compared, is_sought) {
+        (true, _) => legend_of_comparison(records),
+        (false, true) => slowest::verdict(records) + &legend(records),
+        (false, false) => legend(records),
+    };
     format!("{}\n{table}\n{below}", heading(records))
 }
 

@@ -1,5 +1,6 @@
 //! `kiln bench`. Nothing is asserted of times.
 
+mod axes;
 mod compare;
 mod plot;
 

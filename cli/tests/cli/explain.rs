@@ -70,6 +70,7 @@ fn why_kernels_are_not_one() {
         "kernel k(x: f32[n], y: f32[m]) { (exp(x), exp(y)) }",
         "kernel k(x: f32[n, n], w: f32[n, n]) { (exp(x), gelu(x @ w + 1)) }",
         "kernel k(x: f32[n], y: f32[4, n]) { let v = exp(sin(x)) * tan(x); (v, v * y) }",
+        "kernel k(x: f32[n, d], y: f32[m, d]) { pad[1, 1, 2](concat[0](x * 2, exp(y)), 0) }",
     ];
     let texts = kernels
         .map(|kernel| format!("$ {kernel}\n{}", desk.ok(&["explain", kernel, "--stage", "why"])));

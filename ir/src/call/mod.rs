@@ -22,6 +22,7 @@ pub use pad::Pad;
 pub use reduce::{Axes, IntoAxes, Reduce, Reduction};
 pub use scan::{Running, Scan};
 pub use shapes::CallShapes;
+pub(crate) use shapes::absorbed;
 pub(crate) use view::small_axis;
 pub use view::{IntoSizes, Permutation, Sizes, Slice, View, ViewAxis};
 pub use within::Within;

@@ -1,6 +1,6 @@
 //! The shapes of calls, some of which are known only when a kernel is called.
 
-use super::{Call, Iota};
+use super::{Call, Iota, Reduce};
 use crate::error::Fault;
 use crate::shape::{Dim, Open, Shape};
 use std::collections::HashMap;
@@ -45,6 +45,22 @@ impl CallShapes {
     pub(crate) fn open(&self) -> &[(Call, Vec<Shape>)] {
         &self.open
     }
+}
+
+/// A shape without those of reductions of what it has, where these are such: they broadcast to it.
+pub(crate) fn absorbed(
+    mut shape: Shape,
+    known: &[(Call, Vec<Shape>)],
+    is_such: impl Fn(&Reduce) -> bool,
+) -> Shape {
+    // Reductions come after those that they are of.
+    for (number, (call, operands)) in known.iter().enumerate().rev() {
+        let rest = shape.without(Open::Call(number as u32));
+        if matches!(call, Call::Reduce(reduce) if is_such(reduce)) && rest.covers(&operands[0]) {
+            shape = rest;
+        }
+    }
+    shape
 }
 
 /// What the shape of a call follows from: of places along an axis, what their arrays broadcast to.

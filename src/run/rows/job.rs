@@ -9,6 +9,7 @@
 
 use super::Program;
 use super::grid::Direction;
+use super::narrow;
 use super::setup::{Access, Setup};
 use super::short;
 use super::stage::{Cursors, SPLATS};
@@ -64,7 +65,11 @@ impl<'a> Worker<'a> {
         });
         let splats = splats.max().unwrap_or(0);
         // At least the repeated numbers of one row.
-        let splat = if job.setup.is_flat { short::TILE } else { SPLATS.max(MAX_VECTOR) };
+        let splat = match job.setup.group {
+            _ if job.setup.is_flat => short::TILE,
+            Some(_) => narrow::ROOM.max(MAX_VECTOR),
+            None => SPLATS.max(MAX_VECTOR),
+        };
         let room = job.setup.room.iter().copied();
         let scratch = Scratch::new(room.chain((0..splats).map(|_| splat)));
         let mut worker =

@@ -94,10 +94,10 @@ impl Job<'_> {
         }
         if !setup.is_in_place {
             // All of what is kept is in memory, so it may as well be where results will be.
-            setup.streams = false;
             for (slot, about) in program.slots.iter().enumerate() {
                 setup.home[slot] = about.shares.unwrap_or(slot);
             }
+            setup.streams &= program.slots.iter().all(|slot| slot.shares.is_none());
         }
         let (len, (run, runs)) = (setup.grid.len, setup.grid.runs());
         let largest = setup.sizes.iter().copied().max().unwrap_or(1);
@@ -133,10 +133,6 @@ impl Job<'_> {
             let Some(mut room) = Room::new(bytes) else { return false };
             blocks.push(room.base());
             rooms.push(room);
-        }
-        // Each element is a page that is read in order.
-        for slot in std::mem::take(&mut setup.gathered) {
-            setup.access[slot] = Access::Direct;
         }
         setup.tile = [rows, chunk];
         setup.prepare(program, chunk.div_ceil(BLOCK), |slot| !shared[slot].is_null());

@@ -9,6 +9,7 @@ mod grid;
 mod job;
 mod launch;
 mod long;
+mod narrow;
 mod panel;
 mod setup;
 mod short;
@@ -203,8 +204,7 @@ impl RowCode {
     /// What a call on such operands needs to know, if stages can run it.
     fn setup(&self, program: Program<'_>, operands: &[&Layout]) -> Option<Setup> {
         let (domain, is_reduced) = self.domain(operands)?;
-        let setup = Setup::new(program, &domain, &is_reduced, operands);
-        (!setup.is_narrow(program)).then_some(setup)
+        Some(Setup::new(program, &domain, &is_reduced, operands))
     }
 
     /// The shape that rows are cut from and which of its axes they lie along, for operands that fit.

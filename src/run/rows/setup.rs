@@ -3,6 +3,7 @@
 
 use super::grid::Grid;
 use super::launch::Launch;
+use super::narrow;
 use super::short;
 use super::sweep::{self, Sweeping};
 use super::{FOLD_TILE, FOLD_WIDE, LINE, NEAR, Program, SHORT, SIDE_BY_SIDE, TILE, WAY, WIDE};
@@ -43,6 +44,8 @@ pub(super) struct Setup {
     pub(super) side_by_side: bool,
     /// Whether rows are [short](super::short), and the elements of a tile one row.
     pub(super) is_flat: bool,
+    /// Elements of each row that a call takes as one, if rows are [few](super::narrow).
+    pub(super) group: Option<usize>,
     pub(super) access: SmallVec<[Access; OPERANDS]>,
     /// Whose memory each slot uses.
     pub(super) home: SmallVec<[usize; OPERANDS]>,
@@ -64,8 +67,6 @@ pub(super) struct Setup {
     pub(super) launches: SmallVec<[Launch; 0]>,
     /// The call that does what all stages do, if there is one.
     pub(super) sweeping: Option<Sweeping>,
-    /// Slots that are packed for no other reason than that their elements lie far apart.
-    pub(super) gathered: SmallVec<[usize; OPERANDS]>,
     /// Slots that are elsewhere in each tile.
     pub(super) moving: SmallVec<[usize; OPERANDS]>,
     /// Operands that are packed, or numbers of rows.
@@ -87,6 +88,7 @@ impl Setup {
             sizes: program.slots.iter().map(|slot| slot.dtype.size()).collect(),
             side_by_side: false,
             is_flat: false,
+            group: None,
             access: SmallVec::new(),
             home: SmallVec::new(),
             tile: [1, 1],
@@ -98,13 +100,16 @@ impl Setup {
             room: SmallVec::new(),
             launches: SmallVec::new(),
             sweeping: None,
-            gathered: SmallVec::new(),
             moving: SmallVec::new(),
             packed: SmallVec::new(),
         };
-        setup.is_flat = short::fits(program, &setup.grid, is_in_place);
-        setup.side_by_side = !setup.is_flat && setup.rows_are_nearer(program);
         let bytes = setup.elements() * setup.moved(program) as f64;
+        let is_large = bytes > last_level_cache() as f64 / 2.0;
+        setup.is_flat = short::fits(program, &setup.grid, is_in_place, is_large);
+        setup.side_by_side = !setup.is_flat && setup.rows_are_nearer(program);
+        if setup.side_by_side {
+            setup.group = narrow::group(program, &setup.grid, &setup.sizes);
+        }
         setup.is_large = bytes > setup.stream_above(program) && !is_in_place;
         setup.streams = setup.is_large && setup.rows_are_lines(program, operands);
         for (slot, about) in program.slots.iter().enumerate() {
@@ -115,14 +120,7 @@ impl Setup {
             };
             let home = about.shares.filter(is_apart).unwrap_or(slot);
             setup.home.push(home);
-            let access = match setup.access_of(program, slot, operands) {
-                Access::Direct if about.reads > 1 && setup.is_scattered(slot) => {
-                    setup.gathered.push(slot);
-                    Access::Packed
-                }
-                access => access,
-            };
-            setup.access.push(access);
+            setup.access.push(setup.access_of(program, slot, operands));
         }
         if is_in_place {
             // An input that is the same memory is read until the last stage.
@@ -139,15 +137,6 @@ impl Setup {
         setup.prepare(program, setup.blocks, |_| false);
         setup.sweeping = Sweeping::new(program, &setup);
         setup
-    }
-
-    /// Whether long rows lie side by side, but so few that a call of code on an element of each does little:
-    /// pass by pass, `x + sum[0](x)` of three columns takes a fifth of the time, of 16 two thirds, of 64 as
-    /// much.
-    pub(super) fn is_narrow(&self, program: Program<'_>) -> bool {
-        const FEW: usize = 32;
-        let calls_code = program.stages.iter().any(|stage| matches!(stage, Stage::Each(_)));
-        self.side_by_side && calls_code && self.grid.len > BLOCK && self.grid.runs().0 < FEW
     }
 
     /// Bytes read and written from which on results bypass the caches.
@@ -184,6 +173,7 @@ impl Setup {
         let is_element = |slot: &usize| program.slots[*slot].per == Per::Element;
         (program.inputs..program.operands()).filter(is_element).all(|slot| {
             let (step, len) = match self.side_by_side {
+                true if self.group.is_some() => (0, self.grid.len),
                 true => (self.grid.element_step(slot).unwrap_or(0), self.grid.runs().0),
                 false => (self.grid.row_step(slot), self.grid.len),
             };
@@ -365,7 +355,7 @@ impl Setup {
     fn is_scattered(&self, operand: usize) -> bool {
         let step = self.grid.element_step(operand).unwrap_or(0).unsigned_abs();
         let between = if step == 0 { 0 } else { 1 << step.trailing_zeros().min(WAY) };
-        self.side_by_side && self.grid.len.saturating_mul(between) > NEAR
+        self.side_by_side && self.group.is_none() && self.grid.len.saturating_mul(between) > NEAR
     }
 
     /// How a value reaches the stages.
@@ -400,6 +390,10 @@ impl Setup {
             return Access::Splat;
         }
         let fits = match self.side_by_side {
+            true if self.group.is_some() => {
+                let next = (grid.runs().0 * size) as isize;
+                row == size as isize && (element == Some(0) || element == Some(next))
+            }
             true => row == size as isize && element.is_some(),
             false => element == Some(size as isize),
         };
@@ -428,6 +422,9 @@ impl Setup {
         let (run, _) = self.grid.runs();
         if self.is_flat {
             return short::rows_of_tile(&self.grid, &self.sizes);
+        }
+        if self.group.is_some() {
+            return run;
         }
         let is_whole = |slot: &usize| {
             let is_there = match self.access[*slot] {

@@ -2,6 +2,7 @@
 
 use super::job::{self, Folded, Worker};
 use super::launch::Launch;
+use super::narrow;
 use super::short;
 use crate::lower::rows::Stage;
 use crate::run::call::Call;
@@ -58,10 +59,45 @@ impl Worker<'_> {
             // SAFETY: every operand has these elements one after the other.
             return unsafe { self.call(code, launch, &mut cursors, all, folded) };
         }
+        let Some(group) = setup.group else {
+            // SAFETY: every operand has these rows.
+            return unsafe { self.rows(code, launch, &mut cursors, [rows, n], folded) };
+        };
+        let group = group.min(rows);
+        let room = |index| self.scratch.of(self.job.program.slots.len() + 1 + index);
+        // SAFETY: elements lie one after the other where rows are few; a group has as many as fit the room.
+        unsafe { narrow::widen(&mut cursors, &launch.sizes, [n, group], room) };
+        let (groups, rest) = (rows / group, rows % group);
+        let mut left = cursors.clone();
+        advance(&mut left, groups);
+        // SAFETY: every operand has these groups, and what is left.
+        unsafe {
+            self.rows(code, launch, &mut cursors, [groups, n * group], folded);
+            if rest > 0 {
+                self.rows(code, launch, &mut left, [1, n * rest], folded);
+            }
+        }
+    }
+
+    /// Calls code on rows of `n` elements, whose numbers are repeated first where it wants them so.
+    ///
+    /// # Safety
+    ///
+    /// Every operand must have these rows, or a number for each.
+    #[inline(always)]
+    unsafe fn rows(
+        &self,
+        code: &Code,
+        launch: &Launch,
+        cursors: &mut Cursors,
+        [rows, n]: [usize; 2],
+        folded: &Folded,
+    ) {
+        let setup = self.job.setup;
         if launch.splats.is_empty() {
             let rows = Part { first: 0, count: rows, len: n };
-            // SAFETY: every operand has these rows.
-            return unsafe { self.call(code, launch, &mut cursors, rows, folded) };
+            // SAFETY: required of the caller.
+            return unsafe { self.call(code, launch, cursors, rows, folded) };
         }
         let largest = launch.sizes.iter().copied().max().unwrap_or(1);
         let most = match setup.side_by_side {
@@ -72,9 +108,7 @@ impl Worker<'_> {
         while done < rows {
             let count = most.min(rows - done);
             let mut part = cursors.clone();
-            part.iter_mut().for_each(|cursor| {
-                cursor.base = cursor.base.wrapping_offset(done as isize * cursor.row);
-            });
+            advance(&mut part, done);
             for &index in &launch.splats {
                 let room = self.scratch.of(self.job.program.slots.len() + 1 + index);
                 let form = [code.copies(), launch.sizes[index]];
@@ -127,6 +161,14 @@ impl Worker<'_> {
             }
         }
     }
+}
+
+/// Moves cursors on by some rows.
+fn advance(cursors: &mut [Cursor], rows: usize) {
+    let next = |cursor: &mut Cursor| {
+        cursor.base = cursor.base.wrapping_offset(rows as isize * cursor.row);
+    };
+    cursors.iter_mut().for_each(next);
 }
 
 /// Repeats the number of each of some rows as often as code reads it: `copies` times `size` bytes.

@@ -1,5 +1,6 @@
 //! Row kernels against their bodies, op by op and reduction by reduction: in bits.
 
+mod narrow;
 mod paths;
 
 use super::{RowCode, Sweeps, reduce};
@@ -208,6 +209,8 @@ fn stages_give_the_bits_of_ops_and_reductions_apart() {
         &[5, 3],
         &[40, 8],
         &[7, 53],
+        &[130, 21],
+        &[300, 45],
         &[2, 63],
         &[9, 64],
         &[4, 65],
@@ -269,6 +272,8 @@ fn threads_change_no_bit() {
         ([9_000, 40], "[0]"),
         ([1_300, 200], "[0]"),
         ([100_000, 3], "[-1]"),
+        ([100_000, 3], "[0]"),
+        ([20_000, 30], "[0]"),
         ([300, 1000], "[-2, -1]"),
     ] {
         for text in &BODIES[..11] {
@@ -357,6 +362,7 @@ fn layouts_change_no_bit() {
     for (shape, axes) in [
         (&[5, 70][..], "[-1]"),
         (&[70, 5], "[0]"),
+        (&[1200, 3], "[0]"),
         (&[40, 3], "[-1]"),
         (&[3, 20, 30], "[1]"),
         (&[3, 20, 30], "[0, 2]"),

@@ -63,13 +63,17 @@ pub(in crate::emit) mod offsets {
     pub(in crate::emit) const N: i32 = offset_of!(Launch, n) as i32;
     pub(in crate::emit) const POOL: i32 = offset_of!(Launch, pool) as i32;
     pub(in crate::emit) const CURSORS: i32 = offset_of!(Launch, cursors) as i32;
-    pub(in crate::emit) const TILE: i32 = offset_of!(Launch, tile) as i32;
-    pub(in crate::emit) const HEAD: i32 = offset_of!(Launch, head) as i32;
-    pub(in crate::emit) const AHEAD: i32 = offset_of!(Launch, ahead) as i32;
-
     /// From one operand's cursor to the next.
     pub(in crate::emit) const CURSOR: i32 = size_of::<Cursor>() as i32;
     pub(in crate::emit) const BASE: i32 = offset_of!(Cursor, base) as i32;
     pub(in crate::emit) const STEP: i32 = offset_of!(Cursor, step) as i32;
     pub(in crate::emit) const ROW: i32 = offset_of!(Cursor, row) as i32;
+
+    // Cranelift makes no code of sweeps, and none that asks ahead.
+    #[cfg(feature = "x86")]
+    pub(in crate::emit) const TILE: i32 = offset_of!(Launch, tile) as i32;
+    #[cfg(feature = "x86")]
+    pub(in crate::emit) const HEAD: i32 = offset_of!(Launch, head) as i32;
+    #[cfg(feature = "x86")]
+    pub(in crate::emit) const AHEAD: i32 = offset_of!(Launch, ahead) as i32;
 }

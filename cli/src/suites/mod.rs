@@ -1,5 +1,7 @@
 //! The suites of `kiln bench`: kernels that are measured together, and at which sizes.
 
+mod axes;
+
 use kiln::derived::DERIVED;
 
 /// Kernels that are measured together.
@@ -12,41 +14,59 @@ pub(crate) struct Suite {
     /// Sizes of a table, and those of a plot.
     pub(crate) sizes: &'static [usize],
     pub(crate) plotted: &'static [usize],
-    pub(crate) draws: Draws,
+    pub(crate) shows: Shows,
     pub(crate) kernels: fn() -> Vec<Kernel>,
 }
 
-/// What a plot shows over sizes.
+/// What it shows: all figures in a table and, over sizes, in a plot, or those that should not be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Draws {
+pub(crate) enum Shows {
     /// Nanoseconds for an element, fused and unfused, a chart for each kernel.
     Times,
     /// FLOPs a second, fused and unfused, a chart for each kernel.
     Flops,
     /// FLOPs a second, of all kernels in one chart: there is nothing to fuse.
     Products,
+    /// What is slower fused than unfused, or gains least, in a table.
+    Slowest,
 }
 
 /// A kernel of a suite.
 pub(crate) struct Kernel {
     pub(crate) name: String,
-    /// Its inputs are declared, `n` being the size, or have `n` elements.
+    /// Its inputs are declared, `n` being the size, or they have all axes of its shape.
     pub(crate) text: String,
-    /// How much of the size makes one of `n`.
-    pub(crate) row: usize,
-    /// Its sizes of a table, if they are not those of its suite.
-    pub(crate) sizes: Option<&'static [usize]>,
+    pub(crate) shapes: Shapes,
+}
+
+/// The shapes that a kernel is measured at.
+#[derive(Clone, Copy)]
+pub(crate) enum Shapes {
+    /// One for each size.
+    Over {
+        /// How much of the size makes one of `n`.
+        row: usize,
+        /// Its sizes of a table, if they are not those of its suite.
+        sizes: Option<&'static [usize]>,
+    },
+    /// This one.
+    One(&'static [usize]),
+}
+
+impl Shapes {
+    /// Those of a kernel that declares `n`, or has so many elements.
+    const OVER_N: Shapes = Shapes::Over { row: 1, sizes: None };
 }
 
 /// A suite is a row.
-pub(crate) const SUITES: [Suite; 5] = [
+pub(crate) const SUITES: [Suite; 6] = [
     Suite {
         name: "elementwise",
         about: "activations, from an L1 cache to memory",
         counts: "elements",
         sizes: &[4 << 10, 256 << 10, 4 << 20],
         plotted: &[1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20],
-        draws: Draws::Times,
+        shows: Shows::Times,
         kernels: elementwise,
     },
     Suite {
@@ -55,7 +75,7 @@ pub(crate) const SUITES: [Suite; 5] = [
         counts: "n",
         sizes: &[64, 128, 256, 512, 1024, 2048],
         plotted: &[64, 128, 256, 512, 1024, 2048],
-        draws: Draws::Products,
+        shows: Shows::Products,
         kernels: matmul,
     },
     Suite {
@@ -65,7 +85,7 @@ pub(crate) const SUITES: [Suite; 5] = [
         counts: "rows",
         sizes: &[1, 16, 64, 256],
         plotted: &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
-        draws: Draws::Flops,
+        shows: Shows::Flops,
         kernels: layers,
     },
     Suite {
@@ -74,7 +94,7 @@ pub(crate) const SUITES: [Suite; 5] = [
         counts: "elements",
         sizes: &[4 << 20],
         plotted: &[64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20],
-        draws: Draws::Times,
+        shows: Shows::Times,
         kernels: rows,
     },
     Suite {
@@ -83,8 +103,17 @@ pub(crate) const SUITES: [Suite; 5] = [
         counts: "elements",
         sizes: &[4 << 20],
         plotted: &[4 << 10, 256 << 10, 4 << 20],
-        draws: Draws::Times,
+        shows: Shows::Times,
         kernels: derived,
+    },
+    Suite {
+        name: "axes",
+        about: "softmax, norms, sums and scans along every axis of many shapes: is fused ever slower than unfused?",
+        counts: "elements",
+        sizes: &[],
+        plotted: &[],
+        shows: Shows::Slowest,
+        kernels: axes::axes,
     },
 ];
 
@@ -92,6 +121,11 @@ impl Suite {
     /// The suite of a name.
     pub(crate) fn find(name: &str) -> Option<&'static Suite> {
         SUITES.iter().find(|suite| suite.name == name)
+    }
+
+    /// Whether `all` has it: what takes a minute, not ten.
+    pub(crate) fn is_short(&self) -> bool {
+        self.shows != Shows::Slowest
     }
 }
 
@@ -113,8 +147,7 @@ fn elementwise() -> Vec<Kernel> {
         text: format!(
             "kernel f(x: f32[n, {ROW}], w: f32[{ROW}], b: f32[{ROW}]) {{ gelu_tanh(x*w + b) }}"
         ),
-        row: ROW,
-        sizes: None,
+        shapes: Shapes::Over { row: ROW, sizes: None },
     }])
     .collect()
 }
@@ -125,8 +158,7 @@ fn matmul() -> Vec<Kernel> {
     let skinny = |rows: usize| Kernel {
         name: format!("{rows} x n x n"),
         text: format!("kernel f(x: f32[{rows}, n], w: f32[n, n]) {{ x @ w }}"),
-        row: 1,
-        sizes: None,
+        shapes: Shapes::OVER_N,
     };
     let mut kernels = named(&[
         ("n x n x n", "kernel f(x: f32[n, n], w: f32[n, n]) { x @ w }"),
@@ -141,8 +173,7 @@ fn layers() -> Vec<Kernel> {
     let linear = |name: &str, activation: &str| Kernel {
         name: name.into(),
         text: format!("kernel f({LINEAR}) {{ {activation}(x @ w + b) }}"),
-        row: 1,
-        sizes: None,
+        shapes: Shapes::OVER_N,
     };
     let mut kernels = vec![linear("linear, GELU", "gelu_tanh"), linear("linear, ReLU", "relu")];
     kernels.extend(named(&[
@@ -214,8 +245,7 @@ fn rows() -> Vec<Kernel> {
         Kernel {
             name: format!("{name}, n x {columns}"),
             text: format!("kernel f(x: f32[n, {columns}]{weights}) {{ {formula} }}"),
-            row: columns,
-            sizes,
+            shapes: Shapes::Over { row: columns, sizes },
         }
     };
     FORMULAS.iter().flat_map(|formula| COLUMNS.map(|columns| kernel(*formula, columns))).collect()
@@ -223,7 +253,7 @@ fn rows() -> Vec<Kernel> {
 
 fn derived() -> Vec<Kernel> {
     let kernel =
-        |name: &str| Kernel { name: name.into(), text: format!("@{name}"), row: 1, sizes: None };
+        |name: &str| Kernel { name: name.into(), text: format!("@{name}"), shapes: Shapes::OVER_N };
     DERIVED.iter().map(|op| kernel(op.name)).collect()
 }
 
@@ -231,8 +261,7 @@ fn named(rows: &[(&str, &str)]) -> Vec<Kernel> {
     let kernel = |(name, text): &(&str, &str)| Kernel {
         name: (*name).into(),
         text: (*text).into(),
-        row: 1,
-        sizes: None,
+        shapes: Shapes::OVER_N,
     };
     rows.iter().map(kernel).collect()
 }
