@@ -116,9 +116,8 @@ pub(crate) unsafe fn multiply<T: Element>(
                             run(
                                 [terms, columns],
                                 left.first,
-                                left.down,
                                 panel.first,
-                                panel.step,
+                                [left.down, panel.step],
                                 to,
                                 c.down,
                                 goes_on,
