@@ -16,6 +16,10 @@ pub mod modes {}
 pub mod fusion {}
 
 #[doc = include_str!("links.md")]
+#[doc = include_str!("../docs/products.md")]
+pub mod products {}
+
+#[doc = include_str!("links.md")]
 #[doc = include_str!("../docs/accuracy.md")]
 pub mod accuracy {}
 

@@ -1,12 +1,15 @@
 //! The loops around the kernel: blocks that stay in a cache each.
 
 use crate::halves::FEW_ROWS;
-use crate::matrix::MatrixMut;
+use crate::low::{self, FEW_TILES};
+use crate::matrix::{Matrix, MatrixMut};
 use crate::observer::{Observer, Turned};
 use crate::operand::Operand;
+use crate::pack::{self, PIECE};
+use crate::pages::Pages;
+use crate::row;
 use crate::tile::{self, Kernels, MOST};
 use crate::vectors::Vectors;
-use crate::{low, pack, row};
 use std::cell::Cell;
 use std::ptr;
 
@@ -14,7 +17,7 @@ use std::ptr;
 /// or nearly so. Bits do not depend on it.
 pub(crate) const INNER: usize = 384;
 /// Bytes of a block of the left operand, which stays in L2.
-const LEFT: usize = 288 << 10;
+pub(crate) const LEFT: usize = 288 << 10;
 /// Columns of a block of the right operand, which stays in L3.
 pub(crate) const COLUMNS: usize = 2048;
 /// The same where the left operand is a block or two: then it is the right one that stays in L2.
@@ -46,7 +49,7 @@ pub(crate) trait Element: Copy + Send + Sync + 'static {
     fn kernels(vectors: Vectors) -> &'static Kernels<Self>;
 
     /// Lends the thread's room for packed panels.
-    fn with_room<R>(use_room: impl FnOnce(&mut Vec<Self>) -> R) -> R;
+    fn with_room<R>(use_room: impl FnOnce(&mut Pages<Self>) -> R) -> R;
 
     /// Transposes a block, whose rows are `down` elements apart, to rows that are `pitch` apart.
     ///
@@ -79,12 +82,12 @@ macro_rules! number {
                 }
             }
 
-            fn with_room<R>(use_room: impl FnOnce(&mut Vec<$element>) -> R) -> R {
+            fn with_room<R>(use_room: impl FnOnce(&mut Pages<$element>) -> R) -> R {
                 thread_local! {
                     /// What panels are packed into, kept between products.
-                    static ROOM: Cell<Vec<$element>> = const { Cell::new(Vec::new()) };
+                    static ROOM: Cell<Pages<$element>> = const { Cell::new(Pages::none()) };
                 }
-                let mut room = ROOM.take();
+                let mut room = ROOM.replace(Pages::none());
                 let result = use_room(&mut room);
                 ROOM.set(room);
                 result
@@ -204,7 +207,7 @@ pub(crate) struct Panel<T> {
 pub(crate) unsafe fn tile<T: Element>(
     kernels: &Kernels<T>,
     [rows, terms]: [usize; 2],
-    left: *const T,
+    left: Matrix<T>,
     panel: Panel<T>,
     to: *mut T,
     c: MatrixMut<T>,
@@ -217,7 +220,15 @@ pub(crate) unsafe fn tile<T: Element>(
     // SAFETY: required of the caller. The tile apart is as large as any.
     unsafe {
         if c.across == 1 {
-            return run(sizes, left, panel.first, panel.step, to, c.down, goes_on);
+            return run(
+                sizes,
+                left.first,
+                panel.first,
+                [left.down, panel.step],
+                to,
+                c.down,
+                goes_on,
+            );
         }
         let mut apart = [T::ZERO; MOST];
         let element = |row: usize, column: usize| {
@@ -229,7 +240,7 @@ pub(crate) unsafe fn tile<T: Element>(
             }
         }
         let to = apart.as_mut_ptr();
-        run(sizes, left, panel.first, panel.step, to, pitch as isize, goes_on);
+        run(sizes, left.first, panel.first, [left.down, panel.step], to, pitch as isize, goes_on);
         for (row, column) in pairs(rows, panel.columns) {
             *element(row, column) = apart[row * pitch + column];
         }
@@ -245,18 +256,19 @@ unsafe fn blocked<T: Element>(
     a: Operand<T>,
     b: Operand<T>,
     c: MatrixMut<T>,
-    room: &mut Vec<T>,
+    room: &mut Pages<T>,
     observer: &mut dyn Observer,
 ) {
     let inner = INNER.min(k.max(1));
     let high = most_rows(kernels);
     let wide = if m <= 2 * high { FEW_COLUMNS } else { COLUMNS };
     let (high, wide) = (high.min(m), wide.min(n.next_multiple_of(kernels.lanes)));
-    let need = inner * (high + wide);
+    let pitch = left_pitch(inner);
+    let need = pitch * high + inner * wide;
     if room.len() < need {
-        *room = vec![T::ZERO; need];
+        *room = Pages::zeros(T::ZERO, need);
     }
-    let (left, right) = room.split_at_mut(inner * high);
+    let (left, right) = room.split_at_mut(pitch * high);
     let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
     for side in (0..n).step_by(wide) {
         let width = wide.min(n - side);
@@ -277,7 +289,7 @@ unsafe fn blocked<T: Element>(
                 // SAFETY: the block is within `a`, and has room. Both are packed, and `c` is as
                 // the caller says.
                 unsafe {
-                    pack_left(kernels, a.from(top, done), terms, height, left);
+                    let left = pack_left(kernels, a.from(top, done), [height, terms], left, pitch);
                     tiles(kernels, &block, left, |at, _| right.add(at), c, observer);
                 }
             }
@@ -341,7 +353,13 @@ pub(crate) unsafe fn pack_right<T: Element>(
     }
 }
 
-/// Panels of rows.
+/// Elements from one row of a packed left operand to the next: an odd number of cache lines, so that the rows of a tile do not
+/// meet in one set of L1, and some elements, so that what is read of them at once is not in one bank.
+pub(crate) fn left_pitch(terms: usize) -> usize {
+    (terms.div_ceil(PIECE) | 1) * PIECE + 2
+}
+
+/// Rows that are `pitch` elements apart, each element after element.
 ///
 /// # Safety
 ///
@@ -349,18 +367,28 @@ pub(crate) unsafe fn pack_right<T: Element>(
 pub(crate) unsafe fn pack_left<T: Element>(
     kernels: &Kernels<T>,
     a: Operand<T>,
-    terms: usize,
-    height: usize,
-    mut to: *mut T,
-) {
-    for top in (0..height).step_by(kernels.rows) {
-        let rows = kernels.rows.min(height - top);
-        // SAFETY: required of the caller.
-        unsafe {
-            pack::lines(kernels, a.from(top, 0), rows, terms, to, rows);
-            to = to.add(rows * terms);
+    [height, terms]: [usize; 2],
+    to: *mut T,
+    pitch: usize,
+) -> Matrix<T> {
+    // SAFETY: required of the caller.
+    unsafe {
+        match a.plain_rows() {
+            Some(a) => {
+                for row in 0..height {
+                    pack::row(a.at(row, 0), terms, to.add(row * pitch));
+                }
+            }
+            None => {
+                for start in (0..terms).step_by(pack::MOST_LINES) {
+                    let lines = a.from(0, start).transposed();
+                    let width = pack::MOST_LINES.min(terms - start);
+                    pack::lines(kernels, lines, width, height, to.add(start), pitch);
+                }
+            }
         }
     }
+    Matrix { first: to, down: pitch as isize, across: 1 }
 }
 
 /// The tiles of a block. `right` gives where a panel lies that begins so many elements after the first, and
@@ -373,13 +401,15 @@ pub(crate) unsafe fn pack_left<T: Element>(
 pub(crate) unsafe fn tiles<T: Element>(
     kernels: &Kernels<T>,
     block: &Block,
-    left: *const T,
+    left: Matrix<T>,
     mut right: impl FnMut(usize, usize) -> *const T,
     c: MatrixMut<T>,
     observer: &mut dyn Observer,
 ) {
     let &Block { top, side, height, width, terms, goes_on, is_last } = block;
     let at_once = finished_columns(kernels, height);
+    // The panel that follows comes meanwhile, where little else is computed with it.
+    let asks = c.across == 1 && (kernels.rows + 1..=FEW_TILES * kernels.rows).contains(&height);
     let mut told = 0;
     let mut at = 0;
     for column in (0..width).step_by(kernels.columns()) {
@@ -388,14 +418,18 @@ pub(crate) unsafe fn tiles<T: Element>(
         let first = right(at, pitch * terms);
         at += pitch * terms;
         let panel = Panel { first, step: pitch as isize, columns };
-        let mut lines = left;
         for row in (0..height).step_by(kernels.rows) {
             let rows = kernels.rows.min(height - row);
-            let to = c.at(top + row, side + column);
+            let (left, to) = (left.from(row, 0), c.at(top + row, side + column));
             // SAFETY: required of the caller.
             unsafe {
-                tile(kernels, [rows, terms], lines, panel, to, c, goes_on);
-                lines = lines.add(rows * terms);
+                if asks && row == 0 && columns == kernels.columns() {
+                    let run = kernels.asking(rows);
+                    let (sizes, step) = ([terms, columns], pitch as isize);
+                    run(sizes, left.first, first, [left.down, step], to, c.down, goes_on);
+                } else {
+                    tile(kernels, [rows, terms], left, panel, to, c, goes_on);
+                }
             }
         }
         let end = column + columns;

@@ -28,6 +28,7 @@
 //! | `packed.rs` | right operands that are packed once, as weights are |
 //! | `row.rs` | products of a single row; `halves.rs` those whose right operand has 16 bits |
 //! | `operand.rs` | operands, also of 16 bits, which `widen.rs` makes wider while they are packed |
+//! | `pages.rs` | memory that is read again and again |
 //! | `vectors.rs` | which kernels a machine runs |
 
 mod blocked;
@@ -38,6 +39,7 @@ mod observer;
 mod operand;
 mod pack;
 mod packed;
+mod pages;
 mod row;
 mod simd;
 mod tile;
@@ -54,6 +56,8 @@ pub use matrix::{Matrix, MatrixMut};
 pub use observer::Observer;
 pub use operand::Operand;
 pub use packed::{Packed, multiply_packed};
+#[doc(hidden)]
+pub use pages::ask_for_huge_pages;
 #[doc(hidden)]
 pub use vectors::Vectors;
 

@@ -1,12 +1,13 @@
 //! Products of few rows, and of some rows at a time: the right operand is not packed as a whole.
 
 use crate::blocked::{
-    Element, INNER, Number, Panel, finished_columns, pack_left, pack_right, tile,
+    Element, INNER, LEFT, Number, Panel, finished_columns, left_pitch, pack_left, pack_right, tile,
 };
 use crate::matrix::MatrixMut;
 use crate::observer::Observer;
 use crate::operand::Operand;
 use crate::pack::LINE;
+use crate::pages::Pages;
 use crate::tile::Kernels;
 use crate::vectors::Vectors;
 
@@ -16,7 +17,15 @@ const LOW: usize = 16;
 /// Bytes of a right operand that L2 holds, or nearly so. Where a vector is a cache line, to read it as it lies for so many
 /// tiles of rows takes .88 to 1 of the time (Zen 4, 64 to 512 columns); with shorter vectors up to 1.37.
 const NEAR: usize = 1 << 20;
-const FEW_TILES: usize = 8;
+pub(crate) const FEW_TILES: usize = 8;
+
+/// Bytes of the result that are finished as a whole, if they are whole rows: in parts, what is computed of them waits for
+/// memory at the beginning of each (a twentieth of 1024 by 64 by 1024 with GELU, Zen 4).
+const WHOLE: usize = 256 << 10;
+
+/// The most terms of a panel whose columns are turned. Long runs of them come faster from memory, while what is packed of
+/// the left operand stays in L2: 32 rows take .91 of the time that [`INNER`] terms take (1024 and 4096 columns, Zen 4).
+const TURNED: usize = 2048;
 
 /// Whether products of some rows each, by one right operand, gain by having it [packed](crate::Packed) once for all.
 pub fn gains_by_packing<T: Number>(b: Operand<T>) -> bool {
@@ -50,27 +59,38 @@ pub(crate) unsafe fn multiply<T: Element>(
     a: Operand<T>,
     b: Operand<T>,
     c: MatrixMut<T>,
-    room: &mut Vec<T>,
+    room: &mut Pages<T>,
     observer: &mut dyn Observer,
 ) {
-    let most = if m <= LOW * kernels.rows { m } else { FEW_TILES * kernels.rows };
-    let inner = INNER.min(k.max(1));
-    let need = most * inner + inner * kernels.columns();
+    let row = n * size_of::<T>();
+    let tiles = (WHOLE / row / kernels.rows).clamp(2, FEW_TILES);
+    let most = if m <= LOW * kernels.rows { m } else { tiles * kernels.rows };
+    let most_terms = match b.plain_rows() {
+        Some(_) => INNER,
+        None => (LEFT / (most * size_of::<T>())).clamp(INNER, TURNED),
+    };
+    let inner = most_terms.min(k.max(1));
+    let pitch = left_pitch(inner);
+    let need = most * pitch + inner * kernels.columns();
     if room.len() < need {
-        *room = vec![T::ZERO; need];
+        *room = Pages::zeros(T::ZERO, need);
     }
-    let (left, right) = room.split_at_mut(most * inner);
+    let (left, right) = room.split_at_mut(most * pitch);
     let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
     for first in (0..m).step_by(most) {
         let all = first..m.min(first + most);
-        let at_once = finished_columns(kernels, all.len());
+        let at_once = match all.len() * row <= WHOLE {
+            true => n,
+            false => finished_columns(kernels, all.len()),
+        };
         let mut done = 0;
         loop {
             let (terms, goes_on) = (inner.min(k - done), done > 0);
             let is_last = done + terms == k;
             let mut told = 0;
+            let rows = a.from(first, done);
             // SAFETY: required of the caller; there is room for these rows and a panel.
-            unsafe { pack_left(kernels, a.from(first, done), terms, all.len(), left) };
+            let left = unsafe { pack_left(kernels, rows, [all.len(), terms], left, pitch) };
             for side in (0..n).step_by(kernels.columns()) {
                 if !observer.goes_on() {
                     return;
@@ -89,15 +109,15 @@ pub(crate) unsafe fn multiply<T: Element>(
                     };
                     for top in all.clone().step_by(kernels.rows) {
                         let rows = kernels.rows.min(all.end - top);
-                        let left = left.add((top - first) * terms);
+                        let left = left.from(top - first, 0);
                         let to = c.at(top, side);
                         if unpacked.is_some() && c.across == 1 && top == first {
-                            let run = kernels.of_unpacked(rows);
+                            let run = kernels.asking(rows);
                             run(
                                 [terms, columns],
-                                left,
+                                left.first,
                                 panel.first,
-                                panel.step,
+                                [left.down, panel.step],
                                 to,
                                 c.down,
                                 goes_on,

@@ -1,12 +1,13 @@
 //! Right operands that are packed once, and multiplied often.
 
 use crate::blocked::{
-    self, Block, COLUMNS, Element, INNER, Number, most_rows, pack_left, pack_right,
+    self, Block, COLUMNS, Element, INNER, Number, left_pitch, most_rows, pack_left, pack_right,
 };
 use crate::halves::FEW_ROWS_OF_PANELS;
 use crate::matrix::{Matrix, MatrixMut};
 use crate::observer::Observer;
 use crate::operand::{Operand, Widen};
+use crate::pages::Pages;
 use crate::row;
 use crate::tile::Kernels;
 use crate::vectors::Vectors;
@@ -23,8 +24,8 @@ pub struct Packed<T> {
 /// For each block of rows, panels of columns, the last of them of whole vectors.
 #[derive(Debug)]
 enum Panels<T> {
-    Plain(Vec<T>),
-    Half(Vec<u16>, Widen<T>),
+    Plain(Pages<T>),
+    Half(Pages<u16>, Widen<T>),
 }
 
 impl<T: Number> Packed<T> {
@@ -55,7 +56,7 @@ impl<T: Number> Packed<T> {
         let panels = unsafe {
             match b {
                 Operand::Plain(b) => {
-                    let mut panels = vec![T::ZERO; k * width];
+                    let mut panels = Pages::zeros(T::ZERO, k * width);
                     for start in starts {
                         let to = panels[start * width..].as_mut_ptr();
                         pack_right(kernels, b.from(start, 0).into(), INNER.min(k - start), n, to);
@@ -63,7 +64,7 @@ impl<T: Number> Packed<T> {
                     Panels::Plain(panels)
                 }
                 Operand::Half(b, widen) => {
-                    let mut panels = vec![0; k * width];
+                    let mut panels = Pages::zeros(0, k * width);
                     for start in starts {
                         let to = &mut panels[start * width..];
                         pack_half(kernels, b.from(start, 0), [INNER.min(k - start), n], to);
@@ -172,7 +173,7 @@ pub unsafe fn multiply_packed<T: Number>(
     {
         T::with_room(|room| {
             if room.len() < used {
-                *room = vec![T::ZERO; used];
+                *room = Pages::zeros(T::ZERO, used);
             }
             for top in (0..m).take_while(|_| observer.goes_on()) {
                 // SAFETY: required of the caller; the columns are whole panels, or end with the last one.
@@ -199,11 +200,12 @@ pub unsafe fn multiply_packed<T: Number>(
     let wide = if high == m { n } else { COLUMNS };
     let width = pitch(kernels, all);
     T::with_room(|room| {
-        let need = inner * (high + kernels.columns());
+        let down = left_pitch(inner);
+        let need = down * high + inner * kernels.columns();
         if room.len() < need {
-            *room = vec![T::ZERO; need];
+            *room = Pages::zeros(T::ZERO, need);
         }
-        let (left, right) = room.split_at_mut(inner * high);
+        let (left, right) = room.split_at_mut(down * high);
         let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
         for side in (0..n).step_by(wide) {
             let mut done = 0;
@@ -233,7 +235,8 @@ pub unsafe fn multiply_packed<T: Number>(
                                 }
                             }
                         };
-                        pack_left(kernels, a.from(top, done), terms, height, left);
+                        let rows = a.from(top, done);
+                        let left = pack_left(kernels, rows, [height, terms], left, down);
                         blocked::tiles(kernels, &block, left, panel, c, observer);
                     }
                 }

@@ -5,6 +5,7 @@ use crate::matrix::{Matrix, MatrixMut};
 use crate::observer::Observer;
 use crate::operand::Operand;
 use crate::pack;
+use crate::pages::Pages;
 use crate::simd::Simd;
 use crate::tile::Kernels;
 use std::ops::Range;
@@ -39,7 +40,7 @@ pub(crate) unsafe fn one_by_one<T: Element>(
     a: Operand<T>,
     b: Operand<T>,
     c: MatrixMut<T>,
-    room: &mut Vec<T>,
+    room: &mut Pages<T>,
     observer: &mut dyn Observer,
 ) {
     let wide = (ASKED / k.max(1)).max(1).next_multiple_of(STRIP / size_of::<T>());
@@ -73,7 +74,7 @@ unsafe fn multiply<T: Element>(
     b: Operand<T>,
     c: *mut T,
     goes_on: bool,
-    room: &mut Vec<T>,
+    room: &mut Pages<T>,
 ) {
     if k == 0 {
         // SAFETY: required of the caller.
@@ -83,7 +84,7 @@ unsafe fn multiply<T: Element>(
     let [terms, width] = WIDENED_COLUMNS;
     let need = k + WIDE_COLUMN * width;
     if room.len() < need {
-        *room = vec![T::ZERO; need];
+        *room = Pages::zeros(T::ZERO, need);
     }
     let (row, block) = room.split_at_mut(k);
     // SAFETY: required of the caller; the row and blocks have room.

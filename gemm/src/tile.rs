@@ -5,11 +5,11 @@ use crate::matrix::Matrix;
 use crate::simd::{Plain, Simd};
 use crate::{pack, row};
 
-/// Adds `k` products to a tile: `([k, columns], a, b, step, c, down, goes_on)`. `a` has a column of the tile's rows
-/// for each product, one after the other, `b` a row of its columns, `step` elements apart. The sums go
+/// Adds `k` products to a tile: `([k, columns], a, b, [pitch, step], c, down, goes_on)`. `a` has the tile's rows, `pitch`
+/// elements apart, `b` a row of its columns for each product, `step` elements apart. The sums go
 /// on from `c` if it `goes_on`, and else from 0. Rows of `c` are `down` elements apart. It has so many columns:
 /// in the last vector there may be more, which are not written.
-type Run<T> = unsafe fn([usize; 2], *const T, *const T, isize, *mut T, isize, bool);
+type Run<T> = unsafe fn([usize; 2], *const T, *const T, [isize; 2], *mut T, isize, bool);
 
 /// The most rows of a tile, on any machine.
 const MOST_ROWS: usize = 12;
@@ -45,9 +45,10 @@ impl<T: Copy> Kernels<T> {
         self.run[vectors - 1][rows - 1]
     }
 
-    /// The kernel for so many rows, and two vectors of a matrix as it lies: it asks for those beside them.
+    /// The kernel for so many rows, and two whole vectors: it asks for those beside them, of a matrix as it lies, or of the
+    /// panel that follows.
     #[inline]
-    pub(crate) fn of_unpacked(&self, rows: usize) -> Run<T> {
+    pub(crate) fn asking(&self, rows: usize) -> Run<T> {
         self.run[2][rows - 1]
     }
 }
@@ -60,7 +61,7 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const ASKS: boo
     [k, columns]: [usize; 2],
     mut a: *const S::Element,
     mut b: *const S::Element,
-    step: isize,
+    [pitch, step]: [isize; 2],
     c: *mut S::Element,
     down: isize,
     goes_on: bool,
@@ -85,20 +86,23 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const ASKS: boo
                 }
             }
         }
+        let width = VECTORS * S::LANES;
+        // What is beside is a panel's next one.
+        let ahead = if step == width as isize { k * width } else { width };
         for _ in 0..k {
             if ASKS {
-                let beside = b.wrapping_add(VECTORS * S::LANES);
+                let beside = b.wrapping_add(ahead);
                 S::prefetch(beside);
-                S::prefetch(beside.wrapping_add(VECTORS * S::LANES - 1));
+                S::prefetch(beside.wrapping_add(width - 1));
             }
             let right: [S::Vector; VECTORS] = std::array::from_fn(|v| S::load(b.add(v * S::LANES)));
             for (row, sums) in sums.iter_mut().enumerate() {
-                let left = S::splat(a.add(row));
+                let left = S::splat(a.offset(row as isize * pitch));
                 for (sum, &right) in sums.iter_mut().zip(&right) {
                     *sum = S::fma(left, right, *sum);
                 }
             }
-            a = a.add(ROWS);
+            a = a.add(1);
             b = b.wrapping_offset(step);
         }
         for (row, sums) in sums.iter().enumerate() {
@@ -122,13 +126,13 @@ macro_rules! kernels {
                 sizes: [usize; 2],
                 a: *const $element,
                 b: *const $element,
-                step: isize,
+                steps: [isize; 2],
                 c: *mut $element,
                 down: isize,
                 goes_on: bool,
             ) {
                 // SAFETY: required of the caller.
-                unsafe { tile::<$simd, ROWS, VECTORS, ASKS>(sizes, a, b, step, c, down, goes_on) };
+                unsafe { tile::<$simd, ROWS, VECTORS, ASKS>(sizes, a, b, steps, c, down, goes_on) };
             }
             $(#[$feature])?
             unsafe fn single(

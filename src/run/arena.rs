@@ -1,9 +1,9 @@
 //! Memory of intermediates: one block, kept from call to call.
 
-use super::buffers::ask_for_huge_pages;
 use super::error::RunError;
 use super::view::Layout;
 use crate::plan::{ALIGNMENT, Dims, Memory, Plan};
+use kiln_gemm::ask_for_huge_pages;
 use smallvec::SmallVec;
 
 /// A block of memory. It grows to what a call needs, and serves one call at a time.
@@ -56,7 +56,7 @@ impl Arena {
         self.block = Vec::new();
         let out_of_memory = |_| RunError::OutOfMemory { bytes, array: None };
         self.block.try_reserve_exact(lines).map_err(out_of_memory)?;
-        ask_for_huge_pages(&mut self.block);
+        ask_for_huge_pages(self.block.spare_capacity_mut());
         self.block.resize(lines, Line([0; ALIGNMENT]));
         Ok(())
     }

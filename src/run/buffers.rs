@@ -10,6 +10,7 @@
 //! without a copy. That is why pages are asked for by `madvise` and not mapped.
 
 use super::element::Element;
+use kiln_gemm::ask_for_huge_pages;
 use std::any::Any;
 use std::sync::{Mutex, PoisonError};
 
@@ -33,7 +34,7 @@ pub(super) fn take<T: Element>(len: usize) -> Option<Vec<T>> {
     }
     let mut elements = Vec::new();
     elements.try_reserve_exact(len).ok()?;
-    ask_for_huge_pages(&mut elements);
+    ask_for_huge_pages(elements.spare_capacity_mut());
     Some(elements)
 }
 
@@ -108,33 +109,9 @@ impl Store {
     }
 }
 
-/// Bytes of a huge page on x86-64 and most AArch64 systems.
-#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux is asked"))]
-const HUGE_PAGE: usize = 2 << 20;
-
-/// Asks the system for huge pages within the room of `elements`, when they are first touched.
-/// Without this, pages are small.
-#[cfg(target_os = "linux")]
-pub(super) fn ask_for_huge_pages<T>(elements: &mut Vec<T>) {
-    let room = elements.spare_capacity_mut();
-    let start = room.as_mut_ptr().cast::<u8>();
-    let (first, end) = (start.addr().next_multiple_of(HUGE_PAGE), start.addr() + size_of_val(room));
-    let pages = end.saturating_sub(first) / HUGE_PAGE;
-    if pages > 0 {
-        let start = start.with_addr(first).cast();
-        // SAFETY: whole pages of memory that is borrowed here; their contents do not change. If the
-        // system refuses, only time is lost.
-        unsafe { libc::madvise(start, pages * HUGE_PAGE, libc::MADV_HUGEPAGE) };
-    }
-}
-
-/// Elsewhere the system chooses.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn ask_for_huge_pages<T>(_: &mut Vec<T>) {}
-
 #[cfg(test)]
 mod tests {
-    use super::{HUGE_PAGE, MOST_BUFFERS, Store, ask_for_huge_pages};
+    use super::{MOST_BUFFERS, Store};
 
     #[test]
     fn freed_buffers_come_back_within_bounds() {
@@ -159,16 +136,5 @@ mod tests {
             assert!(store.give(buffer(20)).is_empty());
         }
         assert_eq!(store.give(buffer(20)).len(), 1);
-    }
-
-    /// Sizes around the first huge page: the memory is good whatever the system grants.
-    #[test]
-    fn huge_pages_lie_within_the_buffer() {
-        for bytes in [0, 1, 4096, HUGE_PAGE - 1, HUGE_PAGE, 2 * HUGE_PAGE - 1, 2 * HUGE_PAGE + 17] {
-            let mut elements = Vec::<u8>::with_capacity(bytes);
-            ask_for_huge_pages(&mut elements);
-            elements.resize(bytes, 7);
-            assert!(elements.iter().all(|&byte| byte == 7));
-        }
     }
 }

@@ -66,12 +66,15 @@ class Case:
         """Multiplications of matrix products, 0 without any; of attention for all pairs."""
         if self.kind == "attention":
             return 2 * self.elements * self.shape[1]
+        if self.kind == "layers":
+            of_block = 4 * WIDTH + 2 * self.shape[0] if self.name == "transformer block" else 0
+            return self.elements * (2 * HIDDEN + of_block)
         return self.elements * self.inputs[0].shape[1] if self.kind == "product" else 0
 
     @property
     def size(self):
         """The size as tables print it."""
-        if self.kind in ("rows", "attention"):
+        if self.kind in ("rows", "attention", "layers"):
             return "×".join(map(str, self.inputs[0].shape))
         if self.kind == "product":
             m, k = self.inputs[0].shape
@@ -182,6 +185,35 @@ ATTENTION = [
 ]
 POSITIONS = (128, 256, 512, 1024, 2048)
 
+# Elements of a token, of 12 heads of 64, and of the layer in between.
+WIDTH, HIDDEN = 768, 3072
+MLP = "gelu_tanh(x @ w + b) @ u + c"
+# Queries, keys and values are thirds of one product, each seen as one head after the other.
+BLOCK = """
+n = layer_norm(x, g, h)
+p = n @ qkv
+s = x + (joined(causal_attention(queries(p), keys(p), values(p))) @ o + d)
+m = layer_norm(s, e, l)
+s + (gelu_tanh(m @ w + b) @ u + c)
+"""
+# Name, formula, weights.
+LAYERS = [
+    ("mlp", MLP, "w b u c"),
+    ("transformer block", BLOCK, "g h qkv o d e l w b u c"),
+]
+SHAPES_OF_WEIGHTS = {
+    "g": (WIDTH,), "h": (WIDTH,), "qkv": (WIDTH, 3 * WIDTH), "o": (WIDTH, WIDTH), "d": (WIDTH,),
+    "e": (WIDTH,), "l": (WIDTH,), "w": (WIDTH, HIDDEN), "b": (HIDDEN,), "u": (HIDDEN, WIDTH), "c": (WIDTH,),
+}  # fmt: skip
+TOKENS = (128, 512)
+
+
+def weight(name):
+    """A weight, of a size that keeps the variance; scales of norms are about 1."""
+    shape = SHAPES_OF_WEIGHTS[name]
+    around, width = (1.0, 0.5) if name in "ge" else (0.0, math.sqrt(3 / shape[0]))
+    return Input(name, shape, around - width, around + width, weight=True)
+
 
 def with_rows(inputs, rows):
     """The inputs, `n` being that many rows."""
@@ -222,5 +254,10 @@ def all_cases(threads):
             inputs = tuple(Input(one, shape, -2.0, 2.0) for one in "qkv")
             for shared in (1, threads):
                 cases.append(Case(name, formula, inputs, shape, "attention", threads=shared))
+    for name, formula, weights in LAYERS:
+        for shape in [(tokens, WIDTH) for tokens in TOKENS]:
+            inputs = (Input("x", shape, -2.0, 2.0), *map(weight, weights.split()))
+            for shared in (1, threads):
+                cases.append(Case(name, formula, inputs, shape, "layers", threads=shared))
     unique = {case.key: case for case in cases}
     return list(unique.values())

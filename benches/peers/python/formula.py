@@ -120,6 +120,18 @@ ROWS = "softmax log_softmax layer_norm rms_norm sum_axis_0 sum_axis_1".split()
 # Of queries, keys and values, scaled by the root of 64; the second of what is not later.
 ATTENTION = "attention causal_attention".split()
 
+# Of what is three times as wide as a block: its thirds as heads; and heads as what is as wide.
+HEADS = "queries keys values joined".split()
+
+
+def heads(split, join):
+    """Templates of [`HEADS`], of those for a third, which has `{first}` to `{end}`, and for joining."""
+    thirds = {
+        name: split.format("{0}", first=768 * third, end=768 * (third + 1))
+        for third, name in enumerate(HEADS[:3])
+    }
+    return thirds | {"joined": join}
+
 
 def calls(prefix, names):
     """Templates of functions that are called `prefix` and their name."""

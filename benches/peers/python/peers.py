@@ -13,9 +13,13 @@ import subprocess
 
 import numpy as np
 
-from formula import ARITHMETIC, ATTENTION, ROWS, calls, render
+from formula import ARITHMETIC, ATTENTION, HEADS, ROWS, calls, heads, render
 
 MATH = "exp log log1p expm1 sqrt tanh erf abs"
+
+
+# As all arrays of Python have it.
+METHODS = heads("{0}[:, {first}:{end}].reshape(-1, 12, 64).swapaxes(0, 1)", "{0}.swapaxes(0, 1).reshape(-1, 768)")
 
 
 class Unable(Exception):
@@ -81,11 +85,12 @@ def log_softmax(x, out=None):
 class NumPy:
     """NumPy, and SciPy for `erf`; the last operation writes into the given array."""
 
-    knows = MATH.split() + ["maximum", "where"] + ROWS + ATTENTION
-    TEMPLATES = ARITHMETIC | calls("np.", MATH) | {
+    knows = MATH.split() + ["maximum", "where"] + ROWS + ATTENTION + HEADS
+    TEMPLATES = ARITHMETIC | calls("np.", MATH) | METHODS | {
         "attention": "attention({0}, {1}, {2}, softmax, np.swapaxes)",
         "causal_attention": "attention({0}, {1}, {2}, softmax, np.swapaxes, causal)",
         "erf": "erf({0})",
+        "layer_norm": "layer_norm({0}, {1}, {2}, np.sqrt)",
         "maximum": "np.maximum({0}, {1})",
         "where": "np.where({0}, {1}, {2})",
         "matmul": "({0} @ {1})",
@@ -213,8 +218,8 @@ class Jax:
     """JAX's jitted functions. It makes its own arrays for results."""
 
     knows = MATH.split() + "maximum where relu silu sigmoid gelu gelu_tanh softplus mish selu".split()
-    knows += ROWS + ATTENTION
-    TEMPLATES = ARITHMETIC | calls("jnp.", MATH) | calls("nn.", "relu silu sigmoid softplus mish selu") | {
+    knows += ROWS + ATTENTION + HEADS
+    TEMPLATES = ARITHMETIC | METHODS | calls("jnp.", MATH) | calls("nn.", "relu silu sigmoid softplus mish selu") | {
         "attention": "attention({0}, {1}, {2}, nn.softmax, jnp.swapaxes)",
         "causal_attention": "attention({0}, {1}, {2}, nn.softmax, jnp.swapaxes, causal)",
         "erf": "erf({0})",
@@ -266,10 +271,10 @@ class Torch:
     """PyTorch, eager or compiled; it writes into the given array wherever it can be told to."""
 
     knows = MATH.split() + "maximum where relu silu sigmoid gelu gelu_tanh softplus mish selu linear".split()
-    knows += ROWS + ATTENTION
+    knows += ROWS + ATTENTION + HEADS
     # It is fast for four axes alone.
     ATTENTION = "F.scaled_dot_product_attention({0}[None], {1}[None], {2}[None]"
-    TEMPLATES = ARITHMETIC | calls("torch.", MATH) | calls("F.", "relu silu softplus mish selu") | {
+    TEMPLATES = ARITHMETIC | METHODS | calls("torch.", MATH) | calls("F.", "relu silu softplus mish selu") | {
         "attention": f"{ATTENTION})[0]",
         "causal_attention": f"{ATTENTION}, is_causal=True)[0]",
         "sigmoid": "torch.sigmoid({0})",
@@ -342,7 +347,7 @@ class OnnxRuntime:
     """ONNX Runtime with bound arrays; weights are initialisers, which it packs once."""
 
     knows = MATH.split() + "maximum where relu sigmoid gelu gelu_tanh softplus mish selu".split()
-    knows += ROWS + ATTENTION
+    knows += ROWS + ATTENTION + HEADS
     knows = [name for name in knows if name not in ("log1p", "expm1")]
     OPERATORS = {
         "add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "neg": "Neg", "gt": "Greater",
@@ -352,6 +357,7 @@ class OnnxRuntime:
         "softmax": "Softmax", "log_softmax": "LogSoftmax", "layer_norm": "LayerNormalization",
         "rms_norm": "SimplifiedLayerNormalization", "sum_axis_0": "ReduceSum", "sum_axis_1": "ReduceSum",
         "attention": "Attention", "causal_attention": "Attention",
+        "queries": "Unsqueeze", "keys": "Unsqueeze", "values": "Unsqueeze", "joined": "Squeeze",
     }  # fmt: skip
     ATTRIBUTES = {
         "gelu_tanh": {"approximate": "tanh"},
@@ -389,6 +395,20 @@ class OnnxRuntime:
             else:
                 attributes = self.ATTRIBUTES.get(op, {})
                 inputs = [names[operand] for operand in operands]
+                if case["kind"] == "layers" and op == "causal_attention":
+                    # It splits what is as wide as the block itself.
+                    attributes = attributes | {"q_num_heads": 12, "kv_num_heads": 12}
+                if op in HEADS[:3]:
+                    third = HEADS.index(op)
+                    bounds = {"from": [768 * third], "to": [768 * (third + 1)], "along": [1]}
+                    for key, values in bounds.items():
+                        initialisers.append(numpy_helper.from_array(np.array(values), f"{name}_{key}"))
+                    parts = [*inputs, *(f"{name}_{key}" for key in bounds)]
+                    nodes.append(helper.make_node("Slice", parts, [name + "_part"]))
+                    inputs = [name + "_part"]
+                if op in HEADS:
+                    initialisers.append(numpy_helper.from_array(np.array([0]), name + "_axis"))
+                    inputs.append(name + "_axis")
                 if op.startswith("sum_axis_"):
                     axes = np.array([int(op[-1])], np.int64)
                     initialisers.append(numpy_helper.from_array(axes, name + "_axes"))
@@ -399,7 +419,7 @@ class OnnxRuntime:
         inputs = [helper.make_tensor_value_info(one["name"], element, one["stored"]) for one in used]
         output = helper.make_tensor_value_info(names[-1], element, case["shape"])
         graph = helper.make_graph(nodes, "case", inputs, [output], initialisers)
-        opsets = [helper.make_opsetid("", 23 if case["kind"] == "attention" else 22)]
+        opsets = [helper.make_opsetid("", 23 if case["kind"] in ("attention", "layers") else 22)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=10), used, names[-1]
 
     def prepare(self, case):

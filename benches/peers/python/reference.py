@@ -84,6 +84,22 @@ def of_attention(name, q, k, v):
     return weights @ v, weights @ np.abs(v)
 
 
+def of_layers(name, x, *weights):
+    """An MLP or a block, and the sum of the sizes of what is added up last."""
+    *of_attention_, w, b, u, c = weights
+    seen, size = x, 0.0
+    if of_attention_:
+        g, h, qkv, o, d, e, l = of_attention_
+        thirds = np.split(of_rows("layer norm", x, g, h)[0] @ qkv, 3, axis=1)
+        heads = (third.reshape(len(x), 12, 64).swapaxes(0, 1) for third in thirds)
+        joined = of_attention("causal attention", *heads)[0].swapaxes(0, 1).reshape(x.shape)
+        seen = x + (joined @ o + d)
+        size, x = np.abs(seen), of_rows("layer norm", seen, e, l)[0]
+    hidden = of_product(x, w, b)[0]
+    result, sizes = hidden @ u + c, np.abs(hidden) @ np.abs(u) + np.abs(c)
+    return (seen + result, size + sizes) if of_attention_ else (result, sizes)
+
+
 class Reference:
     """The exact results of a case at some points, or all in `float64` where sums are part of it."""
 
@@ -105,7 +121,7 @@ class Reference:
             if case.kind == "product":
                 self.all, self.size = of_product(*wide)
             else:
-                judge = of_rows if case.kind == "rows" else of_attention
+                judge = {"rows": of_rows, "attention": of_attention, "layers": of_layers}[case.kind]
                 self.all, self.size = judge(case.name, *wide)
 
     def error(self, result):

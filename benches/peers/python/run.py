@@ -21,7 +21,7 @@ import time
 import numpy as np
 
 from cases import all_cases
-from formula import ARITHMETIC, Missing, Program, calls, render
+from formula import ARITHMETIC, Missing, Program, calls, heads, render
 from memory import offsets
 from reference import Reference
 
@@ -54,7 +54,10 @@ KILN_TEXT = ARITHMETIC | {
     "attention": "(softmax[-1]({0} @ swapaxes[-1, -2]({1}) * 0.125) @ {2})",
     "causal_attention": "(softmax[-1](select(iota[-2]({0}) >= iota[-1](swapaxes[-1, -2]({1})), "
     "{0} @ swapaxes[-1, -2]({1}) * 0.125, -inf)) @ {2})",
-}
+} | heads(
+    "swapaxes[0, 1](reshape[-1, 12, 64](slice[-1, {first}:{end}]({0})))",
+    "reshape[-1, 768](swapaxes[0, 1]({0}))",
+)
 
 
 class Peer:
@@ -149,8 +152,12 @@ def kiln_text(case, program):
     functions = {op: f"{op}({{0}})" for op, *_ in program.nodes if op not in KILN_TEXT}
     bindings, result = render(program.nodes, functions | KILN_TEXT)
     # A mask of places is part of the kernel where ranks are known.
-    shape = "h, t, d" if case.kind == "attention" else ".."
-    parameters = ", ".join(f"{one.name}: {dtype}[{shape}]" for one in case.inputs)
+    def shape(one):
+        if case.kind == "layers":
+            return ", ".join(map(str, one.shape if one.weight else ("n", *one.shape[1:])))
+        return "h, t, d" if case.kind == "attention" else ".."
+
+    parameters = ", ".join(f"{one.name}: {dtype}[{shape(one)}]" for one in case.inputs)
     lets = "".join(f"let {name} = {text}; " for name, text in bindings)
     return f"|{parameters}| {{ {lets}{result} }}"
 

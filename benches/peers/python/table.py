@@ -175,7 +175,7 @@ def page(report):
     parts = [about(report), noise(cases), behind(cases)]
     elementwise, products, rows = (
         [case for case in cases if case.entry["kind"] in kinds]
-        for kinds in (("elementwise",), ("product", "attention"), ("rows",))
+        for kinds in (("elementwise",), ("product", "attention", "layers"), ("rows",))
     )
     for threads in dict.fromkeys(case.entry["threads"] for case in cases):
         on = f"{threads} thread" + ("s" if threads > 1 else "")

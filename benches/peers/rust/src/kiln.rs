@@ -21,20 +21,32 @@ impl Peer for Kiln {
     fn knows(&self) -> &'static str {
         "exp log log1p expm1 sqrt tanh erf abs maximum where relu sigmoid silu gelu gelu_tanh \
          softplus mish selu softmax log_softmax layer_norm rms_norm sum_axis_0 sum_axis_1 \
-         attention causal_attention"
+         attention causal_attention queries keys values joined"
     }
 
     fn bind(&self, case: &Case, inputs: &[Array], output: &Array) -> Result<Bound, Unable> {
         let graph = kiln::ir::parse(&case.text).map_err(|error| error.to_string())?;
         let options = CompileOptions::new().mode(self.mode).threads(case.threads);
         let kernel = compile_with(&graph, options.emitter(self.emitter));
-        let kernel = Arc::new(kernel.map_err(|error| error.to_string())?);
+        let mut kernel = kernel.map_err(|error| error.to_string())?;
+        // Of a layer or two the weights are constants, as ONNX Runtime has them.
+        let (weights, inputs): (Vec<_>, Vec<_>) = case
+            .inputs
+            .iter()
+            .zip(inputs)
+            .partition(|(input, _)| case.kind == "layers" && input.weight);
+        for (input, array) in weights {
+            let bound = kernel.bind_constant(&input.name, &array.view::<f32>());
+            kernel = bound.map_err(|error| error.to_string())?;
+        }
+        let inputs: Vec<&Array> = inputs.into_iter().map(|(_, array)| array).collect();
+        let kernel = Arc::new(kernel);
         // A function's arguments are a tuple, so there is one way of calling for each length.
         macro_rules! bound {
             ($T:ty: $($x:ident)+, $($U:ty)+) => {{
                 let function = Function::<($($U,)+), ($T,)>::new(kernel);
                 let function = function.map_err(|error| error.to_string())?;
-                let [$($x),+] = inputs else { unreachable!("as many as were counted") };
+                let [$($x),+] = inputs[..] else { unreachable!("as many as were counted") };
                 $(let $x = $x.view::<$T>();)+
                 let mut output = output.view_mut::<$T>();
                 Ok(Bound::new(move || {

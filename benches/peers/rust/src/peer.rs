@@ -37,6 +37,7 @@ impl Bound {
 #[derive(Deserialize)]
 pub(crate) struct Case {
     pub(crate) name: String,
+    pub(crate) kind: String,
     /// The formula as text for Kiln.
     pub(crate) text: String,
     /// The formula as a program: see [`nodes`].
@@ -50,6 +51,8 @@ pub(crate) struct Case {
 #[derive(Deserialize)]
 pub(crate) struct Input {
     pub(crate) name: String,
+    /// Whether it stays the same from call to call.
+    pub(crate) weight: bool,
     pub(crate) file: String,
     pub(crate) stored: Vec<usize>,
     pub(crate) transposed: bool,
