@@ -23,8 +23,9 @@ pub(super) fn take_less(program: Program<'_>, setup: &Setup) -> bool {
     let (Some(map), None) = (computed.next(), computed.next()) else { return false };
     let is_one = map.outputs.len() == 1 && !map.inputs.iter().any(is_number);
     let (run, runs) = setup.grid.runs();
-    let is_packed = |slot: &usize| setup.access[*slot] == Access::Packed;
-    let packed = (0..program.inputs).filter(is_packed).count();
+    let is_transposed =
+        |slot: &usize| setup.access[*slot] == Access::Packed && !setup.grid.repeats_rows(*slot);
+    let transposed = (0..program.inputs).filter(is_transposed).count();
     let is_small = runs > MANY && run.saturating_mul(setup.grid.len) < WORTH_CALLS;
-    is_one && setup.side_by_side && (is_small || (setup.grid.len <= SHORT && packed > 1))
+    is_one && setup.side_by_side && (is_small || (setup.grid.len <= SHORT && transposed > 1))
 }

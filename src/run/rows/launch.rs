@@ -86,7 +86,7 @@ impl Launch {
 fn is_worth_streaming(setup: &Setup, map: &Map<Code>) -> bool {
     const WORTH_A_CALL: usize = 2048;
     let n = match setup.side_by_side {
-        true => setup.tile[0] * setup.group.unwrap_or(1),
+        true => setup.tile[0] * setup.group.unwrap_or(1).min(setup.grid.len),
         false if setup.is_flat => setup.tile[0] * setup.tile[1],
         false => setup.tile[1],
     };

@@ -15,6 +15,7 @@ mod panel;
 mod setup;
 mod short;
 mod stage;
+mod streams;
 mod sweep;
 
 use super::call::Pads;
@@ -49,9 +50,9 @@ const FOLD_TILE: usize = 64 << 10;
 const SIDE_BY_SIDE: usize = 512 << 10;
 /// Ways of half of an L2, at least in most: what lies a way apart shares a line of it.
 const WAYS: usize = 4;
-/// Rows up to this length that are not [taken as one](short) lie side by side even where that takes a transposition: softmax of (2^18, 16) took
-/// 1.30 ns an element that way on a Zen 4, and 1.08 row by row; of (2^19, 8) 1.37 and 2.7. Between
-/// these nothing was measured.
+/// Rows up to this length that are not [taken as one](short) lie side by side even where that takes a
+/// transposition: softmax of (2^18, 16) took 1.30 ns an element that way on a Zen 4, and 1.08 row by row; of
+/// (2^19, 8) 1.37 and 2.7. Between these nothing was measured.
 const SHORT: usize = 12;
 /// Bytes of a cache line.
 const LINE: usize = 64;

@@ -22,10 +22,14 @@ const FEW: usize = 32;
 /// Bytes of a group, about: what is repeated in each stays in L1.
 const GROUP: usize = 4 << 10;
 
-/// Elements of each row are a multiple of this, so that groups begin and end where lines of a cache do.
+/// Elements of each row are a multiple of this, so that groups begin and end where lines of a cache do, if the first
+/// one begins so.
 const STEP: usize = 64;
 
-/// Room for what is repeated: groups have a [step](STEP) at least, and elements eight bytes at most.
+/// Elements from which on grouping them takes less time than it saves.
+const LONG: usize = 64;
+
+/// Room for what is repeated. A group is as large as [`GROUP`], or has a [`STEP`] of eight bytes an element.
 pub(super) const ROOM: usize = FEW * STEP * 8;
 
 /// Elements of each row that a call takes, if rows side by side are few.
@@ -36,9 +40,6 @@ pub(super) fn group(program: Program<'_>, grid: &Grid, sizes: &[usize]) -> Optio
     let group = (GROUP / largest / rows.max(1) / STEP).max(1) * STEP;
     (calls_code && rows < FEW && grid.len >= LONG).then_some(group)
 }
-
-/// Elements from which on grouping them takes less time than it saves.
-const LONG: usize = 64;
 
 /// Makes the cursors of a call on an element of each row those of a call on `group` of them.
 ///

@@ -4,11 +4,10 @@
 use super::grid::Grid;
 use super::launch::Launch;
 use super::long::Long;
-use super::sweep::{self, Sweeping};
+use super::sweep::Sweeping;
 use super::{FOLD_TILE, FOLD_WIDE, LINE, Program, SHORT, SIDE_BY_SIDE, TILE, WAYS, WIDE};
 use super::{narrow, short};
 use crate::lower::rows::{Apart, Map, Per, Stage};
-use crate::run::exec::stream_above;
 use crate::run::layout::OPERANDS;
 use crate::run::reduce::{BLOCK, Folder, folder};
 use crate::run::view::Layout;
@@ -144,49 +143,6 @@ impl Setup {
         setup.prepare(program, setup.blocks, |_| false);
         setup.sweeping = Sweeping::new(program, &setup);
         setup
-    }
-
-    /// Bytes read and written from which on results bypass the caches.
-    ///
-    /// A last stage that reads its rows from a cache and stores them waits for nothing but its stores, so
-    /// these pay earlier than in one pass over everything: layer norm of 16 MB on a Zen 4 (32 MiB of
-    /// cache) took .32 to .39 ns an element past the caches and .41 to .45 through them. Where what an
-    /// earlier stage stores lies in the memory of results, they are in a cache already: softmax takes .48
-    /// and .45. That was before memory was asked for the next tile's rows: with it, softmax of (65536, 64)
-    /// takes .45 and .48, of (131072, 32) .68 and .72, but of (64, 65536) .37 and .35.
-    fn stream_above(&self, program: Program<'_>) -> f64 {
-        const LONG: usize = 64 << 10;
-        let outputs = program.inputs..program.operands();
-        let lies_there = |&slot: &usize| {
-            program.slots[slot].shares.is_some_and(|other| outputs.contains(&other))
-        };
-        let stores_there = |stage: &Stage<Code>| match stage {
-            Stage::Each(map) => self.code_of(map).2.iter().any(lies_there),
-            _ => false,
-        };
-        let sweeps = sweep::pays(program, self, true);
-        let is_long = sweep::row_bytes(self) > LONG;
-        match is_long && !sweeps && program.stages.iter().any(stores_there) {
-            true => stream_above() as f64,
-            false => last_level_cache() as f64 / 2.0,
-        }
-    }
-
-    /// Whether rows of results begin and end where lines of a cache do, or are so long that it matters little
-    /// if they do not. A line that is stored half through the caches, next to lines that are not, costs some
-    /// 60 ns on a Zen 4: rows of 64 `f32` that begin 16 bytes after a line took 3.7 ns an element, .23 in lines.
-    fn rows_are_lines(&self, program: Program<'_>, operands: &[&Layout]) -> bool {
-        const LONG: usize = 8 << 10;
-        let is_element = |slot: &usize| program.slots[*slot].per == Per::Element;
-        (program.inputs..program.operands()).filter(is_element).all(|slot| {
-            let (step, len) = match self.side_by_side {
-                true if self.group.is_some() => (0, self.grid.len),
-                true => (self.grid.element_step(slot).unwrap_or(0), self.grid.runs().0),
-                false => (self.grid.row_step(slot), self.grid.len),
-            };
-            let ends = operands[slot].base.addr() | step.unsigned_abs();
-            ends.is_multiple_of(LINE) || len.saturating_mul(self.sizes[slot]) >= LONG
-        })
     }
 
     /// How many rows later the rows are that memory is asked for while one is computed: those of the next

@@ -29,19 +29,19 @@ use crate::lower::rows::{Per, Stage};
 use kiln_ir::Reduction;
 use kiln_jit::emit::Code;
 
-/// Elements of a row up to which its numbers may be repeated.
+/// Elements of a row up to which its numbers are repeated, whatever is computed.
 const MOST: usize = 16;
 
 /// The same where two stages or more save a call for each row.
 const NEXT: usize = 24;
 
-/// Rows that are longer are no better so, however little is repeated for them.
+/// Rows from this length on are no better so, however little is repeated for them.
 const LONG: usize = 64;
 
-/// Nanoseconds for an element from which on rows that leave lanes of vectors empty are better so.
+/// Nanoseconds for an element from which on rows that leave lanes of vectors empty are better so, up to [`LONG`].
 const COSTLY: f64 = 0.1;
 
-/// Numbers that are repeated: with more of them, rows side by side take less time.
+/// Numbers that are repeated: with more of them, rows take less time in other ways.
 const MOST_NUMBERS: usize = 2;
 
 /// Bytes of the rows of a tile. A softmax of (500000, 20) takes 1.20 ns an element, with 16 KiB 1.25; of (30000, 20)
@@ -159,7 +159,7 @@ unsafe fn expand_by<T: Copy, const LEN: usize>(
     }
 }
 
-/// See [`expand`]. There are at least [`MOST`] of each.
+/// See [`expand`]. There are more than [`MOST`] of each.
 unsafe fn expand_long<T: Copy>(from: *const u8, step: isize, to: *mut u8, [rows, len]: [usize; 2]) {
     for row in 0..rows {
         // SAFETY: required of the caller; the last ones of a row overlap those before.

@@ -118,6 +118,7 @@ fn passes_apart_run_what_stages_would_call_too_often() {
         ("|x, y| argmax[A](x * 2 + y)", 1, &[1000, 4], true),
         ("|x, y| argmax[A](x * 2 + y)", 1, &[1000, 40], false),
         ("|x| argmax[A](x * 2)", 1, &[1000, 4], false),
+        ("|x, s| argmax[A](x * s)", 1, &[1000, 4], false),
     ] {
         let body = body(text, &format!("[{axis}]"), DType::F32);
         let program = rows(&body, Tier::Default).unwrap();
@@ -131,9 +132,45 @@ fn passes_apart_run_what_stages_would_call_too_often() {
         }
         let mut result = Tensor::zeros(body.dtype(body.outputs()[0]), &result).unwrap();
         let (x, y) = (x.view(), result.view_mut());
-        let mut operands: Vec<&Layout> = body.inputs().iter().map(|_| &x.layout).collect();
+        let one = Tensor::zeros(DType::F32, &[1, shape[1]]).unwrap();
+        let one = one.view();
+        let of = |name: &str| if name == "s" { &one.layout } else { &x.layout };
+        let mut operands: Vec<&Layout> =
+            body.inputs().iter().map(|input| of(&input.name)).collect();
         operands.push(&y.layout);
         let stages = code.setup(code.program(), &operands);
         assert_eq!(stages.is_none(), expected, "{text} of {shape:?}");
+    }
+}
+
+/// A line of memory that is stored half past the caches and half through them costs more than both: runs, and not
+/// only rows, begin with a line.
+#[test]
+fn few_rows_stream_where_every_run_begins_with_a_line() {
+    let body = body("|x| x - max[A](x)", "[1]", DType::F32);
+    let program = rows(&body, Tier::Default).unwrap();
+    let emitter = EmitterKind::Interp;
+    let code =
+        RowCode::compile(program, |r| compile(r, emitter, Cpu::host()), compile_sweep).unwrap();
+    let large = last_level_cache().max(1 << 20);
+    for ([len, columns], gap, expected) in [
+        ([64, 2], 0, true),
+        ([65, 2], 0, false),
+        ([64, 2], 3, false),
+        ([1024, 3], 0, true),
+        ([1023, 3], 0, true),
+    ] {
+        let shape = [large / len / columns, len, columns];
+        let run = (len * columns + gap) * 4;
+        let strides = [run as isize, (columns * 4) as isize, 4];
+        let [from, to] = [1 << 40, 1 << 41].map(std::ptr::without_provenance_mut::<u8>);
+        // SAFETY: nothing is run on them.
+        let (input, output) = unsafe {
+            let input = View::from_raw(from, DType::F32, &shape, &strides);
+            (input, ViewMut::from_raw(to, DType::F32, &shape, &strides))
+        };
+        let setup = code.setup(code.program(), &[&input.layout, &output.layout]).unwrap();
+        assert!(setup.group.is_some() && setup.is_large, "{shape:?}");
+        assert_eq!(setup.streams, expected, "{shape:?}, a gap of {gap}");
     }
 }
