@@ -220,15 +220,7 @@ pub(crate) unsafe fn tile<T: Element>(
     // SAFETY: required of the caller. The tile apart is as large as any.
     unsafe {
         if c.across == 1 {
-            return run(
-                sizes,
-                left.first,
-                panel.first,
-                [left.down, panel.step],
-                to,
-                c.down,
-                goes_on,
-            );
+            return run(sizes, left.first, left.down, panel.first, panel.step, to, c.down, goes_on);
         }
         let mut apart = [T::ZERO; MOST];
         let element = |row: usize, column: usize| {
@@ -240,7 +232,7 @@ pub(crate) unsafe fn tile<T: Element>(
             }
         }
         let to = apart.as_mut_ptr();
-        run(sizes, left.first, panel.first, [left.down, panel.step], to, pitch as isize, goes_on);
+        run(sizes, left.first, left.down, panel.first, panel.step, to, pitch as isize, goes_on);
         for (row, column) in pairs(rows, panel.columns) {
             *element(row, column) = apart[row * pitch + column];
         }
@@ -426,7 +418,7 @@ pub(crate) unsafe fn tiles<T: Element>(
                 if asks && row == 0 && columns == kernels.columns() {
                     let run = kernels.asking(rows);
                     let (sizes, step) = ([terms, columns], pitch as isize);
-                    run(sizes, left.first, first, [left.down, step], to, c.down, goes_on);
+                    run(sizes, left.first, left.down, first, step, to, c.down, goes_on);
                 } else {
                     tile(kernels, [rows, terms], left, panel, to, c, goes_on);
                 }

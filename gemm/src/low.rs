@@ -116,8 +116,9 @@ pub(crate) unsafe fn multiply<T: Element>(
                             run(
                                 [terms, columns],
                                 left.first,
+                                left.down,
                                 panel.first,
-                                [left.down, panel.step],
+                                panel.step,
                                 to,
                                 c.down,
                                 goes_on,

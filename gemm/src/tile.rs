@@ -5,11 +5,11 @@ use crate::matrix::Matrix;
 use crate::simd::{Plain, Simd};
 use crate::{pack, row};
 
-/// Adds `k` products to a tile: `([k, columns], a, b, [pitch, step], c, down, goes_on)`. `a` has the tile's rows, `pitch`
+/// Adds `k` products to a tile: `([k, columns], a, pitch, b, step, c, down, goes_on)`. `a` has the tile's rows, `pitch`
 /// elements apart, `b` a row of its columns for each product, `step` elements apart. The sums go
 /// on from `c` if it `goes_on`, and else from 0. Rows of `c` are `down` elements apart. It has so many columns:
 /// in the last vector there may be more, which are not written.
-type Run<T> = unsafe fn([usize; 2], *const T, *const T, [isize; 2], *mut T, isize, bool);
+type Run<T> = unsafe fn([usize; 2], *const T, isize, *const T, isize, *mut T, isize, bool);
 
 /// The most rows of a tile, on any machine.
 const MOST_ROWS: usize = 12;
@@ -60,8 +60,9 @@ impl<T: Copy> Kernels<T> {
 unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const ASKS: bool>(
     [k, columns]: [usize; 2],
     mut a: *const S::Element,
+    pitch: isize,
     mut b: *const S::Element,
-    [pitch, step]: [isize; 2],
+    step: isize,
     c: *mut S::Element,
     down: isize,
     goes_on: bool,
@@ -125,14 +126,15 @@ macro_rules! kernels {
             unsafe fn run<const ROWS: usize, const VECTORS: usize, const ASKS: bool>(
                 sizes: [usize; 2],
                 a: *const $element,
+                pitch: isize,
                 b: *const $element,
-                steps: [isize; 2],
+                step: isize,
                 c: *mut $element,
                 down: isize,
                 goes_on: bool,
             ) {
                 // SAFETY: required of the caller.
-                unsafe { tile::<$simd, ROWS, VECTORS, ASKS>(sizes, a, b, steps, c, down, goes_on) };
+                unsafe { tile::<$simd, ROWS, VECTORS, ASKS>(sizes, a, pitch, b, step, c, down, goes_on) };
             }
             $(#[$feature])?
             unsafe fn single(
