@@ -2,14 +2,13 @@
 
 use crate::halves::FEW_ROWS;
 use crate::low::{self, FEW_TILES};
-use crate::matrix::{Matrix, MatrixMut};
+use crate::matrix::MatrixMut;
 use crate::observer::{Observer, Turned};
 use crate::operand::Operand;
-use crate::pack::{self, PIECE};
 use crate::pages::Pages;
-use crate::row;
 use crate::tile::{self, Kernels, MOST};
 use crate::vectors::Vectors;
+use crate::{pack, row};
 use std::cell::Cell;
 use std::ptr;
 
@@ -207,7 +206,7 @@ pub(crate) struct Panel<T> {
 pub(crate) unsafe fn tile<T: Element>(
     kernels: &Kernels<T>,
     [rows, terms]: [usize; 2],
-    left: Matrix<T>,
+    left: *const T,
     panel: Panel<T>,
     to: *mut T,
     c: MatrixMut<T>,
@@ -220,7 +219,7 @@ pub(crate) unsafe fn tile<T: Element>(
     // SAFETY: required of the caller. The tile apart is as large as any.
     unsafe {
         if c.across == 1 {
-            return run(sizes, left.first, left.down, panel.first, panel.step, to, c.down, goes_on);
+            return run(sizes, left, panel.first, panel.step, to, c.down, goes_on);
         }
         let mut apart = [T::ZERO; MOST];
         let element = |row: usize, column: usize| {
@@ -232,7 +231,7 @@ pub(crate) unsafe fn tile<T: Element>(
             }
         }
         let to = apart.as_mut_ptr();
-        run(sizes, left.first, left.down, panel.first, panel.step, to, pitch as isize, goes_on);
+        run(sizes, left, panel.first, panel.step, to, pitch as isize, goes_on);
         for (row, column) in pairs(rows, panel.columns) {
             *element(row, column) = apart[row * pitch + column];
         }
@@ -255,12 +254,11 @@ unsafe fn blocked<T: Element>(
     let high = most_rows(kernels);
     let wide = if m <= 2 * high { FEW_COLUMNS } else { COLUMNS };
     let (high, wide) = (high.min(m), wide.min(n.next_multiple_of(kernels.lanes)));
-    let pitch = left_pitch(inner);
-    let need = pitch * high + inner * wide;
+    let need = inner * (high + wide);
     if room.len() < need {
         *room = Pages::zeros(T::ZERO, need);
     }
-    let (left, right) = room.split_at_mut(pitch * high);
+    let (left, right) = room.split_at_mut(inner * high);
     let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
     for side in (0..n).step_by(wide) {
         let width = wide.min(n - side);
@@ -281,7 +279,7 @@ unsafe fn blocked<T: Element>(
                 // SAFETY: the block is within `a`, and has room. Both are packed, and `c` is as
                 // the caller says.
                 unsafe {
-                    let left = pack_left(kernels, a.from(top, done), [height, terms], left, pitch);
+                    pack_left(kernels, a.from(top, done), terms, height, left);
                     tiles(kernels, &block, left, |at, _| right.add(at), c, observer);
                 }
             }
@@ -345,13 +343,7 @@ pub(crate) unsafe fn pack_right<T: Element>(
     }
 }
 
-/// Elements from one row of a packed left operand to the next: an odd number of cache lines, so that the rows of a tile do not
-/// meet in one set of L1, and some elements, so that what is read of them at once is not in one bank.
-pub(crate) fn left_pitch(terms: usize) -> usize {
-    (terms.div_ceil(PIECE) | 1) * PIECE + 2
-}
-
-/// Rows that are `pitch` elements apart, each element after element.
+/// Panels of rows.
 ///
 /// # Safety
 ///
@@ -359,28 +351,18 @@ pub(crate) fn left_pitch(terms: usize) -> usize {
 pub(crate) unsafe fn pack_left<T: Element>(
     kernels: &Kernels<T>,
     a: Operand<T>,
-    [height, terms]: [usize; 2],
-    to: *mut T,
-    pitch: usize,
-) -> Matrix<T> {
-    // SAFETY: required of the caller.
-    unsafe {
-        match a.plain_rows() {
-            Some(a) => {
-                for row in 0..height {
-                    pack::row(a.at(row, 0), terms, to.add(row * pitch));
-                }
-            }
-            None => {
-                for start in (0..terms).step_by(pack::MOST_LINES) {
-                    let lines = a.from(0, start).transposed();
-                    let width = pack::MOST_LINES.min(terms - start);
-                    pack::lines(kernels, lines, width, height, to.add(start), pitch);
-                }
-            }
+    terms: usize,
+    height: usize,
+    mut to: *mut T,
+) {
+    for top in (0..height).step_by(kernels.rows) {
+        let rows = kernels.rows.min(height - top);
+        // SAFETY: required of the caller.
+        unsafe {
+            pack::lines(kernels, a.from(top, 0), rows, terms, to, rows);
+            to = to.add(rows * terms);
         }
     }
-    Matrix { first: to, down: pitch as isize, across: 1 }
 }
 
 /// The tiles of a block. `right` gives where a panel lies that begins so many elements after the first, and
@@ -393,7 +375,7 @@ pub(crate) unsafe fn pack_left<T: Element>(
 pub(crate) unsafe fn tiles<T: Element>(
     kernels: &Kernels<T>,
     block: &Block,
-    left: Matrix<T>,
+    left: *const T,
     mut right: impl FnMut(usize, usize) -> *const T,
     c: MatrixMut<T>,
     observer: &mut dyn Observer,
@@ -410,18 +392,19 @@ pub(crate) unsafe fn tiles<T: Element>(
         let first = right(at, pitch * terms);
         at += pitch * terms;
         let panel = Panel { first, step: pitch as isize, columns };
+        let mut lines = left;
         for row in (0..height).step_by(kernels.rows) {
             let rows = kernels.rows.min(height - row);
-            let (left, to) = (left.from(row, 0), c.at(top + row, side + column));
+            let to = c.at(top + row, side + column);
             // SAFETY: required of the caller.
             unsafe {
                 if asks && row == 0 && columns == kernels.columns() {
                     let run = kernels.asking(rows);
-                    let (sizes, step) = ([terms, columns], pitch as isize);
-                    run(sizes, left.first, left.down, first, step, to, c.down, goes_on);
+                    run([terms, columns], lines, first, pitch as isize, to, c.down, goes_on);
                 } else {
-                    tile(kernels, [rows, terms], left, panel, to, c, goes_on);
+                    tile(kernels, [rows, terms], lines, panel, to, c, goes_on);
                 }
+                lines = lines.add(rows * terms);
             }
         }
         let end = column + columns;

@@ -1,7 +1,7 @@
 //! Products of few rows, and of some rows at a time: the right operand is not packed as a whole.
 
 use crate::blocked::{
-    Element, INNER, LEFT, Number, Panel, finished_columns, left_pitch, pack_left, pack_right, tile,
+    Element, INNER, LEFT, Number, Panel, finished_columns, pack_left, pack_right, tile,
 };
 use crate::matrix::MatrixMut;
 use crate::observer::Observer;
@@ -70,12 +70,11 @@ pub(crate) unsafe fn multiply<T: Element>(
         None => (LEFT / (most * size_of::<T>())).clamp(INNER, TURNED),
     };
     let inner = most_terms.min(k.max(1));
-    let pitch = left_pitch(inner);
-    let need = most * pitch + inner * kernels.columns();
+    let need = most * inner + inner * kernels.columns();
     if room.len() < need {
         *room = Pages::zeros(T::ZERO, need);
     }
-    let (left, right) = room.split_at_mut(most * pitch);
+    let (left, right) = room.split_at_mut(most * inner);
     let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
     for first in (0..m).step_by(most) {
         let all = first..m.min(first + most);
@@ -88,9 +87,8 @@ pub(crate) unsafe fn multiply<T: Element>(
             let (terms, goes_on) = (inner.min(k - done), done > 0);
             let is_last = done + terms == k;
             let mut told = 0;
-            let rows = a.from(first, done);
             // SAFETY: required of the caller; there is room for these rows and a panel.
-            let left = unsafe { pack_left(kernels, rows, [all.len(), terms], left, pitch) };
+            unsafe { pack_left(kernels, a.from(first, done), terms, all.len(), left) };
             for side in (0..n).step_by(kernels.columns()) {
                 if !observer.goes_on() {
                     return;
@@ -109,14 +107,13 @@ pub(crate) unsafe fn multiply<T: Element>(
                     };
                     for top in all.clone().step_by(kernels.rows) {
                         let rows = kernels.rows.min(all.end - top);
-                        let left = left.from(top - first, 0);
+                        let left = left.add((top - first) * terms);
                         let to = c.at(top, side);
                         if unpacked.is_some() && c.across == 1 && top == first {
                             let run = kernels.asking(rows);
                             run(
                                 [terms, columns],
-                                left.first,
-                                left.down,
+                                left,
                                 panel.first,
                                 panel.step,
                                 to,

@@ -21,10 +21,8 @@ pub(crate) const RUN_BYTES: usize = 256;
 
 /// Elements of each line that are widened at once.
 const RUN: usize = 64;
-/// Elements of a row that are copied at once, without a call.
-pub(crate) const PIECE: usize = 16;
 /// The most lines of a panel.
-pub(crate) const MOST_LINES: usize = 32;
+const MOST_LINES: usize = 32;
 
 /// Packs `width` lines of `k` elements: element `l` of line `i` goes to `to[l * pitch + i]`.
 ///
@@ -91,25 +89,6 @@ unsafe fn widened<T: Element>(
             }
             let lines = Matrix { first: wide.cast_const(), down: RUN as isize, across: 1 };
             (kernels.across)(lines, width, terms, to.add(start * pitch), pitch);
-        }
-    }
-}
-
-/// Copies a row of `k` elements.
-///
-/// # Safety
-///
-/// The row must be readable, and room for it.
-#[inline(always)]
-pub(crate) unsafe fn row<T: Element>(from: *const T, k: usize, to: *mut T) {
-    let whole = k / PIECE * PIECE;
-    // SAFETY: required of the caller.
-    unsafe {
-        for at in (0..whole).step_by(PIECE) {
-            std::ptr::copy_nonoverlapping(from.add(at), to.add(at), PIECE);
-        }
-        for at in whole..k {
-            *to.add(at) = *from.add(at);
         }
     }
 }

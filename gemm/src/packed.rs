@@ -1,7 +1,7 @@
 //! Right operands that are packed once, and multiplied often.
 
 use crate::blocked::{
-    self, Block, COLUMNS, Element, INNER, Number, left_pitch, most_rows, pack_left, pack_right,
+    self, Block, COLUMNS, Element, INNER, Number, most_rows, pack_left, pack_right,
 };
 use crate::halves::FEW_ROWS_OF_PANELS;
 use crate::matrix::{Matrix, MatrixMut};
@@ -200,12 +200,11 @@ pub unsafe fn multiply_packed<T: Number>(
     let wide = if high == m { n } else { COLUMNS };
     let width = pitch(kernels, all);
     T::with_room(|room| {
-        let down = left_pitch(inner);
-        let need = down * high + inner * kernels.columns();
+        let need = inner * (high + kernels.columns());
         if room.len() < need {
             *room = Pages::zeros(T::ZERO, need);
         }
-        let (left, right) = room.split_at_mut(down * high);
+        let (left, right) = room.split_at_mut(inner * high);
         let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
         for side in (0..n).step_by(wide) {
             let mut done = 0;
@@ -235,8 +234,7 @@ pub unsafe fn multiply_packed<T: Number>(
                                 }
                             }
                         };
-                        let rows = a.from(top, done);
-                        let left = pack_left(kernels, rows, [height, terms], left, down);
+                        pack_left(kernels, a.from(top, done), terms, height, left);
                         blocked::tiles(kernels, &block, left, panel, c, observer);
                     }
                 }

@@ -5,11 +5,11 @@ use crate::matrix::Matrix;
 use crate::simd::{Plain, Simd};
 use crate::{pack, row};
 
-/// Adds `k` products to a tile: `([k, columns], a, pitch, b, step, c, down, goes_on)`. `a` has the tile's rows, `pitch`
-/// elements apart, `b` a row of its columns for each product, `step` elements apart. The sums go
+/// Adds `k` products to a tile: `([k, columns], a, b, step, c, down, goes_on)`. `a` has a column of the tile's rows
+/// for each product, one after the other, `b` a row of its columns, `step` elements apart. The sums go
 /// on from `c` if it `goes_on`, and else from 0. Rows of `c` are `down` elements apart. It has so many columns:
 /// in the last vector there may be more, which are not written.
-type Run<T> = unsafe fn([usize; 2], *const T, isize, *const T, isize, *mut T, isize, bool);
+type Run<T> = unsafe fn([usize; 2], *const T, *const T, isize, *mut T, isize, bool);
 
 /// The most rows of a tile, on any machine.
 const MOST_ROWS: usize = 12;
@@ -60,7 +60,6 @@ impl<T: Copy> Kernels<T> {
 unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const ASKS: bool>(
     [k, columns]: [usize; 2],
     mut a: *const S::Element,
-    pitch: isize,
     mut b: *const S::Element,
     step: isize,
     c: *mut S::Element,
@@ -98,12 +97,12 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const ASKS: boo
             }
             let right: [S::Vector; VECTORS] = std::array::from_fn(|v| S::load(b.add(v * S::LANES)));
             for (row, sums) in sums.iter_mut().enumerate() {
-                let left = S::splat(a.offset(row as isize * pitch));
+                let left = S::splat(a.add(row));
                 for (sum, &right) in sums.iter_mut().zip(&right) {
                     *sum = S::fma(left, right, *sum);
                 }
             }
-            a = a.add(1);
+            a = a.add(ROWS);
             b = b.wrapping_offset(step);
         }
         for (row, sums) in sums.iter().enumerate() {
@@ -126,7 +125,6 @@ macro_rules! kernels {
             unsafe fn run<const ROWS: usize, const VECTORS: usize, const ASKS: bool>(
                 sizes: [usize; 2],
                 a: *const $element,
-                pitch: isize,
                 b: *const $element,
                 step: isize,
                 c: *mut $element,
@@ -134,7 +132,7 @@ macro_rules! kernels {
                 goes_on: bool,
             ) {
                 // SAFETY: required of the caller.
-                unsafe { tile::<$simd, ROWS, VECTORS, ASKS>(sizes, a, pitch, b, step, c, down, goes_on) };
+                unsafe { tile::<$simd, ROWS, VECTORS, ASKS>(sizes, a, b, step, c, down, goes_on) };
             }
             $(#[$feature])?
             unsafe fn single(
