@@ -10,6 +10,9 @@ const WORTH_CALLS: usize = 512;
 /// Fewer runs than this take less time than a pass needs to begin.
 const MANY: usize = 32;
 
+/// Elements that are worth a pass of their own.
+const WORTH_A_PASS: f64 = 2048.0;
+
 /// Whether a pass that computes all elements, and one that folds them, take less time: where one value is computed,
 /// and of nothing that rows became, and runs of rows side by side are short and many, or more than one operand would be
 /// transposed. Nanoseconds for an element so and by stages, on a Zen 4: `sum[1](exp(x) * y)` of (100, 3, 50) .92 and
@@ -27,5 +30,8 @@ pub(super) fn take_less(program: Program<'_>, setup: &Setup) -> bool {
         |slot: &usize| setup.access[*slot] == Access::Packed && !setup.grid.repeats_rows(*slot);
     let transposed = (0..program.inputs).filter(is_transposed).count();
     let is_small = runs > MANY && run.saturating_mul(setup.grid.len) < WORTH_CALLS;
-    is_one && setup.side_by_side && (is_small || (setup.grid.len <= SHORT && transposed > 1))
+    is_one
+        && setup.side_by_side
+        && (is_small
+            || (setup.grid.len <= SHORT && transposed > 1 && setup.elements() >= WORTH_A_PASS))
 }

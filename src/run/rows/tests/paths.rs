@@ -116,6 +116,7 @@ fn passes_apart_run_what_stages_would_call_too_often() {
         ("|x, y| sum[A](exp(x) * y)", 1, &[100, 30, 50], false),
         ("|x| x - max[A](x)", 1, &[100, 3, 50], false),
         ("|x, y| argmax[A](x * 2 + y)", 1, &[1000, 4], true),
+        ("|x, y| argmax[A](x * 2 + y)", 1, &[100, 4], false),
         ("|x, y| argmax[A](x * 2 + y)", 1, &[1000, 40], false),
         ("|x| argmax[A](x * 2)", 1, &[1000, 4], false),
         ("|x, s| argmax[A](x * s)", 1, &[1000, 4], false),
