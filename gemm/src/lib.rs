@@ -22,7 +22,7 @@
 //! | `simd.rs` | vectors: AVX-512, AVX2 with FMA, and plain arrays for other machines |
 //! | `turn.rs` | rows turned into columns, in registers |
 //! | `tile.rs` | the kernel of one tile |
-//! | `pack.rs` | panels of operands |
+//! | `pack.rs` | panels of operands; `left.rs`: left ones that are read as they lie |
 //! | `blocked.rs` | the loops around them; `low.rs` those of few rows |
 //! | `observer.rs` | who is told what is finished, and may end a product |
 //! | `packed.rs` | right operands that are packed once, as weights are |
@@ -33,6 +33,7 @@
 
 mod blocked;
 mod halves;
+mod left;
 mod low;
 mod matrix;
 mod observer;

@@ -62,6 +62,9 @@ fn check<T, A: Copy, B: Copy>(
             1 => [1, 0, n],
             // Two rows of a right operand that no L2 holds.
             2 if round == 2 => [2, 800, 700],
+            // More columns than such as meet rows as they lie, or rows that evict each other.
+            3 => [m.min(13), k, 550],
+            4 if n < 20 => [m.min(13), 1024, n],
             _ => [m, k, n],
         };
         let (_a, left) = draw([m, k], kinds.0, &mut random);
