@@ -9,7 +9,7 @@ use crate::operand::Operand;
 use crate::pages::Pages;
 use crate::tile::{self, Kernels, MOST};
 use crate::vectors::Vectors;
-use crate::{pack, row};
+use crate::{pack, row, swapped};
 use std::cell::Cell;
 use std::ptr;
 
@@ -172,6 +172,8 @@ pub unsafe fn multiply_by<T: Number>(
     T::with_room(|room| unsafe {
         if m <= few && c.across == 1 {
             row::one_by_one(kernels, [m, k, n], a, b, c, room, observer);
+        } else if let Some((kernels, b)) = swapped::kernels(vectors, [m, k], b, c) {
+            swapped::multiply(kernels, [m, k, n], a, b, c, room, observer);
         } else if low::is_for(kernels, [m, k, n], b) {
             low::multiply(kernels, [m, k, n], a, b, c, room, observer);
         } else {

@@ -23,7 +23,7 @@
 //! | `turn.rs` | rows turned into columns, in registers |
 //! | `tile.rs` | the kernel of one tile |
 //! | `pack.rs` | panels of operands; `left.rs`: left ones that are read as they lie |
-//! | `blocked.rs` | the loops around them; `low.rs` those of few rows |
+//! | `blocked.rs` | the loops around them; `low.rs` those of few rows, `swapped.rs` where operands change places |
 //! | `observer.rs` | who is told what is finished, and may end a product |
 //! | `packed.rs` | right operands that are packed once, as weights are |
 //! | `row.rs` | products of a single row; `halves.rs` those whose right operand has 16 bits |
@@ -43,6 +43,7 @@ mod packed;
 mod pages;
 mod row;
 mod simd;
+mod swapped;
 mod tile;
 #[cfg(target_arch = "x86_64")]
 mod turn;
