@@ -1,6 +1,7 @@
 //! The loops around the kernel: blocks that stay in a cache each.
 
 use crate::halves::FEW_ROWS;
+use crate::left::Left;
 use crate::low::{self, FEW_TILES};
 use crate::matrix::MatrixMut;
 use crate::observer::{Observer, Turned};
@@ -8,7 +9,7 @@ use crate::operand::Operand;
 use crate::pages::Pages;
 use crate::tile::{self, Kernels, MOST};
 use crate::vectors::Vectors;
-use crate::{pack, row};
+use crate::{pack, row, swapped};
 use std::cell::Cell;
 use std::ptr;
 
@@ -171,6 +172,8 @@ pub unsafe fn multiply_by<T: Number>(
     T::with_room(|room| unsafe {
         if m <= few && c.across == 1 {
             row::one_by_one(kernels, [m, k, n], a, b, c, room, observer);
+        } else if let Some((kernels, b)) = swapped::kernels(vectors, [m, k], b, c) {
+            swapped::multiply(kernels, [m, k, n], a, b, c, room, observer);
         } else if low::is_for(kernels, [m, k, n], b) {
             low::multiply(kernels, [m, k, n], a, b, c, room, observer);
         } else {
@@ -206,7 +209,7 @@ pub(crate) struct Panel<T> {
 pub(crate) unsafe fn tile<T: Element>(
     kernels: &Kernels<T>,
     [rows, terms]: [usize; 2],
-    left: *const T,
+    left: Left<T>,
     panel: Panel<T>,
     to: *mut T,
     c: MatrixMut<T>,
@@ -214,8 +217,8 @@ pub(crate) unsafe fn tile<T: Element>(
 ) {
     let vectors = panel.columns.div_ceil(kernels.lanes);
     let pitch = vectors * kernels.lanes;
-    let run = kernels.of(rows, vectors);
-    let sizes = [terms, panel.columns];
+    let run = kernels.of(left, rows, vectors);
+    let (sizes, left) = ([terms, panel.columns], left.parts());
     // SAFETY: required of the caller. The tile apart is as large as any.
     unsafe {
         if c.across == 1 {
@@ -279,7 +282,7 @@ unsafe fn blocked<T: Element>(
                 // SAFETY: the block is within `a`, and has room. Both are packed, and `c` is as
                 // the caller says.
                 unsafe {
-                    pack_left(kernels, a.from(top, done), terms, height, left);
+                    let left = Left::new(kernels, a.from(top, done), [height, terms, n], left);
                     tiles(kernels, &block, left, |at, _| right.add(at), c, observer);
                 }
             }
@@ -343,39 +346,17 @@ pub(crate) unsafe fn pack_right<T: Element>(
     }
 }
 
-/// Panels of rows.
-///
-/// # Safety
-///
-/// `height` by `terms` elements must be readable, and room for them.
-pub(crate) unsafe fn pack_left<T: Element>(
-    kernels: &Kernels<T>,
-    a: Operand<T>,
-    terms: usize,
-    height: usize,
-    mut to: *mut T,
-) {
-    for top in (0..height).step_by(kernels.rows) {
-        let rows = kernels.rows.min(height - top);
-        // SAFETY: required of the caller.
-        unsafe {
-            pack::lines(kernels, a.from(top, 0), rows, terms, to, rows);
-            to = to.add(rows * terms);
-        }
-    }
-}
-
 /// The tiles of a block. `right` gives where a panel lies that begins so many elements after the first, and
 /// has so many.
 ///
 /// # Safety
 ///
-/// `left` must hold the packed panels of the block, as those of `right` must until it is asked for the
+/// `left` must hold the rows of the block, as the packed panels of `right` must until it is asked for the
 /// next one, and `c` must be writable.
 pub(crate) unsafe fn tiles<T: Element>(
     kernels: &Kernels<T>,
     block: &Block,
-    left: *const T,
+    left: Left<T>,
     mut right: impl FnMut(usize, usize) -> *const T,
     c: MatrixMut<T>,
     observer: &mut dyn Observer,
@@ -392,19 +373,17 @@ pub(crate) unsafe fn tiles<T: Element>(
         let first = right(at, pitch * terms);
         at += pitch * terms;
         let panel = Panel { first, step: pitch as isize, columns };
-        let mut lines = left;
         for row in (0..height).step_by(kernels.rows) {
             let rows = kernels.rows.min(height - row);
-            let to = c.at(top + row, side + column);
+            let (left, to) = (left.from(row, terms), c.at(top + row, side + column));
             // SAFETY: required of the caller.
             unsafe {
                 if asks && row == 0 && columns == kernels.columns() {
-                    let run = kernels.asking(rows);
-                    run([terms, columns], lines, first, pitch as isize, to, c.down, goes_on);
+                    let run = kernels.asking(left, rows);
+                    run([terms, columns], left.parts(), first, pitch as isize, to, c.down, goes_on);
                 } else {
-                    tile(kernels, [rows, terms], lines, panel, to, c, goes_on);
+                    tile(kernels, [rows, terms], left, panel, to, c, goes_on);
                 }
-                lines = lines.add(rows * terms);
             }
         }
         let end = column + columns;

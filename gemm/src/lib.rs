@@ -22,8 +22,8 @@
 //! | `simd.rs` | vectors: AVX-512, AVX2 with FMA, and plain arrays for other machines |
 //! | `turn.rs` | rows turned into columns, in registers |
 //! | `tile.rs` | the kernel of one tile |
-//! | `pack.rs` | panels of operands |
-//! | `blocked.rs` | the loops around them; `low.rs` those of few rows |
+//! | `pack.rs` | panels of operands; `left.rs`: left ones that are read as they lie |
+//! | `blocked.rs` | the loops around them; `low.rs` those of few rows, `swapped.rs` where operands change places |
 //! | `observer.rs` | who is told what is finished, and may end a product |
 //! | `packed.rs` | right operands that are packed once, as weights are |
 //! | `row.rs` | products of a single row; `halves.rs` those whose right operand has 16 bits |
@@ -33,6 +33,7 @@
 
 mod blocked;
 mod halves;
+mod left;
 mod low;
 mod matrix;
 mod observer;
@@ -42,6 +43,7 @@ mod packed;
 mod pages;
 mod row;
 mod simd;
+mod swapped;
 mod tile;
 #[cfg(target_arch = "x86_64")]
 mod turn;

@@ -1,8 +1,7 @@
 //! Products of few rows, and of some rows at a time: the right operand is not packed as a whole.
 
-use crate::blocked::{
-    Element, INNER, LEFT, Number, Panel, finished_columns, pack_left, pack_right, tile,
-};
+use crate::blocked::{Element, INNER, LEFT, Number, Panel, finished_columns, pack_right, tile};
+use crate::left::Left;
 use crate::matrix::MatrixMut;
 use crate::observer::Observer;
 use crate::operand::Operand;
@@ -88,7 +87,8 @@ pub(crate) unsafe fn multiply<T: Element>(
             let is_last = done + terms == k;
             let mut told = 0;
             // SAFETY: required of the caller; there is room for these rows and a panel.
-            unsafe { pack_left(kernels, a.from(first, done), terms, all.len(), left) };
+            let left =
+                unsafe { Left::new(kernels, a.from(first, done), [all.len(), terms, n], left) };
             for side in (0..n).step_by(kernels.columns()) {
                 if !observer.goes_on() {
                     return;
@@ -107,13 +107,13 @@ pub(crate) unsafe fn multiply<T: Element>(
                     };
                     for top in all.clone().step_by(kernels.rows) {
                         let rows = kernels.rows.min(all.end - top);
-                        let left = left.add((top - first) * terms);
+                        let left = left.from(top - first, terms);
                         let to = c.at(top, side);
                         if unpacked.is_some() && c.across == 1 && top == first {
-                            let run = kernels.asking(rows);
+                            let run = kernels.asking(left, rows);
                             run(
                                 [terms, columns],
-                                left,
+                                left.parts(),
                                 panel.first,
                                 panel.step,
                                 to,

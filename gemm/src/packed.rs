@@ -1,9 +1,8 @@
 //! Right operands that are packed once, and multiplied often.
 
-use crate::blocked::{
-    self, Block, COLUMNS, Element, INNER, Number, most_rows, pack_left, pack_right,
-};
+use crate::blocked::{self, Block, COLUMNS, Element, INNER, Number, most_rows, pack_right};
 use crate::halves::FEW_ROWS_OF_PANELS;
+use crate::left::Left;
 use crate::matrix::{Matrix, MatrixMut};
 use crate::observer::Observer;
 use crate::operand::{Operand, Widen};
@@ -234,7 +233,7 @@ pub unsafe fn multiply_packed<T: Number>(
                                 }
                             }
                         };
-                        pack_left(kernels, a.from(top, done), terms, height, left);
+                        let left = Left::new(kernels, a.from(top, done), [height, terms, n], left);
                         blocked::tiles(kernels, &block, left, panel, c, observer);
                     }
                 }

@@ -62,6 +62,9 @@ fn check<T, A: Copy, B: Copy>(
             1 => [1, 0, n],
             // Two rows of a right operand that no L2 holds.
             2 if round == 2 => [2, 800, 700],
+            // More columns than such as meet rows as they lie, or rows that evict each other.
+            3 => [m.min(13), k, 550],
+            4 if n < 20 => [m.min(13), 1024, n],
             _ => [m, k, n],
         };
         let (_a, left) = draw([m, k], kinds.0, &mut random);
@@ -160,32 +163,54 @@ fn every_number_of_16_bits_is_widened() {
     }
 }
 
-/// A row times a matrix that no cache near has, whose columns lie together: near each other in memory or in one
+/// Some rows times a matrix that no cache near has, whose columns lie together: near each other in memory or in one
 /// set of L1.
 #[test]
 fn columns_of_large_matrices_are_chains() {
     let mut random = fastrand::Rng::with_seed(4);
     // Vectors may lie anywhere within cache lines.
-    for (k, n, past) in [(1024, 277, 0), (1024, 43, 5), (1003, 277, 3), (2048, 136, 7), (11, 50, 3)]
-    {
+    for (m, k, n, past) in [
+        (1, 1024, 277, 0),
+        (1, 1024, 43, 5),
+        (1, 1003, 277, 3),
+        (1, 2048, 136, 7),
+        (1, 11, 50, 3),
+        (4, 192, 5, 1),
+        (7, 1024, 31, 0),
+        (16, 1024, 277, 3),
+        (16, 10_000, 13, 1),
+        (20, 300, 33, 0),
+        (29, 400, 37, 2),
+        (64, 2100, 66, 0),
+        (64, 768, 11, 5),
+    ] {
         let mut draw =
             |count: usize| -> Vec<f32> { (0..count).map(|_| random.f32() - 0.5).collect() };
-        let (a, b) = (draw(k), draw(past + k * n));
+        let (a, b) = (draw(m * k), draw(past + k * n));
         let b = &b[past..];
-        let chain =
-            |column: &[f32]| a.iter().zip(column).fold(0.0, |c: f32, (a, b)| a.mul_add(*b, c));
-        let expected: Vec<u32> = b.chunks_exact(k).map(|column| chain(column).to_bits()).collect();
+        let chain = |row: &[f32], column: &[f32]| {
+            row.iter().zip(column).fold(0.0, |c: f32, (a, b)| a.mul_add(*b, c))
+        };
+        let columns = || b.chunks_exact(k);
+        let rows = a.chunks_exact(k);
+        let expected: Vec<u32> =
+            rows.flat_map(|row| columns().map(|column| chain(row, column).to_bits())).collect();
         for vectors in Vectors::ALL.into_iter().filter(|vectors| vectors.are_there()) {
-            let mut c = vec![0f32; n];
-            let row = Matrix { first: a.as_ptr(), down: k as isize, across: 1 };
+            let mut c = vec![0f32; m * n];
+            let mut told = vec![0; m * n];
+            let mut finished = |rows: Range<usize>, columns: Range<usize>| {
+                rows.for_each(|row| columns.clone().for_each(|column| told[row * n + column] += 1));
+            };
+            let rows = Matrix { first: a.as_ptr(), down: k as isize, across: 1 };
             let columns = Matrix { first: b.as_ptr(), down: 1, across: k as isize };
             let to = MatrixMut { first: c.as_mut_ptr(), down: n as isize, across: 1 };
             // SAFETY: the matrices are as large as that, and the processor has these vectors.
             unsafe {
-                multiply_by(vectors, [1, k, n], [row.into(), columns.into()], to, &mut |_, _| {});
+                multiply_by(vectors, [m, k, n], [rows.into(), columns.into()], to, &mut finished);
             }
             let found: Vec<u32> = c.iter().map(|x| x.to_bits()).collect();
-            assert_eq!(found, expected, "{k} {n} {vectors:?}");
+            assert_eq!(found, expected, "{m} {k} {n} {vectors:?}");
+            assert!(told.iter().all(|&times| times == 1), "{m} {k} {n} {vectors:?}");
         }
     }
 }
@@ -219,6 +244,7 @@ fn all_products_may_end() {
         (2, 5000, 4500, false),
         (8, 50, 40_000, false),
         (8, 50, 40_000, true),
+        (8, 500, 4000, true),
         (300, 20, 5000, false),
         (300, 20, 5000, true),
     ] {

@@ -1,20 +1,26 @@
 //! The kernel of one tile of the result, whose sums stay in registers.
 
 use crate::halves;
+use crate::left::Left;
 use crate::matrix::Matrix;
 use crate::simd::{Plain, Simd};
 use crate::{pack, row};
 
-/// Adds `k` products to a tile: `([k, columns], a, b, step, c, down, goes_on)`. `a` has a column of the tile's rows
-/// for each product, one after the other, `b` a row of its columns, `step` elements apart. The sums go
-/// on from `c` if it `goes_on`, and else from 0. Rows of `c` are `down` elements apart. It has so many columns:
-/// in the last vector there may be more, which are not written.
-type Run<T> = unsafe fn([usize; 2], *const T, *const T, isize, *mut T, isize, bool);
+/// Adds `k` products to a tile: `([k, columns], a, b, step, c, down, goes_on)`. `a` is where the tile's rows begin, and how
+/// many elements are from one to the next, if they are not packed. `b` has a row of its columns for each product, `step`
+/// elements apart. The sums go on from `c` if it `goes_on`, and else from 0. Rows of `c` are `down` elements
+/// apart. It has so many columns: in the last vector there may be more, which are not written.
+type Run<T> = unsafe fn([usize; 2], (*const T, isize), *const T, isize, *mut T, isize, bool);
+
+/// The kernels of each number of rows, from 1 on: for one vector, for two, and for two that ask for more.
+type Runs<T> = [&'static [Run<T>]; 3];
 
 /// The most rows of a tile, on any machine.
 const MOST_ROWS: usize = 12;
 /// The most elements of a tile, on any machine.
 pub(crate) const MOST: usize = MOST_ROWS * 32;
+/// Rows of a left operand that one pointer leads to: at it, and at once and twice the distance of rows from it.
+const GROUP: usize = 3;
 
 /// The kernels of a processor.
 pub(crate) struct Kernels<T: 'static> {
@@ -22,9 +28,10 @@ pub(crate) struct Kernels<T: 'static> {
     pub(crate) rows: usize,
     /// Columns of a vector; a tile has one or two of them.
     pub(crate) lanes: usize,
-    /// The kernel of each number of rows, from 1 on: for one vector, for two, and for two that are not
-    /// packed.
-    run: [&'static [Run<T>]; 3],
+    /// For packed rows of a left operand.
+    packed: Runs<T>,
+    /// For rows as they lie.
+    as_rows: Runs<T>,
     /// Packs lines whose elements lie one after the other.
     pub(crate) across: pack::Across<T>,
     /// For a single row.
@@ -41,25 +48,61 @@ impl<T: Copy> Kernels<T> {
 
     /// The kernel for so many rows and vectors.
     #[inline]
-    pub(crate) fn of(&self, rows: usize, vectors: usize) -> Run<T> {
-        self.run[vectors - 1][rows - 1]
+    pub(crate) fn of(&self, left: Left<T>, rows: usize, vectors: usize) -> Run<T> {
+        self.runs(left)[vectors - 1][rows - 1]
     }
 
     /// The kernel for so many rows, and two whole vectors: it asks for those beside them, of a matrix as it lies, or of the
     /// panel that follows.
     #[inline]
-    pub(crate) fn asking(&self, rows: usize) -> Run<T> {
-        self.run[2][rows - 1]
+    pub(crate) fn asking(&self, left: Left<T>, rows: usize) -> Run<T> {
+        self.runs(left)[2][rows - 1]
     }
+
+    fn runs(&self, left: Left<T>) -> &Runs<T> {
+        match left {
+            Left::Packed(_) => &self.packed,
+            Left::Rows(_) => &self.as_rows,
+        }
+    }
+}
+
+/// A pointer of which a compiler does not know how it came about: else it keeps one for every row, and has no registers for
+/// so many.
+#[allow(clippy::pointers_in_nomem_asm_block, reason = "nothing is read there")]
+#[inline(always)]
+fn opaque<T>(pointer: *const T) -> *const T {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let mut same = pointer;
+        // SAFETY: nothing is done.
+        unsafe {
+            std::arch::asm!(
+                "/* {0} */",
+                inout(reg) same,
+                options(pure, nomem, nostack, preserves_flags)
+            );
+        }
+        same
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    pointer
 }
 
 /// # Safety
 ///
-/// The processor must have the vectors of `S`. `a`, `b` and `c` must hold what [`Run`] says.
+/// The processor must have the vectors of `S`. `a`, `b` and `c` must hold what [`Run`] says, and `a` be packed or not as
+/// `IS_PACKED` says.
 #[inline(always)]
-unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const ASKS: bool>(
+unsafe fn tile<
+    S: Simd,
+    const IS_PACKED: bool,
+    const ROWS: usize,
+    const VECTORS: usize,
+    const ASKS: bool,
+>(
     [k, columns]: [usize; 2],
-    mut a: *const S::Element,
+    (first, apart): (*const S::Element, isize),
     mut b: *const S::Element,
     step: isize,
     c: *mut S::Element,
@@ -86,6 +129,11 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const ASKS: boo
                 }
             }
         }
+        let apart = apart * size_of::<S::Element>() as isize;
+        let apart = opaque(std::ptr::without_provenance::<u8>(apart as usize)).addr() as isize;
+        let mut groups: [_; MOST_ROWS / GROUP] = std::array::from_fn(|group| {
+            first.wrapping_byte_offset((group * GROUP) as isize * apart)
+        });
         let width = VECTORS * S::LANES;
         // What is beside is a panel's next one.
         let ahead = if step == width as isize { k * width } else { width };
@@ -97,12 +145,22 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const ASKS: boo
             }
             let right: [S::Vector; VECTORS] = std::array::from_fn(|v| S::load(b.add(v * S::LANES)));
             for (row, sums) in sums.iter_mut().enumerate() {
-                let left = S::splat(a.add(row));
+                let left = S::splat(match IS_PACKED {
+                    true => groups[0].add(row),
+                    false => groups[row / GROUP].byte_offset((row % GROUP) as isize * apart),
+                });
                 for (sum, &right) in sums.iter_mut().zip(&right) {
                     *sum = S::fma(left, right, *sum);
                 }
             }
-            a = a.add(ROWS);
+            match IS_PACKED {
+                true => groups[0] = groups[0].add(ROWS),
+                false => {
+                    for group in &mut groups[..ROWS.div_ceil(GROUP)] {
+                        *group = opaque(group.add(1));
+                    }
+                }
+            }
             b = b.wrapping_offset(step);
         }
         for (row, sums) in sums.iter().enumerate() {
@@ -122,9 +180,14 @@ macro_rules! kernels {
     ($($name:ident: $simd:ty, $element:ty, $half_row:expr, $(#[$feature:meta])?, $most:literal, [$($rows:literal)*];)*) => {$(
         pub(crate) static $name: Kernels<$element> = {
             $(#[$feature])?
-            unsafe fn run<const ROWS: usize, const VECTORS: usize, const ASKS: bool>(
+            unsafe fn run<
+                const IS_PACKED: bool,
+                const ROWS: usize,
+                const VECTORS: usize,
+                const ASKS: bool,
+            >(
                 sizes: [usize; 2],
-                a: *const $element,
+                a: (*const $element, isize),
                 b: *const $element,
                 step: isize,
                 c: *mut $element,
@@ -132,7 +195,9 @@ macro_rules! kernels {
                 goes_on: bool,
             ) {
                 // SAFETY: required of the caller.
-                unsafe { tile::<$simd, ROWS, VECTORS, ASKS>(sizes, a, b, step, c, down, goes_on) };
+                unsafe {
+                    tile::<$simd, IS_PACKED, ROWS, VECTORS, ASKS>(sizes, a, b, step, c, down, goes_on);
+                }
             }
             $(#[$feature])?
             unsafe fn single(
@@ -163,10 +228,15 @@ macro_rules! kernels {
                 half_row: $half_row,
                 rows: $most,
                 lanes: <$simd as Simd>::LANES,
-                run: [
-                    &[$(run::<$rows, 1, false>),*],
-                    &[$(run::<$rows, 2, false>),*],
-                    &[$(run::<$rows, 2, true>),*],
+                packed: [
+                    &[$(run::<true, $rows, 1, false>),*],
+                    &[$(run::<true, $rows, 2, false>),*],
+                    &[$(run::<true, $rows, 2, true>),*],
+                ],
+                as_rows: [
+                    &[$(run::<false, $rows, 1, false>),*],
+                    &[$(run::<false, $rows, 2, false>),*],
+                    &[$(run::<false, $rows, 2, true>),*],
                 ],
             }
         };

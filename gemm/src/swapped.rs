@@ -1,0 +1,144 @@
+//! Products of some rows by a right operand whose columns lie element after element, as `x @ w.T` reads a matrix: operands
+//! change places. Its columns are rows that tiles read as they lie, so nothing of it is turned. What is turned instead is the
+//! other operand, which is small, and each tile of the result.
+
+use crate::blocked::{Element, Number, finished_columns, pack_right};
+use crate::left::Left;
+use crate::matrix::{Matrix, MatrixMut};
+use crate::observer::Observer;
+use crate::operand::Operand;
+use crate::pack;
+use crate::pages::Pages;
+use crate::tile::{Kernels, MOST};
+use crate::vectors::Vectors;
+
+/// The most bytes of a column of the left operand, and of a panel that L2 holds whatever else it does: with more rows, to
+/// turn the right operand is a smaller part of the work.
+const COLUMN: usize = 256;
+const PANEL: usize = 512 << 10;
+
+/// The fewest terms, and the fewest for each row: with fewer, the result is large beside the right operand, and takes as long
+/// to turn. 32 rows of 384 terms take .84 to .90 of the time, of 64 terms up to 1.35 (Zen 4).
+const FEWEST: usize = 192;
+const FEWEST_FOR_ROW: usize = 12;
+
+/// The kernels for such a product, with vectors that its rows fill, and the columns of the right operand as rows, where that
+/// gains. Rows that leave more than a quarter of a vector unused take as long as if that were used.
+pub(crate) fn kernels<T: Number>(
+    vectors: Vectors,
+    [m, k]: [usize; 2],
+    b: Operand<T>,
+    c: MatrixMut<T>,
+) -> Option<(&'static Kernels<T>, Matrix<T>)> {
+    let Operand::Plain(b) = b else { return None };
+    let lie_so = b.down == 1 && b.across != 1 && c.across == 1 && c.down > 0;
+    let are_many = k >= FEWEST.max(m.saturating_mul(FEWEST_FOR_ROW));
+    if !lie_so || !are_many || m * size_of::<T>() > COLUMN {
+        return None;
+    }
+    let fill = |kernels: &&Kernels<T>| {
+        let lanes = kernels.lanes;
+        m.next_multiple_of(lanes) - m <= lanes / 4
+    };
+    // Where there are 512 bits, there are 256.
+    let narrower = (vectors == Vectors::Avx512).then_some(Vectors::Avx2);
+    let mut all = [Some(vectors), narrower.filter(|vectors| vectors.are_there())].into_iter();
+    let kernels = all.by_ref().flatten().map(T::kernels).find(fill)?;
+    Some((kernels, b.transposed()))
+}
+
+/// `c = a b`, where `b` is given by its columns, as rows.
+///
+/// # Safety
+///
+/// As for [`multiply`](crate::multiply); columns of `c` lie side by side.
+pub(crate) unsafe fn multiply<T: Element>(
+    kernels: &Kernels<T>,
+    [m, k, n]: [usize; 3],
+    a: Operand<T>,
+    b: Matrix<T>,
+    c: MatrixMut<T>,
+    room: &mut Pages<T>,
+    observer: &mut dyn Observer,
+) {
+    let pitch = m.next_multiple_of(kernels.lanes);
+    let inner = k.min(PANEL / size_of::<T>() / pitch);
+    let need = inner * pitch;
+    if room.len() < need {
+        *room = Pages::zeros(T::ZERO, need);
+    }
+    let right = room.as_mut_ptr();
+    // Rows of a tile must not evict each other: fewer of them take 1.02 of the time, such as do 1.1.
+    let are_kept = |&rows: &usize| !pack::are_crowded(b, rows);
+    let high = (2..=kernels.rows).rev().find(are_kept).unwrap_or(1);
+    let at_once = finished_columns(kernels, m);
+    let mut done = 0;
+    loop {
+        let (terms, goes_on) = (inner.min(k - done), done > 0);
+        let is_last = done + terms == k;
+        let mut told = 0;
+        // SAFETY: required of the caller; there is room for these panels.
+        unsafe { pack_right(kernels, a.transposed().from(done, 0), terms, m, right) };
+        for top in (0..n).step_by(high) {
+            if !observer.goes_on() {
+                return;
+            }
+            let rows = high.min(n - top);
+            let left = Left::Rows(b.from(top, done));
+            for side in (0..m).step_by(kernels.columns()) {
+                let columns = kernels.columns().min(m - side);
+                let to = MatrixMut { first: c.at(side, top), ..c };
+                // SAFETY: as above.
+                unsafe {
+                    let panel = right.add(side * terms);
+                    tile(kernels, [rows, terms, columns], left, panel, to, goes_on);
+                }
+            }
+            let end = if top + rows == n {
+                n
+            } else {
+                (top + rows) / kernels.columns() * kernels.columns()
+            };
+            if is_last && (end - told >= at_once || end == n) {
+                observer.finished(0..m, told..end);
+                told = end;
+            }
+        }
+        if is_last {
+            break;
+        }
+        done += terms;
+    }
+}
+
+/// A tile of `rows` columns of the result, and `columns` of its rows.
+///
+/// # Safety
+///
+/// As for [`multiply`]; `panel` must be packed.
+#[inline]
+unsafe fn tile<T: Element>(
+    kernels: &Kernels<T>,
+    [rows, terms, columns]: [usize; 3],
+    left: Left<T>,
+    panel: *const T,
+    c: MatrixMut<T>,
+    goes_on: bool,
+) {
+    let vectors = columns.div_ceil(kernels.lanes);
+    let pitch = vectors * kernels.lanes;
+    let mut apart = [T::ZERO; MOST];
+    let to = apart.as_mut_ptr();
+    let turned = Matrix { first: to.cast_const(), down: pitch as isize, across: 1 };
+    let read = Matrix { first: c.first.cast_const(), down: c.down, across: 1 };
+    // SAFETY: required of the caller. The tile apart is as large as any.
+    unsafe {
+        if goes_on {
+            (kernels.across)(read, columns, rows, to, pitch);
+        }
+        let run = kernels.of(left, rows, vectors);
+        let sizes = [terms, columns];
+        run(sizes, left.parts(), panel, pitch as isize, to, pitch as isize, goes_on);
+        (kernels.across)(turned, rows, columns, c.first, c.down as usize);
+    }
+}
