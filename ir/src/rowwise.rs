@@ -435,10 +435,7 @@ mod tests {
             ("mse[-1](x)", "mse takes 2 arguments, found 1"),
             ("nll[..](x, argmax(x))", "nll: labels are places along one axis"),
             ("nll[-1](x, 0.5)", "the number 0.5 is no i64"),
-            (
-                "|x: f32[2, 3], y: i64[2]| label_cross_entropy[-1](x, y)",
-                "axes of labels are 1, of what they choose from 2",
-            ),
+            ("|x: f32[2, 3], y: i64[2]| label_cross_entropy[-1](x, y)", "the same number of axes"),
             ("cosine_similarity[-1](x)", "cosine_similarity takes 2 to 3 arguments, found 1"),
             ("|x: f32[2, 3]| sum[2](x)", "there is no axis 2: the array has 2 axes"),
             ("|x: f32[2, 3]| sum[0, -2](x)", "axis 0 of 2 is there twice"),

@@ -243,7 +243,7 @@ fn labels_of_other_shapes() {
     for (shape, reason) in [
         (
             &[3][..],
-            "axes of labels are 1, of what they choose from 2; labels keep the axis, with size 1: add it by `unsqueeze[-1]`",
+            "both must have the same number of axes; labels keep the axis, with size 1: add it by `unsqueeze[-1]`",
         ),
         (&[3, 4], "there is one label for each row, but axis 1 has size 4"),
         (&[2, 1], "axis 0 is 2 in one and 3 in the other"),

@@ -61,10 +61,7 @@ pub(super) fn infer<E: Extent>(within: Within, operands: &[&[E]]) -> Result<Dims
     let shape = common(others)?;
     if shape.len() != places.len() {
         let hint = "labels keep the axis, with size 1: add it by `unsqueeze[-1]`";
-        let [labels, others] = [places.len(), shape.len()];
-        return Err(format!(
-            "axes of labels are {labels}, of what they choose from {others}; {hint}"
-        ));
+        return Err(format!("both must have the same number of axes; {hint}"));
     }
     let axis = within.place(shape.len())?;
     let fits = |at: usize| places[at] == E::ONE || at != axis && places[at] == shape[at];
