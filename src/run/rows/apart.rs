@@ -13,11 +13,23 @@ const MANY: usize = 32;
 /// Elements that are worth a pass of their own.
 const WORTH_A_PASS: f64 = 2048.0;
 
+/// Rows side by side that are not worth a call for an element of each, if there are so many calls. Softmax along
+/// axis 1 of (2000, 63, 2) that is a part of a wider array took 1.96 times as long by stages as by passes on a Zen 4,
+/// (2000, 63, 4) 1.6, (2000, 63, 8) about as long.
+const TINY: usize = 8;
+const MANY_CALLS: usize = 512;
+
 /// Whether a pass that computes all elements, and one that folds them, take less time: where one value is computed,
 /// and of nothing that rows became, and runs of rows side by side are short and many, or more than one operand would be
 /// transposed. Nanoseconds for an element so and by stages, on a Zen 4: `sum[1](exp(x) * y)` of (100, 3, 50) .92 and
 /// 1.18, `argmax[1](x * 2 + y)` of (65536, 4) .52 and .67.
 pub(super) fn take_less(program: Program<'_>, setup: &Setup) -> bool {
+    let (run, runs) = setup.grid.runs();
+    let calls_code = program.stages.iter().any(|stage| matches!(stage, Stage::Each(_)));
+    let calls = runs.saturating_mul(setup.grid.len);
+    if setup.side_by_side && setup.group.is_none() && run <= TINY && calls >= MANY_CALLS {
+        return calls_code;
+    }
     let is_number = |&slot: &usize| program.slots[slot].per == Per::Row;
     let mut computed = program.stages.iter().filter_map(|stage| match stage {
         Stage::Each(map) => Some(map),
@@ -25,7 +37,6 @@ pub(super) fn take_less(program: Program<'_>, setup: &Setup) -> bool {
     });
     let (Some(map), None) = (computed.next(), computed.next()) else { return false };
     let is_one = map.outputs.len() == 1 && !map.inputs.iter().any(is_number);
-    let (run, runs) = setup.grid.runs();
     let is_transposed =
         |slot: &usize| setup.access[*slot] == Access::Packed && !setup.grid.repeats_rows(*slot);
     let transposed = (0..program.inputs).filter(is_transposed).count();

@@ -3,7 +3,7 @@
 use crate::run::layout::OPERANDS;
 use crate::run::pack;
 use crate::run::view::Layout;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 /// An axis that is longer than one element, or empty, and the bytes from one element to the next, for
 /// each operand.
@@ -66,6 +66,40 @@ impl Grid {
         let kept = std::mem::take(&mut grid.kept);
         kept.into_iter().for_each(|axis| push(&mut grid.kept, axis));
         grid
+    }
+
+    /// The same with rows one after the other, for runs of rows side by side that follow one another with
+    /// nothing between them; and how many rows a run has. Only whole runs lie where this grid says: in
+    /// each, the elements of its rows take turns.
+    pub(super) fn untangled(&self) -> Option<(Grid, usize)> {
+        let (beside, outer) = self.kept.split_last()?;
+        let [along] = &self.reduced[..] else { return None };
+        let outer = match outer {
+            [] => None,
+            [outer] => Some(outer),
+            _ => return None,
+        };
+        let rows = beside.size.checked_mul(outer.map_or(1, |axis| axis.size))?;
+        if beside.size < 2 {
+            return None;
+        }
+        let mut kept = Axis { size: rows, steps: SmallVec::new() };
+        let mut reduced = Axis { size: along.size, steps: SmallVec::new() };
+        for (op, &size) in self.sizes.iter().enumerate() {
+            let [row, element] = [beside.steps[op], along.steps[op]];
+            let [width, len, size] = [beside.size, along.size, size].map(|size| size as isize);
+            let [next, long] = [width.checked_mul(size)?, len.checked_mul(size)?];
+            let follows = |run: isize| outer.is_none_or(|axis| axis.steps[op] == run);
+            let is_dense = row == size && element == next && follows(width.checked_mul(long)?);
+            let is_number = element == 0 && follows(width.checked_mul(row)?);
+            if !is_dense && !is_number {
+                return None;
+            }
+            kept.steps.push(if is_dense { long } else { row });
+            reduced.steps.push(if is_dense { size } else { 0 });
+        }
+        let (kept, reduced) = (smallvec![kept], smallvec![reduced]);
+        Some((Grid { kept, reduced, sizes: self.sizes.clone(), len: self.len }, beside.size))
     }
 
     /// Neighbouring rows in a run, and how many runs there are.

@@ -242,6 +242,19 @@ impl<'a> Worker<'a> {
             is_far: setup.is_far(from),
             step: setup.step(program, from),
         };
+        if setup.beside > 1 {
+            let step = (setup.beside * setup.sizes[from]) as isize;
+            let run = Rows { rows: setup.beside, side_by_side: true, step, ..rows };
+            for first in (0..tile.rows).step_by(setup.beside) {
+                let base = rows.base.wrapping_offset(first as isize * rows.step);
+                let at = blocks.base.wrapping_add(first * setup.block_size(stage));
+                // SAFETY: required of the caller: a run of them, each of which is one block.
+                unsafe {
+                    setup.folder(stage).fold(&Rows { base, ..run }, &Blocks { base: at, ..*blocks })
+                };
+            }
+            return;
+        }
         // SAFETY: required of the caller.
         unsafe { setup.folder(stage).fold(&rows, blocks) };
     }

@@ -44,6 +44,8 @@ pub(super) struct Setup {
     pub(super) side_by_side: bool,
     /// Whether rows are [short](super::short), and the elements of a tile one row.
     pub(super) is_flat: bool,
+    /// Rows of each run of short rows that lie side by side; 1 if they lie one after the other.
+    pub(super) beside: usize,
     /// Bytes of elements that L2 holds.
     near: usize,
     /// Elements of each row that a call takes as one, if rows are [few](super::narrow).
@@ -92,6 +94,7 @@ impl Setup {
             sizes: program.slots.iter().map(|slot| slot.dtype.size()).collect(),
             side_by_side: false,
             is_flat: false,
+            beside: 1,
             near: program.near,
             group: None,
             access: SmallVec::new(),
@@ -111,7 +114,12 @@ impl Setup {
         };
         let bytes = setup.elements() * setup.moved(program) as f64;
         let is_large = bytes > last_level_cache() as f64 / 2.0;
-        setup.is_flat = short::fits(program, &setup.grid, is_in_place, is_large);
+        setup.is_flat = short::fits(program, &setup.grid, 1, is_in_place, is_large);
+        if let Some((grid, beside)) = setup.grid.untangled().filter(|_| !setup.is_flat)
+            && short::fits(program, &grid, beside, is_in_place, is_large)
+        {
+            (setup.grid, setup.beside, setup.is_flat) = (grid, beside, true);
+        }
         setup.side_by_side = !setup.is_flat && setup.rows_are_nearer(program);
         if setup.side_by_side {
             setup.group = narrow::group(program, &setup.grid, &setup.sizes);
@@ -390,7 +398,7 @@ impl Setup {
     fn rows_of_tile(&self, program: Program<'_>) -> usize {
         let (run, _) = self.grid.runs();
         if self.is_flat {
-            return short::rows_of_tile(&self.grid, &self.sizes);
+            return short::rows_of_tile(&self.grid, self.beside, &self.sizes);
         }
         if self.group.is_some() {
             return run;

@@ -52,7 +52,9 @@ impl Worker<'_> {
                 let room = self.scratch.of(self.job.program.slots.len() + 1 + index);
                 let Cursor { base, row, .. } = cursors[index];
                 // SAFETY: there is a number for each row, and room for a tile of elements.
-                unsafe { short::expand(base, row, room, [rows, n, launch.sizes[index]]) };
+                unsafe {
+                    short::expand(base, row, room, [rows, n, launch.sizes[index]], setup.beside);
+                }
                 cursors[index].base = room;
             }
             let all = Part { first: 0, count: 1, len: rows * n };

@@ -155,9 +155,9 @@ fn few_rows_stream_where_every_run_begins_with_a_line() {
         RowCode::compile(program, |r| compile(r, emitter, Cpu::host()), compile_sweep).unwrap();
     let large = last_level_cache().max(1 << 20);
     for ([len, columns], gap, expected) in [
-        ([64, 2], 0, true),
-        ([65, 2], 0, false),
-        ([64, 2], 3, false),
+        ([128, 2], 0, true),
+        ([129, 2], 0, false),
+        ([128, 2], 3, false),
         ([1024, 3], 0, true),
         ([1023, 3], 0, true),
     ] {
