@@ -4,10 +4,10 @@
 use super::aligned::is_aligned;
 use super::bound::{Bound, Packed};
 use super::epilogue::{Block, BlockCode, Place, SCRATCH, with_scratch};
-use super::factors::{Category, Matrices, Stored, product_type};
+use super::factors::{Category, Matrices, Stored, from_end, product_type};
 use super::layout::broadcasts_to;
 use super::overlap::overlap;
-use super::product::{Product, TERM, from_end, pack_right, steps};
+use super::product::{Product, TERM, pack_right, steps};
 use super::view::Layout;
 use crate::lower::product::{Source, Tail, Then};
 use half::{bf16, f16};

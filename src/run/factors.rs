@@ -56,7 +56,7 @@ impl Matrices {
     ///
     /// # Safety
     ///
-    /// The operand must be readable, and its strides whole elements.
+    /// The operand must be readable, and aligned.
     pub(super) unsafe fn pack(right: &Layout) -> Option<Matrices> {
         let [batch @ .., k, n] = &right.shape[..] else { return None };
         if *n < 2 {
@@ -86,9 +86,7 @@ impl Matrices {
 unsafe fn pack<T: Stored>(right: &Layout, batch: &[usize], sizes: [usize; 2]) -> Vec<Packed<T>> {
     let own = |axis: usize| if repeats(right, axis) { 1 } else { batch[axis] };
     let count: usize = (0..batch.len()).map(own).product();
-    let size = right.dtype.size();
-    let step = |axis: usize| in_elements(right.strides[axis], size).expect("whole elements");
-    let steps = [step(batch.len()), step(batch.len() + 1)];
+    let steps = [1, 0].map(|back| from_end(right, Some(back)));
     let matrix = |mut index: usize| {
         let mut at = right.base;
         for axis in (0..batch.len()).rev().filter(|&axis| !repeats(right, axis)) {
@@ -113,6 +111,13 @@ pub(super) fn repeats(operand: &Layout, axis: usize) -> bool {
 pub(super) fn in_elements(step: isize, size: usize) -> Option<isize> {
     let size = size as isize;
     (step % size == 0).then(|| step / size)
+}
+
+/// Step in elements of a dimension, counted from the last (0); 1 if there is none. A step that is
+/// not whole is never taken: an aligned operand has one only for a single element.
+pub(super) fn from_end(operand: &Layout, back: Option<usize>) -> isize {
+    let stride = back.map(|back| operand.strides[operand.strides.len() - 1 - back]);
+    stride.and_then(|stride| in_elements(stride, operand.dtype.size())).unwrap_or(1)
 }
 
 fn matrix<S>(at: *mut u8, from: [isize; 2], [down, across]: [isize; 2]) -> Matrix<S> {

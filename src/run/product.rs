@@ -10,7 +10,7 @@ use super::copy::copy_layout;
 use super::epilogue::{Block, Epilogue, GAP, Placed, SCRATCH, pitch, with_scratch};
 use super::error::{Argument, RunError};
 use super::exec::threads_for;
-use super::factors::{self, Matrices, Stored, in_elements};
+use super::factors::{self, Matrices, Stored, from_end};
 use super::flat::Flat;
 use super::interrupt::{self, goes_on};
 use super::overlap;
@@ -483,11 +483,4 @@ pub(super) fn steps(operand: &Layout, vector: [Option<usize>; 2]) -> [isize; 2] 
         1 => vector.map(|back| from_end(operand, back)),
         _ => [Some(1), Some(0)].map(|back| from_end(operand, back)),
     }
-}
-
-/// Step in elements of a dimension, counted from the last (0); 1 if there is none. A step that is
-/// not whole is never taken: [`is_aligned`] allows one only for a single element.
-pub(super) fn from_end(operand: &Layout, back: Option<usize>) -> isize {
-    let stride = back.map(|back| operand.strides[operand.strides.len() - 1 - back]);
-    stride.and_then(|stride| in_elements(stride, operand.dtype.size())).unwrap_or(1)
 }

@@ -8,6 +8,7 @@ pub mod emulation;
 pub mod graphs;
 pub mod runner;
 pub mod texts;
+pub mod windows;
 
 use half::{bf16, f16};
 use kiln::internals::emit::Code;

@@ -41,3 +41,4 @@ mod strides;
 #[cfg(target_os = "linux")]
 mod system;
 mod views;
+mod windows;

@@ -141,22 +141,29 @@ impl Case {
             }
         };
         let special = rng.pick(&[0, 0, 3000, 100, 5]);
+        let is_shared = rng.below(3) == 0;
         let arrays = sizes.map(|sizes| {
-            let mut arrays: Vec<Elements> = shapes(sizes)
-                .iter()
-                .map(|shape| Elements::draw(&mut rng, dtype, shape, special))
-                .collect();
+            let shapes = shapes(sizes);
+            let array = |shape: &Vec<usize>| Elements::draw(&mut rng, dtype, shape, special);
+            let mut arrays: Vec<Elements> = match is_shared {
+                true => Elements::windows(&mut rng, dtype, &shapes, special),
+                false => shapes.iter().map(array).collect(),
+            };
             let places: Vec<u8> = [0i64, -1, 0].iter().flat_map(|i| i.to_le_bytes()).collect();
             arrays.push(Elements {
                 dtype: DType::I64,
                 shape: vec![3],
                 bytes: places,
                 repeats: false,
+                shared: None,
             });
             arrays
         });
-        let orders = (0..7).map(|_| rng.pick(&ORDERS)).collect();
-        let about = format!("seed {seed}: {text}\n{sizes:?}, {orders:?}");
+        let order = |_| if is_shared { Order::Shared } else { rng.pick(&ORDERS) };
+        let orders: Vec<Order> = (0..7).map(order).collect();
+        let windows = |elements: &Elements| elements.shared.as_ref().map(|shared| shared.1.clone());
+        let windows: Vec<_> = arrays.iter().flatten().filter_map(windows).collect();
+        let about = format!("seed {seed}: {text}\n{sizes:?}, {orders:?} {windows:?}");
         Some(Case { graph, about, arrays, orders })
     }
 

@@ -67,11 +67,21 @@ impl Case {
         let (lets, outputs) = (drawing.lets, outputs.join(", "));
         let text = format!("kernel k({}, i: i64[3]) {{ {lets}({outputs}) }}", params.join(", "));
         let graph = parse(&text).ok()?;
-        let mut inputs: Vec<Elements> =
-            shapes.iter().map(|shape| Elements::draw(&mut rng, dtype, shape, 0)).collect();
+        let is_shared = rng.below(3) == 0;
+        let mut inputs: Vec<Elements> = match is_shared {
+            true => Elements::windows(&mut rng, dtype, &shapes, 0),
+            false => shapes.iter().map(|s| Elements::draw(&mut rng, dtype, s, 0)).collect(),
+        };
         let places = [0i64, -1, 0].iter().flat_map(|place| place.to_le_bytes()).collect();
-        inputs.push(Elements { dtype: DType::I64, shape: vec![3], bytes: places, repeats: false });
-        let orders = inputs.iter().map(|_| rng.pick(&ORDERS)).collect();
+        inputs.push(Elements {
+            dtype: DType::I64,
+            shape: vec![3],
+            bytes: places,
+            repeats: false,
+            shared: None,
+        });
+        let order = |_| if is_shared { Order::Shared } else { rng.pick(&ORDERS) };
+        let orders = inputs.iter().map(order).collect();
         let about = format!("seed {seed}: {text}\n{m} rows of {n}");
         Some(Case { graph, inputs, orders, about })
     }

@@ -140,7 +140,7 @@ fn draw(seed: u64) -> Option<Case> {
     // The first is what results may be written over.
     let into = [0; 4].map(|_| rng.pick(&ORDERS));
     let about = format!("seed {seed}: {text}\n{shapes:?}, {orders:?} into {into:?}");
-    Some(Case { graph, inputs, about, into })
+    Some(Case { graph, inputs, about, into, shared: None }.or_shared(rng, special))
 }
 
 /// The bits of a product with what is computed of it are those of the product, then of each op.

@@ -3,6 +3,8 @@
 //! Each case draws an expression, shapes, layouts and numbers, and runs it on every emitter of the
 //! machine and several numbers of threads. `KILN_SEED` and `KILN_CASES` try others.
 
+mod shared;
+
 use common::Rng;
 use common::runner::{Runner, runners};
 use kiln::{
@@ -11,6 +13,7 @@ use kiln::{
 };
 use kiln_ir::parse;
 use ndarray::{ArrayD, Axis, IxDyn, ShapeBuilder, Slice};
+use shared::Shared;
 
 /// Lengths about vectors, stripes and blocks.
 const LENGTHS: [usize; 15] =
@@ -136,6 +139,8 @@ pub(super) enum Order {
     Columns,
     Backwards(usize),
     Apart(usize),
+    /// Rows are the beginnings of rows so long.
+    Pitched(usize),
 }
 
 pub(super) const ORDERS: [Order; 7] = [
@@ -165,6 +170,13 @@ fn empty<T: Clone + Default>(shape: &[usize], order: Order) -> ArrayD<T> {
             wide[axis(at).index()] = 3 * shape[axis(at).index()] + 1;
             let mut array = ArrayD::default(IxDyn(&wide));
             array.slice_axis_inplace(axis(at), Slice::new(1, None, 3));
+            array
+        }
+        Order::Pitched(pitch) => {
+            let (last, mut wide) = (shape.len() - 1, shape.to_vec());
+            wide[last] = pitch.max(shape[last]);
+            let mut array = ArrayD::default(IxDyn(&wide));
+            array.slice_axis_inplace(Axis(last), Slice::from(..shape[last]));
             array
         }
     }
@@ -268,9 +280,35 @@ pub(super) struct Case {
     pub(super) inputs: Vec<Tensor>,
     pub(super) about: String,
     pub(super) into: [Order; 4],
+    /// Where the inputs' elements lie, if that is in one memory.
+    pub(super) shared: Option<Shared>,
 }
 
 impl Case {
+    /// Often, the same with inputs that share memory.
+    pub(super) fn or_shared(self, rng: &mut Rng, special: usize) -> Case {
+        if rng.below(3) == 0 { self.share(rng, special) } else { self }
+    }
+
+    /// The same with inputs that are windows of one memory, and results whose rows lie as far apart as those of the
+    /// first one.
+    pub(super) fn share(mut self, rng: &mut Rng, special: usize) -> Case {
+        let shapes: Vec<_> = self.inputs.iter().map(|tensor| tensor.shape().to_vec()).collect();
+        let shared = Shared::draw(rng, self.inputs[0].dtype(), &shapes, special);
+        self.inputs = shared.apart();
+        if let [.., row, _] = shared.windows[0].steps[..] {
+            self.into[..2].fill(Order::Pitched(row.unsigned_abs()));
+        }
+        self.about += &format!("\nof one memory: {:?}", shared.windows);
+        self.shared = Some(shared);
+        self
+    }
+
+    /// The inputs, where they lie.
+    fn views(&self) -> Vec<View<'_>> {
+        self.shared.as_ref().map_or_else(|| views(&self.inputs), Shared::views)
+    }
+
     /// `None` where the expression has an error of types or shapes.
     fn draw(seed: u64) -> Option<Case> {
         let mut rng = Rng::new(seed.wrapping_mul(0x9e37_79b9));
@@ -305,7 +343,7 @@ impl Case {
         }
         let into = [0; 4].map(|_| rng.pick(&ORDERS));
         let about = format!("seed {seed}: {text}\n{shapes:?}, {orders:?} into {into:?}");
-        Some(Case { graph, inputs, about, into })
+        Some(Case { graph, inputs, about, into, shared: None }.or_shared(rng, special))
     }
 
     fn compiled(&self, options: CompileOptions) -> Kernel {
@@ -319,11 +357,8 @@ impl Case {
         threads: &[usize],
         seen: &mut Seen,
     ) -> Option<String> {
-        let unfused = |kind| {
-            let kernel = self.compiled(CompileOptions::unfused().emitter(kind).threads(1));
-            kernel.run(&views(&self.inputs)).map_err(told)
-        };
-        let expected = unfused(EmitterKind::Interp);
+        let unfused = CompileOptions::unfused().emitter(EmitterKind::Interp).threads(1);
+        let expected = self.compiled(unfused).run(&views(&self.inputs)).map_err(told);
         if let Ok(results) = &expected {
             let is_number = |tensor: &Tensor| !bits(tensor).iter().all(|&bits| bits == NAN);
             seen.ran += 1;
@@ -337,9 +372,9 @@ impl Case {
                 let difference = difference(found, &expected)?;
                 Some(format!("{}\n{kind}, {what}: {difference}\n{}", self.about, kernel.graph()))
             };
-            if kind != EmitterKind::Interp {
+            if kind != EmitterKind::Interp || self.shared.is_some() {
                 let kernel = self.compiled(CompileOptions::unfused().emitter(kind).threads(1));
-                let found = kernel.run(&views(&self.inputs)).map_err(told);
+                let found = kernel.run(&self.views()).map_err(told);
                 if let Some(fault) = fault("unfused", &kernel, &found) {
                     return Some(fault);
                 }
@@ -348,7 +383,7 @@ impl Case {
                 let options =
                     CompileOptions::new().mode(Mode::Strict).emitter(kind).threads(threads);
                 let kernel = self.compiled(options);
-                let found = kernel.run(&views(&self.inputs)).map_err(told);
+                let found = kernel.run(&self.views()).map_err(told);
                 if let Some(fault) = fault(&format!("{threads} threads"), &kernel, &found) {
                     return Some(fault);
                 }
@@ -360,7 +395,7 @@ impl Case {
                     .collect();
                 let mut outputs: Vec<ViewMut<'_>> =
                     targets.iter_mut().map(Tensor::view_mut).collect();
-                let done = kernel.run_into(&views(&self.inputs), &mut outputs).map_err(told);
+                let done = kernel.run_into(&self.views(), &mut outputs).map_err(told);
                 drop(outputs);
                 let found = done.map(|()| targets);
                 if let Some(fault) = fault(&format!("into, {threads}"), &kernel, &found) {
@@ -381,7 +416,7 @@ impl Case {
                             _ => unreachable!("inputs are floats"),
                         };
                         let (dtype, shape) = (known[place].dtype(), known[place].shape());
-                        let mut inputs = views(&self.inputs);
+                        let mut inputs = self.views();
                         // SAFETY: it is the memory of `state`, which nothing else uses meanwhile.
                         inputs[0] = unsafe { View::from_raw(base, dtype, shape, &strides) };
                         let mut outputs: Vec<ViewMut<'_>> =

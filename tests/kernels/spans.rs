@@ -1,7 +1,7 @@
 //! Spans of `tracing`: what they are called, in which order they come, and that they are nothing
 //! where the feature is off.
 
-use kiln::{CompileOptions, Mode, Tensor, compile_with, ir};
+use kiln::{CompileOptions, Tensor, compile_with, ir};
 use ndarray::array;
 use std::sync::{Arc, Mutex};
 use tracing::span::{Attributes, Id, Record};
@@ -78,12 +78,12 @@ fn spans_come_in_the_order_of_the_stages() {
     assert_eq!(called, "run()run()run()run()");
     // No other test has a rule of strict mode to read: it is read within the saturation.
     let first = entered(|| {
-        compile_with(&ir::parse("x * 1").unwrap(), CompileOptions::new().mode(Mode::Strict))
+        compile_with(&ir::parse("x * 1").unwrap(), CompileOptions::new().mode(kiln::Mode::Strict))
             .unwrap();
     });
     assert!(first.starts_with("parse()compile(saturate(rule(parse()"), "{first}");
     let proved = entered(|| {
-        kiln::explain::prove(&ir::parse("x * 1").unwrap(), Mode::Precise).unwrap();
+        kiln::explain::prove(&ir::parse("x * 1").unwrap(), kiln::Mode::Precise).unwrap();
     });
     assert_eq!(proved, "parse()saturate()extract(prove())merge()");
 }

@@ -68,6 +68,9 @@ fn mismatch<E: Extent>(left: &[E], right: &[E]) -> String {
     let which = if right.len() == 1 { "only" } else { "second-last" };
     let hint = if right.len() > 1 && right.last() == Some(k) {
         " (is the right operand transposed?)".into()
+    } else if right.len() > 2 && right.first() == Some(k) {
+        " (are all axes of the right operand reversed? `swapaxes[-2, -1]` turns the last two)"
+            .into()
     } else if left.len() > 1 && left[left_axis - 1] == *right_k {
         " (is the left operand transposed?)".into()
     } else if left.len() == 1 && *right_k == E::ONE {

@@ -27,29 +27,19 @@ pub(super) trait Machine {
     /// where there are no such vectors.
     fn extreme<T: Copy + 'static, const LARGEST: bool>(block: &[T]) -> Option<T>;
 
-    /// Adds `N` rows of elements, one after the other; to what is there, if the sum goes on. Returns whether
-    /// there are such vectors, here and below.
-    ///
-    /// # Safety
-    ///
-    /// There must be `width` elements of each, which `to` may be among.
-    unsafe fn add<T: Copy + 'static, const N: usize, const GOES_ON: bool>(
-        from: [*const T; N],
-        to: *mut T,
-        width: usize,
-    ) -> bool;
+    /// Whether there are vectors of such elements.
+    fn has_vectors_of<T: 'static>() -> bool;
 
-    /// Adds two to four rows of elements in halves: the first to the third, the second to the fourth, and
-    /// these.
+    /// Adds `CHAIN` rows of elements of each of some stripes, one after the other, and then the stripes in
+    /// halves. There must be vectors of such elements.
     ///
     /// # Safety
     ///
-    /// As for [`add`](Machine::add).
-    unsafe fn add_halves<T: Copy + 'static, const N: usize>(
-        from: [*const T; N],
-        to: *mut T,
-        width: usize,
-    ) -> bool;
+    /// There must be `sums.width` elements of each row, which the sums may be among, and all sums.
+    unsafe fn add<T: Copy + 'static, const STRIPES: usize, const CHAIN: usize>(
+        from: [[*const T; CHAIN]; STRIPES],
+        sums: Sums<T>,
+    );
 
     /// The sums of rows that follow one another in memory, of up to as many elements as a vector has.
     ///
@@ -80,6 +70,27 @@ pub(super) trait Machine {
         rows: Blocked<T>,
         to: *mut T,
     ) -> usize;
+}
+
+/// Where sums of rows of elements go.
+#[derive(Clone, Copy)]
+pub(super) struct Sums<T> {
+    pub(super) to: *mut T,
+    /// Whether the first stripe goes on from what is there.
+    pub(super) goes_on: bool,
+    /// How many sums before these are added to them, of which the first is the place of the result.
+    pub(super) below: usize,
+    /// Elements from one of those to the next.
+    pub(super) pitch: usize,
+    /// Elements of each sum.
+    pub(super) width: usize,
+}
+
+impl<T> Sums<T> {
+    fn of<U>(self) -> Sums<U> {
+        let Sums { to, goes_on, below, pitch, width } = self;
+        Sums { to: to.cast(), goes_on, below, pitch, width }
+    }
 }
 
 /// Rows of up to a block of elements each.
@@ -116,20 +127,15 @@ impl Machine for Plain {
         None
     }
 
-    unsafe fn add<T: Copy + 'static, const N: usize, const GOES_ON: bool>(
-        _: [*const T; N],
-        _: *mut T,
-        _: usize,
-    ) -> bool {
+    fn has_vectors_of<T: 'static>() -> bool {
         false
     }
 
-    unsafe fn add_halves<T: Copy + 'static, const N: usize>(
-        _: [*const T; N],
-        _: *mut T,
-        _: usize,
-    ) -> bool {
-        false
+    unsafe fn add<T: Copy + 'static, const STRIPES: usize, const CHAIN: usize>(
+        _: [[*const T; CHAIN]; STRIPES],
+        _: Sums<T>,
+    ) {
+        unreachable!("there are no vectors");
     }
 
     unsafe fn add_short<T: Copy + 'static>(_: *const T, _: usize, _: usize, _: *mut T) -> bool {
@@ -335,7 +341,7 @@ fn back<T: Copy + 'static, U: Copy + 'static>(element: U) -> T {
 /// of those before.
 macro_rules! define_machine {
     (
-        $machine:ident: $($short:ty),* => $single:ty, $single_lanes:literal;
+        $machine:ident $features:literal: $($short:ty),* => $single:ty, $single_lanes:literal;
         $($brief:ty),* => $double:ty, $double_lanes:literal; $count:literal
     ) => {
         impl Machine for $machine {
@@ -376,41 +382,32 @@ macro_rules! define_machine {
             }
 
             #[inline(always)]
-            unsafe fn add<T: Copy + 'static, const N: usize, const GOES_ON: bool>(
-                from: [*const T; N],
-                to: *mut T,
-                width: usize,
-            ) -> bool {
-                // SAFETY: required of the caller.
-                unsafe {
-                    if is::<T, f32>() {
-                        rows::add::<$single, N, GOES_ON>(from.map(<*const T>::cast), to.cast(), width);
-                    } else if is::<T, f64>() {
-                        rows::add::<$double, N, GOES_ON>(from.map(<*const T>::cast), to.cast(), width);
-                    } else {
-                        return false;
-                    }
-                }
-                true
+            fn has_vectors_of<T: 'static>() -> bool {
+                is::<T, f32>() || is::<T, f64>()
             }
 
             #[inline(always)]
-            unsafe fn add_halves<T: Copy + 'static, const N: usize>(
-                from: [*const T; N],
-                to: *mut T,
-                width: usize,
-            ) -> bool {
+            unsafe fn add<T: Copy + 'static, const STRIPES: usize, const CHAIN: usize>(
+                from: [[*const T; CHAIN]; STRIPES],
+                sums: Sums<T>,
+            ) {
+                /// By itself, so that all pointers have a register.
+                #[inline(never)]
+                #[target_feature(enable = $features)]
+                unsafe fn add<V: Vector, const STRIPES: usize, const CHAIN: usize>(
+                    from: [[*const V::Element; CHAIN]; STRIPES],
+                    sums: Sums<V::Element>,
+                ) {
+                    // SAFETY: required of the caller.
+                    unsafe { rows::add::<V, STRIPES, CHAIN>(from, sums) }
+                }
                 // SAFETY: required of the caller.
                 unsafe {
-                    if is::<T, f32>() {
-                        rows::add_halves::<$single, N>(from.map(<*const T>::cast), to.cast(), width);
-                    } else if is::<T, f64>() {
-                        rows::add_halves::<$double, N>(from.map(<*const T>::cast), to.cast(), width);
-                    } else {
-                        return false;
+                    match is::<T, f32>() {
+                        true => add::<$single, _, _>(from.map(|row| row.map(<*const T>::cast)), sums.of()),
+                        false => add::<$double, _, _>(from.map(|row| row.map(<*const T>::cast)), sums.of()),
                     }
                 }
-                true
             }
 
             #[inline(always)]

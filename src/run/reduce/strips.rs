@@ -4,7 +4,7 @@
 //! best in a near cache. So the elements of a stripe come four at a time, stripe after stripe, which is four
 //! streams; and stripes wait for one another in a strip as wide as rows are, if that leaves them in L2, and
 //! in a narrow one, whose stripes L1 holds, if L2 has the elements already. Nanoseconds for an `f32`, on a
-//! Zen 4, by bytes of a strip:
+//! Zen 4, by bytes of a strip, of sums before they were [trees](super::trees):
 //!
 //! | | read | 256 | 1 K | 4 K | 16 K | 64 K |
 //! |---|---|---|---|---|---|---|
@@ -14,10 +14,8 @@
 //! | (64, 1048576) | .129 | .31 | .26 | .22 | .19 | .17 |
 
 use super::fold::{BLOCK, Fold, STRIP, STRIPES};
-use super::simd::Machine;
+use super::room::Room;
 use super::wide::{Blocks, Rows};
-use crate::run::pack::Vector;
-use std::cell::Cell;
 use std::mem::MaybeUninit;
 
 /// Bytes of all stripes of a strip whose elements are in L2.
@@ -26,12 +24,11 @@ const NARROW: usize = 16 << 10;
 const WIDE: usize = 64 << 10;
 /// Bytes of all stripes of a strip.
 const ROOM: usize = 1 << 20;
-const PAGE: usize = 4 << 10;
 /// Bytes of each stripe that are merged at a time, once all are there: they stay in L1.
 const PART: usize = 512;
 /// Rows up to which a block of rows that lie side by side, with nothing else between them, is taken as
 /// one of longer rows.
-const DENSE: usize = 16;
+pub(super) const DENSE: usize = 16;
 
 /// A lane of a stripe, which is written before it is read.
 type Lane<F> = MaybeUninit<<F as Fold>::Lane>;
@@ -42,7 +39,7 @@ type Lane<F> = MaybeUninit<<F as Fold>::Lane>;
 ///
 /// The elements must be readable and aligned, and places of blocks aligned and writable.
 #[inline(always)]
-pub(super) unsafe fn fold<F: Fold, M: Machine>(rows: &Rows, blocks: &Blocks) {
+pub(super) unsafe fn fold<F: Fold>(rows: &Rows, blocks: &Blocks) {
     let size = size_of::<F::Element>();
     let is_dense = rows.rows <= DENSE && rows.step == (rows.rows * size) as isize;
     let is_dense = is_dense && !F::HAS_ACROSS;
@@ -68,7 +65,7 @@ pub(super) unsafe fn fold<F: Fold, M: Machine>(rows: &Rows, blocks: &Blocks) {
                     F::across(|at| elements::<F>(&part, at), len, part.first, write);
                     continue;
                 }
-                let lanes = strip_of::<F, M>(&part, room.lanes(base));
+                let lanes = strip_of::<F>(&part, room.lanes(base));
                 match blocks.row {
                     1 => {
                         let to = blocks.at::<F>(strip, index);
@@ -140,21 +137,21 @@ unsafe fn several<'a, F: Fold, const N: usize>(
 ///
 /// As for [`fold`]; there must be room for the stripes that are [`kept`].
 #[inline(always)]
-unsafe fn strip_of<'a, F: Fold, M: Machine>(rows: &Rows, lanes: *mut Lane<F>) -> &'a [F::Lane] {
+unsafe fn strip_of<'a, F: Fold>(rows: &Rows, lanes: *mut Lane<F>) -> &'a [F::Lane] {
     let Rows { rows: width, len, .. } = *rows;
     let stripes = stripes::<F>(len);
     // SAFETY: required of the caller; each lane is written before it is read.
     unsafe {
         let left = match len > stripes {
             true => {
-                merge_elements::<F, M>(rows, stripes, lanes);
+                merge_elements::<F>(rows, stripes, lanes);
                 stripes
             }
-            false => merge_quarters::<F, M>(rows, stripes, lanes),
+            false => merge_quarters::<F>(rows, stripes, lanes),
         };
         let part = PART / size_of::<F::Lane>();
         for at in (0..width).step_by(part) {
-            merge_stripes::<F, M>(lanes.add(at), left, width, part.min(width - at));
+            merge_stripes::<F>(lanes.add(at), left, width, part.min(width - at));
         }
         std::slice::from_raw_parts(lanes.cast::<F::Lane>(), width)
     }
@@ -166,7 +163,7 @@ unsafe fn strip_of<'a, F: Fold, M: Machine>(rows: &Rows, lanes: *mut Lane<F>) ->
 ///
 /// As for [`strip_of`].
 #[inline(always)]
-unsafe fn merge_elements<F: Fold, M: Machine>(rows: &Rows, stripes: usize, lanes: *mut Lane<F>) {
+unsafe fn merge_elements<F: Fold>(rows: &Rows, stripes: usize, lanes: *mut Lane<F>) {
     let Rows { rows: width, len, .. } = *rows;
     let turn = 4 * stripes;
     for first in (0..len).step_by(turn) {
@@ -176,14 +173,14 @@ unsafe fn merge_elements<F: Fold, M: Machine>(rows: &Rows, stripes: usize, lanes
             unsafe {
                 let to = stripe_of::<F>(lanes, stripe * width, width);
                 match ((end - at).div_ceil(stripes), first > 0) {
-                    (1, false) => in_turn::<F, M, 1, false>(rows, at, stripes, to),
-                    (2, false) => in_turn::<F, M, 2, false>(rows, at, stripes, to),
-                    (3, false) => in_turn::<F, M, 3, false>(rows, at, stripes, to),
-                    (_, false) => in_turn::<F, M, 4, false>(rows, at, stripes, to),
-                    (1, true) => in_turn::<F, M, 1, true>(rows, at, stripes, to),
-                    (2, true) => in_turn::<F, M, 2, true>(rows, at, stripes, to),
-                    (3, true) => in_turn::<F, M, 3, true>(rows, at, stripes, to),
-                    (_, true) => in_turn::<F, M, 4, true>(rows, at, stripes, to),
+                    (1, false) => in_turn::<F, 1, false>(rows, at, stripes, to),
+                    (2, false) => in_turn::<F, 2, false>(rows, at, stripes, to),
+                    (3, false) => in_turn::<F, 3, false>(rows, at, stripes, to),
+                    (_, false) => in_turn::<F, 4, false>(rows, at, stripes, to),
+                    (1, true) => in_turn::<F, 1, true>(rows, at, stripes, to),
+                    (2, true) => in_turn::<F, 2, true>(rows, at, stripes, to),
+                    (3, true) => in_turn::<F, 3, true>(rows, at, stripes, to),
+                    (_, true) => in_turn::<F, 4, true>(rows, at, stripes, to),
                 }
             }
         }
@@ -197,7 +194,7 @@ unsafe fn merge_elements<F: Fold, M: Machine>(rows: &Rows, stripes: usize, lanes
 ///
 /// The elements must be there, and as many lanes, written if anything came before.
 #[inline(always)]
-unsafe fn in_turn<F: Fold, M: Machine, const N: usize, const GOES_ON: bool>(
+unsafe fn in_turn<F: Fold, const N: usize, const GOES_ON: bool>(
     rows: &Rows,
     at: usize,
     step: usize,
@@ -206,10 +203,6 @@ unsafe fn in_turn<F: Fold, M: Machine, const N: usize, const GOES_ON: bool>(
     // SAFETY: required of the caller.
     unsafe {
         let from = several::<F, N>(rows, at, step);
-        let pointers = from.map(<[_]>::as_ptr);
-        if F::ADDS && M::add::<F::Element, N, GOES_ON>(pointers, to.as_mut_ptr().cast(), to.len()) {
-            return;
-        }
         for (row, to) in to.iter_mut().enumerate() {
             let lane = |turn: usize| {
                 F::lane(rows.first + at + turn * step, *from[turn].get_unchecked(row))
@@ -232,11 +225,7 @@ unsafe fn in_turn<F: Fold, M: Machine, const N: usize, const GOES_ON: bool>(
 ///
 /// As for [`strip_of`].
 #[inline(always)]
-unsafe fn merge_quarters<F: Fold, M: Machine>(
-    rows: &Rows,
-    stripes: usize,
-    lanes: *mut Lane<F>,
-) -> usize {
+unsafe fn merge_quarters<F: Fold>(rows: &Rows, stripes: usize, lanes: *mut Lane<F>) -> usize {
     let Rows { rows: width, len, .. } = *rows;
     let quarter = (stripes / 4).max(1);
     for stripe in 0..quarter {
@@ -245,10 +234,10 @@ unsafe fn merge_quarters<F: Fold, M: Machine>(
         unsafe {
             let to = stripe_of::<F>(lanes, stripe * width, width);
             match (len - stripe).div_ceil(quarter) {
-                1 => in_turn::<F, M, 1, false>(rows, stripe, quarter, to),
-                2 => in_turn::<F, M, 2, false>(rows, stripe, quarter, to),
-                3 => in_halves::<F, M, 3>(rows, stripe, quarter, to),
-                _ => in_halves::<F, M, 4>(rows, stripe, quarter, to),
+                1 => in_turn::<F, 1, false>(rows, stripe, quarter, to),
+                2 => in_turn::<F, 2, false>(rows, stripe, quarter, to),
+                3 => in_halves::<F, 3>(rows, stripe, quarter, to),
+                _ => in_halves::<F, 4>(rows, stripe, quarter, to),
             }
         }
     }
@@ -262,7 +251,7 @@ unsafe fn merge_quarters<F: Fold, M: Machine>(
 ///
 /// The elements must be there, and as many lanes.
 #[inline(always)]
-unsafe fn in_halves<F: Fold, M: Machine, const N: usize>(
+unsafe fn in_halves<F: Fold, const N: usize>(
     rows: &Rows,
     at: usize,
     step: usize,
@@ -271,10 +260,6 @@ unsafe fn in_halves<F: Fold, M: Machine, const N: usize>(
     // SAFETY: required of the caller.
     unsafe {
         let from = several::<F, N>(rows, at, step);
-        let pointers = from.map(<[_]>::as_ptr);
-        if F::ADDS && M::add_halves::<F::Element, N>(pointers, to.as_mut_ptr().cast(), to.len()) {
-            return;
-        }
         for (row, to) in to.iter_mut().enumerate() {
             let lane = |turn: usize| {
                 F::lane(rows.first + at + turn * step, *from[turn].get_unchecked(row))
@@ -291,12 +276,7 @@ unsafe fn in_halves<F: Fold, M: Machine, const N: usize>(
 ///
 /// There must be so many stripes, `pitch` lanes from one to the next.
 #[inline(always)]
-unsafe fn merge_stripes<F: Fold, M: Machine>(
-    lanes: *mut Lane<F>,
-    stripes: usize,
-    pitch: usize,
-    width: usize,
-) {
+unsafe fn merge_stripes<F: Fold>(lanes: *mut Lane<F>, stripes: usize, pitch: usize, width: usize) {
     let mut left = stripes;
     while left > 1 {
         let next = (left / 4).max(1);
@@ -305,8 +285,8 @@ unsafe fn merge_stripes<F: Fold, M: Machine>(
             unsafe {
                 let of = |turn: usize| lanes.add((stripe + turn * next) * pitch);
                 match left {
-                    2 => lanes_in_halves::<F, M, 2>([of(0), of(1)], width),
-                    _ => lanes_in_halves::<F, M, 4>([of(0), of(1), of(2), of(3)], width),
+                    2 => lanes_in_halves::<F, 2>([of(0), of(1)], width),
+                    _ => lanes_in_halves::<F, 4>([of(0), of(1), of(2), of(3)], width),
                 }
             }
         }
@@ -320,16 +300,9 @@ unsafe fn merge_stripes<F: Fold, M: Machine>(
 ///
 /// The lanes must have been written, and be apart.
 #[inline(always)]
-unsafe fn lanes_in_halves<F: Fold, M: Machine, const N: usize>(
-    stripes: [*mut Lane<F>; N],
-    width: usize,
-) {
+unsafe fn lanes_in_halves<F: Fold, const N: usize>(stripes: [*mut Lane<F>; N], width: usize) {
     // SAFETY: required of the caller.
     unsafe {
-        let elements = stripes.map(|stripe| stripe.cast::<F::Element>().cast_const());
-        if F::ADDS && M::add_halves::<F::Element, N>(elements, stripes[0].cast(), width) {
-            return;
-        }
         let to = stripe_of::<F>(stripes[0], 0, width);
         let others: [&[Lane<F>]; N] =
             std::array::from_fn(|turn| &*stripe_of::<F>(stripes[turn.max(1)], 0, width));
@@ -393,44 +366,4 @@ unsafe fn dense<F: Fold>(rows: &Rows, mut write: impl FnMut(usize, F::Block)) {
         half /= 2;
     }
     lanes[..width].iter().enumerate().for_each(|(row, &lane)| write(row, F::block(lane)));
-}
-
-/// Room for the stripes of a strip.
-struct Room(Vec<Vector>);
-
-thread_local! {
-    /// This thread's last one.
-    static KEPT: Cell<Vec<Vector>> = const { Cell::new(Vec::new()) };
-}
-
-impl Room {
-    fn new(bytes: usize) -> Room {
-        let bytes = if bytes == 0 { 0 } else { bytes + PAGE };
-        let lines = bytes.div_ceil(size_of::<Vector>());
-        let mut room = match lines {
-            0 => Vec::new(),
-            _ => KEPT.try_with(Cell::take).unwrap_or_default(),
-        };
-        if room.len() < lines {
-            room.resize(lines, Vector::ZERO);
-        }
-        Room(room)
-    }
-
-    /// The room, which begins as far into a page as elements do: a load waits for a store before it where
-    /// only the pages of the two differ, and this way, stores are a step behind.
-    fn lanes<T>(&mut self, elements: *const u8) -> *mut T {
-        let base = self.0.as_mut_ptr();
-        let before = elements.addr().wrapping_sub(base.addr()) % PAGE / size_of::<Vector>();
-        base.wrapping_add(before).cast()
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        if !self.0.is_empty() {
-            // The slot is gone once the thread ends.
-            let _ = KEPT.try_with(|kept| kept.set(std::mem::take(&mut self.0)));
-        }
-    }
 }

@@ -8,7 +8,7 @@ use super::fold::{All, Any, BLOCK, Fold, Product, Sum};
 #[cfg(target_arch = "x86_64")]
 use super::simd;
 use super::simd::{Blocked, Machine, Plain};
-use super::strips;
+use super::{strips, trees};
 use kiln_ir::{DType, Reduction};
 use kiln_jit::cpu::Cpu;
 
@@ -26,6 +26,8 @@ pub(in crate::run) struct Rows {
     pub(in crate::run) side_by_side: bool,
     /// Whether all elements are in L2.
     pub(in crate::run) is_near: bool,
+    /// Whether they come from memory, and not from a cache.
+    pub(in crate::run) is_far: bool,
     /// Bytes from row to row; if they are side by side, from element to element.
     pub(in crate::run) step: isize,
 }
@@ -277,7 +279,11 @@ unsafe fn fold<F: Fold, M: Machine>(rows: &Rows, blocks: &Blocks) {
         return;
     }
     // SAFETY: required of the caller.
-    unsafe { strips::fold::<F, M>(rows, blocks) }
+    unsafe {
+        if !trees::fold::<F, M>(rows, blocks) {
+            strips::fold::<F>(rows, blocks);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -239,6 +239,7 @@ impl<'a> Worker<'a> {
             first: tile.start,
             side_by_side: setup.side_by_side,
             is_near: setup.is_near(from),
+            is_far: setup.is_far(from),
             step: setup.step(program, from),
         };
         // SAFETY: required of the caller.

@@ -45,7 +45,7 @@ const FOLD: f64 = 0.02;
 /// Bytes of a tile.
 const TILE: usize = 160 << 10;
 /// The same where nothing but folds is done, and nothing is read twice.
-const FOLD_TILE: usize = 64 << 10;
+const FOLD_TILE: usize = 256 << 10;
 /// Bytes of a tile of rows side by side.
 const SIDE_BY_SIDE: usize = 512 << 10;
 /// Ways of half of an L2, at least in most: what lies a way apart shares a line of it.

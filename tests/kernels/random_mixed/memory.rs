@@ -1,8 +1,10 @@
 //! Arrays that lie in memory in every way.
 
 use common::Rng;
+use common::windows::{self, Window};
 use half::{bf16, f16};
 use kiln::{DType, View, ViewMut};
+use std::sync::Arc;
 
 /// An array's elements, in rows.
 pub(crate) struct Elements {
@@ -11,6 +13,8 @@ pub(crate) struct Elements {
     pub(crate) bytes: Vec<u8>,
     /// Whether those of axis 0 are all the same.
     pub(crate) repeats: bool,
+    /// Memory of several arrays that has them too, and where.
+    pub(crate) shared: Option<(Arc<Vec<u64>>, Window)>,
 }
 
 impl Elements {
@@ -37,7 +41,28 @@ impl Elements {
             }
         }
         let bytes = if repeats { row.repeat(shape[0]) } else { row };
-        Elements { dtype, shape: shape.to_vec(), bytes, repeats }
+        Elements { dtype, shape: shape.to_vec(), bytes, repeats, shared: None }
+    }
+
+    /// Arrays that are windows of one memory.
+    pub(crate) fn windows(
+        rng: &mut Rng,
+        dtype: DType,
+        shapes: &[Vec<usize>],
+        special: usize,
+    ) -> Vec<Elements> {
+        let (len, windows) = windows::cut(rng, shapes);
+        let memory = Memory::of(&Elements::draw(rng, dtype, &[len], special), Order::Rows).words;
+        let of = |window: Window| {
+            let shape = window.shape.clone();
+            let shared = Some((Arc::clone(&memory), window));
+            let mut elements = Elements { dtype, shape, bytes: vec![], repeats: false, shared };
+            let lies = Memory::of(&elements, Order::Shared);
+            let count = elements.shape.iter().product();
+            elements.bytes = (0..count).flat_map(|at| lies.element(at).to_vec()).collect();
+            elements
+        };
+        windows.into_iter().map(of).collect()
     }
 }
 
@@ -52,6 +77,8 @@ pub(crate) enum Order {
     /// A byte of something else after each element, as in records.
     Records,
     Repeated,
+    /// In memory that others have too, if it is in some.
+    Shared,
 }
 
 pub(crate) const ORDERS: [Order; 7] = [
@@ -69,7 +96,7 @@ pub(crate) struct Memory {
     pub(crate) dtype: DType,
     pub(crate) shape: Vec<usize>,
     /// Of 8 bytes each, so that it is aligned.
-    words: Vec<u64>,
+    words: Arc<Vec<u64>>,
     base: usize,
     strides: Vec<isize>,
 }
@@ -101,11 +128,17 @@ impl Memory {
         if order == Order::Repeated {
             strides[0] = 0;
         }
-        let words = vec![0; step as usize / 8 + 2];
+        let words = Arc::new(vec![0; step as usize / 8 + 2]);
         Memory { dtype, shape: shape.to_vec(), words, base, strides }
     }
 
     pub(crate) fn of(elements: &Elements, order: Order) -> Memory {
+        if let (Order::Shared, Some((words, window))) = (order, &elements.shared) {
+            let size = elements.dtype.size();
+            let (dtype, shape, words) = (elements.dtype, elements.shape.clone(), Arc::clone(words));
+            let strides = window.steps.iter().map(|step| step * size as isize).collect();
+            return Memory { dtype, shape, words, base: window.first * size, strides };
+        }
         let order = match order {
             Order::Repeated if !elements.repeats => Order::Rows,
             order => order,
@@ -120,9 +153,17 @@ impl Memory {
     }
 
     pub(crate) fn bytes(&mut self) -> &mut [u8] {
-        let len = self.words.len() * 8;
+        let words = Arc::get_mut(&mut self.words).expect("memory of its own");
+        let len = words.len() * 8;
         // SAFETY: bytes of words that are borrowed mutably.
-        unsafe { std::slice::from_raw_parts_mut(self.words.as_mut_ptr().cast(), len) }
+        unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), len) }
+    }
+
+    /// The bytes of an element, counted in rows.
+    fn element(&self, at: usize) -> &[u8] {
+        let base = self.words.as_ptr().cast::<u8>().wrapping_add(self.place(at));
+        // SAFETY: all elements are in the memory, which is borrowed.
+        unsafe { std::slice::from_raw_parts(base, self.dtype.size()) }
     }
 
     /// The byte where an element begins, counted in rows.
@@ -142,7 +183,7 @@ impl Memory {
     }
 
     pub(crate) fn view_mut(&mut self) -> ViewMut<'_> {
-        let base = self.words.as_mut_ptr().cast::<u8>().wrapping_add(self.base);
+        let base = self.bytes().as_mut_ptr().wrapping_add(self.base);
         // SAFETY: as above, and they are borrowed mutably.
         unsafe { ViewMut::from_raw(base, self.dtype, &self.shape, &self.strides) }
     }

@@ -12,6 +12,7 @@ fn messages() {
     let x = || input("x");
     insta::assert_snapshot!(fault(&[input("x: f32[n, 3]") - input("y: f32[4]")]), @"sub: shapes [n, 3] and [4] do not broadcast: axis -1 is 3 on the left and 4 on the right; sizes must be equal, or one of them 1");
     insta::assert_snapshot!(fault(&[input("a: f32[n, k]").matmul(input("b: f32[n, k]"))]), @"matmul: shapes [n, k] and [n, k] do not fit: the last axis of the left is k, but the second-last axis of the right is n; they must be equal (is the right operand transposed?)");
+    insta::assert_snapshot!(fault(&[input("a: f32[h, n, k]").matmul(input("b: f32[h, n, k]").t())]), @"matmul: shapes [h, n, k] and [k, n, h] do not fit: the last axis of the left is k, but the second-last axis of the right is n; they must be equal (are all axes of the right operand reversed? `swapaxes[-2, -1]` turns the last two)");
     insta::assert_snapshot!(fault(&[input("a: f32[n, k]").matmul(input("b: f32[n]"))]), @"matmul: shapes [n, k] and [n] do not fit: the last axis of the left is k, but the only axis of the right is n; they must be equal (is the left operand transposed?)");
     insta::assert_snapshot!(fault(&[input("a: f32[2, n, k]").matmul(input("b: f32[3, k, d]"))]), @"matmul: shapes [2, n, k] and [3, k, d] do not fit: the batch axes do not broadcast: 2 against 3; sizes must be equal, or one of them 1");
     insta::assert_snapshot!(fault(&[x().matmul(2.0)]), @"matmul: shapes [..] and [] do not fit: each needs at least one axis; multiply by a number with `*`");

@@ -1,7 +1,7 @@
 //! Vectors of 256 bits.
 
 use super::{
-    Blocked, Machine, Ordered, Vector, back, define_machine, extreme, is, of_type, rows, sum,
+    Blocked, Machine, Ordered, Sums, Vector, back, define_machine, extreme, is, of_type, rows, sum,
 };
 use std::arch::x86_64::{
     __m128, __m128i, __m256, __m256d, __m256i, _CMP_UNORD_Q, _mm_add_ps, _mm_blendv_ps,
@@ -22,7 +22,7 @@ use std::arch::x86_64::{
 /// AVX2.
 pub(in crate::run::reduce) struct Avx2;
 
-define_machine!(Avx2: __m128, __m256 => __m256, 8; __m256d => __m256d, 4; 8);
+define_machine!(Avx2 "avx2": __m128, __m256 => __m256, 8; __m256d => __m256d, 4; 8);
 
 #[inline(always)]
 unsafe fn first_four(count: usize) -> __m128i {

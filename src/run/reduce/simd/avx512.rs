@@ -1,7 +1,7 @@
 //! Vectors of 512 bits.
 
 use super::{
-    Blocked, Machine, Ordered, Vector, back, define_machine, extreme, is, of_type, rows, sum,
+    Blocked, Machine, Ordered, Sums, Vector, back, define_machine, extreme, is, of_type, rows, sum,
 };
 use std::arch::x86_64::{
     __m128, __m256, __m256d, __m512, __m512d, __m512i, __mmask8, __mmask16, _CMP_UNORD_Q,
@@ -16,7 +16,7 @@ use std::arch::x86_64::{
 /// AVX-512.
 pub(in crate::run::reduce) struct Avx512;
 
-define_machine!(Avx512: __m128, __m256, __m512 => __m512, 16; __m256d, __m512d => __m512d, 8; 4);
+define_machine!(Avx512 "avx512f,avx512bw,avx512dq,avx512vl": __m128, __m256, __m512 => __m512, 16; __m256d, __m512d => __m512d, 8; 4);
 
 /// The instructions of a type of vector; `swaps` bring the upper half of 16, 8, 4 and 2 lanes down.
 macro_rules! define_vector {

@@ -1,55 +1,71 @@
 //! Sums of many rows at once: a lane of a vector has what is of one row.
 
-use super::{Blocked, Ordered, Vector, extreme_lanes, sum_lanes};
+use super::{Blocked, Ordered, Sums, Vector, extreme_lanes, merged, sum_lanes};
 
 /// See [`Machine::add`](super::Machine::add).
 #[inline(always)]
-pub(super) unsafe fn add<V: Vector, const N: usize, const GOES_ON: bool>(
-    from: [*const V::Element; N],
-    to: *mut V::Element,
-    width: usize,
+pub(super) unsafe fn add<V: Vector, const STRIPES: usize, const CHAIN: usize>(
+    from: [[*const V::Element; CHAIN]; STRIPES],
+    sums: Sums<V::Element>,
 ) {
-    let mut at = 0;
     // SAFETY: required of the caller.
     unsafe {
-        while at < width {
-            let count = (width - at).min(V::LANES);
-            let mut sum = some::<V>(from[0].add(at), count);
-            if GOES_ON {
-                sum = some::<V>(to.add(at), count).add(sum);
-            }
-            for row in &from[1..] {
-                sum = sum.add(some::<V>(row.add(at), count));
-            }
-            keep(sum, to.add(at), count);
-            at += V::LANES;
+        match sums.goes_on || sums.below > 0 {
+            true => add_all::<V, STRIPES, CHAIN, true>(from, sums),
+            false => add_all::<V, STRIPES, CHAIN, false>(from, sums),
         }
     }
 }
 
-/// See [`Machine::add_halves`](super::Machine::add_halves).
+/// The same; `IS_MORE` tells that there are other sums to add.
 #[inline(always)]
-pub(super) unsafe fn add_halves<V: Vector, const N: usize>(
-    from: [*const V::Element; N],
-    to: *mut V::Element,
-    width: usize,
+unsafe fn add_all<V: Vector, const STRIPES: usize, const CHAIN: usize, const IS_MORE: bool>(
+    from: [[*const V::Element; CHAIN]; STRIPES],
+    sums: Sums<V::Element>,
 ) {
-    let mut at = 0;
+    let whole = sums.width / V::LANES * V::LANES;
     // SAFETY: required of the caller.
     unsafe {
-        while at < width {
-            let count = (width - at).min(V::LANES);
-            let mut left = some::<V>(from[0].add(at), count);
-            let mut right = some::<V>(from[1].add(at), count);
-            if N > 2 {
-                left = left.add(some::<V>(from[2].add(at), count));
-            }
-            if N > 3 {
-                right = right.add(some::<V>(from[3].add(at), count));
-            }
-            keep(left.add(right), to.add(at), count);
-            at += V::LANES;
+        for at in (0..whole).step_by(V::LANES) {
+            add_at::<V, STRIPES, CHAIN, IS_MORE>(&from, &sums, at, V::LANES);
         }
+        if whole < sums.width {
+            let left = sums.width - whole;
+            add_at::<V, STRIPES, CHAIN, IS_MORE>(&from, &sums, whole, left);
+        }
+    }
+}
+
+/// The same for `count` elements, at most those of a vector.
+#[inline(always)]
+unsafe fn add_at<V: Vector, const STRIPES: usize, const CHAIN: usize, const IS_MORE: bool>(
+    from: &[[*const V::Element; CHAIN]; STRIPES],
+    sums: &Sums<V::Element>,
+    at: usize,
+    count: usize,
+) {
+    // SAFETY: required of the caller.
+    unsafe {
+        let mut to = sums.to.add(at);
+        let mut stripes = [V::splat(V::NEGATIVE_ZERO); STRIPES];
+        // No closures: they would have no vectors of their own where they are not inlined.
+        for (stripe, rows) in stripes.iter_mut().zip(from) {
+            *stripe = some(rows[0].add(at), count);
+            if IS_MORE && STRIPES == 1 && sums.goes_on {
+                *stripe = some::<V>(to, count).add(*stripe);
+            }
+            for row in &rows[1..] {
+                *stripe = stripe.add(some(row.add(at), count));
+            }
+        }
+        let mut sum = merged(stripes, |a, b| a.add(b));
+        if IS_MORE {
+            for _ in 0..sums.below {
+                to = to.sub(sums.pitch);
+                sum = some::<V>(to, count).add(sum);
+            }
+        }
+        keep(sum, to, count);
     }
 }
 

@@ -87,6 +87,7 @@ fn both_ways(by: Reduction, dtype: DType, [rows, len]: [usize; 2], random: &mut 
         first: 0,
         side_by_side: false,
         is_near: false,
+        is_far: false,
         step: (len * size) as isize,
     };
     let nearby = Rows { side_by_side: true, step: (rows * size) as isize, ..apart };
@@ -98,6 +99,8 @@ fn both_ways(by: Reduction, dtype: DType, [rows, len]: [usize; 2], random: &mut 
         assert_eq!(results(&folder, across, nearby, result), expected, "{what}, side by side");
         let near = Rows { is_near: true, ..nearby };
         assert_eq!(results(&folder, across, near, result), expected, "{what}, in L2");
+        let far = Rows { is_far: true, ..nearby };
+        assert_eq!(results(&folder, across, far, result), expected, "{what}, in memory");
     }
 }
 
