@@ -12,18 +12,20 @@ use crate::pages::Pages;
 use crate::tile::{Kernels, MOST};
 use crate::vectors::Vectors;
 
-/// The most bytes of a column of the left operand, and of a panel that L2 holds whatever else it does: with more rows, to
-/// turn the right operand is a smaller part of the work.
+/// The most bytes of a column of the left operand, and of a panel: L2 holds it whatever else it does.
 const COLUMN: usize = 256;
 const PANEL: usize = 512 << 10;
 
+/// The most pieces that rows are cut into for that: each reads the right operand anew.
+const MOST_PIECES: usize = 16;
+
 /// The fewest terms, and the fewest for each row: with fewer, the result is large beside the right operand, and takes as long
 /// to turn. 32 rows of 384 terms take .84 to .90 of the time, of 64 terms up to 1.35 (Zen 4).
-const FEWEST: usize = 192;
+const FEWEST: usize = 256;
 const FEWEST_FOR_ROW: usize = 12;
 
 /// The kernels for such a product, with vectors that its rows fill, and the columns of the right operand as rows, where that
-/// gains. Rows that leave more than a quarter of a vector unused take as long as if that were used.
+/// gains. Lanes that rows leave unused take as long as others: there may be a quarter of a vector of them, or few beside all rows.
 pub(crate) fn kernels<T: Number>(
     vectors: Vectors,
     [m, k]: [usize; 2],
@@ -32,18 +34,20 @@ pub(crate) fn kernels<T: Number>(
 ) -> Option<(&'static Kernels<T>, Matrix<T>)> {
     let Operand::Plain(b) = b else { return None };
     let lie_so = b.down == 1 && b.across != 1 && c.across == 1 && c.down > 0;
-    let are_many = k >= FEWEST.max(m.saturating_mul(FEWEST_FOR_ROW));
-    if !lie_so || !are_many || m * size_of::<T>() > COLUMN {
+    let at_once = m.min(COLUMN / size_of::<T>());
+    let are_many = k >= FEWEST.max(at_once * FEWEST_FOR_ROW);
+    if !lie_so || !are_many || m > MOST_PIECES * at_once {
         return None;
     }
     let fill = |kernels: &&Kernels<T>| {
         let lanes = kernels.lanes;
-        m.next_multiple_of(lanes) - m <= lanes / 4
+        m.next_multiple_of(lanes) - m <= (lanes / 4).max(m / 32)
     };
+    let widest = T::kernels(vectors);
     // Where there are 512 bits, there are 256.
-    let narrower = (vectors == Vectors::Avx512).then_some(Vectors::Avx2);
-    let mut all = [Some(vectors), narrower.filter(|vectors| vectors.are_there())].into_iter();
-    let kernels = all.by_ref().flatten().map(T::kernels).find(fill)?;
+    let is_narrow = vectors == Vectors::Avx512 && m < widest.columns() && Vectors::Avx2.are_there();
+    let narrower = is_narrow.then(|| T::kernels(Vectors::Avx2));
+    let kernels = [Some(widest), narrower].into_iter().flatten().find(fill)?;
     Some((kernels, b.transposed()))
 }
 
@@ -61,7 +65,8 @@ pub(crate) unsafe fn multiply<T: Element>(
     room: &mut Pages<T>,
     observer: &mut dyn Observer,
 ) {
-    let pitch = m.next_multiple_of(kernels.lanes);
+    let most = m.min(COLUMN / size_of::<T>());
+    let pitch = most.next_multiple_of(kernels.lanes);
     let inner = k.min(PANEL / size_of::<T>() / pitch);
     let need = inner * pitch;
     if room.len() < need {
@@ -71,43 +76,44 @@ pub(crate) unsafe fn multiply<T: Element>(
     // Rows of a tile must not evict each other: fewer of them take 1.02 of the time, such as do 1.1.
     let are_kept = |&rows: &usize| !pack::are_crowded(b, rows);
     let high = (2..=kernels.rows).rev().find(are_kept).unwrap_or(1);
-    let at_once = finished_columns(kernels, m);
-    let mut done = 0;
-    loop {
-        let (terms, goes_on) = (inner.min(k - done), done > 0);
-        let is_last = done + terms == k;
-        let mut told = 0;
-        // SAFETY: required of the caller; there is room for these panels.
-        unsafe { pack_right(kernels, a.transposed().from(done, 0), terms, m, right) };
-        for top in (0..n).step_by(high) {
-            if !observer.goes_on() {
-                return;
-            }
-            let rows = high.min(n - top);
-            let left = Left::Rows(b.from(top, done));
-            for side in (0..m).step_by(kernels.columns()) {
-                let columns = kernels.columns().min(m - side);
-                let to = MatrixMut { first: c.at(side, top), ..c };
-                // SAFETY: as above.
-                unsafe {
-                    let panel = right.add(side * terms);
-                    tile(kernels, [rows, terms, columns], left, panel, to, goes_on);
+    for first in (0..m).step_by(most) {
+        let all = first..m.min(first + most);
+        let at_once = finished_columns(kernels, all.len());
+        let mut done = 0;
+        loop {
+            let (terms, goes_on) = (inner.min(k - done), done > 0);
+            let is_last = done + terms == k;
+            let mut told = 0;
+            let columns = a.from(first, done).transposed();
+            // SAFETY: required of the caller; there is room for these panels.
+            unsafe { pack_right(kernels, columns, terms, all.len(), right) };
+            for top in (0..n).step_by(high) {
+                if !observer.goes_on() {
+                    return;
+                }
+                let rows = high.min(n - top);
+                let left = Left::Rows(b.from(top, done));
+                for side in all.clone().step_by(kernels.columns()) {
+                    let columns = kernels.columns().min(all.end - side);
+                    let to = MatrixMut { first: c.at(side, top), ..c };
+                    // SAFETY: as above.
+                    unsafe {
+                        let panel = right.add((side - first) * terms);
+                        tile(kernels, [rows, terms, columns], left, panel, to, goes_on);
+                    }
+                }
+                let whole = (top + rows) / kernels.columns() * kernels.columns();
+                let end = if top + rows == n { n } else { whole };
+                if is_last && (end - told >= at_once || end == n) {
+                    observer.finished(all.clone(), told..end);
+                    told = end;
                 }
             }
-            let end = if top + rows == n {
-                n
-            } else {
-                (top + rows) / kernels.columns() * kernels.columns()
-            };
-            if is_last && (end - told >= at_once || end == n) {
-                observer.finished(0..m, told..end);
-                told = end;
+            if is_last {
+                break;
             }
+            done += terms;
         }
-        if is_last {
-            break;
-        }
-        done += terms;
     }
 }
 

@@ -183,6 +183,7 @@ fn columns_of_large_matrices_are_chains() {
         (29, 400, 37, 2),
         (64, 2100, 66, 0),
         (64, 768, 11, 5),
+        (205, 800, 30, 1),
     ] {
         let mut draw =
             |count: usize| -> Vec<f32> { (0..count).map(|_| random.f32() - 0.5).collect() };
@@ -245,6 +246,7 @@ fn all_products_may_end() {
         (8, 50, 40_000, false),
         (8, 50, 40_000, true),
         (8, 500, 4000, true),
+        (130, 800, 1000, true),
         (300, 20, 5000, false),
         (300, 20, 5000, true),
     ] {
