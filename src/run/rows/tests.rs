@@ -2,6 +2,7 @@
 
 mod narrow;
 mod paths;
+mod shared;
 
 use super::{RowCode, Sweeps, reduce};
 use crate::lower::rows::rows;
