@@ -3,6 +3,7 @@
 mod beside;
 mod narrow;
 mod paths;
+mod shared;
 
 use super::{RowCode, Sweeps, reduce};
 use crate::lower::rows::rows;

@@ -143,31 +143,6 @@ pub(super) fn check(
     }
 }
 
-/// Numbers of rows that lie as far apart as rows do are not elements of them.
-#[test]
-fn numbers_may_be_a_column_of_the_rows() {
-    let x = {
-        let mut x = Tensor::zeros(DType::F32, &[9, 70]).unwrap();
-        fill(&mut x, 3, false);
-        x
-    };
-    let whole = x.view();
-    // SAFETY: the first element of each row.
-    let column = unsafe { View::from_raw(whole.layout.base, DType::F32, &[9, 1], &[280, 4]) };
-    for text in ["|x, s| (x * s, sum[A](x))", "|x, s| (x * s, argmax[A](x))"] {
-        let body = body(text, "[-1]", DType::F32);
-        let views = [whole.clone(), column.clone()];
-        let expected = apart(&body, &views);
-        for emitter in emitters() {
-            let program = rows(&body, Tier::Default).unwrap();
-            let mut code =
-                RowCode::compile(program, |r| compile(r, emitter, Cpu::host()), compile_sweep)
-                    .unwrap();
-            super::check(&body, &mut code, &views, &expected, 1);
-        }
-    }
-}
-
 /// The room for what is repeated is enough for any group.
 #[test]
 fn groups_fit_their_room() {
