@@ -24,7 +24,7 @@ const FORMULAS: [(&str, &str); 17] = [
 ];
 
 /// Few rows and many, short ones and long, from a single element to more than the caches hold.
-const SHAPES: [&[usize]; 41] = [
+const SHAPES: [&[usize]; 44] = [
     &[1, 1],
     &[1, 7],
     &[7, 1],
@@ -64,6 +64,9 @@ const SHAPES: [&[usize]; 41] = [
     &[4, 8, 16],
     &[16, 64, 64],
     &[100, 3, 50],
+    &[2000, 63, 2],
+    &[2000, 13, 4],
+    &[300, 40, 8],
     &[64, 16, 1024],
     &[8, 1024, 64],
 ];
