@@ -19,6 +19,13 @@ const WORTH_A_PASS: f64 = 2048.0;
 const TINY: usize = 8;
 const MANY_CALLS: usize = 512;
 
+/// Rows side by side that are not worth it either if they are shorter than this and little is computed, in two passes
+/// that read what two stages read: what is less the largest of (1000, 128, 15) took 1.29 times as long by stages, of
+/// (2000, 70, 20) 1.26, of (1000, 128, 31) 1.19, of (1000, 200, 16) 1.06; of (2000, 63, 16) .97.
+const FEW: usize = 32;
+const LONG: usize = 256;
+const COSTLY: f64 = 0.1;
+
 /// Whether a pass that computes all elements, and one that folds them, take less time: where one value is computed,
 /// and of nothing that rows became, and runs of rows side by side are short and many, or more than one operand would be
 /// transposed. Nanoseconds for an element so and by stages, on a Zen 4: `sum[1](exp(x) * y)` of (100, 3, 50) .92 and
@@ -27,7 +34,10 @@ pub(super) fn take_less(program: Program<'_>, setup: &Setup) -> bool {
     let (run, runs) = setup.grid.runs();
     let calls_code = program.stages.iter().any(|stage| matches!(stage, Stage::Each(_)));
     let calls = runs.saturating_mul(setup.grid.len);
-    if setup.side_by_side && setup.group.is_none() && run <= TINY && calls >= MANY_CALLS {
+    let is_tiny = setup.group.is_none() && run <= TINY;
+    let is_plain = matches!(program.stages, [Stage::Fold { .. }, Stage::Each(_)]);
+    let is_plain = is_plain && program.cost < COSTLY && run < FEW && setup.grid.len < LONG;
+    if setup.side_by_side && (is_tiny || is_plain) && calls >= MANY_CALLS {
         return calls_code;
     }
     let is_number = |&slot: &usize| program.slots[slot].per == Per::Row;
