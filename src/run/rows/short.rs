@@ -91,7 +91,9 @@ pub(super) fn fits(
         let is_dense = grid.element_step(operand) == Some(size)
             && grid.row_step(operand) == size * grid.len as isize;
         let repeats = operand < program.inputs && grid.repeats_rows(operand);
-        is_dense || repeats || is_number(operand)
+        // What is folded is packed, row by row, if it is one for all.
+        let is_taken_so = beside == 1 || !program.slots[operand].is_folded;
+        is_dense || repeats || (is_number(operand) && is_taken_so)
     };
     let numbers = |stage: &Stage<Code>| match stage {
         Stage::Each(map) => map.inputs.iter().filter(|&&slot| is_number(slot)).count(),
