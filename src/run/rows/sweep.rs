@@ -20,6 +20,11 @@ const COUNT: usize = 8;
 /// Bytes of one operand's rows that are worked on at a time: while one waits for its numbers, the next one
 /// is computed, but all stay in L1.
 const BYTES_AT_A_TIME: usize = 8 << 10;
+/// The same for rows, up to twice as long as these, of which nothing is kept and whose numbers take longer to
+/// wait for than it takes to read more of them: layer norm of (16384, 256) took .22 ns an element on a Zen 4, and .19
+/// with twice as many.
+const MORE_AT_A_TIME: usize = 16 << 10;
+const WAITING: usize = 512;
 
 /// Rows that begin between lines of memory are computed elsewhere and copied past the caches, if at least so
 /// many are worked on at a time: else the first elements of each row are stored by themselves.
@@ -74,7 +79,12 @@ impl Sweeping {
         if !fits {
             return None;
         }
-        let most = (BYTES_AT_A_TIME / row_bytes(setup).max(1)).clamp(1, MOST_ROWS);
+        let row = row_bytes(setup).max(1);
+        let bytes = match row {
+            WAITING.. if row <= 2 * WAITING && code.kept().is_empty() => MORE_AT_A_TIME,
+            _ => BYTES_AT_A_TIME,
+        };
+        let most = (bytes / row).clamp(1, MOST_ROWS);
         let is_dense = |&slot: &usize| {
             setup.grid.row_step(slot) == (setup.grid.len * setup.sizes[slot]) as isize
         };
