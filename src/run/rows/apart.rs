@@ -1,6 +1,7 @@
 //! Whether passes over all elements take less time than stages over tiles.
 
 use super::setup::{Access, Setup};
+use super::short::COSTLY;
 use super::{Program, SHORT};
 use crate::lower::rows::{Per, Stage};
 
@@ -24,7 +25,6 @@ const MANY_CALLS: usize = 512;
 /// (2000, 70, 20) 1.26, of (1000, 128, 31) 1.19, of (1000, 200, 16) 1.06; of (2000, 63, 16) .97.
 const FEW: usize = 32;
 const LONG: usize = 256;
-const COSTLY: f64 = 0.1;
 
 /// Whether a pass that computes all elements, and one that folds them, take less time: where one value is computed,
 /// and of nothing that rows became, and runs of rows side by side are short and many, or more than one operand would be
@@ -37,8 +37,8 @@ pub(super) fn take_less(program: Program<'_>, setup: &Setup) -> bool {
     let is_tiny = setup.group.is_none() && run <= TINY;
     let is_plain = matches!(program.stages, [Stage::Fold { .. }, Stage::Each(_)]);
     let is_plain = is_plain && program.cost < COSTLY && run < FEW && setup.grid.len < LONG;
-    if setup.side_by_side && (is_tiny || is_plain) && calls >= MANY_CALLS {
-        return calls_code;
+    if calls_code && setup.side_by_side && (is_tiny || is_plain) && calls >= MANY_CALLS {
+        return true;
     }
     let is_number = |&slot: &usize| program.slots[slot].per == Per::Row;
     let mut computed = program.stages.iter().filter_map(|stage| match stage {

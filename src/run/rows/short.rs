@@ -55,7 +55,7 @@ const MOST_BESIDE: usize = 32;
 const FEW: usize = 256;
 
 /// Nanoseconds for an element from which on rows that leave lanes of vectors empty are better so, up to [`LONG`].
-const COSTLY: f64 = 0.1;
+pub(super) const COSTLY: f64 = 0.1;
 
 /// Numbers that are repeated: with more of them, rows take less time in other ways.
 const MOST_NUMBERS: usize = 2;
