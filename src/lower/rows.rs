@@ -14,6 +14,7 @@
 //! A value that two stages need is kept if it is stored anyway, for a fold, or is worth more than reading
 //! it; else it is computed again, with the same ops and so with the same bits.
 
+mod late;
 mod listing;
 mod needs;
 mod sweep;
@@ -21,6 +22,7 @@ mod sweep;
 use super::{Tier, constant_of, lower_op, range, storage, stored_value};
 use kiln_ir::{Axes, DType, Graph, Node, NodeId, Range, Reduction};
 use kiln_jit::vir::{Builder, Merge, Routine, Value};
+pub(crate) use late::{Earlier, Late};
 use needs::{Needs, Reduced};
 use std::collections::BTreeMap;
 pub(crate) use sweep::{BLOCK, RowSweep};

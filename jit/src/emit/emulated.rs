@@ -206,7 +206,7 @@ impl Emulated {
             let array = match (0..at.min(inputs)).find(same) {
                 Some(other) => operands[other].array,
                 None => {
-                    let bytes = match is_output {
+                    let bytes = match is_output && at < folds.end {
                         true => vec![0xa5; span.row * span.count],
                         // SAFETY: the caller guarantees that these bytes may be read.
                         false => unsafe { span.read() },

@@ -47,7 +47,8 @@ impl Software for InterpSweep {
     unsafe fn call(&self, _: &Code, rows: Rows, n: usize, operands: &[Cursor]) {
         let mut numbers = vec![0u64; self.sweep.numbers.len()];
         for row in 0..rows.all as isize {
-            let mut row = Row { sweep: &self.sweep, row, operands, numbers: &mut numbers };
+            let (sweep, tile) = (&self.sweep, rows.tile.rows as isize);
+            let mut row = Row { sweep, row, tile, operands, numbers: &mut numbers };
             for step in &self.sweep.steps {
                 let (each, block) = match step {
                     Step::Each { join: Some(join), .. } => (n, join.block),
@@ -77,6 +78,8 @@ impl Software for InterpSweep {
 struct Row<'a> {
     sweep: &'a Sweep,
     row: isize,
+    /// How many rows at a time: as many are kept.
+    tile: isize,
     operands: &'a [Cursor],
     numbers: &'a mut [u64],
 }
@@ -129,9 +132,8 @@ impl Row<'_> {
             }
         };
         let Cursor { base, step, row } = self.operands[operand];
-        // Row by row, one row of what is kept is enough.
-        let row = if matches!(place, Place::Kept(_)) { 0 } else { row };
-        (base.wrapping_offset(self.row * row), step)
+        let at = if matches!(place, Place::Kept(_)) { self.row % self.tile } else { self.row };
+        (base.wrapping_offset(at * row), step)
     }
 }
 

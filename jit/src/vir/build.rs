@@ -84,7 +84,13 @@ impl Builder {
     /// What `routine` stores, one value for each output, computed here from values for its inputs. It must
     /// have no cold regions.
     pub fn inline(&mut self, routine: &Routine, inputs: &[Value]) -> Vec<Value> {
-        let Each { body, stores, .. } = &routine.stage;
+        let values = self.inline_all(routine, inputs);
+        routine.stage.stores.iter().map(|store| values[store.value.index()]).collect()
+    }
+
+    /// [`inline`](Builder::inline), with each value of the routine.
+    pub fn inline_all(&mut self, routine: &Routine, inputs: &[Value]) -> Vec<Value> {
+        let body = &routine.stage.body;
         assert!(body.cold.is_empty(), "a region is skipped as a whole");
         let mut values: Vec<Value> = Vec::with_capacity(body.insts.len());
         for &inst in &body.insts {
@@ -112,7 +118,7 @@ impl Builder {
             };
             values.push(value);
         }
-        stores.iter().map(|store| values[store.value.index()]).collect()
+        values
     }
 
     /// The finished routine, verified.

@@ -8,6 +8,9 @@
 //! the row. Its folds leave numbers; if they leave one for each block of elements, `join` runs after each
 //! block. `Once` has numbers or [row scalars](Inst::Scalar) for operands, one of each row; code may do it for several
 //! rows at a time. What a number is after the last step may be a result of the row.
+//!
+//! As many rows are kept as are worked on at a time. A part may read a row that it keeps: it is the one that was
+//! kept in the same place before, so many rows earlier, or what the caller left there.
 
 use super::{Inst, Routine, Storage, verify};
 
@@ -165,7 +168,10 @@ impl Sweep {
             let fits = match place {
                 Place::Input(input) => self.is_scalar(input as usize) == is_scalar,
                 Place::Output(_) => false,
-                Place::Kept(kept) => !is_scalar && written.kept.get(kept as usize) == Some(&true),
+                Place::Kept(kept) => {
+                    let is_written = written.kept.get(kept as usize) == Some(&true);
+                    !is_scalar && (is_written || part.results.contains(&place))
+                }
                 Place::Number(number) => {
                     is_scalar && written.numbers.get(number as usize) == Some(&true)
                 }

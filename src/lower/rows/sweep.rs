@@ -10,6 +10,7 @@
 //! once   sum = s                      rounded
 //! ```
 
+use super::late::{Late, late};
 use super::{Per, RowProgram, Slot, Stage, storage};
 use kiln_ir::Reduction;
 use kiln_jit::vir::{Builder, Inst, Join, Part, Place, Routine, Step, Storage, Sweep, Type, Value};
@@ -28,6 +29,8 @@ pub(crate) struct RowSweep<K = Sweep> {
     pub(crate) outputs: Vec<usize>,
     /// The slot of each number that is a result.
     pub(crate) left: Vec<usize>,
+    /// The same, but for the last step, which is late.
+    pub(crate) late: Option<Late<K>>,
 }
 
 /// The sweep that does what the stages of a program do, if there is one: if code does all of their folds, and
@@ -76,7 +79,8 @@ pub(super) fn sweep(program: &RowProgram) -> Option<RowSweep> {
     }
     join_steps(&mut sweep);
     debug_assert_eq!(sweep.verify(), Ok(()));
-    Some(RowSweep { kernel: sweep, inputs, outputs, left })
+    let late = late(&sweep);
+    Some(RowSweep { kernel: sweep, inputs, outputs, left, late })
 }
 
 struct Making<'a> {

@@ -8,6 +8,7 @@
 mod apart;
 mod grid;
 mod job;
+mod late;
 mod launch;
 mod long;
 mod narrow;
@@ -133,7 +134,7 @@ impl RowCode {
     pub(crate) fn compile<E>(
         mut program: RowProgram,
         mut compile: impl FnMut(&Routine) -> Result<Code, E>,
-        compile_sweep: impl FnOnce(&Sweep, EmitterKind) -> Result<Option<Code>, E>,
+        mut compile_sweep: impl FnMut(&Sweep, EmitterKind) -> Result<Option<Code>, E>,
     ) -> Result<RowCode, E> {
         let sweep = program.sweep.take();
         let program = program.try_map(|routine| compile(&routine))?;
@@ -147,10 +148,8 @@ impl RowCode {
             last: Mutex::new(None),
         };
         let emitter = code.codes().next().map(Code::emitter);
-        if let (Some(RowSweep { kernel, inputs, outputs, left }), Some(emitter)) = (sweep, emitter)
-        {
-            let made = compile_sweep(&kernel, emitter)?;
-            code.sweep = made.map(|kernel| RowSweep { kernel, inputs, outputs, left });
+        if let (Some(sweep), Some(emitter)) = (sweep, emitter) {
+            code.sweep = sweep.try_map(|kernel| compile_sweep(&kernel, emitter))?;
         }
         Ok(code)
     }
@@ -423,7 +422,10 @@ impl Job<'_> {
             return self.share(threads, rows, |job, tiles| {
                 let mut sweeper = Sweeper::new(job, sweep, sweeping);
                 // SAFETY: tiles are disjoint; the caller vouches for the rest.
-                tiles.for_each(|tile| unsafe { sweeper.run(tile) });
+                unsafe {
+                    tiles.for_each(|tile| sweeper.run(tile));
+                    sweeper.finish();
+                }
             });
         }
         self.share(threads, setup.tile[0], |job, tiles| {

@@ -1,6 +1,7 @@
 //! A row kernel as one call: the loop over rows is inside its code.
 
 use super::job::{self, Job};
+use super::late::{self, Lag};
 use super::setup::{Access, Setup};
 use super::stage::Cursors;
 use super::{LINE, Program, ROOM};
@@ -16,13 +17,13 @@ use smallvec::SmallVec;
 use std::ptr;
 
 /// Bytes of the number of elements of a row.
-const COUNT: usize = 8;
+pub(super) const COUNT: usize = 8;
 /// Bytes of one operand's rows that are worked on at a time: while one waits for its numbers, the next one
 /// is computed, but all stay in L1.
 const BYTES_AT_A_TIME: usize = 8 << 10;
-/// The same for rows, up to twice as long as these, of which nothing is kept and whose numbers take longer to
-/// wait for than it takes to read more of them: layer norm of (16384, 256) took .22 ns an element on a Zen 4, and .19
-/// with twice as many.
+/// The same for rows, up to twice as long as these, whose numbers take longer to wait for than it takes to read more
+/// of them: layer norm of (16384, 256) took .22 ns an element on a Zen 4, and .19 with twice as many; softmax .308 and
+/// .294, of (32768, 128) .320 and .311, of (600, 128) .296 and .299.
 const MORE_AT_A_TIME: usize = 16 << 10;
 const WAITING: usize = 512;
 
@@ -36,6 +37,8 @@ pub(super) enum Sweeps {
     WhereItPays,
     /// For tests.
     Always,
+    /// The same, and [late](super::late) where it can be.
+    Late,
     Never,
 }
 
@@ -43,7 +46,7 @@ pub(super) enum Sweeps {
 #[derive(Clone, Debug)]
 pub(super) struct Sweeping {
     /// Cursors without their bases.
-    cursors: SmallVec<[Cursor; OPERANDS]>,
+    pub(super) cursors: SmallVec<[Cursor; OPERANDS]>,
     /// The slot of each that is an operand.
     slots: SmallVec<[Option<usize>; OPERANDS]>,
     /// Whether results bypass the caches, where they lie so that they can.
@@ -52,7 +55,9 @@ pub(super) struct Sweeping {
     pub(super) can_copy: bool,
     /// How many rows at a time. The memory of the next ones is asked for, wherever it is: of (512, 1024), which the
     /// third-level cache holds, layer norm takes .94 of the time on a Zen 4.
-    tile: Tile,
+    pub(super) tile: Tile,
+    /// Whether rows are finished late.
+    pub(super) is_late: bool,
 }
 
 // SAFETY: cursors have no bases.
@@ -63,7 +68,7 @@ unsafe impl Sync for Sweeping {}
 impl Sweeping {
     /// The call of a program's sweep on operands that lie as `setup` says, if it can be.
     pub(super) fn new(program: Program<'_>, setup: &Setup) -> Option<Sweeping> {
-        let RowSweep { kernel: code, inputs, outputs, left } = program.sweep?;
+        let RowSweep { kernel: code, inputs, outputs, left, .. } = program.sweep?;
         let is_direct = |&slot: &usize| {
             let is_element = program.slots[slot].per == Per::Element;
             !is_element || setup.access[slot] == Access::Direct
@@ -82,7 +87,7 @@ impl Sweeping {
         }
         let row = row_bytes(setup).max(1);
         let bytes = match row {
-            WAITING.. if row <= 2 * WAITING && code.kept().is_empty() => MORE_AT_A_TIME,
+            WAITING.. if row <= 2 * WAITING => MORE_AT_A_TIME,
             _ => BYTES_AT_A_TIME,
         };
         let most = (bytes / row).clamp(1, MOST_ROWS);
@@ -104,6 +109,7 @@ impl Sweeping {
             streams: setup.streams,
             can_copy,
             tile: Tile { rows, ahead: rows },
+            is_late: late::pays(program, setup, rows),
         };
         for (index, &slot) in inputs.iter().enumerate() {
             let vector = code.lanes() * setup.sizes[slot];
@@ -165,7 +171,7 @@ impl Sweeping {
 
 /// Bytes from one row that is kept to the next. Where rows are a power of two apart, a column has only one
 /// set of a cache.
-fn pitch(len: usize, size: usize) -> usize {
+pub(super) fn pitch(len: usize, size: usize) -> usize {
     (len * size).next_multiple_of(LINE) + LINE
 }
 
@@ -219,12 +225,14 @@ pub(super) fn pays(program: Program<'_>, setup: &Setup, is_large: bool) -> bool 
     let only_numbers = program.sweep.is_some_and(|sweep| sweep.outputs.is_empty());
     match is_large {
         _ if setup.side_by_side || setup.is_flat || program.sweep.is_none() => false,
-        _ if program.sweeps != Sweeps::WhereItPays => program.sweeps == Sweeps::Always,
+        _ if program.sweeps != Sweeps::WhereItPays => program.sweeps != Sweeps::Never,
         _ if elements <= FEW => true,
         // Code has a loop of its own for these.
         _ if row == STRIPE_BYTES => is_large || only_numbers || elements <= FEW_TILES,
         _ if only_numbers => row >= 2 << 10,
-        true => row >= 512 && row <= if keeps { 64 << 10 } else { 256 << 10 },
+        true if keeps && !late::pays(program, setup, 1) => (512..=64 << 10).contains(&row),
+        true => (512..=256 << 10).contains(&row),
+        false if late::pays(program, setup, 1) => row >= 1 << 10,
         false => row >= 2 << 10 && (!has_extremes || elements <= FEW_TILES),
     }
 }
@@ -244,6 +252,8 @@ pub(super) struct Sweeper<'a> {
     copies: bool,
     /// The number of elements of a row, then each row that is kept, then results that are copied.
     scratch: Scratch,
+    /// What finishes rows late, if that is how it is done.
+    lag: Option<Lag<'a>>,
 }
 
 impl<'a> Sweeper<'a> {
@@ -265,15 +275,48 @@ impl<'a> Sweeper<'a> {
             // SAFETY: there is room for a number of any type.
             unsafe { count(job.program.slots[slot].dtype, len, 1, scratch.of(index)) };
         }
-        Sweeper { job, code: &sweep.kernel, sweeping, copies, scratch }
+        let late = sweep.late.as_ref().filter(|_| sweeping.is_late && !copies);
+        let lag = late.map(|late| Lag::new(job, sweep, late, sweeping));
+        Sweeper { job, code: &sweep.kernel, sweeping, copies, scratch, lag }
     }
 
-    /// All steps on the rows of a tile, which are whole.
+    /// All steps on the rows of a tile, which are whole, but for what is left to [`finish`](Sweeper::finish).
     ///
     /// # Safety
     ///
     /// The tile must be one of the job's, and nothing else may use its elements of outputs.
     pub(super) unsafe fn run(&mut self, tile: job::Tile) {
+        let rest = tile.rows % self.sweeping.tile.rows;
+        let whole = job::Tile { rows: tile.rows - rest, ..tile };
+        let last = job::Tile { row: tile.row + whole.rows, rows: rest, ..tile };
+        // SAFETY: required of the caller.
+        unsafe {
+            let begins = self.lag.as_mut().is_some_and(|lag| lag.begin(whole));
+            self.run_at_once(if begins { last } else { tile });
+        }
+    }
+
+    /// Finishes rows that were left.
+    ///
+    /// # Safety
+    ///
+    /// As for [`run`](Sweeper::run).
+    pub(super) unsafe fn finish(&mut self) {
+        if let Some(lag) = &mut self.lag {
+            // SAFETY: required of the caller.
+            unsafe { lag.finish() };
+        }
+    }
+
+    /// All steps on the rows of a tile.
+    ///
+    /// # Safety
+    ///
+    /// As for [`run`](Sweeper::run).
+    unsafe fn run_at_once(&self, tile: job::Tile) {
+        if tile.rows == 0 {
+            return;
+        }
         let Job { setup, bases, .. } = self.job;
         let mut own = 0..;
         let mut cursors = Cursors::new();

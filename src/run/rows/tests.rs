@@ -158,7 +158,7 @@ fn check(
     expected: &[Tensor],
     threads: usize,
 ) {
-    for sweeps in [Sweeps::Always, Sweeps::Never, Sweeps::WhereItPays] {
+    for sweeps in [Sweeps::Always, Sweeps::Late, Sweeps::Never, Sweeps::WhereItPays] {
         turn_to(code, sweeps);
         check_as_it_is(body, code, inputs, expected, threads);
     }
@@ -413,7 +413,7 @@ fn layouts_change_no_bit() {
                 }
                 // Nothing is near, all is, or what L2 of this machine holds.
                 code.near = [code.near, 0, 64, usize::MAX][turn % 4];
-                turn_to(&mut code, [Sweeps::Always, Sweeps::Never][turn / 2 % 2]);
+                turn_to(&mut code, [Sweeps::Always, Sweeps::Late, Sweeps::Never][turn / 2 % 3]);
                 // SAFETY: the types and shapes of the body, and one output is exactly an input.
                 assert!(unsafe { code.run(&operands, Some(1)) }, "{body}");
                 drop(outputs);
@@ -446,12 +446,15 @@ fn streaming_sweeps_change_no_bit() {
         fill(&mut x, 7, true);
         let views: Vec<View<'_>> = body.inputs().iter().map(|_| x.view()).collect();
         let expected = apart(&body, &views);
-        for (emitter, first) in emitters().into_iter().flat_map(|e| [(e, 0), (e, 4), (e, 15)]) {
+        let places = [0, 4, 15].map(|first| [(first, Sweeps::Always), (first, Sweeps::Late)]);
+        let ways =
+            emitters().into_iter().flat_map(|e| places.as_flattened().iter().map(move |p| (e, p)));
+        for (emitter, &(first, sweeps)) in ways {
             let program = rows(&body, Tier::Default).unwrap();
             let mut code =
                 RowCode::compile(program, |r| compile(r, emitter, Cpu::host()), compile_sweep)
                     .unwrap();
-            turn_to(&mut code, Sweeps::Always);
+            turn_to(&mut code, sweeps);
             let mut lines = [Line([7.0; 16]); 9 * 37 + 2];
             let base = lines.as_mut_ptr().cast::<f32>().wrapping_add(first).cast::<u8>();
             // SAFETY: the lines are one array of this shape.
