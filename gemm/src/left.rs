@@ -50,6 +50,27 @@ impl<T: Element> Left<T> {
         Left::Packed(room)
     }
 
+    /// So many rows and terms of a tile, packed: into `room`, if they are not.
+    ///
+    /// # Safety
+    ///
+    /// They must be readable, and there must be room for them.
+    pub(crate) unsafe fn packed(
+        self,
+        kernels: &Kernels<T>,
+        [rows, terms]: [usize; 2],
+        room: *mut T,
+    ) -> *const T {
+        match self {
+            Left::Packed(first) => first,
+            Left::Rows(a) => {
+                // SAFETY: required of the caller.
+                unsafe { pack::lines(kernels, a.into(), rows, terms, room, rows) };
+                room
+            }
+        }
+    }
+
     /// The same from this row on, which begins a tile.
     pub(crate) fn from(self, row: usize, terms: usize) -> Left<T> {
         match self {
