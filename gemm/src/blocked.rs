@@ -7,7 +7,7 @@ use crate::matrix::MatrixMut;
 use crate::observer::{Observer, Telling, Turned};
 use crate::operand::Operand;
 use crate::pages::Pages;
-use crate::tile::{self, Kernels, MOST};
+use crate::tile::{self, Kernels, MOST, Rows};
 use crate::vectors::Vectors;
 use crate::{pack, row, swapped};
 use std::cell::Cell;
@@ -187,6 +187,11 @@ pub(crate) fn most_rows<T: Element>(kernels: &Kernels<T>) -> usize {
     (LEFT / (INNER * size_of::<T>())).next_multiple_of(kernels.rows)
 }
 
+/// Tiles of rows that meet packed panels.
+pub(crate) fn rows<T: Element>(kernels: &Kernels<T>, count: usize) -> Rows {
+    Rows { count, most: kernels.rows, is_first_whole: true }
+}
+
 /// How many columns of so many rows are finished at once: whole tiles.
 pub(crate) fn finished_columns<T: Element>(kernels: &Kernels<T>, rows: usize) -> usize {
     (FINISHED / (rows * size_of::<T>())).next_multiple_of(kernels.columns()).max(kernels.columns())
@@ -280,7 +285,13 @@ unsafe fn blocked<T: Element>(
                 // SAFETY: the block is within `a`, and has room. Both are packed, and `c` is as
                 // the caller says.
                 unsafe {
-                    let left = Left::new(kernels, a.from(top, done), [height, terms, n], left);
+                    let left = Left::new(
+                        kernels,
+                        a.from(top, done),
+                        rows(kernels, height),
+                        [terms, n],
+                        left,
+                    );
                     tiles(kernels, &block, left, |at, _| right.add(at), c, observer);
                 }
             }
@@ -368,16 +379,16 @@ pub(crate) unsafe fn tiles<T: Element>(
         let first = right(at, pitch * terms);
         at += pitch * terms;
         let panel = Panel { first, step: pitch as isize, columns };
-        for row in (0..height).step_by(kernels.rows) {
-            let rows = kernels.rows.min(height - row);
-            let (left, to) = (left.from(row, terms), c.at(top + row, side + column));
+        for span in rows(kernels, height).tiles() {
+            let (high, is_first) = (span.len(), span.start == 0);
+            let (left, to) = (left.from(span.start, terms), c.at(top + span.start, side + column));
             // SAFETY: required of the caller.
             unsafe {
-                if asks && row == 0 && columns == kernels.columns() {
-                    let run = kernels.asking(left, rows);
+                if asks && is_first && columns == kernels.columns() {
+                    let run = kernels.asking(left, high);
                     run([terms, columns], left.parts(), first, pitch as isize, to, c.down, goes_on);
                 } else {
-                    tile(kernels, [rows, terms], left, panel, to, c, goes_on);
+                    tile(kernels, [high, terms], left, panel, to, c, goes_on);
                 }
             }
         }

@@ -7,7 +7,7 @@ use crate::observer::{Observer, Telling};
 use crate::operand::Operand;
 use crate::pack::LINE;
 use crate::pages::Pages;
-use crate::tile::Kernels;
+use crate::tile::{Kernels, Rows};
 use crate::vectors::Vectors;
 
 /// Up to so many tiles of rows are few.
@@ -83,6 +83,8 @@ pub(crate) unsafe fn multiply<T: Element>(
             true => n,
             false => finished_columns(kernels, all.len()),
         };
+        let is_first_whole = b.plain_rows().is_none();
+        let rows = Rows { count: all.len(), most: kernels.rows, is_first_whole };
         // What the first tile turns, the others read.
         let highest = kernels.rows.min(all.len());
         let turning = lying.zip(kernels.turning.get(highest - 1));
@@ -93,9 +95,9 @@ pub(crate) unsafe fn multiply<T: Element>(
             let mut telling = Telling::new(observer, all.clone(), 0..n, at_once);
             // SAFETY: required of the caller; there is room for these rows, or for the first of them, and a panel.
             let (left, turning) = unsafe {
-                let rows = Left::new(kernels, a.from(first, done), [all.len(), terms, n], left);
-                let packed = |_: &_| rows.packed(kernels, [highest, terms], left);
-                (rows, turning.map(|(b, run)| (b, run, packed(run))))
+                let all = Left::new(kernels, a.from(first, done), rows, [terms, n], left);
+                let packed = |_: &_| all.packed(kernels, [highest, terms], left);
+                (all, turning.map(|(b, run)| (b, run, packed(run))))
             };
             for side in (0..n).step_by(kernels.columns()) {
                 if !telling.goes_on() {
@@ -116,22 +118,22 @@ pub(crate) unsafe fn multiply<T: Element>(
                             Panel { first: right, step: step as isize, columns }
                         }
                     };
-                    for top in all.clone().step_by(kernels.rows) {
-                        let rows = kernels.rows.min(all.end - top);
-                        let left = left.from(top - first, terms);
-                        let to = c.at(top, side);
+                    for span in rows.tiles() {
+                        let (high, is_first) = (span.len(), span.start == 0);
+                        let left = left.from(span.start, terms);
+                        let to = c.at(first + span.start, side);
                         if let Some((b, run, packed)) = turning
-                            && top == first
+                            && is_first
                         {
-                            let panel = (all.len() > rows).then_some(right);
+                            let panel = (all.len() > high).then_some(right);
                             let (sizes, b) = ([terms, columns], b.from(done, side));
                             run(sizes, packed, b, panel, to, c.down, goes_on);
-                        } else if unpacked.is_some() && c.across == 1 && top == first {
-                            let run = kernels.asking(left, rows);
+                        } else if unpacked.is_some() && c.across == 1 && is_first {
+                            let run = kernels.asking(left, high);
                             let (sizes, left) = ([terms, columns], left.parts());
                             run(sizes, left, panel.first, panel.step, to, c.down, goes_on);
                         } else {
-                            tile(kernels, [rows, terms], left, panel, to, c, goes_on);
+                            tile(kernels, [high, terms], left, panel, to, c, goes_on);
                         }
                     }
                 }

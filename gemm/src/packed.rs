@@ -1,6 +1,6 @@
 //! Right operands that are packed once, and multiplied often.
 
-use crate::blocked::{self, Block, COLUMNS, Element, INNER, Number, most_rows, pack_right};
+use crate::blocked::{self, Block, COLUMNS, Element, INNER, Number, most_rows, pack_right, rows};
 use crate::halves::FEW_ROWS_OF_PANELS;
 use crate::left::Left;
 use crate::matrix::{Matrix, MatrixMut};
@@ -231,7 +231,13 @@ pub unsafe fn multiply_packed<T: Number>(
                                 }
                             }
                         };
-                        let left = Left::new(kernels, a.from(top, done), [height, terms, n], left);
+                        let left = Left::new(
+                            kernels,
+                            a.from(top, done),
+                            rows(kernels, height),
+                            [terms, n],
+                            left,
+                        );
                         blocked::tiles(kernels, &block, left, panel, c, observer);
                     }
                 }
