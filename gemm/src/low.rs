@@ -86,8 +86,7 @@ pub(crate) unsafe fn multiply<T: Element>(
         let is_first_whole = b.plain_rows().is_none();
         let rows = Rows { count: all.len(), most: kernels.rows, is_first_whole };
         // What the first tile turns, the others read.
-        let highest = kernels.rows.min(all.len());
-        let turning = lying.zip(kernels.turning.get(highest - 1));
+        let turning = lying.zip(kernels.turning.get(rows.highest() - 1));
         // A product of no terms is 0, which the first block of none writes.
         for done in (0..k.max(1)).step_by(inner) {
             let terms = inner.min(k - done);
@@ -96,8 +95,8 @@ pub(crate) unsafe fn multiply<T: Element>(
             // SAFETY: required of the caller; there is room for these rows, or for the first of them, and a panel.
             let (left, turning) = unsafe {
                 let all = Left::new(kernels, a.from(first, done), rows, [terms, n], left);
-                let packed = |_: &_| all.packed(kernels, [highest, terms], left);
-                (all, turning.map(|(b, run)| (b, run, packed(run))))
+                let first = |(b, run)| (b, run, all.packed(kernels, [rows.highest(), terms], left));
+                (all, turning.map(first))
             };
             for side in (0..n).step_by(kernels.columns()) {
                 if !telling.goes_on() {
@@ -106,7 +105,7 @@ pub(crate) unsafe fn multiply<T: Element>(
                 let columns = kernels.columns().min(n - side);
                 let step = columns.next_multiple_of(kernels.lanes);
                 let unpacked = b.plain_rows().filter(|_| columns == kernels.columns());
-                let turning = turning.filter(|_| columns == step && unpacked.is_none());
+                let turning = turning.filter(|_| columns == step);
                 // SAFETY: as above.
                 unsafe {
                     let panel = match unpacked {

@@ -100,10 +100,10 @@ impl<T: Copy> Operand<T> {
         }
     }
 
-    /// The matrix, if rows of numbers lie side by side.
+    /// The matrix, if rows of numbers lie side by side, and columns do not.
     pub(crate) fn plain_columns(self) -> Option<Matrix<T>> {
         match self {
-            Operand::Plain(matrix) if matrix.down == 1 => Some(matrix),
+            Operand::Plain(matrix) if matrix.down == 1 && matrix.across != 1 => Some(matrix),
             _ => None,
         }
     }

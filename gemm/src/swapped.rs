@@ -31,8 +31,8 @@ pub(crate) fn right<T: Element>(
     b: Operand<T>,
     c: MatrixMut<T>,
 ) -> Option<Matrix<T>> {
-    let Operand::Plain(b) = b else { return None };
-    let lie_so = b.down == 1 && b.across != 1 && c.across == 1 && c.down > 0;
+    let b = b.plain_columns()?;
+    let lie_so = c.across == 1 && c.down > 0;
     let at_once = m.min(COLUMN / size_of::<T>());
     let are_many = k >= FEWEST.max(at_once * FEWEST_FOR_ROW);
     if !lie_so || !are_many || m > MOST_PIECES * at_once {

@@ -19,12 +19,14 @@ const F64: Kind<f64, f64> = Kind { store: |x| f64::from(x) / 3.0, load: |x| x };
 const BF16: Kind<bf16, f32> = Kind { store: bf16::from_f32, load: bf16::to_f32 };
 const F16: Kind<f16, f32> = Kind { store: f16::from_f32, load: f16::to_f32 };
 
-/// Steps of a matrix: by rows, by columns, or with gaps both ways; and how many elements that takes.
+/// Steps of a matrix: by rows, by columns, with gaps both ways, or of rows that share elements; and how many elements that
+/// takes.
 fn steps([rows, columns]: [usize; 2], layout: usize) -> ([isize; 2], usize) {
     let [down, across] = match layout {
         0 => [columns, 1],
         1 => [1, rows],
-        _ => [2 * columns + 1, 2],
+        2 => [2 * columns + 1, 2],
+        _ => [1, 1],
     };
     ([down as isize, across as isize], rows * down + columns * across + 1)
 }
@@ -35,7 +37,7 @@ fn draw<S, T>(
     kind: &Kind<S, T>,
     random: &mut fastrand::Rng,
 ) -> (Vec<S>, Matrix<S>) {
-    let ([down, across], count) = steps(sizes, random.usize(..3));
+    let ([down, across], count) = steps(sizes, random.usize(..4));
     let numbers: Vec<S> = (0..count).map(|_| (kind.store)(random.f32() * 2.0 - 1.0)).collect();
     let first = numbers.as_ptr();
     (numbers, Matrix { first, down, across })
@@ -65,6 +67,8 @@ fn check<T, A: Copy, B: Copy>(
             // More columns than such as meet rows as they lie, or rows that evict each other.
             3 => [m.min(13), k, 550],
             4 if n < 20 => [m.min(13), 1024, n],
+            // A vector of columns, or two.
+            5 => [m, k, 16],
             _ => [m, k, n],
         };
         let (_a, left) = draw([m, k], kinds.0, &mut random);

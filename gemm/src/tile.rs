@@ -84,15 +84,21 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    /// How many the first tile has, and no other more.
+    pub(crate) fn highest(self) -> usize {
+        match self.is_first_whole {
+            true => self.count.min(self.most),
+            false => self.count.div_ceil(self.count.div_ceil(self.most).max(1)),
+        }
+    }
+
     /// The rows of each tile.
     pub(crate) fn tiles(self) -> impl Iterator<Item = Range<usize>> {
         let mut start = 0;
         std::iter::from_fn(move || {
-            let left = self.count - start;
-            let high = match start == 0 && self.is_first_whole {
-                true => left.min(self.most),
-                false => left.div_ceil(left.div_ceil(self.most).max(1)),
-            };
+            let is_first_whole = self.is_first_whole && start == 0;
+            let left = Rows { count: self.count - start, is_first_whole, ..self };
+            let high = left.highest();
             start += high;
             (high > 0).then(|| start - high..start)
         })
