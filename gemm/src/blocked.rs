@@ -4,10 +4,10 @@ use crate::halves::FEW_ROWS;
 use crate::left::Left;
 use crate::low::{self, FEW_TILES};
 use crate::matrix::MatrixMut;
-use crate::observer::{Observer, Turned};
+use crate::observer::{Observer, Telling, Turned};
 use crate::operand::Operand;
 use crate::pages::Pages;
-use crate::tile::{self, Kernels, MOST};
+use crate::tile::{self, Kernels, MOST, Rows};
 use crate::vectors::Vectors;
 use crate::{pack, row, swapped};
 use std::cell::Cell;
@@ -172,7 +172,7 @@ pub unsafe fn multiply_by<T: Number>(
     T::with_room(|room| unsafe {
         if m <= few && c.across == 1 {
             row::one_by_one(kernels, [m, k, n], a, b, c, room, observer);
-        } else if let Some((kernels, b)) = swapped::kernels(vectors, [m, k], b, c) {
+        } else if let Some(b) = swapped::right(kernels, [m, k], b, c) {
             swapped::multiply(kernels, [m, k, n], a, b, c, room, observer);
         } else if low::is_for(kernels, [m, k, n], b) {
             low::multiply(kernels, [m, k, n], a, b, c, room, observer);
@@ -185,6 +185,11 @@ pub unsafe fn multiply_by<T: Number>(
 /// Rows of a block of the left operand.
 pub(crate) fn most_rows<T: Element>(kernels: &Kernels<T>) -> usize {
     (LEFT / (INNER * size_of::<T>())).next_multiple_of(kernels.rows)
+}
+
+/// Tiles of rows that meet packed panels.
+pub(crate) fn rows<T: Element>(kernels: &Kernels<T>, count: usize) -> Rows {
+    Rows { count, most: kernels.rows, is_first_whole: true }
 }
 
 /// How many columns of so many rows are finished at once: whole tiles.
@@ -266,9 +271,9 @@ unsafe fn blocked<T: Element>(
     for side in (0..n).step_by(wide) {
         let width = wide.min(n - side);
         // A product of no terms is 0, which the first block of none writes.
-        let mut done = 0;
-        loop {
+        for done in (0..k.max(1)).step_by(inner) {
             let terms = inner.min(k - done);
+            let (goes_on, is_last) = (done > 0, done + terms == k);
             // SAFETY: the block is within `b`, and has room.
             unsafe { pack_right(kernels, b.from(done, side), terms, width, right) };
             for top in (0..m).step_by(high) {
@@ -276,19 +281,19 @@ unsafe fn blocked<T: Element>(
                     return;
                 }
                 let height = high.min(m - top);
-                let goes_on = done > 0;
-                let is_last = done + terms == k;
                 let block = Block { top, side, height, width, terms, goes_on, is_last };
                 // SAFETY: the block is within `a`, and has room. Both are packed, and `c` is as
                 // the caller says.
                 unsafe {
-                    let left = Left::new(kernels, a.from(top, done), [height, terms, n], left);
+                    let left = Left::new(
+                        kernels,
+                        a.from(top, done),
+                        rows(kernels, height),
+                        [terms, n],
+                        left,
+                    );
                     tiles(kernels, &block, left, |at, _| right.add(at), c, observer);
                 }
-            }
-            done += terms;
-            if done == k {
-                break;
             }
         }
     }
@@ -365,7 +370,8 @@ pub(crate) unsafe fn tiles<T: Element>(
     let at_once = finished_columns(kernels, height);
     // The panel that follows comes meanwhile, where little else is computed with it.
     let asks = c.across == 1 && (kernels.rows + 1..=FEW_TILES * kernels.rows).contains(&height);
-    let mut told = 0;
+    let its = side..side + width;
+    let mut telling = Telling::new(observer, top..top + height, its, at_once);
     let mut at = 0;
     for column in (0..width).step_by(kernels.columns()) {
         let columns = kernels.columns().min(width - column);
@@ -373,23 +379,21 @@ pub(crate) unsafe fn tiles<T: Element>(
         let first = right(at, pitch * terms);
         at += pitch * terms;
         let panel = Panel { first, step: pitch as isize, columns };
-        for row in (0..height).step_by(kernels.rows) {
-            let rows = kernels.rows.min(height - row);
-            let (left, to) = (left.from(row, terms), c.at(top + row, side + column));
+        for span in rows(kernels, height).tiles() {
+            let (high, is_first) = (span.len(), span.start == 0);
+            let (left, to) = (left.from(span.start, terms), c.at(top + span.start, side + column));
             // SAFETY: required of the caller.
             unsafe {
-                if asks && row == 0 && columns == kernels.columns() {
-                    let run = kernels.asking(left, rows);
+                if asks && is_first && columns == kernels.columns() {
+                    let run = kernels.asking(left, high);
                     run([terms, columns], left.parts(), first, pitch as isize, to, c.down, goes_on);
                 } else {
-                    tile(kernels, [rows, terms], left, panel, to, c, goes_on);
+                    tile(kernels, [high, terms], left, panel, to, c, goes_on);
                 }
             }
         }
-        let end = column + columns;
-        if is_last && (end - told >= at_once || end == width) {
-            observer.finished(top..top + height, side + told..side + end);
-            told = end;
+        if is_last {
+            telling.are_finished(side + column + columns);
         }
     }
 }

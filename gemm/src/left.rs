@@ -4,7 +4,7 @@ use crate::blocked::Element;
 use crate::matrix::Matrix;
 use crate::operand::Operand;
 use crate::pack;
-use crate::tile::Kernels;
+use crate::tile::{Kernels, Rows};
 
 /// So many panels of a right operand do not repay packing the left one, which takes as long as adding up half a panel: 64 by
 /// 64 by 64 takes .89 of the time as rows lie (with shorter vectors .74), 256 by 256 by 256 .97 (Zen 4).
@@ -20,7 +20,7 @@ pub(crate) enum Left<T> {
 }
 
 impl<T: Element> Left<T> {
-    /// `height` rows of so many terms, which meet so many columns. `room` is where they are packed, if they are.
+    /// Rows of so many terms, which meet so many columns. `room` is where they are packed, if they are.
     ///
     /// # Safety
     ///
@@ -28,7 +28,8 @@ impl<T: Element> Left<T> {
     pub(crate) unsafe fn new(
         kernels: &Kernels<T>,
         a: Operand<T>,
-        [height, terms, columns]: [usize; 3],
+        rows: Rows,
+        [terms, columns]: [usize; 2],
         room: *mut T,
     ) -> Left<T> {
         let is_worth_packing = columns > FEW_PANELS * kernels.columns();
@@ -38,16 +39,33 @@ impl<T: Element> Left<T> {
         {
             return Left::Rows(a);
         }
-        let mut to = room;
-        for top in (0..height).step_by(kernels.rows) {
-            let rows = kernels.rows.min(height - top);
+        for span in rows.tiles() {
+            let (high, to) = (span.len(), room.wrapping_add(span.start * terms));
             // SAFETY: required of the caller.
-            unsafe {
-                pack::lines(kernels, a.from(top, 0), rows, terms, to, rows);
-                to = to.add(rows * terms);
-            }
+            unsafe { pack::lines(kernels, a.from(span.start, 0), high, terms, to, high) };
         }
         Left::Packed(room)
+    }
+
+    /// So many rows and terms of a tile, packed: into `room`, if they are not.
+    ///
+    /// # Safety
+    ///
+    /// They must be readable, and there must be room for them.
+    pub(crate) unsafe fn packed(
+        self,
+        kernels: &Kernels<T>,
+        [rows, terms]: [usize; 2],
+        room: *mut T,
+    ) -> *const T {
+        match self {
+            Left::Packed(first) => first,
+            Left::Rows(a) => {
+                // SAFETY: required of the caller.
+                unsafe { pack::lines(kernels, a.into(), rows, terms, room, rows) };
+                room
+            }
+        }
     }
 
     /// The same from this row on, which begins a tile.

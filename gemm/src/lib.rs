@@ -21,7 +21,7 @@
 //! |---|---|
 //! | `simd.rs` | vectors: AVX-512, AVX2 with FMA, and plain arrays for other machines |
 //! | `turn.rs` | rows turned into columns, in registers |
-//! | `tile.rs` | the kernel of one tile |
+//! | `tile.rs` | the kernel of one tile; `turning.rs`: of one that turns columns meanwhile |
 //! | `pack.rs` | panels of operands; `left.rs`: left ones that are read as they lie |
 //! | `blocked.rs` | the loops around them; `low.rs` those of few rows, `swapped.rs` where operands change places |
 //! | `observer.rs` | who is told what is finished, and may end a product |
@@ -47,6 +47,7 @@ mod swapped;
 mod tile;
 #[cfg(target_arch = "x86_64")]
 mod turn;
+mod turning;
 mod vectors;
 mod widen;
 

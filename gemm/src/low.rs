@@ -3,11 +3,11 @@
 use crate::blocked::{Element, INNER, LEFT, Number, Panel, finished_columns, pack_right, tile};
 use crate::left::Left;
 use crate::matrix::MatrixMut;
-use crate::observer::Observer;
+use crate::observer::{Observer, Telling};
 use crate::operand::Operand;
 use crate::pack::LINE;
 use crate::pages::Pages;
-use crate::tile::Kernels;
+use crate::tile::{Kernels, Rows};
 use crate::vectors::Vectors;
 
 /// Up to so many tiles of rows are few.
@@ -47,7 +47,8 @@ pub(crate) fn is_for<T: Element>(
 }
 
 /// `c = a b`. The right operand is not packed where its columns lie side by side, but for those that are no
-/// whole panel and numbers of 16 bits. What is, is packed panel by panel.
+/// whole panel and numbers of 16 bits. What is, is packed panel by panel. Columns that lie element after element are
+/// turned [while the first tile is computed](crate::turning).
 ///
 /// # Safety
 ///
@@ -68,6 +69,7 @@ pub(crate) unsafe fn multiply<T: Element>(
         Some(_) => INNER,
         None => (LEFT / (most * size_of::<T>())).clamp(INNER, TURNED),
     };
+    let lying = b.plain_columns().filter(|_| c.across == 1);
     let inner = most_terms.min(k.max(1));
     let need = most * inner + inner * kernels.columns();
     if room.len() < need {
@@ -81,60 +83,63 @@ pub(crate) unsafe fn multiply<T: Element>(
             true => n,
             false => finished_columns(kernels, all.len()),
         };
-        let mut done = 0;
-        loop {
-            let (terms, goes_on) = (inner.min(k - done), done > 0);
-            let is_last = done + terms == k;
-            let mut told = 0;
-            // SAFETY: required of the caller; there is room for these rows and a panel.
-            let left =
-                unsafe { Left::new(kernels, a.from(first, done), [all.len(), terms, n], left) };
+        let is_first_whole = b.plain_rows().is_none();
+        let rows = Rows { count: all.len(), most: kernels.rows, is_first_whole };
+        // What the first tile turns, the others read.
+        let turning = lying.zip(kernels.turning.get(rows.highest() - 1));
+        // A product of no terms is 0, which the first block of none writes.
+        for done in (0..k.max(1)).step_by(inner) {
+            let terms = inner.min(k - done);
+            let (goes_on, is_last) = (done > 0, done + terms == k);
+            let mut telling = Telling::new(observer, all.clone(), 0..n, at_once);
+            // SAFETY: required of the caller; there is room for these rows, or for the first of them, and a panel.
+            let (left, turning) = unsafe {
+                let all = Left::new(kernels, a.from(first, done), rows, [terms, n], left);
+                let first = |(b, run)| (b, run, all.packed(kernels, [rows.highest(), terms], left));
+                (all, turning.map(first))
+            };
             for side in (0..n).step_by(kernels.columns()) {
-                if !observer.goes_on() {
+                if !telling.goes_on() {
                     return;
                 }
                 let columns = kernels.columns().min(n - side);
+                let step = columns.next_multiple_of(kernels.lanes);
                 let unpacked = b.plain_rows().filter(|_| columns == kernels.columns());
+                let turning = turning.filter(|_| columns == step);
                 // SAFETY: as above.
                 unsafe {
                     let panel = match unpacked {
                         Some(b) => Panel { first: b.at(done, side), step: b.down, columns },
                         None => {
-                            pack_right(kernels, b.from(done, side), terms, columns, right);
-                            let step = columns.next_multiple_of(kernels.lanes) as isize;
-                            Panel { first: right, step, columns }
+                            if turning.is_none() {
+                                pack_right(kernels, b.from(done, side), terms, columns, right);
+                            }
+                            Panel { first: right, step: step as isize, columns }
                         }
                     };
-                    for top in all.clone().step_by(kernels.rows) {
-                        let rows = kernels.rows.min(all.end - top);
-                        let left = left.from(top - first, terms);
-                        let to = c.at(top, side);
-                        if unpacked.is_some() && c.across == 1 && top == first {
-                            let run = kernels.asking(left, rows);
-                            run(
-                                [terms, columns],
-                                left.parts(),
-                                panel.first,
-                                panel.step,
-                                to,
-                                c.down,
-                                goes_on,
-                            );
+                    for span in rows.tiles() {
+                        let (high, is_first) = (span.len(), span.start == 0);
+                        let left = left.from(span.start, terms);
+                        let to = c.at(first + span.start, side);
+                        if let Some((b, run, packed)) = turning
+                            && is_first
+                        {
+                            let panel = (all.len() > high).then_some(right);
+                            let (sizes, b) = ([terms, columns], b.from(done, side));
+                            run(sizes, packed, b, panel, to, c.down, goes_on);
+                        } else if unpacked.is_some() && c.across == 1 && is_first {
+                            let run = kernels.asking(left, high);
+                            let (sizes, left) = ([terms, columns], left.parts());
+                            run(sizes, left, panel.first, panel.step, to, c.down, goes_on);
                         } else {
-                            tile(kernels, [rows, terms], left, panel, to, c, goes_on);
+                            tile(kernels, [high, terms], left, panel, to, c, goes_on);
                         }
                     }
                 }
-                let end = side + columns;
-                if is_last && (end - told >= at_once || end == n) {
-                    observer.finished(all.clone(), told..end);
-                    told = end;
+                if is_last {
+                    telling.are_finished(side + columns);
                 }
             }
-            if is_last {
-                break;
-            }
-            done += terms;
         }
     }
 }

@@ -32,3 +32,36 @@ impl Observer for Turned<'_> {
         self.0.goes_on()
     }
 }
+
+/// Tells an observer which columns of some rows are finished, when there are enough of them.
+pub(crate) struct Telling<'o> {
+    observer: &'o mut dyn Observer,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    at_once: usize,
+}
+
+impl<'o> Telling<'o> {
+    pub(crate) fn new(
+        observer: &'o mut dyn Observer,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        at_once: usize,
+    ) -> Telling<'o> {
+        Telling { observer, rows, columns, at_once }
+    }
+
+    /// Whether to go on.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.observer.goes_on()
+    }
+
+    /// All columns before this one are finished.
+    pub(crate) fn are_finished(&mut self, end: usize) {
+        let Range { start, end: last } = self.columns;
+        if end - start >= self.at_once || end == last {
+            self.observer.finished(self.rows.clone(), start..end);
+            self.columns.start = end;
+        }
+    }
+}

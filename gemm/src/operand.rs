@@ -99,4 +99,12 @@ impl<T: Copy> Operand<T> {
             _ => None,
         }
     }
+
+    /// The matrix, if rows of numbers lie side by side, and columns do not.
+    pub(crate) fn plain_columns(self) -> Option<Matrix<T>> {
+        match self {
+            Operand::Plain(matrix) if matrix.down == 1 && matrix.across != 1 => Some(matrix),
+            _ => None,
+        }
+    }
 }

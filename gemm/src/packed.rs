@@ -1,6 +1,6 @@
 //! Right operands that are packed once, and multiplied often.
 
-use crate::blocked::{self, Block, COLUMNS, Element, INNER, Number, most_rows, pack_right};
+use crate::blocked::{self, Block, COLUMNS, Element, INNER, Number, most_rows, pack_right, rows};
 use crate::halves::FEW_ROWS_OF_PANELS;
 use crate::left::Left;
 use crate::matrix::{Matrix, MatrixMut};
@@ -206,18 +206,16 @@ pub unsafe fn multiply_packed<T: Number>(
         let (left, right) = room.split_at_mut(inner * high);
         let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
         for side in (0..n).step_by(wide) {
-            let mut done = 0;
-            loop {
+            for done in (0..used.max(1)).step_by(inner) {
                 // Of the last block of rows, the first ones may be all that is used.
                 let (held, terms) = (INNER.min(k - done), inner.min(used - done));
-                let is_last = done + terms == used;
+                let (goes_on, is_last) = (done > 0, done + terms == used);
                 let first = done * width + (start + side) * held;
                 for top in (0..m).step_by(high) {
                     if !observer.goes_on() {
                         return;
                     }
                     let (height, width) = (high.min(m - top), wide.min(n - side));
-                    let goes_on = done > 0;
                     let block = Block { top, side, height, width, terms, goes_on, is_last };
                     // SAFETY: the block is within `a`, and has room; `c` is as the caller says. Panels
                     // are as long as they were packed, for the last columns of a product are the last
@@ -233,14 +231,16 @@ pub unsafe fn multiply_packed<T: Number>(
                                 }
                             }
                         };
-                        let left = Left::new(kernels, a.from(top, done), [height, terms, n], left);
+                        let left = Left::new(
+                            kernels,
+                            a.from(top, done),
+                            rows(kernels, height),
+                            [terms, n],
+                            left,
+                        );
                         blocked::tiles(kernels, &block, left, panel, c, observer);
                     }
                 }
-                if is_last {
-                    break;
-                }
-                done += terms;
             }
         }
     });

@@ -8,7 +8,7 @@ use crate::pack;
 use crate::pages::Pages;
 use crate::simd::Simd;
 use crate::tile::Kernels;
-use std::ops::Range;
+use crate::turning;
 
 /// Rows of the right operand that are read side by side: each is a stream, and the result is loaded and
 /// stored once for all of them.
@@ -242,8 +242,7 @@ pub(crate) unsafe fn row<S: Simd>(
     }
 }
 
-/// [`row`] where a column lies element after element: blocks of as many columns as a vector has lanes are
-/// turned in registers, `VECTORS` of them at a time, for a sum waits for what was added before.
+/// [`row`] where a column lies element after element: `VECTORS` vectors of columns are [turned](turning) at a time.
 ///
 /// # Safety
 ///
@@ -263,91 +262,16 @@ unsafe fn columns<S: Simd, const VECTORS: usize>(
     // SAFETY: required of the caller: all columns are within the operands.
     unsafe {
         for side in (0..several).step_by(VECTORS * S::LANES) {
-            block::<S, VECTORS>(k, a, b.from(0, side), c.add(side), goes_on);
+            turning::tile::<S, 1, VECTORS>(k, a, b.from(0, side), None, c.add(side), 0, goes_on);
         }
         for side in (several..whole).step_by(S::LANES) {
-            block::<S, 1>(k, a, b.from(0, side), c.add(side), goes_on);
+            turning::tile::<S, 1, 1>(k, a, b.from(0, side), None, c.add(side), 0, goes_on);
         }
         for column in whole..n {
             let terms = (0..k).map(|l| (*a.at(0, l), *b.at(l, column)));
             let first = if goes_on { *c.add(column) } else { <S::Element as Element>::ZERO };
             *c.add(column) = terms.fold(first, |sum, (a, b)| a.fma(b, sum));
         }
-    }
-}
-
-/// [`columns`] of `VECTORS` vectors.
-///
-/// # Safety
-///
-/// As for [`row`].
-#[inline(always)]
-unsafe fn block<S: Simd, const VECTORS: usize>(
-    k: usize,
-    a: Matrix<S::Element>,
-    b: Matrix<S::Element>,
-    c: *mut S::Element,
-    goes_on: bool,
-) where
-    S::Element: Scalar + Element,
-{
-    let head = pack::head::<S>(b.transposed()).min(k);
-    let whole = head + (k - head) / S::LANES * S::LANES;
-    // SAFETY: required of the caller: all elements are within the operands.
-    unsafe {
-        let mut sums: [S::Vector; VECTORS] = std::array::from_fn(|vector| match goes_on {
-            true => S::load(c.add(vector * S::LANES)),
-            false => S::zero(),
-        });
-        for (vector, sum) in sums.iter_mut().enumerate() {
-            *sum = add_part::<S>(*sum, a, b.from(0, vector * S::LANES), 0..head);
-        }
-        for start in (head..whole).step_by(S::LANES) {
-            for (vector, sum) in sums.iter_mut().enumerate() {
-                let turned = S::turned(b.at(start, vector * S::LANES), b.across);
-                *sum = add::<S>(*sum, a.from(0, start), turned.as_ref());
-            }
-        }
-        for (vector, sum) in sums.iter_mut().enumerate() {
-            *sum = add_part::<S>(*sum, a, b.from(0, vector * S::LANES), whole..k);
-        }
-        for (vector, &sum) in sums.iter().enumerate() {
-            S::store(c.add(vector * S::LANES), sum);
-        }
-    }
-}
-
-/// Adds to a sum for each of as many columns as a vector has lanes the products of some terms, a vector of each.
-///
-/// # Safety
-///
-/// As for [`row`].
-#[inline(always)]
-unsafe fn add<S: Simd>(sum: S::Vector, a: Matrix<S::Element>, terms: &[S::Vector]) -> S::Vector {
-    let terms = terms.iter().enumerate();
-    // SAFETY: required of the caller.
-    terms.fold(sum, |sum, (l, &term)| unsafe { S::fma(S::splat(a.at(0, l)), term, sum) })
-}
-
-/// [`add`] of fewer terms than a vector has lanes, of these columns.
-///
-/// # Safety
-///
-/// As for [`row`].
-#[inline(always)]
-unsafe fn add_part<S: Simd>(
-    sum: S::Vector,
-    a: Matrix<S::Element>,
-    b: Matrix<S::Element>,
-    terms: Range<usize>,
-) -> S::Vector {
-    if terms.is_empty() {
-        return sum;
-    }
-    // SAFETY: required of the caller.
-    unsafe {
-        let turned = S::turned_part(b.at(terms.start, 0), b.across, terms.len());
-        add::<S>(sum, a.from(0, terms.start), &turned.as_ref()[..terms.len()])
     }
 }
 

@@ -50,30 +50,34 @@ pub(crate) trait Simd: Copy {
 
     /// Vectors of half as many bits, if there are any.
     type Half: Simd<Element = Self::Element>;
-    /// As many vectors as each has lanes.
-    type Turned: AsRef<[Self::Vector]>;
 
-    /// Turns rows that are `down` apart into columns: as many of each as a vector has lanes.
+    /// Turns rows that are `down` apart into columns, as many of each as a vector has lanes. They are given in order, some at a
+    /// time, with how many came before.
     ///
     /// # Safety
     ///
     /// The rows must be readable.
-    unsafe fn turned(from: *const Self::Element, down: isize) -> Self::Turned;
+    unsafe fn turn(from: *const Self::Element, down: isize, to: &mut impl Take<Self::Vector>);
 
-    /// The same of rows of `count` elements, fewer than a vector has lanes; of the others the result may be anything.
+    /// The same of rows of `count` elements, fewer than a vector has lanes.
     ///
     /// # Safety
     ///
     /// The rows must be readable.
     #[inline(always)]
-    unsafe fn turned_part(from: *const Self::Element, down: isize, count: usize) -> Self::Turned {
+    unsafe fn turn_part(
+        from: *const Self::Element,
+        down: isize,
+        count: usize,
+        to: &mut impl Take<Self::Vector>,
+    ) {
         // SAFETY: required of the caller; there is room for so many rows.
         unsafe {
             let mut rows = [Self::zero(); MOST_LANES];
             for (row, vector) in rows[..Self::LANES].iter_mut().enumerate() {
                 *vector = Self::load_part(from.offset(row as isize * down), count);
             }
-            Self::turned(rows.as_ptr().cast(), Self::LANES as isize)
+            Self::turn(rows.as_ptr().cast(), Self::LANES as isize, &mut Part { count, to });
         }
     }
 
@@ -109,6 +113,32 @@ pub(crate) trait Simd: Copy {
     unsafe fn fma(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
 }
 
+/// What takes vectors, some at a time. It is no closure, for these are not inlined wherever they are called, and what is not has
+/// no such vectors.
+pub(crate) trait Take<V> {
+    /// These come after as many others.
+    ///
+    /// # Safety
+    ///
+    /// The processor must have such vectors.
+    unsafe fn take(&mut self, before: usize, vectors: &[V]);
+}
+
+/// Takes the first vectors alone.
+struct Part<'t, T> {
+    count: usize,
+    to: &'t mut T,
+}
+
+impl<V, T: Take<V>> Take<V> for Part<'_, T> {
+    #[inline(always)]
+    unsafe fn take(&mut self, before: usize, vectors: &[V]) {
+        let within = self.count.saturating_sub(before).min(vectors.len());
+        // SAFETY: required of the caller.
+        unsafe { self.to.take(before, &vectors[..within]) };
+    }
+}
+
 /// Plain arrays, which compilers make vectors of where there are any.
 #[derive(Clone, Copy)]
 pub(crate) struct Plain<T>(std::marker::PhantomData<T>);
@@ -120,14 +150,19 @@ macro_rules! plain {
             type Vector = [$element; $lanes];
             const LANES: usize = $lanes;
             type Half = Self;
-            type Turned = [Self::Vector; $lanes];
 
             #[inline(always)]
-            unsafe fn turned(from: *const $element, down: isize) -> Self::Turned {
-                std::array::from_fn(|l| {
+            unsafe fn turn(
+                from: *const $element,
+                down: isize,
+                to: &mut impl Take<Self::Vector>,
+            ) {
+                let columns: [Self::Vector; $lanes] = std::array::from_fn(|l| {
                     // SAFETY: required of the caller.
                     std::array::from_fn(|row| unsafe { *from.offset(row as isize * down).add(l) })
-                })
+                });
+                // SAFETY: required of the caller.
+                unsafe { to.take(0, &columns) };
             }
 
             #[inline(always)]
@@ -188,7 +223,7 @@ plain! {
 pub(crate) mod x86 {
     //! The vectors of x86-64.
 
-    use super::Simd;
+    use super::{Simd, Take};
     use crate::turn::{turn_f32x8, turn_f32x16, turn_f64x4, turn_f64x8};
     use std::arch::x86_64::{
         __m256, __m256d, __m256i, __m512, __m512d, _mm_castps_pd, _mm_cvtsd_f64, _mm_movehl_ps,
@@ -219,12 +254,15 @@ pub(crate) mod x86 {
                 type Vector = $vector;
                 const LANES: usize = $lanes;
                 type Half = $half<$element>;
-                type Turned = [$vector; $lanes];
 
                 #[inline(always)]
-                unsafe fn turned(from: *const $element, down: isize) -> Self::Turned {
+                unsafe fn turn(
+                    from: *const $element,
+                    down: isize,
+                    to: &mut impl Take<$vector>,
+                ) {
                     // SAFETY: required of the caller.
-                    unsafe { $turn(from, down) }
+                    unsafe { $turn(from, down, to) };
                 }
 
                 #[inline(always)]

@@ -2,15 +2,14 @@
 //! change places. Its columns are rows that tiles read as they lie, so nothing of it is turned. What is turned instead is the
 //! other operand, which is small, and each tile of the result.
 
-use crate::blocked::{Element, Number, finished_columns, pack_right};
+use crate::blocked::{Element, finished_columns, pack_right};
 use crate::left::Left;
 use crate::matrix::{Matrix, MatrixMut};
-use crate::observer::Observer;
+use crate::observer::{Observer, Telling};
 use crate::operand::Operand;
 use crate::pack;
 use crate::pages::Pages;
 use crate::tile::{Kernels, MOST};
-use crate::vectors::Vectors;
 
 /// The most bytes of a column of the left operand, and of a panel: L2 holds it whatever else it does.
 const COLUMN: usize = 256;
@@ -24,31 +23,26 @@ const MOST_PIECES: usize = 16;
 const FEWEST: usize = 256;
 const FEWEST_FOR_ROW: usize = 12;
 
-/// The kernels for such a product, with vectors that its rows fill, and the columns of the right operand as rows, where that
-/// gains. Lanes that rows leave unused take as long as others: there may be a quarter of a vector of them, or few beside all rows.
-pub(crate) fn kernels<T: Number>(
-    vectors: Vectors,
+/// The columns of the right operand as rows, where that gains: vectors are filled by rows of the left one. Lanes that these leave
+/// unused take as long as others: there may be two of them, no more than a quarter, or few beside all rows.
+pub(crate) fn right<T: Element>(
+    kernels: &Kernels<T>,
     [m, k]: [usize; 2],
     b: Operand<T>,
     c: MatrixMut<T>,
-) -> Option<(&'static Kernels<T>, Matrix<T>)> {
-    let Operand::Plain(b) = b else { return None };
-    let lie_so = b.down == 1 && b.across != 1 && c.across == 1 && c.down > 0;
+) -> Option<Matrix<T>> {
+    let b = b.plain_columns()?;
+    let lie_so = c.across == 1 && c.down > 0;
     let at_once = m.min(COLUMN / size_of::<T>());
     let are_many = k >= FEWEST.max(at_once * FEWEST_FOR_ROW);
     if !lie_so || !are_many || m > MOST_PIECES * at_once {
         return None;
     }
-    let fill = |kernels: &&Kernels<T>| {
-        let lanes = kernels.lanes;
-        m.next_multiple_of(lanes) - m <= (lanes / 4).max(m / 32)
-    };
-    let widest = T::kernels(vectors);
-    // Where there are 512 bits, there are 256.
-    let is_narrow = vectors == Vectors::Avx512 && m < widest.columns() && Vectors::Avx2.are_there();
-    let narrower = is_narrow.then(|| T::kernels(Vectors::Avx2));
-    let kernels = [Some(widest), narrower].into_iter().flatten().find(fill)?;
-    Some((kernels, b.transposed()))
+    let unused = m.next_multiple_of(kernels.lanes) - m;
+    // A single tile turns columns while it is computed, which leaves no lanes unused.
+    let is_one_tile = m <= kernels.turning.len();
+    let may_be_unused = if is_one_tile { 0 } else { (kernels.lanes / 4).min(2).max(m / 32) };
+    (unused <= may_be_unused).then(|| b.transposed())
 }
 
 /// `c = a b`, where `b` is given by its columns, as rows.
@@ -79,16 +73,15 @@ pub(crate) unsafe fn multiply<T: Element>(
     for first in (0..m).step_by(most) {
         let all = first..m.min(first + most);
         let at_once = finished_columns(kernels, all.len());
-        let mut done = 0;
-        loop {
-            let (terms, goes_on) = (inner.min(k - done), done > 0);
-            let is_last = done + terms == k;
-            let mut told = 0;
+        for done in (0..k).step_by(inner) {
+            let terms = inner.min(k - done);
+            let (goes_on, is_last) = (done > 0, done + terms == k);
+            let mut telling = Telling::new(observer, all.clone(), 0..n, at_once);
             let columns = a.from(first, done).transposed();
             // SAFETY: required of the caller; there is room for these panels.
             unsafe { pack_right(kernels, columns, terms, all.len(), right) };
             for top in (0..n).step_by(high) {
-                if !observer.goes_on() {
+                if !telling.goes_on() {
                     return;
                 }
                 let rows = high.min(n - top);
@@ -104,15 +97,10 @@ pub(crate) unsafe fn multiply<T: Element>(
                 }
                 let whole = (top + rows) / kernels.columns() * kernels.columns();
                 let end = if top + rows == n { n } else { whole };
-                if is_last && (end - told >= at_once || end == n) {
-                    observer.finished(all.clone(), told..end);
-                    told = end;
+                if is_last {
+                    telling.are_finished(end);
                 }
             }
-            if is_last {
-                break;
-            }
-            done += terms;
         }
     }
 }

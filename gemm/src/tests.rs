@@ -19,12 +19,14 @@ const F64: Kind<f64, f64> = Kind { store: |x| f64::from(x) / 3.0, load: |x| x };
 const BF16: Kind<bf16, f32> = Kind { store: bf16::from_f32, load: bf16::to_f32 };
 const F16: Kind<f16, f32> = Kind { store: f16::from_f32, load: f16::to_f32 };
 
-/// Steps of a matrix: by rows, by columns, or with gaps both ways; and how many elements that takes.
+/// Steps of a matrix: by rows, by columns, with gaps both ways, or of rows that share elements; and how many elements that
+/// takes.
 fn steps([rows, columns]: [usize; 2], layout: usize) -> ([isize; 2], usize) {
     let [down, across] = match layout {
         0 => [columns, 1],
         1 => [1, rows],
-        _ => [2 * columns + 1, 2],
+        2 => [2 * columns + 1, 2],
+        _ => [1, 1],
     };
     ([down as isize, across as isize], rows * down + columns * across + 1)
 }
@@ -35,7 +37,7 @@ fn draw<S, T>(
     kind: &Kind<S, T>,
     random: &mut fastrand::Rng,
 ) -> (Vec<S>, Matrix<S>) {
-    let ([down, across], count) = steps(sizes, random.usize(..3));
+    let ([down, across], count) = steps(sizes, random.usize(..4));
     let numbers: Vec<S> = (0..count).map(|_| (kind.store)(random.f32() * 2.0 - 1.0)).collect();
     let first = numbers.as_ptr();
     (numbers, Matrix { first, down, across })
@@ -65,6 +67,8 @@ fn check<T, A: Copy, B: Copy>(
             // More columns than such as meet rows as they lie, or rows that evict each other.
             3 => [m.min(13), k, 550],
             4 if n < 20 => [m.min(13), 1024, n],
+            // A vector of columns, or two.
+            5 => [m, k, 16],
             _ => [m, k, n],
         };
         let (_a, left) = draw([m, k], kinds.0, &mut random);
@@ -163,10 +167,12 @@ fn every_number_of_16_bits_is_widened() {
     }
 }
 
-/// Some rows times a matrix that no cache near has, whose columns lie together: near each other in memory or in one
-/// set of L1.
-#[test]
-fn columns_of_large_matrices_are_chains() {
+/// Rows times a matrix whose columns lie together: near each other in memory or in one set of L1, and not all in line.
+fn check_columns<T>(fma: fn(T, T, T) -> T, bits: fn(T) -> u64)
+where
+    T: Number + Default + From<f32>,
+    Operand<T>: From<Matrix<T>>,
+{
     let mut random = fastrand::Rng::with_seed(4);
     // Vectors may lie anywhere within cache lines.
     for (m, k, n, past) in [
@@ -175,45 +181,61 @@ fn columns_of_large_matrices_are_chains() {
         (1, 1003, 277, 3),
         (1, 2048, 136, 7),
         (1, 11, 50, 3),
+        (2, 0, 33, 0),
+        (2, 1, 64, 3),
+        (2, 1024, 70, 5),
+        (3, 17, 100, 1),
         (4, 192, 5, 1),
+        (4, 2080, 64, 2),
         (7, 1024, 31, 0),
+        (8, 1024, 560, 0),
+        (12, 300, 48, 1),
+        (13, 2100, 40, 3),
         (16, 1024, 277, 3),
         (16, 10_000, 13, 1),
         (20, 300, 33, 0),
+        (20, 2048, 64, 7),
         (29, 400, 37, 2),
         (64, 2100, 66, 0),
         (64, 768, 11, 5),
+        (100, 130, 600, 1),
         (205, 800, 30, 1),
     ] {
         let mut draw =
-            |count: usize| -> Vec<f32> { (0..count).map(|_| random.f32() - 0.5).collect() };
-        let (a, b) = (draw(m * k), draw(past + k * n));
-        let b = &b[past..];
-        let chain = |row: &[f32], column: &[f32]| {
-            row.iter().zip(column).fold(0.0, |c: f32, (a, b)| a.mul_add(*b, c))
+            |count: usize| -> Vec<T> { (0..count).map(|_| T::from(random.f32() - 0.5)).collect() };
+        // Each column has another between it and the next, if they are short.
+        let apart = if k < 200 { 2 * k + 1 } else { k };
+        let (a, b) = (draw(m * k), draw(past + n * apart));
+        let chain = |i: usize, j: usize| {
+            let (row, column) = (&a[i * k..][..k], &b[past + j * apart..][..k]);
+            row.iter().zip(column).fold(T::default(), |c, (&a, &b)| fma(a, b, c))
         };
-        let columns = || b.chunks_exact(k);
-        let rows = a.chunks_exact(k);
-        let expected: Vec<u32> =
-            rows.flat_map(|row| columns().map(|column| chain(row, column).to_bits())).collect();
         for vectors in Vectors::ALL.into_iter().filter(|vectors| vectors.are_there()) {
-            let mut c = vec![0f32; m * n];
+            let mut c = vec![T::from(f32::NAN); m * n];
             let mut told = vec![0; m * n];
             let mut finished = |rows: Range<usize>, columns: Range<usize>| {
                 rows.for_each(|row| columns.clone().for_each(|column| told[row * n + column] += 1));
             };
             let rows = Matrix { first: a.as_ptr(), down: k as isize, across: 1 };
-            let columns = Matrix { first: b.as_ptr(), down: 1, across: k as isize };
+            let columns = Matrix { first: b[past..].as_ptr(), down: 1, across: apart as isize };
             let to = MatrixMut { first: c.as_mut_ptr(), down: n as isize, across: 1 };
             // SAFETY: the matrices are as large as that, and the processor has these vectors.
             unsafe {
                 multiply_by(vectors, [m, k, n], [rows.into(), columns.into()], to, &mut finished);
             }
-            let found: Vec<u32> = c.iter().map(|x| x.to_bits()).collect();
-            assert_eq!(found, expected, "{m} {k} {n} {vectors:?}");
+            for (at, &found) in c.iter().enumerate() {
+                let (i, j) = (at / n, at % n);
+                assert_eq!(bits(found), bits(chain(i, j)), "{m} {k} {n} {vectors:?}: {i} {j}");
+            }
             assert!(told.iter().all(|&times| times == 1), "{m} {k} {n} {vectors:?}");
         }
     }
+}
+
+#[test]
+fn columns_that_lie_together_make_chains() {
+    check_columns(f32::mul_add, narrow_bits);
+    check_columns(f64::mul_add, f64::to_bits);
 }
 
 /// Says no after some questions, and counts elements that are finished.

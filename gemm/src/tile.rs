@@ -4,7 +4,8 @@ use crate::halves;
 use crate::left::Left;
 use crate::matrix::Matrix;
 use crate::simd::{Plain, Simd};
-use crate::{pack, row};
+use crate::{pack, row, turning};
+use std::ops::Range;
 
 /// Adds `k` products to a tile: `([k, columns], a, b, step, c, down, goes_on)`. `a` is where the tile's rows begin, and how
 /// many elements are from one to the next, if they are not packed. `b` has a row of its columns for each product, `step`
@@ -24,7 +25,7 @@ const GROUP: usize = 3;
 
 /// The kernels of a processor.
 pub(crate) struct Kernels<T: 'static> {
-    /// Rows of a whole tile.
+    /// The most rows of a tile.
     pub(crate) rows: usize,
     /// Columns of a vector; a tile has one or two of them.
     pub(crate) lanes: usize,
@@ -32,6 +33,9 @@ pub(crate) struct Kernels<T: 'static> {
     packed: Runs<T>,
     /// For rows as they lie.
     as_rows: Runs<T>,
+    /// For columns that lie element after element, of each number of rows: up to as many as there are registers for, and
+    /// as gain.
+    pub(crate) turning: &'static [turning::Run<T>],
     /// Packs lines whose elements lie one after the other.
     pub(crate) across: pack::Across<T>,
     /// For a single row.
@@ -64,6 +68,40 @@ impl<T: Copy> Kernels<T> {
             Left::Packed(_) => &self.packed,
             Left::Rows(_) => &self.as_rows,
         }
+    }
+}
+
+/// Rows that are cut into tiles.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows {
+    pub(crate) count: usize,
+    /// The most of a tile.
+    pub(crate) most: usize,
+    /// Whether the first tile has as many: it is computed while a packed panel comes from memory. Others share out what is
+    /// left, as a tile of a row waits for L2 as long as one of four: seven rows and six by 1024 by 1024 take .82 of the time of
+    /// twelve and one (Zen 4).
+    pub(crate) is_first_whole: bool,
+}
+
+impl Rows {
+    /// How many the first tile has, and no other more.
+    pub(crate) fn highest(self) -> usize {
+        match self.is_first_whole {
+            true => self.count.min(self.most),
+            false => self.count.div_ceil(self.count.div_ceil(self.most).max(1)),
+        }
+    }
+
+    /// The rows of each tile.
+    pub(crate) fn tiles(self) -> impl Iterator<Item = Range<usize>> {
+        let mut start = 0;
+        std::iter::from_fn(move || {
+            let is_first_whole = self.is_first_whole && start == 0;
+            let left = Rows { count: self.count - start, is_first_whole, ..self };
+            let high = left.highest();
+            start += high;
+            (high > 0).then(|| start - high..start)
+        })
     }
 }
 
@@ -175,9 +213,9 @@ unsafe fn tile<
     }
 }
 
-/// Kernels for one kind of vectors: `NAME: Simd<Element>, features, [row numbers]`.
+/// Kernels for one kind of vectors: `NAME: Simd<Element>, features, most rows, [numbers of rows], [such as turn columns]`.
 macro_rules! kernels {
-    ($($name:ident: $simd:ty, $element:ty, $half_row:expr, $(#[$feature:meta])?, $most:literal, [$($rows:literal)*];)*) => {$(
+    ($($name:ident: $simd:ty, $element:ty, $half_row:expr, $(#[$feature:meta])?, $most:literal, [$($rows:literal)*], [$($turning:literal)*];)*) => {$(
         pub(crate) static $name: Kernels<$element> = {
             $(#[$feature])?
             unsafe fn run<
@@ -198,6 +236,19 @@ macro_rules! kernels {
                 unsafe {
                     tile::<$simd, IS_PACKED, ROWS, VECTORS, ASKS>(sizes, a, b, step, c, down, goes_on);
                 }
+            }
+            $(#[$feature])?
+            unsafe fn turning<const ROWS: usize>(
+                sizes: [usize; 2],
+                a: *const $element,
+                b: Matrix<$element>,
+                panel: Option<*mut $element>,
+                c: *mut $element,
+                down: isize,
+                goes_on: bool,
+            ) {
+                // SAFETY: required of the caller.
+                unsafe { turning::tiles::<$simd, ROWS>(sizes, a, b, panel, c, down, goes_on) };
             }
             $(#[$feature])?
             unsafe fn single(
@@ -223,6 +274,7 @@ macro_rules! kernels {
                 unsafe { pack::across::<$simd>(lines, width, k, to, pitch) };
             }
             Kernels {
+                turning: &[$(turning::<$turning>),*],
                 across,
                 row: single,
                 half_row: $half_row,
@@ -244,20 +296,20 @@ macro_rules! kernels {
 }
 
 kernels! {
-    PLAIN_F32: Plain<f32>, f32, Some(halves::plain), , 4, [1 2 3 4];
-    PLAIN_F64: Plain<f64>, f64, None, , 4, [1 2 3 4];
+    PLAIN_F32: Plain<f32>, f32, Some(halves::plain), , 4, [1 2 3 4], [1 2];
+    PLAIN_F64: Plain<f64>, f64, None, , 4, [1 2 3 4], [1 2];
 }
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86 {
-    use super::{Kernels, Matrix, Simd, pack, row, tile};
+    use super::{Kernels, Matrix, Simd, pack, row, tile, turning};
     use crate::halves::x86 as halves;
     use crate::simd::x86::{Avx2, Avx512};
 
     kernels! {
-        AVX512_F32: Avx512<f32>, f32, Some(halves::avx512), #[target_feature(enable = "avx512f")], 12, [1 2 3 4 5 6 7 8 9 10 11 12];
-        AVX512_F64: Avx512<f64>, f64, None, #[target_feature(enable = "avx512f")], 12, [1 2 3 4 5 6 7 8 9 10 11 12];
-        AVX2_F32: Avx2<f32>, f32, Some(halves::avx2), #[target_feature(enable = "avx2,fma")], 6, [1 2 3 4 5 6];
-        AVX2_F64: Avx2<f64>, f64, None, #[target_feature(enable = "avx2,fma")], 6, [1 2 3 4 5 6];
+        AVX512_F32: Avx512<f32>, f32, Some(halves::avx512), #[target_feature(enable = "avx512f")], 12, [1 2 3 4 5 6 7 8 9 10 11 12], [1 2 3 4 5 6 7 8 9 10 11 12];
+        AVX512_F64: Avx512<f64>, f64, None, #[target_feature(enable = "avx512f")], 12, [1 2 3 4 5 6 7 8 9 10 11 12], [1 2 3 4 5 6 7 8 9 10 11 12];
+        AVX2_F32: Avx2<f32>, f32, Some(halves::avx2), #[target_feature(enable = "avx2,fma")], 6, [1 2 3 4 5 6], [1 2 3];
+        AVX2_F64: Avx2<f64>, f64, None, #[target_feature(enable = "avx2,fma")], 6, [1 2 3 4 5 6], [1 2];
     }
 }

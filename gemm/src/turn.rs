@@ -1,12 +1,14 @@
-//! Rows that are turned into columns, in the registers of x86-64.
+//! Rows that are turned into columns, in the registers of x86-64. Columns are given some at a time, before others are made, so
+//! that what is done with them runs beside shuffles.
 
+use crate::simd::Take;
 use std::arch::x86_64::{
-    __m256, __m256d, __m512, __m512d, _mm256_castpd_ps, _mm256_castps_pd, _mm256_loadu_pd,
-    _mm256_loadu_ps, _mm256_permute2f128_pd, _mm256_unpackhi_pd, _mm256_unpackhi_ps,
-    _mm256_unpacklo_pd, _mm256_unpacklo_ps, _mm512_castpd_ps, _mm512_castpd256_pd512,
-    _mm512_castps_pd, _mm512_insertf64x4, _mm512_setzero_pd, _mm512_setzero_ps,
-    _mm512_shuffle_f64x2, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
-    _mm512_unpacklo_ps,
+    __m256, __m256d, __m512, __m512d, _mm_loadu_ps, _mm256_castpd_ps, _mm256_castps_pd,
+    _mm256_castps128_ps256, _mm256_insertf128_ps, _mm256_loadu_pd, _mm256_loadu_ps,
+    _mm256_permute2f128_pd, _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd,
+    _mm256_unpacklo_ps, _mm512_castpd_ps, _mm512_castpd256_pd512, _mm512_castps_pd,
+    _mm512_insertf64x4, _mm512_setzero_pd, _mm512_setzero_ps, _mm512_shuffle_f64x2,
+    _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
 };
 
 /// Parts 0 and 2 of two vectors, of four.
@@ -43,14 +45,60 @@ unsafe fn two_f64x4(from: *const f64, down: isize) -> __m512d {
     }
 }
 
+/// Of four rows elements 0, 1, 2 and 3, in each part.
+///
+/// # Safety
+///
+/// The processor must have such vectors.
+#[inline(always)]
+unsafe fn fours_f32x16([a, b, c, d]: [__m512; 4]) -> [__m512d; 4] {
+    // SAFETY: required of the caller.
+    unsafe {
+        let low = _mm512_castps_pd(_mm512_unpacklo_ps(a, b));
+        let high = _mm512_castps_pd(_mm512_unpackhi_ps(a, b));
+        let next_low = _mm512_castps_pd(_mm512_unpacklo_ps(c, d));
+        let next_high = _mm512_castps_pd(_mm512_unpackhi_ps(c, d));
+        [
+            _mm512_unpacklo_pd(low, next_low),
+            _mm512_unpackhi_pd(low, next_low),
+            _mm512_unpacklo_pd(high, next_high),
+            _mm512_unpackhi_pd(high, next_high),
+        ]
+    }
+}
+
+/// Half of the columns, of half of each row: each vector has that of two rows, four apart.
+///
+/// # Safety
+///
+/// The processor must have such vectors.
+#[inline(always)]
+unsafe fn columns_f32x16(
+    [a, b, c, d, e, f, g, h]: [__m512; 8],
+    before: usize,
+    to: &mut impl Take<__m512>,
+) {
+    // SAFETY: required of the caller.
+    unsafe {
+        let (first, last) = (fours_f32x16([a, b, c, d]), fours_f32x16([e, f, g, h]));
+        let [mut even, mut odd] = [[_mm512_setzero_ps(); 4]; 2];
+        for (at, (even, odd)) in even.iter_mut().zip(&mut odd).enumerate() {
+            *even = _mm512_castpd_ps(_mm512_shuffle_f64x2::<EVEN>(first[at], last[at]));
+            *odd = _mm512_castpd_ps(_mm512_shuffle_f64x2::<ODD>(first[at], last[at]));
+        }
+        to.take(before, &even);
+        to.take(before + 4, &odd);
+    }
+}
+
 /// Sixteen rows of sixteen elements. Of each row, both halves are loaded one after the other: in L1 rows may evict
 /// each other. A load may add a half to a vector for nothing, and shuffles are what this waits for, three an element.
 ///
 /// # Safety
 ///
-/// As for [`Simd::turned`](crate::simd::Simd::turned).
+/// As for [`Simd::turn`](crate::simd::Simd::turn).
 #[inline(always)]
-pub(crate) unsafe fn turn_f32x16(from: *const f32, down: isize) -> [__m512; 16] {
+pub(crate) unsafe fn turn_f32x16(from: *const f32, down: isize, to: &mut impl Take<__m512>) {
     // SAFETY: required of the caller.
     unsafe {
         let [mut left, mut right] = [[_mm512_setzero_ps(); 8]; 2];
@@ -59,30 +107,29 @@ pub(crate) unsafe fn turn_f32x16(from: *const f32, down: isize) -> [__m512; 16] 
             *left = two_f32x8(from, 4 * down);
             *right = two_f32x8(from.add(8), 4 * down);
         }
-        let mut turned = [_mm512_setzero_ps(); 16];
-        for (rows, turned) in [left, right].iter().zip(turned.chunks_exact_mut(8)) {
-            // Elements 0 and 1 of two rows, and 2 and 3, in each part; then those of four rows.
-            let pairs = |at: usize| {
-                let (a, b) = (rows[at], rows[at + 1]);
-                [_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)].map(|x| _mm512_castps_pd(x))
-            };
-            let fours = |at: usize| {
-                let ([low, high], [next_low, next_high]) = (pairs(at), pairs(at + 2));
-                [
-                    _mm512_unpacklo_pd(low, next_low),
-                    _mm512_unpackhi_pd(low, next_low),
-                    _mm512_unpacklo_pd(high, next_high),
-                    _mm512_unpackhi_pd(high, next_high),
-                ]
-            };
-            let (first, last) = (fours(0), fours(4));
-            for element in 0..4 {
-                let (first, last) = (first[element], last[element]);
-                turned[element] = _mm512_castpd_ps(_mm512_shuffle_f64x2::<EVEN>(first, last));
-                turned[element + 4] = _mm512_castpd_ps(_mm512_shuffle_f64x2::<ODD>(first, last));
-            }
-        }
-        turned
+        columns_f32x16(left, 0, to);
+        columns_f32x16(right, 8, to);
+    }
+}
+
+/// As [`columns_f32x16`].
+///
+/// # Safety
+///
+/// The processor must have such vectors.
+#[inline(always)]
+unsafe fn columns_f64x8([a, b, c, d]: [__m512d; 4], before: usize, to: &mut impl Take<__m512d>) {
+    // SAFETY: required of the caller.
+    unsafe {
+        let (low, high) = (_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b));
+        let (next_low, next_high) = (_mm512_unpacklo_pd(c, d), _mm512_unpackhi_pd(c, d));
+        let columns = [
+            _mm512_shuffle_f64x2::<EVEN>(low, next_low),
+            _mm512_shuffle_f64x2::<EVEN>(high, next_high),
+            _mm512_shuffle_f64x2::<ODD>(low, next_low),
+            _mm512_shuffle_f64x2::<ODD>(high, next_high),
+        ];
+        to.take(before, &columns);
     }
 }
 
@@ -90,9 +137,9 @@ pub(crate) unsafe fn turn_f32x16(from: *const f32, down: isize) -> [__m512; 16] 
 ///
 /// # Safety
 ///
-/// As for [`Simd::turned`](crate::simd::Simd::turned).
+/// As for [`Simd::turn`](crate::simd::Simd::turn).
 #[inline(always)]
-pub(crate) unsafe fn turn_f64x8(from: *const f64, down: isize) -> [__m512d; 8] {
+pub(crate) unsafe fn turn_f64x8(from: *const f64, down: isize, to: &mut impl Take<__m512d>) {
     // SAFETY: required of the caller.
     unsafe {
         let [mut left, mut right] = [[_mm512_setzero_pd(); 4]; 2];
@@ -101,57 +148,49 @@ pub(crate) unsafe fn turn_f64x8(from: *const f64, down: isize) -> [__m512d; 8] {
             *left = two_f64x4(from, 2 * down);
             *right = two_f64x4(from.add(4), 2 * down);
         }
-        let mut turned = [_mm512_setzero_pd(); 8];
-        for (rows, turned) in [left, right].iter().zip(turned.chunks_exact_mut(4)) {
-            let pairs = |at: usize| {
-                let (a, b) = (rows[at], rows[at + 1]);
-                [_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b)]
-            };
-            let (first, last) = (pairs(0), pairs(2));
-            for element in 0..2 {
-                let (first, last) = (first[element], last[element]);
-                turned[element] = _mm512_shuffle_f64x2::<EVEN>(first, last);
-                turned[element + 2] = _mm512_shuffle_f64x2::<ODD>(first, last);
-            }
-        }
-        turned
+        columns_f64x8(left, 0, to);
+        columns_f64x8(right, 4, to);
     }
 }
 
-/// Eight rows of eight elements: what is loaded are halves of cache lines, each once, for in L1 rows may evict
-/// each other.
+/// Four columns of eight rows. A load may add a half to a vector for nothing, as above.
 ///
 /// # Safety
 ///
-/// As for [`Simd::turned`](crate::simd::Simd::turned).
+/// As for [`Simd::turn`](crate::simd::Simd::turn).
 #[inline(always)]
-pub(crate) unsafe fn turn_f32x8(from: *const f32, down: isize) -> [__m256; 8] {
+unsafe fn columns_f32x8(from: *const f32, down: isize) -> [__m256; 4] {
     // SAFETY: required of the caller.
     unsafe {
-        let rows: [__m256; 8] =
-            std::array::from_fn(|row| _mm256_loadu_ps(from.offset(row as isize * down)));
-        // Elements 0 and 1 of two rows, and 2 and 3, each in both halves; then those of four rows.
-        let pairs = |at: usize| {
-            let (a, b) = (rows[at], rows[at + 1]);
-            [_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b)].map(|x| _mm256_castps_pd(x))
-        };
-        let fours = |at: usize| {
-            let ([low, high], [next_low, next_high]) = (pairs(at), pairs(at + 2));
-            [
-                _mm256_unpacklo_pd(low, next_low),
-                _mm256_unpackhi_pd(low, next_low),
-                _mm256_unpacklo_pd(high, next_high),
-                _mm256_unpackhi_pd(high, next_high),
-            ]
-        };
-        let (first, last) = (fours(0), fours(4));
-        std::array::from_fn(|element| {
-            let (first, last) = (first[element % 4], last[element % 4]);
-            _mm256_castpd_ps(match element < 4 {
-                true => _mm256_permute2f128_pd::<0x20>(first, last),
-                false => _mm256_permute2f128_pd::<0x31>(first, last),
-            })
-        })
+        let [a, b, c, d] = std::array::from_fn(|row| {
+            let from = from.offset(row as isize * down);
+            let low = _mm256_castps128_ps256(_mm_loadu_ps(from));
+            _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(from.offset(4 * down)))
+        });
+        let low = _mm256_castps_pd(_mm256_unpacklo_ps(a, b));
+        let high = _mm256_castps_pd(_mm256_unpackhi_ps(a, b));
+        let next_low = _mm256_castps_pd(_mm256_unpacklo_ps(c, d));
+        let next_high = _mm256_castps_pd(_mm256_unpackhi_ps(c, d));
+        [
+            _mm256_castpd_ps(_mm256_unpacklo_pd(low, next_low)),
+            _mm256_castpd_ps(_mm256_unpackhi_pd(low, next_low)),
+            _mm256_castpd_ps(_mm256_unpacklo_pd(high, next_high)),
+            _mm256_castpd_ps(_mm256_unpackhi_pd(high, next_high)),
+        ]
+    }
+}
+
+/// Eight rows of eight elements.
+///
+/// # Safety
+///
+/// As for [`Simd::turn`](crate::simd::Simd::turn).
+#[inline(always)]
+pub(crate) unsafe fn turn_f32x8(from: *const f32, down: isize, to: &mut impl Take<__m256>) {
+    // SAFETY: required of the caller.
+    unsafe {
+        to.take(0, &columns_f32x8(from, down));
+        to.take(4, &columns_f32x8(from.add(4), down));
     }
 }
 
@@ -159,20 +198,21 @@ pub(crate) unsafe fn turn_f32x8(from: *const f32, down: isize) -> [__m256; 8] {
 ///
 /// # Safety
 ///
-/// As for [`Simd::turned`](crate::simd::Simd::turned).
+/// As for [`Simd::turn`](crate::simd::Simd::turn).
 #[inline(always)]
-pub(crate) unsafe fn turn_f64x4(from: *const f64, down: isize) -> [__m256d; 4] {
+pub(crate) unsafe fn turn_f64x4(from: *const f64, down: isize, to: &mut impl Take<__m256d>) {
     // SAFETY: required of the caller.
     unsafe {
         let [a, b, c, d] =
             std::array::from_fn(|row| _mm256_loadu_pd(from.offset(row as isize * down)));
         let (even, odd) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
         let (next_even, next_odd) = (_mm256_unpacklo_pd(c, d), _mm256_unpackhi_pd(c, d));
-        [
+        let columns = [
             _mm256_permute2f128_pd::<0x20>(even, next_even),
             _mm256_permute2f128_pd::<0x20>(odd, next_odd),
             _mm256_permute2f128_pd::<0x31>(even, next_even),
             _mm256_permute2f128_pd::<0x31>(odd, next_odd),
-        ]
+        ];
+        to.take(0, &columns);
     }
 }
