@@ -1,5 +1,6 @@
 //! What runs a fused body.
 
+use super::passes::Passes;
 use super::product_kernel::ProductKernel;
 use super::row_kernel::RowKernel;
 use super::view::Layout;
@@ -37,12 +38,13 @@ impl Compiled {
         self.codes().next().map(|code| (code.emitter(), code.bits()))
     }
 
-    /// Whether a call on operands of such shapes and strides, the inputs and then the outputs, is one pass.
-    pub(super) fn is_one_pass(&self, operands: &[&Layout]) -> bool {
+    /// What runs a call on operands of such shapes and strides, the inputs and then the outputs, if that is not one
+    /// pass.
+    pub(super) fn passes(&self, operands: &[&Layout]) -> Option<&Passes> {
         match self {
-            Compiled::Map(_) => true,
-            Compiled::Rows(kernel) => kernel.is_one_pass(operands),
-            Compiled::Product(kernel) => kernel.is_one_pass(operands),
+            Compiled::Map(_) => None,
+            Compiled::Rows(kernel) => kernel.passes(operands),
+            Compiled::Product(kernel) => kernel.passes(operands),
         }
     }
 

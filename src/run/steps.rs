@@ -85,27 +85,13 @@ impl Runner {
     /// The places along axes that a call reads.
     #[cold]
     fn count(&self, plan: &Plan<Compiled>, shapes: &[Dims]) -> Result<Counted, RunError> {
-        let longest = |short: bool| {
-            let numbers = plan.numbers.iter().filter(|numbers| numbers.iota.short == short);
-            // All axes but one have size 1.
-            numbers.flat_map(|numbers| shapes[numbers.shape].iter().copied()).max().unwrap_or(0)
-        };
-        let (long, short) =
-            (self.numbers.up_to(longest(false))?, self.short_numbers.up_to(longest(true))?);
-        let array = |numbers: &Numbers| {
-            let shape = &shapes[numbers.shape];
-            let axis = numbers.iota.place(shape.len()).expect("the shape was inferred");
-            let (base, dtype) = match numbers.iota.short {
-                true => (short.as_ptr().cast_mut().cast(), DType::I32),
-                false => (long.as_ptr().cast_mut().cast(), DType::I64),
-            };
-            let step = |at: usize| if at == axis { dtype.size() as isize } else { 0 };
-            Layout {
-                base,
-                dtype,
-                shape: shape.clone(),
-                strides: (0..shape.len()).map(step).collect(),
-            }
+        let (long, short) = (
+            self.numbers.up_to(longest(plan, shapes, false))?,
+            self.short_numbers.up_to(longest(plan, shapes, true))?,
+        );
+        let array = |of: &Numbers| {
+            let base = if of.iota.short { short.as_ptr().cast() } else { long.as_ptr().cast() };
+            numbers(of, shapes, <*const u8>::cast_mut(base))
         };
         let arrays = plan.numbers.iter().map(array).collect();
         Ok(Counted { arrays, _long: Some(long), _short: Some(short) })
@@ -118,6 +104,23 @@ struct Counted {
     arrays: SmallVec<[Layout; 2]>,
     _long: Option<Arc<[i64]>>,
     _short: Option<Arc<[i32]>>,
+}
+
+/// How many places along an axis a call reads at most, of those that are short numbers or of the others.
+pub(super) fn longest(plan: &Plan<Compiled>, shapes: &[Dims], short: bool) -> usize {
+    let numbers = plan.numbers.iter().filter(|numbers| numbers.iota.short == short);
+    // All axes but one have size 1.
+    numbers.flat_map(|numbers| shapes[numbers.shape].iter().copied()).max().unwrap_or(0)
+}
+
+/// How the places along an axis lie, of which the first is there.
+pub(super) fn numbers(of: &Numbers, shapes: &[Dims], base: *mut u8) -> Layout {
+    let shape = &shapes[of.shape];
+    let axis = of.iota.place(shape.len()).expect("the shape was inferred");
+    let dtype = if of.iota.short { DType::I32 } else { DType::I64 };
+    let step = |at: usize| if at == axis { dtype.size() as isize } else { 0 };
+    let strides = (0..shape.len()).map(step).collect();
+    Layout { base, dtype, shape: shape.clone(), strides }
 }
 
 /// Packs what products of a plan read of constants, so that the first call need not.
@@ -161,7 +164,7 @@ fn is_in_place<'a>(
 }
 
 /// Places intermediates that are parts of others, or of outputs.
-fn place_parts<'a>(
+pub(super) fn place_parts<'a>(
     plan: &Plan<Compiled>,
     arrays: &Arrays<impl Fn(usize) -> &'a Layout, impl Fn(usize) -> &'a Layout>,
     shapes: &[Dims],

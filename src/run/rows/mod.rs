@@ -25,7 +25,6 @@ use super::interrupt::goes_on;
 use super::layout::{OPERANDS, broadcasts_to};
 use super::pack::Vector;
 use super::queue::{Queue, Shared};
-use super::reduce::BLOCK;
 use super::team::{self, share};
 use super::view::Layout;
 use crate::lower::rows::{Operand, Per, RowProgram, RowSweep, Slot, Stage};
@@ -174,6 +173,16 @@ impl RowCode {
     /// Whether it runs calls on operands of such shapes and strides.
     pub(in crate::run) fn can_run(&self, operands: &[&Layout]) -> bool {
         self.setup(self.program(), operands).is_some()
+    }
+
+    /// Bytes of the elements that a call on such operands keeps of whole rows, by at most so many threads, where no result has room
+    /// for it.
+    pub(in crate::run) fn kept(&self, operands: &[&Layout], threads: usize) -> usize {
+        let program = self.program();
+        let Some(setup) = self.setup(program, operands) else { return 0 };
+        let job = Job { program, setup: &setup, bases: &[], shared: &[] };
+        let is_cut = [1, threads].into_iter().any(|threads| job.is_cut(threads));
+        if is_cut { job.kept() } else { 0 }
     }
 
     /// Runs on `operands`, the inputs and then the outputs. Returns whether it can; if not, nothing is
@@ -385,20 +394,7 @@ impl Job<'_> {
     ///
     /// As for [`RowCode::run`].
     unsafe fn execute(self, threads: usize) -> bool {
-        let Job { program, setup, .. } = self;
-        let (run, runs) = setup.grid.runs();
-        let [rows, len] = setup.tile;
-        let tiles_of_run = run.div_ceil(rows);
-        let tiles = runs.saturating_mul(tiles_of_run);
-        let room = setup.room[..program.slots.len()].iter().copied();
-        let is_scarce = tiles < 2 * threads
-            && match threads > 1 && setup.only_folds_where_elements_lie(program) {
-                true => len >= 2 * BLOCK * threads,
-                false => len >= 2 * long::CHUNK * threads,
-            };
-        let is_large = room.fold(0, usize::saturating_add) > ROOM;
-        let is_long = len > BLOCK && (is_large || is_scarce);
-        if is_long || self.is_wider_in_parts() {
+        if self.is_cut(threads) {
             // SAFETY: required of the caller.
             return unsafe { self.execute_long(threads) };
         }
