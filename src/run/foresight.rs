@@ -20,8 +20,8 @@ pub(super) struct Foresight {
 }
 
 impl Foresight {
-    /// Of a call on inputs that lie so, whose steps have these shapes, by so many threads. Fails where intermediates are larger than any
-    /// memory.
+    /// Of a call on inputs that lie so, whose steps have these shapes, by so many threads. Fails where intermediates
+    /// are larger than any memory.
     pub(super) fn new(
         plan: &Plan<Compiled>,
         inputs: &[&Layout],
@@ -58,8 +58,8 @@ impl Foresight {
         let counted: Vec<Layout> =
             counted.map(|of| numbers(of, shapes, dense(DType::I64, &[]).base)).collect();
         for (is_short, size) in [(false, 8), (true, 4)] {
-            memory =
-                memory.and(Memory::of_one(longest(plan, shapes, is_short).saturating_mul(size)));
+            let longest = longest(plan, shapes, is_short);
+            memory = memory.and(Memory::of_one(longest.saturating_mul(size)));
         }
         let place = |place: Place| match place {
             Place::Input(index) => inputs[index],
@@ -71,15 +71,11 @@ impl Foresight {
         for (index, step) in plan.steps.iter().enumerate() {
             let mut copies = 0usize;
             let mut lies = |access: &Access| {
-                let (of, view) = (place(access.place), access.view);
-                strided::follow(
-                    of,
-                    view.map_or(&[][..], |view| &plan.views[view].chain),
-                    |layout| {
-                        copies = copies.saturating_add(bytes(layout));
-                        Ok(dense(layout.dtype, &layout.shape))
-                    },
-                )
+                let chain = access.view.map_or(&[][..], |view| &plan.views[view].chain);
+                strided::follow(place(access.place), chain, |layout| {
+                    copies = copies.saturating_add(bytes(layout));
+                    Ok(dense(layout.dtype, &layout.shape))
+                })
             };
             for check in plan.checks.iter().filter(|check| check.step == index) {
                 check.of.iter().chain([&check.places]).try_for_each(|of| lies(of).map(drop))?;
