@@ -93,8 +93,8 @@ impl CallPlan {
                     let computes = body.expression_of(names.clone());
                     let emitter = kernel.emitter().filter(|_| is_one_pass);
                     let sizes = match kernel {
-                        Compiled::Map(_) | Compiled::Product(_) => Vec::new(),
                         Compiled::Rows(_) => sizes(&body, &step.args, &of),
+                        _ => Vec::new(),
                     };
                     let product = plan.product_ops(step, shapes, &shape);
                     let fused = FusedStep { body, tally, elements, sizes, product };

@@ -1,13 +1,14 @@
-//! What runs a fused body.
+//! What runs a fused body, or a reduction.
 
 use super::passes::Passes;
 use super::product_kernel::ProductKernel;
 use super::row_kernel::RowKernel;
+use super::rows::Reduction;
 use super::view::Layout;
 use kiln_jit::emit::cost::Tally;
 use kiln_jit::emit::{Code, EmitterKind};
 
-/// What runs a fused body.
+/// What runs a fused body, or a reduction.
 #[derive(Debug)]
 // Without machine code it is not large.
 #[allow(
@@ -21,6 +22,8 @@ pub(crate) enum Compiled {
     Rows(Box<RowKernel>),
     /// A product, and code on blocks of its result.
     Product(Box<ProductKernel>),
+    /// A reduction by itself.
+    Reduction(Reduction),
 }
 
 impl Compiled {
@@ -30,6 +33,7 @@ impl Compiled {
             Compiled::Map(code) => Box::new(std::iter::once(code)),
             Compiled::Rows(kernel) => kernel.codes(),
             Compiled::Product(kernel) => kernel.codes(),
+            Compiled::Reduction(_) => Box::new(std::iter::empty()),
         }
     }
 
@@ -42,7 +46,7 @@ impl Compiled {
     /// pass.
     pub(super) fn passes(&self, operands: &[&Layout]) -> Option<&Passes> {
         match self {
-            Compiled::Map(_) => None,
+            Compiled::Map(_) | Compiled::Reduction(_) => None,
             Compiled::Rows(kernel) => kernel.passes(operands),
             Compiled::Product(kernel) => kernel.passes(operands),
         }
@@ -53,7 +57,7 @@ impl Compiled {
         match self {
             Compiled::Map(code) => *code.tally(),
             Compiled::Product(kernel) => kernel.tally(),
-            Compiled::Rows(_) => Tally::default(),
+            Compiled::Rows(_) | Compiled::Reduction(_) => Tally::default(),
         }
     }
 }

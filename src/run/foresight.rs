@@ -9,7 +9,7 @@ use super::steps::{Arrays, longest, numbers, place_parts};
 use super::strided;
 use super::team::pool_size;
 use super::view::Layout;
-use crate::plan::{Access, Action, Dims, Memory, Place, Plan, Step};
+use crate::plan::{Access, Dims, Memory, Place, Plan};
 use kiln_ir::DType;
 
 /// Of a call whose outputs are dense, and apart from all else.
@@ -83,7 +83,10 @@ impl Foresight {
             let operands = step.args.iter().chain(&step.results).map(lies);
             let operands = operands.collect::<Result<Vec<Layout>, RunError>>()?;
             let operands: Vec<&Layout> = operands.iter().collect();
-            let kernel = kernel(step, &operands);
+            // No call has arrays that cannot be addressed.
+            let can_be =
+                operands.iter().all(|operand| is_addressable(operand.dtype, &operand.shape));
+            let kernel = step.kernel().filter(|_| can_be);
             let passes = kernel.and_then(|kernel| kernel.passes(&operands));
             are_one_pass.push(passes.is_none());
             match (passes, kernel) {
@@ -97,17 +100,6 @@ impl Foresight {
             most = copies.max(most);
         }
         Ok(Foresight { are_one_pass, memory: memory.and(Memory::of_one(most)) })
-    }
-}
-
-/// What runs a step that is a fused body. No call has operands that cannot be addressed.
-fn kernel<'s>(step: &'s Step<Compiled>, operands: &[&Layout]) -> Option<&'s Compiled> {
-    match &step.action {
-        Action::Map { kernel, .. } => {
-            let mut all = operands.iter();
-            all.all(|operand| is_addressable(operand.dtype, &operand.shape)).then_some(kernel)
-        }
-        Action::Call(_) => None,
     }
 }
 

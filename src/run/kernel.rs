@@ -9,6 +9,7 @@ use super::error::RunError;
 use super::exec::dtype;
 use super::foresight::Foresight;
 use super::gather;
+use super::rows::Reduction;
 use super::steps::{self, Arrays, Runner};
 use super::tensor::{Tensor, Unfilled};
 use super::view::{Layout, View, ViewMut};
@@ -59,8 +60,12 @@ pub(crate) fn plan<E>(
     reuse: bool,
     compile: impl FnMut(&Body) -> Result<Compiled, E>,
 ) -> Result<Plan<Compiled>, E> {
-    let plan = Plan::new(graph, reuse, compile)?;
-    for step in &plan.steps {
+    let mut plan = Plan::new(graph, reuse, compile)?;
+    for step in &mut plan.steps {
+        if let Action::Call(Call::Reduce(by)) = step.action {
+            let types = [step.args[0].dtype, step.results[0].dtype];
+            step.call = Some(Compiled::Reduction(Reduction::new(by, types)));
+        }
         if let Action::Map { kernel: Compiled::Map(code), .. } = &step.action {
             let fit = |accesses: &[Access], storages: &[_]| {
                 accesses.iter().map(|access| access.dtype).eq(storages.iter().map(|&s| dtype(s)))

@@ -11,7 +11,6 @@ use super::layout::OPERANDS;
 use super::numbers::Numbers as AllNumbers;
 use super::parts::{self, part};
 use super::product::multiply;
-use super::rows::reduce;
 use super::scan::scan;
 use super::strided;
 use super::view::Layout;
@@ -269,45 +268,43 @@ unsafe fn run_step(
     threads: Option<usize>,
     bound: &Bound,
 ) -> Result<(), RunError> {
-    match &step.action {
-        Action::Map { kernel: Compiled::Map(code), .. } => {
+    match (step.kernel(), &step.action) {
+        (Some(Compiled::Map(code)), _) => {
             let work = Work::new(threads, code.nanoseconds());
             // SAFETY: required of the caller.
             unsafe { execute_checked(code, operands, work) };
         }
-        Action::Map { kernel: Compiled::Rows(kernel), .. } => {
+        (Some(Compiled::Rows(kernel)), _) => {
             // SAFETY: required of the caller.
             unsafe { kernel.run(operands, threads)? };
         }
-        Action::Map { kernel: Compiled::Product(kernel), .. } => {
+        (Some(Compiled::Product(kernel)), _) => {
             // SAFETY: required of the caller.
             unsafe { kernel.run(operands, threads, bound)? };
         }
-        Action::Call(Call::Matmul) => {
+        (Some(Compiled::Reduction(reduction)), _) => {
+            // SAFETY: required of the caller.
+            unsafe { reduction.run(operands, threads)? };
+        }
+        (None, Action::Call(Call::Matmul)) => {
             let [left, right, output] = operands[..] else {
                 panic!("a product has two operands and a result");
             };
             // SAFETY: required of the caller.
             unsafe { multiply(left, right, output, threads, bound)? };
         }
-        Action::Call(Call::Reduce(by)) => {
-            let [input, output] = operands[..] else {
-                panic!("a reduction has an operand and a result");
-            };
-            // SAFETY: required of the caller.
-            unsafe { reduce(*by, input, output, threads)? };
-        }
-        Action::Call(Call::Scan(by)) => {
+        (None, Action::Call(Call::Scan(by))) => {
             let [input, output] = operands[..] else {
                 panic!("a scan has an operand and a result");
             };
             // SAFETY: required of the caller.
             unsafe { scan(*by, input, output, threads) };
         }
-        Action::Call(call) => {
+        (None, Action::Call(call)) => {
             // SAFETY: required of the caller.
             unsafe { rearrange(*call, operands, threads)? };
         }
+        (None, Action::Map { .. }) => unreachable!("a fused body has a kernel"),
     }
     Ok(())
 }
