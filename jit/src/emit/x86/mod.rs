@@ -32,6 +32,7 @@ mod pressure;
 mod program;
 mod row;
 mod select;
+mod stagger;
 mod stripes;
 mod sweep;
 mod table;

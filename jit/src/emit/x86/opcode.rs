@@ -90,17 +90,31 @@ opcodes! {
 
 macro_rules! half_opcodes {
     ($($name:ident: $y32:ident $y64:ident;)+) => {
-        impl Opcode {
-            /// The machine instruction on half a vector of AVX-512, of those that merge; else `INVALID`.
-            pub(super) fn half_code(self, bits: u32) -> Code {
-                let row = match self {
-                    $(Opcode::$name => [Code::$y32, Code::$y64],)+
-                    _ => [Code::INVALID; 2],
-                };
-                row[usize::from(bits == 64)]
-            }
-        }
+        /// The machine instructions on half a vector of AVX-512.
+        const HALVES: &[(Opcode, [Code; 2])] = &[$((Opcode::$name, [Code::$y32, Code::$y64])),+];
     };
+}
+
+impl Opcode {
+    /// The machine instruction on half a vector of AVX-512, of those that merge; else `INVALID`.
+    pub(super) fn half_code(self, bits: u32) -> Code {
+        let half = HALVES.iter().find(|(whole, _)| *whole == self);
+        half.map_or(Code::INVALID, |(_, codes)| codes[usize::from(bits == 64)])
+    }
+}
+
+/// What does on half a vector of AVX-512 what `code` does on all of it, where that is known.
+pub(super) fn half(code: Code) -> Option<Code> {
+    let halves = HALVES.iter().flat_map(|&(whole, halves)| {
+        [32, 64]
+            .into_iter()
+            .zip(halves)
+            .map(move |(bits, half)| (whole.code(Isa::Avx512, bits), half))
+    });
+    halves
+        .filter(|&(_, half)| half != Code::INVALID)
+        .find(|&(whole, _)| whole == code)
+        .map(|(_, half)| half)
 }
 
 half_opcodes! {
@@ -114,6 +128,12 @@ half_opcodes! {
     Or:      EVEX_Vpord_ymm_k1z_ymm_ymmm256b32       EVEX_Vporq_ymm_k1z_ymm_ymmm256b64;
     IntMin:  EVEX_Vpminsd_ymm_k1z_ymm_ymmm256b32     EVEX_Vpminsq_ymm_k1z_ymm_ymmm256b64;
     IntMax:  EVEX_Vpmaxsd_ymm_k1z_ymm_ymmm256b32     EVEX_Vpmaxsq_ymm_k1z_ymm_ymmm256b64;
+    Sub:       EVEX_Vsubps_ymm_k1z_ymm_ymmm256b32    EVEX_Vsubpd_ymm_k1z_ymm_ymmm256b64;
+    Div:       EVEX_Vdivps_ymm_k1z_ymm_ymmm256b32    EVEX_Vdivpd_ymm_k1z_ymm_ymmm256b64;
+    Sqrt:      EVEX_Vsqrtps_ymm_k1z_ymmm256b32       EVEX_Vsqrtpd_ymm_k1z_ymmm256b64;
+    Broadcast: EVEX_Vbroadcastss_ymm_k1z_xmmm32      EVEX_Vbroadcastsd_ymm_k1z_xmmm64;
+    Promote:   EVEX_Vcvtps2pd_ymm_k1z_xmmm128b32     INVALID;
+    Demote:    INVALID                               EVEX_Vcvtpd2ps_xmm_k1z_ymmm256b64;
 }
 
 /// A multiply-add with the signs of its product and its addend: the forms 132, 213 and 231, which

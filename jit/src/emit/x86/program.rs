@@ -96,6 +96,8 @@ pub(super) struct Inst {
     pub(super) halved: [u8; 4],
     /// The vector routine's instruction that it came from; outputs are numbered after those.
     pub(super) origin: u32,
+    /// Which of the vectors of an iteration it is for; what is for all, for the first.
+    pub(super) part: u8,
 }
 
 impl Inst {
@@ -115,6 +117,7 @@ impl Inst {
             imm: None,
             halved: [0; 4],
             origin: 0,
+            part: 0,
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! A value is a number of registers ("parts"), one for each vector that a loop is
 //! [unrolled](super::unroll) by, or two for 64-bit lanes among 32-bit ones. All parts of one
-//! instruction are computed before the next instruction. Constants are made where they are used, as
-//! memory operands if possible; [`hoist`](super::hoist) finds registers for them.
+//! instruction are selected before the next instruction; [`stagger`](super::stagger) orders them. Constants are
+//! made where they are used, as memory operands if possible; [`hoist`](super::hoist) finds registers for them.
 //! [`mask`](super::mask) says what masks are.
 
 use super::super::native::live::{Scales, live, negated};
@@ -11,6 +11,7 @@ use super::super::native::pool::{Line, Pool};
 use super::isa::{Class, Isa};
 use super::opcode::{Opcode, multiply_add};
 use super::program::{Form, Function, Inst, Reg, Source};
+use super::stagger::stagger;
 use crate::vir::{
     self, BinaryOp, Body, Each, Routine, ShiftOp, Storage, Store, Type, UnaryOp, Value,
 };
@@ -68,7 +69,11 @@ pub(super) fn select(
     selector.body();
     selector.stores(stores);
     selector.folds(folds);
-    selector.function
+    let mut function = selector.function;
+    if unroll > 1 {
+        stagger(&mut function);
+    }
+    function
 }
 
 /// What a value is.
@@ -97,6 +102,8 @@ pub(super) struct Selector<'a> {
     shared: SmallVec<[(Value, Reg); 4]>,
     /// The vector instruction being selected for.
     origin: u32,
+    /// The vector being computed.
+    part: u8,
 }
 
 impl<'a> Selector<'a> {
@@ -121,6 +128,7 @@ impl<'a> Selector<'a> {
             tables: &constants.tables,
             shared: SmallVec::new(),
             origin: 0,
+            part: 0,
         }
     }
 
@@ -188,7 +196,7 @@ impl<'a> Selector<'a> {
     }
 
     pub(super) fn push(&mut self, inst: Inst) {
-        self.function.insts.push(Inst { origin: self.origin, ..inst });
+        self.function.insts.push(Inst { origin: self.origin, part: self.part, ..inst });
     }
 
     /// Appends what `make` builds around a new vector register.
@@ -209,7 +217,14 @@ impl<'a> Selector<'a> {
         ty: Type,
         mut make: impl FnMut(&mut Self, usize) -> Reg,
     ) -> Parts {
-        (0..self.count(ty)).map(|part| make(self, part)).collect()
+        let count = self.count(ty);
+        let make_next = |part| {
+            self.part = part as u8;
+            make(self, part)
+        };
+        let parts = (0..count).map(make_next).collect();
+        self.part = 0;
+        parts
     }
 
     fn held(&self, value: Value) -> &Held {

@@ -81,3 +81,34 @@ pub(in crate::emit::x86) struct Allocation {
     /// Places of the stack frame.
     pub(in crate::emit::x86) slots: u32,
 }
+
+impl Allocation {
+    /// The numbers of the vector registers that it names.
+    pub(in crate::emit::x86) fn vectors(&self) -> impl Iterator<Item = u8> {
+        let all = placed(&self.prologue).chain(self.after_prologue());
+        all.flat_map(|placed| placed.operands).filter_map(|place| match place {
+            Place::Vector(number) => Some(number),
+            Place::Memory(Address::Gather { index, .. }) => Some(index),
+            _ => None,
+        })
+    }
+
+    /// The numbers of those that the loop changes, or what follows it.
+    pub(in crate::emit::x86) fn results(&self) -> impl Iterator<Item = u8> {
+        self.after_prologue().filter_map(|placed| match placed.operands[0] {
+            Place::Vector(number) => Some(number),
+            _ => None,
+        })
+    }
+
+    fn after_prologue(&self) -> impl Iterator<Item = &Placed> {
+        [&self.items, &self.epilogue, &self.whole].into_iter().flat_map(|items| placed(items))
+    }
+}
+
+fn placed(items: &[Item]) -> impl Iterator<Item = &Placed> {
+    items.iter().filter_map(|item| match item {
+        Item::Inst(placed) => Some(placed),
+        Item::ColdStart | Item::ColdEnd => None,
+    })
+}

@@ -2,7 +2,7 @@
 
 use super::super::isa::Isa;
 use super::bound::{At, Bound, Held};
-use super::{Allocation, CURSORS, Done, Item, Loops, Writer, cursor, field, offsets};
+use super::{Allocation, CURSORS, Done, Item, Joined, Loops, Writer, cursor, field, offsets};
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 
 /// Bytes of a line of a cache.
@@ -57,6 +57,13 @@ impl<'a> Later<'a> {
 }
 
 impl<'a> Writer<'a> {
+    /// Loads what all rows share, before the first of them.
+    pub(super) fn load_shared(&mut self, loops: &Loops, join: Option<&Joined>) -> Done {
+        self.shared = loops.shared(join);
+        let before = &loops.full[0].prologue;
+        self.straight(&before[before.len() - self.shared..])
+    }
+
     /// The elements of a row, or of a block of one.
     pub(super) fn elements(&mut self, loops: &'a Loops, later: &mut Later<'a>) -> Done {
         let [start, finish] = &loops.around;
@@ -64,14 +71,14 @@ impl<'a> Writer<'a> {
         let vectors = main.lanes / loops.vector();
         if main.whole.is_empty() {
             self.straight(&start.items)?;
-            let few = self.iterations(main, vectors, later)?;
+            let few = self.iterations(main, vectors, self.shared, later)?;
             self.straight(&main.epilogue)?;
             later.patches.push((few, self.at));
             self.no_limit(main)?;
             self.rest(others, loops, later)?;
             return self.straight(&finish.items);
         }
-        let few = self.iterations(main, vectors, later)?;
+        let few = self.iterations(main, vectors, self.shared, later)?;
         self.no_limit(main)?;
         self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
         let more = self.jump(Code::Jne_rel32_64)?;
@@ -179,7 +186,7 @@ impl<'a> Writer<'a> {
     /// The loops after the first one.
     fn rest(&mut self, full: &'a [Allocation], loops: &'a Loops, later: &mut Later<'a>) -> Done {
         for each in full {
-            let skip = self.iterations(each, each.lanes / loops.vector(), later)?;
+            let skip = self.iterations(each, each.lanes / loops.vector(), 0, later)?;
             self.straight(&each.epilogue)?;
             later.patches.push((skip, self.at));
             self.no_limit(each)?;
@@ -197,19 +204,20 @@ impl<'a> Writer<'a> {
         self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::RDI, each.lanes as i32))
     }
 
-    /// A loop whose iterations handle some vectors each, and the code before it. Returns the jump
-    /// over it, which is taken if there are too few elements for an iteration.
+    /// A loop whose iterations handle some vectors each, and the code before it but what all rows `shared`.
+    /// Returns the jump over it, which is taken if there are too few elements for an iteration.
     fn iterations(
         &mut self,
         each: &'a Allocation,
         vectors: usize,
+        shared: usize,
         later: &mut Later<'a>,
     ) -> Result<usize, IcedError> {
         let lanes = each.lanes as i32;
         self.emit(Instruction::with2(Code::Sub_rm64_imm32, Register::RDI, lanes))?;
         self.emit(Instruction::with2(Code::Cmp_r64_rm64, Register::R9, Register::RDI))?;
         let skip = self.jump(Code::Jg_rel32_64)?;
-        self.straight(&each.prologue)?;
+        self.straight(&each.prologue[..each.prologue.len() - shared])?;
         // A loop that starts in the middle of a line costs one more fetch per iteration.
         self.pad_to(64)?;
         let top = self.at;

@@ -76,6 +76,22 @@ impl Loops {
         self.iter().chain(&self.around).chain(&self.row)
     }
 
+    /// How many instructions before the first loop may run once for all rows, the last ones: they load constants
+    /// into registers that nothing else that a row needs changes. (Stripes begin as constants, too.)
+    fn shared(&self, join: Option<&Joined>) -> usize {
+        let (main, others) = self.full.split_first().expect("there is a loop");
+        let join = join.map(|join| &join.once.row);
+        let others = others.iter().chain(&self.tail).chain(&self.around).chain(join);
+        let changed: Vec<u8> = others.flat_map(Allocation::vectors).chain(main.results()).collect();
+        let is_shared = |item: &&Item| match item {
+            Item::Inst(Placed { operands: [Place::Vector(register), from, ..], .. }) => {
+                matches!(from, Place::Memory(Address::Pool { .. })) && !changed.contains(register)
+            }
+            _ => false,
+        };
+        main.prologue.iter().rev().take_while(is_shared).count()
+    }
+
     /// The lanes of a vector: one is an iteration of the last loop.
     pub(super) fn vector(&self) -> usize {
         self.iter().last().map_or(1, |each| each.lanes)
@@ -158,6 +174,7 @@ pub(super) fn encode(steps: &[Step], operands: Operands, isa: Isa) -> Result<Enc
         slots: all().map(|each| each.slots).max().unwrap_or(0),
         registers: bounds().map(Bound::registers).max().unwrap_or(0),
         in_frame: bounds().map(Bound::in_frame).max().unwrap_or(0),
+        shared: 0,
         origins: Vec::with_capacity(items),
     };
     writer.rows(steps)
@@ -194,6 +211,8 @@ struct Writer<'a> {
     slots: u32,
     registers: usize,
     in_frame: usize,
+    /// How many instructions before the loop have run once for all rows.
+    shared: usize,
     origins: Vec<(u32, u32)>,
 }
 
@@ -220,6 +239,11 @@ impl<'a> Writer<'a> {
         let row = self.row(steps);
         let is_row = row.map(|row| self.is_row(row)).transpose()?;
         self.copy_same_scalars(&mut later)?;
+        if let [Step { part: Part::Each { loops, join: None }, .. }] = steps
+            && !self.operands.has_tiles
+        {
+            self.load_shared(loops, None)?;
+        }
         let first = self.at;
         let rows = field(offsets::ROWS);
         if self.operands.has_tiles {

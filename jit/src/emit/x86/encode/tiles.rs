@@ -151,6 +151,7 @@ impl<'a> Writer<'a> {
             Some(row) => Some((row, self.is_row(row)?)),
             None => None,
         };
+        self.load_shared(loops, join)?;
         self.first_row()?;
         let top = self.at;
         self.load_cursors()?;
