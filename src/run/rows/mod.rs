@@ -13,6 +13,7 @@ mod long;
 mod narrow;
 mod panel;
 mod reduction;
+mod runs;
 mod setup;
 mod short;
 mod stage;
@@ -350,6 +351,11 @@ impl Job<'_> {
     ///
     /// As for [`RowCode::run`].
     unsafe fn execute(self, threads: usize) -> bool {
+        if self.setup.is_of_runs(self.program) {
+            // SAFETY: required of the caller.
+            unsafe { self.execute_runs(threads) };
+            return true;
+        }
         if self.is_cut(threads) {
             // SAFETY: required of the caller.
             return unsafe { self.execute_long(threads) };

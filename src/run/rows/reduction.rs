@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 /// What runs a reduction.
 #[derive(Debug)]
-pub(crate) struct Reduction(RowCode);
+pub(crate) struct Reduction(pub(super) RowCode);
 
 impl Reduction {
     /// Of elements of the first type, to results of the other.
