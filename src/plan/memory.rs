@@ -41,14 +41,14 @@ impl Region {
 }
 
 impl Memory {
-    /// Bytes that intermediates take at once: the size of the one block they share.
+    /// Bytes that intermediates take at once. Those that are never live together share places.
     pub fn peak(&self) -> usize {
         self.peak
     }
 
     /// Bytes that they would take if no two shared a place.
     pub fn total(&self) -> usize {
-        self.regions.iter().map(|region| region.bytes).sum()
+        self.regions.iter().fold(0, |total, region| total.saturating_add(region.bytes))
     }
 
     /// Bytes of what inputs are [bound](crate::Kernel::bind_constant) to, and of what is packed of it. They
@@ -60,6 +60,20 @@ impl Memory {
     /// The same beside so many bytes of constants.
     pub(crate) fn beside(self, bound: usize) -> Memory {
         Memory { bound, ..self }
+    }
+
+    /// That of one array of so many bytes.
+    pub(crate) fn of_one(bytes: usize) -> Memory {
+        let bytes = bytes.checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX);
+        let region = Region { offset: 0, bytes, live: [0, usize::MAX] };
+        Memory { peak: bytes, regions: vec![region], bound: 0 }
+    }
+
+    /// Both, which share no place.
+    pub(crate) fn and(mut self, other: Memory) -> Memory {
+        self.regions.extend(other.regions);
+        self.peak = self.peak.saturating_add(other.peak);
+        self
     }
 
     /// Where in the block each buffer begins.

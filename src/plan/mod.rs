@@ -51,6 +51,8 @@ pub(crate) struct Plan<K> {
 #[derive(Debug)]
 pub(crate) struct Step<K> {
     pub(crate) action: Action<K>,
+    /// What runs a call, if anything is made for that.
+    pub(crate) call: Option<K>,
     /// What it reads.
     pub(crate) args: Vec<Access>,
     /// What it writes.
@@ -62,6 +64,14 @@ pub(crate) struct Step<K> {
 }
 
 impl<K> Step<K> {
+    /// What runs it, if that was made for it.
+    pub(crate) fn kernel(&self) -> Option<&K> {
+        match &self.action {
+            Action::Map { kernel, .. } => Some(kernel),
+            Action::Call(_) => self.call.as_ref(),
+        }
+    }
+
     /// Whether all of its results have the shape that it loops over.
     pub(crate) fn fills_domain(&self) -> bool {
         self.smaller.is_empty()
@@ -167,7 +177,8 @@ impl<K> Plan<K> {
             let args = node.operands().into_iter().map(read).collect();
             let domain = places.shapes;
             places.shapes += 1 + smaller.len();
-            steps.push(Step { action, args, results: places.results(id), domain, smaller });
+            let results = places.results(id);
+            steps.push(Step { action, call: None, args, results, domain, smaller });
         }
         let mut written = vec![None; graph.outputs().len()];
         let mut read = vec![0; graph.inputs().len()];

@@ -246,6 +246,7 @@ mod tests {
     fn plan(passes: usize) -> Plan<()> {
         let steps = (0..passes).map(|_| super::super::Step {
             action: super::super::Action::Call(kiln_ir::Call::Matmul),
+            call: None,
             args: Vec::new(),
             results: Vec::new(),
             domain: 0,

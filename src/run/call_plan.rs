@@ -1,8 +1,8 @@
 //! What a call runs, in readable form.
 
 use super::compiled::Compiled;
-use super::error::RunError;
-use super::view::{Layout, View};
+use super::foresight::Foresight;
+use super::view::View;
 use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, SizeClass, Step, Traffic};
 use kiln_ir::{Body, Call, DType, Graph};
 use kiln_jit::emit::EmitterKind;
@@ -52,8 +52,9 @@ impl CallPlan {
         class: Option<&SizeClass>,
         inputs: &[View<'_>],
         shapes: &[Dims],
-        memory: Memory,
-    ) -> Result<CallPlan, RunError> {
+        foresight: Foresight,
+    ) -> CallPlan {
+        let Foresight { are_one_pass, memory } = foresight;
         let shape = |input: usize| inputs[input].shape();
         let of = |access: &Access| plan.shape_of(access, shapes, &shape);
         let array = |access: &Access| {
@@ -70,7 +71,7 @@ impl CallPlan {
                 None => format!("{name}: {array}"),
             }
         };
-        let step = |(step, traffic): (&Step<Compiled>, Traffic)| {
+        let step = |((step, traffic), is_one_pass): ((&Step<Compiled>, Traffic), bool)| {
             let results: Vec<String> = step.results.iter().map(&result).collect();
             let args: Vec<(String, String)> = step.args.iter().map(&array).collect();
             let call = match step.action {
@@ -90,18 +91,10 @@ impl CallPlan {
                     let elements = plan.elements(step, shapes);
                     let (body, tally) = (body.clone(), kernel.tally());
                     let computes = body.expression_of(names.clone());
-                    let given = |access: &Access| match (access.place, access.view) {
-                        (Place::Input(input), None) => Some(&inputs[input].layout),
-                        _ => None,
-                    };
-                    let args = step.args.iter().map(|arg| (arg.dtype, of(arg), given(arg)));
-                    let results = step.results.iter();
-                    let results = results.map(|result| (result.dtype, of(result), None));
-                    let operands: Vec<Operand<'_>> = args.chain(results).collect();
-                    let emitter = kernel.emitter().filter(|_| is_one_pass(kernel, &operands));
+                    let emitter = kernel.emitter().filter(|_| is_one_pass);
                     let sizes = match kernel {
-                        Compiled::Map(_) | Compiled::Product(_) => Vec::new(),
                         Compiled::Rows(_) => sizes(&body, &step.args, &of),
+                        _ => Vec::new(),
                     };
                     let product = plan.product_ops(step, shapes, &shape);
                     let fused = FusedStep { body, tally, elements, sizes, product };
@@ -119,7 +112,7 @@ impl CallPlan {
             CallStep { text, emitter, traffic, fused, call }
         };
         let traffic = plan.traffic(shapes, &shape);
-        let steps = plan.steps.iter().zip(traffic).map(step).collect();
+        let steps = plan.steps.iter().zip(traffic).zip(are_one_pass).map(step).collect();
         let sizes = |class: &SizeClass| {
             let small = graph.inputs().iter().zip(class.small()).filter(|(_, small)| **small);
             let names: Vec<&str> = small.map(|(input, _)| input.name.as_str()).collect();
@@ -138,7 +131,7 @@ impl CallPlan {
                 format!("the usual plan, for none could be made for {sizes}: {failure}")
             }
         };
-        Ok(CallPlan { choice, specialized: matches!(is_special, Ok(true)), steps, memory })
+        CallPlan { choice, specialized: matches!(is_special, Ok(true)), steps, memory }
     }
 
     /// Whether the plan was made for calls whose inputs differ in size as these do.
@@ -160,31 +153,6 @@ impl CallPlan {
     pub fn traffic(&self) -> Traffic {
         self.steps.iter().map(|step| step.traffic).sum()
     }
-}
-
-/// An operand's type and shape, and how it lies if the caller gives it; others are dense.
-type Operand<'a> = (DType, &'a [usize], Option<&'a Layout>);
-
-/// Whether a kernel runs such operands in one pass.
-fn is_one_pass(kernel: &Compiled, operands: &[Operand<'_>]) -> bool {
-    let bytes = |(dtype, shape, _): &Operand<'_>| {
-        let mut sizes = shape.iter().filter(|&&size| size != 0);
-        sizes.try_fold(dtype.size(), |bytes, &size| bytes.checked_mul(size))
-    };
-    // No call has arrays that cannot be addressed.
-    if operands.iter().any(|operand| bytes(operand).is_none_or(|bytes| bytes > isize::MAX as usize))
-    {
-        return true;
-    }
-    let layout = |(place, &(dtype, shape, given)): (usize, &Operand<'_>)| match given {
-        Some(layout) => layout.clone(),
-        None => {
-            let apart = std::ptr::without_provenance_mut((place + 1) << 12);
-            Layout::row_major(apart, dtype, shape)
-        }
-    };
-    let layouts: Vec<Layout> = operands.iter().enumerate().map(layout).collect();
-    kernel.is_one_pass(&layouts.iter().collect::<Vec<_>>())
 }
 
 /// How many elements each node of a body has.

@@ -1,12 +1,14 @@
-//! What runs a fused body.
+//! What runs a fused body, or a reduction.
 
+use super::passes::Passes;
 use super::product_kernel::ProductKernel;
 use super::row_kernel::RowKernel;
+use super::rows::Reduction;
 use super::view::Layout;
 use kiln_jit::emit::cost::Tally;
 use kiln_jit::emit::{Code, EmitterKind};
 
-/// What runs a fused body.
+/// What runs a fused body, or a reduction.
 #[derive(Debug)]
 // Without machine code it is not large.
 #[allow(
@@ -20,6 +22,8 @@ pub(crate) enum Compiled {
     Rows(Box<RowKernel>),
     /// A product, and code on blocks of its result.
     Product(Box<ProductKernel>),
+    /// A reduction by itself.
+    Reduction(Reduction),
 }
 
 impl Compiled {
@@ -29,6 +33,7 @@ impl Compiled {
             Compiled::Map(code) => Box::new(std::iter::once(code)),
             Compiled::Rows(kernel) => kernel.codes(),
             Compiled::Product(kernel) => kernel.codes(),
+            Compiled::Reduction(_) => Box::new(std::iter::empty()),
         }
     }
 
@@ -37,12 +42,13 @@ impl Compiled {
         self.codes().next().map(|code| (code.emitter(), code.bits()))
     }
 
-    /// Whether a call on operands of such shapes and strides, the inputs and then the outputs, is one pass.
-    pub(super) fn is_one_pass(&self, operands: &[&Layout]) -> bool {
+    /// What runs a call on operands of such shapes and strides, the inputs and then the outputs, if that is not one
+    /// pass.
+    pub(super) fn passes(&self, operands: &[&Layout]) -> Option<&Passes> {
         match self {
-            Compiled::Map(_) => true,
-            Compiled::Rows(kernel) => kernel.is_one_pass(operands),
-            Compiled::Product(kernel) => kernel.is_one_pass(operands),
+            Compiled::Map(_) | Compiled::Reduction(_) => None,
+            Compiled::Rows(kernel) => kernel.passes(operands),
+            Compiled::Product(kernel) => kernel.passes(operands),
         }
     }
 
@@ -51,7 +57,7 @@ impl Compiled {
         match self {
             Compiled::Map(code) => *code.tally(),
             Compiled::Product(kernel) => kernel.tally(),
-            Compiled::Rows(_) => Tally::default(),
+            Compiled::Rows(_) | Compiled::Reduction(_) => Tally::default(),
         }
     }
 }

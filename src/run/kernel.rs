@@ -7,10 +7,12 @@ use super::compiled::Compiled;
 use super::direct::Direct;
 use super::error::RunError;
 use super::exec::dtype;
+use super::foresight::Foresight;
 use super::gather;
+use super::rows::Reduction;
 use super::steps::{self, Arrays, Runner};
 use super::tensor::{Tensor, Unfilled};
-use super::view::{View, ViewMut};
+use super::view::{Layout, View, ViewMut};
 use crate::plan::{
     Access, Action, Chosen, Dims, Memory, Place, Plan, Plans, ShapeError, Shapes, Written,
 };
@@ -58,8 +60,12 @@ pub(crate) fn plan<E>(
     reuse: bool,
     compile: impl FnMut(&Body) -> Result<Compiled, E>,
 ) -> Result<Plan<Compiled>, E> {
-    let plan = Plan::new(graph, reuse, compile)?;
-    for step in &plan.steps {
+    let mut plan = Plan::new(graph, reuse, compile)?;
+    for step in &mut plan.steps {
+        if let Action::Call(Call::Reduce(by)) = step.action {
+            let types = [step.args[0].dtype, step.results[0].dtype];
+            step.call = Some(Compiled::Reduction(Reduction::new(by, types)));
+        }
         if let Action::Map { kernel: Compiled::Map(code), .. } = &step.action {
             let fit = |accesses: &[Access], storages: &[_]| {
                 accesses.iter().map(|access| access.dtype).eq(storages.iter().map(|&s| dtype(s)))
@@ -265,18 +271,35 @@ impl Kernel {
         let mut shapes = Shapes::new();
         self.add_shapes(&plan, inputs, &mut shapes)?;
         let class = self.plans.class(inputs.iter().map(View::shape));
-        let memory = plan.memory(&shapes)?.beside(self.bound.bytes());
-        CallPlan::new(&self.graph, &plan, class.as_ref(), inputs, &shapes, memory)
+        let foresight = self.foresee(&plan, inputs, &shapes)?;
+        Ok(CallPlan::new(&self.graph, &plan, class.as_ref(), inputs, &shapes, foresight))
     }
 
-    /// The memory that a call with these inputs takes for intermediates, and keeps for later calls.
-    /// What products pack operands into is not counted, but for [constants](Kernel::bind_constant). Fails where [`run`](Kernel::run) does.
+    /// The memory that a call with these inputs takes for intermediates: arrays between passes, those of a fused
+    /// kernel too that such a call runs pass by pass, which are kept for later calls; numbers of places along axes;
+    /// copies of what is read in an order that no strides say; and what is kept of rows that are too long for a
+    /// tile. Outputs are taken to be dense, and to overlap no
+    /// input. What products pack operands into is not counted, but for [constants](Kernel::bind_constant), nor is
+    /// the scratch of threads. It may compile, as [`plan_for`](Kernel::plan_for) does. Fails where
+    /// [`run`](Kernel::run) does.
     pub fn memory(&self, inputs: &[View<'_>]) -> Result<Memory, RunError> {
         let inputs = &*self.bound.arguments(self.graph.inputs(), inputs)?;
         let plan = self.choose(inputs);
         let mut shapes = Shapes::new();
         self.add_shapes(&plan, inputs, &mut shapes)?;
-        Ok(plan.memory(&shapes)?.beside(self.bound.bytes()))
+        Ok(self.foresee(&plan, inputs, &shapes)?.memory)
+    }
+
+    fn foresee(
+        &self,
+        plan: &Plan<Compiled>,
+        inputs: &[View<'_>],
+        shapes: &[Dims],
+    ) -> Result<Foresight, RunError> {
+        let layouts: Vec<&Layout> = inputs.iter().map(|input| &input.layout).collect();
+        let mut foresight = Foresight::new(plan, &layouts, shapes, self.threads)?;
+        foresight.memory = foresight.memory.beside(self.bound.bytes());
+        Ok(foresight)
     }
 
     /// The plan of a call.

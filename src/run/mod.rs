@@ -21,6 +21,7 @@ mod error;
 mod exec;
 mod factors;
 mod flat;
+mod foresight;
 mod gather;
 mod interrupt;
 mod kernel;

@@ -4,11 +4,12 @@ use super::bound::Bound;
 use super::compiled::Compiled;
 use super::copy::copy;
 use super::error::RunError;
+use super::foresight::Foresight;
 use super::overlap::overlap;
 use super::steps::{Arrays, Runner};
 use super::tensor::Tensor;
 use super::view::{Layout, ViewMut};
-use crate::plan::{Plan, Shapes};
+use crate::plan::{Memory, Plan, Shapes};
 use smallvec::SmallVec;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -43,6 +44,21 @@ impl Passes {
         self.plan.get().is_some()
     }
 
+    /// The memory of a call on operands that lie so, none of which overlap.
+    pub(super) fn memory(
+        &self,
+        operands: &[&Layout],
+        threads: Option<usize>,
+    ) -> Result<Memory, RunError> {
+        let plan = self.plan();
+        let inputs = &operands[..plan.read.len()];
+        Ok(Foresight::new(plan, inputs, &shapes(plan, inputs)?, threads)?.memory)
+    }
+
+    fn plan(&self) -> &Plan<Compiled> {
+        self.plan.get_or_init(|| (self.make)())
+    }
+
     /// Runs on `operands`: what the body reads, then what it writes.
     ///
     /// # Safety
@@ -55,10 +71,9 @@ impl Passes {
         threads: Option<usize>,
         bound: &Bound,
     ) -> Result<(), RunError> {
-        let plan = self.plan.get_or_init(|| (self.make)());
+        let plan = self.plan();
         let (inputs, outputs) = operands.split_at(plan.read.len());
-        let mut shapes = Shapes::new();
-        plan.add_shapes(|input| &inputs[input].shape, &mut shapes)?;
+        let shapes = shapes(plan, inputs)?;
         // One pass may write what a later one reads.
         let shares = |output: &Layout| inputs.iter().any(|input| overlap(output, input));
         let mut apart: Vec<Option<Tensor>> = outputs
@@ -91,4 +106,11 @@ impl Passes {
         }
         Ok(())
     }
+}
+
+/// The shapes of what passes compute of such inputs.
+fn shapes(plan: &Plan<Compiled>, inputs: &[&Layout]) -> Result<Shapes, RunError> {
+    let mut shapes = Shapes::new();
+    plan.add_shapes(|input| &inputs[input].shape, &mut shapes)?;
+    Ok(shapes)
 }

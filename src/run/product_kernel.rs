@@ -84,9 +84,10 @@ impl ProductKernel {
         }))
     }
 
-    /// Whether a call on operands of such shapes runs on blocks, as far as shapes decide.
-    pub(super) fn is_one_pass(&self, operands: &[&Layout]) -> bool {
-        self.program.as_ref().is_some_and(|program| program.is_large(operands))
+    /// What runs a call on operands of such shapes, if blocks do not, as far as shapes decide.
+    pub(super) fn passes(&self, operands: &[&Layout]) -> Option<&Passes> {
+        let runs = |program: &Program<Rest, Code>| program.is_large(operands);
+        (!self.program.as_ref().is_some_and(runs)).then_some(&self.passes)
     }
 
     /// Runs on `operands`: what the body reads, then what it writes.

@@ -29,9 +29,15 @@ impl RowKernel {
         Box::new(self.stages.iter().flat_map(RowCode::codes))
     }
 
-    /// Whether a call on operands of such shapes and strides is one pass.
-    pub(super) fn is_one_pass(&self, operands: &[&Layout]) -> bool {
-        self.stages.as_ref().is_some_and(|stages| stages.can_run(operands))
+    /// What runs a call on operands of such shapes and strides, if stages do not.
+    pub(super) fn passes(&self, operands: &[&Layout]) -> Option<&Passes> {
+        let runs = |stages: &RowCode| stages.can_run(operands);
+        (!self.stages.as_ref().is_some_and(runs)).then_some(&self.passes)
+    }
+
+    /// Bytes of the elements that such a call keeps of whole rows.
+    pub(super) fn kept(&self, operands: &[&Layout], threads: usize) -> usize {
+        self.stages.as_ref().map_or(0, |stages| stages.kept(operands, threads))
     }
 
     /// Runs on `operands`: what the body reads, then what it writes.

@@ -11,7 +11,6 @@ use super::layout::OPERANDS;
 use super::numbers::Numbers as AllNumbers;
 use super::parts::{self, part};
 use super::product::multiply;
-use super::rows::reduce;
 use super::scan::scan;
 use super::strided;
 use super::view::Layout;
@@ -85,27 +84,13 @@ impl Runner {
     /// The places along axes that a call reads.
     #[cold]
     fn count(&self, plan: &Plan<Compiled>, shapes: &[Dims]) -> Result<Counted, RunError> {
-        let longest = |short: bool| {
-            let numbers = plan.numbers.iter().filter(|numbers| numbers.iota.short == short);
-            // All axes but one have size 1.
-            numbers.flat_map(|numbers| shapes[numbers.shape].iter().copied()).max().unwrap_or(0)
-        };
-        let (long, short) =
-            (self.numbers.up_to(longest(false))?, self.short_numbers.up_to(longest(true))?);
-        let array = |numbers: &Numbers| {
-            let shape = &shapes[numbers.shape];
-            let axis = numbers.iota.place(shape.len()).expect("the shape was inferred");
-            let (base, dtype) = match numbers.iota.short {
-                true => (short.as_ptr().cast_mut().cast(), DType::I32),
-                false => (long.as_ptr().cast_mut().cast(), DType::I64),
-            };
-            let step = |at: usize| if at == axis { dtype.size() as isize } else { 0 };
-            Layout {
-                base,
-                dtype,
-                shape: shape.clone(),
-                strides: (0..shape.len()).map(step).collect(),
-            }
+        let (long, short) = (
+            self.numbers.up_to(longest(plan, shapes, false))?,
+            self.short_numbers.up_to(longest(plan, shapes, true))?,
+        );
+        let array = |of: &Numbers| {
+            let base = if of.iota.short { short.as_ptr().cast() } else { long.as_ptr().cast() };
+            numbers(of, shapes, <*const u8>::cast_mut(base))
         };
         let arrays = plan.numbers.iter().map(array).collect();
         Ok(Counted { arrays, _long: Some(long), _short: Some(short) })
@@ -118,6 +103,23 @@ struct Counted {
     arrays: SmallVec<[Layout; 2]>,
     _long: Option<Arc<[i64]>>,
     _short: Option<Arc<[i32]>>,
+}
+
+/// How many places along an axis a call reads at most, of those that are short numbers or of the others.
+pub(super) fn longest(plan: &Plan<Compiled>, shapes: &[Dims], short: bool) -> usize {
+    let numbers = plan.numbers.iter().filter(|numbers| numbers.iota.short == short);
+    // All axes but one have size 1.
+    numbers.flat_map(|numbers| shapes[numbers.shape].iter().copied()).max().unwrap_or(0)
+}
+
+/// How the places along an axis lie, of which the first is there.
+pub(super) fn numbers(of: &Numbers, shapes: &[Dims], base: *mut u8) -> Layout {
+    let shape = &shapes[of.shape];
+    let axis = of.iota.place(shape.len()).expect("the shape was inferred");
+    let dtype = if of.iota.short { DType::I32 } else { DType::I64 };
+    let step = |at: usize| if at == axis { dtype.size() as isize } else { 0 };
+    let strides = (0..shape.len()).map(step).collect();
+    Layout { base, dtype, shape: shape.clone(), strides }
 }
 
 /// Packs what products of a plan read of constants, so that the first call need not.
@@ -161,7 +163,7 @@ fn is_in_place<'a>(
 }
 
 /// Places intermediates that are parts of others, or of outputs.
-fn place_parts<'a>(
+pub(super) fn place_parts<'a>(
     plan: &Plan<Compiled>,
     arrays: &Arrays<impl Fn(usize) -> &'a Layout, impl Fn(usize) -> &'a Layout>,
     shapes: &[Dims],
@@ -266,45 +268,43 @@ unsafe fn run_step(
     threads: Option<usize>,
     bound: &Bound,
 ) -> Result<(), RunError> {
-    match &step.action {
-        Action::Map { kernel: Compiled::Map(code), .. } => {
+    match (step.kernel(), &step.action) {
+        (Some(Compiled::Map(code)), _) => {
             let work = Work::new(threads, code.nanoseconds());
             // SAFETY: required of the caller.
             unsafe { execute_checked(code, operands, work) };
         }
-        Action::Map { kernel: Compiled::Rows(kernel), .. } => {
+        (Some(Compiled::Rows(kernel)), _) => {
             // SAFETY: required of the caller.
             unsafe { kernel.run(operands, threads)? };
         }
-        Action::Map { kernel: Compiled::Product(kernel), .. } => {
+        (Some(Compiled::Product(kernel)), _) => {
             // SAFETY: required of the caller.
             unsafe { kernel.run(operands, threads, bound)? };
         }
-        Action::Call(Call::Matmul) => {
+        (Some(Compiled::Reduction(reduction)), _) => {
+            // SAFETY: required of the caller.
+            unsafe { reduction.run(operands, threads)? };
+        }
+        (None, Action::Call(Call::Matmul)) => {
             let [left, right, output] = operands[..] else {
                 panic!("a product has two operands and a result");
             };
             // SAFETY: required of the caller.
             unsafe { multiply(left, right, output, threads, bound)? };
         }
-        Action::Call(Call::Reduce(by)) => {
-            let [input, output] = operands[..] else {
-                panic!("a reduction has an operand and a result");
-            };
-            // SAFETY: required of the caller.
-            unsafe { reduce(*by, input, output, threads)? };
-        }
-        Action::Call(Call::Scan(by)) => {
+        (None, Action::Call(Call::Scan(by))) => {
             let [input, output] = operands[..] else {
                 panic!("a scan has an operand and a result");
             };
             // SAFETY: required of the caller.
             unsafe { scan(*by, input, output, threads) };
         }
-        Action::Call(call) => {
+        (None, Action::Call(call)) => {
             // SAFETY: required of the caller.
             unsafe { rearrange(*call, operands, threads)? };
         }
+        (None, Action::Map { .. }) => unreachable!("a fused body has a kernel"),
     }
     Ok(())
 }

@@ -84,22 +84,34 @@ pub(super) unsafe fn viewed(
     chain: &[View],
     copies: &mut SmallVec<[Tensor; 1]>,
 ) -> Result<Layout, RunError> {
+    follow(layout, chain, |layout| {
+        let mut whole = Tensor::zeros(layout.dtype, &layout.shape)?;
+        // SAFETY: required of the caller, or a copy that is kept.
+        let array = unsafe { Array::of_layout(layout.clone()) };
+        copy(&array, &mut whole.view_mut());
+        let array = whole.view_mut().layout;
+        copies.push(whole);
+        Ok(array)
+    })
+}
+
+/// How an array lies that views make of one; `copy` makes copies, row by row, of what strides cannot say.
+pub(super) fn follow(
+    layout: &Layout,
+    chain: &[View],
+    mut copy: impl FnMut(&Layout) -> Result<Layout, RunError>,
+) -> Result<Layout, RunError> {
     let mut layout = layout.clone();
     for &view in chain {
         let shape = Call::View(view).infer(&[&layout.shape[..]]);
         let shape = shape.expect("the shapes of the call were inferred");
-        if let Some(viewed) = layout.apply(view, &shape) {
-            layout = viewed;
-            continue;
-        }
-        let mut whole = Tensor::zeros(layout.dtype, &layout.shape)?;
-        // SAFETY: required of the caller, or a copy that is kept.
-        let array = unsafe { Array::of_layout(layout) };
-        copy(&array, &mut whole.view_mut());
-        let array = whole.view_mut().layout;
-        let shape = &shape[..];
-        layout = array.apply(view, shape).expect("rows that lie one after another have any shape");
-        copies.push(whole);
+        layout = match layout.apply(view, &shape) {
+            Some(viewed) => viewed,
+            None => {
+                let rows = copy(&layout)?;
+                rows.apply(view, &shape).expect("rows that lie one after another have any shape")
+            }
+        };
     }
     Ok(layout)
 }

@@ -180,7 +180,7 @@ fn it_is_explained() {
        max(b + x @ w, 0)
        pass by pass: it is too small, or its rows are too few; 150 ops; 148 bytes loaded, 60 stored
 
-    in all: 150 ops, 208 bytes moved; no intermediate
+    in all: 150 ops, 208 bytes moved; 64 bytes for 1 intermediate
     ");
     let counts = Counts::of(&kernel, &[x.view(), w.view(), b.view()]).unwrap();
     assert_eq!(counts.flops.products, 2 * 3 * 4 * 5);

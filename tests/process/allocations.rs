@@ -5,7 +5,7 @@ use kiln::{
     CompileOptions, EmitterKind, KernelCache, Tensor, View, ViewMut, compile_text, compile_with,
     fuse, ir,
 };
-use ndarray::{Array1, Array2, ArrayD, s};
+use ndarray::{Array1, Array2, Array3, ArrayD, s};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -16,6 +16,8 @@ thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
     /// Bytes that it holds: less than none where it frees what another one asked for.
     static HELD: Cell<isize> = const { Cell::new(0) };
+    /// The most that it held.
+    static MOST: Cell<isize> = const { Cell::new(0) };
 }
 
 // SAFETY: the system's allocator does the work; the count does not allocate.
@@ -23,6 +25,7 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
         HELD.set(HELD.get() + layout.size() as isize);
+        MOST.set(MOST.get().max(HELD.get()));
         // SAFETY: required of the caller.
         unsafe { System.alloc(layout) }
     }
@@ -200,5 +203,76 @@ fn a_call_takes_the_memory_that_it_tells() {
             let told = peak as isize..=peak as isize + 8 * 32 * isize::from(peak > 0);
             assert!(!is_warm || told.contains(&held), "{text} {options:?}: {held}, not {peak}");
         }
+    }
+}
+
+/// What a call needs besides what it tells: what is known of its operands, and scratch of threads.
+const BESIDES: isize = 48 << 10;
+
+/// What `memory` tells of a call, which must be all that is as large as an array.
+fn told(text: &str, inputs: &[View<'_>]) -> usize {
+    let graph = ir::parse(text).unwrap();
+    let what = format!("{text} {:?}", inputs[0]);
+    // The first kernel warms up what threads keep.
+    let calls = [false, true].map(|is_warm| {
+        let kernel = compile_with(&graph, CompileOptions::new().threads(1)).unwrap();
+        let memory = kernel.memory(inputs).unwrap();
+        assert_eq!(kernel.plan_for(inputs).unwrap().memory(), &memory, "{what}");
+        let shape = kernel.output_shapes(inputs).unwrap().remove(0);
+        let mut output = Tensor::zeros(kernel.output_dtype(0), &shape).unwrap();
+        let before = HELD.get();
+        MOST.set(before);
+        kernel.run_into(inputs, &mut [output.view_mut()]).unwrap();
+        let (taken, told) = (MOST.get() - before, memory.peak() as isize);
+        let is_told = (told..=told + BESIDES).contains(&taken);
+        assert!(!is_warm || is_told, "{what}: {taken}, not {told}");
+        memory.peak()
+    });
+    calls[1]
+}
+
+/// So it is where a fused body runs pass by pass, which calls of some shapes do, where a view is copied, and where
+/// places along an axis are read.
+#[test]
+fn passes_of_a_fused_body_are_in_the_memory_that_is_told() {
+    let texts = [
+        "sum[1](exp(x) * y)",
+        "argmax[1](x * 2 + y)",
+        "softmax[1](x) + y",
+        "x - max[1](y)",
+        "layer_norm[1](x) * y",
+        "sum[0](exp(x) * y) + max[0](x)",
+        "sum[1](reshape[300, -1](permute[1, 0, 2](x * y)))",
+        "sum[1](select(iota[1](x) < 5, x, y) * exp(x))",
+    ];
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut with_intermediates = 0;
+    for turn in 0..160 {
+        let text = texts[turn % texts.len()];
+        let [rows, len, width] = match text.contains("reshape") {
+            true => [random.usize(1..40) * 10, 30, random.usize(1..30)],
+            false => [random.usize(20..3000), random.usize(1..40), random.usize(1..70)],
+        };
+        // Rows with gaps between elements, too.
+        let (whole, step) = (Array3::<f32>::ones((rows, len, 2 * width)), random.isize(1..3));
+        let part = whole.slice(s![.., .., ..;step]);
+        let part = part.slice(s![.., .., ..width]);
+        with_intermediates += usize::from(told(text, &[part.into(), part.into()]) > 0);
+    }
+    assert!(with_intermediates > 40, "{with_intermediates}");
+}
+
+/// Rows that are longer than a tile are kept whole where that takes less time than to compute them again.
+#[test]
+fn long_rows_that_are_kept_are_in_the_memory_that_is_told() {
+    for (text, shape, keeps) in [
+        ("let d = sin(x); sum[-1](abs(d - mean[-1](d)))", [3, 1 << 19], true),
+        ("let d = sin(x); sum[0](abs(d - mean[0](d)))", [1 << 15, 16], true),
+        ("let d = sin(x); sum[0](abs(d - mean[0](d)))", [1 << 10, 1 << 10], true),
+        ("softmax[0](x)", [1 << 10, 1 << 10], false),
+        ("softmax[-1](x)", [3, 1 << 19], false),
+    ] {
+        let x = Array2::<f32>::ones(shape);
+        assert_eq!(told(text, &[(&x).into()]) >= 1 << 20, keeps, "{text} {shape:?}");
     }
 }

@@ -5,6 +5,7 @@
 
 use super::extreme::{Extreme, Number, Place, Supremum};
 use super::fold::{All, Any, BLOCK, Fold, Product, Sum};
+use super::runs::{self, Runs};
 #[cfg(target_arch = "x86_64")]
 use super::simd;
 use super::simd::{Blocked, Machine, Plain};
@@ -54,8 +55,11 @@ impl Blocks {
 pub(in crate::run) struct Folder {
     /// Bytes of what a block becomes.
     pub(in crate::run) block_size: usize,
+    /// Elements of the longest rows that are folded [run by run](Folder::fold_runs).
+    pub(in crate::run) longest_of_runs: usize,
     fold: unsafe fn(&Rows, &Blocks),
     finish: unsafe fn(&Blocks, usize, usize, *mut u8),
+    runs: unsafe fn(&Runs),
 }
 
 impl Folder {
@@ -83,6 +87,16 @@ impl Folder {
     ) {
         // SAFETY: as above.
         unsafe { (self.finish)(blocks, rows, len, results) }
+    }
+
+    /// Folds runs of rows that are not too long, and writes what they become.
+    ///
+    /// # Safety
+    ///
+    /// The elements must be readable, and places of results aligned and writable.
+    pub(in crate::run) unsafe fn fold_runs(&self, runs: &Runs) {
+        // SAFETY: as above.
+        unsafe { (self.runs)(runs) }
     }
 }
 
@@ -146,24 +160,27 @@ pub(in crate::run) unsafe fn count(dtype: DType, len: usize, rows: usize, result
 
 /// A fold, as wide as the machine's vectors.
 fn of<F: Fold>(cpu: Cpu) -> Folder {
-    let block_size = size_of::<F::Block>();
+    let (block_size, longest_of_runs) = (size_of::<F::Block>(), runs::longest::<F>());
     #[cfg(target_arch = "x86_64")]
     {
         if cpu.avx512 {
-            return Folder { block_size, fold: fold_avx512::<F>, finish: finish_avx512::<F> };
+            let (fold, finish) = (fold_avx512::<F>, finish_avx512::<F>);
+            return Folder { block_size, longest_of_runs, fold, finish, runs: runs_avx512::<F> };
         }
         if cpu.avx2 {
-            return Folder { block_size, fold: fold_avx2::<F>, finish: finish_avx2::<F> };
+            let (fold, finish) = (fold_avx2::<F>, finish_avx2::<F>);
+            return Folder { block_size, longest_of_runs, fold, finish, runs: runs_avx2::<F> };
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = cpu;
-    Folder { block_size, fold: fold::<F, Plain>, finish: finish::<F> }
+    let (fold, finish) = (fold::<F, Plain>, finish::<F>);
+    Folder { block_size, longest_of_runs, fold, finish, runs: runs::fold::<F> }
 }
 
 /// The functions below for wider vectors.
 macro_rules! define_wide {
-    ($($features:literal $machine:ident $fold:ident $finish:ident;)*) => {
+    ($($features:literal $machine:ident $fold:ident $finish:ident $runs:ident;)*) => {
         $(
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = $features)]
@@ -178,13 +195,20 @@ macro_rules! define_wide {
                 // SAFETY: required of the caller.
                 unsafe { finish::<F>(blocks, rows, len, results) }
             }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = $features)]
+            unsafe fn $runs<F: Fold>(runs: &Runs) {
+                // SAFETY: required of the caller.
+                unsafe { runs::fold::<F>(runs) }
+            }
         )*
     };
 }
 
 define_wide! {
-    "avx2" Avx2 fold_avx2 finish_avx2;
-    "avx512f,avx512bw,avx512dq,avx512vl" Avx512 fold_avx512 finish_avx512;
+    "avx2" Avx2 fold_avx2 finish_avx2 runs_avx2;
+    "avx512f,avx512bw,avx512dq,avx512vl" Avx512 fold_avx512 finish_avx512 runs_avx512;
 }
 
 /// See [`Folder::finish`].

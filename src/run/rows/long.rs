@@ -3,7 +3,7 @@
 use super::grid::Direction;
 use super::job::{Folded, Job, Tile, Worker};
 use super::setup::{Access, Setup};
-use super::{PORTIONS, Padding, Program, make_room, written_early};
+use super::{PORTIONS, Padding, Program, ROOM, make_room, written_early};
 use crate::lower::rows::Stage;
 use crate::run::interrupt::goes_on;
 use crate::run::layout::OPERANDS;
@@ -15,7 +15,7 @@ use kiln_jit::emit::Code;
 use smallvec::SmallVec;
 
 /// Elements of a part of a row.
-pub(super) const CHUNK: usize = 16 * BLOCK;
+const CHUNK: usize = 16 * BLOCK;
 
 /// Bytes of a part of rows side by side. Each element of theirs is then a page that is read in order: in parts of
 /// 512 KiB, `sum[0](exp(x))` of (4096, 1024) took three times as long.
@@ -131,8 +131,31 @@ impl Rooms {
 }
 
 impl Job<'_> {
+    /// Whether rows are cut, for so many threads: too long for tiles, or too few.
+    pub(super) fn is_cut(&self, threads: usize) -> bool {
+        let Job { program, setup, .. } = *self;
+        let (run, runs) = setup.grid.runs();
+        let [rows, len] = setup.tile;
+        let tiles = runs.saturating_mul(run.div_ceil(rows));
+        let room = setup.room[..program.slots.len()].iter().copied();
+        let is_scarce = tiles < 2 * threads
+            && match threads > 1 && setup.only_folds_where_elements_lie(program) {
+                true => len >= 2 * BLOCK * threads,
+                false => len >= 2 * CHUNK * threads,
+            };
+        let is_large = room.fold(0, usize::saturating_add) > ROOM;
+        (len > BLOCK && (is_large || is_scarce)) || self.is_wider_in_parts()
+    }
+
+    /// Bytes of the elements that are kept of whole rows, which are cut.
+    pub(super) fn kept(&self) -> usize {
+        let Long { setup, slots, .. } = Long::new(self.program, self.setup);
+        let elements = slots.iter().zip(&setup.access).filter(|(_, way)| **way == Access::Kept);
+        elements.fold(0, |all, (&bytes, _)| all.saturating_add(bytes))
+    }
+
     /// Whether rows side by side are so long that tiles of them would be narrow, and parts of rows wider.
-    pub(super) fn is_wider_in_parts(&self) -> bool {
+    fn is_wider_in_parts(&self) -> bool {
         let Job { program, setup, .. } = *self;
         let largest = setup.sizes.iter().copied().max().unwrap_or(1);
         let (tile, all) = (setup.tile[0], setup.grid.runs().0);

@@ -3,7 +3,7 @@
 //! A tile is some rows whose elements stay in a cache: every stage runs on all of it before the next
 //! one does. Threads take tiles. Rows that are too long, or too few for the threads, are cut instead, and
 //! every stage runs on all of a row first ([`long`]). A reduction by itself is a row kernel of one
-//! stage. What is computed does not depend on any of this.
+//! stage ([`reduction`]). What is computed does not depend on any of this.
 
 mod apart;
 mod grid;
@@ -13,6 +13,8 @@ mod launch;
 mod long;
 mod narrow;
 mod panel;
+mod reduction;
+mod runs;
 mod setup;
 mod short;
 mod stage;
@@ -20,22 +22,21 @@ mod streams;
 mod sweep;
 
 use super::call::Pads;
-use super::error::RunError;
 use super::exec::{PER_BYTE, threads_for};
 use super::interrupt::goes_on;
 use super::layout::{OPERANDS, broadcasts_to};
 use super::pack::Vector;
 use super::queue::{Queue, Shared};
-use super::reduce::BLOCK;
 use super::team::{self, share};
 use super::view::Layout;
 use crate::lower::rows::{Operand, Per, RowProgram, RowSweep, Slot, Stage};
 use job::{Job, Tile, Worker};
-use kiln_ir::{Dims, Reduce, broadcast};
+use kiln_ir::{Dims, broadcast};
 use kiln_jit::cpu::second_level_cache;
 use kiln_jit::emit::{Code, EmitterKind};
 use kiln_jit::vir::{Routine, Sweep};
 pub(in crate::run) use panel::PanelSetup;
+pub(crate) use reduction::Reduction;
 use setup::{Setup, is_aligned, is_in_place, written_early};
 use smallvec::SmallVec;
 use std::sync::{Arc, Mutex};
@@ -175,6 +176,16 @@ impl RowCode {
         self.setup(self.program(), operands).is_some()
     }
 
+    /// Bytes of the elements that a call on such operands keeps of whole rows, by at most so many threads, where no result has room
+    /// for it.
+    pub(in crate::run) fn kept(&self, operands: &[&Layout], threads: usize) -> usize {
+        let program = self.program();
+        let Some(setup) = self.setup(program, operands) else { return 0 };
+        let job = Job { program, setup: &setup, bases: &[], shared: &[] };
+        let is_cut = [1, threads].into_iter().any(|threads| job.is_cut(threads));
+        if is_cut { job.kept() } else { 0 }
+    }
+
     /// Runs on `operands`, the inputs and then the outputs. Returns whether it can; if not, nothing is
     /// written.
     ///
@@ -184,29 +195,32 @@ impl RowCode {
     /// inputs'. Inputs must be readable. Outputs must be writable and overlap nothing, except that one may
     /// be exactly an input.
     pub(in crate::run) unsafe fn run(&self, operands: &[&Layout], threads: Option<usize>) -> bool {
-        let (program, inputs) = (self.program(), self.program.inputs);
-        let last = self.last.try_lock().ok().and_then(|last| last.clone());
-        let known = match last.filter(|known| known.fits(operands, inputs)) {
-            Some(known) => known,
-            None => {
-                let layout = |operand: &&Layout| (operand.shape.clone(), operand.strides.clone());
-                let known = Arc::new(Known {
-                    layouts: operands.iter().map(layout).collect(),
-                    offsets: operands[inputs..].iter().map(|output| offset(output)).collect(),
-                    is_in_place: is_in_place(operands, inputs),
-                    setup: self.setup(program, operands),
-                });
-                if operands.iter().all(|operand| is_aligned(operand))
-                    && let Ok(mut last) = self.last.try_lock()
-                {
-                    *last = Some(Arc::clone(&known));
-                }
-                known
-            }
-        };
+        let known = self.known(operands);
         let Some(setup) = &known.setup else { return false };
         // SAFETY: required of the caller.
-        unsafe { execute(program, setup, operands, threads) }
+        unsafe { execute(self.program(), setup, operands, threads) }
+    }
+
+    /// What is known of such operands, from the last call or from now on.
+    fn known(&self, operands: &[&Layout]) -> Arc<Known> {
+        let inputs = self.program.inputs;
+        let last = self.last.try_lock().ok().and_then(|last| last.clone());
+        if let Some(known) = last.filter(|known| known.fits(operands, inputs)) {
+            return known;
+        }
+        let layout = |operand: &&Layout| (operand.shape.clone(), operand.strides.clone());
+        let known = Arc::new(Known {
+            layouts: operands.iter().map(layout).collect(),
+            offsets: operands[inputs..].iter().map(|output| offset(output)).collect(),
+            is_in_place: is_in_place(operands, inputs),
+            setup: self.setup(self.program(), operands),
+        });
+        if operands.iter().all(|operand| is_aligned(operand))
+            && let Ok(mut last) = self.last.try_lock()
+        {
+            *last = Some(Arc::clone(&known));
+        }
+        known
     }
 
     /// What a call on such operands needs to know, if stages can run it.
@@ -299,54 +313,6 @@ fn nanoseconds(stages: &[Stage<Code>]) -> f64 {
     stages.iter().map(cost).sum()
 }
 
-/// Reduces `input` to `output`, on at most `threads` threads. Fails where there is no memory for the blocks of
-/// rows, of which a view that repeats elements may have more than any memory holds.
-///
-/// # Safety
-///
-/// The operands must have the types and shapes of such a reduction. `input` must be readable, and
-/// `output` writable and used by nothing else.
-pub(super) unsafe fn reduce(
-    reduce: Reduce,
-    input: &Layout,
-    output: &Layout,
-    threads: Option<usize>,
-) -> Result<(), RunError> {
-    let reads = reduce.by.reads();
-    let slots = [(input.dtype, Per::Element, reads), (output.dtype, Per::Row, false)].map(
-        |(dtype, per, is_folded)| Slot {
-            dtype,
-            per,
-            shares: None,
-            reads: usize::from(is_folded),
-            is_folded,
-        },
-    );
-    let stages = [match reads {
-        true => Stage::Fold { by: reduce.by, from: 0, to: 1 },
-        false => Stage::Count { to: 1 },
-    }];
-    let cost = nanoseconds(&stages);
-    let program = Program {
-        slots: &slots,
-        inputs: 1,
-        outputs: 1,
-        stages: &stages,
-        sweep: None,
-        sweeps: Sweeps::Never,
-        near: second_level_cache() / 2,
-        cost,
-    };
-    let is_reduced = reduce.axes.of_rank(input.shape.len()).expect("the shape was inferred");
-    let operands = [input, output];
-    let setup = Setup::new(program, &input.shape, &is_reduced, &operands);
-    // SAFETY: required of the caller.
-    let done = unsafe { execute(program, &setup, &operands, threads) };
-    // It keeps no elements, so it can, if there is room for what blocks become.
-    let bytes = setup.room.iter().copied().fold(0, usize::saturating_add);
-    if done { Ok(()) } else { Err(RunError::OutOfMemory { bytes, array: None }) }
-}
-
 /// Runs a program on operands that lie so. Returns whether it can.
 ///
 /// # Safety
@@ -384,20 +350,12 @@ impl Job<'_> {
     ///
     /// As for [`RowCode::run`].
     unsafe fn execute(self, threads: usize) -> bool {
-        let Job { program, setup, .. } = self;
-        let (run, runs) = setup.grid.runs();
-        let [rows, len] = setup.tile;
-        let tiles_of_run = run.div_ceil(rows);
-        let tiles = runs.saturating_mul(tiles_of_run);
-        let room = setup.room[..program.slots.len()].iter().copied();
-        let is_scarce = tiles < 2 * threads
-            && match threads > 1 && setup.only_folds_where_elements_lie(program) {
-                true => len >= 2 * BLOCK * threads,
-                false => len >= 2 * long::CHUNK * threads,
-            };
-        let is_large = room.fold(0, usize::saturating_add) > ROOM;
-        let is_long = len > BLOCK && (is_large || is_scarce);
-        if is_long || self.is_wider_in_parts() {
+        if self.setup.is_of_runs(self.program) {
+            // SAFETY: required of the caller.
+            unsafe { self.execute_runs(threads) };
+            return true;
+        }
+        if self.is_cut(threads) {
             // SAFETY: required of the caller.
             return unsafe { self.execute_long(threads) };
         }

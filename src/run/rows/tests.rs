@@ -5,7 +5,7 @@ mod narrow;
 mod paths;
 mod shared;
 
-use super::{RowCode, Sweeps, reduce};
+use super::{Reduction, RowCode, Sweeps};
 use crate::lower::rows::rows;
 use crate::lower::{Tier, lower};
 use crate::run::view::Layout;
@@ -110,8 +110,9 @@ fn apart(body: &Graph, inputs: &[View<'_>]) -> Vec<Tensor> {
                 let shape = Call::Reduce(*by).infer(&[operand.shape()]).unwrap();
                 let mut result = Tensor::zeros(body.dtype(id), &shape).unwrap();
                 let output = result.view_mut();
+                let reduction = Reduction::new(*by, [operand.dtype(), body.dtype(id)]);
                 // SAFETY: the types and shapes of such a reduction, of arrays that live.
-                unsafe { reduce(*by, &operand.layout, &output.layout, Some(1)) }.unwrap();
+                unsafe { reduction.run(&[&operand.layout, &output.layout], Some(1)) }.unwrap();
                 drop(output);
                 result
             }

@@ -1,6 +1,6 @@
 //! What rows become does not depend on how they lie, nor on the vectors that fold them.
 
-use super::{BLOCK, Blocks, Folder, Rows, folder_for};
+use super::{BLOCK, Blocks, Folder, Rows, Runs, folder_for};
 use kiln_ir::{DType, Reduction};
 use kiln_jit::cpu::Cpu;
 
@@ -142,6 +142,90 @@ fn other_folds_are_the_same_however_rows_lie() {
     for by in [Reduction::All, Reduction::Any] {
         for shape in [[1, 600], [5, 4], [17, 64], [300, 513]] {
             both_ways(by, DType::Bool, shape, &mut random);
+        }
+    }
+}
+
+/// Runs one after the other become what each would by itself, and nothing between results is written.
+fn run_after_run(by: Reduction, dtype: DType, [rows, len]: [usize; 2], random: &mut fastrand::Rng) {
+    const RUNS: usize = 3;
+    if len > folder_for(Cpu::BASE, by, dtype).longest_of_runs {
+        return;
+    }
+    let size = dtype.size();
+    let result = match by {
+        Reduction::ArgMax | Reduction::ArgMin => 8,
+        _ => size,
+    };
+    // With gaps between elements, runs, and the results of runs, or with none.
+    let gaps = random.usize(..2);
+    let (step, gap) = (rows + gaps * random.usize(..3), gaps * random.usize(..5));
+    let [next, next_results] = [(len * step + gap) * size, (rows + gap) * result];
+    let words = elements(dtype, RUNS * (len * step + gap), random);
+    // SAFETY: as many bytes.
+    let bytes = unsafe { std::slice::from_raw_parts(words.as_ptr().cast::<u8>(), words.len() * 8) };
+    let mut expected = vec![0xa5; RUNS * next_results];
+    for run in 0..RUNS {
+        let elements = &bytes[run * next..];
+        let mut row_by_row = vec![0u64; (rows * len * size).div_ceil(8)];
+        // SAFETY: as above.
+        let along = unsafe {
+            std::slice::from_raw_parts_mut(row_by_row.as_mut_ptr().cast::<u8>(), rows * len * size)
+        };
+        for row in 0..rows {
+            for at in 0..len {
+                let (from, to) = ((at * step + row) * size, (row * len + at) * size);
+                along[to..to + size].copy_from_slice(&elements[from..from + size]);
+            }
+        }
+        let apart = Rows {
+            base: std::ptr::null(),
+            rows,
+            len,
+            first: 0,
+            side_by_side: false,
+            is_near: false,
+            is_far: false,
+            step: (len * size) as isize,
+        };
+        let of_run = results(&folder_for(Cpu::BASE, by, dtype), along, apart, result);
+        expected[run * next_results..][..of_run.len()].copy_from_slice(&of_run);
+    }
+    for cpu in cpus() {
+        let mut found = vec![u64::from_ne_bytes([0xa5; 8]); (RUNS * next_results).div_ceil(8)];
+        let runs = Runs {
+            base: bytes.as_ptr(),
+            runs: RUNS,
+            rows,
+            len,
+            step: (step * size) as isize,
+            next: next as isize,
+            results: found.as_mut_ptr().cast(),
+            next_results: next_results as isize,
+        };
+        // SAFETY: the elements are there, and room for what becomes of them.
+        unsafe { folder_for(cpu, by, dtype).fold_runs(&runs) };
+        let found: Vec<u8> = found.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let what = format!("{by:?} of {dtype}, {rows} x {len}, {cpu:?}");
+        assert_eq!(found[..expected.len()], expected, "{what}");
+    }
+}
+
+#[test]
+fn runs_are_the_same_one_by_one() {
+    use Reduction::{All, Any, ArgMax, ArgMin, Max, Min, Prod, Sum, Sup};
+    let mut random = fastrand::Rng::with_seed(13);
+    let lens = [1, 2, 7, 8, 9, 16, 30, 33, 50, 63, 64, 65, 100, 128, 129, 511, 512];
+    for len in lens {
+        for rows in [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 20, 33] {
+            for by in [Sum, Prod, Max, Sup, Min, ArgMax, ArgMin] {
+                for dtype in NUMBERS {
+                    run_after_run(by, dtype, [rows, len], &mut random);
+                }
+            }
+            for by in [All, Any] {
+                run_after_run(by, DType::Bool, [rows, len], &mut random);
+            }
         }
     }
 }

@@ -3,10 +3,10 @@
 use super::{body, compile, compile_sweep};
 use crate::lower::Tier;
 use crate::lower::rows::rows;
-use crate::run::rows::{RowCode, Sweeps};
+use crate::run::rows::{Reduction, RowCode, Sweeps};
 use crate::run::view::Layout;
 use crate::run::{Tensor, View, ViewMut};
-use kiln_ir::DType;
+use kiln_ir::{Call, DType, Node, parse};
 use kiln_jit::cpu::{Cpu, last_level_cache};
 use kiln_jit::emit::EmitterKind;
 
@@ -174,4 +174,42 @@ fn few_rows_stream_where_every_run_begins_with_a_line() {
         assert!(setup.group.is_some() && setup.is_large, "{shape:?}");
         assert_eq!(setup.streams, expected, "{shape:?}, a gap of {gap}");
     }
+}
+
+/// A reduction of short runs of rows takes many runs as one.
+#[test]
+fn short_runs_are_reduced_one_after_the_other() {
+    let is_of_runs = |text: &str, shape: &[usize]| {
+        let graph = parse(text).unwrap();
+        let Node::Call(Call::Reduce(by), args) = graph.node(graph.outputs()[0]) else {
+            panic!("{text}")
+        };
+        let (dtype, result) = (graph.dtype(args[0]), graph.dtype(graph.outputs()[0]));
+        let mut input = Tensor::zeros(dtype, shape).unwrap();
+        let reduced = Call::Reduce(*by).infer(&[shape]).unwrap();
+        let mut output = Tensor::zeros(result, &reduced).unwrap();
+        let operands = [input.view_mut().layout, output.view_mut().layout];
+        let Reduction(code) = Reduction::new(*by, [dtype, result]);
+        let known = code.known(&[&operands[0], &operands[1]]);
+        known.setup.as_ref().unwrap().is_of_runs(code.program())
+    };
+    for (axis, shape, expected) in [
+        (1, [100, 50, 20], true),
+        (1, [1000, 8, 16], true),
+        (1, [200, 30, 7], true),
+        // In one run, of long runs, and where rows lie apart.
+        (0, [1000, 8, 16], false),
+        (1, [100, 64, 256], false),
+        (2, [100, 8, 16], false),
+    ] {
+        for by in ["sum", "max", "argmax"] {
+            let text = format!("|x: f32[..]| {by}[{axis}](x)");
+            assert_eq!(is_of_runs(&text, &shape), expected, "{text} {shape:?}");
+        }
+    }
+    // Stripes of more than one element.
+    assert!(!is_of_runs("|x: f32[..]| sum[1](x)", &[100, 65, 20]));
+    assert!(!is_of_runs("|x: f64[..]| prod[1](x)", &[100, 33, 20]));
+    assert!(is_of_runs("|x: f32[..]| min[1](x)", &[100, 65, 20]));
+    assert!(is_of_runs("|x: i64[..]| sum[1](x)", &[100, 65, 20]));
 }
