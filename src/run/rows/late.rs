@@ -42,14 +42,18 @@ pub(super) fn pays(program: Program<'_>, setup: &Setup, rows: usize) -> bool {
     let (run, runs) = setup.grid.runs();
     let Some(late) = program.sweep.and_then(|sweep| sweep.late.as_ref()) else { return false };
     let tiles = run as f64 * runs as f64 / rows as f64;
-    let pays = match program.sweeps {
-        Sweeps::WhereItPays => {
-            tiles >= FEW_TILES && (late.work >= MUCH || row_bytes(setup) >= LONG)
-        }
-        Sweeps::Late => true,
-        Sweeps::Always | Sweeps::Never => false,
-    };
-    pays && !setup.is_in_place && run >= rows
+    let pays = tiles >= FEW_TILES && (late.work >= MUCH || row_bytes(setup) >= LONG);
+    let is_told = program.sweeps == Sweeps::Late;
+    let may = is_told || (pays && program.sweeps == Sweeps::WhereItPays);
+    may && !setup.is_in_place && run >= rows
+}
+
+/// Bytes that a thread needs for whole rows: those that are kept, and results of no rows.
+pub(super) fn room(program: Program<'_>, setup: &Setup, rows: usize) -> usize {
+    let Some(sweep) = program.sweep else { return 0 };
+    let kept = sweep.kernel.kept().iter().map(|storage| storage.size());
+    let sizes = kept.chain(sweep.outputs.iter().map(|&slot| setup.sizes[slot]));
+    sizes.map(|size| rows * pitch(setup.grid.len, size)).sum()
 }
 
 /// Rows of a run, by the first of them.

@@ -176,14 +176,20 @@ impl RowCode {
         self.setup(self.program(), operands).is_some()
     }
 
-    /// Bytes of the elements that a call on such operands keeps of whole rows, by at most so many threads, where no result has room
-    /// for it.
+    /// Bytes of the elements that a call on such operands keeps of whole rows, by at most so many threads, where no
+    /// result has room for it.
     pub(in crate::run) fn kept(&self, operands: &[&Layout], threads: usize) -> usize {
         let program = self.program();
         let Some(setup) = self.setup(program, operands) else { return 0 };
         let job = Job { program, setup: &setup, bases: &[], shared: &[] };
         let is_cut = [1, threads].into_iter().any(|threads| job.is_cut(threads));
-        if is_cut { job.kept() } else { 0 }
+        match &setup.sweeping {
+            _ if is_cut => job.kept(),
+            Some(sweeping) if sweeping.is_late => {
+                threads.saturating_mul(late::room(program, &setup, sweeping.tile.rows))
+            }
+            _ => 0,
+        }
     }
 
     /// Runs on `operands`, the inputs and then the outputs. Returns whether it can; if not, nothing is

@@ -225,7 +225,9 @@ pub(super) fn pays(program: Program<'_>, setup: &Setup, is_large: bool) -> bool 
     let only_numbers = program.sweep.is_some_and(|sweep| sweep.outputs.is_empty());
     match is_large {
         _ if setup.side_by_side || setup.is_flat || program.sweep.is_none() => false,
-        _ if program.sweeps != Sweeps::WhereItPays => program.sweeps != Sweeps::Never,
+        _ if program.sweeps != Sweeps::WhereItPays => {
+            [Sweeps::Always, Sweeps::Late].contains(&program.sweeps)
+        }
         _ if elements <= FEW => true,
         // Code has a loop of its own for these.
         _ if row == STRIPE_BYTES => is_large || only_numbers || elements <= FEW_TILES,
