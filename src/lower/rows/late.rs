@@ -143,3 +143,36 @@ impl<K> RowSweep<K> {
         Ok(Some(RowSweep { kernel, inputs, outputs, left, late }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Earlier;
+    use crate::lower::{Tier, rows::rows};
+
+    /// How many steps finish rows late, and what they read of the rows before beside what these keep.
+    fn late(text: &str) -> Option<(usize, Vec<Earlier>)> {
+        let body = kiln_ir::parse(text).unwrap();
+        let late = rows(&body, Tier::Default).unwrap().sweep?.late?;
+        assert_eq!(late.kernel.verify(), Ok(()));
+        Some((late.kernel.steps.len(), late.earlier))
+    }
+
+    #[test]
+    fn the_last_step_is_part_of_another() {
+        use Earlier::{Input, Number};
+        assert_eq!(late("|x: f32[n]| softmax[-1](x)"), Some((4, vec![Number(0)])));
+        let scaled = "|x: f32[n], w: f32[n]| layer_norm[-1](x) * w";
+        let numbers = [Number(0), Number(1)];
+        let (steps, earlier) = late(scaled).unwrap();
+        assert_eq!(steps, 5);
+        assert!([Input(0), numbers[0], numbers[1]].iter().all(|read| earlier.contains(read)));
+        // Both outputs are written by it.
+        assert!(late("|x: f32[n]| let m = mean[-1](x); (x - m, exp(x - m))").is_some());
+    }
+
+    #[test]
+    fn what_ends_in_numbers_ends_at_once() {
+        assert_eq!(late("|x: f32[n]| logsumexp[-1](x)"), None);
+        assert_eq!(late("|x: f32[n]| (mean[-1](x), var[-1](x))"), None);
+    }
+}
