@@ -1,7 +1,7 @@
 //! What a kernel tells of a call before it is made.
 
 use kiln::{DType, Tensor, View, compile_text};
-use ndarray::{Array2, ShapeBuilder};
+use ndarray::{Array2, ArrayView2, ShapeBuilder};
 
 #[test]
 fn plans_can_be_read() {
@@ -93,6 +93,18 @@ fn empty_intermediates_take_no_memory() {
     let inputs = [View::from(&x), View::from(&w)];
     assert!(kernel.memory(&inputs).unwrap().peak() <= 64);
     assert_eq!(kernel.run(&inputs).unwrap()[0].shape(), [0, 3]);
+}
+
+/// No rows are none to keep, also where they would lie side by side.
+#[test]
+fn no_rows_take_no_memory() {
+    let x = ArrayView2::<f32>::from_shape((1000, 0).strides((40, 1)), &[0.0; 40_000]).unwrap();
+    assert_eq!(x.strides(), [40, 1]);
+    for text in ["softmax[0](x)", "layer_norm[0](x)", "x - max[0](x)", "sum[0](x)"] {
+        let kernel = compile_text(text).unwrap();
+        assert_eq!(kernel.memory(&[View::from(&x)]).unwrap().peak(), 0, "{text}");
+        kernel.plan_for(&[View::from(&x)]).unwrap();
+    }
 }
 
 /// Short rows that would be transposed, two operands of them, go pass by pass; the same that lie side by side do

@@ -180,7 +180,10 @@ impl RowCode {
     /// result has room for it.
     pub(in crate::run) fn kept(&self, operands: &[&Layout], threads: usize) -> usize {
         let program = self.program();
-        let Some(setup) = self.setup(program, operands) else { return 0 };
+        let setup = self.setup(program, operands);
+        // No rows are none to cut.
+        let has_rows = |setup: &Setup| !matches!(setup.grid.runs(), (0, _) | (_, 0));
+        let Some(setup) = setup.filter(has_rows) else { return 0 };
         let job = Job { program, setup: &setup, bases: &[], shared: &[] };
         let is_cut = [1, threads].into_iter().any(|threads| job.is_cut(threads));
         match &setup.sweeping {
