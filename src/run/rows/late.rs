@@ -48,9 +48,9 @@ pub(super) fn pays(program: Program<'_>, setup: &Setup, rows: usize) -> bool {
     may && !setup.is_in_place && run >= rows
 }
 
-/// Bytes that a thread needs for whole rows: those that are kept, and results of no rows.
+/// Bytes that a thread needs for whole rows that are long: those that are kept, and results of no rows.
 pub(super) fn room(program: Program<'_>, setup: &Setup, rows: usize) -> usize {
-    let Some(sweep) = program.sweep else { return 0 };
+    let Some(sweep) = program.sweep.filter(|_| row_bytes(setup) >= LONG) else { return 0 };
     let kept = sweep.kernel.kept().iter().map(|storage| storage.size());
     let sizes = kept.chain(sweep.outputs.iter().map(|&slot| setup.sizes[slot]));
     sizes.map(|size| rows * pitch(setup.grid.len, size)).sum()
