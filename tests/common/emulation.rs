@@ -49,6 +49,7 @@ fn execute(routine: &Decoded, call: &Call<'_>, arrays: &mut [Array]) {
         arrays: arrays.iter_mut().map(lent).collect(),
         operands: &call.operands.iter().map(operand).collect::<Vec<_>>(),
         pool: call.pool,
+        carries: call.carries,
     };
     let done = lent.run(routine).unwrap_or_else(|fault| panic!("{fault}"));
     for (array, done) in arrays.iter_mut().zip(done) {

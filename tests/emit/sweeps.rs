@@ -4,7 +4,8 @@
 use common::Rng;
 use common::emulation::load;
 use kiln::EmitterKind;
-use kiln::internals::emit::{Code, Cursor, MOST_ROWS, Tile, compile_sweep, emulated};
+use kiln::internals::cpu::Cpu;
+use kiln::internals::emit::{Carry, Code, Cursor, MOST_ROWS, Tile, compile_sweep, emulated};
 use kiln::internals::vir::{
     Builder, Join, Merge, Part, Place, Routine, Step, Storage, Sweep, Value,
 };
@@ -76,20 +77,30 @@ fn shares() -> Sweep {
     sweep
 }
 
+/// How results are stored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stores {
+    Through,
+    Past,
+    /// Past the caches, the rows in two calls.
+    Realigned,
+}
+
 /// Runs `code` on rows that are `pitch` elements apart, and returns all elements of the output, which begins
-/// `before` elements after a line of the caches, and then the words of the numbers that are results.
+/// `before` elements after a line of the caches, and what is around them, and then the words of the numbers that are
+/// results.
 fn run(
     code: &Code,
     x: &[f32],
     [rows, n, pitch, before]: [usize; 4],
     tile: Tile,
-    streams: bool,
+    stores: Stores,
 ) -> Vec<u32> {
     let mut x = x.to_vec();
     let mut scales: Vec<f64> = (0..rows * 2).map(|row| 1.0 + row as f64 / 7.0).collect();
     let mut kept = vec![0f32; tile.rows * pitch];
-    let mut y = vec![f32::from_bits(0xa5a5_a5a5); rows * pitch + 32];
-    let start = y.as_ptr().align_offset(64) + before;
+    let mut y = vec![f32::from_bits(0xa5a5_a5a5); rows * pitch + 64];
+    let start = y.as_ptr().align_offset(64) + GAP + before;
     let (step, row) = (code.lanes() * 4, (pitch * 4) as isize);
     let cursor = |array: &mut [f32], step| Cursor { base: array.as_mut_ptr().cast(), step, row };
     let scale = Cursor { base: scales.as_mut_ptr().cast(), step: 0, row: 16 };
@@ -102,12 +113,26 @@ fn run(
     let mut cursors = [x, scale, y_of, inverse, total, kept];
     // SAFETY: each operand has these rows, and none overlaps another.
     unsafe {
-        match streams {
-            true => code.call_tiles_streaming(rows, tile, n, &mut cursors),
-            false => code.call_tiles(rows, tile, n, &mut cursors),
+        match stores {
+            Stores::Through => code.call_tiles(rows, tile, n, &mut cursors),
+            Stores::Past => code.call_tiles_streaming(rows, tile, n, &mut cursors),
+            Stores::Realigned => {
+                let mut carries = [Carry::new(y_of.base)];
+                let first = rows / 3;
+                for (from, count) in [(0, first), (first, rows - first)] {
+                    let later = |cursor: &Cursor| Cursor {
+                        base: cursor.base.wrapping_offset(from as isize * cursor.row),
+                        ..*cursor
+                    };
+                    let mut cursors = cursors.each_ref().map(later);
+                    cursors[5] = kept;
+                    code.call_tiles_realigned(count, tile, n, &mut cursors, &mut carries);
+                }
+                carries[0].store(y_of.base.wrapping_offset(rows as isize * row));
+            }
         }
     }
-    let elements = y[start..start + rows * pitch].iter().map(|y| y.to_bits());
+    let elements = y[start - GAP..start + rows * pitch + GAP].iter().map(|y| y.to_bits());
     elements.chain(inverses).chain(totals).collect()
 }
 
@@ -123,15 +148,48 @@ fn emulated_sweeps_have_the_bits_of_the_interpreter() {
             for rows in [1, 3, 5, 41].into_iter().filter(|rows| n * rows < 6000) {
                 let x: Vec<f32> = (0..rows * pitch).map(|_| rng.ordinary() as f32).collect();
                 let sizes = |before| [rows, n, pitch, before];
-                let want = run(&expected, &x, sizes(0), Tile::ONE, false);
+                let want = run(&expected, &x, sizes(0), Tile::ONE, Stores::Through);
                 for tile in [1, 2, 9, MOST_ROWS] {
-                    for (runs_ahead, streams, before) in
-                        [(false, false, 0), (true, false, 3), (true, true, 0), (true, true, 5)]
+                    let (through, past) = (Stores::Through, Stores::Past);
+                    for (runs_ahead, stores, before) in
+                        [(false, through, 0), (true, through, 3), (true, past, 0), (true, past, 5)]
                     {
                         let tile = Tile { rows: tile, ahead: if runs_ahead { tile } else { 0 } };
-                        let got = run(&code, &x, sizes(before), tile, streams);
-                        assert!(got == want, "{kind}, {rows} rows of {n}, {tile:?}, {streams}");
+                        let got = run(&code, &x, sizes(before), tile, stores);
+                        assert!(got == want, "{kind}, {rows} rows of {n}, {tile:?}, {stores:?}");
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Rows one after the other that begin anywhere in a vector of memory: nothing before the first and behind the last
+/// is stored to.
+#[test]
+fn realigned_sweeps_have_the_bits_of_the_interpreter() {
+    let sweep = shares();
+    let expected = compile_sweep(&sweep, EmitterKind::Interp).unwrap().expect("it makes sweeps");
+    let sweep = sweep.realigned().expect("its output is as wide as lanes");
+    assert_eq!(sweep.verify(), Ok(()));
+    assert!(compile_sweep(&sweep, EmitterKind::Interp).unwrap().is_none(), "it has no vectors");
+    let mut rng = Rng::new(6);
+    assert!(emulated::compile_sweep(&sweep, EmitterKind::Avx2, load).unwrap().is_none());
+    let kind = EmitterKind::Avx512;
+    let emulated = emulated::compile_sweep(&sweep, kind, load).unwrap();
+    assert!(emulated.is_some());
+    let native = if Cpu::host().avx512 { compile_sweep(&sweep, kind).unwrap() } else { None };
+    for code in [emulated, native].into_iter().flatten() {
+        for n in [1, 2, 3, 4, 7, 8, 32, 35, 66].map(|vectors| vectors * 16) {
+            for rows in [1, 2, 9, 41].into_iter().filter(|rows| n * rows < 6000) {
+                let x: Vec<f32> = (0..rows * n).map(|_| rng.ordinary() as f32).collect();
+                let sizes = |before| [rows, n, n, before];
+                let want = run(&expected, &x, sizes(0), Tile::ONE, Stores::Through);
+                for before in 0..16 {
+                    let at_a_time = if before % 2 == 0 { 5 } else { MOST_ROWS };
+                    let tile = Tile { rows: at_a_time, ahead: before % 3 };
+                    let got = run(&code, &x, sizes(before), tile, Stores::Realigned);
+                    assert!(got == want, "{rows} rows of {n}, {before} before them, {tile:?}");
                 }
             }
         }

@@ -1,11 +1,13 @@
 //! Compiled routines, and how they are called: as the [ABI](super::native::launch) says.
 
+use super::carry::{Carry, VECTOR};
 use super::cost::{self, Tally};
 use super::emitters::EmitterKind;
 use super::native::Native;
 use crate::vir::{Part, Place, Routine, Step, Storage, Sweep};
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr;
 
 /// The most bytes that [`Code::copies`] elements of an operand take: the room that a caller needs
 /// for a splat, or for less than a vector.
@@ -26,6 +28,8 @@ pub struct Code {
     takes_any_count: bool,
     /// Whether a call may begin with fewer elements of each row than a vector has.
     has_heads: bool,
+    /// Whether outputs are stored in whole vectors of memory.
+    is_realigned: bool,
     pub(super) inputs: Vec<Storage>,
     pub(super) outputs: Vec<Storage>,
     pub(super) folds: Vec<Storage>,
@@ -79,6 +83,8 @@ pub(super) struct Rows {
     pub(super) tile: Tile,
     /// Elements of each row before outputs are aligned to a vector.
     pub(super) head: usize,
+    /// A carry for each output, if any is realigned.
+    pub(super) carries: *mut Carry,
 }
 
 /// A routine that software executes: the interpreter, or what stands in for a processor.
@@ -114,6 +120,7 @@ struct Operands {
     kept: Vec<Storage>,
     scalars: Vec<bool>,
     has_heads: bool,
+    is_realigned: bool,
 }
 
 /// How many elements a routine takes, in all and at a time. See [`Code`].
@@ -155,6 +162,7 @@ impl Code {
             kept: Vec::new(),
             scalars: (0..routine.inputs.len()).map(|slot| routine.is_scalar(slot)).collect(),
             has_heads: false,
+            is_realigned: false,
         };
         Code::of([routine], operands, emitter, callable, vectors)
     }
@@ -182,6 +190,7 @@ impl Code {
             kept: kept.clone(),
             scalars: (0..inputs.len()).map(|input| sweep.is_scalar(input)).collect(),
             has_heads: sweep.steps.iter().map(Step::part).all(stores_last),
+            is_realigned: sweep.is_realigned(),
         };
         let each = |step: &Step| matches!(step, Step::Each { .. });
         let each = sweep.steps.iter().filter(|step| each(step));
@@ -198,7 +207,7 @@ impl Code {
         vectors: Vectors,
     ) -> Code {
         let Vectors { lanes, copies, takes_any_count } = vectors;
-        let Operands { inputs, outputs, folds, kept, scalars, has_heads } = operands;
+        let Operands { inputs, outputs, folds, kept, scalars, has_heads, is_realigned } = operands;
         let widest = inputs.iter().chain(&outputs).map(|storage| storage.size()).max();
         let vector = copies * widest.unwrap_or(0);
         assert!(vector <= MAX_VECTOR, "{emitter}: a vector of {vector} bytes");
@@ -217,6 +226,7 @@ impl Code {
             copies,
             takes_any_count,
             has_heads,
+            is_realigned,
             inputs,
             outputs,
             folds,
@@ -347,7 +357,8 @@ impl Code {
         if rows == 0 {
             return;
         }
-        let rows = Rows { all: rows, tile, head: 0 };
+        assert!(!self.is_realigned, "it leaves elements for the next rows");
+        let rows = Rows { all: rows, tile, head: 0, carries: ptr::null_mut() };
         // SAFETY: there is a cursor for each operand, and the caller guarantees the memory.
         unsafe {
             match &self.callable {
@@ -392,7 +403,7 @@ impl Code {
     ) {
         self.check(tile, n, operands);
         let all = (rows > 0).then(|| self.head(rows, n, operands)).flatten();
-        let all = all.map(|head| Rows { all: rows, tile, head });
+        let all = all.map(|head| Rows { all: rows, tile, head, carries: ptr::null_mut() });
         // SAFETY: required of the caller; there is a cursor for each operand.
         unsafe {
             match (all, &self.callable) {
@@ -401,6 +412,50 @@ impl Code {
                 (Some(all), Callable::Software(software)) => {
                     software.call_streaming(self, all, n, operands);
                 }
+            }
+        }
+    }
+
+    /// Like [`call_tiles_streaming`](Code::call_tiles_streaming), by code whose outputs are
+    /// [realigned](Sweep::realigned): they may begin anywhere, and `carries` have what waits there, one for each
+    /// output. The last elements of the last row wait there then.
+    ///
+    /// # Panics
+    ///
+    /// Where [`call_tiles`](Code::call_tiles) does, or if rows of outputs are no whole number of vectors or do not lie
+    /// one after the other, if a carry is of a place that is elsewhere in a vector, or if this is other code.
+    ///
+    /// # Safety
+    ///
+    /// As for [`call_tiles`](Code::call_tiles); and of the vector of memory that an output begins in, what comes before
+    /// must be writable, too, and hold the [waiting](Carry::new) elements.
+    pub unsafe fn call_tiles_realigned(
+        &self,
+        rows: usize,
+        tile: Tile,
+        n: usize,
+        operands: &mut [Cursor],
+        carries: &mut [Carry],
+    ) {
+        self.check(tile, n, operands);
+        let first = self.inputs.len();
+        assert!(self.is_realigned && carries.len() == self.outputs.len());
+        assert!(n.is_multiple_of(self.lanes), "{n} elements, {} lanes", self.lanes);
+        let outputs = operands[first..].iter_mut().zip(&self.outputs);
+        for ((cursor, storage), carry) in outputs.zip(&*carries) {
+            assert_eq!(cursor.row, (n * storage.size()) as isize, "rows one after the other");
+            assert_eq!(cursor.base.addr() % VECTOR, carry.bytes, "a carry for another place");
+            cursor.base = cursor.base.wrapping_sub(carry.bytes);
+        }
+        if rows == 0 {
+            return;
+        }
+        let rows = Rows { all: rows, tile, head: 0, carries: carries.as_mut_ptr() };
+        // SAFETY: required of the caller; there is a cursor for each operand, and vectors of outputs are aligned.
+        unsafe {
+            match &self.callable {
+                Callable::Native(native) => native.call_streaming(rows, n, operands),
+                Callable::Software(software) => software.call_streaming(self, rows, n, operands),
             }
         }
     }

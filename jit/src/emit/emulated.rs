@@ -4,6 +4,7 @@
 //! executor is not part of Kiln (its tests use `tools/emulate`): it is given the code once and then
 //! calls, whose arrays are exactly what [`Code::call`](super::Code::call) may touch.
 
+use super::carry::Carry;
 use super::code::{Code, Cursor, Rows, Software};
 use super::emitters::EmitterKind;
 use super::error::EmitError;
@@ -38,6 +39,8 @@ pub struct Call<'a> {
     pub operands: &'a [Operand],
     /// The constants, aligned to a cache line.
     pub pool: &'a [u8],
+    /// The index of the array of [carries](super::Carry), if there are any.
+    pub carries: Option<usize>,
 }
 
 /// A cursor of a call.
@@ -175,7 +178,7 @@ impl Emulated {
         &self,
         execute: &Execute,
         code: &Code,
-        Rows { all, tile, head }: Rows,
+        Rows { all, tile, head, carries }: Rows,
         n: usize,
         cursors: &[Cursor],
     ) {
@@ -224,9 +227,23 @@ impl Emulated {
             let first = cursor.base.addr() - span.start.addr();
             operands.push(Operand { array, first, step: cursor.step, row: cursor.row });
         }
+        let of_carries = Cursor { base: carries.cast(), step: 0, row: 0 };
+        let of_carries = Span::new(of_carries, 1, code.outputs.len() * size_of::<Carry>());
+        let carries = (!carries.is_null()).then(|| {
+            // SAFETY: there is one for each output.
+            let bytes = unsafe { of_carries.read() };
+            let (row, address) = (bytes.len(), of_carries.start.addr());
+            let (is_input, is_output) = (true, true);
+            arrays.push(Array { bytes, row, pitch: 0, address, is_input, is_output });
+            arrays.len() - 1
+        });
         let (tile, ahead, pool) = (tile.rows, tile.ahead, &self.pool);
-        let call = Call { rows: all, tile, ahead, head, n, operands: &operands, pool };
+        let call = Call { rows: all, tile, ahead, head, n, operands: &operands, pool, carries };
         execute(&call, &mut arrays);
+        if let Some(carries) = carries {
+            // SAFETY: as above.
+            unsafe { of_carries.write(&arrays[carries].bytes) };
+        }
         for (at, storage) in
             (inputs..).zip(code.outputs.iter().chain(&code.folds).chain(&code.kept))
         {

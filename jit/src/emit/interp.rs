@@ -18,7 +18,8 @@ pub(super) const INTERP: Emitter = Emitter {
     bits: 64,
     available: |_| Ok(()),
     compile: |routine, _| Ok(interpreted(routine, EmitterKind::Interp)),
-    sweep: |sweep| Ok(Some(interpreted_sweep(sweep))),
+    // What stores elements one by one has no vectors that could lie between those of memory.
+    sweep: |sweep| Ok((!sweep.is_realigned()).then(|| interpreted_sweep(sweep))),
     listing: |_| Ok("; no machine code\n".to_string()),
     times: &cost::INTERP,
 };

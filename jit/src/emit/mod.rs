@@ -5,7 +5,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `code.rs` `apply.rs` | calls of code, and on slices |
+//! | `code.rs` `carry.rs` `apply.rs` | calls of code, what they leave for others, and calls on slices |
 //! | `native/` | machine code: its ABI, executable memory, constants, stores that bypass the caches |
 //! | `emitters.rs` | the table of emitters |
 //! | `x86/` `clif/` `interp.rs` | the emitters |
@@ -13,6 +13,7 @@
 //! | `emulated.rs` | routines that software executes, for tests |
 
 mod apply;
+mod carry;
 #[cfg_attr(not(feature = "cranelift"), path = "clif/absent.rs")]
 pub mod clif;
 mod code;
@@ -32,6 +33,7 @@ mod x86;
 
 pub use crate::vir::Storage;
 pub use apply::Operand;
+pub use carry::Carry;
 pub use code::{Code, Cursor, MAX_VECTOR, MOST_ROWS, Tile, fence};
 pub use emitters::{EmitterKind, UnknownEmitter};
 pub use error::EmitError;

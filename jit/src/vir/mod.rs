@@ -432,6 +432,9 @@ pub struct Routine {
     pub stage: Each,
     /// Inputs of whose later rows memory may be asked for meanwhile, if a call says so.
     pub ahead: Vec<u32>,
+    /// Outputs that are stored in whole vectors of memory, wherever rows begin: each row ends where the next one
+    /// begins, and its last elements [wait](crate::emit::Carry) for the first ones of that.
+    pub realigned: Vec<u32>,
 }
 
 impl Routine {

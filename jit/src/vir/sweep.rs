@@ -118,6 +118,26 @@ impl Sweep {
         self.steps.iter().flat_map(Step::parts).any(reads)
     }
 
+    /// The same, with outputs that are [realigned](Routine::realigned), if all are as wide as lanes.
+    pub fn realigned(&self) -> Option<Sweep> {
+        let mut sweep = self.clone();
+        let parts = sweep.steps.iter_mut().map(|step| match step {
+            Step::Each { part, .. } | Step::Once(part) => part,
+        });
+        for Part { routine, results, .. } in parts {
+            let is_output = |&output: &u32| matches!(results[output as usize], Place::Output(_));
+            routine.realigned = (0..routine.outputs.len() as u32).filter(is_output).collect();
+        }
+        let fits =
+            !self.outputs.is_empty() && self.outputs.iter().all(|storage| storage.fills_lane());
+        fits.then_some(sweep)
+    }
+
+    /// Whether outputs are realigned.
+    pub fn is_realigned(&self) -> bool {
+        self.steps.iter().any(|step| !step.part().routine.realigned.is_empty())
+    }
+
     /// Checks every invariant.
     pub fn verify(&self) -> Result<(), String> {
         let mut written = Written {
@@ -193,6 +213,10 @@ impl Sweep {
             };
             if !fits || self.storage(place) != Some(storage) {
                 return Err(format!("result {index} cannot be {place:?}"));
+            }
+            let is_realigned = routine.realigned.contains(&(index as u32));
+            if is_realigned && !matches!(place, Place::Output(_)) {
+                return Err(format!("result {index} is realigned, and no output"));
             }
             match place {
                 Place::Kept(kept) => written.kept[kept as usize] = true,

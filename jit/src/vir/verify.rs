@@ -12,6 +12,12 @@ pub fn verify(routine: &Routine) -> Result<(), String> {
     if !routine.ahead.iter().all(is_element) {
         return Err("only inputs of elements have more of them".into());
     }
+    let fills_lanes = |output: &u32| {
+        routine.outputs.get(*output as usize).is_some_and(|storage| storage.fills_lane())
+    };
+    if !routine.realigned.iter().all(fills_lanes) {
+        return Err("only outputs as wide as lanes are realigned".into());
+    }
     verify_body(routine, &stage.body)?;
     verify_stores(routine, stage)?;
     verify_folds(stage)?;

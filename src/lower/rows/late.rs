@@ -19,6 +19,8 @@ pub(crate) struct Late<K = Sweep> {
     /// What is done. After the inputs of the sweep it reads what is [earlier](Earlier), and after what that leaves
     /// it leaves numbers to be read so.
     pub(crate) kernel: K,
+    /// The same, with outputs that are [realigned](Sweep::realigned).
+    pub(crate) realigned: Option<K>,
     /// What it reads of the rows before.
     pub(crate) earlier: Vec<Earlier>,
     /// Storage of each number of rows that is left to be read so.
@@ -85,7 +87,8 @@ pub(super) fn late(sweep: &Sweep) -> Option<Late> {
     kernel.left.extend(&left);
     let numbers = left.iter().map(|&number| sweep.numbers[number as usize]).collect();
     debug_assert_eq!(kernel.verify(), Ok(()));
-    Some(Late { kernel, earlier, numbers, work })
+    let realigned = kernel.realigned();
+    Some(Late { kernel, realigned, earlier, numbers, work })
 }
 
 /// Both parts as one; the inputs of the other are at these places.
@@ -132,15 +135,18 @@ impl<K> RowSweep<K> {
         self,
         mut change: impl FnMut(K) -> Result<Option<L>, E>,
     ) -> Result<Option<RowSweep<L>>, E> {
-        let RowSweep { kernel, inputs, outputs, left, late } = self;
+        let RowSweep { kernel, inputs, outputs, left, realigned, late } = self;
         let Some(kernel) = change(kernel)? else { return Ok(None) };
+        let mut if_any = |kernel: Option<K>| Ok(kernel.map(&mut change).transpose()?.flatten());
+        let realigned = if_any(realigned)?;
         let late = match late {
-            Some(Late { kernel, earlier, numbers, work }) => {
-                change(kernel)?.map(|kernel| Late { kernel, earlier, numbers, work })
+            Some(Late { kernel, realigned, earlier, numbers, work }) => {
+                let (kernel, realigned) = (if_any(Some(kernel))?, if_any(realigned)?);
+                kernel.map(|kernel| Late { kernel, realigned, earlier, numbers, work })
             }
             None => None,
         };
-        Ok(Some(RowSweep { kernel, inputs, outputs, left, late }))
+        Ok(Some(RowSweep { kernel, inputs, outputs, left, realigned, late }))
     }
 }
 

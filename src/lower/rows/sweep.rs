@@ -29,6 +29,8 @@ pub(crate) struct RowSweep<K = Sweep> {
     pub(crate) outputs: Vec<usize>,
     /// The slot of each number that is a result.
     pub(crate) left: Vec<usize>,
+    /// The same, with outputs that are [realigned](Sweep::realigned).
+    pub(crate) realigned: Option<K>,
     /// The same, but for the last step, which is late.
     pub(crate) late: Option<Late<K>>,
 }
@@ -79,8 +81,8 @@ pub(super) fn sweep(program: &RowProgram) -> Option<RowSweep> {
     }
     join_steps(&mut sweep);
     debug_assert_eq!(sweep.verify(), Ok(()));
-    let late = late(&sweep);
-    Some(RowSweep { kernel: sweep, inputs, outputs, left, late })
+    let (realigned, late) = (sweep.realigned(), late(&sweep));
+    Some(RowSweep { kernel: sweep, inputs, outputs, left, realigned, late })
 }
 
 struct Making<'a> {

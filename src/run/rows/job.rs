@@ -32,6 +32,13 @@ pub(super) struct Job<'a> {
     pub(super) shared: &'a [*mut u8],
 }
 
+/// Rows of a run, by the first of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct At {
+    pub(super) run: usize,
+    pub(super) row: usize,
+}
+
 /// Some rows of a run, or elements of them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tile {
@@ -292,6 +299,11 @@ impl Drop for Worker<'_> {
 }
 
 impl Job<'_> {
+    /// Where a slot begins at rows.
+    pub(super) fn place(&self, slot: usize, at: At) -> *mut u8 {
+        self.bases[slot].wrapping_offset(self.setup.grid.before(slot, at.run, at.row))
+    }
+
     /// Whether all tiles use one memory of a slot.
     pub(super) fn is_shared(&self, slot: usize) -> bool {
         self.shared.get(slot).is_some_and(|memory| !memory.is_null())

@@ -1,9 +1,10 @@
 //! Rows that are finished late: together with those after them.
 
-use super::job::{Job, Tile};
+use super::job::{At, Job, Tile};
+use super::realigned::Realigned;
 use super::setup::Setup;
 use super::stage::Cursors;
-use super::sweep::{COUNT, Sweeping, Sweeps, pitch, row_bytes};
+use super::sweep::{COUNT, Stores, Sweeping, Sweeps, pitch, row_bytes};
 use super::{LINE, Program};
 use crate::lower::rows::{Earlier, Late, RowSweep};
 use crate::run::pack::Scratch;
@@ -63,13 +64,6 @@ pub(super) fn room(program: Program<'_>, setup: &Setup, rows: usize) -> usize {
     sizes.map(|size| rows * pitch(setup.grid.len, size)).sum()
 }
 
-/// Rows of a run, by the first of them.
-#[derive(Clone, Copy)]
-struct At {
-    run: usize,
-    row: usize,
-}
-
 /// Runs a sweep that is late, on one thread.
 pub(super) struct Lag<'a> {
     job: Job<'a>,
@@ -79,6 +73,10 @@ pub(super) struct Lag<'a> {
     /// The number of elements of a row for each input that is that, rows that are kept, numbers of the rows before
     /// and of those of a call, and results of no rows.
     scratch: Scratch,
+    /// How results are stored.
+    stores: Stores,
+    /// What stores them so, if they are realigned.
+    realigned: Option<Realigned<'a>>,
     /// The rows that are not finished.
     before: Option<At>,
 }
@@ -89,6 +87,7 @@ impl<'a> Lag<'a> {
         sweep: &'a RowSweep<Code>,
         late: &'a Late<Code>,
         sweeping: &'a Sweeping,
+        stores: Stores,
     ) -> Lag<'a> {
         debug_assert_eq!(late.kernel.lanes(), sweep.kernel.lanes());
         let (rows, len) = (sweeping.tile.rows, job.setup.grid.len);
@@ -103,7 +102,9 @@ impl<'a> Lag<'a> {
                 unsafe { count(job.program.slots[slot].dtype, len, 1, scratch.of(index)) };
             }
         }
-        Lag { job, late, sweep, sweeping, scratch, before: None }
+        let realigned = late.realigned.as_ref().filter(|_| stores == Stores::Realigned);
+        let realigned = realigned.map(|code| Realigned::new(job, code, &sweep.outputs));
+        Lag { job, late, sweep, sweeping, scratch, stores, realigned, before: None }
     }
 
     /// Begins the rows of a tile, as many as are worked on at a time or a multiple of that, and finishes those before
@@ -115,7 +116,7 @@ impl<'a> Lag<'a> {
     pub(super) unsafe fn begin(&mut self, tile: Tile) -> bool {
         let mut outputs = self.sweep.outputs.iter();
         let first = At { run: tile.run, row: tile.row };
-        if self.sweeping.streams && !outputs.all(|&slot| self.is_aligned(slot, first)) {
+        if self.stores == Stores::Past && !outputs.all(|&slot| self.is_aligned(slot, first)) {
             return false;
         }
         let rows = self.sweeping.tile.rows;
@@ -125,7 +126,8 @@ impl<'a> Lag<'a> {
             let follows = self
                 .before
                 .is_some_and(|before| before.run == here.run && before.row + rows == here.row);
-            let count = if follows { (tile.rows - done).min(rows * TILES) } else { rows };
+            let is_many = follows && self.goes_on();
+            let count = if is_many { (tile.rows - done).min(rows * TILES) } else { rows };
             // SAFETY: required of the caller.
             unsafe { self.step(here, count) };
             done += count;
@@ -145,6 +147,16 @@ impl<'a> Lag<'a> {
             unsafe { self.step(before, self.sweeping.tile.rows) };
             self.before = None;
         }
+        if let Some(realigned) = &mut self.realigned {
+            // SAFETY: required of the caller.
+            unsafe { realigned.finish() };
+        }
+    }
+
+    /// Whether the rows before may be stored as others were, and many after them.
+    fn goes_on(&self) -> bool {
+        let follows = |realigned: &Realigned<'_>| self.before.is_some_and(|at| realigned.is_at(at));
+        self.realigned.as_ref().is_none_or(follows)
     }
 
     /// Computes rows, and finishes as many that begin with those before.
@@ -155,7 +167,7 @@ impl<'a> Lag<'a> {
     unsafe fn step(&mut self, here: At, count: usize) {
         let (late, sweep, sweeping) = (self.late, self.sweep, self.sweeping);
         let (tile, len) = (sweeping.tile, self.job.setup.grid.len);
-        let before = self.before.unwrap_or(here);
+        let (before, goes_on) = (self.before.unwrap_or(here), self.goes_on());
         let of_results = &sweeping.cursors[sweep.inputs.len()..];
         let (outputs, of_numbers) = of_results.split_at(sweep.outputs.len());
         let (left, kept) = of_numbers.split_at(sweep.left.len());
@@ -174,7 +186,7 @@ impl<'a> Lag<'a> {
         cursors.extend(outputs.iter().zip(&sweep.outputs).map(|(cursor, &slot)| {
             let nowhere = next();
             match self.before {
-                Some(before) => Cursor { base: self.place(slot, before), ..*cursor },
+                Some(before) => Cursor { base: self.job.place(slot, before), ..*cursor },
                 None => {
                     let row = pitch(len, self.job.setup.sizes[slot]) as isize;
                     Cursor { base: nowhere, row, ..*cursor }
@@ -182,8 +194,9 @@ impl<'a> Lag<'a> {
             }
         }));
         let left = left.iter().zip(&sweep.left);
-        cursors
-            .extend(left.map(|(cursor, &slot)| Cursor { base: self.place(slot, here), ..*cursor }));
+        cursors.extend(
+            left.map(|(cursor, &slot)| Cursor { base: self.job.place(slot, here), ..*cursor }),
+        );
         cursors.extend(numbers.iter().map(|number| Cursor {
             base: number.base.wrapping_offset(tile.rows as isize * number.row),
             ..*number
@@ -192,9 +205,16 @@ impl<'a> Lag<'a> {
         // SAFETY: required of the caller; there is room for what is kept, for numbers, and for results of the rows
         // before the first ones. Numbers of the last rows become those of the rows before.
         unsafe {
-            match sweeping.streams {
-                true => late.kernel.call_tiles_streaming(count, tile, len, &mut cursors),
-                false => late.kernel.call_tiles(count, tile, len, &mut cursors),
+            match (&mut self.realigned, self.before) {
+                (Some(realigned), Some(_)) if goes_on => realigned.call(count, tile, &mut cursors),
+                (None, _) if self.stores == Stores::Past => {
+                    late.kernel.call_tiles_streaming(count, tile, len, &mut cursors);
+                }
+                _ => late.kernel.call_tiles(count, tile, len, &mut cursors),
+            }
+            if let (Some(realigned), Some(at), false) = (&mut self.realigned, self.before, goes_on)
+            {
+                realigned.go_on(At { row: at.row + count, ..at });
             }
             for Cursor { base, row, .. } in numbers {
                 let size = row.unsigned_abs();
@@ -207,20 +227,15 @@ impl<'a> Lag<'a> {
     fn input(&self, index: usize, at: At) -> Cursor {
         let slot = self.sweep.inputs[index];
         let base = match slot < self.job.program.inputs {
-            true => self.place(slot, at),
+            true => self.job.place(slot, at),
             false => self.scratch.of(index),
         };
         Cursor { base, ..self.sweeping.cursors[index] }
     }
 
-    fn place(&self, slot: usize, at: At) -> *mut u8 {
-        let Job { setup, bases, .. } = self.job;
-        bases[slot].wrapping_offset(setup.grid.before(slot, at.run, at.row))
-    }
-
     /// Whether each row of a result begins where a line of memory does.
     fn is_aligned(&self, slot: usize, at: At) -> bool {
         let row = self.job.setup.grid.row_step(slot).unsigned_abs();
-        self.place(slot, at).addr().is_multiple_of(LINE) && row.is_multiple_of(LINE)
+        self.job.place(slot, at).addr().is_multiple_of(LINE) && row.is_multiple_of(LINE)
     }
 }

@@ -13,6 +13,7 @@ mod launch;
 mod long;
 mod narrow;
 mod panel;
+mod realigned;
 mod reduction;
 mod runs;
 mod setup;
@@ -40,7 +41,7 @@ pub(crate) use reduction::Reduction;
 use setup::{Setup, is_aligned, is_in_place, written_early};
 use smallvec::SmallVec;
 use std::sync::{Arc, Mutex};
-use sweep::{Sweeper, Sweeps};
+use sweep::{LEAST_TILES, Stores, Sweeper, Sweeps};
 
 /// Nanoseconds for an element of a fold in cache.
 const FOLD: f64 = 0.02;
@@ -386,6 +387,11 @@ impl Job<'_> {
             let row = setup.grid.len.saturating_mul(setup.moved(program)).max(1);
             let portion = if threads < 2 { LONG_PORTION } else { PORTION };
             let rows = (portion / row).max(1);
+            // The first of rows that follow none go through the caches.
+            let rows = match sweeping.stores(program, bases) {
+                Stores::Realigned => rows.max(LEAST_TILES * sweeping.tile.rows),
+                _ => rows,
+            };
             return self.share(threads, rows, |job, tiles| {
                 let mut sweeper = Sweeper::new(job, sweep, sweeping);
                 // SAFETY: tiles are disjoint; the caller vouches for the rest.

@@ -448,9 +448,10 @@ fn streaming_sweeps_change_no_bit() {
         let views: Vec<View<'_>> = body.inputs().iter().map(|_| x.view()).collect();
         let expected = apart(&body, &views);
         let places = [0, 4, 15].map(|first| [(first, Sweeps::Always), (first, Sweeps::Late)]);
-        let ways =
-            emitters().into_iter().flat_map(|e| places.as_flattened().iter().map(move |p| (e, p)));
-        for (emitter, &(first, sweeps)) in ways {
+        let stores = |place| (0..4).map(move |stores| (place, stores));
+        let places = places.as_flattened().iter().flat_map(stores);
+        let ways = emitters().into_iter().flat_map(|e| places.clone().map(move |p| (e, p)));
+        for (emitter, (&(first, sweeps), stores)) in ways {
             let program = rows(&body, Tier::Default).unwrap();
             let mut code =
                 RowCode::compile(program, |r| compile(r, emitter, Cpu::host()), compile_sweep)
@@ -471,7 +472,9 @@ fn streaming_sweeps_change_no_bit() {
             operands.extend(other_views.iter().map(|view| &view.layout));
             let mut setup = code.setup(code.program(), &operands).unwrap();
             let Some(sweeping) = &mut setup.sweeping else { continue };
-            (sweeping.streams, sweeping.can_copy) = (streamed % 3 > 0, streamed % 3 < 2);
+            let can_realign = code.sweep.as_ref().is_some_and(|sweep| sweep.realigned.is_some());
+            (sweeping.streams, sweeping.can_copy) = (stores > 0, stores < 2);
+            sweeping.can_realign = can_realign && stores == 3;
             // SAFETY: the types and shapes of the body, of arrays that live.
             assert!(unsafe { super::execute(code.program(), &setup, &operands, Some(2)) });
             drop((output, other_views));

@@ -58,6 +58,8 @@ pub struct Call<'a> {
     pub operands: &'a [Operand],
     /// The routine's constants, aligned to a cache line.
     pub pool: &'a [u8],
+    /// The index of the array of what earlier rows left, if there is one.
+    pub carries: Option<usize>,
 }
 
 impl Call<'_> {
@@ -69,7 +71,7 @@ impl Call<'_> {
     /// The same, and what memory was asked for before it was read: bytes from the start of the first array.
     pub fn run_and_tell(self, routine: &Decoded) -> Result<(Vec<Array>, Vec<i64>), Fault> {
         let mut memory = Memory::new();
-        let Call { rows, tile, ahead, head, n, mut arrays, operands, pool } = self;
+        let Call { rows, tile, ahead, head, n, mut arrays, operands, pool, carries } = self;
         let mut place = |array: &mut Array| {
             let name = match array.access {
                 Access::Read => "an input",
@@ -85,6 +87,8 @@ impl Call<'_> {
             [memory.address(handles[array]) + first as u64, step as u64, row as u64]
         };
         let cursors: Vec<u64> = operands.iter().flat_map(cursor).collect();
+        let array_of_carries = carries;
+        let carries = carries.map_or(0, |array| memory.address(handles[array]));
         let mut add = |name, bytes, access| {
             let handle = memory.add(name, bytes, 0, access);
             memory.address(handle)
@@ -93,12 +97,14 @@ impl Call<'_> {
         let pool = add("the pool", pool.to_vec(), Access::Read);
         let (rows, n) = (rows as u64, n as u64);
         let tiles = [tile, head, ahead].map(|count| count as u64);
-        let launch = words(&[&[rows, n, pool, cursors], &tiles[..]].concat());
+        let launch = words(&[&[rows, n, pool, cursors], &tiles[..], &[carries]].concat());
         let launch = add("the launch", launch, Access::ReadWrite);
         let mut processor = Processor::new(memory);
         processor.call(routine, &[launch])?;
-        for (array, &handle) in arrays.iter_mut().zip(&handles) {
-            if let Some(at) = processor.memory.unwritten(handle) {
+        for (index, (array, &handle)) in arrays.iter_mut().zip(&handles).enumerate() {
+            // What is not written of carries is as it was.
+            let unwritten = processor.memory.unwritten(handle);
+            if let Some(at) = unwritten.filter(|_| array_of_carries != Some(index)) {
                 let what = format!("byte {at} of an output was not written");
                 return Err(Fault { at: 0, instruction: "ret".to_string(), what });
             }

@@ -34,12 +34,31 @@ pub(crate) fn execute(p: &mut Processor, i: &Instruction) -> Result<(), Refusal>
                 if lane < 2 { a(index) } else { b(index) }
             })
         }
+        M::Vpermt2ps => permute_two(p, i),
         M::Vpackssdw => pack(p, i, 32, |a| (a as u32 as i32).clamp(-0x8000, 0x7fff) as u64),
         M::Vpackusdw => pack(p, i, 32, |a| (a as u32 as i32).clamp(0, 0xffff) as u64),
         M::Vpacksswb => pack(p, i, 16, |a| (a as u16 as i16).clamp(-0x80, 0x7f) as u64),
         M::Vpackuswb => pack(p, i, 16, |a| (a as u16 as i16).clamp(0, 0xff) as u64),
         _ => Err(Refusal::Unknown),
     }
+}
+
+/// The lanes that the second operand names, of those of the first and then of the third.
+fn permute_two(p: &mut Processor, i: &Instruction) -> Result<(), Refusal> {
+    let lanes = width(i.op0_register()) / 32;
+    if predicate(p, i, lanes) != (1 << lanes) - 1 {
+        return Err(Refusal::Unknown);
+    }
+    let [first, index] = [0, 1].map(|operand| p.register(i, operand));
+    let second = source(p, i, 2, 32, lanes, u64::MAX)?;
+    let mut result = Vector::ZERO;
+    for lane in 0..lanes {
+        let from = index.lane(32, lane) as usize % (2 * lanes);
+        let part = if from < lanes { &first } else { &second };
+        result.set_lane(32, lane, part.lane(32, from % lanes));
+    }
+    write(p, i, result, 32, lanes, u64::MAX);
+    Ok(())
 }
 
 /// Converts each lane `from` one width in bits `to` another.

@@ -14,6 +14,7 @@ fn call(code: &[u8], n: usize) -> Result<Vec<u8>, Fault> {
         arrays: vec![array(Access::Read), array(Access::Write)],
         operands: &[0, 1].map(|array| Operand { array, first: 0, step: 64, row: 0 }),
         pool: &[0; 64],
+        carries: None,
     };
     Ok(call.run(&Decoded::decode(code)?)?.remove(1).bytes)
 }
@@ -135,6 +136,7 @@ fn what_is_between_rows_is_not_touched() {
             arrays: vec![array(Access::Read), array(Access::Write)],
             operands: &[0, 1].map(|array| Operand { array, first: 0, step: 16, row: 24 }),
             pool: &[],
+            carries: None,
         };
         // `vmovups xmm0,[rax]; vmovups [rcx],xmm0`, and as it says for the second row.
         let first = [0xc5, 0xf8, 0x10, 0x00, 0xc5, 0xf8, 0x11, 0x01];

@@ -12,6 +12,7 @@
 //! | `head` | elements of a row that the code of a sweep stores first, so that outputs are aligned to a vector after them; fewer than a vector has |
 //! | `tile` | how many rows at a time the code of a sweep takes, from 1 to [`MOST_ROWS`](crate::emit::MOST_ROWS) |
 //! | `ahead` | how many rows later the rows are that memory is asked for, of [inputs](crate::vir::Routine::ahead) that say so; 0 if it should not |
+//! | `carries` | a [`Carry`] for each output, if any is [realigned](crate::vir::Routine::realigned) |
 //!
 //! An input that is an array has the step `lanes * size`; an input that is one repeated element (a
 //! *splat*) has the step 0 and points at [`Code::copies`] copies of it: a routine handles several
@@ -27,6 +28,7 @@
 //! [`Code::copies`]: crate::emit::Code::copies
 //! [`Code::takes_any_count`]: crate::emit::Code::takes_any_count
 
+use crate::emit::carry::Carry;
 use crate::emit::code::Cursor;
 
 /// The argument of a kernel routine. See the module table.
@@ -40,6 +42,7 @@ pub(in crate::emit) struct Launch {
     pub(in crate::emit) tile: usize,
     pub(in crate::emit) head: usize,
     pub(in crate::emit) ahead: usize,
+    pub(in crate::emit) carries: *mut Carry,
 }
 
 /// Declares [`Entry`], which has one calling convention on all systems of a processor.
@@ -76,4 +79,6 @@ pub(in crate::emit) mod offsets {
     pub(in crate::emit) const HEAD: i32 = offset_of!(Launch, head) as i32;
     #[cfg(feature = "x86")]
     pub(in crate::emit) const AHEAD: i32 = offset_of!(Launch, ahead) as i32;
+    #[cfg(feature = "x86")]
+    pub(in crate::emit) const CARRIES: i32 = offset_of!(Launch, carries) as i32;
 }

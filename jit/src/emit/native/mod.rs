@@ -83,7 +83,7 @@ impl Native {
     #[inline(always)]
     fn launch(&self, call: Rows, n: usize, operands: &mut [Cursor]) -> Launch {
         let (pool, cursors) = (self.pool.as_ptr().cast(), operands.as_mut_ptr());
-        let Rows { all, tile, head } = call;
-        Launch { rows: all, n, pool, cursors, tile: tile.rows, head, ahead: tile.ahead }
+        let Rows { all, tile, head, carries } = call;
+        Launch { rows: all, n, pool, cursors, tile: tile.rows, head, ahead: tile.ahead, carries }
     }
 }

@@ -48,6 +48,7 @@ fn asked(routine: &Routine, isa: Isa, n: usize, ahead: usize) -> Vec<i64> {
         ],
         operands: &[operand(0, row), operand(1, number), operand(2, row), operand(3, number)],
         pool: &pool,
+        carries: None,
     };
     let (_, mut asked) = call.run_and_tell(&code).unwrap();
     asked.sort_unstable();

@@ -14,7 +14,7 @@
 use super::allocate::{Address, Allocation, Item, Place, Placed};
 use super::isa::{Class, Isa};
 use super::opcode::Opcode;
-use super::program::{Form, Function, Inst, Reg, Source, move_code, spill_code};
+use super::program::{Carry, Form, Function, Inst, Reg, Source, move_code, spill_code};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 
@@ -233,6 +233,7 @@ impl<'a> Checker<'a> {
             | Form::Apart
             | Form::Store { .. }
             | Form::Keep(_)
+            | Form::Wait { .. }
             | Form::Result { .. } => [(a, x), (b, y), (c, z)],
             // No result, or one that takes the place of the first source.
             Form::ColdStart | Form::Tied => [(result, x), (a, y), (b, z)],
@@ -286,6 +287,7 @@ impl<'a> Checker<'a> {
             }
             Source::Input { slot, at } => Place::Memory(Address::Input { slot, at }),
             Source::Stripes(stripes) => Place::Memory(Address::Stripes(stripes)),
+            Source::Carry(carry) => Place::Memory(Address::Carry(carry)),
             Source::Pool { at } => Place::Memory(Address::Pool { at, repeated: false }),
             Source::Constant { at, .. } => {
                 let isa = self.function.isa;
@@ -323,6 +325,7 @@ impl<'a> Checker<'a> {
         }
         let kept = match inst.form {
             Form::Keep(stripes) => Some(Address::Stripes(stripes)),
+            Form::Wait { output } => Some(Address::Carry(Carry::Waiting { output })),
             Form::Result { fold } => Some(Address::Result { fold }),
             _ => None,
         };

@@ -10,7 +10,7 @@
 use super::isa::Class;
 use super::opcode::Opcode;
 use super::pressure::{hot, pressure};
-use super::program::{Form, Function, Inst, Reg, Source};
+use super::program::{Carry, Form, Function, Inst, Reg, Source};
 use std::collections::HashMap;
 
 /// Registers that every loop keeps free: the pressure does not count cold regions, and an
@@ -20,11 +20,12 @@ const LEAST: usize = 6;
 /// Moves row scalars and constants out of the loop, as many as there are free registers for.
 pub(super) fn hoist(function: &mut Function) {
     hoist_scalars(function);
+    hoist_indices(function);
     hoist_constants(function);
 }
 
 /// Registers that the loop does not need.
-fn spare(function: &Function) -> usize {
+pub(super) fn spare(function: &Function) -> usize {
     let registers = function.isa.registers(Class::Vector).0 as usize;
     let taken = function.prologue.len();
     registers.saturating_sub(pressure(function).max(LEAST) + taken)
@@ -35,6 +36,15 @@ fn hoist_scalars(function: &mut Function) {
     let shared = share_scalars(function);
     let is_shared = |inst: &mut Inst| inst.scalar().is_some_and(|(_, def)| shared.contains(&def));
     function.prologue.extend(function.insts.extract_if(.., is_shared));
+}
+
+/// Loads indices of carries before the loop, if there are registers for all.
+fn hoist_indices(function: &mut Function) {
+    let is_index = |inst: &Inst| matches!(inst.sources[0], Source::Carry(Carry::Index { .. }));
+    let count = function.insts.iter().filter(|inst| is_index(inst)).count();
+    if count <= spare(function) {
+        function.prologue.extend(function.insts.extract_if(.., |inst| is_index(inst)));
+    }
 }
 
 /// Loads row scalars once if they were loaded several times: as many as there are free registers for. Returns
@@ -110,6 +120,7 @@ fn rewrite(function: &mut Function, resident: &HashMap<i32, Reg>) {
                 | Source::Pool { .. }
                 | Source::Input { .. }
                 | Source::Stripes(_)
+                | Source::Carry(_)
                 | Source::Left => {}
             }
         }

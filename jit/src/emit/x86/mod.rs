@@ -30,6 +30,7 @@ mod mutate;
 mod opcode;
 mod pressure;
 mod program;
+mod realign;
 mod row;
 mod select;
 mod stagger;
@@ -216,6 +217,7 @@ fn functions(routine: &Routine, isa: Isa, constants: &mut select::Constants) -> 
     let mut main = main_loop(routine, isa, &single, constants);
     let row = row::row(routine, isa, &main, constants);
     stripes::pin(routine, &mut main, constants);
+    realign::pin(&mut main);
     // Only a loop of many iterations earns back the work done before it.
     hoist::hoist(&mut main);
     let unrolled = main.lanes > single.lanes;

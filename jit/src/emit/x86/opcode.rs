@@ -63,6 +63,7 @@ opcodes! {
     IntEqual:      INVALID                                      INVALID                                      VEX_Vpcmpeqd_ymm_ymm_ymmm256         VEX_Vpcmpeqq_ymm_ymm_ymmm256;
     IntGreater:    INVALID                                      INVALID                                      VEX_Vpcmpgtd_ymm_ymm_ymmm256         VEX_Vpcmpgtq_ymm_ymm_ymmm256;
     Blend:         EVEX_Vblendmps_zmm_k1z_zmm_zmmm512b32        EVEX_Vblendmpd_zmm_k1z_zmm_zmmm512b64        VEX_Vblendvps_ymm_ymm_ymmm256_ymm    VEX_Vblendvpd_ymm_ymm_ymmm256_ymm;
+    PermuteTwo:    EVEX_Vpermt2ps_zmm_k1z_zmm_zmmm512b32        INVALID                                      INVALID                              INVALID;
     Ternary:       EVEX_Vpternlogd_zmm_k1z_zmm_zmmm512b32_imm8  EVEX_Vpternlogq_zmm_k1z_zmm_zmmm512b64_imm8  INVALID                              INVALID;
     MaskBits:      EVEX_Vpmovm2d_zmm_kr                         EVEX_Vpmovm2q_zmm_kr                         INVALID                              INVALID;
     Constant:      EVEX_Vbroadcastss_zmm_k1z_xmmm32             EVEX_Vbroadcastsd_zmm_k1z_xmmm64             VEX_Vmovups_ymm_ymmm256              VEX_Vmovups_ymm_ymmm256;

@@ -28,6 +28,8 @@ pub(super) enum Source {
     Gather { index: Reg, at: i32, scale: u8 },
     /// Stripes of a fold, in the frame.
     Stripes(Stripes),
+    /// What an output that is [realigned](super::realign) needs.
+    Carry(Carry),
     /// The remaining elements: their number (AVX2), or a bit for each (AVX-512). Only the first
     /// instruction may read it.
     Left,
@@ -42,6 +44,15 @@ pub(super) struct Stripes {
     /// Whether the offset is from the stripe of the iteration's first element, which is not always
     /// the first stripe.
     pub(super) moves: bool,
+}
+
+/// A vector that belongs to an output which is [realigned](super::realign).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carry {
+    /// Which elements of two vectors become one.
+    Index { output: u32 },
+    /// The elements that wait for more.
+    Waiting { output: u32 },
 }
 
 /// How operands and registers correspond.
@@ -63,6 +74,8 @@ pub(super) enum Form {
     Store { output: u32, at: i32 },
     /// `sources[0]` becomes stripes of a fold.
     Keep(Stripes),
+    /// Elements of `sources[0]` wait for more.
+    Wait { output: u32 },
     /// The first lane of `sources[0]` is what is left of a row by a fold.
     Result { fold: u32 },
     /// A test of `sources`; the cold region up to the matching [`Form::ColdEnd`] runs unless

@@ -309,6 +309,9 @@ impl<'a> Selector<'a> {
             Storage::F16 | Storage::BF16 => return self.store_halves(output, value, storage),
             Storage::F32 | Storage::F64 | Storage::I32 | Storage::I64 => {}
         }
+        if self.routine.realigned.contains(&output) {
+            return self.store_realigned(output, value);
+        }
         let (ty, step) = (storage.lane(), self.isa.bytes() as i32);
         for part in 0..self.count(ty) {
             let from = Source::Reg(self.reg(value, part));

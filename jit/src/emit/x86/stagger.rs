@@ -45,7 +45,9 @@ fn computes(inst: &Inst) -> bool {
         inst.form,
         Form::Plain | Form::Tied | Form::MultiplyAdd(_) | Form::Apart | Form::Idiom | Form::Splat
     );
-    is_form && inst.def.is_some() && !matches!(inst.sources[0], Source::Stripes(_) | Source::Left)
+    is_form
+        && inst.def.is_some()
+        && !matches!(inst.sources[0], Source::Stripes(_) | Source::Carry(_) | Source::Left)
 }
 
 /// Gives each instruction a place: how many come before it for its vector, and the distance for each vector before

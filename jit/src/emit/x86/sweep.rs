@@ -10,7 +10,8 @@ use super::{Callable, Code, EmitError, EmitterKind, Generated, Load, isa_of, kin
 use crate::vir::{self, Inst, Place, Routine, Sweep};
 
 /// Compiles for this machine, on which `isa` is available. None if steps differ in how many elements a
-/// vector has, or if the last elements of a row cannot be masked.
+/// vector has, if the last elements of a row cannot be masked, or if outputs are to be
+/// [realigned](super::realign) where that does not pay.
 pub(super) fn compile(sweep: &Sweep, isa: Isa) -> Result<Option<Code>, EmitError> {
     code(sweep, isa, Generated::native)
 }
@@ -39,6 +40,9 @@ fn code(
 }
 
 fn generate(sweep: &Sweep, isa: Isa) -> Result<Option<Generated>, EmitError> {
+    if sweep.is_realigned() && isa == Isa::Avx2 {
+        return Ok(None);
+    }
     let (sweep, copied) = &with_numbers(sweep);
     let Some(first) = sweep.steps.first() else { return Ok(None) };
     let mut constants = Constants::new(&first.part().routine, isa);
@@ -74,6 +78,7 @@ fn generate(sweep: &Sweep, isa: Isa) -> Result<Option<Generated>, EmitError> {
         });
     let operands = Operands {
         cursors: results + sweep.left.len() + sweep.kept.len(),
+        inputs: sweep.inputs.len(),
         kept: sweep.kept.len(),
         numbers: sweep.numbers.len(),
         copied: copied.clone(),

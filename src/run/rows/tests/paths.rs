@@ -1,8 +1,9 @@
 //! Which way rows go, by their lengths, by how many there are, and by where results lie. Nothing is run.
 
-use super::{body, compile, compile_sweep};
+use super::{body, compile, compile_sweep, emitters};
 use crate::lower::Tier;
 use crate::lower::rows::rows;
+use crate::run::rows::sweep::Stores;
 use crate::run::rows::{Reduction, RowCode, Sweeps};
 use crate::run::view::Layout;
 use crate::run::{Tensor, View, ViewMut};
@@ -22,6 +23,8 @@ enum Way {
     StreamingLate,
     /// A sweep whose results are copied past them.
     Copied,
+    /// A sweep whose results go past them in lines of memory, of which rows begin between.
+    Realigned,
 }
 
 /// Results of this shape, a line of memory beginning with the first row or so many bytes before it, and so
@@ -45,7 +48,8 @@ fn way(code: &RowCode, [count, len]: [usize; 2], before: usize, gap: usize) -> W
     let sweeping = setup.sweeping.as_ref().filter(|sweeping| sweeping.fits(program, &bases));
     match sweeping {
         None => Way::Stages,
-        Some(sweeping) if sweeping.copies(program, &bases) => Way::Copied,
+        Some(sweeping) if sweeping.stores(program, &bases) == Stores::Copied => Way::Copied,
+        Some(sweeping) if sweeping.stores(program, &bases) == Stores::Realigned => Way::Realigned,
         Some(sweeping) if sweeping.streams && sweeping.is_late => Way::StreamingLate,
         Some(sweeping) if sweeping.streams => Way::Streaming,
         Some(sweeping) if sweeping.is_late => Way::Late,
@@ -102,6 +106,37 @@ fn rows_go_the_way_that_was_measured_to_be_the_shortest() {
         is([large / 4096, 4096], 16, 0, past);
         is([large / 16384, 16384], 0, 0, Way::StreamingLate);
         is([large / 4096, 4096], 16, 4, Way::Stages);
+    }
+}
+
+/// Rows that are whole vectors of AVX-512 may begin anywhere. (By other emitters, they are copied.)
+#[test]
+fn rows_that_are_whole_vectors_are_realigned() {
+    let emitter = EmitterKind::Avx512;
+    if !emitters().contains(&emitter) {
+        return;
+    }
+    let large = last_level_cache().max(1 << 20);
+    for text in ["|x| softmax[A](x)", "|x| layer_norm[A](x)", "|x| rms_norm[A](x)"] {
+        let body = body(text, "[-1]", DType::F32);
+        let program = rows(&body, Tier::Default).unwrap();
+        let code =
+            RowCode::compile(program, |r| compile(r, emitter, Cpu::host()), compile_sweep).unwrap();
+        let is = |len: usize, before, gap, expected: &[Way]| {
+            let found = way(&code, [large / len, len], before, gap);
+            assert!(
+                expected.contains(&found),
+                "{text} of rows of {len}, {before} bytes: {found:?}"
+            );
+        };
+        for len in [128, 256, 1024, 4096, 16384] {
+            is(len, 0, 0, &[Way::Streaming, Way::StreamingLate]);
+            is(len, 16, 0, &[Way::Realigned]);
+            is(len, 60, 0, &[Way::Realigned]);
+        }
+        is(136, 16, 0, &[Way::Realigned, Way::Copied]);
+        is(135, 16, 0, &[Way::Copied]);
+        is(256, 16, 16, &[Way::Stages]);
     }
 }
 

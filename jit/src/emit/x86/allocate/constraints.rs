@@ -1,7 +1,7 @@
 //! What an instruction requires of its operands: a result that replaces a source, or shares a
 //! register with none, and sources that are read directly from memory.
 
-use super::super::program::{Form, Inst, Reg, Source, move_code};
+use super::super::program::{Carry, Form, Inst, Reg, Source, move_code};
 use super::placed::{Address, Place, Placed};
 use super::{Allocator, Regs};
 use iced_x86::Code;
@@ -52,6 +52,10 @@ impl Allocator<'_> {
             }
             Form::Keep(stripes) => {
                 placed.operands[0] = Place::Memory(Address::Stripes(stripes));
+                self.release_dead(pinned);
+            }
+            Form::Wait { output } => {
+                placed.operands[0] = Place::Memory(Address::Carry(Carry::Waiting { output }));
                 self.release_dead(pinned);
             }
             Form::Result { fold } => {

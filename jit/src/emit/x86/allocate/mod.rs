@@ -141,6 +141,7 @@ impl<'a> Allocator<'a> {
             let from = match inst.sources[0] {
                 Source::Constant { at, .. } => Address::Pool { at, repeated: false },
                 Source::Stripes(stripes) => Address::Stripes(stripes),
+                Source::Carry(carry) => Address::Carry(carry),
                 Source::Input { slot, at } => Address::Input { slot, at },
                 _ => unreachable!("a prologue loads constants, row scalars and stripes"),
             };
@@ -304,6 +305,7 @@ impl<'a> Allocator<'a> {
                 }
                 Source::Input { slot, at } => Place::Memory(Address::Input { slot, at }),
                 Source::Stripes(stripes) => Place::Memory(Address::Stripes(stripes)),
+                Source::Carry(carry) => Place::Memory(Address::Carry(carry)),
                 Source::Gather { index, at, scale } => {
                     Place::Memory(Address::Gather { index: self.number(index), at, scale })
                 }

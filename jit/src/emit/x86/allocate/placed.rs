@@ -1,6 +1,6 @@
 //! An allocation: instructions with every operand in place.
 
-use super::super::program::Stripes;
+use super::super::program::{Carry, Stripes};
 use iced_x86::Code;
 
 /// An operand with a place.
@@ -31,6 +31,7 @@ pub(in crate::emit::x86) enum Address {
     },
     /// Stripes of a fold.
     Stripes(Stripes),
+    Carry(Carry),
     /// What is left of a row by a fold.
     Result {
         fold: u32,

@@ -2,10 +2,12 @@
 
 use super::super::allocate::Address;
 use super::super::isa::Isa;
-use super::super::program::Stripes;
+use super::super::program::{Carry, Stripes};
 use super::bound::{At, Held};
-use super::{CURSORS, Writer};
+use super::{CURSORS, Writer, field};
+use crate::emit::carry;
 use crate::emit::code::MOST_ROWS;
+use crate::emit::native::launch::offsets;
 use crate::vir::STRIPE_BYTES;
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 
@@ -142,6 +144,18 @@ impl Writer<'_> {
                 self.emit(Instruction::with2(Code::And_rm32_imm8, index, last))?;
                 let index = Register::RAX;
                 MemoryOperand::with_base_index_scale_displ_size(Register::RSP, index, scale, at, 1)
+            }
+            Address::Carry(carry) => {
+                let (output, at) = match carry {
+                    Carry::Index { output } => (output, carry::Carry::INDEX),
+                    Carry::Waiting { output } => (output, carry::Carry::WAITING),
+                };
+                let At::Cursor(operand) = self.bound.outputs[output as usize].at else {
+                    unreachable!("only results are realigned")
+                };
+                let before = (operand - self.operands.inputs) * size_of::<carry::Carry>();
+                self.load_word(Register::RAX, field(offsets::CARRIES))?;
+                MemoryOperand::with_base_displ(Register::RAX, (before + at) as i64)
             }
             Address::Result { fold } => {
                 let result = self.bound.folds[fold as usize];

@@ -137,6 +137,8 @@ pub(super) struct Joined {
 pub(super) struct Operands {
     /// How many cursors there are.
     pub(super) cursors: usize,
+    /// How many of them, the first ones, are of inputs.
+    pub(super) inputs: usize,
     /// How many of them, the last ones, are of rows that are kept for later steps.
     pub(super) kept: usize,
     /// Numbers of a row.
@@ -384,11 +386,16 @@ impl<'a> Writer<'a> {
         self.emit(Instruction::with_branch(Code::Jmp_rel32_64, first))
     }
 
-    /// A store to an output: a step reads soon what is kept for it, so it never bypasses the caches, which
-    /// is what [streaming twins](super::super::native::stream) do to stores of floats.
-    fn store_code(&self, code: Code, output: u32) -> Code {
+    /// A store to memory: what is soon read again never bypasses the caches, which is what
+    /// [streaming twins](super::super::native::stream) do to stores of floats.
+    fn store_code(&self, code: Code, address: Address) -> Code {
+        let is_read = match address {
+            Address::Output { output, .. } => self.bound.outputs[output as usize].is_kept,
+            Address::Carry(_) => true,
+            _ => false,
+        };
         match code {
-            _ if !self.bound.outputs[output as usize].is_kept => code,
+            _ if !is_read => code,
             Code::EVEX_Vmovups_zmmm512_k1z_zmm => Code::EVEX_Vmovdqu32_zmmm512_k1z_zmm,
             Code::EVEX_Vmovupd_zmmm512_k1z_zmm => Code::EVEX_Vmovdqu64_zmmm512_k1z_zmm,
             Code::VEX_Vmovups_ymmm256_ymm | Code::VEX_Vmovupd_ymmm256_ymm => {
@@ -406,7 +413,7 @@ impl<'a> Writer<'a> {
         self.origins.push((self.at as u32, placed.origin));
         let mut made = Instruction::new();
         made.set_code(match placed.operands[0] {
-            Place::Memory(Address::Output { output, .. }) => self.store_code(placed.code, output),
+            Place::Memory(address) => self.store_code(placed.code, address),
             _ => placed.code,
         });
         let mut count = 0;

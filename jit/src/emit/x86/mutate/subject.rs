@@ -280,6 +280,7 @@ impl Subject {
             arrays: inputs.chain(self.outputs.iter().map(output)).collect(),
             operands: &operands,
             pool: &self.pool,
+            carries: None,
         };
         let Ok(arrays) = call.run(&Decoded::decode(&code).ok()?) else { return Some(false) };
         let same = |(got, want): (&Array, &Vec<u8>)| got.bytes == cut(want);
