@@ -129,23 +129,23 @@ fn inputs(b: &mut Builder, routine: &Routine) -> Vec<Value> {
     routine.inputs.iter().enumerate().map(declare).collect()
 }
 
-impl<K> RowSweep<K> {
-    /// The same with other kernels; without those that there are none for.
-    pub(crate) fn try_map<L, E>(
+impl RowSweep {
+    /// The same with a kernel of another kind, if there is one, and with others in place of what not every call runs.
+    pub(crate) fn try_map<K, L, E>(
         self,
-        mut change: impl FnMut(K) -> Result<Option<L>, E>,
-    ) -> Result<Option<RowSweep<L>>, E> {
+        change: impl FnOnce(Sweep) -> Result<Option<K>, E>,
+        defer: impl Fn(Sweep) -> L,
+    ) -> Result<Option<RowSweep<K, L>>, E> {
         let RowSweep { kernel, inputs, outputs, left, realigned, late } = self;
         let Some(kernel) = change(kernel)? else { return Ok(None) };
-        let mut if_any = |kernel: Option<K>| Ok(kernel.map(&mut change).transpose()?.flatten());
-        let realigned = if_any(realigned)?;
-        let late = match late {
-            Some(Late { kernel, realigned, earlier, numbers, work }) => {
-                let (kernel, realigned) = (if_any(Some(kernel))?, if_any(realigned)?);
-                kernel.map(|kernel| Late { kernel, realigned, earlier, numbers, work })
-            }
-            None => None,
-        };
+        let realigned = realigned.map(&defer);
+        let late = late.map(|Late { kernel, realigned, earlier, numbers, work }| Late {
+            kernel: defer(kernel),
+            realigned: realigned.map(&defer),
+            earlier,
+            numbers,
+            work,
+        });
         Ok(Some(RowSweep { kernel, inputs, outputs, left, realigned, late }))
     }
 }

@@ -20,7 +20,7 @@ pub(crate) const BLOCK: usize = 512;
 
 /// A sweep, and the slot that each of its operands is.
 #[derive(Clone, Debug)]
-pub(crate) struct RowSweep<K = Sweep> {
+pub(crate) struct RowSweep<K = Sweep, L = K> {
     /// What is done.
     pub(crate) kernel: K,
     /// The slot of each input: an input of the program, or a count of elements.
@@ -30,9 +30,9 @@ pub(crate) struct RowSweep<K = Sweep> {
     /// The slot of each number that is a result.
     pub(crate) left: Vec<usize>,
     /// The same, with outputs that are [realigned](Sweep::realigned).
-    pub(crate) realigned: Option<K>,
+    pub(crate) realigned: Option<L>,
     /// The same, but for the last step, which is late.
-    pub(crate) late: Option<Late<K>>,
+    pub(crate) late: Option<Late<L>>,
 }
 
 /// The sweep that does what the stages of a program do, if there is one: if code does all of their folds, and

@@ -1,5 +1,6 @@
 //! Rows that are finished late: together with those after them.
 
+use super::deferred::Deferred;
 use super::job::{At, Job, Tile};
 use super::realigned::Realigned;
 use super::setup::Setup;
@@ -47,9 +48,10 @@ pub(super) fn pays(program: Program<'_>, setup: &Setup, rows: usize) -> bool {
     let pays = tiles >= FEW_TILES && (late.work >= MUCH || row >= LONG);
     // What is read of rows, and of those before and after them, must stay in L2: layer norm with two weights of
     // (64, 65536) took .36 ns an element, and takes .26 at once.
-    let is_element = |&input: &usize| !late.kernel.is_scalar(input);
-    let elements = (0..late.kernel.inputs().len()).filter(is_element).count();
-    let near = 1 + elements + late.kernel.kept().len();
+    let kernel = late.kernel.sweep();
+    let is_element = |&input: &usize| !kernel.is_scalar(input);
+    let elements = (0..kernel.inputs.len()).filter(is_element).count();
+    let near = 1 + elements + kernel.kept.len();
     let pays = pays && row.saturating_mul(near) / 3 <= program.near / 2;
     let is_told = program.sweeps == Sweeps::Late;
     let may = is_told || (pays && program.sweeps == Sweeps::WhereItPays);
@@ -67,8 +69,9 @@ pub(super) fn room(program: Program<'_>, setup: &Setup, rows: usize) -> usize {
 /// Runs a sweep that is late, on one thread.
 pub(super) struct Lag<'a> {
     job: Job<'a>,
-    late: &'a Late<Code>,
-    sweep: &'a RowSweep<Code>,
+    late: &'a Late<Deferred>,
+    code: &'a Code,
+    sweep: &'a RowSweep<Code, Deferred>,
     sweeping: &'a Sweeping,
     /// The number of elements of a row for each input that is that, rows that are kept, numbers of the rows before
     /// and of those of a call, and results of no rows.
@@ -82,17 +85,25 @@ pub(super) struct Lag<'a> {
 }
 
 impl<'a> Lag<'a> {
+    /// For results that are stored so, if there is code for that.
     pub(super) fn new(
         job: Job<'a>,
-        sweep: &'a RowSweep<Code>,
-        late: &'a Late<Code>,
+        sweep: &'a RowSweep<Code, Deferred>,
         sweeping: &'a Sweeping,
         stores: Stores,
-    ) -> Lag<'a> {
-        debug_assert_eq!(late.kernel.lanes(), sweep.kernel.lanes());
+    ) -> Option<Lag<'a>> {
+        let late = sweep.late.as_ref().filter(|_| sweeping.is_late && stores != Stores::Copied)?;
+        let realigned = match stores {
+            Stores::Realigned => {
+                Some(Realigned::new(job, late.realigned.as_ref()?.code()?, &sweep.outputs))
+            }
+            _ => None,
+        };
+        let code = late.kernel.code()?;
+        debug_assert_eq!(code.lanes(), sweep.kernel.lanes());
         let (rows, len) = (sweeping.tile.rows, job.setup.grid.len);
         let counts = sweep.inputs.iter().map(|_| COUNT);
-        let kept = late.kernel.kept().iter().map(|storage| rows * pitch(len, storage.size()));
+        let kept = code.kept().iter().map(|storage| rows * pitch(len, storage.size()));
         let numbers = late.numbers.iter().map(|storage| rows * (1 + TILES) * storage.size());
         let results = sweep.outputs.iter().map(|&slot| rows * pitch(len, job.setup.sizes[slot]));
         let scratch = Scratch::new(counts.chain(kept).chain(numbers).chain(results));
@@ -102,9 +113,8 @@ impl<'a> Lag<'a> {
                 unsafe { count(job.program.slots[slot].dtype, len, 1, scratch.of(index)) };
             }
         }
-        let realigned = late.realigned.as_ref().filter(|_| stores == Stores::Realigned);
-        let realigned = realigned.map(|code| Realigned::new(job, code, &sweep.outputs));
-        Lag { job, late, sweep, sweeping, scratch, stores, realigned, before: None }
+        let before = None;
+        Some(Lag { job, late, code, sweep, sweeping, scratch, stores, realigned, before })
     }
 
     /// Begins the rows of a tile, as many as are worked on at a time or a multiple of that, and finishes those before
@@ -208,9 +218,9 @@ impl<'a> Lag<'a> {
             match (&mut self.realigned, self.before) {
                 (Some(realigned), Some(_)) if goes_on => realigned.call(count, tile, &mut cursors),
                 (None, _) if self.stores == Stores::Past => {
-                    late.kernel.call_tiles_streaming(count, tile, len, &mut cursors);
+                    self.code.call_tiles_streaming(count, tile, len, &mut cursors);
                 }
-                _ => late.kernel.call_tiles(count, tile, len, &mut cursors),
+                _ => self.code.call_tiles(count, tile, len, &mut cursors),
             }
             if let (Some(realigned), Some(at), false) = (&mut self.realigned, self.before, goes_on)
             {

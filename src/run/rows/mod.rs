@@ -6,6 +6,7 @@
 //! stage ([`reduction`]). What is computed does not depend on any of this.
 
 mod apart;
+mod deferred;
 mod grid;
 mod job;
 mod late;
@@ -31,6 +32,7 @@ use super::queue::{Queue, Shared};
 use super::team::{self, share};
 use super::view::Layout;
 use crate::lower::rows::{Operand, Per, RowProgram, RowSweep, Slot, Stage};
+use deferred::Deferred;
 use job::{Job, Tile, Worker};
 use kiln_ir::{Dims, broadcast};
 use kiln_jit::cpu::second_level_cache;
@@ -77,7 +79,7 @@ const PORTIONS: usize = 8;
 pub(crate) struct RowCode {
     program: RowProgram<Code>,
     /// All stages as one, if they can be.
-    sweep: Option<RowSweep<Code>>,
+    sweep: Option<RowSweep<Code, Deferred>>,
     /// When that is what runs.
     sweeps: Sweeps,
     /// Bytes of elements that L2 holds.
@@ -107,7 +109,7 @@ struct Program<'a> {
     inputs: usize,
     outputs: usize,
     stages: &'a [Stage<Code>],
-    sweep: Option<&'a RowSweep<Code>>,
+    sweep: Option<&'a RowSweep<Code, Deferred>>,
     sweeps: Sweeps,
     /// Bytes of elements that L2 holds.
     near: usize,
@@ -136,7 +138,7 @@ impl RowCode {
     pub(crate) fn compile<E>(
         mut program: RowProgram,
         mut compile: impl FnMut(&Routine) -> Result<Code, E>,
-        mut compile_sweep: impl FnMut(&Sweep, EmitterKind) -> Result<Option<Code>, E>,
+        compile_sweep: impl FnOnce(&Sweep, EmitterKind) -> Result<Option<Code>, E>,
     ) -> Result<RowCode, E> {
         let sweep = program.sweep.take();
         let program = program.try_map(|routine| compile(&routine))?;
@@ -151,7 +153,8 @@ impl RowCode {
         };
         let emitter = code.codes().next().map(Code::emitter);
         if let (Some(sweep), Some(emitter)) = (sweep, emitter) {
-            code.sweep = sweep.try_map(|kernel| compile_sweep(&kernel, emitter))?;
+            let defer = |kernel| Deferred::new(kernel, emitter);
+            code.sweep = sweep.try_map(|kernel| compile_sweep(&kernel, emitter), defer)?;
         }
         Ok(code)
     }

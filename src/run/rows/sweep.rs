@@ -1,18 +1,19 @@
 //! A row kernel as one call: the loop over rows is inside its code.
 
+use super::deferred::Deferred;
 use super::job::{self, At, Job};
 use super::late::{self, Lag};
 use super::realigned::Realigned;
 use super::setup::{Access, Setup};
 use super::stage::Cursors;
 use super::{LINE, Program, ROOM};
-use crate::lower::rows::{Late, Per, RowSweep, Stage};
+use crate::lower::rows::{Per, RowSweep, Stage};
 use crate::run::layout::OPERANDS;
 use crate::run::pack::Scratch;
 use crate::run::reduce::count;
 use crate::run::stream;
 use kiln_ir::Reduction;
-use kiln_jit::emit::{Code, Cursor, MOST_ROWS, Tile, fence};
+use kiln_jit::emit::{Code, Cursor, EmitterKind, MOST_ROWS, Tile, fence};
 use kiln_jit::vir::STRIPE_BYTES;
 use smallvec::SmallVec;
 use std::ptr;
@@ -117,6 +118,7 @@ impl Sweeping {
         let can_copy = is_dense && most >= FEW;
         let can_realign = is_dense
             && program.sweep.is_some_and(|sweep| sweep.realigned.is_some())
+            && code.emitter() == EmitterKind::Avx512
             && setup.grid.len.is_multiple_of(code.lanes())
             && setup.grid.runs().0 >= LEAST_TILES * most;
         let comes_with_rows = writes && !setup.streams && !can_copy && !can_realign;
@@ -295,14 +297,21 @@ pub(super) struct Sweeper<'a> {
 impl<'a> Sweeper<'a> {
     pub(super) fn new(
         job: Job<'a>,
-        sweep: &'a RowSweep<Code>,
+        sweep: &'a RowSweep<Code, Deferred>,
         sweeping: &'a Sweeping,
     ) -> Sweeper<'a> {
         let len = job.setup.grid.len;
         let kept = sweep.kernel.kept().iter();
         let kept = kept.map(|storage| sweeping.tile.rows * pitch(len, storage.size()));
         let counts = sweep.inputs.iter().filter(|&&slot| slot >= job.program.inputs);
-        let stores = sweeping.stores(job.program, job.bases);
+        let realigned = || sweep.realigned.as_ref().and_then(Deferred::code);
+        let (stores, realigned) = match sweeping.stores(job.program, job.bases) {
+            Stores::Realigned => match realigned() {
+                None => (Stores::Through, None),
+                code => (Stores::Realigned, code),
+            },
+            stores => (stores, None),
+        };
         let results = sweep.outputs.iter().filter(|_| stores == Stores::Copied);
         let results = results.map(|&slot| sweeping.tile.rows * len * job.setup.sizes[slot]);
         let room = counts.clone().map(|_| COUNT).chain(kept).chain(results);
@@ -311,15 +320,8 @@ impl<'a> Sweeper<'a> {
             // SAFETY: there is room for a number of any type.
             unsafe { count(job.program.slots[slot].dtype, len, 1, scratch.of(index)) };
         }
-        let realigned = sweep.realigned.as_ref().filter(|_| stores == Stores::Realigned);
         let realigned = realigned.map(|code| Realigned::new(job, code, &sweep.outputs));
-        let can_lag = |late: &Late<Code>| match stores {
-            Stores::Copied => false,
-            Stores::Realigned => late.realigned.is_some(),
-            Stores::Through | Stores::Past => true,
-        };
-        let late = sweep.late.as_ref().filter(|late| sweeping.is_late && can_lag(late));
-        let lag = late.map(|late| Lag::new(job, sweep, late, sweeping, stores));
+        let lag = Lag::new(job, sweep, sweeping, stores);
         Sweeper { job, code: &sweep.kernel, sweeping, stores, scratch, realigned, lag }
     }
 

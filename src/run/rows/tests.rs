@@ -472,7 +472,8 @@ fn streaming_sweeps_change_no_bit() {
             operands.extend(other_views.iter().map(|view| &view.layout));
             let mut setup = code.setup(code.program(), &operands).unwrap();
             let Some(sweeping) = &mut setup.sweeping else { continue };
-            let can_realign = code.sweep.as_ref().is_some_and(|sweep| sweep.realigned.is_some());
+            let realigned = code.sweep.as_ref().and_then(|sweep| sweep.realigned.as_ref());
+            let can_realign = realigned.is_some_and(|realigned| realigned.code().is_some());
             (sweeping.streams, sweeping.can_copy) = (stores > 0, stores < 2);
             sweeping.can_realign = can_realign && stores == 3;
             // SAFETY: the types and shapes of the body, of arrays that live.

@@ -42,7 +42,7 @@ fn hoist_scalars(function: &mut Function) {
 fn hoist_indices(function: &mut Function) {
     let is_index = |inst: &Inst| matches!(inst.sources[0], Source::Carry(Carry::Index { .. }));
     let count = function.insts.iter().filter(|inst| is_index(inst)).count();
-    if count <= spare(function) {
+    if count > 0 && count <= spare(function) {
         function.prologue.extend(function.insts.extract_if(.., |inst| is_index(inst)));
     }
 }
