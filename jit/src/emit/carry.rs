@@ -11,8 +11,9 @@ const LANES: usize = VECTOR / ELEMENT;
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug)]
 pub struct Carry {
-    /// Which elements of two vectors, the one that waits and the next, become one.
-    index: [u32; LANES],
+    /// 0, 1, 2, ...: any vector of them says which elements of two vectors, the one that waits and the next, become
+    /// one.
+    numbers: [u32; 3 * LANES],
     /// A vector, of which the last elements wait.
     waiting: [u8; VECTOR],
     /// Bytes that wait.
@@ -22,7 +23,7 @@ pub struct Carry {
 impl Carry {
     /// Where code finds it.
     #[cfg(feature = "x86")]
-    pub(super) const INDEX: usize = std::mem::offset_of!(Carry, index);
+    pub(super) const NUMBERS: usize = std::mem::offset_of!(Carry, numbers);
     #[cfg(feature = "x86")]
     pub(super) const WAITING: usize = std::mem::offset_of!(Carry, waiting);
 
@@ -39,9 +40,8 @@ impl Carry {
     pub unsafe fn new(place: *const u8) -> Carry {
         let bytes = place.addr() % VECTOR;
         assert!(bytes.is_multiple_of(ELEMENT), "elements of four bytes are moved");
-        let first = (VECTOR - bytes) / ELEMENT;
-        let index = std::array::from_fn(|lane| (first + lane) as u32);
-        let mut carry = Carry { index, waiting: [0; VECTOR], bytes };
+        let numbers = std::array::from_fn(|number| number as u32);
+        let mut carry = Carry { numbers, waiting: [0; VECTOR], bytes };
         let from = place.wrapping_sub(bytes);
         // SAFETY: required of the caller; a vector has as many bytes.
         unsafe { from.copy_to_nonoverlapping(carry.waiting[VECTOR - bytes..].as_mut_ptr(), bytes) };

@@ -422,8 +422,8 @@ impl Code {
     ///
     /// # Panics
     ///
-    /// Where [`call_tiles`](Code::call_tiles) does, or if rows of outputs are no whole number of vectors or do not lie
-    /// one after the other, if a carry is of a place that is elsewhere in a vector, or if this is other code.
+    /// Where [`call_tiles`](Code::call_tiles) does, or if rows of outputs do not lie one after the other, if a carry is
+    /// of a place that is elsewhere in a vector, or if this is other code.
     ///
     /// # Safety
     ///
@@ -440,16 +440,16 @@ impl Code {
         self.check(tile, n, operands);
         let first = self.inputs.len();
         assert!(self.is_realigned && carries.len() == self.outputs.len());
-        assert!(n.is_multiple_of(self.lanes), "{n} elements, {} lanes", self.lanes);
         let outputs = operands[first..].iter_mut().zip(&self.outputs);
         for ((cursor, storage), carry) in outputs.zip(&*carries) {
             assert_eq!(cursor.row, (n * storage.size()) as isize, "rows one after the other");
             assert_eq!(cursor.base.addr() % VECTOR, carry.bytes, "a carry for another place");
-            cursor.base = cursor.base.wrapping_sub(carry.bytes);
+            cursor.step = carry.bytes;
         }
         if rows == 0 {
             return;
         }
+        let elements = rows * n;
         let rows = Rows { all: rows, tile, head: 0, carries: carries.as_mut_ptr() };
         // SAFETY: required of the caller; there is a cursor for each operand, and vectors of outputs are aligned.
         unsafe {
@@ -457,6 +457,9 @@ impl Code {
                 Callable::Native(native) => native.call_streaming(rows, n, operands),
                 Callable::Software(software) => software.call_streaming(self, rows, n, operands),
             }
+        }
+        for (carry, storage) in carries.iter_mut().zip(&self.outputs) {
+            carry.bytes = (carry.bytes + elements * storage.size()) % VECTOR;
         }
     }
 

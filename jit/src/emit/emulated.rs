@@ -4,7 +4,7 @@
 //! executor is not part of Kiln (its tests use `tools/emulate`): it is given the code once and then
 //! calls, whose arrays are exactly what [`Code::call`](super::Code::call) may touch.
 
-use super::carry::Carry;
+use super::carry::{Carry, VECTOR};
 use super::code::{Code, Cursor, Rows, Software};
 use super::emitters::EmitterKind;
 use super::error::EmitError;
@@ -193,10 +193,18 @@ impl Emulated {
             false if is_splat => code.copies,
             false => n,
         };
+        // Of outputs that are realigned, whole vectors are stored, with what waits before them.
+        let outputs = if carries.is_null() { 0..0 } else { inputs..folds.start };
+        let whole = |span: Span| {
+            let before = span.start.addr() % VECTOR;
+            let row = (before + span.row) / VECTOR * VECTOR;
+            Span { start: span.start.wrapping_sub(before), row, ..span }
+        };
         let rows = |at: usize| if at < folds.end { all } else { tile.rows.min(all) };
         for (at, (&cursor, storage)) in cursors.iter().zip(storages).enumerate() {
             let (is_output, is_splat) = (at >= inputs, at < inputs && cursor.step == 0);
             let span = Span::new(cursor, rows(at), storage.size() * count(at, is_splat));
+            let span = if outputs.contains(&at) { whole(span) } else { span };
             // Several inputs may share memory, and an output may share an input's; a repeated
             // element never belongs to an output.
             let key =
@@ -248,6 +256,7 @@ impl Emulated {
             (inputs..).zip(code.outputs.iter().chain(&code.folds).chain(&code.kept))
         {
             let span = Span::new(cursors[at], rows(at), count(at, false) * storage.size());
+            let span = if outputs.contains(&at) { whole(span) } else { span };
             // SAFETY: the caller guarantees that these bytes may be written; the source is a copy.
             unsafe { span.write(&arrays[operands[at].array].bytes) };
         }

@@ -118,19 +118,26 @@ impl Sweep {
         self.steps.iter().flat_map(Step::parts).any(reads)
     }
 
-    /// The same, with outputs that are [realigned](Routine::realigned), if all are as wide as lanes.
+    /// The same, with outputs that are [realigned](Routine::realigned), if all are as wide as the narrowest lanes of
+    /// what computes them.
     pub fn realigned(&self) -> Option<Sweep> {
         let mut sweep = self.clone();
-        let parts = sweep.steps.iter_mut().map(|step| match step {
-            Step::Each { part, .. } | Step::Once(part) => part,
-        });
-        for Part { routine, results, .. } in parts {
+        for step in &mut sweep.steps {
+            let (Step::Each { part, .. } | Step::Once(part)) = step;
+            let Part { routine, results, .. } = part;
             let is_output = |&output: &u32| matches!(results[output as usize], Place::Output(_));
-            routine.realigned = (0..routine.outputs.len() as u32).filter(is_output).collect();
+            let outputs = (0..routine.outputs.len() as u32).filter(is_output);
+            routine.realigned = outputs.collect();
+            let lanes = routine.body().types.iter().map(|ty| ty.bits()).min();
+            let fits = |output: &u32| {
+                let storage = routine.outputs[*output as usize];
+                storage.fills_lane() && Some(storage.lane().bits()) == lanes
+            };
+            if !routine.realigned.iter().all(fits) {
+                return None;
+            }
         }
-        let fits =
-            !self.outputs.is_empty() && self.outputs.iter().all(|storage| storage.fills_lane());
-        fits.then_some(sweep)
+        sweep.is_realigned().then_some(sweep)
     }
 
     /// Whether outputs are realigned.

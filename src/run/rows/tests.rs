@@ -440,7 +440,8 @@ fn streaming_sweeps_change_no_bit() {
     let mut streamed = 0;
     let bodies = [BODIES[0], BODIES[1], BODIES[2], BODIES[3], BODIES[4], BODIES[5]];
     // Few rows at a time, and many.
-    for (text, shape) in bodies.into_iter().flat_map(|text| [(text, [9, 592]), (text, [70, 64])]) {
+    let shapes = [[9, 592], [70, 64], [9, 587], [70, 70]];
+    for (text, shape) in bodies.into_iter().flat_map(|text| shapes.map(|shape| (text, shape))) {
         let count = shape[0] * shape[1];
         let body = body(text, "[-1]", DType::F32);
         let mut x = Tensor::zeros(DType::F32, &shape).unwrap();

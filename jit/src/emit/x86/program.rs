@@ -53,6 +53,8 @@ pub(super) enum Carry {
     Index { output: u32 },
     /// The elements that wait for more.
     Waiting { output: u32 },
+    /// Which elements of two vectors wait after those that are left of a row.
+    After { output: u32 },
 }
 
 /// How operands and registers correspond.

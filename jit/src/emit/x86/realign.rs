@@ -10,10 +10,14 @@
 //! stored    . . . a   b c d e   f g h .
 //! ```
 //!
+//! The last elements of a row, where they are no vector, are stored if they complete one of memory with those that wait;
+//! those that wait then begin elsewhere, and so do vectors of the next row.
+//!
 //! AVX-512 takes elements of two vectors by one instruction. With AVX2 that is two, and registers that it has too few
 //! of: on a Zen 4, softmax of (4096, 1024) takes .44 ns an element so, and .39 through the caches; in lines .37.
 
 use super::hoist::spare;
+use super::isa::Class;
 use super::opcode::Opcode;
 use super::program::{Carry, Form, Function, Inst, Reg, Source};
 use super::select::Selector;
@@ -42,6 +46,22 @@ impl Selector<'_> {
         }
         self.push(Inst::new(store, None, &[Source::Reg(waiting)]).form(Form::Wait { output }));
     }
+}
+
+/// Has the right elements wait after the [rest](super::tail) of a row, which the store has as its source: the last ones
+/// of what waits and the rest.
+pub(super) fn wait_after_rest(output: u32, store: &mut Inst, function: &mut Function) {
+    let isa = function.isa;
+    let is_load = |inst: &&Inst| inst.sources[0] == Source::Carry(Carry::Waiting { output });
+    let waiting = function.insts.iter().find(is_load).and_then(|inst| inst.def);
+    let waiting = waiting.expect("it was loaded");
+    let [index, waits] = [(); 2].map(|()| function.reg(Class::Vector));
+    let after = [Source::Carry(Carry::After { output })];
+    let load = Inst::new(Opcode::Load.code(isa, BITS), index, &after);
+    let sources = [Source::Reg(waiting), Source::Reg(index), store.sources[0]];
+    let take = Inst::new(Opcode::PermuteTwo.code(isa, BITS), waits, &sources).form(Form::Tied);
+    function.insts.extend([load, take].map(|inst| Inst { origin: store.origin, ..inst }));
+    store.sources[0] = Source::Reg(waits);
 }
 
 /// Has elements wait in registers from one iteration to the next, if there are some for all outputs: layer norm

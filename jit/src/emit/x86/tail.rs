@@ -15,6 +15,7 @@
 use super::isa::{Class, Isa};
 use super::opcode::Opcode;
 use super::program::{Form, Function, Inst, Reg, Source, Stripes};
+use super::realign;
 use super::select::Constants;
 use crate::vir::{Routine, Type, Value};
 use iced_x86::Code;
@@ -54,10 +55,15 @@ pub(super) fn masked(
             single.insts.push(blend(isa, bytes, mask, [Source::Reg(*old), new], def, inst.origin));
             inst.sources[0] = Source::Reg(def);
         }
+        if let Form::Wait { output } = inst.form {
+            realign::wait_after_rest(output, &mut inst, &mut single);
+        }
         // The offset in a vector, and the size of an element, in bytes.
         let accessed = match (inst.form, inst.sources[0]) {
             // A row scalar.
             (Form::Splat, _) => None,
+            // What is not whole is not stored.
+            (Form::Store { output, .. }, _) if routine.realigned.contains(&output) => None,
             (Form::Store { output, at }, _) => Some((at, routine.outputs[output as usize].size())),
             (_, Source::Input { slot, at }) => Some((at, routine.inputs[slot as usize].size())),
             _ => None,

@@ -2,12 +2,10 @@
 
 use super::super::allocate::Address;
 use super::super::isa::Isa;
-use super::super::program::{Carry, Stripes};
+use super::super::program::Stripes;
 use super::bound::{At, Held};
-use super::{CURSORS, Writer, field};
-use crate::emit::carry;
+use super::{CURSORS, Writer};
 use crate::emit::code::MOST_ROWS;
-use crate::emit::native::launch::offsets;
 use crate::vir::STRIPE_BYTES;
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 
@@ -126,6 +124,7 @@ impl Writer<'_> {
                     (_, Held::Register(held)) => CURSORS[held],
                     (At::Cursor(operand), _) => {
                         self.load_base(Register::RAX, operand)?;
+                        self.align(Register::RAX, &output)?;
                         Register::RAX
                     }
                 };
@@ -145,18 +144,7 @@ impl Writer<'_> {
                 let index = Register::RAX;
                 MemoryOperand::with_base_index_scale_displ_size(Register::RSP, index, scale, at, 1)
             }
-            Address::Carry(carry) => {
-                let (output, at) = match carry {
-                    Carry::Index { output } => (output, carry::Carry::INDEX),
-                    Carry::Waiting { output } => (output, carry::Carry::WAITING),
-                };
-                let At::Cursor(operand) = self.bound.outputs[output as usize].at else {
-                    unreachable!("only results are realigned")
-                };
-                let before = (operand - self.operands.inputs) * size_of::<carry::Carry>();
-                self.load_word(Register::RAX, field(offsets::CARRIES))?;
-                MemoryOperand::with_base_displ(Register::RAX, (before + at) as i64)
-            }
+            Address::Carry(carry) => self.carry(carry)?,
             Address::Result { fold } => {
                 let result = self.bound.folds[fold as usize];
                 let operand = match result.at {

@@ -24,6 +24,8 @@ pub(super) struct Operand {
     pub(super) is_scalar: bool,
     /// Whether later steps read it.
     pub(super) is_kept: bool,
+    /// Whether it is stored in vectors of memory, wherever rows begin.
+    pub(super) is_realigned: bool,
     /// Whether it is an input whose next rows memory is asked for meanwhile.
     pub(super) runs_ahead: bool,
 }
@@ -100,6 +102,7 @@ impl Bound {
             held: held(at, true),
             is_scalar: routine.is_scalar(slot),
             is_kept: false,
+            is_realigned: false,
             runs_ahead: routine.ahead.contains(&(slot as u32)),
         });
         let inputs = inputs.collect();
@@ -111,6 +114,7 @@ impl Bound {
             held: held(at, false),
             is_scalar: false,
             is_kept: is_kept(index),
+            is_realigned: routine.realigned.contains(&(index as u32)),
             runs_ahead: false,
         });
         let outputs = outputs.collect();
@@ -121,6 +125,7 @@ impl Bound {
             held: Held::Nowhere,
             is_scalar: false,
             is_kept: false,
+            is_realigned: false,
             runs_ahead: false,
         });
         Bound { inputs, outputs, folds: folds.collect() }

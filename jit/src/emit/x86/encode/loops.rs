@@ -281,7 +281,10 @@ impl<'a> Writer<'a> {
             let (code, bits) = (Code::VEX_Bzhi_r32_rm32_r32, Register::EAX);
             self.emit(Instruction::with3(code, bits, bits, Register::EDI))?;
         }
-        self.body(&each.items, later)
+        self.masked = Some(each.lanes);
+        self.body(&each.items, later)?;
+        self.masked = None;
+        Ok(())
     }
 
     /// The instructions of an iteration, except cold regions, which are deferred.

@@ -19,6 +19,7 @@
 mod address;
 mod bound;
 mod loops;
+mod realigned;
 mod tiles;
 
 use super::super::native::launch::offsets;
@@ -177,6 +178,8 @@ pub(super) fn encode(steps: &[Step], operands: Operands, isa: Isa) -> Result<Enc
         registers: bounds().map(Bound::registers).max().unwrap_or(0),
         in_frame: bounds().map(Bound::in_frame).max().unwrap_or(0),
         shared: 0,
+        masked: None,
+        skips: Vec::new(),
         origins: Vec::with_capacity(items),
     };
     writer.rows(steps)
@@ -215,6 +218,10 @@ struct Writer<'a> {
     in_frame: usize,
     /// How many instructions before the loop have run once for all rows.
     shared: usize,
+    /// The lanes of the masked loop that is being written, if it is one.
+    masked: Option<usize>,
+    /// Jumps within an iteration, and their targets.
+    skips: Vec<(usize, u64)>,
     origins: Vec<(u32, u32)>,
 }
 
@@ -276,7 +283,7 @@ impl<'a> Writer<'a> {
         }
         self.finish(&mut later)?;
         let mut bytes = self.encoder.take_buffer();
-        for (at, target) in later.patches {
+        for (at, target) in later.patches.into_iter().chain(self.skips) {
             let distance = target as i32 - (at as i32 + 4);
             bytes[at..at + 4].copy_from_slice(&distance.to_le_bytes());
         }
@@ -348,7 +355,10 @@ impl<'a> Writer<'a> {
         for operand in self.bound.inputs.iter().chain(&self.bound.outputs) {
             let At::Cursor(index) = operand.at else { continue };
             match operand.held {
-                Held::Register(held) => self.load_base(CURSORS[held], index)?,
+                Held::Register(held) => {
+                    self.load_base(CURSORS[held], index)?;
+                    self.align(CURSORS[held], operand)?;
+                }
                 Held::Frame(kept) => {
                     self.load_base(Register::R9, index)?;
                     let kept = self.kept_cursor(kept);
@@ -410,6 +420,7 @@ impl<'a> Writer<'a> {
     }
 
     fn placed(&mut self, placed: &Placed) -> Done {
+        let skip = self.skip_unless_whole(placed)?;
         self.origins.push((self.at as u32, placed.origin));
         let mut made = Instruction::new();
         made.set_code(match placed.operands[0] {
@@ -459,7 +470,9 @@ impl<'a> Writer<'a> {
             made.set_op_mask(Register::K0 + u32::from(placed.mask));
             made.set_zeroing_masking(placed.zeroing);
         }
-        self.emit(Ok(made))
+        self.emit(Ok(made))?;
+        self.skips.extend(skip.map(|jump| (jump, self.at)));
+        self.move_waiting(placed)
     }
 }
 
