@@ -48,31 +48,54 @@ impl<T: Number> Packed<T> {
     /// As for [`new`](Packed::new).
     #[doc(hidden)]
     pub unsafe fn by(vectors: Vectors, [k, n]: [usize; 2], b: Operand<T>) -> Packed<T> {
-        let kernels = T::kernels(vectors);
+        let len = k * pitch(T::kernels(vectors), n);
+        let panels = match b {
+            Operand::Plain(_) => Panels::Plain(Pages::zeros(T::ZERO, len)),
+            Operand::Half(_, widen) => Panels::Half(Pages::zeros(0, len), widen),
+        };
+        let mut packed = Packed { vectors, sizes: [k, n], panels };
+        // SAFETY: required of the caller.
+        unsafe { packed.fill(b) };
+        packed
+    }
+
+    /// Packs another matrix of as many rows and columns in its place.
+    ///
+    /// # Safety
+    ///
+    /// As for [`new`](Packed::new).
+    pub unsafe fn renew(&mut self, b: impl Into<Operand<T>>) {
+        // SAFETY: required of the caller.
+        unsafe { self.fill(b.into()) };
+    }
+
+    /// # Safety
+    ///
+    /// As for [`new`](Packed::new).
+    unsafe fn fill(&mut self, b: Operand<T>) {
+        let Packed { vectors, sizes: [k, n], panels } = self;
+        let (kernels, k, n) = (T::kernels(*vectors), *k, *n);
         let width = pitch(kernels, n);
         let starts = (0..k).step_by(INNER);
         // SAFETY: required of the caller; the panels of a block have as much room as its rows.
-        let panels = unsafe {
-            match b {
-                Operand::Plain(b) => {
-                    let mut panels = Pages::zeros(T::ZERO, k * width);
+        unsafe {
+            match (panels, b) {
+                (Panels::Plain(panels), Operand::Plain(b)) => {
                     for start in starts {
                         let to = panels[start * width..].as_mut_ptr();
                         pack_right(kernels, b.from(start, 0).into(), INNER.min(k - start), n, to);
                     }
-                    Panels::Plain(panels)
                 }
-                Operand::Half(b, widen) => {
-                    let mut panels = Pages::zeros(0, k * width);
+                (Panels::Half(panels, held), Operand::Half(b, widen)) => {
+                    *held = widen;
                     for start in starts {
                         let to = &mut panels[start * width..];
                         pack_half(kernels, b.from(start, 0), [INNER.min(k - start), n], to);
                     }
-                    Panels::Half(panels, widen)
                 }
+                _ => *self = Packed::by(*vectors, [k, n], b),
             }
-        };
-        Packed { vectors, sizes: [k, n], panels }
+        }
     }
 
     /// Rows and columns.
