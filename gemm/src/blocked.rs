@@ -276,30 +276,19 @@ unsafe fn blocked<T: Element>(
             let (goes_on, is_last) = (done > 0, done + terms == k);
             // SAFETY: the block is within `b`, and has room.
             unsafe { pack_right(kernels, b.from(done, side), terms, width, right) };
-            for top in (0..m).step_by(high) {
-                if !observer.goes_on() {
-                    return;
-                }
-                let height = high.min(m - top);
-                let block = Block { top, side, height, width, terms, goes_on, is_last };
-                // SAFETY: the block is within `a`, and has room. Both are packed, and `c` is as
-                // the caller says.
-                unsafe {
-                    let left = Left::new(
-                        kernels,
-                        a.from(top, done),
-                        rows(kernels, height),
-                        [terms, n],
-                        left,
-                    );
-                    tiles(kernels, &block, left, |at, _| right.add(at), c, observer);
-                }
+            let all = Block { top: 0, side, height: m, width, terms, goes_on, is_last };
+            let (a, panel) = (a.from(0, done), |at, _| right.wrapping_add(at).cast_const());
+            // SAFETY: the rows are within `a`, and a block of them has room. Panels are packed, and `c` is as the
+            // caller says.
+            if !unsafe { blocks_of_rows(kernels, all, high, (a, n), left, panel, c, observer) } {
+                return;
             }
         }
     }
 }
 
 /// A block of the result, and the terms that are added to it.
+#[derive(Clone, Copy)]
 pub(crate) struct Block {
     pub(crate) top: usize,
     pub(crate) side: usize,
@@ -308,6 +297,38 @@ pub(crate) struct Block {
     pub(crate) terms: usize,
     pub(crate) goes_on: bool,
     pub(crate) is_last: bool,
+}
+
+/// A block as some of so many rows each. `a` are the terms of the left operand, of which a product with so many columns is, and
+/// `room` is where those of some rows are packed. Returns whether it ended by itself.
+///
+/// # Safety
+///
+/// As for [`tiles`], with all rows of the block in `a`, and room for so many.
+#[expect(clippy::too_many_arguments, reason = "the loop of two products")]
+pub(crate) unsafe fn blocks_of_rows<T: Element>(
+    kernels: &Kernels<T>,
+    all: Block,
+    high: usize,
+    (a, n): (Operand<T>, usize),
+    room: *mut T,
+    mut right: impl FnMut(usize, usize) -> *const T,
+    c: MatrixMut<T>,
+    observer: &mut dyn Observer,
+) -> bool {
+    for top in (0..all.height).step_by(high) {
+        if !observer.goes_on() {
+            return false;
+        }
+        let block = Block { top, height: high.min(all.height - top), ..all };
+        let its = rows(kernels, block.height);
+        // SAFETY: required of the caller.
+        unsafe {
+            let left = Left::new(kernels, a.from(top, 0), its, [block.terms, n], room);
+            tiles(kernels, &block, left, &mut right, c, observer);
+        }
+    }
+    true
 }
 
 /// Panels of whole vectors of columns; those beyond the matrix are 0.

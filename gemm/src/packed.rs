@@ -1,8 +1,9 @@
 //! Right operands that are packed once, and multiplied often.
 
-use crate::blocked::{self, Block, COLUMNS, Element, INNER, Number, most_rows, pack_right, rows};
+use crate::blocked::{
+    Block, COLUMNS, Element, INNER, Number, blocks_of_rows, most_rows, pack_right,
+};
 use crate::halves::FEW_ROWS_OF_PANELS;
-use crate::left::Left;
 use crate::matrix::{Matrix, MatrixMut};
 use crate::observer::Observer;
 use crate::operand::{Operand, Widen};
@@ -48,31 +49,54 @@ impl<T: Number> Packed<T> {
     /// As for [`new`](Packed::new).
     #[doc(hidden)]
     pub unsafe fn by(vectors: Vectors, [k, n]: [usize; 2], b: Operand<T>) -> Packed<T> {
-        let kernels = T::kernels(vectors);
+        let len = k * pitch(T::kernels(vectors), n);
+        let panels = match b {
+            Operand::Plain(_) => Panels::Plain(Pages::zeros(T::ZERO, len)),
+            Operand::Half(_, widen) => Panels::Half(Pages::zeros(0, len), widen),
+        };
+        let mut packed = Packed { vectors, sizes: [k, n], panels };
+        // SAFETY: required of the caller.
+        unsafe { packed.fill(b) };
+        packed
+    }
+
+    /// Packs another matrix of as many rows and columns in its place.
+    ///
+    /// # Safety
+    ///
+    /// As for [`new`](Packed::new).
+    pub unsafe fn renew(&mut self, b: impl Into<Operand<T>>) {
+        // SAFETY: required of the caller.
+        unsafe { self.fill(b.into()) };
+    }
+
+    /// # Safety
+    ///
+    /// As for [`new`](Packed::new).
+    unsafe fn fill(&mut self, b: Operand<T>) {
+        let Packed { vectors, sizes: [k, n], panels } = self;
+        let (kernels, k, n) = (T::kernels(*vectors), *k, *n);
         let width = pitch(kernels, n);
         let starts = (0..k).step_by(INNER);
         // SAFETY: required of the caller; the panels of a block have as much room as its rows.
-        let panels = unsafe {
-            match b {
-                Operand::Plain(b) => {
-                    let mut panels = Pages::zeros(T::ZERO, k * width);
+        unsafe {
+            match (panels, b) {
+                (Panels::Plain(panels), Operand::Plain(b)) => {
                     for start in starts {
                         let to = panels[start * width..].as_mut_ptr();
                         pack_right(kernels, b.from(start, 0).into(), INNER.min(k - start), n, to);
                     }
-                    Panels::Plain(panels)
                 }
-                Operand::Half(b, widen) => {
-                    let mut panels = Pages::zeros(0, k * width);
+                (Panels::Half(panels, held), Operand::Half(b, widen)) => {
+                    *held = widen;
                     for start in starts {
                         let to = &mut panels[start * width..];
                         pack_half(kernels, b.from(start, 0), [INNER.min(k - start), n], to);
                     }
-                    Panels::Half(panels, widen)
                 }
+                _ => *self = Packed::by(*vectors, [k, n], b),
             }
-        };
-        Packed { vectors, sizes: [k, n], panels }
+        }
     }
 
     /// Rows and columns.
@@ -211,35 +235,26 @@ pub unsafe fn multiply_packed<T: Number>(
                 let (held, terms) = (INNER.min(k - done), inner.min(used - done));
                 let (goes_on, is_last) = (done > 0, done + terms == used);
                 let first = done * width + (start + side) * held;
-                for top in (0..m).step_by(high) {
-                    if !observer.goes_on() {
-                        return;
+                let width = wide.min(n - side);
+                let all = Block { top: 0, side, height: m, width, terms, goes_on, is_last };
+                // Panels are as long as they were packed, for the last columns of a product are the last ones, or end
+                // with a panel.
+                let panel = |at: usize, count| {
+                    let at = first + at.checked_div(terms).unwrap_or(0) * held;
+                    match &b.panels {
+                        Panels::Plain(panels) => panels[at..][..count].as_ptr(),
+                        Panels::Half(panels, widen) => {
+                            // SAFETY: a panel has room.
+                            unsafe { widen.run(panels[at..][..count].as_ptr(), count, right) };
+                            right.cast_const()
+                        }
                     }
-                    let (height, width) = (high.min(m - top), wide.min(n - side));
-                    let block = Block { top, side, height, width, terms, goes_on, is_last };
-                    // SAFETY: the block is within `a`, and has room; `c` is as the caller says. Panels
-                    // are as long as they were packed, for the last columns of a product are the last
-                    // ones, or end with a panel.
-                    unsafe {
-                        let panel = |at: usize, count| {
-                            let at = first + at.checked_div(terms).unwrap_or(0) * held;
-                            match &b.panels {
-                                Panels::Plain(panels) => panels[at..][..count].as_ptr(),
-                                Panels::Half(panels, widen) => {
-                                    widen.run(panels[at..][..count].as_ptr(), count, right);
-                                    right.cast_const()
-                                }
-                            }
-                        };
-                        let left = Left::new(
-                            kernels,
-                            a.from(top, done),
-                            rows(kernels, height),
-                            [terms, n],
-                            left,
-                        );
-                        blocked::tiles(kernels, &block, left, panel, c, observer);
-                    }
+                };
+                let a = a.from(0, done);
+                // SAFETY: the rows are within `a`, and a block of them has room; `c` is as the caller says.
+                if !unsafe { blocks_of_rows(kernels, all, high, (a, n), left, panel, c, observer) }
+                {
+                    return;
                 }
             }
         }

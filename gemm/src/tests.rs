@@ -73,6 +73,7 @@ fn check<T, A: Copy, B: Copy>(
         };
         let (_a, left) = draw([m, k], kinds.0, &mut random);
         let (_b, right) = draw([k, n], kinds.1, &mut random);
+        let (_other, other) = draw([k, n], kinds.1, &mut random);
         let ([down, across], count) = steps([m, n], random.usize(..3));
         for vectors in Vectors::ALL.into_iter().filter(|vectors| vectors.are_there()) {
             // Whatever was there before.
@@ -95,7 +96,8 @@ fn check<T, A: Copy, B: Copy>(
                 if random.bool() {
                     multiply_by(vectors, sizes, operands, product, &mut finished);
                 } else {
-                    let packed = Packed::by(vectors, [k, n], operands[1]);
+                    let mut packed = Packed::by(vectors, [k, n], other.into());
+                    packed.renew(operands[1]);
                     used = random.usize(..=2 * k).min(k);
                     let cut = random.usize(..=n / Packed::<T>::START) * Packed::<T>::START;
                     for columns in [0..cut, cut..n] {

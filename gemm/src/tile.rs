@@ -86,21 +86,21 @@ pub(crate) struct Rows {
 impl Rows {
     /// How many the first tile has, and no other more.
     pub(crate) fn highest(self) -> usize {
-        match self.is_first_whole {
-            true => self.count.min(self.most),
-            false => self.count.div_ceil(self.count.div_ceil(self.most).max(1)),
-        }
+        self.tiles().next().map_or(0, |tile| tile.len())
     }
 
     /// The rows of each tile.
     pub(crate) fn tiles(self) -> impl Iterator<Item = Range<usize>> {
+        let whole = if self.is_first_whole { self.count.min(self.most) } else { 0 };
+        let left = self.count - whole;
+        let tiles = left.div_ceil(self.most);
+        // The first ones have one more.
+        let (fewest, higher) = (left / tiles.max(1), left % tiles.max(1));
+        let heights = (0..tiles).map(move |tile| fewest + usize::from(tile < higher));
         let mut start = 0;
-        std::iter::from_fn(move || {
-            let is_first_whole = self.is_first_whole && start == 0;
-            let left = Rows { count: self.count - start, is_first_whole, ..self };
-            let high = left.highest();
+        (whole > 0).then_some(whole).into_iter().chain(heights).map(move |high| {
             start += high;
-            (high > 0).then(|| start - high..start)
+            start - high..start
         })
     }
 }
@@ -311,5 +311,31 @@ pub(crate) mod x86 {
         AVX512_F64: Avx512<f64>, f64, None, #[target_feature(enable = "avx512f")], 12, [1 2 3 4 5 6 7 8 9 10 11 12], [1 2 3 4 5 6 7 8 9 10 11 12];
         AVX2_F32: Avx2<f32>, f32, Some(halves::avx2), #[target_feature(enable = "avx2,fma")], 6, [1 2 3 4 5 6], [1 2 3];
         AVX2_F64: Avx2<f64>, f64, None, #[target_feature(enable = "avx2,fma")], 6, [1 2 3 4 5 6], [1 2];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rows;
+
+    /// Tiles follow one another, none is higher than may be, there are no more than needed, and heights differ by one.
+    #[test]
+    fn rows_are_shared_out() {
+        for (count, most, is_first_whole) in
+            (0..200).flat_map(|count| [(count, 12, true), (count, 12, false), (count, 5, false)])
+        {
+            let rows = Rows { count, most, is_first_whole };
+            let tiles: Vec<_> = rows.tiles().collect();
+            assert!(tiles.windows(2).all(|pair| pair[0].end == pair[1].start), "{tiles:?}");
+            assert_eq!(tiles.last().map_or(0, |last| last.end), count);
+            assert_eq!(tiles.len(), count.div_ceil(most), "{tiles:?}");
+            let heights: Vec<usize> = tiles.iter().map(ExactSizeIterator::len).collect();
+            assert_eq!(heights.first().copied().unwrap_or(0), rows.highest());
+            assert!(!is_first_whole || rows.highest() == count.min(most));
+            let others = &heights[usize::from(is_first_whole).min(heights.len())..];
+            let (least, highest) = (others.iter().min(), others.iter().max());
+            assert!(least.zip(highest).is_none_or(|(least, highest)| highest - least <= 1));
+            assert!(heights.iter().all(|&high| high > 0 && high <= rows.highest()));
+        }
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn mask(rest: &Graph, product: NodeId) -> Option<(Mask<Graph>, Graph)
         })
         .collect();
     choices.into_iter().rev().find_map(|choice| {
-        let rest = alike(rest, choice)?;
+        let rest = alike(rest, choice, rest.dtype(product))?;
         Some((needed(&rest, choice), rest))
     })
 }
@@ -56,8 +56,9 @@ fn above(graph: &Graph, is_some: impl Fn(NodeId) -> bool) -> Vec<bool> {
     above
 }
 
-/// The graph with an output for what sums demand, if all that is masked so is alike in a row.
-fn alike(rest: &Graph, choice: Choice) -> Option<Graph> {
+/// The graph with an output for what sums demand, if all that is masked so is alike in a row: a number of this type that is
+/// not 0, as code that runs all stages at once leaves none that is narrower than what it computes with.
+fn alike(rest: &Graph, choice: Choice, dtype: DType) -> Option<Graph> {
     let mut graph = rest.clone();
     // What each value is where it is masked, if it is the same all along a row, and whether that is computed
     // of what rows are reduced to.
@@ -107,6 +108,8 @@ fn alike(rest: &Graph, choice: Choice) -> Option<Graph> {
         None => Ok(Some(demand)),
     });
     if let Some(all) = all.ok()? {
+        let [yes, no] = [1, 0].map(|number| graph.constant(dtype, number));
+        let all = graph.op(Op::Select, &[all, yes.ok()?, no.ok()?]).ok()?;
         graph.output(all);
     }
     Some(graph)

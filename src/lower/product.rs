@@ -12,7 +12,7 @@ pub(crate) struct Product<R, C = Graph> {
     /// What the rest reads, input by input: the product, or a parameter of the body.
     pub(crate) inputs: Vec<Source>,
     /// What is computed of the result, with the outputs of the body, or the left operand of its second
-    /// product. Where that has a mask, there may be one output more: whether rows may leave out what is masked.
+    /// product. Where that has a mask, there may be one output more, not 0 for rows that may leave out what is masked.
     pub(crate) rest: R,
     /// What is done with that operand, if there is a second product.
     pub(crate) then: Option<Then<C>>,

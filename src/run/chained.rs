@@ -2,12 +2,13 @@
 //! needs no memory for its probabilities. What is computed of it, as in `softmax(q @ kT) @ v + x`, runs on blocks.
 
 use super::aligned::is_aligned;
-use super::bound::{Bound, Packed};
+use super::bound::Bound;
 use super::epilogue::{Block, BlockCode, Place, SCRATCH, with_scratch};
-use super::factors::{Category, Matrices, Stored, from_end, product_type};
+use super::factors::{Category, Stored, from_end, product_type};
 use super::layout::broadcasts_to;
 use super::overlap::overlap;
-use super::product::{Product, TERM, pack_right, steps};
+use super::product::{Product, TERM, steps};
+use super::right::Right;
 use super::view::Layout;
 use crate::lower::product::{Source, Tail, Then};
 use half::{bf16, f16};
@@ -16,7 +17,7 @@ use kiln_ir::DType;
 use kiln_jit::emit::Code;
 use std::ops::{BitAnd, Range};
 use std::slice;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 /// Fewest rows of it that what follows runs on: whole tiles.
 const FEW_ROWS: usize = 24;
@@ -31,17 +32,10 @@ pub(super) struct Chained<'a> {
     target: Option<&'a Layout>,
     /// What follows.
     tail: Option<BlockCode<'a>>,
-    /// The right operand, if all rows read it packed.
+    /// How rows read it.
     matrices: Right,
     /// Of each matrix of the right operand, up to which row it has numbers that are not finite.
     kept: OnceLock<Box<[OnceLock<usize>]>>,
-}
-
-/// A right operand that was packed for this call, or once for all.
-enum Right {
-    AsItLies,
-    Packed(Matrices),
-    Bound(Arc<Packed>),
 }
 
 impl<'a> Chained<'a> {
@@ -99,14 +93,8 @@ impl<'a> Chained<'a> {
     ///
     /// The right operand must be readable.
     pub(super) unsafe fn packed(self, bound: &Bound) -> Chained<'a> {
-        let matrices = match bound.packed(self.right) {
-            Some(bound) => Right::Bound(bound),
-            // SAFETY: required of the caller.
-            None => match unsafe { pack_right(&self.product, self.right) } {
-                Some(matrices) => Right::Packed(matrices),
-                None => Right::AsItLies,
-            },
-        };
+        // SAFETY: required of the caller.
+        let matrices = unsafe { Right::packed(&self.product, self.right, bound) };
         Chained { matrices, ..self }
     }
 
@@ -277,11 +265,6 @@ impl<'a> Chained<'a> {
         let left = T::operand(self.dtype, block.first, from, left_steps);
         let at = product.place(block.index, right, right.shape.len() - 2);
         let operand = T::operand(right.dtype, at, [0, 0], steps(right, [Some(0), None]));
-        let packed = match matrices {
-            Right::AsItLies => None,
-            Right::Packed(matrices) => Some(T::packed(matrices)),
-            Right::Bound(packed) => Some(T::packed(&packed.matrices)),
-        };
         let mut finished = |own_rows: Range<usize>, own_columns: Range<usize>| {
             let MatrixMut { first, down, across } = to;
             let from = own_rows.start as isize * down + own_columns.start as isize * across;
@@ -301,19 +284,19 @@ impl<'a> Chained<'a> {
                 tail.run(product, &finished, self.dtype);
             }
         };
+        let matrix = product.matrix(block.index, right);
         // SAFETY: required of the caller; matrices lie within their views, as shapes and steps say.
         unsafe {
-            match packed {
+            matrices.lend(matrix, [whole, columns], operand, |packed| match packed {
                 Some(packed) => {
-                    let (packed, sizes) =
-                        (&packed[product.matrix(block.index, right)], [rows.len(), used]);
+                    let sizes = [rows.len(), used];
                     multiply_packed(sizes, left, packed, 0..columns, to, &mut finished);
                 }
                 None => {
                     let sizes = [rows.len(), used, columns];
                     multiply_with(sizes, left, operand, to, &mut finished);
                 }
-            }
+            });
         }
     }
 
@@ -424,7 +407,8 @@ unsafe fn live<T: Stored>(
     [rows, columns]: [usize; 2],
 ) -> usize {
     let mut live = 0;
-    for row in 0..rows as isize {
+    // The last rows of a block are those that a mask of places leaves most of: others are then not looked at.
+    for row in (0..rows as isize).rev() {
         let is_zero = |column: &usize| {
             // SAFETY: required of the caller.
             let x = unsafe { *first.offset(row * down + *column as isize * across) };

@@ -61,7 +61,7 @@ pub(super) enum Place<'a> {
     /// It is the product, or what is computed in its place.
     Product,
     Array(Placed<'a>),
-    /// Whether a row may leave out what is masked.
+    /// A number of the product's type, not 0 if a row may leave out what is masked.
     Verdict,
 }
 

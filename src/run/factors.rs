@@ -1,6 +1,7 @@
 //! Operands of a product, of any type that it takes.
 
 use super::error::{Argument, RunError};
+use super::right::{Lent, Spare};
 use super::view::Layout;
 use half::{bf16, f16};
 use kiln_gemm::{Matrix, Number, Operand, Packed};
@@ -14,6 +15,9 @@ pub(super) trait Stored: Number + Default {
 
     /// Packed matrices, which are of this type.
     fn packed(matrices: &Matrices) -> &[Packed<Self>];
+
+    /// The same of those that threads have.
+    fn spare(lent: &Lent) -> &Spare<Self>;
 
     /// What kind of number it is.
     fn category(self) -> Category;
@@ -141,6 +145,13 @@ impl Stored for f32 {
         }
     }
 
+    fn spare(lent: &Lent) -> &Spare<f32> {
+        match lent {
+            Lent::F32(spare) => spare,
+            Lent::F64(_) => unreachable!("as above"),
+        }
+    }
+
     category!();
 }
 
@@ -153,6 +164,13 @@ impl Stored for f64 {
         match matrices {
             Matrices::F64(matrices) => matrices,
             Matrices::F32(_) => unreachable!("a product of `f64` has operands of `f64`"),
+        }
+    }
+
+    fn spare(lent: &Lent) -> &Spare<f64> {
+        match lent {
+            Lent::F64(spare) => spare,
+            Lent::F32(_) => unreachable!("as above"),
         }
     }
 

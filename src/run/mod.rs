@@ -42,6 +42,7 @@ mod product_kernel;
 mod prologue;
 mod queue;
 mod reduce;
+mod right;
 mod row_kernel;
 mod row_panels;
 mod rows;

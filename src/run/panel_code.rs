@@ -40,7 +40,7 @@ impl<'a> PanelCode<'a> {
     pub(super) fn can_run(&self, is_multiplied: bool) -> bool {
         let PanelCode { code, product, dtype, placed, .. } = self;
         let whole = Layout::row_major(ptr::null_mut(), *dtype, &product.shape);
-        let mut verdict = Layout::row_major(ptr::null_mut(), DType::Bool, &product.shape);
+        let mut verdict = Layout::row_major(ptr::null_mut(), *dtype, &product.shape);
         *verdict.shape.last_mut().expect("a product has rows") = 1;
         let mut all: SmallVec<[&Layout; OPERANDS]> = SmallVec::new();
         placed.iter().for_each(|place| {
@@ -62,15 +62,23 @@ impl<'a> PanelCode<'a> {
     /// writable, and nothing else may use these rows of them.
     pub(super) unsafe fn run(&self, block: &Block) -> bool {
         let sizes = [block.rows.len(), block.columns.len()];
-        let mut verdicts: SmallVec<[u8; 128]> = SmallVec::from_elem(0, sizes[0]);
-        let layouts = self.parts(block, verdicts.as_mut_ptr());
+        let mut verdicts: SmallVec<[f64; 64]> = SmallVec::from_elem(0.0, sizes[0]);
+        let layouts = self.parts(block, verdicts.as_mut_ptr().cast());
         let setup = self.setup(sizes, &layouts);
         let bases: SmallVec<[*mut u8; OPERANDS]> =
             layouts.iter().map(|layout| layout.base).collect();
         // SAFETY: required of the caller.
         unsafe { self.code.run_on_panel(&setup, &bases) };
         let judges = matches!(self.placed.last(), Some(Place::Verdict));
-        !judges || verdicts.iter().all(|&verdict| verdict != 0)
+        let numbers = verdicts.as_ptr();
+        // SAFETY: there is room for as many of either type.
+        let is_so = |row: usize| unsafe {
+            match self.dtype {
+                DType::F64 => *numbers.add(row) != 0.0,
+                _ => *numbers.cast::<f32>().add(row) != 0.0,
+            }
+        };
+        !judges || (0..sizes[0]).all(is_so)
     }
 
     /// [`run`](PanelCode::run) as the code runs on arrays, which is faster where rows are many and nothing else is held.
@@ -105,7 +113,10 @@ impl<'a> PanelCode<'a> {
             let mut layout = match place {
                 Place::Product => block.layout(self.dtype),
                 Place::Array(placed) => self.product.part(placed, block),
-                Place::Verdict => block.layout_at(verdicts, [1, 1], DType::Bool),
+                Place::Verdict => {
+                    let size = self.dtype.size() as isize;
+                    block.layout_at(verdicts, [size, size], self.dtype)
+                }
             };
             if self.code.is_of_rows(index) {
                 layout.shape[1] = 1;

@@ -10,12 +10,13 @@ use super::copy::copy_layout;
 use super::epilogue::{Block, Epilogue, GAP, Placed, SCRATCH, pitch, with_scratch};
 use super::error::{Argument, RunError};
 use super::exec::threads_for;
-use super::factors::{self, Matrices, Stored, from_end};
+use super::factors::{self, Stored, from_end};
 use super::flat::Flat;
 use super::interrupt::{self, goes_on};
 use super::overlap;
 use super::product_grid::Grid;
 use super::queue::Shared;
+use super::right::Right;
 use super::tasks::each;
 use super::tensor::Tensor;
 use super::view::{Layout, View, ViewMut};
@@ -36,11 +37,8 @@ const FEW_ROWS: usize = 16;
 /// With so many, the right operand may come from memory for each few.
 const MANY_ROWS: usize = 96;
 /// Most rows where what is masked is left out: the fewer, the more of it, but panels of 24 rows make products
-/// slower by a twelfth. Causal attention takes .94 of the time of all pairs of 128 positions, .62 of 512 and .55
-/// of 1024 (Zen 4, one thread).
+/// slower by a twelfth.
 const MASKED_ROWS: usize = 48;
-/// Most bytes of a right operand that is packed for one call.
-const MOST_PACKED: usize = 64 << 20;
 
 /// The shape of a product, by NumPy's rules. Vectors are promoted to matrices, and the added
 /// dimension is dropped again. Dimensions before the last two broadcast.
@@ -224,14 +222,6 @@ impl Product {
         self.k.saturating_mul(self.n).saturating_mul(size_of::<f32>()) <= last_level_cache() / 4
     }
 
-    /// Bytes of the right operand's matrices, each counted once.
-    fn right_bytes(&self, right: &Layout) -> usize {
-        let own = |axis: usize| if factors::repeats(right, axis) { 1 } else { right.shape[axis] };
-        let batch = right.shape.len().saturating_sub(2);
-        let sizes = (0..batch).map(own).chain([self.k, self.n, right.dtype.size()]);
-        sizes.fold(1, usize::saturating_mul)
-    }
-
     /// Whether each of its matrices is of one of another product, whose result it has on the left.
     pub(super) fn has_matrices_of(&self, first: &Product) -> bool {
         self.ranks.iter().all(|&rank| rank > 1) && self.batch() == first.batch()
@@ -241,7 +231,7 @@ impl Product {
     /// matrix `index` of the batch.
     pub(super) fn matrix(&self, mut index: usize, right: &Layout) -> usize {
         let (mut matrix, mut pitch) = (0, 1);
-        let own_batch = right.shape.len() - 2;
+        let own_batch = right.shape.len().saturating_sub(2);
         for (axis, &size) in self.batch().iter().enumerate().rev() {
             let position = index % size;
             index /= size;
@@ -356,15 +346,13 @@ impl Run<'_> {
         let is_in_rows = m == 1
             || target_steps
                 .is_none_or(|[down, across]| down.unsigned_abs() >= across.unsigned_abs());
-        let packed = if is_in_rows { bound.packed(right) } else { None };
-        let packed = packed.as_ref().map(|packed| T::packed(&packed.matrices));
-        // What each block of rows reads is packed for all of them.
-        let own = match packed {
+        let is_read_often = self.takes_rows() && grid.blocks() > 1;
+        let matrices = match if is_in_rows { bound.packed(right) } else { None } {
+            Some(bound) => Right::Bound(bound),
             // SAFETY: required of the caller.
-            None if self.takes_rows() && grid.blocks() > 1 => unsafe { pack_right(product, right) },
-            _ => None,
+            None if is_read_often => unsafe { Right::packed(product, right, Bound::NONE) },
+            None => Right::AsItLies,
         };
-        let packed = packed.or(own.as_ref().map(|own| T::packed(own)));
         let [on_parts, on_rows] = [false, true].map(|takes_rows| {
             epilogue.as_ref().filter(|epilogue| epilogue.takes_rows == takes_rows)
         });
@@ -396,20 +384,24 @@ impl Run<'_> {
                 // SAFETY: the matrices lie within their views, as shapes and steps say, or in a scratch
                 // as large as the block; the output overlaps nothing, and its blocks are disjoint.
                 unsafe {
-                    if let Some(packed) = packed {
-                        let packed = &packed[product.matrix(index, right)];
-                        let (sizes, columns) = ([rows.len(), k], columns.clone());
-                        return multiply_packed(
-                            sizes,
-                            left,
-                            packed,
-                            columns,
-                            output,
-                            &mut observer,
-                        );
-                    }
-                    let sizes = [rows.len(), k, columns.len()];
-                    kiln_gemm::multiply_with(sizes, left, right_block, output, &mut observer);
+                    let whole = T::operand(right.dtype, right_at, [0, 0], steps);
+                    let matrix = product.matrix(index, right);
+                    matrices.lend(matrix, [k, n], whole, |packed| match packed {
+                        Some(packed) => {
+                            let (sizes, columns) = ([rows.len(), k], columns.clone());
+                            multiply_packed(sizes, left, packed, columns, output, &mut observer);
+                        }
+                        None => {
+                            let sizes = [rows.len(), k, columns.len()];
+                            kiln_gemm::multiply_with(
+                                sizes,
+                                left,
+                                right_block,
+                                output,
+                                &mut observer,
+                            );
+                        }
+                    });
                 }
             };
             let most = columns.len() * size + GAP;
@@ -443,7 +435,7 @@ impl Run<'_> {
                 }),
             }
         };
-        each(count * grid.blocks(), threads, &Shared(one));
+        each(count * grid.blocks(), grid.blocks(), threads, &Shared(one));
         true
     }
 
@@ -463,17 +455,6 @@ impl<F: FnMut(Range<usize>, Range<usize>)> Observer for Interruptible<F> {
     fn goes_on(&self) -> bool {
         goes_on()
     }
-}
-
-/// The matrices of a right operand, packed, if they are not too large for that.
-///
-/// # Safety
-///
-/// The operand must be readable and aligned.
-pub(super) unsafe fn pack_right(product: &Product, right: &Layout) -> Option<Matrices> {
-    // SAFETY: required of the caller.
-    let pack = || unsafe { Matrices::pack(right) };
-    if product.right_bytes(right) <= MOST_PACKED { pack() } else { None }
 }
 
 /// Element steps of rows and columns of an operand; `vector` says which of the two a vector's only

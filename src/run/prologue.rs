@@ -102,7 +102,7 @@ impl Prologue<'_> {
                 }
             });
         };
-        each(count * grid.blocks(), threads, &Shared(one));
+        each(count * grid.blocks(), grid.blocks(), threads, &Shared(one));
         true
     }
 }

@@ -8,12 +8,15 @@ use super::team::{self, share};
 /// Portions of small tasks for each thread.
 const PORTIONS: usize = 4;
 
-/// Does so many tasks on threads, until work ends.
-pub(super) fn each(tasks: usize, threads: Threads, one: &Shared<impl Fn(usize)>) {
+/// Does so many tasks on threads, until work ends. So many of them, one after the other, share what a thread has of them:
+/// they go to one thread where there are several such groups for each.
+pub(super) fn each(tasks: usize, group: usize, threads: Threads, one: &Shared<impl Fn(usize)>) {
     match threads.count {
         1 => (0..tasks).take_while(|_| goes_on()).for_each(|task| (one.get())(task)),
         count => {
-            let queue = Queue::new(tasks, tasks.div_ceil(count * PORTIONS));
+            let portion = tasks.div_ceil(count * PORTIONS);
+            let queue =
+                Queue::new(tasks, if portion > group { portion / group * group } else { portion });
             share(count, &|| {
                 while let Some(tasks) = queue.take() {
                     tasks.take_while(|_| goes_on()).for_each(|task| (one.get())(task));

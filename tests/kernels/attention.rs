@@ -105,7 +105,7 @@ fn attention_changes_no_bit() {
         ("softmax[-1](q @ swapaxes[-1, -2](f32(bf16(k))) + m) @ v", 2),
     ];
     // Those of `q`, `k`, `v` and `m`.
-    let sizes: [[&[usize]; 4]; 17] = [
+    let sizes: [[&[usize]; 4]; 19] = [
         [&[1, 8], &[40, 8], &[40, 8], &[1]],
         [&[65, 8], &[65, 8], &[65, 9], &[65, 1]],
         [&[300, 5], &[700, 5], &[700, 1], &[1]],
@@ -122,6 +122,9 @@ fn attention_changes_no_bit() {
         // Heads of keys and values that several heads of queries share, and what is not one batch.
         [&[2, 2, 3, 70, 16], &[2, 2, 1, 90, 16], &[2, 2, 1, 90, 16], &[1]],
         [&[70, 16], &[90, 16], &[3, 90, 16], &[1]],
+        // Several blocks of rows for each matrix that threads pack, and for one that heads share.
+        [&[5, 300, 4], &[5, 600, 4], &[5, 600, 3], &[1]],
+        [&[2, 3, 150, 4], &[2, 1, 1500, 4], &[2, 1, 1500, 5], &[1]],
         // No heads: nothing is read.
         [&[0, 33, 4], &[0, 20, 4], &[0, 20, 7], &[1]],
         [&[65, 16], &[0, 65, 16], &[0, 65, 2], &[1]],
@@ -217,11 +220,17 @@ fn masked_scores_change_no_bit() {
         "select(i >= j, softmax[-1](select(i >= j, s, 3)), 0) @ v",
         "exp(select(p, s, -inf) - max[-1](select(p, s, 1))) @ v",
     ] {
-        for [heads, groups, t, s] in
-            [[2, 2, 100, 100], [1, 1, 150, 700], [3, 1, 130, 129], [2, 2, 1, 70], [1, 1, 97, 1]]
-        {
+        for ([heads, groups, t, s], dtype) in [
+            ([2, 2, 100, 100], "f32"),
+            ([1, 1, 150, 700], "f32"),
+            ([3, 1, 130, 129], "f32"),
+            ([2, 2, 1, 70], "f32"),
+            ([1, 1, 97, 1], "f32"),
+            ([2, 2, 110, 90], "f64"),
+        ] {
             let size = if groups == 1 { "1" } else { "h" };
-            let graph = parse(&format!("{head} {text}").replace('G', size)).unwrap();
+            let text = format!("{head} {text}").replace('G', size).replace("f32", dtype);
+            let graph = parse(&text).unwrap();
             let strict = CompileOptions::new().mode(Mode::Strict);
             let apart = compile_with(&graph, CompileOptions::unfused()).unwrap();
             let kernels =
@@ -243,13 +252,14 @@ fn masked_scores_change_no_bit() {
                     })
                 };
                 let (m, p) = (mask(t), mask(1));
-                let names: [(&str, View<'_>); 5] = [
-                    ("q", (&q).into()),
-                    ("k", (&k).into()),
-                    ("v", (&v).into()),
-                    ("m", (&m).into()),
-                    ("p", (&p).into()),
-                ];
+                let narrow = [&q, &k, &v];
+                let wide = narrow.map(|array| array.mapv(f64::from));
+                let [q, k, v]: [View<'_>; 3] = match dtype {
+                    "f64" => wide.each_ref().map(View::from),
+                    _ => narrow.map(View::from),
+                };
+                let names: [(&str, View<'_>); 5] =
+                    [("q", q), ("k", k), ("v", v), ("m", (&m).into()), ("p", (&p).into())];
                 let run = |kernel: &Kernel| {
                     let view = |name: &str| {
                         names.iter().find(|(known, _)| *known == name).unwrap().1.clone()

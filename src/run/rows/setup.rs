@@ -61,6 +61,8 @@ pub(super) struct Setup {
     pub(super) streams: bool,
     /// Whether an output is the memory of an input.
     pub(super) is_in_place: bool,
+    /// Whether one of numbers of rows is.
+    pub(super) numbers_are_in_place: bool,
     /// Blocks of a row.
     pub(super) blocks: usize,
     /// What folds elements, for each stage that is a fold.
@@ -88,7 +90,12 @@ impl Setup {
         operands: &[&Layout],
     ) -> Setup {
         let grid = Grid::new(domain, is_reduced, operands, lead(program, domain, operands));
+        let (inputs, outputs) = operands.split_at(program.inputs);
         let is_in_place = is_in_place(operands, program.inputs);
+        let numbers = outputs.iter().zip(&program.slots[program.inputs..]);
+        let numbers = numbers.filter(|(_, slot)| slot.per == Per::Row);
+        let is_read = |base: *mut u8| inputs.iter().any(|input| input.base == base);
+        let numbers_are_in_place = numbers.map(|(output, _)| output.base).any(is_read);
         let mut setup = Setup {
             grid,
             sizes: program.slots.iter().map(|slot| slot.dtype.size()).collect(),
@@ -103,6 +110,7 @@ impl Setup {
             is_large: false,
             streams: false,
             is_in_place,
+            numbers_are_in_place,
             blocks: 0,
             folders: SmallVec::new(),
             room: SmallVec::new(),

@@ -1,6 +1,7 @@
 //! Row kernels against their bodies, op by op and reduction by reduction: in bits.
 
 mod beside;
+mod in_place;
 mod narrow;
 mod paths;
 mod shared;
