@@ -72,7 +72,7 @@ pub(super) struct Sweeping {
     pub(super) streams: bool,
     /// Whether they may be computed elsewhere, and copied past the caches: rows are one after the other.
     pub(super) can_copy: bool,
-    /// Whether they may be realigned: the same.
+    /// Whether they may be realigned: the same, and what waits is of one row.
     pub(super) can_realign: bool,
     /// Whether rows end in elements that are fewer than a loop may take at a time: these go through the caches, next to
     /// lines that do not, which takes long. Softmax of (4096, 1008) takes .35 ns an element so on a Zen 4.
@@ -124,6 +124,7 @@ impl Sweeping {
         let can_realign = is_dense
             && program.sweep.is_some_and(|sweep| sweep.realigned.is_some())
             && code.emitter() == EmitterKind::Avx512
+            && outputs.iter().all(|&slot| setup.grid.len * setup.sizes[slot] >= LINE)
             && setup.grid.runs().0 >= LEAST_TILES * most;
         let comes_with_rows = writes && !setup.streams && !can_copy && !can_realign;
         // One by one, short rows take longer than stage by stage.
