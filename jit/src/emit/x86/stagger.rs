@@ -76,3 +76,28 @@ fn sort(stretch: &mut [Inst], distance: usize, places: &mut [usize]) {
         *inst = sorted;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::isa::Isa;
+    use super::super::select::{Constants, select};
+    use super::computes;
+    use crate::vir::{Builder, Storage};
+
+    /// Which vector each instruction is for, of a chain for two of them.
+    fn vectors(isa: Isa) -> Vec<u8> {
+        let mut b = Builder::new();
+        let x = b.input(Storage::F32);
+        let chain = (0..5).fold(x, |value, _| b.mul(value, x));
+        b.output(chain, Storage::F32);
+        let routine = b.finish();
+        let function = select(&routine, isa, 2, &mut Constants::new(&routine, isa));
+        function.insts.iter().filter(|inst| computes(inst)).map(|inst| inst.part).collect()
+    }
+
+    #[test]
+    fn a_vector_is_two_instructions_behind_the_one_before() {
+        assert_eq!(vectors(Isa::Avx512), [0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 1]);
+        assert_eq!(vectors(Isa::Avx2), [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]);
+    }
+}
