@@ -119,6 +119,45 @@ fn threads_change_no_bit() {
     }
 }
 
+/// Rows of few elements side by side go from elements to results, cut anywhere: as rows that lie one after the other.
+#[test]
+fn rows_of_few_elements_wherever_they_lie() {
+    for shape in [[1, 3, 50_001], [1, 8, 9_000], [2, 7, 20_003], [5, 1, 17], [9, 2, 33], [6, 8, 70]]
+    {
+        let mut x = random(&shape, 3);
+        for (index, element) in x.iter_mut().enumerate() {
+            match index % 47 {
+                0 => *element = f64::NAN,
+                1..4 => *element = -0.0,
+                4..7 => *element = 0.0,
+                _ => {}
+            }
+        }
+        let single = x.mapv(|x| x as f32);
+        let double = Tensor::F64(x.clone());
+        let along_double =
+            Tensor::F64(x.permuted_axes(vec![0, 2, 1]).as_standard_layout().into_owned());
+        let along_single = Tensor::F32(
+            single.view().permuted_axes(vec![0, 2, 1]).as_standard_layout().into_owned(),
+        );
+        let pairs = [(double, along_double), (Tensor::F32(single), along_single)];
+        for (across, along) in &pairs {
+            for op in ["sum", "prod", "max", "min", "argmax", "argmin"] {
+                let graph = |axis| {
+                    ir::parse(&format!("|x: {}[..]| {op}[{axis}](x)", across.dtype())).unwrap()
+                };
+                let expected = run(&graph(2), CompileOptions::new().threads(1), along.view());
+                let expected = bits(&expected.unwrap());
+                for threads in [1, 3] {
+                    let options = CompileOptions::new().threads(threads);
+                    let found = run(&graph(1), options, across.view()).unwrap();
+                    assert_eq!(bits(&found), expected, "{op} of {shape:?} on {threads}");
+                }
+            }
+        }
+    }
+}
+
 /// Each mode within 3 ULP or so of the exact result; rows sum to 1.
 #[test]
 fn softmax_and_norms() {

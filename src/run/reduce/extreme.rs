@@ -1,7 +1,7 @@
 //! Largest and least elements, and where they are.
 
 use super::fold::{Fold, STRIP, STRIPES, stripes};
-use super::simd::{Blocked, Machine};
+use super::simd::{BURST, Blocked, Columns, Machine, Results};
 use std::marker::PhantomData;
 
 /// The largest element, or the least.
@@ -166,6 +166,12 @@ impl<T: Number, const LARGEST: bool> Fold for Extreme<T, LARGEST> {
         // SAFETY: required of the caller.
         unsafe { several::<Self, M, T, LARGEST>(rows, to) }
     }
+
+    #[inline(always)]
+    unsafe fn columns<M: Machine>(rows: Columns<T>, to: Results<T>) -> bool {
+        // SAFETY: required of the caller.
+        unsafe { columns::<Self, M, T, LARGEST>(rows, to) }
+    }
 }
 
 /// NaN is as good as nothing, and zeros are +0, so in any order it is the same.
@@ -234,6 +240,12 @@ impl<T: Number> Fold for Supremum<T> {
         // SAFETY: required of the caller.
         unsafe { several::<Self, M, T, true>(rows, to) }
     }
+
+    #[inline(always)]
+    unsafe fn columns<M: Machine>(rows: Columns<T>, to: Results<T>) -> bool {
+        // SAFETY: required of the caller.
+        unsafe { columns::<Self, M, T, true>(rows, to) }
+    }
 }
 
 /// Extremes of rows, as [`whole`](Fold::whole) has them: those that are zero, and those that are or may be
@@ -264,6 +276,66 @@ where
             }
         }
         done
+    }
+}
+
+/// Extremes of rows side by side. Where some are zero, or are or may be NaN, they and their neighbours are found
+/// as the definition says.
+///
+/// # Safety
+///
+/// As for [`columns`](Fold::columns).
+#[inline(always)]
+unsafe fn columns<F, M, T, const LARGEST: bool>(rows: Columns<T>, to: Results<T>) -> bool
+where
+    F: Fold<Element = T, Result = T>,
+    M: Machine,
+    T: Number,
+{
+    const NEIGHBOURS: usize = 16;
+    // SAFETY: required of the caller.
+    unsafe {
+        for first in (0..rows.runs).step_by(BURST) {
+            let end = rows.runs.min(first + BURST);
+            if !M::best_of_columns::<T, LARGEST>(rows.some(first..end), to.from(first)) {
+                return false;
+            }
+            for run in first..end {
+                let best = std::slice::from_raw_parts_mut(to.from(run).to, rows.rows);
+                let from = rows.some(run..run + 1).from;
+                for (index, best) in best.chunks_mut(NEIGHBOURS).enumerate() {
+                    let is_odd = |best: T| best.is_nan() | (best == T::ZERO);
+                    if best.iter().fold(false, |any, &best| any | is_odd(best)) {
+                        let from = from.add(index * NEIGHBOURS);
+                        neighbours::<F, NEIGHBOURS>(&Columns { from, ..rows }, best);
+                    }
+                }
+            }
+        }
+    }
+    true
+}
+
+/// Folds up to `N` rows side by side as the definition says.
+///
+/// # Safety
+///
+/// The rows must be there.
+unsafe fn neighbours<F: Fold, const N: usize>(
+    rows: &Columns<F::Element>,
+    results: &mut [F::Result],
+) {
+    let mut lanes = [F::identity(); N];
+    for at in 0..rows.len {
+        let from = rows.from.wrapping_byte_offset(at as isize * rows.step);
+        // SAFETY: required of the caller.
+        let elements = unsafe { std::slice::from_raw_parts(from, results.len()) };
+        for (lane, &element) in lanes.iter_mut().zip(elements) {
+            *lane = F::merge(*lane, F::lane(at, element));
+        }
+    }
+    for (result, lane) in results.iter_mut().zip(lanes) {
+        *result = F::only(F::block(lane), rows.len);
     }
 }
 
@@ -312,6 +384,12 @@ impl<T: Number, const LARGEST: bool> Fold for Place<T, LARGEST> {
     #[inline(always)]
     fn finish(state: Self::State, _: usize) -> i64 {
         state.map_or(0, |(_, place)| place as i64)
+    }
+
+    #[inline(always)]
+    unsafe fn columns<M: Machine>(rows: Columns<T>, to: Results<i64>) -> bool {
+        // SAFETY: required of the caller.
+        unsafe { M::places_of_columns::<T, LARGEST>(rows, to) }
     }
 
     const HAS_ACROSS: bool = true;

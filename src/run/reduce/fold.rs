@@ -14,7 +14,7 @@
 //!
 //! Products of `f32` are computed in `f64` throughout, for those on the way leave the range easily.
 
-use super::simd::{Blocked, Machine};
+use super::simd::{Blocked, Columns, Machine, Results};
 use std::marker::PhantomData;
 
 pub(in crate::run) use crate::lower::rows::BLOCK;
@@ -92,6 +92,17 @@ pub(super) trait Fold {
     #[inline(always)]
     unsafe fn several<M: Machine>(_: Blocked<Self::Element>, _: *mut Self::Block) -> usize {
         0
+    }
+
+    /// A better way for rows side by side of one block each, and at most one element in each stripe where elements
+    /// have an order. Returns whether there is one.
+    ///
+    /// # Safety
+    ///
+    /// The rows must be there and have elements, and there must be room for what they become.
+    #[inline(always)]
+    unsafe fn columns<M: Machine>(_: Columns<Self::Element>, _: Results<Self::Result>) -> bool {
+        false
     }
 
     /// Whether [`across`](Fold::across) is there.
@@ -213,6 +224,12 @@ impl Fold for Sum<f32> {
         // SAFETY: required of the caller.
         unsafe { M::sums(rows, to) }
     }
+
+    #[inline(always)]
+    unsafe fn columns<M: Machine>(rows: Columns<f32>, to: Results<f32>) -> bool {
+        // SAFETY: required of the caller.
+        unsafe { M::sum_columns(rows, to) }
+    }
 }
 
 /// Blocks join as an unevaluated sum of two `f64`: each addition keeps what it rounds off.
@@ -287,6 +304,12 @@ impl Fold for Sum<f64> {
     unsafe fn several<M: Machine>(rows: Blocked<f64>, to: *mut f64) -> usize {
         // SAFETY: required of the caller.
         unsafe { M::sums(rows, to) }
+    }
+
+    #[inline(always)]
+    unsafe fn columns<M: Machine>(rows: Columns<f64>, to: Results<f64>) -> bool {
+        // SAFETY: required of the caller.
+        unsafe { M::sum_columns(rows, to) }
     }
 }
 

@@ -1,21 +1,25 @@
 //! Folds of short runs of rows that lie side by side, run after run: what begins a run has to cost next to nothing.
 //!
 //! A vector of neighbouring rows is folded in registers, from elements to results, and nothing is written on the way.
-//! The last vector of a run overlaps the one before, or reaches into the next run. Where a fold has an order, stripes
-//! have one element each: of more, [trees](super::trees) are as good. Nanoseconds for an `f32`, on a Zen 4:
+//! Floats have [vectors](super::simd::Columns) for it, four at a time: of neighbouring rows, or of some short runs. Of
+//! other types, the last vector of a run overlaps the one before, or reaches into the next run. Where a fold has an
+//! order, stripes have one element each: of more, [trees](super::trees) are as good, or better. Nanoseconds for an
+//! `f32`, on a Zen 4, so and in tiles or trees:
 //!
-//! | | read | `sum`, run by run | so | `max` | so | `argmax` | so |
+//! | | read | `sum` | so | `max` | so | `argmax` | so |
 //! |---|---|---|---|---|---|---|---|
-//! | (100, 50, 20) | .035 | .206 | .083 | .363 | .094 | .565 | .165 |
-//! | (1000, 8, 16) | .035 | .791 | .051 | .937 | .077 | 1.191 | .114 |
-//! | (200, 30, 7), in L1 | .009 | .682 | .111 | .737 | .116 | 1.457 | .207 |
-//! | (100, 50, 40) | .037 | .128 | .068 | | | | |
-//! | (100, 60, 80) | .040 | .090 | .064 | | | | |
-//! | (100, 128, 20) | .040 | .106 | .180 | | | | |
-//! | (100, 128, 64) | .040 | .075 | .132 | .109 | .087 | .193 | .129 |
-//! | (100, 64, 256) | .041 | .065 | .085 | .088 | .094 | .129 | .158 |
+//! | (100, 50, 20) | .034 | .206 | .064 | .363 | .068 | .565 | .104 |
+//! | (1000, 8, 16) | .034 | .791 | .040 | .937 | .065 | 1.191 | .085 |
+//! | (100, 50, 40) | .036 | .128 | .051 | | .060 | | .154 |
+//! | (100, 60, 80) | .040 | .090 | .052 | | .050 | | .081 |
+//! | (200, 64, 64) | .040 | .071 | .055 | | .042 | | .065 |
+//! | (1000, 16, 64) | .040 | .146 | .072 | | .048 | | .068 |
+//! | (3, 10^6), one run | .046 | .116 | .063 | | | | |
+//! | (7, 100000) | .040 | .073 | .047 | | | | |
+//! | (16, 65536) | .040 | .057 | .057 | | .065 | | .093 |
 
 use super::fold::{BLOCK, Fold};
+use super::simd::{Columns, Machine, Results};
 
 /// Runs of rows, and where results go.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +35,8 @@ pub(in crate::run) struct Runs {
     pub(in crate::run) step: isize,
     /// Bytes from run to run.
     pub(in crate::run) next: isize,
+    /// Whether L2 has all elements.
+    pub(in crate::run) are_near: bool,
     /// The first result, aligned. Those of a run lie one after the other.
     pub(in crate::run) results: *mut u8,
     /// Bytes from those of a run to those of the next.
@@ -167,7 +173,7 @@ unsafe fn fold_lanes<F: Fold, const W: usize>(lanes: Lanes, results: *mut F::Res
 ///
 /// The elements must be readable and aligned, and places of results aligned and writable.
 #[inline(always)]
-pub(super) unsafe fn fold<F: Fold>(runs: &Runs) {
+pub(super) unsafe fn fold<F: Fold, M: Machine>(runs: &Runs) {
     const WIDEST: usize = 16;
     let Runs { rows, len, step, .. } = *runs;
     debug_assert!((1..=longest::<F>()).contains(&len));
@@ -175,6 +181,21 @@ pub(super) unsafe fn fold<F: Fold>(runs: &Runs) {
     let is_dense = step == (rows * size) as isize
         && runs.next == (rows * len * size) as isize
         && runs.next_results == (rows * result) as isize;
+    let columns = Columns {
+        from: runs.base.cast(),
+        runs: runs.runs,
+        next: runs.next,
+        rows,
+        len,
+        step,
+        are_near: runs.are_near,
+    };
+    // SAFETY: required of the caller.
+    if unsafe {
+        F::columns::<M>(columns, Results { to: runs.results.cast(), next: runs.next_results })
+    } {
+        return;
+    }
     for run in 0..runs.runs {
         let base = runs.base.wrapping_offset(run as isize * runs.next);
         let results = runs.results.wrapping_offset(run as isize * runs.next_results);

@@ -8,6 +8,9 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod columns;
+#[cfg(target_arch = "x86_64")]
+mod machine;
 #[cfg(target_arch = "x86_64")]
 mod rows;
 
@@ -15,6 +18,7 @@ mod rows;
 pub(super) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx512::Avx512;
+pub(super) use columns::{BURST, Columns, Results};
 
 use std::any::TypeId;
 
@@ -70,6 +74,34 @@ pub(super) trait Machine {
         rows: Blocked<T>,
         to: *mut T,
     ) -> usize;
+
+    /// The sum of each of some rows side by side that have one element in each stripe, if there are vectors
+    /// of such elements.
+    ///
+    /// # Safety
+    ///
+    /// The rows must be there, and room for what they come to.
+    unsafe fn sum_columns<T: Copy + 'static>(rows: Columns<T>, to: Results<T>) -> bool;
+
+    /// The largest element of each of some rows side by side, or the least; of zeros any; NaN if one is.
+    ///
+    /// # Safety
+    ///
+    /// As above.
+    unsafe fn best_of_columns<T: Copy + 'static, const LARGEST: bool>(
+        rows: Columns<T>,
+        to: Results<T>,
+    ) -> bool;
+
+    /// Where these are, or the first NaN is.
+    ///
+    /// # Safety
+    ///
+    /// As above.
+    unsafe fn places_of_columns<T: Copy + 'static, const LARGEST: bool>(
+        rows: Columns<T>,
+        to: Results<i64>,
+    ) -> bool;
 }
 
 /// Where sums of rows of elements go.
@@ -149,6 +181,24 @@ impl Machine for Plain {
     unsafe fn extremes<T: Copy + 'static, const LARGEST: bool>(_: Blocked<T>, _: *mut T) -> usize {
         0
     }
+
+    unsafe fn sum_columns<T: Copy + 'static>(_: Columns<T>, _: Results<T>) -> bool {
+        false
+    }
+
+    unsafe fn best_of_columns<T: Copy + 'static, const LARGEST: bool>(
+        _: Columns<T>,
+        _: Results<T>,
+    ) -> bool {
+        false
+    }
+
+    unsafe fn places_of_columns<T: Copy + 'static, const LARGEST: bool>(
+        _: Columns<T>,
+        _: Results<i64>,
+    ) -> bool {
+        false
+    }
 }
 
 /// A vector of floats. Its functions may be called where the machine has such vectors.
@@ -160,6 +210,7 @@ pub(super) trait Vector: Copy {
     /// What changes no sum.
     const NEGATIVE_ZERO: Self::Element;
     const NAN: Self::Element;
+    const ONE: Self::Element;
 
     unsafe fn splat(element: Self::Element) -> Self;
     unsafe fn load(from: *const Self::Element) -> Self;
@@ -175,6 +226,12 @@ pub(super) trait Vector: Copy {
     /// The lanes of a mask, and those in which one of the two is NaN.
     unsafe fn odd(mask: Self::Mask, a: Self, b: Self) -> Self::Mask;
     unsafe fn is_any(mask: Self::Mask) -> bool;
+    /// The lanes in which this is larger than the other, or less, or NaN, but for some.
+    unsafe fn beyond<const LARGEST: bool>(self, other: Self, but: Self::Mask) -> Self::Mask;
+    /// The lanes of a mask of one vector, and the others of another.
+    unsafe fn choose(mask: Self::Mask, these: Self, others: Self) -> Self;
+    /// The first `count` elements, which are integers.
+    unsafe fn store_integers(self, to: *mut i64, count: usize);
     /// Merges lane `j` with lane `j + LANES / 2`, and so on.
     unsafe fn in_halves(self, merge: impl Fn(Self, Self) -> Self) -> Self::Element;
 }
@@ -336,131 +393,3 @@ fn back<T: Copy + 'static, U: Copy + 'static>(element: U) -> T {
     // SAFETY: they are the same type.
     unsafe { std::mem::transmute_copy(&element) }
 }
-
-/// A machine with vectors of `f32` and `f64`: so many of the largest are all stripes; short rows fill one
-/// of those before.
-macro_rules! define_machine {
-    (
-        $machine:ident $features:literal: $($short:ty),* => $single:ty, $single_lanes:literal;
-        $($brief:ty),* => $double:ty, $double_lanes:literal; $count:literal
-    ) => {
-        impl Machine for $machine {
-            #[inline(always)]
-            fn sum<T: Copy + 'static>(block: &[T]) -> Option<T> {
-                // SAFETY: what is compiled for this machine runs on it alone.
-                unsafe {
-                    if let Some(block) = of_type::<T, f32>(block) {
-                        $(if block.len() <= <$short>::LANES {
-                            return Some(back(sum::<$short, 1>(block)));
-                        })*
-                        return Some(back(sum::<$single, $count>(block)));
-                    }
-                    let block = of_type::<T, f64>(block)?;
-                    $(if block.len() <= <$brief>::LANES {
-                        return Some(back(sum::<$brief, 1>(block)));
-                    })*
-                    Some(back(sum::<$double, $count>(block)))
-                }
-            }
-
-            #[inline(always)]
-            fn extreme<T: Copy + 'static, const LARGEST: bool>(block: &[T]) -> Option<T> {
-                // SAFETY: as above.
-                unsafe {
-                    if let Some(block) = of_type::<T, f32>(block) {
-                        $(if block.len() <= <$short>::LANES {
-                            return Some(back(extreme::<$short, 1, LARGEST>(block)));
-                        })*
-                        return Some(back(extreme::<$single, $count, LARGEST>(block)));
-                    }
-                    let block = of_type::<T, f64>(block)?;
-                    $(if block.len() <= <$brief>::LANES {
-                        return Some(back(extreme::<$brief, 1, LARGEST>(block)));
-                    })*
-                    Some(back(extreme::<$double, $count, LARGEST>(block)))
-                }
-            }
-
-            #[inline(always)]
-            fn has_vectors_of<T: 'static>() -> bool {
-                is::<T, f32>() || is::<T, f64>()
-            }
-
-            #[inline(always)]
-            unsafe fn add<T: Copy + 'static, const STRIPES: usize, const CHAIN: usize>(
-                from: [[*const T; CHAIN]; STRIPES],
-                sums: Sums<T>,
-            ) {
-                /// By itself, so that all pointers have a register.
-                #[inline(never)]
-                #[target_feature(enable = $features)]
-                unsafe fn add<V: Vector, const STRIPES: usize, const CHAIN: usize>(
-                    from: [[*const V::Element; CHAIN]; STRIPES],
-                    sums: Sums<V::Element>,
-                ) {
-                    // SAFETY: required of the caller.
-                    unsafe { rows::add::<V, STRIPES, CHAIN>(from, sums) }
-                }
-                // SAFETY: required of the caller.
-                unsafe {
-                    match is::<T, f32>() {
-                        true => add::<$single, _, _>(from.map(|row| row.map(<*const T>::cast)), sums.of()),
-                        false => add::<$double, _, _>(from.map(|row| row.map(<*const T>::cast)), sums.of()),
-                    }
-                }
-            }
-
-            #[inline(always)]
-            unsafe fn add_short<T: Copy + 'static>(
-                from: *const T,
-                rows: usize,
-                len: usize,
-                to: *mut T,
-            ) -> bool {
-                // SAFETY: required of the caller.
-                unsafe {
-                    if is::<T, f32>() {
-                        rows::add_short::<$single>(from.cast(), rows, len, to.cast())
-                    } else if is::<T, f64>() {
-                        rows::add_short::<$double>(from.cast(), rows, len, to.cast())
-                    } else {
-                        false
-                    }
-                }
-            }
-
-            #[inline(always)]
-            unsafe fn sums<T: Copy + 'static>(rows: Blocked<T>, to: *mut T) -> usize {
-                // SAFETY: required of the caller.
-                unsafe {
-                    if is::<T, f32>() {
-                        rows::sums::<$single, $single_lanes, $count>(rows.of(), to.cast())
-                    } else if is::<T, f64>() {
-                        rows::sums::<$double, $double_lanes, $count>(rows.of(), to.cast())
-                    } else {
-                        0
-                    }
-                }
-            }
-
-            #[inline(always)]
-            unsafe fn extremes<T: Copy + 'static, const LARGEST: bool>(
-                rows: Blocked<T>,
-                to: *mut T,
-            ) -> usize {
-                // SAFETY: required of the caller.
-                unsafe {
-                    if is::<T, f32>() {
-                        rows::extremes::<$single, $single_lanes, $count, LARGEST>(rows.of(), to.cast())
-                    } else if is::<T, f64>() {
-                        rows::extremes::<$double, $double_lanes, $count, LARGEST>(rows.of(), to.cast())
-                    } else {
-                        0
-                    }
-                }
-            }
-        }
-    };
-}
-#[cfg(target_arch = "x86_64")]
-use define_machine;

@@ -40,6 +40,7 @@ type Lane<F> = MaybeUninit<<F as Fold>::Lane>;
 /// The elements must be readable and aligned, and places of blocks aligned and writable.
 #[inline(always)]
 pub(super) unsafe fn fold<F: Fold>(rows: &Rows, blocks: &Blocks) {
+    debug_assert_eq!(blocks.row, 1);
     let size = size_of::<F::Element>();
     let is_dense = rows.rows <= DENSE && rows.step == (rows.rows * size) as isize;
     let is_dense = is_dense && !F::HAS_ACROSS;
@@ -60,22 +61,15 @@ pub(super) unsafe fn fold<F: Fold>(rows: &Rows, blocks: &Blocks) {
             for strip in (0..rows.rows).step_by(width) {
                 let base = base.wrapping_add(strip * size);
                 let part = Rows { base, rows: width.min(rows.rows - strip), ..block };
-                let write = |row: usize, folded| blocks.at::<F>(strip + row, index).write(folded);
                 if F::HAS_ACROSS {
+                    let write = |row, folded| blocks.at::<F>(strip + row, index).write(folded);
                     F::across(|at| elements::<F>(&part, at), len, part.first, write);
                     continue;
                 }
                 let lanes = strip_of::<F>(&part, room.lanes(base));
-                match blocks.row {
-                    1 => {
-                        let to = blocks.at::<F>(strip, index);
-                        for (row, &lane) in lanes.iter().enumerate() {
-                            to.add(row).write(F::block(lane));
-                        }
-                    }
-                    _ => {
-                        lanes.iter().enumerate().for_each(|(row, &lane)| write(row, F::block(lane)))
-                    }
+                let to = blocks.at::<F>(strip, index);
+                for (row, &lane) in lanes.iter().enumerate() {
+                    to.add(row).write(F::block(lane));
                 }
             }
         }

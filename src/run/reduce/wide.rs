@@ -27,8 +27,6 @@ pub(in crate::run) struct Rows {
     pub(in crate::run) side_by_side: bool,
     /// Whether all elements are in L2.
     pub(in crate::run) is_near: bool,
-    /// Whether they come from memory, and not from a cache.
-    pub(in crate::run) is_far: bool,
     /// Bytes from row to row; if they are side by side, from element to element.
     pub(in crate::run) step: isize,
 }
@@ -55,6 +53,8 @@ impl Blocks {
 pub(in crate::run) struct Folder {
     /// Bytes of what a block becomes.
     pub(in crate::run) block_size: usize,
+    /// Bytes of what a row becomes.
+    result_size: usize,
     /// Elements of the longest rows that are folded [run by run](Folder::fold_runs).
     pub(in crate::run) longest_of_runs: usize,
     fold: unsafe fn(&Rows, &Blocks),
@@ -71,6 +71,27 @@ impl Folder {
     pub(in crate::run) unsafe fn fold(&self, rows: &Rows, blocks: &Blocks) {
         // SAFETY: required of the caller; the machine has what the function was compiled for.
         unsafe { (self.fold)(rows, blocks) }
+    }
+
+    /// Folds rows of at most a block each, and writes what they become one after the other: some rows at a time, while
+    /// a near cache has their blocks.
+    ///
+    /// # Safety
+    ///
+    /// The elements must be readable, and places of blocks and `results` aligned and writable.
+    pub(in crate::run) unsafe fn fold_whole(&self, rows: &Rows, blocks: &Blocks, results: *mut u8) {
+        const AT_A_TIME: usize = 1024;
+        debug_assert!(rows.len <= BLOCK && !rows.side_by_side);
+        for first in (0..rows.rows).step_by(AT_A_TIME) {
+            let base = rows.base.wrapping_offset(first as isize * rows.step);
+            let here = AT_A_TIME.min(rows.rows - first);
+            let results = results.wrapping_add(first * self.result_size);
+            // SAFETY: required of the caller.
+            unsafe {
+                self.fold(&Rows { base, rows: here, ..*rows }, blocks);
+                self.finish(blocks, here, rows.len, results);
+            }
+        }
     }
 
     /// Joins the blocks of rows of `len` elements, and writes what they become one after the other.
@@ -161,21 +182,36 @@ pub(in crate::run) unsafe fn count(dtype: DType, len: usize, rows: usize, result
 /// A fold, as wide as the machine's vectors.
 fn of<F: Fold>(cpu: Cpu) -> Folder {
     let (block_size, longest_of_runs) = (size_of::<F::Block>(), runs::longest::<F>());
+    let result_size = size_of::<F::Result>();
     #[cfg(target_arch = "x86_64")]
     {
         if cpu.avx512 {
             let (fold, finish) = (fold_avx512::<F>, finish_avx512::<F>);
-            return Folder { block_size, longest_of_runs, fold, finish, runs: runs_avx512::<F> };
+            return Folder {
+                block_size,
+                result_size,
+                longest_of_runs,
+                fold,
+                finish,
+                runs: runs_avx512::<F>,
+            };
         }
         if cpu.avx2 {
             let (fold, finish) = (fold_avx2::<F>, finish_avx2::<F>);
-            return Folder { block_size, longest_of_runs, fold, finish, runs: runs_avx2::<F> };
+            return Folder {
+                block_size,
+                result_size,
+                longest_of_runs,
+                fold,
+                finish,
+                runs: runs_avx2::<F>,
+            };
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = cpu;
     let (fold, finish) = (fold::<F, Plain>, finish::<F>);
-    Folder { block_size, longest_of_runs, fold, finish, runs: runs::fold::<F> }
+    Folder { block_size, result_size, longest_of_runs, fold, finish, runs: runs::fold::<F, Plain> }
 }
 
 /// The functions below for wider vectors.
@@ -200,7 +236,7 @@ macro_rules! define_wide {
             #[target_feature(enable = $features)]
             unsafe fn $runs<F: Fold>(runs: &Runs) {
                 // SAFETY: required of the caller.
-                unsafe { runs::fold::<F>(runs) }
+                unsafe { runs::fold::<F, simd::$machine>(runs) }
             }
         )*
     };

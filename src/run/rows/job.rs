@@ -16,7 +16,7 @@ use super::stage::{Cursors, SPLATS};
 use crate::lower::rows::Stage;
 use crate::run::call::{Call, Pads};
 use crate::run::pack::{self, Scratch};
-use crate::run::reduce::{Blocks, Rows, count};
+use crate::run::reduce::{BLOCK, Blocks, Rows, count};
 use kiln_jit::emit::{MAX_VECTOR, fence};
 use smallvec::SmallVec;
 
@@ -147,9 +147,7 @@ impl<'a> Worker<'a> {
                         end
                     }
                     Stage::Fold { .. } => {
-                        let blocks = self.job.blocks(base, tile);
-                        self.fold(at, tile, &blocks);
-                        self.finish(at, &blocks, tile.rows);
+                        self.reduce(at, tile, &self.job.blocks(base, tile));
                         end
                     }
                     Stage::Count { to } => {
@@ -228,6 +226,39 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Folds the elements of a tile, and joins what they become.
+    ///
+    /// # Safety
+    ///
+    /// As for [`run`](Worker::run); there must be room for the blocks.
+    unsafe fn reduce(&self, stage: usize, tile: Tile, blocks: &Blocks) {
+        let Job { program, setup, .. } = self.job;
+        let Stage::Fold { from, to, .. } = program.stages[stage] else { return };
+        // SAFETY: required of the caller.
+        unsafe {
+            if !setup.side_by_side && setup.beside == 1 && (1..=BLOCK).contains(&tile.len) {
+                let rows = self.rows_of(from, tile);
+                return setup.folder(stage).fold_whole(&rows, blocks, self.place(to));
+            }
+            self.fold(stage, tile, blocks);
+            self.finish(stage, blocks, tile.rows);
+        }
+    }
+
+    /// The elements of a tile of a slot.
+    fn rows_of(&self, slot: usize, tile: Tile) -> Rows {
+        let Job { program, setup, .. } = self.job;
+        Rows {
+            base: self.place(slot),
+            rows: tile.rows,
+            len: tile.len,
+            first: tile.start,
+            side_by_side: setup.side_by_side,
+            is_near: setup.is_near(slot),
+            step: setup.step(program, slot),
+        }
+    }
+
     /// Folds the elements of a tile.
     ///
     /// # Safety
@@ -239,16 +270,7 @@ impl<'a> Worker<'a> {
         if tile.len == 0 {
             return;
         }
-        let rows = Rows {
-            base: self.place(from),
-            rows: tile.rows,
-            len: tile.len,
-            first: tile.start,
-            side_by_side: setup.side_by_side,
-            is_near: setup.is_near(from),
-            is_far: setup.is_far(from),
-            step: setup.step(program, from),
-        };
+        let rows = self.rows_of(from, tile);
         if setup.beside > 1 {
             let step = (setup.beside * setup.sizes[from]) as isize;
             let run = Rows { rows: setup.beside, side_by_side: true, step, ..rows };

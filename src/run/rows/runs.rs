@@ -1,4 +1,5 @@
-//! Reductions of short runs of rows side by side, many runs at a time.
+//! Reductions of short rows side by side, from elements to results: runs of a few of them, many runs at a time, and
+//! however many rows of a few elements.
 
 use super::job::Job;
 use super::setup::{Access, Setup};
@@ -8,11 +9,16 @@ use crate::run::interrupt::goes_on;
 use crate::run::queue::{Queue, Shared};
 use crate::run::reduce::Runs;
 use crate::run::team::share;
-use std::ops::Range;
 
 /// Elements of a run, more than which are worth what begins a tile: [`reduce::runs`](crate::run::reduce) has the
 /// measurements.
 const WORTH_A_TILE: usize = 8 << 10;
+
+/// Elements of a row, more than which are worth a tile.
+const FEW: usize = 8;
+
+/// Rows of a part of a run begin where lines of memory do, if the first one does.
+const STEP: usize = 64;
 
 impl Setup {
     /// Whether nothing is done but to reduce short runs of rows to results where they lie.
@@ -22,10 +28,14 @@ impl Setup {
         is_one_fold
             && self.only_folds_where_elements_lie(program)
             && self.access[1] == Access::Direct
-            && self.grid.kept.len() == 2
-            && runs > 1
+            && (1..=2).contains(&self.grid.kept.len())
+            && self.grid.reduced.len() == 1
             && (1..=self.folder(0).longest_of_runs).contains(&self.grid.len)
-            && run.saturating_mul(self.grid.len) <= WORTH_A_TILE
+            && match self.grid.len {
+                // Results are a good part of what is moved.
+                ..=FEW => true,
+                len => runs > 1 && run.saturating_mul(len) <= WORTH_A_TILE,
+            }
     }
 }
 
@@ -38,33 +48,49 @@ impl Job<'_> {
     pub(super) unsafe fn execute_runs(self, threads: usize) {
         let grid = &self.setup.grid;
         let (rows, runs) = grid.runs();
-        let steps = &grid.kept[0].steps;
+        let (base, results) = (self.bases[0], self.bases[1]);
+        // There is no next run where there is one.
+        let next = |operand: usize| match &grid.kept[..] {
+            [runs, _] => runs.steps[operand],
+            _ => 0,
+        };
         let all = Runs {
-            base: self.bases[0],
+            base,
             runs,
             rows,
             len: grid.len,
             step: grid.element_step(0).unwrap_or(0),
-            next: steps[0],
-            results: self.bases[1],
-            next_results: steps[1],
+            next: next(0),
+            are_near: self.setup.is_near(0),
+            results,
+            next_results: next(1),
         };
         let folder = *self.setup.folder(0);
-        let shared = Shared(move |runs: Range<usize>| {
-            let before = |step: isize| runs.start as isize * step;
-            let base = all.base.wrapping_offset(before(all.next));
-            let results = all.results.wrapping_offset(before(all.next_results));
-            // SAFETY: required of the caller; nobody else has these runs.
-            unsafe { folder.fold_runs(&Runs { base, results, runs: runs.len(), ..all }) };
+        let [size, result] = [0, 1].map(|operand| grid.sizes[operand]);
+        // Parts are some runs, or some rows of one.
+        let most = (PORTION / (grid.len * size)).max(1);
+        let rows_of_part = if rows <= most { rows } else { most.next_multiple_of(STEP).min(rows) };
+        let (runs_of_part, parts_of_run) = ((most / rows).max(1), rows.div_ceil(rows_of_part));
+        let shared = Shared(move |part: usize| {
+            let run = part / parts_of_run * runs_of_part;
+            let row = part % parts_of_run * rows_of_part;
+            let place = |base: *mut u8, next: isize, size: usize| {
+                base.wrapping_offset(run as isize * next).wrapping_add(row * size)
+            };
+            let base = place(base, all.next, size);
+            let results = place(results, all.next_results, result);
+            let runs = runs_of_part.min(runs - run);
+            let rows = rows_of_part.min(rows - row);
+            // SAFETY: required of the caller; nobody else has these rows.
+            unsafe { folder.fold_runs(&Runs { base, results, runs, rows, ..all }) };
         });
-        let portion = (PORTION / (rows * grid.len * grid.sizes[0])).max(1);
-        let portions = runs.div_ceil(portion);
-        let queue = Queue::new(portions, portions.div_ceil(threads * PORTIONS));
+        let parts = runs.div_ceil(runs_of_part) * parts_of_run;
+        let queue = Queue::new(parts, parts.div_ceil(threads * PORTIONS));
         let work = || {
-            let portions = std::iter::from_fn(|| queue.take()).flatten().take_while(|_| goes_on());
-            portions.for_each(|at| shared.get()(at * portion..runs.min((at + 1) * portion)));
+            let parts = std::iter::from_fn(|| queue.take()).flatten().take_while(|_| goes_on());
+            parts.for_each(|part| shared.get()(part));
         };
-        match threads < 2 || portions < 2 {
+        match threads < 2 || parts < 2 {
             true => work(),
             false => share(threads, &work),
         }

@@ -328,13 +328,6 @@ impl Setup {
         }
     }
 
-    /// Whether elements of a slot come from memory.
-    pub(super) fn is_far(&self, slot: usize) -> bool {
-        let home = self.home[slot];
-        let is_there = !matches!(self.access[home], Access::Packed | Access::Kept);
-        is_there && self.elements() * self.sizes[home] as f64 > last_level_cache() as f64
-    }
-
     /// Whether the elements of rows side by side lie so that L2 has no room for all that a tile reads: of steps
     /// that are a multiple of a power of two, it is as if all that lies between such were read.
     fn is_scattered(&self, operand: usize) -> bool {

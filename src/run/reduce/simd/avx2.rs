@@ -1,22 +1,26 @@
 //! Vectors of 256 bits.
 
+use super::columns::{BestOf, PlaceOf, SumOf};
+use super::machine::{define_machine, define_store};
 use super::{
-    Blocked, Machine, Ordered, Sums, Vector, back, define_machine, extreme, is, of_type, rows, sum,
+    Blocked, Columns, Machine, Ordered, Results, Sums, Vector, back, columns, extreme, is, of_type,
+    rows, sum,
 };
 use std::arch::x86_64::{
-    __m128, __m128i, __m256, __m256d, __m256i, _CMP_UNORD_Q, _mm_add_ps, _mm_blendv_ps,
-    _mm_castsi128_ps, _mm_cmp_ps, _mm_cmpgt_epi32, _mm_cvtss_f32, _mm_loadu_ps, _mm_maskload_ps,
-    _mm_maskstore_ps, _mm_max_ps, _mm_min_ps, _mm_movemask_ps, _mm_or_ps, _mm_permute_ps,
-    _mm_set1_epi32, _mm_set1_ps, _mm_setr_epi32, _mm_setzero_ps, _mm_storeu_ps, _mm256_add_pd,
-    _mm256_add_ps, _mm256_blendv_pd, _mm256_blendv_ps, _mm256_castpd_ps, _mm256_castps_pd,
-    _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_cmp_pd, _mm256_cmp_ps, _mm256_cmpgt_epi32,
-    _mm256_cmpgt_epi64, _mm256_cvtsd_f64, _mm256_cvtss_f32, _mm256_loadu_pd, _mm256_loadu_ps,
-    _mm256_loadu_si256, _mm256_maskload_pd, _mm256_maskload_ps, _mm256_maskstore_pd,
-    _mm256_maskstore_ps, _mm256_max_pd, _mm256_max_ps, _mm256_min_pd, _mm256_min_ps,
-    _mm256_movemask_pd, _mm256_movemask_ps, _mm256_or_pd, _mm256_or_ps, _mm256_permute_pd,
-    _mm256_permute_ps, _mm256_permute2f128_pd, _mm256_permute2f128_ps, _mm256_permutevar8x32_ps,
-    _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_set1_pd, _mm256_set1_ps, _mm256_setr_epi32,
-    _mm256_setr_epi64x, _mm256_setzero_pd, _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps,
+    __m128, __m128i, __m256, __m256d, __m256i, _CMP_NGE_UQ, _CMP_NLE_UQ, _CMP_UNORD_Q, _mm_add_ps,
+    _mm_andnot_ps, _mm_blendv_ps, _mm_castsi128_ps, _mm_cmp_ps, _mm_cmpgt_epi32, _mm_cvtss_f32,
+    _mm_loadu_ps, _mm_maskload_ps, _mm_maskstore_ps, _mm_max_ps, _mm_min_ps, _mm_movemask_ps,
+    _mm_or_ps, _mm_permute_ps, _mm_set1_epi32, _mm_set1_ps, _mm_setr_epi32, _mm_setzero_ps,
+    _mm_storeu_ps, _mm256_add_pd, _mm256_add_ps, _mm256_andnot_pd, _mm256_andnot_ps,
+    _mm256_blendv_pd, _mm256_blendv_ps, _mm256_castpd_ps, _mm256_castps_pd, _mm256_castsi256_pd,
+    _mm256_castsi256_ps, _mm256_cmp_pd, _mm256_cmp_ps, _mm256_cmpgt_epi32, _mm256_cmpgt_epi64,
+    _mm256_cvtsd_f64, _mm256_cvtss_f32, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_loadu_si256,
+    _mm256_maskload_pd, _mm256_maskload_ps, _mm256_maskstore_pd, _mm256_maskstore_ps,
+    _mm256_max_pd, _mm256_max_ps, _mm256_min_pd, _mm256_min_ps, _mm256_movemask_pd,
+    _mm256_movemask_ps, _mm256_or_pd, _mm256_or_ps, _mm256_permute_pd, _mm256_permute_ps,
+    _mm256_permute2f128_pd, _mm256_permute2f128_ps, _mm256_permutevar8x32_ps, _mm256_set1_epi32,
+    _mm256_set1_epi64x, _mm256_set1_pd, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setr_epi64x,
+    _mm256_setzero_pd, _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps,
 };
 
 /// AVX2.
@@ -54,7 +58,7 @@ macro_rules! define_vector {
         $vector:ty, $element:ident: $splat:ident $load:ident $mask:ident $load_some:ident
         $store:ident $store_some:ident $cast:ident $blend:ident $add:ident $max:ident
         $min:ident $zero:ident $compare:ident
-        $or:ident $any:ident $first:ident;
+        $or:ident $except:ident $any:ident $first:ident;
         $($swap:expr),*
     ) => {
         impl Vector for $vector {
@@ -63,6 +67,7 @@ macro_rules! define_vector {
             const LANES: usize = size_of::<$vector>() / size_of::<$element>();
             const NEGATIVE_ZERO: $element = -0.0;
             const NAN: $element = $element::NAN;
+            const ONE: $element = 1.0;
 
             #[inline(always)]
             unsafe fn splat(element: $element) -> $vector {
@@ -132,6 +137,26 @@ macro_rules! define_vector {
             }
 
             #[inline(always)]
+            unsafe fn beyond<const LARGEST: bool>(self, other: $vector, but: $vector) -> $vector {
+                // SAFETY: as above.
+                unsafe {
+                    let takes = match LARGEST {
+                        true => $compare::<_CMP_NLE_UQ>(self, other),
+                        false => $compare::<_CMP_NGE_UQ>(self, other),
+                    };
+                    $except(but, takes)
+                }
+            }
+
+            #[inline(always)]
+            unsafe fn choose(mask: $vector, these: $vector, others: $vector) -> $vector {
+                // SAFETY: as above.
+                unsafe { $blend(others, these, mask) }
+            }
+
+            define_store!($element);
+
+            #[inline(always)]
             unsafe fn in_halves(
                 self,
                 merge: impl Fn($vector, $vector) -> $vector,
@@ -151,7 +176,7 @@ define_vector! {
     __m128, f32: _mm_set1_ps _mm_loadu_ps first_four _mm_maskload_ps
     _mm_storeu_ps _mm_maskstore_ps _mm_castsi128_ps
     _mm_blendv_ps _mm_add_ps _mm_max_ps _mm_min_ps _mm_setzero_ps _mm_cmp_ps _mm_or_ps
-    _mm_movemask_ps _mm_cvtss_f32;
+    _mm_andnot_ps _mm_movemask_ps _mm_cvtss_f32;
     |x| _mm_permute_ps::<0b11_10_11_10>(x),
     |x| _mm_permute_ps::<0b01_01_01_01>(x)
 }
@@ -160,7 +185,8 @@ define_vector! {
     __m256, f32: _mm256_set1_ps _mm256_loadu_ps first_singles _mm256_maskload_ps
     _mm256_storeu_ps _mm256_maskstore_ps
     _mm256_castsi256_ps _mm256_blendv_ps _mm256_add_ps _mm256_max_ps _mm256_min_ps
-    _mm256_setzero_ps _mm256_cmp_ps _mm256_or_ps _mm256_movemask_ps _mm256_cvtss_f32;
+    _mm256_setzero_ps _mm256_cmp_ps _mm256_or_ps _mm256_andnot_ps _mm256_movemask_ps
+    _mm256_cvtss_f32;
     |x| _mm256_permute2f128_ps::<0x11>(x, x),
     |x| _mm256_permute_ps::<0b11_10_11_10>(x),
     |x| _mm256_permute_ps::<0b01_01_01_01>(x)
@@ -170,7 +196,8 @@ define_vector! {
     __m256d, f64: _mm256_set1_pd _mm256_loadu_pd first_doubles _mm256_maskload_pd
     _mm256_storeu_pd _mm256_maskstore_pd
     _mm256_castsi256_pd _mm256_blendv_pd _mm256_add_pd _mm256_max_pd _mm256_min_pd
-    _mm256_setzero_pd _mm256_cmp_pd _mm256_or_pd _mm256_movemask_pd _mm256_cvtsd_f64;
+    _mm256_setzero_pd _mm256_cmp_pd _mm256_or_pd _mm256_andnot_pd _mm256_movemask_pd
+    _mm256_cvtsd_f64;
     |x| _mm256_permute2f128_pd::<0x11>(x, x),
     |x| _mm256_permute_pd::<0b1111>(x)
 }

@@ -1,12 +1,16 @@
 //! Vectors of 512 bits.
 
+use super::columns::{BestOf, PlaceOf, SumOf};
+use super::machine::{define_machine, define_store};
 use super::{
-    Blocked, Machine, Ordered, Sums, Vector, back, define_machine, extreme, is, of_type, rows, sum,
+    Blocked, Columns, Machine, Ordered, Results, Sums, Vector, back, columns, extreme, is, of_type,
+    rows, sum,
 };
 use std::arch::x86_64::{
-    __m128, __m256, __m256d, __m512, __m512d, __m512i, __mmask8, __mmask16, _CMP_UNORD_Q,
-    _mm512_add_pd, _mm512_add_ps, _mm512_cmp_pd_mask, _mm512_cmp_ps_mask, _mm512_cvtsd_f64,
-    _mm512_cvtss_f32, _mm512_loadu_epi32, _mm512_loadu_epi64, _mm512_loadu_pd, _mm512_loadu_ps,
+    __m128, __m256, __m256d, __m512, __m512d, __m512i, __mmask8, __mmask16, _CMP_NGE_UQ,
+    _CMP_NLE_UQ, _CMP_UNORD_Q, _mm512_add_pd, _mm512_add_ps, _mm512_cmp_pd_mask,
+    _mm512_cmp_ps_mask, _mm512_cvtsd_f64, _mm512_cvtss_f32, _mm512_loadu_epi32, _mm512_loadu_epi64,
+    _mm512_loadu_pd, _mm512_loadu_ps, _mm512_mask_blend_pd, _mm512_mask_blend_ps,
     _mm512_mask_loadu_pd, _mm512_mask_loadu_ps, _mm512_mask_storeu_pd, _mm512_mask_storeu_ps,
     _mm512_max_pd, _mm512_max_ps, _mm512_min_pd, _mm512_min_ps, _mm512_permute_pd,
     _mm512_permute_ps, _mm512_permutex2var_pd, _mm512_permutex2var_ps, _mm512_set1_pd,
@@ -22,7 +26,7 @@ define_machine!(Avx512 "avx512f,avx512bw,avx512dq,avx512vl": __m128, __m256, __m
 macro_rules! define_vector {
     (
         $vector:ty, $element:ident, $mask:ty: $splat:ident $load:ident $load_some:ident $store:ident
-        $store_some:ident $add:ident $max:ident $min:ident $compare:ident $first:ident;
+        $store_some:ident $add:ident $max:ident $min:ident $compare:ident $blend:ident $first:ident;
         $($swap:expr),*
     ) => {
         impl Vector for $vector {
@@ -31,6 +35,7 @@ macro_rules! define_vector {
             const LANES: usize = 64 / size_of::<$element>();
             const NEGATIVE_ZERO: $element = -0.0;
             const NAN: $element = $element::NAN;
+            const ONE: $element = 1.0;
 
             #[inline(always)]
             unsafe fn splat(element: $element) -> $vector {
@@ -97,6 +102,25 @@ macro_rules! define_vector {
             }
 
             #[inline(always)]
+            unsafe fn beyond<const LARGEST: bool>(self, other: $vector, but: $mask) -> $mask {
+                // SAFETY: as above.
+                unsafe {
+                    !but & match LARGEST {
+                        true => $compare::<_CMP_NLE_UQ>(self, other),
+                        false => $compare::<_CMP_NGE_UQ>(self, other),
+                    }
+                }
+            }
+
+            #[inline(always)]
+            unsafe fn choose(mask: $mask, these: $vector, others: $vector) -> $vector {
+                // SAFETY: as above.
+                unsafe { $blend(mask, others, these) }
+            }
+
+            define_store!($element);
+
+            #[inline(always)]
             unsafe fn in_halves(
                 self,
                 merge: impl Fn($vector, $vector) -> $vector,
@@ -115,7 +139,7 @@ macro_rules! define_vector {
 define_vector! {
     __m512, f32, __mmask16: _mm512_set1_ps _mm512_loadu_ps _mm512_mask_loadu_ps
     _mm512_storeu_ps _mm512_mask_storeu_ps _mm512_add_ps _mm512_max_ps _mm512_min_ps
-    _mm512_cmp_ps_mask _mm512_cvtss_f32;
+    _mm512_cmp_ps_mask _mm512_mask_blend_ps _mm512_cvtss_f32;
     |x| _mm512_shuffle_f32x4::<0b11_10_11_10>(x, x),
     |x| _mm512_shuffle_f32x4::<0b01_01_01_01>(x, x),
     |x| _mm512_permute_ps::<0b11_10_11_10>(x),
@@ -125,7 +149,7 @@ define_vector! {
 define_vector! {
     __m512d, f64, __mmask8: _mm512_set1_pd _mm512_loadu_pd _mm512_mask_loadu_pd
     _mm512_storeu_pd _mm512_mask_storeu_pd _mm512_add_pd _mm512_max_pd _mm512_min_pd
-    _mm512_cmp_pd_mask _mm512_cvtsd_f64;
+    _mm512_cmp_pd_mask _mm512_mask_blend_pd _mm512_cvtsd_f64;
     |x| _mm512_shuffle_f64x2::<0b11_10_11_10>(x, x),
     |x| _mm512_shuffle_f64x2::<0b01_01_01_01>(x, x),
     |x| _mm512_permute_pd::<0b1111_1111>(x)

@@ -1,6 +1,7 @@
 //! Sums of many rows at once: a lane of a vector has what is of one row.
 
-use super::{Blocked, Ordered, Sums, Vector, extreme_lanes, merged, sum_lanes};
+use super::columns::{BURST, add as plus, keep, some};
+use super::{Blocked, Ordered, Sums, Vector, extreme_lanes, sum_lanes};
 
 /// See [`Machine::add`](super::Machine::add).
 #[inline(always)]
@@ -23,72 +24,93 @@ unsafe fn add_all<V: Vector, const STRIPES: usize, const CHAIN: usize, const IS_
     from: [[*const V::Element; CHAIN]; STRIPES],
     sums: Sums<V::Element>,
 ) {
-    let whole = sums.width / V::LANES * V::LANES;
+    let (lanes, width) = (V::LANES, sums.width);
+    let mut at = 0;
     // SAFETY: required of the caller.
     unsafe {
-        for at in (0..whole).step_by(V::LANES) {
-            add_at::<V, STRIPES, CHAIN, IS_MORE>(&from, &sums, at, V::LANES);
+        while at + BURST * lanes <= width {
+            add_at::<V, BURST, STRIPES, CHAIN, IS_MORE>(&from, &sums, at, lanes);
+            at += BURST * lanes;
         }
-        if whole < sums.width {
-            let left = sums.width - whole;
-            add_at::<V, STRIPES, CHAIN, IS_MORE>(&from, &sums, whole, left);
+        while at + lanes <= width {
+            add_at::<V, 1, STRIPES, CHAIN, IS_MORE>(&from, &sums, at, lanes);
+            at += lanes;
+        }
+        if at < width {
+            add_at::<V, 1, STRIPES, CHAIN, IS_MORE>(&from, &sums, at, width - at);
         }
     }
 }
 
-/// The same for `count` elements, at most those of a vector.
+/// The same for `N` vectors, of which the last has `count` elements.
 #[inline(always)]
-unsafe fn add_at<V: Vector, const STRIPES: usize, const CHAIN: usize, const IS_MORE: bool>(
+unsafe fn add_at<
+    V: Vector,
+    const N: usize,
+    const STRIPES: usize,
+    const CHAIN: usize,
+    const IS_MORE: bool,
+>(
     from: &[[*const V::Element; CHAIN]; STRIPES],
     sums: &Sums<V::Element>,
     at: usize,
     count: usize,
 ) {
-    // SAFETY: required of the caller.
-    unsafe {
-        let mut to = sums.to.add(at);
-        let mut stripes = [V::splat(V::NEGATIVE_ZERO); STRIPES];
-        // No closures: they would have no vectors of their own where they are not inlined.
-        for (stripe, rows) in stripes.iter_mut().zip(from) {
-            *stripe = some(rows[0].add(at), count);
+    let mut to = sums.to.wrapping_add(at);
+    // No closures: they would have no vectors of their own where they are not inlined.
+    macro_rules! stripe {
+        ($index:literal) => {{
+            let rows = &from[$index % STRIPES];
+            let mut stripe = several::<V, N>(rows[0].wrapping_add(at), count);
             if IS_MORE && STRIPES == 1 && sums.goes_on {
-                *stripe = some::<V>(to, count).add(*stripe);
+                stripe = plus(several(to, count), stripe);
             }
             for row in &rows[1..] {
-                *stripe = stripe.add(some(row.add(at), count));
+                stripe = plus(stripe, several(row.wrapping_add(at), count));
             }
-        }
-        let mut sum = merged(stripes, |a, b| a.add(b));
+            stripe
+        }};
+    }
+    // In the order of the tree, so that few wait.
+    macro_rules! stripes {
+        ($left:literal $right:literal) => {
+            plus(stripe!($left), stripe!($right))
+        };
+    }
+    // SAFETY: required of the caller.
+    unsafe {
+        let mut sum = match STRIPES {
+            1 => stripe!(0),
+            2 => stripes!(0 1),
+            4 => plus(stripes!(0 2), stripes!(1 3)),
+            8 => {
+                let even = plus(stripes!(0 4), stripes!(2 6));
+                plus(even, plus(stripes!(1 5), stripes!(3 7)))
+            }
+            _ => unreachable!("there are no such leaves"),
+        };
         if IS_MORE {
             for _ in 0..sums.below {
-                to = to.sub(sums.pitch);
-                sum = some::<V>(to, count).add(sum);
+                to = to.wrapping_sub(sums.pitch);
+                sum = plus(several(to, count), sum);
             }
         }
-        keep(sum, to, count);
-    }
-}
-
-/// A vector, or the first elements of one.
-#[inline(always)]
-unsafe fn some<V: Vector>(from: *const V::Element, count: usize) -> V {
-    // SAFETY: required of the caller.
-    unsafe {
-        match count == V::LANES {
-            true => V::load(from),
-            false => V::load_some(from, count, V::splat(V::NEGATIVE_ZERO)),
+        for (number, sum) in sum.into_iter().enumerate() {
+            keep(sum, to.add(number * V::LANES), count);
         }
     }
 }
 
+/// `N` vectors, or the first elements of one.
 #[inline(always)]
-unsafe fn keep<V: Vector>(vector: V, to: *mut V::Element, count: usize) {
+unsafe fn several<V: Vector, const N: usize>(from: *const V::Element, count: usize) -> [V; N] {
     // SAFETY: required of the caller.
     unsafe {
-        match count == V::LANES {
-            true => vector.store(to),
-            false => vector.store_some(to, count),
+        let mut vectors = [V::splat(V::NEGATIVE_ZERO); N];
+        for (number, vector) in vectors.iter_mut().enumerate() {
+            *vector = some(from.add(number * V::LANES), count);
         }
+        vectors
     }
 }
 
@@ -132,35 +154,49 @@ unsafe fn short<V: Ordered, const P: usize, const IS_FULL: bool>(
     let reads = (P - 1) * of_vector * len + V::LANES;
     // SAFETY: required of the caller.
     unsafe {
-        let none = V::splat(V::NEGATIVE_ZERO);
         let fill = V::order(|lane| match lane % P < len {
             true => lane / P * len + lane % P,
             false => V::LANES,
         });
         let mut row = 0;
+        while row + V::LANES <= rows && row * len + reads <= elements {
+            let sums = short_at::<V, P, IS_FULL, true>(from.add(row * len), len, reads, fill);
+            sums.store(to.add(row));
+            row += V::LANES;
+        }
         while row < rows {
-            let first = row * len;
-            let mut vectors = [none; P];
-            if first + reads <= elements {
-                for (index, vector) in vectors.iter_mut().enumerate() {
-                    *vector = V::load(from.add(first + index * of_vector * len));
-                }
-            } else {
-                for (index, vector) in vectors.iter_mut().enumerate() {
-                    let at = first + index * of_vector * len;
-                    *vector =
-                        some(from.wrapping_add(at), elements.saturating_sub(at).min(V::LANES));
-                }
-            }
-            if !IS_FULL {
-                for vector in &mut vectors {
-                    *vector = vector.pick(none, fill);
-                }
-            }
-            let sums = in_halves(vectors, |a, b| a.add(b));
+            let left = elements - row * len;
+            let sums = short_at::<V, P, IS_FULL, false>(from.add(row * len), len, left, fill);
             keep(sums, to.add(row), V::LANES.min(rows - row));
             row += V::LANES;
         }
+    }
+}
+
+/// A vector of such rows, from where `left` elements are; all that is read if the rows `ARE_THERE`.
+#[inline(always)]
+unsafe fn short_at<V: Ordered, const P: usize, const IS_FULL: bool, const ARE_THERE: bool>(
+    from: *const V::Element,
+    len: usize,
+    left: usize,
+    fill: V::Order,
+) -> V {
+    let step = V::LANES / P * len;
+    // SAFETY: required of the caller.
+    unsafe {
+        let none = V::splat(V::NEGATIVE_ZERO);
+        let mut vectors = [none; P];
+        for (index, vector) in vectors.iter_mut().enumerate() {
+            let at = index * step;
+            *vector = match ARE_THERE {
+                true => V::load(from.add(at)),
+                false => some(from.wrapping_add(at), left.saturating_sub(at).min(V::LANES)),
+            };
+            if !IS_FULL {
+                *vector = vector.pick(none, fill);
+            }
+        }
+        in_halves(vectors, |a, b| a.add(b))
     }
 }
 

@@ -30,6 +30,12 @@ fn results(folder: &Folder, elements: &[u8], rows: Rows, result: usize) -> Vec<u
         folder.fold(&rows, &places);
         folder.finish(&places, rows.rows, rows.len, results.as_mut_ptr().cast());
     }
+    if !rows.side_by_side && rows.len <= BLOCK {
+        let mut whole = vec![0u64; results.len()];
+        // SAFETY: as above.
+        unsafe { folder.fold_whole(&rows, &places, whole.as_mut_ptr().cast()) };
+        assert_eq!(whole, results, "{} rows of {} at a time", rows.rows, rows.len);
+    }
     let bytes: Vec<u8> = results.iter().flat_map(|word| word.to_ne_bytes()).collect();
     bytes[..rows.rows * result].to_vec()
 }
@@ -87,7 +93,6 @@ fn both_ways(by: Reduction, dtype: DType, [rows, len]: [usize; 2], random: &mut 
         first: 0,
         side_by_side: false,
         is_near: false,
-        is_far: false,
         step: (len * size) as isize,
     };
     let nearby = Rows { side_by_side: true, step: (rows * size) as isize, ..apart };
@@ -99,8 +104,6 @@ fn both_ways(by: Reduction, dtype: DType, [rows, len]: [usize; 2], random: &mut 
         assert_eq!(results(&folder, across, nearby, result), expected, "{what}, side by side");
         let near = Rows { is_near: true, ..nearby };
         assert_eq!(results(&folder, across, near, result), expected, "{what}, in L2");
-        let far = Rows { is_far: true, ..nearby };
-        assert_eq!(results(&folder, across, far, result), expected, "{what}, in memory");
     }
 }
 
@@ -148,7 +151,8 @@ fn other_folds_are_the_same_however_rows_lie() {
 
 /// Runs one after the other become what each would by itself, and nothing between results is written.
 fn run_after_run(by: Reduction, dtype: DType, [rows, len]: [usize; 2], random: &mut fastrand::Rng) {
-    const RUNS: usize = 3;
+    // More than are folded at a time.
+    const RUNS: usize = 5;
     if len > folder_for(Cpu::BASE, by, dtype).longest_of_runs {
         return;
     }
@@ -185,7 +189,6 @@ fn run_after_run(by: Reduction, dtype: DType, [rows, len]: [usize; 2], random: &
             first: 0,
             side_by_side: false,
             is_near: false,
-            is_far: false,
             step: (len * size) as isize,
         };
         let of_run = results(&folder_for(Cpu::BASE, by, dtype), along, apart, result);
@@ -200,6 +203,7 @@ fn run_after_run(by: Reduction, dtype: DType, [rows, len]: [usize; 2], random: &
             len,
             step: (step * size) as isize,
             next: next as isize,
+            are_near: random.bool(),
             results: found.as_mut_ptr().cast(),
             next_results: next_results as isize,
         };
@@ -215,9 +219,9 @@ fn run_after_run(by: Reduction, dtype: DType, [rows, len]: [usize; 2], random: &
 fn runs_are_the_same_one_by_one() {
     use Reduction::{All, Any, ArgMax, ArgMin, Max, Min, Prod, Sum, Sup};
     let mut random = fastrand::Rng::with_seed(13);
-    let lens = [1, 2, 7, 8, 9, 16, 30, 33, 50, 63, 64, 65, 100, 128, 129, 511, 512];
+    let lens = [1, 2, 7, 8, 9, 16, 33, 63, 64, 65, 129, 511, 512];
     for len in lens {
-        for rows in [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 20, 33] {
+        for rows in [1, 2, 3, 4, 7, 8, 9, 16, 17, 20, 70] {
             for by in [Sum, Prod, Max, Sup, Min, ArgMax, ArgMin] {
                 for dtype in NUMBERS {
                     run_after_run(by, dtype, [rows, len], &mut random);
