@@ -75,7 +75,7 @@ pub(super) struct Lag<'a> {
     sweep: &'a RowSweep<Code, Deferred>,
     sweeping: &'a Sweeping,
     /// The number of elements of a row for each input that is that, rows that are kept, numbers of the rows before
-    /// and of those of a call, and results of no rows.
+    /// and of those of a call, results of no rows, and numbers that are results already.
     scratch: Scratch,
     /// How results are stored.
     stores: Stores,
@@ -107,7 +107,9 @@ impl<'a> Lag<'a> {
         let kept = code.kept().iter().map(|storage| rows * pitch(len, storage.size()));
         let numbers = late.numbers.iter().map(|storage| rows * (1 + TILES) * storage.size());
         let results = sweep.outputs.iter().map(|&slot| rows * pitch(len, job.setup.sizes[slot]));
-        let scratch = Scratch::new(counts.chain(kept).chain(numbers).chain(results));
+        let left = sweep.left.iter().map(|&slot| rows * job.setup.sizes[slot]);
+        let room = counts.chain(kept).chain(numbers).chain(results).chain(left);
+        let scratch = Scratch::new(room);
         for (index, &slot) in sweep.inputs.iter().enumerate() {
             if slot >= job.program.inputs {
                 // SAFETY: there is room for a number of any type.
@@ -140,7 +142,7 @@ impl<'a> Lag<'a> {
             let is_many = follows && self.goes_on();
             let count = if is_many { (tile.rows - done).min(rows * TILES) } else { rows };
             // SAFETY: required of the caller.
-            unsafe { self.step(here, count) };
+            unsafe { self.step(here, count, false) };
             done += count;
             self.before = Some(At { row: here.row + count - rows, ..here });
         }
@@ -154,8 +156,9 @@ impl<'a> Lag<'a> {
     /// As for [`begin`](Lag::begin).
     pub(super) unsafe fn finish(&mut self) {
         if let Some(before) = self.before {
-            // SAFETY: required of the caller. They are computed once more, from operands that are as they were.
-            unsafe { self.step(before, self.sweeping.tile.rows) };
+            // SAFETY: required of the caller. They are computed once more; where results lie over inputs, from some of
+            // these, and so what they leave goes nowhere.
+            unsafe { self.step(before, self.sweeping.tile.rows, true) };
             self.before = None;
         }
         if let Some(realigned) = &mut self.realigned {
@@ -170,12 +173,12 @@ impl<'a> Lag<'a> {
         self.realigned.as_ref().is_none_or(follows)
     }
 
-    /// Computes rows, and finishes as many that begin with those before.
+    /// Computes rows, and finishes as many that begin with those before. Numbers that are results may be left already.
     ///
     /// # Safety
     ///
     /// As for [`begin`](Lag::begin).
-    unsafe fn step(&mut self, here: At, count: usize) {
+    unsafe fn step(&mut self, here: At, count: usize, are_left: bool) {
         let (late, sweep, sweeping) = (self.late, self.sweep, self.sweeping);
         let (tile, len) = (sweeping.tile, self.job.setup.grid.len);
         let (before, goes_on) = (self.before.unwrap_or(here), self.goes_on());
@@ -204,10 +207,15 @@ impl<'a> Lag<'a> {
                 }
             }
         }));
-        let left = left.iter().zip(&sweep.left);
-        cursors.extend(
-            left.map(|(cursor, &slot)| Cursor { base: self.job.place(slot, here), ..*cursor }),
-        );
+        cursors.extend(left.iter().zip(&sweep.left).map(|(cursor, &slot)| {
+            let nowhere = next();
+            match are_left {
+                false => Cursor { base: self.job.place(slot, here), ..*cursor },
+                true => {
+                    Cursor { base: nowhere, row: self.job.setup.sizes[slot] as isize, ..*cursor }
+                }
+            }
+        }));
         cursors.extend(numbers.iter().map(|number| Cursor {
             base: number.base.wrapping_offset(tile.rows as isize * number.row),
             ..*number

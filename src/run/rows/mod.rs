@@ -40,7 +40,7 @@ use kiln_jit::emit::{Code, EmitterKind};
 use kiln_jit::vir::{Routine, Sweep};
 pub(in crate::run) use panel::PanelSetup;
 pub(crate) use reduction::Reduction;
-use setup::{Setup, is_aligned, is_in_place, written_early};
+use setup::{Setup, in_place, is_aligned, written_early};
 use smallvec::SmallVec;
 use std::sync::{Arc, Mutex};
 use sweep::{LEAST_TILES, Stores, Sweeper, Sweeps};
@@ -97,7 +97,8 @@ struct Known {
     layouts: SmallVec<[(Dims<usize>, Dims<isize>); OPERANDS]>,
     /// How far into a line of the caches the outputs begin.
     offsets: SmallVec<[usize; 2]>,
-    is_in_place: bool,
+    /// Which outputs are the memory of inputs.
+    in_place: SmallVec<[bool; 2]>,
     /// None where stages cannot run them, or should not.
     setup: Option<Setup>,
 }
@@ -225,7 +226,7 @@ impl RowCode {
         let known = Arc::new(Known {
             layouts: operands.iter().map(layout).collect(),
             offsets: operands[inputs..].iter().map(|output| offset(output)).collect(),
-            is_in_place: is_in_place(operands, inputs),
+            in_place: in_place(operands, inputs).collect(),
             setup: self.setup(self.program(), operands),
         });
         if operands.iter().all(|operand| is_aligned(operand))
@@ -289,12 +290,11 @@ impl Known {
         let fits = |(operand, (shape, strides)): (&&Layout, &(Dims<usize>, Dims<isize>))| {
             operand.shape == *shape && operand.strides == *strides && is_aligned(operand)
         };
-        let (read, written) = operands.split_at(inputs);
+        let written = &operands[inputs..];
         let begins = |(output, &before): (&&Layout, &usize)| offset(output) == before;
-        let same = |output: &&Layout| read.iter().any(|input| input.base == output.base);
         operands.iter().zip(&self.layouts).all(fits)
             && written.iter().zip(&self.offsets).all(begins)
-            && written.iter().any(same) == self.is_in_place
+            && in_place(operands, inputs).eq(self.in_place.iter().copied())
     }
 }
 

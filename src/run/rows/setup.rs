@@ -90,12 +90,11 @@ impl Setup {
         operands: &[&Layout],
     ) -> Setup {
         let grid = Grid::new(domain, is_reduced, operands, lead(program, domain, operands));
-        let (inputs, outputs) = operands.split_at(program.inputs);
-        let is_in_place = is_in_place(operands, program.inputs);
-        let numbers = outputs.iter().zip(&program.slots[program.inputs..]);
-        let numbers = numbers.filter(|(_, slot)| slot.per == Per::Row);
-        let is_read = |base: *mut u8| inputs.iter().any(|input| input.base == base);
-        let numbers_are_in_place = numbers.map(|(output, _)| output.base).any(is_read);
+        let is_in_place = in_place(operands, program.inputs).any(|is| is);
+        let outputs = program.slots[program.inputs..].iter();
+        let numbers_are_in_place = in_place(operands, program.inputs)
+            .zip(outputs)
+            .any(|(is, slot)| is && slot.per == Per::Row);
         let mut setup = Setup {
             grid,
             sizes: program.slots.iter().map(|slot| slot.dtype.size()).collect(),
@@ -435,9 +434,9 @@ impl Setup {
 }
 
 /// Whether an output is the memory of one of so many inputs.
-pub(super) fn is_in_place(operands: &[&Layout], inputs: usize) -> bool {
+pub(super) fn in_place(operands: &[&Layout], inputs: usize) -> impl Iterator<Item = bool> {
     let (inputs, outputs) = operands.split_at(inputs);
-    outputs.iter().any(|output| inputs.iter().any(|input| input.base == output.base))
+    outputs.iter().map(|output| inputs.iter().any(|input| input.base == output.base))
 }
 
 /// Whether the first element lies at a multiple of its size.
