@@ -46,7 +46,7 @@ pub struct Cursor {
     /// enough for a [row scalar](Code::is_scalar).
     pub base: *mut u8,
     /// For an input, bytes from one vector to the next: the size of a vector, or 0, as it is for a row
-    /// scalar. Ignored for others.
+    /// scalar. Ignored for others; code whose outputs are [realigned](Sweep::realigned) keeps there how many bytes wait.
     pub step: usize,
     /// Bytes from one row to the next.
     pub row: isize,

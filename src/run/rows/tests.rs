@@ -4,6 +4,7 @@ mod beside;
 mod in_place;
 mod narrow;
 mod paths;
+mod realigned;
 mod shared;
 
 use super::{Reduction, RowCode, Sweeps};
