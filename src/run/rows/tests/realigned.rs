@@ -70,7 +70,8 @@ fn several_results_of_any_width_begin_anywhere() {
                 for (view, expected) in results.iter().zip(&expected) {
                     let mut found = Tensor::zeros(dtype, &shape).unwrap();
                     copy(&view.view(), &mut found.view_mut());
-                    assert_eq!(bits(&found), bits(expected), "{body} of {shape:?} by {emitter}");
+                    let same = bits(&found) == bits(expected);
+                    assert!(same, "{body} of {shape:?} by {emitter}");
                 }
                 drop(results);
                 for (room, base) in rooms.iter().zip(bases) {
