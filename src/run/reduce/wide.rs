@@ -181,37 +181,26 @@ pub(in crate::run) unsafe fn count(dtype: DType, len: usize, rows: usize, result
 
 /// A fold, as wide as the machine's vectors.
 fn of<F: Fold>(cpu: Cpu) -> Folder {
-    let (block_size, longest_of_runs) = (size_of::<F::Block>(), runs::longest::<F>());
-    let result_size = size_of::<F::Result>();
+    let folder = |fold, finish, runs| Folder {
+        block_size: size_of::<F::Block>(),
+        result_size: size_of::<F::Result>(),
+        longest_of_runs: runs::longest::<F>(),
+        fold,
+        finish,
+        runs,
+    };
     #[cfg(target_arch = "x86_64")]
     {
         if cpu.avx512 {
-            let (fold, finish) = (fold_avx512::<F>, finish_avx512::<F>);
-            return Folder {
-                block_size,
-                result_size,
-                longest_of_runs,
-                fold,
-                finish,
-                runs: runs_avx512::<F>,
-            };
+            return folder(fold_avx512::<F>, finish_avx512::<F>, runs_avx512::<F>);
         }
         if cpu.avx2 {
-            let (fold, finish) = (fold_avx2::<F>, finish_avx2::<F>);
-            return Folder {
-                block_size,
-                result_size,
-                longest_of_runs,
-                fold,
-                finish,
-                runs: runs_avx2::<F>,
-            };
+            return folder(fold_avx2::<F>, finish_avx2::<F>, runs_avx2::<F>);
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = cpu;
-    let (fold, finish) = (fold::<F, Plain>, finish::<F>);
-    Folder { block_size, result_size, longest_of_runs, fold, finish, runs: runs::fold::<F, Plain> }
+    folder(fold::<F, Plain>, finish::<F>, runs::fold::<F, Plain>)
 }
 
 /// The functions below for wider vectors.

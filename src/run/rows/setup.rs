@@ -433,7 +433,7 @@ impl Setup {
     }
 }
 
-/// Whether an output is the memory of one of so many inputs.
+/// Of each output, whether it is the memory of one of so many inputs.
 pub(super) fn in_place(operands: &[&Layout], inputs: usize) -> impl Iterator<Item = bool> {
     let (inputs, outputs) = operands.split_at(inputs);
     outputs.iter().map(|output| inputs.iter().any(|input| input.base == output.base))
