@@ -62,10 +62,10 @@ const EXPM1_64: &[f64] = &[
 ///
 /// Clamping gives infinities the right overflow and underflow. The power of two is applied as two
 /// factors because it may be outside the exponent range where the result is not, and because a
-/// subnormal result must round only once.
+/// subnormal result must round only once. What rounds to 0 is clamped to [far below](super) it.
 pub fn exp(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
-    let (least, most) = by_type(ty, (-104.0, 89.0), (-746.0, 710.0));
+    let (least, most) = by_type(ty, (-112.5, 89.0), (-756.0, 710.0));
     let x = clamp(b, x, within, least, most);
     // One factor is enough where the result is normal, and for a decaying exponential one that is
     // scaled up to be normal.
@@ -82,11 +82,12 @@ pub fn exp(b: &mut Builder, x: Value, within: Range) -> Value {
     let (biased, r) = reduce(b, x, 1.0, exponent_bias(ty) + lift);
     let p = exp_of_reduced(b, r, 1.0);
     let power = power_of_two(b, biased);
-    let mut scaled = b.mul(p, power);
-    if lift != 0.0 {
-        let lower = b.float(ty, (-lift).exp2());
-        scaled = b.mul(scaled, lower);
+    let scaled = b.mul(p, power);
+    if lift == 0.0 {
+        return scaled;
     }
+    let lower = b.float(ty, (-lift).exp2());
+    let scaled = b.mul(scaled, lower);
     let k = exponent(b, biased, exponent_bias(ty) + lift);
     b.scale(p, k, scaled)
 }
@@ -94,7 +95,7 @@ pub fn exp(b: &mut Builder, x: Value, within: Range) -> Value {
 /// `2^x`. Error 0.87 ULP (f32), 0.87 (f64); exact for integers.
 pub fn exp2(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
-    let (least, most) = by_type(ty, (-151.0, 129.0), (-1076.0, 1025.0));
+    let (least, most) = by_type(ty, (-162.0, 129.0), (-1090.0, 1025.0));
     let x = clamp(b, x, within, least, most);
     let (k, p) = exp2_parts(b, x, 2.0 * exponent_bias(ty));
     scale(b, p, k)
@@ -118,7 +119,7 @@ pub(crate) fn exp2_parts(b: &mut Builder, x: Value, bias: f64) -> (Value, Value)
 /// `e^(r ln 10)`, whose argument is at most `ln 2 / 2` and so adds half of its own rounding error.
 pub fn exp10(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
-    let (least, most) = by_type(ty, (-46.0, 39.0), (-324.0, 309.0));
+    let (least, most) = by_type(ty, (-49.0, 39.0), (-329.0, 309.0));
     let x = clamp(b, x, within, least, most);
     let magic = b.float(ty, magic(ty) + 2.0 * exponent_bias(ty));
     let log2_10 = b.float(ty, std::f64::consts::LOG2_10);

@@ -70,8 +70,8 @@ const FIRST_64: (f64, f64) = (0.8535533905933335, -5.972999872483342e-14);
 /// corrects that.
 pub fn normcdf(b: &mut Builder, x: Value, within: Range) -> Value {
     let ty = b.ty(x);
-    // Beyond this, the tail rounds to 0.
-    let most = by_type(ty, 14.3, 38.7);
+    // Beyond this, the tail rounds to 0: [far below](super).
+    let most = by_type(ty, 14.8, 39.0);
     let mut a = b.abs(x);
     if !within.inside(-most, most) {
         let most = b.float(ty, most);

@@ -64,6 +64,11 @@ pub use fold::{Fold, Merge, STRIPE_BYTES, stripes};
 pub use sweep::{Join, Part, Place, Step, Sweep};
 pub use verify::verify;
 
+/// The least exponent at which [`Inst::Scale`] gives more than 0, of `f32`.
+pub const LEAST_POWER_32: f32 = -151.0;
+/// The same of `f64`.
+pub const LEAST_POWER_64: f64 = -1076.0;
+
 /// The type of one lane of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Type {
@@ -292,9 +297,10 @@ pub enum Inst {
         /// Addend.
         c: Value,
     },
-    /// `scaled`, which must be `p 2^k` rounded once: emitters compute one or the other.
+    /// `scaled`, which must be `p 2^k` rounded once: emitters compute one or the other. For exponents below
+    /// [`LEAST_POWER_32`] and [`LEAST_POWER_64`] that is 0.
     Scale {
-        /// The number that is scaled: normal, or NaN.
+        /// The number that is scaled: at least 1/2 and below 2, or NaN.
         p: Value,
         /// The exponent: whole, or NaN.
         k: Value,

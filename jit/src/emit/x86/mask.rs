@@ -10,7 +10,7 @@ use iced_x86::Code;
 
 impl Selector<'_> {
     /// Appends what `make` builds around a new mask register.
-    fn mask(&mut self, make: impl FnOnce(Reg) -> Inst) -> Reg {
+    pub(super) fn mask(&mut self, make: impl FnOnce(Reg) -> Inst) -> Reg {
         let class = match self.isa {
             Isa::Avx512 => Class::Mask,
             Isa::Avx2 => Class::Vector,
