@@ -115,7 +115,9 @@ fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError>
         return Ok(Compiled::Product(Box::new(kernel)));
     }
     if body.reductions().next().is_none() {
-        let routine = lowered(body, options.mode);
+        let mut routine = lowered(body, options.mode);
+        // For calls whose results bypass the caches, which say how far.
+        routine.ahead = (0..).take(routine.inputs.len()).collect();
         return Ok(Compiled::Map(emitted(&routine, options)?));
     }
     let kernel = RowKernel::new(stages(body, options)?, passes(body, options));

@@ -35,6 +35,9 @@ pub(super) struct Call<'a> {
     pub(super) streams: bool,
 }
 
+/// What is in memory is asked for where the next row would be: [`run`](Call::run).
+const ASKING: Tile = Tile { rows: 1, ahead: 1 };
+
 impl Call<'_> {
     /// Runs the kernel on rows of `n` elements, in one call where code takes that many, which no
     /// streaming code does. Whole vectors are computed where they lie.
@@ -86,7 +89,9 @@ impl Call<'_> {
         self.cursors.iter_mut().for_each(next);
     }
 
-    /// Runs the kernel on a row of `n` elements. Whole vectors are computed where they lie.
+    /// Runs the kernel on a row of `n` elements. Whole vectors are computed where they lie. Where results bypass
+    /// the caches, memory is asked for what the kernel can [look ahead for](kiln_jit::vir::Routine::ahead), a
+    /// cursor's row further on.
     ///
     /// # Safety
     ///
@@ -102,9 +107,9 @@ impl Call<'_> {
             }
             if head > 0 && whole > 0 {
                 let mut cursors = self.cursors(|op| self.element(op, head));
-                self.code.call_streaming(1, whole, &mut cursors);
+                self.code.call_tiles_streaming(1, ASKING, whole, &mut cursors);
             } else if whole > 0 && self.streams {
-                self.code.call_streaming(1, whole, self.cursors);
+                self.code.call_tiles_streaming(1, ASKING, whole, self.cursors);
             } else if whole > 0 {
                 self.code.call(1, whole, self.cursors);
             }

@@ -35,6 +35,11 @@ const WRITTEN_OUT: usize = 256;
 /// `gelu_tanh(x*w+b)` in `f64` with rows of 1024, 4 Mi elements take 0.73 ns each, against 0.84 to
 /// 0.99 with twice the bytes.
 const TILE: usize = 8 << 10;
+/// How many bytes further on memory is asked for where results bypass the caches: processors that fetch ahead by
+/// themselves stop where a page of 4 KiB ends. Nanoseconds for an `f32` of 64 MiB in memory, on a Xeon 6, without
+/// this, with 1, 4 and 8 KiB: a chain of 20 multiply-adds .564, .391, .336 and .327, one of 12 .498, .300, .312 and .304,
+/// one of 3 .327, .300, .294 and .299, a copy .306, .286, .285 and .283.
+const AHEAD: isize = 4 << 10;
 /// Fewest elements of a block, where there are several threads.
 const SHORT: usize = 2048;
 /// Most elements of a block: where there are several threads, the others finish soon after.
@@ -189,6 +194,7 @@ impl<'a> Dense<'a> {
             let (base, size) = (self.bases[op], self.sizes[op]);
             cursors[op].step = lanes * size;
             match self.along[op] {
+                Along::Direct if self.streams => cursors[op].row = AHEAD,
                 Along::Direct => {}
                 Along::Constant => {
                     (cursors[op].step, starts[op]) = (0, pads.of(op));
