@@ -18,12 +18,12 @@ const LOW: usize = 16;
 const NEAR: usize = 1 << 20;
 const FEW_TILES: usize = 8;
 
-/// The most terms of a panel of a right operand that is further away, of up to so many tiles of rows and of more. Processors ask
+/// The most terms of a panel of a right operand that is further away, of up to so many rows and of more. Processors ask
 /// memory for what follows in some 32 rows at once, if each is read on and on, and for nothing where a panel is a piece
 /// of each of hundreds. On a Xeon 6, 8, 32 and 192 rows by 1024 by 1024 take .73, .73 and .70 of the time that they take with
 /// [`INNER`] terms, tiles that read them as they lie, and 32 rows by 4096 by 4096, which memory has, .4.
 const FAR: [usize; 2] = [48, 128];
-const FEW_FAR: usize = 4;
+const FEW_FAR: usize = 48;
 
 /// Bytes of the result that are finished as a whole, if they are whole rows: in parts, what is computed of them waits for
 /// memory at the beginning of each (a twentieth of 1024 by 64 by 1024 with GELU, Zen 4).
@@ -79,7 +79,7 @@ pub(crate) unsafe fn multiply<T: Element>(
     let is_far = bytes::<T>(k, n) > NEAR;
     let most_terms = match b.plain_rows() {
         Some(_) if !is_far => INNER,
-        Some(_) if m <= FEW_FAR * kernels.rows => FAR[0],
+        Some(_) if m <= FEW_FAR => FAR[0],
         Some(_) => FAR[1],
         None => (LEFT / (most * size_of::<T>())).clamp(INNER, TURNED),
     };
@@ -139,7 +139,6 @@ pub(crate) unsafe fn multiply<T: Element>(
                         let left = left.from(span.start, terms);
                         let to = c.at(first + span.start, side);
                         let next = match span.end < all.len() {
-                            _ if k <= inner => to,
                             true => c.at(first + span.end, side),
                             false => c.at(first, side + columns),
                         };
