@@ -12,17 +12,21 @@ use crate::vectors::Vectors;
 
 /// Up to so many tiles of rows are few.
 const LOW: usize = 16;
+/// And so many, if a right operand in rows is further away than L2: 300 rows by 1024 by 1024 take .94 of the time that they take
+/// with all of it packed beforehand, 400 rows as long (Xeon 6).
+const LOW_AND_FAR: usize = 32;
 
 /// Bytes of a right operand that L2 holds, or nearly so. Where a vector is a cache line, to read it as it lies for so many
 /// tiles of rows takes .88 to 1 of the time (Zen 4, 64 to 512 columns); with shorter vectors up to 1.37.
 const NEAR: usize = 1 << 20;
 const FEW_TILES: usize = 8;
 
-/// The most terms of a panel of a right operand that is further away, of up to so many rows and of more. Processors ask
-/// memory for what follows in some 32 rows at once, if each is read on and on, and for nothing where a panel is a piece
-/// of each of hundreds. On a Xeon 6, 8, 32 and 192 rows by 1024 by 1024 take .73, .73 and .70 of the time that they take with
-/// [`INNER`] terms, tiles that read them as they lie, and 32 rows by 4096 by 4096, which memory has, .4.
-const FAR: [usize; 2] = [48, 128];
+/// The most terms of a panel of a right operand that is further away, of up to so many rows and of more. Processors ask memory for
+/// what follows in some 32 rows at once, if each is read on and on, and for nothing where a panel is a piece of each of
+/// hundreds. On a Xeon 6, 8, 32 and 192 rows by 1024 by 1024 take .73, .73 and .65 of the time that they take with
+/// [`INNER`] terms and tiles that read them as they lie, and 32 rows by 4096 by 4096, which memory has, .4. So few rows as
+/// here lose by it where an L2 of 2 MiB has most of the matrix, up to a seventh.
+const FAR: [usize; 2] = [48, 192];
 const FEW_FAR: usize = 48;
 
 /// Bytes of the result that are finished as a whole, if they are whole rows: in parts, what is computed of them waits for
@@ -49,12 +53,18 @@ pub(crate) fn is_for<T: Element>(
     [m, k, n]: [usize; 3],
     b: Operand<T>,
 ) -> bool {
-    let is_near = b.plain_rows().is_some() && reads_lines(kernels) && bytes::<T>(k, n) <= NEAR;
-    m <= LOW * kernels.rows || is_near
+    m <= LOW * kernels.rows
+        || b.plain_rows().is_some()
+            && match is_far::<T>([m, k, n]) {
+                true => m <= LOW_AND_FAR * kernels.rows,
+                false => reads_lines(kernels),
+            }
 }
 
-fn bytes<T>(k: usize, n: usize) -> usize {
-    k.saturating_mul(n).saturating_mul(size_of::<T>())
+/// Whether a right operand of these products is further away than L2.
+fn is_far<T>([m, k, n]: [usize; 3]) -> bool {
+    let bytes = k.saturating_mul(n).saturating_mul(size_of::<T>());
+    bytes > if m <= FEW_FAR { 3 * NEAR } else { NEAR }
 }
 
 /// `c = a b`. The right operand is not packed where its columns lie side by side, but for those that are no
@@ -75,8 +85,8 @@ pub(crate) unsafe fn multiply<T: Element>(
 ) {
     let row = n * size_of::<T>();
     let tiles = (WHOLE / row / kernels.rows).clamp(2, FEW_TILES);
-    let most = if m <= LOW * kernels.rows { m } else { tiles * kernels.rows };
-    let is_far = bytes::<T>(k, n) > NEAR;
+    let is_far = is_far::<T>([m, k, n]);
+    let most = if m <= LOW * kernels.rows || is_far { m } else { tiles * kernels.rows };
     let most_terms = match b.plain_rows() {
         Some(_) if !is_far => INNER,
         Some(_) if m <= FEW_FAR => FAR[0],

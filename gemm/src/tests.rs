@@ -200,13 +200,14 @@ const COLUMNS: &[(usize, usize, usize, usize)] = &[
 
 /// Rows that lie together, and that L2 need not hold: of one tile, of a few and of many.
 const FAR_ROWS: &[(usize, usize, usize, usize)] = &[
-    (3, 140, 2000, 0),
-    (7, 49, 5500, 3),
-    (12, 100, 2700, 0),
-    (13, 261, 1024, 0),
-    (32, 97, 2720, 5),
+    (3, 140, 5700, 0),
+    (7, 49, 16_100, 3),
+    (12, 100, 7900, 0),
+    (13, 770, 1024, 0),
+    (32, 97, 8110, 5),
     (49, 129, 2048, 0),
     (60, 300, 900, 1),
+    (200, 193, 1400, 0),
 ];
 
 /// Rows times a matrix whose columns or rows lie together.
