@@ -2,12 +2,12 @@
 
 use crate::halves::FEW_ROWS;
 use crate::left::Left;
-use crate::low::{self, FEW_TILES};
+use crate::low;
 use crate::matrix::MatrixMut;
 use crate::observer::{Observer, Telling, Turned};
 use crate::operand::Operand;
 use crate::pages::Pages;
-use crate::tile::{self, Kernels, MOST, Rows};
+use crate::tile::{self, Ahead, Kernels, MOST, Rows};
 use crate::vectors::Vectors;
 use crate::{pack, row, swapped};
 use std::cell::Cell;
@@ -26,6 +26,10 @@ const FEW_COLUMNS: usize = 256;
 /// Elements of a right operand that L2 does not hold: two rows read it twice, as it lies, in half the time that
 /// tiles take, which walk down its columns (1024 by 1024 on a Zen 4).
 const FAR: usize = 512 << 10;
+
+/// So many tiles, the last of a panel, ask for the panel that follows. On a Xeon 6, 1024 by 1024 by 1024 takes .96 of the time
+/// that it takes without; if all tiles ask, or the first ones, .97.
+const ASKING: usize = 4;
 
 /// Fewest bytes of the result that are said to be finished at once. With the block of the left operand
 /// they stay in L2.
@@ -210,6 +214,7 @@ pub(crate) struct Panel<T> {
 /// # Safety
 ///
 /// The operands must be readable, in whole vectors, and the tile writable, with the steps of `c`.
+#[expect(clippy::too_many_arguments, reason = "what a kernel is given, and which it is")]
 #[inline(always)]
 pub(crate) unsafe fn tile<T: Element>(
     kernels: &Kernels<T>,
@@ -219,6 +224,7 @@ pub(crate) unsafe fn tile<T: Element>(
     to: *mut T,
     c: MatrixMut<T>,
     goes_on: bool,
+    ahead: Ahead<T>,
 ) {
     let vectors = panel.columns.div_ceil(kernels.lanes);
     let pitch = vectors * kernels.lanes;
@@ -227,7 +233,7 @@ pub(crate) unsafe fn tile<T: Element>(
     // SAFETY: required of the caller. The tile apart is as large as any.
     unsafe {
         if c.across == 1 {
-            return run(sizes, left, panel.first, panel.step, to, c.down, goes_on);
+            return run(sizes, left, panel.first, panel.step, (to, c.down), goes_on, ahead);
         }
         let mut apart = [T::ZERO; MOST];
         let element = |row: usize, column: usize| {
@@ -239,7 +245,8 @@ pub(crate) unsafe fn tile<T: Element>(
             }
         }
         let to = apart.as_mut_ptr();
-        run(sizes, left, panel.first, panel.step, to, pitch as isize, goes_on);
+        let ahead = Ahead { tile: to, ..ahead };
+        run(sizes, left, panel.first, panel.step, (to, pitch as isize), goes_on, ahead);
         for (row, column) in pairs(rows, panel.columns) {
             *element(row, column) = apart[row * pitch + column];
         }
@@ -264,7 +271,7 @@ unsafe fn blocked<T: Element>(
     let (high, wide) = (high.min(m), wide.min(n.next_multiple_of(kernels.lanes)));
     let need = inner * (high + wide);
     if room.len() < need {
-        *room = Pages::zeros(T::ZERO, need);
+        *room = Pages::room(T::ZERO, need);
     }
     let (left, right) = room.split_at_mut(inner * high);
     let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
@@ -389,8 +396,6 @@ pub(crate) unsafe fn tiles<T: Element>(
 ) {
     let &Block { top, side, height, width, terms, goes_on, is_last } = block;
     let at_once = finished_columns(kernels, height);
-    // The panel that follows comes meanwhile, where little else is computed with it.
-    let asks = c.across == 1 && (kernels.rows + 1..=FEW_TILES * kernels.rows).contains(&height);
     let its = side..side + width;
     let mut telling = Telling::new(observer, top..top + height, its, at_once);
     let mut at = 0;
@@ -400,16 +405,29 @@ pub(crate) unsafe fn tiles<T: Element>(
         let first = right(at, pitch * terms);
         at += pitch * terms;
         let panel = Panel { first, step: pitch as isize, columns };
-        for span in rows(kernels, height).tiles() {
-            let (high, is_first) = (span.len(), span.start == 0);
+        // The panel that follows comes meanwhile.
+        let tiles = height.div_ceil(kernels.rows);
+        let is_asking = c.across == 1 && tiles > 1 && columns == kernels.columns();
+        let asking = if is_asking { tiles.min(ASKING) } else { 0 };
+        for (count, span) in rows(kernels, height).tiles().enumerate() {
+            let high = span.len();
             let (left, to) = (left.from(span.start, terms), c.at(top + span.start, side + column));
+            let next = match span.end < height {
+                true => c.at(top + span.end, side + column),
+                false => c.at(top, side + column + columns),
+            };
+            let ahead = Ahead::of_tile(next);
             // SAFETY: required of the caller.
             unsafe {
-                if asks && is_first && columns == kernels.columns() {
-                    let run = kernels.asking(left, high);
-                    run([terms, columns], left.parts(), first, pitch as isize, to, c.down, goes_on);
-                } else {
-                    tile(kernels, [high, terms], left, panel, to, c, goes_on);
+                match (count + asking).checked_sub(tiles) {
+                    Some(part) => {
+                        let run = kernels.asking(left, high);
+                        let (sizes, left) = ([terms, columns], left.parts());
+                        let beside = first.wrapping_add(pitch * terms);
+                        let ahead = ahead.and_part_of(beside, [pitch, terms], [part, asking]);
+                        run(sizes, left, first, pitch as isize, (to, c.down), goes_on, ahead);
+                    }
+                    None => tile(kernels, [high, terms], left, panel, to, c, goes_on, ahead),
                 }
             }
         }

@@ -7,16 +7,27 @@ use crate::observer::{Observer, Telling};
 use crate::operand::Operand;
 use crate::pack::LINE;
 use crate::pages::Pages;
-use crate::tile::{Kernels, Rows};
+use crate::tile::{Ahead, Kernels, Rows};
 use crate::vectors::Vectors;
 
 /// Up to so many tiles of rows are few.
 const LOW: usize = 16;
+/// And so many, if a right operand in rows is further away than L2: 300 rows by 1024 by 1024 take .94 of the time that they take
+/// with all of it packed beforehand, 400 rows as long (Xeon 6).
+const LOW_AND_FAR: usize = 32;
 
 /// Bytes of a right operand that L2 holds, or nearly so. Where a vector is a cache line, to read it as it lies for so many
 /// tiles of rows takes .88 to 1 of the time (Zen 4, 64 to 512 columns); with shorter vectors up to 1.37.
 const NEAR: usize = 1 << 20;
-pub(crate) const FEW_TILES: usize = 8;
+const FEW_TILES: usize = 8;
+
+/// The most terms of a panel of a right operand that is further away, of up to so many rows and of more. Processors ask memory for
+/// what follows in some 32 rows at once, if each is read on and on, and for nothing where a panel is a piece of each of
+/// hundreds. On a Xeon 6, 8, 32 and 192 rows by 1024 by 1024 take .73, .73 and .65 of the time that they take with
+/// [`INNER`] terms and tiles that read them as they lie, and 32 rows by 4096 by 4096, which memory has, .4. So few rows as
+/// here lose by it where an L2 of 2 MiB has most of the matrix, up to a seventh.
+const FAR: [usize; 2] = [48, 192];
+const FEW_FAR: usize = 48;
 
 /// Bytes of the result that are finished as a whole, if they are whole rows: in parts, what is computed of them waits for
 /// memory at the beginning of each (a twentieth of 1024 by 64 by 1024 with GELU, Zen 4).
@@ -42,8 +53,18 @@ pub(crate) fn is_for<T: Element>(
     [m, k, n]: [usize; 3],
     b: Operand<T>,
 ) -> bool {
+    m <= LOW * kernels.rows
+        || b.plain_rows().is_some()
+            && match is_far::<T>([m, k, n]) {
+                true => m <= LOW_AND_FAR * kernels.rows,
+                false => reads_lines(kernels),
+            }
+}
+
+/// Whether a right operand of these products is further away than L2.
+fn is_far<T>([m, k, n]: [usize; 3]) -> bool {
     let bytes = k.saturating_mul(n).saturating_mul(size_of::<T>());
-    m <= LOW * kernels.rows || b.plain_rows().is_some() && reads_lines(kernels) && bytes <= NEAR
+    bytes > if m <= FEW_FAR { 3 * NEAR } else { NEAR }
 }
 
 /// `c = a b`. The right operand is not packed where its columns lie side by side, but for those that are no
@@ -64,16 +85,19 @@ pub(crate) unsafe fn multiply<T: Element>(
 ) {
     let row = n * size_of::<T>();
     let tiles = (WHOLE / row / kernels.rows).clamp(2, FEW_TILES);
-    let most = if m <= LOW * kernels.rows { m } else { tiles * kernels.rows };
+    let is_far = is_far::<T>([m, k, n]);
+    let most = if m <= LOW * kernels.rows || is_far { m } else { tiles * kernels.rows };
     let most_terms = match b.plain_rows() {
-        Some(_) => INNER,
+        Some(_) if !is_far => INNER,
+        Some(_) if m <= FEW_FAR => FAR[0],
+        Some(_) => FAR[1],
         None => (LEFT / (most * size_of::<T>())).clamp(INNER, TURNED),
     };
     let lying = b.plain_columns().filter(|_| c.across == 1);
     let inner = most_terms.min(k.max(1));
     let need = most * inner + inner * kernels.columns();
     if room.len() < need {
-        *room = Pages::zeros(T::ZERO, need);
+        *room = Pages::room(T::ZERO, need);
     }
     let (left, right) = room.split_at_mut(most * inner);
     let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
@@ -117,22 +141,41 @@ pub(crate) unsafe fn multiply<T: Element>(
                             Panel { first: right, step: step as isize, columns }
                         }
                     };
+                    // Rows far apart share sets of L1, and tiles that follow would read them from L2.
+                    let asks = unpacked.is_some() && c.across == 1;
+                    let packs = asks && is_far;
                     for span in rows.tiles() {
                         let (high, is_first) = (span.len(), span.start == 0);
                         let left = left.from(span.start, terms);
                         let to = c.at(first + span.start, side);
+                        let next = match span.end < all.len() {
+                            true => c.at(first + span.end, side),
+                            false => c.at(first, side + columns),
+                        };
+                        let ahead = Ahead::of_tile(next);
                         if let Some((b, run, packed)) = turning
                             && is_first
                         {
                             let panel = (all.len() > high).then_some(right);
                             let (sizes, b) = ([terms, columns], b.from(done, side));
                             run(sizes, packed, b, panel, to, c.down, goes_on);
-                        } else if unpacked.is_some() && c.across == 1 && is_first {
+                        } else if asks && is_first {
                             let run = kernels.asking(left, high);
                             let (sizes, left) = ([terms, columns], left.parts());
-                            run(sizes, left, panel.first, panel.step, to, c.down, goes_on);
+                            let beside =
+                                [columns, 2 * columns - 1].map(|at| panel.first.wrapping_add(at));
+                            let step = panel.step * size_of::<T>() as isize;
+                            let mut ahead = ahead.and_beside(beside, step);
+                            if packs {
+                                ahead.panel = right;
+                            }
+                            run(sizes, left, panel.first, panel.step, (to, c.down), goes_on, ahead);
                         } else {
-                            tile(kernels, [high, terms], left, panel, to, c, goes_on);
+                            let panel = match packs {
+                                true => Panel { first: right, step: step as isize, columns },
+                                false => panel,
+                            };
+                            tile(kernels, [high, terms], left, panel, to, c, goes_on, ahead);
                         }
                     }
                 }

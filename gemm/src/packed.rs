@@ -196,7 +196,7 @@ pub unsafe fn multiply_packed<T: Number>(
     {
         T::with_room(|room| {
             if room.len() < used {
-                *room = Pages::zeros(T::ZERO, used);
+                *room = Pages::room(T::ZERO, used);
             }
             for top in (0..m).take_while(|_| observer.goes_on()) {
                 // SAFETY: required of the caller; the columns are whole panels, or end with the last one.
@@ -225,7 +225,7 @@ pub unsafe fn multiply_packed<T: Number>(
     T::with_room(|room| {
         let need = inner * (high + kernels.columns());
         if room.len() < need {
-            *room = Pages::zeros(T::ZERO, need);
+            *room = Pages::room(T::ZERO, need);
         }
         let (left, right) = room.split_at_mut(inner * high);
         let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());

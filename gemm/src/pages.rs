@@ -7,6 +7,9 @@ use std::ops::{Deref, DerefMut};
 /// Bytes of a huge page on x86-64 and most AArch64 systems.
 const HUGE_PAGE: usize = 2 << 20;
 
+/// Rooms of less than this part of a huge page are no more than is asked for.
+const SMALL: usize = 8;
+
 /// Elements, which begin with a page if they fill a huge one.
 #[derive(Debug)]
 pub(crate) struct Pages<T> {
@@ -17,6 +20,14 @@ pub(crate) struct Pages<T> {
 impl<T: Copy> Pages<T> {
     pub(crate) const fn none() -> Pages<T> {
         Pages { elements: Vec::new(), start: 0 }
+    }
+
+    /// Room for so many elements, of which `zero` is one: whole huge pages, unless a small part of one is enough. In small pages
+    /// of 3 MiB of panels 1024 by 1024 by 1024 takes 1.09 times as long (Xeon 6).
+    pub(crate) fn room(zero: T, len: usize) -> Pages<T> {
+        let page = HUGE_PAGE / size_of::<T>();
+        let is_small = len < page / SMALL;
+        Pages::zeros(zero, if is_small { len } else { len.next_multiple_of(page) })
     }
 
     /// So many zeros, of which `zero` is one.

@@ -84,7 +84,7 @@ unsafe fn multiply<T: Element>(
     let [terms, width] = WIDENED_COLUMNS;
     let need = k + WIDE_COLUMN * width;
     if room.len() < need {
-        *room = Pages::zeros(T::ZERO, need);
+        *room = Pages::room(T::ZERO, need);
     }
     let (row, block) = room.split_at_mut(k);
     // SAFETY: required of the caller; the row and blocks have room.

@@ -9,7 +9,7 @@ use crate::observer::{Observer, Telling};
 use crate::operand::Operand;
 use crate::pack;
 use crate::pages::Pages;
-use crate::tile::{Kernels, MOST};
+use crate::tile::{Ahead, Kernels, MOST};
 
 /// The most bytes of a column of the left operand, and of a panel: L2 holds it whatever else it does.
 const COLUMN: usize = 256;
@@ -64,7 +64,7 @@ pub(crate) unsafe fn multiply<T: Element>(
     let inner = k.min(PANEL / size_of::<T>() / pitch);
     let need = inner * pitch;
     if room.len() < need {
-        *room = Pages::zeros(T::ZERO, need);
+        *room = Pages::room(T::ZERO, need);
     }
     let right = room.as_mut_ptr();
     // Rows of a tile must not evict each other: fewer of them take 1.02 of the time, such as do 1.1.
@@ -132,7 +132,8 @@ unsafe fn tile<T: Element>(
         }
         let run = kernels.of(left, rows, vectors);
         let sizes = [terms, columns];
-        run(sizes, left.parts(), panel, pitch as isize, to, pitch as isize, goes_on);
+        let ahead = Ahead::of_tile(to);
+        run(sizes, left.parts(), panel, pitch as isize, (to, pitch as isize), goes_on, ahead);
         (kernels.across)(turned, rows, columns, c.first, c.down as usize);
     }
 }

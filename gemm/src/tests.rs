@@ -169,48 +169,69 @@ fn every_number_of_16_bits_is_widened() {
     }
 }
 
-/// Rows times a matrix whose columns lie together: near each other in memory or in one set of L1, and not all in line.
-fn check_columns<T>(fma: fn(T, T, T) -> T, bits: fn(T) -> u64)
-where
+/// Sizes `(m, k, n)`, and how many elements a right operand lies past a vector: columns that lie together near each other in
+/// memory or in one set of L1, and not all in line.
+const COLUMNS: &[(usize, usize, usize, usize)] = &[
+    (1, 1024, 277, 0),
+    (1, 1024, 43, 5),
+    (1, 1003, 277, 3),
+    (1, 2048, 136, 7),
+    (1, 11, 50, 3),
+    (2, 0, 33, 0),
+    (2, 1, 64, 3),
+    (2, 1024, 70, 5),
+    (3, 17, 100, 1),
+    (4, 192, 5, 1),
+    (4, 2080, 64, 2),
+    (7, 1024, 31, 0),
+    (8, 1024, 560, 0),
+    (12, 300, 48, 1),
+    (13, 2100, 40, 3),
+    (16, 1024, 277, 3),
+    (16, 10_000, 13, 1),
+    (20, 300, 33, 0),
+    (20, 2048, 64, 7),
+    (29, 400, 37, 2),
+    (64, 2100, 66, 0),
+    (64, 768, 11, 5),
+    (100, 130, 600, 1),
+    (205, 800, 30, 1),
+];
+
+/// Rows that lie together, and that L2 need not hold: of one tile, of a few and of many.
+const FAR_ROWS: &[(usize, usize, usize, usize)] = &[
+    (3, 140, 5700, 0),
+    (7, 49, 16_100, 3),
+    (12, 100, 7900, 0),
+    (13, 770, 1024, 0),
+    (32, 97, 8110, 5),
+    (49, 129, 2048, 0),
+    (60, 300, 900, 1),
+    (200, 193, 1400, 0),
+];
+
+/// Rows times a matrix whose columns or rows lie together.
+fn check_lying<T>(
+    are_columns: bool,
+    sizes: &[(usize, usize, usize, usize)],
+    fma: fn(T, T, T) -> T,
+    bits: fn(T) -> u64,
+) where
     T: Number + Default + From<f32>,
     Operand<T>: From<Matrix<T>>,
 {
     let mut random = fastrand::Rng::with_seed(4);
     // Vectors may lie anywhere within cache lines.
-    for (m, k, n, past) in [
-        (1, 1024, 277, 0),
-        (1, 1024, 43, 5),
-        (1, 1003, 277, 3),
-        (1, 2048, 136, 7),
-        (1, 11, 50, 3),
-        (2, 0, 33, 0),
-        (2, 1, 64, 3),
-        (2, 1024, 70, 5),
-        (3, 17, 100, 1),
-        (4, 192, 5, 1),
-        (4, 2080, 64, 2),
-        (7, 1024, 31, 0),
-        (8, 1024, 560, 0),
-        (12, 300, 48, 1),
-        (13, 2100, 40, 3),
-        (16, 1024, 277, 3),
-        (16, 10_000, 13, 1),
-        (20, 300, 33, 0),
-        (20, 2048, 64, 7),
-        (29, 400, 37, 2),
-        (64, 2100, 66, 0),
-        (64, 768, 11, 5),
-        (100, 130, 600, 1),
-        (205, 800, 30, 1),
-    ] {
+    for &(m, k, n, past) in sizes {
         let mut draw =
             |count: usize| -> Vec<T> { (0..count).map(|_| T::from(random.f32() - 0.5)).collect() };
         // Each column has another between it and the next, if they are short.
         let apart = if k < 200 { 2 * k + 1 } else { k };
-        let (a, b) = (draw(m * k), draw(past + n * apart));
+        let [down, across] = if are_columns { [1, apart] } else { [n, 1] };
+        let (a, b) = (draw(m * k), draw(past + k * down + n * across));
         let chain = |i: usize, j: usize| {
-            let (row, column) = (&a[i * k..][..k], &b[past + j * apart..][..k]);
-            row.iter().zip(column).fold(T::default(), |c, (&a, &b)| fma(a, b, c))
+            let column = b[past + j * across..].iter().step_by(down);
+            a[i * k..][..k].iter().zip(column).fold(T::default(), |c, (&a, &b)| fma(a, b, c))
         };
         for vectors in Vectors::ALL.into_iter().filter(|vectors| vectors.are_there()) {
             let mut c = vec![T::from(f32::NAN); m * n];
@@ -219,11 +240,12 @@ where
                 rows.for_each(|row| columns.clone().for_each(|column| told[row * n + column] += 1));
             };
             let rows = Matrix { first: a.as_ptr(), down: k as isize, across: 1 };
-            let columns = Matrix { first: b[past..].as_ptr(), down: 1, across: apart as isize };
+            let [down, across] = [down, across].map(|step| step as isize);
+            let right = Matrix { first: b[past..].as_ptr(), down, across };
             let to = MatrixMut { first: c.as_mut_ptr(), down: n as isize, across: 1 };
             // SAFETY: the matrices are as large as that, and the processor has these vectors.
             unsafe {
-                multiply_by(vectors, [m, k, n], [rows.into(), columns.into()], to, &mut finished);
+                multiply_by(vectors, [m, k, n], [rows.into(), right.into()], to, &mut finished);
             }
             for (at, &found) in c.iter().enumerate() {
                 let (i, j) = (at / n, at % n);
@@ -236,8 +258,14 @@ where
 
 #[test]
 fn columns_that_lie_together_make_chains() {
-    check_columns(f32::mul_add, narrow_bits);
-    check_columns(f64::mul_add, f64::to_bits);
+    check_lying(true, COLUMNS, f32::mul_add, narrow_bits);
+    check_lying(true, COLUMNS, f64::mul_add, f64::to_bits);
+}
+
+#[test]
+fn rows_far_away_make_chains() {
+    check_lying(false, FAR_ROWS, f32::mul_add, narrow_bits);
+    check_lying(false, FAR_ROWS, f64::mul_add, f64::to_bits);
 }
 
 /// Says no after some questions, and counts elements that are finished.

@@ -6,12 +6,52 @@ use crate::matrix::Matrix;
 use crate::simd::{Plain, Simd};
 use crate::{pack, row, turning};
 use std::ops::Range;
+use std::ptr;
 
-/// Adds `k` products to a tile: `([k, columns], a, b, step, c, down, goes_on)`. `a` is where the tile's rows begin, and how
-/// many elements are from one to the next, if they are not packed. `b` has a row of its columns for each product, `step`
-/// elements apart. The sums go on from `c` if it `goes_on`, and else from 0. Rows of `c` are `down` elements
+/// Adds `k` products to a tile: `([k, columns], a, b, step, (c, down), goes_on, ahead)`. `a` is where the tile's rows begin,
+/// and how many elements are from one to the next, if they are not packed. `b` has a row of its columns for each product,
+/// `step` elements apart. The sums go on from `c` if it `goes_on`, and else from 0. Rows of `c` are `down` elements
 /// apart. It has so many columns: in the last vector there may be more, which are not written.
-type Run<T> = unsafe fn([usize; 2], (*const T, isize), *const T, isize, *mut T, isize, bool);
+type Run<T> =
+    unsafe fn([usize; 2], (*const T, isize), *const T, isize, (*mut T, isize), bool, Ahead<T>);
+
+/// What a kernel asks memory for while it computes a tile, and what it leaves of what it read. None of what is asked for need
+/// be there.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead<T> {
+    /// The tile that follows, whose rows are as far apart; or the same.
+    pub(crate) tile: *const T,
+    /// Two places of the right operand that a kernel that asks begins with, and bytes from one product to the next.
+    pub(crate) right: [*const T; 2],
+    pub(crate) step: isize,
+    /// Where it packs what it reads of the right operand, or null.
+    pub(crate) panel: *mut T,
+}
+
+impl<T> Ahead<T> {
+    /// Nothing of the right operand.
+    pub(crate) fn of_tile(tile: *const T) -> Ahead<T> {
+        Ahead { tile, right: [ptr::null(); 2], step: 0, panel: ptr::null_mut() }
+    }
+
+    /// Also what is beside a panel that lies in rows so many bytes apart, of which these are the first elements of the first
+    /// row beside it, and the last.
+    pub(crate) fn and_beside(self, right: [*const T; 2], step: isize) -> Ahead<T> {
+        Ahead { right, step, ..self }
+    }
+
+    /// Also one of several parts of a packed panel of so many columns and terms, while as many terms are added.
+    pub(crate) fn and_part_of(
+        self,
+        panel: *const T,
+        [columns, terms]: [usize; 2],
+        [part, parts]: [usize; 2],
+    ) -> Ahead<T> {
+        let half = columns * size_of::<T>() / parts / 2;
+        let right = [2 * part, 2 * part + 1].map(|at| panel.wrapping_byte_add(at * half * terms));
+        Ahead { right, step: half as isize, ..self }
+    }
+}
 
 /// The kernels of each number of rows, from 1 on: for one vector, for two, and for two that ask for more.
 type Runs<T> = [&'static [Run<T>]; 3];
@@ -56,8 +96,7 @@ impl<T: Copy> Kernels<T> {
         self.runs(left)[vectors - 1][rows - 1]
     }
 
-    /// The kernel for so many rows, and two whole vectors: it asks for those beside them, of a matrix as it lies, or of the
-    /// panel that follows.
+    /// The kernel for so many rows, and two whole vectors, that asks for more, and packs.
     #[inline]
     pub(crate) fn asking(&self, left: Left<T>, rows: usize) -> Run<T> {
         self.runs(left)[2][rows - 1]
@@ -143,18 +182,18 @@ unsafe fn tile<
     (first, apart): (*const S::Element, isize),
     mut b: *const S::Element,
     step: isize,
-    c: *mut S::Element,
-    down: isize,
+    (c, down): (*mut S::Element, isize),
     goes_on: bool,
+    ahead: Ahead<S::Element>,
 ) {
     // SAFETY: required of the caller.
     unsafe {
         let is_whole = columns == VECTORS * S::LANES;
         let mut sums = [[S::zero(); VECTORS]; ROWS];
         for row in 0..ROWS {
-            let to = c.offset(row as isize * down);
-            S::prefetch(to);
-            S::prefetch(to.wrapping_add(VECTORS * S::LANES - 1));
+            let next = ahead.tile.wrapping_offset(row as isize * down);
+            S::prefetch(next);
+            S::prefetch(next.wrapping_add(VECTORS * S::LANES - 1));
         }
         if goes_on {
             for (row, sums) in sums.iter_mut().enumerate() {
@@ -168,27 +207,34 @@ unsafe fn tile<
             }
         }
         let apart = apart * size_of::<S::Element>() as isize;
-        let apart = opaque(std::ptr::without_provenance::<u8>(apart as usize)).addr() as isize;
+        let apart = opaque(ptr::without_provenance::<u8>(apart as usize)).addr() as isize;
         let mut groups: [_; MOST_ROWS / GROUP] = std::array::from_fn(|group| {
             first.wrapping_byte_offset((group * GROUP) as isize * apart)
         });
         let width = VECTORS * S::LANES;
-        // What is beside is a panel's next one.
-        let ahead = if step == width as isize { k * width } else { width };
+        let Ahead { mut right, mut panel, .. } = ahead;
         for _ in 0..k {
             if ASKS {
-                let beside = b.wrapping_add(ahead);
-                S::prefetch(beside);
-                S::prefetch(beside.wrapping_add(width - 1));
+                for asked in &mut right {
+                    S::prefetch(*asked);
+                    *asked = asked.wrapping_byte_offset(ahead.step);
+                }
             }
-            let right: [S::Vector; VECTORS] = std::array::from_fn(|v| S::load(b.add(v * S::LANES)));
+            let vectors: [S::Vector; VECTORS] =
+                std::array::from_fn(|v| S::load(b.add(v * S::LANES)));
+            if ASKS && !panel.is_null() {
+                for (v, &vector) in vectors.iter().enumerate() {
+                    S::store(panel.add(v * S::LANES), vector);
+                }
+                panel = panel.add(width);
+            }
             for (row, sums) in sums.iter_mut().enumerate() {
                 let left = S::splat(match IS_PACKED {
                     true => groups[0].add(row),
                     false => groups[row / GROUP].byte_offset((row % GROUP) as isize * apart),
                 });
-                for (sum, &right) in sums.iter_mut().zip(&right) {
-                    *sum = S::fma(left, right, *sum);
+                for (sum, &vector) in sums.iter_mut().zip(&vectors) {
+                    *sum = S::fma(left, vector, *sum);
                 }
             }
             match IS_PACKED {
@@ -228,13 +274,13 @@ macro_rules! kernels {
                 a: (*const $element, isize),
                 b: *const $element,
                 step: isize,
-                c: *mut $element,
-                down: isize,
+                c: (*mut $element, isize),
                 goes_on: bool,
+                ahead: Ahead<$element>,
             ) {
                 // SAFETY: required of the caller.
                 unsafe {
-                    tile::<$simd, IS_PACKED, ROWS, VECTORS, ASKS>(sizes, a, b, step, c, down, goes_on);
+                    tile::<$simd, IS_PACKED, ROWS, VECTORS, ASKS>(sizes, a, b, step, c, goes_on, ahead);
                 }
             }
             $(#[$feature])?
@@ -302,7 +348,7 @@ kernels! {
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86 {
-    use super::{Kernels, Matrix, Simd, pack, row, tile, turning};
+    use super::{Ahead, Kernels, Matrix, Simd, pack, row, tile, turning};
     use crate::halves::x86 as halves;
     use crate::simd::x86::{Avx2, Avx512};
 
