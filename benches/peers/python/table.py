@@ -199,6 +199,29 @@ def page(report):
     return "\n".join(part for part in parts if part)
 
 
+def elsewhere(file):
+    """Of the other kept files of figures, those of other machines: where Kiln is behind, and where it is ahead by how much."""
+    parts = []
+    for other in sorted(file.parent.glob("*.json")):
+        if other != file:
+            report = json.loads(other.read_text())
+            cases = [Case(entry) for entry in report["cases"]]
+            heading = f"## {report['machine'].split(',')[0]}\n"
+            parts += [heading, about(report), noise(cases), behind(cases), ahead(cases)]
+    return "\n".join(part for part in parts if part)
+
+
+def ahead(cases):
+    """A table of Kiln's time in that of the best peer."""
+    rows = [
+        [case.name, case.entry["size"], str(case.entry["threads"])]
+        + [f"{case.ratio('kiln'):.2f}", NAMES.get(case.best, case.best)]
+        for case in cases
+        if case.best and "kiln" in case.times
+    ]
+    return grid(["case", "size", "threads", "Precise / best peer, time", "best peer"], rows) + "\n"
+
+
 # What the README shows: names and types of cases, at one size, on one thread.
 README = ("x*w+b", "silu", "gelu tanh", "gelu erf", "gelu(x*w+b)", "mish", "Black-Scholes")
 
@@ -249,7 +272,7 @@ def main():
     options = parser.parse_args()
     report = json.loads(options.file.read_text())
     if options.write:
-        put(ROOT / "docs/measured.md", page(report))
+        put(ROOT / "docs/measured.md", page(report) + "\n" + elsewhere(options.file))
         put(ROOT / "README.md", excerpt(report))
     else:
         print(page(report))
