@@ -18,6 +18,7 @@ mod late;
 mod listing;
 mod needs;
 mod sweep;
+mod turns;
 
 use super::{Tier, constant_of, lower_op, range, storage, stored_value};
 use kiln_ir::{Axes, DType, Graph, Node, NodeId, Range, Reduction};

@@ -425,6 +425,23 @@ pub struct Each {
     pub folds: Vec<Fold>,
 }
 
+/// Elements of a row from which on steps of a sweep take [turns](Turn).
+pub const LONG_ROW: usize = 4 << 10;
+
+/// How many parts of a row steps take turns in.
+pub const TURNS: usize = 4;
+
+/// The turn of a step: the parts of an input's later rows that it asks memory for, from its first element to its last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Turn {
+    /// Index into [`Routine::inputs`].
+    pub input: u32,
+    /// The first of [`TURNS`] parts, as long as one another.
+    pub first: u8,
+    /// How many, one after the other.
+    pub count: u8,
+}
+
 /// What a call does for each row of its operands. See the module documentation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Routine {
@@ -438,6 +455,8 @@ pub struct Routine {
     pub stage: Each,
     /// Inputs of whose later rows memory may be asked for meanwhile, if a call says so.
     pub ahead: Vec<u32>,
+    /// Of which parts of inputs, where rows are [long](LONG_ROW). Other steps of a sweep ask for the others.
+    pub turns: Vec<Turn>,
     /// Outputs that are stored in whole vectors of memory, wherever rows begin: each row ends where the next one
     /// begins, and its last elements [wait](crate::emit::Carry) for the first ones of that.
     pub realigned: Vec<u32>,

@@ -2,7 +2,7 @@
 //!
 //! A failure is a bug in Kiln, not a user error, so callers panic and print the routine.
 
-use super::{BinaryOp, Body, Cold, Each, Inst, Routine, Type, UnaryOp, Value};
+use super::{BinaryOp, Body, Cold, Each, Inst, Routine, TURNS, Turn, Type, UnaryOp, Value};
 
 /// Checks every invariant of a routine.
 pub fn verify(routine: &Routine) -> Result<(), String> {
@@ -11,6 +11,10 @@ pub fn verify(routine: &Routine) -> Result<(), String> {
         |slot: &u32| (*slot as usize) < routine.inputs.len() && !routine.is_scalar(*slot as usize);
     if !routine.ahead.iter().all(is_element) {
         return Err("only inputs of elements have more of them".into());
+    }
+    let is_part = |turn: &Turn| usize::from(turn.first) + usize::from(turn.count) <= TURNS;
+    if !routine.turns.iter().all(|turn| is_element(&turn.input) && is_part(turn)) {
+        return Err("turns are of inputs of elements, and of so many".into());
     }
     let fills_lanes = |output: &u32| {
         routine.outputs.get(*output as usize).is_some_and(|storage| storage.fills_lane())

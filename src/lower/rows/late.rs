@@ -11,6 +11,7 @@
 //! ```
 
 use super::sweep::RowSweep;
+use super::turns::take_turns;
 use kiln_jit::vir::{Builder, Part, Place, Routine, Step, Storage, Sweep, Value};
 
 /// A sweep that finishes the rows before those that it begins.
@@ -86,6 +87,7 @@ pub(super) fn late(sweep: &Sweep) -> Option<Late> {
     *part = beside(part, last, inputs);
     kernel.left.extend(&left);
     let numbers = left.iter().map(|&number| sweep.numbers[number as usize]).collect();
+    take_turns(&mut kernel);
     debug_assert_eq!(kernel.verify(), Ok(()));
     let realigned = kernel.realigned();
     Some(Late { kernel, realigned, earlier, numbers, work })

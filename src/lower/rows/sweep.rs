@@ -11,6 +11,7 @@
 //! ```
 
 use super::late::{Late, late};
+use super::turns::take_turns;
 use super::{Per, RowProgram, Slot, Stage, storage};
 use kiln_ir::Reduction;
 use kiln_jit::vir::{Builder, Inst, Join, Part, Place, Routine, Step, Storage, Sweep, Type, Value};
@@ -81,7 +82,9 @@ pub(super) fn sweep(program: &RowProgram) -> Option<RowSweep> {
     }
     join_steps(&mut sweep);
     debug_assert_eq!(sweep.verify(), Ok(()));
-    let (realigned, late) = (sweep.realigned(), late(&sweep));
+    let late = late(&sweep);
+    take_turns(&mut sweep);
+    let realigned = sweep.realigned();
     Some(RowSweep { kernel: sweep, inputs, outputs, left, realigned, late })
 }
 

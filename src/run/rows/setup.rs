@@ -55,9 +55,10 @@ pub(super) struct Setup {
     pub(super) home: SmallVec<[usize; OPERANDS]>,
     /// Rows of a tile, and elements of each.
     pub(super) tile: [usize; 2],
-    /// Whether operands are larger than the caches.
+    /// Whether operands are larger than the caches that are near.
     pub(super) is_large: bool,
-    /// Whether results bypass the caches.
+    /// Whether results should bypass the caches, and whether they do as they lie.
+    pub(super) bypasses: bool,
     pub(super) streams: bool,
     /// Whether an output is the memory of an input.
     pub(super) is_in_place: bool,
@@ -107,6 +108,7 @@ impl Setup {
             home: SmallVec::new(),
             tile: [1, 1],
             is_large: false,
+            bypasses: false,
             streams: false,
             is_in_place,
             numbers_are_in_place,
@@ -131,8 +133,9 @@ impl Setup {
         if setup.side_by_side {
             setup.group = narrow::group(program, &setup.grid, &setup.sizes);
         }
-        setup.is_large = bytes > setup.stream_above(program) && !is_in_place;
-        setup.streams = setup.is_large && setup.rows_are_lines(program, operands);
+        setup.is_large = bytes > setup.large_above(program) && !is_in_place;
+        setup.bypasses = bytes > setup.stream_above(program) && !is_in_place;
+        setup.streams = setup.bypasses && setup.rows_are_lines(program, operands);
         for (slot, about) in program.slots.iter().enumerate() {
             let is_apart = |&other: &usize| {
                 let is_output = other < program.operands();

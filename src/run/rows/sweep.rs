@@ -28,6 +28,10 @@ const BYTES_AT_A_TIME: usize = 8 << 10;
 /// .294, of (32768, 128) .320 and .311, of (600, 128) .296 and .299.
 const MORE_AT_A_TIME: usize = 16 << 10;
 const WAITING: usize = 512;
+/// The same where rows come from afar and results go there through the caches: the sooner steps take turns, the less
+/// memory waits for one that asks it for nothing. On a Xeon 6, of (65536, 64) softmax takes .37 ns an element with 8 KiB
+/// and .33 so, layer norm .33 and .30; of (16384, 256) .36 and .29, .32 and .29 (with 16 KiB and so).
+const LESS_AT_A_TIME: usize = 4 << 10;
 
 /// Rows that begin between lines of memory are computed elsewhere and copied past the caches, if at least so
 /// many are worked on at a time: else the first elements of each row are stored by themselves.
@@ -111,6 +115,7 @@ impl Sweeping {
         }
         let row = row_bytes(setup).max(1);
         let bytes = match row {
+            _ if setup.is_large && !setup.bypasses => LESS_AT_A_TIME,
             WAITING.. if row <= 2 * WAITING => MORE_AT_A_TIME,
             _ => BYTES_AT_A_TIME,
         };
@@ -118,7 +123,7 @@ impl Sweeping {
         let is_dense = |&slot: &usize| {
             setup.grid.row_step(slot) == (setup.grid.len * setup.sizes[slot]) as isize
         };
-        let writes = setup.is_large && !outputs.is_empty();
+        let writes = setup.bypasses && !outputs.is_empty();
         let is_dense = writes && outputs.iter().all(is_dense);
         let can_copy = is_dense && most >= FEW;
         let can_realign = is_dense

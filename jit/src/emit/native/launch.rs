@@ -11,7 +11,7 @@
 //! | `cursors` | a [`Cursor`] for each operand: inputs, outputs, folds, rows that are kept; the routine moves them from row to row |
 //! | `head` | elements of a row that the code of a sweep stores first, so that outputs are aligned to a vector after them; fewer than a vector has |
 //! | `tile` | how many rows at a time the code of a sweep takes, from 1 to [`MOST_ROWS`](crate::emit::MOST_ROWS) |
-//! | `ahead` | how many rows later the rows are that memory is asked for, of [inputs](crate::vir::Routine::ahead) that say so; 0 if it should not |
+//! | `ahead` | how many rows later the rows are that memory is asked for, of [inputs](crate::vir::Routine::ahead) that say so or have a [turn](crate::vir::Routine::turns); 0 if it should not |
 //! | `carries` | a [`Carry`] for each output, if any is [realigned](crate::vir::Routine::realigned) |
 //!
 //! An input that is an array has the step `lanes * size`; an input that is one repeated element (a

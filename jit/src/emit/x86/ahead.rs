@@ -3,7 +3,7 @@
 
 use super::generate;
 use super::isa::Isa;
-use crate::vir::{Builder, Merge, Routine, Storage};
+use crate::vir::{Builder, LONG_ROW, Merge, Routine, Storage, Turn};
 use kiln_emulate::{Access, Array, Call, Decoded, Operand};
 
 const ROWS: usize = 5;
@@ -70,6 +70,29 @@ fn memory_is_asked_for_later_rows_where_a_call_says_so() {
                 assert!(asked(&routine(&[]), isa, n, ahead).is_empty(), "{isa:?}, {n}, {ahead}");
             }
             assert!(asked(&routine(&[0]), isa, n, 0).is_empty(), "{isa:?}, {n}");
+        }
+    }
+}
+
+#[test]
+fn a_step_asks_for_its_turn_of_long_rows() {
+    for isa in [Isa::Avx512, Isa::Avx2] {
+        for (first, count) in [(0, 1), (1, 2), (3, 1)] {
+            // The routine asks for all of short rows, or for none of them.
+            for ahead in [&[0][..], &[]] {
+                let mut routine = routine(ahead);
+                routine.turns.push(Turn { input: 0, first, count });
+                let row = LONG_ROW as i64 * 4;
+                let part = |row_index: i64| {
+                    let from = row_index * row + i64::from(first) * row / 4;
+                    (from..from + i64::from(count) * row / 4).step_by(LINE as usize)
+                };
+                let lines: Vec<i64> = (2..2 + ROWS as i64).flat_map(part).collect();
+                assert_eq!(asked(&routine, isa, LONG_ROW, 2), lines, "{isa:?}, {first}, {count}");
+                let short = asked(&routine, isa, 256, 2).len();
+                assert_eq!(short, ahead.len() * ROWS * 256 * 4 / LINE as usize, "{isa:?}");
+                assert!(asked(&routine, isa, LONG_ROW, 0).is_empty(), "{isa:?}");
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which operand of a call each operand of a routine is.
 
 use super::CURSORS;
-use crate::vir::{Part, Place, Routine, Sweep};
+use crate::vir::{Part, Place, Routine, Sweep, Turn};
 
 /// The operands of a routine.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,8 @@ pub(super) struct Operand {
     pub(super) is_realigned: bool,
     /// Whether it is an input whose next rows memory is asked for meanwhile.
     pub(super) runs_ahead: bool,
+    /// The same where rows are long, and of which of every few pages.
+    pub(super) turn: Option<Turn>,
 }
 
 /// Where an operand is.
@@ -104,6 +106,7 @@ impl Bound {
             is_kept: false,
             is_realigned: false,
             runs_ahead: routine.ahead.contains(&(slot as u32)),
+            turn: routine.turns.iter().find(|turn| turn.input == slot as u32).copied(),
         });
         let inputs = inputs.collect();
         let sizes = routine.outputs.iter().map(|storage| storage.size() as u32);
@@ -116,6 +119,7 @@ impl Bound {
             is_kept: is_kept(index),
             is_realigned: routine.realigned.contains(&(index as u32)),
             runs_ahead: false,
+            turn: None,
         });
         let outputs = outputs.collect();
         let folds = results[routine.outputs.len()..].iter().zip(routine.folds());
@@ -127,6 +131,7 @@ impl Bound {
             is_kept: false,
             is_realigned: false,
             runs_ahead: false,
+            turn: None,
         });
         Bound { inputs, outputs, folds: folds.collect() }
     }

@@ -1,8 +1,9 @@
 //! The loops over the elements of a row.
 
 use super::super::isa::Isa;
-use super::bound::{At, Bound, Held};
+use super::bound::{At, Bound, Held, Operand};
 use super::{Allocation, CURSORS, Done, Item, Joined, Loops, Writer, cursor, field, offsets};
+use crate::vir::{LONG_ROW, TURNS, Turn};
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 
 /// Bytes of a line of a cache.
@@ -105,7 +106,7 @@ impl<'a> Writer<'a> {
         self.pad_to(64)?;
         let top = self.at;
         self.load_cursors()?;
-        self.run_ahead(row.lanes, later)?;
+        self.run_ahead(row.lanes, row.lanes >= LONG_ROW, later)?;
         self.body(&row.items, later)?;
         if has_tiles {
             self.next_row(1, top)?;
@@ -221,7 +222,7 @@ impl<'a> Writer<'a> {
         // A loop that starts in the middle of a line costs one more fetch per iteration.
         self.pad_to(64)?;
         let top = self.at;
-        self.run_ahead(each.lanes, later)?;
+        self.run_ahead(each.lanes, true, later)?;
         self.body(&each.items, later)?;
         self.advance(vectors)?;
         self.emit(Instruction::with2(Code::Add_rm64_imm32, Register::R9, lanes))?;
@@ -230,32 +231,81 @@ impl<'a> Writer<'a> {
         Ok(skip)
     }
 
-    /// Asks memory for as many elements of a later row as an iteration handles. How many rows later, the
-    /// call says: if none, nothing is asked for.
-    fn run_ahead(&mut self, lanes: usize, later: &mut Later<'a>) -> Done {
-        if !self.bound.inputs.iter().any(|input| input.runs_ahead) {
+    /// Asks memory for as many elements of a later row as an iteration handles, or for the
+    /// [turn](Turn) of a step where rows may be long. How many rows later, the call says: if none, nothing is asked
+    /// for.
+    fn run_ahead(&mut self, lanes: usize, may_be_long: bool, later: &mut Later<'a>) -> Done {
+        let turn = |input: &Operand| input.turn.filter(|_| may_be_long);
+        let asks = |input: &&Operand| input.runs_ahead || turn(input).is_some();
+        let bound = self.bound;
+        if !bound.inputs.iter().any(|input| asks(&input)) {
             return Ok(());
         }
+        // What most rows need not do should take one jump: they are short.
+        let is_of_long = !bound.inputs.iter().any(|input| input.runs_ahead);
+        let is_short = if is_of_long { Some(self.is_short()?) } else { None };
         let rows = field(offsets::AHEAD);
         self.emit(Instruction::with2(Code::Cmp_rm64_imm8, rows, 0))?;
         let none = self.jump(Code::Je_rel32_64)?;
-        for input in &self.bound.inputs {
-            let (true, At::Cursor(operand), Held::Register(held)) =
-                (input.runs_ahead, input.at, input.held)
-            else {
+        for input in bound.inputs.iter().filter(asks) {
+            let (At::Cursor(operand), Held::Register(held)) = (input.at, input.held) else {
                 continue;
             };
-            self.load_word(Register::RAX, cursor(operand, offsets::ROW))?;
-            self.emit(Instruction::with2(Code::Imul_r64_rm64, Register::RAX, rows))?;
-            for at in (0..lanes * input.size as usize).step_by(LINE) {
-                let (base, ahead) = (CURSORS[held], Register::RAX);
-                let line =
-                    MemoryOperand::with_base_index_scale_displ_size(base, ahead, 1, at as i64, 1);
-                self.emit(Instruction::with1(Code::Prefetcht0_m8, line))?;
+            let (base, size) = (CURSORS[held], input.size as usize);
+            let lines = (lanes * size).div_ceil(LINE);
+            let mut done = None;
+            if let Some(turn) = turn(input) {
+                let is_short = if is_of_long { None } else { Some(self.is_short()?) };
+                self.ask_in_turn(turn, operand, size, lines)?;
+                if input.runs_ahead {
+                    done = Some(self.jump(Code::Jmp_rel32_64)?);
+                }
+                later.patches.extend(is_short.map(|is_short| (is_short, self.at)));
             }
+            if input.runs_ahead {
+                self.load_word(Register::RAX, cursor(operand, offsets::ROW))?;
+                self.emit(Instruction::with2(Code::Imul_r64_rm64, Register::RAX, rows))?;
+                self.ask(lines, |at| {
+                    MemoryOperand::with_base_index_scale_displ_size(base, Register::RAX, 1, at, 1)
+                })?;
+            }
+            later.patches.extend(done.map(|done| (done, self.at)));
         }
-        later.patches.push((none, self.at));
+        later.patches.extend([Some(none), is_short].into_iter().flatten().map(|at| (at, self.at)));
         Ok(())
+    }
+
+    /// The jump that is taken where rows are not long.
+    fn is_short(&mut self) -> Result<usize, IcedError> {
+        let n = field(offsets::N);
+        self.emit(Instruction::with2(Code::Cmp_rm64_imm32, n, LONG_ROW as i32))?;
+        self.jump(Code::Jl_rel32_64)
+    }
+
+    /// Asks memory for so many lines.
+    fn ask(&mut self, lines: usize, line: impl Fn(i64) -> MemoryOperand) -> Done {
+        (0..lines).try_for_each(|at| {
+            self.emit(Instruction::with1(Code::Prefetcht0_m8, line((at * LINE) as i64)))
+        })
+    }
+
+    /// Asks memory for what is the turn of a step, while an iteration handles so many lines.
+    fn ask_in_turn(&mut self, turn: Turn, operand: usize, size: usize, lines: usize) -> Done {
+        let (address, n) = (Register::RAX, field(offsets::N));
+        let [base, row] = [offsets::BASE, offsets::ROW].map(|field| cursor(operand, field));
+        self.load_word(address, row)?;
+        self.emit(Instruction::with2(Code::Imul_r64_rm64, address, field(offsets::AHEAD)))?;
+        self.emit(Instruction::with2(Code::Add_r64_rm64, address, base))?;
+        // Parts are as many bytes as elements, or a multiple of that.
+        let times = size / TURNS;
+        for _ in 0..times * usize::from(turn.first) {
+            self.emit(Instruction::with2(Code::Add_r64_rm64, address, n))?;
+        }
+        for _ in 0..times * usize::from(turn.count) {
+            self.emit(Instruction::with2(Code::Add_r64_rm64, address, Register::R9))?;
+        }
+        let lines = (lines * usize::from(turn.count)).div_ceil(TURNS);
+        self.ask(lines, |at| MemoryOperand::with_base_displ(address, at))
     }
 
     /// A loop of masked iterations for all remaining elements. Returns the jump over it.
