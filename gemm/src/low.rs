@@ -141,9 +141,10 @@ pub(crate) unsafe fn multiply<T: Element>(
                             Panel { first: right, step: step as isize, columns }
                         }
                     };
-                    // Rows far apart share sets of L1, and tiles that follow would read them from L2.
+                    // Rows far apart share sets of L1, and tiles that follow would read them from L2. Where none follows, to
+                    // leave out these stores takes .94 to .98 of the time (4 to 12 rows by 1024 by 1024, Xeon 6).
                     let asks = unpacked.is_some() && c.across == 1;
-                    let packs = asks && is_far;
+                    let packs = asks && is_far && all.len() > rows.highest();
                     for span in rows.tiles() {
                         let (high, is_first) = (span.len(), span.start == 0);
                         let left = left.from(span.start, terms);
