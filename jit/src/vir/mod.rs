@@ -64,7 +64,7 @@ pub use fold::{Fold, Merge, STRIPE_BYTES, stripes};
 pub use sweep::{Join, Part, Place, Step, Sweep};
 pub use verify::verify;
 
-/// The least exponent at which [`Inst::Scale`] gives more than 0, of `f32`.
+/// Below this exponent [`Inst::Scale`] gives 0, whatever it scales, of `f32`.
 pub const LEAST_POWER_32: f32 = -151.0;
 /// The same of `f64`.
 pub const LEAST_POWER_64: f64 = -1076.0;
