@@ -86,7 +86,7 @@ fn in_microcode(routine: &Routine, of: Storage, x: f64) -> (Vec<Inst>, f64) {
     };
     let floats = routine.stage.stores[..results.len() - 1].iter();
     let insts = floats.map(|store| (store.value, &routine.body().insts[store.value.index()]));
-    let slow = insts.filter(takes_long).map(|(_, inst)| inst.clone()).collect();
+    let slow = insts.filter(takes_long).map(|(_, inst)| *inst).collect();
     (slow, number(results.last().expect("the result is stored")[0]))
 }
 
