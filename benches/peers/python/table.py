@@ -206,7 +206,7 @@ def elsewhere(file):
         if other != file:
             report = json.loads(other.read_text())
             cases = [Case(entry) for entry in report["cases"]]
-            heading = f"## {report['machine'].split(',')[0]}\n"
+            heading = f"## {report['machine'].split(' (family')[0]}\n"
             parts += [heading, about(report), noise(cases), behind(cases), ahead(cases)]
     return "\n".join(part for part in parts if part)
 
