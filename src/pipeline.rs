@@ -128,7 +128,7 @@ fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError>
 /// Whether a kernel's code can ask memory for what it reads later, as calls want it whose results bypass the caches.
 ///
 /// Other calls pay a test for each iteration. In L1 `relu` takes 1.08 of the time with it on a Xeon 6, three multiply-adds 1.03
-/// and `exp` .99 to 1.01; of 64 MiB in memory `relu` and `x*w+b` gain .02, `exp` .15 and GELU .30: what computes little reads so
+/// and `exp` .99 to 1.01; of 64 MiB in memory `relu` and `x*w+b` gain up to .02, `exp` .15 and GELU .30: what computes little reads so
 /// fast that memory is asked in time.
 fn looks_ahead(routine: &Routine) -> bool {
     const LEAST: usize = 12;

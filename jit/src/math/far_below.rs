@@ -44,13 +44,13 @@ fn observed(case: &Case, of: Storage) -> Routine {
     let mut routine = b.finish();
     let values = (0..routine.body().insts.len() as u32).map(Value);
     let floats = values.filter(|&value| routine.body().ty(value) == of.lane());
-    let stores = floats.enumerate().map(|(output, value)| Store { value, output: output as u32 });
-    let stores: Vec<Store> = stores.chain([Store { value: y, output: 0 }]).collect();
+    let stores: Vec<Store> = floats
+        .chain([y])
+        .enumerate()
+        .map(|(output, value)| Store { value, output: output as u32 })
+        .collect();
     routine.outputs = vec![of; stores.len()];
     routine.stage.stores = stores;
-    for (output, store) in routine.stage.stores.iter_mut().enumerate() {
-        store.output = output as u32;
-    }
     routine
 }
 
