@@ -26,7 +26,7 @@ use kiln_jit::vir::{Builder, Merge, Routine, Value};
 pub(crate) use late::{Earlier, Late};
 use needs::{Needs, Reduced};
 use std::collections::BTreeMap;
-pub(crate) use sweep::{BLOCK, RowSweep};
+pub(crate) use sweep::RowSweep;
 
 /// What a row kernel does: stages, in order.
 #[derive(Clone, Debug)]

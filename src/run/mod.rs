@@ -41,7 +41,6 @@ mod product_grid;
 mod product_kernel;
 mod prologue;
 mod queue;
-mod reduce;
 mod right;
 mod row_kernel;
 mod row_panels;

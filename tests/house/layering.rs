@@ -10,10 +10,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("front", &["kiln_ir", "cache", "error", "options", "pipeline", "run"]),
     ("fuse", &["kiln_ir", "mode"]),
     ("guide", &[]),
-    ("lower", &["kiln_ir", "kiln_jit"]),
+    ("lower", &["kiln_ir", "kiln_jit", "kiln_reduce"]),
     ("plan", &["kiln_ir"]),
     ("profile", &["kiln_ir", "kiln_jit", "lower", "run"]),
-    ("run", &["kiln_ir", "kiln_jit", "lower", "plan"]),
+    ("run", &["kiln_gemm", "kiln_ir", "kiln_jit", "kiln_reduce", "lower", "plan"]),
 ];
 
 /// They put the stages together, and may import all of them.
@@ -40,7 +40,7 @@ fn imports(line: &str) -> Vec<String> {
     let code = line.split("//").next().unwrap_or_default().replace("$crate::", "");
     let word = |rest: &str| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
     let mut found: Vec<String> = code.split("crate::").skip(1).map(word).collect();
-    let crates = ["kiln_ir", "kiln_jit"].into_iter().filter(|name| code.contains(name));
+    let crates = ["kiln_gemm", "kiln_ir", "kiln_jit", "kiln_reduce"].into_iter().filter(|name| code.contains(name));
     found.extend(crates.map(str::to_string));
     found
 }
@@ -88,6 +88,8 @@ fn nothing_is_imported_by_glob() {
         "src",
         "ir/src",
         "jit/src",
+        "gemm/src",
+        "reduce/src",
         "picture/src",
         "cli/src",
         "tools/accuracy/src",

@@ -1,7 +1,7 @@
 //! The stages of a row kernel as one routine, which has the loop over rows inside.
 //!
 //! A sum leaves a number for each block of a row; they join in twice the precision as
-//! [`run::reduce`](crate::run) says, and here once more, for code:
+//! [`kiln_reduce`] says, and here once more, for code:
 //!
 //! ```text
 //! once   s = -0                       the sum so far, in f64
@@ -15,9 +15,7 @@ use super::turns::take_turns;
 use super::{Per, RowProgram, Slot, Stage, storage};
 use kiln_ir::Reduction;
 use kiln_jit::vir::{Builder, Inst, Join, Part, Place, Routine, Step, Storage, Sweep, Type, Value};
-
-/// Elements of a block, at whose end sums join: for code, and for [`run::reduce`](crate::run).
-pub(crate) const BLOCK: usize = 512;
+use kiln_reduce::BLOCK;
 
 /// A sweep, and the slot that each of its operands is.
 #[derive(Clone, Debug)]

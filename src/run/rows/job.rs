@@ -16,8 +16,8 @@ use super::stage::{Cursors, SPLATS};
 use crate::lower::rows::Stage;
 use crate::run::call::{Call, Pads};
 use crate::run::pack::{self, Scratch};
-use crate::run::reduce::{BLOCK, Blocks, Rows, count};
 use kiln_jit::emit::{MAX_VECTOR, fence};
+use kiln_reduce::{BLOCK, Blocks, Rows, count};
 use smallvec::SmallVec;
 
 /// A row kernel on some operands.

@@ -9,8 +9,8 @@ use super::sweep::{COUNT, Stores, Sweeping, Sweeps, pitch, row_bytes};
 use super::{LINE, Program};
 use crate::lower::rows::{Earlier, Late, RowSweep};
 use crate::run::pack::Scratch;
-use crate::run::reduce::count;
 use kiln_jit::emit::{Code, Cursor};
+use kiln_reduce::count;
 use std::ptr;
 
 /// Tiles from which on it pays: the last one of each thread is computed twice.

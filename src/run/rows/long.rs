@@ -9,9 +9,9 @@ use crate::run::interrupt::goes_on;
 use crate::run::layout::OPERANDS;
 use crate::run::pack::Vector;
 use crate::run::queue::{Queue, Shared};
-use crate::run::reduce::{BLOCK, Blocks};
 use crate::run::team::share;
 use kiln_jit::emit::Code;
+use kiln_reduce::{BLOCK, Blocks};
 use smallvec::SmallVec;
 
 /// Elements of a part of a row.

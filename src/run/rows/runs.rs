@@ -7,10 +7,10 @@ use super::{PORTION, PORTIONS, Program};
 use crate::lower::rows::Stage;
 use crate::run::interrupt::goes_on;
 use crate::run::queue::{Queue, Shared};
-use crate::run::reduce::Runs;
 use crate::run::team::share;
+use kiln_reduce::Runs;
 
-/// Elements of a run, more than which are worth what begins a tile: [`reduce::runs`](crate::run::reduce) has the
+/// Elements of a run, more than which are worth what begins a tile: `kiln_reduce` has the
 /// measurements.
 const WORTH_A_TILE: usize = 8 << 10;
 

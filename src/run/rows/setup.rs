@@ -9,10 +9,10 @@ use super::{FOLD_TILE, FOLD_WIDE, LINE, Program, SHORT, SIDE_BY_SIDE, TILE, WAYS
 use super::{narrow, short};
 use crate::lower::rows::{Apart, Map, Per, Stage};
 use crate::run::layout::OPERANDS;
-use crate::run::reduce::{BLOCK, Folder, folder};
 use crate::run::view::Layout;
 use kiln_jit::cpu::last_level_cache;
 use kiln_jit::emit::Code;
+use kiln_reduce::{BLOCK, Folder, folder};
 use smallvec::SmallVec;
 use std::sync::OnceLock;
 

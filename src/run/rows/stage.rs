@@ -8,8 +8,8 @@ use crate::lower::rows::Stage;
 use crate::run::call::Call;
 use crate::run::layout::OPERANDS;
 use crate::run::pack;
-use crate::run::reduce::{BLOCK, Blocks};
 use kiln_jit::emit::{Code, Cursor, Tile};
+use kiln_reduce::{BLOCK, Blocks};
 use smallvec::SmallVec;
 
 /// Bytes of repeated numbers, for each operand, that one call reads. They stay in L1.

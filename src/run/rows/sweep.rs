@@ -10,11 +10,11 @@ use super::{LINE, Program, ROOM};
 use crate::lower::rows::{Per, RowSweep, Stage};
 use crate::run::layout::OPERANDS;
 use crate::run::pack::Scratch;
-use crate::run::reduce::count;
 use crate::run::stream;
 use kiln_ir::Reduction;
 use kiln_jit::emit::{Code, Cursor, EmitterKind, MOST_ROWS, Tile, fence};
 use kiln_jit::vir::STRIPE_BYTES;
+use kiln_reduce::count;
 use smallvec::SmallVec;
 use std::ptr;
 

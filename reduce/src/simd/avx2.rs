@@ -24,7 +24,7 @@ use std::arch::x86_64::{
 };
 
 /// AVX2.
-pub(in crate::run::reduce) struct Avx2;
+pub(crate) struct Avx2;
 
 define_machine!(Avx2 "avx2": __m128, __m256 => __m256, 8; __m256d => __m256d, 4; 8);
 
@@ -204,7 +204,7 @@ define_vector! {
 
 /// Where each lane comes from, as numbers of parts of 32 bits, and whether it is of the other vector.
 #[derive(Clone, Copy)]
-pub(in crate::run::reduce) struct Order {
+pub(crate) struct Order {
     parts: __m256i,
     is_other: __m256i,
 }

@@ -17,7 +17,8 @@
 use super::simd::{Blocked, Columns, Machine, Results};
 use std::marker::PhantomData;
 
-pub(in crate::run) use crate::lower::rows::BLOCK;
+/// Elements of a block, at whose end sums join.
+pub const BLOCK: usize = 512;
 
 /// The most stripes of a block.
 pub(super) const STRIPES: usize = 64;

@@ -1,8 +1,8 @@
 //! The order of folds, and their errors.
 
 use super::{BLOCK, Fold, Product, Sum};
-use crate::run::reduce::extreme::{Extreme, Place};
-use crate::run::reduce::simd::Plain;
+use crate::extreme::{Extreme, Place};
+use crate::simd::Plain;
 
 fn fold<F: Fold>(row: &[F::Element]) -> F::Result {
     let mut state = F::start();

@@ -5,33 +5,33 @@ use std::ops::Range;
 
 /// Runs of rows side by side, of at least one element and at most a block each.
 #[derive(Clone, Copy)]
-pub(in crate::run::reduce) struct Columns<T> {
+pub(crate) struct Columns<T> {
     /// The first element of the first row.
-    pub(in crate::run::reduce) from: *const T,
-    pub(in crate::run::reduce) runs: usize,
+    pub(crate) from: *const T,
+    pub(crate) runs: usize,
     /// Bytes from run to run.
-    pub(in crate::run::reduce) next: isize,
+    pub(crate) next: isize,
     /// How many rows a run has.
-    pub(in crate::run::reduce) rows: usize,
+    pub(crate) rows: usize,
     /// Elements of each.
-    pub(in crate::run::reduce) len: usize,
+    pub(crate) len: usize,
     /// Bytes from element to element of a row.
-    pub(in crate::run::reduce) step: isize,
+    pub(crate) step: isize,
     /// Whether L2 has all of them.
-    pub(in crate::run::reduce) are_near: bool,
+    pub(crate) are_near: bool,
 }
 
 /// Where results go: those of a run one after the other.
 #[derive(Clone, Copy)]
-pub(in crate::run::reduce) struct Results<R> {
-    pub(in crate::run::reduce) to: *mut R,
+pub(crate) struct Results<R> {
+    pub(crate) to: *mut R,
     /// Bytes from run to run.
-    pub(in crate::run::reduce) next: isize,
+    pub(crate) next: isize,
 }
 
 impl<T> Columns<T> {
     /// Some of the runs.
-    pub(in crate::run::reduce) fn some(&self, runs: Range<usize>) -> Columns<T> {
+    pub(crate) fn some(&self, runs: Range<usize>) -> Columns<T> {
         let from = self.from.wrapping_byte_offset(runs.start as isize * self.next);
         Columns { from, runs: runs.len(), ..*self }
     }
@@ -44,7 +44,7 @@ impl<T> Columns<T> {
 
 impl<R> Results<R> {
     /// Those of a run and the next ones.
-    pub(in crate::run::reduce) fn from(&self, run: usize) -> Results<R> {
+    pub(crate) fn from(&self, run: usize) -> Results<R> {
         Results { to: self.to.wrapping_byte_offset(run as isize * self.next), ..*self }
     }
 
@@ -55,7 +55,7 @@ impl<R> Results<R> {
 
 /// Vectors that are folded at a time: of each element some lines of memory that follow one another, or neighbouring
 /// rows of some runs. One by one, each element would wait for the one before.
-pub(in crate::run::reduce) const BURST: usize = 4;
+pub(crate) const BURST: usize = 4;
 
 /// Bytes of a run up to which several are folded at a time, and of one that is not in L2: longer ones are read faster
 /// one by one.

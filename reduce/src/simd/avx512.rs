@@ -18,7 +18,7 @@ use std::arch::x86_64::{
 };
 
 /// AVX-512.
-pub(in crate::run::reduce) struct Avx512;
+pub(crate) struct Avx512;
 
 define_machine!(Avx512 "avx512f,avx512bw,avx512dq,avx512vl": __m128, __m256, __m512 => __m512, 16; __m256d, __m512d => __m512d, 8; 4);
 

@@ -23,10 +23,10 @@
 //! way from L2 to L1 is all but full, and what waits takes it, too, two lines for eight.
 
 use super::fold::{BLOCK, Fold};
+use super::folder::{Blocks, Rows};
 use super::room::Room;
 use super::simd::{Machine, Sums};
 use super::strips::DENSE;
-use super::wide::{Blocks, Rows};
 
 /// Streams of elements that are read at a time.
 const STREAMS: usize = 8;

@@ -23,24 +23,25 @@ use super::simd::{Columns, Machine, Results};
 
 /// Runs of rows, and where results go.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::run) struct Runs {
+pub struct Runs {
     /// The first element of the first row, aligned.
-    pub(in crate::run) base: *const u8,
-    pub(in crate::run) runs: usize,
+    pub base: *const u8,
+    /// How many runs there are.
+    pub runs: usize,
     /// Rows of a run.
-    pub(in crate::run) rows: usize,
+    pub rows: usize,
     /// Elements of each row: one at least, and at most as [`longest`] says.
-    pub(in crate::run) len: usize,
+    pub len: usize,
     /// Bytes from element to element of a row.
-    pub(in crate::run) step: isize,
+    pub step: isize,
     /// Bytes from run to run.
-    pub(in crate::run) next: isize,
+    pub next: isize,
     /// Whether L2 has all elements.
-    pub(in crate::run) are_near: bool,
+    pub are_near: bool,
     /// The first result, aligned. Those of a run lie one after the other.
-    pub(in crate::run) results: *mut u8,
+    pub results: *mut u8,
     /// Bytes from those of a run to those of the next.
-    pub(in crate::run) next_results: isize,
+    pub next_results: isize,
 }
 
 /// The most elements of rows that are folded so.

@@ -14,8 +14,8 @@
 //! | (64, 1048576) | .129 | .31 | .26 | .22 | .19 | .17 |
 
 use super::fold::{BLOCK, Fold, STRIP, STRIPES};
+use super::folder::{Blocks, Rows};
 use super::room::Room;
-use super::wide::{Blocks, Rows};
 use std::mem::MaybeUninit;
 
 /// Bytes of all stripes of a strip whose elements are in L2.

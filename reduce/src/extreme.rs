@@ -449,7 +449,7 @@ fn place<T: Number>(block: &[T], best: T) -> usize {
 #[cfg(test)]
 mod tests {
     use super::Place;
-    use crate::run::reduce::fold::{Fold, STRIPES, stripes};
+    use crate::fold::{Fold, STRIPES, stripes};
 
     /// Side by side or by stripes: the same place, whatever is equal, signed or no number.
     #[test]

@@ -1,17 +1,13 @@
 //! What rows become does not depend on how they lie, nor on the vectors that fold them.
 
-use super::{BLOCK, Blocks, Folder, Rows, Runs, folder_for};
+use super::folder::folder_for;
+use super::wide::Width;
+use super::{BLOCK, Blocks, Folder, Rows, Runs};
 use kiln_ir::{DType, Reduction};
-use kiln_jit::cpu::Cpu;
 
 /// Vectors of every width that this machine has.
-fn cpus() -> Vec<Cpu> {
-    let host = Cpu::host();
-    let narrower = Cpu { avx512: false, ..host };
-    [Some(Cpu::BASE), host.avx2.then_some(narrower), host.avx512.then_some(host)]
-        .into_iter()
-        .flatten()
-        .collect()
+fn widths() -> impl Iterator<Item = Width> {
+    [Width::Base, Width::Avx2, Width::Avx512].into_iter().filter(|&width| width <= Width::host())
 }
 
 /// The results of `count` rows of `len` elements, as bytes.
@@ -96,10 +92,10 @@ fn both_ways(by: Reduction, dtype: DType, [rows, len]: [usize; 2], random: &mut 
         step: (len * size) as isize,
     };
     let nearby = Rows { side_by_side: true, step: (rows * size) as isize, ..apart };
-    let expected = results(&folder_for(Cpu::BASE, by, dtype), along, apart, result);
-    for cpu in cpus() {
-        let folder = folder_for(cpu, by, dtype);
-        let what = format!("{by:?} of {dtype}, {rows} x {len}, {cpu:?}");
+    let expected = results(&folder_for(Width::Base, by, dtype), along, apart, result);
+    for width in widths() {
+        let folder = folder_for(width, by, dtype);
+        let what = format!("{by:?} of {dtype}, {rows} x {len}, {width:?}");
         assert_eq!(results(&folder, along, apart, result), expected, "{what}, apart");
         assert_eq!(results(&folder, across, nearby, result), expected, "{what}, side by side");
         let near = Rows { is_near: true, ..nearby };
@@ -153,7 +149,7 @@ fn other_folds_are_the_same_however_rows_lie() {
 fn run_after_run(by: Reduction, dtype: DType, [rows, len]: [usize; 2], random: &mut fastrand::Rng) {
     // More than are folded at a time.
     const RUNS: usize = 5;
-    if len > folder_for(Cpu::BASE, by, dtype).longest_of_runs {
+    if len > folder_for(Width::Base, by, dtype).longest_of_runs {
         return;
     }
     let size = dtype.size();
@@ -191,10 +187,10 @@ fn run_after_run(by: Reduction, dtype: DType, [rows, len]: [usize; 2], random: &
             is_near: false,
             step: (len * size) as isize,
         };
-        let of_run = results(&folder_for(Cpu::BASE, by, dtype), along, apart, result);
+        let of_run = results(&folder_for(Width::Base, by, dtype), along, apart, result);
         expected[run * next_results..][..of_run.len()].copy_from_slice(&of_run);
     }
-    for cpu in cpus() {
+    for width in widths() {
         let mut found = vec![u64::from_ne_bytes([0xa5; 8]); (RUNS * next_results).div_ceil(8)];
         let runs = Runs {
             base: bytes.as_ptr(),
@@ -208,9 +204,9 @@ fn run_after_run(by: Reduction, dtype: DType, [rows, len]: [usize; 2], random: &
             next_results: next_results as isize,
         };
         // SAFETY: the elements are there, and room for what becomes of them.
-        unsafe { folder_for(cpu, by, dtype).fold_runs(&runs) };
+        unsafe { folder_for(width, by, dtype).fold_runs(&runs) };
         let found: Vec<u8> = found.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        let what = format!("{by:?} of {dtype}, {rows} x {len}, {cpu:?}");
+        let what = format!("{by:?} of {dtype}, {rows} x {len}, {width:?}");
         assert_eq!(found[..expected.len()], expected, "{what}");
     }
 }
