@@ -1,6 +1,6 @@
 //! Largest and least elements, and where they are.
 
-use super::fold::{Fold, STRIP, STRIPES, stripes};
+use super::fold::{Fold, STRIP};
 use super::simd::{BURST, Blocked, Columns, Machine, Results};
 use std::marker::PhantomData;
 
@@ -424,9 +424,8 @@ impl<T: Number, const LARGEST: bool> Fold for Place<T, LARGEST> {
     /// What it is comes first, and then where.
     #[inline(always)]
     fn whole<M: Machine>(first: usize, block: &[T]) -> (T, usize) {
-        let Some(best) = M::extreme::<T, LARGEST>(block) else {
-            return stripes::<Self, STRIPES>(first, block);
-        };
+        let best = M::extreme::<T, LARGEST>(block)
+            .unwrap_or_else(|| Extreme::<T, LARGEST>::whole::<M>(first, block));
         (best, first + place(block, best))
     }
 }

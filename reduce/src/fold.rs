@@ -79,6 +79,11 @@ pub(super) trait Fold {
     /// to the same result, but for which NaN it is.
     #[inline(always)]
     fn whole<M: Machine>(first: usize, block: &[Self::Element]) -> Self::Block {
+        if Self::ANY_ORDER {
+            let elements = block.iter().enumerate();
+            let lanes = elements.map(|(at, &element)| Self::lane(first + at, element));
+            return Self::block(lanes.fold(Self::identity(), Self::merge));
+        }
         match Self::COUNT {
             STRIPES => stripes::<Self, STRIPES>(first, block),
             _ => stripes::<Self, HALF>(first, block),
@@ -133,13 +138,20 @@ pub(super) fn stripes<F: Fold + ?Sized, const S: usize>(
     first: usize,
     block: &[F::Element],
 ) -> F::Block {
+    // As many as compilers keep in registers, as vectors, for their number is known.
+    const TOGETHER: usize = 16;
     let mut lanes = [F::identity(); S];
-    // Rows of all stripes have a length that the compiler knows, and become vectors.
     let (rows, rest) = block.as_chunks::<S>();
-    for (turn, row) in rows.iter().enumerate() {
-        for (lane, &element) in row.iter().enumerate() {
-            lanes[lane] = F::merge(lanes[lane], F::lane(first + turn * S + lane, element));
+    let parts = if rows.is_empty() { &mut [] } else { lanes.as_chunks_mut::<TOGETHER>().0 };
+    for (part, lanes) in parts.iter_mut().enumerate() {
+        let mut merged = [F::identity(); TOGETHER];
+        for (turn, row) in rows.iter().enumerate() {
+            for (lane, &element) in row.as_chunks::<TOGETHER>().0[part].iter().enumerate() {
+                let at = first + turn * S + part * TOGETHER + lane;
+                merged[lane] = F::merge(merged[lane], F::lane(at, element));
+            }
         }
+        *lanes = merged;
     }
     let after = first + rows.len() * S;
     for (at, (lane, &element)) in lanes.iter_mut().zip(rest).enumerate() {

@@ -6,11 +6,13 @@
 //! [Kiln](https://docs.rs/kiln), which makes everything else into kernels: callers see to it that memory is there.
 //!
 //! `fold` says what becomes of a block, and how blocks join; `wide` folds many rows, and `strips` those that lie side by
-//! side, but for sums of floats, which are `trees`; `runs` folds many short runs of such; `simd` has the vectors.
+//! side, but for sums of floats, which are `trees`; `runs` folds many short runs of such, in
+//! `halves`; `simd` has the vectors.
 
 mod extreme;
 mod fold;
 mod folder;
+mod halves;
 mod room;
 mod runs;
 mod simd;

@@ -19,7 +19,9 @@
 //! | (16, 65536) | .040 | .057 | .057 | | .065 | | .093 |
 
 use super::fold::{BLOCK, Fold};
+use super::halves::{Leaves, in_halves};
 use super::simd::{Columns, Machine, Results};
+use std::marker::PhantomData;
 
 /// Runs of rows, and where results go.
 #[derive(Clone, Copy, Debug)]
@@ -49,99 +51,74 @@ pub(super) const fn longest<F: Fold>() -> usize {
     if F::ANY_ORDER || F::HAS_ACROSS { BLOCK } else { F::COUNT }
 }
 
-/// Stripes that are merged in registers.
-const GROUP: usize = 8;
-
-/// Some rows side by side.
-#[derive(Clone, Copy)]
-struct Lanes {
+/// `W` rows side by side.
+struct Lanes<F, const W: usize> {
     base: *const u8,
     len: usize,
     step: isize,
+    fold: PhantomData<F>,
 }
 
-impl Lanes {
-    /// An element of each.
+impl<F, const W: usize> Clone for Lanes<F, W> {
+    fn clone(&self) -> Lanes<F, W> {
+        *self
+    }
+}
+
+impl<F, const W: usize> Copy for Lanes<F, W> {}
+
+impl<F: Fold, const W: usize> Leaves for Lanes<F, W> {
+    type Merged = [F::Lane; W];
+
     #[inline(always)]
-    unsafe fn load<F: Fold, const W: usize>(self, at: usize) -> [F::Lane; W] {
+    fn len(self) -> usize {
+        self.len
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, at: usize) -> [F::Lane; W] {
         let from = self.base.wrapping_offset(at as isize * self.step).cast::<[F::Element; W]>();
         // SAFETY: required of the caller.
         let elements = unsafe { from.read_unaligned() };
-        elements.map(|element| F::lane(at, element))
+        let mut lanes = [F::identity(); W];
+        for (lane, element) in lanes.iter_mut().zip(elements) {
+            *lane = F::lane(at, element);
+        }
+        lanes
     }
 
-    /// What `N` stripes of one element each come to.
     #[inline(always)]
-    unsafe fn stripes<F: Fold, const W: usize, const N: usize, const APART: usize>(
-        self,
-        first: usize,
-    ) -> [F::Lane; W] {
-        let mut merged = [[F::identity(); W]; GROUP];
-        for (index, merged) in merged.iter_mut().enumerate().take(N) {
-            // SAFETY: required of the caller.
-            *merged = unsafe { self.load::<F, W>(first + index * APART) };
+    unsafe fn merge(mut left: [F::Lane; W], right: [F::Lane; W]) -> [F::Lane; W] {
+        for (left, right) in left.iter_mut().zip(right) {
+            *left = F::merge(*left, right);
         }
-        halves::<F, W>(merged, N)
+        left
     }
 
-    /// What all elements come to.
     #[inline(always)]
-    unsafe fn fold<F: Fold, const W: usize>(self) -> [F::Lane; W] {
-        /// Of so many stripes of a group, as a number that the compiler knows.
-        macro_rules! stripes {
-            ($count:expr, $first:expr, $apart:expr) => {
-                match $count {
-                    1 => self.stripes::<F, W, 1, $apart>($first),
-                    2 => self.stripes::<F, W, 2, $apart>($first),
-                    3 => self.stripes::<F, W, 3, $apart>($first),
-                    4 => self.stripes::<F, W, 4, $apart>($first),
-                    5 => self.stripes::<F, W, 5, $apart>($first),
-                    6 => self.stripes::<F, W, 6, $apart>($first),
-                    7 => self.stripes::<F, W, 7, $apart>($first),
-                    _ => self.stripes::<F, W, 8, $apart>($first),
-                }
-            };
-        }
-        // SAFETY: required of the caller.
-        unsafe {
-            if F::ANY_ORDER {
-                let mut merged = self.load::<F, W>(0);
-                for at in 1..self.len {
-                    merged = merge::<F, W>(merged, self.load::<F, W>(at));
-                }
-                return merged;
-            }
-            if self.len <= GROUP {
-                return stripes!(self.len, 0, 1);
-            }
-            let mut merged = [[F::identity(); W]; GROUP];
-            for (first, merged) in merged.iter_mut().enumerate() {
-                *merged = stripes!((self.len - first).div_ceil(GROUP), first, GROUP);
-            }
-            halves::<F, W>(merged, GROUP)
-        }
+    unsafe fn nothing() -> [F::Lane; W] {
+        [F::identity(); W]
     }
 }
 
+/// What becomes of all elements.
+///
+/// # Safety
+///
+/// They must be there.
 #[inline(always)]
-fn merge<F: Fold, const W: usize>(mut left: [F::Lane; W], right: [F::Lane; W]) -> [F::Lane; W] {
-    for (left, right) in left.iter_mut().zip(right) {
-        *left = F::merge(*left, right);
-    }
-    left
-}
-
-/// Merges in halves the first `count` of some; the others hold nothing.
-#[inline(always)]
-fn halves<F: Fold, const W: usize>(mut all: [[F::Lane; W]; GROUP], count: usize) -> [F::Lane; W] {
-    for half in [4, 2, 1] {
-        for at in 0..half {
-            if at + half < count {
-                all[at] = merge::<F, W>(all[at], all[at + half]);
-            }
+unsafe fn merged<F: Fold, const W: usize>(lanes: Lanes<F, W>) -> [F::Lane; W] {
+    // SAFETY: required of the caller.
+    unsafe {
+        if !F::ANY_ORDER {
+            return in_halves(lanes);
         }
+        let mut merged = lanes.load(0);
+        for at in 1..lanes.len {
+            merged = Lanes::<F, W>::merge(merged, lanes.load(at));
+        }
+        merged
     }
-    all[0]
 }
 
 /// Folds `W` neighbouring rows.
@@ -150,8 +127,8 @@ fn halves<F: Fold, const W: usize>(mut all: [[F::Lane; W]; GROUP], count: usize)
 ///
 /// As for [`fold`].
 #[inline(always)]
-unsafe fn fold_lanes<F: Fold, const W: usize>(lanes: Lanes, results: *mut F::Result) {
-    let Lanes { base, len, step } = lanes;
+unsafe fn fold_lanes<F: Fold, const W: usize>(lanes: Lanes<F, W>, results: *mut F::Result) {
+    let Lanes { base, len, step, .. } = lanes;
     // SAFETY: required of the caller.
     unsafe {
         if F::HAS_ACROSS {
@@ -162,8 +139,9 @@ unsafe fn fold_lanes<F: Fold, const W: usize>(lanes: Lanes, results: *mut F::Res
             let write = |row, block| results.add(row).write(F::only(block, len));
             F::across(elements, len, 0, write);
         } else {
-            let result = lanes.fold::<F, W>().map(|merged| F::only(F::block(merged), len));
-            results.cast::<[F::Result; W]>().write_unaligned(result);
+            for (row, lane) in merged(lanes).into_iter().enumerate() {
+                results.add(row).write(F::only(F::block(lane), len));
+            }
         }
     }
 }
@@ -214,15 +192,20 @@ pub(super) unsafe fn fold<F: Fold, M: Machine>(runs: &Runs) {
             if left < width && width <= rows {
                 first = rows - width;
             }
-            let lanes = Lanes { base: base.wrapping_add(first * size), len, step };
+            let base = base.wrapping_add(first * size);
             let results = results.cast::<F::Result>().wrapping_add(first);
+            macro_rules! fold {
+                ($width:expr) => {
+                    fold_lanes::<F, $width>(Lanes { base, len, step, fold: PhantomData }, results)
+                };
+            }
             // SAFETY: required of the caller.
             unsafe {
                 match width {
-                    WIDEST => fold_lanes::<F, WIDEST>(lanes, results),
-                    8 => fold_lanes::<F, 8>(lanes, results),
-                    4 => fold_lanes::<F, 4>(lanes, results),
-                    _ => fold_lanes::<F, 1>(lanes, results),
+                    WIDEST => fold!(WIDEST),
+                    8 => fold!(8),
+                    4 => fold!(4),
+                    _ => fold!(1),
                 }
             }
             first += width;

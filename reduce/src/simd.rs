@@ -250,7 +250,13 @@ pub(super) trait Ordered: Vector {
 #[inline(always)]
 unsafe fn vectors<V: Vector, const N: usize>(from: *const V::Element) -> [V; N] {
     // SAFETY: required of the caller.
-    std::array::from_fn(|index| unsafe { V::load(from.add(index * V::LANES)) })
+    unsafe {
+        let mut vectors = [V::splat(V::NEGATIVE_ZERO); N];
+        for (index, vector) in vectors.iter_mut().enumerate() {
+            *vector = V::load(from.add(index * V::LANES));
+        }
+        vectors
+    }
 }
 
 /// The vectors of the last part of a block, which has `count` elements.
@@ -261,10 +267,15 @@ unsafe fn last_vectors<V: Vector, const N: usize>(
     others: V::Element,
 ) -> [V; N] {
     // SAFETY: required of the caller; nothing is read after the elements.
-    std::array::from_fn(|index| unsafe {
-        let left = count.saturating_sub(index * V::LANES).min(V::LANES);
-        V::load_some(from.wrapping_add(index * V::LANES), left, V::splat(others))
-    })
+    unsafe {
+        let others = V::splat(others);
+        let mut vectors = [others; N];
+        for (index, vector) in vectors.iter_mut().enumerate() {
+            let left = count.saturating_sub(index * V::LANES).min(V::LANES);
+            *vector = V::load_some(from.wrapping_add(index * V::LANES), left, others);
+        }
+        vectors
+    }
 }
 
 /// The sum of a block, with `N` vectors of stripes: 2048 bits of them, or fewer if each element has one.

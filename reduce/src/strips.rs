@@ -136,7 +136,7 @@ unsafe fn strip_of<'a, F: Fold>(rows: &Rows, lanes: *mut Lane<F>) -> &'a [F::Lan
     let stripes = stripes::<F>(len);
     // SAFETY: required of the caller; each lane is written before it is read.
     unsafe {
-        let left = match len > stripes {
+        let left = match F::ANY_ORDER || len > stripes {
             true => {
                 merge_elements::<F>(rows, stripes, lanes);
                 stripes
@@ -167,14 +167,18 @@ unsafe fn merge_elements<F: Fold>(rows: &Rows, stripes: usize, lanes: *mut Lane<
             unsafe {
                 let to = stripe_of::<F>(lanes, stripe * width, width);
                 match ((end - at).div_ceil(stripes), first > 0) {
-                    (1, false) => in_turn::<F, 1, false>(rows, at, stripes, to),
-                    (2, false) => in_turn::<F, 2, false>(rows, at, stripes, to),
+                    (4, false) => in_turn::<F, 4, false>(rows, at, stripes, to),
+                    (4, true) => in_turn::<F, 4, true>(rows, at, stripes, to),
+                    // Of one stripe these are but the last few of a block.
+                    (few, goes_on) if F::ANY_ORDER => {
+                        one_by_one::<F>(rows, at, few, stripes, goes_on, to);
+                    }
                     (3, false) => in_turn::<F, 3, false>(rows, at, stripes, to),
-                    (_, false) => in_turn::<F, 4, false>(rows, at, stripes, to),
-                    (1, true) => in_turn::<F, 1, true>(rows, at, stripes, to),
-                    (2, true) => in_turn::<F, 2, true>(rows, at, stripes, to),
                     (3, true) => in_turn::<F, 3, true>(rows, at, stripes, to),
-                    (_, true) => in_turn::<F, 4, true>(rows, at, stripes, to),
+                    (2, false) => in_turn::<F, 2, false>(rows, at, stripes, to),
+                    (2, true) => in_turn::<F, 2, true>(rows, at, stripes, to),
+                    (_, false) => in_turn::<F, 1, false>(rows, at, stripes, to),
+                    (_, true) => in_turn::<F, 1, true>(rows, at, stripes, to),
                 }
             }
         }
@@ -213,6 +217,31 @@ unsafe fn in_turn<F: Fold, const N: usize, const GOES_ON: bool>(
     }
 }
 
+/// The same for fewer elements.
+///
+/// # Safety
+///
+/// As for [`in_turn`].
+#[inline(always)]
+unsafe fn one_by_one<F: Fold>(
+    rows: &Rows,
+    at: usize,
+    count: usize,
+    step: usize,
+    goes_on: bool,
+    to: &mut [Lane<F>],
+) {
+    for turn in 0..count {
+        // SAFETY: required of the caller.
+        unsafe {
+            match goes_on || turn > 0 {
+                true => in_turn::<F, 1, true>(rows, at + turn * step, step, to),
+                false => in_turn::<F, 1, false>(rows, at, step, to),
+            }
+        }
+    }
+}
+
 /// Merges stripes of one element each in halves, twice. Returns how many are left.
 ///
 /// # Safety
@@ -228,10 +257,10 @@ unsafe fn merge_quarters<F: Fold>(rows: &Rows, stripes: usize, lanes: *mut Lane<
         unsafe {
             let to = stripe_of::<F>(lanes, stripe * width, width);
             match (len - stripe).div_ceil(quarter) {
-                1 => in_turn::<F, 1, false>(rows, stripe, quarter, to),
-                2 => in_turn::<F, 2, false>(rows, stripe, quarter, to),
                 3 => in_halves::<F, 3>(rows, stripe, quarter, to),
-                _ => in_halves::<F, 4>(rows, stripe, quarter, to),
+                4 => in_halves::<F, 4>(rows, stripe, quarter, to),
+                2 => in_turn::<F, 2, false>(rows, stripe, quarter, to),
+                _ => in_turn::<F, 1, false>(rows, stripe, quarter, to),
             }
         }
     }
@@ -298,8 +327,10 @@ unsafe fn lanes_in_halves<F: Fold, const N: usize>(stripes: [*mut Lane<F>; N], w
     // SAFETY: required of the caller.
     unsafe {
         let to = stripe_of::<F>(stripes[0], 0, width);
-        let others: [&[Lane<F>]; N] =
-            std::array::from_fn(|turn| &*stripe_of::<F>(stripes[turn.max(1)], 0, width));
+        let mut others: [&[Lane<F>]; N] = [&[]; N];
+        for (turn, other) in others.iter_mut().enumerate() {
+            *other = &*stripe_of::<F>(stripes[turn.max(1)], 0, width);
+        }
         for (row, to) in to.iter_mut().enumerate() {
             let other = |turn: usize| others[turn].get_unchecked(row).assume_init_read();
             let (mut left, mut right) = (to.assume_init_read(), other(1));

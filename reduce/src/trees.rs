@@ -175,11 +175,14 @@ unsafe fn add<F: Fold, M: Machine>(
         ($(($stripes:literal, $chain:literal))*) => {
             match leaf {
                 $([$stripes, $chain] => {
-                    let from: [[_; $chain]; $stripes] = std::array::from_fn(|stripe| {
-                        std::array::from_fn(|turn| from(stripe, turn))
-                    });
+                    let mut places = [[std::ptr::null(); $chain]; $stripes];
+                    for (stripe, places) in places.iter_mut().enumerate() {
+                        for (turn, place) in places.iter_mut().enumerate() {
+                            *place = from(stripe, turn);
+                        }
+                    }
                     // SAFETY: required of the caller.
-                    unsafe { M::add::<_, $stripes, $chain>(from, sums) }
+                    unsafe { M::add::<_, $stripes, $chain>(places, sums) }
                 })*
                 _ => unreachable!("{leaf:?} is no leaf of a tree"),
             }

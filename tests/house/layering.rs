@@ -40,7 +40,9 @@ fn imports(line: &str) -> Vec<String> {
     let code = line.split("//").next().unwrap_or_default().replace("$crate::", "");
     let word = |rest: &str| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
     let mut found: Vec<String> = code.split("crate::").skip(1).map(word).collect();
-    let crates = ["kiln_gemm", "kiln_ir", "kiln_jit", "kiln_reduce"].into_iter().filter(|name| code.contains(name));
+    let crates = ["kiln_gemm", "kiln_ir", "kiln_jit", "kiln_reduce"]
+        .into_iter()
+        .filter(|name| code.contains(name));
     found.extend(crates.map(str::to_string));
     found
 }

@@ -1,6 +1,7 @@
 //! Rows that lie side by side, from elements to results in registers: a lane of a vector has what is of one row.
 
 use super::Vector;
+use crate::halves::{Leaves, in_halves};
 use std::ops::Range;
 
 /// Runs of rows side by side, of at least one element and at most a block each.
@@ -62,9 +63,6 @@ pub(crate) const BURST: usize = 4;
 const NEAR: usize = 8 << 10;
 const FAR: usize = 1 << 10;
 
-/// Stripes that are merged at a time.
-const GROUP: usize = 8;
-
 /// Some vectors of neighbouring rows.
 pub(super) struct Lanes<T> {
     from: *const T,
@@ -97,7 +95,10 @@ impl<T> Lanes<T> {
             let mut vectors = [V::splat(V::NEGATIVE_ZERO); N];
             for (index, vector) in vectors.iter_mut().enumerate() {
                 let from = from.wrapping_byte_offset(index as isize * self.apart);
-                *vector = some(from, if ARE_FULL { V::LANES } else { self.count });
+                *vector = match ARE_FULL {
+                    true => V::load(from),
+                    false => V::load_some(from, self.count, V::splat(V::NEGATIVE_ZERO)),
+                };
             }
             vectors
         }
@@ -134,34 +135,32 @@ pub(super) unsafe fn fold<V: Vector, W: Way<V>>(
     let most = if columns.are_near { NEAR } else { FAR };
     let are_short = rows * len * size_of::<V::Element>() <= most;
     let line = |elements: usize| (elements * size_of::<V::Element>()) as isize;
-    let apart = line(lanes);
+    let count = lanes.min(rows);
     let next = (lanes * size_of::<W::Result>()) as isize;
     let mut first = 0;
     while first < columns.runs {
         let here = if are_short && first + BURST <= columns.runs { BURST } else { 1 };
-        // SAFETY: required of the caller.
-        unsafe {
-            for run in first..first + here {
-                let (from, to) = (columns.some(run..run + 1).from, results.from(run).to);
-                for at in (0..wide).step_by(BURST * lanes) {
-                    let lanes = Lanes { from: from.add(at), len, step, count: lanes, apart };
-                    W::fold::<BURST, true>(lanes, Results { to: to.add(at), next });
-                }
-            }
-            for at in (wide..rows).step_by(lanes) {
+        // Of each of these runs what is wide, and then what is left of all of them.
+        for part in if wide > 0 { 0 } else { here }..here + 1 {
+            let is_wide = part < here;
+            let (run, range, step_by, apart, next) = match is_wide {
+                true => (first + part, 0..wide, BURST * lanes, line(lanes), next),
+                false => (first, wide..rows, lanes, columns.next, results.next),
+            };
+            let (from, to) = (columns.some(run..run + 1).from, results.from(run).to);
+            for at in range.step_by(step_by) {
                 // The last vector has rows of the one before, too, if there is one.
-                let (at, count) = (at.min(rows.saturating_sub(lanes)), lanes.min(rows));
-                let from = columns.some(first..first + here).from.add(at);
-                let to = results.from(first).to.add(at);
-                let (lanes, results) = (
-                    Lanes { from, len, step, count, apart: columns.next },
-                    Results { to, next: results.next },
-                );
-                match (here == BURST, count == V::LANES) {
-                    (true, true) => W::fold::<BURST, true>(lanes, results),
-                    (true, false) => W::fold::<BURST, false>(lanes, results),
-                    (false, true) => W::fold::<1, true>(lanes, results),
-                    (false, false) => W::fold::<1, false>(lanes, results),
+                let at = at.min(rows.saturating_sub(lanes));
+                // SAFETY: required of the caller.
+                unsafe {
+                    let lanes = Lanes { from: from.add(at), len, step, count, apart };
+                    let results = Results { to: to.add(at), next };
+                    match (is_wide || here == BURST, count == V::LANES) {
+                        (true, true) => W::fold::<BURST, true>(lanes, results),
+                        (true, false) => W::fold::<BURST, false>(lanes, results),
+                        (false, true) => W::fold::<1, true>(lanes, results),
+                        (false, false) => W::fold::<1, false>(lanes, results),
+                    }
                 }
             }
         }
@@ -213,22 +212,9 @@ impl<V: Vector> Way<V> for SumOf {
         results: Results<V::Element>,
     ) {
         let count = if ARE_FULL { V::LANES } else { lanes.count };
-        // No closures: they would have no vectors of their own where they are not inlined.
-        macro_rules! group {
-            ($first:literal) => {
-                stripes::<V, N, ARE_FULL>(lanes, $first, GROUP)
-            };
-        }
         // SAFETY: required of the caller.
         unsafe {
-            // In the order of the tree that halves added to halves are, so that few wait.
-            let sum = match lanes.len <= GROUP {
-                true => stripes::<V, N, ARE_FULL>(lanes, 0, 1),
-                false => {
-                    let even = add(add(group!(0), group!(4)), add(group!(2), group!(6)));
-                    add(even, add(add(group!(1), group!(5)), add(group!(3), group!(7))))
-                }
-            };
+            let sum = in_halves(Stripes::<V, N, ARE_FULL>(lanes));
             let none = V::no_lane();
             for (index, sum) in sum.into_iter().enumerate() {
                 let sum = V::choose(V::odd(none, sum, sum), V::splat(V::NAN), sum);
@@ -238,41 +224,41 @@ impl<V: Vector> Way<V> for SumOf {
     }
 }
 
-/// What up to [`GROUP`] stripes come to, `apart` from one to the next.
-#[inline(always)]
-unsafe fn stripes<V: Vector, const N: usize, const ARE_FULL: bool>(
-    lanes: Lanes<V::Element>,
-    first: usize,
-    apart: usize,
-) -> [V; N] {
-    let there = (lanes.len - first).div_ceil(apart);
-    macro_rules! stripe {
-        ($index:literal) => {
-            lanes.load::<V, N, ARE_FULL>(first + $index * apart)
-        };
+/// Vectors of rows with one element in each stripe, which are added.
+struct Stripes<V: Vector, const N: usize, const ARE_FULL: bool>(Lanes<V::Element>);
+
+impl<V: Vector, const N: usize, const ARE_FULL: bool> Clone for Stripes<V, N, ARE_FULL> {
+    fn clone(&self) -> Self {
+        *self
     }
-    macro_rules! pair {
-        ($left:literal $right:literal) => {
-            match there > $right {
-                true => add(stripe!($left), stripe!($right)),
-                false => stripe!($left),
-            }
-        };
+}
+
+impl<V: Vector, const N: usize, const ARE_FULL: bool> Copy for Stripes<V, N, ARE_FULL> {}
+
+impl<V: Vector, const N: usize, const ARE_FULL: bool> Leaves for Stripes<V, N, ARE_FULL> {
+    type Merged = [V; N];
+
+    #[inline(always)]
+    fn len(self) -> usize {
+        self.0.len
     }
-    // SAFETY: required of the caller.
-    unsafe {
-        let mut even = pair!(0 4);
-        if there > 2 {
-            even = add(even, pair!(2 6));
-        }
-        if there == 1 {
-            return even;
-        }
-        let mut odd = pair!(1 5);
-        if there > 3 {
-            odd = add(odd, pair!(3 7));
-        }
-        add(even, odd)
+
+    #[inline(always)]
+    unsafe fn load(self, at: usize) -> [V; N] {
+        // SAFETY: required of the caller.
+        unsafe { self.0.load::<V, N, ARE_FULL>(at) }
+    }
+
+    #[inline(always)]
+    unsafe fn merge(left: [V; N], right: [V; N]) -> [V; N] {
+        // SAFETY: as above.
+        unsafe { add(left, right) }
+    }
+
+    #[inline(always)]
+    unsafe fn nothing() -> [V; N] {
+        // SAFETY: as above.
+        unsafe { [V::splat(V::NEGATIVE_ZERO); N] }
     }
 }
 

@@ -88,17 +88,17 @@ macro_rules! define_machine {
                 #[inline(never)]
                 #[target_feature(enable = $features)]
                 unsafe fn add<V: Vector, const STRIPES: usize, const CHAIN: usize>(
-                    from: [[*const V::Element; CHAIN]; STRIPES],
+                    from: *const [[*const V::Element; CHAIN]; STRIPES],
                     sums: Sums<V::Element>,
                 ) {
                     // SAFETY: required of the caller.
-                    unsafe { rows::add::<V, STRIPES, CHAIN>(from, sums) }
+                    unsafe { rows::add::<V, STRIPES, CHAIN>(&*from, sums) }
                 }
                 // SAFETY: required of the caller.
                 unsafe {
                     match is::<T, f32>() {
-                        true => add::<$single, _, _>(from.map(|row| row.map(<*const T>::cast)), sums.of()),
-                        false => add::<$double, _, _>(from.map(|row| row.map(<*const T>::cast)), sums.of()),
+                        true => add::<$single, STRIPES, CHAIN>((&raw const from).cast(), sums.of()),
+                        false => add::<$double, STRIPES, CHAIN>((&raw const from).cast(), sums.of()),
                     }
                 }
             }

@@ -6,22 +6,7 @@ use super::{Blocked, Ordered, Sums, Vector, extreme_lanes, sum_lanes};
 /// See [`Machine::add`](super::Machine::add).
 #[inline(always)]
 pub(super) unsafe fn add<V: Vector, const STRIPES: usize, const CHAIN: usize>(
-    from: [[*const V::Element; CHAIN]; STRIPES],
-    sums: Sums<V::Element>,
-) {
-    // SAFETY: required of the caller.
-    unsafe {
-        match sums.goes_on || sums.below > 0 {
-            true => add_all::<V, STRIPES, CHAIN, true>(from, sums),
-            false => add_all::<V, STRIPES, CHAIN, false>(from, sums),
-        }
-    }
-}
-
-/// The same; `IS_MORE` tells that there are other sums to add.
-#[inline(always)]
-unsafe fn add_all<V: Vector, const STRIPES: usize, const CHAIN: usize, const IS_MORE: bool>(
-    from: [[*const V::Element; CHAIN]; STRIPES],
+    from: &[[*const V::Element; CHAIN]; STRIPES],
     sums: Sums<V::Element>,
 ) {
     let (lanes, width) = (V::LANES, sums.width);
@@ -29,28 +14,22 @@ unsafe fn add_all<V: Vector, const STRIPES: usize, const CHAIN: usize, const IS_
     // SAFETY: required of the caller.
     unsafe {
         while at + BURST * lanes <= width {
-            add_at::<V, BURST, STRIPES, CHAIN, IS_MORE>(&from, &sums, at, lanes);
+            add_at::<V, BURST, STRIPES, CHAIN>(from, &sums, at, lanes);
             at += BURST * lanes;
         }
         while at + lanes <= width {
-            add_at::<V, 1, STRIPES, CHAIN, IS_MORE>(&from, &sums, at, lanes);
+            add_at::<V, 1, STRIPES, CHAIN>(from, &sums, at, lanes);
             at += lanes;
         }
         if at < width {
-            add_at::<V, 1, STRIPES, CHAIN, IS_MORE>(&from, &sums, at, width - at);
+            add_at::<V, 1, STRIPES, CHAIN>(from, &sums, at, width - at);
         }
     }
 }
 
 /// The same for `N` vectors, of which the last has `count` elements.
 #[inline(always)]
-unsafe fn add_at<
-    V: Vector,
-    const N: usize,
-    const STRIPES: usize,
-    const CHAIN: usize,
-    const IS_MORE: bool,
->(
+unsafe fn add_at<V: Vector, const N: usize, const STRIPES: usize, const CHAIN: usize>(
     from: &[[*const V::Element; CHAIN]; STRIPES],
     sums: &Sums<V::Element>,
     at: usize,
@@ -62,7 +41,7 @@ unsafe fn add_at<
         ($index:literal) => {{
             let rows = &from[$index % STRIPES];
             let mut stripe = several::<V, N>(rows[0].wrapping_add(at), count);
-            if IS_MORE && STRIPES == 1 && sums.goes_on {
+            if STRIPES == 1 && sums.goes_on {
                 stripe = plus(several(to, count), stripe);
             }
             for row in &rows[1..] {
@@ -89,11 +68,9 @@ unsafe fn add_at<
             }
             _ => unreachable!("there are no such leaves"),
         };
-        if IS_MORE {
-            for _ in 0..sums.below {
-                to = to.wrapping_sub(sums.pitch);
-                sum = plus(several(to, count), sum);
-            }
+        for _ in 0..sums.below {
+            to = to.wrapping_sub(sums.pitch);
+            sum = plus(several(to, count), sum);
         }
         for (number, sum) in sum.into_iter().enumerate() {
             keep(sum, to.add(number * V::LANES), count);
