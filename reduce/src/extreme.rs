@@ -387,6 +387,12 @@ impl<T: Number, const LARGEST: bool> Fold for Place<T, LARGEST> {
     }
 
     #[inline(always)]
+    unsafe fn several<M: Machine>(rows: Blocked<T>, to: *mut (T, usize)) -> usize {
+        // SAFETY: required of the caller.
+        unsafe { M::places::<T, LARGEST>(rows, to) }
+    }
+
+    #[inline(always)]
     unsafe fn columns<M: Machine>(rows: Columns<T>, to: Results<i64>) -> bool {
         // SAFETY: required of the caller.
         unsafe { M::places_of_columns::<T, LARGEST>(rows, to) }

@@ -75,6 +75,16 @@ pub(super) trait Machine {
         to: *mut T,
     ) -> usize;
 
+    /// As above, with the places of these or of the first NaN; of some short rows that follow one another in memory.
+    ///
+    /// # Safety
+    ///
+    /// As above.
+    unsafe fn places<T: Copy + 'static, const LARGEST: bool>(
+        rows: Blocked<T>,
+        to: *mut (T, usize),
+    ) -> usize;
+
     /// The sum of each of some rows side by side that have one element in each stripe, if there are vectors
     /// of such elements.
     ///
@@ -182,6 +192,13 @@ impl Machine for Plain {
         0
     }
 
+    unsafe fn places<T: Copy + 'static, const LARGEST: bool>(
+        _: Blocked<T>,
+        _: *mut (T, usize),
+    ) -> usize {
+        0
+    }
+
     unsafe fn sum_columns<T: Copy + 'static>(_: Columns<T>, _: Results<T>) -> bool {
         false
     }
@@ -211,6 +228,9 @@ pub(super) trait Vector: Copy {
     const NEGATIVE_ZERO: Self::Element;
     const NAN: Self::Element;
     const ONE: Self::Element;
+
+    /// A small number.
+    fn number(of: usize) -> Self::Element;
 
     unsafe fn splat(element: Self::Element) -> Self;
     unsafe fn load(from: *const Self::Element) -> Self;

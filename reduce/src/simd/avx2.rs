@@ -70,6 +70,11 @@ macro_rules! define_vector {
             const ONE: $element = 1.0;
 
             #[inline(always)]
+            fn number(of: usize) -> $element {
+                of as $element
+            }
+
+            #[inline(always)]
             unsafe fn splat(element: $element) -> $vector {
                 // SAFETY: required of the caller, here and below.
                 unsafe { $splat(element) }

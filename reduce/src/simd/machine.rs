@@ -154,6 +154,23 @@ macro_rules! define_machine {
             }
 
             #[inline(always)]
+            unsafe fn places<T: Copy + 'static, const LARGEST: bool>(
+                rows: Blocked<T>,
+                to: *mut (T, usize),
+            ) -> usize {
+                // SAFETY: required of the caller.
+                unsafe {
+                    if is::<T, f32>() {
+                        rows::places::<$single, LARGEST>(rows.of(), to.cast())
+                    } else if is::<T, f64>() {
+                        rows::places::<$double, LARGEST>(rows.of(), to.cast())
+                    } else {
+                        0
+                    }
+                }
+            }
+
+            #[inline(always)]
             unsafe fn sum_columns<T: Copy + 'static>(rows: Columns<T>, to: Results<T>) -> bool {
                 // SAFETY: required of the caller.
                 unsafe {

@@ -314,3 +314,81 @@ unsafe fn best<V: Ordered, const P: usize, const LARGEST: bool>(
     }
     row
 }
+
+/// See [`Machine::places`](super::Machine::places).
+#[inline(always)]
+pub(super) unsafe fn places<V: Ordered, const LARGEST: bool>(
+    rows: Blocked<V::Element>,
+    to: *mut (V::Element, usize),
+) -> usize {
+    let is_dense = rows.step == (rows.len * size_of::<V::Element>()) as isize;
+    if !is_dense || rows.len > V::LANES {
+        return 0;
+    }
+    // SAFETY: required of the caller.
+    unsafe {
+        match rows.len.next_power_of_two() {
+            2 => places_of_short::<V, 2, LARGEST>(rows, to),
+            4 => places_of_short::<V, 4, LARGEST>(rows, to),
+            8 if V::LANES >= 8 => places_of_short::<V, 8, LARGEST>(rows, to),
+            16 if V::LANES >= 16 => places_of_short::<V, 16, LARGEST>(rows, to),
+            _ => 0,
+        }
+    }
+}
+
+/// See [`best`]. Each element is compared with its neighbour, then the better ones with theirs, and so on: what is on
+/// the left comes first in its row, and stays where it is as good.
+#[inline(always)]
+unsafe fn places_of_short<V: Ordered, const P: usize, const LARGEST: bool>(
+    rows: Blocked<V::Element>,
+    to: *mut (V::Element, usize),
+) -> usize {
+    const MOST: usize = 16;
+    let of_vector = V::LANES / P;
+    let (from, len) = (rows.from, rows.len);
+    let elements = rows.rows * len;
+    let reads = (P - 1) * of_vector * len + V::LANES;
+    let mut row = 0;
+    // SAFETY: required of the caller.
+    unsafe {
+        let fill = V::order(|lane| lane / P * len + lane % P % len);
+        let (even, odd) = (V::order(|lane| 2 * lane), V::order(|lane| 2 * lane + 1));
+        // Filled up with the elements of the row, whose places they have.
+        let mut numbers = [V::NEGATIVE_ZERO; MOST];
+        for (lane, number) in numbers.iter_mut().enumerate() {
+            *number = V::number(lane % P % len);
+        }
+        let numbers = V::load(numbers.as_ptr());
+        while row + V::LANES <= rows.rows && row * len + reads <= elements {
+            let mut best = [numbers; P];
+            let mut places = [numbers; P];
+            for (index, best) in best.iter_mut().enumerate() {
+                let loaded = V::load(from.add((row + index * of_vector) * len));
+                *best = if P == len { loaded } else { loaded.pick(loaded, fill) };
+            }
+            let mut half = P / 2;
+            while half > 0 {
+                for index in 0..half {
+                    let (a, b) = (best[2 * index], best[2 * index + 1]);
+                    let (left, right) = (a.pick(b, even), a.pick(b, odd));
+                    let is_nan = V::odd(V::no_lane(), left, left);
+                    let takes = right.beyond::<LARGEST>(left, is_nan);
+                    best[index] = V::choose(takes, right, left);
+                    let (a, b) = (places[2 * index], places[2 * index + 1]);
+                    places[index] = V::choose(takes, a.pick(b, odd), a.pick(b, even));
+                }
+                half /= 2;
+            }
+            let mut of_rows = [V::NEGATIVE_ZERO; MOST];
+            let mut at = [0i64; MOST];
+            best[0].store(of_rows.as_mut_ptr());
+            places[0].store_integers(at.as_mut_ptr(), V::LANES);
+            for (lane, (&best, &at)) in of_rows.iter().zip(&at).enumerate().take(V::LANES) {
+                to.add(row + lane).write((best, at as usize));
+            }
+            row += V::LANES;
+        }
+    }
+    row
+}
