@@ -22,10 +22,6 @@ pub(crate) const COLUMNS: usize = 2048;
 /// The same where the left operand is a block or two: then it is the right one that stays in L2.
 const FEW_COLUMNS: usize = 256;
 
-/// Elements of a right operand that L2 does not hold: two rows read it twice, as it lies, in half the time that
-/// tiles take, which walk down its columns (1024 by 1024 on a Zen 4).
-const FAR: usize = 512 << 10;
-
 /// So many tiles, the last of a panel, ask for the panel that follows, if so many bytes of panels are read in turn: then they
 /// may be further away than L2. On a Xeon 6, 1024 by 1024 by 1024 takes .96 of the time that it takes without; if all tiles ask, or
 /// the first ones, .97.
@@ -164,7 +160,6 @@ pub unsafe fn multiply_by<T: Number>(
     };
     let kernels = T::kernels(vectors);
     let few = match b {
-        Operand::Plain(b) if b.across == 1 && k.saturating_mul(n) >= FAR => 2,
         Operand::Half(b, _) if b.across == 1 => FEW_ROWS,
         _ => 1,
     };
@@ -366,12 +361,11 @@ pub(crate) unsafe fn pack_right<T: Element>(
     // SAFETY: required of the caller.
     unsafe {
         if let Some(b) = b.plain_rows() {
-            (kernels.beside)(b, [terms, whole], to);
-        } else {
-            for side in (0..whole).step_by(columns) {
-                let from = b.from(0, side).transposed();
-                pack::lines(kernels, from, columns, terms, to.add(side * terms), columns);
-            }
+            return (kernels.beside)(b, [terms, width], to);
+        }
+        for side in (0..whole).step_by(columns) {
+            let from = b.from(0, side).transposed();
+            pack::lines(kernels, from, columns, terms, to.add(side * terms), columns);
         }
         let (rest, to) = (width - whole, to.add(whole * terms));
         if rest > 0 {

@@ -1,13 +1,14 @@
 //! Products of few rows, and of some rows at a time: the right operand is not packed as a whole.
 
 use crate::blocked::{Element, Number, Panel, finished_columns, inner, pack_right, tile};
+use crate::caches;
 use crate::left::Left;
 use crate::matrix::MatrixMut;
 use crate::observer::{Observer, Telling};
 use crate::operand::Operand;
 use crate::pack::LINE;
 use crate::pages::Pages;
-use crate::tile::{Ahead, Kernels, Rows};
+use crate::tile::{Ahead, Kernels, NARROW, Rows};
 use crate::vectors::Vectors;
 
 /// Up to so many tiles of rows are few.
@@ -31,6 +32,13 @@ const FULL: usize = 960 << 10;
 /// here lose by it where an L2 of 2 MiB has most of the matrix, up to a seventh.
 const FAR: [usize; 2] = [48, 192];
 const FEW_FAR: usize = 48;
+
+/// Part of L2 that a right operand may fill of which the panel that follows is not asked for: it is there. 7 rows by 512 by 512 take .93
+/// of the time, and so do 30 rows by 300 by 300 (Xeon 6).
+const ASKED: usize = 2;
+/// Quarters of L2 that a right operand may fill of which few rows read more than two vectors at once. 5 rows by 300 by 300 take .91
+/// of the time, 4 rows by 512 by 512 .90, 8 rows by 600 by 600 .87; 8 rows by 700 by 700, which fill L2, 1.09 (Xeon 6).
+const WIDE: usize = 3;
 
 /// Bytes of the result that are finished as a whole, if they are whole rows: in parts, what is computed of them waits for
 /// memory at the beginning of each (a twentieth of 1024 by 64 by 1024 with GELU, Zen 4).
@@ -69,7 +77,13 @@ pub(crate) fn is_for<T: Element>(
 
 /// Whether a right operand of these products is further away than L2.
 fn is_far<T>([m, k, n]: [usize; 3]) -> bool {
-    bytes::<T>([k, n]) > if m <= FEW_FAR { 3 * NEAR } else { NEAR }
+    // Two rows wait for memory whatever they do.
+    let near = match m {
+        ..=2 => 2 * NEAR,
+        3..=FEW_FAR => 3 * NEAR,
+        _ => NEAR,
+    };
+    bytes::<T>([k, n]) > near
 }
 
 /// Bytes of a right operand.
@@ -96,6 +110,8 @@ pub(crate) unsafe fn multiply<T: Element>(
     let row = n * size_of::<T>();
     let tiles = (WHOLE / row / kernels.rows).clamp(2, FEW_TILES);
     let is_far = is_far::<T>([m, k, n]);
+    let (bytes, held) = (bytes::<T>([k, n]), caches::second_level());
+    let is_asked = bytes > held / ASKED;
     let most = if m <= LOW * kernels.rows || is_far { m } else { tiles * kernels.rows };
     let most_terms = match b.plain_rows() {
         Some(_) if !is_far => inner(k),
@@ -119,6 +135,9 @@ pub(crate) unsafe fn multiply<T: Element>(
         };
         let is_first_whole = b.plain_rows().is_none();
         let rows = Rows { count: all.len(), most: kernels.rows, is_first_whole };
+        let is_wide = b.plain_rows().is_some() && bytes <= held / 4 * WIDE;
+        let vectors = if is_wide { kernels.widest(rows.highest()) } else { NARROW };
+        let widest = vectors * kernels.lanes;
         // What the first tile turns, the others read.
         let turning = lying.zip(kernels.turning.get(rows.highest() - 1));
         // A product of no terms is 0, which the first block of none writes.
@@ -132,13 +151,17 @@ pub(crate) unsafe fn multiply<T: Element>(
                 let first = |(b, run)| (b, run, all.packed(kernels, [rows.highest(), terms], left));
                 (all, turning.map(first))
             };
-            for side in (0..n).step_by(kernels.columns()) {
+            let mut side = 0;
+            while side < n {
                 if !telling.goes_on() {
                     return;
                 }
-                let columns = kernels.columns().min(n - side);
+                let columns = match n - side {
+                    rest if rest >= widest => widest,
+                    rest => kernels.columns().min(rest),
+                };
                 let step = columns.next_multiple_of(kernels.lanes);
-                let unpacked = b.plain_rows().filter(|_| columns == kernels.columns());
+                let unpacked = b.plain_rows().filter(|_| columns >= kernels.columns());
                 let turning = turning.filter(|_| columns == step);
                 // SAFETY: as above.
                 unsafe {
@@ -153,7 +176,10 @@ pub(crate) unsafe fn multiply<T: Element>(
                     };
                     // Rows far apart share sets of L1, and tiles that follow would read them from L2. Where none follows, to
                     // leave out these stores takes .94 to .98 of the time (4 to 12 rows by 1024 by 1024, Xeon 6).
-                    let asks = unpacked.is_some() && c.across == 1;
+                    let asks = is_asked
+                        && unpacked.is_some()
+                        && c.across == 1
+                        && columns == kernels.columns();
                     let packs = asks && is_far && all.len() > rows.highest();
                     for span in rows.tiles() {
                         let (high, is_first) = (span.len(), span.start == 0);
@@ -190,8 +216,9 @@ pub(crate) unsafe fn multiply<T: Element>(
                         }
                     }
                 }
+                side += columns;
                 if is_last {
-                    telling.are_finished(side + columns);
+                    telling.are_finished(side);
                 }
             }
         }

@@ -111,14 +111,14 @@ unsafe fn side_by_side<T: Element>(
     }
 }
 
-/// Packs rows of so many terms and columns, which are whole panels of two vectors.
+/// Packs rows of so many terms and columns as panels of two vectors, the last of whole ones: those beyond the rows are 0.
 pub(crate) type Beside<T> = unsafe fn(Matrix<T>, [usize; 2], *mut T);
 
 /// Row by row: what memory brings in lies together.
 ///
 /// # Safety
 ///
-/// The rows must be readable, and there must be room for as many elements, on a processor that has the vectors of `S`.
+/// The rows must be readable, and there must be room for the panels, on a processor that has the vectors of `S`.
 #[inline(always)]
 pub(crate) unsafe fn beside<S: Simd>(
     rows: Matrix<S::Element>,
@@ -126,17 +126,33 @@ pub(crate) unsafe fn beside<S: Simd>(
     to: *mut S::Element,
 ) {
     let columns = 2 * S::LANES;
+    let (panels, rest) = (width / columns, width % columns);
     for l in 0..terms {
         let (mut from, mut to) = (rows.at(l, 0), to.wrapping_add(l * columns));
-        for _ in 0..width / columns {
-            // SAFETY: required of the caller.
-            unsafe {
+        // SAFETY: required of the caller.
+        unsafe {
+            for _ in 0..panels {
                 let both = [S::load(from), S::load(from.add(S::LANES))];
                 S::store(to, both[0]);
                 S::store(to.add(S::LANES), both[1]);
+                from = from.wrapping_add(columns);
+                to = to.wrapping_add(columns * terms);
             }
-            from = from.wrapping_add(columns);
-            to = to.wrapping_add(columns * terms);
+        }
+    }
+    let last = to.wrapping_add(panels * columns * terms);
+    let pitch = rest.next_multiple_of(S::LANES);
+    for l in (0..terms).filter(|_| rest > 0) {
+        let (from, to) = (rows.at(l, panels * columns), last.wrapping_add(l * pitch));
+        // SAFETY: required of the caller.
+        unsafe {
+            for at in (0..rest).step_by(S::LANES) {
+                let vector = match rest - at {
+                    part if part < S::LANES => S::load_part(from.add(at), part),
+                    _ => S::load(from.add(at)),
+                };
+                S::store(to.add(at), vector);
+            }
         }
     }
 }

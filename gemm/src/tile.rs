@@ -65,6 +65,9 @@ const MUCH: u8 = 2;
 /// The kernels of each number of rows, from 1 on: for one vector, for two, and for two that ask for some or for much.
 type Runs<T> = [&'static [Run<T>]; 4];
 
+/// The most vectors of a tile that has many rows.
+pub(crate) const NARROW: usize = 2;
+
 /// The most rows of a tile, on any machine.
 const MOST_ROWS: usize = 14;
 /// The most elements of a tile, on any machine.
@@ -76,12 +79,14 @@ const GROUP: usize = 3;
 pub(crate) struct Kernels<T: 'static> {
     /// The most rows of a tile.
     pub(crate) rows: usize,
-    /// Columns of a vector; a tile has one or two of them.
+    /// Columns of a vector; a tile has one or two of them, and of few rows up to four.
     pub(crate) lanes: usize,
     /// For packed rows of a left operand.
     packed: Runs<T>,
     /// For rows as they lie.
     as_rows: Runs<T>,
+    /// For few rows of either, and three vectors or four.
+    wide: [[&'static [Run<T>]; 2]; 2],
     /// For columns that lie element after element, of each number of rows: up to as many as there are registers for, and
     /// as gain.
     pub(crate) turning: &'static [turning::Run<T>],
@@ -101,10 +106,19 @@ impl<T: Copy> Kernels<T> {
         2 * self.lanes
     }
 
+    /// The most vectors of a tile of so many rows: two, or more if these are few.
+    pub(crate) fn widest(&self, rows: usize) -> usize {
+        let wider = self.wide.iter().rposition(|[runs, _]| rows <= runs.len());
+        wider.map_or(NARROW, |wider| NARROW + 1 + wider)
+    }
+
     /// The kernel for so many rows and vectors.
     #[inline]
     pub(crate) fn of(&self, left: Left<T>, rows: usize, vectors: usize) -> Run<T> {
-        self.runs(left)[vectors - 1][rows - 1]
+        match vectors.checked_sub(NARROW + 1) {
+            Some(wide) => self.wide[wide][usize::from(matches!(left, Left::Rows(_)))][rows - 1],
+            None => self.runs(left)[vectors - 1][rows - 1],
+        }
     }
 
     /// The kernel for so many rows, and two whole vectors, that asks for a place of the right operand for every two products.
@@ -327,7 +341,7 @@ unsafe fn tile<
 
 /// Kernels for one kind of vectors: `NAME: Simd<Element>, features, most rows, [numbers of rows], [such as turn columns]`.
 macro_rules! kernels {
-    ($($name:ident: $simd:ty, $element:ty, $half_row:expr, $(#[$feature:meta])?, $most:literal, [$($rows:literal)*], [$($turning:literal)*];)*) => {$(
+    ($($name:ident: $simd:ty, $element:ty, $half_row:expr, $(#[$feature:meta])?, $most:literal, [$($rows:literal)*], [$($turning:literal)*], [$($three:literal)*], [$($four:literal)*];)*) => {$(
         pub(crate) static $name: Kernels<$element> = {
             $(#[$feature])?
             unsafe fn run<
@@ -404,6 +418,16 @@ macro_rules! kernels {
                     &[$(run::<true, $rows, 2, SOME>),*],
                     &[$(run::<true, $rows, 2, MUCH>),*],
                 ],
+                wide: [
+                    [
+                        &[$(run::<true, $three, 3, NOTHING>),*],
+                        &[$(run::<false, $three, 3, NOTHING>),*],
+                    ],
+                    [
+                        &[$(run::<true, $four, 4, NOTHING>),*],
+                        &[$(run::<false, $four, 4, NOTHING>),*],
+                    ],
+                ],
                 as_rows: [
                     &[$(run::<false, $rows, 1, NOTHING>),*],
                     &[$(run::<false, $rows, 2, NOTHING>),*],
@@ -416,8 +440,8 @@ macro_rules! kernels {
 }
 
 kernels! {
-    PLAIN_F32: Plain<f32>, f32, Some(halves::plain), , 4, [1 2 3 4], [1 2];
-    PLAIN_F64: Plain<f64>, f64, None, , 4, [1 2 3 4], [1 2];
+    PLAIN_F32: Plain<f32>, f32, Some(halves::plain), , 4, [1 2 3 4], [1 2], [1 2 3], [1 2];
+    PLAIN_F64: Plain<f64>, f64, None, , 4, [1 2 3 4], [1 2], [1 2 3], [1 2];
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -427,10 +451,10 @@ pub(crate) mod x86 {
     use crate::simd::x86::{Avx2, Avx512};
 
     kernels! {
-        AVX512_F32: Avx512<f32>, f32, Some(halves::avx512), #[target_feature(enable = "avx512f")], 14, [1 2 3 4 5 6 7 8 9 10 11 12 13 14], [1 2 3 4 5 6 7 8 9 10 11 12 13 14];
-        AVX512_F64: Avx512<f64>, f64, None, #[target_feature(enable = "avx512f")], 14, [1 2 3 4 5 6 7 8 9 10 11 12 13 14], [1 2 3 4 5 6 7 8 9 10 11 12 13 14];
-        AVX2_F32: Avx2<f32>, f32, Some(halves::avx2), #[target_feature(enable = "avx2,fma")], 6, [1 2 3 4 5 6], [1 2 3];
-        AVX2_F64: Avx2<f64>, f64, None, #[target_feature(enable = "avx2,fma")], 6, [1 2 3 4 5 6], [1 2];
+        AVX512_F32: Avx512<f32>, f32, Some(halves::avx512), #[target_feature(enable = "avx512f")], 14, [1 2 3 4 5 6 7 8 9 10 11 12 13 14], [1 2 3 4 5 6 7 8 9 10 11 12 13 14], [1 2 3 4 5 6 7 8 9], [1 2 3 4 5 6];
+        AVX512_F64: Avx512<f64>, f64, None, #[target_feature(enable = "avx512f")], 14, [1 2 3 4 5 6 7 8 9 10 11 12 13 14], [1 2 3 4 5 6 7 8 9 10 11 12 13 14], [1 2 3 4 5 6 7 8 9], [1 2 3 4 5 6];
+        AVX2_F32: Avx2<f32>, f32, Some(halves::avx2), #[target_feature(enable = "avx2,fma")], 6, [1 2 3 4 5 6], [1 2 3], [1 2 3], [1 2];
+        AVX2_F64: Avx2<f64>, f64, None, #[target_feature(enable = "avx2,fma")], 6, [1 2 3 4 5 6], [1 2], [1 2 3], [1 2];
     }
 }
 
