@@ -77,7 +77,7 @@ pub(crate) fn is_for<T: Element>(
 
 /// Whether a right operand of these products is further away than L2.
 fn is_far<T>([m, k, n]: [usize; 3]) -> bool {
-    // Two rows wait for memory whatever they do.
+    // Two rows by 1024 by 600 take .64 of the time that reading it twice takes if it is far, .70 if not (Xeon 6).
     let near = match m {
         ..=2 => 2 * NEAR,
         3..=FEW_FAR => 3 * NEAR,
