@@ -29,9 +29,11 @@
 //! | `row.rs` | products of a single row; `halves.rs` those whose right operand has 16 bits |
 //! | `operand.rs` | operands, also of 16 bits, which `widen.rs` makes wider while they are packed |
 //! | `pages.rs` | memory that is read again and again |
+//! | `caches.rs` | how large caches are |
 //! | `vectors.rs` | which kernels a machine runs |
 
 mod blocked;
+mod caches;
 mod halves;
 mod left;
 mod low;

@@ -1,41 +1,55 @@
 //! Products of few rows, and of some rows at a time: the right operand is not packed as a whole.
 
-use crate::blocked::{Element, INNER, LEFT, Number, Panel, finished_columns, pack_right, tile};
+use crate::blocked::{Element, Number, Panel, finished_columns, inner, pack_right, tile};
+use crate::caches;
 use crate::left::Left;
 use crate::matrix::MatrixMut;
 use crate::observer::{Observer, Telling};
 use crate::operand::Operand;
 use crate::pack::LINE;
 use crate::pages::Pages;
-use crate::tile::{Ahead, Kernels, Rows};
+use crate::tile::{Ahead, Kernels, NARROW, Rows};
 use crate::vectors::Vectors;
 
 /// Up to so many tiles of rows are few.
 const LOW: usize = 16;
-/// And so many, if a right operand in rows is further away than L2: 300 rows by 1024 by 1024 take .94 of the time that they take
-/// with all of it packed beforehand, 400 rows as long (Xeon 6).
-const LOW_AND_FAR: usize = 32;
+/// And so many, if a right operand in rows is further away than L2, or fills it: 300 rows by 1024 by 1024 take .94 of the time that
+/// they take with all of it packed beforehand, 400 rows as long (Xeon 6).
+const LOW_AND_FAR: usize = 28;
 
 /// Bytes of a right operand that L2 holds, or nearly so. Where a vector is a cache line, to read it as it lies for so many
 /// tiles of rows takes .88 to 1 of the time (Zen 4, 64 to 512 columns); with shorter vectors up to 1.37.
 const NEAR: usize = 1 << 20;
 const FEW_TILES: usize = 8;
+/// Of more bytes than these, many rows have it packed: 512 by 512 by 512 and 500 by 500 by 500 take .92 and .90 of the time, 480 by
+/// 480 by 480 1.01, and 300 rows by 512 by 512 1.05 (Xeon 6).
+const FULL: usize = 960 << 10;
 
 /// The most terms of a panel of a right operand that is further away, of up to so many rows and of more. Processors ask memory for
 /// what follows in some 32 rows at once, if each is read on and on, and for nothing where a panel is a piece of each of
 /// hundreds. On a Xeon 6, 8, 32 and 192 rows by 1024 by 1024 take .73, .73 and .65 of the time that they take with
-/// [`INNER`] terms and tiles that read them as they lie, and 32 rows by 4096 by 4096, which memory has, .4. So few rows as
+/// 384 terms and tiles that read them as they lie, and 32 rows by 4096 by 4096, which memory has, .4. So few rows as
 /// here lose by it where an L2 of 2 MiB has most of the matrix, up to a seventh.
 const FAR: [usize; 2] = [48, 192];
 const FEW_FAR: usize = 48;
+
+/// Part of L2 that a right operand may fill of which the panel that follows is not asked for: it is there. 7 rows by 512 by 512 take .93
+/// of the time, and so do 30 rows by 300 by 300 (Xeon 6).
+const ASKED: usize = 2;
+/// Quarters of L2 that a right operand may fill of which few rows read more than two vectors at once. 5 rows by 300 by 300 take .91
+/// of the time, 4 rows by 512 by 512 .90, 8 rows by 600 by 600 .87; 8 rows by 700 by 700, which fill L2, 1.09 (Xeon 6).
+const WIDE: usize = 3;
 
 /// Bytes of the result that are finished as a whole, if they are whole rows: in parts, what is computed of them waits for
 /// memory at the beginning of each (a twentieth of 1024 by 64 by 1024 with GELU, Zen 4).
 const WHOLE: usize = 256 << 10;
 
 /// The most terms of a panel whose columns are turned. Long runs of them come faster from memory, while what is packed of
-/// the left operand stays in L2: 32 rows take .91 of the time that [`INNER`] terms take (1024 and 4096 columns, Zen 4).
+/// the left operand stays in L2: 32 rows take .91 of the time that 384 terms take (1024 and 4096 columns, Zen 4).
 const TURNED: usize = 2048;
+/// And the fewest, if what is packed of the left operand has more bytes than these.
+const FEWEST_TURNED: usize = 384;
+const LEFT: usize = 288 << 10;
 
 /// Whether products of some rows each, by one right operand, gain by having it [packed](crate::Packed) once for all.
 pub fn gains_by_packing<T: Number>(b: Operand<T>) -> bool {
@@ -55,7 +69,7 @@ pub(crate) fn is_for<T: Element>(
 ) -> bool {
     m <= LOW * kernels.rows
         || b.plain_rows().is_some()
-            && match is_far::<T>([m, k, n]) {
+            && match is_far::<T>([m, k, n]) || bytes::<T>([k, n]) > FULL {
                 true => m <= LOW_AND_FAR * kernels.rows,
                 false => reads_lines(kernels),
             }
@@ -63,8 +77,18 @@ pub(crate) fn is_for<T: Element>(
 
 /// Whether a right operand of these products is further away than L2.
 fn is_far<T>([m, k, n]: [usize; 3]) -> bool {
-    let bytes = k.saturating_mul(n).saturating_mul(size_of::<T>());
-    bytes > if m <= FEW_FAR { 3 * NEAR } else { NEAR }
+    // Two rows by 1024 by 600 take .64 of the time that reading it twice takes if it is far, .70 if not (Xeon 6).
+    let near = match m {
+        ..=2 => 2 * NEAR,
+        3..=FEW_FAR => 3 * NEAR,
+        _ => NEAR,
+    };
+    bytes::<T>([k, n]) > near
+}
+
+/// Bytes of a right operand.
+fn bytes<T>([k, n]: [usize; 2]) -> usize {
+    k.saturating_mul(n).saturating_mul(size_of::<T>())
 }
 
 /// `c = a b`. The right operand is not packed where its columns lie side by side, but for those that are no
@@ -86,12 +110,14 @@ pub(crate) unsafe fn multiply<T: Element>(
     let row = n * size_of::<T>();
     let tiles = (WHOLE / row / kernels.rows).clamp(2, FEW_TILES);
     let is_far = is_far::<T>([m, k, n]);
+    let (bytes, held) = (bytes::<T>([k, n]), caches::second_level());
+    let is_asked = bytes > held / ASKED;
     let most = if m <= LOW * kernels.rows || is_far { m } else { tiles * kernels.rows };
     let most_terms = match b.plain_rows() {
-        Some(_) if !is_far => INNER,
+        Some(_) if !is_far => inner(k),
         Some(_) if m <= FEW_FAR => FAR[0],
         Some(_) => FAR[1],
-        None => (LEFT / (most * size_of::<T>())).clamp(INNER, TURNED),
+        None => (LEFT / (most * size_of::<T>())).clamp(FEWEST_TURNED, TURNED),
     };
     let lying = b.plain_columns().filter(|_| c.across == 1);
     let inner = most_terms.min(k.max(1));
@@ -109,6 +135,9 @@ pub(crate) unsafe fn multiply<T: Element>(
         };
         let is_first_whole = b.plain_rows().is_none();
         let rows = Rows { count: all.len(), most: kernels.rows, is_first_whole };
+        let is_wide = b.plain_rows().is_some() && bytes <= held / 4 * WIDE;
+        let vectors = if is_wide { kernels.widest(rows.highest()) } else { NARROW };
+        let widest = vectors * kernels.lanes;
         // What the first tile turns, the others read.
         let turning = lying.zip(kernels.turning.get(rows.highest() - 1));
         // A product of no terms is 0, which the first block of none writes.
@@ -122,13 +151,17 @@ pub(crate) unsafe fn multiply<T: Element>(
                 let first = |(b, run)| (b, run, all.packed(kernels, [rows.highest(), terms], left));
                 (all, turning.map(first))
             };
-            for side in (0..n).step_by(kernels.columns()) {
+            let mut side = 0;
+            while side < n {
                 if !telling.goes_on() {
                     return;
                 }
-                let columns = kernels.columns().min(n - side);
+                let columns = match n - side {
+                    rest if rest >= widest => widest,
+                    rest => kernels.columns().min(rest),
+                };
                 let step = columns.next_multiple_of(kernels.lanes);
-                let unpacked = b.plain_rows().filter(|_| columns == kernels.columns());
+                let unpacked = b.plain_rows().filter(|_| columns >= kernels.columns());
                 let turning = turning.filter(|_| columns == step);
                 // SAFETY: as above.
                 unsafe {
@@ -143,7 +176,10 @@ pub(crate) unsafe fn multiply<T: Element>(
                     };
                     // Rows far apart share sets of L1, and tiles that follow would read them from L2. Where none follows, to
                     // leave out these stores takes .94 to .98 of the time (4 to 12 rows by 1024 by 1024, Xeon 6).
-                    let asks = unpacked.is_some() && c.across == 1;
+                    let asks = is_asked
+                        && unpacked.is_some()
+                        && c.across == 1
+                        && columns == kernels.columns();
                     let packs = asks && is_far && all.len() > rows.highest();
                     for span in rows.tiles() {
                         let (high, is_first) = (span.len(), span.start == 0);
@@ -161,7 +197,7 @@ pub(crate) unsafe fn multiply<T: Element>(
                             let (sizes, b) = ([terms, columns], b.from(done, side));
                             run(sizes, packed, b, panel, to, c.down, goes_on);
                         } else if asks && is_first {
-                            let run = kernels.asking(left, high);
+                            let run = kernels.asking_much(left, high);
                             let (sizes, left) = ([terms, columns], left.parts());
                             let beside =
                                 [columns, 2 * columns - 1].map(|at| panel.first.wrapping_add(at));
@@ -180,8 +216,9 @@ pub(crate) unsafe fn multiply<T: Element>(
                         }
                     }
                 }
+                side += columns;
                 if is_last {
-                    telling.are_finished(side + columns);
+                    telling.are_finished(side);
                 }
             }
         }

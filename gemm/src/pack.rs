@@ -111,6 +111,52 @@ unsafe fn side_by_side<T: Element>(
     }
 }
 
+/// Packs rows of so many terms and columns as panels of two vectors, the last of whole ones: those beyond the rows are 0.
+pub(crate) type Beside<T> = unsafe fn(Matrix<T>, [usize; 2], *mut T);
+
+/// Row by row: what memory brings in lies together.
+///
+/// # Safety
+///
+/// The rows must be readable, and there must be room for the panels, on a processor that has the vectors of `S`.
+#[inline(always)]
+pub(crate) unsafe fn beside<S: Simd>(
+    rows: Matrix<S::Element>,
+    [terms, width]: [usize; 2],
+    to: *mut S::Element,
+) {
+    let columns = 2 * S::LANES;
+    let (panels, rest) = (width / columns, width % columns);
+    for l in 0..terms {
+        let (mut from, mut to) = (rows.at(l, 0), to.wrapping_add(l * columns));
+        // SAFETY: required of the caller.
+        unsafe {
+            for _ in 0..panels {
+                let both = [S::load(from), S::load(from.add(S::LANES))];
+                S::store(to, both[0]);
+                S::store(to.add(S::LANES), both[1]);
+                from = from.wrapping_add(columns);
+                to = to.wrapping_add(columns * terms);
+            }
+        }
+    }
+    let last = to.wrapping_add(panels * columns * terms);
+    let pitch = rest.next_multiple_of(S::LANES);
+    for l in (0..terms).filter(|_| rest > 0) {
+        let (from, to) = (rows.at(l, panels * columns), last.wrapping_add(l * pitch));
+        // SAFETY: required of the caller.
+        unsafe {
+            for at in (0..rest).step_by(S::LANES) {
+                let vector = match rest - at {
+                    part if part < S::LANES => S::load_part(from.add(at), part),
+                    _ => S::load(from.add(at)),
+                };
+                S::store(to.add(at), vector);
+            }
+        }
+    }
+}
+
 /// Lines whose elements lie one after the other, as [`lines`] packs them.
 pub(crate) type Across<T> = unsafe fn(Matrix<T>, usize, usize, *mut T, usize);
 
@@ -146,18 +192,24 @@ pub(crate) unsafe fn across<S: Simd>(
         for start in (0..k).step_by(run).filter(|_| whole < width) {
             let end = k.min(start + run);
             done = turn::<S::Half>(lines, whole..width, start..end, to, pitch, true);
+            // What is left is packed with lines before it, again, if that is less work: of 14 rows the last six with two.
+            if width - done > rows && width >= S::Half::LANES {
+                let last = width - S::Half::LANES;
+                done = turn::<S::Half>(lines, last..width, start..end, to, pitch, true);
+            }
             let whole_end = whole_k.min(end);
-            while done + rows <= width {
+            while done < width && rows <= width {
+                let first = done.min(width - rows);
                 for l in (start..whole_end).step_by(columns) {
                     S::Element::transpose(
-                        lines.at(done, l),
+                        lines.at(first, l),
                         lines.down,
-                        to.add(l * pitch + done),
+                        to.add(l * pitch + first),
                         pitch,
                     );
                 }
-                one_by_one(lines, done..done + rows, whole_end.max(start)..end, pitch, to);
-                done += rows;
+                one_by_one(lines, first..first + rows, whole_end.max(start)..end, pitch, to);
+                done = first + rows;
             }
         }
         one_by_one(lines, done..width, 0..k, pitch, to);

@@ -1,7 +1,7 @@
 //! Right operands that are packed once, and multiplied often.
 
 use crate::blocked::{
-    Block, COLUMNS, Element, INNER, Number, blocks_of_rows, most_rows, pack_right,
+    Block, COLUMNS, Element, Number, blocks_of_rows, inner, most_rows, pack_right,
 };
 use crate::halves::FEW_ROWS_OF_PANELS;
 use crate::matrix::{Matrix, MatrixMut};
@@ -77,21 +77,22 @@ impl<T: Number> Packed<T> {
         let Packed { vectors, sizes: [k, n], panels } = self;
         let (kernels, k, n) = (T::kernels(*vectors), *k, *n);
         let width = pitch(kernels, n);
-        let starts = (0..k).step_by(INNER);
+        let inner = inner(k);
+        let starts = (0..k).step_by(inner);
         // SAFETY: required of the caller; the panels of a block have as much room as its rows.
         unsafe {
             match (panels, b) {
                 (Panels::Plain(panels), Operand::Plain(b)) => {
                     for start in starts {
                         let to = panels[start * width..].as_mut_ptr();
-                        pack_right(kernels, b.from(start, 0).into(), INNER.min(k - start), n, to);
+                        pack_right(kernels, b.from(start, 0).into(), inner.min(k - start), n, to);
                     }
                 }
                 (Panels::Half(panels, held), Operand::Half(b, widen)) => {
                     *held = widen;
                     for start in starts {
                         let to = &mut panels[start * width..];
-                        pack_half(kernels, b.from(start, 0), [INNER.min(k - start), n], to);
+                        pack_half(kernels, b.from(start, 0), [inner.min(k - start), n], to);
                     }
                 }
                 _ => *self = Packed::by(*vectors, [k, n], b),
@@ -117,11 +118,11 @@ impl<T: Number> Packed<T> {
 /// and how many columns it has.
 fn panels_of<T: Element>(
     kernels: &Kernels<T>,
-    used: usize,
+    [used, inner]: [usize; 2],
     columns: Range<usize>,
 ) -> impl Iterator<Item = (usize, usize, usize)> {
     let (step, end) = (kernels.columns(), columns.end);
-    (0..used).step_by(INNER).flat_map(move |done| {
+    (0..used).step_by(inner).flat_map(move |done| {
         columns.clone().step_by(step).map(move |side| (done, side, step.min(end - side)))
     })
 }
@@ -188,6 +189,7 @@ pub unsafe fn multiply_packed<T: Number>(
         return;
     }
     let kernels = T::kernels(b.vectors);
+    let inner = inner(k);
     if let Panels::Half(panels, widen) = &b.panels
         && let Some(run) = kernels.half_row
         && m <= FEW_ROWS_OF_PANELS
@@ -203,8 +205,8 @@ pub unsafe fn multiply_packed<T: Number>(
                 unsafe {
                     let a = row::plain(kernels, a.from(top, 0), used, room);
                     let to = c.at(top, 0);
-                    for (done, side, columns) in panels_of(kernels, used, start..end) {
-                        let (held, terms) = (INNER.min(k - done), INNER.min(used - done));
+                    for (done, side, columns) in panels_of(kernels, [used, inner], start..end) {
+                        let (held, terms) = (inner.min(k - done), inner.min(used - done));
                         let down = pitch(kernels, columns);
                         let at = done * pitch(kernels, all) + side * held;
                         let first = panels[at..][..down * terms].as_ptr();
@@ -217,7 +219,6 @@ pub unsafe fn multiply_packed<T: Number>(
         });
         return observer.finished(0..m, 0..n);
     }
-    let inner = INNER.min(used.max(1));
     let high = most_rows(kernels).min(m);
     // Of few rows, the left operand is packed once.
     let wide = if high == m { n } else { COLUMNS };
@@ -232,7 +233,7 @@ pub unsafe fn multiply_packed<T: Number>(
         for side in (0..n).step_by(wide) {
             for done in (0..used.max(1)).step_by(inner) {
                 // Of the last block of rows, the first ones may be all that is used.
-                let (held, terms) = (INNER.min(k - done), inner.min(used - done));
+                let (held, terms) = (inner.min(k - done), inner.min(used - done));
                 let (goes_on, is_last) = (done > 0, done + terms == used);
                 let first = done * width + (start + side) * held;
                 let width = wide.min(n - side);

@@ -54,8 +54,8 @@ fn check<T, A: Copy, B: Copy>(
     Operand<T>: From<Matrix<A>> + From<Matrix<B>>,
 {
     let mut random = fastrand::Rng::with_seed(1);
-    let sizes = [1, 2, 3, 5, 6, 7, 8, 11, 12, 13, 16, 31, 32, 33, 50, 70, 300];
-    let inner = [0, 1, 3, 8, 17, 63, 130, 383, 384, 385, 800];
+    let sizes = [1, 2, 3, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 27, 31, 32, 33, 50, 70, 300];
+    let inner = [0, 1, 3, 8, 17, 63, 130, 511, 512, 513, 1100];
     for round in 0..rounds {
         let mut pick = |from: &[usize]| from[random.usize(..from.len())];
         let (m, k, n) = (pick(&sizes), pick(&inner), pick(&sizes));
@@ -187,6 +187,8 @@ const COLUMNS: &[(usize, usize, usize, usize)] = &[
     (8, 1024, 560, 0),
     (12, 300, 48, 1),
     (13, 2100, 40, 3),
+    (14, 500, 80, 1),
+    (15, 300, 33, 0),
     (16, 1024, 277, 3),
     (16, 10_000, 13, 1),
     (20, 300, 33, 0),
@@ -204,10 +206,13 @@ const FAR_ROWS: &[(usize, usize, usize, usize)] = &[
     (7, 49, 16_100, 3),
     (12, 100, 7900, 0),
     (13, 770, 1024, 0),
+    (14, 60, 4500, 0),
+    (15, 800, 1100, 1),
     (32, 97, 8110, 5),
     (49, 129, 2048, 0),
     (60, 300, 900, 1),
     (200, 193, 1400, 0),
+    (400, 500, 497, 0),
 ];
 
 /// Rows times a matrix whose columns or rows lie together.
