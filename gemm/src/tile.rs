@@ -471,7 +471,7 @@ mod tests {
     #[test]
     fn rows_are_shared_out() {
         for (count, most, is_first_whole) in
-            (0..200).flat_map(|count| [(count, 12, true), (count, 12, false), (count, 5, false)])
+            (0..200).flat_map(|count| [(count, 14, true), (count, 14, false), (count, 5, false)])
         {
             let rows = Rows { count, most, is_first_whole };
             let tiles: Vec<_> = rows.tiles().collect();

@@ -145,6 +145,42 @@ fn other_folds_are_the_same_however_rows_lie() {
     }
 }
 
+/// Of later blocks of rows, too, places count from the first element of the row on.
+#[test]
+fn places_go_on() {
+    let mut random = fastrand::Rng::with_seed(14);
+    for len in [1, 2, 3, 4, 7, 8, 9, 16, 17, 100] {
+        let rows = 50;
+        let words = elements(DType::F32, rows * len, &mut random);
+        // SAFETY: as many bytes.
+        let bytes = unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), rows * len * 4) };
+        let whole = Rows {
+            base: std::ptr::null(),
+            rows,
+            len,
+            first: 0,
+            side_by_side: false,
+            is_near: false,
+            step: (len * 4) as isize,
+        };
+        for width in widths() {
+            let folder = folder_for(width, Reduction::ArgMax, DType::F32);
+            let mut room = vec![0u64; (rows * folder.block_size).div_ceil(8)];
+            let blocks = Blocks { base: room.as_mut_ptr().cast(), row: 1, block: rows };
+            let mut found = vec![0i64; rows];
+            let later = Rows { base: bytes.as_ptr(), first: BLOCK, ..whole };
+            // SAFETY: the elements are there, and room for what becomes of them.
+            unsafe {
+                folder.fold(&later, &blocks);
+                folder.finish(&blocks, rows, len, found.as_mut_ptr().cast());
+            }
+            let places: Vec<u8> =
+                found.iter().flat_map(|place| (place - BLOCK as i64).to_ne_bytes()).collect();
+            assert_eq!(places, results(&folder, bytes, whole, 8), "{len}, {width:?}");
+        }
+    }
+}
+
 /// Runs one after the other become what each would by itself, and nothing between results is written.
 fn run_after_run(by: Reduction, dtype: DType, [rows, len]: [usize; 2], random: &mut fastrand::Rng) {
     // More than are folded at a time.

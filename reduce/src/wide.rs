@@ -155,7 +155,8 @@ unsafe fn fold<F: Fold, M: Machine>(rows: &Rows, blocks: &Blocks) {
     }
     if !rows.side_by_side && rows.len <= BLOCK {
         let mut done = 0;
-        if blocks.row == 1 && rows.len > 0 {
+        // Those count places from the first element of a row on.
+        if blocks.row == 1 && rows.len > 0 && rows.first == 0 {
             let Rows { base, rows, len, step, .. } = *rows;
             let blocked = Blocked { from: base.cast(), rows, len, step };
             // SAFETY: required of the caller.

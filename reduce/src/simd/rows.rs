@@ -1,4 +1,4 @@
-//! Sums of many rows at once: a lane of a vector has what is of one row.
+//! Sums, extremes and their places of many rows at once: a lane of a vector has what is of one row.
 
 use super::columns::{BURST, add as plus, keep, some};
 use super::{Blocked, Ordered, Sums, Vector, extreme_lanes, sum_lanes};
