@@ -32,7 +32,7 @@ pub struct Runs {
     pub runs: usize,
     /// Rows of a run.
     pub rows: usize,
-    /// Elements of each row: one at least, and at most as [`longest`] says.
+    /// Elements of each row: one at least, and at most [`Folder::longest_of_runs`](super::Folder::longest_of_runs).
     pub len: usize,
     /// Bytes from element to element of a row.
     pub step: isize,
