@@ -5,7 +5,9 @@
 
 use super::fold::{BLOCK, Fold};
 use super::folder::{Blocks, Folder, Rows};
-use super::runs::{self, Runs};
+use super::runs;
+#[cfg(target_arch = "x86_64")]
+use super::runs::Runs;
 #[cfg(target_arch = "x86_64")]
 use super::simd;
 use super::simd::{Blocked, Machine, Plain};
@@ -13,6 +15,7 @@ use super::{strips, trees};
 use std::sync::OnceLock;
 
 /// How wide vectors are.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "there is but one"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Width {
     /// As of every processor of this kind.
