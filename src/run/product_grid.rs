@@ -5,7 +5,8 @@ use std::ops::Range;
 /// Fewest rows and columns of a block: several whole tiles.
 const LEAST: [usize; 2] = [24, 64];
 
-/// Blocks begin at multiples of these: whole tiles, or tiles that share out rows evenly (of up to 14 rows with AVX-512).
+/// Blocks begin at multiples of these: whole tiles of six rows with AVX2. With AVX-512 a tile has up to 14, and the last one of a
+/// block what is left.
 const TILE: [usize; 2] = [12, 32];
 
 /// Rows of a block that goes to a scratch: what is packed of the right operand is used for all of them.
