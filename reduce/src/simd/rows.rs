@@ -115,6 +115,11 @@ pub(super) unsafe fn add_short<V: Ordered>(
     true
 }
 
+/// Elements from the first one of `P` vectors of short rows to the last one that is read.
+fn reads<V: Vector, const P: usize>(len: usize) -> usize {
+    (P - 1) * (V::LANES / P) * len + V::LANES
+}
+
 /// Rows of up to `P` elements, as many as lanes at a time: each vector has some, filled up to `P` elements by
 /// what changes no sum, unless rows are full. Halves are added to halves until a lane has the sum of a row.
 #[inline(always)]
@@ -124,11 +129,8 @@ unsafe fn short<V: Ordered, const P: usize, const IS_FULL: bool>(
     len: usize,
     to: *mut V::Element,
 ) {
-    let of_vector = V::LANES / P;
     let len = if IS_FULL { P } else { len };
-    let elements = rows * len;
-    // Elements from the first one of the first vector to the last one that is read of the last.
-    let reads = (P - 1) * of_vector * len + V::LANES;
+    let (elements, reads) = (rows * len, reads::<V, P>(len));
     // SAFETY: required of the caller.
     unsafe {
         let fill = V::order(|lane| match lane % P < len {
@@ -288,21 +290,17 @@ unsafe fn best<V: Ordered, const P: usize, const LARGEST: bool>(
     rows: Blocked<V::Element>,
     to: *mut V::Element,
 ) -> usize {
-    let of_vector = V::LANES / P;
     let (from, len) = (rows.from, rows.len);
-    let elements = rows.rows * len;
-    let reads = (P - 1) * of_vector * len + V::LANES;
+    let (elements, reads) = (rows.rows * len, reads::<V, P>(len));
     let mut row = 0;
     // SAFETY: required of the caller.
     unsafe {
         let fill = V::order(|lane| lane / P * len + lane % P % len);
         while row + V::LANES <= rows.rows && row * len + reads <= elements {
+            let vectors = filled::<V, P>(from.add(row * len), len, fill);
             let mut odd = V::no_lane();
-            let mut vectors = [V::splat(V::NAN); P];
-            for (index, vector) in vectors.iter_mut().enumerate() {
-                let loaded = V::load(from.add((row + index * of_vector) * len));
-                *vector = if P == len { loaded } else { loaded.pick(loaded, fill) };
-                odd = V::odd(odd, *vector, *vector);
+            for &vector in &vectors {
+                odd = V::odd(odd, vector, vector);
             }
             let best = match V::is_any(odd) {
                 true => V::splat(V::NAN),
@@ -313,6 +311,24 @@ unsafe fn best<V: Ordered, const P: usize, const LARGEST: bool>(
         }
     }
     row
+}
+
+/// `P` vectors of short rows, each filled up with its own elements.
+#[inline(always)]
+unsafe fn filled<V: Ordered, const P: usize>(
+    from: *const V::Element,
+    len: usize,
+    fill: V::Order,
+) -> [V; P] {
+    // SAFETY: required of the caller.
+    unsafe {
+        let mut vectors = [V::splat(V::NAN); P];
+        for (index, vector) in vectors.iter_mut().enumerate() {
+            let loaded = V::load(from.add(index * (V::LANES / P) * len));
+            *vector = if P == len { loaded } else { loaded.pick(loaded, fill) };
+        }
+        vectors
+    }
 }
 
 /// See [`Machine::places`](super::Machine::places).
@@ -345,10 +361,8 @@ unsafe fn places_of_short<V: Ordered, const P: usize, const LARGEST: bool>(
     to: *mut (V::Element, usize),
 ) -> usize {
     const MOST: usize = 16;
-    let of_vector = V::LANES / P;
     let (from, len) = (rows.from, rows.len);
-    let elements = rows.rows * len;
-    let reads = (P - 1) * of_vector * len + V::LANES;
+    let (elements, reads) = (rows.rows * len, reads::<V, P>(len));
     let mut row = 0;
     // SAFETY: required of the caller.
     unsafe {
@@ -361,12 +375,8 @@ unsafe fn places_of_short<V: Ordered, const P: usize, const LARGEST: bool>(
         }
         let numbers = V::load(numbers.as_ptr());
         while row + V::LANES <= rows.rows && row * len + reads <= elements {
-            let mut best = [numbers; P];
+            let mut best = filled::<V, P>(from.add(row * len), len, fill);
             let mut places = [numbers; P];
-            for (index, best) in best.iter_mut().enumerate() {
-                let loaded = V::load(from.add((row + index * of_vector) * len));
-                *best = if P == len { loaded } else { loaded.pick(loaded, fill) };
-            }
             let mut half = P / 2;
             while half > 0 {
                 for index in 0..half {
