@@ -231,7 +231,7 @@ fn why(graph: &Graph, mode: Mode) -> String {
     // What is computed where it belongs says where that is.
     let result = |access: &Access| match plan.whole(access.place) {
         Some(whole) => format!("{} in {}", name(access), whole.name(&fused)),
-        None => name(access),
+        None => plan.through_text(access.place, name(access)),
     };
     for (step, number) in plan.steps.iter().zip(1..) {
         let args: Vec<String> = step.args.iter().map(name).collect();

@@ -3,6 +3,8 @@
 //! There they cost nothing, and no view stands between ops that could be one kernel. The algebra sees
 //! one as a call, which no rule looks into.
 
+mod rise;
+
 use super::pass::PassContext;
 use kiln_ir::{Axes, Call, DType, Dim, Graph, Iota, Node, NodeId, Op, Shape, Typing, View, Within};
 use std::collections::{HashMap, HashSet};
@@ -23,6 +25,7 @@ pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
         graph: Graph::with_inputs(graph.name(), graph.inputs()),
         stored: HashSet::new(),
         reduced: HashSet::new(),
+        products: HashSet::new(),
         views: HashMap::new(),
         sunk: HashMap::new(),
     };
@@ -40,6 +43,7 @@ pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
             Node::Call(call @ (Call::Iota(_) | Call::Within(_)), _) => {
                 sink.of_shapes(*call, &operands)
             }
+            Node::Op(op, _) if let Some(risen) = sink.risen(*op, &operands) => risen,
             _ => {
                 let copied = sink.graph.copy_node(graph, id, &operands);
                 copied.unwrap_or_else(|fault| panic!("sinking views broke a valid graph: {fault}"))
@@ -54,11 +58,15 @@ pub(crate) fn sink(graph: &Graph, _: &mut PassContext<'_>) -> Graph {
                 sink.reduced.insert(new);
                 if call.multiplies() {
                     sink.stored.extend(operands);
+                    sink.products.insert(new);
                 }
             }
             Node::Call(call, _) => sink.stored.extend(&operands[..call.read_count(operands.len())]),
             _ if operands.iter().any(|id| sink.reduced.contains(id)) => {
                 sink.reduced.insert(new);
+                if operands.iter().any(|id| sink.products.contains(id)) {
+                    sink.products.insert(new);
+                }
             }
             _ => {}
         }
@@ -79,6 +87,8 @@ struct Sink {
     stored: HashSet<NodeId>,
     /// What is computed of reductions and products: these are one kernel with them as they stand.
     reduced: HashSet<NodeId>,
+    /// Those that are products, or computed of one element by element.
+    products: HashSet<NodeId>,
     /// How many views of a value were asked for.
     views: HashMap<NodeId, usize>,
     /// What became of each view of each value.
@@ -96,7 +106,7 @@ impl Sink {
                 continue;
             }
             let Some((op, operands)) = self.through(view, id) else {
-                let kept = self.call(view, id);
+                let kept = self.undone(view, id).unwrap_or_else(|| self.call(view, id));
                 self.sunk.insert((view, id), kept);
                 continue;
             };
@@ -229,6 +239,15 @@ impl Sink {
         let found = shapes.try_fold(Shape::scalar(), |all, shape| all.broadcast(shape));
         let fits = !leaves.is_empty() && found.is_ok_and(|found| of(&found) == whole);
         if fits { leaves } else { values.to_vec() }
+    }
+
+    /// What a view gives of one that it undoes.
+    fn undone(&mut self, view: View, id: NodeId) -> Option<NodeId> {
+        let Node::Call(Call::View(before), args) = self.graph.node(id) else { return None };
+        let (undoes, inner) = (before.inverse() == Some(view), args[0]);
+        let kept = self.call(view, id);
+        // What is dropped may have any size, which is told at the call.
+        (undoes && self.graph.shape(kept) == self.graph.shape(inner)).then_some(inner)
     }
 
     fn call(&mut self, view: View, id: NodeId) -> NodeId {
@@ -393,7 +412,23 @@ mod tests {
             ("x, y", "iota[-1](x * y - max[-1](x))", ""),
             ("x: f32[n, d]", "iota[0](x) < iota[1](x)", "iota32[0](x) < iota32[1](x)"),
             ("x: f32[n, d]", "iota[0](x) < 3", "iota[0](x) < 3"),
-            ("a, b", "relu(transpose(a @ b))", "relu(transpose(a @ b))"),
+            ("a, b", "relu(transpose(a @ b))", "transpose(relu(a @ b))"),
+            ("a, b: f32[n]", "transpose(a @ a) + b", "transpose(a @ a) + b"),
+            (
+                "a: f32[n, n], b: f32[n]",
+                "transpose(a @ a) + b",
+                "transpose(a @ a + transpose(unsqueeze[0](b)))",
+            ),
+            ("x", "squeeze[-1](sum[-1](x)) * 2", "squeeze[-1](sum[-1](x) * 2)"),
+            (
+                "x: f32[n, d], y: f32[n]",
+                "y / squeeze[-1](sum[-1](x))",
+                "squeeze[-1](unsqueeze[-1](y) / sum[-1](x))",
+            ),
+            ("x: f32[n, d]", "unsqueeze[-1](squeeze[-1](max[-1](x)))", "max[-1](x)"),
+            ("x: f32[n, d]", "unsqueeze[-1](squeeze[-1](x))", "unsqueeze[-1](squeeze[-1](x))"),
+            // Rows are not stored by columns.
+            ("x", "transpose(softmax[-1](x)) * 2", ""),
             ("a, b: f16[..]", "a @ transpose(f32(b))", "a @ transpose(b)"),
             ("a, b: f64[..]", "a @ transpose(f32(b))", "a @ f32(transpose(b))"),
         ] {

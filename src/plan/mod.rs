@@ -18,13 +18,13 @@ use shape::LastCall;
 pub(crate) use shape::{Dims, ShapeError, Shapes};
 pub(crate) use specialize::{Chosen, Failure, Kept, Matters, Plans, SizeClass, Specialize};
 pub use traffic::Traffic;
-pub(crate) use viewed::{Check, Numbers, Viewed};
+pub(crate) use viewed::{Check, Numbers, Through, Viewed};
 
 use kiln_ir::{Body, Call, DType, Graph, Iota, Node, NodeId, ShapeRules};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
-use viewed::viewed;
+use viewed::{viewed, written_through};
 
 /// Passes over memory, in order.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub(crate) struct Plan<K> {
     pub(crate) checks: Vec<Check>,
     /// What each output is.
     pub(crate) written: Vec<Written>,
+    /// Outputs that are views of what a step gives: it writes where they have its elements.
+    pub(crate) through: Vec<Through>,
     /// For each input, the last step that reads it.
     pub(crate) read: Vec<usize>,
     last: Option<LastCall>,
@@ -211,10 +213,20 @@ impl<K> Plan<K> {
             }
         }
         let written: Option<Vec<Written>> = written.into_iter().collect();
-        let Some(written) = written else { panic!("no step writes an output: {graph}") };
-        let Places { shapes, views, numbers, checks, .. } = places;
+        let Some(mut written) = written else { panic!("no step writes an output: {graph}") };
+        let Places { mut shapes, views, numbers, checks, .. } = places;
+        let mut through = Vec::new();
+        for (output, &id) in graph.outputs().iter().enumerate() {
+            let (_, chain) = written_through(graph, id);
+            if !chain.is_empty() {
+                let shape = std::mem::replace(&mut written[output].shape, shapes);
+                through.push(Through { output, chain, shape });
+                shapes += 1;
+            }
+        }
         let last = LastCall::of(&steps);
-        let mut plan = Plan { steps, shapes, buffers, views, numbers, checks, written, read, last };
+        let mut plan =
+            Plan { steps, shapes, buffers, views, numbers, checks, written, through, read, last };
         if reuse {
             plan.place_parts();
         }
@@ -233,6 +245,8 @@ impl Plan<()> {
 /// The place of every value of a graph, and how steps read values.
 struct Places<'g> {
     graph: &'g Graph,
+    /// Of each output, what a step gives.
+    outputs: Vec<NodeId>,
     buffers: usize,
     /// How many shapes a call has so far.
     shapes: usize,
@@ -254,8 +268,10 @@ impl<'g> Places<'g> {
             Node::Item { of, index } => Some(((of, index), id)),
             _ => None,
         });
+        let given = |&output: &NodeId| written_through(graph, output).0;
         Places {
             graph,
+            outputs: graph.outputs().iter().map(given).collect(),
             buffers: 0,
             shapes: 0,
             views: Vec::new(),
@@ -325,8 +341,7 @@ impl<'g> Places<'g> {
 
     /// An output's place if the value is one, else a new buffer.
     fn place(&mut self, value: Option<NodeId>) -> Place {
-        let outputs = self.graph.outputs();
-        let output = value.and_then(|value| outputs.iter().position(|output| *output == value));
+        let output = value.and_then(|value| self.outputs.iter().position(|&of| of == value));
         let place = output.map_or(Place::Buffer(self.buffers), Place::Output);
         self.buffers += usize::from(output.is_none());
         self.of.extend(value.map(|value| (value, place)));

@@ -1,7 +1,7 @@
 //! The shapes of a call, by NumPy's rules.
 
-use super::{Access, Action, Numbers, Place, Plan, Step, Viewed};
-use kiln_ir::{Body, BodyMisfit, Call, DType, Node, NodeId, broadcast};
+use super::{Access, Action, Numbers, Place, Plan, Step, Through, Viewed};
+use kiln_ir::{Body, BodyMisfit, Call, DType, Node, NodeId, View, broadcast};
 use smallvec::SmallVec;
 use std::sync::Mutex;
 
@@ -211,6 +211,9 @@ impl<K> Plan<K> {
                 }
             }
         }
+        for Through { output, chain, shape } in &self.through {
+            shapes[self.written[*output].shape] = viewed(chain, shapes[*shape].clone())?;
+        }
         Ok(())
     }
 
@@ -227,13 +230,7 @@ impl<K> Plan<K> {
         }
         let Some(view) = access.view else { return Ok(()) };
         let Viewed { place, chain, shape } = &self.views[view];
-        let mut dims: Dims = self.shape_of_value(*place, shapes, input).into();
-        for &view in chain {
-            let (call, of) = (Call::View(view), [&dims[..]]);
-            let inferred = call.infer(&of);
-            dims = inferred.map_err(|reason| ShapeError::of_call(call, &of, reason))?;
-        }
-        shapes[*shape] = dims;
+        shapes[*shape] = viewed(chain, self.shape_of_value(*place, shapes, input).into())?;
         Ok(())
     }
 
@@ -281,6 +278,14 @@ impl<K> Plan<K> {
             Place::Numbers(index) => &shapes[self.numbers[index].shape],
         }
     }
+}
+
+/// The shape that views make of one, each of what those before it give.
+fn viewed(chain: &[View], whole: Dims) -> Result<Dims, ShapeError> {
+    chain.iter().try_fold(whole, |dims, &view| {
+        let (call, of) = (Call::View(view), [&dims[..]]);
+        call.infer(&of).map_err(|reason| ShapeError::of_call(call, &of, reason))
+    })
 }
 
 /// Puts the shape that operands of these names broadcast to into `shape`, which is empty.

@@ -261,6 +261,7 @@ mod tests {
             numbers: Vec::new(),
             checks: Vec::new(),
             written: Vec::new(),
+            through: Vec::new(),
             read: Vec::new(),
             last: None,
         }

@@ -68,7 +68,7 @@ impl CallPlan {
             let within = || plan.within_text(access.place, shapes, &shape, &named);
             match in_parts.then(within).flatten() {
                 Some(within) => format!("{name} = {within}: {array}"),
-                None => format!("{name}: {array}"),
+                None => format!("{}: {array}", plan.through_text(access.place, name)),
             }
         };
         let step = |((step, traffic), is_one_pass): ((&Step<Compiled>, Traffic), bool)| {

@@ -103,7 +103,9 @@ pub(super) fn outputs<K>(
             };
             let in_order = mapped && !plan.steps[step].args.iter().any(is_viewed);
             let read = plan.read[other_index];
-            if read > step || (read == step && !in_order) {
+            // An output that is a view is written at last where an input lies.
+            let is_through = plan.through.iter().any(|through| through.output == index);
+            if read > step || (read == step && !in_order && !is_through) {
                 let error = RunError::InPlace { output: argument(), other: other() };
                 in_place = in_place.and(Err(error));
             }

@@ -141,7 +141,10 @@ impl Pass {
         if accesses().count() > OPERANDS || step.args.is_empty() {
             return None;
         }
-        if !plan.checks.is_empty() || step.args.iter().any(|arg| arg.view.is_some()) {
+        if !plan.checks.is_empty()
+            || !plan.through.is_empty()
+            || step.args.iter().any(|arg| arg.view.is_some())
+        {
             return None;
         }
         let place = |access: &Access| match access.place {

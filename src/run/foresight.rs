@@ -8,6 +8,7 @@ use super::error::RunError;
 use super::steps::{Arrays, longest, numbers, place_parts};
 use super::strided;
 use super::team::pool_size;
+use super::through::Seen;
 use super::view::Layout;
 use crate::plan::{Access, Dims, Memory, Place, Plan};
 use kiln_ir::DType;
@@ -47,10 +48,10 @@ impl Foresight {
             dense(result.expect("the step writes it").dtype, &shapes[written.shape])
         });
         let outputs: Vec<Layout> = outputs.collect();
-        let arrays = Arrays {
-            inputs: |index: usize| inputs[index],
-            outputs: |index: usize| &outputs[index],
-        };
+        let whole = |index: usize| &outputs[index];
+        let seen = Seen::new(plan, shapes, std::iter::empty(), whole)?;
+        let output = |index: usize| seen.of(index).unwrap_or(&outputs[index]);
+        let arrays = Arrays { inputs: |index: usize| inputs[index], outputs: output };
         if plan.computes_parts(shapes) {
             place_parts(plan, &arrays, shapes, &mut buffers);
         }
@@ -63,7 +64,7 @@ impl Foresight {
         }
         let place = |place: Place| match place {
             Place::Input(index) => inputs[index],
-            Place::Output(index) => &outputs[index],
+            Place::Output(index) => output(index),
             Place::Buffer(index) => &buffers[index],
             Place::Numbers(index) => &counted[index],
         };

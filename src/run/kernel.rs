@@ -12,6 +12,7 @@ use super::gather;
 use super::rows::Reduction;
 use super::steps::{self, Arrays, Runner};
 use super::tensor::{Tensor, Unfilled};
+use super::through::Seen;
 use super::view::{Layout, View, ViewMut};
 use crate::plan::{
     Access, Action, Chosen, Dims, Memory, Place, Plan, Plans, ShapeError, Shapes, Written,
@@ -342,14 +343,42 @@ impl Kernel {
         outputs: &[ViewMut<'_>],
         shapes: &[Dims],
     ) -> Result<(), RunError> {
-        let arrays = Arrays {
-            inputs: |index: usize| &inputs[index].layout,
-            outputs: |index: usize| &outputs[index].layout,
-        };
         self.check_places(plan, inputs, shapes)?;
+        let inputs = |index: usize| &inputs[index].layout;
+        let outputs = |index: usize| &outputs[index].layout;
         // SAFETY: `plan` and `check` checked types, shapes and overlaps. `outputs` are borrowed
         // mutably, or made for this call.
-        unsafe { self.runner.run(plan, &arrays, shapes, self.threads, &self.bound) }
+        unsafe {
+            if !plan.through.is_empty() {
+                return self.run_through(plan, inputs, outputs, shapes);
+            }
+            let arrays = Arrays { inputs, outputs };
+            self.runner.run(plan, &arrays, shapes, self.threads, &self.bound)
+        }
+    }
+
+    /// The same where outputs are views of what steps give.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Runner::run`].
+    #[inline(never)]
+    unsafe fn run_through<'a>(
+        &self,
+        plan: &Plan<Compiled>,
+        inputs: impl Fn(usize) -> &'a Layout,
+        outputs: impl Fn(usize) -> &'a Layout,
+        shapes: &[Dims],
+    ) -> Result<(), RunError> {
+        let all_inputs = (0..plan.read.len()).map(&inputs);
+        let seen = Seen::new(plan, shapes, all_inputs, &outputs)?;
+        let seen_as = |index: usize| seen.of(index).unwrap_or_else(|| outputs(index));
+        let arrays = Arrays { inputs: |index: usize| inputs(index), outputs: seen_as };
+        // SAFETY: required of the caller; what is seen as an output has its elements, or is a copy.
+        unsafe {
+            self.runner.run(plan, &arrays, shapes, self.threads, &self.bound)?;
+            seen.finish(plan, &outputs, self.threads)
+        }
     }
 
     /// Refuses inputs that are places along an axis which has no such place, where steps before would

@@ -53,6 +53,7 @@ mod tasks;
 #[cfg_attr(any(not(feature = "threads"), target_family = "wasm"), path = "team/absent.rs")]
 mod team;
 mod tensor;
+mod through;
 mod transpose;
 mod typed;
 mod view;

@@ -35,6 +35,44 @@ impl Layout {
         }
         Some(layout)
     }
+
+    /// The array of this shape that it is a view of; `None` where strides cannot say how that lies.
+    fn undo(&self, view: View, shape: &[usize]) -> Option<Layout> {
+        let axes = view.axes_of(shape).expect("the shape was inferred");
+        let Layout { mut base, dtype, .. } = *self;
+        let Some(axes) = axes else {
+            return Some(Layout {
+                base,
+                dtype,
+                shape: shape.into(),
+                strides: reshaped(self, shape)?,
+            });
+        };
+        // An axis that is dropped has one element.
+        let mut strides: Dims<isize> = SmallVec::from_elem(dtype.size() as isize, shape.len());
+        for (axis, &stride) in axes.iter().zip(&self.strides) {
+            let Some(from) = axis.from else { continue };
+            strides[from] = stride.wrapping_mul(axis.step);
+            base = base
+                .wrapping_offset(strides[from].wrapping_mul(axis.first as isize).wrapping_neg());
+        }
+        Some(Layout { base, dtype, shape: shape.into(), strides })
+    }
+}
+
+/// The array of this shape of which a chain of views is an array; `None` where strides cannot say where its elements
+/// lie. The views must leave out and repeat nothing.
+pub(super) fn undone(layout: &Layout, chain: &[View], shape: &[usize]) -> Option<Layout> {
+    let mut shapes: SmallVec<[Dims<usize>; 4]> = SmallVec::new();
+    for &view in chain {
+        let of = shapes.last().map_or(shape, |shape| &shape[..]);
+        let viewed = Call::View(view).infer(&[of]).expect("the shapes of the call were inferred");
+        shapes.push(viewed);
+    }
+    let befores = std::iter::once(shape).chain(shapes.iter().map(|shape| &shape[..]));
+    let steps: SmallVec<[(View, &[usize]); 4]> = chain.iter().copied().zip(befores).collect();
+    let undo = |layout: Layout, &(view, shape): &(View, &[usize])| layout.undo(view, shape);
+    steps.iter().rev().try_fold(layout.clone(), undo)
 }
 
 /// The strides of an array in another shape of as many elements.

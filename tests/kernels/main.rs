@@ -40,5 +40,6 @@ mod spans;
 mod strides;
 #[cfg(target_os = "linux")]
 mod system;
+mod through;
 mod views;
 mod windows;

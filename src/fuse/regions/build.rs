@@ -3,7 +3,7 @@
 use super::region::Region;
 use super::ways::RegionNode;
 use crate::fuse::extract::ClassId;
-use kiln_ir::{Graph, Node, NodeId};
+use kiln_ir::{Call, Graph, Node, NodeId};
 use std::collections::HashMap;
 
 /// Chosen classes, children first, as a graph; `roots` are those of the outputs.
@@ -32,15 +32,21 @@ pub(super) fn build<'w>(
         };
         built.insert(class, id);
     }
+    let mut used: HashMap<NodeId, usize> = HashMap::new();
+    let read = result.nodes().iter().flat_map(Node::operands);
+    let given = roots.iter().map(|class| built[class]);
+    for id in read.chain(given) {
+        *used.entry(id).or_default() += 1;
+    }
     let mut copies: HashMap<NodeId, NodeId> = HashMap::new();
     for (&output, class) in graph.outputs().iter().zip(roots) {
         let mut id = built[class];
-        // An output that is an input, or a view, or places along an axis, is copied by a kernel of no ops.
+        // An output that is an input, or a view of one, or places along an axis, is copied by a kernel of no ops.
         let is_free = match graph.node(output) {
             Node::Call(call, _) => call.is_free(),
             node => matches!(node, Node::Input(_)),
         };
-        if is_free {
+        if is_free && !is_written_through(&result, id, &used) {
             let fused = add_fused(graph, &Region::of_no_ops(output), vec![id], &mut result);
             id = item(&mut result, fused, 0);
         }
@@ -51,6 +57,38 @@ pub(super) fn build<'w>(
         result.output(last);
     }
     result
+}
+
+/// Whether an output is the elements of what a kernel or a call gives, each once, and nothing else reads that: so it
+/// is written where the output has them.
+///
+/// Tiles of products are stored in any order, but rows are not: softmax of (1024, 1024) that is stored by columns takes
+/// three times as long as one that is copied so, on a Xeon 6, and a product .94 of it.
+fn is_written_through(graph: &Graph, output: NodeId, used: &HashMap<NodeId, usize>) -> bool {
+    let (mut id, mut keeps_rows) = (output, true);
+    while used.get(&id) == Some(&1) {
+        match graph.node(id) {
+            Node::Call(Call::View(view), args) if view.is_one_to_one() => {
+                keeps_rows &= view.keeps_rows();
+                id = args[0];
+            }
+            Node::Call(Call::Concat(_) | Call::Pad(_), _) => return false,
+            // What is left of rows is little.
+            Node::Call(Call::Reduce(_), _) => return true,
+            Node::Call(call, _) => return !call.is_free() && (keeps_rows || call.multiplies()),
+            Node::Item { of, .. } => return keeps_rows || is_product(graph.node(*of)),
+            node => return matches!(node, Node::Fused { .. }) && (keeps_rows || is_product(node)),
+        }
+    }
+    false
+}
+
+/// Whether a kernel stores tiles of a product.
+fn is_product(node: &Node) -> bool {
+    match node {
+        Node::Fused { body, .. } => body.product().is_some() && body.reductions().next().is_none(),
+        _ => false,
+    }
 }
 
 /// A node of a valid graph, over operands like its own.

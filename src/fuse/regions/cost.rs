@@ -53,9 +53,27 @@ pub(super) fn cost(region: &Region, graph: &Graph, model: &CostModel) -> u64 {
         + loads
         + stores
         + prologue
-        + cost_of_ops(&before, graph, model) * domain
+        + cost_before(&before, domain, graph, model)
         + cost_of_ops(&after, graph, model) * of_second
         + products.sum::<u64>()
+}
+
+/// What ops cost in all: each for every element of the domain, but for those on what rows become, which are done once
+/// for a row.
+fn cost_before(ops: &[NodeId], domain: u64, graph: &Graph, model: &CostModel) -> u64 {
+    let mut of_rows: Vec<NodeId> = Vec::new();
+    let cost = |&op: &NodeId| {
+        let (node, own) = (graph.node(op), size(graph.shape(op)));
+        let is_reduction = matches!(node, Node::Call(Call::Reduce(_), _));
+        let is_of_rows = !is_reduction
+            && own < domain
+            && node.operands().iter().any(|operand| of_rows.contains(operand));
+        if is_reduction || is_of_rows {
+            of_rows.push(op);
+        }
+        cost_of_ops(&[op], graph, model) * if is_of_rows { own } else { domain }
+    };
+    ops.iter().map(cost).sum()
 }
 
 /// The ops of a region, and those of a product of what they compute: that, and what is computed of it.

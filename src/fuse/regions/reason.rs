@@ -31,6 +31,22 @@ pub enum Reason {
         /// What it has of it, such as `a matmul`.
         noun: &'static str,
     },
+    /// The second one reduces rows of a product of what the first computes.
+    Reduced {
+        /// The number of the second.
+        step: usize,
+        /// What it has of the first, such as `a matmul`.
+        noun: &'static str,
+    },
+    /// The first one is a call that is a pass by itself.
+    Pass {
+        /// Its number.
+        step: usize,
+        /// What it is, such as `a concatenation`.
+        noun: &'static str,
+    },
+    /// The second one copies this view of what the first stores to an output.
+    Copied(&'static str),
     /// The second one multiplies what the first computes, which does not pay some rows at a time: for its size, or that of
     /// what it meets.
     Size {
@@ -134,6 +150,19 @@ impl fmt::Display for Reason {
             }
             Reason::Operand { step, noun } => {
                 write!(f, "{step} has {noun} of it, whose operands must be in memory")
+            }
+            Reason::Reduced { step, noun } => {
+                write!(f, "{step} reduces rows of {noun} of it, and with those a kernel computes no operand")
+            }
+            Reason::Pass { step, noun } => {
+                write!(f, "{step}, {noun}, is a pass of its own, whose arrays are in memory")
+            }
+            Reason::Copied(view) => {
+                write!(
+                    f,
+                    "{view} of it is an output, and a copy: it leaves elements out, has rows as columns, or something \
+                     else reads the whole"
+                )
             }
             Reason::Size { step, noun, array, why } => {
                 write!(f, "{step} has {noun} of it, and {array} {why}")

@@ -41,8 +41,23 @@ pub(in crate::fuse) fn separations(
             RegionNode::Input(_) | RegionNode::Item(_) => {}
         }
     }
+    let fused = super::merge(graph, domains, model);
+    for (&output, &stored) in graph.outputs().iter().zip(fused.outputs()) {
+        if is_copy(&fused, stored) && matches!(graph.node(output), Node::Call(Call::View(_), _)) {
+            steps.push(Step::of_copy(output));
+        }
+    }
     let mut program = Program { graph, domains, model, absorber: sweep.absorber, steps };
     (0..program.steps.len()).flat_map(|step| program.reasons(step)).collect()
+}
+
+/// Whether a kernel that stores an output only copies it.
+fn is_copy(fused: &Graph, output: NodeId) -> bool {
+    let kernel = match fused.node(output) {
+        Node::Item { of, .. } => fused.node(*of),
+        node => node,
+    };
+    matches!(kernel, Node::Fused { body, .. } if body.nodes().len() == 1)
 }
 
 /// A kernel or a call.
@@ -62,6 +77,11 @@ impl Step {
             cost: cost(&region, graph, model),
             region: Some(region),
         }
+    }
+
+    /// The copy of a view that is an output.
+    fn of_copy(output: NodeId) -> Step {
+        Step { region: None, loads: vec![output], stores: vec![], cost: 0 }
     }
 
     fn of_call(id: NodeId, graph: &Graph) -> Step {
@@ -94,6 +114,11 @@ impl Program<'_> {
             reasons.extend(self.multiplied(from, at).map(|reason| (from, reason)));
         }
         let Some(region) = self.steps[at].region.clone() else {
+            for from in loads.iter().filter_map(|&value| self.storing(value)) {
+                if let (None, Some(reason)) = (reasons.get(&from), self.of_call(from, at)) {
+                    reasons.insert(from, reason);
+                }
+            }
             return reasons.into_iter().map(|(other, reason)| separation(other, reason)).collect();
         };
         let held = self.product(&region);
@@ -117,6 +142,10 @@ impl Program<'_> {
             match self.graph.node(value) {
                 Node::Call(call, operands) => {
                     let noun = call.info().noun;
+                    if self.is_pass(from) {
+                        let noun = self.noun(from);
+                        reasons.entry(from).or_insert(Reason::Pass { step: from + 1, noun });
+                    }
                     for before in operands.iter().filter_map(|&operand| self.storing(operand)) {
                         if self.steps[before].region.is_some() {
                             reasons.entry(before).or_insert(Reason::Call { step: from + 1, noun });
@@ -162,6 +191,16 @@ impl Program<'_> {
         Some((self.storing(product)?, Reason::Places(self.array(product))))
     }
 
+    /// Whether a step is a call that no kernel has.
+    fn is_pass(&self, step: usize) -> bool {
+        let step = &self.steps[step];
+        let is_apart = |&id: &NodeId| match self.graph.node(id) {
+            Node::Call(call, _) => !call.fuses(),
+            _ => false,
+        };
+        step.region.is_none() && step.stores.first().is_some_and(is_apart)
+    }
+
     /// The product that a region has.
     fn product(&self, region: &Region) -> Option<NodeId> {
         region.ops.iter().copied().find(|&id| self.absorber.legal.holds_product(id))
@@ -170,9 +209,32 @@ impl Program<'_> {
     /// Why a kernel is not one with a product, a pass by itself, that has its result on a side.
     fn multiplied(&self, from: usize, at: usize) -> Option<Reason> {
         let (from, product) = (&self.steps[from], &self.steps[at]);
-        let Node::Call(call, _) = self.graph.node(product.stores[0]) else { return None };
+        let &id = product.stores.first()?;
+        let Node::Call(call, _) = self.graph.node(id) else { return None };
         let is_pass = from.region.is_some() && product.region.is_none() && call.multiplies();
-        is_pass.then(|| self.operand(product.stores[0], from.stores[0], at))
+        is_pass.then(|| self.operand(id, from.stores[0], at))
+    }
+
+    /// Why a call, a pass by itself, or the copy of a view is not one with what it reads.
+    fn of_call(&self, from: usize, at: usize) -> Option<Reason> {
+        let Some(&id) = self.steps[at].stores.first() else {
+            let Node::Call(view, _) = self.graph.node(self.steps[at].loads[0]) else { return None };
+            return Some(Reason::Copied(view.info().noun));
+        };
+        let Node::Call(call, operands) = self.graph.node(id) else { return None };
+        match call {
+            Call::Reduce(_) => {
+                let region = Region { ops: vec![id], outputs: vec![id] };
+                self.unheld(operands[0], None, &region)
+            }
+            // What is put together is written there.
+            Call::Concat(_) | Call::Pad(_) => None,
+            _ if self.steps[from].region.is_none() => {
+                let noun = self.noun(from);
+                Some(Reason::Pass { step: from + 1, noun })
+            }
+            _ => Some(Reason::Operand { step: at + 1, noun: call.info().noun }),
+        }
     }
 
     /// Why a product has an operand in memory that a kernel before it computes.
@@ -187,8 +249,15 @@ impl Program<'_> {
                 };
                 Reason::Size { step, noun, array: self.array(operands[operand]), why }
             }
+            _ if operands[0] == value && self.reduces(at) => Reason::Reduced { step, noun },
             _ => Reason::Operand { step, noun },
         }
+    }
+
+    /// Whether a step is a kernel with reductions.
+    fn reduces(&self, step: usize) -> bool {
+        let mut ops = self.steps[step].region.iter().flat_map(|region| &region.ops);
+        ops.any(|&op| self.absorber.legal.rows.of_reduction(op).is_some())
     }
 
     /// Whether a step is a kernel with a product of what it computes.

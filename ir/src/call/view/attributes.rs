@@ -36,6 +36,13 @@ impl Permutation {
         Ok(Permutation { rank: rank as u8, axes })
     }
 
+    /// The one that undoes it.
+    pub(super) fn inverse(self) -> Permutation {
+        let places = self.iter().enumerate();
+        let axes = places.fold(0, |bits, (at, from)| bits | (at as u64) << (4 * from));
+        Permutation { axes, ..self }
+    }
+
     pub(super) fn iter(self) -> impl Iterator<Item = usize> {
         (0..self.rank).map(move |at| (self.axes >> (4 * at) & 15) as usize)
     }

@@ -87,6 +87,37 @@ impl View {
         Ok(Some(axes.into_iter().map(axis).collect()))
     }
 
+    /// Whether the result has each element once: the same elements in another order or shape.
+    pub fn is_one_to_one(self) -> bool {
+        !matches!(self, View::Slice(_) | View::Expand(_))
+    }
+
+    /// Whether neighbours along the last axis are neighbours in the result, for arrays of any rank: `false` if it may
+    /// not be so.
+    pub fn keeps_rows(self) -> bool {
+        match self {
+            View::Transpose | View::Expand(_) => false,
+            View::Permute(order) => {
+                order.iter().last().is_none_or(|last| last + 1 == usize::from(order.rank))
+            }
+            View::Swap(a, b) => a < -1 && b < -1,
+            View::Slice(_) | View::Flip(_) => true,
+            View::Squeeze(_) | View::Unsqueeze(_) | View::Reshape(_) => true,
+        }
+    }
+
+    /// The view that undoes it, if that is one for arrays of any shape: the sizes that a reshape had, and what a slice
+    /// left out, nobody knows.
+    pub fn inverse(self) -> Option<View> {
+        match self {
+            View::Transpose | View::Swap(..) | View::Flip(_) => Some(self),
+            View::Permute(order) => Some(View::Permute(order.inverse())),
+            View::Squeeze(axes) => Some(View::Unsqueeze(axes)),
+            View::Unsqueeze(axes) => Some(View::Squeeze(axes)),
+            View::Slice(_) | View::Expand(_) | View::Reshape(_) => None,
+        }
+    }
+
     /// Whether it may fit any array.
     fn check(self) -> Result<(), String> {
         match self {

@@ -39,7 +39,16 @@ fn every_reason_is_given() {
             "|x: f32[64, 4096], w: f32[4096, 4096]| relu(x) @ w + 1",
             "1 and 2: 2 has a matmul of it, and f32[4096, 4096] is too large to be read",
         ),
-        ("softmax[-1](relu(x) @ w + c)", "1 and 2: 2 has a matmul of it, whose operands must be"),
+        (
+            "softmax[-1](relu(x) @ w + c)",
+            "1 and 2: 2 reduces rows of a matmul of it, and with those",
+        ),
+        ("sum[-2](x @ w)", "1 and 2: sum[-2] of f32[..] is not along the rows of the product"),
+        ("slice[0, 1:](x @ w)", "1 and 2: a slice of it is an output, and a copy: it leaves"),
+        ("transpose(softmax[-1](x))", "1 and 2: a transpose of it is an output, and a copy"),
+        ("cumsum[-1](exp(x))", "1 and 2: 2 has a running sum of it, whose operands must be in"),
+        ("cumsum[-1](x) + 1", "1 and 2: 1, a running sum, is a pass of its own, whose arrays are"),
+        ("concat[-1](x, y) * 2", "1 and 2: 1, a concatenation, is a pass of its own, whose"),
         (
             "|q: f32[4096, 64], kt: f32[64, 4096], v: f32[4096, 64]| \
              softmax[-1](softmax[-1](q @ kt) @ v + q)",
@@ -49,7 +58,7 @@ fn every_reason_is_given() {
             "let s = q @ kt; softmax[-1](select(iota[-2](s) >= iota[-1](s), s, -inf)) @ v",
             "1 and 2: places along axes of the product (f32[..]) need it in memory; those along its",
         ),
-        ("relu(transpose(x @ w))", "1 and 2: it is read as a transpose, not element by"),
+        ("relu(slice[0, 1:](x @ w))", "1 and 2: it is read as a slice, not element by"),
         ("silu(x @ w) * (x @ v)", "1 and 2: a kernel has one product at most, and each has one"),
         ("softmax[0](x @ w)", "1 and 2: sup[0] of f32[..] is not along the rows of the product"),
         (
