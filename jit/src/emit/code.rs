@@ -68,11 +68,14 @@ pub struct Tile {
     /// How many rows later the rows are that memory is asked for [meanwhile](Routine::ahead); 0 if it is
     /// not. Pays for rows that no cache has yet.
     pub ahead: usize,
+    /// Whether memory is asked for what results are about to be stored over. Pays where no cache has that yet; never
+    /// done for those that bypass the caches.
+    pub results: bool,
 }
 
 impl Tile {
     /// Row by row.
-    pub const ONE: Tile = Tile { rows: 1, ahead: 0 };
+    pub const ONE: Tile = Tile { rows: 1, ahead: 0, results: false };
 }
 
 /// How many rows a call has, and how the code of a [`Sweep`] goes through them.
@@ -403,7 +406,8 @@ impl Code {
     ) {
         self.check(tile, n, operands);
         let all = (rows > 0).then(|| self.head(rows, n, operands)).flatten();
-        let all = all.map(|head| Rows { all: rows, tile, head, carries: ptr::null_mut() });
+        let past = Tile { results: false, ..tile };
+        let all = all.map(|head| Rows { all: rows, tile: past, head, carries: ptr::null_mut() });
         // SAFETY: required of the caller; there is a cursor for each operand.
         unsafe {
             match (all, &self.callable) {

@@ -145,7 +145,7 @@ impl Sweeping {
             can_copy,
             can_realign,
             has_rest: !setup.grid.len.is_multiple_of(code.lanes() * MOST_VECTORS),
-            tile: Tile { rows, ahead: rows },
+            tile: Tile { rows, ahead: rows, results: setup.is_large },
             is_late: late::pays(program, setup, rows),
         };
         for (index, &slot) in inputs.iter().enumerate() {
@@ -429,7 +429,8 @@ impl<'a> Sweeper<'a> {
     ///
     /// As for [`run`](Sweeper::run); the cursors must be at these rows.
     unsafe fn run_and_copy(&self, rows: usize, len: usize, at: &[Cursor]) {
-        let at_a_time = self.sweeping.tile;
+        // Where they are computed is in a cache.
+        let at_a_time = Tile { results: false, ..self.sweeping.tile };
         let (inputs, outputs) = (self.code.inputs().len(), self.code.outputs().len());
         let results = inputs..inputs + outputs;
         let numbers = results.end..results.end + self.code.folds().len();
