@@ -6,7 +6,6 @@ use crate::lower::rows::{Per, Stage};
 use crate::run::exec::stream_above;
 use crate::run::view::Layout;
 use kiln_jit::cpu::{last_level_cache, last_level_is_far, second_level_cache};
-use kiln_jit::emit::Code;
 
 impl Setup {
     /// Bytes read and written from which on results bypass the caches.
