@@ -15,11 +15,16 @@ pub const MAX_VECTOR: usize = 512;
 
 /// The most rows that the code of a [`Sweep`] takes at a time.
 pub const MOST_ROWS: usize = 32;
-/// Tiles of fewer rows do what is done once row by row: a vector of numbers that were just stored one by one
-/// waits until they are in the cache, and so for all stores before them. Layer norm of (4096, 1024), two rows at a time,
-/// takes .18 ns an element on a Zen 4 and .22 by vectors; of (32768, 128), eight at a time, .31 on a Xeon 6 and .37; of 8
-/// rows of 64 1.18 and 1.37, of 12 .89 and .99, but of 15 .80 and .69.
-pub const MANY_ROWS: usize = 14;
+/// From how many rows of a tile on what is done once is done by vectors of so many lanes: these should be full, or nearly
+/// so. A vector of numbers that were just stored one by one waits until they are in the cache, and so for all stores
+/// before them. Layer norm of (4096, 1024), two rows at a time, takes .18 ns an element on a Zen 4 and .22 by vectors; of
+/// (32768, 128), eight at a time, .31 on a Xeon 6 and .37, but with AVX2, of half as many lanes, .41 and .38; of 8 rows of
+/// 64 1.18 and 1.37, of 12 .89 and .99, but of 15 .80 and .69.
+pub const fn many_rows(lanes: usize) -> usize {
+    const LEAST: usize = 8;
+    let nearly = lanes - lanes / 8;
+    if nearly > LEAST { nearly } else { LEAST }
+}
 
 /// A compiled routine. It owns its machine code and frees it on drop.
 #[derive(Debug)]

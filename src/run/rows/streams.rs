@@ -21,10 +21,11 @@ impl Setup {
     /// rows from afar are: on a Xeon 6, whose core has some 32 MiB of such, softmax of (4096, 1024) takes .29 ns an
     /// element through the caches and .32 past them, of (65536, 64) .33 and .36, layer norm .285 and .31, .30 and .33;
     /// but softmax of (8192, 1024) .42 and .335, of (16384, 1024) .78 and .35. Stage by stage the difference is larger:
-    /// softmax of (43690, 96) .44 and .70, layer norm .41 and .61, softmax of (131072, 32) .63 and .73. Where rows share
-    /// vectors, it is what earlier stages store that is no slower: of (262144, 16) softmax .64 and .73, RMS norm .60 and .55.
+    /// softmax of (43690, 96) .44 and .70, layer norm .41 and .61, softmax of (131072, 32) .63 and .73. Where rows
+    /// share vectors, or are too long for a sweep, that is so only if an earlier stage stores where results will be: of
+    /// (262144, 16) softmax takes .64 and .73, RMS norm .60 and .55, layer norm of (32, 65536) in `f64` 1.55 and 1.42.
     pub(super) fn stream_above(&self, program: Program<'_>) -> f64 {
-        match last_level_is_far() && (!self.is_flat || self.stores_early(program)) {
+        match last_level_is_far() && (self.is_early(program) || self.stores_early(program)) {
             true => stream_above() as f64,
             false => self.near_above(program),
         }
@@ -34,10 +35,17 @@ impl Setup {
     /// is far begins after the second level on a Xeon 6: there layer norm of (2000, 256) took .385 ns an element, and
     /// a copy .14 to .27.
     pub(super) fn large_above(&self, program: Program<'_>) -> f64 {
-        match last_level_is_far() {
+        match last_level_is_far() && self.is_early(program) {
             true => second_level_cache() as f64,
             false => self.near_above(program),
         }
+    }
+
+    /// Whether rows are swept, or so short that they could be: then neither they nor results wait long for what is far.
+    fn is_early(&self, program: Program<'_>) -> bool {
+        let is_apart = !self.is_flat && !self.side_by_side;
+        let is_short = is_apart && sweep::row_bytes(self) < sweep::WAITING;
+        is_short || sweep::pays(program, self, true)
     }
 
     /// Both where the last level is near.

@@ -12,7 +12,7 @@ use crate::run::layout::OPERANDS;
 use crate::run::pack::Scratch;
 use crate::run::stream;
 use kiln_ir::Reduction;
-use kiln_jit::emit::{Code, Cursor, EmitterKind, MANY_ROWS, MOST_ROWS, Tile, fence};
+use kiln_jit::emit::{Code, Cursor, EmitterKind, MOST_ROWS, Tile, fence, many_rows};
 use kiln_jit::vir::STRIPE_BYTES;
 use kiln_reduce::count;
 use smallvec::SmallVec;
@@ -27,12 +27,12 @@ const BYTES_AT_A_TIME: usize = 8 << 10;
 /// of them: layer norm of (16384, 256) took .22 ns an element on a Zen 4, and .19 with twice as many; softmax .308 and
 /// .294, of (32768, 128) .320 and .311, of (600, 128) .296 and .299.
 const MORE_AT_A_TIME: usize = 16 << 10;
-const WAITING: usize = 512;
+pub(super) const WAITING: usize = 512;
 /// The same where rows come from afar and results go there through the caches: the sooner steps take turns, the less
 /// memory waits for one that asks it for nothing. On a Xeon 6, of (65536, 64) softmax takes .37 ns an element with 8 KiB
 /// and .33 so, layer norm .33 and .30; of (16384, 256) .36 and .29, .32 and .29 (with 16 KiB and so).
 const LESS_AT_A_TIME: usize = 4 << 10;
-/// Rows at a time where these are not [many](MANY_ROWS): layer norm of (32768, 128) takes .284 ns an element with 4 and
+/// Rows at a time where these are not [many](many_rows): layer norm of (32768, 128) takes .284 ns an element with 4 and
 /// .319 with 8, softmax .292 and .298.
 const ONE_BY_ONE: usize = 4;
 
@@ -123,7 +123,7 @@ impl Sweeping {
             _ => BYTES_AT_A_TIME,
         };
         let most = match (bytes / row).clamp(1, MOST_ROWS) {
-            ONE_BY_ONE..MANY_ROWS if bytes == LESS_AT_A_TIME => ONE_BY_ONE,
+            few if bytes == LESS_AT_A_TIME && few < many_rows(code.lanes()) => few.min(ONE_BY_ONE),
             most => most,
         };
         let is_dense = |&slot: &usize| {

@@ -9,7 +9,7 @@ use super::loops::Later;
 use super::{
     CURSORS, Done, Joined, Loops, Moved, Once, Part, Step, Writer, cursor, field, offsets,
 };
-use crate::emit::code::MANY_ROWS;
+use crate::emit::code::many_rows;
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 
 /// Whether numbers come from an operand or go to one.
@@ -110,7 +110,8 @@ impl<'a> Writer<'a> {
     /// What is done once a row.
     fn once(&mut self, once: &'a Once, later: &mut Later<'a>) -> Done {
         let rows = self.word(Word::Rows);
-        self.emit(Instruction::with2(Code::Cmp_rm64_imm8, rows, MANY_ROWS as i32))?;
+        let many = many_rows(once.rows.lanes);
+        self.emit(Instruction::with2(Code::Cmp_rm64_imm8, rows, many as i32))?;
         let many = self.jump(Code::Jge_rel32_64)?;
         self.first_row()?;
         let top = self.at;
