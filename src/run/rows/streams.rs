@@ -22,10 +22,10 @@ impl Setup {
     /// element through the caches and .32 past them, of (65536, 64) .33 and .36, layer norm .285 and .31, .30 and .33;
     /// but softmax of (8192, 1024) .42 and .335, of (16384, 1024) .78 and .35. Stage by stage the difference is larger:
     /// softmax of (43690, 96) .44 and .70, layer norm .41 and .61, softmax of (131072, 32) .63 and .73. Where rows
-    /// share vectors, or are too long for a sweep, that is so only if an earlier stage stores where results will be: of
+    /// share vectors, or are too long for a sweep, that is so only if an earlier stage stores there what later ones read: of
     /// (262144, 16) softmax takes .64 and .73, RMS norm .60 and .55, layer norm of (32, 65536) in `f64` 1.55 and 1.42.
     pub(super) fn stream_above(&self, program: Program<'_>) -> f64 {
-        match last_level_is_far() && (self.is_early(program) || self.stores_early(program)) {
+        match last_level_is_far() && (self.is_early(program) || self.stores_early(program, 2)) {
             true => stream_above() as f64,
             false => self.near_above(program),
         }
@@ -53,17 +53,18 @@ impl Setup {
         const LONG: usize = 64 << 10;
         let sweeps = sweep::pays(program, self, true);
         let is_long = sweep::row_bytes(self) > LONG;
-        match is_long && !sweeps && self.stores_early(program) {
+        match is_long && !sweeps && self.stores_early(program, 1) {
             true => stream_above() as f64,
             false => last_level_cache() as f64 / 2.0,
         }
     }
 
-    /// Whether an early stage stores what lies in the memory of results.
-    fn stores_early(&self, program: Program<'_>) -> bool {
+    /// Whether an early stage stores what lies in the memory of results, and so many later ones read.
+    fn stores_early(&self, program: Program<'_>, readers: usize) -> bool {
         let outputs = program.inputs..program.operands();
         let lies_there = |&slot: &usize| {
-            program.slots[slot].shares.is_some_and(|other| outputs.contains(&other))
+            let of = program.slots[slot];
+            of.reads >= readers && of.shares.is_some_and(|other| outputs.contains(&other))
         };
         program.stages.iter().any(|stage| match stage {
             Stage::Each(map) => self.code_of(map).2.iter().any(lies_there),
