@@ -44,9 +44,31 @@ struct WholeRows<'a> {
     bound: &'a Bound,
 }
 
+/// What asks memory for results of an iteration.
+struct Asks<'a> {
+    /// The jump to it.
+    jump: usize,
+    /// Where the iteration continues.
+    join: u64,
+    lanes: usize,
+    /// Whether the iteration is a row.
+    is_row: bool,
+    bound: &'a Bound,
+}
+
+/// The cursor of each result that memory is asked for, the register of its address, and the bytes of an element.
+fn asked(bound: &Bound) -> impl Iterator<Item = (usize, usize, u32)> {
+    bound.outputs.iter().filter_map(|output| match (output.at, output.held) {
+        _ if output.is_kept || output.is_realigned => None,
+        (At::Cursor(operand), Held::Register(held)) => Some((operand, held, output.size)),
+        _ => None,
+    })
+}
+
 /// What is written after everything else.
 #[derive(Default)]
 pub(super) struct Later<'a> {
+    asks: Vec<Asks<'a>>,
     cold: Vec<ColdRegion<'a>>,
     unfinished: Vec<Unfinished<'a>>,
     whole: Vec<WholeRows<'a>>,
@@ -162,6 +184,10 @@ impl<'a> Writer<'a> {
             self.bound = bound;
             later.patches.push((jump, self.at));
             self.whole_rows(row, done, later)?;
+        }
+        for asks in std::mem::take(&mut later.asks) {
+            later.patches.push((asks.jump, self.at));
+            self.asks(&asks)?;
         }
         for ColdRegion { jump, items, join, bound } in std::mem::take(&mut later.cold) {
             self.bound = bound;
@@ -286,22 +312,21 @@ impl<'a> Writer<'a> {
     /// behind it: few are under way at a time, and loads of what lies as far into a page as one of them wait, too.
     fn ask_for_results(&mut self, lanes: usize, is_row: bool, later: &mut Later<'a>) -> Done {
         let bound = self.bound;
-        let has_tiles = self.operands.has_tiles;
-        let is_asked = |output: &&Operand| has_tiles && !output.is_kept && !output.is_realigned;
-        let outputs = bound.outputs.iter().filter(is_asked).filter_map(|output| {
-            match (output.at, output.held) {
-                (At::Cursor(operand), Held::Register(held)) => Some((operand, held, output.size)),
-                _ => None,
-            }
-        });
-        let mut none = None;
-        for (operand, held, size) in outputs {
-            if none.is_none() {
-                self.emit(Instruction::with2(Code::Cmp_rm64_imm8, field(offsets::RESULTS), 0))?;
-                none = Some(self.jump(Code::Je_rel32_64)?);
-            }
-            let lines = (lanes * size as usize).div_ceil(LINE);
-            let (index, scale, first) = match is_row {
+        if !self.operands.has_tiles || asked(bound).next().is_none() {
+            return Ok(());
+        }
+        // In a cache, rows are so soon done that a jump is felt.
+        self.emit(Instruction::with2(Code::Cmp_rm64_imm8, field(offsets::RESULTS), 0))?;
+        let jump = self.jump(Code::Jne_rel32_64)?;
+        later.asks.push(Asks { jump, join: self.at, lanes, is_row, bound });
+        Ok(())
+    }
+
+    /// The code for that, in its place.
+    fn asks(&mut self, asks: &Asks<'a>) -> Done {
+        for (operand, held, size) in asked(asks.bound) {
+            let lines = (asks.lanes * size as usize).div_ceil(LINE);
+            let (index, scale, first) = match asks.is_row {
                 true => {
                     self.load_word(Register::RAX, cursor(operand, offsets::ROW))?;
                     (Register::RAX, ROWS_BEFORE, 0)
@@ -313,8 +338,7 @@ impl<'a> Writer<'a> {
                 MemoryOperand::with_base_index_scale_displ_size(base, index, scale, at, 1)
             })?;
         }
-        later.patches.extend(none.map(|none| (none, self.at)));
-        Ok(())
+        self.emit(Instruction::with_branch(Code::Jmp_rel32_64, asks.join))
     }
 
     /// The jump that is taken where rows are not long.
