@@ -36,7 +36,7 @@ pub(super) struct Call<'a> {
 }
 
 /// What is in memory is asked for where the next row would be: [`run`](Call::run).
-const ASKING: Tile = Tile { rows: 1, ahead: 1 };
+const ASKING: Tile = Tile { ahead: 1, ..Tile::ONE };
 
 impl Call<'_> {
     /// Runs the kernel on rows of `n` elements, in one call where code takes that many, which no
@@ -71,7 +71,7 @@ impl Call<'_> {
             (cursor.base.addr() | cursor.row.unsigned_abs()).is_multiple_of(vector)
         };
         if n.is_multiple_of(self.code.lanes()) && outputs.iter().all(is_aligned) {
-            let tile = Tile { rows: 1, ahead };
+            let tile = Tile { ahead, ..Tile::ONE };
             // SAFETY: required of the caller.
             return unsafe { self.code.call_tiles_streaming(rows, tile, n, self.cursors) };
         }

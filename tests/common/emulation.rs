@@ -44,6 +44,7 @@ fn execute(routine: &Decoded, call: &Call<'_>, arrays: &mut [Array]) {
         rows: call.rows,
         tile: call.tile,
         ahead: call.ahead,
+        results: call.results,
         head: call.head,
         n: call.n,
         arrays: arrays.iter_mut().map(lent).collect(),

@@ -154,7 +154,11 @@ fn emulated_sweeps_have_the_bits_of_the_interpreter() {
                     for (runs_ahead, stores, before) in
                         [(false, through, 0), (true, through, 3), (true, past, 0), (true, past, 5)]
                     {
-                        let tile = Tile { rows: tile, ahead: if runs_ahead { tile } else { 0 } };
+                        let tile = Tile {
+                            rows: tile,
+                            ahead: if runs_ahead { tile } else { 0 },
+                            results: runs_ahead,
+                        };
                         let got = run(&code, &x, sizes(before), tile, stores);
                         assert!(got == want, "{kind}, {rows} rows of {n}, {tile:?}, {stores:?}");
                     }
@@ -187,7 +191,8 @@ fn realigned_sweeps_have_the_bits_of_the_interpreter() {
                 let want = run(&expected, &x, sizes(0), Tile::ONE, Stores::Through);
                 for before in 0..16 {
                     let at_a_time = if before % 2 == 0 { 5 } else { MOST_ROWS };
-                    let tile = Tile { rows: at_a_time, ahead: before % 3 };
+                    let (ahead, results) = (before % 3, before % 4 < 2);
+                    let tile = Tile { rows: at_a_time, ahead, results };
                     let got = run(&code, &x, sizes(before), tile, Stores::Realigned);
                     assert!(got == want, "{rows} rows of {n}, {before} before them, {tile:?}");
                 }

@@ -5,7 +5,7 @@
 //! calls, whose arrays are exactly what [`Code::call`](super::Code::call) may touch.
 
 use super::carry::{Carry, VECTOR};
-use super::code::{Code, Cursor, Rows, Software};
+use super::code::{Code, Cursor, Rows, Software, Tile};
 use super::emitters::EmitterKind;
 use super::error::EmitError;
 use super::native::pool::Line;
@@ -31,6 +31,8 @@ pub struct Call<'a> {
     pub tile: usize,
     /// How many rows later the rows are that it asks memory for.
     pub ahead: usize,
+    /// Whether it asks memory for what its results are stored over.
+    pub results: bool,
     /// Elements of a row that it stores first.
     pub head: usize,
     /// The number of elements of a row.
@@ -245,8 +247,9 @@ impl Emulated {
             arrays.push(Array { bytes, row, pitch: 0, address, is_input, is_output });
             arrays.len() - 1
         });
-        let (tile, ahead, pool) = (tile.rows, tile.ahead, &self.pool);
-        let call = Call { rows: all, tile, ahead, head, n, operands: &operands, pool, carries };
+        let (Tile { rows: tile, ahead, results }, pool) = (tile, &self.pool);
+        let operands = &operands;
+        let call = Call { rows: all, tile, ahead, results, head, n, operands, pool, carries };
         execute(&call, &mut arrays);
         if let Some(carries) = carries {
             // SAFETY: as above.

@@ -34,7 +34,7 @@ mod x86;
 pub use crate::vir::Storage;
 pub use apply::Operand;
 pub use carry::Carry;
-pub use code::{Code, Cursor, MAX_VECTOR, MOST_ROWS, Tile, fence};
+pub use code::{Code, Cursor, MAX_VECTOR, MOST_ROWS, Tile, fence, many_rows};
 pub use emitters::{EmitterKind, UnknownEmitter};
 pub use error::EmitError;
 

@@ -165,7 +165,7 @@ impl Worker<'_> {
             if !folded.is_empty() {
                 call_by_blocks(code, &launch.sizes, cursors, folded, rows, ahead);
             } else if !launch.streams && code.takes_any_count() {
-                code.call_tiles(rows.count, Tile { rows: 1, ahead }, rows.len, cursors);
+                code.call_tiles(rows.count, Tile { ahead, ..Tile::ONE }, rows.len, cursors);
             } else {
                 let (sizes, pads, streams) = (&launch.sizes[..], self.pads, launch.streams);
                 let call = Call { code, sizes, cursors, pads, streams };
@@ -249,7 +249,7 @@ unsafe fn call_by_blocks(
             true => 0,
             false => ahead,
         };
-        code.call_tiles(count, Tile { rows: 1, ahead }, len, &mut cursors);
+        code.call_tiles(count, Tile { ahead, ..Tile::ONE }, len, &mut cursors);
     };
     if rows.count > 1 && rows.len < 2 * BLOCK {
         for at in (0..rows.len).step_by(BLOCK) {

@@ -12,7 +12,7 @@ use crate::run::layout::OPERANDS;
 use crate::run::pack::Scratch;
 use crate::run::stream;
 use kiln_ir::Reduction;
-use kiln_jit::emit::{Code, Cursor, EmitterKind, MOST_ROWS, Tile, fence};
+use kiln_jit::emit::{Code, Cursor, EmitterKind, MOST_ROWS, Tile, fence, many_rows};
 use kiln_jit::vir::STRIPE_BYTES;
 use kiln_reduce::count;
 use smallvec::SmallVec;
@@ -27,11 +27,14 @@ const BYTES_AT_A_TIME: usize = 8 << 10;
 /// of them: layer norm of (16384, 256) took .22 ns an element on a Zen 4, and .19 with twice as many; softmax .308 and
 /// .294, of (32768, 128) .320 and .311, of (600, 128) .296 and .299.
 const MORE_AT_A_TIME: usize = 16 << 10;
-const WAITING: usize = 512;
+pub(super) const WAITING: usize = 512;
 /// The same where rows come from afar and results go there through the caches: the sooner steps take turns, the less
 /// memory waits for one that asks it for nothing. On a Xeon 6, of (65536, 64) softmax takes .37 ns an element with 8 KiB
 /// and .33 so, layer norm .33 and .30; of (16384, 256) .36 and .29, .32 and .29 (with 16 KiB and so).
 const LESS_AT_A_TIME: usize = 4 << 10;
+/// Rows at a time where these are not [many](many_rows): layer norm of (32768, 128) takes .284 ns an element with 4 and
+/// .319 with 8, softmax .292 and .298.
+const ONE_BY_ONE: usize = 4;
 
 /// Rows that begin between lines of memory are computed elsewhere and copied past the caches, if at least so
 /// many are worked on at a time: else the first elements of each row are stored by themselves.
@@ -119,7 +122,10 @@ impl Sweeping {
             WAITING.. if row <= 2 * WAITING => MORE_AT_A_TIME,
             _ => BYTES_AT_A_TIME,
         };
-        let most = (bytes / row).clamp(1, MOST_ROWS);
+        let most = match (bytes / row).clamp(1, MOST_ROWS) {
+            few if bytes == LESS_AT_A_TIME && few < many_rows(code.lanes()) => few.min(ONE_BY_ONE),
+            most => most,
+        };
         let is_dense = |&slot: &usize| {
             setup.grid.row_step(slot) == (setup.grid.len * setup.sizes[slot]) as isize
         };
@@ -145,7 +151,7 @@ impl Sweeping {
             can_copy,
             can_realign,
             has_rest: !setup.grid.len.is_multiple_of(code.lanes() * MOST_VECTORS),
-            tile: Tile { rows, ahead: rows },
+            tile: Tile { rows, ahead: rows, results: setup.is_large },
             is_late: late::pays(program, setup, rows),
         };
         for (index, &slot) in inputs.iter().enumerate() {
@@ -256,6 +262,15 @@ pub(super) fn pitch(len: usize, size: usize) -> usize {
 /// | (64, 65536) | .26 .27 | .13 .13 |
 /// | (4, 1024) | .30 .44 | .18 .32 |
 ///
+/// Where results go to a cache that is far, on a Xeon 6:
+///
+/// | | softmax | log-softmax | layer norm | RMS norm |
+/// |---|---|---|---|---|
+/// | (52428, 80) | .42 .44 | | .45 .42 | .29 .39 |
+/// | (43690, 96) | .39 .43 | .47 .46 | .42 .40 | .29 .38 |
+/// | (41943, 100) | .49 .50 | .55 .53 | .49 .46 | .29 .41 |
+/// | (33288, 126) | .42 .48 | | .45 .44 | |
+///
 /// With AVX2, of which rows of 64 are one iteration in layer norm only, (65536, 64) is .51 .56 and .25 .30,
 /// (32768, 128) .48 .53 and .31 .33. A row waits for its own numbers, and few have little to do meanwhile. Rows
 /// that are kept and leave L2 are read as often either way.
@@ -264,6 +279,7 @@ pub(super) fn pays(program: Program<'_>, setup: &Setup, is_large: bool) -> bool 
     const FEW_TILES: f64 = 16384.0;
     let is_extreme =
         |stage: &Stage<Code>| matches!(stage, Stage::Fold { by, .. } if *by != Reduction::Sum);
+    let folds = program.stages.iter().filter(|stage| matches!(stage, Stage::Fold { .. })).count();
     let has_extremes = program.stages.iter().any(is_extreme);
     let (elements, row) = (setup.elements(), row_bytes(setup));
     let keeps = program.sweep.is_some_and(|sweep| !sweep.kernel.kept().is_empty());
@@ -277,6 +293,12 @@ pub(super) fn pays(program: Program<'_>, setup: &Setup, is_large: bool) -> bool 
         // Code has a loop of its own for these.
         _ if row == STRIPE_BYTES => is_large || only_numbers || elements <= FEW_TILES,
         _ if only_numbers => row >= 2 << 10,
+        // Stage by stage, results wait for one another on their way to a cache that is far.
+        true if row < WAITING => {
+            let is_far = setup.is_large && !setup.bypasses;
+            let is_long = row >= STRIPE_BYTES + LINE;
+            is_far && is_long && (folds == 1 || late::pays(program, setup, 1))
+        }
         true if keeps && !late::pays(program, setup, 1) => (512..=64 << 10).contains(&row),
         true => (512..=256 << 10).contains(&row),
         false if late::pays(program, setup, 1) => row >= 1 << 10,
@@ -429,7 +451,8 @@ impl<'a> Sweeper<'a> {
     ///
     /// As for [`run`](Sweeper::run); the cursors must be at these rows.
     unsafe fn run_and_copy(&self, rows: usize, len: usize, at: &[Cursor]) {
-        let at_a_time = self.sweeping.tile;
+        // Where they are computed is in a cache.
+        let at_a_time = Tile { results: false, ..self.sweeping.tile };
         let (inputs, outputs) = (self.code.inputs().len(), self.code.outputs().len());
         let results = inputs..inputs + outputs;
         let numbers = results.end..results.end + self.code.folds().len();

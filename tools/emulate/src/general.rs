@@ -77,7 +77,7 @@ fn straight(p: &mut Processor, i: &Instruction) -> Result<(), Refusal> {
             }
         }
         // Memory is asked for what may not be there.
-        Mnemonic::Prefetcht0 => {
+        Mnemonic::Prefetcht0 | Mnemonic::Prefetchw => {
             let address = p.address(i);
             p.asked.push(address);
         }

@@ -48,6 +48,8 @@ pub struct Call<'a> {
     pub tile: usize,
     /// How many rows later the rows are that such a kernel asks memory for.
     pub ahead: usize,
+    /// Whether such a kernel asks memory for what its results are stored over.
+    pub results: bool,
     /// Elements of each row that such a kernel stores first.
     pub head: usize,
     /// The number of elements of a row.
@@ -71,7 +73,8 @@ impl Call<'_> {
     /// The same, and what memory was asked for before it was read: bytes from the start of the first array.
     pub fn run_and_tell(self, routine: &Decoded) -> Result<(Vec<Array>, Vec<i64>), Fault> {
         let mut memory = Memory::new();
-        let Call { rows, tile, ahead, head, n, mut arrays, operands, pool, carries } = self;
+        let Call { rows, tile, ahead, results, head, n, mut arrays, operands, pool, carries } =
+            self;
         let mut place = |array: &mut Array| {
             let name = match array.access {
                 Access::Read => "an input",
@@ -96,7 +99,7 @@ impl Call<'_> {
         let cursors = add("the cursors", words(&cursors), Access::ReadWrite);
         let pool = add("the pool", pool.to_vec(), Access::Read);
         let (rows, n) = (rows as u64, n as u64);
-        let tiles = [tile, head, ahead].map(|count| count as u64);
+        let tiles = [tile, head, ahead, usize::from(results)].map(|count| count as u64);
         let launch = words(&[&[rows, n, pool, cursors], &tiles[..], &[carries]].concat());
         let launch = add("the launch", launch, Access::ReadWrite);
         let mut processor = Processor::new(memory);

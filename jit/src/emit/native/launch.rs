@@ -12,6 +12,7 @@
 //! | `head` | elements of a row that the code of a sweep stores first, so that outputs are aligned to a vector after them; fewer than a vector has |
 //! | `tile` | how many rows at a time the code of a sweep takes, from 1 to [`MOST_ROWS`](crate::emit::MOST_ROWS) |
 //! | `ahead` | how many rows later the rows are that memory is asked for, of [inputs](crate::vir::Routine::ahead) that say so or have a [turn](crate::vir::Routine::turns); 0 if it should not |
+//! | `results` | 1 if the code of a sweep asks memory for what its results are stored over, else 0 |
 //! | `carries` | a [`Carry`] for each output, if any is [realigned](crate::vir::Routine::realigned) |
 //!
 //! An input that is an array has the step `lanes * size`; an input that is one repeated element (a
@@ -42,6 +43,7 @@ pub(in crate::emit) struct Launch {
     pub(in crate::emit) tile: usize,
     pub(in crate::emit) head: usize,
     pub(in crate::emit) ahead: usize,
+    pub(in crate::emit) results: usize,
     pub(in crate::emit) carries: *mut Carry,
 }
 
@@ -79,6 +81,8 @@ pub(in crate::emit) mod offsets {
     pub(in crate::emit) const HEAD: i32 = offset_of!(Launch, head) as i32;
     #[cfg(feature = "x86")]
     pub(in crate::emit) const AHEAD: i32 = offset_of!(Launch, ahead) as i32;
+    #[cfg(feature = "x86")]
+    pub(in crate::emit) const RESULTS: i32 = offset_of!(Launch, results) as i32;
     #[cfg(feature = "x86")]
     pub(in crate::emit) const CARRIES: i32 = offset_of!(Launch, carries) as i32;
 }

@@ -16,7 +16,7 @@ mod slab;
 #[cfg_attr(not(feature = "x86"), path = "stream/absent.rs")]
 pub(super) mod stream;
 
-use super::code::{Cursor, Rows};
+use super::code::{Cursor, Rows, Tile};
 use launch::{Entry, Launch};
 use memory::CodeMemory;
 use std::sync::OnceLock;
@@ -84,6 +84,8 @@ impl Native {
     fn launch(&self, call: Rows, n: usize, operands: &mut [Cursor]) -> Launch {
         let (pool, cursors) = (self.pool.as_ptr().cast(), operands.as_mut_ptr());
         let Rows { all, tile, head, carries } = call;
-        Launch { rows: all, n, pool, cursors, tile: tile.rows, head, ahead: tile.ahead, carries }
+        let Tile { rows: tile, ahead, results } = tile;
+        let results = usize::from(results);
+        Launch { rows: all, n, pool, cursors, tile, head, ahead, results, carries }
     }
 }

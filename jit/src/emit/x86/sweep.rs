@@ -39,7 +39,7 @@ fn code(
     Ok(Some(Code::of_sweep(sweep, kind(isa), callable, made.vectors())))
 }
 
-fn generate(sweep: &Sweep, isa: Isa) -> Result<Option<Generated>, EmitError> {
+pub(super) fn generate(sweep: &Sweep, isa: Isa) -> Result<Option<Generated>, EmitError> {
     if sweep.is_realigned() && isa == Isa::Avx2 {
         return Ok(None);
     }

@@ -3,12 +3,13 @@
 use super::{body, compile, compile_sweep, emitters};
 use crate::lower::Tier;
 use crate::lower::rows::rows;
+use crate::run::rows::setup::Setup;
 use crate::run::rows::sweep::Stores;
 use crate::run::rows::{Reduction, RowCode, Sweeps};
 use crate::run::view::Layout;
 use crate::run::{Tensor, View, ViewMut};
 use kiln_ir::{Call, DType, Node, parse};
-use kiln_jit::cpu::{Cpu, last_level_cache};
+use kiln_jit::cpu::{Cpu, last_level_cache, last_level_is_far};
 use kiln_jit::emit::EmitterKind;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,24 +28,27 @@ enum Way {
     Realigned,
 }
 
-/// Results of this shape, a line of memory beginning with the first row or so many bytes before it, and so
-/// many elements between rows.
-fn way(code: &RowCode, [count, len]: [usize; 2], before: usize, gap: usize) -> Way {
-    const LINE: usize = 64;
-    // Addresses that nobody reads or writes.
-    let [from, to] =
-        [LINE << 40, (LINE << 41) + before].map(std::ptr::without_provenance_mut::<u8>);
-    let shape = [count, len];
-    let strides = |gap: usize| [((len + gap) * 4) as isize, 4];
+/// What is known of rows at one of these places, and results at the other with so many elements between rows.
+fn setup(code: &RowCode, shape: [usize; 2], places: [usize; 2], gap: usize) -> Setup {
+    let [from, to] = places.map(std::ptr::without_provenance_mut::<u8>);
+    let strides = |gap: usize| [((shape[1] + gap) * 4) as isize, 4];
     // SAFETY: nothing is run on them.
     let (input, output) = unsafe {
         let input = View::from_raw(from, DType::F32, &shape, &strides(0));
         (input, ViewMut::from_raw(to, DType::F32, &shape, &strides(gap)))
     };
     let operands: [&Layout; 2] = [&input.layout, &output.layout];
-    let program = code.program();
-    let setup = code.setup(program, &operands).expect("rows run by stages");
-    let bases = [from, to];
+    code.setup(code.program(), &operands).expect("rows run by stages")
+}
+
+/// Results of this shape, a line of memory beginning with the first row or so many bytes before it, and so
+/// many elements between rows.
+fn way(code: &RowCode, [count, len]: [usize; 2], before: usize, gap: usize) -> Way {
+    const LINE: usize = 64;
+    // Addresses that nobody reads or writes.
+    let places = [LINE << 40, (LINE << 41) + before];
+    let setup = setup(code, [count, len], places, gap);
+    let (program, bases) = (code.program(), places.map(std::ptr::without_provenance_mut::<u8>));
     let sweeping = setup.sweeping.as_ref().filter(|sweeping| sweeping.fits(program, &bases));
     match sweeping {
         None => Way::Stages,
@@ -106,6 +110,28 @@ fn rows_go_the_way_that_was_measured_to_be_the_shortest() {
         is([large / 4096, 4096], 16, 0, past);
         is([large / 16384, 16384], 0, 0, Way::StreamingLate);
         is([large / 4096, 4096], 16, 4, Way::Stages);
+    }
+}
+
+/// Where the last level of caches is far, what is in it is asked for as if it were in memory, and so is what results
+/// are stored over.
+#[test]
+fn rows_in_a_cache_that_is_far_go_as_if_they_were_in_memory() {
+    let swept = [("softmax", Way::Late), ("rms_norm", Way::Sweep), ("layer_norm", Way::Stages)];
+    for (name, expected) in swept {
+        let body = body(&format!("|x| {name}[A](x)"), "[-1]", DType::F32);
+        let program = rows(&body, Tier::Default).unwrap();
+        let emitter = EmitterKind::Interp;
+        let code =
+            RowCode::compile(program, |r| compile(r, emitter, Cpu::host()), compile_sweep).unwrap();
+        let is_far = last_level_is_far();
+        // 8 MB are more than any second level has, and less than goes past the caches.
+        let found = way(&code, [10_000, 100], 0, 0);
+        assert_eq!(found, if is_far { expected } else { Way::Stages }, "{name}");
+        for (rows, asks) in [(4, false), (1000, is_far)] {
+            let sweeping = setup(&code, [rows, 1024], [1 << 46, 1 << 47], 0).sweeping;
+            assert_eq!(sweeping.unwrap().tile.results, asks, "{name} of {rows} rows");
+        }
     }
 }
 

@@ -9,12 +9,8 @@ use super::loops::Later;
 use super::{
     CURSORS, Done, Joined, Loops, Moved, Once, Part, Step, Writer, cursor, field, offsets,
 };
+use crate::emit::code::many_rows;
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
-
-/// Tiles of fewer rows do what is done once row by row: a vector of numbers that were just stored one by one
-/// waits until they are in the cache. Layer norm of (4096, 1024), two rows at a time, takes .18 ns an element
-/// on a Zen 4 and .22 by vectors.
-const FEW: i32 = 8;
 
 /// Whether numbers come from an operand or go to one.
 #[derive(Clone, Copy)]
@@ -114,7 +110,8 @@ impl<'a> Writer<'a> {
     /// What is done once a row.
     fn once(&mut self, once: &'a Once, later: &mut Later<'a>) -> Done {
         let rows = self.word(Word::Rows);
-        self.emit(Instruction::with2(Code::Cmp_rm64_imm8, rows, FEW))?;
+        let many = many_rows(once.rows.lanes);
+        self.emit(Instruction::with2(Code::Cmp_rm64_imm8, rows, many as i32))?;
         let many = self.jump(Code::Jge_rel32_64)?;
         self.first_row()?;
         let top = self.at;

@@ -275,6 +275,7 @@ impl Subject {
             rows: self.rows,
             tile: 1,
             ahead: 0,
+            results: false,
             head: 0,
             n,
             arrays: inputs.chain(self.outputs.iter().map(output)).collect(),
