@@ -4,7 +4,7 @@ use super::compiled::Compiled;
 use super::foresight::Foresight;
 use super::view::View;
 use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, SizeClass, Step, Traffic};
-use kiln_ir::{Body, Call, DType, Graph};
+use kiln_ir::{Body, Call, DType, Graph, NodeId};
 use kiln_jit::emit::EmitterKind;
 use kiln_jit::emit::cost::Tally;
 use std::fmt;
@@ -39,7 +39,8 @@ pub(crate) struct FusedStep {
     pub(crate) tally: Tally,
     /// How many elements it loops over: more than an address space holds are `usize::MAX`.
     pub(crate) elements: usize,
-    /// If it has reductions, how many elements each node of its body has; else nothing.
+    /// If not all that it computes has one size, as where it folds rows or computes some of two products, how many
+    /// elements each node of its body has; else nothing.
     pub(crate) sizes: Vec<usize>,
     /// If it has a product, the FLOP of that.
     pub(crate) product: usize,
@@ -92,9 +93,9 @@ impl CallPlan {
                     let (body, tally) = (body.clone(), kernel.tally());
                     let computes = body.expression_of(names.clone());
                     let emitter = kernel.emitter().filter(|_| is_one_pass);
-                    let sizes = match kernel {
-                        Compiled::Rows(_) => sizes(&body, &step.args, &of),
-                        _ => Vec::new(),
+                    let sizes = match has_one_size(&body) {
+                        true => Vec::new(),
+                        false => sizes(&body, &step.args, &of),
                     };
                     let product = plan.product_ops(step, shapes, &shape);
                     let fused = FusedStep { body, tally, elements, sizes, product };
@@ -153,6 +154,12 @@ impl CallPlan {
     pub fn traffic(&self) -> Traffic {
         self.steps.iter().map(|step| step.traffic).sum()
     }
+}
+
+/// Whether all ops of a body are of as many elements.
+fn has_one_size(body: &Body) -> bool {
+    let is_all = |(second, ..): (NodeId, NodeId, usize)| *body.outputs() == [second];
+    body.reductions().next().is_none() && body.second_product().is_none_or(is_all)
 }
 
 /// How many elements each node of a body has.
