@@ -55,6 +55,7 @@ mod team;
 mod tensor;
 mod transpose;
 mod typed;
+mod unfit;
 mod view;
 mod walk;
 
