@@ -1,6 +1,6 @@
 //! Checks of a call's arguments, before anything is written.
 
-use super::error::{Argument, RunError};
+use super::error::{Argument, Reread, RunError};
 use super::overlap;
 use super::view::{View, ViewMut};
 use crate::plan::{Access, Action, Dims, Place, Plan, Written};
@@ -104,7 +104,12 @@ pub(super) fn outputs<K>(
             let in_order = mapped && !plan.steps[step].args.iter().any(is_viewed);
             let read = plan.read[other_index];
             if read > step || (read == step && !in_order) {
-                let error = RunError::InPlace { output: argument(), other: other() };
+                let again = match &plan.steps[step].action {
+                    _ if read > step => Reread::Later,
+                    Action::Call(call) if call.multiplies() => Reread::Product,
+                    _ => Reread::Order,
+                };
+                let error = RunError::InPlace { output: argument(), other: other(), again };
                 in_place = in_place.and(Err(error));
             }
         }

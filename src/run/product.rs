@@ -8,7 +8,7 @@ use super::aligned::{align, is_aligned, readable};
 use super::bound::Bound;
 use super::copy::copy_layout;
 use super::epilogue::{Block, Epilogue, GAP, Placed, SCRATCH, pitch, with_scratch};
-use super::error::{Argument, RunError};
+use super::error::{Argument, Reread, RunError};
 use super::exec::{Threads, threads_for};
 use super::factors::{self, Stored, from_end};
 use super::flat::Flat;
@@ -86,7 +86,7 @@ fn check(left: &Layout, right: &Layout, output: &Layout) -> Result<(), RunError>
         if overlap::overlap(output, input) {
             let (written, other) = (Argument::output(0), Argument::input(index));
             return Err(match overlap::same(output, input) {
-                true => RunError::InPlace { output: written, other },
+                true => RunError::InPlace { output: written, other, again: Reread::Product },
                 false => RunError::Overlap { output: written, other },
             });
         }
