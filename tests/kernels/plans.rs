@@ -1,6 +1,6 @@
 //! What a kernel tells of a call before it is made.
 
-use kiln::{DType, Tensor, View, compile_text};
+use kiln::{CompileOptions, DType, Tensor, View, compile_text, compile_with, ir};
 use ndarray::{Array2, ArrayView2, ShapeBuilder};
 
 #[test]
@@ -170,4 +170,17 @@ fn copies_are_told_and_counted() {
     let (q, w) = (zeros(&[1, 512, 256]), zeros(&[256, 256]));
     let plan = kernel.plan_for(&[q.view(), w.view()]).unwrap();
     assert_eq!((plan.passes(), plan.memory().peak()), (1, 0), "{plan}");
+}
+
+/// Intermediates that are never live together share places, but where every op has a temporary of its own.
+#[test]
+fn temporaries_share_no_place() {
+    let graph = ir::parse("|x: f32[n, n]| exp(x @ x) @ x @ x").unwrap();
+    let x = Tensor::zeros(DType::F32, &[64, 64]).unwrap();
+    let kernel = compile_with(&graph, CompileOptions::unfused()).unwrap();
+    let memory = kernel.memory(&[x.view()]).unwrap();
+    assert_eq!((memory.peak(), memory.total()), (3 * 16_384, 3 * 16_384), "{memory}");
+    let text = "|x: f32[n, n]| cumsum[0](cumsum[1](cumsum[0](cumsum[1](x))))";
+    let memory = compile_text(text).unwrap().memory(&[x.view()]).unwrap();
+    assert_eq!((memory.peak(), memory.total()), (2 * 16_384, 3 * 16_384), "{memory}");
 }
