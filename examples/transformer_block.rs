@@ -134,7 +134,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (name, block) in [("unfused", &unfused), ("fused", &fused)] {
         let memory = block.kernel().memory(&[(&x).into()])?;
         println!(
-            "{name:8} {:2} kernels, {:.1} MB moved, {:.1} MB of intermediates at once",
+            "{name:8} {:2} kernels, {:.1} MB moved, {:.1} MB for intermediates",
             block.kernel().pass_count(),
             counts(block)?.bytes() as f64 / 1e6,
             memory.peak() as f64 / 1e6,

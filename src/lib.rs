@@ -11,7 +11,7 @@
 //! | run | [`Kernel`] on [`View`]s, which are made from arrays of an [`Element`] type; into [`Tensor`]s or [`ViewMut`]s |
 //! | look | [`explain`] shows every stage; [`CallPlan`] and its [`CallStep`]s what a call runs, [`Traffic`] what it moves, [`Memory`] what it takes; [`release_memory`] gives back what is kept |
 //! | measure | [`profile`]: times, FLOPs, bytes and what follows of them |
-//! | go wrong | [`GraphError`], [`TextError`], [`EmitError`], and [`CompileError`], which is one of them; [`RunError`], of an [`Argument`]; [`Error`], which is any of these, and its [`Result`]; [`UnknownMode`] and [`UnknownEmitter`] for names |
+//! | go wrong | [`GraphError`], [`TextError`], [`EmitError`], and [`CompileError`], which is one of them; [`RunError`], of an [`Argument`], and where that cannot be written in place, a [`Reread`]; [`Error`], which is any of these, and its [`Result`]; [`UnknownMode`] and [`UnknownEmitter`] for names |
 //!
 //! [`ir`] is the whole of `kiln-ir`: ops, graphs, text, and the interpreter that is the reference.
 // Tests pin what is public by reading this file: it alone says so, and names each item.
@@ -61,6 +61,6 @@ pub use options::CompileOptions;
 pub use pipeline::{compile, compile_text, compile_with};
 pub use plan::{Memory, Traffic};
 pub use run::{
-    Argument, CallPlan, CallStep, Element, Float, Kernel, RunError, Tensor, View, ViewMut,
+    Argument, CallPlan, CallStep, Element, Float, Kernel, Reread, RunError, Tensor, View, ViewMut,
     interruptible, release_memory,
 };

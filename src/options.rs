@@ -29,8 +29,8 @@ impl CompileOptions {
         CompileOptions::default()
     }
 
-    /// One kernel for each op, as written, with a real temporary for each result. Fused code is
-    /// compared with it. The mode does not matter, since nothing is rewritten.
+    /// One kernel for each op, as written, with a real temporary for each result, which has a place of its own
+    /// until the call ends. Fused code is compared with it. The mode does not matter, since nothing is rewritten.
     pub fn unfused() -> CompileOptions {
         CompileOptions { fuse: false, ..CompileOptions::default() }
     }

@@ -201,7 +201,7 @@ impl Row {
             operands: parameters
                 .map(|parameter| Operand { name: parameter.name, default: parameter.default })
                 .collect(),
-            takes: "numbers",
+            takes: if row.takes_labels() { "floats, and integers" } else { "floats" },
             gives: None,
             max_ulp: None,
             fast_ulp: None,

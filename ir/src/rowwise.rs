@@ -27,11 +27,13 @@ pub struct Rowwise {
 /// What a parameter of a [`Rowwise`] takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Takes {
-    /// Any array.
-    Array,
+    /// An array of floats.
+    Floats,
+    /// Places along an axis.
+    Labels,
     /// A single number, as what has a default.
     Number,
-    /// An array of floats.
+    /// An array of floats, easily taken for labels.
     Probabilities,
 }
 
@@ -41,7 +43,8 @@ impl Parameter {
         match (self.default, self.name) {
             (Some(_), _) => Takes::Number,
             (None, PROBABILITIES) => Takes::Probabilities,
-            (None, _) => Takes::Array,
+            (None, LABELS) => Takes::Labels,
+            (None, _) => Takes::Floats,
         }
     }
 }
@@ -62,9 +65,15 @@ impl Rowwise {
         needed.count()..=self.parameters.len()
     }
 
+    /// Whether it takes labels, too. All else that it takes is floats: what it gives has fractions, which
+    /// integers have not.
+    pub fn takes_labels(&self) -> bool {
+        self.parameters.iter().any(|parameter| parameter.takes() == Takes::Labels)
+    }
+
     /// Whether it goes along one axis alone.
     pub(crate) fn is_along_one(&self) -> bool {
-        self.parameters.iter().any(|parameter| parameter.name == LABELS)
+        self.takes_labels()
     }
 
     /// The expression for these arguments, as many as it takes; missing ones are the defaults.
@@ -74,7 +83,7 @@ impl Rowwise {
             .iter()
             .enumerate()
             .map(|(index, parameter)| match (args.get(index), parameter.default) {
-                (Some(given), _) if parameter.takes() == Takes::Array => given.clone(),
+                (Some(given), _) if parameter.takes() == Takes::Labels => given.clone(),
                 (Some(given), _) => {
                     Expr::new(Kind::Argument(given.clone(), self, index), given.origin())
                 }
@@ -181,7 +190,8 @@ macro_rules! define_rowwise {
         $(#[doc = $doc:literal])+
         $name:ident($x:ident $(, $parameter:ident $(= $default:expr)?)*; $axes:ident) => $body:expr;
     )*) => {
-        /// Of reductions, along axes as those take them.
+        /// Of reductions, along axes as those take them. They take floats, and labels where they say so: integers and
+        /// truth values are converted first, as in `x.cast(DType::F32).mean(-1)`.
         impl Expr {
             $(
                 $(#[doc = $doc])+
@@ -220,7 +230,7 @@ macro_rules! define_rowwise {
 }
 
 define_rowwise! {
-    /// The mean; of nothing NaN.
+    /// The mean; of nothing NaN. How many are true, in parts of one, is `mean[..](f32(x > 0))`.
     mean(x; axes) => x.sum(axes) / x.count(axes);
 
     /// The mean square of what is left when the mean is taken off, in two passes: a large mean costs no
@@ -406,6 +416,33 @@ mod tests {
         assert_eq!(of("std[-1](x)", &[3], &[0.1, 0.1, 0.1]), [0.0]);
     }
 
+    /// No function takes what has no fractions, and each says so by its own name.
+    #[test]
+    fn all_take_floats() {
+        for row in super::ROWWISE {
+            for dtype in DType::ALL {
+                let more = match (row.arity().start(), row.takes_labels()) {
+                    (2, false) => ", p",
+                    (_, false) => "",
+                    (_, true) => ", y",
+                };
+                let p = if dtype.is_float() { dtype } else { DType::F32 };
+                let inputs = format!("x: {dtype}[n, 4], y: i64[n, 1], p: {p}[n, 4]");
+                let text = format!("|{inputs}| {}[-1](x{more})", row.name);
+                match (dtype.is_float(), parse(&text)) {
+                    (true, result) => assert!(result.is_ok(), "{text}: {result:?}"),
+                    (false, Ok(_)) => panic!("{text} is taken"),
+                    (false, Err(error)) => {
+                        let told = error.to_string();
+                        let message = format!("{}: operands are {dtype}", row.name);
+                        assert!(error.message().starts_with(&message), "{text}: {told}");
+                        assert!(told.contains("f32(x)"), "{text}: {told}");
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn what_cannot_be() {
         for (text, message) in [
@@ -434,6 +471,9 @@ mod tests {
             ("layer_norm[-1]()", "layer_norm takes 1 to 2 arguments, found 0"),
             ("mse[-1](x)", "mse takes 2 arguments, found 1"),
             ("nll[..](x, argmax(x))", "nll: labels are places along one axis"),
+            ("|x: i32[n]| mean[-1](x)", "mean: operands are i32"),
+            ("|x: bool[n]| mean[..](x)", "mean: operands are bool"),
+            ("|x, y: i64[n]| nll[-1](y, y)", "nll: operands are i64"),
             ("nll[-1](x, 0.5)", "the number 0.5 is no i64"),
             ("|x: f32[2, 3], y: i64[2]| label_cross_entropy[-1](x, y)", "the same number of axes"),
             ("cosine_similarity[-1](x)", "cosine_similarity takes 2 to 3 arguments, found 1"),

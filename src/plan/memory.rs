@@ -1,4 +1,5 @@
-//! Memory of intermediates: one block, in which those that are never live together share places.
+//! Memory of intermediates: one block, in which those that are never live together share places, unless a plan keeps
+//! all of them to its end.
 
 use super::{Dims, Plan, ShapeError};
 use std::cmp::Reverse;
@@ -41,7 +42,8 @@ impl Region {
 }
 
 impl Memory {
-    /// Bytes that intermediates take at once. Those that are never live together share places.
+    /// Bytes that intermediates take. Those that are never live together share places, but for those of
+    /// [unfused](crate::CompileOptions::unfused) kernels: each of these has its own, as a real temporary would.
     pub fn peak(&self) -> usize {
         self.peak
     }

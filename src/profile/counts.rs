@@ -142,13 +142,15 @@ fn flops(step: &CallStep) -> Result<Flops, ProfileError> {
         let (call, dtype) = step.call().expect("a pass is a fused kernel or a call");
         return Ok(Flops::of_call(call, dtype, exact(step.traffic().ops, FLOPS)?));
     };
-    if !fused.sizes.is_empty() {
-        return of_rows(fused);
-    }
-    let elements = exact(fused.elements, FLOPS)?;
-    let each = Flops::of_body(&fused.body, &fused.tally);
-    let all = each.zip(&each, |count, _| count.checked_mul(elements));
-    let all = all.ok_or(ProfileError::Overflow { what: FLOPS })?;
+    let all = match fused.sizes.is_empty() {
+        true => {
+            let elements = exact(fused.elements, FLOPS)?;
+            let each = Flops::of_body(&fused.body, &fused.tally);
+            let all = each.zip(&each, |count, _| count.checked_mul(elements));
+            all.ok_or(ProfileError::Overflow { what: FLOPS })?
+        }
+        false => of_each(fused)?,
+    };
     let product = exact(fused.product, FLOPS)?;
     sum(all, Flops { products: product, ..Flops::default() })
 }
@@ -156,19 +158,25 @@ fn flops(step: &CallStep) -> Result<Flops, ProfileError> {
 /// The elements of the largest array that a pass reduces, 0 if there is none.
 fn reduced(step: &CallStep) -> Result<u64, ProfileError> {
     match (step.fused(), step.call()) {
-        (Some(fused), _) => exact(fused.sizes.iter().copied().max().unwrap_or(0), FLOPS),
+        (Some(fused), _) => {
+            let operand = |(id, _): (NodeId, _)| fused.body.node(id).operands().first().copied();
+            let reduced = fused.body.reductions().filter_map(operand);
+            exact(reduced.map(|id| fused.sizes[id.index()]).max().unwrap_or(0), FLOPS)
+        }
         (None, Some((Call::Reduce(_), _))) => exact(step.traffic().ops, FLOPS),
         _ => Ok(0),
     }
 }
 
-/// What a pass with reductions does: each op once for each element that it has.
-fn of_rows(fused: &FusedStep) -> Result<Flops, ProfileError> {
+/// What a pass does beside products: each op once for each element that it has.
+fn of_each(fused: &FusedStep) -> Result<Flops, ProfileError> {
     let mut all = Flops::default();
     for (id, node) in fused.body.iter() {
         let size = |id: NodeId| exact(fused.sizes[id.index()], FLOPS);
         let (each, elements) = match node {
             Node::Op(op, args) => (Flops::of_op(&fused.body, id, *op, args), size(id)?),
+            // These are counted apart.
+            Node::Call(call, _) if call.multiplies() => continue,
             Node::Call(call, args) => {
                 let each = if call.reads() { 1 } else { 0 };
                 (Flops::of_call(*call, fused.body.dtype(args[0]), each), size(args[0])?)

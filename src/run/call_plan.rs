@@ -1,10 +1,11 @@
 //! What a call runs, in readable form.
 
 use super::compiled::Compiled;
-use super::foresight::Foresight;
+use super::foresight::{Foreseen, Foresight};
+use super::unfit::Unfit;
 use super::view::View;
 use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, SizeClass, Step, Traffic};
-use kiln_ir::{Body, Call, DType, Graph};
+use kiln_ir::{Body, Call, DType, Graph, NodeId};
 use kiln_jit::emit::EmitterKind;
 use kiln_jit::emit::cost::Tally;
 use std::fmt;
@@ -20,12 +21,17 @@ pub struct CallPlan {
     memory: Memory,
 }
 
-/// One pass over memory.
+/// One pass over memory, or what could be one and goes [pass by pass](CallStep::passes) in this call.
 #[derive(Clone, Debug)]
 pub struct CallStep {
     /// What it computes, from which arrays.
     text: String,
     emitter: Option<(EmitterKind, u32)>,
+    /// Why it is not one pass, if it is a fused kernel and goes pass by pass.
+    unfit: Option<Unfit>,
+    passes: usize,
+    /// What it reads copies of, and their bytes.
+    copies: Vec<(String, usize)>,
     traffic: Traffic,
     fused: Option<FusedStep>,
     /// What it is if it is no fused kernel, and the type of its operands.
@@ -39,7 +45,8 @@ pub(crate) struct FusedStep {
     pub(crate) tally: Tally,
     /// How many elements it loops over: more than an address space holds are `usize::MAX`.
     pub(crate) elements: usize,
-    /// If it has reductions, how many elements each node of its body has; else nothing.
+    /// If not all that it computes has one size, as where it folds rows or computes some of two products, how many
+    /// elements each node of its body has; else nothing.
     pub(crate) sizes: Vec<usize>,
     /// If it has a product, the FLOP of that.
     pub(crate) product: usize,
@@ -54,7 +61,7 @@ impl CallPlan {
         shapes: &[Dims],
         foresight: Foresight,
     ) -> CallPlan {
-        let Foresight { are_one_pass, memory } = foresight;
+        let Foresight { steps: foreseen, memory } = foresight;
         let shape = |input: usize| inputs[input].shape();
         let of = |access: &Access| plan.shape_of(access, shapes, &shape);
         let array = |access: &Access| {
@@ -71,7 +78,8 @@ impl CallPlan {
                 None => format!("{}: {array}", plan.through_text(access.place, name)),
             }
         };
-        let step = |((step, traffic), is_one_pass): ((&Step<Compiled>, Traffic), bool)| {
+        let step = |(step, foreseen): (&Step<Compiled>, Foreseen)| {
+            let Foreseen { unfit, passes, copies, traffic } = foreseen;
             let results: Vec<String> = step.results.iter().map(&result).collect();
             let args: Vec<(String, String)> = step.args.iter().map(&array).collect();
             let call = match step.action {
@@ -91,10 +99,10 @@ impl CallPlan {
                     let elements = plan.elements(step, shapes);
                     let (body, tally) = (body.clone(), kernel.tally());
                     let computes = body.expression_of(names.clone());
-                    let emitter = kernel.emitter().filter(|_| is_one_pass);
-                    let sizes = match kernel {
-                        Compiled::Rows(_) => sizes(&body, &step.args, &of),
-                        _ => Vec::new(),
+                    let emitter = kernel.emitter().filter(|_| unfit.is_none());
+                    let sizes = match has_one_size(&body) {
+                        true => Vec::new(),
+                        false => sizes(&body, &step.args, &of),
                     };
                     let product = plan.product_ops(step, shapes, &shape);
                     let fused = FusedStep { body, tally, elements, sizes, product };
@@ -109,10 +117,10 @@ impl CallPlan {
             let text = format!("({}) -> ({})\n{computes}", reads.join(", "), results.join(", "));
             let (emitter, fused) = fused.unzip();
             let emitter = emitter.flatten();
-            CallStep { text, emitter, traffic, fused, call }
+            let copies = copies.iter().map(|(access, bytes)| (array(access).0, *bytes)).collect();
+            CallStep { text, emitter, unfit, passes, copies, traffic, fused, call }
         };
-        let traffic = plan.traffic(shapes, &shape);
-        let steps = plan.steps.iter().zip(traffic).zip(are_one_pass).map(step).collect();
+        let steps = plan.steps.iter().zip(foreseen).map(step).collect();
         let sizes = |class: &SizeClass| {
             let small = graph.inputs().iter().zip(class.small()).filter(|(_, small)| **small);
             let names: Vec<&str> = small.map(|(input, _)| input.name.as_str()).collect();
@@ -139,7 +147,8 @@ impl CallPlan {
         self.specialized
     }
 
-    /// The passes over memory, in order.
+    /// The kernels and calls that run, in order: each is one pass over memory but for what
+    /// [`CallStep::passes`] says.
     pub fn steps(&self) -> &[CallStep] {
         &self.steps
     }
@@ -149,10 +158,21 @@ impl CallPlan {
         &self.memory
     }
 
+    /// How many passes over memory its steps are.
+    pub fn passes(&self) -> usize {
+        self.steps.iter().map(CallStep::passes).sum()
+    }
+
     /// Ops and bytes of all passes.
     pub fn traffic(&self) -> Traffic {
         self.steps.iter().map(|step| step.traffic).sum()
     }
+}
+
+/// Whether all ops of a body are of as many elements.
+fn has_one_size(body: &Body) -> bool {
+    let is_all = |(second, ..): (NodeId, NodeId, usize)| *body.outputs() == [second];
+    body.reductions().next().is_none() && body.second_product().is_none_or(is_all)
 }
 
 /// How many elements each node of a body has.
@@ -171,7 +191,14 @@ impl CallStep {
         self.emitter
     }
 
-    /// Its ops and bytes.
+    /// How many passes over memory it is: one, and more where what could be one pass goes pass by pass in this call,
+    /// or where it reads copies, each of which is a pass. What is copied is reshapes of arrays that lie in an order
+    /// which no strides say in the new shape.
+    pub fn passes(&self) -> usize {
+        self.passes
+    }
+
+    /// Its ops and bytes, those of all its [passes](CallStep::passes).
     pub fn traffic(&self) -> Traffic {
         self.traffic
     }
@@ -189,7 +216,7 @@ impl CallStep {
 
 impl fmt::Display for CallPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let passes = self.steps.len();
+        let passes = self.passes();
         writeln!(f, "{}, of {passes} pass{}", self.choice, if passes == 1 { "" } else { "es" })?;
         for (step, number) in self.steps.iter().zip(1..) {
             write!(f, "\n{number}. {step}")?;
@@ -206,7 +233,10 @@ impl fmt::Display for CallStep {
         match (self.emitter, self.call) {
             (Some((emitter, bits)), _) => write!(f, "   {emitter}, {bits} bits; {ops} ops")?,
             (None, None) => {
-                write!(f, "   pass by pass: it is too small, or its rows are too few; {ops} ops")?
+                let passes = self.passes - self.copies.len();
+                write!(f, "   pass by pass, in {passes}")?;
+                self.unfit.iter().try_for_each(|unfit| write!(f, ": {unfit}"))?;
+                write!(f, "; {ops} ops")?
             }
             (None, Some((Call::Reduce(_), _))) => write!(f, "   a reduction; {ops} ops")?,
             (None, Some((call, _))) if call.moves() || matches!(call, Call::Scan(_)) => {
@@ -214,6 +244,9 @@ impl fmt::Display for CallStep {
             }
             (None, _) => write!(f, "   a product; {ops} FLOP")?,
         }
-        writeln!(f, "; {loaded} bytes loaded, {stored} stored")
+        writeln!(f, "; {loaded} bytes loaded, {stored} stored")?;
+        let mut copies = self.copies.iter();
+        copies
+            .try_for_each(|(of, bytes)| writeln!(f, "   before it, a copy for {of}: {bytes} bytes"))
     }
 }

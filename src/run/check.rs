@@ -1,6 +1,6 @@
 //! Checks of a call's arguments, before anything is written.
 
-use super::error::{Argument, RunError};
+use super::error::{Argument, Reread, RunError};
 use super::overlap;
 use super::view::{View, ViewMut};
 use crate::plan::{Access, Action, Dims, Place, Plan, Written};
@@ -106,7 +106,12 @@ pub(super) fn outputs<K>(
             // An output that is a view is written at last where an input lies.
             let is_through = plan.through.iter().any(|through| through.output == index);
             if read > step || (read == step && !in_order && !is_through) {
-                let error = RunError::InPlace { output: argument(), other: other() };
+                let again = match &plan.steps[step].action {
+                    _ if read > step => Reread::Later,
+                    Action::Call(call) if call.multiplies() => Reread::Product,
+                    _ => Reread::Order,
+                };
+                let error = RunError::InPlace { output: argument(), other: other(), again };
                 in_place = in_place.and(Err(error));
             }
         }

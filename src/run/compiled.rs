@@ -4,6 +4,7 @@ use super::passes::Passes;
 use super::product_kernel::ProductKernel;
 use super::row_kernel::RowKernel;
 use super::rows::Reduction;
+use super::unfit::Unfit;
 use super::view::Layout;
 use kiln_jit::emit::cost::Tally;
 use kiln_jit::emit::{Code, EmitterKind};
@@ -43,12 +44,16 @@ impl Compiled {
     }
 
     /// What runs a call on operands of such shapes and strides, the inputs and then the outputs, if that is not one
-    /// pass.
-    pub(super) fn passes(&self, operands: &[&Layout]) -> Option<&Passes> {
+    /// pass, and why it is not.
+    pub(super) fn passes(
+        &self,
+        operands: &[&Layout],
+        threads: Option<usize>,
+    ) -> Option<(&Passes, Unfit)> {
         match self {
             Compiled::Map(_) | Compiled::Reduction(_) => None,
             Compiled::Rows(kernel) => kernel.passes(operands),
-            Compiled::Product(kernel) => kernel.passes(operands),
+            Compiled::Product(kernel) => kernel.passes(operands, threads),
         }
     }
 

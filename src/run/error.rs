@@ -4,6 +4,28 @@ use crate::plan::ShapeError;
 use kiln_ir::{BodyMisfit, Call, DType, MAX_RANK, WrittenMisfit};
 use std::fmt;
 
+/// What reads an input when an output in its place is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reread {
+    /// A pass after the one that writes the output.
+    Later,
+    /// A matrix product, which reads its operands again and again.
+    Product,
+    /// The pass that writes the output, which reads elements in another order than it writes them.
+    Order,
+}
+
+impl fmt::Display for Reread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reread::Later => "a later pass reads again",
+            Reread::Product => "the same matmul reads again and again",
+            Reread::Order => "the same pass reads in another order than it writes",
+        })
+    }
+}
+
 /// An argument of a call: `input x`, `output 1`, `output 1 (price)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Argument {
@@ -194,14 +216,16 @@ pub enum RunError {
     },
     /// An output that is exactly an input which is still read after the output is written.
     #[error(
-        "{output} is the memory of {other}, which a later pass, or the same matmul, reads again: \
-         this kernel cannot run in place; give another output"
+        "{output} is the memory of {other}, which {again}: this kernel cannot run in place; give another \
+         output"
     )]
     InPlace {
         /// The output.
         output: Argument,
         /// The input.
         other: Argument,
+        /// What reads it.
+        again: Reread,
     },
     /// A place along an axis that the array does not have.
     #[error("{}: {}", .call.info().name, .call.no_place(*.place, *.axis, *.size))]

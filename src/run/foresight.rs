@@ -9,15 +9,27 @@ use super::steps::{Arrays, longest, numbers, place_parts};
 use super::strided;
 use super::team::pool_size;
 use super::through::Seen;
+use super::unfit::Unfit;
 use super::view::Layout;
-use crate::plan::{Access, Dims, Memory, Place, Plan};
+use crate::plan::{Access, Dims, Memory, Place, Plan, Traffic};
 use kiln_ir::DType;
 
 /// Of a call whose outputs are dense, and apart from all else.
 pub(super) struct Foresight {
-    /// For each step, whether it is one pass: each but a fused body that cannot run so.
-    pub(super) are_one_pass: Vec<bool>,
+    pub(super) steps: Vec<Foreseen>,
     pub(super) memory: Memory,
+}
+
+/// Of a step.
+pub(super) struct Foreseen {
+    /// Why it goes pass by pass, if it does.
+    pub(super) unfit: Option<Unfit>,
+    /// How many passes over memory it is, with the copies.
+    pub(super) passes: usize,
+    /// What is read of copies, and how many bytes each has.
+    pub(super) copies: Vec<(Access, usize)>,
+    /// That of all passes.
+    pub(super) traffic: Traffic,
 }
 
 impl Foresight {
@@ -29,14 +41,20 @@ impl Foresight {
         shapes: &[Dims],
         threads: Option<usize>,
     ) -> Result<Foresight, RunError> {
-        let mut pages = 1usize..;
+        // Apart from each other, and from all that is there.
+        let mut free = usize::MAX / 4 + 1;
         let mut dense = |dtype: DType, shape: &[usize]| {
-            let page = pages.next().expect("there are more than arrays");
-            let base = std::ptr::without_provenance_mut(page << 12);
-            match is_addressable(dtype, shape) {
-                true => Layout::row_major(base, dtype, shape),
-                false => Layout::new(base, dtype, shape, &vec![0; shape.len()]),
-            }
+            let base = std::ptr::without_provenance_mut(free);
+            let (layout, room) = match is_addressable(dtype, shape) {
+                true => {
+                    let layout = Layout::row_major(base, dtype, shape);
+                    let room = bytes(&layout);
+                    (layout, room)
+                }
+                false => (Layout::new(base, dtype, shape, &vec![0; shape.len()]), dtype.size()),
+            };
+            free = free.wrapping_add((room | 1).next_multiple_of(1 << 12));
+            layout
         };
         let mut memory = plan.memory(shapes)?;
         let buffers = plan.buffers.iter();
@@ -68,13 +86,14 @@ impl Foresight {
             Place::Buffer(index) => &buffers[index],
             Place::Numbers(index) => &counted[index],
         };
-        let (mut are_one_pass, mut most) = (Vec::new(), 0);
-        for (index, step) in plan.steps.iter().enumerate() {
-            let mut copies = 0usize;
+        let (mut steps, mut most) = (Vec::new(), 0);
+        let traffic = plan.traffic(shapes, &|input| &inputs[input].shape[..]);
+        for ((index, step), own) in plan.steps.iter().enumerate().zip(traffic) {
+            let mut copies = Vec::new();
             let mut lies = |access: &Access| {
                 let chain = access.view.map_or(&[][..], |view| &plan.views[view].chain);
                 strided::follow(place(access.place), chain, |layout| {
-                    copies = copies.saturating_add(bytes(layout));
+                    copies.push((*access, bytes(layout)));
                     Ok(dense(layout.dtype, &layout.shape))
                 })
             };
@@ -88,19 +107,33 @@ impl Foresight {
             let can_be =
                 operands.iter().all(|operand| is_addressable(operand.dtype, &operand.shape));
             let kernel = step.kernel().filter(|_| can_be);
-            let passes = kernel.and_then(|kernel| kernel.passes(&operands));
-            are_one_pass.push(passes.is_none());
+            let passes = kernel.and_then(|kernel| kernel.passes(&operands, threads));
+            let copied = copies.iter().fold(0, |sum: usize, (_, bytes)| sum.saturating_add(*bytes));
+            let mut seen = Foreseen { unfit: None, passes: 1, copies, traffic: own };
+            let mut beside = copied;
             match (passes, kernel) {
-                (Some(passes), _) => memory = memory.and(passes.memory(&operands, threads)?),
+                (Some((passes, unfit)), _) => {
+                    let inner = passes.foresee(&operands, threads)?;
+                    seen.unfit = Some(unfit);
+                    seen.passes = inner.steps.iter().map(|step| step.passes).sum();
+                    let all: Traffic = inner.steps.iter().map(|step| step.traffic).sum();
+                    seen.traffic = Traffic { ops: own.ops, ..all };
+                    memory = memory.and(inner.memory);
+                }
                 (None, Some(Compiled::Rows(kernel))) => {
                     let kept = kernel.kept(&operands, threads.unwrap_or_else(pool_size));
-                    copies = copies.saturating_add(kept);
+                    beside = beside.saturating_add(kept);
                 }
                 _ => {}
             }
-            most = copies.max(most);
+            // A copy is read, written, and read by the step.
+            seen.passes += seen.copies.len();
+            seen.traffic.loaded = seen.traffic.loaded.saturating_add(copied);
+            seen.traffic.stored = seen.traffic.stored.saturating_add(copied);
+            most = beside.max(most);
+            steps.push(seen);
         }
-        Ok(Foresight { are_one_pass, memory: memory.and(Memory::of_one(most)) })
+        Ok(Foresight { steps, memory: memory.and(Memory::of_one(most)) })
     }
 }
 

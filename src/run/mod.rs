@@ -56,6 +56,7 @@ mod tensor;
 mod through;
 mod transpose;
 mod typed;
+mod unfit;
 mod view;
 mod walk;
 
@@ -64,7 +65,7 @@ pub(crate) use call_plan::FusedStep;
 pub use call_plan::{CallPlan, CallStep};
 pub(crate) use compiled::Compiled;
 pub use element::{Element, Float};
-pub use error::{Argument, RunError};
+pub use error::{Argument, Reread, RunError};
 pub use exec::{Work, dtype, execute};
 pub use interrupt::interruptible;
 pub(crate) use kernel::plan;

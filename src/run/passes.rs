@@ -9,7 +9,7 @@ use super::overlap::overlap;
 use super::steps::{Arrays, Runner};
 use super::tensor::Tensor;
 use super::view::{Layout, ViewMut};
-use crate::plan::{Memory, Plan, Shapes};
+use crate::plan::{Plan, Shapes};
 use smallvec::SmallVec;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -44,15 +44,15 @@ impl Passes {
         self.plan.get().is_some()
     }
 
-    /// The memory of a call on operands that lie so, none of which overlap.
-    pub(super) fn memory(
+    /// What a call will find on operands that lie so, none of which overlap.
+    pub(super) fn foresee(
         &self,
         operands: &[&Layout],
         threads: Option<usize>,
-    ) -> Result<Memory, RunError> {
+    ) -> Result<Foresight, RunError> {
         let plan = self.plan();
         let inputs = &operands[..plan.read.len()];
-        Ok(Foresight::new(plan, inputs, &shapes(plan, inputs)?, threads)?.memory)
+        Foresight::new(plan, inputs, &shapes(plan, inputs)?, threads)
     }
 
     fn plan(&self) -> &Plan<Compiled> {

@@ -8,8 +8,8 @@ use super::aligned::{align, is_aligned, readable};
 use super::bound::Bound;
 use super::copy::copy_layout;
 use super::epilogue::{Block, Epilogue, GAP, Placed, SCRATCH, pitch, with_scratch};
-use super::error::{Argument, RunError};
-use super::exec::threads_for;
+use super::error::{Argument, Reread, RunError};
+use super::exec::{Threads, threads_for};
 use super::factors::{self, Stored, from_end};
 use super::flat::Flat;
 use super::interrupt::{self, goes_on};
@@ -86,7 +86,7 @@ fn check(left: &Layout, right: &Layout, output: &Layout) -> Result<(), RunError>
         if overlap::overlap(output, input) {
             let (written, other) = (Argument::output(0), Argument::input(index));
             return Err(match overlap::same(output, input) {
-                true => RunError::InPlace { output: written, other },
+                true => RunError::InPlace { output: written, other, again: Reread::Product },
                 false => RunError::Overlap { output: written, other },
             });
         }
@@ -217,6 +217,32 @@ impl Product {
         block.layout_at(first.wrapping_offset(offset), [*down, *across], array.dtype)
     }
 
+    /// How many threads it is worth, of elements of so many bytes, with so many nanoseconds for what is done to each.
+    pub(super) fn threads(&self, size: usize, nanoseconds: f64, threads: Option<usize>) -> Threads {
+        let ([m, n], count) = self.sizes();
+        let elements = m.saturating_mul(n).saturating_mul(count) as f64;
+        let nanoseconds = self.k as f64 * TERM * (size as f64 / 4.0) + nanoseconds;
+        threads_for(elements * nanoseconds, threads.unwrap_or(usize::MAX))
+    }
+
+    /// How many whole rows are taken at a time, of elements of so many bytes, if a scratch holds enough of them, and
+    /// these are worth reading the right operand.
+    pub(super) fn most_rows(&self, size: usize, is_masked: bool) -> Option<usize> {
+        let row = self.n.saturating_mul(size);
+        let most = (PANEL / row).max(FEW_ROWS).min(self.m);
+        let is_near = self.right_is_near();
+        let is_slow = most < MANY_ROWS.min(self.m) && !is_near;
+        let most = if is_masked && is_near { most.min(MASKED_ROWS) } else { most };
+        (!is_slow && most.saturating_mul(row) <= SCRATCH).then_some(most)
+    }
+
+    /// Whole rows, at most so many at a time, if they are enough for so many threads.
+    pub(super) fn grid_of_rows(&self, threads: usize, most: usize) -> Option<Grid> {
+        let ([m, n], count) = self.sizes();
+        let grid = Grid::of_rows(m, n, count, threads, most);
+        (grid.blocks().saturating_mul(count) >= threads).then_some(grid)
+    }
+
     /// Whether a cache holds a matrix of the right operand, with others.
     pub(super) fn right_is_near(&self) -> bool {
         self.k.saturating_mul(self.n).saturating_mul(size_of::<f32>()) <= last_level_cache() / 4
@@ -315,25 +341,16 @@ impl Run<'_> {
         let target_steps = target.map(|target| product.kept().map(|back| from_end(target, back)));
 
         let count: usize = product.batch().iter().product();
-        let elements = m.saturating_mul(n).saturating_mul(count) as f64;
         let size = size_of::<T>();
-        let nanoseconds = k as f64 * TERM * (size as f64 / 4.0)
-            + epilogue.as_ref().map_or(0.0, |epilogue| epilogue.nanoseconds);
-        let threads = threads_for(elements * nanoseconds, threads.unwrap_or(usize::MAX));
+        let nanoseconds = epilogue.as_ref().map_or(0.0, |epilogue| epilogue.nanoseconds);
+        let threads = product.threads(size, nanoseconds, threads);
         let mut grid = match threads.count {
             threads if self.takes_rows() => {
-                let row = n.saturating_mul(size);
-                let most = (PANEL / row).max(FEW_ROWS).min(m);
-                let is_near = product.right_is_near();
-                let is_slow = most < MANY_ROWS.min(m) && !is_near;
                 let is_masked =
                     epilogue.as_ref().is_some_and(|epilogue| epilogue.columns.is_some());
-                let most = if is_masked && is_near { most.min(MASKED_ROWS) } else { most };
-                let grid = Grid::of_rows(m, n, count, threads, most);
-                let are_few = grid.blocks().saturating_mul(count) < threads;
-                if is_slow || are_few || most.saturating_mul(row) > SCRATCH {
-                    return false;
-                }
+                let most = product.most_rows(size, is_masked);
+                let grid = most.and_then(|most| product.grid_of_rows(threads, most));
+                let Some(grid) = grid else { return false };
                 grid
             }
             1 => Grid::whole(m, n),

@@ -21,6 +21,7 @@ use super::product_elements::Operands;
 use super::prologue::{self, Prologue};
 use super::row_panels::RowPanels;
 use super::rows::RowCode;
+use super::unfit::Unfit;
 use super::view::Layout;
 use crate::lower::product::{Product as Program, Source, Tail, Then};
 use kiln_ir::{Dims, broadcast};
@@ -54,7 +55,7 @@ impl Rest {
     }
 
     /// How many results it has.
-    fn outputs(&self) -> usize {
+    pub(super) fn outputs(&self) -> usize {
         match self {
             Rest::Elements(code) => code.outputs().len(),
             Rest::Rows(rows) => rows.outputs(),
@@ -84,10 +85,17 @@ impl ProductKernel {
         }))
     }
 
-    /// What runs a call on operands of such shapes, if blocks do not, as far as shapes decide.
-    pub(super) fn passes(&self, operands: &[&Layout]) -> Option<&Passes> {
-        let runs = |program: &Program<Rest, Code>| program.is_large(operands);
-        (!self.program.as_ref().is_some_and(runs)).then_some(&self.passes)
+    /// What runs a call on operands that lie so, if blocks do not, and why they do not.
+    pub(super) fn passes(
+        &self,
+        operands: &[&Layout],
+        threads: Option<usize>,
+    ) -> Option<(&Passes, Unfit)> {
+        let unfit = match &self.program {
+            Some(program) => program.unfit(operands, threads)?,
+            None => Unfit::NoCode,
+        };
+        Some((&self.passes, unfit))
     }
 
     /// Runs on `operands`: what the body reads, then what it writes.
@@ -114,7 +122,7 @@ impl ProductKernel {
 
 impl Program<Rest, Code> {
     /// The operands of the one product that a batch is, if it is one.
-    fn flat(&self, operands: &[&Layout]) -> Option<SmallVec<[Layout; OPERANDS]>> {
+    pub(super) fn flat(&self, operands: &[&Layout]) -> Option<SmallVec<[Layout; OPERANDS]>> {
         let Program { operands: factors, inputs: sources, then, .. } = self;
         if operands.iter().all(|operand| operand.shape.len() < 3) {
             return None;
@@ -147,7 +155,7 @@ impl Program<Rest, Code> {
     }
 
     /// The shape of a left operand that is computed.
-    fn computed(&self, operands: &[&Layout]) -> Option<Dims<usize>> {
+    pub(super) fn computed(&self, operands: &[&Layout]) -> Option<Dims<usize>> {
         let shapes = self.inputs.iter().map(|source| match source {
             Source::Parameter(at) => &operands[*at].shape[..],
             Source::Product => &[],
@@ -156,39 +164,8 @@ impl Program<Rest, Code> {
         broadcast(&shapes).ok()
     }
 
-    /// Whether the product, or the one that a batch is, is worth blocks.
-    fn is_large(&self, operands: &[&Layout]) -> bool {
-        let flat = self.flat(operands);
-        let at = |at: usize| match &flat {
-            Some(flat) => &flat[at],
-            None => operands[at],
-        };
-        let is_large = |left: &[usize], right: &Layout| {
-            let product = Product::new(left, &right.shape);
-            product.is_ok_and(|product| !product.is_small())
-        };
-        match (self.operands, &self.then) {
-            (Some([left, right]), _) => is_large(&at(left).shape, at(right)),
-            (None, Some(then)) => {
-                let all: SmallVec<[&Layout; OPERANDS]> = (0..operands.len()).map(at).collect();
-                self.computed(&all).is_some_and(|left| match left[..] {
-                    [.., m, k] => {
-                        let is_whole = prologue::is_whole(&left, then.left);
-                        let fits = || prologue::rows_at_once(m, k * then.left.size()).is_some();
-                        match is_whole && then.tail.is_none() {
-                            true => true,
-                            false => (is_whole || fits()) && is_large(&left, all[then.right]),
-                        }
-                    }
-                    _ => false,
-                })
-            }
-            (None, None) => false,
-        }
-    }
-
     /// How many results there are.
-    fn outputs(&self) -> usize {
+    pub(super) fn outputs(&self) -> usize {
         match &self.then {
             None => self.rest.outputs(),
             Some(Then { tail, .. }) => tail.as_ref().map_or(1, |tail| tail.program.outputs().len()),
@@ -454,7 +431,7 @@ mod tests {
         }
     }
 
-    /// Whether a call with inputs of these shapes, whose kernel is one, goes pass by pass.
+    /// Whether a call with inputs of these shapes, whose kernel is one, goes pass by pass; so its plan says.
     fn needs_passes(text: &str, shapes: &[&[usize]]) -> bool {
         let kernel = crate::compile_text(text).unwrap();
         let zeros = |shape: &&[usize]| Tensor::zeros(DType::F32, shape).unwrap();
@@ -465,6 +442,9 @@ mod tests {
         let Action::Map { kernel: Compiled::Product(product), .. } = &step.action else {
             panic!("a product's");
         };
-        product.passes.were_needed()
+        let needed = product.passes.were_needed();
+        let plan = kernel.plan_for(&inputs).unwrap();
+        assert_eq!(plan.to_string().contains("pass by pass"), needed, "{shapes:?}: {plan}");
+        needed
     }
 }

@@ -7,7 +7,7 @@
 use super::bound::Bound;
 use super::chained::Chained;
 use super::epilogue::{Block, BlockCode, with_scratch};
-use super::exec::threads_for;
+use super::exec::{Threads, threads_for};
 use super::panel_code::PanelCode;
 use super::product::{PANEL, Product};
 use super::product_grid::Grid;
@@ -57,6 +57,25 @@ pub(super) fn rows_at_once(m: usize, row: usize) -> Option<usize> {
     (most >= FEWEST_ROWS.min(m)).then_some(most.min(m))
 }
 
+/// How left operands that are the result of `rows` are cut, and for how many threads, if they are: an element takes so
+/// many nanoseconds.
+pub(super) fn cut(
+    rows: &Product,
+    dtype: DType,
+    nanoseconds: f64,
+    threads: Option<usize>,
+) -> Option<(Threads, Grid)> {
+    let ([m, k], count) = rows.sizes();
+    let most = rows_at_once(m, k * dtype.size())?;
+    let elements = m.saturating_mul(k).saturating_mul(count) as f64;
+    let threads = threads_for(elements * nanoseconds, threads.unwrap_or(usize::MAX));
+    let grid = Grid::of_rows(m, k, count, threads.count, most);
+    // Few rows are cut into columns of the result, and each of many products is multiplied by few.
+    let are_few =
+        grid.blocks().saturating_mul(count) < threads.count || (count > 1 && m < FEWEST_ROWS);
+    (!are_few).then_some((threads, grid))
+}
+
 impl Prologue<'_> {
     /// Computes all rows, and multiplies them. Returns whether it can; if not, nothing is written.
     ///
@@ -70,19 +89,13 @@ impl Prologue<'_> {
         threads: Option<usize>,
         bound: &Bound,
     ) -> bool {
-        let ([m, k], count) = self.rows.sizes();
-        let Some(most) = rows_at_once(m, k * self.dtype.size()) else { return false };
+        let ([_, k], count) = self.rows.sizes();
         if matches!(&self.code, Code::Rows(panel) if !panel.can_run(true)) {
             return false;
         }
         let nanoseconds = self.code.nanoseconds() + chained.nanoseconds();
-        let elements = m.saturating_mul(k).saturating_mul(count) as f64;
-        let threads = threads_for(elements * nanoseconds, threads.unwrap_or(usize::MAX));
-        let grid = Grid::of_rows(m, k, count, threads.count, most);
-        // Few rows are cut into columns of the result, and each of many products is multiplied by few.
-        if grid.blocks().saturating_mul(count) < threads.count || (count > 1 && m < FEWEST_ROWS) {
-            return false;
-        }
+        let cut = cut(self.rows, self.dtype, nanoseconds, threads);
+        let Some((threads, grid)) = cut else { return false };
         let [rows, _] = grid.block(0);
         // SAFETY: required of the caller.
         let chained = unsafe { chained.by_rows(rows.len(), bound) };

@@ -7,6 +7,7 @@ use super::bound::Bound;
 use super::error::RunError;
 use super::passes::Passes;
 use super::rows::RowCode;
+use super::unfit::Unfit;
 use super::view::Layout;
 use kiln_jit::emit::Code;
 
@@ -29,10 +30,15 @@ impl RowKernel {
         Box::new(self.stages.iter().flat_map(RowCode::codes))
     }
 
-    /// What runs a call on operands of such shapes and strides, if stages do not.
-    pub(super) fn passes(&self, operands: &[&Layout]) -> Option<&Passes> {
-        let runs = |stages: &RowCode| stages.can_run(operands);
-        (!self.stages.as_ref().is_some_and(runs)).then_some(&self.passes)
+    /// What runs a call on operands of such shapes and strides, if stages do not, and why they do not.
+    pub(super) fn passes(&self, operands: &[&Layout]) -> Option<(&Passes, Unfit)> {
+        let unfit = match &self.stages {
+            Some(stages) if stages.can_run(operands) => return None,
+            Some(stages) if stages.fits(operands) => Unfit::Apart,
+            Some(_) => Unfit::Operands,
+            None => Unfit::NoCode,
+        };
+        Some((&self.passes, unfit))
     }
 
     /// Bytes of the elements that such a call keeps of whole rows.

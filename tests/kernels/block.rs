@@ -55,12 +55,22 @@ fn bits(x: &Array2<f32>) -> Vec<u32> {
     x.iter().map(|x| x.to_bits()).collect()
 }
 
-/// A norm with the projection; attention, with its scores, mask, softmax and values; a copy of the heads side by side;
-/// the projection back with the residual, and the norm of that; the wide layer; the narrow one.
+/// A norm with the projection; attention, with its scores, mask, softmax and values; the projection back with the
+/// residual; the norm of that with the wide layer; the narrow one with its residual. What is no kernel is the copy of the
+/// heads side by side that a call makes before the projection back, and tells of.
 #[test]
 fn kernels_of_a_block() {
     let kernel = compiled(CompileOptions::new());
     insta::assert_snapshot!(kernel.pass_count(), @"5");
+    let inputs = inputs(70);
+    let views: Vec<View<'_>> = inputs.iter().map(|(tensor, _)| tensor.view()).collect();
+    let plan = kernel.plan_for(&views).unwrap();
+    let told = plan.to_string();
+    let copies: Vec<&str> = told.lines().filter(|line| line.contains("a copy for")).collect();
+    let bytes = 4 * 70 * 32;
+    let line = format!("before it, a copy for reshape[-1, 32](swapaxes[0, 1](t1)): {bytes} bytes");
+    assert_eq!(copies, [format!("   {line}")], "{told}");
+    assert_eq!((plan.steps().len(), plan.passes()), (5, 6), "{told}");
 }
 
 #[test]

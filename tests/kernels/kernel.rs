@@ -194,6 +194,8 @@ fn errors_read_well() {
     assert!(again.is_ok(), "the last pass reads an input last: in place is fine");
     let product = product.run_in_place(&mut inout, &[View::from(&square)]).unwrap_err();
     say("matmul in place", product.to_string());
+    let scan = text_kernel("cumsum[-1](x)").run_in_place(&mut inout, &[]).unwrap_err();
+    say("a scan in place", scan.to_string());
 
     // Sizes beyond memory, by broadcasting small arrays.
     let row = Array2::<f32>::zeros((1, 1 << 20));

@@ -1,6 +1,6 @@
 //! What a kernel tells of a call before it is made.
 
-use kiln::{DType, Tensor, View, compile_text};
+use kiln::{CompileOptions, DType, Tensor, View, compile_text, compile_with, ir};
 use ndarray::{Array2, ArrayView2, ShapeBuilder};
 
 #[test]
@@ -117,4 +117,70 @@ fn plans_tell_of_layouts() {
     let told = |x: &Array2<f32>| kernel.plan_for(&[x.into(), x.into()]).unwrap().to_string();
     assert!(told(&rows).contains("pass by pass"), "{}", told(&rows));
     assert!(!told(&columns).contains("pass by pass"), "{}", told(&columns));
+}
+
+/// Where a kernel goes pass by pass, its plan says why and in how many, and counts what these move: the
+/// intermediates between them are written and read.
+#[test]
+fn passes_are_counted_where_a_kernel_is_several() {
+    let layer = "|x: f32[n, k], w: f32[k, m]| layer_norm[-1](x) @ w";
+    let batch = "|x: f32[b, n, k], w: f32[b, k, m]| relu(x) @ w";
+    for (text, shapes, why, moved) in [
+        (
+            layer,
+            [&[300, 6000][..], &[6000, 64]],
+            "its rows are too long, of 24000 bytes",
+            300 * 6000,
+        ),
+        (layer, [&[3000, 64], &[64, 4]], "its product is too small", 3000 * 64),
+        (batch, [&[2000, 2, 64], &[2000, 64, 64]], "its product is too small", 4000 * 64),
+    ] {
+        let kernel = compile_text(text).unwrap();
+        let zeros = |shape: &[usize]| Tensor::zeros(DType::F32, shape).unwrap();
+        let arrays = shapes.map(zeros);
+        let views = arrays.each_ref().map(Tensor::view);
+        let plan = kernel.plan_for(&views).unwrap();
+        let told = plan.to_string();
+        assert!(told.contains(&format!("pass by pass, in 2: {why}")), "{told}");
+        assert!(told.starts_with("the usual plan, of 2 passes"), "{told}");
+        assert_eq!((plan.steps().len(), plan.passes()), (1, 2), "{told}");
+        let size = |shape: &[usize]| shape.iter().product::<usize>();
+        let result = size(kernel.output_shapes(&views).unwrap()[0].as_slice());
+        let ends = size(shapes[0]) + size(shapes[1]) + result;
+        assert_eq!(plan.traffic().bytes(), 4 * (ends + 2 * moved), "{told}");
+        assert_eq!(plan.memory().peak(), 4 * moved, "{told}");
+    }
+}
+
+/// A copy that a reshape needs is a pass, which reads and writes what it copies.
+#[test]
+fn copies_are_told_and_counted() {
+    let heads = "|q: f32[h, n, d], w: f32[k, m]| reshape[-1, 256](swapaxes[0, 1](q)) @ w";
+    let kernel = compile_text(heads).unwrap();
+    let zeros = |shape: &[usize]| Tensor::zeros(DType::F32, shape).unwrap();
+    let (q, w) = (zeros(&[4, 512, 64]), zeros(&[256, 256]));
+    let plan = kernel.plan_for(&[q.view(), w.view()]).unwrap();
+    let told = plan.to_string();
+    let line = "before it, a copy for reshape[-1, 256](swapaxes[0, 1](q)): 524288 bytes";
+    assert!(told.contains(line), "{told}");
+    assert!(told.starts_with("the usual plan, of 2 passes"), "{told}");
+    assert_eq!(plan.traffic().bytes(), 4 * (3 * 512 * 256 + 256 * 256 + 512 * 256), "{told}");
+    assert_eq!(plan.memory().peak(), 524_288, "{told}");
+    // One head lies as it is to be read.
+    let (q, w) = (zeros(&[1, 512, 256]), zeros(&[256, 256]));
+    let plan = kernel.plan_for(&[q.view(), w.view()]).unwrap();
+    assert_eq!((plan.passes(), plan.memory().peak()), (1, 0), "{plan}");
+}
+
+/// Intermediates that are never live together share places, but where every op has a temporary of its own.
+#[test]
+fn temporaries_share_no_place() {
+    let graph = ir::parse("|x: f32[n, n]| exp(x @ x) @ x @ x").unwrap();
+    let x = Tensor::zeros(DType::F32, &[64, 64]).unwrap();
+    let kernel = compile_with(&graph, CompileOptions::unfused()).unwrap();
+    let memory = kernel.memory(&[x.view()]).unwrap();
+    assert_eq!((memory.peak(), memory.total()), (3 * 16_384, 3 * 16_384), "{memory}");
+    let text = "|x: f32[n, n]| cumsum[0](cumsum[1](cumsum[0](cumsum[1](x))))";
+    let memory = compile_text(text).unwrap().memory(&[x.view()]).unwrap();
+    assert_eq!((memory.peak(), memory.total()), (2 * 16_384, 3 * 16_384), "{memory}");
 }

@@ -278,3 +278,30 @@ fn reductions_by_hand() {
     assert_eq!((softmax.flops.adds, softmax.flops.comparisons), (1600, 800));
     assert_eq!((softmax.flops.transcendentals, softmax.loaded, softmax.stored), (800, 3200, 3200));
 }
+
+/// What is done to the rows of a product, or of what is multiplied, is what is done to those of an array.
+#[test]
+fn row_kernels_on_products_count_as_on_arrays() {
+    for [m, k, n] in [[100, 100, 100], [4, 8, 2000], [3, 2, 5], [300, 6000, 64]] {
+        let product = |flops: Flops| Flops { products: 2 * (m * k * n) as u64, ..flops };
+        for row in ["sum[-1](#)", "softmax[-1](#)", "layer_norm[-1](#)", "max[-1](exp(# * 2))"] {
+            let found = counts(
+                &format!("|x: f32[m, k], w: f32[k, n]| {}", row.replace('#', "(x @ w)")),
+                &[&[m, k], &[k, n]],
+            );
+            let expected = counts(&format!("|x: f32[m, n]| {}", row.replace('#', "x")), &[&[m, n]]);
+            assert_eq!(found.flops, product(expected.flops), "{row} {m} {k} {n}");
+            assert_eq!(found.elements, (m * n) as u64, "{row} {m} {k} {n}");
+        }
+        // Before a product, and something after it.
+        for row in ["softmax[-1](x)", "layer_norm[-1](x)", "exp(x)"] {
+            let found = counts(
+                &format!("|x: f32[m, k], w: f32[k, n]| relu({row} @ w)"),
+                &[&[m, k], &[k, n]],
+            );
+            let mut expected = counts(&format!("|x: f32[m, k]| {row}"), &[&[m, k]]).flops;
+            expected.comparisons += (m * n) as u64;
+            assert_eq!(found.flops, product(expected), "{row} {m} {k} {n}");
+        }
+    }
+}

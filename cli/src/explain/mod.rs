@@ -63,9 +63,9 @@ pub(crate) struct Explain {
     files: Files,
 }
 
-/// The FLOPs of each pass.
+/// The FLOPs of each step.
 fn flops(plan: &CallPlan) -> Result<String, Failure> {
-    let mut text = "FLOP of each pass\n".to_string();
+    let mut text = "FLOP of each step\n".to_string();
     for (step, number) in plan.steps().iter().zip(1..) {
         let Counts { flops, .. } = Counts::of_pass(step)?;
         text += &format!("  {number}. {flops}\n");

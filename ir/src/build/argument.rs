@@ -35,13 +35,22 @@ impl GraphBuilder {
                 let shape = self.graph.shape(id);
                 format!("{} is one number, not an array {shape}; {hint}", parameter.name)
             }
+            Takes::Floats
+                if !self.graph.dtype(id).is_float() && matches!(built, Built::Node(_)) =>
+            {
+                let hint = "it takes floats; convert with f32(x) or f64(x)";
+                let operands = vec![self.graph.dtype(id)];
+                return Err(Fault::Types { op: function.name, operands, hint });
+            }
             Takes::Probabilities if !self.graph.dtype(id).is_float() => format!(
                 "{} has the probability of each class, not {}; of labels write \
                  `label_cross_entropy[-1](x, y)`, of numbers `f32(p)`",
                 parameter.name,
                 self.graph.dtype(id)
             ),
-            Takes::Array | Takes::Number | Takes::Probabilities => return Ok(built),
+            Takes::Floats | Takes::Labels | Takes::Number | Takes::Probabilities => {
+                return Ok(built);
+            }
         };
         Err(Fault::Argument { function: function.name, reason })
     }

@@ -197,7 +197,10 @@ impl Parser<'_> {
         };
         let Some(axis) = number else {
             let what = if is_along(name) { "an axis" } else { "a number" };
-            return Err(self.cursor.expected(what).hint(attributes(name)));
+            let is_symbol =
+                what == "a number" && matches!(self.cursor.token().kind, TokenKind::Word(_));
+            let only = if is_symbol { hints::ONLY_NUMBERS } else { "" };
+            return Err(self.cursor.expected(what).hint(format!("{only}{}", attributes(name))));
         };
         self.cursor.advance();
         Ok(if is_negative { -axis } else { axis })

@@ -181,6 +181,11 @@ impl RowCode {
         self.setup(self.program(), operands).is_some()
     }
 
+    /// Whether it could, if slowly.
+    pub(in crate::run) fn fits(&self, operands: &[&Layout]) -> bool {
+        self.domain(operands).is_some()
+    }
+
     /// Bytes of the elements that a call on such operands keeps of whole rows, by at most so many threads, where no
     /// result has room for it.
     pub(in crate::run) fn kept(&self, operands: &[&Layout], threads: usize) -> usize {

@@ -46,6 +46,7 @@ pub(in crate::text) const NO_GROUP: &str = "no `(` is open here";
 pub(in crate::text) const NO_AXES: &str = "it is elementwise: write `{}`";
 pub(in crate::text) const NO_BRACKETS: &str = "it has no axes: write `{}`";
 pub(in crate::text) const OCTAL: &str = "write `{}`; octal digits are `0o{}`";
+pub(in crate::text) const ONLY_NUMBERS: &str = "only numbers may stand here, no names of sizes; ";
 pub(in crate::text) const PARAMETERS: &str =
     "commas stand between parameters, and a type follows its name: `x: f32[n], y`";
 pub(in crate::text) const PAYLOAD: &str = "write `{}(0x7fc00001)`";

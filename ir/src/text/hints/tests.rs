@@ -108,9 +108,13 @@ fn hints_are_kernels() {
             if is_piece(code) || is_type || words::is_function(code) || foreign.contains(&code) {
                 continue;
             }
-            // What has bits takes integers alone.
-            let typed = |dtype| parse_with(code, |_| Some((dtype, None)));
-            if let (Err(error), Err(_)) = (typed(DType::F32), typed(DType::I32)) {
+            // What has bits takes integers alone; labels are integers beside floats.
+            let typed =
+                |x, y| parse_with(code, |name| Some((if name == "y" { y } else { x }, None)));
+            let (float, int) = (DType::F32, DType::I32);
+            if let (Err(error), Err(_), Err(_)) =
+                (typed(float, float), typed(int, int), typed(float, int))
+            {
                 panic!("{place:?} {words}: {error}");
             }
         }

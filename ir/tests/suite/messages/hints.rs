@@ -127,7 +127,14 @@ fn habits_have_hints() {
             "|x: f32[n, n]| softmax[-1](x - 0.1 * abs(iota[-1](x) - iota[-2](x)))",
             "convert what it meets, as in f32(x); integers have no fractions",
         ),
-        ("one_hot[n](y)", "it is written `one_hot[10](y)`"),
+        (
+            "one_hot[n](y)",
+            "only numbers may stand here, no names of sizes; it is written `one_hot[10](y)`",
+        ),
+        (
+            "|x: f32[t, 4]| reshape[t, -1](x)",
+            "only numbers may stand here, no names of sizes; it is written `reshape[-1, 3](x)`",
+        ),
         ("one_hot[2, 3](y)", "it is written `one_hot[10](y)`"),
         ("iota[-1, 5000000000](x)", "it is written `iota[-1](x)`"),
         ("pad[0, 5000000000, 0](x, 0)", "it is written `pad[-1, 0, 2](x, 0)`"),
