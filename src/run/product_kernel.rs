@@ -322,6 +322,7 @@ mod tests {
     use crate::plan::Action;
     use crate::run::compiled::Compiled;
     use crate::run::{Tensor, View};
+    use crate::{CompileOptions, compile_with};
     use kiln_ir::DType;
 
     /// Usual calls run on blocks, as `explain` says; what blocks cannot do, or not as fast, does not.
@@ -433,7 +434,9 @@ mod tests {
 
     /// Whether a call with inputs of these shapes, whose kernel is one, goes pass by pass; so its plan says.
     fn needs_passes(text: &str, shapes: &[&[usize]]) -> bool {
-        let kernel = crate::compile_text(text).unwrap();
+        // How many threads a call gets depends on when the last one ran.
+        let options = CompileOptions::new().threads(1);
+        let kernel = compile_with(&kiln_ir::parse(text).unwrap(), options).unwrap();
         let zeros = |shape: &&[usize]| Tensor::zeros(DType::F32, shape).unwrap();
         let inputs: Vec<Tensor> = shapes.iter().map(zeros).collect();
         let inputs: Vec<View<'_>> = inputs.iter().map(Tensor::view).collect();
