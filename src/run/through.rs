@@ -23,13 +23,13 @@ impl Seen {
     pub(super) fn new<'a, K>(
         plan: &Plan<K>,
         shapes: &[Dims],
-        mut inputs: impl Iterator<Item = &'a Layout> + Clone,
+        inputs: impl Iterator<Item = &'a Layout> + Clone,
         output: impl Fn(usize) -> &'a Layout,
     ) -> Result<Seen, RunError> {
         let mut seen = Seen::default();
         for Through { output: index, chain, shape } in &plan.through {
             let layout = output(*index);
-            let is_input = inputs.any(|input| overlap(layout, input));
+            let is_input = inputs.clone().any(|input| overlap(layout, input));
             let there = match is_input {
                 true => None,
                 false => strided::undone(layout, chain, &shapes[*shape]),

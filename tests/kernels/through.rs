@@ -2,7 +2,7 @@
 
 use common::Rng;
 use kiln::ir::{Array, eval};
-use kiln::{CompileOptions, DType, Mode, View, compile_with, ir};
+use kiln::{CompileOptions, DType, Mode, View, ViewMut, compile_with, ir};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 
 const HEAD: &str = "x: f32[m, n], w: f32[n, m], y: f32[m], i: i64[k]";
@@ -134,6 +134,20 @@ fn where_an_input_lies() {
         kernel.run_in_place(&mut x, &[]).unwrap();
         assert_eq!(x, meant, "{text}");
     }
+    // The second of two, too.
+    let text = "kernel k(x: f32[n, n]) { (transpose(x @ x), flip[0](softmax[-1](x))) }";
+    let kernel = compile_with(&ir::parse(text).unwrap(), CompileOptions::default()).unwrap();
+    let mut x = random(&mut rng, &[50, 50]);
+    let meant = kernel.run(&[(&x).into()]).unwrap();
+    let meant = meant.into_iter().map(|output| output.into_f32().unwrap()).collect::<Vec<_>>();
+    let mut product = ArrayD::<f32>::zeros(IxDyn(&[50, 50]));
+    let base = x.as_mut_ptr().cast::<u8>();
+    // SAFETY: the array has these elements, and an output may be exactly an input.
+    let input = unsafe { View::from_raw(base, DType::F32, &[50, 50], &[200, 4]) };
+    // SAFETY: as above.
+    let output = unsafe { ViewMut::from_raw(base, DType::F32, &[50, 50], &[200, 4]) };
+    kernel.run_into(&[input], &mut [(&mut product).into(), output]).unwrap();
+    assert_eq!([product, x], meant[..]);
 }
 
 /// A value that is read elsewhere too is not written so, nor an output twice, nor what a slice leaves of one.
