@@ -70,7 +70,10 @@ fn one_step_writes_what_a_view_has() {
             // Rows are not stored by columns.
             let moves = ["transpose", "swapaxes", "permute"].iter().any(|it| view.contains(it));
             let in_any_order = ["x @ w", "gelu(x @ w + y)", "max[-1](x)"];
-            let passes = if moves && !in_any_order.contains(&given) { 2 } else { 1 };
+            // A reshape of what then lies in another order is copied.
+            let is_said = !view.contains("(reshape");
+            let is_copied = moves && !in_any_order.contains(&given) || !is_said;
+            let passes = if is_copied { 2 } else { 1 };
             for [m, n] in [[4, 6], [1, 2], [34, 70], [2, 3000]] {
                 let inputs =
                     [random(&mut rng, &[m, n]), random(&mut rng, &[n, m]), random(&mut rng, &[m])];

@@ -3,7 +3,7 @@
 use super::region::Region;
 use super::ways::RegionNode;
 use crate::fuse::extract::ClassId;
-use kiln_ir::{Call, Graph, Node, NodeId};
+use kiln_ir::{Call, Graph, Node, NodeId, View};
 use std::collections::HashMap;
 
 /// Chosen classes, children first, as a graph; `roots` are those of the outputs.
@@ -65,11 +65,15 @@ pub(super) fn build<'w>(
 /// Tiles of products are stored in any order, but rows are not: softmax of (1024, 1024) that is stored by columns takes
 /// three times as long as one that is copied so, on a Xeon 6, and a product .94 of it.
 fn is_written_through(graph: &Graph, output: NodeId, used: &HashMap<NodeId, usize>) -> bool {
-    let (mut id, mut keeps_rows) = (output, true);
+    let (mut id, mut keeps_rows, mut is_dense) = (output, true, true);
     while used.get(&id) == Some(&1) {
         match graph.node(id) {
+            // Of what lies in another order, strides may not say where the elements of a reshape are.
+            Node::Call(Call::View(View::Reshape(_)), _) if !is_dense => return false,
             Node::Call(Call::View(view), args) if view.is_one_to_one() => {
                 keeps_rows &= view.keeps_rows();
+                is_dense &=
+                    matches!(view, View::Squeeze(_) | View::Unsqueeze(_) | View::Reshape(_));
                 id = args[0];
             }
             Node::Call(Call::Concat(_) | Call::Pad(_), _) => return false,

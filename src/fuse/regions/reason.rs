@@ -160,8 +160,8 @@ impl fmt::Display for Reason {
             Reason::Copied(view) => {
                 write!(
                     f,
-                    "{view} of it is an output, and a copy: it leaves elements out, has rows as columns, or something \
-                     else reads the whole"
+                    "{view} of it is an output, and a copy: it leaves elements out, has rows as columns, lies as no \
+                     strides say, or something else reads the whole"
                 )
             }
             Reason::Size { step, noun, array, why } => {
