@@ -30,6 +30,8 @@ mod sizes;
 #[cfg(test)]
 mod soundness;
 #[cfg(test)]
+mod soundness_means;
+#[cfg(test)]
 mod soundness_rows;
 mod stable;
 mod term;
