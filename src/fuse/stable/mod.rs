@@ -7,6 +7,8 @@ mod centred;
 mod powers;
 mod step;
 
+pub(super) use step::step;
+
 use super::pass::PassContext;
 use crate::mode::Mode;
 use kiln_ir::{Call, Graph, Node, NodeId, Reduction};
@@ -80,7 +82,7 @@ fn rewritten(
                 is_same = false;
                 if context.prove {
                     let copied = made.copied(id);
-                    context.repairs.extend(step::step(graph, id, rule, &made.graph, [copied, new]));
+                    context.repairs.extend(step(graph, id, rule, &made.graph, [copied, new]));
                 }
                 new
             }

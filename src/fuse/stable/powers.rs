@@ -94,7 +94,7 @@ pub(super) fn repair(graph: &mut Graph, id: NodeId) -> Option<(&'static str, Nod
 }
 
 fn softmax(graph: &mut Graph, id: NodeId) -> Option<(&'static str, NodeId)> {
-    let (above, below) = quotient(graph, id)?;
+    let (above, below) = quotient(graph, id, false)?;
     above.shift?;
     let inverse = graph.op(Op::Recip, &[below.rest]).ok()?;
     Some(("stable-softmax", graph.op(Op::Mul, &[above.rest, inverse]).ok()?))
@@ -115,7 +115,7 @@ fn log_quotient(
     base: Base,
     of: NodeId,
 ) -> Option<(&'static str, NodeId)> {
-    let (above, below) = quotient(graph, of)?;
+    let (above, below) = quotient(graph, of, true)?;
     let exponent = changed(graph, above.exponent?, above.base, base)?;
     let log = graph.op(log, &[below.rest]).ok()?;
     Some(("log-softmax", graph.op(Op::Sub, &[exponent, log]).ok()?))
@@ -200,8 +200,9 @@ fn changed(graph: &mut Graph, exponent: NodeId, from: Base, to: Base) -> Option<
     graph.op(Op::Mul, &[exponent, factor]).ok()
 }
 
-/// What is divided by what, where both have the same shift.
-fn quotient(graph: &mut Graph, id: NodeId) -> Option<(Scaled, Scaled)> {
+/// What is divided by what, where both have the same shift. What is above may be the power of an element
+/// that is picked of the row, or of `any` value: a logarithm of it does not overflow.
+fn quotient(graph: &mut Graph, id: NodeId, any: bool) -> Option<(Scaled, Scaled)> {
     let &Node::Op(op, args) = graph.node(id) else { return None };
     let candidates = match op {
         Op::Div => [Some((args[0], args[1])), None],
@@ -211,12 +212,75 @@ fn quotient(graph: &mut Graph, id: NodeId) -> Option<(Scaled, Scaled)> {
     let mut parts = |(above, below): (NodeId, NodeId)| {
         let axes = summed(graph, below, DEPTH)?;
         is_power(graph, above, DEPTH).then_some(())?;
-        let above = scaled(graph, above, axes, DEPTH)?;
+        let sum = below;
         let below = scaled(graph, below, axes, DEPTH)?;
+        let of_sum = element(graph, above, below.base).and_then(|exponent| {
+            let alone = any || is_pick(graph, exponent, summed_of(graph, sum, DEPTH)?);
+            alone.then_some(exponent)
+        });
+        if let Some(exponent) = of_sum
+            && (below.shift.is_some() || shift_of_sum(graph, sum, DEPTH).is_some())
+        {
+            return Some((less(graph, exponent, below)?, below));
+        }
+        let above = scaled(graph, above, axes, DEPTH)?;
         let fits = above.shift == below.shift && above.base == below.base;
         fits.then_some((above, below))
     };
     candidates.into_iter().flatten().find_map(&mut parts)
+}
+
+/// What a base is raised to.
+fn element(graph: &Graph, id: NodeId, base: Base) -> Option<NodeId> {
+    match graph.node(id) {
+        Node::Op(op, args) if *op == base.power() => Some(args[0]),
+        _ => None,
+    }
+}
+
+/// What is raised to powers that are summed.
+fn summed_of(graph: &Graph, id: NodeId, depth: usize) -> Option<NodeId> {
+    let depth = depth.checked_sub(1)?;
+    match graph.node(id) {
+        Node::Call(Call::Reduce(Reduce { by: Reduction::Sum, .. }), args) => {
+            match graph.node(args[0]) {
+                Node::Op(op, args) if Base::of_power(*op).is_some() => Some(args[0]),
+                _ => None,
+            }
+        }
+        Node::Op(op @ (Op::Mul | Op::Div), args) => {
+            summed_of(graph, without_factor(graph, *op, args)?.0, depth)
+        }
+        _ => None,
+    }
+}
+
+/// Whether a value is an element of each row of another: the sum of it and of zeros.
+fn is_pick(graph: &Graph, id: NodeId, of: NodeId) -> bool {
+    let Node::Call(Call::Reduce(Reduce { by: Reduction::Sum, .. }), args) = graph.node(id) else {
+        return false;
+    };
+    match graph.node(args[0]) {
+        Node::Op(Op::Select, choices) => {
+            let is_place = |id: NodeId| matches!(graph.node(id), Node::Call(Call::Iota(_), _));
+            let is_one = match graph.node(choices[0]) {
+                Node::Op(Op::Eq, sides) => sides.iter().any(|&side| is_place(side)),
+                _ => false,
+            };
+            is_one && choices[1] == of && graph.scalar(choices[2]).map(Scalar::to_f64) == Some(0.0)
+        }
+        _ => false,
+    }
+}
+
+/// A power without the shift of a sum.
+fn less(graph: &mut Graph, exponent: NodeId, of: Scaled) -> Option<Scaled> {
+    let off = match of.shift {
+        Some(shift) => graph.op(Op::Sub, &[exponent, shift]).ok()?,
+        None => exponent,
+    };
+    let rest = graph.op(of.base.power(), &[off]).ok()?;
+    Some(Scaled { rest, exponent: Some(off), ..of })
 }
 
 /// What one is divided by.

@@ -4,7 +4,7 @@ use crate::fuse::proof::Step;
 use kiln_ir::{Graph, NodeId};
 
 /// The step that made the second of two nodes of the first, which stand for a node of what was written.
-pub(super) fn step(
+pub(in crate::fuse) fn step(
     written: &Graph,
     id: NodeId,
     rule: &str,
