@@ -20,6 +20,7 @@ mod facts;
 mod inline;
 mod matcher;
 mod pass;
+mod picks;
 mod proof;
 mod regions;
 mod rewrite;
@@ -29,6 +30,8 @@ mod ruleset;
 mod sizes;
 #[cfg(test)]
 mod soundness;
+#[cfg(test)]
+mod soundness_means;
 #[cfg(test)]
 mod soundness_rows;
 mod stable;
@@ -41,6 +44,7 @@ pub(crate) use inline::inline;
 pub(crate) use pass::AlgebraReport;
 pub(crate) use pass::Unmerged;
 pub use pass::{Pass, PassContext, run};
+pub(crate) use picks::picks;
 pub use proof::{Proof, Step};
 pub use regions::{Costs, Reason, Separation};
 pub(crate) use regions::{apart, split};

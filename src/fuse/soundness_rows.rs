@@ -235,37 +235,111 @@ fn repairs_make_no_infinity_of_a_reduction() {
     assert!(seen > 500 && numbers > 5000 && factors > 50, "{seen} of {numbers}, {factors}");
 }
 
+/// What a function of a row is measured by.
+#[derive(Clone, Copy)]
+enum Measure {
+    /// A part of a whole: off by half as many ULP as its logarithm is below that of the largest.
+    Share,
+    /// A logarithm of a sum: by ULP of the largest element.
+    Logarithm,
+    /// A logarithm of a part: by its own ULP, whatever the elements are.
+    LogShare,
+}
+
+impl Measure {
+    /// How far off a result may be, in a row of elements of this size.
+    fn allowed(self, expected: f64, scale: f64) -> f64 {
+        let units = match self {
+            Measure::Share => expected * (6.0 + 0.5 * expected.max(1e-300).ln().abs()),
+            Measure::Logarithm => 4.0 * scale.max(expected.abs()),
+            Measure::LogShare => 4.0 * expected.abs() + 6.0,
+        };
+        // The last is of what has fewer digits.
+        units * f64::from(f32::EPSILON) + 1e-37
+    }
+}
+
 /// Sums of exponentials are what was meant, however large the logits are, and what was written where
 /// one is not finite.
 #[test]
 fn repairs_of_sums_keep_their_licence() {
+    use Measure::{LogShare, Logarithm, Share};
     type Exact = fn(&[f64]) -> Vec<f64>;
-    let softmax: Exact = |row| {
+    fn shares(row: &[f64], base: f64) -> (f64, Vec<f64>) {
         let most = row.iter().fold(f64::MIN, |most, x| most.max(*x));
-        let sum: f64 = row.iter().map(|x| (x - most).exp()).sum();
-        row.iter().map(|x| (x - most).exp() / sum).collect()
-    };
-    let log_sum: Exact = |row| {
-        let most = row.iter().fold(f64::MIN, |most, x| most.max(*x));
-        vec![most + row.iter().map(|x| (x - most).exp()).sum::<f64>().ln()]
-    };
-    let log_softmax: Exact = |row| {
-        let most = row.iter().fold(f64::MIN, |most, x| most.max(*x));
-        let sum = row.iter().map(|x| (x - most).exp()).sum::<f64>().ln();
-        row.iter().map(|x| x - most - sum).collect()
-    };
-    let spellings: [(&str, Exact); 8] = [
-        ("exp(z) / sum[-1](exp(z))", softmax),
-        ("exp(z) * recip(sum[-1](exp(z)))", softmax),
-        ("let e = exp(z); (1 / sum[-1](e)) * e", softmax),
-        ("log(sum[-1](exp(z)))", log_sum),
-        ("let e = exp(z); log(sum[-1](e))", log_sum),
-        ("log(softmax[-1](z))", log_softmax),
-        ("log(exp(z) / sum[-1](exp(z)))", log_softmax),
-        ("log_softmax[-1](z)", log_softmax),
+        (most, row.iter().map(|x| base.powf(x - most)).collect())
+    }
+    fn softmax_of(row: &[f64], base: f64) -> Vec<f64> {
+        let (_, powers) = shares(row, base);
+        let sum: f64 = powers.iter().sum();
+        powers.iter().map(|power| power / sum).collect()
+    }
+    fn log_sum_of(row: &[f64], base: f64) -> f64 {
+        let (most, powers) = shares(row, base);
+        most + powers.iter().sum::<f64>().ln() / base.ln()
+    }
+    fn masked(row: &[f64]) -> Vec<f64> {
+        let kept = |at: usize| at != 1;
+        let some: Vec<f64> = (0..row.len()).filter(|at| kept(*at)).map(|at| row[at]).collect();
+        let mut softmax = softmax_of(&some, std::f64::consts::E).into_iter();
+        (0..row.len()).map(|at| if kept(at) { softmax.next().unwrap() } else { 0.0 }).collect()
+    }
+    const E: f64 = std::f64::consts::E;
+    let softmax: Exact = |row| softmax_of(row, E);
+    let log_sum: Exact = |row| vec![log_sum_of(row, E)];
+    let log_softmax: Exact = |row| row.iter().map(|x| x - log_sum_of(row, E)).collect();
+    let binary: Exact = |row| softmax_of(row, 2.0);
+    let decimal: Exact = |row| softmax_of(row, 10.0);
+    let scaled: Exact = |row| softmax_of(&row.iter().map(|x| x * 0.125).collect::<Vec<_>>(), E);
+    let by_mean: Exact = |row| softmax_of(row, E).iter().map(|x| x * row.len() as f64).collect();
+    let log_mean: Exact = |row| vec![log_sum_of(row, E) - (row.len() as f64).ln()];
+    let spellings: [(&str, Exact, Measure); 31] = [
+        ("exp(z) / sum[-1](exp(z))", softmax, Share),
+        ("exp(z) * recip(sum[-1](exp(z)))", softmax, Share),
+        ("let e = exp(z); (1 / sum[-1](e)) * e", softmax, Share),
+        ("exp(z - logsumexp[-1](z))", softmax, Share),
+        ("exp(z - log(sum[-1](exp(z))))", softmax, Share),
+        ("exp(log_softmax[-1](z))", softmax, Share),
+        ("exp2(z) / sum[-1](exp2(z))", binary, Share),
+        ("exp10(z) / sum[-1](exp10(z))", decimal, Share),
+        ("exp(z * 0.125) / sum[-1](exp(z * 0.125))", scaled, Share),
+        ("exp(z / 8) / sum[-1](exp(z / 8))", scaled, Share),
+        ("exp(z) / mean[-1](exp(z))", by_mean, Share),
+        ("3 * exp(z) / sum[-1](3 * exp(z))", softmax, Share),
+        ("let e = select(iota[-1](z) == 1, 0, exp(z)); e / sum[-1](e)", masked, Share),
+        ("let e = exp(z) * f32(iota[-1](z) != 1); e / sum[-1](e)", masked, Share),
+        ("log(sum[-1](exp(z)))", log_sum, Logarithm),
+        ("let e = exp(z); log(sum[-1](e))", log_sum, Logarithm),
+        ("log(mean[-1](exp(z)))", log_mean, Logarithm),
+        ("log(sum[-1](exp(z)) / count[-1](z))", log_mean, Logarithm),
+        ("log2(sum[-1](exp2(z)))", |row| vec![log_sum_of(row, 2.0)], Logarithm),
+        ("log10(sum[-1](exp10(z)))", |row| vec![log_sum_of(row, 10.0)], Logarithm),
+        ("log2(sum[-1](exp(z)))", |row| vec![log_sum_of(row, E) / 2f64.ln()], Logarithm),
+        ("log(softmax[-1](z))", log_softmax, LogShare),
+        ("log(exp(z) / sum[-1](exp(z)))", log_softmax, LogShare),
+        ("log_softmax[-1](z)", log_softmax, LogShare),
+        ("z - logsumexp[-1](z)", log_softmax, LogShare),
+        ("z - log(sum[-1](exp(z)))", log_softmax, LogShare),
+        ("-(logsumexp[-1](z) - z)", log_softmax, LogShare),
+        ("let m = max[-1](z); z - (m + log(sum[-1](exp(z - m))))", log_softmax, LogShare),
+        (
+            "z - log2(sum[-1](exp2(z)))",
+            |row| row.iter().map(|x| x - log_sum_of(row, 2.0)).collect(),
+            LogShare,
+        ),
+        (
+            "logsumexp[-1](z) - sum[-1](select(iota[-1](z) == 0, z, 0))",
+            |row| vec![log_sum_of(row, E) - row[0]],
+            LogShare,
+        ),
+        (
+            "z - log(mean[-1](exp(z)))",
+            |row| row.iter().map(|x| x - log_sum_of(row, E) + (row.len() as f64).ln()).collect(),
+            LogShare,
+        ),
     ];
     let mut random = Random(5);
-    for ((text, exact), columns) in
+    for ((text, exact, measure), columns) in
         spellings.into_iter().flat_map(|s| [1, 3, 70, 600].map(|n| (s, n)))
     {
         let text = format!("|z: f32[m, n]| {text}");
@@ -273,10 +347,14 @@ fn repairs_of_sums_keep_their_licence() {
             let graph = parse(&text).unwrap();
             compile_with(&graph, CompileOptions::new().mode(mode)).unwrap()
         });
+        assert!(kernels.iter().all(|kernel| kernel.pass_count() == 1), "{text}");
         let written = compiled(&text, CompileOptions::unfused());
-        for scale in [1.0, 20.0, 2000.0, 3e30] {
+        // Spread about 0, and large but alike.
+        for (scale, from) in
+            [(1.0, 0.0), (20.0, 0.0), (2000.0, 0.0), (3e30, 0.0), (2.0, 1e4), (2.0, -1e4)]
+        {
             let mut unit = || (random.bits() >> 40) as f32 / (1 << 24) as f32 - 0.5;
-            let z = Array2::from_shape_simple_fn((4, columns), || scale * unit());
+            let z = Array2::from_shape_simple_fn((4, columns), || from + scale * unit());
             let rows: Vec<Vec<f64>> =
                 z.rows().into_iter().map(|row| row.iter().map(|&x| x.into()).collect()).collect();
             let arrays = [Tensor::from(z)];
@@ -285,24 +363,12 @@ fn repairs_of_sums_keep_their_licence() {
                 let size = found.len() / rows.len();
                 for (at, row) in rows.iter().enumerate() {
                     let (found, expected) = (&found[at * size..][..size], exact(row));
-                    // Of a softmax half as many as the logarithm is below the largest; of a logarithm,
-                    // of the larger of its parts.
                     let scale = row.iter().fold(1f64, |most, x| most.max(x.abs()));
-                    let allowed = |expected: f64| match expected.abs() < 1e-30 {
-                        true => 1e-37,
-                        false => {
-                            let of_logit = if size > 1 && expected < 1.0 && expected > 0.0 {
-                                expected * (6.0 + 0.5 * -expected.ln())
-                            } else {
-                                4.0 * scale.max(expected.abs())
-                            };
-                            of_logit * f64::from(f32::EPSILON)
-                        }
-                    };
                     for (found, expected) in found.iter().zip(&expected) {
                         let error = (f64::from(*found) - expected).abs();
                         assert!(
-                            error <= allowed(*expected),
+                            error <= measure.allowed(*expected, scale)
+                                || error.is_nan() && expected.is_nan(),
                             "{text}, {columns} columns of {scale:e}: {found:e}, not {expected:e}"
                         );
                     }

@@ -22,6 +22,7 @@ mod misaligned;
 mod mlp;
 mod parts;
 mod passes;
+mod picks;
 mod plans;
 mod products;
 mod profile;

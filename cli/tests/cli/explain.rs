@@ -22,6 +22,7 @@ fn stages_are_listed() {
     let help = desk.ok(&["explain", "--help"]);
     for line in [
         "after:inline:",
+        "after:picks:",
         "after:views:",
         "after:stable:",
         "after:algebra:",
@@ -37,7 +38,7 @@ fn stages_are_listed() {
     let fault = desk.transcript(&[&["explain", "x", "--stage", "after:nothing"]]);
     assert!(
         fault.contains(
-            "after:inline, after:views, after:stable, after:algebra, after:regions, after:split"
+            "after:inline, after:picks, after:views, after:stable, after:algebra, after:regions, after:split"
         ),
         "{fault}"
     );

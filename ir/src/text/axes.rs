@@ -95,7 +95,10 @@ fn call(name: &str, brackets: &Brackets) -> Option<Result<Call, String>> {
         "take_along" => gather(true),
         "iota" => iota().map(Call::Iota),
         "iota32" => iota().map(|iota| Call::Iota(iota.short())),
-        "labels" => axis().map(|axis| Call::Within(Within { axis })),
+        "labels" | "places" => {
+            let from_end = name == "places";
+            axis().map(|axis| Call::Within(Within { axis, from_end }))
+        }
         "cumsum" => scan(Running::Sum),
         "cumprod" => scan(Running::Product),
         "pad" => match brackets.numbers() {

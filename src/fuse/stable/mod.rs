@@ -1,0 +1,186 @@
+//! Computations along rows that lose digits or overflow as they are written become what does not.
+//!
+//! [`powers`] has sums of exponentials, [`centred`] what is without its mean. The algebra sees calls as
+//! opaque, so these are a pass before it. Strict mode does not repair.
+
+mod centred;
+mod powers;
+mod step;
+
+pub(super) use step::step;
+
+use super::pass::PassContext;
+use crate::mode::Mode;
+use kiln_ir::{Call, Graph, Node, NodeId, Reduction};
+
+/// What becomes of a node.
+enum New {
+    /// The same, over what its operands have become.
+    Copied,
+    /// Another node, that computes what was written.
+    Kept(NodeId),
+    /// What a rule makes of it.
+    Repaired(&'static str, NodeId),
+}
+
+/// The pass `stable`: the same program, which neither overflows nor cancels where it need not.
+pub(crate) fn stabilize(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
+    let sums =
+        |node: &Node| matches!(node, Node::Call(Call::Reduce(by), _) if by.by == Reduction::Sum);
+    if context.mode == Mode::Strict || !graph.nodes().iter().any(sums) {
+        return graph.clone();
+    }
+    let powers = rewritten(graph, context, |made, id| {
+        let copied = made.copied(id);
+        let repaired = powers::repair(&mut made.graph, copied);
+        repaired.map_or(New::Kept(copied), |(rule, new)| New::Repaired(rule, new))
+    });
+    let graph = powers.as_ref().unwrap_or(graph);
+    let centred = centred::Centred::of(graph);
+    let centred = match centred.is_empty() {
+        true => None,
+        false => rewritten(graph, context, |made, id| centred.repair(made, id)),
+    };
+    centred.unwrap_or_else(|| graph.clone())
+}
+
+/// A graph that is made of another one, node by node.
+struct Made<'g> {
+    from: &'g Graph,
+    graph: Graph,
+    /// Where the nodes of the other one are.
+    ids: Vec<NodeId>,
+}
+
+impl Made<'_> {
+    /// What a node of the other graph has become.
+    fn of(&self, id: NodeId) -> NodeId {
+        self.ids[id.index()]
+    }
+
+    /// A node of the other graph, over what its operands have become.
+    fn copied(&mut self, id: NodeId) -> NodeId {
+        let operands = self.from.node(id).operands();
+        let operands: Vec<NodeId> = operands.into_iter().map(|id| self.of(id)).collect();
+        let copied = self.graph.copy_node(self.from, id, &operands);
+        copied.unwrap_or_else(|fault| panic!("repairs broke a valid graph: {fault}"))
+    }
+}
+
+/// A graph with its nodes repaired, if any was.
+fn rewritten(
+    graph: &Graph,
+    context: &mut PassContext<'_>,
+    repair: impl Fn(&mut Made<'_>, NodeId) -> New,
+) -> Option<Graph> {
+    let made = Graph::with_inputs(graph.name(), graph.inputs());
+    let mut made = Made { from: graph, graph: made, ids: Vec::with_capacity(graph.nodes().len()) };
+    let mut is_same = true;
+    for (id, _) in graph.iter() {
+        let new = match repair(&mut made, id) {
+            New::Repaired(rule, new) => {
+                is_same = false;
+                if context.prove {
+                    let copied = made.copied(id);
+                    context.repairs.extend(step(graph, id, rule, &made.graph, [copied, new]));
+                }
+                new
+            }
+            New::Kept(new) => new,
+            New::Copied => made.copied(id),
+        };
+        made.ids.push(new);
+    }
+    if is_same {
+        return None;
+    }
+    graph.outputs().iter().for_each(|&output| made.graph.output(made.ids[output.index()]));
+    Some(made.graph.normalized())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::explain::prove;
+    use crate::internals::fuse;
+    use crate::mode::Mode;
+    use kiln_ir::{Node, parse};
+
+    const RULES: [&str; 8] = [
+        "stable-softmax",
+        "stable-log-sum",
+        "log-softmax",
+        "log-sum-less",
+        "exp-log-softmax",
+        "centre",
+        "centred-sum",
+        "one-pass-variance",
+    ];
+
+    fn fused(text: &str, mode: Mode) -> String {
+        fuse(&parse(text).unwrap(), mode).graph.to_string()
+    }
+
+    #[test]
+    fn what_overflows_is_repaired() {
+        for (text, rule) in [
+            ("exp(x) / sum[-1](exp(x))", "stable-softmax"),
+            ("exp(2 * x) * (1 / sum[-1](exp(2 * x)))", "stable-softmax"),
+            ("recip(sum(exp(x))) * exp(x)", "stable-softmax"),
+            ("log(sum[-1](exp(x)))", "stable-log-sum"),
+            ("x - log(sum[..](exp(x)))", "stable-log-sum"),
+            ("log(softmax[-1](x))", "log-softmax"),
+            ("log(exp(x) / sum[0](exp(x)))", "log-softmax"),
+            ("exp2(x) / sum[-1](exp2(x))", "stable-softmax"),
+            ("exp(x) / mean[-1](exp(x))", "stable-softmax"),
+            ("let e = select(x > 0, exp(x), 0); e / sum[-1](e)", "stable-softmax"),
+            ("let e = exp(x) * f32(x > 0); e / sum[-1](e)", "stable-softmax"),
+            ("log(mean[-1](exp(x)))", "stable-log-sum"),
+            ("log10(sum[-1](exp10(x)))", "stable-log-sum"),
+            ("log2(softmax[-1](x))", "log-softmax"),
+            ("x - logsumexp[-1](x)", "log-sum-less"),
+            ("log(sum[-1](exp(x))) - x", "log-sum-less"),
+            ("|x, p| logsumexp[-1](x) - sum[-1](x * p)", "log-sum-less"),
+            ("exp(x - logsumexp[-1](x))", "exp-log-softmax"),
+            ("(x - mean[-1](x)) / std[-1](x)", "centre"),
+            ("let o = x - mean[-1](x); o * rsqrt(mean[-1](o * o) + 1e-5)", "centred-sum"),
+            ("mean[-1](x * x) - mean[-1](x)^2", "one-pass-variance"),
+        ] {
+            for mode in [Mode::Precise, Mode::Fast] {
+                let proof = prove(&parse(text).unwrap(), mode).unwrap();
+                assert!(proof.steps.iter().any(|step| step.rule == rule), "{text}: {proof}");
+                let kernel = fused(text, mode);
+                let graph = parse(&kernel).unwrap();
+                let passes = graph.nodes().iter();
+                let passes =
+                    passes.filter(|node| matches!(node, Node::Fused { .. } | Node::Call(..)));
+                assert_eq!(passes.count(), 1, "{kernel}");
+            }
+            let steps = prove(&parse(text).unwrap(), Mode::Strict).unwrap().steps;
+            assert!(steps.iter().all(|step| !RULES.contains(&&*step.rule)), "{text}: {steps:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_stable_stays() {
+        for text in [
+            "softmax[-1](x)",
+            "logsumexp[-1](x)",
+            "softmax_or_zero[-1](x)",
+            "log_softmax[-1](x)",
+            "exp(x) / sum[-1](exp(y))",
+            "exp(x) / sum[-1](x)",
+            "sum[-1](exp(x))",
+            "exp(x) / sum[-1](exp(x) * y)",
+            "label_cross_entropy[-1](x, argmax[-1](x))",
+            "cross_entropy[-1](x, y)",
+            "(mean[-1](x), var[-1](x), layer_norm[-1](x), std[-1](x))",
+            "x - mean[-1](x)",
+            "let o = x - mean[-1](x); sum[0](o * o)",
+            "let o = x - sum[-1](x) / count[-1](y); o * o / sum[-1](o * o)",
+            "mean[-1](x * x) - mean[-1](y)^2",
+        ] {
+            let steps = prove(&parse(text).unwrap(), Mode::Precise).unwrap().steps;
+            assert!(steps.iter().all(|step| !RULES.contains(&&*step.rule)), "{text}: {steps:?}");
+        }
+    }
+}
