@@ -1,7 +1,7 @@
-//! From a fused body with reductions to stages over rows.
+//! From a fused body with reductions and scans to stages over rows.
 //!
-//! A row is what its reductions make one number of. The *level* of a value is the largest number of
-//! reductions below it on any path. For each level there is a stage over the elements of rows, then the
+//! A row is what its reductions make one number of, and along which its scans go. The *level* of a value is the
+//! largest number of both below it on any path. For each level there is a stage over the elements of rows, then the
 //! folds of what it computes, then one over the numbers of rows, which the next level reads:
 //!
 //! ```text
@@ -9,6 +9,16 @@
 //!           each e = exp(x - m)             level 1: m is a number of the row
 //!           fold s = sum e
 //!           each e / s                      level 2, where e was, if its memory is that of a result
+//! ```
+//!
+//! Scans are done at the beginning of the first level that needs them, after a stage over what they read: so nothing
+//! waits in between, and where rows are cut, each part goes through all of this before the next one:
+//!
+//! ```text
+//! cumsum(exp(x)) / sum(x)     fold s = sum x       level 0
+//!                             each e = exp(x)      level 1, before its scans
+//!                             scan c = sum e
+//!                             each c / s           level 1
 //! ```
 //!
 //! A value that two stages need is kept if it is stored anyway, for a fold, or is worth more than reading
@@ -21,10 +31,10 @@ mod sweep;
 mod turns;
 
 use super::{Tier, constant_of, lower_op, range, storage, stored_value};
-use kiln_ir::{Axes, DType, Graph, Node, NodeId, Range, Reduction};
+use kiln_ir::{Axes, DType, Graph, Node, NodeId, Range, Reduction, Running};
 use kiln_jit::vir::{Builder, Merge, Routine, Value};
 pub(crate) use late::{Earlier, Late};
-use needs::{Needs, Reduced};
+use needs::{Needs, Reduced, When};
 use std::collections::BTreeMap;
 pub(crate) use sweep::RowSweep;
 
@@ -41,7 +51,7 @@ pub(crate) struct RowProgram<K = Routine> {
     pub(crate) outputs: usize,
     /// What is done, in order.
     pub(crate) stages: Vec<Stage<K>>,
-    /// For the operand of each reduction, what its shape comes of.
+    /// For the operand of each reduction and scan, what its shape comes of.
     pub(crate) operands: Vec<Operand>,
     /// The stages as one routine, if they can be one.
     pub(crate) sweep: Option<RowSweep>,
@@ -59,7 +69,7 @@ pub(crate) struct Slot {
     pub(crate) shares: Option<usize>,
     /// How many stages read it.
     pub(crate) reads: usize,
-    /// Whether one of them folds it.
+    /// Whether one of them folds or scans it.
     pub(crate) is_folded: bool,
 }
 
@@ -79,6 +89,8 @@ pub(crate) enum Stage<K> {
     Once(Map<K>),
     /// What becomes of the elements of each row.
     Fold { by: Reduction, from: usize, to: usize },
+    /// What each element of a row and those before it come to.
+    Scan { by: Running, from: usize, to: usize },
     /// The number of elements of a row.
     Count { to: usize },
 }
@@ -141,6 +153,7 @@ impl<K> RowProgram<K> {
                 Stage::Each(each) => Stage::Each(map(each)?),
                 Stage::Once(once) => Stage::Once(map(once)?),
                 Stage::Fold { by, from, to } => Stage::Fold { by, from, to },
+                Stage::Scan { by, from, to } => Stage::Scan { by, from, to },
                 Stage::Count { to } => Stage::Count { to },
             })
         });
@@ -155,13 +168,13 @@ impl RowProgram {
     pub(crate) fn routines(&self) -> impl Iterator<Item = &Routine> {
         self.stages.iter().filter_map(|stage| match stage {
             Stage::Each(map) | Stage::Once(map) => Some(&map.kernel),
-            Stage::Fold { .. } | Stage::Count { .. } => None,
+            Stage::Fold { .. } | Stage::Scan { .. } | Stage::Count { .. } => None,
         })
     }
 }
 
-/// The stages of a body whose calls are reductions along the same axes. `None` if it is no such body, or
-/// if a reduction is of numbers of rows.
+/// The stages of a body whose calls are reductions and scans along the same axes. `None` if it is no such body, or
+/// if one of them is of numbers of rows.
 pub(crate) fn rows(body: &Graph, tier: Tier) -> Option<RowProgram> {
     let _env = kiln_fenv::hold_default();
     let needs = Needs::new(body, tier)?;
@@ -187,22 +200,24 @@ pub(crate) fn rows(body: &Graph, tier: Tier) -> Option<RowProgram> {
     }
     for level in 0..=needs.last {
         lowering.once(&needs, level);
+        lowering.each(&needs, (level, When::Before), &[]);
+        for scan in needs.scans.iter().filter(|scan| scan.level == level) {
+            let from = lowering.places[&scan.operand];
+            let to = lowering.place(scan.id, Per::Element);
+            lowering.stages.push(Stage::Scan { by: scan.by, from, to });
+        }
+        lowering.forget(&needs, (level, When::Before));
         let mut folds: Vec<Reduced> =
             needs.folds.iter().filter(|fold| needs.level(fold.operand) == level).copied().collect();
         // Those that code does come first.
         folds.sort_by_key(|fold| merge(fold, body).is_none());
-        lowering.each(&needs, level, &folds);
+        lowering.each(&needs, (level, When::After), &folds);
         for Reduced { id, by, operand } in folds {
             let from = lowering.places[&operand];
             let to = lowering.place(id, Per::Row);
             lowering.stages.push(Stage::Fold { by, from, to });
         }
-        // What is only folded may be stored nowhere.
-        for id in &needs.stored[level] {
-            if !needs.is_kept(*id) && lowering.outputs_of(*id).next().is_none() {
-                lowering.places.remove(id);
-            }
-        }
+        lowering.forget(&needs, (level, When::After));
     }
     lowering.once(&needs, needs.last + 1);
     let mut program = RowProgram {
@@ -270,10 +285,19 @@ impl Lowering<'_> {
         }
     }
 
-    /// The elements that are stored at a level, and folded.
-    fn each(&mut self, needs: &Needs, level: usize, folds: &[Reduced]) {
+    /// Forgets where values are that nothing reads any more: what is only folded may be stored nowhere.
+    fn forget(&mut self, needs: &Needs, (level, when): (usize, When)) {
+        for id in needs.stored(level, when) {
+            if !needs.is_kept(*id) && self.outputs_of(*id).next().is_none() {
+                self.places.remove(id);
+            }
+        }
+    }
+
+    /// The elements that are stored in a part of a level, and folded.
+    fn each(&mut self, needs: &Needs, (level, when): (usize, When), folds: &[Reduced]) {
         let mut stores: Vec<(NodeId, usize)> = Vec::new();
-        for &id in &needs.stored[level] {
+        for &id in needs.stored(level, when) {
             if !self.places.contains_key(&id) {
                 let slot = self.place(id, Per::Element);
                 stores.push((id, slot));
@@ -400,7 +424,7 @@ fn share(program: &mut RowProgram) {
         for (at, stage) in program.stages.iter().enumerate() {
             let (reads, writes): (&[usize], &[usize]) = match stage {
                 Stage::Each(map) | Stage::Once(map) => (&map.inputs, &map.outputs),
-                Stage::Fold { from, to, .. } => {
+                Stage::Fold { from, to, .. } | Stage::Scan { from, to, .. } => {
                     (std::slice::from_ref(from), std::slice::from_ref(to))
                 }
                 Stage::Count { to } => (&[], std::slice::from_ref(to)),
@@ -453,7 +477,7 @@ fn mark_reads(program: &mut RowProgram) {
                 map.is_final = map.outputs.iter().all(|&slot| slots[slot].reads == 0);
                 map.inputs.iter().for_each(|&slot| slots[slot].reads += 1);
             }
-            Stage::Fold { from, .. } => {
+            Stage::Fold { from, .. } | Stage::Scan { from, .. } => {
                 slots[*from].reads += 1;
                 slots[*from].is_folded = true;
             }
@@ -492,7 +516,7 @@ fn run_ahead(program: &mut RowProgram) {
             }
             // Code has folded it.
             Stage::Fold { .. } if folds > 0 => folds -= 1,
-            Stage::Fold { from, .. } => _ = is_second(*from),
+            Stage::Fold { from, .. } | Stage::Scan { from, .. } => _ = is_second(*from),
             Stage::Once(_) | Stage::Count { .. } => {}
         }
     }

@@ -19,16 +19,16 @@ use super::view::Layout;
 use kiln_ir::{DType, Running, Scan};
 
 /// How many rows are carried side by side, if their elements are neighbours.
-const NEIGHBOURS: usize = 256;
+pub(super) const NEIGHBOURS: usize = 256;
 
 /// How many others are.
-const LANES: usize = 4;
+pub(super) const LANES: usize = 4;
 
 /// Elements after which somebody may end a scan of long rows.
 const PORTION: usize = 1 << 18;
 
 /// Nanoseconds for an element, roughly.
-const PER_ELEMENT: f64 = 0.5;
+pub(super) const PER_ELEMENT: f64 = 0.5;
 
 /// Scans an array into `output`.
 ///
@@ -39,19 +39,120 @@ const PER_ELEMENT: f64 = 0.5;
 pub(super) unsafe fn scan(by: Scan, input: &Layout, output: &Layout, threads: Option<usize>) {
     let axis = by.place(input.shape.len()).expect("the shape was inferred");
     // SAFETY: required of the caller.
-    unsafe {
-        match (by.by, input.dtype) {
-            (Running::Sum, DType::F32) => rows::<Sum, f32>(axis, input, output, threads),
-            (Running::Sum, DType::F64) => rows::<Sum, f64>(axis, input, output, threads),
-            (Running::Sum, DType::U8) => rows::<Sum, u8>(axis, input, output, threads),
-            (Running::Sum, DType::I32) => rows::<Sum, i32>(axis, input, output, threads),
-            (Running::Sum, DType::I64) => rows::<Sum, i64>(axis, input, output, threads),
-            (Running::Product, DType::F32) => rows::<Product, f32>(axis, input, output, threads),
-            (Running::Product, DType::F64) => rows::<Product, f64>(axis, input, output, threads),
-            (Running::Product, DType::U8) => rows::<Product, u8>(axis, input, output, threads),
-            (Running::Product, DType::I32) => rows::<Product, i32>(axis, input, output, threads),
-            (Running::Product, DType::I64) => rows::<Product, i64>(axis, input, output, threads),
+    unsafe { rows(&Scanner::new(by.by, input.dtype), axis, input, output, threads) };
+}
+
+/// What rows that are scanned have come to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct State(#[expect(dead_code, reason = "it is read as what it is of")] [u64; 2]);
+
+impl State {
+    /// Room for one, of which nothing is known.
+    pub(super) const NONE: State = State([0; 2]);
+}
+
+/// Elements of some rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Strip {
+    /// The first element of the first row, of what is read and of what is written; these may be the same memory.
+    pub(super) bases: [*mut u8; 2],
+    /// How many rows there are, up to [`NEIGHBOURS`] if elements of rows are neighbours.
+    pub(super) rows: usize,
+    /// Elements of each.
+    pub(super) len: usize,
+    /// Bytes from row to row.
+    pub(super) nearby: [isize; 2],
+    /// Bytes from an element of a row to the next.
+    pub(super) steps: [isize; 2],
+}
+
+/// What scans elements of a type in one way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scanner {
+    size: usize,
+    start: fn(&mut [State]),
+    go_on: unsafe fn(&Strip, &mut [State]),
+}
+
+impl Scanner {
+    pub(super) fn new(by: Running, dtype: DType) -> Scanner {
+        match (by, dtype) {
+            (Running::Sum, DType::F32) => Scanner::of::<Sum, f32>(),
+            (Running::Sum, DType::F64) => Scanner::of::<Sum, f64>(),
+            (Running::Sum, DType::U8) => Scanner::of::<Sum, u8>(),
+            (Running::Sum, DType::I32) => Scanner::of::<Sum, i32>(),
+            (Running::Sum, DType::I64) => Scanner::of::<Sum, i64>(),
+            (Running::Product, DType::F32) => Scanner::of::<Product, f32>(),
+            (Running::Product, DType::F64) => Scanner::of::<Product, f64>(),
+            (Running::Product, DType::U8) => Scanner::of::<Product, u8>(),
+            (Running::Product, DType::I32) => Scanner::of::<Product, i32>(),
+            (Running::Product, DType::I64) => Scanner::of::<Product, i64>(),
             (_, dtype) => unreachable!("no scan is of {dtype}"),
+        }
+    }
+
+    fn of<C: Carry<T>, T: Copy>() -> Scanner {
+        const {
+            assert!(size_of::<C::State>() <= size_of::<State>());
+            assert!(align_of::<C::State>() <= align_of::<State>());
+        }
+        Scanner { size: size_of::<T>(), start: start::<C, T>, go_on: go_on::<C, T> }
+    }
+
+    /// The states of rows of which nothing was scanned.
+    pub(super) fn start(&self, states: &mut [State]) {
+        (self.start)(states);
+    }
+
+    /// Scans elements of rows, of which these are the states, and leaves the states after them.
+    ///
+    /// # Safety
+    ///
+    /// Elements must be of the scanner's type, what is read readable, and what is written writable. A row may be
+    /// written where it is read, element for element; else both must be apart. There must be a state for each row
+    /// that this scanner left or started.
+    pub(super) unsafe fn go_on(&self, strip: &Strip, states: &mut [State]) {
+        debug_assert!(states.len() >= strip.rows);
+        // SAFETY: required of the caller.
+        unsafe { (self.go_on)(strip, states) };
+    }
+}
+
+/// See [`Scanner::start`].
+fn start<C: Carry<T>, T>(states: &mut [State]) {
+    for state in states {
+        // SAFETY: it has room for one of this kind, as `Scanner::of` asserts.
+        unsafe { (&raw mut *state).cast::<C::State>().write(C::start()) };
+    }
+}
+
+/// See [`Scanner::go_on`].
+///
+/// # Safety
+///
+/// As there.
+unsafe fn go_on<C: Carry<T>, T: Copy>(strip: &Strip, states: &mut [State]) {
+    let &Strip { bases, rows, len, nearby, steps } = strip;
+    let (states, size) = (states.as_mut_ptr(), size_of::<T>() as isize);
+    // SAFETY: required of the caller.
+    unsafe {
+        if nearby == [size; 2] {
+            return neighbours::<C, T>(bases, rows, steps, len, states);
+        }
+        let mut row = 0;
+        while row < rows {
+            let at = [0, 1].map(|of| bases[of].wrapping_offset(row as isize * nearby[of]));
+            let count = if rows - row < LANES { 1 } else { LANES };
+            let states = states.add(row);
+            match (count, steps == [size; 2]) {
+                (LANES, true) => {
+                    side_by_side::<C, T, LANES>(at, nearby, [size; 2], len, states);
+                }
+                (LANES, false) => side_by_side::<C, T, LANES>(at, nearby, steps, len, states),
+                (_, true) => side_by_side::<C, T, 1>(at, nearby, [size; 2], len, states),
+                (_, false) => side_by_side::<C, T, 1>(at, nearby, steps, len, states),
+            }
+            row += count;
         }
     }
 }
@@ -157,8 +258,9 @@ define_integer_scans! { u8 i32 i64 }
 ///
 /// # Safety
 ///
-/// As for [`scan`]; elements must be of type `T`.
-unsafe fn rows<C: Carry<T>, T: Copy>(
+/// As for [`scan`]; elements must be of the scanner's type.
+unsafe fn rows(
+    scanner: &Scanner,
     axis: usize,
     input: &Layout,
     output: &Layout,
@@ -172,9 +274,8 @@ unsafe fn rows<C: Carry<T>, T: Copy>(
     let steps = [input.strides[axis], output.strides[axis]];
     let (input, output) = (without(input, axis), without(output, axis));
     let space = Space::new(&output.shape, &[&input, &output], 1);
-    let size = size_of::<T>() as isize;
-    let are_neighbours = [0, 1].iter().all(|&operand| space.inner_stride(operand) == size);
-    let lanes = if are_neighbours { NEIGHBOURS } else { LANES };
+    let nearby = [space.inner_stride(0), space.inner_stride(1)];
+    let lanes = if nearby == [scanner.size as isize; 2] { NEIGHBOURS } else { LANES };
     let groups = space.inner().div_ceil(lanes);
     let queue = Queue::new(space.rows() * groups, 1);
     let work = Shared(|group: usize| {
@@ -183,23 +284,13 @@ unsafe fn rows<C: Carry<T>, T: Copy>(
             let offset = first as isize * space.inner_stride(operand);
             space.bases[operand].wrapping_offset(space.row_offset(row, operand) + offset)
         };
-        let nearby = [space.inner_stride(0), space.inner_stride(1)];
-        let (bases, count) = ([start(0), start(1)], lanes.min(space.inner() - first));
+        let (bases, rows) = ([start(0), start(1)], lanes.min(space.inner() - first));
+        let mut states = [State::NONE; NEIGHBOURS];
+        scanner.start(&mut states[..rows]);
         // SAFETY: elements of both arrays, which are apart; no other group has these rows.
-        unsafe {
-            if are_neighbours {
-                neighbours::<C, T>(bases, count, steps, len);
-            } else if count == LANES {
-                side_by_side::<C, T, LANES>(bases, nearby, steps, len);
-            } else {
-                for lane in 0..count {
-                    let at = |of: usize| bases[of].wrapping_offset(lane as isize * nearby[of]);
-                    side_by_side::<C, T, 1>([at(0), at(1)], nearby, steps, len);
-                }
-            }
-        }
+        unsafe { scanner.go_on(&Strip { bases, rows, len, nearby, steps }, &mut states) };
     });
-    let cost = PER_ELEMENT.max(2.0 * size_of::<T>() as f64 * PER_BYTE);
+    let cost = PER_ELEMENT.max(2.0 * scanner.size as f64 * PER_BYTE);
     let threads = threads_for(elements as f64 * cost, threads.unwrap_or(usize::MAX));
     let run = work.get();
     let all = Shared(|()| {
@@ -229,22 +320,31 @@ fn without(layout: &Layout, axis: usize) -> Layout {
 /// # Safety
 ///
 /// From `bases`, the first elements, there must be such elements of type `T`, those of the first readable,
-/// those of the second writable and apart.
+/// those of the second writable; and a state of each row.
+#[inline(always)]
 unsafe fn side_by_side<C: Carry<T>, T: Copy, const L: usize>(
     mut bases: [*mut u8; 2],
     nearby: [isize; 2],
     steps: [isize; 2],
     len: usize,
+    states: *mut State,
 ) {
-    let mut states = [C::start(); L];
+    // SAFETY: required of the caller.
+    let state = |lane: usize| unsafe { states.add(lane).cast::<C::State>() };
+    // SAFETY: required of the caller.
+    let mut carried: [C::State; L] = std::array::from_fn(|lane| unsafe { state(lane).read() });
     in_portions(len, PORTION / L, || {
-        for (lane, state) in states.iter_mut().enumerate() {
+        for (lane, state) in carried.iter_mut().enumerate() {
             let at = |of: usize| bases[of].wrapping_offset(lane as isize * nearby[of]).cast::<T>();
             // SAFETY: required of the caller.
             unsafe { at(1).write_unaligned(C::step(state, at(0).read_unaligned())) };
         }
         bases = [0, 1].map(|of| bases[of].wrapping_offset(steps[of]));
     });
+    for (lane, &carried) in carried.iter().enumerate() {
+        // SAFETY: required of the caller.
+        unsafe { state(lane).write(carried) };
+    }
 }
 
 /// Scans up to [`NEIGHBOURS`] rows of `len` elements, `steps` bytes apart, whose first elements are neighbours.
@@ -257,11 +357,20 @@ unsafe fn neighbours<C: Carry<T>, T: Copy>(
     count: usize,
     steps: [isize; 2],
     len: usize,
+    states: *mut State,
 ) {
-    let mut states = [C::start(); NEIGHBOURS];
+    debug_assert!(count <= NEIGHBOURS);
+    let count = count.min(NEIGHBOURS);
+    // SAFETY: required of the caller.
+    let state = |lane: usize| unsafe { states.add(lane).cast::<C::State>() };
+    let mut carried = [C::start(); NEIGHBOURS];
+    for (lane, carried) in carried[..count].iter_mut().enumerate() {
+        // SAFETY: required of the caller.
+        *carried = unsafe { state(lane).read() };
+    }
     in_portions(len, PORTION / NEIGHBOURS, || {
         let [from, to] = bases.map(|base| base.cast::<T>());
-        for (lane, state) in states[..count].iter_mut().enumerate() {
+        for (lane, state) in carried[..count].iter_mut().enumerate() {
             // SAFETY: required of the caller.
             unsafe {
                 to.add(lane).write_unaligned(C::step(state, from.add(lane).read_unaligned()))
@@ -269,6 +378,10 @@ unsafe fn neighbours<C: Carry<T>, T: Copy>(
         }
         bases = [0, 1].map(|of| bases[of].wrapping_offset(steps[of]));
     });
+    for (lane, &carried) in carried[..count].iter().enumerate() {
+        // SAFETY: required of the caller.
+        unsafe { state(lane).write(carried) };
+    }
 }
 
 /// Steps along rows, until somebody ends the work.

@@ -150,6 +150,13 @@ impl<'a> Worker<'a> {
                         self.reduce(at, tile, &self.job.blocks(base, tile));
                         end
                     }
+                    Stage::Scan { .. } => {
+                        // SAFETY: there is room for a state of each row, and nothing else is there now.
+                        let states = std::slice::from_raw_parts_mut(base.cast(), tile.rows);
+                        setup.scanner(at).start(states);
+                        self.scan(at, tile, states);
+                        end
+                    }
                     Stage::Count { to } => {
                         self.count(*to, tile.rows);
                         end

@@ -9,6 +9,7 @@ use super::{FOLD_TILE, FOLD_WIDE, LINE, Program, SHORT, SIDE_BY_SIDE, TILE, WAYS
 use super::{narrow, short};
 use crate::lower::rows::{Apart, Map, Per, Stage};
 use crate::run::layout::OPERANDS;
+use crate::run::scan::{LANES, Scanner, State};
 use crate::run::view::Layout;
 use kiln_jit::cpu::last_level_cache;
 use kiln_jit::emit::Code;
@@ -68,7 +69,11 @@ pub(super) struct Setup {
     pub(super) blocks: usize,
     /// What folds elements, for each stage that is a fold.
     pub(super) folders: SmallVec<[Option<Folder>; OPERANDS]>,
-    /// Bytes that each slot takes in a worker's memory, then the blocks of folds.
+    /// What scans elements, for each stage that is a scan; empty if none is.
+    pub(super) scanners: SmallVec<[Option<Scanner>; 0]>,
+    /// Slots of which there are whole rows where tiles are parts of them; empty if there are none.
+    pub(super) whole: SmallVec<[bool; 0]>,
+    /// Bytes that each slot takes in a worker's memory, then the blocks of folds or the states of scans.
     pub(super) room: SmallVec<[usize; 12]>,
     /// The call of each stage of code.
     pub(super) launches: SmallVec<[Launch; 0]>,
@@ -114,6 +119,8 @@ impl Setup {
             numbers_are_in_place,
             blocks: 0,
             folders: SmallVec::new(),
+            scanners: SmallVec::new(),
+            whole: SmallVec::new(),
             room: SmallVec::new(),
             launches: SmallVec::new(),
             sweeping: None,
@@ -157,6 +164,12 @@ impl Setup {
             Stage::Fold { by, from, .. } => Some(folder(*by, program.slots[*from].dtype)),
             _ => None,
         }));
+        if program.has_scans() {
+            setup.scanners.extend(program.stages.iter().map(|stage| match stage {
+                Stage::Scan { by, from, .. } => Some(Scanner::new(*by, program.slots[*from].dtype)),
+                _ => None,
+            }));
+        }
         setup.blocks = setup.grid.len.div_ceil(BLOCK);
         setup.prepare(program, setup.blocks, |_| false);
         setup.sweeping = Sweeping::new(program, &setup);
@@ -196,7 +209,10 @@ impl Setup {
         let bytes = |slot| if is_shared(slot) { 0 } else { self.bytes(slot) };
         let mut room: SmallVec<[usize; 12]> = slots.clone().map(bytes).collect();
         let of_folds = (0..program.stages.len()).map(|stage| self.block_bytes(stage, blocks));
-        room.push(of_folds.map(|b| b.div_ceil(8).saturating_mul(8)).fold(0, usize::saturating_add));
+        let of_folds =
+            of_folds.map(|b| b.div_ceil(8).saturating_mul(8)).fold(0, usize::saturating_add);
+        let of_scans = if self.scanners.is_empty() { 0 } else { self.tile[0] * size_of::<State>() };
+        room.push(of_folds.max(of_scans));
         self.room = room;
         let moves = |&slot: &usize| match self.access[slot] {
             Access::Direct | Access::Splat => slot < program.operands(),
@@ -219,7 +235,27 @@ impl Setup {
             Access::Direct | Access::Splat => self.grid.row_step(home),
             Access::Row => size as isize,
             Access::Packed if self.is_repeated(program, home) => 0,
-            Access::Packed | Access::Kept => self.pitch(size) as isize,
+            Access::Packed | Access::Kept => self.pitch_of(home) as isize,
+        }
+    }
+
+    /// What scans elements in a stage that is a scan.
+    pub(super) fn scanner(&self, stage: usize) -> &Scanner {
+        self.scanners[stage].as_ref().expect("the stage is a scan")
+    }
+
+    /// [`pitch`](Setup::pitch) of a slot, which may have whole rows.
+    pub(super) fn pitch_of(&self, slot: usize) -> usize {
+        let size = self.sizes[slot];
+        match self.whole.get(slot) {
+            Some(true) if !self.side_by_side => self
+                .grid
+                .len
+                .saturating_mul(size)
+                .div_ceil(GAP)
+                .saturating_add(1)
+                .saturating_mul(GAP),
+            _ => self.pitch(size),
         }
     }
 
@@ -243,7 +279,7 @@ impl Setup {
             Access::Row => rows * size,
             Access::Packed | Access::Kept => match self.side_by_side {
                 true => len.saturating_mul(self.pitch(size)),
-                false => rows.saturating_mul(self.pitch(size)),
+                false => rows.saturating_mul(self.pitch_of(slot)),
             },
         }
     }
@@ -364,7 +400,7 @@ impl Setup {
         let is_folded = program
             .stages
             .iter()
-            .any(|stage| matches!(stage, Stage::Fold { from, .. } if *from == slot));
+            .any(|stage| matches!(stage, Stage::Fold { from, .. } | Stage::Scan { from, .. } if *from == slot));
         let is_one = if self.side_by_side { repeats && row == 0 } else { repeats };
         if is_one && slot < program.inputs && !is_folded {
             return Access::Splat;
@@ -423,7 +459,13 @@ impl Setup {
         if !self.side_by_side {
             let only_folds = program.stages.iter().all(|stage| matches!(stage, Stage::Fold { .. }));
             let tile = if only_folds { FOLD_TILE } else { TILE };
-            return (tile / row).clamp(1, run.max(1));
+            let rows = tile / row;
+            // Those that are scanned side by side.
+            let rows = match program.has_scans() && rows > LANES {
+                true => rows / LANES * LANES,
+                false => rows,
+            };
+            return rows.clamp(1, run.max(1));
         }
         let line = LINE / largest;
         let rows = match self.only_folds_where_elements_lie(program) {
@@ -449,7 +491,9 @@ pub(super) fn is_aligned(operand: &Layout) -> bool {
 
 /// Outputs of elements that are written before the last stage over elements.
 pub(super) fn written_early(program: Program<'_>) -> SmallVec<[usize; OPERANDS]> {
-    let reads = |stage: &Stage<Code>| matches!(stage, Stage::Each(_) | Stage::Fold { .. });
+    let reads = |stage: &Stage<Code>| {
+        matches!(stage, Stage::Each(_) | Stage::Fold { .. } | Stage::Scan { .. })
+    };
     let last = program.stages.iter().rposition(reads);
     let early = &program.stages[..last.unwrap_or(0)];
     let is_early = |slot: &usize| {
