@@ -151,10 +151,7 @@ impl<'a> Worker<'a> {
                         end
                     }
                     Stage::Scan { .. } => {
-                        // SAFETY: there is room for a state of each row, and nothing else is there now.
-                        let states = std::slice::from_raw_parts_mut(base.cast(), tile.rows);
-                        setup.scanner(at).start(states);
-                        self.scan(at, tile, states);
+                        self.scan(at, tile, None);
                         end
                     }
                     Stage::Count { to } => {

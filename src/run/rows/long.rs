@@ -37,7 +37,7 @@ const NARROW: usize = 1 << 10;
 
 /// The end of the stages that go over the elements of rows together, part by part, from one of them on: folds of what
 /// others compute, or of inputs; and scans with what they read and what reads them.
-fn end_of_pass(stages: &[Stage<Code>], at: usize) -> usize {
+pub(super) fn end_of_pass(stages: &[Stage<Code>], at: usize) -> usize {
     let goes_on = |stage: &&Stage<Code>| matches!(stage, Stage::Each(_) | Stage::Scan { .. });
     let is_fold = |stage: &&Stage<Code>| matches!(stage, Stage::Fold { .. });
     let end = at + stages[at..].iter().take_while(goes_on).count();
@@ -79,6 +79,8 @@ pub(super) struct Long {
     slots: SmallVec<[usize; OPERANDS]>,
     /// Bytes of the blocks of each stage.
     blocks: SmallVec<[usize; OPERANDS]>,
+    /// Elements of a part where nothing is folded but something is scanned: less than what folds have.
+    chunk_of_scans: usize,
 }
 
 impl Long {
@@ -101,7 +103,14 @@ impl Long {
         let (len, (run, _)) = (setup.grid.len, setup.grid.runs());
         let largest = setup.sizes.iter().copied().max().unwrap_or(1);
         let (rows, chunk) = match setup.side_by_side {
-            _ if program.has_scans() => setup.part_of_scans(program),
+            true if program.has_scans() => {
+                let [rows, _] = setup.part_of_scans(program);
+                (rows, (PART / largest / rows).next_multiple_of(BLOCK))
+            }
+            false if program.has_scans() => {
+                let [rows, _] = setup.part_of_scans(program);
+                (rows, (CHUNK / rows).next_multiple_of(BLOCK))
+            }
             true if setup.only_folds_where_elements_lie(program) => {
                 let chunk = FOLD_PART / largest / setup.tile[0];
                 (setup.tile[0], chunk.next_multiple_of(BLOCK).max(BLOCK))
@@ -132,7 +141,11 @@ impl Long {
             .collect();
         setup.tile = [rows, chunk];
         setup.prepare(program, chunk.div_ceil(BLOCK), |slot| slots[slot] > 0);
-        Long { setup, slots, blocks }
+        let chunk_of_scans = match program.has_scans() {
+            true => setup.part_of_scans(program)[1].min(chunk),
+            false => chunk,
+        };
+        Long { setup, slots, blocks, chunk_of_scans }
     }
 
     /// How many threads have rows of their own, of so many: rows that are scanned are better so than in parts, which
@@ -224,7 +237,7 @@ impl Job<'_> {
             return false;
         }
         let long = self.setup.long.get_or_init(|| Box::new(Long::new(program, self.setup)));
-        let Long { setup, slots, blocks } = &**long;
+        let Long { setup, slots, blocks, chunk_of_scans } = &**long;
         let teams = long.teams(program, threads);
         let room = |_| Some((Rooms::new(slots)?, Rooms::new(blocks)?));
         let Some(mut rooms) = (0..teams).map(room).collect::<Option<Vec<(Rooms, Rooms)>>>() else {
@@ -234,6 +247,7 @@ impl Job<'_> {
             rooms.iter_mut().map(|(slots, blocks)| (slots.bases(), blocks.bases())).collect();
         let (run, runs) = setup.grid.runs();
         let ([rows, chunk], len) = (setup.tile, setup.grid.len);
+        let chunks = [chunk, *chunk_of_scans];
         let groups = run.div_ceil(rows);
         let tile = |index: usize| {
             let row = index % groups * rows;
@@ -244,7 +258,7 @@ impl Job<'_> {
             let (shared, blocks) = &bases[0];
             let job = Job { setup, shared, ..self };
             // SAFETY: required of the caller.
-            (0..all).for_each(|index| unsafe { job.stages(tile(index), chunk, blocks, threads) });
+            (0..all).for_each(|index| unsafe { job.stages(tile(index), chunks, blocks, threads) });
             return true;
         }
         let (queue, next) = (Queue::new(all, 1), AtomicUsize::new(0));
@@ -253,7 +267,7 @@ impl Job<'_> {
             let job = Job { setup, shared, ..self };
             while let Some(indices) = queue.take() {
                 // SAFETY: as above; no other thread has these rows, or this memory.
-                indices.for_each(|index| unsafe { job.stages(tile(index), chunk, blocks, 1) });
+                indices.for_each(|index| unsafe { job.stages(tile(index), chunks, blocks, 1) });
             }
         });
         let run_all = work.get();
@@ -267,7 +281,7 @@ impl Job<'_> {
     /// # Safety
     ///
     /// As for [`execute_long`](Job::execute_long).
-    unsafe fn stages(&self, tile: Tile, chunk: usize, blocks: &[*mut u8], threads: usize) {
+    unsafe fn stages(&self, tile: Tile, chunks: [usize; 2], blocks: &[*mut u8], threads: usize) {
         let program = self.program;
         let mut pads = Padding::new();
         let pads = make_room(&mut pads, self);
@@ -286,6 +300,9 @@ impl Job<'_> {
                     Stage::Count { to } => worker.count(*to, tile.rows),
                     Stage::Each(_) | Stage::Fold { .. } | Stage::Scan { .. } => {
                         let end = end_of_pass(program.stages, at);
+                        let is_fold = |stage: &Stage<Code>| matches!(stage, Stage::Fold { .. });
+                        let chunk =
+                            chunks[usize::from(!program.stages[at..end].iter().any(is_fold))];
                         self.pass(at..end, tile, chunk, blocks, threads);
                         for (stage, &base) in (at..end).zip(&blocks[at..end]) {
                             worker.finish(stage, &self.blocks(base, tile), tile.rows);
@@ -357,7 +374,7 @@ impl Job<'_> {
                         Stage::Fold { .. } if stage < folded => {}
                         Stage::Fold { .. } => worker.fold(stage, part, &blocks_of(stage).0),
                         Stage::Scan { .. } => turns.take(stage, index, |states| {
-                            worker.scan(stage, part, states);
+                            worker.scan(stage, part, Some(states));
                         }),
                         Stage::Once(_) | Stage::Count { .. } => {}
                     }

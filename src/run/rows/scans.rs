@@ -5,11 +5,13 @@
 //! before and after a scan does not, so threads that have parts of the same rows do that side by side.
 
 use super::job::{Tile, Worker};
+use super::long::end_of_pass;
 use super::setup::{Access, Setup};
 use super::{LINE, Program};
 use crate::lower::rows::Stage;
 use crate::run::interrupt::goes_on;
 use crate::run::scan::{LANES, NEIGHBOURS, State, Strip};
+use kiln_jit::emit::Code;
 use kiln_reduce::BLOCK;
 use smallvec::SmallVec;
 use std::cell::UnsafeCell;
@@ -28,39 +30,50 @@ const PAGE: usize = 4 << 10;
 const LOOKS: usize = 1 << 10;
 
 impl Setup {
-    /// Rows of a part of rows that are cut and scanned, and elements of each.
-    pub(super) fn part_of_scans(&self, program: Program<'_>) -> (usize, usize) {
+    /// Rows of a part of rows that are cut and scanned; and elements of each, if nothing is folded along with them.
+    pub(super) fn part_of_scans(&self, program: Program<'_>) -> [usize; 2] {
         let (run, _) = self.grid.runs();
         let is_element = |&slot: &usize| {
-            let home = self.home[slot];
-            home == slot && !matches!(self.access[home], Access::Row | Access::Splat)
+            self.home[slot] == slot && !matches!(self.access[slot], Access::Row | Access::Splat)
         };
         let sizes = (0..program.slots.len()).filter(is_element).map(|slot| self.sizes[slot]);
         let bytes = sizes.sum::<usize>().max(1);
         let largest = self.sizes.iter().copied().max().unwrap_or(1);
-        let has_folds = program.stages.iter().any(|stage| matches!(stage, Stage::Fold { .. }));
-        let least = if has_folds { BLOCK } else { 1 };
         let rows = match self.side_by_side {
             // Folds have blocks, however wide they are.
-            true => (PAGE / largest).min((2 * PART / bytes / least).max(LINE)),
+            true if folds_with_scans(program.stages) => {
+                (2 * PART / bytes / BLOCK).clamp(LINE, PAGE / largest)
+            }
+            true => PAGE / largest,
             false => LANES,
         };
         let rows = rows.min(run).max(1);
-        let step = match (has_folds, self.side_by_side) {
-            (false, true) => 1,
-            _ => BLOCK,
-        };
-        (rows, (PART / bytes / rows).next_multiple_of(step).max(step))
+        [rows, (PART / bytes / rows).next_multiple_of(LINE)]
     }
 }
 
+/// Whether folds go over the elements of rows together with scans.
+fn folds_with_scans(stages: &[Stage<Code>]) -> bool {
+    let mut at = 0;
+    while at < stages.len() {
+        let end = end_of_pass(stages, at).max(at + 1);
+        let is_fold = |stage: &Stage<Code>| matches!(stage, Stage::Fold { .. });
+        let is_scan = |stage: &Stage<Code>| matches!(stage, Stage::Scan { .. });
+        if stages[at..end].iter().any(is_fold) && stages[at..end].iter().any(is_scan) {
+            return true;
+        }
+        at = end;
+    }
+    false
+}
+
 impl Worker<'_> {
-    /// Scans the elements of a tile, the current one, of whose rows these are the states.
+    /// Scans the elements of a tile, the current one, of whose rows these are the states; without them, whole rows.
     ///
     /// # Safety
     ///
     /// As for [`run`](Worker::run); states must be those that the scan of the elements before it left.
-    pub(super) unsafe fn scan(&self, stage: usize, tile: Tile, states: &mut [State]) {
+    pub(super) unsafe fn scan(&self, stage: usize, tile: Tile, mut states: Option<&mut [State]>) {
         let (program, setup) = (self.job.program, self.job.setup);
         let Stage::Scan { from, to, .. } = program.stages[stage] else { return };
         if tile.len == 0 {
@@ -84,7 +97,14 @@ impl Worker<'_> {
             let bases = [0, 1].map(|of| bases[of].wrapping_offset(first as isize * between[of]));
             let strip = Strip { bases, rows, len: tile.len, nearby, steps };
             // SAFETY: required of the caller.
-            unsafe { setup.scanner(stage).go_on(&strip, &mut states[first..first + rows]) };
+            unsafe {
+                match &mut states {
+                    Some(states) => {
+                        setup.scanner(stage).go_on(&strip, &mut states[first..first + rows]);
+                    }
+                    None => setup.scanner(stage).whole(&strip),
+                }
+            }
             first += rows;
         }
     }

@@ -4,12 +4,13 @@
 use super::grid::Grid;
 use super::launch::Launch;
 use super::long::Long;
+use super::operands::{in_place, is_aligned, lead, only_folds_floats, written_early};
 use super::sweep::Sweeping;
 use super::{FOLD_TILE, FOLD_WIDE, LINE, Program, SHORT, SIDE_BY_SIDE, TILE, WAYS, WIDE};
 use super::{narrow, short};
 use crate::lower::rows::{Apart, Map, Per, Stage};
 use crate::run::layout::OPERANDS;
-use crate::run::scan::{LANES, Scanner, State};
+use crate::run::scan::{LANES, Scanner};
 use crate::run::view::Layout;
 use kiln_jit::cpu::last_level_cache;
 use kiln_jit::emit::Code;
@@ -73,7 +74,7 @@ pub(super) struct Setup {
     pub(super) scanners: SmallVec<[Option<Scanner>; 0]>,
     /// Slots of which there are whole rows where tiles are parts of them; empty if there are none.
     pub(super) whole: SmallVec<[bool; 0]>,
-    /// Bytes that each slot takes in a worker's memory, then the blocks of folds or the states of scans.
+    /// Bytes that each slot takes in a worker's memory, then the blocks of folds.
     pub(super) room: SmallVec<[usize; 12]>,
     /// The call of each stage of code.
     pub(super) launches: SmallVec<[Launch; 0]>,
@@ -209,10 +210,7 @@ impl Setup {
         let bytes = |slot| if is_shared(slot) { 0 } else { self.bytes(slot) };
         let mut room: SmallVec<[usize; 12]> = slots.clone().map(bytes).collect();
         let of_folds = (0..program.stages.len()).map(|stage| self.block_bytes(stage, blocks));
-        let of_folds =
-            of_folds.map(|b| b.div_ceil(8).saturating_mul(8)).fold(0, usize::saturating_add);
-        let of_scans = if self.scanners.is_empty() { 0 } else { self.tile[0] * size_of::<State>() };
-        room.push(of_folds.max(of_scans));
+        room.push(of_folds.map(|b| b.div_ceil(8).saturating_mul(8)).fold(0, usize::saturating_add));
         self.room = room;
         let moves = |&slot: &usize| match self.access[slot] {
             Access::Direct | Access::Splat => slot < program.operands(),
@@ -476,47 +474,4 @@ impl Setup {
         };
         rows.max(line).min(run.max(1))
     }
-}
-
-/// Of each output, whether it is the memory of one of so many inputs.
-pub(super) fn in_place(operands: &[&Layout], inputs: usize) -> impl Iterator<Item = bool> {
-    let (inputs, outputs) = operands.split_at(inputs);
-    outputs.iter().map(|output| inputs.iter().any(|input| input.base == output.base))
-}
-
-/// Whether the first element lies at a multiple of its size.
-pub(super) fn is_aligned(operand: &Layout) -> bool {
-    operand.base.addr().is_multiple_of(operand.dtype.size())
-}
-
-/// Outputs of elements that are written before the last stage over elements.
-pub(super) fn written_early(program: Program<'_>) -> SmallVec<[usize; OPERANDS]> {
-    let reads = |stage: &Stage<Code>| {
-        matches!(stage, Stage::Each(_) | Stage::Fold { .. } | Stage::Scan { .. })
-    };
-    let last = program.stages.iter().rposition(reads);
-    let early = &program.stages[..last.unwrap_or(0)];
-    let is_early = |slot: &usize| {
-        program.slots[*slot].per == Per::Element
-            && early.iter().any(|stage| Program::reads_and_writes(stage).1.contains(slot))
-    };
-    (program.inputs..program.operands()).filter(is_early).collect()
-}
-
-/// Whether nothing is done but to fold floats, which are as fast where they lie, however short rows are.
-fn only_folds_floats(program: Program<'_>) -> bool {
-    program.stages.iter().all(|stage| short::folds_floats(program, stage))
-}
-
-/// The operand by whose memory rows are ordered: the first one with elements of its own everywhere.
-fn lead(program: Program<'_>, domain: &[usize], operands: &[&Layout]) -> usize {
-    let is_element = |op: usize| program.slots[op].per == Per::Element;
-    let is_whole = |op: usize| {
-        let operand = operands[op];
-        let own = operand.shape.len() == domain.len();
-        own && (0..domain.len())
-            .all(|dim| domain[dim] == 1 || (operand.shape[dim] != 1 && operand.strides[dim] != 0))
-    };
-    let found = (0..operands.len()).find(|&op| is_element(op) && is_whole(op));
-    found.or_else(|| (0..operands.len()).find(|&op| is_element(op))).unwrap_or(0)
 }
