@@ -125,6 +125,10 @@ impl Program<'_> {
         let factors = self.factors(&region);
         for &value in &loads {
             let Some(from) = self.storing(value) else { continue };
+            if let Some(reason) = self.scanned(from, value, at) {
+                reasons.insert(from, reason);
+                continue;
+            }
             if let Some(reason) = self.unheld(value, held, &region) {
                 reasons.insert(from, reason);
                 continue;
@@ -226,6 +230,9 @@ impl Program<'_> {
             Call::Reduce(_) => {
                 let region = Region { ops: vec![id], outputs: vec![id] };
                 self.unheld(operands[0], None, &region)
+            }
+            Call::Scan(_) if self.product_of(from).is_some() || self.multiplies(from) => {
+                Some(Reason::Scanned { step: at + 1, noun: call.info().noun })
             }
             // What is put together is written there.
             Call::Concat(_) | Call::Pad(_) => None,
@@ -485,6 +492,8 @@ impl Program<'_> {
         }
     }
 }
+
+mod scanned;
 
 #[cfg(test)]
 mod tests;

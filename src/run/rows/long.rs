@@ -10,8 +10,8 @@ use crate::run::interrupt::goes_on;
 use crate::run::layout::OPERANDS;
 use crate::run::pack::Vector;
 use crate::run::queue::{Queue, Shared};
-use crate::run::scan::LANES;
-use crate::run::team::share;
+use crate::run::scan::{LANES, PER_ELEMENT};
+use crate::run::team::{pool_size, share};
 use kiln_jit::emit::Code;
 use kiln_reduce::{BLOCK, Blocks};
 use smallvec::SmallVec;
@@ -84,7 +84,9 @@ pub(super) struct Long {
 }
 
 impl Long {
-    fn new(program: Program<'_>, whole: &Setup) -> Long {
+    /// For a call on several threads, or on one.
+    fn new(program: Program<'_>, whole: &Setup, is_shared: bool) -> Long {
+        let threads = if is_shared { pool_size() } else { 1 };
         let mut setup = whole.clone();
         if !setup.is_in_place {
             // All of what is kept is in memory, so it may as well be where results will be; but not what a part has done
@@ -104,11 +106,11 @@ impl Long {
         let largest = setup.sizes.iter().copied().max().unwrap_or(1);
         let (rows, chunk) = match setup.side_by_side {
             true if program.has_scans() => {
-                let [rows, _] = setup.part_of_scans(program);
+                let [rows, _] = setup.part_of_scans(program, threads);
                 (rows, (PART / largest / rows).next_multiple_of(BLOCK))
             }
             false if program.has_scans() => {
-                let [rows, _] = setup.part_of_scans(program);
+                let [rows, _] = setup.part_of_scans(program, threads);
                 (rows, (CHUNK / rows).next_multiple_of(BLOCK))
             }
             true if setup.only_folds_where_elements_lie(program) => {
@@ -142,18 +144,25 @@ impl Long {
         setup.tile = [rows, chunk];
         setup.prepare(program, chunk.div_ceil(BLOCK), |slot| slots[slot] > 0);
         let chunk_of_scans = match program.has_scans() {
-            true => setup.part_of_scans(program)[1].min(chunk),
+            true => setup.part_of_scans(program, threads)[1].min(chunk),
             false => chunk,
         };
         Long { setup, slots, blocks, chunk_of_scans }
     }
 
-    /// How many threads have rows of their own, of so many: rows that are scanned are better so than in parts, which
-    /// wait for one another. Else all have parts of the same rows.
+    /// How many threads have rows of their own, of so many: if one, all of them have parts of the same rows. Parts that
+    /// are scanned wait for one another.
     fn teams(&self, program: Program<'_>, threads: usize) -> usize {
         let (run, runs) = self.setup.grid.runs();
         let groups = run.div_ceil(self.setup.tile[0]).saturating_mul(runs);
-        if program.has_scans() && groups >= threads { threads.max(1) } else { 1 }
+        let is_scan = |stage: &&Stage<Code>| matches!(stage, Stage::Scan { .. });
+        let scans = program.stages.iter().filter(is_scan).count() as f64 * PER_ELEMENT;
+        let alone = program.cost / groups.min(threads) as f64;
+        let together = scans.max(program.cost / threads as f64);
+        match scans > 0.0 && alone <= together {
+            true => groups.min(threads).max(1),
+            false => 1,
+        }
     }
 }
 
@@ -203,7 +212,7 @@ impl Job<'_> {
 
     /// Bytes of the elements that so many threads keep of whole rows, which are cut.
     pub(super) fn kept(&self, threads: usize) -> usize {
-        let long = Long::new(self.program, self.setup);
+        let long = Long::new(self.program, self.setup, threads > 1);
         let elements =
             long.slots.iter().zip(&long.setup.access).filter(|(_, way)| **way == Access::Kept);
         let each = elements.fold(0, |all: usize, (&bytes, _)| all.saturating_add(bytes));
@@ -236,7 +245,8 @@ impl Job<'_> {
         if self.setup.is_in_place && !written_early(program).is_empty() {
             return false;
         }
-        let long = self.setup.long.get_or_init(|| Box::new(Long::new(program, self.setup)));
+        let long = self.setup.long[usize::from(threads > 1)]
+            .get_or_init(|| Box::new(Long::new(program, self.setup, threads > 1)));
         let Long { setup, slots, blocks, chunk_of_scans } = &**long;
         let teams = long.teams(program, threads);
         let room = |_| Some((Rooms::new(slots)?, Rooms::new(blocks)?));

@@ -30,9 +30,12 @@ const PAGE: usize = 4 << 10;
 const LOOKS: usize = 1 << 10;
 
 impl Setup {
-    /// Rows of a part of rows that are cut and scanned; and elements of each, if nothing is folded along with them.
-    pub(super) fn part_of_scans(&self, program: Program<'_>) -> [usize; 2] {
-        let (run, _) = self.grid.runs();
+    /// Rows of a part of rows that are cut and scanned, by so many threads; and elements of each, if nothing is folded
+    /// along with them.
+    pub(super) fn part_of_scans(&self, program: Program<'_>, threads: usize) -> [usize; 2] {
+        let (run, runs) = self.grid.runs();
+        // Each thread should have some.
+        let share = runs.saturating_mul(run) / threads;
         let is_element = |&slot: &usize| {
             self.home[slot] == slot && !matches!(self.access[slot], Access::Row | Access::Splat)
         };
@@ -44,8 +47,8 @@ impl Setup {
             true if folds_with_scans(program.stages) => {
                 (2 * PART / bytes / BLOCK).clamp(LINE, PAGE / largest)
             }
-            true => PAGE / largest,
-            false => LANES,
+            true => (PAGE / largest).min(share.next_multiple_of(LINE).max(LINE)),
+            false => LANES.min(share.max(1)),
         };
         let rows = rows.min(run).max(1);
         [rows, (PART / bytes / rows).next_multiple_of(LINE)]

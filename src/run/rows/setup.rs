@@ -81,7 +81,8 @@ pub(super) struct Setup {
     /// The call that does what all stages do, if there is one.
     pub(super) sweeping: Option<Sweeping>,
     /// What it is for rows that are cut, once that is asked for.
-    pub(super) long: OnceLock<Box<Long>>,
+    /// For one thread, and for several.
+    pub(super) long: [OnceLock<Box<Long>>; 2],
     /// Slots that are elsewhere in each tile.
     pub(super) moving: SmallVec<[usize; OPERANDS]>,
     /// Operands that are packed, or numbers of rows.
@@ -125,7 +126,7 @@ impl Setup {
             room: SmallVec::new(),
             launches: SmallVec::new(),
             sweeping: None,
-            long: OnceLock::new(),
+            long: Default::default(),
             moving: SmallVec::new(),
             packed: SmallVec::new(),
         };

@@ -46,7 +46,15 @@ fn every_reason_is_given() {
         ("sum[-2](x @ w)", "1 and 2: sum[-2] of f32[..] is not along the rows of the product"),
         ("slice[0, 1:](x @ w)", "1 and 2: a slice of it is an output, and a copy: it leaves"),
         ("transpose(softmax[-1](x))", "1 and 2: a transpose of it is an output, and a copy"),
-        ("cumsum[-1](x @ w)", "1 and 2: 2 has a running sum of it, whose operands must be in"),
+        ("cumsum[-1](x @ w)", "1 and 2: 2 has a running sum, and a kernel with a product has none"),
+        (
+            "cumsum[-1](relu(x @ w)) * 2",
+            "1 and 2: 2 has a running sum, and a kernel with a product",
+        ),
+        (
+            "softmax[-1](x @ w) * cumsum[-1](exp(y))",
+            "1 and 2: 1 has a running sum, and a kernel with",
+        ),
         (
             "cumsum[-1](exp(x)) @ w",
             "1 and 2: 2 has a matmul of it, whose operands must be in memory",
