@@ -151,3 +151,19 @@ fn what_cannot_be() {
     let fault = build("k", &[Expr::input("x: f32[3]").cumsum(1)]).unwrap_err().to_string();
     assert!(fault.contains("cumsum") && fault.contains("axis 1"), "{fault}");
 }
+
+/// Results of open shapes are stored together only by what says that they have one.
+#[test]
+fn results_that_may_differ_in_shape_are_apart() {
+    let text = "|x, y| let c = cumsum[0](x); let d = cumsum[0](c); (c * c, c - y, d)";
+    for text in [text, "|x, y, w| (x * 2, y * 3, max[-1](x @ w))"] {
+        let kernel = compile_with(&parse(text).unwrap(), CompileOptions::new()).unwrap();
+        assert!(kernel.pass_count() > 1, "{}", kernel.graph());
+    }
+    let text = "kernel k(x: u8[..], y: u8[..]) { let v0 = cumsum[0](x); let v1 = cumsum[0](v0);
+        let v2 = v0 - y; let v4 = v0 * v0; (v4, v4, v2) }";
+    let kernel = compile_with(&parse(text).unwrap(), CompileOptions::new()).unwrap();
+    let (x, y) = (ndarray::arr1(&[1u8, 2]), Array2::<u8>::ones((3, 2)));
+    let found = kernel.run(&[(&x).into(), (&y).into()]).unwrap();
+    assert_eq!((found[0].shape(), found[2].shape()), (&[2][..], &[3, 2][..]));
+}

@@ -2,6 +2,7 @@
 
 use super::cuts;
 use super::products::{self, Products};
+use super::region::Region;
 use super::rows::{Rows, RowsId};
 use super::siblings::{DomainId, Domains};
 use kiln_ir::{Call, DType, Graph, Node, NodeId};
@@ -167,6 +168,11 @@ impl<'a> Legal<'a> {
     /// Whether a node is a product that a region may hold.
     pub(super) fn holds_product(&self, id: NodeId) -> bool {
         self.products.hold(self.graph, id)
+    }
+
+    /// Whether a region holds reductions, scans or products, which say what it loops over.
+    pub(super) fn has_calls(&self, region: &Region) -> bool {
+        region.ops.iter().any(|&id| self.rows.of_call(id).is_some() || self.holds_product(id))
     }
 
     /// What must be in memory, whatever policies say.

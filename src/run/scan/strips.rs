@@ -15,7 +15,7 @@ pub(in crate::run) const NEIGHBOURS: usize = 256;
 /// How many others are.
 pub(in crate::run) const LANES: usize = 4;
 
-/// Rows whose elements are read, and written, at once.
+/// Rows whose elements are read, and written, at once, where they are few.
 const BLOCK: usize = 16;
 
 /// Elements after which somebody may end a scan of long rows.
@@ -189,7 +189,10 @@ unsafe fn neighbours<C: Carry<T>, T: Copy>(strip: &Strip, states: *mut State) {
     unsafe {
         if rows >= 4 * BLOCK {
             done = rows / BLOCK * BLOCK;
-            many::<C, T>(strip, done, states);
+            match strip.bases[0] == strip.bases[1] && strip.steps[0] == strip.steps[1] {
+                true => many::<C, T, true>(strip, done, states),
+                false => many::<C, T, false>(strip, done, states),
+            }
         }
         macro_rules! few {
             ($($count:expr)*) => {
@@ -292,22 +295,29 @@ unsafe fn side_by_side<C: Carry<T>, T: Copy, const L: usize>(
     unsafe { leave(&carried, states) };
 }
 
-/// Scans the first `count` rows of many whose elements are neighbours, whole [`BLOCK`]s of them.
+/// Scans the first `count` rows of many whose elements are neighbours.
 ///
 /// # Safety
 ///
-/// As for [`neighbours`].
+/// As for [`neighbours`]; what is read and what is written must lie alike if they are one.
 #[inline(always)]
-unsafe fn many<C: Carry<T>, T: Copy>(strip: &Strip, count: usize, states: *mut State) {
+unsafe fn many<C: Carry<T>, T: Copy, const ONE: bool>(
+    strip: &Strip,
+    count: usize,
+    states: *mut State,
+) {
     let &Strip { mut bases, len, steps, .. } = strip;
     // SAFETY: required of the caller.
     let mut carried = unsafe { carried::<C, T, NEIGHBOURS>(states, count) };
     in_portions(len, PORTION / NEIGHBOURS, || {
-        let [from, to] = bases.map(|base| base.cast::<[T; BLOCK]>());
-        let blocks = carried.as_chunks_mut::<BLOCK>().0;
-        for (at, states) in blocks[..count / BLOCK].iter_mut().enumerate() {
+        let from = bases[0].cast::<T>();
+        // Of one memory each element is written where it was read, and the compiler need not look whether it is.
+        let to = if ONE { from } else { bases[1].cast::<T>() };
+        for (lane, state) in carried[..count].iter_mut().enumerate() {
             // SAFETY: required of the caller.
-            unsafe { step::<C, T, BLOCK>(states, from.wrapping_add(at), to.wrapping_add(at)) };
+            unsafe {
+                to.add(lane).write_unaligned(C::step(state, from.add(lane).read_unaligned()))
+            };
         }
         bases = [0, 1].map(|of| bases[of].wrapping_offset(steps[of]));
     });
@@ -328,32 +338,19 @@ unsafe fn few<C: Carry<T>, T: Copy, const L: usize>(strip: &Strip, row: usize, s
     // SAFETY: required of the caller.
     let mut carried = unsafe { carried::<C, T, L>(states, L) };
     in_portions(len, PORTION / L, || {
+        let [from, to] = bases.map(|base| base.cast::<[T; L]>());
+        // All are read before any is written, so the compiler need not ask where that is.
         // SAFETY: required of the caller.
-        unsafe { step::<C, T, L>(&mut carried, bases[0].cast(), bases[1].cast()) };
+        let mut elements = unsafe { from.read_unaligned() };
+        for (state, element) in carried.iter_mut().zip(&mut elements) {
+            *element = C::step(state, *element);
+        }
+        // SAFETY: required of the caller.
+        unsafe { to.write_unaligned(elements) };
         bases = [0, 1].map(|of| bases[of].wrapping_offset(steps[of]));
     });
     // SAFETY: required of the caller.
     unsafe { leave(&carried, states) };
-}
-
-/// An element of each of `L` rows: all are read before any is written, so the compiler need not ask where that is.
-///
-/// # Safety
-///
-/// The elements must be readable, and writable.
-#[inline(always)]
-unsafe fn step<C: Carry<T>, T: Copy, const L: usize>(
-    states: &mut [C::State; L],
-    from: *const [T; L],
-    to: *mut [T; L],
-) {
-    // SAFETY: required of the caller.
-    let mut elements = unsafe { from.read_unaligned() };
-    for (state, element) in states.iter_mut().zip(&mut elements) {
-        *element = C::step(state, *element);
-    }
-    // SAFETY: required of the caller.
-    unsafe { to.write_unaligned(elements) };
 }
 
 /// Steps along rows, until somebody ends the work.
