@@ -102,6 +102,8 @@ fn plan(graph: &Graph, options: CompileOptions) -> Result<Plan<Compiled>, EmitEr
 fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError> {
     if let Some(product) = product(body) {
         let rest = match (body.reductions().next(), &product.then) {
+            // No region has both.
+            _ if body.has_scans() => None,
             (Some(_), _) => stages(&product.rest, options)?.map(|code| Rest::Rows(Box::new(code))),
             (None, then) if then.is_none() || product.operands.is_none() => {
                 let code = emitted(&lowered(&product.rest, options.mode), options)?;
@@ -115,7 +117,7 @@ fn compiled(body: &Body, options: CompileOptions) -> Result<Compiled, EmitError>
         let kernel = ProductKernel::new(program, passes(body, options));
         return Ok(Compiled::Product(Box::new(kernel)));
     }
-    if body.reductions().next().is_none() {
+    if !body.has_rows() {
         let mut routine = lowered(body, options.mode);
         if looks_ahead(&routine) {
             routine.ahead = (0..).take(routine.inputs.len()).collect();
@@ -256,7 +258,7 @@ fn listing_of(body: &Body, names: &[String], mode: Mode) -> String {
     if let Some(product) = product(body) {
         return listing_of_product(product, names, mode);
     }
-    if body.reductions().next().is_none() {
+    if !body.has_rows() {
         return lowered(body, mode).to_string();
     }
     match rows(body, tier(mode)) {
@@ -312,7 +314,7 @@ const PASS_BY_PASS: &str = "a kernel that runs pass by pass\n";
 fn routines(body: &Body, mode: Mode) -> Vec<Routine> {
     let product = product(body);
     let body: &Graph = product.as_ref().map_or(body, |product| &product.rest);
-    let is_reduction = |node: &Node| matches!(node, Node::Call(Call::Reduce(_), _));
+    let is_reduction = |node: &Node| matches!(node, Node::Call(Call::Reduce(_) | Call::Scan(_), _));
     if !body.nodes().iter().any(is_reduction) {
         return vec![lowered(body, mode)];
     }

@@ -111,6 +111,16 @@ impl Body {
         below(self, values, end)
     }
 
+    /// Whether it goes along rows: it has reductions, or scans.
+    pub fn has_rows(&self) -> bool {
+        self.reductions().next().is_some() || self.has_scans()
+    }
+
+    /// Whether it has running sums or products.
+    pub fn has_scans(&self) -> bool {
+        self.nodes().iter().any(|node| matches!(node, Node::Call(Call::Scan(_), _)))
+    }
+
     /// The reductions in it; an elementwise body has none.
     pub fn reductions(&self) -> impl Iterator<Item = (NodeId, Reduce)> {
         self.iter().filter_map(|(id, node)| match node {

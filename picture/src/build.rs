@@ -154,9 +154,8 @@ const HOLE: &str = "·";
 
 /// A fused kernel: a box for a single op, else a box around its ops.
 fn kernel(body: &Body, names: &[&str], is_large: bool) -> Item {
-    let reductions = body.reductions().count();
     match body.op_count() {
-        count if reductions > 0 => {
+        count if body.has_rows() => {
             let mut item = Item::new(Kind::Pass, format!("kernel of {count} ops over rows"));
             match is_large {
                 true => item.notes.extend(tally(body.nodes())),

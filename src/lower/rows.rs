@@ -1,7 +1,7 @@
-//! From a fused body with reductions to stages over rows.
+//! From a fused body with reductions and scans to stages over rows.
 //!
-//! A row is what its reductions make one number of. The *level* of a value is the largest number of
-//! reductions below it on any path. For each level there is a stage over the elements of rows, then the
+//! A row is what its reductions make one number of, and along which its scans go. The *level* of a value is the
+//! largest number of both below it on any path. For each level there is a stage over the elements of rows, then the
 //! folds of what it computes, then one over the numbers of rows, which the next level reads:
 //!
 //! ```text
@@ -11,21 +11,32 @@
 //!           each e / s                      level 2, where e was, if its memory is that of a result
 //! ```
 //!
+//! Scans are done at the beginning of the first level that needs them, after a stage over what they read: so nothing
+//! waits in between, and where rows are cut, each part goes through all of this before the next one:
+//!
+//! ```text
+//! cumsum(exp(x)) / sum(x)     fold s = sum x       level 0
+//!                             each e = exp(x)      level 1, before its scans
+//!                             scan c = sum e
+//!                             each c / s           level 1
+//! ```
+//!
 //! A value that two stages need is kept if it is stored anyway, for a fold, or is worth more than reading
 //! it; else it is computed again, with the same ops and so with the same bits.
 
 mod late;
 mod listing;
+mod memory;
 mod needs;
-mod slots;
 mod sweep;
 mod turns;
 
 use super::{Tier, constant_of, lower_op, range, storage, stored_value};
-use kiln_ir::{Axes, DType, Graph, Node, NodeId, Range, Reduction};
+use kiln_ir::{Axes, DType, Graph, Node, NodeId, Range, Reduction, Running};
 use kiln_jit::vir::{Builder, Merge, Routine, STRIPE_BYTES, Value};
 pub(crate) use late::{Earlier, Late};
-use needs::{Needs, Reduced};
+use memory::{mark_reads, run_ahead, share};
+use needs::{Needs, Reduced, When};
 use std::collections::BTreeMap;
 pub(crate) use sweep::RowSweep;
 
@@ -42,7 +53,7 @@ pub(crate) struct RowProgram<K = Routine, D = K> {
     pub(crate) outputs: usize,
     /// What is done, in order.
     pub(crate) stages: Vec<Stage<K, D>>,
-    /// For the operand of each reduction, what its shape comes of.
+    /// For the operand of each reduction and scan, what its shape comes of.
     pub(crate) operands: Vec<Operand>,
     /// The stages as one routine, if they can be one.
     pub(crate) sweep: Option<RowSweep>,
@@ -60,7 +71,7 @@ pub(crate) struct Slot {
     pub(crate) shares: Option<usize>,
     /// How many stages read it.
     pub(crate) reads: usize,
-    /// Whether one of them folds it.
+    /// Whether one of them folds or scans it.
     pub(crate) is_folded: bool,
 }
 
@@ -80,6 +91,8 @@ pub(crate) enum Stage<K, D = K> {
     Once(Map<K, D>),
     /// What becomes of the elements of each row.
     Fold { by: Reduction, from: usize, to: usize },
+    /// What each element of a row and those before it come to.
+    Scan { by: Running, from: usize, to: usize },
     /// The number of elements of a row.
     Count { to: usize },
 }
@@ -163,6 +176,7 @@ impl RowProgram {
                 Stage::Each(each) => Stage::Each(map(each)?),
                 Stage::Once(once) => Stage::Once(map(once)?),
                 Stage::Fold { by, from, to } => Stage::Fold { by, from, to },
+                Stage::Scan { by, from, to } => Stage::Scan { by, from, to },
                 Stage::Count { to } => Stage::Count { to },
             })
         });
@@ -175,13 +189,13 @@ impl RowProgram {
     pub(crate) fn routines(&self) -> impl Iterator<Item = &Routine> {
         self.stages.iter().filter_map(|stage| match stage {
             Stage::Each(map) | Stage::Once(map) => Some(&map.kernel),
-            Stage::Fold { .. } | Stage::Count { .. } => None,
+            Stage::Fold { .. } | Stage::Scan { .. } | Stage::Count { .. } => None,
         })
     }
 }
 
-/// The stages of a body whose calls are reductions along the same axes. `None` if it is no such body, or
-/// if a reduction is of numbers of rows.
+/// The stages of a body whose calls are reductions and scans along the same axes. `None` if it is no such body, or
+/// if one of them is of numbers of rows.
 pub(crate) fn rows(body: &Graph, tier: Tier) -> Option<RowProgram> {
     let _env = kiln_fenv::hold_default();
     let needs = Needs::new(body, tier)?;
@@ -207,23 +221,25 @@ pub(crate) fn rows(body: &Graph, tier: Tier) -> Option<RowProgram> {
     }
     for level in 0..=needs.last {
         lowering.once(&needs, level);
+        lowering.each(&needs, (level, When::Before), &[]);
+        for scan in needs.scans.iter().filter(|scan| scan.level == level) {
+            let from = lowering.places[&scan.operand];
+            let to = lowering.place(scan.id, Per::Element);
+            lowering.stages.push(Stage::Scan { by: scan.by, from, to });
+        }
+        lowering.forget(&needs, (level, When::Before));
         let mut folds: Vec<Reduced> =
             needs.folds.iter().filter(|fold| needs.level(fold.operand) == level).copied().collect();
         // Sums come first, then what else code does.
         folds
             .sort_by_key(|fold| merge(fold, body).map_or(2, |merge| u8::from(merge != Merge::Add)));
-        lowering.each(&needs, level, &folds);
+        lowering.each(&needs, (level, When::After), &folds);
         for Reduced { id, by, operand } in folds {
             let from = lowering.places[&operand];
             let to = lowering.place(id, Per::Row);
             lowering.stages.push(Stage::Fold { by, from, to });
         }
-        // What is only folded may be stored nowhere.
-        for id in &needs.stored[level] {
-            if !needs.is_kept(*id) && lowering.outputs_of(*id).next().is_none() {
-                lowering.places.remove(id);
-            }
-        }
+        lowering.forget(&needs, (level, When::After));
     }
     lowering.once(&needs, needs.last + 1);
     let mut program = RowProgram {
@@ -235,9 +251,9 @@ pub(crate) fn rows(body: &Graph, tier: Tier) -> Option<RowProgram> {
         operands: needs.operands,
         sweep: None,
     };
-    slots::share(&mut program);
-    slots::mark_reads(&mut program);
-    slots::run_ahead(&mut program);
+    share(&mut program);
+    mark_reads(&mut program);
+    run_ahead(&mut program);
     program.sweep = sweep::sweep(&program);
     Some(program)
 }
@@ -291,10 +307,19 @@ impl Lowering<'_> {
         }
     }
 
-    /// The elements that are stored at a level, and folded.
-    fn each(&mut self, needs: &Needs, level: usize, folds: &[Reduced]) {
+    /// Forgets where values are that nothing reads any more: what is only folded may be stored nowhere.
+    fn forget(&mut self, needs: &Needs, (level, when): (usize, When)) {
+        for id in needs.stored(level, when) {
+            if !needs.is_kept(*id) && self.outputs_of(*id).next().is_none() {
+                self.places.remove(id);
+            }
+        }
+    }
+
+    /// The elements that are stored in a part of a level, and folded.
+    fn each(&mut self, needs: &Needs, (level, when): (usize, When), folds: &[Reduced]) {
         let mut stores: Vec<(NodeId, usize)> = Vec::new();
-        for &id in &needs.stored[level] {
+        for &id in needs.stored(level, when) {
             if !self.places.contains_key(&id) {
                 let slot = self.place(id, Per::Element);
                 stores.push((id, slot));

@@ -108,9 +108,7 @@ impl LastCall {
     pub(super) fn of<K>(steps: &[Step<K>]) -> Option<LastCall> {
         let is_slow = |step: &Step<K>| match &step.action {
             Action::Call(_) => true,
-            Action::Map { body, shapes, .. } => {
-                shapes.has_product() || body.reductions().next().is_some()
-            }
+            Action::Map { body, shapes, .. } => shapes.has_product() || body.has_rows(),
         };
         steps.iter().any(is_slow).then(|| LastCall(Mutex::new(None)))
     }
@@ -182,7 +180,7 @@ impl<K> Plan<K> {
                         inferred.map_err(|reason| ShapeError::of_call(*call, &args, reason))?;
                 }
                 Action::Map { body, names, shapes: rules, .. } => {
-                    let has_rows = body.reductions().next().is_some();
+                    let has_rows = body.has_rows();
                     let common = match rules.has_product() {
                         false => domain(names, &args, &mut shape[0]),
                         true => match rules.domain(&args) {

@@ -172,7 +172,7 @@ impl CallPlan {
 /// Whether all ops of a body are of as many elements.
 fn has_one_size(body: &Body) -> bool {
     let is_all = |(second, ..): (NodeId, NodeId, usize)| *body.outputs() == [second];
-    body.reductions().next().is_none() && body.second_product().is_none_or(is_all)
+    !body.has_rows() && body.second_product().is_none_or(is_all)
 }
 
 /// How many elements each node of a body has.

@@ -32,6 +32,7 @@ mod random_mixed;
 mod random_precise;
 mod random_products;
 mod random_rows;
+mod random_scans;
 mod reductions;
 mod row_errors;
 mod rows;

@@ -271,6 +271,11 @@ fn long_rows_that_are_kept_are_in_the_memory_that_is_told() {
         ("let d = sin(x); sum[0](abs(d - mean[0](d)))", [1 << 10, 1 << 10], true),
         ("softmax[0](x)", [1 << 10, 1 << 10], false),
         ("softmax[-1](x)", [3, 1 << 19], false),
+        ("cumsum[-1](exp(x)) * sin(x)", [3, 1 << 19], false),
+        ("cumsum[0](exp(x)) * sin(x)", [1 << 10, 1 << 10], false),
+        ("max[-1](cumsum[-1](sin(x)) * 2)", [1, 1 << 19], false),
+        ("let c = cumsum[-1](sin(x)); sum[-1](abs(c - mean[-1](c)))", [1, 1 << 19], true),
+        ("let c = cumsum[-1](sin(x)); sum[-1](abs(c - mean[-1](c)))", [8, 1 << 19], true),
     ] {
         let x = Array2::<f32>::ones(shape);
         assert_eq!(told(text, &[(&x).into()]) >= 1 << 20, keeps, "{text} {shape:?}");

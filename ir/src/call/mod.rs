@@ -211,7 +211,7 @@ impl Call {
 
     /// Whether it may stand in a fused body.
     pub fn fuses(self) -> bool {
-        matches!(self, Call::Reduce(_) | Call::Matmul)
+        matches!(self, Call::Reduce(_) | Call::Scan(_) | Call::Matmul)
     }
 
     /// Whether it is a matrix product.

@@ -1,7 +1,7 @@
 //! Scans: of each element along an axis, what it and those before it come to.
 
 use super::view::place;
-use super::{Call, CallInfo};
+use super::{Axes, Call, CallInfo};
 use crate::array::{Array, Data};
 use crate::number::Scalar;
 use crate::shape::{Dims, Extent, Shape};
@@ -54,6 +54,11 @@ pub(super) const ALL: &[Call] = &[
 ];
 
 impl Scan {
+    /// The axes that it goes along: one. Fails for one that no array has.
+    pub fn axes(self) -> Result<Axes, String> {
+        Axes::some(&[self.axis.into()])
+    }
+
     /// Which axis of an array of this rank it goes along; an error says that there is none.
     pub fn place(self, rank: usize) -> Result<usize, String> {
         place(self.axis, rank)

@@ -1,7 +1,7 @@
 //! Which producers a region absorbs: everything legal, except what a policy leaves out.
 
 use super::cost::{is_dear, is_smaller};
-use super::legal::Legal;
+use super::legal::{Legal, is_scan};
 use super::region::Region;
 use super::rows::RowsId;
 use crate::fuse::cost_model::CostModel;
@@ -14,7 +14,7 @@ pub(super) struct Policy {
     /// Those stored anyway: these are loaded instead of computed again.
     pub(super) loads_stored: bool,
     /// Dear ones over a smaller domain: these are computed once, not for every element. And what is
-    /// computed of reductions that the region cannot hold.
+    /// computed of reductions that the region cannot hold, and scans.
     pub(super) hoists: bool,
     /// The product: it is a pass of its own.
     pub(super) loads_product: bool,
@@ -75,8 +75,8 @@ impl<'a> Absorber<'a> {
         // The operands of a product must be in memory.
         let held = product.filter(|_| !policy.loads_product);
         let multiplied = held.map_or_else(Vec::new, |product| self.graph.node(product).operands());
-        // The first reduction says what the rows of the region are.
-        let mut rows = outputs.iter().find_map(|&output| self.legal.rows.of_reduction(output));
+        // The first reduction or scan says what the rows of the region are.
+        let mut rows = outputs.iter().find_map(|&output| self.legal.rows.of_call(output));
         while let Some(consumer) = pending.pop() {
             ops.push(consumer);
             if held == Some(consumer) {
@@ -97,9 +97,12 @@ impl<'a> Absorber<'a> {
                     }
                     continue;
                 }
-                let along = self.legal.rows.of_reduction(producer);
+                let along = self.legal.rows.of_call(producer);
+                let scans = is_scan(self.graph.node(producer));
                 if let Some(along) = along
-                    && !(self.admits(held, rows, along, &inside) && self.is_beside(held, producer))
+                    && (scans && held.is_some()
+                        || !(self.admits(held, rows, along, &inside)
+                            && self.is_beside(held, producer)))
                 {
                     continue;
                 }
@@ -111,6 +114,8 @@ impl<'a> Absorber<'a> {
                         is_smaller(self.graph, producer, consumer) && self.is_dear(policy, producer)
                     }
                 };
+                // It takes longer than what it reads and writes, so it may be better done once.
+                let dear = dear || scans;
                 met.stored |= stored;
                 met.dear |= dear;
                 if !(policy.loads_stored && stored || policy.hoists && dear) {
@@ -132,7 +137,7 @@ impl<'a> Absorber<'a> {
             (Some(left), _) => {
                 let (Region { ops: first, .. }, _) = self.absorb(Policy::ALL, &[left]);
                 let product = first.iter().copied().find(|&id| self.legal.holds_product(id))?;
-                let has_rows = first.iter().any(|&id| self.legal.rows.of_reduction(id).is_some());
+                let has_rows = first.iter().any(|&id| self.legal.rows.of_call(id).is_some());
                 let factors = self.graph.node(product).operands();
                 if has_rows { self.ended(outputs, second, first, &factors) } else { None }
             }
@@ -140,7 +145,9 @@ impl<'a> Absorber<'a> {
                 let hoists = Policy { hoists: true, ..Policy::ALL };
                 let (all, met) = self.absorb(Policy::ALL, &[left]);
                 let first = if met.dear { self.absorb(hoists, &[left]).0 } else { all };
-                self.ended(outputs, second, first.ops, &[])
+                // A scan is not done some rows at a time.
+                let has_scans = first.ops.iter().any(|&id| is_scan(self.graph.node(id)));
+                if has_scans { None } else { self.ended(outputs, second, first.ops, &[]) }
             }
             (None, None) => None,
         }

@@ -2,9 +2,10 @@
 
 use super::cuts;
 use super::products::{self, Products};
+use super::region::Region;
 use super::rows::{Rows, RowsId};
 use super::siblings::{DomainId, Domains};
-use kiln_ir::{DType, Graph, Node, NodeId};
+use kiln_ir::{Call, DType, Graph, Node, NodeId};
 use std::collections::BTreeSet;
 
 /// Why a value is not computed in the region of an op that reads it.
@@ -113,7 +114,7 @@ impl<'a> Legal<'a> {
         Ok((calls, self.stretches[at], domain))
     }
 
-    /// The rows of the reductions that a value is computed of.
+    /// The rows of the reductions and scans that a value is computed of.
     pub(super) fn rows_of(&self, id: NodeId) -> Option<RowsId> {
         self.levels[id.index()].rows
     }
@@ -169,26 +170,34 @@ impl<'a> Legal<'a> {
         self.products.hold(self.graph, id)
     }
 
+    /// Whether a region holds reductions, scans or products, which say what it loops over.
+    pub(super) fn has_calls(&self, region: &Region) -> bool {
+        region.ops.iter().any(|&id| self.rows.of_call(id).is_some() || self.holds_product(id))
+    }
+
     /// What must be in memory, whatever policies say.
     pub(super) fn stored(&self) -> &BTreeSet<NodeId> {
         &self.stored
     }
 }
 
+/// Whether a node is a running sum or product.
+pub(super) fn is_scan(node: &Node) -> bool {
+    matches!(node, Node::Call(Call::Scan(_), _))
+}
+
 /// Whether a node may be part of a region.
 fn fuses(graph: &Graph, rows: &Rows, products: Products, id: NodeId) -> bool {
-    matches!(graph.node(id), Node::Op(..))
-        || rows.of_reduction(id).is_some()
-        || products.hold(graph, id)
+    matches!(graph.node(id), Node::Op(..)) || rows.of_call(id).is_some() || products.hold(graph, id)
 }
 
 /// Where a value stands among the calls of its graph.
 #[derive(Clone, Copy, Debug, Default)]
 struct Level {
-    /// The largest number of calls on a path to it, not counting reductions of the rows that it is
+    /// The largest number of calls on a path to it, not counting reductions and scans of the rows that it is
     /// computed of.
     calls: u32,
-    /// The rows of the reductions on paths from the last of those calls.
+    /// The rows of the reductions and scans on paths from the last of those calls.
     rows: Option<RowsId>,
     /// The product that its region may hold.
     product: Option<NodeId>,
@@ -213,10 +222,11 @@ fn levels(graph: &Graph, rows: &Rows, products: Products) -> Vec<Level> {
         // One region cannot hold all that they are computed of, so it loads some.
         let agree = below.clone().all(agree) && are_of_product(below_rows);
         let next = Level { calls: calls + 1, ..Level::default() };
-        levels.push(match (node, rows.of_reduction(id)) {
+        levels.push(match (node, rows.of_call(id)) {
             (_, Some(own))
                 if agree
                     && are_of_product(Some(own))
+                    && (product.is_none() || !is_scan(node))
                     && below_rows.is_none_or(|below| below == own) =>
             {
                 Level { calls, rows: Some(own), product }

@@ -186,7 +186,13 @@ impl<'a> Sweep<'a> {
             let hoisted = met.dear.then(|| self.absorber.absorb(hoist, &group).0);
             let hoisted = hoisted.filter(|hoisted| *hoisted != all);
             let chain = self.absorber.chain(&group);
+            let domain = domains.of_node(group[0]);
+            let have_one = group.iter().all(|&id| domains.of_node(id) == domain);
             for region in [Some(all), hoisted, chain].into_iter().flatten() {
+                // What nothing in it says to have one domain with the rest may have another.
+                if !have_one && !self.absorber.legal.has_calls(&region) {
+                    continue;
+                }
                 let joint = self.ways.add_class();
                 self.add(joint, region);
                 for (item, &id) in group.iter().enumerate() {

@@ -38,6 +38,13 @@ pub enum Reason {
         /// What it has of the first, such as `a matmul`.
         noun: &'static str,
     },
+    /// One of them has a product, and the other a scan.
+    Scanned {
+        /// The number of the one that has a scan.
+        step: usize,
+        /// What it is, such as `a running sum`.
+        noun: &'static str,
+    },
     /// The first one is a call that is a pass by itself.
     Pass {
         /// Its number.
@@ -153,6 +160,9 @@ impl fmt::Display for Reason {
             }
             Reason::Reduced { step, noun } => {
                 write!(f, "{step} reduces rows of {noun} of it, and with those a kernel computes no operand")
+            }
+            Reason::Scanned { step, noun } => {
+                write!(f, "{step} has {noun}, and a kernel with a product has none")
             }
             Reason::Pass { step, noun } => {
                 write!(f, "{step}, {noun}, is a pass of its own, whose arrays are in memory")

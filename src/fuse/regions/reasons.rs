@@ -125,6 +125,10 @@ impl Program<'_> {
         let factors = self.factors(&region);
         for &value in &loads {
             let Some(from) = self.storing(value) else { continue };
+            if let Some(reason) = self.scanned(from, value, at) {
+                reasons.insert(from, reason);
+                continue;
+            }
             if let Some(reason) = self.unheld(value, held, &region) {
                 reasons.insert(from, reason);
                 continue;
@@ -227,6 +231,9 @@ impl Program<'_> {
                 let region = Region { ops: vec![id], outputs: vec![id] };
                 self.unheld(operands[0], None, &region)
             }
+            Call::Scan(_) if self.product_of(from).is_some() || self.multiplies(from) => {
+                Some(Reason::Scanned { step: at + 1, noun: call.info().noun })
+            }
             // What is put together is written there.
             Call::Concat(_) | Call::Pad(_) => None,
             _ if self.steps[from].region.is_none() => {
@@ -257,7 +264,7 @@ impl Program<'_> {
     /// Whether a step is a kernel with reductions.
     fn reduces(&self, step: usize) -> bool {
         let mut ops = self.steps[step].region.iter().flat_map(|region| &region.ops);
-        ops.any(|&op| self.absorber.legal.rows.of_reduction(op).is_some())
+        ops.any(|&op| self.absorber.legal.rows.of_call(op).is_some())
     }
 
     /// Whether a step is a kernel with a product of what it computes.
@@ -302,10 +309,7 @@ impl Program<'_> {
         }
         let shape = self.graph.shape(product);
         let is_apart = |&&id: &&NodeId| {
-            legal
-                .rows
-                .of_reduction(id)
-                .is_some_and(|rows| !legal.rows.are_of(rows, self.graph, product))
+            legal.rows.of_call(id).is_some_and(|rows| !legal.rows.are_of(rows, self.graph, product))
         };
         if let Some(&reduction) = region.ops.iter().find(is_apart) {
             return Some(match products::is_long(self.graph, product) {
@@ -404,7 +408,7 @@ impl Program<'_> {
     /// Whether two steps have reductions over different rows.
     fn rows(&self, first: usize, second: usize) -> Option<Reason> {
         let reductions = [self.reduction(first)?, self.reduction(second)?];
-        let [one, other] = reductions.map(|id| self.absorber.legal.rows.of_reduction(id));
+        let [one, other] = reductions.map(|id| self.absorber.legal.rows.of_call(id));
         (one != other).then(|| Reason::Rows(reductions.map(|id| self.reduction_name(id))))
     }
 
@@ -423,7 +427,7 @@ impl Program<'_> {
     fn reduction(&self, step: usize) -> Option<NodeId> {
         let Step { region, stores, .. } = &self.steps[step];
         let ops = region.as_ref().map_or(stores, |region| &region.ops);
-        ops.iter().copied().find(|&id| self.absorber.legal.rows.of_reduction(id).is_some())
+        ops.iter().copied().find(|&id| self.absorber.legal.rows.of_call(id).is_some())
     }
 
     fn cut(&self) -> Reason {
@@ -488,6 +492,8 @@ impl Program<'_> {
         }
     }
 }
+
+mod scanned;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,11 @@
-//! Rows: what the reductions of one region have in common.
+//! Rows: what the reductions and scans of one region have in common.
 //!
-//! A region with reductions runs as stages over the rows of its domain, so all of them go along the
+//! A region with such calls runs as stages over the rows of its domain, so all of them go along the
 //! same axes of arrays that are as large as the domain. Where ranks are unknown, arrays are taken to
 //! be: a call in which they are not runs the region's body pass by pass.
+//!
+//! What a scan gives has an element for each of a row, so a region with a product holds none: it has blocks of
+//! rows, or some of them at a time, and keeps none of what it stores.
 
 use super::products;
 use kiln_ir::{Axes, Call, Graph, Node, NodeId, Shape};
@@ -24,7 +27,7 @@ pub(super) struct Rows {
     keys: Vec<Key>,
     /// For each kind, the shapes that are reduced.
     reduced: Vec<Vec<Shape>>,
-    /// The kind of each reduction.
+    /// The kind of each reduction and of each scan.
     of: HashMap<NodeId, RowsId>,
 }
 
@@ -32,11 +35,18 @@ impl Rows {
     pub(super) fn of(graph: &Graph) -> Rows {
         let mut rows = Rows { keys: Vec::new(), reduced: Vec::new(), of: HashMap::new() };
         for (id, node) in graph.iter() {
-            let Node::Call(Call::Reduce(reduce), args) = node else { continue };
+            let (axes, args) = match node {
+                Node::Call(Call::Reduce(reduce), args) => (reduce.axes, args),
+                Node::Call(Call::Scan(scan), args) => match scan.axes() {
+                    Ok(axes) => (axes, args),
+                    Err(_) => continue,
+                },
+                _ => continue,
+            };
             let shape = graph.shape(args[0]);
             let axes = match shape.dims() {
-                Some(dims) => reduce.axes.from_last(dims.len()),
-                None => reduce.axes,
+                Some(dims) => axes.from_last(dims.len()),
+                None => axes,
             };
             let domain = shape.dims().map(|_| shape.clone());
             let kind = rows.add(Key { axes, domain });
@@ -49,7 +59,7 @@ impl Rows {
         rows
     }
 
-    /// No reduction is part of any region.
+    /// No reduction and no scan is part of any region.
     pub(super) fn none() -> Rows {
         Rows { keys: Vec::new(), reduced: Vec::new(), of: HashMap::new() }
     }
@@ -64,8 +74,8 @@ impl Rows {
         RowsId(index as u32)
     }
 
-    /// The rows that a reduction goes along, if it may be part of a region.
-    pub(super) fn of_reduction(&self, id: NodeId) -> Option<RowsId> {
+    /// The rows that a reduction or a scan goes along, if it may be part of a region.
+    pub(super) fn of_call(&self, id: NodeId) -> Option<RowsId> {
         self.of.get(&id).copied()
     }
 

@@ -1,6 +1,7 @@
 //! A row kernel as text: its stages in order, and what they read and write.
 
 use super::{Map, Per, RowProgram, Stage};
+use kiln_ir::Running;
 use kiln_jit::vir::Routine;
 use std::fmt::Write as _;
 
@@ -52,6 +53,13 @@ impl RowProgram {
                         Per::Row => "as many of each number of ",
                     };
                     format!("fold: {} = {} of {of}{}\n", name(*to), by.info().name, name(*from))
+                }
+                Stage::Scan { by, from, to } => {
+                    let by = match by {
+                        Running::Sum => "sums",
+                        Running::Product => "products",
+                    };
+                    format!("scan: {} = running {by} of {}\n", written(to), name(*from))
                 }
                 Stage::Count { to } => format!("{} = elements of a row\n", name(*to)),
             };

@@ -69,6 +69,8 @@ pub(super) fn sweep(program: &RowProgram) -> Option<RowSweep> {
                 making.each(b.finish(), &[*from], &[], &[(*by, *to)])?;
             }
             Stage::Once(map) => making.once(once_a_row(&map.kernel)?, &map.inputs, &map.outputs)?,
+            // Of one row after the other, or of some side by side, it would wait for each addition.
+            Stage::Scan { .. } => return None,
             Stage::Count { to } => making.operand(*to),
         }
     }

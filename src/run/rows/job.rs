@@ -155,6 +155,10 @@ impl<'a> Worker<'a> {
                         self.reduce(at, tile, &self.job.blocks(base, tile));
                         end
                     }
+                    Stage::Scan { .. } => {
+                        self.scan(at, tile, None);
+                        end
+                    }
                     Stage::Count { to } => {
                         self.count(*to, tile.rows);
                         end

@@ -44,7 +44,7 @@ impl Launch {
                 }
                 launch
             }
-            Stage::Fold { .. } | Stage::Count { .. } => Launch::default(),
+            Stage::Fold { .. } | Stage::Scan { .. } | Stage::Count { .. } => Launch::default(),
         }
     }
 

@@ -3,16 +3,18 @@
 use super::Stage;
 use super::grid::Direction;
 use super::job::{Folded, Job, Tile, Worker};
+use super::scans::Turns;
 use super::setup::{Access, Setup};
 use super::{PORTIONS, Padding, Program, ROOM, make_room, written_early};
 use crate::run::interrupt::goes_on;
 use crate::run::layout::OPERANDS;
 use crate::run::pack::Vector;
 use crate::run::queue::{Queue, Shared};
-use crate::run::team::share;
-
+use crate::run::scan::{LANES, PER_ELEMENT};
+use crate::run::team::{pool_size, share};
 use kiln_reduce::{BLOCK, Blocks};
 use smallvec::SmallVec;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Elements of a part of a row.
 const CHUNK: usize = 16 * BLOCK;
@@ -32,23 +34,39 @@ const PAGE: usize = 4 << 10;
 /// parts, what is not the largest of its column 2.9 and 1.9.
 const NARROW: usize = 1 << 10;
 
-/// Whether what is kept is read by nothing but the folds right after what computes it: then each part has done
-/// with its own.
-fn is_passing(program: Program<'_>, setup: &Setup, slot: usize) -> bool {
+/// The end of the stages that go over the elements of rows together, part by part, from one of them on: folds of what
+/// others compute, or of inputs; and scans with what they read and what reads them.
+pub(super) fn end_of_pass(stages: &[Stage], at: usize) -> usize {
+    let goes_on = |stage: &&Stage| matches!(stage, Stage::Each(_) | Stage::Scan { .. });
     let is_fold = |stage: &&Stage| matches!(stage, Stage::Fold { .. });
-    let mut last = 0..0;
-    for (at, stage) in program.stages.iter().enumerate() {
-        let (reads, writes) = Program::reads_and_writes(stage);
-        if reads.contains(&slot) && !last.contains(&at) {
+    let end = at + stages[at..].iter().take_while(goes_on).count();
+    end + stages[end..].iter().take_while(is_fold).count()
+}
+
+/// Whether the stages that read or write a slot are all of one pass.
+fn is_confined(program: Program<'_>, slot: usize) -> bool {
+    let mut pass = None;
+    let mut at = 0;
+    while at < program.stages.len() {
+        let end = end_of_pass(program.stages, at).max(at + 1);
+        let uses = |stage: &Stage| {
+            let (reads, writes) = Program::reads_and_writes(stage);
+            reads.contains(&slot) || writes.contains(&slot)
+        };
+        if program.stages[at..end].iter().any(uses) && pass.replace(at).is_some() {
             return false;
         }
-        if writes.contains(&slot) {
-            let folds = program.stages[at + 1..].iter().take_while(is_fold).count();
-            last = at + 1..at + 1 + folds;
-        }
+        at = end;
     }
-    let is_its = |&other: &usize| setup.home[other] == slot;
-    setup.access[slot] == Access::Kept && (0..setup.home.len()).filter(is_its).count() == 1
+    true
+}
+
+/// Whether what is kept is read by nothing but the pass that computes it: then each part has done with its own.
+fn is_passing(program: Program<'_>, setup: &Setup, slot: usize) -> bool {
+    let home = setup.home[slot];
+    let is_its = |&other: &usize| setup.home[other] == home;
+    setup.access[home] == Access::Kept
+        && (0..setup.home.len()).filter(is_its).all(|other| is_confined(program, other))
 }
 
 /// What rows that are cut need to know, of operands that lie so.
@@ -60,21 +78,40 @@ pub(super) struct Long {
     slots: SmallVec<[usize; OPERANDS]>,
     /// Bytes of the blocks of each stage.
     blocks: SmallVec<[usize; OPERANDS]>,
+    /// Elements of a part where nothing is folded but something is scanned: less than what folds have.
+    chunk_of_scans: usize,
 }
 
 impl Long {
-    fn new(program: Program<'_>, whole: &Setup) -> Long {
+    /// For a call on several threads, or on one.
+    fn new(program: Program<'_>, whole: &Setup, is_shared: bool) -> Long {
+        let threads = if is_shared { pool_size() } else { 1 };
         let mut setup = whole.clone();
         if !setup.is_in_place {
-            // All of what is kept is in memory, so it may as well be where results will be.
+            // All of what is kept is in memory, so it may as well be where results will be; but not what a part has done
+            // with, if it is not folded alone.
+            let is_output = |slot: usize| (program.inputs..program.operands()).contains(&slot);
+            let has_scans = program.has_scans();
             for (slot, about) in program.slots.iter().enumerate() {
-                setup.home[slot] = about.shares.unwrap_or(slot);
+                let is_apart =
+                    |&of: &usize| !(has_scans && is_output(of) && is_confined(program, slot));
+                setup.home[slot] = about.shares.filter(is_apart).unwrap_or(slot);
             }
-            setup.streams &= program.slots.iter().all(|slot| slot.shares.is_none());
+            let shares =
+                |(slot, &home): (usize, &usize)| home != slot && (!has_scans || is_output(home));
+            setup.streams &= !setup.home.iter().enumerate().any(shares);
         }
         let (len, (run, _)) = (setup.grid.len, setup.grid.runs());
         let largest = setup.sizes.iter().copied().max().unwrap_or(1);
         let (rows, chunk) = match setup.side_by_side {
+            true if program.has_scans() => {
+                let [rows, _] = setup.part_of_scans(program, threads);
+                (rows, (PART / largest / rows).next_multiple_of(BLOCK))
+            }
+            false if program.has_scans() => {
+                let [rows, _] = setup.part_of_scans(program, threads);
+                (rows, (CHUNK / rows).next_multiple_of(BLOCK))
+            }
             true if setup.only_folds_where_elements_lie(program) => {
                 let chunk = FOLD_PART / largest / setup.tile[0];
                 (setup.tile[0], chunk.next_multiple_of(BLOCK).max(BLOCK))
@@ -88,6 +125,9 @@ impl Long {
         };
         // What is kept is so for all elements; numbers of rows are for all threads.
         setup.tile = [rows, len];
+        setup.whole = (0..program.slots.len())
+            .map(|slot| setup.access[slot] == Access::Kept && !is_passing(program, &setup, slot))
+            .collect();
         let bytes = |slot: usize| {
             let is_there = match setup.access[slot] {
                 Access::Row => true,
@@ -102,16 +142,35 @@ impl Long {
             .collect();
         setup.tile = [rows, chunk];
         setup.prepare(program, chunk.div_ceil(BLOCK), |slot| slots[slot] > 0);
-        Long { setup, slots, blocks }
+        let chunk_of_scans = match program.has_scans() {
+            true => setup.part_of_scans(program, threads)[1].min(chunk),
+            false => chunk,
+        };
+        Long { setup, slots, blocks, chunk_of_scans }
+    }
+
+    /// How many threads have rows of their own, of so many: if one, all of them have parts of the same rows. Parts that
+    /// are scanned wait for one another.
+    fn teams(&self, program: Program<'_>, threads: usize) -> usize {
+        let (run, runs) = self.setup.grid.runs();
+        let groups = run.div_ceil(self.setup.tile[0]).saturating_mul(runs);
+        let is_scan = |stage: &&Stage| matches!(stage, Stage::Scan { .. });
+        let scans = program.stages.iter().filter(is_scan).count() as f64 * PER_ELEMENT;
+        let alone = program.cost / groups.min(threads) as f64;
+        let together = scans.max(program.cost / threads as f64);
+        match scans > 0.0 && alone <= together {
+            true => groups.min(threads).max(1),
+            false => 1,
+        }
     }
 }
 
 /// Memory that all threads use.
-struct Rooms(SmallVec<[Vec<Vector>; OPERANDS]>);
+pub(super) struct Rooms(SmallVec<[Vec<Vector>; OPERANDS]>);
 
 impl Rooms {
     /// Room for so many bytes each.
-    fn new(bytes: &[usize]) -> Option<Rooms> {
+    pub(super) fn new(bytes: &[usize]) -> Option<Rooms> {
         let room = |bytes: &usize| {
             let mut room = Vec::new();
             room.try_reserve_exact(bytes.div_ceil(size_of::<Vector>())).ok()?;
@@ -121,7 +180,7 @@ impl Rooms {
     }
 
     /// Where each begins; null where there is none.
-    fn bases(&mut self) -> SmallVec<[*mut u8; OPERANDS]> {
+    pub(super) fn bases(&mut self) -> SmallVec<[*mut u8; OPERANDS]> {
         let base = |room: &mut Vec<Vector>| match room.capacity() {
             0 => std::ptr::null_mut(),
             _ => room.as_mut_ptr().cast(),
@@ -144,14 +203,19 @@ impl Job<'_> {
                 false => len >= 2 * CHUNK * threads,
             };
         let is_large = room.fold(0, usize::saturating_add) > ROOM;
-        (len > BLOCK && (is_large || is_scarce)) || self.is_wider_in_parts()
+        // Few rows wait for each addition of a scan.
+        let is_alone =
+            program.has_scans() && !setup.side_by_side && !setup.is_flat && rows < LANES.min(run);
+        (len > BLOCK && (is_large || is_scarce || is_alone)) || self.is_wider_in_parts()
     }
 
-    /// Bytes of the elements that are kept of whole rows, which are cut.
-    pub(super) fn kept(&self) -> usize {
-        let Long { setup, slots, .. } = Long::new(self.program, self.setup);
-        let elements = slots.iter().zip(&setup.access).filter(|(_, way)| **way == Access::Kept);
-        elements.fold(0, |all, (&bytes, _)| all.saturating_add(bytes))
+    /// Bytes of the elements that so many threads keep of whole rows, which are cut.
+    pub(super) fn kept(&self, threads: usize) -> usize {
+        let long = Long::new(self.program, self.setup, threads > 1);
+        let elements =
+            long.slots.iter().zip(&long.setup.access).filter(|(_, way)| **way == Access::Kept);
+        let each = elements.fold(0, |all: usize, (&bytes, _)| all.saturating_add(bytes));
+        each.saturating_mul(long.teams(self.program, threads))
     }
 
     /// Whether rows side by side are so long that tiles of them would be narrow, and parts of rows wider.
@@ -180,20 +244,44 @@ impl Job<'_> {
         if self.setup.is_in_place && !written_early(program).is_empty() {
             return false;
         }
-        let long = self.setup.long.get_or_init(|| Box::new(Long::new(program, self.setup)));
-        let Long { setup, slots, blocks } = &**long;
-        let (Some(mut slots), Some(mut blocks)) = (Rooms::new(slots), Rooms::new(blocks)) else {
+        let long = self.setup.long[usize::from(threads > 1)]
+            .get_or_init(|| Box::new(Long::new(program, self.setup, threads > 1)));
+        let Long { setup, slots, blocks, chunk_of_scans } = &**long;
+        let teams = long.teams(program, threads);
+        let room = |_| Some((Rooms::new(slots)?, Rooms::new(blocks)?));
+        let Some(mut rooms) = (0..teams).map(room).collect::<Option<Vec<(Rooms, Rooms)>>>() else {
             return false;
         };
-        let (shared, blocks) = (slots.bases(), blocks.bases());
-        let job = Job { setup, shared: &shared, ..self };
+        let bases: Vec<_> =
+            rooms.iter_mut().map(|(slots, blocks)| (slots.bases(), blocks.bases())).collect();
         let (run, runs) = setup.grid.runs();
         let ([rows, chunk], len) = (setup.tile, setup.grid.len);
-        for row in (0..runs).flat_map(|index| (0..run).step_by(rows).map(move |row| (index, row))) {
-            let tile = Tile { run: row.0, row: row.1, rows: rows.min(run - row.1), start: 0, len };
+        let chunks = [chunk, *chunk_of_scans];
+        let groups = run.div_ceil(rows);
+        let tile = |index: usize| {
+            let row = index % groups * rows;
+            Tile { run: index / groups, row, rows: rows.min(run - row), start: 0, len }
+        };
+        let all = groups.saturating_mul(runs);
+        if teams < 2 {
+            let (shared, blocks) = &bases[0];
+            let job = Job { setup, shared, ..self };
             // SAFETY: required of the caller.
-            unsafe { job.stages(tile, chunk, &blocks, threads) };
+            (0..all).for_each(|index| unsafe { job.stages(tile(index), chunks, blocks, threads) });
+            return true;
         }
+        let (queue, next) = (Queue::new(all, 1), AtomicUsize::new(0));
+        let work = Shared(|()| {
+            let (shared, blocks) = &bases[next.fetch_add(1, Ordering::Relaxed)];
+            let job = Job { setup, shared, ..self };
+            while let Some(indices) = queue.take() {
+                // SAFETY: as above; no other thread has these rows, or this memory.
+                indices.for_each(|index| unsafe { job.stages(tile(index), chunks, blocks, 1) });
+            }
+        });
+        let run_all = work.get();
+        let shared = Shared(run_all);
+        share(teams, &|| shared.get()(()));
         true
     }
 
@@ -202,7 +290,7 @@ impl Job<'_> {
     /// # Safety
     ///
     /// As for [`execute_long`](Job::execute_long).
-    unsafe fn stages(&self, tile: Tile, chunk: usize, blocks: &[*mut u8], threads: usize) {
+    unsafe fn stages(&self, tile: Tile, chunks: [usize; 2], blocks: &[*mut u8], threads: usize) {
         let program = self.program;
         let mut pads = Padding::new();
         let pads = make_room(&mut pads, self);
@@ -219,11 +307,11 @@ impl Job<'_> {
                 match &program.stages[at] {
                     Stage::Once(_) => worker.once(at, tile.rows),
                     Stage::Count { to } => worker.count(*to, tile.rows),
-                    Stage::Each(_) | Stage::Fold { .. } => {
-                        // Folds of what a stage computes, or of inputs, go over the elements with it.
-                        let is_fold = |stage: &&Stage| matches!(stage, Stage::Fold { .. });
-                        let folds = program.stages[at + 1..].iter().take_while(is_fold).count();
-                        let end = at + 1 + folds;
+                    Stage::Each(_) | Stage::Fold { .. } | Stage::Scan { .. } => {
+                        let end = end_of_pass(program.stages, at);
+                        let is_fold = |stage: &Stage| matches!(stage, Stage::Fold { .. });
+                        let chunk =
+                            chunks[usize::from(!program.stages[at..end].iter().any(is_fold))];
                         self.pass(at..end, tile, chunk, blocks, threads);
                         for (stage, &base) in (at..end).zip(&blocks[at..end]) {
                             worker.finish(stage, &self.blocks(base, tile), tile.rows);
@@ -267,6 +355,7 @@ impl Job<'_> {
             read.extend(homes(reads).into_iter().filter(|slot| !written.contains(slot)));
             written.extend(homes(writes));
         }
+        let turns = Turns::new(setup, stages.clone(), tile.rows);
         let this = Shared((self, blocks));
         let part = |worker: &mut Worker<'_>, index: usize| {
             let (job, blocks) = *this.get();
@@ -279,6 +368,7 @@ impl Job<'_> {
                 (Blocks { base, row, block }, size)
             };
             worker.seek(part);
+            let begun = turns.begin();
             // SAFETY: parts are disjoint, and each packs what it needs; the caller vouches for the rest.
             unsafe {
                 read.iter().for_each(|&slot| worker.copy(slot, part, Direction::Gather));
@@ -292,11 +382,15 @@ impl Job<'_> {
                         }
                         Stage::Fold { .. } if stage < folded => {}
                         Stage::Fold { .. } => worker.fold(stage, part, &blocks_of(stage).0),
+                        Stage::Scan { .. } => turns.take(stage, index, |states| {
+                            worker.scan(stage, part, Some(states));
+                        }),
                         Stage::Once(_) | Stage::Count { .. } => {}
                     }
                 }
                 written.iter().for_each(|&slot| worker.copy(slot, part, Direction::Scatter));
             }
+            begun.done();
         };
         let parts = tile.len.div_ceil(chunk);
         let work = |take: &mut dyn FnMut() -> Option<std::ops::Range<usize>>| {
@@ -312,7 +406,9 @@ impl Job<'_> {
             let mut all = Some(0..parts);
             work(&mut || all.take());
         } else {
-            let queue = Queue::new(parts, parts.div_ceil(threads * PORTIONS));
+            // Parts that are scanned wait for one another.
+            let portion = if turns.are_none() { parts.div_ceil(threads * PORTIONS) } else { 1 };
+            let queue = Queue::new(parts, portion);
             share(threads, &|| work(&mut || queue.take()));
         }
     }

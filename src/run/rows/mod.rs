@@ -2,7 +2,7 @@
 //!
 //! A tile is some rows whose elements stay in a cache: every stage runs on all of it before the next
 //! one does. Threads take tiles. Rows that are too long, or too few for the threads, are cut instead, and
-//! every stage runs on all of a row first ([`long`]). A reduction by itself is a row kernel of one
+//! every stage runs on all of a row first ([`long`]); scans go along with the stages around them ([`scans`]). A reduction by itself is a row kernel of one
 //! stage ([`reduction`]). What is computed does not depend on any of this.
 
 mod apart;
@@ -14,10 +14,12 @@ mod late;
 mod launch;
 mod long;
 mod narrow;
+mod operands;
 mod panel;
 mod realigned;
 mod reduction;
 mod runs;
+mod scans;
 mod setup;
 mod short;
 mod stage;
@@ -32,6 +34,7 @@ use super::interrupt::goes_on;
 use super::layout::{OPERANDS, broadcasts_to};
 use super::pack::Vector;
 use super::queue::{Queue, Shared};
+use super::scan::PER_ELEMENT;
 use super::team::{self, share};
 use super::view::Layout;
 use crate::lower::rows::{self, Operand, Per, RowProgram, RowSweep, Slot};
@@ -41,9 +44,10 @@ use kiln_ir::{Dims, broadcast};
 use kiln_jit::cpu::second_level_cache;
 use kiln_jit::emit::{Code, EmitterKind};
 use kiln_jit::vir::{Routine, Sweep};
+use operands::{in_place, is_aligned, written_early};
 pub(in crate::run) use panel::PanelSetup;
 pub(crate) use reduction::Reduction;
-use setup::{Setup, in_place, is_aligned, written_early};
+use setup::Setup;
 use smallvec::SmallVec;
 use std::sync::{Arc, Mutex};
 use sweep::{LEAST_TILES, Stores, Sweeper, Sweeps};
@@ -128,12 +132,19 @@ impl<'a> Program<'a> {
         self.inputs + self.outputs
     }
 
+    /// Whether it has running sums or products.
+    fn has_scans(&self) -> bool {
+        self.stages.iter().any(|stage| matches!(stage, Stage::Scan { .. }))
+    }
+
     /// The slots that a stage reads, and those that it writes.
     fn reads_and_writes(stage: &'a Stage) -> (&'a [usize], &'a [usize]) {
         use std::slice::from_ref;
         match stage {
             Stage::Each(map) | Stage::Once(map) => (&map.inputs, &map.outputs),
-            Stage::Fold { from, to, .. } => (from_ref(from), from_ref(to)),
+            Stage::Fold { from, to, .. } | Stage::Scan { from, to, .. } => {
+                (from_ref(from), from_ref(to))
+            }
             Stage::Count { to } => (&[], from_ref(to)),
         }
     }
@@ -178,7 +189,7 @@ impl RowCode {
     pub(crate) fn codes(&self) -> impl Iterator<Item = &Code> {
         self.program.stages.iter().filter_map(|stage| match stage {
             Stage::Each(map) | Stage::Once(map) => Some(&map.kernel),
-            Stage::Fold { .. } | Stage::Count { .. } => None,
+            Stage::Fold { .. } | Stage::Scan { .. } | Stage::Count { .. } => None,
         })
     }
 
@@ -203,7 +214,7 @@ impl RowCode {
         let job = Job { program, setup: &setup, bases: &[], shared: &[] };
         let is_cut = [1, threads].into_iter().any(|threads| job.is_cut(threads));
         match &setup.sweeping {
-            _ if is_cut => job.kept(),
+            _ if is_cut => job.kept(threads),
             Some(sweeping) if sweeping.is_late => {
                 threads.saturating_mul(late::room(program, &setup, sweeping.tile.rows))
             }
@@ -332,6 +343,7 @@ fn nanoseconds(stages: &[Stage]) -> f64 {
     let cost = |stage: &Stage| match stage {
         Stage::Each(map) => map.kernel.nanoseconds(),
         Stage::Fold { .. } => FOLD,
+        Stage::Scan { .. } => PER_ELEMENT,
         Stage::Once(_) | Stage::Count { .. } => 0.0,
     };
     stages.iter().map(cost).sum()

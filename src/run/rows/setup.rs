@@ -5,14 +5,15 @@ use super::Stage;
 use super::grid::Grid;
 use super::launch::Launch;
 use super::long::Long;
+use super::operands::{in_place, is_aligned, lead, only_folds_floats, written_early};
 use super::sweep::Sweeping;
 use super::{Program, SHORT};
 use super::{narrow, short};
 use crate::lower::rows::Per;
 use crate::run::layout::OPERANDS;
+use crate::run::scan::Scanner;
 use crate::run::view::Layout;
 use kiln_jit::cpu::last_level_cache;
-
 use kiln_reduce::{BLOCK, Folder, folder};
 use smallvec::SmallVec;
 use std::sync::OnceLock;
@@ -69,6 +70,10 @@ pub(super) struct Setup {
     pub(super) blocks: usize,
     /// What folds elements, for each stage that is a fold.
     pub(super) folders: SmallVec<[Option<Folder>; OPERANDS]>,
+    /// What scans elements, for each stage that is a scan; empty if none is.
+    pub(super) scanners: SmallVec<[Option<Scanner>; 0]>,
+    /// Slots of which there are whole rows where tiles are parts of them; empty if there are none.
+    pub(super) whole: SmallVec<[bool; 0]>,
     /// Bytes that each slot takes in a worker's memory, then the blocks of folds.
     pub(super) room: SmallVec<[usize; 12]>,
     /// The call of each stage of code.
@@ -76,7 +81,8 @@ pub(super) struct Setup {
     /// The call that does what all stages do, if there is one.
     pub(super) sweeping: Option<Sweeping>,
     /// What it is for rows that are cut, once that is asked for.
-    pub(super) long: OnceLock<Box<Long>>,
+    /// For one thread, and for several.
+    pub(super) long: [OnceLock<Box<Long>>; 2],
     /// Slots that are elsewhere in each tile.
     pub(super) moving: SmallVec<[usize; OPERANDS]>,
     /// Operands that are packed, or numbers of rows.
@@ -115,10 +121,12 @@ impl Setup {
             numbers_are_in_place,
             blocks: 0,
             folders: SmallVec::new(),
+            scanners: SmallVec::new(),
+            whole: SmallVec::new(),
             room: SmallVec::new(),
             launches: SmallVec::new(),
             sweeping: None,
-            long: OnceLock::new(),
+            long: Default::default(),
             moving: SmallVec::new(),
             packed: SmallVec::new(),
         };
@@ -158,6 +166,12 @@ impl Setup {
             Stage::Fold { by, from, .. } => Some(folder(*by, program.slots[*from].dtype)),
             _ => None,
         }));
+        if program.has_scans() {
+            setup.scanners.extend(program.stages.iter().map(|stage| match stage {
+                Stage::Scan { by, from, .. } => Some(Scanner::new(*by, program.slots[*from].dtype)),
+                _ => None,
+            }));
+        }
         setup.blocks = setup.grid.len.div_ceil(BLOCK);
         setup.prepare(program, setup.blocks, |_| false);
         setup.sweeping = Sweeping::new(program, &setup);
@@ -220,7 +234,27 @@ impl Setup {
             Access::Direct | Access::Splat => self.grid.row_step(home),
             Access::Row => size as isize,
             Access::Packed if self.is_repeated(program, home) => 0,
-            Access::Packed | Access::Kept => self.pitch(size) as isize,
+            Access::Packed | Access::Kept => self.pitch_of(home) as isize,
+        }
+    }
+
+    /// What scans elements in a stage that is a scan.
+    pub(super) fn scanner(&self, stage: usize) -> &Scanner {
+        self.scanners[stage].as_ref().expect("the stage is a scan")
+    }
+
+    /// [`pitch`](Setup::pitch) of a slot, which may have whole rows.
+    pub(super) fn pitch_of(&self, slot: usize) -> usize {
+        let size = self.sizes[slot];
+        match self.whole.get(slot) {
+            Some(true) if !self.side_by_side => self
+                .grid
+                .len
+                .saturating_mul(size)
+                .div_ceil(GAP)
+                .saturating_add(1)
+                .saturating_mul(GAP),
+            _ => self.pitch(size),
         }
     }
 
@@ -244,7 +278,7 @@ impl Setup {
             Access::Row => rows * size,
             Access::Packed | Access::Kept => match self.side_by_side {
                 true => len.saturating_mul(self.pitch(size)),
-                false => rows.saturating_mul(self.pitch(size)),
+                false => rows.saturating_mul(self.pitch_of(slot)),
             },
         }
     }
@@ -337,7 +371,7 @@ impl Setup {
         let is_folded = program
             .stages
             .iter()
-            .any(|stage| matches!(stage, Stage::Fold { from, .. } if *from == slot));
+            .any(|stage| matches!(stage, Stage::Fold { from, .. } | Stage::Scan { from, .. } if *from == slot));
         let is_one = if self.side_by_side { repeats && row == 0 } else { repeats };
         if is_one && slot < program.inputs && !is_folded {
             return Access::Splat;
@@ -369,45 +403,4 @@ impl Setup {
             && is_aligned(operands[slot])
             && self.grid.row_step(slot) == self.sizes[slot] as isize
     }
-}
-
-/// Of each output, whether it is the memory of one of so many inputs.
-pub(super) fn in_place(operands: &[&Layout], inputs: usize) -> impl Iterator<Item = bool> {
-    let (inputs, outputs) = operands.split_at(inputs);
-    outputs.iter().map(|output| inputs.iter().any(|input| input.base == output.base))
-}
-
-/// Whether the first element lies at a multiple of its size.
-pub(super) fn is_aligned(operand: &Layout) -> bool {
-    operand.base.addr().is_multiple_of(operand.dtype.size())
-}
-
-/// Outputs of elements that are written before the last stage over elements.
-pub(super) fn written_early(program: Program<'_>) -> SmallVec<[usize; OPERANDS]> {
-    let reads = |stage: &Stage| matches!(stage, Stage::Each(_) | Stage::Fold { .. });
-    let last = program.stages.iter().rposition(reads);
-    let early = &program.stages[..last.unwrap_or(0)];
-    let is_early = |slot: &usize| {
-        program.slots[*slot].per == Per::Element
-            && early.iter().any(|stage| Program::reads_and_writes(stage).1.contains(slot))
-    };
-    (program.inputs..program.operands()).filter(is_early).collect()
-}
-
-/// Whether nothing is done but to fold floats, which are as fast where they lie, however short rows are.
-fn only_folds_floats(program: Program<'_>) -> bool {
-    program.stages.iter().all(|stage| short::folds_floats(program, stage))
-}
-
-/// The operand by whose memory rows are ordered: the first one with elements of its own everywhere.
-fn lead(program: Program<'_>, domain: &[usize], operands: &[&Layout]) -> usize {
-    let is_element = |op: usize| program.slots[op].per == Per::Element;
-    let is_whole = |op: usize| {
-        let operand = operands[op];
-        let own = operand.shape.len() == domain.len();
-        own && (0..domain.len())
-            .all(|dim| domain[dim] == 1 || (operand.shape[dim] != 1 && operand.strides[dim] != 0))
-    };
-    let found = (0..operands.len()).find(|&op| is_element(op) && is_whole(op));
-    found.or_else(|| (0..operands.len()).find(|&op| is_element(op))).unwrap_or(0)
 }

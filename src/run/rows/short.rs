@@ -78,7 +78,7 @@ pub(super) fn fits(
     let is_fast = |stage: &Stage| match stage {
         Stage::Fold { .. } => folds_floats(program, stage),
         Stage::Each(map) => map.kernel.takes_any_count(),
-        Stage::Once(_) | Stage::Count { .. } => true,
+        Stage::Scan { .. } | Stage::Once(_) | Stage::Count { .. } => true,
     };
     let is_each = |stage: &Stage| matches!(stage, Stage::Each(_));
     // One for all elements of a row.

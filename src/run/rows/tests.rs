@@ -5,12 +5,14 @@ mod in_place;
 mod narrow;
 mod paths;
 mod realigned;
+mod scans;
 mod shared;
 mod strips;
 
 use super::{Reduction, RowCode, Sweeps};
 use crate::lower::rows::rows;
 use crate::lower::{Tier, lower};
+use crate::run::scan::scan;
 use crate::run::view::Layout;
 use crate::run::{Tensor, View, ViewMut, Work, execute};
 use kiln_ir::{Call, DType, Graph, Input, Node, NodeId, parse};
@@ -116,6 +118,15 @@ fn apart(body: &Graph, inputs: &[View<'_>]) -> Vec<Tensor> {
                 let reduction = Reduction::new(*by, [operand.dtype(), body.dtype(id)]);
                 // SAFETY: the types and shapes of such a reduction, of arrays that live.
                 unsafe { reduction.run(&[&operand.layout, &output.layout], Some(1)) }.unwrap();
+                drop(output);
+                result
+            }
+            Node::Call(Call::Scan(by), args) => {
+                let operand = values[args[0].index()].view();
+                let mut result = Tensor::zeros(body.dtype(id), operand.shape()).unwrap();
+                let output = result.view_mut();
+                // SAFETY: the type and shape of such a scan, of arrays that live.
+                unsafe { scan(*by, &operand.layout, &output.layout, Some(1)) };
                 drop(output);
                 result
             }

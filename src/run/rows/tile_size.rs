@@ -4,6 +4,7 @@ use super::setup::{Access, Setup};
 use super::short;
 use super::{FOLD_TILE, FOLD_WIDE, LINE, Program, Stage, TILE, WAYS, WIDE};
 use crate::lower::rows::Per;
+use crate::run::scan::LANES;
 
 impl Setup {
     /// Whether the elements of rows side by side lie so that L2 has no room for all that a tile reads: of steps
@@ -50,7 +51,13 @@ impl Setup {
         if !self.side_by_side {
             let only_folds = program.stages.iter().all(|stage| matches!(stage, Stage::Fold { .. }));
             let tile = if only_folds { FOLD_TILE } else { TILE };
-            return (tile / row).clamp(1, run.max(1));
+            let rows = tile / row;
+            // Those that are scanned side by side.
+            let rows = match program.has_scans() && rows > LANES {
+                true => rows / LANES * LANES,
+                false => rows,
+            };
+            return rows.clamp(1, run.max(1));
         }
         let line = LINE / largest;
         let rows = match self.only_folds_where_elements_lie(program) {

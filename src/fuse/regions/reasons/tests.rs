@@ -46,8 +46,23 @@ fn every_reason_is_given() {
         ("sum[-2](x @ w)", "1 and 2: sum[-2] of f32[..] is not along the rows of the product"),
         ("slice[0, 1:](x @ w)", "1 and 2: a slice of it is an output, and a copy: it leaves"),
         ("transpose(softmax[-1](x))", "1 and 2: a transpose of it is an output, and a copy"),
-        ("cumsum[-1](exp(x))", "1 and 2: 2 has a running sum of it, whose operands must be in"),
-        ("cumsum[-1](x) + 1", "1 and 2: 1, a running sum, is a pass of its own, whose arrays are"),
+        ("cumsum[-1](x @ w)", "1 and 2: 2 has a running sum, and a kernel with a product has none"),
+        (
+            "cumsum[-1](relu(x @ w)) * 2",
+            "1 and 2: 2 has a running sum, and a kernel with a product",
+        ),
+        (
+            "softmax[-1](x @ w) * cumsum[-1](exp(y))",
+            "1 and 2: 1 has a running sum, and a kernel with",
+        ),
+        (
+            "cumsum[-1](exp(x)) @ w",
+            "1 and 2: 2 has a matmul of it, whose operands must be in memory",
+        ),
+        (
+            "cumsum[0](cumsum[-1](exp(x)))",
+            "1 and 2: cumsum[-1] of exp (f32[..]) and cumsum[0] of f32[..] are over different rows",
+        ),
         ("concat[-1](x, y) * 2", "1 and 2: 1, a concatenation, is a pass of its own, whose"),
         (
             "|q: f32[4096, 64], kt: f32[64, 4096], v: f32[4096, 64]| \

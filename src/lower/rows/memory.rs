@@ -1,4 +1,4 @@
-//! What slots of a row kernel share, who reads them, and what of them memory is asked for early.
+//! The memory of slots: what shares it, and what reads it when.
 
 use super::{Per, RowProgram, Stage};
 
@@ -10,7 +10,7 @@ pub(super) fn share(program: &mut RowProgram) {
         for (at, stage) in program.stages.iter().enumerate() {
             let (reads, writes): (&[usize], &[usize]) = match stage {
                 Stage::Each(map) | Stage::Once(map) => (&map.inputs, &map.outputs),
-                Stage::Fold { from, to, .. } => {
+                Stage::Fold { from, to, .. } | Stage::Scan { from, to, .. } => {
                     (std::slice::from_ref(from), std::slice::from_ref(to))
                 }
                 Stage::Count { to } => (&[], std::slice::from_ref(to)),
@@ -63,7 +63,7 @@ pub(super) fn mark_reads(program: &mut RowProgram) {
                 map.is_final = map.outputs.iter().all(|&slot| slots[slot].reads == 0);
                 map.inputs.iter().for_each(|&slot| slots[slot].reads += 1);
             }
-            Stage::Fold { from, .. } => {
+            Stage::Fold { from, .. } | Stage::Scan { from, .. } => {
                 slots[*from].reads += 1;
                 slots[*from].is_folded = true;
             }
@@ -102,7 +102,7 @@ pub(super) fn run_ahead(program: &mut RowProgram) {
             }
             // Code has folded it.
             Stage::Fold { .. } if folds > 0 => folds -= 1,
-            Stage::Fold { from, .. } => _ = is_second(*from),
+            Stage::Fold { from, .. } | Stage::Scan { from, .. } => _ = is_second(*from),
             Stage::Once(_) | Stage::Count { .. } => {}
         }
     }
