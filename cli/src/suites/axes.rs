@@ -3,7 +3,7 @@
 use super::{Kernel, Shapes};
 
 /// Each with what it computes of `x`, and maybe of `y`, along axis `A`.
-const FORMULAS: [(&str, &str); 17] = [
+const FORMULAS: [(&str, &str); 20] = [
     ("softmax", "softmax[A](x)"),
     ("layer norm", "layer_norm[A](x)"),
     ("RMS norm", "rms_norm[A](x)"),
@@ -14,6 +14,9 @@ const FORMULAS: [(&str, &str); 17] = [
     ("mean and variance", "(mean[A](x), var[A](x))"),
     ("sum of exp(x)*y", "sum[A](exp(x) * y)"),
     ("cumsum * 2", "cumsum[A](x) * 2"),
+    ("cumsum of exp(x), times y", "cumsum[A](exp(x)) * y"),
+    ("cumsum of softmax", "cumsum[A](softmax[A](x))"),
+    ("cumsum / sum", "cumsum[A](x) / sum[A](x)"),
     ("sum and argmax", "(sum[A](x), argmax[A](x))"),
     ("argmax of x*2 + y", "argmax[A](x*2 + y)"),
     ("softmax and log-sum-exp", "(softmax[A](x), logsumexp[A](x))"),

@@ -99,7 +99,7 @@ fn benches() {
         &["bench", "--suite", "columns"],
         &["bench", "--suite", "layers", "--shape", "n=4"],
         &["bench", "--suite", "axes", "--only", "sofmax"],
-        &["bench", "--suite", "axes", "--only", "of 3 x 3", "--part", "40/40"],
+        &["bench", "--suite", "axes", "--only", "of 3 x 3", "--part", "50/50"],
         &["bench", "--suite", "axes", "--part", "5/4"],
         &["bench", "--suite", "axes", "--plot", "axes.svg"],
         &["bench", "x", "--part", "1/4"],
