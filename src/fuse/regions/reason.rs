@@ -155,7 +155,7 @@ impl fmt::Display for Reason {
                 write!(f, "{step} reduces rows of {noun} of it, and with those a kernel computes no operand")
             }
             Reason::Pass { step, noun } => {
-                write!(f, "{step}, {noun}, is a pass of its own, whose arrays are in memory")
+                write!(f, "{step} is {noun}, which no kernel computes: what it gives is read from memory")
             }
             Reason::Copied(view) => {
                 write!(
