@@ -52,8 +52,8 @@ pub(crate) fn picks(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
     result.normalized()
 }
 
-/// Whether one element is picked of each row, and rows of this size are reduced along the axis. All axes
-/// must be known: of others it could be that there are no such rows.
+/// Whether one element is picked of each row, and the rows are reduced along the axis, too, or what they are
+/// computed of is. All axes must be known: of others it could be that there are no such rows.
 fn is_of_read_rows(graph: &Graph, by: Gather, args: &[NodeId]) -> bool {
     let [shape, places] = [args[0], args[1]].map(|id| graph.shape(id).dims());
     let (Some(dims), Some(places)) = (shape, places) else { return false };
@@ -63,9 +63,13 @@ fn is_of_read_rows(graph: &Graph, by: Gather, args: &[NodeId]) -> bool {
             along.iter().enumerate().all(|(at, &is_reduced)| is_reduced == (at == axis))
         })
     };
+    let rows = rows_of(graph, args[0]);
     let reduces = |node: &Node| match node {
         Node::Call(Call::Reduce(reduce), of) => {
-            reduce.by.reads() && graph.shape(of[0]) == graph.shape(args[0]) && axes(reduce.axes)
+            reduce.by.reads()
+                && graph.shape(of[0]) == graph.shape(args[0])
+                && axes(reduce.axes)
+                && !rows.is_disjoint(&rows_of(graph, of[0]))
         }
         _ => false,
     };
@@ -73,6 +77,21 @@ fn is_of_read_rows(graph: &Graph, by: Gather, args: &[NodeId]) -> bool {
         && graph.dtype(args[0]).is_float()
         && graph.nodes().iter().any(reduces)
         && is_elementwise(graph, args[1])
+}
+
+/// What a value is computed of element by element, and what that is, as far as it has as many elements.
+fn rows_of(graph: &Graph, id: NodeId) -> HashSet<NodeId> {
+    let mut open = vec![id];
+    let mut rows = HashSet::new();
+    while let Some(at) = open.pop() {
+        if graph.shape(at) == graph.shape(id)
+            && rows.insert(at)
+            && let Node::Op(_, args) = graph.node(at)
+        {
+            open.extend(args.iter());
+        }
+    }
+    rows
 }
 
 /// Whether a value is known before anything is reduced: else its rows would be read once more.

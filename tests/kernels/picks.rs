@@ -20,7 +20,10 @@ const PICKS: [&str; 11] = [
 ];
 
 fn compiled(text: &str, options: CompileOptions) -> Kernel {
-    let graph = parse(&format!("|x: f32[n, c], y: i64[n, 1]| {text}"));
+    let graph = match text.starts_with('|') {
+        true => parse(text),
+        false => parse(&format!("|x: f32[n, c], y: i64[n, 1]| {text}")),
+    };
     let graph = graph.unwrap_or_else(|error| panic!("{text}: {error}"));
     compile_with(&graph, options).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
@@ -50,6 +53,7 @@ fn they_are_one_kernel() {
         "take_along[-1](x, argmin[-1](x) + y)",
         "take_along[-1](exp(x), concat[-1](y, y)) * sum[-1](x)",
         "sum[0](x) + take_along[-1](x * 2, y)",
+        "|x: f32[n, c], y: i64[n, 1], z: f32[n, c]| sum[-1](exp(z)) * take_along[-1](x, y)",
     ] {
         let kernel = compiled(text, CompileOptions::new());
         assert!(kernel.graph().to_string().contains("take_along"), "{text}: {}", kernel.graph());
