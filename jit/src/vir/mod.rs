@@ -460,6 +460,8 @@ pub struct Routine {
     /// Outputs that are stored in whole vectors of memory, wherever rows begin: each row ends where the next one
     /// begins, and its last elements [wait](crate::emit::Carry) for the first ones of that.
     pub realigned: Vec<u32>,
+    /// Whether rows may be strips of what lies side by side, most of which are [`STRIPE_BYTES`] long.
+    pub in_strips: bool,
 }
 
 impl Routine {

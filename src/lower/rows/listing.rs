@@ -29,13 +29,15 @@ impl RowProgram {
             let writes: Vec<String> = map.outputs.iter().map(written).collect();
             let program = map.kernel.to_string().replace('\n', "\n   ");
             let folds = map.apart.as_ref().map_or(0, |apart| apart.folds);
-            let together = match folds {
-                0 => String::new(),
-                1 => "   where elements of a row lie together, it does the next fold too\n".into(),
-                _ => {
-                    format!("   where elements of a row lie together, it does {folds} folds too\n")
-                }
+            let beside = if map.beside.is_some() { ", or rows side by side" } else { "" };
+            let folds = match folds {
+                0 => None,
+                1 => Some("the next fold".to_string()),
+                _ => Some(format!("{folds} folds")),
             };
+            let together = folds.map_or(String::new(), |folds| {
+                format!("   where elements of a row lie together{beside}, it does {folds} too\n")
+            });
             let writes = writes.join(", ");
             format!("{what}: {reads} -> {writes}\n{together}   {}\n", program.trim_end())
         };

@@ -1,9 +1,10 @@
 //! Whether passes over all elements take less time than stages over tiles.
 
+use super::Stage;
 use super::setup::{Access, Setup};
 use super::short::COSTLY;
 use super::{Program, SHORT};
-use crate::lower::rows::{Per, Stage};
+use crate::lower::rows::Per;
 
 /// Elements of a run of rows side by side that are worth the calls of its stages.
 const WORTH_CALLS: usize = 512;

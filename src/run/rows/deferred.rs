@@ -1,29 +1,48 @@
 //! Code that is compiled where a call needs it.
 
-use kiln_jit::emit::{Code, EmitterKind, compile_sweep};
-use kiln_jit::vir::Sweep;
+use kiln_jit::cpu::Cpu;
+use kiln_jit::emit::{Code, EmitterKind, compile, compile_sweep};
+use kiln_jit::vir::{Routine, Sweep};
 use std::sync::OnceLock;
 
-/// A sweep that few calls run: to compile all of a softmax takes 1.17 ms on a Zen 4, and .60 without these.
+/// What few calls run: to compile all of a softmax takes 1.17 ms on a Zen 4, and .60 without late sweeps.
 #[derive(Debug)]
-pub(crate) struct Deferred {
-    sweep: Sweep,
+pub(crate) struct Deferred<K> {
+    kernel: K,
     emitter: EmitterKind,
     /// None if it could not be compiled.
     code: OnceLock<Option<Code>>,
 }
 
-impl Deferred {
-    pub(super) fn new(sweep: Sweep, emitter: EmitterKind) -> Deferred {
-        Deferred { sweep, emitter, code: OnceLock::new() }
+/// What code is made of.
+pub(super) trait Kernel {
+    /// Its code, if there is any.
+    fn compile(&self, emitter: EmitterKind) -> Option<Code>;
+}
+
+impl Kernel for Sweep {
+    fn compile(&self, emitter: EmitterKind) -> Option<Code> {
+        compile_sweep(self, emitter).ok().flatten()
+    }
+}
+
+impl Kernel for Routine {
+    fn compile(&self, emitter: EmitterKind) -> Option<Code> {
+        compile(self, emitter, Cpu::host()).ok()
+    }
+}
+
+impl<K: Kernel> Deferred<K> {
+    pub(super) fn new(kernel: K, emitter: EmitterKind) -> Deferred<K> {
+        Deferred { kernel, emitter, code: OnceLock::new() }
     }
 
-    pub(super) fn sweep(&self) -> &Sweep {
-        &self.sweep
+    pub(super) fn kernel(&self) -> &K {
+        &self.kernel
     }
 
     /// Its code, if there is any: what runs without it takes longer.
     pub(super) fn code(&self) -> Option<&Code> {
-        self.code.get_or_init(|| compile_sweep(&self.sweep, self.emitter).ok().flatten()).as_ref()
+        self.code.get_or_init(|| self.kernel.compile(self.emitter)).as_ref()
     }
 }

@@ -8,12 +8,13 @@
 //! [Short]: super::short
 
 use super::Program;
+use super::Stage;
 use super::grid::Direction;
 use super::narrow;
 use super::setup::{Access, Setup};
 use super::short;
 use super::stage::{Cursors, SPLATS};
-use crate::lower::rows::Stage;
+use super::strips;
 use crate::run::call::{Call, Pads};
 use crate::run::pack::{self, Scratch};
 use kiln_jit::emit::{MAX_VECTOR, fence};
@@ -56,8 +57,10 @@ pub(super) type Folded = SmallVec<[(Blocks, usize); 2]>;
 /// Runs stages on tiles, on one thread.
 pub(super) struct Worker<'a> {
     pub(super) job: Job<'a>,
-    /// A tile for each slot that needs one, then blocks, then repeated numbers for each input of a stage.
+    /// A tile for each slot that needs one, then blocks, then repeated numbers for each input of a stage, then stripes.
     pub(super) scratch: Scratch,
+    /// Which part of it stripes have.
+    pub(super) stripes: usize,
     pub(super) pads: Pads,
     /// The first element of each slot in the current tile.
     pub(super) places: SmallVec<[*mut u8; 12]>,
@@ -78,9 +81,11 @@ impl<'a> Worker<'a> {
             None => SPLATS.max(MAX_VECTOR),
         };
         let room = job.setup.room.iter().copied();
-        let scratch = Scratch::new(room.chain((0..splats).map(|_| splat)));
-        let mut worker =
-            Worker { job, scratch, pads, places: SmallVec::new(), has_packed_once: false };
+        let stripes = room.len() + splats;
+        let room = room.chain((0..splats).map(|_| splat));
+        let scratch = Scratch::new(room.chain([strips::room(job.program, job.setup)]));
+        let places = SmallVec::new();
+        let mut worker = Worker { job, scratch, stripes, pads, places, has_packed_once: false };
         let memory = |slot| worker.memory(slot);
         worker.places = (0..job.program.slots.len()).map(memory).collect();
         worker

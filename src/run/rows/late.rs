@@ -10,6 +10,7 @@ use super::{LINE, Program};
 use crate::lower::rows::{Earlier, Late, RowSweep};
 use crate::run::pack::Scratch;
 use kiln_jit::emit::{Code, Cursor};
+use kiln_jit::vir::Sweep;
 use kiln_reduce::count;
 use std::ptr;
 
@@ -49,7 +50,7 @@ pub(super) fn pays(program: Program<'_>, setup: &Setup, rows: usize) -> bool {
     let pays = tiles >= FEW_TILES && (late.work >= MUCH || row >= LONG);
     // What is read of rows, and of those before and after them, must stay in L2: layer norm with two weights of
     // (64, 65536) took .36 ns an element, and takes .26 at once.
-    let kernel = late.kernel.sweep();
+    let kernel = late.kernel.kernel();
     let is_element = |&input: &usize| !kernel.is_scalar(input);
     let elements = (0..kernel.inputs.len()).filter(is_element).count();
     let near = 1 + elements + kernel.kept.len();
@@ -70,9 +71,9 @@ pub(super) fn room(program: Program<'_>, setup: &Setup, rows: usize) -> usize {
 /// Runs a sweep that is late, on one thread.
 pub(super) struct Lag<'a> {
     job: Job<'a>,
-    late: &'a Late<Deferred>,
+    late: &'a Late<Deferred<Sweep>>,
     code: &'a Code,
-    sweep: &'a RowSweep<Code, Deferred>,
+    sweep: &'a RowSweep<Code, Deferred<Sweep>>,
     sweeping: &'a Sweeping,
     /// The number of elements of a row for each input that is that, rows that are kept, numbers of the rows before
     /// and of those of a call, results of no rows, and numbers that are results already.
@@ -89,7 +90,7 @@ impl<'a> Lag<'a> {
     /// For results that are stored so, if there is code for that.
     pub(super) fn new(
         job: Job<'a>,
-        sweep: &'a RowSweep<Code, Deferred>,
+        sweep: &'a RowSweep<Code, Deferred<Sweep>>,
         sweeping: &'a Sweeping,
         stores: Stores,
     ) -> Option<Lag<'a>> {

@@ -2,9 +2,9 @@
 
 use super::setup::{Access, Setup};
 use super::{LINE, Program};
-use crate::lower::rows::{Map, Stage};
+use super::{Map, Stage};
 use crate::run::layout::OPERANDS;
-use kiln_jit::emit::{Code, Cursor};
+use kiln_jit::emit::Cursor;
 use smallvec::SmallVec;
 use std::ptr;
 
@@ -33,7 +33,7 @@ unsafe impl Sync for Launch {}
 
 impl Launch {
     /// The call of a stage; none of one that calls no code.
-    pub(super) fn new(program: Program<'_>, setup: &Setup, stage: &Stage<Code>) -> Launch {
+    pub(super) fn new(program: Program<'_>, setup: &Setup, stage: &Stage) -> Launch {
         match stage {
             Stage::Each(map) => Launch::of_each(program, setup, map),
             Stage::Once(map) => {
@@ -48,7 +48,7 @@ impl Launch {
         }
     }
 
-    fn of_each(program: Program<'_>, setup: &Setup, map: &Map<Code>) -> Launch {
+    fn of_each(program: Program<'_>, setup: &Setup, map: &Map) -> Launch {
         let (code, inputs, outputs) = setup.code_of(map);
         let mut launch = Launch { folds: setup.folds_of(map), ..Launch::default() };
         for (index, &slot) in inputs.iter().enumerate() {
@@ -83,7 +83,7 @@ impl Launch {
 }
 
 /// Whether what a stage stores goes to memory, in rows that are worth a call each, or need none.
-fn is_worth_streaming(setup: &Setup, map: &Map<Code>) -> bool {
+fn is_worth_streaming(setup: &Setup, map: &Map) -> bool {
     const WORTH_A_CALL: usize = 2048;
     let n = match setup.side_by_side {
         true => setup.tile[0] * setup.group.unwrap_or(1).min(setup.grid.len),

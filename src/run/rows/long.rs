@@ -1,16 +1,16 @@
 //! Rows that are cut: every stage runs on all of a row, by several threads, before the next one does.
 
+use super::Stage;
 use super::grid::Direction;
 use super::job::{Folded, Job, Tile, Worker};
 use super::setup::{Access, Setup};
 use super::{PORTIONS, Padding, Program, ROOM, make_room, written_early};
-use crate::lower::rows::Stage;
 use crate::run::interrupt::goes_on;
 use crate::run::layout::OPERANDS;
 use crate::run::pack::Vector;
 use crate::run::queue::{Queue, Shared};
 use crate::run::team::share;
-use kiln_jit::emit::Code;
+
 use kiln_reduce::{BLOCK, Blocks};
 use smallvec::SmallVec;
 
@@ -35,7 +35,7 @@ const NARROW: usize = 1 << 10;
 /// Whether what is kept is read by nothing but the folds right after what computes it: then each part has done
 /// with its own.
 fn is_passing(program: Program<'_>, setup: &Setup, slot: usize) -> bool {
-    let is_fold = |stage: &&Stage<Code>| matches!(stage, Stage::Fold { .. });
+    let is_fold = |stage: &&Stage| matches!(stage, Stage::Fold { .. });
     let mut last = 0..0;
     for (at, stage) in program.stages.iter().enumerate() {
         let (reads, writes) = Program::reads_and_writes(stage);
@@ -221,7 +221,7 @@ impl Job<'_> {
                     Stage::Count { to } => worker.count(*to, tile.rows),
                     Stage::Each(_) | Stage::Fold { .. } => {
                         // Folds of what a stage computes, or of inputs, go over the elements with it.
-                        let is_fold = |stage: &&Stage<Code>| matches!(stage, Stage::Fold { .. });
+                        let is_fold = |stage: &&Stage| matches!(stage, Stage::Fold { .. });
                         let folds = program.stages[at + 1..].iter().take_while(is_fold).count();
                         let end = at + 1 + folds;
                         self.pass(at..end, tile, chunk, blocks, threads);

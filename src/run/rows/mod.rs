@@ -6,6 +6,7 @@
 //! stage ([`reduction`]). What is computed does not depend on any of this.
 
 mod apart;
+mod codes;
 mod deferred;
 mod grid;
 mod job;
@@ -21,7 +22,9 @@ mod setup;
 mod short;
 mod stage;
 mod streams;
+mod strips;
 mod sweep;
+mod tile_size;
 
 use super::call::Pads;
 use super::exec::{PER_BYTE, threads_for};
@@ -31,7 +34,7 @@ use super::pack::Vector;
 use super::queue::{Queue, Shared};
 use super::team::{self, share};
 use super::view::Layout;
-use crate::lower::rows::{Operand, Per, RowProgram, RowSweep, Slot, Stage};
+use crate::lower::rows::{self, Operand, Per, RowProgram, RowSweep, Slot};
 use deferred::Deferred;
 use job::{Job, Tile, Worker};
 use kiln_ir::{Dims, broadcast};
@@ -51,8 +54,6 @@ const FOLD: f64 = 0.02;
 const TILE: usize = 160 << 10;
 /// The same where nothing but folds is done, and nothing is read twice.
 const FOLD_TILE: usize = 256 << 10;
-/// Bytes of a tile of rows side by side.
-const SIDE_BY_SIDE: usize = 512 << 10;
 /// Ways of half of an L2, at least in most: what lies a way apart shares a line of it.
 const WAYS: usize = 4;
 /// Rows up to this length that are not [taken as one](short) lie side by side even where that takes a
@@ -74,12 +75,16 @@ const LONG_PORTION: usize = 16 << 20;
 /// Portions of work for each thread.
 const PORTIONS: usize = 8;
 
+/// A stage, and one of code.
+type Stage = rows::Stage<Code, Deferred<Routine>>;
+type Map = rows::Map<Code, Deferred<Routine>>;
+
 /// A compiled row kernel.
 #[derive(Debug)]
 pub(crate) struct RowCode {
-    program: RowProgram<Code>,
+    program: RowProgram<Code, Deferred<Routine>>,
     /// All stages as one, if they can be.
-    sweep: Option<RowSweep<Code, Deferred>>,
+    sweep: Option<RowSweep<Code, Deferred<Sweep>>>,
     /// When that is what runs.
     sweeps: Sweeps,
     /// Bytes of elements that L2 holds.
@@ -109,8 +114,8 @@ struct Program<'a> {
     slots: &'a [Slot],
     inputs: usize,
     outputs: usize,
-    stages: &'a [Stage<Code>],
-    sweep: Option<&'a RowSweep<Code, Deferred>>,
+    stages: &'a [Stage],
+    sweep: Option<&'a RowSweep<Code, Deferred<Sweep>>>,
     sweeps: Sweeps,
     /// Bytes of elements that L2 holds.
     near: usize,
@@ -124,7 +129,7 @@ impl<'a> Program<'a> {
     }
 
     /// The slots that a stage reads, and those that it writes.
-    fn reads_and_writes(stage: &'a Stage<Code>) -> (&'a [usize], &'a [usize]) {
+    fn reads_and_writes(stage: &'a Stage) -> (&'a [usize], &'a [usize]) {
         use std::slice::from_ref;
         match stage {
             Stage::Each(map) | Stage::Once(map) => (&map.inputs, &map.outputs),
@@ -142,7 +147,8 @@ impl RowCode {
         compile_sweep: impl FnOnce(&Sweep, EmitterKind) -> Result<Option<Code>, E>,
     ) -> Result<RowCode, E> {
         let sweep = program.sweep.take();
-        let program = program.try_map(|routine| compile(&routine))?;
+        let defer = |routine, beside: &Code| Deferred::new(routine, beside.emitter());
+        let program = program.try_map(|routine| compile(&routine), defer)?;
         let cost = nanoseconds(&program.stages);
         let mut code = RowCode {
             program,
@@ -322,8 +328,8 @@ fn domain(reduced: &[Operand], operands: &[&Layout]) -> Option<Dims<usize>> {
 }
 
 /// The estimated nanoseconds per element on one thread where memory is no limit.
-fn nanoseconds(stages: &[Stage<Code>]) -> f64 {
-    let cost = |stage: &Stage<Code>| match stage {
+fn nanoseconds(stages: &[Stage]) -> f64 {
+    let cost = |stage: &Stage| match stage {
         Stage::Each(map) => map.kernel.nanoseconds(),
         Stage::Fold { .. } => FOLD,
         Stage::Once(_) | Stage::Count { .. } => 0.0,

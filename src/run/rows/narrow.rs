@@ -11,8 +11,8 @@
 //! | 1000 | .27 .50 .68 .87 1.11 | .13 .27 .69 .67 .85 | .24 .46 .68 .81 1.01 |
 
 use super::Program;
+use super::Stage;
 use super::grid::Grid;
-use crate::lower::rows::Stage;
 use crate::run::pack;
 use kiln_jit::emit::Cursor;
 

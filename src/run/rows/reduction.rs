@@ -1,7 +1,8 @@
 //! A reduction by itself: a row kernel of one stage, which calls no code.
 
+use super::Stage;
 use super::{RowCode, Sweeps, nanoseconds};
-use crate::lower::rows::{Operand, Per, RowProgram, Slot, Stage};
+use crate::lower::rows::{Operand, Per, RowProgram, Slot};
 use crate::run::error::RunError;
 use crate::run::view::Layout;
 use kiln_ir::{DType, Reduce};

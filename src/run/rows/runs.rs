@@ -1,10 +1,10 @@
 //! Reductions of short rows side by side, from elements to results: runs of a few of them, many runs at a time, and
 //! however many rows of a few elements.
 
+use super::Stage;
 use super::job::Job;
 use super::setup::{Access, Setup};
 use super::{PORTION, PORTIONS, Program};
-use crate::lower::rows::Stage;
 use crate::run::interrupt::goes_on;
 use crate::run::queue::{Queue, Shared};
 use crate::run::team::share;

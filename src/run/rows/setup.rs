@@ -1,17 +1,18 @@
 //! What a row kernel needs to know of operands that lie so, worked out once for calls that are alike: how
 //! each value reaches its stages, and how many rows a tile has.
 
+use super::Stage;
 use super::grid::Grid;
 use super::launch::Launch;
 use super::long::Long;
 use super::sweep::Sweeping;
-use super::{FOLD_TILE, FOLD_WIDE, LINE, Program, SHORT, SIDE_BY_SIDE, TILE, WAYS, WIDE};
+use super::{Program, SHORT};
 use super::{narrow, short};
-use crate::lower::rows::{Apart, Map, Per, Stage};
+use crate::lower::rows::Per;
 use crate::run::layout::OPERANDS;
 use crate::run::view::Layout;
 use kiln_jit::cpu::last_level_cache;
-use kiln_jit::emit::Code;
+
 use kiln_reduce::{BLOCK, Folder, folder};
 use smallvec::SmallVec;
 use std::sync::OnceLock;
@@ -47,7 +48,7 @@ pub(super) struct Setup {
     /// Rows of each run of short rows that lie side by side; 1 if they lie one after the other.
     pub(super) beside: usize,
     /// Bytes of elements that L2 holds.
-    near: usize,
+    pub(super) near: usize,
     /// Elements of each row that a call takes as one, if rows are [few](super::narrow).
     pub(super) group: Option<usize>,
     pub(super) access: SmallVec<[Access; OPERANDS]>,
@@ -263,25 +264,6 @@ impl Setup {
         self.folders[stage].map_or(0, |folder| folder.block_size)
     }
 
-    /// How many of the stages after one are folds that its code does.
-    pub(super) fn folds_of(&self, map: &Map<Code>) -> usize {
-        self.apart(map).map_or(0, |apart| apart.folds)
-    }
-
-    /// The code of a stage, what it loads and what it stores.
-    pub(super) fn code_of<'m>(&self, map: &'m Map<Code>) -> (&'m Code, &'m [usize], &'m [usize]) {
-        match self.apart(map) {
-            Some(apart) => (&apart.kernel, &apart.inputs, &apart.outputs),
-            None => (&map.kernel, &map.inputs, &map.outputs),
-        }
-    }
-
-    /// What runs a stage on rows that lie apart, if that is not what runs it on any.
-    fn apart<'m>(&self, map: &'m Map<Code>) -> Option<&'m Apart<Code>> {
-        let apart = map.apart.as_ref().filter(|_| !self.side_by_side && !self.is_flat);
-        apart.filter(|apart| apart.kernel.takes_any_count())
-    }
-
     /// Whether rows of an input are the same elements, and packed once.
     pub(super) fn is_repeated(&self, program: Program<'_>, slot: usize) -> bool {
         let is_one = !self.side_by_side && !self.is_flat;
@@ -330,25 +312,16 @@ impl Setup {
         }
     }
 
-    /// Whether the elements of rows side by side lie so that L2 has no room for all that a tile reads: of steps
-    /// that are a multiple of a power of two, it is as if all that lies between such were read.
-    fn is_scattered(&self, operand: usize) -> bool {
-        let step = self.grid.element_step(operand).unwrap_or(0).unsigned_abs();
-        let span = self.grid.len.saturating_mul((step & step.wrapping_neg()).min(self.near / WAYS));
-        self.side_by_side && self.group.is_none() && span > self.near
-    }
-
     /// How a value reaches the stages.
     fn access_of(&self, program: Program<'_>, slot: usize, operands: &[&Layout]) -> Access {
         let grid = &self.grid;
-        let is_used = program.stages.iter().map(Program::reads_and_writes);
-        let is_used = is_used.into_iter().any(|(r, w)| r.contains(&slot) || w.contains(&slot));
+        let is_used = self.is_used(program, slot);
         match program.slots[slot].per {
             Per::Row if self.is_written_where_it_lies(program, slot, operands) => {
                 return Access::Direct;
             }
             Per::Row => return Access::Row,
-            // Nobody looks at what is only counted.
+            // Nobody looks at what is only counted, or only folded, by the code that computes it.
             Per::Element if !is_used => return Access::Direct,
             Per::Element => {}
         }
@@ -396,44 +369,6 @@ impl Setup {
             && is_aligned(operands[slot])
             && self.grid.row_step(slot) == self.sizes[slot] as isize
     }
-
-    /// Neighbouring rows that are worked on at a time.
-    fn rows_of_tile(&self, program: Program<'_>) -> usize {
-        let (run, _) = self.grid.runs();
-        if self.is_flat {
-            return short::rows_of_tile(&self.grid, self.beside, &self.sizes);
-        }
-        if self.group.is_some() {
-            return run;
-        }
-        let is_whole = |slot: &usize| {
-            let is_there = match self.access[*slot] {
-                Access::Packed | Access::Kept => true,
-                Access::Direct => !self.is_scattered(*slot),
-                Access::Row | Access::Splat => false,
-            };
-            let repeats = *slot < program.inputs && self.grid.repeats_rows(*slot);
-            let is_element = program.slots[*slot].per == Per::Element;
-            is_there && is_element && !repeats && self.home[*slot] == *slot
-        };
-        let sizes = (0..program.slots.len()).filter(is_whole);
-        let sizes = sizes.map(|slot| self.sizes[slot]);
-        let (bytes, largest) = sizes.fold((0, 1), |(sum, most), size| (sum + size, size.max(most)));
-        let row = self.grid.len.saturating_mul(bytes).max(1);
-        if !self.side_by_side {
-            let only_folds = program.stages.iter().all(|stage| matches!(stage, Stage::Fold { .. }));
-            let tile = if only_folds { FOLD_TILE } else { TILE };
-            return (tile / row).clamp(1, run.max(1));
-        }
-        let line = LINE / largest;
-        let rows = match self.only_folds_where_elements_lie(program) {
-            true => FOLD_WIDE / largest,
-            // If not even a line of each element fits, all goes through memory anyway.
-            false if SIDE_BY_SIDE / row < line => WIDE / largest,
-            false => (SIDE_BY_SIDE / row).min(WIDE / largest) / line * line,
-        };
-        rows.max(line).min(run.max(1))
-    }
 }
 
 /// Of each output, whether it is the memory of one of so many inputs.
@@ -449,7 +384,7 @@ pub(super) fn is_aligned(operand: &Layout) -> bool {
 
 /// Outputs of elements that are written before the last stage over elements.
 pub(super) fn written_early(program: Program<'_>) -> SmallVec<[usize; OPERANDS]> {
-    let reads = |stage: &Stage<Code>| matches!(stage, Stage::Each(_) | Stage::Fold { .. });
+    let reads = |stage: &Stage| matches!(stage, Stage::Each(_) | Stage::Fold { .. });
     let last = program.stages.iter().rposition(reads);
     let early = &program.stages[..last.unwrap_or(0)];
     let is_early = |slot: &usize| {

@@ -24,12 +24,12 @@
 //! | RMS norm | .75 .68 | .91 .95 | 1.18 | 1.11 | 1.24 |
 //! | less the largest | 1.01 | 1.29 | 1.57 | 1.47 | 1.43 |
 
+use super::Stage;
 use super::grid::Grid;
 use super::{LINE, Program};
-use crate::lower::rows::{Per, Stage};
+use crate::lower::rows::Per;
 use crate::run::pack;
 use kiln_ir::Reduction;
-use kiln_jit::emit::Code;
 
 /// Elements of a row up to which its numbers are repeated, whatever is computed.
 const MOST: usize = 16;
@@ -75,12 +75,12 @@ pub(super) fn fits(
     is_in_place: bool,
     is_large: bool,
 ) -> bool {
-    let is_fast = |stage: &Stage<Code>| match stage {
+    let is_fast = |stage: &Stage| match stage {
         Stage::Fold { .. } => folds_floats(program, stage),
         Stage::Each(map) => map.kernel.takes_any_count(),
         Stage::Once(_) | Stage::Count { .. } => true,
     };
-    let is_each = |stage: &Stage<Code>| matches!(stage, Stage::Each(_));
+    let is_each = |stage: &Stage| matches!(stage, Stage::Each(_));
     // One for all elements of a row.
     let is_number = |slot: usize| {
         program.slots[slot].per == Per::Row
@@ -95,7 +95,7 @@ pub(super) fn fits(
         let is_taken_so = beside == 1 || !program.slots[operand].is_folded;
         is_dense || repeats || (is_number(operand) && is_taken_so)
     };
-    let numbers = |stage: &Stage<Code>| match stage {
+    let numbers = |stage: &Stage| match stage {
         Stage::Each(map) => map.inputs.iter().filter(|&&slot| is_number(slot)).count(),
         _ => 0,
     };
@@ -133,7 +133,7 @@ fn takes_less(program: Program<'_>, len: usize, numbers: usize, is_large: bool) 
 }
 
 /// Whether a stage folds floats by vectors.
-pub(super) fn folds_floats(program: Program<'_>, stage: &Stage<Code>) -> bool {
+pub(super) fn folds_floats(program: Program<'_>, stage: &Stage) -> bool {
     let Stage::Fold { by, from, .. } = stage else { return false };
     let by_vectors =
         matches!(by, Reduction::Sum | Reduction::Max | Reduction::Sup | Reduction::Min);

@@ -1,10 +1,10 @@
 //! A stage of code on a tile: its calls.
 
+use super::Stage;
 use super::job::{self, Folded, Worker};
 use super::launch::Launch;
 use super::narrow;
 use super::short;
-use crate::lower::rows::Stage;
 use crate::run::call::Call;
 use crate::run::layout::OPERANDS;
 use crate::run::pack;
@@ -47,6 +47,10 @@ impl Worker<'_> {
         }
         let mut cursors = Cursors::new();
         self.add_cursors(launch, &mut cursors);
+        if setup.side_by_side && !folded.is_empty() {
+            // SAFETY: required of the caller.
+            return unsafe { self.strips(stage, launch, cursors, [rows, n], folded) };
+        }
         if setup.is_flat {
             for &index in &launch.splats {
                 let room = self.scratch.of(self.job.program.slots.len() + 1 + index);
@@ -191,7 +195,7 @@ fn advance(cursors: &mut [Cursor], rows: usize) {
 /// # Safety
 ///
 /// The cursor must be at the number of the first row, and there must be room.
-unsafe fn repeat(
+pub(super) unsafe fn repeat(
     cursor: Cursor,
     room: *mut u8,
     [copies, size]: [usize; 2],

@@ -1,8 +1,9 @@
 //! When results bypass the caches.
 
+use super::Stage;
 use super::setup::Setup;
 use super::{LINE, Program, sweep};
-use crate::lower::rows::{Per, Stage};
+use crate::lower::rows::Per;
 use crate::run::exec::stream_above;
 use crate::run::view::Layout;
 use kiln_jit::cpu::{last_level_cache, last_level_is_far, second_level_cache};

@@ -1,5 +1,6 @@
 //! A row kernel as one call: the loop over rows is inside its code.
 
+use super::Stage;
 use super::deferred::Deferred;
 use super::job::{self, At, Job};
 use super::late::{self, Lag};
@@ -7,13 +8,14 @@ use super::realigned::Realigned;
 use super::setup::{Access, Setup};
 use super::stage::Cursors;
 use super::{LINE, Program, ROOM};
-use crate::lower::rows::{Per, RowSweep, Stage};
+use crate::lower::rows::{Per, RowSweep};
 use crate::run::layout::OPERANDS;
 use crate::run::pack::Scratch;
 use crate::run::stream;
 use kiln_ir::Reduction;
 use kiln_jit::emit::{Code, Cursor, EmitterKind, MOST_ROWS, Tile, fence, many_rows};
-use kiln_jit::vir::STRIPE_BYTES;
+use kiln_jit::vir::{STRIPE_BYTES, Sweep};
+
 use kiln_reduce::count;
 use smallvec::SmallVec;
 use std::ptr;
@@ -278,7 +280,7 @@ pub(super) fn pays(program: Program<'_>, setup: &Setup, is_large: bool) -> bool 
     const FEW: f64 = 2048.0;
     const FEW_TILES: f64 = 16384.0;
     let is_extreme =
-        |stage: &Stage<Code>| matches!(stage, Stage::Fold { by, .. } if *by != Reduction::Sum);
+        |stage: &Stage| matches!(stage, Stage::Fold { by, .. } if *by != Reduction::Sum);
     let folds = program.stages.iter().filter(|stage| matches!(stage, Stage::Fold { .. })).count();
     let has_extremes = program.stages.iter().any(is_extreme);
     let (elements, row) = (setup.elements(), row_bytes(setup));
@@ -330,7 +332,7 @@ pub(super) struct Sweeper<'a> {
 impl<'a> Sweeper<'a> {
     pub(super) fn new(
         job: Job<'a>,
-        sweep: &'a RowSweep<Code, Deferred>,
+        sweep: &'a RowSweep<Code, Deferred<Sweep>>,
         sweeping: &'a Sweeping,
     ) -> Sweeper<'a> {
         let len = job.setup.grid.len;

@@ -6,6 +6,7 @@ mod narrow;
 mod paths;
 mod realigned;
 mod shared;
+mod strips;
 
 use super::{Reduction, RowCode, Sweeps};
 use crate::lower::rows::rows;

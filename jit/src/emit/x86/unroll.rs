@@ -29,7 +29,7 @@ use super::super::MAX_VECTOR;
 use super::isa::{Class, Isa};
 use super::pressure::{hot, pressure};
 use super::program::{Form, Function, Inst, Reg};
-use crate::vir::Routine;
+use crate::vir::{Routine, STRIPE_BYTES};
 
 /// Bodies of up to this many instructions are short: enough iterations fit into the window.
 const SHORT: usize = 4;
@@ -64,7 +64,12 @@ pub(super) fn unroll(routine: &Routine, single: &Function) -> usize {
     let lanes = routine.body().types.iter().map(|ty| ty.bits() as usize / 8);
     let widest = lanes.chain(inputs).max().unwrap_or(1);
     let has_scalars = (0..routine.inputs.len()).any(|slot| routine.is_scalar(slot));
-    let most = if has_scalars { MOST_OF_ROW } else { MOST };
+    // What is as short as a strip should be an iteration, not the rest of one.
+    let most = match routine.in_strips {
+        _ if has_scalars => MOST_OF_ROW,
+        true => STRIPE_BYTES / single.isa.bytes(),
+        false => MOST,
+    };
     let room = (MAX_VECTOR / (single.lanes * widest)).min(most);
     if hot(single).filter(computes).count() <= SHORT {
         return room.min(SEVERAL);

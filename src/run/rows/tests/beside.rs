@@ -1,15 +1,16 @@
 //! Few short rows side by side, run after run, whose elements are taken as one row.
 
+use super::super::Stage;
 use super::super::setup::Setup;
 use super::narrow::{How, check};
 use super::{BODIES, apart, body, compile, compile_sweep, emitters, fill};
 use crate::lower::Tier;
-use crate::lower::rows::{Stage, rows};
+use crate::lower::rows::rows;
 use crate::run::rows::RowCode;
 use crate::run::{Tensor, View};
 use kiln_ir::{DType, Graph};
 use kiln_jit::cpu::Cpu;
-use kiln_jit::emit::{Code, EmitterKind};
+use kiln_jit::emit::EmitterKind;
 
 /// Any number of rows in a run, of any length, in tiles that are full or not; a number of each row among inputs.
 #[test]
@@ -74,7 +75,7 @@ fn run_and_check(
         let program = rows(body, Tier::Default).unwrap();
         let code = RowCode::compile(program, |r| compile(r, emitter, Cpu::host()), compile_sweep);
         let code = code.unwrap();
-        let takes_any_count = |stage: &Stage<Code>| match stage {
+        let takes_any_count = |stage: &Stage| match stage {
             Stage::Each(map) => map.kernel.takes_any_count(),
             _ => true,
         };

@@ -1,11 +1,12 @@
 //! Few rows side by side, of which a call takes groups of elements.
 
+use super::super::Stage;
 use super::super::job::Job;
 use super::super::narrow;
 use super::super::setup::Setup;
 use super::{BODIES, apart, bits, body, compile, compile_sweep, emitters, fill};
 use crate::lower::Tier;
-use crate::lower::rows::{Stage, rows};
+use crate::lower::rows::rows;
 use crate::run::rows::{RowCode, execute};
 use crate::run::view::Layout;
 use crate::run::{Tensor, View, ViewMut};
