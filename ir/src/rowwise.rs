@@ -134,7 +134,7 @@ fn deviation(left: &Expr, square: &Expr) -> Expr {
 fn at_label(name: &'static str, x: &Expr, labels: &Expr, axes: Axes) -> Expr {
     match axes.only() {
         Some(axis) => {
-            let call = Call::Within(Within { axis, from_end: false });
+            let call = Call::Within(Within { axis });
             let labels =
                 Expr::new(Kind::Call(call, [labels.clone(), x.clone()].into()), x.origin());
             // Met by a reduction, which changes nothing, a label is a value of its row: it is converted

@@ -168,7 +168,7 @@ fn quotient(graph: &mut Graph, id: NodeId, any: bool) -> Option<(Scaled, Scaled)
         let sum = below;
         let below = scaled(graph, below, along, DEPTH)?;
         let of_sum = element(graph, above, below.base).and_then(|exponent| {
-            let alone = any || is_pick(graph, exponent, summed_of(graph, sum, DEPTH)?);
+            let alone = any || is_pick(graph, exponent, summed_of(graph, sum, DEPTH)?, along.axes);
             alone.then_some(exponent)
         });
         if let Some(exponent) = of_sum

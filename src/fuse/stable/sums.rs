@@ -109,22 +109,13 @@ pub(super) fn summed_of(graph: &Graph, id: NodeId, depth: usize) -> Option<NodeI
     }
 }
 
-/// Whether a value is an element of each row of another: the sum of it and of zeros.
-pub(super) fn is_pick(graph: &Graph, id: NodeId, of: NodeId) -> bool {
-    let Node::Call(Call::Reduce(Reduce { by: Reduction::Sum, .. }), args) = graph.node(id) else {
-        return false;
-    };
-    match graph.node(args[0]) {
-        Node::Op(Op::Select, choices) => {
-            let is_place = |id: NodeId| matches!(graph.node(id), Node::Call(Call::Iota(_), _));
-            let is_one = match graph.node(choices[0]) {
-                Node::Op(Op::Eq, sides) => sides.iter().any(|&side| is_place(side)),
-                _ => false,
-            };
-            is_one && choices[1] == of && graph.scalar(choices[2]).map(Scalar::to_f64) == Some(0.0)
-        }
-        _ => false,
-    }
+/// Whether a value is an element of each row of another that is picked along these axes.
+pub(super) fn is_pick(graph: &Graph, id: NodeId, of: NodeId, along: Axes) -> bool {
+    let Node::Call(Call::Gather(by), args) = graph.node(id) else { return false };
+    let Some(rank) = graph.shape(of).dims().map(|dims| dims.len()) else { return false };
+    let (Ok(axis), Ok(along)) = (by.place(rank), along.of_rank(rank)) else { return false };
+    let is_along = along.iter().enumerate().all(|(at, is_along)| *is_along == (at == axis));
+    by.along && args[0] == of && is_along
 }
 
 /// What one is divided by.
