@@ -23,7 +23,11 @@ pub use crate::cost::cost_model;
 /// Fusion, pass by pass. To add a pass, write it in a file of its own and give it a row here.
 pub const PASSES: &[Pass] = &[
     INLINE,
-    Pass { name: "picks", makes: "One element of each row that is read, folded", run: fuse::picks },
+    Pass {
+        name: "picks",
+        makes: "What is picked, before anything is computed of it",
+        run: fuse::picks,
+    },
     Pass { name: "views", makes: "Views of what is stored alone", run: fuse::sink },
     Pass { name: "stable", makes: "No overflow where it need not be", run: fuse::stabilize },
     Pass {

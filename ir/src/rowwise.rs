@@ -134,7 +134,7 @@ fn deviation(left: &Expr, square: &Expr) -> Expr {
 fn at_label(name: &'static str, x: &Expr, labels: &Expr, axes: Axes) -> Expr {
     match axes.only() {
         Some(axis) => {
-            let call = Call::Within(Within { axis, from_end: false });
+            let call = Call::Within(Within { axis });
             let labels =
                 Expr::new(Kind::Call(call, [labels.clone(), x.clone()].into()), x.origin());
             // Met by a reduction, which changes nothing, a label is a value of its row: it is converted
@@ -279,17 +279,18 @@ define_rowwise! {
         (off - &left) * (deviation(&left, &square) + eps).rsqrt()
     };
 
-    /// `x / sqrt(mean(x * x) + eps)`.
+    /// `x / sqrt(mean(x * x) + eps)`. Squares overflow as those of [`norm`](Expr::norm).
     rms_norm(x, eps = 1e-6; axes) => x * ((x * x).mean(axes) + eps).rsqrt();
 
-    /// The root of the sum of squares.
+    /// The root of the sum of squares, which are computed in the type of `x`: of `f32` it is infinite where an element
+    /// is above 1.8e19, and loses digits where all are below 1e-19. The norm of `x.cast(DType::F64)` does not.
     norm(x; axes) => (x * x).sum(axes).sqrt();
 
-    /// `x / max(norm(x), eps)`: of length 1, and 0 where all are 0.
+    /// `x / max(norm(x), eps)`: of length 1, and 0 where all are 0, or where [`norm`](Expr::norm) overflows.
     normalize(x, eps = 1e-12; axes) => x * x.norm(axes).max(eps).recip();
 
     /// The cosine of the angle between `x` and `y`: their product over that of their lengths, each at
-    /// least `eps`.
+    /// least `eps`. Squares overflow as those of [`norm`](Expr::norm).
     cosine_similarity(x, y, eps = 1e-8; axes) => {
         let lengths = x.norm(axes).max(eps) * y.norm(axes).max(eps);
         (x * y).sum(axes) / lengths

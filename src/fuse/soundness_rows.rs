@@ -293,7 +293,38 @@ fn repairs_of_sums_keep_their_licence() {
     let scaled: Exact = |row| softmax_of(&row.iter().map(|x| x * 0.125).collect::<Vec<_>>(), E);
     let by_mean: Exact = |row| softmax_of(row, E).iter().map(|x| x * row.len() as f64).collect();
     let log_mean: Exact = |row| vec![log_sum_of(row, E) - (row.len() as f64).ln()];
-    let spellings: [(&str, Exact, Measure); 31] = [
+    fn with_zero(row: &[f64]) -> Vec<f64> {
+        [row, &[0.0]].concat()
+    }
+    let quiet: Exact = |row| {
+        let mut all = softmax_of(&with_zero(row), E);
+        all.pop();
+        all
+    };
+    let with_epsilon: Exact = |row| {
+        let epsilon = [row, &[(1e-6f64).ln()]].concat();
+        let mut all = softmax_of(&epsilon, E);
+        all.pop();
+        all
+    };
+    let log_with_one: Exact = |row| vec![log_sum_of(&with_zero(row), E)];
+    let spellings: [(&str, Exact, Measure); 39] = [
+        ("exp(z) / (1 + sum[-1](exp(z)))", quiet, Share),
+        ("exp(z) / (sum[-1](exp(z)) + 1e-6)", with_epsilon, Share),
+        ("log(1 + sum[-1](exp(z)))", log_with_one, Logarithm),
+        ("log1p(sum[-1](exp(z)))", log_with_one, Logarithm),
+        ("log2(1 + sum[-1](exp2(z)))", |row| vec![log_sum_of(&with_zero(row), 2.0)], Logarithm),
+        (
+            "-z + logsumexp[-1](z)",
+            |row| row.iter().map(|x| log_sum_of(row, E) - x).collect(),
+            LogShare,
+        ),
+        ("-logsumexp[-1](z) + z", log_softmax, LogShare),
+        (
+            "log(exp(z) / (1 + sum[-1](exp(z))))",
+            |row| row.iter().map(|x| x - log_sum_of(&with_zero(row), E)).collect(),
+            LogShare,
+        ),
         ("exp(z) / sum[-1](exp(z))", softmax, Share),
         ("exp(z) * recip(sum[-1](exp(z)))", softmax, Share),
         ("let e = exp(z); (1 / sum[-1](e)) * e", softmax, Share),

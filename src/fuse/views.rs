@@ -155,7 +155,7 @@ impl Sink {
         let (read, looked_at) = operands.split_at(call.read_count(operands.len()));
         let (axis, factor) = match (call, looked_at) {
             (Call::Iota(iota), &[value]) => (iota.axis, self.factor(iota, value)),
-            (Call::Iota(Iota { axis, .. }) | Call::Within(Within { axis, .. }), _) => (axis, None),
+            (Call::Iota(Iota { axis, .. }) | Call::Within(Within { axis }), _) => (axis, None),
             _ => unreachable!("it looks at no shape"),
         };
         if let Some(factor) = factor {

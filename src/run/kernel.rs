@@ -409,7 +409,7 @@ impl Kernel {
             let shape = |of| plan.shape_of(of, shapes, &|input| inputs[input].shape());
             let of: Vec<&[usize]> = check.of.iter().map(shape).collect();
             let (axis, size) = check.within.size(&of).expect("the shape was inferred");
-            let call = check.within.as_written();
+            let call = Call::Within(check.within);
             // SAFETY: an input is readable.
             unsafe { gather::check(call, axis, size, &inputs[places].layout)? };
         }

@@ -254,7 +254,7 @@ unsafe fn check_places<'l>(
     let of: SmallVec<[&[usize]; 2]> = of.iter().map(|layout| &layout.shape[..]).collect();
     let (axis, size) = check.within.size(&of).expect("the shape was inferred");
     // SAFETY: required of the caller.
-    unsafe { gather::check(check.within.as_written(), axis, size, &places) }
+    unsafe { gather::check(Call::Within(check.within), axis, size, &places) }
 }
 
 /// # Safety

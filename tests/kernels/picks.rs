@@ -1,12 +1,13 @@
-//! An element that is picked of each row by its place is picked while the row is read.
+//! An element that is picked of each row by its place is picked before anything is computed of it.
 
 use kiln::{CompileOptions, Kernel, Mode, RunError, Tensor, View, compile_with};
 use kiln_ir::parse;
 use ndarray::{Array2, ArrayD, IxDyn, arr2};
 
-/// What is picked of rows that are reduced, of `x: f32[n, c]` and `y: i64[n, 1]`.
-const PICKS: [&str; 10] = [
+/// What is computed of an element that is picked, of `x: f32[n, c]` and `y: i64[n, 1]`.
+const PICKS: [&str; 11] = [
     "logsumexp[-1](x) - take_along[-1](x, y)",
+    "-take_along[-1](x, y) + logsumexp[-1](x)",
     "log(sum[-1](exp(x))) - take_along[-1](x, y)",
     "-take_along[-1](log_softmax[-1](x), y)",
     "-take_along[1](x - logsumexp[-1](x), y)",
@@ -19,7 +20,10 @@ const PICKS: [&str; 10] = [
 ];
 
 fn compiled(text: &str, options: CompileOptions) -> Kernel {
-    let graph = parse(&format!("|x: f32[n, c], y: i64[n, 1]| {text}"));
+    let graph = match text.starts_with('|') {
+        true => parse(text),
+        false => parse(&format!("|x: f32[n, c], y: i64[n, 1]| {text}")),
+    };
     let graph = graph.unwrap_or_else(|error| panic!("{text}: {error}"));
     compile_with(&graph, options).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
@@ -31,28 +35,30 @@ fn run(kernel: &Kernel, x: &Array2<f32>, y: &Array2<i64>) -> Result<Vec<f32>, Ru
 }
 
 #[test]
-fn they_are_one_kernel() {
-    for text in PICKS {
-        for mode in [Mode::Precise, Mode::Fast] {
-            let kernel = compiled(text, CompileOptions::new().mode(mode));
-            // Places that are computed are checked in memory.
-            let passes = 1 + usize::from(text.contains("i32"));
-            assert_eq!(kernel.pass_count(), passes, "{text}: {}", kernel.graph());
-        }
-        let strict = compiled(text, CompileOptions::new().mode(Mode::Strict));
-        assert!(strict.graph().to_string().contains("take_along"), "{text}");
+fn nothing_is_computed_for_the_others() {
+    for (text, mode) in PICKS.iter().flat_map(|text| Mode::ALL.map(|mode| (text, mode))) {
+        let kernel = compiled(text, CompileOptions::new().mode(mode));
+        // Places that are computed are a kernel, too.
+        let passes = 2 + usize::from(text.contains("i32"));
+        assert_eq!(kernel.pass_count(), passes, "{text}: {}", kernel.graph());
+        let fused = kernel.graph().to_string();
+        assert!(fused.contains("(x, y)") || fused.contains("(x, t"), "{text}: {fused}");
     }
-    // Nothing else reads such rows, or but to find the place, or their places are not one each.
-    for text in [
-        "take_along[-1](x, y)",
-        "take_along[-1](x, argmax[-1](x))",
-        "take_along[-1](x, argmin[-1](x) + y)",
-        "take_along[-1](exp(x), concat[-1](y, y)) * sum[-1](x)",
-        "sum[0](x) + take_along[-1](x * 2, y)",
+    for (text, passes) in [
+        ("take_along[-1](x, y)", 1),
+        ("take_along[-1](exp(x) * 2, y)", 2),
+        ("take_along[-1](x + exp(x), y)", 2),
+        ("take_along[-1](x * x - x, y) + take_along[-1](x, y)", 2),
+        // More than one of each row is picked of what is stored.
+        ("take_along[-1](exp(x), concat[-1](y, y))", 3),
     ] {
         let kernel = compiled(text, CompileOptions::new());
-        assert!(kernel.graph().to_string().contains("take_along"), "{text}: {}", kernel.graph());
+        assert_eq!(kernel.pass_count(), passes, "{text}: {}", kernel.graph());
     }
+    // A product is reduced while it is computed, and need not be in memory then.
+    let text =
+        "|x: f32[n, k], w: f32[k, c], y: i64[n, 1]| take_along[-1](log_softmax[-1](x @ w), y)";
+    assert_eq!(compiled(text, CompileOptions::new()).pass_count(), 2);
 }
 
 /// Places from either end, and rows with infinities.
@@ -98,7 +104,7 @@ fn what_is_picked_is_the_same() {
 #[test]
 fn losses_keep_their_digits() {
     let row = |from: f32| [from - 1.0, from + 0.5, from + 2.0, from - 0.25];
-    for text in &PICKS[..7] {
+    for text in &PICKS[..8] {
         for mode in [Mode::Precise, Mode::Fast] {
             let kernel = compiled(text, CompileOptions::new().mode(mode));
             for (from, place) in [(0.0, 0), (1e4, 1), (-1e5, -1), (1000.0, 2), (-1000.0, 3)] {

@@ -163,7 +163,7 @@ impl Call {
             Call::View(view) => view.attributes().unwrap_or_default(),
             Call::Concat(Concat { axis })
             | Call::Gather(Gather { axis, .. })
-            | Call::Within(Within { axis, .. })
+            | Call::Within(Within { axis })
             | Call::Scan(Scan { axis, .. }) => format!("[{axis}]"),
             Call::Pad(pad) => format!("[{pad}]"),
             Call::Iota(iota) => format!("[{iota}]"),
@@ -183,17 +183,14 @@ impl Call {
     /// Whether this is a place along an axis of this size, for what picks by places or checks them.
     pub fn has_place(self, place: i64, size: usize) -> bool {
         match self {
-            Call::Within(within) => within.is_place(place, size),
+            Call::Within(_) => Within::is_place(place, size),
             _ => index_at(place, size).is_some(),
         }
     }
 
     /// Why this is no place along an axis of this size.
     pub fn no_place(self, place: i64, axis: usize, size: usize) -> String {
-        let from_end = match self {
-            Call::Within(Within { from_end: false, .. }) => 0,
-            _ => size,
-        };
+        let from_end = if matches!(self, Call::Within(_)) { 0 } else { size };
         let hint = match size {
             0 => "it has none".to_string(),
             _ => format!("they go from {} to {}", -(from_end as i64), size - 1),

@@ -1,6 +1,5 @@
-//! Labels, and other places that must be along an axis.
+//! Labels: places that must be along an axis.
 
-use super::gather::{Gather, index_at};
 use super::view::place;
 use super::{Call, CallInfo};
 use crate::array::Array;
@@ -8,33 +7,23 @@ use crate::shape::{Dims, Extent, Shape, broadcast};
 use crate::typing::Typing;
 
 /// For each row along an axis of what other arrays broadcast to, a place along it: an array of integers
-/// as it is, of size 1 along the axis. Labels count from 0: a label of -1, of old for what has none, is no
-/// place. Those of what is picked may count from the end.
+/// as it is, of size 1 along the axis. They count from 0: a label of -1, of old for what has none, is no
+/// place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Within {
     /// The axis, counted from the last, which is -1, or the first, which is 0.
     pub axis: i8,
-    /// Whether places below 0 count from the end, as in what picks by places.
-    pub from_end: bool,
 }
 
 impl Within {
-    /// The call that has such places, and of which a mistake is: that, or what picks by places along an axis.
-    pub fn as_written(self) -> Call {
-        match self.from_end {
-            true => Call::Gather(Gather { along: true, axis: self.axis }),
-            false => Call::Within(self),
-        }
-    }
-
     /// Its axis among those of an array of this rank.
     pub fn place(self, rank: usize) -> Result<usize, String> {
         place(self.axis, rank)
     }
 
-    /// Whether this is a place along an axis of this size.
-    pub fn is_place(self, place: i64, size: usize) -> bool {
-        (place >= 0 || self.from_end) && index_at(place, size).is_some()
+    /// Whether a label is a place along an axis of this size.
+    pub fn is_place(label: i64, size: usize) -> bool {
+        usize::try_from(label).is_ok_and(|label| label < size)
     }
 
     /// The axis, and its size, of what arrays of these shapes broadcast to.
@@ -61,21 +50,11 @@ const INFO: CallInfo = CallInfo {
     doc: "Integers as they are, one for each row along an axis, which must be places along it, counted from 0, as in `labels[-1](y, x)`",
 };
 
-const FROM_END: CallInfo = CallInfo {
-    name: "places",
-    noun: "a check of places",
-    doc: "Integers as they are, one for each row along an axis, which must be places along it, as in `places[-1](i, x)`; those below 0 count from the end",
-    ..INFO
-};
-
-pub(super) fn info(within: Within) -> &'static CallInfo {
-    if within.from_end { &FROM_END } else { &INFO }
+pub(super) fn info(_: Within) -> &'static CallInfo {
+    &INFO
 }
 
-pub(super) const ALL: &[Call] = &[
-    Call::Within(Within { axis: -1, from_end: false }),
-    Call::Within(Within { axis: -1, from_end: true }),
-];
+pub(super) const ALL: &[Call] = &[Call::Within(Within { axis: -1 })];
 
 pub(super) fn infer<E: Extent>(within: Within, operands: &[&[E]]) -> Result<Dims<E>, String> {
     let (places, others) = (operands[0], &operands[1..]);
@@ -106,8 +85,8 @@ pub(super) fn check(_: Within, _: &[&Shape]) -> Result<(), String> {
 pub(super) fn check_elements(within: Within, operands: &[&Array]) -> Result<(), String> {
     let shapes: Vec<&[usize]> = operands[1..].iter().map(|operand| operand.shape()).collect();
     let (axis, size) = within.size(&shapes)?;
-    match operands[0].integers().iter().find(|&&place| !within.is_place(place, size)) {
-        Some(place) => Err(within.as_written().no_place(*place, axis, size)),
+    match operands[0].integers().iter().find(|&&label| !Within::is_place(label, size)) {
+        Some(label) => Err(Call::Within(within).no_place(*label, axis, size)),
         None => Ok(()),
     }
 }

@@ -95,10 +95,7 @@ fn call(name: &str, brackets: &Brackets) -> Option<Result<Call, String>> {
         "take_along" => gather(true),
         "iota" => iota().map(Call::Iota),
         "iota32" => iota().map(|iota| Call::Iota(iota.short())),
-        "labels" | "places" => {
-            let from_end = name == "places";
-            axis().map(|axis| Call::Within(Within { axis, from_end }))
-        }
+        "labels" => axis().map(|axis| Call::Within(Within { axis })),
         "cumsum" => scan(Running::Sum),
         "cumprod" => scan(Running::Product),
         "pad" => match brackets.numbers() {

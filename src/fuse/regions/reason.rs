@@ -165,7 +165,7 @@ impl fmt::Display for Reason {
                 write!(f, "{step} has {noun}, and a kernel with a product has none")
             }
             Reason::Pass { step, noun } => {
-                write!(f, "{step}, {noun}, is a pass of its own, whose arrays are in memory")
+                write!(f, "{step} is {noun}, which no kernel computes: what it gives is read from memory")
             }
             Reason::Copied(view) => {
                 write!(

@@ -167,10 +167,12 @@ impl Program<'_> {
         // Not of what another kernel loads: that one says why.
         let stored = self.absorber.legal.stored();
         let is_final = region.outputs.iter().any(|output| stored.contains(output));
-        if reasons.is_empty() && is_final {
+        if reasons.is_empty() && is_final && !self.is_number(at) {
             let is_kernel = |&before: &usize| {
                 let step = &self.steps[before];
-                step.region.is_some() && step.stores.iter().any(|value| stored.contains(value))
+                step.region.is_some()
+                    && !self.is_number(before)
+                    && step.stores.iter().any(|value| stored.contains(value))
             };
             // One that loads the same gains most.
             let shares = |before: &usize| {
@@ -203,6 +205,12 @@ impl Program<'_> {
             _ => false,
         };
         step.region.is_none() && step.stores.first().is_some_and(is_apart)
+    }
+
+    /// Whether a step writes a number for a call that reads it, such as a padding: beside whatever else.
+    fn is_number(&self, step: usize) -> bool {
+        let is_const = |&id: &NodeId| matches!(self.graph.node(id), Node::Const(_));
+        self.steps[step].stores.iter().all(is_const) && !self.steps[step].stores.is_empty()
     }
 
     /// The product that a region has.

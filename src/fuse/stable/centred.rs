@@ -15,7 +15,7 @@
 //! stays. A correction that is not finite, of a row with infinities, is none.
 
 use super::{Made, New};
-use kiln_ir::{Axes, Call, Graph, Node, NodeId, Op, Reduce, Reduction, Scalar};
+use kiln_ir::{Axes, Call, Dim, Graph, Node, NodeId, Op, Reduce, Reduction, Scalar};
 use std::collections::HashMap;
 
 /// What is without its mean in a graph, where its squares are summed.
@@ -338,12 +338,30 @@ fn finite(graph: &mut Graph, id: NodeId) -> Option<NodeId> {
 fn mean(graph: &Graph, id: NodeId) -> Option<Mean> {
     let &Node::Op(Op::Div, args) = graph.node(id) else { return None };
     let Node::Call(Call::Reduce(sum), of) = graph.node(args[0]) else { return None };
-    let Node::Call(Call::Reduce(count), counted) = graph.node(args[1]) else { return None };
-    let fits = sum.by == Reduction::Sum
-        && count.by == Reduction::Count
-        && sum.axes == count.axes
-        && graph.shape(of[0]) == graph.shape(counted[0]);
+    let is_count = match graph.node(args[1]) {
+        Node::Call(Call::Reduce(count), counted) => {
+            count.by == Reduction::Count
+                && sum.axes == count.axes
+                && graph.shape(of[0]) == graph.shape(counted[0])
+        }
+        _ => size(graph, of[0], sum.axes)
+            .is_some_and(|size| graph.scalar(args[1]).map(Scalar::to_f64) == Some(size as f64)),
+    };
+    let fits = sum.by == Reduction::Sum && is_count;
     fits.then_some(Mean { of: of[0], axes: sum.axes, count: args[1], id })
+}
+
+/// How many elements a value has along axes, if that is known.
+fn size(graph: &Graph, id: NodeId, axes: Axes) -> Option<usize> {
+    let dims = graph.shape(id).dims()?;
+    let along = axes.of_rank(dims.len()).ok()?;
+    let sizes = dims.iter().zip(along).filter(|(_, is_along)| *is_along);
+    sizes
+        .map(|(dim, _)| match dim {
+            Dim::Size(size) => Some(*size),
+            Dim::Symbol(_) => None,
+        })
+        .product()
 }
 
 /// `x - mean(x)`.

@@ -6,6 +6,7 @@
 mod centred;
 mod powers;
 mod step;
+mod sums;
 
 pub(super) use step::step;
 
@@ -139,6 +140,10 @@ mod tests {
             ("log2(softmax[-1](x))", "log-softmax"),
             ("x - logsumexp[-1](x)", "log-sum-less"),
             ("log(sum[-1](exp(x))) - x", "log-sum-less"),
+            ("-x + logsumexp[-1](x)", "log-sum-less"),
+            ("log(1 + sum[-1](exp(x)))", "stable-log-sum"),
+            ("exp(x) / (1 + sum[-1](exp(x)))", "stable-softmax"),
+            ("|x: f32[n, 8]| (x - sum[-1](x) / 8)^2 / sum[-1]((x - sum[-1](x) / 8)^2)", "centre"),
             ("|x, p| logsumexp[-1](x) - sum[-1](x * p)", "log-sum-less"),
             ("exp(x - logsumexp[-1](x))", "exp-log-softmax"),
             ("(x - mean[-1](x)) / std[-1](x)", "centre"),

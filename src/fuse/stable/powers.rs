@@ -17,8 +17,11 @@
 //! difference is. The logarithm is at least 0 and at most that of the number of elements, so it does not
 //! matter what `s` is.
 
-use kiln_ir::{Axes, Call, DType, Graph, Node, NodeId, Op, Reduce, Reduction, Scalar};
-use std::f64::consts::{LN_2, LN_10};
+use super::sums::{
+    Along, Base, DEPTH, Masked, and_number, and_shifted_number, element, inverse, is_pick,
+    is_power, is_shifted, log_and_shift, masked, shift_of_sum, summed, summed_of, without_factor,
+};
+use kiln_ir::{Call, Graph, Node, NodeId, Op, Reduce, Reduction, Scalar};
 
 /// A value without the power of a base that is one for each row.
 #[derive(Clone, Copy)]
@@ -31,53 +34,6 @@ struct Scaled {
     exponent: Option<NodeId>,
 }
 
-/// What is raised to powers.
-#[derive(Clone, Copy, PartialEq)]
-enum Base {
-    E,
-    Two,
-    Ten,
-}
-
-impl Base {
-    fn of_power(op: Op) -> Option<Base> {
-        match op {
-            Op::Exp => Some(Base::E),
-            Op::Exp2 => Some(Base::Two),
-            Op::Exp10 => Some(Base::Ten),
-            _ => None,
-        }
-    }
-
-    fn of_logarithm(op: Op) -> Option<Base> {
-        match op {
-            Op::Log => Some(Base::E),
-            Op::Log2 => Some(Base::Two),
-            Op::Log10 => Some(Base::Ten),
-            _ => None,
-        }
-    }
-
-    fn power(self) -> Op {
-        match self {
-            Base::E => Op::Exp,
-            Base::Two => Op::Exp2,
-            Base::Ten => Op::Exp10,
-        }
-    }
-
-    fn ln(self) -> f64 {
-        match self {
-            Base::E => 1.0,
-            Base::Two => LN_2,
-            Base::Ten => LN_10,
-        }
-    }
-}
-
-/// How many factors and choices are between a sum and its exponential, at most.
-const DEPTH: usize = 6;
-
 /// What a node becomes, and by which rule, if it loses digits or overflows. Nodes are added to its graph.
 pub(super) fn repair(graph: &mut Graph, id: NodeId) -> Option<(&'static str, NodeId)> {
     let &Node::Op(op, args) = graph.node(id) else { return None };
@@ -85,9 +41,19 @@ pub(super) fn repair(graph: &mut Graph, id: NodeId) -> Option<(&'static str, Nod
         return log_sum(graph, op, base, args[0])
             .or_else(|| log_quotient(graph, op, base, args[0]));
     }
+    let negated = |id: NodeId| match graph.node(id) {
+        Node::Op(Op::Neg, args) => Some(args[0]),
+        _ => None,
+    };
     match op {
+        Op::Log1p => log_sum_and_one(graph, args[0]),
         Op::Div | Op::Mul => softmax(graph, id),
         Op::Sub => difference(graph, args[0], args[1]),
+        Op::Add => match (negated(args[0]), negated(args[1])) {
+            (Some(off), _) => difference(graph, args[1], off),
+            (None, Some(off)) => difference(graph, args[0], off),
+            (None, None) => None,
+        },
         Op::Exp | Op::Exp2 | Op::Exp10 => power_of_logarithm(graph, op, args[0]),
         _ => None,
     }
@@ -101,11 +67,32 @@ fn softmax(graph: &mut Graph, id: NodeId) -> Option<(&'static str, NodeId)> {
 }
 
 fn log_sum(graph: &mut Graph, log: Op, base: Base, of: NodeId) -> Option<(&'static str, NodeId)> {
-    let axes = summed(graph, of, DEPTH)?;
-    let of = scaled(graph, of, axes, DEPTH)?;
+    if let (Op::Log, Some((sum, number))) = (log, and_number(graph, of))
+        && number == 1.0
+    {
+        return log_sum_and_one(graph, sum);
+    }
+    let along = summed(graph, of, DEPTH)?;
+    let of = scaled(graph, of, along, DEPTH)?;
     let shift = of.shift?;
     let shift = changed(graph, shift, of.base, base)?;
     let log = graph.op(log, &[of.rest]).ok()?;
+    Some(("stable-log-sum", graph.op(Op::Add, &[log, shift]).ok()?))
+}
+
+/// `log(1 + sum(exp(a)))`, which has all its digits where the sum is small. Of powers alone: that sum is at
+/// least 1 once it is without its shift, unless the shift is 0.
+fn log_sum_and_one(graph: &mut Graph, sum: NodeId) -> Option<(&'static str, NodeId)> {
+    let Node::Call(Call::Reduce(_), args) = graph.node(sum) else { return None };
+    let of = masked(graph, args[0]).map_or(args[0], |masked| masked.of);
+    element(graph, of, Base::E)?;
+    let along = Along { with_number: true, ..summed(graph, sum, DEPTH)? };
+    let of = scaled(graph, sum, along, DEPTH)?;
+    let shift = of.shift?;
+    let less = graph.op(Op::Neg, &[shift]).ok()?;
+    let less = graph.op(Op::Expm1, &[less]).ok()?;
+    let rest = graph.op(Op::Add, &[of.rest, less]).ok()?;
+    let log = graph.op(Op::Log1p, &[rest]).ok()?;
     Some(("stable-log-sum", graph.op(Op::Add, &[log, shift]).ok()?))
 }
 
@@ -135,40 +122,6 @@ fn difference(graph: &mut Graph, from: NodeId, off: NodeId) -> Option<(&'static 
         (None, None) => return None,
     };
     Some(("log-sum-less", new.ok()?))
-}
-
-/// The parts of `m + log(sum(exp(a - m)))`.
-fn log_and_shift(graph: &Graph, id: NodeId) -> Option<(NodeId, NodeId)> {
-    let &Node::Op(Op::Add, args) = graph.node(id) else { return None };
-    let parts = |log: NodeId, shift: NodeId| {
-        let &Node::Op(op, of) = graph.node(log) else { return None };
-        Base::of_logarithm(op)?;
-        let by = shift_of_sum(graph, of[0], DEPTH)?;
-        let is_multiple = match graph.node(shift) {
-            Node::Op(Op::Mul, args) => args[0] == by && graph.scalar(args[1]).is_some(),
-            _ => false,
-        };
-        (shift == by || is_multiple).then_some((log, shift))
-    };
-    parts(args[0], args[1]).or_else(|| parts(args[1], args[0]))
-}
-
-/// `m`, of a sum of `exp(a - m)`.
-fn shift_of_sum(graph: &Graph, id: NodeId, depth: usize) -> Option<NodeId> {
-    let depth = depth.checked_sub(1)?;
-    match graph.node(id) {
-        Node::Call(Call::Reduce(Reduce { by: Reduction::Sum, axes }), args) => {
-            let &Node::Op(op, power) = graph.node(args[0]) else { return None };
-            Base::of_power(op)?;
-            let &Node::Op(Op::Sub, of) = graph.node(power[0]) else { return None };
-            is_largest(graph, of[1], of[0], *axes).then_some(of[1])
-        }
-        Node::Op(op @ (Op::Mul | Op::Div), args) => {
-            let (of, _) = without_factor(graph, *op, args)?;
-            shift_of_sum(graph, of, depth)
-        }
-        _ => None,
-    }
 }
 
 /// `exp(log(softmax(a)))`, which has the power at hand.
@@ -210,12 +163,12 @@ fn quotient(graph: &mut Graph, id: NodeId, any: bool) -> Option<(Scaled, Scaled)
         _ => return None,
     };
     let mut parts = |(above, below): (NodeId, NodeId)| {
-        let axes = summed(graph, below, DEPTH)?;
+        let along = summed(graph, below, DEPTH)?;
         is_power(graph, above, DEPTH).then_some(())?;
         let sum = below;
-        let below = scaled(graph, below, axes, DEPTH)?;
+        let below = scaled(graph, below, along, DEPTH)?;
         let of_sum = element(graph, above, below.base).and_then(|exponent| {
-            let alone = any || is_pick(graph, exponent, summed_of(graph, sum, DEPTH)?);
+            let alone = any || is_pick(graph, exponent, summed_of(graph, sum, DEPTH)?, along.axes);
             alone.then_some(exponent)
         });
         if let Some(exponent) = of_sum
@@ -223,54 +176,11 @@ fn quotient(graph: &mut Graph, id: NodeId, any: bool) -> Option<(Scaled, Scaled)
         {
             return Some((less(graph, exponent, below)?, below));
         }
-        let above = scaled(graph, above, axes, DEPTH)?;
+        let above = scaled(graph, above, along, DEPTH)?;
         let fits = above.shift == below.shift && above.base == below.base;
         fits.then_some((above, below))
     };
     candidates.into_iter().flatten().find_map(&mut parts)
-}
-
-/// What a base is raised to.
-fn element(graph: &Graph, id: NodeId, base: Base) -> Option<NodeId> {
-    match graph.node(id) {
-        Node::Op(op, args) if *op == base.power() => Some(args[0]),
-        _ => None,
-    }
-}
-
-/// What is raised to powers that are summed.
-fn summed_of(graph: &Graph, id: NodeId, depth: usize) -> Option<NodeId> {
-    let depth = depth.checked_sub(1)?;
-    match graph.node(id) {
-        Node::Call(Call::Reduce(Reduce { by: Reduction::Sum, .. }), args) => {
-            match graph.node(args[0]) {
-                Node::Op(op, args) if Base::of_power(*op).is_some() => Some(args[0]),
-                _ => None,
-            }
-        }
-        Node::Op(op @ (Op::Mul | Op::Div), args) => {
-            summed_of(graph, without_factor(graph, *op, args)?.0, depth)
-        }
-        _ => None,
-    }
-}
-
-/// Whether a value is an element of each row of another: the sum of it and of zeros.
-fn is_pick(graph: &Graph, id: NodeId, of: NodeId) -> bool {
-    let Node::Call(Call::Reduce(Reduce { by: Reduction::Sum, .. }), args) = graph.node(id) else {
-        return false;
-    };
-    match graph.node(args[0]) {
-        Node::Op(Op::Select, choices) => {
-            let is_place = |id: NodeId| matches!(graph.node(id), Node::Call(Call::Iota(_), _));
-            let is_one = match graph.node(choices[0]) {
-                Node::Op(Op::Eq, sides) => sides.iter().any(|&side| is_place(side)),
-                _ => false,
-            };
-            is_one && choices[1] == of && graph.scalar(choices[2]).map(Scalar::to_f64) == Some(0.0)
-        }
-        _ => false,
-    }
 }
 
 /// A power without the shift of a sum.
@@ -283,66 +193,39 @@ fn less(graph: &mut Graph, exponent: NodeId, of: Scaled) -> Option<Scaled> {
     Some(Scaled { rest, exponent: Some(off), ..of })
 }
 
-/// What one is divided by.
-fn inverse(graph: &Graph, id: NodeId) -> Option<NodeId> {
-    match graph.node(id) {
-        Node::Op(Op::Recip, args) => Some(args[0]),
-        Node::Op(Op::Div, args) if graph.scalar(args[0]).map(Scalar::to_f64) == Some(1.0) => {
-            Some(args[1])
-        }
-        _ => None,
-    }
-}
-
-/// The axes along which exponentials are summed, if a node is a sum of them, up to a factor.
-fn summed(graph: &Graph, id: NodeId, depth: usize) -> Option<Axes> {
-    let depth = depth.checked_sub(1)?;
-    match graph.node(id) {
-        Node::Call(Call::Reduce(Reduce { by: Reduction::Sum, axes }), args) => {
-            is_power(graph, args[0], depth).then_some(*axes)
-        }
-        Node::Op(op @ (Op::Mul | Op::Div), args) => {
-            summed(graph, without_factor(graph, *op, args)?.0, depth)
-        }
-        _ => None,
-    }
-}
-
-/// Whether a node is an exponential, up to what [`scaled`] knows.
-fn is_power(graph: &Graph, id: NodeId, depth: usize) -> bool {
-    let Some(depth) = depth.checked_sub(1) else { return false };
-    let &Node::Op(op, args) = graph.node(id) else { return false };
-    if Base::of_power(op).is_some() {
-        return true;
-    }
-    match (masked(graph, id), op) {
-        (Some(masked), _) => is_power(graph, masked.of, depth),
-        (None, Op::Mul | Op::Div) => {
-            without_factor(graph, op, &args).is_some_and(|(of, _)| is_power(graph, of, depth))
-        }
-        _ => false,
-    }
-}
-
 /// Takes a node apart, which goes along axes or is summed along them.
-fn scaled(graph: &mut Graph, id: NodeId, axes: Axes, depth: usize) -> Option<Scaled> {
+fn scaled(graph: &mut Graph, id: NodeId, along: Along, depth: usize) -> Option<Scaled> {
     let depth = depth.checked_sub(1)?;
     match graph.node(id).clone() {
         Node::Call(call @ Call::Reduce(reduce), args) if reduce.by == Reduction::Sum => {
-            (reduce.axes == axes).then_some(())?;
-            let of = scaled(graph, args[0], axes, depth)?;
+            (reduce.axes == along.axes).then_some(())?;
+            let of = scaled(graph, args[0], along, depth)?;
             let rest = graph.call(call, &[of.rest]).ok()?;
             Some(Scaled { rest, exponent: None, ..of })
         }
         Node::Op(op, args) if let Some(base) = Base::of_power(op) => {
-            power(graph, base, args[0], axes)
+            power(graph, base, args[0], along)
+        }
+        Node::Op(Op::Add, _) if let Some(of) = and_shifted_number(graph, id) => {
+            let of = scaled(graph, of, along, depth)?;
+            of.shift.is_none().then_some(Scaled { rest: id, exponent: None, ..of })
+        }
+        Node::Op(Op::Add, _) => {
+            let (of, number) = and_number(graph, id)?;
+            let of = scaled(graph, of, along, depth)?;
+            let less = graph.op(Op::Neg, &[of.shift?]).ok()?;
+            let power = graph.op(of.base.power(), &[less]).ok()?;
+            let number = graph.constant(graph.dtype(power), Scalar::Float(number)).ok()?;
+            let number = graph.op(Op::Mul, &[power, number]).ok()?;
+            let rest = graph.op(Op::Add, &[of.rest, number]).ok()?;
+            Some(Scaled { rest, exponent: None, ..of })
         }
         Node::Op(op, args) => {
             if let Some(masked) = masked(graph, id) {
-                return masked.scaled(graph, axes);
+                return masked.scaled(graph, along);
             }
             let (of, at) = without_factor(graph, op, &args)?;
-            let of = scaled(graph, of, axes, depth)?;
+            let of = scaled(graph, of, along, depth)?;
             let factor = counted(graph, args[1 - at]);
             let operands = if at == 0 { [of.rest, factor] } else { [factor, of.rest] };
             Some(Scaled { rest: graph.op(op, &operands).ok()?, exponent: None, ..of })
@@ -351,8 +234,9 @@ fn scaled(graph: &mut Graph, id: NodeId, axes: Axes, depth: usize) -> Option<Sca
     }
 }
 
-/// A power of `base`, without its largest element along axes.
-fn power(graph: &mut Graph, base: Base, of: NodeId, axes: Axes) -> Option<Scaled> {
+/// A power of `base`, without its largest element along axes; that is at least 0 where a number is added.
+fn power(graph: &mut Graph, base: Base, of: NodeId, along: Along) -> Option<Scaled> {
+    let Along { axes, with_number } = along;
     let (off, shift) = match is_shifted(graph, of, axes) {
         true => (of, None),
         false => {
@@ -361,7 +245,10 @@ fn power(graph: &mut Graph, base: Base, of: NodeId, axes: Axes) -> Option<Scaled
             let sup = graph.call(sup, &[of]).ok()?;
             let zero = graph.constant(graph.dtype(of), Scalar::Float(0.0)).ok()?;
             let is_finite = graph.op(Op::IsFinite, &[sup]).ok()?;
-            let largest = graph.op(Op::Select, &[is_finite, sup, zero]).ok()?;
+            let mut largest = graph.op(Op::Select, &[is_finite, sup, zero]).ok()?;
+            if with_number {
+                largest = graph.op(Op::Max, &[largest, zero]).ok()?;
+            }
             (graph.op(Op::Sub, &[of, largest]).ok()?, Some(largest))
         }
     };
@@ -369,41 +256,9 @@ fn power(graph: &mut Graph, base: Base, of: NodeId, axes: Axes) -> Option<Scaled
     Some(Scaled { rest, base, shift, exponent: Some(off) })
 }
 
-/// An exponential where a mask is true, and 0 elsewhere.
-struct Masked {
-    mask: NodeId,
-    of: NodeId,
-    /// Whether it is 0 where the mask is true instead.
-    negated: bool,
-}
-
-fn masked(graph: &Graph, id: NodeId) -> Option<Masked> {
-    let &Node::Op(op, args) = graph.node(id) else { return None };
-    let is_zero = |id: NodeId| graph.scalar(id).map(Scalar::to_f64) == Some(0.0);
-    match op {
-        Op::Select if is_zero(args[2]) => {
-            Some(Masked { mask: args[0], of: args[1], negated: false })
-        }
-        Op::Select if is_zero(args[1]) => {
-            Some(Masked { mask: args[0], of: args[2], negated: true })
-        }
-        Op::Mul => {
-            let truth = |id: NodeId| match graph.node(id) {
-                Node::Op(Op::ToF32 | Op::ToF64, of) => {
-                    (graph.dtype(of[0]) == DType::Bool).then_some(of[0])
-                }
-                _ => None,
-            };
-            let by = |mask, of| Some(Masked { mask: truth(mask)?, of, negated: false });
-            by(args[1], args[0]).or_else(|| by(args[0], args[1]))
-        }
-        _ => None,
-    }
-}
-
 impl Masked {
     /// What is 0 is a power of minus infinity: it does not count for the largest.
-    fn scaled(&self, graph: &mut Graph, axes: Axes) -> Option<Scaled> {
+    fn scaled(&self, graph: &mut Graph, along: Along) -> Option<Scaled> {
         let &Node::Op(op, args) = graph.node(self.of) else { return None };
         let base = Base::of_power(op)?;
         let none = graph.constant(graph.dtype(args[0]), Scalar::Float(f64::NEG_INFINITY)).ok()?;
@@ -411,25 +266,11 @@ impl Masked {
             true => [self.mask, none, args[0]],
             false => [self.mask, args[0], none],
         };
-        if is_shifted(graph, args[0], axes) {
+        if is_shifted(graph, args[0], along.axes) {
             return None;
         }
         let of = graph.op(Op::Select, &choices).ok()?;
-        power(graph, base, of, axes)
-    }
-}
-
-/// What is multiplied with a number of moderate size or with a count, or divided by one, and which operand
-/// that is.
-fn without_factor(graph: &Graph, op: Op, args: &[NodeId]) -> Option<(NodeId, usize)> {
-    let is_factor = |id: NodeId| match graph.node(id) {
-        Node::Call(Call::Reduce(reduce), _) => reduce.by == Reduction::Count,
-        _ => graph.scalar(id).is_some_and(|by| (1e-12..=1e12).contains(&by.to_f64())),
-    };
-    match op {
-        Op::Mul if is_factor(args[0]) => Some((args[1], 1)),
-        Op::Mul | Op::Div if is_factor(args[1]) => Some((args[0], 0)),
-        _ => None,
+        power(graph, base, of, along)
     }
 }
 
@@ -444,24 +285,4 @@ fn counted(graph: &mut Graph, factor: NodeId) -> NodeId {
         of = args[0];
     }
     graph.call(call, &[of]).unwrap_or(factor)
-}
-
-/// Whether a value is without its largest element already: `a - max(a)`, or less a choice that has it.
-fn is_shifted(graph: &Graph, id: NodeId, axes: Axes) -> bool {
-    match graph.node(id) {
-        Node::Op(Op::Sub, args) => is_largest(graph, args[1], args[0], axes),
-        _ => false,
-    }
-}
-
-/// Whether a node is the largest element of another along axes, or a choice that has it.
-fn is_largest(graph: &Graph, id: NodeId, of: NodeId, along: Axes) -> bool {
-    let is_it = |id: &NodeId| {
-        matches!(graph.node(*id), Node::Call(Call::Reduce(Reduce { by, axes }), args)
-            if matches!(by, Reduction::Max | Reduction::Sup) && args[0] == of && *axes == along)
-    };
-    match graph.node(id) {
-        Node::Op(Op::Select, choices) => choices.iter().any(is_it),
-        _ => is_it(&id),
-    }
 }

@@ -27,11 +27,12 @@ use Exact::{Of, With};
 
 /// What is measured: a name, a text of `x` and maybe of probabilities `p`, and the formula in numbers of
 /// 200 bits.
-const FUNCTIONS: [(&str, &str, Exact); 20] = [
+const FUNCTIONS: [(&str, &str, Exact); 24] = [
     ("softmax", "softmax[-1](x)", Of(softmax)),
     ("naive softmax", "exp(x) / sum[-1](exp(x))", Of(softmax)),
     ("softmax_or_zero", "softmax_or_zero[-1](x)", Of(softmax)),
     ("log_softmax", "log_softmax[-1](x)", Of(log_softmax)),
+    ("naive log_softmax", "x - logsumexp[-1](x)", Of(log_softmax)),
     ("logsumexp", "logsumexp[-1](x)", Of(|x| vec![log_sum(x)])),
     ("naive logsumexp", "log(sum[-1](exp(x)))", Of(|x| vec![log_sum(x)])),
     ("sum", "sum[-1](x)", Of(|x| vec![sum(x)])),
@@ -40,11 +41,14 @@ const FUNCTIONS: [(&str, &str, Exact); 20] = [
     ("cumprod of 1 + p", "cumprod[-1](1 + p)", With(|_, p| products(p))),
     ("mean", "mean[-1](x)", Of(|x| vec![mean(x)])),
     ("var", "var[-1](x)", Of(|x| vec![variance(x)])),
+    ("naive var", "mean[-1](square(x - mean[-1](x)))", Of(|x| vec![variance(x)])),
+    ("var of one pass", "mean[-1](x * x) - mean[-1](x)^2", Of(|x| vec![variance(x)])),
     ("std", "std[-1](x)", Of(|x| vec![root(variance(x))])),
     ("norm", "norm[-1](x)", Of(|x| vec![root(sum_of_squares(x))])),
     ("normalize", "normalize[-1](x)", Of(normalize)),
     ("cosine_similarity", "cosine_similarity[-1](x, p)", With(|x, p| vec![cosine(x, p)])),
     ("layer_norm", "layer_norm[-1](x)", Of(layer_norm)),
+    ("naive layer_norm", "(x - mean[-1](x)) / sqrt(var[-1](x) + 1e-5)", Of(layer_norm)),
     ("rms_norm", "rms_norm[-1](x)", Of(rms_norm)),
     ("cross_entropy", "cross_entropy[-1](x, p)", With(|x, p| vec![-dot(p, &log_softmax(x))])),
     (
