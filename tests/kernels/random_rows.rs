@@ -16,8 +16,8 @@ use ndarray::{ArrayD, Axis, IxDyn, ShapeBuilder, Slice};
 use shared::Shared;
 
 /// Lengths about vectors, stripes and blocks.
-const LENGTHS: [usize; 15] =
-    [0, 1, 7, 53, 63, 64, 65, 511, 512, 513, 1023, 1024, 1025, 3000, 20_000];
+const LENGTHS: [usize; 17] =
+    [0, 1, 7, 53, 63, 64, 65, 130, 200, 511, 512, 513, 1023, 1024, 1025, 3000, 20_000];
 const ROWS: [usize; 5] = [1, 2, 3, 17, 70];
 
 pub(super) const UNARY: &[&str] = &[

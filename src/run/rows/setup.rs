@@ -349,7 +349,10 @@ impl Setup {
     /// How a value reaches the stages.
     fn access_of(&self, program: Program<'_>, slot: usize, operands: &[&Layout]) -> Access {
         let grid = &self.grid;
-        let is_used = self.is_used(program, slot);
+        let shares = |&other: &usize| program.slots[other].shares == Some(slot);
+        let sharers = (0..program.slots.len()).filter(shares);
+        let is_used =
+            self.is_used(program, slot) || sharers.into_iter().any(|o| self.is_used(program, o));
         match program.slots[slot].per {
             Per::Row if self.is_written_where_it_lies(program, slot, operands) => {
                 return Access::Direct;
