@@ -137,7 +137,7 @@ fn a_large_mean_costs_no_digits() {
 #[test]
 fn special_rows_are_what_was_written() {
     let (inf, nan) = (f32::INFINITY, f32::NAN);
-    let specials: [&[f32]; 12] = [
+    let specials: [&[f32]; 14] = [
         &[1.0, inf, 2.0, 3.0],
         &[1.0, -inf, 2.0, 3.0],
         &[inf, -inf, 0.0, 1.0],
@@ -150,6 +150,8 @@ fn special_rows_are_what_was_written() {
         &[0.1; 4],
         &[0.0, -0.0, 0.0, -0.0],
         &[1e-40, 2e-40, 0.0, 1e-45],
+        &[1.2e29, 0.0, 0.0, 0.0],
+        &[0.0, 1e10, 1e10, 1e10],
     ];
     for (text, _) in SPELLINGS {
         let written = compiled(text, CompileOptions::unfused());

@@ -163,6 +163,22 @@ fn variances_do_not_cancel() {
     }
 }
 
+/// Beside an infinity, what is nothing of the sum stays so, even where its own power overflows.
+#[test]
+fn shares_of_an_infinite_sum_are_nothing() {
+    let x = Array1::from(vec![f32::INFINITY, 200.0, 100.0, 1.0]);
+    for text in [
+        "exp(x - logsumexp[-1](x))",
+        "exp(x - log(sum[-1](exp(x))))",
+        "exp2(x - log2(sum[-1](exp2(x))))",
+    ] {
+        for mode in [Mode::Strict, Mode::Precise] {
+            let found = of_f32(text, mode, &[(&x).into()]);
+            assert_eq!(found[1..], [0.0; 3], "{text}, {mode}");
+        }
+    }
+}
+
 /// The largest of the logits, and the logits once more for the exponentials: were one rounded in
 /// another way, an element would be above the largest, or infinity less infinity.
 #[test]

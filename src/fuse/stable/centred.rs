@@ -202,7 +202,7 @@ impl Centred {
             Some(Kind::Difference) => repaired("centre", self.difference(made, id)),
             Some(Kind::Products(of)) => repaired("centred-sum", self.products(made, id, *of)),
             Some(Kind::OnePass(means)) => {
-                repaired("one-pass-variance", one_pass_made(made, *means))
+                repaired("one-pass-variance", one_pass_made(made, id, *means))
             }
             Some(Kind::Left) => kept(self.left(made, id)),
             Some(Kind::Corrected(of)) => {
@@ -281,7 +281,7 @@ impl Centred {
     }
 }
 
-fn one_pass_made(made: &mut Made<'_>, means: [Mean; 2]) -> Option<NodeId> {
+fn one_pass_made(made: &mut Made<'_>, id: NodeId, means: [Mean; 2]) -> Option<NodeId> {
     let mut differences = [means[0].id; 2];
     for (difference, mean) in differences.iter_mut().zip(&means) {
         let (of, mean) = (made.of(mean.of), made.of(mean.id));
@@ -289,11 +289,18 @@ fn one_pass_made(made: &mut Made<'_>, means: [Mean; 2]) -> Option<NodeId> {
     }
     let count = made.of(means[1].count);
     let axes = means[1].axes;
+    let is_variance = differences[0] == differences[1];
+    // Of two arrays, products of differences may overflow where those of elements do not.
+    let written = if is_variance { None } else { Some(made.copied(id)) };
     let means = means.map(|mean| made.of(mean.id));
     let graph = &mut made.graph;
     let product = graph.op(Op::Mul, &differences).ok()?;
     let sum = corrected(graph, product, differences, axes, count)?;
     let new = graph.op(Op::Div, &[sum, count]).ok()?;
+    if let Some(written) = written {
+        let is_finite = graph.op(Op::IsFinite, &[new]).ok()?;
+        return graph.op(Op::Select, &[is_finite, new, written]).ok();
+    }
     // Where that has overflowed, what was written is the difference of two infinities.
     let off = graph.op(Op::Mul, &means).ok()?;
     let is_finite = graph.op(Op::IsFinite, &[off]).ok()?;

@@ -21,7 +21,7 @@ use super::sums::{
     Along, Base, DEPTH, Masked, and_number, and_shifted_number, element, inverse, is_pick,
     is_power, is_shifted, log_and_shift, masked, shift_of_sum, summed, summed_of, without_factor,
 };
-use kiln_ir::{Call, Graph, Node, NodeId, Op, Reduce, Reduction, Scalar};
+use kiln_ir::{Call, DType, Graph, Node, NodeId, Op, Reduce, Reduction, Scalar};
 
 /// A value without the power of a base that is one for each row.
 #[derive(Clone, Copy)]
@@ -139,6 +139,14 @@ fn power_of_logarithm(graph: &mut Graph, op: Op, of: NodeId) -> Option<(&'static
         _ => return None,
     }
     shift_of_sum(graph, sum[0], DEPTH)?;
+    // Beside an infinity nothing was taken off, and a power that overflows is still nothing of an infinite sum.
+    let largest = match graph.dtype(power) {
+        DType::F32 => f64::from(f32::MAX),
+        DType::F64 => f64::MAX,
+        _ => return None,
+    };
+    let largest = graph.constant(graph.dtype(power), Scalar::Float(largest)).ok()?;
+    let power = graph.op(Op::Min, &[power, largest]).ok()?;
     let inverse = graph.op(Op::Recip, &[sum[0]]).ok()?;
     Some(("exp-log-softmax", graph.op(Op::Mul, &[power, inverse]).ok()?))
 }
