@@ -110,7 +110,7 @@ pub(crate) struct Map<K, D = K> {
     pub(crate) is_final: bool,
     /// The same where rows lie apart, if there is anything to gain by that.
     pub(crate) apart: Option<Apart<K>>,
-    /// The same where rows lie side by side, if its folds are sums.
+    /// The same where rows lie side by side, if some of what it stores is only summed.
     pub(crate) beside: Option<Beside<D>>,
 }
 

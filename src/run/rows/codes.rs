@@ -43,7 +43,7 @@ impl Setup {
         apart.filter(|apart| apart.kernel.takes_any_count())
     }
 
-    /// Whether a stage reads a slot or writes it, or leaves it to a later one.
+    /// Whether a stage reads a slot or writes it. What code adds up itself it does not store for a fold.
     pub(super) fn is_used(&self, program: Program<'_>, slot: usize) -> bool {
         let mut folded = 0;
         program.stages.iter().any(|stage| {
