@@ -70,7 +70,7 @@ pub(super) struct Worker<'a> {
 impl<'a> Worker<'a> {
     pub(super) fn new(job: Job<'a>, pads: Pads) -> Worker<'a> {
         let splats = job.program.stages.iter().map(|stage| match stage {
-            Stage::Each(map) => map.inputs.len(),
+            Stage::Each(map) => job.setup.code_of(map).1.len(),
             _ => 0,
         });
         let splats = splats.max().unwrap_or(0);
