@@ -21,6 +21,11 @@ use std::sync::OnceLock;
 /// Bytes between packed rows. Where rows are a power of two apart, a column has only one set of a cache.
 const GAP: usize = 64;
 
+/// Bytes from one packed row of so many bytes to the next.
+fn with_gap(row: usize) -> usize {
+    row.div_ceil(GAP).saturating_add(1).saturating_mul(GAP)
+}
+
 /// How the elements of a slot reach the stages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
@@ -247,13 +252,7 @@ impl Setup {
     pub(super) fn pitch_of(&self, slot: usize) -> usize {
         let size = self.sizes[slot];
         match self.whole.get(slot) {
-            Some(true) if !self.side_by_side => self
-                .grid
-                .len
-                .saturating_mul(size)
-                .div_ceil(GAP)
-                .saturating_add(1)
-                .saturating_mul(GAP),
+            Some(true) if !self.side_by_side => with_gap(self.grid.len.saturating_mul(size)),
             _ => self.pitch(size),
         }
     }
@@ -265,7 +264,7 @@ impl Setup {
         match self.side_by_side {
             true => rows * size,
             false if rows == 1 || self.is_flat => row,
-            false => row.div_ceil(GAP).saturating_add(1).saturating_mul(GAP),
+            false => with_gap(row),
         }
     }
 
@@ -349,10 +348,10 @@ impl Setup {
     /// How a value reaches the stages.
     fn access_of(&self, program: Program<'_>, slot: usize, operands: &[&Layout]) -> Access {
         let grid = &self.grid;
-        let shares = |&other: &usize| program.slots[other].shares == Some(slot);
-        let sharers = (0..program.slots.len()).filter(shares);
+        // Or what shares its memory.
+        let shares = |other: usize| other == slot || program.slots[other].shares == Some(slot);
         let is_used =
-            self.is_used(program, slot) || sharers.into_iter().any(|o| self.is_used(program, o));
+            (0..program.slots.len()).any(|other| shares(other) && self.is_used(program, other));
         match program.slots[slot].per {
             Per::Row if self.is_written_where_it_lies(program, slot, operands) => {
                 return Access::Direct;
@@ -371,10 +370,10 @@ impl Setup {
         let mut steps = grid.kept.iter().chain(&grid.reduced).map(|axis| axis.steps[slot]);
         let is_aligned = is_aligned(operands[slot]) && steps.all(is_whole);
         let repeats = !grid.reduced.is_empty() && element == Some(0);
-        let is_folded = program
-            .stages
-            .iter()
-            .any(|stage| matches!(stage, Stage::Fold { from, .. } | Stage::Scan { from, .. } if *from == slot));
+        let is_folded = program.stages.iter().any(|stage| {
+            matches!(stage, Stage::Fold { from, .. } | Stage::Scan { from, .. }
+                if *from == slot)
+        });
         let is_one = if self.side_by_side { repeats && row == 0 } else { repeats };
         if is_one && slot < program.inputs && !is_folded {
             return Access::Splat;
