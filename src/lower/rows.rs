@@ -24,6 +24,7 @@
 //! A value that two stages need is kept if it is stored anyway, for a fold, or is worth more than reading
 //! it; else it is computed again, with the same ops and so with the same bits.
 
+mod join;
 mod late;
 mod listing;
 mod memory;

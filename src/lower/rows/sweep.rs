@@ -1,7 +1,7 @@
 //! The stages of a row kernel as one routine, which has the loop over rows inside.
 //!
-//! A sum leaves a number for each block of a row; they join in twice the precision as
-//! [`kiln_reduce`] says, and here once more, for code:
+//! A sum leaves a number for each block of a row, and so does what is merged along with it; they [join](super::join)
+//! as [`kiln_reduce`] says, and here once more, for code:
 //!
 //! ```text
 //! once   s = -0                       the sum so far, in f64
@@ -10,11 +10,14 @@
 //! once   sum = s                      rounded
 //! ```
 
+use super::join::{self, Joined};
 use super::late::{Late, late};
 use super::turns::take_turns;
 use super::{Per, RowProgram, Slot, Stage, storage};
 use kiln_ir::Reduction;
-use kiln_jit::vir::{Builder, Inst, Join, Part, Place, Routine, Step, Storage, Sweep, Type, Value};
+use kiln_jit::vir::{
+    Builder, Inst, Join, Merge, Part, Place, Routine, Step, Storage, Sweep, Type, Value,
+};
 use kiln_reduce::BLOCK;
 
 /// A sweep, and the slot that each of its operands is.
@@ -45,7 +48,7 @@ pub(super) fn sweep(program: &RowProgram) -> Option<RowSweep> {
         left: Vec::new(),
         places: vec![None; program.slots.len()],
     };
-    let mut stages = program.stages.iter();
+    let mut stages = program.stages.iter().peekable();
     while let Some(stage) = stages.next() {
         match stage {
             Stage::Each(map) => {
@@ -61,12 +64,24 @@ pub(super) fn sweep(program: &RowProgram) -> Option<RowSweep> {
                 making.each(routine.clone(), inputs, outputs, &folds)?;
             }
             Stage::Fold { by, from, to } => {
+                // Elements are read once for all folds of them.
+                let mut folds = vec![(*by, *to)];
+                let mut inputs = vec![*from];
                 let mut b = Builder::new();
-                let slot = program.slots[*from];
-                let value = b.input(storage(slot.dtype));
-                let merge = super::merge_of(*by, slot.dtype)?;
-                b.fold(value, merge);
-                making.each(b.finish(), &[*from], &[], &[(*by, *to)])?;
+                let mut values = vec![making.element(&mut b, *from)];
+                b.fold(values[0], making.merge(*by, *from)?);
+                while let Some(Stage::Fold { by, from, to }) = stages.peek() {
+                    let known = inputs.iter().position(|slot| slot == from);
+                    let at = known.unwrap_or_else(|| {
+                        inputs.push(*from);
+                        values.push(making.element(&mut b, *from));
+                        values.len() - 1
+                    });
+                    b.fold(values[at], making.merge(*by, *from)?);
+                    folds.push((*by, *to));
+                    stages.next();
+                }
+                making.each(b.finish(), &inputs, &[], &folds)?;
             }
             Stage::Once(map) => making.once(once_a_row(&map.kernel)?, &map.inputs, &map.outputs)?,
             // Of one row after the other, or of some side by side, it would wait for each addition.
@@ -101,6 +116,16 @@ struct Making<'a> {
 impl Making<'_> {
     fn slot(&self, slot: usize) -> Slot {
         self.program.slots[slot]
+    }
+
+    /// An element of a slot.
+    fn element(&self, b: &mut Builder, slot: usize) -> Value {
+        b.input(storage(self.slot(slot).dtype))
+    }
+
+    /// How code merges elements of a slot, if it does.
+    fn merge(&self, by: Reduction, slot: usize) -> Option<Merge> {
+        super::merge_of(by, self.slot(slot).dtype)
     }
 
     /// Makes a slot the next input.
@@ -194,30 +219,36 @@ impl Making<'_> {
             let blocks = blocks.iter().zip(&storages);
             return self.finish(folds, blocks.map(|(&place, &storage)| (vec![place], storage)));
         }
-        if !folds.iter().all(is_sum) {
-            return None;
-        }
-        let states: Vec<Vec<Place>> = storages
+        let joins: Vec<Joined> = part
+            .routine
+            .stage
+            .folds
             .iter()
-            .map(|&storage| (0..states_of(storage)).map(|_| self.number(Storage::F64)).collect())
+            .zip(&storages)
+            .map(|(f, &s)| Joined::of(f.merge, s))
             .collect();
-        let mut start = Builder::new();
-        let mut join = Builder::new();
+        let states: Vec<Vec<Place>> = joins
+            .iter()
+            .map(|join| join.storages().map(|storage| self.number(storage)).collect())
+            .collect();
+        let (mut start, mut join) = (Builder::new(), Builder::new());
         let (mut start_places, mut join_inputs, mut join_results) =
             (Vec::new(), Vec::new(), Vec::new());
-        for ((places, &block), &storage) in states.iter().zip(&blocks).zip(&storages) {
-            // -0 changes no sum.
-            for initial in [-0.0, 0.0].into_iter().take(places.len()) {
-                let value = start.f64(initial);
-                start.output(value, Storage::F64);
+        for (((places, &block), &storage), how) in
+            states.iter().zip(&blocks).zip(&storages).zip(&joins)
+        {
+            for (value, storage) in how.start(&mut start).into_iter().zip(how.storages()) {
+                start.output(value, storage);
             }
             start_places.extend(places);
             let term = join.scalar(storage);
-            let state: Vec<Value> = places.iter().map(|_| join.scalar(Storage::F64)).collect();
+            let state: Vec<Value> = how.storages().map(|storage| join.scalar(storage)).collect();
             join_inputs.push(block);
             join_inputs.extend(places);
-            for value in joined(&mut join, &state, term) {
-                join.output(value, Storage::F64);
+            for (value, storage) in
+                how.join(&mut join, &state, term).into_iter().zip(how.storages())
+            {
+                join.output(value, storage);
             }
             join_results.extend(places);
         }
@@ -248,7 +279,7 @@ impl Making<'_> {
             let of = if by == Reduction::Sum { Storage::F64 } else { storage };
             let state: Vec<Value> = places.iter().map(|_| b.scalar(of)).collect();
             inputs.extend(places);
-            let wide = finished(&mut b, &state);
+            let wide = join::finished(&mut b, &state);
             let value = if b.ty(wide) == ty { wide } else { b.demote(wide) };
             let nan = b.float(ty, f64::NAN);
             let is_nan = b.ne(value, value);
@@ -344,38 +375,6 @@ fn store(
     Part { routine: b.finish(), inputs, results }
 }
 
-/// How many `f64` hold a sum of such elements: of `f64` also what was rounded off.
-fn states_of(storage: Storage) -> usize {
-    if storage == Storage::F64 { 2 } else { 1 }
-}
-
-/// A sum and one more term.
-fn joined(b: &mut Builder, state: &[Value], term: Value) -> Vec<Value> {
-    let [sum, lost] = state[..] else {
-        let term = b.promote(term);
-        return vec![b.add(state[0], term)];
-    };
-    let next = b.add(sum, term);
-    // Knuth's two-sum: exact, whichever is larger.
-    let back = b.sub(next, sum);
-    let [kept, rest] = [b.sub(next, back), b.sub(term, back)];
-    let of_sum = b.sub(sum, kept);
-    let off = b.add(of_sum, rest);
-    vec![next, b.add(lost, off)]
-}
-
-/// The result that a state stands for.
-fn finished(b: &mut Builder, state: &[Value]) -> Value {
-    let [sum, lost] = state[..] else { return state[0] };
-    // What infinity loses is no number, and nothing lost would change the sign of zero.
-    let (zero, infinity) = (b.f64(0.0), b.f64(f64::INFINITY));
-    let magnitude = b.abs(sum);
-    let (is_finite, is_some) = (b.lt(magnitude, infinity), b.ne(lost, zero));
-    let counts = b.and(is_finite, is_some);
-    let both = b.add(sum, lost);
-    b.select(counts, both, sum)
-}
-
 /// A routine over the numbers of rows as one for each row.
 fn once_a_row(routine: &Routine) -> Option<Routine> {
     let mut routine = routine.clone();
@@ -423,6 +422,17 @@ mod tests {
         // cold regions.
         assert_eq!(steps("|x: f32[n]| logsumexp[-1](x)"), Some((5, 0)));
         assert_eq!(steps("|x: f32[n]| (mean[-1](x), var[-1](x))"), Some((5, 0)));
+    }
+
+    #[test]
+    fn elements_are_read_once_for_sums_and_extremes() {
+        // As `logsumexp`, but what is summed must begin somewhere.
+        assert_eq!(steps("|x: f32[n]| (sum[-1](x), logsumexp[-1](x))"), Some((6, 0)));
+        let label = "|x: f32[n, c], i: i32[c], y: i32[n, 1]| \
+                     logsumexp[-1](x) - sum[-1](select(i == y, x, 0))";
+        assert_eq!(steps(label), Some((6, 0)));
+        let range = "|x: f32[n]| (x - mean[-1](x)) / (max[-1](x) - min[-1](x))";
+        assert_eq!(steps(range), Some((4, 0)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod beside;
 mod in_place;
+mod mixed;
 mod narrow;
 mod paths;
 mod realigned;
