@@ -214,9 +214,15 @@ impl Shape {
         Ok(Shape { dims: dims.into_vec(), open })
     }
 
+    /// Whether the two have a common shape.
+    pub fn fits(&self, other: &Shape) -> bool {
+        broadcast(&[&self.dims[..], &other.dims[..]]).is_ok()
+    }
+
     /// Whether broadcasting `self` with `other` gives `self`: `other` adds no axis and no size.
     pub fn covers(&self, other: &Shape) -> bool {
-        self.broadcast(other).as_ref() == Ok(self)
+        broadcast(&[&self.dims[..], &other.dims[..]]).is_ok_and(|dims| dims[..] == self.dims[..])
+            && other.open.iter().all(|&of| self.has(of))
     }
 }
 

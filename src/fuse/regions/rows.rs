@@ -82,7 +82,7 @@ impl Rows {
     /// Whether a value of this shape has a place in a region of such rows.
     pub(super) fn admit(&self, rows: RowsId, shape: &Shape) -> bool {
         let rows = rows.0 as usize;
-        let fits = |reduced: &Shape| reduced.broadcast(shape).is_ok();
+        let fits = |reduced: &Shape| reduced.fits(shape);
         let covers = match &self.keys[rows].domain {
             Some(domain) => shape.dims().is_none() || domain.covers(shape),
             None => true,
