@@ -132,6 +132,19 @@ fn cost_grows_with_the_text() {
     }
 }
 
+/// Rows of rows, of unknown rank: what is asked of a pair of stages must cost little, for there are many. While it made
+/// shapes, 40 of these took 1.8 s, and 60 took 9.1, of a release build.
+#[test]
+fn many_stages_in_a_row_are_kernels() {
+    let steps: String =
+        (1..150).map(|at| format!("let t{at} = softmax[-1](t{}); ", at - 1)).collect();
+    let graph = parse(&format!("|x: f32[..]| let t0 = 1.5 * x; {steps}t149")).unwrap();
+    let mode = Mode::Precise;
+    let fused = run_passes(PASSES, &graph, &mut PassContext::new(mode, cost_model(mode)));
+    let kernels = fused.nodes().iter().filter(|node| matches!(node, Node::Fused { .. })).count();
+    assert!((1..150).contains(&kernels), "{kernels}");
+}
+
 /// What stands in documents and benchmarks saturates with room to spare.
 #[test]
 fn small_kernels_stay_far_from_the_budget() {

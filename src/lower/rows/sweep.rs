@@ -15,9 +15,7 @@ use super::late::{Late, late};
 use super::turns::take_turns;
 use super::{Per, RowProgram, Slot, Stage, storage};
 use kiln_ir::Reduction;
-use kiln_jit::vir::{
-    Builder, Inst, Join, Merge, Part, Place, Routine, Step, Storage, Sweep, Type, Value,
-};
+use kiln_jit::vir::{Builder, Inst, Join, Part, Place, Routine, Step, Storage, Sweep, Type, Value};
 use kiln_reduce::BLOCK;
 
 /// A sweep, and the slot that each of its operands is.
@@ -63,25 +61,10 @@ pub(super) fn sweep(program: &RowProgram) -> Option<RowSweep> {
                 }
                 making.each(routine.clone(), inputs, outputs, &folds)?;
             }
-            Stage::Fold { by, from, to } => {
-                // Elements are read once for all folds of them.
-                let mut folds = vec![(*by, *to)];
-                let mut inputs = vec![*from];
-                let mut b = Builder::new();
-                let mut values = vec![making.element(&mut b, *from)];
-                b.fold(values[0], making.merge(*by, *from)?);
-                while let Some(Stage::Fold { by, from, to }) = stages.peek() {
-                    let known = inputs.iter().position(|slot| slot == from);
-                    let at = known.unwrap_or_else(|| {
-                        inputs.push(*from);
-                        values.push(making.element(&mut b, *from));
-                        values.len() - 1
-                    });
-                    b.fold(values[at], making.merge(*by, *from)?);
-                    folds.push((*by, *to));
-                    stages.next();
-                }
-                making.each(b.finish(), &inputs, &[], &folds)?;
+            Stage::Fold { .. } => {
+                let is_fold = |stage: &&Stage<Routine>| matches!(stage, Stage::Fold { .. });
+                let more = std::iter::from_fn(|| stages.next_if(is_fold));
+                making.folds(std::iter::once(stage).chain(more))?;
             }
             Stage::Once(map) => making.once(once_a_row(&map.kernel)?, &map.inputs, &map.outputs)?,
             // Of one row after the other, or of some side by side, it would wait for each addition.
@@ -116,16 +99,6 @@ struct Making<'a> {
 impl Making<'_> {
     fn slot(&self, slot: usize) -> Slot {
         self.program.slots[slot]
-    }
-
-    /// An element of a slot.
-    fn element(&self, b: &mut Builder, slot: usize) -> Value {
-        b.input(storage(self.slot(slot).dtype))
-    }
-
-    /// How code merges elements of a slot, if it does.
-    fn merge(&self, by: Reduction, slot: usize) -> Option<Merge> {
-        super::merge_of(by, self.slot(slot).dtype)
     }
 
     /// Makes a slot the next input.
@@ -197,6 +170,25 @@ impl Making<'_> {
         let (inputs, results) = (self.inputs(inputs)?, self.results(outputs)?);
         self.sweep.steps.push(Step::Once(Part { routine, inputs, results }));
         Some(())
+    }
+
+    /// Folds that follow one another: elements are read once for all of them.
+    fn folds<'s>(&mut self, stages: impl Iterator<Item = &'s Stage<Routine>>) -> Option<()> {
+        let mut b = Builder::new();
+        let (mut inputs, mut values, mut folds) = (Vec::new(), Vec::new(), Vec::new());
+        for stage in stages {
+            let &Stage::Fold { by, from, to } = stage else { return None };
+            let dtype = self.slot(from).dtype;
+            let known = inputs.iter().position(|&slot| slot == from);
+            let at = known.unwrap_or_else(|| {
+                inputs.push(from);
+                values.push(b.input(storage(dtype)));
+                values.len() - 1
+            });
+            b.fold(values[at], super::merge_of(by, dtype)?);
+            folds.push((by, to));
+        }
+        self.each(b.finish(), &inputs, &[], &folds)
     }
 
     /// A stage over elements, and its folds with the slots of what they leave.
