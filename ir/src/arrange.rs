@@ -26,7 +26,7 @@ fn call(name: &'static str, call: Result<Call, String>, operands: impl Into<Box<
 impl Expr {
     #[track_caller]
     fn view(&self, name: &'static str, view: Result<View, String>) -> Expr {
-        call(name, view.map(Call::View), [self.clone()])
+        call(name, view.and_then(View::checked).map(Call::View), [self.clone()])
     }
 
     /// The same elements, the last axis fastest, in another shape; -1 is what fits: `x.reshape([-1, 3])`.

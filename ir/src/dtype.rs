@@ -4,8 +4,9 @@ use std::fmt;
 
 /// The element type of an array.
 ///
-/// Mixed operands promote: `bool` < `u8` < `i32` < `i64`, and `bool` < `f16` < `bf16` < `f32` <
-/// `f64`. An integer and a float do not mix; one of them is converted by name, as in `f32(x)`.
+/// Mixed operands promote: `bool` < `u8` < `i32` < `i64`, and `bool` < `f16`, `bf16` < `f32` < `f64`.
+/// An `f16` and a `bf16` promote to `f32`, as neither holds the other. An integer and a float do not
+/// mix; one of them is converted by name, as in `f32(x)`.
 /// Number literals are weakly typed: they take the type of what they meet. One that is written with
 /// a point or an exponent is a float, and does not mix with integers.
 ///
@@ -42,7 +43,7 @@ pub enum DType {
 }
 
 impl DType {
-    /// Every element type, in order of promotion.
+    /// Every element type, in order of promotion; but see [`promote`](DType::promote) for the halves.
     pub const ALL: [DType; 8] = [
         DType::Bool,
         DType::U8,
@@ -100,6 +101,22 @@ impl DType {
             DType::I32 => Some((i32::MIN.into(), i32::MAX.into())),
             DType::I64 => Some((i64::MIN, i64::MAX)),
             _ => None,
+        }
+    }
+
+    /// The type that operands of these two types promote to: the narrowest that holds both, and of an
+    /// integer and a float, which no graph mixes, the float.
+    ///
+    /// ```
+    /// use kiln_ir::DType;
+    ///
+    /// assert_eq!(DType::F32.promote(DType::F64), DType::F64);
+    /// assert_eq!(DType::F16.promote(DType::BF16), DType::F32);
+    /// ```
+    pub fn promote(self, other: DType) -> DType {
+        match (self, other) {
+            (DType::F16, DType::BF16) | (DType::BF16, DType::F16) => DType::F32,
+            _ => self.max(other),
         }
     }
 

@@ -85,7 +85,8 @@ impl<'k> Bindings<'k> {
             matches!(argument, Argument::Number(Number::Float(_)))
         };
         let dtypes = arguments.iter().filter_map(|(_, argument)| argument.dtype());
-        let widest = dtypes.max().or(arguments.iter().any(is_float).then_some(DType::F64));
+        let widest =
+            dtypes.reduce(DType::promote).or(arguments.iter().any(is_float).then_some(DType::F64));
         let mut arguments = arguments.iter().peekable();
         let of_input = |(index, input): (usize, &FreeInput)| {
             let argument = arguments.next_if(|(at, _)| *at == index);

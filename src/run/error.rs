@@ -194,7 +194,9 @@ pub enum RunError {
         found: Vec<usize>,
     },
     /// An output of another shape than the result.
-    #[error("{output} has shape {found:?}, the result has shape {expected:?}")]
+    #[error(
+        "{output} has shape {found:?}, the result has shape {expected:?}; give an array of that shape"
+    )]
     OutputShape {
         /// The output.
         output: Argument,

@@ -261,7 +261,7 @@ impl GraphBuilder {
                     Built::Node(id) => Some(self.graph.dtype(*id)),
                     _ => None,
                 });
-                dtypes.max().unwrap_or(DEFAULT_FLOAT)
+                dtypes.reduce(DType::promote).unwrap_or(DEFAULT_FLOAT)
             }
             _ => self.common_type(values),
         };
@@ -447,6 +447,17 @@ mod tests {
         let output = graph.outputs()[0];
         assert_eq!(graph.dtype(output), DType::F64);
         assert!(graph.nodes().iter().any(|n| matches!(n, Node::Op(Op::ToF64, _))));
+    }
+
+    /// Neither half holds the other: a choice and a concatenation of both are `f32`, as their sum is.
+    #[test]
+    fn halves_of_both_kinds_promote_to_f32() {
+        let text = "|c: bool[n], x: f16[n], y: bf16[n]| \
+                    (select(c, x, y), concat[0](y, x), x + y, select(c, x, x), concat[0](y, y))";
+        let graph = crate::parse(text).unwrap();
+        let dtypes: Vec<DType> = graph.outputs().iter().map(|&id| graph.dtype(id)).collect();
+        let (f16, bf16, f32) = (DType::F16, DType::BF16, DType::F32);
+        assert_eq!(dtypes, [f32, f32, f32, f16, bf16]);
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl GraphBuilder {
             Built::Node(id) => Some(self.graph.dtype(*id)),
         };
         let counts = operands.iter().any(|&built| is_count(built));
-        match operands.iter().filter_map(dtype).max() {
+        match operands.iter().filter_map(dtype).reduce(DType::promote) {
             None => DEFAULT_FLOAT,
             Some(dtype) if dtype.is_float() => dtype.max(DEFAULT_FLOAT),
             Some(dtype) if dtype.is_integer() => {
@@ -85,7 +85,7 @@ impl GraphBuilder {
             Built::Node(id) => Some(self.graph.dtype(*id)),
             _ => None,
         });
-        match dtypes.max() {
+        match dtypes.reduce(DType::promote) {
             Some(dtype) if !operands.iter().any(|&built| is_count(built)) => {
                 let nodes = self.materialized(operands, dtype)?;
                 let wider = |&id: &NodeId| self.graph.dtype(id).is_float() == dtype.is_float();

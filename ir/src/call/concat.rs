@@ -41,11 +41,12 @@ fn sizes<E: Extent>(concat: Concat, operands: &[&[E]]) -> Result<Option<Dims<E>>
     let axis = concat.place(sizes.len())?;
     for right in &operands[1..] {
         if sizes.len() != right.len() {
-            return Err("all must have the same number of axes".into());
+            return Err("all must have the same number of axes; add some by `unsqueeze`".into());
         }
         if let Some(at) = (0..sizes.len()).find(|&at| at != axis && sizes[at] != right[at]) {
             let (left, right) = (&sizes[at], &right[at]);
-            return Err(format!("axis {at} is {left} in one and {right} in the other"));
+            let hint = "only the axis that they are joined along may differ";
+            return Err(format!("axis {at} is {left} in one and {right} in the other; {hint}"));
         }
         match (sizes[axis].known(), right[axis].known()) {
             (Some(left), Some(right)) => {

@@ -3,9 +3,10 @@
 //! Places below 0 count from the end, as in NumPy.
 
 use super::view::place;
+use super::within::common;
 use super::{Call, CallInfo};
 use crate::array::{Array, Data};
-use crate::shape::{Dims, Extent, MAX_RANK, Shape, broadcast};
+use crate::shape::{Dims, Extent, MAX_RANK, Shape};
 use crate::typing::Typing;
 
 /// What is picked along an axis.
@@ -71,7 +72,7 @@ pub(super) fn infer<E: Extent>(gather: Gather, operands: &[&[E]]) -> Result<Dims
     let axis = gather.place(shape.len())?;
     if !gather.along {
         if shape.len() + places.len() > MAX_RANK {
-            return Err("the result would have over 64 axes".into());
+            return Err("the result would have over 64 axes; squeeze those of size 1 first".into());
         }
         let (before, after) = (&shape[..axis], &shape[axis + 1..]);
         return Ok(before.iter().chain(places).chain(after).cloned().collect());
@@ -82,10 +83,7 @@ pub(super) fn infer<E: Extent>(gather: Gather, operands: &[&[E]]) -> Result<Dims
     }
     let mut others: Dims<E> = shape.iter().cloned().collect();
     others[axis] = E::ONE;
-    broadcast(&[&others, places]).map_err(|misfit| {
-        let (left, right) = (misfit.left, misfit.right);
-        format!("axis -{} is {left} in one and {right} in the other", misfit.axis)
-    })
+    common(&[&others, places])
 }
 
 /// What fits is known once the ranks are.

@@ -82,7 +82,7 @@ pub(super) fn infer<E: Extent>(iota: Iota, operands: &[&[E]]) -> Result<Dims<E>,
     let along = |size: &E| iota.size.map_or_else(|| size.clone(), |size| E::of(size as usize));
     let size = |(at, size): (usize, &E)| if at == axis { along(size) } else { E::ONE };
     if iota.short && along(&shape[axis]).known().is_some_and(|size| size > i32::MAX as usize) {
-        return Err(format!("axis {axis} has more places than an i32 counts"));
+        return Err(format!("axis {axis} has more places than an i32 counts; count by `iota`"));
     }
     Ok(shape.iter().enumerate().map(size).collect())
 }

@@ -50,7 +50,7 @@ impl Axes {
                 return Err(format!("no array has an axis {axis}: the most axes are {MAX_RANK}"));
             }
             if *bits & 1 << place != 0 {
-                return Err(format!("axis {axis} is there twice"));
+                return Err(format!("axis {axis} is there twice; name each axis once"));
             }
             *bits |= 1 << place;
         }
@@ -68,6 +68,11 @@ impl Axes {
     /// For an array of this rank, whether each of its axes is one of them. Fails where there is no
     /// such axis, and where one is named in both ways.
     pub fn of_rank(self, rank: usize) -> Result<Dims<bool>, String> {
+        self.among(rank, "the array")
+    }
+
+    /// The same; what has that rank is named in what is said.
+    pub(super) fn among(self, rank: usize, whole: &str) -> Result<Dims<bool>, String> {
         let mut is_reduced = Dims::from_elem(self.are_all(), rank);
         if self.are_all() {
             return Ok(is_reduced);
@@ -77,11 +82,16 @@ impl Axes {
             let place = usize::try_from(place).ok().and_then(|place| is_reduced.get_mut(place));
             match place {
                 None => {
-                    let axes = if rank == 1 { "1 axis" } else { &format!("{rank} axes") };
-                    return Err(format!("there is no axis {axis}: the array has {axes}"));
+                    let has = match rank {
+                        0 => "is a single number".into(),
+                        1 => "has 1 axis, 0 or -1".into(),
+                        _ => format!("has {rank} axes, from -{rank} to {}", rank - 1),
+                    };
+                    return Err(format!("there is no axis {axis}: {whole} {has}"));
                 }
                 Some(true) => {
-                    return Err(format!("axis {axis} of {rank} is there twice"));
+                    let hint = "name each axis once";
+                    return Err(format!("axis {axis} of {rank} is there twice; {hint}"));
                 }
                 Some(is_reduced) => *is_reduced = true,
             }
@@ -198,8 +208,8 @@ macro_rules! define_reductions {
 }
 
 define_reductions! {
-    Sum "sum" "a sum" Number, "The sum; of nothing 0. Of bools and `i32` it is `i64`";
-    Prod "prod" "a product of elements" Number, "The product; of nothing 1. Of bools and `i32` it is `i64`";
+    Sum "sum" "a sum" Number, "The sum; of nothing 0. Of bools, `u8` and `i32` it is `i64`";
+    Prod "prod" "a product of elements" Number, "The product; of nothing 1. Of bools, `u8` and `i32` it is `i64`";
     Max "max" "a largest element" Number, "The largest; NaN if one is, -0 below +0. Without elements it is an error";
     Min "min" "a least element" Number, "The least; NaN if one is, -0 below +0. Without elements it is an error";
     Sup "sup" "a supremum" Number, "The largest that is a number, +0 of zeros; of nothing -inf, or the least integer";
@@ -238,7 +248,8 @@ pub(super) fn infer<E: Extent>(reduce: Reduce, operands: &[&[E]]) -> Result<Dims
     let is_empty = |(size, reduced): (&E, &bool)| *reduced && *size == E::ZERO;
     let needs_one = reduce.by.needs_elements() && !kept().any(|(size, _)| *size == E::ZERO);
     if needs_one && let Some(axis) = shape.iter().zip(&is_reduced).position(is_empty) {
-        return Err(format!("axis {axis} has no elements to choose from"));
+        let hint = "make it longer first, as by `pad`";
+        return Err(format!("axis {axis} has no elements to choose from; {hint}"));
     }
     if reduce.axes.are_all() {
         return Ok(Dims::new());
@@ -364,14 +375,14 @@ mod tests {
         );
         for (axes, rank, fault) in [
             (&[][..], 2, "name an axis, or `..` for all"),
-            (&[1, 1], 2, "axis 1 is there twice"),
+            (&[1, 1], 2, "axis 1 is there twice; name each axis once"),
             (&[64], 2, "no array has an axis 64: the most axes are 64"),
             (&[-65], 2, "no array has an axis -65: the most axes are 64"),
             (&[i64::MIN], 2, "no array has an axis -9223372036854775808: the most axes are 64"),
-            (&[2], 2, "there is no axis 2: the array has 2 axes"),
-            (&[-2], 1, "there is no axis -2: the array has 1 axis"),
-            (&[-1], 0, "there is no axis -1: the array has 0 axes"),
-            (&[-2, 0], 2, "axis 0 of 2 is there twice"),
+            (&[2], 2, "there is no axis 2: the array has 2 axes, from -2 to 1"),
+            (&[-2], 1, "there is no axis -2: the array has 1 axis, 0 or -1"),
+            (&[-1], 0, "there is no axis -1: the array is a single number"),
+            (&[-2, 0], 2, "axis 0 of 2 is there twice; name each axis once"),
         ] {
             let found = Axes::some(axes).and_then(|axes| axes.of_rank(rank));
             assert_eq!(found, Err(fault.to_string()), "{axes:?}");
@@ -390,7 +401,7 @@ mod tests {
         assert_eq!(shape(Reduction::Sum, &[-1], &[2, 0]), Ok(vec![2, 1]));
         // Of nothing there is no largest; but where nothing is asked for, nothing lacks.
         assert_eq!(shape(Reduction::Max, &[-1], &[0, 0]), Ok(vec![0, 1]));
-        let fault = "axis 1 has no elements to choose from";
+        let fault = "axis 1 has no elements to choose from; make it longer first, as by `pad`";
         assert_eq!(shape(Reduction::Max, &[-1], &[2, 0]), Err(fault.into()));
         assert_eq!(shape(Reduction::ArgMin, &[], &[2, 0]), Err(fault.into()));
     }

@@ -34,11 +34,14 @@ impl Within {
     }
 }
 
+/// What to say where sizes differ.
+const SIZES: &str = "sizes must be equal, or one of them 1";
+
 /// What arrays of these shapes broadcast to.
 pub(super) fn common<E: Extent>(shapes: &[&[E]]) -> Result<Dims<E>, String> {
     broadcast(shapes).map_err(|misfit| {
-        let (left, right) = (misfit.left, misfit.right);
-        format!("axis -{} is {left} in one and {right} in the other", misfit.axis)
+        let (axis, left, right) = (misfit.axis, misfit.left, misfit.right);
+        format!("axis -{axis} is {left} in one and {right} in the other; {SIZES}")
     })
 }
 
@@ -67,10 +70,12 @@ pub(super) fn infer<E: Extent>(within: Within, operands: &[&[E]]) -> Result<Dims
     let fits = |at: usize| places[at] == E::ONE || at != axis && places[at] == shape[at];
     match (0..shape.len()).find(|&at| !fits(at)) {
         Some(at) if at == axis => {
-            Err(format!("there is one label for each row, but axis {at} has size {}", places[at]))
+            let (size, hint) = (&places[at], "labels are numbers, not one-hot rows");
+            Err(format!("there is one label for each row, but axis {at} has size {size}; {hint}"))
         }
         Some(at) => {
-            Err(format!("axis {at} is {} in one and {} in the other", places[at], shape[at]))
+            let (left, right) = (&places[at], &shape[at]);
+            Err(format!("axis {at} is {left} in one and {right} in the other; {SIZES}"))
         }
         None => Ok(places.iter().cloned().collect()),
     }

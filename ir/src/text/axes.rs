@@ -67,7 +67,7 @@ impl Function {
             return Some(depth.map(Function::OneHot));
         }
         let view = view(name, brackets)?;
-        Some(view.map(|view| Function::Call(Call::View(view))))
+        Some(view.and_then(View::checked).map(|view| Function::Call(Call::View(view))))
     }
 
     /// Whether functions of this name have axes.

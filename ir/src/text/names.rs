@@ -90,10 +90,10 @@ impl<'t> Parser<'t> {
             Missing::Near(hint) => unknown.hint(hint),
             Missing::Unknown => {
                 let start = self.cursor.token().span.start;
-                match self.cursor.follows_group(start, &["="]) {
-                    true => unknown.hint(hints::CLOSURE),
-                    false => unknown,
-                }
+                unknown.hint(match self.cursor.follows_group(start, &["="]) {
+                    true => hints::CLOSURE,
+                    false => hints::FUNCTIONS,
+                })
             }
         }
     }

@@ -24,11 +24,8 @@ impl Permutation {
         if rank > Permutation::MAX_RANK {
             return Err(format!("{rank} axes are too many: a permutation has up to 16"));
         }
-        let set = Axes::some(axes).and_then(|set| set.of_rank(rank));
-        if rank > 0
-            && let Err(reason) = set
-        {
-            return Err(format!("{reason}; a permutation names each axis once"));
+        if rank > 0 {
+            Axes::some(axes)?.among(rank, "the permutation")?;
         }
         let place = |axis: i64| if axis < 0 { axis + rank as i64 } else { axis } as u64;
         let axes = axes.iter().enumerate();

@@ -118,7 +118,12 @@ impl View {
         }
     }
 
-    /// Whether it may fit any array.
+    /// Itself, if it may fit any array.
+    pub(crate) fn checked(self) -> Result<View, String> {
+        self.check().map(|()| self)
+    }
+
+    /// Why it fits no array.
     fn check(self) -> Result<(), String> {
         match self {
             View::Squeeze(Axes::ALL) => {
@@ -126,7 +131,7 @@ impl View {
             }
             View::Unsqueeze(Axes::ALL) => Err("name the new axes, as in `unsqueeze[-1](x)`".into()),
             View::Reshape(sizes) if sizes.iter().filter(Option::is_none).count() > 1 => {
-                Err("at most one size can be found out".into())
+                Err("at most one size can be found out; write the others, and -1 once".into())
             }
             _ => Ok(()),
         }
@@ -141,7 +146,10 @@ impl View {
             View::Permute(order) => {
                 if usize::from(order.rank) != rank {
                     let found = usize::from(order.rank);
-                    return Err(format!("{found} axes are in order, but the array has {rank}"));
+                    let hint = "name each axis once";
+                    return Err(format!(
+                        "{found} axes are in order, but the array has {rank}; {hint}"
+                    ));
                 }
                 axes = order.iter().map(whole).collect();
             }
@@ -174,13 +182,16 @@ impl View {
                 };
                 if let Some(axis) = shape.iter().zip(&named).position(wide) {
                     let size = &shape[axis];
-                    return Err(format!("axis {axis} has size {size}: only a 1 can be dropped"));
+                    let hint = "slice it to one place first, or reduce it";
+                    return Err(format!(
+                        "axis {axis} has size {size}: only a 1 can be dropped; {hint}"
+                    ));
                 }
                 axes.retain(|axis| !axis.from.is_some_and(|from| named[from]));
             }
             View::Unsqueeze(new) => {
                 let mut old = axes.into_iter();
-                let is_new = new.of_rank(rank + new.count())?;
+                let is_new = new.among(rank + new.count(), "the result")?;
                 let axis = |is_new: bool| match is_new {
                     true => Axis::new(E::ONE),
                     false => old.next().expect("the others are old"),
@@ -190,16 +201,22 @@ impl View {
             View::Expand(sizes) => {
                 let added = sizes.iter().len().checked_sub(rank);
                 let Some(added) = added else {
-                    return Err(format!("the array has {rank} axes, and must keep them"));
+                    let hint = "write a size for each, or -1 to leave one as it is";
+                    return Err(format!("the array has {rank} axes, and must keep them; {hint}"));
                 };
                 let expanded = sizes.iter().enumerate().map(|(at, size)| {
                     match (size, at.checked_sub(added)) {
-                        (None, None) => Err("a new axis needs a size".to_string()),
+                        (None, None) => {
+                            Err("a new axis needs a size; -1 stands for one that is there".into())
+                        }
                         (Some(size), None) => Ok(Axis::new(E::of(size))),
                         (None, Some(from)) => Ok(whole(from)),
                         (Some(size), Some(from)) => match shape[from].known() {
                             Some(known) if known != size && known != 1 => {
-                                Err(format!("axis {from} has size {known}: only a 1 repeats"))
+                                let hint = "repeat others by `take` or `concat`";
+                                Err(format!(
+                                    "axis {from} has size {known}: only a 1 repeats; {hint}"
+                                ))
                             }
                             Some(known) if known != size => {
                                 Ok(Axis { size: Some(E::of(size)), step: 0, ..whole(from) })
@@ -279,7 +296,10 @@ fn reshaped<E: Extent>(sizes: &Sizes, shape: &[E]) -> Result<Option<Dims<E>>, St
             let fits = if finds { named != 0 && known % named == 0 } else { known == named };
             if !fits {
                 let into = if finds { "do not divide into" } else { "are not" };
-                return Err(format!("its {known} elements {into} the {named} of [{sizes}]"));
+                let hint = "write sizes whose product is that number, with -1 for one of them";
+                return Err(format!(
+                    "its {known} elements {into} the {named} of [{sizes}]; {hint}"
+                ));
             }
             Some(E::of(known / named.max(1)))
         }

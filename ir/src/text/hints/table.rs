@@ -24,6 +24,8 @@ pub(in crate::text) const CLOSURE: &str =
     "inputs are named between bars at the start: `|x, y| x * y`";
 pub(in crate::text) const CLOSURE_INPUT: &str = "inputs are named at the start: `|{}| ..`";
 pub(in crate::text) const COMMENTS: &str = "comments begin with `#`; `//` is floor division";
+pub(in crate::text) const FUNCTIONS: &str =
+    "write it with functions that are here; `kiln ops` lists them all";
 pub(in crate::text) const FUSED_INPUT: &str =
     "a fused body sees its parameters only: `fused({}, ..)`";
 pub(in crate::text) const FUSED_NAMES: &str = "name them: `let ({}) = fused(..) {..};`";

@@ -83,6 +83,7 @@ fn functions() {
       |
     1 | frobnicate(x)
       | ^^^^^^^^^^
+      = hint: write it with functions that are here; `kiln ops` lists them all
 
     1:16: unknown function `u`
       |
