@@ -6,7 +6,7 @@ use crate::json::print;
 use crate::kernel::no_op;
 use clap::Args;
 use kiln::ir::text::{SPECIAL, Special, function_name};
-use kiln::ir::{Call, Derived, Op, ROWWISE, Rowwise, Typing};
+use kiln::ir::{Call, Derived, Expr, Op, ROWWISE, Rowwise, Typing, build};
 use kiln::{DType, derived::DERIVED};
 use serde::Serialize;
 
@@ -15,6 +15,8 @@ use serde::Serialize;
 #[command(after_help = "\
 An error is in units in the last place (ULP) of the exact result: 0.5 is correctly rounded, 0 exact.
 A derived op is a formula of others, whose errors add up; ACCURACY.md has what they are at most.
+Where numbers are taken, a bool is the integer 0 or 1; sums and products of elements of narrower
+integers than i64 are i64.
 
 Examples
   kiln ops                 all of them
@@ -160,7 +162,7 @@ impl Row {
             operands: parameters
                 .map(|parameter| Operand { name: parameter.name, default: parameter.default })
                 .collect(),
-            takes: types(Typing::Float).0,
+            takes: types(formula_typing(op)).0,
             gives: None,
             max_ulp: None,
             fast_ulp: None,
@@ -304,6 +306,16 @@ fn operands(arity: usize) -> Vec<Operand> {
     ["a", "b", "c"][..arity].iter().map(|name| Operand { name, default: None }).collect()
 }
 
+/// The type rule of a formula: integers are taken where each of its ops takes them.
+fn formula_typing(op: &Derived) -> Typing {
+    let required = &op.parameters[..*op.arity().start()];
+    let integers = required.iter().map(|p| Expr::input(&format!("{}: i32", p.name)));
+    match build(op.name, &[op.apply(&integers.collect::<Vec<Expr>>())]) {
+        Ok(_) => Typing::Number,
+        Err(_) => Typing::Float,
+    }
+}
+
 /// What a type rule takes, in words, and what it gives, if that is another type.
 fn types(typing: Typing) -> (&'static str, Option<&'static str>) {
     match typing {
@@ -346,7 +358,7 @@ fn without_links(doc: &str) -> String {
 fn beginning(doc: &str) -> &str {
     let line = doc.lines().next().unwrap_or_default();
     let is_code = |at: usize| line[..at].matches('`').count() % 2 == 1;
-    let pause = |(at, _): &(usize, &str)| !is_code(*at);
+    let pause = |&(at, _): &(usize, &str)| !is_code(at) && !line[..at].ends_with('.');
     let ends = [": ", "; ", ". ", " ("]
         .into_iter()
         .filter_map(|mark| line.match_indices(mark).find(pause).map(|(at, _)| at));
@@ -355,7 +367,18 @@ fn beginning(doc: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::without_links;
+    use super::{beginning, without_links};
+
+    #[test]
+    fn lists_show_beginnings() {
+        for (doc, shown) in [
+            ("The places 0, 1, 2, .. along an axis; here", "The places 0, 1, 2, .. along an axis"),
+            ("The sum. Of nothing", "The sum"),
+            ("As `a: b`: so", "As `a: b`"),
+        ] {
+            assert_eq!(beginning(doc), shown);
+        }
+    }
 
     #[test]
     fn links_are_names() {

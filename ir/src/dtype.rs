@@ -20,8 +20,8 @@ use std::fmt;
 ///
 /// `f16` and `bf16` are storage types: they halve the traffic through memory. Arithmetic on them is done
 /// in `f32`, which holds their values exactly, and gives `f32`. A matrix product reads them as they lie, each
-/// operand for itself, and is an `f32` too. To store an output in one of them,
-/// convert it last, as in `f16(x * y)`, which rounds once.
+/// operand for itself, and is an `f32` too, as one of bools is, which counts. To store an output in one
+/// of them, convert it last, as in `f16(x * y)`, which rounds once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DType {
     /// A truth value, stored as one byte, 0 or 1.

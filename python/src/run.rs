@@ -148,12 +148,16 @@ fn run_into<'py>(
     if is_copied {
         return run_and_copy(py, kernel, views, out, &arrays);
     }
-    let arrays: SmallVec<[Array<'py>; 2]> =
+    let targets: SmallVec<[Array<'py>; 2]> =
         arrays.iter().map(|array| Array::new(array, foreign, "out")).collect::<PyResult<_>>()?;
     let mut outputs: SmallVec<[ViewMut<'_>; 2]> =
-        arrays.iter().map(Array::view_mut).collect::<PyResult<_>>()?;
-    detached(py, views, || kernel.run_into(views, &mut outputs))?.map_err(error::run)?;
-    Ok(out.clone())
+        targets.iter().map(Array::view_mut).collect::<PyResult<_>>()?;
+    match detached(py, views, || kernel.run_into(views, &mut outputs))? {
+        Ok(()) => Ok(out.clone()),
+        // An input that is read again after it was written.
+        Err(RunError::InPlace { .. }) => run_and_copy(py, kernel, views, out, &arrays),
+        Err(error) => Err(error::run(error)),
+    }
 }
 
 /// Whether a node reads places along an axis, which an array may not have.
@@ -205,7 +209,7 @@ fn shared<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArray
     Ok(numpy.call_method1(intern!(py, "from_dlpack"), (object,))?.cast_into()?)
 }
 
-/// Runs a kernel and has NumPy copy the results into arrays that no kernel can write.
+/// Runs a kernel and has NumPy copy the results into arrays that the kernel cannot write itself.
 #[cold]
 fn run_and_copy<'py>(
     py: Python<'py>,

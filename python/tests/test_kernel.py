@@ -43,6 +43,25 @@ def test_out_may_be_an_input():
 
 
 @pytest.mark.parametrize(
+    "text", ["x + sum[0](x)", "cumsum[-1](x)", "flip[0](x)", "permute[1, 0](x)", "x @ x", "softmax[0](x) @ x"]
+)
+def test_out_may_be_an_input_that_is_read_again(text):
+    x = np.arange(9.0).reshape(3, 3) / 7
+    kernel = kiln.compile(text)
+    expected = kernel(x)
+    assert kernel(x, out=x) is x
+    np.testing.assert_array_equal(x, expected)
+
+
+def test_several_outs_may_be_inputs():
+    x, y = np.arange(9.0).reshape(3, 3), np.ones((3, 3))
+    kernel = kiln.compile("|x, y| (x @ y, y + x)")
+    expected = kernel(x, y)
+    kernel(x, y, out=(x, y))
+    np.testing.assert_array_equal((x, y), expected)
+
+
+@pytest.mark.parametrize(
     ("call", "error", "message"),
     [
         (lambda k: k(A), TypeError, "takes 2 inputs"),
