@@ -63,6 +63,9 @@ pub use operand::Operand;
 pub use packed::{Packed, multiply_packed};
 #[doc(hidden)]
 pub use pages::ask_for_huge_pages;
+#[cfg(target_arch = "x86_64")]
+#[doc(hidden)]
+pub use turn::{square_f32x8, square_f32x16, square_f64x4, square_f64x8};
 #[doc(hidden)]
 pub use vectors::Vectors;
 

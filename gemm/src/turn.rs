@@ -1,7 +1,8 @@
 //! Rows that are turned into columns, in the registers of x86-64. Columns are given some at a time, before others are made, so
 //! that what is done with them runs beside shuffles.
 
-use crate::simd::Take;
+use crate::simd::x86::{Avx2, Avx512};
+use crate::simd::{Simd, Take};
 use std::arch::x86_64::{
     __m256, __m256d, __m512, __m512d, _mm_loadu_ps, _mm256_castpd_ps, _mm256_castps_pd,
     _mm256_castps128_ps256, _mm256_insertf128_ps, _mm256_loadu_pd, _mm256_loadu_ps,
@@ -215,4 +216,44 @@ pub(crate) unsafe fn turn_f64x4(from: *const f64, down: isize, to: &mut impl Tak
         ];
         to.take(0, &columns);
     }
+}
+
+/// Stores vectors as rows that are `down` apart.
+struct Rows<S: Simd> {
+    to: *mut S::Element,
+    down: isize,
+}
+
+impl<S: Simd> Take<S::Vector> for Rows<S> {
+    #[inline(always)]
+    unsafe fn take(&mut self, before: usize, vectors: &[S::Vector]) {
+        for (at, &vector) in vectors.iter().enumerate() {
+            // SAFETY: required of the caller.
+            unsafe { S::store(self.to.offset((before + at) as isize * self.down), vector) };
+        }
+    }
+}
+
+macro_rules! squares {
+    ($($name:ident $simd:ty: $element:ty, $doc:literal;)*) => {$(
+        #[doc = $doc]
+        /// elements, turned from rows that are `down[0]` elements apart into rows that are `down[1]` apart.
+        ///
+        /// # Safety
+        ///
+        /// Those must be readable, these writable and apart, and the processor must have such vectors.
+        #[doc(hidden)]
+        #[inline(always)]
+        pub unsafe fn $name(from: *const $element, to: *mut $element, down: [isize; 2]) {
+            // SAFETY: required of the caller.
+            unsafe { <$simd>::turn(from, down[0], &mut Rows::<$simd> { to, down: down[1] }) };
+        }
+    )*};
+}
+
+squares! {
+    square_f32x16 Avx512<f32>: f32, "Sixteen by sixteen";
+    square_f64x8 Avx512<f64>: f64, "Eight by eight";
+    square_f32x8 Avx2<f32>: f32, "Eight by eight";
+    square_f64x4 Avx2<f64>: f64, "Four by four";
 }

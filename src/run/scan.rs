@@ -9,6 +9,10 @@
 
 mod carry;
 mod strips;
+#[cfg(test)]
+mod tests;
+#[cfg(target_arch = "x86_64")]
+mod turned;
 
 use super::exec::{PER_BYTE, threads_for};
 use super::layout::Space;
@@ -16,7 +20,7 @@ use super::queue::{Queue, Shared};
 use super::team::{self, share};
 use super::view::Layout;
 use kiln_ir::Scan;
-pub(super) use strips::{LANES, NEIGHBOURS, Scanner, State, Strip};
+pub(super) use strips::{FEW, LANES, NEIGHBOURS, Scanner, State, Strip};
 
 /// Nanoseconds for an element, roughly.
 pub(super) const PER_ELEMENT: f64 = 0.5;

@@ -10,11 +10,14 @@ use crate::run::interrupt::goes_on;
 use crate::run::layout::OPERANDS;
 use crate::run::pack::Vector;
 use crate::run::queue::{Queue, Shared};
-use crate::run::scan::{LANES, PER_ELEMENT};
+use crate::run::scan::{FEW, LANES, PER_ELEMENT};
 use crate::run::team::{pool_size, share};
 use kiln_reduce::{BLOCK, Blocks};
 use smallvec::SmallVec;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Most bytes that are kept of a value of rows that are scanned side by side, where fewer rows can be.
+const MOST_KEPT: usize = 16 << 20;
 
 /// Elements of a part of a row.
 const CHUNK: usize = 16 * BLOCK;
@@ -103,6 +106,10 @@ impl Long {
         }
         let (len, (run, _)) = (setup.grid.len, setup.grid.runs());
         let largest = setup.sizes.iter().copied().max().unwrap_or(1);
+        // What is kept is so for all elements; numbers of rows are for all threads.
+        setup.whole = (0..program.slots.len())
+            .map(|slot| setup.access[slot] == Access::Kept && !is_passing(program, &setup, slot))
+            .collect();
         let (rows, chunk) = match setup.side_by_side {
             true if program.has_scans() => {
                 let [rows, _] = setup.part_of_scans(program, threads);
@@ -110,6 +117,11 @@ impl Long {
             }
             false if program.has_scans() => {
                 let [rows, _] = setup.part_of_scans(program, threads);
+                let is_much = len.saturating_mul(largest * rows) > MOST_KEPT;
+                let rows = match is_much && setup.whole.contains(&true) {
+                    true => rows.min(FEW),
+                    false => rows,
+                };
                 (rows, (CHUNK / rows).next_multiple_of(BLOCK))
             }
             true if setup.only_folds_where_elements_lie(program) => {
@@ -123,11 +135,7 @@ impl Long {
             }
             false => (1, CHUNK),
         };
-        // What is kept is so for all elements; numbers of rows are for all threads.
         setup.tile = [rows, len];
-        setup.whole = (0..program.slots.len())
-            .map(|slot| setup.access[slot] == Access::Kept && !is_passing(program, &setup, slot))
-            .collect();
         let bytes = |slot: usize| {
             let is_there = match setup.access[slot] {
                 Access::Row => true,

@@ -52,9 +52,10 @@ impl Setup {
             let only_folds = program.stages.iter().all(|stage| matches!(stage, Stage::Fold { .. }));
             let tile = if only_folds { FOLD_TILE } else { TILE };
             let rows = tile / row;
-            // Those that are scanned side by side.
-            let rows = match program.has_scans() && rows > LANES {
-                true => rows / LANES * LANES,
+            // Those that are scanned side by side: as many as vectors turn, or half or a quarter of that.
+            let rows = match program.has_scans() && rows > 0 {
+                true if rows > LANES => rows / LANES * LANES,
+                true => 1 << rows.ilog2(),
                 false => rows,
             };
             return rows.clamp(1, run.max(1));

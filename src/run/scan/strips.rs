@@ -4,6 +4,8 @@
 //! whose elements are neighbours, and few of others, which a cache may have no room for.
 
 use super::carry::{Carry, Product, Sum};
+#[cfg(target_arch = "x86_64")]
+use super::turned::{turned_avx2, turned_avx512};
 use crate::run::interrupt::goes_on;
 use kiln_ir::{DType, Running};
 #[cfg(target_arch = "x86_64")]
@@ -12,8 +14,11 @@ use kiln_jit::cpu::Cpu;
 /// How many rows are carried side by side, if their elements are neighbours.
 pub(in crate::run) const NEIGHBOURS: usize = 256;
 
-/// How many others are.
-pub(in crate::run) const LANES: usize = 4;
+/// How many others are: as many as the widest vectors turn.
+pub(in crate::run) const LANES: usize = 16;
+
+/// How many others are that are not turned, which a cache may have no room for.
+pub(in crate::run) const FEW: usize = 4;
 
 /// Rows whose elements are read, and written, at once, where they are few.
 const BLOCK: usize = 16;
@@ -47,15 +52,21 @@ pub(in crate::run) struct Strip {
     pub(in crate::run) steps: [isize; 2],
 }
 
+impl Strip {
+    /// Whether elements of rows lie one after another, and rows a multiple of one apart.
+    #[cfg(target_arch = "x86_64")]
+    fn can_turn<T>(&self) -> bool {
+        let size = size_of::<T>() as isize;
+        self.steps == [size; 2] && self.nearby.iter().all(|bytes| bytes % size == 0)
+    }
+}
+
 /// What scans elements of a type in one way.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::run) struct Scanner {
     size: usize,
     start: fn(&mut [State]),
-    /// Of rows whose elements are neighbours.
-    neighbours: Go,
-    /// Of others.
-    apart: Go,
+    way: Way,
 }
 
 /// Goes on with rows that have come to these states; with none, begins with them and ends there.
@@ -83,8 +94,8 @@ impl Scanner {
             assert!(size_of::<C::State>() <= size_of::<State>());
             assert!(align_of::<C::State>() <= align_of::<State>());
         }
-        let (neighbours, apart) = (widest::<C, T>(), apart::<C, T>);
-        Scanner { size: size_of::<T>(), start: start::<C, T>, neighbours, apart }
+        let way = Way::all::<C, T>().next().expect("there is one for all machines");
+        Scanner { size: size_of::<T>(), start: start::<C, T>, way }
     }
 
     /// Bytes of an element.
@@ -105,7 +116,7 @@ impl Scanner {
     /// written where it is read, element for element; else both must be apart.
     pub(in crate::run) unsafe fn whole(&self, strip: &Strip) {
         // SAFETY: required of the caller.
-        unsafe { self.of(strip)(strip, std::ptr::null_mut()) };
+        unsafe { self.way.scan(self.size, strip, std::ptr::null_mut()) };
     }
 
     /// Scans elements of rows, of which these are the states, and leaves the states after them.
@@ -116,31 +127,81 @@ impl Scanner {
     pub(in crate::run) unsafe fn go_on(&self, strip: &Strip, states: &mut [State]) {
         debug_assert!(states.len() >= strip.rows);
         // SAFETY: required of the caller.
-        unsafe { self.of(strip)(strip, states.as_mut_ptr()) };
-    }
-
-    /// What scans such rows.
-    fn of(&self, strip: &Strip) -> Go {
-        let are_neighbours = strip.nearby == [self.size as isize; 2] && strip.rows > 1;
-        if are_neighbours { self.neighbours } else { self.apart }
+        unsafe { self.way.scan(self.size, strip, states.as_mut_ptr()) };
     }
 }
 
-/// [`neighbours`] for the widest vectors that this machine has: of 1024 columns of 64 `f32` it takes a Xeon 6 14 µs with
-/// AVX-512, and 28 without. Of rows that are no neighbours compilers make more of it than it is worth: 51 µs, and 38
-/// without.
-fn widest<C: Carry<T>, T: Copy>() -> Go {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let cpu = Cpu::host();
-        if cpu.avx512 {
-            return neighbours_avx512::<C, T>;
-        }
-        if cpu.avx2 {
-            return neighbours_avx2::<C, T>;
-        }
+/// How rows are scanned by vectors of one width. Of 1024 columns of 64 `f32` it takes a Xeon 6 14 µs with AVX-512, and
+/// 28 without; of 64 rows of 1024 it takes 17, and 41 where they are not turned.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    /// Rows whose elements are neighbours.
+    neighbours: Go,
+    /// Others.
+    apart: Go,
+}
+
+impl Way {
+    /// Those that this machine has, the widest vectors first.
+    pub(super) fn all<C: Carry<T>, T: Copy>() -> impl Iterator<Item = Way> {
+        let plain = Way {
+            neighbours: neighbours::<C, T>,
+            apart: |strip, states| {
+                // SAFETY: required of the caller.
+                unsafe { apart::<C, T>(strip, 0, states) }
+            },
+        };
+        #[cfg(target_arch = "x86_64")]
+        let wide = {
+            let cpu = Cpu::host();
+            let avx512 = Way { neighbours: neighbours_avx512::<C, T>, apart: apart_avx512::<C, T> };
+            let avx2 = Way { neighbours: neighbours_avx2::<C, T>, apart: apart_avx2::<C, T> };
+            [cpu.avx512.then_some(avx512), cpu.avx2.then_some(avx2)]
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        let wide = [None; 2];
+        wide.into_iter().flatten().chain([plain])
     }
-    neighbours::<C, T>
+
+    /// Scans rows of elements of this size.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Scanner::go_on`]; without states, for [`Scanner::whole`].
+    pub(super) unsafe fn scan(&self, size: usize, strip: &Strip, states: *mut State) {
+        let are_neighbours = strip.nearby == [size as isize; 2] && strip.rows > 1;
+        let go = if are_neighbours { self.neighbours } else { self.apart };
+        // SAFETY: required of the caller.
+        unsafe { go(strip, states) };
+    }
+}
+
+/// See [`apart`].
+///
+/// # Safety
+///
+/// As there; the processor must have AVX2.
+#[cfg(target_arch = "x86_64")]
+unsafe fn apart_avx2<C: Carry<T>, T: Copy>(strip: &Strip, states: *mut State) {
+    // SAFETY: required of the caller.
+    unsafe {
+        let done = if strip.can_turn::<T>() { turned_avx2::<C, T>(strip, states) } else { 0 };
+        apart::<C, T>(strip, done, states);
+    }
+}
+
+/// See [`apart`].
+///
+/// # Safety
+///
+/// As there; the processor must have AVX-512.
+#[cfg(target_arch = "x86_64")]
+unsafe fn apart_avx512<C: Carry<T>, T: Copy>(strip: &Strip, states: *mut State) {
+    // SAFETY: required of the caller.
+    unsafe {
+        let done = if strip.can_turn::<T>() { turned_avx512::<C, T>(strip, states) } else { 0 };
+        apart::<C, T>(strip, done, states);
+    }
 }
 
 /// See [`neighbours`].
@@ -168,7 +229,7 @@ unsafe fn neighbours_avx512<C: Carry<T>, T: Copy>(strip: &Strip, states: *mut St
 }
 
 /// See [`Scanner::start`].
-fn start<C: Carry<T>, T>(states: &mut [State]) {
+pub(super) fn start<C: Carry<T>, T>(states: &mut [State]) {
     for state in states {
         // SAFETY: it has room for one of this kind, as `Scanner::by` asserts.
         unsafe { (&raw mut *state).cast::<C::State>().write(C::start()) };
@@ -206,24 +267,24 @@ unsafe fn neighbours<C: Carry<T>, T: Copy>(strip: &Strip, states: *mut State) {
     }
 }
 
-/// Scans other rows.
+/// Scans other rows, from one on.
 ///
 /// # Safety
 ///
 /// As for [`neighbours`].
-unsafe fn apart<C: Carry<T>, T: Copy>(strip: &Strip, states: *mut State) {
+#[inline(never)]
+unsafe fn apart<C: Carry<T>, T: Copy>(strip: &Strip, mut row: usize, states: *mut State) {
     let &Strip { bases, rows, len, nearby, steps } = strip;
     let dense = [size_of::<T>() as isize; 2];
-    let mut row = 0;
     while row < rows {
         let at = [0, 1].map(|of| bases[of].wrapping_offset(row as isize * nearby[of]));
-        let count = if rows - row < LANES { 1 } else { LANES };
+        let count = if rows - row < FEW { 1 } else { FEW };
         let states = if states.is_null() { states } else { states.wrapping_add(row) };
         // SAFETY: required of the caller.
         unsafe {
             match (count, steps == dense) {
-                (LANES, true) => side_by_side::<C, T, LANES>(at, nearby, dense, len, states),
-                (LANES, false) => side_by_side::<C, T, LANES>(at, nearby, steps, len, states),
+                (FEW, true) => side_by_side::<C, T, FEW>(at, nearby, dense, len, states),
+                (FEW, false) => side_by_side::<C, T, FEW>(at, nearby, steps, len, states),
                 (_, true) => side_by_side::<C, T, 1>(at, nearby, dense, len, states),
                 (_, false) => side_by_side::<C, T, 1>(at, nearby, steps, len, states),
             }
@@ -238,7 +299,7 @@ unsafe fn apart<C: Carry<T>, T: Copy>(strip: &Strip, states: *mut State) {
 ///
 /// There must be one of each row, unless there are none.
 #[inline(always)]
-unsafe fn carried<C: Carry<T>, T, const L: usize>(
+pub(super) unsafe fn carried<C: Carry<T>, T, const L: usize>(
     states: *mut State,
     rows: usize,
 ) -> [C::State; L] {
@@ -258,7 +319,7 @@ unsafe fn carried<C: Carry<T>, T, const L: usize>(
 ///
 /// As for [`carried`].
 #[inline(always)]
-unsafe fn leave<S: Copy>(carried: &[S], states: *mut State) {
+pub(super) unsafe fn leave<S: Copy>(carried: &[S], states: *mut State) {
     if !states.is_null() {
         for (lane, &carried) in carried.iter().enumerate() {
             // SAFETY: required of the caller.
@@ -284,15 +345,30 @@ unsafe fn side_by_side<C: Carry<T>, T: Copy, const L: usize>(
     // SAFETY: required of the caller.
     let mut carried = unsafe { carried::<C, T, L>(states, L) };
     in_portions(len, PORTION / L, || {
-        for (lane, state) in carried.iter_mut().enumerate() {
-            let at = |of: usize| bases[of].wrapping_offset(lane as isize * nearby[of]).cast::<T>();
-            // SAFETY: required of the caller.
-            unsafe { at(1).write_unaligned(C::step(state, at(0).read_unaligned())) };
-        }
+        // SAFETY: required of the caller.
+        unsafe { step_apart::<C, T>(bases, nearby, &mut carried) };
         bases = [0, 1].map(|of| bases[of].wrapping_offset(steps[of]));
     });
     // SAFETY: required of the caller.
     unsafe { leave(&carried, states) };
+}
+
+/// Scans an element of each of some rows, which lie `nearby` bytes apart.
+///
+/// # Safety
+///
+/// From `bases` on there must be such elements, readable and writable.
+#[inline(always)]
+pub(super) unsafe fn step_apart<C: Carry<T>, T: Copy>(
+    bases: [*mut u8; 2],
+    nearby: [isize; 2],
+    carried: &mut [C::State],
+) {
+    for (lane, state) in carried.iter_mut().enumerate() {
+        let at = |of: usize| bases[of].wrapping_offset(lane as isize * nearby[of]).cast::<T>();
+        // SAFETY: required of the caller.
+        unsafe { at(1).write_unaligned(C::step(state, at(0).read_unaligned())) };
+    }
 }
 
 /// Scans the first `count` rows of many whose elements are neighbours.
