@@ -31,9 +31,10 @@ pub(crate) fn stabilize(graph: &Graph, context: &mut PassContext<'_>) -> Graph {
     if context.mode == Mode::Strict || !graph.nodes().iter().any(sums) {
         return graph.clone();
     }
+    let mode = context.mode;
     let powers = rewritten(graph, context, |made, id| {
         let copied = made.copied(id);
-        let repaired = powers::repair(&mut made.graph, copied);
+        let repaired = powers::repair(&mut made.graph, copied, mode);
         repaired.map_or(New::Kept(copied), |(rule, new)| New::Repaired(rule, new))
     });
     let graph = powers.as_ref().unwrap_or(graph);
@@ -104,10 +105,13 @@ mod tests {
     use crate::explain::prove;
     use crate::internals::fuse;
     use crate::mode::Mode;
+    use crate::{CompileOptions, Tensor, compile_with};
     use kiln_ir::{Node, parse};
+    use ndarray::Array2;
 
-    const RULES: [&str; 8] = [
+    const RULES: [&str; 9] = [
         "stable-softmax",
+        "softmax-product",
         "stable-log-sum",
         "log-softmax",
         "log-sum-less",
@@ -162,6 +166,73 @@ mod tests {
             }
             let steps = prove(&parse(text).unwrap(), Mode::Strict).unwrap().steps;
             assert!(steps.iter().all(|step| !RULES.contains(&&*step.rule)), "{text}: {steps:?}");
+        }
+    }
+
+    /// In Fast alone. Attention whose rows are divided last is one kernel as well.
+    #[test]
+    fn sums_with_weights_are_repaired() {
+        let scores = "|q: f32[n, d], k: f32[t, d], v: f32[t, e]| let s = q @ transpose(k) * 0.125;";
+        let product = "|x: f32[n, k], w: f32[k, m]|";
+        for (text, rule) in [
+            ("sum[-1](exp(x) * w) / sum[-1](exp(x))", "stable-softmax"),
+            ("mean[-1](w * exp(x)) / mean[-1](exp(x))", "stable-softmax"),
+            ("sum(exp(x) / w) * (1 / sum(exp(x)))", "stable-softmax"),
+            (
+                "|x: f32[n, m], w: f32[n, m]| sum[0](w * exp2(x)) / sum[0](exp2(x))",
+                "stable-softmax",
+            ),
+            (&format!("{product} (exp(x) @ w) / sum[-1](exp(x))"), "stable-softmax"),
+            (
+                &format!("{product} let e = select(x > 0, exp(x), 0); (e @ w) * (1 / sum[-1](e))"),
+                "stable-softmax",
+            ),
+            (&format!("{scores} (exp(s) @ v) / sum[-1](exp(s))"), "stable-softmax"),
+            (
+                &format!("{scores} let e = exp(s - max[-1](s)); (e @ v) / sum[-1](e)"),
+                "softmax-product",
+            ),
+        ] {
+            let steps = |mode| prove(&parse(text).unwrap(), mode).unwrap().steps;
+            let fast = steps(Mode::Fast);
+            assert!(fast.iter().any(|step| step.rule == rule), "{text}: {fast:?}");
+            assert!(steps(Mode::Precise).iter().all(|step| !RULES.contains(&&*step.rule)));
+            let kernel = fused(text, Mode::Fast);
+            assert_eq!(kernel.matches("fused(").count(), 1, "{kernel}");
+        }
+        for text in [
+            "sum[-1](exp(x) * w) / sum[-1](exp(y))",
+            "sum[-1](exp(x) * w) / sum[-1](exp(x) * w)",
+            "sum[-2](exp(x) * w) / sum[-1](exp(x))",
+            "sum[0](w * exp(x)) / sum[0](exp(x))",
+            "(exp(x) @ w) / sum[-2](exp(x))",
+        ] {
+            let steps = prove(&parse(text).unwrap(), Mode::Fast).unwrap().steps;
+            assert!(steps.iter().all(|step| !RULES.contains(&&*step.rule)), "{text}: {steps:?}");
+        }
+    }
+
+    #[test]
+    fn sums_with_weights_do_not_overflow() {
+        let x = Array2::from_shape_fn((5, 300), |(i, j)| 1e3 + ((i * 31 + j * 17) % 97) as f32);
+        let w = Array2::from_shape_fn((5, 300), |(i, j)| ((i * 7 + j * 5) % 11) as f32 - 5.0);
+        let v = Array2::from_shape_fn((300, 4), |(i, j)| ((i * 3 + j) % 13) as f32);
+        let run = |text: &str, mode: Mode, w: &Array2<f32>| {
+            let [rows, columns] = [w.nrows(), w.ncols()];
+            let head = format!("|x: f32[5, 300], w: f32[{rows}, {columns}]|");
+            let graph = parse(&format!("{head} {text}")).unwrap();
+            let kernel = compile_with(&graph, CompileOptions::new().mode(mode)).unwrap();
+            let inputs = [&x, w].map(|array| Tensor::from(array.clone()));
+            kernel.run(&inputs.each_ref().map(Tensor::view)).unwrap().remove(0).into_f32().unwrap()
+        };
+        for (written, stable, w) in [
+            ("sum[-1](exp(x) * w) / sum[-1](exp(x))", "sum[-1](softmax[-1](x) * w)", &w),
+            ("(exp(x) @ w) / sum[-1](exp(x))", "softmax[-1](x) @ w", &v),
+        ] {
+            let (found, expected) = (run(written, Mode::Fast, w), run(stable, Mode::Precise, w));
+            let mut pairs = found.iter().zip(&expected);
+            assert!(pairs.all(|(a, b)| (a - b).abs() < 1e-4), "{found} {expected}");
+            assert!(run(written, Mode::Precise, w).iter().all(|x| x.is_nan()));
         }
     }
 

@@ -7,20 +7,39 @@
 //!
 //! ```text
 //! exp(a) / sum(exp(a))        =>  exp(a - m) / sum(exp(a - m))
+//! sum(exp(a) * w) / sum(exp(a))  =>  sum(exp(a - m) * w) / sum(exp(a - m))
+//! (exp(a) @ w) / sum(exp(a))  =>  (exp(a - m) / sum(exp(a - m))) @ w
 //! log(mean(exp(a)))           =>  m + log(mean(exp(a - m)))
 //! log(exp(a) / sum(exp(a)))   =>  (a - m) - log(sum(exp(a - m)))
 //! s - (m + log(sum(..)))      =>  (s - m) - log(sum(..))
 //! exp((a - m) - log(sum(..))) =>  exp(a - m) / sum(exp(a - m))
 //! ```
 //!
-//! In the fourth, `m` was added where it is taken off again: that rounds to the digits of `m`, whatever the
+//! The second and the third are for Fast. Once it is without the shift, a power may be nothing or have few digits left,
+//! and its weight be infinite, or so large that the digits count. Weights may be above alone: a sum with weights may be
+//! anything, and what is divided by it. What divides a product divides its rows before, as in the usual spelling of
+//! attention, and so where they are `exp(a - m)` already: then nothing of all rows need be stored.
+//!
+//! The second and the third are for Fast. Once it is without the shift, a power may be nothing or have few digits left,
+//! and its weight be infinite, or so large that the digits count. Weights may be above alone: a sum with weights may be
+//! anything, and what is divided by it. What divides a product divides its rows before, as in the usual spelling of
+//! attention, and so where they are `exp(a - m)` already: then nothing of all rows need be stored.
+//!
+//! In the second, what is infinite is its own term: as written it may have a weight that is nothing once it is without
+//! the shift. Nobody can say so of a product, so the third is for Fast. There what divides a product divides its rows
+//! before, as in the usual spelling of attention, and so where they are `exp(a - m)` already: then nothing of all rows
+//! need be stored.
+//!
+//! In the one before the last, `m` was added where it is taken off again: that rounds to the digits of `m`, whatever the
 //! difference is. The logarithm is at least 0 and at most that of the number of elements, so it does not
 //! matter what `s` is.
 
 use super::sums::{
     Along, Base, DEPTH, Masked, and_number, and_shifted_number, element, inverse, is_pick,
-    is_power, is_shifted, log_and_shift, masked, shift_of_sum, summed, summed_of, without_factor,
+    is_power, is_shifted, is_weighted, log_and_shift, masked, shift_of_sum, summed, summed_of,
+    weights, without_factor,
 };
+use crate::mode::Mode;
 use kiln_ir::{Call, DType, Graph, Node, NodeId, Op, Reduce, Reduction, Scalar};
 
 /// A value without the power of a base that is one for each row.
@@ -35,7 +54,7 @@ struct Scaled {
 }
 
 /// What a node becomes, and by which rule, if it loses digits or overflows. Nodes are added to its graph.
-pub(super) fn repair(graph: &mut Graph, id: NodeId) -> Option<(&'static str, NodeId)> {
+pub(super) fn repair(graph: &mut Graph, id: NodeId, mode: Mode) -> Option<(&'static str, NodeId)> {
     let &Node::Op(op, args) = graph.node(id) else { return None };
     if let Some(base) = Base::of_logarithm(op) {
         return log_sum(graph, op, base, args[0])
@@ -47,7 +66,7 @@ pub(super) fn repair(graph: &mut Graph, id: NodeId) -> Option<(&'static str, Nod
     };
     match op {
         Op::Log1p => log_sum_and_one(graph, args[0]),
-        Op::Div | Op::Mul => softmax(graph, id),
+        Op::Div | Op::Mul => softmax(graph, id, mode),
         Op::Sub => difference(graph, args[0], args[1]),
         Op::Add => match (negated(args[0]), negated(args[1])) {
             (Some(off), _) => difference(graph, args[1], off),
@@ -59,11 +78,21 @@ pub(super) fn repair(graph: &mut Graph, id: NodeId) -> Option<(&'static str, Nod
     }
 }
 
-fn softmax(graph: &mut Graph, id: NodeId) -> Option<(&'static str, NodeId)> {
-    let (above, below) = quotient(graph, id, false)?;
-    above.shift?;
+fn softmax(graph: &mut Graph, id: NodeId, mode: Mode) -> Option<(&'static str, NodeId)> {
+    let (above, below) = quotient(graph, id, false, mode == Mode::Fast)?;
+    let rule = if above.shift.is_some() { "stable-softmax" } else { "softmax-product" };
     let inverse = graph.op(Op::Recip, &[below.rest]).ok()?;
-    Some(("stable-softmax", graph.op(Op::Mul, &[above.rest, inverse]).ok()?))
+    if let &Node::Call(call @ Call::Matmul, ref args) = graph.node(above.rest) {
+        let (left, right) = (args[0], args[1]);
+        let left = graph.op(Op::Mul, &[left, inverse]).ok()?;
+        let product = graph.call(call, &[left, right]).ok()?;
+        // Of open shapes nobody can say so.
+        if graph.shape(product) == graph.shape(id) {
+            return Some((rule, product));
+        }
+    }
+    above.shift?;
+    Some((rule, graph.op(Op::Mul, &[above.rest, inverse]).ok()?))
 }
 
 fn log_sum(graph: &mut Graph, log: Op, base: Base, of: NodeId) -> Option<(&'static str, NodeId)> {
@@ -102,7 +131,7 @@ fn log_quotient(
     base: Base,
     of: NodeId,
 ) -> Option<(&'static str, NodeId)> {
-    let (above, below) = quotient(graph, of, true)?;
+    let (above, below) = quotient(graph, of, true, false)?;
     let exponent = changed(graph, above.exponent?, above.base, base)?;
     let log = graph.op(log, &[below.rest]).ok()?;
     Some(("log-softmax", graph.op(Op::Sub, &[exponent, log]).ok()?))
@@ -162,8 +191,13 @@ fn changed(graph: &mut Graph, exponent: NodeId, from: Base, to: Base) -> Option<
 }
 
 /// What is divided by what, where both have the same shift. What is above may be the power of an element
-/// that is picked of the row, or of `any` value: a logarithm of it does not overflow.
-fn quotient(graph: &mut Graph, id: NodeId, any: bool) -> Option<(Scaled, Scaled)> {
+/// that is picked of the row, or of `any` value: a logarithm of it does not overflow. It may be a sum with weights.
+fn quotient(
+    graph: &mut Graph,
+    id: NodeId,
+    any: bool,
+    with_weights: bool,
+) -> Option<(Scaled, Scaled)> {
     let &Node::Op(op, args) = graph.node(id) else { return None };
     let candidates = match op {
         Op::Div => [Some((args[0], args[1])), None],
@@ -172,7 +206,8 @@ fn quotient(graph: &mut Graph, id: NodeId, any: bool) -> Option<(Scaled, Scaled)
     };
     let mut parts = |(above, below): (NodeId, NodeId)| {
         let along = summed(graph, below, DEPTH)?;
-        is_power(graph, above, DEPTH).then_some(())?;
+        let is_weighted = with_weights && is_weighted(graph, above, along.axes, DEPTH);
+        (is_weighted || is_power(graph, above, DEPTH)).then_some(())?;
         let sum = below;
         let below = scaled(graph, below, along, DEPTH)?;
         let of_sum = element(graph, above, below.base).and_then(|exponent| {
@@ -184,7 +219,10 @@ fn quotient(graph: &mut Graph, id: NodeId, any: bool) -> Option<(Scaled, Scaled)
         {
             return Some((less(graph, exponent, below)?, below));
         }
-        let above = scaled(graph, above, along, DEPTH)?;
+        let above = match is_weighted {
+            true => weighted(graph, above, &below, along, DEPTH)?,
+            false => scaled(graph, above, along, DEPTH)?,
+        };
         let fits = above.shift == below.shift && above.base == below.base;
         fits.then_some((above, below))
     };
@@ -240,6 +278,44 @@ fn scaled(graph: &mut Graph, id: NodeId, along: Along, depth: usize) -> Option<S
         }
         _ => None,
     }
+}
+
+/// Takes a sum of powers with weights apart, where `below` has the same shift.
+fn weighted(
+    graph: &mut Graph,
+    id: NodeId,
+    below: &Scaled,
+    along: Along,
+    depth: usize,
+) -> Option<Scaled> {
+    let depth = depth.checked_sub(1)?;
+    let same = |graph: &mut Graph, of: NodeId| {
+        let is_same = |of: &Scaled| of.shift == below.shift && of.base == below.base;
+        scaled(graph, of, along, depth).filter(is_same)
+    };
+    let (of, rest) = match graph.node(id).clone() {
+        Node::Call(call @ Call::Reduce(_), args) => {
+            let (op, factors) = weights(graph, args[0], along.axes, depth)?;
+            let (of, at) = factors.into_iter().find_map(|(of, at)| Some((same(graph, of)?, at)))?;
+            let mut operands = graph.node(args[0]).operands();
+            operands[at] = of.rest;
+            let term = graph.op(op, &operands).ok()?;
+            (of, graph.call(call, &[term]).ok()?)
+        }
+        Node::Call(call @ Call::Matmul, args) => {
+            let of = same(graph, args[0])?;
+            (of, graph.call(call, &[of.rest, args[1]]).ok()?)
+        }
+        Node::Op(op, args) => {
+            let (of, at) = without_factor(graph, op, &args)?;
+            let of = weighted(graph, of, below, along, depth)?;
+            let factor = counted(graph, args[1 - at]);
+            let operands = if at == 0 { [of.rest, factor] } else { [factor, of.rest] };
+            (of, graph.op(op, &operands).ok()?)
+        }
+        _ => return None,
+    };
+    Some(Scaled { rest, exponent: None, ..of })
 }
 
 /// A power of `base`, without its largest element along axes; that is at least 0 where a number is added.

@@ -1,6 +1,7 @@
 //! What sums of exponentials look like.
 
 use kiln_ir::{Axes, Call, DType, Graph, Node, NodeId, Op, Reduce, Reduction, Scalar};
+use smallvec::SmallVec;
 use std::f64::consts::{LN_2, LN_10};
 
 /// What is raised to powers.
@@ -170,6 +171,39 @@ pub(super) fn is_power(graph: &Graph, id: NodeId, depth: usize) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a node is a sum of exponentials with weights along these axes, or a product of rows of them.
+pub(super) fn is_weighted(graph: &Graph, id: NodeId, axes: Axes, depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    match graph.node(id) {
+        Node::Call(Call::Reduce(Reduce { by: Reduction::Sum, axes: found }), args) => {
+            *found == axes && weights(graph, args[0], axes, depth).is_some()
+        }
+        Node::Call(Call::Matmul, args) => axes == Axes::LAST && is_power(graph, args[0], depth),
+        Node::Op(op @ (Op::Mul | Op::Div), args) => without_factor(graph, *op, args)
+            .is_some_and(|(of, _)| is_weighted(graph, of, axes, depth)),
+        _ => false,
+    }
+}
+
+/// What may be exponentials of an op that gives them weights, each with the operand that it is.
+pub(super) fn weights(
+    graph: &Graph,
+    id: NodeId,
+    axes: Axes,
+    depth: usize,
+) -> Option<(Op, SmallVec<[(NodeId, usize); 2]>)> {
+    let &Node::Op(op @ (Op::Mul | Op::Div), args) = graph.node(id) else { return None };
+    // Axes that are counted from the first are others where weights have more of them.
+    let rank = |id: NodeId| graph.shape(id).dims().map(|dims| dims.len());
+    let are_from_last = axes.from_last(0) == axes;
+    let is_alike = |of: NodeId| are_from_last || rank(of).is_some() && rank(of) == rank(id);
+    let last = if op == Op::Mul { 2 } else { 1 };
+    let factors = (0..last).map(|at| (args[at], at));
+    let factors: SmallVec<_> =
+        factors.filter(|&(of, _)| is_power(graph, of, depth) && is_alike(of)).collect();
+    (!factors.is_empty()).then_some((op, factors))
 }
 
 /// An exponential where a mask is true, and 0 elsewhere.
