@@ -11,7 +11,7 @@ use crate::lower::product::{Product, Source, Tail, Then, product};
 use crate::lower::{lower, rows::rows};
 use crate::mode::Mode;
 use crate::options::CompileOptions;
-use crate::plan::{Failure, Matters, Plan, Plans, SizeClass, Specialize};
+use crate::plan::{Failure, Matters, Plan, Plans, Shaped, SizeClass, Specialize};
 use crate::run::{self, Compiled, Kernel, Passes, ProductKernel, Rest, RowCode, RowKernel};
 use kiln_ir::{Body, Call, Expr, Graph, Node, NodeId};
 use kiln_jit::cpu::Cpu;
@@ -87,11 +87,15 @@ pub fn compile_with(graph: &Graph, options: CompileOptions) -> Result<Kernel, Co
     let usual = plan(&fused, options)?;
     let plans = match unmerged {
         None => Plans::new(usual),
-        Some(Unmerged { graph, for_small, for_one_shape }) => {
-            let passes = usual.steps.len();
-            let matters = Matters { small: for_small, one_shape: for_one_shape };
-            let make = Box::new(BySize { unmerged: graph, passes, options });
-            Plans::with_special(usual, matters, make)
+        Some(unmerged) => {
+            let always = usual.steps.len() > 1;
+            let matters = Matters {
+                small: unmerged.for_small,
+                one_shape: unmerged.for_one_shape,
+                shapes: unmerged.dear.map(|dear| Shaped { always, dear }),
+            };
+            let make = BySize { unmerged: unmerged.graph, kernels: kernels(&fused), options };
+            Plans::with_special(usual, matters, Box::new(make))
         }
     };
     Ok(Kernel::new(fused.with_notes_of(graph), graph, plans, options.threads))
@@ -176,11 +180,11 @@ fn lowered(body: &Graph, mode: Mode) -> Routine {
     lower(body, tier(mode))
 }
 
-/// Merges ops again for calls in which some inputs are small.
+/// Merges ops again for calls in which some inputs are small, or for their shapes.
 struct BySize {
     unmerged: Graph,
-    /// The number of passes of the usual plan.
-    passes: usize,
+    /// The kernels of the usual plan.
+    kernels: String,
     options: CompileOptions,
 }
 
@@ -188,12 +192,23 @@ impl Specialize<Compiled> for BySize {
     fn plan(&self, class: &SizeClass) -> Result<Option<Plan<Compiled>>, Failure> {
         kiln_ir::span!(DEBUG, "specialize");
         let model = cost_model(self.options.mode);
-        let merged =
-            fuse::merge_for_sizes(&self.unmerged, class.small(), class.has_one_shape(), model);
-        // With the same number of passes, the merge is the same.
-        let is_usual = Plan::outline(&merged).steps.len() == self.passes;
+        let merged = match class {
+            SizeClass::Lens { small, one_shape } => {
+                fuse::merge_for_sizes(&self.unmerged, small, *one_shape, model)
+            }
+            SizeClass::Shapes(pattern) => {
+                fuse::merge_for_shapes(&self.unmerged, pattern.dims(), model)?
+            }
+        };
+        let is_usual = kernels(&merged) == self.kernels;
         if is_usual { Ok(None) } else { Ok(Some(plan(&merged, self.options)?)) }
     }
+}
+
+/// What the kernels of a graph compute, whatever the shapes of its inputs: its text but for the head.
+fn kernels(graph: &Graph) -> String {
+    let text = graph.to_string();
+    text.split_once('\n').map_or(String::new(), |(_, kernels)| kernels.to_string())
 }
 
 /// A fused graph, and how it was made.

@@ -49,6 +49,7 @@ pub use proof::{Proof, Step};
 pub use regions::{Costs, Reason, Separation};
 pub(crate) use regions::{apart, split};
 pub(crate) use sizes::merge;
+pub(crate) use sizes::merge_for_shapes;
 pub use sizes::merge_for_sizes;
 pub(crate) use sizes::separations;
 pub(crate) use stable::stabilize;

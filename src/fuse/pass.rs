@@ -45,6 +45,8 @@ pub struct Unmerged {
     /// Whether it is for calls in which all arrays have one shape: then outputs whose shapes could
     /// differ share a pass.
     pub for_one_shape: bool,
+    /// Of a graph with calls, sets of inputs that a dear part depends on alone.
+    pub dear: Option<Vec<Vec<usize>>>,
 }
 
 impl<'a> PassContext<'a> {

@@ -5,10 +5,13 @@
 //! a graph in which that could happen is merged anew for the sizes of a call.
 
 use super::cost_model::CostModel;
-use super::inline::with_inputs;
+use super::inline::{of_inputs, with_inputs};
 use super::pass::{PassContext, Unmerged, checked};
+use super::picks::picks;
 use super::regions::{self, Domains, HOIST_COST, Separation};
-use kiln_ir::{Dim, Graph, Input, Node, NodeId};
+use super::views::sink;
+use crate::mode::Mode;
+use kiln_ir::{Dim, Graph, GraphError, Input, Node, NodeId};
 use std::collections::BTreeSet;
 
 /// The pass `regions`: merges ops into as few kernels as pay off.
@@ -24,12 +27,20 @@ pub(crate) fn separations(graph: &Graph, model: &CostModel) -> Vec<Separation> {
 
 /// A copy of the graph, if the sizes of a call could change how its ops are best merged: no shape is
 /// declared, and some dear part of it depends on only some of the inputs, or the shapes of outputs
-/// could differ.
+/// could differ, or it has calls, which know more of shapes than elementwise ops.
 fn unmerged(graph: &Graph, model: &CostModel) -> Option<Unmerged> {
     let open = graph.inputs().iter().all(|input| input.dims.is_none());
-    let mapped = !graph.nodes().iter().any(|node| matches!(node, Node::Call(..)));
-    if !open || !mapped {
+    if !open {
         return None;
+    }
+    if graph.nodes().iter().any(|node| matches!(node, Node::Call(..))) {
+        let dear = Some(dear_inputs(graph, model));
+        return Some(Unmerged {
+            graph: graph.clone(),
+            for_small: false,
+            for_one_shape: false,
+            dear,
+        });
     }
     let shape = |output: &NodeId| graph.shape(*output);
     let is_dear_part = |(id, _): (NodeId, &Node)| {
@@ -43,7 +54,39 @@ fn unmerged(graph: &Graph, model: &CostModel) -> Option<Unmerged> {
         graph: graph.clone(),
         for_small,
         for_one_shape,
+        dear: None,
     })
+}
+
+/// Sets of inputs, not of all, that a dear part of a graph depends on alone: a reduction, a scan or a product, or many
+/// ops. None holds another.
+fn dear_inputs(graph: &Graph, model: &CostModel) -> Vec<Vec<usize>> {
+    let mut sets: Vec<Vec<usize>> = Vec::new();
+    let mut below: Vec<(Vec<usize>, u64)> = Vec::with_capacity(graph.nodes().len());
+    for (id, node) in graph.iter() {
+        let is_call = matches!(node, Node::Call(call, _) if call.fuses() && call.reads());
+        let mut inputs = match node {
+            Node::Input(index) => vec![*index as usize],
+            _ => Vec::new(),
+        };
+        let mut cost = if is_call { HOIST_COST } else { model.cost_of_node(graph, id) };
+        for operand in node.operands() {
+            let (known, more) = &below[operand.index()];
+            inputs.extend(known);
+            cost = cost.saturating_add(*more);
+        }
+        inputs.sort_unstable();
+        inputs.dedup();
+        if cost >= HOIST_COST && !inputs.is_empty() && inputs.len() < graph.inputs().len() {
+            let holds = |set: &Vec<usize>, other: &[usize]| other.iter().all(|of| set.contains(of));
+            if !sets.iter().any(|set| holds(&inputs, set)) {
+                sets.retain(|set| !holds(set, &inputs));
+                sets.push(inputs.clone());
+            }
+        }
+        below.push((inputs, cost));
+    }
+    sets
 }
 
 /// The cost of a node and of everything it reads.
@@ -73,4 +116,20 @@ pub fn merge_for_sizes(graph: &Graph, small: &[bool], one_shape: bool, model: &C
     let domains = Domains::of(if one_shape { &sized } else { graph });
     let merged = regions::merge(&sized, &domains, model);
     checked("merging for sizes", &sized, merged)
+}
+
+/// Merges a simplified graph for calls whose inputs have shapes of which `dims` are the pattern. Shapes in the result are
+/// stand-ins. Fails where no call has such shapes.
+pub(crate) fn merge_for_shapes(
+    graph: &Graph,
+    dims: impl Iterator<Item = Vec<Dim>>,
+    model: &CostModel,
+) -> Result<Graph, GraphError> {
+    let shaped = |(input, dims): (&Input, Vec<Dim>)| Input { dims: Some(dims), ..input.clone() };
+    let inputs: Vec<Input> = graph.inputs().iter().zip(dims).map(shaped).collect();
+    // Where axes are known to be equal, more is picked early and read where it lies, by the same ops.
+    let mut context = PassContext::new(Mode::Strict, model);
+    let shaped = sink(&picks(&of_inputs(graph, &inputs)?, &mut context), &mut context);
+    let merged = regions::merge(&shaped, &Domains::of(&shaped), model);
+    Ok(checked("merging for shapes", &shaped, merged))
 }

@@ -6,6 +6,7 @@
 
 mod memory;
 mod parts;
+mod pattern;
 mod shape;
 mod specialize;
 mod traffic;
@@ -16,7 +17,7 @@ pub use memory::Memory;
 pub(crate) use parts::Part;
 use shape::LastCall;
 pub(crate) use shape::{Dims, ShapeError, Shapes};
-pub(crate) use specialize::{Chosen, Failure, Kept, Matters, Plans, SizeClass, Specialize};
+pub(crate) use specialize::{Chosen, Failure, Kept, Matters, Plans, Shaped, SizeClass, Specialize};
 pub use traffic::Traffic;
 pub(crate) use viewed::{Check, Numbers, Through, Viewed};
 

@@ -1,6 +1,7 @@
 //! Special plans for calls whose inputs differ much in size, each made when first needed.
 
 use super::Plan;
+use super::pattern::Pattern;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::error::Error;
@@ -13,11 +14,25 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 /// small inputs alone may be worth a pass of its own.
 const SMALL: usize = 16;
 
+/// The same of inputs that alone are read by a reduction or a product. That is never computed again for an element, but
+/// for a row, or many.
+const SMALLER: usize = 2;
+
+/// The most classes that have plans of their own: of calls whose shapes always differ, not all can.
+const MOST_CLASSES: usize = 64;
+
 /// What is known of the sizes of a call's inputs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct SizeClass {
-    small: SmallVec<[bool; 8]>,
-    one_shape: bool,
+pub(crate) enum SizeClass {
+    /// Of a kernel of elementwise ops.
+    Lens {
+        /// For each input, whether it is small.
+        small: SmallVec<[bool; 8]>,
+        /// Whether all inputs have one shape, but for the small ones, which are single elements.
+        one_shape: bool,
+    },
+    /// Of others, which also know ranks.
+    Shapes(Pattern),
 }
 
 impl SizeClass {
@@ -25,47 +40,71 @@ impl SizeClass {
     #[inline]
     fn of<'s>(
         shapes: impl Iterator<Item = &'s [usize]> + Clone,
-        matters: Matters,
+        matters: &Matters,
     ) -> Option<SizeClass> {
+        if let Some(shaped) = &matters.shapes {
+            return shaped
+                .matter(shapes.clone())
+                .then(|| Pattern::of(shapes).map(SizeClass::Shapes))?;
+        }
         if matters.one_shape {
             let mut arrays = shapes.clone().filter(|shape| !shape.is_empty());
             let first = arrays.next();
             if arrays.all(|shape| Some(shape) == first) {
                 let small = shapes.map(|shape| shape.is_empty() && first.is_some()).collect();
-                return Some(SizeClass { small, one_shape: true });
+                return Some(SizeClass::Lens { small, one_shape: true });
             }
         }
         if !matters.small {
             return None;
         }
-        let lens = shapes.map(|shape| match shape.contains(&0) {
-            true => 0,
-            false => shape.iter().fold(1, |len: usize, &size| len.saturating_mul(size)),
-        });
+        let lens = shapes.map(len);
         let largest = lens.clone().max()?;
         let is_small = |len: usize| SMALL.saturating_mul(len) <= largest;
         let is_any = lens.clone().any(is_small);
-        is_any.then(|| SizeClass { small: lens.map(is_small).collect(), one_shape: false })
+        is_any.then(|| SizeClass::Lens { small: lens.map(is_small).collect(), one_shape: false })
     }
+}
 
-    /// For each input, whether it is small.
-    pub(crate) fn small(&self) -> &[bool] {
-        &self.small
-    }
-
-    /// Whether all inputs have one shape, but for the small ones, which are single elements.
-    pub(crate) fn has_one_shape(&self) -> bool {
-        self.one_shape
+/// How many elements an array of this shape has.
+fn len(shape: &[usize]) -> usize {
+    match shape.contains(&0) {
+        true => 0,
+        false => shape.iter().fold(1, |len: usize, &size| len.saturating_mul(size)),
     }
 }
 
 /// What of the sizes of a call may ask for another plan than the usual one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Matters {
     /// That some inputs are small: what depends on them alone is dear.
     pub(crate) small: bool,
     /// That all arrays have one shape: then outputs whose shapes could differ share a pass.
     pub(crate) one_shape: bool,
+    /// Which axes are equal, of a kernel with calls.
+    pub(crate) shapes: Option<Shaped>,
+}
+
+/// When the shapes of a call matter to a kernel with calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Shaped {
+    /// Always: the usual plan has several passes, and some might be one.
+    pub(crate) always: bool,
+    /// Where all inputs of one of these sets are small: a call is of them alone.
+    pub(crate) dear: Vec<Vec<usize>>,
+}
+
+impl Shaped {
+    #[inline]
+    fn matter<'s>(&self, shapes: impl Iterator<Item = &'s [usize]>) -> bool {
+        if self.always {
+            return true;
+        }
+        let lens: SmallVec<[usize; 8]> = shapes.map(len).collect();
+        let largest = lens.iter().copied().max().unwrap_or(0);
+        let is_small = |&input: &usize| SMALLER.saturating_mul(lens[input]) <= largest;
+        self.dear.iter().any(|inputs| inputs.iter().all(is_small))
+    }
 }
 
 /// Makes plans for size classes.
@@ -131,7 +170,7 @@ impl<K> Plans<K> {
     /// plan than arrays of that shape alone.
     #[inline(always)]
     pub(crate) fn tells_elements(&self, len: usize) -> bool {
-        let matters = self.special.as_ref().map(|special| special.matters);
+        let matters = self.special.as_ref().map(|special| &special.matters);
         matters.is_some_and(|matters| matters.one_shape || SMALL <= len)
     }
 
@@ -150,7 +189,7 @@ impl<K> Plans<K> {
         let cell = self
             .special
             .as_ref()
-            .and_then(|special| special.cell(SizeClass::of(shapes, special.matters)?));
+            .and_then(|special| special.cell(SizeClass::of(shapes, &special.matters)?));
         Chosen { usual: &self.usual, cell }
     }
 
@@ -159,20 +198,22 @@ impl<K> Plans<K> {
         &self,
         shapes: impl Iterator<Item = &'s [usize]> + Clone,
     ) -> Option<SizeClass> {
-        self.special.as_ref().and_then(|special| SizeClass::of(shapes, special.matters))
+        self.special.as_ref().and_then(|special| SizeClass::of(shapes, &special.matters))
     }
 }
 
 impl<K> Special<K> {
-    /// The cell for the plan of a class, added if there is none yet.
+    /// The cell for the plan of a class, added if there is none yet and not too many.
     fn cell(&self, class: SizeClass) -> Option<Arc<Cell<K>>> {
         let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
         let known = made.get(&class).cloned();
         drop(made);
-        let cell = known.unwrap_or_else(|| {
+        let added = || {
             let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
-            made.entry(class.clone()).or_default().clone()
-        });
+            let has_room = made.len() < MOST_CLASSES || made.contains_key(&class);
+            has_room.then(|| made.entry(class.clone()).or_default().clone())
+        };
+        let cell = known.or_else(added)?;
         cell.get_or_init(|| self.make.plan(&class));
         Some(cell)
     }
@@ -186,6 +227,11 @@ pub(crate) struct Chosen<'a, K> {
 }
 
 impl<'a, K> Chosen<'a, K> {
+    /// The one for calls of unknown sizes.
+    pub(crate) fn usual(plans: &'a Plans<K>) -> Chosen<'a, K> {
+        Chosen { usual: &plans.usual, cell: None }
+    }
+
     /// What is left of it once the plans are lent no more.
     pub(crate) fn keep(self) -> Kept<K> {
         Kept(self.cell)
@@ -238,7 +284,7 @@ impl<K: fmt::Debug> fmt::Debug for Plans<K> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Failure, Matters, Plan, Plans, SizeClass, Specialize};
+    use super::{Failure, Matters, Plan, Plans, Shaped, SizeClass, Specialize};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Mutex, PoisonError, mpsc};
     use std::thread;
@@ -276,7 +322,8 @@ mod tests {
 
     impl Specialize<()> for Slow {
         fn plan(&self, class: &SizeClass) -> Result<Option<Plan<()>>, Failure> {
-            match class.small() {
+            let SizeClass::Lens { small, .. } = class else { return Ok(None) };
+            match small[..] {
                 [false, true, true] => {
                     self.made.fetch_add(1, Ordering::SeqCst);
                     self.begun.send(()).unwrap();
@@ -297,7 +344,7 @@ mod tests {
         let (begun, has_begun) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
         let slow = Slow { made: &MADE, begun, released: Mutex::new(released) };
-        let matters = Matters { small: true, one_shape: false };
+        let matters = Matters { small: true, ..Matters::default() };
         let plans = Plans::with_special(plan(1), matters, Box::new(slow));
         let choose = |lens: &[usize; 3]| plans.choose(lens.iter().map(std::slice::from_ref));
         let passes = |lens: [usize; 3]| choose(&lens).steps.len();
@@ -327,8 +374,11 @@ mod tests {
     #[test]
     fn classes_of_calls() {
         let class = |shapes: &[&[usize]], small, one_shape| {
-            let class = SizeClass::of(shapes.iter().copied(), Matters { small, one_shape })?;
-            Some((class.small().to_vec(), class.has_one_shape()))
+            let matters = Matters { small, one_shape, shapes: None };
+            match SizeClass::of(shapes.iter().copied(), &matters)? {
+                SizeClass::Lens { small, one_shape } => Some((small.to_vec(), one_shape)),
+                SizeClass::Shapes(pattern) => panic!("{pattern}"),
+            }
         };
         let (t, f) = (true, false);
         assert_eq!(class(&[&[64, 4], &[4], &[]], t, f), Some((vec![f, t, t], f)));
@@ -341,5 +391,22 @@ mod tests {
         assert_eq!(class(&[&[64], &[1]], t, t), Some((vec![f, t], f)), "an axis is no element");
         assert_eq!(class(&[&[64], &[1]], f, t), None);
         assert_eq!(class(&[&[64], &[0, 5]], t, f), Some((vec![f, t], f)));
+    }
+
+    #[test]
+    fn classes_of_calls_with_reductions() {
+        let class = |shapes: &[&[usize]], always| {
+            let shaped = Shaped { always, dear: vec![vec![1], vec![0, 2]] };
+            let matters = Matters { shapes: Some(shaped), ..Matters::default() };
+            match SizeClass::of(shapes.iter().copied(), &matters)? {
+                SizeClass::Lens { .. } => panic!("ranks are known"),
+                SizeClass::Shapes(pattern) => Some(pattern.to_string()),
+            }
+        };
+        let weights = Some("[s1, s2], [s2], [s1, s2]".to_string());
+        assert_eq!(class(&[&[8, 4], &[4], &[8, 4]], false), weights);
+        assert_eq!(class(&[&[8, 4], &[8, 4], &[4]], false), None, "one of two is small");
+        assert_eq!(class(&[&[4], &[8, 4], &[4]], false).as_deref(), Some("[s1], [s2, s1], [s1]"));
+        assert_eq!(class(&[&[3], &[3], &[3]], true).as_deref(), Some("[s1], [s1], [s1]"));
     }
 }

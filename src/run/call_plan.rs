@@ -5,7 +5,7 @@ use super::foresight::{Foreseen, Foresight};
 use super::unfit::Unfit;
 use super::view::View;
 use crate::plan::{Access, Action, Chosen, Dims, Memory, Place, SizeClass, Step, Traffic};
-use kiln_ir::{Body, Call, DType, Graph, NodeId};
+use kiln_ir::{Body, Call, DType, Dim, Graph, Input, NodeId};
 use kiln_jit::emit::EmitterKind;
 use kiln_jit::emit::cost::Tally;
 use std::fmt;
@@ -121,13 +121,25 @@ impl CallPlan {
             CallStep { text, emitter, unfit, passes, copies, traffic, fused, call }
         };
         let steps = plan.steps.iter().zip(foreseen).map(step).collect();
-        let sizes = |class: &SizeClass| {
-            let small = graph.inputs().iter().zip(class.small()).filter(|(_, small)| **small);
-            let names: Vec<&str> = small.map(|(input, _)| input.name.as_str()).collect();
-            match (class.has_one_shape(), names.is_empty()) {
-                (false, _) => format!("small {}", names.join(", ")),
-                (true, true) => "arrays of one shape".to_string(),
-                (true, false) => format!("arrays of one shape, and single {}", names.join(", ")),
+        let sizes = |class: &SizeClass| match class {
+            SizeClass::Shapes(pattern) => {
+                let shape = |(input, dims): (&Input, Vec<Dim>)| {
+                    let dims: Vec<String> = dims.iter().map(Dim::to_string).collect();
+                    format!("{}[{}]", input.name, dims.join(", "))
+                };
+                let shapes = graph.inputs().iter().zip(pattern.dims()).map(shape);
+                shapes.collect::<Vec<String>>().join(", ")
+            }
+            SizeClass::Lens { small, one_shape } => {
+                let small = graph.inputs().iter().zip(small).filter(|(_, small)| **small);
+                let names: Vec<&str> = small.map(|(input, _)| input.name.as_str()).collect();
+                match (one_shape, names.is_empty()) {
+                    (false, _) => format!("small {}", names.join(", ")),
+                    (true, true) => "arrays of one shape".to_string(),
+                    (true, false) => {
+                        format!("arrays of one shape, and single {}", names.join(", "))
+                    }
+                }
             }
         };
         let is_special = plan.is_special();

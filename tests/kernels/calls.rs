@@ -350,10 +350,16 @@ fn what_does_not_fit_is_refused() {
     let mut out = array![7.0, 7.0, 7.0];
     assert_eq!(sum.call_into((&x, &y), &mut out).unwrap_err().to_string(), misfit);
     let error = sum.call_into((&x, &x), &mut out).unwrap_err();
-    assert_eq!(error.to_string(), "output 0 has shape [3], the result has shape [2]");
+    assert_eq!(
+        error.to_string(),
+        "output 0 has shape [3], the result has shape [2]; give an array of that shape"
+    );
     let mut state = x.clone();
     let error = sum.call_in_place(&mut state, &array![[1.0], [2.0]]).unwrap_err();
-    assert_eq!(error.to_string(), "output 0 has shape [2], the result has shape [2, 2]");
+    assert_eq!(
+        error.to_string(),
+        "output 0 has shape [2], the result has shape [2, 2]; give an array of that shape"
+    );
     assert_eq!((out, state), (array![7.0, 7.0, 7.0], x.clone()), "nothing is written");
     let error = sum.call_as::<f32, _>((&x, &x)).unwrap_err();
     assert_eq!(error, RunError::TensorRank { expected: 0, found: vec![2] });

@@ -245,8 +245,11 @@ fn labels_of_other_shapes() {
             &[3][..],
             "both must have the same number of axes; labels keep the axis, with size 1: add it by `unsqueeze[-1]`",
         ),
-        (&[3, 4], "there is one label for each row, but axis 1 has size 4"),
-        (&[2, 1], "axis 0 is 2 in one and 3 in the other"),
+        (
+            &[3, 4],
+            "there is one label for each row, but axis 1 has size 4; labels are numbers, not one-hot rows",
+        ),
+        (&[2, 1], "axis 0 is 2 in one and 3 in the other; sizes must be equal, or one of them 1"),
     ] {
         let y = places(shape, 4);
         let error = kernel.run(&[(&x).into(), (&y).into()]).unwrap_err().to_string();

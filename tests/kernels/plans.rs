@@ -184,3 +184,77 @@ fn temporaries_share_no_place() {
     let memory = compile_text(text).unwrap().memory(&[x.view()]).unwrap();
     assert_eq!((memory.peak(), memory.total()), (2 * 16_384, 3 * 16_384), "{memory}");
 }
+
+/// Of shapes that are left open, those of a call say what is computed of rows that many share, and what may be one kernel.
+#[test]
+fn calls_of_open_shapes_have_plans_of_their_own() {
+    let causal = "|q, k, v| let s = q @ transpose(k); \
+                  softmax[-1](select(iota[-1](s) <= iota[-2](s), s, -inf)) @ v";
+    for (text, shapes, passes, begins) in [
+        (
+            "|x, b| layer_norm[-1](x) * softmax[-1](b)",
+            &[&[40, 300][..], &[300][..]][..],
+            [1, 2],
+            "a plan for x[s1, s2], b[s2], of 2 passes",
+        ),
+        (
+            "|x, b| layer_norm[-1](x) * softmax[-1](b)",
+            &[&[40, 300], &[40, 300]],
+            [1, 1],
+            "the usual plan, of 1 pass",
+        ),
+        (
+            "|x, g, b| layer_norm[-1](x) * g + b",
+            &[&[40, 300], &[300], &[300]],
+            [1, 1],
+            "the usual plan, of 1 pass",
+        ),
+        (
+            "|x, b| x * (b / sum[-1](b))",
+            &[&[2, 300], &[1, 300]],
+            [1, 2],
+            "a plan for x[s1, s2], b[1, s2], of 2 passes",
+        ),
+        (
+            causal,
+            &[&[70, 16], &[70, 16], &[70, 16]],
+            [2, 1],
+            "a plan for q[s1, s2], k[s1, s2], v[s1, s2], of 1 pass",
+        ),
+    ] {
+        let kernel = compile_text(text).unwrap();
+        let graph = ir::parse(text).unwrap();
+        let unfused = compile_with(&graph, CompileOptions::unfused()).unwrap();
+        let strict = compile_with(&graph, CompileOptions::new().mode(kiln::Mode::Strict)).unwrap();
+        let array = |(at, shape): (usize, &&[usize])| {
+            let count: usize = shape.iter().product();
+            let numbers = (0..count).map(|i| ((i * 37 + at * 11) % 101) as f32 / 50.0 - 0.9);
+            Tensor::from(ndarray::ArrayD::from_shape_vec(*shape, numbers.collect()).unwrap())
+        };
+        let arrays: Vec<Tensor> = shapes.iter().enumerate().map(array).collect();
+        let views: Vec<View<'_>> = arrays.iter().map(Tensor::view).collect();
+        let plan = kernel.plan_for(&views).unwrap();
+        assert!(plan.to_string().starts_with(begins), "{text}: {plan}");
+        assert_eq!([kernel.pass_count(), plan.steps().len()], passes, "{text}: {plan}");
+        let [found, expected] = [&strict, &unfused].map(|kernel| kernel.run(&views).unwrap());
+        assert_eq!(found, expected, "{text} {shapes:?}");
+        // Wrong shapes are errors of the kernel as it was written.
+        let few = Tensor::zeros(DType::F32, &[7]).unwrap();
+        let mut wrong = views.clone();
+        wrong[1] = few.view();
+        let told = kernel.run(&wrong).unwrap_err().to_string();
+        assert!(told.contains("[7]") && told.contains("(written at 1:"), "{told}");
+    }
+}
+
+#[test]
+fn plans_of_their_own_run_in_place() {
+    let kernel = compile_text("|x, b| layer_norm[-1](x) * softmax[-1](b)").unwrap();
+    let mut x = Array2::from_shape_fn((20, 50), |(i, j)| (i * 3 + j) as f32 / 90.0);
+    let b = Array2::from_shape_fn((1, 50), |(_, j)| j as f32 / 40.0);
+    let views = [View::from(&x), View::from(&b)];
+    let expected = kernel.run(&views).unwrap();
+    assert!(kernel.plan_for(&views).unwrap().is_specialized());
+    kernel.run_in_place(&mut x, &[(&b).into()]).unwrap();
+    assert_eq!(Tensor::from(x), expected[0]);
+}

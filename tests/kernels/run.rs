@@ -359,7 +359,7 @@ fn wrong_operands_are_named() {
     );
     assert_eq!(
         run(&[(&y).into(), (&y).into()]),
-        "output 0 has shape [3, 4], the result has shape [5]"
+        "output 0 has shape [3, 4], the result has shape [5]; give an array of that shape"
     );
     let error = execute(&code, &[(&x).into(), (&x).into()], &mut [], ONE_THREAD).unwrap_err();
     assert_eq!(error, RunError::OutputCount { expected: 1, found: 0 });

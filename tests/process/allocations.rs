@@ -206,8 +206,9 @@ fn a_call_takes_the_memory_that_it_tells() {
     }
 }
 
-/// What a call needs besides what it tells: what is known of its operands, and scratch of threads.
-const BESIDES: isize = 48 << 10;
+/// What a call needs besides what it tells: what is known of its operands, and scratch of threads, such as a part of each
+/// of the rows that are scanned side by side.
+const BESIDES: isize = 96 << 10;
 
 /// What `memory` tells of a call, which must be all that is as large as an array.
 fn told(text: &str, inputs: &[View<'_>]) -> usize {

@@ -82,7 +82,9 @@ fn softmax(graph: &mut Graph, id: NodeId, mode: Mode) -> Option<(&'static str, N
     let (above, below) = quotient(graph, id, false, mode == Mode::Fast)?;
     let rule = if above.shift.is_some() { "stable-softmax" } else { "softmax-product" };
     let inverse = graph.op(Op::Recip, &[below.rest]).ok()?;
-    if let &Node::Call(call @ Call::Matmul, ref args) = graph.node(above.rest) {
+    if let &Node::Call(call, ref args) = graph.node(above.rest)
+        && call.multiplies()
+    {
         let (left, right) = (args[0], args[1]);
         let left = graph.op(Op::Mul, &[left, inverse]).ok()?;
         let product = graph.call(call, &[left, right]).ok()?;
@@ -302,7 +304,8 @@ fn weighted(
             let term = graph.op(op, &operands).ok()?;
             (of, graph.call(call, &[term]).ok()?)
         }
-        Node::Call(call @ Call::Matmul, args) => {
+        Node::Call(call, args) => {
+            call.multiplies().then_some(())?;
             let of = same(graph, args[0])?;
             (of, graph.call(call, &[of.rest, args[1]]).ok()?)
         }

@@ -180,20 +180,25 @@ pub(super) fn is_weighted(graph: &Graph, id: NodeId, axes: Axes, depth: usize) -
         Node::Call(Call::Reduce(Reduce { by: Reduction::Sum, axes: found }), args) => {
             *found == axes && weights(graph, args[0], axes, depth).is_some()
         }
-        Node::Call(Call::Matmul, args) => axes == Axes::LAST && is_power(graph, args[0], depth),
+        Node::Call(call, args) => {
+            call.multiplies() && axes == Axes::LAST && is_power(graph, args[0], depth)
+        }
         Node::Op(op @ (Op::Mul | Op::Div), args) => without_factor(graph, *op, args)
             .is_some_and(|(of, _)| is_weighted(graph, of, axes, depth)),
         _ => false,
     }
 }
 
-/// What may be exponentials of an op that gives them weights, each with the operand that it is.
+/// Operands, each with its place.
+pub(super) type Factors = SmallVec<[(NodeId, usize); 2]>;
+
+/// What may be exponentials of an op that gives them weights.
 pub(super) fn weights(
     graph: &Graph,
     id: NodeId,
     axes: Axes,
     depth: usize,
-) -> Option<(Op, SmallVec<[(NodeId, usize); 2]>)> {
+) -> Option<(Op, Factors)> {
     let &Node::Op(op @ (Op::Mul | Op::Div), args) = graph.node(id) else { return None };
     // Axes that are counted from the first are others where weights have more of them.
     let rank = |id: NodeId| graph.shape(id).dims().map(|dims| dims.len());
@@ -201,7 +206,7 @@ pub(super) fn weights(
     let is_alike = |of: NodeId| are_from_last || rank(of).is_some() && rank(of) == rank(id);
     let last = if op == Op::Mul { 2 } else { 1 };
     let factors = (0..last).map(|at| (args[at], at));
-    let factors: SmallVec<_> =
+    let factors: Factors =
         factors.filter(|&(of, _)| is_power(graph, of, depth) && is_alike(of)).collect();
     (!factors.is_empty()).then_some((op, factors))
 }
