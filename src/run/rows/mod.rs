@@ -22,6 +22,7 @@ mod runs;
 mod scans;
 mod setup;
 mod short;
+mod spread;
 mod stage;
 mod streams;
 mod strips;
@@ -364,8 +365,12 @@ unsafe fn execute(
     if run == 0 || runs == 0 {
         return true;
     }
-    let bases: SmallVec<[*mut u8; OPERANDS]> =
+    let mut bases: SmallVec<[*mut u8; OPERANDS]> =
         operands.iter().map(|operand| operand.base).collect();
+    // SAFETY: required of the caller.
+    let spread = setup.spread.as_ref().map(|spread| unsafe { spread.spread(&mut bases) });
+    // Passes ask for less memory at once.
+    let Some(_copies) = spread.unwrap_or_else(|| Some(Vec::new())) else { return false };
     let job = Job { program, setup, bases: &bases, shared: &[] };
     let cost = program.cost.max(setup.moved(program) as f64 * PER_BYTE);
     let reads = program.stages.iter().any(|stage| !matches!(stage, Stage::Count { .. }));

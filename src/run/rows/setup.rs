@@ -6,6 +6,7 @@ use super::grid::Grid;
 use super::launch::Launch;
 use super::long::Long;
 use super::operands::{in_place, is_aligned, lead, only_folds_floats, written_early};
+use super::spread::Spread;
 use super::sweep::Sweeping;
 use super::{Program, SHORT};
 use super::{narrow, short};
@@ -57,6 +58,8 @@ pub(super) struct Setup {
     pub(super) near: usize,
     /// Elements of each row that a call takes as one, if rows are [few](super::narrow).
     pub(super) group: Option<usize>,
+    /// What is spread over several runs, so that these are one.
+    pub(super) spread: Option<Spread>,
     pub(super) access: SmallVec<[Access; OPERANDS]>,
     /// Whose memory each slot uses.
     pub(super) home: SmallVec<[usize; OPERANDS]>,
@@ -116,6 +119,7 @@ impl Setup {
             beside: 1,
             near: program.near,
             group: None,
+            spread: None,
             access: SmallVec::new(),
             home: SmallVec::new(),
             tile: [1, 1],
@@ -145,6 +149,7 @@ impl Setup {
         }
         setup.side_by_side = !setup.is_flat && setup.rows_are_nearer(program);
         if setup.side_by_side {
+            setup.spread = Spread::of(program, &mut setup.grid);
             setup.group = narrow::group(program, &setup.grid, &setup.sizes);
         }
         setup.is_large = bytes > setup.large_above(program) && !is_in_place;
