@@ -309,7 +309,7 @@ fn operands(arity: usize) -> Vec<Operand> {
 /// The type rule of a formula: integers are taken where each of its ops takes them.
 fn formula_typing(op: &Derived) -> Typing {
     let required = &op.parameters[..*op.arity().start()];
-    let integers = required.iter().map(|p| Expr::input(&format!("{}: i32", p.name)));
+    let integers = required.iter().map(|p| Expr::input(format!("{}: i32", p.name)));
     match build(op.name, &[op.apply(&integers.collect::<Vec<Expr>>())]) {
         Ok(_) => Typing::Number,
         Err(_) => Typing::Float,

@@ -2,6 +2,10 @@
 //!
 //! Several rows are carried side by side, since one alone waits for each of its additions: many of those
 //! whose elements are neighbours, and few of others, which a cache may have no room for.
+//!
+//! Loops are plain, and call nothing that is not always inlined: an iterator or a closure of the standard library that is
+//! not, as where a crate is compiled in several units, has no wide vectors, and takes up to twenty times as long.
+#![expect(clippy::needless_range_loop, reason = "see above")]
 
 use super::carry::{Carry, Product, Sum};
 #[cfg(target_arch = "x86_64")]
@@ -293,6 +297,21 @@ unsafe fn apart<C: Carry<T>, T: Copy>(strip: &Strip, mut row: usize, states: *mu
     }
 }
 
+/// Steps along rows, until somebody ends the work.
+macro_rules! in_portions {
+    ($len:expr, $portion:expr, $step:block) => {{
+        let mut left = $len;
+        loop {
+            let here = left.min($portion);
+            for _ in 0..here $step
+            left -= here;
+            if left == 0 || !goes_on() {
+                break;
+            }
+        }
+    }};
+}
+
 /// The states of rows as they are carried, to begin with.
 ///
 /// # Safety
@@ -344,10 +363,10 @@ unsafe fn side_by_side<C: Carry<T>, T: Copy, const L: usize>(
 ) {
     // SAFETY: required of the caller.
     let mut carried = unsafe { carried::<C, T, L>(states, L) };
-    in_portions(len, PORTION / L, || {
+    in_portions!(len, PORTION / L, {
         // SAFETY: required of the caller.
         unsafe { step_apart::<C, T>(bases, nearby, &mut carried) };
-        bases = [0, 1].map(|of| bases[of].wrapping_offset(steps[of]));
+        bases = [bases[0].wrapping_offset(steps[0]), bases[1].wrapping_offset(steps[1])];
     });
     // SAFETY: required of the caller.
     unsafe { leave(&carried, states) };
@@ -364,10 +383,11 @@ pub(super) unsafe fn step_apart<C: Carry<T>, T: Copy>(
     nearby: [isize; 2],
     carried: &mut [C::State],
 ) {
-    for (lane, state) in carried.iter_mut().enumerate() {
-        let at = |of: usize| bases[of].wrapping_offset(lane as isize * nearby[of]).cast::<T>();
+    for lane in 0..carried.len() {
+        let from = bases[0].wrapping_offset(lane as isize * nearby[0]).cast::<T>();
+        let to = bases[1].wrapping_offset(lane as isize * nearby[1]).cast::<T>();
         // SAFETY: required of the caller.
-        unsafe { at(1).write_unaligned(C::step(state, at(0).read_unaligned())) };
+        unsafe { to.write_unaligned(C::step(&mut carried[lane], from.read_unaligned())) };
     }
 }
 
@@ -385,17 +405,18 @@ unsafe fn many<C: Carry<T>, T: Copy, const ONE: bool>(
     let &Strip { mut bases, len, steps, .. } = strip;
     // SAFETY: required of the caller.
     let mut carried = unsafe { carried::<C, T, NEIGHBOURS>(states, count) };
-    in_portions(len, PORTION / NEIGHBOURS, || {
+    in_portions!(len, PORTION / NEIGHBOURS, {
         let from = bases[0].cast::<T>();
         // Of one memory each element is written where it was read, and the compiler need not look whether it is.
         let to = if ONE { from } else { bases[1].cast::<T>() };
-        for (lane, state) in carried[..count].iter_mut().enumerate() {
+        for lane in 0..count {
             // SAFETY: required of the caller.
             unsafe {
-                to.add(lane).write_unaligned(C::step(state, from.add(lane).read_unaligned()))
-            };
+                let element = from.add(lane).read_unaligned();
+                to.add(lane).write_unaligned(C::step(&mut carried[lane], element));
+            }
         }
-        bases = [0, 1].map(|of| bases[of].wrapping_offset(steps[of]));
+        bases = [bases[0].wrapping_offset(steps[0]), bases[1].wrapping_offset(steps[1])];
     });
     // SAFETY: required of the caller.
     unsafe { leave(&carried[..count], states) };
@@ -413,32 +434,18 @@ unsafe fn few<C: Carry<T>, T: Copy, const L: usize>(strip: &Strip, row: usize, s
     let states = if states.is_null() { states } else { states.wrapping_add(row) };
     // SAFETY: required of the caller.
     let mut carried = unsafe { carried::<C, T, L>(states, L) };
-    in_portions(len, PORTION / L, || {
-        let [from, to] = bases.map(|base| base.cast::<[T; L]>());
+    in_portions!(len, PORTION / L, {
+        let (from, to) = (bases[0].cast::<[T; L]>(), bases[1].cast::<[T; L]>());
         // All are read before any is written, so the compiler need not ask where that is.
         // SAFETY: required of the caller.
         let mut elements = unsafe { from.read_unaligned() };
-        for (state, element) in carried.iter_mut().zip(&mut elements) {
-            *element = C::step(state, *element);
+        for lane in 0..L {
+            elements[lane] = C::step(&mut carried[lane], elements[lane]);
         }
         // SAFETY: required of the caller.
         unsafe { to.write_unaligned(elements) };
-        bases = [0, 1].map(|of| bases[of].wrapping_offset(steps[of]));
+        bases = [bases[0].wrapping_offset(steps[0]), bases[1].wrapping_offset(steps[1])];
     });
     // SAFETY: required of the caller.
     unsafe { leave(&carried, states) };
-}
-
-/// Steps along rows, until somebody ends the work.
-#[inline(always)]
-fn in_portions(len: usize, portion: usize, mut step: impl FnMut()) {
-    let mut left = len;
-    loop {
-        let here = left.min(portion);
-        (0..here).for_each(|_| step());
-        left -= here;
-        if left == 0 || !goes_on() {
-            return;
-        }
-    }
 }

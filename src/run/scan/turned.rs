@@ -2,6 +2,7 @@
 //!
 //! Elements that lie side by side in a row wait for each other. So a line of each of several rows is turned, until a
 //! vector holds an element of each: a whole line, for rows far apart evict each other from a cache.
+#![expect(clippy::needless_range_loop, reason = "as in `strips`")]
 
 use super::carry::Carry;
 use super::strips::{State, Strip, carried, leave, step_apart};
@@ -137,7 +138,6 @@ unsafe fn some<C: Carry<T>, T: Copy, S: Square, const ROWS: usize, const LEN: us
     unsafe {
         let mut carried = carried::<C, T, ROWS>(states, ROWS);
         let mut columns = [[MaybeUninit::<T>::uninit(); ROWS]; LEN];
-        // No closure, for what is called there may not be inlined, and has no such vectors then.
         for line in 0..len / LEN {
             if line % LINES == LINES - 1 && !goes_on() {
                 break;
@@ -147,9 +147,10 @@ unsafe fn some<C: Carry<T>, T: Copy, S: Square, const ROWS: usize, const LEN: us
                 let to = columns[square * ROWS..].as_mut_ptr();
                 S::turn(from.cast(), to.cast(), [down[0], ROWS as isize]);
             }
-            for column in &mut columns {
-                for (state, element) in carried.iter_mut().zip(column) {
-                    element.write(C::step(state, element.assume_init()));
+            for at in 0..LEN {
+                for row in 0..ROWS {
+                    let element = columns[at][row].assume_init();
+                    columns[at][row].write(C::step(&mut carried[row], element));
                 }
             }
             for square in 0..LEN / ROWS {
@@ -157,11 +158,12 @@ unsafe fn some<C: Carry<T>, T: Copy, S: Square, const ROWS: usize, const LEN: us
                 let to = bases[1].cast::<T>().add(square * ROWS);
                 S::turn(from.cast(), to.cast(), [ROWS as isize, down[1]]);
             }
-            bases = bases.map(|base| base.wrapping_add(LINE));
+            bases = [bases[0].wrapping_add(LINE), bases[1].wrapping_add(LINE)];
         }
         for _ in 0..len % LEN {
             step_apart::<C, T>(bases, nearby, &mut carried);
-            bases = bases.map(|base| base.wrapping_add(size_of::<T>()));
+            let size = size_of::<T>();
+            bases = [bases[0].wrapping_add(size), bases[1].wrapping_add(size)];
         }
         leave(&carried, states);
     }
