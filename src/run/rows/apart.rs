@@ -3,7 +3,7 @@
 use super::Stage;
 use super::setup::{Access, Setup};
 use super::short::COSTLY;
-use super::{Program, SHORT};
+use super::{LINE, Program, SHORT};
 use crate::lower::rows::Per;
 
 /// Elements of a run of rows side by side that are worth the calls of its stages.
@@ -33,6 +33,23 @@ const LONG: usize = 256;
 const WORTH_STAGES: usize = 320;
 const SOME: usize = 16;
 
+/// Elements from which on it counts how operands lie, and those of rows.
+const MUCH: f64 = 16384.0;
+const LONG_ROWS: usize = 128;
+
+/// Whether an operand lies across the others: its neighbours in memory are in no tile, so that each tile reads a line for an
+/// element of it, or they are along the other side of long tiles. By stages in place of passes, on a Xeon 6, with `y` of other
+/// strides than `x`: `y - mean[0](y + x)` of (256, 64, 64) 5.9 and (32, 64, 64) 1.5; `softmax[-1](y + x)` of (128, 128) 1.1, (512, 512) 3.3,
+/// (512, 4096) 2.8; but of (256, 64, 64), `y` turned in its last axes, .41.
+fn lies_across(setup: &Setup, operand: usize) -> bool {
+    let grid = &setup.grid;
+    let row = grid.row_step(operand).unsigned_abs();
+    let element = grid.element_step(operand).map_or(row, isize::unsigned_abs);
+    let is_packed = setup.access[operand] == Access::Packed && row != 0 && element != 0;
+    let (inside, outside) = if setup.side_by_side { (row, element) } else { (element, row) };
+    is_packed && inside >= LINE && (outside >= LINE || grid.len >= LONG_ROWS)
+}
+
 /// Whether a pass that computes all elements, and one that folds them, take less time: where one value is computed,
 /// and of nothing that rows became, and runs of rows side by side are short and many, or more than one operand would be
 /// transposed. Nanoseconds for an element so and by stages, on a Zen 4: `sum[1](exp(x) * y)` of (100, 3, 50) .92 and
@@ -52,6 +69,13 @@ pub(super) fn take_less(program: Program<'_>, setup: &Setup) -> bool {
         && setup.group.is_none()
         && runs >= SOME
         && run.saturating_mul(setup.grid.len) < WORTH_STAGES
+    {
+        return true;
+    }
+    if calls_code
+        && !setup.is_flat
+        && setup.elements() >= MUCH
+        && (0..program.operands()).any(|operand| lies_across(setup, operand))
     {
         return true;
     }

@@ -225,6 +225,45 @@ fn passes_apart_run_what_stages_would_call_too_often() {
     }
 }
 
+/// Operands across the others, whose neighbours in memory are in no tile, or which are turned in long rows.
+#[test]
+fn passes_apart_run_what_lies_across() {
+    for (text, axis, shape, strides, expected) in [
+        ("|x, y| y - mean[A](y + x)", 0, &[256, 64, 64][..], &[64, 1, 16384][..], true),
+        ("|x, y| y - mean[A](y + x)", 0, &[20, 20, 20], &[20, 1, 400], false),
+        ("|x, y| layer_norm[A](x + y)", 2, &[256, 64, 64], &[1, 16384, 256], true),
+        ("|x, y| layer_norm[A](x + y)", 2, &[256, 64, 64], &[64, 1, 16384], false),
+        ("|x, y| softmax[A](x + y)", 2, &[256, 64, 64], &[4096, 1, 64], false),
+        ("|x, y| softmax[A](x + y)", 1, &[512, 512], &[1, 512], true),
+        ("|x, y| softmax[A](x + y)", 1, &[512, 512], &[-512, 1], false),
+        ("|x, y| softmax[A](x + y)", 1, &[512, 512], &[0, 1], false),
+    ] {
+        let body = body(text, &format!("[{axis}]"), DType::F32);
+        let program = rows(&body, Tier::Default).unwrap();
+        let emitter = EmitterKind::Interp;
+        let code =
+            RowCode::compile(program, |r| compile(r, emitter, Cpu::host()), compile_sweep).unwrap();
+        let bytes: Vec<isize> = strides.iter().map(|step| step * 4).collect();
+        let mut dense = vec![4; shape.len()];
+        for at in (1..shape.len()).rev() {
+            dense[at - 1] = dense[at] * shape[at] as isize;
+        }
+        let [x, y, to] = [40, 41, 42].map(|at| std::ptr::without_provenance_mut::<u8>(1 << at));
+        // SAFETY: nothing is run on them.
+        let (x, y, to) = unsafe {
+            let x = View::from_raw(x, DType::F32, shape, &dense);
+            let y = View::from_raw(y, DType::F32, shape, &bytes);
+            (x, y, ViewMut::from_raw(to, DType::F32, shape, &dense))
+        };
+        let of = |name: &str| if name == "x" { &x.layout } else { &y.layout };
+        let mut operands: Vec<&Layout> =
+            body.inputs().iter().map(|input| of(&input.name)).collect();
+        operands.push(&to.layout);
+        let stages = code.setup(code.program(), &operands);
+        assert_eq!(stages.is_none(), expected, "{text} of {shape:?}, {strides:?}");
+    }
+}
+
 /// A line of memory that is stored half past the caches and half through them costs more than both: runs, and not
 /// only rows, begin with a line.
 #[test]
