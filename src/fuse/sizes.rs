@@ -12,6 +12,7 @@ use super::regions::{self, Domains, HOIST_COST, Separation};
 use super::views::sink;
 use crate::mode::Mode;
 use kiln_ir::{Dim, Graph, GraphError, Input, Node, NodeId};
+use smallvec::{SmallVec, smallvec};
 use std::collections::BTreeSet;
 
 /// The pass `regions`: merges ops into as few kernels as pay off.
@@ -61,24 +62,25 @@ fn unmerged(graph: &Graph, model: &CostModel) -> Option<Unmerged> {
 /// Sets of inputs, not of all, that a dear part of a graph depends on alone: a reduction, a scan or a product, or many
 /// ops. None holds another.
 fn dear_inputs(graph: &Graph, model: &CostModel) -> Vec<Vec<usize>> {
-    let mut sets: Vec<Vec<usize>> = Vec::new();
-    let mut below: Vec<(Vec<usize>, u64)> = Vec::with_capacity(graph.nodes().len());
+    let count = graph.inputs().len();
+    let mut sets: Vec<Set> = Vec::new();
+    // Of each node, what it depends on, and what it costs with all that it reads, counted as often as it is read.
+    let mut below: Vec<(Set, u64)> = Vec::with_capacity(graph.nodes().len());
     for (id, node) in graph.iter() {
         let is_call = matches!(node, Node::Call(call, _) if call.fuses() && call.reads());
-        let mut inputs = match node {
-            Node::Input(index) => vec![*index as usize],
-            _ => Vec::new(),
-        };
         let mut cost = if is_call { HOIST_COST } else { model.cost_of_node(graph, id) };
+        let mut inputs: Set = smallvec![0; count.div_ceil(64)];
+        if let Node::Input(index) = node {
+            inputs[*index as usize / 64] |= 1 << (index % 64);
+        }
         for operand in node.operands() {
             let (known, more) = &below[operand.index()];
-            inputs.extend(known);
+            inputs.iter_mut().zip(known).for_each(|(all, known)| *all |= known);
             cost = cost.saturating_add(*more);
         }
-        inputs.sort_unstable();
-        inputs.dedup();
-        if cost >= HOIST_COST && !inputs.is_empty() && inputs.len() < graph.inputs().len() {
-            let holds = |set: &Vec<usize>, other: &[usize]| other.iter().all(|of| set.contains(of));
+        let members: u32 = inputs.iter().map(|word| word.count_ones()).sum();
+        if cost >= HOIST_COST && (1..count).contains(&(members as usize)) {
+            let holds = |set: &Set, other: &Set| set.iter().zip(other).all(|(a, b)| a & b == *b);
             if !sets.iter().any(|set| holds(&inputs, set)) {
                 sets.retain(|set| !holds(set, &inputs));
                 sets.push(inputs.clone());
@@ -86,8 +88,12 @@ fn dear_inputs(graph: &Graph, model: &CostModel) -> Vec<Vec<usize>> {
         }
         below.push((inputs, cost));
     }
-    sets
+    let members = |set: Set| (0..count).filter(|at| set[at / 64] >> (at % 64) & 1 == 1).collect();
+    sets.into_iter().map(members).collect()
 }
+
+/// Inputs, a bit for each.
+type Set = SmallVec<[u64; 1]>;
 
 /// The cost of a node and of everything it reads.
 fn cost_below(graph: &Graph, id: NodeId, model: &CostModel) -> u64 {

@@ -20,16 +20,6 @@
 //! anything, and what is divided by it. What divides a product divides its rows before, as in the usual spelling of
 //! attention, and so where they are `exp(a - m)` already: then nothing of all rows need be stored.
 //!
-//! The second and the third are for Fast. Once it is without the shift, a power may be nothing or have few digits left,
-//! and its weight be infinite, or so large that the digits count. Weights may be above alone: a sum with weights may be
-//! anything, and what is divided by it. What divides a product divides its rows before, as in the usual spelling of
-//! attention, and so where they are `exp(a - m)` already: then nothing of all rows need be stored.
-//!
-//! In the second, what is infinite is its own term: as written it may have a weight that is nothing once it is without
-//! the shift. Nobody can say so of a product, so the third is for Fast. There what divides a product divides its rows
-//! before, as in the usual spelling of attention, and so where they are `exp(a - m)` already: then nothing of all rows
-//! need be stored.
-//!
 //! In the one before the last, `m` was added where it is taken off again: that rounds to the digits of `m`, whatever the
 //! difference is. The logarithm is at least 0 and at most that of the number of elements, so it does not
 //! matter what `s` is.
