@@ -297,9 +297,10 @@ enum Broadcast {
     Aligned(Axes),
 }
 
-/// What stands for a view of an array of shape `whole` to which an operand of shape `own` is broadcast.
+/// What stands for a view of an array of shape `whole` to which an operand of shape `own` is broadcast. Nothing does where it
+/// has more axes, and the array is broadcast to it.
 fn broadcast(view: View, own: &[Dim], whole: &[Dim]) -> Option<Broadcast> {
-    let added = whole.len() - own.len();
+    let added = whole.len().checked_sub(own.len())?;
     // Those of the axes, counted from the last, along which the operand does not repeat.
     let varies = |&axis: &i64| {
         let place = (whole.len() as i64 + axis) as usize;
@@ -425,6 +426,9 @@ mod tests {
                 "y / squeeze[-1](sum[-1](x))",
                 "squeeze[-1](unsqueeze[-1](y) / sum[-1](x))",
             ),
+            // What has more axes repeats the other one.
+            ("x: f32[n, d], y: f32[m, n]", "squeeze[-1](sum[-1](x)) + y", ""),
+            ("x: f32[n, d], y: f32[m, n, n]", "transpose(x @ transpose(x)) + y", ""),
             ("x: f32[n, d]", "unsqueeze[-1](squeeze[-1](max[-1](x)))", "max[-1](x)"),
             ("x: f32[n, d]", "unsqueeze[-1](squeeze[-1](x))", "unsqueeze[-1](squeeze[-1](x))"),
             // Rows are not stored by columns.
