@@ -4,7 +4,7 @@
 //! whose elements are neighbours, and few of others, which a cache may have no room for.
 //!
 //! Loops are plain, and call nothing that is not always inlined: an iterator or a closure of the standard library that is
-//! not, as where a crate is compiled in several units, has no wide vectors, and takes up to twenty times as long.
+//! not, as with `lto = "off"`, has no wide vectors, and takes up to twenty times as long.
 #![expect(clippy::needless_range_loop, reason = "see above")]
 
 use super::carry::{Carry, Product, Sum};
