@@ -3,7 +3,7 @@
 use crate::blocked::Element;
 use crate::matrix::Matrix;
 use crate::operand::{Operand, Widen};
-use crate::simd::{Simd, Take};
+use crate::simd::{Place, Simd};
 use crate::tile::Kernels;
 use std::ops::Range;
 
@@ -239,22 +239,6 @@ fn prefetch_run<S: Simd>(next: *const S::Element) {
     (0..RUN_BYTES).step_by(LINE).for_each(|at| S::prefetch_near(next.wrapping_byte_add(at)));
 }
 
-/// Where columns are packed, `pitch` elements apart.
-struct Place<S: Simd> {
-    to: *mut S::Element,
-    pitch: usize,
-}
-
-impl<S: Simd> Take<S::Vector> for Place<S> {
-    #[inline(always)]
-    unsafe fn take(&mut self, before: usize, vectors: &[S::Vector]) {
-        for (ahead, &vector) in vectors.iter().enumerate() {
-            // SAFETY: there is room for all of them.
-            unsafe { S::store(self.to.add((before + ahead) * self.pitch), vector) };
-        }
-    }
-}
-
 /// Packs as many of these lines as make whole vectors, and returns where the others begin. It may ask memory for what
 /// follows.
 ///
@@ -281,7 +265,8 @@ where
             for line in (first..first + S::LANES).filter(|_| asks) {
                 prefetch_run::<S>(lines.at(line, elements.end));
             }
-            let place = |l: usize| Place::<S> { to: to.add(l * pitch + first), pitch };
+            let place =
+                |l: usize| Place::<S> { to: to.add(l * pitch + first), pitch: pitch as isize };
             for l in (elements.start..whole).step_by(S::LANES) {
                 S::turn(lines.at(first, l), lines.down, &mut place(l));
             }

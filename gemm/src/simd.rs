@@ -124,6 +124,22 @@ pub(crate) trait Take<V> {
     unsafe fn take(&mut self, before: usize, vectors: &[V]);
 }
 
+/// Where vectors are stored, `pitch` elements apart.
+pub(crate) struct Place<S: Simd> {
+    pub(crate) to: *mut S::Element,
+    pub(crate) pitch: isize,
+}
+
+impl<S: Simd> Take<S::Vector> for Place<S> {
+    #[inline(always)]
+    unsafe fn take(&mut self, before: usize, vectors: &[S::Vector]) {
+        for (ahead, &vector) in vectors.iter().enumerate() {
+            // SAFETY: there is room for all of them.
+            unsafe { S::store(self.to.offset((before + ahead) as isize * self.pitch), vector) };
+        }
+    }
+}
+
 /// Takes the first vectors alone.
 struct Part<'t, T> {
     count: usize,

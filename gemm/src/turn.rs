@@ -2,7 +2,7 @@
 //! that what is done with them runs beside shuffles.
 
 use crate::simd::x86::{Avx2, Avx512};
-use crate::simd::{Simd, Take};
+use crate::simd::{Place, Simd, Take};
 use std::arch::x86_64::{
     __m256, __m256d, __m512, __m512d, _mm_loadu_ps, _mm256_castpd_ps, _mm256_castps_pd,
     _mm256_castps128_ps256, _mm256_insertf128_ps, _mm256_loadu_pd, _mm256_loadu_ps,
@@ -218,22 +218,6 @@ pub(crate) unsafe fn turn_f64x4(from: *const f64, down: isize, to: &mut impl Tak
     }
 }
 
-/// Stores vectors as rows that are `down` apart.
-struct Rows<S: Simd> {
-    to: *mut S::Element,
-    down: isize,
-}
-
-impl<S: Simd> Take<S::Vector> for Rows<S> {
-    #[inline(always)]
-    unsafe fn take(&mut self, before: usize, vectors: &[S::Vector]) {
-        for (at, &vector) in vectors.iter().enumerate() {
-            // SAFETY: required of the caller.
-            unsafe { S::store(self.to.offset((before + at) as isize * self.down), vector) };
-        }
-    }
-}
-
 macro_rules! squares {
     ($($name:ident $simd:ty: $element:ty, $doc:literal;)*) => {$(
         #[doc = $doc]
@@ -246,7 +230,7 @@ macro_rules! squares {
         #[inline(always)]
         pub unsafe fn $name(from: *const $element, to: *mut $element, down: [isize; 2]) {
             // SAFETY: required of the caller.
-            unsafe { <$simd>::turn(from, down[0], &mut Rows::<$simd> { to, down: down[1] }) };
+            unsafe { <$simd>::turn(from, down[0], &mut Place::<$simd> { to, pitch: down[1] }) };
         }
     )*};
 }
