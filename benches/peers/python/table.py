@@ -250,7 +250,11 @@ def excerpt(report):
         )
     head = ["`f32`, one thread", "Precise", "Fast", "best peer", "best peer / Precise"]
     where = f"{report['machine']}, {report['date']}"
-    note = f"{where}. All peers, sizes and errors: [measured](docs/measured.md)."
+    note = (
+        f"{where}. Each time is by itself, the mean of three medians; the last column is the median of ratios within a "
+        f"round, in which all take turns, so it is not the quotient of two times. Up to {LEVEL - 1:.0%} more is level. "
+        "All peers, sizes and errors: [measured](docs/measured.md)."
+    )
     busy = noise(cases)
     return "\n".join([*([busy] if busy else []), grid(head, rows), textwrap.fill(note, 100), ""])
 
